@@ -1,0 +1,2 @@
+//! The `amop` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The documented AMOP demos live beside this file as cargo examples.

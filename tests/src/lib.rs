@@ -1,0 +1,1 @@
+//! Tests that cross the crates live beside this file as cargo integration tests.
