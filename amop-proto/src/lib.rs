@@ -1,1 +1,24 @@
-//! amop-proto
+//! Sans-IO protocol logic of AMOP, the messenger of FISCO BCOS 2.x.
+//!
+//! Nothing here owns a socket, a clock or a source of randomness: bytes, instants and seeds are
+//! passed in, frames and actions come out. The thin shells that do the I/O are the `amop` client
+//! and the `amop-node` server; a simulator can drive the very same machines.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`channel`] | the SDK-node protocol: frames, message bodies, error codes |
+//! | [`p2p`] | the node-node protocol: frames, topic synchronisation |
+//! | [`client`] | the SDK side of a channel connection |
+//! | [`node`] | a node: its sessions, its peers and the router between them |
+//!
+//! Comments cite the protocol descriptions as "channel-v2 section N" (SDK-node) and
+//! "p2p-v2 section N" (node-node).
+#![forbid(unsafe_code)]
+
+pub mod channel;
+pub mod client;
+pub mod node;
+pub mod p2p;
+mod topic;
+
+pub use topic::{MAX_TOPIC_LEN, TopicError, TopicName};

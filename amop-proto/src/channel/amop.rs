@@ -1,0 +1,71 @@
+//! The body of AMOP frames: a topic and a payload (channel-v2 section 7.1).
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::MAX_TOPIC_LEN;
+
+/// An AMOP body taken apart. Both parts share the frame's memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AmopBody {
+    /// The topic's bytes: UTF-8 by convention, not checked.
+    pub topic: Bytes,
+    /// The application's bytes.
+    pub payload: Bytes,
+}
+
+/// Frames a topic and a payload: a byte that counts itself and the topic, then both.
+///
+/// # Panics
+///
+/// If `topic` is longer than [`MAX_TOPIC_LEN`]; the length byte would wrap to a value that ends
+/// real node processes (channel-v2 section 3.5), so no caller may get that far.
+pub fn frame_topic(topic: &[u8], payload: &[u8]) -> Bytes {
+    assert!(topic.len() <= MAX_TOPIC_LEN, "topic over the limit");
+    let mut body = BytesMut::with_capacity(1 + topic.len() + payload.len());
+    body.put_u8(topic.len() as u8 + 1);
+    body.put_slice(topic);
+    body.put_slice(payload);
+    body.freeze()
+}
+
+/// Takes an AMOP body apart.
+///
+/// # Errors
+///
+/// [`AmopBodyError`] if the body is not framed.
+pub fn split_topic(body: &Bytes) -> Result<AmopBody, AmopBodyError> {
+    let &len = body.first().ok_or(AmopBodyError::Empty)?;
+    let end = usize::from(len);
+    if end == 0 {
+        return Err(AmopBodyError::ZeroLength);
+    }
+    if end > body.len() {
+        return Err(AmopBodyError::BeyondBody {
+            len: end - 1,
+            available: body.len() - 1,
+        });
+    }
+    Ok(AmopBody {
+        topic: body.slice(1..end),
+        payload: body.slice(end..),
+    })
+}
+
+/// Why an AMOP body could not be taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AmopBodyError {
+    /// There is no length byte.
+    #[error("the AMOP body is empty")]
+    Empty,
+    /// The length byte is 0, though it counts itself.
+    #[error("the topic length byte is 0, the least is 1")]
+    ZeroLength,
+    /// The topic would reach beyond the body.
+    #[error("the topic should be {len} bytes long but only {available} follow")]
+    BeyondBody {
+        /// The topic's length by the length byte.
+        len: usize,
+        /// How many bytes follow the length byte.
+        available: usize,
+    },
+}

@@ -1,0 +1,317 @@
+//! The channel frame: a 42-byte header and a body (channel-v2 section 3).
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::{Seq, frame_topic};
+
+/// Length of a frame's header in bytes.
+pub const HEADER_LEN: usize = 42;
+
+/// The longest frame real nodes take, header included, in bytes (channel-v2 section 3.2).
+pub const PROTOCOL_MAX_FRAME: usize = 100 * 1024 * 1024;
+
+/// The longest frame taken unless configured otherwise, header included, in bytes.
+pub const DEFAULT_MAX_FRAME: usize = 32 * 1024 * 1024;
+
+/// The type of a frame. Open: a value without a name here is carried like any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FrameType(pub u16);
+
+impl FrameType {
+    /// JSON-RPC request and response.
+    pub const RPC: Self = Self(0x12);
+    /// Heartbeat.
+    pub const HEARTBEAT: Self = Self(0x13);
+    /// Version handshake.
+    pub const HANDSHAKE: Self = Self(0x14);
+    /// Registers an event-log filter.
+    pub const EVENT_REGISTER: Self = Self(0x15);
+    /// Unregisters an event-log filter.
+    pub const EVENT_UNREGISTER: Self = Self(0x16);
+    /// AMOP unicast.
+    pub const UNICAST: Self = Self(0x30);
+    /// Answer to a unicast or a multicast.
+    pub const RESPONSE: Self = Self(0x31);
+    /// Replaces the session's topics.
+    pub const SET_TOPICS: Self = Self(0x32);
+    /// AMOP multicast.
+    pub const MULTICAST: Self = Self(0x35);
+    /// Private topics: asks a publisher to verify a peer.
+    pub const VERIFY_PEER: Self = Self(0x37);
+    /// Private topics: the publisher's verdict.
+    pub const VERIFY_RESULT: Self = Self(0x38);
+    /// A transaction's receipt.
+    pub const TRANSACTION_NOTIFY: Self = Self(0x1000);
+    /// A new block.
+    pub const BLOCK_NOTIFY: Self = Self(0x1001);
+    /// Event-log push.
+    pub const EVENT_PUSH: Self = Self(0x1002);
+}
+
+/// One message on a channel connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// What the body is.
+    pub kind: FrameType,
+    /// Ties a response to its request.
+    pub seq: Seq,
+    /// 0 on requests and successes, else one of [`code`](super::code) or the application's own.
+    pub result: i32,
+    /// The rest. Shared with the buffer it was read into.
+    pub body: Bytes,
+}
+
+impl Frame {
+    /// A frame with result 0.
+    pub fn new(kind: FrameType, seq: Seq, body: impl Into<Bytes>) -> Self {
+        Self {
+            kind,
+            seq,
+            result: 0,
+            body: body.into(),
+        }
+    }
+
+    /// An AMOP frame: the body is the topic's framing and the payload.
+    ///
+    /// # Panics
+    ///
+    /// If `topic` is longer than [`MAX_TOPIC_LEN`](crate::MAX_TOPIC_LEN); a
+    /// [`TopicName`](crate::TopicName) never is.
+    pub fn amop(kind: FrameType, seq: Seq, topic: &[u8], payload: &[u8]) -> Self {
+        Self::new(kind, seq, frame_topic(topic, payload))
+    }
+
+    /// The response to this frame: same seq, type 0x31.
+    pub fn respond(&self, result: i32, body: Bytes) -> Self {
+        Self {
+            kind: FrameType::RESPONSE,
+            seq: self.seq,
+            result,
+            body,
+        }
+    }
+
+    /// The frame's length on the wire in bytes.
+    pub fn wire_len(&self) -> usize {
+        HEADER_LEN + self.body.len()
+    }
+
+    /// The header's bytes.
+    ///
+    /// A body too long for the length field cannot be built: readers and encoders hold
+    /// [`PROTOCOL_MAX_FRAME`].
+    pub fn header(&self) -> [u8; HEADER_LEN] {
+        let mut header = [0; HEADER_LEN];
+        let len = u32::try_from(self.wire_len()).unwrap_or(u32::MAX);
+        header[..4].copy_from_slice(&len.to_be_bytes());
+        header[4..6].copy_from_slice(&self.kind.0.to_be_bytes());
+        header[6..38].copy_from_slice(&self.seq.0);
+        header[38..].copy_from_slice(&self.result.to_be_bytes());
+        header
+    }
+
+    /// Appends the frame to `out`.
+    pub fn encode(&self, out: &mut BytesMut) {
+        out.reserve(self.wire_len());
+        out.put_slice(&self.header());
+        out.put_slice(&self.body);
+    }
+
+    /// The frame's bytes on their own.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.wire_len());
+        self.encode(&mut out);
+        out.freeze()
+    }
+
+    /// Reads a buffer that holds exactly one frame, as P2P messages carry it.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`] if the length field and the buffer's length differ or are out of bounds.
+    pub fn from_bytes(bytes: Bytes, max: usize) -> Result<Self, FrameError> {
+        let available = bytes.len();
+        let Some(len) = declared_len(&bytes, max)? else {
+            return Err(FrameError::Truncated { available });
+        };
+        // A real node takes what the length says and ignores what follows.
+        if len > available {
+            return Err(FrameError::Truncated { available });
+        }
+        Ok(parse(bytes.slice(..len)))
+    }
+}
+
+/// Cuts frames out of a growing read buffer.
+///
+/// It holds only the limit: the buffer is the caller's, and bodies share its memory.
+///
+/// ```
+/// use amop_proto::channel::{Frame, FrameDecoder, FrameType, Seq};
+/// use bytes::BytesMut;
+///
+/// let frame = Frame::new(FrameType::HEARTBEAT, Seq([b'0'; 32]), "0");
+/// let mut buffer = BytesMut::from(&frame.to_bytes()[..20]);
+/// let decoder = FrameDecoder::default();
+/// assert_eq!(decoder.decode(&mut buffer)?, None);
+/// buffer.extend_from_slice(&frame.to_bytes()[20..]);
+/// assert_eq!(decoder.decode(&mut buffer)?, Some(frame));
+/// assert!(buffer.is_empty());
+/// # Ok::<(), amop_proto::channel::FrameError>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct FrameDecoder {
+    max: usize,
+}
+
+impl Default for FrameDecoder {
+    fn default() -> Self {
+        Self::new(DEFAULT_MAX_FRAME)
+    }
+}
+
+impl FrameDecoder {
+    /// A decoder that refuses frames longer than `max` bytes, header included. `max` is held
+    /// between [`HEADER_LEN`] and [`PROTOCOL_MAX_FRAME`].
+    pub fn new(max: usize) -> Self {
+        Self {
+            max: max.clamp(HEADER_LEN, PROTOCOL_MAX_FRAME),
+        }
+    }
+
+    /// Takes the next complete frame out of `buffer`; `None` until more bytes are there.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`] as soon as the length field is there and out of bounds; the stream cannot be
+    /// read on after that and the connection should be closed.
+    pub fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        match declared_len(buffer, self.max)? {
+            Some(len) if len <= buffer.len() => Ok(Some(parse(buffer.split_to(len).freeze()))),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The length field, checked; `None` while it is not there.
+fn declared_len(buffer: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
+    let Some(field) = buffer.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let len = u32::from_be_bytes(*field) as usize;
+    if len < HEADER_LEN {
+        return Err(FrameError::TooShort { len });
+    }
+    if len > max {
+        return Err(FrameError::TooLong { len, max });
+    }
+    Ok(Some(len))
+}
+
+/// Reads a whole frame; `bytes` is at least a header long.
+fn parse(mut bytes: Bytes) -> Frame {
+    bytes.advance(4);
+    let kind = FrameType(bytes.get_u16());
+    let mut seq = Seq([0; Seq::LEN]);
+    bytes.copy_to_slice(&mut seq.0);
+    let result = bytes.get_i32();
+    Frame {
+        kind,
+        seq,
+        result,
+        body: bytes,
+    }
+}
+
+/// Why a stream of frames cannot be read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The length field is smaller than a header.
+    #[error(
+        "frame length {len} is below the {HEADER_LEN}-byte header; the other side does not speak \
+         the channel protocol"
+    )]
+    TooShort {
+        /// What the length field says.
+        len: usize,
+    },
+    /// The length field is over the limit.
+    #[error("frame length {len} is over the limit of {max} bytes; send less or raise the limit")]
+    TooLong {
+        /// What the length field says.
+        len: usize,
+        /// The limit in force.
+        max: usize,
+    },
+    /// A buffer that should hold a whole frame ends inside it.
+    #[error("only {available} bytes of a longer frame are there")]
+    Truncated {
+        /// How many bytes there are.
+        available: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Frame {
+        Frame {
+            kind: FrameType::UNICAST,
+            seq: Seq(*b"0123456789abcdef0123456789abcdef"),
+            result: -7,
+            body: Bytes::from_static(b"\x06hellopayload"),
+        }
+    }
+
+    #[test]
+    fn frames_arrive_in_any_cut() {
+        let (a, b) = (
+            sample(),
+            Frame::new(FrameType::HEARTBEAT, Seq([0; 32]), "0"),
+        );
+        let mut wire = BytesMut::new();
+        a.encode(&mut wire);
+        b.encode(&mut wire);
+        for cut in 0..=wire.len() {
+            let decoder = FrameDecoder::default();
+            let mut buffer = BytesMut::from(&wire[..cut]);
+            let mut got = Vec::new();
+            while let Some(frame) = decoder.decode(&mut buffer).unwrap() {
+                got.push(frame);
+            }
+            buffer.extend_from_slice(&wire[cut..]);
+            while let Some(frame) = decoder.decode(&mut buffer).unwrap() {
+                got.push(frame);
+            }
+            assert_eq!(got, [a.clone(), b.clone()], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn bodies_share_the_read_buffer() {
+        let mut buffer = BytesMut::from(&sample().to_bytes()[..]);
+        let start = buffer.as_ptr() as usize;
+        let frame = FrameDecoder::default()
+            .decode(&mut buffer)
+            .unwrap()
+            .unwrap();
+        assert_eq!(frame.body.as_ptr() as usize, start + HEADER_LEN);
+    }
+
+    #[test]
+    fn limits_hold_before_the_body_is_there() {
+        let decoder = FrameDecoder::new(100);
+        let mut over = BytesMut::from(&101u32.to_be_bytes()[..]);
+        assert_eq!(
+            decoder.decode(&mut over),
+            Err(FrameError::TooLong { len: 101, max: 100 })
+        );
+        let mut under = BytesMut::from(&41u32.to_be_bytes()[..]);
+        assert_eq!(
+            decoder.decode(&mut under),
+            Err(FrameError::TooShort { len: 41 })
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! The version handshake, 0x14 (channel-v2 section 5.1).
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Frame, FrameType, Seq};
+
+/// The protocol versions there are.
+pub const PROTOCOL_VERSIONS: RangeInclusive<u32> = 1..=3;
+
+/// How our own client names itself; a node may join several frames to it in one TLS record, which
+/// other SDKs cannot read (channel-v2 section 3.4).
+pub const CLIENT_TYPE: &str = "amop-rust";
+
+/// A session's version: 1 until a handshake says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProtocolVersion(u32);
+
+impl ProtocolVersion {
+    /// What a session speaks that never shook hands.
+    pub const V1: Self = Self(1);
+    /// JSON heartbeats and block notifications.
+    pub const V2: Self = Self(2);
+    /// The newest.
+    pub const V3: Self = Self(3);
+
+    /// The version with this number, if there is one.
+    pub fn new(number: u32) -> Option<Self> {
+        PROTOCOL_VERSIONS.contains(&number).then_some(Self(number))
+    }
+
+    /// Its number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What an SDK says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HandshakeRequest {
+    /// The least version it speaks.
+    #[serde(default = "one")]
+    pub minimum_support: u32,
+    /// The newest version it speaks.
+    #[serde(default = "one")]
+    pub maximum_support: u32,
+    /// Its name, e.g. `Go-SDK`.
+    #[serde(default)]
+    pub client_type: String,
+}
+
+impl HandshakeRequest {
+    /// What our own client sends.
+    pub fn ours() -> Self {
+        Self {
+            minimum_support: *PROTOCOL_VERSIONS.start(),
+            maximum_support: *PROTOCOL_VERSIONS.end(),
+            client_type: CLIENT_TYPE.to_owned(),
+        }
+    }
+
+    /// Its frame.
+    pub fn to_frame(&self, seq: Seq) -> Frame {
+        Frame::new(FrameType::HANDSHAKE, seq, to_json(self))
+    }
+
+    /// Reads a frame's body.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::Malformed`] on anything that is not JSON of this shape.
+    pub fn parse(body: &[u8]) -> Result<Self, HandshakeError> {
+        // Text after the object is ignored, as the real node's JSON reader does.
+        let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Self>();
+        match values.next() {
+            Some(Ok(request)) => Ok(request),
+            Some(Err(error)) => Err(HandshakeError::Malformed(error.to_string())),
+            None => Err(HandshakeError::Malformed("the body is empty".to_owned())),
+        }
+    }
+
+    /// The newest version both sides speak.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::NoCommonVersion`] if there is none; a node closes the connection then.
+    pub fn negotiate(&self) -> Result<ProtocolVersion, HandshakeError> {
+        let (least, newest) = (*PROTOCOL_VERSIONS.start(), *PROTOCOL_VERSIONS.end());
+        if self.minimum_support > newest || self.maximum_support < least {
+            return Err(HandshakeError::NoCommonVersion {
+                minimum: self.minimum_support,
+                maximum: self.maximum_support,
+            });
+        }
+        Ok(ProtocolVersion(newest.min(self.maximum_support)))
+    }
+}
+
+/// A node's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HandshakeResponse {
+    /// The node's compatibility version, e.g. `2.11.1`; not the version of its binary.
+    #[serde(default)]
+    pub node_version: String,
+    /// The version chosen.
+    pub protocol: u32,
+}
+
+impl HandshakeResponse {
+    /// Its body: JSON and a line feed, as every body a node writes.
+    pub fn to_body(&self) -> Bytes {
+        let mut body = to_json(self);
+        body.push(b'\n');
+        body.into()
+    }
+
+    /// Reads a frame's body.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::Malformed`] on anything that is not JSON of this shape.
+    pub fn parse(body: &[u8]) -> Result<Self, HandshakeError> {
+        serde_json::from_slice(body).map_err(|error| HandshakeError::Malformed(error.to_string()))
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    // Plain structs of strings and integers always serialise.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// Why a handshake failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// The body is not what a handshake's should be.
+    #[error("malformed handshake: {0}")]
+    Malformed(String),
+    /// The ranges do not meet.
+    #[error("the client speaks protocol versions {minimum} to {maximum}, this node 1 to 3")]
+    NoCommonVersion {
+        /// The client's least version.
+        minimum: u32,
+        /// The client's newest version.
+        maximum: u32,
+    },
+}

@@ -1,0 +1,57 @@
+//! The SDK-node protocol ("channel"): frames, message bodies and error codes.
+//!
+//! Everything is big-endian; a frame is a 42-byte header and a body (channel-v2 section 3).
+
+mod amop;
+mod frame;
+mod handshake;
+mod heartbeat;
+pub mod rpc;
+mod seq;
+mod subscribe;
+
+pub use amop::{AmopBody, AmopBodyError, frame_topic, split_topic};
+pub use frame::{
+    DEFAULT_MAX_FRAME, Frame, FrameDecoder, FrameError, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME,
+};
+pub use handshake::{
+    CLIENT_TYPE, HandshakeError, HandshakeRequest, HandshakeResponse, PROTOCOL_VERSIONS,
+    ProtocolVersion,
+};
+pub use heartbeat::{heartbeat_answer, heartbeat_request};
+pub use seq::Seq;
+pub use subscribe::{SetTopics, encode_topics};
+
+/// Results on the AMOP path, as carried by a frame's result field.
+///
+/// channel-v2 section 10.
+pub mod code {
+    /// Delivered and answered.
+    pub const SUCCESS: i32 = 0;
+    /// No node with a subscriber of the topic could be reached. Body empty.
+    pub const NO_SUBSCRIBER: i32 = 100;
+    /// The deadline passed before an answer came.
+    pub const TIMEOUT: i32 = 102;
+    /// The publisher's node is over its limit. Body empty.
+    pub const OVER_LIMIT: i32 = 103;
+    /// The subscriber's node has no session that takes the message. The body is the request's.
+    pub const NO_SESSION: i32 = 104;
+    /// The subscriber could not decode the payload. SDKs of other languages use it locally; this
+    /// stack also sends it, so that the publisher learns of it.
+    pub const DECODE: i32 = 105;
+
+    /// What a code means, for people.
+    pub fn describe(code: i32) -> &'static str {
+        match code {
+            SUCCESS => "success",
+            99 => "the message could not be sent",
+            NO_SUBSCRIBER => "no subscriber could be reached",
+            101 => "the subscriber's SDK could not be reached",
+            TIMEOUT => "timed out",
+            OVER_LIMIT => "the publisher's node is over its bandwidth or in-flight limit",
+            NO_SESSION => "the subscriber's node found no session that took the message",
+            DECODE => "the subscriber could not decode the message",
+            _ => "an application-defined result",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The SDK side of a channel connection.

@@ -1,0 +1,1 @@
+//! A node: its sessions, its peers and the router between them.
