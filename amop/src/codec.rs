@@ -1,0 +1,170 @@
+//! How messages become payload bytes and back: text, JSON, protobuf and raw bytes.
+//!
+//! A codec is a type without values. It adds no envelope: the payload is exactly what the format
+//! itself gives, so that any program that knows the format can read it.
+
+use bytes::Bytes;
+
+/// Turns values of type `T` into payloads and back.
+pub trait Codec<T> {
+    /// The format's name, for errors and logs.
+    const NAME: &'static str;
+
+    /// Writes a value.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] if the value cannot be expressed in the format.
+    fn encode(value: &T) -> Result<Bytes, CodecError>;
+
+    /// Reads a payload.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] if the payload is not of the format or not of this type's shape.
+    fn decode(payload: Bytes) -> Result<T, CodecError>;
+}
+
+/// UTF-8 text: the payload is the string itself.
+#[derive(Debug)]
+pub enum Text {}
+
+/// JSON, by serde.
+#[derive(Debug)]
+pub enum Json {}
+
+/// Protocol Buffers, by prost.
+#[derive(Debug)]
+pub enum Protobuf {}
+
+/// Bytes as they are.
+#[derive(Debug)]
+pub enum Raw {}
+
+/// A type that is a piece of text; what [`Text`] needs of it.
+pub trait TextValue: Sized {
+    /// The text.
+    fn as_text(&self) -> &str;
+
+    /// The value with this text.
+    fn from_text(text: String) -> Self;
+}
+
+impl TextValue for String {
+    fn as_text(&self) -> &str {
+        self
+    }
+
+    fn from_text(text: String) -> Self {
+        text
+    }
+}
+
+/// A type that is a piece of binary data; what [`Raw`] needs of it.
+pub trait BytesValue: Sized {
+    /// The bytes. Cheap where the type holds [`Bytes`].
+    fn to_bytes(&self) -> Bytes;
+
+    /// The value with these bytes.
+    fn from_bytes(bytes: Bytes) -> Self;
+}
+
+impl BytesValue for Bytes {
+    fn to_bytes(&self) -> Bytes {
+        self.clone()
+    }
+
+    fn from_bytes(bytes: Bytes) -> Self {
+        bytes
+    }
+}
+
+impl BytesValue for Vec<u8> {
+    fn to_bytes(&self) -> Bytes {
+        Bytes::copy_from_slice(self)
+    }
+
+    fn from_bytes(bytes: Bytes) -> Self {
+        bytes.into()
+    }
+}
+
+impl<T: TextValue> Codec<T> for Text {
+    const NAME: &'static str = "text";
+
+    fn encode(value: &T) -> Result<Bytes, CodecError> {
+        Ok(Bytes::copy_from_slice(value.as_text().as_bytes()))
+    }
+
+    fn decode(payload: Bytes) -> Result<T, CodecError> {
+        String::from_utf8(payload.into())
+            .map(T::from_text)
+            .map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
+    }
+}
+
+impl<T: serde::Serialize + serde::de::DeserializeOwned> Codec<T> for Json {
+    const NAME: &'static str = "json";
+
+    fn encode(value: &T) -> Result<Bytes, CodecError> {
+        serde_json::to_vec(value)
+            .map(Bytes::from)
+            .map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
+    }
+
+    fn decode(payload: Bytes) -> Result<T, CodecError> {
+        serde_json::from_slice(&payload)
+            .map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
+    }
+}
+
+impl<T: prost::Message + Default> Codec<T> for Protobuf {
+    const NAME: &'static str = "protobuf";
+
+    fn encode(value: &T) -> Result<Bytes, CodecError> {
+        Ok(value.encode_to_vec().into())
+    }
+
+    fn decode(payload: Bytes) -> Result<T, CodecError> {
+        // From `Bytes`, so that `bytes` fields share the payload's memory.
+        T::decode(payload).map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
+    }
+}
+
+impl<T: BytesValue> Codec<T> for Raw {
+    const NAME: &'static str = "bytes";
+
+    fn encode(value: &T) -> Result<Bytes, CodecError> {
+        Ok(value.to_bytes())
+    }
+
+    fn decode(payload: Bytes) -> Result<T, CodecError> {
+        Ok(T::from_bytes(payload))
+    }
+}
+
+/// A value or a payload that a codec could not take.
+#[derive(Debug, thiserror::Error)]
+#[error("{codec} codec: {source}")]
+pub struct CodecError {
+    codec: &'static str,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl CodecError {
+    /// An error of the codec named `codec`.
+    pub fn new(
+        codec: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            codec,
+            source: source.into(),
+        }
+    }
+
+    /// The codec's name.
+    pub fn codec(&self) -> &'static str {
+        self.codec
+    }
+}

@@ -1,0 +1,27 @@
+//! What makes a type a topic.
+
+use crate::Codec;
+
+/// A message type that belongs to a topic.
+///
+/// Do not implement it by hand: `#[amop::topic("hello")]` and `#[derive(AmopTopic)]` do, and add
+/// the inherent functions (`publish_unicast`, `subscribe`, ...) that programs use.
+pub trait Topic: Sized + Send + 'static {
+    /// The topic messages of this type are published to and subscribed from by default.
+    ///
+    /// The macros check it while compiling: 1 to 254 bytes, no tab.
+    const TOPIC: &'static str;
+
+    /// How messages become bytes and back. There is no envelope: the payload is the codec's bytes
+    /// alone, so programs in other languages read it.
+    type Codec: Codec<Self>;
+}
+
+/// A topic whose unicasts are answered with a typed reply: `reply = ...` in the macros.
+pub trait Request: Topic {
+    /// What a subscriber answers.
+    type Reply: Send + 'static;
+
+    /// How replies become bytes and back.
+    type ReplyCodec: Codec<Self::Reply>;
+}
