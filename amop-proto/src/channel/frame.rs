@@ -125,11 +125,11 @@ impl Frame {
         out.freeze()
     }
 
-    /// Reads a buffer that holds exactly one frame, as P2P messages carry it.
+    /// Reads the frame a buffer begins with, as P2P messages carry it; what follows is ignored.
     ///
     /// # Errors
     ///
-    /// [`FrameError`] if the length field and the buffer's length differ or are out of bounds.
+    /// [`FrameError`] if the length field is out of bounds or reaches beyond the buffer.
     pub fn from_bytes(bytes: Bytes, max: usize) -> Result<Self, FrameError> {
         let available = bytes.len();
         let Some(len) = declared_len(&bytes, max)? else {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Frame, FrameType, Seq};
 
@@ -77,13 +77,7 @@ impl HandshakeRequest {
     ///
     /// [`HandshakeError::Malformed`] on anything that is not JSON of this shape.
     pub fn parse(body: &[u8]) -> Result<Self, HandshakeError> {
-        // Text after the object is ignored, as the real node's JSON reader does.
-        let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Self>();
-        match values.next() {
-            Some(Ok(request)) => Ok(request),
-            Some(Err(error)) => Err(HandshakeError::Malformed(error.to_string())),
-            None => Err(HandshakeError::Malformed("the body is empty".to_owned())),
-        }
+        from_json(body)
     }
 
     /// The newest version both sides speak.
@@ -128,13 +122,24 @@ impl HandshakeResponse {
     ///
     /// [`HandshakeError::Malformed`] on anything that is not JSON of this shape.
     pub fn parse(body: &[u8]) -> Result<Self, HandshakeError> {
-        serde_json::from_slice(body).map_err(|error| HandshakeError::Malformed(error.to_string()))
+        from_json(body)
     }
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
     // Plain structs of strings and integers always serialise.
     serde_json::to_vec(value).unwrap_or_default()
+}
+
+fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HandshakeError> {
+    // Arrays would do as structs for serde, but a real node refuses them.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        let error = "the body is not a JSON object".to_owned();
+        return Err(HandshakeError::Malformed(error));
+    }
+    // Text after the object is ignored, as the real node's JSON reader does.
+    T::deserialize(&mut serde_json::Deserializer::from_slice(body))
+        .map_err(|error| HandshakeError::Malformed(error.to_string()))
 }
 
 /// Why a handshake failed.

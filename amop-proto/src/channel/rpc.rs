@@ -4,7 +4,7 @@
 //! the rest with error -32601.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// The method does not exist here.
@@ -14,8 +14,15 @@ pub const INVALID_REQUEST: i32 = -32600;
 /// The request is not JSON.
 pub const PARSE_ERROR: i32 = -32700;
 
+const INVALID_REQUEST_TEXT: &str =
+    "INVALID_JSON_REQUEST: The JSON sent is not a valid JSON-RPC Request object";
+
 /// The most requests one batch may hold.
 const MAX_BATCH: usize = 64;
+
+/// The longest request read, in bytes. Parsed JSON can take 30 times the memory of its text, and no
+/// method known here needs more than a line.
+const MAX_REQUEST: usize = 1024 * 1024;
 
 /// What a node tells of itself over JSON-RPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,26 +75,42 @@ pub fn answer(
         peers: &peers,
         own_topics: &own_topics,
     };
-    let reply = match serde_json::from_slice::<Value>(body) {
-        Err(_) => Some(failure(
+    let reply = match first_value(body) {
+        Parsed::TooLong => Some(failure(Value::Null, INVALID_REQUEST, INVALID_REQUEST_TEXT)),
+        Parsed::Broken => Some(failure(
             Value::Null,
             PARSE_ERROR,
             "JSON_PARSE_ERROR: The JSON-Object is not JSON-Valid",
         )),
-        Ok(Value::Array(batch)) if !batch.is_empty() && batch.len() <= MAX_BATCH => {
+        Parsed::Value(Value::Array(batch)) if !batch.is_empty() && batch.len() <= MAX_BATCH => {
             let replies: Vec<Value> = batch
                 .into_iter()
                 .filter_map(|request| context.one(request))
                 .collect();
-            (!replies.is_empty()).then(|| Value::Array(replies))
+            (!replies.is_empty()).then_some(Value::Array(replies))
         }
-        Ok(request) => context.one(request),
+        Parsed::Value(request) => context.one(request),
     };
     match reply {
         // Keys come out in byte order and a line feed ends the body, as a real node writes it.
         Some(reply) => format!("{reply}\n").into(),
         None => Bytes::new(),
     }
+}
+
+enum Parsed {
+    Value(Value),
+    Broken,
+    TooLong,
+}
+
+fn first_value(body: &[u8]) -> Parsed {
+    if body.len() > MAX_REQUEST {
+        return Parsed::TooLong;
+    }
+    // Text after the first value is ignored (channel-v2 section 4).
+    Value::deserialize(&mut serde_json::Deserializer::from_slice(body))
+        .map_or(Parsed::Broken, Parsed::Value)
 }
 
 struct Context<'a> {
@@ -108,7 +131,7 @@ impl Context<'_> {
             return Some(failure(
                 id.filter(|_| valid_id).unwrap_or(Value::Null),
                 INVALID_REQUEST,
-                "INVALID_JSON_REQUEST: The JSON sent is not a valid JSON-RPC Request object",
+                INVALID_REQUEST_TEXT,
             ));
         };
         let id = id?;
@@ -198,6 +221,10 @@ mod tests {
             ask(r#"{"jsonrpc":"2.0","method":"getBlockNumber","params":[1],"id":4}"#),
             "{\"id\":4,\"jsonrpc\":\"2.0\",\"result\":\"0x0\"}\n"
         );
+        assert_eq!(
+            ask("{\"jsonrpc\":\"2.0\",\"method\":\"getGroupList\",\"id\":5} trailing"),
+            "{\"id\":5,\"jsonrpc\":\"2.0\",\"result\":[]}\n"
+        );
     }
 
     #[test]
@@ -223,6 +250,8 @@ mod tests {
              available on this server\"},\"id\":5,\"jsonrpc\":\"2.0\"}\n"
         );
         assert!(ask("not json").contains("-32700"));
+        assert!(ask("").contains("-32700"));
+        assert!(ask(&" ".repeat(MAX_REQUEST + 1)).contains("-32600"));
         assert!(ask(r#"{"id":1,"method":"getPeers"}"#).contains("-32600"));
         assert!(ask(r#"[]"#).contains("-32600"));
         assert_eq!(ask(r#"{"jsonrpc":"2.0","method":"getPeers"}"#), "");

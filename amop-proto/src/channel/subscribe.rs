@@ -1,6 +1,7 @@
 //! The topic set of a session, 0x32 (channel-v2 section 6).
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// Writes the body of a 0x32 frame: a JSON array of the topics.
@@ -15,24 +16,30 @@ pub fn encode_topics<'a>(topics: impl IntoIterator<Item = &'a str>) -> Bytes {
 pub enum SetTopics {
     /// The session's whole new set, in the order given.
     Replace(Vec<String>),
-    /// Not understood: the old set stays.
+    /// Not understood, or too long to be read: the old set stays.
     Keep,
 }
+
+/// The longest body read, in bytes: room for thousands of the longest topics. Parsed JSON can take
+/// 30 times the memory of its text, so a frame's limit alone would not bound it.
+const MAX_BODY: usize = 2 * 1024 * 1024;
 
 impl SetTopics {
     /// Reads a body (channel-v2 section 6.1).
     pub fn parse(body: &[u8]) -> Self {
+        if body.len() > MAX_BODY {
+            return Self::Keep;
+        }
         // Only the first value counts; text after it is ignored.
-        let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
-        match values.next() {
-            Some(Ok(Value::Array(items))) => items
+        match Value::deserialize(&mut serde_json::Deserializer::from_slice(body)) {
+            Ok(Value::Array(items)) => items
                 .into_iter()
                 .map(element)
                 .collect::<Option<_>>()
                 .map_or(Self::Keep, Self::Replace),
-            Some(Ok(Value::Object(object))) if !object.is_empty() => Self::Keep,
-            Some(Ok(_)) => Self::Replace(Vec::new()),
-            Some(Err(_)) | None => Self::Keep,
+            Ok(Value::Object(object)) if !object.is_empty() => Self::Keep,
+            Ok(_) => Self::Replace(Vec::new()),
+            Err(_) => Self::Keep,
         }
     }
 }
@@ -76,6 +83,15 @@ mod tests {
         for (body, expected) in cases {
             assert_eq!(SetTopics::parse(body.as_bytes()), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn bodies_too_long_to_read_are_not_understood() {
+        let mut body = b"[\"a\"]".to_vec();
+        body.resize(MAX_BODY, b' ');
+        assert_eq!(SetTopics::parse(&body), replace(&["a"]));
+        body.push(b' ');
+        assert_eq!(SetTopics::parse(&body), SetTopics::Keep);
     }
 
     #[test]

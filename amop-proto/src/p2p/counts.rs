@@ -33,17 +33,20 @@ pub fn encode_counts<'a>(counts: impl IntoIterator<Item = (&'a [u8], u32)>) -> B
     body.freeze()
 }
 
-/// Reads a body.
+/// Reads a body of at most `max` entries.
 ///
 /// # Errors
 ///
-/// [`CountsError`] if it ends inside an entry.
-pub fn decode_counts(mut body: Bytes) -> Result<Vec<TopicCount>, CountsError> {
+/// [`CountsError`] if it ends inside an entry or holds more of them.
+pub fn decode_counts(mut body: Bytes, max: usize) -> Result<Vec<TopicCount>, CountsError> {
     let mut counts = Vec::new();
     while body.has_remaining() {
+        if counts.len() == max {
+            return Err(CountsError::TooMany { max });
+        }
         let len = usize::from(body.get_u8());
         if body.remaining() < len + 4 {
-            return Err(CountsError);
+            return Err(CountsError::Truncated);
         }
         let topic = body.split_to(len);
         counts.push(TopicCount {
@@ -54,10 +57,19 @@ pub fn decode_counts(mut body: Bytes) -> Result<Vec<TopicCount>, CountsError> {
     Ok(counts)
 }
 
-/// The packet ends inside an entry.
+/// Why a packet was not understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the subscriber count packet ends inside an entry")]
-pub struct CountsError;
+pub enum CountsError {
+    /// It ends inside an entry.
+    #[error("the subscriber count packet ends inside an entry")]
+    Truncated,
+    /// It holds more entries than this node takes.
+    #[error("the peer announces more than {max} topics, this node's limit")]
+    TooMany {
+        /// The limit in force.
+        max: usize,
+    },
+}
 
 #[cfg(test)]
 mod tests {
@@ -66,13 +78,17 @@ mod tests {
     #[test]
     fn round_trip_and_truncation() {
         let body = encode_counts([(&b"hello"[..], 3), (b"", 0), (&[b't'; 254], u32::MAX)]);
-        let counts = decode_counts(body.clone()).unwrap();
+        let counts = decode_counts(body.clone(), 3).unwrap();
         assert_eq!(counts.len(), 3);
         assert_eq!((&counts[0].topic[..], counts[0].count), (&b"hello"[..], 3));
         assert_eq!(counts[2].count, u32::MAX);
+        assert_eq!(
+            decode_counts(body.clone(), 2),
+            Err(CountsError::TooMany { max: 2 })
+        );
         for end in 1..body.len() {
             // Cuts between entries read fine, all others are refused; none panics.
-            let cut = decode_counts(body.slice(..end));
+            let cut = decode_counts(body.slice(..end), 3);
             assert_eq!(cut.is_ok(), end == 10 || end == 15, "cut at {end}");
         }
     }

@@ -94,7 +94,7 @@ impl PeerCodec {
         }
     }
 
-    /// Whether to compress bodies above 1024 bytes when writing. Compressed frames are always read.
+    /// Whether to compress bodies above 1024 bytes when writing, if they shrink. Compressed frames are always read.
     #[must_use]
     pub fn with_compression(mut self, compress: bool) -> Self {
         self.compress = compress;
@@ -120,7 +120,9 @@ impl PeerCodec {
         let compressed =
             (self.compress && self.header == Header::Current && frame.body.len() > COMPRESS_ABOVE)
                 .then(|| snap::raw::Encoder::new().compress_vec(&frame.body).ok())
-                .flatten();
+                .flatten()
+                // What does not shrink could grow past the limit; uncompressed is always understood.
+                .filter(|compressed| compressed.len() < frame.body.len());
         let (version, body) = match &compressed {
             Some(compressed) => (COMPRESSED, compressed.as_slice()),
             None => (0, &frame.body[..]),

@@ -1,0 +1,276 @@
+//! The link to one other node: topic synchronisation and its timers (p2p-v2 section 6).
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Instant,
+};
+
+use bytes::Bytes;
+
+use super::{Limits, Notice, PeerCloseReason, PeerId, PeerIdentity, Timeouts};
+use crate::p2p::{
+    CountsError, PeerFrame, TopicCount, TopicList, TopicListError, decode_counts, encode_counts,
+    packet, parse_topic_seq, protocol,
+};
+
+/// One connection to another node, from TLS to its end.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) identity: PeerIdentity,
+    /// Whether this node dialled it.
+    pub(super) dialled: bool,
+    /// When the connection was made.
+    pub(super) since: Instant,
+    /// When a frame last came.
+    pub(super) heard: Instant,
+    /// When to announce the topic sequence number next.
+    pub(super) announce_at: Instant,
+    /// The topic sequence number whose list was fetched.
+    known_seq: u32,
+    /// The seq of a RequestTopics that waits for its answer, and until when.
+    requested: Option<(u32, Instant)>,
+    /// The seq of the next RequestTopics.
+    next_seq: u32,
+    kind: Kind,
+}
+
+/// Which implementation a peer is.
+#[derive(Debug)]
+enum Kind {
+    /// Nothing came yet. Topics that changed since the greeting are kept.
+    Unknown(BTreeSet<Bytes>),
+    /// One of ours: it sends subscriber counts, and needs no requests.
+    Ours,
+    /// A real node, say: it gets sequence numbers and asks for the names.
+    Foreign,
+}
+
+/// More changes than this before a peer's first frame, and it is treated as foreign.
+const MAX_UNSENT: usize = 10_000;
+
+/// What a topic packet changes.
+#[derive(Debug)]
+pub(super) enum TopicUpdate {
+    Nothing,
+    /// The whole new set.
+    Replace(BTreeSet<Bytes>),
+    /// Counts that changed.
+    Counts(Vec<TopicCount>),
+    Close(PeerCloseReason),
+}
+
+/// Frames to send and things to log.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub(super) frames: Vec<PeerFrame>,
+    pub(super) notice: Option<Notice>,
+}
+
+impl Output {
+    fn ignored(&mut self, peer: PeerId, what: &'static str) -> TopicUpdate {
+        self.notice = Some(Notice::BadPeerMessage { peer, what });
+        TopicUpdate::Nothing
+    }
+}
+
+impl Peer {
+    pub(super) fn new(
+        now: Instant,
+        identity: PeerIdentity,
+        dialled: bool,
+        timeouts: &Timeouts,
+    ) -> Self {
+        Self {
+            identity,
+            dialled,
+            since: now,
+            heard: now,
+            announce_at: now + timeouts.announce,
+            known_seq: 0,
+            requested: None,
+            next_seq: 1,
+            kind: Kind::Unknown(BTreeSet::new()),
+        }
+    }
+
+    /// What to send when the connection is up: the counts first, so that one of ours needs no
+    /// request after the sequence number that follows.
+    pub(super) fn greeting<'a>(
+        topic_seq: u32,
+        local: impl Iterator<Item = (&'a Bytes, u32)>,
+    ) -> [PeerFrame; 2] {
+        let counts = encode_counts(local.map(|(topic, count)| (&topic[..], count)));
+        [extension(counts), topic_seq_frame(topic_seq)]
+    }
+
+    /// What to send when this node's topics changed: the sequence number at once, not at the next
+    /// tick, and the new counts to a node of ours.
+    pub(super) fn topics_changed(
+        &mut self,
+        topic_seq: Option<u32>,
+        changes: &[(Bytes, u32, u32)],
+    ) -> Vec<PeerFrame> {
+        let mut frames = Vec::new();
+        match &mut self.kind {
+            Kind::Ours => {
+                let counts = changes.iter().map(|(topic, _, now)| (&topic[..], *now));
+                frames.push(extension(encode_counts(counts)));
+            }
+            Kind::Unknown(unsent) => {
+                unsent.extend(changes.iter().map(|(topic, ..)| topic.clone()));
+                if unsent.len() > MAX_UNSENT {
+                    self.kind = Kind::Foreign;
+                }
+            }
+            Kind::Foreign => {}
+        }
+        if let Some(topic_seq) = topic_seq {
+            frames.push(topic_seq_frame(topic_seq));
+        }
+        frames
+    }
+
+    /// A frame came. The first one tells which implementation the peer is: ours greet with their
+    /// counts.
+    pub(super) fn heard<'a>(
+        &mut self,
+        now: Instant,
+        frame: &PeerFrame,
+        local: impl Iterator<Item = (&'a Bytes, u32)>,
+    ) -> Option<PeerFrame> {
+        self.heard = now;
+        let Kind::Unknown(unsent) = &mut self.kind else {
+            return None;
+        };
+        let unsent = std::mem::take(unsent);
+        if (frame.protocol, frame.packet) != (protocol::EXTENSION, packet::COUNTS) {
+            self.kind = Kind::Foreign;
+            return None;
+        }
+        self.kind = Kind::Ours;
+        let counts: HashMap<&Bytes, u32> = local.collect();
+        let now = |topic: &Bytes| counts.get(topic).copied().unwrap_or(0);
+        (!unsent.is_empty()).then(|| {
+            extension(encode_counts(
+                unsent.iter().map(|topic| (&topic[..], now(topic))),
+            ))
+        })
+    }
+
+    fn is_ours(&self) -> bool {
+        matches!(self.kind, Kind::Ours)
+    }
+
+    /// Handles a topic or extension packet.
+    pub(super) fn topic_packet<'a>(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        frame: &PeerFrame,
+        node: NodeTopics<'a, impl Iterator<Item = (&'a Bytes, u32)>>,
+        output: &mut Output,
+    ) -> TopicUpdate {
+        let NodeTopics {
+            topic_seq,
+            local,
+            limits,
+            timeouts,
+        } = node;
+        match (frame.protocol, frame.packet) {
+            (protocol::TOPIC, packet::TOPIC_SEQ) => {
+                let Ok(seq) = parse_topic_seq(&frame.body) else {
+                    return output.ignored(peer, "a topic sequence number that is none");
+                };
+                let waiting = self.requested.is_some_and(|(_, until)| now < until);
+                if seq != self.known_seq && !self.is_ours() && !waiting {
+                    let seq = self.next_seq;
+                    self.next_seq = self.next_seq.wrapping_add(1);
+                    self.requested = Some((seq, now + timeouts.topic_list));
+                    output.frames.push(PeerFrame {
+                        protocol: protocol::TOPIC,
+                        packet: packet::REQUEST_TOPICS,
+                        seq,
+                        body: Bytes::new(),
+                    });
+                }
+                TopicUpdate::Nothing
+            }
+            (protocol::TOPIC, packet::REQUEST_TOPICS) => {
+                let topics = local.map(|(topic, _)| topic.clone()).collect();
+                output.frames.push(PeerFrame {
+                    protocol: -protocol::TOPIC,
+                    packet: packet::TOPICS,
+                    seq: frame.seq,
+                    body: TopicList {
+                        seq: topic_seq,
+                        topics,
+                    }
+                    .encode(),
+                });
+                TopicUpdate::Nothing
+            }
+            (p, packet::TOPICS) if p == -protocol::TOPIC => {
+                match self.requested {
+                    Some((seq, until)) if seq == frame.seq && now < until => self.requested = None,
+                    _ => return output.ignored(peer, "a topic list nobody asked for"),
+                }
+                match TopicList::parse(&frame.body, limits.peer_topics) {
+                    Ok(list) => {
+                        self.known_seq = list.seq;
+                        if self.is_ours() {
+                            return TopicUpdate::Nothing;
+                        }
+                        TopicUpdate::Replace(list.topics.into_iter().collect())
+                    }
+                    Err(TopicListError::TooMany { max }) => {
+                        TopicUpdate::Close(PeerCloseReason::TooManyTopics { max })
+                    }
+                    Err(TopicListError::BadNumber) => {
+                        output.ignored(peer, "a malformed topic list")
+                    }
+                }
+            }
+            (protocol::EXTENSION, packet::COUNTS) if self.is_ours() => {
+                // Not more at once than may be held, with room for removals.
+                match decode_counts(frame.body.clone(), limits.peer_topics.saturating_mul(2)) {
+                    Ok(counts) => TopicUpdate::Counts(counts),
+                    Err(CountsError::TooMany { max }) => {
+                        TopicUpdate::Close(PeerCloseReason::TooManyTopics { max })
+                    }
+                    Err(CountsError::Truncated) => {
+                        output.ignored(peer, "malformed subscriber counts")
+                    }
+                }
+            }
+            // Unknown protocols are dropped without a word (p2p-v2 section 5).
+            _ => TopicUpdate::Nothing,
+        }
+    }
+}
+
+/// What a peer link needs to know of its node.
+#[derive(Debug)]
+pub(super) struct NodeTopics<'a, I> {
+    pub(super) topic_seq: u32,
+    pub(super) local: I,
+    pub(super) limits: &'a Limits,
+    pub(super) timeouts: &'a Timeouts,
+}
+
+pub(super) fn topic_seq_frame(topic_seq: u32) -> PeerFrame {
+    PeerFrame {
+        protocol: protocol::TOPIC,
+        packet: packet::TOPIC_SEQ,
+        seq: 0,
+        body: topic_seq.to_string().into(),
+    }
+}
+
+fn extension(body: Bytes) -> PeerFrame {
+    PeerFrame {
+        protocol: protocol::EXTENSION,
+        packet: packet::COUNTS,
+        seq: 0,
+        body,
+    }
+}
