@@ -1,1 +1,137 @@
-//! amop-tls
+//! rustls for FISCO BCOS 2.x: certificates on secp256k1, RSA certificates of
+//! X.509 version 1, and the rules by which nodes and SDKs accept each other.
+//!
+//! An [`Identity`] is read from the certificate folder that a chain's
+//! deployment script made, and gives ready [`rustls`] configurations:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use amop_tls::{CertFiles, Identity, PublicKey, ServerOptions};
+//!
+//! // An SDK dials a node's channel port.
+//! let sdk = Identity::load_sdk("nodes/127.0.0.1/sdk")?;
+//! let client = sdk.client_config()?;
+//!
+//! // A node listens for SDKs and for other nodes.
+//! let conf = "nodes/127.0.0.1/node0/conf";
+//! let node = Identity::load(&CertFiles::node(conf, "node.key", "node.crt", "ca.crt"))?;
+//! let channel = node.server_config(ServerOptions::default())?;
+//! let black_list: Vec<PublicKey> = Vec::new();
+//! let p2p = node.peer_server_config(Some(Arc::new(move |id: &PublicKey| {
+//!     !black_list.contains(id)
+//! })))?;
+//! # Ok::<(), amop_tls::TlsError>(())
+//! ```
+//!
+//! After a handshake, [`peer_public_key`] and [`peer_info`] tell who the peer
+//! is. After a failed one, [`HandshakeFailure`] says why and what to do.
+//!
+//! # What is offered
+//!
+//! Exactly TLS 1.2, client and server certificate both required, AEAD suites
+//! with forward secrecy only, no session resumption, no SNI, no ALPN.
+//!
+//! | | EC mode (channel, P2P) | RSA mode (channel) |
+//! | --- | --- | --- |
+//! | suites | ECDHE-ECDSA with AES256-GCM, AES128-GCM, CHACHA20 | ECDHE-RSA with the same |
+//! | groups | secp256k1, P-256 | secp256k1, P-256, P-384 |
+//! | signatures | ECDSA with SHA-256 | RSA PSS and PKCS#1, SHA-256 to SHA-512 |
+//! | own certificate | secp256k1 | RSA, 2048 bits or more |
+//!
+//! X25519 is never offered, see [`crypto_provider`].
+//!
+//! # What is not
+//!
+//! * **Static RSA key exchange.** Production nodes with
+//!   `rsa_crypto_channel=true` probably offer nothing else, and rustls does
+//!   not have it. Connecting to one fails with
+//!   [`HandshakeFailure::StaticRsaOnly`], which says what to do.
+//! * **Guomi** (SM2, SM3, SM4 and the national TLS). Such files are recognised
+//!   and refused with [`TlsError::Guomi`].
+//! * **TLS 1.3**, which has no scheme for secp256k1.
+//!
+//! # Verification
+//!
+//! There is no way to switch it off. The chain must lead from the leaf over
+//! at most five certificates that the peer sent to one in `ca.crt`. Every
+//! signature is checked (ECDSA on secp256k1, P-256 and P-384 with SHA-256,
+//! on the latter two also with SHA-384; RSA PKCS#1 of 2048 bits and more with
+//! SHA-256, 384 or 512) and every validity, that of the CA included.
+//! Intermediates must be of version 3 with CA:TRUE; keyUsage,
+//! pathLenConstraint and, on the leaf, extendedKeyUsage are honoured if
+//! present and not required. Certificates of version 1 can only be leaf or
+//! anchor. Critical extensions other than these are refused, and so are name
+//! constraints. Host names are not checked: the certificates carry none. There
+//! are no revocation lists in FISCO BCOS 2.x; what it calls CRL is a list of
+//! node IDs, for which there is [`PeerFilter`].
+//!
+//! # Features
+//!
+//! * `pki`: making such certificates, for tests and development chains.
+
+#![forbid(unsafe_code)]
+
+mod algs;
+mod cert;
+mod config;
+mod error;
+mod failure;
+mod identity;
+mod key;
+mod kx;
+mod path;
+#[cfg(feature = "pki")]
+pub mod pki;
+mod provider;
+mod sign;
+mod verify;
+
+use std::fmt;
+
+pub use config::ServerOptions;
+pub use error::TlsError;
+pub use failure::HandshakeFailure;
+pub use identity::{CertFiles, Identity};
+pub use key::{
+    PUBLIC_KEY_LEN, ParsePublicKeyError, PeerFilter, PeerInfo, PublicKey, peer_info,
+    peer_public_key,
+};
+pub use provider::crypto_provider;
+pub use rustls;
+pub use verify::VerifyError;
+
+/// Which kind of certificates a channel uses (channel-v2 section 2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// secp256k1, the default, and the only one for P2P.
+    Ec,
+    /// RSA, `rsa_crypto_channel=true`.
+    Rsa,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ec => "EC",
+            Self::Rsa => "RSA",
+        })
+    }
+}
+
+/// One end of a TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The end that dialled.
+    Client,
+    /// The end that listens.
+    Server,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        })
+    }
+}

@@ -1,0 +1,341 @@
+//! The parts of an X.509 certificate that the verifier needs, read strictly.
+
+use der::asn1::{Any, AnyRef, ObjectIdentifier};
+use der::{Decode, Reader, SliceReader, Tag, Tagged};
+use rustls::pki_types::{AlgorithmIdentifier, alg_id};
+use x509_cert::certificate::{Certificate, Version};
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
+use x509_cert::name::Name;
+use x509_cert::spki::AlgorithmIdentifierOwned;
+
+const fn oid(dotted: &str) -> ObjectIdentifier {
+    ObjectIdentifier::new_unwrap(dotted)
+}
+
+// Keys and curves.
+const EC_PUBLIC_KEY: ObjectIdentifier = oid("1.2.840.10045.2.1");
+const RSA_ENCRYPTION: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
+const SECP256K1: ObjectIdentifier = oid("1.3.132.0.10");
+const P256: ObjectIdentifier = oid("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = oid("1.3.132.0.34");
+const SM2_CURVE: ObjectIdentifier = oid("1.2.156.10197.1.301");
+
+// Signatures.
+const ECDSA_SHA256: ObjectIdentifier = oid("1.2.840.10045.4.3.2");
+const ECDSA_SHA384: ObjectIdentifier = oid("1.2.840.10045.4.3.3");
+const RSA_SHA256: ObjectIdentifier = oid("1.2.840.113549.1.1.11");
+const RSA_SHA384: ObjectIdentifier = oid("1.2.840.113549.1.1.12");
+const RSA_SHA512: ObjectIdentifier = oid("1.2.840.113549.1.1.13");
+const SM2_WITH_SM3: ObjectIdentifier = oid("1.2.156.10197.1.501");
+
+// Extensions and what stands in them.
+const BASIC_CONSTRAINTS: ObjectIdentifier = oid("2.5.29.19");
+const KEY_USAGE: ObjectIdentifier = oid("2.5.29.15");
+const EXTENDED_KEY_USAGE: ObjectIdentifier = oid("2.5.29.37");
+const NAME_CONSTRAINTS: ObjectIdentifier = oid("2.5.29.30");
+const ANY_PURPOSE: ObjectIdentifier = oid("2.5.29.37.0");
+const SERVER_AUTH: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.1");
+const CLIENT_AUTH: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.2");
+
+// Parts of names.
+const COMMON_NAME: ObjectIdentifier = oid("2.5.4.3");
+const SHORT_NAMES: [(ObjectIdentifier, &str); 6] = [
+    (COMMON_NAME, "CN"),
+    (oid("2.5.4.6"), "C"),
+    (oid("2.5.4.7"), "L"),
+    (oid("2.5.4.8"), "ST"),
+    (oid("2.5.4.10"), "O"),
+    (oid("2.5.4.11"), "OU"),
+];
+
+/// Kinds of public key that can be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyAlg {
+    Secp256k1,
+    P256,
+    P384,
+    Rsa,
+}
+
+impl KeyAlg {
+    pub(crate) fn id(self) -> AlgorithmIdentifier {
+        match self {
+            Self::Secp256k1 => alg_id::ECDSA_P256K1,
+            Self::P256 => alg_id::ECDSA_P256,
+            Self::P384 => alg_id::ECDSA_P384,
+            Self::Rsa => alg_id::RSA_ENCRYPTION,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Secp256k1 => "secp256k1",
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::Rsa => "RSA",
+        }
+    }
+}
+
+/// Why an algorithm of a certificate is of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// SM2 or SM3.
+    Guomi,
+    /// Anything else.
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Basic {
+    pub(crate) ca: bool,
+    pub(crate) path_len: Option<u8>,
+}
+
+/// Which ends of a connection extendedKeyUsage allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Purposes {
+    pub(crate) client: bool,
+    pub(crate) server: bool,
+}
+
+/// The type of a part of a name and its text, whatever the string type.
+pub(crate) type NamePart = (ObjectIdentifier, Vec<u8>);
+
+pub(crate) struct Cert<'a> {
+    x509: Certificate,
+    /// The signed bytes as they came.
+    tbs: &'a [u8],
+    /// X.509 v3, the only version that can carry extensions.
+    pub(crate) v3: bool,
+    /// Seconds since 1970.
+    pub(crate) not_before: i64,
+    pub(crate) not_after: i64,
+    pub(crate) key_alg: Result<KeyAlg, Unusable>,
+    pub(crate) sig_alg: Result<AlgorithmIdentifier, Unusable>,
+    pub(crate) basic: Option<Basic>,
+    /// `Some(false)`: keyUsage is there and does not allow signing certificates.
+    pub(crate) key_cert_sign: Option<bool>,
+    pub(crate) purposes: Option<Purposes>,
+    /// An extension that must not be ignored and is not understood, dotted.
+    pub(crate) unhandled: Option<String>,
+}
+
+impl<'a> Cert<'a> {
+    /// Parses one certificate; the error text says what is wrong.
+    pub(crate) fn parse(der: &'a [u8]) -> Result<Self, String> {
+        let not_x509 = |e: der::Error| format!("not an X.509 certificate ({e})");
+        let x509 = Certificate::from_der(der).map_err(not_x509)?;
+        let tbs = signed_part(der).map_err(not_x509)?;
+        let fields = x509.tbs_certificate();
+        // RFC 5280 section 4.1.1.2; otherwise the unsigned outer identifier
+        // could differ from the signed one.
+        if fields.signature() != x509.signature_algorithm() {
+            return Err("its two signature algorithm fields differ".into());
+        }
+        let v3 = fields.version() == Version::V3;
+        if !v3 && fields.extensions().is_some() {
+            return Err("it has extensions but is not of version 3".into());
+        }
+        let key = fields.subject_public_key_info();
+        if key.subject_public_key.as_bytes().is_none() || x509.signature().as_bytes().is_none() {
+            return Err("its key or signature is not a whole number of bytes".into());
+        }
+        let validity = fields.validity();
+        let mut cert = Cert {
+            tbs,
+            v3,
+            not_before: seconds(validity.not_before),
+            not_after: seconds(validity.not_after),
+            key_alg: key_alg(&key.algorithm),
+            sig_alg: sig_alg(x509.signature_algorithm()),
+            basic: None,
+            key_cert_sign: None,
+            purposes: None,
+            unhandled: None,
+            x509,
+        };
+        cert.read_extensions()?;
+        Ok(cert)
+    }
+
+    fn read_extensions(&mut self) -> Result<(), String> {
+        let extensions = self.x509.tbs_certificate().extensions();
+        let mut seen = Vec::new();
+        for ext in extensions.into_iter().flatten() {
+            let id = ext.extn_id;
+            if seen.contains(&id) {
+                return Err(format!("the extension {id} occurs twice"));
+            }
+            seen.push(id);
+            match id {
+                BASIC_CONSTRAINTS => {
+                    let value: BasicConstraints = value_of(ext, "basicConstraints")?;
+                    self.basic = Some(Basic {
+                        ca: value.ca,
+                        path_len: value.path_len_constraint,
+                    });
+                }
+                KEY_USAGE => {
+                    let value: KeyUsage = value_of(ext, "keyUsage")?;
+                    self.key_cert_sign = Some(value.key_cert_sign());
+                }
+                EXTENDED_KEY_USAGE => {
+                    let value: ExtendedKeyUsage = value_of(ext, "extendedKeyUsage")?;
+                    let has = |purpose| value.0.iter().any(|p| *p == purpose || *p == ANY_PURPOSE);
+                    self.purposes = Some(Purposes {
+                        client: has(CLIENT_AUTH),
+                        server: has(SERVER_AUTH),
+                    });
+                }
+                // Name constraints are a limit the CA set; to ignore them
+                // would allow more than it meant, critical or not.
+                _ if ext.critical || id == NAME_CONSTRAINTS => {
+                    self.unhandled.get_or_insert(id.to_string());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tbs(&self) -> &[u8] {
+        self.tbs
+    }
+
+    pub(crate) fn signature(&self) -> &[u8] {
+        self.x509.signature().raw_bytes()
+    }
+
+    /// The public key itself: a SEC1 point or a PKCS#1 RSAPublicKey.
+    pub(crate) fn key_bits(&self) -> &[u8] {
+        let key = self.x509.tbs_certificate().subject_public_key_info();
+        key.subject_public_key.raw_bytes()
+    }
+
+    pub(crate) fn subject(&self) -> &Name {
+        self.x509.tbs_certificate().subject()
+    }
+
+    pub(crate) fn issuer(&self) -> &Name {
+        self.x509.tbs_certificate().issuer()
+    }
+
+    pub(crate) fn subject_line(&self) -> String {
+        one_line(self.subject())
+    }
+
+    pub(crate) fn issuer_line(&self) -> String {
+        one_line(self.issuer())
+    }
+
+    pub(crate) fn subject_cn(&self) -> Option<String> {
+        common_name(self.subject())
+    }
+
+    pub(crate) fn issuer_cn(&self) -> Option<String> {
+        common_name(self.issuer())
+    }
+
+    /// The issuer's name as types and values in order. Two such lists are
+    /// equal when the one-line texts that real nodes compare are (channel-v2
+    /// section 2.5): neither looks at the string type.
+    pub(crate) fn issuer_parts(&self) -> Vec<NamePart> {
+        self.issuer()
+            .iter()
+            .map(|part| (part.oid, part.value.value().to_vec()))
+            .collect()
+    }
+
+    pub(crate) fn is_guomi(&self) -> bool {
+        self.key_alg == Err(Unusable::Guomi) || self.sig_alg == Err(Unusable::Guomi)
+    }
+}
+
+/// The first element of a certificate, header included. Taken from the input,
+/// because encoding the parsed form again could give other bytes.
+fn signed_part(der: &[u8]) -> der::Result<&[u8]> {
+    let whole = AnyRef::from_der(der)?;
+    SliceReader::new(whole.value())?.tlv_bytes()
+}
+
+fn value_of<'a, T: Decode<'a>>(ext: &'a Extension, name: &str) -> Result<T, String> {
+    T::from_der(ext.extn_value.as_bytes()).map_err(|_| format!("its {name} extension is malformed"))
+}
+
+fn seconds(time: x509_cert::time::Time) -> i64 {
+    // X.509 dates end with the year 9999 and der has none before 1970.
+    i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
+}
+
+fn key_alg(alg: &AlgorithmIdentifierOwned) -> Result<KeyAlg, Unusable> {
+    match alg.oid {
+        RSA_ENCRYPTION => Ok(KeyAlg::Rsa),
+        EC_PUBLIC_KEY => {
+            let curve = alg.parameters.as_ref().map(Any::decode_as);
+            match curve {
+                Some(Ok(SECP256K1)) => Ok(KeyAlg::Secp256k1),
+                Some(Ok(P256)) => Ok(KeyAlg::P256),
+                Some(Ok(P384)) => Ok(KeyAlg::P384),
+                Some(Ok(SM2_CURVE)) => Err(Unusable::Guomi),
+                _ => Err(Unusable::Unknown),
+            }
+        }
+        _ => Err(Unusable::Unknown),
+    }
+}
+
+fn sig_alg(alg: &AlgorithmIdentifierOwned) -> Result<AlgorithmIdentifier, Unusable> {
+    let id = match alg.oid {
+        ECDSA_SHA256 => alg_id::ECDSA_SHA256,
+        ECDSA_SHA384 => alg_id::ECDSA_SHA384,
+        RSA_SHA256 => alg_id::RSA_PKCS1_SHA256,
+        RSA_SHA384 => alg_id::RSA_PKCS1_SHA384,
+        RSA_SHA512 => alg_id::RSA_PKCS1_SHA512,
+        SM2_WITH_SM3 => return Err(Unusable::Guomi),
+        _ => return Err(Unusable::Unknown),
+    };
+    // None of these takes parameters; RSA writes that as NULL.
+    match &alg.parameters {
+        Some(any) if any.tag() != Tag::Null => Err(Unusable::Unknown),
+        _ => Ok(id),
+    }
+}
+
+/// Longest name that is put into a message, in characters.
+const NAME_LIMIT: usize = 256;
+
+/// A name for people, e.g. `CN=agency, O=fisco-bcos`. Control characters are
+/// escaped: a foreign certificate must not write into a log what it likes.
+fn one_line(name: &Name) -> String {
+    let mut line = String::new();
+    for part in name.iter() {
+        if !line.is_empty() {
+            line.push_str(", ");
+        }
+        match SHORT_NAMES.iter().find(|(oid, _)| *oid == part.oid) {
+            Some((_, short)) => line.push_str(short),
+            None => line.push_str(&part.oid.to_string()),
+        }
+        line.push('=');
+        for c in String::from_utf8_lossy(part.value.value()).chars() {
+            if c.is_control() {
+                line.extend(c.escape_default());
+            } else {
+                line.push(c);
+            }
+        }
+    }
+    if line.is_empty() {
+        return "(no name)".into();
+    }
+    line.chars().take(NAME_LIMIT).collect()
+}
+
+fn common_name(name: &Name) -> Option<String> {
+    name.iter()
+        .find(|part| part.oid == COMMON_NAME)
+        .and_then(|part| std::str::from_utf8(part.value.value()).ok())
+        .map(str::to_owned)
+}

@@ -1,0 +1,237 @@
+//! [`HandshakeFailure`]: what a failed handshake means and what to do about it.
+
+use std::io;
+
+use rustls::{
+    AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved,
+};
+
+use crate::verify::VerifyError;
+use crate::{Mode, Side};
+
+/// Why a TLS handshake failed.
+///
+/// Made from the error of rustls or tokio-rustls by [`HandshakeFailure::from_rustls`]
+/// or [`HandshakeFailure::from_io`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandshakeFailure {
+    /// The peer's chain does not lead to our `ca.crt`.
+    #[error(
+        "the peer's certificate was not issued by our ca.crt: it is of another chain (or, in RSA \
+         mode, of another agency), or the peer did not send its agency certificate; compare \
+         ca.crt on both sides"
+    )]
+    PeerUnknownIssuer,
+    /// A certificate of the peer has expired.
+    #[error("a certificate of the peer expired at {not_after:?} (seconds since 1970); renew it")]
+    PeerExpired {
+        /// End of validity in seconds since 1970, if known.
+        not_after: Option<u64>,
+    },
+    /// A certificate of the peer is not valid yet.
+    #[error("a certificate of the peer is not valid yet; check the clocks of both machines")]
+    PeerNotYetValid,
+    /// The peer's certificate is refused for another reason.
+    #[error("the peer's certificate was refused: {0}")]
+    PeerCertificate(#[source] VerifyError),
+    /// The peer did not prove that it has the key of its certificate.
+    #[error(
+        "the peer's handshake signature is wrong: it does not hold the key it claims, or \
+             the connection was tampered with"
+    )]
+    PeerSignature,
+    /// The client sent no certificate.
+    #[error("the client sent no certificate; it must use the one of its SDK or node folder")]
+    PeerSentNoCertificate,
+    /// The peer refused our certificate.
+    #[error("the peer refused our certificate: {reason} (alert {alert:?})")]
+    OursRefused {
+        /// The alert received.
+        alert: AlertDescription,
+        /// What that alert means here.
+        reason: &'static str,
+    },
+    /// Our folder is of RSA mode and the node found no common suite, most
+    /// likely because it offers static RSA only (channel-v2 section 2.4).
+    #[error(
+        "the node has no cipher suite in common with us (alert handshake_failure): nodes with \
+         rsa_crypto_channel=true offer static-RSA key exchange (TLS_RSA_WITH_*) only, which rustls \
+         does not implement because it lacks forward secrecy. Set rsa_crypto_channel=false in the \
+         node's config.ini, restart the node and use the secp256k1 sdk folder; if the node is in EC \
+         mode already, only the folder is wrong"
+    )]
+    StaticRsaOnly,
+    /// The peer found nothing in what we offer, or refused us without saying why.
+    #[error(
+        "the node refused the handshake (alert handshake_failure): either it is not in EC mode \
+         (rsa_crypto_channel=true needs the RSA sdk folder, guomi is not supported), or it \
+         refuses our certificate: check that the sdk folder is of this node's chain and agency"
+    )]
+    Refused,
+    /// As server, we found nothing usable in what the client offers.
+    #[error(
+        "no common {what} with the client: it must offer TLS 1.2 with group secp256k1 or P-256 \
+         and {mode}-mode ECDHE AES-GCM or CHACHA20 suites"
+    )]
+    NothingInCommon {
+        /// What is not common.
+        what: &'static str,
+        /// Our mode.
+        mode: Mode,
+    },
+    /// The peer does not speak TLS 1.2.
+    #[error("the peer does not speak TLS 1.2, the only version FISCO BCOS 2.x nodes use")]
+    Version,
+    /// What the peer sent is not TLS.
+    #[error(
+        "the peer does not speak TLS (or speaks guomi TLS): check that the port is a channel or \
+         P2P port, not JSON-RPC, and that the chain does not use sm_crypto_channel"
+    )]
+    NotTls,
+    /// The connection ended within the handshake.
+    #[error(
+        "the peer closed the connection during the handshake ({0}); its log says why. Common \
+         causes: it refused our certificate, its lists do not let us in, or the port is not a TLS one"
+    )]
+    Closed(#[source] io::Error),
+    /// The peer broke the protocol.
+    #[error("the peer broke the TLS protocol: {0}")]
+    Protocol(#[source] Error),
+    /// Another alert from the peer.
+    #[error("the peer ended the handshake with alert {0:?}")]
+    Alert(AlertDescription),
+    /// Another error of the connection.
+    #[error("the connection failed during the handshake: {0}")]
+    Io(#[source] io::Error),
+    /// Another error of rustls.
+    #[error("the TLS handshake failed: {0}")]
+    Other(#[source] Error),
+}
+
+impl HandshakeFailure {
+    /// Explains an I/O error of a handshake, as `tokio_rustls` or
+    /// `complete_io` return it. `we` is our side of the connection, `mode`
+    /// that of our [`Identity`](crate::Identity).
+    pub fn from_io(error: io::Error, we: Side, mode: Mode) -> Self {
+        let tls = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Error>());
+        if let Some(tls) = tls {
+            return Self::from_rustls(tls, we, mode);
+        }
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe => Self::Closed(error),
+            _ => Self::Io(error),
+        }
+    }
+
+    /// Explains an error of rustls; see [`HandshakeFailure::from_io`].
+    pub fn from_rustls(error: &Error, we: Side, mode: Mode) -> Self {
+        match error {
+            Error::InvalidCertificate(e) => Self::from_certificate(e),
+            Error::NoCertificatesPresented => Self::PeerSentNoCertificate,
+            Error::AlertReceived(alert) => Self::from_alert(*alert, we, mode),
+            Error::PeerIncompatible(e) => Self::from_incompatible(e, mode),
+            Error::InvalidMessage(
+                InvalidMessage::InvalidContentType
+                | InvalidMessage::InvalidEmptyPayload
+                | InvalidMessage::MessageTooLarge
+                | InvalidMessage::UnknownProtocolVersion,
+            ) => Self::NotTls,
+            Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedKxGroup)
+                if we == Side::Client =>
+            {
+                Self::NothingInCommon {
+                    what: "group",
+                    mode,
+                }
+            }
+            Error::InvalidMessage(_)
+            | Error::InappropriateMessage { .. }
+            | Error::InappropriateHandshakeMessage { .. }
+            | Error::PeerMisbehaved(_)
+            | Error::DecryptError => Self::Protocol(error.clone()),
+            other => Self::Other(other.clone()),
+        }
+    }
+
+    /// Whether another attempt with the same files may succeed; otherwise the
+    /// configuration of one side must be changed first.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Closed(_) | Self::Io(_))
+    }
+
+    fn from_certificate(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::UnknownIssuer => Self::PeerUnknownIssuer,
+            CertificateError::ExpiredContext { not_after, .. } => Self::PeerExpired {
+                not_after: Some(not_after.as_secs()),
+            },
+            CertificateError::Expired => Self::PeerExpired { not_after: None },
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::PeerNotYetValid
+            }
+            CertificateError::BadSignature => Self::PeerSignature,
+            CertificateError::Other(other) => match other.0.downcast_ref::<VerifyError>() {
+                Some(e) => Self::PeerCertificate(e.clone()),
+                None => Self::Other(Error::InvalidCertificate(error.clone())),
+            },
+            _ => Self::Other(Error::InvalidCertificate(error.clone())),
+        }
+    }
+
+    fn from_alert(alert: AlertDescription, we: Side, mode: Mode) -> Self {
+        use AlertDescription as A;
+        let reason = match alert {
+            A::UnknownCA => {
+                "our chain does not lead to its ca.crt: our folder is of another chain or agency, \
+                 or our certificate file lacks the agency certificate"
+            }
+            A::CertificateExpired => "a certificate of ours has expired (or a clock is wrong)",
+            A::CertificateRevoked => "it is revoked",
+            A::CertificateRequired | A::NoCertificate => "it wants one and we sent none",
+            A::AccessDenied => "its lists do not let us in",
+            A::BadCertificate
+            | A::CertificateUnknown
+            | A::UnsupportedCertificate
+            | A::DecryptError => {
+                "it is of another chain or agency (check_cert_issuer=true lets only SDKs of the \
+                 node's own agency in), of the wrong mode, or on its black list"
+            }
+            A::HandshakeFailure | A::InsufficientSecurity if we == Side::Client => {
+                return match mode {
+                    Mode::Rsa => Self::StaticRsaOnly,
+                    Mode::Ec => Self::Refused,
+                };
+            }
+            A::ProtocolVersion => return Self::Version,
+            other => return Self::Alert(other),
+        };
+        Self::OursRefused { alert, reason }
+    }
+
+    fn from_incompatible(error: &PeerIncompatible, mode: Mode) -> Self {
+        use PeerIncompatible as P;
+        let what = match error {
+            P::NoCipherSuitesInCommon => "cipher suite",
+            P::NoKxGroupsInCommon | P::NamedGroupsExtensionRequired => "group",
+            P::NoSignatureSchemesInCommon
+            | P::NoCertificateRequestSignatureSchemesInCommon
+            | P::SignatureAlgorithmsExtensionRequired => "signature scheme",
+            P::NoEcPointFormatsInCommon
+            | P::EcPointsExtensionRequired
+            | P::UncompressedEcPointsRequired => "point format",
+            P::Tls12NotOffered
+            | P::Tls12NotOfferedOrEnabled
+            | P::ServerDoesNotSupportTls12Or13
+            | P::ServerTlsVersionIsDisabledByOurConfig
+            | P::SupportedVersionsExtensionRequired => return Self::Version,
+            other => return Self::Other(Error::PeerIncompatible(other.clone())),
+        };
+        Self::NothingInCommon { what, mode }
+    }
+}

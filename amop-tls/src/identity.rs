@@ -1,0 +1,489 @@
+//! [`Identity`]: certificate, key and trust anchors of one side, read from a
+//! certificate folder.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::SigningKey;
+use zeroize::Zeroizing;
+
+use crate::cert::{Cert, KeyAlg, Unusable};
+use crate::key::{PublicKey, public_key_of};
+use crate::path::{self, Anchor};
+use crate::sign::{self, KeyProblem};
+use crate::verify::{OwnIssuer, VerifyError};
+use crate::{Mode, TlsError};
+
+/// Largest file that is read. Real ones have a few thousand bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Certificates taken from one file.
+const MAX_CERTIFICATES: usize = 32;
+
+/// Where the three files of an identity are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertFiles {
+    /// Leaf certificate, followed by those that lead to the CA.
+    pub cert: PathBuf,
+    /// Private key of the leaf.
+    pub key: PathBuf,
+    /// Trusted CA certificates.
+    pub ca: PathBuf,
+}
+
+impl CertFiles {
+    /// The files of an SDK folder: `ca.crt`, `sdk.crt` and `sdk.key`, or
+    /// `node.crt` and `node.key` where the `sdk` ones are not there
+    /// (channel-v2 section 2.2).
+    ///
+    /// # Errors
+    /// [`TlsError::Missing`] if the folder has neither pair,
+    /// [`TlsError::Guomi`] if it only has guomi files.
+    pub fn sdk(dir: impl AsRef<Path>) -> Result<Self, TlsError> {
+        let dir = dir.as_ref();
+        for name in ["sdk", "node"] {
+            let files = Self::node(
+                dir,
+                &format!("{name}.key"),
+                &format!("{name}.crt"),
+                "ca.crt",
+            );
+            // One file of the pair is enough to know which pair is meant;
+            // loading says that the other one is missing.
+            if files.cert.exists() || files.key.exists() {
+                return Ok(files);
+            }
+        }
+        let guomi = ["gm/gmsdk.crt", "gmsdk.crt", "gmnode.crt"];
+        match guomi.iter().map(|name| dir.join(name)).find(|p| p.exists()) {
+            Some(path) => Err(TlsError::Guomi {
+                file: name_of(&path),
+            }),
+            None => Err(TlsError::Missing {
+                file: name_of(&dir.join("sdk.crt")),
+            }),
+        }
+    }
+
+    /// The files of a node: the folder `data_path` and the names that
+    /// `[network_security]` of its `config.ini` gives (channel-v2 section 2.1).
+    pub fn node(data_path: impl AsRef<Path>, key: &str, cert: &str, ca: &str) -> Self {
+        let dir = data_path.as_ref();
+        Self {
+            cert: dir.join(cert),
+            key: dir.join(key),
+            ca: dir.join(ca),
+        }
+    }
+}
+
+/// One side's certificate, key and trust anchors.
+///
+/// Cheap to clone. `Debug` does not show the key.
+#[derive(Clone)]
+pub struct Identity {
+    mode: Mode,
+    chain: Arc<[CertificateDer<'static>]>,
+    key: Arc<dyn SigningKey>,
+    anchors: Arc<[Anchor]>,
+    public_key: Option<PublicKey>,
+    own_issuer: OwnIssuer,
+    subject: String,
+    name: Option<String>,
+    agency: Option<String>,
+    not_after: i64,
+    cert_file: String,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("mode", &self.mode)
+            .field("subject", &self.subject)
+            .field("public_key", &self.public_key)
+            .field("cert_file", &self.cert_file)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Reads an SDK folder, see [`CertFiles::sdk`].
+    ///
+    /// ```no_run
+    /// let identity = amop_tls::Identity::load_sdk("nodes/127.0.0.1/sdk")?;
+    /// let config = identity.client_config()?;
+    /// # Ok::<(), amop_tls::TlsError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TlsError`] naming the file and what is wrong with it.
+    pub fn load_sdk(dir: impl AsRef<Path>) -> Result<Self, TlsError> {
+        Self::load(&CertFiles::sdk(dir)?)
+    }
+
+    /// Reads the three files.
+    ///
+    /// # Errors
+    /// [`TlsError`] naming the file and what is wrong with it.
+    pub fn load(files: &CertFiles) -> Result<Self, TlsError> {
+        let cert = read(&files.cert)?;
+        let key = read(&files.key)?;
+        let ca = read(&files.ca)?;
+        Self::build(
+            Source::new(name_of(&files.cert), &cert),
+            Source::new(name_of(&files.key), &key),
+            Source::new(name_of(&files.ca), &ca),
+        )
+    }
+
+    /// From the contents of the three files.
+    ///
+    /// # Errors
+    /// [`TlsError`]; as file names it has "the certificate PEM", "the key PEM"
+    /// and "the CA PEM".
+    pub fn from_pem(cert: &[u8], key: &[u8], ca: &[u8]) -> Result<Self, TlsError> {
+        Self::build(
+            Source::new("the certificate PEM".into(), cert),
+            Source::new("the key PEM".into(), key),
+            Source::new("the CA PEM".into(), ca),
+        )
+    }
+
+    fn build(cert: Source<'_>, key: Source<'_>, ca: Source<'_>) -> Result<Self, TlsError> {
+        let chain = cert.certificates()?;
+        let parsed = cert.parse(&chain)?;
+        let leaf = parsed.first().ok_or_else(|| cert.no_certificate())?;
+        let mode = mode_of_leaf(leaf, &cert)?;
+        let signing_key = key.private_key()?;
+        // The key proper stands at the end of its subjectPublicKeyInfo.
+        let spki = signing_key.public_key();
+        if !spki.is_some_and(|spki| spki.as_ref().ends_with(leaf.key_bits())) {
+            return Err(TlsError::KeyMismatch {
+                key: key.name,
+                cert: cert.name,
+            });
+        }
+        let anchors = ca.anchors()?;
+        check_modes(mode, &parsed, &anchors, &cert, &ca)?;
+        Ok(Self {
+            mode,
+            key: signing_key,
+            anchors: anchors.into(),
+            public_key: public_key_of(leaf).ok(),
+            own_issuer: OwnIssuer {
+                parts: leaf.issuer_parts(),
+                line: leaf.issuer_line(),
+            },
+            subject: leaf.subject_line(),
+            name: leaf.subject_cn(),
+            agency: leaf.issuer_cn(),
+            // Once any certificate sent along has expired, peers may refuse.
+            not_after: parsed
+                .iter()
+                .map(|c| c.not_after)
+                .min()
+                .unwrap_or(leaf.not_after),
+            cert_file: cert.name,
+            chain: chain.into(),
+        })
+    }
+
+    /// EC or RSA.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Our own node ID or SDK key; `None` in RSA mode, and for an EC leaf
+    /// without basicConstraints, which no node would identify us by either.
+    pub fn public_key(&self) -> Option<PublicKey> {
+        self.public_key
+    }
+
+    /// Common name of our certificate.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Common name of our certificate's issuer.
+    pub fn agency(&self) -> Option<&str> {
+        self.agency.as_deref()
+    }
+
+    /// Subject of our certificate for messages, e.g. `CN=sdk, O=fisco-bcos`.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// When the first certificate of our chain expires, in seconds since 1970.
+    pub fn not_after(&self) -> i64 {
+        self.not_after
+    }
+
+    /// Whether a peer with our `ca.crt` would accept our chain at `now`.
+    ///
+    /// Loading does not insist on it, because the peers' `ca.crt` counts, not
+    /// ours. As a rule the two are the same, so an error here is worth a
+    /// warning: typically the agency certificate is missing in the file or
+    /// the certificate has expired.
+    ///
+    /// # Errors
+    /// The [`VerifyError`] such a peer would have.
+    pub fn check_chain(&self, now: UnixTime) -> Result<(), VerifyError> {
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let (leaf, others) = self.chain.split_first().ok_or(VerifyError::UnknownIssuer {
+            subject: String::new(),
+        })?;
+        let (leaf, others) = path::parse_chain(leaf, others)?;
+        path::build(&leaf, &others, &self.anchors, now)
+    }
+
+    /// The certificates that are sent to peers, leaf first.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    /// The name to dial with. rustls wants one; as certificates carry none,
+    /// it is neither sent nor checked.
+    pub fn server_name() -> ServerName<'static> {
+        ServerName::from(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    pub(crate) fn anchors(&self) -> Arc<[Anchor]> {
+        self.anchors.clone()
+    }
+
+    pub(crate) fn signing_key(&self) -> Arc<dyn SigningKey> {
+        self.key.clone()
+    }
+
+    pub(crate) fn own_issuer(&self) -> &OwnIssuer {
+        &self.own_issuer
+    }
+
+    pub(crate) fn cert_file(&self) -> &str {
+        &self.cert_file
+    }
+}
+
+fn mode_of_leaf(leaf: &Cert<'_>, source: &Source<'_>) -> Result<Mode, TlsError> {
+    match leaf.key_alg {
+        _ if leaf.is_guomi() => Err(source.guomi()),
+        Ok(KeyAlg::Secp256k1) if PublicKey::from_point(leaf.key_bits()).is_none() => {
+            // p2p-v2 section 2.2.
+            Err(TlsError::BadCertificate {
+                file: source.name.clone(),
+                position: 1,
+                detail: "its public key is not an uncompressed point, so that nodes cannot \
+                         derive an ID from it; issue it with -conv_form uncompressed"
+                    .into(),
+            })
+        }
+        Ok(KeyAlg::Secp256k1) => Ok(Mode::Ec),
+        Ok(KeyAlg::Rsa) => Ok(Mode::Rsa),
+        Ok(other) => Err(TlsError::UnsupportedCurve {
+            file: source.name.clone(),
+            curve: other.name().into(),
+        }),
+        Err(Unusable::Guomi) => Err(source.guomi()),
+        Err(Unusable::Unknown) => Err(TlsError::BadCertificate {
+            file: source.name.clone(),
+            position: 1,
+            detail: "its key is neither a secp256k1 nor an RSA one".into(),
+        }),
+    }
+}
+
+/// An EC certificate with an RSA `ca.crt`, or the reverse, is a mix-up of the
+/// folders of a node with an RSA channel, unless the chain does name the CA: an
+/// operator's external root may have a key of the other kind.
+fn check_modes(
+    mode: Mode,
+    chain: &[Cert<'_>],
+    anchors: &[Anchor],
+    cert: &Source<'_>,
+    ca: &Source<'_>,
+) -> Result<(), TlsError> {
+    let of_anchor = |anchor: &Anchor| match anchor.key_alg() {
+        KeyAlg::Rsa => Mode::Rsa,
+        _ => Mode::Ec,
+    };
+    let named = |anchor: &Anchor| chain.iter().any(|cert| anchor.is_named_by(cert));
+    match anchors.first().map(of_anchor) {
+        Some(ca_mode) if anchors.iter().all(|a| of_anchor(a) != mode && !named(a)) => {
+            Err(TlsError::MixedModes {
+                cert: cert.name.clone(),
+                cert_mode: mode,
+                ca: ca.name.clone(),
+                ca_mode,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The contents of one file and what to call it.
+struct Source<'a> {
+    name: String,
+    text: &'a [u8],
+}
+
+impl<'a> Source<'a> {
+    fn new(name: String, text: &'a [u8]) -> Self {
+        Self { name, text }
+    }
+
+    fn guomi(&self) -> TlsError {
+        TlsError::Guomi {
+            file: self.name.clone(),
+        }
+    }
+
+    fn no_certificate(&self) -> TlsError {
+        TlsError::NoCertificate {
+            file: self.name.clone(),
+        }
+    }
+
+    fn contains(&self, text: &[u8]) -> bool {
+        self.text.windows(text.len()).any(|window| window == text)
+    }
+
+    fn not_pem(&self, error: &pem::Error) -> TlsError {
+        TlsError::NotPem {
+            file: self.name.clone(),
+            detail: error.to_string(),
+        }
+    }
+
+    /// Says of an empty result whether there was any PEM at all.
+    fn require_pem(&self) -> Result<(), TlsError> {
+        if self.contains(b"-----BEGIN ") {
+            return Ok(());
+        }
+        Err(TlsError::NotPem {
+            file: self.name.clone(),
+            detail: "there is no BEGIN line in it".into(),
+        })
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let mut certs = Vec::new();
+        for cert in CertificateDer::pem_slice_iter(self.text) {
+            if certs.len() == MAX_CERTIFICATES {
+                return Err(TlsError::NotPem {
+                    file: self.name.clone(),
+                    detail: format!("it has more than {MAX_CERTIFICATES} certificates"),
+                });
+            }
+            certs.push(cert.map_err(|e| self.not_pem(&e))?);
+        }
+        if certs.is_empty() {
+            self.require_pem()?;
+            return Err(self.no_certificate());
+        }
+        Ok(certs)
+    }
+
+    fn parse<'c>(&self, certs: &'c [CertificateDer<'static>]) -> Result<Vec<Cert<'c>>, TlsError> {
+        let mut parsed = Vec::with_capacity(certs.len());
+        for (i, der) in certs.iter().enumerate() {
+            parsed.push(Cert::parse(der).map_err(|detail| TlsError::BadCertificate {
+                file: self.name.clone(),
+                position: i + 1,
+                detail,
+            })?);
+        }
+        Ok(parsed)
+    }
+
+    /// Certificates that cannot be anchors are passed over as long as one
+    /// can: an operator's external root may have a key we cannot check, while
+    /// the chain's CA below it does.
+    fn anchors(&self) -> Result<Vec<Anchor>, TlsError> {
+        let certs = self.certificates()?;
+        let mut anchors = Vec::new();
+        let mut problem = None;
+        for (i, cert) in self.parse(&certs)?.iter().enumerate() {
+            match Anchor::new(cert) {
+                Ok(anchor) => anchors.push(anchor),
+                Err(VerifyError::Guomi { .. }) => return Err(self.guomi()),
+                Err(e) => {
+                    problem.get_or_insert(TlsError::BadCertificate {
+                        file: self.name.clone(),
+                        position: i + 1,
+                        detail: e.to_string(),
+                    });
+                }
+            }
+        }
+        match problem {
+            Some(problem) if anchors.is_empty() => Err(problem),
+            _ => Ok(anchors),
+        }
+    }
+
+    fn private_key(&self) -> Result<Arc<dyn SigningKey>, TlsError> {
+        let file = || self.name.clone();
+        // PKCS#8 says so in the label, the older forms in a header.
+        if self.contains(b"BEGIN ENCRYPTED PRIVATE KEY") || self.contains(b"Proc-Type: 4,ENCRYPTED")
+        {
+            return Err(TlsError::EncryptedKey { file: file() });
+        }
+        let der = match PrivateKeyDer::from_pem_slice(self.text) {
+            Ok(der) => Zeroizing::new(der),
+            Err(pem::Error::NoItemsFound) => {
+                self.require_pem()?;
+                return Err(TlsError::NoKey { file: file() });
+            }
+            Err(e) => return Err(self.not_pem(&e)),
+        };
+        sign::load(&der).map_err(|problem| match problem {
+            KeyProblem::Guomi => self.guomi(),
+            KeyProblem::Curve(curve) => TlsError::UnsupportedCurve {
+                file: file(),
+                curve: curve.into(),
+            },
+            KeyProblem::Other(detail) => TlsError::BadKey {
+                file: file(),
+                detail,
+            },
+        })
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The whole file, wiped from memory when dropped as it may hold a key.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    let file = || name_of(path);
+    let fail = |source: std::io::Error| match source.kind() {
+        ErrorKind::NotFound => TlsError::Missing { file: file() },
+        _ => TlsError::Read {
+            file: file(),
+            source,
+        },
+    };
+    let handle = File::open(path).map_err(fail)?;
+    // Reserved at once, so that growing leaves no unwiped copies behind.
+    let size = handle.metadata().map_err(fail)?.len().min(MAX_FILE);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1));
+    handle
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(TlsError::TooLarge {
+            file: file(),
+            limit: MAX_FILE,
+        });
+    }
+    Ok(bytes)
+}

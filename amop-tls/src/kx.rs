@@ -1,0 +1,126 @@
+//! ECDHE over secp256k1, the only key exchange real FISCO BCOS nodes offer in
+//! EC mode (channel-v2 section 2.4).
+
+use k256::ecdh::EphemeralSecret;
+use k256::elliptic_curve::Generate;
+use k256::elliptic_curve::sec1::ToSec1Point;
+use k256::{PublicKey, Sec1Point};
+use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
+use rustls::ffdhe_groups::FfdheGroup;
+use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion};
+
+/// IANA number of secp256k1 (RFC 8422); rustls has no name for it.
+pub(crate) const SECP256K1_GROUP: NamedGroup = NamedGroup::Unknown(0x0016);
+
+/// The group, as rustls wants it.
+pub(crate) static SECP256K1: &dyn SupportedKxGroup = &Secp256k1;
+
+/// Tag and length of an uncompressed SEC1 point, the only form RFC 8422
+/// section 5.1.2 leaves to TLS.
+const UNCOMPRESSED: u8 = 0x04;
+const POINT_LEN: usize = 65;
+
+#[derive(Debug)]
+struct Secp256k1;
+
+impl SupportedKxGroup for Secp256k1 {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        let secret = EphemeralSecret::try_generate()
+            .map_err(|_| Error::from(rustls::crypto::GetRandomFailed))?;
+        let public = secret.public_key().to_sec1_point(false);
+        Ok(Box::new(Exchange { secret, public }))
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn name(&self) -> NamedGroup {
+        SECP256K1_GROUP
+    }
+
+    fn usable_for_version(&self, version: ProtocolVersion) -> bool {
+        // RFC 8446 removed the group from TLS 1.3.
+        version == ProtocolVersion::TLSv1_2
+    }
+}
+
+/// One exchange under way. k256 wipes the secret when this is dropped, and
+/// `SharedSecret` of rustls wipes the result.
+struct Exchange {
+    secret: EphemeralSecret,
+    public: Sec1Point,
+}
+
+impl ActiveKeyExchange for Exchange {
+    fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
+        if peer.len() != POINT_LEN || peer.first() != Some(&UNCOMPRESSED) {
+            return Err(PeerMisbehaved::InvalidKeyShare.into());
+        }
+        // Refuses points off the curve and the point at infinity; the curve
+        // has cofactor 1, so there are no small subgroups left to check.
+        let peer = PublicKey::from_sec1_bytes(peer)
+            .map_err(|_| Error::from(PeerMisbehaved::InvalidKeyShare))?;
+        let shared = self.secret.diffie_hellman(&peer);
+        Ok(SharedSecret::from(shared.raw_secret_bytes().as_slice()))
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn group(&self) -> NamedGroup {
+        SECP256K1_GROUP
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        self.public.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_agree() {
+        let a = SECP256K1.start().unwrap();
+        let b = SECP256K1.start().unwrap();
+        let (pa, pb) = (a.pub_key().to_vec(), b.pub_key().to_vec());
+        assert_eq!(pa.len(), POINT_LEN);
+        assert_ne!(pa, pb);
+        let sa = a.complete(&pb).unwrap();
+        let sb = b.complete(&pa).unwrap();
+        assert_eq!(sa.secret_bytes(), sb.secret_bytes());
+        assert_eq!(sa.secret_bytes().len(), 32);
+    }
+
+    #[test]
+    fn bad_points_are_refused() {
+        let good = SECP256K1.start().unwrap().pub_key().to_vec();
+        let mut off_curve = good.clone();
+        off_curve[64] ^= 1;
+        let mut compressed = good[..33].to_vec();
+        compressed[0] = 0x02 | (good[64] & 1);
+        let mut hybrid = good.clone();
+        hybrid[0] = 0x06 | (good[64] & 1);
+        for bad in [
+            &off_curve[..],
+            &compressed,
+            &hybrid,
+            &good[..64],
+            &[0],
+            &[],
+            &[4; 65],
+        ] {
+            let err = SECP256K1.start().unwrap().complete(bad).err();
+            assert_eq!(err, Some(PeerMisbehaved::InvalidKeyShare.into()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_for_tls_1_2() {
+        assert!(SECP256K1.usable_for_version(ProtocolVersion::TLSv1_2));
+        assert!(!SECP256K1.usable_for_version(ProtocolVersion::TLSv1_3));
+    }
+}

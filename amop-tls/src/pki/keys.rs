@@ -1,0 +1,280 @@
+//! Private keys of generated certificates: secp256k1 and RSA 2048.
+
+use std::fmt;
+
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{self, KeySize};
+use aws_lc_rs::signature::{
+    ECDSA_P256K1_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+};
+use der::asn1::{AnyRef, ObjectIdentifier};
+use der::pem::LineEnding;
+use der::{Decode, pem};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+
+use super::PkiError;
+
+const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+
+/// One key in 256 begins with a zero byte; drawing that many of them in a row
+/// means that the random source is broken.
+const MAX_REROLLS: usize = 32;
+
+/// A private key that can sign certificates.
+pub(super) enum Key {
+    Ec(EcdsaKeyPair),
+    Rsa(rsa::KeyPair),
+}
+
+impl Key {
+    pub(super) fn generate_ec() -> Result<Self, PkiError> {
+        EcdsaKeyPair::generate(&ECDSA_P256K1_SHA256_ASN1_SIGNING)
+            .map(Self::Ec)
+            .map_err(|_| PkiError::Crypto("generate a secp256k1 key"))
+    }
+
+    /// A key for a leaf. Real nodes refuse to start with a key whose scalar
+    /// begins with a zero byte, so the chain's script draws again and so do we
+    /// (channel-v2 section 2.3).
+    pub(super) fn generate_ec_leaf() -> Result<Self, PkiError> {
+        first_with_full_scalar(Self::generate_ec)
+    }
+
+    pub(super) fn generate_rsa() -> Result<Self, PkiError> {
+        rsa::KeyPair::generate(KeySize::Rsa2048)
+            .map(Self::Rsa)
+            .map_err(|_| PkiError::Crypto("generate an RSA key"))
+    }
+
+    /// Reads an unencrypted secp256k1 key: PKCS#8, or SEC1 as old tools write it.
+    pub(super) fn ec_from_pem(pem: &str) -> Result<Self, PkiError> {
+        let alg = &ECDSA_P256K1_SHA256_ASN1_SIGNING;
+        let key = match private_key_der(pem)? {
+            PrivateKeyDer::Pkcs8(der) => EcdsaKeyPair::from_pkcs8(alg, der.secret_pkcs8_der()),
+            PrivateKeyDer::Sec1(der) => {
+                EcdsaKeyPair::from_private_key_der(alg, der.secret_sec1_der())
+            }
+            _ => {
+                return Err(PkiError::Key(
+                    "it is an RSA key, and a secp256k1 key is needed".into(),
+                ));
+            }
+        };
+        key.map(Self::Ec)
+            .map_err(|e| PkiError::Key(format!("not a usable secp256k1 key: {e}")))
+    }
+
+    /// Reads an unencrypted RSA key: PKCS#8 or PKCS#1.
+    pub(super) fn rsa_from_pem(pem: &str) -> Result<Self, PkiError> {
+        let key = match private_key_der(pem)? {
+            PrivateKeyDer::Pkcs8(der) => rsa::KeyPair::from_pkcs8(der.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs1(der) => rsa::KeyPair::from_der(der.secret_pkcs1_der()),
+            _ => {
+                return Err(PkiError::Key(
+                    "it is an EC key, and an RSA key is needed".into(),
+                ));
+            }
+        };
+        key.map(Self::Rsa)
+            .map_err(|e| PkiError::Key(format!("not a usable RSA key: {e}")))
+    }
+
+    /// The key as unencrypted PKCS#8 PEM.
+    pub(super) fn to_pem(&self) -> Result<String, PkiError> {
+        const ENCODE: PkiError = PkiError::Crypto("encode a private key");
+        match self {
+            Self::Ec(key) => {
+                let der = key.to_pkcs8v1().map_err(|_| ENCODE)?;
+                to_pem("PRIVATE KEY", der.as_ref())
+            }
+            Self::Rsa(key) => {
+                let der: Pkcs8V1Der<'_> = key.as_der().map_err(|_| ENCODE)?;
+                to_pem("PRIVATE KEY", der.as_ref())
+            }
+        }
+    }
+
+    pub(super) fn spki(&self) -> Result<SubjectPublicKeyInfoOwned, PkiError> {
+        let der: Result<PublicKeyX509Der<'_>, _> = match self {
+            Self::Ec(key) => key.public_key().as_der(),
+            Self::Rsa(key) => key.public_key().as_der(),
+        };
+        let der = der.map_err(|_| PkiError::Crypto("encode a public key"))?;
+        Ok(SubjectPublicKeyInfoOwned::from_der(der.as_ref())?)
+    }
+
+    /// x and y of an EC key.
+    pub(super) fn public_point(&self) -> Option<[u8; 64]> {
+        match self {
+            Self::Ec(key) => point_of(key.public_key().as_ref()),
+            Self::Rsa(_) => None,
+        }
+    }
+
+    /// The identifier of the signatures made by [`Key::sign`].
+    pub(super) fn signature_algorithm(&self) -> AlgorithmIdentifierOwned {
+        match self {
+            Self::Ec(_) => AlgorithmIdentifierOwned {
+                oid: ECDSA_WITH_SHA256,
+                parameters: None,
+            },
+            Self::Rsa(_) => AlgorithmIdentifierOwned {
+                oid: SHA256_WITH_RSA,
+                parameters: Some(AnyRef::NULL.into()),
+            },
+        }
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, PkiError> {
+        const SIGN: PkiError = PkiError::Crypto("sign a certificate");
+        let random = SystemRandom::new();
+        match self {
+            Self::Ec(key) => {
+                let signature = key.sign(&random, message).map_err(|_| SIGN)?;
+                Ok(signature.as_ref().to_vec())
+            }
+            Self::Rsa(key) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .map_err(|_| SIGN)?;
+                Ok(signature)
+            }
+        }
+    }
+
+    fn scalar_begins_with_zero(&self) -> Result<bool, PkiError> {
+        let Self::Ec(key) = self else {
+            return Ok(false);
+        };
+        let scalar: EcPrivateKeyBin<'_> = key
+            .private_key()
+            .as_be_bytes()
+            .map_err(|_| PkiError::Crypto("read a private scalar"))?;
+        Ok(scalar.as_ref().first() == Some(&0))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ec(_) => "Key::Ec(..)",
+            Self::Rsa(_) => "Key::Rsa(..)",
+        })
+    }
+}
+
+/// x and y of an uncompressed point.
+pub(super) fn point_of(sec1: &[u8]) -> Option<[u8; 64]> {
+    match sec1 {
+        [4, rest @ ..] => rest.try_into().ok(),
+        _ => None,
+    }
+}
+
+pub(super) fn to_pem(label: &str, der: &[u8]) -> Result<String, PkiError> {
+    pem::encode_string(label, LineEnding::LF, der).map_err(|e| PkiError::Encoding(e.into()))
+}
+
+fn private_key_der(pem: &str) -> Result<PrivateKeyDer<'static>, PkiError> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes())
+        .map_err(|e| PkiError::Key(format!("no unencrypted PEM private key found: {e}")))
+}
+
+fn first_with_full_scalar(
+    mut next: impl FnMut() -> Result<Key, PkiError>,
+) -> Result<Key, PkiError> {
+    for _ in 0..MAX_REROLLS {
+        let key = next()?;
+        if !key.scalar_begins_with_zero()? {
+            return Ok(key);
+        }
+    }
+    Err(PkiError::Crypto(
+        "draw a private key that does not begin with a zero byte",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The generator of secp256k1: the public key of scalar 1.
+    const G: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\
+                     483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
+
+    fn scalar_one() -> Key {
+        let mut scalar = [0; 32];
+        scalar[31] = 1;
+        let point: Vec<u8> = (0..64)
+            .map(|i| u8::from_str_radix(&G[2 * i..2 * i + 2], 16).unwrap())
+            .collect();
+        let public = [&[4], point.as_slice()].concat();
+        let key = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P256K1_SHA256_ASN1_SIGNING,
+            &scalar,
+            &public,
+        );
+        Key::Ec(key.unwrap())
+    }
+
+    fn random() -> Key {
+        loop {
+            let key = Key::generate_ec().unwrap();
+            if !key.scalar_begins_with_zero().unwrap() {
+                return key;
+            }
+        }
+    }
+
+    #[test]
+    fn keys_with_a_leading_zero_are_drawn_again() {
+        let wanted = random();
+        let point = wanted.public_point();
+        let mut draws = vec![random(), wanted, scalar_one(), scalar_one()];
+        let key = first_with_full_scalar(|| Ok(draws.pop().unwrap())).unwrap();
+        assert_eq!(key.public_point(), point);
+        assert_eq!(draws.len(), 1);
+    }
+
+    #[test]
+    fn a_broken_random_source_is_an_error() {
+        let mut draws = 0;
+        let key = first_with_full_scalar(|| {
+            draws += 1;
+            Ok(scalar_one())
+        });
+        assert!(matches!(key, Err(PkiError::Crypto(_))));
+        assert_eq!(draws, MAX_REROLLS);
+    }
+
+    #[test]
+    fn keys_survive_pem() {
+        let ec = random();
+        let again = Key::ec_from_pem(&ec.to_pem().unwrap()).unwrap();
+        assert_eq!(again.public_point(), ec.public_point());
+        let rsa = Key::generate_rsa().unwrap();
+        let again = Key::rsa_from_pem(&rsa.to_pem().unwrap()).unwrap();
+        assert_eq!(again.spki().unwrap(), rsa.spki().unwrap());
+    }
+
+    #[test]
+    fn the_wrong_kind_of_key_is_refused() {
+        let ec = random().to_pem().unwrap();
+        let rsa = Key::generate_rsa().unwrap().to_pem().unwrap();
+        assert!(matches!(Key::rsa_from_pem(&ec), Err(PkiError::Key(_))));
+        assert!(matches!(Key::ec_from_pem(&rsa), Err(PkiError::Key(_))));
+        assert!(matches!(
+            Key::ec_from_pem("nonsense"),
+            Err(PkiError::Key(_))
+        ));
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        assert_eq!(format!("{:?}", scalar_one()), "Key::Ec(..)");
+    }
+}

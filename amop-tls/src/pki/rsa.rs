@@ -1,0 +1,115 @@
+//! The RSA certificates of channel ports that run with `rsa_crypto_channel=true`.
+
+use std::fmt;
+
+use x509_cert::Certificate;
+
+use super::keys::Key;
+use super::x509::{self, Shape};
+use super::{PkiError, Validity, cert_pem, check_name, check_pair, first_certificate};
+
+/// An agency's RSA authority for the channel: self-signed, X.509 v1, RSA 2048,
+/// `CN=<agency>, O=fisco-bcos, OU=chain` (channel-v2 section 2.3).
+#[derive(Debug)]
+pub struct RsaAuthority {
+    certificate: Certificate,
+    key: Key,
+    cert_pem: String,
+}
+
+/// An RSA leaf and its key.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct RsaIssued {
+    /// The leaf certificate alone: the authority is the peer's `ca.crt`.
+    pub cert_pem: String,
+    /// The key, as unencrypted PKCS#8. A secret.
+    pub key_pem: String,
+}
+
+impl fmt::Debug for RsaIssued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RsaIssued")
+            .field("cert_pem", &self.cert_pem)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RsaAuthority {
+    /// Makes the authority of `agency`, valid from now on for the chain's 36500 days.
+    ///
+    /// # Errors
+    /// A name the chain would not accept, or a failing random source.
+    pub fn new(agency: &str) -> Result<Self, PkiError> {
+        Self::new_with(agency, Validity::from_now())
+    }
+
+    /// Makes the authority of `agency` with dates of your choice.
+    ///
+    /// # Errors
+    /// As [`RsaAuthority::new`], and dates out of order or outside 1970 to 9999.
+    pub fn new_with(agency: &str, validity: Validity) -> Result<Self, PkiError> {
+        check_name(agency)?;
+        let key = Key::generate_rsa()?;
+        let subject = x509::name(agency, "chain")?;
+        let certificate = x509::certificate(Shape::V1, subject, &key, validity, None)?;
+        Self::assemble(certificate, key)
+    }
+
+    /// Loads an authority from its `ca.crt` and `ca.key`.
+    ///
+    /// # Errors
+    /// Not PEM, not RSA, or a key of another certificate.
+    pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
+        let certificate = first_certificate(cert_pem)?;
+        let key = Key::rsa_from_pem(key_pem)?;
+        check_pair(&certificate, &key)?;
+        Self::assemble(certificate, key)
+    }
+
+    fn assemble(certificate: Certificate, key: Key) -> Result<Self, PkiError> {
+        let cert_pem = cert_pem(&certificate)?;
+        Ok(Self {
+            certificate,
+            key,
+            cert_pem,
+        })
+    }
+
+    /// Makes a leaf for a node or an SDK: the chain gives both the same subject,
+    /// `CN=FISCO-BCOS, O=fisco-bcos, OU=agency`.
+    ///
+    /// # Errors
+    /// A failing random source.
+    pub fn issue(&self) -> Result<RsaIssued, PkiError> {
+        self.issue_with(Validity::from_now())
+    }
+
+    /// Makes a leaf with dates of your choice.
+    ///
+    /// # Errors
+    /// As [`RsaAuthority::issue`], and dates out of order or outside 1970 to 9999.
+    pub fn issue_with(&self, validity: Validity) -> Result<RsaIssued, PkiError> {
+        let key = Key::generate_rsa()?;
+        let subject = x509::name("FISCO-BCOS", "agency")?;
+        let issuer = Some((&self.certificate, &self.key));
+        let leaf = x509::certificate(Shape::V1, subject, &key, validity, issuer)?;
+        Ok(RsaIssued {
+            cert_pem: cert_pem(&leaf)?,
+            key_pem: key.to_pem()?,
+        })
+    }
+
+    /// The authority's certificate, what peers have as `ca.crt`.
+    pub fn cert_pem(&self) -> &str {
+        &self.cert_pem
+    }
+
+    /// The authority's key, as unencrypted PKCS#8. A secret.
+    ///
+    /// # Errors
+    /// Only if the key cannot be encoded.
+    pub fn key_pem(&self) -> Result<String, PkiError> {
+        self.key.to_pem()
+    }
+}

@@ -1,0 +1,195 @@
+//! DER of the certificates: version 1 without extensions, or version 3.
+//!
+//! `x509-cert` has the parts but no way to build a version 1 certificate, so the
+//! two outermost structures are spelled out here.
+
+use aws_lc_rs::digest;
+use aws_lc_rs::rand;
+use der::asn1::{Any, BitString, ObjectIdentifier, OctetString, Utf8StringRef};
+use der::{Decode, Encode, Sequence};
+use x509_cert::Certificate;
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::certificate::Version;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{
+    AuthorityKeyIdentifier, BasicConstraints, KeyUsage, KeyUsages, SubjectKeyIdentifier,
+};
+use x509_cert::ext::{Extension, Extensions};
+use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+use x509_cert::time::{Time, Validity as X509Validity};
+
+use super::keys::Key;
+use super::{PkiError, Validity};
+
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
+const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
+
+#[derive(Sequence)]
+struct Tbs {
+    #[asn1(context_specific = "0", default = "Default::default")]
+    version: Version,
+    serial_number: SerialNumber,
+    signature: AlgorithmIdentifierOwned,
+    issuer: Name,
+    validity: X509Validity,
+    subject: Name,
+    subject_public_key_info: SubjectPublicKeyInfoOwned,
+    #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
+    extensions: Option<Extensions>,
+}
+
+#[derive(Sequence)]
+struct Signed {
+    tbs: Tbs,
+    algorithm: AlgorithmIdentifierOwned,
+    signature: BitString,
+}
+
+/// What kind of certificate is made.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// Version 1, no extensions.
+    V1,
+    /// Version 3, basicConstraints CA:TRUE (not critical).
+    Agency,
+    /// Version 3, basicConstraints CA:FALSE and keyUsage.
+    Leaf,
+}
+
+/// Makes a certificate for `subject_key`, signed by `issuer` (`None`: by itself).
+pub(super) fn certificate(
+    shape: Shape,
+    subject: Name,
+    subject_key: &Key,
+    validity: Validity,
+    issuer: Option<(&Certificate, &Key)>,
+) -> Result<Certificate, PkiError> {
+    let spki = subject_key.spki()?;
+    let extensions = match (shape, issuer) {
+        (Shape::V1, _) => None,
+        (shape, issuer) => Some(extensions(shape, &spki, issuer.map(|(cert, _)| cert))?),
+    };
+    let signer = issuer.map_or(subject_key, |(_, key)| key);
+    let algorithm = signer.signature_algorithm();
+    let tbs = Tbs {
+        version: match shape {
+            Shape::V1 => Version::V1,
+            Shape::Agency | Shape::Leaf => Version::V3,
+        },
+        serial_number: serial_number()?,
+        signature: algorithm.clone(),
+        issuer: issuer.map_or_else(
+            || subject.clone(),
+            |(cert, _)| cert.tbs_certificate().subject().clone(),
+        ),
+        validity: x509_validity(validity)?,
+        subject,
+        subject_public_key_info: spki,
+        extensions,
+    };
+    let signature = BitString::from_bytes(&signer.sign(&tbs.to_der()?)?)?;
+    let signed = Signed {
+        tbs,
+        algorithm,
+        signature,
+    };
+    Ok(Certificate::from_der(&signed.to_der()?)?)
+}
+
+/// `CN=<common_name>, O=fisco-bcos, OU=<unit>`, as UTF8Strings like OpenSSL's.
+pub(super) fn name(common_name: &str, unit: &str) -> Result<Name, PkiError> {
+    let mut rdns = RdnSequence::default();
+    for (oid, value) in [
+        (COMMON_NAME, common_name),
+        (ORGANIZATION, "fisco-bcos"),
+        (ORGANIZATIONAL_UNIT, unit),
+    ] {
+        let mut rdn = RelativeDistinguishedName::default();
+        rdn.insert(AttributeTypeAndValue {
+            oid,
+            value: Any::from(Utf8StringRef::new(value)?),
+        })?;
+        rdns.push(rdn);
+    }
+    Ok(Name::from_der(&rdns.to_der()?)?)
+}
+
+fn extensions(
+    shape: Shape,
+    spki: &SubjectPublicKeyInfoOwned,
+    issuer: Option<&Certificate>,
+) -> Result<Extensions, PkiError> {
+    let constraints = BasicConstraints {
+        ca: matches!(shape, Shape::Agency),
+        path_len_constraint: None,
+    };
+    let mut list = vec![extension(&constraints)?];
+    if matches!(shape, Shape::Leaf) {
+        list.push(extension(&KeyUsage(
+            KeyUsages::DigitalSignature | KeyUsages::NonRepudiation | KeyUsages::KeyEncipherment,
+        ))?);
+    }
+    list.push(extension(&SubjectKeyIdentifier(key_identifier(spki)?))?);
+    if let Some(issuer) = issuer {
+        list.push(extension(&authority_key_identifier(issuer)?)?);
+    }
+    Ok(list)
+}
+
+/// None of the chain's extensions is critical.
+fn extension<T: Encode + der::oid::AssociatedOid>(value: &T) -> Result<Extension, PkiError> {
+    Ok(Extension {
+        extn_id: T::OID,
+        critical: false,
+        extn_value: OctetString::new(value.to_der()?)?,
+    })
+}
+
+/// An issuer without a key identifier (the version 1 root) is named by its own
+/// issuer and serial number, as OpenSSL 3 does.
+fn authority_key_identifier(issuer: &Certificate) -> Result<AuthorityKeyIdentifier, PkiError> {
+    let tbs = issuer.tbs_certificate();
+    let own: Option<(bool, SubjectKeyIdentifier)> = tbs.get_extension()?;
+    Ok(match own {
+        Some((_, identifier)) => AuthorityKeyIdentifier {
+            key_identifier: Some(identifier.0),
+            ..Default::default()
+        },
+        None => AuthorityKeyIdentifier {
+            key_identifier: None,
+            authority_cert_issuer: Some(vec![GeneralName::DirectoryName(tbs.issuer().clone())]),
+            authority_cert_serial_number: Some(tbs.serial_number().clone()),
+        },
+    })
+}
+
+/// RFC 5280 section 4.2.1.2 method 1. SHA-1 names the key here, it protects nothing.
+fn key_identifier(spki: &SubjectPublicKeyInfoOwned) -> Result<OctetString, PkiError> {
+    let bits = spki.subject_public_key.raw_bytes();
+    let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bits);
+    Ok(OctetString::new(hash.as_ref())?)
+}
+
+fn serial_number() -> Result<SerialNumber, PkiError> {
+    let mut bytes = [0; 20];
+    rand::fill(&mut bytes).map_err(|_| PkiError::Crypto("draw a serial number"))?;
+    // Positive, and always 20 bytes long.
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    Ok(SerialNumber::new(&bytes)?)
+}
+
+fn x509_validity(validity: Validity) -> Result<X509Validity, PkiError> {
+    if validity.not_after < validity.not_before {
+        return Err(PkiError::Validity("it ends before it begins"));
+    }
+    let time = |time| {
+        Time::try_from(time).map_err(|_| PkiError::Validity("dates must lie in 1970 to 9999"))
+    };
+    Ok(X509Validity::new(
+        time(validity.not_before)?,
+        time(validity.not_after)?,
+    ))
+}

@@ -1,0 +1,415 @@
+//! The certificate verifier, one for both ends and both modes.
+//!
+//! webpki cannot be used: it refuses X.509 v1 leaves, which RSA mode has
+//! (channel-v2 section 2.3), and names it cannot check. What is checked here
+//! is in the crate documentation, "Verification".
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerMisbehaved,
+    SignatureScheme,
+};
+
+use crate::algs;
+use crate::cert::{Cert, KeyAlg, NamePart};
+use crate::key::{PeerFilter, PublicKey, public_key_of};
+use crate::path::{self, Anchor};
+use crate::{Mode, Side};
+
+/// Why a peer's certificate is refused.
+///
+/// The handshake reports it as
+/// [`HandshakeFailure::PeerCertificate`](crate::HandshakeFailure), except that
+/// the first three have variants of their own in rustls, and so an alert of
+/// their own on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// No certificate in `ca.crt` issued the chain.
+    #[error(
+        "no certificate in ca.crt issued the chain of {subject:?}: it is of another chain \
+         or agency, or the peer did not send its agency certificate"
+    )]
+    UnknownIssuer {
+        /// Subject of the leaf.
+        subject: String,
+    },
+    /// A certificate has expired.
+    #[error("the certificate of {subject:?} expired at {not_after} (seconds since 1970)")]
+    Expired {
+        /// Subject of the expired certificate.
+        subject: String,
+        /// End of its validity, in seconds since 1970.
+        not_after: i64,
+    },
+    /// A certificate is not valid yet; perhaps a clock is wrong.
+    #[error("the certificate of {subject:?} is valid only from {not_before} (seconds since 1970)")]
+    NotYetValid {
+        /// Subject of the certificate.
+        subject: String,
+        /// Begin of its validity, in seconds since 1970.
+        not_before: i64,
+    },
+    /// A certificate cannot be read.
+    #[error("certificate {position} of the chain: {detail}")]
+    BadEncoding {
+        /// Place in the chain, 0 is the leaf.
+        position: usize,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The peer sent more certificates, or a longer or more tangled path, than
+    /// any chain needs.
+    #[error("the chain is too long or too tangled: {detail}")]
+    TooComplex {
+        /// The limit that was met.
+        detail: &'static str,
+    },
+    /// A certificate is not signed by the issuer it names.
+    #[error("the signature in the certificate of {subject:?} is wrong")]
+    BadSignature {
+        /// Subject of the certificate with the wrong signature.
+        subject: String,
+    },
+    /// The key or the signature algorithm of a certificate is not supported.
+    #[error("the certificate of {subject:?} uses an unsupported {what}")]
+    Unsupported {
+        /// Subject of the certificate.
+        subject: String,
+        /// "key" or "signature algorithm".
+        what: &'static str,
+    },
+    /// An SM2 certificate.
+    #[error("the certificate of {subject:?} is an SM2 one; guomi TLS is not supported")]
+    Guomi {
+        /// Subject of the certificate.
+        subject: String,
+    },
+    /// A certificate was used to issue another, which it may not.
+    #[error("{subject:?} issued a certificate but may not: {reason}")]
+    NotAnIssuer {
+        /// Subject of the issuing certificate.
+        subject: String,
+        /// The rule that is broken.
+        reason: &'static str,
+    },
+    /// The leaf is a CA certificate.
+    #[error("the peer identifies itself with the CA certificate {subject:?}")]
+    CaAsLeaf {
+        /// Subject of the leaf.
+        subject: String,
+    },
+    /// An extension that must be understood is not.
+    #[error("the certificate of {subject:?} has the extension {oid}, which is not supported")]
+    UnhandledExtension {
+        /// Subject of the certificate.
+        subject: String,
+        /// The extension, dotted.
+        oid: String,
+    },
+    /// The leaf's extendedKeyUsage excludes this use.
+    #[error("extendedKeyUsage of {subject:?} does not allow it to be a TLS {peer}")]
+    WrongPurpose {
+        /// Subject of the leaf.
+        subject: String,
+        /// What the peer is in this connection.
+        peer: Side,
+    },
+    /// An RSA certificate in EC mode or the reverse.
+    #[error(
+        "the peer is in {found} mode, we in {expected} mode: the folders of the two do not \
+         belong together (rsa_crypto_channel on the node)"
+    )]
+    WrongMode {
+        /// Our mode.
+        expected: Mode,
+        /// The peer's.
+        found: Mode,
+    },
+    /// The client's agency is not ours (channel-v2 section 2.5).
+    #[error(
+        "the client's certificate is issued by {found:?}, this node's by {expected:?}; \
+         use an SDK certificate of this node's agency or set check_cert_issuer=false on the node"
+    )]
+    IssuerMismatch {
+        /// Issuer of our certificate.
+        expected: String,
+        /// Issuer of the client's.
+        found: String,
+    },
+    /// The leaf does not yield a key in the form a chain identifies peers by.
+    #[error("the certificate of {subject:?} yields no node ID: {reason}")]
+    NoPublicKey {
+        /// Subject of the leaf.
+        subject: String,
+        /// The rule that is broken.
+        reason: &'static str,
+    },
+    /// The black or white list refused the peer.
+    #[error("the lists of this node do not let {public_key} in")]
+    Filtered {
+        /// The peer's node ID.
+        public_key: PublicKey,
+    },
+}
+
+impl VerifyError {
+    /// As rustls wants it: with its own variants where they exist, because
+    /// they choose the alert the peer sees.
+    fn into_rustls(self, now: UnixTime) -> Error {
+        let at = |secs: i64| {
+            UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+                u64::try_from(secs).unwrap_or(0),
+            ))
+        };
+        Error::InvalidCertificate(match self {
+            Self::UnknownIssuer { .. } => CertificateError::UnknownIssuer,
+            Self::Expired { not_after, .. } => CertificateError::ExpiredContext {
+                time: now,
+                not_after: at(not_after),
+            },
+            Self::NotYetValid { not_before, .. } => CertificateError::NotValidYetContext {
+                time: now,
+                not_before: at(not_before),
+            },
+            other => CertificateError::Other(OtherError(Arc::new(other))),
+        })
+    }
+}
+
+/// What the leaf must satisfy beyond a valid path.
+#[derive(Clone, Default)]
+pub(crate) struct Rules {
+    /// The issuer a client's leaf must have.
+    pub(crate) issuer: Option<OwnIssuer>,
+    /// The leaf must yield a node ID.
+    pub(crate) need_public_key: bool,
+    pub(crate) filter: Option<Arc<dyn PeerFilter>>,
+}
+
+/// The issuer of our own first certificate.
+#[derive(Clone)]
+pub(crate) struct OwnIssuer {
+    pub(crate) parts: Vec<NamePart>,
+    pub(crate) line: String,
+}
+
+pub(crate) struct Verifier {
+    mode: Mode,
+    /// What the peer is.
+    peer: Side,
+    anchors: Arc<[Anchor]>,
+    algs: &'static WebPkiSupportedAlgorithms,
+    rules: Rules,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("mode", &self.mode)
+            .field("peer", &self.peer)
+            .field("anchors", &self.anchors.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    pub(crate) fn new(mode: Mode, peer: Side, anchors: Arc<[Anchor]>, rules: Rules) -> Self {
+        Self {
+            mode,
+            peer,
+            anchors,
+            algs: mode.algs(),
+            rules,
+        }
+    }
+
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), VerifyError> {
+        // A clock after the year 2^63 is broken; nothing is valid then.
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let (leaf, others) = path::parse_chain(leaf, others)?;
+        self.check_leaf(&leaf)?;
+        path::build(&leaf, &others, &self.anchors, now)?;
+        // Only now is what the leaf says worth anything.
+        self.check_rules(&leaf)
+    }
+
+    fn check_leaf(&self, leaf: &Cert<'_>) -> Result<(), VerifyError> {
+        let subject = || leaf.subject_line();
+        if leaf.is_guomi() {
+            return Err(VerifyError::Guomi { subject: subject() });
+        }
+        let found = match leaf.key_alg {
+            Ok(KeyAlg::Rsa) => Mode::Rsa,
+            Ok(_) => Mode::Ec,
+            Err(_) => {
+                return Err(VerifyError::Unsupported {
+                    subject: subject(),
+                    what: "key",
+                });
+            }
+        };
+        if found != self.mode {
+            return Err(VerifyError::WrongMode {
+                expected: self.mode,
+                found,
+            });
+        }
+        if leaf.basic.is_some_and(|basic| basic.ca) {
+            return Err(VerifyError::CaAsLeaf { subject: subject() });
+        }
+        let allowed = leaf.purposes.is_none_or(|purposes| match self.peer {
+            Side::Client => purposes.client,
+            Side::Server => purposes.server,
+        });
+        if !allowed {
+            return Err(VerifyError::WrongPurpose {
+                subject: subject(),
+                peer: self.peer,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_rules(&self, leaf: &Cert<'_>) -> Result<(), VerifyError> {
+        // Leaves without basicConstraints (RSA mode) pass (channel-v2
+        // section 2.5, rule 1); CA:TRUE has been refused already.
+        if let (Some(own), Some(_)) = (&self.rules.issuer, leaf.basic)
+            && leaf.issuer_parts() != own.parts
+        {
+            return Err(VerifyError::IssuerMismatch {
+                expected: own.line.clone(),
+                found: leaf.issuer_line(),
+            });
+        }
+        let key = public_key_of(leaf);
+        if self.rules.need_public_key {
+            key.clone()?;
+        }
+        if let (Some(filter), Ok(public_key)) = (&self.rules.filter, key)
+            && !filter.allow(&public_key)
+        {
+            return Err(VerifyError::Filtered { public_key });
+        }
+        Ok(())
+    }
+
+    /// Done here because rustls' own helper parses the certificate with
+    /// webpki, which refuses version 1.
+    fn verify_tls12(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let cert = Cert::parse(cert)
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let alg = cert
+            .key_alg
+            .ok()
+            .and_then(|key| algs::for_handshake(self.algs, key.id(), dss.scheme))
+            .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
+        alg.verify_signature(cert.key_bits(), message, dss.signature())
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadSignature))?;
+        Ok(HandshakeSignatureValid::assertion())
+    }
+}
+
+/// TLS 1.3 is not configured, and its schemes do not cover secp256k1.
+fn no_tls13() -> Result<HandshakeSignatureValid, Error> {
+    Err(Error::General("TLS 1.3 is not supported".into()))
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        // Certificates of a chain carry no host name (channel-v2 section 2.3).
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.verify(end_entity, intermediates, now) {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Err(e) => Err(e.into_rustls(now)),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify_tls12(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        no_tls13()
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algs.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for Verifier {
+    /// Empty, as real nodes send it (channel-v2 section 2.4).
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match self.verify(end_entity, intermediates, now) {
+            Ok(()) => Ok(ClientCertVerified::assertion()),
+            Err(e) => Err(e.into_rustls(now)),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify_tls12(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        no_tls13()
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algs.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,368 @@
+//! The verifier on chains with one thing out of the ordinary each, and on
+//! damaged ones.
+
+use proptest::prelude::*;
+use rustls::pki_types::pem::PemObject;
+
+use super::*;
+use crate::identity::CertFiles;
+use crate::{Identity, peer_info, peer_public_key};
+
+type Chain = Vec<CertificateDer<'static>>;
+
+fn path(name: &str) -> String {
+    format!("{}/tests/data/tls/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn chain(name: &str) -> Chain {
+    CertificateDer::pem_file_iter(path(&format!("{name}.crt")))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap()
+}
+
+fn anchors(name: &str) -> Arc<[Anchor]> {
+    chain(name)
+        .iter()
+        .map(|der| Anchor::new(&Cert::parse(der).unwrap()).unwrap())
+        .collect::<Vec<_>>()
+        .into()
+}
+
+/// A time at which all of the test chains are valid.
+fn now(chain: &Chain) -> i64 {
+    chain
+        .iter()
+        .map(|der| Cert::parse(der).unwrap().not_before)
+        .max()
+        .unwrap()
+}
+
+fn at(secs: i64) -> UnixTime {
+    UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs.try_into().unwrap()))
+}
+
+fn check(verifier: &Verifier, chain: &Chain) -> Result<(), VerifyError> {
+    let (leaf, others) = chain.split_first().unwrap();
+    verifier.verify(leaf, others, at(now(chain)))
+}
+
+fn client_verifier(mode: Mode, ca: &str, rules: Rules) -> Verifier {
+    Verifier::new(mode, Side::Client, anchors(ca), rules)
+}
+
+fn plain(name: &str) -> Result<(), VerifyError> {
+    let verifier = client_verifier(Mode::Ec, "odd/ca", Rules::default());
+    check(&verifier, &chain(&format!("odd/{name}")))
+}
+
+fn rules_of_node(issuer: bool, need_public_key: bool) -> Rules {
+    let node = Identity::load(&CertFiles::node(
+        path("odd"),
+        "node.key",
+        "node.crt",
+        "ca.crt",
+    ));
+    Rules {
+        issuer: issuer.then(|| node.unwrap().own_issuer().clone()),
+        need_public_key,
+        filter: None,
+    }
+}
+
+#[test]
+fn unusual_but_right() {
+    for name in [
+        "node",
+        "sdk",
+        "direct",
+        "shuffled",
+        "p256",
+        "under384",
+        "nobasic",
+        "critical",
+        "printable",
+        "sdk2",
+        "compressed",
+    ] {
+        assert_eq!(plain(name), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn wrong_chains() {
+    fn not_an_issuer(result: Result<(), VerifyError>, subject: &str, reason: &str) {
+        match result {
+            Err(VerifyError::NotAnIssuer {
+                subject: s,
+                reason: r,
+            }) => {
+                assert!(s.contains(subject) && r.contains(reason), "{s}: {r}");
+            }
+            other => panic!("{subject}: {other:?}"),
+        }
+    }
+    not_an_issuer(plain("byleaf"), "CN=sdk", "CA:FALSE");
+    not_an_issuer(plain("underv1"), "CN=v1agency", "version 1");
+    not_an_issuer(plain("underplain"), "CN=plain", "no basicConstraints");
+    not_an_issuer(plain("undernosign"), "CN=nosign", "keyCertSign");
+    not_an_issuer(plain("undersub"), "CN=short", "pathLenConstraint");
+    assert!(matches!(
+        plain("undernamed"),
+        Err(VerifyError::UnhandledExtension { oid, .. }) if oid == "2.5.29.30"
+    ));
+    assert!(matches!(
+        plain("unknown"),
+        Err(VerifyError::UnhandledExtension { oid, .. }) if oid == "1.2.3.4"
+    ));
+    assert!(matches!(
+        plain("server"),
+        Err(VerifyError::WrongPurpose {
+            peer: Side::Client,
+            ..
+        })
+    ));
+    assert!(matches!(
+        plain("sha512"),
+        Err(VerifyError::Unsupported {
+            what: "signature algorithm",
+            ..
+        })
+    ));
+    assert!(matches!(plain("caleaf"), Err(VerifyError::CaAsLeaf { .. })));
+    assert!(matches!(plain("sm2"), Err(VerifyError::Guomi { .. })));
+    assert!(matches!(plain("deep"), Err(VerifyError::TooComplex { .. })));
+    assert!(matches!(
+        plain("rsa"),
+        Err(VerifyError::WrongMode {
+            expected: Mode::Ec,
+            found: Mode::Rsa
+        })
+    ));
+}
+
+#[test]
+fn a_server_purpose_is_right_for_a_server() {
+    let verifier = Verifier::new(Mode::Ec, Side::Server, anchors("odd/ca"), Rules::default());
+    assert_eq!(check(&verifier, &chain("odd/server")), Ok(()));
+    assert!(matches!(
+        check(&verifier, &chain("odd/critical")),
+        Err(VerifyError::WrongPurpose {
+            peer: Side::Server,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn an_expired_intermediate() {
+    let chain = chain("odd/underbrief");
+    let verifier = client_verifier(Mode::Ec, "odd/ca", Rules::default());
+    assert_eq!(check(&verifier, &chain), Ok(()));
+    let (leaf, others) = chain.split_first().unwrap();
+    let later = now(&chain) + 3 * 24 * 60 * 60;
+    assert!(matches!(
+        verifier.verify(leaf, others, at(later)),
+        Err(VerifyError::Expired { subject, .. }) if subject.contains("brief")
+    ));
+}
+
+#[test]
+fn rsa_mode() {
+    let verifier = client_verifier(Mode::Rsa, "odd/rsa-ca", Rules::default());
+    assert_eq!(check(&verifier, &chain("odd/rsa")), Ok(()));
+    // aws-lc refuses short keys only when they sign, and a leaf's key does so
+    // in the handshake.
+    let short = chain("odd/rsa1024");
+    let leaf = Cert::parse(&short[0]).unwrap();
+    let alg = algs::for_handshake(
+        &algs::RSA,
+        KeyAlg::Rsa.id(),
+        SignatureScheme::RSA_PKCS1_SHA256,
+    );
+    assert!(
+        alg.unwrap()
+            .verify_signature(leaf.key_bits(), b"", &[0; 128])
+            .is_err()
+    );
+    assert!(matches!(
+        check(&verifier, &chain("odd/rsapss")),
+        Err(VerifyError::Unsupported { .. })
+    ));
+    assert!(matches!(
+        check(&verifier, &chain("odd/sdk")),
+        Err(VerifyError::WrongMode { .. })
+    ));
+}
+
+#[test]
+fn an_intermediate_can_be_the_anchor() {
+    for ca in ["odd/ca-agency-only", "odd/ca-and-agency"] {
+        let verifier = client_verifier(Mode::Ec, ca, Rules::default());
+        let mut chain = chain("odd/sdk");
+        assert_eq!(check(&verifier, &chain), Ok(()));
+        // The agency is trusted, so it need not be sent.
+        chain.truncate(1);
+        assert_eq!(check(&verifier, &chain), Ok(()));
+    }
+    let verifier = client_verifier(Mode::Ec, "odd/ca-agency-only", Rules::default());
+    assert!(matches!(
+        check(&verifier, &chain("odd/sdk2")),
+        Err(VerifyError::UnknownIssuer { .. })
+    ));
+}
+
+#[test]
+fn issuer_rule() {
+    let verifier = client_verifier(Mode::Ec, "odd/ca", rules_of_node(true, false));
+    // Same text in another string type passes, and so does a leaf that the
+    // rule does not cover (channel-v2 section 2.5).
+    for name in ["odd/sdk", "odd/printable", "odd/nobasic"] {
+        assert_eq!(check(&verifier, &chain(name)), Ok(()), "{name}");
+    }
+    for name in ["odd/sdk2", "odd/direct"] {
+        match check(&verifier, &chain(name)) {
+            Err(VerifyError::IssuerMismatch { expected, found }) => {
+                assert!(expected.contains("CN=agency,"), "{expected}");
+                assert!(!found.contains("CN=agency,"), "{found}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn node_id_rules() {
+    let verifier = client_verifier(Mode::Ec, "odd/ca", rules_of_node(false, true));
+    for name in ["odd/node", "odd/sdk", "odd/sdk2"] {
+        assert_eq!(check(&verifier, &chain(name)), Ok(()), "{name}");
+        assert!(peer_public_key(&chain(name)).is_ok());
+    }
+    for (name, reason) in [
+        ("odd/nobasic", "no basicConstraints"),
+        ("odd/compressed", "not uncompressed"),
+        ("odd/p256", "not a secp256k1"),
+    ] {
+        match check(&verifier, &chain(name)) {
+            Err(VerifyError::NoPublicKey { reason: r, .. }) => assert!(r.contains(reason), "{r}"),
+            other => panic!("{name}: {other:?}"),
+        }
+        assert!(peer_public_key(&chain(name)).is_err());
+        assert_eq!(peer_info(&chain(name)).unwrap().public_key, None);
+    }
+    assert!(peer_public_key(&[]).is_err());
+}
+
+#[test]
+fn sizes_are_bounded() {
+    let verifier = client_verifier(Mode::Ec, "odd/ca", Rules::default());
+    let mut chain = chain("odd/sdk");
+    while chain.len() < 10 {
+        chain.push(chain[2].clone());
+    }
+    assert_eq!(check(&verifier, &chain), Ok(()));
+    chain.push(chain[2].clone());
+    assert!(matches!(
+        check(&verifier, &chain),
+        Err(VerifyError::TooComplex { .. })
+    ));
+}
+
+/// Copies of one agency lead to ever more paths, none of which ends.
+#[test]
+fn work_is_bounded() {
+    let foreign = client_verifier(Mode::Ec, "foreign/ca", Rules::default());
+    let deep = chain("odd/deep");
+    let mut chain = vec![deep[0].clone()];
+    for intermediate in &deep[1..4] {
+        chain.extend(std::iter::repeat_n(intermediate.clone(), 3));
+    }
+    match check(&foreign, &chain) {
+        Err(VerifyError::TooComplex { detail }) => assert!(detail.contains("signatures")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn damaged_signatures() {
+    let verifier = client_verifier(Mode::Ec, "odd/ca", Rules::default());
+    let good = chain("odd/sdk");
+    for (position, expected_unknown) in [(0, false), (1, true)] {
+        let mut chain = good.clone();
+        let mut der = chain[position].to_vec();
+        let last = der.len() - 1;
+        der[last] ^= 1;
+        chain[position] = der.into();
+        match check(&verifier, &chain) {
+            Err(VerifyError::BadSignature { .. }) => assert!(!expected_unknown),
+            Err(VerifyError::UnknownIssuer { .. }) => assert!(expected_unknown),
+            other => panic!("{position}: {other:?}"),
+        }
+    }
+}
+
+/// No single byte of a certificate may be changed without notice.
+#[test]
+fn every_changed_byte_is_noticed() {
+    for (mode, ca, name) in [
+        (Mode::Ec, "odd/ca", "odd/sdk"),
+        (Mode::Rsa, "odd/rsa-ca", "odd/rsa"),
+    ] {
+        let verifier = client_verifier(mode, ca, Rules::default());
+        let good = chain(name);
+        let time = at(now(&good));
+        let der = good[0].to_vec();
+        for i in 0..der.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut bad = der.clone();
+                bad[i] ^= flip;
+                let result = verifier.verify(&bad.into(), &good[1..], time);
+                assert!(result.is_err(), "{name}: byte {i} changed by {flip:#x}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Whatever a peer sends, the answer is an error and not a panic.
+    #[test]
+    fn mutations_never_panic(
+        which in 0..4_usize,
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 1..8),
+    ) {
+        let names = ["odd/critical", "odd/undersub", "odd/under384", "odd/rsa"];
+        let mode = if which == 3 { Mode::Rsa } else { Mode::Ec };
+        let ca = if which == 3 { "odd/rsa-ca" } else { "odd/ca" };
+        let good = chain(names[which]);
+        let time = at(now(&good));
+        let verifier = client_verifier(mode, ca, rules_of_node(true, which != 3));
+        let mut der = good[0].to_vec();
+        for (index, byte, kind) in edits {
+            let i = index.index(der.len());
+            match kind {
+                0 => der[i] = byte,
+                1 => der.insert(i, byte),
+                _ => { der.remove(i); }
+            }
+        }
+        let changed = der != good[0].as_ref();
+        let leaf = CertificateDer::from(der);
+        let _ = (peer_info(std::slice::from_ref(&leaf)), peer_public_key(std::slice::from_ref(&leaf)));
+        let dss_free = verifier.verify(&leaf, &good[1..], time);
+        prop_assert!(!changed || dss_free.is_err());
+        // The same bytes where an intermediate is expected.
+        let mut others = good.clone();
+        others.insert(1, leaf);
+        let _ = verifier.verify(&good[0], &others[1..], time);
+    }
+
+    /// Nor do arbitrary bytes.
+    #[test]
+    fn noise_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let verifier = client_verifier(Mode::Ec, "odd/ca", Rules::default());
+        let leaf = CertificateDer::from(bytes);
+        prop_assert!(verifier.verify(&leaf, &[], at(2_000_000_000)).is_err());
+    }
+}
