@@ -1,1 +1,37 @@
-//! amop-node
+//! An AMOP node: speaks the channel protocol of FISCO BCOS 2.x to SDKs and its P2P protocol to other
+//! nodes, and routes AMOP messages between them. It keeps no chain.
+//!
+//! [`Node`] is one node; [`Network`] is several in one process, for tests and demos. The
+//! `amop-node` binary runs a node from a `config.ini` made by `build_chain.sh`.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let network = amop_node::Network::start(2).await?;
+//! assert_eq!(network.running().count(), 2);
+//! network.shutdown().await;
+//! # Ok::<(), amop_node::StartError>(())
+//! # }).unwrap();
+//! ```
+#![forbid(unsafe_code)]
+
+mod builder;
+pub mod config;
+mod core;
+mod dial;
+mod error;
+pub mod layout;
+mod link;
+mod listen;
+mod network;
+mod node;
+mod outbox;
+
+pub use amop_proto::node::{Counters, Limits, Timeouts};
+
+pub use self::{
+    builder::NodeBuilder,
+    error::{Port, StartError},
+    listen::ListenLimits,
+    network::Network,
+    node::Node,
+};

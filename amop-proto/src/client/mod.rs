@@ -1,1 +1,37 @@
-//! The SDK side of a channel connection.
+//! The SDK side of a channel connection: [`ClientSession`], a machine without I/O.
+//!
+//! It shakes hands, keeps the connection alive, tells the node which topics are wanted, ties
+//! answers to requests and hands over what the node pushes. Bytes, instants and a seed go in;
+//! bytes and [`Event`]s come out, the same ones for the same input.
+//!
+//! ```
+//! use std::time::Instant;
+//!
+//! use amop_proto::channel::{Frame, FrameDecoder, HandshakeResponse};
+//! use amop_proto::client::{ClientConfig, ClientSession, Event};
+//! use bytes::BytesMut;
+//!
+//! let now = Instant::now();
+//! let mut session = ClientSession::<u32>::new(ClientConfig::default(), [7; 32], now);
+//!
+//! // The first frame is the version handshake.
+//! let mut wire = BytesMut::new();
+//! session.poll_transmit(now, &mut wire);
+//! let hello = FrameDecoder::default().decode(&mut wire)?.unwrap();
+//!
+//! // A node answers it, and the session is ready.
+//! let body = HandshakeResponse { node_version: "2.11.1".into(), protocol: 3 }.to_body();
+//! session.handle_frame(now, Frame { body, ..hello });
+//! assert!(matches!(session.poll_event(), Some(Event::Ready { .. })));
+//! # Ok::<(), amop_proto::channel::FrameError>(())
+//! ```
+
+mod event;
+mod requests;
+mod session;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+pub use event::{CloseReason, Event, Kind, Notice, Outcome, Push};
+pub use session::{ClientConfig, ClientSession, Refused, RefusedWhy};

@@ -133,6 +133,7 @@ pub enum Notice {
     TopicIgnored {
         session: SessionId,
         topic: String,
+        others: usize,
     },
     EmptyAmopBody {
         session: SessionId,
@@ -181,12 +182,18 @@ impl fmt::Display for Notice {
                 "session {}: the topic set is not a JSON array of strings; the old set stays",
                 session.0
             ),
-            Self::TopicIgnored { session, topic } => write!(
-                f,
-                "session {}: topic {topic:?} is ignored: empty, over 254 bytes, with a tab, or over the \
-                 session's limit",
-                session.0
-            ),
+            Self::TopicIgnored {
+                session,
+                topic,
+                others,
+            } => {
+                write!(f, "session {}: topic {topic:?} ", session.0)?;
+                match others {
+                    0 => f.write_str("is ignored: ")?,
+                    _ => write!(f, "and {others} others are ignored: ")?,
+                }
+                f.write_str("empty, over 254 bytes, with a tab, or over the session's limit")
+            }
             Self::EmptyAmopBody { session } => {
                 write!(
                     f,

@@ -205,7 +205,22 @@ impl Node {
                     self.forget_peer(now, peer);
                 }
             }
-            action => self.actions.push_back(action),
+            // What was decided before a connection was closed may come up after it.
+            Action::SendSession { session, .. }
+            | Action::PauseSession { session }
+            | Action::ResumeSession { session } => {
+                if self.sessions.contains_key(&session) {
+                    self.actions.push_back(action);
+                }
+            }
+            Action::SendPeer { peer, .. } => {
+                if self.peers.contains_key(&peer) {
+                    self.actions.push_back(action);
+                }
+            }
+            action @ (Action::CoalesceSession { .. } | Action::Notice(_)) => {
+                self.actions.push_back(action);
+            }
         }
     }
 
@@ -358,12 +373,13 @@ impl Node {
             .peers
             .iter()
             .find(|(_, held)| held.identity.node == identity.node)
-            .map(|(&id, held)| (id, held.dialled, held.since));
-        if let Some((old, old_dialled, since)) = existing {
+            .map(|(&id, held)| (id, held.dialled, held.since, held.is_foreign()));
+        if let Some((old, old_dialled, since, foreign)) = existing {
             // Real nodes always close the new connection (p2p-v2 section 3.2). When both sides dial
             // at once that can close both; two of ours agree to keep the one the lower ID dialled.
+            // With a real node there is nothing to agree: it has closed the new one already.
             let keep_dialled = self.own_id.is_some_and(|own| own < identity.node);
-            let race = now < since + DUPLICATE_RACE;
+            let race = now < since + DUPLICATE_RACE && !foreign;
             if !(race && dialled == keep_dialled && old_dialled != keep_dialled) {
                 self.actions.push_back(reject(PeerCloseReason::Duplicate));
                 return;
@@ -386,9 +402,7 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        if let Some(missed) = peer.heard(now, &frame, self.router.local_topics()) {
-            self.router.send_peer(id, missed);
-        }
+        peer.heard(now, &frame);
         if frame.protocol.unsigned_abs() == protocol::AMOP.unsigned_abs() {
             return self.router.handle(now, RouterEvent::FromPeer(id, frame));
         }
@@ -453,6 +467,8 @@ impl Node {
             }
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
+            // Answers that became due now leave before their sessions are closed.
+            self.settle(now);
             self.sweep_at = None;
             self.sweep(now);
         }

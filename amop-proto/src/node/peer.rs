@@ -1,9 +1,6 @@
 //! The link to one other node: topic synchronisation and its timers (p2p-v2 section 6).
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Instant,
-};
+use std::{collections::BTreeSet, time::Instant};
 
 use bytes::Bytes;
 
@@ -37,16 +34,13 @@ pub(super) struct Peer {
 /// Which implementation a peer is.
 #[derive(Debug)]
 enum Kind {
-    /// Nothing came yet. Topics that changed since the greeting are kept.
-    Unknown(BTreeSet<Bytes>),
+    /// Nothing came yet. It is told everything, and leaves out what it does not understand.
+    Unknown,
     /// One of ours: it sends subscriber counts, and needs no requests.
     Ours,
     /// A real node, say: it gets sequence numbers and asks for the names.
     Foreign,
 }
-
-/// More changes than this before a peer's first frame, and it is treated as foreign.
-const MAX_UNSENT: usize = 10_000;
 
 /// What a topic packet changes.
 #[derive(Debug)]
@@ -89,7 +83,7 @@ impl Peer {
             known_seq: 0,
             requested: None,
             next_seq: 1,
-            kind: Kind::Unknown(BTreeSet::new()),
+            kind: Kind::Unknown,
         }
     }
 
@@ -104,25 +98,16 @@ impl Peer {
     }
 
     /// What to send when this node's topics changed: the sequence number at once, not at the next
-    /// tick, and the new counts to a node of ours.
+    /// tick, and the new counts to a node of ours. The counts come first, as in the greeting.
     pub(super) fn topics_changed(
-        &mut self,
+        &self,
         topic_seq: Option<u32>,
         changes: &[(Bytes, u32, u32)],
     ) -> Vec<PeerFrame> {
         let mut frames = Vec::new();
-        match &mut self.kind {
-            Kind::Ours => {
-                let counts = changes.iter().map(|(topic, _, now)| (&topic[..], *now));
-                frames.push(extension(encode_counts(counts)));
-            }
-            Kind::Unknown(unsent) => {
-                unsent.extend(changes.iter().map(|(topic, ..)| topic.clone()));
-                if unsent.len() > MAX_UNSENT {
-                    self.kind = Kind::Foreign;
-                }
-            }
-            Kind::Foreign => {}
+        if !self.is_foreign() {
+            let counts = changes.iter().map(|(topic, _, now)| (&topic[..], *now));
+            frames.push(extension(encode_counts(counts)));
         }
         if let Some(topic_seq) = topic_seq {
             frames.push(topic_seq_frame(topic_seq));
@@ -132,29 +117,21 @@ impl Peer {
 
     /// A frame came. The first one tells which implementation the peer is: ours greet with their
     /// counts.
-    pub(super) fn heard<'a>(
-        &mut self,
-        now: Instant,
-        frame: &PeerFrame,
-        local: impl Iterator<Item = (&'a Bytes, u32)>,
-    ) -> Option<PeerFrame> {
+    pub(super) fn heard(&mut self, now: Instant, frame: &PeerFrame) {
         self.heard = now;
-        let Kind::Unknown(unsent) = &mut self.kind else {
-            return None;
-        };
-        let unsent = std::mem::take(unsent);
-        if (frame.protocol, frame.packet) != (protocol::EXTENSION, packet::COUNTS) {
-            self.kind = Kind::Foreign;
-            return None;
+        if matches!(self.kind, Kind::Unknown) {
+            let counts = (protocol::EXTENSION, packet::COUNTS);
+            self.kind = if (frame.protocol, frame.packet) == counts {
+                Kind::Ours
+            } else {
+                Kind::Foreign
+            };
         }
-        self.kind = Kind::Ours;
-        let counts: HashMap<&Bytes, u32> = local.collect();
-        let now = |topic: &Bytes| counts.get(topic).copied().unwrap_or(0);
-        (!unsent.is_empty()).then(|| {
-            extension(encode_counts(
-                unsent.iter().map(|topic| (&topic[..], now(topic))),
-            ))
-        })
+    }
+
+    /// Whether it is known not to be one of ours.
+    pub(super) fn is_foreign(&self) -> bool {
+        matches!(self.kind, Kind::Foreign)
     }
 
     fn is_ours(&self) -> bool {

@@ -29,7 +29,7 @@ impl Session {
 }
 
 /// Reads the body of a 0x32 frame: the new set, or `None` where the old one stays. What cannot be a
-/// topic is left out with a notice.
+/// topic is left out; one notice tells of all of it, since a body may hold a million of them.
 pub(super) fn read_topics(
     session: SessionId,
     body: &[u8],
@@ -41,13 +41,21 @@ pub(super) fn read_topics(
         return None;
     };
     let mut topics = BTreeSet::new();
+    let mut ignored: Option<(String, usize)> = None;
     for name in names {
         if topics.len() < max && TopicError::check(&name).is_ok() {
             topics.insert(Bytes::from(name));
         } else if !topics.contains(name.as_bytes()) {
-            let topic = name.chars().take(64).collect();
-            notice(Notice::TopicIgnored { session, topic });
+            let first = || (name.chars().take(64).collect(), 0);
+            ignored.get_or_insert_with(first).1 += 1;
         }
+    }
+    if let Some((topic, count)) = ignored {
+        notice(Notice::TopicIgnored {
+            session,
+            topic,
+            others: count - 1,
+        });
     }
     Some(topics)
 }

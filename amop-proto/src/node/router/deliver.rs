@@ -61,7 +61,7 @@ impl Router {
 
     pub(super) fn unicast_or_multicast(&mut self, now: Instant, origin: Origin, frame: Frame) {
         let topic = match (split_topic(&frame.body), origin) {
-            (Ok(body), _) => body.topic,
+            (Ok(body), _) => Some(body.topic),
             (Err(AmopBodyError::Empty), Origin::Session(session)) => {
                 return self.notice(Notice::EmptyAmopBody { session });
             }
@@ -79,19 +79,20 @@ impl Router {
                 });
             }
             // A real node reads past the end and finds nobody (channel-v2 section 3.5); so does
-            // this one, without the reading.
-            (Err(AmopBodyError::BeyondBody { .. }), _) => Bytes::new(),
+            // this one, without the reading. It goes to nobody at all, not even to a peer that
+            // announces an empty topic: that peer may be one that reads past the end.
+            (Err(AmopBodyError::BeyondBody { .. }), _) => None,
         };
         if frame.kind == FrameType::MULTICAST {
-            self.multicast(now, origin, frame, &topic);
+            self.multicast(now, origin, frame, topic.as_deref());
         } else {
             self.unicast(now, origin, frame, topic);
         }
     }
 
-    fn multicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: &[u8]) {
+    fn multicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<&[u8]>) {
         self.counters.multicasts += 1;
-        let (sessions, peers) = match self.table.get(topic) {
+        let (sessions, peers) = match topic.and_then(|topic| self.table.get(topic)) {
             Some(entry) => (entry.sessions.clone(), entry.peers.clone()),
             None => Default::default(),
         };
@@ -138,8 +139,11 @@ impl Router {
         self.send_session(publisher, acknowledgement);
     }
 
-    fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Bytes) {
+    fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Bytes>) {
         self.counters.unicasts += 1;
+        let Some(topic) = topic else {
+            return self.answer_error(origin, &frame, code::NO_SUBSCRIBER);
+        };
         if self.unicasts.len() >= self.limits.in_flight
             || self.in_flight_bytes.saturating_add(frame.wire_len()) > self.limits.in_flight_bytes
         {

@@ -16,6 +16,9 @@ use crate::{
 pub(super) struct Queue {
     limit: usize,
     queued: usize,
+    /// The longest frame since it was last empty. One frame alone may be longer than the limit, and
+    /// what little follows it must not count as if it was too much.
+    longest: usize,
     /// Over the limit: no more messages until it is down to half.
     behind: bool,
     /// Multicasts not sent while behind.
@@ -31,7 +34,7 @@ pub(super) enum Level {
     Behind,
     /// It is down again; so many multicasts were not sent.
     CaughtUp { dropped: u64 },
-    /// It is at twice its limit.
+    /// It is over twice its limit.
     Hopeless,
 }
 
@@ -40,6 +43,7 @@ impl Queue {
         Self {
             limit,
             queued: 0,
+            longest: 0,
             behind: false,
             dropped: 0,
         }
@@ -67,13 +71,16 @@ impl Queue {
     }
 
     pub(super) fn push(&mut self, len: usize) -> Level {
-        let was_empty = self.queued == 0;
+        if self.queued == 0 {
+            self.longest = 0;
+        }
+        self.longest = self.longest.max(len);
         self.queued = self.queued.saturating_add(len);
-        // One frame alone may be longer than the limit.
-        if was_empty || self.queued <= self.limit {
+        let limit = self.limit.max(self.longest);
+        if self.queued <= limit {
             return Level::Same;
         }
-        if self.queued > self.limit.saturating_mul(2).max(len.saturating_mul(2)) {
+        if self.queued > limit.saturating_mul(2) {
             return Level::Hopeless;
         }
         if self.behind {
@@ -165,7 +172,12 @@ mod tests {
         let mut queue = Queue::new(100);
         assert_eq!(queue.push(1000), Level::Same);
         assert_eq!(queue.push(1), Level::Behind);
-        assert_eq!(queue.push(1000), Level::Same);
-        assert_eq!(queue.push(1000), Level::Hopeless);
+        assert_eq!(queue.push(998), Level::Same);
+        assert_eq!(queue.push(2), Level::Hopeless);
+        // Once it is gone the limit is the limit again.
+        assert_eq!(queue.written(2001), Level::CaughtUp { dropped: 0 });
+        assert_eq!(queue.push(100), Level::Same);
+        assert_eq!(queue.push(1), Level::Behind);
+        assert_eq!(queue.push(100), Level::Hopeless);
     }
 }

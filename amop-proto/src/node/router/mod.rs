@@ -17,11 +17,12 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use self::{
     links::{Level, Links, PeerLink, Queue, SessionLink},
-    table::Table,
+    table::{Table, needs_verification},
     unicast::{Origin, Unicast, UnicastId},
 };
 use super::{Action, CloseReason, Limits, Notice, PeerCloseReason, PeerId, SessionId, Timeouts};
 use crate::{
+    MAX_TOPIC_LEN,
     channel::{Frame, FrameType, Seq, code},
     p2p::PeerFrame,
 };
@@ -57,7 +58,8 @@ pub enum RouterEvent {
 /// What a router has counted since it started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Unicasts accepted from this node's sessions and from peers.
+    /// Unicasts that came from this node's sessions and from peers: each is answered, ends with an
+    /// error or is in flight.
     pub unicasts: u64,
     /// Unicasts answered by a subscriber.
     pub answered: u64,
@@ -169,6 +171,18 @@ impl Router {
         self.counters
     }
 
+    /// Whether it holds nothing: no connection, no topic, no message, no timer.
+    pub fn is_empty(&self) -> bool {
+        self.links.sessions.is_empty()
+            && self.links.peers.is_empty()
+            && self.table.is_empty()
+            && self.unicasts.is_empty()
+            && self.in_flight_bytes == 0
+            && self.timers.is_empty()
+            && self.pauses.is_empty()
+            && self.actions.is_empty()
+    }
+
     /// Unicasts waiting for an answer now.
     pub fn in_flight(&self) -> usize {
         self.unicasts.len()
@@ -184,13 +198,14 @@ impl Router {
         self.table.take_changes()
     }
 
-    /// A peer's topics, in byte order.
+    /// A peer's topics, in byte order, without those it is not verified for (channel-v2 section 11.7).
     pub fn peer_topic_names(&self, peer: PeerId) -> impl Iterator<Item = &Bytes> {
         self.links
             .peers
             .get(&peer)
             .into_iter()
             .flat_map(|link| link.topics.keys())
+            .filter(|topic| !needs_verification(topic))
     }
 
     /// Queues a frame that is no AMOP message (a heartbeat's answer, say) for a session.
@@ -304,8 +319,10 @@ impl Router {
         for topic in &link.topics {
             self.table.remove_session(topic, session);
         }
-        for peer in self.links.peers.values_mut() {
-            peer.paused.remove(&session);
+        for (id, peer) in &mut self.links.peers {
+            if peer.paused.remove(&session) && peer.paused.is_empty() {
+                self.pauses.remove(id);
+            }
         }
         for id in link.asked.into_values() {
             self.attempt_failed(now, id, true);
@@ -334,13 +351,23 @@ impl Router {
         let Some(link) = self.links.peers.get_mut(&peer) else {
             return;
         };
-        self.table.set_peer(&topic, peer, count);
-        if count == 0 {
-            link.topics.remove(&topic);
+        if let Some(held) = link.topics.get_mut(&topic) {
+            *held = count;
+            self.table.set_peer(&topic, peer, count);
+            if count == 0 {
+                link.topics.remove(&topic);
+            }
             return;
         }
+        // Nothing longer can be addressed.
+        if count == 0 || topic.len() > MAX_TOPIC_LEN {
+            return;
+        }
+        // A topic is a slice of the packet it came in, and would keep all of that in memory.
+        let topic = Bytes::copy_from_slice(&topic);
+        self.table.set_peer(&topic, peer, count);
         link.topics.insert(topic, count);
-        if link.topics.len() > self.limits.peer_topics {
+        if link.topics.len() == self.limits.peer_topics.saturating_add(1) {
             self.actions.push_back(Action::ClosePeer {
                 peer,
                 reason: PeerCloseReason::TooManyTopics {

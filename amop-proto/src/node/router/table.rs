@@ -45,6 +45,10 @@ impl Table {
         self.topics.get(topic)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.topics.is_empty() && self.local.is_empty() && self.changed.is_empty()
+    }
+
     /// This node's own topics and how many sessions hold each, in byte order.
     pub(super) fn local(&self) -> impl Iterator<Item = (&Bytes, u32)> {
         self.local.iter().map(|(topic, &count)| (topic, count))
@@ -101,8 +105,7 @@ impl Table {
 
     /// Sets how many subscribers a peer has for a topic; 0 removes it.
     pub(super) fn set_peer(&mut self, topic: &Bytes, peer: PeerId, count: u32) {
-        // Verification of private topics is not there yet, so no peer passes it.
-        if topic.starts_with(BLOCK_NOTIFY) || topic.starts_with(NEED_VERIFY) {
+        if topic.starts_with(BLOCK_NOTIFY) || needs_verification(topic) {
             return;
         }
         if count == 0 && !self.topics.contains_key(topic) {
@@ -131,6 +134,12 @@ impl Table {
             self.topics.remove(topic);
         }
     }
+}
+
+/// Whether a peer gets this topic's messages only once it is verified. Verification is not there
+/// yet, so no peer passes it.
+pub(super) fn needs_verification(topic: &[u8]) -> bool {
+    topic.starts_with(NEED_VERIFY)
 }
 
 #[cfg(test)]

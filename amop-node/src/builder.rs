@@ -1,0 +1,320 @@
+//! How a node is configured and started.
+
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
+
+use amop_proto::{
+    channel::{DEFAULT_MAX_FRAME, FrameDecoder, rpc::NodeFacts},
+    node::{Limits, Node as Machine, NodeConfig as MachineConfig, Timeouts},
+    p2p::{PEER_HEADER_LEN, PeerCodec},
+};
+use amop_tls::{CertFiles, Identity, PeerFilter, PublicKey, ServerOptions};
+use rand::{TryRng, rngs::SysRng};
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::{
+    Node,
+    config::{CertPaths, NodeConfig, NodeId, PeerAddr},
+    core::Core,
+    error::{Port, StartError},
+    listen::ListenLimits,
+    node::{self, Setup},
+};
+
+/// What a node without configuration says it is.
+const DEFAULT_VERSION: &str = "2.11.1";
+
+/// Configures a [`Node`].
+#[derive(Debug, Clone)]
+pub struct NodeBuilder {
+    channel: SocketAddr,
+    p2p: SocketAddr,
+    peers: Vec<PeerAddr>,
+    p2p_identity: Option<Identity>,
+    channel_identity: Option<Identity>,
+    check_cert_issuer: bool,
+    blacklist: HashSet<NodeId>,
+    whitelist: Option<HashSet<NodeId>>,
+    compress: bool,
+    chain_id: String,
+    version: String,
+    max_frame: usize,
+    limits: Limits,
+    timeouts: Timeouts,
+    listen: ListenLimits,
+    seed: Option<[u8; 32]>,
+}
+
+impl Default for NodeBuilder {
+    fn default() -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            channel: any_port,
+            p2p: any_port,
+            peers: Vec::new(),
+            p2p_identity: None,
+            channel_identity: None,
+            check_cert_issuer: true,
+            blacklist: HashSet::new(),
+            whitelist: None,
+            compress: false,
+            chain_id: "1".to_owned(),
+            version: DEFAULT_VERSION.to_owned(),
+            max_frame: DEFAULT_MAX_FRAME,
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            listen: ListenLimits::default(),
+            seed: None,
+        }
+    }
+}
+
+impl NodeBuilder {
+    /// Takes everything from a `config.ini` in a folder made by `build_chain.sh`, and loads the
+    /// certificates it names.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the file or a certificate cannot be used.
+    pub fn from_config_file(path: impl AsRef<Path>) -> Result<Self, StartError> {
+        let (config, warnings) = NodeConfig::from_ini_file(path)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        Self::from_config(&config)
+    }
+
+    /// Takes everything from a configuration, and loads the certificates it names.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if a certificate cannot be used.
+    pub fn from_config(config: &NodeConfig) -> Result<Self, StartError> {
+        let p2p = load(Port::P2p, &config.p2p_certs)?;
+        let channel = if config.channel_certs == config.p2p_certs {
+            p2p.clone()
+        } else {
+            load(Port::Channel, &config.channel_certs)?
+        };
+        if config.outgoing_bandwidth_limit.is_some() {
+            tracing::warn!(
+                "flow_control.outgoing_bandwidth_limit is set; this node does not limit its \
+                 bandwidth yet"
+            );
+        }
+        let mut builder = Self {
+            channel: config.channel_listen,
+            p2p: config.p2p_listen,
+            peers: config.peers.clone(),
+            check_cert_issuer: config.check_cert_issuer,
+            blacklist: config.blacklist.iter().copied().collect(),
+            whitelist: config
+                .whitelist
+                .as_ref()
+                .map(|list| list.iter().copied().collect()),
+            compress: config.send_compressed,
+            chain_id: config.chain_id.clone(),
+            version: config.supported_version.to_string(),
+            ..Self::default()
+        };
+        builder.p2p_identity = Some(p2p);
+        builder.channel_identity = Some(channel);
+        Ok(builder)
+    }
+
+    /// Where SDKs connect. Default: a free port of 127.0.0.1.
+    #[must_use]
+    pub fn channel_listen(mut self, address: SocketAddr) -> Self {
+        self.channel = address;
+        self
+    }
+
+    /// Where other nodes connect. Default: a free port of 127.0.0.1.
+    #[must_use]
+    pub fn p2p_listen(mut self, address: SocketAddr) -> Self {
+        self.p2p = address;
+        self
+    }
+
+    /// Adds a node to dial. Nodes that dial this one need not be named.
+    #[must_use]
+    pub fn peer(mut self, address: PeerAddr) -> Self {
+        self.peers.push(address);
+        self
+    }
+
+    /// The node's certificates for both ports.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.p2p_identity = Some(identity);
+        self
+    }
+
+    /// Certificates for the channel port alone, as in RSA mode.
+    #[must_use]
+    pub fn channel_identity(mut self, identity: Identity) -> Self {
+        self.channel_identity = Some(identity);
+        self
+    }
+
+    /// Whether an SDK's certificate must be issued by this node's agency. Default: yes
+    /// (channel-v2 section 2.5).
+    #[must_use]
+    pub fn check_cert_issuer(mut self, check: bool) -> Self {
+        self.check_cert_issuer = check;
+        self
+    }
+
+    /// The longest frame taken from an SDK in bytes, header included. Default: 32 MiB; real nodes
+    /// take 100 MiB.
+    #[must_use]
+    pub fn max_frame(mut self, bytes: usize) -> Self {
+        self.max_frame = bytes;
+        self
+    }
+
+    /// The node's bounds.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The node's patience.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// The bounds of its two ports.
+    #[must_use]
+    pub fn listen_limits(mut self, limits: ListenLimits) -> Self {
+        self.listen = limits;
+        self
+    }
+
+    /// Makes the node's random choices repeatable. Default: seeded by the operating system.
+    #[must_use]
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Opens the ports and starts the node. Peers are dialled in the background; see
+    /// [`Node::wait_for_peers`].
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if there are no usable certificates or a port cannot be opened.
+    pub async fn start(self) -> Result<Node, StartError> {
+        let p2p_identity = self.p2p_identity.ok_or(StartError::NoIdentity)?;
+        let channel_identity = self
+            .channel_identity
+            .unwrap_or_else(|| p2p_identity.clone());
+        let node_id = p2p_identity.public_key().ok_or(StartError::NoNodeId)?;
+        let tls = |what| move |source| StartError::Tls { what, source };
+
+        let filter = filter(self.blacklist, self.whitelist);
+        let options = ServerOptions::default().check_cert_issuer(self.check_cert_issuer);
+        let channel_tls = channel_identity
+            .server_config(options)
+            .map_err(tls(Port::Channel))?;
+        let p2p_server = p2p_identity
+            .peer_server_config(filter.clone())
+            .map_err(tls(Port::P2p))?;
+        let p2p_client = p2p_identity
+            .peer_client_config(filter)
+            .map_err(tls(Port::P2p))?;
+
+        let (channel, channel_address) = bind(Port::Channel, self.channel)?;
+        let (p2p, p2p_address) = bind(Port::P2p, self.p2p)?;
+
+        let mut seed = [0; 32];
+        match self.seed {
+            Some(given) => seed = given,
+            None => SysRng
+                .try_fill_bytes(&mut seed)
+                .map_err(|error| StartError::Random(error.to_string()))?,
+        }
+        let machine = Machine::new(MachineConfig {
+            facts: NodeFacts {
+                fisco_version: self.version,
+                chain_id: self.chain_id,
+                node_id: node_id.to_string(),
+                name: p2p_identity.name().unwrap_or_default().to_owned(),
+                agency: p2p_identity.agency().unwrap_or_default().to_owned(),
+                address: p2p_address.to_string(),
+            },
+            limits: self.limits,
+            timeouts: self.timeouts,
+            seed,
+        });
+        Ok(node::start(Setup {
+            core: Arc::new(Core::new(machine)),
+            node_id,
+            channel,
+            channel_address,
+            channel_tls,
+            channel_mode: channel_identity.mode(),
+            p2p,
+            p2p_address,
+            p2p_server,
+            p2p_client,
+            peers: self.peers,
+            decoder: FrameDecoder::new(self.max_frame),
+            codec: PeerCodec::new(self.max_frame.saturating_add(PEER_HEADER_LEN))
+                .with_compression(self.compress),
+            limits: self.listen,
+        }))
+    }
+}
+
+/// How long a stopped node's port may stay taken is not up to us; asking again at once must work.
+fn bind(what: Port, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    const BACKLOG: u32 = 1024;
+    let open = || {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let local = listener.local_addr()?;
+        Ok((listener, local))
+    };
+    open().map_err(|source| StartError::Bind {
+        what,
+        address,
+        source,
+    })
+}
+
+fn load(what: Port, paths: &CertPaths) -> Result<Identity, StartError> {
+    let files = CertFiles {
+        key: paths.key.clone(),
+        cert: paths.cert.clone(),
+        ca: paths.ca.clone(),
+    };
+    Identity::load(&files).map_err(|source| StartError::Tls { what, source })
+}
+
+/// The node's lists as a rule for TLS (p2p-v2 section 2.2).
+fn filter(
+    blacklist: HashSet<NodeId>,
+    whitelist: Option<HashSet<NodeId>>,
+) -> Option<Arc<dyn PeerFilter>> {
+    if blacklist.is_empty() && whitelist.is_none() {
+        return None;
+    }
+    Some(Arc::new(move |peer: &PublicKey| {
+        !blacklist.contains(&peer.0) && whitelist.as_ref().is_none_or(|list| list.contains(&peer.0))
+    }))
+}

@@ -1,0 +1,158 @@
+//! A node's configuration, read from the chain's own `config.ini`.
+//!
+//! The same file serves a real FISCO BCOS 2.x node and this one: sections and keys
+//! are those of channel-v2 section 2.1 and p2p-v2 section 1, everything about
+//! groups, consensus, storage and logging is passed over. Differences to real
+//! nodes, all deliberate:
+//!
+//! | | real node | here |
+//! | --- | --- | --- |
+//! | relative paths | from the working directory | from the folder of the file |
+//! | `compatibility.supported_version` missing | 2.0.0-rc1 | 2.11.1, with a warning |
+//! | `p2p.enable_compress` missing | compresses | sends uncompressed (always safe) |
+//! | `p2p.enable_compress=false` | does not understand compressed frames | still does |
+//! | wrong value | often the default, silently | an error that names the line |
+//! | unknown key | ignored | ignored, with a warning |
+//!
+//! ```
+//! use amop_node::config::NodeConfig;
+//!
+//! let ini = "[rpc]\nchannel_listen_port=20201\n[compatibility]\nsupported_version=2.11.1\n";
+//! let (config, warnings) = NodeConfig::from_ini_str(ini, "/etc/amop/config.ini").unwrap();
+//! assert_eq!(config.channel_listen.port(), 20201);
+//! assert_eq!(config.p2p_certs.key, std::path::Path::new("/etc/amop/./conf/node.key"));
+//! assert!(warnings.is_empty());
+//! ```
+
+mod error;
+mod ini;
+mod peer;
+mod read;
+mod version;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub use self::error::{ConfigError, Warning, WarningKind};
+pub(crate) use self::ini::{Line, lines};
+pub use self::peer::{ParsePeerError, PeerAddr};
+pub use self::version::{ChainVersion, ParseVersionError};
+
+/// No `config.ini` is larger; with thousands of peers it has some 100 kB.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A node's identity: x and y of its public key, big-endian.
+pub type NodeId = [u8; 64];
+
+/// What a node needs to know before it starts.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NodeConfig {
+    /// Where SDKs connect: `rpc.channel_listen_ip` (else `rpc.listen_ip`, else
+    /// 0.0.0.0) and `rpc.channel_listen_port` (20200). Port 0 lets the system choose.
+    pub channel_listen: SocketAddr,
+    /// The JSON-RPC address of a real node, `rpc.jsonrpc_listen_ip` (else
+    /// `rpc.listen_ip`, else 0.0.0.0) and `rpc.jsonrpc_listen_port` (8545). This node
+    /// does not listen there.
+    pub jsonrpc_listen: SocketAddr,
+    /// Where other nodes connect: `p2p.listen_ip` (0.0.0.0) and `p2p.listen_port`
+    /// (30300). Port 0 lets the system choose.
+    pub p2p_listen: SocketAddr,
+    /// The nodes to dial, `p2p.node.N`, in file order and each once. The chain's
+    /// script lists the node itself, too.
+    pub peers: Vec<PeerAddr>,
+    /// Whether P2P frames above 1024 bytes are sent compressed: `p2p.enable_compress`,
+    /// off when the key is missing. Compressed frames are understood in any case.
+    pub send_compressed: bool,
+    /// Certificates of the channel port: the P2P ones, or the RSA ones in
+    /// `<data_path>/channel_cert/`.
+    pub channel_certs: CertPaths,
+    /// Whether the channel uses RSA: `chain.rsa_crypto_channel`, from version 2.9.0.
+    pub rsa_channel: bool,
+    /// Certificates of the P2P port; always secp256k1.
+    pub p2p_certs: CertPaths,
+    /// Whether an SDK's certificate must come from the agency of the node's:
+    /// `network_security.check_cert_issuer` (true).
+    pub check_cert_issuer: bool,
+    /// Nodes that may not connect: `[certificate_blacklist] crl.N`.
+    pub blacklist: Vec<NodeId>,
+    /// The only nodes that may connect, if any are listed: `[certificate_whitelist]
+    /// cal.N`.
+    pub whitelist: Option<Vec<NodeId>>,
+    /// `chain.id` (1) in decimal, as SDKs compare it.
+    pub chain_id: String,
+    /// `compatibility.supported_version`, reported to SDKs.
+    pub supported_version: ChainVersion,
+    /// `flow_control.outgoing_bandwidth_limit` in Mb/s (10^6 bits); `None`: no limit.
+    pub outgoing_bandwidth_limit: Option<f64>,
+}
+
+/// Where a key, its certificate chain and the trusted root are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertPaths {
+    /// The private key.
+    pub key: PathBuf,
+    /// The certificate chain, leaf first.
+    pub cert: PathBuf,
+    /// The trusted root.
+    pub ca: PathBuf,
+}
+
+impl NodeConfig {
+    /// Reads a `config.ini`. The warnings are for the operator; none is fatal.
+    ///
+    /// Whether the certificate files exist is not checked.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the file cannot be read, is not in the chain's syntax, has a
+    /// value that its key does not accept, or asks for guomi or 2.0.0-rc1.
+    pub fn from_ini_file(path: impl AsRef<Path>) -> Result<(Self, Vec<Warning>), ConfigError> {
+        let path = path.as_ref();
+        Self::from_ini_str(&read_text(path)?, path)
+    }
+
+    /// Reads the text of a `config.ini`; `path` is where it would be, for messages
+    /// and relative paths.
+    ///
+    /// # Errors
+    /// As [`NodeConfig::from_ini_file`], except for reading.
+    pub fn from_ini_str(
+        text: &str,
+        path: impl AsRef<Path>,
+    ) -> Result<(Self, Vec<Warning>), ConfigError> {
+        read::read(text, path.as_ref())
+    }
+}
+
+/// Reads a file that is expected to be a `config.ini`.
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Read {
+        file: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(ConfigError::TooLarge {
+            file: path.to_owned(),
+            limit: MAX_FILE,
+        });
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        ConfigError::NotText {
+            file: path.to_owned(),
+            line: 1 + valid.iter().filter(|&&b| b == b'\n').count(),
+        }
+    })
+}
+
+/// Classifies a line of a file that has been parsed before.
+pub(crate) fn classify(line: &str) -> Line<'_> {
+    ini::classify(line).unwrap_or(Line::Blank)
+}

@@ -1,0 +1,167 @@
+//! What can be wrong with a `config.ini`, and what is merely odd about it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a `config.ini` cannot be used.
+///
+/// Lines are counted from 1.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}; give the path of a node's config.ini", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is too large to be a configuration.
+    #[error("{}: larger than {limit} bytes, which no config.ini is; check the path", file.display())]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The file is not text.
+    #[error("{}:{line}: not UTF-8 text; save the file as UTF-8", file.display())]
+    NotText {
+        /// The file.
+        file: PathBuf,
+        /// The first line that is not UTF-8.
+        line: usize,
+    },
+    /// A line that the chain's configuration syntax does not have.
+    #[error("{}:{line}: {problem}", file.display())]
+    Syntax {
+        /// The file.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A value that its key does not accept.
+    #[error("{}:{line}: {key}={value:?} is not accepted; expected {expected}", file.display())]
+    Value {
+        /// The file.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+        /// Section and key, as `section.key`.
+        key: String,
+        /// The value; the beginning of a very long one.
+        value: String,
+        /// What is accepted.
+        expected: &'static str,
+    },
+    /// The node is configured for guomi (SM2, SM3, SM4).
+    #[error(
+        "{}:{line}: {key} is on, but guomi (SM) cryptography is not supported; \
+         use a chain with standard cryptography, or set {key}=false", file.display()
+    )]
+    Guomi {
+        /// The file.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+        /// Section and key, as `section.key`.
+        key: &'static str,
+    },
+    /// The chain speaks the P2P header of 2.0.0-rc1.
+    #[error(
+        "{}:{line}: supported_version is {version}, whose P2P header is not spoken here; \
+         upgrade the chain to 2.0.0-rc2 or later", file.display()
+    )]
+    Rc1Header {
+        /// The file.
+        file: PathBuf,
+        /// The line.
+        line: usize,
+        /// The configured version.
+        version: String,
+    },
+}
+
+/// Something odd in a `config.ini` that does not keep the node from starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Warning {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, counted from 1; `None` if it is about something missing.
+    pub line: Option<usize>,
+    /// What is odd.
+    pub kind: WarningKind,
+}
+
+/// The kinds of [`Warning`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WarningKind {
+    /// A section that neither this node nor the chain's knows: a typo?
+    UnknownSection(String),
+    /// A key, as `section.key`, that is not known: a typo?
+    UnknownKey(String),
+    /// A key, as `section.key`, that real nodes obey and this one does not.
+    NoEffect(String),
+    /// A section is ignored because the same under its newer name exists.
+    ShadowedSection {
+        /// The ignored section.
+        ignored: &'static str,
+        /// The section that counts.
+        used: &'static str,
+    },
+    /// `compatibility.supported_version` is missing.
+    NoVersion,
+    /// `chain.rsa_crypto_channel` is on, for a version that does not know it.
+    RsaTooOld(String),
+    /// `storage_security.enable` is on: real nodes then have encrypted key files.
+    EncryptedStorage,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}", self.kind)
+    }
+}
+
+impl fmt::Display for WarningKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownSection(name) => {
+                write!(f, "unknown section [{name}] is ignored; check its spelling")
+            }
+            Self::UnknownKey(key) => write!(f, "unknown key {key} is ignored; check its spelling"),
+            Self::NoEffect(key) => write!(f, "{key} has no effect on this node"),
+            Self::ShadowedSection { ignored, used } => write!(
+                f,
+                "section [{ignored}] is ignored, because [{used}] means the same; merge the two"
+            ),
+            Self::NoVersion => write!(
+                f,
+                "compatibility.supported_version is missing, {} is assumed (real nodes assume \
+                 2.0.0-rc1); add the version of the chain",
+                super::ChainVersion::DEFAULT
+            ),
+            Self::RsaTooOld(version) => write!(
+                f,
+                "chain.rsa_crypto_channel is ignored, because supported_version is {version} and \
+                 RSA on the channel exists since 2.9.0"
+            ),
+            Self::EncryptedStorage => f.write_str(
+                "storage_security.enable is on: encrypted key files cannot be read here, \
+                 network_security.key must name a plain PEM file",
+            ),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The INI dialect of the chain's `config.ini`, with line numbers.
+//!
+//! Real nodes read it with Boost's property tree: whole-line comments only, values
+//! taken literally to the end of the line, no quotes, escapes or continuation, a
+//! key twice in one section is an error. Common INI crates differ in just these
+//! points (and do not keep line numbers), so the hundred lines are written here.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// A parsed file. Sections without entries are left out, as Boost does.
+#[derive(Debug, Default)]
+pub(super) struct Ini {
+    pub(super) sections: Vec<Section>,
+}
+
+/// A section and its entries in file order. The name is empty for entries before
+/// the first header.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) name: String,
+    /// Line of the header, counted from 1.
+    pub(super) line: usize,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// One `key=value` line.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) value: String,
+    /// Line, counted from 1.
+    pub(super) line: usize,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SyntaxError {
+    pub(super) line: usize,
+    pub(super) problem: Problem,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    NoEquals,
+    NoKey,
+    UnclosedHeader,
+    DuplicateSection { name: String, first: usize },
+    DuplicateKey { key: String, first: usize },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoEquals => f.write_str(
+                "neither a [section], a key=value nor a comment; comments begin with ; or #",
+            ),
+            Self::NoKey => f.write_str("a key is missing before the ="),
+            Self::UnclosedHeader => f.write_str("the section name is not closed with ]"),
+            Self::DuplicateSection { name, first } => write!(
+                f,
+                "section [{name}] exists already (line {first}); merge the two"
+            ),
+            Self::DuplicateKey { key, first } => write!(
+                f,
+                "key {key} exists already in this section (line {first}); remove one"
+            ),
+        }
+    }
+}
+
+/// What one line of a file is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line<'a> {
+    /// Empty or a comment.
+    Blank,
+    /// `[name]`; text after the bracket is ignored.
+    Header(&'a str),
+    /// `key=value`, both trimmed.
+    Pair(&'a str, &'a str),
+}
+
+/// Splits a file into lines as [`Ini::parse`] counts them. A byte order mark, which
+/// Windows editors add, is not part of the first line.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.strip_prefix('\u{feff}').unwrap_or(text).split('\n')
+}
+
+/// Classifies one line.
+pub(super) fn classify(line: &str) -> Result<Line<'_>, Problem> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with([';', '#']) {
+        return Ok(Line::Blank);
+    }
+    if let Some(rest) = line.strip_prefix('[') {
+        let (name, _) = rest.split_once(']').ok_or(Problem::UnclosedHeader)?;
+        return Ok(Line::Header(name.trim()));
+    }
+    match line.split_once('=') {
+        None => Err(Problem::NoEquals),
+        Some(("", _)) => Err(Problem::NoKey),
+        Some((key, value)) => Ok(Line::Pair(key.trim(), value.trim())),
+    }
+}
+
+impl Ini {
+    pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
+        let mut ini = Self::default();
+        // Lines of what exists already.
+        let mut sections = HashMap::new();
+        let mut keys = HashMap::new();
+        let mut current = Section {
+            name: String::new(),
+            line: 0,
+            entries: Vec::new(),
+        };
+        for (line, text) in (1..).zip(lines(text)) {
+            let error = |problem| SyntaxError { line, problem };
+            match classify(text).map_err(error)? {
+                Line::Blank => {}
+                Line::Header(name) => {
+                    if !current.entries.is_empty() {
+                        sections.insert(current.name.clone(), current.line);
+                        ini.sections.push(current);
+                    }
+                    let name = name.to_owned();
+                    if let Some(&first) = sections.get(&name) {
+                        return Err(error(Problem::DuplicateSection { name, first }));
+                    }
+                    keys.clear();
+                    current = Section {
+                        name,
+                        line,
+                        entries: Vec::new(),
+                    };
+                }
+                Line::Pair(key, value) => {
+                    if let Some(first) = keys.insert(key, line) {
+                        let key = key.to_owned();
+                        return Err(error(Problem::DuplicateKey { key, first }));
+                    }
+                    current.entries.push(Entry {
+                        key: key.to_owned(),
+                        value: value.to_owned(),
+                        line,
+                    });
+                }
+            }
+        }
+        if !current.entries.is_empty() {
+            ini.sections.push(current);
+        }
+        Ok(ini)
+    }
+
+    pub(super) fn section(&self, name: &str) -> Option<&Section> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+}
+
+impl Section {
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(text: &str) -> (usize, Problem) {
+        let error = Ini::parse(text).unwrap_err();
+        (error.line, error.problem)
+    }
+
+    #[test]
+    fn values_are_literal_and_lines_are_counted() {
+        let text = "\u{feff}[a]\r\n\t; x=1\r\n  key = \"v\" ; not a comment \\\r\n#\r\n  b:c=d=e\n\n[b]x\ny=";
+        let ini = Ini::parse(text).unwrap();
+        let a = ini.section("a").unwrap();
+        assert_eq!(a.line, 1);
+        let key = a.get("key").unwrap();
+        assert_eq!(
+            (key.value.as_str(), key.line),
+            ("\"v\" ; not a comment \\", 3)
+        );
+        assert_eq!(a.get("b:c").unwrap().value, "d=e");
+        assert!(a.get("; x").is_none());
+        assert_eq!(ini.section("b").unwrap().get("y").unwrap().value, "");
+    }
+
+    #[test]
+    fn what_boost_refuses_is_refused() {
+        assert_eq!(problem("[a]\nb"), (2, Problem::NoEquals));
+        assert_eq!(problem("\n=b"), (2, Problem::NoKey));
+        assert_eq!(problem("[a\nb=c"), (1, Problem::UnclosedHeader));
+        let (line, twice) = problem("[a]\nb=1\nc=2\n b =3");
+        assert_eq!(line, 4);
+        assert_eq!(
+            twice,
+            Problem::DuplicateKey {
+                key: "b".into(),
+                first: 2
+            }
+        );
+        let (line, twice) = problem("[a]\nb=1\n[c]\nd=1\n[a]\ne=2");
+        assert_eq!(line, 5);
+        assert_eq!(
+            twice,
+            Problem::DuplicateSection {
+                name: "a".into(),
+                first: 1
+            }
+        );
+    }
+
+    #[test]
+    fn empty_sections_do_not_exist() {
+        let ini = Ini::parse("[a]\n;b=1\n[c]\nd=1\n[a]\ne=2").unwrap();
+        assert_eq!(ini.sections.len(), 2);
+        assert_eq!(ini.section("a").unwrap().line, 5);
+        assert!(Ini::parse("").unwrap().sections.is_empty());
+    }
+}

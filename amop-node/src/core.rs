@@ -1,0 +1,208 @@
+//! The node machine behind its lock, and the way of its actions to the connections.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use amop_proto::{
+    channel::Frame,
+    node::{
+        Action, CloseReason, Event, Node as Machine, Notice, PeerCloseReason, PeerId, SessionId,
+    },
+    p2p::PeerFrame,
+};
+use tokio::sync::{Notify, watch};
+
+use crate::outbox::{Outbox, Signals};
+
+/// What all tasks of a node share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    state: Mutex<State>,
+    next_id: AtomicU64,
+    /// Wakes the task that waits for the machine's next timeout when it became earlier.
+    timer: Notify,
+    /// Counts up when a peer comes or goes.
+    peers_changed: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) machine: Machine,
+    pub(crate) sessions: HashMap<SessionId, Outbox<Frame, CloseReason>>,
+    pub(crate) peers: HashMap<PeerId, Outbox<PeerFrame, PeerCloseReason>>,
+    /// When the timer task wakes by itself.
+    armed: Option<Instant>,
+}
+
+impl Core {
+    pub(crate) fn new(machine: Machine) -> Self {
+        let state = State {
+            machine,
+            sessions: HashMap::new(),
+            peers: HashMap::new(),
+            armed: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            next_id: AtomicU64::new(1),
+            timer: Notify::new(),
+            peers_changed: watch::Sender::new(0),
+        }
+    }
+
+    /// Never held across an await.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // The machine keeps its invariants even if a task died with the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn next_session(&self) -> SessionId {
+        SessionId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn next_peer(&self) -> PeerId {
+        PeerId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Changes whenever a peer comes or goes.
+    pub(crate) fn peers_changed(&self) -> watch::Receiver<u64> {
+        self.peers_changed.subscribe()
+    }
+
+    /// Feeds events to the machine and hands what follows to the connections.
+    pub(crate) fn handle(&self, events: impl IntoIterator<Item = Event>) {
+        self.handle_with(|_| events);
+    }
+
+    /// As [`handle`](Self::handle), with access to the state before the events.
+    pub(crate) fn handle_with<I: IntoIterator<Item = Event>>(
+        &self,
+        prepare: impl FnOnce(&mut State) -> I,
+    ) {
+        let mut wake = Vec::new();
+        let mut peers_changed = false;
+        let rearm = {
+            let mut state = self.lock();
+            let events = prepare(&mut state);
+            let now = Instant::now();
+            for event in events {
+                state.machine.handle(now, event);
+            }
+            while let Some(action) = state.machine.poll_action() {
+                peers_changed |= matches!(
+                    action,
+                    Action::Notice(Notice::PeerUp { .. } | Notice::PeerDown { .. })
+                );
+                state.carry_out(action, &mut wake);
+            }
+            state.must_rearm()
+        };
+        for signals in wake {
+            signals.write.notify_one();
+        }
+        if rearm {
+            self.timer.notify_one();
+        }
+        if peers_changed {
+            self.peers_changed.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Feeds timeouts to the machine when they are due; never returns.
+    pub(crate) async fn run_timer(&self) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                state.armed = state.machine.next_timeout();
+                state.armed
+            };
+            match next {
+                None => self.timer.notified().await,
+                Some(at) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(at.into()) => self.handle([Event::Timeout]),
+                        () = self.timer.notified() => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    fn must_rearm(&mut self) -> bool {
+        let Some(next) = self.machine.next_timeout() else {
+            return false;
+        };
+        let earlier = self.armed.is_none_or(|armed| next < armed);
+        if earlier {
+            self.armed = Some(next);
+        }
+        earlier
+    }
+
+    fn carry_out(&mut self, action: Action, wake: &mut Vec<Arc<Signals>>) {
+        match action {
+            Action::SendSession { session, frame } => {
+                if let Some(outbox) = self.sessions.get_mut(&session) {
+                    outbox.push(frame, wake);
+                }
+            }
+            Action::CloseSession { session, reason } => {
+                if let Some(outbox) = self.sessions.get_mut(&session) {
+                    outbox.close(reason);
+                }
+            }
+            Action::CoalesceSession { session } => {
+                if let Some(outbox) = self.sessions.get_mut(&session) {
+                    outbox.coalesce = true;
+                }
+            }
+            Action::PauseSession { session } => self.pause(session, true),
+            Action::ResumeSession { session } => self.pause(session, false),
+            Action::SendPeer { peer, frame } => {
+                if let Some(outbox) = self.peers.get_mut(&peer) {
+                    outbox.push(frame, wake);
+                }
+            }
+            Action::ClosePeer { peer, reason } => {
+                if let Some(outbox) = self.peers.get_mut(&peer) {
+                    outbox.close(reason);
+                }
+            }
+            Action::Notice(notice) => log(&notice),
+        }
+    }
+
+    fn pause(&mut self, session: SessionId, paused: bool) {
+        if let Some(outbox) = self.sessions.get(&session) {
+            outbox.signals.paused.send_replace(paused);
+        }
+    }
+}
+
+/// Logs a notice at the level an operator would give it.
+fn log(notice: &Notice) {
+    let text: &dyn fmt::Display = notice;
+    match notice {
+        Notice::PeerUp { .. } | Notice::PeerDown { .. } => tracing::info!("{text}"),
+        Notice::BadHandshake { .. }
+        | Notice::BadTopics { .. }
+        | Notice::TopicIgnored { .. }
+        | Notice::SessionBehind { .. }
+        | Notice::SessionCaughtUp { .. }
+        | Notice::PeerBehind { .. }
+        | Notice::PeerCaughtUp { .. }
+        | Notice::BadPeerMessage { .. } => tracing::warn!("{text}"),
+        // Go SDKs answer every multicast; nobody waits for that.
+        Notice::UnsolicitedResponse { .. } => tracing::trace!("{text}"),
+        _ => tracing::debug!("{text}"),
+    }
+}

@@ -1,0 +1,178 @@
+//! Keeps a connection to one configured peer: dials, runs it, dials again.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use amop_proto::{
+    node::{PeerCloseReason, PeerIdentity},
+    p2p::NodeId,
+};
+use amop_tls::{HandshakeFailure, Identity, Mode, Side};
+use rand::RngExt;
+use rustls::ClientConfig;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, sleep, timeout},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{
+    config::PeerAddr,
+    link::LinkEnd,
+    listen::{identify_chain, run_peer},
+    node::Context,
+};
+
+/// The first retry comes about this soon, the next after twice as long, and so on.
+const RETRY_MIN: Duration = Duration::from_millis(200);
+/// Retries come no more seldom than this, as on real nodes (p2p-v2 section 3.1).
+const RETRY_MAX: Duration = Duration::from_secs(10);
+/// For TCP and TLS together.
+const DIAL: Duration = Duration::from_secs(10);
+/// A connection that lasted longer was good: the next retry is a first one.
+const GOOD: Duration = Duration::from_secs(30);
+
+/// Keeps a connection to one configured peer.
+#[derive(Debug)]
+pub(crate) struct Dialler {
+    context: Context,
+    peer: PeerAddr,
+    tls: Arc<ClientConfig>,
+    /// The node that answered there last.
+    node: Option<NodeId>,
+    /// What went wrong last, so that it is logged once and not at every retry.
+    complaint: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    #[error("the name does not resolve: {0}")]
+    Resolve(std::io::Error),
+    #[error("the name has no address")]
+    NoAddress,
+    #[error("cannot connect: {0}")]
+    Connect(std::io::Error),
+    #[error("TLS: {0}")]
+    Tls(#[from] HandshakeFailure),
+    #[error("no answer within {} s", DIAL.as_secs())]
+    Timeout,
+    #[error("its certificate gives no node ID")]
+    NoNodeId,
+}
+
+impl Dialler {
+    pub(crate) fn new(context: Context, peer: PeerAddr, tls: Arc<ClientConfig>) -> Self {
+        Self {
+            context,
+            peer,
+            tls,
+            node: None,
+            complaint: String::new(),
+        }
+    }
+
+    /// Runs until the node stops, or until the peer turns out to be the node itself.
+    pub(crate) async fn run(mut self) {
+        let stop = self.context.stop.clone();
+        let mut delay = RETRY_MIN;
+        loop {
+            let started = Instant::now();
+            let dialled = tokio::select! {
+                dialled = self.dial_when_needed() => dialled,
+                () = stop.cancelled() => return,
+            };
+            match dialled {
+                Ok((stream, identity)) => {
+                    self.complaint.clear();
+                    self.node = Some(identity.node);
+                    // Sees the stop itself, so that it ends in order.
+                    let end = run_peer(&self.context, identity, true, stream).await;
+                    if self.is_over(&end) {
+                        return;
+                    }
+                }
+                Err(error) => self.complain(&error),
+            }
+            if started.elapsed() > GOOD {
+                delay = RETRY_MIN;
+            }
+            // Jitter, so that two nodes that dial each other do not collide again.
+            let jittered = delay.mul_f64(rand::rng().random_range(0.5..1.5));
+            delay = (delay * 2).min(RETRY_MAX);
+            tokio::select! {
+                () = sleep(jittered) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Whether there is nothing left to do after a connection has ended.
+    fn is_over(&self, end: &LinkEnd<PeerCloseReason>) -> bool {
+        match end {
+            LinkEnd::ByMachine(PeerCloseReason::LocalIdentity) => {
+                // The chain's script lists the node itself, too.
+                tracing::debug!("peer {} is this node itself", self.peer);
+                true
+            }
+            LinkEnd::Shutdown => true,
+            LinkEnd::ByMachine(PeerCloseReason::Duplicate) => false,
+            end => {
+                tracing::info!("connection to the node at {} ended: {end}", self.peer);
+                false
+            }
+        }
+    }
+
+    fn complain(&mut self, error: &DialError) {
+        let complaint = error.to_string();
+        if complaint != self.complaint {
+            tracing::warn!("peer {}: {complaint}; will keep trying", self.peer);
+            self.complaint = complaint;
+        }
+    }
+
+    /// Returns once the node behind the address, as far as it is known, is not connected.
+    async fn wait_while_connected(&self) {
+        let Some(node) = self.node else {
+            return;
+        };
+        let mut changed = self.context.core.peers_changed();
+        loop {
+            let connected = self
+                .context
+                .core
+                .lock()
+                .machine
+                .peers()
+                .any(|peer| peer.node == node);
+            if !connected || changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn dial_when_needed(&self) -> Result<(TlsStream<TcpStream>, PeerIdentity), DialError> {
+        self.wait_while_connected().await;
+        timeout(DIAL, self.dial())
+            .await
+            .unwrap_or(Err(DialError::Timeout))
+    }
+
+    async fn dial(&self) -> Result<(TlsStream<TcpStream>, PeerIdentity), DialError> {
+        let address: SocketAddr = lookup_host((self.peer.host(), self.peer.port()))
+            .await
+            .map_err(DialError::Resolve)?
+            .next()
+            .ok_or(DialError::NoAddress)?;
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(DialError::Connect)?;
+        stream.set_nodelay(true).map_err(DialError::Connect)?;
+        let stream = TlsConnector::from(self.tls.clone())
+            .connect(Identity::server_name(), stream)
+            .await
+            .map_err(|error| HandshakeFailure::from_io(error, Side::Client, Mode::Ec))?;
+        let identity = identify_chain(stream.get_ref().1.peer_certificates(), address)
+            .ok_or(DialError::NoNodeId)?;
+        Ok((stream, identity))
+    }
+}

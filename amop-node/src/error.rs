@@ -1,0 +1,83 @@
+//! Why a node could not be started.
+
+use std::{io, net::SocketAddr};
+
+use crate::config::ConfigError;
+
+/// Why a node could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A certificate or key is missing or unusable.
+    #[error("the node's {what} certificates: {source}")]
+    Tls {
+        /// Which port they are for.
+        what: Port,
+        /// What is wrong with them.
+        source: amop_tls::TlsError,
+    },
+    /// The builder was given no certificates.
+    #[error("the node has no certificates; give the builder an identity or a configuration")]
+    NoIdentity,
+    /// The P2P certificate gives no node ID.
+    #[error(
+        "the P2P certificate gives no node ID: it must be a secp256k1 leaf with basicConstraints \
+         CA:FALSE, as build_chain.sh makes them"
+    )]
+    NoNodeId,
+    /// A port could not be listened on.
+    #[error("cannot listen on {address} for {what}: {source}{}", in_use(source))]
+    Bind {
+        /// What for.
+        what: Port,
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The operating system gives no random numbers.
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(String),
+    /// Not all peers were reached in the time given.
+    #[error("only {connected} of {expected} peers are connected after {seconds} s")]
+    Peers {
+        /// How many are.
+        connected: usize,
+        /// How many should be.
+        expected: usize,
+        /// How long it waited.
+        seconds: u64,
+    },
+    /// Certificates for an embedded network could not be made.
+    #[error("cannot make certificates: {0}")]
+    Pki(#[from] amop_tls::pki::PkiError),
+}
+
+fn in_use(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        "; another program (another node?) has it: stop that one or choose another port"
+    } else {
+        ""
+    }
+}
+
+/// One of a node's two ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// For SDKs.
+    Channel,
+    /// For other nodes.
+    P2p,
+}
+
+impl std::fmt::Display for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Channel => "channel",
+            Self::P2p => "P2P",
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! What can go wrong while writing a layout.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use amop_tls::pki::PkiError;
+use thiserror::Error;
+
+use crate::config::ConfigError;
+
+/// Why a layout could not be written or extended. Nothing that existed was lost.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The number of nodes is not sensible.
+    #[error("{nodes} nodes were asked for; ask for 1 to {max}")]
+    Nodes {
+        /// The number asked for.
+        nodes: u16,
+        /// The limit.
+        max: u16,
+    },
+    /// The port ranges leave 1 to 65535 or overlap.
+    #[error(
+        "the ports do not fit: {nodes} each from channel {channel}, P2P {p2p} and RPC {rpc} must \
+         lie in 1 to 65535 and not overlap; choose other base ports"
+    )]
+    Ports {
+        /// The number of nodes.
+        nodes: u16,
+        /// First channel port.
+        channel: u16,
+        /// First P2P port.
+        p2p: u16,
+        /// First JSON-RPC port.
+        rpc: u16,
+    },
+    /// A new node would have a port of an existing one.
+    #[error("port {port} for the new node{node} is taken by {}; choose other base ports", config.display())]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// Index of the new node.
+        node: u16,
+        /// The existing node's `config.ini`.
+        config: PathBuf,
+    },
+    /// The existing layout has the other kind of channel certificates.
+    #[error(
+        "{} belongs to a layout with {existing} certificates on the channel, {wanted} was asked \
+         for; use another folder, or ask for {existing}", found.display()
+    )]
+    Mode {
+        /// The file or folder that tells.
+        found: PathBuf,
+        /// `RSA` or `EC`.
+        existing: &'static str,
+        /// `RSA` or `EC`.
+        wanted: &'static str,
+    },
+    /// A folder holds some of its files only.
+    #[error(
+        "{} is incomplete: {} is missing; restore it, or delete the folder to have it made anew",
+        folder.display(), missing.display()
+    )]
+    Broken {
+        /// The folder of a node or of the SDK.
+        folder: PathBuf,
+        /// The missing file.
+        missing: PathBuf,
+    },
+    /// Something new is needed, but what must sign it is not there.
+    #[error(
+        "{} is missing, without which nothing can be added to the existing layout; restore it, or \
+         make a new layout in another folder", file.display()
+    )]
+    AuthorityMissing {
+        /// The missing file.
+        file: PathBuf,
+    },
+    /// The authority is not the one that existing nodes trust.
+    #[error(
+        "{} is not the authority that {} trusts, so a node signed by it could not connect; restore \
+         the right one, or make a new layout in another folder", authority.display(), trusted.display()
+    )]
+    ForeignAuthority {
+        /// The certificate of the authority.
+        authority: PathBuf,
+        /// The existing `ca.crt`.
+        trusted: PathBuf,
+    },
+    /// The configuration of an existing node cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A certificate could not be made.
+    #[error("cannot make a certificate: {0}")]
+    Issue(#[from] PkiError),
+    /// A certificate or key of the existing layout cannot be used.
+    #[error("cannot use {}: {source}", file.display())]
+    Load {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: PkiError,
+    },
+    /// The file system refused something.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl LayoutError {
+    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn load(file: &Path, source: PkiError) -> Self {
+        Self::Load {
+            file: file.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What a layout holds already: nodes and SDK certificates, complete or refused.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use amop_tls::pki::{self, Leaf};
+
+use super::authorities::Authorities;
+use super::files::{self, Staged, is_vacant, read_pem};
+use super::{DevnetSpec, LayoutError, mode};
+use crate::config::{CertPaths, NodeConfig, NodeId, PeerAddr};
+
+/// A node that was there before.
+pub(super) struct Existing {
+    pub(super) dir: PathBuf,
+    pub(super) file: PathBuf,
+    pub(super) config: NodeConfig,
+    pub(super) node_id: NodeId,
+}
+
+/// The nodes that are there, by index; each must be complete.
+pub(super) fn find_nodes(root: &Path) -> Result<BTreeMap<u16, Existing>, LayoutError> {
+    let mut nodes = BTreeMap::new();
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(nodes),
+        Err(e) => return Err(LayoutError::io("read", root, e)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|e| LayoutError::io("read", root, e))?;
+        let name = entry.file_name();
+        let Some(index) = name.to_str().and_then(node_index) else {
+            continue;
+        };
+        let dir = entry.path();
+        if !is_vacant(&dir)? {
+            nodes.insert(index, Existing::load(dir)?);
+        }
+    }
+    Ok(nodes)
+}
+
+/// `node7` is 7; `node07` and `node7.bak` are something else.
+fn node_index(name: &str) -> Option<u16> {
+    let digits = name.strip_prefix("node")?;
+    let index: u16 = digits.parse().ok()?;
+    (index.to_string() == digits).then_some(index)
+}
+
+impl Existing {
+    fn load(dir: PathBuf) -> Result<Self, LayoutError> {
+        let file = dir.join("config.ini");
+        require(&dir, &file)?;
+        let (config, _) = NodeConfig::from_ini_file(&file)?;
+        for certs in [&config.p2p_certs, &config.channel_certs] {
+            for path in [&certs.key, &certs.cert, &certs.ca] {
+                require(&dir, path)?;
+            }
+        }
+        let node_id = ec_key(&config.p2p_certs.cert)?;
+        Ok(Self {
+            dir,
+            file,
+            config,
+            node_id,
+        })
+    }
+
+    pub(super) fn check_mode(&self, spec: &DevnetSpec) -> Result<(), LayoutError> {
+        if self.config.rsa_channel == spec.rsa {
+            return Ok(());
+        }
+        Err(LayoutError::Mode {
+            found: self.file.clone(),
+            existing: mode(self.config.rsa_channel),
+            wanted: spec.mode(),
+        })
+    }
+
+    /// How other nodes on this machine reach it.
+    pub(super) fn peer(&self) -> Option<PeerAddr> {
+        let mut listen = self.config.p2p_listen;
+        if listen.ip().is_unspecified() {
+            listen.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        PeerAddr::from_socket(listen)
+    }
+
+    pub(super) fn write_node_id(&self) -> Result<(), LayoutError> {
+        let file = self.config.p2p_certs.cert.with_file_name("node.nodeid");
+        write_if_missing(&file, &self.node_id)
+    }
+}
+
+pub(super) struct SdkFiles {
+    dir: PathBuf,
+    pub(super) certs: CertPaths,
+}
+
+impl SdkFiles {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            certs: CertPaths {
+                key: dir.join("sdk.key"),
+                cert: dir.join("sdk.crt"),
+                ca: dir.join("ca.crt"),
+            },
+        }
+    }
+
+    /// Whether it exists; then it must be complete and of the right kind.
+    pub(super) fn check(&self, spec: &DevnetSpec) -> Result<bool, LayoutError> {
+        if is_vacant(&self.dir)? {
+            return Ok(false);
+        }
+        let CertPaths { key, cert, ca } = &self.certs;
+        for path in [key, cert, ca] {
+            require(&self.dir, path)?;
+        }
+        let rsa = public_key(cert)?.is_none();
+        if rsa == spec.rsa {
+            return Ok(true);
+        }
+        Err(LayoutError::Mode {
+            found: cert.clone(),
+            existing: mode(rsa),
+            wanted: spec.mode(),
+        })
+    }
+
+    pub(super) fn issue(&self, authorities: &Authorities) -> Result<(), LayoutError> {
+        let staged = Staged::new(self.dir.parent().unwrap_or(Path::new(".")))?;
+        match &authorities.channel {
+            Some(channel) => {
+                let sdk = channel.issue()?;
+                staged.file("ca.crt", channel.cert_pem())?;
+                staged.file("sdk.crt", &sdk.cert_pem)?;
+                staged.secret("sdk.key", &sdk.key_pem)?;
+            }
+            None => {
+                let sdk = authorities.agency.issue(Leaf::Sdk, "sdk")?;
+                staged.file("ca.crt", authorities.agency.root_pem())?;
+                staged.file("sdk.crt", &sdk.cert_pem)?;
+                staged.secret("sdk.key", &sdk.key_pem)?;
+                staged.file("sdk.publickey", &format!("{}\n", sdk.node_id()))?;
+            }
+        }
+        staged.publish(&self.dir)
+    }
+
+    pub(super) fn write_public_key(&self) -> Result<(), LayoutError> {
+        let file = self.dir.join("sdk.publickey");
+        write_if_missing(&file, &ec_key(&self.certs.cert)?)
+    }
+}
+
+fn require(folder: &Path, file: &Path) -> Result<(), LayoutError> {
+    if file.is_file() {
+        return Ok(());
+    }
+    Err(LayoutError::Broken {
+        folder: folder.to_owned(),
+        missing: file.to_owned(),
+    })
+}
+
+/// `None` for RSA.
+fn public_key(cert: &Path) -> Result<Option<NodeId>, LayoutError> {
+    pki::public_key(&read_pem(cert)?).map_err(|e| LayoutError::load(cert, e))
+}
+
+fn ec_key(cert: &Path) -> Result<NodeId, LayoutError> {
+    public_key(cert)?.ok_or_else(|| {
+        let reason = "it must have a secp256k1 key, which is the identity".to_owned();
+        LayoutError::load(cert, pki::PkiError::Certificate(reason))
+    })
+}
+
+fn write_if_missing(file: &Path, key: &NodeId) -> Result<(), LayoutError> {
+    if file.exists() {
+        return Ok(());
+    }
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    files::replace(file, &format!("{hex}\n"))
+}

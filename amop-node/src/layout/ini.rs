@@ -1,0 +1,249 @@
+//! The text of a node's `config.ini`, and adding peers to an existing one.
+
+use crate::config::{ChainVersion, Line, PeerAddr, classify, lines};
+
+/// What differs from node to node.
+pub(super) struct NodeIni<'a> {
+    pub(super) ip: &'a str,
+    pub(super) channel_port: u16,
+    pub(super) rpc_port: u16,
+    pub(super) p2p_port: u16,
+    pub(super) peers: &'a [PeerAddr],
+    pub(super) rsa: bool,
+}
+
+impl NodeIni<'_> {
+    /// All sections of a node made by the chain's script, so that a real node can
+    /// use the folder, too.
+    pub(super) fn text(&self) -> String {
+        let Self {
+            ip,
+            channel_port,
+            rpc_port,
+            p2p_port,
+            rsa,
+            ..
+        } = self;
+        let peers = peer_lines(self.peers, 0, "    ", "\n");
+        let version = ChainVersion::DEFAULT;
+        format!(
+            "\
+; Configuration of one node. Paths are relative to this file.
+[rpc]
+    ; SDKs connect to the channel port
+    channel_listen_ip={ip}
+    channel_listen_port={channel_port}
+    ; used by consensus nodes only
+    jsonrpc_listen_ip={ip}
+    jsonrpc_listen_port={rpc_port}
+    disable_dynamic_group=false
+
+[p2p]
+    ; other nodes connect here
+    listen_ip={ip}
+    listen_port={p2p_port}
+    ; the nodes of the network; the entry of this one is skipped
+{peers}
+[certificate_blacklist]
+    ; nodes that may not connect, by node id (128 hexadecimal digits)
+    ;crl.0=
+
+[certificate_whitelist]
+    ; if there is any entry, only these nodes may connect
+    ;cal.0=
+
+[group]
+    ; used by consensus nodes only
+    group_data_path=data/
+    group_config_path=conf/
+
+[network_security]
+    ; folder of the four files below
+    data_path=conf/
+    key=node.key
+    cert=node.crt
+    ca_cert=ca.crt
+    ; whether SDKs must have a certificate of this node's agency
+    ;check_cert_issuer=true
+
+[storage_security]
+    ; used by consensus nodes only
+    enable=false
+    key_manager_ip=
+    key_manager_port=
+    cipher_data_key=
+
+[chain]
+    id=1
+    ; SM (guomi) cryptography; fixed for the life of a chain
+    sm_crypto=false
+    sm_crypto_channel=false
+    ; RSA certificates on the channel port, in conf/channel_cert/
+    rsa_crypto_channel={rsa}
+
+[compatibility]
+    ; the version that nodes and SDKs take this node for
+    supported_version={version}
+
+[log]
+    ; used by consensus nodes only
+    enable=true
+    log_path=./log
+    level=info
+    max_log_file_size=200
+    flush=true
+
+[flow_control]
+    ; requests per second, used by consensus nodes only
+    ;limit_req=1000
+    ; AMOP messages beyond this many Mb/s are refused; fractions are allowed
+    ;outgoing_bandwidth_limit=2
+"
+        )
+    }
+}
+
+fn peer_lines(peers: &[PeerAddr], first: u64, indent: &str, end: &str) -> String {
+    (first..)
+        .zip(peers)
+        .map(|(index, peer)| format!("{indent}node.{index}={peer}{end}"))
+        .collect()
+}
+
+/// Where in a file the list of peers is.
+struct PeerList {
+    /// Index of the line after which new entries belong.
+    line: usize,
+    /// Whether that line is an entry of the list, which decides over others.
+    in_list: bool,
+}
+
+/// Adds peers behind the last `node.N` of section `[p2p]`, leaving all else as it
+/// is: comments, order, indentation, line ends. The text must have been parsed.
+pub(super) fn add_peers(text: &str, peers: &[PeerAddr]) -> String {
+    let mut section = "";
+    let mut list: Option<PeerList> = None;
+    let mut next = 0;
+    for (line, text) in lines(text).enumerate() {
+        match classify(text) {
+            Line::Blank => {}
+            Line::Header(name) => {
+                section = name;
+                // A section without entries may come again, with some.
+                if section == "p2p" && !list.as_ref().is_some_and(|list| list.in_list) {
+                    let in_list = false;
+                    list = Some(PeerList { line, in_list });
+                }
+            }
+            Line::Pair(key, _) if section == "p2p" => {
+                let number = key.strip_prefix("node.");
+                if let Some(number) = number.and_then(short_number) {
+                    next = next.max(number + 1);
+                }
+                let in_list = number.is_some();
+                if in_list || !list.as_ref().is_some_and(|list| list.in_list) {
+                    list = Some(PeerList { line, in_list });
+                }
+            }
+            Line::Pair(..) => {}
+        }
+    }
+    let Some(list) = list else {
+        let gap = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
+        return format!(
+            "{text}{gap}[p2p]\n{}",
+            peer_lines(peers, next, "    ", "\n")
+        );
+    };
+    insert_after(text, list.line, peers, next)
+}
+
+/// Longer numbers do not matter: what is counted up from here never meets them.
+fn short_number(digits: &str) -> Option<u64> {
+    if digits.len() > 9 {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+fn insert_after(text: &str, line: usize, peers: &[PeerAddr], next: u64) -> String {
+    let mut result = String::with_capacity(text.len() + 32 * peers.len());
+    for (index, old) in text.split_inclusive('\n').enumerate() {
+        result.push_str(old);
+        if index != line {
+            continue;
+        }
+        let end = if old.ends_with("\r\n") { "\r\n" } else { "\n" };
+        if !old.ends_with('\n') {
+            result.push_str(end);
+        }
+        let body = old.trim_start_matches('\u{feff}');
+        let indent = match classify(old) {
+            Line::Pair(..) => &body[..body.len() - body.trim_start().len()],
+            _ => "    ",
+        };
+        result.push_str(&peer_lines(peers, next, indent, end));
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peers(ports: &[u16]) -> Vec<PeerAddr> {
+        let peer = |port| format!("127.0.0.1:{port}").parse().unwrap();
+        ports.iter().map(peer).collect()
+    }
+
+    #[test]
+    fn only_the_list_changes() {
+        let text = "; x\n[p2p]\n\tnode.0=a:1\n\t; more\n\tnode.5=b:2\n\tlisten_port=1\n\n[rpc]\nnode.9=c:3\n";
+        assert_eq!(
+            add_peers(text, &peers(&[7, 8])),
+            "; x\n[p2p]\n\tnode.0=a:1\n\t; more\n\tnode.5=b:2\n\tnode.6=127.0.0.1:7\n\
+             \tnode.7=127.0.0.1:8\n\tlisten_port=1\n\n[rpc]\nnode.9=c:3\n"
+        );
+    }
+
+    #[test]
+    fn line_ends_and_missing_ones_are_kept() {
+        assert_eq!(
+            add_peers("\u{feff}[p2p]\r\n  node.1=a:1\r\n[x]\r\n", &peers(&[7])),
+            "\u{feff}[p2p]\r\n  node.1=a:1\r\n  node.2=127.0.0.1:7\r\n[x]\r\n"
+        );
+        assert_eq!(
+            add_peers("[p2p]\nnode.x=a:1", &peers(&[7])),
+            "[p2p]\nnode.x=a:1\nnode.0=127.0.0.1:7\n"
+        );
+    }
+
+    #[test]
+    fn files_without_a_list_get_one() {
+        let p = peers(&[7]);
+        assert_eq!(add_peers("[p2p]\n", &p), "[p2p]\n    node.0=127.0.0.1:7\n");
+        assert_eq!(
+            add_peers("[p2p]\n[x]\ny=1\n[p2p]\n  listen_port=1\n", &p),
+            "[p2p]\n[x]\ny=1\n[p2p]\n  listen_port=1\n  node.0=127.0.0.1:7\n"
+        );
+        assert_eq!(
+            add_peers("[x]\ny=1", &p),
+            "[x]\ny=1\n[p2p]\n    node.0=127.0.0.1:7\n"
+        );
+        assert_eq!(add_peers("", &p), "[p2p]\n    node.0=127.0.0.1:7\n");
+    }
+
+    #[test]
+    fn huge_numbers_do_not_overflow() {
+        let text = format!("[p2p]\nnode.{}=a:1\nnode.999999999=b:1\n", u64::MAX);
+        let added = add_peers(&text, &peers(&[7]));
+        assert!(
+            added.ends_with("\nnode.1000000000=127.0.0.1:7\n"),
+            "{added}"
+        );
+    }
+}

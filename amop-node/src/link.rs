@@ -1,0 +1,293 @@
+//! One connection, SDK or peer: reads frames into the machine, writes what the machine sends.
+
+use std::{fmt, io, pin::pin, sync::Arc, time::Duration};
+
+use amop_proto::{
+    channel::{Frame, FrameDecoder},
+    node::{CloseReason, Event, PeerCloseReason, PeerId, SessionId},
+    p2p::{PeerCodec, PeerFrame},
+};
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    core::{Core, State},
+    outbox::{Outbox, Signals, Taken},
+};
+
+/// A read buffer starts with this much, so that idle connections stay small.
+const READ_MIN: usize = 4 * 1024;
+/// A busy one grows to this.
+const READ_MAX: usize = 256 * 1024;
+/// Frames are joined up to about this much for one write.
+const WRITE_BATCH: usize = 128 * 1024;
+/// A connection that is closed gets this long to take what was sent to it before.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// What differs between the two kinds of connection.
+pub(crate) trait Wire: Send + Sync + 'static {
+    type Id: Copy + Send + Sync + 'static;
+    type Frame: Send + 'static;
+    type Close: fmt::Display + Clone + Send + Sync + 'static;
+
+    fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Self::Frame>, String>;
+    fn encode(&self, frame: &Self::Frame, out: &mut BytesMut);
+    /// The length the machine counts for a frame.
+    fn len(frame: &Self::Frame) -> usize;
+    fn outbox(state: &mut State, id: Self::Id) -> Option<&mut Outbox<Self::Frame, Self::Close>>;
+    fn frame(id: Self::Id, frame: Self::Frame) -> Event;
+    fn active(id: Self::Id) -> Event;
+    fn written(id: Self::Id, len: usize) -> Event;
+}
+
+/// SDK connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Channel(pub(crate) FrameDecoder);
+
+impl Wire for Channel {
+    type Id = SessionId;
+    type Frame = Frame;
+    type Close = CloseReason;
+
+    fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Frame>, String> {
+        self.0.decode(buffer).map_err(|error| error.to_string())
+    }
+
+    fn encode(&self, frame: &Frame, out: &mut BytesMut) {
+        frame.encode(out);
+    }
+
+    fn len(frame: &Frame) -> usize {
+        frame.wire_len()
+    }
+
+    fn outbox(state: &mut State, id: SessionId) -> Option<&mut Outbox<Frame, CloseReason>> {
+        state.sessions.get_mut(&id)
+    }
+
+    fn frame(id: SessionId, frame: Frame) -> Event {
+        Event::SessionFrame(id, frame)
+    }
+
+    fn active(id: SessionId) -> Event {
+        Event::SessionActive(id)
+    }
+
+    fn written(id: SessionId, len: usize) -> Event {
+        Event::SessionWritten(id, len)
+    }
+}
+
+/// Connections to other nodes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct P2p(pub(crate) PeerCodec);
+
+impl Wire for P2p {
+    type Id = PeerId;
+    type Frame = PeerFrame;
+    type Close = PeerCloseReason;
+
+    fn decode(&self, buffer: &mut BytesMut) -> Result<Option<PeerFrame>, String> {
+        self.0.decode(buffer).map_err(|error| error.to_string())
+    }
+
+    fn encode(&self, frame: &PeerFrame, out: &mut BytesMut) {
+        self.0.encode(frame, out);
+    }
+
+    fn len(frame: &PeerFrame) -> usize {
+        frame.wire_len()
+    }
+
+    fn outbox(state: &mut State, id: PeerId) -> Option<&mut Outbox<PeerFrame, PeerCloseReason>> {
+        state.peers.get_mut(&id)
+    }
+
+    fn frame(id: PeerId, frame: PeerFrame) -> Event {
+        Event::PeerFrame(id, frame)
+    }
+
+    fn active(id: PeerId) -> Event {
+        Event::PeerActive(id)
+    }
+
+    fn written(id: PeerId, len: usize) -> Event {
+        Event::PeerWritten(id, len)
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkEnd<R: fmt::Display> {
+    #[error("the other side closed it")]
+    Closed,
+    #[error("{0}")]
+    Io(io::Error),
+    #[error("{0}")]
+    BadFrame(String),
+    #[error("{0}")]
+    ByMachine(R),
+    #[error("the node stops")]
+    Shutdown,
+}
+
+/// Runs a connection until it ends. The machine knows it already; the caller tells the machine that
+/// it is gone.
+pub(crate) async fn run<W: Wire, S: AsyncRead + AsyncWrite>(
+    core: &Core,
+    wire: &W,
+    id: W::Id,
+    signals: &Arc<Signals>,
+    stream: S,
+    stop: &CancellationToken,
+) -> LinkEnd<W::Close> {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut writing = pin!(async {
+        let end = write(core, wire, id, signals, &mut writer).await;
+        // An orderly close, if the other side still takes it.
+        let _ = timeout(FLUSH, writer.shutdown()).await;
+        end
+    });
+    let mut writer_ended = false;
+    let end = tokio::select! {
+        end = read(core, wire, id, signals, &mut reader) => end,
+        end = &mut writing => {
+            writer_ended = true;
+            end
+        }
+        () = signals.close.cancelled() => LinkEnd::Closed,
+        () = stop.cancelled() => LinkEnd::Shutdown,
+    };
+    if !writer_ended && !matches!(end, LinkEnd::Io(_)) {
+        // What was sent before the end still goes out; a write under way is not cut in two.
+        if let Some(outbox) = W::outbox(&mut core.lock(), id) {
+            outbox.finish();
+        }
+        let _ = timeout(FLUSH, writing).await;
+    }
+    match W::outbox(&mut core.lock(), id).and_then(Outbox::close_reason) {
+        Some(reason) => LinkEnd::ByMachine(reason),
+        None => end,
+    }
+}
+
+async fn read<W: Wire>(
+    core: &Core,
+    wire: &W,
+    id: W::Id,
+    signals: &Signals,
+    reader: &mut (impl AsyncRead + Unpin),
+) -> LinkEnd<W::Close> {
+    let mut paused = signals.paused.subscribe();
+    let mut buffer = BytesMut::new();
+    let mut room = READ_MIN;
+    loop {
+        if paused.wait_for(|&paused| !paused).await.is_err() {
+            return LinkEnd::Closed;
+        }
+        buffer.reserve(room);
+        let len = match reader.read_buf(&mut buffer).await {
+            Ok(0) => return LinkEnd::Closed,
+            Ok(len) => len,
+            Err(error) => return closed_or(error),
+        };
+        // Busy connections get larger reads, idle ones give the memory back.
+        room = (len * 2).clamp(READ_MIN, READ_MAX);
+        let mut events = Vec::new();
+        let error = loop {
+            match wire.decode(&mut buffer) {
+                Ok(Some(frame)) => events.push(W::frame(id, frame)),
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        if events.is_empty() {
+            events.push(W::active(id));
+        }
+        core.handle(events);
+        if let Some(error) = error {
+            return LinkEnd::BadFrame(error);
+        }
+        if buffer.is_empty() && room == READ_MIN {
+            // Idle connections hold no buffer while they wait.
+            buffer = BytesMut::new();
+        }
+    }
+}
+
+async fn write<W: Wire>(
+    core: &Core,
+    wire: &W,
+    id: W::Id,
+    signals: &Signals,
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> LinkEnd<W::Close> {
+    loop {
+        let taken = W::outbox(&mut core.lock(), id).map(Outbox::take);
+        match taken {
+            None => return LinkEnd::Closed,
+            Some(None) => signals.write.notified().await,
+            Some(Some(Taken {
+                frames,
+                last,
+                coalesce,
+            })) => {
+                if let Err(error) = write_frames(core, wire, id, frames, coalesce, writer).await {
+                    return closed_or(error);
+                }
+                if last {
+                    return LinkEnd::Closed;
+                }
+            }
+        }
+    }
+}
+
+async fn write_frames<W: Wire>(
+    core: &Core,
+    wire: &W,
+    id: W::Id,
+    frames: impl IntoIterator<Item = W::Frame>,
+    coalesce: bool,
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<()> {
+    let mut out = BytesMut::new();
+    let mut written = 0;
+    for frame in frames {
+        wire.encode(&frame, &mut out);
+        written += W::len(&frame);
+        // One write is one TLS record (or several of one frame alone): SDKs in other languages
+        // break on two frames in one read (channel-v2 section 3.4).
+        if !coalesce || out.len() >= WRITE_BATCH {
+            writer.write_all(&out).await?;
+            out.clear();
+            // Not only at the end, so that a slow reader's progress is seen.
+            if written >= WRITE_BATCH {
+                core.handle([W::written(id, std::mem::take(&mut written))]);
+            }
+        }
+    }
+    if !out.is_empty() {
+        writer.write_all(&out).await?;
+    }
+    writer.flush().await?;
+    if written > 0 {
+        core.handle([W::written(id, written)]);
+    }
+    Ok(())
+}
+
+/// Ends that are no more than the other side leaving without a word are no errors.
+fn closed_or<R: fmt::Display>(error: io::Error) -> LinkEnd<R> {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionAborted => LinkEnd::Closed,
+        _ => LinkEnd::Io(error),
+    }
+}

@@ -1,0 +1,302 @@
+//! The two ports of a node: accepting, TLS, and the life of an accepted connection.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use amop_proto::{
+    node::{Event, PeerId, PeerIdentity, SessionId},
+    p2p::NodeId,
+};
+use amop_tls::{HandshakeFailure, Mode, PeerInfo, Side, peer_info};
+use rustls::{ServerConfig, pki_types::CertificateDer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    link::{self, Channel, LinkEnd, P2p},
+    node::{Context, short},
+    outbox::Outbox,
+};
+
+/// After a failed accept (no file descriptor left, say) the next try waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The bounds of a node's ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenLimits {
+    /// SDK connections at once.
+    pub sessions: usize,
+    /// Connections accepted from other nodes at once.
+    pub peers: usize,
+    /// TLS handshakes under way at once, on each port.
+    pub handshakes: usize,
+    /// How long a TLS handshake may take.
+    pub handshake_time: Duration,
+}
+
+impl Default for ListenLimits {
+    fn default() -> Self {
+        Self {
+            sessions: 20_000,
+            peers: 1_000,
+            handshakes: 1_024,
+            handshake_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Serves SDKs until the node stops.
+pub(crate) async fn serve_channel(
+    context: Context,
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    mode: Mode,
+) {
+    let port = AcceptingPort::new(
+        "SDK",
+        listener,
+        tls,
+        mode,
+        context.limits.sessions,
+        &context,
+    );
+    port.run(context, |context, stream, info, address| async move {
+        let id = context.core.next_session();
+        run_session(&context, id, stream, &info, address).await;
+    })
+    .await;
+}
+
+/// Serves other nodes until the node stops.
+pub(crate) async fn serve_p2p(context: Context, listener: TcpListener, tls: Arc<ServerConfig>) {
+    let limit = context.limits.peers;
+    let port = AcceptingPort::new("node", listener, tls, Mode::Ec, limit, &context);
+    port.run(context, |context, stream, info, address| async move {
+        if let Some(identity) = identify(info, address) {
+            let node = identity.node.to_string();
+            let end = run_peer(&context, identity, false, stream).await;
+            tracing::info!(
+                "connection from node {} at {address} ended: {end}",
+                short(&node)
+            );
+        }
+    })
+    .await;
+}
+
+struct AcceptingPort {
+    /// Who connects, for the log.
+    who: &'static str,
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    mode: Mode,
+    handshakes: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    turned_away: AtomicUsize,
+}
+
+impl AcceptingPort {
+    fn new(
+        who: &'static str,
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        mode: Mode,
+        connections: usize,
+        context: &Context,
+    ) -> Self {
+        Self {
+            who,
+            listener,
+            acceptor: tls.into(),
+            mode,
+            handshakes: Arc::new(Semaphore::new(context.limits.handshakes)),
+            connections: Arc::new(Semaphore::new(connections)),
+            turned_away: AtomicUsize::new(0),
+        }
+    }
+
+    async fn run<F, Fut>(self, context: Context, serve: F)
+    where
+        F: Fn(Context, tokio_rustls::server::TlsStream<TcpStream>, PeerInfo, SocketAddr) -> Fut
+            + Clone
+            + Send
+            + 'static,
+        Fut: Future<Output = ()> + Send,
+    {
+        loop {
+            let next = async {
+                // Waiting here leaves newcomers in the operating system's queue.
+                let permit = self.handshakes.clone().acquire_owned().await.ok()?;
+                Some((self.listener.accept().await, permit))
+            };
+            let accepted = tokio::select! {
+                next = next => next,
+                () = context.stop.cancelled() => None,
+            };
+            let Some((accepted, handshake)) = accepted else {
+                return;
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    self.accept(&context, stream, address, handshake, serve.clone());
+                }
+                Err(error) => {
+                    tracing::warn!("cannot accept {} connections: {error}", self.who);
+                    tokio::select! {
+                        () = sleep(ACCEPT_PAUSE) => {}
+                        () = context.stop.cancelled() => return,
+                    }
+                }
+            }
+        }
+    }
+
+    fn accept<F, Fut>(
+        &self,
+        context: &Context,
+        stream: TcpStream,
+        address: SocketAddr,
+        handshake: OwnedSemaphorePermit,
+        serve: F,
+    ) where
+        F: Fn(Context, tokio_rustls::server::TlsStream<TcpStream>, PeerInfo, SocketAddr) -> Fut
+            + Send
+            + 'static,
+        Fut: Future<Output = ()> + Send,
+    {
+        let Ok(connection) = self.connections.clone().try_acquire_owned() else {
+            let count = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
+            if count.is_power_of_two() {
+                tracing::warn!(
+                    "turned away a {} from {address}: all connections are in use ({count} so far)",
+                    self.who
+                );
+            }
+            return;
+        };
+        let (acceptor, who, mode) = (self.acceptor.clone(), self.who, self.mode);
+        let context_of_task = context.clone();
+        context.tasks.spawn(async move {
+            let context = context_of_task;
+            let _connection = connection;
+            let patience = context.limits.handshake_time;
+            let stop = context.stop.clone();
+            let shake = async {
+                stream.set_nodelay(true)?;
+                acceptor.accept(stream).await
+            };
+            let result = tokio::select! {
+                result = timeout(patience, shake) => result,
+                () = stop.cancelled() => return,
+            };
+            drop(handshake);
+            match result {
+                Ok(Ok(stream)) => {
+                    let certificates = stream.get_ref().1.peer_certificates();
+                    match certificates.map(peer_info) {
+                        Some(Ok(info)) => serve(context, stream, info, address).await,
+                        // The verifier has let it in, so it can be read.
+                        _ => tracing::warn!("{who} at {address} has no readable certificate"),
+                    }
+                }
+                Ok(Err(error)) => {
+                    let failure = HandshakeFailure::from_io(error, Side::Server, mode);
+                    tracing::warn!("{who} at {address} refused: {failure}");
+                }
+                Err(_) => tracing::warn!(
+                    "{who} at {address} did not complete TLS within {} s",
+                    patience.as_secs()
+                ),
+            }
+        });
+    }
+}
+
+async fn run_session(
+    context: &Context,
+    id: SessionId,
+    stream: impl AsyncRead + AsyncWrite,
+    info: &PeerInfo,
+    address: SocketAddr,
+) {
+    let outbox = Outbox::new(false);
+    let signals = outbox.signals.clone();
+    context.core.handle_with(|state| {
+        state.sessions.insert(id, outbox);
+        [Event::SessionOpened(id)]
+    });
+    let name = info.name.as_deref().unwrap_or("unnamed");
+    tracing::info!("session {} from {address} ({name}) opened", id.0);
+    let wire = Channel(context.decoder);
+    let end = link::run(&context.core, &wire, id, &signals, stream, &context.stop).await;
+    context.core.handle_with(|state| {
+        state.sessions.remove(&id);
+        [Event::SessionClosed(id)]
+    });
+    match end {
+        LinkEnd::Closed | LinkEnd::Shutdown => tracing::info!("session {} closed: {end}", id.0),
+        end => tracing::warn!("session {} from {address} closed: {end}", id.0),
+    }
+}
+
+/// Runs a peer connection after TLS, whichever side made it.
+pub(crate) async fn run_peer(
+    context: &Context,
+    identity: PeerIdentity,
+    dialled: bool,
+    stream: impl AsyncRead + AsyncWrite,
+) -> LinkEnd<amop_proto::node::PeerCloseReason> {
+    let peer: PeerId = context.core.next_peer();
+    // Real nodes read any number of frames at once (p2p-v2 section 4.4).
+    let outbox = Outbox::new(true);
+    let signals = outbox.signals.clone();
+    context.core.handle_with(|state| {
+        state.peers.insert(peer, outbox);
+        [Event::PeerOpened {
+            peer,
+            identity,
+            dialled,
+        }]
+    });
+    let wire = P2p(context.codec);
+    let end = link::run(&context.core, &wire, peer, &signals, stream, &context.stop).await;
+    context.core.handle_with(|state| {
+        state.peers.remove(&peer);
+        [Event::PeerClosed(peer)]
+    });
+    end
+}
+
+/// Who a peer is by its certificate.
+pub(crate) fn identify(info: PeerInfo, address: SocketAddr) -> Option<PeerIdentity> {
+    let Some(key) = info.public_key else {
+        // The verifier demands one.
+        tracing::warn!("the certificate of the node at {address} gives no node ID");
+        return None;
+    };
+    Some(PeerIdentity {
+        node: NodeId(key.0),
+        name: info.name.unwrap_or_default(),
+        agency: info.agency.unwrap_or_default(),
+        address: address.to_string(),
+    })
+}
+
+/// As [`identify`], from the certificates of a TLS connection.
+pub(crate) fn identify_chain(
+    certificates: Option<&[CertificateDer<'_>]>,
+    address: SocketAddr,
+) -> Option<PeerIdentity> {
+    identify(peer_info(certificates?).ok()?, address)
+}

@@ -1,0 +1,227 @@
+//! A running node: its tasks, its addresses, its end.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use amop_proto::{
+    channel::FrameDecoder,
+    node::Counters,
+    p2p::{NodeId, PeerCodec},
+};
+use amop_tls::{Mode, PublicKey};
+use rustls::{ClientConfig, ServerConfig};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    NodeBuilder,
+    config::PeerAddr,
+    core::Core,
+    dial::Dialler,
+    error::StartError,
+    listen::{ListenLimits, serve_channel, serve_p2p},
+};
+
+/// Connections get this long at shutdown to take what was sent to them.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// A running AMOP node.
+///
+/// Dropping it stops it in the background; [`shutdown`](Self::shutdown) also waits until every task
+/// has ended and both ports are free.
+#[derive(Debug)]
+pub struct Node {
+    core: Arc<Core>,
+    node_id: PublicKey,
+    channel: SocketAddr,
+    p2p: SocketAddr,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What a node is started from.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) core: Arc<Core>,
+    pub(crate) node_id: PublicKey,
+    pub(crate) channel: TcpListener,
+    pub(crate) channel_address: SocketAddr,
+    pub(crate) channel_tls: Arc<ServerConfig>,
+    pub(crate) channel_mode: Mode,
+    pub(crate) p2p: TcpListener,
+    pub(crate) p2p_address: SocketAddr,
+    pub(crate) p2p_server: Arc<ServerConfig>,
+    pub(crate) p2p_client: Arc<ClientConfig>,
+    pub(crate) peers: Vec<PeerAddr>,
+    pub(crate) decoder: FrameDecoder,
+    pub(crate) codec: PeerCodec,
+    pub(crate) limits: ListenLimits,
+}
+
+/// What the tasks of a node share.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) core: Arc<Core>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) decoder: FrameDecoder,
+    pub(crate) codec: PeerCodec,
+    pub(crate) limits: ListenLimits,
+}
+
+pub(crate) fn start(setup: Setup) -> Node {
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let context = Context {
+        core: setup.core.clone(),
+        stop: stop.clone(),
+        tasks: tasks.clone(),
+        decoder: setup.decoder,
+        codec: setup.codec,
+        limits: setup.limits,
+    };
+    let (core, stopped) = (setup.core.clone(), stop.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = core.run_timer() => {}
+            () = stopped.cancelled() => {}
+        }
+    });
+    tasks.spawn(serve_channel(
+        context.clone(),
+        setup.channel,
+        setup.channel_tls,
+        setup.channel_mode,
+    ));
+    tasks.spawn(serve_p2p(context.clone(), setup.p2p, setup.p2p_server));
+    for peer in setup.peers {
+        let dialler = Dialler::new(context.clone(), peer, setup.p2p_client.clone());
+        tasks.spawn(dialler.run());
+    }
+    tracing::info!(
+        "node {} serves SDKs on {} and nodes on {}",
+        short(&setup.node_id.to_string()),
+        setup.channel_address,
+        setup.p2p_address
+    );
+    Node {
+        core: setup.core,
+        node_id: setup.node_id,
+        channel: setup.channel_address,
+        p2p: setup.p2p_address,
+        stop,
+        tasks,
+    }
+}
+
+/// The first digits of a node ID, enough to tell nodes apart in a log.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+impl Node {
+    /// Configures a node.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use amop_node::Node;
+    /// use amop_tls::{Identity, pki};
+    ///
+    /// let agency = pki::Authority::new_ec("chain")?.agency("agency")?;
+    /// let issued = agency.issue(pki::Leaf::Node, "node0")?;
+    /// let identity = Identity::from_pem(
+    ///     issued.cert_pem.as_bytes(),
+    ///     issued.key_pem.as_bytes(),
+    ///     agency.root_pem().as_bytes(),
+    /// )?;
+    /// let node = Node::builder().identity(identity).start().await?;
+    /// println!("SDKs connect to {}", node.channel_address());
+    /// node.shutdown().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn builder() -> NodeBuilder {
+        NodeBuilder::default()
+    }
+
+    /// Where SDKs connect.
+    pub fn channel_address(&self) -> SocketAddr {
+        self.channel
+    }
+
+    /// Where other nodes connect.
+    pub fn p2p_address(&self) -> SocketAddr {
+        self.p2p
+    }
+
+    /// The node's ID.
+    pub fn node_id(&self) -> NodeId {
+        NodeId(self.node_id.0)
+    }
+
+    /// The IDs of the nodes connected now.
+    pub fn peers(&self) -> Vec<NodeId> {
+        self.core
+            .lock()
+            .machine
+            .peers()
+            .map(|peer| peer.node)
+            .collect()
+    }
+
+    /// How many SDKs are connected now.
+    pub fn session_count(&self) -> usize {
+        self.core.lock().machine.session_count()
+    }
+
+    /// What the node has counted since it started.
+    pub fn counters(&self) -> Counters {
+        self.core.lock().machine.router().counters()
+    }
+
+    /// Waits until so many peers are connected.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Peers`] if they are not within `patience`.
+    pub async fn wait_for_peers(
+        &self,
+        expected: usize,
+        patience: Duration,
+    ) -> Result<(), StartError> {
+        let mut changed = self.core.peers_changed();
+        let reached = async {
+            while self.peers().len() < expected {
+                if changed.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        if tokio::time::timeout(patience, reached).await.is_err() {
+            return Err(StartError::Peers {
+                connected: self.peers().len(),
+                expected,
+                seconds: patience.as_secs(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Stops the node: no new connections, what is queued for the others still goes out, then they
+    /// are closed. Returns when every task has ended, 10 s at most.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(SHUTDOWN, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("{} tasks did not end in time", self.tasks.len());
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,193 @@
+//! What comes out of a [`ClientSession`](super::ClientSession).
+
+use std::{io, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    TopicName,
+    channel::{AmopBodyError, FrameError, FrameType, HandshakeError, ProtocolVersion, Seq, code},
+};
+
+/// How a message travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// To one subscriber, which answers.
+    Unicast,
+    /// To every subscriber; only the publisher's node answers.
+    Multicast,
+}
+
+impl Kind {
+    /// The frames it travels in.
+    pub fn frame_type(self) -> FrameType {
+        match self {
+            Self::Unicast => FrameType::UNICAST,
+            Self::Multicast => FrameType::MULTICAST,
+        }
+    }
+}
+
+/// Something the session wants its owner to know.
+///
+/// `T` is what the owner gave with a request to recognise it by.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<T> {
+    /// The handshake is over; requests may be made.
+    Ready {
+        /// The version both sides speak now.
+        version: ProtocolVersion,
+        /// The node's compatibility version, e.g. `2.11.1`; `None` if it did not answer.
+        node_version: Option<String>,
+    },
+    /// A heartbeat sent behind the topic set was answered: a node that handles frames in order has
+    /// every change up to this one.
+    TopicsSettled {
+        /// As returned by [`subscribe`](super::ClientSession::subscribe) and
+        /// [`unsubscribe`](super::ClientSession::unsubscribe).
+        version: u64,
+    },
+    /// A request is over. Every accepted request ends in exactly one of these unless it is
+    /// cancelled.
+    Finished {
+        /// What was given with the request.
+        token: T,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The node delivers a message of a topic in the set, or of one that has just left it.
+    Push(Push),
+    /// Something odd that the session survives.
+    Notice(Notice),
+    /// The session is over. Nothing follows.
+    Closed(CloseReason),
+}
+
+/// A message the node delivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// Whether the publisher waits for an answer.
+    pub kind: Kind,
+    /// The publisher's seq, which an answer repeats.
+    pub seq: Seq,
+    /// The topic it was published to.
+    pub topic: TopicName,
+    /// The application's bytes, sharing the frame's memory.
+    pub payload: Bytes,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Result 0. The payload is the answer without its topic framing, or the whole body if it is
+    /// not framed with the request's topic (channel-v2 section 7.2).
+    Answered(Bytes),
+    /// Result 100: no node with a subscriber could be reached.
+    NoSubscriber,
+    /// Result 103: the node is over its limit.
+    OverLimit,
+    /// Result 104: no subscriber took the message.
+    Unanswered,
+    /// Result 105: the subscriber could not decode the message.
+    Undecodable,
+    /// Any other result: the subscriber's own.
+    Rejected {
+        /// The result.
+        code: i32,
+        /// The answer, as in [`Answered`](Self::Answered).
+        payload: Bytes,
+    },
+    /// The deadline passed first.
+    TimedOut,
+    /// The session closed first.
+    Disconnected,
+}
+
+impl Outcome {
+    /// Reads the answer to a message of `topic`.
+    pub(super) fn of_response(topic: &TopicName, result: i32, body: Bytes) -> Self {
+        match result {
+            code::SUCCESS => Self::Answered(unframe(topic, body)),
+            code::NO_SUBSCRIBER => Self::NoSubscriber,
+            code::OVER_LIMIT => Self::OverLimit,
+            code::NO_SESSION => Self::Unanswered,
+            code::DECODE => Self::Undecodable,
+            code => Self::Rejected {
+                code,
+                payload: unframe(topic, body),
+            },
+        }
+    }
+}
+
+/// Takes the topic's framing off; subscribers may answer without it.
+fn unframe(topic: &TopicName, body: Bytes) -> Bytes {
+    match crate::channel::split_topic(&body) {
+        Ok(parts) if parts.topic == topic.as_bytes() => parts.payload,
+        _ => body,
+    }
+}
+
+/// Something odd that a session survives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The node did not answer the handshake; version 1 is spoken from here on.
+    NoHandshakeAnswer,
+    /// A 0x31 that belongs to no request: mostly an answer after the deadline.
+    UnsolicitedResponse(Seq),
+    /// A message of a topic that is not in the set. A unicast has been refused with result 104.
+    NotSubscribed {
+        /// Whether it was a unicast.
+        kind: Kind,
+        /// The topic's bytes, which need not be text.
+        topic: Bytes,
+    },
+    /// A frame of a type, or with a seq, that means nothing here; it was ignored.
+    Ignored(FrameType),
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// [`close`](super::ClientSession::close) was called.
+    #[error("closed by this side")]
+    Local,
+    /// The node closed the connection.
+    #[error("the node closed the connection")]
+    Peer,
+    /// The node closed the connection before it answered the handshake. Real nodes do that when
+    /// the version ranges do not meet (channel-v2 section 5.1).
+    #[error("the node closed the connection before the version handshake was over")]
+    DuringHandshake,
+    /// Nothing arrived for two heartbeat intervals.
+    #[error("the node sent nothing for {} ms", after.as_millis())]
+    Silent {
+        /// How long.
+        after: Duration,
+    },
+    /// The stream does not hold frames.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// An AMOP message cannot be taken apart.
+    #[error("the node sent a malformed message of type {:#04x}: {error}", kind.0)]
+    Malformed {
+        /// The frame's type.
+        kind: FrameType,
+        /// What is wrong with its body.
+        error: AmopBodyError,
+    },
+    /// The handshake's answer cannot be read.
+    #[error("{0}")]
+    Handshake(#[from] HandshakeError),
+    /// The node chose a version that was not offered.
+    #[error("the node chose protocol version {0}; 1 to 3 were offered")]
+    Version(u32),
+    /// The transport failed.
+    #[error("the connection failed: {message}")]
+    Transport {
+        /// The kind of I/O error.
+        kind: io::ErrorKind,
+        /// Its text.
+        message: String,
+    },
+}

@@ -1,0 +1,535 @@
+//! The machine itself.
+
+use std::{
+    collections::VecDeque,
+    io,
+    time::{Duration, Instant},
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use rand::{SeedableRng, rngs::StdRng};
+
+use super::{CloseReason, Event, Kind, Notice, Outcome, Push, requests::Requests, topics::Topics};
+use crate::{
+    TopicName,
+    channel::{
+        DEFAULT_MAX_FRAME, Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest,
+        HandshakeResponse, PROTOCOL_MAX_FRAME, ProtocolVersion, Seq, code, heartbeat_request,
+        split_topic,
+    },
+};
+
+/// The longest heartbeat interval. Nodes up to 2.6.0 close a session after 30 s without bytes
+/// (channel-v2 section 5.3).
+const MAX_HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// Unanswered heartbeats remembered. A live node answers each before the next is due.
+const MAX_HEARTBEATS: usize = 8;
+
+/// What can be set about a [`ClientSession`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// Time between heartbeats; held between 1 ms and 20 s. Default 10 s.
+    pub heartbeat: Duration,
+    /// How long the handshake's answer may take before version 1 is assumed. Default 5 s.
+    pub handshake_timeout: Duration,
+    /// The longest frame sent, header included, in bytes; held between 42 and 100 MiB. Default
+    /// 32 MiB.
+    pub max_frame: usize,
+    /// Requests that may wait for their answers at a time. Default 8192.
+    pub max_in_flight: usize,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(5),
+            max_frame: DEFAULT_MAX_FRAME,
+            max_in_flight: 8192,
+        }
+    }
+}
+
+/// A request that was not accepted. Nothing was sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused<T> {
+    /// What was given with the request.
+    pub token: T,
+    /// Why it was not accepted.
+    pub why: RefusedWhy,
+}
+
+/// Why a request was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedWhy {
+    /// The handshake is not over.
+    #[error("the version handshake is not over")]
+    NotReady,
+    /// The session is closed.
+    #[error("the session is closed")]
+    Closed,
+    /// As many requests wait for answers as are allowed to.
+    #[error("{limit} requests wait for their answers already")]
+    InFlight {
+        /// The limit.
+        limit: usize,
+    },
+    /// The frame would be too long.
+    #[error("the frame would be {len} bytes long, the limit is {max}")]
+    TooLong {
+        /// Its length in bytes, header included.
+        len: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Negotiating { deadline: Instant },
+    Ready,
+    Closed,
+}
+
+#[derive(Debug)]
+struct Heartbeat {
+    seq: Seq,
+    /// The last topic change sent before it.
+    covers: u64,
+}
+
+/// The SDK side of one channel connection (channel-v2 section 14.1).
+///
+/// `T` is whatever the owner wants back when a request is over.
+///
+/// After any call, drain [`poll_event`](Self::poll_event), write what
+/// [`poll_transmit`](Self::poll_transmit) gives, and call
+/// [`handle_timeout`](Self::handle_timeout) at [`next_timeout`](Self::next_timeout).
+#[derive(Debug)]
+pub struct ClientSession<T> {
+    config: ClientConfig,
+    rng: StdRng,
+    state: State,
+    version: ProtocolVersion,
+    handshake: Seq,
+    out: BytesMut,
+    events: VecDeque<Event<T>>,
+    requests: Requests<T>,
+    topics: Topics,
+    heartbeats: VecDeque<Heartbeat>,
+    next_heartbeat: Instant,
+    last_received: Instant,
+}
+
+impl<T> ClientSession<T> {
+    /// A session on a connection that has just been made. `seed` decides every seq; it must come
+    /// from a good source of randomness outside tests.
+    pub fn new(mut config: ClientConfig, seed: [u8; 32], now: Instant) -> Self {
+        config.heartbeat = config
+            .heartbeat
+            .clamp(Duration::from_millis(1), MAX_HEARTBEAT);
+        config.max_frame = config.max_frame.clamp(HEADER_LEN, PROTOCOL_MAX_FRAME);
+        let mut rng = StdRng::from_seed(seed);
+        let handshake = Seq::random(&mut rng);
+        let mut out = BytesMut::new();
+        HandshakeRequest::ours()
+            .to_frame(handshake)
+            .encode(&mut out);
+        Self {
+            state: State::Negotiating {
+                deadline: now + config.handshake_timeout,
+            },
+            next_heartbeat: now + config.heartbeat,
+            config,
+            rng,
+            version: ProtocolVersion::V1,
+            handshake,
+            out,
+            events: VecDeque::new(),
+            requests: Requests::new(),
+            topics: Topics::default(),
+            heartbeats: VecDeque::new(),
+            last_received: now,
+        }
+    }
+
+    /// Whether requests may be made.
+    pub fn is_ready(&self) -> bool {
+        self.state == State::Ready
+    }
+
+    /// Whether the session is over.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// The version spoken: 1 until the handshake says otherwise.
+    pub fn version(&self) -> ProtocolVersion {
+        self.version
+    }
+
+    /// Requests that wait for their answers.
+    pub fn in_flight(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// The last change of the topic set that is settled; see [`Event::TopicsSettled`].
+    pub fn settled(&self) -> u64 {
+        self.topics.settled()
+    }
+
+    /// Bytes waiting for [`poll_transmit`](Self::poll_transmit).
+    pub fn queued_bytes(&self) -> usize {
+        self.out.len()
+    }
+
+    // ---- requests ----
+
+    /// Publishes a message; [`Event::Finished`] returns `token` with what became of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] returns the token if nothing was sent.
+    pub fn request(
+        &mut self,
+        kind: Kind,
+        topic: &TopicName,
+        payload: &[u8],
+        deadline: Instant,
+        token: T,
+    ) -> Result<Seq, Refused<T>> {
+        if let Err(why) = self.may_request(topic, payload.len()) {
+            return Err(Refused { token, why });
+        }
+        let seq = Seq::random(&mut self.rng);
+        put_amop(&mut self.out, kind.frame_type(), seq, 0, topic, payload);
+        self.requests.insert(seq, topic.clone(), deadline, token);
+        Ok(seq)
+    }
+
+    fn may_request(&self, topic: &TopicName, payload: usize) -> Result<(), RefusedWhy> {
+        match self.state {
+            State::Negotiating { .. } => return Err(RefusedWhy::NotReady),
+            State::Closed => return Err(RefusedWhy::Closed),
+            State::Ready => {}
+        }
+        let (len, max) = (wire_len(topic, payload), self.config.max_frame);
+        if len > max {
+            return Err(RefusedWhy::TooLong { len, max });
+        }
+        let limit = self.config.max_in_flight;
+        if self.requests.len() >= limit {
+            return Err(RefusedWhy::InFlight { limit });
+        }
+        Ok(())
+    }
+
+    /// Forgets a request, returning its token. What was sent stays sent.
+    pub fn cancel(&mut self, seq: &Seq) -> Option<T> {
+        self.requests.take(seq).map(|(_, token)| token)
+    }
+
+    /// Answers a pushed unicast. Returns whether the answer was queued: not when the session is
+    /// over or the frame would be too long.
+    pub fn respond(&mut self, seq: Seq, topic: &TopicName, result: i32, payload: &[u8]) -> bool {
+        if self.state == State::Closed || wire_len(topic, payload.len()) > self.config.max_frame {
+            return false;
+        }
+        put_amop(
+            &mut self.out,
+            FrameType::RESPONSE,
+            seq,
+            result,
+            topic,
+            payload,
+        );
+        true
+    }
+
+    // ---- topics ----
+
+    /// Adds a topic to the set. The number returned is settled once
+    /// [`Event::TopicsSettled`] or [`settled`](Self::settled) reach it.
+    pub fn subscribe(&mut self, topic: &TopicName) -> u64 {
+        self.topics.subscribe(topic)
+    }
+
+    /// Takes a topic out of the set. Until the change is settled, messages of the topic are still
+    /// pushed; after that they are refused.
+    pub fn unsubscribe(&mut self, topic: &TopicName) -> u64 {
+        self.topics.unsubscribe(topic)
+    }
+
+    // ---- input ----
+
+    /// Some bytes arrived, perhaps not a whole frame: the node lives.
+    pub fn handle_received(&mut self, now: Instant) {
+        self.last_received = now;
+    }
+
+    /// A frame arrived.
+    pub fn handle_frame(&mut self, now: Instant, frame: Frame) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.last_received = now;
+        match frame.kind {
+            FrameType::RESPONSE => self.handle_response(frame),
+            // A push is never an answer, even with the seq of a request of our own: publisher and
+            // subscriber may be the same session (channel-v2 section 7.6).
+            FrameType::UNICAST => self.handle_push(Kind::Unicast, frame),
+            FrameType::MULTICAST => self.handle_push(Kind::Multicast, frame),
+            FrameType::HEARTBEAT => self.handle_heartbeat(frame),
+            FrameType::HANDSHAKE if frame.seq == self.handshake => self.handle_handshake(frame),
+            // Unanswered, a node pushes it to the next session (channel-v2 section 9.3).
+            FrameType::VERIFY_PEER => {
+                Frame::new(FrameType::VERIFY_PEER, frame.seq, Bytes::new()).encode(&mut self.out);
+            }
+            FrameType::TRANSACTION_NOTIFY | FrameType::BLOCK_NOTIFY | FrameType::EVENT_PUSH => {}
+            kind => self.notice(Notice::Ignored(kind)),
+        }
+    }
+
+    /// The stream does not hold frames: closes the session.
+    pub fn handle_frame_error(&mut self, error: FrameError) {
+        self.finish(error.into());
+    }
+
+    /// The node closed the connection.
+    pub fn handle_eof(&mut self) {
+        self.finish(match self.state {
+            State::Negotiating { .. } => CloseReason::DuringHandshake,
+            _ => CloseReason::Peer,
+        });
+    }
+
+    /// The transport failed.
+    pub fn handle_io_error(&mut self, error: &io::Error) {
+        self.finish(CloseReason::Transport {
+            kind: error.kind(),
+            message: error.to_string(),
+        });
+    }
+
+    /// Ends the session from this side. What is queued may still be sent.
+    pub fn close(&mut self) {
+        self.finish(CloseReason::Local);
+    }
+
+    /// The time [`next_timeout`](Self::next_timeout) named has come. Calling it early does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.state {
+            State::Closed => return,
+            State::Negotiating { deadline } if deadline <= now => {
+                self.notice(Notice::NoHandshakeAnswer);
+                self.ready(now, None);
+            }
+            State::Negotiating { .. } => {}
+            State::Ready => {
+                if self.silent_at() <= now {
+                    let after = now.saturating_duration_since(self.last_received);
+                    self.finish(CloseReason::Silent { after });
+                    return;
+                }
+                if self.next_heartbeat <= now {
+                    self.put_heartbeat();
+                    self.next_heartbeat = now + self.config.heartbeat;
+                }
+            }
+        }
+        while let Some(token) = self.requests.take_expired(now) {
+            let outcome = Outcome::TimedOut;
+            self.events.push_back(Event::Finished { token, outcome });
+        }
+    }
+
+    // ---- output ----
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due; `None` once the session is over.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Closed => None,
+            State::Negotiating { deadline } => Some(deadline),
+            State::Ready => [
+                Some(self.next_heartbeat),
+                Some(self.silent_at()),
+                self.requests.next_deadline(),
+                self.topics.next_timeout(),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
+        }
+    }
+
+    /// Appends everything that is to be written to `out` and returns whether there was anything.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut BytesMut) -> bool {
+        if self.state == State::Ready
+            && let Some(body) = self.topics.take_update(now)
+        {
+            let seq = Seq::random(&mut self.rng);
+            Frame::new(FrameType::SET_TOPICS, seq, body).encode(&mut self.out);
+            self.put_heartbeat();
+        }
+        if self.out.is_empty() {
+            return false;
+        }
+        if out.is_empty() {
+            std::mem::swap(&mut self.out, out);
+        } else {
+            out.extend_from_slice(&self.out);
+            self.out.clear();
+        }
+        true
+    }
+
+    /// The next thing the owner should know.
+    pub fn poll_event(&mut self) -> Option<Event<T>> {
+        self.events.pop_front()
+    }
+
+    // ---- inside ----
+
+    fn handle_handshake(&mut self, frame: Frame) {
+        let answer = match HandshakeResponse::parse(&frame.body) {
+            Ok(answer) => answer,
+            Err(error) => return self.finish(error.into()),
+        };
+        let Some(version) = ProtocolVersion::new(answer.protocol) else {
+            return self.finish(CloseReason::Version(answer.protocol));
+        };
+        // An answer that comes late counts too: the node speaks that version from here on.
+        self.version = version;
+        if self.state != State::Ready {
+            self.ready(self.last_received, Some(answer.node_version));
+        }
+    }
+
+    fn ready(&mut self, now: Instant, node_version: Option<String>) {
+        self.state = State::Ready;
+        self.next_heartbeat = now + self.config.heartbeat;
+        self.last_received = now;
+        self.events.push_back(Event::Ready {
+            version: self.version,
+            node_version,
+        });
+    }
+
+    fn handle_response(&mut self, frame: Frame) {
+        match self.requests.take(&frame.seq) {
+            Some((topic, token)) => {
+                let outcome = Outcome::of_response(&topic, frame.result, frame.body);
+                self.events.push_back(Event::Finished { token, outcome });
+            }
+            None => self.notice(Notice::UnsolicitedResponse(frame.seq)),
+        }
+    }
+
+    fn handle_push(&mut self, kind: Kind, frame: Frame) {
+        let body = match split_topic(&frame.body) {
+            Ok(body) => body,
+            // A node takes the body apart itself to route it, so this one is broken.
+            Err(error) => {
+                return self.finish(CloseReason::Malformed {
+                    kind: frame.kind,
+                    error,
+                });
+            }
+        };
+        if let Some(topic) = self.topics.find(&body.topic) {
+            self.events.push_back(Event::Push(Push {
+                kind,
+                seq: frame.seq,
+                topic: topic.clone(),
+                payload: body.payload,
+            }));
+            return;
+        }
+        if kind == Kind::Unicast {
+            // Not an empty success, as one SDK answers: with 104 a node can try another
+            // subscriber, and the publisher does not take the message for delivered.
+            let framed = frame.body.slice(..1 + body.topic.len());
+            frame
+                .respond(code::NO_SESSION, framed)
+                .encode(&mut self.out);
+        }
+        self.notice(Notice::NotSubscribed {
+            kind,
+            topic: body.topic,
+        });
+    }
+
+    fn handle_heartbeat(&mut self, frame: Frame) {
+        let Some(at) = self.heartbeats.iter().position(|h| h.seq == frame.seq) else {
+            return self.notice(Notice::Ignored(frame.kind));
+        };
+        if let Some(heartbeat) = self.heartbeats.remove(at)
+            && self.topics.confirm(heartbeat.covers)
+        {
+            let version = heartbeat.covers;
+            self.events.push_back(Event::TopicsSettled { version });
+        }
+    }
+
+    fn put_heartbeat(&mut self) {
+        let seq = Seq::random(&mut self.rng);
+        let body = heartbeat_request(self.version);
+        Frame::new(FrameType::HEARTBEAT, seq, body).encode(&mut self.out);
+        if self.heartbeats.len() == MAX_HEARTBEATS {
+            self.heartbeats.pop_front();
+        }
+        self.heartbeats.push_back(Heartbeat {
+            seq,
+            covers: self.topics.sent(),
+        });
+    }
+
+    /// When the node counts as dead. Every version answers our heartbeats (channel-v2 section
+    /// 5.2), so silence says something in all of them.
+    fn silent_at(&self) -> Instant {
+        self.last_received + 2 * self.config.heartbeat
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.events.push_back(Event::Notice(notice));
+    }
+
+    fn finish(&mut self, reason: CloseReason) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.state = State::Closed;
+        while let Some(token) = self.requests.take_first() {
+            let outcome = Outcome::Disconnected;
+            self.events.push_back(Event::Finished { token, outcome });
+        }
+        self.events.push_back(Event::Closed(reason));
+    }
+}
+
+/// The length of an AMOP frame in bytes.
+fn wire_len(topic: &TopicName, payload: usize) -> usize {
+    HEADER_LEN + 1 + topic.as_bytes().len() + payload
+}
+
+/// Writes an AMOP frame straight into `out`; the layout is channel-v2 sections 3.1 and 7.1.
+fn put_amop(
+    out: &mut BytesMut,
+    kind: FrameType,
+    seq: Seq,
+    result: i32,
+    topic: &TopicName,
+    payload: &[u8],
+) {
+    let len = wire_len(topic, payload.len());
+    out.reserve(len);
+    // Callers hold `max_frame`, and a topic name is at most 254 bytes long: nothing wraps.
+    out.put_u32(len as u32);
+    out.put_u16(kind.0);
+    out.put_slice(&seq.0);
+    out.put_i32(result);
+    out.put_u8(topic.as_bytes().len() as u8 + 1);
+    out.put_slice(topic.as_bytes());
+    out.put_slice(payload);
+}

@@ -1,0 +1,270 @@
+//! Handshake, heartbeats and the end of a session.
+
+use std::io;
+
+use super::*;
+use crate::channel::{FrameError, HandshakeError, HandshakeRequest, ProtocolVersion};
+
+#[test]
+fn the_handshake_is_the_first_frame_and_decides_the_version() {
+    let mut harness = Harness::new(ClientConfig::default());
+    let hello = harness.sent_one();
+    assert_eq!(hello.kind, FrameType::HANDSHAKE);
+    let request = HandshakeRequest::parse(&hello.body).unwrap();
+    assert_eq!(request, HandshakeRequest::ours());
+    assert!(!harness.session.is_ready());
+
+    // Another seq is not the answer.
+    harness.receive(Frame {
+        seq: Seq([b'0'; 32]),
+        body: handshake_body(3),
+        ..hello.clone()
+    });
+    assert!(!harness.session.is_ready());
+
+    harness.receive(Frame {
+        body: handshake_body(2),
+        ..hello
+    });
+    assert!(harness.events().contains(&Event::Ready {
+        version: ProtocolVersion::V2,
+        node_version: Some("2.11.1".into()),
+    }));
+    harness.pass(seconds(10));
+    assert_eq!(&harness.sent_one().body[..], b"{\"heartBeat\":0}");
+}
+
+#[test]
+fn without_an_answer_version_1_is_spoken_until_it_comes() {
+    let mut harness = Harness::new(ClientConfig::default());
+    let hello = harness.sent_one();
+    assert_eq!(harness.session.next_timeout(), Some(harness.now + seconds(5)));
+    harness.pass(Duration::from_millis(4999));
+    assert_eq!(harness.events(), []);
+    harness.pass(Duration::from_millis(1));
+    assert_eq!(
+        harness.events(),
+        [
+            Event::Notice(Notice::NoHandshakeAnswer),
+            Event::Ready {
+                version: ProtocolVersion::V1,
+                node_version: None,
+            },
+        ]
+    );
+    harness.pass(seconds(10));
+    let heartbeat = harness.sent_one();
+    assert_eq!(&heartbeat.body[..], b"0");
+
+    // The node speaks version 3 once it has answered, however late.
+    harness.receive(Frame {
+        body: handshake_body(3),
+        ..hello
+    });
+    assert_eq!(harness.events(), []);
+    assert_eq!(harness.session.version(), ProtocolVersion::V3);
+    harness.pass(seconds(10));
+    assert_eq!(&harness.sent_one().body[..], b"{\"heartBeat\":0}");
+}
+
+#[test]
+fn a_bad_answer_to_the_handshake_closes() {
+    let cases = [
+        (handshake_body(4), CloseReason::Version(4)),
+        (handshake_body(0), CloseReason::Version(0)),
+    ];
+    for (body, reason) in cases {
+        let mut harness = Harness::new(ClientConfig::default());
+        let hello = harness.sent_one();
+        harness.receive(Frame { body, ..hello });
+        assert_eq!(harness.events(), [Event::Closed(reason)]);
+    }
+    let mut harness = Harness::new(ClientConfig::default());
+    let hello = harness.sent_one();
+    harness.receive(Frame {
+        body: "yes".into(),
+        ..hello
+    });
+    assert!(matches!(
+        harness.events()[..],
+        [Event::Closed(CloseReason::Handshake(
+            HandshakeError::Malformed(_)
+        ))]
+    ));
+}
+
+#[test]
+fn the_end_of_the_stream_means_something_else_before_the_handshake_is_over() {
+    let mut harness = Harness::new(ClientConfig::default());
+    harness.session.handle_eof();
+    assert_eq!(
+        harness.events(),
+        [Event::Closed(CloseReason::DuringHandshake)]
+    );
+    let mut harness = Harness::ready();
+    harness.session.handle_eof();
+    assert_eq!(harness.events(), [Event::Closed(CloseReason::Peer)]);
+}
+
+#[test]
+fn heartbeats_go_out_at_the_interval_whatever_else_happens() {
+    for (protocol, body) in [(1, "0"), (2, "{\"heartBeat\":0}"), (3, "{\"heartBeat\":0}")] {
+        let config = ClientConfig {
+            heartbeat: seconds(3),
+            ..ClientConfig::default()
+        };
+        let mut harness = Harness::ready_with(config, protocol);
+        for _ in 0..50 {
+            assert_eq!(
+                harness.session.next_timeout(),
+                Some(harness.now + seconds(3))
+            );
+            harness.pass(Duration::from_millis(2999));
+            assert_eq!(harness.sent(), []);
+            harness.pass(Duration::from_millis(1));
+            let heartbeat = harness.sent_one();
+            assert_eq!(heartbeat.kind, FrameType::HEARTBEAT);
+            assert_eq!(heartbeat.body, body);
+            harness.answer_heartbeat(&heartbeat);
+        }
+        assert_eq!(harness.events(), []);
+    }
+}
+
+#[test]
+fn the_interval_stays_below_what_nodes_tolerate() {
+    let config = ClientConfig {
+        heartbeat: seconds(3600),
+        ..ClientConfig::default()
+    };
+    let harness = Harness::ready_with(config, 3);
+    assert_eq!(
+        harness.session.next_timeout(),
+        Some(harness.now + seconds(20))
+    );
+}
+
+#[test]
+fn two_silent_intervals_end_the_session() {
+    for protocol in 1..=3 {
+        let mut harness = Harness::ready_with(ClientConfig::default(), protocol);
+        harness.pass(seconds(10));
+        harness.pass(Duration::from_millis(9_999));
+        assert!(!harness.session.is_closed());
+        harness.pass(Duration::from_millis(1));
+        let after = seconds(20);
+        assert_eq!(
+            harness.events(),
+            [Event::Closed(CloseReason::Silent { after })]
+        );
+        assert_eq!(harness.session.next_timeout(), None);
+    }
+}
+
+#[test]
+fn any_bytes_are_a_sign_of_life() {
+    let mut harness = Harness::ready();
+    // A long frame trickles in; no heartbeat is answered meanwhile.
+    for _ in 0..30 {
+        harness.pass(seconds(5));
+        harness.session.handle_received(harness.now);
+    }
+    assert_eq!(harness.events(), []);
+    harness.pass(seconds(20));
+    assert!(harness.session.is_closed());
+}
+
+#[test]
+fn every_timeout_makes_progress() {
+    let mut harness = Harness::new(ClientConfig::default());
+    for name in ["a", "b"] {
+        harness.session.subscribe(&topic(name));
+        harness.sent();
+    }
+    // Woken exactly when asked for and with no answers, it must not ask for the same time again
+    // for ever.
+    let mut wakeups = 0;
+    while let Some(next) = harness.session.next_timeout() {
+        assert!(next >= harness.now);
+        harness.now = next;
+        harness.session.handle_timeout(next);
+        harness.sent();
+        wakeups += 1;
+        assert!(wakeups < 20);
+    }
+    assert!(harness.session.is_closed());
+}
+
+#[test]
+fn closing_fails_what_is_outstanding_in_the_order_of_deadlines() {
+    let mut harness = Harness::ready();
+    for token in [3, 1, 2] {
+        harness.request(Kind::Unicast, "", seconds(token.into()), token);
+    }
+    harness.session.close();
+    harness.session.handle_eof();
+    harness.session.close();
+    assert_eq!(
+        harness.events(),
+        [
+            finished(1, Outcome::Disconnected),
+            finished(2, Outcome::Disconnected),
+            finished(3, Outcome::Disconnected),
+            Event::Closed(CloseReason::Local),
+        ]
+    );
+    // What was queued can still be written, and nothing is added to it.
+    assert_eq!(harness.sent().len(), 3);
+    assert!(!harness.session.respond(Seq([0; 32]), &hello(), 0, b""));
+    harness.receive(Frame::new(FrameType::VERIFY_PEER, Seq([0; 32]), ""));
+    harness.session.subscribe(&hello());
+    assert_eq!(harness.sent(), []);
+    assert_eq!(harness.events(), []);
+}
+
+#[test]
+fn failures_of_the_stream_are_told_apart() {
+    let mut harness = Harness::ready();
+    let error = FrameError::TooShort { len: 0 };
+    harness.session.handle_frame_error(error);
+    assert_eq!(
+        harness.events(),
+        [Event::Closed(CloseReason::Frame(error))]
+    );
+
+    let mut harness = Harness::ready();
+    let error = io::Error::from(io::ErrorKind::ConnectionReset);
+    harness.session.handle_io_error(&error);
+    assert!(matches!(
+        harness.events()[..],
+        [Event::Closed(CloseReason::Transport {
+            kind: io::ErrorKind::ConnectionReset,
+            ..
+        })]
+    ));
+}
+
+#[test]
+fn the_same_input_gives_the_same_output() {
+    let run = |seed| {
+        let now = Instant::now();
+        let mut session = ClientSession::<u32>::new(ClientConfig::default(), seed, now);
+        let mut out = BytesMut::new();
+        session.handle_timeout(now + seconds(5));
+        for name in ["b", "a", "c"] {
+            session.subscribe(&topic(name));
+        }
+        for token in 0..100 {
+            let deadline = now + seconds(7);
+            session
+                .request(Kind::Unicast, &hello(), b"x", deadline, token)
+                .unwrap();
+        }
+        session.poll_transmit(now, &mut out);
+        session.handle_timeout(now + seconds(7));
+        let events: Vec<_> = std::iter::from_fn(|| session.poll_event()).collect();
+        (out, format!("{events:?}"))
+    };
+    assert_eq!(run([1; 32]), run([1; 32]));
+    assert_ne!(run([1; 32]).0, run([2; 32]).0);
+}

@@ -1,0 +1,2 @@
+//! AMOP topics as schemas.
+#![forbid(unsafe_code)]
