@@ -1,0 +1,341 @@
+//! What the macros write: the trait impls and the functions that need no trait in scope.
+
+use crate::{
+    derives,
+    errors::Errors,
+    format::Format,
+    item,
+    options::{Form, Options, Settings},
+};
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::{Attribute, DeriveInput, Field, Meta, Path, spanned::Spanned};
+
+/// `#[amop::topic(args)]` on `input`.
+pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let mut options = Options::new(Form::Attribute);
+    options.read(args, &mut errors);
+    let settings = options.finish(&mut errors);
+
+    let mut item: DeriveInput = match syn::parse2(input.clone()) {
+        Ok(item) => item,
+        Err(_) => {
+            errors.at(
+                Span::call_site(),
+                "`#[amop::topic]` goes above a struct: a topic is the type of its messages",
+            );
+            let errors = errors.into_compile_error();
+            return quote!(#input #errors);
+        }
+    };
+    item::check_single_use(&item, &mut errors);
+    let plan = Plan::new(&item, &settings, &mut errors);
+    match plan.expand(&item, &settings) {
+        Some(generated) if errors.is_empty() => {
+            let json = plan.codec == Some(Format::Json);
+            let derives = json.then(|| derives::missing(&item, &settings));
+            quote!(#derives #input #generated)
+        }
+        _ => {
+            let derived = derives::Derived::of(&item);
+            item::strip(&mut item, derived.serialize || derived.deserialize);
+            let errors = errors.into_compile_error();
+            quote!(#item #errors)
+        }
+    }
+}
+
+/// `#[derive(AmopTopic)]` on `input`.
+pub(crate) fn derive(input: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let Some(item) = errors.keep(syn::parse2::<DeriveInput>(input)) else {
+        return errors.into_compile_error();
+    };
+    let mut options = Options::new(Form::Derive);
+    for attr in item
+        .attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident("amop"))
+    {
+        match errors.keep(derive_options(attr)) {
+            Some(tokens) => options.read(tokens, &mut errors),
+            None => options.topic_is_wrong(attr.span()),
+        }
+    }
+    let settings = options.finish(&mut errors);
+    let plan = Plan::new(&item, &settings, &mut errors);
+    match plan.expand(&item, &settings) {
+        Some(generated) if errors.is_empty() => generated,
+        _ => errors.into_compile_error(),
+    }
+}
+
+fn derive_options(attr: &Attribute) -> syn::Result<TokenStream> {
+    match &attr.meta {
+        Meta::List(list) => Ok(list.tokens.clone()),
+        Meta::Path(_) | Meta::NameValue(_) => Err(syn::Error::new_spanned(
+            attr,
+            "options go in parentheses: write `#[amop(topic = \"hello\")]`",
+        )),
+    }
+}
+
+/// What to write, as far as the errors leave it known.
+struct Plan<'a> {
+    codec: Option<Format>,
+    codec_span: Span,
+    value: Option<&'a Field>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(item: &'a DeriveInput, settings: &Settings, errors: &mut Errors) -> Self {
+        item::check_kind(item, errors);
+        item::check_members(item, errors);
+        let (codec, codec_span) = match settings.codec {
+            Some((codec, span)) => (Some(codec), span),
+            None if settings.codec_failed => (None, Span::call_site()),
+            None => (errors.keep(Format::default_of(item)), item.ident.span()),
+        };
+        let serde_by_hand = settings.form == Form::Derive || derives::Derived::of(item).both();
+        item::check_generics(item, codec, serde_by_hand, errors);
+        let value = codec.and_then(|codec| errors.keep(codec.value_field(item, codec_span)));
+        Self {
+            codec,
+            codec_span,
+            value: value.flatten(),
+        }
+    }
+
+    /// The impls; `None` if an error left something unknown.
+    fn expand(&self, item: &DeriveInput, settings: &Settings) -> Option<TokenStream> {
+        let codec = self.codec?;
+        let topic = settings.topic.as_ref()?;
+        let krate = &settings.krate;
+        let name = &item.ident;
+        let (impl_generics, ty_generics, where_clause) = item.generics.split_for_impl();
+        let codec_type = codec.path(krate, self.codec_span);
+
+        let value = self
+            .value
+            .map(|field| value_impl(item, field, codec, krate));
+        let functions = functions(item, topic, krate);
+        let (request, request_functions) = match &settings.reply {
+            Some(reply) => {
+                let (format, span) = settings.reply_codec.unwrap_or_else(|| {
+                    // If it cannot be used with the reply, it is the reply that is not suited.
+                    (codec, reply.span())
+                });
+                let reply_codec = format.path(krate, span);
+                let request = quote! {
+                    #[automatically_derived]
+                    impl #impl_generics #krate::Request for #name #ty_generics #where_clause {
+                        type Reply = #reply;
+                        type ReplyCodec = #reply_codec;
+                    }
+                };
+                (Some(request), Some(request_functions(item, reply, krate)))
+            }
+            None => (None, None),
+        };
+
+        Some(quote! {
+            #[automatically_derived]
+            impl #impl_generics #krate::Topic for #name #ty_generics #where_clause {
+                const TOPIC: &'static ::core::primitive::str = #topic;
+                type Codec = #codec_type;
+            }
+            #request
+            #value
+            // A program rarely uses all of them.
+            #[allow(dead_code)]
+            impl #impl_generics #name #ty_generics #where_clause {
+                #functions
+                #request_functions
+            }
+        })
+    }
+}
+
+/// `TextValue` or `BytesValue`, by way of the field's own impl.
+fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) -> TokenStream {
+    let name = &item.ident;
+    let (impl_generics, ty_generics, where_clause) = item.generics.split_for_impl();
+    let ty = &field.ty;
+    let member = match &field.ident {
+        Some(ident) => quote!(#ident),
+        None => quote!(0),
+    };
+    if codec == Format::Text {
+        quote! {
+            #[automatically_derived]
+            impl #impl_generics #krate::codec::TextValue for #name #ty_generics #where_clause {
+                fn as_text(&self) -> &::core::primitive::str {
+                    <#ty as #krate::codec::TextValue>::as_text(&self.#member)
+                }
+
+                fn from_text(text: ::std::string::String) -> Self {
+                    Self { #member: <#ty as #krate::codec::TextValue>::from_text(text) }
+                }
+            }
+        }
+    } else {
+        quote! {
+            #[automatically_derived]
+            impl #impl_generics #krate::codec::BytesValue for #name #ty_generics #where_clause {
+                fn to_bytes(&self) -> #krate::__private::bytes::Bytes {
+                    <#ty as #krate::codec::BytesValue>::to_bytes(&self.#member)
+                }
+
+                fn from_bytes(bytes: #krate::__private::bytes::Bytes) -> Self {
+                    Self { #member: <#ty as #krate::codec::BytesValue>::from_bytes(bytes) }
+                }
+            }
+        }
+    }
+}
+
+/// The functions every topic has.
+fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStream {
+    let vis = &item.vis;
+    let topic_doc = match topic.value() {
+        name if name.contains('`') => " The topic of this type's messages.".to_owned(),
+        name => format!(" The topic of this type's messages: `{name}`."),
+    };
+    let result = quote!(::core::result::Result);
+    let str = quote!(::core::primitive::str);
+    quote! {
+        #[doc = #topic_doc]
+        #vis const TOPIC: &'static #str = #topic;
+
+        /// Subscribes to the type's topic; the subscription yields its messages.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::subscribe`.
+        #vis async fn subscribe(
+            client: &#krate::Client,
+        ) -> #result<#krate::Subscription<Self>, #krate::SubscribeError> {
+            client.subscribe::<Self>().await
+        }
+
+        /// Subscribes to `topic`; the subscription yields messages of this type.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::subscribe_to`.
+        #vis async fn subscribe_to(
+            client: &#krate::Client,
+            topic: &#str,
+        ) -> #result<#krate::Subscription<Self>, #krate::SubscribeError> {
+            client.subscribe_to::<Self>(topic).await
+        }
+
+        /// Subscribes to the type's topic; the stream yields its messages together with where
+        /// they came from, and answers them.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::deliveries`.
+        #vis async fn deliveries(
+            client: &#krate::Client,
+        ) -> #result<#krate::Deliveries<Self>, #krate::SubscribeError> {
+            client.deliveries::<Self>().await
+        }
+
+        /// Subscribes to `topic`; the stream yields messages of this type together with where
+        /// they came from, and answers them.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::deliveries_of`.
+        #vis async fn deliveries_of(
+            client: &#krate::Client,
+            topic: &#str,
+        ) -> #result<#krate::Deliveries<Self>, #krate::SubscribeError> {
+            client.deliveries_of::<Self>(topic).await
+        }
+
+        /// Sends the message to one subscriber of the type's topic.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::publish_unicast`.
+        #vis async fn publish_unicast(
+            &self,
+            client: &#krate::Client,
+        ) -> #result<(), #krate::PublishError> {
+            client.publish_unicast(self).await
+        }
+
+        /// Sends the message to one subscriber of `topic`.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::publish_unicast_to`.
+        #vis async fn publish_unicast_to(
+            &self,
+            client: &#krate::Client,
+            topic: &#str,
+        ) -> #result<(), #krate::PublishError> {
+            client.publish_unicast_to(topic, self).await
+        }
+
+        /// Sends the message to all subscribers of the type's topic.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::publish_multicast`.
+        #vis async fn publish_multicast(
+            &self,
+            client: &#krate::Client,
+        ) -> #result<(), #krate::PublishError> {
+            client.publish_multicast(self).await
+        }
+
+        /// Sends the message to all subscribers of `topic`.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::publish_multicast_to`.
+        #vis async fn publish_multicast_to(
+            &self,
+            client: &#krate::Client,
+            topic: &#str,
+        ) -> #result<(), #krate::PublishError> {
+            client.publish_multicast_to(topic, self).await
+        }
+    }
+}
+
+/// The functions of topics with a typed reply.
+fn request_functions(item: &DeriveInput, reply: &syn::Type, krate: &Path) -> TokenStream {
+    let vis = &item.vis;
+    let result = quote!(::core::result::Result);
+    quote! {
+        /// Sends the message to one subscriber of the type's topic and waits for its reply.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::request`.
+        #vis async fn request(
+            &self,
+            client: &#krate::Client,
+        ) -> #result<#reply, #krate::PublishError> {
+            client.request(self).await
+        }
+
+        /// Sends the message to one subscriber of `topic` and waits for its reply.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::request_to`.
+        #vis async fn request_to(
+            &self,
+            client: &#krate::Client,
+            topic: &::core::primitive::str,
+        ) -> #result<#reply, #krate::PublishError> {
+            client.request_to(topic, self).await
+        }
+    }
+}

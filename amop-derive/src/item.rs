@@ -1,0 +1,173 @@
+//! What the macros check of the item itself.
+
+use crate::{derives, errors::Errors, format::Format};
+use syn::{Data, DeriveInput, GenericParam, Generics, Type, TypeParam, WherePredicate};
+
+/// Reports an item that is not a struct.
+pub(crate) fn check_kind(item: &DeriveInput, errors: &mut Errors) {
+    let (token, kind) = match &item.data {
+        Data::Struct(_) => return,
+        Data::Enum(data) => (data.enum_token.span, "an enum"),
+        Data::Union(data) => (data.union_token.span, "a union"),
+    };
+    errors.at(
+        token,
+        format!(
+            "a topic must be a struct and `{}` is {kind}: make it the field of a struct, and that \
+             struct the topic",
+            item.ident
+        ),
+    );
+}
+
+/// Reports `#[amop(...)]` on fields and variants, where it means nothing.
+pub(crate) fn check_members(item: &DeriveInput, errors: &mut Errors) {
+    let mut check = |attrs: &[syn::Attribute], what: &str| {
+        for attr in attrs.iter().filter(|attr| attr.path().is_ident("amop")) {
+            errors.on(
+                attr,
+                format!("amop has no options for {what}: put them on the struct"),
+            );
+        }
+    };
+    match &item.data {
+        Data::Struct(data) => {
+            for field in &data.fields {
+                check(&field.attrs, "fields");
+            }
+        }
+        Data::Enum(data) => {
+            for variant in &data.variants {
+                check(&variant.attrs, "variants");
+                for field in &variant.fields {
+                    check(&field.attrs, "fields");
+                }
+            }
+        }
+        Data::Union(data) => {
+            for field in &data.fields.named {
+                check(&field.attrs, "fields");
+            }
+        }
+    }
+}
+
+/// Reports lifetimes, and type parameters without any bound: messages are `Send + 'static`, and
+/// the codec has to be able to write and read them.
+///
+/// `serde_by_hand`: serde's derives are the user's, so that [`crate::derives`] adds nothing.
+pub(crate) fn check_generics(
+    item: &DeriveInput,
+    codec: Option<Format>,
+    serde_by_hand: bool,
+    errors: &mut Errors,
+) {
+    for param in &item.generics.params {
+        match param {
+            GenericParam::Lifetime(param) => errors.on(
+                &param.lifetime,
+                "a message lives on its own once it is received and cannot borrow: own the data, \
+                 with `String` in place of `&str` or `Vec<u8>` in place of `&[u8]`",
+            ),
+            GenericParam::Type(param) if !is_bounded(param, &item.generics) => {
+                let name = &param.ident;
+                let codec = codec.unwrap_or(Format::Json);
+                let bounds = codec.bounds();
+                let serde = match codec {
+                    Format::Json if serde_by_hand => {
+                        ", and the struct `#[serde(bound = \"\")]` so that serde's derives agree"
+                    }
+                    _ => "",
+                };
+                errors.on(
+                    name,
+                    format!(
+                        "`{name}` needs bounds so that messages can be written and read: \
+                         `{name}: {bounds}`{serde}"
+                    ),
+                );
+            }
+            GenericParam::Type(_) | GenericParam::Const(_) => {}
+        }
+    }
+}
+
+/// Whether a type parameter has any bound. Whether they suffice is left to the compiler, as the
+/// user's own traits may imply what is needed.
+fn is_bounded(param: &TypeParam, generics: &Generics) -> bool {
+    let names_it = |ty: &Type| matches!(ty, Type::Path(ty) if ty.path.is_ident(&param.ident));
+    let mut predicates = generics
+        .where_clause
+        .iter()
+        .flat_map(|clause| &clause.predicates);
+    !param.bounds.is_empty()
+        || predicates.any(|predicate| {
+            matches!(predicate, WherePredicate::Type(predicate)
+                if names_it(&predicate.bounded_ty) && !predicate.bounds.is_empty())
+        })
+}
+
+/// Reports a macro that is applied twice, or both macros at once.
+pub(crate) fn check_single_use(item: &DeriveInput, errors: &mut Errors) {
+    for attr in &item.attrs {
+        let path = attr.path();
+        if path.is_ident("amop") {
+            errors.on(
+                attr,
+                "options of `#[amop::topic]` go into it: `#[amop::topic(\"hello\", codec = \
+                 \"json\")]`; `#[amop(...)]` belongs to `#[derive(AmopTopic)]`, which is the \
+                 other way to make a topic",
+            );
+        } else if path.segments.len() == 2
+            && path.segments[0].ident == "amop"
+            && path.segments[1].ident == "topic"
+        {
+            errors.on(
+                attr,
+                "a type belongs to one topic: remove one `#[amop::topic]`; the functions ending in \
+                 `_to` and `_of` take other topics",
+            );
+        }
+    }
+}
+
+/// Removes attributes that would only cause errors besides the reported ones, as nothing that was
+/// not expanded declares them.
+pub(crate) fn strip(item: &mut DeriveInput, serde_is_derived: bool) {
+    // The other macro, if it is there too, still needs its options.
+    let derived = derives::paths(&item.attrs).iter().any(|path| {
+        path.segments
+            .last()
+            .is_some_and(|last| last.ident == "AmopTopic")
+    });
+    let keep = |attr: &syn::Attribute| {
+        let path = attr.path();
+        let amop = path
+            .segments
+            .first()
+            .is_some_and(|first| first.ident == "amop");
+        !(amop && !(derived && path.is_ident("amop"))
+            || path.is_ident("serde") && !serde_is_derived)
+    };
+    item.attrs.retain(keep);
+    match &mut item.data {
+        Data::Struct(data) => {
+            for field in &mut data.fields {
+                field.attrs.retain(keep);
+            }
+        }
+        Data::Enum(data) => {
+            for variant in &mut data.variants {
+                variant.attrs.retain(keep);
+                for field in &mut variant.fields {
+                    field.attrs.retain(keep);
+                }
+            }
+        }
+        Data::Union(data) => {
+            for field in &mut data.fields.named {
+                field.attrs.retain(keep);
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The options of `#[amop::topic(...)]` and `#[amop(...)]`, read so that one mistake does not hide
+//! the next.
+
+use crate::{errors::Errors, format::Format, suggest};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use syn::{
+    Expr, Ident, LitStr, Path, Token, Type,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+    parse_quote,
+};
+
+/// The longest topic in bytes: the length byte on the wire counts itself (channel-v2 section 7.1).
+const MAX_TOPIC_LEN: usize = 254;
+
+/// Which of the two macros the options belong to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `#[amop::topic("hello", ...)]`
+    Attribute,
+    /// `#[derive(AmopTopic)]` with `#[amop(topic = "hello", ...)]`
+    Derive,
+}
+
+impl Form {
+    fn known(self) -> &'static [&'static str] {
+        let all = &["topic", "codec", "reply", "reply_codec", "crate"];
+        match self {
+            Self::Attribute => &all[1..],
+            Self::Derive => all,
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Attribute => "#[amop::topic(\"hello\")]",
+            Self::Derive => "#[amop(topic = \"hello\")]",
+        }
+    }
+}
+
+/// An option's value, and where the option was given first. The value is missing if it was wrong.
+struct Given<T> {
+    name: Span,
+    value: Option<T>,
+}
+
+/// The options as they were given.
+pub(crate) struct Options {
+    form: Form,
+    topic: Option<Given<LitStr>>,
+    codec: Option<Given<(Format, Span)>>,
+    reply: Option<Given<Type>>,
+    reply_codec: Option<Given<(Format, Span)>>,
+    krate: Option<Given<Path>>,
+}
+
+impl Options {
+    /// No options yet.
+    pub(crate) fn new(form: Form) -> Self {
+        Self {
+            form,
+            topic: None,
+            codec: None,
+            reply: None,
+            reply_codec: None,
+            krate: None,
+        }
+    }
+
+    /// Reads a comma-separated list of options.
+    pub(crate) fn read(&mut self, tokens: TokenStream, errors: &mut Errors) {
+        let result = (|input: ParseStream<'_>| {
+            while !input.is_empty() {
+                let option = self.read_one(input);
+                let ok = option.is_ok();
+                errors.keep(option);
+                if ok && !input.is_empty() && !input.peek(Token![,]) {
+                    errors.push(input.error("expected `,` between two options"));
+                }
+                while !input.is_empty() && !input.peek(Token![,]) {
+                    input.parse::<TokenTree>()?;
+                }
+                input.parse::<Option<Token![,]>>()?;
+            }
+            Ok(())
+        })
+        .parse2(tokens);
+        errors.keep(result);
+    }
+
+    fn read_one(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+        // A lone word in the topic's place is a constant rather than an option.
+        let topic = self.form == Form::Attribute && self.topic.is_none();
+        let option = input.peek(Ident::peek_any)
+            && !input.peek2(Token![::])
+            && !input.peek2(Token![!])
+            && (input.peek2(Token![=]) || !topic || self.form.known().contains(&&*word(input)));
+        if !option {
+            return self.read_positional(input);
+        }
+
+        let name = input.call(Ident::parse_any)?;
+        let known = self.form.known();
+        match name.to_string().as_str() {
+            "topic" if self.form == Form::Derive => set(&mut self.topic, &name, || {
+                let lit = string(input, &name, "\"hello\"")?;
+                check_topic(lit)
+            }),
+            "topic" => {
+                // Read as meant, so that the topic is not reported missing as well.
+                set(&mut self.topic, &name, || string(input, &name, "\"hello\""))?;
+                Err(syn::Error::new(
+                    name.span(),
+                    "the topic has no name here: write `#[amop::topic(\"hello\")]`",
+                ))
+            }
+            "codec" => set(&mut self.codec, &name, || codec(input, &name)),
+            "reply_codec" => set(&mut self.reply_codec, &name, || codec(input, &name)),
+            "reply" => set(&mut self.reply, &name, || reply(input, &name)),
+            "crate" => set(&mut self.krate, &name, || {
+                let lit = string(input, &name, "\"path::to::amop\"")?;
+                lit.parse_with(Path::parse_mod_style).map_err(|_| {
+                    syn::Error::new(
+                        lit.span(),
+                        "this is not a path: name the amop crate, as in `crate = \"::amop\"`",
+                    )
+                })
+            }),
+            other => {
+                let list = known
+                    .iter()
+                    .map(|known| format!("`{known}`"))
+                    .collect::<Vec<_>>();
+                Err(syn::Error::new(
+                    name.span(),
+                    format!(
+                        "unknown option `{other}`{} the options are {}",
+                        suggest::hint(other, known, &[]),
+                        list.join(", ")
+                    ),
+                ))
+            }
+        }
+    }
+
+    /// The topic of the attribute form.
+    fn read_positional(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+        let start = input.span();
+        let first = self.topic.is_none();
+        self.topic_is_wrong(start);
+        let expr: Expr = input
+            .parse()
+            .map_err(|_| syn::Error::new(start, "this is neither a topic nor an option"))?;
+        if self.form == Form::Derive {
+            return Err(syn::Error::new_spanned(
+                expr,
+                "options have names here: write the topic as `#[amop(topic = \"hello\")]`",
+            ));
+        }
+        if !first {
+            return Err(syn::Error::new_spanned(
+                expr,
+                "the topic was already given: remove one",
+            ));
+        }
+        let lit = check_topic(literal(expr, "the topic", self.form.example())?)?;
+        if let Some(given) = &mut self.topic {
+            given.value = Some(lit);
+        }
+        Ok(())
+    }
+
+    /// Notes that an error stands in the topic's place, which then is not missing as well.
+    pub(crate) fn topic_is_wrong(&mut self, place: Span) {
+        self.topic.get_or_insert(Given {
+            name: place,
+            value: None,
+        });
+    }
+
+    /// What the options say once all are read.
+    pub(crate) fn finish(self, errors: &mut Errors) -> Settings {
+        if self.topic.is_none() {
+            let wanted = match self.form {
+                Form::Attribute => "it comes first, as in",
+                Form::Derive => "add",
+            };
+            errors.at(
+                Span::call_site(),
+                format!("the topic is missing: {wanted} `{}`", self.form.example()),
+            );
+        }
+        if let (Some(codec), None) = (&self.reply_codec, &self.reply) {
+            errors.at(
+                codec.name,
+                "`reply_codec` is for topics with a typed reply: add `reply = YourReply` or \
+                 remove it",
+            );
+        }
+        let codec_failed = matches!(&self.codec, Some(Given { value: None, .. }));
+        Settings {
+            form: self.form,
+            topic: value(self.topic),
+            codec: value(self.codec),
+            codec_failed,
+            reply: value(self.reply),
+            reply_codec: value(self.reply_codec),
+            krate: value(self.krate).unwrap_or_else(|| parse_quote!(::amop)),
+        }
+    }
+}
+
+/// The options' values. Those that were not given, or wrong and reported, are missing.
+pub(crate) struct Settings {
+    pub(crate) form: Form,
+    pub(crate) topic: Option<LitStr>,
+    /// The codec and where it was chosen.
+    pub(crate) codec: Option<(Format, Span)>,
+    /// A codec was given, but it is not known which.
+    pub(crate) codec_failed: bool,
+    pub(crate) reply: Option<Type>,
+    pub(crate) reply_codec: Option<(Format, Span)>,
+    pub(crate) krate: Path,
+}
+
+fn value<T>(given: Option<Given<T>>) -> Option<T> {
+    given.and_then(|given| given.value)
+}
+
+/// The next word without taking it.
+fn word(input: ParseStream<'_>) -> String {
+    input
+        .fork()
+        .call(Ident::parse_any)
+        .map_or_else(|_| String::new(), |word| word.to_string())
+}
+
+/// Reads an option's value into its slot, unless that is taken.
+fn set<T>(
+    slot: &mut Option<Given<T>>,
+    name: &Ident,
+    read: impl FnOnce() -> syn::Result<T>,
+) -> syn::Result<()> {
+    if slot.is_some() {
+        return Err(syn::Error::new(
+            name.span(),
+            format!("`{name}` is given twice: remove one"),
+        ));
+    }
+    let given = slot.insert(Given {
+        name: name.span(),
+        value: None,
+    });
+    given.value = Some(read()?);
+    Ok(())
+}
+
+/// The `=` and the start of a value.
+fn equals(input: ParseStream<'_>, name: &Ident, example: &str) -> syn::Result<()> {
+    let missing = || {
+        syn::Error::new(
+            name.span(),
+            format!("`{name}` needs a value: write `{name} = {example}`"),
+        )
+    };
+    input
+        .parse::<Option<Token![=]>>()?
+        .filter(|_| !input.is_empty() && !input.peek(Token![,]))
+        .map(|_| ())
+        .ok_or_else(missing)
+}
+
+fn string(input: ParseStream<'_>, name: &Ident, example: &str) -> syn::Result<LitStr> {
+    equals(input, name, example)?;
+    let start = input.span();
+    let what = format!("`{name}`");
+    let example = format!("{name} = {example}");
+    match input.parse() {
+        Ok(expr) => literal(expr, &what, &example),
+        Err(_) => Err(syn::Error::new(start, not_a_literal(&what, &example))),
+    }
+}
+
+/// The string of an expression that is nothing but a string literal.
+fn literal(expr: Expr, what: &str, example: &str) -> syn::Result<LitStr> {
+    let mut inner = &expr;
+    while let Expr::Group(group) = inner {
+        inner = &group.expr;
+    }
+    match inner {
+        Expr::Lit(syn::ExprLit {
+            lit: syn::Lit::Str(lit),
+            ..
+        }) => Ok(lit.clone()),
+        _ => Err(syn::Error::new_spanned(expr, not_a_literal(what, example))),
+    }
+}
+
+fn not_a_literal(what: &str, example: &str) -> String {
+    format!(
+        "{what} must be a string literal, as in `{example}`: macros cannot read constants or \
+         call functions"
+    )
+}
+
+fn codec(input: ParseStream<'_>, name: &Ident) -> syn::Result<(Format, Span)> {
+    let lit = string(input, name, "\"json\"")?;
+    Ok((Format::parse(&lit)?, lit.span()))
+}
+
+/// A type, or a string with one.
+fn reply(input: ParseStream<'_>, name: &Ident) -> syn::Result<Type> {
+    equals(input, name, "QuoteReply")?;
+    let start = input.span();
+    let (parsed, span) = if input.peek(LitStr) {
+        let lit: LitStr = input.parse()?;
+        (lit.parse(), lit.span())
+    } else {
+        (input.parse(), start)
+    };
+    parsed.map_err(|_| {
+        syn::Error::new(
+            span,
+            "this is not a type: name the reply's type, as in `reply = QuoteReply`",
+        )
+    })
+}
+
+fn check_topic(lit: LitStr) -> syn::Result<LitStr> {
+    let topic = lit.value();
+    let wrong = if topic.is_empty() {
+        format!("the topic is empty: give it a name of 1 to {MAX_TOPIC_LEN} bytes")
+    } else if topic.len() > MAX_TOPIC_LEN {
+        format!(
+            "the topic is {} bytes long and the protocol allows {MAX_TOPIC_LEN}: shorten it by {}",
+            topic.len(),
+            topic.len() - MAX_TOPIC_LEN
+        )
+    } else if topic.contains('\t') {
+        "the topic contains a tab, which nodes use to separate topics: remove it".to_owned()
+    } else {
+        return Ok(lit);
+    };
+    Err(syn::Error::new(lit.span(), wrong))
+}

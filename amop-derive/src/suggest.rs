@@ -1,0 +1,63 @@
+//! "Did you mean": the known name closest to a mistyped one.
+
+/// `, did you mean "json"?`, or `:` if no known name is close.
+pub(crate) fn hint(name: &str, known: &[&str], aliases: &[(&str, &str)]) -> String {
+    let lower = name.to_lowercase();
+    let alias = aliases.iter().find(|(alias, _)| *alias == lower);
+    let guess = alias.map(|(_, meant)| *meant).or_else(|| {
+        known
+            .iter()
+            .map(|known| (distance(&lower, known), *known))
+            // Two typing errors at most, and never every letter.
+            .filter(|(distance, known)| *distance <= 2 && *distance + 1 < known.len())
+            .min()
+            .map(|(_, known)| known)
+    });
+    guess.map_or_else(
+        || ":".to_owned(),
+        |guess| format!(", did you mean \"{guess}\"?"),
+    )
+}
+
+/// The Levenshtein distance: insertions, deletions and replacements from `a` to `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("json", "json"), 0);
+        assert_eq!(distance("jsn", "json"), 1);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "text"), 4);
+        assert_eq!(distance("text", ""), 4);
+    }
+
+    #[test]
+    fn close_names_are_suggested_and_far_ones_are_not() {
+        let known = ["text", "json"];
+        assert_eq!(hint("JSON", &known, &[]), ", did you mean \"json\"?");
+        assert_eq!(hint("tekst", &known, &[]), ", did you mean \"text\"?");
+        assert_eq!(hint("xml", &known, &[]), ":");
+        assert_eq!(hint("", &known, &[]), ":");
+        assert_eq!(
+            hint("raw", &known, &[("raw", "bytes")]),
+            ", did you mean \"bytes\"?"
+        );
+    }
+}

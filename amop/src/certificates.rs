@@ -1,0 +1,107 @@
+//! Finding the certificate folder without configuration.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use crate::CertificatesNotFound;
+
+/// What a folder must hold.
+const FILES: [&str; 3] = ["ca.crt", "sdk.crt", "sdk.key"];
+
+/// Finds the SDK's certificate folder: the first of `$AMOP_CONF`, `./conf`, `.` and
+/// `./nodes/127.0.0.1/sdk` that holds `ca.crt`, `sdk.crt` and `sdk.key`.
+///
+/// # Errors
+///
+/// [`CertificatesNotFound`] lists the places looked at and what each lacks.
+pub fn find_certificates() -> Result<PathBuf, CertificatesNotFound> {
+    find(env::var_os("AMOP_CONF").map(PathBuf::from), Path::new("."))
+}
+
+fn find(configured: Option<PathBuf>, dir: &Path) -> Result<PathBuf, CertificatesNotFound> {
+    let mut tried = Vec::new();
+    match configured {
+        None => tried.push((PathBuf::from("$AMOP_CONF"), "not set".to_owned())),
+        Some(place) => match problem(&place) {
+            None => return Ok(place),
+            Some(problem) => tried.push((place, format!("(from AMOP_CONF) {problem}"))),
+        },
+    }
+    for place in ["conf", "", "nodes/127.0.0.1/sdk"] {
+        let place = if place.is_empty() {
+            dir.to_owned()
+        } else {
+            dir.join(place)
+        };
+        match problem(&place) {
+            None => return Ok(place),
+            Some(problem) => tried.push((place, problem)),
+        }
+    }
+    Err(CertificatesNotFound { tried })
+}
+
+/// Why a folder does not do.
+fn problem(dir: &Path) -> Option<String> {
+    if !dir.is_dir() {
+        return Some("no such folder".to_owned());
+    }
+    let missing: Vec<&str> = FILES
+        .into_iter()
+        .filter(|file| !dir.join(file).is_file())
+        .collect();
+    (!missing.is_empty()).then(|| format!("lacks {}", missing.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn fill(dir: &Path) {
+        fs::create_dir_all(dir).unwrap();
+        for file in FILES {
+            fs::write(dir.join(file), "").unwrap();
+        }
+    }
+
+    #[test]
+    fn places_are_tried_in_order() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path();
+        let configured = dir.join("elsewhere");
+
+        let error = find(Some(configured.clone()), dir).unwrap_err();
+        let places: Vec<_> = error.tried.iter().map(|(place, _)| place.clone()).collect();
+        let order = [
+            configured.clone(),
+            dir.join("conf"),
+            dir.to_owned(),
+            dir.join("nodes/127.0.0.1/sdk"),
+        ];
+        assert_eq!(places, order);
+
+        // From the last to the first, each takes over from those behind it.
+        for place in order.iter().rev() {
+            fill(place);
+            assert_eq!(find(Some(configured.clone()), dir).as_ref(), Ok(place));
+        }
+        assert_eq!(find(None, dir), Ok(dir.join("conf")));
+    }
+
+    #[test]
+    fn the_error_says_what_each_place_lacks() {
+        let temp = tempfile::tempdir().unwrap();
+        let conf = temp.path().join("conf");
+        fill(&conf);
+        fs::remove_file(conf.join("sdk.key")).unwrap();
+
+        let error = find(None, temp.path()).unwrap_err().to_string();
+        assert!(error.contains("$AMOP_CONF: not set"), "{error}");
+        assert!(error.contains("conf: lacks sdk.key"), "{error}");
+        assert!(error.contains("sdk: no such folder"), "{error}");
+    }
+}

@@ -1,0 +1,294 @@
+//! The task that owns a connection's stream.
+
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use amop_proto::{channel::FrameDecoder, client::CloseReason};
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::{Connection, SEND_BUFFER};
+
+/// Bytes asked of the stream at a time: a few TLS records.
+const READ_CHUNK: usize = 32 * 1024;
+
+/// A buffer that grew beyond this for a large message is given back to the allocator.
+const KEEP_BUFFER: usize = 256 * 1024;
+
+/// Bytes of answers waiting to be written beyond which nothing more is read: the node pushes and
+/// does not read.
+const ANSWER_BUFFER: usize = 4 * 1024 * 1024;
+
+/// How long a clean close may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rounds of reading and writing before other tasks get their turn.
+const ROUNDS: usize = 32;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// The session is over from this side: what is queued is written.
+    Flushing,
+    /// The other side is told.
+    ShuttingDown,
+    Done,
+}
+
+pub(super) struct Driver<S> {
+    stream: S,
+    decoder: FrameDecoder,
+    connection: Connection,
+    phase: Phase,
+    /// Too much waits to be written for anything more to be read.
+    paused: bool,
+    read: BytesMut,
+    write: BytesMut,
+    /// How much of `write` is written.
+    written: usize,
+    /// Permits that `write` holds.
+    charged: usize,
+    /// Bytes were given to the stream since it was last flushed.
+    unflushed: bool,
+    timer: Pin<Box<Sleep>>,
+    /// What `timer` is set to.
+    armed: Option<Instant>,
+    close_deadline: Option<Instant>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    pub(super) fn new(stream: S, decoder: FrameDecoder, connection: Connection) -> Self {
+        Self {
+            stream,
+            decoder,
+            connection,
+            phase: Phase::Open,
+            paused: false,
+            read: BytesMut::new(),
+            write: BytesMut::new(),
+            written: 0,
+            charged: 0,
+            unflushed: false,
+            timer: Box::pin(sleep_until(Instant::now())),
+            armed: None,
+            close_deadline: None,
+        }
+    }
+
+    /// Reads once. Returns whether anything came of it.
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.phase != Phase::Open || self.paused {
+            return false;
+        }
+        self.read.reserve(READ_CHUNK);
+        let poll = pin!(self.stream.read_buf(&mut self.read)).poll(cx);
+        let Poll::Ready(result) = poll else {
+            return false;
+        };
+        let now = Instant::now().into_std();
+        let mut state = self.connection.lock();
+        match result {
+            Ok(0) => state.session.handle_eof(),
+            Ok(_) => {
+                state.session.handle_received(now);
+                loop {
+                    match self.decoder.decode(&mut self.read) {
+                        Ok(Some(frame)) => state.session.handle_frame(now, frame),
+                        Ok(None) => break,
+                        Err(error) => state.session.handle_frame_error(error),
+                    }
+                    // After every frame, so that events do not pile up.
+                    state.drain_events(&self.connection);
+                    if state.session.is_closed() {
+                        break;
+                    }
+                }
+            }
+            Err(error) => lost(&mut state.session, &error),
+        }
+        state.drain_events(&self.connection);
+        true
+    }
+
+    /// Looks at the session: fetches what is to be written, and sees whether it is over.
+    fn look(&mut self, cx: &mut Context<'_>) {
+        let now = Instant::now();
+        let mut state = self.connection.lock();
+        if self.write.is_empty() && state.session.poll_transmit(now.into_std(), &mut self.write) {
+            self.charged += std::mem::take(&mut state.charged);
+        }
+        // Published messages alone stay below this: they hold permits, or are a single long one.
+        let published = SEND_BUFFER.max(self.connection.0.max_frame);
+        let waiting = self.write.len() - self.written + state.session.queued_bytes();
+        self.paused = waiting > published + ANSWER_BUFFER;
+        if !state
+            .driver
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            state.driver = Some(cx.waker().clone());
+        }
+        if self.phase == Phase::Open
+            && let Some(reason) = &state.closed
+        {
+            self.phase = match reason {
+                CloseReason::Local => Phase::Flushing,
+                CloseReason::Transport { .. } | CloseReason::Silent { .. } => Phase::Done,
+                _ => Phase::ShuttingDown,
+            };
+            self.close_deadline = Some(now + CLOSE_TIMEOUT);
+        }
+        let next = state.session.next_timeout().map(Instant::from_std);
+        drop(state);
+        let next = next.or(self.close_deadline);
+        // Set only to be earlier: a timer that fires early costs less than one set per message.
+        if let Some(next) = next
+            && self.armed.is_none_or(|armed| next < armed)
+        {
+            self.timer.as_mut().reset(next);
+            self.armed = Some(next);
+        }
+    }
+
+    /// Returns whether the timer fired.
+    fn tick(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.armed.is_none() || self.timer.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.armed = None;
+        let now = Instant::now();
+        if self.close_deadline.is_some_and(|deadline| deadline <= now) {
+            tracing::debug!(
+                endpoint = self.connection.endpoint(),
+                "the node did not take part in closing"
+            );
+            self.phase = Phase::Done;
+            return true;
+        }
+        let mut state = self.connection.lock();
+        state.session.handle_timeout(now.into_std());
+        state.drain_events(&self.connection);
+        true
+    }
+
+    /// Writes until the stream takes no more. Returns whether more may be fetched.
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.try_write(cx) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(progress)) => progress,
+            Poll::Ready(Err(error)) => {
+                let mut state = self.connection.lock();
+                lost(&mut state.session, &error);
+                state.drain_events(&self.connection);
+                drop(state);
+                self.phase = Phase::Done;
+                true
+            }
+        }
+    }
+
+    fn try_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut progress = false;
+        while self.written < self.write.len() {
+            let rest = &self.write[self.written..];
+            match Pin::new(&mut self.stream).poll_write(cx, rest)? {
+                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(n) => {
+                    self.written += n;
+                    self.unflushed = true;
+                }
+                Poll::Pending => break,
+            }
+        }
+        if !self.write.is_empty() && self.written == self.write.len() {
+            progress = true;
+            self.written = 0;
+            self.write.clear();
+            if self.write.capacity() > KEEP_BUFFER {
+                self.write = BytesMut::new();
+            }
+            self.connection
+                .0
+                .room
+                .add_permits(std::mem::take(&mut self.charged));
+        }
+        if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(progress))
+    }
+
+    /// Moves a close along. Returns whether it got further.
+    fn close(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.phase {
+            Phase::Flushing if self.write.is_empty() && !self.unflushed => {
+                self.phase = Phase::ShuttingDown;
+                true
+            }
+            Phase::ShuttingDown if Pin::new(&mut self.stream).poll_shutdown(cx).is_ready() => {
+                self.phase = Phase::Done;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        for _ in 0..ROUNDS {
+            this.look(cx);
+            let mut progress = this.read(cx);
+            progress |= this.tick(cx);
+            if matches!(this.phase, Phase::Open | Phase::Flushing) {
+                progress |= this.write(cx);
+            }
+            progress |= this.close(cx);
+            if this.phase == Phase::Done {
+                return Poll::Ready(());
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        let mut state = self.connection.lock();
+        // Not closed yet if the runtime shuts down or the driver panicked.
+        let error = io::Error::other("the runtime of the connection's driver has shut down");
+        state.session.handle_io_error(&error);
+        state.drain_events(&self.connection);
+        let reason = state.closed.clone();
+        drop(state);
+        self.connection
+            .0
+            .done
+            .send_replace(Some(reason.unwrap_or(CloseReason::Local)));
+    }
+}
+
+/// The stream failed.
+fn lost<T>(session: &mut amop_proto::client::ClientSession<T>, error: &io::Error) {
+    // TLS reports a connection that ends without its goodbye as an error. Real nodes end many so.
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        session.handle_eof();
+    } else {
+        session.handle_io_error(error);
+    }
+}

@@ -1,0 +1,509 @@
+//! One connection to one endpoint: what tasks share with the driver of its stream.
+//!
+//! The shape is quinn's: one driver task owns the stream, and everybody else works on the state
+//! behind a mutex and wakes the driver. A message crosses no channel and no task on its way out.
+
+mod driver;
+
+use std::{
+    fmt,
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    time::Duration,
+};
+
+use amop_proto::{
+    TopicName,
+    channel::{FrameDecoder, HEADER_LEN, Seq},
+    client::{
+        ClientConfig, ClientSession, CloseReason, Event, Kind, Notice, Outcome, Refused, RefusedWhy,
+    },
+};
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{AcquireError, Semaphore, SemaphorePermit, oneshot, watch},
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+use crate::{PublishError, ReplyError, queue::Incoming, routes::Routes};
+use driver::Driver;
+
+/// Bytes of published messages that may wait to be written. A longer message waits until nothing
+/// else does.
+const SEND_BUFFER: usize = 4 * 1024 * 1024;
+
+/// What a connection is made with.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) session: ClientConfig,
+    /// The longest frame read or written, in bytes.
+    pub(crate) max_frame: usize,
+}
+
+/// What the node said of itself.
+#[derive(Debug)]
+pub(crate) struct Hello {
+    /// Its compatibility version, if it answered the handshake.
+    pub(crate) node_version: Option<String>,
+}
+
+/// The answer to a message.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) seq: Seq,
+    pub(crate) payload: Bytes,
+}
+
+/// A handle to a connection. Cloning is cheap; dropping does not close it.
+#[derive(Clone)]
+pub(crate) struct Connection(Arc<Shared>);
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connection").field(&self.0.endpoint).finish()
+    }
+}
+
+struct Shared {
+    endpoint: Arc<str>,
+    max_frame: usize,
+    state: Mutex<State>,
+    /// One permit per request that waits for its answer. Closed with the session.
+    in_flight: Semaphore,
+    /// One permit per byte of [`SEND_BUFFER`]. Closed with the session.
+    room: Semaphore,
+    /// Set once the driver is done.
+    done: watch::Sender<Option<CloseReason>>,
+    driver: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct State {
+    session: ClientSession<oneshot::Sender<Outcome>>,
+    routes: Arc<Routes>,
+    driver: Option<Waker>,
+    /// Permits of `room` that the session's queued bytes hold.
+    charged: usize,
+    hello: Option<oneshot::Sender<Hello>>,
+    /// Who waits for which change of the topic set.
+    settling: Vec<(u64, oneshot::Sender<()>)>,
+    closed: Option<CloseReason>,
+}
+
+impl Connection {
+    /// Starts the driver of `stream`. The receiver gets the node's hello, or nothing if the
+    /// session closes first.
+    pub(crate) fn start<S>(
+        stream: S,
+        endpoint: Arc<str>,
+        settings: &Settings,
+        seed: [u8; 32],
+        routes: Arc<Routes>,
+    ) -> (Self, oneshot::Receiver<Hello>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let config = ClientConfig {
+            max_frame: settings.max_frame,
+            ..settings.session.clone()
+        };
+        let in_flight = config.max_in_flight;
+        let (hello, heard) = oneshot::channel();
+        let connection = Self(Arc::new(Shared {
+            endpoint,
+            max_frame: settings.max_frame,
+            state: Mutex::new(State {
+                session: ClientSession::new(config, seed, Instant::now().into_std()),
+                routes,
+                driver: None,
+                charged: 0,
+                hello: Some(hello),
+                settling: Vec::new(),
+                closed: None,
+            }),
+            in_flight: Semaphore::new(in_flight),
+            room: Semaphore::new(SEND_BUFFER),
+            done: watch::Sender::new(None),
+            driver: Mutex::new(None),
+        }));
+        let decoder = FrameDecoder::new(settings.max_frame);
+        let driver = tokio::spawn(Driver::new(stream, decoder, connection.clone()));
+        *connection.driver_handle() = Some(driver);
+        (connection, heard)
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    pub(crate) fn protocol_version(&self) -> u32 {
+        self.lock().session.version().number()
+    }
+
+    /// Why the session is over, if it is.
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.lock().closed.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn driver_handle(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.0.driver.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something to the state and then lets the driver look at it.
+    fn update<R>(&self, action: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = action(&mut state);
+        let driver = state.driver.take();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        result
+    }
+
+    // ---- closing ----
+
+    /// Begins a clean close. The driver writes what is queued and ends.
+    pub(crate) fn close(&self) {
+        self.update(|state| {
+            state.session.close();
+            state.drain_events(self);
+        });
+    }
+
+    /// Waits until the driver is done, however long that takes.
+    pub(crate) async fn done(&self) -> CloseReason {
+        let mut done = self.0.done.subscribe();
+        match done.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(CloseReason::Local),
+            // The sender lives in `self`.
+            Err(_) => CloseReason::Local,
+        }
+    }
+
+    /// Waits for the driver task to be gone.
+    pub(crate) async fn join(&self) {
+        let driver = self.driver_handle().take();
+        if let Some(driver) = driver
+            && let Err(error) = driver.await
+            && error.is_panic()
+        {
+            tracing::error!(endpoint = %self.0.endpoint, "the connection's driver panicked");
+        }
+        self.done().await;
+    }
+
+    // ---- publishing ----
+
+    /// Sends a message and waits for its answer.
+    pub(crate) async fn exchange(
+        &self,
+        kind: Kind,
+        topic: &TopicName,
+        payload: &[u8],
+        timeout: Duration,
+    ) -> Result<Answer, PublishError> {
+        let deadline = Instant::now() + timeout;
+        let context = Context {
+            connection: self,
+            topic,
+            timeout,
+        };
+        let len = wire_len(topic, payload);
+        if len > self.0.max_frame {
+            return Err(context.too_large(len));
+        }
+        let charge = len.min(SEND_BUFFER);
+        let in_flight = self.0.in_flight.acquire();
+        let _in_flight = context.permit(deadline, in_flight).await?;
+        let room = self.0.room.acquire_many(charge as u32);
+        let room = context.permit(deadline, room).await?;
+
+        let (sender, receiver) = oneshot::channel();
+        let seq = self.update(|state| {
+            let seq = state
+                .session
+                .request(kind, topic, payload, deadline.into_std(), sender)?;
+            // Given back by the driver when the bytes are written.
+            room.forget();
+            state.charged += charge;
+            Ok(seq)
+        });
+        let seq = seq.map_err(|refused: Refused<_>| match refused.why {
+            RefusedWhy::TooLong { len, .. } => context.too_large(len),
+            RefusedWhy::InFlight { .. } => context.congested(),
+            RefusedWhy::NotReady | RefusedWhy::Closed => context.disconnected(),
+        })?;
+        let mut waiting = Waiting {
+            connection: self,
+            seq: Some(seq),
+        };
+        let outcome = receiver.await;
+        waiting.seq = None;
+        // The sender is dropped without a word only when the state itself is.
+        let payload = context.result(outcome.unwrap_or(Outcome::Disconnected))?;
+        Ok(Answer { seq, payload })
+    }
+
+    // ---- subscribing ----
+
+    /// Brings the session's topic set in line with the routes and waits until the node confirms.
+    pub(crate) fn sync_topic(&self, topic: &TopicName) -> Settling {
+        self.update(|state| {
+            // Asked under the state's lock: two tasks that subscribe and unsubscribe at a time
+            // cannot leave a set behind that contradicts the routes.
+            let version = if state.routes.wants(topic) {
+                state.session.subscribe(topic)
+            } else {
+                state.session.unsubscribe(topic)
+            };
+            if state.closed.is_some() || version <= state.session.settled() {
+                return Settling(None);
+            }
+            let (sender, receiver) = oneshot::channel();
+            // Those nobody waits for any more would pile up while a node does not confirm.
+            state.settling.retain(|(_, waiter)| !waiter.is_closed());
+            state.settling.push((version, sender));
+            Settling(Some(receiver))
+        })
+    }
+
+    /// Waits for a change of the topic set. `Ok(false)` if the time is over first.
+    pub(crate) async fn settled(
+        &self,
+        settling: Settling,
+        timeout: Duration,
+    ) -> Result<bool, CloseReason> {
+        if let Some(receiver) = settling.0 {
+            match tokio::time::timeout(timeout, receiver).await {
+                Err(_) => return Ok(false),
+                Ok(Ok(())) => return Ok(true),
+                Ok(Err(_)) => {}
+            }
+        }
+        self.close_reason().map_or(Ok(true), Err)
+    }
+
+    /// Answers a unicast.
+    pub(crate) fn respond(
+        &self,
+        seq: Seq,
+        topic: &TopicName,
+        result: i32,
+        payload: &[u8],
+    ) -> Result<(), ReplyError> {
+        let (len, max) = (wire_len(topic, payload), self.0.max_frame);
+        if len > max {
+            return Err(ReplyError::TooLarge {
+                topic: topic.to_string(),
+                len,
+                max,
+            });
+        }
+        self.update(|state| {
+            if state.session.respond(seq, topic, result, payload) {
+                return Ok(());
+            }
+            Err(ReplyError::Disconnected {
+                topic: topic.to_string(),
+                endpoint: self.0.endpoint.to_string(),
+                reason: state.closed.clone().unwrap_or(CloseReason::Local),
+            })
+        })
+    }
+}
+
+/// A change of the topic set that the node has yet to confirm; nothing if it has.
+#[derive(Debug)]
+pub(crate) struct Settling(Option<oneshot::Receiver<()>>);
+
+fn wire_len(topic: &TopicName, payload: &[u8]) -> usize {
+    HEADER_LEN + 1 + topic.as_bytes().len() + payload.len()
+}
+
+/// Forgets a request whose future is dropped before its answer came.
+struct Waiting<'a> {
+    connection: &'a Connection,
+    seq: Option<Seq>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(seq) = self.seq {
+            self.connection.lock().session.cancel(&seq);
+        }
+    }
+}
+
+/// What every error of a publish names.
+struct Context<'a> {
+    connection: &'a Connection,
+    topic: &'a TopicName,
+    timeout: Duration,
+}
+
+impl Context<'_> {
+    fn topic(&self) -> String {
+        self.topic.to_string()
+    }
+
+    fn endpoint(&self) -> String {
+        self.connection.endpoint().to_owned()
+    }
+
+    async fn permit<'s>(
+        &self,
+        deadline: Instant,
+        acquire: impl Future<Output = Result<SemaphorePermit<'s>, AcquireError>>,
+    ) -> Result<SemaphorePermit<'s>, PublishError> {
+        match timeout_at(deadline, pin!(acquire)).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(self.disconnected()),
+            Err(_) => Err(self.congested()),
+        }
+    }
+
+    fn too_large(&self, len: usize) -> PublishError {
+        PublishError::TooLarge {
+            topic: self.topic(),
+            len,
+            max: self.connection.0.max_frame,
+        }
+    }
+
+    fn congested(&self) -> PublishError {
+        PublishError::Congested {
+            topic: self.topic(),
+            endpoint: self.endpoint(),
+            after: self.timeout,
+        }
+    }
+
+    fn disconnected(&self) -> PublishError {
+        PublishError::Disconnected {
+            topic: self.topic(),
+            endpoint: self.endpoint(),
+            reason: self.connection.close_reason().unwrap_or(CloseReason::Local),
+        }
+    }
+
+    fn result(&self, outcome: Outcome) -> Result<Bytes, PublishError> {
+        let error = |make: fn(String, String) -> PublishError| make(self.topic(), self.endpoint());
+        Err(match outcome {
+            Outcome::Answered(payload) => return Ok(payload),
+            Outcome::NoSubscriber => {
+                error(|topic, endpoint| PublishError::NoSubscriber { topic, endpoint })
+            }
+            Outcome::OverLimit => {
+                error(|topic, endpoint| PublishError::OverLimit { topic, endpoint })
+            }
+            Outcome::Unanswered => {
+                error(|topic, endpoint| PublishError::Unanswered { topic, endpoint })
+            }
+            Outcome::Undecodable => {
+                error(|topic, endpoint| PublishError::Undecodable { topic, endpoint })
+            }
+            Outcome::Rejected { code, payload } => PublishError::Rejected {
+                topic: self.topic(),
+                endpoint: self.endpoint(),
+                code,
+                payload,
+            },
+            Outcome::TimedOut => PublishError::Timeout {
+                topic: self.topic(),
+                endpoint: self.endpoint(),
+                after: self.timeout,
+            },
+            Outcome::Disconnected => self.disconnected(),
+        })
+    }
+}
+
+impl State {
+    /// Acts on everything the session has to say. `connection` is the one this is the state of.
+    fn drain_events(&mut self, connection: &Connection) {
+        let endpoint = &connection.0.endpoint;
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Ready {
+                    version,
+                    node_version,
+                } => {
+                    let number = version.number();
+                    tracing::debug!(%endpoint, version = number, ?node_version, "connected");
+                    if let Some(hello) = self.hello.take() {
+                        // Nobody listens if connecting was given up.
+                        let _ = hello.send(Hello { node_version });
+                    }
+                }
+                Event::TopicsSettled { version } => {
+                    for (_, waiter) in self.settling.extract_if(.., |(v, _)| *v <= version) {
+                        let _ = waiter.send(());
+                    }
+                }
+                Event::Finished { token, outcome } => {
+                    let _ = token.send(outcome);
+                }
+                Event::Push(push) => {
+                    let (kind, seq, topic) = (push.kind, push.seq, push.topic.clone());
+                    let taken = self.routes.deliver(Incoming::new(push, connection.clone()));
+                    if !taken && kind == Kind::Unicast {
+                        // A node tries its next subscriber, and tells the publisher if there is
+                        // none.
+                        let code = amop_proto::channel::code::NO_SESSION;
+                        self.session.respond(seq, &topic, code, b"");
+                    }
+                }
+                Event::Notice(notice) => log(endpoint, &notice),
+                Event::Closed(reason) => self.closed(connection, reason),
+            }
+        }
+    }
+
+    fn closed(&mut self, connection: &Connection, reason: CloseReason) {
+        if reason == CloseReason::Local {
+            tracing::debug!(endpoint = %connection.0.endpoint, "closing");
+        } else {
+            tracing::warn!(endpoint = %connection.0.endpoint, %reason, "connection lost");
+        }
+        self.closed = Some(reason);
+        self.hello = None;
+        self.settling.clear();
+        connection.0.in_flight.close();
+        connection.0.room.close();
+        self.routes.close();
+    }
+}
+
+fn log(endpoint: &str, notice: &Notice) {
+    match notice {
+        Notice::NoHandshakeAnswer => {
+            tracing::warn!(
+                endpoint,
+                "no answer to the version handshake, going on with protocol version 1"
+            );
+        }
+        Notice::UnsolicitedResponse(seq) => {
+            tracing::debug!(endpoint, %seq, "ignored an answer nobody waits for");
+        }
+        Notice::NotSubscribed { kind, topic } => {
+            let topic = String::from_utf8_lossy(topic);
+            tracing::debug!(
+                endpoint,
+                ?kind,
+                ?topic,
+                "refused a message nobody subscribes to"
+            );
+        }
+        Notice::Ignored(kind) => {
+            tracing::debug!(endpoint, kind = kind.0, "ignored a frame");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A message that was delivered, and its answer.
+
+use std::{fmt, marker::PhantomData, ops::Deref};
+
+use amop_proto::{
+    TopicName,
+    channel::{Seq, code},
+    client::Kind,
+};
+use bytes::Bytes;
+
+use crate::{Codec, ReplyError, Request, connection::Connection, queue::Incoming};
+
+/// Where a message came from, and the duty to answer it.
+pub(crate) struct Receipt {
+    kind: Kind,
+    seq: Seq,
+    topic: TopicName,
+    connection: Connection,
+    answered: bool,
+}
+
+impl Receipt {
+    pub(crate) fn of(incoming: Incoming) -> (Self, Bytes) {
+        let receipt = Self {
+            kind: incoming.kind,
+            seq: incoming.seq,
+            topic: incoming.topic,
+            connection: incoming.connection,
+            answered: false,
+        };
+        (receipt, incoming.payload)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    pub(crate) fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
+    /// Answers, unless the message is a multicast.
+    pub(crate) fn answer(mut self, result: i32, payload: &[u8]) -> Result<(), ReplyError> {
+        if self.kind == Kind::Multicast {
+            return Err(ReplyError::Multicast {
+                topic: self.topic.to_string(),
+            });
+        }
+        self.connection
+            .respond(self.seq, &self.topic, result, payload)?;
+        self.answered = true;
+        Ok(())
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if self.kind == Kind::Unicast && !self.answered {
+            // Fails only if the connection is gone; the node has told the publisher then.
+            let _ = self
+                .connection
+                .respond(self.seq, &self.topic, code::SUCCESS, b"");
+        }
+    }
+}
+
+/// A message together with where it came from.
+///
+/// It derefs to the message. A unicast's publisher waits for an answer: reply, refuse, or drop
+/// the delivery to acknowledge it with an empty payload. A node gives a subscriber 5 s; it then
+/// tries the next one, and a later answer is lost.
+pub struct Delivery<T> {
+    message: T,
+    receipt: Receipt,
+}
+
+impl<T> Delivery<T> {
+    pub(crate) fn new(message: T, receipt: Receipt) -> Self {
+        Self { message, receipt }
+    }
+
+    /// Its seq, by which logs of nodes and publishers know it. Copies of one multicast that come
+    /// by way of several nodes share it.
+    pub fn seq(&self) -> String {
+        self.receipt.seq.to_string()
+    }
+
+    /// The topic it was published to.
+    pub fn topic(&self) -> &str {
+        self.receipt.topic.as_str()
+    }
+
+    /// How it travelled; only the publisher of a unicast waits for an answer.
+    pub fn kind(&self) -> Kind {
+        self.receipt.kind
+    }
+
+    /// The message alone. A unicast is acknowledged with an empty payload.
+    pub fn into_inner(self) -> T {
+        self.message
+    }
+
+    /// Answers a unicast with bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplyError`].
+    pub fn reply_bytes(self, payload: impl AsRef<[u8]>) -> Result<(), ReplyError> {
+        self.receipt.answer(code::SUCCESS, payload.as_ref())
+    }
+
+    /// Refuses a unicast: its publisher gets `code` as
+    /// [`PublishError::Rejected`](crate::PublishError::Rejected), or the variant of a code with a
+    /// meaning of its own. 0 would mean success and is sent as 104, "nobody took it".
+    ///
+    /// # Errors
+    ///
+    /// [`ReplyError`].
+    pub fn refuse(self, code: i32) -> Result<(), ReplyError> {
+        let code = if code == code::SUCCESS {
+            code::NO_SESSION
+        } else {
+            code
+        };
+        self.receipt.answer(code, b"")
+    }
+}
+
+impl<T: Request> Delivery<T> {
+    /// Answers a unicast.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplyError`].
+    pub fn reply(self, reply: T::Reply) -> Result<(), ReplyError> {
+        match T::ReplyCodec::encode(&reply) {
+            Ok(payload) => self.receipt.answer(code::SUCCESS, &payload),
+            Err(source) => {
+                let topic = self.receipt.topic.to_string();
+                // Rather than an acknowledgement the publisher could not read.
+                self.receipt.answer(code::DECODE, b"")?;
+                Err(ReplyError::Encode { topic, source })
+            }
+        }
+    }
+}
+
+impl<T> Deref for Delivery<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.message
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Delivery<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("message", &self.message)
+            .field("kind", &self.receipt.kind)
+            .field("seq", &self.receipt.seq)
+            .field("topic", &self.receipt.topic)
+            .finish()
+    }
+}
+
+/// Ties a stream to a message type without owning one.
+pub(crate) type Of<T> = PhantomData<fn() -> T>;

@@ -1,0 +1,413 @@
+//! What can go wrong, for the program and for the person who reads its log.
+
+use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
+
+use amop_proto::{
+    TopicError,
+    channel::{FrameError, code},
+    client::{CloseReason, Kind},
+};
+use amop_tls::{HandshakeFailure, TlsError};
+use bytes::Bytes;
+
+use crate::CodecError;
+
+/// Why a client could not connect.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No certificates were given and none were found.
+    #[error(transparent)]
+    CertificatesNotFound(#[from] CertificatesNotFound),
+    /// The certificates cannot be used.
+    #[error("cannot use these certificates: {0}")]
+    Certificates(#[from] TlsError),
+    /// The endpoint cannot be read.
+    #[error("endpoint {endpoint:?} {problem}; write host:port, for example 127.0.0.1:20200")]
+    InvalidEndpoint {
+        /// As it was given.
+        endpoint: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The host name has no address.
+    #[error("cannot resolve the host of {endpoint}: {source}; check the name or give an address")]
+    Resolve {
+        /// Where to.
+        endpoint: String,
+        /// What the resolver says.
+        source: io::Error,
+    },
+    /// No TCP connection came about.
+    #[error(
+        "cannot connect to {endpoint} ({address}): {source}; check that the node runs and that \
+         the port is its channel_listen_port"
+    )]
+    Tcp {
+        /// Where to.
+        endpoint: String,
+        /// The last address tried.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error("TLS handshake with {endpoint} failed: {source}")]
+    Tls {
+        /// Where to.
+        endpoint: String,
+        /// Why, and what to do.
+        source: HandshakeFailure,
+    },
+    /// The time was over.
+    #[error(
+        "no connection to {endpoint} within {} ms: {stage} was not over; check that the node \
+         runs and that nothing in between drops packets",
+        after.as_millis()
+    )]
+    Timeout {
+        /// Where to.
+        endpoint: String,
+        /// What was not over.
+        stage: Stage,
+        /// The time allowed for everything.
+        after: Duration,
+    },
+    /// TLS worked but what answers does not speak the channel protocol.
+    #[error(
+        "{endpoint} does not speak the channel protocol ({source}); check that the port is the \
+         node's channel_listen_port"
+    )]
+    NotANode {
+        /// Where to.
+        endpoint: String,
+        /// What is wrong with its first bytes.
+        source: FrameError,
+    },
+    /// The node's answer to the version handshake is of no use.
+    #[error("version handshake with {endpoint} failed: {reason}; the node must be a 2.x one")]
+    HandshakeRejected {
+        /// Where to.
+        endpoint: String,
+        /// What is wrong.
+        reason: CloseReason,
+    },
+    /// The node closed the connection instead of answering the version handshake.
+    #[error(
+        "{endpoint} closed the connection before the version handshake was over ({reason}): it \
+         speaks none of the protocol versions 1 to 3, or it does not let this client in; its log \
+         says why"
+    )]
+    ClosedDuringHandshake {
+        /// Where to.
+        endpoint: String,
+        /// How it ended.
+        reason: CloseReason,
+    },
+}
+
+/// A step of connecting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Finding the host's addresses.
+    Resolve,
+    /// The TCP connection.
+    Tcp,
+    /// The TLS handshake.
+    Tls,
+    /// The version handshake.
+    Handshake,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolving the host name",
+            Self::Tcp => "the TCP connection",
+            Self::Tls => "the TLS handshake",
+            Self::Handshake => "the version handshake",
+        })
+    }
+}
+
+/// No folder with certificates was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificatesNotFound {
+    /// Where was looked, in this order, and why each place did not do.
+    pub tried: Vec<(PathBuf, String)>,
+}
+
+impl fmt::Display for CertificatesNotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no folder with ca.crt, sdk.crt and sdk.key was found")?;
+        for (place, problem) in &self.tried {
+            write!(f, "; {}: {problem}", place.display())?;
+        }
+        f.write_str(
+            "; copy the chain's nodes/<ip>/sdk folder to ./conf, set AMOP_CONF, or name the \
+             folder with ClientBuilder::certificates",
+        )
+    }
+}
+
+impl std::error::Error for CertificatesNotFound {}
+
+/// Why a message was not delivered, or is not known to be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The topic's name cannot be used. Nothing was sent.
+    #[error("cannot publish: {0}")]
+    InvalidTopic(#[from] TopicError),
+    /// The message cannot be written with the topic's codec. Nothing was sent.
+    #[error("cannot publish to {topic:?}: {source}")]
+    Encode {
+        /// The topic.
+        topic: String,
+        /// The codec's error.
+        source: CodecError,
+    },
+    /// The frame would be over the limit. Nothing was sent.
+    #[error(
+        "message for {topic:?} is too large: its frame would have {len} bytes, the limit is \
+         {max}; send less, or raise max_frame on the clients and the node"
+    )]
+    TooLarge {
+        /// The topic.
+        topic: String,
+        /// The frame's length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// There was no room for the message before the deadline. Nothing was sent.
+    #[error(
+        "message for {topic:?} was not sent to {endpoint}: for {} ms there was no room among the \
+         messages in flight; publish less at a time",
+        after.as_millis()
+    )]
+    Congested {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Nobody subscribes to the topic, as far as the node knows (result 100).
+    #[error(
+        "nobody subscribes to {topic:?} as far as {endpoint} knows; topics of other nodes take \
+         up to 5 s to arrive there: start a subscriber, or publish again later"
+    )]
+    NoSubscriber {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+    },
+    /// No subscriber took the message (result 104): each was silent, gone or had a full queue.
+    #[error(
+        "no subscriber of {topic:?} took the message sent to {endpoint}; it may have been \
+         processed all the same if a subscriber was merely slow: publish again if that is safe"
+    )]
+    Unanswered {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+    },
+    /// The node is over its bandwidth or in-flight limit (result 103).
+    #[error(
+        "{endpoint} is over its limit and did not route the message for {topic:?}; slow down, \
+         or raise the node's outgoing_bandwidth_limit"
+    )]
+    OverLimit {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+    },
+    /// The subscriber could not decode the message (result 105).
+    #[error(
+        "the subscriber of {topic:?} (by way of {endpoint}) could not decode the message; compare \
+         the topic's type and codec on both sides"
+    )]
+    Undecodable {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+    },
+    /// The subscriber refused the message with a code of its own.
+    #[error(
+        "the subscriber of {topic:?} (by way of {endpoint}) answered with result {code} ({})",
+        code::describe(*code)
+    )]
+    Rejected {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// The code.
+        code: i32,
+        /// What it sent along.
+        payload: Bytes,
+    },
+    /// No answer came in time.
+    #[error(
+        "no answer from {endpoint} to the message for {topic:?} within {} ms; it may have been \
+         delivered: publish again if that is safe, or raise the timeout",
+        after.as_millis()
+    )]
+    Timeout {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The connection was lost before an answer came.
+    #[error(
+        "the connection to {endpoint} is gone ({reason}), the message for {topic:?} may or may \
+         not have been delivered; connect again"
+    )]
+    Disconnected {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// Why the connection is gone.
+        reason: CloseReason,
+    },
+    /// The message was delivered, but its reply is not of the reply's type.
+    #[error(
+        "cannot read the reply of a subscriber of {topic:?} (by way of {endpoint}): {source}; \
+         compare the reply's type and codec on both sides"
+    )]
+    Reply {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// The codec's error.
+        source: CodecError,
+    },
+}
+
+/// Why a topic could not be subscribed to, or unsubscribed from.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The topic's name cannot be used.
+    #[error("cannot subscribe: {0}")]
+    InvalidTopic(#[from] TopicError),
+    /// The node did not confirm in time.
+    #[error(
+        "{endpoint} did not confirm the topics (with or without {topic:?}) within {} ms; check \
+         the node, or raise the timeout",
+        after.as_millis()
+    )]
+    Timeout {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The connection is gone.
+    #[error(
+        "the connection to {endpoint} is gone ({reason}), and with it the subscription to \
+         {topic:?}; connect again"
+    )]
+    Disconnected {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// Why the connection is gone.
+        reason: CloseReason,
+    },
+}
+
+/// A message that the topic's codec could not read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "cannot decode a {} of {len} bytes to {topic:?} (seq {seq}): {source}; compare the topic's \
+     type and codec with the publisher's",
+    match kind { Kind::Unicast => "unicast", Kind::Multicast => "multicast" }
+)]
+pub struct DecodeError {
+    pub(crate) topic: String,
+    pub(crate) seq: String,
+    pub(crate) kind: Kind,
+    pub(crate) len: usize,
+    pub(crate) source: std::sync::Arc<CodecError>,
+}
+
+impl DecodeError {
+    /// The topic it was published to.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The message's seq.
+    pub fn seq(&self) -> &str {
+        &self.seq
+    }
+
+    /// How it travelled. The publisher of a unicast has been told by result 105.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The codec's error.
+    pub fn codec_error(&self) -> &CodecError {
+        &self.source
+    }
+}
+
+/// Why an answer to a unicast could not be sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplyError {
+    /// A multicast has no answer.
+    #[error("a multicast to {topic:?} cannot be answered: nobody waits for it")]
+    Multicast {
+        /// The topic.
+        topic: String,
+    },
+    /// The reply cannot be written with its codec. The publisher got result 105.
+    #[error("cannot encode the reply to a message of {topic:?}: {source}")]
+    Encode {
+        /// The topic.
+        topic: String,
+        /// The codec's error.
+        source: CodecError,
+    },
+    /// The frame would be over the limit. The publisher got an empty acknowledgement.
+    #[error(
+        "the reply to a message of {topic:?} is too large: its frame would have {len} bytes, the \
+         limit is {max}; send less, or raise max_frame"
+    )]
+    TooLarge {
+        /// The topic.
+        topic: String,
+        /// The frame's length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The connection the message came by is gone.
+    #[error("the connection to {endpoint} is gone ({reason}), the reply cannot reach {topic:?}")]
+    Disconnected {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// Why the connection is gone.
+        reason: CloseReason,
+    },
+}

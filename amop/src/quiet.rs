@@ -1,0 +1,26 @@
+//! Keeps repeated log lines apart.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long nothing more of a kind is logged.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Tells whether a line may be logged again.
+#[derive(Debug, Default)]
+pub(crate) struct Quiet {
+    until: Option<Instant>,
+}
+
+impl Quiet {
+    /// Whether the interval since the last `true` is over; if so, the next one begins.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let now = Instant::now();
+        let over = self.until.is_none_or(|until| until <= now);
+        if over {
+            self.until = Some(now + INTERVAL);
+        }
+        over
+    }
+}

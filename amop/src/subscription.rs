@@ -1,0 +1,352 @@
+//! Subscriptions: streams of bytes, of messages, and of messages to be answered.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use amop_proto::{TopicName, channel::code, client::CloseReason};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+
+use crate::{
+    Codec, DecodeError, Delivery, SubscribeError, Topic,
+    connection::Connection,
+    delivery::{Of, Receipt},
+    queue::{Incoming, Queue},
+    quiet::Quiet,
+    routes::Routes,
+};
+
+/// A subscription whose messages stay bytes: a stream of [`Delivery`].
+///
+/// It ends when it is unsubscribed or the client is closed. Dropping it unsubscribes in the
+/// background and refuses the unicasts it still holds, so that a node gives them to others.
+pub struct RawSubscription {
+    topic: TopicName,
+    queue: Arc<Queue>,
+    connection: Connection,
+    routes: Arc<Routes>,
+    timeout: Duration,
+}
+
+impl RawSubscription {
+    pub(crate) async fn start(
+        topic: TopicName,
+        connection: Connection,
+        routes: Arc<Routes>,
+        capacity: usize,
+        timeout: Duration,
+    ) -> Result<Self, SubscribeError> {
+        let Some(queue) = routes.add(&topic, capacity) else {
+            return Err(disconnected(&topic, &connection, None));
+        };
+        // From here on, giving up drops the subscription, which takes everything back.
+        let subscription = Self {
+            topic,
+            queue,
+            connection,
+            routes,
+            timeout,
+        };
+        subscription.settle().await?;
+        Ok(subscription)
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        self.topic.as_str()
+    }
+
+    /// How many messages were turned away because the queue was full: multicasts are lost,
+    /// unicasts were refused.
+    pub fn lagged(&self) -> u64 {
+        self.queue.lagged()
+    }
+
+    /// The next message; `None` once unsubscribed or disconnected.
+    pub async fn next(&mut self) -> Option<Delivery<Bytes>> {
+        StreamExt::next(self).await
+    }
+
+    /// Unsubscribes. What was delivered before can still be read; the stream ends after it.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`] if the node did not confirm. The subscription is over all the same.
+    pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
+        self.routes.leave(&self.topic, &self.queue);
+        let result = self.settle().await;
+        // Until here messages were still taken: the node may have sent them before it knew.
+        self.routes.remove(&self.topic, &self.queue);
+        self.queue.close();
+        result
+    }
+
+    async fn settle(&self) -> Result<(), SubscribeError> {
+        let settling = self.connection.sync_topic(&self.topic);
+        match self.connection.settled(settling, self.timeout).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SubscribeError::Timeout {
+                topic: self.topic.to_string(),
+                endpoint: self.connection.endpoint().to_owned(),
+                after: self.timeout,
+            }),
+            Err(reason) => Err(disconnected(&self.topic, &self.connection, Some(reason))),
+        }
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        self.queue.poll_pop(cx)
+    }
+}
+
+fn disconnected(
+    topic: &TopicName,
+    connection: &Connection,
+    reason: Option<CloseReason>,
+) -> SubscribeError {
+    SubscribeError::Disconnected {
+        topic: topic.to_string(),
+        endpoint: connection.endpoint().to_owned(),
+        reason: reason
+            .or_else(|| connection.close_reason())
+            .unwrap_or(CloseReason::Local),
+    }
+}
+
+impl Stream for RawSubscription {
+    type Item = Delivery<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let incoming = ready!(self.poll_incoming(cx));
+        Poll::Ready(incoming.map(|incoming| {
+            let (receipt, payload) = Receipt::of(incoming);
+            Delivery::new(payload, receipt)
+        }))
+    }
+}
+
+impl Drop for RawSubscription {
+    fn drop(&mut self) {
+        self.routes.remove(&self.topic, &self.queue);
+        for incoming in self.queue.close_and_drain() {
+            let (receipt, _) = Receipt::of(incoming);
+            // A multicast has no answer, and a connection that is gone needs none.
+            let _ = receipt.answer(code::NO_SESSION, b"");
+        }
+        self.connection.sync_topic(&self.topic);
+    }
+}
+
+impl fmt::Debug for RawSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawSubscription")
+            .field("topic", &self.topic)
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The messages a subscription could not decode.
+#[derive(Debug, Clone, Default)]
+pub struct DecodeErrors {
+    count: u64,
+    last: Option<DecodeError>,
+}
+
+impl DecodeErrors {
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The last one.
+    pub fn last(&self) -> Option<&DecodeError> {
+        self.last.as_ref()
+    }
+}
+
+/// A subscription to a topic as a stream of deliveries, made by
+/// [`Client::deliveries`](crate::Client::deliveries).
+///
+/// For programs that reply to requests, or that want to know of each message that cannot be
+/// decoded; the others are better served by [`Subscription`]. It ends and is dropped as
+/// [`RawSubscription`] is.
+pub struct Deliveries<T> {
+    raw: RawSubscription,
+    message: Of<T>,
+}
+
+impl<T: Topic> Deliveries<T> {
+    pub(crate) fn new(raw: RawSubscription) -> Self {
+        Self {
+            raw,
+            message: PhantomData,
+        }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        self.raw.topic()
+    }
+
+    /// How many messages were turned away because the queue was full: multicasts are lost,
+    /// unicasts were refused.
+    pub fn lagged(&self) -> u64 {
+        self.raw.lagged()
+    }
+
+    /// The next message; `None` once unsubscribed or disconnected. A message that cannot be
+    /// decoded is an error here, and the publisher of a unicast has been told by result 105.
+    pub async fn next(&mut self) -> Option<Result<Delivery<T>, DecodeError>> {
+        StreamExt::next(self).await
+    }
+
+    /// Unsubscribes. What was delivered before can still be read; the stream ends after it.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`] if the node did not confirm. The subscription is over all the same.
+    pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
+        self.raw.unsubscribe().await
+    }
+}
+
+impl<T: Topic> Stream for Deliveries<T> {
+    type Item = Result<Delivery<T>, DecodeError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let incoming = ready!(self.raw.poll_incoming(cx));
+        Poll::Ready(incoming.map(decode))
+    }
+}
+
+impl<T> fmt::Debug for Deliveries<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Deliveries").field(&self.raw).finish()
+    }
+}
+
+/// A subscription to a topic as a stream of its messages, made by
+/// [`Client::subscribe`](crate::Client::subscribe).
+///
+/// Each unicast is acknowledged, with an empty payload, when it is taken from the stream. A
+/// message that cannot be decoded is skipped: it is counted in [`errors`](Self::errors) and
+/// logged, and the publisher of a unicast is told by result 105. It ends and is dropped as
+/// [`RawSubscription`] is.
+///
+/// ```no_run
+/// # async fn run(client: amop::Client) -> Result<(), amop::SubscribeError> {
+/// # #[derive(Debug, serde::Serialize, serde::Deserialize)] struct Order { id: u64 }
+/// # impl amop::Topic for Order {
+/// #     const TOPIC: &'static str = "orders";
+/// #     type Codec = amop::codec::Json;
+/// # }
+/// let mut orders = client.subscribe::<Order>().await?;
+/// while let Some(order) = orders.next().await {
+///     println!("{}", order.id);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Subscription<T> {
+    raw: RawSubscription,
+    errors: DecodeErrors,
+    quiet: Quiet,
+    message: Of<T>,
+}
+
+impl<T: Topic> Subscription<T> {
+    pub(crate) fn new(raw: RawSubscription) -> Self {
+        Self {
+            raw,
+            errors: DecodeErrors::default(),
+            quiet: Quiet::default(),
+            message: PhantomData,
+        }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        self.raw.topic()
+    }
+
+    /// The messages that could not be decoded.
+    pub fn errors(&self) -> &DecodeErrors {
+        &self.errors
+    }
+
+    /// How many messages were turned away because the queue was full: multicasts are lost,
+    /// unicasts were refused.
+    pub fn lagged(&self) -> u64 {
+        self.raw.lagged()
+    }
+
+    /// The next message; `None` once unsubscribed or disconnected.
+    pub async fn next(&mut self) -> Option<T> {
+        StreamExt::next(self).await
+    }
+
+    /// Unsubscribes. What was delivered before can still be read; the stream ends after it.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`] if the node did not confirm. The subscription is over all the same.
+    pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
+        self.raw.unsubscribe().await
+    }
+
+    fn count_error(&mut self, error: DecodeError) {
+        self.errors.count += 1;
+        if self.quiet.is_over() {
+            tracing::warn!(total = self.errors.count, "{error}");
+        }
+        self.errors.last = Some(error);
+    }
+}
+
+impl<T: Topic> Stream for Subscription<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        loop {
+            match ready!(self.raw.poll_incoming(cx)).map(decode::<T>) {
+                None => return Poll::Ready(None),
+                Some(Ok(delivery)) => return Poll::Ready(Some(delivery.into_inner())),
+                Some(Err(error)) => self.count_error(error),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Subscription").field(&self.raw).finish()
+    }
+}
+
+/// Decodes a message, or tells its publisher that it cannot be.
+fn decode<T: Topic>(incoming: Incoming) -> Result<Delivery<T>, DecodeError> {
+    let (receipt, payload) = Receipt::of(incoming);
+    let len = payload.len();
+    match T::Codec::decode(payload) {
+        Ok(message) => Ok(Delivery::new(message, receipt)),
+        Err(source) => {
+            let error = DecodeError {
+                topic: receipt.topic().to_string(),
+                seq: receipt.seq().to_string(),
+                kind: receipt.kind(),
+                len,
+                source: Arc::new(source),
+            };
+            // A multicast has no answer, and a connection that is gone needs none.
+            let _ = receipt.answer(code::DECODE, b"");
+            Err(error)
+        }
+    }
+}

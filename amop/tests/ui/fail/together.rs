@@ -1,0 +1,12 @@
+//! All mistakes of an item are reported at once, and nothing besides them.
+
+#[amop::topic("", codec = "yaml", reply = 3, colour = "red", reply_codec = "text" "json")]
+struct Message<'a, T> {
+    /// Serde's attributes are not reported though nothing derives serde here.
+    #[serde(rename = "Text")]
+    text: &'a str,
+    #[amop(skip)]
+    value: T,
+}
+
+fn main() {}
