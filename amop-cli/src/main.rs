@@ -1,2 +1,51 @@
 //! The `amop` command.
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod devnet;
+mod signal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Tools for AMOP, the messenger of FISCO BCOS.
+#[derive(Debug, Parser)]
+#[command(name = "amop", version)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Local development networks.
+    #[command(subcommand)]
+    Devnet(DevnetCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum DevnetCommand {
+    /// Starts a network of AMOP nodes on this machine and runs it until Ctrl-C.
+    Up(devnet::Up),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match options.command {
+        Command::Devnet(DevnetCommand::Up(up)) => up.run().await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("amop: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

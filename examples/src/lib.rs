@@ -1,1 +1,75 @@
-//! The documented AMOP demos live beside this file as cargo examples.
+//! What the demos share: the topic, the command line, the clock.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use clap::Parser;
+
+/// The demo's message: plain text, so that programs in other languages read it.
+#[amop::topic("hello")]
+#[derive(Debug, Clone)]
+pub struct Hello(pub String);
+
+/// The command line of the publishers.
+#[derive(Debug, Parser)]
+pub struct PublisherOptions {
+    /// The node to connect to.
+    #[arg(default_value = "127.0.0.1:20200")]
+    pub endpoint: String,
+    /// The topic to publish to.
+    #[arg(default_value = Hello::TOPIC)]
+    pub topic: String,
+    /// Seconds between two messages.
+    #[arg(long, default_value = "2", value_parser = seconds)]
+    pub interval: Duration,
+    /// How many messages to publish; without it, until Ctrl-C.
+    #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
+    pub count: u64,
+}
+
+/// The command line of the subscriber.
+#[derive(Debug, Parser)]
+pub struct SubscriberOptions {
+    /// The node to connect to.
+    #[arg(default_value = "127.0.0.1:20201")]
+    pub endpoint: String,
+    /// The topic to subscribe to.
+    #[arg(default_value = Hello::TOPIC)]
+    pub topic: String,
+    /// How many messages to take; without it, until Ctrl-C.
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    pub count: usize,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "expected a number of seconds, such as 0.5".to_owned())
+}
+
+/// The current local time as the demos print it: `2020/08/11 21:21:50`.
+pub fn timestamp() -> String {
+    chrono::Local::now().format("%Y/%m/%d %H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert!(seconds("-1").is_err());
+        assert!(seconds("soon").is_err());
+    }
+
+    #[test]
+    fn the_timestamp_has_the_documented_shape() {
+        let shape: String = timestamp()
+            .chars()
+            .map(|c| if c.is_ascii_digit() { '0' } else { c })
+            .collect();
+        assert_eq!(shape, "0000/00/00 00:00:00");
+    }
+}
