@@ -129,6 +129,7 @@ impl<'a> Plan<'a> {
                 let reply_codec = format.path(krate, span);
                 let request = quote! {
                     #[automatically_derived]
+                    #[allow(unused_qualifications)]
                     impl #impl_generics #krate::Request for #name #ty_generics #where_clause {
                         type Reply = #reply;
                         type ReplyCodec = #reply_codec;
@@ -139,8 +140,10 @@ impl<'a> Plan<'a> {
             None => (None, None),
         };
 
+        // What stands where the user's tokens are, for errors, is linted like those.
         Some(quote! {
             #[automatically_derived]
+            #[allow(unused_qualifications)]
             impl #impl_generics #krate::Topic for #name #ty_generics #where_clause {
                 const TOPIC: &'static ::core::primitive::str = #topic;
                 type Codec = #codec_type;
@@ -148,7 +151,7 @@ impl<'a> Plan<'a> {
             #request
             #value
             // A program rarely uses all of them.
-            #[allow(dead_code)]
+            #[allow(dead_code, unused_qualifications)]
             impl #impl_generics #name #ty_generics #where_clause {
                 #functions
                 #request_functions
@@ -169,6 +172,7 @@ fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) ->
     if codec == Format::Text {
         quote! {
             #[automatically_derived]
+            #[allow(unused_qualifications)]
             impl #impl_generics #krate::codec::TextValue for #name #ty_generics #where_clause {
                 fn as_text(&self) -> &::core::primitive::str {
                     <#ty as #krate::codec::TextValue>::as_text(&self.#member)
@@ -182,6 +186,7 @@ fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) ->
     } else {
         quote! {
             #[automatically_derived]
+            #[allow(unused_qualifications)]
             impl #impl_generics #krate::codec::BytesValue for #name #ty_generics #where_clause {
                 fn to_bytes(&self) -> #krate::__private::bytes::Bytes {
                     <#ty as #krate::codec::BytesValue>::to_bytes(&self.#member)

@@ -2,7 +2,7 @@
 
 use crate::suggest;
 use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::{Data, DeriveInput, Field, Fields, LitStr, Path, PathArguments, Type};
 
 /// A codec, by the name the macros' options give it.
@@ -31,7 +31,7 @@ impl Format {
                 Err(syn::Error::new(
                     lit.span(),
                     format!(
-                        "unknown codec {name:?}{guess} the codecs are \"text\", \"json\", \
+                        "unknown codec {name:?}{guess}: the codecs are \"text\", \"json\", \
                          \"protobuf\" and \"bytes\""
                     ),
                 ))
@@ -65,7 +65,14 @@ impl Format {
 
     /// The `amop` type that implements the codec. Bounds that do not hold are reported at `span`.
     pub(crate) fn path(self, krate: &Path, span: Span) -> TokenStream {
-        let span = Span::call_site().located_at(span);
+        let krate: TokenStream = krate
+            .to_token_stream()
+            .into_iter()
+            .map(|mut token| {
+                token.set_span(span);
+                token
+            })
+            .collect();
         match self {
             Self::Text => quote_spanned!(span=> #krate::codec::Text),
             Self::Json => quote_spanned!(span=> #krate::codec::Json),

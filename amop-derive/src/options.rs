@@ -135,7 +135,7 @@ impl Options {
                 Err(syn::Error::new(
                     name.span(),
                     format!(
-                        "unknown option `{other}`{} the options are {}",
+                        "unknown option `{other}`{}: the options are {}",
                         suggest::hint(other, known, &[]),
                         list.join(", ")
                     ),

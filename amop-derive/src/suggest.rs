@@ -1,6 +1,6 @@
 //! "Did you mean": the known name closest to a mistyped one.
 
-/// `, did you mean "json"?`, or `:` if no known name is close.
+/// ` (did you mean "json"?)`, or nothing if no known name is close.
 pub(crate) fn hint(name: &str, known: &[&str], aliases: &[(&str, &str)]) -> String {
     let lower = name.to_lowercase();
     let alias = aliases.iter().find(|(alias, _)| *alias == lower);
@@ -13,10 +13,7 @@ pub(crate) fn hint(name: &str, known: &[&str], aliases: &[(&str, &str)]) -> Stri
             .min()
             .map(|(_, known)| known)
     });
-    guess.map_or_else(
-        || ":".to_owned(),
-        |guess| format!(", did you mean \"{guess}\"?"),
-    )
+    guess.map_or_else(String::new, |guess| format!(" (did you mean \"{guess}\"?)"))
 }
 
 /// The Levenshtein distance: insertions, deletions and replacements from `a` to `b`.
@@ -51,13 +48,13 @@ mod tests {
     #[test]
     fn close_names_are_suggested_and_far_ones_are_not() {
         let known = ["text", "json"];
-        assert_eq!(hint("JSON", &known, &[]), ", did you mean \"json\"?");
-        assert_eq!(hint("tekst", &known, &[]), ", did you mean \"text\"?");
-        assert_eq!(hint("xml", &known, &[]), ":");
-        assert_eq!(hint("", &known, &[]), ":");
+        assert_eq!(hint("JSON", &known, &[]), " (did you mean \"json\"?)");
+        assert_eq!(hint("tekst", &known, &[]), " (did you mean \"text\"?)");
+        assert_eq!(hint("xml", &known, &[]), "");
+        assert_eq!(hint("", &known, &[]), "");
         assert_eq!(
             hint("raw", &known, &[("raw", "bytes")]),
-            ", did you mean \"bytes\"?"
+            " (did you mean \"bytes\"?)"
         );
     }
 }

@@ -8,9 +8,9 @@ use std::{
 };
 
 use amop_proto::{
-    channel::{DEFAULT_MAX_FRAME, FrameDecoder, rpc::NodeFacts},
+    channel::{FrameDecoder, PROTOCOL_MAX_FRAME, rpc::NodeFacts},
     node::{Limits, Node as Machine, NodeConfig as MachineConfig, Timeouts},
-    p2p::{PEER_HEADER_LEN, PeerCodec},
+    p2p::PeerCodec,
 };
 use amop_tls::{CertFiles, Identity, PeerFilter, PublicKey, ServerOptions};
 use rand::{TryRng, rngs::SysRng};
@@ -42,7 +42,6 @@ pub struct NodeBuilder {
     compress: bool,
     chain_id: String,
     version: String,
-    max_frame: usize,
     limits: Limits,
     timeouts: Timeouts,
     listen: ListenLimits,
@@ -64,7 +63,6 @@ impl Default for NodeBuilder {
             compress: false,
             chain_id: "1".to_owned(),
             version: DEFAULT_VERSION.to_owned(),
-            max_frame: DEFAULT_MAX_FRAME,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             listen: ListenLimits::default(),
@@ -169,11 +167,11 @@ impl NodeBuilder {
         self
     }
 
-    /// The longest frame taken from an SDK in bytes, header included. Default: 32 MiB; real nodes
-    /// take 100 MiB.
+    /// The longest frame taken from an SDK, or from another node for an SDK, in bytes, header
+    /// included. Default: 32 MiB; real nodes take 100 MiB. Part of [`limits`](Self::limits).
     #[must_use]
     pub fn max_frame(mut self, bytes: usize) -> Self {
-        self.max_frame = bytes;
+        self.limits.frame = bytes;
         self
     }
 
@@ -266,9 +264,9 @@ impl NodeBuilder {
             p2p_server,
             p2p_client,
             peers: self.peers,
-            decoder: FrameDecoder::new(self.max_frame),
-            codec: PeerCodec::new(self.max_frame.saturating_add(PEER_HEADER_LEN))
-                .with_compression(self.compress),
+            decoder: FrameDecoder::new(self.limits.frame),
+            // An SDK anywhere may send the protocol's longest; the link must survive that.
+            codec: PeerCodec::new(PROTOCOL_MAX_FRAME).with_compression(self.compress),
             limits: self.listen,
         }))
     }

@@ -125,7 +125,12 @@ impl Dialler {
     fn complain(&mut self, error: &DialError) {
         let complaint = error.to_string();
         if complaint != self.complaint {
-            tracing::warn!("peer {}: {complaint}; will keep trying", self.peer);
+            // Not there yet is the usual state of things when a network starts.
+            if matches!(error, DialError::Connect(_)) {
+                tracing::info!("peer {}: {complaint}; will keep trying", self.peer);
+            } else {
+                tracing::warn!("peer {}: {complaint}; will keep trying", self.peer);
+            }
             self.complaint = complaint;
         }
     }

@@ -1,6 +1,6 @@
 //! The `amop-node` command: runs one node from a `config.ini`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use amop_node::NodeBuilder;
 use clap::Parser;
@@ -25,6 +25,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
 
     let builder = NodeBuilder::from_config_file(&options.config);

@@ -49,7 +49,7 @@ pub struct ClientBuilder {
 enum Certificates {
     Find,
     Folder(PathBuf),
-    Given(Identity),
+    Given(Box<Identity>),
 }
 
 impl Default for ClientBuilder {
@@ -84,7 +84,7 @@ impl ClientBuilder {
 
     /// Certificates that do not lie in a folder.
     pub fn identity(mut self, identity: Identity) -> Self {
-        self.certificates = Certificates::Given(identity);
+        self.certificates = Certificates::Given(Box::new(identity));
         self
     }
 
@@ -105,7 +105,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Time between heartbeats. A connection on which nothing arrives for two of them counts as
+    /// Time between heartbeats. A node without a sign of life for two of them counts as
     /// lost. Default 10 s; held between 1 ms and 20 s.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = interval;
@@ -146,7 +146,7 @@ impl ClientBuilder {
     pub async fn connect(self) -> Result<Client, ConnectError> {
         let endpoint = Endpoint::parse(&self.endpoint)?;
         let identity = match &self.certificates {
-            Certificates::Given(identity) => identity.clone(),
+            Certificates::Given(identity) => Identity::clone(identity),
             Certificates::Folder(folder) => Identity::load_sdk(folder)?,
             Certificates::Find => Identity::load_sdk(find_certificates()?)?,
         };

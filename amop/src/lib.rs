@@ -1,4 +1,109 @@
 //! Typed publish/subscribe over AMOP, the messenger of FISCO BCOS.
+//!
+//! A message is a struct, and its type says which topic it belongs to. A node of the chain passes
+//! messages on: a *unicast* to one subscriber of the topic, which answers, a *multicast* to all.
+//!
+//! # Quick start
+//!
+//! ```no_run
+//! use amop::Client;
+//!
+//! #[amop::topic("weather")]
+//! struct Weather {
+//!     city: String,
+//!     celsius: f64,
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::connect("127.0.0.1:20200").await?;
+//!
+//!     let mut reports = Weather::subscribe(&client).await?;
+//!
+//!     let report = Weather { city: "Basel".into(), celsius: 21.5 };
+//!     report.publish_multicast(&client).await?;
+//!
+//!     while let Some(report) = reports.next().await {
+//!         println!("{}: {} °C", report.city, report.celsius);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`Client::connect`] finds the certificates itself, see [`find_certificates`];
+//! [`Client::builder`] sets everything else. A topic with `reply = ...` is a [`Request`]:
+//!
+//! ```no_run
+//! # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! #[amop::topic("convert", reply = "f64")]
+//! struct Convert {
+//!     fahrenheit: f64,
+//! }
+//!
+//! // One program answers:
+//! let mut requests = Convert::deliveries(&client).await?;
+//! while let Some(request) = requests.next().await {
+//!     let request = request?;
+//!     let celsius = (request.fahrenheit - 32.0) / 1.8;
+//!     request.reply(celsius)?;
+//! }
+//!
+//! // Another one asks:
+//! let celsius = Convert { fahrenheit: 100.0 }.request(&client).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is promised when
+//!
+//! | when this returns | this has happened |
+//! | --- | --- |
+//! | `subscribe` | The node confirmed a heartbeat sent behind the new set of topics. A node of this project handles a connection's frames in order, so it has the topic. A FISCO BCOS node may handle two frames in either order: it has the topic milliseconds later, if not now. Other nodes learn of it at once from a node of this project, within 5 s from a FISCO BCOS node. |
+//! | `unsubscribe` | The same for the set without the topic. Everything delivered until then can be read. |
+//! | `publish_unicast` | One subscriber has taken the message from its stream, or answered it. |
+//! | `request` | One subscriber has replied, and the reply is of the right type. |
+//! | `publish_multicast` | The publisher's node has taken the message. Nobody may have received it. |
+//!
+//! * A unicast reaches one subscriber at a time. A node gives each 5 s to answer and then tries
+//!   another one, so a message can be processed although its publisher got an error, and, by slow
+//!   subscribers, more than once. Errors that leave this open are
+//!   [`Timeout`](PublishError::Timeout), [`Unanswered`](PublishError::Unanswered) and
+//!   [`Disconnected`](PublishError::Disconnected).
+//! * A [`Subscription`] acknowledges a unicast when it is taken from the stream, a [`Delivery`]
+//!   when it is answered or dropped. What was not taken is refused when the subscription is
+//!   dropped, and left to the node when the connection ends: it goes to another subscriber, or its
+//!   publisher gets an error.
+//! * When a subscription's queue is full, a unicast is refused, so that the node tries another
+//!   subscriber, and a multicast is dropped and counted ([`Subscription::lagged`]). The
+//!   connection never waits for a slow subscriber.
+//! * A message that cannot be decoded is counted and logged ([`Subscription::errors`]) or handed
+//!   over as an error ([`Deliveries`]); the publisher of a unicast gets
+//!   [`PublishError::Undecodable`].
+//! * Several subscriptions to one topic in one client each get every multicast and share the
+//!   unicasts in turn. A multicast that arrives more than once because its publisher sent it
+//!   through several nodes is handed over once.
+//! * FISCO BCOS nodes 2.8.0 to 2.11.1 do not deliver between clients of the same node; publish and
+//!   subscribe at different nodes of such a chain.
+//!
+//! # Defaults
+//!
+//! | setting | default | meaning |
+//! | --- | --- | --- |
+//! | [`timeout`](ClientBuilder::timeout) | 10 s | for a publish, a request, a subscribe |
+//! | [`connect_timeout`](ClientBuilder::connect_timeout) | 10 s | for name, TCP, TLS and version handshake together |
+//! | [`heartbeat`](ClientBuilder::heartbeat) | 10 s | between heartbeats; twice that without a sign of life, and the connection is lost |
+//! | [`queue`](ClientBuilder::queue) | 1024 messages | that may wait in a subscription |
+//! | [`max_in_flight`](ClientBuilder::max_in_flight) | 8192 messages | that may wait for their answers |
+//! | [`max_frame`](ClientBuilder::max_frame) | 32 MiB | per message, with 43 bytes and the topic |
+//! | version handshake | 5 s | until version 1 is assumed |
+//! | send buffer | 4 MiB | of messages waiting to be written; publishing waits while it is full |
+//! | clean close | 5 s | at most |
+//! | repeated warnings | 10 s | apart, per subscription |
+//!
+//! # Runtime
+//!
+//! The client needs Tokio with I/O and time enabled. Each connection has one task; everything
+//! else runs in the caller's. Logs go to [`tracing`](https://docs.rs/tracing).
 #![forbid(unsafe_code)]
 
 mod builder;
@@ -11,6 +116,7 @@ mod dial;
 mod error;
 mod queue;
 mod quiet;
+mod recent;
 mod routes;
 mod subscription;
 #[cfg(test)]

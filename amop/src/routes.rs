@@ -12,7 +12,10 @@ use std::{
 
 use amop_proto::{TopicName, client::Kind};
 
-use crate::queue::{Incoming, Queue};
+use crate::{
+    queue::{Incoming, Queue},
+    recent::Recent,
+};
 
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
@@ -22,6 +25,7 @@ pub(crate) struct Routes {
 #[derive(Debug, Default)]
 struct Inner {
     topics: HashMap<TopicName, Route>,
+    recent: Recent,
     closed: bool,
 }
 
@@ -92,13 +96,16 @@ impl Routes {
     /// Hands a message to the subscriptions of its topic. Returns whether one took it; a unicast
     /// that was not taken must be refused.
     pub(crate) fn deliver(&self, incoming: Incoming) -> bool {
-        let mut inner = self.lock();
+        let inner = &mut *self.lock();
         let Some(route) = inner.topics.get_mut(&incoming.topic) else {
             return false;
         };
         match incoming.kind {
             Kind::Unicast => route.unicast(incoming),
-            Kind::Multicast => route.multicast(&incoming),
+            Kind::Multicast => {
+                // A further copy counts as taken: the first one was.
+                !inner.recent.is_first(&incoming.topic, incoming.seq) || route.multicast(&incoming)
+            }
         }
     }
 

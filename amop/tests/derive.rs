@@ -1,4 +1,6 @@
 //! What the macros give a type: its topic, its codec, and payloads with nothing added.
+// Types are written with paths to see that those are understood.
+#![allow(unused_qualifications)]
 
 use amop::{AmopTopic, Codec, CodecError, Request, Topic};
 use bytes::Bytes;

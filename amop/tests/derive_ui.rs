@@ -1,11 +1,8 @@
 //! What the macros accept in odd surroundings, and what they say where they refuse.
 
 #[test]
-fn pass() {
-    trybuild::TestCases::new().pass("tests/ui/pass/*.rs");
-}
-
-#[test]
-fn fail() {
-    trybuild::TestCases::new().compile_fail("tests/ui/fail/*.rs");
+fn ui() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/ui/pass/*.rs");
+    cases.compile_fail("tests/ui/fail/*.rs");
 }

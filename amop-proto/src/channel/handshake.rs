@@ -157,3 +157,26 @@ pub enum HandshakeError {
         maximum: u32,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_objects_are_handshakes() {
+        let defaults = HandshakeRequest::parse(b" {} and more").unwrap();
+        assert_eq!((defaults.minimum_support, defaults.maximum_support), (1, 1));
+        for body in ["[]", "[1,3,\"x\"]", "null", "1", "", " "] {
+            let request = HandshakeRequest::parse(body.as_bytes());
+            assert!(
+                matches!(request, Err(HandshakeError::Malformed(_))),
+                "{body}"
+            );
+            let response = HandshakeResponse::parse(body.as_bytes());
+            assert!(
+                matches!(response, Err(HandshakeError::Malformed(_))),
+                "{body}"
+            );
+        }
+    }
+}

@@ -159,8 +159,8 @@ pub enum CloseReason {
     /// the version ranges do not meet (channel-v2 section 5.1).
     #[error("the node closed the connection before the version handshake was over")]
     DuringHandshake,
-    /// Nothing arrived for two heartbeat intervals.
-    #[error("the node sent nothing for {} ms", after.as_millis())]
+    /// There was no sign of life for two heartbeat intervals.
+    #[error("no sign of life from the node for {} ms", after.as_millis())]
     Silent {
         /// How long.
         after: Duration,

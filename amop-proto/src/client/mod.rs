@@ -26,6 +26,7 @@
 //! # Ok::<(), amop_proto::channel::FrameError>(())
 //! ```
 
+mod config;
 mod event;
 mod requests;
 mod session;
@@ -33,5 +34,6 @@ mod session;
 mod tests;
 mod topics;
 
+pub use config::{ClientConfig, Refused, RefusedWhy};
 pub use event::{CloseReason, Event, Kind, Notice, Outcome, Push};
-pub use session::{ClientConfig, ClientSession, Refused, RefusedWhy};
+pub use session::ClientSession;

@@ -1,89 +1,24 @@
 //! The machine itself.
 
-use std::{
-    collections::VecDeque,
-    io,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, io, time::Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rand::{SeedableRng, rngs::StdRng};
 
-use super::{CloseReason, Event, Kind, Notice, Outcome, Push, requests::Requests, topics::Topics};
+use super::{
+    ClientConfig, CloseReason, Event, Kind, Notice, Outcome, Push, Refused, RefusedWhy,
+    requests::Requests, topics::Topics,
+};
 use crate::{
     TopicName,
     channel::{
-        DEFAULT_MAX_FRAME, Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest,
-        HandshakeResponse, PROTOCOL_MAX_FRAME, ProtocolVersion, Seq, code, heartbeat_request,
-        split_topic,
+        Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest, HandshakeResponse,
+        ProtocolVersion, Seq, code, heartbeat_request, split_topic,
     },
 };
 
-/// The longest heartbeat interval. Nodes up to 2.6.0 close a session after 30 s without bytes
-/// (channel-v2 section 5.3).
-const MAX_HEARTBEAT: Duration = Duration::from_secs(20);
-
 /// Unanswered heartbeats remembered. A live node answers each before the next is due.
 const MAX_HEARTBEATS: usize = 8;
-
-/// What can be set about a [`ClientSession`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientConfig {
-    /// Time between heartbeats; held between 1 ms and 20 s. Default 10 s.
-    pub heartbeat: Duration,
-    /// How long the handshake's answer may take before version 1 is assumed. Default 5 s.
-    pub handshake_timeout: Duration,
-    /// The longest frame sent, header included, in bytes; held between 42 and 100 MiB. Default
-    /// 32 MiB.
-    pub max_frame: usize,
-    /// Requests that may wait for their answers at a time. Default 8192.
-    pub max_in_flight: usize,
-}
-
-impl Default for ClientConfig {
-    fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_secs(10),
-            handshake_timeout: Duration::from_secs(5),
-            max_frame: DEFAULT_MAX_FRAME,
-            max_in_flight: 8192,
-        }
-    }
-}
-
-/// A request that was not accepted. Nothing was sent.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Refused<T> {
-    /// What was given with the request.
-    pub token: T,
-    /// Why it was not accepted.
-    pub why: RefusedWhy,
-}
-
-/// Why a request was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedWhy {
-    /// The handshake is not over.
-    #[error("the version handshake is not over")]
-    NotReady,
-    /// The session is closed.
-    #[error("the session is closed")]
-    Closed,
-    /// As many requests wait for answers as are allowed to.
-    #[error("{limit} requests wait for their answers already")]
-    InFlight {
-        /// The limit.
-        limit: usize,
-    },
-    /// The frame would be too long.
-    #[error("the frame would be {len} bytes long, the limit is {max}")]
-    TooLong {
-        /// Its length in bytes, header included.
-        len: usize,
-        /// The limit.
-        max: usize,
-    },
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -125,11 +60,8 @@ pub struct ClientSession<T> {
 impl<T> ClientSession<T> {
     /// A session on a connection that has just been made. `seed` decides every seq; it must come
     /// from a good source of randomness outside tests.
-    pub fn new(mut config: ClientConfig, seed: [u8; 32], now: Instant) -> Self {
-        config.heartbeat = config
-            .heartbeat
-            .clamp(Duration::from_millis(1), MAX_HEARTBEAT);
-        config.max_frame = config.max_frame.clamp(HEADER_LEN, PROTOCOL_MAX_FRAME);
+    pub fn new(config: ClientConfig, seed: [u8; 32], now: Instant) -> Self {
+        let config = config.held();
         let mut rng = StdRng::from_seed(seed);
         let handshake = Seq::random(&mut rng);
         let mut out = BytesMut::new();
@@ -263,9 +195,10 @@ impl<T> ClientSession<T> {
 
     // ---- input ----
 
-    /// Some bytes arrived, perhaps not a whole frame: the node lives.
-    pub fn handle_received(&mut self, now: Instant) {
-        self.last_received = now;
+    /// The node showed a sign of life at `at`: some bytes of it arrived, perhaps not a whole frame,
+    /// or it took bytes that it had kept waiting.
+    pub fn handle_alive(&mut self, at: Instant) {
+        self.last_received = self.last_received.max(at);
     }
 
     /// A frame arrived.

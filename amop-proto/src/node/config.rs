@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::channel::rpc::NodeFacts;
+use crate::channel::{DEFAULT_MAX_FRAME, rpc::NodeFacts};
 
 /// Configuration of a [`Node`](super::Node).
 #[derive(Debug, Clone)]
@@ -26,6 +26,9 @@ pub struct Limits {
     /// Bytes waiting to be written to one peer, likewise. Above half of it the publishers that fill
     /// it are paused.
     pub peer_queue: usize,
+    /// The longest AMOP frame taken from another node for this node's sessions, in bytes. Longer
+    /// unicasts are refused, longer multicasts dropped; real nodes relay up to 100 MiB.
+    pub frame: usize,
     /// Unicasts waiting for an answer. Above it publishers get result 103.
     pub in_flight: usize,
     /// Bytes of the frames of those unicasts.
@@ -41,6 +44,7 @@ impl Default for Limits {
         Self {
             session_queue: 32 << 20,
             peer_queue: 64 << 20,
+            frame: DEFAULT_MAX_FRAME,
             in_flight: 100_000,
             in_flight_bytes: 512 << 20,
             session_topics: 4096,

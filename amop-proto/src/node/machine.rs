@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::{
     Action, CloseReason, NodeConfig, Notice, PeerCloseReason, PeerId, Router, RouterEvent,
     SessionId,
+    barrier::Barriers,
     peer::{NodeTopics, Output, Peer, TopicUpdate, topic_seq_frame},
     session::{Session, read_topics},
 };
@@ -91,6 +92,11 @@ pub struct Node {
     /// Ordered, because they are walked.
     peers: BTreeMap<PeerId, Peer>,
     topic_seq: u32,
+    /// Counts the changes of this node's topics and subscriber counts.
+    topics_version: u64,
+    /// Whose topics are being replaced by the event at hand.
+    changing: Option<SessionId>,
+    barriers: Barriers,
     sweep_at: Option<Instant>,
     actions: VecDeque<Action>,
 }
@@ -105,6 +111,9 @@ impl Node {
             sessions: HashMap::new(),
             peers: BTreeMap::new(),
             topic_seq: 0,
+            topics_version: 0,
+            changing: None,
+            barriers: Barriers::default(),
             sweep_at: None,
             actions: VecDeque::new(),
         }
@@ -133,7 +142,8 @@ impl Node {
     /// When [`Event::Timeout`] is due; `None` while there is nothing to wait for.
     pub fn next_timeout(&self) -> Option<Instant> {
         let announce = self.peers.values().map(|peer| peer.announce_at).min();
-        [self.router.next_timeout(), self.sweep_at, announce]
+        let barrier = self.barriers.next_timeout();
+        [self.router.next_timeout(), self.sweep_at, announce, barrier]
             .into_iter()
             .flatten()
             .min()
@@ -255,6 +265,7 @@ impl Node {
                 peer,
                 node: gone.identity.node,
             });
+            self.release_barriers(now);
         }
     }
 
@@ -272,7 +283,10 @@ impl Node {
             }
             FrameType::HEARTBEAT => {
                 if let Some(body) = heartbeat_answer(session.version, &frame.body) {
-                    self.router.send_session(id, Frame { body, ..frame });
+                    let version = session.topics_version;
+                    self.barriers
+                        .push(now, id, version, Frame { body, ..frame });
+                    self.release_barriers(now);
                 }
             }
             FrameType::HANDSHAKE => self.handshake(now, id, frame),
@@ -283,6 +297,7 @@ impl Node {
                 if let Some(topics) = read_topics(id, &frame.body, max, notice) {
                     self.router
                         .handle(now, RouterEvent::SessionTopics(id, topics));
+                    self.changing = Some(id);
                 }
             }
             FrameType::RPC => {
@@ -390,19 +405,25 @@ impl Node {
             peer,
             node: identity.node,
         });
-        let link = Peer::new(now, identity, dialled, &self.config.timeouts);
-        self.peers.insert(peer, link);
+        let mut link = Peer::new(now, identity, dialled, &self.config.timeouts);
         self.router.handle(now, RouterEvent::PeerUp(peer));
-        for frame in Peer::greeting(self.topic_seq, self.router.local_topics()) {
+        let local = self.router.local_topics();
+        for frame in link.greeting(self.topics_version, self.topic_seq, local) {
             self.router.send_peer(peer, frame);
         }
+        self.peers.insert(peer, link);
     }
 
     fn peer_frame(&mut self, now: Instant, id: PeerId, frame: PeerFrame) {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        peer.heard(now, &frame);
+        if peer.heard(now, &frame) {
+            self.release_barriers(now);
+        }
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         if frame.protocol.unsigned_abs() == protocol::AMOP.unsigned_abs() {
             return self.router.handle(now, RouterEvent::FromPeer(id, frame));
         }
@@ -431,6 +452,7 @@ impl Node {
                         .handle(now, RouterEvent::PeerCount(id, change.topic, change.count));
                 }
             }
+            TopicUpdate::Acknowledged => self.release_barriers(now),
             TopicUpdate::Close(reason) => self.close_peer(now, id, reason),
         }
     }
@@ -438,9 +460,15 @@ impl Node {
     /// Tells the peers at once what changed in this node's topics. Real nodes wait for the next
     /// tick but ask at once when they are told (p2p-v2 section 6).
     fn announce_changes(&mut self) {
+        let changing = self.changing.take();
         let changes = self.router.take_topic_changes();
         if changes.is_empty() {
             return;
+        }
+        self.topics_version += 1;
+        let version = self.topics_version;
+        if let Some(session) = changing.and_then(|id| self.sessions.get_mut(&id)) {
+            session.topics_version = version;
         }
         // The number grows only when the names really changed; counts are our own affair.
         let renamed = changes
@@ -451,13 +479,23 @@ impl Node {
         }
         let topic_seq = renamed.then_some(self.topic_seq);
         for (&id, peer) in &mut self.peers {
-            for frame in peer.topics_changed(topic_seq, &changes) {
+            for frame in peer.topics_changed(version, topic_seq, &changes) {
                 self.router.send_peer(id, frame);
             }
         }
     }
 
+    /// Answers the heartbeats whose session's topics are known to all peers of ours.
+    fn release_barriers(&mut self, now: Instant) {
+        let peers = &self.peers;
+        let known = |version| !peers.values().any(|peer| peer.lags_behind(version));
+        for (session, answer) in self.barriers.release(now, known) {
+            self.router.send_session(session, answer);
+        }
+    }
+
     fn timeout(&mut self, now: Instant) {
+        self.release_barriers(now);
         self.router.handle(now, RouterEvent::Timeout);
         let topic_seq = self.topic_seq;
         for (&id, peer) in &mut self.peers {

@@ -4,6 +4,7 @@
 //! part that decides who gets a message; it can be driven on its own.
 
 mod action;
+mod barrier;
 mod config;
 mod machine;
 mod peer;

@@ -29,6 +29,10 @@ pub(super) struct Peer {
     /// The seq of the next RequestTopics.
     next_seq: u32,
     kind: Kind,
+    /// The version of this node's topics that was sent to it last.
+    sent: u64,
+    /// The version it has said it knows.
+    acknowledged: u64,
 }
 
 /// Which implementation a peer is.
@@ -50,6 +54,8 @@ pub(super) enum TopicUpdate {
     Replace(BTreeSet<Bytes>),
     /// Counts that changed.
     Counts(Vec<TopicCount>),
+    /// The peer knows a newer version of this node's topics.
+    Acknowledged,
     Close(PeerCloseReason),
 }
 
@@ -84,30 +90,52 @@ impl Peer {
             requested: None,
             next_seq: 1,
             kind: Kind::Unknown,
+            sent: 0,
+            acknowledged: 0,
         }
     }
 
     /// What to send when the connection is up: the counts first, so that one of ours needs no
     /// request after the sequence number that follows.
     pub(super) fn greeting<'a>(
+        &mut self,
+        version: u64,
         topic_seq: u32,
         local: impl Iterator<Item = (&'a Bytes, u32)>,
     ) -> [PeerFrame; 2] {
         let counts = encode_counts(local.map(|(topic, count)| (&topic[..], count)));
-        [extension(counts), topic_seq_frame(topic_seq)]
+        [self.counts(version, counts), topic_seq_frame(topic_seq)]
+    }
+
+    fn counts(&mut self, version: u64, body: Bytes) -> PeerFrame {
+        self.sent = version;
+        PeerFrame {
+            protocol: protocol::EXTENSION,
+            packet: packet::COUNTS,
+            seq: version as u32,
+            body,
+        }
+    }
+
+    /// Whether it has not yet said that it knows this version of the node's topics. A real node
+    /// never says, so nothing waits for it once it is recognised.
+    pub(super) fn lags_behind(&self, version: u64) -> bool {
+        !self.is_foreign() && self.acknowledged < version
     }
 
     /// What to send when this node's topics changed: the sequence number at once, not at the next
     /// tick, and the new counts to a node of ours. The counts come first, as in the greeting.
     pub(super) fn topics_changed(
-        &self,
+        &mut self,
+        version: u64,
         topic_seq: Option<u32>,
         changes: &[(Bytes, u32, u32)],
     ) -> Vec<PeerFrame> {
         let mut frames = Vec::new();
         if !self.is_foreign() {
             let counts = changes.iter().map(|(topic, _, now)| (&topic[..], *now));
-            frames.push(extension(encode_counts(counts)));
+            let body = encode_counts(counts);
+            frames.push(self.counts(version, body));
         }
         if let Some(topic_seq) = topic_seq {
             frames.push(topic_seq_frame(topic_seq));
@@ -116,17 +144,15 @@ impl Peer {
     }
 
     /// A frame came. The first one tells which implementation the peer is: ours greet with their
-    /// counts.
-    pub(super) fn heard(&mut self, now: Instant, frame: &PeerFrame) {
+    /// counts. Returns whether it has just turned out to be foreign.
+    pub(super) fn heard(&mut self, now: Instant, frame: &PeerFrame) -> bool {
         self.heard = now;
-        if matches!(self.kind, Kind::Unknown) {
-            let counts = (protocol::EXTENSION, packet::COUNTS);
-            self.kind = if (frame.protocol, frame.packet) == counts {
-                Kind::Ours
-            } else {
-                Kind::Foreign
-            };
+        if !matches!(self.kind, Kind::Unknown) {
+            return false;
         }
+        let greets = (frame.protocol, frame.packet) == (protocol::EXTENSION, packet::COUNTS);
+        self.kind = if greets { Kind::Ours } else { Kind::Foreign };
+        !greets
     }
 
     /// Whether it is known not to be one of ours.
@@ -210,7 +236,15 @@ impl Peer {
             (protocol::EXTENSION, packet::COUNTS) if self.is_ours() => {
                 // Not more at once than may be held, with room for removals.
                 match decode_counts(frame.body.clone(), limits.peer_topics.saturating_mul(2)) {
-                    Ok(counts) => TopicUpdate::Counts(counts),
+                    Ok(counts) => {
+                        output.frames.push(PeerFrame {
+                            protocol: -protocol::EXTENSION,
+                            packet: packet::COUNTS,
+                            seq: frame.seq,
+                            body: Bytes::new(),
+                        });
+                        TopicUpdate::Counts(counts)
+                    }
                     Err(CountsError::TooMany { max }) => {
                         TopicUpdate::Close(PeerCloseReason::TooManyTopics { max })
                     }
@@ -218,6 +252,12 @@ impl Peer {
                         output.ignored(peer, "malformed subscriber counts")
                     }
                 }
+            }
+            (p, packet::COUNTS) if p == -protocol::EXTENSION => {
+                let behind = (self.sent as u32).wrapping_sub(frame.seq);
+                let version = self.sent.saturating_sub(u64::from(behind));
+                self.acknowledged = self.acknowledged.max(version);
+                TopicUpdate::Acknowledged
             }
             // Unknown protocols are dropped without a word (p2p-v2 section 5).
             _ => TopicUpdate::Nothing,
@@ -240,14 +280,5 @@ pub(super) fn topic_seq_frame(topic_seq: u32) -> PeerFrame {
         packet: packet::TOPIC_SEQ,
         seq: 0,
         body: topic_seq.to_string().into(),
-    }
-}
-
-fn extension(body: Bytes) -> PeerFrame {
-    PeerFrame {
-        protocol: protocol::EXTENSION,
-        packet: packet::COUNTS,
-        seq: 0,
-        body,
     }
 }

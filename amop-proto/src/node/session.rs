@@ -17,6 +17,8 @@ pub(super) struct Session {
     pub(super) version: ProtocolVersion,
     /// When something was last read or written.
     pub(super) active: Instant,
+    /// The version of the node's topics that holds this session's latest change.
+    pub(super) topics_version: u64,
 }
 
 impl Session {
@@ -24,6 +26,7 @@ impl Session {
         Self {
             version: ProtocolVersion::V1,
             active: now,
+            topics_version: 0,
         }
     }
 }

@@ -94,7 +94,8 @@ impl PeerCodec {
         }
     }
 
-    /// Whether to compress bodies above 1024 bytes when writing, if they shrink. Compressed frames are always read.
+    /// Whether to compress bodies above 1024 bytes when writing, if they shrink. Compressed frames
+    /// are always read.
     #[must_use]
     pub fn with_compression(mut self, compress: bool) -> Self {
         self.compress = compress;

@@ -58,6 +58,10 @@ pub(super) struct Driver<S> {
     charged: usize,
     /// Bytes were given to the stream since it was last flushed.
     unflushed: bool,
+    /// The stream took no more when it was last written to.
+    blocked: bool,
+    /// When the stream last took bytes after that.
+    unblocked: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     /// What `timer` is set to.
     armed: Option<Instant>,
@@ -77,6 +81,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             written: 0,
             charged: 0,
             unflushed: false,
+            blocked: false,
+            unblocked: None,
             timer: Box::pin(sleep_until(Instant::now())),
             armed: None,
             close_deadline: None,
@@ -98,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         match result {
             Ok(0) => state.session.handle_eof(),
             Ok(_) => {
-                state.session.handle_received(now);
+                state.session.handle_alive(now);
                 loop {
                     match self.decoder.decode(&mut self.read) {
                         Ok(Some(frame)) => state.session.handle_frame(now, frame),
@@ -122,6 +128,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn look(&mut self, cx: &mut Context<'_>) {
         let now = Instant::now();
         let mut state = self.connection.lock();
+        if let Some(at) = self.unblocked.take() {
+            // While a long message goes over a slow line, heartbeats wait behind it.
+            state.session.handle_alive(at.into_std());
+        }
         if self.write.is_empty() && state.session.poll_transmit(now.into_std(), &mut self.write) {
             self.charged += std::mem::take(&mut state.charged);
         }
@@ -204,8 +214,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Poll::Ready(n) => {
                     self.written += n;
                     self.unflushed = true;
+                    if std::mem::take(&mut self.blocked) {
+                        self.unblocked = Some(Instant::now());
+                    }
                 }
-                Poll::Pending => break,
+                Poll::Pending => {
+                    self.blocked = true;
+                    break;
+                }
             }
         }
         if !self.write.is_empty() && self.written == self.write.len() {

@@ -1,1 +1,199 @@
-//! Tests.
+//! Tests of the client and its driver against a node played by the test, over an in-memory pipe
+//! and with the clock stopped: time passes only when everybody waits.
+
+mod connecting;
+mod flow;
+mod publishing;
+mod subscribing;
+mod tls;
+
+use std::{sync::Arc, time::Duration};
+
+use amop_proto::{
+    channel::{
+        Frame, FrameDecoder, FrameType, HandshakeResponse, Seq, SetTopics, frame_topic, split_topic,
+    },
+    client::Kind,
+};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use crate::{codec, dial::Budget, *};
+
+/// What a pipe holds in each direction unless a test says otherwise.
+const PIPE: usize = 64 * 1024;
+
+/// The node's side of a connection.
+struct Node {
+    stream: DuplexStream,
+    buffer: BytesMut,
+}
+
+impl Node {
+    /// The next frame; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = FrameDecoder::default().decode(&mut self.buffer).unwrap() {
+                return Some(frame);
+            }
+            if self.stream.read_buf(&mut self.buffer).await.unwrap() == 0 {
+                assert!(self.buffer.is_empty(), "the stream ends inside a frame");
+                return None;
+            }
+        }
+    }
+
+    /// The next frame, which must be of this type.
+    #[track_caller]
+    fn expect(&mut self, kind: FrameType) -> impl Future<Output = Frame> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let frame = self.next().await;
+            match frame {
+                Some(frame) if frame.kind == kind => frame,
+                other => panic!("{caller}: expected {kind:?}, got {other:?}"),
+            }
+        }
+    }
+
+    /// Whether nothing comes until everybody else waits too, plus far less than a heartbeat.
+    async fn is_quiet(&mut self) -> bool {
+        tokio::time::timeout(Duration::from_millis(10), self.next())
+            .await
+            .is_err()
+    }
+
+    async fn send(&mut self, frame: Frame) {
+        self.stream.write_all(&frame.to_bytes()).await.unwrap();
+    }
+
+    async fn answer(&mut self, request: &Frame, result: i32, body: Bytes) {
+        self.send(request.respond(result, body)).await;
+    }
+
+    async fn answer_heartbeat(&mut self) {
+        let heartbeat = self.expect(FrameType::HEARTBEAT).await;
+        self.send(Frame {
+            body: Bytes::from_static(b"{\"heartBeat\":1}\n"),
+            ..heartbeat
+        })
+        .await;
+    }
+
+    async fn shake_hands(&mut self, protocol: u32) {
+        let hello = self.expect(FrameType::HANDSHAKE).await;
+        let response = HandshakeResponse {
+            node_version: "2.11.1".into(),
+            protocol,
+        };
+        self.send(Frame {
+            body: response.to_body(),
+            ..hello
+        })
+        .await;
+    }
+
+    /// Takes the next topic set without confirming it.
+    async fn set(&mut self) -> Vec<String> {
+        let frame = self.expect(FrameType::SET_TOPICS).await;
+        match SetTopics::parse(&frame.body) {
+            SetTopics::Replace(topics) => topics,
+            SetTopics::Keep => panic!("a set no node understands: {frame:?}"),
+        }
+    }
+
+    /// Takes the next topic set and confirms it.
+    async fn confirm(&mut self) -> Vec<String> {
+        let topics = self.set().await;
+        self.answer_heartbeat().await;
+        topics
+    }
+
+    async fn push(&mut self, kind: Kind, n: u8, payload: &[u8]) -> Seq {
+        let seq = Seq([n; 32]);
+        let frame = Frame::amop(kind.frame_type(), seq, b"hello", payload);
+        self.send(frame).await;
+        seq
+    }
+
+    /// The next frame, which must be the answer to `seq`: its result and payload.
+    #[track_caller]
+    fn answered(&mut self, seq: Seq) -> impl Future<Output = (i32, Bytes)> {
+        let answer = self.expect(FrameType::RESPONSE);
+        async move {
+            let answer = answer.await;
+            assert_eq!(answer.seq, seq);
+            let body = split_topic(&answer.body).unwrap();
+            assert_eq!(body.topic, "hello");
+            (answer.result, body.payload)
+        }
+    }
+}
+
+fn pipe(capacity: usize) -> (DuplexStream, Node) {
+    let (ours, theirs) = tokio::io::duplex(capacity);
+    let node = Node {
+        stream: theirs,
+        buffer: BytesMut::new(),
+    };
+    (ours, node)
+}
+
+async fn over(stream: DuplexStream, builder: ClientBuilder) -> Result<Client, ConnectError> {
+    let name: Arc<str> = "node:1".into();
+    let budget = Budget::new(Arc::clone(&name), Duration::from_secs(10));
+    let options = builder.options();
+    Client::over(stream, name, None, options, [3; 32], &budget).await
+}
+
+async fn connect_with(builder: ClientBuilder, capacity: usize) -> (Client, Node) {
+    let (stream, mut node) = pipe(capacity);
+    let (client, ()) = tokio::join!(over(stream, builder), node.shake_hands(3));
+    (client.unwrap(), node)
+}
+
+async fn connect() -> (Client, Node) {
+    connect_with(Client::builder(), PIPE).await
+}
+
+fn hello() -> TopicName {
+    "hello".parse().unwrap()
+}
+
+fn framed(payload: impl AsRef<[u8]>) -> Bytes {
+    frame_topic(b"hello", payload.as_ref())
+}
+
+/// A topic of text, without the macros, which have tests of their own.
+#[derive(Debug, Clone, PartialEq)]
+struct Hello(String);
+
+impl Topic for Hello {
+    const TOPIC: &'static str = "hello";
+    type Codec = codec::Text;
+}
+
+impl Request for Hello {
+    type Reply = u64;
+    type ReplyCodec = codec::Json;
+}
+
+impl codec::TextValue for Hello {
+    fn as_text(&self) -> &str {
+        &self.0
+    }
+
+    fn from_text(text: String) -> Self {
+        Self(text)
+    }
+}
+
+fn text(text: &str) -> Hello {
+    Hello(text.into())
+}
+
+async fn subscribe(client: &Client, node: &mut Node) -> Subscription<Hello> {
+    let (subscription, topics) = tokio::join!(client.subscribe::<Hello>(), node.confirm());
+    assert_eq!(topics, ["hello"]);
+    subscription.unwrap()
+}

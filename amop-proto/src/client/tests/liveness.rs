@@ -38,7 +38,10 @@ fn the_handshake_is_the_first_frame_and_decides_the_version() {
 fn without_an_answer_version_1_is_spoken_until_it_comes() {
     let mut harness = Harness::new(ClientConfig::default());
     let hello = harness.sent_one();
-    assert_eq!(harness.session.next_timeout(), Some(harness.now + seconds(5)));
+    assert_eq!(
+        harness.session.next_timeout(),
+        Some(harness.now + seconds(5))
+    );
     harness.pass(Duration::from_millis(4999));
     assert_eq!(harness.events(), []);
     harness.pass(Duration::from_millis(1));
@@ -167,7 +170,7 @@ fn any_bytes_are_a_sign_of_life() {
     // A long frame trickles in; no heartbeat is answered meanwhile.
     for _ in 0..30 {
         harness.pass(seconds(5));
-        harness.session.handle_received(harness.now);
+        harness.session.handle_alive(harness.now);
     }
     assert_eq!(harness.events(), []);
     harness.pass(seconds(20));
@@ -227,10 +230,7 @@ fn failures_of_the_stream_are_told_apart() {
     let mut harness = Harness::ready();
     let error = FrameError::TooShort { len: 0 };
     harness.session.handle_frame_error(error);
-    assert_eq!(
-        harness.events(),
-        [Event::Closed(CloseReason::Frame(error))]
-    );
+    assert_eq!(harness.events(), [Event::Closed(CloseReason::Frame(error))]);
 
     let mut harness = Harness::ready();
     let error = io::Error::from(io::ErrorKind::ConnectionReset);

@@ -60,6 +60,18 @@ impl Router {
     }
 
     pub(super) fn unicast_or_multicast(&mut self, now: Instant, origin: Origin, frame: Frame) {
+        if let Origin::Peer(peer, _) = origin
+            && frame.wire_len() > self.limits.frame
+        {
+            self.notice(Notice::BadPeerMessage {
+                peer,
+                what: "an AMOP message over this node's frame limit",
+            });
+            if frame.kind == FrameType::UNICAST {
+                self.answer_error(origin, &frame, code::NO_SESSION);
+            }
+            return;
+        }
         let topic = match (split_topic(&frame.body), origin) {
             (Ok(body), _) => Some(body.topic),
             (Err(AmopBodyError::Empty), Origin::Session(session)) => {

@@ -1,6 +1,12 @@
 //! The macros do not rely on names the user may have given other meanings, nor on the prelude.
 #![deny(warnings)]
-#![deny(missing_docs, unreachable_pub, unused, unused_qualifications, rust_2018_idioms)]
+#![deny(
+    missing_docs,
+    unreachable_pub,
+    unused,
+    unused_qualifications,
+    rust_2018_idioms
+)]
 #![no_implicit_prelude]
 #![allow(dead_code, non_camel_case_types, unused_imports)]
 

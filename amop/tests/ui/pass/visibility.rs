@@ -21,6 +21,11 @@ mod outer {
             pub(in crate::outer) n: u32,
         }
 
+        /// Paths in options are no lint's business.
+        #[deny(unused_qualifications)]
+        #[amop::topic("path", codec = "json", reply = "self::Reply", crate = "::amop")]
+        pub(in crate::outer) struct Path(#[allow(dead_code)] pub(in crate::outer) String);
+
         pub fn private() -> &'static str {
             Private::TOPIC
         }

@@ -1,0 +1,221 @@
+//! The other ends of a node's connections: SDKs and peers.
+
+use std::{collections::VecDeque, mem::take};
+
+use amop_proto::{
+    channel::{Frame, FrameDecoder, FrameType, encode_topics},
+    node::{CloseReason, Event, PeerId, PeerIdentity, SessionId},
+    p2p::{NodeId, PeerFrame, packet},
+};
+use bytes::BytesMut;
+
+use super::{
+    frames::{seq, topic_list, topic_seq},
+    net::{Link, Net, PeerEnd, Sdk, SdkEnd, node_id},
+};
+
+impl Net {
+    // Sessions.
+
+    pub(crate) fn sdk(&mut self, node: usize) -> Sdk {
+        let id = SessionId(self.id());
+        self.nodes[node].sessions.insert(id, SdkEnd::default());
+        self.event(node, Event::SessionOpened(id));
+        Sdk { node, id }
+    }
+
+    /// An SDK that holds topics.
+    pub(crate) fn subscriber(&mut self, node: usize, topics: &[&str]) -> Sdk {
+        let sdk = self.sdk(node);
+        self.subscribe(sdk, topics);
+        sdk
+    }
+
+    pub(crate) fn subscribe(&mut self, sdk: Sdk, topics: &[&str]) {
+        let body = encode_topics(topics.iter().copied());
+        self.send(sdk, Frame::new(FrameType::SET_TOPICS, seq(0), body));
+    }
+
+    pub(crate) fn send(&mut self, sdk: Sdk, frame: Frame) {
+        let mut wire = BytesMut::from(&frame.to_bytes()[..]);
+        let frame = FrameDecoder::default().decode(&mut wire).unwrap().unwrap();
+        self.event(sdk.node, Event::SessionFrame(sdk.id, frame));
+    }
+
+    /// Sends a type and a body, with a seq nothing else has.
+    pub(crate) fn send_body(&mut self, sdk: Sdk, kind: FrameType, body: &[u8]) {
+        let seq = seq(1 << 40 | self.id());
+        self.send(sdk, Frame::new(kind, seq, body.to_vec()));
+    }
+
+    pub(crate) fn end(&mut self, sdk: Sdk) -> &mut SdkEnd {
+        self.nodes[sdk.node].sessions.get_mut(&sdk.id).unwrap()
+    }
+
+    pub(crate) fn inbox(&mut self, sdk: Sdk) -> Vec<Frame> {
+        take(&mut self.end(sdk).inbox).into()
+    }
+
+    /// The one frame a session has received.
+    pub(crate) fn only(&mut self, sdk: Sdk) -> Frame {
+        let mut frames = self.inbox(sdk);
+        assert_eq!(frames.len(), 1, "{sdk:?}: {frames:?}");
+        frames.remove(0)
+    }
+
+    pub(crate) fn nothing(&mut self, sdk: Sdk) {
+        assert_eq!(self.inbox(sdk), [], "{sdk:?}");
+    }
+
+    /// The SDK reads so much of what is unwritten.
+    pub(crate) fn read(&mut self, sdk: Sdk, bytes: usize) {
+        let end = self.end(sdk);
+        let bytes = bytes.min(end.unwritten);
+        end.unwritten -= bytes;
+        self.event(sdk.node, Event::SessionWritten(sdk.id, bytes));
+    }
+
+    pub(crate) fn hang_up(&mut self, sdk: Sdk) {
+        self.end(sdk).gone = true;
+        self.event(sdk.node, Event::SessionClosed(sdk.id));
+    }
+
+    pub(crate) fn is_open(&self, sdk: Sdk) -> bool {
+        !self.nodes[sdk.node].sessions[&sdk.id].gone
+    }
+
+    pub(crate) fn is_up(&self, link: Link) -> bool {
+        let end = &self.nodes[link.node].peers[&link.id];
+        end.opened && !end.gone
+    }
+
+    pub(crate) fn closed(&mut self, sdk: Sdk) -> Option<CloseReason> {
+        self.end(sdk).closed.clone()
+    }
+
+    // Peers.
+
+    fn end_of_link(&mut self, node: usize, remote: NodeId, dialled: bool) -> Link {
+        let id = PeerId(self.id());
+        let end = PeerEnd {
+            identity: PeerIdentity {
+                node: remote,
+                name: "peer".into(),
+                agency: "agency".into(),
+                address: "127.0.0.1:1".into(),
+            },
+            dialled,
+            other: None,
+            inbox: VecDeque::new(),
+            closed: None,
+            stalled: false,
+            unwritten: 0,
+            received: BytesMut::new(),
+            opened: false,
+            gone: false,
+        };
+        self.nodes[node].peers.insert(id, end);
+        Link { node, id }
+    }
+
+    /// A connection that `a` dials; its ends have yet to complete TLS.
+    pub(crate) fn dial(&mut self, a: usize, b: usize) -> (Link, Link) {
+        let dialler = self.end_of_link(a, node_id(b), true);
+        let listener = self.end_of_link(b, node_id(a), false);
+        self.link(dialler).other = Some(listener);
+        self.link(listener).other = Some(dialler);
+        (dialler, listener)
+    }
+
+    pub(crate) fn open(&mut self, link: Link) {
+        let end = self.link(link);
+        if end.gone {
+            return;
+        }
+        end.opened = true;
+        let (identity, dialled) = (end.identity.clone(), end.dialled);
+        let peer = link.id;
+        let opened = Event::PeerOpened {
+            peer,
+            identity,
+            dialled,
+        };
+        self.event(link.node, opened);
+        self.arrived(link);
+        self.settle();
+    }
+
+    pub(crate) fn connect(&mut self, a: usize, b: usize) -> (Link, Link) {
+        let (dialler, listener) = self.dial(a, b);
+        self.open(dialler);
+        self.open(listener);
+        (dialler, listener)
+    }
+
+    /// A peer played by the test. The node's greeting is left in its inbox.
+    pub(crate) fn raw_peer(&mut self, node: usize, remote: NodeId, dialled: bool) -> Link {
+        let link = self.end_of_link(node, remote, dialled);
+        self.open(link);
+        link
+    }
+
+    /// A peer that behaves as a real node does, with these topics, after its greeting.
+    pub(crate) fn foreign(&mut self, node: usize, remote: usize, topics: &str) -> Link {
+        let link = self.raw_peer(node, node_id(remote), false);
+        self.peer_send(link, topic_seq("1"));
+        let asked = self.peer_inbox(link);
+        let request = asked.last().unwrap();
+        assert_eq!(request.packet, packet::REQUEST_TOPICS);
+        let list = topic_list(request.seq, &format!("1\t{topics}"));
+        self.peer_send(link, list);
+        assert!(self.peer_inbox(link).is_empty());
+        link
+    }
+
+    pub(crate) fn link(&mut self, link: Link) -> &mut PeerEnd {
+        self.nodes[link.node].peers.get_mut(&link.id).unwrap()
+    }
+
+    pub(crate) fn peer_send(&mut self, link: Link, frame: PeerFrame) {
+        let mut wire = BytesMut::new();
+        self.codec.encode(&frame, &mut wire);
+        self.link(link).received.extend_from_slice(&wire);
+        self.arrived(link);
+        self.settle();
+    }
+
+    pub(crate) fn peer_inbox(&mut self, link: Link) -> Vec<PeerFrame> {
+        take(&mut self.link(link).inbox).into()
+    }
+
+    pub(crate) fn peer_only(&mut self, link: Link) -> PeerFrame {
+        let mut frames = self.peer_inbox(link);
+        assert_eq!(frames.len(), 1, "{link:?}: {frames:?}");
+        frames.remove(0)
+    }
+
+    pub(crate) fn peer_read(&mut self, link: Link, bytes: usize) {
+        let end = self.link(link);
+        let bytes = bytes.min(end.unwritten);
+        end.unwritten -= bytes;
+        self.event(link.node, Event::PeerWritten(link.id, bytes));
+    }
+
+    /// The connection breaks, for both ends.
+    pub(crate) fn cut(&mut self, link: Link) {
+        let other = self.link(link).other;
+        for link in [Some(link), other].into_iter().flatten() {
+            if !std::mem::replace(&mut self.link(link).gone, true) {
+                self.event(link.node, Event::PeerClosed(link.id));
+            }
+        }
+    }
+
+    /// The connections a node holds now.
+    pub(crate) fn links(&self, node: usize) -> Vec<PeerId> {
+        let held = self.nodes[node].peers.iter();
+        held.filter(|(_, end)| end.opened && !end.gone)
+            .map(|(&id, _)| id)
+            .collect()
+    }
+}

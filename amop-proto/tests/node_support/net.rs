@@ -1,0 +1,325 @@
+//! Runs the machines.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem::take,
+    time::{Duration, Instant},
+};
+
+use amop_proto::{
+    channel::{Frame, FrameDecoder, rpc::NodeFacts},
+    node::{
+        Action, CloseReason, Event, Limits, Node, NodeConfig, Notice, PeerCloseReason, PeerId,
+        PeerIdentity, SessionId, Timeouts,
+    },
+    p2p::{NodeId, PeerCodec, PeerFrame},
+};
+use bytes::{Bytes, BytesMut};
+
+/// The SDK's end of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Sdk {
+    pub(crate) node: usize,
+    pub(crate) id: SessionId,
+}
+
+/// A node's end of a peer connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) node: usize,
+    pub(crate) id: PeerId,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct SdkEnd {
+    pub(crate) inbox: VecDeque<Frame>,
+    pub(crate) closed: Option<CloseReason>,
+    pub(crate) coalesced: bool,
+    pub(crate) paused: bool,
+    /// It does not read: what is sent stays unwritten.
+    pub(crate) stalled: bool,
+    pub(crate) unwritten: usize,
+    pub(super) gone: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct PeerEnd {
+    pub(super) identity: PeerIdentity,
+    pub(super) dialled: bool,
+    /// The other end, where that is a machine too.
+    pub(super) other: Option<Link>,
+    pub(crate) inbox: VecDeque<PeerFrame>,
+    pub(crate) closed: Option<PeerCloseReason>,
+    pub(crate) stalled: bool,
+    pub(crate) unwritten: usize,
+    pub(super) received: BytesMut,
+    pub(super) opened: bool,
+    pub(super) gone: bool,
+}
+
+pub(crate) struct TestNode {
+    pub(crate) machine: Node,
+    pub(crate) notices: Vec<Notice>,
+    pub(super) sessions: BTreeMap<SessionId, SdkEnd>,
+    pub(super) peers: BTreeMap<PeerId, PeerEnd>,
+}
+
+enum OnWire {
+    Bytes(Bytes),
+    Closed,
+}
+
+/// Nodes, and whatever is connected to them.
+pub(crate) struct Net {
+    base: Instant,
+    now: Instant,
+    pub(crate) nodes: Vec<TestNode>,
+    pub(crate) codec: PeerCodec,
+    wire: VecDeque<(Link, OnWire)>,
+    /// What is under way between nodes stays there.
+    pub(crate) wire_held: bool,
+    written: VecDeque<(usize, Event)>,
+    next_id: u64,
+    pub(crate) log: Option<Vec<String>>,
+}
+
+/// The identity of node number `n`; lower numbers have lower IDs.
+pub(crate) fn node_id(n: usize) -> NodeId {
+    NodeId([n as u8 + 1; 64])
+}
+
+pub(crate) fn config(n: usize) -> NodeConfig {
+    NodeConfig {
+        facts: NodeFacts {
+            fisco_version: "2.11.1".into(),
+            chain_id: "1".into(),
+            node_id: node_id(n).to_string(),
+            name: format!("node{n}"),
+            agency: "agency".into(),
+            address: format!("127.0.0.1:{}", 30300 + n),
+        },
+        limits: Limits::default(),
+        timeouts: Timeouts::default(),
+        seed: [n as u8; 32],
+    }
+}
+
+impl Net {
+    pub(crate) fn new(nodes: usize) -> Self {
+        Self::with((0..nodes).map(config))
+    }
+
+    pub(crate) fn with(configs: impl IntoIterator<Item = NodeConfig>) -> Self {
+        let base = Instant::now();
+        let node = |config| TestNode {
+            machine: Node::new(config),
+            notices: Vec::new(),
+            sessions: BTreeMap::new(),
+            peers: BTreeMap::new(),
+        };
+        Self {
+            base,
+            now: base,
+            nodes: configs.into_iter().map(node).collect(),
+            codec: PeerCodec::default(),
+            wire: VecDeque::new(),
+            wire_held: false,
+            written: VecDeque::new(),
+            next_id: 1,
+            log: None,
+        }
+    }
+
+    /// All nodes connected with each other.
+    pub(crate) fn mesh(nodes: usize) -> Self {
+        let mut net = Self::new(nodes);
+        for a in 0..nodes {
+            for b in a + 1..nodes {
+                net.connect(a, b);
+            }
+        }
+        net
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now - self.base
+    }
+
+    pub(super) fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    // Time and the machines.
+
+    /// Lets time pass; what is due on the way happens when it is due.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        let until = self.now + time;
+        loop {
+            let due = |node: &TestNode| node.machine.next_timeout();
+            let next = self.nodes.iter().filter_map(due).min();
+            let Some(at) = next.filter(|&at| at <= until) else {
+                break;
+            };
+            self.now = self.now.max(at);
+            for node in 0..self.nodes.len() {
+                if due(&self.nodes[node]).is_some_and(|at| at <= self.now) {
+                    self.event(node, Event::Timeout);
+                    let next = due(&self.nodes[node]);
+                    assert!(
+                        next.is_none_or(|at| at > self.now),
+                        "a timeout changed nothing"
+                    );
+                }
+            }
+        }
+        self.now = until;
+    }
+
+    pub(crate) fn secs(&mut self, seconds: u64) {
+        self.advance(Duration::from_secs(seconds));
+    }
+
+    pub(crate) fn notices(&mut self, node: usize) -> Vec<Notice> {
+        take(&mut self.nodes[node].notices)
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        let nodes = self.nodes.iter();
+        nodes.map(|node| node.machine.router().in_flight()).sum()
+    }
+
+    /// Feeds an event to a machine and carries out everything that follows.
+    pub(crate) fn event(&mut self, node: usize, event: Event) {
+        self.handle(node, event);
+        self.settle();
+    }
+
+    /// Brings everything that is under way to its end.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            if let Some((node, event)) = self.written.pop_front() {
+                self.handle(node, event);
+            } else if self.wire_held {
+                break;
+            } else if let Some((link, what)) = self.wire.pop_front() {
+                self.deliver(link, what);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn handle(&mut self, node: usize, event: Event) {
+        self.nodes[node].machine.handle(self.now, event);
+        while let Some(action) = self.nodes[node].machine.poll_action() {
+            if let Some(log) = &mut self.log {
+                log.push(format!("{:?} {node} {action:?}", self.now - self.base));
+            }
+            self.act(node, action);
+        }
+    }
+
+    fn deliver(&mut self, link: Link, what: OnWire) {
+        match what {
+            OnWire::Bytes(bytes) => {
+                self.link(link).received.extend_from_slice(&bytes);
+                self.arrived(link);
+            }
+            OnWire::Closed if !self.link(link).gone => {
+                self.link(link).gone = true;
+                self.handle(link.node, Event::PeerClosed(link.id));
+            }
+            OnWire::Closed => {}
+        }
+    }
+
+    /// Hands what has come on a link to its machine.
+    pub(super) fn arrived(&mut self, link: Link) {
+        while self.link(link).opened && !self.link(link).gone {
+            let codec = self.codec;
+            let Some(frame) = codec.decode(&mut self.link(link).received).unwrap() else {
+                break;
+            };
+            self.handle(link.node, Event::PeerFrame(link.id, frame));
+        }
+    }
+
+    fn act(&mut self, node: usize, action: Action) {
+        let open = |net: &mut Self, id| {
+            let end = net.nodes[node].sessions.get(&id);
+            assert!(end.is_some_and(|end| !end.gone), "{action:?}");
+            Sdk { node, id }
+        };
+        let up = |net: &mut Self, id| {
+            let end = net.nodes[node].peers.get(&id);
+            assert!(end.is_some_and(|end| end.opened && !end.gone), "{action:?}");
+            Link { node, id }
+        };
+        match action.clone() {
+            Action::SendSession { session, frame } => {
+                let end = open(self, session);
+                let mut wire = BytesMut::from(&frame.to_bytes()[..]);
+                let read = FrameDecoder::default().decode(&mut wire).unwrap().unwrap();
+                assert_eq!(read, frame);
+                let end = self.end(end);
+                end.inbox.push_back(read);
+                if end.stalled {
+                    end.unwritten += frame.wire_len();
+                } else {
+                    let written = Event::SessionWritten(session, frame.wire_len());
+                    self.written.push_back((node, written));
+                }
+            }
+            Action::CloseSession { session, reason } => {
+                let end = open(self, session);
+                self.end(end).gone = true;
+                self.end(end).closed = Some(reason);
+            }
+            Action::CoalesceSession { session } => {
+                let end = open(self, session);
+                self.end(end).coalesced = true;
+            }
+            Action::PauseSession { session } => {
+                let end = open(self, session);
+                assert!(!self.end(end).paused, "paused twice");
+                self.end(end).paused = true;
+            }
+            Action::ResumeSession { session } => {
+                let end = open(self, session);
+                assert!(self.end(end).paused, "resumed though not paused");
+                self.end(end).paused = false;
+            }
+            Action::SendPeer { peer, frame } => {
+                let link = up(self, peer);
+                let mut wire = BytesMut::new();
+                self.codec.encode(&frame, &mut wire);
+                let end = self.link(link);
+                if end.stalled {
+                    end.unwritten += frame.wire_len();
+                } else {
+                    let written = Event::PeerWritten(peer, frame.wire_len());
+                    self.written.push_back((node, written));
+                }
+                match self.link(link).other {
+                    Some(other) => self.wire.push_back((other, OnWire::Bytes(wire.freeze()))),
+                    None => {
+                        let read = self.codec.decode(&mut wire).unwrap().unwrap();
+                        assert_eq!(read, frame);
+                        self.link(link).inbox.push_back(read);
+                    }
+                }
+            }
+            Action::ClosePeer { peer, reason } => {
+                let link = up(self, peer);
+                let end = self.link(link);
+                end.gone = true;
+                end.closed = Some(reason);
+                if let Some(other) = end.other {
+                    self.wire.push_back((other, OnWire::Closed));
+                }
+            }
+            Action::Notice(notice) => self.nodes[node].notices.push(notice),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Which of the client's methods the functions of the macros call, and with which topic: seen with
+//! a client that takes notes in place of the real one.
+
+use recorder::Client;
+
+/// What the macros need of `amop`, with another client.
+mod recorder {
+    pub(crate) use amop::{PublishError, Request, SubscribeError, Topic, codec};
+    use std::{marker::PhantomData, sync::Mutex};
+
+    #[derive(Default)]
+    pub(crate) struct Client(Mutex<Vec<String>>);
+
+    #[derive(Debug)]
+    pub(crate) struct Subscription<T>(PhantomData<T>);
+
+    #[derive(Debug)]
+    pub(crate) struct Deliveries<T>(PhantomData<T>);
+
+    impl Client {
+        /// The calls since the last time.
+        pub(crate) fn calls(&self) -> Vec<String> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
+
+        fn note<T: Topic>(&self, method: &str, topic: &str, message: Option<&T>) {
+            use amop::Codec;
+            let payload = message.map(|message| T::Codec::encode(message).unwrap());
+            let line = match payload {
+                Some(payload) => format!("{method} {topic} {}", String::from_utf8_lossy(&payload)),
+                None => format!("{method} {topic}"),
+            };
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    macro_rules! subscribing {
+        ($own:ident, $other:ident, $result:ident) => {
+            impl Client {
+                pub(crate) async fn $own<T: Topic>(&self) -> Result<$result<T>, SubscribeError> {
+                    self.note::<T>(stringify!($own), T::TOPIC, None);
+                    Ok($result(PhantomData))
+                }
+
+                pub(crate) async fn $other<T: Topic>(
+                    &self,
+                    topic: &str,
+                ) -> Result<$result<T>, SubscribeError> {
+                    self.note::<T>(stringify!($other), topic, None);
+                    Ok($result(PhantomData))
+                }
+            }
+        };
+    }
+    subscribing!(subscribe, subscribe_to, Subscription);
+    subscribing!(deliveries, deliveries_of, Deliveries);
+
+    macro_rules! publishing {
+        ($own:ident, $other:ident, $bound:ident, $result:ty, $value:expr) => {
+            impl Client {
+                pub(crate) async fn $own<T: $bound>(
+                    &self,
+                    message: &T,
+                ) -> Result<$result, PublishError> {
+                    self.note(stringify!($own), T::TOPIC, Some(message));
+                    $value
+                }
+
+                pub(crate) async fn $other<T: $bound>(
+                    &self,
+                    topic: &str,
+                    message: &T,
+                ) -> Result<$result, PublishError> {
+                    self.note(stringify!($other), topic, Some(message));
+                    $value
+                }
+            }
+        };
+    }
+    publishing!(publish_unicast, publish_unicast_to, Topic, (), Ok(()));
+    publishing!(publish_multicast, publish_multicast_to, Topic, (), Ok(()));
+    publishing!(request, request_to, Request, T::Reply, {
+        use amop::Codec;
+        Ok(T::ReplyCodec::decode("pong".into()).unwrap())
+    });
+}
+
+#[amop::topic("own", reply = String, crate = "crate::recorder")]
+struct Ping(String);
+
+#[tokio::test]
+async fn publishing() {
+    let client = Client::default();
+    let ping = Ping("ping".to_owned());
+
+    ping.publish_unicast(&client).await.unwrap();
+    assert_eq!(client.calls(), ["publish_unicast own ping"]);
+    ping.publish_unicast_to(&client, "other").await.unwrap();
+    assert_eq!(client.calls(), ["publish_unicast_to other ping"]);
+    ping.publish_multicast(&client).await.unwrap();
+    assert_eq!(client.calls(), ["publish_multicast own ping"]);
+    ping.publish_multicast_to(&client, "other").await.unwrap();
+    assert_eq!(client.calls(), ["publish_multicast_to other ping"]);
+}
+
+#[tokio::test]
+async fn requests() {
+    let client = Client::default();
+    let ping = Ping("ping".to_owned());
+
+    assert_eq!(ping.request(&client).await.unwrap(), "pong");
+    assert_eq!(client.calls(), ["request own ping"]);
+    assert_eq!(ping.request_to(&client, "other").await.unwrap(), "pong");
+    assert_eq!(client.calls(), ["request_to other ping"]);
+}
+
+#[tokio::test]
+async fn subscribing() {
+    let client = Client::default();
+
+    let _: recorder::Subscription<Ping> = Ping::subscribe(&client).await.unwrap();
+    assert_eq!(client.calls(), ["subscribe own"]);
+    Ping::subscribe_to(&client, "other").await.unwrap();
+    assert_eq!(client.calls(), ["subscribe_to other"]);
+    let _: recorder::Deliveries<Ping> = Ping::deliveries(&client).await.unwrap();
+    assert_eq!(client.calls(), ["deliveries own"]);
+    Ping::deliveries_of(&client, "other").await.unwrap();
+    assert_eq!(client.calls(), ["deliveries_of other"]);
+}

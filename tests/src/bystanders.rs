@@ -1,0 +1,93 @@
+//! A pair of clients that goes on exchanging messages while something else goes wrong.
+
+use amop::{Client, PublishError, TopicName};
+use amop_node::Network;
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, JoinHandle},
+};
+
+use crate::{client, within};
+
+/// A publisher on the first node of a network and a subscriber on the last.
+#[derive(Debug)]
+pub struct Bystanders {
+    publisher: JoinHandle<Result<(), PublishError>>,
+    subscriber: AbortHandle,
+    clients: [Client; 2],
+    rounds: watch::Receiver<u64>,
+    stop: watch::Sender<bool>,
+}
+
+impl Bystanders {
+    /// Connects both and lets them exchange unicasts.
+    ///
+    /// # Panics
+    ///
+    /// If they cannot.
+    pub async fn start(network: &Network) -> Self {
+        let topic = TopicName::new("bystanders").unwrap();
+        let publisher = client(network, 0).await;
+        let subscriber = client(network, network.running().count() - 1).await;
+        let mut subscription = subscriber.subscribe_raw(&topic).await.unwrap();
+        let reading = tokio::spawn(async move {
+            while let Some(delivery) = subscription.next().await {
+                let payload = delivery.to_vec();
+                delivery.reply_bytes(payload).unwrap();
+            }
+        });
+        let (counted, rounds) = watch::channel(0);
+        let (stop, stopped) = watch::channel(false);
+        let clients = [publisher.clone(), subscriber];
+        let publishing = tokio::spawn(async move {
+            while !*stopped.borrow() {
+                let text = counted.borrow().to_string();
+                let reply = publisher.unicast(&topic, text.clone().into()).await?;
+                assert_eq!(reply.payload, text);
+                counted.send_modify(|count| *count += 1);
+                // Others have work to do, too.
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        });
+        let mut this = Self {
+            publisher: publishing,
+            subscriber: reading.abort_handle(),
+            clients,
+            rounds,
+            stop,
+        };
+        this.go_on().await;
+        this
+    }
+
+    /// Waits until more messages have been exchanged.
+    ///
+    /// # Panics
+    ///
+    /// If they are not.
+    pub async fn go_on(&mut self) {
+        let enough = *self.rounds.borrow_and_update() + 3;
+        let reached = self.rounds.wait_for(|&rounds| rounds >= enough);
+        let outcome = within("more messages", reached).await.is_ok();
+        assert!(outcome, "the bystanders failed; see their panic above");
+    }
+
+    /// Stops both.
+    ///
+    /// # Panics
+    ///
+    /// If a single message failed since they started.
+    pub async fn stop(mut self) {
+        self.go_on().await;
+        self.stop.send_replace(true);
+        within("the last message", &mut self.publisher)
+            .await
+            .unwrap()
+            .unwrap();
+        self.subscriber.abort();
+        for client in self.clients {
+            client.close().await;
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Ports for programs that must be told theirs.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    process,
+    sync::Mutex,
+};
+
+/// The P2P ports of a network start so far above its channel ports.
+const P2P_OFFSET: u16 = 10_100;
+
+/// Below the ports that operating systems give out by themselves, P2P ports included.
+const RANGE: std::ops::Range<u16> = 20_300..22_600;
+
+/// The first of `count` channel ports in a row that are free, with the P2P ports that
+/// `amop devnet up` puts 10100 above them.
+///
+/// # Panics
+///
+/// If there are none.
+pub fn free_ports(count: u16) -> u16 {
+    static NEXT: Mutex<Option<u16>> = Mutex::new(None);
+    let mut next = NEXT.lock().unwrap();
+    let len = RANGE.end - RANGE.start;
+    // Test programs that run side by side start at different places.
+    let scattered = (process::id().wrapping_mul(97) % u32::from(len)) as u16;
+    let mut at = next.unwrap_or(scattered);
+    for _ in 0..len {
+        let base = RANGE.start + at % len;
+        let candidates = base..base + count;
+        if candidates
+            .flat_map(|port| [port, port + P2P_OFFSET])
+            .all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+        {
+            // Not given out twice, even if the first taker has not bound it yet.
+            *next = Some((at + count) % len);
+            return base;
+        }
+        at = (at + 1) % len;
+    }
+    panic!("no {count} free ports in a row in {RANGE:?}");
+}

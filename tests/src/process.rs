@@ -1,0 +1,164 @@
+//! Programs run by tests: their lines, signals and ends.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crate::PATIENCE;
+
+/// A running program. Dropping it kills it.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    name: String,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    errors: Option<JoinHandle<String>>,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// With what.
+    pub status: ExitStatus,
+    /// All lines of its standard output.
+    pub lines: Vec<String>,
+    /// Its standard error.
+    pub errors: String,
+}
+
+impl Program {
+    /// Starts a program.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub fn start(command: &mut Command) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let (sender, lines) = channel();
+        let output = child.stdout.take().unwrap();
+        std::thread::spawn(move || pass_on(output, &sender));
+        let mut errors = child.stderr.take().unwrap();
+        let errors = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = errors.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        Self {
+            child,
+            name,
+            lines,
+            seen: Vec::new(),
+            errors: Some(errors),
+        }
+    }
+
+    /// The next line of its standard output.
+    ///
+    /// # Panics
+    ///
+    /// If none comes; the message shows everything it wrote.
+    pub fn line(&mut self) -> String {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                self.seen.push(line.clone());
+                line
+            }
+            Err(problem) => self.fail(&format!("a line ({problem})")),
+        }
+    }
+
+    /// Reads lines up to the first that contains `part`, and returns that.
+    ///
+    /// # Panics
+    ///
+    /// As [`line`](Self::line).
+    pub fn line_with(&mut self, part: &str) -> String {
+        loop {
+            let line = self.line();
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Sends it a signal by name, `INT` say.
+    ///
+    /// # Panics
+    ///
+    /// If the `kill` command fails.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
+        assert!(status.success(), "kill -{name}: {status}");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end in time.
+    pub fn finish(mut self) -> Finished {
+        // Its standard output ends with it.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left.max(Duration::from_millis(1))) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => self.fail("the end"),
+            }
+        }
+        let status = self.child.wait().unwrap();
+        Finished {
+            status,
+            lines: std::mem::take(&mut self.seen),
+            errors: self.errors(),
+        }
+    }
+
+    fn errors(&mut self) -> String {
+        self.errors
+            .take()
+            .and_then(|errors| errors.join().ok())
+            .unwrap_or_default()
+    }
+
+    fn fail(&mut self, missing: &str) -> ! {
+        let _ = self.child.kill();
+        let errors = self.errors();
+        panic!(
+            "{} did not give {missing}; its output:\n{}\nits errors:\n{errors}",
+            self.name,
+            self.seen.join("\n"),
+        );
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pass_on(output: impl Read, lines: &Sender<String>) {
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        if lines.send(line).is_err() {
+            return;
+        }
+    }
+}

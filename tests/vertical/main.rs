@@ -1,0 +1,9 @@
+//! What users rely on first: typed messages between clients of two nodes, over the real protocols
+//! and TLS with certificates of the chain's kind.
+#![forbid(unsafe_code)]
+
+mod delivery;
+mod failures;
+mod payloads;
+mod spread;
+mod typed;
