@@ -1,0 +1,335 @@
+//! What nodes of this project say to each other: packets of the extension protocol.
+//!
+//! Carried in ordinary P2P frames under [`protocol::EXTENSION`](crate::p2p::protocol), which real
+//! nodes ignore. All integers are big-endian.
+//!
+//! | packet | body |
+//! | --- | --- |
+//! | hello | version (1 byte) |
+//! | known | for each node whose record is known: key (8), version (8) |
+//! | records | records, see [`Record`] |
+//! | taken | empty; the frame's seq is that of the records frame it answers |
+//! | ask | keys (8 each) of nodes whose whole record is wanted |
+//! | unicast | hops left (1), source (8), target (8), id (8), channel frame |
+//! | answer | as unicast |
+//! | multicast | hops left (1), source (8), id (8), count (2), targets (8 each), channel frame |
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::NodeKey;
+use crate::{
+    MAX_TOPIC_LEN,
+    channel::{Frame, PROTOCOL_MAX_FRAME},
+    p2p::NodeId,
+};
+
+/// Packet types of the extension protocol.
+pub(in crate::node) mod packet {
+    pub(in crate::node) const HELLO: u16 = 1;
+    pub(in crate::node) const KNOWN: u16 = 2;
+    pub(in crate::node) const RECORDS: u16 = 3;
+    pub(in crate::node) const TAKEN: u16 = 4;
+    pub(in crate::node) const ASK: u16 = 5;
+    pub(in crate::node) const UNICAST: u16 = 6;
+    pub(in crate::node) const ANSWER: u16 = 7;
+    pub(in crate::node) const MULTICAST: u16 = 8;
+}
+
+/// The version of the extension.
+pub(in crate::node) const VERSION: u8 = 1;
+
+/// A node's state, whole or as a change of an earlier version.
+///
+/// Key (8), version (8), base (8; 0: whole), flags (1); with flag 1 the node's ID (64); with flag 2
+/// a count (2) and its neighbours' keys (8 each), all of them; then a count (4) and for each topic a
+/// length byte, the topic, and its subscribers (4; 0 removes it).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) key: NodeKey,
+    pub(super) version: u64,
+    /// The version this is a change of; 0 for the whole state.
+    pub(super) base: u64,
+    /// Given with the whole state.
+    pub(super) node: Option<NodeId>,
+    /// Given with the whole state and when they changed.
+    pub(super) neighbours: Option<Vec<NodeKey>>,
+    pub(super) topics: Vec<(Bytes, u32)>,
+}
+
+const HAS_NODE: u8 = 1;
+const HAS_NEIGHBOURS: u8 = 2;
+
+impl Record {
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        out.put_u64(self.key.0);
+        out.put_u64(self.version);
+        out.put_u64(self.base);
+        let node = if self.node.is_some() { HAS_NODE } else { 0 };
+        let neighbours = if self.neighbours.is_some() { HAS_NEIGHBOURS } else { 0 };
+        out.put_u8(node | neighbours);
+        if let Some(node) = &self.node {
+            out.put_slice(&node.0);
+        }
+        if let Some(neighbours) = &self.neighbours {
+            // A node has far fewer connections than that.
+            let count = u16::try_from(neighbours.len()).unwrap_or(u16::MAX);
+            out.put_u16(count);
+            for key in &neighbours[..usize::from(count)] {
+                out.put_u64(key.0);
+            }
+        }
+        let topics = || self.topics.iter().filter(|(topic, _)| topic.len() <= MAX_TOPIC_LEN);
+        out.put_u32(topics().count() as u32);
+        for (topic, count) in topics() {
+            out.put_u8(topic.len() as u8);
+            out.put_slice(topic);
+            out.put_u32(*count);
+        }
+    }
+
+    fn decode(body: &mut Bytes, max_topics: usize) -> Option<Self> {
+        let key = NodeKey(body.try_get_u64().ok()?);
+        let version = body.try_get_u64().ok()?;
+        let base = body.try_get_u64().ok()?;
+        let flags = body.try_get_u8().ok()?;
+        let node = if flags & HAS_NODE == 0 {
+            None
+        } else {
+            let mut node = NodeId([0; 64]);
+            body.try_copy_to_slice(&mut node.0).ok()?;
+            Some(node)
+        };
+        let neighbours = if flags & HAS_NEIGHBOURS == 0 {
+            None
+        } else {
+            let count = usize::from(body.try_get_u16().ok()?);
+            Some(keys(body, count)?)
+        };
+        let count = body.try_get_u32().ok()? as usize;
+        if count > max_topics {
+            return None;
+        }
+        let mut topics = Vec::new();
+        for _ in 0..count {
+            let len = usize::from(body.try_get_u8().ok()?);
+            if body.remaining() < len + 4 {
+                return None;
+            }
+            let topic = body.split_to(len);
+            topics.push((topic, body.get_u32()));
+        }
+        let whole = node.is_some() && neighbours.is_some();
+        (base != 0 || whole).then_some(Self {
+            key,
+            version,
+            base,
+            node,
+            neighbours,
+            topics,
+        })
+    }
+
+    /// Reads the body of a records packet; `None` if any of it is malformed.
+    pub(super) fn decode_all(mut body: Bytes, max_topics: usize) -> Option<Vec<Self>> {
+        let mut records = Vec::new();
+        while body.has_remaining() {
+            records.push(Self::decode(&mut body, max_topics)?);
+        }
+        Some(records)
+    }
+}
+
+fn keys(body: &mut Bytes, count: usize) -> Option<Vec<NodeKey>> {
+    if body.remaining() / 8 < count {
+        return None;
+    }
+    Some((0..count).map(|_| NodeKey(body.get_u64())).collect())
+}
+
+/// Writes the body of an ask packet.
+pub(super) fn encode_keys(keys: impl IntoIterator<Item = NodeKey>) -> Bytes {
+    let mut out = BytesMut::new();
+    for key in keys {
+        out.put_u64(key.0);
+    }
+    out.freeze()
+}
+
+/// Reads the body of an ask packet.
+pub(super) fn decode_keys(mut body: Bytes) -> Option<Vec<NodeKey>> {
+    let count = body.len() / 8;
+    let whole = body.len().is_multiple_of(8);
+    keys(&mut body, count).filter(|_| whole)
+}
+
+/// Writes the body of a known packet.
+pub(super) fn encode_known(known: impl IntoIterator<Item = (NodeKey, u64)>) -> Bytes {
+    let mut out = BytesMut::new();
+    for (key, version) in known {
+        out.put_u64(key.0);
+        out.put_u64(version);
+    }
+    out.freeze()
+}
+
+/// Reads the body of a known packet.
+pub(super) fn decode_known(mut body: Bytes) -> Option<Vec<(NodeKey, u64)>> {
+    if !body.len().is_multiple_of(16) {
+        return None;
+    }
+    let count = body.len() / 16;
+    Some((0..count).map(|_| (NodeKey(body.get_u64()), body.get_u64())).collect())
+}
+
+/// A unicast on its way through the network, or its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::node) struct Envelope {
+    pub(in crate::node) hops_left: u8,
+    /// Who sent it into the network.
+    pub(in crate::node) source: NodeKey,
+    /// Where it goes.
+    pub(in crate::node) target: NodeKey,
+    /// Names it at the node that asked; an answer carries the request's.
+    pub(in crate::node) id: u64,
+    /// The channel frame's bytes.
+    pub(in crate::node) frame: Bytes,
+}
+
+const ENVELOPE: usize = 1 + 8 + 8 + 8;
+
+impl Envelope {
+    pub(in crate::node) fn encode(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(ENVELOPE + self.frame.len());
+        out.put_u8(self.hops_left);
+        out.put_u64(self.source.0);
+        out.put_u64(self.target.0);
+        out.put_u64(self.id);
+        out.put_slice(&self.frame);
+        out.freeze()
+    }
+
+    pub(in crate::node) fn decode(mut body: Bytes) -> Option<Self> {
+        Some(Self {
+            hops_left: body.try_get_u8().ok()?,
+            source: NodeKey(body.try_get_u64().ok()?),
+            target: NodeKey(body.try_get_u64().ok()?),
+            id: body.try_get_u64().ok()?,
+            frame: body,
+        })
+    }
+
+    /// The channel frame, if it is whole.
+    pub(in crate::node) fn channel_frame(&self) -> Option<Frame> {
+        Frame::from_bytes(self.frame.clone(), PROTOCOL_MAX_FRAME).ok()
+    }
+}
+
+/// A multicast on its way through the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::node) struct Spread {
+    pub(in crate::node) hops_left: u8,
+    pub(in crate::node) source: NodeKey,
+    /// With the source, names the multicast.
+    pub(in crate::node) id: u64,
+    /// The nodes this copy is for; each is named in exactly one copy.
+    pub(in crate::node) targets: Vec<NodeKey>,
+    pub(in crate::node) frame: Bytes,
+}
+
+impl Spread {
+    pub(in crate::node) fn encode(&self) -> Bytes {
+        let count = u16::try_from(self.targets.len()).unwrap_or(u16::MAX);
+        let len = 1 + 8 + 8 + 2 + 8 * usize::from(count) + self.frame.len();
+        let mut out = BytesMut::with_capacity(len);
+        out.put_u8(self.hops_left);
+        out.put_u64(self.source.0);
+        out.put_u64(self.id);
+        out.put_u16(count);
+        for target in &self.targets[..usize::from(count)] {
+            out.put_u64(target.0);
+        }
+        out.put_slice(&self.frame);
+        out.freeze()
+    }
+
+    pub(in crate::node) fn decode(mut body: Bytes) -> Option<Self> {
+        let hops_left = body.try_get_u8().ok()?;
+        let source = NodeKey(body.try_get_u64().ok()?);
+        let id = body.try_get_u64().ok()?;
+        let count = usize::from(body.try_get_u16().ok()?);
+        let targets = keys(&mut body, count)?;
+        Some(Self {
+            hops_left,
+            source,
+            id,
+            targets,
+            frame: body,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            key: NodeKey(1),
+            version: 9,
+            base: 0,
+            node: Some(NodeId([3; 64])),
+            neighbours: Some(vec![NodeKey(2), NodeKey(u64::MAX)]),
+            topics: vec![(Bytes::from_static(b"hello"), 3), (Bytes::new(), 0)],
+        }
+    }
+
+    #[test]
+    fn records_round_trip_and_no_cut_passes() {
+        let delta = Record {
+            base: 8,
+            node: None,
+            neighbours: None,
+            ..record()
+        };
+        let mut out = BytesMut::new();
+        record().encode(&mut out);
+        let first = out.len();
+        delta.encode(&mut out);
+        let body = out.freeze();
+        assert_eq!(Record::decode_all(body.clone(), 2), Some(vec![record(), delta]));
+        assert_eq!(Record::decode_all(body.clone(), 1), None);
+        for end in 1..body.len() {
+            let cut = Record::decode_all(body.slice(..end), 2);
+            assert_eq!(cut.is_some(), end == first, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_whole_record_without_its_node_is_refused() {
+        let mut out = BytesMut::new();
+        Record { node: None, ..record() }.encode(&mut out);
+        assert_eq!(Record::decode_all(out.freeze(), 2), None);
+    }
+
+    #[test]
+    fn envelopes_and_spreads_round_trip() {
+        let envelope = Envelope {
+            hops_left: 3,
+            source: NodeKey(1),
+            target: NodeKey(2),
+            id: 7,
+            frame: Bytes::from_static(b"frame"),
+        };
+        assert_eq!(Envelope::decode(envelope.encode()), Some(envelope.clone()));
+        assert_eq!(Envelope::decode(envelope.encode().slice(..24)), None);
+        let spread = Spread {
+            hops_left: 3,
+            source: NodeKey(1),
+            id: 7,
+            targets: vec![NodeKey(2), NodeKey(3)],
+            frame: Bytes::from_static(b"frame"),
+        };
+        assert_eq!(Spread::decode(spread.encode()), Some(spread.clone()));
+        assert_eq!(Spread::decode(spread.encode().slice(..34)), None);
+    }
+}
