@@ -1,0 +1,294 @@
+//! Puts the document together.
+
+use super::{Content, DeclaredTopic, Info, Payload, SCHEMAS};
+use crate::Codec;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// An AsyncAPI 3.0 document of topics.
+///
+/// The same topics in any order give the same document: members are sorted by name.
+pub fn document(topics: &[DeclaredTopic], info: &Info) -> Value {
+    let mut topics: Vec<_> = topics.iter().collect();
+    topics.sort_by(|a, b| (&a.topic, &a.message.name).cmp(&(&b.topic, &b.message.name)));
+
+    let mut document = Document::default();
+    let mut by_topic: BTreeMap<&str, Vec<&DeclaredTopic>> = BTreeMap::new();
+    for topic in topics {
+        by_topic.entry(&topic.topic).or_default().push(topic);
+    }
+    for (topic, declared) in by_topic {
+        document.topic(topic, &declared);
+    }
+
+    let mut about = json!({ "title": info.title, "version": info.version });
+    if let Some(description) = &info.description {
+        about["description"] = json!(description);
+    }
+    let mut components = Map::new();
+    for (name, members) in [
+        ("messages", document.messages),
+        ("schemas", document.schemas),
+    ] {
+        if !members.is_empty() {
+            components.insert(name.to_owned(), members.into_iter().collect());
+        }
+    }
+    sorted(json!({
+        "asyncapi": "3.0.0",
+        "info": about,
+        "channels": Value::from_iter(document.channels),
+        "operations": Value::from_iter(document.operations),
+        "components": components,
+    }))
+}
+
+/// The document's parts by their identifiers.
+#[derive(Default)]
+struct Document {
+    channels: BTreeMap<String, Value>,
+    operations: BTreeMap<String, Value>,
+    messages: BTreeMap<String, Value>,
+    schemas: BTreeMap<String, Value>,
+    /// The schemas as they were declared, with the names they have in the document.
+    declared: Vec<(String, BTreeMap<String, Value>, String)>,
+}
+
+impl Document {
+    /// Adds the channels and operations of a topic, which packages may share.
+    fn topic(&mut self, topic: &str, declared: &[&DeclaredTopic]) {
+        let id = free(&self.channels, &identifier(topic));
+        let messages: Vec<_> = declared
+            .iter()
+            .map(|declared| self.message(&declared.message))
+            .collect();
+        let mut channel = json!({ "address": topic, "messages": members(&messages) });
+        let descriptions: Vec<_> = declared
+            .iter()
+            .filter_map(|declared| declared.description.as_deref())
+            .collect();
+        if !descriptions.is_empty() {
+            channel["description"] = json!(descriptions.join("\n\n"));
+        }
+        if declared.iter().any(|declared| declared.private) {
+            channel["x-amop-private"] = json!(true);
+        }
+        self.channels.insert(id.clone(), channel);
+
+        // Each message has operations of its own, so that it is clear what answers it.
+        for (declared, message) in declared.iter().zip(&messages) {
+            let suffix = match messages.len() {
+                1 => String::new(),
+                _ => format!(".{message}"),
+            };
+            let reply = declared.reply.as_ref().map(|reply| {
+                let reply_id = free(&self.channels, &format!("{id}.reply{suffix}"));
+                let reply = self.message(reply);
+                let channel = json!({
+                    "address": null,
+                    "description": format!("Replies to messages of topic {topic}."),
+                    "messages": members(std::slice::from_ref(&reply)),
+                });
+                self.channels.insert(reply_id.clone(), channel);
+                json!({
+                    "channel": { "$ref": format!("#/channels/{reply_id}") },
+                    "messages": [{ "$ref": format!("#/channels/{reply_id}/messages/{reply}") }],
+                    "x-amop-delivery": "unicast",
+                })
+            });
+            for (action, summary) in [
+                ("send", format!("Publish messages to topic {topic}.")),
+                ("receive", format!("Subscribe to topic {topic}.")),
+            ] {
+                let mut operation = json!({
+                    "action": action,
+                    "summary": summary,
+                    "channel": { "$ref": format!("#/channels/{id}") },
+                    "messages": [{ "$ref": format!("#/channels/{id}/messages/{message}") }],
+                    "x-amop-delivery": ["unicast", "multicast"],
+                });
+                if let Some(reply) = &reply {
+                    operation["reply"] = reply.clone();
+                }
+                let operation_id = free(&self.operations, &format!("{id}.{action}{suffix}"));
+                self.operations.insert(operation_id, operation);
+            }
+        }
+    }
+
+    /// Adds a message, unless it is there, and gives its identifier.
+    fn message(&mut self, payload: &Payload) -> String {
+        let (codec, content_type, schema) = match &payload.content {
+            Content::Json {
+                schema,
+                definitions,
+            } => (
+                "json",
+                Codec::Json.content_type(),
+                self.json(schema, definitions),
+            ),
+            Content::Protobuf { text, version, .. } => (
+                "protobuf",
+                Codec::Protobuf.content_type(),
+                json!({
+                    "schemaFormat": format!("application/vnd.google.protobuf;version={version}"),
+                    "schema": text,
+                }),
+            ),
+            Content::Text => (
+                "text",
+                Codec::Text.content_type(),
+                json!({ "type": "string" }),
+            ),
+            Content::Bytes => (
+                "bytes",
+                "application/octet-stream",
+                json!({ "type": "string", "format": "binary" }),
+            ),
+        };
+        let mut message = json!({
+            "name": payload.name,
+            "contentType": content_type,
+            "payload": schema,
+            "x-amop-codec": codec,
+        });
+        if let Some(description) = &payload.description {
+            message["description"] = json!(description);
+        }
+        if let Content::Protobuf { message: name, .. } = &payload.content {
+            message["x-amop-message-type"] = json!(name);
+        }
+        let id = identifier(&payload.name);
+        place(&mut self.messages, &id, message)
+    }
+
+    /// Adds the schemas that a schema refers to and gives the schema with the names they have now.
+    fn json(&mut self, schema: &Value, definitions: &BTreeMap<String, Value>) -> Value {
+        let mut names = BTreeMap::new();
+        for name in definitions.keys() {
+            // Two types may share a name. They are the same if all they refer to is as well.
+            let used = closure(name, definitions);
+            let known = self
+                .declared
+                .iter()
+                .find(|(of, known, _)| of == name && *known == used);
+            let renamed = match known {
+                Some((_, _, renamed)) => renamed.clone(),
+                None => {
+                    let renamed = free(&self.schemas, &identifier(name));
+                    // Taken until it is written below.
+                    self.schemas.insert(renamed.clone(), Value::Null);
+                    self.declared.push((name.clone(), used, renamed.clone()));
+                    renamed
+                }
+            };
+            names.insert(name.clone(), renamed);
+        }
+        for (name, definition) in definitions {
+            if let Some(renamed) = names.get(name) {
+                self.schemas
+                    .insert(renamed.clone(), rename(definition, &names));
+            }
+        }
+        rename(schema, &names)
+    }
+}
+
+/// A definition and all that it refers to.
+fn closure(name: &str, definitions: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    let mut queue = vec![name.to_owned()];
+    while let Some(name) = queue.pop() {
+        if let Some(definition) = definitions.get(&name)
+            && found.insert(name, definition.clone()).is_none()
+        {
+            references(definition, &mut queue);
+        }
+    }
+    found
+}
+
+fn references(schema: &Value, found: &mut Vec<String>) {
+    match schema {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value.as_str().and_then(|to| to.strip_prefix(SCHEMAS)) {
+                    Some(name) if key == "$ref" => found.push(name.to_owned()),
+                    _ => references(value, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+/// The schema with references to the definitions' names in the document.
+fn rename(schema: &Value, names: &BTreeMap<String, String>) -> Value {
+    match schema {
+        Value::Object(map) => Value::from_iter(map.iter().map(|(key, value)| {
+            let to = value.as_str().and_then(|to| to.strip_prefix(SCHEMAS));
+            let value = match to.and_then(|name| names.get(name)) {
+                Some(renamed) if key == "$ref" => json!(format!("{SCHEMAS}{renamed}")),
+                _ => rename(value, names),
+            };
+            (key.clone(), value)
+        })),
+        Value::Array(items) => items.iter().map(|item| rename(item, names)).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The messages of a channel, which are components.
+fn members(messages: &[String]) -> Value {
+    Value::from_iter(messages.iter().map(|id| {
+        let reference = json!({ "$ref": format!("#/components/messages/{id}") });
+        (id.clone(), reference)
+    }))
+}
+
+/// A name that is fine as a key of AsyncAPI and in a `$ref`.
+fn identifier(name: &str) -> String {
+    name.chars()
+        .map(|c| match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' => c,
+            _ => '_',
+        })
+        .collect()
+}
+
+/// The identifier, or with a number behind it the first that is free.
+fn free(taken: &BTreeMap<String, Value>, id: &str) -> String {
+    candidates(id)
+        .find(|id| !taken.contains_key(id))
+        .unwrap_or_default()
+}
+
+fn candidates(id: &str) -> impl Iterator<Item = String> {
+    let numbered = id.to_owned();
+    std::iter::once(id.to_owned()).chain((2_u64..).map(move |n| format!("{numbered}_{n}")))
+}
+
+/// Adds a value under the identifier, or under another one if that is taken by another value.
+fn place(values: &mut BTreeMap<String, Value>, id: &str, value: Value) -> String {
+    let id = candidates(id)
+        .find(|id| values.get(id).is_none_or(|known| *known == value))
+        .unwrap_or_default();
+    values.insert(id.clone(), value);
+    id
+}
+
+/// The value with its members sorted, as `serde_json` has features that keep another order.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let members: BTreeMap<_, _> = map
+                .into_iter()
+                .map(|(key, value)| (key, sorted(value)))
+                .collect();
+            Value::from_iter(members)
+        }
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
+}

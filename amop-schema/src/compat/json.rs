@@ -1,0 +1,356 @@
+//! The rules of the proto3 JSON mapping: names decide, and values must be of the right form.
+
+use super::{
+    Rule, Severity, UnknownFields, types,
+    types::{Reading, type_name},
+    walk::{Pair, Walk},
+};
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use std::collections::HashSet;
+
+/// Compares the fields of two messages.
+pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
+    let Pair {
+        writer,
+        reader,
+        path,
+    } = pair;
+    for written in writer.fields() {
+        let path = format!("{path}.{}", written.name());
+        match find(&written, reader) {
+            Some(read) => {
+                walk.misses_required(&path, Some(&written), &read);
+                field(walk, &path, &written, &read);
+            }
+            None => match renamed(&written, pair) {
+                Some(read) => rename(walk, &pair.path, &written, &read),
+                None => unknown(walk, &path, &written),
+            },
+        }
+    }
+    for read in reader.fields() {
+        let path = format!("{path}.{}", read.name());
+        let written = writer.fields().find(|written| names(&read, written));
+        if written.is_none() && !walk.misses_required(&path, None, &read) {
+            // A renamed field was reported where it is written.
+            let reported = writer
+                .get_field(read.number())
+                .is_some_and(|written| renamed(&written, pair).is_some());
+            if !reported {
+                walk.only_reader(&path, &read);
+            }
+        }
+    }
+    walk.oneofs(
+        pair,
+        |read| writer.fields().find(|written| names(read, written)),
+        Severity::Break,
+        "refuses the message",
+    );
+}
+
+/// Whether the name a field is written by is a name of the reader's: readers accept the JSON name
+/// and the one in the `.proto` file.
+fn names(reader: &FieldDescriptor, writer: &FieldDescriptor) -> bool {
+    let name = writer.json_name();
+    reader.json_name() == name || reader.name() == name
+}
+
+fn find(writer: &FieldDescriptor, reader: &MessageDescriptor) -> Option<FieldDescriptor> {
+    reader.fields().find(|reader| names(reader, writer))
+}
+
+/// The reader's field with the number of a field that it does not know by name, unless the writer
+/// has that one as well.
+fn renamed(writer: &FieldDescriptor, pair: &Pair) -> Option<FieldDescriptor> {
+    pair.reader.get_field(writer.number()).filter(|reader| {
+        find(writer, &pair.reader).is_none()
+            && !pair.writer.fields().any(|other| names(reader, &other))
+    })
+}
+
+fn rename(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &FieldDescriptor) {
+    let (old, new) = walk.old_new(writer, reader);
+    let (was, is) = (old.json_name().to_owned(), new.json_name().to_owned());
+    let path = format!("{path}.{}", old.name());
+    walk.add(
+        &path,
+        Severity::Break,
+        Rule::FieldRenamed,
+        format!("the JSON name was {was:?} and is {is:?} now, and neither side reads the other's"),
+        format!("keep the JSON name with `[json_name = {was:?}]`"),
+    );
+}
+
+/// A field that readers do not know.
+fn unknown(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor) {
+    if walk.options.json_unknown_fields == UnknownFields::Ignored {
+        walk.only_writer(path, writer);
+        return;
+    }
+    let name = writer.json_name();
+    let (rule, reason, advice) = if walk.writer_is_new() {
+        (
+            Rule::FieldAdded,
+            format!("old readers refuse messages with the new field {name:?}"),
+            "upgrade the readers before anybody sets it, or use the protobuf codec",
+        )
+    } else {
+        (
+            Rule::FieldRemoved,
+            format!("new readers refuse messages with the field {name:?}, which is gone"),
+            "keep the field, marked as deprecated, until nobody sets it",
+        )
+    };
+    walk.add(path, Severity::Break, rule, reason, advice);
+}
+
+/// Compares two fields with the same name.
+fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &FieldDescriptor) {
+    let (old, new) = walk.old_new(types::field_type(writer), types::field_type(reader));
+    let shape = |field: &FieldDescriptor| (field.is_list(), field.is_map());
+    let (rule, reading) = if shape(writer) != shape(reader) {
+        (Rule::CardinalityChanged, other_shape(writer, reader))
+    } else if let (Kind::Message(from), Kind::Message(to), true) =
+        (writer.kind(), reader.kind(), writer.is_map())
+    {
+        if let Some(why) = keys(
+            &from.map_entry_key_field().kind(),
+            &to.map_entry_key_field().kind(),
+        ) {
+            (Rule::TypeChanged, Reading::Broken(why))
+        } else {
+            let values = (from.map_entry_value_field(), to.map_entry_value_field());
+            (
+                Rule::TypeChanged,
+                in_json(&values.0.kind(), &values.1.kind()),
+            )
+        }
+    } else {
+        (Rule::TypeChanged, in_json(&writer.kind(), &reader.kind()))
+    };
+    let change = || format!("`{old}` became `{new}`");
+    const ADVICE: &str = "give the new field another name";
+    match reading {
+        Reading::Same => {}
+        Reading::Remark(why) => walk.add(path, Severity::Note, rule, why, ""),
+        Reading::Changed(why) => walk.add(
+            path,
+            Severity::Lossy,
+            rule,
+            format!("{}: {why}", change()),
+            ADVICE,
+        ),
+        Reading::Broken(why) => {
+            walk.add(
+                path,
+                Severity::Break,
+                rule,
+                format!("{}: {why}", change()),
+                ADVICE,
+            );
+            return;
+        }
+        Reading::Messages(writer, reader) => walk.enqueue(&writer, &reader, path.to_owned()),
+        Reading::Enums(from, to) => {
+            // A default is not written, so that its name does not matter.
+            let unwritten = !writer.supports_presence() && !types::is_many(writer);
+            enums(walk, path, &from, &to, unwritten);
+        }
+    }
+    walk.default(path, writer, reader);
+}
+
+/// The forms values have in JSON.
+enum Form {
+    Integer((i128, i128)),
+    Float,
+    Double,
+    Bool,
+    Text,
+    Base64,
+    Enum(EnumDescriptor),
+    Object(MessageDescriptor),
+    /// A message of `google.protobuf` with a form of its own.
+    Special(String),
+}
+
+fn form(kind: &Kind) -> Form {
+    match kind {
+        Kind::Enum(values) => Form::Enum(values.clone()),
+        Kind::Bool => Form::Bool,
+        Kind::Float => Form::Float,
+        Kind::Double => Form::Double,
+        Kind::String => Form::Text,
+        Kind::Bytes => Form::Base64,
+        Kind::Message(message) => match special(message) {
+            Special::No => Form::Object(message.clone()),
+            Special::Form => Form::Special(message.full_name().to_owned()),
+            Special::Wrapper => match message.get_field(1).map(|field| field.kind()) {
+                Some(kind) if !matches!(kind, Kind::Message(_)) => form(&kind),
+                _ => Form::Object(message.clone()),
+            },
+        },
+        number => match types::range(number) {
+            Some(range) => Form::Integer(range),
+            None => Form::Double,
+        },
+    }
+}
+
+/// Whether a message has a form of its own in the JSON mapping.
+pub(crate) enum Special {
+    /// An object with its fields.
+    No,
+    /// Something that the mapping says.
+    Form,
+    /// The value that it wraps.
+    Wrapper,
+}
+
+/// What the JSON mapping says of a message.
+pub(crate) fn special(message: &MessageDescriptor) -> Special {
+    let Some(name) = message.full_name().strip_prefix("google.protobuf.") else {
+        return Special::No;
+    };
+    match name {
+        "Any" | "Duration" | "FieldMask" | "ListValue" | "Struct" | "Timestamp" | "Value" => {
+            Special::Form
+        }
+        "BoolValue" | "BytesValue" | "DoubleValue" | "FloatValue" | "Int32Value" | "Int64Value"
+        | "StringValue" | "UInt32Value" | "UInt64Value" => Special::Wrapper,
+        _ => Special::No,
+    }
+}
+
+/// Whether a value that was written as one type reads as the other in JSON.
+fn in_json(from: &Kind, to: &Kind) -> Reading {
+    let names = format!("`{}` is read as `{}`", type_name(from), type_name(to));
+    let integers = |max: i128, range: (i128, i128)| {
+        if -max <= range.0 && range.1 <= max {
+            Reading::Same
+        } else {
+            Reading::Changed(format!("{names}, which rounds numbers beyond {max}"))
+        }
+    };
+    match (form(from), form(to)) {
+        (Form::Integer(written), Form::Integer(read)) => {
+            if read.0 <= written.0 && written.1 <= read.1 {
+                Reading::Same
+            } else {
+                Reading::Broken(format!(
+                    "{names}, which refuses numbers outside {} to {}",
+                    read.0, read.1
+                ))
+            }
+        }
+        (Form::Integer(range), Form::Double) => integers(1 << 53, range),
+        (Form::Integer(range), Form::Float) => integers(1 << 24, range),
+        (Form::Double, Form::Float) => Reading::Changed(format!("{names}, which rounds")),
+        (Form::Float | Form::Double, Form::Double)
+        | (Form::Float, Form::Float)
+        | (Form::Bool, Form::Bool)
+        | (Form::Text, Form::Text)
+        | (Form::Base64, Form::Base64) => Reading::Same,
+        (Form::Enum(from), Form::Enum(to)) => Reading::Enums(from, to),
+        (Form::Object(from), Form::Object(to)) => Reading::Messages(from, to),
+        (Form::Special(from), Form::Special(to)) if from == to => Reading::Same,
+        (_, Form::Special(to)) if to == "google.protobuf.Value" => {
+            Reading::Remark(format!("{names}, which takes anything"))
+        }
+        (Form::Object(_), Form::Special(to)) if to == "google.protobuf.Struct" => {
+            Reading::Remark(format!("{names}, which takes all objects"))
+        }
+        (Form::Enum(_), Form::Text) => Reading::Remark(format!("{names}: as the value's name")),
+        (Form::Integer(range), Form::Text) if is_wide(range) => {
+            Reading::Remark(format!("{names}: as decimal digits"))
+        }
+        (Form::Special(from), Form::Text)
+            if ["Timestamp", "Duration", "FieldMask"]
+                .iter()
+                .any(|name| from.strip_prefix("google.protobuf.") == Some(name)) =>
+        {
+            Reading::Remark(format!("{names}: as its text"))
+        }
+        _ => Reading::Broken("the two are written in different ways".to_owned()),
+    }
+}
+
+/// Whether a type's numbers are written as strings, because JavaScript would round them.
+fn is_wide(range: (i128, i128)) -> bool {
+    range.1 > i128::from(u32::MAX)
+}
+
+/// Fields of which one is a list or a map and the other is not, or is the other of the two.
+fn other_shape(writer: &FieldDescriptor, reader: &FieldDescriptor) -> Reading {
+    let to = match reader.kind() {
+        Kind::Message(message) if !types::is_many(reader) => message.full_name().to_owned(),
+        _ => String::new(),
+    };
+    let takes = match to.as_str() {
+        "google.protobuf.Value" => true,
+        "google.protobuf.Struct" => writer.is_map(),
+        "google.protobuf.ListValue" => writer.is_list(),
+        _ => false,
+    };
+    if takes {
+        Reading::Remark(format!("it is read as `{to}`, which takes it"))
+    } else {
+        Reading::Broken("lists, maps and single values do not read as each other".to_owned())
+    }
+}
+
+/// Why keys of one type are not keys of another. All keys are strings in JSON.
+fn keys(from: &Kind, to: &Kind) -> Option<String> {
+    let fits = match (form(from), form(to)) {
+        (_, Form::Text) | (Form::Bool, Form::Bool) => true,
+        (Form::Integer(written), Form::Integer(read)) => read.0 <= written.0 && written.1 <= read.1,
+        _ => false,
+    };
+    (!fits).then(|| {
+        format!(
+            "`{}` is read as `{}`, which refuses some keys",
+            type_name(from),
+            type_name(to)
+        )
+    })
+}
+
+/// Compares enums by name. Of several names for a number, the first is written and read.
+fn enums(
+    walk: &mut Walk<'_>,
+    path: &str,
+    writer: &EnumDescriptor,
+    reader: &EnumDescriptor,
+    default_is_unwritten: bool,
+) {
+    let names = |of: &EnumDescriptor| -> Vec<(String, i32)> {
+        let mut seen = HashSet::new();
+        of.values()
+            .filter(|value| seen.insert(value.number()))
+            .map(|value| (value.name().to_owned(), value.number()))
+            .collect()
+    };
+    let default = writer.default_value().number();
+    let read = names(reader);
+    let unknown: Vec<_> = names(writer)
+        .into_iter()
+        .filter(|(_, number)| !(default_is_unwritten && *number == default))
+        .filter(|(name, _)| !read.iter().any(|(read, _)| read == name))
+        .map(|(name, _)| name)
+        .collect();
+    if !unknown.is_empty() {
+        let advice = if walk.writer_is_new() {
+            "publish new values only once readers know them"
+        } else {
+            "keep values for as long as they are written"
+        };
+        walk.add(
+            path,
+            Severity::Break,
+            Rule::EnumValueUnknown,
+            format!("the reader refuses the values {}", unknown.join(", ")),
+            advice,
+        );
+    }
+}

@@ -1,0 +1,285 @@
+//! What a comparison found, and how it reads.
+
+use std::fmt;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing; nothing is lost but what one side does not know of.
+    Note,
+    /// Messages are read, but some of what they say is lost or changed on the way.
+    Lossy,
+    /// Messages are refused, not delivered, or read as something else.
+    Break,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Note => "note",
+            Self::Lossy => "LOSSY",
+            Self::Break => "BREAK",
+        })
+    }
+}
+
+/// Which way round a finding applies; at least one is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Directions {
+    /// Publishers on the new schema with subscribers on the old one.
+    pub forward: bool,
+    /// Publishers on the old schema with subscribers on the new one.
+    pub backward: bool,
+}
+
+impl Directions {
+    /// New publishers, old subscribers.
+    pub const FORWARD: Self = Self {
+        forward: true,
+        backward: false,
+    };
+    /// Old publishers, new subscribers.
+    pub const BACKWARD: Self = Self {
+        forward: false,
+        backward: true,
+    };
+    /// Both ways.
+    pub const BOTH: Self = Self {
+        forward: true,
+        backward: true,
+    };
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            forward: self.forward || other.forward,
+            backward: self.backward || other.backward,
+        }
+    }
+}
+
+/// The part of a topic that a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// The topic itself: its name, its codec.
+    Topic,
+    /// Its messages, which publishers write and subscribers read.
+    Message,
+    /// Its replies, which subscribers write and publishers read.
+    Reply,
+}
+
+/// The rule behind a finding, for programs; `Display` gives a name such as `type-changed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The new schema lacks the topic.
+    TopicRemoved,
+    /// The message has another topic now.
+    TopicRenamed,
+    /// The old schema lacks the topic.
+    TopicAdded,
+    /// The topic became private, or no longer is.
+    PrivacyChanged,
+    /// The topic's codec changed.
+    CodecChanged,
+    /// The topic has no typed reply any more.
+    ReplyRemoved,
+    /// The topic has a typed reply now.
+    ReplyAdded,
+    /// The new schema lacks the field.
+    FieldRemoved,
+    /// The old schema lacks the field.
+    FieldAdded,
+    /// The field has another name.
+    FieldRenamed,
+    /// A number stands for another field now.
+    NumberReused,
+    /// The field's type changed.
+    TypeChanged,
+    /// The field became a list or a map, or ceased to be one.
+    CardinalityChanged,
+    /// A reader insists on a field that writers may leave out.
+    RequiredMissing,
+    /// What an unset field means has changed.
+    DefaultChanged,
+    /// Fields exclude each other that did not before.
+    OneofChanged,
+    /// A value of an enum is not known to the reader.
+    EnumValueUnknown,
+    /// A value of an enum has another name.
+    EnumValueRenamed,
+    /// A number stands for another value of an enum now.
+    EnumValueReused,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::TopicRemoved => "topic-removed",
+            Self::TopicRenamed => "topic-renamed",
+            Self::TopicAdded => "topic-added",
+            Self::PrivacyChanged => "privacy-changed",
+            Self::CodecChanged => "codec-changed",
+            Self::ReplyRemoved => "reply-removed",
+            Self::ReplyAdded => "reply-added",
+            Self::FieldRemoved => "field-removed",
+            Self::FieldAdded => "field-added",
+            Self::FieldRenamed => "field-renamed",
+            Self::NumberReused => "number-reused",
+            Self::TypeChanged => "type-changed",
+            Self::CardinalityChanged => "cardinality-changed",
+            Self::RequiredMissing => "required-missing",
+            Self::DefaultChanged => "default-changed",
+            Self::OneofChanged => "oneof-changed",
+            Self::EnumValueUnknown => "enum-value-unknown",
+            Self::EnumValueRenamed => "enum-value-renamed",
+            Self::EnumValueReused => "enum-value-reused",
+        })
+    }
+}
+
+/// One difference between two schemas.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Finding {
+    /// The topic, by its old name if it was renamed.
+    pub topic: String,
+    /// Whether the topic's messages, its replies or the topic itself differ.
+    pub part: Part,
+    /// Where, such as `Settlement.amount.currency`. A type that is used several times is reported
+    /// at the first place.
+    pub path: String,
+    /// Which way round it applies.
+    pub directions: Directions,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The rule behind it.
+    pub rule: Rule,
+    /// What the difference is and what comes of it, in one sentence.
+    pub reason: String,
+    /// What to do about it; empty if nothing needs to be done.
+    pub advice: String,
+}
+
+impl Finding {
+    /// Who is affected, as `new publishers -> old subscribers`.
+    fn parties(&self) -> &'static str {
+        let Directions { forward, backward } = self.directions;
+        match (self.part, forward, backward) {
+            (_, true, true) => "both directions",
+            (Part::Reply, true, _) => "replies of old subscribers -> new publishers",
+            (Part::Reply, false, _) => "replies of new subscribers -> old publishers",
+            (_, true, _) => "new publishers -> old subscribers",
+            (_, false, _) => "old publishers -> new subscribers",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            severity,
+            rule,
+            reason,
+            advice,
+            ..
+        } = self;
+        write!(f, "{severity:<5} {path} ({}): {reason}", self.parties())?;
+        if !advice.is_empty() {
+            write!(f, "; {advice}")?;
+        }
+        write!(f, " [{rule}]")
+    }
+}
+
+/// The result of comparing two schemas.
+///
+/// `Display` lists the findings by topic and ends with a verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The findings, by topic.
+    pub findings: Vec<Finding>,
+    /// How many topics both schemas have.
+    pub topics_compared: usize,
+}
+
+impl Report {
+    /// Whether nothing breaks, in either direction.
+    pub fn is_compatible(&self) -> bool {
+        self.is_forward_compatible() && self.is_backward_compatible()
+    }
+
+    /// Whether subscribers on the old schema can read publishers on the new one, and those their
+    /// replies.
+    pub fn is_forward_compatible(&self) -> bool {
+        !self.breaks().any(|finding| finding.directions.forward)
+    }
+
+    /// Whether subscribers on the new schema can read publishers on the old one, and those their
+    /// replies.
+    pub fn is_backward_compatible(&self) -> bool {
+        !self.breaks().any(|finding| finding.directions.backward)
+    }
+
+    fn breaks(&self) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Break)
+    }
+
+    /// Adds a finding, or its direction to the same finding of the other direction.
+    pub(super) fn add(&mut self, finding: Finding) {
+        let same = self.findings.iter_mut().find(|known| {
+            let directions = known.directions;
+            **known
+                == Finding {
+                    directions,
+                    ..finding.clone()
+                }
+        });
+        match same {
+            Some(known) => known.directions = known.directions.or(finding.directions),
+            None => self.findings.push(finding),
+        }
+    }
+
+    /// Puts the findings in the order in which they are shown.
+    pub(super) fn sort(&mut self) {
+        self.findings.sort_by(|a, b| {
+            let key = |finding: &Finding| (finding.part, std::cmp::Reverse(finding.severity));
+            (&a.topic, key(a), &a.path).cmp(&(&b.topic, key(b), &b.path))
+        });
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut topic = None;
+        for finding in &self.findings {
+            if topic != Some(&finding.topic) {
+                topic = Some(&finding.topic);
+                writeln!(f, "topic {:?}", finding.topic)?;
+            }
+            writeln!(f, "  {finding}")?;
+        }
+        let topics = match self.topics_compared {
+            1 => "1 topic".to_owned(),
+            n => format!("{n} topics"),
+        };
+        write!(f, "{topics} compared: ")?;
+        match (self.is_forward_compatible(), self.is_backward_compatible()) {
+            (true, true) => writeln!(f, "compatible in both directions"),
+            (true, false) => writeln!(
+                f,
+                "not compatible: subscribers on the new schema do not understand publishers on \
+                 the old one, so upgrade publishers first"
+            ),
+            (false, true) => writeln!(
+                f,
+                "not compatible: subscribers on the old schema do not understand publishers on \
+                 the new one, so upgrade subscribers first"
+            ),
+            (false, false) => writeln!(f, "not compatible in either direction"),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Compares topics: which are there, how their messages are encoded, and what answers them.
+
+use super::{
+    Directions, Finding, Options, Part, Report, Rule, Severity, json, protobuf, walk::Walk,
+};
+use crate::{Codec, TopicDecl};
+use prost_reflect::MessageDescriptor;
+
+/// Compares the topics of two schemas.
+pub(super) fn check(old: &[TopicDecl], new: &[TopicDecl], options: Options) -> Report {
+    let mut report = Report::default();
+    for was in old {
+        match counterpart(was, old, new) {
+            Some(is) => {
+                report.topics_compared += 1;
+                topic(&mut report, options, was, is);
+            }
+            None => removed(&mut report, was, old, new),
+        }
+    }
+    for is in new {
+        let renamed = || {
+            old.iter().any(|was| {
+                counterpart(was, old, new).is_none()
+                    && renamed_to(was, old, new).is_some_and(|to| std::ptr::eq(to, is))
+            })
+        };
+        if counterpart(is, new, old).is_none() && !renamed() {
+            add(
+                &mut report,
+                is,
+                Directions::BOTH,
+                Severity::Note,
+                Rule::TopicAdded,
+                "the topic is new".to_owned(),
+                "",
+            );
+        }
+    }
+    report.sort();
+    report
+}
+
+/// The declaration of the same topic in the other schema. Packages may share a topic, and then the
+/// message tells which one is meant.
+fn counterpart<'a>(
+    decl: &TopicDecl,
+    own: &[TopicDecl],
+    other: &'a [TopicDecl],
+) -> Option<&'a TopicDecl> {
+    let same = |of: &&TopicDecl| of.topic == decl.topic;
+    let message = |of: &&TopicDecl| of.message.full_name() == decl.message.full_name();
+    let mut found = other.iter().filter(same);
+    match (found.next(), found.next()) {
+        (Some(only), None) if own.iter().filter(same).count() == 1 => Some(only),
+        _ => other.iter().filter(same).find(message),
+    }
+}
+
+/// The new topic of a message whose old one is gone.
+fn renamed_to<'a>(
+    was: &TopicDecl,
+    old: &[TopicDecl],
+    new: &'a [TopicDecl],
+) -> Option<&'a TopicDecl> {
+    new.iter().find(|is| {
+        is.message.full_name() == was.message.full_name() && counterpart(is, new, old).is_none()
+    })
+}
+
+fn removed(report: &mut Report, was: &TopicDecl, old: &[TopicDecl], new: &[TopicDecl]) {
+    let (rule, reason, advice) = match renamed_to(was, old, new) {
+        Some(is) => (
+            Rule::TopicRenamed,
+            format!(
+                "the topic is called {:?} now, so that neither side hears the other",
+                is.topic
+            ),
+            "keep the topic, or publish to both until all subscribers are upgraded",
+        ),
+        None => (
+            Rule::TopicRemoved,
+            "the topic is gone, so that old subscribers hear nothing and old publishers reach \
+             nobody"
+                .to_owned(),
+            "keep the topic until nobody uses it",
+        ),
+    };
+    add(
+        report,
+        was,
+        Directions::BOTH,
+        Severity::Break,
+        rule,
+        reason,
+        advice,
+    );
+}
+
+fn topic(report: &mut Report, options: Options, was: &TopicDecl, is: &TopicDecl) {
+    if was.private != is.private {
+        let now = if is.private {
+            "is private now"
+        } else {
+            "is no longer private"
+        };
+        add(
+            report,
+            was,
+            Directions::BOTH,
+            Severity::Break,
+            Rule::PrivacyChanged,
+            format!("the topic {now}, which gives it another name on the wire"),
+            "give the topic another name and use both until all programs are upgraded",
+        );
+    }
+    let message = (&was.message, &is.message);
+    part(
+        report,
+        options,
+        was,
+        Part::Message,
+        (was.codec, is.codec),
+        message,
+    );
+    match (&was.reply, &is.reply) {
+        (Some(old), Some(new)) => {
+            let codecs = (was.reply_codec, is.reply_codec);
+            part(report, options, was, Part::Reply, codecs, (old, new));
+        }
+        (Some(old), None) => reply_only_in(report, was, old, Directions::BACKWARD),
+        (None, Some(new)) => reply_only_in(report, was, new, Directions::FORWARD),
+        (None, None) => {}
+    }
+}
+
+/// Compares the messages or the replies of a topic.
+fn part(
+    report: &mut Report,
+    options: Options,
+    decl: &TopicDecl,
+    part: Part,
+    (was, is): (Codec, Codec),
+    (old, new): (&MessageDescriptor, &MessageDescriptor),
+) {
+    if was != is {
+        report.add(Finding {
+            topic: decl.topic.clone(),
+            part,
+            path: old.name().to_owned(),
+            directions: Directions::BOTH,
+            severity: Severity::Break,
+            rule: Rule::CodecChanged,
+            reason: format!("the codec was {was} and is {is} now"),
+            advice: "give messages of the new codec a topic of their own".to_owned(),
+        });
+        return;
+    }
+    let compare = match is {
+        Codec::Protobuf => protobuf::compare,
+        Codec::Json => json::compare,
+        // The payload is the one string, by whatever name and number.
+        Codec::Text => return,
+    };
+    for directions in [Directions::FORWARD, Directions::BACKWARD] {
+        Walk::new(report, options, &decl.topic, part, directions).run(old, new, compare);
+    }
+}
+
+/// A typed reply that only one of the schemas knows. Publishers on that schema ask for it and get
+/// the empty acknowledgement of subscribers on the other schema: that is what `breaks` says. The
+/// other way round, publishers do not look at the replies they get.
+fn reply_only_in(
+    report: &mut Report,
+    decl: &TopicDecl,
+    reply: &MessageDescriptor,
+    breaks: Directions,
+) {
+    let added = breaks.forward;
+    let rule = if added {
+        Rule::ReplyAdded
+    } else {
+        Rule::ReplyRemoved
+    };
+    let (askers, silent) = if added {
+        ("new", "old")
+    } else {
+        ("old", "new")
+    };
+    let mut add = |directions, severity, reason, advice: &str| {
+        report.add(Finding {
+            topic: decl.topic.clone(),
+            part: Part::Reply,
+            path: reply.name().to_owned(),
+            directions,
+            severity,
+            rule,
+            reason,
+            advice: advice.to_owned(),
+        });
+    };
+    add(
+        breaks,
+        Severity::Break,
+        format!(
+            "{askers} publishers ask for a reply that {silent} subscribers do not give: they get \
+             an empty one"
+        ),
+        if added {
+            "upgrade the subscribers first"
+        } else {
+            "upgrade the publishers first"
+        },
+    );
+    add(
+        Directions {
+            forward: breaks.backward,
+            backward: breaks.forward,
+        },
+        Severity::Note,
+        format!("{silent} publishers ignore the replies of {askers} subscribers"),
+        "",
+    );
+}
+
+fn add(
+    report: &mut Report,
+    decl: &TopicDecl,
+    directions: Directions,
+    severity: Severity,
+    rule: Rule,
+    reason: String,
+    advice: &str,
+) {
+    report.add(Finding {
+        topic: decl.topic.clone(),
+        part: Part::Topic,
+        path: decl.message.name().to_owned(),
+        directions,
+        severity,
+        rule,
+        reason,
+        advice: advice.to_owned(),
+    });
+}

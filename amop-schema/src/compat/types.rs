@@ -1,0 +1,248 @@
+//! How a value of one protobuf type reads as another.
+
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value};
+
+/// What a reader makes of a value that was written as another type.
+#[derive(Debug, PartialEq)]
+pub(super) enum Reading {
+    /// The same value.
+    Same,
+    /// The same value with a remark.
+    Remark(String),
+    /// Another value for some values.
+    Changed(String),
+    /// Something else, or an error.
+    Broken(String),
+    /// It depends on what messages consist of.
+    Messages(MessageDescriptor, MessageDescriptor),
+    /// It depends on the values of enums.
+    Enums(EnumDescriptor, EnumDescriptor),
+}
+
+/// How protobuf encodes a type. Types of different encodings do not read as each other, those of
+/// one encoding do unless a value is out of the reader's range.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Varint,
+    ZigZag,
+    Fixed32,
+    Fixed64,
+    Float,
+    Double,
+    Bytes,
+    Group,
+}
+
+fn encoding(field: &FieldDescriptor) -> Encoding {
+    match field.kind() {
+        Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Bool | Kind::Enum(_) => {
+            Encoding::Varint
+        }
+        Kind::Sint32 | Kind::Sint64 => Encoding::ZigZag,
+        Kind::Fixed32 | Kind::Sfixed32 => Encoding::Fixed32,
+        Kind::Fixed64 | Kind::Sfixed64 => Encoding::Fixed64,
+        Kind::Float => Encoding::Float,
+        Kind::Double => Encoding::Double,
+        Kind::Message(_) if field.is_group() => Encoding::Group,
+        Kind::String | Kind::Bytes | Kind::Message(_) => Encoding::Bytes,
+    }
+}
+
+/// Whether a value that was written for one field reads as the other's type on the protobuf wire.
+pub(super) fn on_the_wire(writer: &FieldDescriptor, reader: &FieldDescriptor) -> Reading {
+    let (from, to) = (writer.kind(), reader.kind());
+    let names = || format!("`{}` is read as `{}`", type_name(&from), type_name(&to));
+    if encoding(writer) != encoding(reader) {
+        return Reading::Broken("the two are encoded in different ways".to_owned());
+    }
+    match (&from, &to) {
+        (Kind::Message(writer), Kind::Message(reader)) => {
+            Reading::Messages(writer.clone(), reader.clone())
+        }
+        (Kind::Enum(writer), Kind::Enum(reader)) => Reading::Enums(writer.clone(), reader.clone()),
+        (Kind::Bytes, Kind::String) => Reading::Broken(format!(
+            "{}, which refuses all bytes that are not UTF-8",
+            names()
+        )),
+        (Kind::Bytes, Kind::Message(_)) | (Kind::String, Kind::Message(_)) => {
+            Reading::Broken(format!("{}, which refuses most values", names()))
+        }
+        (Kind::Message(_), Kind::String) => Reading::Broken(format!("{} and is no text", names())),
+        (Kind::Message(_), Kind::Bytes) => {
+            Reading::Remark(format!("{}: as the encoded message", names()))
+        }
+        _ => in_range(&from, &to),
+    }
+}
+
+/// Whether all numbers of one type are numbers of another.
+fn in_range(from: &Kind, to: &Kind) -> Reading {
+    let written = match from {
+        // Any number may be read, but only those that have a name are written.
+        Kind::Enum(values) => {
+            let numbers = || values.values().map(|value| i128::from(value.number()));
+            numbers().min().zip(numbers().max())
+        }
+        other => range(other),
+    };
+    let (Some(written), Some(read)) = (written, range(to)) else {
+        return Reading::Same;
+    };
+    if read.0 <= written.0 && written.1 <= read.1 {
+        Reading::Same
+    } else {
+        Reading::Changed(format!(
+            "`{}` is read as `{}`, which changes values outside {} to {}",
+            type_name(from),
+            type_name(to),
+            read.0.max(written.0),
+            read.1.min(written.1),
+        ))
+    }
+}
+
+/// The numbers that a type can hold; enums are `int32` to prost.
+pub(super) fn range(kind: &Kind) -> Option<(i128, i128)> {
+    let signed = |bits: u32| Some((-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1));
+    let unsigned = |bits: u32| Some((0, (1_i128 << bits) - 1));
+    match kind {
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 | Kind::Enum(_) => signed(32),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => signed(64),
+        Kind::Uint32 | Kind::Fixed32 => unsigned(32),
+        Kind::Uint64 | Kind::Fixed64 => unsigned(64),
+        Kind::Bool => Some((0, 1)),
+        Kind::Double | Kind::Float | Kind::String | Kind::Bytes | Kind::Message(_) => None,
+    }
+}
+
+/// The type's name as in a `.proto` file.
+pub(crate) fn type_name(kind: &Kind) -> String {
+    match kind {
+        Kind::Double => "double",
+        Kind::Float => "float",
+        Kind::Int32 => "int32",
+        Kind::Int64 => "int64",
+        Kind::Uint32 => "uint32",
+        Kind::Uint64 => "uint64",
+        Kind::Sint32 => "sint32",
+        Kind::Sint64 => "sint64",
+        Kind::Fixed32 => "fixed32",
+        Kind::Fixed64 => "fixed64",
+        Kind::Sfixed32 => "sfixed32",
+        Kind::Sfixed64 => "sfixed64",
+        Kind::Bool => "bool",
+        Kind::String => "string",
+        Kind::Bytes => "bytes",
+        Kind::Message(message) => message.full_name(),
+        Kind::Enum(values) => values.full_name(),
+    }
+    .to_owned()
+}
+
+/// A field's type as in a `.proto` file, with `repeated` or as a map.
+pub(super) fn field_type(field: &FieldDescriptor) -> String {
+    match field.kind() {
+        Kind::Message(entry) if field.is_map() => format!(
+            "map<{}, {}>",
+            type_name(&entry.map_entry_key_field().kind()),
+            type_name(&entry.map_entry_value_field().kind())
+        ),
+        kind if field.is_list() => format!("repeated {}", type_name(&kind)),
+        kind => type_name(&kind),
+    }
+}
+
+/// What an unset field means, so that defaults of different types compare. Messages have none.
+pub(super) fn default(field: &FieldDescriptor) -> Option<String> {
+    Some(match field.default_value() {
+        Value::Bool(value) => i32::from(value).to_string(),
+        Value::I32(value) | Value::EnumNumber(value) => value.to_string(),
+        Value::I64(value) => value.to_string(),
+        Value::U32(value) => value.to_string(),
+        Value::U64(value) => value.to_string(),
+        Value::F32(value) => value.to_string(),
+        Value::F64(value) => value.to_string(),
+        Value::String(value) => format!("\"{}\"", value.as_bytes().escape_ascii()),
+        Value::Bytes(value) => format!("\"{}\"", value.escape_ascii()),
+        Value::Message(_) | Value::List(_) | Value::Map(_) => return None,
+    })
+}
+
+/// The differences between two enums, seen from the writer.
+#[derive(Default)]
+pub(super) struct EnumDifferences {
+    /// Values of the writer that the reader does not know.
+    pub(super) unknown: Vec<String>,
+    /// Numbers with other names, as `A is B`.
+    pub(super) renamed: Vec<String>,
+    /// Numbers that stand for another known value, as `A is read as B`.
+    pub(super) reused: Vec<String>,
+}
+
+/// Compares enums by number, as the protobuf wire does.
+pub(super) fn enums(writer: &EnumDescriptor, reader: &EnumDescriptor) -> EnumDifferences {
+    let mut found = EnumDifferences::default();
+    let mut numbers: Vec<i32> = writer.values().map(|value| value.number()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let names = |of: &EnumDescriptor, number: i32| -> Vec<String> {
+        of.values()
+            .filter(|value| value.number() == number)
+            .map(|value| value.name().to_owned())
+            .collect()
+    };
+    let known = |of: &EnumDescriptor, names: &[String]| {
+        names
+            .iter()
+            .any(|name| of.get_value_by_name(name).is_some())
+    };
+    for number in numbers {
+        let written = names(writer, number);
+        let read = names(reader, number);
+        let shown = written.join("/");
+        if read.is_empty() {
+            if known(reader, &written) {
+                found
+                    .reused
+                    .push(format!("{shown} = {number} as an unknown value"));
+            } else {
+                found.unknown.push(format!("{shown} = {number}"));
+            }
+        } else if !written.iter().any(|name| read.contains(name)) {
+            if known(reader, &written) || known(writer, &read) {
+                found
+                    .reused
+                    .push(format!("{shown} = {number} as {}", read.join("/")));
+            } else {
+                found
+                    .renamed
+                    .push(format!("{shown} = {number} as {}", read.join("/")));
+            }
+        }
+    }
+    found
+}
+
+/// Whether the field holds any number of values.
+pub(super) fn is_many(field: &FieldDescriptor) -> bool {
+    field.is_list() || field.is_map()
+}
+
+/// Whether the field is a list that is written as one blob.
+///
+/// This is what the field's options say. `FieldDescriptor::is_packed` does not know them if the pool
+/// was built from files that were just parsed.
+pub(crate) fn is_packed(field: &FieldDescriptor) -> bool {
+    let options = field.field_descriptor_proto().options.as_ref();
+    let by_default = field.parent_file().syntax() == prost_reflect::Syntax::Proto3;
+    field.is_list()
+        && is_packable(&field.kind())
+        && options
+            .and_then(|options| options.packed)
+            .unwrap_or(by_default)
+}
+
+/// Whether lists of the type can be written as one blob.
+pub(crate) fn is_packable(kind: &Kind) -> bool {
+    !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_))
+}

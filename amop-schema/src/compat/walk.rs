@@ -1,0 +1,244 @@
+//! Goes through two versions of a message side by side, for one direction.
+
+use super::{Directions, Finding, Options, Part, Report, Rule, Severity, types};
+use prost_reflect::{Cardinality, FieldDescriptor, MessageDescriptor};
+use std::collections::{HashSet, VecDeque};
+
+/// One comparison: who writes, who reads, and what is still to be compared.
+pub(super) struct Walk<'a> {
+    pub(super) report: &'a mut Report,
+    pub(super) options: Options,
+    topic: &'a str,
+    part: Part,
+    directions: Directions,
+    /// Types that refer to each other must not be compared forever.
+    seen: HashSet<(String, String)>,
+    /// A queue rather than recursion: a schema may nest deeper than the stack.
+    queue: VecDeque<Pair>,
+}
+
+/// Two versions of a message.
+pub(super) struct Pair {
+    pub(super) writer: MessageDescriptor,
+    pub(super) reader: MessageDescriptor,
+    pub(super) path: String,
+}
+
+impl<'a> Walk<'a> {
+    /// A comparison of a topic's messages or of its replies.
+    pub(super) fn new(
+        report: &'a mut Report,
+        options: Options,
+        topic: &'a str,
+        part: Part,
+        directions: Directions,
+    ) -> Self {
+        Self {
+            report,
+            options,
+            topic,
+            part,
+            directions,
+            seen: HashSet::new(),
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Has the message of a topic compared, and all it consists of, by `compare`.
+    pub(super) fn run(
+        mut self,
+        old: &MessageDescriptor,
+        new: &MessageDescriptor,
+        compare: fn(&mut Self, &Pair),
+    ) {
+        let (writer, reader) = if self.writer_is_new() {
+            (new, old)
+        } else {
+            (old, new)
+        };
+        self.enqueue(writer, reader, old.name().to_owned());
+        while let Some(pair) = self.queue.pop_front() {
+            compare(&mut self, &pair);
+        }
+    }
+
+    /// Publishers write messages and subscribers write replies.
+    pub(super) fn writer_is_new(&self) -> bool {
+        self.directions.forward == (self.part != Part::Reply)
+    }
+
+    /// Has two messages compared, unless they were.
+    pub(super) fn enqueue(
+        &mut self,
+        writer: &MessageDescriptor,
+        reader: &MessageDescriptor,
+        path: String,
+    ) {
+        let names = (writer.full_name().to_owned(), reader.full_name().to_owned());
+        if self.seen.insert(names) {
+            self.queue.push_back(Pair {
+                writer: writer.clone(),
+                reader: reader.clone(),
+                path,
+            });
+        }
+    }
+
+    /// The writer's and the reader's, as the old and the new one.
+    pub(super) fn old_new<T>(&self, writer: T, reader: T) -> (T, T) {
+        if self.writer_is_new() {
+            (reader, writer)
+        } else {
+            (writer, reader)
+        }
+    }
+
+    /// Adds a finding.
+    pub(super) fn add(
+        &mut self,
+        path: &str,
+        severity: Severity,
+        rule: Rule,
+        reason: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
+        self.report.add(Finding {
+            topic: self.topic.to_owned(),
+            part: self.part,
+            path: path.to_owned(),
+            directions: self.directions,
+            severity,
+            rule,
+            reason: reason.into(),
+            advice: advice.into(),
+        });
+    }
+
+    /// A field that only the reader knows and does not insist on.
+    pub(super) fn only_reader(&mut self, path: &str, field: &FieldDescriptor) {
+        let name = field.name();
+        if self.writer_is_new() {
+            self.add(
+                path,
+                Severity::Lossy,
+                Rule::FieldRemoved,
+                format!("`{name}` is no longer written, so that old readers find it unset"),
+                "keep writing it until they are upgraded",
+            );
+        } else {
+            self.add(
+                path,
+                Severity::Note,
+                Rule::FieldAdded,
+                format!("old writers do not know `{name}`, so that new readers find it unset"),
+                "",
+            );
+        }
+    }
+
+    /// A field that only the writer knows, if readers skip such fields.
+    pub(super) fn only_writer(&mut self, path: &str, field: &FieldDescriptor) {
+        let name = field.name();
+        let (rule, reason) = if self.writer_is_new() {
+            (
+                Rule::FieldAdded,
+                format!("old readers skip the new field `{name}`"),
+            )
+        } else {
+            (
+                Rule::FieldRemoved,
+                format!("new readers skip `{name}`, which is gone"),
+            )
+        };
+        self.add(path, Severity::Note, rule, reason, "");
+    }
+
+    /// Whether a required field may be missing, which is reported.
+    pub(super) fn misses_required(
+        &mut self,
+        path: &str,
+        writer: Option<&FieldDescriptor>,
+        reader: &FieldDescriptor,
+    ) -> bool {
+        let required = |field: &FieldDescriptor| field.cardinality() == Cardinality::Required;
+        let missing = required(reader) && !writer.is_some_and(required);
+        if missing {
+            let (readers, writers) = if self.writer_is_new() {
+                ("old", "new")
+            } else {
+                ("new", "old")
+            };
+            self.add(
+                path,
+                Severity::Break,
+                Rule::RequiredMissing,
+                format!(
+                    "{readers} readers require `{}`, which {writers} writers may leave out",
+                    reader.name()
+                ),
+                "keep the field as it was; only fields that no reader requires can change",
+            );
+        }
+        missing
+    }
+
+    /// Compares what it means that a field is unset.
+    pub(super) fn default(
+        &mut self,
+        path: &str,
+        writer: &FieldDescriptor,
+        reader: &FieldDescriptor,
+    ) {
+        // A required field is never unset.
+        let required = writer.cardinality() == Cardinality::Required;
+        if required || types::is_many(writer) || types::is_many(reader) {
+            return;
+        }
+        let (was, is) = (types::default(writer), types::default(reader));
+        if let (Some(was), Some(is)) = (was, is)
+            && was != is
+        {
+            self.add(
+                path,
+                Severity::Lossy,
+                Rule::DefaultChanged,
+                format!("an unset field means {was} to the writer and {is} to the reader"),
+                "set the field always, or keep the default",
+            );
+        }
+    }
+
+    /// Reports fields that readers take for alternatives while writers may set several of them.
+    ///
+    /// `written` finds what the writer has for a field of the reader.
+    pub(super) fn oneofs(
+        &mut self,
+        pair: &Pair,
+        written: impl Fn(&FieldDescriptor) -> Option<FieldDescriptor>,
+        severity: Severity,
+        consequence: &str,
+    ) {
+        for oneof in pair.reader.oneofs() {
+            let members: Vec<_> = oneof.fields().filter_map(|field| written(&field)).collect();
+            let apart = members.iter().enumerate().any(|(i, a)| {
+                members[..i].iter().any(|b| {
+                    a.containing_oneof().is_none() || a.containing_oneof() != b.containing_oneof()
+                })
+            });
+            if apart {
+                let names: Vec<_> = members.iter().map(|field| field.name()).collect();
+                self.add(
+                    &format!("{}.{}", pair.path, oneof.name()),
+                    severity,
+                    Rule::OneofChanged,
+                    format!(
+                        "`{}` can be set together by the writer but are alternatives to the \
+                         reader, which {consequence}",
+                        names.join("`, `")
+                    ),
+                    "leave existing fields out of a oneof, or move one of them only",
+                );
+            }
+        }
+    }
+}

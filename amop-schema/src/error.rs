@@ -1,0 +1,188 @@
+//! What can be wrong with a schema, each mistake with its place and how to mend it.
+
+use crate::{Location, model::MAX_TOPIC_LEN};
+use std::{error, fmt};
+
+/// All mistakes found in a schema, in the order of files and lines.
+///
+/// Both `Display` and `Debug` print one mistake a line, as compilers do, so that a build script
+/// whose `main` returns the error shows readable text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SchemaErrors(Vec<SchemaError>);
+
+impl SchemaErrors {
+    /// The mistakes; there is at least one.
+    pub fn errors(&self) -> &[SchemaError] {
+        &self.0
+    }
+
+    /// Sorts what was found; `None` if that is nothing.
+    pub(crate) fn new(mut found: Vec<SchemaError>) -> Option<Self> {
+        found.sort_by(|a, b| a.location.cmp(&b.location));
+        found.dedup();
+        (!found.is_empty()).then_some(Self(found))
+    }
+}
+
+impl fmt::Display for SchemaErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, error) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SchemaErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl error::Error for SchemaErrors {}
+
+impl<'a> IntoIterator for &'a SchemaErrors {
+    type Item = &'a SchemaError;
+    type IntoIter = std::slice::Iter<'a, SchemaError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+/// One mistake in a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaError {
+    /// Where it is. Missing if it is in no file, as when there is no such file.
+    pub location: Option<Location>,
+    /// What it is.
+    pub kind: SchemaErrorKind,
+}
+
+impl fmt::Display for SchemaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(location) = &self.location {
+            write!(f, "{location}: ")?;
+        }
+        self.kind.fmt(f)
+    }
+}
+
+impl error::Error for SchemaError {}
+
+/// What a mistake in a schema is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SchemaErrorKind {
+    /// The topic is the empty string.
+    #[error("the topic of `{message}` is empty: give it a name of 1 to {MAX_TOPIC_LEN} bytes")]
+    EmptyTopic {
+        /// The message's full name.
+        message: String,
+    },
+    /// The topic is longer than the protocol can express.
+    #[error(
+        "the topic of `{message}` is {len} bytes long and the protocol allows {MAX_TOPIC_LEN}: \
+         shorten it by {}",
+        len - MAX_TOPIC_LEN
+    )]
+    TopicTooLong {
+        /// The message's full name.
+        message: String,
+        /// The topic's length in bytes.
+        len: usize,
+    },
+    /// The topic contains a tab, which separates topics between nodes.
+    #[error(
+        "the topic of `{message}` contains a tab, which nodes use to separate topics: remove it"
+    )]
+    TabInTopic {
+        /// The message's full name.
+        message: String,
+    },
+    /// Two messages of a package have the same topic.
+    #[error(
+        "topic {topic:?} of `{message}` belongs to `{other}` ({first}): a topic has one message \
+         type, so give one of them another topic or move it to another package"
+    )]
+    DuplicateTopic {
+        /// The topic.
+        topic: String,
+        /// The full name of the second message.
+        message: String,
+        /// The full name of the first message.
+        other: String,
+        /// Where the first message states the topic.
+        first: Location,
+    },
+    /// The reply's type does not exist, or not where it is looked up.
+    #[error("`{message}` is answered with `{reply}`, and there is no such message: {hint}")]
+    UnknownReply {
+        /// The message's full name.
+        message: String,
+        /// The reply's type as it was written.
+        reply: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The text codec on a message, or for a reply, that is not one `string`.
+    #[error(
+        "codec TEXT needs a message with exactly one field, a plain `string`, and `{message}` \
+         {found}: change the message, or use codec JSON"
+    )]
+    NotText {
+        /// The full name of the message that cannot be text.
+        message: String,
+        /// What it is instead, as in "has 2 fields".
+        found: String,
+    },
+    /// An option that says something about a topic, on a message that has none.
+    #[error(
+        "`{message}` has the option (amop.{option}) and no topic: add \
+         `option (amop.topic) = \"...\";` or remove it"
+    )]
+    OptionWithoutTopic {
+        /// The message's full name.
+        message: String,
+        /// The option's name, without the package.
+        option: &'static str,
+    },
+    /// The codec's number is none that this version knows.
+    #[error(
+        "`{message}` has the unknown codec {number}: use PROTOBUF, JSON or TEXT, or a newer \
+         version of this tool"
+    )]
+    UnknownCodec {
+        /// The message's full name.
+        message: String,
+        /// The codec's number.
+        number: i32,
+    },
+    /// The file set brings an `amop/options.proto` of its own that says something else.
+    #[error(
+        "the extension `{extension}` is not the one of amop/options.proto: use the file that comes \
+         with amop-schema"
+    )]
+    ForeignOptions {
+        /// The extension's full name.
+        extension: String,
+    },
+    /// The protobuf compiler's verdict.
+    #[error("{message}")]
+    Protobuf {
+        /// The compiler's message, with its advice if it has any.
+        message: String,
+    },
+    /// No set of file descriptors.
+    #[error(
+        "this is not a usable descriptor set: {reason}. Write it with `protoc --include_imports \
+         --descriptor_set_out=FILE`"
+    )]
+    DescriptorSet {
+        /// What is wrong with it.
+        reason: String,
+    },
+}

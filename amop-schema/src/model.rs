@@ -1,0 +1,137 @@
+//! What a schema declares: its topics, with their messages, replies and codecs.
+
+use prost_reflect::{DescriptorPool, MessageDescriptor};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// The longest topic in bytes: the length byte on the wire counts itself (channel-v2 section 7.1).
+pub const MAX_TOPIC_LEN: usize = 254;
+
+/// The topics of a set of `.proto` files, and all types of these files.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Schema {
+    /// All files, those that were imported and `amop/options.proto` included, for reflection.
+    pub pool: DescriptorPool,
+    /// All topics, those of imported files included, in the order of files (imports come before
+    /// what imports them) and of messages.
+    pub topics: Vec<TopicDecl>,
+    pub(crate) sources: Vec<PathBuf>,
+}
+
+impl Schema {
+    /// The files on disk the schema was read from, imports included, in the order they were read.
+    /// Files that are built in are not among them, and a descriptor set has none.
+    pub fn sources(&self) -> impl Iterator<Item = &Path> {
+        self.sources.iter().map(PathBuf::as_path)
+    }
+
+    /// The topic that a message type belongs to, by the message's full name.
+    pub fn topic_of(&self, message: &str) -> Option<&TopicDecl> {
+        self.topics
+            .iter()
+            .find(|decl| decl.message.full_name() == message)
+    }
+}
+
+/// A topic: a message that carries the option `(amop.topic)`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TopicDecl {
+    /// The topic's name: 1 to [`MAX_TOPIC_LEN`] bytes, no tab.
+    pub topic: String,
+    /// How messages become payloads.
+    pub codec: Codec,
+    /// Whether only subscribers with certain keys receive the messages.
+    pub private: bool,
+    /// What subscribers answer, if they answer with a typed reply.
+    pub reply: Option<MessageDescriptor>,
+    /// How replies become payloads: the codec of the reply's own type if it has the option
+    /// `(amop.codec)`, and the topic's codec otherwise or without a reply.
+    pub reply_codec: Codec,
+    /// The message.
+    pub message: MessageDescriptor,
+    /// Where the topic is stated.
+    pub location: Location,
+    /// The comment above the message, without the comment signs and outer space.
+    pub comment: Option<String>,
+}
+
+/// How messages become payloads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// The protobuf wire format.
+    #[default]
+    Protobuf,
+    /// The JSON mapping of protobuf.
+    Json,
+    /// The text itself: the message is one `string`.
+    Text,
+}
+
+impl Codec {
+    /// The name in Rust attributes: `"protobuf"`, `"json"` or `"text"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Protobuf => "protobuf",
+            Self::Json => "json",
+            Self::Text => "text",
+        }
+    }
+
+    /// The name in `.proto` files: `PROTOBUF`, `JSON` or `TEXT`.
+    pub fn proto_name(self) -> &'static str {
+        match self {
+            Self::Protobuf => "PROTOBUF",
+            Self::Json => "JSON",
+            Self::Text => "TEXT",
+        }
+    }
+
+    /// The MIME type of payloads.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/x-protobuf",
+            Self::Json => "application/json",
+            Self::Text => "text/plain; charset=utf-8",
+        }
+    }
+
+    pub(crate) fn from_number(number: i32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Protobuf),
+            1 => Some(Self::Json),
+            2 => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A place in a file. `Display` writes it as compilers do: `hello.proto:3:1`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Location {
+    /// The path the file was read from; in a descriptor set, the name of the file there.
+    pub file: String,
+    /// The line, from 1; 0 if it is not known, as in descriptor sets without source info.
+    pub line: u32,
+    /// The column, from 1; 0 if it is not known.
+    pub column: u32,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! Finds the topics that structs declare in Rust source files, and describes their messages.
+//!
+//! The files are parsed, not compiled: what a macro writes or another crate defines is not seen.
+//! Types that are not found in the files become an empty JSON schema, which allows anything, with
+//! the type's name as `x-rust-type`. Serde's attributes for names, defaults, skipping, flattening
+//! and the representation of enums are followed.
+//!
+//! ```
+//! use amop_schema::{asyncapi, rust_source};
+//!
+//! let source = r#"
+//!     /// A greeting.
+//!     #[amop::topic("hello", codec = "json")]
+//!     #[serde(rename_all = "camelCase")]
+//!     struct Hello { first_name: String, age: Option<u8> }
+//! "#;
+//! let topics = rust_source::parse([("hello.rs", source)])?;
+//! assert_eq!(topics[0].topic, "hello");
+//!
+//! let document = asyncapi::document(&topics, &asyncapi::Info::new("Greetings", "1.0.0"));
+//! let hello = &document["components"]["schemas"]["Hello"];
+//! assert_eq!(hello["properties"]["firstName"]["type"], "string");
+//! assert_eq!(hello["required"], serde_json::json!(["firstName"]));
+//! # Ok::<(), rust_source::SourceError>(())
+//! ```
+
+mod amop_attr;
+mod attrs;
+mod case;
+mod index;
+mod items;
+mod prost_attr;
+mod prost_text;
+mod serde_attr;
+mod types;
+
+use crate::asyncapi::{Content, DeclaredTopic, Payload};
+use amop_attr::{Format, Settings};
+use index::{Found, Index};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+use syn::{Fields, ItemStruct, Type, spanned::Spanned};
+
+/// Why topics could not be read from Rust source files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A file could not be read.
+    #[error("cannot read {}: {source}; check the path", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file is no Rust source, or a topic's options are wrong.
+    #[error("{}:{line}:{column}: {message}", file.display())]
+    Syntax {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+}
+
+/// Reads the topics in files. Types are looked up in all of them.
+///
+/// # Errors
+///
+/// The first file that cannot be read or parsed, or the first topic with wrong options.
+pub fn read(files: &[impl AsRef<Path>]) -> Result<Vec<DeclaredTopic>, SourceError> {
+    let mut sources = Vec::new();
+    for file in files {
+        let file = file.as_ref();
+        let text = std::fs::read_to_string(file).map_err(|source| SourceError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
+        sources.push((file, text));
+    }
+    parse(sources)
+}
+
+/// Reads the topics in the texts of files, whose names are for errors. Types are looked up in all
+/// of them.
+///
+/// # Errors
+///
+/// The first text that cannot be parsed, or the first topic with wrong options.
+pub fn parse(
+    sources: impl IntoIterator<Item = (impl AsRef<Path>, impl AsRef<str>)>,
+) -> Result<Vec<DeclaredTopic>, SourceError> {
+    let mut index = Index::default();
+    let mut files = Vec::new();
+    for (file, text) in sources {
+        let file = file.as_ref().to_owned();
+        let parsed =
+            syn::parse_file(text.as_ref()).map_err(|error| SourceError::at(&file, &error))?;
+        index.add(files.len(), parsed.items);
+        files.push(file);
+    }
+    let mut topics = Vec::new();
+    for found in index.structs() {
+        let (file, item) = found;
+        let at = |error: syn::Error| SourceError::at(&files[file], &error);
+        if let Some(settings) = Settings::of(item).map_err(at)? {
+            topics.push(topic(&index, file, item, &settings).map_err(at)?);
+        }
+    }
+    Ok(topics)
+}
+
+impl SourceError {
+    fn at(file: &Path, error: &syn::Error) -> Self {
+        let start = error.span().start();
+        Self::Syntax {
+            file: file.to_owned(),
+            line: start.line,
+            column: start.column + 1,
+            message: error.to_string(),
+        }
+    }
+}
+
+fn topic(
+    index: &Index,
+    file: usize,
+    item: &ItemStruct,
+    settings: &Settings,
+) -> syn::Result<DeclaredTopic> {
+    let format = settings
+        .format
+        .unwrap_or_else(|| default_format(&item.fields));
+    let name = item.ident.to_string();
+    let description = attrs::doc(&item.attrs);
+    let content = match format {
+        Format::Text => Content::Text,
+        Format::Bytes => Content::Bytes,
+        Format::Json => types::content(index, file, &types::path_type(&item.ident)),
+        Format::Protobuf => prost_text::content(index, file, item)?,
+    };
+    let mut topic = DeclaredTopic::new(&settings.topic, Payload::new(name, content));
+    topic.message.description.clone_from(&description);
+    topic.description = description;
+    if let Some(reply) = &settings.reply {
+        let format = settings.reply_format.unwrap_or(format);
+        topic.reply = Some(reply_payload(index, file, reply, format)?);
+    }
+    Ok(topic)
+}
+
+fn reply_payload(index: &Index, file: usize, reply: &Type, format: Format) -> syn::Result<Payload> {
+    let found = index.of_type(file, reply);
+    let content = match (format, &found) {
+        (Format::Text, _) => Content::Text,
+        (Format::Bytes, _) => Content::Bytes,
+        (Format::Json, _) => types::content(index, file, reply),
+        (Format::Protobuf, Some((file, Found::Struct(item)))) => {
+            prost_text::content(index, *file, item)?
+        }
+        (Format::Protobuf, _) => {
+            return Err(syn::Error::new(
+                reply.span(),
+                "the reply is a protobuf message that is not among the files: add the file that \
+                 declares it",
+            ));
+        }
+    };
+    let mut payload = Payload::new(types::name(reply), content);
+    if let Some((_, Found::Struct(item))) = &found {
+        payload.description = attrs::doc(&item.attrs);
+    }
+    Ok(payload)
+}
+
+/// The codec of a struct that names none: text for one `String`, JSON for all else.
+fn default_format(fields: &Fields) -> Format {
+    let mut fields = fields.iter();
+    match (fields.next(), fields.next()) {
+        (Some(only), None) if types::name(&only.ty).rsplit("::").next() == Some("String") => {
+            Format::Text
+        }
+        _ => Format::Json,
+    }
+}

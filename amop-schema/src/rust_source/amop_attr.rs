@@ -1,0 +1,155 @@
+//! The attributes that make a struct a topic: `#[amop::topic(...)]` and `#[derive(AmopTopic)]` with
+//! `#[amop(...)]`.
+
+use syn::{
+    Attribute, Ident, ItemStruct, LitStr, Path, Token, Type, ext::IdentExt, parse::ParseStream,
+    punctuated::Punctuated, spanned::Spanned,
+};
+
+/// A codec by its name in the options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Text,
+    Json,
+    Protobuf,
+    Bytes,
+}
+
+/// The options of a topic.
+pub(super) struct Settings {
+    pub(super) topic: String,
+    pub(super) format: Option<Format>,
+    pub(super) reply: Option<Type>,
+    pub(super) reply_format: Option<Format>,
+}
+
+#[derive(Default)]
+struct Given {
+    topic: Option<LitStr>,
+    format: Option<Format>,
+    reply: Option<Type>,
+    reply_format: Option<Format>,
+}
+
+impl Settings {
+    /// The options of a struct; `None` if it is no topic.
+    pub(super) fn of(item: &ItemStruct) -> syn::Result<Option<Self>> {
+        let derived = item.attrs.iter().any(derives_topic);
+        let mut given = Given::default();
+        let mut place = None;
+        for attr in &item.attrs {
+            if is_topic(attr.path()) || derived && attr.path().is_ident("amop") {
+                place.get_or_insert(attr.span());
+                attr.parse_args_with(|input: ParseStream<'_>| given.read(input))?;
+            }
+        }
+        let Some(place) = place else {
+            return Ok(None);
+        };
+        match given.topic {
+            Some(topic) => Ok(Some(Self {
+                topic: check(&topic)?,
+                format: given.format,
+                reply: given.reply,
+                reply_format: given.reply_format,
+            })),
+            None => Err(syn::Error::new(
+                place,
+                "the topic is missing: write `#[amop::topic(\"hello\")]`",
+            )),
+        }
+    }
+}
+
+impl Given {
+    fn read(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+        while !input.is_empty() {
+            if input.peek(LitStr) {
+                self.topic = Some(input.parse()?);
+            } else {
+                let name = input.call(Ident::parse_any)?;
+                input.parse::<Token![=]>()?;
+                match name.to_string().as_str() {
+                    "topic" => self.topic = Some(input.parse()?),
+                    "codec" => self.format = Some(format(&input.parse()?)?),
+                    "reply_codec" => self.reply_format = Some(format(&input.parse()?)?),
+                    "reply" if input.peek(LitStr) => {
+                        self.reply = Some(input.parse::<LitStr>()?.parse()?);
+                    }
+                    "reply" => self.reply = Some(input.parse()?),
+                    "crate" => {
+                        input.parse::<LitStr>()?;
+                    }
+                    other => {
+                        return Err(syn::Error::new(
+                            name.span(),
+                            format!(
+                                "unknown option `{other}`: the options are `codec`, `reply`, \
+                                 `reply_codec` and `crate`"
+                            ),
+                        ));
+                    }
+                }
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `topic` or `amop::topic`.
+fn is_topic(path: &Path) -> bool {
+    let names: Vec<_> = path
+        .segments
+        .iter()
+        .map(|segment| segment.ident.to_string())
+        .collect();
+    matches!(
+        names.iter().map(String::as_str).collect::<Vec<_>>()[..],
+        ["topic"] | ["amop", "topic"]
+    )
+}
+
+fn derives_topic(attr: &Attribute) -> bool {
+    attr.path().is_ident("derive")
+        && attr
+            .parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated)
+            .is_ok_and(|paths| {
+                paths
+                    .iter()
+                    .filter_map(|path| path.segments.last())
+                    .any(|last| last.ident == "AmopTopic")
+            })
+}
+
+fn format(name: &LitStr) -> syn::Result<Format> {
+    match name.value().as_str() {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        "protobuf" => Ok(Format::Protobuf),
+        "bytes" => Ok(Format::Bytes),
+        other => Err(syn::Error::new(
+            name.span(),
+            format!(
+                "unknown codec {other:?}: the codecs are \"text\", \"json\", \"protobuf\" and \
+                 \"bytes\""
+            ),
+        )),
+    }
+}
+
+fn check(topic: &LitStr) -> syn::Result<String> {
+    let name = topic.value();
+    let wrong = if name.is_empty() {
+        "the topic is empty: give it a name of 1 to 254 bytes"
+    } else if name.len() > crate::MAX_TOPIC_LEN {
+        "the topic is longer than 254 bytes, which the protocol does not allow: shorten it"
+    } else if name.contains('\t') {
+        "the topic contains a tab, which nodes use to separate topics: remove it"
+    } else {
+        return Ok(name);
+    };
+    Err(syn::Error::new(topic.span(), wrong))
+}

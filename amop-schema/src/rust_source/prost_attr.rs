@@ -1,0 +1,91 @@
+//! The `#[prost(...)]` attributes of fields.
+
+use syn::{Attribute, LitStr, Token, meta::ParseNestedMeta};
+
+/// How many values a field has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Label {
+    /// One, which is not written if it is the default.
+    #[default]
+    Implicit,
+    Optional,
+    Required,
+    Repeated,
+}
+
+/// What prost knows of a field.
+#[derive(Debug, Default)]
+pub(super) struct Prost {
+    /// The type as in a `.proto` file, `message`, or `enumeration(Name)`.
+    pub(super) of: String,
+    pub(super) label: Label,
+    /// The number.
+    pub(super) tag: String,
+    /// The enum of a oneof.
+    pub(super) oneof: Option<String>,
+    /// Key and value of a map, with a comma between.
+    pub(super) map: Option<String>,
+    pub(super) packed: Option<bool>,
+    pub(super) default: Option<String>,
+}
+
+impl Prost {
+    /// Reads the attributes of a field at `place`.
+    pub(super) fn of(attrs: &[Attribute], place: proc_macro2::Span) -> syn::Result<Self> {
+        let mut found = Self::default();
+        for attr in attrs.iter().filter(|attr| attr.path().is_ident("prost")) {
+            attr.parse_nested_meta(|meta| found.read(&meta))?;
+        }
+        let typed = !found.of.is_empty() || found.map.is_some();
+        if found.oneof.is_some() || typed && !found.tag.is_empty() {
+            // A message may always be missing, also where that is not said.
+            if found.of == "message" && found.label == Label::Optional {
+                found.label = Label::Implicit;
+            }
+            Ok(found)
+        } else {
+            Err(syn::Error::new(
+                place,
+                "a field of a protobuf topic needs its type and number, as in `#[prost(string, \
+                 tag = \"1\")]`: add them, or use `codec = \"json\"`",
+            ))
+        }
+    }
+
+    fn read(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+        let name = meta
+            .path
+            .get_ident()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let value = if meta.input.peek(Token![=]) {
+            Some(meta.value()?.parse::<LitStr>()?.value())
+        } else {
+            None
+        };
+        match (name.as_str(), value) {
+            (
+                "double" | "float" | "int32" | "int64" | "uint32" | "uint64" | "sint32" | "sint64"
+                | "fixed32" | "fixed64" | "sfixed32" | "sfixed64" | "bool" | "string" | "bytes"
+                | "message",
+                _,
+            ) => self.of = name,
+            ("enumeration", Some(of)) => self.of = format!("enumeration({of})"),
+            ("map" | "hash_map" | "btree_map", Some(of)) => self.map = Some(of),
+            ("oneof", Some(of)) => self.oneof = Some(of),
+            ("tag", Some(tag)) => self.tag = tag,
+            ("optional", _) => self.label = Label::Optional,
+            ("required", _) => self.label = Label::Required,
+            ("repeated", _) => self.label = Label::Repeated,
+            ("packed", value) => self.packed = Some(value.as_deref() != Some("false")),
+            ("default", value) => self.default = value,
+            ("boxed" | "tags", _) => {}
+            (other, _) => {
+                return Err(meta.error(format!(
+                    "`{other}` cannot be described here: give the `.proto` file instead"
+                )));
+            }
+        }
+        Ok(())
+    }
+}

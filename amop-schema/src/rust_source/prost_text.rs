@@ -1,0 +1,349 @@
+//! Writes prost messages as the text of one `.proto` file, by their `#[prost(...)]` attributes.
+//!
+//! Names of types and of enum values are those of the Rust code, which may have been others in the
+//! `.proto` file that prost generated it from; the wire does not see them.
+
+use super::{
+    attrs,
+    case::Case,
+    index::{Found, Index},
+    prost_attr::{Label, Prost},
+    types,
+};
+use crate::asyncapi::Content;
+use std::collections::{BTreeMap, BTreeSet};
+use syn::{
+    Expr, Field, Fields, ItemEnum, ItemStruct, Lit, Type, UnOp, ext::IdentExt, spanned::Spanned,
+};
+
+/// The message and all it consists of.
+pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Result<Content> {
+    let mut text = Text {
+        index,
+        proto2: false,
+        imports: BTreeSet::new(),
+        names: BTreeMap::new(),
+        queue: Vec::new(),
+    };
+    let message = text.declared(file, &item.ident.unraw().to_string());
+    let mut blocks: Vec<Vec<Line>> = Vec::new();
+    while let Some((file, name, found)) = text.queue.pop() {
+        blocks.push(match found {
+            Found::Struct(item) => text.message(file, item, &name)?,
+            Found::Enum(item) => values(item, &name)?,
+            Found::Alias(item) => {
+                return Err(syn::Error::new(
+                    item.span(),
+                    "prost messages cannot be read through an alias: name the type itself",
+                ));
+            }
+        });
+    }
+    // The message itself comes first.
+    blocks[1..].sort_by(|a, b| a[..1].cmp(&b[..1]));
+
+    let syntax = if text.proto2 { "proto2" } else { "proto3" };
+    let mut written = format!("syntax = \"{syntax}\";\n");
+    if !text.imports.is_empty() {
+        written.push('\n');
+    }
+    for import in &text.imports {
+        written.push_str(&format!("import \"{import}\";\n"));
+    }
+    for block in blocks {
+        written.push('\n');
+        for line in block {
+            written.push_str(&line.write(text.proto2));
+            written.push('\n');
+        }
+    }
+    Ok(Content::Protobuf {
+        text: written,
+        version: if text.proto2 { 2 } else { 3 },
+        message,
+    })
+}
+
+/// A line, which may depend on the syntax that turns out to be needed.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Line {
+    Plain(String),
+    Field {
+        indent: &'static str,
+        /// `None` for members of a oneof and maps.
+        label: Option<Label>,
+        /// The type, the name and the number.
+        declaration: String,
+        packed: Option<bool>,
+        default: Option<String>,
+    },
+}
+
+impl Line {
+    fn write(&self, proto2: bool) -> String {
+        match self {
+            Self::Plain(line) => line.clone(),
+            Self::Field {
+                indent,
+                label,
+                declaration,
+                packed,
+                default,
+            } => {
+                let label = match label {
+                    None => "",
+                    Some(Label::Repeated) => "repeated ",
+                    Some(Label::Required) if proto2 => "required ",
+                    Some(Label::Implicit) if !proto2 => "",
+                    Some(_) => "optional ",
+                };
+                let mut options = Vec::new();
+                if let Some(packed) = packed.filter(|packed| *packed == proto2) {
+                    options.push(format!("packed = {packed}"));
+                }
+                if let Some(default) = default {
+                    options.push(format!("default = {default}"));
+                }
+                let options = match options.as_slice() {
+                    [] => String::new(),
+                    options => format!(" [{}]", options.join(", ")),
+                };
+                format!("{indent}{label}{declaration}{options};")
+            }
+        }
+    }
+}
+
+struct Text<'a> {
+    index: &'a Index,
+    /// Whether something needs the older language.
+    proto2: bool,
+    imports: BTreeSet<String>,
+    /// The names in the text of types, by file and name.
+    names: BTreeMap<(usize, String), String>,
+    queue: Vec<(usize, String, Found<'a>)>,
+}
+
+impl Text<'_> {
+    /// The name in the text of a type that the files declare, which is written later.
+    fn declared(&mut self, file: usize, name: &str) -> String {
+        let key = (file, name.to_owned());
+        if let Some(known) = self.names.get(&key) {
+            return known.clone();
+        }
+        let mut unique = name.to_owned();
+        while self.names.values().any(|taken| *taken == unique) {
+            unique.push('_');
+        }
+        self.names.insert(key, unique.clone());
+        if let Some((file, found)) = self.index.get(file, name) {
+            self.queue.push((file, unique.clone(), found));
+        }
+        unique
+    }
+
+    fn message(&mut self, file: usize, item: &ItemStruct, name: &str) -> syn::Result<Vec<Line>> {
+        let mut lines = vec![Line::Plain(format!("message {name} {{"))];
+        let fields = match &item.fields {
+            Fields::Named(fields) => fields.named.iter().collect(),
+            Fields::Unit => Vec::new(),
+            Fields::Unnamed(fields) => {
+                return Err(syn::Error::new(
+                    fields.span(),
+                    "the fields of a prost message need names here: give them some",
+                ));
+            }
+        };
+        for field in fields {
+            let prost = Prost::of(&field.attrs, field.span())?;
+            let name = field
+                .ident
+                .as_ref()
+                .map(|ident| ident.unraw().to_string())
+                .unwrap_or_default();
+            comment(&mut lines, &field.attrs, "  ");
+            match &prost.oneof {
+                Some(oneof) => self.oneof(&mut lines, file, field, &name, oneof)?,
+                None => lines.push(self.field(file, &name, &field.ty, &prost, "  ")?),
+            }
+        }
+        lines.push(Line::Plain("}".to_owned()));
+        Ok(lines)
+    }
+
+    fn oneof(
+        &mut self,
+        lines: &mut Vec<Line>,
+        file: usize,
+        field: &Field,
+        name: &str,
+        oneof: &str,
+    ) -> syn::Result<()> {
+        let Some((file, Found::Enum(item))) = self.index.get(file, last_word(oneof)) else {
+            return Err(missing(field.span(), oneof));
+        };
+        lines.push(Line::Plain(format!("  oneof {name} {{")));
+        for variant in &item.variants {
+            let prost = Prost::of(&variant.attrs, variant.span())?;
+            let name = Case::Snake.variant(&variant.ident.unraw().to_string());
+            let Some(of) = variant.fields.iter().next() else {
+                return Err(syn::Error::new(
+                    variant.span(),
+                    "an alternative of a prost oneof holds one value: add it",
+                ));
+            };
+            comment(lines, &variant.attrs, "    ");
+            let mut line = self.field(file, &name, &of.ty, &prost, "    ")?;
+            if let Line::Field { label, .. } = &mut line {
+                *label = None;
+            }
+            lines.push(line);
+        }
+        lines.push(Line::Plain("  }".to_owned()));
+        Ok(())
+    }
+
+    fn field(
+        &mut self,
+        file: usize,
+        name: &str,
+        ty: &Type,
+        prost: &Prost,
+        indent: &'static str,
+    ) -> syn::Result<Line> {
+        self.proto2 |= prost.label == Label::Required || prost.default.is_some();
+        let (label, of) = match prost.map.as_deref() {
+            Some(map) => {
+                let Some((key, value)) = map.split_once(',') else {
+                    return Err(syn::Error::new(
+                        ty.span(),
+                        "the map needs a key and a value",
+                    ));
+                };
+                let value = self.type_name(file, value.trim(), ty)?;
+                (None, format!("map<{}, {value}>", key.trim()))
+            }
+            None => (Some(prost.label), self.type_name(file, &prost.of, ty)?),
+        };
+        let numeric = !matches!(prost.of.as_str(), "string" | "bytes" | "message");
+        Ok(Line::Field {
+            indent,
+            label,
+            declaration: format!("{of} {name} = {}", prost.tag),
+            packed: (label == Some(Label::Repeated) && numeric)
+                .then(|| prost.packed.unwrap_or(true)),
+            default: prost
+                .default
+                .clone()
+                .map(|default| match prost.of.as_str() {
+                    "string" | "bytes" => format!("\"{}\"", default.as_bytes().escape_ascii()),
+                    of => match of.strip_prefix("enumeration(") {
+                        Some(name) => value_name(name.trim_end_matches(')'), last_word(&default)),
+                        None => default,
+                    },
+                }),
+        })
+    }
+
+    /// The type as the text has it. `of` is prost's word for it, `ty` the type of the Rust field.
+    fn type_name(&mut self, file: usize, of: &str, ty: &Type) -> syn::Result<String> {
+        if let Some(name) = of.strip_prefix("enumeration(") {
+            let name = last_word(name.trim_end_matches(')'));
+            return match self.index.get(file, name) {
+                Some((found_in, Found::Enum(_))) => Ok(self.declared(found_in, name)),
+                _ => Err(missing(ty.span(), name)),
+            };
+        }
+        if of != "message" {
+            return Ok(of.to_owned());
+        }
+        let inner = types::name(innermost(ty));
+        let name = last_word(&inner);
+        if inner == "()" {
+            self.imports
+                .insert("google/protobuf/empty.proto".to_owned());
+            return Ok("google.protobuf.Empty".to_owned());
+        }
+        if inner.contains("prost_types::") {
+            let file = match name {
+                "Value" | "ListValue" => "struct".to_owned(),
+                other => Case::Snake.variant(other),
+            };
+            self.imports.insert(format!("google/protobuf/{file}.proto"));
+            return Ok(format!("google.protobuf.{name}"));
+        }
+        match self.index.get(file, name) {
+            Some((found_in, Found::Struct(_))) => Ok(self.declared(found_in, name)),
+            _ => Err(missing(ty.span(), name)),
+        }
+    }
+}
+
+fn values(item: &ItemEnum, name: &str) -> syn::Result<Vec<Line>> {
+    let mut lines = vec![Line::Plain(format!("enum {name} {{"))];
+    let mut next = 0_i32;
+    for variant in &item.variants {
+        if let Some((_, number)) = &variant.discriminant {
+            next = integer(number).ok_or_else(|| {
+                syn::Error::new(
+                    number.span(),
+                    "the number of an enum's value must be a literal",
+                )
+            })?;
+        }
+        comment(&mut lines, &variant.attrs, "  ");
+        let value = value_name(name, &variant.ident.unraw().to_string());
+        lines.push(Line::Plain(format!("  {value} = {next};")));
+        next = next.wrapping_add(1);
+    }
+    lines.push(Line::Plain("}".to_owned()));
+    Ok(lines)
+}
+
+/// The name of an enum's value, with the enum's name before it: values of all enums share a scope.
+fn value_name(of: &str, value: &str) -> String {
+    Case::ScreamingSnake.variant(&format!("{}{value}", last_word(of)))
+}
+
+fn integer(expr: &Expr) -> Option<i32> {
+    match expr {
+        Expr::Lit(lit) => match &lit.lit {
+            Lit::Int(number) => number.base10_parse().ok(),
+            _ => None,
+        },
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => {
+            integer(&unary.expr).and_then(i32::checked_neg)
+        }
+        _ => None,
+    }
+}
+
+fn comment(lines: &mut Vec<Line>, attrs: &[syn::Attribute], indent: &str) {
+    for line in attrs::doc(attrs).unwrap_or_default().lines() {
+        let line = format!("{indent}// {line}");
+        lines.push(Line::Plain(line.trim_end().to_owned()));
+    }
+}
+
+/// What is in an `Option`, a `Vec`, a `Box` or the value of a map.
+fn innermost(ty: &Type) -> &Type {
+    if let Type::Path(path) = ty
+        && let Some(last) = path.path.segments.last()
+        && let syn::PathArguments::AngleBracketed(arguments) = &last.arguments
+        && let Some(syn::GenericArgument::Type(inner)) = arguments.args.last()
+    {
+        return innermost(inner);
+    }
+    ty
+}
+
+fn last_word(path: &str) -> &str {
+    path.rsplit("::").next().unwrap_or(path).trim()
+}
+
+fn missing(place: proc_macro2::Span, name: &str) -> syn::Error {
+    syn::Error::new(
+        place,
+        format!("`{name}` is not among the files: add the file that declares it"),
+    )
+}

@@ -1,0 +1,285 @@
+//! AsyncAPI documents: they are what they should be, the AsyncAPI Initiative's schema accepts them,
+//! and their payload schemas accept what programs send.
+
+#[path = "compat_support/random.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod random;
+
+use amop_schema::{
+    Schema,
+    asyncapi::{self, Content, DeclaredTopic, Info},
+    compat, rust_source,
+};
+use random::Random;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name)
+}
+
+fn load(files: &[&str]) -> Schema {
+    Schema::load(files, &[data("asyncapi")]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn declared(schema: &Schema) -> Vec<DeclaredTopic> {
+    schema.topics.iter().map(DeclaredTopic::from).collect()
+}
+
+/// Fails unless the document is a valid AsyncAPI 3.0.0 document and all it refers to is there.
+fn assert_valid(document: &Value) {
+    let text = std::fs::read_to_string(data("asyncapi-3.0.0/schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    let validator = jsonschema::draft7::new(&schema).unwrap();
+    let errors: Vec<_> = validator
+        .iter_errors(document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{}\n{document:#}", errors.join("\n"));
+
+    let mut references = Vec::new();
+    find_references(document, &mut references);
+    assert!(!references.is_empty());
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(
+            document.pointer(pointer).is_some(),
+            "{reference} leads nowhere"
+        );
+    }
+}
+
+fn find_references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::String(to)) = map.get("$ref") {
+                found.push(to.clone());
+            }
+            map.values().for_each(|value| find_references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| find_references(value, found)),
+        _ => {}
+    }
+}
+
+/// Compares with a file, or writes it if `UPDATE_GOLDEN` is set.
+fn assert_golden(document: &Value, name: &str) {
+    let text = format!("{document:#}\n");
+    let path = data(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        text == expected,
+        "{name} differs; if that is meant, run the tests with UPDATE_GOLDEN=1\n{text}"
+    );
+}
+
+/// A payload's schema with the document's components, as a validator takes it.
+fn payload_validator(document: &Value, message: &str) -> jsonschema::Validator {
+    let mut schema = document["components"]["messages"][message]["payload"].clone();
+    schema = json!({ "allOf": [schema], "components": document["components"] });
+    jsonschema::draft7::new(&schema).unwrap()
+}
+
+#[test]
+fn proto_topics_are_described() {
+    let schema = load(&["hello.proto", "market.proto"]);
+    let mut info = Info::new("Market", "1.2.0");
+    info.description = Some("What the market's members tell each other.".to_owned());
+    let document = asyncapi::document(&declared(&schema), &info);
+    assert_valid(&document);
+    assert_golden(&document, "asyncapi/proto.json");
+}
+
+#[test]
+fn rust_topics_are_described() {
+    let topics = rust_source::read(&[data("asyncapi/topics.rs"), data("asyncapi/shared.rs")]);
+    let topics = topics.unwrap_or_else(|error| panic!("{error}"));
+    let document = asyncapi::document(&topics, &Info::new("Structs", "0.1.0"));
+    assert_valid(&document);
+    assert_golden(&document, "asyncapi/rust.json");
+}
+
+#[test]
+fn proto_and_rust_topics_share_a_document() {
+    let mut topics = declared(&load(&["hello.proto", "market.proto"]));
+    topics.extend(
+        rust_source::read(&[data("asyncapi/topics.rs"), data("asyncapi/shared.rs")]).unwrap(),
+    );
+    let info = Info::new("All", "1.0.0");
+    let document = asyncapi::document(&topics, &info);
+    assert_valid(&document);
+
+    // Order does not matter.
+    topics.reverse();
+    assert_eq!(
+        document.to_string(),
+        asyncapi::document(&topics, &info).to_string()
+    );
+}
+
+#[test]
+fn an_empty_document_is_valid() {
+    let document = asyncapi::document(&[], &Info::new("Nothing", "0"));
+    let text = std::fs::read_to_string(data("asyncapi-3.0.0/schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    assert!(jsonschema::draft7::is_valid(&schema, &document));
+}
+
+/// What breaks the specification is noticed, so that the other tests mean something.
+#[test]
+fn the_official_schema_refuses_wrong_documents() {
+    let text = std::fs::read_to_string(data("asyncapi-3.0.0/schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    let good = asyncapi::document(&declared(&load(&["hello.proto"])), &Info::new("Hello", "1"));
+    assert!(jsonschema::draft7::is_valid(&schema, &good));
+    let operation = good["operations"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .next()
+        .unwrap()
+        .clone();
+    for (pointer, wrong) in [
+        ("/asyncapi", json!("2.6.0")),
+        ("/info/title", json!(7)),
+        (&format!("/operations/{operation}/action"), json!("publish")),
+        (&format!("/operations/{operation}/channel"), json!("hello")),
+    ] {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).unwrap() = wrong;
+        assert!(!jsonschema::draft7::is_valid(&schema, &bad), "{pointer}");
+    }
+}
+
+/// Messages in the JSON mapping are what the payload's schema says.
+#[test]
+fn json_messages_are_valid_payloads() {
+    let schema = load(&["market.proto"]);
+    let document = asyncapi::document(&declared(&schema), &Info::new("Market", "1"));
+    let decl = schema.topic_of("market.Everything").unwrap();
+    let validator = payload_validator(&document, "market.Everything");
+    for seed in 0..500 {
+        let message = random::message(&mut Random::new(seed), &decl.message, 4);
+        let json = serde_json::to_value(&message).unwrap();
+        let errors: Vec<_> = validator
+            .iter_errors(&json)
+            .map(|e| e.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}\n{json:#}");
+    }
+    for wrong in [
+        json!({ "big": 5 }),
+        json!({ "small": 1_u64 << 40 }),
+        json!({ "side": "NEITHER" }),
+        json!({ "text": "a", "number": 1 }),
+        json!({ "numbers": { "x": "y" } }),
+        json!([]),
+    ] {
+        assert!(!validator.is_valid(&wrong), "{wrong}");
+    }
+}
+
+/// The text in the document is a schema that speaks the same language.
+#[test]
+fn proto_texts_compile_to_the_same_messages() {
+    let schema = load(&["hello.proto", "market.proto", "legacy.proto"]);
+    let mut seen = 0;
+    for decl in &schema.topics {
+        let Content::Protobuf { text, message, .. } = DeclaredTopic::from(decl).message.content
+        else {
+            continue;
+        };
+        seen += 1;
+        let dir = tempfile::tempdir().unwrap();
+        // As a topic of its own schema, so that it can be compared.
+        let short = message.rsplit('.').next().unwrap();
+        let import = "import \"amop/options.proto\";\n";
+        let at = text.find('\n').unwrap() + 1;
+        let head = format!("message {short} {{\n");
+        let option = format!(
+            "{head}option (amop.topic) = \"{}\"; option (amop.private) = {};\n",
+            decl.topic, decl.private
+        );
+        let text = format!("{}{import}{}", &text[..at], &text[at..]);
+        let text = text.replacen(&format!("\n{}", head), &format!("\n{option}"), 1);
+        std::fs::write(dir.path().join("again.proto"), &text).unwrap();
+        let again = Schema::load(&["again.proto"], &[dir.path()])
+            .unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let again_decl = again.topic_of(&message).unwrap_or_else(|| panic!("{text}"));
+
+        let mut decl = decl.clone();
+        decl.reply = None;
+        let mut old = schema.clone();
+        old.topics = vec![decl];
+        let mut new = again.clone();
+        new.topics = vec![again_decl.clone()];
+        let report = compat::check(&old, &new);
+        assert_eq!(report.topics_compared, 1);
+        assert!(report.findings.is_empty(), "{report}\n{text}");
+    }
+    assert_eq!(seen, 3);
+}
+
+#[test]
+fn demo_schemas_are_described() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/proto");
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&dir).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|of| of == "proto") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    assert!(!files.is_empty(), "no schemas in {}", dir.display());
+    let schema = Schema::load(&files, &[&dir]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!schema.topics.is_empty());
+    assert_valid(&asyncapi::document(
+        &declared(&schema),
+        &Info::new("Demos", "1.0.0"),
+    ));
+}
+
+fn error(source: &str) -> String {
+    rust_source::parse([("src/topics.rs", source)])
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn wrong_rust_topics_are_refused_with_their_place() {
+    assert!(error("struct").starts_with("src/topics.rs:1:"));
+    assert_eq!(
+        error("#[amop::topic(\"a\", codec = \"xml\")]\nstruct A;"),
+        "src/topics.rs:1:28: unknown codec \"xml\": the codecs are \"text\", \"json\", \
+         \"protobuf\" and \"bytes\""
+    );
+    assert!(
+        error("\n#[amop::topic(codec = \"json\")]\nstruct A;")
+            .contains("2:1: the topic is missing")
+    );
+    assert!(error("#[topic(\"\")] struct A;").contains("the topic is empty"));
+    assert!(error("#[topic(\"t\", codec = \"protobuf\")] struct A { x: u8 }").contains("#[prost("));
+    let missing = error(
+        "#[topic(\"t\", codec = \"protobuf\")] struct A { #[prost(message, tag = \"1\")] x: Option<Other> }",
+    );
+    assert!(
+        missing.contains("`Other` is not among the files"),
+        "{missing}"
+    );
+    let absent = rust_source::read(&[Path::new("absent.rs")]).unwrap_err();
+    assert!(absent.to_string().starts_with("cannot read absent.rs"));
+}
+
+#[test]
+fn circles_of_aliases_end() {
+    let source = "type A = Option<B>; type B = Vec<A>;
+        #[amop::topic(\"t\")] struct T { a: A, t: Option<Box<T>> }";
+    let topics = rust_source::parse([("a.rs", source)]).unwrap();
+    assert_valid(&asyncapi::document(&topics, &Info::new("Circle", "1")));
+}

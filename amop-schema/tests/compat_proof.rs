@@ -1,0 +1,298 @@
+//! Proves the verdicts on messages: random messages of one schema are sent to readers on the other,
+//! for pairs of schemas that are themselves random.
+//!
+//! If nothing is said to break, every message must be read; if nothing is said to be lost either,
+//! it must mean the same. If something is said to break or to be lost, a message must show it.
+
+mod compat_support;
+
+use amop_schema::{
+    Schema,
+    compat::{self, Finding, Options, Report, Rule, Severity, UnknownFields},
+};
+use compat_support::{
+    meaning::{self, Outcome, Wire},
+    random::{self, Random},
+    topic,
+};
+use proptest::prelude::*;
+
+/// Enough to meet two unlikely values at once.
+const MESSAGES: u64 = 600;
+
+fn applies(finding: &Finding, forward: bool) -> bool {
+    if forward {
+        finding.directions.forward
+    } else {
+        finding.directions.backward
+    }
+}
+
+/// Checks one direction; says what is wrong.
+fn prove(
+    old: &Schema,
+    new: &Schema,
+    report: &Report,
+    wire: Wire,
+    forward: bool,
+) -> Result<(), String> {
+    let (writer, reader) = if forward { (new, old) } else { (old, new) };
+    let (writer, reader) = (&writer.topics[0].message, &reader.topics[0].message);
+    let breaks = report
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Break && applies(finding, forward));
+    // That a field is no longer written shows on no message.
+    let lossy = report.findings.iter().any(|finding| {
+        finding.severity == Severity::Lossy
+            && finding.rule != Rule::FieldRemoved
+            && applies(finding, forward)
+    });
+    let (mut refused, mut differs) = (false, false);
+    for seed in 0..MESSAGES {
+        let message = random::message(&mut Random::new(seed), writer, 3);
+        match meaning::send(&message, reader, wire) {
+            Outcome::Same => {}
+            Outcome::Refused if !breaks => {
+                return Err(format!(
+                    "{message:?} is refused, but nothing was said to break"
+                ));
+            }
+            Outcome::Differs if !breaks && !lossy => {
+                return Err(format!("{message:?} changes, but nothing was said to"));
+            }
+            Outcome::Refused => refused = true,
+            Outcome::Differs => differs = true,
+        }
+        if refused || differs && !breaks {
+            break;
+        }
+    }
+    if (breaks || lossy) && !refused && !differs {
+        return Err("no message shows what was said to break or to be lost".to_owned());
+    }
+    Ok(())
+}
+
+/// Checks both directions.
+fn prove_both(old: &Schema, new: &Schema, wire: Wire) -> Result<(), String> {
+    let options = Options {
+        json_unknown_fields: match wire {
+            Wire::StrictJson => UnknownFields::Refused,
+            Wire::Json | Wire::Protobuf => UnknownFields::Ignored,
+        },
+    };
+    let report = compat::check_with(old, new, options);
+    for forward in [true, false] {
+        prove(old, new, &report, wire, forward)
+            .map_err(|error| format!("{} {error}\n{report}", if forward { ">" } else { "<" }))?;
+    }
+    Ok(())
+}
+
+const OTHERS: &str = "
+message N1 { int32 x = 1; string y = 2; }
+message N2 { int64 x = 1; bytes y = 2; }
+message N3 { int32 x = 1; string y = 2; N3 z = 3; repeated N1 w = 4; }
+message N4 { string key = 1; int32 value = 2; }
+message E1 { enum E { A = 0; B = 1; C = 2; } }
+message E2 { enum E { A = 0; C = 1; B = 5; } }
+message E3 { enum E { A = 0; B = 1; C = 2; D = 3; } }
+message E4 { enum E { A = 0; B = 1; X = 2; } }
+message E5 { enum E { Z = 0; B = 1; C = -2; } }
+";
+
+const TYPES: [&str; 26] = [
+    "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64", "sfixed32",
+    "sfixed64", "bool", "float", "double", "string", "bytes", "N1", "N2", "N3", "N4", "E1.E",
+    "E2.E", "E3.E", "E4.E", "E5.E", "string", "bytes",
+];
+
+/// A field of a random message.
+#[derive(Clone, Debug)]
+struct Field {
+    name: char,
+    number: u32,
+    label: usize,
+    of: usize,
+}
+
+impl Field {
+    fn declaration(&self) -> String {
+        let (name, number, of) = (self.name, self.number, TYPES[self.of]);
+        let packed = !matches!(of, "string" | "bytes") && !of.starts_with('N');
+        match self.label {
+            0 | 6 => format!("{of} {name} = {number};"),
+            1 => format!("optional {of} {name} = {number};"),
+            2 => format!("repeated {of} {name} = {number};"),
+            3 if packed => format!("repeated {of} {name} = {number} [packed = false];"),
+            3 => format!("repeated {of} {name} = {number};"),
+            4 => format!("map<string, {of}> {name} = {number};"),
+            _ => format!("map<int32, {of}> {name} = {number};"),
+        }
+    }
+}
+
+fn members(fields: &[Field]) -> String {
+    let (inside, outside): (Vec<_>, Vec<_>) = fields.iter().partition(|field| field.label == 6);
+    let lines = |fields: &[&Field]| -> String {
+        fields
+            .iter()
+            .map(|field| field.declaration() + "\n")
+            .collect()
+    };
+    let mut text = lines(&outside);
+    if !inside.is_empty() {
+        text += &format!("oneof choice {{\n{}}}\n", lines(&inside));
+    }
+    text
+}
+
+/// A change to a message.
+#[derive(Clone, Debug)]
+enum Change {
+    Type(usize, usize),
+    Label(usize, usize),
+    Number(usize, u32),
+    Name(usize, char),
+    Remove(usize),
+    Add(usize, usize),
+    Swap(usize, usize),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let field = 0..3_usize;
+    prop_oneof![
+        4 => (field.clone(), 0..TYPES.len()).prop_map(|(at, of)| Change::Type(at, of)),
+        3 => (field.clone(), 0..7_usize).prop_map(|(at, label)| Change::Label(at, label)),
+        1 => (field.clone(), 7..9_u32).prop_map(|(at, number)| Change::Number(at, number)),
+        1 => (field.clone(), prop::char::range('k', 'l')).prop_map(|(at, name)| Change::Name(at, name)),
+        1 => field.clone().prop_map(Change::Remove),
+        1 => (0..TYPES.len(), 0..7_usize).prop_map(|(of, label)| Change::Add(of, label)),
+        1 => (field.clone(), field).prop_map(|(a, b)| Change::Swap(a, b)),
+    ]
+}
+
+fn apply(fields: &mut Vec<Field>, change: &Change) {
+    let len = fields.len();
+    match *change {
+        Change::Type(at, of) if at < len => fields[at].of = of,
+        Change::Label(at, label) if at < len => fields[at].label = label,
+        Change::Number(at, number) if at < len && fields.iter().all(|f| f.number != number) => {
+            fields[at].number = number;
+        }
+        Change::Name(at, name) if at < len && fields.iter().all(|f| f.name != name) => {
+            fields[at].name = name;
+        }
+        Change::Remove(at) if at < len => {
+            fields.remove(at);
+        }
+        Change::Add(of, label) if fields.iter().all(|f| f.number != 6) => fields.push(Field {
+            name: 'f',
+            number: 6,
+            label,
+            of,
+        }),
+        Change::Swap(a, b) if a < len && b < len => {
+            let number = fields[a].number;
+            fields[a].number = fields[b].number;
+            fields[b].number = number;
+        }
+        _ => {}
+    }
+}
+
+fn messages() -> impl Strategy<Value = (Vec<Field>, Vec<Field>)> {
+    let fields = prop::collection::vec((0..7_usize, 0..TYPES.len()), 1..4).prop_map(|fields| {
+        fields
+            .into_iter()
+            .zip(('a'..='c').zip(1..))
+            .map(|((label, of), (name, number))| Field {
+                name,
+                number,
+                label,
+                of,
+            })
+            .collect::<Vec<_>>()
+    });
+    (fields, prop::collection::vec(change(), 0..3)).prop_map(|(old, changes)| {
+        let mut new = old.clone();
+        for change in &changes {
+            apply(&mut new, change);
+        }
+        (old, new)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn protobuf_verdicts_hold((old, new) in messages()) {
+        let old = topic("proto3", "PROTOBUF", &members(&old), OTHERS);
+        let new = topic("proto3", "PROTOBUF", &members(&new), OTHERS);
+        prove_both(&old, &new, Wire::Protobuf).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn json_verdicts_hold((old, new) in messages()) {
+        let old = topic("proto3", "JSON", &members(&old), OTHERS);
+        let new = topic("proto3", "JSON", &members(&new), OTHERS);
+        for wire in [Wire::Json, Wire::StrictJson] {
+            prove_both(&old, &new, wire).map_err(TestCaseError::fail)?;
+        }
+    }
+}
+
+/// Every type read as every other type, in both formats.
+#[test]
+fn verdicts_hold_for_all_pairs_of_types() {
+    let mut wrong = Vec::new();
+    for (codec, wire) in [("PROTOBUF", Wire::Protobuf), ("JSON", Wire::Json)] {
+        for label in ["", "optional ", "repeated "] {
+            let schemas: Vec<_> = TYPES[..24]
+                .iter()
+                .map(|of| topic("proto3", codec, &format!("{label}{of} a = 1;"), OTHERS))
+                .collect();
+            for (i, old) in schemas.iter().enumerate() {
+                for (j, new) in schemas.iter().enumerate().skip(i) {
+                    if let Err(error) = prove_both(old, new, wire) {
+                        wrong.push(format!("{codec} {label}{} {}: {error}", TYPES[i], TYPES[j]));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What proto2 adds: required fields, defaults, groups.
+#[test]
+fn verdicts_hold_for_proto2() {
+    let members = [
+        "optional int32 a = 1;",
+        "required int32 a = 1;",
+        "optional int32 a = 1 [default = 5];",
+        "optional int64 a = 1 [default = 5];",
+        "repeated int32 a = 1;",
+        "repeated int32 a = 1 [packed = true];",
+        "optional string a = 1 [default = \"x\"];",
+        "optional bytes a = 1 [default = \"x\"];",
+        "optional group A = 1 { optional int32 b = 1; }",
+        "optional group A = 1 { optional int32 b = 1; required int32 c = 2; }",
+        "optional G a = 1;",
+        "required int32 a = 1; required int32 b = 2;",
+        "",
+    ];
+    let others = "message G { optional int32 b = 1; }";
+    let mut wrong = Vec::new();
+    for old in members {
+        for new in members {
+            let schemas = [old, new].map(|members| topic("proto2", "PROTOBUF", members, others));
+            if let Err(error) = prove_both(&schemas[0], &schemas[1], Wire::Protobuf) {
+                wrong.push(format!("{old} {new}: {error}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

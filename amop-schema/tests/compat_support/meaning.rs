@@ -1,0 +1,324 @@
+//! Whether a message means the same to its reader as to its writer.
+
+use prost_reflect::{
+    Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value, prost::Message,
+};
+
+/// Which format the message travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    Protobuf,
+    Json,
+    /// JSON whose readers refuse unknown fields.
+    StrictJson,
+}
+
+/// What comes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Same,
+    Differs,
+    Refused,
+}
+
+/// Sends a message to a reader that has another type for it.
+pub fn send(message: &DynamicMessage, reader: &MessageDescriptor, wire: Wire) -> Outcome {
+    let read = match wire {
+        Wire::Protobuf => {
+            DynamicMessage::decode(reader.clone(), message.encode_to_vec().as_slice()).ok()
+        }
+        Wire::Json | Wire::StrictJson => {
+            let text = serde_json::to_string(message).unwrap();
+            let mut json = serde_json::from_str(&text).unwrap();
+            if wire == Wire::Json {
+                skip_unknown(&mut json, reader);
+            }
+            // From text, as numbers read differently from a value.
+            let text = json.to_string();
+            let mut json = serde_json::Deserializer::from_str(&text);
+            DynamicMessage::deserialize(reader.clone(), &mut json)
+                .ok()
+                .filter(enums_are_known)
+        }
+    };
+    match read {
+        Some(read) if is_complete(&read) => {
+            if means_the_same(message, &read, wire) {
+                Outcome::Same
+            } else {
+                Outcome::Differs
+            }
+        }
+        _ => Outcome::Refused,
+    }
+}
+
+/// Removes members that the reader does not know. The reflection could, but then it would skip
+/// unknown values of enums as well, which generated code refuses.
+fn skip_unknown(json: &mut serde_json::Value, reader: &MessageDescriptor) {
+    let Some(members) = json.as_object_mut() else {
+        return;
+    };
+    let find = |name: &str| {
+        let by_name = || reader.get_field_by_name(name);
+        reader.get_field_by_json_name(name).or_else(by_name)
+    };
+    members.retain(|name, _| find(name).is_some());
+    for (name, value) in members {
+        let Some(field) = find(name) else { continue };
+        let kind = match field.kind() {
+            Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
+            kind => kind,
+        };
+        let Kind::Message(desc) = kind else { continue };
+        match value {
+            serde_json::Value::Array(items) => {
+                items.iter_mut().for_each(|item| skip_unknown(item, &desc));
+            }
+            serde_json::Value::Object(values) if field.is_map() => {
+                values
+                    .values_mut()
+                    .for_each(|item| skip_unknown(item, &desc));
+            }
+            one => skip_unknown(one, &desc),
+        }
+    }
+}
+
+fn nested(message: &DynamicMessage) -> Vec<DynamicMessage> {
+    let mut found = Vec::new();
+    for (_, value) in message.fields() {
+        let values: Vec<&Value> = match value {
+            Value::List(values) => values.iter().collect(),
+            Value::Map(values) => values.values().collect(),
+            one => vec![one],
+        };
+        found.extend(values.into_iter().filter_map(Value::as_message).cloned());
+    }
+    found
+}
+
+/// Whether all required fields are there, which most implementations insist on.
+fn is_complete(message: &DynamicMessage) -> bool {
+    message
+        .descriptor_fields()
+        .iter()
+        .all(|field| field.cardinality() != Cardinality::Required || message.has_field(field))
+        && nested(message).iter().all(is_complete)
+}
+
+/// Generated code refuses numbers without a name in JSON, which the reflection does not.
+fn enums_are_known(message: &DynamicMessage) -> bool {
+    message.fields().all(|(field, value)| {
+        let kind = match field.kind() {
+            Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
+            kind => kind,
+        };
+        let Kind::Enum(values) = kind else {
+            return true;
+        };
+        let known = |value: &Value| {
+            let number = value.as_enum_number();
+            number.is_none_or(|number| values.get_value(number).is_some())
+        };
+        match value {
+            Value::List(all) => all.iter().all(known),
+            Value::Map(all) => all.values().all(known),
+            one => known(one),
+        }
+    }) && nested(message).iter().all(enums_are_known)
+}
+
+trait Fields {
+    fn descriptor_fields(&self) -> Vec<FieldDescriptor>;
+}
+
+impl Fields for DynamicMessage {
+    fn descriptor_fields(&self) -> Vec<FieldDescriptor> {
+        use prost_reflect::ReflectMessage;
+        self.descriptor().fields().collect()
+    }
+}
+
+/// The writer's field that means the same as the reader's.
+fn counterpart(
+    field: &FieldDescriptor,
+    writer: &[FieldDescriptor],
+    reader: &[FieldDescriptor],
+    wire: Wire,
+) -> Option<FieldDescriptor> {
+    let name = |a: &FieldDescriptor, b: &FieldDescriptor| match wire {
+        Wire::Protobuf => a.name() == b.name(),
+        _ => a.json_name() == b.json_name() || a.name() == b.json_name(),
+    };
+    let by_name = writer.iter().find(|other| name(field, other));
+    let by_number = || {
+        writer.iter().find(|other| {
+            other.number() == field.number() && !reader.iter().any(|field| name(field, other))
+        })
+    };
+    by_name.or_else(by_number).cloned()
+}
+
+fn means_the_same(written: &DynamicMessage, read: &DynamicMessage, wire: Wire) -> bool {
+    let (writer, reader) = (written.descriptor_fields(), read.descriptor_fields());
+    reader
+        .iter()
+        .all(|field| match counterpart(field, &writer, &reader, wire) {
+            Some(other) => same_field(written, &other, read, field, wire),
+            // Nothing that is meant for it was written.
+            None => !read.has_field(field),
+        })
+}
+
+fn is_many(field: &FieldDescriptor) -> bool {
+    field.is_list() || field.is_map()
+}
+
+/// The values of a field, and for maps its entries as messages.
+fn values(message: &DynamicMessage, field: &FieldDescriptor) -> Vec<Value> {
+    match message.get_field(field).as_ref() {
+        Value::List(values) => values.clone(),
+        Value::Map(entries) => {
+            let Kind::Message(desc) = field.kind() else {
+                unreachable!()
+            };
+            let entries = entries.iter().map(|(key, value)| {
+                let mut entry = DynamicMessage::new(desc.clone());
+                entry.set_field_by_number(1, key.clone().into());
+                entry.set_field_by_number(2, value.clone());
+                Value::Message(entry)
+            });
+            entries.collect()
+        }
+        one if message.has_field(field) => vec![one.clone()],
+        _ => Vec::new(),
+    }
+}
+
+/// Puts the entries of maps in an order.
+fn sort(values: &mut [Value]) {
+    values.sort_by_key(|entry| match entry {
+        Value::Message(entry) => entry
+            .get_field_by_number(1)
+            .filter(|key| !matches!(key.as_ref(), Value::Message(_) | Value::List(_)))
+            .map(|key| scalar(&key)),
+        _ => None,
+    });
+}
+
+fn same_field(
+    written: &DynamicMessage,
+    from: &FieldDescriptor,
+    read: &DynamicMessage,
+    to: &FieldDescriptor,
+    wire: Wire,
+) -> bool {
+    if is_many(from) || is_many(to) {
+        let (mut were, mut are) = (values(written, from), values(read, to));
+        if let (Kind::Message(desc), Kind::Bytes) = (from.kind(), to.kind()) {
+            for value in &mut are {
+                let bytes = value.as_bytes().unwrap().clone();
+                *value = Value::Message(DynamicMessage::decode(desc.clone(), bytes).unwrap());
+            }
+        }
+        if from.is_map() || to.is_map() {
+            sort(&mut were);
+            sort(&mut are);
+        }
+        if !is_many(to) && were.len() == 1 && are.is_empty() {
+            // The default need not be there.
+            are.push(read.get_field(to).into_owned());
+        }
+        if !is_many(from) && were.is_empty() && are.len() == 1 {
+            were.push(written.get_field(from).into_owned());
+        }
+        return were.len() == are.len()
+            && were
+                .iter()
+                .zip(&are)
+                .all(|(was, is)| same(was, &from.kind(), is, &to.kind(), wire));
+    }
+    let messages = |field: &FieldDescriptor| matches!(field.kind(), Kind::Message(_));
+    let (was, is) = (written.get_field(from), read.get_field(to));
+    if !written.has_field(from) && !read.has_field(to) {
+        let number = |value: &Value| match value {
+            Value::EnumNumber(number) => scalar(&Value::I32(*number)),
+            other => scalar(other),
+        };
+        return messages(from) || messages(to) || number(&was) == number(&is);
+    }
+    if messages(from) && messages(to) && written.has_field(from) != read.has_field(to) {
+        return false;
+    }
+    same(&was, &from.kind(), &is, &to.kind(), wire)
+}
+
+/// A scalar in a form that compares.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Scalar {
+    Number(String),
+    Bytes(Vec<u8>),
+}
+
+fn scalar(value: &Value) -> Scalar {
+    Scalar::Number(match value {
+        Value::Bool(value) => i32::from(*value).to_string(),
+        Value::I32(value) | Value::EnumNumber(value) => value.to_string(),
+        Value::I64(value) => value.to_string(),
+        Value::U32(value) => value.to_string(),
+        Value::U64(value) => value.to_string(),
+        Value::F32(value) => value.to_string(),
+        Value::F64(value) => value.to_string(),
+        Value::String(value) => return Scalar::Bytes(value.as_bytes().to_vec()),
+        Value::Bytes(value) => return Scalar::Bytes(value.to_vec()),
+        other => panic!("no scalar: {other:?}"),
+    })
+}
+
+fn same(was: &Value, from: &Kind, is: &Value, to: &Kind, wire: Wire) -> bool {
+    match (was, is) {
+        (Value::Message(was), Value::Message(is)) => means_the_same(was, is, wire),
+        (Value::Message(was), Value::Bytes(is)) => was.encode_to_vec() == is.as_ref(),
+        (Value::Message(_), _) | (_, Value::Message(_)) => false,
+        (Value::EnumNumber(was), Value::EnumNumber(is)) => {
+            let (Kind::Enum(from), Kind::Enum(to)) = (from, to) else {
+                unreachable!()
+            };
+            let names = |of: &prost_reflect::EnumDescriptor, number: i32| -> Vec<String> {
+                let values = of.values().filter(|value| value.number() == number);
+                values.map(|value| value.name().to_owned()).collect()
+            };
+            let (were, are) = (names(from, *was), names(to, *is));
+            if were.iter().any(|name| are.contains(name)) {
+                return true;
+            }
+            // A value may have another name, unless that is the name of another value.
+            let elsewhere = were.iter().any(|name| to.get_value_by_name(name).is_some())
+                || are
+                    .iter()
+                    .any(|name| from.get_value_by_name(name).is_some());
+            wire == Wire::Protobuf && was == is && !are.is_empty() && !elsewhere
+        }
+        (Value::EnumNumber(number), Value::String(text)) if wire != Wire::Protobuf => {
+            let Kind::Enum(values) = from else {
+                unreachable!()
+            };
+            values
+                .get_value(*number)
+                .is_some_and(|value| value.name() == text)
+        }
+        (number, Value::String(text)) if wire != Wire::Protobuf && !is_text(number) => {
+            scalar(number) == Scalar::Number(text.clone())
+        }
+        // Base64 is no text.
+        (Value::Bytes(_), Value::String(_)) | (Value::String(_), Value::Bytes(_)) => {
+            wire == Wire::Protobuf && scalar(was) == scalar(is)
+        }
+        _ => scalar(was) == scalar(is),
+    }
+}
+
+fn is_text(value: &Value) -> bool {
+    matches!(value, Value::String(_) | Value::Bytes(_))
+}

@@ -1,0 +1,55 @@
+//! What the tests of compatibility share: schemas from text, random messages, and an opinion on
+//! what a message means to who reads it that does not come from the code under test.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod meaning;
+pub mod random;
+
+use amop_schema::Schema;
+use amop_schema::compat::{Report, Severity};
+
+/// A schema of one file. What is given follows its header.
+pub fn schema(syntax: &str, body: &str) -> Schema {
+    let dir = tempfile::tempdir().unwrap();
+    let text =
+        format!("syntax = \"{syntax}\";\npackage demo;\nimport \"amop/options.proto\";\n{body}");
+    std::fs::write(dir.path().join("demo.proto"), &text).unwrap();
+    let schema = Schema::load(&["demo.proto"], &[dir.path()])
+        .unwrap_or_else(|error| panic!("{error}\nin\n{text}"));
+    // Reflection over a pool from parsed files ignores `packed`.
+    Schema::from_descriptor_set(&schema.pool.encode_to_vec()).unwrap()
+}
+
+/// A schema with one topic, whose message has these members. Other declarations follow it.
+pub fn topic(syntax: &str, codec: &str, members: &str, others: &str) -> Schema {
+    schema(
+        syntax,
+        &format!(
+            "message M {{\n  option (amop.topic) = \"topic\";\n  option (amop.codec) = {codec};\n\
+             {members}\n}}\n{others}"
+        ),
+    )
+}
+
+/// The findings as `SEVERITY direction path rule`, where directions are `>` (forward: new
+/// publishers, old subscribers), `<` (backward) and `=` (both).
+pub fn summary(report: &Report) -> Vec<String> {
+    report
+        .findings
+        .iter()
+        .map(|finding| {
+            let severity = match finding.severity {
+                Severity::Break => "break",
+                Severity::Lossy => "lossy",
+                Severity::Note => "note",
+            };
+            let direction = match (finding.directions.forward, finding.directions.backward) {
+                (true, true) => "=",
+                (true, false) => ">",
+                (false, true) => "<",
+                (false, false) => panic!("no direction: {finding}"),
+            };
+            format!("{severity} {direction} {} {}", finding.path, finding.rule)
+        })
+        .collect()
+}
