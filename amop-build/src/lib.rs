@@ -1,1 +1,102 @@
-//! amop-build
+//! Typed AMOP topics from `.proto` files, for `build.rs`.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     amop_build::compile(&["proto/hello.proto"], &["proto"])?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! ```proto
+//! // proto/hello.proto
+//! syntax = "proto3";
+//! package demo;
+//! import "amop/options.proto";
+//!
+//! // What the hello demos say to each other.
+//! message Hello {
+//!   option (amop.topic) = "hello";
+//!   option (amop.codec) = TEXT;
+//!
+//!   // The greeting.
+//!   string text = 1;
+//! }
+//! ```
+//!
+//! ```ignore
+//! // src/lib.rs
+//! pub mod demo {
+//!     include!(concat!(env!("OUT_DIR"), "/demo.rs"));
+//! }
+//!
+//! // anywhere
+//! demo::Hello { text: "world".to_owned() }.publish_unicast(&client).await?;
+//! ```
+//!
+//! Messages become structs as [prost-build](prost_build) makes them. Those with the option
+//! `(amop.topic)` also get `#[derive(amop::AmopTopic)]`, and with it the functions of typed topics:
+//! `publish_unicast`, `publish_multicast`, `subscribe`, and `request` if they name a reply. No
+//! `protoc` is needed: the compiler is part of this crate, and so are `amop/options.proto` and
+//! `google/protobuf/*.proto`.
+//!
+//! # Options of messages
+//!
+//! | option | meaning | default |
+//! | --- | --- | --- |
+//! | `option (amop.topic) = "quote";` | the topic messages belong to | the message is no topic |
+//! | `option (amop.reply) = "QuoteReply";` | the message that answers a unicast | no typed reply |
+//! | `option (amop.codec) = JSON;` | how messages become payloads | `PROTOBUF` |
+//! | `option (amop.private) = true;` | not supported yet, and refused | `false` |
+//!
+//! A reply travels as its topic's messages do, unless its own message has the option
+//! `(amop.codec)`.
+//!
+//! # Codecs
+//!
+//! There is no envelope: payloads are what any protobuf library gives, in any language.
+//!
+//! - `PROTOBUF` is the wire format.
+//! - `JSON` is the [JSON mapping](https://protobuf.dev/programming-guides/json/) of protobuf, by
+//!   [pbjson](https://docs.rs/pbjson): names in lowerCamelCase, enums by name, 64-bit integers as
+//!   strings, bytes as base64, fields with their default value left out. When reading, unknown
+//!   fields are skipped, so that a schema may gain fields as it may with `PROTOBUF`. The generated
+//!   types implement serde's traits in this shape. It needs `pbjson` among the crate's
+//!   dependencies, as types of `google.protobuf` need `prost-types` with `PROTOBUF`, and
+//!   `pbjson-types` with `JSON` and [`Builder::extern_path`].
+//! - `TEXT` is the string itself, for messages with one plain `string` field.
+//!
+//! # Cargo
+//!
+//! Every file that was read is printed as `cargo:rerun-if-changed`, imports included, so Cargo runs
+//! the build script again when one of them changes, and only then. Mistakes in a schema fail the
+//! build; all are listed, each with its file, line and column.
+#![forbid(unsafe_code)]
+
+mod assemble;
+mod builder;
+mod error;
+mod json;
+mod names;
+
+pub use amop_schema;
+pub use builder::Builder;
+pub use error::{Error, Unsupported};
+pub use prost_build;
+
+use std::path::Path;
+
+/// A builder with all options at their defaults.
+pub fn configure() -> Builder {
+    Builder::new()
+}
+
+/// Compiles `.proto` files to Rust in Cargo's `OUT_DIR`, one file for each protobuf package:
+/// `configure().compile(files, includes)`.
+///
+/// # Errors
+///
+/// See [`Builder::compile`].
+pub fn compile(files: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
+    configure().compile(files, includes)
+}

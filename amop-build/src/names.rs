@@ -1,0 +1,118 @@
+//! Which Rust types the messages became, and how one names another.
+
+use heck::ToUpperCamelCase;
+use std::collections::BTreeMap;
+
+/// The path of a generated type: modules, then the type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RustPath(Vec<String>);
+
+impl RustPath {
+    pub(crate) fn new(modules: &[String], name: String) -> Self {
+        Self(modules.iter().cloned().chain([name]).collect())
+    }
+
+    /// How code in `modules` names this type.
+    pub(crate) fn relative_to(&self, modules: &[String]) -> String {
+        let (own_modules, _) = self.0.split_at(self.0.len().saturating_sub(1));
+        let shared = own_modules
+            .iter()
+            .zip(modules)
+            .take_while(|(a, b)| a == b)
+            .count();
+        let up = std::iter::repeat_n("super", modules.len() - shared);
+        let down = self.0[shared..].iter().map(String::as_str);
+        up.chain(down).collect::<Vec<_>>().join("::")
+    }
+}
+
+/// The generated types, by the messages' full names.
+pub(crate) type Generated = BTreeMap<String, RustPath>;
+
+/// The protobuf paths that have their Rust types elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ExternPaths(Vec<(String, String)>);
+
+impl ExternPaths {
+    pub(crate) fn add(&mut self, proto_path: String, rust_path: String) {
+        self.0.push((proto_path, rust_path));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(String, String)> {
+        self.0.iter()
+    }
+
+    /// The Rust path of a type, if it is elsewhere, by its full name.
+    pub(crate) fn resolve(&self, full_name: &str) -> Option<String> {
+        let rest = |proto_path: &str| {
+            let proto_path = proto_path.strip_prefix('.').unwrap_or(proto_path);
+            if proto_path.is_empty() {
+                return Some(full_name.to_owned());
+            }
+            let rest = full_name.strip_prefix(proto_path)?;
+            if rest.is_empty() {
+                Some(String::new())
+            } else {
+                rest.strip_prefix('.').map(str::to_owned)
+            }
+        };
+        let (rest, rust_path) = self
+            .0
+            .iter()
+            .filter_map(|(proto_path, rust_path)| Some((rest(proto_path)?, rust_path)))
+            .min_by_key(|(rest, _)| rest.len())?;
+        if rest.is_empty() {
+            return Some(rust_path.clone());
+        }
+        let mut path = rust_path.clone();
+        let mut parts = rest.split('.').peekable();
+        while let Some(part) = parts.next() {
+            path.push_str("::");
+            // As prost-build names modules and types.
+            if parts.peek().is_some() {
+                let module = prost_build::Module::from_protobuf_package_name(part);
+                path.push_str(module.parts().next().unwrap_or(part));
+            } else {
+                path.push_str(&part.to_upper_camel_case());
+            }
+        }
+        Some(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn modules(path: &str) -> Vec<String> {
+        path.split_terminator("::").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn types_are_named_from_other_modules() {
+        let path = RustPath::new(&modules("a::b"), "T".to_owned());
+        for (from, expected) in [
+            ("a::b", "T"),
+            ("a", "b::T"),
+            ("", "a::b::T"),
+            ("a::c", "super::b::T"),
+            ("a::b::c", "super::T"),
+            ("x::y::z", "super::super::super::a::b::T"),
+        ] {
+            assert_eq!(path.relative_to(&modules(from)), expected, "from {from}");
+        }
+    }
+
+    #[test]
+    fn the_longest_extern_path_counts() {
+        let mut paths = ExternPaths::default();
+        paths.add(".a".to_owned(), "::a_crate".to_owned());
+        paths.add(".a.b.T".to_owned(), "::other::U".to_owned());
+        assert_eq!(paths.resolve("a.b.T").as_deref(), Some("::other::U"));
+        assert_eq!(
+            paths.resolve("a.b.My_HTTPType").as_deref(),
+            Some("::a_crate::b::MyHttpType")
+        );
+        assert_eq!(paths.resolve("ab.T"), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! A crate with a build script, as users have it: what Cargo shows when a schema is wrong, and when
+//! it runs the script again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// A crate outside of the workspace, built by the Cargo that runs the tests. It is in the
+/// workspace's target folder and uses it, so dependencies are not compiled anew.
+struct Crate {
+    dir: PathBuf,
+}
+
+impl Crate {
+    fn new() -> Self {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build-script");
+        if dir.exists() {
+            fs::remove_dir_all(&dir).unwrap();
+        }
+        let amop_build = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let new = Self { dir };
+        new.write(
+            "Cargo.toml",
+            &format!(
+                "[package]\n\
+                 name = \"amop-build-script-test\"\n\
+                 edition = \"2024\"\n\
+                 [build-dependencies]\n\
+                 amop-build = {{ path = {:?} }}\n\
+                 [workspace]\n\
+                 [profile.dev.package.\"*\"]\n\
+                 opt-level = 1\n",
+                amop_build.display().to_string()
+            ),
+        );
+        // The versions that the workspace has, none of which need downloading.
+        let lock = fs::read_to_string(amop_build.join("../Cargo.lock")).unwrap();
+        new.write("Cargo.lock", &lock);
+        new.write(
+            "build.rs",
+            "use std::{error::Error, fs, io::Write};\n\
+             fn main() -> Result<(), Box<dyn Error>> {\n\
+                 let mut runs = fs::OpenOptions::new().create(true).append(true).open(\"runs\")?;\n\
+                 runs.write_all(b\"x\")?;\n\
+                 amop_build::compile(&[\"main.proto\"], &[\"first\", \"proto\"])?;\n\
+                 Ok(())\n\
+             }\n",
+        );
+        new.write("src/lib.rs", "");
+        new
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.dir.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn check(&self) -> Output {
+        Command::new(env!("CARGO"))
+            .args(["check", "--offline", "--message-format=json"])
+            .current_dir(&self.dir)
+            .env(
+                "CARGO_TARGET_DIR",
+                Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap(),
+            )
+            .output()
+            .unwrap()
+    }
+
+    /// Builds the crate; the folder its generated files are in.
+    #[track_caller]
+    fn succeeds(&self) -> PathBuf {
+        let output = self.check();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        let messages = String::from_utf8(output.stdout).unwrap();
+        let out_dir = messages
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .filter(|message| message["reason"] == "build-script-executed")
+            .filter(|message| {
+                let id = message["package_id"].as_str().unwrap();
+                id.contains("build-script")
+            })
+            .find_map(|message| message["out_dir"].as_str().map(PathBuf::from));
+        out_dir.expect("Cargo names the build script's folder")
+    }
+
+    /// Builds the crate, which must fail; what Cargo shows of the build script's error.
+    #[track_caller]
+    fn fails(&self) -> String {
+        let output = self.check();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "it has to fail:\n{stderr}");
+        let (_, shown) = stderr.split_once("--- stderr\n").expect(&stderr);
+        let lines = shown.lines().take_while(|line| !line.is_empty());
+        lines.map(str::trim).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How often the build script ran.
+    fn runs(&self) -> usize {
+        fs::read(self.dir.join("runs")).unwrap().len()
+    }
+}
+
+const MAIN: &str = "syntax = \"proto3\";\npackage main;\nimport \"amop/options.proto\";\n\
+    import \"sub/imported.proto\";\nimport \"google/protobuf/empty.proto\";\n\
+    message A {\n  option (amop.topic) = \"a\";\n  imported.B b = 1;\n}\n";
+const IMPORTED: &str = "syntax = \"proto3\";\npackage imported;\nmessage B { string text = 1; }\n";
+
+#[test]
+fn build_scripts_run_when_schemas_change_and_say_what_is_wrong() {
+    let krate = Crate::new();
+    krate.write("first/unused.proto", "not read");
+    krate.write("proto/main.proto", MAIN);
+    krate.write("proto/sub/imported.proto", IMPORTED);
+
+    let out_dir = krate.succeeds();
+    assert_eq!(krate.runs(), 1);
+    let printed = fs::read_to_string(out_dir.join("../output")).unwrap();
+    assert_eq!(
+        printed,
+        "cargo:rerun-if-changed=proto/main.proto\n\
+         cargo:rerun-if-changed=proto/sub/imported.proto\n"
+    );
+    let code = fs::read_to_string(out_dir.join("main.rs")).unwrap();
+    assert!(code.contains("#[amop(topic = \"a\", codec = \"protobuf\")]"));
+    assert!(out_dir.join("imported.rs").exists());
+
+    // Files that are not part of the schema cost nothing.
+    krate.write("first/unused.proto", "still not read");
+    krate.write("src/lib.rs", "//! Changed.\n");
+    krate.succeeds();
+    assert_eq!(krate.runs(), 1);
+
+    krate.write(
+        "proto/sub/imported.proto",
+        &IMPORTED.replace("text", "words"),
+    );
+    krate.succeeds();
+    assert_eq!(krate.runs(), 2);
+    let code = fs::read_to_string(out_dir.join("imported.rs")).unwrap();
+    assert!(code.contains("pub words:"));
+
+    // All mistakes of a schema are shown at once.
+    let too_long = "x".repeat(255);
+    krate.write(
+        "proto/main.proto",
+        &format!(
+            "{MAIN}\
+             message C {{ option (amop.topic) = \"a\"; }}\n\
+             message D {{ option (amop.topic) = \"{too_long}\"; }}\n\
+             message E {{\n  option (amop.topic) = \"e\";\n  option (amop.reply) = \"Gone\";\n}}\n\
+             message F {{\n  option (amop.topic) = \"f\";\n  option (amop.codec) = TEXT;\n  \
+             string a = 1;\n  string b = 2;\n}}\n"
+        ),
+    );
+    assert_eq!(
+        krate.fails(),
+        "Error: proto/main.proto:10:13: topic \"a\" of `main.C` belongs to `main.A` \
+         (proto/main.proto:7:3): a topic has one message type, so give one of them another topic \
+         or move it to another package\n\
+         proto/main.proto:11:13: the topic of `main.D` is 255 bytes long and the protocol allows \
+         254: shorten it by 1\n\
+         proto/main.proto:14:3: `main.E` is answered with `Gone`, and there is no such message: \
+         declare `message Gone { ... }` or import the file that declares it\n\
+         proto/main.proto:18:3: codec TEXT needs a message with exactly one field, a plain \
+         `string`, and `main.F` has 2 fields: change the message, or use codec JSON"
+    );
+
+    krate.write(
+        "proto/main.proto",
+        &MAIN.replace("  imported", "  option (amop.private) = true;\n  imported"),
+    );
+    assert_eq!(
+        krate.fails(),
+        "Error: proto/main.proto:7:3: private topics are not supported yet: remove `option \
+         (amop.private) = true;` from `main.A`, and mind that everybody on the network can then \
+         subscribe to \"a\""
+    );
+
+    krate.write("proto/main.proto", &MAIN.replace("b = 1;", "b = ;"));
+    assert_eq!(
+        krate.fails(),
+        "Error: proto/main.proto:8:18: expected an integer, but found ';'"
+    );
+}
