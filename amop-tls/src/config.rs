@@ -156,7 +156,7 @@ impl Identity {
         Ok(Arc::new(config))
     }
 
-    fn verifier(&self, peer: Side, rules: Rules) -> Arc<Verifier> {
+    pub(crate) fn verifier(&self, peer: Side, rules: Rules) -> Arc<Verifier> {
         Arc::new(Verifier::new(self.mode(), peer, self.anchors(), rules))
     }
 

@@ -142,6 +142,20 @@ pub enum TlsError {
         /// Name of the certificate file.
         file: String,
     },
+    /// A secp256k1 certificate was given to the backend for RSA-mode nodes.
+    #[cfg(feature = "legacy-rsa")]
+    #[error(
+        "{file} is a secp256k1 certificate; Tls::legacy_rsa() is for nodes in RSA mode and their \
+         RSA sdk folder only: take the default TLS for this one"
+    )]
+    LegacyNeedsRsa {
+        /// Name of the certificate file.
+        file: String,
+    },
+    /// OpenSSL refused the configuration.
+    #[cfg(feature = "legacy-rsa")]
+    #[error("cannot configure OpenSSL: {0}")]
+    Openssl(#[from] openssl::error::ErrorStack),
     /// rustls refused the configuration.
     #[error("cannot configure TLS: {0}")]
     Rustls(#[from] rustls::Error),

@@ -57,8 +57,10 @@ pub enum HandshakeFailure {
     #[error(
         "the node has no cipher suite in common with us (alert handshake_failure): nodes with \
          rsa_crypto_channel=true offer static-RSA key exchange (TLS_RSA_WITH_*) only, which rustls \
-         does not implement because it lacks forward secrecy. Set rsa_crypto_channel=false in the \
-         node's config.ini, restart the node and use the secp256k1 sdk folder; if the node is in EC \
+         does not implement because it lacks forward secrecy. Either set rsa_crypto_channel=false in \
+         the node's config.ini, restart the node and use the secp256k1 sdk folder, or build with the \
+         cargo feature `legacy-rsa` of the crate amop and connect by \
+         Client::builder().tls(amop::Tls::legacy_rsa()), which uses OpenSSL; if the node is in EC \
          mode already, only the folder is wrong"
     )]
     StaticRsaOnly,
@@ -69,6 +71,15 @@ pub enum HandshakeFailure {
          refuses our certificate: check that the sdk folder is of this node's chain and agency"
     )]
     Refused,
+    /// The node refused what `Tls::legacy_rsa()` offers.
+    #[cfg(feature = "legacy-rsa")]
+    #[error(
+        "the node refused the handshake (alert handshake_failure), though it was offered static-RSA \
+         and ECDHE-RSA key exchange with AES-GCM: either it is not in RSA mode (EC-mode nodes need \
+         the secp256k1 sdk folder and the default TLS, guomi is not supported), or it refuses our \
+         certificate: check that the sdk folder is of this node's agency"
+    )]
+    LegacyRefused,
     /// As server, we found nothing usable in what the client offers.
     #[error(
         "no common {what} with the client: it must offer TLS 1.2 with group secp256k1 or P-256 \
@@ -104,6 +115,10 @@ pub enum HandshakeFailure {
     /// Another error of the connection.
     #[error("the connection failed during the handshake: {0}")]
     Io(#[source] io::Error),
+    /// Another error of OpenSSL.
+    #[cfg(feature = "legacy-rsa")]
+    #[error("the TLS handshake failed in OpenSSL: {0}")]
+    Openssl(#[source] openssl::ssl::Error),
     /// Another error of rustls.
     #[error("the TLS handshake failed: {0}")]
     Other(#[source] Error),

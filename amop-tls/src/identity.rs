@@ -91,6 +91,9 @@ pub struct Identity {
     mode: Mode,
     chain: Arc<[CertificateDer<'static>]>,
     key: Arc<dyn SigningKey>,
+    /// The key again, for OpenSSL. Kept in RSA mode only.
+    #[cfg(feature = "legacy-rsa")]
+    legacy_key: Option<Arc<Zeroizing<PrivateKeyDer<'static>>>>,
     anchors: Arc<[Anchor]>,
     public_key: Option<PublicKey>,
     own_issuer: OwnIssuer,
@@ -160,7 +163,8 @@ impl Identity {
         let parsed = cert.parse(&chain)?;
         let leaf = parsed.first().ok_or_else(|| cert.no_certificate())?;
         let mode = mode_of_leaf(leaf, &cert)?;
-        let signing_key = key.private_key()?;
+        let key_der = key.private_key()?;
+        let signing_key = key.signing_key(&key_der)?;
         // The key proper stands at the end of its subjectPublicKeyInfo.
         let spki = signing_key.public_key();
         if !spki.is_some_and(|spki| spki.as_ref().ends_with(leaf.key_bits())) {
@@ -174,6 +178,8 @@ impl Identity {
         Ok(Self {
             mode,
             key: signing_key,
+            #[cfg(feature = "legacy-rsa")]
+            legacy_key: (mode == Mode::Rsa).then(|| Arc::new(key_der)),
             anchors: anchors.into(),
             public_key: public_key_of(leaf).ok(),
             own_issuer: OwnIssuer {
@@ -260,6 +266,11 @@ impl Identity {
 
     pub(crate) fn signing_key(&self) -> Arc<dyn SigningKey> {
         self.key.clone()
+    }
+
+    #[cfg(feature = "legacy-rsa")]
+    pub(crate) fn legacy_key(&self) -> Option<&PrivateKeyDer<'static>> {
+        self.legacy_key.as_deref().map(|key| &**key)
     }
 
     pub(crate) fn own_issuer(&self) -> &OwnIssuer {
@@ -428,22 +439,26 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn private_key(&self) -> Result<Arc<dyn SigningKey>, TlsError> {
+    fn private_key(&self) -> Result<Zeroizing<PrivateKeyDer<'static>>, TlsError> {
         let file = || self.name.clone();
         // PKCS#8 says so in the label, the older forms in a header.
         if self.contains(b"BEGIN ENCRYPTED PRIVATE KEY") || self.contains(b"Proc-Type: 4,ENCRYPTED")
         {
             return Err(TlsError::EncryptedKey { file: file() });
         }
-        let der = match PrivateKeyDer::from_pem_slice(self.text) {
-            Ok(der) => Zeroizing::new(der),
+        match PrivateKeyDer::from_pem_slice(self.text) {
+            Ok(der) => Ok(Zeroizing::new(der)),
             Err(pem::Error::NoItemsFound) => {
                 self.require_pem()?;
-                return Err(TlsError::NoKey { file: file() });
+                Err(TlsError::NoKey { file: file() })
             }
-            Err(e) => return Err(self.not_pem(&e)),
-        };
-        sign::load(&der).map_err(|problem| match problem {
+            Err(e) => Err(self.not_pem(&e)),
+        }
+    }
+
+    fn signing_key(&self, der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, TlsError> {
+        let file = || self.name.clone();
+        sign::load(der).map_err(|problem| match problem {
             KeyProblem::Guomi => self.guomi(),
             KeyProblem::Curve(curve) => TlsError::UnsupportedCurve {
                 file: file(),

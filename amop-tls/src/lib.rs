@@ -45,7 +45,8 @@
 //! * **Static RSA key exchange.** Production nodes with
 //!   `rsa_crypto_channel=true` probably offer nothing else, and rustls does
 //!   not have it. Connecting to one fails with
-//!   [`HandshakeFailure::StaticRsaOnly`], which says what to do.
+//!   [`HandshakeFailure::StaticRsaOnly`], which says what to do; the feature
+//!   `legacy-rsa` has an OpenSSL client for it.
 //! * **Guomi** (SM2, SM3, SM4 and the national TLS). Such files are recognised
 //!   and refused with [`TlsError::Guomi`].
 //! * **TLS 1.3**, which has no scheme for secp256k1.
@@ -68,6 +69,20 @@
 //! # Features
 //!
 //! * `pki`: making such certificates, for tests and development chains.
+//! * `legacy-rsa`: `Identity::legacy_rsa`, a second backend for exactly one
+//!   purpose: to connect, as a client, to a node that offers static-RSA key
+//!   exchange only. It builds OpenSSL from source, which takes perl, make, a C
+//!   compiler and minutes. Nothing uses it unless the program asks for it.
+//!
+//!   It offers TLS 1.2 with `ECDHE-RSA-AES256-GCM-SHA384`,
+//!   `ECDHE-RSA-AES128-GCM-SHA256`, `AES256-GCM-SHA384` and
+//!   `AES128-GCM-SHA256`, in this order. The node's chain is judged by the
+//!   code described above, not by OpenSSL. No server, no P2P, no EC mode, no
+//!   guomi.
+//!
+//!   **Warning:** static RSA has no forward secrecy. Whoever records the
+//!   traffic and later gets the node's `channel_cert/node.key` reads all of
+//!   it. Prefer `rsa_crypto_channel=false` on the node where you can.
 
 #![forbid(unsafe_code)]
 
@@ -79,6 +94,8 @@ mod failure;
 mod identity;
 mod key;
 mod kx;
+#[cfg(feature = "legacy-rsa")]
+mod legacy;
 mod path;
 #[cfg(feature = "pki")]
 pub mod pki;
@@ -96,6 +113,10 @@ pub use key::{
     PUBLIC_KEY_LEN, ParsePublicKeyError, PeerFilter, PeerInfo, PublicKey, peer_info,
     peer_public_key,
 };
+#[cfg(feature = "legacy-rsa")]
+pub use legacy::{LegacyHandshake, LegacyRsa};
+#[cfg(feature = "legacy-rsa")]
+pub use openssl;
 pub use provider::crypto_provider;
 pub use rustls;
 pub use verify::VerifyError;

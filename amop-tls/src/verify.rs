@@ -162,7 +162,7 @@ pub enum VerifyError {
 impl VerifyError {
     /// As rustls wants it: with its own variants where they exist, because
     /// they choose the alert the peer sees.
-    fn into_rustls(self, now: UnixTime) -> Error {
+    pub(crate) fn into_rustls(self, now: UnixTime) -> Error {
         let at = |secs: i64| {
             UnixTime::since_unix_epoch(std::time::Duration::from_secs(
                 u64::try_from(secs).unwrap_or(0),
@@ -230,7 +230,7 @@ impl Verifier {
         }
     }
 
-    fn verify(
+    pub(crate) fn verify(
         &self,
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],

@@ -133,3 +133,19 @@ fn a_server_that_receives_handshake_failure() {
     let told = HandshakeFailure::from_rustls(&error, Side::Server, Mode::Rsa);
     assert!(matches!(told, HandshakeFailure::Alert(_)), "{told}");
 }
+
+/// The way out is in the message.
+#[test]
+fn static_rsa_only_says_how_to_connect_all_the_same() {
+    let told = HandshakeFailure::StaticRsaOnly.to_string();
+    assert_eq!(
+        told,
+        "the node has no cipher suite in common with us (alert handshake_failure): nodes with \
+         rsa_crypto_channel=true offer static-RSA key exchange (TLS_RSA_WITH_*) only, which rustls \
+         does not implement because it lacks forward secrecy. Either set rsa_crypto_channel=false \
+         in the node's config.ini, restart the node and use the secp256k1 sdk folder, or build \
+         with the cargo feature `legacy-rsa` of the crate amop and connect by \
+         Client::builder().tls(amop::Tls::legacy_rsa()), which uses OpenSSL; if the node is in EC \
+         mode already, only the folder is wrong"
+    );
+}

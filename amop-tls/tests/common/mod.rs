@@ -1,6 +1,8 @@
 //! What the TLS tests share: fixtures, and handshakes in memory.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod openssl;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
