@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use amop::Client;
 use amop_node::Network;
 use clap::Parser;
-use futures::StreamExt;
 
 /// Measures unicast round trips, one in flight.
 #[derive(Debug, Parser)]

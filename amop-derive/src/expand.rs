@@ -9,7 +9,7 @@ use crate::{
 };
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::{Attribute, DeriveInput, Field, Meta, Path, spanned::Spanned};
+use syn::{Attribute, DeriveInput, Field, GenericParam, Lifetime, Meta, Path, spanned::Spanned};
 
 /// `#[amop::topic(args)]` on `input`.
 pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
@@ -200,6 +200,32 @@ fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) ->
     }
 }
 
+/// Pieces of the signatures of functions that publish: their futures hold the client and nothing
+/// of the message, so that they are `Send` whether the message is `Sync` or not.
+struct Publishing {
+    /// How long the client is borrowed.
+    life: Lifetime,
+    future: TokenStream,
+    send: TokenStream,
+}
+
+impl Publishing {
+    fn of(item: &DeriveInput) -> Self {
+        // No name a user's own lifetime is likely to have.
+        let life = Lifetime::new("'amop_client", Span::mixed_site());
+        let lifetimes = item.generics.lifetimes().map(|param| &param.lifetime);
+        let captured = lifetimes.map(|lifetime| quote!(#lifetime,));
+        let types = item.generics.params.iter().filter_map(|param| match param {
+            GenericParam::Type(param) => Some(&param.ident),
+            GenericParam::Const(param) => Some(&param.ident),
+            GenericParam::Lifetime(_) => None,
+        });
+        let send = quote!(::core::marker::Send + use<#life, #(#captured)* #(#types),*>);
+        let future = quote!(impl ::core::future::Future);
+        Self { life, future, send }
+    }
+}
+
 /// The functions every topic has.
 fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStream {
     let vis = &item.vis;
@@ -209,6 +235,7 @@ fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStre
     };
     let result = quote!(::core::result::Result);
     let str = quote!(::core::primitive::str);
+    let Publishing { life, future, send } = &Publishing::of(item);
     quote! {
         #[doc = #topic_doc]
         #vis const TOPIC: &'static #str = #topic;
@@ -266,11 +293,11 @@ fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStre
         /// # Errors
         ///
         /// See `amop::Client::publish_unicast`.
-        #vis async fn publish_unicast(
+        #vis fn publish_unicast<#life>(
             &self,
-            client: &#krate::Client,
-        ) -> #result<(), #krate::PublishError> {
-            client.publish_unicast(self).await
+            client: &#life #krate::Client,
+        ) -> #future<Output = #result<(), #krate::PublishError>> + #send {
+            client.publish_unicast(self)
         }
 
         /// Sends the message to one subscriber of `topic`.
@@ -278,12 +305,12 @@ fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStre
         /// # Errors
         ///
         /// See `amop::Client::publish_unicast_to`.
-        #vis async fn publish_unicast_to(
+        #vis fn publish_unicast_to<#life>(
             &self,
-            client: &#krate::Client,
+            client: &#life #krate::Client,
             topic: &#str,
-        ) -> #result<(), #krate::PublishError> {
-            client.publish_unicast_to(topic, self).await
+        ) -> #future<Output = #result<(), #krate::PublishError>> + #send {
+            client.publish_unicast_to(topic, self)
         }
 
         /// Sends the message to all subscribers of the type's topic.
@@ -291,11 +318,11 @@ fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStre
         /// # Errors
         ///
         /// See `amop::Client::publish_multicast`.
-        #vis async fn publish_multicast(
+        #vis fn publish_multicast<#life>(
             &self,
-            client: &#krate::Client,
-        ) -> #result<(), #krate::PublishError> {
-            client.publish_multicast(self).await
+            client: &#life #krate::Client,
+        ) -> #future<Output = #result<(), #krate::PublishError>> + #send {
+            client.publish_multicast(self)
         }
 
         /// Sends the message to all subscribers of `topic`.
@@ -303,12 +330,12 @@ fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStre
         /// # Errors
         ///
         /// See `amop::Client::publish_multicast_to`.
-        #vis async fn publish_multicast_to(
+        #vis fn publish_multicast_to<#life>(
             &self,
-            client: &#krate::Client,
+            client: &#life #krate::Client,
             topic: &#str,
-        ) -> #result<(), #krate::PublishError> {
-            client.publish_multicast_to(topic, self).await
+        ) -> #future<Output = #result<(), #krate::PublishError>> + #send {
+            client.publish_multicast_to(topic, self)
         }
     }
 }
@@ -317,17 +344,18 @@ fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStre
 fn request_functions(item: &DeriveInput, reply: &syn::Type, krate: &Path) -> TokenStream {
     let vis = &item.vis;
     let result = quote!(::core::result::Result);
+    let Publishing { life, future, send } = &Publishing::of(item);
     quote! {
         /// Sends the message to one subscriber of the type's topic and waits for its reply.
         ///
         /// # Errors
         ///
         /// See `amop::Client::request`.
-        #vis async fn request(
+        #vis fn request<#life>(
             &self,
-            client: &#krate::Client,
-        ) -> #result<#reply, #krate::PublishError> {
-            client.request(self).await
+            client: &#life #krate::Client,
+        ) -> #future<Output = #result<#reply, #krate::PublishError>> + #send {
+            client.request(self)
         }
 
         /// Sends the message to one subscriber of `topic` and waits for its reply.
@@ -335,12 +363,12 @@ fn request_functions(item: &DeriveInput, reply: &syn::Type, krate: &Path) -> Tok
         /// # Errors
         ///
         /// See `amop::Client::request_to`.
-        #vis async fn request_to(
+        #vis fn request_to<#life>(
             &self,
-            client: &#krate::Client,
+            client: &#life #krate::Client,
             topic: &::core::primitive::str,
-        ) -> #result<#reply, #krate::PublishError> {
-            client.request_to(topic, self).await
+        ) -> #future<Output = #result<#reply, #krate::PublishError>> + #send {
+            client.request_to(topic, self)
         }
     }
 }

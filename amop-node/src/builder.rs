@@ -214,7 +214,6 @@ impl NodeBuilder {
         let channel_identity = self
             .channel_identity
             .unwrap_or_else(|| p2p_identity.clone());
-        let node_id = p2p_identity.public_key().ok_or(StartError::NoNodeId)?;
         let tls = |what| move |source| StartError::Tls { what, source };
 
         let filter = filter(self.blacklist, self.whitelist);
@@ -228,6 +227,8 @@ impl NodeBuilder {
         let p2p_client = p2p_identity
             .peer_client_config(filter)
             .map_err(tls(Port::P2p))?;
+        // Asked last: the errors above name the file and tell an RSA identity from a damaged one.
+        let node_id = p2p_identity.public_key().ok_or(StartError::NoNodeId)?;
 
         let (channel, channel_address) = bind(Port::Channel, self.channel)?;
         let (p2p, p2p_address) = bind(Port::P2p, self.p2p)?;

@@ -264,6 +264,11 @@ async fn write_frames<W: Wire>(
         // break on two frames in one read (channel-v2 section 3.4).
         if !coalesce || out.len() >= WRITE_BATCH {
             writer.write_all(&out).await?;
+            if !coalesce {
+                // TLS buffers what TCP does not take, and would spread the next frame over what
+                // room is left there and a second record.
+                writer.flush().await?;
+            }
             out.clear();
             // Not only at the end, so that a slow reader's progress is seen.
             if written >= WRITE_BATCH {

@@ -1,6 +1,10 @@
 //! The `amop-node` command: runs one node from a `config.ini`.
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use amop_node::NodeBuilder;
 use clap::Parser;
@@ -24,10 +28,18 @@ async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
 
+    // Before the node says that it serves: whoever waits for that may stop it at once.
+    let stopped = match stop_signal() {
+        Ok(stopped) => stopped,
+        Err(error) => {
+            eprintln!("amop-node: cannot wait for signals: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let builder = NodeBuilder::from_config_file(&options.config);
     let node = match builder {
         Ok(builder) => builder.start().await,
@@ -40,26 +52,31 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if let Err(error) = stop_signal().await {
-        eprintln!("amop-node: cannot wait for signals: {error}");
-        return ExitCode::FAILURE;
-    }
+    stopped.await;
     tracing::info!("stopping");
     node.shutdown().await;
     ExitCode::SUCCESS
 }
 
-/// Waits for Ctrl-C or, on Unix, SIGTERM.
-async fn stop_signal() -> std::io::Result<()> {
+/// Waits for Ctrl-C or, on Unix, SIGTERM. Signals count from the call on, not from the first poll.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result,
-            _ = terminate.recv() => Ok(()),
-        }
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    #[cfg(windows)]
+    {
+        let mut ctrl_c = tokio::signal::windows::ctrl_c()?;
+        Ok(async move {
+            ctrl_c.recv().await;
+        })
+    }
 }

@@ -12,29 +12,11 @@ use amop_proto::{
 };
 use bytes::Bytes;
 use node_support::{
-    Link, Net, Sdk, config, from_node, inner, node_id, peer_frame, reply, seq, unicast,
-    update_counts,
+    Link, Net, Sdk, config, error, from_node, inner, node_id, peer_frame, refused, reply, seq,
+    unicast, update_counts,
 };
 
 const TOPIC: &str = "hello";
-
-fn error(n: u64, result: i32, body: impl Into<Bytes>) -> Frame {
-    Frame {
-        kind: FrameType::RESPONSE,
-        seq: seq(n),
-        result,
-        body: body.into(),
-    }
-}
-
-/// The request comes back with a 104.
-fn refused(request: &Frame) -> Frame {
-    Frame {
-        kind: FrameType::RESPONSE,
-        result: code::NO_SESSION,
-        ..request.clone()
-    }
-}
 
 fn from_subscriber(request: &PeerFrame, answer: &Frame) -> PeerFrame {
     let answer = answer.to_bytes();
@@ -365,124 +347,6 @@ fn over_the_in_flight_limits_the_answer_is_103() {
         assert_eq!(net.only(subscriber), unicast(5, TOPIC, ""));
         net.nothing(publisher);
     }
-}
-
-#[test]
-fn two_publishers_with_one_seq_each_get_their_answer() {
-    let mut net = Net::new(1);
-    let publishers = [0, 0].map(|node| net.sdk(node));
-    let subscribers = [0, 0].map(|node| net.subscriber(node, &[TOPIC]));
-    net.send(publishers[0], unicast(1, TOPIC, "a"));
-    net.send(publishers[1], unicast(1, TOPIC, "b"));
-    let pushes = subscribers.map(|sdk| net.only(sdk));
-    for (sdk, push) in subscribers.into_iter().zip(&pushes) {
-        let payload = String::from_utf8(push.body[6..].to_vec()).unwrap();
-        net.send(sdk, reply(push, &format!("answer to {payload}")));
-    }
-    let push = unicast(1, TOPIC, "");
-    assert_eq!(net.only(publishers[0]), reply(&push, "answer to a"));
-    assert_eq!(net.only(publishers[1]), reply(&push, "answer to b"));
-}
-
-#[test]
-fn with_one_subscriber_a_seq_in_use_is_refused_and_not_lost() {
-    let mut net = Net::mesh(2);
-    let publishers = [0, 1].map(|node| net.sdk(node));
-    let subscriber = net.subscriber(1, &[TOPIC]);
-    net.send(publishers[0], unicast(1, TOPIC, "a"));
-    net.send(publishers[1], unicast(1, TOPIC, "b"));
-    assert_eq!(net.only(publishers[1]), error(1, code::NO_SUBSCRIBER, ""));
-    let push = net.only(subscriber);
-    net.send(subscriber, reply(&push, "for a"));
-    assert_eq!(net.only(publishers[0]), reply(&push, "for a"));
-    net.nothing(publishers[1]);
-    // The other way round the refusal is another node's.
-    net.send(publishers[1], unicast(2, TOPIC, "b"));
-    net.send(publishers[0], unicast(2, TOPIC, "a"));
-    assert_eq!(net.only(publishers[0]), refused(&unicast(2, TOPIC, "a")));
-}
-
-#[test]
-fn a_publisher_that_uses_one_seq_twice_gets_two_answers() {
-    let (mut net, publisher, subscribers) = three();
-    for _ in 0..3 {
-        net.send(publisher, unicast(1, TOPIC, ""));
-    }
-    // Two are with the subscribers, the third found nobody.
-    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
-    for sdk in subscribers {
-        let push = net.only(sdk);
-        net.send(sdk, reply(&push, "ok"));
-    }
-    assert_eq!(net.inbox(publisher).len(), 2);
-    assert_eq!(net.in_flight(), 0);
-}
-
-#[test]
-fn late_and_unsolicited_answers_are_ignored() {
-    let (mut net, publisher, subscribers) = three();
-    let request = unicast(1, TOPIC, "");
-    net.send(publisher, request.clone());
-    let (first, _) = who(&mut net, &subscribers);
-    net.secs(5);
-    let (second, _) = who(&mut net, &subscribers);
-    net.send(first, reply(&request, "late"));
-    net.nothing(publisher);
-    net.send(second, reply(&request, "in time"));
-    assert_eq!(net.only(publisher), reply(&request, "in time"));
-    net.send(second, reply(&request, "again"));
-    net.send(second, reply(&unicast(9, TOPIC, ""), "never asked"));
-    net.nothing(publisher);
-    let unsolicited = |session: Sdk, n| Notice::UnsolicitedResponse {
-        session: session.id,
-        seq: seq(n),
-    };
-    assert_eq!(
-        net.notices(0),
-        [
-            unsolicited(first, 1),
-            unsolicited(second, 1),
-            unsolicited(second, 9)
-        ]
-    );
-    // A peer's likewise.
-    let peer = net.raw_peer(0, node_id(5), false);
-    let stray = from_subscriber(&from_node(3, &request), &reply(&request, ""));
-    net.peer_send(peer, stray);
-    net.nothing(publisher);
-}
-
-#[test]
-fn any_frame_with_the_seq_is_the_answer_and_passes_unchanged() {
-    let mut net = Net::mesh(2);
-    let publisher = net.sdk(0);
-    let subscriber = net.subscriber(1, &[TOPIC]);
-    let kinds = [
-        0x12, 0x13, 0x14, 0x15, 0x30, 0x31, 0x32, 0x35, 0x37, 0x1001, 0xffff,
-    ];
-    let bodies: [&[u8]; 4] = [b"\x06hellook", b"raw", b"", b"\x00"];
-    let mut n = 0;
-    for kind in kinds {
-        for body in bodies {
-            for result in [0, 7, -1, i32::MIN] {
-                n += 1;
-                net.send(publisher, unicast(n, TOPIC, ""));
-                net.only(subscriber);
-                let answer = Frame {
-                    kind: FrameType(kind),
-                    seq: seq(n),
-                    result,
-                    body: Bytes::from_static(body),
-                };
-                net.send(subscriber, answer.clone());
-                assert_eq!(net.only(publisher), answer);
-                net.nothing(subscriber);
-            }
-        }
-    }
-    // It still holds the topic: the 0x32 above were answers.
-    net.send(publisher, unicast(n + 1, TOPIC, ""));
-    net.only(subscriber);
 }
 
 #[test]

@@ -482,7 +482,7 @@ fn run(seed: u64, steps: usize) -> Vec<String> {
 #[test]
 fn storms_pass_and_leave_nothing_behind() {
     let mut kinds = BTreeSet::new();
-    for seed in 1000..3000 {
+    for seed in 0..40 {
         for line in run(seed, 1200) {
             let action = line.splitn(3, ' ').nth(2).unwrap_or_default();
             let end = action.find([' ', '(', '{']).unwrap_or(action.len());

@@ -223,6 +223,21 @@ fn the_publishers_own_session_is_drawn_only_when_there_is_no_other() {
 }
 
 #[test]
+fn the_publishers_own_session_is_the_last_to_be_tried() {
+    let mut net = Net::new(1);
+    let publisher = net.subscriber(0, &[TOPIC]);
+    let silent = net.subscriber(0, &[TOPIC]);
+    let request = unicast(1, TOPIC, "anyone?");
+    net.send(publisher, request.clone());
+    assert_eq!(net.only(silent), request);
+    net.nothing(publisher);
+    net.hang_up(silent);
+    assert_eq!(net.only(publisher), request);
+    net.secs(5);
+    assert_eq!(net.only(publisher).result, code::NO_SESSION);
+}
+
+#[test]
 fn one_seed_makes_one_sequence_of_choices() {
     let choices = |first_seed: u8| {
         let mut config = node_support::config(0);

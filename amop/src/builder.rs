@@ -1,16 +1,24 @@
 //! Setting up a client.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use amop_proto::{channel::DEFAULT_MAX_FRAME, client::ClientConfig};
-use amop_tls::Identity;
+use amop_proto::{
+    channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME},
+    client::ClientConfig,
+};
+use amop_tls::{CertFiles, Identity};
 
 use crate::{
-    Client, ConnectError,
+    Client, ConfigError, ConnectError, Connections, Offline, Reconnect, SdkConfig, Tls,
     client::Options,
     connection::Settings,
-    dial::{Budget, Endpoint, dial},
+    dial::{Endpoint, RustlsDialer},
     find_certificates,
+    tls::Backend,
 };
 
 /// The longest time that can be set, so that no deadline overflows.
@@ -35,20 +43,27 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug, Clone)]
 #[must_use = "call `connect` to get a client"]
 pub struct ClientBuilder {
-    endpoint: String,
+    endpoints: Vec<String>,
+    connections: Connections,
+    reconnect: Reconnect,
+    offline: Offline,
     certificates: Certificates,
+    tls: Tls,
     timeout: Duration,
     connect_timeout: Duration,
     heartbeat: Duration,
     queue: usize,
     max_frame: usize,
+    max_incoming: usize,
     max_in_flight: usize,
+    drain_timeout: Duration,
 }
 
 #[derive(Debug, Clone)]
 enum Certificates {
     Find,
     Folder(PathBuf),
+    Files(CertFiles),
     Given(Box<Identity>),
 }
 
@@ -56,23 +71,82 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         let session = ClientConfig::default();
         Self {
-            endpoint: "127.0.0.1:20200".to_owned(),
+            endpoints: vec!["127.0.0.1:20200".to_owned()],
+            connections: Connections::default(),
+            reconnect: Reconnect::default(),
+            offline: Offline::default(),
             certificates: Certificates::Find,
+            tls: Tls::default(),
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             heartbeat: session.heartbeat,
             queue: 1024,
             max_frame: DEFAULT_MAX_FRAME,
+            max_incoming: PROTOCOL_MAX_FRAME,
             max_in_flight: session.max_in_flight,
+            drain_timeout: Duration::from_secs(30),
         }
     }
 }
 
 impl ClientBuilder {
-    /// The node's channel port as `host:port`; an IPv6 address goes in brackets. Default
-    /// `127.0.0.1:20200`.
-    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.endpoint = endpoint.into();
+    /// As the `config.toml` of a Java or Go SDK says: its nodes and certificates. Paths in it are
+    /// relative to the folder of the program, as they are for those SDKs.
+    ///
+    /// Keys that mean nothing are logged as warnings; so are private topics, which are not used yet.
+    /// [`SdkConfig`] reads the file without that.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the line that cannot be used.
+    pub fn from_config_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let config = SdkConfig::load(path)?;
+        for warning in &config.warnings {
+            tracing::warn!(file = %config.path.display(), "{warning}");
+        }
+        let builder = Self::default().endpoints(config.endpoints);
+        Ok(Self {
+            certificates: Certificates::Files(CertFiles {
+                cert: config.cert,
+                key: config.key,
+                ca: config.ca,
+            }),
+            ..builder
+        })
+    }
+
+    /// The one node to connect to: its channel port as `host:port`; an IPv6 address goes in brackets.
+    /// Default `127.0.0.1:20200`.
+    pub fn endpoint(self, endpoint: impl Into<String>) -> Self {
+        self.endpoints([endpoint])
+    }
+
+    /// The nodes to connect to, as for [`endpoint`](Self::endpoint). One named twice counts once.
+    ///
+    /// Messages are received by way of all connections, each once, and published by way of the one
+    /// with the fewest messages in flight; another one takes over when that is lost.
+    pub fn endpoints<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
+        self.endpoints = endpoints.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// To how many of the endpoints to connect. Default: to all.
+    pub fn connections(mut self, connections: Connections) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// When a lost connection is made again. Default: as often as it takes, with pauses of 0.5 s to
+    /// 20 s.
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect = reconnect;
+        self
+    }
+
+    /// What publishing and subscribing do while no node is connected. Default: wait, within the
+    /// [`timeout`](Self::timeout).
+    pub fn offline(mut self, offline: Offline) -> Self {
+        self.offline = offline;
         self
     }
 
@@ -88,6 +162,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Which TLS implementation to use. Default [`Tls::rustls`]; production nodes in RSA mode need
+    /// another one.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
     /// How long a publish, a request or a subscribe may take. Default 10 s, twice the 5 s a node
     /// waits for one subscriber before it tries the next; held between 1 ms and 24 h.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -95,8 +176,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long connecting may take: name, TCP, TLS and version handshake together. Default 10 s;
-    /// held between 1 ms and 24 h.
+    /// How long connecting to an endpoint may take: name, TCP, TLS and version handshake together,
+    /// and the confirmation of the topics if there are any. Default 10 s; held between 1 ms and 24 h.
     ///
     /// A node that does not answer the version handshake is waited for for 5 s, so a shorter time
     /// shuts such nodes out.
@@ -121,10 +202,27 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest frame sent or taken, in bytes: payload, topic and 43 bytes more. Default
-    /// 32 MiB; held between 298 bytes (the longest topic) and the protocol's 100 MiB.
+    /// The longest frame sent, in bytes: payload, topic and 43 bytes more. Default 32 MiB; held
+    /// between 298 bytes (the longest topic) and the protocol's 100 MiB.
     pub fn max_frame(mut self, bytes: usize) -> Self {
         self.max_frame = bytes;
+        self
+    }
+
+    /// The longest frame taken, in bytes. Default 100 MiB, the most the protocol allows; held between
+    /// 298 bytes and that.
+    ///
+    /// A longer frame ends the connection: where frames follow each other, one cannot be left out.
+    /// Whoever may send to a topic decides how long its messages are, so a lower limit lets others
+    /// interrupt this client.
+    pub fn max_incoming_frame(mut self, bytes: usize) -> Self {
+        self.max_incoming = bytes;
+        self
+    }
+
+    /// How long [`Client::drain`] may take. Default 30 s; held between 1 ms and 24 h.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
         self
     }
 
@@ -135,42 +233,79 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects.
+    /// Connects: waits for the first connection to be ready. The others come about in the
+    /// background.
     ///
-    /// Must be called within a Tokio runtime with I/O and time enabled; the connection's driver
-    /// is spawned on it.
+    /// Must be called within a Tokio runtime with I/O and time enabled; the client's tasks are
+    /// spawned on it.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] says which step failed, and what to do.
+    /// [`ConnectError`] says which step failed, and what to do. With several endpoints it is
+    /// [`AllFailed`](ConnectError::AllFailed) once each of them failed.
     pub async fn connect(self) -> Result<Client, ConnectError> {
-        let endpoint = Endpoint::parse(&self.endpoint)?;
+        let mut endpoints: Vec<Endpoint> = Vec::new();
+        for text in &self.endpoints {
+            let endpoint = Endpoint::parse(text)?;
+            if !endpoints.contains(&endpoint) {
+                endpoints.push(endpoint);
+            }
+        }
+        if endpoints.is_empty() {
+            return Err(ConnectError::NoEndpoint);
+        }
         let identity = match &self.certificates {
             Certificates::Given(identity) => Identity::clone(identity),
             Certificates::Folder(folder) => Identity::load_sdk(folder)?,
+            Certificates::Files(files) => Identity::load(files)?,
             Certificates::Find => Identity::load_sdk(find_certificates()?)?,
         };
-        let name: Arc<str> = endpoint.to_string().into();
+        let names: Vec<Arc<str>> = endpoints
+            .iter()
+            .map(|endpoint| endpoint.to_string().into())
+            .collect();
         let options = self.options();
-        let budget = Budget::new(Arc::clone(&name), hold(self.connect_timeout));
-        let (stream, node_key) = dial(&endpoint, &identity, &budget).await?;
-        Client::over(stream, name, node_key, options, rand::random(), &budget).await
+        match &self.tls.0 {
+            Backend::Rustls => {
+                let dialer = RustlsDialer {
+                    endpoints,
+                    identity,
+                };
+                Client::start(dialer, names, options, rand::random()).await
+            }
+            #[cfg(feature = "legacy-rsa")]
+            Backend::LegacyRsa => {
+                let dialer = crate::legacy::LegacyDialer {
+                    endpoints,
+                    identity,
+                };
+                Client::start(dialer, names, options, rand::random()).await
+            }
+        }
     }
 
     pub(crate) fn options(&self) -> Options {
         let longest_topic = amop_proto::channel::HEADER_LEN + 1 + amop_proto::MAX_TOPIC_LEN;
+        let longest = |bytes: usize| bytes.clamp(longest_topic, PROTOCOL_MAX_FRAME);
         Options {
             timeout: hold(self.timeout),
+            connect_timeout: hold(self.connect_timeout),
+            drain_timeout: hold(self.drain_timeout),
             queue: self.queue,
+            connections: match self.connections {
+                Connections::All => usize::MAX,
+                Connections::AtMost(most) => most.max(1),
+            },
+            reconnect: self.reconnect.clone(),
+            offline: self.offline,
             connection: Settings {
                 session: ClientConfig {
                     heartbeat: self.heartbeat,
                     max_in_flight: self.max_in_flight,
                     ..ClientConfig::default()
                 },
-                max_frame: self
-                    .max_frame
-                    .clamp(longest_topic, amop_proto::channel::PROTOCOL_MAX_FRAME),
+                max_frame: longest(self.max_frame),
+                max_incoming: longest(self.max_incoming),
             },
         }
     }

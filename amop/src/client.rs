@@ -1,30 +1,30 @@
 //! The client: what a program publishes and subscribes with.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, path::Path, sync::Arc, time::Duration};
 
 use amop_proto::{
     TopicName,
-    channel::Seq,
     client::{CloseReason, Kind},
 };
 use amop_tls::PublicKey;
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    ClientBuilder, Codec, ConnectError, Deliveries, PublishError, RawSubscription, Request, Stage,
-    SubscribeError, Subscription, Topic,
-    connection::{Connection, Settings},
-    dial::Budget,
-    routes::Routes,
+    ClientBuilder, Codec, ConnectError, Deliveries, DrainError, Events, Offline, Overflow,
+    PublishError, RawSubscription, Reconnect, Request, SubscribeError, Subscription,
+    SubscriptionBuilder, Topic,
+    connection::Settings,
+    hub::Hub,
+    publish::Answer,
+    supervisor::{self, Dialer},
 };
 
-/// A connection to a node, by which messages are published and topics subscribed to.
+/// A program's connections to nodes, by which messages are published and topics subscribed to.
 ///
-/// Cloning is cheap, and all clones share the connection. [`close`](Self::close) ends it cleanly;
-/// dropping the last clone does the same in the background, subscriptions or not. When the
-/// connection is lost, what is outstanding fails with `Disconnected`, subscriptions end, and
-/// [`closed`](Self::closed) says why.
+/// Cloning is cheap, and all clones share the connections. [`close`](Self::close) ends them cleanly;
+/// dropping the last clone does the same in the background, subscriptions or not. A connection that
+/// is lost is made again, see [`Reconnect`], and subscriptions outlive it; [`events`](Self::events)
+/// tells.
 ///
 /// See the [crate's documentation](crate) for what is promised when.
 #[derive(Clone)]
@@ -33,24 +33,19 @@ pub struct Client {
 }
 
 struct Inner {
-    connection: Connection,
-    routes: Arc<Routes>,
-    node_key: Option<PublicKey>,
-    node_version: Option<String>,
-    timeout: Duration,
-    queue: usize,
+    hub: Arc<Hub>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.connection.close();
+        self.hub.close();
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("endpoint", &self.endpoint())
+            .field("endpoints", &self.hub().endpoints)
             .field("connected", &self.is_connected())
             .finish_non_exhaustive()
     }
@@ -60,7 +55,13 @@ impl fmt::Debug for Client {
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
     pub(crate) queue: usize,
+    /// How many at a time; at least 1.
+    pub(crate) connections: usize,
+    pub(crate) reconnect: Reconnect,
+    pub(crate) offline: Offline,
     pub(crate) connection: Settings,
 }
 
@@ -72,6 +73,20 @@ pub struct Reply {
     pub seq: String,
     /// What the subscriber answered; empty if it merely took the message.
     pub payload: Bytes,
+}
+
+/// A node that a client is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeInfo {
+    /// Its address, `host:port`.
+    pub endpoint: String,
+    /// The protocol version in use, 1 to 3.
+    pub protocol_version: u32,
+    /// Its compatibility version, e.g. `2.11.1`; `None` if it did not answer the version handshake.
+    pub node_version: Option<String>,
+    /// Its public key, which also is its node id; `None` if its certificate is an RSA one.
+    pub public_key: Option<PublicKey>,
 }
 
 impl Client {
@@ -90,103 +105,136 @@ impl Client {
         Self::builder().endpoint(endpoint).connect().await
     }
 
-    /// Shakes hands over a stream that is there already.
-    pub(crate) async fn over<S>(
-        stream: S,
-        endpoint: Arc<str>,
-        node_key: Option<PublicKey>,
+    /// Connects as the `config.toml` of a Java or Go SDK says; see
+    /// [`ClientBuilder::from_config_file`].
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::Config`] names the line that cannot be used; the others as for
+    /// [`connect`](Self::connect).
+    pub async fn from_config(path: impl AsRef<Path>) -> Result<Self, ConnectError> {
+        ClientBuilder::from_config_file(path)?.connect().await
+    }
+
+    /// Keeps connections to the endpoints that `dialer` knows, and waits for the first one.
+    pub(crate) async fn start<D: Dialer>(
+        dialer: D,
+        endpoints: Vec<Arc<str>>,
         options: Options,
         seed: [u8; 32],
-        budget: &Budget,
-    ) -> Result<Self, ConnectError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let routes = Arc::new(Routes::default());
-        let (connection, hello) = Connection::start(
-            stream,
-            endpoint,
-            &options.connection,
-            seed,
-            Arc::clone(&routes),
-        );
-        // Also closes the connection if connecting is given up.
-        let mut inner = Inner {
-            connection,
-            routes,
-            node_key,
-            node_version: None,
-            timeout: options.timeout,
-            queue: options.queue,
+    ) -> Result<Self, ConnectError> {
+        let hub = Hub::new(endpoints, options, seed);
+        supervisor::start(&hub, dialer);
+        // Also closes what there is if connecting is given up.
+        let client = Self {
+            inner: Arc::new(Inner { hub }),
         };
-        match budget.spend(Stage::Handshake, hello).await? {
-            Ok(hello) => inner.node_version = hello.node_version,
-            Err(_) => {
-                let endpoint = inner.connection.endpoint().to_owned();
-                return Err(failed(endpoint, inner.connection.close_reason()));
-            }
-        }
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        client.hub().connected().await?;
+        Ok(client)
     }
 
-    // ---- the connection ----
+    fn hub(&self) -> &Arc<Hub> {
+        &self.inner.hub
+    }
 
-    /// The node's address, `host:port`.
+    // ---- the connections ----
+
+    /// The first endpoint, `host:port`.
     pub fn endpoint(&self) -> &str {
-        self.inner.connection.endpoint()
+        self.endpoints().next().unwrap_or_default()
     }
 
-    /// The protocol version in use, 1 to 3.
+    /// All endpoints, connected or not.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.hub().endpoints.iter().map(|endpoint| &**endpoint)
+    }
+
+    /// The nodes connected to now.
+    pub fn nodes(&self) -> Vec<NodeInfo> {
+        self.hub().nodes()
+    }
+
+    /// The protocol version in use with the first node that is connected, or was last, 1 to 3.
     pub fn protocol_version(&self) -> u32 {
-        self.inner.connection.protocol_version()
+        let node = self.hub().first_node();
+        // There was a node, or there would be no client.
+        node.map_or(1, |node| node.protocol_version)
     }
 
-    /// The node's compatibility version, e.g. `2.11.1`; `None` if it did not answer the version
-    /// handshake.
-    pub fn node_version(&self) -> Option<&str> {
-        self.inner.node_version.as_deref()
+    /// The compatibility version of the first node that is connected, or was last, e.g. `2.11.1`;
+    /// `None` if it did not answer the version handshake.
+    pub fn node_version(&self) -> Option<String> {
+        self.hub().first_node()?.node_version
     }
 
-    /// The node's public key, which also is its node id; `None` if its certificate is an RSA one.
-    pub fn node_public_key(&self) -> Option<&PublicKey> {
-        self.inner.node_key.as_ref()
+    /// The public key of the first node that is connected, or was last, which also is its node id;
+    /// `None` if its certificate is an RSA one.
+    pub fn node_public_key(&self) -> Option<PublicKey> {
+        self.hub().first_node()?.public_key
     }
 
-    /// Whether the connection is open, as far as is known.
+    /// Whether a connection is open, as far as is known.
     pub fn is_connected(&self) -> bool {
-        self.inner.connection.close_reason().is_none()
+        self.hub().is_connected()
     }
 
-    /// Waits until the connection is closed for good and returns why.
+    /// What happens to the connections and subscriptions from now on, after a
+    /// [`Connected`](crate::Event::Connected) for each node that is connected now.
+    pub fn events(&self) -> Events {
+        self.hub().events()
+    }
+
+    /// Waits until the client is closed for good and returns why: because of
+    /// [`close`](Self::close), or because every endpoint was given up, see [`Reconnect`].
     pub async fn closed(&self) -> CloseReason {
-        self.inner.connection.done().await
+        self.hub().closed().await
     }
 
-    /// Closes the connection for all clones: what is queued is written, the node is told, and the
-    /// connection's task has ended when this returns, after 5 s at most.
+    /// Closes the connections for all clones: what is queued is written, the nodes are told, and the
+    /// client's tasks have ended when this returns, after 5 s at most.
     ///
     /// Calls that still wait for an answer fail with `Disconnected`; await them first. Multicasts
     /// that wait in subscriptions can still be read. Unicasts that wait there are left to the
-    /// node, which gives them to another subscriber or tells their publishers.
+    /// nodes, which give them to another subscriber or tell their publishers.
+    /// [`drain`](Self::drain) deals with them before.
     pub async fn close(&self) {
-        self.inner.connection.close();
-        self.inner.connection.join().await;
+        self.hub().close();
+        self.hub().join().await;
+    }
+
+    /// Closes without losing anything that was accepted: unsubscribes everywhere, waits until every
+    /// message that came before was read and every unicast among them answered, and until messages
+    /// that are being published have their answers; then closes.
+    ///
+    /// Subscriptions end, once read to their end. Replying and publishing work until everything is
+    /// dealt with; a program that publishes because of a message should hold that message's
+    /// [`Delivery`](crate::Delivery) until then.
+    ///
+    /// # Errors
+    ///
+    /// [`DrainError`] if that is not over within
+    /// [`drain_timeout`](ClientBuilder::drain_timeout). The client is closed all the same.
+    pub async fn drain(&self) -> Result<(), DrainError> {
+        let drained = self.hub().drain().await;
+        self.close().await;
+        drained
     }
 
     // ---- publishing ----
 
     /// Sends a message to one subscriber of its type's topic. Returns once the subscriber has
-    /// taken it.
+    /// taken it. The message is encoded before this returns its future, which holds nothing of it.
     ///
     /// # Errors
     ///
     /// [`PublishError`]; after [`Timeout`](PublishError::Timeout),
     /// [`Unanswered`](PublishError::Unanswered) and [`Disconnected`](PublishError::Disconnected)
     /// it is not known whether the message was delivered.
-    pub async fn publish_unicast<T: Topic>(&self, message: &T) -> Result<(), PublishError> {
-        self.publish_unicast_to(T::TOPIC, message).await
+    pub fn publish_unicast<'a, T: Topic>(
+        &'a self,
+        message: &T,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
+        self.publish_unicast_to(T::TOPIC, message)
     }
 
     /// As [`publish_unicast`](Self::publish_unicast), to a topic of another name.
@@ -194,24 +242,26 @@ impl Client {
     /// # Errors
     ///
     /// As [`publish_unicast`](Self::publish_unicast).
-    pub async fn publish_unicast_to<T: Topic>(
-        &self,
+    pub fn publish_unicast_to<'a, T: Topic>(
+        &'a self,
         topic: &str,
         message: &T,
-    ) -> Result<(), PublishError> {
-        let (topic, payload) = encode(topic, message)?;
-        self.exchange(Kind::Unicast, &topic, &payload).await?;
-        Ok(())
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
+        self.publish(Kind::Unicast, encode(topic, message))
     }
 
-    /// Sends a message to all subscribers of its type's topic. Returns once the node has taken
-    /// it; whether anybody receives it is not known.
+    /// Sends a message to all subscribers of its type's topic. Returns once a node has taken it;
+    /// whether anybody receives it is not known. The message is encoded before this returns its
+    /// future, which holds nothing of it.
     ///
     /// # Errors
     ///
     /// [`PublishError`].
-    pub async fn publish_multicast<T: Topic>(&self, message: &T) -> Result<(), PublishError> {
-        self.publish_multicast_to(T::TOPIC, message).await
+    pub fn publish_multicast<'a, T: Topic>(
+        &'a self,
+        message: &T,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
+        self.publish_multicast_to(T::TOPIC, message)
     }
 
     /// As [`publish_multicast`](Self::publish_multicast), to a topic of another name.
@@ -219,24 +269,26 @@ impl Client {
     /// # Errors
     ///
     /// As [`publish_multicast`](Self::publish_multicast).
-    pub async fn publish_multicast_to<T: Topic>(
-        &self,
+    pub fn publish_multicast_to<'a, T: Topic>(
+        &'a self,
         topic: &str,
         message: &T,
-    ) -> Result<(), PublishError> {
-        let (topic, payload) = encode(topic, message)?;
-        self.exchange(Kind::Multicast, &topic, &payload).await?;
-        Ok(())
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
+        self.publish(Kind::Multicast, encode(topic, message))
     }
 
-    /// Sends a message to one subscriber of its type's topic and waits for the reply.
+    /// Sends a message to one subscriber of its type's topic and waits for the reply. The message
+    /// is encoded before this returns its future, which holds nothing of it.
     ///
     /// # Errors
     ///
     /// As [`publish_unicast`](Self::publish_unicast), and [`PublishError::Reply`] for a reply that
     /// cannot be read; an empty acknowledgement mostly is one.
-    pub async fn request<R: Request>(&self, message: &R) -> Result<R::Reply, PublishError> {
-        self.request_to(R::TOPIC, message).await
+    pub fn request<'a, R: Request>(
+        &'a self,
+        message: &R,
+    ) -> impl Future<Output = Result<R::Reply, PublishError>> + Send + use<'a, R> {
+        self.request_to(R::TOPIC, message)
     }
 
     /// As [`request`](Self::request), to a topic of another name.
@@ -244,18 +296,31 @@ impl Client {
     /// # Errors
     ///
     /// As [`request`](Self::request).
-    pub async fn request_to<R: Request>(
-        &self,
+    pub fn request_to<'a, R: Request>(
+        &'a self,
         topic: &str,
         message: &R,
-    ) -> Result<R::Reply, PublishError> {
-        let (topic, payload) = encode(topic, message)?;
-        let (_, reply) = self.exchange(Kind::Unicast, &topic, &payload).await?;
-        R::ReplyCodec::decode(reply).map_err(|source| PublishError::Reply {
-            topic: topic.to_string(),
-            endpoint: self.endpoint().to_owned(),
-            source,
-        })
+    ) -> impl Future<Output = Result<R::Reply, PublishError>> + Send + use<'a, R> {
+        let encoded = encode(topic, message);
+        async move {
+            let (topic, payload) = encoded?;
+            let answer = self.exchange(Kind::Unicast, &topic, &payload).await?;
+            R::ReplyCodec::decode(answer.payload).map_err(|source| PublishError::Reply {
+                topic: topic.to_string(),
+                endpoint: answer.connection.endpoint().to_owned(),
+                source,
+            })
+        }
+    }
+
+    async fn publish(
+        &self,
+        kind: Kind,
+        encoded: Result<(TopicName, Bytes), PublishError>,
+    ) -> Result<(), PublishError> {
+        let (topic, payload) = encoded?;
+        self.exchange(kind, &topic, &payload).await?;
+        Ok(())
     }
 
     /// Sends bytes to one subscriber of a topic and returns its answer. An answer without the
@@ -265,10 +330,10 @@ impl Client {
     ///
     /// As [`publish_unicast`](Self::publish_unicast).
     pub async fn unicast(&self, topic: &TopicName, payload: Bytes) -> Result<Reply, PublishError> {
-        let (seq, payload) = self.exchange(Kind::Unicast, topic, &payload).await?;
+        let answer = self.exchange(Kind::Unicast, topic, &payload).await?;
         Ok(Reply {
-            seq: seq.to_string(),
-            payload,
+            seq: answer.seq.to_string(),
+            payload: answer.payload,
         })
     }
 
@@ -287,14 +352,17 @@ impl Client {
         kind: Kind,
         topic: &TopicName,
         payload: &[u8],
-    ) -> Result<(Seq, Bytes), PublishError> {
-        let timeout = self.inner.timeout;
-        let connection = &self.inner.connection;
-        let answer = connection.exchange(kind, topic, payload, timeout).await?;
-        Ok((answer.seq, answer.payload))
+    ) -> Result<Answer, PublishError> {
+        self.hub().publish(kind, topic, payload).await
     }
 
     // ---- subscribing ----
+
+    /// Starts setting up a subscription with a queue of its own length, or its own way with a full
+    /// queue.
+    pub fn subscription<T: Topic>(&self) -> SubscriptionBuilder<T> {
+        SubscriptionBuilder::new(Arc::clone(self.hub()))
+    }
 
     /// Subscribes to a type's topic. The subscription yields messages and acknowledges each
     /// unicast as it is taken.
@@ -351,15 +419,9 @@ impl Client {
         &self,
         topic: &TopicName,
     ) -> Result<RawSubscription, SubscribeError> {
-        let inner = &self.inner;
-        RawSubscription::start(
-            topic.clone(),
-            inner.connection.clone(),
-            Arc::clone(&inner.routes),
-            inner.queue,
-            inner.timeout,
-        )
-        .await
+        let hub = Arc::clone(self.hub());
+        let queue = hub.options.queue;
+        RawSubscription::start(topic.clone(), hub, queue, Overflow::default()).await
     }
 }
 
@@ -370,18 +432,4 @@ fn encode<T: Topic>(topic: &str, message: &T) -> Result<(TopicName, Bytes), Publ
         source,
     })?;
     Ok((topic, payload))
-}
-
-/// Why a session ended before its handshake was over.
-fn failed(endpoint: String, reason: Option<CloseReason>) -> ConnectError {
-    match reason {
-        Some(CloseReason::Frame(source)) => ConnectError::NotANode { endpoint, source },
-        Some(reason @ (CloseReason::Handshake(_) | CloseReason::Version(_))) => {
-            ConnectError::HandshakeRejected { endpoint, reason }
-        }
-        reason => ConnectError::ClosedDuringHandshake {
-            endpoint,
-            reason: reason.unwrap_or(CloseReason::DuringHandshake),
-        },
-    }
 }

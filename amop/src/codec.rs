@@ -42,6 +42,12 @@ pub enum Protobuf {}
 pub enum Raw {}
 
 /// A type that is a piece of text; what [`Text`] needs of it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a piece of text",
+    label = "the text codec cannot carry this",
+    note = "write `reply_codec = \"json\"` if this is the reply's type, or `codec = \"json\"` if it \
+            is the message's or its field's"
+)]
 pub trait TextValue: Sized {
     /// The text.
     fn as_text(&self) -> &str;
@@ -61,6 +67,12 @@ impl TextValue for String {
 }
 
 /// A type that is a piece of binary data; what [`Raw`] needs of it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a piece of binary data",
+    label = "the bytes codec cannot carry this",
+    note = "write `reply_codec = \"json\"` if this is the reply's type, or `codec = \"json\"` if it \
+            is the message's or its field's"
+)]
 pub trait BytesValue: Sized {
     /// The bytes. Cheap where the type holds [`Bytes`].
     fn to_bytes(&self) -> Bytes;

@@ -1,15 +1,17 @@
 //! A message that was delivered, and its answer.
 
-use std::{fmt, marker::PhantomData, ops::Deref};
+use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc};
 
 use amop_proto::{
     TopicName,
     channel::{Seq, code},
-    client::Kind,
+    client::{CloseReason, Kind},
 };
 use bytes::Bytes;
 
-use crate::{Codec, ReplyError, Request, connection::Connection, queue::Incoming};
+use crate::{
+    Codec, ReplyError, Request, connection::Connection, queue::Incoming, routes::Routes,
+};
 
 /// Where a message came from, and the duty to answer it.
 pub(crate) struct Receipt {
@@ -17,16 +19,18 @@ pub(crate) struct Receipt {
     seq: Seq,
     topic: TopicName,
     connection: Connection,
+    routes: Arc<Routes>,
     answered: bool,
 }
 
 impl Receipt {
-    pub(crate) fn of(incoming: Incoming) -> (Self, Bytes) {
+    pub(crate) fn of(incoming: Incoming, routes: &Arc<Routes>) -> (Self, Bytes) {
         let receipt = Self {
             kind: incoming.kind,
             seq: incoming.seq,
             topic: incoming.topic,
             connection: incoming.connection,
+            routes: Arc::clone(routes),
             answered: false,
         };
         (receipt, incoming.payload)
@@ -51,10 +55,24 @@ impl Receipt {
                 topic: self.topic.to_string(),
             });
         }
-        self.connection
-            .respond(self.seq, &self.topic, result, payload)?;
+        self.connection.check_len(&self.topic, payload)?;
         self.answered = true;
-        Ok(())
+        if self.send(result, payload) {
+            return Ok(());
+        }
+        Err(ReplyError::Disconnected {
+            topic: self.topic.to_string(),
+            endpoint: self.connection.endpoint().to_owned(),
+            reason: self.connection.close_reason().unwrap_or(CloseReason::Local),
+        })
+    }
+
+    /// Answers everybody who brought the message. Returns whether anybody was there.
+    fn send(&self, result: i32, payload: &[u8]) -> bool {
+        let ways = self.routes.answered(&self.topic, self.seq, result, payload);
+        ways.iter().fold(false, |sent, way| {
+            way.respond(self.seq, &self.topic, result, payload) || sent
+        })
     }
 }
 
@@ -62,9 +80,7 @@ impl Drop for Receipt {
     fn drop(&mut self) {
         if self.kind == Kind::Unicast && !self.answered {
             // Fails only if the connection is gone; the node has told the publisher then.
-            let _ = self
-                .connection
-                .respond(self.seq, &self.topic, code::SUCCESS, b"");
+            self.send(code::SUCCESS, b"");
         }
     }
 }

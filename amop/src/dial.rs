@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::{ConnectError, Stage};
+use crate::{ConnectError, Stage, supervisor::Dialer};
 
 /// A host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,18 @@ impl Budget {
         }
     }
 
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(crate) fn timeout(&self, stage: Stage) -> ConnectError {
+        ConnectError::Timeout {
+            endpoint: self.endpoint.to_string(),
+            stage,
+            after: self.after,
+        }
+    }
+
     /// Runs a step within what is left.
     pub(crate) async fn spend<F: Future>(
         &self,
@@ -91,16 +103,30 @@ impl Budget {
     ) -> Result<F::Output, ConnectError> {
         timeout_at(self.deadline, step)
             .await
-            .map_err(|_| ConnectError::Timeout {
-                endpoint: self.endpoint.to_string(),
-                stage,
-                after: self.after,
-            })
+            .map_err(|_| self.timeout(stage))
+    }
+}
+
+/// Dials by rustls.
+pub(crate) struct RustlsDialer {
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) identity: Identity,
+}
+
+impl Dialer for RustlsDialer {
+    type Stream = TlsStream<TcpStream>;
+
+    async fn dial(
+        &self,
+        index: usize,
+        budget: &Budget,
+    ) -> Result<(Self::Stream, Option<PublicKey>), ConnectError> {
+        dial(&self.endpoints[index], &self.identity, budget).await
     }
 }
 
 /// Connects and shakes hands. Also returns the node's public key, which RSA certificates lack.
-pub(crate) async fn dial(
+async fn dial(
     endpoint: &Endpoint,
     identity: &Identity,
     budget: &Budget,
@@ -120,7 +146,7 @@ pub(crate) async fn dial(
     Ok((stream, key))
 }
 
-async fn tcp(endpoint: &Endpoint, budget: &Budget) -> Result<TcpStream, ConnectError> {
+pub(crate) async fn tcp(endpoint: &Endpoint, budget: &Budget) -> Result<TcpStream, ConnectError> {
     let resolve = lookup_host((endpoint.host.as_str(), endpoint.port));
     let unresolved = |source| ConnectError::Resolve {
         endpoint: endpoint.to_string(),

@@ -1,6 +1,6 @@
 //! What can go wrong, for the program and for the person who reads its log.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use amop_proto::{
     TopicError,
@@ -10,7 +10,7 @@ use amop_proto::{
 use amop_tls::{HandshakeFailure, TlsError};
 use bytes::Bytes;
 
-use crate::CodecError;
+use crate::{CodecError, ConfigError};
 
 /// Why a client could not connect.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +92,18 @@ pub enum ConnectError {
         /// What is wrong.
         reason: CloseReason,
     },
+    /// None of several endpoints could be connected to.
+    #[error("cannot connect to any endpoint: {}", list(failures))]
+    AllFailed {
+        /// Why, for each endpoint; each error names its own.
+        failures: Vec<Arc<ConnectError>>,
+    },
+    /// No endpoint was given.
+    #[error("there is no endpoint to connect to; give one as host:port, for example 127.0.0.1:20200")]
+    NoEndpoint,
+    /// The configuration file cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The node closed the connection instead of answering the version handshake.
     #[error(
         "{endpoint} closed the connection before the version handshake was over ({reason}): it \
@@ -106,6 +118,29 @@ pub enum ConnectError {
     },
 }
 
+impl ConnectError {
+    /// The one error, or all of them.
+    pub(crate) fn of_all(mut failures: Vec<Arc<Self>>) -> Self {
+        match failures.pop() {
+            Some(only) if failures.is_empty() => match Arc::try_unwrap(only) {
+                Ok(error) => error,
+                Err(shared) => Self::AllFailed {
+                    failures: vec![shared],
+                },
+            },
+            last => {
+                failures.extend(last);
+                Self::AllFailed { failures }
+            }
+        }
+    }
+}
+
+fn list(failures: &[Arc<ConnectError>]) -> String {
+    let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
 /// A step of connecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -118,6 +153,8 @@ pub enum Stage {
     Tls,
     /// The version handshake.
     Handshake,
+    /// The confirmation of the topics subscribed to, when a connection is made again.
+    Topics,
 }
 
 impl fmt::Display for Stage {
@@ -127,6 +164,7 @@ impl fmt::Display for Stage {
             Self::Tcp => "the TCP connection",
             Self::Tls => "the TLS handshake",
             Self::Handshake => "the version handshake",
+            Self::Topics => "the confirmation of the topics",
         })
     }
 }
@@ -268,10 +306,21 @@ pub enum PublishError {
         /// How long was waited.
         after: Duration,
     },
-    /// The connection was lost before an answer came.
+    /// No node was connected. Nothing was sent.
+    #[error(
+        "the message for {topic:?} was not sent: none of {endpoints} is connected; check that a node \
+         runs, or publish again later"
+    )]
+    Offline {
+        /// The topic.
+        topic: String,
+        /// The endpoints.
+        endpoints: String,
+    },
+    /// The connection was lost before an answer came, and no other one brought an answer in time.
     #[error(
         "the connection to {endpoint} is gone ({reason}), the message for {topic:?} may or may \
-         not have been delivered; connect again"
+         not have been delivered; publish again if that is safe"
     )]
     Disconnected {
         /// The topic.
@@ -317,7 +366,18 @@ pub enum SubscribeError {
         /// How long was waited.
         after: Duration,
     },
-    /// The connection is gone.
+    /// No node was connected.
+    #[error(
+        "cannot subscribe to {topic:?}: none of {endpoints} is connected; check that a node runs, or \
+         subscribe again later"
+    )]
+    Offline {
+        /// The topic.
+        topic: String,
+        /// The endpoints.
+        endpoints: String,
+    },
+    /// The client is closed.
     #[error(
         "the connection to {endpoint} is gone ({reason}), and with it the subscription to \
          {topic:?}; connect again"
@@ -332,6 +392,26 @@ pub enum SubscribeError {
     },
 }
 
+/// What was left when [`Client::drain`](crate::Client::drain) gave up. The client is closed all the
+/// same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the client was closed after {} ms with {unread} messages unread, {unanswered} unicasts \
+     unanswered and {publishing} of its own without an answer; read subscriptions to their end while \
+     draining, or raise drain_timeout",
+    after.as_millis()
+)]
+pub struct DrainError {
+    /// Messages that no subscription was read for. Unicasts go to other subscribers.
+    pub unread: usize,
+    /// Unicasts that the program has not answered, those unread among them.
+    pub unanswered: usize,
+    /// Messages of its own that had no answer.
+    pub publishing: usize,
+    /// How long was waited.
+    pub after: Duration,
+}
+
 /// A message that the topic's codec could not read.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
@@ -344,7 +424,7 @@ pub struct DecodeError {
     pub(crate) seq: String,
     pub(crate) kind: Kind,
     pub(crate) len: usize,
-    pub(crate) source: std::sync::Arc<CodecError>,
+    pub(crate) source: Arc<CodecError>,
 }
 
 impl DecodeError {

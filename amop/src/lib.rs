@@ -104,6 +104,21 @@
 //!
 //! The client needs Tokio with I/O and time enabled. Each connection has one task; everything
 //! else runs in the caller's. Logs go to [`tracing`](https://docs.rs/tracing).
+//!
+//! # Nodes in RSA mode
+//!
+//! A production node with `rsa_crypto_channel=true` offers static-RSA key exchange only, which
+//! rustls does not have. Such a node is best taken out of that mode. Where that cannot be, the cargo
+//! feature `legacy-rsa` adds a second TLS implementation on OpenSSL:
+//!
+//! ```toml
+//! amop = { version = "0.1", features = ["legacy-rsa"] }
+//! ```
+//!
+//! A program chooses it by `Client::builder().tls(amop::Tls::legacy_rsa())`; nothing else does.
+//! Certificates are judged by the same code either way. What is lost is forward secrecy: who records
+//! the traffic and later gets the node's key reads it. The feature compiles OpenSSL from source, for
+//! which it needs perl and make beside the C compiler.
 #![forbid(unsafe_code)]
 
 mod builder;
@@ -114,13 +129,22 @@ mod connection;
 mod delivery;
 mod dial;
 mod error;
+mod events;
+mod hub;
+#[cfg(feature = "legacy-rsa")]
+mod legacy;
+mod policy;
+mod publish;
 mod queue;
 mod quiet;
-mod recent;
 mod routes;
+mod sdk_config;
+mod subscribe;
 mod subscription;
+mod supervisor;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod topic;
 
 pub use amop_derive::{AmopTopic, topic};
@@ -132,14 +156,20 @@ pub use amop_proto::{
 pub use amop_tls::{HandshakeFailure, Identity, PublicKey, TlsError};
 pub use builder::ClientBuilder;
 pub use certificates::find_certificates;
-pub use client::{Client, Reply};
+pub use client::{Client, NodeInfo, Reply};
 pub use codec::{Codec, CodecError};
 pub use delivery::Delivery;
 pub use error::{
-    CertificatesNotFound, ConnectError, DecodeError, PublishError, ReplyError, Stage,
+    CertificatesNotFound, ConnectError, DecodeError, DrainError, PublishError, ReplyError, Stage,
     SubscribeError,
 };
+pub use events::{Event, Events};
+pub use policy::{Connections, Offline, Overflow, Reconnect};
+pub use queue::SubscriptionStats;
+pub use sdk_config::{ConfigError, ConfigWarning, PrivateTopic, SdkConfig, SdkLayout};
+pub use subscribe::SubscriptionBuilder;
 pub use subscription::{DecodeErrors, Deliveries, RawSubscription, Subscription};
+pub use tls::Tls;
 pub use topic::{Request, Topic};
 
 /// What the macros' expansions name. Not for anybody else.

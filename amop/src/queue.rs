@@ -1,9 +1,10 @@
-//! The bounded queue between a connection and one subscription.
+//! The bounded queue between the connections and one subscription.
 
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use amop_proto::{
@@ -12,11 +13,18 @@ use amop_proto::{
     client::{Kind, Push},
 };
 use bytes::Bytes;
+use tokio::sync::watch;
 
-use crate::{connection::Connection, quiet::Quiet};
+use crate::{Overflow, connection::Connection, quiet::Quiet};
+
+/// Bytes of payload in one queue. An empty queue takes any message.
+const MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// How far apart reports of one queue's losses are.
+const REPORTS: Duration = Duration::from_secs(1);
 
 /// A message that waits for the program.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Incoming {
     pub(crate) kind: Kind,
     pub(crate) seq: Seq,
@@ -38,32 +46,105 @@ impl Incoming {
     }
 }
 
+/// What a subscription's queue has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SubscriptionStats {
+    /// Messages that were put into the queue.
+    pub received: u64,
+    /// Multicasts that are lost because the queue was full.
+    pub dropped: u64,
+    /// Unicasts that were refused because the queue was full; the node tried another subscriber.
+    pub refused: u64,
+    /// Messages that a connection held back until there was room ([`Overflow::Block`]).
+    pub blocked: u64,
+    /// Messages in the queue now.
+    pub waiting: usize,
+}
+
 #[derive(Debug)]
 pub(crate) struct Queue {
     capacity: usize,
+    overflow: Overflow,
     inner: Mutex<Inner>,
+    /// Counts what is taken out, for those who wait for the queue to be empty.
+    taken: watch::Sender<()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     items: VecDeque<Incoming>,
+    bytes: usize,
     waker: Option<Waker>,
     closed: bool,
-    lagged: u64,
+    /// It is being unsubscribed: nothing is held back for it any more.
+    leaving: bool,
+    /// Connections that wait for room.
+    blocked: Vec<Connection>,
+    stats: SubscriptionStats,
+    /// Losses that were not reported yet.
+    unreported: u64,
     quiet: Quiet,
+    reports: Quiet,
+}
+
+impl Inner {
+    fn has_room(&self, capacity: usize, len: usize) -> bool {
+        self.items.is_empty()
+            || (self.items.len() < capacity && self.bytes.saturating_add(len) <= MAX_BYTES)
+    }
+
+    fn block(&mut self, connection: &Connection, held: bool) {
+        if !held {
+            self.stats.blocked += 1;
+        }
+        if !self.blocked.contains(connection) {
+            self.blocked.push(connection.clone());
+        }
+    }
+
+    fn pop(&mut self) -> Option<Incoming> {
+        let incoming = self.items.pop_front()?;
+        self.bytes -= incoming.payload.len();
+        Some(incoming)
+    }
+
+    fn put(&mut self, incoming: Incoming) {
+        self.stats.received += 1;
+        self.bytes += incoming.payload.len();
+        self.items.push_back(incoming);
+    }
+}
+
+/// What became of a message that was put into a queue.
+#[derive(Debug)]
+pub(crate) enum Pushed {
+    /// The queue has it. These made room for it.
+    Taken(Vec<Incoming>),
+    /// It is turned away.
+    Full,
+    /// Its connection must wait.
+    Blocked,
+    /// The queue is closed.
+    Closed,
+}
+
+/// What to tell about a loss: nothing most of the time.
+#[derive(Debug, Default)]
+pub(crate) struct Loss {
+    /// For the log: the total.
+    pub(crate) total: Option<u64>,
+    /// For the events: how many since the last.
+    pub(crate) dropped: Option<u64>,
 }
 
 impl Queue {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, overflow: Overflow) -> Self {
         Self {
             capacity,
-            inner: Mutex::new(Inner {
-                items: VecDeque::new(),
-                waker: None,
-                closed: false,
-                lagged: 0,
-                quiet: Quiet::default(),
-            }),
+            overflow,
+            inner: Mutex::default(),
+            taken: watch::Sender::new(()),
         }
     }
 
@@ -71,40 +152,85 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a message, or gives it back if there is no room.
-    pub(crate) fn push(&self, incoming: Incoming) -> Result<(), Incoming> {
+    /// Whether a message must wait for room, its connection with it. Until that thread comes again,
+    /// a queue that does not block has room: others only take from it.
+    pub(crate) fn blocks(&self, incoming: &Incoming, held: bool) -> bool {
         let mut inner = self.lock();
-        if inner.closed || inner.items.len() >= self.capacity {
-            return Err(incoming);
+        if self.overflow != Overflow::Block
+            || inner.leaving
+            || inner.closed
+            || inner.has_room(self.capacity, incoming.payload.len())
+        {
+            return false;
         }
-        inner.items.push_back(incoming);
+        inner.block(&incoming.connection, held);
+        true
+    }
+
+    /// Queues a copy of a message. One that was `held` back once is taken in any case when the queue
+    /// is about to be unsubscribed, because it had arrived before.
+    pub(crate) fn push(&self, incoming: &Incoming, held: bool) -> Pushed {
+        let mut inner = self.lock();
+        if inner.closed {
+            return Pushed::Closed;
+        }
+        let mut evicted = Vec::new();
+        let len = incoming.payload.len();
+        while !inner.has_room(self.capacity, len) && !(held && inner.leaving) {
+            match self.overflow {
+                Overflow::DropOldest => evicted.extend(inner.pop()),
+                Overflow::Block if !inner.leaving => {
+                    inner.block(&incoming.connection, held);
+                    return Pushed::Blocked;
+                }
+                Overflow::DropNewest | Overflow::Block => return Pushed::Full,
+            }
+        }
+        inner.put(incoming.clone());
         let waker = inner.waker.take();
         drop(inner);
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(())
+        Pushed::Taken(evicted)
     }
 
-    /// Counts a message that was turned away for want of room. Now and then the log is due: the
-    /// total is returned then.
-    pub(crate) fn count_lagged(&self) -> Option<u64> {
+    /// Counts a message that was turned away for want of room.
+    pub(crate) fn count_loss(&self, kind: Kind) -> Loss {
         let mut inner = self.lock();
-        inner.lagged += 1;
-        let total = inner.lagged;
-        inner.quiet.is_over().then_some(total)
+        match kind {
+            Kind::Unicast => inner.stats.refused += 1,
+            Kind::Multicast => inner.stats.dropped += 1,
+        }
+        inner.unreported += 1;
+        let total = inner.stats.dropped + inner.stats.refused;
+        Loss {
+            total: inner.quiet.is_over().then_some(total),
+            dropped: inner
+                .reports
+                .is_over_after(REPORTS)
+                .then(|| std::mem::take(&mut inner.unreported)),
+        }
     }
 
-    pub(crate) fn lagged(&self) -> u64 {
-        self.lock().lagged
+    pub(crate) fn stats(&self) -> SubscriptionStats {
+        let inner = self.lock();
+        SubscriptionStats {
+            waiting: inner.items.len(),
+            ..inner.stats
+        }
     }
 
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         // A subscriber that always finds a message would otherwise never let other tasks run.
         let budget = ready!(tokio::task::coop::poll_proceed(cx));
         let mut inner = self.lock();
-        if let Some(incoming) = inner.items.pop_front() {
+        if let Some(incoming) = inner.pop() {
+            let blocked = std::mem::take(&mut inner.blocked);
+            drop(inner);
             budget.made_progress();
+            self.taken.send_replace(());
+            Connection::wake_all(blocked);
             return Poll::Ready(Some(incoming));
         }
         if inner.closed {
@@ -121,39 +247,65 @@ impl Queue {
         Poll::Pending
     }
 
+    /// Waits until everything is taken out.
+    pub(crate) async fn emptied(&self) {
+        let mut taken = self.taken.subscribe();
+        while !self.lock().items.is_empty() {
+            // The sender lives in `self`.
+            let _ = taken.changed().await;
+        }
+    }
+
+    /// Holds nothing back any more. Returns the connections that must be woken, outside of locks.
+    pub(crate) fn leave(&self) -> Vec<Connection> {
+        let mut inner = self.lock();
+        inner.leaving = true;
+        std::mem::take(&mut inner.blocked)
+    }
+
     /// Takes no more messages; those that are there can still be taken.
-    pub(crate) fn close(&self) {
-        self.close_and(|_| ());
+    pub(crate) fn close(&self) -> Vec<Connection> {
+        self.close_and_retain(|_| true).1
     }
 
     /// As [`close`](Self::close), and takes out the unicasts: their answers could not be sent.
     pub(crate) fn close_without_unicasts(&self) {
-        let _dropped = self.close_and(|items| {
-            let (kept, dropped) = items
-                .drain(..)
-                .partition(|incoming| incoming.kind == Kind::Multicast);
-            *items = kept;
-            dropped
-        });
+        self.close_and_retain(|incoming| incoming.kind == Kind::Multicast);
     }
 
     /// As [`close`](Self::close), and takes everything out.
-    pub(crate) fn close_and_drain(&self) -> VecDeque<Incoming> {
-        self.close_and(std::mem::take)
+    pub(crate) fn close_and_drain(&self) -> (Vec<Incoming>, Vec<Connection>) {
+        self.close_and_retain(|_| false)
     }
 
-    fn close_and<R>(&self, action: impl FnOnce(&mut VecDeque<Incoming>) -> R) -> R
-    where
-        R: Default,
-    {
+    /// Takes out what `keep` does not want, in order.
+    pub(crate) fn retain(&self, keep: impl FnMut(&Incoming) -> bool) -> Vec<Incoming> {
+        let taken = retain(&mut self.lock(), keep);
+        self.taken.send_replace(());
+        taken
+    }
+
+    fn close_and_retain(
+        &self,
+        keep: impl FnMut(&Incoming) -> bool,
+    ) -> (Vec<Incoming>, Vec<Connection>) {
         let mut inner = self.lock();
         inner.closed = true;
-        let result = action(&mut inner.items);
+        let taken = retain(&mut inner, keep);
         let waker = inner.waker.take();
+        let blocked = std::mem::take(&mut inner.blocked);
         drop(inner);
         if let Some(waker) = waker {
             waker.wake();
         }
-        result
+        self.taken.send_replace(());
+        (taken, blocked)
     }
+}
+
+fn retain(inner: &mut Inner, mut keep: impl FnMut(&Incoming) -> bool) -> Vec<Incoming> {
+    let (kept, taken) = inner.items.drain(..).partition(|incoming| keep(incoming));
+    inner.items = kept;
+    inner.bytes = inner.items.iter().map(|item| item.payload.len()).sum();
+    Vec::from(taken as VecDeque<Incoming>)
 }

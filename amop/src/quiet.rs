@@ -16,10 +16,15 @@ pub(crate) struct Quiet {
 impl Quiet {
     /// Whether the interval since the last `true` is over; if so, the next one begins.
     pub(crate) fn is_over(&mut self) -> bool {
+        self.is_over_after(INTERVAL)
+    }
+
+    /// As [`is_over`](Self::is_over), with an interval of its own.
+    pub(crate) fn is_over_after(&mut self, interval: Duration) -> bool {
         let now = Instant::now();
         let over = self.until.is_none_or(|until| until <= now);
         if over {
-            self.until = Some(now + INTERVAL);
+            self.until = Some(now + interval);
         }
         over
     }

@@ -1,31 +1,43 @@
-//! Which subscriptions get the messages of which topics.
+//! Which subscriptions get the messages of which topics, and which messages they have already.
 //!
 //! Routes belong to a client, not to a connection: whichever connection brings a message, the
-//! same subscriptions get it.
+//! same subscriptions get it, once.
 //!
-//! Locks are taken in the order connection state, routes, queue; never the other way round.
+//! Locks are taken in the order hub, connection state, routes, queue, events; never the other way
+//! round.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use amop_proto::{TopicName, client::Kind};
+use amop_proto::{
+    TopicName,
+    channel::{Seq, code},
+    client::{Arrival, Kind, Window, WindowConfig},
+};
+use bytes::Bytes;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    queue::{Incoming, Queue},
-    recent::Recent,
+    Event, Overflow,
+    connection::Connection,
+    events::Reporter,
+    queue::{Incoming, Pushed, Queue},
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Routes {
     inner: Mutex<Inner>,
+    events: Arc<Reporter>,
+    /// Counts answers, for those who wait for all of them.
+    answered: watch::Sender<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     topics: HashMap<TopicName, Route>,
-    recent: Recent,
+    window: Window<Connection>,
     closed: bool,
 }
 
@@ -43,18 +55,58 @@ struct Member {
     leaving: bool,
 }
 
+/// What became of a message, and what its connection has to do.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    pub(crate) fate: Fate,
+    /// Unicasts that had to make room, with their ways back.
+    pub(crate) refused: Vec<(Seq, TopicName, Vec<Connection>)>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// Nothing: a subscription has it, or had it before, or it is lost.
+    Settled,
+    /// Answer it so.
+    Answer { result: i32, payload: Bytes },
+    /// Keep it and read nothing more until it can be delivered.
+    Blocked(Incoming),
+}
+
+const REFUSED: Fate = Fate::Answer {
+    result: code::NO_SESSION,
+    payload: Bytes::new(),
+};
+
 impl Routes {
+    pub(crate) fn new(events: Arc<Reporter>) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                topics: HashMap::new(),
+                window: Window::new(WindowConfig::default()),
+                closed: false,
+            }),
+            events,
+            answered: watch::Sender::new(()),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new queue for messages of `topic`; `None` once closed.
-    pub(crate) fn add(&self, topic: &TopicName, capacity: usize) -> Option<Arc<Queue>> {
+    pub(crate) fn add(
+        &self,
+        topic: &TopicName,
+        capacity: usize,
+        overflow: Overflow,
+    ) -> Option<Arc<Queue>> {
         let mut inner = self.lock();
         if inner.closed {
             return None;
         }
-        let queue = Arc::new(Queue::new(capacity));
+        let queue = Arc::new(Queue::new(capacity, overflow));
         let route = inner.topics.entry(topic.clone()).or_default();
         route.members.push(Member {
             queue: Arc::clone(&queue),
@@ -70,6 +122,25 @@ impl Routes {
                 member.leaving |= Arc::ptr_eq(&member.queue, queue);
             }
         }
+        Connection::wake_all(queue.leave());
+    }
+
+    /// Marks all queues as leaving, and takes no new ones. Returns them with their topics.
+    pub(crate) fn leave_all(&self) -> Vec<(TopicName, Arc<Queue>)> {
+        let mut left = Vec::new();
+        let mut inner = self.lock();
+        inner.closed = true;
+        for (topic, route) in &mut inner.topics {
+            for member in &mut route.members {
+                member.leaving = true;
+                left.push((topic.clone(), Arc::clone(&member.queue)));
+            }
+        }
+        drop(inner);
+        for (_, queue) in &left {
+            Connection::wake_all(queue.leave());
+        }
+        left
     }
 
     /// Removes a queue; nothing is put into it afterwards.
@@ -87,31 +158,204 @@ impl Routes {
 
     /// Whether anybody wants messages of `topic` for longer.
     pub(crate) fn wants(&self, topic: &TopicName) -> bool {
-        self.lock()
-            .topics
-            .get(topic)
-            .is_some_and(|route| route.members.iter().any(|member| !member.leaving))
+        self.lock().topics.get(topic).is_some_and(Route::is_wanted)
     }
 
-    /// Hands a message to the subscriptions of its topic. Returns whether one took it; a unicast
-    /// that was not taken must be refused.
-    pub(crate) fn deliver(&self, incoming: Incoming) -> bool {
+    /// The topics that somebody wants.
+    pub(crate) fn wanted(&self) -> Vec<TopicName> {
+        let inner = self.lock();
+        let wanted = inner.topics.iter().filter(|(_, route)| route.is_wanted());
+        wanted.map(|(topic, _)| topic.clone()).collect()
+    }
+
+    /// Hands a message to the subscriptions of its topic. `held`: it was blocked before.
+    pub(crate) fn deliver(&self, incoming: Incoming, held: bool) -> Delivered {
+        let now = Instant::now().into_std();
         let inner = &mut *self.lock();
-        let Some(route) = inner.topics.get_mut(&incoming.topic) else {
-            return false;
+        let mut refused = Vec::new();
+        let fate = match incoming.kind {
+            Kind::Unicast => self.unicast(inner, incoming, held, now, &mut refused),
+            Kind::Multicast => self.multicast(inner, incoming, held, now, &mut refused),
         };
-        match incoming.kind {
-            Kind::Unicast => route.unicast(incoming),
-            Kind::Multicast => {
-                // A further copy counts as taken: the first one was.
-                !inner.recent.is_first(&incoming.topic, incoming.seq) || route.multicast(&incoming)
+        Delivered { fate, refused }
+    }
+
+    fn unicast(
+        &self,
+        inner: &mut Inner,
+        incoming: Incoming,
+        held: bool,
+        now: std::time::Instant,
+        refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
+    ) -> Fate {
+        let Inner { topics, window, .. } = inner;
+        let (topic, seq, way) = (&incoming.topic, incoming.seq, &incoming.connection);
+        match window.unicast(topic, seq, way, now) {
+            Arrival::New => {}
+            Arrival::Pending => return Fate::Settled,
+            Arrival::Answered { result, payload } => return Fate::Answer { result, payload },
+        }
+        let Some(route) = topics.get_mut(topic) else {
+            return REFUSED;
+        };
+        let mut blocked = false;
+        let count = route.members.len();
+        for leaving in [false, true] {
+            for offset in 0..count {
+                let at = (route.next + offset) % count;
+                let member = &route.members[at];
+                if member.leaving != leaving {
+                    continue;
+                }
+                match member.queue.push(&incoming, held) {
+                    Pushed::Taken(evicted) => {
+                        window.taken(topic, seq, way.clone());
+                        self.evicted(&member.queue, evicted, window, refused);
+                        route.next = at + 1;
+                        return Fate::Settled;
+                    }
+                    Pushed::Blocked => blocked = true,
+                    Pushed::Full | Pushed::Closed => {}
+                }
+            }
+        }
+        if blocked {
+            return Fate::Blocked(incoming);
+        }
+        // All are full. One of them counts it, so that the sum over subscriptions is right.
+        if let Some(member) = route.members.get(route.next % count.max(1)) {
+            self.lost(&member.queue, &incoming);
+        }
+        REFUSED
+    }
+
+    fn multicast(
+        &self,
+        inner: &mut Inner,
+        incoming: Incoming,
+        held: bool,
+        now: std::time::Instant,
+        refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
+    ) -> Fate {
+        let Inner { topics, window, .. } = inner;
+        let Some(route) = topics.get(&incoming.topic) else {
+            return Fate::Settled;
+        };
+        // Either all get it or all wait: it is remembered as one message.
+        if !window.knows_multicast(&incoming.topic, incoming.seq, now) {
+            let mut members = route.members.iter();
+            if members.any(|member| member.queue.blocks(&incoming, held)) {
+                return Fate::Blocked(incoming);
+            }
+        }
+        if !window.multicast(&incoming.topic, incoming.seq, now) {
+            return Fate::Settled;
+        }
+        for member in &route.members {
+            match member.queue.push(&incoming, held) {
+                Pushed::Taken(evicted) => self.evicted(&member.queue, evicted, window, refused),
+                Pushed::Full | Pushed::Blocked => self.lost(&member.queue, &incoming),
+                Pushed::Closed => {}
+            }
+        }
+        Fate::Settled
+    }
+
+    /// Messages were pushed out of a queue.
+    fn evicted(
+        &self,
+        queue: &Queue,
+        evicted: Vec<Incoming>,
+        window: &mut Window<Connection>,
+        refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
+    ) {
+        for incoming in evicted {
+            self.lost(queue, &incoming);
+            if incoming.kind == Kind::Unicast {
+                let ways = window.refused(&incoming.topic, incoming.seq);
+                refused.push((incoming.seq, incoming.topic, ways));
             }
         }
     }
 
+    /// Counts a message that was turned away.
+    fn lost(&self, queue: &Queue, incoming: &Incoming) {
+        let loss = queue.count_loss(incoming.kind);
+        if let Some(dropped) = loss.dropped {
+            let topic = incoming.topic.to_string();
+            self.events.report(&Event::Lagged { topic, dropped });
+        }
+        if let Some(total) = loss.total {
+            let fate = match incoming.kind {
+                Kind::Unicast => "refused with result 104",
+                Kind::Multicast => "dropped",
+            };
+            tracing::warn!(
+                topic = %incoming.topic,
+                seq = %incoming.seq,
+                total,
+                "a subscription's queue is full, a message was {fate}; read faster or raise the \
+                 queue's length"
+            );
+        }
+    }
+
+    /// The program answered a unicast. Returns who gets the answer.
+    pub(crate) fn answered(
+        &self,
+        topic: &TopicName,
+        seq: Seq,
+        result: i32,
+        payload: &[u8],
+    ) -> Vec<Connection> {
+        let now = Instant::now().into_std();
+        let window = &mut self.lock().window;
+        let ways = if result == code::NO_SESSION {
+            // Nobody took it: the next copy may find somebody who does.
+            window.refused(topic, seq)
+        } else {
+            let payload = Bytes::copy_from_slice(payload);
+            window.answered(topic, seq, (result, payload), now)
+        };
+        self.answered.send_replace(());
+        ways
+    }
+
+    /// Waits until the program has answered every unicast it has.
+    pub(crate) async fn all_answered(&self) {
+        let mut answered = self.answered.subscribe();
+        while self.pending() > 0 {
+            // The sender lives in `self`.
+            let _ = answered.changed().await;
+        }
+    }
+
+    /// Unicasts that wait for the program's answer.
+    pub(crate) fn pending(&self) -> usize {
+        self.lock().window.pending()
+    }
+
+    /// A connection is gone. Unicasts that nobody else waits for are taken back from the queues:
+    /// they could not be acknowledged, and their node gives them to another subscriber, or tells
+    /// their publishers.
+    pub(crate) fn connection_lost(&self, connection: &Connection) {
+        let Inner { topics, window, .. } = &mut *self.lock();
+        window.forget_way(connection);
+        for member in topics.values().flat_map(|route| &route.members) {
+            let taken = member.queue.retain(|incoming| {
+                incoming.kind == Kind::Multicast
+                    || incoming.connection != *connection
+                    || window.is_wanted(&incoming.topic, incoming.seq)
+            });
+            for incoming in taken {
+                window.refused(&incoming.topic, incoming.seq);
+            }
+        }
+        self.answered.send_replace(());
+    }
+
     /// Ends every subscription. Multicasts that wait can still be read; unicasts cannot, because
-    /// they could not be acknowledged: a node gives them to another subscriber, or tells their
-    /// publishers.
+    /// they could not be acknowledged.
     pub(crate) fn close(&self) {
         let topics = {
             let mut inner = self.lock();
@@ -125,62 +369,7 @@ impl Routes {
 }
 
 impl Route {
-    fn unicast(&mut self, mut incoming: Incoming) -> bool {
-        let count = self.members.len();
-        for leaving in [false, true] {
-            for offset in 0..count {
-                let at = (self.next + offset) % count;
-                let member = &self.members[at];
-                if member.leaving != leaving {
-                    continue;
-                }
-                match member.queue.push(incoming) {
-                    Ok(()) => {
-                        self.next = at + 1;
-                        return true;
-                    }
-                    Err(back) => incoming = back,
-                }
-            }
-        }
-        // All are full. One of them counts it, so that the sum over subscriptions is right.
-        if let Some(member) = self.members.get(self.next % count.max(1)) {
-            full(&member.queue, &incoming);
-        }
-        false
-    }
-
-    fn multicast(&self, incoming: &Incoming) -> bool {
-        let mut taken = false;
-        for member in &self.members {
-            let copy = Incoming {
-                kind: incoming.kind,
-                seq: incoming.seq,
-                topic: incoming.topic.clone(),
-                payload: incoming.payload.clone(),
-                connection: incoming.connection.clone(),
-            };
-            match member.queue.push(copy) {
-                Ok(()) => taken = true,
-                Err(_) => full(&member.queue, incoming),
-            }
-        }
-        taken
-    }
-}
-
-fn full(queue: &Queue, incoming: &Incoming) {
-    if let Some(total) = queue.count_lagged() {
-        let fate = match incoming.kind {
-            Kind::Unicast => "refused with result 104",
-            Kind::Multicast => "dropped",
-        };
-        tracing::warn!(
-            topic = %incoming.topic,
-            seq = %incoming.seq,
-            total,
-            "a subscription's queue is full, a message was {fate}; read faster or raise the \
-             queue's length"
-        );
+    fn is_wanted(&self) -> bool {
+        self.members.iter().any(|member| !member.leaving)
     }
 }

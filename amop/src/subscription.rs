@@ -6,17 +6,17 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use amop_proto::{TopicName, channel::code, client::CloseReason};
+use amop_proto::{TopicName, channel::code};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
 use crate::{
-    Codec, DecodeError, Delivery, SubscribeError, Topic,
+    Codec, DecodeError, Delivery, Overflow, SubscribeError, SubscriptionStats, Topic,
     connection::Connection,
     delivery::{Of, Receipt},
+    hub::Hub,
     queue::{Incoming, Queue},
     quiet::Quiet,
     routes::Routes,
@@ -24,36 +24,28 @@ use crate::{
 
 /// A subscription whose messages stay bytes: a stream of [`Delivery`].
 ///
-/// It ends when it is unsubscribed or the client is closed. Dropping it unsubscribes in the
-/// background and refuses the unicasts it still holds, so that a node gives them to others.
+/// It ends when it is unsubscribed or the client is closed; a connection that is lost and made again
+/// does not end it. Dropping it unsubscribes in the background and refuses the unicasts it still
+/// holds, so that a node gives them to others.
 pub struct RawSubscription {
     topic: TopicName,
     queue: Arc<Queue>,
-    connection: Connection,
-    routes: Arc<Routes>,
-    timeout: Duration,
+    hub: Arc<Hub>,
 }
 
 impl RawSubscription {
     pub(crate) async fn start(
         topic: TopicName,
-        connection: Connection,
-        routes: Arc<Routes>,
+        hub: Arc<Hub>,
         capacity: usize,
-        timeout: Duration,
+        overflow: Overflow,
     ) -> Result<Self, SubscribeError> {
-        let Some(queue) = routes.add(&topic, capacity) else {
-            return Err(disconnected(&topic, &connection, None));
+        let Some(queue) = hub.routes.add(&topic, capacity, overflow) else {
+            return Err(hub.unsubscribable(&topic));
         };
         // From here on, giving up drops the subscription, which takes everything back.
-        let subscription = Self {
-            topic,
-            queue,
-            connection,
-            routes,
-            timeout,
-        };
-        subscription.settle().await?;
+        let subscription = Self { topic, queue, hub };
+        subscription.hub.subscribed(&subscription.topic).await?;
         Ok(subscription)
     }
 
@@ -63,59 +55,41 @@ impl RawSubscription {
     }
 
     /// How many messages were turned away because the queue was full: multicasts are lost,
-    /// unicasts were refused.
+    /// unicasts were refused. [`stats`](Self::stats) tells them apart.
     pub fn lagged(&self) -> u64 {
-        self.queue.lagged()
+        let stats = self.stats();
+        stats.dropped + stats.refused
     }
 
-    /// The next message; `None` once unsubscribed or disconnected.
+    /// What the queue has seen.
+    pub fn stats(&self) -> SubscriptionStats {
+        self.queue.stats()
+    }
+
+    /// The next message; `None` once unsubscribed or closed.
     pub async fn next(&mut self) -> Option<Delivery<Bytes>> {
         StreamExt::next(self).await
     }
 
     /// Unsubscribes. What was delivered before can still be read; the stream ends after it.
     ///
+    /// Meanwhile a full queue turns messages away even if it is to block: whoever waits for this
+    /// cannot read.
+    ///
     /// # Errors
     ///
-    /// [`SubscribeError`] if the node did not confirm. The subscription is over all the same.
+    /// [`SubscribeError`] if a node did not confirm. The subscription is over all the same.
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
-        self.routes.leave(&self.topic, &self.queue);
-        let result = self.settle().await;
-        // Until here messages were still taken: the node may have sent them before it knew.
-        self.routes.remove(&self.topic, &self.queue);
-        self.queue.close();
+        self.hub.routes.leave(&self.topic, &self.queue);
+        let result = self.hub.unsubscribed(&self.topic).await;
+        // Until here messages were still taken: a node may have sent them before it knew.
+        self.hub.routes.remove(&self.topic, &self.queue);
+        Connection::wake_all(self.queue.close());
         result
-    }
-
-    async fn settle(&self) -> Result<(), SubscribeError> {
-        let settling = self.connection.sync_topic(&self.topic);
-        match self.connection.settled(settling, self.timeout).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(SubscribeError::Timeout {
-                topic: self.topic.to_string(),
-                endpoint: self.connection.endpoint().to_owned(),
-                after: self.timeout,
-            }),
-            Err(reason) => Err(disconnected(&self.topic, &self.connection, Some(reason))),
-        }
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         self.queue.poll_pop(cx)
-    }
-}
-
-fn disconnected(
-    topic: &TopicName,
-    connection: &Connection,
-    reason: Option<CloseReason>,
-) -> SubscribeError {
-    SubscribeError::Disconnected {
-        topic: topic.to_string(),
-        endpoint: connection.endpoint().to_owned(),
-        reason: reason
-            .or_else(|| connection.close_reason())
-            .unwrap_or(CloseReason::Local),
     }
 }
 
@@ -125,7 +99,7 @@ impl Stream for RawSubscription {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let incoming = ready!(self.poll_incoming(cx));
         Poll::Ready(incoming.map(|incoming| {
-            let (receipt, payload) = Receipt::of(incoming);
+            let (receipt, payload) = Receipt::of(incoming, &self.hub.routes);
             Delivery::new(payload, receipt)
         }))
     }
@@ -133,13 +107,15 @@ impl Stream for RawSubscription {
 
 impl Drop for RawSubscription {
     fn drop(&mut self) {
-        self.routes.remove(&self.topic, &self.queue);
-        for incoming in self.queue.close_and_drain() {
-            let (receipt, _) = Receipt::of(incoming);
+        self.hub.routes.remove(&self.topic, &self.queue);
+        let (unread, blocked) = self.queue.close_and_drain();
+        for incoming in unread {
+            let (receipt, _) = Receipt::of(incoming, &self.hub.routes);
             // A multicast has no answer, and a connection that is gone needs none.
             let _ = receipt.answer(code::NO_SESSION, b"");
         }
-        self.connection.sync_topic(&self.topic);
+        Connection::wake_all(blocked);
+        self.hub.sync_topic(&self.topic);
     }
 }
 
@@ -147,7 +123,6 @@ impl fmt::Debug for RawSubscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawSubscription")
             .field("topic", &self.topic)
-            .field("connection", &self.connection)
             .finish_non_exhaustive()
     }
 }
@@ -201,7 +176,12 @@ impl<T: Topic> Deliveries<T> {
         self.raw.lagged()
     }
 
-    /// The next message; `None` once unsubscribed or disconnected. A message that cannot be
+    /// What the queue has seen.
+    pub fn stats(&self) -> SubscriptionStats {
+        self.raw.stats()
+    }
+
+    /// The next message; `None` once unsubscribed or closed. A message that cannot be
     /// decoded is an error here, and the publisher of a unicast has been told by result 105.
     pub async fn next(&mut self) -> Option<Result<Delivery<T>, DecodeError>> {
         StreamExt::next(self).await
@@ -222,7 +202,7 @@ impl<T: Topic> Stream for Deliveries<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let incoming = ready!(self.raw.poll_incoming(cx));
-        Poll::Ready(incoming.map(decode))
+        Poll::Ready(incoming.map(|incoming| decode(incoming, &self.raw.hub.routes)))
     }
 }
 
@@ -287,7 +267,12 @@ impl<T: Topic> Subscription<T> {
         self.raw.lagged()
     }
 
-    /// The next message; `None` once unsubscribed or disconnected.
+    /// What the queue has seen.
+    pub fn stats(&self) -> SubscriptionStats {
+        self.raw.stats()
+    }
+
+    /// The next message; `None` once unsubscribed or closed.
     pub async fn next(&mut self) -> Option<T> {
         StreamExt::next(self).await
     }
@@ -315,10 +300,12 @@ impl<T: Topic> Stream for Subscription<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         loop {
-            match ready!(self.raw.poll_incoming(cx)).map(decode::<T>) {
-                None => return Poll::Ready(None),
-                Some(Ok(delivery)) => return Poll::Ready(Some(delivery.into_inner())),
-                Some(Err(error)) => self.count_error(error),
+            let Some(incoming) = ready!(self.raw.poll_incoming(cx)) else {
+                return Poll::Ready(None);
+            };
+            match decode::<T>(incoming, &self.raw.hub.routes) {
+                Ok(delivery) => return Poll::Ready(Some(delivery.into_inner())),
+                Err(error) => self.count_error(error),
             }
         }
     }
@@ -331,8 +318,11 @@ impl<T> fmt::Debug for Subscription<T> {
 }
 
 /// Decodes a message, or tells its publisher that it cannot be.
-fn decode<T: Topic>(incoming: Incoming) -> Result<Delivery<T>, DecodeError> {
-    let (receipt, payload) = Receipt::of(incoming);
+fn decode<T: Topic>(
+    incoming: Incoming,
+    routes: &Arc<Routes>,
+) -> Result<Delivery<T>, DecodeError> {
+    let (receipt, payload) = Receipt::of(incoming, routes);
     let len = payload.len();
     match T::Codec::decode(payload) {
         Ok(message) => Ok(Delivery::new(message, receipt)),

@@ -58,21 +58,21 @@ mod recorder {
     macro_rules! publishing {
         ($own:ident, $other:ident, $bound:ident, $result:ty, $value:expr) => {
             impl Client {
-                pub(crate) async fn $own<T: $bound>(
-                    &self,
+                pub(crate) fn $own<'a, T: $bound>(
+                    &'a self,
                     message: &T,
-                ) -> Result<$result, PublishError> {
+                ) -> impl Future<Output = Result<$result, PublishError>> + Send + use<'a, T> {
                     self.note(stringify!($own), T::TOPIC, Some(message));
-                    $value
+                    async { $value }
                 }
 
-                pub(crate) async fn $other<T: $bound>(
-                    &self,
+                pub(crate) fn $other<'a, T: $bound>(
+                    &'a self,
                     topic: &str,
                     message: &T,
-                ) -> Result<$result, PublishError> {
+                ) -> impl Future<Output = Result<$result, PublishError>> + Send + use<'a, T> {
                     self.note(stringify!($other), topic, Some(message));
-                    $value
+                    async { $value }
                 }
             }
         };
@@ -126,4 +126,22 @@ async fn subscribing() {
     assert_eq!(client.calls(), ["deliveries own"]);
     Ping::deliveries_of(&client, "other").await.unwrap();
     assert_eq!(client.calls(), ["deliveries_of other"]);
+}
+
+/// A message with a cell in it is `Send` and not `Sync`; its futures can be spawned all the same.
+#[amop::topic("cell", codec = "json", reply = u64)]
+struct Counted {
+    count: std::cell::Cell<u64>,
+}
+
+#[test]
+fn futures_of_publishing_can_be_spawned() {
+    fn spawnable<F: Future + Send>(_: fn(&Counted, &'static amop::Client) -> F) {}
+    spawnable(|message, client| message.publish_unicast(client));
+    spawnable(|message, client| message.publish_unicast_to(client, "other"));
+    spawnable(|message, client| message.publish_multicast(client));
+    spawnable(|message, client| message.publish_multicast_to(client, "other"));
+    spawnable(|message, client| message.request(client));
+    spawnable(|message, client| message.request_to(client, "other"));
+    assert_eq!(Counted { count: 1.into() }.count.get(), 1);
 }

@@ -102,11 +102,7 @@ pub async fn client(network: &Network, node: usize) -> Client {
 /// If they cannot be made.
 pub fn identity(agency: &Agency, leaf: Leaf, name: &str) -> Identity {
     let issued = agency.issue(leaf, name).unwrap();
-    identity_of(
-        &issued.cert_pem,
-        &issued.key_pem,
-        agency.root_pem(),
-    )
+    identity_of(&issued.cert_pem, &issued.key_pem, agency.root_pem())
 }
 
 /// An identity from the texts of its three files.

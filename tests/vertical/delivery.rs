@@ -31,7 +31,10 @@ async fn reaches(publisher: &Client, subscription: &mut amop::Subscription<Hello
     .await;
     published.unwrap();
     assert_eq!(received, Some(message));
-    hello("multicast").publish_multicast(publisher).await.unwrap();
+    hello("multicast")
+        .publish_multicast(publisher)
+        .await
+        .unwrap();
     let received = within("a multicast", subscription.next()).await;
     assert_eq!(received, Some(hello("multicast")));
 }
@@ -57,7 +60,10 @@ async fn without_subscriber_a_unicast_fails_at_once_and_a_multicast_succeeds() {
     assert!(is_no_subscriber(result, &publisher));
     // No timeout had to pass: the shortest is 5 s.
     assert!(start.elapsed() < Duration::from_secs(5));
-    hello("anyone?").publish_multicast(&publisher).await.unwrap();
+    hello("anyone?")
+        .publish_multicast(&publisher)
+        .await
+        .unwrap();
     end(network, [publisher]).await;
 }
 
@@ -96,7 +102,10 @@ async fn a_publisher_gives_its_unicasts_to_others_first() {
         published.unwrap();
         assert_eq!(received, Some(message));
     }
-    hello("to both").publish_multicast(&publisher).await.unwrap();
+    hello("to both")
+        .publish_multicast(&publisher)
+        .await
+        .unwrap();
     assert_eq!(within("own", own.next()).await, Some(hello("to both")));
     assert_eq!(within("other", other.next()).await, Some(hello("to both")));
     end(network, [publisher, subscriber]).await;
@@ -196,7 +205,10 @@ async fn a_full_queue_passes_unicasts_on() {
     })
     .await;
     let error = publisher.unicast(&topic, "w".into()).await.unwrap_err();
-    assert!(matches!(error, PublishError::Unanswered { .. }), "{error:?}");
+    assert!(
+        matches!(error, PublishError::Unanswered { .. }),
+        "{error:?}"
+    );
 
     let helper = client(&network, 1).await;
     let mut ready = helper.subscribe_raw(&topic).await.unwrap();
@@ -212,6 +224,9 @@ async fn a_full_queue_passes_unicasts_on() {
         .await;
         assert_eq!(reply.unwrap().payload, "done");
     }
-    assert_eq!(&within("the filler", stuck.next()).await.unwrap()[..], b"filler");
+    assert_eq!(
+        &within("the filler", stuck.next()).await.unwrap()[..],
+        b"filler"
+    );
     end(network, [publisher, slow, helper]).await;
 }

@@ -24,7 +24,9 @@ async fn passed_on(first_node: usize, second_node: usize) {
     let mut second_work = second.subscribe_raw(&topic).await.unwrap();
     // Closed before the delivery is dropped, which would acknowledge it.
     first.close().await;
-    let again = within("the message again", second_work.next()).await.unwrap();
+    let again = within("the message again", second_work.next())
+        .await
+        .unwrap();
     assert_eq!(&again[..], b"precious");
     assert_eq!(again.seq(), held.seq());
     let error = held.reply_bytes("too late").unwrap_err();
@@ -73,7 +75,10 @@ async fn the_publisher_learns_that_the_only_subscriber_left() {
     })
     .await;
     let error = result.unwrap_err();
-    assert!(matches!(error, PublishError::Unanswered { .. }), "{error:?}");
+    assert!(
+        matches!(error, PublishError::Unanswered { .. }),
+        "{error:?}"
+    );
     publisher.close().await;
     network.shutdown().await;
 }
@@ -121,12 +126,19 @@ async fn a_node_that_stops_says_so_and_the_other_goes_on() {
     let reason = within("the news", leaving.closed()).await;
     assert_eq!(reason, CloseReason::Peer);
     assert!(!leaving.is_connected());
-    assert!(within("the subscription's end", lost.next()).await.is_none());
+    assert!(
+        within("the subscription's end", lost.next())
+            .await
+            .is_none()
+    );
     let error = Work("w".to_owned())
         .publish_multicast(&leaving)
         .await
         .unwrap_err();
-    assert!(matches!(error, PublishError::Disconnected { .. }), "{error:?}");
+    assert!(
+        matches!(error, PublishError::Disconnected { .. }),
+        "{error:?}"
+    );
     assert!(error.to_string().contains(network.endpoint(1)), "{error}");
 
     // The message that the stopped node had is not waited for.
@@ -142,7 +154,10 @@ async fn a_node_that_stops_says_so_and_the_other_goes_on() {
         .publish_unicast(&staying)
         .await
         .unwrap_err();
-    assert!(matches!(error, PublishError::NoSubscriber { .. }), "{error:?}");
+    assert!(
+        matches!(error, PublishError::NoSubscriber { .. }),
+        "{error:?}"
+    );
     let work = Work("go on".to_owned());
     let (published, received) = within("a unicast", async {
         tokio::join!(work.publish_unicast_to(&staying, "kept"), kept.next())
@@ -170,7 +185,13 @@ async fn closing_a_client_ends_what_waits() {
     .await;
     let error = result.unwrap_err();
     assert!(
-        matches!(error, PublishError::Disconnected { reason: CloseReason::Local, .. }),
+        matches!(
+            error,
+            PublishError::Disconnected {
+                reason: CloseReason::Local,
+                ..
+            }
+        ),
         "{error:?}"
     );
     subscriber.close().await;

@@ -70,7 +70,14 @@ async fn what_is_over_the_frame_limit_is_not_sent() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, PublishError::TooLarge { len: 100_001, max: 100_000, .. }),
+        matches!(
+            error,
+            PublishError::TooLarge {
+                len: 100_001,
+                max: 100_000,
+                ..
+            }
+        ),
         "{error:?}"
     );
     assert!(error.to_string().contains("max_frame"), "{error}");

@@ -32,7 +32,10 @@ async fn a_multicast_reaches_each_of_four_subscribers_exactly_once() {
     let topic = TopicName::new("news").unwrap();
     let mut subscribers = subscribe_all(&network, &topic).await;
     for number in 0..COUNT {
-        publisher.multicast(&topic, vec![number].into()).await.unwrap();
+        publisher
+            .multicast(&topic, vec![number].into())
+            .await
+            .unwrap();
     }
     publisher.multicast(&topic, LAST.into()).await.unwrap();
     for (_, subscription) in &mut subscribers {
@@ -46,7 +49,10 @@ async fn a_multicast_reaches_each_of_four_subscribers_exactly_once() {
         }
         assert_eq!(seen, (0..COUNT).collect::<Vec<u8>>());
     }
-    let delivered: u64 = network.running().map(|node| node.counters().delivered).sum();
+    let delivered: u64 = network
+        .running()
+        .map(|node| node.counters().delivered)
+        .sum();
     assert_eq!(delivered, (u64::from(COUNT) + 1) * SUBSCRIBERS as u64);
     publisher.close().await;
     for (client, _) in subscribers {

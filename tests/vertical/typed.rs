@@ -117,7 +117,12 @@ async fn there_is_no_envelope() {
     let topics = ["hello", "price", "trade", "blob"];
     let mut raw = Vec::new();
     for topic in topics {
-        raw.push(subscriber.subscribe_raw(&topic.parse().unwrap()).await.unwrap());
+        raw.push(
+            subscriber
+                .subscribe_raw(&topic.parse().unwrap())
+                .await
+                .unwrap(),
+        );
     }
     let trade = Trade {
         symbol: "x".to_owned(),
@@ -131,7 +136,10 @@ async fn there_is_no_envelope() {
     };
     price.publish_multicast(&publisher).await.unwrap();
     trade.publish_multicast(&publisher).await.unwrap();
-    Blob(vec![0, 255]).publish_multicast(&publisher).await.unwrap();
+    Blob(vec![0, 255])
+        .publish_multicast(&publisher)
+        .await
+        .unwrap();
     let expected: [&[u8]; 4] = [
         hello.0.as_bytes(),
         br#"{"symbol":"x","cents":1}"#,
@@ -259,7 +267,14 @@ async fn topics_may_be_named_at_run_time() {
     let longest = "t".repeat(amop::MAX_TOPIC_LEN);
     let chinese = "\u{4f60}\u{597d}";
     let widest = "\u{1f980}".repeat(63);
-    for topic in [chinese, &longest, &widest, "with space", "\"quoted\\", "a/b?c=d"] {
+    for topic in [
+        chinese,
+        &longest,
+        &widest,
+        "with space",
+        "\"quoted\\",
+        "a/b?c=d",
+    ] {
         let mut here = Hello::subscribe_to(&subscriber, topic).await.unwrap();
         assert_eq!(here.topic(), topic);
         let (published, received) = within(topic, async {
@@ -269,7 +284,10 @@ async fn topics_may_be_named_at_run_time() {
         .await;
         published.unwrap();
         assert_eq!(received, Some(hello()));
-        hello().publish_multicast_to(&publisher, topic).await.unwrap();
+        hello()
+            .publish_multicast_to(&publisher, topic)
+            .await
+            .unwrap();
         assert_eq!(within(topic, here.next()).await, Some(hello()));
     }
     end(network, [publisher, subscriber]).await;

@@ -69,6 +69,9 @@ pub enum RefusedWhy {
         /// The limit.
         limit: usize,
     },
+    /// A request with the same seq waits for its answer.
+    #[error("a message with the same seq waits for its answer already")]
+    SeqInUse,
     /// The frame would be too long.
     #[error("the frame would be {len} bytes long, the limit is {max}")]
     TooLong {

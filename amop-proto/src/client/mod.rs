@@ -4,6 +4,9 @@
 //! answers to requests and hands over what the node pushes. Bytes, instants and a seed go in;
 //! bytes and [`Event`]s come out, the same ones for the same input.
 //!
+//! A client of several nodes has a session for each. [`Pool`] decides which nodes to dial and when,
+//! [`Attempts`] over which sessions a message is tried, and [`Window`] what the program has already.
+//!
 //! ```
 //! use std::time::Instant;
 //!
@@ -26,14 +29,20 @@
 //! # Ok::<(), amop_proto::channel::FrameError>(())
 //! ```
 
+mod attempts;
 mod config;
 mod event;
+mod pool;
 mod requests;
 mod session;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod window;
 
+pub use attempts::{Attempt, Attempts, Next};
 pub use config::{ClientConfig, Refused, RefusedWhy};
 pub use event::{CloseReason, Event, Kind, Notice, Outcome, Push};
+pub use pool::{Pool, PoolConfig};
 pub use session::ClientSession;
+pub use window::{Arrival, Window, WindowConfig};

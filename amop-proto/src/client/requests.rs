@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use super::RefusedWhy;
 use crate::{TopicName, channel::Seq};
 
 #[derive(Debug)]
@@ -32,6 +33,13 @@ impl<T> Requests<T> {
 
     pub(super) fn len(&self) -> usize {
         self.by_seq.len()
+    }
+
+    pub(super) fn is_free(&self, seq: &Seq) -> Result<(), RefusedWhy> {
+        if self.by_seq.contains_key(seq) {
+            return Err(RefusedWhy::SeqInUse);
+        }
+        Ok(())
     }
 
     pub(super) fn insert(&mut self, seq: Seq, topic: TopicName, deadline: Instant, token: T) {

@@ -131,13 +131,33 @@ impl<T> ClientSession<T> {
         deadline: Instant,
         token: T,
     ) -> Result<Seq, Refused<T>> {
-        if let Err(why) = self.may_request(topic, payload.len()) {
+        let seq = Seq::random(&mut self.rng);
+        self.request_as(seq, kind, topic, payload, deadline, token)?;
+        Ok(seq)
+    }
+
+    /// As [`request`](Self::request), with a seq from elsewhere: that of a message whose fate on
+    /// another session is unknown, so that subscribers recognise it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] returns the token if nothing was sent.
+    pub fn request_as(
+        &mut self,
+        seq: Seq,
+        kind: Kind,
+        topic: &TopicName,
+        payload: &[u8],
+        deadline: Instant,
+        token: T,
+    ) -> Result<(), Refused<T>> {
+        let may = self.may_request(topic, payload.len());
+        if let Err(why) = may.and_then(|()| self.requests.is_free(&seq)) {
             return Err(Refused { token, why });
         }
-        let seq = Seq::random(&mut self.rng);
         put_amop(&mut self.out, kind.frame_type(), seq, 0, topic, payload);
         self.requests.insert(seq, topic.clone(), deadline, token);
-        Ok(seq)
+        Ok(())
     }
 
     fn may_request(&self, topic: &TopicName, payload: usize) -> Result<(), RefusedWhy> {

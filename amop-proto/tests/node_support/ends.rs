@@ -4,7 +4,7 @@ use std::{collections::VecDeque, mem::take};
 
 use amop_proto::{
     channel::{Frame, FrameDecoder, FrameType, encode_topics},
-    node::{CloseReason, Event, PeerId, PeerIdentity, SessionId},
+    node::{CloseReason, Event, Notice, PeerId, PeerIdentity, SessionId},
     p2p::{NodeId, PeerFrame, packet},
 };
 use bytes::BytesMut;
@@ -218,4 +218,28 @@ impl Net {
             .map(|(&id, _)| id)
             .collect()
     }
+}
+
+/// A peer that has said nothing yet, its greeting read.
+pub(crate) fn silent(net: &mut Net, n: usize) -> Link {
+    let peer = net.raw_peer(0, node_id(n), false);
+    net.peer_inbox(peer);
+    peer
+}
+
+pub(crate) fn topics_of(net: &Net, peer: Link) -> Vec<String> {
+    let names = net.nodes[peer.node]
+        .machine
+        .router()
+        .peer_topic_names(peer.id);
+    names
+        .map(|name| String::from_utf8(name.to_vec()).unwrap())
+        .collect()
+}
+
+pub(crate) fn bad_messages(net: &mut Net) -> usize {
+    let notices = net.notices(0).into_iter();
+    notices
+        .filter(|notice| matches!(notice, Notice::BadPeerMessage { .. }))
+        .count()
 }

@@ -1,7 +1,7 @@
 //! The frames the tests are made of.
 
 use amop_proto::{
-    channel::{Frame, FrameType, Seq, split_topic},
+    channel::{Frame, FrameType, Seq, code, split_topic},
     p2p::{PeerFrame, encode_counts, packet, protocol},
 };
 use bytes::Bytes;
@@ -97,4 +97,22 @@ pub(crate) fn counts_at(version: u32, counts: &[(&str, u32)]) -> PeerFrame {
 /// What is said to such a packet.
 pub(crate) fn acknowledge(version: u32) -> PeerFrame {
     peer_frame(-protocol::EXTENSION, packet::COUNTS, version, "")
+}
+
+pub(crate) fn error(n: u64, result: i32, body: impl Into<Bytes>) -> Frame {
+    Frame {
+        kind: FrameType::RESPONSE,
+        seq: seq(n),
+        result,
+        body: body.into(),
+    }
+}
+
+/// The request comes back with a 104.
+pub(crate) fn refused(request: &Frame) -> Frame {
+    Frame {
+        kind: FrameType::RESPONSE,
+        result: code::NO_SESSION,
+        ..request.clone()
+    }
 }

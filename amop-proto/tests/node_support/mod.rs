@@ -11,6 +11,7 @@ mod net;
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub(crate) use self::{
+    ends::{bad_messages, silent, topics_of},
     frames::*,
     net::{Link, Net, Sdk, config, node_id},
 };

@@ -4,18 +4,22 @@ use std::{
     future::Future,
     io,
     pin::{Pin, pin},
+    sync::MutexGuard,
     task::{Context, Poll},
     time::Duration,
 };
 
-use amop_proto::{channel::FrameDecoder, client::CloseReason};
+use amop_proto::{
+    channel::{FrameDecoder, code},
+    client::CloseReason,
+};
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{Connection, SEND_BUFFER};
+use super::{Connection, SEND_BUFFER, State};
 
 /// Bytes asked of the stream at a time: a few TLS records.
 const READ_CHUNK: usize = 32 * 1024;
@@ -50,6 +54,8 @@ pub(super) struct Driver<S> {
     phase: Phase,
     /// Too much waits to be written for anything more to be read.
     paused: bool,
+    /// A subscription has no room for a message: what follows it waits in `read` and in the stream.
+    held: bool,
     read: BytesMut,
     write: BytesMut,
     /// How much of `write` is written.
@@ -76,6 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             connection,
             phase: Phase::Open,
             paused: false,
+            held: false,
             read: BytesMut::new(),
             write: BytesMut::new(),
             written: 0,
@@ -94,34 +101,64 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.phase != Phase::Open || self.paused {
             return false;
         }
+        if self.held {
+            return self.retry_held();
+        }
         self.read.reserve(READ_CHUNK);
         let poll = pin!(self.stream.read_buf(&mut self.read)).poll(cx);
         let Poll::Ready(result) = poll else {
             return false;
         };
         let now = Instant::now().into_std();
-        let mut state = self.connection.lock();
+        let connection = self.connection.clone();
+        let mut state = connection.lock();
         match result {
             Ok(0) => state.session.handle_eof(),
             Ok(_) => {
                 state.session.handle_alive(now);
-                loop {
-                    match self.decoder.decode(&mut self.read) {
-                        Ok(Some(frame)) => state.session.handle_frame(now, frame),
-                        Ok(None) => break,
-                        Err(error) => state.session.handle_frame_error(error),
-                    }
-                    // After every frame, so that events do not pile up.
-                    state.drain_events(&self.connection);
-                    if state.session.is_closed() {
-                        break;
-                    }
-                }
+                self.decode(&mut state, now);
             }
             Err(error) => lost(&mut state.session, &error),
         }
-        state.drain_events(&self.connection);
+        state.drain_events(&connection);
+        refuse_elsewhere(state);
         true
+    }
+
+    /// Takes frames out of what was read, until a subscription has no room.
+    fn decode(&mut self, state: &mut State, now: std::time::Instant) {
+        loop {
+            match self.decoder.decode(&mut self.read) {
+                Ok(Some(frame)) => state.session.handle_frame(now, frame),
+                Ok(None) => break,
+                Err(error) => state.session.handle_frame_error(error),
+            }
+            // After every frame, so that events do not pile up.
+            state.drain_events(&self.connection);
+            self.held = state.held.is_some();
+            if self.held || state.session.is_closed() {
+                break;
+            }
+        }
+    }
+
+    /// Tries again to deliver what was held back. Returns whether there was room.
+    fn retry_held(&mut self) -> bool {
+        let now = Instant::now().into_std();
+        let connection = self.connection.clone();
+        let mut state = connection.lock();
+        // Nothing is read, so silence says nothing of the node.
+        state.session.handle_alive(now);
+        if let Some(incoming) = state.held.take() {
+            state.deliver(incoming, true);
+        }
+        self.held = state.held.is_some();
+        let room = !self.held;
+        if room {
+            self.decode(&mut state, now);
+        }
+        refuse_elsewhere(state);
+        room
     }
 
     /// Looks at the session: fetches what is to be written, and sees whether it is over.
@@ -184,6 +221,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             return true;
         }
         let mut state = self.connection.lock();
+        if self.held {
+            state.session.handle_alive(now.into_std());
+        }
         state.session.handle_timeout(now.into_std());
         state.drain_events(&self.connection);
         true
@@ -290,12 +330,15 @@ impl<S> Drop for Driver<S> {
         let error = io::Error::other("the runtime of the connection's driver has shut down");
         state.session.handle_io_error(&error);
         state.drain_events(&self.connection);
-        let reason = state.closed.clone();
-        drop(state);
-        self.connection
-            .0
-            .done
-            .send_replace(Some(reason.unwrap_or(CloseReason::Local)));
+    }
+}
+
+/// Sends what a connection had to refuse on behalf of others.
+fn refuse_elsewhere(mut state: MutexGuard<'_, State>) {
+    let elsewhere = std::mem::take(&mut state.elsewhere);
+    drop(state);
+    for (way, seq, topic) in elsewhere {
+        way.respond(seq, &topic, code::NO_SESSION, b"");
     }
 }
 

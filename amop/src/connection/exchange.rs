@@ -1,11 +1,11 @@
-//! Publishing: a message goes out, its answer comes back.
+//! One attempt at publishing: a message goes out over one connection, its answer comes back.
 
 use std::{future::Future, pin::pin, time::Duration};
 
 use amop_proto::{
     TopicName,
     channel::Seq,
-    client::{CloseReason, Kind, Outcome, Refused, RefusedWhy},
+    client::{Attempt, CloseReason, Kind, Outcome, Refused, RefusedWhy},
 };
 use bytes::Bytes;
 use tokio::{
@@ -16,52 +16,61 @@ use tokio::{
 use super::{Connection, SEND_BUFFER, wire_len};
 use crate::PublishError;
 
-/// The answer to a message.
-#[derive(Debug)]
-pub(crate) struct Answer {
+/// A message to be published.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message<'a> {
+    pub(crate) kind: Kind,
     pub(crate) seq: Seq,
-    pub(crate) payload: Bytes,
+    pub(crate) topic: &'a TopicName,
+    pub(crate) payload: &'a [u8],
+    pub(crate) deadline: Instant,
+    /// The time allowed for everything, for errors.
+    pub(crate) timeout: Duration,
+}
+
+/// How an attempt failed.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// Another connection may do better.
+    Retry(Attempt, PublishError),
+    /// No other connection would.
+    Final(PublishError),
 }
 
 impl Connection {
     /// Sends a message and waits for its answer.
-    pub(crate) async fn exchange(
-        &self,
-        kind: Kind,
-        topic: &TopicName,
-        payload: &[u8],
-        timeout: Duration,
-    ) -> Result<Answer, PublishError> {
-        let deadline = Instant::now() + timeout;
+    pub(crate) async fn exchange(&self, message: Message<'_>) -> Result<Bytes, Failed> {
         let context = Context {
             connection: self,
-            topic,
-            timeout,
+            message,
         };
+        let Message { topic, payload, .. } = message;
         let len = wire_len(topic, payload);
         if len > self.0.max_frame {
             return Err(context.too_large(len));
         }
         let charge = len.min(SEND_BUFFER);
         let in_flight = self.0.in_flight.acquire();
-        let _in_flight = context.permit(deadline, in_flight).await?;
+        let _in_flight = context.permit(in_flight).await?;
         let room = self.0.room.acquire_many(charge as u32);
-        let room = context.permit(deadline, room).await?;
+        let room = context.permit(room).await?;
 
         let (sender, receiver) = oneshot::channel();
-        let seq = self.update(|state| {
-            let seq = state
+        let Message { seq, kind, .. } = message;
+        let deadline = message.deadline.into_std();
+        let sent = self.update(|state| {
+            state
                 .session
-                .request(kind, topic, payload, deadline.into_std(), sender)?;
+                .request_as(seq, kind, topic, payload, deadline, sender)?;
             // Given back by the driver when the bytes are written.
             room.forget();
             state.charged += charge;
-            Ok(seq)
+            Ok(())
         });
-        let seq = seq.map_err(|refused: Refused<_>| match refused.why {
+        sent.map_err(|refused: Refused<_>| match refused.why {
             RefusedWhy::TooLong { len, .. } => context.too_large(len),
-            RefusedWhy::InFlight { .. } => context.congested(),
-            RefusedWhy::NotReady | RefusedWhy::Closed => context.disconnected(),
+            RefusedWhy::InFlight { .. } | RefusedWhy::SeqInUse => context.congested(),
+            RefusedWhy::NotReady | RefusedWhy::Closed => context.gone(Attempt::NotSent),
         })?;
         let mut waiting = Waiting {
             connection: self,
@@ -70,8 +79,7 @@ impl Connection {
         let outcome = receiver.await;
         waiting.seq = None;
         // The sender is dropped without a word only when the state itself is.
-        let payload = context.result(outcome.unwrap_or(Outcome::Disconnected))?;
-        Ok(Answer { seq, payload })
+        context.result(outcome.unwrap_or(Outcome::Disconnected))
     }
 }
 
@@ -92,13 +100,12 @@ impl Drop for Waiting<'_> {
 /// What every error of a publish names.
 struct Context<'a> {
     connection: &'a Connection,
-    topic: &'a TopicName,
-    timeout: Duration,
+    message: Message<'a>,
 }
 
 impl Context<'_> {
     fn topic(&self) -> String {
-        self.topic.to_string()
+        self.message.topic.to_string()
     }
 
     fn endpoint(&self) -> String {
@@ -107,68 +114,66 @@ impl Context<'_> {
 
     async fn permit<'s>(
         &self,
-        deadline: Instant,
         acquire: impl Future<Output = Result<SemaphorePermit<'s>, AcquireError>>,
-    ) -> Result<SemaphorePermit<'s>, PublishError> {
-        match timeout_at(deadline, pin!(acquire)).await {
+    ) -> Result<SemaphorePermit<'s>, Failed> {
+        match timeout_at(self.message.deadline, pin!(acquire)).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) => Err(self.disconnected()),
+            Ok(Err(_)) => Err(self.gone(Attempt::NotSent)),
             Err(_) => Err(self.congested()),
         }
     }
 
-    fn too_large(&self, len: usize) -> PublishError {
-        PublishError::TooLarge {
+    fn too_large(&self, len: usize) -> Failed {
+        Failed::Final(PublishError::TooLarge {
             topic: self.topic(),
             len,
             max: self.connection.0.max_frame,
-        }
+        })
     }
 
-    fn congested(&self) -> PublishError {
-        PublishError::Congested {
+    fn congested(&self) -> Failed {
+        Failed::Final(PublishError::Congested {
             topic: self.topic(),
             endpoint: self.endpoint(),
-            after: self.timeout,
-        }
+            after: self.message.timeout,
+        })
     }
 
-    fn disconnected(&self) -> PublishError {
-        PublishError::Disconnected {
+    fn gone(&self, attempt: Attempt) -> Failed {
+        let error = PublishError::Disconnected {
             topic: self.topic(),
             endpoint: self.endpoint(),
             reason: self.connection.close_reason().unwrap_or(CloseReason::Local),
-        }
+        };
+        Failed::Retry(attempt, error)
     }
 
-    fn result(&self, outcome: Outcome) -> Result<Bytes, PublishError> {
-        let error = |make: fn(String, String) -> PublishError| make(self.topic(), self.endpoint());
+    fn result(&self, outcome: Outcome) -> Result<Bytes, Failed> {
+        let (topic, endpoint) = (self.topic(), self.endpoint());
         Err(match outcome {
             Outcome::Answered(payload) => return Ok(payload),
             Outcome::NoSubscriber => {
-                error(|topic, endpoint| PublishError::NoSubscriber { topic, endpoint })
-            }
-            Outcome::OverLimit => {
-                error(|topic, endpoint| PublishError::OverLimit { topic, endpoint })
+                let error = PublishError::NoSubscriber { topic, endpoint };
+                Failed::Retry(Attempt::Turned, error)
             }
             Outcome::Unanswered => {
-                error(|topic, endpoint| PublishError::Unanswered { topic, endpoint })
+                let error = PublishError::Unanswered { topic, endpoint };
+                Failed::Retry(Attempt::Turned, error)
             }
-            Outcome::Undecodable => {
-                error(|topic, endpoint| PublishError::Undecodable { topic, endpoint })
-            }
-            Outcome::Rejected { code, payload } => PublishError::Rejected {
-                topic: self.topic(),
-                endpoint: self.endpoint(),
+            Outcome::OverLimit => Failed::Final(PublishError::OverLimit { topic, endpoint }),
+            Outcome::Undecodable => Failed::Final(PublishError::Undecodable { topic, endpoint }),
+            Outcome::Rejected { code, payload } => Failed::Final(PublishError::Rejected {
+                topic,
+                endpoint,
                 code,
                 payload,
-            },
-            Outcome::TimedOut => PublishError::Timeout {
-                topic: self.topic(),
-                endpoint: self.endpoint(),
-                after: self.timeout,
-            },
-            Outcome::Disconnected => self.disconnected(),
+            }),
+            Outcome::TimedOut => Failed::Final(PublishError::Timeout {
+                topic,
+                endpoint,
+                after: self.message.timeout,
+            }),
+            Outcome::Disconnected => self.gone(Attempt::Lost),
         })
     }
 }

@@ -10,13 +10,12 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
-    time::Duration,
 };
 
 use amop_proto::{
     TopicName,
-    channel::{FrameDecoder, HEADER_LEN, Seq},
-    client::{ClientConfig, ClientSession, CloseReason, Event, Kind, Notice, Outcome},
+    channel::{FrameDecoder, HEADER_LEN, Seq, code},
+    client::{ClientConfig, ClientSession, CloseReason, Event, Notice, Outcome},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -25,8 +24,13 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{ReplyError, queue::Incoming, routes::Routes};
+use crate::{
+    ReplyError,
+    queue::Incoming,
+    routes::{Fate, Routes},
+};
 use driver::Driver;
+pub(crate) use exchange::{Failed, Message};
 
 /// Bytes of published messages that may wait to be written. A longer message waits until nothing
 /// else does.
@@ -36,8 +40,10 @@ const SEND_BUFFER: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) session: ClientConfig,
-    /// The longest frame read or written, in bytes.
+    /// The longest frame written, in bytes.
     pub(crate) max_frame: usize,
+    /// The longest frame read, in bytes.
+    pub(crate) max_incoming: usize,
 }
 
 /// What the node said of itself.
@@ -51,6 +57,12 @@ pub(crate) struct Hello {
 #[derive(Clone)]
 pub(crate) struct Connection(Arc<Shared>);
 
+impl PartialEq for Connection {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Connection").field(&self.0.endpoint).finish()
@@ -58,15 +70,18 @@ impl fmt::Debug for Connection {
 }
 
 struct Shared {
+    /// Its number among all connections of the client.
+    id: u64,
     endpoint: Arc<str>,
     max_frame: usize,
+    max_in_flight: usize,
     state: Mutex<State>,
     /// One permit per request that waits for its answer. Closed with the session.
     in_flight: Semaphore,
     /// One permit per byte of [`SEND_BUFFER`]. Closed with the session.
     room: Semaphore,
-    /// Set once the driver is done.
-    done: watch::Sender<Option<CloseReason>>,
+    /// Set once the session is over.
+    lost: watch::Sender<Option<CloseReason>>,
     driver: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -80,6 +95,10 @@ struct State {
     /// Who waits for which change of the topic set.
     settling: Vec<(u64, oneshot::Sender<()>)>,
     closed: Option<CloseReason>,
+    /// A message that a subscription has no room for. Nothing is read while it is here.
+    held: Option<Incoming>,
+    /// Refusals of unicasts that other connections brought: sent when this state is not locked.
+    elsewhere: Vec<(Connection, Seq, TopicName)>,
 }
 
 impl Connection {
@@ -87,6 +106,7 @@ impl Connection {
     /// session closes first.
     pub(crate) fn start<S>(
         stream: S,
+        id: u64,
         endpoint: Arc<str>,
         settings: &Settings,
         seed: [u8; 32],
@@ -102,8 +122,10 @@ impl Connection {
         let in_flight = config.max_in_flight;
         let (hello, heard) = oneshot::channel();
         let connection = Self(Arc::new(Shared {
+            id,
             endpoint,
             max_frame: settings.max_frame,
+            max_in_flight: in_flight,
             state: Mutex::new(State {
                 session: ClientSession::new(config, seed, Instant::now().into_std()),
                 routes,
@@ -112,20 +134,36 @@ impl Connection {
                 hello: Some(hello),
                 settling: Vec::new(),
                 closed: None,
+                held: None,
+                elsewhere: Vec::new(),
             }),
             in_flight: Semaphore::new(in_flight),
             room: Semaphore::new(SEND_BUFFER),
-            done: watch::Sender::new(None),
+            lost: watch::Sender::new(None),
             driver: Mutex::new(None),
         }));
-        let decoder = FrameDecoder::new(settings.max_frame);
+        let decoder = FrameDecoder::new(settings.max_incoming);
         let driver = tokio::spawn(Driver::new(stream, decoder, connection.clone()));
         *connection.driver_handle() = Some(driver);
         (connection, heard)
     }
 
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
     pub(crate) fn endpoint(&self) -> &str {
         &self.0.endpoint
+    }
+
+    /// Whether messages can be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.0.in_flight.is_closed()
+    }
+
+    /// Messages that wait for their answers.
+    pub(crate) fn load(&self) -> usize {
+        self.0.max_in_flight - self.0.in_flight.available_permits().min(self.0.max_in_flight)
     }
 
     pub(crate) fn protocol_version(&self) -> u32 {
@@ -157,6 +195,13 @@ impl Connection {
         result
     }
 
+    /// Lets connections that were held up look again. Must not be called with routes locked.
+    pub(crate) fn wake_all(connections: Vec<Self>) {
+        for connection in connections {
+            connection.update(|_| ());
+        }
+    }
+
     // ---- closing ----
 
     /// Begins a clean close. The driver writes what is queued and ends.
@@ -167,10 +212,10 @@ impl Connection {
         });
     }
 
-    /// Waits until the driver is done, however long that takes.
-    pub(crate) async fn done(&self) -> CloseReason {
-        let mut done = self.0.done.subscribe();
-        match done.wait_for(Option::is_some).await {
+    /// Waits until the session is over. The driver may still be saying goodbye.
+    pub(crate) async fn lost(&self) -> CloseReason {
+        let mut lost = self.0.lost.subscribe();
+        match lost.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or(CloseReason::Local),
             // The sender lives in `self`.
             Err(_) => CloseReason::Local,
@@ -186,7 +231,6 @@ impl Connection {
         {
             tracing::error!(endpoint = %self.0.endpoint, "the connection's driver panicked");
         }
-        self.done().await;
     }
 
     // ---- subscribing ----
@@ -216,10 +260,10 @@ impl Connection {
     pub(crate) async fn settled(
         &self,
         settling: Settling,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Result<bool, CloseReason> {
         if let Some(receiver) = settling.0 {
-            match tokio::time::timeout(timeout, receiver).await {
+            match tokio::time::timeout_at(deadline, receiver).await {
                 Err(_) => return Ok(false),
                 Ok(Ok(())) => return Ok(true),
                 Ok(Err(_)) => {}
@@ -228,14 +272,8 @@ impl Connection {
         self.close_reason().map_or(Ok(true), Err)
     }
 
-    /// Answers a unicast.
-    pub(crate) fn respond(
-        &self,
-        seq: Seq,
-        topic: &TopicName,
-        result: i32,
-        payload: &[u8],
-    ) -> Result<(), ReplyError> {
+    /// Whether an answer can be written.
+    pub(crate) fn check_len(&self, topic: &TopicName, payload: &[u8]) -> Result<(), ReplyError> {
         let (len, max) = (wire_len(topic, payload), self.0.max_frame);
         if len > max {
             return Err(ReplyError::TooLarge {
@@ -244,16 +282,18 @@ impl Connection {
                 max,
             });
         }
-        self.update(|state| {
-            if state.session.respond(seq, topic, result, payload) {
-                return Ok(());
-            }
-            Err(ReplyError::Disconnected {
-                topic: topic.to_string(),
-                endpoint: self.0.endpoint.to_string(),
-                reason: state.closed.clone().unwrap_or(CloseReason::Local),
-            })
-        })
+        Ok(())
+    }
+
+    /// Answers a unicast. Returns whether the connection was there to carry the answer.
+    pub(crate) fn respond(
+        &self,
+        seq: Seq,
+        topic: &TopicName,
+        result: i32,
+        payload: &[u8],
+    ) -> bool {
+        self.update(|state| state.session.respond(seq, topic, result, payload))
     }
 }
 
@@ -291,17 +331,33 @@ impl State {
                     let _ = token.send(outcome);
                 }
                 Event::Push(push) => {
-                    let (kind, seq, topic) = (push.kind, push.seq, push.topic.clone());
-                    let taken = self.routes.deliver(Incoming::new(push, connection.clone()));
-                    if !taken && kind == Kind::Unicast {
-                        // A node tries its next subscriber, and tells the publisher if there is
-                        // none.
-                        let code = amop_proto::channel::code::NO_SESSION;
-                        self.session.respond(seq, &topic, code, b"");
-                    }
+                    self.deliver(Incoming::new(push, connection.clone()), false);
                 }
                 Event::Notice(notice) => log(endpoint, &notice),
                 Event::Closed(reason) => self.closed(connection, reason),
+            }
+        }
+    }
+
+    /// Hands a message to the subscriptions.
+    fn deliver(&mut self, incoming: Incoming, held: bool) {
+        let (seq, topic) = (incoming.seq, incoming.topic.clone());
+        let connection = incoming.connection.clone();
+        let delivered = self.routes.deliver(incoming, held);
+        match delivered.fate {
+            Fate::Settled => {}
+            Fate::Answer { result, payload } => {
+                self.session.respond(seq, &topic, result, &payload);
+            }
+            Fate::Blocked(incoming) => self.held = Some(incoming),
+        }
+        for (seq, topic, ways) in delivered.refused {
+            for way in ways {
+                if way == connection {
+                    self.session.respond(seq, &topic, code::NO_SESSION, b"");
+                } else {
+                    self.elsewhere.push((way, seq, topic.clone()));
+                }
             }
         }
     }
@@ -312,12 +368,14 @@ impl State {
         } else {
             tracing::warn!(endpoint = %connection.0.endpoint, %reason, "connection lost");
         }
-        self.closed = Some(reason);
+        self.closed = Some(reason.clone());
         self.hello = None;
+        self.held = None;
         self.settling.clear();
         connection.0.in_flight.close();
         connection.0.room.close();
-        self.routes.close();
+        self.routes.connection_lost(connection);
+        connection.0.lost.send_replace(Some(reason));
     }
 }
 

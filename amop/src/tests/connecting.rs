@@ -8,7 +8,7 @@ use super::*;
 async fn the_handshake_tells_about_the_node() {
     let (client, _node) = connect().await;
     assert_eq!(client.protocol_version(), 3);
-    assert_eq!(client.node_version(), Some("2.11.1"));
+    assert_eq!(client.node_version().as_deref(), Some("2.11.1"));
     assert_eq!(client.endpoint(), "node:1");
     assert_eq!(client.node_public_key(), None);
     assert!(client.is_connected());
@@ -67,12 +67,8 @@ async fn a_version_that_was_not_offered_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn connecting_is_over_in_time() {
     let (stream, mut node) = pipe(PIPE);
-    let name: Arc<str> = "node:1".into();
-    let budget = Budget::new(Arc::clone(&name), Duration::from_secs(2));
-    let options = Client::builder().options();
-    let error = Client::over(stream, name, None, options, [3; 32], &budget)
-        .await
-        .unwrap_err();
+    let builder = Client::builder().connect_timeout(Duration::from_secs(2));
+    let error = over(stream, builder).await.unwrap_err();
     assert!(matches!(
         error,
         ConnectError::Timeout {

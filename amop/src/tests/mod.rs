@@ -3,11 +3,13 @@
 
 mod connecting;
 mod flow;
+#[cfg(feature = "legacy-rsa")]
+mod legacy_rsa;
 mod publishing;
 mod subscribing;
 mod tls;
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Mutex, time::Duration};
 
 use amop_proto::{
     channel::{
@@ -18,7 +20,7 @@ use amop_proto::{
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use crate::{codec, dial::Budget, *};
+use crate::{codec, dial::Budget, supervisor::Dialer, *};
 
 /// What a pipe holds in each direction unless a test says otherwise.
 const PIPE: usize = 64 * 1024;
@@ -139,11 +141,26 @@ fn pipe(capacity: usize) -> (DuplexStream, Node) {
     (ours, node)
 }
 
+/// A stream that is there already, once.
+struct Ready(Mutex<Option<DuplexStream>>);
+
+impl Dialer for Ready {
+    type Stream = DuplexStream;
+
+    async fn dial(
+        &self,
+        _: usize,
+        _: &Budget,
+    ) -> Result<(DuplexStream, Option<PublicKey>), ConnectError> {
+        Ok((self.0.lock().unwrap().take().unwrap(), None))
+    }
+}
+
+/// A client of one connection, over when that is.
 async fn over(stream: DuplexStream, builder: ClientBuilder) -> Result<Client, ConnectError> {
-    let name: Arc<str> = "node:1".into();
-    let budget = Budget::new(Arc::clone(&name), Duration::from_secs(10));
-    let options = builder.options();
-    Client::over(stream, name, None, options, [3; 32], &budget).await
+    let options = builder.reconnect(Reconnect::never()).options();
+    let dialer = Ready(Mutex::new(Some(stream)));
+    Client::start(dialer, vec!["node:1".into()], options, [3; 32]).await
 }
 
 async fn connect_with(builder: ClientBuilder, capacity: usize) -> (Client, Node) {

@@ -10,18 +10,17 @@
 //! | records | records, see [`Record`] |
 //! | taken | empty; the frame's seq is that of the records frame it answers |
 //! | ask | keys (8 each) of nodes whose whole record is wanted |
-//! | unicast | hops left (1), source (8), target (8), id (8), channel frame |
+//! | unicast | source (8), target (8), id (8), channel frame |
 //! | answer | as unicast |
-//! | multicast | hops left (1), source (8), id (8), count (2), targets (8 each), channel frame |
+//! | multicast | source (8), id (8), count (2), targets (8 each), channel frame |
+//!
+//! In the last three the P2P frame's seq says how many more links the message may cross, so that a
+//! node in between passes the body on as it is.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::NodeKey;
-use crate::{
-    MAX_TOPIC_LEN,
-    channel::{Frame, PROTOCOL_MAX_FRAME},
-    p2p::NodeId,
-};
+use crate::{MAX_TOPIC_LEN, channel::Frame, p2p::NodeId};
 
 /// Packet types of the extension protocol.
 pub(in crate::node) mod packet {
@@ -181,96 +180,81 @@ pub(super) fn decode_known(mut body: Bytes) -> Option<Vec<(NodeKey, u64)>> {
     Some((0..count).map(|_| (NodeKey(body.get_u64()), body.get_u64())).collect())
 }
 
-/// A unicast on its way through the network, or its answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The address of a unicast on its way through the network, or of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::node) struct Envelope {
-    pub(in crate::node) hops_left: u8,
     /// Who sent it into the network.
     pub(in crate::node) source: NodeKey,
     /// Where it goes.
     pub(in crate::node) target: NodeKey,
     /// Names it at the node that asked; an answer carries the request's.
     pub(in crate::node) id: u64,
-    /// The channel frame's bytes.
-    pub(in crate::node) frame: Bytes,
 }
 
-const ENVELOPE: usize = 1 + 8 + 8 + 8;
+const ENVELOPE: usize = 8 + 8 + 8;
 
 impl Envelope {
-    pub(in crate::node) fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(ENVELOPE + self.frame.len());
-        out.put_u8(self.hops_left);
+    /// The body of a packet with a channel frame.
+    pub(in crate::node) fn seal(&self, frame: &Frame) -> Bytes {
+        let mut out = BytesMut::with_capacity(ENVELOPE + frame.wire_len());
         out.put_u64(self.source.0);
         out.put_u64(self.target.0);
         out.put_u64(self.id);
-        out.put_slice(&self.frame);
+        frame.encode(&mut out);
         out.freeze()
     }
 
-    pub(in crate::node) fn decode(mut body: Bytes) -> Option<Self> {
-        Some(Self {
-            hops_left: body.try_get_u8().ok()?,
+    /// The address and the bytes of the channel frame.
+    pub(in crate::node) fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
+        let envelope = Self {
             source: NodeKey(body.try_get_u64().ok()?),
             target: NodeKey(body.try_get_u64().ok()?),
             id: body.try_get_u64().ok()?,
-            frame: body,
-        })
-    }
-
-    /// The channel frame, if it is whole.
-    pub(in crate::node) fn channel_frame(&self) -> Option<Frame> {
-        Frame::from_bytes(self.frame.clone(), PROTOCOL_MAX_FRAME).ok()
+        };
+        Some((envelope, body))
     }
 }
 
-/// A multicast on its way through the network.
+/// The address of a multicast on its way through the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::node) struct Spread {
-    pub(in crate::node) hops_left: u8,
     pub(in crate::node) source: NodeKey,
     /// With the source, names the multicast.
     pub(in crate::node) id: u64,
     /// The nodes this copy is for; each is named in exactly one copy.
     pub(in crate::node) targets: Vec<NodeKey>,
-    pub(in crate::node) frame: Bytes,
 }
 
 impl Spread {
-    pub(in crate::node) fn encode(&self) -> Bytes {
+    /// The body of a packet with the bytes of a channel frame.
+    pub(in crate::node) fn seal(&self, frame: &[u8]) -> Bytes {
         let count = u16::try_from(self.targets.len()).unwrap_or(u16::MAX);
-        let len = 1 + 8 + 8 + 2 + 8 * usize::from(count) + self.frame.len();
+        let len = 8 + 8 + 2 + 8 * usize::from(count) + frame.len();
         let mut out = BytesMut::with_capacity(len);
-        out.put_u8(self.hops_left);
         out.put_u64(self.source.0);
         out.put_u64(self.id);
         out.put_u16(count);
         for target in &self.targets[..usize::from(count)] {
             out.put_u64(target.0);
         }
-        out.put_slice(&self.frame);
+        out.put_slice(frame);
         out.freeze()
     }
 
-    pub(in crate::node) fn decode(mut body: Bytes) -> Option<Self> {
-        let hops_left = body.try_get_u8().ok()?;
+    /// The address and the bytes of the channel frame.
+    pub(in crate::node) fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
         let source = NodeKey(body.try_get_u64().ok()?);
         let id = body.try_get_u64().ok()?;
         let count = usize::from(body.try_get_u16().ok()?);
         let targets = keys(&mut body, count)?;
-        Some(Self {
-            hops_left,
-            source,
-            id,
-            targets,
-            frame: body,
-        })
+        Some((Self { source, id, targets }, body))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::{FrameType, Seq};
 
     fn record() -> Record {
         Record {
@@ -313,23 +297,22 @@ mod tests {
 
     #[test]
     fn envelopes_and_spreads_round_trip() {
+        let frame = Frame::new(FrameType::UNICAST, Seq([b'0'; 32]), "\x02tpayload");
         let envelope = Envelope {
-            hops_left: 3,
             source: NodeKey(1),
             target: NodeKey(2),
             id: 7,
-            frame: Bytes::from_static(b"frame"),
         };
-        assert_eq!(Envelope::decode(envelope.encode()), Some(envelope.clone()));
-        assert_eq!(Envelope::decode(envelope.encode().slice(..24)), None);
+        let body = envelope.seal(&frame);
+        assert_eq!(Envelope::open(body.clone()), Some((envelope, frame.to_bytes())));
+        assert_eq!(Envelope::open(body.slice(..23)), None);
         let spread = Spread {
-            hops_left: 3,
             source: NodeKey(1),
             id: 7,
             targets: vec![NodeKey(2), NodeKey(3)],
-            frame: Bytes::from_static(b"frame"),
         };
-        assert_eq!(Spread::decode(spread.encode()), Some(spread.clone()));
-        assert_eq!(Spread::decode(spread.encode().slice(..34)), None);
+        let body = spread.seal(b"frame");
+        assert_eq!(Spread::open(body.clone()), Some((spread, Bytes::from_static(b"frame"))));
+        assert_eq!(Spread::open(body.slice(..33)), None);
     }
 }

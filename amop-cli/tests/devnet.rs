@@ -1,0 +1,278 @@
+//! `amop devnet up` as users run it: what it prints, the folder it makes, how it ends.
+#![cfg(unix)]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use amop::Client;
+use amop_tests::{PATIENCE, Program, free_ports, within};
+use tempfile::TempDir;
+
+/// The P2P ports start so far above the channel ports.
+const P2P: u16 = 10_100;
+
+fn up(dir: &Path, base: u16, options: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amop"));
+    command
+        .args(["devnet", "up", "--base-port", &base.to_string(), "--dir"])
+        .arg(dir)
+        .args(options)
+        .env_remove("RUST_LOG");
+    command
+}
+
+/// A network that is up, with the lines it printed until then.
+struct Devnet {
+    program: Program,
+    lines: Vec<String>,
+}
+
+fn start(dir: &Path, base: u16, options: &[&str]) -> Devnet {
+    let mut program = Program::start(&mut up(dir, base, options));
+    let mut lines = Vec::new();
+    while lines
+        .last()
+        .is_none_or(|line| line != "Ctrl-C stops the network.")
+    {
+        lines.push(program.line());
+    }
+    Devnet { program, lines }
+}
+
+impl Devnet {
+    #[track_caller]
+    fn stop(self, signal: &str) {
+        self.program.signal(signal);
+        let finished = self.program.finish();
+        assert_eq!(finished.status.code(), Some(0), "{finished:?}");
+        assert_eq!(finished.lines.last().unwrap(), "Stopping.");
+    }
+}
+
+async fn connect(port: u16, certificates: PathBuf) -> Client {
+    Client::builder()
+        .endpoint(format!("127.0.0.1:{port}"))
+        .certificates(certificates)
+        .timeout(PATIENCE)
+        .connect_timeout(PATIENCE)
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// Sends a message from one node to the other.
+async fn exchange(from: u16, to: u16, certificates: &Path) {
+    let publisher = connect(from, certificates.to_owned()).await;
+    let subscriber = connect(to, certificates.to_owned()).await;
+    let topic = "hello".parse().unwrap();
+    let mut messages = subscriber.subscribe_raw(&topic).await.unwrap();
+    let (reply, ()) = within("a message", async {
+        tokio::join!(publisher.unicast(&topic, "ping".into()), async {
+            messages.next().await.unwrap().reply_bytes("pong").unwrap();
+        })
+    })
+    .await;
+    assert_eq!(reply.unwrap().payload, "pong");
+    publisher.close().await;
+    subscriber.close().await;
+}
+
+/// All files below a folder with their content.
+fn snapshot(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path
+                    .strip_prefix(dir)
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned();
+                files.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_come_up_and_stop() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("nodes");
+    let base = free_ports(2);
+    let devnet = start(&dir, base, &[]);
+    let sdk = dir.join("127.0.0.1/sdk");
+    let expected = [
+        "AMOP network of 2 nodes is up, with no chain below it.".to_owned(),
+        format!(
+            "  node0  SDKs 127.0.0.1:{base}  nodes 127.0.0.1:{}",
+            base + P2P
+        ),
+        format!(
+            "  node1  SDKs 127.0.0.1:{}  nodes 127.0.0.1:{}",
+            base + 1,
+            base + 1 + P2P
+        ),
+        format!("Certificates for SDKs: {}", sdk.display()),
+        "Try, in two other terminals:".to_owned(),
+        format!(
+            "  cargo run --release --example subscriber -- 127.0.0.1:{} hello",
+            base + 1
+        ),
+        format!("  cargo run --release --example unicast_publisher -- 127.0.0.1:{base} hello"),
+        "Ctrl-C stops the network.".to_owned(),
+    ];
+    assert_eq!(devnet.lines, expected);
+    let files = snapshot(&dir);
+    for file in [
+        "127.0.0.1/node0/config.ini",
+        "127.0.0.1/node0/conf/ca.crt",
+        "127.0.0.1/node0/conf/node.crt",
+        "127.0.0.1/node0/conf/node.key",
+        "127.0.0.1/node0/conf/node.nodeid",
+        "127.0.0.1/node1/config.ini",
+        "127.0.0.1/sdk/ca.crt",
+        "127.0.0.1/sdk/sdk.crt",
+        "127.0.0.1/sdk/sdk.key",
+    ] {
+        assert!(files.contains_key(file), "{file} of {:?}", files.keys());
+    }
+    assert!(!files.keys().any(|file| file.contains("channel_cert")));
+    exchange(base, base + 1, &sdk).await;
+    devnet.stop("INT");
+    for port in [base, base + 1, base + P2P, base + 1 + P2P] {
+        assert!(is_free(port), "{port}");
+    }
+
+    // Again: the same certificates, and SDKs that have them get in.
+    let devnet = start(&dir, base, &[]);
+    assert_eq!(devnet.lines, expected);
+    assert_eq!(snapshot(&dir), files);
+    exchange(base + 1, base, &sdk).await;
+    devnet.stop("TERM");
+    assert_eq!(snapshot(&dir), files);
+}
+
+/// A connected SDK does not keep the network from stopping, and is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_stops_under_connected_clients() {
+    let temp = TempDir::new().unwrap();
+    let base = free_ports(1);
+    let devnet = start(temp.path(), base, &["--nodes", "1"]);
+    // One node alone has nobody to try it with.
+    assert!(!devnet.lines.iter().any(|line| line.contains("Try")));
+    let client = connect(base, temp.path().join("127.0.0.1/sdk")).await;
+    devnet.stop("INT");
+    within("the news", client.closed()).await;
+    assert!(is_free(base));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_nodes_join_an_existing_network() {
+    let temp = TempDir::new().unwrap();
+    let base = free_ports(3);
+    start(temp.path(), base, &["--nodes", "2"]).stop("INT");
+    let before = snapshot(&temp.path().join("127.0.0.1/sdk"));
+    let devnet = start(temp.path(), base, &["--nodes", "3"]);
+    assert_eq!(
+        devnet.lines[0],
+        "AMOP network of 3 nodes is up, with no chain below it."
+    );
+    let sdk = temp.path().join("127.0.0.1/sdk");
+    assert_eq!(snapshot(&sdk), before);
+    exchange(base, base + 2, &sdk).await;
+    exchange(base + 2, base + 1, &sdk).await;
+    devnet.stop("INT");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_channel_may_have_rsa_certificates() {
+    let temp = TempDir::new().unwrap();
+    let base = free_ports(2);
+    let devnet = start(temp.path(), base, &["--rsa"]);
+    let files = snapshot(temp.path());
+    for file in [
+        "127.0.0.1/node0/conf/node.crt",
+        "127.0.0.1/node0/conf/channel_cert/ca.crt",
+        "127.0.0.1/node0/conf/channel_cert/node.crt",
+        "127.0.0.1/node1/conf/channel_cert/node.key",
+        "127.0.0.1/sdk/sdk.key",
+    ] {
+        assert!(files.contains_key(file), "{file} of {:?}", files.keys());
+    }
+    let sdk = temp.path().join("127.0.0.1/sdk");
+    let client = connect(base, sdk.clone()).await;
+    assert_eq!(client.node_public_key(), None);
+    client.close().await;
+    exchange(base, base + 1, &sdk).await;
+    devnet.stop("INT");
+
+    // Certificates of the other kind are not mixed in.
+    let finished = Program::start(&mut up(temp.path(), base, &[])).finish();
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+    assert!(finished.errors.starts_with("amop: "), "{finished:?}");
+    assert!(finished.errors.contains("RSA"), "{finished:?}");
+    assert_eq!(snapshot(temp.path()), files);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let temp = TempDir::new().unwrap();
+    let base = free_ports(2);
+    for taken in [base + 1, base + P2P] {
+        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, taken)).unwrap();
+        let finished = Program::start(&mut up(temp.path(), base, &[])).finish();
+        assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+        assert_eq!(finished.lines, [""; 0]);
+        let errors = &finished.errors;
+        assert!(errors.contains("amop: node"), "{errors}");
+        assert!(errors.contains(&format!("127.0.0.1:{taken}")), "{errors}");
+        assert!(errors.contains("choose another port"), "{errors}");
+        drop(holder);
+    }
+    // What did not work was not left half done.
+    start(temp.path(), base, &[]).stop("INT");
+}
+
+#[test]
+fn impossible_networks_are_refused() {
+    let temp = TempDir::new().unwrap();
+    let cases: [(u16, &[&str], &str); 3] = [
+        (60_000, &[], "--base-port is too high"),
+        (20_200, &["--nodes", "0"], "nodes"),
+        (20_200, &["--nodes", "1000"], "nodes"),
+    ];
+    for (base, options, part) in cases {
+        let finished = Program::start(&mut up(temp.path(), base, options)).finish();
+        assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+        assert!(finished.errors.contains(part), "{finished:?}");
+    }
+    assert_eq!(snapshot(temp.path()), BTreeMap::new());
+}
+
+/// Files where the folder should be, and folders that cannot be written.
+#[test]
+fn a_folder_that_is_none_is_named() {
+    let temp = TempDir::new().unwrap();
+    let file = temp.path().join("nodes");
+    fs::write(&file, "not a folder").unwrap();
+    let finished = Program::start(&mut up(&file, free_ports(2), &[])).finish();
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+    assert!(
+        finished.errors.contains(&*file.to_string_lossy()),
+        "{finished:?}"
+    );
+}

@@ -1,0 +1,86 @@
+//! How one message is tried over several connections.
+
+use std::time::Duration;
+
+/// The first pause before a message whose fate is unknown is tried again; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest such pause.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// How an attempt over one connection ended, when that is not the end of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The connection was gone before the message was sent.
+    NotSent,
+    /// The connection was lost before the answer came.
+    Lost,
+    /// The node answered that it reaches no subscriber (result 100), or none that took the message
+    /// (result 104).
+    Turned,
+}
+
+/// What to do when a message was tried over every connection there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Wait for a connection that was not tried.
+    Wait,
+    /// Wait that long, or for a connection that was not tried, and then try all again.
+    Pause(Duration),
+    /// The verdict stands.
+    Finish,
+}
+
+/// The attempts at one message, by number of the connection. Every attempt has the message's own
+/// seq, by which subscribers recognise what they have already.
+///
+/// * A connection that is gone is followed by another one, or by the same endpoint's next.
+/// * Results 100 and 104 are followed by the next connection, since another node may reach others,
+///   and stand when all were asked.
+/// * Once a connection was lost with the message under way they do not stand: the message may be
+///   with a subscriber whose node refuses a second copy for now, and a node that restarts knows no
+///   subscribers at first. So it is tried until its deadline.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    /// Connections that are gone, or were asked in this round, with how that ended.
+    tried: Vec<(u64, Attempt)>,
+    lost: bool,
+    pauses: u32,
+}
+
+impl Attempts {
+    /// Whether the message may be tried over this connection.
+    pub fn may_try(&self, link: u64) -> bool {
+        self.tried.iter().all(|&(tried, _)| tried != link)
+    }
+
+    /// Takes note of how an attempt ended.
+    pub fn ended(&mut self, link: u64, attempt: Attempt) {
+        self.lost |= attempt == Attempt::Lost;
+        self.tried.push((link, attempt));
+    }
+
+    /// Whether the message may have been delivered by a connection that was lost.
+    pub fn lost(&self) -> bool {
+        self.lost
+    }
+
+    /// What to do when no connection is left to try.
+    pub fn when_exhausted(&mut self) -> Next {
+        let turned = self
+            .tried
+            .iter()
+            .any(|&(_, attempt)| attempt == Attempt::Turned);
+        match (self.lost, turned) {
+            (true, true) => {
+                self.tried
+                    .retain(|&(_, attempt)| attempt != Attempt::Turned);
+                let pause = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(16));
+                self.pauses += 1;
+                Next::Pause(pause.min(MAX_PAUSE))
+            }
+            (false, true) => Next::Finish,
+            (_, false) => Next::Wait,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What was taken lately: recognises a message that comes again.
+//!
+//! Some SDKs publish a multicast through every node they are connected to, and publishers and
+//! nodes that lost a connection send a unicast again, in each case with the seq it had
+//! (channel-v2 section 8). The program gets it once.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::Kind;
+use crate::{TopicName, channel::Seq};
+
+/// Ways back remembered for one unicast that waits for its answer.
+const MAX_WAITERS: usize = 16;
+
+/// The bounds of a [`Window`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowConfig {
+    /// How long a message is remembered once it is answered, or came in as a multicast.
+    pub time: Duration,
+    /// Messages remembered at a time.
+    pub messages: usize,
+    /// Bytes of replies remembered at a time. The last reply is kept whatever its length.
+    pub bytes: usize,
+}
+
+impl Default for WindowConfig {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(60),
+            messages: 65_536,
+            bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// What a unicast turns out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is not known: the program may get it.
+    New,
+    /// The program has it and has yet to answer. Whoever brought this copy gets the answer too.
+    Pending,
+    /// It was answered; this is the answer.
+    Answered {
+        /// The result.
+        result: i32,
+        /// The reply.
+        payload: Bytes,
+    },
+}
+
+#[derive(Debug)]
+enum Entry<W> {
+    Multicast,
+    Pending { waiters: Vec<W> },
+    Answered { result: i32, payload: Bytes },
+}
+
+type Key = (Kind, TopicName, Seq);
+
+/// Messages taken lately, by kind, topic and seq. `W` is the way back to a node.
+///
+/// Unicasts that wait for an answer are kept until they get it: the program holds as many of them
+/// as it allows itself. Everything else is bounded by [`WindowConfig`]; the oldest goes first.
+#[derive(Debug)]
+pub struct Window<W> {
+    config: WindowConfig,
+    entries: HashMap<Key, Entry<W>>,
+    /// Entries that may be forgotten, oldest first.
+    order: VecDeque<(Instant, Key)>,
+    bytes: usize,
+    pending: usize,
+}
+
+impl<W> Window<W> {
+    /// An empty window.
+    pub fn new(config: WindowConfig) -> Self {
+        Self {
+            config,
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+            pending: 0,
+        }
+    }
+
+    /// Whether this is the first copy of a multicast; it is remembered then.
+    pub fn multicast(&mut self, topic: &TopicName, seq: Seq, now: Instant) -> bool {
+        self.expire(now);
+        let key = (Kind::Multicast, topic.clone(), seq);
+        if self.entries.contains_key(&key) {
+            return false;
+        }
+        self.entries.insert(key.clone(), Entry::Multicast);
+        self.remember(key, now);
+        true
+    }
+
+    /// Whether a copy of a multicast was remembered.
+    pub fn knows_multicast(&mut self, topic: &TopicName, seq: Seq, now: Instant) -> bool {
+        self.expire(now);
+        let key = (Kind::Multicast, topic.clone(), seq);
+        self.entries.contains_key(&key)
+    }
+
+    /// Looks a unicast up that arrived by `way`.
+    pub fn unicast(&mut self, topic: &TopicName, seq: Seq, way: &W, now: Instant) -> Arrival
+    where
+        W: Clone + PartialEq,
+    {
+        self.expire(now);
+        match self.entries.get_mut(&(Kind::Unicast, topic.clone(), seq)) {
+            None | Some(Entry::Multicast) => Arrival::New,
+            Some(Entry::Pending { waiters }) => {
+                if waiters.len() < MAX_WAITERS && !waiters.contains(way) {
+                    waiters.push(way.clone());
+                }
+                Arrival::Pending
+            }
+            Some(Entry::Answered { result, payload }) => Arrival::Answered {
+                result: *result,
+                payload: payload.clone(),
+            },
+        }
+    }
+
+    /// The program got a unicast that is [`Arrival::New`], by `way`.
+    pub fn taken(&mut self, topic: &TopicName, seq: Seq, way: W) {
+        let key = (Kind::Unicast, topic.clone(), seq);
+        let waiters = vec![way];
+        if self
+            .entries
+            .insert(key, Entry::Pending { waiters })
+            .is_none()
+        {
+            self.pending += 1;
+        }
+    }
+
+    /// A unicast was answered. Returns who gets the answer.
+    pub fn answered(
+        &mut self,
+        topic: &TopicName,
+        seq: Seq,
+        (result, payload): (i32, Bytes),
+        now: Instant,
+    ) -> Vec<W> {
+        let waiters = self.refused(topic, seq);
+        let key = (Kind::Unicast, topic.clone(), seq);
+        self.bytes += payload.len();
+        self.entries
+            .insert(key.clone(), Entry::Answered { result, payload });
+        self.remember(key, now);
+        waiters
+    }
+
+    /// A unicast was given back: it is unknown from here on. Returns who must be told.
+    pub fn refused(&mut self, topic: &TopicName, seq: Seq) -> Vec<W> {
+        let key = (Kind::Unicast, topic.clone(), seq);
+        if !matches!(self.entries.get(&key), Some(Entry::Pending { .. })) {
+            return Vec::new();
+        }
+        self.pending -= 1;
+        match self.entries.remove(&key) {
+            Some(Entry::Pending { waiters }) => waiters,
+            _ => Vec::new(),
+        }
+    }
+
+    /// A way back is gone. Unicasts that wait for their answers no longer have it.
+    pub fn forget_way(&mut self, way: &W)
+    where
+        W: PartialEq,
+    {
+        for entry in self.entries.values_mut() {
+            if let Entry::Pending { waiters } = entry {
+                waiters.retain(|waiter| waiter != way);
+            }
+        }
+    }
+
+    /// Whether a unicast waits for an answer that somebody could be given.
+    pub fn is_wanted(&self, topic: &TopicName, seq: Seq) -> bool {
+        let key = (Kind::Unicast, topic.clone(), seq);
+        matches!(self.entries.get(&key), Some(Entry::Pending { waiters }) if !waiters.is_empty())
+    }
+
+    /// Unicasts that wait for their answers.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some((at, _)) = self.order.front()
+            && *at + self.config.time <= now
+        {
+            self.forget_oldest();
+        }
+    }
+
+    fn remember(&mut self, key: Key, now: Instant) {
+        self.order.push_back((now, key));
+        let Self { config, .. } = self;
+        let (messages, bytes) = (config.messages.max(1), config.bytes);
+        while self.order.len() > messages || (self.bytes > bytes && self.order.len() > 1) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, key)) = self.order.pop_front()
+            && let Some(Entry::Answered { payload, .. }) = self.entries.remove(&key)
+        {
+            self.bytes -= payload.len();
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A heartbeat's answer says that the nodes of ours know the session's topics (or have had time to).
+#![forbid(unsafe_code)]
+
+mod node_support;
+
+use std::time::Duration;
+
+use amop_proto::channel::FrameType;
+use node_support::{
+    Link, Net, Sdk, acknowledge, counts_at, multicast, node_id, topic_seq, unicast,
+};
+
+const TOPIC: &str = "hello";
+
+fn heartbeat(net: &mut Net, sdk: Sdk) {
+    net.send_body(sdk, FrameType::HEARTBEAT, b"0");
+}
+
+fn answered(net: &mut Net, sdk: Sdk) -> bool {
+    let frames = net.inbox(sdk);
+    assert!(frames.len() < 2, "{frames:?}");
+    frames
+        .iter()
+        .all(|frame| frame.kind == FrameType::HEARTBEAT && frame.body == "1")
+        && frames.len() == 1
+}
+
+/// A peer of ours that acknowledged the greeting, and a session that changes its topics after that.
+fn unacknowledged() -> (Net, Link, Sdk) {
+    let mut net = Net::new(1);
+    let peer = net.raw_peer(0, node_id(5), false);
+    net.peer_send(peer, counts_at(0, &[]));
+    net.peer_send(peer, acknowledge(0));
+    let sdk = net.subscriber(0, &[TOPIC]);
+    (net, peer, sdk)
+}
+
+#[test]
+fn without_peers_of_ours_the_answer_is_immediate() {
+    let mut net = Net::new(1);
+    net.foreign(0, 5, TOPIC);
+    let sdk = net.subscriber(0, &[TOPIC]);
+    heartbeat(&mut net, sdk);
+    assert!(answered(&mut net, sdk));
+}
+
+#[test]
+fn an_answer_means_that_the_other_node_reaches_the_subscriber() {
+    let mut net = Net::mesh(2);
+    let publisher = net.sdk(0);
+    net.wire_held = true;
+    let subscriber = net.subscriber(1, &[TOPIC]);
+    heartbeat(&mut net, subscriber);
+    assert!(!answered(&mut net, subscriber));
+    net.wire_held = false;
+    net.settle();
+    assert!(answered(&mut net, subscriber));
+    net.send(publisher, unicast(1, TOPIC, ""));
+    assert_eq!(net.only(subscriber), unicast(1, TOPIC, ""));
+}
+
+#[test]
+fn only_the_right_acknowledgement_releases_it() {
+    let (mut net, peer, sdk) = unacknowledged();
+    heartbeat(&mut net, sdk);
+    assert!(!answered(&mut net, sdk));
+    // Nothing of these is one: an old version, and two that never were.
+    for version in [0, 2, u32::MAX] {
+        net.peer_send(peer, acknowledge(version));
+        assert!(!answered(&mut net, sdk), "{version}");
+    }
+    net.peer_send(peer, acknowledge(1));
+    assert!(answered(&mut net, sdk));
+    // What is known stays known.
+    net.peer_send(peer, acknowledge(0));
+    heartbeat(&mut net, sdk);
+    assert!(answered(&mut net, sdk));
+}
+
+#[test]
+fn every_peer_of_ours_must_have_said_so() {
+    let (mut net, first, sdk) = unacknowledged();
+    let second = net.raw_peer(0, node_id(6), false);
+    net.peer_send(second, counts_at(0, &[]));
+    heartbeat(&mut net, sdk);
+    net.peer_send(first, acknowledge(1));
+    assert!(!answered(&mut net, sdk));
+    net.peer_send(second, acknowledge(1));
+    assert!(answered(&mut net, sdk));
+}
+
+#[test]
+fn a_peer_that_is_lost_or_turns_out_to_be_foreign_is_not_waited_for() {
+    let (mut net, peer, sdk) = unacknowledged();
+    heartbeat(&mut net, sdk);
+    net.cut(peer);
+    assert!(answered(&mut net, sdk));
+
+    let unknown = net.raw_peer(0, node_id(6), false);
+    heartbeat(&mut net, sdk);
+    assert!(!answered(&mut net, sdk));
+    net.peer_send(unknown, topic_seq("0"));
+    assert!(answered(&mut net, sdk));
+}
+
+#[test]
+fn nobody_waits_for_longer_than_a_second() {
+    let (mut net, _, sdk) = unacknowledged();
+    heartbeat(&mut net, sdk);
+    net.advance(Duration::from_millis(999));
+    assert!(!answered(&mut net, sdk));
+    net.advance(Duration::from_millis(1));
+    assert!(answered(&mut net, sdk));
+}
+
+#[test]
+fn a_session_waits_for_its_own_topics_only() {
+    let (mut net, peer, first) = unacknowledged();
+    net.peer_send(peer, acknowledge(1));
+    let second = net.subscriber(0, &["other"]);
+    let third = net.sdk(0);
+    for (sdk, held) in [(first, false), (second, true), (third, false)] {
+        heartbeat(&mut net, sdk);
+        assert_eq!(answered(&mut net, sdk), !held);
+    }
+    // The same set again is no change, so there is nothing to wait for.
+    net.subscribe(first, &[TOPIC]);
+    heartbeat(&mut net, first);
+    assert!(answered(&mut net, first));
+    net.peer_send(peer, acknowledge(2));
+    assert!(answered(&mut net, second));
+}
+
+#[test]
+fn messages_do_not_wait_for_heartbeats() {
+    let (mut net, _, sdk) = unacknowledged();
+    heartbeat(&mut net, sdk);
+    let publisher = net.sdk(0);
+    net.send(publisher, multicast(1, TOPIC, ""));
+    assert_eq!(net.only(sdk), multicast(1, TOPIC, ""));
+}
+
+#[test]
+fn a_session_that_leaves_takes_its_heartbeats_with_it() {
+    let (mut net, peer, sdk) = unacknowledged();
+    heartbeat(&mut net, sdk);
+    net.hang_up(sdk);
+    net.peer_send(peer, acknowledge(1));
+    net.nothing(sdk);
+    net.cut(peer);
+    net.secs(2);
+    assert_eq!(net.nodes[0].machine.next_timeout(), None);
+}
+
+#[test]
+fn only_so_many_are_held_and_the_oldest_go_first() {
+    let (mut net, peer, sdk) = unacknowledged();
+    for _ in 0..4096 {
+        heartbeat(&mut net, sdk);
+    }
+    net.nothing(sdk);
+    for _ in 0..10 {
+        heartbeat(&mut net, sdk);
+        assert!(answered(&mut net, sdk));
+    }
+    net.peer_send(peer, acknowledge(1));
+    assert_eq!(net.inbox(sdk).len(), 4096);
+}

@@ -1,0 +1,142 @@
+//! What peers send that is too much, broken or unknown.
+#![forbid(unsafe_code)]
+
+mod node_support;
+
+use amop_proto::{
+    node::{Event, PeerCloseReason},
+    p2p::{packet, protocol},
+};
+use bytes::Bytes;
+use node_support::{
+    Net, bad_messages, config, peer_frame, reply, silent, topic_list, topic_seq, topics_of,
+    unicast, update_counts,
+};
+
+const TOPIC: &str = "hello";
+
+#[test]
+fn a_peer_with_too_many_topics_is_closed() {
+    let limited = || {
+        let mut config = config(0);
+        config.limits.peer_topics = 3;
+        Net::with([config])
+    };
+    let mut net = limited();
+    let real = net.foreign(0, 5, "a\tb\tc");
+    net.peer_send(real, topic_seq("2"));
+    let asked = net.peer_only(real);
+    net.peer_send(real, topic_list(asked.seq, "2\ta\tb\tc\td"));
+    let reason = Some(PeerCloseReason::TooManyTopics { max: 3 });
+    assert_eq!(net.link(real).closed, reason);
+    assert!(topics_of(&net, real).is_empty());
+
+    // Counts come bit by bit; what is held at a time is what matters.
+    let mut net = limited();
+    let ours = silent(&mut net, 5);
+    net.peer_send(ours, update_counts(&[("a", 1), ("b", 1), ("c", 1)]));
+    net.peer_send(ours, update_counts(&[("a", 0), ("b", 7), ("d", 1)]));
+    assert_eq!(net.link(ours).closed, None);
+    net.peer_send(ours, update_counts(&[("e", 1), ("f", 1), ("b", 0)]));
+    assert_eq!(net.link(ours).closed, reason);
+    assert!(topics_of(&net, ours).is_empty());
+
+    // One packet of endless changes is no better.
+    let mut net = limited();
+    let ours = silent(&mut net, 5);
+    net.peer_send(ours, update_counts(&[("a", 1); 7]));
+    let reason = net.link(ours).closed.clone().unwrap();
+    assert!(matches!(reason, PeerCloseReason::TooManyTopics { .. }));
+}
+
+#[test]
+fn malformed_packets_are_ignored_with_a_notice() {
+    let mut net = Net::new(1);
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    let ours = silent(&mut net, 5);
+    net.peer_send(ours, update_counts(&[("a", 1)]));
+    net.peer_inbox(ours);
+    let whole = unicast(1, TOPIC, "payload").to_bytes();
+    let truncated = update_counts(&[("b", 1)]).body.slice(..4);
+    let odd_kind = reply(&unicast(1, TOPIC, ""), "").to_bytes();
+    let bad = [
+        topic_seq("x"),
+        topic_seq(""),
+        topic_seq("-1"),
+        topic_seq("4294967296"),
+        topic_list(3, "1\tuninvited"),
+        peer_frame(protocol::EXTENSION, packet::COUNTS, 0, truncated),
+        peer_frame(protocol::AMOP, packet::UNICAST, 1, ""),
+        peer_frame(protocol::AMOP, packet::UNICAST, 2, whole.slice(..41)),
+        peer_frame(
+            protocol::AMOP,
+            packet::UNICAST,
+            3,
+            whole.slice(..whole.len() - 1),
+        ),
+        peer_frame(protocol::AMOP, packet::UNICAST, 4, vec![0xff; 60]),
+        peer_frame(protocol::AMOP, packet::UNICAST, 5, odd_kind),
+        peer_frame(-protocol::AMOP, packet::UNICAST, 6, whole),
+    ];
+    for frame in bad {
+        net.peer_send(ours, frame.clone());
+        assert_eq!(bad_messages(&mut net), 1, "{frame:?}");
+        assert!(net.peer_inbox(ours).is_empty(), "{frame:?}");
+    }
+    net.nothing(subscriber);
+    assert_eq!(topics_of(&net, ours), ["a"]);
+    // Bytes after the inner frame are none of its business.
+    let mut trailing = unicast(1, TOPIC, "payload").to_bytes().to_vec();
+    trailing.extend_from_slice(b"more");
+    net.peer_send(ours, peer_frame(protocol::AMOP, 0, 7, trailing));
+    assert_eq!(net.only(subscriber), unicast(1, TOPIC, "payload"));
+}
+
+#[test]
+fn unknown_protocols_are_ignored_without_a_word() {
+    let mut net = Net::new(1);
+    let peer = net.foreign(0, 5, TOPIC);
+    net.notices(0);
+    let unknown = [
+        (0, 0),
+        (3, 1),
+        (1 << 16 | 8, 0),
+        (-(1 << 16 | 8), 0),
+        (i32::MIN, 0),
+        (i32::MAX, 9),
+        (protocol::TOPIC, 77),
+        (-protocol::TOPIC, packet::TOPIC_SEQ),
+        (protocol::EXTENSION, 2),
+        (-protocol::EXTENSION, packet::COUNTS),
+    ];
+    for (protocol, packet) in unknown {
+        net.peer_send(peer, peer_frame(protocol, packet, 1, "whatever"));
+    }
+    assert_eq!(net.notices(0), []);
+    assert!(net.peer_inbox(peer).is_empty());
+    assert_eq!(topics_of(&net, peer), [TOPIC]);
+}
+
+#[test]
+fn what_is_remembered_of_a_packet_does_not_keep_the_packet() {
+    // A topic of a few bytes must not hold on to the megabytes it came with.
+    let mut net = Net::new(1);
+    let real = silent(&mut net, 5);
+    net.peer_send(real, topic_seq("1"));
+    let asked = net.peer_only(real);
+    let list = topic_list(asked.seq, "1\tshort").body;
+    let counts = update_counts(&[("small", 1)]).body;
+    let ours = silent(&mut net, 6);
+    let cases = [
+        (real, -protocol::TOPIC, packet::TOPICS, asked.seq, list),
+        (ours, protocol::EXTENSION, packet::COUNTS, 0, counts),
+    ];
+    for (peer, protocol, packet, seq, body) in cases {
+        let frame = peer_frame(protocol, packet, seq, Bytes::from(body.to_vec()));
+        let body = frame.body.clone();
+        // Not through the harness, whose codec makes copies.
+        net.event(0, Event::PeerFrame(peer.id, frame));
+        assert_eq!(topics_of(&net, peer).len(), 1);
+        assert!(body.is_unique());
+    }
+}

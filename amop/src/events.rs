@@ -1,0 +1,200 @@
+//! What happens to a client's connections and subscriptions, as a stream.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use amop_proto::client::CloseReason;
+use futures::{Stream, StreamExt};
+
+use crate::ConnectError;
+
+/// Events that may wait in one stream.
+const CAPACITY: usize = 256;
+
+/// Something that happened to a client.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A node is connected and has confirmed every topic subscribed to.
+    Connected {
+        /// The node.
+        endpoint: String,
+        /// Its compatibility version, if it told.
+        node_version: Option<String>,
+    },
+    /// A connection is lost or was closed.
+    Disconnected {
+        /// The node.
+        endpoint: String,
+        /// Why.
+        reason: CloseReason,
+        /// After what pause the endpoint may be tried again; `None` if it will not be.
+        retry_in: Option<Duration>,
+    },
+    /// A connection did not come about.
+    ConnectFailed {
+        /// The node.
+        endpoint: String,
+        /// Why.
+        error: Arc<ConnectError>,
+        /// After what pause the endpoint may be tried again; `None` if it will not be.
+        retry_in: Option<Duration>,
+    },
+    /// Messages were turned away because a subscription's queue was full. Reported at most once a
+    /// second per subscription; [`Subscription::stats`](crate::Subscription::stats) is exact.
+    Lagged {
+        /// The topic.
+        topic: String,
+        /// How many since the last report.
+        dropped: u64,
+    },
+    /// The stream was not read: so many events are missing here.
+    Missed(u64),
+    /// The client is closed for good. Nothing follows.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// A stream of [`Event`]s, made by [`Client::events`](crate::Client::events). It keeps the last 256
+/// that were not read, and ends when the client is closed.
+#[derive(Debug)]
+pub struct Events(Arc<Inbox>);
+
+impl Events {
+    /// The next event; `None` once the client is closed.
+    pub async fn next(&mut self) -> Option<Event> {
+        StreamExt::next(self).await
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let mut inbox = self.0.lock();
+        let missed = std::mem::take(&mut inbox.missed);
+        if missed > 0 {
+            return Poll::Ready(Some(Event::Missed(missed)));
+        }
+        if let Some(event) = inbox.events.pop_front() {
+            return Poll::Ready(Some(event));
+        }
+        if inbox.closed {
+            return Poll::Ready(None);
+        }
+        inbox.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inbox(Mutex<Content>);
+
+#[derive(Debug, Default)]
+struct Content {
+    events: VecDeque<Event>,
+    missed: u64,
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, event: Event) {
+        let mut content = self.lock();
+        content.closed |= matches!(event, Event::Closed { .. });
+        if content.events.len() == CAPACITY {
+            content.events.pop_front();
+            content.missed += 1;
+        }
+        content.events.push_back(event);
+        let waker = content.waker.take();
+        drop(content);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Where events are reported. Its lock is the innermost of all.
+#[derive(Debug, Default)]
+pub(crate) struct Reporter {
+    inboxes: Mutex<Vec<Weak<Inbox>>>,
+}
+
+impl Reporter {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Inbox>>> {
+        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new stream that begins with `first`.
+    pub(crate) fn stream(&self, first: impl IntoIterator<Item = Event>) -> Events {
+        let inbox = Arc::new(Inbox::default());
+        for event in first {
+            inbox.put(event);
+        }
+        let mut inboxes = self.lock();
+        inboxes.retain(|inbox| inbox.strong_count() > 0);
+        inboxes.push(Arc::downgrade(&inbox));
+        Events(inbox)
+    }
+
+    pub(crate) fn report(&self, event: &Event) {
+        let inboxes = self.lock();
+        for inbox in inboxes.iter().filter_map(Weak::upgrade) {
+            inbox.put(event.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lagged(dropped: u64) -> Event {
+        Event::Lagged {
+            topic: String::new(),
+            dropped,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_keeps_the_newest_and_says_what_is_missing() {
+        let reporter = Reporter::default();
+        let mut events = reporter.stream([]);
+        let total = CAPACITY as u64 + 3;
+        for n in 0..total {
+            reporter.report(&lagged(n));
+        }
+        assert!(matches!(events.next().await, Some(Event::Missed(3))));
+        for n in 3..total {
+            let event = events.next().await.unwrap();
+            assert!(matches!(event, Event::Lagged { dropped, .. } if dropped == n));
+        }
+        assert!(futures::poll!(StreamExt::next(&mut events)).is_pending());
+        reporter.report(&Event::Closed {
+            reason: CloseReason::Local,
+        });
+        assert!(matches!(events.next().await, Some(Event::Closed { .. })));
+        assert!(events.next().await.is_none());
+    }
+
+    #[test]
+    fn streams_that_are_gone_are_forgotten() {
+        let reporter = Reporter::default();
+        for _ in 0..10 {
+            drop(reporter.stream([]));
+        }
+        assert_eq!(reporter.lock().len(), 1);
+    }
+}

@@ -1,0 +1,424 @@
+//! What a client's connections have in common: which of them are there, and who waits for one.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use amop_proto::{
+    TopicName,
+    channel::Seq,
+    client::{Attempts, CloseReason, Pool, PoolConfig},
+};
+use amop_tls::PublicKey;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
+
+use crate::{
+    ConnectError, Event, Events, NodeInfo,
+    client::Options,
+    connection::{Connection, Settling},
+    events::Reporter,
+    routes::Routes,
+};
+
+/// See the module. Every task and handle of a client shares one.
+pub(crate) struct Hub {
+    pub(crate) options: Options,
+    pub(crate) endpoints: Vec<Arc<str>>,
+    pub(crate) routes: Arc<Routes>,
+    pub(super) events: Arc<Reporter>,
+    state: Mutex<State>,
+    /// Changes whenever a connection comes or goes, or the client closes.
+    changed: watch::Sender<()>,
+    /// Set once the client is closed and its tasks are gone.
+    over: watch::Sender<Option<CloseReason>>,
+    /// Messages that are being published.
+    pub(super) publishing: watch::Sender<usize>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct State {
+    pool: Pool,
+    rng: StdRng,
+    links: Vec<Link>,
+    connections_made: u64,
+    last_lost: Option<CloseReason>,
+    closing: Option<CloseReason>,
+}
+
+/// What there is of an endpoint.
+#[derive(Default)]
+struct Link {
+    /// It shakes hands, or has yet to confirm the topics.
+    joining: Option<Connection>,
+    /// It can be used.
+    up: Option<Connection>,
+    /// What it said when it was last there.
+    info: Option<NodeInfo>,
+    /// Why the first try failed.
+    failure: Option<Arc<ConnectError>>,
+}
+
+/// Whether there is a connection to try.
+pub(super) enum Picked {
+    Connection(Connection),
+    None,
+    Closed(CloseReason),
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("endpoints", &self.endpoints)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(endpoints: Vec<Arc<str>>, options: Options, seed: [u8; 32]) -> Arc<Self> {
+        let events = Arc::new(Reporter::default());
+        let mut rng = StdRng::from_seed(seed);
+        let config = PoolConfig {
+            target: options.connections.min(endpoints.len()),
+            first_pause: options.reconnect.first.min(options.reconnect.max),
+            max_pause: options.reconnect.max,
+            retries: options.reconnect.retries,
+        };
+        let now = Instant::now().into_std();
+        let pool = Pool::new(config, endpoints.len(), rng.random(), now);
+        Arc::new(Self {
+            options,
+            routes: Arc::new(Routes::new(Arc::clone(&events))),
+            events,
+            state: Mutex::new(State {
+                pool,
+                rng,
+                links: endpoints.iter().map(|_| Link::default()).collect(),
+                connections_made: 0,
+                last_lost: None,
+                closing: None,
+            }),
+            endpoints,
+            changed: watch::Sender::new(()),
+            over: watch::Sender::new(None),
+            publishing: watch::Sender::new(0),
+            supervisor: Mutex::new(None),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All endpoints, for errors.
+    pub(crate) fn names(&self) -> String {
+        self.endpoints.join(", ")
+    }
+
+    // ---- what is there ----
+
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// The connection that a message is to be tried over next.
+    pub(super) fn pick(&self, attempts: &Attempts) -> Picked {
+        let State {
+            pool,
+            links,
+            closing,
+            ..
+        } = &mut *self.lock();
+        if let Some(reason) = closing {
+            return Picked::Closed(reason.clone());
+        }
+        let usable = links.iter().enumerate().filter_map(|(index, link)| {
+            let connection = link.up.as_ref()?;
+            let usable = connection.is_open() && attempts.may_try(connection.id());
+            usable.then(|| (index, connection.load()))
+        });
+        match pool.pick(usable).and_then(|index| links[index].up.clone()) {
+            Some(connection) => Picked::Connection(connection),
+            None => Picked::None,
+        }
+    }
+
+    pub(super) fn new_seq(&self) -> Seq {
+        Seq::random(&mut self.lock().rng)
+    }
+
+    /// The connections that can be used.
+    pub(super) fn up(&self) -> Vec<Connection> {
+        let state = self.lock();
+        state.links.iter().filter_map(|link| link.up.clone()).collect()
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        let state = self.lock();
+        let mut up = state.links.iter().filter_map(|link| link.up.as_ref());
+        up.any(Connection::is_open)
+    }
+
+    pub(super) fn close_reason(&self) -> Option<CloseReason> {
+        self.lock().closing.clone()
+    }
+
+    /// The nodes connected to now.
+    pub(crate) fn nodes(&self) -> Vec<NodeInfo> {
+        let state = self.lock();
+        let up = state.links.iter().filter(|link| link.up.is_some());
+        up.filter_map(Link::current_info).collect()
+    }
+
+    /// The first node that is, or was, connected to.
+    pub(crate) fn first_node(&self) -> Option<NodeInfo> {
+        let state = self.lock();
+        let of = |up: bool| {
+            let mut links = state.links.iter().filter(|link| link.up.is_some() == up);
+            links.find_map(Link::current_info)
+        };
+        of(true).or_else(|| of(false))
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        // Locked, so that nothing happens between the snapshot and the stream.
+        let state = self.lock();
+        let up = state.links.iter().filter(|link| link.up.is_some());
+        let connected = up.filter_map(|link| link.info.as_ref().map(connected));
+        let closed = self.over.borrow().clone();
+        let closed = closed.map(|reason| Event::Closed { reason });
+        self.events.stream(connected.chain(closed))
+    }
+
+    /// Brings all connections' topic sets in line with the routes. Returns the changes under way of
+    /// those that can be used.
+    pub(crate) fn sync_topic(&self, topic: &TopicName) -> Vec<(Connection, Settling)> {
+        let (joining, up): (Vec<Connection>, Vec<Connection>) = {
+            let state = self.lock();
+            let joining = state.links.iter().filter_map(|link| link.joining.clone());
+            let up = state.links.iter().filter_map(|link| link.up.clone());
+            (joining.collect(), up.collect())
+        };
+        for connection in joining {
+            connection.sync_topic(topic);
+        }
+        let settling = up.into_iter().map(|connection| {
+            let settling = connection.sync_topic(topic);
+            (connection, settling)
+        });
+        settling.collect()
+    }
+
+    /// Waits for the first connection.
+    pub(crate) async fn connected(&self) -> Result<(), ConnectError> {
+        let mut changes = self.changes();
+        loop {
+            {
+                let mut state = self.lock();
+                if state.links.iter().any(|link| link.up.is_some()) {
+                    return Ok(());
+                }
+                if state.links.iter().all(|link| link.failure.is_some()) {
+                    let links = state.links.iter_mut();
+                    let failures = links.filter_map(|link| link.failure.take()).collect();
+                    return Err(ConnectError::of_all(failures));
+                }
+            }
+            // The sender lives in `self`.
+            let _ = changes.changed().await;
+        }
+    }
+
+    // ---- what happens, told by the supervisor ----
+
+    /// The next endpoint to dial, or when to ask again.
+    pub(super) fn next_dial(&self) -> Result<usize, Option<Instant>> {
+        let mut state = self.lock();
+        let now = Instant::now().into_std();
+        let due = state.pool.take_due(now);
+        due.ok_or_else(|| state.pool.next_timeout().map(Instant::from_std))
+    }
+
+    /// A number and a seed for a connection.
+    pub(super) fn new_connection(&self) -> (u64, [u8; 32]) {
+        let mut state = self.lock();
+        state.connections_made += 1;
+        (state.connections_made, state.rng.random())
+    }
+
+    /// A connection that is not ready yet. Closed at once if the client is.
+    pub(super) fn joining(&self, index: usize, connection: &Connection) {
+        let mut state = self.lock();
+        state.links[index].joining = Some(connection.clone());
+        let closing = state.closing.is_some();
+        drop(state);
+        if closing {
+            connection.close();
+        }
+    }
+
+    /// A connection is ready, with every topic confirmed.
+    pub(super) fn joined(&self, index: usize, connection: &Connection, info: NodeInfo) {
+        let mut state = self.lock();
+        let State { pool, links, .. } = &mut *state;
+        pool.up(index, Instant::now().into_std());
+        self.events.report(&connected(&info));
+        let link = &mut links[index];
+        link.joining = None;
+        link.up = Some(connection.clone());
+        link.info = Some(info);
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// A connection did not come about.
+    pub(super) fn failed(&self, index: usize, error: ConnectError) {
+        let mut state = self.lock();
+        let retry_in = match state.closing {
+            None => state.pool.failed(index, Instant::now().into_std()),
+            Some(_) => None,
+        };
+        tracing::warn!(?retry_in, "{error}");
+        let error = Arc::new(error);
+        self.events.report(&Event::ConnectFailed {
+            endpoint: self.endpoints[index].to_string(),
+            error: Arc::clone(&error),
+            retry_in,
+        });
+        let link = &mut state.links[index];
+        link.joining = None;
+        link.failure.get_or_insert(error);
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// A connection that was ready is over.
+    pub(super) fn lost(&self, index: usize, reason: CloseReason) {
+        let mut state = self.lock();
+        let retry_in = match state.closing {
+            None => state.pool.failed(index, Instant::now().into_std()),
+            Some(_) => None,
+        };
+        state.links[index].up = None;
+        state.last_lost = Some(reason.clone());
+        self.events.report(&Event::Disconnected {
+            endpoint: self.endpoints[index].to_string(),
+            reason,
+            retry_in,
+        });
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// Why the supervisor has nothing left to do, if so.
+    pub(super) fn is_over(&self) -> Option<CloseReason> {
+        let state = self.lock();
+        if state.closing.is_some() {
+            return state.closing.clone();
+        }
+        let last = || state.last_lost.clone().unwrap_or(CloseReason::Local);
+        state.pool.is_over().then(last)
+    }
+
+    /// Nothing more is done from here on: ends everything that waits, for `reason` unless there was
+    /// one before.
+    pub(super) fn finish(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        let reason = state.closing.get_or_insert(reason).clone();
+        drop(state);
+        self.routes.close();
+        let first = self.over.send_if_modified(|over| {
+            let first = over.is_none();
+            over.get_or_insert_with(|| reason.clone());
+            first
+        });
+        if first {
+            self.events.report(&Event::Closed { reason });
+        }
+        self.changed.send_replace(());
+    }
+
+    pub(super) fn supervised_by(&self, task: JoinHandle<()>) {
+        *self.supervisor() = Some(task);
+    }
+
+    fn supervisor(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.supervisor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---- closing ----
+
+    /// Begins to close. Connections write what is queued; the supervisor ends when they have.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closing.get_or_insert(CloseReason::Local);
+        let connections: Vec<Connection> = state
+            .links
+            .iter()
+            .flat_map(|link| link.joining.iter().chain(&link.up))
+            .cloned()
+            .collect();
+        drop(state);
+        for connection in connections {
+            connection.close();
+        }
+        self.routes.close();
+        self.changed.send_replace(());
+    }
+
+    /// Waits until the client is closed.
+    pub(crate) async fn closed(&self) -> CloseReason {
+        let mut over = self.over.subscribe();
+        match over.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(CloseReason::Local),
+            // The sender lives in `self`.
+            Err(_) => CloseReason::Local,
+        }
+    }
+
+    /// Waits until the client is closed and its tasks are gone.
+    pub(crate) async fn join(&self) {
+        let supervisor = self.supervisor().take();
+        if let Some(supervisor) = supervisor
+            && let Err(error) = supervisor.await
+            && error.is_panic()
+        {
+            tracing::error!("the client's supervisor panicked");
+        }
+        self.closed().await;
+    }
+}
+
+impl Link {
+    fn current_info(&self) -> Option<NodeInfo> {
+        let mut info = self.info.clone()?;
+        if let Some(connection) = &self.up {
+            info.protocol_version = connection.protocol_version();
+        }
+        Some(info)
+    }
+}
+
+fn connected(info: &NodeInfo) -> Event {
+    Event::Connected {
+        endpoint: info.endpoint.clone(),
+        node_version: info.node_version.clone(),
+    }
+}
+
+/// What a node told of itself, for [`NodeInfo`].
+pub(super) fn node_info(
+    connection: &Connection,
+    node_version: Option<String>,
+    public_key: Option<PublicKey>,
+) -> NodeInfo {
+    NodeInfo {
+        endpoint: connection.endpoint().to_owned(),
+        protocol_version: connection.protocol_version(),
+        node_version,
+        public_key,
+    }
+}

@@ -1,0 +1,281 @@
+//! What a program does with a client's connections: publish, subscribe, and stop.
+
+use std::{sync::Arc, time::Duration};
+
+use amop_proto::{
+    TopicName,
+    channel::Seq,
+    client::{Attempt, Attempts, CloseReason, Kind, Next},
+};
+use bytes::Bytes;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    DrainError, Offline, PublishError, SubscribeError,
+    connection::{Connection, Failed, Message},
+    hub::{Hub, Picked},
+    queue::Queue,
+};
+
+/// The answer to a message.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) seq: Seq,
+    pub(crate) payload: Bytes,
+    /// Who brought it.
+    pub(crate) connection: Connection,
+}
+
+/// The error to give if no attempt succeeds: the one that leaves most open.
+#[derive(Debug, Default)]
+struct Verdict(Option<(u8, PublishError)>);
+
+impl Verdict {
+    fn note(&mut self, attempt: Attempt, error: PublishError) {
+        let rank = match (attempt, &error) {
+            (Attempt::NotSent, _) => 0,
+            (Attempt::Turned, PublishError::NoSubscriber { .. }) => 1,
+            (Attempt::Turned, _) => 2,
+            (Attempt::Lost, _) => 3,
+        };
+        if self.0.as_ref().is_none_or(|&(most, _)| most <= rank) {
+            self.0 = Some((rank, error));
+        }
+    }
+
+    /// What a node or a lost connection said; nothing if no attempt came so far.
+    fn sent(self) -> Option<PublishError> {
+        self.0.filter(|&(rank, _)| rank > 0).map(|(_, error)| error)
+    }
+
+    /// As an attempt ended with an error that no other connection changes.
+    fn after(self, last: PublishError) -> PublishError {
+        // These say that nothing was sent, which holds for the last attempt only.
+        let unsent = matches!(
+            last,
+            PublishError::Congested { .. } | PublishError::OverLimit { .. }
+        );
+        match self.0 {
+            Some((3, lost)) if unsent => lost,
+            _ => last,
+        }
+    }
+}
+
+impl Hub {
+    // ---- publishing ----
+
+    /// Publishes a message by way of whichever connection brings an answer first.
+    pub(crate) async fn publish(
+        &self,
+        kind: Kind,
+        topic: &TopicName,
+        payload: &[u8],
+    ) -> Result<Answer, PublishError> {
+        let _counted = Counted::new(&self.publishing);
+        let timeout = self.options.timeout;
+        let message = Message {
+            kind,
+            seq: self.new_seq(),
+            topic,
+            payload,
+            deadline: Instant::now() + timeout,
+            timeout,
+        };
+        let mut attempts = Attempts::default();
+        let mut verdict = Verdict::default();
+        // Set before the last look at the connections, so that no change is missed.
+        let mut changes: Option<watch::Receiver<()>> = None;
+        loop {
+            match self.pick(&attempts) {
+                Picked::Connection(connection) => {
+                    match connection.exchange(message).await {
+                        Ok(payload) => {
+                            let seq = message.seq;
+                            return Ok(Answer {
+                                seq,
+                                payload,
+                                connection,
+                            });
+                        }
+                        Err(Failed::Final(error)) => return Err(verdict.after(error)),
+                        Err(Failed::Retry(attempt, error)) => {
+                            attempts.ended(connection.id(), attempt);
+                            verdict.note(attempt, error);
+                        }
+                    }
+                    continue;
+                }
+                Picked::Closed(reason) => {
+                    return Err(match verdict.0 {
+                        Some((_, error)) => error,
+                        None => PublishError::Disconnected {
+                            topic: topic.to_string(),
+                            endpoint: self.names(),
+                            reason,
+                        },
+                    });
+                }
+                Picked::None => {}
+            }
+            let Some(changes) = &mut changes else {
+                changes = Some(self.changes());
+                continue;
+            };
+            let until = match (attempts.when_exhausted(), self.options.offline) {
+                (Next::Finish, _) | (_, Offline::FailFast) => None,
+                (Next::Wait, Offline::Wait) => Some(message.deadline),
+                (Next::Pause(pause), Offline::Wait) => Some(Instant::now() + pause),
+            };
+            if let Some(until) = until {
+                // Either a connection has come or gone, or the time is over: look again.
+                let _ = timeout_at(until.min(message.deadline), changes.changed()).await;
+            }
+            if until.is_none() || message.deadline <= Instant::now() {
+                return Err(verdict.sent().unwrap_or_else(|| PublishError::Offline {
+                    topic: topic.to_string(),
+                    endpoints: self.names(),
+                }));
+            }
+        }
+    }
+
+    // ---- subscribing ----
+
+    /// Waits until every node connected to has `topic`; for a connection if there is none.
+    pub(crate) async fn subscribed(&self, topic: &TopicName) -> Result<(), SubscribeError> {
+        let deadline = Instant::now() + self.options.timeout;
+        let mut changes = self.changes();
+        loop {
+            changes.mark_unchanged();
+            if self.close_reason().is_some() {
+                return Err(self.unsubscribable(topic));
+            }
+            let settling = self.sync_topic(topic);
+            let mut confirmed = false;
+            for (connection, settling) in settling {
+                match connection.settled(settling, deadline).await {
+                    Ok(true) => confirmed = true,
+                    Ok(false) => return Err(self.unconfirmed(topic, &connection)),
+                    // It is confirmed before the connection counts as made again.
+                    Err(_) => {}
+                }
+            }
+            if confirmed {
+                return Ok(());
+            }
+            let offline = SubscribeError::Offline {
+                topic: topic.to_string(),
+                endpoints: self.names(),
+            };
+            if self.options.offline == Offline::FailFast && self.close_reason().is_none() {
+                return Err(offline);
+            }
+            if timeout_at(deadline, changes.changed()).await.is_err() {
+                return Err(offline);
+            }
+        }
+    }
+
+    /// Waits until every node connected to has the topic no more.
+    pub(crate) async fn unsubscribed(&self, topic: &TopicName) -> Result<(), SubscribeError> {
+        let deadline = Instant::now() + self.options.timeout;
+        let mut result = Ok(());
+        for (connection, settling) in self.sync_topic(topic) {
+            match connection.settled(settling, deadline).await {
+                Ok(true) => {}
+                Ok(false) => result = Err(self.unconfirmed(topic, &connection)),
+                // A node forgets the topics of a connection with the connection.
+                Err(_) => {}
+            }
+        }
+        if self.close_reason().is_some() {
+            return Err(self.unsubscribable(topic));
+        }
+        result
+    }
+
+    fn unconfirmed(&self, topic: &TopicName, connection: &Connection) -> SubscribeError {
+        SubscribeError::Timeout {
+            topic: topic.to_string(),
+            endpoint: connection.endpoint().to_owned(),
+            after: self.options.timeout,
+        }
+    }
+
+    /// The error of a client that is closed.
+    pub(crate) fn unsubscribable(&self, topic: &TopicName) -> SubscribeError {
+        SubscribeError::Disconnected {
+            topic: topic.to_string(),
+            endpoint: self.names(),
+            reason: self.close_reason().unwrap_or(CloseReason::Local),
+        }
+    }
+
+    // ---- stopping ----
+
+    /// Takes no new messages, and waits until those that were taken are dealt with.
+    pub(crate) async fn drain(&self) -> Result<(), DrainError> {
+        let after = self.options.drain_timeout;
+        let deadline = Instant::now() + after;
+        let left = self.routes.leave_all();
+        let drained = async {
+            let settling: Vec<_> = left
+                .iter()
+                .flat_map(|(topic, _)| self.sync_topic(topic))
+                .collect();
+            for (connection, settling) in settling {
+                // What does not confirm, or is gone, is closed below like the others.
+                let _ = connection.settled(settling, deadline).await;
+            }
+            for (_, queue) in &left {
+                Connection::wake_all(queue.close());
+            }
+            for (_, queue) in &left {
+                queue.emptied().await;
+            }
+            self.routes.all_answered().await;
+            let mut publishing = self.publishing.subscribe();
+            // The sender lives in `self`.
+            let _ = publishing.wait_for(|&count| count == 0).await;
+        };
+        timeout_at(deadline, drained)
+            .await
+            .map_err(|_| self.undrained(&left, after))
+    }
+
+    fn undrained(&self, left: &[(TopicName, Arc<Queue>)], after: Duration) -> DrainError {
+        let unread = left.iter().map(|(_, queue)| queue.stats().waiting);
+        DrainError {
+            unread: unread.sum(),
+            unanswered: self.routes.pending(),
+            publishing: *self.publishing.borrow(),
+            after,
+        }
+    }
+}
+
+/// Counts a message that is being published, until dropped.
+struct Counted<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_if_modified(|count| {
+            *count += 1;
+            false
+        });
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.send_if_modified(|count| {
+            *count -= 1;
+            *count == 0
+        });
+    }
+}

@@ -1,0 +1,160 @@
+//! The configuration files of other SDKs: `config.toml` as the Java SDK 2.x or the Go SDK 1.x has it.
+
+mod read;
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use read::Reader;
+
+/// Whose configuration file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SdkLayout {
+    /// The Java SDK's: `[cryptoMaterial]`, `[network]`, `[[amop]]`.
+    Java,
+    /// The Go SDK's: `[Network]`, `[[Network.Connection]]`.
+    Go,
+}
+
+/// What a `config.toml` of a Java or Go SDK says about connecting.
+///
+/// A relative path in it is taken from the working directory, as those SDKs do, or from the file's
+/// own folder if it leads nowhere there.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SdkConfig {
+    /// The file.
+    pub path: PathBuf,
+    /// Whose layout it has.
+    pub layout: SdkLayout,
+    /// The nodes, each `host:port`; at least one.
+    pub endpoints: Vec<String>,
+    /// The CA certificates.
+    pub ca: PathBuf,
+    /// The SDK's certificate.
+    pub cert: PathBuf,
+    /// The SDK's private key.
+    pub key: PathBuf,
+    /// Private topics. They are not used yet; each brings a warning.
+    pub private_topics: Vec<PrivateTopic>,
+    /// What was not understood, or has no effect.
+    pub warnings: Vec<ConfigWarning>,
+}
+
+/// A private topic of a Java SDK's file: publishers name the public keys of those who may subscribe,
+/// subscribers their private key.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PrivateTopic {
+    /// The topic.
+    pub topic: String,
+    /// For publishing: the files of the subscribers' public keys.
+    pub public_keys: Vec<PathBuf>,
+    /// For subscribing: the file of the private key.
+    pub private_key: Option<PathBuf>,
+    /// What the private key's file is locked with.
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for PrivateTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivateTopic")
+            .field("topic", &self.topic)
+            .field("public_keys", &self.public_keys)
+            .field("private_key", &self.private_key)
+            .field("password", &self.password.as_ref().map(|_| "..."))
+            .finish()
+    }
+}
+
+/// Something in a configuration file that has no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigWarning {
+    /// Its line, from 1.
+    pub line: usize,
+    /// What it is.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is not TOML.
+    #[error("{}:{line}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A value cannot be used.
+    #[error("{}:{line}: {key} {problem}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key with its tables.
+        key: String,
+        /// What is wrong, and what to write.
+        problem: String,
+    },
+    /// Something is missing.
+    #[error("{}: {key} is missing; {hint}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The key with its tables.
+        key: &'static str,
+        /// What to write.
+        hint: &'static str,
+    },
+}
+
+impl SdkConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the text of a file. `path` is for errors and for relative paths.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`].
+    pub fn parse(path: impl AsRef<Path>, text: &str) -> Result<Self, ConfigError> {
+        Reader::new(path.as_ref(), text).read()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,372 @@
+//! Reading the two layouts.
+
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{ConfigError, ConfigWarning, PrivateTopic, SdkConfig, SdkLayout};
+use crate::dial::Endpoint;
+
+/// Where the certificates of an SDK lie when the file does not say.
+const CERT_PATH: &str = "conf";
+
+/// Tables that matter to those SDKs and not to AMOP.
+const JAVA_OTHER: [&str; 4] = ["account", "threadPool", "cryptoProvider", "system"];
+const GO_OTHER: [&str; 3] = ["account", "chain", "log"];
+
+/// Keys of `[cryptoMaterial]` that belong to national cryptography.
+const JAVA_SM: [&str; 2] = ["enSslCert", "enSslKey"];
+
+pub(super) struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    warnings: Vec<ConfigWarning>,
+}
+
+/// A table together with its name, and the keys that were asked for.
+struct Table<'t> {
+    name: String,
+    entries: &'t DeTable<'t>,
+    /// Go's keys may be written in any case.
+    any_case: bool,
+    known: BTreeSet<String>,
+}
+
+/// A value with its name.
+struct Value<'t> {
+    key: String,
+    value: &'t DeValue<'t>,
+    span: Range<usize>,
+}
+
+impl<'t> Table<'t> {
+    fn new(name: &str, entries: &'t DeTable<'t>, any_case: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            entries,
+            any_case,
+            known: BTreeSet::new(),
+        }
+    }
+
+    fn get(&mut self, key: &str) -> Option<Value<'t>> {
+        let any_case = self.any_case;
+        let is_it = |name: &str| name == key || any_case && name.eq_ignore_ascii_case(key);
+        let (name, value) = self.entries.iter().find(|(name, _)| is_it(name.get_ref()))?;
+        self.known.insert(name.get_ref().to_string());
+        Some(Value {
+            key: self.full(name.get_ref()),
+            value: value.get_ref(),
+            span: value.span(),
+        })
+    }
+
+    fn full(&self, key: &str) -> String {
+        if self.name.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.name)
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(path: &'a Path, text: &'a str) -> Self {
+        Self {
+            path,
+            text,
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn read(mut self) -> Result<SdkConfig, ConfigError> {
+        let root = DeTable::parse(self.text).map_err(|error| ConfigError::Syntax {
+            path: self.path.to_owned(),
+            line: self.line(error.span().unwrap_or_default()),
+            message: error.message().to_owned(),
+        })?;
+        let root = root.get_ref();
+        let has = |key: &str| root.iter().any(|(name, _)| name.get_ref() == key);
+        let mut config = if has("cryptoMaterial") || has("network") {
+            self.java(Table::new("", root, false))?
+        } else if root
+            .iter()
+            .any(|(name, _)| name.get_ref().eq_ignore_ascii_case("network"))
+        {
+            self.go(Table::new("", root, true))?
+        } else {
+            return Err(self.missing(
+                "[network]",
+                "write peers = [\"127.0.0.1:20200\"] below it as for the Java SDK, or use the Go \
+                 SDK's [Network]",
+            ));
+        };
+        config.warnings = self.warnings;
+        config.warnings.sort_by_key(|warning| warning.line);
+        Ok(config)
+    }
+
+    fn java(&mut self, mut root: Table<'_>) -> Result<SdkConfig, ConfigError> {
+        let empty = DeTable::new();
+        let crypto = root.get("cryptoMaterial");
+        let mut crypto = match &crypto {
+            Some(value) => self.table(value, false)?,
+            None => Table::new("cryptoMaterial", &empty, false),
+        };
+        self.refuse_sm(crypto.get("useSMCrypto"))?;
+        let folder = match crypto.get("certPath") {
+            Some(value) => self.text(&value)?.to_owned(),
+            None => CERT_PATH.to_owned(),
+        };
+        let mut file = |key, default| match crypto.get(key) {
+            Some(value) => Ok(self.place(self.text(&value)?)),
+            None => Ok(self.place(&format!("{folder}/{default}"))),
+        };
+        let (ca, cert) = (file("caCert", "ca.crt")?, file("sslCert", "sdk.crt")?);
+        let key = file("sslKey", "sdk.key")?;
+        for key in JAVA_SM {
+            crypto.get(key);
+        }
+        self.warn_unknown(&crypto);
+
+        let network = root
+            .get("network")
+            .ok_or_else(|| self.missing("[network]", "write peers = [\"127.0.0.1:20200\"] below it"))?;
+        let mut network = self.table(&network, false)?;
+        let peers = network.get("peers").ok_or_else(|| {
+            self.missing("network.peers", "write peers = [\"127.0.0.1:20200\"]")
+        })?;
+        let mut endpoints = Vec::new();
+        for peer in self.list(&peers)? {
+            endpoints.push(self.endpoint(&peer)?);
+        }
+        if endpoints.is_empty() {
+            return Err(self.wrong(&peers, "is empty; name at least one node as \"host:port\""));
+        }
+        self.warn_unknown(&network);
+
+        let mut private_topics = Vec::new();
+        if let Some(topics) = root.get("amop") {
+            for topic in self.list(&topics)? {
+                private_topics.push(self.private_topic(&topic)?);
+            }
+        }
+        for key in JAVA_OTHER {
+            root.get(key);
+        }
+        self.warn_unknown(&root);
+        Ok(SdkConfig {
+            path: self.path.to_owned(),
+            layout: SdkLayout::Java,
+            endpoints,
+            ca,
+            cert,
+            key,
+            private_topics,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn private_topic(&mut self, value: &Value<'_>) -> Result<PrivateTopic, ConfigError> {
+        let mut table = self.table(value, false)?;
+        let topic = table
+            .get("topicName")
+            .ok_or_else(|| self.wrong(value, "has no topicName; write topicName = \"...\""))?;
+        let topic = self.text(&topic)?.to_owned();
+        let mut public_keys = Vec::new();
+        if let Some(keys) = table.get("publicKeys") {
+            for key in self.list(&keys)? {
+                public_keys.push(self.place(self.text(&key)?));
+            }
+        }
+        let private_key = match table.get("privateKey") {
+            Some(key) => Some(self.place(self.text(&key)?)),
+            None => None,
+        };
+        let password = match table.get("password") {
+            Some(password) => Some(self.text(&password)?.to_owned()),
+            None => None,
+        };
+        if public_keys.is_empty() && private_key.is_none() {
+            let problem = "has neither publicKeys (to publish) nor privateKey (to subscribe)";
+            return Err(self.wrong(value, problem));
+        }
+        self.warn_unknown(&table);
+        let message = format!("private topic {topic:?} is not used: private topics are not built in");
+        self.warn(value.span.clone(), message);
+        Ok(PrivateTopic {
+            topic,
+            public_keys,
+            private_key,
+            password,
+        })
+    }
+
+    fn go(&mut self, mut root: Table<'_>) -> Result<SdkConfig, ConfigError> {
+        if let Some(chain) = root.get("Chain") {
+            let sm = self.table(&chain, true)?.get("SMCrypto");
+            self.refuse_sm(sm)?;
+        }
+        let network = root.get("Network").ok_or_else(|| {
+            self.missing("[Network]", "write it with CAFile, Cert, Key and Connection")
+        })?;
+        let mut network = self.table(&network, true)?;
+        if let Some(kind) = network.get("Type")
+            && self.text(&kind)? != "channel"
+        {
+            let problem = "must be \"channel\": AMOP goes over the node's channel port";
+            return Err(self.wrong(&kind, problem));
+        }
+        let mut file = |key, default| match network.get(key) {
+            Some(value) => Ok(self.place(self.text(&value)?)),
+            None => Ok(self.place(default)),
+        };
+        let (ca, cert) = (file("CAFile", "ca.crt")?, file("Cert", "sdk.crt")?);
+        let key = file("Key", "sdk.key")?;
+        let connections = network.get("Connection").ok_or_else(|| {
+            let hint = "write [[Network.Connection]] with NodeURL = \"127.0.0.1:20200\"";
+            self.missing("Network.Connection", hint)
+        })?;
+        let mut endpoints = Vec::new();
+        for connection in self.list(&connections)? {
+            let mut table = self.table(&connection, true)?;
+            let url = table.get("NodeURL").ok_or_else(|| {
+                self.wrong(&connection, "has no NodeURL; write NodeURL = \"host:port\"")
+            })?;
+            let endpoint = self.endpoint(&url)?;
+            // There is one entry for each group of a node.
+            if !endpoints.contains(&endpoint) {
+                endpoints.push(endpoint);
+            }
+            if let Some(group) = table.get("GroupID")
+                && group.value.as_integer().is_none()
+            {
+                return Err(self.wrong(&group, "must be a number"));
+            }
+            self.warn_unknown(&table);
+        }
+        if endpoints.is_empty() {
+            return Err(self.wrong(&connections, "is empty; name at least one node"));
+        }
+        self.warn_unknown(&network);
+        for key in GO_OTHER {
+            root.get(key);
+        }
+        self.warn_unknown(&root);
+        Ok(SdkConfig {
+            path: self.path.to_owned(),
+            layout: SdkLayout::Go,
+            endpoints,
+            ca,
+            cert,
+            key,
+            private_topics: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    // ---- values ----
+
+    fn refuse_sm(&self, value: Option<Value<'_>>) -> Result<(), ConfigError> {
+        let Some(value) = value else { return Ok(()) };
+        let flag = match (value.value.as_bool(), value.value.as_str()) {
+            (Some(flag), _) => flag,
+            (None, Some("true")) => true,
+            (None, Some("false")) => false,
+            _ => return Err(self.wrong(&value, "must be true or false")),
+        };
+        if flag {
+            let problem = "must be false: chains with national cryptography are not supported";
+            return Err(self.wrong(&value, problem));
+        }
+        Ok(())
+    }
+
+    fn table<'t>(&self, value: &Value<'t>, any_case: bool) -> Result<Table<'t>, ConfigError> {
+        let entries = value.value.as_table();
+        let entries = entries.ok_or_else(|| self.wrong(value, "must be a table"))?;
+        Ok(Table::new(&value.key, entries, any_case))
+    }
+
+    fn list<'t>(&self, value: &Value<'t>) -> Result<Vec<Value<'t>>, ConfigError> {
+        let items = value.value.as_array();
+        let items = items.ok_or_else(|| self.wrong(value, "must be a list"))?;
+        let named = |(index, item): (usize, &'t Spanned<DeValue<'t>>)| Value {
+            key: format!("{}[{index}]", value.key),
+            value: item.get_ref(),
+            span: item.span(),
+        };
+        Ok(items.iter().enumerate().map(named).collect())
+    }
+
+    fn text<'t>(&self, value: &Value<'t>) -> Result<&'t str, ConfigError> {
+        let text = value.value.as_str();
+        text.ok_or_else(|| self.wrong(value, "must be a text in quotes"))
+    }
+
+    fn endpoint(&self, value: &Value<'_>) -> Result<String, ConfigError> {
+        let text = self.text(value)?;
+        match Endpoint::parse(text) {
+            Ok(endpoint) => Ok(endpoint.to_string()),
+            Err(error) => Err(self.wrong(value, &format!("cannot be used: {error}"))),
+        }
+    }
+
+    /// The file that a path means.
+    fn place(&self, path: &str) -> PathBuf {
+        let given = PathBuf::from(path);
+        if given.is_absolute() || given.exists() {
+            return given;
+        }
+        let beside = self.path.parent().map(|folder| folder.join(&given));
+        beside.filter(|path| path.exists()).unwrap_or(given)
+    }
+
+    // ---- what is wrong ----
+
+    fn warn_unknown(&mut self, table: &Table<'_>) {
+        for (name, _) in table.entries {
+            if !table.known.contains(name.get_ref().as_ref()) {
+                let message = format!(
+                    "{} is not a key of this layout and has no effect; check its spelling",
+                    table.full(name.get_ref())
+                );
+                self.warn(name.span(), message);
+            }
+        }
+    }
+
+    fn warn(&mut self, span: Range<usize>, message: String) {
+        let line = self.line(span);
+        self.warnings.push(ConfigWarning { line, message });
+    }
+
+    fn wrong(&self, value: &Value<'_>, problem: &str) -> ConfigError {
+        ConfigError::Value {
+            path: self.path.to_owned(),
+            line: self.line(value.span.clone()),
+            key: value.key.clone(),
+            problem: problem.to_owned(),
+        }
+    }
+
+    fn missing(&self, key: &'static str, hint: &'static str) -> ConfigError {
+        ConfigError::Missing {
+            path: self.path.to_owned(),
+            key,
+            hint,
+        }
+    }
+
+    fn line(&self, span: Range<usize>) -> usize {
+        let before = self.text.as_bytes().iter().take(span.start);
+        1 + before.filter(|&&byte| byte == b'\n').count()
+    }
+}

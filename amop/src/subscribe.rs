@@ -1,0 +1,99 @@
+//! Setting up a subscription.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use amop_proto::TopicName;
+
+use crate::{
+    Deliveries, Overflow, RawSubscription, SubscribeError, Subscription, Topic, delivery::Of,
+    hub::Hub,
+};
+
+/// Sets up a subscription; made by [`Client::subscription`](crate::Client::subscription).
+///
+/// ```no_run
+/// # async fn run(client: amop::Client) -> Result<(), amop::SubscribeError> {
+/// #[amop::topic("ticks")]
+/// struct Tick {
+///     price: f64,
+/// }
+///
+/// // Only the newest prices matter.
+/// let mut ticks = client
+///     .subscription::<Tick>()
+///     .queue(16)
+///     .overflow(amop::Overflow::DropOldest)
+///     .subscribe()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "call `subscribe` or `deliveries` to subscribe"]
+pub struct SubscriptionBuilder<T> {
+    hub: Arc<Hub>,
+    topic: String,
+    queue: usize,
+    overflow: Overflow,
+    message: Of<T>,
+}
+
+impl<T: Topic> SubscriptionBuilder<T> {
+    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+        Self {
+            queue: hub.options.queue,
+            hub,
+            topic: T::TOPIC.to_owned(),
+            overflow: Overflow::default(),
+            message: PhantomData,
+        }
+    }
+
+    /// The topic. Default: that of the type.
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = topic.into();
+        self
+    }
+
+    /// Messages that may wait. Default: the client's
+    /// [`queue`](crate::ClientBuilder::queue); at least 1. Nor may more than 256 MiB wait, though an
+    /// empty queue takes any message.
+    pub fn queue(mut self, messages: usize) -> Self {
+        self.queue = messages.max(1);
+        self
+    }
+
+    /// What happens to a message when the queue is full. Default [`Overflow::DropNewest`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Subscribes. The subscription yields messages and acknowledges each unicast as it is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub async fn subscribe(self) -> Result<Subscription<T>, SubscribeError> {
+        Ok(Subscription::new(self.raw().await?))
+    }
+
+    /// Subscribes. The stream yields messages with where they came from, and a way to reply.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub async fn deliveries(self) -> Result<Deliveries<T>, SubscribeError> {
+        Ok(Deliveries::new(self.raw().await?))
+    }
+
+    /// Subscribes. The stream yields bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub async fn raw(self) -> Result<RawSubscription, SubscribeError> {
+        let topic = TopicName::new(&self.topic)?;
+        RawSubscription::start(topic, self.hub, self.queue, self.overflow).await
+    }
+}

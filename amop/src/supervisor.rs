@@ -1,0 +1,172 @@
+//! The task that keeps a client connected.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use amop_proto::client::CloseReason;
+use amop_tls::PublicKey;
+use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+    time::sleep_until,
+};
+
+use crate::{
+    ConnectError, Stage,
+    connection::{Connection, Hello},
+    dial::Budget,
+    hub::{Hub, node_info},
+};
+
+/// Makes streams to a client's endpoints.
+pub(crate) trait Dialer: Send + Sync + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// A stream to the endpoint of that index, and the public key of the node there.
+    fn dial(
+        &self,
+        index: usize,
+        budget: &Budget,
+    ) -> impl Future<Output = Result<(Self::Stream, Option<PublicKey>), ConnectError>> + Send;
+}
+
+/// Starts the task. It ends when the client is closed, or every endpoint is given up.
+pub(crate) fn start<D: Dialer>(hub: &Arc<Hub>, dialer: D) {
+    let supervising = Supervising(Arc::clone(hub));
+    let task = tokio::spawn(async move {
+        let supervising = supervising;
+        let reason = supervise(&supervising.0, &dialer).await;
+        supervising.0.finish(reason);
+    });
+    hub.supervised_by(task);
+}
+
+/// Nobody is left waiting if the runtime ends, or the task panics.
+struct Supervising(Arc<Hub>);
+
+impl Drop for Supervising {
+    fn drop(&mut self) {
+        self.0.finish(CloseReason::Transport {
+            kind: std::io::ErrorKind::Other,
+            message: "the runtime of the client's supervisor has shut down".to_owned(),
+        });
+    }
+}
+
+async fn supervise<D: Dialer>(hub: &Hub, dialer: &D) -> CloseReason {
+    let mut links: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send + '_>>> =
+        FuturesUnordered::new();
+    let mut changes = hub.changes();
+    let reason = loop {
+        if let Some(reason) = hub.is_over() {
+            break reason;
+        }
+        let again = match hub.next_dial() {
+            Ok(index) => {
+                links.push(Box::pin(link(hub, dialer, index)));
+                continue;
+            }
+            Err(again) => again,
+        };
+        let due = async {
+            match again {
+                Some(again) => sleep_until(again).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(()) = links.next() => {}
+            () = due => {}
+            _ = changes.changed() => {}
+        }
+    };
+    // Each is told to close, or has nothing left but to say goodbye.
+    while links.next().await.is_some() {}
+    reason
+}
+
+/// One connection from dialling to its end.
+async fn link<D: Dialer>(hub: &Hub, dialer: &D, index: usize) {
+    let endpoint = &hub.endpoints[index];
+    let budget = Budget::new(Arc::clone(endpoint), hub.options.connect_timeout);
+    let dialed = tokio::select! {
+        biased;
+        () = closing(hub) => return,
+        dialed = dialer.dial(index, &budget) => dialed,
+    };
+    let (stream, public_key) = match dialed {
+        Ok(dialed) => dialed,
+        Err(error) => return hub.failed(index, error),
+    };
+    let (id, seed) = hub.new_connection();
+    let (connection, hello) = Connection::start(
+        stream,
+        id,
+        Arc::clone(endpoint),
+        &hub.options.connection,
+        seed,
+        Arc::clone(&hub.routes),
+    );
+    hub.joining(index, &connection);
+    match settle(hub, &connection, hello, &budget).await {
+        Ok(Hello { node_version }) => {
+            let info = node_info(&connection, node_version, public_key);
+            hub.joined(index, &connection, info);
+            let reason = connection.lost().await;
+            hub.lost(index, reason);
+        }
+        Err(error) => {
+            connection.close();
+            hub.failed(index, error);
+        }
+    }
+    connection.join().await;
+}
+
+/// Waits until the client is being closed.
+async fn closing(hub: &Hub) {
+    let mut changes = hub.changes();
+    while hub.close_reason().is_none() {
+        // The sender lives in `hub`.
+        let _ = changes.changed().await;
+    }
+}
+
+/// Shakes hands and gives the node the topics, until it has them.
+async fn settle(
+    hub: &Hub,
+    connection: &Connection,
+    hello: oneshot::Receiver<Hello>,
+    budget: &Budget,
+) -> Result<Hello, ConnectError> {
+    let failed = |reason| failed(connection.endpoint().to_owned(), reason);
+    let hello = budget
+        .spend(Stage::Handshake, hello)
+        .await?
+        .map_err(|_| failed(connection.close_reason()))?;
+    let topics = hub.routes.wanted();
+    let settling: Vec<_> = topics.iter().map(|topic| connection.sync_topic(topic)).collect();
+    for settling in settling {
+        match connection.settled(settling, budget.deadline()).await {
+            Ok(true) => {}
+            Ok(false) => return Err(budget.timeout(Stage::Topics)),
+            Err(reason) => return Err(failed(Some(reason))),
+        }
+    }
+    Ok(hello)
+}
+
+/// Why a session ended before it could be used.
+fn failed(endpoint: String, reason: Option<CloseReason>) -> ConnectError {
+    match reason {
+        Some(CloseReason::Frame(source)) => ConnectError::NotANode { endpoint, source },
+        Some(reason @ (CloseReason::Handshake(_) | CloseReason::Version(_))) => {
+            ConnectError::HandshakeRejected { endpoint, reason }
+        }
+        reason => ConnectError::ClosedDuringHandshake {
+            endpoint,
+            reason: reason.unwrap_or(CloseReason::DuringHandshake),
+        },
+    }
+}
+

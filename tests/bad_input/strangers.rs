@@ -1,0 +1,213 @@
+//! Clients that connect to something that is no node.
+
+use std::{sync::Arc, time::Duration};
+
+use amop::{Client, CloseReason, ConnectError, HandshakeFailure, Identity, PublishError, Stage};
+use amop_tests::{PATIENCE, identity, within};
+use amop_tls::{
+    ServerOptions,
+    pki::{Agency, Authority, Leaf},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
+
+fn agency() -> Agency {
+    Authority::new_ec("chain")
+        .unwrap()
+        .agency("agency")
+        .unwrap()
+}
+
+/// Serves every connection in a task of its own; returns the endpoint.
+async fn serve<F, Fut>(serve: F) -> String
+where
+    F: Fn(TcpStream) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    endpoint
+}
+
+/// A server with a node's certificate that sends `answer` to whatever comes, and stays.
+async fn tls_server(agency: &Agency, answer: &'static [u8]) -> String {
+    let node = identity(agency, Leaf::Node, "node0");
+    let config = node.server_config(ServerOptions::default()).unwrap();
+    let acceptor = TlsAcceptor::from(config);
+    serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let mut request = [0; 1024];
+            let mut answered = false;
+            while let Ok(1..) = stream.read(&mut request).await {
+                if !answered && !answer.is_empty() {
+                    stream.write_all(answer).await.unwrap();
+                    stream.flush().await.unwrap();
+                    answered = true;
+                }
+            }
+        }
+    })
+    .await
+}
+
+async fn failure(endpoint: &str, identity: Identity, patience: Duration) -> ConnectError {
+    let connecting = Client::builder()
+        .endpoint(endpoint)
+        .identity(identity)
+        .connect_timeout(patience)
+        .connect();
+    let error = within("the error", connecting).await.unwrap_err();
+    assert!(error.to_string().contains(endpoint), "{error}");
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tls_is_recognised() {
+    let endpoint = serve(|mut stream: TcpStream| async move {
+        // Answers only what it is asked, as HTTP servers do.
+        let mut request = [0; 64];
+        stream.read_exact(&mut request).await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            .await
+            .unwrap();
+        // Leaves the end to the client.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let sdk = identity(&agency(), Leaf::Sdk, "sdk");
+    let error = failure(&endpoint, sdk, PATIENCE).await;
+    assert!(
+        matches!(
+            error,
+            ConnectError::Tls {
+                source: HandshakeFailure::NotTls,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    let text = error.to_string();
+    assert!(text.contains("check that the port is a channel"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_up_is_recognised() {
+    let endpoint = serve(|mut stream: TcpStream| async move {
+        let mut hello = [0; 5];
+        stream.read_exact(&mut hello).await.unwrap();
+    })
+    .await;
+    let sdk = identity(&agency(), Leaf::Sdk, "sdk");
+    let error = failure(&endpoint, sdk, PATIENCE).await;
+    assert!(
+        matches!(
+            error,
+            ConnectError::Tls {
+                source: HandshakeFailure::Closed(_),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("its log says why"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_server_is_given_up() {
+    let endpoint = serve(|mut stream: TcpStream| async move {
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let sdk = identity(&agency(), Leaf::Sdk, "sdk");
+    let error = failure(&endpoint, sdk, Duration::from_millis(500)).await;
+    assert!(
+        matches!(
+            error,
+            ConnectError::Timeout {
+                stage: Stage::Tls,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("within 500 ms"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tls_server_of_another_protocol_is_recognised() {
+    let agency = agency();
+    let answers: [&[u8]; 2] = [b"HTTP/1.1 400 Bad Request\r\n\r\n", &[0; 64]];
+    for answer in answers {
+        let endpoint = tls_server(&agency, answer).await;
+        let sdk = identity(&agency, Leaf::Sdk, "sdk");
+        let error = failure(&endpoint, sdk, PATIENCE).await;
+        assert!(matches!(error, ConnectError::NotANode { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("channel_listen_port"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tls_server_that_says_nothing_is_given_up() {
+    let agency = agency();
+    let endpoint = tls_server(&agency, b"").await;
+    let sdk = identity(&agency, Leaf::Sdk, "sdk");
+    // TLS itself must fit in, also on a busy machine; the node's silence is taken for an old
+    // node's only after 5 s.
+    let error = failure(&endpoint, sdk, Duration::from_secs(3)).await;
+    assert!(
+        matches!(
+            error,
+            ConnectError::Timeout {
+                stage: Stage::Handshake,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+/// With more patience it is taken for a node that knows no handshake, and then for a dead one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_does_not_hang_on_a_silent_node() {
+    let agency = agency();
+    let endpoint = tls_server(&agency, b"").await;
+    let client = Client::builder()
+        .endpoint(&endpoint)
+        .identity(identity(&agency, Leaf::Sdk, "sdk"))
+        .connect_timeout(PATIENCE)
+        .timeout(Duration::from_millis(200))
+        .heartbeat(Duration::from_secs(1))
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(client.protocol_version(), 1);
+    let topic = "hello".parse().unwrap();
+    let error = client.unicast(&topic, "x".into()).await.unwrap_err();
+    assert!(matches!(error, PublishError::Timeout { .. }), "{error:?}");
+    assert!(error.to_string().contains("within 200 ms"), "{error}");
+    let reason = within("the verdict", client.closed()).await;
+    assert!(matches!(reason, CloseReason::Silent { .. }), "{reason:?}");
+}
+
+/// The node's P2P port instead of its channel port: the same TLS, another protocol.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wrong_port_of_a_node_is_recognised() {
+    let network = Arc::new(amop_tests::network(1).await);
+    let node = network.node(0).unwrap();
+    let p2p = node.p2p_address().to_string();
+    let error = failure(&p2p, network.sdk(), PATIENCE).await;
+    assert!(matches!(error, ConnectError::NotANode { .. }), "{error:?}");
+    assert!(error.to_string().contains("channel_listen_port"), "{error}");
+}

@@ -1,0 +1,129 @@
+//! Towards foreign SDKs every frame is a TLS record of its own, however many wait: some of them
+//! break on two frames in one read (channel-v2 section 3.4).
+
+use amop::TopicName;
+use amop_node::{Limits, Network};
+use amop_proto::channel::{FrameDecoder, FrameType, HandshakeRequest};
+use amop_tests::{Sdk, client, network_with, seq};
+use bytes::{Bytes, BytesMut};
+
+const TOPIC: &str = "burst";
+const COUNT: u64 = 1_000;
+/// So much at once does not fit into the system's buffers: the node's own queue fills.
+const LEN: usize = 12 * 1024;
+
+/// A network whose node holds a whole burst for a session that does not read.
+async fn patient_network() -> Network {
+    let limits = Limits {
+        session_queue: 1 << 30,
+        ..Limits::default()
+    };
+    network_with(1, |_, builder| builder.limits(limits)).await
+}
+
+/// An SDK that has subscribed and does not read on.
+async fn subscribed(network: &Network, offer: Bytes) -> Sdk {
+    let config = network.sdk().client_config().unwrap();
+    let mut sdk = Sdk::connect(network.endpoint(0), config).await;
+    sdk.ask(FrameType::HANDSHAKE, 1, offer).await;
+    let topics = format!("[{TOPIC:?}]");
+    sdk.send_new(FrameType::SET_TOPICS, 2, topics).await;
+    sdk.ask(FrameType::HEARTBEAT, 3, "0").await;
+    sdk
+}
+
+/// Publishes the burst as multicasts; the node has queued all of it when this returns.
+async fn burst(network: &Network, len: usize) {
+    let publisher = client(network, 0).await;
+    let topic = TopicName::new(TOPIC).unwrap();
+    for number in 0..COUNT {
+        let mut payload = number.to_be_bytes().to_vec();
+        payload.resize(len, b'x');
+        publisher.multicast(&topic, payload.into()).await.unwrap();
+    }
+    publisher.close().await;
+}
+
+fn number(body: &[u8]) -> u64 {
+    let payload = &body[1 + TOPIC.len()..];
+    u64::from_be_bytes(payload[..8].try_into().unwrap())
+}
+
+fn go_sdk() -> Bytes {
+    r#"{"minimumSupport":1,"maximumSupport":3,"clientType":"Go-SDK"}"#.into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_frames_come_one_by_one_to_a_foreign_sdk() {
+    let network = patient_network().await;
+    let mut sdk = subscribed(&network, go_sdk()).await;
+    burst(&network, 8).await;
+    for expected in 0..COUNT {
+        let frame = sdk.receive().await;
+        assert_eq!(frame.kind, FrameType::MULTICAST);
+        assert_eq!(number(&frame.body), expected);
+    }
+    network.shutdown().await;
+}
+
+/// The queue is longer than every buffer on the way, so writes get stuck in the middle.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_frames_come_whole_to_a_foreign_sdk_that_reads_late() {
+    let network = patient_network().await;
+    let mut sdk = subscribed(&network, go_sdk()).await;
+    burst(&network, LEN).await;
+    for expected in 0..COUNT {
+        let frame = sdk.receive().await;
+        assert_eq!(number(&frame.body), expected);
+    }
+    network.shutdown().await;
+}
+
+/// Frames that need several records share none of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_longer_than_a_record_share_none() {
+    let network = patient_network().await;
+    let mut sdk = subscribed(&network, go_sdk()).await;
+    let publisher = client(&network, 0).await;
+    let topic = TopicName::new(TOPIC).unwrap();
+    // A whole record, a byte more, many.
+    let record = 16 * 1024 - 42 - 1 - TOPIC.len();
+    let sizes = [record - 1, record, record + 1, 100_000, 8, 1 << 20, 8];
+    for size in sizes {
+        let payload = vec![b'x'; size];
+        publisher.multicast(&topic, payload.into()).await.unwrap();
+    }
+    for size in sizes {
+        let frame = sdk.receive().await;
+        assert_eq!(frame.body.len(), 1 + TOPIC.len() + size);
+    }
+    publisher.close().await;
+    network.shutdown().await;
+}
+
+/// A client of ours understands frames that share records, and gets them so.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_client_gets_frames_joined() {
+    let network = patient_network().await;
+    let offer = HandshakeRequest::ours().to_frame(seq(0)).body;
+    let mut sdk = subscribed(&network, offer).await;
+    burst(&network, LEN).await;
+    let (mut buffer, mut records, mut shared) = (BytesMut::new(), 0, 0);
+    let mut expected = 0;
+    while expected < COUNT {
+        buffer.extend_from_slice(&sdk.record().await.unwrap());
+        records += 1;
+        let mut frames = 0;
+        while let Some(frame) = FrameDecoder::default().decode(&mut buffer).unwrap() {
+            assert_eq!(number(&frame.body), expected);
+            expected += 1;
+            frames += 1;
+        }
+        shared += u64::from(frames > 1 || (frames == 1 && !buffer.is_empty()));
+    }
+    assert!(
+        shared > 0,
+        "no record of {records} holds more than one frame's bytes"
+    );
+    network.shutdown().await;
+}

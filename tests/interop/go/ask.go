@@ -1,0 +1,44 @@
+// What SDKs ask of a node beside messages.
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/FISCO-BCOS/go-sdk/client"
+	"github.com/FISCO-BCOS/go-sdk/core/types"
+)
+
+// ask reports what the node tells by JSON-RPC, each answer or error on a line.
+func ask(c *client.Client) error {
+	background := context.Background()
+	raw := func(answer []byte, err error) (any, error) {
+		return json.RawMessage(answer), err
+	}
+	questions := []struct {
+		method string
+		ask    func() (any, error)
+	}{
+		{"getClientVersion", func() (any, error) { return c.GetClientVersion(background) }},
+		{"getGroupList", func() (any, error) { return raw(c.GetGroupList(background)) }},
+		{"getNodeIDList", func() (any, error) { return raw(c.GetNodeIDList(background)) }},
+		{"getPeers", func() (any, error) { return c.GetPeers(background) }},
+		{"getBlockNumber", func() (any, error) { return c.GetBlockNumber(background) }},
+		{"getPbftView", func() (any, error) { return raw(c.GetPBFTView(background)) }},
+		{"registerEventLog", func() (any, error) {
+			return c.SubscribeEventLogs(types.EventLogParams{
+				FromBlock: "latest", ToBlock: "latest", GroupID: "1",
+			}, func(int, []types.Log) {})
+		}},
+	}
+	for _, question := range questions {
+		result, err := question.ask()
+		e := event{Event: "answer", Method: question.method, Result: result}
+		if err != nil {
+			e.Result, e.Error = nil, err.Error()
+		}
+		emit(e)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+//! Building the Go program, or saying why not.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// Set where a missing Go must not go unnoticed.
+const REQUIRE: &str = "AMOP_REQUIRE_GO";
+
+const NAME: &str = if cfg!(windows) {
+    "amop-interop-go.exe"
+} else {
+    "amop-interop-go"
+};
+
+/// Builds the program below `target`. `None`, with a word on the terminal, where that cannot be done.
+///
+/// # Panics
+///
+/// If it does not compile, and where it must be built but cannot be.
+pub(crate) fn build(target: &Path) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("go");
+    if let Err(reason) = usable(&source) {
+        return skip(&reason);
+    }
+    fs::create_dir_all(target).unwrap();
+    // Test processes may run side by side; one builds, the others find it built.
+    let lock = target.join(format!("{NAME}.lock"));
+    let lock = File::create(&lock).unwrap_or_else(|error| panic!("{}: {error}", lock.display()));
+    fs4::FileExt::lock(&lock).unwrap();
+    let program = target.join(NAME);
+    let output = go(&source)
+        .args(["build", "-buildvcs=false", "-trimpath", "-o"])
+        .arg(&program)
+        .arg(".")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "go build in {}:\n{}",
+        source.display(),
+        text(&output)
+    );
+    Some(program)
+}
+
+/// Go, and the modules, which it downloads if it has to.
+fn usable(source: &Path) -> Result<(), String> {
+    match go(source).arg("version").output() {
+        Err(error) => return Err(format!("go is not installed ({error})")),
+        Ok(output) if !output.status.success() => return Err(text(&output)),
+        Ok(_) => {}
+    }
+    let modules = go(source).args(["list", "-deps", "."]).output();
+    match modules {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("go cannot get the modules: {}", text(&output))),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// `go` with nothing left to the user's configuration. Without cgo no C compiler is needed; the SDK
+/// then signs by a library in Go.
+fn go(source: &Path) -> Command {
+    let mut command = Command::new("go");
+    command
+        .current_dir(source)
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "-mod=readonly")
+        .env("GOWORK", "off");
+    command
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}
+
+fn skip(reason: &str) -> Option<PathBuf> {
+    let required = std::env::var_os(REQUIRE).is_some_and(|value| value == "1");
+    assert!(!required, "{REQUIRE} is set, but {reason}");
+    // Straight to the terminal: the harness captures what is printed by macros.
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED: the tests with go-sdk: {reason}; with {REQUIRE}=1 this is a failure"
+    );
+    None
+}
