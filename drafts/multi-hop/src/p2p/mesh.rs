@@ -1,7 +1,7 @@
 //! What nodes of this project say to each other: packets of the extension protocol.
 //!
-//! Carried in ordinary P2P frames under [`protocol::EXTENSION`](crate::p2p::protocol), which real
-//! nodes ignore. All integers are big-endian.
+//! Carried in ordinary P2P frames under [`EXTENSION`](super::protocol::EXTENSION), which real nodes
+//! ignore. It serves the link-state protocol and the routing of [`node`](crate::node). All integers are big-endian.
 //!
 //! | packet | body |
 //! | --- | --- |
@@ -19,23 +19,43 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::NodeKey;
-use crate::{MAX_TOPIC_LEN, channel::Frame, p2p::NodeId};
+use super::NodeId;
+use crate::{MAX_TOPIC_LEN, channel::Frame};
+
+/// A node in routing: the first eight bytes of its ID, which is a random point of a curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeKey(pub u64);
+
+impl From<&NodeId> for NodeKey {
+    fn from(id: &NodeId) -> Self {
+        let mut key = [0; 8];
+        key.copy_from_slice(&id.0[..8]);
+        Self(u64::from_be_bytes(key))
+    }
+}
 
 /// Packet types of the extension protocol.
-pub(in crate::node) mod packet {
-    pub(in crate::node) const HELLO: u16 = 1;
-    pub(in crate::node) const KNOWN: u16 = 2;
-    pub(in crate::node) const RECORDS: u16 = 3;
-    pub(in crate::node) const TAKEN: u16 = 4;
-    pub(in crate::node) const ASK: u16 = 5;
-    pub(in crate::node) const UNICAST: u16 = 6;
-    pub(in crate::node) const ANSWER: u16 = 7;
-    pub(in crate::node) const MULTICAST: u16 = 8;
+pub mod packet {
+    /// The first frame, by which both sides know each other; later a sign of life.
+    pub const HELLO: u16 = 1;
+    /// What the sender knows of whom.
+    pub const KNOWN: u16 = 2;
+    /// States and changes of nodes.
+    pub const RECORDS: u16 = 3;
+    /// Acknowledges records.
+    pub const TAKEN: u16 = 4;
+    /// Asks for whole states.
+    pub const ASK: u16 = 5;
+    /// A unicast for one node.
+    pub const UNICAST: u16 = 6;
+    /// Its answer.
+    pub const ANSWER: u16 = 7;
+    /// A multicast for several nodes.
+    pub const MULTICAST: u16 = 8;
 }
 
 /// The version of the extension.
-pub(in crate::node) const VERSION: u8 = 1;
+pub const VERSION: u8 = 1;
 
 /// A node's state, whole or as a change of an earlier version.
 ///
@@ -43,28 +63,36 @@ pub(in crate::node) const VERSION: u8 = 1;
 /// a count (2) and its neighbours' keys (8 each), all of them; then a count (4) and for each topic a
 /// length byte, the topic, and its subscribers (4; 0 removes it).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) key: NodeKey,
-    pub(super) version: u64,
+pub struct Record {
+    /// Whose state it is.
+    pub key: NodeKey,
+    /// Rises with each change.
+    pub version: u64,
     /// The version this is a change of; 0 for the whole state.
-    pub(super) base: u64,
+    pub base: u64,
     /// Given with the whole state.
-    pub(super) node: Option<NodeId>,
+    pub node: Option<NodeId>,
     /// Given with the whole state and when they changed.
-    pub(super) neighbours: Option<Vec<NodeKey>>,
-    pub(super) topics: Vec<(Bytes, u32)>,
+    pub neighbours: Option<Vec<NodeKey>>,
+    /// Topics and their subscribers: all, or those that changed.
+    pub topics: Vec<(Bytes, u32)>,
 }
 
 const HAS_NODE: u8 = 1;
 const HAS_NEIGHBOURS: u8 = 2;
 
 impl Record {
-    pub(super) fn encode(&self, out: &mut BytesMut) {
+    /// Appends the record to `out`.
+    pub fn encode(&self, out: &mut BytesMut) {
         out.put_u64(self.key.0);
         out.put_u64(self.version);
         out.put_u64(self.base);
         let node = if self.node.is_some() { HAS_NODE } else { 0 };
-        let neighbours = if self.neighbours.is_some() { HAS_NEIGHBOURS } else { 0 };
+        let neighbours = if self.neighbours.is_some() {
+            HAS_NEIGHBOURS
+        } else {
+            0
+        };
         out.put_u8(node | neighbours);
         if let Some(node) = &self.node {
             out.put_slice(&node.0);
@@ -77,7 +105,11 @@ impl Record {
                 out.put_u64(key.0);
             }
         }
-        let topics = || self.topics.iter().filter(|(topic, _)| topic.len() <= MAX_TOPIC_LEN);
+        let topics = || {
+            self.topics
+                .iter()
+                .filter(|(topic, _)| topic.len() <= MAX_TOPIC_LEN)
+        };
         out.put_u32(topics().count() as u32);
         for (topic, count) in topics() {
             out.put_u8(topic.len() as u8);
@@ -129,7 +161,7 @@ impl Record {
     }
 
     /// Reads the body of a records packet; `None` if any of it is malformed.
-    pub(super) fn decode_all(mut body: Bytes, max_topics: usize) -> Option<Vec<Self>> {
+    pub fn decode_all(mut body: Bytes, max_topics: usize) -> Option<Vec<Self>> {
         let mut records = Vec::new();
         while body.has_remaining() {
             records.push(Self::decode(&mut body, max_topics)?);
@@ -146,7 +178,7 @@ fn keys(body: &mut Bytes, count: usize) -> Option<Vec<NodeKey>> {
 }
 
 /// Writes the body of an ask packet.
-pub(super) fn encode_keys(keys: impl IntoIterator<Item = NodeKey>) -> Bytes {
+pub fn encode_keys(keys: impl IntoIterator<Item = NodeKey>) -> Bytes {
     let mut out = BytesMut::new();
     for key in keys {
         out.put_u64(key.0);
@@ -155,14 +187,14 @@ pub(super) fn encode_keys(keys: impl IntoIterator<Item = NodeKey>) -> Bytes {
 }
 
 /// Reads the body of an ask packet.
-pub(super) fn decode_keys(mut body: Bytes) -> Option<Vec<NodeKey>> {
+pub fn decode_keys(mut body: Bytes) -> Option<Vec<NodeKey>> {
     let count = body.len() / 8;
     let whole = body.len().is_multiple_of(8);
     keys(&mut body, count).filter(|_| whole)
 }
 
 /// Writes the body of a known packet.
-pub(super) fn encode_known(known: impl IntoIterator<Item = (NodeKey, u64)>) -> Bytes {
+pub fn encode_known(known: impl IntoIterator<Item = (NodeKey, u64)>) -> Bytes {
     let mut out = BytesMut::new();
     for (key, version) in known {
         out.put_u64(key.0);
@@ -172,30 +204,34 @@ pub(super) fn encode_known(known: impl IntoIterator<Item = (NodeKey, u64)>) -> B
 }
 
 /// Reads the body of a known packet.
-pub(super) fn decode_known(mut body: Bytes) -> Option<Vec<(NodeKey, u64)>> {
+pub fn decode_known(mut body: Bytes) -> Option<Vec<(NodeKey, u64)>> {
     if !body.len().is_multiple_of(16) {
         return None;
     }
     let count = body.len() / 16;
-    Some((0..count).map(|_| (NodeKey(body.get_u64()), body.get_u64())).collect())
+    Some(
+        (0..count)
+            .map(|_| (NodeKey(body.get_u64()), body.get_u64()))
+            .collect(),
+    )
 }
 
 /// The address of a unicast on its way through the network, or of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::node) struct Envelope {
+pub struct Envelope {
     /// Who sent it into the network.
-    pub(in crate::node) source: NodeKey,
+    pub source: NodeKey,
     /// Where it goes.
-    pub(in crate::node) target: NodeKey,
+    pub target: NodeKey,
     /// Names it at the node that asked; an answer carries the request's.
-    pub(in crate::node) id: u64,
+    pub id: u64,
 }
 
 const ENVELOPE: usize = 8 + 8 + 8;
 
 impl Envelope {
     /// The body of a packet with a channel frame.
-    pub(in crate::node) fn seal(&self, frame: &Frame) -> Bytes {
+    pub fn seal(&self, frame: &Frame) -> Bytes {
         let mut out = BytesMut::with_capacity(ENVELOPE + frame.wire_len());
         out.put_u64(self.source.0);
         out.put_u64(self.target.0);
@@ -205,7 +241,7 @@ impl Envelope {
     }
 
     /// The address and the bytes of the channel frame.
-    pub(in crate::node) fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
+    pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
         let envelope = Self {
             source: NodeKey(body.try_get_u64().ok()?),
             target: NodeKey(body.try_get_u64().ok()?),
@@ -217,17 +253,18 @@ impl Envelope {
 
 /// The address of a multicast on its way through the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::node) struct Spread {
-    pub(in crate::node) source: NodeKey,
+pub struct Spread {
+    /// Who sent it into the network.
+    pub source: NodeKey,
     /// With the source, names the multicast.
-    pub(in crate::node) id: u64,
-    /// The nodes this copy is for; each is named in exactly one copy.
-    pub(in crate::node) targets: Vec<NodeKey>,
+    pub id: u64,
+    /// The nodes this copy is for, each named in exactly one copy; none: the receiver alone.
+    pub targets: Vec<NodeKey>,
 }
 
 impl Spread {
     /// The body of a packet with the bytes of a channel frame.
-    pub(in crate::node) fn seal(&self, frame: &[u8]) -> Bytes {
+    pub fn seal(&self, frame: &[u8]) -> Bytes {
         let count = u16::try_from(self.targets.len()).unwrap_or(u16::MAX);
         let len = 8 + 8 + 2 + 8 * usize::from(count) + frame.len();
         let mut out = BytesMut::with_capacity(len);
@@ -242,12 +279,19 @@ impl Spread {
     }
 
     /// The address and the bytes of the channel frame.
-    pub(in crate::node) fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
+    pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
         let source = NodeKey(body.try_get_u64().ok()?);
         let id = body.try_get_u64().ok()?;
         let count = usize::from(body.try_get_u16().ok()?);
         let targets = keys(&mut body, count)?;
-        Some((Self { source, id, targets }, body))
+        Some((
+            Self {
+                source,
+                id,
+                targets,
+            },
+            body,
+        ))
     }
 }
 
@@ -280,7 +324,10 @@ mod tests {
         let first = out.len();
         delta.encode(&mut out);
         let body = out.freeze();
-        assert_eq!(Record::decode_all(body.clone(), 2), Some(vec![record(), delta]));
+        assert_eq!(
+            Record::decode_all(body.clone(), 2),
+            Some(vec![record(), delta])
+        );
         assert_eq!(Record::decode_all(body.clone(), 1), None);
         for end in 1..body.len() {
             let cut = Record::decode_all(body.slice(..end), 2);
@@ -291,7 +338,11 @@ mod tests {
     #[test]
     fn a_whole_record_without_its_node_is_refused() {
         let mut out = BytesMut::new();
-        Record { node: None, ..record() }.encode(&mut out);
+        Record {
+            node: None,
+            ..record()
+        }
+        .encode(&mut out);
         assert_eq!(Record::decode_all(out.freeze(), 2), None);
     }
 
@@ -304,7 +355,10 @@ mod tests {
             id: 7,
         };
         let body = envelope.seal(&frame);
-        assert_eq!(Envelope::open(body.clone()), Some((envelope, frame.to_bytes())));
+        assert_eq!(
+            Envelope::open(body.clone()),
+            Some((envelope, frame.to_bytes()))
+        );
         assert_eq!(Envelope::open(body.slice(..23)), None);
         let spread = Spread {
             source: NodeKey(1),
@@ -312,7 +366,10 @@ mod tests {
             targets: vec![NodeKey(2), NodeKey(3)],
         };
         let body = spread.seal(b"frame");
-        assert_eq!(Spread::open(body.clone()), Some((spread, Bytes::from_static(b"frame"))));
+        assert_eq!(
+            Spread::open(body.clone()),
+            Some((spread, Bytes::from_static(b"frame")))
+        );
         assert_eq!(Spread::open(body.slice(..33)), None);
     }
 }

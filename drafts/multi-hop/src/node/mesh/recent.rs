@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::NodeKey;
+use crate::p2p::mesh::NodeKey;
 
 /// Nobody repeats a message after this long.
 const AGE: Duration = Duration::from_secs(120);

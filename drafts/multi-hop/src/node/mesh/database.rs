@@ -7,8 +7,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{NodeKey, wire::Record};
-use crate::p2p::NodeId;
+use crate::p2p::{
+    NodeId,
+    mesh::{NodeKey, Record},
+};
 
 /// Records of nodes that cannot be reached are dropped after this long.
 const AGE: Duration = Duration::from_secs(60);
@@ -143,7 +145,11 @@ impl Database {
             base: 0,
             node: Some(state.node),
             neighbours: Some(state.neighbours.iter().copied().collect()),
-            topics: state.topics.iter().map(|(topic, &count)| (topic.clone(), count)).collect(),
+            topics: state
+                .topics
+                .iter()
+                .map(|(topic, &count)| (topic.clone(), count))
+                .collect(),
         })
     }
 
@@ -155,7 +161,11 @@ impl Database {
 
     /// When [`age`](Self::age) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
-        self.states.values().filter_map(|state| state.away_since).min().map(|since| since + AGE)
+        self.states
+            .values()
+            .filter_map(|state| state.away_since)
+            .min()
+            .map(|since| since + AGE)
     }
 }
 
@@ -174,7 +184,10 @@ mod tests {
             base: 0,
             node: Some(NodeId([1; 64])),
             neighbours: Some(neighbours.iter().map(|&key| NodeKey(key)).collect()),
-            topics: topics.iter().map(|&(name, count)| (topic(name), count)).collect(),
+            topics: topics
+                .iter()
+                .map(|&(name, count)| (topic(name), count))
+                .collect(),
         }
     }
 
@@ -223,11 +236,20 @@ mod tests {
         let too_many = whole(1, &[], &[("a", 1), ("b", 1)]);
         assert_eq!(database.take(now, &too_many), Taken::Refused);
         assert!(database.get(NodeKey(1)).is_none());
-        assert!(matches!(database.take(now, &whole(1, &[], &[("a", 1)])), Taken::New { .. }));
-        let other = Record { key: NodeKey(2), ..whole(1, &[], &[]) };
+        assert!(matches!(
+            database.take(now, &whole(1, &[], &[("a", 1)])),
+            Taken::New { .. }
+        ));
+        let other = Record {
+            key: NodeKey(2),
+            ..whole(1, &[], &[])
+        };
         assert_eq!(database.take(now, &other), Taken::Refused);
         // One out, one in is within the limit.
-        assert!(matches!(database.take(now, &whole(2, &[], &[("b", 1)])), Taken::New { .. }));
+        assert!(matches!(
+            database.take(now, &whole(2, &[], &[("b", 1)])),
+            Taken::New { .. }
+        ));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Shortest paths from this node to all others, kept up as edges come and go.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+#[cfg(test)]
+use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use super::NodeKey;
+use crate::p2p::mesh::NodeKey;
 
 /// The graph of nodes and the distances from one of them.
 ///
@@ -154,8 +156,16 @@ impl Paths {
                 }
             }
         }
-        change.lost.extend(before.keys().filter(|node| !self.distance.contains_key(node)));
-        change.gained.extend(self.distance.keys().filter(|node| !before.contains_key(node)));
+        change.lost.extend(
+            before
+                .keys()
+                .filter(|node| !self.distance.contains_key(node)),
+        );
+        change.gained.extend(
+            self.distance
+                .keys()
+                .filter(|node| !before.contains_key(node)),
+        );
     }
 
     /// Works in an edge: what it shortens is shortened, as far as that goes.
@@ -181,7 +191,10 @@ impl Paths {
     /// All nodes that can be reached and how far they are, in order.
     #[cfg(test)]
     fn distances(&self) -> BTreeMap<NodeKey, u32> {
-        self.distance.iter().map(|(&node, &distance)| (node, distance)).collect()
+        self.distance
+            .iter()
+            .map(|(&node, &distance)| (node, distance))
+            .collect()
     }
 }
 
@@ -203,7 +216,10 @@ mod tests {
     fn equal_paths_are_all_known() {
         let mut paths = Paths::new(key(0));
         // 0 - 1 - 3 and 0 - 2 - 3 - 4.
-        paths.change(&[edge(0, 1), edge(0, 2), edge(1, 3), edge(2, 3), edge(3, 4)], &[]);
+        paths.change(
+            &[edge(0, 1), edge(0, 2), edge(1, 3), edge(2, 3), edge(3, 4)],
+            &[],
+        );
         assert_eq!(paths.first_steps(key(4)), [key(1), key(2)]);
         assert_eq!(paths.distance(key(4)), Some(3));
         assert_eq!(paths.first_steps(key(9)), []);
@@ -213,7 +229,10 @@ mod tests {
     #[test]
     fn a_removed_edge_shakes_what_was_reached_over_it() {
         let mut paths = Paths::new(key(0));
-        paths.change(&[edge(0, 1), edge(0, 2), edge(1, 3), edge(2, 3), edge(3, 4)], &[]);
+        paths.change(
+            &[edge(0, 1), edge(0, 2), edge(1, 3), edge(2, 3), edge(3, 4)],
+            &[],
+        );
         let change = paths.change(&[], &[edge(1, 3)]);
         assert_eq!(change.shaken, BTreeSet::from([key(3), key(4)]));
         assert_eq!(change.lost, BTreeSet::new());

@@ -7,43 +7,28 @@
 //! to it, so flooding ends.
 
 mod database;
+mod flood;
 mod paths;
 mod recent;
-pub(super) mod wire;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     time::Instant,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+pub(super) use self::recent::{Recent, Seen};
 use self::{
-    database::{Database, Taken},
+    database::Database,
     paths::{Change, Paths},
-    wire::{Record, packet},
 };
-pub(super) use self::recent::Recent;
 use super::PeerId;
-use crate::p2p::{NodeId, PeerFrame, protocol};
-
-/// A node in routing: the first eight bytes of its ID, which is a random point of a curve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeKey(pub u64);
-
-impl From<&NodeId> for NodeKey {
-    fn from(id: &NodeId) -> Self {
-        let mut key = [0; 8];
-        key.copy_from_slice(&id.0[..8]);
-        Self(u64::from_be_bytes(key))
-    }
-}
-
-/// Records are joined up to about this many bytes a frame.
-const BATCH: usize = 256 * 1024;
-
-/// More records than this sent and not acknowledged, and the oldest count as acknowledged.
-const MAX_AWAITED: usize = 1024;
+use crate::p2p::{
+    NodeId, PeerFrame,
+    mesh::{self, NodeKey, Record, packet},
+    protocol,
+};
 
 /// What the mesh wants done or tells.
 #[derive(Debug)]
@@ -126,25 +111,33 @@ impl Mesh {
 
     /// Whether a neighbour has not yet said that it has this version of this node's record.
     pub(super) fn lags_behind(&self, peer: PeerId, version: u64) -> bool {
-        self.links.get(&peer).is_some_and(|link| link.acknowledged < version)
-    }
-
-    /// The ID of a node that is known.
-    pub(super) fn node_id(&self, key: NodeKey) -> Option<NodeId> {
-        if key == self.own {
-            return Some(self.own_id);
-        }
-        self.database.get(key).map(|state| state.node)
+        self.links
+            .get(&peer)
+            .is_some_and(|link| link.acknowledged < version)
     }
 
     /// How many other nodes can be reached.
     pub(super) fn reachable(&self) -> usize {
-        self.database.iter().filter(|(_, state)| state.away_since.is_none()).count()
+        self.database
+            .iter()
+            .filter(|(_, state)| state.away_since.is_none())
+            .count()
     }
 
     /// How many links away a node is.
     pub(super) fn distance(&self, node: NodeKey) -> Option<u32> {
         self.paths.distance(node)
+    }
+
+    /// The ID of a node that is known.
+    pub(super) fn node_id(&self, key: NodeKey) -> Option<NodeId> {
+        self.database.get(key).map(|state| state.node)
+    }
+
+    /// The first topic of a node at or behind this one in byte order.
+    pub(super) fn first_topic_from(&self, node: NodeKey, from: Bytes) -> Option<&Bytes> {
+        let mut topics = self.database.get(node)?.topics.range(from..);
+        topics.next().map(|(topic, _)| topic)
     }
 
     /// The topics of a node that can be reached.
@@ -179,6 +172,11 @@ impl Mesh {
             .find(|&peer| usable(peer))
     }
 
+    /// Whether this connection leads to this node.
+    pub(super) fn is_neighbour(&self, peer: PeerId, node: NodeKey) -> bool {
+        self.by_key.get(&node) == Some(&peer)
+    }
+
     /// A neighbour turned out to be a node of this project. A second link to the same node must not
     /// come up.
     pub(super) fn link_up(&mut self, now: Instant, peer: PeerId, node: &NodeId) {
@@ -198,7 +196,7 @@ impl Mesh {
             .iter()
             .map(|(key, state)| (key, state.version))
             .chain([(self.own, self.version)]);
-        let body = wire::encode_known(known);
+        let body = mesh::encode_known(known);
         self.send(peer, packet::KNOWN, 0, body);
         if self.reports_link_to_us(key) {
             self.relink(now, &[(self.own, key)], &[]);
@@ -259,7 +257,11 @@ impl Mesh {
             base: 0,
             node: Some(self.own_id),
             neighbours: Some(self.by_key.keys().copied().collect()),
-            topics: self.topics.iter().map(|(topic, &count)| (topic.clone(), count)).collect(),
+            topics: self
+                .topics
+                .iter()
+                .map(|(topic, &count)| (topic.clone(), count))
+                .collect(),
         }
     }
 
@@ -271,126 +273,9 @@ impl Mesh {
     }
 
     fn reports_link_to_us(&self, key: NodeKey) -> bool {
-        self.database.get(key).is_some_and(|state| state.neighbours.contains(&self.own))
-    }
-
-    /// Handles a packet of the link-state protocol.
-    pub(super) fn packet(&mut self, now: Instant, peer: PeerId, frame: &PeerFrame) {
-        if !self.links.contains_key(&peer) {
-            return;
-        }
-        let understood = match frame.packet {
-            // A sign of life.
-            packet::HELLO => Some(()),
-            packet::KNOWN => self.known(peer, frame.body.clone()),
-            packet::RECORDS => self.records(now, peer, frame),
-            packet::TAKEN => {
-                self.taken(peer, frame.seq);
-                Some(())
-            }
-            packet::ASK => self.asked(peer, frame.body.clone()),
-            // Of a later version of the extension.
-            _ => Some(()),
-        };
-        if understood.is_none() {
-            self.outputs.push_back(Output::Bad(peer, "a malformed link-state packet"));
-        }
-    }
-
-    /// The neighbour told what it knows: send it what is newer here.
-    fn known(&mut self, peer: PeerId, body: Bytes) -> Option<()> {
-        let known: HashMap<NodeKey, u64> = wire::decode_known(body)?.into_iter().collect();
-        let newer = |key: NodeKey, version: u64| {
-            known.get(&key).is_none_or(|&theirs| theirs < version)
-        };
-        if !newer(self.own, self.version) {
-            self.acknowledged(peer, self.version);
-        }
-        let keys: Vec<NodeKey> = self
-            .database
-            .iter()
-            .filter(|&(key, state)| newer(key, state.version))
-            .map(|(key, _)| key)
-            .chain(newer(self.own, self.version).then_some(self.own))
-            .collect();
-        let records: Vec<Record> = keys.into_iter().filter_map(|key| self.whole(key)).collect();
-        self.send_records(peer, &records);
-        Some(())
-    }
-
-    fn asked(&mut self, peer: PeerId, body: Bytes) -> Option<()> {
-        let keys: BTreeSet<NodeKey> = wire::decode_keys(body)?.into_iter().collect();
-        let records: Vec<Record> = keys.into_iter().filter_map(|key| self.whole(key)).collect();
-        self.send_records(peer, &records);
-        Some(())
-    }
-
-    fn taken(&mut self, peer: PeerId, seq: u32) {
-        let Some(link) = self.links.get_mut(&peer) else {
-            return;
-        };
-        let mut version = None;
-        while let Some(&(sent, held)) = link.awaited.front()
-            && sent.wrapping_sub(seq) as i32 <= 0
-        {
-            version = Some(held);
-            link.awaited.pop_front();
-        }
-        if let Some(version) = version {
-            self.acknowledged(peer, version);
-        }
-    }
-
-    fn acknowledged(&mut self, peer: PeerId, version: u64) {
-        if let Some(link) = self.links.get_mut(&peer)
-            && link.acknowledged < version
-        {
-            link.acknowledged = version;
-            self.outputs.push_back(Output::Acknowledged);
-        }
-    }
-
-    fn records(&mut self, now: Instant, peer: PeerId, frame: &PeerFrame) -> Option<()> {
-        let records = Record::decode_all(frame.body.clone(), self.max_topics.saturating_mul(2))?;
-        let (mut passed_on, mut wanted) = (Vec::new(), Vec::new());
-        for record in records {
-            if record.key == self.own {
-                self.outbid(&record);
-                continue;
-            }
-            match self.database.take(now, &record) {
-                Taken::New {
-                    topics,
-                    linked,
-                    unlinked,
-                } => {
-                    self.apply(now, record.key, topics, &linked, &unlinked);
-                    passed_on.push(record);
-                }
-                Taken::Old => {}
-                Taken::Gap => wanted.push(record.key),
-                Taken::Refused => {
-                    let what = "a record over this node's limits";
-                    self.outputs.push_back(Output::Bad(peer, what));
-                }
-            }
-        }
-        self.flood(&passed_on, Some(peer));
-        if !wanted.is_empty() {
-            self.send(peer, packet::ASK, 0, wire::encode_keys(wanted));
-        }
-        self.send(peer, packet::TAKEN, frame.seq, Bytes::new());
-        Some(())
-    }
-
-    /// The network holds a record of this very node that is newer than its own: it was here before
-    /// with a clock that was ahead. Its state now has to win.
-    fn outbid(&mut self, record: &Record) {
-        if record.version > self.version {
-            self.version = record.version + 1;
-            let own = self.own_record();
-            self.flood(&[own], None);
-        }
+        self.database
+            .get(key)
+            .is_some_and(|state| state.neighbours.contains(&self.own))
     }
 
     /// What follows from a record.
@@ -403,7 +288,9 @@ impl Mesh {
         unlinked: &[NodeKey],
     ) {
         let reachable = |mesh: &Self| {
-            mesh.database.get(key).is_some_and(|state| state.away_since.is_none())
+            mesh.database
+                .get(key)
+                .is_some_and(|state| state.away_since.is_none())
         };
         if reachable(self) {
             for (topic, count) in topics {
@@ -425,7 +312,9 @@ impl Mesh {
         if from == self.own {
             return self.by_key.contains_key(&to);
         }
-        self.database.get(from).is_some_and(|state| state.neighbours.contains(&to))
+        self.database
+            .get(from)
+            .is_some_and(|state| state.neighbours.contains(&to))
     }
 
     fn relink(
@@ -443,7 +332,8 @@ impl Mesh {
             if let Some(state) = self.database.get_mut(key) {
                 state.away_since = None;
                 for (topic, &count) in &state.topics {
-                    self.outputs.push_back(Output::Topic(key, topic.clone(), count));
+                    self.outputs
+                        .push_back(Output::Topic(key, topic.clone(), count));
                 }
             }
         }
@@ -462,45 +352,6 @@ impl Mesh {
         }
     }
 
-    /// Sends records to all neighbours but one.
-    fn flood(&mut self, records: &[Record], except: Option<PeerId>) {
-        let peers: Vec<PeerId> =
-            self.links.keys().copied().filter(|&peer| Some(peer) != except).collect();
-        for peer in peers {
-            self.send_records(peer, records);
-        }
-    }
-
-    fn send_records(&mut self, peer: PeerId, records: &[Record]) {
-        let mut body = BytesMut::new();
-        let mut own_version = None;
-        for (n, record) in records.iter().enumerate() {
-            record.encode(&mut body);
-            if record.key == self.own {
-                own_version = Some(record.version);
-            }
-            if body.len() < BATCH && n + 1 < records.len() {
-                continue;
-            }
-            let Some(link) = self.links.get_mut(&peer) else {
-                return;
-            };
-            let seq = link.next_seq;
-            link.next_seq = link.next_seq.wrapping_add(1);
-            if let Some(version) = own_version.take() {
-                if link.awaited.len() == MAX_AWAITED {
-                    link.awaited.pop_front();
-                }
-                link.awaited.push_back((seq, version));
-            }
-            self.send(peer, packet::RECORDS, seq, body.split().freeze());
-        }
-    }
-
-    fn send(&mut self, peer: PeerId, packet: u16, seq: u32, body: Bytes) {
-        self.outputs.push_back(Output::Send(peer, extension(packet, seq, body)));
-    }
-
     /// Forgets nodes that have been out of reach for long.
     pub(super) fn age(&mut self, now: Instant) {
         self.database.age(now);
@@ -509,11 +360,6 @@ impl Mesh {
     /// When [`age`](Self::age) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
         self.database.next_age()
-    }
-
-    /// Whether it knows of no other node.
-    pub(super) fn is_empty(&self) -> bool {
-        self.links.is_empty() && self.database.iter().next().is_none()
     }
 }
 

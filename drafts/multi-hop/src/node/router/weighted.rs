@@ -1,9 +1,6 @@
 //! A set of weighted members from which one can be drawn in logarithmic time.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-};
+use std::{collections::HashMap, hash::Hash};
 
 /// Members with weights, in a binary indexed tree.
 #[derive(Debug)]
@@ -122,7 +119,10 @@ mod tests {
         let mut weighted = Weighted::default();
         for _ in 0..2000 {
             weighted.set(rng.random_range(0..40_u32), rng.random_range(0..5));
-            assert_eq!(weighted.total(), weighted.iter().map(|(_, weight)| weight).sum::<u64>());
+            assert_eq!(
+                weighted.total(),
+                weighted.iter().map(|(_, weight)| weight).sum::<u64>()
+            );
             let mut point = 0;
             for (member, weight) in weighted.iter() {
                 for _ in 0..weight {

@@ -1,0 +1,267 @@
+//! What a node machine wants done: frames to write, connections to close, things to log.
+
+use std::fmt;
+
+use super::{PeerId, SessionId};
+use crate::{
+    channel::{AmopBodyError, Frame, FrameType, HandshakeError, Seq},
+    p2p::{NodeId, PeerFrame},
+};
+
+/// One thing the I/O shell has to do, in the order given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Write a frame to a session, and report it with
+    /// [`Event::SessionWritten`](super::Event::SessionWritten) when it has left.
+    SendSession {
+        /// To whom.
+        session: SessionId,
+        /// What.
+        frame: Frame,
+    },
+    /// Close a session after what was sent to it before. The machine has forgotten it already.
+    CloseSession {
+        /// Which.
+        session: SessionId,
+        /// Why, for the log.
+        reason: CloseReason,
+    },
+    /// The session's client is our own: frames may share a TLS record from now on. Towards others
+    /// every frame must be a record of its own (channel-v2 section 3.4).
+    CoalesceSession {
+        /// Which.
+        session: SessionId,
+    },
+    /// Stop reading from a session: what it publishes fills a peer's queue.
+    PauseSession {
+        /// Which.
+        session: SessionId,
+    },
+    /// Read on from a paused session.
+    ResumeSession {
+        /// Which.
+        session: SessionId,
+    },
+    /// Write a frame to a peer, and report it with
+    /// [`Event::PeerWritten`](super::Event::PeerWritten) when it has left.
+    SendPeer {
+        /// To whom.
+        peer: PeerId,
+        /// What.
+        frame: PeerFrame,
+    },
+    /// Close a peer connection. The machine has forgotten it already.
+    ClosePeer {
+        /// Which.
+        peer: PeerId,
+        /// Why, for the log.
+        reason: PeerCloseReason,
+    },
+    /// Something an operator may want to know.
+    Notice(Notice),
+}
+
+/// Why a session was closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// Nothing was read or written for too long.
+    #[error("idle for too long")]
+    Idle,
+    /// The handshake's version ranges do not meet.
+    #[error(transparent)]
+    Handshake(HandshakeError),
+    /// An AMOP body that no SDK sends.
+    #[error("malformed AMOP frame: {0}")]
+    Malformed(AmopBodyError),
+    /// It does not read what it is sent.
+    #[error("{queued} bytes wait to be written to it; it does not read")]
+    SlowReader {
+        /// Bytes waiting.
+        queued: usize,
+    },
+}
+
+/// Why a peer connection was closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PeerCloseReason {
+    /// It is this node itself.
+    #[error("the address is this node's own")]
+    LocalIdentity,
+    /// There is a connection to that node already.
+    #[error("already connected to that node")]
+    Duplicate,
+    /// Nothing came for too long.
+    #[error("silent for too long")]
+    Idle,
+    /// It announces more topics than this node takes.
+    #[error("it announces more than {max} topics")]
+    TooManyTopics {
+        /// The limit in force.
+        max: usize,
+    },
+    /// It does not read what it is sent.
+    #[error("{queued} bytes wait to be written to it; it does not read")]
+    SlowReader {
+        /// Bytes waiting.
+        queued: usize,
+    },
+}
+
+/// Something worth a line in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant's text is its documentation")]
+pub enum Notice {
+    PeerUp {
+        peer: PeerId,
+        node: NodeId,
+    },
+    PeerDown {
+        peer: PeerId,
+        node: NodeId,
+    },
+    UnknownFrame {
+        session: SessionId,
+        kind: FrameType,
+    },
+    BadHandshake {
+        session: SessionId,
+        error: HandshakeError,
+    },
+    BadTopics {
+        session: SessionId,
+    },
+    TopicIgnored {
+        session: SessionId,
+        topic: String,
+        others: usize,
+    },
+    EmptyAmopBody {
+        session: SessionId,
+    },
+    UnsolicitedResponse {
+        session: SessionId,
+        seq: Seq,
+    },
+    SessionBehind {
+        session: SessionId,
+        queued: usize,
+    },
+    SessionCaughtUp {
+        session: SessionId,
+        dropped: u64,
+    },
+    PeerBehind {
+        peer: PeerId,
+        queued: usize,
+    },
+    PeerCaughtUp {
+        peer: PeerId,
+        dropped: u64,
+    },
+    BadPeerMessage {
+        peer: PeerId,
+        what: &'static str,
+    },
+    OverFrameLimit {
+        len: usize,
+    },
+    Verdict {
+        session: SessionId,
+        node: NodeId,
+        good: bool,
+    },
+    BadVerdict {
+        session: SessionId,
+        what: &'static str,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerUp { node, .. } => write!(f, "connected to node {node}"),
+            Self::PeerDown { node, .. } => write!(f, "lost node {node}"),
+            Self::UnknownFrame { session, kind } => {
+                write!(
+                    f,
+                    "session {}: ignored frame of unknown type {:#x}",
+                    session.0, kind.0
+                )
+            }
+            Self::BadHandshake { session, error } => write!(f, "session {}: {error}", session.0),
+            Self::BadTopics { session } => write!(
+                f,
+                "session {}: the topic set is not a JSON array of strings; the old set stays",
+                session.0
+            ),
+            Self::TopicIgnored {
+                session,
+                topic,
+                others,
+            } => {
+                write!(f, "session {}: topic {topic:?} ", session.0)?;
+                match others {
+                    0 => f.write_str("is ignored: ")?,
+                    _ => write!(f, "and {others} others are ignored: ")?,
+                }
+                f.write_str("empty, over 254 bytes, with a tab, or over the session's limit")
+            }
+            Self::EmptyAmopBody { session } => {
+                write!(
+                    f,
+                    "session {}: dropped an AMOP frame without a body",
+                    session.0
+                )
+            }
+            Self::UnsolicitedResponse { session, seq } => {
+                write!(
+                    f,
+                    "session {}: nobody waits for a response with seq {seq}",
+                    session.0
+                )
+            }
+            Self::SessionBehind { session, queued } => write!(
+                f,
+                "session {} does not keep up ({queued} bytes wait): it gets no more messages until it does",
+                session.0
+            ),
+            Self::SessionCaughtUp { session, dropped } => write!(
+                f,
+                "session {} reads again; it missed {dropped} multicasts",
+                session.0
+            ),
+            Self::PeerBehind { peer, queued } => write!(
+                f,
+                "peer {} does not keep up ({queued} bytes wait): it gets no more messages until it does",
+                peer.0
+            ),
+            Self::PeerCaughtUp { peer, dropped } => {
+                write!(
+                    f,
+                    "peer {} reads again; it missed {dropped} multicasts",
+                    peer.0
+                )
+            }
+            Self::Verdict {
+                session,
+                node,
+                good,
+            } => write!(
+                f,
+                "session {}: node {node} is {} for a private topic",
+                session.0,
+                if *good { "verified" } else { "refused" }
+            ),
+            Self::BadVerdict { session, what } => write!(
+                f,
+                "session {}: ignored a verdict on a private topic: it {what}",
+                session.0
+            ),
+            Self::OverFrameLimit { len } => write!(
+                f,
+                "refused an AMOP message of {len} bytes from another node: over the frame limit"
+            ),
+            Self::BadPeerMessage { peer, what } => write!(f, "peer {}: ignored {what}", peer.0),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a node is told when it starts: its facts, its limits and its patience.
+
+use std::time::Duration;
+
+use crate::{
+    channel::{DEFAULT_MAX_FRAME, rpc::NodeFacts},
+    p2p::NodeId,
+};
+
+/// Configuration of a [`Node`](super::Node).
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Its ID.
+    pub node: NodeId,
+    /// What it tells SDKs of itself.
+    pub facts: NodeFacts,
+    /// Its bounds.
+    pub limits: Limits,
+    /// Its patience.
+    pub timeouts: Timeouts,
+    /// Where the versions of this node's record in the network of ours start. It must be higher than
+    /// any the node has used before: take it from the clock, in microseconds since 1970, say.
+    pub epoch: u64,
+    /// Seeds its random choices; take it from the operating system.
+    pub seed: [u8; 32],
+}
+
+/// The bounds of a node. Nothing in it grows beyond them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes waiting to be written to one session. Above it the session gets no more unicasts or
+    /// multicasts until it reads on; at twice this it is closed.
+    pub session_queue: usize,
+    /// Bytes waiting to be written to one peer, likewise. Above half of it the publishers that fill
+    /// it are paused.
+    pub peer_queue: usize,
+    /// The longest AMOP frame taken from another node for this node's sessions, in bytes. Longer
+    /// unicasts are refused, longer multicasts dropped; real nodes relay up to 100 MiB.
+    pub frame: usize,
+    /// Unicasts waiting for an answer. Above it publishers get result 103.
+    pub in_flight: usize,
+    /// Bytes of the frames of those unicasts.
+    pub in_flight_bytes: usize,
+    /// Topics one session may hold; more are ignored.
+    pub session_topics: usize,
+    /// Topics one peer may announce; a peer that announces more is closed.
+    pub peer_topics: usize,
+    /// Nodes of ours in the network.
+    pub nodes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            session_queue: 32 << 20,
+            peer_queue: 64 << 20,
+            frame: DEFAULT_MAX_FRAME,
+            in_flight: 100_000,
+            in_flight_bytes: 512 << 20,
+            session_topics: 4096,
+            peer_topics: 100_000,
+            nodes: 10_000,
+        }
+    }
+}
+
+/// How long a node waits for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For one session's answer to a unicast (channel-v2 section 7.2).
+    pub session_answer: Duration,
+    /// For one peer's answer to a unicast (channel-v2 section 7.2).
+    pub peer_answer: Duration,
+    /// For a unicast altogether. Real nodes have no such limit.
+    pub unicast: Duration,
+    /// Without a byte from or to a session before it is closed (channel-v2 section 5.3).
+    pub session_idle: Duration,
+    /// Without a frame from a peer before it is closed (p2p-v2 section 3.4).
+    pub peer_idle: Duration,
+    /// Between two announcements of the topic sequence number (p2p-v2 section 3.4).
+    pub announce: Duration,
+    /// Without a frame from a node of ours before it is closed and other ways are taken.
+    pub link_idle: Duration,
+    /// Between two signs of life sent to a node of ours.
+    pub link_ping: Duration,
+    /// For a peer's topic list (p2p-v2 section 6).
+    pub topic_list: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            session_answer: Duration::from_secs(5),
+            peer_answer: Duration::from_secs(30),
+            unicast: Duration::from_secs(60),
+            session_idle: Duration::from_secs(60),
+            peer_idle: Duration::from_secs(60),
+            announce: Duration::from_secs(5),
+            link_idle: Duration::from_secs(3),
+            link_ping: Duration::from_secs(1),
+            topic_list: Duration::from_secs(5),
+        }
+    }
+}

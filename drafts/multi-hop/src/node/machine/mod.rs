@@ -1,0 +1,422 @@
+//! The whole node as one machine: sessions and peers around the router.
+
+mod peers;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{
+    Action, CloseReason, NodeConfig, Notice, PeerCloseReason, PeerId, Router, RouterEvent,
+    SessionId,
+    barrier::Barriers,
+    peer::Peer,
+    session::{Session, read_topics},
+};
+use crate::{
+    channel::{
+        CLIENT_TYPE, Frame, FrameType, HandshakeRequest, HandshakeResponse, frame_topic,
+        heartbeat_answer, rpc,
+    },
+    p2p::{NodeId, PeerFrame},
+};
+
+/// Idle connections are looked for this often.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What an AMOP node answers to event-log registrations: it has no groups (channel-v2 section 11.7).
+const NO_SUCH_GROUP: &[u8] = b"{\"result\":-41002}\n";
+
+/// Who a peer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerIdentity {
+    /// Its ID, from its certificate.
+    pub node: NodeId,
+    /// Its name, from its certificate.
+    pub name: String,
+    /// Its agency, from its certificate.
+    pub agency: String,
+    /// The address the connection was made to or came from.
+    pub address: String,
+}
+
+/// What happens to a node.
+#[derive(Debug)]
+pub enum Event {
+    /// An SDK completed TLS.
+    SessionOpened(SessionId),
+    /// A session sent a frame.
+    SessionFrame(SessionId, Frame),
+    /// Bytes came from a session that are no whole frame yet.
+    SessionActive(SessionId),
+    /// So many bytes of the frames for a session have been written.
+    SessionWritten(SessionId, usize),
+    /// A session's connection is gone.
+    SessionClosed(SessionId),
+    /// A peer completed TLS. `dialled` is whether this node made the connection.
+    PeerOpened {
+        /// Its name here.
+        peer: PeerId,
+        /// Who it is.
+        identity: PeerIdentity,
+        /// Whether this node made the connection.
+        dialled: bool,
+    },
+    /// A peer sent a frame.
+    PeerFrame(PeerId, PeerFrame),
+    /// Bytes came from a peer that are no whole frame yet.
+    PeerActive(PeerId),
+    /// So many bytes of the frames for a peer have been written, uncompressed.
+    PeerWritten(PeerId, usize),
+    /// A peer's connection is gone.
+    PeerClosed(PeerId),
+    /// The time asked for with [`Node::next_timeout`] has come.
+    Timeout,
+}
+
+/// A node without I/O.
+///
+/// The shell feeds [`Event`]s in with [`handle`](Self::handle), fetches [`Action`]s with
+/// [`poll_action`](Self::poll_action) until there are none, and feeds [`Event::Timeout`] in at
+/// [`next_timeout`](Self::next_timeout).
+#[derive(Debug)]
+pub struct Node {
+    config: NodeConfig,
+    router: Router,
+    sessions: HashMap<SessionId, Session>,
+    /// Ordered, because they are walked.
+    peers: BTreeMap<PeerId, Peer>,
+    topic_seq: u32,
+    /// Whose topics are being replaced by the event at hand.
+    changing: Option<SessionId>,
+    barriers: Barriers,
+    sweep_at: Option<Instant>,
+    actions: VecDeque<Action>,
+}
+
+impl Node {
+    /// A node without connections.
+    pub fn new(config: NodeConfig) -> Self {
+        Self {
+            router: Router::new(
+                config.node,
+                config.epoch,
+                config.limits,
+                config.timeouts,
+                config.seed,
+            ),
+            config,
+            sessions: HashMap::new(),
+            peers: BTreeMap::new(),
+            topic_seq: 0,
+            changing: None,
+            barriers: Barriers::default(),
+            sweep_at: None,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// The router, for its counters.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// How many SDKs are connected.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// The nodes connected, in the order they came.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerIdentity> {
+        self.peers.values().map(|peer| &peer.identity)
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Event::Timeout`] is due; `None` while there is nothing to wait for.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let timeouts = &self.config.timeouts;
+        let peer = |peer: &Peer| peer.announce_at.min(peer.idle_at(timeouts));
+        let announce = self.peers.values().map(peer).min();
+        let barrier = self.barriers.next_timeout();
+        [self.router.next_timeout(), self.sweep_at, announce, barrier]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Takes one event in.
+    pub fn handle(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::SessionOpened(session) => {
+                self.sessions.insert(session, Session::new(now));
+                self.router.handle(now, RouterEvent::SessionUp(session));
+            }
+            Event::SessionFrame(session, frame) => self.session_frame(now, session, frame),
+            Event::SessionActive(session) => self.session_active(now, session),
+            Event::SessionWritten(session, len) => {
+                self.session_active(now, session);
+                self.router.session_written(session, len);
+            }
+            Event::SessionClosed(session) => self.forget_session(now, session),
+            Event::PeerOpened {
+                peer,
+                identity,
+                dialled,
+            } => {
+                self.peer_opened(now, peer, identity, dialled);
+            }
+            Event::PeerFrame(peer, frame) => self.peer_frame(now, peer, frame),
+            Event::PeerActive(peer) => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.heard = now;
+                }
+            }
+            Event::PeerWritten(peer, len) => self.router.peer_written(peer, len),
+            Event::PeerClosed(peer) => self.forget_peer(now, peer),
+            Event::Timeout => self.timeout(now),
+        }
+        self.settle(now);
+    }
+
+    /// Carries out what the router decided, until nothing follows from it any more.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            while let Some(action) = self.router.poll_action() {
+                self.apply(now, action);
+            }
+            self.announce_changes(now);
+            if self.router.take_acknowledged() {
+                self.release_barriers(now);
+            }
+            let Some(action) = self.router.poll_action() else {
+                break;
+            };
+            self.apply(now, action);
+        }
+        if self.sweep_at.is_none() && !self.sessions.is_empty() {
+            self.sweep_at = Some(now + SWEEP);
+        }
+    }
+
+    fn apply(&mut self, now: Instant, action: Action) {
+        match action {
+            Action::CloseSession { session, .. } => {
+                if self.sessions.contains_key(&session) {
+                    self.actions.push_back(action);
+                    self.forget_session(now, session);
+                }
+            }
+            Action::ClosePeer { peer, .. } => {
+                if self.peers.contains_key(&peer) {
+                    self.actions.push_back(action);
+                    self.forget_peer(now, peer);
+                }
+            }
+            // What was decided before a connection was closed may come up after it.
+            Action::SendSession { session, .. }
+            | Action::PauseSession { session }
+            | Action::ResumeSession { session } => {
+                if self.sessions.contains_key(&session) {
+                    self.actions.push_back(action);
+                }
+            }
+            Action::SendPeer { peer, .. } => {
+                if self.peers.contains_key(&peer) {
+                    self.actions.push_back(action);
+                }
+            }
+            action @ (Action::CoalesceSession { .. } | Action::Notice(_)) => {
+                self.actions.push_back(action);
+            }
+        }
+    }
+
+    fn close_session(&mut self, now: Instant, session: SessionId, reason: CloseReason) {
+        self.apply(now, Action::CloseSession { session, reason });
+    }
+
+    fn close_peer(&mut self, now: Instant, peer: PeerId, reason: PeerCloseReason) {
+        self.apply(now, Action::ClosePeer { peer, reason });
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.actions.push_back(Action::Notice(notice));
+    }
+
+    fn session_active(&mut self, now: Instant, session: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.active = now;
+        }
+    }
+
+    fn forget_session(&mut self, now: Instant, session: SessionId) {
+        if self.sessions.remove(&session).is_some() {
+            self.router.handle(now, RouterEvent::SessionDown(session));
+        }
+    }
+
+    fn forget_peer(&mut self, now: Instant, peer: PeerId) {
+        if let Some(gone) = self.peers.remove(&peer) {
+            self.router.handle(now, RouterEvent::PeerDown(peer));
+            self.notice(Notice::PeerDown {
+                peer,
+                node: gone.identity.node,
+            });
+            self.release_barriers(now);
+        }
+    }
+
+    fn session_frame(&mut self, now: Instant, id: SessionId, frame: Frame) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.active = now;
+        if self.router.take_answer(now, id, &frame) {
+            return;
+        }
+        match frame.kind {
+            FrameType::UNICAST | FrameType::MULTICAST => {
+                self.router.handle(now, RouterEvent::FromSession(id, frame));
+            }
+            FrameType::HEARTBEAT => {
+                if let Some(body) = heartbeat_answer(session.version, &frame.body) {
+                    let version = session.topics_version;
+                    self.barriers
+                        .push(now, id, version, Frame { body, ..frame });
+                    self.release_barriers(now);
+                }
+            }
+            FrameType::HANDSHAKE => self.handshake(now, id, frame),
+            FrameType::SET_TOPICS => {
+                let max = self.config.limits.session_topics;
+                let actions = &mut self.actions;
+                let notice = |notice| actions.push_back(Action::Notice(notice));
+                if let Some(topics) = read_topics(id, &frame.body, max, notice) {
+                    self.router
+                        .handle(now, RouterEvent::SessionTopics(id, topics));
+                    self.changing = Some(id);
+                }
+            }
+            FrameType::RPC => {
+                let body = rpc::answer(
+                    &frame.body,
+                    &self.config.facts,
+                    || self.peer_infos(),
+                    || names(self.router.local_topics().map(|(topic, _)| topic)),
+                );
+                self.router.send_session(
+                    id,
+                    Frame {
+                        body,
+                        result: 0,
+                        ..frame
+                    },
+                );
+            }
+            FrameType::EVENT_REGISTER | FrameType::EVENT_UNREGISTER => {
+                let body = frame_topic(b"", NO_SUCH_GROUP);
+                self.router.send_session(
+                    id,
+                    Frame {
+                        body,
+                        result: 0,
+                        ..frame
+                    },
+                );
+            }
+            FrameType::VERIFY_RESULT => {
+                self.router
+                    .handle(now, RouterEvent::Verdict(id, frame.body));
+            }
+            // The acknowledgement of a request to verify; what counts is the verdict.
+            FrameType::VERIFY_PEER => {}
+            FrameType::RESPONSE => {
+                self.notice(Notice::UnsolicitedResponse {
+                    session: id,
+                    seq: frame.seq,
+                });
+            }
+            kind => self.notice(Notice::UnknownFrame { session: id, kind }),
+        }
+    }
+
+    fn handshake(&mut self, now: Instant, id: SessionId, frame: Frame) {
+        let request = match HandshakeRequest::parse(&frame.body) {
+            Ok(request) => request,
+            Err(error) => return self.notice(Notice::BadHandshake { session: id, error }),
+        };
+        let version = match request.negotiate() {
+            Ok(version) => version,
+            Err(error) => return self.close_session(now, id, CloseReason::Handshake(error)),
+        };
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.version = version;
+        }
+        let response = HandshakeResponse {
+            node_version: self.config.facts.fisco_version.clone(),
+            protocol: version.number(),
+        };
+        self.router.send_session(
+            id,
+            Frame {
+                body: response.to_body(),
+                ..frame
+            },
+        );
+        if request.client_type == CLIENT_TYPE {
+            self.actions
+                .push_back(Action::CoalesceSession { session: id });
+        }
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        self.release_barriers(now);
+        self.router.handle(now, RouterEvent::Timeout);
+        let timeouts = self.config.timeouts;
+        let mut silent = Vec::new();
+        for (&id, peer) in &mut self.peers {
+            if peer.idle_at(&timeouts) <= now {
+                silent.push(id);
+            } else if peer.announce_at <= now {
+                let frame = peer.sign_of_life(now, self.topic_seq, &timeouts);
+                self.router.send_peer(id, frame);
+            }
+        }
+        for peer in silent {
+            self.close_peer(now, peer, PeerCloseReason::Idle);
+        }
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            // Answers that became due now leave before their sessions are closed.
+            self.settle(now);
+            self.sweep_at = None;
+            self.sweep(now);
+        }
+    }
+
+    /// Closes what has been idle for too long.
+    fn sweep(&mut self, now: Instant) {
+        let timeouts = self.config.timeouts;
+        let idle: BTreeSet<SessionId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.active + timeouts.session_idle <= now)
+            .map(|(&id, _)| id)
+            .collect();
+        for session in idle {
+            self.close_session(now, session, CloseReason::Idle);
+        }
+    }
+}
+
+fn names<'a>(topics: impl Iterator<Item = &'a Bytes>) -> Vec<String> {
+    topics
+        .map(|topic| String::from_utf8_lossy(topic).into_owned())
+        .collect()
+}

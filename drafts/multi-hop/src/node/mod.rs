@@ -1,0 +1,26 @@
+//! A node: its sessions, its peers and the router between them.
+//!
+//! [`Node`] is the whole node without I/O: events go in, [`Action`]s come out. [`Router`] is the
+//! part that decides who gets a message; it can be driven on its own.
+
+mod action;
+mod barrier;
+mod config;
+mod machine;
+mod mesh;
+mod peer;
+mod router;
+mod session;
+
+pub use action::{Action, CloseReason, Notice, PeerCloseReason};
+pub use config::{Limits, NodeConfig, Timeouts};
+pub use machine::{Event, Node, PeerIdentity};
+pub use router::{Counters, Router, RouterEvent};
+
+/// Names one SDK connection of a node. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// Names one connection to another node. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u64);

@@ -1,0 +1,246 @@
+//! The link to one other node: topic synchronisation and its timers (p2p-v2 section 6).
+
+use std::{collections::BTreeSet, time::Instant};
+
+use bytes::Bytes;
+
+use super::{Limits, Notice, PeerCloseReason, PeerId, PeerIdentity, Timeouts, mesh::extension};
+use crate::p2p::{
+    PeerFrame, TopicList, TopicListError,
+    mesh::{self, VERSION},
+    packet, parse_topic_seq, protocol,
+};
+
+/// One connection to another node, from TLS to its end.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) identity: PeerIdentity,
+    /// Whether this node dialled it.
+    pub(super) dialled: bool,
+    /// When the connection was made.
+    pub(super) since: Instant,
+    /// When a frame last came.
+    pub(super) heard: Instant,
+    /// When to announce the topic sequence number next.
+    pub(super) announce_at: Instant,
+    /// The topic sequence number whose list was fetched.
+    known_seq: u32,
+    /// The seq of a RequestTopics that waits for its answer, and until when.
+    requested: Option<(u32, Instant)>,
+    /// The seq of the next RequestTopics.
+    next_seq: u32,
+    kind: Kind,
+}
+
+/// Which implementation a peer is.
+#[derive(Debug)]
+enum Kind {
+    /// Nothing came yet. It is told everything, and leaves out what it does not understand.
+    Unknown,
+    /// One of ours: it speaks the extension, and needs no topic lists.
+    Ours,
+    /// A real node, say: it gets sequence numbers and asks for the names.
+    Foreign,
+}
+
+/// What a topic packet changes.
+#[derive(Debug)]
+pub(super) enum TopicUpdate {
+    Nothing,
+    /// The whole new set.
+    Replace(BTreeSet<Bytes>),
+    Close(PeerCloseReason),
+}
+
+/// Frames to send and things to log.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub(super) frames: Vec<PeerFrame>,
+    pub(super) notice: Option<Notice>,
+}
+
+impl Output {
+    fn ignored(&mut self, peer: PeerId, what: &'static str) -> TopicUpdate {
+        self.notice = Some(Notice::BadPeerMessage { peer, what });
+        TopicUpdate::Nothing
+    }
+}
+
+impl Peer {
+    pub(super) fn new(
+        now: Instant,
+        identity: PeerIdentity,
+        dialled: bool,
+        timeouts: &Timeouts,
+    ) -> Self {
+        Self {
+            identity,
+            dialled,
+            since: now,
+            heard: now,
+            announce_at: now + timeouts.announce,
+            known_seq: 0,
+            requested: None,
+            next_seq: 1,
+            kind: Kind::Unknown,
+        }
+    }
+
+    /// What to send when the connection is up: first what tells a node of ours that this is one.
+    pub(super) fn greeting(topic_seq: u32) -> [PeerFrame; 2] {
+        [hello(), topic_seq_frame(topic_seq)]
+    }
+
+    /// What to send from time to time, and when to do so next.
+    pub(super) fn sign_of_life(
+        &mut self,
+        now: Instant,
+        topic_seq: u32,
+        timeouts: &Timeouts,
+    ) -> PeerFrame {
+        if self.is_ours() {
+            self.announce_at = now + timeouts.link_ping;
+            hello()
+        } else {
+            self.announce_at = now + timeouts.announce;
+            topic_seq_frame(topic_seq)
+        }
+    }
+
+    /// When it has been silent for too long.
+    pub(super) fn idle_at(&self, timeouts: &Timeouts) -> Instant {
+        let patience = if self.is_ours() {
+            timeouts.link_idle
+        } else {
+            timeouts.peer_idle
+        };
+        self.heard + patience
+    }
+
+    /// A frame came. The first one tells which implementation the peer is: ours say hello. Returns
+    /// whether that has just become known.
+    pub(super) fn heard(&mut self, now: Instant, frame: &PeerFrame, timeouts: &Timeouts) -> bool {
+        self.heard = now;
+        if !matches!(self.kind, Kind::Unknown) {
+            return false;
+        }
+        let greets = (frame.protocol, frame.packet) == (protocol::EXTENSION, mesh::packet::HELLO);
+        if greets {
+            self.kind = Kind::Ours;
+            self.announce_at = now + timeouts.link_ping;
+        } else {
+            self.kind = Kind::Foreign;
+        }
+        true
+    }
+
+    /// Whether nothing has come yet, so that it may be one of ours or not.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.kind, Kind::Unknown)
+    }
+
+    /// Whether it is known not to be one of ours.
+    pub(super) fn is_foreign(&self) -> bool {
+        matches!(self.kind, Kind::Foreign)
+    }
+
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.kind, Kind::Ours)
+    }
+
+    /// Handles a topic packet.
+    pub(super) fn topic_packet<'a>(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        frame: &PeerFrame,
+        node: NodeTopics<'a, impl Iterator<Item = (&'a Bytes, u32)>>,
+        output: &mut Output,
+    ) -> TopicUpdate {
+        let NodeTopics {
+            topic_seq,
+            local,
+            limits,
+            timeouts,
+        } = node;
+        match (frame.protocol, frame.packet) {
+            (protocol::TOPIC, packet::TOPIC_SEQ) => {
+                let Ok(seq) = parse_topic_seq(&frame.body) else {
+                    return output.ignored(peer, "a topic sequence number that is none");
+                };
+                let waiting = self.requested.is_some_and(|(_, until)| now < until);
+                if seq != self.known_seq && !self.is_ours() && !waiting {
+                    let seq = self.next_seq;
+                    self.next_seq = self.next_seq.wrapping_add(1);
+                    self.requested = Some((seq, now + timeouts.topic_list));
+                    output.frames.push(PeerFrame {
+                        protocol: protocol::TOPIC,
+                        packet: packet::REQUEST_TOPICS,
+                        seq,
+                        body: Bytes::new(),
+                    });
+                }
+                TopicUpdate::Nothing
+            }
+            (protocol::TOPIC, packet::REQUEST_TOPICS) => {
+                let topics = local.map(|(topic, _)| topic.clone()).collect();
+                output.frames.push(PeerFrame {
+                    protocol: -protocol::TOPIC,
+                    packet: packet::TOPICS,
+                    seq: frame.seq,
+                    body: TopicList {
+                        seq: topic_seq,
+                        topics,
+                    }
+                    .encode(),
+                });
+                TopicUpdate::Nothing
+            }
+            (p, packet::TOPICS) if p == -protocol::TOPIC => {
+                match self.requested {
+                    Some((seq, until)) if seq == frame.seq && now < until => self.requested = None,
+                    _ => return output.ignored(peer, "a topic list nobody asked for"),
+                }
+                match TopicList::parse(&frame.body, limits.peer_topics) {
+                    Ok(list) => {
+                        self.known_seq = list.seq;
+                        if self.is_ours() {
+                            return TopicUpdate::Nothing;
+                        }
+                        TopicUpdate::Replace(list.topics.into_iter().collect())
+                    }
+                    Err(TopicListError::TooMany { max }) => {
+                        TopicUpdate::Close(PeerCloseReason::TooManyTopics { max })
+                    }
+                    Err(TopicListError::BadNumber) => {
+                        output.ignored(peer, "a malformed topic list")
+                    }
+                }
+            }
+            // Unknown protocols are dropped without a word (p2p-v2 section 5).
+            _ => TopicUpdate::Nothing,
+        }
+    }
+}
+
+/// What a peer link needs to know of its node.
+#[derive(Debug)]
+pub(super) struct NodeTopics<'a, I> {
+    pub(super) topic_seq: u32,
+    pub(super) local: I,
+    pub(super) limits: &'a Limits,
+    pub(super) timeouts: &'a Timeouts,
+}
+
+fn topic_seq_frame(topic_seq: u32) -> PeerFrame {
+    PeerFrame {
+        protocol: protocol::TOPIC,
+        packet: packet::TOPIC_SEQ,
+        seq: 0,
+        body: topic_seq.to_string().into(),
+    }
+}
+
+fn hello() -> PeerFrame {
+    extension(mesh::packet::HELLO, 0, Bytes::from_static(&[VERSION]))
+}

@@ -1,0 +1,387 @@
+//! The way of one message through the router: unicasts with their attempts, multicasts, answers.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use bytes::Bytes;
+
+use super::{
+    Router,
+    network::AGAIN,
+    unicast::{Attempt, Origin, Target, Unicast, UnicastId},
+};
+use crate::{
+    channel::{AmopBodyError, Frame, FrameType, code, split_topic},
+    node::{Action, CloseReason, Notice, PeerId},
+    p2p::{PeerFrame, packet, protocol},
+};
+
+impl Router {
+    pub(super) fn unicast_or_multicast(&mut self, now: Instant, origin: Origin, frame: Frame) {
+        let foreign = !matches!(origin, Origin::Session(_));
+        if foreign && frame.wire_len() > self.limits.frame {
+            self.notice(Notice::OverFrameLimit {
+                len: frame.wire_len(),
+            });
+            if frame.kind == FrameType::UNICAST {
+                self.answer_error(origin, &frame, code::NO_SESSION);
+            }
+            return;
+        }
+        let topic = match (split_topic(&frame.body), origin) {
+            (Ok(body), _) => Some(body.topic),
+            (Err(AmopBodyError::Empty), Origin::Session(session)) => {
+                return self.notice(Notice::EmptyAmopBody { session });
+            }
+            (Err(error @ AmopBodyError::ZeroLength), Origin::Session(session)) => {
+                self.actions.push_back(Action::CloseSession {
+                    session,
+                    reason: CloseReason::Malformed(error),
+                });
+                return;
+            }
+            (Err(AmopBodyError::Empty | AmopBodyError::ZeroLength), Origin::Peer(peer, _)) => {
+                return self.notice(Notice::BadPeerMessage {
+                    peer,
+                    what: "an AMOP body without a topic",
+                });
+            }
+            (Err(AmopBodyError::Empty | AmopBodyError::ZeroLength), Origin::Node(..)) => return,
+            // A real node reads past the end and finds nobody (channel-v2 section 3.5); so does
+            // this one, without the reading. It goes to nobody at all, not even to a peer that
+            // announces an empty topic: that peer may be one that reads past the end.
+            (Err(AmopBodyError::BeyondBody { .. }), _) => None,
+        };
+        if frame.kind == FrameType::MULTICAST {
+            self.multicast(now, origin, frame, topic.as_deref());
+        } else {
+            self.unicast(now, origin, frame, topic);
+        }
+    }
+
+    fn multicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<&[u8]>) {
+        self.counters.multicasts += 1;
+        let (sessions, nodes, peers) = match topic.and_then(|topic| self.table.get(topic)) {
+            Some(entry) => {
+                let nodes: Vec<_> = entry.nodes.iter().map(|(node, _)| node).collect();
+                (entry.sessions.clone(), nodes, entry.peers.clone())
+            }
+            None => Default::default(),
+        };
+        for session in sessions {
+            match self.links.sessions.get_mut(&session) {
+                Some(link) if link.queue.is_open() => {
+                    self.counters.delivered += 1;
+                    self.send_session(session, frame.clone());
+                }
+                Some(link) => {
+                    link.queue.count_dropped();
+                    self.counters.dropped += 1;
+                }
+                None => {}
+            }
+        }
+        // Receivers do not forward (p2p-v2 section 7.3).
+        let Origin::Session(publisher) = origin else {
+            return;
+        };
+        if !(nodes.is_empty() && peers.is_empty()) {
+            let bytes = frame.to_bytes();
+            if !nodes.is_empty() {
+                self.spread_own(now, origin, nodes, &bytes);
+            }
+            if !peers.is_empty() {
+                self.multicast_to_peers(now, origin, peers, bytes);
+            }
+        }
+        let acknowledgement = frame.respond(code::SUCCESS, frame.body.clone());
+        self.send_session(publisher, acknowledgement);
+    }
+
+    fn multicast_to_peers(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        peers: Vec<PeerId>,
+        bytes: Bytes,
+    ) {
+        let message = PeerFrame {
+            protocol: protocol::AMOP,
+            packet: packet::MULTICAST,
+            seq: self.peer_seq(),
+            body: bytes,
+        };
+        for peer in peers {
+            match self.links.peers.get_mut(&peer) {
+                Some(link) if link.queue.is_open() => {
+                    self.send_peer(peer, message.clone());
+                    self.pause_if_filling(now, origin, peer);
+                }
+                Some(link) => {
+                    link.queue.count_dropped();
+                    self.counters.dropped += 1;
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Bytes>) {
+        self.counters.unicasts += 1;
+        let Some(topic) = topic else {
+            return self.answer_error(origin, &frame, code::NO_SUBSCRIBER);
+        };
+        if self.unicasts.len() >= self.limits.in_flight
+            || self.in_flight_bytes.saturating_add(frame.wire_len()) > self.limits.in_flight_bytes
+        {
+            self.counters.over_limit += 1;
+            return self.answer_error(origin, &frame, code::OVER_LIMIT);
+        }
+        let id = self.next_unicast;
+        self.next_unicast += 1;
+        // The asking node waits no longer than that for this one's answer.
+        let patience = match origin {
+            Origin::Session(_) => self.timeouts.unicast,
+            Origin::Peer(..) | Origin::Node(..) => {
+                self.timeouts.unicast.min(self.timeouts.peer_answer)
+            }
+        };
+        let deadline = now + patience;
+        self.in_flight_bytes += frame.wire_len();
+        self.timers.insert((deadline, id));
+        let unicast = Unicast {
+            origin,
+            frame,
+            topic,
+            at: None,
+            tried: BTreeSet::new(),
+            refused: false,
+            deadline,
+            timer: deadline,
+        };
+        self.unicasts.insert(id, unicast);
+        self.advance(now, id);
+    }
+
+    /// Sends a unicast to the next subscriber, or ends it when there is none.
+    fn advance(&mut self, now: Instant, id: UnicastId) {
+        loop {
+            let Some(unicast) = self.unicasts.get_mut(&id) else {
+                return;
+            };
+            let target = self
+                .table
+                .get(&unicast.topic)
+                .and_then(|entry| unicast.draw(entry, &self.links, &mut self.rng));
+            let Some(target) = target else {
+                let result = if unicast.refused {
+                    code::NO_SESSION
+                } else {
+                    code::NO_SUBSCRIBER
+                };
+                return self.finish(id, Err(result));
+            };
+            unicast.tried.insert(target);
+            if self.attempt(now, id, target) {
+                return;
+            }
+            self.forget_attempt(id);
+        }
+    }
+
+    /// Sends a unicast to a subscriber; `false` if it cannot be sent there.
+    fn attempt(&mut self, now: Instant, id: UnicastId, target: Target) -> bool {
+        let Some(unicast) = self.unicasts.get_mut(&id) else {
+            return false;
+        };
+        let (origin, frame) = (unicast.origin, unicast.frame.clone());
+        match target {
+            Target::Session(session) => {
+                let Some(link) = self.links.sessions.get_mut(&session) else {
+                    return false;
+                };
+                link.asked.insert(frame.seq, id);
+                unicast.at = Some(Attempt::Session(session));
+                self.set_timer(id, now + self.timeouts.session_answer);
+                self.send_session(session, frame);
+                true
+            }
+            Target::Peer(peer) => {
+                let Some(link) = self.links.peers.get_mut(&peer) else {
+                    return false;
+                };
+                let seq = next_peer_seq(&mut self.next_peer_seq);
+                link.asked.insert(seq, id);
+                unicast.at = Some(Attempt::Peer(peer, seq));
+                self.set_timer(id, now + self.timeouts.peer_answer);
+                let message = PeerFrame {
+                    protocol: protocol::AMOP,
+                    packet: packet::UNICAST,
+                    seq,
+                    body: frame.to_bytes(),
+                };
+                self.send_peer(peer, message);
+                self.pause_if_filling(now, origin, peer);
+                true
+            }
+            Target::Node(node) => {
+                let until = now + self.timeouts.peer_answer;
+                let again = AGAIN;
+                unicast.at = Some(Attempt::Node { node, until, again });
+                self.links.asked_nodes.entry(node).or_default().insert(id);
+                self.set_timer(id, until.min(now + again));
+                self.send_enveloped(now, id)
+            }
+        }
+    }
+
+    fn set_attempt(&mut self, id: UnicastId, attempt: Attempt) {
+        if let Some(unicast) = self.unicasts.get_mut(&id) {
+            unicast.at = Some(attempt);
+        }
+    }
+
+    /// Sets when to look after a unicast next; its deadline comes first.
+    fn set_timer(&mut self, id: UnicastId, at: Instant) {
+        if let Some(unicast) = self.unicasts.get_mut(&id) {
+            self.timers.remove(&(unicast.timer, id));
+            unicast.timer = at.min(unicast.deadline);
+            self.timers.insert((unicast.timer, id));
+        }
+    }
+
+    fn peer_seq(&mut self) -> u32 {
+        next_peer_seq(&mut self.next_peer_seq)
+    }
+
+    /// Whoever has the unicast did not take it: forget the attempt and try the next at once.
+    pub(super) fn attempt_failed(&mut self, now: Instant, id: UnicastId, refused: bool) {
+        self.counters.failed_attempts += 1;
+        self.forget_attempt(id);
+        if let Some(unicast) = self.unicasts.get_mut(&id) {
+            unicast.refused |= refused;
+            self.advance(now, id);
+        }
+    }
+
+    fn forget_attempt(&mut self, id: UnicastId) {
+        let Some(unicast) = self.unicasts.get_mut(&id) else {
+            return;
+        };
+        match unicast.at.take() {
+            Some(Attempt::Session(session)) => {
+                if let Some(link) = self.links.sessions.get_mut(&session) {
+                    link.asked.remove(&unicast.frame.seq);
+                }
+            }
+            Some(Attempt::Peer(peer, seq)) => {
+                if let Some(link) = self.links.peers.get_mut(&peer) {
+                    link.asked.remove(&seq);
+                }
+            }
+            Some(Attempt::Node { node, .. }) => {
+                if let Some(asked) = self.links.asked_nodes.get_mut(&node) {
+                    asked.remove(&id);
+                    if asked.is_empty() {
+                        self.links.asked_nodes.remove(&node);
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Ends a unicast with a subscriber's answer or an error.
+    pub(super) fn finish(&mut self, id: UnicastId, outcome: Result<Frame, i32>) {
+        self.forget_attempt(id);
+        let Some(unicast) = self.unicasts.remove(&id) else {
+            return;
+        };
+        self.timers.remove(&(unicast.timer, id));
+        self.in_flight_bytes -= unicast.frame.wire_len();
+        match outcome {
+            Ok(answer) => {
+                self.counters.answered += 1;
+                self.answer(unicast.origin, answer);
+            }
+            Err(result) => self.answer_error(unicast.origin, &unicast.frame, result),
+        }
+    }
+
+    fn answer_error(&mut self, origin: Origin, request: &Frame, result: i32) {
+        self.counters.errors += 1;
+        let answer = match (origin, result) {
+            // The body of a 104 is the request's, of all others empty (channel-v2 section 10).
+            (Origin::Session(_), code::NO_SESSION) => request.respond(result, request.body.clone()),
+            (Origin::Session(_), _) => request.respond(result, Bytes::new()),
+            // Between nodes there is no other error (p2p-v2 section 7.2).
+            (Origin::Peer(..), _) => request.respond(code::NO_SESSION, request.body.clone()),
+            // The asking node has the request itself.
+            (Origin::Node(..), _) => request.respond(code::NO_SESSION, Bytes::new()),
+        };
+        self.answer(origin, answer);
+    }
+
+    fn answer(&mut self, origin: Origin, answer: Frame) {
+        match origin {
+            Origin::Session(session) => self.send_session(session, answer),
+            Origin::Peer(peer, seq) => {
+                let message = PeerFrame {
+                    protocol: -protocol::AMOP,
+                    packet: packet::UNICAST,
+                    seq,
+                    body: answer.to_bytes(),
+                };
+                self.send_peer(peer, message);
+            }
+            Origin::Node(source, id) => self.answer_node(source, id, &answer),
+        }
+    }
+
+    pub(super) fn timeout(&mut self, now: Instant) {
+        while let Some(&(at, id)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            let Some(unicast) = self.unicasts.get(&id) else {
+                continue;
+            };
+            if unicast.deadline <= now {
+                self.counters.failed_attempts += 1;
+                self.finish(id, Err(code::TIMEOUT));
+                continue;
+            }
+            match unicast.at {
+                Some(Attempt::Node { node, until, again }) if now < until => {
+                    let again = again * 2;
+                    self.set_attempt(id, Attempt::Node { node, until, again });
+                    self.set_timer(id, until.min(now + again));
+                    self.send_enveloped(now, id);
+                }
+                at => {
+                    let asked_session = matches!(at, Some(Attempt::Session(_)));
+                    self.attempt_failed(now, id, asked_session);
+                }
+            }
+        }
+        let stuck: Vec<PeerId> = self
+            .pauses
+            .iter()
+            .filter(|&(_, &at)| at <= now)
+            .map(|(&peer, _)| peer)
+            .collect();
+        for peer in stuck {
+            self.pauses.remove(&peer);
+            if let Some(link) = self.links.peers.get_mut(&peer) {
+                link.stuck = true;
+                let paused = std::mem::take(&mut link.paused);
+                self.resume(paused);
+            }
+        }
+    }
+}
+
+fn next_peer_seq(next: &mut u32) -> u32 {
+    let seq = *next;
+    *next = next.wrapping_add(1);
+    seq
+}

@@ -1,0 +1,188 @@
+//! The connections of a node as the router sees them: what waits to be written to each, what it
+//! was asked and has not answered.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bytes::Bytes;
+
+use super::unicast::UnicastId;
+use crate::{
+    channel::Seq,
+    node::{PeerId, SessionId},
+    p2p::{NodeId, mesh::NodeKey},
+};
+
+/// Bytes waiting to be written to a connection, held against a limit.
+#[derive(Debug)]
+pub(super) struct Queue {
+    limit: usize,
+    queued: usize,
+    /// The longest frame since it was last empty. One frame alone may be longer than the limit, and
+    /// what little follows it must not count as if it was too much.
+    longest: usize,
+    /// Over the limit: no more messages until it is down to half.
+    behind: bool,
+    /// Multicasts not sent while behind.
+    dropped: u64,
+}
+
+/// What a step did to a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Nothing new.
+    Same,
+    /// It went over its limit.
+    Behind,
+    /// It is down again; so many multicasts were not sent.
+    CaughtUp { dropped: u64 },
+    /// It is over twice its limit.
+    Hopeless,
+}
+
+impl Queue {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            queued: 0,
+            longest: 0,
+            behind: false,
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Whether another message may be sent.
+    pub(super) fn is_open(&self) -> bool {
+        !self.behind
+    }
+
+    pub(super) fn is_half_full(&self) -> bool {
+        self.queued > self.limit / 2
+    }
+
+    pub(super) fn is_low(&self) -> bool {
+        self.queued <= self.limit / 4
+    }
+
+    pub(super) fn count_dropped(&mut self) {
+        self.dropped += 1;
+    }
+
+    pub(super) fn push(&mut self, len: usize) -> Level {
+        if self.queued == 0 {
+            self.longest = 0;
+        }
+        self.longest = self.longest.max(len);
+        self.queued = self.queued.saturating_add(len);
+        let limit = self.limit.max(self.longest);
+        if self.queued <= limit {
+            return Level::Same;
+        }
+        if self.queued > limit.saturating_mul(2) {
+            return Level::Hopeless;
+        }
+        if self.behind {
+            return Level::Same;
+        }
+        self.behind = true;
+        Level::Behind
+    }
+
+    pub(super) fn written(&mut self, len: usize) -> Level {
+        self.queued = self.queued.saturating_sub(len);
+        if self.behind && self.queued <= self.limit / 2 {
+            self.behind = false;
+            let dropped = std::mem::take(&mut self.dropped);
+            return Level::CaughtUp { dropped };
+        }
+        Level::Same
+    }
+}
+
+/// One SDK connection.
+#[derive(Debug)]
+pub(super) struct SessionLink {
+    pub(super) queue: Queue,
+    pub(super) topics: BTreeSet<Bytes>,
+    /// Messages pushed to it and not yet answered, by seq. Ordered, so that what follows from its
+    /// end does not depend on a hash.
+    pub(super) asked: BTreeMap<Seq, UnicastId>,
+    /// How many peers' queues it is paused for.
+    pub(super) pauses: usize,
+}
+
+/// One connection to another node.
+#[derive(Debug)]
+pub(super) struct PeerLink {
+    pub(super) queue: Queue,
+    /// Who it is, where that is known.
+    pub(super) node: Option<NodeId>,
+    /// The topics it announced, if it is none of ours.
+    pub(super) topics: BTreeSet<Bytes>,
+    /// Messages sent to it and not yet answered, by P2P seq.
+    pub(super) asked: BTreeMap<u32, UnicastId>,
+    /// Sessions paused because of its queue.
+    pub(super) paused: BTreeSet<SessionId>,
+    /// It did not drain while they were paused: they are not paused again until it does.
+    pub(super) stuck: bool,
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    pub(super) sessions: HashMap<SessionId, SessionLink>,
+    /// Ordered, because it is walked.
+    pub(super) peers: BTreeMap<PeerId, PeerLink>,
+    /// Messages on their way to nodes of ours and not yet answered.
+    pub(super) asked_nodes: BTreeMap<NodeKey, BTreeSet<UnicastId>>,
+}
+
+impl Links {
+    /// Whether a session can be sent a message with this seq: it reads, and no other message with
+    /// the same seq waits for its answer.
+    pub(super) fn session_takes(&self, session: SessionId, seq: &Seq) -> bool {
+        self.sessions
+            .get(&session)
+            .is_some_and(|link| link.queue.is_open() && !link.asked.contains_key(seq))
+    }
+
+    pub(super) fn peer_takes(&self, peer: PeerId) -> bool {
+        self.peers
+            .get(&peer)
+            .is_some_and(|link| link.queue.is_open())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_closes_over_its_limit_and_opens_at_half() {
+        let mut queue = Queue::new(100);
+        assert_eq!(queue.push(100), Level::Same);
+        assert_eq!(queue.push(1), Level::Behind);
+        assert!(!queue.is_open());
+        queue.count_dropped();
+        assert_eq!(queue.written(50), Level::Same);
+        assert_eq!(queue.written(1), Level::CaughtUp { dropped: 1 });
+        assert!(queue.is_open());
+    }
+
+    #[test]
+    fn a_long_frame_passes_alone() {
+        let mut queue = Queue::new(100);
+        assert_eq!(queue.push(1000), Level::Same);
+        assert_eq!(queue.push(1), Level::Behind);
+        assert_eq!(queue.push(998), Level::Same);
+        assert_eq!(queue.push(2), Level::Hopeless);
+        // Once it is gone the limit is the limit again.
+        assert_eq!(queue.written(2001), Level::CaughtUp { dropped: 0 });
+        assert_eq!(queue.push(100), Level::Same);
+        assert_eq!(queue.push(1), Level::Behind);
+        assert_eq!(queue.push(100), Level::Hopeless);
+    }
+}

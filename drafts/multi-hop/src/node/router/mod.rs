@@ -1,0 +1,402 @@
+//! Decides who gets a message, and brings the answer back.
+//!
+//! Deterministic: the same configuration, seed and events give the same actions.
+
+mod deliver;
+mod links;
+mod members;
+mod network;
+mod private;
+mod table;
+mod unicast;
+mod weighted;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use rand::{SeedableRng, rngs::StdRng};
+
+use self::{
+    links::{Level, Links, PeerLink, Queue, SessionLink},
+    private::{NEED_VERIFY, Private, Remote},
+    table::Table,
+    unicast::{Origin, Unicast, UnicastId},
+};
+use super::{
+    Action, CloseReason, Limits, Notice, PeerCloseReason, PeerId, SessionId, Timeouts,
+    mesh::{Mesh, Recent},
+};
+use crate::{
+    channel::{Frame, FrameType, Seq, code},
+    p2p::{NodeId, PeerFrame, mesh::NodeKey},
+};
+
+/// What happens to a router.
+#[derive(Debug)]
+pub enum RouterEvent {
+    /// An SDK connected.
+    SessionUp(SessionId),
+    /// It replaced its topics. The caller has checked them.
+    SessionTopics(SessionId, BTreeSet<Bytes>),
+    /// It sent a unicast or a multicast.
+    FromSession(SessionId, Frame),
+    /// It is gone.
+    SessionDown(SessionId),
+    /// A node connected.
+    PeerUp(PeerId, NodeId),
+    /// A session tells its verdict on a remote node's subscribers of a private topic (0x38).
+    Verdict(SessionId, Bytes),
+    /// The topics of a node that is none of ours; each counts as one subscriber.
+    PeerTopics(PeerId, BTreeSet<Bytes>),
+    /// It turned out to be a node of this project.
+    LinkUp(PeerId, NodeId),
+    /// It sent an AMOP message or an answer to one.
+    FromPeer(PeerId, PeerFrame),
+    /// It sent a packet of the extension protocol.
+    Extension(PeerId, PeerFrame),
+    /// It is gone.
+    PeerDown(PeerId),
+    /// Time may have passed.
+    Timeout,
+}
+
+/// What a router has counted since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Unicasts that came from this node's sessions and from peers: each is answered, ends with an
+    /// error or is in flight.
+    pub unicasts: u64,
+    /// Unicasts answered by a subscriber.
+    pub answered: u64,
+    /// Attempts that failed and were followed by another or by an error.
+    pub failed_attempts: u64,
+    /// Unicasts that ended with an error.
+    pub errors: u64,
+    /// Multicasts accepted from this node's sessions and from peers.
+    pub multicasts: u64,
+    /// Copies of multicasts handed to sessions.
+    pub delivered: u64,
+    /// Copies of multicasts not sent because a session or peer does not keep up.
+    pub dropped: u64,
+    /// Unicasts refused with result 103.
+    pub over_limit: u64,
+    /// Messages passed on for other nodes.
+    pub relayed: u64,
+    /// Messages to or for other nodes of ours dropped because there was no way just then. Unicasts
+    /// among them are sent again.
+    pub undeliverable: u64,
+}
+
+/// The router of a node.
+#[derive(Debug)]
+pub struct Router {
+    limits: Limits,
+    timeouts: Timeouts,
+    rng: StdRng,
+    table: Table,
+    links: Links,
+    unicasts: HashMap<UnicastId, Unicast>,
+    /// Bytes of the frames in `unicasts`.
+    in_flight_bytes: usize,
+    timers: BTreeSet<(Instant, UnicastId)>,
+    /// When the pauses for a peer's queue end.
+    pauses: BTreeMap<PeerId, Instant>,
+    next_unicast: UnicastId,
+    next_peer_seq: u32,
+    counters: Counters,
+    mesh: Mesh,
+    /// Messages of other nodes of ours that came lately.
+    recent: Recent,
+    /// A neighbour has acknowledged something.
+    acknowledged: bool,
+    private: Private,
+    actions: VecDeque<Action>,
+}
+
+impl Router {
+    /// A router without connections, for the node with this ID. See
+    /// [`NodeConfig::epoch`](super::NodeConfig::epoch) for `epoch`.
+    pub fn new(
+        node: NodeId,
+        epoch: u64,
+        limits: Limits,
+        timeouts: Timeouts,
+        seed: [u8; 32],
+    ) -> Self {
+        Self {
+            mesh: Mesh::new(node, epoch, limits.nodes, limits.peer_topics),
+            recent: Recent::default(),
+            acknowledged: false,
+            private: Private::default(),
+            limits,
+            timeouts,
+            rng: StdRng::from_seed(seed),
+            table: Table::default(),
+            links: Links::default(),
+            unicasts: HashMap::new(),
+            in_flight_bytes: 0,
+            timers: BTreeSet::new(),
+            pauses: BTreeMap::new(),
+            next_unicast: 0,
+            // As on real nodes (p2p-v2 section 4.6).
+            next_peer_seq: 2,
+            counters: Counters::default(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Takes one event in. What follows from it is then fetched with
+    /// [`poll_action`](Self::poll_action).
+    pub fn handle(&mut self, now: Instant, event: RouterEvent) {
+        match event {
+            RouterEvent::SessionUp(session) => {
+                let link = SessionLink {
+                    queue: Queue::new(self.limits.session_queue),
+                    topics: BTreeSet::new(),
+                    asked: BTreeMap::new(),
+                    pauses: 0,
+                };
+                self.links.sessions.insert(session, link);
+            }
+            RouterEvent::SessionTopics(session, topics) => self.set_topics(now, session, topics),
+            RouterEvent::FromSession(session, frame) => {
+                self.unicast_or_multicast(now, Origin::Session(session), frame);
+            }
+            RouterEvent::SessionDown(session) => self.session_down(now, session),
+            RouterEvent::Verdict(session, body) => self.verdict(session, &body),
+            RouterEvent::PeerUp(peer, node) => {
+                let link = PeerLink {
+                    queue: Queue::new(self.limits.peer_queue),
+                    node: Some(node),
+                    topics: BTreeSet::new(),
+                    asked: BTreeMap::new(),
+                    paused: BTreeSet::new(),
+                    stuck: false,
+                };
+                self.links.peers.insert(peer, link);
+            }
+            RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, &topics),
+            RouterEvent::LinkUp(peer, node) => self.mesh.link_up(now, peer, &node),
+            RouterEvent::FromPeer(peer, frame) => self.peer_message(now, peer, frame),
+            RouterEvent::Extension(peer, frame) => self.extension_packet(now, peer, frame),
+            RouterEvent::PeerDown(peer) => self.peer_down(now, peer),
+            RouterEvent::Timeout => {
+                self.mesh.age(now);
+                self.verifications_due(now);
+                self.timeout(now);
+            }
+        }
+        self.settle_mesh(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`RouterEvent::Timeout`] is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let unicast = self.timers.first().map(|&(at, _)| at);
+        let pause = self.pauses.values().min().copied();
+        let private = self.private.next_timeout();
+        [unicast, pause, self.mesh.next_age(), private]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What it has counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Whether it holds nothing: no connection, no topic, no message, no timer.
+    pub fn is_empty(&self) -> bool {
+        self.links.sessions.is_empty()
+            && self.links.peers.is_empty()
+            && self.table.is_empty()
+            && self.unicasts.is_empty()
+            && self.in_flight_bytes == 0
+            && self.timers.is_empty()
+            && self.pauses.is_empty()
+            && self.links.asked_nodes.is_empty()
+            && self.private.is_empty()
+            && self.actions.is_empty()
+    }
+
+    /// Unicasts waiting for an answer now.
+    pub fn in_flight(&self) -> usize {
+        self.unicasts.len()
+    }
+
+    /// This node's own topics with their subscriber counts, in byte order.
+    pub fn local_topics(&self) -> impl Iterator<Item = (&Bytes, u32)> {
+        self.table.local()
+    }
+
+    /// The topics whose local count changed since the last call: topic, count before, count now.
+    ///
+    /// The nodes of ours are told of them.
+    pub fn take_topic_changes(&mut self, now: Instant) -> Vec<(Bytes, u32, u32)> {
+        let changes = self.table.take_changes();
+        if !changes.is_empty() {
+            let counts: Vec<_> = changes
+                .iter()
+                .map(|(topic, _, count)| (topic.clone(), *count))
+                .collect();
+            self.mesh.topics_changed(&counts);
+            self.settle_mesh(now);
+        }
+        changes
+    }
+
+    /// The version of this node's own record in the network of ours.
+    pub fn version(&self) -> u64 {
+        self.mesh.version()
+    }
+
+    /// Whether a neighbour of ours has not yet said that it has this version of this node's record.
+    pub fn lags_behind(&self, peer: PeerId, version: u64) -> bool {
+        self.mesh.lags_behind(peer, version)
+    }
+
+    /// Whether a neighbour has acknowledged something since the last call.
+    pub fn take_acknowledged(&mut self) -> bool {
+        std::mem::take(&mut self.acknowledged)
+    }
+
+    /// How many other nodes of ours can be reached.
+    pub fn reachable(&self) -> usize {
+        self.mesh.reachable()
+    }
+
+    /// How many links away a node of ours is, if it can be reached.
+    pub fn distance(&self, node: &NodeId) -> Option<u32> {
+        self.mesh.distance(NodeKey::from(node))
+    }
+
+    /// The topics of a node of ours that can be reached, in byte order, without private ones it is
+    /// not verified for (channel-v2 section 11.7).
+    pub fn node_topic_names(&self, node: &NodeId) -> impl Iterator<Item = &Bytes> {
+        let key = NodeKey::from(node);
+        self.mesh
+            .topics_of(key)
+            .filter(move |topic| self.is_shown(topic, Remote::Node(key)))
+    }
+
+    fn is_shown(&self, topic: &Bytes, remote: Remote) -> bool {
+        !topic.starts_with(NEED_VERIFY) || self.private.is_verified(topic, remote)
+    }
+
+    /// As [`node_topic_names`](Self::node_topic_names), of a peer that is none of ours.
+    pub fn peer_topic_names(&self, peer: PeerId) -> impl Iterator<Item = &Bytes> {
+        self.links
+            .peers
+            .get(&peer)
+            .into_iter()
+            .flat_map(|link| &link.topics)
+            .filter(move |topic| self.is_shown(topic, Remote::Peer(peer)))
+    }
+
+    /// Queues a frame that is no AMOP message (a heartbeat's answer, say) for a session.
+    pub fn send_session(&mut self, session: SessionId, frame: Frame) {
+        let Some(link) = self.links.sessions.get_mut(&session) else {
+            return;
+        };
+        let level = link.queue.push(frame.wire_len());
+        let queued = link.queue.queued();
+        match level {
+            Level::Hopeless => {
+                self.actions.push_back(Action::CloseSession {
+                    session,
+                    reason: CloseReason::SlowReader { queued },
+                });
+                return;
+            }
+            Level::Behind => self.notice(Notice::SessionBehind { session, queued }),
+            Level::Same | Level::CaughtUp { .. } => {}
+        }
+        self.actions
+            .push_back(Action::SendSession { session, frame });
+    }
+
+    /// Queues a frame for a peer.
+    pub fn send_peer(&mut self, peer: PeerId, frame: PeerFrame) {
+        let Some(link) = self.links.peers.get_mut(&peer) else {
+            return;
+        };
+        let level = link.queue.push(frame.wire_len());
+        let queued = link.queue.queued();
+        match level {
+            Level::Hopeless => {
+                self.actions.push_back(Action::ClosePeer {
+                    peer,
+                    reason: PeerCloseReason::SlowReader { queued },
+                });
+                return;
+            }
+            Level::Behind => self.notice(Notice::PeerBehind { peer, queued }),
+            Level::Same | Level::CaughtUp { .. } => {}
+        }
+        self.actions.push_back(Action::SendPeer { peer, frame });
+    }
+
+    /// So many bytes of what was queued for a session have left.
+    pub fn session_written(&mut self, session: SessionId, len: usize) {
+        if let Some(link) = self.links.sessions.get_mut(&session)
+            && let Level::CaughtUp { dropped } = link.queue.written(len)
+        {
+            self.notice(Notice::SessionCaughtUp { session, dropped });
+        }
+    }
+
+    /// So many bytes of what was queued for a peer have left.
+    pub fn peer_written(&mut self, peer: PeerId, len: usize) {
+        let Some(link) = self.links.peers.get_mut(&peer) else {
+            return;
+        };
+        let level = link.queue.written(len);
+        if link.queue.is_low() {
+            link.stuck = false;
+            let paused = std::mem::take(&mut link.paused);
+            self.pauses.remove(&peer);
+            self.resume(paused);
+        }
+        if let Level::CaughtUp { dropped } = level {
+            self.notice(Notice::PeerCaughtUp { peer, dropped });
+        }
+    }
+
+    /// If a message with this frame's seq was pushed to the session and waits for its answer, takes
+    /// the frame as that answer, whatever its type (channel-v2 section 4), and says so.
+    pub fn take_answer(&mut self, now: Instant, session: SessionId, frame: &Frame) -> bool {
+        let Some(link) = self.links.sessions.get_mut(&session) else {
+            return false;
+        };
+        let Some(id) = link.asked.remove(&frame.seq) else {
+            return false;
+        };
+        if frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION {
+            // A client of ours that cannot take the message now says so, and another may.
+            self.attempt_failed(now, id, true);
+        } else {
+            self.finish(id, Ok(frame.clone()));
+        }
+        true
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.actions.push_back(Action::Notice(notice));
+    }
+
+    /// Whether a message with this seq waits for the session's answer.
+    pub fn is_asked(&self, session: SessionId, seq: &Seq) -> bool {
+        self.links
+            .sessions
+            .get(&session)
+            .is_some_and(|link| link.asked.contains_key(seq))
+    }
+}

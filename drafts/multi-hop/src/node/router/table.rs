@@ -1,0 +1,174 @@
+//! Who wants which topic: the node's own sessions, other nodes of ours, and peers that are none.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+
+use super::weighted::Weighted;
+use crate::{
+    node::{PeerId, SessionId},
+    p2p::mesh::NodeKey,
+};
+
+/// Topics that begin so ask for block notifications, not for AMOP messages.
+const BLOCK_NOTIFY: &[u8] = b"_block_notify_";
+
+/// Subscribers by topic.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    topics: HashMap<Bytes, Entry>,
+    /// How many sessions hold each topic; ordered, as announcements are.
+    local: BTreeMap<Bytes, u32>,
+    /// Topics whose local count changed since the last announcement.
+    changed: BTreeMap<Bytes, Change>,
+}
+
+/// The subscribers of one topic.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    /// This node's sessions, in the order of subscription.
+    pub(super) sessions: Vec<SessionId>,
+    /// Nodes of this project with subscribers, weighted by how many they have.
+    pub(super) nodes: Weighted<NodeKey>,
+    /// Other nodes, which tell no more than that they have some.
+    pub(super) peers: Vec<PeerId>,
+}
+
+/// A topic's count before it changed.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    before: u32,
+}
+
+impl Table {
+    pub(super) fn get(&self, topic: &[u8]) -> Option<&Entry> {
+        self.topics.get(topic)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.topics.is_empty() && self.local.is_empty() && self.changed.is_empty()
+    }
+
+    /// This node's own topics and how many sessions hold each, in byte order.
+    pub(super) fn local(&self) -> impl Iterator<Item = (&Bytes, u32)> {
+        self.local.iter().map(|(topic, &count)| (topic, count))
+    }
+
+    /// The topics whose local count is not what it was at the last call, with the count before and
+    /// the count now.
+    pub(super) fn take_changes(&mut self) -> Vec<(Bytes, u32, u32)> {
+        let local = &self.local;
+        std::mem::take(&mut self.changed)
+            .into_iter()
+            .map(|(topic, change)| {
+                let now = local.get(&topic).copied().unwrap_or(0);
+                (topic, change.before, now)
+            })
+            .filter(|(_, before, now)| before != now)
+            .collect()
+    }
+
+    pub(super) fn add_session(&mut self, topic: &Bytes, session: SessionId) {
+        if topic.starts_with(BLOCK_NOTIFY) {
+            return;
+        }
+        self.topics
+            .entry(topic.clone())
+            .or_default()
+            .sessions
+            .push(session);
+        self.count(topic, |count| count + 1);
+    }
+
+    pub(super) fn remove_session(&mut self, topic: &Bytes, session: SessionId) {
+        let Some(entry) = self.topics.get_mut(topic) else {
+            return;
+        };
+        let Some(at) = entry.sessions.iter().position(|&held| held == session) else {
+            return;
+        };
+        entry.sessions.remove(at);
+        self.drop_if_empty(topic);
+        self.count(topic, |count| count.saturating_sub(1));
+    }
+
+    fn count(&mut self, topic: &Bytes, step: impl Fn(u32) -> u32) {
+        let before = self.local.get(topic).copied().unwrap_or(0);
+        self.changed
+            .entry(topic.clone())
+            .or_insert(Change { before });
+        match step(before) {
+            0 => self.local.remove(topic),
+            count => self.local.insert(topic.clone(), count),
+        };
+    }
+
+    /// A node that is none of ours has subscribers for a topic, or has none any more.
+    pub(super) fn set_peer(&mut self, topic: &Bytes, peer: PeerId, subscribed: bool) {
+        self.remote(topic, subscribed, |entry| {
+            entry.peers.retain(|&held| held != peer);
+            if subscribed {
+                entry.peers.push(peer);
+            }
+        });
+    }
+
+    /// Sets how many subscribers a node of ours has for a topic; 0 removes it.
+    pub(super) fn set_node(&mut self, topic: &Bytes, node: NodeKey, count: u32) {
+        self.remote(topic, count > 0, |entry| {
+            entry.nodes.set(node, count.into())
+        });
+    }
+
+    fn remote(&mut self, topic: &Bytes, adds: bool, set: impl FnOnce(&mut Entry)) {
+        if topic.starts_with(BLOCK_NOTIFY) {
+            return;
+        }
+        if adds {
+            set(self.topics.entry(topic.clone()).or_default());
+        } else if let Some(entry) = self.topics.get_mut(topic) {
+            set(entry);
+            self.drop_if_empty(topic);
+        }
+    }
+
+    fn drop_if_empty(&mut self, topic: &Bytes) {
+        if let Some(entry) = self.topics.get(topic)
+            && entry.sessions.is_empty()
+            && entry.peers.is_empty()
+            && entry.nodes.is_empty()
+        {
+            self.topics.remove(topic);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_change_only_when_they_end_up_different() {
+        let mut table = Table::default();
+        let topic = Bytes::from_static(b"hello");
+        table.add_session(&topic, SessionId(1));
+        assert_eq!(table.take_changes(), [(topic.clone(), 0, 1)]);
+        table.add_session(&topic, SessionId(2));
+        table.remove_session(&topic, SessionId(1));
+        assert_eq!(table.take_changes(), []);
+        table.remove_session(&topic, SessionId(2));
+        assert_eq!(table.take_changes(), [(topic.clone(), 1, 0)]);
+        assert!(table.get(&topic).is_none());
+    }
+
+    #[test]
+    fn block_notifications_are_no_amop_topics() {
+        let mut table = Table::default();
+        let topic = Bytes::from_static(b"_block_notify_1");
+        table.add_session(&topic, SessionId(1));
+        table.set_peer(&topic, PeerId(1), true);
+        table.set_node(&topic, NodeKey(1), 1);
+        assert!(table.get(&topic).is_none());
+        assert_eq!(table.take_changes(), []);
+    }
+}

@@ -1,0 +1,167 @@
+//! One unicast on its way: whom it was sent to, whom it was tried with, how long it may take.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{links::Links, table::Entry};
+use crate::{
+    channel::Frame,
+    node::{PeerId, SessionId},
+    p2p::mesh::NodeKey,
+};
+
+use rand::{RngExt, rngs::StdRng};
+
+/// Names a unicast in flight. Never used twice.
+pub(super) type UnicastId = u64;
+
+/// Who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A publisher of this node.
+    Session(SessionId),
+    /// A neighbour that is none of ours, with the P2P seq of its request.
+    Peer(PeerId, u32),
+    /// A node of ours, with its id of the message.
+    Node(NodeKey, u64),
+}
+
+/// Where a unicast may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Target {
+    Session(SessionId),
+    /// A neighbour that is none of ours.
+    Peer(PeerId),
+    /// A node of ours, however far away.
+    Node(NodeKey),
+}
+
+/// Where a unicast is, and what its answer will be recognised by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// By the frame's own seq.
+    Session(SessionId),
+    /// By the P2P seq.
+    Peer(PeerId, u32),
+    /// By the unicast's id.
+    Node {
+        node: NodeKey,
+        /// When to give this node up.
+        until: Instant,
+        /// How long after the last sending to send again, in case it was lost on the way.
+        again: Duration,
+    },
+}
+
+/// A unicast in flight.
+#[derive(Debug)]
+pub(super) struct Unicast {
+    pub(super) origin: Origin,
+    /// The publisher's frame: sent on as it is, and its body comes back with result 104.
+    pub(super) frame: Frame,
+    pub(super) topic: Bytes,
+    /// Whom it was sent to and who has not answered yet.
+    pub(super) at: Option<Attempt>,
+    /// Whom not to try again.
+    pub(super) tried: BTreeSet<Target>,
+    /// A subscriber was asked and did not take it.
+    pub(super) refused: bool,
+    /// When it is over, whatever happens.
+    pub(super) deadline: Instant,
+    /// When its timer fires next.
+    pub(super) timer: Instant,
+}
+
+impl Unicast {
+    /// Draws one subscriber uniformly among those that can take the message.
+    ///
+    /// The publisher's own session is drawn only when there is no other: SDKs in other languages
+    /// take a push with the seq of their own pending request for its response
+    /// (channel-v2 section 7.6).
+    pub(super) fn draw(&self, entry: &Entry, links: &Links, rng: &mut StdRng) -> Option<Target> {
+        // A message from another node stays here: its sender has chosen this node.
+        let (own, local_only) = match self.origin {
+            Origin::Session(session) => (Some(Target::Session(session)), false),
+            Origin::Peer(..) | Origin::Node(..) => (None, true),
+        };
+        let usable = |target: Target| {
+            !self.tried.contains(&target)
+                && match target {
+                    Target::Session(session) => links.session_takes(session, &self.frame.seq),
+                    Target::Peer(peer) => links.peer_takes(peer),
+                    // Whether there is a way shows when it is sent.
+                    Target::Node(_) => true,
+                }
+        };
+        let remote = if local_only {
+            0
+        } else {
+            entry.nodes.total() + entry.peers.len() as u64
+        };
+        let total = entry.sessions.len() as u64 + remote;
+        if total == 0 {
+            return None;
+        }
+        // The common case in one draw. Where it hits somebody unusable, the draw among the usable
+        // ones below is as uniform.
+        let target = pick(entry, rng.random_range(0..total))?;
+        if usable(target) && (Some(target) != own || total == 1) {
+            return Some(target);
+        }
+        let sessions = entry
+            .sessions
+            .iter()
+            .map(|&session| (Target::Session(session), 1));
+        let nodes = entry
+            .nodes
+            .iter()
+            .map(|(node, count)| (Target::Node(node), count));
+        let peers = entry.peers.iter().map(|&peer| (Target::Peer(peer), 1));
+        let candidates: Vec<(Target, u64)> = sessions
+            .chain(nodes.chain(peers).filter(|_| !local_only))
+            .filter(|&(target, _)| Some(target) != own && usable(target))
+            .collect();
+        let total: u64 = candidates.iter().map(|&(_, weight)| weight).sum();
+        if total == 0 {
+            return own.filter(|&own| is_subscribed(entry, own) && usable(own));
+        }
+        let mut at = rng.random_range(0..total);
+        candidates
+            .into_iter()
+            .find(|&(_, weight)| {
+                let hit = at < weight;
+                at = at.saturating_sub(weight);
+                hit
+            })
+            .map(|(target, _)| target)
+    }
+}
+
+/// The target at a point when every subscriber is one step.
+fn pick(entry: &Entry, point: u64) -> Option<Target> {
+    let sessions = entry.sessions.len() as u64;
+    if point < sessions {
+        return entry
+            .sessions
+            .get(point as usize)
+            .copied()
+            .map(Target::Session);
+    }
+    let point = point - sessions;
+    if let Some(node) = entry.nodes.at(point) {
+        return Some(Target::Node(node));
+    }
+    let point = point.checked_sub(entry.nodes.total())?;
+    entry.peers.get(point as usize).copied().map(Target::Peer)
+}
+
+fn is_subscribed(entry: &Entry, target: Target) -> bool {
+    match target {
+        Target::Session(session) => entry.sessions.contains(&session),
+        Target::Peer(_) | Target::Node(_) => false,
+    }
+}

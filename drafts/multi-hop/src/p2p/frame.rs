@@ -1,0 +1,252 @@
+//! The P2P frame: a 16-byte header (12 in 2.0.0-rc1) and a body that may be compressed.
+//!
+//! p2p-v2 section 4.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME};
+
+/// Length of a frame's header in bytes.
+pub const PEER_HEADER_LEN: usize = 16;
+
+/// Length of the header of 2.0.0-rc1 in bytes.
+const RC1_HEADER_LEN: usize = 12;
+
+/// Set in the version field when the body is compressed.
+const COMPRESSED: u16 = 0x8000;
+
+/// Bodies up to this length are never compressed (p2p-v2 section 4.5).
+const COMPRESS_ABOVE: usize = 1024;
+
+/// One message between nodes. The body is never compressed here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerFrame {
+    /// Positive in requests, negative in responses.
+    pub protocol: i32,
+    /// What the body is, by protocol.
+    pub packet: u16,
+    /// Ties a response to its request; per connection.
+    pub seq: u32,
+    /// The rest. Shared with the buffer it was read into unless it was compressed.
+    pub body: Bytes,
+}
+
+impl PeerFrame {
+    /// Whether this answers an earlier request.
+    pub fn is_response(&self) -> bool {
+        self.protocol <= 0
+    }
+
+    /// The frame's length on the wire in bytes, uncompressed.
+    pub fn wire_len(&self) -> usize {
+        PEER_HEADER_LEN + self.body.len()
+    }
+}
+
+/// Which header the chain uses; all its nodes use the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Header {
+    /// 16 bytes, since 2.0.0-rc2.
+    Current,
+    /// 12 bytes, 2.0.0-rc1.
+    Rc1,
+}
+
+/// Reads and writes frames.
+///
+/// ```
+/// use amop_proto::p2p::{PeerCodec, PeerFrame, packet, protocol};
+/// use bytes::BytesMut;
+///
+/// let codec = PeerCodec::default();
+/// let frame = PeerFrame {
+///     protocol: protocol::TOPIC,
+///     packet: packet::TOPIC_SEQ,
+///     seq: 0,
+///     body: "5".into(),
+/// };
+/// let mut wire = BytesMut::new();
+/// codec.encode(&frame, &mut wire);
+/// assert_eq!(codec.decode(&mut wire)?, Some(frame));
+/// # Ok::<(), amop_proto::p2p::PeerFrameError>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct PeerCodec {
+    max: usize,
+    compress: bool,
+    header: Header,
+}
+
+impl Default for PeerCodec {
+    fn default() -> Self {
+        Self::new(DEFAULT_MAX_FRAME + PEER_HEADER_LEN)
+    }
+}
+
+impl PeerCodec {
+    /// A codec that refuses frames, and uncompressed bodies, longer than `max` bytes. `max` is held
+    /// between [`PEER_HEADER_LEN`] and [`PROTOCOL_MAX_FRAME`].
+    pub fn new(max: usize) -> Self {
+        Self {
+            max: max.clamp(PEER_HEADER_LEN, PROTOCOL_MAX_FRAME),
+            compress: false,
+            header: Header::Current,
+        }
+    }
+
+    /// Whether to compress bodies above 1024 bytes when writing, if they shrink. Compressed frames
+    /// are always read.
+    #[must_use]
+    pub fn with_compression(mut self, compress: bool) -> Self {
+        self.compress = compress;
+        self
+    }
+
+    /// The codec for the 12-byte header of 2.0.0-rc1, which knows no compression.
+    #[must_use]
+    pub fn rc1(mut self) -> Self {
+        self.header = Header::Rc1;
+        self
+    }
+
+    fn header_len(&self) -> usize {
+        match self.header {
+            Header::Current => PEER_HEADER_LEN,
+            Header::Rc1 => RC1_HEADER_LEN,
+        }
+    }
+
+    /// Appends a frame to `out`.
+    pub fn encode(&self, frame: &PeerFrame, out: &mut BytesMut) {
+        let compressed =
+            (self.compress && self.header == Header::Current && frame.body.len() > COMPRESS_ABOVE)
+                .then(|| snap::raw::Encoder::new().compress_vec(&frame.body).ok())
+                .flatten()
+                // What does not shrink could grow past the limit; uncompressed is always understood.
+                .filter(|compressed| compressed.len() < frame.body.len());
+        let (version, body) = match &compressed {
+            Some(compressed) => (COMPRESSED, compressed.as_slice()),
+            None => (0, &frame.body[..]),
+        };
+        let len = self.header_len() + body.len();
+        out.reserve(len);
+        out.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
+        match self.header {
+            Header::Current => {
+                out.put_u16(version);
+                out.put_i32(frame.protocol);
+            }
+            // The low 16 bits; bit 15 marks a response.
+            Header::Rc1 => out.put_u16(frame.protocol as u16),
+        }
+        out.put_u16(frame.packet);
+        out.put_u32(frame.seq);
+        out.put_slice(body);
+    }
+
+    /// Takes the next complete frame out of `buffer`; `None` until more bytes are there.
+    ///
+    /// A body that does not decompress comes out empty, as on a real node: the message is lost, the
+    /// connection is not (p2p-v2 section 4.5).
+    ///
+    /// # Errors
+    ///
+    /// [`PeerFrameError`] as soon as the length field is there and out of bounds; the connection
+    /// should be closed.
+    pub fn decode(&self, buffer: &mut BytesMut) -> Result<Option<PeerFrame>, PeerFrameError> {
+        let Some(field) = buffer.first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let len = u32::from_be_bytes(*field) as usize;
+        if len < self.header_len() {
+            return Err(PeerFrameError::TooShort { len });
+        }
+        if len > self.max {
+            return Err(PeerFrameError::TooLong { len, max: self.max });
+        }
+        if buffer.len() < len {
+            return Ok(None);
+        }
+        let mut bytes = buffer.split_to(len).freeze();
+        bytes.advance(4);
+        let (version, protocol) = match self.header {
+            Header::Current => (bytes.get_u16(), bytes.get_i32()),
+            Header::Rc1 => (0, i32::from(bytes.get_i16())),
+        };
+        let packet = bytes.get_u16();
+        let seq = bytes.get_u32();
+        if version & COMPRESSED != 0 {
+            bytes = self.decompress(&bytes);
+        }
+        Ok(Some(PeerFrame {
+            protocol,
+            packet,
+            seq,
+            body: bytes,
+        }))
+    }
+
+    fn decompress(&self, body: &[u8]) -> Bytes {
+        // The claimed length is checked before anything of that size is allocated.
+        match snap::raw::decompress_len(body) {
+            Ok(len) if len <= self.max => snap::raw::Decoder::new()
+                .decompress_vec(body)
+                .map_or_else(|_| Bytes::new(), Bytes::from),
+            _ => Bytes::new(),
+        }
+    }
+}
+
+/// Why a stream of P2P frames cannot be read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PeerFrameError {
+    /// The length field is smaller than a header.
+    #[error("P2P frame length {len} is below the header's; the other side is not a 2.x node")]
+    TooShort {
+        /// What the length field says.
+        len: usize,
+    },
+    /// The length field is over the limit.
+    #[error("P2P frame length {len} is over the limit of {max} bytes")]
+    TooLong {
+        /// What the length field says.
+        len: usize,
+        /// The limit in force.
+        max: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_of_a_huge_body_costs_nothing() {
+        let codec = PeerCodec::new(1 << 20);
+        // Length 28, compressed, and a snappy preamble that claims 4 GiB.
+        let mut wire = BytesMut::from(
+            &hex::decode("0000001c80000000000100000000000effffffff0f67617262616765").unwrap()[..],
+        );
+        let frame = codec.decode(&mut wire).unwrap().unwrap();
+        assert!(frame.body.is_empty());
+        assert_eq!(frame.seq, 14);
+    }
+
+    #[test]
+    fn compression_starts_above_1024_bytes() {
+        let codec = PeerCodec::default().with_compression(true);
+        for (len, flag) in [(1024, 0), (1025, 0x80)] {
+            let frame = PeerFrame {
+                protocol: 1,
+                packet: 0,
+                seq: 9,
+                body: vec![7; len].into(),
+            };
+            let mut wire = BytesMut::new();
+            codec.encode(&frame, &mut wire);
+            assert_eq!(wire[4], flag, "{len}");
+            // A codec that does not compress still understands.
+            assert_eq!(PeerCodec::default().decode(&mut wire).unwrap(), Some(frame));
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The node-node protocol ("P2P"), as far as AMOP needs it.
+//!
+//! Frames, topic synchronisation and the extension by which nodes of this project tell each other
+//! how the network looks.
+
+mod frame;
+pub mod mesh;
+mod node_id;
+mod topics;
+
+pub use frame::{PEER_HEADER_LEN, PeerCodec, PeerFrame, PeerFrameError};
+pub use node_id::{NodeId, NodeIdError};
+pub use topics::{TopicList, TopicListError, parse_topic_seq};
+
+/// Protocol IDs: positive in requests, negated in responses (p2p-v2 section 4.3).
+pub mod protocol {
+    /// AMOP messages.
+    pub const AMOP: i32 = 1;
+    /// Topic synchronisation.
+    pub const TOPIC: i32 = 2;
+    /// Nodes of this project among themselves. Group 0, module 0x414D ("AM"); real nodes have no
+    /// handler for it and drop it silently (p2p-v2 section 5).
+    pub const EXTENSION: i32 = 0x414D;
+}
+
+/// Packet types.
+pub mod packet {
+    /// AMOP: one subscriber.
+    pub const UNICAST: u16 = 0;
+    /// AMOP: every subscriber.
+    pub const MULTICAST: u16 = 1;
+    /// Topic: announces the sender's topic sequence number.
+    pub const TOPIC_SEQ: u16 = 1;
+    /// Topic: asks for the topics.
+    pub const REQUEST_TOPICS: u16 = 2;
+    /// Topic: the topics.
+    pub const TOPICS: u16 = 3;
+}

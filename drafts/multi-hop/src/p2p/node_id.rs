@@ -1,0 +1,61 @@
+//! The identity of a node (p2p-v2 section 2.2).
+
+use std::{fmt, str::FromStr};
+
+/// A node's ID: the 64 bytes of its public key's point, written as 128 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub [u8; 64]);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeId({self})")
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = NodeIdError;
+
+    fn from_str(text: &str) -> Result<Self, NodeIdError> {
+        let digits = text.as_bytes();
+        if digits.len() != 128 {
+            return Err(NodeIdError { len: digits.len() });
+        }
+        let mut id = [0; 64];
+        for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |c: u8| char::from(c).to_digit(16);
+            match (digit(pair[0]), digit(pair[1])) {
+                (Some(high), Some(low)) => *byte = (high << 4 | low) as u8,
+                _ => return Err(NodeIdError { len: 128 }),
+            }
+        }
+        Ok(Self(id))
+    }
+}
+
+/// The text is not a node ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a node ID is 128 hex digits; this has {len} characters or others than hex digits")]
+pub struct NodeIdError {
+    /// The text's length in bytes.
+    pub len: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_round_trip() {
+        let id = NodeId(std::array::from_fn(|i| i as u8 * 3));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
+        assert!("ab".parse::<NodeId>().is_err());
+        assert!("zz".repeat(64).parse::<NodeId>().is_err());
+    }
+}
