@@ -221,8 +221,8 @@ impl<'a> Assembler<'a> {
                 fn as_text(&self) -> &::core::primitive::str {
                     &self.#field
                 }
-                fn from_text(text: ::std::string::String) -> Self {
-                    Self { #field: text }
+                fn from_text(#field: ::std::string::String) -> Self {
+                    Self { #field }
                 }
             }
         })

@@ -137,6 +137,30 @@ fn a_session_that_never_reads_is_closed_and_its_messages_go_to_others() {
 }
 
 #[test]
+fn nothing_follows_the_frame_a_session_is_closed_for() {
+    let mut net = net();
+    let publisher = net.sdk(0);
+    net.subscriber(0, &[TOPIC]);
+    // Both fail at the same moment. The first answer is too much for a publisher that does not
+    // read; the second is so long that it would pass as one long frame.
+    net.send(publisher, unicast(1, TOPIC, ""));
+    net.send(publisher, unicast(2, TOPIC, &"x".repeat(5 * SESSION_QUEUE)));
+    net.end(publisher).stalled = true;
+    for _ in 0..46 {
+        net.send_body(publisher, FrameType::HEARTBEAT, b"0");
+    }
+    assert_eq!(net.inbox(publisher).len(), 46);
+    // The harness refuses frames for closed sessions.
+    net.secs(5);
+    assert!(matches!(
+        net.closed(publisher),
+        Some(CloseReason::SlowReader { .. })
+    ));
+    net.nothing(publisher);
+    assert_eq!(net.in_flight(), 0);
+}
+
+#[test]
 fn a_publisher_that_reads_no_acknowledgements_is_closed() {
     let mut net = net();
     let publisher = net.subscriber(0, &[TOPIC]);

@@ -231,10 +231,11 @@ fn the_publishers_own_session_is_the_last_to_be_tried() {
     net.send(publisher, request.clone());
     assert_eq!(net.only(silent), request);
     net.nothing(publisher);
-    net.hang_up(silent);
+    net.secs(5);
     assert_eq!(net.only(publisher), request);
     net.secs(5);
     assert_eq!(net.only(publisher).result, code::NO_SESSION);
+    net.nothing(silent);
 }
 
 #[test]

@@ -189,6 +189,7 @@ async fn a_client_does_not_hang_on_a_silent_node() {
         .connect_timeout(PATIENCE)
         .timeout(Duration::from_millis(200))
         .heartbeat(Duration::from_secs(1))
+        .reconnect(amop::Reconnect::never())
         .connect()
         .await
         .unwrap();

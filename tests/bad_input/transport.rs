@@ -162,7 +162,11 @@ async fn a_stopped_nodes_ports_can_be_taken_at_once() {
     let mut network = network(1).await;
     let node = network.node(0).unwrap();
     let (channel, p2p) = (node.channel_address(), node.p2p_address());
-    let client = amop_tests::client(&network, 0).await;
+    let client = amop_tests::builder(&network, 0)
+        .reconnect(amop::Reconnect::never())
+        .connect()
+        .await
+        .unwrap();
     network.stop(0).await;
     within("the news", client.closed()).await;
     let again = Node::builder()

@@ -44,6 +44,9 @@ async fn until_known(publisher: &Client, topic: &TopicName, sdk: &mut Sdk) {
     within("the topic on the other node", known).await;
 }
 
+/// The payload of a reply, or the code of a refusal.
+type Expected = Result<&'static [u8], i32>;
+
 /// Flow "subscribe, then unicast with reply", and "answer with a result code and no topic frame".
 #[tokio::test(flavor = "multi_thread")]
 async fn our_publisher_and_a_foreign_subscriber() {
@@ -52,7 +55,7 @@ async fn our_publisher_and_a_foreign_subscriber() {
     let mut sdk = subscriber(&network, 1, "[\"hello\"]").await;
     until_known(&publisher, &hello(), &mut sdk).await;
     let body = frame_topic(b"hello", b"x");
-    let cases: [(i32, Bytes, Result<&[u8], i32>); 4] = [
+    let cases: [(i32, Bytes, Expected); 4] = [
         (0, frame_topic(b"hello", b"ok"), Ok(b"ok")),
         // Some answer without the topic, some with nothing.
         (0, "raw".into(), Ok(b"raw")),

@@ -1,6 +1,6 @@
 //! Subscribers and nodes that go away while messages are on their way.
 
-use amop::{CloseReason, PublishError, TopicName};
+use amop::{CloseReason, PublishError, Reconnect, TopicName};
 use amop_tests::{client, network, within};
 
 #[amop::topic("work")]
@@ -112,7 +112,11 @@ async fn a_node_that_stops_says_so_and_the_other_goes_on() {
     let mut network = network(2).await;
     let staying = client(&network, 0).await;
     let other = client(&network, 0).await;
-    let leaving = client(&network, 1).await;
+    let leaving = amop_tests::builder(&network, 1)
+        .reconnect(Reconnect::never())
+        .connect()
+        .await
+        .unwrap();
     let topic = TopicName::new("work").unwrap();
     let mut lost = leaving.subscribe_raw(&topic).await.unwrap();
     let mut kept = Work::subscribe_to(&other, "kept").await.unwrap();

@@ -159,7 +159,7 @@ impl ::amop::codec::TextValue for Answer {
         &self.text
     }
     fn from_text(text: ::std::string::String) -> Self {
-        Self { text: text }
+        Self { text }
     }
 }
 #[allow(unused_imports, unused_qualifications, clippy::all)]
