@@ -1,9 +1,10 @@
 //! Prints every message of a topic: `subscriber [endpoint] [topic]`.
 
 use amop::Client;
-use amop_examples::{Hello, SubscriberOptions, timestamp};
 use clap::Parser;
 use futures::StreamExt;
+
+use amop_examples::{Hello, SubscriberOptions, timestamp};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -13,8 +14,8 @@ async fn main() -> anyhow::Result<()> {
     println!("Subscriber success");
 
     let mut messages = subscription.take(options.count);
-    while let Some(Hello(text)) = messages.next().await {
-        println!("{} received: {text}", timestamp());
+    while let Some(message) = messages.next().await {
+        println!("{} received: {}", timestamp(), message.0);
     }
     client.close().await;
     Ok(())

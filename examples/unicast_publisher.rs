@@ -1,9 +1,10 @@
 //! Publishes a message to one random subscriber every two seconds: `unicast_publisher [endpoint] [topic]`.
 
 use amop::Client;
-use amop_examples::{Hello, PublisherOptions, timestamp};
 use clap::Parser;
 use tokio::time::interval;
+
+use amop_examples::{Hello, PublisherOptions, timestamp};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -13,12 +14,12 @@ async fn main() -> anyhow::Result<()> {
     let mut ticks = interval(options.interval);
     for n in 0..options.count {
         ticks.tick().await;
-        let text = format!("hello, FISCO BCOS, I am unique broadcast publisher! {n}");
-        println!("{} publish message: {text}", timestamp());
-        if let Err(error) = Hello(text)
-            .publish_unicast_to(&client, &options.topic)
-            .await
-        {
+        let message = Hello(format!(
+            "hello, FISCO BCOS, I am unique broadcast publisher! {n}"
+        ));
+        println!("{} publish message: {}", timestamp(), message.0);
+        let sent = message.publish_unicast_to(&client, &options.topic).await;
+        if let Err(error) = sent {
             eprintln!("{} not delivered: {error}", timestamp());
         }
     }

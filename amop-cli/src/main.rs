@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod devnet;
+mod schema_command;
 mod signal;
 
 use std::{io::IsTerminal, process::ExitCode};
@@ -22,6 +23,11 @@ enum Command {
     /// Local development networks.
     #[command(subcommand)]
     Devnet(DevnetCommand),
+    /// Writes a Cargo project with a subscriber and two publishers for every topic of a schema.
+    Generate(schema_command::Generate),
+    /// Schemas: their compatibility, and their description.
+    #[command(subcommand)]
+    Schema(schema_command::SchemaCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -40,10 +46,12 @@ async fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let result = match options.command {
-        Command::Devnet(DevnetCommand::Up(up)) => up.run().await,
+        Command::Devnet(DevnetCommand::Up(up)) => up.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Generate(generate) => generate.run(),
+        Command::Schema(command) => command.run(),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("amop: {error:#}");
             ExitCode::FAILURE

@@ -60,6 +60,7 @@ async fn connect(port: u16, certificates: PathBuf) -> Client {
         .certificates(certificates)
         .timeout(PATIENCE)
         .connect_timeout(PATIENCE)
+        .reconnect(amop::Reconnect::never())
         .connect()
         .await
         .unwrap()

@@ -42,6 +42,7 @@ async fn connect(layout: &DevnetLayout, node: usize) -> Client {
                 .certificates(layout.root.join("sdk"))
                 .timeout(PATIENCE)
                 .connect_timeout(PATIENCE)
+                .reconnect(amop::Reconnect::never())
                 .connect()
                 .await;
             match client {

@@ -19,7 +19,7 @@ use amop_tls::openssl::x509::store::X509StoreBuilder;
 use amop_tls::pki::{RsaAuthority, RsaIssued, Validity};
 use amop_tls::rustls::pki_types::CertificateDer;
 use amop_tls::{HandshakeFailure, Identity, Side, TlsError, VerifyError, peer_info};
-use common::openssl::no_openssl;
+use common::openssl::{self, no_openssl};
 use common::*;
 use rustls::{AlertDescription, ClientConnection, ServerConnection};
 
@@ -478,7 +478,7 @@ fn s_server() {
         ("-key", "rsa/node0/node.key"),
         ("-CAfile", "rsa/node0/ca.crt"),
     ];
-    let (_server, port) = common::openssl::s_server(&args, &files);
+    let (_server, port) = openssl::s_server(&args, &files);
     let (ssl, handshake) = sdk("rsa/sdk").legacy_rsa().unwrap().start().unwrap();
     let mut stream = SslStream::new(ssl, dial(port)).unwrap();
     stream.connect().unwrap();

@@ -277,7 +277,7 @@ impl ClientBuilder {
             Backend::LegacyRsa => {
                 let dialer = crate::legacy::LegacyDialer {
                     endpoints,
-                    identity,
+                    legacy: identity.legacy_rsa()?,
                 };
                 Client::start(dialer, names, options, rand::random()).await
             }

@@ -9,9 +9,7 @@ use amop_proto::{
 };
 use bytes::Bytes;
 
-use crate::{
-    Codec, ReplyError, Request, connection::Connection, queue::Incoming, routes::Routes,
-};
+use crate::{Codec, ReplyError, Request, connection::Connection, queue::Incoming, routes::Routes};
 
 /// Where a message came from, and the duty to answer it.
 pub(crate) struct Receipt {
@@ -70,9 +68,12 @@ impl Receipt {
     /// Answers everybody who brought the message. Returns whether anybody was there.
     fn send(&self, result: i32, payload: &[u8]) -> bool {
         let ways = self.routes.answered(&self.topic, self.seq, result, payload);
-        ways.iter().fold(false, |sent, way| {
-            way.respond(self.seq, &self.topic, result, payload) || sent
-        })
+        let mut sent = false;
+        for way in &ways {
+            sent |= way.respond(self.seq, &self.topic, result, payload);
+        }
+        self.routes.sent();
+        sent
     }
 }
 

@@ -99,7 +99,9 @@ pub enum ConnectError {
         failures: Vec<Arc<ConnectError>>,
     },
     /// No endpoint was given.
-    #[error("there is no endpoint to connect to; give one as host:port, for example 127.0.0.1:20200")]
+    #[error(
+        "there is no endpoint to connect to; give one as host:port, for example 127.0.0.1:20200"
+    )]
     NoEndpoint,
     /// The configuration file cannot be used.
     #[error(transparent)]

@@ -144,14 +144,15 @@ impl Hub {
         }
     }
 
-    pub(super) fn new_seq(&self) -> Seq {
-        Seq::random(&mut self.lock().rng)
+    /// Whether the connection of that number can be used.
+    pub(super) fn is_open(&self, id: u64) -> bool {
+        let state = self.lock();
+        let mut up = state.links.iter().filter_map(|link| link.up.as_ref());
+        up.any(|connection| connection.id() == id && connection.is_open())
     }
 
-    /// The connections that can be used.
-    pub(super) fn up(&self) -> Vec<Connection> {
-        let state = self.lock();
-        state.links.iter().filter_map(|link| link.up.clone()).collect()
+    pub(super) fn new_seq(&self) -> Seq {
+        Seq::random(&mut self.lock().rng)
     }
 
     pub(crate) fn is_connected(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use amop_tls::{HandshakeFailure, Identity, PublicKey, TlsError};
+use amop_tls::{HandshakeFailure, LegacyRsa, PublicKey, TlsError};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
@@ -15,7 +15,7 @@ use crate::{
 /// Dials by OpenSSL.
 pub(crate) struct LegacyDialer {
     pub(crate) endpoints: Vec<Endpoint>,
-    pub(crate) identity: Identity,
+    pub(crate) legacy: LegacyRsa,
 }
 
 impl Dialer for LegacyDialer {
@@ -27,7 +27,7 @@ impl Dialer for LegacyDialer {
         budget: &Budget,
     ) -> Result<(Self::Stream, Option<PublicKey>), ConnectError> {
         // RSA certificates have no key that a chain knows nodes by.
-        let stream = dial(&self.endpoints[index], &self.identity, budget).await?;
+        let stream = dial(&self.endpoints[index], &self.legacy, budget).await?;
         Ok((stream, None))
     }
 }
@@ -35,10 +35,9 @@ impl Dialer for LegacyDialer {
 /// Connects and shakes hands.
 async fn dial(
     endpoint: &Endpoint,
-    identity: &Identity,
+    legacy: &LegacyRsa,
     budget: &Budget,
 ) -> Result<SslStream<TcpStream>, ConnectError> {
-    let legacy = identity.legacy_rsa()?;
     let tcp = tcp(endpoint, budget).await?;
     let (ssl, handshake) = legacy.start()?;
     let mut stream = SslStream::new(ssl, tcp).map_err(TlsError::from)?;

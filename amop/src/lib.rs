@@ -58,11 +58,12 @@
 //!
 //! | when this returns | this has happened |
 //! | --- | --- |
-//! | `subscribe` | The node confirmed a heartbeat sent behind the new set of topics. A node of this project handles a connection's frames in order, so it has the topic. A FISCO BCOS node may handle two frames in either order: it has the topic milliseconds later, if not now. Other nodes learn of it at once from a node of this project, within 5 s from a FISCO BCOS node. |
+//! | `subscribe` | Every node connected to confirmed a heartbeat sent behind the new set of topics. A node of this project handles a connection's frames in order, so it has the topic. A FISCO BCOS node may handle two frames in either order: it has the topic milliseconds later, if not now. Other nodes learn of it at once from a node of this project, within 5 s from a FISCO BCOS node. |
 //! | `unsubscribe` | The same for the set without the topic. Everything delivered until then can be read. |
+//! | `drain` | That for all topics; everything delivered was read and answered, everything published has its answer; the client is closed. |
 //! | `publish_unicast` | One subscriber has taken the message from its stream, or answered it. |
 //! | `request` | One subscriber has replied, and the reply is of the right type. |
-//! | `publish_multicast` | The publisher's node has taken the message. Nobody may have received it. |
+//! | `publish_multicast` | A node has taken the message. Nobody may have received it. |
 //!
 //! * A unicast reaches one subscriber at a time. A node gives each 5 s to answer and then tries
 //!   another one, so a message can be processed although its publisher got an error, and, by slow
@@ -74,27 +75,51 @@
 //!   dropped, and left to the node when the connection ends: it goes to another subscriber, or its
 //!   publisher gets an error.
 //! * When a subscription's queue is full, a unicast is refused, so that the node tries another
-//!   subscriber, and a multicast is dropped and counted ([`Subscription::lagged`]). The
-//!   connection never waits for a slow subscriber.
+//!   subscriber, and a multicast is dropped and counted ([`Subscription::stats`]).
+//!   [`Client::subscription`] offers other ways, see [`Overflow`].
 //! * A message that cannot be decoded is counted and logged ([`Subscription::errors`]) or handed
 //!   over as an error ([`Deliveries`]); the publisher of a unicast gets
 //!   [`PublishError::Undecodable`].
 //! * Several subscriptions to one topic in one client each get every multicast and share the
-//!   unicasts in turn. A multicast that arrives more than once because its publisher sent it
-//!   through several nodes is handed over once.
+//!   unicasts in turn.
 //! * FISCO BCOS nodes 2.8.0 to 2.11.1 do not deliver between clients of the same node; publish and
 //!   subscribe at different nodes of such a chain.
+//!
+//! # Several nodes, and nodes that go away
+//!
+//! [`ClientBuilder::endpoints`] names several nodes, [`Client::from_config`] takes them from the
+//! configuration of a Java or Go SDK. [`ClientBuilder::connect`] returns with the first connection;
+//! [`Client::events`] tells of all.
+//!
+//! * Topics are subscribed to at every node connected to. A connection that is made again counts as
+//!   [`Connected`](Event::Connected) once its node has confirmed them.
+//! * A message is published by way of one node. If that connection is lost before the answer comes,
+//!   it goes by way of another one, or the same when it is back, until the timeout. If a node reaches
+//!   no subscriber (result 100), or none that takes the message (104), the other nodes connected to
+//!   are asked before that is the verdict.
+//! * Copies of a message carry its seq, by which clients of this crate recognise them for 60 s (65536
+//!   messages, 16 MiB of replies): the program gets a message once, whatever its kind, and a unicast
+//!   that comes again gets the reply it had. What a subscriber refused with 104 may come again.
+//!   Subscribers on other SDKs do not recognise unicasts; they may process one twice when a
+//!   connection is lost.
+//! * While no node is connected, publishing and subscribing wait, within the timeout, or fail at
+//!   once, see [`Offline`]. [`Reconnect`] says how often to try.
 //!
 //! # Defaults
 //!
 //! | setting | default | meaning |
 //! | --- | --- | --- |
 //! | [`timeout`](ClientBuilder::timeout) | 10 s | for a publish, a request, a subscribe |
-//! | [`connect_timeout`](ClientBuilder::connect_timeout) | 10 s | for name, TCP, TLS and version handshake together |
+//! | [`connect_timeout`](ClientBuilder::connect_timeout) | 10 s | for name, TCP, TLS, version handshake and topics of one endpoint together |
+//! | [`drain_timeout`](ClientBuilder::drain_timeout) | 30 s | for a drain |
+//! | [`connections`](ClientBuilder::connections) | all | of the endpoints at a time |
+//! | [`reconnect`](ClientBuilder::reconnect) | for ever | with pauses of 0.5 to 1 s at first, 10 to 20 s in the end |
+//! | [`offline`](ClientBuilder::offline) | wait | while no node is connected |
 //! | [`heartbeat`](ClientBuilder::heartbeat) | 10 s | between heartbeats; twice that without a sign of life, and the connection is lost |
-//! | [`queue`](ClientBuilder::queue) | 1024 messages | that may wait in a subscription |
-//! | [`max_in_flight`](ClientBuilder::max_in_flight) | 8192 messages | that may wait for their answers |
-//! | [`max_frame`](ClientBuilder::max_frame) | 32 MiB | per message, with 43 bytes and the topic |
+//! | [`queue`](ClientBuilder::queue) | 1024 messages | that may wait in a subscription; 256 MiB at most |
+//! | [`max_in_flight`](ClientBuilder::max_in_flight) | 8192 messages | that may wait for their answers, per connection |
+//! | [`max_frame`](ClientBuilder::max_frame) | 32 MiB | per message sent, with 43 bytes and the topic |
+//! | [`max_incoming_frame`](ClientBuilder::max_incoming_frame) | 100 MiB | per message taken, with the same |
 //! | version handshake | 5 s | until version 1 is assumed |
 //! | send buffer | 4 MiB | of messages waiting to be written; publishing waits while it is full |
 //! | clean close | 5 s | at most |
@@ -102,8 +127,8 @@
 //!
 //! # Runtime
 //!
-//! The client needs Tokio with I/O and time enabled. Each connection has one task; everything
-//! else runs in the caller's. Logs go to [`tracing`](https://docs.rs/tracing).
+//! The client needs Tokio with I/O and time enabled. Each connection has one task, the client one
+//! more that keeps it connected; everything else runs in the caller's. Logs go to [`tracing`](https://docs.rs/tracing).
 //!
 //! # Nodes in RSA mode
 //!

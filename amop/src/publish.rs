@@ -125,7 +125,8 @@ impl Hub {
                 changes = Some(self.changes());
                 continue;
             };
-            let until = match (attempts.when_exhausted(), self.options.offline) {
+            let next = attempts.when_exhausted(|connection| self.is_open(connection));
+            let until = match (next, self.options.offline) {
                 (Next::Finish, _) | (_, Offline::FailFast) => None,
                 (Next::Wait, Offline::Wait) => Some(message.deadline),
                 (Next::Pause(pause), Offline::Wait) => Some(Instant::now() + pause),

@@ -176,7 +176,7 @@ impl Queue {
         }
         let mut evicted = Vec::new();
         let len = incoming.payload.len();
-        while !inner.has_room(self.capacity, len) && !(held && inner.leaving) {
+        while !(inner.has_room(self.capacity, len) || held && inner.leaving) {
             match self.overflow {
                 Overflow::DropOldest => evicted.extend(inner.pop()),
                 Overflow::Block if !inner.leaving => {

@@ -38,6 +38,8 @@ pub(crate) struct Routes {
 struct Inner {
     topics: HashMap<TopicName, Route>,
     window: Window<Connection>,
+    /// Answers that left the window and are not handed to their connections yet.
+    on_the_way: usize,
     closed: bool,
 }
 
@@ -84,6 +86,7 @@ impl Routes {
             inner: Mutex::new(Inner {
                 topics: HashMap::new(),
                 window: Window::new(WindowConfig::default()),
+                on_the_way: 0,
                 closed: false,
             }),
             events,
@@ -300,7 +303,8 @@ impl Routes {
         }
     }
 
-    /// The program answered a unicast. Returns who gets the answer.
+    /// The program answered a unicast. Returns who gets the answer; [`sent`](Self::sent) must follow
+    /// when they have it.
     pub(crate) fn answered(
         &self,
         topic: &TopicName,
@@ -309,16 +313,23 @@ impl Routes {
         payload: &[u8],
     ) -> Vec<Connection> {
         let now = Instant::now().into_std();
-        let window = &mut self.lock().window;
-        let ways = if result == code::NO_SESSION {
+        let Inner {
+            window, on_the_way, ..
+        } = &mut *self.lock();
+        *on_the_way += 1;
+        if result == code::NO_SESSION {
             // Nobody took it: the next copy may find somebody who does.
             window.refused(topic, seq)
         } else {
             let payload = Bytes::copy_from_slice(payload);
             window.answered(topic, seq, (result, payload), now)
-        };
+        }
+    }
+
+    /// An answer was handed to its connections.
+    pub(crate) fn sent(&self) {
+        self.lock().on_the_way -= 1;
         self.answered.send_replace(());
-        ways
     }
 
     /// Waits until the program has answered every unicast it has.
@@ -332,7 +343,8 @@ impl Routes {
 
     /// Unicasts that wait for the program's answer.
     pub(crate) fn pending(&self) -> usize {
-        self.lock().window.pending()
+        let inner = self.lock();
+        inner.window.pending() + inner.on_the_way
     }
 
     /// A connection is gone. Unicasts that nobody else waits for are taken back from the queues:

@@ -318,10 +318,7 @@ impl<T> fmt::Debug for Subscription<T> {
 }
 
 /// Decodes a message, or tells its publisher that it cannot be.
-fn decode<T: Topic>(
-    incoming: Incoming,
-    routes: &Arc<Routes>,
-) -> Result<Delivery<T>, DecodeError> {
+fn decode<T: Topic>(incoming: Incoming, routes: &Arc<Routes>) -> Result<Delivery<T>, DecodeError> {
     let (receipt, payload) = Receipt::of(incoming, routes);
     let len = payload.len();
     match T::Codec::decode(payload) {

@@ -145,7 +145,10 @@ async fn settle(
         .await?
         .map_err(|_| failed(connection.close_reason()))?;
     let topics = hub.routes.wanted();
-    let settling: Vec<_> = topics.iter().map(|topic| connection.sync_topic(topic)).collect();
+    let settling: Vec<_> = topics
+        .iter()
+        .map(|topic| connection.sync_topic(topic))
+        .collect();
     for settling in settling {
         match connection.settled(settling, budget.deadline()).await {
             Ok(true) => {}
@@ -169,4 +172,3 @@ fn failed(endpoint: String, reason: Option<CloseReason>) -> ConnectError {
         },
     }
 }
-

@@ -45,6 +45,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|interval| !interval.is_zero())
         .ok_or_else(|| "expected a number of seconds, such as 0.5".to_owned())
 }
 

@@ -37,6 +37,8 @@ pub enum Next {
 /// * A connection that is gone is followed by another one, or by the same endpoint's next.
 /// * Results 100 and 104 are followed by the next connection, since another node may reach others,
 ///   and stand when all were asked.
+/// * They do not stand if the connection that brought them is gone since: a node that stops loses its
+///   subscribers a moment before its publishers.
 /// * Once a connection was lost with the message under way they do not stand: the message may be
 ///   with a subscriber whose node refuses a second copy for now, and a node that restarts knows no
 ///   subscribers at first. So it is tried until its deadline.
@@ -65,8 +67,14 @@ impl Attempts {
         self.lost
     }
 
-    /// What to do when no connection is left to try.
-    pub fn when_exhausted(&mut self) -> Next {
+    /// What to do when no connection is left to try. `is_open` knows the connections that are there.
+    pub fn when_exhausted(&mut self, is_open: impl Fn(u64) -> bool) -> Next {
+        for (link, attempt) in &mut self.tried {
+            if *attempt == Attempt::Turned && !is_open(*link) {
+                *attempt = Attempt::Lost;
+                self.lost = true;
+            }
+        }
         let turned = self
             .tried
             .iter()

@@ -163,7 +163,12 @@ impl Connection {
 
     /// Messages that wait for their answers.
     pub(crate) fn load(&self) -> usize {
-        self.0.max_in_flight - self.0.in_flight.available_permits().min(self.0.max_in_flight)
+        self.0.max_in_flight
+            - self
+                .0
+                .in_flight
+                .available_permits()
+                .min(self.0.max_in_flight)
     }
 
     pub(crate) fn protocol_version(&self) -> u32 {
@@ -286,13 +291,7 @@ impl Connection {
     }
 
     /// Answers a unicast. Returns whether the connection was there to carry the answer.
-    pub(crate) fn respond(
-        &self,
-        seq: Seq,
-        topic: &TopicName,
-        result: i32,
-        payload: &[u8],
-    ) -> bool {
+    pub(crate) fn respond(&self, seq: Seq, topic: &TopicName, result: i32, payload: &[u8]) -> bool {
         self.update(|state| state.session.respond(seq, topic, result, payload))
     }
 }

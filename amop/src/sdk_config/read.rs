@@ -59,7 +59,10 @@ impl<'t> Table<'t> {
     fn get(&mut self, key: &str) -> Option<Value<'t>> {
         let any_case = self.any_case;
         let is_it = |name: &str| name == key || any_case && name.eq_ignore_ascii_case(key);
-        let (name, value) = self.entries.iter().find(|(name, _)| is_it(name.get_ref()))?;
+        let (name, value) = self
+            .entries
+            .iter()
+            .find(|(name, _)| is_it(name.get_ref()))?;
         self.known.insert(name.get_ref().to_string());
         Some(Value {
             key: self.full(name.get_ref()),
@@ -136,13 +139,13 @@ impl<'a> Reader<'a> {
         }
         self.warn_unknown(&crypto);
 
-        let network = root
-            .get("network")
-            .ok_or_else(|| self.missing("[network]", "write peers = [\"127.0.0.1:20200\"] below it"))?;
-        let mut network = self.table(&network, false)?;
-        let peers = network.get("peers").ok_or_else(|| {
-            self.missing("network.peers", "write peers = [\"127.0.0.1:20200\"]")
+        let network = root.get("network").ok_or_else(|| {
+            self.missing("[network]", "write peers = [\"127.0.0.1:20200\"] below it")
         })?;
+        let mut network = self.table(&network, false)?;
+        let peers = network
+            .get("peers")
+            .ok_or_else(|| self.missing("network.peers", "write peers = [\"127.0.0.1:20200\"]"))?;
         let mut endpoints = Vec::new();
         for peer in self.list(&peers)? {
             endpoints.push(self.endpoint(&peer)?);
@@ -199,7 +202,8 @@ impl<'a> Reader<'a> {
             return Err(self.wrong(value, problem));
         }
         self.warn_unknown(&table);
-        let message = format!("private topic {topic:?} is not used: private topics are not built in");
+        let message =
+            format!("private topic {topic:?} is not used: private topics are not built in");
         self.warn(value.span.clone(), message);
         Ok(PrivateTopic {
             topic,
@@ -215,7 +219,10 @@ impl<'a> Reader<'a> {
             self.refuse_sm(sm)?;
         }
         let network = root.get("Network").ok_or_else(|| {
-            self.missing("[Network]", "write it with CAFile, Cert, Key and Connection")
+            self.missing(
+                "[Network]",
+                "write it with CAFile, Cert, Key and Connection",
+            )
         })?;
         let mut network = self.table(&network, true)?;
         if let Some(kind) = network.get("Type")

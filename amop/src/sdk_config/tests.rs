@@ -38,7 +38,10 @@ fn a_java_sdks_file() {
 fn a_go_sdks_file() {
     let config = parse(GO).unwrap();
     assert_eq!(config.layout, SdkLayout::Go);
-    assert_eq!(config.endpoints, ["127.0.0.1:20200", "node1.example.org:20201"]);
+    assert_eq!(
+        config.endpoints,
+        ["127.0.0.1:20200", "node1.example.org:20201"]
+    );
     assert_eq!(config.ca, Path::new("./sdk/ca.crt"));
     assert_eq!(config.cert, Path::new("./sdk/sdk.crt"));
     assert_eq!(config.key, Path::new("./sdk/sdk.key"));
@@ -69,41 +72,78 @@ fn relative_paths_may_be_beside_the_file() {
 
 #[test]
 fn unknown_keys_are_warnings_with_their_lines() {
-    let text = "[network]\npeers = [\"a:1\"]\npears = 3\n[cryptoMaterial]\nsslcert = \"x\"\n[other]\n";
+    let text =
+        "[network]\npeers = [\"a:1\"]\npears = 3\n[cryptoMaterial]\nsslcert = \"x\"\n[other]\n";
     let warnings = parse(text).unwrap().warnings;
     let shown: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     assert_eq!(shown.len(), 3, "{shown:?}");
-    assert!(shown[0].starts_with("line 3: network.pears is not"), "{shown:?}");
-    assert!(shown[1].starts_with("line 5: cryptoMaterial.sslcert"), "{shown:?}");
+    assert!(
+        shown[0].starts_with("line 3: network.pears is not"),
+        "{shown:?}"
+    );
+    assert!(
+        shown[1].starts_with("line 5: cryptoMaterial.sslcert"),
+        "{shown:?}"
+    );
     assert!(shown[2].starts_with("line 6: other is not"), "{shown:?}");
 }
 
 #[test]
 fn wrong_values_are_errors_with_their_lines() {
     let cases = [
-        ("[network]\npeers = \"a:1\"", "config.toml:2: network.peers must be a list"),
-        ("[network]\npeers = [\"a:1\",\n 7]", "config.toml:3: network.peers[1] must be a text"),
-        ("[network]\npeers = [\"a\"]", "config.toml:2: network.peers[0] cannot be used: endpoint"),
-        ("[network]\npeers = []", "config.toml:2: network.peers is empty"),
+        (
+            "[network]\npeers = \"a:1\"",
+            "config.toml:2: network.peers must be a list",
+        ),
+        (
+            "[network]\npeers = [\"a:1\",\n 7]",
+            "config.toml:3: network.peers[1] must be a text",
+        ),
+        (
+            "[network]\npeers = [\"a\"]",
+            "config.toml:2: network.peers[0] cannot be used: endpoint",
+        ),
+        (
+            "[network]\npeers = []",
+            "config.toml:2: network.peers is empty",
+        ),
         ("[network]\n", "network.peers is missing"),
         ("network = 1", "config.toml:1: network must be a table"),
         ("", "[network] is missing"),
-        ("[cryptoMaterial]\ncaCert = 1", "config.toml:2: cryptoMaterial.caCert must be a text"),
+        (
+            "[cryptoMaterial]\ncaCert = 1",
+            "config.toml:2: cryptoMaterial.caCert must be a text",
+        ),
         (
             "[cryptoMaterial]\n\nuseSMCrypto = \"true\"",
             "config.toml:3: cryptoMaterial.useSMCrypto must be false",
         ),
-        ("[cryptoMaterial]\nuseSMCrypto = 1", "config.toml:2: cryptoMaterial.useSMCrypto must be"),
-        ("[network]\npeers = [\"a:1\"]\n[[amop]]\n", "config.toml:3: amop[0] has no topicName"),
+        (
+            "[cryptoMaterial]\nuseSMCrypto = 1",
+            "config.toml:2: cryptoMaterial.useSMCrypto must be",
+        ),
+        (
+            "[network]\npeers = [\"a:1\"]\n[[amop]]\n",
+            "config.toml:3: amop[0] has no topicName",
+        ),
         (
             "[network]\npeers = [\"a:1\"]\n[[amop]]\ntopicName = \"t\"",
             "config.toml:3: amop[0] has neither",
         ),
         ("[network\n", "config.toml:1: "),
-        ("[Network]\nType = \"rpc\"", "config.toml:2: Network.Type must be \"channel\""),
+        (
+            "[Network]\nType = \"rpc\"",
+            "config.toml:2: Network.Type must be \"channel\"",
+        ),
         ("[Network]\n", "Network.Connection is missing"),
-        ("[Network]\nConnection = []", "config.toml:2: Network.Connection is empty"),
-        ("[Network]\n[[Network.Connection]]\n", "config.toml:2: Network.Connection[0] has no NodeURL"),
+        (
+            "[Network]\nConnection = []",
+            "config.toml:2: Network.Connection is empty",
+        ),
+        (
+            "[Network]\n[[Network.Connection]]\n",
+            "config.toml:2: Network.Connection[0] has no NodeURL",
+        ),
         (
             "[Network]\n[[Network.Connection]]\nNodeURL = \"http://a:1\"",
             "config.toml:3: Network.Connection[0].NodeURL cannot be used",
@@ -112,7 +152,10 @@ fn wrong_values_are_errors_with_their_lines() {
             "[Network]\n[[Network.Connection]]\nNodeURL = \"a:1\"\nGroupID = \"1\"",
             "config.toml:4: Network.Connection[0].GroupID must be a number",
         ),
-        ("[Network]\n[Chain]\nSMCrypto = true", "config.toml:3: Chain.SMCrypto must be false"),
+        (
+            "[Network]\n[Chain]\nSMCrypto = true",
+            "config.toml:3: Chain.SMCrypto must be false",
+        ),
     ];
     for (text, expected) in cases {
         let error = parse(text).unwrap_err().to_string();

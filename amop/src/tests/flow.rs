@@ -185,3 +185,23 @@ async fn threads_do_not_get_in_each_others_way() {
     assert_eq!(subscriber.await.unwrap(), PUBLISHERS * MESSAGES);
     node.await.unwrap();
 }
+
+/// Whoever may send to a topic decides how long its messages are; the connection must survive.
+#[tokio::test(start_paused = true)]
+async fn messages_longer_than_those_sent_are_taken() {
+    let (client, mut node) = connect_with(Client::builder(), MIB).await;
+    let topic = hello();
+    let (raw, _) = tokio::join!(client.subscribe_raw(&topic), node.confirm());
+    let mut raw = raw.unwrap();
+    let payload = vec![7; 40 * MIB];
+    let (received, _) = tokio::join!(raw.next(), node.push(Kind::Multicast, 1, &payload));
+    assert_eq!(received.unwrap().len(), payload.len());
+    let error = client.multicast(&topic, payload.into()).await.unwrap_err();
+    assert!(matches!(error, PublishError::TooLarge { .. }), "{error:?}");
+
+    let builder = Client::builder().max_incoming_frame(MIB);
+    let (client, mut node) = connect_with(builder, PIPE).await;
+    let length = (MIB as u32 + 1).to_be_bytes();
+    node.stream.write_all(&length).await.unwrap();
+    assert!(matches!(client.closed().await, CloseReason::Frame(_)));
+}

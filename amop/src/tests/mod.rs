@@ -2,14 +2,22 @@
 //! and with the clock stopped: time passes only when everybody waits.
 
 mod connecting;
+mod draining;
+mod failover;
 mod flow;
+mod harbour;
 #[cfg(feature = "legacy-rsa")]
 mod legacy_rsa;
+mod overflow;
 mod publishing;
+mod reconnecting;
 mod subscribing;
 mod tls;
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use amop_proto::{
     channel::{

@@ -77,7 +77,8 @@ func parse() options {
 	flag.BoolVar(&o.startOver, "start-over", false,
 		"replace the process by a new one when the connection is lost, instead of the SDK's reconnect")
 	flag.Parse()
-	if o.endpoint == "" || (o.topic == "" && o.mode != "ask") || flag.NArg() > 0 {
+	known := map[string]bool{"subscribe": true, "unicast": true, "multicast": true, "ask": true}
+	if !known[o.mode] || o.endpoint == "" || (o.topic == "" && o.mode != "ask") || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -112,12 +113,10 @@ func run(o options) error {
 	switch o.mode {
 	case "subscribe":
 		return subscribe(c, o)
-	case "unicast", "multicast":
-		return publish(c, o)
 	case "ask":
 		return ask(c)
 	default:
-		return fmt.Errorf("unknown mode %q", o.mode)
+		return publish(c, o)
 	}
 }
 

@@ -1,9 +1,12 @@
 //! Tests of the machine, with time passed in.
 
+mod attempts;
 mod liveness;
+mod pool;
 mod pushes;
 mod requests;
 mod topics;
+mod window;
 
 use std::time::{Duration, Instant};
 

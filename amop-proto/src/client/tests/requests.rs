@@ -224,3 +224,26 @@ fn requests_are_refused_before_anything_is_sent() {
     assert_eq!(try_it(&mut harness, b""), Err(RefusedWhy::Closed));
     assert_eq!(harness.sent(), []);
 }
+
+#[test]
+fn a_message_is_sent_again_with_the_seq_it_had() {
+    let mut harness = Harness::ready();
+    let deadline = harness.now + seconds(5);
+    let seq = Seq([7; 32]);
+    let publish = |harness: &mut Harness, token| {
+        let (kind, topic) = (Kind::Unicast, hello());
+        let session = &mut harness.session;
+        session.request_as(seq, kind, &topic, b"again", deadline, token)
+    };
+    publish(&mut harness, 1).unwrap();
+    let request = harness.sent_one();
+    assert_eq!(request.seq, seq);
+    // Not twice at a time: the answer could belong to either.
+    let refused = publish(&mut harness, 2).unwrap_err();
+    assert_eq!((refused.token, refused.why), (2, RefusedWhy::SeqInUse));
+    assert!(harness.sent().is_empty());
+    harness.receive(request.respond(0, framed("")));
+    assert_eq!(harness.events().len(), 1);
+    publish(&mut harness, 3).unwrap();
+    assert_eq!(harness.sent_one().seq, seq);
+}

@@ -1,11 +1,16 @@
 //! Connections of go-sdk that are idle, and those that are lost.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use amop::{Client, TopicName};
 use amop_interop::known_at;
 use amop_node::{Network, Node};
-use amop_tests::{PATIENCE, RawLink, client, identity, network, patient, within};
+use amop_tests::{
+    PATIENCE, RawLink, client, free_ports, identity, network, network_with, patient, within,
+};
 use amop_tls::pki::Leaf;
 
 use crate::go_sdk;
@@ -59,6 +64,17 @@ async fn heartbeats_keep_idle_sessions_open() {
     network.shutdown().await;
 }
 
+/// Two nodes, the second of which can be stopped and started again on its port: one that the
+/// operating system gives to nobody else meanwhile, as it might a port of its own choice.
+async fn network_with_stable_port() -> Network {
+    let port = free_ports(1);
+    network_with(2, |index, builder| match index {
+        1 => builder.channel_listen((Ipv4Addr::LOCALHOST, port).into()),
+        _ => builder,
+    })
+    .await
+}
+
 /// A node in the place of the network's second one, which was stopped.
 async fn restart(network: &Network) -> Node {
     let address: SocketAddr = network.endpoint(1).parse().unwrap();
@@ -85,7 +101,7 @@ async fn is_answered(publisher: &Client, topic: &TopicName) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_that_starts_over_survives_its_node() {
     let Some(go) = go_sdk() else { return };
-    let mut network = network(2).await;
+    let mut network = network_with_stable_port().await;
     let publisher = client(&network, 0).await;
     let topic = TopicName::new("phoenix").unwrap();
     let flags = ["-reply", "here", "-start-over", "-patience", "60s"];
@@ -120,7 +136,7 @@ async fn a_subscriber_that_starts_over_survives_its_node() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdks_own_reconnect_harms_nobody_else() {
     let Some(go) = go_sdk() else { return };
-    let mut network = network(2).await;
+    let mut network = network_with_stable_port().await;
     let mut lost = go.subscribe(&network, 1, "lost", &[]).await;
     network.stop(1).await;
     assert!(lost.logs("channel Read error").await);

@@ -1,0 +1,263 @@
+//! Writes a Cargo project with a subscriber and two publishers for every topic of a schema.
+
+mod error;
+mod names;
+mod render;
+mod sample;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use amop_schema::{Codec, OPTIONS_PROTO_NAME, Schema, TopicDecl};
+
+pub use self::{
+    error::GenerateError,
+    render::{Programs, multicast_publisher, subscriber, unicast_publisher},
+};
+
+const DESCRIPTOR_PROTO: &str = "google/protobuf/descriptor.proto";
+
+/// What to generate, and where.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The `.proto` files.
+    pub protos: Vec<PathBuf>,
+    /// The folders that imports and files are looked up in; if there are none, those of the files.
+    pub includes: Vec<PathBuf>,
+    /// The project's folder, which must be empty or not exist.
+    pub out: PathBuf,
+    /// The folder with the sources of AMOP for Rust. Without it, that which this program was built
+    /// from if it is still there, and the released version otherwise.
+    pub amop_path: Option<PathBuf>,
+}
+
+/// What was generated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Project {
+    /// The name of the Cargo package.
+    pub package: String,
+    /// The names of all programs: a subscriber and two publishers for each topic.
+    pub programs: Vec<String>,
+}
+
+/// Writes a project for every topic of a schema.
+///
+/// ```no_run
+/// use amop_cli::generate::{Options, generate};
+///
+/// let project = generate(&Options {
+///     protos: vec!["proto/hello.proto".into()],
+///     out: "hello-programs".into(),
+///     ..Options::default()
+/// })?;
+/// assert_eq!(project.programs, ["subscriber", "unicast_publisher", "multicast_publisher"]);
+/// # Ok::<(), amop_cli::generate::GenerateError>(())
+/// ```
+///
+/// # Errors
+///
+/// All mistakes of the schema, or the file that could not be read or written. Nothing is written
+/// before the schema was found right.
+pub fn generate(options: &Options) -> Result<Project, GenerateError> {
+    let includes = includes(options);
+    let schema = Schema::load(&options.protos, &includes)?;
+    if schema.topics.is_empty() {
+        return Err(GenerateError::NoTopics);
+    }
+    let amop = Amop::find(options.amop_path.as_deref())?;
+    must_be_empty(&options.out)?;
+
+    let protos = sources(&schema, &includes);
+    let package = names::package(&options.out);
+    let lib = package.replace('-', "_");
+    let topics = topics(&schema, &lib);
+    let well_known = uses_well_known_types(&schema);
+    let json = schema
+        .topics
+        .iter()
+        .any(|decl| decl.codec == Codec::Json || decl.reply_codec == Codec::Json);
+
+    let out = Output(&options.out);
+    for (name, source) in &protos {
+        let text = fs::read(source).map_err(|error| GenerateError::read(source, error))?;
+        out.write(Path::new("proto").join(name), &text)?;
+    }
+    let names: Vec<&str> = protos.iter().map(|(name, _)| name.as_str()).collect();
+    let manifest = render::manifest(
+        &package,
+        &lib,
+        &amop.dependency("amop"),
+        &amop.dependency("amop-build"),
+        match (json, well_known) {
+            (true, true) => "pbjson = \"0.9\"\npbjson-types = \"0.9\"\n",
+            (true, false) => "pbjson = \"0.9\"\n",
+            (false, true) => "prost-types = \"0.14\"\n",
+            (false, false) => "",
+        },
+    );
+    out.write("Cargo.toml", manifest)?;
+    out.write("build.rs", render::build_script(&names, json && well_known))?;
+    out.write(".gitignore", "/target\n")?;
+    out.write("README.md", render::readme(&package, &topics))?;
+    out.write("src/lib.rs", render::library(&topics))?;
+    let mut programs = Vec::new();
+    for topic in &topics {
+        let bin = |name: &str| Path::new("src/bin").join(format!("{name}.rs"));
+        let shared = format!("src/{}.rs", topic.module);
+        out.write(shared, render::topic(topic))?;
+        for (name, text) in topic.programs.all() {
+            out.write(bin(&name), text)?;
+            programs.push(name);
+        }
+    }
+    Ok(Project { package, programs })
+}
+
+/// A topic as the templates see it.
+struct Topic<'a> {
+    decl: &'a TopicDecl,
+    /// The module with what the topic's programs share.
+    module: String,
+    /// The path of the message below the module `proto`.
+    path: String,
+    programs: Programs,
+}
+
+fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<Topic<'a>> {
+    let single = schema.topics.len() == 1;
+    let mut taken = BTreeSet::new();
+    let topic = |decl: &'a TopicDecl| {
+        let name = names::unique(names::topic(decl), &mut taken);
+        let module = format!("{name}_topic");
+        let type_name = names::shared_type(&decl.message);
+        let sample = sample::message(decl, &type_name);
+        Topic {
+            decl,
+            path: names::path(&decl.message),
+            programs: Programs {
+                prefix: if single {
+                    String::new()
+                } else {
+                    format!("{name}_")
+                },
+                module: format!("{lib}::{module}"),
+                type_name,
+                text_field: sample.text_field,
+                message: sample.message,
+                uses_number: sample.uses_number,
+            },
+            module,
+        }
+    };
+    schema.topics.iter().map(topic).collect()
+}
+
+fn includes(options: &Options) -> Vec<PathBuf> {
+    if !options.includes.is_empty() {
+        return options.includes.clone();
+    }
+    crate::schema::folders(&options.protos)
+}
+
+/// The schema's files that are not built in, by their names in imports.
+fn sources(schema: &Schema, includes: &[PathBuf]) -> Vec<(String, PathBuf)> {
+    let find = |name: &str| {
+        let mut places = includes.iter().map(|include| include.join(name));
+        places.find(|place| place.is_file())
+    };
+    schema
+        .pool
+        .files()
+        .filter(|file| {
+            file.name() != OPTIONS_PROTO_NAME && file.package_name() != "google.protobuf"
+        })
+        .filter(|file| {
+            // Nothing is written outside of the project.
+            let mut parts = Path::new(file.name()).components();
+            parts.all(|part| matches!(part, Component::Normal(_)))
+        })
+        .filter_map(|file| Some((file.name().to_owned(), find(file.name())?)))
+        .collect()
+}
+
+fn uses_well_known_types(schema: &Schema) -> bool {
+    schema
+        .pool
+        .files()
+        .any(|file| file.package_name() == "google.protobuf" && file.name() != DESCRIPTOR_PROTO)
+}
+
+fn must_be_empty(out: &Path) -> Result<(), GenerateError> {
+    match fs::read_dir(out) {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => Err(GenerateError::NotEmpty {
+                folder: out.to_owned(),
+            }),
+            None => Ok(()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(GenerateError::read(out, error)),
+    }
+}
+
+/// Where the project gets the `amop` crates from.
+enum Amop {
+    Folder(PathBuf),
+    Released,
+}
+
+impl Amop {
+    fn find(given: Option<&Path>) -> Result<Self, GenerateError> {
+        let is_source = |folder: &Path| {
+            ["amop", "amop-build"]
+                .iter()
+                .all(|name| folder.join(name).join("Cargo.toml").is_file())
+        };
+        let Some(folder) = given else {
+            let own = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+            return Ok(match own.filter(|folder| is_source(folder)) {
+                Some(folder) => Self::Folder(folder.to_owned()),
+                None => Self::Released,
+            });
+        };
+        // Cargo would take a relative path as one below the project.
+        let absolute =
+            fs::canonicalize(folder).map_err(|error| GenerateError::read(folder, error))?;
+        if !is_source(&absolute) {
+            return Err(GenerateError::NoAmop { folder: absolute });
+        }
+        Ok(Self::Folder(absolute))
+    }
+
+    /// What follows the `=` in `Cargo.toml`.
+    fn dependency(&self, name: &str) -> String {
+        match self {
+            Self::Folder(folder) => {
+                // A JSON string is a TOML string.
+                let path = folder.join(name).display().to_string();
+                format!("{{ path = {} }}", serde_json::Value::from(path))
+            }
+            Self::Released => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
+        }
+    }
+}
+
+struct Output<'a>(&'a Path);
+
+impl Output<'_> {
+    fn write(
+        &self,
+        name: impl AsRef<Path>,
+        content: impl AsRef<[u8]>,
+    ) -> Result<(), GenerateError> {
+        let path = self.0.join(name);
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&path, content))
+            .map_err(|source| GenerateError::Write { path, source })
+    }
+}

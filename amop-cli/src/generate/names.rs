@@ -1,0 +1,167 @@
+//! Names for what is generated, and those that amop-build gives to messages and fields.
+
+use std::{collections::BTreeSet, path::Path};
+
+use amop_schema::{TopicDecl, prost_reflect::MessageDescriptor};
+use heck::{ToSnakeCase, ToUpperCamelCase};
+
+/// Crates that a project depends on or that Rust reserves, so that no project can have their name.
+const TAKEN: &[&str] = &[
+    "alloc",
+    "amop",
+    "amop-build",
+    "anyhow",
+    "build",
+    "chrono",
+    "clap",
+    "core",
+    "deps",
+    "examples",
+    "futures",
+    "incremental",
+    "pbjson",
+    "pbjson-types",
+    "proc-macro",
+    "prost-types",
+    "std",
+    "test",
+    "tokio",
+];
+
+/// Types that are in scope where a message is.
+const IN_SCOPE: &[&str] = &[
+    "Client",
+    "Duration",
+    "Err",
+    "Ok",
+    "Option",
+    "Parser",
+    "PublisherOptions",
+    "Result",
+    "StreamExt",
+    "String",
+    "SubscriberOptions",
+];
+
+const KEYWORDS: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let",
+    "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return",
+    "static", "struct", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use",
+    "virtual", "where", "while", "yield",
+];
+
+/// The package in a folder has the folder's name, as far as Cargo allows.
+pub(super) fn package(out: &Path) -> String {
+    // Of `.` and `..`, too.
+    let absolute = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
+    let name = absolute.file_name().unwrap_or_default().to_string_lossy();
+    let name = words(&name, '-');
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    let snake = name.replace('-', "_");
+    if !begins_well {
+        format!("amop-programs-{name}")
+            .trim_end_matches('-')
+            .to_owned()
+    } else if TAKEN.contains(&name.as_str()) || ident(&snake) != snake {
+        format!("{name}-programs")
+    } else {
+        name
+    }
+}
+
+/// The topic's name in those of files and modules; the message's if nothing of it is left.
+pub(super) fn topic(decl: &TopicDecl) -> String {
+    let name = words(&decl.topic, '_');
+    if name.is_empty() || !decl.topic.is_ascii() {
+        words(&decl.message.name().to_snake_case(), '_')
+    } else {
+        name
+    }
+}
+
+/// Numbers names that come again.
+pub(super) fn unique(name: String, taken: &mut BTreeSet<String>) -> String {
+    let numbered = (2_u32..).map(|number| format!("{name}_{number}"));
+    let mut candidates = std::iter::once(name.clone()).chain(numbered);
+    let free = candidates.find(|candidate| !taken.contains(candidate));
+    let free = free.unwrap_or(name);
+    taken.insert(free.clone());
+    free
+}
+
+/// The message's path below the module of all generated code.
+pub(super) fn path(message: &MessageDescriptor) -> String {
+    let package = message.package_name();
+    let modules = package.split('.').filter(|part| !part.is_empty());
+    let mut path: Vec<String> = modules.map(|part| ident(&part.to_snake_case())).collect();
+    let mut parents = Vec::new();
+    let mut parent = message.parent_message();
+    while let Some(outer) = parent {
+        parents.push(ident(&outer.name().to_snake_case()));
+        parent = outer.parent_message();
+    }
+    path.extend(parents.into_iter().rev());
+    path.push(type_name(message));
+    path.join("::")
+}
+
+/// The name of the message's type.
+pub(super) fn type_name(message: &MessageDescriptor) -> String {
+    ident(&message.name().to_upper_camel_case())
+}
+
+/// The name the programs know the message's type by.
+pub(super) fn shared_type(message: &MessageDescriptor) -> String {
+    let name = type_name(message);
+    if IN_SCOPE.contains(&name.as_str()) {
+        format!("{name}Message")
+    } else {
+        name
+    }
+}
+
+/// The name of a field.
+pub(super) fn field(name: &str) -> String {
+    ident(&name.to_snake_case())
+}
+
+fn ident(name: &str) -> String {
+    match name {
+        "self" | "super" | "crate" | "Self" | "_" => format!("{name}_"),
+        name if KEYWORDS.contains(&name) => format!("r#{name}"),
+        name => name.to_owned(),
+    }
+}
+
+/// ASCII letters and digits in lower case, with one separator for all else between them.
+fn words(text: &str, separator: char) -> String {
+    let text = text.to_ascii_lowercase();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join(&separator.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_have_names_that_cargo_takes() {
+        assert_eq!(package(Path::new("a/Hello World")), "hello-world");
+        assert_eq!(package(Path::new("a/tokio")), "tokio-programs");
+        assert_eq!(package(Path::new("a/type")), "type-programs");
+        assert_eq!(package(Path::new("a/2nd")), "amop-programs-2nd");
+        assert_eq!(package(Path::new("a/合同")), "amop-programs");
+    }
+
+    #[test]
+    fn names_that_come_again_are_numbered() {
+        let mut taken = BTreeSet::new();
+        let mut next = |name: &str| unique(name.to_owned(), &mut taken);
+        assert_eq!(next("a"), "a");
+        assert_eq!(next("a"), "a_2");
+        assert_eq!(next("a_2"), "a_2_2");
+        assert_eq!(next("a"), "a_3");
+    }
+}

@@ -1,0 +1,86 @@
+//! Reads schemas for the commands: compares two, and describes topics as AsyncAPI.
+
+use std::path::{Path, PathBuf};
+
+use amop_schema::{Schema, asyncapi, compat, rust_source};
+use anyhow::Context;
+
+/// The folders that files are in: where they are looked up unless told otherwise.
+pub(crate) fn folders(files: &[PathBuf]) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for file in files {
+        let folder = match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        if !folders.iter().any(|known| known == folder) {
+            folders.push(folder.to_owned());
+        }
+    }
+    folders
+}
+
+/// Reads a `.proto` file, or a binary descriptor set if the name ends otherwise.
+///
+/// Imports are looked up in `includes`, and if there are none, in the file's folder.
+///
+/// # Errors
+///
+/// All mistakes of the schema, or why the file cannot be read.
+pub fn read(file: &Path, includes: &[PathBuf]) -> anyhow::Result<Schema> {
+    if file
+        .extension()
+        .is_some_and(|extension| extension == "proto")
+    {
+        let files = [file.to_owned()];
+        // The two versions that are compared may lie in folders that are not below an include.
+        let includes: Vec<PathBuf> = includes.iter().cloned().chain(folders(&files)).collect();
+        return Ok(Schema::load(&files, &includes)?);
+    }
+    let bytes = std::fs::read(file)
+        .with_context(|| format!("cannot read {}; check the path", file.display()))?;
+    Schema::from_descriptor_set(&bytes).with_context(|| {
+        format!(
+            "{} is neither named .proto nor a descriptor set",
+            file.display()
+        )
+    })
+}
+
+/// Compares two versions of a schema.
+///
+/// # Errors
+///
+/// If one of them cannot be read.
+pub fn check(old: &Path, new: &Path, includes: &[PathBuf]) -> anyhow::Result<compat::Report> {
+    Ok(compat::check(&read(old, includes)?, &read(new, includes)?))
+}
+
+/// Describes the topics of `.proto` and Rust files as an AsyncAPI 3.0 document in JSON.
+///
+/// # Errors
+///
+/// If a file cannot be read, or none declares a topic.
+pub fn asyncapi(
+    files: &[PathBuf],
+    includes: &[PathBuf],
+    info: &asyncapi::Info,
+) -> anyhow::Result<String> {
+    let (rust, proto): (Vec<_>, Vec<_>) = files
+        .iter()
+        .cloned()
+        .partition(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    let mut topics = Vec::new();
+    if !proto.is_empty() {
+        let includes: Vec<PathBuf> = includes.iter().cloned().chain(folders(&proto)).collect();
+        let schema = Schema::load(&proto, &includes)?;
+        topics.extend(schema.topics.iter().map(asyncapi::DeclaredTopic::from));
+    }
+    topics.extend(rust_source::read(&rust)?);
+    anyhow::ensure!(
+        !topics.is_empty(),
+        "the files declare no topics: topics are messages with the option (amop.topic), and \
+         structs with #[amop::topic(...)] or #[amop(topic = ...)]"
+    );
+    Ok(format!("{:#}", asyncapi::document(&topics, info)))
+}

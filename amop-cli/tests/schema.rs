@@ -1,0 +1,87 @@
+//! `amop schema` as users run it: exit codes and what is printed.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+fn amop(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amop"));
+    command.args(args).current_dir(dir).env_remove("RUST_LOG");
+    command.output().unwrap()
+}
+
+fn schema(number: u32) -> String {
+    format!(
+        "syntax = \"proto3\";\npackage demo;\nimport \"amop/options.proto\";\n\
+         message Quote {{\n  option (amop.topic) = \"quote\";\n  uint64 price = {number};\n}}\n"
+    )
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn check_tells_by_its_exit_code() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("old.proto"), schema(1)).unwrap();
+    fs::write(dir.path().join("new.proto"), schema(2)).unwrap();
+
+    let same = amop(dir.path(), &["schema", "check", "old.proto", "old.proto"]);
+    assert_eq!(same.status.code(), Some(0), "{same:?}");
+
+    let other = amop(dir.path(), &["schema", "check", "old.proto", "new.proto"]);
+    assert_eq!(other.status.code(), Some(1), "{other:?}");
+    let report = text(&other.stdout);
+    assert!(
+        report.contains("quote") && report.contains("price"),
+        "{report}"
+    );
+}
+
+#[test]
+fn check_reads_descriptor_sets() {
+    let dir = TempDir::new().unwrap();
+    let old = dir.path().join("old.proto");
+    fs::write(&old, schema(1)).unwrap();
+    let read = amop_cli::schema::read(&old, &[]).unwrap();
+    fs::write(dir.path().join("old.binpb"), read.pool.encode_to_vec()).unwrap();
+    fs::write(dir.path().join("new.proto"), schema(2)).unwrap();
+    fs::write(dir.path().join("broken.binpb"), "no descriptor set").unwrap();
+
+    let same = amop(dir.path(), &["schema", "check", "old.binpb", "old.proto"]);
+    assert_eq!(same.status.code(), Some(0), "{same:?}");
+    let other = amop(dir.path(), &["schema", "check", "old.binpb", "new.proto"]);
+    assert_eq!(other.status.code(), Some(1), "{other:?}");
+    let broken = amop(
+        dir.path(),
+        &["schema", "check", "broken.binpb", "new.proto"],
+    );
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(text(&broken.stderr).contains("broken.binpb"), "{broken:?}");
+    assert_eq!(text(&broken.stdout), "");
+}
+
+#[test]
+fn asyncapi_takes_proto_and_rust_files() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("quote.proto"), schema(1)).unwrap();
+    let source = "#[amop::topic(\"hello\")]\nstruct Hello(String);\n";
+    fs::write(dir.path().join("hello.rs"), source).unwrap();
+
+    let output = amop(
+        dir.path(),
+        &["schema", "asyncapi", "quote.proto", "hello.rs"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["asyncapi"], "3.0.0");
+    let channels = document["channels"].as_object().unwrap();
+    let mut addresses: Vec<_> = channels.values().map(|c| c["address"].as_str()).collect();
+    addresses.sort_unstable();
+    assert_eq!(addresses, [Some("hello"), Some("quote")]);
+}

@@ -1,0 +1,145 @@
+//! What is recognised, for how long, and what that costs.
+
+use super::*;
+
+fn seq(n: usize) -> Seq {
+    let mut seq = [0; Seq::LEN];
+    seq[..8].copy_from_slice(&n.to_be_bytes());
+    Seq(seq)
+}
+
+fn window(config: WindowConfig) -> Window<char> {
+    Window::new(config)
+}
+
+fn answered(payload: &'static str) -> Arrival {
+    Arrival::Answered {
+        result: 0,
+        payload: payload.into(),
+    }
+}
+
+#[test]
+fn copies_of_a_multicast_are_recognised_for_a_while() {
+    let mut window = window(WindowConfig::default());
+    let (a, b) = (topic("a"), topic("b"));
+    let now = Instant::now();
+    assert!(!window.knows_multicast(&a, seq(1), now));
+    assert!(window.multicast(&a, seq(1), now));
+    assert!(window.knows_multicast(&a, seq(1), now));
+    assert!(!window.multicast(&a, seq(1), now));
+    assert!(window.multicast(&b, seq(1), now));
+    assert!(window.multicast(&a, seq(2), now));
+    // A unicast of the same seq is another message.
+    assert_eq!(window.unicast(&a, seq(1), &'x', now), Arrival::New);
+    let time = WindowConfig::default().time;
+    assert!(!window.multicast(&a, seq(1), now + time - Duration::from_nanos(1)));
+    assert!(window.multicast(&a, seq(1), now + time));
+}
+
+#[test]
+fn a_unicast_is_taken_once_and_its_reply_repeated() {
+    let mut window = window(WindowConfig::default());
+    let (hello, now) = (hello(), Instant::now());
+    assert_eq!(window.unicast(&hello, seq(1), &'x', now), Arrival::New);
+    window.taken(&hello, seq(1), 'x');
+    assert_eq!(window.pending(), 1);
+    // Copies wait for the same answer, each way once.
+    for way in ['y', 'x', 'y'] {
+        assert_eq!(window.unicast(&hello, seq(1), &way, now), Arrival::Pending);
+    }
+    let reply = (0, Bytes::from("reply"));
+    assert_eq!(window.answered(&hello, seq(1), reply, now), ['x', 'y']);
+    assert_eq!(window.pending(), 0);
+    assert_eq!(window.unicast(&hello, seq(1), &'z', now), answered("reply"));
+    let later = now + WindowConfig::default().time;
+    assert_eq!(window.unicast(&hello, seq(1), &'z', later), Arrival::New);
+}
+
+#[test]
+fn a_pending_unicast_is_not_forgotten() {
+    let mut window = window(WindowConfig {
+        messages: 2,
+        ..WindowConfig::default()
+    });
+    let (hello, now) = (hello(), Instant::now());
+    window.taken(&hello, seq(1), 'x');
+    for n in 2..10 {
+        window.multicast(&hello, seq(n), now);
+    }
+    let much_later = now + seconds(100_000);
+    assert_eq!(
+        window.unicast(&hello, seq(1), &'y', much_later),
+        Arrival::Pending
+    );
+}
+
+#[test]
+fn what_was_refused_may_come_again() {
+    let mut window = window(WindowConfig::default());
+    let (hello, now) = (hello(), Instant::now());
+    window.taken(&hello, seq(1), 'x');
+    window.unicast(&hello, seq(1), &'y', now);
+    assert_eq!(window.refused(&hello, seq(1)), ['x', 'y']);
+    assert_eq!(window.refused(&hello, seq(1)), []);
+    assert_eq!(window.pending(), 0);
+    assert_eq!(window.unicast(&hello, seq(1), &'x', now), Arrival::New);
+    // An answer stays.
+    window.taken(&hello, seq(1), 'x');
+    window.answered(&hello, seq(1), (7, Bytes::new()), now);
+    assert_eq!(window.refused(&hello, seq(1)), []);
+    let again = window.unicast(&hello, seq(1), &'x', now);
+    assert!(matches!(again, Arrival::Answered { result: 7, .. }));
+}
+
+#[test]
+fn ways_that_are_gone_are_not_answered() {
+    let mut window = window(WindowConfig::default());
+    let (hello, now) = (hello(), Instant::now());
+    window.taken(&hello, seq(1), 'x');
+    window.unicast(&hello, seq(1), &'y', now);
+    window.forget_way(&'x');
+    assert!(window.is_wanted(&hello, seq(1)));
+    window.forget_way(&'y');
+    assert!(!window.is_wanted(&hello, seq(1)));
+    assert_eq!(window.answered(&hello, seq(1), (0, "r".into()), now), []);
+    // The reply is kept for whoever comes.
+    assert_eq!(window.unicast(&hello, seq(1), &'z', now), answered("r"));
+}
+
+#[test]
+fn ways_back_are_bounded() {
+    let mut window = window(WindowConfig::default());
+    let (hello, now) = (hello(), Instant::now());
+    window.taken(&hello, seq(1), 'a');
+    for way in 'b'..='z' {
+        window.unicast(&hello, seq(1), &way, now);
+    }
+    let ways = window.answered(&hello, seq(1), (0, Bytes::new()), now);
+    assert_eq!(ways, ('a'..='p').collect::<Vec<_>>());
+}
+
+#[test]
+fn messages_and_bytes_are_bounded() {
+    let config = WindowConfig {
+        messages: 10,
+        bytes: 100,
+        ..WindowConfig::default()
+    };
+    let (hello, now) = (hello(), Instant::now());
+    let is_known =
+        |window: &mut Window<char>, n| window.unicast(&hello, seq(n), &'x', now) != Arrival::New;
+    let mut window = window(config);
+    for n in 0..100 {
+        window.answered(&hello, seq(n), (0, "r".into()), now);
+    }
+    assert!(!is_known(&mut window, 89) && is_known(&mut window, 90));
+    // Each of these pushes out what is older than the last two.
+    for n in 100..110 {
+        window.answered(&hello, seq(n), (0, vec![0; 50].into()), now);
+    }
+    assert!(!is_known(&mut window, 107) && is_known(&mut window, 108));
+    // The last one stays, however long it is.
+    window.answered(&hello, seq(200), (0, vec![0; 1000].into()), now);
+    assert!(!is_known(&mut window, 109) && is_known(&mut window, 200));
+}

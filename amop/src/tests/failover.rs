@@ -1,0 +1,232 @@
+//! Two nodes: messages go one way or the other, and arrive once.
+
+use super::{harbour::*, *};
+
+async fn two() -> (Harbour, Client, [Node; 2]) {
+    Harbour::connected(Client::builder().timeout(Duration::from_secs(30))).await
+}
+
+/// The next unicast that either node gets: which one, and the frame.
+async fn next_unicast(nodes: &mut [Node; 2]) -> (usize, Frame) {
+    let [a, b] = nodes;
+    tokio::select! {
+        frame = a.expect(FrameType::UNICAST) => (0, frame),
+        frame = b.expect(FrameType::UNICAST) => (1, frame),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_used_in_turn() {
+    let (_harbour, client, mut nodes) = two().await;
+    let topic = hello();
+    let mut used = [0, 0];
+    for _ in 0..10 {
+        let (reply, at) = tokio::join!(client.unicast(&topic, "x".into()), async {
+            let (at, request) = next_unicast(&mut nodes).await;
+            nodes[at].answer(&request, 0, framed("")).await;
+            at
+        });
+        reply.unwrap();
+        used[at] += 1;
+    }
+    assert_eq!(used, [5, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_connection_is_lost_goes_another_way_with_its_seq() {
+    let (_harbour, client, mut nodes) = two().await;
+    let topic = hello();
+    let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+        let (at, first) = next_unicast(&mut nodes).await;
+        nodes[at].stream.shutdown().await.unwrap();
+        let second = nodes[1 - at].expect(FrameType::UNICAST).await;
+        assert_eq!((second.seq, &second.body), (first.seq, &first.body));
+        nodes[1 - at].answer(&second, 0, framed("y")).await;
+    });
+    assert_eq!(reply.unwrap().payload, "y");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_waits_for_the_only_node_to_come_back() {
+    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(Client::builder()).await;
+    let topic = hello();
+    let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+        let first = node.expect(FrameType::UNICAST).await;
+        node.stream.shutdown().await.unwrap();
+        let mut node = harbour.welcome(0).await;
+        // Restarted, it knows no subscriber at first.
+        let again = node.expect(FrameType::UNICAST).await;
+        assert_eq!(again.seq, first.seq);
+        node.answer(&again, 100, framed("")).await;
+        let again = node.expect(FrameType::UNICAST).await;
+        assert_eq!(again.seq, first.seq);
+        node.answer(&again, 0, framed("y")).await;
+        std::mem::forget(node);
+    });
+    assert_eq!(reply.unwrap().payload, "y");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_a_lost_message_is_left_open() {
+    let builder = Client::builder().timeout(Duration::from_secs(5));
+    let (harbour, client, [mut node]) = Harbour::connected::<1>(builder).await;
+    harbour.set_open(0, false);
+    let topic = hello();
+    let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+        node.expect(FrameType::UNICAST).await;
+        node.stream.shutdown().await.unwrap();
+    });
+    let error = reply.unwrap_err();
+    assert!(matches!(
+        error,
+        PublishError::Disconnected {
+            reason: CloseReason::Peer,
+            ..
+        }
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_node_may_reach_other_subscribers() {
+    for result in [100, 104] {
+        let (_harbour, client, mut nodes) = two().await;
+        let topic = hello();
+        let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+            let (at, first) = next_unicast(&mut nodes).await;
+            nodes[at].answer(&first, result, framed("x")).await;
+            let second = nodes[1 - at].expect(FrameType::UNICAST).await;
+            assert_eq!(second.seq, first.seq);
+            nodes[1 - at].answer(&second, 0, framed("y")).await;
+        });
+        assert_eq!(reply.unwrap().payload, "y");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_that_leaves_most_open_is_given() {
+    for (first, second) in [(100, 104), (104, 100), (100, 100)] {
+        let (_harbour, client, mut nodes) = two().await;
+        let topic = hello();
+        let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+            let (at, request) = next_unicast(&mut nodes).await;
+            nodes[at].answer(&request, first, framed("x")).await;
+            let request = nodes[1 - at].expect(FrameType::UNICAST).await;
+            nodes[1 - at].answer(&request, second, framed("x")).await;
+        });
+        match reply.unwrap_err() {
+            PublishError::NoSubscriber { .. } => assert_eq!((first, second), (100, 100)),
+            PublishError::Unanswered { .. } => assert_ne!(first, second),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscribers_own_verdict_stands() {
+    let (_harbour, client, mut nodes) = two().await;
+    let topic = hello();
+    let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+        let (at, request) = next_unicast(&mut nodes).await;
+        nodes[at].answer(&request, 105, framed("")).await;
+    });
+    assert!(matches!(reply, Err(PublishError::Undecodable { .. })));
+    assert!(nodes[0].is_quiet().await && nodes[1].is_quiet().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_multicast_by_two_ways_arrives_once() {
+    let (_harbour, client, mut nodes) = two().await;
+    let mut subscription = subscribe_at(&client, &mut nodes).await;
+    for n in 1..=3 {
+        for node in &mut nodes {
+            node.push(Kind::Multicast, n, &[b'0' + n]).await;
+        }
+    }
+    for expected in ["1", "2", "3"] {
+        assert_eq!(subscription.next().await, Some(text(expected)));
+    }
+    assert!(nodes[0].is_quiet().await);
+    assert_eq!(subscription.stats().received, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unicast_by_two_ways_is_processed_once_and_answered_twice() {
+    let (_harbour, client, mut nodes) = two().await;
+    let mut deliveries = deliveries_at(&client, &mut nodes).await;
+    let seq = nodes[0].push(Kind::Unicast, 1, b"x").await;
+    let delivery = deliveries.next().await.unwrap().unwrap();
+    // While the program works on it, and after it answered.
+    nodes[1].push(Kind::Unicast, 1, b"x").await;
+    assert!(nodes[1].is_quiet().await);
+    delivery.reply(42).unwrap();
+    for node in &mut nodes {
+        assert_eq!(node.answered(seq).await, (0, "42".into()));
+    }
+    nodes[0].push(Kind::Unicast, 1, b"x").await;
+    assert_eq!(nodes[0].answered(seq).await, (0, "42".into()));
+    assert!(futures::poll!(std::pin::pin!(deliveries.next())).is_pending());
+    assert_eq!(deliveries.stats().received, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_is_offered_again() {
+    let (_harbour, client, mut nodes) = two().await;
+    let mut deliveries = deliveries_at(&client, &mut nodes).await;
+    let seq = nodes[0].push(Kind::Unicast, 1, b"x").await;
+    let delivery = deliveries.next().await.unwrap().unwrap();
+    delivery.refuse(104).unwrap();
+    assert_eq!(nodes[0].answered(seq).await.0, 104);
+    nodes[1].push(Kind::Unicast, 1, b"x").await;
+    let delivery = deliveries.next().await.unwrap().unwrap();
+    delivery.refuse(7).unwrap();
+    assert_eq!(nodes[1].answered(seq).await.0, 7);
+    // That was a verdict.
+    nodes[0].push(Kind::Unicast, 1, b"x").await;
+    assert_eq!(nodes[0].answered(seq).await.0, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_goes_to_the_connections_that_are_left() {
+    let (mut harbour, client, mut nodes) = two().await;
+    let mut deliveries = deliveries_at(&client, &mut nodes).await;
+    let [mut a, b] = nodes;
+    let seq = a.push(Kind::Unicast, 1, b"held").await;
+    let held = deliveries.next().await.unwrap().unwrap();
+    let mut events = client.events();
+    drop(b);
+    while !matches!(events.next().await, Some(Event::Disconnected { .. })) {}
+    drop(a);
+    while !matches!(events.next().await, Some(Event::Disconnected { .. })) {}
+    // Its node is back and has it from the publisher again.
+    let mut a = harbour.welcome(0).await;
+    a.confirm().await;
+    while !matches!(events.next().await, Some(Event::Connected { .. })) {}
+    a.push(Kind::Unicast, 1, b"held").await;
+    assert!(a.is_quiet().await);
+    held.reply(1).unwrap();
+    assert_eq!(a.answered(seq).await, (0, "1".into()));
+    assert!(futures::poll!(std::pin::pin!(deliveries.next())).is_pending());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_connection_takes_its_unread_unicasts_along() {
+    let (_harbour, client, mut nodes) = two().await;
+    let mut subscription = subscribe_at(&client, &mut nodes).await;
+    let [mut a, mut b] = nodes;
+    a.push(Kind::Unicast, 1, b"only there").await;
+    a.push(Kind::Unicast, 2, b"on both").await;
+    a.push(Kind::Multicast, 3, b"to all").await;
+    assert!(a.is_quiet().await);
+    let wanted = b.push(Kind::Unicast, 2, b"on both").await;
+    assert!(b.is_quiet().await);
+    let mut events = client.events();
+    drop(a);
+    while !matches!(events.next().await, Some(Event::Disconnected { .. })) {}
+    assert_eq!(subscription.next().await, Some(text("on both")));
+    assert_eq!(b.answered(wanted).await.0, 0);
+    assert_eq!(subscription.next().await, Some(text("to all")));
+    // The publisher tries the first again, by way of the node that is left.
+    let again = b.push(Kind::Unicast, 1, b"only there").await;
+    assert_eq!(subscription.next().await, Some(text("only there")));
+    assert_eq!(b.answered(again).await.0, 0);
+}
