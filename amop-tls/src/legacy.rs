@@ -95,7 +95,8 @@ impl Identity {
         builder.set_groups_list(GROUPS)?;
         builder.set_sigalgs_list(SIGNATURES)?;
         // No resumption, as everywhere in this crate: it would skip the
-        // verifier. Real nodes end many connections without close_notify;
+        // verifier. No session is ever given to a new `Ssl`, so it need not
+        // be offered to us either. Real nodes end many connections without close_notify;
         // frames carry their length, so that is an ordinary end.
         builder.set_options(
             SslOptions::NO_TICKET

@@ -11,8 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use amop_tls::openssl::pkey::PKey;
 use amop_tls::openssl::ssl::{
-    NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslSessionCacheMode, SslStream,
-    SslVerifyMode, SslVersion,
+    NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVerifyMode, SslVersion,
 };
 use amop_tls::openssl::x509::X509;
 use amop_tls::openssl::x509::store::X509StoreBuilder;
@@ -53,7 +52,7 @@ impl Node {
         }
     }
 
-    /// Old and lenient: any key size, and sessions that can be resumed.
+    /// Old and lenient: any key size.
     fn context(&self, suites: &str) -> SslContextBuilder {
         let mut builder = SslContext::builder(SslMethod::tls_server()).unwrap();
         builder.set_security_level(0);
@@ -79,8 +78,6 @@ impl Node {
         }
         builder.set_cert_store(trusted.build());
         builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
-        builder.set_session_id_context(b"node").unwrap();
-        builder.set_session_cache_mode(SslSessionCacheMode::SERVER);
         builder
     }
 
@@ -103,7 +100,6 @@ struct Seen {
     version: String,
     client: Vec<u8>,
     server_name: bool,
-    resumed: bool,
 }
 
 /// The node's side: a handshake, five bytes, an answer.
@@ -120,7 +116,6 @@ fn node_side(context: &SslContext, tcp: TcpStream) -> Result<Seen, String> {
         version: ssl.version_str().into(),
         client: ssl.peer_certificate().unwrap().to_der().unwrap(),
         server_name: ssl.servername_raw(NameType::HOST_NAME).is_some(),
-        resumed: ssl.session_reused(),
     })
 }
 
@@ -253,24 +248,6 @@ fn our_own_node() {
         });
         client_side(&sdk("rsa/sdk"), dial(port)).unwrap();
     });
-}
-
-/// A resumed session would skip the verifier.
-#[test]
-fn nothing_is_resumed() {
-    let (sdk, node) = (sdk("rsa/sdk"), rsa_node().serve(STATIC_RSA));
-    let legacy = sdk.legacy_rsa().unwrap();
-    let (listener, port) = listen();
-    for _ in 0..3 {
-        thread::scope(|scope| {
-            let node = scope.spawn(|| node_side(&node, patient(listener.accept().unwrap().0)));
-            let (ssl, _) = legacy.start().unwrap();
-            let mut stream = SslStream::new(ssl, dial(port)).unwrap();
-            stream.connect().unwrap();
-            stream.write_all(b"ping\n").unwrap();
-            assert!(!node.join().unwrap().unwrap().resumed);
-        });
-    }
 }
 
 /// The default backend cannot, and says what can.

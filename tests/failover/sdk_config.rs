@@ -1,0 +1,45 @@
+//! Clients set up by the files of other SDKs.
+
+use amop::{Client, TopicName};
+use amop_tests::within;
+use amop_tls::pki::Leaf;
+
+use crate::chain::Chain;
+
+/// A client made from another SDK's file, over the file's own certificates.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_connects_as_a_java_or_go_sdks_file_says() {
+    let chain = Chain::start(2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let issued = chain.agency.issue(Leaf::Sdk, "sdk").unwrap();
+    let files = [
+        ("ca.crt", chain.agency.root_pem()),
+        ("sdk.crt", &issued.cert_pem),
+        ("sdk.key", &issued.key_pem),
+    ];
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let at = folder.path().display();
+    let (first, second) = (chain.endpoint(0), chain.endpoint(1));
+    let java = format!(
+        "[cryptoMaterial]\ncertPath = \"{at}\"\n[network]\npeers = [\"{first}\", \"{second}\"]\n"
+    );
+    let go = format!(
+        "[Network]\nType=\"channel\"\nCAFile=\"ca.crt\"\nCert=\"sdk.crt\"\nKey=\"sdk.key\"\n\
+         [[Network.Connection]]\nNodeURL=\"{first}\"\nGroupID=1\n\
+         [[Network.Connection]]\nNodeURL=\"{second}\"\nGroupID=1\n"
+    );
+    let topic = TopicName::new("hello").unwrap();
+    for text in [java, go] {
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        let client = within("connecting", Client::from_config(&path))
+            .await
+            .unwrap();
+        assert_eq!(client.endpoints().collect::<Vec<_>>(), [&first, &second]);
+        client.multicast(&topic, "hi".into()).await.unwrap();
+        within("a client's end", client.close()).await;
+    }
+    chain.end([]).await;
+}
