@@ -8,6 +8,7 @@ use amop_node::{
 };
 use anyhow::{Context, Result};
 use clap::Args;
+use tokio::task::JoinSet;
 
 use crate::signal;
 
@@ -51,12 +52,14 @@ impl Up {
         for node in &nodes {
             node.wait_for_peers(nodes.len() - 1, MESH).await?;
         }
+        // Before the greeting: whoever reads it may press Ctrl-C at once.
+        let stopped = signal::stop().context("cannot wait for Ctrl-C")?;
         self.greet(&layout, &nodes);
-        signal::stop().await.context("cannot wait for Ctrl-C")?;
+        stopped.await;
         println!("Stopping.");
-        for node in nodes {
-            node.shutdown().await;
-        }
+        // All at once, so that none complains that another is gone.
+        let stopping: JoinSet<()> = nodes.into_iter().map(Node::shutdown).collect();
+        stopping.join_all().await;
         Ok(())
     }
 

@@ -1,18 +1,26 @@
-//! Waiting for the user to end a command.
+//! The user's wish to end a command.
 
 use std::io;
 
-/// Waits for Ctrl-C or, on Unix, SIGTERM.
-pub(crate) async fn stop() -> io::Result<()> {
+/// Waits for Ctrl-C or, on Unix, SIGTERM. Signals count from the call on, not from the first poll.
+pub(crate) fn stop() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result,
-            _ = terminate.recv() => Ok(()),
-        }
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    #[cfg(windows)]
+    {
+        let mut ctrl_c = tokio::signal::windows::ctrl_c()?;
+        Ok(async move {
+            ctrl_c.recv().await;
+        })
+    }
 }
