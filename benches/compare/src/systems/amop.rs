@@ -1,0 +1,79 @@
+//! AMOP by the `amop` client: multicasts are acknowledged by the node, unicasts by the subscriber.
+
+use amop::{Client as Inner, Delivery, RawSubscription, TopicName};
+use anyhow::Result;
+use bytes::Bytes;
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{FuturesUnordered, Map},
+};
+use tokio::task::JoinHandle;
+
+use super::{Asking, Client};
+use crate::{gate::Gate, job::Target};
+
+/// Multicasts on their way to the node at a time.
+const IN_FLIGHT: usize = 256;
+
+#[derive(Clone)]
+pub struct AmopClient(Inner);
+
+impl Client for AmopClient {
+    type Messages = Map<RawSubscription, fn(Delivery<Bytes>) -> Bytes>;
+
+    async fn connect(target: &Target, server: usize) -> Result<Self> {
+        let client = Inner::builder()
+            .endpoint(&target.endpoints[server])
+            .certificates(&target.certs)
+            .connect()
+            .await?;
+        Ok(Self(client))
+    }
+
+    async fn subscribe(&self, topic: &str) -> Result<Self::Messages> {
+        let subscription = self.0.subscribe_raw(&TopicName::new(topic)?).await?;
+        Ok(subscription.map(Delivery::into_inner))
+    }
+
+    async fn publish(&self, topic: &str, payload: Bytes) -> Result<()> {
+        Ok(self.0.multicast(&TopicName::new(topic)?, payload).await?)
+    }
+
+    async fn publish_all(&self, topic: &str, payload: Bytes, gate: &Gate) -> Result<()> {
+        let topic = &TopicName::new(topic)?;
+        let publishers: FuturesUnordered<_> = (0..IN_FLIGHT)
+            .map(|_| publish_in_turn(&self.0, topic, &payload, gate))
+            .collect();
+        publishers.try_collect::<()>().await
+    }
+}
+
+async fn publish_in_turn(
+    client: &Inner,
+    topic: &TopicName,
+    payload: &Bytes,
+    gate: &Gate,
+) -> Result<()> {
+    while gate.enter().await {
+        client.multicast(topic, payload.clone()).await?;
+    }
+    Ok(())
+}
+
+impl Asking for AmopClient {
+    async fn answer(&self, topic: &str) -> Result<JoinHandle<()>> {
+        let mut requests = self.0.subscribe_raw(&TopicName::new(topic)?).await?;
+        Ok(tokio::spawn(async move {
+            while let Some(request) = requests.next().await {
+                let payload = Bytes::clone(&request);
+                // The other side notices that a reply is missing.
+                let _ = request.reply_bytes(payload);
+            }
+        }))
+    }
+
+    async fn ask(&self, topic: &str, payload: Bytes) -> Result<Bytes> {
+        let reply = self.0.unicast(&TopicName::new(topic)?, payload).await?;
+        Ok(reply.payload)
+    }
+}
