@@ -217,7 +217,8 @@ async fn one(case: Case, system: System, servers: &Servers, options: &Options) -
     let seconds =
         |quick: f64, full| Duration::from_secs_f64(if options.quick { quick } else { full });
     let (warm_up, time) = if case.is_idle() {
-        (seconds(1.0, 5.0), seconds(5.0, 20.0))
+        // Longer than the 10 s between an AMOP client's heartbeats, or idling would look free.
+        (seconds(1.0, 5.0), seconds(11.0, 20.0))
     } else {
         (seconds(0.3, 0.7), seconds(1.0, 2.0))
     };
