@@ -9,6 +9,7 @@ use super::unicast::UnicastId;
 use crate::{
     channel::Seq,
     node::{PeerId, SessionId},
+    p2p::{NodeId, mesh::NodeKey},
 };
 
 /// Bytes waiting to be written to a connection, held against a limit.
@@ -117,8 +118,10 @@ pub(super) struct SessionLink {
 #[derive(Debug)]
 pub(super) struct PeerLink {
     pub(super) queue: Queue,
-    /// Its topics and how many subscribers it has for each.
-    pub(super) topics: BTreeMap<Bytes, u32>,
+    /// Who it is, where that is known.
+    pub(super) node: Option<NodeId>,
+    /// The topics it announced, if it is none of ours.
+    pub(super) topics: BTreeSet<Bytes>,
     /// Messages sent to it and not yet answered, by P2P seq.
     pub(super) asked: BTreeMap<u32, UnicastId>,
     /// Sessions paused because of its queue.
@@ -133,6 +136,8 @@ pub(super) struct Links {
     pub(super) sessions: HashMap<SessionId, SessionLink>,
     /// Ordered, because it is walked.
     pub(super) peers: BTreeMap<PeerId, PeerLink>,
+    /// Messages on their way to nodes of ours and not yet answered.
+    pub(super) asked_nodes: BTreeMap<NodeKey, BTreeSet<UnicastId>>,
 }
 
 impl Links {
