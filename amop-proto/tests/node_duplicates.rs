@@ -8,7 +8,7 @@ use amop_proto::{
     node::{Notice, PeerCloseReason},
     p2p::packet,
 };
-use node_support::{Link, Net, node_id, reply, topic_seq, unicast, update_counts};
+use node_support::{Link, Net, hello, node_id, records, reply, state, topic_seq, unicast};
 
 const TOPIC: &str = "hello";
 
@@ -167,7 +167,9 @@ fn what_a_closed_connection_still_says_is_ignored() {
     let refused = net.raw_peer(0, node_id(5), false);
     let node = 0;
     let event = |frame| amop_proto::node::Event::PeerFrame(refused.id, frame);
-    net.event(node, event(update_counts(&[("more", 1)])));
+    net.event(node, event(hello()));
+    let more = state(5, 1, &[0], &[("more", 1)]);
+    net.event(node, event(records(1, &[more])));
     net.event(node, event(topic_seq("9")));
     net.cut(refused);
     let names = net.nodes[0].machine.router().peer_topic_names(held.id);

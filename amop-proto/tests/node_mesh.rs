@@ -1,284 +1,248 @@
 //! The network of nodes of ours: whatever is connected is reachable, and nothing is taken twice.
+#![forbid(unsafe_code)]
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    time::{Duration, Instant},
-};
+mod node_support;
+
+use std::{collections::BTreeSet, time::Duration};
 
 use amop_proto::{
-    channel::{Frame, FrameType, Seq, encode_topics, rpc::NodeFacts},
-    node::{Action, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId, Timeouts},
-    p2p::{NodeId, PeerFrame},
+    channel::{FrameType, code},
+    p2p::mesh,
+};
+use node_support::{
+    EPOCH, Net, enveloped, error, extension, key, multicast, node_id, read_records, records, reply,
+    state, unicast,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-/// Nodes joined by links that keep their order, run until nothing is on its way.
-struct Net {
-    now: Instant,
-    nodes: Vec<Node>,
-    /// The connections of each node: which node is at the other end, and its name there.
-    ends: BTreeMap<(usize, PeerId), (usize, PeerId)>,
-    wires: VecDeque<(usize, PeerId, PeerFrame)>,
-    /// What each session got.
-    got: BTreeMap<(usize, SessionId), Vec<Frame>>,
-    next: u64,
+const TOPIC: &str = "hello";
+
+/// Nodes in a row, or in a ring.
+fn row(count: usize) -> Net {
+    let mut net = Net::new(count);
+    for node in 1..count {
+        net.connect(node - 1, node);
+    }
+    net
 }
 
-fn node_id(index: usize) -> NodeId {
-    let mut id = [7; 64];
-    id[..8].copy_from_slice(&(index as u64 * 0x9e37_79b9 + 1).to_be_bytes());
-    NodeId(id)
+fn ring(count: usize) -> Net {
+    let mut net = row(count);
+    net.connect(count - 1, 0);
+    net
 }
 
-impl Net {
-    fn new(count: usize) -> Self {
-        let node = |index: usize| {
-            let id = node_id(index);
-            Node::new(NodeConfig {
-                node: id,
-                facts: NodeFacts {
-                    fisco_version: "2.11.1".into(),
-                    chain_id: "1".into(),
-                    node_id: id.to_string(),
-                    name: format!("node{index}"),
-                    agency: "agency".into(),
-                    address: String::new(),
-                },
-                limits: Limits::default(),
-                timeouts: Timeouts::default(),
-                epoch: 1000,
-                seed: [index as u8; 32],
-            })
-        };
-        Self {
-            now: Instant::now(),
-            nodes: (0..count).map(node).collect(),
-            ends: BTreeMap::new(),
-            wires: VecDeque::new(),
-            got: BTreeMap::new(),
-            next: 1,
-        }
-    }
+fn distance(net: &Net, from: usize, to: usize) -> Option<u32> {
+    net.nodes[from].machine.router().distance(&node_id(to))
+}
 
-    fn feed(&mut self, node: usize, event: Event) {
-        self.nodes[node].handle(self.now, event);
-        while let Some(action) = self.nodes[node].poll_action() {
-            match action {
-                Action::SendPeer { peer, frame } => {
-                    let len = frame.wire_len();
-                    self.wires.push_back((node, peer, frame));
-                    self.nodes[node].handle(self.now, Event::PeerWritten(peer, len));
-                }
-                Action::SendSession { session, frame } => {
-                    let len = frame.wire_len();
-                    self.got.entry((node, session)).or_default().push(frame);
-                    self.nodes[node].handle(self.now, Event::SessionWritten(session, len));
-                }
-                Action::ClosePeer { reason, .. } => panic!("node {node} closed a peer: {reason}"),
-                Action::CloseSession { reason, .. } => panic!("closed a session: {reason}"),
-                _ => {}
-            }
-        }
-    }
-
-    /// Delivers what is on its way, and answers the pushes of sessions that answer.
-    fn run(&mut self) {
-        while let Some((node, peer, frame)) = self.wires.pop_front() {
-            if let Some(&(other, there)) = self.ends.get(&(node, peer)) {
-                self.feed(other, Event::PeerFrame(there, frame));
-            }
-        }
-    }
-
-    fn link(&mut self, a: usize, b: usize) {
-        let (at_a, at_b) = (PeerId(self.next), PeerId(self.next + 1));
-        self.next += 2;
-        self.ends.insert((a, at_a), (b, at_b));
-        self.ends.insert((b, at_b), (a, at_a));
-        for (node, peer, other, dialled) in [(a, at_a, b, true), (b, at_b, a, false)] {
-            let identity = PeerIdentity {
-                node: node_id(other),
-                name: String::new(),
-                agency: String::new(),
-                address: String::new(),
-            };
-            self.feed(
-                node,
-                Event::PeerOpened {
-                    peer,
-                    identity,
-                    dialled,
-                },
-            );
-        }
-        self.run();
-    }
-
-    fn cut(&mut self, a: usize, b: usize) {
-        let (&end, &other) = self
-            .ends
-            .iter()
-            .find(|(here, there)| here.0 == a && there.0 == b)
-            .expect("there is such a link");
-        self.ends.remove(&end);
-        self.ends.remove(&other);
-        self.feed(end.0, Event::PeerClosed(end.1));
-        self.feed(other.0, Event::PeerClosed(other.1));
-        self.run();
-    }
-
-    fn subscribe(&mut self, node: usize, topic: &str) -> SessionId {
-        let session = self.connect(node);
-        let frame = Frame::new(
-            FrameType::SET_TOPICS,
-            Seq([b'0'; 32]),
-            encode_topics([topic]),
-        );
-        self.feed(node, Event::SessionFrame(session, frame));
-        self.run();
-        session
-    }
-
-    fn connect(&mut self, node: usize) -> SessionId {
-        let session = SessionId(self.next);
-        self.next += 1;
-        self.feed(node, Event::SessionOpened(session));
-        session
-    }
-
-    fn publish(&mut self, node: usize, session: SessionId, kind: FrameType, topic: &str) -> Seq {
-        let mut seq = [b'0'; 32];
-        seq[..20].copy_from_slice(format!("{:020}", self.next).as_bytes());
-        self.next += 1;
-        let frame = Frame::amop(kind, Seq(seq), topic.as_bytes(), b"payload");
-        self.feed(node, Event::SessionFrame(session, frame));
-        self.run();
-        Seq(seq)
-    }
-
-    /// The frames of a type with this seq that a session got.
-    fn received(&self, node: usize, session: SessionId, kind: FrameType, seq: Seq) -> Vec<Frame> {
-        let got = self.got.get(&(node, session)).into_iter().flatten();
-        got.filter(|frame| frame.kind == kind && frame.seq == seq)
-            .cloned()
-            .collect()
-    }
-
-    fn answer(&mut self, node: usize, session: SessionId, seq: Seq) {
-        let frame = Frame::amop(FrameType::RESPONSE, seq, b"t", b"reply");
-        self.feed(node, Event::SessionFrame(session, frame));
-        self.run();
-    }
-
-    fn tick(&mut self, by: Duration) {
-        self.now += by;
-        for node in 0..self.nodes.len() {
-            self.feed(node, Event::Timeout);
-        }
-        self.run();
+#[test]
+fn a_message_crosses_a_row_of_nodes_and_its_answer_comes_back() {
+    let mut net = row(6);
+    let subscriber = net.subscriber(5, &[TOPIC]);
+    let publisher = net.sdk(0);
+    assert_eq!(distance(&net, 0, 5), Some(5));
+    assert_eq!(net.nodes[0].machine.router().reachable(), 5);
+    net.send(publisher, unicast(1, TOPIC, "far"));
+    assert_eq!(net.only(subscriber), unicast(1, TOPIC, "far"));
+    let answer = reply(&unicast(1, TOPIC, ""), "and back");
+    net.send(subscriber, answer.clone());
+    assert_eq!(net.only(publisher), answer);
+    net.send(publisher, multicast(2, TOPIC, "to all"));
+    assert_eq!(net.only(subscriber), multicast(2, TOPIC, "to all"));
+    for relay in 1..5 {
+        let counters = net.nodes[relay].machine.router().counters();
+        assert_eq!((counters.relayed, counters.unicasts), (2, 0), "{relay}");
     }
 }
 
 #[test]
-fn a_message_crosses_a_line_of_nodes_and_its_answer_comes_back() {
-    let mut net = Net::new(6);
-    for node in 1..6 {
-        net.link(node - 1, node);
+fn a_subscriber_that_comes_or_goes_is_known_everywhere_at_once() {
+    let mut net = row(5);
+    let publisher = net.sdk(0);
+    for n in 0..3 {
+        let subscriber = net.subscriber(4, &[TOPIC]);
+        net.send(publisher, unicast(n, TOPIC, ""));
+        net.only(subscriber);
+        net.send(subscriber, reply(&unicast(n, TOPIC, ""), ""));
+        net.only(publisher);
+        net.hang_up(subscriber);
+        net.send(publisher, unicast(9, TOPIC, ""));
+        assert_eq!(net.only(publisher), error(9, code::NO_SUBSCRIBER, ""));
     }
-    let subscriber = net.subscribe(5, "t");
-    let publisher = net.connect(0);
-    assert_eq!(net.nodes[0].router().distance(&node_id(5)), Some(5));
-
-    let seq = net.publish(0, publisher, FrameType::UNICAST, "t");
-    assert_eq!(
-        net.received(5, subscriber, FrameType::UNICAST, seq).len(),
-        1
-    );
-    net.answer(5, subscriber, seq);
-    let answers = net.received(0, publisher, FrameType::RESPONSE, seq);
-    assert_eq!(answers.len(), 1);
-    assert_eq!(
-        (answers[0].result, &answers[0].body[..]),
-        (0, &b"\x02treply"[..])
-    );
-
-    let seq = net.publish(0, publisher, FrameType::MULTICAST, "t");
-    assert_eq!(
-        net.received(5, subscriber, FrameType::MULTICAST, seq).len(),
-        1
-    );
+    assert_eq!(net.elapsed(), Duration::ZERO);
 }
 
 #[test]
 fn a_cut_on_the_way_is_gone_round_and_the_message_is_taken_once() {
-    // A ring of five: 0 - 1 - 2 and 0 - 4 - 3 - 2.
-    let mut net = Net::new(5);
-    for node in 0..5 {
-        net.link(node, (node + 1) % 5);
-    }
-    let subscriber = net.subscribe(2, "t");
-    let publisher = net.connect(0);
-    let seq = net.publish(0, publisher, FrameType::UNICAST, "t");
-    assert_eq!(
-        net.received(2, subscriber, FrameType::UNICAST, seq).len(),
-        1
-    );
+    // 0 - 1 - 2 and 0 - 4 - 3 - 2.
+    let mut net = ring(5);
+    let subscriber = net.subscriber(2, &[TOPIC]);
+    let publisher = net.sdk(0);
+    net.send(publisher, unicast(1, TOPIC, ""));
+    net.only(subscriber);
     // The answer cannot come back the way the message went.
-    net.cut(0, 1);
-    net.answer(2, subscriber, seq);
-    assert_eq!(
-        net.received(0, publisher, FrameType::RESPONSE, seq).len(),
-        1
-    );
-    assert_eq!(
-        net.received(2, subscriber, FrameType::UNICAST, seq).len(),
-        1
-    );
+    net.cut_between(0, 1);
+    let answer = reply(&unicast(1, TOPIC, ""), "");
+    net.send(subscriber, answer.clone());
+    assert_eq!(net.only(publisher), answer);
+    net.nothing(subscriber);
     // With no way left the publisher knows at once.
-    net.cut(4, 3);
-    let seq = net.publish(0, publisher, FrameType::UNICAST, "t");
-    assert_eq!(
-        net.received(0, publisher, FrameType::RESPONSE, seq)[0].result,
-        100
-    );
+    net.cut_between(4, 3);
+    net.send(publisher, unicast(2, TOPIC, ""));
+    assert_eq!(net.only(publisher), error(2, code::NO_SUBSCRIBER, ""));
+    assert_eq!(net.elapsed(), Duration::ZERO);
 }
 
 #[test]
 fn an_answer_lost_on_the_way_is_asked_for_again() {
-    let mut net = Net::new(3);
-    net.link(0, 1);
-    net.link(1, 2);
-    net.link(0, 2);
-    let subscriber = net.subscribe(2, "t");
-    let publisher = net.connect(0);
-    let seq = net.publish(0, publisher, FrameType::UNICAST, "t");
-    let reply = Frame::amop(FrameType::RESPONSE, seq, b"t", b"reply");
-    net.feed(2, Event::SessionFrame(subscriber, reply));
+    let mut net = ring(3);
+    let subscriber = net.subscriber(2, &[TOPIC]);
+    let publisher = net.sdk(0);
+    net.send(publisher, unicast(1, TOPIC, ""));
+    net.only(subscriber);
     // The answer is on the wire when the wire breaks.
-    net.wires.clear();
-    net.cut(0, 2);
-    assert_eq!(
-        net.received(0, publisher, FrameType::RESPONSE, seq).len(),
-        1
-    );
-    assert_eq!(
-        net.received(2, subscriber, FrameType::UNICAST, seq).len(),
-        1
-    );
+    net.wire_held = true;
+    let answer = reply(&unicast(1, TOPIC, ""), "");
+    net.send(subscriber, answer.clone());
+    net.lose_wire();
+    // Both ends see it before anything else arrives; otherwise it takes the second that follows.
+    net.cut_between(0, 2);
+    net.wire_held = false;
+    net.settle();
+    assert_eq!(net.only(publisher), answer);
+    net.nothing(subscriber);
+    assert_eq!(net.elapsed(), Duration::ZERO);
 }
 
 #[test]
-fn a_message_lost_without_a_trace_is_sent_again_in_time() {
-    let mut net = Net::new(2);
-    net.link(0, 1);
-    let subscriber = net.subscribe(1, "t");
-    let publisher = net.connect(0);
-    let frame = Frame::amop(FrameType::UNICAST, Seq([b'x'; 32]), b"t", b"payload");
-    net.feed(0, Event::SessionFrame(publisher, frame));
-    net.wires.clear();
-    net.tick(Duration::from_millis(1001));
-    let got = net.received(1, subscriber, FrameType::UNICAST, Seq([b'x'; 32]));
-    assert_eq!(got.len(), 1);
+fn a_message_lost_without_a_trace_is_sent_again_after_1_s_2_s_and_4_s() {
+    let mut net = Net::new(1);
+    let publisher = net.sdk(0);
+    let peer = net.ours(0, 5, &[(TOPIC, 1)]);
+    net.send(publisher, unicast(1, TOPIC, ""));
+    let mut sent = Vec::new();
+    for _ in 0..80 {
+        for frame in net.peer_inbox(peer) {
+            if frame.packet == mesh::packet::UNICAST {
+                sent.push((net.elapsed().as_millis(), frame.body));
+            }
+        }
+        net.peer_send(peer, node_support::hello());
+        net.advance(Duration::from_millis(100));
+    }
+    let times: Vec<_> = sent.iter().map(|&(at, _)| at).collect();
+    assert_eq!(times, [0, 1000, 3000, 7000]);
+    assert!(sent.iter().all(|(_, body)| *body == sent[0].1));
+    net.nothing(publisher);
+}
+
+#[test]
+fn a_repeated_message_is_delivered_once_and_its_answer_repeated() {
+    let mut net = Net::new(1);
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    let peer = net.ours(0, 5, &[]);
+    net.peer_inbox(peer);
+    let envelope = mesh::Envelope {
+        source: key(5),
+        target: key(0),
+        id: 77,
+    };
+    let request = unicast(1, TOPIC, "");
+    let message = extension(mesh::packet::UNICAST, 32, envelope.seal(&request));
+    for _ in 0..3 {
+        net.peer_send(peer, message.clone());
+    }
+    assert_eq!(net.only(subscriber), request);
+    assert!(net.peer_inbox(peer).is_empty());
+    net.send(subscriber, reply(&request, "once"));
+    let answer = net.peer_only(peer);
+    let (address, inner) = enveloped(&answer, mesh::packet::ANSWER);
+    assert_eq!(
+        (address.source, address.target, address.id),
+        (key(0), key(5), 77)
+    );
+    assert_eq!(inner, reply(&request, "once"));
+    net.peer_send(peer, message);
+    assert_eq!(net.peer_only(peer), answer);
+    net.nothing(subscriber);
+}
+
+#[test]
+fn hops_are_counted_and_nothing_goes_back_where_it_came_from() {
+    let mut net = Net::new(1);
+    let from = net.ours(0, 5, &[]);
+    let to = net.ours(0, 6, &[]);
+    for peer in [from, to] {
+        net.peer_inbox(peer);
+    }
+    let message = |target, hops| {
+        let envelope = mesh::Envelope {
+            source: key(5),
+            target: key(target),
+            id: 1,
+        };
+        let body = envelope.seal(&unicast(1, TOPIC, ""));
+        extension(mesh::packet::UNICAST, hops, body)
+    };
+    net.peer_send(from, message(6, 2));
+    assert_eq!(net.peer_only(to), message(6, 1));
+    for lost in [message(6, 1), message(6, 0), message(5, 9), message(9, 9)] {
+        net.peer_send(from, lost);
+    }
+    let counters = net.nodes[0].machine.router().counters();
+    assert_eq!((counters.relayed, counters.undeliverable), (1, 4));
+    assert!(net.peer_inbox(from).is_empty() && net.peer_inbox(to).is_empty());
+}
+
+#[test]
+fn a_link_counts_when_both_ends_report_it() {
+    let mut net = Net::new(1);
+    let peer = net.ours(0, 5, &[]);
+    // Node 6 says that it is linked to node 5, which says nothing of that.
+    net.peer_send(peer, records(1, &[state(6, 1, &[5], &[(TOPIC, 1)])]));
+    assert_eq!(distance(&net, 0, 6), None);
+    let publisher = net.sdk(0);
+    net.send(publisher, unicast(1, TOPIC, ""));
+    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
+    net.peer_send(peer, records(2, &[state(5, 1 << 40, &[0, 6], &[])]));
+    assert_eq!(distance(&net, 0, 6), Some(2));
+    net.peer_inbox(peer);
+    net.send(publisher, unicast(2, TOPIC, ""));
+    let (envelope, _) = enveloped(&net.peer_only(peer), mesh::packet::UNICAST);
+    assert_eq!(envelope.target, key(6));
+}
+
+#[test]
+fn a_node_that_was_known_by_later_versions_outbids_them() {
+    let mut net = Net::new(1);
+    net.subscriber(0, &[TOPIC]);
+    let peer = net.ours(0, 5, &[]);
+    net.peer_inbox(peer);
+    // Its clock was ahead when it was here before.
+    let before = state(0, EPOCH + 1_000_000, &[], &[("old", 3)]);
+    net.peer_send(peer, records(1, &[before]));
+    let now = state(0, EPOCH + 1_000_001, &[5], &[(TOPIC, 1)]);
+    let told = net.peer_inbox(peer);
+    assert_eq!(read_records(&told[0]), [now]);
+    // A version that leaves no room is not followed.
+    let last = state(0, mesh::MAX_VERSION, &[], &[]);
+    net.peer_send(peer, records(2, &[last]));
+    assert_eq!(net.peer_inbox(peer).len(), 1, "only what acknowledges it");
+}
+
+#[test]
+fn a_silent_link_between_nodes_of_ours_ends_after_3_s() {
+    let mut net = ring(4);
+    net.secs(60);
+    let (publisher, subscriber) = (net.sdk(0), net.subscriber(1, &[TOPIC]));
+    assert_eq!(net.links(0).len(), 2, "signs of life go by");
+    // The link between 0 and 1 takes everything and delivers nothing.
+    net.swallow_between(0, 1);
+    net.secs(4);
+    assert_eq!(distance(&net, 0, 1), Some(3));
+    net.send(publisher, unicast(1, TOPIC, ""));
+    net.only(subscriber);
 }
 
 #[test]
@@ -299,38 +263,43 @@ fn any_publisher_reaches_any_subscriber_exactly_while_the_graph_connects_them() 
             }
         }
         for &(a, b) in &links {
-            net.link(a, b);
+            net.connect(a, b);
         }
-        let topics: Vec<String> = (0..count).map(|node| format!("t{node}")).collect();
+        let own = |node: usize| format!("of{node}");
         let subscribers: Vec<_> = (0..count)
-            .map(|node| net.subscribe(node, &topics[node]))
+            .map(|node| net.subscriber(node, &[&own(node), "all"]))
             .collect();
-        let all: Vec<_> = (0..count).map(|node| net.subscribe(node, "all")).collect();
-        let publishers: Vec<_> = (0..count).map(|node| net.connect(node)).collect();
+        let publishers: Vec<_> = (0..count).map(|node| net.sdk(node)).collect();
+        let mut n = 0;
         while let Some(&cut) = links.iter().nth(rng.random_range(0..links.len().max(1))) {
             links.remove(&cut);
-            net.cut(cut.0, cut.1);
+            net.cut_between(cut.0, cut.1);
             let from = rng.random_range(0..count);
+            let publisher = publishers[from];
             let connected = component(&links, from);
-            for to in 0..count {
-                let seq = net.publish(from, publishers[from], FrameType::UNICAST, &topics[to]);
-                let arrived = net
-                    .received(to, subscribers[to], FrameType::UNICAST, seq)
-                    .len();
-                assert_eq!(arrived, usize::from(connected.contains(&to)), "seed {seed}");
-                if arrived == 1 {
-                    net.answer(to, subscribers[to], seq);
-                }
-                let answers = net.received(from, publishers[from], FrameType::RESPONSE, seq);
-                assert_eq!(answers.len(), 1);
-                assert_eq!(answers[0].result, if arrived == 1 { 0 } else { 100 });
+            for (to, &subscriber) in subscribers.iter().enumerate() {
+                n += 1;
+                let request = unicast(n, &own(to), "");
+                net.send(publisher, request.clone());
+                let expected = if connected.contains(&to) {
+                    assert_eq!(net.only(subscriber), request, "seed {seed}");
+                    net.send(subscriber, reply(&request, "here"));
+                    reply(&request, "here")
+                } else {
+                    error(n, code::NO_SUBSCRIBER, "")
+                };
+                assert_eq!(net.only(publisher), expected, "seed {seed}");
             }
-            let seq = net.publish(from, publishers[from], FrameType::MULTICAST, "all");
-            for to in 0..count {
-                let arrived = net.received(to, all[to], FrameType::MULTICAST, seq).len();
-                assert_eq!(arrived, usize::from(connected.contains(&to)), "seed {seed}");
+            n += 1;
+            net.send(publisher, multicast(n, "all", ""));
+            assert_eq!(net.only(publisher).kind, FrameType::RESPONSE);
+            for (to, &subscriber) in subscribers.iter().enumerate() {
+                let arrived = net.inbox(subscriber);
+                let expected = usize::from(connected.contains(&to));
+                assert_eq!(arrived.len(), expected, "seed {seed}");
             }
         }
+        assert_eq!(net.in_flight(), 0);
     }
 }
 

@@ -232,7 +232,7 @@ pub(super) struct NodeTopics<'a, I> {
     pub(super) timeouts: &'a Timeouts,
 }
 
-fn topic_seq_frame(topic_seq: u32) -> PeerFrame {
+pub(super) fn topic_seq_frame(topic_seq: u32) -> PeerFrame {
     PeerFrame {
         protocol: protocol::TOPIC,
         packet: packet::TOPIC_SEQ,

@@ -7,7 +7,7 @@ use crate::{
     channel::rpc,
     node::{
         Action, Notice, PeerCloseReason, PeerId, PeerIdentity, RouterEvent,
-        peer::{NodeTopics, Output, Peer, TopicUpdate},
+        peer::{NodeTopics, Output, Peer, TopicUpdate, topic_seq_frame},
     },
     p2p::{PeerFrame, protocol},
 };
@@ -136,10 +136,9 @@ impl Node {
             .any(|&(_, before, now)| before == 0 || now == 0)
         {
             self.topic_seq = self.topic_seq.wrapping_add(1);
-            for (&id, peer) in &mut self.peers {
+            for (&id, peer) in &self.peers {
                 if !peer.is_ours() {
-                    let frame = peer.sign_of_life(now, self.topic_seq, &self.config.timeouts);
-                    self.router.send_peer(id, frame);
+                    self.router.send_peer(id, topic_seq_frame(self.topic_seq));
                 }
             }
         }
