@@ -28,7 +28,7 @@ fn row(count: usize) -> Net {
 
 fn ring(count: usize) -> Net {
     let mut net = row(count);
-    net.connect(count - 1, 0);
+    net.connect(0, count - 1);
     net
 }
 

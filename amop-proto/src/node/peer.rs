@@ -126,12 +126,17 @@ impl Peer {
         }
         let greets = (frame.protocol, frame.packet) == (protocol::EXTENSION, mesh::packet::HELLO);
         if greets {
-            self.kind = Kind::Ours;
-            self.announce_at = now + timeouts.link_ping;
+            self.recognise(now, timeouts);
         } else {
             self.kind = Kind::Foreign;
         }
         true
+    }
+
+    /// It is one of ours.
+    pub(super) fn recognise(&mut self, now: Instant, timeouts: &Timeouts) {
+        self.kind = Kind::Ours;
+        self.announce_at = now + timeouts.link_ping;
     }
 
     /// Whether nothing has come yet, so that it may be one of ours or not.

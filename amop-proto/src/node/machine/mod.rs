@@ -179,7 +179,10 @@ impl Node {
                 }
             }
             Event::PeerWritten(peer, len) => self.router.peer_written(peer, len),
-            Event::PeerClosed(peer) => self.forget_peer(now, peer),
+            Event::PeerClosed(peer) => {
+                let moves = self.loses_race(now, peer);
+                self.forget_peer(now, peer, moves);
+            }
             Event::Timeout => self.timeout(now),
         }
         self.settle(now);
@@ -213,10 +216,11 @@ impl Node {
                     self.forget_session(now, session);
                 }
             }
-            Action::ClosePeer { peer, .. } => {
+            Action::ClosePeer { peer, ref reason } => {
                 if self.peers.contains_key(&peer) {
+                    let moves = *reason == PeerCloseReason::Duplicate;
                     self.actions.push_back(action);
-                    self.forget_peer(now, peer);
+                    self.forget_peer(now, peer, moves);
                 }
             }
             // What was decided before a connection was closed may come up after it.
@@ -262,9 +266,15 @@ impl Node {
         }
     }
 
-    fn forget_peer(&mut self, now: Instant, peer: PeerId) {
+    /// `moves` is whether another connection to the same node takes this one's place.
+    fn forget_peer(&mut self, now: Instant, peer: PeerId, moves: bool) {
         if let Some(gone) = self.peers.remove(&peer) {
-            self.router.handle(now, RouterEvent::PeerDown(peer));
+            let event = if moves {
+                RouterEvent::PeerMoves(peer)
+            } else {
+                RouterEvent::PeerDown(peer)
+            };
+            self.router.handle(now, event);
             self.notice(Notice::PeerDown {
                 peer,
                 node: gone.identity.node,

@@ -48,8 +48,12 @@ impl Node {
             .peers
             .iter()
             .find(|(_, held)| held.identity.node == identity.node)
-            .map(|(&id, held)| (id, held.dialled, held.since, held.is_foreign()));
-        if let Some((old, old_dialled, since, foreign)) = existing {
+            .map(|(&id, held)| {
+                let (foreign, ours) = (held.is_foreign(), held.is_ours());
+                (id, held.dialled, held.since, foreign, ours)
+            });
+        let mut moves = false;
+        if let Some((old, old_dialled, since, foreign, ours)) = existing {
             // Real nodes always close the new connection (p2p-v2 section 3.2). When both sides dial
             // at once that can close both; two of ours agree to keep the one the lower ID dialled.
             // With a real node there is nothing to agree: it has closed the new one already.
@@ -59,6 +63,7 @@ impl Node {
                 self.actions.push_back(reject(PeerCloseReason::Duplicate));
                 return;
             }
+            moves = ours;
             self.close_peer(now, old, PeerCloseReason::Duplicate);
         }
         self.notice(Notice::PeerUp {
@@ -72,6 +77,22 @@ impl Node {
         for frame in Peer::greeting(self.topic_seq) {
             self.router.send_peer(peer, frame);
         }
+        if moves {
+            // What it is, its first connection has shown; what was under way there need not wait.
+            if let Some(link) = self.peers.get_mut(&peer) {
+                link.recognise(now, &self.config.timeouts);
+            }
+            self.router.handle(now, RouterEvent::LinkUp(peer, node));
+        }
+    }
+
+    /// Whether a connection is one that two nodes of ours give up when both have dialled: the other
+    /// side may have seen the one that stays already, and closed this one.
+    pub(super) fn loses_race(&self, now: Instant, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| {
+            let keep_dialled = self.config.node < peer.identity.node;
+            peer.is_ours() && peer.dialled != keep_dialled && now < peer.since + DUPLICATE_RACE
+        })
     }
 
     pub(super) fn peer_frame(&mut self, now: Instant, id: PeerId, frame: PeerFrame) {

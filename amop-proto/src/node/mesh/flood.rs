@@ -178,7 +178,7 @@ impl Mesh {
         }
     }
 
-    fn send_records(&mut self, peer: PeerId, records: &[Record]) {
+    pub(super) fn send_records(&mut self, peer: PeerId, records: &[Record]) {
         let mut body = BytesMut::new();
         let mut own_version = None;
         for (n, record) in records.iter().enumerate() {

@@ -40,6 +40,9 @@ pub(super) enum Output {
     Lost(NodeKey),
     /// Something on its way to this node or back may be gone.
     Shaken(NodeKey),
+    /// Another connection to this neighbour took the place of one that is gone, with whatever was on
+    /// its way there.
+    Moved(NodeKey),
     /// A neighbour knows a newer version of this node's own record.
     Acknowledged,
     /// A neighbour announces more topics than this node takes.
@@ -57,6 +60,8 @@ struct Link {
     /// The version of this node's own record that the neighbour has.
     acknowledged: u64,
     next_seq: u32,
+    /// The connection is gone, and until then another one to the same node is waited for.
+    suspended: Option<Instant>,
 }
 
 /// What this node knows of the network.
@@ -174,13 +179,27 @@ impl Mesh {
             .find(|&peer| usable(peer))
     }
 
+    /// Whether a shortest path to a node begins with this neighbour.
+    pub(super) fn leads_through(&mut self, node: NodeKey, neighbour: NodeKey) -> bool {
+        self.paths.first_steps(node).contains(&neighbour)
+    }
+
+    /// Whether the way to a node may be there again in a moment.
+    pub(super) fn is_suspended(&mut self, node: NodeKey) -> bool {
+        let (steps, links) = (self.paths.first_steps(node), &self.links);
+        steps
+            .iter()
+            .filter_map(|step| links.get(self.by_key.get(step)?))
+            .any(|link| link.suspended.is_some())
+    }
+
     /// Whether this connection leads to this node.
     pub(super) fn is_neighbour(&self, peer: PeerId, node: NodeKey) -> bool {
         self.by_key.get(&node) == Some(&peer)
     }
 
-    /// A neighbour turned out to be a node of this project. A second link to the same node must not
-    /// come up.
+    /// A neighbour turned out to be a node of this project. A link to the same node that is there
+    /// already goes over to this connection.
     pub(super) fn link_up(&mut self, now: Instant, peer: PeerId, node: &NodeId) {
         let key = NodeKey::from(node);
         let link = Link {
@@ -188,11 +207,21 @@ impl Mesh {
             awaited: VecDeque::new(),
             acknowledged: 0,
             next_seq: 1,
+            suspended: None,
         };
-        self.by_key.insert(key, peer);
-        // The new neighbour learns of it from the whole record, not from a change.
-        self.neighbours_changed();
+        let before = self.by_key.insert(key, peer);
+        let moved = before.is_some_and(|before| self.links.remove(&before).is_some());
+        if !moved {
+            // The new neighbour learns of it from the whole record, not from a change.
+            self.neighbours_changed();
+        }
         self.links.insert(peer, link);
+        if moved {
+            // What told the neighbour of this node may be lost, and it must know the way back before
+            // it is asked something.
+            self.send_records(peer, &[self.own_record()]);
+            self.outputs.push_back(Output::Moved(key));
+        }
         let known = self
             .database
             .iter()
@@ -200,7 +229,7 @@ impl Mesh {
             .chain([(self.own, self.version)]);
         let body = mesh::encode_known(known);
         self.send(peer, packet::KNOWN, 0, body);
-        if self.reports_link_to_us(key) {
+        if !moved && self.reports_link_to_us(key) {
             self.relink(now, &[(self.own, key)], &[]);
         }
     }
@@ -215,6 +244,14 @@ impl Mesh {
             self.relink(now, &[], &[(self.own, link.key)]);
         }
         self.neighbours_changed();
+    }
+
+    /// A connection is gone, and another one to the same node is about to take its place. Until then
+    /// the network is not told, and what is to go there waits.
+    pub(super) fn suspend(&mut self, peer: PeerId, until: Instant) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.suspended = Some(until);
+        }
     }
 
     /// This node's own subscriber counts changed.
@@ -354,14 +391,27 @@ impl Mesh {
         }
     }
 
-    /// Forgets nodes that have been out of reach for long.
+    /// Forgets nodes that have been out of reach for long, and links whose place nothing has taken.
     pub(super) fn age(&mut self, now: Instant) {
+        let over: Vec<PeerId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.suspended.is_some_and(|until| until <= now))
+            .map(|(&peer, _)| peer)
+            .collect();
+        for peer in over {
+            self.link_down(now, peer);
+        }
         self.database.age(now);
     }
 
     /// When [`age`](Self::age) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
-        self.database.next_age()
+        let suspended = self.links.values().filter_map(|link| link.suspended).min();
+        [suspended, self.database.next_age()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 

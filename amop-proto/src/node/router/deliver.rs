@@ -229,7 +229,7 @@ impl Router {
                 unicast.at = Some(Attempt::Node { node, until, again });
                 self.links.asked_nodes.entry(node).or_default().insert(id);
                 self.set_timer(id, until.min(now + again));
-                self.send_enveloped(now, id)
+                self.send_enveloped(now, id) || self.mesh.is_suspended(node)
             }
         }
     }

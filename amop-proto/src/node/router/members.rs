@@ -72,7 +72,7 @@ impl Router {
         }
     }
 
-    pub(super) fn peer_down(&mut self, now: Instant, peer: PeerId) {
+    pub(super) fn peer_gone(&mut self, now: Instant, peer: PeerId) {
         let Some(link) = self.links.peers.remove(&peer) else {
             return;
         };
@@ -84,7 +84,6 @@ impl Router {
         for id in link.asked.into_values() {
             self.attempt_failed(now, id, false);
         }
-        self.mesh.link_down(now, peer);
     }
 
     pub(super) fn resume(&mut self, paused: BTreeSet<SessionId>) {

@@ -13,7 +13,7 @@ mod weighted;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -33,6 +33,10 @@ use crate::{
     channel::{Frame, FrameType, Seq, code},
     p2p::{NodeId, PeerFrame, mesh::NodeKey},
 };
+
+/// How long a node of ours whose connection was one of two is waited for on the other: both sides may
+/// still be at TLS.
+const HANDOVER: Duration = Duration::from_secs(2);
 
 /// What happens to a router.
 #[derive(Debug)]
@@ -59,6 +63,9 @@ pub enum RouterEvent {
     Extension(PeerId, PeerFrame),
     /// It is gone.
     PeerDown(PeerId),
+    /// Its connection is gone, and another one to the same node is to follow in a moment. Between
+    /// nodes of ours, messages under way wait for that.
+    PeerMoves(PeerId),
     /// Time may have passed.
     Timeout,
 }
@@ -182,7 +189,14 @@ impl Router {
             RouterEvent::LinkUp(peer, node) => self.mesh.link_up(now, peer, &node),
             RouterEvent::FromPeer(peer, frame) => self.peer_message(now, peer, frame),
             RouterEvent::Extension(peer, frame) => self.extension_packet(now, peer, frame),
-            RouterEvent::PeerDown(peer) => self.peer_down(now, peer),
+            RouterEvent::PeerDown(peer) => {
+                self.peer_gone(now, peer);
+                self.mesh.link_down(now, peer);
+            }
+            RouterEvent::PeerMoves(peer) => {
+                self.peer_gone(now, peer);
+                self.mesh.suspend(peer, now + HANDOVER);
+            }
             RouterEvent::Timeout => {
                 self.mesh.age(now);
                 self.recent.forget(now);

@@ -290,6 +290,15 @@ impl Router {
         }
     }
 
+    /// Sends once more what a node was asked and has not answered.
+    fn send_again(&mut self, now: Instant, node: NodeKey) {
+        let asked = self.links.asked_nodes.get(&node).cloned();
+        for id in asked.unwrap_or_default() {
+            // If there is no way just now the timer tries again.
+            self.send_enveloped(now, id);
+        }
+    }
+
     /// Carries out what the mesh wants, and acts on what it tells.
     pub(super) fn settle_mesh(&mut self, now: Instant) {
         while let Some(output) = self.mesh.poll_output() {
@@ -303,16 +312,13 @@ impl Router {
                         self.attempt_failed(now, id, false);
                     }
                 }
-                Output::Shaken(node) => {
-                    let asked = self
-                        .links
-                        .asked_nodes
-                        .get(&node)
-                        .cloned()
-                        .unwrap_or_default();
-                    for id in asked {
-                        // If there is no way just now the timer tries again.
-                        self.send_enveloped(now, id);
+                Output::Shaken(node) => self.send_again(now, node),
+                Output::Moved(neighbour) => {
+                    let asked: Vec<NodeKey> = self.links.asked_nodes.keys().copied().collect();
+                    for node in asked {
+                        if self.mesh.leads_through(node, neighbour) {
+                            self.send_again(now, node);
+                        }
                     }
                 }
                 Output::TooManyTopics(peer) => {
