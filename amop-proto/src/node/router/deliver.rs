@@ -168,12 +168,11 @@ impl Router {
             let Some(unicast) = self.unicasts.get_mut(&id) else {
                 return;
             };
-            let target = self
-                .table
-                .get(&unicast.topic)
-                .and_then(|entry| unicast.draw(entry, &self.links, &mut self.rng));
+            let entry = self.table.get(&unicast.topic);
+            let target = entry.and_then(|entry| unicast.draw(entry, &self.links, &mut self.rng));
             let Some(target) = target else {
-                let result = if unicast.refused {
+                let busy = entry.is_some_and(|entry| unicast.passes_over(entry));
+                let result = if unicast.refused || busy {
                     code::NO_SESSION
                 } else {
                     code::NO_SUBSCRIBER
@@ -185,6 +184,9 @@ impl Router {
                 return;
             }
             self.forget_attempt(id);
+            if let Some(unicast) = self.unicasts.get_mut(&id) {
+                unicast.refused = true;
+            }
         }
     }
 
