@@ -126,6 +126,10 @@ impl Router {
     }
 
     fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Bytes>) {
+        if self.is_repeated(origin, &frame) {
+            self.counters.repeated += 1;
+            return;
+        }
         self.counters.unicasts += 1;
         let Some(topic) = topic else {
             return self.answer_error(origin, &frame, code::NO_SUBSCRIBER);
@@ -148,6 +152,17 @@ impl Router {
         let deadline = now + patience;
         self.in_flight_bytes += frame.wire_len();
         self.timers.insert((deadline, id));
+        match origin {
+            Origin::Session(session) => {
+                if let Some(link) = self.links.sessions.get_mut(&session) {
+                    link.asking.insert(frame.seq, id);
+                }
+            }
+            Origin::Node(source, id) => {
+                self.links.asking_nodes.insert((source, id));
+            }
+            Origin::Peer(..) => {}
+        }
         let unicast = Unicast {
             origin,
             frame,
@@ -160,6 +175,23 @@ impl Router {
         };
         self.unicasts.insert(id, unicast);
         self.advance(now, id);
+    }
+
+    /// Whether a unicast is in flight already, so that its answer is on the way. A session may use a
+    /// seq again for another message; that is none.
+    fn is_repeated(&self, origin: Origin, frame: &Frame) -> bool {
+        match origin {
+            Origin::Session(session) => self
+                .links
+                .sessions
+                .get(&session)
+                .and_then(|link| link.asking.get(&frame.seq))
+                .and_then(|id| self.unicasts.get(id))
+                .is_some_and(|unicast| unicast.frame == *frame),
+            Origin::Node(source, id) => self.links.asking_nodes.contains(&(source, id)),
+            // Real nodes never send twice, and answer each message (p2p-v2 section 7).
+            Origin::Peer(..) => false,
+        }
     }
 
     /// Sends a unicast to the next subscriber, or ends it when there is none.
@@ -300,6 +332,19 @@ impl Router {
         };
         self.timers.remove(&(unicast.timer, id));
         self.in_flight_bytes -= unicast.frame.wire_len();
+        match unicast.origin {
+            Origin::Session(session) => {
+                if let Some(link) = self.links.sessions.get_mut(&session)
+                    && link.asking.get(&unicast.frame.seq) == Some(&id)
+                {
+                    link.asking.remove(&unicast.frame.seq);
+                }
+            }
+            Origin::Node(source, id) => {
+                self.links.asking_nodes.remove(&(source, id));
+            }
+            Origin::Peer(..) => {}
+        }
         match outcome {
             Ok(answer) => {
                 self.counters.answered += 1;
