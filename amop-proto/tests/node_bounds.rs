@@ -430,3 +430,53 @@ fn a_node_that_reads_no_answers_is_closed_and_its_requests_end() {
     net.nothing(subscriber);
     assert_eq!(net.in_flight(), 0);
 }
+
+#[test]
+fn a_node_that_claims_countless_subscribers_does_not_get_everything() {
+    let mut config = config(0);
+    config.limits.claimed = 3;
+    let mut net = Net::with([config]);
+    let publisher = net.sdk(0);
+    let honest = net.subscriber(0, &[TOPIC]);
+    let liar = net.ours(0, 5, &[(TOPIC, u32::MAX)]);
+    net.peer_inbox(liar);
+    let mut got = 0;
+    for n in 0..400 {
+        net.send(publisher, unicast(n, TOPIC, ""));
+        got += net.inbox(honest).len();
+    }
+    // One in four, give or take five deviations.
+    assert!((57..=143).contains(&got), "{got}");
+}
+
+#[test]
+fn timeouts_as_long_as_can_be_said_never_come() {
+    let mut config = config(0);
+    let (timeouts, forever) = (&mut config.timeouts, Duration::MAX);
+    for timeout in [
+        &mut timeouts.session_answer,
+        &mut timeouts.peer_answer,
+        &mut timeouts.unicast,
+        &mut timeouts.session_idle,
+        &mut timeouts.peer_idle,
+        &mut timeouts.announce,
+        &mut timeouts.link_idle,
+        &mut timeouts.link_ping,
+        &mut timeouts.topic_list,
+    ] {
+        *timeout = forever;
+    }
+    let mut net = Net::with([config]);
+    let publisher = net.sdk(0);
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    let far = net.foreign(0, 5, "far");
+    let ours = net.ours(0, 6, &[("ours", 1)]);
+    for (n, topic) in [TOPIC, "far", "ours"].into_iter().enumerate() {
+        net.send(publisher, unicast(n as u64, topic, ""));
+    }
+    net.secs(3600);
+    net.only(subscriber);
+    net.nothing(publisher);
+    assert!(net.is_open(publisher) && net.is_up(far) && net.is_up(ours));
+    assert_eq!(net.in_flight(), 3);
+}

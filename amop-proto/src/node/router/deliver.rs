@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, code, split_topic},
-    node::{Action, CloseReason, Notice, PeerId},
+    node::{Action, CloseReason, Notice, PeerId, after},
     p2p::{PeerFrame, packet, protocol},
 };
 
@@ -149,7 +149,7 @@ impl Router {
                 self.timeouts.unicast.min(self.timeouts.peer_answer)
             }
         };
-        let deadline = now + patience;
+        let deadline = after(now, patience);
         self.in_flight_bytes += frame.wire_len();
         self.timers.insert((deadline, id));
         match origin {
@@ -235,7 +235,7 @@ impl Router {
                 };
                 link.asked.insert(frame.seq, id);
                 unicast.at = Some(Attempt::Session(session));
-                self.set_timer(id, now + self.timeouts.session_answer);
+                self.set_timer(id, after(now, self.timeouts.session_answer));
                 self.send_session(session, frame);
                 true
             }
@@ -246,7 +246,7 @@ impl Router {
                 let seq = next_peer_seq(&mut self.next_peer_seq);
                 link.asked.insert(seq, id);
                 unicast.at = Some(Attempt::Peer(peer, seq));
-                self.set_timer(id, now + self.timeouts.peer_answer);
+                self.set_timer(id, after(now, self.timeouts.peer_answer));
                 let message = PeerFrame {
                     protocol: protocol::AMOP,
                     packet: packet::UNICAST,
@@ -258,7 +258,7 @@ impl Router {
                 true
             }
             Target::Node(node) => {
-                let until = now + self.timeouts.peer_answer;
+                let until = after(now, self.timeouts.peer_answer);
                 let again = AGAIN;
                 unicast.at = Some(Attempt::Node { node, until, again });
                 self.links.asked_nodes.entry(node).or_default().insert(id);

@@ -306,6 +306,7 @@ impl Router {
             match output {
                 Output::Send(peer, frame) => self.send_peer(peer, frame),
                 Output::Topic(node, topic, count) => {
+                    let count = count.min(self.limits.claimed);
                     self.set_remote(now, Remote::Node(node), &topic, count);
                 }
                 Output::Lost(node) => {
