@@ -305,7 +305,7 @@ impl Node {
                     &frame.body,
                     &self.config.facts,
                     || self.peer_infos(),
-                    || names(self.router.local_topics().map(|(topic, _)| topic)),
+                    || self.own_topics(),
                 );
                 self.router.send_session(
                     id,
@@ -366,7 +366,8 @@ impl Node {
         }
     }
 
-    fn peer_infos(&self) -> Vec<rpc::PeerInfo> {
+    /// What `getPeers` tells of the nodes connected.
+    pub fn peer_infos(&self) -> Vec<rpc::PeerInfo> {
         let info = |(&id, peer): (&PeerId, &Peer)| rpc::PeerInfo {
             agency: peer.identity.agency.clone(),
             address: peer.identity.address.clone(),
@@ -375,6 +376,11 @@ impl Node {
             topics: names(self.router.peer_topic_names(id)),
         };
         self.peers.iter().map(info).collect()
+    }
+
+    /// The topics that this node's sessions hold, as `getNodeInfo` tells them.
+    pub fn own_topics(&self) -> Vec<String> {
+        names(self.router.local_topics().map(|(topic, _)| topic))
     }
 
     fn peer_opened(&mut self, now: Instant, peer: PeerId, identity: PeerIdentity, dialled: bool) {
