@@ -173,8 +173,8 @@ impl Context<'_> {
                 self.one(&request)
             } else {
                 let text = "INTERNAL_ERROR: the answers before this one are too long, ask alone";
-                let id = request.get("id").cloned();
-                id.map(|id| failure(id, INTERNAL_ERROR, text))
+                let id = request.get("id");
+                id.map(|id| failure(printable(id), INTERNAL_ERROR, text))
             };
             if let Some(reply) = reply {
                 replies.push(if replies.is_empty() { '[' } else { ',' });
@@ -187,13 +187,12 @@ impl Context<'_> {
     /// The reply to one request; `None` for a notification, which has no id.
     fn one(&self, request: &Value) -> Option<String> {
         let id = request.get("id");
-        let valid_id = matches!(id, None | Some(Value::Null | Value::String(_)))
-            || id.is_some_and(Value::is_u64);
+        let valid_id = id.is_none_or(|id| id.is_null() || !printable(id).is_null());
         let version_ok = request.get("jsonrpc").and_then(Value::as_str) == Some("2.0");
         let method = request.get("method").and_then(Value::as_str);
         let (Some(method), true, true) = (method, version_ok, valid_id) else {
             return Some(failure(
-                id.filter(|_| valid_id).cloned().unwrap_or_default(),
+                id.map(printable).unwrap_or_default(),
                 INVALID_REQUEST,
                 INVALID_REQUEST_TEXT,
             ));
@@ -244,6 +243,15 @@ impl Context<'_> {
             }),
             _ => return None,
         })
+    }
+}
+
+/// An id as it may come back: one that is none becomes null.
+fn printable(id: &Value) -> Value {
+    match id {
+        Value::String(_) => id.clone(),
+        Value::Number(number) if number.is_u64() => id.clone(),
+        _ => Value::Null,
     }
 }
 
