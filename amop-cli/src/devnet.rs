@@ -4,9 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use amop_node::{
     Node, NodeBuilder,
+    config::ChainVersion,
     layout::{DevnetLayout, DevnetSpec, write_devnet},
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use tokio::task::JoinSet;
 
@@ -14,6 +15,9 @@ use crate::signal;
 
 /// P2P ports start here, as in the chain's script.
 const P2P_OFFSET: u16 = 10_100;
+
+/// JSON-RPC ports start so far below the channel ports, as in the chain's script.
+const RPC_OFFSET: u16 = 11_655;
 
 /// For the nodes to find each other.
 const MESH: Duration = Duration::from_secs(60);
@@ -33,6 +37,16 @@ pub(crate) struct Up {
     /// The channel port of the first node; the others follow. P2P ports start 10100 above it.
     #[arg(long, default_value_t = 20200)]
     base_port: u16,
+    /// The port on which the first node answers JSON-RPC over HTTP; the others follow. Default: 11655
+    /// below the channel port. Only for new nodes.
+    #[arg(long)]
+    base_rpc_port: Option<u16>,
+    /// The chain id that the nodes tell SDKs. Default: that of the folder, 1 for new nodes.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    chain_id: Option<u64>,
+    /// The version that the nodes tell SDKs. Default: that of the folder, 2.11.1 for new nodes.
+    #[arg(long)]
+    fisco_version: Option<ChainVersion>,
     /// Give the channel RSA certificates, which SDKs on current JDKs need. Only for a new folder.
     #[arg(long)]
     rsa: bool,
@@ -44,7 +58,7 @@ impl Up {
         let mut nodes = Vec::new();
         for node in &layout.nodes {
             let started = match NodeBuilder::from_config_file(&node.config) {
-                Ok(builder) => builder.start().await,
+                Ok(builder) => self.configure(builder).start().await,
                 Err(error) => Err(error),
             };
             nodes.push(started.with_context(|| format!("node{}", node.index))?);
@@ -63,6 +77,17 @@ impl Up {
         Ok(())
     }
 
+    /// What was asked for holds for the nodes that exist, too.
+    fn configure(&self, mut builder: NodeBuilder) -> NodeBuilder {
+        if let Some(id) = self.chain_id {
+            builder = builder.chain_id(id);
+        }
+        if let Some(version) = &self.fisco_version {
+            builder = builder.fisco_version(version.clone());
+        }
+        builder
+    }
+
     fn layout(&self) -> Result<DevnetLayout> {
         let mut spec = DevnetSpec::new(&self.dir, self.nodes);
         spec.base_channel_port = self.base_port;
@@ -70,6 +95,24 @@ impl Up {
             .base_port
             .checked_add(P2P_OFFSET)
             .context("--base-port is too high: the P2P ports start 10100 above it")?;
+        let rpc = self
+            .base_port
+            .checked_sub(RPC_OFFSET)
+            .filter(|&port| port != 0);
+        spec.base_rpc_port = self
+            .base_rpc_port
+            .or(rpc)
+            .context("--base-port is too low for JSON-RPC ports below it: give --base-rpc-port")?;
+        if let Some(id) = self.chain_id {
+            spec.chain_id = id;
+        }
+        if let Some(version) = &self.fisco_version {
+            ensure!(
+                !self.rsa || version.has_rsa_channel(),
+                "--rsa needs --fisco-version 2.9.0 or later; older nodes have no RSA channel"
+            );
+            spec.version = version.clone();
+        }
         spec.rsa = self.rsa;
         Ok(write_devnet(&spec)?)
     }
@@ -80,12 +123,16 @@ impl Up {
             nodes.len()
         );
         for (entry, node) in layout.nodes.iter().zip(nodes) {
-            println!(
+            print!(
                 "  node{}  SDKs {}  nodes {}",
                 entry.index,
                 node.channel_address(),
                 node.p2p_address()
             );
+            match node.rpc_address() {
+                Some(rpc) => println!("  JSON-RPC {rpc}"),
+                None => println!(),
+            }
         }
         println!(
             "Certificates for SDKs: {}",

@@ -4,7 +4,8 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::{Ipv4Addr, TcpListener},
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -15,6 +16,9 @@ use tempfile::TempDir;
 
 /// The P2P ports start so far above the channel ports.
 const P2P: u16 = 10_100;
+
+/// The JSON-RPC ports start so far below them.
+const RPC: u16 = 11_655;
 
 fn up(dir: &Path, base: u16, options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amop"));
@@ -119,13 +123,15 @@ async fn two_nodes_come_up_and_stop() {
     let expected = [
         "AMOP network of 2 nodes is up, with no chain below it.".to_owned(),
         format!(
-            "  node0  SDKs 127.0.0.1:{base}  nodes 127.0.0.1:{}",
-            base + P2P
+            "  node0  SDKs 127.0.0.1:{base}  nodes 127.0.0.1:{}  JSON-RPC 127.0.0.1:{}",
+            base + P2P,
+            base - RPC
         ),
         format!(
-            "  node1  SDKs 127.0.0.1:{}  nodes 127.0.0.1:{}",
+            "  node1  SDKs 127.0.0.1:{}  nodes 127.0.0.1:{}  JSON-RPC 127.0.0.1:{}",
             base + 1,
-            base + 1 + P2P
+            base + 1 + P2P,
+            base + 1 - RPC
         ),
         format!("Certificates for SDKs: {}", sdk.display()),
         "Try, in two other terminals:".to_owned(),
@@ -154,7 +160,10 @@ async fn two_nodes_come_up_and_stop() {
     assert!(!files.keys().any(|file| file.contains("channel_cert")));
     exchange(base, base + 1, &sdk).await;
     devnet.stop("INT");
-    for port in [base, base + 1, base + P2P, base + 1 + P2P] {
+    for port in [base, base + P2P, base - RPC]
+        .map(|port| [port, port + 1])
+        .concat()
+    {
         assert!(is_free(port), "{port}");
     }
 
@@ -165,6 +174,37 @@ async fn two_nodes_come_up_and_stop() {
     exchange(base + 1, base, &sdk).await;
     devnet.stop("TERM");
     assert_eq!(snapshot(&dir), files);
+}
+
+/// What an SDK is told of the chain can be chosen, for nodes that exist, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_may_pose_as_another_chain() {
+    let temp = TempDir::new().unwrap();
+    let base = free_ports(2);
+    let version = |port: u16| {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let question = r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion"}"#;
+        let len = question.len();
+        let head = format!("POST / HTTP/1.1\r\nHost: devnet\r\nContent-Length: {len}\r\n\r\n");
+        stream.write_all((head + question).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let devnet = start(temp.path(), base, &["--nodes", "1", "--chain-id", "7"]);
+    assert!(version(base - RPC).contains(r#""Chain Id":"7","FISCO-BCOS Version":"2.11.1""#));
+    devnet.stop("INT");
+
+    let options = ["--chain-id", "8", "--fisco-version", "2.10.0"];
+    let devnet = start(temp.path(), base, &options);
+    for port in [base - RPC, base - RPC + 1] {
+        let answer = version(port);
+        assert!(
+            answer.contains(r#""Chain Id":"8","FISCO-BCOS Version":"2.10.0""#),
+            "{answer}"
+        );
+    }
+    devnet.stop("INT");
 }
 
 /// A connected SDK does not keep the network from stopping, and is told.
@@ -233,7 +273,7 @@ async fn the_channel_may_have_rsa_certificates() {
 fn a_port_that_is_taken_is_named() {
     let temp = TempDir::new().unwrap();
     let base = free_ports(2);
-    for taken in [base + 1, base + P2P] {
+    for taken in [base + 1, base + P2P, base - RPC] {
         let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, taken)).unwrap();
         let finished = Program::start(&mut up(temp.path(), base, &[])).finish();
         assert_eq!(finished.status.code(), Some(1), "{finished:?}");
@@ -251,8 +291,14 @@ fn a_port_that_is_taken_is_named() {
 #[test]
 fn impossible_networks_are_refused() {
     let temp = TempDir::new().unwrap();
-    let cases: [(u16, &[&str], &str); 3] = [
+    let cases: [(u16, &[&str], &str); 5] = [
         (60_000, &[], "--base-port is too high"),
+        (11_655, &[], "give --base-rpc-port"),
+        (
+            20_200,
+            &["--rsa", "--fisco-version", "2.8.0"],
+            "--rsa needs",
+        ),
         (20_200, &["--nodes", "0"], "nodes"),
         (20_200, &["--nodes", "1000"], "nodes"),
     ];

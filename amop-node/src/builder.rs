@@ -19,21 +19,19 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
     Node,
-    config::{CertPaths, NodeConfig, NodeId, PeerAddr},
+    config::{CertPaths, ChainVersion, NodeConfig, NodeId, PeerAddr},
     core::Core,
     error::{Port, StartError},
     listen::ListenLimits,
-    node::{self, Setup},
+    node::{self, Rpc, Setup},
 };
-
-/// What a node without configuration says it is.
-const DEFAULT_VERSION: &str = "2.11.1";
 
 /// Configures a [`Node`].
 #[derive(Debug, Clone)]
 pub struct NodeBuilder {
     channel: SocketAddr,
     p2p: SocketAddr,
+    rpc: Option<SocketAddr>,
     peers: Vec<PeerAddr>,
     p2p_identity: Option<Identity>,
     channel_identity: Option<Identity>,
@@ -42,7 +40,7 @@ pub struct NodeBuilder {
     whitelist: Option<HashSet<NodeId>>,
     compress: bool,
     chain_id: String,
-    version: String,
+    version: ChainVersion,
     limits: Limits,
     timeouts: Timeouts,
     listen: ListenLimits,
@@ -55,6 +53,7 @@ impl Default for NodeBuilder {
         Self {
             channel: any_port,
             p2p: any_port,
+            rpc: None,
             peers: Vec::new(),
             p2p_identity: None,
             channel_identity: None,
@@ -63,7 +62,7 @@ impl Default for NodeBuilder {
             whitelist: None,
             compress: false,
             chain_id: "1".to_owned(),
-            version: DEFAULT_VERSION.to_owned(),
+            version: ChainVersion::DEFAULT,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             listen: ListenLimits::default(),
@@ -108,6 +107,7 @@ impl NodeBuilder {
         let mut builder = Self {
             channel: config.channel_listen,
             p2p: config.p2p_listen,
+            rpc: config.jsonrpc_listen,
             peers: config.peers.clone(),
             check_cert_issuer: config.check_cert_issuer,
             blacklist: config.blacklist.iter().copied().collect(),
@@ -117,7 +117,7 @@ impl NodeBuilder {
                 .map(|list| list.iter().copied().collect()),
             compress: config.send_compressed,
             chain_id: config.chain_id.clone(),
-            version: config.supported_version.to_string(),
+            version: config.supported_version.clone(),
             ..Self::default()
         };
         builder.p2p_identity = Some(p2p);
@@ -136,6 +136,28 @@ impl NodeBuilder {
     #[must_use]
     pub fn p2p_listen(mut self, address: SocketAddr) -> Self {
         self.p2p = address;
+        self
+    }
+
+    /// Where JSON-RPC is answered over HTTP, to anyone and without TLS. Default: nowhere.
+    #[must_use]
+    pub fn rpc_listen(mut self, address: SocketAddr) -> Self {
+        self.rpc = Some(address);
+        self
+    }
+
+    /// The chain's id, which some SDKs compare with their own. Default: 1. They read it as a signed
+    /// number of 64 bits.
+    #[must_use]
+    pub fn chain_id(mut self, id: u64) -> Self {
+        self.chain_id = id.to_string();
+        self
+    }
+
+    /// The version that the node tells SDKs it has. Default: 2.11.1.
+    #[must_use]
+    pub fn fisco_version(mut self, version: ChainVersion) -> Self {
+        self.version = version;
         self
     }
 
@@ -190,7 +212,7 @@ impl NodeBuilder {
         self
     }
 
-    /// The bounds of its two ports.
+    /// The bounds of its ports.
     #[must_use]
     pub fn listen_limits(mut self, limits: ListenLimits) -> Self {
         self.listen = limits;
@@ -233,6 +255,7 @@ impl NodeBuilder {
 
         let (channel, channel_address) = bind(Port::Channel, self.channel)?;
         let (p2p, p2p_address) = bind(Port::P2p, self.p2p)?;
+        let rpc = self.rpc.map(|at| bind(Port::Rpc, at)).transpose()?;
 
         let mut seed = [0; 32];
         match self.seed {
@@ -241,16 +264,17 @@ impl NodeBuilder {
                 .try_fill_bytes(&mut seed)
                 .map_err(|error| StartError::Random(error.to_string()))?,
         }
+        let facts = NodeFacts {
+            fisco_version: self.version.to_string(),
+            chain_id: self.chain_id,
+            node_id: node_id.to_string(),
+            name: p2p_identity.name().unwrap_or_default().to_owned(),
+            agency: p2p_identity.agency().unwrap_or_default().to_owned(),
+            address: p2p_address.to_string(),
+        };
         let machine = Machine::new(MachineConfig {
             node: MachineId(node_id.0),
-            facts: NodeFacts {
-                fisco_version: self.version,
-                chain_id: self.chain_id,
-                node_id: node_id.to_string(),
-                name: p2p_identity.name().unwrap_or_default().to_owned(),
-                agency: p2p_identity.agency().unwrap_or_default().to_owned(),
-                address: p2p_address.to_string(),
-            },
+            facts: facts.clone(),
             limits: self.limits,
             timeouts: self.timeouts,
             epoch: epoch(),
@@ -265,6 +289,11 @@ impl NodeBuilder {
             channel_mode: channel_identity.mode(),
             p2p,
             p2p_address,
+            rpc: rpc.map(|(listener, address)| Rpc {
+                listener,
+                address,
+                facts,
+            }),
             p2p_server,
             p2p_client,
             peers: self.peers,

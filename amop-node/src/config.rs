@@ -11,6 +11,8 @@
 //! | `compatibility.supported_version` missing | 2.0.0-rc1 | 2.11.1, with a warning |
 //! | `p2p.enable_compress` missing | compresses | sends uncompressed (always safe) |
 //! | `p2p.enable_compress=false` | does not understand compressed frames | still does |
+//! | `rpc.jsonrpc_listen_port` missing | listens on 8545 | does not listen |
+//! | `rpc.jsonrpc_listen_ip` and `rpc.listen_ip` missing | 0.0.0.0 | 127.0.0.1, since nobody is authenticated |
 //! | wrong value | often the default, silently | an error that names the line |
 //! | unknown key | ignored | ignored, with a warning |
 //!
@@ -53,10 +55,10 @@ pub struct NodeConfig {
     /// Where SDKs connect: `rpc.channel_listen_ip` (else `rpc.listen_ip`, else
     /// 0.0.0.0) and `rpc.channel_listen_port` (20200). Port 0 lets the system choose.
     pub channel_listen: SocketAddr,
-    /// The JSON-RPC address of a real node, `rpc.jsonrpc_listen_ip` (else
-    /// `rpc.listen_ip`, else 0.0.0.0) and `rpc.jsonrpc_listen_port` (8545). This node
-    /// does not listen there.
-    pub jsonrpc_listen: SocketAddr,
+    /// Where JSON-RPC is answered over HTTP: `rpc.jsonrpc_listen_ip` (else
+    /// `rpc.listen_ip`, else 127.0.0.1) and `rpc.jsonrpc_listen_port`, without which it
+    /// is not. Port 0 lets the system choose.
+    pub jsonrpc_listen: Option<SocketAddr>,
     /// Where other nodes connect: `p2p.listen_ip` (0.0.0.0) and `p2p.listen_port`
     /// (30300). Port 0 lets the system choose.
     pub p2p_listen: SocketAddr,

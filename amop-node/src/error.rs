@@ -64,13 +64,15 @@ fn in_use(error: &io::Error) -> &'static str {
     }
 }
 
-/// One of a node's two ports.
+/// One of a node's ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Port {
     /// For SDKs.
     Channel,
     /// For other nodes.
     P2p,
+    /// For questions over HTTP.
+    Rpc,
 }
 
 impl std::fmt::Display for Port {
@@ -78,6 +80,7 @@ impl std::fmt::Display for Port {
         f.write_str(match self {
             Self::Channel => "channel",
             Self::P2p => "P2P",
+            Self::Rpc => "JSON-RPC",
         })
     }
 }

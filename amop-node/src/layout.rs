@@ -46,7 +46,7 @@ pub use self::error::LayoutError;
 use self::existing::{Existing, SdkFiles, find_nodes};
 use self::files::{Staged, is_vacant};
 use self::ini::NodeIni;
-use crate::config::{CertPaths, NodeId, PeerAddr, read_text};
+use crate::config::{CertPaths, ChainVersion, NodeId, PeerAddr, read_text};
 
 /// More nodes than this do not belong on one machine.
 const MAX_NODES: u16 = 256;
@@ -69,12 +69,16 @@ pub struct DevnetSpec {
     pub base_channel_port: u16,
     /// P2P port of node 0 (30300).
     pub base_p2p_port: u16,
-    /// JSON-RPC port of node 0 (8545); real nodes use it, this one does not.
+    /// JSON-RPC port of node 0 (8545), for HTTP.
     pub base_rpc_port: u16,
     /// Whether the channel uses RSA certificates (no).
     pub rsa: bool,
     /// Name of the agency that signs nodes and the SDK (`agency`).
     pub agency: String,
+    /// The chain id that new nodes tell SDKs (1).
+    pub chain_id: u64,
+    /// The version that new nodes tell SDKs (2.11.1).
+    pub version: ChainVersion,
 }
 
 impl DevnetSpec {
@@ -88,6 +92,8 @@ impl DevnetSpec {
             base_rpc_port: 8545,
             rsa: false,
             agency: "agency".to_owned(),
+            chain_id: 1,
+            version: ChainVersion::DEFAULT,
         }
     }
 
@@ -271,12 +277,13 @@ fn check_ports(
     for other in existing.values() {
         let config = &other.config;
         let taken = [
-            config.channel_listen,
-            config.p2p_listen,
+            Some(config.channel_listen),
+            Some(config.p2p_listen),
             config.jsonrpc_listen,
         ];
-        let taken = taken.map(|listen| listen.port());
-        if let Some(port) = spec.ports(node).into_iter().find(|p| taken.contains(p)) {
+        let taken = taken.map(|listen| listen.map(|listen| listen.port()));
+        let is_taken = |port: &u16| taken.contains(&Some(*port));
+        if let Some(port) = spec.ports(node).into_iter().find(is_taken) {
             return Err(LayoutError::PortTaken {
                 port,
                 node,
@@ -350,6 +357,8 @@ fn issue_node(
         p2p_port,
         peers,
         rsa: spec.rsa,
+        chain_id: spec.chain_id,
+        version: &spec.version,
     };
     staged.file("config.ini", &ini.text())?;
     staged.publish(&root.join(name))

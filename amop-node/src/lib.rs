@@ -19,6 +19,7 @@ pub mod config;
 mod core;
 mod dial;
 mod error;
+mod http;
 pub mod layout;
 mod link;
 mod listen;

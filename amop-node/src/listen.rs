@@ -1,4 +1,4 @@
-//! The two ports of a node: accepting, TLS, and the life of an accepted connection.
+//! The TLS ports of a node: accepting, TLS, and the life of an accepted connection.
 
 use std::{
     net::SocketAddr,
@@ -22,6 +22,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     link::{self, Channel, LinkEnd, P2p},
@@ -39,10 +40,14 @@ pub struct ListenLimits {
     pub sessions: usize,
     /// Connections accepted from other nodes at once.
     pub peers: usize,
-    /// TLS handshakes under way at once, on each port.
+    /// TLS handshakes under way at once, on each of the two TLS ports.
     pub handshakes: usize,
     /// How long a TLS handshake may take.
     pub handshake_time: Duration,
+    /// HTTP requests at once.
+    pub http: usize,
+    /// How long an HTTP request may take, from the connection to the end of the answer.
+    pub http_time: Duration,
 }
 
 impl Default for ListenLimits {
@@ -52,6 +57,8 @@ impl Default for ListenLimits {
             peers: 1_000,
             handshakes: 1_024,
             handshake_time: Duration::from_secs(10),
+            http: 64,
+            http_time: Duration::from_secs(10),
         }
     }
 }
@@ -95,6 +102,37 @@ pub(crate) async fn serve_p2p(context: Context, listener: TcpListener, tls: Arc<
     .await;
 }
 
+/// The next connection and a permit to serve it; `None` once the node stops. `who` connects, for the
+/// log.
+pub(crate) async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+    who: &str,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    loop {
+        let next = async {
+            // Waiting here leaves newcomers in the operating system's queue.
+            let permit = permits.clone().acquire_owned().await.ok()?;
+            Some((listener.accept().await, permit))
+        };
+        let (accepted, permit) = tokio::select! {
+            next = next => next,
+            () = stop.cancelled() => None,
+        }?;
+        match accepted {
+            Ok((stream, address)) => return Some((stream, address, permit)),
+            Err(error) => {
+                tracing::warn!("cannot accept {who} connections: {error}");
+                tokio::select! {
+                    () = sleep(ACCEPT_PAUSE) => {}
+                    () = stop.cancelled() => return None,
+                }
+            }
+        }
+    }
+}
+
 struct AcceptingPort {
     /// Who connects, for the log.
     who: &'static str,
@@ -134,31 +172,10 @@ impl AcceptingPort {
             + 'static,
         Fut: Future<Output = ()> + Send,
     {
-        loop {
-            let next = async {
-                // Waiting here leaves newcomers in the operating system's queue.
-                let permit = self.handshakes.clone().acquire_owned().await.ok()?;
-                Some((self.listener.accept().await, permit))
-            };
-            let accepted = tokio::select! {
-                next = next => next,
-                () = context.stop.cancelled() => None,
-            };
-            let Some((accepted, handshake)) = accepted else {
-                return;
-            };
-            match accepted {
-                Ok((stream, address)) => {
-                    self.accept(&context, stream, address, handshake, serve.clone());
-                }
-                Err(error) => {
-                    tracing::warn!("cannot accept {} connections: {error}", self.who);
-                    tokio::select! {
-                        () = sleep(ACCEPT_PAUSE) => {}
-                        () = context.stop.cancelled() => return,
-                    }
-                }
-            }
+        while let Some((stream, address, handshake)) =
+            accept(&self.listener, &self.handshakes, self.who, &context.stop).await
+        {
+            self.accept(&context, stream, address, handshake, serve.clone());
         }
     }
 

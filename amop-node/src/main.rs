@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use amop_node::NodeBuilder;
+use amop_node::{NodeBuilder, StartError, config::ChainVersion};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
@@ -20,6 +20,25 @@ struct Options {
     /// The configuration file; relative paths in it start from its folder.
     #[arg(short, long, default_value = "config.ini")]
     config: PathBuf,
+    /// The chain id told to SDKs, instead of chain.id.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    chain_id: Option<u64>,
+    /// The version told to SDKs, instead of compatibility.supported_version; 2.11.1 for example.
+    #[arg(long)]
+    fisco_version: Option<ChainVersion>,
+}
+
+impl Options {
+    fn builder(self) -> Result<NodeBuilder, StartError> {
+        let mut builder = NodeBuilder::from_config_file(&self.config)?;
+        if let Some(id) = self.chain_id {
+            builder = builder.chain_id(id);
+        }
+        if let Some(version) = self.fisco_version {
+            builder = builder.fisco_version(version);
+        }
+        Ok(builder)
+    }
 }
 
 #[tokio::main]
@@ -40,8 +59,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let builder = NodeBuilder::from_config_file(&options.config);
-    let node = match builder {
+    let node = match options.builder() {
         Ok(builder) => builder.start().await,
         Err(error) => Err(error),
     };

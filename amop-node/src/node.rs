@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use amop_proto::{
-    channel::FrameDecoder,
+    channel::{FrameDecoder, rpc::NodeFacts},
     node::{Counters, Event},
     p2p::{NodeId, PeerCodec},
 };
@@ -18,6 +18,7 @@ use crate::{
     core::Core,
     dial::Dialler,
     error::StartError,
+    http::serve_http,
     listen::{ListenLimits, serve_channel, serve_p2p},
 };
 
@@ -27,13 +28,14 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 /// A running AMOP node.
 ///
 /// Dropping it stops it in the background; [`shutdown`](Self::shutdown) also waits until every task
-/// has ended and both ports are free.
+/// has ended and its ports are free.
 #[derive(Debug)]
 pub struct Node {
     core: Arc<Core>,
     node_id: PublicKey,
     channel: SocketAddr,
     p2p: SocketAddr,
+    rpc: Option<SocketAddr>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -49,12 +51,21 @@ pub(crate) struct Setup {
     pub(crate) channel_mode: Mode,
     pub(crate) p2p: TcpListener,
     pub(crate) p2p_address: SocketAddr,
+    pub(crate) rpc: Option<Rpc>,
     pub(crate) p2p_server: Arc<ServerConfig>,
     pub(crate) p2p_client: Arc<ClientConfig>,
     pub(crate) peers: Vec<PeerAddr>,
     pub(crate) decoder: FrameDecoder,
     pub(crate) codec: PeerCodec,
     pub(crate) limits: ListenLimits,
+}
+
+/// The JSON-RPC port.
+#[derive(Debug)]
+pub(crate) struct Rpc {
+    pub(crate) listener: TcpListener,
+    pub(crate) address: SocketAddr,
+    pub(crate) facts: NodeFacts,
 }
 
 /// What the tasks of a node share.
@@ -93,6 +104,18 @@ pub(crate) fn start(setup: Setup) -> Node {
         setup.channel_mode,
     ));
     tasks.spawn(serve_p2p(context.clone(), setup.p2p, setup.p2p_server));
+    let rpc = setup.rpc.map(|rpc| {
+        tasks.spawn(serve_http(context.clone(), rpc.listener, rpc.facts));
+        tracing::info!("JSON-RPC over HTTP is answered on {}", rpc.address);
+        if !rpc.address.ip().is_loopback() {
+            tracing::warn!(
+                "{} is not a loopback address: whoever reaches it may ask for peers and topics \
+                 without a certificate; set rpc.jsonrpc_listen_ip=127.0.0.1 to prevent that",
+                rpc.address
+            );
+        }
+        rpc.address
+    });
     for peer in setup.peers {
         let dialler = Dialler::new(context.clone(), peer, setup.p2p_client.clone());
         tasks.spawn(dialler.run());
@@ -108,6 +131,7 @@ pub(crate) fn start(setup: Setup) -> Node {
         node_id: setup.node_id,
         channel: setup.channel_address,
         p2p: setup.p2p_address,
+        rpc,
         stop,
         tasks,
     }
@@ -151,6 +175,11 @@ impl Node {
     /// Where other nodes connect.
     pub fn p2p_address(&self) -> SocketAddr {
         self.p2p
+    }
+
+    /// Where JSON-RPC is answered over HTTP, if it is.
+    pub fn rpc_address(&self) -> Option<SocketAddr> {
+        self.rpc
     }
 
     /// The node's ID.

@@ -55,7 +55,7 @@ fn files_of_the_chain_s_script() {
         assert_eq!(warnings, [], "{file}");
         let local = |port: u16| format!("127.0.0.1:{port}");
         assert_eq!(config.channel_listen.to_string(), local(channel));
-        assert_eq!(config.jsonrpc_listen.to_string(), local(jsonrpc));
+        assert_eq!(config.jsonrpc_listen.unwrap().to_string(), local(jsonrpc));
         assert_eq!(config.p2p_listen.to_string(), local(p2p));
         let peers: Vec<String> = config.peers.iter().map(ToString::to_string).collect();
         let first = p2p / 10 * 10;
@@ -77,7 +77,7 @@ fn files_of_the_chain_s_script() {
 fn everything_has_a_default_but_the_version_warns() {
     let (config, warnings) = read("");
     assert_eq!(config.channel_listen.to_string(), "0.0.0.0:20200");
-    assert_eq!(config.jsonrpc_listen.to_string(), "0.0.0.0:8545");
+    assert_eq!(config.jsonrpc_listen, None);
     assert_eq!(config.p2p_listen.to_string(), "0.0.0.0:30300");
     assert_eq!(config.p2p_certs.key, Path::new("n/conf/node.key"));
     assert_eq!(config.channel_certs, config.p2p_certs);
@@ -96,7 +96,7 @@ fn everything_has_a_default_but_the_version_warns() {
 fn values_are_read() {
     let id = "aB".repeat(64);
     let config = quiet(&format!(
-        "[rpc]\nlisten_ip=::1\nchannel_listen_port=0\njsonrpc_listen_ip=127.0.0.2\n\
+        "[rpc]\nlisten_ip=::1\nchannel_listen_port=0\njsonrpc_listen_ip=127.0.0.2\njsonrpc_listen_port=0\n\
          [p2p]\nenable_compress = true\nnode.7=[::1]:30301\nnode.0=peer.example:1\nnode.x=[::1]:30301\n\
          [crl]\ncrl.0={id}\n[cal]\ncal.0={id}\ncal.9={}\n\
          [secure]\ndata_path=/etc/certs\nkey=k.pem\ncert=/elsewhere/c.pem\nca_cert=ca.pem\ncheck_cert_issuer=0\n\
@@ -104,7 +104,7 @@ fn values_are_read() {
         "00".repeat(64)
     ));
     assert_eq!(config.channel_listen.to_string(), "[::1]:0");
-    assert_eq!(config.jsonrpc_listen.to_string(), "127.0.0.2:8545");
+    assert_eq!(config.jsonrpc_listen, "127.0.0.2:0".parse().ok());
     assert!(config.send_compressed && !config.check_cert_issuer);
     let peers: Vec<String> = config.peers.iter().map(ToString::to_string).collect();
     assert_eq!(peers, ["[::1]:30301", "peer.example:1"]);
@@ -115,6 +115,22 @@ fn values_are_read() {
     assert_eq!(config.p2p_certs.ca, Path::new("/etc/certs/ca.pem"));
     assert_eq!(config.chain_id, "9223372036854775807");
     assert_eq!(config.outgoing_bandwidth_limit, Some(2.5));
+}
+
+/// Nobody is authenticated there, so the port must be asked for, and is not for the world by default.
+#[test]
+fn the_json_rpc_port_is_on_loopback_unless_told_otherwise() {
+    let listen = |lines: &str| quiet(&format!("[rpc]\n{lines}")).jsonrpc_listen;
+    assert_eq!(listen("jsonrpc_listen_ip=127.0.0.1\n"), None);
+    let cases = [
+        ("", "127.0.0.1:8545"),
+        ("listen_ip=::1\n", "[::1]:8545"),
+        ("listen_ip=::1\njsonrpc_listen_ip=0.0.0.0\n", "0.0.0.0:8545"),
+    ];
+    for (lines, expected) in cases {
+        let lines = format!("{lines}jsonrpc_listen_port=8545\n");
+        assert_eq!(listen(&lines), expected.parse().ok(), "{lines}");
+    }
 }
 
 #[test]

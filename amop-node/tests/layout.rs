@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use amop_node::config::{CertPaths, ConfigError, NodeConfig};
-use amop_node::layout::{DevnetLayout, DevnetSpec, LayoutError, write_devnet};
+use amop_node::config::{CertPaths, ChainVersion, ConfigError, NodeConfig};
+use amop_node::layout::{DevnetLayout, DevnetNode, DevnetSpec, LayoutError, write_devnet};
 use amop_tls::pki::public_key;
 use amop_tls::rustls::pki_types::UnixTime;
 use amop_tls::{Identity, Mode};
@@ -58,13 +58,13 @@ fn names(dir: &TempDir) -> Vec<String> {
     snapshot(dir.path()).keys().map(name).collect()
 }
 
-fn config(node: &amop_node::layout::DevnetNode) -> NodeConfig {
+fn config(node: &DevnetNode) -> NodeConfig {
     let (config, warnings) = NodeConfig::from_ini_file(&node.config).unwrap();
     assert_eq!(warnings, []);
     config
 }
 
-fn peers(node: &amop_node::layout::DevnetNode) -> Vec<String> {
+fn peers(node: &DevnetNode) -> Vec<String> {
     config(node).peers.iter().map(ToString::to_string).collect()
 }
 
@@ -109,7 +109,11 @@ fn an_ec_layout_has_the_files_of_the_chain_s_script() {
         assert_eq!(config.channel_listen, node.channel);
         assert_eq!(node.channel.to_string(), format!("127.0.0.1:{}", 20200 + i));
         assert_eq!(node.p2p.to_string(), format!("127.0.0.1:{}", 30300 + i));
-        assert_eq!(config.jsonrpc_listen.port(), 8545 + i);
+        assert_eq!(config.jsonrpc_listen.unwrap().port(), 8545 + i);
+        assert_eq!(
+            (config.chain_id.as_str(), config.supported_version),
+            ("1", ChainVersion::DEFAULT)
+        );
         assert!(!config.rsa_channel);
         let cert = text(&config.p2p_certs.cert);
         assert_eq!(public_key(&cert).unwrap(), Some(node.node_id));
@@ -121,6 +125,22 @@ fn an_ec_layout_has_the_files_of_the_chain_s_script() {
         );
     }
     assert_ne!(layout.nodes[0].node_id, layout.nodes[1].node_id);
+}
+
+#[test]
+fn new_nodes_tell_what_the_network_is_to_be() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&ec(&dir, 1));
+    let mut spec = ec(&dir, 2);
+    spec.chain_id = 77;
+    spec.version = "2.9.0".parse().unwrap();
+    let layout = write(&spec);
+    let told = |node: &DevnetNode| {
+        let config = config(node);
+        (config.chain_id, config.supported_version.to_string())
+    };
+    assert_eq!(told(&layout.nodes[0]), ("1".into(), "2.11.1".into()));
+    assert_eq!(told(&layout.nodes[1]), ("77".into(), "2.9.0".into()));
 }
 
 #[test]

@@ -2,10 +2,19 @@
 //! node.
 #![cfg(unix)]
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+};
 
 use amop::Client;
-use amop_node::layout::{DevnetLayout, DevnetSpec, write_devnet};
+use amop_node::{
+    config::NodeConfig,
+    layout::{DevnetLayout, DevnetSpec, write_devnet},
+};
 use amop_tests::{Finished, PATIENCE, Program, free_ports, within};
 use tempfile::TempDir;
 
@@ -13,6 +22,7 @@ fn layout(dir: &TempDir, nodes: u16) -> DevnetLayout {
     let mut spec = DevnetSpec::new(dir.path(), nodes);
     spec.base_channel_port = free_ports(nodes);
     spec.base_p2p_port = spec.base_channel_port + 10_100;
+    spec.base_rpc_port = spec.base_channel_port - 11_655;
     write_devnet(&spec).unwrap()
 }
 
@@ -168,6 +178,38 @@ fn a_folder_that_does_not_do_is_refused() {
 
     fs::remove_file(&node.config).unwrap();
     refused(&node.config.to_string_lossy());
+}
+
+/// What SDKs are told can be chosen without touching the file.
+#[tokio::test(flavor = "multi_thread")]
+async fn chain_id_and_version_may_be_overridden() {
+    let dir = TempDir::new().unwrap();
+    let layout = layout(&dir, 1);
+    let mut command = command(&layout.nodes[0].config);
+    command.args(["--chain-id", "42", "--fisco-version", "2.9.1"]);
+    let program = Program::start(&mut command);
+    connect(&layout, 0).await.close().await;
+    let (config, _) = NodeConfig::from_ini_file(&layout.nodes[0].config).unwrap();
+    let mut http = TcpStream::connect(config.jsonrpc_listen.unwrap()).unwrap();
+    let question = r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion"}"#;
+    let len = question.len();
+    write!(
+        http,
+        "POST / HTTP/1.1\r\nHost: node\r\nContent-Length: {len}\r\n\r\n{question}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    http.read_to_string(&mut answer).unwrap();
+    let expected = r#""Chain Id":"42","FISCO-BCOS Version":"2.9.1""#;
+    assert!(answer.contains(expected), "{answer}");
+    stopped(program, "TERM");
+
+    for options in [["--chain-id", "many"], ["--fisco-version", "3.0.0"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_amop-node"));
+        let finished = Program::start(command.args(options)).finish();
+        assert_eq!(finished.status.code(), Some(2), "{finished:?}");
+        assert!(finished.errors.contains(options[0]), "{finished:?}");
+    }
 }
 
 /// Without options it takes the `config.ini` of the folder it is started in.

@@ -314,7 +314,8 @@ fn rpc_tells_of_the_node_its_peers_and_their_topics() {
     );
     assert_eq!(call("getBlockNumber")["result"], "0x0");
     assert_eq!(call("getGroupList")["result"], Value::Array(Vec::new()));
-    assert_eq!(call("call")["error"]["code"], -32601);
+    assert_eq!(call("call")["error"]["code"], -40001);
+    assert_eq!(call("noSuchMethod")["error"]["code"], -32601);
     assert!(ask(&mut net, sdk, FrameType::RPC, b"{").contains("-32700"));
     // Without an id there is nothing to answer, and an empty frame says so.
     let notification = br#"{"jsonrpc":"2.0","method":"getPeers"}"#;

@@ -113,7 +113,7 @@ async fn java_sdk() {
     // What there is no chain for is an error of JSON-RPC, not of the connection.
     for (number, method) in [(7, "getSystemConfigByKey"), (8, "sendRawTransaction")] {
         let answer = call(&mut sdk, number, method, json!([1, "tx_count_limit"])).await;
-        assert_eq!(answer["error"]["code"], json!(-32601));
+        assert_eq!(answer["error"]["code"], json!(-40001));
     }
     let id = network.node(1).unwrap().node_id().to_string();
     let peer = network.node(0).unwrap().node_id().to_string();

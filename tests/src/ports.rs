@@ -9,11 +9,14 @@ use std::{
 /// The P2P ports of a network start so far above its channel ports.
 const P2P_OFFSET: u16 = 10_100;
 
+/// The JSON-RPC ports of a network start so far below its channel ports.
+const RPC_OFFSET: u16 = 11_655;
+
 /// Below the ports that operating systems give out by themselves, P2P ports included.
 const RANGE: std::ops::Range<u16> = 20_300..22_600;
 
-/// The first of `count` channel ports in a row that are free, with the P2P ports that
-/// `amop devnet up` puts 10100 above them.
+/// The first of `count` channel ports in a row that are free, with the P2P and JSON-RPC ports that
+/// `amop devnet up` puts 10100 above and 11655 below them.
 ///
 /// # Panics
 ///
@@ -29,7 +32,7 @@ pub fn free_ports(count: u16) -> u16 {
         let base = RANGE.start + at % len;
         let candidates = base..base + count;
         if candidates
-            .flat_map(|port| [port, port + P2P_OFFSET])
+            .flat_map(|port| [port, port + P2P_OFFSET, port - RPC_OFFSET])
             .all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
         {
             // Not given out twice, even if the first taker has not bound it yet.

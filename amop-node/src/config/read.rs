@@ -121,15 +121,16 @@ impl<'a> Reader<'a> {
         let (rpc, p2p) = (self.keys("rpc"), self.keys("p2p"));
 
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let ip = rpc.get("listen_ip", IP, parse)?.unwrap_or(any);
-        let rpc_listen = |ip_key, port_key, port| -> Result<SocketAddr, ConfigError> {
-            Ok(SocketAddr::new(
-                rpc.get(ip_key, IP, parse)?.unwrap_or(ip),
-                rpc.get(port_key, PORT, parse)?.unwrap_or(port),
-            ))
+        let shared_ip = rpc.get("listen_ip", IP, parse)?;
+        let ip = |key, default| -> Result<IpAddr, ConfigError> {
+            Ok(rpc.get(key, IP, parse)?.or(shared_ip).unwrap_or(default))
         };
-        let channel_listen = rpc_listen("channel_listen_ip", "channel_listen_port", 20200)?;
-        let jsonrpc_listen = rpc_listen("jsonrpc_listen_ip", "jsonrpc_listen_port", 8545)?;
+        let channel_port = rpc.get("channel_listen_port", PORT, parse)?;
+        let channel_listen =
+            SocketAddr::new(ip("channel_listen_ip", any)?, channel_port.unwrap_or(20200));
+        let jsonrpc_ip = ip("jsonrpc_listen_ip", Ipv4Addr::LOCALHOST.into())?;
+        let jsonrpc_port = rpc.get("jsonrpc_listen_port", PORT, parse)?;
+        let jsonrpc_listen = jsonrpc_port.map(|port| SocketAddr::new(jsonrpc_ip, port));
         let p2p_listen = SocketAddr::new(
             p2p.get("listen_ip", IP, parse)?.unwrap_or(any),
             p2p.get("listen_port", PORT, parse)?.unwrap_or(30300),

@@ -10,6 +10,8 @@ pub(super) struct NodeIni<'a> {
     pub(super) p2p_port: u16,
     pub(super) peers: &'a [PeerAddr],
     pub(super) rsa: bool,
+    pub(super) chain_id: u64,
+    pub(super) version: &'a ChainVersion,
 }
 
 impl NodeIni<'_> {
@@ -22,10 +24,11 @@ impl NodeIni<'_> {
             rpc_port,
             p2p_port,
             rsa,
+            chain_id,
+            version,
             ..
         } = self;
         let peers = peer_lines(self.peers, 0, "    ", "\n");
-        let version = ChainVersion::DEFAULT;
         format!(
             "\
 ; Configuration of one node. Paths are relative to this file.
@@ -33,9 +36,10 @@ impl NodeIni<'_> {
     ; SDKs connect to the channel port
     channel_listen_ip={ip}
     channel_listen_port={channel_port}
-    ; used by consensus nodes only
+    ; the same questions over HTTP, without certificates; without a port not at all
     jsonrpc_listen_ip={ip}
     jsonrpc_listen_port={rpc_port}
+    ; used by consensus nodes only
     disable_dynamic_group=false
 
 [p2p]
@@ -74,7 +78,7 @@ impl NodeIni<'_> {
     cipher_data_key=
 
 [chain]
-    id=1
+    id={chain_id}
     ; SM (guomi) cryptography; fixed for the life of a chain
     sm_crypto=false
     sm_crypto_channel=false

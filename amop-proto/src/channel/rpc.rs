@@ -1,7 +1,10 @@
-//! JSON-RPC over the channel, 0x12: what SDKs ask of a node when they connect.
+//! JSON-RPC over the channel, 0x12, and over HTTP: what SDKs ask of a node beside messages.
 //!
-//! channel-v2 section 11. An AMOP node keeps no chain, so it knows a handful of methods and answers
-//! the rest with error -32601.
+//! channel-v2 section 11. An AMOP node keeps no chain: what tells of the node and its peers is
+//! answered, what needs a group is refused as by a real node that is not in that group, and the rest
+//! does not exist.
+
+use std::{cell::LazyCell, ops::Deref};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -13,12 +16,56 @@ pub const METHOD_NOT_FOUND: i32 = -32601;
 pub const INVALID_REQUEST: i32 = -32600;
 /// The request is not JSON.
 pub const PARSE_ERROR: i32 = -32700;
+/// The answer would be too long.
+pub const INTERNAL_ERROR: i32 = -32603;
+/// The method needs a group, and this node has none.
+pub const NO_SUCH_GROUP: i32 = -40001;
 
 const INVALID_REQUEST_TEXT: &str =
     "INVALID_JSON_REQUEST: The JSON sent is not a valid JSON-RPC Request object";
 
+/// Begins as a real node's text, which SDKs show to people.
+const NO_SUCH_GROUP_TEXT: &str = "GroupID does not exist: this node carries AMOP messages only, it has \
+                                  no chain to read from or to send transactions to";
+
+/// What a real node does for one of its groups.
+const GROUP_METHODS: &[&str] = &[
+    "call",
+    "estimateGas",
+    "getBatchReceiptsByBlockHashAndRange",
+    "getBatchReceiptsByBlockNumberAndRange",
+    "getBlockByHash",
+    "getBlockByNumber",
+    "getBlockHashByNumber",
+    "getBlockHeaderByHash",
+    "getBlockHeaderByNumber",
+    "getCode",
+    "getConsensusStatus",
+    "getGroupPeers",
+    "getObserverList",
+    "getPbftView",
+    "getPendingTransactions",
+    "getPendingTxSize",
+    "getSealerList",
+    "getSyncStatus",
+    "getSystemConfigByKey",
+    "getTotalTransactionCount",
+    "getTransactionByBlockHashAndIndex",
+    "getTransactionByBlockNumberAndIndex",
+    "getTransactionByHash",
+    "getTransactionByHashWithProof",
+    "getTransactionReceipt",
+    "getTransactionReceiptByHashWithProof",
+    "sendRawTransaction",
+    "sendRawTransactionAndGetProof",
+];
+
 /// The most requests one batch may hold.
 const MAX_BATCH: usize = 64;
+
+/// So long, in bytes, the answers to a batch may grow before the rest of it is refused. A node whose
+/// peers have many topics would otherwise tell of them 64 times at once.
+const MAX_BATCH_ANSWER: usize = 16 * 1024 * 1024;
 
 /// The longest request read, in bytes. Parsed JSON can take 30 times the memory of its text, and no
 /// method known here needs more than a line.
@@ -61,15 +108,17 @@ pub struct PeerInfo {
     pub topics: Vec<String>,
 }
 
-/// Answers the body of a 0x12 frame.
+/// Answers the body of a 0x12 frame or of an HTTP request. Empty if there is nothing to answer.
 ///
-/// `peers` is called only for the methods that need it; `own_topics` likewise.
+/// `peers` and `own_topics` are called only for the methods that need them, and once for a batch.
 pub fn answer(
     body: &[u8],
     facts: &NodeFacts,
-    peers: impl Fn() -> Vec<PeerInfo>,
-    own_topics: impl Fn() -> Vec<String>,
+    peers: impl FnOnce() -> Vec<PeerInfo>,
+    own_topics: impl FnOnce() -> Vec<String>,
 ) -> Bytes {
+    let peers = LazyCell::new(peers);
+    let own_topics = LazyCell::new(own_topics);
     let context = Context {
         facts,
         peers: &peers,
@@ -83,13 +132,9 @@ pub fn answer(
             "JSON_PARSE_ERROR: The JSON-Object is not JSON-Valid",
         )),
         Parsed::Value(Value::Array(batch)) if !batch.is_empty() && batch.len() <= MAX_BATCH => {
-            let replies: Vec<Value> = batch
-                .into_iter()
-                .filter_map(|request| context.one(request))
-                .collect();
-            (!replies.is_empty()).then_some(Value::Array(replies))
+            context.batch(batch)
         }
-        Parsed::Value(request) => context.one(request),
+        Parsed::Value(request) => context.one(&request),
     };
     match reply {
         // Keys come out in byte order and a line feed ends the body, as a real node writes it.
@@ -115,33 +160,56 @@ fn first_value(body: &[u8]) -> Parsed {
 
 struct Context<'a> {
     facts: &'a NodeFacts,
-    peers: &'a dyn Fn() -> Vec<PeerInfo>,
-    own_topics: &'a dyn Fn() -> Vec<String>,
+    peers: &'a dyn Deref<Target = Vec<PeerInfo>>,
+    own_topics: &'a dyn Deref<Target = Vec<String>>,
 }
 
 impl Context<'_> {
+    /// The replies to the requests that have an id; `None` if none has.
+    fn batch(&self, batch: Vec<Value>) -> Option<String> {
+        let mut replies = String::new();
+        for request in batch {
+            let reply = if replies.len() < MAX_BATCH_ANSWER {
+                self.one(&request)
+            } else {
+                let text = "INTERNAL_ERROR: the answers before this one are too long, ask alone";
+                let id = request.get("id");
+                id.map(|id| failure(printable(id), INTERNAL_ERROR, text))
+            };
+            if let Some(reply) = reply {
+                replies.push(if replies.is_empty() { '[' } else { ',' });
+                replies.push_str(&reply);
+            }
+        }
+        (!replies.is_empty()).then(|| replies + "]")
+    }
+
     /// The reply to one request; `None` for a notification, which has no id.
-    fn one(&self, request: Value) -> Option<Value> {
-        let id = request.get("id").cloned();
-        let valid_id = matches!(&id, None | Some(Value::Null | Value::String(_)))
-            || id.as_ref().is_some_and(Value::is_u64);
+    fn one(&self, request: &Value) -> Option<String> {
+        let id = request.get("id");
+        let valid_id = id.is_none_or(|id| id.is_null() || !printable(id).is_null());
         let version_ok = request.get("jsonrpc").and_then(Value::as_str) == Some("2.0");
         let method = request.get("method").and_then(Value::as_str);
         let (Some(method), true, true) = (method, version_ok, valid_id) else {
             return Some(failure(
-                id.filter(|_| valid_id).unwrap_or(Value::Null),
+                id.map(printable).unwrap_or_default(),
                 INVALID_REQUEST,
                 INVALID_REQUEST_TEXT,
             ));
         };
-        let id = id?;
-        Some(match self.result(method) {
-            Some(result) => json!({ "id": id, "jsonrpc": "2.0", "result": result }),
-            None => failure(
+        let id = id?.clone();
+        Some(if let Some(result) = self.result(method) {
+            json!({ "id": id, "jsonrpc": "2.0", "result": result }).to_string()
+        } else if GROUP_METHODS.contains(&method) {
+            let error =
+                json!({ "code": NO_SUCH_GROUP, "data": null, "message": NO_SUCH_GROUP_TEXT });
+            json!({ "error": error, "id": id, "jsonrpc": "2.0" }).to_string()
+        } else {
+            failure(
                 id,
                 METHOD_NOT_FOUND,
                 "METHOD_NOT_FOUND: The method being requested is not available on this server",
-            ),
+            )
         })
     }
 
@@ -157,28 +225,38 @@ impl Context<'_> {
                 "Git Commit Hash": "",
                 "Supported Version": facts.fisco_version,
             }),
+            // Of any group: python-sdk does not go on without a number (channel-v2 section 11.4).
             "getBlockNumber" => json!("0x0"),
             "getGroupList" => json!([]),
             "getNodeIDList" => {
                 let mut ids = vec![facts.node_id.clone()];
-                ids.extend((self.peers)().into_iter().map(|peer| peer.node_id));
+                ids.extend(self.peers.iter().map(|peer| peer.node_id.clone()));
                 json!(ids)
             }
-            "getPeers" => json!((self.peers)()),
+            "getPeers" => json!(**self.peers),
             "getNodeInfo" => json!(PeerInfo {
                 agency: facts.agency.clone(),
                 address: facts.address.clone(),
                 name: facts.name.clone(),
                 node_id: facts.node_id.clone(),
-                topics: (self.own_topics)(),
+                topics: self.own_topics.to_vec(),
             }),
             _ => return None,
         })
     }
 }
 
-fn failure(id: Value, code: i32, message: &str) -> Value {
-    json!({ "error": { "code": code, "message": message }, "id": id, "jsonrpc": "2.0" })
+/// An id as it may come back: one that is none becomes null.
+fn printable(id: &Value) -> Value {
+    match id {
+        Value::String(_) => id.clone(),
+        Value::Number(number) if number.is_u64() => id.clone(),
+        _ => Value::Null,
+    }
+}
+
+fn failure(id: Value, code: i32, message: &str) -> String {
+    json!({ "error": { "code": code, "message": message }, "id": id, "jsonrpc": "2.0" }).to_string()
 }
 
 #[cfg(test)]
@@ -243,9 +321,24 @@ mod tests {
     }
 
     #[test]
+    fn what_needs_a_chain_is_refused_as_for_an_unknown_group() {
+        let refused = ask(
+            r#"{"jsonrpc":"2.0","method":"sendRawTransactionAndGetProof","params":[1,"0x"],"id":5}"#,
+        );
+        assert!(refused.starts_with(
+            r#"{"error":{"code":-40001,"data":null,"message":"GroupID does not exist: this node"#
+        ));
+        assert!(refused.ends_with("\"},\"id\":5,\"jsonrpc\":\"2.0\"}\n"));
+        for method in GROUP_METHODS {
+            let asked = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":[1],"id":1}}"#);
+            assert!(ask(&asked).contains("-40001"), "{method}");
+        }
+    }
+
+    #[test]
     fn everything_else_is_an_error_of_the_protocols_own() {
         assert_eq!(
-            ask(r#"{"jsonrpc":"2.0","method":"sendRawTransaction","params":[1,"0x"],"id":5}"#),
+            ask(r#"{"jsonrpc":"2.0","method":"generateGroup","params":[1,{}],"id":5}"#),
             "{\"error\":{\"code\":-32601,\"message\":\"METHOD_NOT_FOUND: The method being requested is not \
              available on this server\"},\"id\":5,\"jsonrpc\":\"2.0\"}\n"
         );
@@ -254,7 +347,37 @@ mod tests {
         assert!(ask(&" ".repeat(MAX_REQUEST + 1)).contains("-32600"));
         assert!(ask(r#"{"id":1,"method":"getPeers"}"#).contains("-32600"));
         assert!(ask(r#"[]"#).contains("-32600"));
+        assert!(ask(r#"[1]"#).starts_with(r#"[{"error":{"code":-32600"#));
         assert_eq!(ask(r#"{"jsonrpc":"2.0","method":"getPeers"}"#), "");
+        assert_eq!(ask(r#"[{"jsonrpc":"2.0","method":"getPeers"}]"#), "");
+    }
+
+    /// The peers are asked for once, and the answer stays bounded.
+    #[test]
+    fn a_batch_cannot_ask_for_more_than_it_may_get() {
+        let peer = PeerInfo {
+            agency: "agency".into(),
+            address: "127.0.0.1:30301".into(),
+            name: "node1".into(),
+            node_id: "cd".repeat(64),
+            topics: vec!["t".repeat(1 << 20)],
+        };
+        let facts = NodeFacts {
+            fisco_version: "2.11.1".into(),
+            chain_id: "1".into(),
+            node_id: "ab".repeat(64),
+            name: "node0".into(),
+            agency: "agency".into(),
+            address: "127.0.0.1:30300".into(),
+        };
+        let one = r#"{"jsonrpc":"2.0","id":1,"method":"getPeers"}"#;
+        let batch = format!("[{}]", [one; MAX_BATCH].join(","));
+        let answer = answer(batch.as_bytes(), &facts, || vec![peer], Vec::new);
+        assert!(answer.len() < MAX_BATCH_ANSWER + (2 << 20));
+        let replies: Vec<Value> = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(replies.len(), MAX_BATCH);
+        assert!(replies[0]["result"].is_array());
+        assert_eq!(replies[MAX_BATCH - 1]["error"]["code"], INTERNAL_ERROR);
     }
 
     #[test]

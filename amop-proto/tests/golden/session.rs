@@ -29,7 +29,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("rpc_response_method_not_found", |_, v| {
         is_answer(
             v,
-            r#"{"jsonrpc":"2.0","method":"getPbftView","params":[1],"id":5}"#,
+            r#"{"jsonrpc":"2.0","method":"noSuchMethod","params":[1],"id":5}"#,
         );
     }),
     // Answers only chain nodes give.

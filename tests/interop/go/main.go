@@ -40,6 +40,7 @@ type options struct {
 	lifetime   time.Duration
 	patience   time.Duration
 	startOver  bool
+	http       bool
 }
 
 // list is a flag that may be given more than once.
@@ -56,6 +57,7 @@ func parse() options {
 	var o options
 	flag.StringVar(&o.mode, "mode", "", "subscribe, unicast, multicast or ask")
 	flag.StringVar(&o.endpoint, "endpoint", "", "the node's channel port, host:port")
+	flag.BoolVar(&o.http, "http", false, "the endpoint is the node's JSON-RPC port instead; for -mode ask only")
 	flag.StringVar(&o.certs, "certs", ".", "folder with ca.crt, sdk.crt and sdk.key")
 	flag.Int64Var(&o.chain, "chain", 1, "chain id the node must have")
 	flag.IntVar(&o.group, "group", 1, "group whose block notifications the SDK subscribes to")
@@ -78,7 +80,8 @@ func parse() options {
 		"replace the process by a new one when the connection is lost, instead of the SDK's reconnect")
 	flag.Parse()
 	known := map[string]bool{"subscribe": true, "unicast": true, "multicast": true, "ask": true}
-	if !known[o.mode] || o.endpoint == "" || (o.topic == "" && o.mode != "ask") || flag.NArg() > 0 {
+	if !known[o.mode] || o.endpoint == "" || (o.topic == "" && o.mode != "ask") ||
+		(o.http && o.mode != "ask") || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -114,7 +117,7 @@ func run(o options) error {
 	case "subscribe":
 		return subscribe(c, o)
 	case "ask":
-		return ask(c)
+		return ask(c, o)
 	default:
 		return publish(c, o)
 	}
@@ -126,6 +129,7 @@ func dial(o options) (*client.Client, error) {
 	started := time.Now()
 	for {
 		c, err := client.Dial(&conf.Config{
+			IsHTTP:  o.http,
 			ChainID: o.chain,
 			GroupID: o.group,
 			NodeURL: o.endpoint,

@@ -345,7 +345,7 @@ impl Node {
                     &frame.body,
                     &self.config.facts,
                     || self.peer_infos(),
-                    || names(self.router.local_topics().map(|(topic, _)| topic)),
+                    || self.own_topics(),
                 );
                 self.router.send_session(
                     id,

@@ -16,7 +16,8 @@ use crate::{
 const DUPLICATE_RACE: Duration = Duration::from_secs(10);
 
 impl Node {
-    pub(super) fn peer_infos(&self) -> Vec<rpc::PeerInfo> {
+    /// What `getPeers` tells of the nodes connected.
+    pub fn peer_infos(&self) -> Vec<rpc::PeerInfo> {
         let info = |(&id, peer): (&PeerId, &Peer)| rpc::PeerInfo {
             agency: peer.identity.agency.clone(),
             address: peer.identity.address.clone(),
@@ -29,6 +30,11 @@ impl Node {
             },
         };
         self.peers.iter().map(info).collect()
+    }
+
+    /// The topics that this node's sessions hold, as `getNodeInfo` tells them.
+    pub fn own_topics(&self) -> Vec<String> {
+        names(self.router.local_topics().map(|(topic, _)| topic))
     }
 
     pub(super) fn peer_opened(

@@ -1,25 +1,35 @@
 //! What go-sdk asks of a node beside messages.
 
-use amop_interop::Event;
-use amop_tests::network;
+use std::net::Ipv4Addr;
+
+use amop_interop::{Event, GoSdk, known_at};
+use amop_node::Network;
+use amop_tests::{client, network, network_with};
 use serde_json::json;
 
 use crate::go_sdk;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_tells_what_it_is() {
-    let Some(go) = go_sdk() else { return };
-    let network = network(2).await;
-    let asking = go.start(&network, 0, "go-asking", &["-mode", "ask"]);
-    let ended = asking.end().await;
+/// A network that poses as another chain, and answers over HTTP, too.
+async fn other_chain() -> Network {
+    network_with(2, |_, builder| {
+        builder
+            .chain_id(7)
+            .fisco_version("2.10.0".parse().unwrap())
+            .rpc_listen((Ipv4Addr::LOCALHOST, 0).into())
+    })
+    .await
+}
+
+/// Has go-sdk ask everything, and checks what it makes of the answers.
+async fn asks(go: GoSdk, network: &Network, flags: &[&str]) -> Vec<Event> {
+    let flags = [&["-mode", "ask", "-chain", "7"], flags].concat();
+    let ended = go.start(network, 0, "go-asking", &flags).end().await;
     assert!(ended.status.success(), "{ended:?}");
-    let answer = |method: &str| -> &Event {
-        let asked = |event: &&Event| event.method.as_deref() == Some(method);
-        ended.events.iter().find(asked).unwrap()
-    };
+    let answer = |method: &str| asked(&ended.events, method);
     let version = answer("getClientVersion").result.as_ref().unwrap();
-    assert_eq!(version["Supported Version"], "2.11.1");
-    assert_eq!(version["Chain Id"], "1");
+    assert_eq!(version["Supported Version"], "2.10.0");
+    assert_eq!(version["FISCO-BCOS Version"], "2.10.0");
+    assert_eq!(version["Chain Id"], "7");
     let ids: Vec<String> = network
         .running()
         .map(|node| node.node_id().to_string())
@@ -27,12 +37,41 @@ async fn a_node_tells_what_it_is() {
     assert_eq!(answer("getNodeIDList").result, Some(json!(ids)));
     let peers = answer("getPeers").result.as_ref().unwrap();
     assert_eq!(peers[0]["NodeID"], json!(ids[1]));
+    assert_eq!(peers[0]["Topic"], json!(["known"]));
+    assert_eq!(answer("getGroupList").result, Some(json!([])));
     assert_eq!(answer("getBlockNumber").result, Some(json!(0)));
-    let unknown = answer("getPbftView").error();
-    assert!(unknown.contains("METHOD_NOT_FOUND"), "{unknown}");
+    for method in ["getPbftView", "getGroupPeers", "sendRawTransaction"] {
+        let error = answer(method).error();
+        assert!(
+            error.contains("GroupID does not exist"),
+            "{method}: {error}"
+        );
+        assert!(error.contains("it has no chain"), "{method}: {error}");
+    }
+    ended.events
+}
+
+fn asked<'a>(events: &'a [Event], method: &str) -> &'a Event {
+    let answer = |event: &&Event| event.method.as_deref() == Some(method);
+    events.iter().find(answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_tells_what_it_is() {
+    let Some(go) = go_sdk() else { return };
+    let network = other_chain().await;
+    let subscriber = client(&network, 1).await;
+    let known = "known".parse().unwrap();
+    let _subscription = subscriber.subscribe_raw(&known).await.unwrap();
+    known_at(&network, 0, "known", 1).await;
+    let events = asks(go, &network, &[]).await;
     // The node refuses with -41002, but go-sdk 1.1.1 reads the answer with its topic framing as
     // JSON, fails, and takes that for success.
-    assert_eq!(answer("registerEventLog").error, None);
+    assert_eq!(asked(&events, "registerEventLog").error, None);
+
+    let rpc = network.node(0).unwrap().rpc_address().unwrap().to_string();
+    asks(go, &network, &["-http", "-endpoint", &rpc]).await;
+    subscriber.close().await;
     network.shutdown().await;
 }
 

@@ -1,0 +1,210 @@
+//! JSON-RPC over HTTP, asked byte by byte over plain TCP.
+
+use std::{net::SocketAddr, time::Duration};
+
+use amop_node::{ListenLimits, Network, NodeBuilder};
+use amop_proto::channel::FrameType;
+use amop_tests::{PATIENCE, Sdk, client, network_with, within};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+const VERSION: &str = r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion"}"#;
+
+/// On, with limits that a busy machine does not reach.
+fn serving(builder: NodeBuilder, limits: ListenLimits) -> NodeBuilder {
+    builder
+        .rpc_listen(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .listen_limits(limits)
+}
+
+fn patient() -> ListenLimits {
+    ListenLimits {
+        http_time: PATIENCE,
+        ..ListenLimits::default()
+    }
+}
+
+async fn network(nodes: usize, limits: ListenLimits) -> Network {
+    network_with(nodes, move |_, builder| serving(builder, limits)).await
+}
+
+fn address(network: &Network) -> SocketAddr {
+    network.node(0).unwrap().rpc_address().unwrap()
+}
+
+async fn connect(network: &Network) -> TcpStream {
+    within("TCP", TcpStream::connect(address(network)))
+        .await
+        .unwrap()
+}
+
+/// Everything up to the end of the connection; a reset ends it, too.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    let _ = within("the end", stream.read_to_end(&mut all)).await;
+    String::from_utf8(all).unwrap()
+}
+
+/// The status and the body of the answer to a request.
+async fn ask(network: &Network, request: &str) -> (u16, String) {
+    let mut stream = connect(network).await;
+    within("writing", stream.write_all(request.as_bytes()))
+        .await
+        .unwrap();
+    let answer = rest(&mut stream).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+fn post(body: &str) -> String {
+    let len = body.len();
+    format!("POST / HTTP/1.1\r\nHost: node\r\nContent-Length: {len}\r\n\r\n{body}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_and_channel_give_the_same_answers() {
+    let network = network(2, patient()).await;
+    let subscriber = client(&network, 1).await;
+    let topic = "over-http".parse().unwrap();
+    let _subscription = subscriber.subscribe_raw(&topic).await.unwrap();
+    let tls = network.sdk().client_config().unwrap();
+    let mut sdk = Sdk::connect(network.endpoint(0), tls).await;
+    let method =
+        |name: &str| format!(r#"{{"jsonrpc":"2.0","id":"x","method":"{name}","params":[1]}}"#);
+    let bodies = [
+        VERSION.to_owned(),
+        method("getPeers"),
+        method("getNodeIDList"),
+        method("getNodeInfo"),
+        method("getGroupList"),
+        method("getBlockNumber"),
+        method("getGroupPeers"),
+        method("sendRawTransaction"),
+        method("noSuchMethod"),
+        format!("[{VERSION},{}]", method("getPeers")),
+        "[]".to_owned(),
+        "{".to_owned(),
+        String::new(),
+        r#"{"jsonrpc":"2.0","method":"getPeers"}"#.to_owned(),
+    ];
+    for (number, body) in (1..).zip(&bodies) {
+        let answer = sdk.ask(FrameType::RPC, number, body.clone()).await;
+        let expected = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert_eq!(ask(&network, &post(body)).await, (200, expected), "{body}");
+    }
+    let (_, peers) = ask(&network, &post(&bodies[1])).await;
+    assert!(peers.contains(r#""Topic":["over-http"]"#), "{peers}");
+    subscriber.close().await;
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_may_come_in_pieces() {
+    let network = network(1, patient()).await;
+    let pieces: String = VERSION.chars().map(|c| format!("1\r\n{c}\r\n")).collect();
+    let head = "POST /any/path HTTP/1.1\r\nHost: node\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let (status, body) = ask(&network, &format!("{head}{pieces}0\r\n\r\n")).await;
+    assert_eq!(status, 200);
+    assert!(body.contains(r#""Supported Version":"2.11.1""#), "{body}");
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_question_is_refused() {
+    let network = network(1, patient()).await;
+    let length =
+        |bytes: usize| format!("POST / HTTP/1.1\r\nHost: n\r\nContent-Length: {bytes}\r\n\r\n");
+    let chunked = "POST / HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mib = 1 << 20;
+    let spaces = " ".repeat(mib);
+    let from_page = post(VERSION).replacen("Host", "Origin: http://page.example\r\nHost", 1);
+    let cases = [
+        ("GET / HTTP/1.1\r\nHost: n\r\n\r\n".to_owned(), 405),
+        ("OPTIONS / HTTP/1.1\r\nHost: n\r\n\r\n".to_owned(), 405),
+        (from_page, 403),
+        // Refused by its length alone, and by what really came.
+        (length(mib + 1), 413),
+        (format!("{chunked}{mib:x}\r\n{spaces}\r\n1\r\nx"), 413),
+        (format!("{chunked}not a length\r\n"), 400),
+        ("this is not HTTP\r\n\r\n".to_owned(), 400),
+        (
+            format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(32 * 1024)),
+            431,
+        ),
+    ];
+    for (request, expected) in cases {
+        let head: String = request.chars().take(60).collect();
+        assert_eq!(ask(&network, &request).await.0, expected, "{head}");
+    }
+    // The longest there may be.
+    let (status, body) = ask(&network, &post(&spaces)).await;
+    assert_eq!(status, 200);
+    assert!(body.contains("-32700"), "{body}");
+    network.shutdown().await;
+}
+
+/// Whoever dawdles, with the head or with the body, is cut off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_has_a_deadline() {
+    let limits = ListenLimits {
+        http_time: Duration::from_millis(200),
+        ..ListenLimits::default()
+    };
+    let network = network(1, limits).await;
+    let request = post(VERSION);
+    for sent in [0, 1, 30, request.len() - 1] {
+        let mut stream = connect(&network).await;
+        stream.write_all(&request.as_bytes()[..sent]).await.unwrap();
+        assert_eq!(rest(&mut stream).await, "", "{sent} bytes");
+    }
+    network.shutdown().await;
+}
+
+/// More connections than there may be wait for their turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_bounded() {
+    let limits = ListenLimits {
+        http: 2,
+        ..patient()
+    };
+    let network = network(1, limits).await;
+    let mut idle = [connect(&network).await, connect(&network).await];
+    // They came first, so both are being served.
+    let mut waiting = connect(&network).await;
+    waiting.write_all(post(VERSION).as_bytes()).await.unwrap();
+    let mut byte = [0];
+    let early = tokio::time::timeout(Duration::from_millis(200), waiting.read(&mut byte)).await;
+    assert!(early.is_err(), "a third connection was served");
+    idle[0].shutdown().await.unwrap();
+    let answer = rest(&mut waiting).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    network.shutdown().await;
+}
+
+/// Neither connections that say nothing nor requests under way hold a node up, and its port is free
+/// after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn shutting_down_ends_it() {
+    let network = network(1, patient()).await;
+    let address = address(&network);
+    let mut idle = connect(&network).await;
+    let mut slow = connect(&network).await;
+    let request = post(VERSION);
+    slow.write_all(&request.as_bytes()[..request.len() - 1])
+        .await
+        .unwrap();
+    within("the end", network.shutdown()).await;
+    assert_eq!(rest(&mut idle).await, "");
+    assert_eq!(rest(&mut slow).await, "");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_off_unless_asked_for() {
+    let network = amop_tests::network(1).await;
+    assert_eq!(network.node(0).unwrap().rpc_address(), None);
+    network.shutdown().await;
+}

@@ -1,0 +1,329 @@
+//! How each row comes about. Waits that must run out are short, the others long.
+
+use std::time::Duration;
+
+use amop_node::{Limits, Network, NodeBuilder, Timeouts};
+use amop_proto::{
+    channel::{FrameType, code, frame_topic},
+    p2p::{TopicList, packet, protocol},
+};
+use amop_tests::{Peer, Sdk, client, identity, network, network_with, patient};
+use amop_tls::pki::Leaf;
+use bytes::Bytes;
+
+use crate::publisher::{
+    Publisher, Seen, TOPIC, outcome, publish, publish_within, sdk, send, send_in_vain,
+};
+
+/// A wait that must run out.
+const SHORT: Duration = Duration::from_millis(200);
+
+const PAYLOAD: Bytes = Bytes::from_static(b"payload");
+
+/// For topics that our client cannot be made to use.
+#[amop::topic("work")]
+struct Work(String);
+
+/// Two nodes with certain patience.
+async fn with_timeouts(timeouts: Timeouts) -> Network {
+    network_with(2, |_, builder| builder.timeouts(timeouts)).await
+}
+
+/// Two nodes, one of which is configured otherwise.
+async fn with_node(node: usize, configure: impl Fn(NodeBuilder) -> NodeBuilder) -> Network {
+    network_with(2, |index, builder| {
+        if index == node {
+            configure(builder)
+        } else {
+            builder
+        }
+    })
+    .await
+}
+
+/// A subscriber that does what the scenario says; node 0 knows of it.
+async fn subscriber(network: &Network, node: usize) -> Sdk {
+    let mut sdk = sdk(network, node).await;
+    let topics = format!("[{TOPIC:?}]");
+    sdk.send_new(FrameType::SET_TOPICS, 1, topics).await;
+    sdk.settle(2).await;
+    sdk
+}
+
+/// A node that is not ours, with a subscriber as far as node 0 knows.
+async fn foreign_node(network: &Network) -> Peer {
+    let identity = identity(network.agency(), Leaf::Node, "foreign");
+    let tls = identity.peer_client_config(None).unwrap();
+    let address = network.node(0).unwrap().p2p_address().to_string();
+    let mut peer = Peer::connect(&address, tls).await;
+    peer.send(protocol::TOPIC, packet::TOPIC_SEQ, 0, "7").await;
+    let request = peer
+        .receive_of(protocol::TOPIC, packet::REQUEST_TOPICS)
+        .await;
+    let list = TopicList {
+        seq: 7,
+        topics: vec![TOPIC.into()],
+    };
+    peer.send(-protocol::TOPIC, packet::TOPICS, request.seq, list.encode())
+        .await;
+    // Its frames are handled in order: this answer comes when the list has been read.
+    peer.send(protocol::TOPIC, packet::REQUEST_TOPICS, 1, "")
+        .await;
+    peer.receive_of(-protocol::TOPIC, packet::TOPICS).await;
+    peer
+}
+
+/// A subscriber on the other node answers with `result` and `body`.
+async fn answered(who: Publisher, result: i32, body: Bytes) -> Seen {
+    let network = network(2).await;
+    let mut subscriber = subscriber(&network, 1).await;
+    let publishing = publish(&network, who, PAYLOAD).await;
+    let asked = subscriber.receive().await;
+    subscriber.send(&asked.respond(result, body)).await;
+    let seen = outcome(publishing).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn no_subscriber(who: Publisher) -> Seen {
+    let network = network(2).await;
+    let seen = outcome(publish(&network, who, PAYLOAD).await).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn subscriber_leaves(who: Publisher) -> Seen {
+    let network = network(2).await;
+    let mut subscriber = subscriber(&network, 1).await;
+    let publishing = publish(&network, who, PAYLOAD).await;
+    subscriber.receive().await;
+    drop(subscriber);
+    let seen = outcome(publishing).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn subscriber_is_silent(who: Publisher) -> Seen {
+    let network = with_timeouts(Timeouts {
+        session_answer: SHORT,
+        ..patient()
+    })
+    .await;
+    let mut subscriber = subscriber(&network, 1).await;
+    let publishing = publish(&network, who, PAYLOAD).await;
+    subscriber.receive().await;
+    let seen = outcome(publishing).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn node_is_gone(who: Publisher) -> Seen {
+    let network = network(2).await;
+    let mut peer = foreign_node(&network).await;
+    let publishing = publish(&network, who, PAYLOAD).await;
+    peer.receive_of(protocol::AMOP, packet::UNICAST).await;
+    drop(peer);
+    let seen = outcome(publishing).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn node_is_silent(who: Publisher) -> Seen {
+    let network = with_timeouts(Timeouts {
+        peer_answer: SHORT,
+        ..patient()
+    })
+    .await;
+    let mut peer = foreign_node(&network).await;
+    let publishing = publish(&network, who, PAYLOAD).await;
+    peer.receive_of(protocol::AMOP, packet::UNICAST).await;
+    let seen = outcome(publishing).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn too_long_for_the_subscribers_node(who: Publisher) -> Seen {
+    let network = with_node(1, |builder| builder.max_frame(1000)).await;
+    let mut subscriber = subscriber(&network, 1).await;
+    let publishing = publish(&network, who, vec![b'x'; 2000].into()).await;
+    let seen = outcome(publishing).await;
+    // It never saw the message.
+    subscriber.settle(3).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn subscriber_refuses(who: Publisher) -> Seen {
+    answered(who, code::NO_SESSION, Bytes::new()).await
+}
+
+pub(crate) async fn subscriber_has_its_own_code(who: Publisher) -> Seen {
+    answered(who, 4711, frame_topic(TOPIC.as_bytes(), b"why")).await
+}
+
+/// That is what our client answers for its program.
+pub(crate) async fn subscriber_cannot_decode(who: Publisher) -> Seen {
+    #[amop::topic("work")]
+    #[derive(Debug)]
+    struct Number {
+        _number: u64,
+    }
+    let network = network(2).await;
+    let subscriber = client(&network, 1).await;
+    let mut numbers = Number::subscribe(&subscriber).await.unwrap();
+    let publishing = publish(&network, who, PAYLOAD).await;
+    let seen = tokio::select! {
+        seen = outcome(publishing) => seen,
+        number = numbers.next() => panic!("{number:?}"),
+    };
+    subscriber.close().await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn too_much_in_flight(who: Publisher) -> Seen {
+    let limits = Limits {
+        in_flight: 1,
+        ..Limits::default()
+    };
+    let network = with_node(0, |builder| builder.limits(limits)).await;
+    let mut subscriber = subscriber(&network, 1).await;
+    let first = publish(&network, Publisher::Raw, PAYLOAD).await;
+    let held = subscriber.receive().await;
+    let seen = outcome(publish(&network, who, PAYLOAD).await).await;
+    subscriber.send(&held.respond(0, held.body.clone())).await;
+    outcome(first).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn node_gives_up(who: Publisher) -> Seen {
+    let network = with_timeouts(Timeouts {
+        unicast: SHORT,
+        ..patient()
+    })
+    .await;
+    let mut subscriber = subscriber(&network, 0).await;
+    let publishing = publish(&network, who, PAYLOAD).await;
+    subscriber.receive().await;
+    let seen = outcome(publishing).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn publisher_gives_up(who: Publisher) -> Seen {
+    let network = network(2).await;
+    let mut subscriber = subscriber(&network, 1).await;
+    let seen = match who {
+        Publisher::Raw => {
+            let body = frame_topic(TOPIC.as_bytes(), &PAYLOAD);
+            let mut publisher = sdk(&network, 0).await;
+            let seen = send_in_vain(&mut publisher, body).await;
+            subscriber.receive().await;
+            publisher.settle(79).await;
+            seen
+        }
+        Publisher::Ours => {
+            let publishing = publish_within(&network, who, PAYLOAD, SHORT).await;
+            subscriber.receive().await;
+            outcome(publishing).await
+        }
+    };
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn too_long_for_the_publishers_node(who: Publisher) -> Seen {
+    let network = with_node(0, |builder| builder.max_frame(1000)).await;
+    let seen = outcome(publish(&network, who, vec![b'x'; 2000].into()).await).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn empty_body(who: Publisher) -> Seen {
+    let Publisher::Raw = who else {
+        return Seen::impossible();
+    };
+    let network = network(2).await;
+    let mut publisher = sdk(&network, 0).await;
+    let seen = send_in_vain(&mut publisher, Bytes::new()).await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn length_byte_of_zero(who: Publisher) -> Seen {
+    let network = network(2).await;
+    let seen = match who {
+        Publisher::Raw => {
+            let body = Bytes::from_static(b"\0payload");
+            outcome(send(&network, FrameType::UNICAST, body).await).await
+        }
+        Publisher::Ours => {
+            let publisher = client(&network, 0).await;
+            let work = Work("payload".to_owned());
+            let result = work.publish_unicast_to(&publisher, &"t".repeat(255)).await;
+            publisher.close().await;
+            Seen::result(result)
+        }
+    };
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn topic_beyond_the_body(who: Publisher) -> Seen {
+    let Publisher::Raw = who else {
+        return Seen::impossible();
+    };
+    let network = network(2).await;
+    let body = Bytes::from_static(b"\x20short");
+    let seen = outcome(send(&network, FrameType::UNICAST, body).await).await;
+    network.shutdown().await;
+    seen
+}
+
+/// Somebody does hold that topic, as go-sdk always does.
+pub(crate) async fn block_notifications(who: Publisher) -> Seen {
+    const BLOCKS: &str = "_block_notify_1";
+    let network = network(2).await;
+    let mut holders = [sdk(&network, 0).await, sdk(&network, 1).await];
+    for sdk in &mut holders {
+        sdk.send_new(FrameType::SET_TOPICS, 1, format!("[{BLOCKS:?}]"))
+            .await;
+        sdk.settle(2).await;
+    }
+    let seen = match who {
+        Publisher::Raw => {
+            let body = frame_topic(BLOCKS.as_bytes(), &PAYLOAD);
+            outcome(send(&network, FrameType::UNICAST, body).await).await
+        }
+        Publisher::Ours => {
+            let publisher = client(&network, 0).await;
+            let result = publisher.unicast(&BLOCKS.parse().unwrap(), PAYLOAD).await;
+            publisher.close().await;
+            Seen::result(result)
+        }
+    };
+    for sdk in &mut holders {
+        sdk.settle(3).await;
+    }
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn multicast_without_subscriber(who: Publisher) -> Seen {
+    let network = network(2).await;
+    let seen = match who {
+        Publisher::Raw => {
+            let body = frame_topic(TOPIC.as_bytes(), &PAYLOAD);
+            outcome(send(&network, FrameType::MULTICAST, body).await).await
+        }
+        Publisher::Ours => {
+            let publisher = client(&network, 0).await;
+            let result = publisher.multicast(&TOPIC.parse().unwrap(), PAYLOAD).await;
+            publisher.close().await;
+            Seen::result(result)
+        }
+    };
+    network.shutdown().await;
+    seen
+}
