@@ -139,6 +139,9 @@ fn private_topics_are_private_in_rust() {
         .compile(&["a.proto"], &[dir.path()])
         .unwrap();
     let code = fs::read_to_string(dir.path().join("p.rs")).unwrap();
-    assert_contains(&code, r#"#[amop(topic = "a", codec = "protobuf", private)]"#);
+    assert_contains(
+        &code,
+        r#"#[amop(topic = "a", codec = "protobuf", private)]"#,
+    );
     assert_contains(&code, r#"#[amop(topic = "b", codec = "protobuf")]"#);
 }
