@@ -169,6 +169,9 @@ impl<'a> Assembler<'a> {
                 options.extend(quote!(, reply_codec = #codec));
             }
         }
+        if decl.private {
+            options.extend(quote!(, private));
+        }
         if self.amop_path != "::amop" {
             let path = self.amop_path;
             options.extend(quote!(, crate = #path));

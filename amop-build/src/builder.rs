@@ -2,7 +2,7 @@
 
 use crate::{
     assemble::Assembler,
-    error::{Error, Unsupported},
+    error::Error,
     json::{self, JsonTypes},
     names::ExternPaths,
 };
@@ -248,20 +248,7 @@ impl Builder {
 
     /// Refuses what cannot be generated.
     fn check(&self, schema: &Schema) -> Result<JsonTypes, Error> {
-        let mut refused: Vec<_> = schema
-            .topics
-            .iter()
-            .filter(|decl| decl.private)
-            .map(|decl| Unsupported {
-                location: decl.location.clone(),
-                reason: format!(
-                    "private topics are not supported yet: remove `option (amop.private) = true;` \
-                     from `{}`, and mind that everybody on the network can then subscribe to {:?}",
-                    decl.message.full_name(),
-                    decl.topic
-                ),
-            })
-            .collect();
+        let mut refused = Vec::new();
         let json = JsonTypes::of(schema, &self.extern_paths, &mut refused);
         if refused.is_empty() {
             Ok(json)

@@ -47,7 +47,7 @@
 //! | `option (amop.topic) = "quote";` | the topic messages belong to | the message is no topic |
 //! | `option (amop.reply) = "QuoteReply";` | the message that answers a unicast | no typed reply |
 //! | `option (amop.codec) = JSON;` | how messages become payloads | `PROTOBUF` |
-//! | `option (amop.private) = true;` | not supported yet, and refused | `false` |
+//! | `option (amop.private) = true;` | only subscribers with granted keys get the messages: the type has `subscribe_private` in place of `subscribe` | `false` |
 //!
 //! A reply travels as its topic's messages do, unless its own message has the option
 //! `(amop.codec)`.

@@ -171,17 +171,6 @@ fn build_scripts_run_when_schemas_change_and_say_what_is_wrong() {
          `string`, and `main.F` has 2 fields: change the message, or use codec JSON"
     );
 
-    krate.write(
-        "proto/main.proto",
-        &MAIN.replace("  imported", "  option (amop.private) = true;\n  imported"),
-    );
-    assert_eq!(
-        krate.fails(),
-        "Error: proto/main.proto:7:3: private topics are not supported yet: remove `option \
-         (amop.private) = true;` from `main.A`, and mind that everybody on the network can then \
-         subscribe to \"a\""
-    );
-
     krate.write("proto/main.proto", &MAIN.replace("b = 1;", "b = ;"));
     assert_eq!(
         krate.fails(),

@@ -38,21 +38,18 @@ fn all_mistakes_of_a_schema_are_printed() {
 }
 
 #[test]
-fn private_topics_are_refused() {
+fn private_topics_leave_room_for_their_prefixes() {
     assert_eq!(
         error_of(
             &format!(
-                "{HEAD}message A {{\n  option (amop.topic) = \"a\";\n  option (amop.private) = \
-                 true;\n}}\nmessage B {{ option (amop.topic) = \"b\"; option (amop.private) = \
-                 true; }}\nmessage C {{ option (amop.topic) = \"c\"; option (amop.private) = \
-                 false; }}"
+                "{HEAD}message A {{\n  option (amop.topic) = \"{}\";\n  option (amop.private) = \
+                 true;\n}}",
+                "a".repeat(186)
             ),
             |builder| builder
         ),
-        "a.proto:5:3: private topics are not supported yet: remove `option (amop.private) = \
-         true;` from `p.A`, and mind that everybody on the network can then subscribe to \"a\"\n\
-         a.proto:8:13: private topics are not supported yet: remove `option (amop.private) = \
-         true;` from `p.B`, and mind that everybody on the network can then subscribe to \"b\""
+        "a.proto:5:3: the private topic of `p.A` is 186 bytes long and the protocol allows 185: \
+         shorten it by 1"
     );
 }
 

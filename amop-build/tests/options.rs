@@ -125,3 +125,23 @@ fn unchanged_files_are_not_written() {
         .unwrap();
     assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before);
 }
+
+#[test]
+fn private_topics_are_private_in_rust() {
+    let dir = tempfile::tempdir().unwrap();
+    let schema = "syntax = \"proto3\";\npackage p;\nimport \"amop/options.proto\";\n\
+        message A { option (amop.topic) = \"a\"; option (amop.private) = true; }\n\
+        message B { option (amop.topic) = \"b\"; option (amop.private) = false; }\n";
+    fs::write(dir.path().join("a.proto"), schema).unwrap();
+    amop_build::configure()
+        .out_dir(dir.path())
+        .emit_rerun_if_changed(false)
+        .compile(&["a.proto"], &[dir.path()])
+        .unwrap();
+    let code = fs::read_to_string(dir.path().join("p.rs")).unwrap();
+    assert_contains(
+        &code,
+        r#"#[amop(topic = "a", codec = "protobuf", private)]"#,
+    );
+    assert_contains(&code, r#"#[amop(topic = "b", codec = "protobuf")]"#);
+}

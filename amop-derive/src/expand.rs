@@ -119,7 +119,12 @@ impl<'a> Plan<'a> {
         let value = self
             .value
             .map(|field| value_impl(item, field, codec, krate));
-        let functions = functions(item, topic, krate);
+        let functions = functions(item, topic, settings);
+        let private = settings.private.then(|| {
+            quote!(
+                const PRIVATE: ::core::primitive::bool = true;
+            )
+        });
         let (request, request_functions) = match &settings.reply {
             Some(reply) => {
                 let (format, span) = settings.reply_codec.unwrap_or_else(|| {
@@ -146,6 +151,7 @@ impl<'a> Plan<'a> {
             #[allow(unused_qualifications)]
             impl #impl_generics #krate::Topic for #name #ty_generics #where_clause {
                 const TOPIC: &'static ::core::primitive::str = #topic;
+                #private
                 type Codec = #codec_type;
             }
             #request
@@ -227,8 +233,9 @@ impl Publishing {
 }
 
 /// The functions every topic has.
-fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStream {
+fn functions(item: &DeriveInput, topic: &syn::LitStr, settings: &Settings) -> TokenStream {
     let vis = &item.vis;
+    let krate = &settings.krate;
     let topic_doc = match topic.value() {
         name if name.contains('`') => " The topic of this type's messages.".to_owned(),
         name => format!(" The topic of this type's messages: `{name}`."),
@@ -236,57 +243,16 @@ fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStre
     let result = quote!(::core::result::Result);
     let str = quote!(::core::primitive::str);
     let Publishing { life, future, send } = &Publishing::of(item);
+    let subscribing = if settings.private {
+        private_subscribing(item, krate)
+    } else {
+        subscribing(item, krate)
+    };
     quote! {
         #[doc = #topic_doc]
         #vis const TOPIC: &'static #str = #topic;
 
-        /// Subscribes to the type's topic; the subscription yields its messages.
-        ///
-        /// # Errors
-        ///
-        /// See `amop::Client::subscribe`.
-        #vis async fn subscribe(
-            client: &#krate::Client,
-        ) -> #result<#krate::Subscription<Self>, #krate::SubscribeError> {
-            client.subscribe::<Self>().await
-        }
-
-        /// Subscribes to `topic`; the subscription yields messages of this type.
-        ///
-        /// # Errors
-        ///
-        /// See `amop::Client::subscribe_to`.
-        #vis async fn subscribe_to(
-            client: &#krate::Client,
-            topic: &#str,
-        ) -> #result<#krate::Subscription<Self>, #krate::SubscribeError> {
-            client.subscribe_to::<Self>(topic).await
-        }
-
-        /// Subscribes to the type's topic; the stream yields its messages together with where
-        /// they came from, and answers them.
-        ///
-        /// # Errors
-        ///
-        /// See `amop::Client::deliveries`.
-        #vis async fn deliveries(
-            client: &#krate::Client,
-        ) -> #result<#krate::Deliveries<Self>, #krate::SubscribeError> {
-            client.deliveries::<Self>().await
-        }
-
-        /// Subscribes to `topic`; the stream yields messages of this type together with where
-        /// they came from, and answers them.
-        ///
-        /// # Errors
-        ///
-        /// See `amop::Client::deliveries_of`.
-        #vis async fn deliveries_of(
-            client: &#krate::Client,
-            topic: &#str,
-        ) -> #result<#krate::Deliveries<Self>, #krate::SubscribeError> {
-            client.deliveries_of::<Self>(topic).await
-        }
+        #subscribing
 
         /// Sends the message to one subscriber of the type's topic.
         ///
@@ -336,6 +302,95 @@ fn functions(item: &DeriveInput, topic: &syn::LitStr, krate: &Path) -> TokenStre
             topic: &#str,
         ) -> #future<Output = #result<(), #krate::PublishError>> + #send {
             client.publish_multicast_to(topic, self)
+        }
+    }
+}
+
+/// The functions by which a topic for everybody is subscribed to.
+fn subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
+    let vis = &item.vis;
+    let result = quote!(::core::result::Result);
+    let str = quote!(::core::primitive::str);
+    quote! {
+        /// Subscribes to the type's topic; the subscription yields its messages.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::subscribe`.
+        #vis async fn subscribe(
+            client: &#krate::Client,
+        ) -> #result<#krate::Subscription<Self>, #krate::SubscribeError> {
+            client.subscribe::<Self>().await
+        }
+
+        /// Subscribes to `topic`; the subscription yields messages of this type.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::subscribe_to`.
+        #vis async fn subscribe_to(
+            client: &#krate::Client,
+            topic: &#str,
+        ) -> #result<#krate::Subscription<Self>, #krate::SubscribeError> {
+            client.subscribe_to::<Self>(topic).await
+        }
+
+        /// Subscribes to the type's topic; the stream yields its messages together with where
+        /// they came from, and answers them.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::deliveries`.
+        #vis async fn deliveries(
+            client: &#krate::Client,
+        ) -> #result<#krate::Deliveries<Self>, #krate::SubscribeError> {
+            client.deliveries::<Self>().await
+        }
+
+        /// Subscribes to `topic`; the stream yields messages of this type together with where
+        /// they came from, and answers them.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::deliveries_of`.
+        #vis async fn deliveries_of(
+            client: &#krate::Client,
+            topic: &#str,
+        ) -> #result<#krate::Deliveries<Self>, #krate::SubscribeError> {
+            client.deliveries_of::<Self>(topic).await
+        }
+    }
+}
+
+/// The functions by which a private topic is subscribed to: with a key, so that none of them is
+/// called as if the topic were for everybody.
+fn private_subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
+    let vis = &item.vis;
+    let result = quote!(::core::result::Result);
+    quote! {
+        /// Subscribes to the type's private topic with a key; the subscription yields its messages.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::subscribe_private`.
+        #vis async fn subscribe_private(
+            client: &#krate::Client,
+            key: &#krate::TopicKey,
+        ) -> #result<#krate::Subscription<Self>, #krate::SubscribeError> {
+            client.subscribe_private::<Self>(key).await
+        }
+
+        /// Subscribes to the type's private topic with a key; the stream yields its messages together
+        /// with where they came from, and answers them.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::deliveries_private`.
+        #vis async fn deliveries_private(
+            client: &#krate::Client,
+            key: &#krate::TopicKey,
+        ) -> #result<#krate::Deliveries<Self>, #krate::SubscribeError> {
+            client.deliveries_private::<Self>(key).await
         }
     }
 }

@@ -38,6 +38,7 @@ use proc_macro::TokenStream;
 /// | `codec = "..."` | how messages become payloads | by the struct, see below |
 /// | `reply = QuoteReply` | the type of typed replies; a string with a type is fine, too | none |
 /// | `reply_codec = "..."` | how replies become payloads | the topic's codec |
+/// | `private` | only subscribers with granted keys get the messages, see below | for everybody |
 /// | `crate = "path"` | where the `amop` crate is, if it was renamed or re-exported | `"::amop"` |
 ///
 /// # Codecs
@@ -101,6 +102,35 @@ use proc_macro::TokenStream;
 ///
 /// A struct cannot have functions of its own by these names. Their futures are `Send` if messages
 /// are `Sync`, as nearly all are.
+///
+/// # Private topics
+///
+/// A topic that is `private` has 1 to 185 bytes, and its messages go to subscribers whose keys were
+/// granted it. In place of the functions that subscribe there are `subscribe_private(client, key)` and
+/// `deliveries_private(client, key)`; publishing stays what it is.
+///
+/// ```
+/// use amop::{Client, TopicKey, TopicPublicKey};
+///
+/// #[amop::topic("settlement", private)]
+/// struct Settlement {
+///     amount: u64,
+/// }
+///
+/// async fn pay(client: &Client, custodian: TopicPublicKey) -> Result<(), Box<dyn std::error::Error>> {
+///     client.grant::<Settlement>(&[custodian]).await?;
+///     Settlement { amount: 100 }.publish_unicast(client).await?;
+///     Ok(())
+/// }
+///
+/// async fn collect(client: &Client, key: &TopicKey) -> Result<(), amop::SubscribeError> {
+///     let mut settlements = Settlement::subscribe_private(client, key).await?;
+///     while let Some(settlement) = settlements.next().await {
+///         println!("{}", settlement.amount);
+///     }
+///     Ok(())
+/// }
+/// ```
 ///
 /// # Generics
 ///

@@ -13,6 +13,10 @@ use syn::{
 /// The longest topic in bytes: the length byte on the wire counts itself (channel-v2 section 7.1).
 const MAX_TOPIC_LEN: usize = 254;
 
+/// The longest private topic in bytes: on the wire it has prefixes and a suffix (channel-v2 section
+/// 9.1).
+const MAX_PRIVATE_LEN: usize = 185;
+
 /// Which of the two macros the options belong to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -24,7 +28,7 @@ pub(crate) enum Form {
 
 impl Form {
     fn known(self) -> &'static [&'static str] {
-        let all = &["topic", "codec", "reply", "reply_codec", "crate"];
+        let all = &["topic", "codec", "reply", "reply_codec", "private", "crate"];
         match self {
             Self::Attribute => &all[1..],
             Self::Derive => all,
@@ -52,6 +56,7 @@ pub(crate) struct Options {
     codec: Option<Given<(Format, Span)>>,
     reply: Option<Given<Type>>,
     reply_codec: Option<Given<(Format, Span)>>,
+    private: Option<Given<()>>,
     krate: Option<Given<Path>>,
 }
 
@@ -64,6 +69,7 @@ impl Options {
             codec: None,
             reply: None,
             reply_codec: None,
+            private: None,
             krate: None,
         }
     }
@@ -118,6 +124,7 @@ impl Options {
             "codec" => set(&mut self.codec, &name, || codec(input, &name)),
             "reply_codec" => set(&mut self.reply_codec, &name, || codec(input, &name)),
             "reply" => set(&mut self.reply, &name, || reply(input, &name)),
+            "private" => set(&mut self.private, &name, || flag(input, &name)),
             "crate" => set(&mut self.krate, &name, || {
                 let lit = string(input, &name, "\"path::to::amop\"")?;
                 lit.parse_with(Path::parse_mod_style).map_err(|_| {
@@ -198,6 +205,23 @@ impl Options {
                  remove it",
             );
         }
+        let private = self.private.is_some();
+        if private
+            && let Some(Given {
+                value: Some(topic), ..
+            }) = &self.topic
+            && topic.value().len() > MAX_PRIVATE_LEN
+        {
+            let len = topic.value().len();
+            errors.at(
+                topic.span(),
+                format!(
+                    "the private topic is {len} bytes long and the protocol allows \
+                     {MAX_PRIVATE_LEN}: shorten it by {}",
+                    len - MAX_PRIVATE_LEN
+                ),
+            );
+        }
         let codec_failed = matches!(&self.codec, Some(Given { value: None, .. }));
         Settings {
             form: self.form,
@@ -206,6 +230,7 @@ impl Options {
             codec_failed,
             reply: value(self.reply),
             reply_codec: value(self.reply_codec),
+            private,
             krate: value(self.krate).unwrap_or_else(|| parse_quote!(::amop)),
         }
     }
@@ -221,6 +246,7 @@ pub(crate) struct Settings {
     pub(crate) codec_failed: bool,
     pub(crate) reply: Option<Type>,
     pub(crate) reply_codec: Option<(Format, Span)>,
+    pub(crate) private: bool,
     pub(crate) krate: Path,
 }
 
@@ -280,6 +306,14 @@ fn string(input: ParseStream<'_>, name: &Ident, example: &str) -> syn::Result<Li
         Ok(expr) => literal(expr, &what, &example),
         Err(_) => Err(syn::Error::new(start, not_a_literal(&what, &example))),
     }
+}
+
+/// A word that needs no value.
+fn flag(input: ParseStream<'_>, name: &Ident) -> syn::Result<()> {
+    if input.peek(Token![=]) {
+        return Err(input.error(format!("`{name}` has no value: write `{name}` alone")));
+    }
+    Ok(())
 }
 
 /// The string of an expression that is nothing but a string literal.

@@ -5,7 +5,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
 const ARGS: &str =
-    r#""hello", codec = "json", reply = Vec<a::B>, reply_codec = "text", crate = "::x""#;
+    r#""hello", codec = "json", reply = Vec<a::B>, reply_codec = "text", private, crate = "::x""#;
 
 fn tokens(source: &str) -> TokenStream {
     source.parse().unwrap()

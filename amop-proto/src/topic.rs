@@ -2,6 +2,8 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
+use crate::channel::MAX_PRIVATE_LEN;
+
 /// The longest topic the wire can carry, in bytes: the length byte counts itself.
 ///
 /// channel-v2 section 7.1.
@@ -82,6 +84,18 @@ pub enum TopicError {
         "topic {start:?}... is {len} bytes long, the protocol allows {MAX_TOPIC_LEN}; shorten it"
     )]
     TooLong {
+        /// The name's length in bytes.
+        len: usize,
+        /// Its first characters, to recognise it by.
+        start: String,
+    },
+    /// The name of a private topic is longer than its prefixes leave room for
+    /// (channel-v2 section 9.1).
+    #[error(
+        "private topic {start:?}... is {len} bytes long, the protocol allows {MAX_PRIVATE_LEN}; \
+         shorten it"
+    )]
+    PrivateTooLong {
         /// The name's length in bytes.
         len: usize,
         /// Its first characters, to recognise it by.

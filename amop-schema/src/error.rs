@@ -1,6 +1,9 @@
 //! What can be wrong with a schema, each mistake with its place and how to mend it.
 
-use crate::{Location, model::MAX_TOPIC_LEN};
+use crate::{
+    Location,
+    model::{MAX_PRIVATE_LEN, MAX_TOPIC_LEN},
+};
 use std::{error, fmt};
 
 /// All mistakes found in a schema, in the order of files and lines.
@@ -82,6 +85,18 @@ pub enum SchemaErrorKind {
     EmptyTopic {
         /// The message's full name.
         message: String,
+    },
+    /// The private topic is longer than its prefixes on the wire leave room for.
+    #[error(
+        "the private topic of `{message}` is {len} bytes long and the protocol allows \
+         {MAX_PRIVATE_LEN}: shorten it by {}",
+        len - MAX_PRIVATE_LEN
+    )]
+    PrivateTopicTooLong {
+        /// The message's full name.
+        message: String,
+        /// The topic's length in bytes.
+        len: usize,
     },
     /// The topic is longer than the protocol can express.
     #[error(

@@ -43,5 +43,5 @@ pub mod rust_source;
 
 pub use error::{SchemaError, SchemaErrorKind, SchemaErrors};
 pub use load::{OPTIONS_PROTO, OPTIONS_PROTO_NAME};
-pub use model::{Codec, Location, MAX_TOPIC_LEN, Schema, TopicDecl};
+pub use model::{Codec, Location, MAX_PRIVATE_LEN, MAX_TOPIC_LEN, Schema, TopicDecl};
 pub use prost_reflect;

@@ -146,6 +146,7 @@ fn topic(
         Format::Protobuf => prost_text::content(index, file, item)?,
     };
     let mut topic = DeclaredTopic::new(&settings.topic, Payload::new(name, content));
+    topic.private = settings.private;
     topic.message.description.clone_from(&description);
     topic.description = description;
     if let Some(reply) = &settings.reply {

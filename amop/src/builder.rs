@@ -1,19 +1,21 @@
 //! Setting up a client.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use amop_proto::{
-    channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME},
+    channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME, PrivateName},
     client::ClientConfig,
 };
 use amop_tls::{CertFiles, Identity};
 
 use crate::{
-    Client, ConfigError, ConnectError, Connections, Offline, Reconnect, SdkConfig, Tls,
+    Client, ConfigError, ConnectError, Connections, Offline, Reconnect, SdkConfig, Tls, TopicKey,
+    TopicPublicKey,
     client::Options,
     connection::Settings,
     dial::{Endpoint, RustlsDialer},
@@ -57,6 +59,8 @@ pub struct ClientBuilder {
     max_incoming: usize,
     max_in_flight: usize,
     drain_timeout: Duration,
+    grants: Vec<(PrivateName, Vec<TopicPublicKey>)>,
+    keys: HashMap<PrivateName, TopicKey>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,26 +89,46 @@ impl Default for ClientBuilder {
             max_incoming: PROTOCOL_MAX_FRAME,
             max_in_flight: session.max_in_flight,
             drain_timeout: Duration::from_secs(30),
+            grants: Vec::new(),
+            keys: HashMap::new(),
         }
     }
 }
 
 impl ClientBuilder {
-    /// As the `config.toml` of a Java or Go SDK says: its nodes and certificates. Paths in it are
-    /// relative to the folder of the program, as they are for those SDKs.
+    /// As the `config.toml` of a Java or Go SDK says: its nodes, certificates and private topics.
+    /// Paths in it are relative to the folder of the program, as they are for those SDKs.
     ///
-    /// Keys that mean nothing are logged as warnings; so are private topics, which are not used yet.
-    /// [`SdkConfig`] reads the file without that.
+    /// The `publicKeys` of an `[[amop]]` entry become a [`grant`](Self::grant), its `privateKey` a
+    /// [`topic_key`](Self::topic_key). Keys that mean nothing are logged as warnings. [`SdkConfig`]
+    /// reads the file without that.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the line that cannot be used.
+    /// [`ConfigError`] names the line that cannot be used: a `privateKey` in PKCS#12, for instance.
     pub fn from_config_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let config = SdkConfig::load(path)?;
         for warning in &config.warnings {
             tracing::warn!(file = %config.path.display(), "{warning}");
         }
-        let builder = Self::default().endpoints(config.endpoints);
+        let mut builder = Self::default().endpoints(config.endpoints.iter().map(String::as_str));
+        for topic in &config.private_topics {
+            let failed = |source| ConfigError::PrivateTopic {
+                path: config.path.clone(),
+                line: topic.line,
+                topic: topic.topic.clone(),
+                source,
+            };
+            let name = topic.name(&config.path)?;
+            let keys = topic.public_keys.iter().map(TopicPublicKey::load);
+            let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(failed)?;
+            if !keys.is_empty() {
+                builder = builder.grant(name.clone(), keys);
+            }
+            if let Some(path) = &topic.private_key {
+                builder = builder.topic_key(name, &TopicKey::load(path).map_err(failed)?);
+            }
+        }
         Ok(Self {
             certificates: Certificates::Files(CertFiles {
                 cert: config.cert,
@@ -113,6 +137,24 @@ impl ClientBuilder {
             }),
             ..builder
         })
+    }
+
+    /// Grants a private topic to subscribers with these keys from the first connection on, as
+    /// [`Client::grant`] does later.
+    pub fn grant(
+        mut self,
+        topic: PrivateName,
+        keys: impl IntoIterator<Item = TopicPublicKey>,
+    ) -> Self {
+        self.grants.push((topic, keys.into_iter().collect()));
+        self
+    }
+
+    /// The key of subscriptions to a private topic that are made without one, such as
+    /// [`Client::subscribe`]'s.
+    pub fn topic_key(mut self, topic: PrivateName, key: &TopicKey) -> Self {
+        self.keys.insert(topic, key.clone());
+        self
     }
 
     /// The one node to connect to: its channel port as `host:port`; an IPv6 address goes in brackets.
@@ -307,6 +349,8 @@ impl ClientBuilder {
                 max_frame: longest(self.max_frame),
                 max_incoming: longest(self.max_incoming),
             },
+            grants: self.grants.clone(),
+            keys: self.keys.clone(),
         }
     }
 }

@@ -1,22 +1,24 @@
 //! The client: what a program publishes and subscribes with.
 
-use std::{fmt, future::Future, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, future::Future, path::Path, sync::Arc, time::Duration};
 
 use amop_proto::{
     TopicName,
+    channel::PrivateName,
     client::{CloseReason, Kind},
 };
 use amop_tls::PublicKey;
 use bytes::Bytes;
 
 use crate::{
-    ClientBuilder, Codec, ConnectError, Deliveries, DrainError, Events, Offline, Overflow,
-    PublishError, RawSubscription, Reconnect, Request, SubscribeError, Subscription,
-    SubscriptionBuilder, Topic,
+    ClientBuilder, Codec, ConnectError, Deliveries, DrainError, Events, GrantError, Offline,
+    Overflow, PublishError, RawSubscription, Reconnect, Request, SubscribeError, Subscription,
+    SubscriptionBuilder, Topic, TopicKey, TopicPublicKey,
     connection::Settings,
     hub::Hub,
     publish::Answer,
     supervisor::{self, Dialer},
+    topic::wire_topic,
 };
 
 /// A program's connections to nodes, by which messages are published and topics subscribed to.
@@ -63,6 +65,9 @@ pub(crate) struct Options {
     pub(crate) reconnect: Reconnect,
     pub(crate) offline: Offline,
     pub(crate) connection: Settings,
+    pub(crate) grants: Vec<(PrivateName, Vec<TopicPublicKey>)>,
+    /// Of subscriptions to private topics.
+    pub(crate) keys: HashMap<PrivateName, TopicKey>,
 }
 
 /// The answer to a unicast.
@@ -306,7 +311,7 @@ impl Client {
             let (topic, payload) = encoded?;
             let answer = self.exchange(Kind::Unicast, &topic, &payload).await?;
             R::ReplyCodec::decode(answer.payload).map_err(|source| PublishError::Reply {
-                topic: topic.to_string(),
+                topic: PrivateName::shown(&topic).to_owned(),
                 endpoint: answer.connection.endpoint().to_owned(),
                 source,
             })
@@ -383,7 +388,7 @@ impl Client {
         &self,
         topic: &str,
     ) -> Result<Subscription<T>, SubscribeError> {
-        let raw = self.subscribe_raw(&TopicName::new(topic)?).await?;
+        let raw = self.subscribe_raw(&wire_topic::<T>(topic)?).await?;
         Ok(Subscription::new(raw))
     }
 
@@ -406,7 +411,7 @@ impl Client {
         &self,
         topic: &str,
     ) -> Result<Deliveries<T>, SubscribeError> {
-        let raw = self.subscribe_raw(&TopicName::new(topic)?).await?;
+        let raw = self.subscribe_raw(&wire_topic::<T>(topic)?).await?;
         Ok(Deliveries::new(raw))
     }
 
@@ -421,14 +426,153 @@ impl Client {
     ) -> Result<RawSubscription, SubscribeError> {
         let hub = Arc::clone(self.hub());
         let queue = hub.options.queue;
-        RawSubscription::start(topic.clone(), hub, queue, Overflow::default()).await
+        RawSubscription::start(topic.clone(), hub, queue, Overflow::default(), None).await
+    }
+
+    // ---- private topics ----
+
+    /// Lets subscribers with these keys have the messages of a type's private topic, besides those
+    /// that were granted it before. Returns once every node connected to knows that this client
+    /// verifies subscribers of the topic; they are verified as they come, on this connection and
+    /// those that follow it. See [the crate's documentation](crate#private-topics).
+    ///
+    /// ```no_run
+    /// # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// #[amop::topic("settlement", private)]
+    /// struct Settlement {
+    ///     amount: u64,
+    /// }
+    ///
+    /// let key = amop::TopicPublicKey::load("keys/custodian.pem")?;
+    /// client.grant::<Settlement>(&[key]).await?;
+    /// // Waits for a verified subscriber, within the timeout.
+    /// Settlement { amount: 100 }.publish_unicast(&client).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the grant stands.
+    pub async fn grant<T: Topic>(&self, keys: &[TopicPublicKey]) -> Result<(), GrantError> {
+        self.grant_to(&private_name::<T>()?, keys).await
+    }
+
+    /// As [`grant`](Self::grant), of a topic of another name, or without a type.
+    ///
+    /// # Errors
+    ///
+    /// As [`grant`](Self::grant).
+    pub async fn grant_to(
+        &self,
+        topic: &PrivateName,
+        keys: &[TopicPublicKey],
+    ) -> Result<(), GrantError> {
+        if keys.is_empty() {
+            let topic = topic.to_string();
+            return Err(GrantError::NoKeys { topic });
+        }
+        self.hub().routes.grant(topic, keys);
+        let push_topic = std::slice::from_ref(topic.push_topic());
+        self.announced(topic, self.hub().subscribed(push_topic).await)
+    }
+
+    /// Ends what [`grant`](Self::grant) began, for all keys: this client verifies nobody any more and
+    /// publishes nothing to the topic. Returns whether it was granted.
+    ///
+    /// Nodes that verified a subscriber before let other publishers send to it until it leaves: there
+    /// is no message by which they could be told otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the grant is over all the same.
+    pub async fn revoke<T: Topic>(&self) -> Result<bool, GrantError> {
+        self.revoke_of(&private_name::<T>()?).await
+    }
+
+    /// As [`revoke`](Self::revoke), of a topic of another name, or without a type.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](Self::revoke).
+    pub async fn revoke_of(&self, topic: &PrivateName) -> Result<bool, GrantError> {
+        let granted = self.hub().routes.revoke(topic);
+        if granted {
+            let push_topic = std::slice::from_ref(topic.push_topic());
+            self.announced(topic, self.hub().unsubscribed(push_topic).await)?;
+        }
+        Ok(granted)
+    }
+
+    fn announced(
+        &self,
+        topic: &PrivateName,
+        result: Result<(), SubscribeError>,
+    ) -> Result<(), GrantError> {
+        result.map_err(|source| GrantError::Unconfirmed {
+            topic: topic.to_string(),
+            source,
+        })
+    }
+
+    /// Subscribes to a type's private topic. `key` proves to publishers that this side may have the
+    /// messages; nothing comes from those that did not grant the topic to it, unless they share a
+    /// node with one that did, or with this client.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub async fn subscribe_private<T: Topic>(
+        &self,
+        key: &TopicKey,
+    ) -> Result<Subscription<T>, SubscribeError> {
+        self.subscription().key(key).subscribe().await
+    }
+
+    /// As [`subscribe_private`](Self::subscribe_private), as a stream of messages with where they
+    /// came from, and a way to reply.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub async fn deliveries_private<T: Topic>(
+        &self,
+        key: &TopicKey,
+    ) -> Result<Deliveries<T>, SubscribeError> {
+        self.subscription().key(key).deliveries().await
+    }
+
+    /// Subscribes to a private topic whose messages are to stay bytes. They are published by
+    /// [`unicast`](Self::unicast) and [`multicast`](Self::multicast) to
+    /// [`topic.topic()`](PrivateName::topic).
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub async fn subscribe_private_raw(
+        &self,
+        topic: &PrivateName,
+        key: &TopicKey,
+    ) -> Result<RawSubscription, SubscribeError> {
+        let hub = Arc::clone(self.hub());
+        let (topic, key) = (topic.topic().clone(), Some(key.clone()));
+        let queue = hub.options.queue;
+        RawSubscription::start(topic, hub, queue, Overflow::default(), key).await
     }
 }
 
-fn encode<T: Topic>(topic: &str, message: &T) -> Result<(TopicName, Bytes), PublishError> {
-    let topic = TopicName::new(topic)?;
+fn private_name<T: Topic>() -> Result<PrivateName, GrantError> {
+    if !T::PRIVATE {
+        let topic = T::TOPIC.to_owned();
+        return Err(GrantError::NotPrivate { topic });
+    }
+    Ok(PrivateName::new(T::TOPIC)?)
+}
+
+fn encode<T: Topic>(name: &str, message: &T) -> Result<(TopicName, Bytes), PublishError> {
+    let topic = wire_topic::<T>(name)?;
     let payload = T::Codec::encode(message).map_err(|source| PublishError::Encode {
-        topic: topic.to_string(),
+        topic: name.to_owned(),
         source,
     })?;
     Ok((topic, payload))

@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc};
 
 use amop_proto::{
     TopicName,
-    channel::{Seq, code},
+    channel::{PrivateName, Seq, code},
     client::{CloseReason, Kind},
 };
 use bytes::Bytes;
@@ -107,9 +107,9 @@ impl<T> Delivery<T> {
         self.receipt.seq.to_string()
     }
 
-    /// The topic it was published to.
+    /// The topic it was published to; of a private one, the name.
     pub fn topic(&self) -> &str {
-        self.receipt.topic.as_str()
+        PrivateName::shown(&self.receipt.topic)
     }
 
     /// How it travelled; only the publisher of a unicast waits for an answer.

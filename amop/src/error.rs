@@ -246,6 +246,29 @@ pub enum PublishError {
         /// The node.
         endpoint: String,
     },
+    /// The topic is private and this client has not granted it to anybody. Nothing was sent.
+    #[error(
+        "cannot publish to the private topic {topic:?}: it is granted to nobody; grant it to the \
+         subscribers' public keys first"
+    )]
+    NotGranted {
+        /// The topic.
+        topic: String,
+    },
+    /// The topic is private, and no subscriber was verified before the deadline (result 100).
+    #[error(
+        "no verified subscriber of the private topic {topic:?} within {} ms, as far as {endpoint} \
+         knows: start a subscriber, and see the client's events for verifications that failed",
+        after.as_millis()
+    )]
+    NoVerifiedSubscriber {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// How long was waited.
+        after: Duration,
+    },
     /// No subscriber took the message (result 104): each was silent, gone or had a full queue.
     #[error(
         "no subscriber of {topic:?} took the message sent to {endpoint}; it may have been \
@@ -354,6 +377,34 @@ pub enum SubscribeError {
     /// The topic's name cannot be used.
     #[error("cannot subscribe: {0}")]
     InvalidTopic(#[from] TopicError),
+    /// The topic is private and no key was given, neither here nor for the client.
+    #[error(
+        "cannot subscribe to {topic:?} without a key: the topic is private; use subscribe_private, or \
+         give the client a key by topic_key"
+    )]
+    NoKey {
+        /// The topic.
+        topic: String,
+    },
+    /// The private topic is subscribed to by this client already, with another key. A node verifies
+    /// one subscriber for all.
+    #[error(
+        "cannot subscribe to the private topic {topic:?}: this client subscribes to it with another \
+         key already; use that, or another client"
+    )]
+    OtherKey {
+        /// The topic.
+        topic: String,
+    },
+    /// A key was given, and the topic is not private.
+    #[error(
+        "cannot subscribe to {topic:?} with a key: the topic is not private; declare it so, or \
+         subscribe without a key"
+    )]
+    NotPrivate {
+        /// The topic.
+        topic: String,
+    },
     /// The node did not confirm in time.
     #[error(
         "{endpoint} did not confirm the topics (with or without {topic:?}) within {} ms; check \
@@ -391,6 +442,39 @@ pub enum SubscribeError {
         endpoint: String,
         /// Why the connection is gone.
         reason: CloseReason,
+    },
+}
+
+/// Why a private topic was not granted, or not to everybody's knowledge.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantError {
+    /// The topic's name cannot be used.
+    #[error("cannot grant: {0}")]
+    InvalidTopic(#[from] TopicError),
+    /// The topic is not private: everybody may subscribe to it.
+    #[error(
+        "cannot grant {topic:?} to anybody: the topic is not private; declare it with \
+         #[amop::topic({topic:?}, private)]"
+    )]
+    NotPrivate {
+        /// The topic.
+        topic: String,
+    },
+    /// No key was given.
+    #[error("cannot grant {topic:?} to nobody; give the public key of at least one subscriber")]
+    NoKeys {
+        /// The topic.
+        topic: String,
+    },
+    /// The grant is made, and not all nodes know of it yet. It stands, and they learn of it when they
+    /// can.
+    #[error("{topic:?} is granted, but not every node knows: {source}")]
+    Unconfirmed {
+        /// The topic.
+        topic: String,
+        /// Which node does not, and why.
+        source: SubscribeError,
     },
 }
 

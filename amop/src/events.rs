@@ -11,7 +11,7 @@ use std::{
 use amop_proto::client::CloseReason;
 use futures::{Stream, StreamExt};
 
-use crate::ConnectError;
+use crate::{ConnectError, VerificationFailure};
 
 /// Events that may wait in one stream.
 const CAPACITY: usize = 256;
@@ -52,6 +52,28 @@ pub enum Event {
         topic: String,
         /// How many since the last report.
         dropped: u64,
+    },
+    /// A subscriber of a private topic proved that it has a granted key: its node gets the topic's
+    /// messages by way of that endpoint.
+    SubscriberVerified {
+        /// The private topic.
+        topic: String,
+        /// The node that asked.
+        endpoint: String,
+        /// The id of the subscriber's node.
+        node: String,
+    },
+    /// A subscriber of a private topic was not verified, and gets none of its messages from this
+    /// client. It is tried again every 5 s; this is reported when the failure is another one.
+    VerificationFailed {
+        /// The private topic.
+        topic: String,
+        /// The node that asked.
+        endpoint: String,
+        /// The id of the subscriber's node.
+        node: String,
+        /// Why, and what to do.
+        failure: VerificationFailure,
     },
     /// The stream was not read: so many events are missing here.
     Missed(u64),

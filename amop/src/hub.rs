@@ -7,7 +7,7 @@ use std::{
 
 use amop_proto::{
     TopicName,
-    channel::Seq,
+    channel::{PrivateName, Seq},
     client::{Attempts, CloseReason, Pool, PoolConfig},
 };
 use amop_tls::PublicKey;
@@ -87,9 +87,13 @@ impl Hub {
         };
         let now = Instant::now().into_std();
         let pool = Pool::new(config, endpoints.len(), rng.random(), now);
+        let routes = Routes::new(Arc::clone(&events));
+        for (name, keys) in &options.grants {
+            routes.grant(name, keys);
+        }
         Arc::new(Self {
             options,
-            routes: Arc::new(Routes::new(Arc::clone(&events))),
+            routes: Arc::new(routes),
             events,
             state: Mutex::new(State {
                 pool,
@@ -155,6 +159,11 @@ impl Hub {
         Seq::random(&mut self.lock().rng)
     }
 
+    /// A topic for challenges that nobody can know before.
+    pub(super) fn new_route(&self, name: &PrivateName) -> TopicName {
+        name.route(&mut self.lock().rng)
+    }
+
     pub(crate) fn is_connected(&self) -> bool {
         let state = self.lock();
         let mut up = state.links.iter().filter_map(|link| link.up.as_ref());
@@ -194,7 +203,7 @@ impl Hub {
 
     /// Brings all connections' topic sets in line with the routes. Returns the changes under way of
     /// those that can be used.
-    pub(crate) fn sync_topic(&self, topic: &TopicName) -> Vec<(Connection, Settling)> {
+    pub(crate) fn sync_topics(&self, topics: &[TopicName]) -> Vec<(Connection, Settling)> {
         let (joining, up): (Vec<Connection>, Vec<Connection>) = {
             let state = self.lock();
             let joining = state.links.iter().filter_map(|link| link.joining.clone());
@@ -202,10 +211,10 @@ impl Hub {
             (joining.collect(), up.collect())
         };
         for connection in joining {
-            connection.sync_topic(topic);
+            connection.sync_topics(topics);
         }
         let settling = up.into_iter().map(|connection| {
-            let settling = connection.sync_topic(topic);
+            let settling = connection.sync_topics(topics);
             (connection, settling)
         });
         settling.collect()

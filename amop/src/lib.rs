@@ -159,6 +159,7 @@ mod hub;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
 mod policy;
+mod private;
 mod publish;
 mod queue;
 mod quiet;
@@ -175,7 +176,7 @@ mod topic;
 pub use amop_derive::{AmopTopic, topic};
 pub use amop_proto::{
     MAX_TOPIC_LEN, TopicError, TopicName,
-    channel::code,
+    channel::{MAX_PRIVATE_LEN, PrivateName, code},
     client::{CloseReason, Kind},
 };
 pub use amop_tls::{HandshakeFailure, Identity, PublicKey, TlsError};
@@ -185,11 +186,12 @@ pub use client::{Client, NodeInfo, Reply};
 pub use codec::{Codec, CodecError};
 pub use delivery::Delivery;
 pub use error::{
-    CertificatesNotFound, ConnectError, DecodeError, DrainError, PublishError, ReplyError, Stage,
-    SubscribeError,
+    CertificatesNotFound, ConnectError, DecodeError, DrainError, GrantError, PublishError,
+    ReplyError, Stage, SubscribeError,
 };
 pub use events::{Event, Events};
 pub use policy::{Connections, Offline, Overflow, Reconnect};
+pub use private::{KeyError, KeyProblem, TopicKey, TopicPublicKey, VerificationFailure};
 pub use queue::SubscriptionStats;
 pub use sdk_config::{ConfigError, ConfigWarning, PrivateTopic, SdkConfig, SdkLayout};
 pub use subscribe::SubscriptionBuilder;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use amop_proto::{
     TopicName,
-    channel::Seq,
+    channel::{PrivateName, Seq},
     client::{Attempt, Attempts, CloseReason, Kind, Next},
 };
 use bytes::Bytes;
@@ -37,7 +37,7 @@ impl Verdict {
     fn note(&mut self, attempt: Attempt, error: PublishError) {
         let rank = match (attempt, &error) {
             (Attempt::NotSent, _) => 0,
-            (Attempt::Turned, PublishError::NoSubscriber { .. }) => 1,
+            (Attempt::Turned, PublishError::NoSubscriber { .. }) | (Attempt::Unverified, _) => 1,
             (Attempt::Turned, _) => 2,
             (Attempt::Lost, _) => 3,
         };
@@ -69,12 +69,22 @@ impl Hub {
     // ---- publishing ----
 
     /// Publishes a message by way of whichever connection brings an answer first.
+    ///
+    /// A unicast to a private topic waits until a subscriber is verified. A multicast cannot: nodes
+    /// answer it whoever there is, and subscribers of their own need no verification.
     pub(crate) async fn publish(
         &self,
         kind: Kind,
         topic: &TopicName,
         payload: &[u8],
     ) -> Result<Answer, PublishError> {
+        let private = PrivateName::of_topic(topic);
+        if let Some(name) = &private
+            && !self.routes.is_granted(name)
+        {
+            let topic = name.to_string();
+            return Err(PublishError::NotGranted { topic });
+        }
         let _counted = Counted::new(&self.publishing);
         let timeout = self.options.timeout;
         let message = Message {
@@ -89,6 +99,8 @@ impl Hub {
         let mut verdict = Verdict::default();
         // Set before the last look at the connections, so that no change is missed.
         let mut changes: Option<watch::Receiver<()>> = None;
+        // As above: set before the first attempt.
+        let mut verifications = self.routes.verifications();
         loop {
             match self.pick(&attempts) {
                 Picked::Connection(connection) => {
@@ -103,6 +115,18 @@ impl Hub {
                         }
                         Err(Failed::Final(error)) => return Err(verdict.after(error)),
                         Err(Failed::Retry(attempt, error)) => {
+                            let (attempt, error) = match (&private, error) {
+                                (Some(name), PublishError::NoSubscriber { endpoint, .. }) => {
+                                    let topic = name.to_string();
+                                    let error = PublishError::NoVerifiedSubscriber {
+                                        topic,
+                                        endpoint,
+                                        after: timeout,
+                                    };
+                                    (Attempt::Unverified, error)
+                                }
+                                (_, error) => (attempt, error),
+                            };
                             attempts.ended(connection.id(), attempt);
                             verdict.note(attempt, error);
                         }
@@ -126,14 +150,24 @@ impl Hub {
                 continue;
             };
             let next = attempts.when_exhausted(|connection| self.is_open(connection));
+            // Nodes are connected then, and asked to wait for.
+            let verifying = private.is_some() && !attempts.lost();
             let until = match (next, self.options.offline) {
+                (Next::Pause(pause), _) if verifying => Some(Instant::now() + pause),
                 (Next::Finish, _) | (_, Offline::FailFast) => None,
                 (Next::Wait, Offline::Wait) => Some(message.deadline),
                 (Next::Pause(pause), Offline::Wait) => Some(Instant::now() + pause),
             };
             if let Some(until) = until {
-                // Either a connection has come or gone, or the time is over: look again.
-                let _ = timeout_at(until.min(message.deadline), changes.changed()).await;
+                // A connection has come or gone, a subscriber was verified, or the time is over:
+                // look again.
+                let news = async {
+                    tokio::select! {
+                        _ = changes.changed() => {}
+                        _ = verifications.changed() => {}
+                    }
+                };
+                let _ = timeout_at(until.min(message.deadline), news).await;
             }
             if until.is_none() || message.deadline <= Instant::now() {
                 return Err(verdict.sent().unwrap_or_else(|| PublishError::Offline {
@@ -146,8 +180,10 @@ impl Hub {
 
     // ---- subscribing ----
 
-    /// Waits until every node connected to has `topic`; for a connection if there is none.
-    pub(crate) async fn subscribed(&self, topic: &TopicName) -> Result<(), SubscribeError> {
+    /// Waits until every node connected to has `topics`, of which the last one is shown; for a
+    /// connection if there is none.
+    pub(crate) async fn subscribed(&self, topics: &[TopicName]) -> Result<(), SubscribeError> {
+        let [.., topic] = topics else { return Ok(()) };
         let deadline = Instant::now() + self.options.timeout;
         let mut changes = self.changes();
         loop {
@@ -155,7 +191,7 @@ impl Hub {
             if self.close_reason().is_some() {
                 return Err(self.unsubscribable(topic));
             }
-            let settling = self.sync_topic(topic);
+            let settling = self.sync_topics(topics);
             let mut confirmed = false;
             for (connection, settling) in settling {
                 match connection.settled(settling, deadline).await {
@@ -169,7 +205,7 @@ impl Hub {
                 return Ok(());
             }
             let offline = SubscribeError::Offline {
-                topic: topic.to_string(),
+                topic: PrivateName::shown(topic).to_owned(),
                 endpoints: self.names(),
             };
             if self.options.offline == Offline::FailFast && self.close_reason().is_none() {
@@ -181,11 +217,12 @@ impl Hub {
         }
     }
 
-    /// Waits until every node connected to has the topic no more.
-    pub(crate) async fn unsubscribed(&self, topic: &TopicName) -> Result<(), SubscribeError> {
+    /// Waits until every node connected to has the topics, of which the last one is shown, no more.
+    pub(crate) async fn unsubscribed(&self, topics: &[TopicName]) -> Result<(), SubscribeError> {
+        let [.., topic] = topics else { return Ok(()) };
         let deadline = Instant::now() + self.options.timeout;
         let mut result = Ok(());
-        for (connection, settling) in self.sync_topic(topic) {
+        for (connection, settling) in self.sync_topics(topics) {
             match connection.settled(settling, deadline).await {
                 Ok(true) => {}
                 Ok(false) => result = Err(self.unconfirmed(topic, &connection)),
@@ -201,7 +238,7 @@ impl Hub {
 
     fn unconfirmed(&self, topic: &TopicName, connection: &Connection) -> SubscribeError {
         SubscribeError::Timeout {
-            topic: topic.to_string(),
+            topic: PrivateName::shown(topic).to_owned(),
             endpoint: connection.endpoint().to_owned(),
             after: self.options.timeout,
         }
@@ -210,7 +247,7 @@ impl Hub {
     /// The error of a client that is closed.
     pub(crate) fn unsubscribable(&self, topic: &TopicName) -> SubscribeError {
         SubscribeError::Disconnected {
-            topic: topic.to_string(),
+            topic: PrivateName::shown(topic).to_owned(),
             endpoint: self.names(),
             reason: self.close_reason().unwrap_or(CloseReason::Local),
         }
@@ -226,7 +263,7 @@ impl Hub {
         let drained = async {
             let settling: Vec<_> = left
                 .iter()
-                .flat_map(|(topic, _)| self.sync_topic(topic))
+                .flat_map(|(topic, _)| self.sync_topics(&self.routes.topics_of(topic)))
                 .collect();
             for (connection, settling) in settling {
                 // What does not confirm, or is gone, is closed below like the others.

@@ -1,5 +1,7 @@
 //! Which subscriptions get the messages of which topics, and which messages they have already.
 //!
+//! What the client has of private topics belongs to it as well.
+//!
 //! Routes belong to a client, not to a connection: whichever connection brings a message, the
 //! same subscriptions get it, once.
 //!
@@ -13,16 +15,17 @@ use std::{
 
 use amop_proto::{
     TopicName,
-    channel::{Seq, code},
-    client::{Arrival, Kind, Window, WindowConfig},
+    channel::{PrivateName, Seq, VerifyRequest, code},
+    client::{Arrival, Challenge, Kind, Window, WindowConfig},
 };
 use bytes::Bytes;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    Event, Overflow,
+    Event, Overflow, TopicKey, TopicPublicKey, VerificationFailure,
     connection::Connection,
     events::Reporter,
+    private::{Judged, Private},
     queue::{Incoming, Pushed, Queue},
 };
 
@@ -32,12 +35,15 @@ pub(crate) struct Routes {
     events: Arc<Reporter>,
     /// Counts answers, for those who wait for all of them.
     answered: watch::Sender<()>,
+    /// Counts subscribers of private topics that were verified.
+    verified: watch::Sender<()>,
 }
 
 #[derive(Debug)]
 struct Inner {
     topics: HashMap<TopicName, Route>,
     window: Window<Connection>,
+    private: Private,
     /// Answers that left the window and are not handed to their connections yet.
     on_the_way: usize,
     closed: bool,
@@ -75,6 +81,15 @@ pub(crate) enum Fate {
     Blocked(Incoming),
 }
 
+/// Why a subscription was not added.
+#[derive(Debug)]
+pub(crate) enum NotAdded {
+    /// The client is closed.
+    Closed,
+    /// The private topic is subscribed to with another key.
+    OtherKey,
+}
+
 const REFUSED: Fate = Fate::Answer {
     result: code::NO_SESSION,
     payload: Bytes::new(),
@@ -86,11 +101,13 @@ impl Routes {
             inner: Mutex::new(Inner {
                 topics: HashMap::new(),
                 window: Window::new(WindowConfig::default()),
+                private: Private::default(),
                 on_the_way: 0,
                 closed: false,
             }),
             events,
             answered: watch::Sender::new(()),
+            verified: watch::Sender::new(()),
         }
     }
 
@@ -98,16 +115,23 @@ impl Routes {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new queue for messages of `topic`; `None` once closed.
+    /// A new queue for messages of `topic`. A private topic's needs a key, and a new topic for
+    /// challenges that is used if there is none yet.
     pub(crate) fn add(
         &self,
         topic: &TopicName,
+        proof: Option<(&TopicKey, TopicName)>,
         capacity: usize,
         overflow: Overflow,
-    ) -> Option<Arc<Queue>> {
+    ) -> Result<Arc<Queue>, NotAdded> {
         let mut inner = self.lock();
         if inner.closed {
-            return None;
+            return Err(NotAdded::Closed);
+        }
+        if let Some((key, route)) = proof
+            && !inner.private.prove(topic, key, route)
+        {
+            return Err(NotAdded::OtherKey);
         }
         let queue = Arc::new(Queue::new(capacity, overflow));
         let route = inner.topics.entry(topic.clone()).or_default();
@@ -115,7 +139,7 @@ impl Routes {
             queue: Arc::clone(&queue),
             leaving: false,
         });
-        Some(queue)
+        Ok(queue)
     }
 
     /// Marks a queue as leaving.
@@ -155,21 +179,125 @@ impl Routes {
                 .retain(|member| !Arc::ptr_eq(&member.queue, queue));
             if route.members.is_empty() {
                 inner.topics.remove(topic);
+                inner.private.forget(topic);
             }
         }
     }
 
-    /// Whether anybody wants messages of `topic` for longer.
+    /// Whether nodes are to have `topic` for longer.
     pub(crate) fn wants(&self, topic: &TopicName) -> bool {
-        self.lock().topics.get(topic).is_some_and(Route::is_wanted)
+        self.lock().wants(topic)
     }
 
-    /// The topics that somebody wants.
+    /// The topics that nodes are to have.
     pub(crate) fn wanted(&self) -> Vec<TopicName> {
         let inner = self.lock();
-        let wanted = inner.topics.iter().filter(|(_, route)| route.is_wanted());
-        wanted.map(|(topic, _)| topic.clone()).collect()
+        let topics = inner.topics.keys();
+        let routes = inner.private.routes().map(|(route, _)| route);
+        let wanted = topics.chain(routes).filter(|topic| inner.wants(topic));
+        wanted.chain(inner.private.push_topics()).cloned().collect()
     }
+
+    /// The topics that a subscription to `topic` consists of on the wire: a private one's has
+    /// another topic for challenges.
+    pub(crate) fn topics_of(&self, topic: &TopicName) -> Vec<TopicName> {
+        let inner = self.lock();
+        let route = inner.private.route_of(topic).cloned();
+        route.into_iter().chain([topic.clone()]).collect()
+    }
+
+    // ---- private topics ----
+
+    /// From now on, subscribers with these keys too may have the messages of a private topic.
+    pub(crate) fn grant(&self, name: &PrivateName, keys: &[TopicPublicKey]) {
+        self.lock().private.grant(name, keys);
+    }
+
+    /// Ends a grant. Returns whether there was one.
+    pub(crate) fn revoke(&self, name: &PrivateName) -> bool {
+        self.lock().private.revoke(name)
+    }
+
+    pub(crate) fn is_granted(&self, name: &PrivateName) -> bool {
+        self.lock().private.is_granted(name)
+    }
+
+    /// Changes whenever a subscriber of a private topic was verified.
+    pub(crate) fn verifications(&self) -> watch::Receiver<()> {
+        self.verified.subscribe()
+    }
+
+    /// Signs a publisher's challenge; `None` if nobody subscribes there any more.
+    pub(crate) fn sign(&self, route: &TopicName, challenge: &[u8]) -> Option<Vec<u8>> {
+        let key = self.lock().private.key(route)?;
+        Some(key.sign(challenge).to_vec())
+    }
+
+    /// A subscriber answered its challenge. Returns whether its node may have the messages.
+    pub(crate) fn judge(
+        &self,
+        connection: &Connection,
+        challenge: &Challenge,
+        signature: &[u8],
+    ) -> bool {
+        let judged = self
+            .lock()
+            .private
+            .judge(connection.id(), challenge, signature);
+        let request = &challenge.request;
+        match judged {
+            Judged::Good { news } => {
+                if news {
+                    let (topic, endpoint) = (request.topic.to_string(), connection.endpoint());
+                    let node = request.node.to_string();
+                    tracing::info!(%topic, %endpoint, %node, "verified a subscriber");
+                    self.events.report(&Event::SubscriberVerified {
+                        topic,
+                        endpoint: endpoint.to_owned(),
+                        node,
+                    });
+                }
+                true
+            }
+            Judged::Bad(failure) => {
+                self.unverified(connection, request, failure);
+                false
+            }
+        }
+    }
+
+    /// The node was told that a subscriber is verified.
+    pub(crate) fn told_verified(&self) {
+        self.verified.send_replace(());
+    }
+
+    /// A subscriber is not verified. Told once for as long as nothing changes, since the node asks
+    /// again every 5 s.
+    pub(crate) fn unverified(
+        &self,
+        connection: &Connection,
+        request: &VerifyRequest,
+        failure: VerificationFailure,
+    ) {
+        let VerifyRequest { node, topic, .. } = request;
+        let news = {
+            let private = &mut self.lock().private;
+            private.failed(connection.id(), *node, topic, failure)
+        };
+        let endpoint = connection.endpoint();
+        if !news {
+            return tracing::debug!(%topic, %endpoint, %node, "still not verified: {failure}");
+        }
+        tracing::warn!(%topic, %endpoint, %node, "a subscriber was not verified: {failure}");
+        self.events.report(&Event::VerificationFailed {
+            topic: topic.to_string(),
+            endpoint: endpoint.to_owned(),
+            node: node.to_string(),
+            failure,
+        });
+    }
+
+    // ---- messages ----
 
     /// Hands a message to the subscriptions of its topic. `held`: it was blocked before.
     pub(crate) fn deliver(&self, incoming: Incoming, held: bool) -> Delivered {
@@ -285,7 +413,7 @@ impl Routes {
     fn lost(&self, queue: &Queue, incoming: &Incoming) {
         let loss = queue.count_loss(incoming.kind);
         if let Some(dropped) = loss.dropped {
-            let topic = incoming.topic.to_string();
+            let topic = PrivateName::shown(&incoming.topic).to_owned();
             self.events.report(&Event::Lagged { topic, dropped });
         }
         if let Some(total) = loss.total {
@@ -351,7 +479,13 @@ impl Routes {
     /// they could not be acknowledged, and their node gives them to another subscriber, or tells
     /// their publishers.
     pub(crate) fn connection_lost(&self, connection: &Connection) {
-        let Inner { topics, window, .. } = &mut *self.lock();
+        let Inner {
+            topics,
+            window,
+            private,
+            ..
+        } = &mut *self.lock();
+        private.connection_lost(connection.id());
         window.forget_way(connection);
         for member in topics.values().flat_map(|route| &route.members) {
             let taken = member.queue.retain(|incoming| {
@@ -377,6 +511,15 @@ impl Routes {
         for member in topics.into_values().flat_map(|route| route.members) {
             member.queue.close_without_unicasts();
         }
+    }
+}
+
+impl Inner {
+    fn wants(&self, topic: &TopicName) -> bool {
+        // Challenges are wanted for as long as messages are.
+        let topic = self.private.topic_of(topic).unwrap_or(topic);
+        let route = self.topics.get(topic);
+        route.is_some_and(Route::is_wanted) || self.private.is_push_topic(topic)
     }
 }
 

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use amop_proto::channel::PrivateName;
 use read::Reader;
+
+use crate::KeyError;
 
 /// Whose configuration file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +40,7 @@ pub struct SdkConfig {
     pub cert: PathBuf,
     /// The SDK's private key.
     pub key: PathBuf,
-    /// Private topics. They are not used yet; each brings a warning.
+    /// Private topics. Their keys are not read yet.
     pub private_topics: Vec<PrivateTopic>,
     /// What was not understood, or has no effect.
     pub warnings: Vec<ConfigWarning>,
@@ -48,19 +51,34 @@ pub struct SdkConfig {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PrivateTopic {
+    /// Its line in the file, from 1.
+    pub line: usize,
     /// The topic.
     pub topic: String,
     /// For publishing: the files of the subscribers' public keys.
     pub public_keys: Vec<PathBuf>,
     /// For subscribing: the file of the private key.
     pub private_key: Option<PathBuf>,
-    /// What the private key's file is locked with.
+    /// What the private key's file is locked with. Only PKCS#12 files are, which cannot be used.
     pub password: Option<String>,
+}
+
+impl PrivateTopic {
+    /// The topic's name, checked.
+    pub(crate) fn name(&self, path: &Path) -> Result<PrivateName, ConfigError> {
+        PrivateName::new(&self.topic).map_err(|error| ConfigError::Value {
+            path: path.to_owned(),
+            line: self.line,
+            key: "amop.topicName".to_owned(),
+            problem: format!("cannot be used: {error}"),
+        })
+    }
 }
 
 impl fmt::Debug for PrivateTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrivateTopic")
+            .field("line", &self.line)
             .field("topic", &self.topic)
             .field("public_keys", &self.public_keys)
             .field("private_key", &self.private_key)
@@ -118,6 +136,18 @@ pub enum ConfigError {
         key: String,
         /// What is wrong, and what to write.
         problem: String,
+    },
+    /// A key of a private topic cannot be used.
+    #[error("{}:{line}: private topic {topic:?}: {source}", path.display())]
+    PrivateTopic {
+        /// The file.
+        path: PathBuf,
+        /// The line of the topic, from 1.
+        line: usize,
+        /// The topic.
+        topic: String,
+        /// Which key, and what is wrong with it.
+        source: KeyError,
     },
     /// Something is missing.
     #[error("{}: {key} is missing; {hint}", path.display())]

@@ -2,11 +2,9 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use amop_proto::TopicName;
-
 use crate::{
-    Deliveries, Overflow, RawSubscription, SubscribeError, Subscription, Topic, delivery::Of,
-    hub::Hub,
+    Deliveries, Overflow, RawSubscription, SubscribeError, Subscription, Topic, TopicKey,
+    delivery::Of, hub::Hub, topic::wire_topic,
 };
 
 /// Sets up a subscription; made by [`Client::subscription`](crate::Client::subscription).
@@ -35,6 +33,7 @@ pub struct SubscriptionBuilder<T> {
     topic: String,
     queue: usize,
     overflow: Overflow,
+    key: Option<TopicKey>,
     message: Of<T>,
 }
 
@@ -45,6 +44,7 @@ impl<T: Topic> SubscriptionBuilder<T> {
             hub,
             topic: T::TOPIC.to_owned(),
             overflow: Overflow::default(),
+            key: None,
             message: PhantomData,
         }
     }
@@ -66,6 +66,13 @@ impl<T: Topic> SubscriptionBuilder<T> {
     /// What happens to a message when the queue is full. Default [`Overflow::DropNewest`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
+        self
+    }
+
+    /// The key by which this side proves that it may have the messages of a private topic. Default:
+    /// that of [`ClientBuilder::topic_key`](crate::ClientBuilder::topic_key).
+    pub fn key(mut self, key: &TopicKey) -> Self {
+        self.key = Some(key.clone());
         self
     }
 
@@ -93,7 +100,7 @@ impl<T: Topic> SubscriptionBuilder<T> {
     ///
     /// [`SubscribeError`].
     pub async fn raw(self) -> Result<RawSubscription, SubscribeError> {
-        let topic = TopicName::new(&self.topic)?;
-        RawSubscription::start(topic, self.hub, self.queue, self.overflow).await
+        let topic = wire_topic::<T>(&self.topic)?;
+        RawSubscription::start(topic, self.hub, self.queue, self.overflow, self.key).await
     }
 }

@@ -8,18 +8,21 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use amop_proto::{TopicName, channel::code};
+use amop_proto::{
+    TopicName,
+    channel::{PrivateName, code},
+};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
 use crate::{
-    Codec, DecodeError, Delivery, Overflow, SubscribeError, SubscriptionStats, Topic,
+    Codec, DecodeError, Delivery, Overflow, SubscribeError, SubscriptionStats, Topic, TopicKey,
     connection::Connection,
     delivery::{Of, Receipt},
     hub::Hub,
     queue::{Incoming, Queue},
     quiet::Quiet,
-    routes::Routes,
+    routes::{NotAdded, Routes},
 };
 
 /// A subscription whose messages stay bytes: a stream of [`Delivery`].
@@ -39,19 +42,35 @@ impl RawSubscription {
         hub: Arc<Hub>,
         capacity: usize,
         overflow: Overflow,
+        key: Option<TopicKey>,
     ) -> Result<Self, SubscribeError> {
-        let Some(queue) = hub.routes.add(&topic, capacity, overflow) else {
-            return Err(hub.unsubscribable(&topic));
+        let name = PrivateName::of_topic(&topic);
+        let shown = || PrivateName::shown(&topic).to_owned();
+        let configured = |name| hub.options.keys.get(name).cloned();
+        let proof = match (&name, key) {
+            (None, None) => None,
+            (None, Some(_)) => return Err(SubscribeError::NotPrivate { topic: shown() }),
+            (Some(name), key) => match key.or_else(|| configured(name)) {
+                Some(key) => Some((key, hub.new_route(name))),
+                None => return Err(SubscribeError::NoKey { topic: shown() }),
+            },
+        };
+        let proof = proof.as_ref().map(|(key, route)| (key, route.clone()));
+        let queue = match hub.routes.add(&topic, proof, capacity, overflow) {
+            Ok(queue) => queue,
+            Err(NotAdded::Closed) => return Err(hub.unsubscribable(&topic)),
+            Err(NotAdded::OtherKey) => return Err(SubscribeError::OtherKey { topic: shown() }),
         };
         // From here on, giving up drops the subscription, which takes everything back.
         let subscription = Self { topic, queue, hub };
-        subscription.hub.subscribed(&subscription.topic).await?;
+        let topics = subscription.hub.routes.topics_of(&subscription.topic);
+        subscription.hub.subscribed(&topics).await?;
         Ok(subscription)
     }
 
-    /// The topic.
+    /// The topic; of a private one, the name.
     pub fn topic(&self) -> &str {
-        self.topic.as_str()
+        PrivateName::shown(&self.topic)
     }
 
     /// How many messages were turned away because the queue was full: multicasts are lost,
@@ -81,7 +100,8 @@ impl RawSubscription {
     /// [`SubscribeError`] if a node did not confirm. The subscription is over all the same.
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.hub.routes.leave(&self.topic, &self.queue);
-        let result = self.hub.unsubscribed(&self.topic).await;
+        let topics = self.hub.routes.topics_of(&self.topic);
+        let result = self.hub.unsubscribed(&topics).await;
         // Until here messages were still taken: a node may have sent them before it knew.
         self.hub.routes.remove(&self.topic, &self.queue);
         Connection::wake_all(self.queue.close());
@@ -107,6 +127,7 @@ impl Stream for RawSubscription {
 
 impl Drop for RawSubscription {
     fn drop(&mut self) {
+        let topics = self.hub.routes.topics_of(&self.topic);
         self.hub.routes.remove(&self.topic, &self.queue);
         let (unread, blocked) = self.queue.close_and_drain();
         for incoming in unread {
@@ -115,7 +136,7 @@ impl Drop for RawSubscription {
             let _ = receipt.answer(code::NO_SESSION, b"");
         }
         Connection::wake_all(blocked);
-        self.hub.sync_topic(&self.topic);
+        self.hub.sync_topics(&topics);
     }
 }
 
@@ -325,7 +346,7 @@ fn decode<T: Topic>(incoming: Incoming, routes: &Arc<Routes>) -> Result<Delivery
         Ok(message) => Ok(Delivery::new(message, receipt)),
         Err(source) => {
             let error = DecodeError {
-                topic: receipt.topic().to_string(),
+                topic: PrivateName::shown(receipt.topic()).to_owned(),
                 seq: receipt.seq().to_string(),
                 kind: receipt.kind(),
                 len,

@@ -145,18 +145,12 @@ async fn settle(
         .await?
         .map_err(|_| failed(connection.close_reason()))?;
     let topics = hub.routes.wanted();
-    let settling: Vec<_> = topics
-        .iter()
-        .map(|topic| connection.sync_topic(topic))
-        .collect();
-    for settling in settling {
-        match connection.settled(settling, budget.deadline()).await {
-            Ok(true) => {}
-            Ok(false) => return Err(budget.timeout(Stage::Topics)),
-            Err(reason) => return Err(failed(Some(reason))),
-        }
+    let settling = connection.sync_topics(&topics);
+    match connection.settled(settling, budget.deadline()).await {
+        Ok(true) => Ok(hello),
+        Ok(false) => Err(budget.timeout(Stage::Topics)),
+        Err(reason) => Err(failed(Some(reason))),
     }
-    Ok(hello)
 }
 
 /// Why a session ended before it could be used.

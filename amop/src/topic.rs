@@ -1,5 +1,7 @@
 //! What makes a type a topic.
 
+use amop_proto::{TopicError, TopicName, channel::PrivateName};
+
 use crate::Codec;
 
 /// A message type that belongs to a topic.
@@ -11,6 +13,10 @@ pub trait Topic: Sized + Send + 'static {
     ///
     /// The macros check it while compiling: 1 to 254 bytes, no tab.
     const TOPIC: &'static str;
+
+    /// Whether only subscribers with granted keys get its messages: `private` in the macros.
+    /// [`TOPIC`](Self::TOPIC) then has 1 to 185 bytes.
+    const PRIVATE: bool = false;
 
     /// How messages become bytes and back. There is no envelope: the payload is the codec's bytes
     /// alone, so programs in other languages read it.
@@ -24,4 +30,13 @@ pub trait Request: Topic {
 
     /// How replies become bytes and back.
     type ReplyCodec: Codec<Self::Reply>;
+}
+
+/// The topic on the wire that messages of `T` to the topic `name` go to.
+pub(crate) fn wire_topic<T: Topic>(name: &str) -> Result<TopicName, TopicError> {
+    if T::PRIVATE {
+        Ok(PrivateName::new(name)?.topic().clone())
+    } else {
+        TopicName::new(name)
+    }
 }

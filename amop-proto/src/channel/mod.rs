@@ -6,6 +6,7 @@ mod amop;
 mod frame;
 mod handshake;
 mod heartbeat;
+mod private;
 pub mod rpc;
 mod seq;
 mod subscribe;
@@ -19,6 +20,8 @@ pub use handshake::{
     ProtocolVersion,
 };
 pub use heartbeat::{heartbeat_answer, heartbeat_request};
+pub(crate) use private::is_route;
+pub use private::{MAX_PRIVATE_LEN, PrivateName, VerifyRequest, VerifyRequestError};
 pub use seq::Seq;
 pub use subscribe::{SetTopics, encode_topics};
 

@@ -18,6 +18,9 @@ pub enum Attempt {
     /// The node answered that it reaches no subscriber (result 100), or none that took the message
     /// (result 104).
     Turned,
+    /// The node answered that it reaches no subscriber of a private topic: none may have been
+    /// verified yet (result 100).
+    Unverified,
 }
 
 /// What to do when a message was tried over every connection there is.
@@ -39,6 +42,8 @@ pub enum Next {
 ///   and stand when all were asked.
 /// * They do not stand if the connection that brought them is gone since: a node that stops loses its
 ///   subscribers a moment before its publishers.
+/// * A node that reaches no verified subscriber of a private topic may do so soon: it is asked again,
+///   until the deadline, unless a subscriber of another node refused the message.
 /// * Once a connection was lost with the message under way they do not stand: the message may be
 ///   with a subscriber whose node refuses a second copy for now, and a node that restarts knows no
 ///   subscribers at first. So it is tried until its deadline.
@@ -69,20 +74,19 @@ impl Attempts {
 
     /// What to do when no connection is left to try. `is_open` knows the connections that are there.
     pub fn when_exhausted(&mut self, is_open: impl Fn(u64) -> bool) -> Next {
+        let asked = |attempt| matches!(attempt, Attempt::Turned | Attempt::Unverified);
         for (link, attempt) in &mut self.tried {
             if *attempt == Attempt::Turned && !is_open(*link) {
                 *attempt = Attempt::Lost;
                 self.lost = true;
             }
         }
-        let turned = self
-            .tried
-            .iter()
-            .any(|&(_, attempt)| attempt == Attempt::Turned);
-        match (self.lost, turned) {
+        let has = |wanted| self.tried.iter().any(|&(_, attempt)| attempt == wanted);
+        let (turned, unverified) = (has(Attempt::Turned), has(Attempt::Unverified));
+        let again = self.lost || unverified && !turned;
+        match (again, turned || unverified) {
             (true, true) => {
-                self.tried
-                    .retain(|&(_, attempt)| attempt != Attempt::Turned);
+                self.tried.retain(|&(_, attempt)| !asked(attempt));
                 let pause = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(16));
                 self.pauses += 1;
                 Next::Pause(pause.min(MAX_PAUSE))

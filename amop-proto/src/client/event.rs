@@ -4,9 +4,13 @@ use std::{io, time::Duration};
 
 use bytes::Bytes;
 
+use super::Challenge;
 use crate::{
     TopicName,
-    channel::{AmopBodyError, FrameError, FrameType, HandshakeError, ProtocolVersion, Seq, code},
+    channel::{
+        AmopBodyError, FrameError, FrameType, HandshakeError, ProtocolVersion, Seq, VerifyRequest,
+        VerifyRequestError, code,
+    },
 };
 
 /// How a message travels.
@@ -57,6 +61,25 @@ pub enum Event<T> {
     },
     /// The node delivers a message of a topic in the set, or of one that has just left it.
     Push(Push),
+    /// A subscriber of a private topic that this session [wants](super::ClientSession::subscribe) to
+    /// be asked about answered its challenge. If the signature is one of a granted key, tell the
+    /// node by [`verified`](super::ClientSession::verified).
+    Signed {
+        /// What was to be signed. No other event brings it again.
+        challenge: Challenge,
+        /// The answer, which may be anything.
+        signature: Bytes,
+    },
+    /// A publisher wants to know whether this side holds the key of a private topic's subscriber.
+    /// Sign the challenge and [`respond`](super::ClientSession::respond).
+    Challenged {
+        /// The challenge's seq, which the answer repeats.
+        seq: Seq,
+        /// The topic it came to: one that this session subscribed to for challenges.
+        route: TopicName,
+        /// What to sign: 1 to 64 bytes.
+        challenge: Bytes,
+    },
     /// Something odd that the session survives.
     Notice(Notice),
     /// The session is over. Nothing follows.
@@ -144,6 +167,27 @@ pub enum Notice {
     },
     /// A frame of a type, or with a seq, that means nothing here; it was ignored.
     Ignored(FrameType),
+    /// A request to verify a subscriber, 0x37, that makes no sense; it was ignored.
+    BadVerifyRequest(VerifyRequestError),
+    /// A request to verify a subscriber of a private topic that this session does not want to be
+    /// asked about; it was ignored.
+    NotGranted(VerifyRequest),
+    /// A request to verify a subscriber while too many others are being verified. The node asks again.
+    TooManyChallenges(VerifyRequest),
+    /// A subscriber of a private topic proved nothing. The node asks again.
+    Unproven {
+        /// What the node asked for.
+        request: VerifyRequest,
+        /// What became of the challenge.
+        outcome: Outcome,
+    },
+    /// A challenge that no publisher sends. It was refused.
+    BadChallenge {
+        /// The topic it came to.
+        route: TopicName,
+        /// Its length in bytes.
+        len: usize,
+    },
 }
 
 /// Why a session is over.

@@ -30,6 +30,7 @@
 //! ```
 
 mod attempts;
+mod challenges;
 mod config;
 mod event;
 mod pool;
@@ -41,6 +42,7 @@ mod topics;
 mod window;
 
 pub use attempts::{Attempt, Attempts, Next};
+pub use challenges::Challenge;
 pub use config::{ClientConfig, Refused, RefusedWhy};
 pub use event::{CloseReason, Event, Kind, Notice, Outcome, Push};
 pub use pool::{Pool, PoolConfig};

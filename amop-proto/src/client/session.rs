@@ -6,14 +6,16 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
-    ClientConfig, CloseReason, Event, Kind, Notice, Outcome, Push, Refused, RefusedWhy,
-    requests::Requests, topics::Topics,
+    Challenge, ClientConfig, CloseReason, Event, Kind, Notice, Outcome, Push, Refused, RefusedWhy,
+    challenges::{Begun, Challenges, MAX_CHALLENGE_LEN},
+    requests::Requests,
+    topics::Topics,
 };
 use crate::{
     TopicName,
     channel::{
         Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest, HandshakeResponse,
-        ProtocolVersion, Seq, code, heartbeat_request, split_topic,
+        ProtocolVersion, Seq, VerifyRequest, code, heartbeat_request, is_route, split_topic,
     },
 };
 
@@ -52,6 +54,7 @@ pub struct ClientSession<T> {
     events: VecDeque<Event<T>>,
     requests: Requests<T>,
     topics: Topics,
+    challenges: Challenges,
     heartbeats: VecDeque<Heartbeat>,
     next_heartbeat: Instant,
     last_received: Instant,
@@ -81,6 +84,7 @@ impl<T> ClientSession<T> {
             events: VecDeque::new(),
             requests: Requests::new(),
             topics: Topics::default(),
+            challenges: Challenges::default(),
             heartbeats: VecDeque::new(),
             last_received: now,
         }
@@ -213,6 +217,22 @@ impl<T> ClientSession<T> {
         self.topics.unsubscribe(topic)
     }
 
+    // ---- private topics ----
+
+    /// Tells the node that the subscriber behind another node may have the messages of a private topic
+    /// (0x38). Only a `request` that came in [`Event::Signed`] should be answered so.
+    ///
+    /// There is no telling that it may not: a node would never ask again while the topic is
+    /// subscribed to over there (channel-v2 section 9.2), be it by somebody else or with another key.
+    /// Told nothing, it asks again 5 s later.
+    pub fn verified(&mut self, request: &VerifyRequest) {
+        if self.state == State::Closed {
+            return;
+        }
+        let seq = Seq::random(&mut self.rng);
+        Frame::new(FrameType::VERIFY_RESULT, seq, request.result(true)).encode(&mut self.out);
+    }
+
     // ---- input ----
 
     /// The node showed a sign of life at `at`: some bytes of it arrived, perhaps not a whole frame,
@@ -235,10 +255,7 @@ impl<T> ClientSession<T> {
             FrameType::MULTICAST => self.handle_push(Kind::Multicast, frame),
             FrameType::HEARTBEAT => self.handle_heartbeat(frame),
             FrameType::HANDSHAKE if frame.seq == self.handshake => self.handle_handshake(frame),
-            // Unanswered, a node pushes it to the next session (channel-v2 section 9.3).
-            FrameType::VERIFY_PEER => {
-                Frame::new(FrameType::VERIFY_PEER, frame.seq, Bytes::new()).encode(&mut self.out);
-            }
+            FrameType::VERIFY_PEER => self.handle_verify(now, frame),
             FrameType::TRANSACTION_NOTIFY | FrameType::BLOCK_NOTIFY | FrameType::EVENT_PUSH => {}
             kind => self.notice(Notice::Ignored(kind)),
         }
@@ -295,6 +312,10 @@ impl<T> ClientSession<T> {
             let outcome = Outcome::TimedOut;
             self.events.push_back(Event::Finished { token, outcome });
         }
+        while let Some(request) = self.challenges.take_expired(now) {
+            let outcome = Outcome::TimedOut;
+            self.notice(Notice::Unproven { request, outcome });
+        }
     }
 
     // ---- output ----
@@ -309,6 +330,7 @@ impl<T> ClientSession<T> {
                 Some(self.silent_at()),
                 self.requests.next_deadline(),
                 self.topics.next_timeout(),
+                self.challenges.next_deadline(),
             ]
             .into_iter()
             .flatten()
@@ -375,8 +397,62 @@ impl<T> ClientSession<T> {
                 let outcome = Outcome::of_response(&topic, frame.result, frame.body);
                 self.events.push_back(Event::Finished { token, outcome });
             }
-            None => self.notice(Notice::UnsolicitedResponse(frame.seq)),
+            None => match self.challenges.take(&frame.seq) {
+                Some(challenge) => self.handle_signature(challenge, frame),
+                None => self.notice(Notice::UnsolicitedResponse(frame.seq)),
+            },
         }
+    }
+
+    /// The node asks to verify the subscriber behind another one (channel-v2 section 9.3).
+    fn handle_verify(&mut self, now: Instant, frame: Frame) {
+        // Unanswered, a node pushes it to the next session.
+        Frame::new(FrameType::VERIFY_PEER, frame.seq, Bytes::new()).encode(&mut self.out);
+        let request = match VerifyRequest::parse(&frame.body) {
+            Ok(request) => request,
+            Err(error) => return self.notice(Notice::BadVerifyRequest(error)),
+        };
+        if !self.topics.wants(request.topic.push_topic()) {
+            return self.notice(Notice::NotGranted(request));
+        }
+        let route = request.route.clone();
+        match self.challenges.begin(request, now, &mut self.rng) {
+            Begun::Challenge { seq, bytes } => {
+                put_amop(&mut self.out, FrameType::UNICAST, seq, 0, &route, &bytes)
+            }
+            // The node asks again for as long as it gets no result.
+            Begun::UnderWay => {}
+            Begun::TooMany(request) => self.notice(Notice::TooManyChallenges(request)),
+        }
+    }
+
+    /// A subscriber answered its challenge, or a node said why not.
+    fn handle_signature(&mut self, challenge: Challenge, frame: Frame) {
+        let outcome = Outcome::of_response(&challenge.request.route, frame.result, frame.body);
+        match outcome {
+            Outcome::Answered(signature) => self.events.push_back(Event::Signed {
+                challenge,
+                signature,
+            }),
+            outcome => self.notice(Notice::Unproven {
+                request: challenge.request,
+                outcome,
+            }),
+        }
+    }
+
+    /// A publisher wants to know whether this side holds its key.
+    fn handle_challenge(&mut self, route: TopicName, seq: Seq, challenge: Bytes) {
+        if challenge.is_empty() || challenge.len() > MAX_CHALLENGE_LEN {
+            let len = challenge.len();
+            self.respond(seq, &route, code::DECODE, b"");
+            return self.notice(Notice::BadChallenge { route, len });
+        }
+        self.events.push_back(Event::Challenged {
+            seq,
+            route,
+            challenge,
+        });
     }
 
     fn handle_push(&mut self, kind: Kind, frame: Frame) {
@@ -391,6 +467,10 @@ impl<T> ClientSession<T> {
             }
         };
         if let Some(topic) = self.topics.find(&body.topic) {
+            if kind == Kind::Unicast && is_route(topic) {
+                let route = topic.clone();
+                return self.handle_challenge(route, frame.seq, body.payload);
+            }
             self.events.push_back(Event::Push(Push {
                 kind,
                 seq: frame.seq,
@@ -457,6 +537,7 @@ impl<T> ClientSession<T> {
             let outcome = Outcome::Disconnected;
             self.events.push_back(Event::Finished { token, outcome });
         }
+        self.challenges = Challenges::default();
         self.events.push_back(Event::Closed(reason));
     }
 }

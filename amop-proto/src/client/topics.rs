@@ -60,6 +60,11 @@ impl Topics {
             .map(|(topic, _)| topic)
     }
 
+    /// Whether the topic is in the set.
+    pub(super) fn wants(&self, topic: &TopicName) -> bool {
+        self.wanted.contains_key(topic)
+    }
+
     pub(super) fn settled(&self) -> u64 {
         self.settled
     }

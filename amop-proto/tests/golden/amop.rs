@@ -2,7 +2,8 @@
 //! (channel-v2 sections 7 to 9).
 
 use amop_proto::channel::{
-    Frame, FrameDecoder, FrameType, Seq, code, frame_topic, heartbeat_answer, split_topic,
+    Frame, FrameDecoder, FrameType, Seq, VerifyRequest, code, frame_topic, heartbeat_answer,
+    split_topic,
 };
 use amop_proto::{TopicName, channel::ProtocolVersion};
 use bytes::{Bytes, BytesMut};
@@ -106,8 +107,12 @@ pub(crate) const CHECKS: &[Check] = &[
     ("private_challenge_response_web3sdk", |_, v| {
         nested(v, FrameType::RESPONSE)
     }),
-    ("private_update_status_ok_0x38", |_, v| verdict(v, 0)),
-    ("private_update_status_fail_0x38", |_, v| verdict(v, 1)),
+    ("private_update_status_ok_0x38", |vectors, v| {
+        verdict(vectors, v, true);
+    }),
+    ("private_update_status_fail_0x38", |vectors, v| {
+        verdict(vectors, v, false);
+    }),
 ];
 
 /// The vector is this message, read and written.
@@ -159,6 +164,10 @@ fn verify_request(vectors: &Vectors, vector: &Vector) {
     let body = format!(
         "{{\"nodeId\":\"{node}\",\"topic\":\"#!$TopicNeedVerify_hello\",\"topicForCert\":\"{ROUTE}\"}}\n"
     );
+    let request = VerifyRequest::parse(body.as_bytes()).unwrap();
+    assert_eq!(request.node.to_string(), node);
+    assert_eq!(request.topic.as_str(), "hello");
+    assert_eq!(request.route.as_str(), ROUTE);
     vector.is_written_as(&Frame::new(FrameType::VERIFY_PEER, frame.seq, body));
 }
 
@@ -187,10 +196,10 @@ fn nested(vector: &Vector, kind: FrameType) {
     is_amop(vector, kind, SEQ_B, ROUTE, &inner);
 }
 
-fn verdict(vector: &Vector, result: u8) {
-    let frame = vector.frame();
-    assert_eq!(frame.kind, FrameType::VERIFY_RESULT);
-    let body: serde_json::Value = serde_json::from_slice(&frame.body).unwrap();
-    assert_eq!(body["checkResult"], result);
-    assert_eq!(body["topic"], "#!$TopicNeedVerify_hello");
+fn verdict(vectors: &Vectors, vector: &Vector, good: bool) {
+    vector.frame();
+    let request = vectors.get("private_verify_request_0x37").decode();
+    let request = VerifyRequest::parse(&request.body).unwrap();
+    let kind = FrameType::VERIFY_RESULT;
+    vector.is_written_as(&Frame::new(kind, SEQ_A, request.result(good)));
 }

@@ -1,7 +1,7 @@
 //! Reads the options of messages by reflection, and checks what they state.
 
 use crate::{
-    Codec, Location, MAX_TOPIC_LEN, SchemaError, SchemaErrorKind, TopicDecl,
+    Codec, Location, MAX_PRIVATE_LEN, MAX_TOPIC_LEN, SchemaError, SchemaErrorKind, TopicDecl,
     load::OPTIONS_PROTO_NAME,
 };
 use prost_reflect::{
@@ -157,10 +157,19 @@ impl Reader<'_> {
             return None;
         };
 
+        let private = matches!(
+            *given.get_extension(&self.options.private),
+            Value::Bool(true)
+        );
         let wrong = if topic.is_empty() {
             Some(SchemaErrorKind::EmptyTopic { message: name() })
         } else if topic.len() > MAX_TOPIC_LEN {
             Some(SchemaErrorKind::TopicTooLong {
+                message: name(),
+                len: topic.len(),
+            })
+        } else if private && topic.len() > MAX_PRIVATE_LEN {
+            Some(SchemaErrorKind::PrivateTopicTooLong {
                 message: name(),
                 len: topic.len(),
             })
@@ -190,10 +199,7 @@ impl Reader<'_> {
         usable.then(|| TopicDecl {
             topic,
             codec,
-            private: matches!(
-                *given.get_extension(&self.options.private),
-                Value::Bool(true)
-            ),
+            private,
             reply,
             reply_codec,
             message: message.clone(),

@@ -18,6 +18,7 @@ pub(super) enum Format {
 /// The options of a topic.
 pub(super) struct Settings {
     pub(super) topic: String,
+    pub(super) private: bool,
     pub(super) format: Option<Format>,
     pub(super) reply: Option<Type>,
     pub(super) reply_format: Option<Format>,
@@ -26,6 +27,7 @@ pub(super) struct Settings {
 #[derive(Default)]
 struct Given {
     topic: Option<LitStr>,
+    private: bool,
     format: Option<Format>,
     reply: Option<Type>,
     reply_format: Option<Format>,
@@ -48,7 +50,8 @@ impl Settings {
         };
         match given.topic {
             Some(topic) => Ok(Some(Self {
-                topic: check(&topic)?,
+                topic: check(&topic, given.private)?,
+                private: given.private,
                 format: given.format,
                 reply: given.reply,
                 reply_format: given.reply_format,
@@ -68,6 +71,11 @@ impl Given {
                 self.topic = Some(input.parse()?);
             } else {
                 let name = input.call(Ident::parse_any)?;
+                if name == "private" {
+                    self.private = true;
+                    input.parse::<Option<Token![,]>>()?;
+                    continue;
+                }
                 input.parse::<Token![=]>()?;
                 match name.to_string().as_str() {
                     "topic" => self.topic = Some(input.parse()?),
@@ -85,7 +93,7 @@ impl Given {
                             name.span(),
                             format!(
                                 "unknown option `{other}`: the options are `codec`, `reply`, \
-                                 `reply_codec` and `crate`"
+                                 `reply_codec`, `private` and `crate`"
                             ),
                         ));
                     }
@@ -140,12 +148,14 @@ fn format(name: &LitStr) -> syn::Result<Format> {
     }
 }
 
-fn check(topic: &LitStr) -> syn::Result<String> {
+fn check(topic: &LitStr, private: bool) -> syn::Result<String> {
     let name = topic.value();
     let wrong = if name.is_empty() {
         "the topic is empty: give it a name of 1 to 254 bytes"
     } else if name.len() > crate::MAX_TOPIC_LEN {
         "the topic is longer than 254 bytes, which the protocol does not allow: shorten it"
+    } else if private && name.len() > crate::MAX_PRIVATE_LEN {
+        "the private topic is longer than 185 bytes, which the protocol does not allow: shorten it"
     } else if name.contains('\t') {
         "the topic contains a tab, which nodes use to separate topics: remove it"
     } else {

@@ -4,7 +4,7 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use amop_proto::{
     TopicName,
-    channel::Seq,
+    channel::{PrivateName, Seq},
     client::{Attempt, CloseReason, Kind, Outcome, Refused, RefusedWhy},
 };
 use bytes::Bytes;
@@ -105,7 +105,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn topic(&self) -> String {
-        self.message.topic.to_string()
+        PrivateName::shown(self.message.topic).to_owned()
     }
 
     fn endpoint(&self) -> String {

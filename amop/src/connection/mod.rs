@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    ReplyError,
+    ReplyError, VerificationFailure,
     queue::Incoming,
     routes::{Fate, Routes},
 };
@@ -240,16 +240,20 @@ impl Connection {
 
     // ---- subscribing ----
 
-    /// Brings the session's topic set in line with the routes and waits until the node confirms.
-    pub(crate) fn sync_topic(&self, topic: &TopicName) -> Settling {
+    /// Brings the session's topic set in line with the routes, in one change as far as these topics
+    /// are concerned, and waits until the node confirms.
+    pub(crate) fn sync_topics(&self, topics: &[TopicName]) -> Settling {
         self.update(|state| {
             // Asked under the state's lock: two tasks that subscribe and unsubscribe at a time
             // cannot leave a set behind that contradicts the routes.
-            let version = if state.routes.wants(topic) {
-                state.session.subscribe(topic)
-            } else {
-                state.session.unsubscribe(topic)
-            };
+            let versions = topics.iter().map(|topic| {
+                if state.routes.wants(topic) {
+                    state.session.subscribe(topic)
+                } else {
+                    state.session.unsubscribe(topic)
+                }
+            });
+            let version = versions.max().unwrap_or_default();
             if state.closed.is_some() || version <= state.session.settled() {
                 return Settling(None);
             }
@@ -332,6 +336,37 @@ impl State {
                 Event::Push(push) => {
                     self.deliver(Incoming::new(push, connection.clone()), false);
                 }
+                Event::Challenged {
+                    seq,
+                    route,
+                    challenge,
+                } => match self.routes.sign(&route, &challenge) {
+                    Some(signature) => {
+                        tracing::debug!(%endpoint, %route, "signed a publisher's challenge");
+                        self.session.respond(seq, &route, code::SUCCESS, &signature);
+                    }
+                    None => {
+                        self.session.respond(seq, &route, code::NO_SESSION, b"");
+                    }
+                },
+                Event::Signed {
+                    challenge,
+                    signature,
+                } => {
+                    if self.routes.judge(connection, &challenge, &signature) {
+                        self.session.verified(&challenge.request);
+                        // Behind the result, so that messages sent now come after it.
+                        self.routes.told_verified();
+                    }
+                }
+                Event::Notice(Notice::Unproven { request, outcome }) => {
+                    let failure = VerificationFailure::of(&outcome);
+                    self.routes.unverified(connection, &request, failure);
+                }
+                Event::Notice(Notice::NotGranted(request)) => {
+                    let failure = VerificationFailure::NotGranted;
+                    self.routes.unverified(connection, &request, failure);
+                }
                 Event::Notice(notice) => log(endpoint, &notice),
                 Event::Closed(reason) => self.closed(connection, reason),
             }
@@ -401,5 +436,23 @@ fn log(endpoint: &str, notice: &Notice) {
         Notice::Ignored(kind) => {
             tracing::debug!(endpoint, kind = kind.0, "ignored a frame");
         }
+        Notice::BadVerifyRequest(error) => {
+            tracing::warn!(
+                endpoint,
+                "ignored a request to verify a subscriber: {error}"
+            );
+        }
+        Notice::BadChallenge { route, len } => {
+            tracing::warn!(endpoint, %route, len, "refused to sign what is no challenge");
+        }
+        Notice::TooManyChallenges(request) => {
+            let (topic, node) = (&request.topic, request.node);
+            tracing::warn!(
+                endpoint, %topic, %node,
+                "too many subscribers are being verified, the node has to ask again"
+            );
+        }
+        // Acted upon before.
+        Notice::Unproven { .. } | Notice::NotGranted(_) => {}
     }
 }

@@ -194,7 +194,14 @@ impl<'a> Reader<'a> {
             None => None,
         };
         let password = match table.get("password") {
-            Some(password) => Some(self.text(&password)?.to_owned()),
+            Some(password) => {
+                let is_store = |path: &PathBuf| path.extension().is_some_and(|name| name == "p12");
+                if !private_key.as_ref().is_some_and(is_store) {
+                    let message = "amop.password is for a PKCS#12 privateKey and has no effect";
+                    self.warn(password.span.clone(), message.to_owned());
+                }
+                Some(self.text(&password)?.to_owned())
+            }
             None => None,
         };
         if public_keys.is_empty() && private_key.is_none() {
@@ -202,10 +209,8 @@ impl<'a> Reader<'a> {
             return Err(self.wrong(value, problem));
         }
         self.warn_unknown(&table);
-        let message =
-            format!("private topic {topic:?} is not used: private topics are not built in");
-        self.warn(value.span.clone(), message);
         Ok(PrivateTopic {
+            line: self.line(value.span.clone()),
             topic,
             public_keys,
             private_key,

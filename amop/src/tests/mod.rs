@@ -9,6 +9,7 @@ mod harbour;
 #[cfg(feature = "legacy-rsa")]
 mod legacy_rsa;
 mod overflow;
+mod private;
 mod publishing;
 mod reconnecting;
 mod subscribing;

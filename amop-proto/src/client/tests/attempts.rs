@@ -58,3 +58,23 @@ fn the_verdict_of_a_node_that_is_gone_does_not_stand() {
     attempts.ended(1, Attempt::Turned);
     assert_eq!(attempts.when_exhausted(|_| false), Next::Wait);
 }
+
+#[test]
+fn unverified_subscribers_are_waited_for_unless_one_refused() {
+    let mut attempts = Attempts::default();
+    let mut pauses = Vec::new();
+    for _ in 0..3 {
+        attempts.ended(1, Attempt::Unverified);
+        attempts.ended(2, Attempt::Unverified);
+        match attempts.when_exhausted(|_| true) {
+            Next::Pause(pause) => pauses.push(pause.as_millis()),
+            next => panic!("{next:?}"),
+        }
+        assert!(attempts.may_try(1) && attempts.may_try(2));
+    }
+    assert_eq!(pauses, [50, 100, 200]);
+    assert!(!attempts.lost());
+    attempts.ended(1, Attempt::Unverified);
+    attempts.ended(2, Attempt::Turned);
+    assert_eq!(attempts.when_exhausted(|_| true), Next::Finish);
+}

@@ -3,6 +3,7 @@
 mod attempts;
 mod liveness;
 mod pool;
+mod private;
 mod pushes;
 mod requests;
 mod topics;

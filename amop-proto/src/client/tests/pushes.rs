@@ -106,17 +106,6 @@ fn broken_messages_close_the_session() {
     }
 }
 
-#[test]
-fn a_node_that_asks_for_verification_is_answered() {
-    let mut harness = Harness::ready();
-    harness.receive(Frame::new(FrameType::VERIFY_PEER, SEQ, "{}"));
-    assert_eq!(
-        harness.sent_one(),
-        Frame::new(FrameType::VERIFY_PEER, SEQ, "")
-    );
-    assert_eq!(harness.events(), []);
-}
-
 /// Plays every SDK of the recording: what it sent must come out of the session byte for byte but
 /// for the seq, and what its node sent must be understood.
 #[test]

@@ -1,0 +1,86 @@
+//! The challenges by which subscribers of private topics prove that they hold a key
+//! (channel-v2 section 9.3).
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use rand::Rng;
+
+use crate::channel::{Seq, VerifyRequest};
+
+/// How long a subscriber may take: as long as its node waits for it, which is as long as the
+/// publisher's takes to ask again.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Challenges that may be under way at a time.
+const MAX_CHALLENGES: usize = 256;
+
+/// The longest challenge that a subscriber signs, in bytes. Those of other SDKs have up to 32
+/// (channel-v2 section 9.4).
+pub(super) const MAX_CHALLENGE_LEN: usize = 64;
+
+/// A challenge: random bytes that a subscriber is to sign, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    /// What the node asked for.
+    pub request: VerifyRequest,
+    /// What the subscriber was sent: 128 random bits as 32 hex digits, which subscribers of all SDKs
+    /// take (channel-v2 section 9.5).
+    pub bytes: [u8; Seq::LEN],
+}
+
+/// What becomes of a node's wish.
+pub(super) enum Begun {
+    /// This is to be sent.
+    Challenge { seq: Seq, bytes: [u8; Seq::LEN] },
+    /// A challenge of that subscriber is under way.
+    UnderWay,
+    /// There are as many as may be.
+    TooMany(VerifyRequest),
+}
+
+/// The challenges that wait for their signatures.
+#[derive(Debug, Default)]
+pub(super) struct Challenges {
+    waiting: BTreeMap<Seq, (Instant, Challenge)>,
+}
+
+impl Challenges {
+    /// Makes a challenge of its own for every wish: an answer to an older one proves nothing.
+    pub(super) fn begin<R: Rng>(
+        &mut self,
+        request: VerifyRequest,
+        now: Instant,
+        rng: &mut R,
+    ) -> Begun {
+        if self.waiting.values().any(|(_, c)| c.request == request) {
+            return Begun::UnderWay;
+        }
+        if self.waiting.len() >= MAX_CHALLENGES {
+            return Begun::TooMany(request);
+        }
+        let seq = Seq::random(rng);
+        let bytes = Seq::random(rng).0;
+        let challenge = Challenge { request, bytes };
+        self.waiting.insert(seq, (now + TIMEOUT, challenge));
+        Begun::Challenge { seq, bytes }
+    }
+
+    pub(super) fn take(&mut self, seq: &Seq) -> Option<Challenge> {
+        self.waiting.remove(seq).map(|(_, challenge)| challenge)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.waiting.values().map(|(deadline, _)| *deadline).min()
+    }
+
+    /// The wish behind a challenge that got no answer in time.
+    pub(super) fn take_expired(&mut self, now: Instant) -> Option<VerifyRequest> {
+        let mut waiting = self.waiting.iter();
+        let (seq, _) = waiting.find(|(_, (deadline, _))| *deadline <= now)?;
+        let seq = *seq;
+        self.take(&seq).map(|challenge| challenge.request)
+    }
+}

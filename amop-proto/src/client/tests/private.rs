@@ -1,0 +1,265 @@
+//! Private topics: challenges a publisher sends, and those a subscriber gets.
+
+use super::*;
+use crate::{
+    channel::{PrivateName, VerifyRequestError, code, split_topic},
+    p2p::NodeId,
+};
+
+const NODE: NodeId = NodeId([0xab; 64]);
+const SUFFIX: &str = "92be6ce4dbd311eaae5a983b8fda4e0e";
+
+fn name() -> PrivateName {
+    PrivateName::new("hello").unwrap()
+}
+
+fn route() -> TopicName {
+    topic(&format!("#!$VerifyChannel_{}_{SUFFIX}", name().topic()))
+}
+
+fn other_route() -> TopicName {
+    topic(&route().as_str().replace(SUFFIX, &"0".repeat(32)))
+}
+
+/// A node asks to verify the subscriber behind a node.
+fn wish(n: u8, node: NodeId, route: &TopicName) -> Frame {
+    let topic = name();
+    let body = format!(
+        "{{\"nodeId\":\"{node}\",\"topic\":\"{}\",\"topicForCert\":\"{route}\"}}\n",
+        topic.topic()
+    );
+    Frame::new(FrameType::VERIFY_PEER, Seq([n; 32]), body)
+}
+
+/// A session that wants to be asked.
+fn publisher() -> Harness {
+    let mut harness = Harness::ready();
+    harness.session.subscribe(name().push_topic());
+    let frames = harness.sent();
+    harness.answer_heartbeat(&frames[1]);
+    harness.events();
+    harness
+}
+
+/// The challenge that follows a wish, behind the acknowledgement.
+fn challenge(harness: &mut Harness, n: u8) -> (Frame, Bytes) {
+    let frames = harness.sent();
+    let [ack, challenge] = &frames[..] else {
+        panic!("{frames:?}");
+    };
+    assert_eq!(*ack, Frame::new(FrameType::VERIFY_PEER, Seq([n; 32]), ""));
+    assert_eq!(challenge.kind, FrameType::UNICAST);
+    let body = split_topic(&challenge.body).unwrap();
+    assert_eq!(body.topic, route().as_bytes());
+    (challenge.clone(), body.payload)
+}
+
+fn answer(harness: &mut Harness, challenge: &Frame, signature: &'static str) {
+    let body = frame_topic(route().as_bytes(), signature.as_bytes());
+    harness.receive(challenge.respond(0, body));
+}
+
+#[test]
+fn a_wish_becomes_a_challenge_and_its_answer_a_result() {
+    let mut harness = publisher();
+    harness.receive(wish(1, NODE, &route()));
+    let (frame, bytes) = challenge(&mut harness, 1);
+    assert_eq!(bytes.len(), 32);
+    assert!(bytes.iter().all(u8::is_ascii_hexdigit));
+    answer(&mut harness, &frame, "signature");
+    let Some(Event::Signed {
+        challenge,
+        signature,
+    }) = harness.session.poll_event()
+    else {
+        panic!("no signature");
+    };
+    assert_eq!(challenge.bytes[..], bytes[..]);
+    assert_eq!(challenge.request.node, NODE);
+    assert_eq!(challenge.request.topic, name());
+    assert_eq!(signature, "signature");
+    assert_eq!(harness.sent(), [], "it is the owner who judges");
+    harness.session.verified(&challenge.request);
+    let frame = harness.sent_one();
+    assert_eq!(frame.kind, FrameType::VERIFY_RESULT);
+    let body: serde_json::Value = serde_json::from_slice(&frame.body).unwrap();
+    assert_eq!(body["checkResult"], 0);
+    assert_eq!(body["nodeId"], NODE.to_string());
+    assert_eq!(body["topic"], name().topic().as_str());
+}
+
+#[test]
+fn every_challenge_is_new_and_counts_once() {
+    let mut harness = publisher();
+    harness.receive(wish(1, NODE, &route()));
+    let (first, one) = challenge(&mut harness, 1);
+    answer(&mut harness, &first, "a");
+    assert!(matches!(harness.events()[..], [Event::Signed { .. }]));
+    // The same answer again is nobody's.
+    answer(&mut harness, &first, "a");
+    assert!(matches!(
+        harness.events()[..],
+        [Event::Notice(Notice::UnsolicitedResponse(_))]
+    ));
+    harness.receive(wish(2, NODE, &route()));
+    let (second, other) = challenge(&mut harness, 2);
+    assert!(one != other && first.seq != second.seq);
+}
+
+#[test]
+fn a_wish_that_is_repeated_is_acknowledged_only() {
+    let mut harness = publisher();
+    harness.receive(wish(1, NODE, &route()));
+    challenge(&mut harness, 1);
+    harness.receive(wish(2, NODE, &route()));
+    assert_eq!(harness.sent_one().kind, FrameType::VERIFY_PEER);
+    // Unless there is a new subscriber.
+    harness.receive(wish(3, NODE, &other_route()));
+    assert_eq!(harness.sent().len(), 2);
+}
+
+#[test]
+fn what_was_never_granted_is_not_verified() {
+    let mut harness = Harness::ready();
+    harness.receive(wish(1, NODE, &route()));
+    assert_eq!(harness.sent_one().kind, FrameType::VERIFY_PEER);
+    let events = harness.events();
+    assert!(
+        matches!(&events[..], [Event::Notice(Notice::NotGranted(request))] if request.node == NODE),
+        "{events:?}"
+    );
+
+    // Nor what is granted no more, even before the node knows.
+    let mut harness = publisher();
+    harness.session.unsubscribe(name().push_topic());
+    harness.receive(wish(1, NODE, &route()));
+    assert_eq!(harness.sent()[0].kind, FrameType::VERIFY_PEER);
+    assert!(matches!(
+        harness.events()[..],
+        [Event::Notice(Notice::NotGranted(_))]
+    ));
+}
+
+#[test]
+fn a_wish_that_makes_no_sense_is_ignored() {
+    let mut harness = publisher();
+    harness.receive(wish(1, NODE, &topic("elsewhere")));
+    assert_eq!(harness.sent_one().kind, FrameType::VERIFY_PEER);
+    let error = VerifyRequestError::Route;
+    assert_eq!(
+        harness.events(),
+        [Event::Notice(Notice::BadVerifyRequest(error))]
+    );
+}
+
+#[test]
+fn a_challenge_without_a_signature_proves_nothing() {
+    for (result, expected) in [
+        (code::NO_SUBSCRIBER, Outcome::NoSubscriber),
+        (code::NO_SESSION, Outcome::Unanswered),
+        (code::DECODE, Outcome::Undecodable),
+    ] {
+        let mut harness = publisher();
+        harness.receive(wish(1, NODE, &route()));
+        let (frame, _) = challenge(&mut harness, 1);
+        harness.receive(frame.respond(result, Bytes::new()));
+        let events = harness.events();
+        let [Event::Notice(Notice::Unproven { request, outcome })] = &events[..] else {
+            panic!("{events:?}");
+        };
+        assert_eq!((&request.route, outcome), (&route(), &expected));
+        assert_eq!(harness.sent(), []);
+    }
+}
+
+#[test]
+fn a_challenge_has_five_seconds() {
+    let mut harness = publisher();
+    harness.receive(wish(1, NODE, &route()));
+    let (frame, _) = challenge(&mut harness, 1);
+    let due = harness.session.next_timeout().unwrap();
+    assert!(due <= harness.now + seconds(5));
+    harness.pass(seconds(5));
+    let events = harness.events();
+    assert!(
+        matches!(
+            &events[..],
+            [Event::Notice(Notice::Unproven {
+                outcome: Outcome::TimedOut,
+                ..
+            })]
+        ),
+        "{events:?}"
+    );
+    // Too late.
+    answer(&mut harness, &frame, "signature");
+    assert!(matches!(
+        harness.events()[..],
+        [Event::Notice(Notice::UnsolicitedResponse(_))]
+    ));
+}
+
+#[test]
+fn challenges_are_bounded() {
+    let mut harness = publisher();
+    for n in 0..=255 {
+        harness.receive(wish(1, NodeId([n; 64]), &route()));
+    }
+    assert_eq!(harness.sent().len(), 2 * 256);
+    assert_eq!(harness.events(), []);
+    harness.receive(wish(1, NodeId([0xff; 64]), &other_route()));
+    assert_eq!(harness.sent().len(), 1);
+    assert!(matches!(
+        harness.events()[..],
+        [Event::Notice(Notice::TooManyChallenges(_))]
+    ));
+}
+
+#[test]
+fn a_subscriber_is_handed_its_challenge() {
+    let mut harness = Harness::ready();
+    harness.session.subscribe(&route());
+    harness.session.subscribe(name().topic());
+    harness.sent();
+    let seq = Seq([7; 32]);
+    let push = |kind, payload: &[u8]| Frame::amop(kind, seq, route().as_bytes(), payload);
+    harness.receive(push(FrameType::UNICAST, b"sign this"));
+    assert_eq!(
+        harness.events(),
+        [Event::Challenged {
+            seq,
+            route: route(),
+            challenge: "sign this".into(),
+        }]
+    );
+    assert!(harness.session.respond(seq, &route(), 0, b"signed"));
+    let answer = harness.sent_one();
+    assert_eq!((answer.kind, answer.seq), (FrameType::RESPONSE, seq));
+
+    // A key signs nothing but challenges.
+    for payload in [&b""[..], &[0; 65]] {
+        harness.receive(push(FrameType::UNICAST, payload));
+        let refusal = harness.sent_one();
+        assert_eq!((refusal.seq, refusal.result), (seq, code::DECODE));
+        let (route, len) = (route(), payload.len());
+        assert_eq!(
+            harness.events(),
+            [Event::Notice(Notice::BadChallenge { route, len })]
+        );
+    }
+}
+
+#[test]
+fn nothing_is_verified_once_closed() {
+    let mut harness = publisher();
+    harness.receive(wish(1, NODE, &route()));
+    let (frame, _) = challenge(&mut harness, 1);
+    answer(&mut harness, &frame, "signature");
+    let Some(Event::Signed { challenge, .. }) = harness.session.poll_event() else {
+        panic!("no signature");
+    };
+    harness.session.close();
+    harness.session.verified(&challenge.request);
+    assert_eq!(harness.sent(), []);
+    assert_eq!(harness.session.next_timeout(), None);
+}

@@ -1,0 +1,299 @@
+//! The keys of private topics, and what they sign: secp256k1 and Keccak-256 (channel-v2 section 9.4).
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use k256::{
+    SecretKey,
+    ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey},
+    elliptic_curve::Generate,
+    pkcs8::DecodePublicKey,
+};
+use sha3::{Digest, Keccak256};
+use tokio_rustls::rustls::pki_types::{
+    PrivateKeyDer, SubjectPublicKeyInfoDer,
+    pem::{self, PemObject},
+};
+use zeroize::Zeroizing;
+
+/// The largest key file read, in bytes. Real ones have a few hundred.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Bytes of a signature: r, s and the recovery id v.
+pub(super) const SIGNATURE_LEN: usize = 65;
+
+/// The key by which a subscriber of a private topic proves who it is.
+///
+/// It is a secp256k1 key of the application's own, as the chain's `get_account.sh` makes them, and
+/// has nothing to do with TLS. It signs what publishers send, so use it for this purpose only.
+///
+/// ```
+/// use amop::{TopicKey, TopicPublicKey};
+///
+/// let key = TopicKey::generate();
+/// // What the publisher grants the topic to:
+/// let public: String = key.public_key().to_string();
+/// assert_eq!(public.parse::<TopicPublicKey>()?, key.public_key());
+/// # Ok::<(), amop::KeyError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct TopicKey(SigningKey);
+
+impl TopicKey {
+    /// A new key, from the system's source of randomness.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no randomness.
+    pub fn generate() -> Self {
+        Self(SigningKey::generate())
+    }
+
+    /// Reads a PEM file.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] names the file and what is wrong with it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, KeyError> {
+        let path = path.as_ref();
+        let read = read(path).and_then(|text| Self::parse(&text));
+        read.map_err(|problem| problem.of(Some(path)))
+    }
+
+    /// Reads PEM text: `PRIVATE KEY` (PKCS#8) or `EC PRIVATE KEY` (SEC1).
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] says what is wrong with it.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        Self::parse(text.as_bytes()).map_err(|problem| problem.of(None))
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, KeyProblem> {
+        let der = PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
+            pem::Error::NoItemsFound if contains(text, b"ENCRYPTED PRIVATE KEY") => {
+                KeyProblem::Encrypted
+            }
+            pem::Error::NoItemsFound => KeyProblem::NoPrivateKey,
+            _ => KeyProblem::NotPem,
+        })?;
+        let der = Zeroizing::new(der);
+        if matches!(*der, PrivateKeyDer::Pkcs1(_)) {
+            return Err(KeyProblem::NotSecp256k1);
+        }
+        let key = SecretKey::from_der(der.secret_der()).map_err(|_| KeyProblem::NotSecp256k1)?;
+        Ok(Self(key.into()))
+    }
+
+    /// The public key, to which publishers grant topics.
+    pub fn public_key(&self) -> TopicPublicKey {
+        TopicPublicKey::of(self.0.verifying_key())
+    }
+
+    /// Signs a challenge: r, s and v, with v 0 or 1 and a low s.
+    pub(crate) fn sign(&self, challenge: &[u8]) -> [u8; SIGNATURE_LEN] {
+        let digest = Keccak256::digest(challenge);
+        let (signature, v) = self.0.sign_prehash_recoverable(&digest);
+        let mut bytes = [0; SIGNATURE_LEN];
+        bytes[..64].copy_from_slice(&signature.to_bytes());
+        bytes[64] = v.to_byte();
+        bytes
+    }
+}
+
+impl fmt::Debug for TopicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let public = self.public_key();
+        f.debug_struct("TopicKey")
+            .field("public_key", &public)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The public key of a private topic's subscriber.
+///
+/// Text form: x and y as 128 lower-case hex digits. Parsing also takes upper case, `0x` and the
+/// prefix `04` before them, and PEM (`PUBLIC KEY`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPublicKey([u8; 64]);
+
+impl TopicPublicKey {
+    /// Reads a file with a key in one of the text forms.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] names the file and what is wrong with it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, KeyError> {
+        let path = path.as_ref();
+        let read = read(path).and_then(|text| Self::parse(&text));
+        read.map_err(|problem| problem.of(Some(path)))
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, KeyProblem> {
+        if contains(text, b"-----BEGIN") {
+            let der = SubjectPublicKeyInfoDer::from_pem_slice(text);
+            let der = der.map_err(|error| match error {
+                pem::Error::NoItemsFound => KeyProblem::NoPublicKey,
+                _ => KeyProblem::NotPem,
+            })?;
+            let key = VerifyingKey::from_public_key_der(&der);
+            return Ok(Self::of(&key.map_err(|_| KeyProblem::NotSecp256k1)?));
+        }
+        let text = text.trim_ascii();
+        let digits = text.strip_prefix(b"0x").unwrap_or(text);
+        let digits = match digits.strip_prefix(b"04") {
+            Some(rest) if digits.len() == 130 => rest,
+            _ => digits,
+        };
+        if digits.len() != 128 {
+            return Err(KeyProblem::Digits(digits.len()));
+        }
+        let mut point = [4; 65];
+        for (byte, pair) in point[1..].iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |c: u8| char::from(c).to_digit(16);
+            match (digit(pair[0]), digit(pair[1])) {
+                (Some(high), Some(low)) => *byte = (high << 4 | low) as u8,
+                _ => return Err(KeyProblem::NotHex),
+            }
+        }
+        let key = VerifyingKey::from_sec1_bytes(&point);
+        Ok(Self::of(&key.map_err(|_| KeyProblem::NotSecp256k1)?))
+    }
+
+    fn of(key: &VerifyingKey) -> Self {
+        let point = key.to_sec1_point(false);
+        let mut bytes = [0; 64];
+        // Behind the 04 of an uncompressed point.
+        bytes.copy_from_slice(&point.as_bytes()[1..]);
+        Self(bytes)
+    }
+
+    /// The key that signed a challenge; `None` if the signature is none.
+    pub(crate) fn of_signer(challenge: &[u8], signature: &[u8]) -> Option<Self> {
+        let (rs, v) = signature.split_at_checked(SIGNATURE_LEN - 1)?;
+        let [v] = *v else { return None };
+        let signature = Signature::from_slice(rs).ok()?;
+        // Two signatures of one challenge are one too many, as the Go SDK has it.
+        if signature.normalize_s() != signature {
+            return None;
+        }
+        let digest = Keccak256::digest(challenge);
+        let v = RecoveryId::from_byte(v)?;
+        let key = VerifyingKey::recover_from_prehash(&digest, &signature, v).ok()?;
+        Some(Self::of(&key))
+    }
+
+    /// The key's bytes: x and y.
+    pub fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+}
+
+impl FromStr for TopicPublicKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        Self::parse(text.as_bytes()).map_err(|problem| problem.of(None))
+    }
+}
+
+impl fmt::Display for TopicPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for TopicPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TopicPublicKey({self})")
+    }
+}
+
+/// A key of a private topic that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{} {problem}", match file { Some(file) => format!("key file {}", file.display()), None => "the key".to_owned() })]
+pub struct KeyError {
+    file: Option<PathBuf>,
+    problem: KeyProblem,
+}
+
+impl KeyError {
+    /// The file, if it came from one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// What is wrong with it.
+    pub fn problem(&self) -> &KeyProblem {
+        &self.problem
+    }
+}
+
+/// What is wrong with a key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyProblem {
+    /// The file cannot be read.
+    #[error("cannot be read: {0}; check its path and permissions")]
+    Read(#[from] io::Error),
+    /// The file is longer than any key.
+    #[error("is longer than {MAX_FILE} bytes, so it is no key")]
+    TooLong,
+    /// It is a PKCS#12 store, as the Java SDK takes them.
+    #[error(
+        "is a PKCS#12 store, which is not read here; turn it into PEM: openssl pkcs12 -nocerts \
+         -nodes -in FILE -out key.pem"
+    )]
+    Pkcs12,
+    /// It is PEM that is cut or garbled, or no text at all.
+    #[error("is not PEM; give the file that get_account.sh wrote")]
+    NotPem,
+    /// There is no private key in it.
+    #[error("has no private key; give PEM with PRIVATE KEY or EC PRIVATE KEY")]
+    NoPrivateKey,
+    /// The private key is encrypted.
+    #[error("is encrypted; decrypt it: openssl pkcs8 -in FILE -out key.pem")]
+    Encrypted,
+    /// There is no public key in it.
+    #[error("has no public key; give PEM with PUBLIC KEY, or 128 hex digits")]
+    NoPublicKey,
+    /// It is of another kind or curve, or no point of the curve.
+    #[error("is no secp256k1 key; make one with get_account.sh")]
+    NotSecp256k1,
+    /// It does not have the number of hex digits that a public key has.
+    #[error("has {0} characters; a public key is 128 hex digits, with or without 0x and 04 before")]
+    Digits(usize),
+    /// A character is not a hex digit.
+    #[error("has characters that are no hex digits; a public key is 128 hex digits or PEM")]
+    NotHex,
+}
+
+impl KeyProblem {
+    fn of(self, file: Option<&Path>) -> KeyError {
+        KeyError {
+            file: file.map(Path::to_owned),
+            problem: self,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
+    let extension = path.extension().unwrap_or_default();
+    if extension.eq_ignore_ascii_case("p12") || extension.eq_ignore_ascii_case("pfx") {
+        return Err(KeyProblem::Pkcs12);
+    }
+    if std::fs::metadata(path)?.len() > MAX_FILE {
+        return Err(KeyProblem::TooLong);
+    }
+    Ok(Zeroizing::new(std::fs::read(path)?))
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,505 @@
+//! Private topics, with the nodes and the other side played by the test.
+
+use amop_proto::{
+    channel::{PrivateName, code},
+    p2p::NodeId,
+};
+use futures::FutureExt;
+
+use super::{harbour::*, *};
+
+const OTHER_NODE: NodeId = NodeId([0xab; 64]);
+
+/// As [`Hello`], private.
+#[derive(Debug, Clone, PartialEq)]
+struct Secret(String);
+
+impl Topic for Secret {
+    const TOPIC: &'static str = "secret";
+    const PRIVATE: bool = true;
+    type Codec = codec::Text;
+}
+
+impl codec::TextValue for Secret {
+    fn as_text(&self) -> &str {
+        &self.0
+    }
+
+    fn from_text(text: String) -> Self {
+        Self(text)
+    }
+}
+
+fn secret() -> Secret {
+    Secret("of the trade".into())
+}
+
+fn name() -> PrivateName {
+    PrivateName::new("secret").unwrap()
+}
+
+fn body(payload: &[u8]) -> Bytes {
+    frame_topic(name().topic().as_bytes(), payload)
+}
+
+/// The topic on which a subscriber would take challenges.
+fn route(n: u8) -> String {
+    format!(
+        "#!$VerifyChannel_{}_{}",
+        name().topic(),
+        format!("{n:02x}").repeat(16)
+    )
+}
+
+impl Node {
+    /// Asks to verify the subscriber on a route behind another node, and returns the challenge.
+    async fn wish(&mut self, n: u8, route: &str) -> Frame {
+        let topic = name();
+        let body = format!(
+            "{{\"nodeId\":\"{OTHER_NODE}\",\"topic\":\"{}\",\"topicForCert\":\"{route}\"}}\n",
+            topic.topic()
+        );
+        let wish = Frame::new(FrameType::VERIFY_PEER, Seq([n; 32]), body);
+        self.send(wish).await;
+        let ack = self.expect(FrameType::VERIFY_PEER).await;
+        assert_eq!((ack.seq, ack.body.len()), (Seq([n; 32]), 0));
+        let challenge = self.expect(FrameType::UNICAST).await;
+        assert_eq!(
+            split_topic(&challenge.body).unwrap().topic,
+            route.as_bytes()
+        );
+        challenge
+    }
+
+    /// Answers a challenge with a signature of it.
+    async fn sign(&mut self, challenge: &Frame, key: &TopicKey) -> Bytes {
+        let parts = split_topic(&challenge.body).unwrap();
+        let signature = Bytes::copy_from_slice(&key.sign(&parts.payload));
+        self.answer_with(challenge, &signature).await;
+        signature
+    }
+
+    async fn answer_with(&mut self, challenge: &Frame, signature: &[u8]) {
+        let parts = split_topic(&challenge.body).unwrap();
+        let body = frame_topic(&parts.topic, signature);
+        self.answer(challenge, code::SUCCESS, body).await;
+    }
+
+    /// The result that is told of the other node.
+    async fn verdict(&mut self) {
+        let result = self.expect(FrameType::VERIFY_RESULT).await;
+        let body: serde_json::Value = serde_json::from_slice(&result.body).unwrap();
+        assert_eq!(body["checkResult"], 0);
+        assert_eq!(body["nodeId"], OTHER_NODE.to_string());
+        assert_eq!(body["topic"], "#!$TopicNeedVerify_secret");
+    }
+}
+
+/// A client that granted the topic to a key.
+async fn granted() -> (Client, Node, TopicKey) {
+    let (client, mut node) = connect().await;
+    let key = TopicKey::generate();
+    let keys = [key.public_key()];
+    let (granted, topics) = tokio::join!(client.grant::<Secret>(&keys), node.confirm());
+    granted.unwrap();
+    assert_eq!(topics, ["#!$PushChannel_#!$TopicNeedVerify_secret"]);
+    (client, node, key)
+}
+
+async fn failure(events: &mut Events) -> VerificationFailure {
+    loop {
+        match events.next().await {
+            Some(Event::VerificationFailed {
+                topic,
+                endpoint,
+                node,
+                failure,
+            }) => {
+                assert_eq!((&*topic, &*endpoint), ("secret", "node:1"));
+                assert_eq!(node, OTHER_NODE.to_string());
+                return failure;
+            }
+            Some(Event::Connected { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn expect_verified(events: &mut Events) {
+    loop {
+        match events.next().await {
+            Some(Event::SubscriberVerified { topic, node, .. }) => {
+                assert_eq!((topic, node), ("secret".into(), OTHER_NODE.to_string()));
+                return;
+            }
+            Some(Event::VerificationFailed { failure, .. }) => panic!("{failure}"),
+            Some(_) => {}
+            None => panic!("closed"),
+        }
+    }
+}
+
+// ---- the publisher ----
+
+#[tokio::test(start_paused = true)]
+async fn a_unicast_waits_until_a_subscriber_is_verified() {
+    let (client, mut node, key) = granted().await;
+    let mut events = client.events();
+    let message = secret();
+    let (published, ()) = tokio::join!(client.publish_unicast(&message), async {
+        let first = node.expect(FrameType::UNICAST).await;
+        assert_eq!(first.body, body(b"of the trade"));
+        node.answer(&first, code::NO_SUBSCRIBER, Bytes::new()).await;
+        let challenge = node.wish(1, &route(1)).await;
+        let before = tokio::time::Instant::now();
+        node.sign(&challenge, &key).await;
+        node.verdict().await;
+        // At once, and behind the result.
+        let again = node.expect(FrameType::UNICAST).await;
+        assert!(before.elapsed() < Duration::from_millis(10));
+        assert_eq!((again.seq, &again.body), (first.seq, &first.body));
+        node.answer(&again, 0, body(b"")).await;
+    });
+    published.unwrap();
+    expect_verified(&mut events).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_verified_subscriber_a_unicast_fails_at_its_deadline() {
+    for offline in [Offline::Wait, Offline::FailFast] {
+        let builder = Client::builder().offline(offline);
+        let (client, mut node) = connect_with(builder, PIPE).await;
+        let keys = [TopicKey::generate().public_key()];
+        let (granted, _) = tokio::join!(client.grant::<Secret>(&keys), node.confirm());
+        granted.unwrap();
+        let before = tokio::time::Instant::now();
+        let answering = async {
+            while let Some(frame) = node.next().await {
+                if frame.kind == FrameType::UNICAST {
+                    node.answer(&frame, code::NO_SUBSCRIBER, Bytes::new()).await;
+                }
+            }
+        };
+        let message = secret();
+        let error = tokio::select! {
+            published = client.publish_unicast(&message) => published.unwrap_err(),
+            () = answering => panic!("the connection is closed"),
+        };
+        assert_eq!(before.elapsed().as_secs(), 10);
+        assert!(
+            matches!(&error, PublishError::NoVerifiedSubscriber { topic, endpoint, .. }
+                if topic == "secret" && endpoint == "node:1"),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_refuses_is_an_answer() {
+    let (client, mut node, _) = granted().await;
+    let message = secret();
+    let (published, ()) = tokio::join!(client.publish_unicast(&message), async {
+        let frame = node.expect(FrameType::UNICAST).await;
+        node.answer(&frame, code::NO_SESSION, frame.body.clone())
+            .await;
+    });
+    let error = published.unwrap_err();
+    assert!(
+        matches!(&error, PublishError::Unanswered { topic, .. } if topic == "secret"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_goes_out_without_a_grant() {
+    let (client, mut node) = connect().await;
+    let message = secret();
+    let refused = |error| {
+        assert!(
+            matches!(&error, PublishError::NotGranted { topic } if topic == "secret"),
+            "{error:?}"
+        );
+    };
+    refused(client.publish_unicast(&message).await.unwrap_err());
+    refused(client.publish_multicast(&message).await.unwrap_err());
+    let raw = client.unicast(name().topic(), "x".into()).await;
+    refused(raw.unwrap_err());
+    assert!(node.is_quiet().await);
+    // Nor is a public topic granted to anybody.
+    let keys = [TopicKey::generate().public_key()];
+    let error = client.grant::<Hello>(&keys).await.unwrap_err();
+    assert!(matches!(error, GrantError::NotPrivate { .. }), "{error:?}");
+    let error = client.grant::<Secret>(&[]).await.unwrap_err();
+    assert!(matches!(error, GrantError::NoKeys { .. }), "{error:?}");
+    assert!(node.is_quiet().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_multicast_goes_to_those_who_are_verified() {
+    let (client, mut node, _) = granted().await;
+    let message = secret();
+    let (published, ()) = tokio::join!(client.publish_multicast(&message), async {
+        let frame = node.expect(FrameType::MULTICAST).await;
+        assert_eq!(frame.body, body(b"of the trade"));
+        node.answer(&frame, 0, frame.body.clone()).await;
+    });
+    published.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_key_is_told_once_and_never_to_the_node() {
+    let (client, mut node, key) = granted().await;
+    let mut events = client.events();
+    let wrong = TopicKey::generate();
+    for n in 1..=3 {
+        let challenge = node.wish(n, &route(1)).await;
+        node.sign(&challenge, &wrong).await;
+        assert!(node.is_quiet().await);
+    }
+    let failed = failure(&mut events).await;
+    let key_of_it = Some(wrong.public_key());
+    assert_eq!(failed, VerificationFailure::UnknownKey { key: key_of_it });
+    assert!(events.next().now_or_never().is_none());
+    // So the right one may follow.
+    let challenge = node.wish(4, &route(2)).await;
+    node.sign(&challenge, &key).await;
+    node.verdict().await;
+    expect_verified(&mut events).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signature_of_another_challenge_proves_nothing() {
+    let (client, mut node, key) = granted().await;
+    let mut events = client.events();
+    let first = node.wish(1, &route(1)).await;
+    let signature = node.sign(&first, &key).await;
+    node.verdict().await;
+    expect_verified(&mut events).await;
+    // The same answer again, to nothing and to the next challenge.
+    node.answer_with(&first, &signature).await;
+    assert!(node.is_quiet().await);
+    let second = node.wish(2, &route(1)).await;
+    let payload = |frame: &Frame| split_topic(&frame.body).unwrap().payload;
+    assert_ne!(payload(&first), payload(&second));
+    node.answer_with(&second, &signature).await;
+    assert!(node.is_quiet().await);
+    let failed = failure(&mut events).await;
+    assert!(matches!(failed, VerificationFailure::UnknownKey { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_cannot_vouch_for_a_subscriber() {
+    let (client, mut node, _) = granted().await;
+    let mut events = client.events();
+    // Success without a signature.
+    let challenge = node.wish(1, &route(1)).await;
+    node.answer_with(&challenge, b"").await;
+    let failed = failure(&mut events).await;
+    assert_eq!(failed, VerificationFailure::NoSignature { len: 0 });
+    // One that is made up.
+    let challenge = node.wish(2, &route(1)).await;
+    node.answer_with(&challenge, &[7; 65]).await;
+    let failed = failure(&mut events).await;
+    assert!(matches!(failed, VerificationFailure::UnknownKey { .. }));
+    // No subscriber after all.
+    let challenge = node.wish(3, &route(1)).await;
+    node.answer(&challenge, code::NO_SUBSCRIBER, Bytes::new())
+        .await;
+    assert_eq!(failure(&mut events).await, VerificationFailure::NoAnswer);
+    assert!(node.is_quiet().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_never_granted_is_not_verified() {
+    let (client, mut node) = connect().await;
+    let mut events = client.events();
+    let topic = name();
+    let wish = format!(
+        "{{\"nodeId\":\"{OTHER_NODE}\",\"topic\":\"{}\",\"topicForCert\":\"{}\"}}\n",
+        topic.topic(),
+        route(1)
+    );
+    node.send(Frame::new(FrameType::VERIFY_PEER, Seq([1; 32]), wish))
+        .await;
+    node.expect(FrameType::VERIFY_PEER).await;
+    assert!(node.is_quiet().await);
+    assert_eq!(failure(&mut events).await, VerificationFailure::NotGranted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_grant_verifies_nobody() {
+    let (client, mut node, key) = granted().await;
+    let challenge = node.wish(1, &route(1)).await;
+    let (revoked, topics) = tokio::join!(client.revoke::<Secret>(), node.confirm());
+    assert!(revoked.unwrap());
+    assert!(topics.is_empty());
+    // Not even who was asked before.
+    node.sign(&challenge, &key).await;
+    assert!(node.is_quiet().await);
+    assert!(!client.revoke::<Secret>().await.unwrap());
+    let error = client.publish_unicast(&secret()).await.unwrap_err();
+    assert!(matches!(error, PublishError::NotGranted { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_connection_verifies_again() {
+    let (mut harbour, client, nodes) = Harbour::connected::<2>(Client::builder()).await;
+    let [mut a, mut b] = nodes;
+    let mut events = client.events();
+    let key = TopicKey::generate();
+    let keys = [key.public_key()];
+    let topic = name();
+    let grant = client.grant_to(&topic, &keys);
+    let (granted, _, _) = tokio::join!(grant, a.confirm(), b.confirm());
+    granted.unwrap();
+    for node in [&mut a, &mut b] {
+        let challenge = node.wish(1, &route(1)).await;
+        node.sign(&challenge, &key).await;
+        node.verdict().await;
+        expect_verified(&mut events).await;
+    }
+    drop(a);
+    let mut a = harbour.welcome(0).await;
+    assert_eq!(a.confirm().await, [name().push_topic().as_str()]);
+    let challenge = a.wish(1, &route(1)).await;
+    a.sign(&challenge, &key).await;
+    a.verdict().await;
+    // News again: this node knew nothing.
+    expect_verified(&mut events).await;
+}
+
+// ---- the subscriber ----
+
+/// A subscription, and the topic its challenges come to.
+async fn subscribed(
+    client: &Client,
+    node: &mut Node,
+    key: &TopicKey,
+) -> (Subscription<Secret>, String) {
+    let (subscription, topics) = tokio::join!(client.subscribe_private(key), node.confirm());
+    let [topic, route] = &topics[..] else {
+        panic!("{topics:?}");
+    };
+    assert_eq!(topic, name().topic().as_str());
+    assert!(route.starts_with("#!$VerifyChannel_#!$TopicNeedVerify_secret_"));
+    (subscription.unwrap(), route.clone())
+}
+
+/// Pushes a challenge; the answer's result and payload.
+async fn challenge(node: &mut Node, route: &str, challenge: &[u8]) -> (i32, Bytes) {
+    let frame = Frame::amop(
+        FrameType::UNICAST,
+        Seq([9; 32]),
+        route.as_bytes(),
+        challenge,
+    );
+    node.send(frame.clone()).await;
+    let answer = node.expect(FrameType::RESPONSE).await;
+    assert_eq!(answer.seq, frame.seq);
+    let parts = split_topic(&answer.body).unwrap();
+    assert_eq!(parts.topic, route.as_bytes());
+    (answer.result, parts.payload)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_signs_challenges_and_gets_messages() {
+    let (client, mut node) = connect().await;
+    let key = TopicKey::generate();
+    let (mut subscription, route) = subscribed(&client, &mut node, &key).await;
+    assert_eq!(subscription.topic(), "secret");
+    let (result, signature) = challenge(&mut node, &route, b"challenge").await;
+    assert_eq!(result, 0);
+    let signer = TopicPublicKey::of_signer(b"challenge", &signature);
+    assert_eq!(signer, Some(key.public_key()));
+
+    let topic = name();
+    let push = Frame::amop(
+        FrameType::MULTICAST,
+        Seq([1; 32]),
+        topic.topic().as_bytes(),
+        b"text",
+    );
+    node.send(push).await;
+    assert_eq!(subscription.next().await, Some(Secret("text".into())));
+
+    // What no publisher sends is not signed.
+    let (result, _) = challenge(&mut node, &route, &[0; 65]).await;
+    assert_eq!(result, code::DECODE);
+
+    let (left, topics) = tokio::join!(subscription.unsubscribe(), node.confirm());
+    left.unwrap();
+    assert!(topics.is_empty());
+    drop(subscription);
+    let (_subscription, new) = subscribed(&client, &mut node, &TopicKey::generate()).await;
+    assert_ne!(new, route);
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscriptions_share_a_key_and_the_last_one_takes_it_along() {
+    let (client, mut node) = connect().await;
+    let key = TopicKey::generate();
+    let (first, route) = subscribed(&client, &mut node, &key).await;
+    let second = client.subscribe_private::<Secret>(&key).await.unwrap();
+    let other = TopicKey::generate();
+    let error = client.subscribe_private::<Secret>(&other).await;
+    let error = error.unwrap_err();
+    assert!(matches!(&error, SubscribeError::OtherKey { topic } if topic == "secret"));
+    drop(first);
+    assert!(node.is_quiet().await);
+    let (result, _) = challenge(&mut node, &route, b"challenge").await;
+    assert_eq!(result, 0);
+    drop(second);
+    assert!(node.confirm().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn private_and_public_topics_are_not_mistaken_for_each_other() {
+    let (client, mut node) = connect().await;
+    let error = client.subscribe::<Secret>().await.unwrap_err();
+    assert!(
+        matches!(&error, SubscribeError::NoKey { topic } if topic == "secret"),
+        "{error:?}"
+    );
+    let error = client.deliveries::<Secret>().await.unwrap_err();
+    assert!(matches!(error, SubscribeError::NoKey { .. }), "{error:?}");
+    let error = client.subscribe_raw(name().topic()).await.unwrap_err();
+    assert!(matches!(error, SubscribeError::NoKey { .. }), "{error:?}");
+    let key = TopicKey::generate();
+    let error = client.subscribe_private::<Hello>(&key).await.unwrap_err();
+    assert!(
+        matches!(&error, SubscribeError::NotPrivate { topic } if topic == "hello"),
+        "{error:?}"
+    );
+    assert!(node.is_quiet().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_is_back_with_its_key_on_every_connection() {
+    let key = TopicKey::generate();
+    let builder = Client::builder().topic_key(name(), &key);
+    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(builder).await;
+    // The client's own key.
+    let (subscription, topics) = tokio::join!(client.subscribe::<Secret>(), node.confirm());
+    let _subscription = subscription.unwrap();
+    drop(node);
+    let mut node = harbour.welcome(0).await;
+    assert_eq!(node.confirm().await, topics);
+    let (result, signature) = challenge(&mut node, &topics[1], b"challenge").await;
+    assert_eq!(result, 0);
+    let signer = TopicPublicKey::of_signer(b"challenge", &signature);
+    assert_eq!(signer, Some(key.public_key()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn grants_can_be_there_from_the_start() {
+    let key = TopicKey::generate();
+    let builder = Client::builder().grant(name(), [key.public_key()]);
+    let (mut harbour, client) = Harbour::start(1, &builder);
+    let client = tokio::spawn(client);
+    let mut node = harbour.welcome(0).await;
+    assert_eq!(node.confirm().await, [name().push_topic().as_str()]);
+    let _client = client.await.unwrap().unwrap();
+    let challenge = node.wish(1, &route(1)).await;
+    node.sign(&challenge, &key).await;
+    node.verdict().await;
+}
