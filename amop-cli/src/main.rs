@@ -1,9 +1,11 @@
 //! The `amop` command.
 #![forbid(unsafe_code)]
 
+mod conformance_command;
 mod devnet;
 mod schema_command;
 mod signal;
+mod tap_command;
 
 use std::{io::IsTerminal, process::ExitCode};
 
@@ -20,6 +22,8 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Checks how a node behaves on its channel port; exit code 1 if anything is wrong.
+    Conformance(conformance_command::Conformance),
     /// Local development networks.
     #[command(subcommand)]
     Devnet(DevnetCommand),
@@ -28,6 +32,8 @@ enum Command {
     /// Schemas: their compatibility, and their description.
     #[command(subcommand)]
     Schema(schema_command::SchemaCommand),
+    /// Shows every frame between SDKs and a node.
+    Tap(tap_command::TapCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,9 +52,11 @@ async fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let result = match options.command {
+        Command::Conformance(conformance) => conformance.run().await,
         Command::Devnet(DevnetCommand::Up(up)) => up.run().await.map(|()| ExitCode::SUCCESS),
         Command::Generate(generate) => generate.run(),
         Command::Schema(command) => command.run(),
+        Command::Tap(tap) => tap.run().await.map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,

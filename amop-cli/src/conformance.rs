@@ -1,0 +1,280 @@
+//! Checks of a node's behaviour on the wire, against any node: ours, a real one, or one that is
+//! being written.
+//!
+//! The kit speaks raw frames over TLS, not through the `amop` client, so that what a check sends is
+//! exactly what it says. Its sources read as a description of the protocol that can be run: each
+//! check is a small function with the section of channel-v2 it stands for. Where a real node is
+//! known to differ from the protocol, a check takes both and remarks on it; what would harm a real
+//! node is never sent to one.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use amop_cli::conformance::{self, Options};
+//!
+//! let network = amop_node::Network::start(1).await?;
+//! let mut options = Options::new(network.endpoint(0), network.sdk());
+//! options.only = vec!["handshake-versions".into()];
+//! let report = conformance::run(&options, |result| println!("{result}")).await?;
+//! assert!(report.is_conformant());
+//! network.shutdown().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+
+mod bench;
+mod between;
+mod frames;
+mod handshake;
+mod heartbeat;
+mod link;
+mod multicast;
+mod problem;
+mod report;
+mod rpc;
+mod tls;
+mod topics;
+mod unicast;
+
+use std::{pin::Pin, time::Duration};
+
+use amop_tls::{Identity, TlsError};
+use tokio::time::{Instant, timeout};
+
+pub use self::report::{CheckResult, Outcome, Report};
+use self::{
+    bench::{Bench, Route},
+    problem::{Checked, Problem, failed},
+};
+use crate::ConnectError;
+
+/// No check takes longer, whatever the node does. A real node's slowest answer comes after 30 s
+/// (channel-v2 section 7.2), and checks across two of them wait for topics to spread first.
+const CHECK: Duration = Duration::from_secs(60);
+
+/// What to check.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The node's channel port: `host:port`.
+    pub endpoint: String,
+    /// The channel port of another node of the same network, for the checks across two nodes.
+    pub other: Option<String>,
+    /// An SDK's certificates that both nodes accept.
+    pub identity: Identity,
+    /// The names of the checks to run; all if empty. A name that ends in `*` stands for all that
+    /// begin so.
+    pub only: Vec<String>,
+}
+
+impl Options {
+    /// All checks of one node.
+    pub fn new(endpoint: impl Into<String>, identity: Identity) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            other: None,
+            identity,
+            only: Vec::new(),
+        }
+    }
+}
+
+/// The checks could not be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A node cannot be connected to.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There is no check of that name.
+    #[error("there is no check {name:?}; there are: {}", known.join(", "))]
+    NoSuchCheck {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+}
+
+/// Runs the checks one after the other; `on_result` sees each result as it comes.
+///
+/// # Errors
+///
+/// [`RunError`] if a node cannot be reached at all or a name is not that of a check. What a node does
+/// wrong is no error but in the [`Report`].
+pub async fn run(
+    options: &Options,
+    mut on_result: impl FnMut(&CheckResult),
+) -> Result<Report, RunError> {
+    let plans = select(&options.only)?;
+    let bench = Bench::prepare(options).await?;
+    let mut results = Vec::new();
+    for plan in plans {
+        let started = Instant::now();
+        let checked = timeout(CHECK, plan.run(&bench)).await.unwrap_or_else(|_| {
+            failed(
+                format!("an outcome within {} s", CHECK.as_secs()),
+                "none".to_owned(),
+            )
+        });
+        let result = CheckResult {
+            name: plan.name(),
+            section: plan.check.section,
+            about: plan.check.about,
+            outcome: checked.into(),
+            elapsed: started.elapsed(),
+        };
+        on_result(&result);
+        results.push(result);
+    }
+    Ok(Report {
+        endpoint: options.endpoint.clone(),
+        other: options.other.clone(),
+        node: bench.node.describe(),
+        results,
+    })
+}
+
+/// The names of all checks, in the order they run.
+pub fn names() -> Vec<String> {
+    plans().map(|plan| plan.name()).collect()
+}
+
+/// A check of one theme.
+struct Check {
+    name: &'static str,
+    /// The section of channel-v2 that says what is checked.
+    section: &'static str,
+    /// What a node does that passes.
+    about: &'static str,
+    run: Run,
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Checked> + Send + 'a>>;
+
+enum Run {
+    /// Concerns one node.
+    Node(for<'a> fn(&'a Bench) -> Running<'a>),
+    /// Concerns a publisher and subscribers: on one node, and across two.
+    Route(for<'a> fn(&'a Route<'a>) -> Running<'a>),
+    /// Concerns two nodes.
+    Between(for<'a> fn(&'a Route<'a>) -> Running<'a>),
+}
+
+/// One check as it is to be run.
+struct Plan {
+    check: &'static Check,
+    across: bool,
+}
+
+impl Plan {
+    fn name(&self) -> String {
+        let prefix = if self.across { "across/" } else { "" };
+        format!("{prefix}{}", self.check.name)
+    }
+
+    async fn run(&self, bench: &Bench) -> Checked {
+        let route = |to| Route {
+            bench,
+            from: &bench.node,
+            to,
+        };
+        match self.check.run {
+            Run::Node(run) => run(bench).await,
+            Run::Route(run) | Run::Between(run) if self.across => {
+                let Some(other) = &bench.other else {
+                    return Err(Problem::Skipped("needs --other".to_owned()));
+                };
+                run(&route(other)).await
+            }
+            Run::Route(run) | Run::Between(run) => {
+                bench.node.require_local_delivery()?;
+                run(&route(&bench.node)).await
+            }
+        }
+    }
+}
+
+/// Every check of every theme: first those of one node, then those across two.
+fn plans() -> impl Iterator<Item = Plan> {
+    let themes = [
+        tls::CHECKS,
+        handshake::CHECKS,
+        heartbeat::CHECKS,
+        rpc::CHECKS,
+        frames::CHECKS,
+        topics::CHECKS,
+        unicast::CHECKS,
+        multicast::CHECKS,
+        between::CHECKS,
+    ];
+    let all = move || themes.into_iter().flatten();
+    let alone = all()
+        .filter(|check| !matches!(check.run, Run::Between(_)))
+        .map(|check| Plan {
+            check,
+            across: false,
+        });
+    let across = all()
+        .filter(|check| !matches!(check.run, Run::Node(_)))
+        .map(|check| Plan {
+            check,
+            across: true,
+        });
+    alone.chain(across)
+}
+
+fn select(only: &[String]) -> Result<Vec<Plan>, RunError> {
+    let matches = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    };
+    for pattern in only {
+        let known = names();
+        if !known.iter().any(|name| matches(pattern, name)) {
+            return Err(RunError::NoSuchCheck {
+                name: pattern.clone(),
+                known,
+            });
+        }
+    }
+    let wanted = |plan: &Plan| {
+        let name = plan.name();
+        only.is_empty() || only.iter().any(|pattern| matches(pattern, &name))
+    };
+    Ok(plans().filter(wanted).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let names = names();
+        let unique: BTreeSet<&String> = names.iter().collect();
+        assert_eq!(unique.len(), names.len());
+    }
+
+    #[test]
+    fn checks_are_chosen_by_name_or_beginning() {
+        let chosen = |only: &[&str]| {
+            let only: Vec<String> = only.iter().map(|&name| name.to_owned()).collect();
+            select(&only).map(|plans| plans.iter().map(Plan::name).collect::<Vec<_>>())
+        };
+        assert_eq!(chosen(&[]).unwrap(), names());
+        assert_eq!(
+            chosen(&["across/unicast-reply"]).unwrap(),
+            ["across/unicast-reply"]
+        );
+        let heartbeats = chosen(&["heartbeat-*"]).unwrap();
+        assert!(heartbeats.len() > 2, "{heartbeats:?}");
+        assert!(heartbeats.iter().all(|name| name.starts_with("heartbeat-")));
+        let error = chosen(&["handshake"]).unwrap_err().to_string();
+        assert!(error.contains("\"handshake\""), "{error}");
+        assert!(error.contains("handshake-versions"), "{error}");
+    }
+}

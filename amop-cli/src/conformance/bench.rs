@@ -1,0 +1,262 @@
+//! What a run works with: the nodes and what is known of them, sessions, topics nobody else uses.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use amop_proto::channel::{Frame, FrameType};
+use amop_tls::{Identity, rustls::ClientConfig};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::{
+    Options, RunError,
+    link::{Link, seq},
+    problem::{Checked, Problem, same},
+};
+use crate::ConnectError;
+
+/// A real node tells the others of its topics every 5 s, and they then ask for them
+/// (channel-v2 section 6.3).
+pub(super) const TOPIC_SYNC: Duration = Duration::from_secs(6);
+
+/// Real nodes hand frames to a pool of workers, so what follows a change waits this long
+/// (channel-v2 section 6.3).
+const WORKERS: Duration = Duration::from_millis(100);
+
+/// A multicast reaches a subscriber of the same node within this time, or does not.
+const LOCAL: Duration = Duration::from_secs(2);
+
+/// What a run works with.
+#[derive(Debug)]
+pub(super) struct Bench {
+    pub(super) identity: Identity,
+    tls: Arc<ClientConfig>,
+    pub(super) node: Target,
+    pub(super) other: Option<Target>,
+    /// Distinguishes this run's topics from all others.
+    run: String,
+    topics: AtomicU64,
+}
+
+/// A node and what is known of it.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) endpoint: String,
+    /// Its `Build Type`, if it tells.
+    build: Option<String>,
+    /// Its `FISCO-BCOS Version`, if it tells.
+    version: Option<String>,
+    /// Whether it delivers to its own subscribers.
+    local_delivery: bool,
+}
+
+/// Where a publisher and its subscribers are.
+#[derive(Debug)]
+pub(super) struct Route<'a> {
+    pub(super) bench: &'a Bench,
+    pub(super) from: &'a Target,
+    pub(super) to: &'a Target,
+}
+
+impl Bench {
+    /// Makes sure that the nodes are there and finds out what they are.
+    pub(super) async fn prepare(options: &Options) -> Result<Self, RunError> {
+        let tls = options.identity.client_config()?;
+        let target = |endpoint: &str| Target {
+            endpoint: endpoint.to_owned(),
+            build: None,
+            version: None,
+            local_delivery: true,
+        };
+        let mut bench = Self {
+            identity: options.identity.clone(),
+            tls,
+            node: target(&options.endpoint),
+            other: options.other.as_deref().map(target),
+            run: seq().to_string()[..8].to_owned(),
+            topics: AtomicU64::new(0),
+        };
+        bench.node = bench.look_at(&bench.node).await?;
+        if let Some(other) = &bench.other {
+            bench.other = Some(bench.look_at(other).await?);
+        }
+        Ok(bench)
+    }
+
+    async fn look_at(&self, target: &Target) -> Result<Target, ConnectError> {
+        let mut link =
+            Link::connect(&target.endpoint, self.tls.clone(), self.identity.mode()).await?;
+        // A node that does not answer fails the check of it; here it is merely unknown.
+        let answer = client_version(&mut link).await.unwrap_or_default();
+        let text = |key: &str| answer[key].as_str().map(str::to_owned);
+        let mut known = Target {
+            endpoint: target.endpoint.clone(),
+            build: text("Build Type"),
+            version: text("FISCO-BCOS Version"),
+            local_delivery: true,
+        };
+        if known.may_lack_local_delivery() {
+            known.local_delivery = self.delivers_locally(&known).await.unwrap_or(true);
+        }
+        Ok(known)
+    }
+
+    /// Whether a multicast reaches a subscriber of the same node.
+    async fn delivers_locally(&self, target: &Target) -> Checked<bool> {
+        let topic = self.topic("local");
+        let mut subscriber = self.connect(target).await?;
+        subscriber.set_topics(&[&topic]).await?;
+        self.settle(target, &mut subscriber).await?;
+        let mut publisher = self.connect(target).await?;
+        let message = Frame::amop(FrameType::MULTICAST, seq(), topic.as_bytes(), b"here?");
+        publisher.send(&message).await?;
+        Ok(subscriber.receive_within(LOCAL).await?.is_some())
+    }
+
+    /// A session with the node under test.
+    pub(super) async fn link(&self) -> Checked<Link> {
+        self.connect(&self.node).await
+    }
+
+    async fn connect(&self, target: &Target) -> Checked<Link> {
+        self.connect_with(target, self.tls.clone())
+            .await
+            .map_err(Problem::from)
+    }
+
+    pub(super) async fn connect_with(
+        &self,
+        target: &Target,
+        tls: Arc<ClientConfig>,
+    ) -> Result<Link, ConnectError> {
+        Link::connect(&target.endpoint, tls, self.identity.mode()).await
+    }
+
+    /// The TLS configuration of all sessions.
+    pub(super) fn tls(&self) -> &ClientConfig {
+        &self.tls
+    }
+
+    /// A topic that nothing else uses, here or elsewhere in the network.
+    pub(super) fn topic(&self, hint: &str) -> String {
+        let number = self.topics.fetch_add(1, Ordering::Relaxed);
+        format!("conformance/{}/{number}/{hint}", self.run)
+    }
+
+    /// A group that no chain has.
+    pub(super) fn group(&self) -> String {
+        format!("conformance-{}", self.run)
+    }
+
+    /// Waits until the node itself has handled what a session sent.
+    pub(super) async fn settle(&self, target: &Target, link: &mut Link) -> Checked<()> {
+        link.alive().await?;
+        if !target.is_ours() {
+            sleep(WORKERS).await;
+        }
+        Ok(())
+    }
+}
+
+impl Target {
+    /// Whether it is a node of this project, which has none of the real node's defects.
+    pub(super) fn is_ours(&self) -> bool {
+        self.build.as_deref() == Some("AMOP node")
+    }
+
+    /// What it says it is.
+    pub(super) fn describe(&self) -> String {
+        let build = self.build.as_deref().unwrap_or("unknown build");
+        let version = self.version.as_deref().unwrap_or("unknown version");
+        format!("{version}, {build}")
+    }
+
+    /// Real nodes of 2.0 to 2.5 and of 2.8 to 2.11 do not deliver to their own subscribers
+    /// (channel-v2 section 7.6).
+    pub(super) fn may_lack_local_delivery(&self) -> bool {
+        let minor = self
+            .version
+            .as_deref()
+            .and_then(|version| version.strip_prefix("2."))
+            .and_then(|rest| rest.split('.').next())
+            .and_then(|minor| minor.parse::<u32>().ok());
+        !self.is_ours() && matches!(minor, Some(0..=5 | 8..=11))
+    }
+
+    pub(super) fn require_local_delivery(&self) -> Checked<()> {
+        if self.local_delivery {
+            return Ok(());
+        }
+        Err(Problem::Skipped(format!(
+            "nodes of version {} do not deliver to their own subscribers (section 7.6); give \
+             another node with --other",
+            self.version.as_deref().unwrap_or_default()
+        )))
+    }
+
+    pub(super) fn delivers_locally(&self) -> bool {
+        self.local_delivery
+    }
+}
+
+impl Route<'_> {
+    /// A session that publishes.
+    pub(super) async fn publisher(&self) -> Checked<Link> {
+        self.bench.connect(self.from).await
+    }
+
+    /// A session that has subscribed, though the publisher's node may not know yet.
+    pub(super) async fn subscriber(&self, topics: &[&str]) -> Checked<Link> {
+        let mut link = self.bench.connect(self.to).await?;
+        self.change(&mut link, topics).await?;
+        Ok(link)
+    }
+
+    /// Replaces a subscriber's topics on its own node.
+    pub(super) async fn change(&self, link: &mut Link, topics: &[&str]) -> Checked<()> {
+        link.set_topics(topics).await?;
+        self.bench.settle(self.to, link).await
+    }
+
+    /// Waits until the publisher's node knows of changes on the subscriber's node.
+    ///
+    /// Nodes of this project know once a heartbeat that followed the change was answered.
+    pub(super) async fn spread(&self) {
+        if self.crosses() && !self.is_ours() {
+            sleep(TOPIC_SYNC).await;
+        }
+    }
+
+    /// A publisher and one subscriber of a new topic, ready to exchange messages.
+    pub(super) async fn pair(&self, hint: &str) -> Checked<(Link, Link, String)> {
+        let topic = self.bench.topic(hint);
+        let subscriber = self.subscriber(&[&topic]).await?;
+        let publisher = self.publisher().await?;
+        self.spread().await;
+        Ok((publisher, subscriber, topic))
+    }
+
+    /// Whether two nodes take part.
+    pub(super) fn crosses(&self) -> bool {
+        self.from.endpoint != self.to.endpoint
+    }
+
+    /// Whether both nodes are of this project.
+    pub(super) fn is_ours(&self) -> bool {
+        self.from.is_ours() && self.to.is_ours()
+    }
+}
+
+/// The result of `getClientVersion`.
+pub(super) async fn client_version(link: &mut Link) -> Checked<Value> {
+    let request = r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion","params":[]}"#;
+    let answer = link.ask(FrameType::RPC, request).await?;
+    same("type of the answer", answer.kind, FrameType::RPC)?;
+    let answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    Ok(answer["result"].clone())
+}

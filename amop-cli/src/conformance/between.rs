@@ -1,0 +1,129 @@
+//! Two nodes: how topics get from one to the other. Messages across them are in the other themes.
+
+use std::time::Duration;
+
+use amop_proto::channel::{Frame, FrameType, code};
+use bytes::Bytes;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Check, Run,
+    bench::{Route, TOPIC_SYNC},
+    link::{Link, seq},
+    problem::{Checked, failed, passed},
+};
+use crate::show;
+
+/// Between two questions whether the publisher's node knows by now.
+const ASK: Duration = Duration::from_millis(200);
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "topic-spreads",
+        section: "6.3",
+        about: "a new topic is known at once between nodes of this project, else within 6 s",
+        run: Run::Between(|route| Box::pin(spreads(route))),
+    },
+    Check {
+        name: "topic-withdrawn",
+        section: "6.3",
+        about: "the end of a subscription likewise",
+        run: Run::Between(|route| Box::pin(withdrawn(route))),
+    },
+    Check {
+        name: "topic-of-lost-session",
+        section: "6.1",
+        about: "the end of a session ends its subscriptions on other nodes, too",
+        run: Run::Between(|route| Box::pin(of_lost_session(route))),
+    },
+];
+
+/// Asks the publisher's node whether anybody has the topic: an answer of 100 says no. A subscriber
+/// that gets the question replies to it.
+async fn known(publisher: &mut Link, subscriber: &mut Link, topic: &str) -> Checked<bool> {
+    let question = Frame::amop(FrameType::UNICAST, seq(), topic.as_bytes(), b"known?");
+    publisher.send(&question).await?;
+    let nobody = question.respond(code::NO_SUBSCRIBER, Bytes::new());
+    let asked = tokio::select! {
+        answer = publisher.receive("an answer") => {
+            let answer = answer?;
+            if answer == nobody {
+                return Ok(false);
+            }
+            return failed("100, or the subscriber is asked", show::frame(&answer));
+        }
+        asked = subscriber.receive("the question") => asked?,
+    };
+    let reply = asked.respond(code::SUCCESS, asked.body.clone());
+    subscriber.send(&reply).await?;
+    publisher.expect("the reply", &reply).await?;
+    Ok(true)
+}
+
+async fn spreads(route: &Route<'_>) -> Checked {
+    let topic = route.bench.topic("spreads");
+    let mut publisher = route.publisher().await?;
+    let mut subscriber = route.subscriber(&[&topic]).await?;
+    let since = Instant::now();
+    loop {
+        if known(&mut publisher, &mut subscriber, &topic).await? {
+            let took = since.elapsed().as_secs_f64();
+            return Ok((!route.is_ours()).then(|| format!("after {took:.1} s")));
+        }
+        if route.is_ours() {
+            return failed("known at once", "answer 100");
+        }
+        if since.elapsed() > TOPIC_SYNC {
+            return failed("known within 6 s", "still answer 100");
+        }
+        sleep(ASK).await;
+    }
+}
+
+/// Asks until nobody has the topic any more. The node that has lost the subscriber says 104 while
+/// the publisher's node does not know yet.
+async fn gone(route: &Route<'_>, publisher: &mut Link, topic: &str) -> Checked {
+    let since = Instant::now();
+    loop {
+        let question = Frame::amop(FrameType::UNICAST, seq(), topic.as_bytes(), b"gone?");
+        publisher.send(&question).await?;
+        let answer = publisher.receive("an answer").await?;
+        if answer == question.respond(code::NO_SUBSCRIBER, Bytes::new()) {
+            let took = since.elapsed().as_secs_f64();
+            return Ok((!route.is_ours()).then(|| format!("after {took:.1} s")));
+        }
+        if answer != question.respond(code::NO_SESSION, question.body.clone()) {
+            return failed("100, or 104 before", show::frame(&answer));
+        }
+        if since.elapsed() > TOPIC_SYNC {
+            return failed("100 within 6 s", "still answer 104");
+        }
+        sleep(ASK).await;
+    }
+}
+
+async fn withdrawn(route: &Route<'_>) -> Checked {
+    let (mut publisher, mut subscriber, topic) = route.pair("withdrawn").await?;
+    if !known(&mut publisher, &mut subscriber, &topic).await? {
+        return failed("known after 6 s", "answer 100");
+    }
+    route.change(&mut subscriber, &[]).await?;
+    if route.is_ours() {
+        // The heartbeat that followed the change was answered, so it is known at once.
+        let question = Frame::amop(FrameType::UNICAST, seq(), topic.as_bytes(), b"gone?");
+        publisher.send(&question).await?;
+        let nobody = question.respond(code::NO_SUBSCRIBER, Bytes::new());
+        publisher.expect("the answer", &nobody).await?;
+        return passed();
+    }
+    gone(route, &mut publisher, &topic).await
+}
+
+async fn of_lost_session(route: &Route<'_>) -> Checked {
+    let (mut publisher, mut subscriber, topic) = route.pair("lost").await?;
+    if !known(&mut publisher, &mut subscriber, &topic).await? {
+        return failed("known after 6 s", "answer 100");
+    }
+    drop(subscriber);
+    gone(route, &mut publisher, &topic).await
+}

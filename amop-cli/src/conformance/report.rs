@@ -1,0 +1,175 @@
+//! What came out: the results of all checks, for people and as JSON.
+
+use std::{fmt, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::problem::{Checked, Problem};
+
+/// How a check ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The node does what it should, perhaps with a remark: a difference that is allowed.
+    Passed {
+        /// What is remarkable about it.
+        remark: Option<String>,
+    },
+    /// The node does something else.
+    Failed {
+        /// What it should do.
+        expected: String,
+        /// What it did.
+        got: String,
+    },
+    /// The check does not apply.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl From<Checked> for Outcome {
+    fn from(checked: Checked) -> Self {
+        match checked {
+            Ok(remark) => Self::Passed { remark },
+            Err(Problem::Failed { expected, got }) => Self::Failed { expected, got },
+            Err(Problem::Skipped(reason)) => Self::Skipped { reason },
+        }
+    }
+}
+
+/// The result of one check. Its `Display` is a line of the table, with more lines below it for a
+/// failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckResult {
+    /// The check's name; those across two nodes begin with `across/`.
+    pub name: String,
+    /// The section of channel-v2 that says what is checked.
+    pub section: &'static str,
+    /// What a node does that passes.
+    pub about: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl CheckResult {
+    /// Whether the node failed it.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed { .. })
+    }
+
+    fn to_json(&self) -> Value {
+        let mut object = json!({
+            "check": self.name,
+            "section": self.section,
+            "about": self.about,
+            "milliseconds": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
+        });
+        match &self.outcome {
+            Outcome::Passed { remark } => {
+                object["result"] = "ok".into();
+                if let Some(remark) = remark {
+                    object["remark"] = remark.as_str().into();
+                }
+            }
+            Outcome::Failed { expected, got } => {
+                object["result"] = "failed".into();
+                object["expected"] = expected.as_str().into();
+                object["got"] = got.as_str().into();
+            }
+            Outcome::Skipped { reason } => {
+                object["result"] = "skipped".into();
+                object["reason"] = reason.as_str().into();
+            }
+        }
+        object
+    }
+}
+
+impl fmt::Display for CheckResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.outcome {
+            Outcome::Passed { .. } => "ok",
+            Outcome::Failed { .. } => "FAIL",
+            Outcome::Skipped { .. } => "skipped",
+        };
+        write!(
+            f,
+            "{word:<8}{:<34}{:<6}{}",
+            self.name, self.section, self.about
+        )?;
+        match &self.outcome {
+            Outcome::Passed { remark: None } => Ok(()),
+            Outcome::Passed {
+                remark: Some(remark),
+            } => write!(f, "\n        remark: {remark}"),
+            Outcome::Failed { expected, got } => {
+                write!(f, "\n        expected: {expected}\n        got:      {got}")
+            }
+            Outcome::Skipped { reason } => write!(f, "\n        {reason}"),
+        }
+    }
+}
+
+/// What a run found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The node.
+    pub endpoint: String,
+    /// The other node.
+    pub other: Option<String>,
+    /// What the node says it is.
+    pub node: String,
+    /// The results in the order the checks ran.
+    pub results: Vec<CheckResult>,
+}
+
+impl Report {
+    /// Whether no check failed.
+    pub fn is_conformant(&self) -> bool {
+        self.failures().next().is_none()
+    }
+
+    /// The checks that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &CheckResult> {
+        self.results.iter().filter(|result| result.is_failure())
+    }
+
+    /// How many passed, failed and were skipped.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let skipped = |result: &&CheckResult| matches!(result.outcome, Outcome::Skipped { .. });
+        let failed = self.failures().count();
+        let skipped = self.results.iter().filter(skipped).count();
+        (self.results.len() - failed - skipped, failed, skipped)
+    }
+
+    /// One line that sums it up.
+    pub fn summary(&self) -> String {
+        let (passed, failed, skipped) = self.counts();
+        let seconds: f64 = self
+            .results
+            .iter()
+            .map(|result| result.elapsed.as_secs_f64())
+            .sum();
+        format!(
+            "{} ({}): {passed} ok, {failed} failed, {skipped} skipped in {seconds:.1} s",
+            self.endpoint, self.node
+        )
+    }
+
+    /// The report as a JSON object.
+    pub fn to_json(&self) -> Value {
+        let (passed, failed, skipped) = self.counts();
+        json!({
+            "endpoint": self.endpoint,
+            "other": self.other,
+            "node": self.node,
+            "passed": passed,
+            "failed": failed,
+            "skipped": skipped,
+            "checks": self.results.iter().map(CheckResult::to_json).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! `amop conformance`: its command line and what it prints.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use amop_cli::conformance::{self, Options};
+use amop_tls::Identity;
+use clap::Args;
+
+/// Checks how a node behaves on its channel port; exit code 1 if anything is wrong.
+///
+/// The node may be one of this project, a real FISCO BCOS 2.x node or any other. All topics are of
+/// this run only, and nothing is sent that a real node is known not to survive.
+#[derive(Debug, Args)]
+pub(crate) struct Conformance {
+    /// The node's channel port.
+    #[arg(long, value_name = "HOST:PORT")]
+    endpoint: String,
+    /// The folder with an SDK's certificates: ca.crt, sdk.crt, sdk.key.
+    #[arg(long, value_name = "DIR")]
+    certs: PathBuf,
+    /// The channel port of another node of the same network, for the checks across two nodes.
+    #[arg(long, value_name = "HOST:PORT")]
+    other: Option<String>,
+    /// Run only this check, or those whose names begin so if it ends in *; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Print the report as JSON when all checks have run.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Conformance {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let options = Options {
+            endpoint: self.endpoint,
+            other: self.other,
+            identity: Identity::load_sdk(&self.certs)?,
+            only: self.only,
+        };
+        let mut printed = Ok(());
+        let report = conformance::run(&options, |result| {
+            if !self.json && printed.is_ok() {
+                printed = print(&result.to_string());
+            }
+        })
+        .await?;
+        printed?;
+        if self.json {
+            print(&format!("{:#}", report.to_json()))?;
+        } else {
+            print(&report.summary())?;
+        }
+        Ok(match report.is_conformant() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        })
+    }
+}
+
+/// Each result is seen as it comes, also through a pipe.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}

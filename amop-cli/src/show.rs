@@ -1,0 +1,138 @@
+//! Frames and bytes as people read them: names of types, previews that no content can break.
+
+use std::fmt::Write as _;
+
+use amop_proto::channel::{Frame, FrameType, split_topic};
+use bytes::Bytes;
+
+/// What a frame's type is called.
+pub(crate) fn type_name(kind: FrameType) -> &'static str {
+    match kind {
+        FrameType::RPC => "rpc",
+        FrameType::HEARTBEAT => "heartbeat",
+        FrameType::HANDSHAKE => "handshake",
+        FrameType::EVENT_REGISTER => "event-register",
+        FrameType::EVENT_UNREGISTER => "event-unregister",
+        FrameType::UNICAST => "unicast",
+        FrameType::RESPONSE => "response",
+        FrameType::SET_TOPICS => "set-topics",
+        FrameType::MULTICAST => "multicast",
+        FrameType::VERIFY_PEER => "verify-peer",
+        FrameType::VERIFY_RESULT => "verify-result",
+        FrameType::TRANSACTION_NOTIFY => "transaction-notify",
+        FrameType::BLOCK_NOTIFY => "block-notify",
+        FrameType::EVENT_PUSH => "event-push",
+        _ => "unknown",
+    }
+}
+
+/// Whether bodies of this type begin with a topic (channel-v2 sections 5 to 8 and 12).
+pub(crate) fn has_topic(kind: FrameType) -> bool {
+    matches!(
+        kind,
+        FrameType::UNICAST
+            | FrameType::RESPONSE
+            | FrameType::MULTICAST
+            | FrameType::BLOCK_NOTIFY
+            | FrameType::EVENT_REGISTER
+            | FrameType::EVENT_UNREGISTER
+    )
+}
+
+/// A body as topic and payload; all of it is payload where it has no topic. Answers may be unframed
+/// (channel-v2 section 7.2).
+pub(crate) fn parts(kind: FrameType, body: &Bytes) -> (Option<Bytes>, Bytes) {
+    match split_topic(body) {
+        Ok(parts) if has_topic(kind) => (Some(parts.topic), parts.payload),
+        _ => (None, body.clone()),
+    }
+}
+
+/// The longest start of `bytes` that is at most `max` bytes of text; `None` if it is no text.
+///
+/// A character that the cut splits is left out.
+pub(crate) fn text(bytes: &[u8], max: usize) -> Option<&str> {
+    let cut = &bytes[..bytes.len().min(max)];
+    match std::str::from_utf8(cut) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            let split_by_cut = error.error_len().is_none() && bytes.len() > max;
+            let text = std::str::from_utf8(&cut[..error.valid_up_to()]).ok()?;
+            split_by_cut.then_some(text)
+        }
+    }
+}
+
+/// Bytes on one line: quoted and escaped if they are text, else hex. Three dots tell of more.
+pub(crate) fn preview(bytes: &[u8], max: usize, hex: bool) -> String {
+    let mut shown = match text(bytes, max).filter(|_| !hex) {
+        Some(text) => format!("{text:?}"),
+        None => hex::encode(&bytes[..bytes.len().min(max)]),
+    };
+    if bytes.len() > max {
+        shown.push_str("...");
+    }
+    shown
+}
+
+/// A whole frame on one line.
+pub(crate) fn frame(frame: &Frame) -> String {
+    /// Enough to tell messages apart.
+    const PREVIEW: usize = 64;
+    let mut line = format!(
+        "{} (0x{:x}) seq={} result={}",
+        type_name(frame.kind),
+        frame.kind.0,
+        frame.seq,
+        frame.result
+    );
+    let (topic, payload) = parts(frame.kind, &frame.body);
+    if let Some(topic) = topic {
+        // Writing to a string does not fail.
+        let _ = write!(line, " topic={}", preview(&topic, PREVIEW, false));
+    }
+    let _ = write!(
+        line,
+        " {} bytes {}",
+        payload.len(),
+        preview(&payload, PREVIEW, false)
+    );
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use amop_proto::channel::Seq;
+
+    use super::*;
+
+    #[test]
+    fn no_content_breaks_the_line() {
+        assert_eq!(preview(b"a\x1b[2J\n\"", 64, false), r#""a\u{1b}[2J\n\"""#);
+        // C1 controls and marks that turn the reading direction are as bad.
+        assert_eq!(
+            preview("\u{9b}\u{202e}".as_bytes(), 64, false),
+            r#""\u{9b}\u{202e}""#
+        );
+    }
+
+    #[test]
+    fn previews_are_cut() {
+        assert_eq!(preview(b"hello", 4, false), "\"hell\"...");
+        assert_eq!(preview(b"hello", 5, false), "\"hello\"");
+        assert_eq!(preview("话题".as_bytes(), 4, false), "\"话\"...");
+        assert_eq!(preview(b"\xff\x00\x01", 2, false), "ff00...");
+        assert_eq!(preview(b"hi", 64, true), "6869");
+        // Text that is cut off by its sender is not text.
+        assert_eq!(preview(&"话".as_bytes()[..2], 64, false), "e8af");
+    }
+
+    #[test]
+    fn answers_may_have_no_topic() {
+        let seq = Seq([b'0'; 32]);
+        let framed = Frame::amop(FrameType::RESPONSE, seq, b"hello", b"ok");
+        assert!(frame(&framed).ends_with("result=0 topic=\"hello\" 2 bytes \"ok\""));
+        let raw = Frame::new(FrameType::RESPONSE, seq, "raw");
+        assert!(frame(&raw).ends_with("result=0 3 bytes \"raw\""));
+    }
+}

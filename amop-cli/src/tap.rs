@@ -1,0 +1,241 @@
+//! A proxy between SDKs and a node that shows every frame and changes none.
+//!
+//! It ends TLS on both sides: SDKs connect to it as to a node, it connects to the node as an SDK.
+//! Bytes go on as they came, in the same TLS records as far as TLS allows, whether they are frames
+//! or not. What passes is told before it goes on, so a request is always told before its answer;
+//! a reader that does not keep up slows the connections down, and nothing is lost.
+
+mod record;
+mod relay;
+mod watch;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use amop_tls::rustls::ClientConfig;
+use amop_tls::{HandshakeFailure, Identity, Mode, ServerOptions, Side, TlsError};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::record::{Direction, FrameRecord, Record, Style, What};
+use self::relay::{Reporter, relay};
+use crate::wire;
+
+/// SDKs connected at once. More wait in the operating system's queue.
+const CONNECTIONS: usize = 256;
+
+/// How long an SDK may take to complete TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Records that wait for the reader. When there are more, the connections wait.
+const RECORDS: usize = 1024;
+
+/// After a failed accept (no file descriptor left, say) the next try waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a tap is started from.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where SDKs connect.
+    pub listen: SocketAddr,
+    /// The node's channel port: `host:port`.
+    pub to: String,
+    /// An SDK's certificates that the node accepts.
+    pub sdk: Identity,
+    /// The certificates shown to SDKs. Any of the chain will do, an SDK's too: nobody looks for more
+    /// than that.
+    pub node: Identity,
+    /// How many bytes of a payload are kept to be shown.
+    pub preview: usize,
+}
+
+/// The tap could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// A running tap. Dropping it stops it in the background.
+#[derive(Debug)]
+pub struct Tap {
+    address: SocketAddr,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Tap {
+    /// Starts to listen. What passes comes out of the receiver, which ends when the tap has stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the address cannot be listened on or the certificates do not work.
+    pub async fn start(options: Options) -> Result<(Self, mpsc::Receiver<Record>), StartError> {
+        let server = options.node.server_config(ServerOptions::default())?;
+        let client = options.sdk.client_config()?;
+        let failed = |source| StartError::Listen {
+            address: options.listen,
+            source,
+        };
+        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (records, receiver) = mpsc::channel(RECORDS);
+        let tap = Self {
+            address,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let port = Port {
+            acceptor: server.into(),
+            mode: options.node.mode(),
+            upstream: Upstream {
+                endpoint: options.to.into(),
+                tls: client,
+                mode: options.sdk.mode(),
+            },
+            preview: options.preview,
+            records,
+            stop: tap.stop.clone(),
+            tasks: tap.tasks.clone(),
+        };
+        tap.tasks.spawn(port.run(listener));
+        Ok((tap, receiver))
+    }
+
+    /// Where SDKs connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: closes all connections and returns when every task has ended.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Upstream {
+    endpoint: Arc<str>,
+    tls: Arc<ClientConfig>,
+    mode: Mode,
+}
+
+struct Port {
+    acceptor: TlsAcceptor,
+    mode: Mode,
+    upstream: Upstream,
+    preview: usize,
+    records: mpsc::Sender<Record>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Port {
+    async fn run(self, listener: TcpListener) {
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut number = 0;
+        loop {
+            let next = async {
+                let slot = slots.clone().acquire_owned().await.ok()?;
+                Some((listener.accept().await, slot))
+            };
+            let accepted = tokio::select! {
+                next = next => next,
+                () = self.stop.cancelled() => None,
+            };
+            match accepted {
+                None => return,
+                Some((Ok((tcp, address)), slot)) => {
+                    number += 1;
+                    self.serve(number, tcp, address, slot);
+                }
+                Some((Err(error), _)) => {
+                    let reporter = Reporter::new(0, &self.records);
+                    reporter.note(format!("cannot accept: {error}")).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                        () = self.stop.cancelled() => return,
+                    }
+                }
+            }
+        }
+    }
+
+    fn serve(&self, number: u64, tcp: TcpStream, address: SocketAddr, slot: OwnedSemaphorePermit) {
+        let reporter = Reporter::new(number, &self.records);
+        let (acceptor, mode) = (self.acceptor.clone(), self.mode);
+        let (upstream, preview) = (self.upstream.clone(), self.preview);
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let _slot = slot;
+            let served = async {
+                reporter.note(format!("connection from {address}")).await;
+                let end = match connect_both(acceptor, mode, tcp, &upstream).await {
+                    Ok((sdk, node)) => relay(sdk, node, preview, &reporter).await,
+                    Err(problem) => problem,
+                };
+                reporter.note(format!("ended: {end}")).await;
+            };
+            tokio::select! {
+                () = served => {}
+                // Dropping the connections closes them.
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+}
+
+type ToSdk = tokio_rustls::server::TlsStream<TcpStream>;
+type ToNode = tokio_rustls::client::TlsStream<TcpStream>;
+
+/// TLS with the SDK, then with the node.
+async fn connect_both(
+    acceptor: TlsAcceptor,
+    mode: Mode,
+    tcp: TcpStream,
+    upstream: &Upstream,
+) -> Result<(ToSdk, ToNode), String> {
+    let accepting = async {
+        tcp.set_nodelay(true)?;
+        acceptor.accept(tcp).await
+    };
+    let sdk = match timeout(HANDSHAKE, accepting).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            let failure = HandshakeFailure::from_io(error, Side::Server, mode);
+            return Err(format!("no TLS with the SDK: {failure}"));
+        }
+        Err(_) => {
+            return Err(format!(
+                "the SDK did not complete TLS within {} s",
+                HANDSHAKE.as_secs()
+            ));
+        }
+    };
+    let node = wire::connect(&upstream.endpoint, upstream.tls.clone(), upstream.mode)
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok((sdk, node))
+}

@@ -1,0 +1,365 @@
+//! What the tap tells: one line per frame, as text or as JSON.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Local, SecondsFormat};
+use serde_json::{Map, Value, json};
+
+use super::watch::{Head, Seen};
+use crate::show;
+
+/// The way a frame goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the SDK to the node.
+    ToNode,
+    /// From the node to the SDK.
+    ToSdk,
+}
+
+impl Direction {
+    fn text(self) -> &'static str {
+        match self {
+            Self::ToNode => "sdk->node",
+            Self::ToSdk => "node->sdk",
+        }
+    }
+}
+
+/// One line of what the tap tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// When the last byte came.
+    pub time: DateTime<Local>,
+    /// Which connection it is of, counted from 1; 0 is the tap itself.
+    pub connection: u64,
+    /// Which way it goes; `None` for notes.
+    pub direction: Option<Direction>,
+    /// What it is.
+    pub what: What,
+}
+
+/// What a record tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A frame.
+    Frame(FrameRecord),
+    /// Bytes that cannot be frames: how many, and the first of them. They are passed on.
+    Bytes {
+        /// How many.
+        len: usize,
+        /// The first of them.
+        start: bytes::Bytes,
+    },
+    /// The stream ended within a frame.
+    Truncated {
+        /// How many bytes are missing, at least.
+        missing: usize,
+        /// The first bytes of the frame.
+        start: bytes::Bytes,
+    },
+    /// Something about the connection.
+    Note(String),
+}
+
+/// A frame as far as it is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameRecord {
+    /// Its type's number.
+    pub code: u16,
+    /// Its type's name.
+    pub name: &'static str,
+    /// Its seq; bytes that are not ASCII are escaped.
+    pub seq: String,
+    /// Its result field.
+    pub result: i32,
+    /// Its topic, if its type has one and the body is framed.
+    pub topic: Option<bytes::Bytes>,
+    /// The length of the payload: of the whole body, where there is no topic.
+    pub payload_len: usize,
+    /// The beginning of the payload.
+    pub payload: bytes::Bytes,
+}
+
+impl What {
+    pub(super) fn of(seen: Seen) -> Self {
+        match seen {
+            Seen::Frame(head) => Self::Frame(FrameRecord::new(head)),
+            Seen::Bytes { len, start } => Self::Bytes { len, start },
+            Seen::Truncated { missing, start } => Self::Truncated { missing, start },
+            Seen::Undecodable(error) => Self::Note(format!(
+                "{error}; what follows is passed on without being read"
+            )),
+        }
+    }
+}
+
+impl FrameRecord {
+    fn new(head: Head) -> Self {
+        let (topic, payload) = show::parts(head.kind, &head.start);
+        let framing = topic.as_ref().map_or(0, |topic| 1 + topic.len());
+        Self {
+            code: head.kind.0,
+            name: show::type_name(head.kind),
+            seq: head.seq.to_string(),
+            result: head.result,
+            topic,
+            payload_len: head.body_len - framing,
+            payload,
+        }
+    }
+}
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Payloads as hex, even if they are text.
+    pub hex: bool,
+    /// How many bytes of a payload to show.
+    pub max: usize,
+}
+
+impl Record {
+    /// The record as a line of text. No content of a frame can break the line.
+    pub fn to_text(&self, style: Style) -> String {
+        let mut line = format!("{} #{}", self.time.format("%H:%M:%S%.3f"), self.connection);
+        if let Some(direction) = self.direction {
+            line.push(' ');
+            line.push_str(direction.text());
+        }
+        // Writing to a string does not fail.
+        let _ = match &self.what {
+            What::Frame(frame) => write!(line, " {}", frame.to_text(style)),
+            What::Bytes { len, start } => write!(
+                line,
+                " undecodable {len} bytes {}",
+                cut(start, *len, style.max, true)
+            ),
+            What::Truncated { missing, start } => write!(
+                line,
+                " truncated, {missing} bytes missing after {}",
+                cut(start, start.len(), style.max, true)
+            ),
+            What::Note(text) => write!(line, " {}", escape_controls(text)),
+        };
+        line
+    }
+
+    /// The record as a line of JSON.
+    pub fn to_json(&self, style: Style) -> String {
+        let mut object = Map::new();
+        let time = self.time.to_rfc3339_opts(SecondsFormat::Millis, false);
+        object.insert("time".into(), time.into());
+        object.insert("connection".into(), self.connection.into());
+        if let Some(direction) = self.direction {
+            object.insert("direction".into(), direction.text().into());
+        }
+        let mut put = |key: &str, value: Value| object.insert(key.into(), value);
+        match &self.what {
+            What::Frame(frame) => {
+                put("event", "frame".into());
+                put("type", frame.name.into());
+                put("code", format!("0x{:x}", frame.code).into());
+                put("seq", frame.seq.as_str().into());
+                put("result", frame.result.into());
+                if let Some(topic) = &frame.topic {
+                    put("topic", String::from_utf8_lossy(topic).into());
+                }
+                put("length", frame.payload_len.into());
+                let shown = &frame.payload[..frame.payload.len().min(style.max)];
+                match show::text(&frame.payload, style.max).filter(|_| !style.hex) {
+                    Some(text) => put("text", text.into()),
+                    None => put("hex", hex::encode(shown).into()),
+                };
+            }
+            What::Bytes { len, start } => {
+                put("event", "undecodable".into());
+                put("length", json!(len));
+                put(
+                    "hex",
+                    hex::encode(&start[..start.len().min(style.max)]).into(),
+                );
+            }
+            What::Truncated { missing, start } => {
+                put("event", "truncated".into());
+                put("missing", json!(missing));
+                put(
+                    "hex",
+                    hex::encode(&start[..start.len().min(style.max)]).into(),
+                );
+            }
+            What::Note(text) => {
+                put("event", "note".into());
+                put("text", text.as_str().into());
+            }
+        }
+        // JSON escapes the first 32 characters only, and terminals obey others, too.
+        escape_json_controls(&Value::Object(object).to_string())
+    }
+}
+
+impl FrameRecord {
+    fn to_text(&self, style: Style) -> String {
+        let mut line = format!(
+            "{} (0x{:x}) seq={} result={}",
+            self.name, self.code, self.seq, self.result
+        );
+        if let Some(topic) = &self.topic {
+            let shown = show::preview(topic, topic.len(), false);
+            let _ = write!(line, " topic={shown}");
+        }
+        let _ = write!(line, " {} bytes", self.payload_len);
+        if self.payload_len > 0 {
+            let shown = cut(&self.payload, self.payload_len, style.max, style.hex);
+            let _ = write!(line, " {shown}");
+        }
+        line
+    }
+}
+
+/// The beginning of `start`, which is itself the beginning of `len` bytes.
+fn cut(start: &[u8], len: usize, max: usize, hex: bool) -> String {
+    let mut shown = show::preview(start, max, hex);
+    if len > start.len() && start.len() <= max {
+        shown.push_str("...");
+    }
+    shown
+}
+
+fn escape_controls(text: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+fn escape_json_controls(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_control() {
+            // All of them are below U+00A0.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use amop_proto::channel::{Frame, FrameType, Seq};
+    use chrono::TimeZone;
+
+    use super::{super::watch::Watcher, *};
+
+    const STYLE: Style = Style {
+        hex: false,
+        max: 16,
+    };
+
+    fn record(frame: &Frame) -> Record {
+        let seen = Watcher::new(STYLE.max).see(&frame.to_bytes()).remove(0);
+        Record {
+            time: Local.with_ymd_and_hms(2026, 1, 2, 3, 4, 5).unwrap(),
+            connection: 7,
+            direction: Some(Direction::ToNode),
+            what: What::of(seen),
+        }
+    }
+
+    fn seq() -> Seq {
+        Seq([b'0'; 32])
+    }
+
+    #[test]
+    fn a_message_is_one_line() {
+        let message = Frame::amop(FrameType::UNICAST, seq(), b"hello", b"line\nbreak");
+        assert_eq!(
+            record(&message).to_text(STYLE),
+            format!(
+                "03:04:05.000 #7 sdk->node unicast (0x30) seq={} result=0 topic=\"hello\" 10 bytes \
+                 \"line\\nbreak\"",
+                "0".repeat(32)
+            )
+        );
+        let hex = Style { hex: true, ..STYLE };
+        assert!(
+            record(&message)
+                .to_text(hex)
+                .ends_with("10 bytes 6c696e650a627265616b")
+        );
+    }
+
+    #[test]
+    fn previews_end_where_they_should() {
+        let tail = |payload: &[u8], style| {
+            let message = Frame::amop(FrameType::UNICAST, seq(), b"t", payload);
+            let line = record(&message).to_text(style);
+            line.split_once("topic=\"t\" ").unwrap().1.to_owned()
+        };
+        assert_eq!(tail(&[b'a'; 16], STYLE), "16 bytes \"aaaaaaaaaaaaaaaa\"");
+        assert_eq!(tail(&[b'a'; 17], STYLE), "17 bytes \"aaaaaaaaaaaaaaaa\"...");
+        assert_eq!(
+            tail(&[b'a'; 9000], STYLE),
+            "9000 bytes \"aaaaaaaaaaaaaaaa\"..."
+        );
+        assert_eq!(tail(b"", STYLE), "0 bytes");
+        let none = Style { max: 0, ..STYLE };
+        assert_eq!(tail(b"secret", none), "6 bytes \"\"...");
+    }
+
+    #[test]
+    fn every_type_has_a_name() {
+        for (code, name) in [
+            (0x12, "rpc"),
+            (0x13, "heartbeat"),
+            (0x14, "handshake"),
+            (0x15, "event-register"),
+            (0x16, "event-unregister"),
+            (0x30, "unicast"),
+            (0x31, "response"),
+            (0x32, "set-topics"),
+            (0x35, "multicast"),
+            (0x37, "verify-peer"),
+            (0x38, "verify-result"),
+            (0x1000, "transaction-notify"),
+            (0x1001, "block-notify"),
+            (0x1002, "event-push"),
+            (0x7777, "unknown"),
+        ] {
+            let line = record(&Frame::new(FrameType(code), seq(), "")).to_text(STYLE);
+            assert!(line.contains(&format!(" {name} (0x{code:x}) ")), "{line}");
+        }
+    }
+
+    #[test]
+    fn json_has_the_same() {
+        let mut message = Frame::amop(FrameType::RESPONSE, seq(), b"hello", "ok\u{9b}".as_bytes());
+        message.result = 104;
+        let line = record(&message).to_json(STYLE);
+        assert!(!line.chars().any(char::is_control), "{line}");
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["event"], "frame");
+        assert_eq!(value["connection"], 7);
+        assert_eq!(value["direction"], "sdk->node");
+        assert_eq!(value["type"], "response");
+        assert_eq!(value["code"], "0x31");
+        assert_eq!(value["result"], 104);
+        assert_eq!(value["topic"], "hello");
+        assert_eq!(value["length"], 4);
+        assert_eq!(value["text"], "ok\u{9b}");
+        assert!(
+            value["time"]
+                .as_str()
+                .unwrap()
+                .starts_with("2026-01-02T03:04:05.000")
+        );
+
+        let binary = Frame::new(FrameType::RESPONSE, seq(), &b"\xff\x00"[..]);
+        let value: Value = serde_json::from_str(&record(&binary).to_json(STYLE)).unwrap();
+        assert_eq!(value["topic"], Value::Null);
+        assert_eq!(value["hex"], "ff00");
+    }
+}

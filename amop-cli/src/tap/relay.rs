@@ -1,0 +1,154 @@
+//! One connection through the tap: two TLS streams, bytes both ways.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use chrono::Local;
+use tokio::{
+    io::{AsyncBufRead, AsyncWrite},
+    sync::mpsc,
+    time::timeout,
+};
+
+use super::{
+    Direction, Record, ToNode, ToSdk, What,
+    watch::{Seen, Watcher},
+};
+use crate::wire;
+
+/// When one side has said farewell, the other gets this long to finish.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// Tells of one connection.
+pub(super) struct Reporter {
+    connection: u64,
+    records: mpsc::Sender<Record>,
+}
+
+impl Reporter {
+    pub(super) fn new(connection: u64, records: &mpsc::Sender<Record>) -> Self {
+        Self {
+            connection,
+            records: records.clone(),
+        }
+    }
+
+    pub(super) async fn note(&self, text: String) {
+        self.tell(None, What::Note(text)).await;
+    }
+
+    async fn seen(&self, direction: Direction, seen: Seen) {
+        self.tell(Some(direction), What::of(seen)).await;
+    }
+
+    async fn tell(&self, direction: Option<Direction>, what: What) {
+        let record = Record {
+            time: Local::now(),
+            connection: self.connection,
+            direction,
+            what,
+        };
+        // Nobody to tell any more: the bytes go on all the same.
+        let _ = self.records.send(record).await;
+    }
+}
+
+/// Carries bytes both ways until both sides have ended, and says how that came.
+pub(super) async fn relay(sdk: ToSdk, node: ToNode, preview: usize, reporter: &Reporter) -> String {
+    let (sdk, node) = (Half::new(sdk), Half::new(node));
+    let mut up = pin!(carry(&sdk, &node, Direction::ToNode, preview, reporter));
+    let mut down = pin!(carry(&node, &sdk, Direction::ToSdk, preview, reporter));
+    let (who, first, rest) = tokio::select! {
+        end = &mut up => ("the SDK", end, timeout(LINGER, down).await),
+        end = &mut down => ("the node", end, timeout(LINGER, up).await),
+    };
+    match (first, rest) {
+        (Err(error), _) | (Ok(()), Ok(Err(error))) => error.to_string(),
+        (Ok(()), Ok(Ok(()))) => format!("{who} closed it"),
+        (Ok(()), Err(_)) => format!(
+            "{who} closed it, the other side did not within {} s",
+            LINGER.as_secs()
+        ),
+    }
+}
+
+/// A TLS stream that one future reads and another writes, both of the same task.
+struct Half<S>(Mutex<S>);
+
+impl<S: AsyncBufRead + AsyncWrite + Unpin> Half<S> {
+    fn new(stream: S) -> Self {
+        Self(Mutex::new(stream))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, S> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next TLS record's content; empty at the end.
+    async fn read(&self) -> io::Result<Bytes> {
+        poll_fn(|cx| {
+            let mut stream = self.lock();
+            // It keeps nothing between two polls that would be lost.
+            pin!(wire::read_record(&mut *stream)).poll(cx)
+        })
+        .await
+    }
+
+    /// Writes the content of one record, which becomes one again.
+    async fn write(&self, mut content: Bytes) -> io::Result<()> {
+        while !content.is_empty() {
+            let len = poll_fn(|cx| Pin::new(&mut *self.lock()).poll_write(cx, &content)).await?;
+            content.advance(len);
+        }
+        poll_fn(|cx| Pin::new(&mut *self.lock()).poll_flush(cx)).await
+    }
+
+    async fn finish(&self) -> io::Result<()> {
+        poll_fn(|cx| Pin::new(&mut *self.lock()).poll_shutdown(cx)).await
+    }
+}
+
+/// Carries one direction to its end, which is passed on, too.
+async fn carry<F, T>(
+    from: &Half<F>,
+    to: &Half<T>,
+    direction: Direction,
+    preview: usize,
+    reporter: &Reporter,
+) -> io::Result<()>
+where
+    F: AsyncBufRead + AsyncWrite + Unpin,
+    T: AsyncBufRead + AsyncWrite + Unpin,
+{
+    let mut watcher = Watcher::new(preview);
+    loop {
+        let content = from.read().await?;
+        if content.is_empty() {
+            if let Some(seen) = watcher.end() {
+                reporter.seen(direction, seen).await;
+            }
+            return ended(to.finish().await);
+        }
+        for seen in watcher.see(&content) {
+            reporter.seen(direction, seen).await;
+        }
+        match to.write(content).await {
+            Ok(()) => {}
+            Err(error) => return ended(Err(error)),
+        }
+    }
+}
+
+/// That the other side has left already is no error.
+fn ended(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if !wire::is_end(&error) => Err(error),
+        _ => Ok(()),
+    }
+}

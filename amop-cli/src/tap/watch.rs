@@ -1,0 +1,257 @@
+//! Cuts the frames out of one direction of a connection, without holding or changing the bytes.
+
+use amop_proto::MAX_TOPIC_LEN;
+use amop_proto::channel::{FrameError, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, Seq};
+use bytes::{Buf, Bytes, BytesMut};
+
+/// What went by.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Frame(Head),
+    /// Bytes that are no frames, and the first of them.
+    Bytes {
+        len: usize,
+        start: Bytes,
+    },
+    /// From here on nothing can be a frame.
+    Undecodable(FrameError),
+    /// The stream ends within a frame.
+    Truncated {
+        missing: usize,
+        start: Bytes,
+    },
+}
+
+/// A frame, of which no more than the beginning of the body is kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) kind: FrameType,
+    pub(super) seq: Seq,
+    pub(super) result: i32,
+    /// The length of the whole body.
+    pub(super) body_len: usize,
+    /// Its beginning: a topic and as much of the payload as is to be shown.
+    pub(super) start: Bytes,
+}
+
+/// Follows one direction.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    /// Kept of each frame: the header and the beginning of the body.
+    keep: usize,
+    /// What is kept of the frame at hand.
+    kept: BytesMut,
+    /// Bytes of the frame at hand that are still to come; known once its length field is there.
+    missing: Option<usize>,
+    undecodable: bool,
+}
+
+const LENGTH_FIELD: usize = 4;
+
+impl Watcher {
+    /// A watcher that keeps so many bytes of each payload.
+    pub(super) fn new(preview: usize) -> Self {
+        Self {
+            keep: HEADER_LEN + 1 + MAX_TOPIC_LEN + preview,
+            kept: BytesMut::new(),
+            missing: None,
+            undecodable: false,
+        }
+    }
+
+    /// Sees the next bytes of the stream, and tells which frames end with them.
+    pub(super) fn see(&mut self, mut bytes: &[u8]) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        while !bytes.is_empty() {
+            if self.undecodable {
+                seen.push(self.raw(bytes));
+                break;
+            }
+            let Some(missing) = self.missing else {
+                let taken = bytes.len().min(LENGTH_FIELD - self.kept.len());
+                self.kept.extend_from_slice(&bytes[..taken]);
+                bytes.advance(taken);
+                if let Some(field) = self.kept.first_chunk::<LENGTH_FIELD>() {
+                    match check_length(u32::from_be_bytes(*field) as usize) {
+                        Ok(len) => self.missing = Some(len - LENGTH_FIELD),
+                        Err(error) => {
+                            self.undecodable = true;
+                            seen.push(Seen::Undecodable(error));
+                            let field = std::mem::take(&mut self.kept);
+                            seen.push(self.raw(&field));
+                        }
+                    }
+                }
+                continue;
+            };
+            let taken = bytes.len().min(missing);
+            let room = self.keep.saturating_sub(self.kept.len());
+            self.kept.extend_from_slice(&bytes[..taken.min(room)]);
+            bytes.advance(taken);
+            if taken < missing {
+                self.missing = Some(missing - taken);
+            } else {
+                self.missing = None;
+                seen.push(Seen::Frame(head(std::mem::take(&mut self.kept).freeze())));
+            }
+        }
+        seen
+    }
+
+    /// The stream has ended.
+    pub(super) fn end(&mut self) -> Option<Seen> {
+        let start = std::mem::take(&mut self.kept).freeze();
+        (!start.is_empty()).then(|| Seen::Truncated {
+            // While the length is unknown, at least the rest of a header is missing.
+            missing: self.missing.unwrap_or_else(|| HEADER_LEN - start.len()),
+            start,
+        })
+    }
+
+    fn raw(&self, bytes: &[u8]) -> Seen {
+        Seen::Bytes {
+            len: bytes.len(),
+            start: Bytes::copy_from_slice(&bytes[..bytes.len().min(self.keep)]),
+        }
+    }
+}
+
+/// A length field that a frame can have.
+fn check_length(len: usize) -> Result<usize, FrameError> {
+    let max = PROTOCOL_MAX_FRAME;
+    match len {
+        0..HEADER_LEN => Err(FrameError::TooShort { len }),
+        _ if len > max => Err(FrameError::TooLong { len, max }),
+        _ => Ok(len),
+    }
+}
+
+/// Reads a header (channel-v2 section 3.1) and keeps what is there of the body.
+fn head(mut bytes: Bytes) -> Head {
+    let len = bytes.get_u32() as usize;
+    let kind = FrameType(bytes.get_u16());
+    let mut seq = Seq([0; Seq::LEN]);
+    bytes.copy_to_slice(&mut seq.0);
+    let result = bytes.get_i32();
+    Head {
+        kind,
+        seq,
+        result,
+        body_len: len - HEADER_LEN,
+        start: bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use amop_proto::channel::Frame;
+
+    use super::*;
+
+    fn frames() -> [Frame; 3] {
+        let seq = Seq(*b"0123456789abcdef0123456789abcdef");
+        let mut response = Frame::amop(FrameType::RESPONSE, seq, b"hello", &[7; 2000]);
+        response.result = -3;
+        [
+            Frame::new(FrameType::HEARTBEAT, seq, ""),
+            response,
+            Frame::new(FrameType(0x7777), seq, "abc"),
+        ]
+    }
+
+    fn seen(frame: &Frame, keep: usize) -> Seen {
+        Seen::Frame(Head {
+            kind: frame.kind,
+            seq: frame.seq,
+            result: frame.result,
+            body_len: frame.body.len(),
+            start: frame.body.slice(..frame.body.len().min(keep)),
+        })
+    }
+
+    #[test]
+    fn frames_are_seen_in_any_cut() {
+        let frames = frames();
+        let wire: Vec<u8> = frames.iter().flat_map(|f| f.to_bytes()).collect();
+        let expected: Vec<Seen> = frames.iter().map(|f| seen(f, 255 + 64)).collect();
+        for step in [1, 2, 3, 5, 41, 42, 43, 1000, wire.len()] {
+            let mut watcher = Watcher::new(64);
+            let got: Vec<Seen> = wire.chunks(step).flat_map(|c| watcher.see(c)).collect();
+            assert_eq!(got, expected, "in steps of {step}");
+            assert_eq!(watcher.end(), None);
+        }
+    }
+
+    #[test]
+    fn no_more_than_the_beginning_is_kept() {
+        let mut watcher = Watcher::new(8);
+        let mut header = frames()[1].header();
+        header[..4].copy_from_slice(&(PROTOCOL_MAX_FRAME as u32).to_be_bytes());
+        assert_eq!(watcher.see(&header), []);
+        for _ in 0..100 {
+            assert_eq!(watcher.see(&[1; 64 * 1024]), []);
+        }
+        assert!(watcher.kept.len() <= HEADER_LEN + 255 + 8);
+    }
+
+    #[test]
+    fn after_a_bad_length_there_are_only_bytes() {
+        for (length, error) in [
+            (41, FrameError::TooShort { len: 41 }),
+            (
+                PROTOCOL_MAX_FRAME as u32 + 1,
+                FrameError::TooLong {
+                    len: PROTOCOL_MAX_FRAME + 1,
+                    max: PROTOCOL_MAX_FRAME,
+                },
+            ),
+        ] {
+            let mut watcher = Watcher::new(64);
+            let mut bytes = frames()[0].to_bytes().to_vec();
+            bytes.extend_from_slice(&u32::to_be_bytes(length));
+            bytes.extend_from_slice(b"more");
+            let raw = |bytes: &'static [u8]| Seen::Bytes {
+                len: bytes.len(),
+                start: bytes.into(),
+            };
+            let field = Seen::Bytes {
+                len: 4,
+                start: Bytes::copy_from_slice(&length.to_be_bytes()),
+            };
+            assert_eq!(
+                watcher.see(&bytes),
+                [
+                    seen(&frames()[0], 64),
+                    Seen::Undecodable(error),
+                    field,
+                    raw(b"more")
+                ]
+            );
+            assert_eq!(watcher.see(b"and more"), [raw(b"and more")]);
+            assert_eq!(watcher.end(), None);
+        }
+    }
+
+    #[test]
+    fn a_stream_may_end_within_a_frame() {
+        let wire = frames()[2].to_bytes();
+        let mut watcher = Watcher::new(64);
+        assert_eq!(watcher.see(&wire[..44]), []);
+        assert_eq!(
+            watcher.end(),
+            Some(Seen::Truncated {
+                missing: 1,
+                start: wire.slice(..44)
+            })
+        );
+        let mut watcher = Watcher::new(64);
+        watcher.see(&wire[..3]);
+        assert_eq!(
+            watcher.end(),
+            Some(Seen::Truncated {
+                missing: 39,
+                start: wire.slice(..3)
+            })
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! Faults of nodes, and which checks find them.
+
+use std::collections::{BTreeSet, HashSet};
+
+use amop_cli::conformance::{CheckResult, Outcome};
+use amop_node::Network;
+use amop_proto::channel::{Frame, FrameType, Seq, SetTopics, code, encode_topics};
+use bytes::Bytes;
+
+use super::{
+    faulty::{Fault, FaultyNode},
+    run,
+};
+
+/// Checks that wait long, and that none of the faults here has to do with.
+const SLOW: &str = "unicast-unanswered";
+
+/// Runs all checks of one node against a faulty one and returns those that fail.
+async fn failures<F: Fault>(fault: impl Fn() -> F + Send + 'static) -> Vec<CheckResult> {
+    let network = Network::start(1).await.unwrap();
+    let node = FaultyNode::start(&network, fault).await;
+    let only: Vec<String> = amop_cli::conformance::names()
+        .into_iter()
+        .filter(|name| name != SLOW && !name.starts_with("across/"))
+        .collect();
+    let only: Vec<&str> = only.iter().map(String::as_str).collect();
+    let report = run(&network, &node.endpoint(), None, &only).await;
+    assert!(report.results.len() > 50, "{}", report.results.len());
+    assert!(
+        !report
+            .results
+            .iter()
+            .any(|result| matches!(result.outcome, Outcome::Skipped { .. })),
+        "{report:?}"
+    );
+    network.shutdown().await;
+    report.failures().cloned().collect()
+}
+
+#[track_caller]
+fn assert_failed(failures: &[CheckResult], expected: &[&str]) {
+    let text: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    let failed: Vec<&str> = failures.iter().map(|result| result.name.as_str()).collect();
+    assert_eq!(failed, expected, "{}", text.join("\n"));
+}
+
+struct Faultless;
+
+impl Fault for Faultless {}
+
+/// The proxy itself does no harm, so what the other tests find is due to their faults.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_faultless_proxy_fails_nothing() {
+    assert_failed(&failures(|| Faultless).await, &[]);
+}
+
+/// Acknowledges multicasts with 100 where nobody has subscribed, as if they were unicasts.
+#[derive(Default)]
+struct WrongAcknowledgement {
+    multicasts: HashSet<Seq>,
+}
+
+impl Fault for WrongAcknowledgement {
+    fn to_node(&mut self, frame: Frame) -> Vec<Frame> {
+        if frame.kind == FrameType::MULTICAST {
+            self.multicasts.insert(frame.seq);
+        }
+        vec![frame]
+    }
+
+    fn to_sdk(&mut self, mut frame: Frame) -> Vec<Frame> {
+        if frame.kind == FrameType::RESPONSE && self.multicasts.contains(&frame.seq) {
+            frame.result = code::NO_SUBSCRIBER;
+        }
+        vec![frame]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_acknowledgement_is_found() {
+    let failures = failures(WrongAcknowledgement::default).await;
+    assert_failed(
+        &failures,
+        &[
+            "topics-replace",
+            "topics-clear",
+            "topics-twice",
+            "topics-no-array",
+            "topics-block-notify",
+            "multicast-nobody",
+            "multicast-own-session",
+            "multicast-local",
+            "multicast-one",
+            "multicast-many",
+            "multicast-large",
+            "multicast-answered",
+        ],
+    );
+    let nobody = failures
+        .iter()
+        .find(|result| result.name == "multicast-nobody")
+        .unwrap();
+    let Outcome::Failed { expected, got } = &nobody.outcome else {
+        unreachable!("it failed");
+    };
+    assert!(expected.contains("result=0 "), "{expected}");
+    assert!(got.contains("result=100 "), "{got}");
+}
+
+/// Adds topics to those there are, instead of replacing them.
+#[derive(Default)]
+struct AddsTopics {
+    topics: BTreeSet<String>,
+}
+
+impl Fault for AddsTopics {
+    fn to_node(&mut self, mut frame: Frame) -> Vec<Frame> {
+        if frame.kind == FrameType::SET_TOPICS
+            && let SetTopics::Replace(topics) = SetTopics::parse(&frame.body)
+        {
+            self.topics.extend(topics);
+            frame.body = encode_topics(self.topics.iter().map(String::as_str));
+        }
+        vec![frame]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_that_are_added_are_found() {
+    assert_failed(
+        &failures(AddsTopics::default).await,
+        &[
+            "topics-replace",
+            "topics-clear",
+            "topics-twice",
+            "topics-no-array",
+            "topics-block-notify",
+        ],
+    );
+}
+
+/// Puts two frames into one record, which some SDKs cannot read.
+struct JoinsFrames;
+
+impl Fault for JoinsFrames {
+    fn records(&mut self, frames: Vec<Frame>) -> Vec<Vec<u8>> {
+        let bytes: Vec<u8> = frames.iter().flat_map(Frame::to_bytes).collect();
+        vec![bytes]
+    }
+}
+
+/// Answers heartbeats of version 1 in the words of version 2.
+struct Talkative;
+
+impl Fault for Talkative {
+    fn to_sdk(&mut self, mut frame: Frame) -> Vec<Frame> {
+        if frame.kind == FrameType::HEARTBEAT && frame.body == "1" {
+            frame.body = Bytes::from_static(b"{\"heartBeat\":1}\n");
+        }
+        vec![frame]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_in_the_wrong_version_is_found() {
+    assert_failed(
+        &failures(|| Talkative).await,
+        &[
+            "handshake-malformed",
+            "handshake-again",
+            "heartbeat-before-handshake",
+            "heartbeat-version-1",
+            "frames-joined",
+            "frame-split",
+            "session-half-closed",
+        ],
+    );
+}
+
+/// Hands messages to subscribers under a seq of its own, and their replies back.
+struct OwnSeq;
+
+impl Fault for OwnSeq {
+    fn to_sdk(&mut self, mut frame: Frame) -> Vec<Frame> {
+        if frame.kind == FrameType::UNICAST {
+            frame.seq.0[31] ^= 1;
+        }
+        vec![frame]
+    }
+
+    fn to_node(&mut self, mut frame: Frame) -> Vec<Frame> {
+        if frame.kind == FrameType::RESPONSE {
+            frame.seq.0[31] ^= 1;
+        }
+        vec![frame]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_seq_is_found() {
+    assert_failed(
+        &failures(|| OwnSeq).await,
+        &[
+            "unicast-own-session",
+            "unicast-reply",
+            "unicast-reply-verbatim",
+            "unicast-reply-of-any-type",
+            "unicast-request-result",
+            "unicast-binary-seq",
+            "unicast-empty-payload",
+            "unicast-large",
+            "unicast-topic-lengths",
+            "unicast-one-of-many",
+            "unicast-next-subscriber",
+            "unicast-subscriber-gone",
+        ],
+    );
+}
+
+/// Joins frames only where several are there at once, so it is not asked what else it breaks.
+#[tokio::test(flavor = "multi_thread")]
+async fn joined_frames_are_found() {
+    let network = Network::start(1).await.unwrap();
+    let node = FaultyNode::start(&network, || JoinsFrames).await;
+    // They come together or not as the machine pleases: asked until they did.
+    let mut found = false;
+    for _ in 0..100 {
+        let report = run(&network, &node.endpoint(), None, &["frame-per-record"]).await;
+        found = !report.is_conformant();
+        if found {
+            break;
+        }
+    }
+    assert!(found);
+    network.shutdown().await;
+}
