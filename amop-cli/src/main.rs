@@ -3,10 +3,10 @@
 
 mod devnet;
 mod schema_command;
-mod signal;
 
 use std::{io::IsTerminal, process::ExitCode};
 
+use amop_node::signal;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use amop_node::NodeBuilder;
+use amop_node::signal;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
@@ -33,50 +33,18 @@ async fn main() -> ExitCode {
         .init();
 
     // Before the node says that it serves: whoever waits for that may stop it at once.
-    let stopped = match stop_signal() {
+    let stopped = match signal::stop() {
         Ok(stopped) => stopped,
         Err(error) => {
             eprintln!("amop-node: cannot wait for signals: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let builder = NodeBuilder::from_config_file(&options.config);
-    let node = match builder {
-        Ok(builder) => builder.start().await,
-        Err(error) => Err(error),
-    };
-    let node = match node {
-        Ok(node) => node,
+    match amop_node::serve(&options.config, || {}, stopped).await {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("amop-node: {error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    stopped.await;
-    tracing::info!("stopping");
-    node.shutdown().await;
-    ExitCode::SUCCESS
-}
-
-/// Waits for Ctrl-C or, on Unix, SIGTERM. Signals count from the call on, not from the first poll.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        Ok(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
-    }
-    #[cfg(windows)]
-    {
-        let mut ctrl_c = tokio::signal::windows::ctrl_c()?;
-        Ok(async move {
-            ctrl_c.recv().await;
-        })
     }
 }
