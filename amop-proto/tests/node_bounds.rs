@@ -11,7 +11,8 @@ use amop_proto::{
     p2p::{packet, protocol},
 };
 use node_support::{
-    Link, Net, Sdk, config, from_node, inner, multicast, node_id, peer_frame, reply, unicast,
+    Link, Net, Sdk, config, from_node, inner, multicast, node_id, peer_frame, refused, reply,
+    unicast,
 };
 
 const TOPIC: &str = "hello";
@@ -97,13 +98,54 @@ fn unicasts_go_to_those_that_read() {
         net.only(publisher);
     }
     net.nothing(slow);
-    // With nobody else there is nobody.
+    // With nobody else there is a subscriber still, but none that takes it.
     net.hang_up(fast);
     net.send(publisher, unicast(41, TOPIC, ""));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher), refused(&unicast(41, TOPIC, "")));
+    // Another node's message fares likewise.
+    let peer = net.ours(0, 5, &[]);
+    net.peer_inbox(peer);
+    net.peer_send(peer, from_node(9, &unicast(43, TOPIC, "")));
+    assert_eq!(
+        inner(&net.peer_only(peer)),
+        refused(&unicast(43, TOPIC, ""))
+    );
+    net.nothing(slow);
     net.read(slow, 2000);
     net.send(publisher, unicast(42, TOPIC, ""));
     assert_eq!(net.only(slow), unicast(42, TOPIC, ""));
+}
+
+#[test]
+fn a_node_that_cannot_be_sent_more_is_passed_over_and_the_last_to_be_so_means_104() {
+    for foreign in [false, true] {
+        let mut net = net();
+        let publisher = net.sdk(0);
+        let behind = match foreign {
+            true => net.foreign(0, 5, TOPIC),
+            false => net.ours(0, 5, &[(TOPIC, 1)]),
+        };
+        net.link(behind).stalled = true;
+        let filler = "x".repeat(3000);
+        for n in 0..4 {
+            net.send(publisher, multicast(n, TOPIC, &filler));
+        }
+        let notices = net.notices(0).into_iter();
+        let behind_now = notices.filter(|notice| matches!(notice, Notice::PeerBehind { .. }));
+        assert_eq!(behind_now.count(), 1);
+        net.inbox(publisher);
+        net.peer_inbox(behind);
+        // It has a subscriber, so this is not 100.
+        net.send(publisher, unicast(10, TOPIC, ""));
+        assert_eq!(net.only(publisher), refused(&unicast(10, TOPIC, "")));
+        let other = net.foreign(0, 6, TOPIC);
+        for n in 11..31 {
+            net.send(publisher, unicast(n, TOPIC, ""));
+            assert_eq!(inner(&net.peer_only(other)), unicast(n, TOPIC, ""));
+        }
+        net.nothing(publisher);
+        assert!(net.peer_inbox(behind).is_empty());
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod action;
 mod barrier;
 mod config;
 mod machine;
+mod mesh;
 mod peer;
 mod router;
 mod session;
