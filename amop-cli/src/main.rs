@@ -1,6 +1,7 @@
 //! The `amop` command.
 #![forbid(unsafe_code)]
 
+mod chaos;
 mod devnet;
 mod schema_command;
 
@@ -20,6 +21,11 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Kills nodes and cuts links under a stream of numbered messages, and counts what arrives.
+    Chaos(chaos::Chaos),
+    /// One node of `amop chaos`.
+    #[command(hide = true)]
+    ChaosNode(chaos::ChaosNode),
     /// Local development networks.
     #[command(subcommand)]
     Devnet(DevnetCommand),
@@ -46,6 +52,8 @@ async fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let result = match options.command {
+        Command::Chaos(chaos) => chaos.run().await,
+        Command::ChaosNode(node) => node.run().await.map(|()| ExitCode::SUCCESS),
         Command::Devnet(DevnetCommand::Up(up)) => up.run().await.map(|()| ExitCode::SUCCESS),
         Command::Generate(generate) => generate.run(),
         Command::Schema(command) => command.run(),
