@@ -120,7 +120,7 @@ impl Topics {
         let drawn = scatter(seed ^ message as u64);
         let at = (drawn / SHARED) as usize;
         let subscribers = 0..self.own.len();
-        if drawn % SHARED == 0 {
+        if drawn.is_multiple_of(SHARED) {
             let group = at % self.shared.len();
             let members = subscribers.filter(|s| s % self.shared.len() == group);
             (&self.shared[group], members.collect())
