@@ -154,16 +154,16 @@ impl Faults {
 
     /// Whether every client stays connected.
     fn survive(&self, fault: Fault) -> bool {
-        let mut sdks = self.sdks.iter().enumerate();
-        match fault {
-            Fault::Kill { node } | Fault::Stop { node } => {
-                sdks.all(|(_, sdk)| sdk.survives(|_, way| way.node == node))
-            }
-            Fault::CutClient { client, way: hit } => sdks
-                .filter(|&(index, _)| index == client)
-                .all(|(_, sdk)| sdk.survives(|way, _| way == hit)),
-            Fault::Cut { .. } | Fault::Hold { .. } | Fault::Slow { .. } => true,
-        }
+        self.sdks.iter().enumerate().all(|(index, sdk)| {
+            sdk.survives(|at, way| {
+                let hit = match fault {
+                    Fault::Kill { node } | Fault::Stop { node } => way.node == node,
+                    Fault::CutClient { client, way } => (client, way) == (index, at),
+                    _ => return false,
+                };
+                hit || self.net.is_doomed(index, at, way.node)
+            })
+        })
     }
 
     fn begin(
@@ -188,7 +188,10 @@ impl Faults {
                     _ => "slow links",
                 }
             }
-            Fault::CutClient { .. } => "client cuts",
+            Fault::CutClient { client, way } => {
+                self.net.mark_way(client, way, true);
+                "client cuts"
+            }
         };
         tracing::info!(at = ?step.at, fault = ?step.fault, down = ?step.down, "a fault begins");
         *self.tally().faults.entry(kind).or_default() += 1;
@@ -237,6 +240,7 @@ impl Faults {
                 self.sdks[client].set_way(way, Wire::Cut);
                 pause(step.down).await;
                 self.sdks[client].set_way(way, Wire::GOOD);
+                net.mark_way(client, way, false);
             }
         }
         Ok(())

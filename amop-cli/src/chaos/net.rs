@@ -1,6 +1,7 @@
 //! The network under test: node processes, the wires between them, the wires of clients to them.
 
 use std::{
+    collections::BTreeSet,
     fs,
     net::SocketAddr,
     path::Path,
@@ -50,6 +51,8 @@ pub(crate) struct Net {
 struct Broken {
     nodes: Vec<bool>,
     links: Vec<bool>,
+    /// Ways of clients, by client and way.
+    ways: BTreeSet<(usize, usize)>,
 }
 
 impl Net {
@@ -82,6 +85,7 @@ impl Net {
             broken: StdMutex::new(Broken {
                 nodes: vec![false; nodes.len()],
                 links: vec![false; links.len()],
+                ways: BTreeSet::new(),
             }),
             nodes: nodes.into_iter().map(Mutex::new).collect(),
             topology,
@@ -134,7 +138,7 @@ impl Net {
                 let (a, b) = self.topology.links[link];
                 !broken.links[link] && !broken.nodes[a] && !broken.nodes[b] && self.is_up(link)
             }
-            Fault::CutClient { .. } => true,
+            Fault::CutClient { client, way } => !broken.ways.contains(&(client, way)),
         }
     }
 
@@ -164,6 +168,22 @@ impl Net {
     /// Marks a link as broken on purpose, or as whole again.
     pub(crate) fn mark_link(&self, link: usize, broken: bool) {
         self.broken().links[link] = broken;
+    }
+
+    /// Marks a client's way as broken on purpose, or as whole again.
+    pub(crate) fn mark_way(&self, client: usize, way: usize, is_broken: bool) {
+        let mut broken = self.broken();
+        if is_broken {
+            broken.ways.insert((client, way));
+        } else {
+            broken.ways.remove(&(client, way));
+        }
+    }
+
+    /// Whether a client's way to a node is about to break, though the client may not know yet.
+    pub(crate) fn is_doomed(&self, client: usize, way: usize, node: usize) -> bool {
+        let broken = self.broken();
+        broken.nodes[node] || broken.ways.contains(&(client, way))
     }
 
     pub(crate) fn set_link(&self, link: usize, wire: Wire) {
