@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use tokio::task::JoinSet;
 
-use crate::signal;
+use amop_node::signal;
 
 /// P2P ports start here, as in the chain's script.
 const P2P_OFFSET: u16 = 10_100;

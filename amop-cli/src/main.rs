@@ -1,10 +1,10 @@
 //! The `amop` command.
 #![forbid(unsafe_code)]
 
+mod chaos;
 mod conformance_command;
 mod devnet;
 mod schema_command;
-mod signal;
 mod tap_command;
 
 use std::{io::IsTerminal, process::ExitCode};
@@ -22,6 +22,11 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Kills nodes and cuts links under a stream of numbered messages, and counts what arrives.
+    Chaos(chaos::Chaos),
+    /// One node of `amop chaos`.
+    #[command(hide = true)]
+    ChaosNode(chaos::ChaosNode),
     /// Checks how a node behaves on its channel port; exit code 1 if anything is wrong.
     Conformance(conformance_command::Conformance),
     /// Local development networks.
@@ -45,13 +50,20 @@ enum DevnetCommand {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    // Where things go wrong on purpose, each lost connection is no news.
+    let level = match options.command {
+        Command::Chaos(_) => "error",
+        _ => "warn",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let result = match options.command {
+        Command::Chaos(chaos) => chaos.run().await,
+        Command::ChaosNode(node) => node.run().await.map(|()| ExitCode::SUCCESS),
         Command::Conformance(conformance) => conformance.run().await,
         Command::Devnet(DevnetCommand::Up(up)) => up.run().await.map(|()| ExitCode::SUCCESS),
         Command::Generate(generate) => generate.run(),

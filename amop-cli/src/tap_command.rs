@@ -11,7 +11,7 @@ use amop_tls::{CertFiles, Identity};
 use anyhow::Context;
 use clap::Args;
 
-use crate::signal;
+use amop_node::signal;
 
 /// Shows every frame between SDKs and a node.
 ///

@@ -26,6 +26,8 @@ mod listen;
 mod network;
 mod node;
 mod outbox;
+mod serve;
+pub mod signal;
 
 pub use amop_proto::node::{Counters, Limits, Timeouts};
 
@@ -35,4 +37,5 @@ pub use self::{
     listen::ListenLimits,
     network::Network,
     node::Node,
+    serve::serve,
 };

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use amop_node::{NodeBuilder, StartError, config::ChainVersion};
+use amop_node::{NodeBuilder, StartError, config::ChainVersion, signal};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
@@ -52,49 +52,22 @@ async fn main() -> ExitCode {
         .init();
 
     // Before the node says that it serves: whoever waits for that may stop it at once.
-    let stopped = match stop_signal() {
+    let stopped = match signal::stop() {
         Ok(stopped) => stopped,
         Err(error) => {
             eprintln!("amop-node: cannot wait for signals: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let node = match options.builder() {
-        Ok(builder) => builder.start().await,
+    let served = match options.builder() {
+        Ok(builder) => amop_node::serve(builder, || {}, stopped).await,
         Err(error) => Err(error),
     };
-    let node = match node {
-        Ok(node) => node,
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("amop-node: {error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    stopped.await;
-    tracing::info!("stopping");
-    node.shutdown().await;
-    ExitCode::SUCCESS
-}
-
-/// Waits for Ctrl-C or, on Unix, SIGTERM. Signals count from the call on, not from the first poll.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        Ok(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
-    }
-    #[cfg(windows)]
-    {
-        let mut ctrl_c = tokio::signal::windows::ctrl_c()?;
-        Ok(async move {
-            ctrl_c.recv().await;
-        })
     }
 }

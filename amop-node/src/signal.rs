@@ -1,9 +1,13 @@
-//! The user's wish to end a command.
+//! The user's wish to end a program.
 
 use std::io;
 
 /// Waits for Ctrl-C or, on Unix, SIGTERM. Signals count from the call on, not from the first poll.
-pub(crate) fn stop() -> io::Result<impl Future<Output = ()>> {
+///
+/// # Errors
+///
+/// What the operating system says if it cannot be asked for them.
+pub fn stop() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

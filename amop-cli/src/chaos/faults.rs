@@ -1,0 +1,314 @@
+//! Carries the plan out: breaks what it says, repairs it, and measures what that costs.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use amop::{Client, TopicName};
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    clients::Sdk,
+    load::probe_topic,
+    net::Net,
+    plan::{Fault, Plan, Step},
+    proxy::Wire,
+};
+
+/// A step that is not allowed for so long is left out.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Between two looks at something that cannot be waited for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Between two looks whether a node has died.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// So many messages in a row go over a link before it is cut, for the cut to be in their way.
+const WARM: u32 = 20;
+
+/// For these messages.
+const WARM_UP: Duration = Duration::from_secs(3);
+
+/// A probe that got an error tries again so soon.
+const PROBE_AGAIN: Duration = Duration::from_millis(1);
+
+/// What was done, and measured.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    /// How often, by kind of fault.
+    pub(crate) faults: BTreeMap<&'static str, u32>,
+    /// Steps that would have cut the network in two, or a client off.
+    pub(crate) skipped: u32,
+    /// From a link's being cut to the first message between its two nodes on another path.
+    pub(crate) detours: Vec<Duration>,
+    /// Cuts after which no message took another path before the link was repaired.
+    pub(crate) no_detour: u32,
+    /// Cuts of links that no messages could be sent over before.
+    pub(crate) unmeasured: u32,
+}
+
+/// What faults are inflicted on.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    pub(crate) net: Net,
+    /// Publishers and subscribers.
+    pub(crate) sdks: Vec<Sdk>,
+    /// By node, a client of that node alone.
+    pub(crate) probes: Vec<Sdk>,
+    pub(crate) partitions: bool,
+    tally: Mutex<Tally>,
+}
+
+impl Faults {
+    pub(crate) fn new(net: Net, sdks: Vec<Sdk>, probes: Vec<Sdk>, partitions: bool) -> Self {
+        Self {
+            net,
+            sdks,
+            probes,
+            partitions,
+            tally: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries the plan out until `stop`. Everything is repaired when it returns.
+    pub(crate) async fn run(self: Arc<Self>, plan: Plan, stop: CancellationToken) -> Result<()> {
+        let mut tasks = JoinSet::new();
+        let result = self.carry_out(plan, &stop, &mut tasks).await;
+        // What is left only waits to be repaired, and does so at once.
+        stop.cancel();
+        let mut results = vec![result];
+        while let Some(repaired) = tasks.join_next().await {
+            results.push(repaired?);
+        }
+        results.into_iter().collect()
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        mut plan: Plan,
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<Result<()>>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        let mut next = plan.next();
+        let mut watching = tokio::time::interval(WATCH);
+        loop {
+            let due = async {
+                match next {
+                    Some(step) => sleep_until(start + step.at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                Some(repaired) = tasks.join_next() => repaired??,
+                _ = watching.tick() => {
+                    if let Some(how) = self.net.crashed().await? {
+                        bail!(how);
+                    }
+                }
+                () = due => {
+                    if let Some(step) = next
+                        && let Some(allowed) = stop.run_until_cancelled(self.allowed(step.fault)).await
+                    {
+                        if allowed {
+                            self.begin(step, stop, tasks);
+                        } else {
+                            self.tally().skipped += 1;
+                        }
+                    }
+                    next = plan.next();
+                }
+            }
+        }
+    }
+
+    /// Waits until a fault hits something whole and leaves a path between all that live; whether
+    /// that came about.
+    async fn allowed(&self, fault: Fault) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while deadline > Instant::now() {
+            let safe = self.partitions || self.net.stays_connected(fault) && self.survive(fault);
+            if safe && self.net.is_whole(fault) {
+                return true;
+            }
+            sleep(LOOK).await;
+        }
+        false
+    }
+
+    /// Whether every client stays connected.
+    fn survive(&self, fault: Fault) -> bool {
+        self.sdks.iter().enumerate().all(|(index, sdk)| {
+            sdk.survives(|at, way| {
+                let hit = match fault {
+                    Fault::Kill { node } | Fault::Stop { node } => way.node == node,
+                    Fault::CutClient { client, way } => (client, way) == (index, at),
+                    _ => return false,
+                };
+                hit || self.net.is_doomed(index, at, way.node)
+            })
+        })
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        step: Step,
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<Result<()>>,
+    ) {
+        let kind = match step.fault {
+            Fault::Kill { node } | Fault::Stop { node } => {
+                self.net.mark_node(node, true);
+                match step.fault {
+                    Fault::Kill { .. } => "kills",
+                    _ => "stops",
+                }
+            }
+            Fault::Cut { link } | Fault::Hold { link, .. } | Fault::Slow { link, .. } => {
+                self.net.mark_link(link, true);
+                match step.fault {
+                    Fault::Cut { .. } => "cuts",
+                    Fault::Hold { .. } => "holds",
+                    _ => "slow links",
+                }
+            }
+            Fault::CutClient { client, way } => {
+                self.net.mark_way(client, way, true);
+                "client cuts"
+            }
+        };
+        tracing::info!(at = ?step.at, fault = ?step.fault, down = ?step.down, "a fault begins");
+        *self.tally().faults.entry(kind).or_default() += 1;
+        let (this, stop) = (Arc::clone(self), stop.clone());
+        tasks.spawn(async move { this.inflict(step, &stop).await });
+    }
+
+    async fn inflict(&self, step: Step, stop: &CancellationToken) -> Result<()> {
+        let net = &self.net;
+        let pause = async |time| {
+            stop.run_until_cancelled(sleep(time)).await;
+        };
+        match step.fault {
+            Fault::Kill { node } | Fault::Stop { node } => {
+                if matches!(step.fault, Fault::Kill { .. }) {
+                    net.kill(node).await?;
+                } else {
+                    net.stop_node(node).await?;
+                }
+                pause(step.down).await;
+                net.restart(node).await?;
+                net.mark_node(node, false);
+            }
+            Fault::Cut { link } => {
+                let begun = Instant::now();
+                self.measure(link, step.down).await?;
+                pause(step.down.saturating_sub(begun.elapsed())).await;
+                net.set_link(link, Wire::GOOD);
+                net.mark_link(link, false);
+            }
+            Fault::Hold { link, lasts } => {
+                net.set_link(link, Wire::Held);
+                pause(lasts).await;
+                net.set_link(link, Wire::Cut);
+                pause(step.down).await;
+                net.set_link(link, Wire::GOOD);
+                net.mark_link(link, false);
+            }
+            Fault::Slow { link, by } => {
+                net.set_link(link, Wire::Open { delay: by });
+                pause(step.down).await;
+                net.set_link(link, Wire::GOOD);
+                net.mark_link(link, false);
+            }
+            Fault::CutClient { client, way } => {
+                self.sdks[client].set_way(way, Wire::Cut);
+                pause(step.down).await;
+                self.sdks[client].set_way(way, Wire::GOOD);
+                net.mark_way(client, way, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts a link that messages go over one after the other, and measures how long it takes until
+    /// one that was sent after the cut arrives all the same; waits so long at most.
+    async fn measure(&self, link: usize, limit: Duration) -> Result<()> {
+        let (a, b) = self.net.topology.links[link];
+        let topic = probe_topic(b)?;
+        let probe = Probe::new(&self.probes[a].client, &topic);
+        let cutting = async {
+            let mut arrived = probe.arrived.subscribe();
+            let warm = timeout(WARM_UP, arrived.wait_for(|&arrived| arrived >= WARM)).await;
+            self.net.set_link(link, Wire::Cut);
+            probe.cut.send_replace(Some(Instant::now()));
+            warm.is_ok()
+        };
+        let probing = timeout(WARM_UP + limit, probe.run());
+        let (warm, detour) = tokio::join!(cutting, probing);
+        let mut tally = self.tally();
+        match detour {
+            _ if !warm => tally.unmeasured += 1,
+            Ok(detour) => tally.detours.push(detour),
+            Err(_) => tally.no_detour += 1,
+        }
+        Ok(())
+    }
+
+    /// Ends clients, nodes and wires.
+    pub(crate) async fn shutdown(self) -> Result<()> {
+        for sdk in self.sdks.into_iter().chain(self.probes) {
+            sdk.close().await;
+        }
+        self.net.shutdown().await
+    }
+}
+
+/// Messages from one node to another, one after the other.
+struct Probe<'a> {
+    client: &'a Client,
+    topic: &'a TopicName,
+    arrived: watch::Sender<u32>,
+    /// When the link was cut.
+    cut: watch::Sender<Option<Instant>>,
+}
+
+impl<'a> Probe<'a> {
+    fn new(client: &'a Client, topic: &'a TopicName) -> Self {
+        Self {
+            client,
+            topic,
+            arrived: watch::Sender::new(0),
+            cut: watch::Sender::new(None),
+        }
+    }
+
+    /// How long after the cut the first answer to a message came that was sent after it.
+    async fn run(&self) -> Duration {
+        loop {
+            let sent = Instant::now();
+            let result = self.client.unicast(self.topic, Bytes::new()).await;
+            let cut = *self.cut.borrow();
+            match (result, cut) {
+                (Ok(_), Some(cut)) if sent >= cut => return cut.elapsed(),
+                (Ok(_), _) => self.arrived.send_modify(|arrived| *arrived += 1),
+                (Err(_), _) => sleep(PROBE_AGAIN).await,
+            }
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! The traffic of a run: publishers of numbered messages, subscribers that answer, and their books.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use amop::{Client, Kind, PublishError, RawSubscription, TopicName};
+use anyhow::Result;
+use bytes::Bytes;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::books::Books;
+
+/// Bytes of a message.
+const LEN: usize = 64;
+
+/// One message in so many goes to a topic that several subscribers share.
+const SHARED: u64 = 4;
+
+/// Subscribers that share a topic, about.
+const GROUP: usize = 3;
+
+/// A publisher that got an error leaves off for a moment, or an outage would eat up all numbers.
+const AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// What a run sends.
+#[derive(Debug, Clone)]
+pub(crate) struct Traffic {
+    pub(crate) seed: u64,
+    pub(crate) unicasts: usize,
+    pub(crate) multicasts: usize,
+    pub(crate) publishers: usize,
+    pub(crate) subscribers: usize,
+    /// Messages under way at a time, per publisher.
+    pub(crate) in_flight: usize,
+    /// Unicasts per second, by all publishers together.
+    pub(crate) rate: Option<u32>,
+}
+
+/// The books of a run.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    unicasts: Mutex<Books>,
+    multicasts: Mutex<Books>,
+    deliveries: AtomicU64,
+}
+
+impl Ledger {
+    pub(crate) fn new(traffic: &Traffic) -> Self {
+        let books = |messages| Mutex::new(Books::new(messages, traffic.subscribers));
+        Self {
+            unicasts: books(traffic.unicasts),
+            multicasts: books(traffic.multicasts),
+            deliveries: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn unicasts(&self) -> MutexGuard<'_, Books> {
+        self.unicasts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn multicasts(&self) -> MutexGuard<'_, Books> {
+        self.multicasts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, kind: Kind) -> MutexGuard<'_, Books> {
+        match kind {
+            Kind::Unicast => self.unicasts(),
+            Kind::Multicast => self.multicasts(),
+        }
+    }
+
+    /// How often anything was handed to a subscriber.
+    pub(crate) fn deliveries(&self) -> u64 {
+        self.deliveries.load(Ordering::Relaxed)
+    }
+}
+
+/// The topic of one node's probes.
+pub(crate) fn probe_topic(node: usize) -> Result<TopicName> {
+    Ok(TopicName::new(&format!("chaos.probe.{node}"))?)
+}
+
+/// The topics, with who subscribes to each.
+#[derive(Debug)]
+struct Topics {
+    /// One for each subscriber alone.
+    own: Vec<TopicName>,
+    /// Subscriber `s` holds number `s % shared.len()`.
+    shared: Vec<TopicName>,
+    all: TopicName,
+}
+
+impl Topics {
+    fn new(subscribers: usize) -> Result<Self> {
+        let named = |kind: &str, count: usize| -> Result<Vec<TopicName>> {
+            let name = |index| Ok(TopicName::new(&format!("chaos.{kind}.{index}"))?);
+            (0..count).map(name).collect()
+        };
+        Ok(Self {
+            own: named("own", subscribers)?,
+            shared: named("shared", (subscribers / GROUP).max(1))?,
+            all: TopicName::new("chaos.all")?,
+        })
+    }
+
+    /// Where a unicast goes, and who may be handed it.
+    fn of(&self, seed: u64, message: usize) -> (&TopicName, BTreeSet<usize>) {
+        let drawn = scatter(seed ^ message as u64);
+        let at = (drawn / SHARED) as usize;
+        let subscribers = 0..self.own.len();
+        if drawn.is_multiple_of(SHARED) {
+            let group = at % self.shared.len();
+            let members = subscribers.filter(|s| s % self.shared.len() == group);
+            (&self.shared[group], members.collect())
+        } else {
+            let subscriber = at % self.own.len();
+            (&self.own[subscriber], BTreeSet::from([subscriber]))
+        }
+    }
+}
+
+/// Spreads numbers over all 64 bits: the finaliser of SplitMix64.
+fn scatter(number: u64) -> u64 {
+    let mut bits = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// A message's text: its kind and number.
+fn write_message(kind: Kind, message: usize) -> Bytes {
+    let letter = match kind {
+        Kind::Unicast => 'u',
+        Kind::Multicast => 'm',
+    };
+    Bytes::from(format!("{:.<LEN$}", format!("{letter} {message} ")))
+}
+
+fn read_message(payload: &[u8]) -> Option<(Kind, usize)> {
+    let text = str::from_utf8(payload).ok()?;
+    let (kind, rest) = text.split_once(' ')?;
+    let (number, _) = rest.split_once(' ')?;
+    let kind = match kind {
+        "u" => Kind::Unicast,
+        "m" => Kind::Multicast,
+        _ => return None,
+    };
+    Some((kind, number.parse().ok()?))
+}
+
+fn write_answer(subscriber: usize, message: usize) -> String {
+    format!("{subscriber} {message}")
+}
+
+/// Whether an answer is that of one of these subscribers to this message.
+fn is_answer(payload: &[u8], message: usize, subscribers: &BTreeSet<usize>) -> bool {
+    let mut expected = subscribers.iter().map(|&s| write_answer(s, message));
+    expected.any(|answer| answer.as_bytes() == payload)
+}
+
+/// Subscribers with their tasks.
+pub(crate) struct Subscribers(JoinSet<()>);
+
+impl Subscribers {
+    /// Subscribes with every client; the tasks end when their clients are closed.
+    pub(crate) async fn start(clients: &[Client], ledger: &Arc<Ledger>) -> Result<Self> {
+        let topics = Topics::new(clients.len())?;
+        let mut tasks = JoinSet::new();
+        for (subscriber, client) in clients.iter().enumerate() {
+            let shared = &topics.shared[subscriber % topics.shared.len()];
+            for topic in [&topics.own[subscriber], shared, &topics.all] {
+                let subscription = client.subscribe_raw(topic).await?;
+                tasks.spawn(listen(subscription, subscriber, Arc::clone(ledger)));
+            }
+        }
+        Ok(Self(tasks))
+    }
+
+    pub(crate) async fn join(self) {
+        self.0.join_all().await;
+    }
+}
+
+async fn listen(mut subscription: RawSubscription, subscriber: usize, ledger: Arc<Ledger>) {
+    while let Some(delivery) = subscription.next().await {
+        let kind = delivery.kind();
+        ledger.deliveries.fetch_add(1, Ordering::Relaxed);
+        match read_message(&delivery) {
+            Some((written, message)) if written == kind => {
+                // Before the answer: whoever sees that must find this.
+                ledger.of(kind).delivered(subscriber, message);
+                if kind == Kind::Unicast {
+                    // Without a connection the message comes again, and gets this answer then.
+                    let _ = delivery.reply_bytes(write_answer(subscriber, message));
+                }
+            }
+            _ => ledger.of(kind).wrong("a message that cannot be read", || {
+                String::from_utf8_lossy(&delivery).into_owned()
+            }),
+        }
+    }
+}
+
+/// What one publisher sends: every `step`-th number from its own on, unicasts and multicasts mixed.
+#[derive(Debug)]
+struct Share {
+    number: usize,
+    step: usize,
+    unicasts: usize,
+    multicasts: usize,
+    next: AtomicUsize,
+}
+
+impl Share {
+    fn new(number: usize, traffic: &Traffic) -> Self {
+        let step = traffic.publishers;
+        let of = |total: usize| total.saturating_sub(number).div_ceil(step);
+        Self {
+            number,
+            step,
+            unicasts: of(traffic.unicasts),
+            multicasts: of(traffic.multicasts),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    fn take(&self) -> Option<(Kind, usize)> {
+        let total = self.unicasts + self.multicasts;
+        let at = self.next.fetch_add(1, Ordering::Relaxed);
+        if at >= total {
+            return None;
+        }
+        // Multicasts spread evenly among the unicasts.
+        let multicasts = at * self.multicasts / total;
+        let (kind, nth) = if (at + 1) * self.multicasts / total > multicasts {
+            (Kind::Multicast, multicasts)
+        } else {
+            (Kind::Unicast, at - multicasts)
+        };
+        Some((kind, nth * self.step + self.number))
+    }
+}
+
+/// What the tasks of a publisher share.
+struct Publisher {
+    client: Client,
+    share: Share,
+    topics: Topics,
+    traffic: Traffic,
+    ledger: Arc<Ledger>,
+    start: Instant,
+    stop: CancellationToken,
+}
+
+/// Has every client publish its share. The tasks end when all is sent, or, with what is under way,
+/// when `stop` is cancelled.
+pub(crate) fn publish(
+    clients: &[Client],
+    traffic: &Traffic,
+    ledger: &Arc<Ledger>,
+    stop: &CancellationToken,
+) -> Result<JoinSet<()>> {
+    let start = Instant::now();
+    let mut tasks = JoinSet::new();
+    for (number, client) in clients.iter().enumerate() {
+        let publisher = Arc::new(Publisher {
+            client: client.clone(),
+            share: Share::new(number, traffic),
+            topics: Topics::new(traffic.subscribers)?,
+            traffic: traffic.clone(),
+            ledger: Arc::clone(ledger),
+            start,
+            stop: stop.clone(),
+        });
+        for _ in 0..traffic.in_flight {
+            let publisher = Arc::clone(&publisher);
+            tasks.spawn(async move { publisher.run().await });
+        }
+    }
+    Ok(tasks)
+}
+
+impl Publisher {
+    async fn run(&self) {
+        while !self.stop.is_cancelled()
+            && let Some((kind, message)) = self.share.take()
+        {
+            if self.due(kind, message).await.is_none() {
+                return;
+            }
+            self.ledger.of(kind).sent(message);
+            let result = match kind {
+                Kind::Unicast => self.unicast(message).await,
+                Kind::Multicast => {
+                    let payload = write_message(kind, message);
+                    self.client.multicast(&self.topics.all, payload).await
+                }
+            };
+            match result {
+                Ok(()) => self.ledger.of(kind).acknowledged(message),
+                Err(error) => {
+                    self.ledger.of(kind).failed(message, kind_of(&error));
+                    let at = self.start.elapsed();
+                    tracing::info!(?at, ?kind, message, "{error}");
+                    sleep(AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+
+    /// Waits until a message is due; `None` if the run is stopped before.
+    async fn due(&self, kind: Kind, message: usize) -> Option<()> {
+        if let (Some(rate), Kind::Unicast) = (self.traffic.rate, kind) {
+            let at = Duration::from_secs_f64(message as f64 / f64::from(rate));
+            let waiting = tokio::time::sleep_until(self.start + at);
+            return self.stop.run_until_cancelled(waiting).await;
+        }
+        Some(())
+    }
+
+    async fn unicast(&self, message: usize) -> Result<(), PublishError> {
+        let (topic, subscribers) = self.topics.of(self.traffic.seed, message);
+        let payload = write_message(Kind::Unicast, message);
+        let reply = self.client.unicast(topic, payload).await?;
+        if !is_answer(&reply.payload, message, &subscribers) {
+            let answer = String::from_utf8_lossy(&reply.payload);
+            self.ledger
+                .unicasts()
+                .wrong("an answer of something else", || {
+                    format!("{answer:?} to number {message} on {topic}")
+                });
+        }
+        Ok(())
+    }
+}
+
+fn kind_of(error: &PublishError) -> &'static str {
+    match error {
+        PublishError::NoSubscriber { .. } => "no subscriber (100)",
+        PublishError::Unanswered { .. } => "unanswered (104)",
+        PublishError::OverLimit { .. } => "over limit (103)",
+        PublishError::Rejected { .. } => "rejected",
+        PublishError::Timeout { .. } => "timeout",
+        PublishError::Offline { .. } => "offline",
+        PublishError::Disconnected { .. } => "disconnected",
+        PublishError::Congested { .. } => "congested",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traffic() -> Traffic {
+        Traffic {
+            seed: 1,
+            unicasts: 1001,
+            multicasts: 17,
+            publishers: 4,
+            subscribers: 6,
+            in_flight: 1,
+            rate: None,
+        }
+    }
+
+    #[test]
+    fn shares_are_everything_once() {
+        let traffic = traffic();
+        let (mut unicasts, mut multicasts) = (Vec::new(), Vec::new());
+        for number in 0..traffic.publishers {
+            let share = Share::new(number, &traffic);
+            while let Some((kind, message)) = share.take() {
+                match kind {
+                    Kind::Unicast => unicasts.push(message),
+                    Kind::Multicast => multicasts.push(message),
+                }
+            }
+        }
+        unicasts.sort_unstable();
+        multicasts.sort_unstable();
+        assert!(unicasts.into_iter().eq(0..traffic.unicasts));
+        assert!(multicasts.into_iter().eq(0..traffic.multicasts));
+    }
+
+    #[test]
+    fn messages_are_read_as_written() {
+        for (kind, number) in [(Kind::Unicast, 0), (Kind::Multicast, 199_999)] {
+            let payload = write_message(kind, number);
+            assert_eq!(payload.len(), LEN);
+            assert_eq!(read_message(&payload), Some((kind, number)));
+        }
+        for payload in ["", "u", "u 1", "x 1 ", "u -1 ", "u one "] {
+            assert_eq!(read_message(payload.as_bytes()), None, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn unicasts_reach_every_topic_and_answers_are_held_to_it() {
+        let topics = Topics::new(6).unwrap();
+        let mut names = BTreeSet::new();
+        for message in 0..1000 {
+            let (topic, subscribers) = topics.of(7, message);
+            names.insert(topic.to_string());
+            for subscriber in 0..6 {
+                let answer = write_answer(subscriber, message);
+                let may = subscribers.contains(&subscriber);
+                assert_eq!(is_answer(answer.as_bytes(), message, &subscribers), may);
+                assert!(!is_answer(answer.as_bytes(), message + 1, &subscribers));
+            }
+        }
+        assert_eq!(names.len(), 6 + 2);
+    }
+}

@@ -1,0 +1,233 @@
+//! The network under test: node processes, the wires between them, the wires of clients to them.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{Mutex as StdMutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use amop_node::layout::{DevnetSpec, write_devnet};
+use anyhow::{Context, Result, bail};
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use super::{
+    node::Node,
+    plan::Fault,
+    proxy::{Proxy, Wire},
+    topology::Topology,
+};
+
+/// A connection between nodes counts once it has lasted so long: that it stays, and the nodes have
+/// told each other what they know.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// Between two looks at something that cannot be waited for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// For all links to come up.
+const MESH: Duration = Duration::from_secs(60);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Net {
+    pub(crate) topology: Topology,
+    nodes: Vec<Mutex<Node>>,
+    /// Where SDKs find each node.
+    channels: Vec<watch::Receiver<Option<SocketAddr>>>,
+    /// By link, the wires by which each of its nodes dials the other.
+    links: Vec<[Proxy; 2]>,
+    broken: StdMutex<Broken>,
+}
+
+/// What is broken on purpose.
+#[derive(Debug)]
+struct Broken {
+    nodes: Vec<bool>,
+    links: Vec<bool>,
+    /// Ways of clients, by client and way.
+    ways: BTreeSet<(usize, usize)>,
+}
+
+impl Net {
+    /// Writes a network into a folder, with logs into another, and starts it.
+    pub(crate) async fn start(topology: Topology, dir: &Path, logs: &Path) -> Result<Self> {
+        let count = u16::try_from(topology.nodes).context("too many nodes")?;
+        let layout = write_devnet(&DevnetSpec::new(dir, count))?;
+        fs::create_dir_all(logs).with_context(|| format!("cannot make {}", logs.display()))?;
+        let (mut nodes, mut channels, mut p2p) = (Vec::new(), Vec::new(), Vec::new());
+        for node in layout.nodes {
+            let (channel_at, p2p_at) = (watch::Sender::new(None), watch::Sender::new(None));
+            channels.push(channel_at.subscribe());
+            p2p.push(p2p_at.subscribe());
+            let name = format!("node{}", node.index);
+            let log = logs.join(format!("{name}.log"));
+            nodes.push(Node::new(name, node.config, log, channel_at, p2p_at)?);
+        }
+        let mut links = Vec::new();
+        for &(a, b) in &topology.links {
+            let there = Proxy::start(p2p[b].clone()).await?;
+            let back = Proxy::start(p2p[a].clone()).await?;
+            nodes[a].add_peer(there.address());
+            nodes[b].add_peer(back.address());
+            links.push([there, back]);
+        }
+        for node in &mut nodes {
+            node.start().await?;
+        }
+        let net = Self {
+            broken: StdMutex::new(Broken {
+                nodes: vec![false; nodes.len()],
+                links: vec![false; links.len()],
+                ways: BTreeSet::new(),
+            }),
+            nodes: nodes.into_iter().map(Mutex::new).collect(),
+            topology,
+            channels,
+            links,
+        };
+        net.wait_for_links().await?;
+        Ok(net)
+    }
+
+    /// Waits until every link is up.
+    pub(crate) async fn wait_for_links(&self) -> Result<()> {
+        let deadline = Instant::now() + MESH;
+        loop {
+            let up = (0..self.links.len())
+                .filter(|&link| self.is_up(link))
+                .count();
+            if up == self.links.len() {
+                return Ok(());
+            }
+            if deadline <= Instant::now() {
+                let (all, seconds) = (self.links.len(), MESH.as_secs());
+                bail!("only {up} of {all} links between nodes are up after {seconds} s");
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// A wire for a client to a node.
+    pub(crate) async fn wire(&self, node: usize) -> Result<Proxy> {
+        Ok(Proxy::start(self.channels[node].clone()).await?)
+    }
+
+    fn broken(&self) -> MutexGuard<'_, Broken> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether two nodes are connected, and have been for a while.
+    fn is_up(&self, link: usize) -> bool {
+        let mut wires = self.links[link].iter();
+        wires.any(|wire| wire.open_for().is_some_and(|time| time >= SETTLED))
+    }
+
+    /// Whether a fault hits something that is whole.
+    pub(crate) fn is_whole(&self, fault: Fault) -> bool {
+        let broken = self.broken();
+        match fault {
+            Fault::Kill { node } | Fault::Stop { node } => !broken.nodes[node],
+            Fault::Cut { link } | Fault::Hold { link, .. } | Fault::Slow { link, .. } => {
+                let (a, b) = self.topology.links[link];
+                !broken.links[link] && !broken.nodes[a] && !broken.nodes[b] && self.is_up(link)
+            }
+            Fault::CutClient { client, way } => !broken.ways.contains(&(client, way)),
+        }
+    }
+
+    /// Whether the nodes that are left reach each other after a fault.
+    pub(crate) fn stays_connected(&self, fault: Fault) -> bool {
+        let broken = self.broken();
+        let node = |at: usize| {
+            let hit = matches!(fault, Fault::Kill { node } | Fault::Stop { node } if node == at);
+            !broken.nodes[at] && !hit
+        };
+        let link = |at: usize| {
+            // A slow link is still a path.
+            let hit = match fault {
+                Fault::Cut { link } | Fault::Hold { link, .. } => link == at,
+                _ => false,
+            };
+            !broken.links[at] && !hit && self.is_up(at)
+        };
+        self.topology.is_connected(node, link)
+    }
+
+    /// Marks a node as down on purpose, or as up again.
+    pub(crate) fn mark_node(&self, node: usize, down: bool) {
+        self.broken().nodes[node] = down;
+    }
+
+    /// Marks a link as broken on purpose, or as whole again.
+    pub(crate) fn mark_link(&self, link: usize, broken: bool) {
+        self.broken().links[link] = broken;
+    }
+
+    /// Marks a client's way as broken on purpose, or as whole again.
+    pub(crate) fn mark_way(&self, client: usize, way: usize, is_broken: bool) {
+        let mut broken = self.broken();
+        if is_broken {
+            broken.ways.insert((client, way));
+        } else {
+            broken.ways.remove(&(client, way));
+        }
+    }
+
+    /// Whether a client's way to a node is about to break, though the client may not know yet.
+    pub(crate) fn is_doomed(&self, client: usize, way: usize, node: usize) -> bool {
+        let broken = self.broken();
+        broken.nodes[node] || broken.ways.contains(&(client, way))
+    }
+
+    pub(crate) fn set_link(&self, link: usize, wire: Wire) {
+        for proxy in &self.links[link] {
+            proxy.set(wire);
+        }
+    }
+
+    pub(crate) async fn kill(&self, node: usize) -> Result<()> {
+        self.nodes[node].lock().await.kill().await
+    }
+
+    pub(crate) async fn stop_node(&self, node: usize) -> Result<()> {
+        self.nodes[node].lock().await.stop().await
+    }
+
+    pub(crate) async fn restart(&self, node: usize) -> Result<()> {
+        self.nodes[node].lock().await.start().await
+    }
+
+    /// How a node ended that nobody told to.
+    pub(crate) async fn crashed(&self) -> Result<Option<String>> {
+        for node in &self.nodes {
+            // One that is being worked on is looked at next time.
+            if let Ok(mut node) = node.try_lock()
+                && let Some(how) = node.has_ended()?
+            {
+                return Ok(Some(how));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stops all nodes in order, and every wire.
+    pub(crate) async fn shutdown(self) -> Result<()> {
+        let stopping: JoinSet<Result<()>> = self
+            .nodes
+            .into_iter()
+            .map(|node| async move { node.into_inner().stop().await })
+            .collect();
+        let stopped = stopping.join_all().await;
+        for proxy in self.links.into_iter().flatten() {
+            proxy.stop().await;
+        }
+        stopped.into_iter().collect()
+    }
+}

@@ -1,0 +1,279 @@
+//! A node as a process of its own: started, killed, stopped, started again.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use amop_node::NodeBuilder;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, ChildStdin, Command},
+    sync::{oneshot, watch},
+    time::timeout,
+};
+
+/// What a node's process says when it serves.
+const SERVING: &str = "serving";
+
+/// For a process to serve.
+const START: Duration = Duration::from_secs(60);
+
+/// For a process to stop; a node takes 10 s at most.
+const STOP: Duration = Duration::from_secs(30);
+
+/// Ports may be taken between finding and using them.
+const STARTS: usize = 5;
+
+/// Runs one node of `amop chaos`, until standard input ends: a node does not outlive its parent, even
+/// if that is killed.
+#[derive(Debug, Args)]
+pub(crate) struct ChaosNode {
+    /// The configuration file.
+    #[arg(long)]
+    config: PathBuf,
+}
+
+impl ChaosNode {
+    pub(crate) async fn run(self) -> Result<()> {
+        let (end, ended) = oneshot::channel();
+        // Ends with the process: reading standard input cannot be given up.
+        std::thread::spawn(move || {
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            let _ = end.send(());
+        });
+        let serving = || {
+            // If nobody reads it, standard input has ended, too.
+            let _ = writeln!(io::stdout(), "{SERVING}");
+        };
+        let stopped = async {
+            let _ = ended.await;
+        };
+        let node = NodeBuilder::from_config_file(&self.config)?;
+        Ok(amop_node::serve(node, serving, stopped).await?)
+    }
+}
+
+/// A node of the network, whether its process runs or not.
+#[derive(Debug)]
+pub(crate) struct Node {
+    name: String,
+    config: PathBuf,
+    log: PathBuf,
+    /// The configuration, but for ports and peers.
+    template: String,
+    /// Where this node dials the others.
+    peers: Vec<SocketAddr>,
+    channel: watch::Sender<Option<SocketAddr>>,
+    p2p: watch::Sender<Option<SocketAddr>>,
+    process: Option<Process>,
+}
+
+/// A running process. Dropping it kills it.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    /// The node stops when this ends.
+    stdin: ChildStdin,
+}
+
+impl Node {
+    /// A node that is not started yet, from a folder of a devnet layout.
+    pub(crate) fn new(
+        name: String,
+        config: PathBuf,
+        log: PathBuf,
+        channel: watch::Sender<Option<SocketAddr>>,
+        p2p: watch::Sender<Option<SocketAddr>>,
+    ) -> Result<Self> {
+        let template = fs::read_to_string(&config)
+            .with_context(|| format!("cannot read {}", config.display()))?;
+        Ok(Self {
+            name,
+            config,
+            log,
+            template,
+            peers: Vec::new(),
+            channel,
+            p2p,
+            process: None,
+        })
+    }
+
+    /// Has the node dial another one there, from its next start on.
+    pub(crate) fn add_peer(&mut self, address: SocketAddr) {
+        self.peers.push(address);
+    }
+
+    /// Starts the process and waits until it serves.
+    pub(crate) async fn start(&mut self) -> Result<()> {
+        let mut failure = String::new();
+        for _ in 0..STARTS {
+            // Not the ports of before: somebody may have them as ports of his own connections.
+            let [channel, p2p] = free_ports().context("this machine has no free ports")?;
+            let text = configure(&self.template, channel, p2p, &self.peers);
+            fs::write(&self.config, text)
+                .with_context(|| format!("cannot write {}", self.config.display()))?;
+            match Process::start(&self.config, &self.log).await? {
+                Ok(process) => {
+                    self.process = Some(process);
+                    self.channel.send_replace(Some(channel));
+                    self.p2p.send_replace(Some(p2p));
+                    return Ok(());
+                }
+                Err(why) => failure = why,
+            }
+        }
+        bail!(
+            "{} does not start ({failure}); its log is {}",
+            self.name,
+            self.log.display()
+        );
+    }
+
+    fn unlist(&self) {
+        self.channel.send_replace(None);
+        self.p2p.send_replace(None);
+    }
+
+    /// Kills the process.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        self.unlist();
+        let Some(mut process) = self.process.take() else {
+            return Ok(());
+        };
+        let killing = process.child.kill();
+        killing
+            .await
+            .with_context(|| format!("cannot kill {}", self.name))
+    }
+
+    /// Tells the process to stop, and waits until it has.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
+        self.unlist();
+        let Some(Process { mut child, stdin }) = self.process.take() else {
+            return Ok(());
+        };
+        drop(stdin);
+        let status = timeout(STOP, child.wait()).await;
+        let status = status
+            .with_context(|| format!("{} did not stop within {} s", self.name, STOP.as_secs()))??;
+        if !status.success() {
+            let log = self.log.display();
+            bail!("{} ended with {status}; its log is {log}", self.name);
+        }
+        Ok(())
+    }
+
+    /// How the process ended, if it did so by itself.
+    pub(crate) fn has_ended(&mut self) -> Result<Option<String>> {
+        let Some(process) = &mut self.process else {
+            return Ok(None);
+        };
+        let status = process.child.try_wait()?;
+        let (name, log) = (&self.name, self.log.display());
+        Ok(status.map(|status| format!("{name} ended by itself with {status}; its log is {log}")))
+    }
+}
+
+impl Process {
+    /// Starts this program as a node. The inner error is the node's.
+    async fn start(config: &Path, log: &Path) -> Result<Result<Self, String>> {
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let errors = append(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = Command::new(program);
+        command
+            .arg("chaos-node")
+            .arg("--config")
+            .arg(config)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .env("RUST_LOG", "info")
+            .kill_on_drop(true);
+        // Ctrl-C in the terminal is for the parent alone.
+        #[cfg(unix)]
+        command.process_group(0);
+        let mut child = command.spawn().context("cannot start a node")?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            bail!("a process has no standard input or output");
+        };
+        let mut line = String::new();
+        let mut stdout = BufReader::new(stdout);
+        match timeout(START, stdout.read_line(&mut line)).await {
+            Ok(Ok(_)) if line.trim_end() == SERVING => Ok(Ok(Self { child, stdin })),
+            Ok(_) => Ok(Err(format!("it ended with {}", child.wait().await?))),
+            Err(_) => {
+                child.kill().await.context("cannot kill a node")?;
+                let seconds = START.as_secs();
+                Ok(Err(format!("it did not serve within {seconds} s")))
+            }
+        }
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Two addresses that nobody listens on.
+fn free_ports() -> io::Result<[SocketAddr; 2]> {
+    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    // Both at once, or they could be the same.
+    let (one, other) = (listen()?, listen()?);
+    Ok([one.local_addr()?, other.local_addr()?])
+}
+
+/// A `config.ini` of a devnet layout with other ports and peers.
+fn configure(template: &str, channel: SocketAddr, p2p: SocketAddr, peers: &[SocketAddr]) -> String {
+    let mut text = String::new();
+    for line in template.lines() {
+        let key = line.split('=').next().unwrap_or_default().trim();
+        match key {
+            "channel_listen_port" => text += &format!("    {key}={}\n", channel.port()),
+            "listen_port" => {
+                text += &format!("    {key}={}\n", p2p.port());
+                for (index, peer) in peers.iter().enumerate() {
+                    text += &format!("    node.{index}={peer}\n");
+                }
+            }
+            _ if key.starts_with("node.") => {}
+            _ => {
+                text += line;
+                text += "\n";
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use amop_node::{
+        config::NodeConfig,
+        layout::{DevnetSpec, write_devnet},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_configuration_gets_ports_and_peers() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = write_devnet(&DevnetSpec::new(dir.path(), 3)).unwrap();
+        let file = &layout.nodes[1].config;
+        let template = fs::read_to_string(file).unwrap();
+        let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        fs::write(file, configure(&template, at(1), at(2), &[at(3), at(4)])).unwrap();
+        let (config, warnings) = NodeConfig::from_ini_file(file).unwrap();
+        assert_eq!(warnings, []);
+        assert_eq!((config.channel_listen, config.p2p_listen), (at(1), at(2)));
+        let peers: Vec<String> = config.peers.iter().map(ToString::to_string).collect();
+        assert_eq!(peers, ["127.0.0.1:3", "127.0.0.1:4"]);
+    }
+}

@@ -1,0 +1,216 @@
+//! What is to go wrong, and when: decided by a seed before it happens.
+
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use super::topology::Topology;
+
+/// Something that goes wrong for a while, and is repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A node's process is killed (SIGKILL).
+    Kill { node: usize },
+    /// A node's process is told to stop.
+    Stop { node: usize },
+    /// The connections between two nodes are reset, and new ones refused.
+    Cut { link: usize },
+    /// What two nodes send each other disappears for so long; then the link is cut.
+    Hold { link: usize, lasts: Duration },
+    /// What two nodes send each other takes longer.
+    Slow { link: usize, by: Duration },
+    /// A client's connection to one of its nodes is reset, and new ones refused.
+    CutClient { client: usize, way: usize },
+}
+
+/// A fault with its times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Since the start.
+    pub(crate) at: Duration,
+    pub(crate) fault: Fault,
+    /// From the fault, or the end of a hold, to its repair.
+    pub(crate) down: Duration,
+}
+
+/// How often what is to happen; `None` is never.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) kills: Option<Duration>,
+    pub(crate) cuts: Option<Duration>,
+    /// Whether connections of clients are cut, too.
+    pub(crate) clients: bool,
+    /// Whether links may be cut, and nodes killed, that hold the network together.
+    pub(crate) partitions: bool,
+}
+
+/// An endless sequence of steps in the order of their times. The same arguments give the same one.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    rng: StdRng,
+    pace: Pace,
+    next_kill: Option<Duration>,
+    next_cut: Option<Duration>,
+    /// Nodes that may be killed and links that may be cut.
+    nodes: Vec<usize>,
+    links: Vec<usize>,
+    clients: usize,
+}
+
+impl Plan {
+    /// A plan for a network with so many clients, each of which has two ways to it.
+    pub(crate) fn new(seed: u64, pace: Pace, topology: &Topology, clients: usize) -> Self {
+        let spared = |node: usize| topology.is_connected(|at| at != node, |_| true);
+        let nodes = (0..topology.nodes)
+            .filter(|&node| pace.partitions || spared(node))
+            .collect();
+        let spared = |link: usize| topology.is_connected(|_| true, |at| at != link);
+        let links = (0..topology.links.len())
+            .filter(|&link| pace.partitions || spared(link))
+            .collect();
+        let mut plan = Self {
+            rng: StdRng::seed_from_u64(seed),
+            pace,
+            next_kill: None,
+            next_cut: None,
+            nodes,
+            links,
+            clients,
+        };
+        if !plan.nodes.is_empty() {
+            plan.next_kill = plan.after(Duration::ZERO, pace.kills);
+        }
+        if !plan.links.is_empty() || (pace.clients && clients > 0) {
+            plan.next_cut = plan.after(Duration::ZERO, pace.cuts);
+        }
+        plan
+    }
+
+    /// About one interval later.
+    fn after(&mut self, at: Duration, interval: Option<Duration>) -> Option<Duration> {
+        Some(at + interval?.mul_f64(self.rng.random_range(0.5..1.5)))
+    }
+
+    fn millis(&mut self, range: std::ops::Range<u64>) -> Duration {
+        Duration::from_millis(self.rng.random_range(range))
+    }
+
+    fn one_of(&mut self, kind: fn(&Self) -> &Vec<usize>) -> usize {
+        let at = self.rng.random_range(0..kind(self).len());
+        kind(self)[at]
+    }
+
+    fn kill(&mut self) -> Fault {
+        let node = self.one_of(|plan| &plan.nodes);
+        if self.rng.random_ratio(3, 4) {
+            Fault::Kill { node }
+        } else {
+            Fault::Stop { node }
+        }
+    }
+
+    fn cut(&mut self) -> Fault {
+        let of_client = self.pace.clients && self.clients > 0;
+        if self.links.is_empty() || (of_client && self.rng.random_ratio(1, 4)) {
+            return Fault::CutClient {
+                client: self.rng.random_range(0..self.clients),
+                way: self.rng.random_range(0..2),
+            };
+        }
+        let link = self.one_of(|plan| &plan.links);
+        match self.rng.random_range(0..6) {
+            0 => Fault::Hold {
+                link,
+                lasts: self.millis(500..3000),
+            },
+            1 => Fault::Slow {
+                link,
+                by: self.millis(5..50),
+            },
+            _ => Fault::Cut { link },
+        }
+    }
+}
+
+impl Iterator for Plan {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        let never = Duration::MAX;
+        let (kill, cut) = (
+            self.next_kill.unwrap_or(never),
+            self.next_cut.unwrap_or(never),
+        );
+        if kill == never && cut == never {
+            return None;
+        }
+        let (at, fault) = if kill <= cut {
+            self.next_kill = self.after(kill, self.pace.kills);
+            (kill, self.kill())
+        } else {
+            self.next_cut = self.after(cut, self.pace.cuts);
+            (cut, self.cut())
+        };
+        let down = self.millis(1000..3000);
+        Some(Step { at, fault, down })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::topology::Shape, *};
+
+    fn plan(seed: u64, shape: Shape, partitions: bool) -> Vec<Step> {
+        let topology = Topology::new(shape, 5, &mut StdRng::seed_from_u64(1));
+        let pace = Pace {
+            kills: Some(Duration::from_secs(3)),
+            cuts: Some(Duration::from_secs(2)),
+            clients: true,
+            partitions,
+        };
+        Plan::new(seed, pace, &topology, 4).take(400).collect()
+    }
+
+    #[test]
+    fn a_seed_is_a_plan() {
+        assert_eq!(plan(7, Shape::Full, false), plan(7, Shape::Full, false));
+        assert_ne!(plan(7, Shape::Full, false), plan(8, Shape::Full, false));
+    }
+
+    #[test]
+    fn a_plan_has_everything_in_order() {
+        let steps = plan(7, Shape::Ring, false);
+        assert!(steps.is_sorted_by_key(|step| step.at));
+        let has = |is: fn(&Fault) -> bool| steps.iter().any(|step| is(&step.fault));
+        assert!(has(|fault| matches!(fault, Fault::Kill { .. })));
+        assert!(has(|fault| matches!(fault, Fault::Stop { .. })));
+        assert!(has(|fault| matches!(fault, Fault::Cut { .. })));
+        assert!(has(|fault| matches!(fault, Fault::Hold { .. })));
+        assert!(has(|fault| matches!(fault, Fault::Slow { .. })));
+        assert!(has(|fault| matches!(fault, Fault::CutClient { .. })));
+    }
+
+    /// A line can lose its ends, and no link.
+    #[test]
+    fn what_holds_a_network_together_is_spared() {
+        let touches = |step: &Step| match step.fault {
+            Fault::Kill { node } | Fault::Stop { node } => (1..4).contains(&node),
+            Fault::Cut { .. } | Fault::Hold { .. } | Fault::Slow { .. } => true,
+            Fault::CutClient { .. } => false,
+        };
+        assert!(!plan(7, Shape::Line, false).iter().any(touches));
+        assert!(plan(7, Shape::Line, true).iter().any(touches));
+    }
+
+    #[test]
+    fn nothing_can_be_planned_for_never() {
+        let topology = Topology::new(Shape::Full, 4, &mut StdRng::seed_from_u64(1));
+        let pace = Pace {
+            kills: None,
+            cuts: None,
+            clients: true,
+            partitions: false,
+        };
+        assert_eq!(Plan::new(1, pace, &topology, 4).next(), None);
+    }
+}

@@ -1,0 +1,241 @@
+//! What a run comes to, for people and for programs.
+
+use std::{fmt, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{books::Sums, faults::Tally};
+
+/// What a run comes to.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// The network in words.
+    pub(crate) network: String,
+    pub(crate) seed: u64,
+    /// Of sending.
+    pub(crate) took: Duration,
+    /// How many unicasts were asked for.
+    pub(crate) wanted: usize,
+    pub(crate) subscribers: usize,
+    pub(crate) unicasts: Sums,
+    pub(crate) multicasts: Sums,
+    pub(crate) tally: Tally,
+}
+
+impl Report {
+    /// Whether nothing acknowledged was lost and nobody was handed anything twice.
+    pub(crate) fn is_good(&self) -> bool {
+        self.unicasts.hold() && self.multicasts.nothing_twice()
+    }
+
+    /// Copies of acknowledged multicasts that subscribers were not handed.
+    fn multicasts_missing(&self) -> u64 {
+        let expected = self.multicasts.acknowledged * self.subscribers as u64;
+        expected.saturating_sub(self.multicasts.deliveries)
+    }
+
+    /// The median and the longest time to another path.
+    fn detours(&self) -> Option<(Duration, Duration)> {
+        let mut detours = self.tally.detours.clone();
+        detours.sort_unstable();
+        Some((*detours.get(detours.len() / 2)?, *detours.last()?))
+    }
+
+    /// The same for programs; times in milliseconds.
+    pub(crate) fn to_json(&self) -> Value {
+        let of = |sums: &Sums| {
+            json!({
+                "sent": sums.sent,
+                "acknowledged": sums.acknowledged,
+                "unfinished": sums.unfinished,
+                "failed": sums.failures,
+                "delivered": sums.delivered,
+                "deliveries": sums.deliveries,
+                "duplicated": sums.duplicated,
+                "wrong": sums.wrong.iter().map(|(what, (count, _))| (*what, *count))
+                    .collect::<std::collections::BTreeMap<_, _>>(),
+            })
+        };
+        let mut unicasts = of(&self.unicasts);
+        unicasts["lost"] = self.unicasts.lost.into();
+        unicasts["redelivered"] = self.unicasts.redelivered.into();
+        unicasts["unconfirmed"] = self.unicasts.unconfirmed.into();
+        let mut multicasts = of(&self.multicasts);
+        multicasts["missing"] = self.multicasts_missing().into();
+        let detours = self.detours();
+        json!({
+            "good": self.is_good(),
+            "network": self.network,
+            "seed": self.seed,
+            "took_ms": millis(self.took),
+            "unicasts": unicasts,
+            "multicasts": multicasts,
+            "faults": self.tally.faults,
+            "skipped": self.tally.skipped,
+            "detour": {
+                "measured": self.tally.detours.len(),
+                "p50_ms": detours.map(|(median, _)| millis(median)),
+                "max_ms": detours.map(|(_, max)| millis(max)),
+                "none": self.tally.no_detour,
+                "unmeasured": self.tally.unmeasured,
+            },
+        })
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            unicasts,
+            multicasts,
+            tally,
+            ..
+        } = self;
+        let seconds = self.took.as_secs_f64();
+        let rate = unicasts.sent as f64 / seconds.max(0.001);
+        writeln!(f, "{}, seed {}", self.network, self.seed)?;
+        writeln!(f, "{seconds:.1} s, {rate:.0} unicasts per second")?;
+        let faults = tally
+            .faults
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"));
+        let faults: Vec<String> = faults.collect();
+        writeln!(
+            f,
+            "  faults      {} ({} skipped)",
+            faults.join(", "),
+            tally.skipped
+        )?;
+        writeln!(
+            f,
+            "  unicasts    sent {} acknowledged {} failed {} delivered {} lost {} duplicated {} \
+             redelivered {}",
+            unicasts.sent,
+            unicasts.acknowledged,
+            unicasts.failed(),
+            unicasts.delivered,
+            unicasts.lost,
+            unicasts.duplicated,
+            unicasts.redelivered,
+        )?;
+        for (kind, count) in &unicasts.failures {
+            writeln!(f, "  failed      {count} {kind}")?;
+        }
+        if unicasts.unconfirmed > 0 {
+            let count = unicasts.unconfirmed;
+            writeln!(
+                f,
+                "  unconfirmed {count} delivered, though not acknowledged"
+            )?;
+        }
+        write!(f, "{unicasts}")?;
+        writeln!(
+            f,
+            "  multicasts  sent {} acknowledged {} failed {} copies {} missing {} duplicated {}",
+            multicasts.sent,
+            multicasts.acknowledged,
+            multicasts.failed(),
+            multicasts.deliveries,
+            self.multicasts_missing(),
+            multicasts.duplicated,
+        )?;
+        write!(f, "{multicasts}")?;
+        match self.detours() {
+            Some((median, max)) => writeln!(
+                f,
+                "  other path  {} cuts measured: p50 {:.1} ms, max {:.1} ms; {} without another path",
+                tally.detours.len(),
+                millis(median),
+                millis(max),
+                tally.no_detour,
+            )?,
+            None => writeln!(
+                f,
+                "  other path  no cut measured; {} without another path",
+                tally.no_detour
+            )?,
+        }
+        if unicasts.sent < self.wanted as u64 {
+            let (sent, wanted) = (unicasts.sent, self.wanted);
+            writeln!(f, "  stopped     after {sent} of {wanted} unicasts")?;
+        }
+        f.write_str(if self.is_good() {
+            "Nothing acknowledged was lost, and nobody was handed anything twice."
+        } else {
+            "FAILED: see above."
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(unicasts: Sums, multicasts: Sums) -> Report {
+        let tally = Tally {
+            detours: [3, 1, 2].map(Duration::from_millis).to_vec(),
+            ..Tally::default()
+        };
+        Report {
+            network: "ring of 4 nodes".to_owned(),
+            seed: 7,
+            took: Duration::from_secs(2),
+            wanted: 10,
+            subscribers: 3,
+            unicasts,
+            multicasts,
+            tally,
+        }
+    }
+
+    #[test]
+    fn only_loss_and_duplicates_are_bad() {
+        let sums = |lost, duplicated| Sums {
+            sent: 10,
+            acknowledged: 9,
+            redelivered: 1,
+            lost,
+            duplicated,
+            ..Sums::default()
+        };
+        let good = report(sums(0, 0), sums(0, 0));
+        assert!(good.is_good());
+        assert_eq!(good.to_json()["good"], true);
+        for bad in [
+            report(sums(1, 0), sums(0, 0)),
+            report(sums(0, 1), sums(0, 0)),
+            report(sums(0, 0), sums(0, 1)),
+        ] {
+            assert!(!bad.is_good());
+            assert_eq!(bad.to_json()["good"], false);
+            assert!(bad.to_string().contains("FAILED"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn both_forms_say_the_same() {
+        let multicasts = Sums {
+            acknowledged: 4,
+            deliveries: 10,
+            ..Sums::default()
+        };
+        let report = report(Sums::default(), multicasts);
+        let json = report.to_json();
+        assert_eq!(json["detour"]["p50_ms"], 2.0);
+        assert_eq!(json["detour"]["max_ms"], 3.0);
+        assert_eq!(json["multicasts"]["missing"], 2);
+        let text = report.to_string();
+        for part in [
+            "p50 2.0 ms, max 3.0 ms",
+            "missing 2",
+            "after 0 of 10",
+            "seed 7",
+        ] {
+            assert!(text.contains(part), "no {part:?} in {text}");
+        }
+    }
+}

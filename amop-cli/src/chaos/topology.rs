@@ -1,0 +1,147 @@
+//! Which nodes of a network are linked, and whether what is left of it hangs together.
+
+use clap::ValueEnum;
+use rand::{RngExt, rngs::StdRng, seq::SliceRandom};
+
+/// The shape of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shape {
+    /// Each node is linked with the next, the last with the first.
+    Ring,
+    /// A ring without its last link. Only the ends can be killed without cutting it in two.
+    Line,
+    /// All are linked with the first node alone.
+    Star,
+    /// All are linked with all.
+    Full,
+    /// A ring in random order, with half as many chords as nodes.
+    Random,
+}
+
+/// The nodes of a network, by number, and the links between them.
+#[derive(Debug, Clone)]
+pub(crate) struct Topology {
+    pub(crate) nodes: usize,
+    /// Pairs of nodes, each pair once.
+    pub(crate) links: Vec<(usize, usize)>,
+}
+
+impl Topology {
+    pub(crate) fn new(shape: Shape, nodes: usize, rng: &mut StdRng) -> Self {
+        let line = |order: &[usize]| -> Vec<_> {
+            order.windows(2).map(|pair| (pair[0], pair[1])).collect()
+        };
+        let mut order: Vec<usize> = (0..nodes).collect();
+        let links = match shape {
+            Shape::Line => line(&order),
+            Shape::Star => (1..nodes).map(|node| (0, node)).collect(),
+            Shape::Full => (0..nodes)
+                .flat_map(|a| (a + 1..nodes).map(move |b| (a, b)))
+                .collect(),
+            Shape::Ring | Shape::Random => {
+                if shape == Shape::Random {
+                    order.shuffle(rng);
+                }
+                let mut links = line(&order);
+                if nodes > 2 {
+                    links.push((order[nodes - 1], order[0]));
+                }
+                if shape == Shape::Random {
+                    add_chords(nodes, nodes / 2, &mut links, rng);
+                }
+                links
+            }
+        };
+        Self { nodes, links }
+    }
+
+    /// Whether all nodes for which `node` holds reach each other over the links for which `link`
+    /// holds. Nodes without it are passed by.
+    pub(crate) fn is_connected(
+        &self,
+        node: impl Fn(usize) -> bool,
+        link: impl Fn(usize) -> bool,
+    ) -> bool {
+        let wanted = (0..self.nodes).filter(|&at| node(at)).count();
+        let Some(first) = (0..self.nodes).find(|&at| node(at)) else {
+            return true;
+        };
+        let mut reached = vec![false; self.nodes];
+        reached[first] = true;
+        let mut open = vec![first];
+        let mut count = 1;
+        while let Some(at) = open.pop() {
+            for (index, &(a, b)) in self.links.iter().enumerate() {
+                let other = match at {
+                    _ if at == a => b,
+                    _ if at == b => a,
+                    _ => continue,
+                };
+                if link(index) && node(other) && !reached[other] {
+                    reached[other] = true;
+                    count += 1;
+                    open.push(other);
+                }
+            }
+        }
+        count == wanted
+    }
+}
+
+fn add_chords(nodes: usize, count: usize, links: &mut Vec<(usize, usize)>, rng: &mut StdRng) {
+    let possible = nodes * (nodes - 1) / 2;
+    let wanted = (links.len() + count).min(possible);
+    while links.len() < wanted {
+        let (a, b) = (rng.random_range(0..nodes), rng.random_range(0..nodes));
+        if a != b && !links.contains(&(a, b)) && !links.contains(&(b, a)) {
+            links.push((a, b));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn topology(shape: Shape, nodes: usize) -> Topology {
+        Topology::new(shape, nodes, &mut StdRng::seed_from_u64(1))
+    }
+
+    #[test]
+    fn shapes_have_their_links() {
+        for (shape, links) in [
+            (Shape::Ring, 6),
+            (Shape::Line, 5),
+            (Shape::Star, 5),
+            (Shape::Full, 15),
+            (Shape::Random, 9),
+        ] {
+            let topology = topology(shape, 6);
+            assert_eq!(topology.links.len(), links, "{shape:?}");
+            assert!(topology.is_connected(|_| true, |_| true), "{shape:?}");
+        }
+        assert_eq!(topology(Shape::Ring, 2).links, [(0, 1)]);
+        assert_eq!(topology(Shape::Random, 3).links.len(), 3);
+    }
+
+    #[test]
+    fn a_ring_bears_one_loss_and_not_two() {
+        let ring = topology(Shape::Ring, 6);
+        assert!(ring.is_connected(|_| true, |link| link != 2));
+        assert!(!ring.is_connected(|_| true, |link| link != 2 && link != 4));
+        assert!(ring.is_connected(|node| node != 3, |_| true));
+        assert!(!ring.is_connected(|node| node != 3, |link| link != 0));
+        // What is left of two neighbours hangs together, of two others not.
+        assert!(ring.is_connected(|node| node != 3 && node != 4, |_| true));
+        assert!(!ring.is_connected(|node| node != 3 && node != 5, |_| true));
+    }
+
+    #[test]
+    fn a_star_lives_by_its_centre() {
+        let star = topology(Shape::Star, 4);
+        assert!(!star.is_connected(|node| node != 0, |_| true));
+        assert!(star.is_connected(|node| node != 2, |_| true));
+    }
+}
