@@ -5,12 +5,13 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
+    time::SystemTime,
 };
 
 use amop_proto::{
     channel::{FrameDecoder, PROTOCOL_MAX_FRAME, rpc::NodeFacts},
     node::{Limits, Node as Machine, NodeConfig as MachineConfig, Timeouts},
-    p2p::PeerCodec,
+    p2p::{NodeId as MachineId, PeerCodec},
 };
 use amop_tls::{CertFiles, Identity, PeerFilter, PublicKey, ServerOptions};
 use rand::{TryRng, rngs::SysRng};
@@ -241,6 +242,7 @@ impl NodeBuilder {
                 .map_err(|error| StartError::Random(error.to_string()))?,
         }
         let machine = Machine::new(MachineConfig {
+            node: MachineId(node_id.0),
             facts: NodeFacts {
                 fisco_version: self.version,
                 chain_id: self.chain_id,
@@ -251,6 +253,7 @@ impl NodeBuilder {
             },
             limits: self.limits,
             timeouts: self.timeouts,
+            epoch: epoch(),
             seed,
         });
         Ok(node::start(Setup {
@@ -271,6 +274,14 @@ impl NodeBuilder {
             limits: self.listen,
         }))
     }
+}
+
+/// Microseconds since 1970, so that a node that starts again is believed. A clock before 1970 starts
+/// over; the network tells the node what it was known by, and the node goes on from there.
+fn epoch() -> u64 {
+    SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |since| since.as_micros().try_into().unwrap_or(u64::MAX))
 }
 
 /// How long a stopped node's port may stay taken is not up to us; asking again at once must work.

@@ -192,7 +192,9 @@ impl State {
 fn log(notice: &Notice) {
     let text: &dyn fmt::Display = notice;
     match notice {
-        Notice::PeerUp { .. } | Notice::PeerDown { .. } => tracing::info!("{text}"),
+        Notice::PeerUp { .. } | Notice::PeerDown { .. } | Notice::Verdict { .. } => {
+            tracing::info!("{text}");
+        }
         Notice::BadHandshake { .. }
         | Notice::BadTopics { .. }
         | Notice::TopicIgnored { .. }
@@ -200,7 +202,9 @@ fn log(notice: &Notice) {
         | Notice::SessionCaughtUp { .. }
         | Notice::PeerBehind { .. }
         | Notice::PeerCaughtUp { .. }
-        | Notice::BadPeerMessage { .. } => tracing::warn!("{text}"),
+        | Notice::BadPeerMessage { .. }
+        | Notice::OverFrameLimit { .. }
+        | Notice::BadVerdict { .. } => tracing::warn!("{text}"),
         // Go SDKs answer every multicast; nobody waits for that.
         Notice::UnsolicitedResponse { .. } => tracing::trace!("{text}"),
         _ => tracing::debug!("{text}"),

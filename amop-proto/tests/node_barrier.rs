@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use amop_proto::channel::FrameType;
 use node_support::{
-    Link, Net, Sdk, acknowledge, counts_at, multicast, node_id, topic_seq, unicast,
+    EPOCH, Link, Net, Sdk, hello, known, multicast, node_id, read_records, taken, topic_seq,
+    unicast,
 };
 
 const TOPIC: &str = "hello";
@@ -25,13 +26,16 @@ fn answered(net: &mut Net, sdk: Sdk) -> bool {
         && frames.len() == 1
 }
 
-/// A peer of ours that acknowledged the greeting, and a session that changes its topics after that.
+/// A peer of ours that has taken the node's state, which was the first it was told, and a session
+/// that changes its topics after that, of which the second tells.
 fn unacknowledged() -> (Net, Link, Sdk) {
     let mut net = Net::new(1);
-    let peer = net.raw_peer(0, node_id(5), false);
-    net.peer_send(peer, counts_at(0, &[]));
-    net.peer_send(peer, acknowledge(0));
+    let peer = net.ours(0, 5, &[]);
     let sdk = net.subscriber(0, &[TOPIC]);
+    let told = net.peer_inbox(peer);
+    assert_eq!(told[0].seq, 2, "{told:?}");
+    let record = &read_records(&told[0])[0];
+    assert_eq!(record.topics, [(TOPIC.into(), 1)]);
     (net, peer, sdk)
 }
 
@@ -64,15 +68,15 @@ fn only_the_right_acknowledgement_releases_it() {
     let (mut net, peer, sdk) = unacknowledged();
     heartbeat(&mut net, sdk);
     assert!(!answered(&mut net, sdk));
-    // Nothing of these is one: an old version, and two that never were.
-    for version in [0, 2, u32::MAX] {
-        net.peer_send(peer, acknowledge(version));
-        assert!(!answered(&mut net, sdk), "{version}");
+    // Nothing of these is one: two old ones, and two that never were.
+    for seq in [0, 1, 3, u32::MAX] {
+        net.peer_send(peer, taken(seq));
+        assert!(!answered(&mut net, sdk), "{seq}");
     }
-    net.peer_send(peer, acknowledge(1));
+    net.peer_send(peer, taken(2));
     assert!(answered(&mut net, sdk));
     // What is known stays known.
-    net.peer_send(peer, acknowledge(0));
+    net.peer_send(peer, taken(1));
     heartbeat(&mut net, sdk);
     assert!(answered(&mut net, sdk));
 }
@@ -81,12 +85,40 @@ fn only_the_right_acknowledgement_releases_it() {
 fn every_peer_of_ours_must_have_said_so() {
     let (mut net, first, sdk) = unacknowledged();
     let second = net.raw_peer(0, node_id(6), false);
-    net.peer_send(second, counts_at(0, &[]));
+    net.peer_send(second, hello());
     heartbeat(&mut net, sdk);
-    net.peer_send(first, acknowledge(1));
+    net.peer_send(first, taken(2));
     assert!(!answered(&mut net, sdk));
-    net.peer_send(second, acknowledge(1));
+    // It tells what it knows of this node: at first an old version, then the one that was changed.
+    net.peer_send(second, known(&[(0, EPOCH)]));
+    assert!(!answered(&mut net, sdk));
+    net.peer_send(second, known(&[(0, EPOCH + 100)]));
     assert!(answered(&mut net, sdk));
+}
+
+#[test]
+fn whenever_it_subscribes_while_the_nodes_greet_an_answer_means_that_it_is_reached() {
+    for delivered in 0..12 {
+        let mut net = Net::new(2);
+        let publisher = net.sdk(0);
+        let subscriber = net.sdk(1);
+        net.wire_held = true;
+        net.connect(0, 1);
+        for _ in 0..delivered {
+            net.deliver_one();
+        }
+        net.subscribe(subscriber, &[TOPIC]);
+        heartbeat(&mut net, subscriber);
+        while !answered(&mut net, subscriber) {
+            assert!(net.deliver_one(), "no answer, {delivered}");
+        }
+        // What is still under way must not matter to the publisher's node.
+        net.send(publisher, unicast(1, TOPIC, ""));
+        net.nothing(publisher);
+        net.wire_held = false;
+        net.settle();
+        assert_eq!(net.only(subscriber), unicast(1, TOPIC, ""), "{delivered}");
+    }
 }
 
 #[test]
@@ -116,7 +148,7 @@ fn nobody_waits_for_longer_than_a_second() {
 #[test]
 fn a_session_waits_for_its_own_topics_only() {
     let (mut net, peer, first) = unacknowledged();
-    net.peer_send(peer, acknowledge(1));
+    net.peer_send(peer, taken(2));
     let second = net.subscriber(0, &["other"]);
     let third = net.sdk(0);
     for (sdk, held) in [(first, false), (second, true), (third, false)] {
@@ -127,7 +159,7 @@ fn a_session_waits_for_its_own_topics_only() {
     net.subscribe(first, &[TOPIC]);
     heartbeat(&mut net, first);
     assert!(answered(&mut net, first));
-    net.peer_send(peer, acknowledge(2));
+    net.peer_send(peer, taken(3));
     assert!(answered(&mut net, second));
 }
 
@@ -145,10 +177,11 @@ fn a_session_that_leaves_takes_its_heartbeats_with_it() {
     let (mut net, peer, sdk) = unacknowledged();
     heartbeat(&mut net, sdk);
     net.hang_up(sdk);
-    net.peer_send(peer, acknowledge(1));
+    net.peer_send(peer, taken(2));
     net.nothing(sdk);
     net.cut(peer);
-    net.secs(2);
+    // The lost node is forgotten after a minute.
+    net.secs(62);
     assert_eq!(net.nodes[0].machine.next_timeout(), None);
 }
 
@@ -163,6 +196,6 @@ fn only_so_many_are_held_and_the_oldest_go_first() {
         heartbeat(&mut net, sdk);
         assert!(answered(&mut net, sdk));
     }
-    net.peer_send(peer, acknowledge(1));
+    net.peer_send(peer, taken(2));
     assert_eq!(net.inbox(sdk).len(), 4096);
 }

@@ -8,7 +8,7 @@ use amop_proto::{
     node::Notice,
     p2p::{packet, protocol},
 };
-use node_support::{Net, inner, multicast, node_id, peer_frame, seq, update_counts};
+use node_support::{Net, inner, key, multicast, peer_frame, seq, spread};
 
 const TOPIC: &str = "hello";
 
@@ -49,14 +49,12 @@ fn every_subscriber_on_every_node_gets_one_copy() {
 fn a_peer_gets_one_message_however_many_subscribers_it_has() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
-    let ours = net.raw_peer(0, node_id(5), false);
-    net.peer_send(ours, update_counts(&[(TOPIC, 40)]));
-    net.peer_inbox(ours);
-    let real = net.foreign(0, 6, TOPIC);
+    let ours = net.ours(0, 5, &[(TOPIC, 40)]);
+    let real = [6, 8].map(|n| net.foreign(0, n, TOPIC));
     let uninterested = net.foreign(0, 7, "other");
     let request = multicast(1, TOPIC, "to all");
     net.send(publisher, request.clone());
-    let copies = [ours, real].map(|peer| net.peer_only(peer));
+    let copies = real.map(|peer| net.peer_only(peer));
     for copy in &copies {
         assert_eq!(
             (copy.protocol, copy.packet),
@@ -65,6 +63,9 @@ fn a_peer_gets_one_message_however_many_subscribers_it_has() {
         assert_eq!(inner(copy), request);
     }
     assert_eq!(copies[0].seq, copies[1].seq, "one number for all");
+    let (address, copy) = spread(&net.peer_only(ours));
+    assert_eq!((address.source, address.targets), (key(0), vec![]));
+    assert_eq!(copy, request);
     assert!(net.peer_inbox(uninterested).is_empty());
 }
 

@@ -5,12 +5,12 @@ mod node_support;
 
 use amop_proto::{
     node::{Event, PeerCloseReason},
-    p2p::{packet, protocol},
+    p2p::{mesh, packet, protocol},
 };
 use bytes::Bytes;
 use node_support::{
-    Net, bad_messages, config, peer_frame, reply, silent, topic_list, topic_seq, topics_of,
-    unicast, update_counts,
+    Net, bad_messages, config, extension, peer_frame, records, reply, silent, state, topic_list,
+    topic_seq, topics_of, unicast,
 };
 
 const TOPIC: &str = "hello";
@@ -31,33 +31,59 @@ fn a_peer_with_too_many_topics_is_closed() {
     assert_eq!(net.link(real).closed, reason);
     assert!(topics_of(&net, real).is_empty());
 
-    // Counts come bit by bit; what is held at a time is what matters.
+    // Changes come bit by bit; what is held at a time is what matters.
     let mut net = limited();
-    let ours = silent(&mut net, 5);
-    net.peer_send(ours, update_counts(&[("a", 1), ("b", 1), ("c", 1)]));
-    net.peer_send(ours, update_counts(&[("a", 0), ("b", 7), ("d", 1)]));
+    let ours = net.ours(0, 5, &[("a", 1), ("b", 1), ("c", 1)]);
+    net.announce_change(ours, &[("a", 0), ("b", 7), ("d", 1)]);
     assert_eq!(net.link(ours).closed, None);
-    net.peer_send(ours, update_counts(&[("e", 1), ("f", 1), ("b", 0)]));
+    assert_eq!(topics_of(&net, ours), ["b", "c", "d"]);
+    net.announce_change(ours, &[("e", 1), ("f", 1), ("b", 0)]);
     assert_eq!(net.link(ours).closed, reason);
     assert!(topics_of(&net, ours).is_empty());
 
     // One packet of endless changes is no better.
     let mut net = limited();
-    let ours = silent(&mut net, 5);
-    net.peer_send(ours, update_counts(&[("a", 1); 7]));
+    let ours = net.ours(0, 5, &[]);
+    net.announce_change(ours, &[("a", 1); 7]);
     let reason = net.link(ours).closed.clone().unwrap();
     assert!(matches!(reason, PeerCloseReason::TooManyTopics { .. }));
+}
+
+#[test]
+fn a_far_node_with_too_many_topics_costs_the_neighbour_that_tells_of_it_nothing() {
+    let mut config = config(0);
+    config.limits.peer_topics = 3;
+    let mut net = Net::with([config]);
+    let ours = net.ours(0, 5, &[("a", 1)]);
+    for count in [4, 7] {
+        let topics = &[
+            ("a", 1),
+            ("b", 1),
+            ("c", 1),
+            ("d", 1),
+            ("e", 1),
+            ("f", 1),
+            ("g", 1),
+        ];
+        let far = state(6, 1, &[5], &topics[..count]);
+        net.notices(0);
+        net.peer_send(ours, records(9, &[far]));
+        assert_eq!(bad_messages(&mut net), 1);
+    }
+    assert_eq!(net.link(ours).closed, None);
+    assert_eq!(topics_of(&net, ours), ["a"]);
+    assert_eq!(net.nodes[0].machine.router().reachable(), 1);
 }
 
 #[test]
 fn malformed_packets_are_ignored_with_a_notice() {
     let mut net = Net::new(1);
     let subscriber = net.subscriber(0, &[TOPIC]);
-    let ours = silent(&mut net, 5);
-    net.peer_send(ours, update_counts(&[("a", 1)]));
-    net.peer_inbox(ours);
+    let ours = net.ours(0, 5, &[("a", 1)]);
     let whole = unicast(1, TOPIC, "payload").to_bytes();
-    let truncated = update_counts(&[("b", 1)]).body.slice(..4);
+    let record = records(0, &[state(5, 1 << 50, &[0], &[("b", 1)])]).body;
+    let truncated = record.slice(..record.len() - 4);
+    let without_room = records(0, &[state(5, u64::MAX, &[0], &[("b", 1)])]).body;
     let odd_kind = reply(&unicast(1, TOPIC, ""), "").to_bytes();
     let bad = [
         topic_seq("x"),
@@ -65,7 +91,13 @@ fn malformed_packets_are_ignored_with_a_notice() {
         topic_seq("-1"),
         topic_seq("4294967296"),
         topic_list(3, "1\tuninvited"),
-        peer_frame(protocol::EXTENSION, packet::COUNTS, 0, truncated),
+        extension(mesh::packet::RECORDS, 0, truncated),
+        extension(mesh::packet::RECORDS, 0, without_room),
+        extension(mesh::packet::KNOWN, 0, vec![1; 15]),
+        extension(mesh::packet::ASK, 0, vec![1; 9]),
+        extension(mesh::packet::UNICAST, 9, vec![1; 23]),
+        extension(mesh::packet::ANSWER, 9, vec![1; 23]),
+        extension(mesh::packet::MULTICAST, 9, vec![1; 17]),
         peer_frame(protocol::AMOP, packet::UNICAST, 1, ""),
         peer_frame(protocol::AMOP, packet::UNICAST, 2, whole.slice(..41)),
         peer_frame(
@@ -106,8 +138,11 @@ fn unknown_protocols_are_ignored_without_a_word() {
         (i32::MAX, 9),
         (protocol::TOPIC, 77),
         (-protocol::TOPIC, packet::TOPIC_SEQ),
-        (protocol::EXTENSION, 2),
-        (-protocol::EXTENSION, packet::COUNTS),
+        (protocol::EXTENSION, mesh::packet::HELLO),
+        (protocol::EXTENSION, mesh::packet::KNOWN),
+        (protocol::EXTENSION, mesh::packet::UNICAST),
+        (protocol::EXTENSION, 77),
+        (-protocol::EXTENSION, mesh::packet::HELLO),
     ];
     for (protocol, packet) in unknown {
         net.peer_send(peer, peer_frame(protocol, packet, 1, "whatever"));
@@ -125,11 +160,11 @@ fn what_is_remembered_of_a_packet_does_not_keep_the_packet() {
     net.peer_send(real, topic_seq("1"));
     let asked = net.peer_only(real);
     let list = topic_list(asked.seq, "1\tshort").body;
-    let counts = update_counts(&[("small", 1)]).body;
-    let ours = silent(&mut net, 6);
+    let ours = net.ours(0, 6, &[]);
+    let record = records(0, &[state(6, 1 << 50, &[0], &[("small", 1)])]).body;
     let cases = [
         (real, -protocol::TOPIC, packet::TOPICS, asked.seq, list),
-        (ours, protocol::EXTENSION, packet::COUNTS, 0, counts),
+        (ours, protocol::EXTENSION, mesh::packet::RECORDS, 0, record),
     ];
     for (peer, protocol, packet, seq, body) in cases {
         let frame = peer_frame(protocol, packet, seq, Bytes::from(body.to_vec()));

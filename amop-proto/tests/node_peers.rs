@@ -1,4 +1,4 @@
-//! How nodes learn of each other's topics: real nodes by number and list, ours by counts.
+//! How nodes learn of each other's topics: real nodes by number and list, ours by records.
 #![forbid(unsafe_code)]
 
 mod node_support;
@@ -8,11 +8,16 @@ use std::{collections::BTreeMap, time::Duration};
 use amop_proto::{
     channel::code,
     node::{Event, Notice, PeerCloseReason},
-    p2p::{PeerFrame, TopicList, decode_counts, packet, protocol},
+    p2p::{
+        PeerFrame, TopicList,
+        mesh::{self, Record},
+        packet, protocol,
+    },
 };
 use node_support::{
-    Link, Net, acknowledge, bad_messages, counts_at, from_node, inner, multicast, node_id,
-    peer_frame, reply, silent, topic_list, topic_seq, topics_of, unicast, update_counts,
+    EPOCH, Link, Net, bad_messages, change, extension, from_node, hello, inner, key, known,
+    multicast, node_id, peer_frame, read_records, records, reply, silent, state, taken, topic_list,
+    topic_seq, topics_of, unicast,
 };
 
 const TOPIC: &str = "hello";
@@ -38,16 +43,31 @@ fn reaches(net: &mut Net, peer: Link, topic: &str) -> bool {
     frames.iter().any(|frame| frame.protocol == protocol::AMOP)
 }
 
+/// The records a peer was sent since the last look.
+fn told(net: &mut Net, peer: Link) -> Vec<Record> {
+    let frames = net.peer_inbox(peer).into_iter();
+    frames
+        .filter(|frame| frame.protocol == protocol::EXTENSION)
+        .flat_map(|frame| read_records(&frame))
+        .collect()
+}
+
 #[test]
-fn the_greeting_is_the_counts_and_then_the_number() {
+fn the_greeting_is_the_hello_and_then_the_number() {
     let mut net = Net::new(1);
     let peer = net.raw_peer(0, node_id(5), true);
-    assert_eq!(net.peer_inbox(peer), [update_counts(&[]), topic_seq("0")]);
+    assert_eq!(net.peer_inbox(peer), [hello(), topic_seq("0")]);
     net.subscriber(0, &["b", "a"]);
     net.subscriber(0, &["b"]);
     let later = net.raw_peer(0, node_id(6), false);
-    let greeting = [counts_at(2, &[("a", 1), ("b", 2)]), topic_seq("1")];
-    assert_eq!(net.peer_inbox(later), greeting);
+    assert_eq!(net.peer_inbox(later), [hello(), topic_seq("1")]);
+    // Who says hello, too, is told what is known, and then what it does not know of that.
+    net.peer_send(later, hello());
+    let version = EPOCH + 3;
+    assert_eq!(net.peer_only(later), known(&[(0, version)]));
+    net.peer_send(later, known(&[(7, 9)]));
+    let whole = state(0, version, &[6], &[("a", 1), ("b", 2)]);
+    assert_eq!(net.peer_only(later), records(1, &[whole]));
 }
 
 #[test]
@@ -175,25 +195,53 @@ fn a_real_node_is_told_of_new_names_at_once_and_of_nothing_else() {
 #[test]
 fn one_of_ours_needs_no_requests_and_gets_every_count() {
     let mut net = Net::new(1);
-    let peer = silent(&mut net, 5);
-    net.peer_send(peer, counts_at(77, &[("x", 2)]));
-    assert_eq!(net.peer_only(peer), acknowledge(77));
+    let peer = net.ours(0, 5, &[]);
+    net.peer_send(peer, records(77, &[state(5, 1 << 40, &[0], &[("x", 2)])]));
+    assert_eq!(net.peer_only(peer), taken(77));
     net.peer_send(peer, topic_seq("9"));
     assert!(net.peer_inbox(peer).is_empty(), "no request");
     assert_eq!(topics_of(&net, peer), ["x"]);
     let a = net.subscriber(0, &["a", "b"]);
-    let counts = counts_at(1, &[("a", 1), ("b", 1)]);
-    assert_eq!(net.peer_inbox(peer), [counts, topic_seq("1")]);
+    let mut version = EPOCH + 1;
+    let mut next = |topics: &[(&str, u32)]| {
+        version += 1;
+        change(0, version, version - 1, topics)
+    };
+    assert_eq!(told(&mut net, peer), [next(&[("a", 1), ("b", 1)])]);
     let b = net.subscriber(0, &["b"]);
-    assert_eq!(net.peer_only(peer), counts_at(2, &[("b", 2)]));
+    assert_eq!(told(&mut net, peer), [next(&[("b", 2)])]);
     net.subscribe(a, &["c"]);
-    let counts = counts_at(3, &[("a", 0), ("b", 1), ("c", 1)]);
-    assert_eq!(net.peer_inbox(peer), [counts, topic_seq("2")]);
+    assert_eq!(
+        told(&mut net, peer),
+        [next(&[("a", 0), ("b", 1), ("c", 1)])]
+    );
     net.subscribe(b, &["b"]);
     assert!(net.peer_inbox(peer).is_empty(), "nothing changed");
     net.hang_up(b);
-    let counts = counts_at(4, &[("b", 0)]);
-    assert_eq!(net.peer_inbox(peer), [counts, topic_seq("3")]);
+    assert_eq!(told(&mut net, peer), [next(&[("b", 0)])]);
+    // It can ask for everything at any time.
+    net.peer_send(
+        peer,
+        extension(mesh::packet::ASK, 0, mesh::encode_keys([key(0), key(9)])),
+    );
+    let whole = state(0, EPOCH + 5, &[5], &[("c", 1)]);
+    assert_eq!(told(&mut net, peer), [whole]);
+}
+
+#[test]
+fn a_change_of_a_state_that_is_not_there_is_asked_about() {
+    let mut net = Net::new(1);
+    let peer = net.ours(0, 5, &[("a", 1)]);
+    let ask = extension(mesh::packet::ASK, 0, mesh::encode_keys([key(5)]));
+    net.peer_send(
+        peer,
+        records(3, &[change(5, 1 << 40, 1 << 39, &[("b", 1)])]),
+    );
+    assert_eq!(net.peer_only(peer), ask, "and it is not said to be taken");
+    assert_eq!(topics_of(&net, peer), ["a"]);
+    net.peer_send(peer, records(4, &[state(5, 1 << 40, &[0], &[("b", 1)])]));
+    assert_eq!(net.peer_only(peer), taken(4));
+    assert_eq!(topics_of(&net, peer), ["b"]);
 }
 
 #[test]
@@ -205,9 +253,12 @@ fn two_of_ours_never_ask_for_lists() {
     net.subscribe(subscriber, &["other"]);
     net.secs(30);
     let log = net.log.take().unwrap();
-    assert!(log.iter().any(|line| line.contains("protocol: 2")));
-    let asked = "protocol: 2, packet: 2";
-    assert!(!log.iter().any(|line| line.contains(asked)), "{log:?}");
+    let said = format!("protocol: {}", protocol::EXTENSION);
+    assert!(log.iter().any(|line| line.contains(&said)));
+    assert!(
+        !log.iter().any(|line| line.contains("protocol: 2")),
+        "{log:?}"
+    );
 }
 
 #[test]
@@ -220,15 +271,16 @@ fn changes_before_a_peers_first_frame_are_not_lost() {
     net.subscribe(stays, &["b", "d"]);
     net.hang_up(goes);
     net.subscriber(0, &["d"]);
-    net.peer_send(peer, update_counts(&[]));
+    net.peer_send(peer, hello());
+    net.peer_inbox(peer);
+    net.peer_send(peer, known(&[]));
     net.subscriber(0, &["e"]);
     let mut view = BTreeMap::new();
-    for frame in net.peer_inbox(peer) {
-        if frame.protocol == protocol::EXTENSION {
-            for change in decode_counts(frame.body, 100).unwrap() {
-                view.insert(change.topic, change.count);
-            }
+    for record in told(&mut net, peer) {
+        if record.base == 0 {
+            view.clear();
         }
+        view.extend(record.topics);
     }
     view.retain(|_, &mut count| count > 0);
     let local = net.nodes[0].machine.router().local_topics();
@@ -259,10 +311,11 @@ fn two_of_ours_agree_whatever_happens_while_they_greet() {
 }
 
 #[test]
-fn counts_of_a_real_node_mean_nothing() {
+fn records_of_a_real_node_mean_nothing() {
     let mut net = Net::new(1);
     let peer = net.foreign(0, 5, TOPIC);
-    net.peer_send(peer, update_counts(&[("claimed", 9)]));
+    net.announce(peer, &[("claimed", 9)]);
+    assert!(net.peer_inbox(peer).is_empty());
     assert_eq!(topics_of(&net, peer), [TOPIC]);
     assert_eq!(bad_messages(&mut net), 0);
 }

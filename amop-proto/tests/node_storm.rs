@@ -15,11 +15,15 @@ use std::{
 use amop_proto::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, Seq, code},
     node::NodeConfig,
-    p2p::{PeerFrame, packet, protocol},
+    p2p::{
+        PeerFrame,
+        mesh::{self, Envelope, Spread},
+        packet, protocol,
+    },
 };
 use node_support::{
-    Link, Net, Sdk, config, from_node, multicast, node_id, peer_frame, reply, seq, topic_list,
-    topic_seq, unicast, update_counts,
+    Link, Net, Sdk, change, config, extension, from_node, hello, key, known, multicast, node_id,
+    peer_frame, records, reply, seq, state, taken, topic_list, topic_seq, unicast,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -63,6 +67,8 @@ struct Storm {
     /// The same for peers.
     peer_due: BTreeMap<(usize, u64, u32), (usize, usize)>,
     recent: Vec<Seq>,
+    /// What was published last, to be sent again.
+    last: Option<Frame>,
 }
 
 impl Storm {
@@ -80,6 +86,7 @@ impl Storm {
             due: BTreeMap::new(),
             peer_due: BTreeMap::new(),
             recent: Vec::new(),
+            last: None,
         }
     }
 
@@ -188,6 +195,12 @@ impl Storm {
         if self.one_in(20) {
             frame.body = self.bytes(20).into();
         }
+        if self.one_in(20)
+            && let Some(last) = &self.last
+        {
+            frame = last.clone();
+        }
+        self.last = Some(frame.clone());
         self.recent.push(frame.seq);
         if self.recent.len() > 8 {
             self.recent.remove(0);
@@ -197,10 +210,16 @@ impl Storm {
         if is_answer {
             // Whoever gets it must be able to tell it from a push.
             frame.kind = FrameType::RESPONSE;
-        } else if frame.body.first().is_some_and(|&len| len > 0) {
-            self.due.entry((sdk, frame.seq)).or_default().0 += 1;
         }
+        let is_message = !is_answer && frame.body.first().is_some_and(|&len| len > 0);
+        let key = (sdk, frame.seq);
+        let repeated = |net: &Net| net.nodes[sdk.node].machine.router().counters().repeated;
+        let before = repeated(&self.net);
         self.net.send(sdk, frame);
+        // What is in flight already is answered once.
+        if is_message && repeated(&self.net) == before {
+            self.due.entry(key).or_default().0 += 1;
+        }
     }
 
     fn answer(&mut self) {
@@ -254,33 +273,35 @@ impl Storm {
             let dialled = self.one_in(2);
             let peer = self.net.raw_peer(node, node_id(remote), dialled);
             self.peers.push(peer);
+            if self.one_in(2) && self.net.is_up(peer) {
+                self.net.peer_send(peer, hello());
+            }
         }
     }
 
     fn peer_talks(&mut self) {
         let Some(peer) = self.open_peer() else { return };
-        let (a, b) = (self.topic(), self.topic());
-        let count = self.below(4) as u32;
+        let a = self.topic();
         let number = self.below(50).to_string();
         let n = self.fresh();
         let payload = "y".repeat(self.below(200));
-        let frame = match self.below(12) {
-            0 | 1 => update_counts(&[(a, count), (b, 1)]),
-            2 | 3 => topic_seq(&number),
-            4..=6 => self.peer_asks(peer, unicast(n, a, &payload)),
-            7 => from_node(0, &multicast(n, a, &payload)),
-            8 => peer_frame(
+        let frame = match self.below(14) {
+            0..4 => return self.node_of_ours_talks(peer),
+            4 | 5 => topic_seq(&number),
+            6..=8 => self.peer_asks(peer, unicast(n, a, &payload)),
+            9 => from_node(0, &multicast(n, a, &payload)),
+            10 => peer_frame(
                 protocol::TOPIC,
                 packet::REQUEST_TOPICS,
                 n as u32,
                 self.bytes(5),
             ),
-            9 => {
+            11 => {
                 let mut inner = unicast(n, a, &payload);
                 inner.body = self.bytes(10).into();
                 self.peer_asks(peer, inner)
             }
-            10 => {
+            12 => {
                 let whole = unicast(n, a, &payload).to_bytes();
                 let end = self.below(whole.len());
                 peer_frame(protocol::AMOP, 0, n as u32, whole.slice(..end))
@@ -293,6 +314,52 @@ impl Storm {
                     self.below(4) as u16,
                     1 << 31 | n as u32,
                     self.bytes(60),
+                )
+            }
+        };
+        self.net.peer_send(peer, frame);
+    }
+
+    /// Whoever speaks the extension says something of itself or of others, true or not, and sends
+    /// messages as if for others.
+    fn node_of_ours_talks(&mut self, peer: Link) {
+        let (a, b) = (self.topic(), self.topic());
+        let version = self.fresh();
+        let nodes = [(); 3].map(|()| self.below(6));
+        let topics = [(a, self.below(4) as u32), (b, 1)];
+        let (seq, hops) = (self.below(9) as u32, self.below(4) as u32);
+        let id = self.below(40) as u64;
+        let message = unicast(version, a, "over many links");
+        let frame = match self.below(12) {
+            0 | 1 => hello(),
+            2 => known(&[(nodes[0], version)]),
+            3 => taken(seq),
+            4 => extension(mesh::packet::ASK, 0, mesh::encode_keys(nodes.map(key))),
+            5..8 => records(seq, &[state(nodes[0], version, &nodes[1..], &topics)]),
+            8 => records(seq, &[change(nodes[0], version, version - 1, &topics)]),
+            9 | 10 => {
+                let envelope = Envelope {
+                    source: key(nodes[0]),
+                    target: key(nodes[1]),
+                    id,
+                };
+                let packet = match self.one_in(3) {
+                    true => mesh::packet::ANSWER,
+                    false => mesh::packet::UNICAST,
+                };
+                extension(packet, hops, envelope.seal(&message))
+            }
+            _ => {
+                let spread = Spread {
+                    source: key(nodes[0]),
+                    id,
+                    targets: nodes[1..].iter().map(|&n| key(n)).collect(),
+                };
+                let message = multicast(version, a, "to many");
+                extension(
+                    mesh::packet::MULTICAST,
+                    hops,
+                    spread.seal(&message.to_bytes()),
                 )
             }
         };
@@ -460,7 +527,8 @@ impl Storm {
                 self.net.cut(Link { node, id });
             }
         }
-        self.net.secs(2);
+        // A lost node is forgotten after a minute.
+        self.net.secs(62);
         for node in &self.net.nodes {
             assert!(node.machine.router().is_empty(), "{:?}", node.machine);
             assert_eq!(node.machine.next_timeout(), None);

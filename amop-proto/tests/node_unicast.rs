@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use amop_proto::{
     channel::{Frame, FrameType, code},
-    p2p::{packet, protocol},
+    p2p::{mesh, packet, protocol},
 };
 use node_support::{
-    Link, Net, Sdk, from_node, inner, node_id, peer_frame, reply, seq, unicast, update_counts,
+    Link, Net, Sdk, enveloped, from_node, inner, key, node_id, peer_frame, reply, seq, unicast,
 };
 
 const TOPIC: &str = "hello";
@@ -158,15 +158,15 @@ fn the_choice_follows_the_number_of_subscribers_as_they_come_and_go() {
 fn a_peer_that_claims_no_subscribers_any_more_is_not_drawn() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
-    let peer = net.raw_peer(0, node_id(5), false);
-    net.peer_send(peer, update_counts(&[(TOPIC, 3), ("other", 1)]));
-    net.peer_inbox(peer);
-    net.peer_send(peer, update_counts(&[(TOPIC, 0)]));
+    let peer = net.ours(0, 5, &[(TOPIC, 3), ("other", 1)]);
+    net.announce_change(peer, &[(TOPIC, 0)]);
     net.peer_inbox(peer);
     net.send(publisher, unicast(1, TOPIC, ""));
     assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
     net.send(publisher, unicast(2, "other", ""));
-    assert_eq!(inner(&net.peer_only(peer)), unicast(2, "other", ""));
+    let (envelope, request) = enveloped(&net.peer_only(peer), mesh::packet::UNICAST);
+    assert_eq!((envelope.source, envelope.target), (key(0), key(5)));
+    assert_eq!(request, unicast(2, "other", ""));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use amop_node::Network;
 use amop_proto::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, frame_topic},
-    p2p::{PeerFrame, TopicList, packet, protocol},
+    p2p::{PeerFrame, TopicList, mesh, packet, protocol},
 };
 use amop_tests::{Peer, Sdk, client, identity, network, seq, within};
 use amop_tls::pki::Leaf;
@@ -235,7 +235,7 @@ async fn garbage_from_a_foreign_node_is_ignored() {
         (-protocol::AMOP, packet::UNICAST, b"nobody asked"),
         (protocol::TOPIC, packet::TOPIC_SEQ, b"no number"),
         (-protocol::TOPIC, packet::TOPICS, b"1\tnobody\tasked"),
-        (protocol::EXTENSION, packet::COUNTS, b"\xff"),
+        (protocol::EXTENSION, mesh::packet::RECORDS, b"\xff"),
         // Consensus and synchronisation of real nodes.
         (0x0001_0001, 0, b"block"),
         (9, 1, b"?"),

@@ -67,6 +67,9 @@ pub enum CloseReason {
     /// Nothing was read or written for too long.
     #[error("idle for too long")]
     Idle,
+    /// The node stops.
+    #[error("the node stops")]
+    Stopping,
     /// The handshake's version ranges do not meet.
     #[error(transparent)]
     Handshake(HandshakeError),
@@ -162,6 +165,18 @@ pub enum Notice {
         peer: PeerId,
         what: &'static str,
     },
+    OverFrameLimit {
+        len: usize,
+    },
+    Verdict {
+        session: SessionId,
+        node: NodeId,
+        good: bool,
+    },
+    BadVerdict {
+        session: SessionId,
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for Notice {
@@ -230,6 +245,25 @@ impl fmt::Display for Notice {
                     peer.0
                 )
             }
+            Self::Verdict {
+                session,
+                node,
+                good,
+            } => write!(
+                f,
+                "session {}: node {node} is {} for a private topic",
+                session.0,
+                if *good { "verified" } else { "refused" }
+            ),
+            Self::BadVerdict { session, what } => write!(
+                f,
+                "session {}: ignored a verdict on a private topic: it {what}",
+                session.0
+            ),
+            Self::OverFrameLimit { len } => write!(
+                f,
+                "refused an AMOP message of {len} bytes from another node: over the frame limit"
+            ),
             Self::BadPeerMessage { peer, what } => write!(f, "peer {}: ignored {what}", peer.0),
         }
     }

@@ -2,17 +2,25 @@
 
 use std::time::Duration;
 
-use crate::channel::{DEFAULT_MAX_FRAME, rpc::NodeFacts};
+use crate::{
+    channel::{DEFAULT_MAX_FRAME, rpc::NodeFacts},
+    p2p::NodeId,
+};
 
 /// Configuration of a [`Node`](super::Node).
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
+    /// Its ID.
+    pub node: NodeId,
     /// What it tells SDKs of itself.
     pub facts: NodeFacts,
     /// Its bounds.
     pub limits: Limits,
     /// Its patience.
     pub timeouts: Timeouts,
+    /// Where the versions of this node's record in the network of ours start. It must be higher than
+    /// any the node has used before: take it from the clock, in microseconds since 1970, say.
+    pub epoch: u64,
     /// Seeds its random choices; take it from the operating system.
     pub seed: [u8; 32],
 }
@@ -37,6 +45,12 @@ pub struct Limits {
     pub session_topics: usize,
     /// Topics one peer may announce; a peer that announces more is closed.
     pub peer_topics: usize,
+    /// Nodes of ours in the network.
+    pub nodes: usize,
+    /// Subscribers that one other node of ours may claim for one topic; more count as this many. The
+    /// share of a topic's unicasts that a node draws by lying is at most this over this and the
+    /// subscribers of all others. A node that is none of ours counts as one subscriber.
+    pub claimed: u32,
 }
 
 impl Default for Limits {
@@ -49,6 +63,9 @@ impl Default for Limits {
             in_flight_bytes: 512 << 20,
             session_topics: 4096,
             peer_topics: 100_000,
+            nodes: 10_000,
+            // As many SDKs as a node serves: no honest node is held to it.
+            claimed: 20_000,
         }
     }
 }
@@ -68,6 +85,10 @@ pub struct Timeouts {
     pub peer_idle: Duration,
     /// Between two announcements of the topic sequence number (p2p-v2 section 3.4).
     pub announce: Duration,
+    /// Without a frame from a node of ours before it is closed and other ways are taken.
+    pub link_idle: Duration,
+    /// Between two signs of life sent to a node of ours.
+    pub link_ping: Duration,
     /// For a peer's topic list (p2p-v2 section 6).
     pub topic_list: Duration,
 }
@@ -81,6 +102,8 @@ impl Default for Timeouts {
             session_idle: Duration::from_secs(60),
             peer_idle: Duration::from_secs(60),
             announce: Duration::from_secs(5),
+            link_idle: Duration::from_secs(3),
+            link_ping: Duration::from_secs(1),
             topic_list: Duration::from_secs(5),
         }
     }

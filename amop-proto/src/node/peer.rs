@@ -4,9 +4,12 @@ use std::{collections::BTreeSet, time::Instant};
 
 use bytes::Bytes;
 
-use super::{Limits, Notice, PeerCloseReason, PeerId, PeerIdentity, Timeouts};
+use super::{
+    Limits, Notice, PeerCloseReason, PeerId, PeerIdentity, Timeouts, after, mesh::extension,
+};
 use crate::p2p::{
-    CountsError, PeerFrame, TopicCount, TopicList, TopicListError, decode_counts, encode_counts,
+    PeerFrame, TopicList, TopicListError,
+    mesh::{self, VERSION},
     packet, parse_topic_seq, protocol,
 };
 
@@ -29,10 +32,6 @@ pub(super) struct Peer {
     /// The seq of the next RequestTopics.
     next_seq: u32,
     kind: Kind,
-    /// The version of this node's topics that was sent to it last.
-    sent: u64,
-    /// The version it has said it knows.
-    acknowledged: u64,
 }
 
 /// Which implementation a peer is.
@@ -40,7 +39,7 @@ pub(super) struct Peer {
 enum Kind {
     /// Nothing came yet. It is told everything, and leaves out what it does not understand.
     Unknown,
-    /// One of ours: it sends subscriber counts, and needs no requests.
+    /// One of ours: it speaks the extension, and needs no topic lists.
     Ours,
     /// A real node, say: it gets sequence numbers and asks for the names.
     Foreign,
@@ -52,10 +51,6 @@ pub(super) enum TopicUpdate {
     Nothing,
     /// The whole new set.
     Replace(BTreeSet<Bytes>),
-    /// Counts that changed.
-    Counts(Vec<TopicCount>),
-    /// The peer knows a newer version of this node's topics.
-    Acknowledged,
     Close(PeerCloseReason),
 }
 
@@ -85,74 +80,70 @@ impl Peer {
             dialled,
             since: now,
             heard: now,
-            announce_at: now + timeouts.announce,
+            announce_at: after(now, timeouts.announce),
             known_seq: 0,
             requested: None,
             next_seq: 1,
             kind: Kind::Unknown,
-            sent: 0,
-            acknowledged: 0,
         }
     }
 
-    /// What to send when the connection is up: the counts first, so that one of ours needs no
-    /// request after the sequence number that follows.
-    pub(super) fn greeting<'a>(
+    /// What to send when the connection is up: first what tells a node of ours that this is one.
+    pub(super) fn greeting(topic_seq: u32) -> [PeerFrame; 2] {
+        [hello(), topic_seq_frame(topic_seq)]
+    }
+
+    /// What to send from time to time, and when to do so next.
+    pub(super) fn sign_of_life(
         &mut self,
-        version: u64,
+        now: Instant,
         topic_seq: u32,
-        local: impl Iterator<Item = (&'a Bytes, u32)>,
-    ) -> [PeerFrame; 2] {
-        let counts = encode_counts(local.map(|(topic, count)| (&topic[..], count)));
-        [self.counts(version, counts), topic_seq_frame(topic_seq)]
-    }
-
-    fn counts(&mut self, version: u64, body: Bytes) -> PeerFrame {
-        self.sent = version;
-        PeerFrame {
-            protocol: protocol::EXTENSION,
-            packet: packet::COUNTS,
-            seq: version as u32,
-            body,
+        timeouts: &Timeouts,
+    ) -> PeerFrame {
+        if self.is_ours() {
+            self.announce_at = after(now, timeouts.link_ping);
+            hello()
+        } else {
+            self.announce_at = after(now, timeouts.announce);
+            topic_seq_frame(topic_seq)
         }
     }
 
-    /// Whether it has not yet said that it knows this version of the node's topics. A real node
-    /// never says, so nothing waits for it once it is recognised.
-    pub(super) fn lags_behind(&self, version: u64) -> bool {
-        !self.is_foreign() && self.acknowledged < version
+    /// When it has been silent for too long.
+    pub(super) fn idle_at(&self, timeouts: &Timeouts) -> Instant {
+        let patience = if self.is_ours() {
+            timeouts.link_idle
+        } else {
+            timeouts.peer_idle
+        };
+        after(self.heard, patience)
     }
 
-    /// What to send when this node's topics changed: the sequence number at once, not at the next
-    /// tick, and the new counts to a node of ours. The counts come first, as in the greeting.
-    pub(super) fn topics_changed(
-        &mut self,
-        version: u64,
-        topic_seq: Option<u32>,
-        changes: &[(Bytes, u32, u32)],
-    ) -> Vec<PeerFrame> {
-        let mut frames = Vec::new();
-        if !self.is_foreign() {
-            let counts = changes.iter().map(|(topic, _, now)| (&topic[..], *now));
-            let body = encode_counts(counts);
-            frames.push(self.counts(version, body));
-        }
-        if let Some(topic_seq) = topic_seq {
-            frames.push(topic_seq_frame(topic_seq));
-        }
-        frames
-    }
-
-    /// A frame came. The first one tells which implementation the peer is: ours greet with their
-    /// counts. Returns whether it has just turned out to be foreign.
-    pub(super) fn heard(&mut self, now: Instant, frame: &PeerFrame) -> bool {
+    /// A frame came. The first one tells which implementation the peer is: ours say hello. Returns
+    /// whether that has just become known.
+    pub(super) fn heard(&mut self, now: Instant, frame: &PeerFrame, timeouts: &Timeouts) -> bool {
         self.heard = now;
         if !matches!(self.kind, Kind::Unknown) {
             return false;
         }
-        let greets = (frame.protocol, frame.packet) == (protocol::EXTENSION, packet::COUNTS);
-        self.kind = if greets { Kind::Ours } else { Kind::Foreign };
-        !greets
+        let greets = (frame.protocol, frame.packet) == (protocol::EXTENSION, mesh::packet::HELLO);
+        if greets {
+            self.recognise(now, timeouts);
+        } else {
+            self.kind = Kind::Foreign;
+        }
+        true
+    }
+
+    /// It is one of ours.
+    pub(super) fn recognise(&mut self, now: Instant, timeouts: &Timeouts) {
+        self.kind = Kind::Ours;
+        self.announce_at = after(now, timeouts.link_ping);
+    }
+
+    /// Whether nothing has come yet, so that it may be one of ours or not.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.kind, Kind::Unknown)
     }
 
     /// Whether it is known not to be one of ours.
@@ -160,11 +151,11 @@ impl Peer {
         matches!(self.kind, Kind::Foreign)
     }
 
-    fn is_ours(&self) -> bool {
+    pub(super) fn is_ours(&self) -> bool {
         matches!(self.kind, Kind::Ours)
     }
 
-    /// Handles a topic or extension packet.
+    /// Handles a topic packet.
     pub(super) fn topic_packet<'a>(
         &mut self,
         now: Instant,
@@ -188,7 +179,7 @@ impl Peer {
                 if seq != self.known_seq && !self.is_ours() && !waiting {
                     let seq = self.next_seq;
                     self.next_seq = self.next_seq.wrapping_add(1);
-                    self.requested = Some((seq, now + timeouts.topic_list));
+                    self.requested = Some((seq, after(now, timeouts.topic_list)));
                     output.frames.push(PeerFrame {
                         protocol: protocol::TOPIC,
                         packet: packet::REQUEST_TOPICS,
@@ -233,32 +224,6 @@ impl Peer {
                     }
                 }
             }
-            (protocol::EXTENSION, packet::COUNTS) if self.is_ours() => {
-                // Not more at once than may be held, with room for removals.
-                match decode_counts(frame.body.clone(), limits.peer_topics.saturating_mul(2)) {
-                    Ok(counts) => {
-                        output.frames.push(PeerFrame {
-                            protocol: -protocol::EXTENSION,
-                            packet: packet::COUNTS,
-                            seq: frame.seq,
-                            body: Bytes::new(),
-                        });
-                        TopicUpdate::Counts(counts)
-                    }
-                    Err(CountsError::TooMany { max }) => {
-                        TopicUpdate::Close(PeerCloseReason::TooManyTopics { max })
-                    }
-                    Err(CountsError::Truncated) => {
-                        output.ignored(peer, "malformed subscriber counts")
-                    }
-                }
-            }
-            (p, packet::COUNTS) if p == -protocol::EXTENSION => {
-                let behind = (self.sent as u32).wrapping_sub(frame.seq);
-                let version = self.sent.saturating_sub(u64::from(behind));
-                self.acknowledged = self.acknowledged.max(version);
-                TopicUpdate::Acknowledged
-            }
             // Unknown protocols are dropped without a word (p2p-v2 section 5).
             _ => TopicUpdate::Nothing,
         }
@@ -281,4 +246,8 @@ pub(super) fn topic_seq_frame(topic_seq: u32) -> PeerFrame {
         seq: 0,
         body: topic_seq.to_string().into(),
     }
+}
+
+fn hello() -> PeerFrame {
+    extension(mesh::packet::HELLO, 0, Bytes::from_static(&[VERSION]))
 }

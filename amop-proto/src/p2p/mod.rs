@@ -1,14 +1,13 @@
 //! The node-node protocol ("P2P"), as far as AMOP needs it.
 //!
 //! Frames, topic synchronisation and the extension by which nodes of this project tell each other
-//! how many subscribers a topic has.
+//! how the network looks.
 
-mod counts;
 mod frame;
+pub mod mesh;
 mod node_id;
 mod topics;
 
-pub use counts::{CountsError, TopicCount, decode_counts, encode_counts};
 pub use frame::{PEER_HEADER_LEN, PeerCodec, PeerFrame, PeerFrameError};
 pub use node_id::{NodeId, NodeIdError};
 pub use topics::{TopicList, TopicListError, parse_topic_seq};
@@ -36,6 +35,4 @@ pub mod packet {
     pub const REQUEST_TOPICS: u16 = 2;
     /// Topic: the topics.
     pub const TOPICS: u16 = 3;
-    /// Extension: changed subscriber counts.
-    pub const COUNTS: u16 = 1;
 }

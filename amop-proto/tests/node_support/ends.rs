@@ -5,13 +5,13 @@ use std::{collections::VecDeque, mem::take};
 use amop_proto::{
     channel::{Frame, FrameDecoder, FrameType, encode_topics},
     node::{CloseReason, Event, Notice, PeerId, PeerIdentity, SessionId},
-    p2p::{NodeId, PeerFrame, packet},
+    p2p::{NodeId, PeerFrame, mesh, packet},
 };
 use bytes::BytesMut;
 
 use super::{
-    frames::{seq, topic_list, topic_seq},
-    net::{Link, Net, PeerEnd, Sdk, SdkEnd, node_id},
+    frames::{change, hello, known, records, seq, state, taken, topic_list, topic_seq},
+    net::{Link, Net, PeerEnd, Sdk, SdkEnd, node_id, number},
 };
 
 impl Net {
@@ -111,6 +111,8 @@ impl Net {
             stalled: false,
             unwritten: 0,
             received: BytesMut::new(),
+            deaf: false,
+            announced: 0,
             opened: false,
             gone: false,
         };
@@ -172,6 +174,41 @@ impl Net {
         link
     }
 
+    /// A peer that behaves as a node of ours does, with these subscribers and no other link, after its
+    /// greeting. It has taken the node's state.
+    pub(crate) fn ours(&mut self, node: usize, remote: usize, topics: &[(&str, u32)]) -> Link {
+        let link = self.raw_peer(node, node_id(remote), false);
+        self.peer_send(link, hello());
+        self.peer_send(link, known(&[]));
+        self.announce(link, topics);
+        for frame in self.peer_inbox(link) {
+            if frame.packet == mesh::packet::RECORDS {
+                self.peer_send(link, taken(frame.seq));
+            }
+        }
+        link
+    }
+
+    /// A peer of ours tells its whole state: its subscribers, and this link.
+    pub(crate) fn announce(&mut self, link: Link, topics: &[(&str, u32)]) {
+        let version = self.id();
+        let end = self.link(link);
+        end.announced = version;
+        let remote = number(&end.identity.node);
+        let record = state(remote, version, &[link.node], topics);
+        self.peer_send(link, records(0, &[record]));
+    }
+
+    /// A peer of ours tells what has changed in its subscribers.
+    pub(crate) fn announce_change(&mut self, link: Link, topics: &[(&str, u32)]) {
+        let version = self.id();
+        let end = self.link(link);
+        let base = std::mem::replace(&mut end.announced, version);
+        let remote = number(&end.identity.node);
+        let record = change(remote, version, base, topics);
+        self.peer_send(link, records(0, &[record]));
+    }
+
     pub(crate) fn link(&mut self, link: Link) -> &mut PeerEnd {
         self.nodes[link.node].peers.get_mut(&link.id).unwrap()
     }
@@ -211,6 +248,29 @@ impl Net {
         }
     }
 
+    /// The two ends of the connection between two nodes.
+    fn between(&mut self, a: usize, b: usize) -> [Link; 2] {
+        let held = self.nodes[a].peers.iter();
+        let mut open = held.filter(|(_, end)| end.opened && !end.gone);
+        let (&id, end) = open
+            .find(|(_, end)| end.identity.node == node_id(b))
+            .unwrap();
+        [Link { node: a, id }, end.other.unwrap()]
+    }
+
+    /// The connection between two nodes breaks.
+    pub(crate) fn cut_between(&mut self, a: usize, b: usize) {
+        let [link, _] = self.between(a, b);
+        self.cut(link);
+    }
+
+    /// The connection between two nodes stays up, and nothing sent on it arrives any more.
+    pub(crate) fn swallow_between(&mut self, a: usize, b: usize) {
+        for link in self.between(a, b) {
+            self.link(link).deaf = true;
+        }
+    }
+
     /// The connections a node holds now.
     pub(crate) fn links(&self, node: usize) -> Vec<PeerId> {
         let held = self.nodes[node].peers.iter();
@@ -227,12 +287,13 @@ pub(crate) fn silent(net: &mut Net, n: usize) -> Link {
     peer
 }
 
+/// What a node knows of a peer's topics.
 pub(crate) fn topics_of(net: &Net, peer: Link) -> Vec<String> {
-    let names = net.nodes[peer.node]
-        .machine
-        .router()
-        .peer_topic_names(peer.id);
+    let node = &net.nodes[peer.node];
+    let (router, id) = (node.machine.router(), node.peers[&peer.id].identity.node);
+    let names = router.peer_topic_names(peer.id);
     names
+        .chain(router.node_topic_names(&id))
         .map(|name| String::from_utf8(name.to_vec()).unwrap())
         .collect()
 }

@@ -2,9 +2,15 @@
 
 use amop_proto::{
     channel::{Frame, FrameType, Seq, code, split_topic},
-    p2p::{PeerFrame, encode_counts, packet, protocol},
+    p2p::{
+        PeerFrame,
+        mesh::{self, Envelope, NodeKey, Record, Spread},
+        packet, protocol,
+    },
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+
+use super::net::node_id;
 
 /// A seq that shows its number.
 pub(crate) fn seq(n: u64) -> Seq {
@@ -78,25 +84,93 @@ pub(crate) fn inner(message: &PeerFrame) -> Frame {
     Frame::from_bytes(message.body.clone(), usize::MAX).unwrap()
 }
 
-/// Our own nodes' packet of subscriber counts, of no particular version.
-pub(crate) fn update_counts(counts: &[(&str, u32)]) -> PeerFrame {
-    counts_at(0, counts)
+/// The node's name in routing.
+pub(crate) fn key(n: usize) -> NodeKey {
+    NodeKey::from(&node_id(n))
 }
 
-/// The same, of a version of the sender's topics.
-pub(crate) fn counts_at(version: u32, counts: &[(&str, u32)]) -> PeerFrame {
-    let counts = counts.iter().map(|&(topic, n)| (topic.as_bytes(), n));
-    peer_frame(
-        protocol::EXTENSION,
-        packet::COUNTS,
+/// A packet of the extension that nodes of ours speak.
+pub(crate) fn extension(packet: u16, seq: u32, body: impl Into<Bytes>) -> PeerFrame {
+    peer_frame(protocol::EXTENSION, packet, seq, body)
+}
+
+/// What nodes of ours say first, and as a sign of life.
+pub(crate) fn hello() -> PeerFrame {
+    extension(mesh::packet::HELLO, 0, vec![mesh::VERSION])
+}
+
+/// Tells which versions of which nodes' records are known.
+pub(crate) fn known(versions: &[(usize, u64)]) -> PeerFrame {
+    let versions = versions.iter().map(|&(n, version)| (key(n), version));
+    extension(mesh::packet::KNOWN, 0, mesh::encode_known(versions))
+}
+
+/// The whole state of node number `n`.
+pub(crate) fn state(n: usize, version: u64, links: &[usize], topics: &[(&str, u32)]) -> Record {
+    Record {
+        node: Some(node_id(n)),
+        neighbours: Some(links.iter().map(|&n| key(n)).collect()),
+        ..change(n, version, 0, topics)
+    }
+}
+
+/// A change of the subscriber counts of node number `n`.
+pub(crate) fn change(n: usize, version: u64, base: u64, topics: &[(&str, u32)]) -> Record {
+    let topics = topics.iter();
+    Record {
+        key: key(n),
         version,
-        encode_counts(counts),
-    )
+        base,
+        node: None,
+        neighbours: None,
+        topics: topics
+            .map(|&(topic, count)| (topic.to_owned().into(), count))
+            .collect(),
+    }
+}
+
+pub(crate) fn records(seq: u32, records: &[Record]) -> PeerFrame {
+    let mut body = BytesMut::new();
+    for record in records {
+        record.encode(&mut body);
+    }
+    extension(mesh::packet::RECORDS, seq, body.freeze())
+}
+
+/// The records in such a packet.
+pub(crate) fn read_records(frame: &PeerFrame) -> Vec<Record> {
+    assert_eq!(
+        (frame.protocol, frame.packet),
+        (protocol::EXTENSION, mesh::packet::RECORDS)
+    );
+    Record::decode_all(frame.body.clone(), usize::MAX).unwrap()
 }
 
 /// What is said to such a packet.
-pub(crate) fn acknowledge(version: u32) -> PeerFrame {
-    peer_frame(-protocol::EXTENSION, packet::COUNTS, version, "")
+pub(crate) fn taken(seq: u32) -> PeerFrame {
+    extension(mesh::packet::TAKEN, seq, "")
+}
+
+/// A unicast on its way between nodes of ours, or its answer.
+pub(crate) fn enveloped(frame: &PeerFrame, packet: u16) -> (Envelope, Frame) {
+    assert_eq!(
+        (frame.protocol, frame.packet),
+        (protocol::EXTENSION, packet),
+        "{frame:?}"
+    );
+    let (envelope, bytes) = Envelope::open(frame.body.clone()).unwrap();
+    (envelope, Frame::from_bytes(bytes, usize::MAX).unwrap())
+}
+
+/// A multicast on its way between nodes of ours.
+pub(crate) fn spread(frame: &PeerFrame) -> (Spread, Frame) {
+    assert_eq!(
+        (frame.protocol, frame.packet),
+        (protocol::EXTENSION, mesh::packet::MULTICAST),
+        "{frame:?}"
+    );
+    let (spread, bytes) = Spread::open(frame.body.clone()).unwrap();
+    (spread, Frame::from_bytes(bytes, usize::MAX).unwrap())
 }
 
 pub(crate) fn error(n: u64, result: i32, body: impl Into<Bytes>) -> Frame {

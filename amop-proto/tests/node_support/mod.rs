@@ -13,5 +13,5 @@ mod net;
 pub(crate) use self::{
     ends::{bad_messages, silent, topics_of},
     frames::*,
-    net::{Link, Net, Sdk, config, node_id},
+    net::{EPOCH, Link, Net, Sdk, config, node_id},
 };

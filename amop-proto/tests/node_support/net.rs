@@ -53,6 +53,10 @@ pub(crate) struct PeerEnd {
     pub(crate) stalled: bool,
     pub(crate) unwritten: usize,
     pub(super) received: BytesMut,
+    /// What the other end sends gets lost.
+    pub(super) deaf: bool,
+    /// The version of the state it told last, where the test plays a node of ours.
+    pub(super) announced: u64,
     pub(super) opened: bool,
     pub(super) gone: bool,
 }
@@ -83,13 +87,22 @@ pub(crate) struct Net {
     pub(crate) log: Option<Vec<String>>,
 }
 
+/// Where the versions of every node's state start.
+pub(crate) const EPOCH: u64 = 1000;
+
 /// The identity of node number `n`; lower numbers have lower IDs.
 pub(crate) fn node_id(n: usize) -> NodeId {
     NodeId([n as u8 + 1; 64])
 }
 
+/// The number behind such an identity.
+pub(super) fn number(id: &NodeId) -> usize {
+    usize::from(id.0[0]) - 1
+}
+
 pub(crate) fn config(n: usize) -> NodeConfig {
     NodeConfig {
+        node: node_id(n),
         facts: NodeFacts {
             fisco_version: "2.11.1".into(),
             chain_id: "1".into(),
@@ -100,6 +113,7 @@ pub(crate) fn config(n: usize) -> NodeConfig {
         },
         limits: Limits::default(),
         timeouts: Timeouts::default(),
+        epoch: EPOCH,
         seed: [n as u8; 32],
     }
 }
@@ -195,6 +209,22 @@ impl Net {
         self.settle();
     }
 
+    /// Delivers the first of what is held under way between nodes; `false` if there is nothing.
+    pub(crate) fn deliver_one(&mut self) -> bool {
+        let next = self.wire.pop_front();
+        let any = next.is_some();
+        if let Some((link, what)) = next {
+            self.deliver(link, what);
+        }
+        self.settle();
+        any
+    }
+
+    /// What is held under way between nodes never arrives.
+    pub(crate) fn lose_wire(&mut self) {
+        self.wire.clear();
+    }
+
     /// Brings everything that is under way to its end.
     pub(crate) fn settle(&mut self) {
         loop {
@@ -222,6 +252,7 @@ impl Net {
 
     fn deliver(&mut self, link: Link, what: OnWire) {
         match what {
+            OnWire::Bytes(_) if self.link(link).deaf => {}
             OnWire::Bytes(bytes) => {
                 self.link(link).received.extend_from_slice(&bytes);
                 self.arrived(link);

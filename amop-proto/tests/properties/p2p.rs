@@ -4,8 +4,12 @@ use amop_proto::{
     MAX_TOPIC_LEN,
     channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME},
     p2p::{
-        CountsError, NodeId, PEER_HEADER_LEN, PeerCodec, PeerFrame, PeerFrameError, TopicList,
-        TopicListError, decode_counts, encode_counts, parse_topic_seq,
+        NodeId, PEER_HEADER_LEN, PeerCodec, PeerFrame, PeerFrameError, TopicList, TopicListError,
+        mesh::{
+            Envelope, MAX_VERSION, NodeKey, Record, RecordsError, Spread, decode_keys,
+            decode_known, encode_keys, encode_known,
+        },
+        parse_topic_seq,
     },
 };
 use bytes::{Bytes, BytesMut};
@@ -29,6 +33,37 @@ fn encode(codec: &PeerCodec, frames: &[PeerFrame]) -> BytesMut {
         codec.encode(frame, &mut wire);
     }
     wire
+}
+
+/// States and changes of nodes; topics may be longer than can be written.
+fn any_record() -> impl Strategy<Value = Record> {
+    let key = || any::<u64>().prop_map(NodeKey);
+    let topics = vec((any_bytes(300), any::<u32>()), 0..6);
+    let neighbours = vec(key(), 0..5);
+    let id = any::<[u8; 32]>().prop_map(|half| {
+        let mut id = [0; 64];
+        id[..32].copy_from_slice(&half);
+        NodeId(id)
+    });
+    (
+        key(),
+        1..=MAX_VERSION,
+        any::<u64>(),
+        id,
+        prop::option::of(neighbours),
+        topics,
+    )
+        .prop_map(|(key, version, base, node, neighbours, topics)| {
+            let base = base % version;
+            Record {
+                key,
+                version,
+                base,
+                node: (base == 0).then_some(node),
+                neighbours: neighbours.or((base == 0).then(Vec::new)),
+                topics,
+            }
+        })
 }
 
 /// Snappy blocks, sound or damaged.
@@ -201,28 +236,66 @@ proptest! {
     }
 
     #[test]
-    fn counts_are_read_as_written(entries in vec((any_bytes(300), any::<u32>()), 0..10)) {
-        let body = encode_counts(entries.iter().map(|(topic, count)| (&topic[..], *count)));
-        let mut entries = entries;
-        entries.retain(|(topic, _)| topic.len() <= MAX_TOPIC_LEN);
-        let read = decode_counts(body.clone(), entries.len()).unwrap();
-        let read: Vec<_> = read.into_iter().map(|entry| (entry.topic, entry.count)).collect();
-        if let Some(max) = entries.len().checked_sub(1) {
-            prop_assert_eq!(decode_counts(body, max), Err(CountsError::TooMany { max }));
+    fn records_are_read_as_written(records in vec(any_record(), 0..5)) {
+        let mut body = BytesMut::new();
+        for record in &records {
+            record.encode(&mut body);
         }
-        prop_assert_eq!(read, entries);
+        let body = body.freeze();
+        let mut records = records;
+        for record in &mut records {
+            record.topics.retain(|(topic, _)| topic.len() <= MAX_TOPIC_LEN);
+        }
+        let most = records.iter().map(|record| record.topics.len()).max().unwrap_or(0);
+        let too_many = most.checked_sub(1).map(|max| Record::decode_all(body.clone(), max));
+        if let Some(refused) = too_many {
+            let right = matches!(refused, Err(RecordsError::TooManyTopics { max, .. }) if max + 1 == most);
+            prop_assert!(right, "{refused:?}");
+        }
+        prop_assert_eq!(Record::decode_all(body, most), Ok(records));
     }
 
     #[test]
-    fn any_counts_packet_is_read_or_refused(body in any_bytes(600)) {
-        if let Ok(counts) = decode_counts(body.clone(), 1000) {
-            let mut again = Vec::new();
-            for entry in counts {
-                again.push(entry.topic.len() as u8);
-                again.extend_from_slice(&entry.topic);
-                again.extend_from_slice(&entry.count.to_be_bytes());
+    fn any_records_packet_is_read_or_refused(
+        records in vec(any_record(), 0..3),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        rest in any_bytes(40),
+    ) {
+        let mut body = BytesMut::new();
+        for record in &records {
+            record.encode(&mut body);
+        }
+        body.extend_from_slice(&rest);
+        for (at, byte) in damage {
+            if !body.is_empty() {
+                let at = at.index(body.len());
+                body[at] = byte;
             }
-            prop_assert_eq!(again, body);
+        }
+        let body = body.freeze();
+        if let Ok(read) = Record::decode_all(body.clone(), 1000) {
+            let mut again = BytesMut::new();
+            for record in &read {
+                record.encode(&mut again);
+            }
+            prop_assert_eq!(Record::decode_all(again.freeze(), 1000), Ok(read));
+        }
+    }
+
+    #[test]
+    fn any_message_of_the_network_is_read_or_refused(body in any_bytes(200)) {
+        if let Some((envelope, frame)) = Envelope::open(body.clone()) {
+            prop_assert_eq!(frame.len() + 24, body.len());
+            prop_assert_eq!(envelope.source, NodeKey(u64::from_be_bytes(body[..8].try_into().unwrap())));
+        }
+        if let Some((spread, frame)) = Spread::open(body.clone()) {
+            prop_assert_eq!(spread.seal(&frame), body.clone());
+        }
+        if let Some(keys) = decode_keys(body.clone()) {
+            prop_assert_eq!(encode_keys(keys), body.clone());
+        }
+        if let Some(known) = decode_known(body.clone()) {
+            prop_assert_eq!(encode_known(known), body);
         }
     }
 

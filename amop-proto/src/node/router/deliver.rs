@@ -6,66 +6,21 @@ use bytes::Bytes;
 
 use super::{
     Router,
-    unicast::{AttemptKey, Origin, Target, Unicast, UnicastId},
+    network::AGAIN,
+    unicast::{Attempt, Origin, Target, Unicast, UnicastId},
 };
 use crate::{
-    channel::{AmopBodyError, Frame, FrameType, PROTOCOL_MAX_FRAME, code, split_topic},
-    node::{Action, CloseReason, Notice, PeerId},
+    channel::{AmopBodyError, Frame, FrameType, code, split_topic},
+    node::{Action, CloseReason, Notice, PeerId, after},
     p2p::{PeerFrame, packet, protocol},
 };
 
 impl Router {
-    pub(super) fn peer_message(&mut self, now: Instant, peer: PeerId, message: PeerFrame) {
-        let inner = Frame::from_bytes(message.body.clone(), PROTOCOL_MAX_FRAME);
-        if message.is_response() {
-            let Some(link) = self.links.peers.get_mut(&peer) else {
-                return;
-            };
-            let Some(id) = link.asked.remove(&message.seq) else {
-                self.notice(Notice::BadPeerMessage {
-                    peer,
-                    what: "a response nobody waits for",
-                });
-                return;
-            };
-            let expected = self.unicasts.get(&id).map(|unicast| unicast.frame.seq);
-            match inner {
-                Ok(answer) if Some(answer.seq) == expected => {
-                    if answer.result == code::NO_SESSION {
-                        self.attempt_failed(now, id, true);
-                    } else {
-                        self.finish(id, Ok(answer));
-                    }
-                }
-                _ => {
-                    self.notice(Notice::BadPeerMessage {
-                        peer,
-                        what: "an undecodable answer",
-                    });
-                    self.attempt_failed(now, id, false);
-                }
-            }
-            return;
-        }
-        // No answer to what cannot be decoded (p2p-v2 section 7).
-        match inner {
-            Ok(frame) if frame.kind == FrameType::UNICAST || frame.kind == FrameType::MULTICAST => {
-                self.unicast_or_multicast(now, Origin::Peer(peer, message.seq), frame);
-            }
-            _ => self.notice(Notice::BadPeerMessage {
-                peer,
-                what: "an undecodable AMOP message",
-            }),
-        }
-    }
-
     pub(super) fn unicast_or_multicast(&mut self, now: Instant, origin: Origin, frame: Frame) {
-        if let Origin::Peer(peer, _) = origin
-            && frame.wire_len() > self.limits.frame
-        {
-            self.notice(Notice::BadPeerMessage {
-                peer,
-                what: "an AMOP message over this node's frame limit",
+        let foreign = !matches!(origin, Origin::Session(_));
+        if foreign && frame.wire_len() > self.limits.frame {
+            self.notice(Notice::OverFrameLimit {
+                len: frame.wire_len(),
             });
             if frame.kind == FrameType::UNICAST {
                 self.answer_error(origin, &frame, code::NO_SESSION);
@@ -90,6 +45,7 @@ impl Router {
                     what: "an AMOP body without a topic",
                 });
             }
+            (Err(AmopBodyError::Empty | AmopBodyError::ZeroLength), Origin::Node(..)) => return,
             // A real node reads past the end and finds nobody (channel-v2 section 3.5); so does
             // this one, without the reading. It goes to nobody at all, not even to a peer that
             // announces an empty topic: that peer may be one that reads past the end.
@@ -104,8 +60,11 @@ impl Router {
 
     fn multicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<&[u8]>) {
         self.counters.multicasts += 1;
-        let (sessions, peers) = match topic.and_then(|topic| self.table.get(topic)) {
-            Some(entry) => (entry.sessions.clone(), entry.peers.clone()),
+        let (sessions, nodes, peers) = match topic.and_then(|topic| self.table.get(topic)) {
+            Some(entry) => {
+                let nodes: Vec<_> = entry.nodes.iter().map(|(node, _)| node).collect();
+                (entry.sessions.clone(), nodes, entry.peers.clone())
+            }
             None => Default::default(),
         };
         for session in sessions {
@@ -125,33 +84,52 @@ impl Router {
         let Origin::Session(publisher) = origin else {
             return;
         };
-        if !peers.is_empty() {
-            let seq = self.peer_seq();
-            let message = PeerFrame {
-                protocol: protocol::AMOP,
-                packet: packet::MULTICAST,
-                seq,
-                body: frame.to_bytes(),
-            };
-            for (peer, _) in peers {
-                match self.links.peers.get_mut(&peer) {
-                    Some(link) if link.queue.is_open() => {
-                        self.send_peer(peer, message.clone());
-                        self.pause_if_filling(now, origin, peer);
-                    }
-                    Some(link) => {
-                        link.queue.count_dropped();
-                        self.counters.dropped += 1;
-                    }
-                    None => {}
-                }
+        if !(nodes.is_empty() && peers.is_empty()) {
+            let bytes = frame.to_bytes();
+            if !nodes.is_empty() {
+                self.spread_own(now, origin, nodes, &bytes);
+            }
+            if !peers.is_empty() {
+                self.multicast_to_peers(now, origin, peers, bytes);
             }
         }
         let acknowledgement = frame.respond(code::SUCCESS, frame.body.clone());
         self.send_session(publisher, acknowledgement);
     }
 
+    fn multicast_to_peers(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        peers: Vec<PeerId>,
+        bytes: Bytes,
+    ) {
+        let message = PeerFrame {
+            protocol: protocol::AMOP,
+            packet: packet::MULTICAST,
+            seq: self.peer_seq(),
+            body: bytes,
+        };
+        for peer in peers {
+            match self.links.peers.get_mut(&peer) {
+                Some(link) if link.queue.is_open() => {
+                    self.send_peer(peer, message.clone());
+                    self.pause_if_filling(now, origin, peer);
+                }
+                Some(link) => {
+                    link.queue.count_dropped();
+                    self.counters.dropped += 1;
+                }
+                None => {}
+            }
+        }
+    }
+
     fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Bytes>) {
+        if self.is_repeated(origin, &frame) {
+            self.counters.repeated += 1;
+            return;
+        }
         self.counters.unicasts += 1;
         let Some(topic) = topic else {
             return self.answer_error(origin, &frame, code::NO_SUBSCRIBER);
@@ -167,11 +145,24 @@ impl Router {
         // The asking node waits no longer than that for this one's answer.
         let patience = match origin {
             Origin::Session(_) => self.timeouts.unicast,
-            Origin::Peer(..) => self.timeouts.unicast.min(self.timeouts.peer_answer),
+            Origin::Peer(..) | Origin::Node(..) => {
+                self.timeouts.unicast.min(self.timeouts.peer_answer)
+            }
         };
-        let deadline = now + patience;
+        let deadline = after(now, patience);
         self.in_flight_bytes += frame.wire_len();
         self.timers.insert((deadline, id));
+        match origin {
+            Origin::Session(session) => {
+                if let Some(link) = self.links.sessions.get_mut(&session) {
+                    link.asking.insert(frame.seq, id);
+                }
+            }
+            Origin::Node(source, id) => {
+                self.links.asking_nodes.insert((source, id));
+            }
+            Origin::Peer(..) => {}
+        }
         let unicast = Unicast {
             origin,
             frame,
@@ -186,47 +177,76 @@ impl Router {
         self.advance(now, id);
     }
 
+    /// Whether a unicast is in flight already, so that its answer is on the way. A session may use a
+    /// seq again for another message; that is none.
+    fn is_repeated(&self, origin: Origin, frame: &Frame) -> bool {
+        match origin {
+            Origin::Session(session) => self
+                .links
+                .sessions
+                .get(&session)
+                .and_then(|link| link.asking.get(&frame.seq))
+                .and_then(|id| self.unicasts.get(id))
+                .is_some_and(|unicast| unicast.frame == *frame),
+            Origin::Node(source, id) => self.links.asking_nodes.contains(&(source, id)),
+            // Real nodes never send twice, and answer each message (p2p-v2 section 7).
+            Origin::Peer(..) => false,
+        }
+    }
+
     /// Sends a unicast to the next subscriber, or ends it when there is none.
     fn advance(&mut self, now: Instant, id: UnicastId) {
-        let Some(unicast) = self.unicasts.get_mut(&id) else {
-            return;
-        };
-        let target = self
-            .table
-            .get(&unicast.topic)
-            .and_then(|entry| unicast.draw(entry, &self.links, &mut self.rng));
-        let Some(target) = target else {
-            let result = if unicast.refused {
-                code::NO_SESSION
-            } else {
-                code::NO_SUBSCRIBER
+        loop {
+            let Some(unicast) = self.unicasts.get_mut(&id) else {
+                return;
             };
-            return self.finish(id, Err(result));
+            let entry = self.table.get(&unicast.topic);
+            let target = entry.and_then(|entry| unicast.draw(entry, &self.links, &mut self.rng));
+            let Some(target) = target else {
+                let busy = entry.is_some_and(|entry| unicast.passes_over(entry));
+                let result = if unicast.refused || busy {
+                    code::NO_SESSION
+                } else {
+                    code::NO_SUBSCRIBER
+                };
+                return self.finish(id, Err(result));
+            };
+            unicast.tried.insert(target);
+            if self.attempt(now, id, target) {
+                return;
+            }
+            self.forget_attempt(id);
+            if let Some(unicast) = self.unicasts.get_mut(&id) {
+                unicast.refused = true;
+            }
+        }
+    }
+
+    /// Sends a unicast to a subscriber; `false` if it cannot be sent there.
+    fn attempt(&mut self, now: Instant, id: UnicastId, target: Target) -> bool {
+        let Some(unicast) = self.unicasts.get_mut(&id) else {
+            return false;
         };
-        unicast.tried.insert(target);
-        let patience = match target {
-            Target::Session(_) => self.timeouts.session_answer,
-            Target::Peer(_) => self.timeouts.peer_answer,
-        };
-        let timer = unicast.deadline.min(now + patience);
-        self.timers.remove(&(unicast.timer, id));
-        self.timers.insert((timer, id));
-        unicast.timer = timer;
         let (origin, frame) = (unicast.origin, unicast.frame.clone());
         match target {
             Target::Session(session) => {
-                unicast.at = Some((target, AttemptKey::Seq));
-                if let Some(link) = self.links.sessions.get_mut(&session) {
-                    link.asked.insert(frame.seq, id);
-                }
+                let Some(link) = self.links.sessions.get_mut(&session) else {
+                    return false;
+                };
+                link.asked.insert(frame.seq, id);
+                unicast.at = Some(Attempt::Session(session));
+                self.set_timer(id, after(now, self.timeouts.session_answer));
                 self.send_session(session, frame);
+                true
             }
             Target::Peer(peer) => {
+                let Some(link) = self.links.peers.get_mut(&peer) else {
+                    return false;
+                };
                 let seq = next_peer_seq(&mut self.next_peer_seq);
-                unicast.at = Some((target, AttemptKey::PeerSeq(seq)));
-                if let Some(link) = self.links.peers.get_mut(&peer) {
-                    link.asked.insert(seq, id);
-                }
+                link.asked.insert(seq, id);
+                unicast.at = Some(Attempt::Peer(peer, seq));
+                self.set_timer(id, after(now, self.timeouts.peer_answer));
                 let message = PeerFrame {
                     protocol: protocol::AMOP,
                     packet: packet::UNICAST,
@@ -235,7 +255,31 @@ impl Router {
                 };
                 self.send_peer(peer, message);
                 self.pause_if_filling(now, origin, peer);
+                true
             }
+            Target::Node(node) => {
+                let until = after(now, self.timeouts.peer_answer);
+                let again = AGAIN;
+                unicast.at = Some(Attempt::Node { node, until, again });
+                self.links.asked_nodes.entry(node).or_default().insert(id);
+                self.set_timer(id, until.min(now + again));
+                self.send_enveloped(now, id) || self.mesh.is_suspended(node)
+            }
+        }
+    }
+
+    fn set_attempt(&mut self, id: UnicastId, attempt: Attempt) {
+        if let Some(unicast) = self.unicasts.get_mut(&id) {
+            unicast.at = Some(attempt);
+        }
+    }
+
+    /// Sets when to look after a unicast next; its deadline comes first.
+    fn set_timer(&mut self, id: UnicastId, at: Instant) {
+        if let Some(unicast) = self.unicasts.get_mut(&id) {
+            self.timers.remove(&(unicast.timer, id));
+            unicast.timer = at.min(unicast.deadline);
+            self.timers.insert((unicast.timer, id));
         }
     }
 
@@ -258,17 +302,25 @@ impl Router {
             return;
         };
         match unicast.at.take() {
-            Some((Target::Session(session), _)) => {
+            Some(Attempt::Session(session)) => {
                 if let Some(link) = self.links.sessions.get_mut(&session) {
                     link.asked.remove(&unicast.frame.seq);
                 }
             }
-            Some((Target::Peer(peer), AttemptKey::PeerSeq(seq))) => {
+            Some(Attempt::Peer(peer, seq)) => {
                 if let Some(link) = self.links.peers.get_mut(&peer) {
                     link.asked.remove(&seq);
                 }
             }
-            Some((Target::Peer(_), AttemptKey::Seq)) | None => {}
+            Some(Attempt::Node { node, .. }) => {
+                if let Some(asked) = self.links.asked_nodes.get_mut(&node) {
+                    asked.remove(&id);
+                    if asked.is_empty() {
+                        self.links.asked_nodes.remove(&node);
+                    }
+                }
+            }
+            None => {}
         }
     }
 
@@ -280,6 +332,19 @@ impl Router {
         };
         self.timers.remove(&(unicast.timer, id));
         self.in_flight_bytes -= unicast.frame.wire_len();
+        match unicast.origin {
+            Origin::Session(session) => {
+                if let Some(link) = self.links.sessions.get_mut(&session)
+                    && link.asking.get(&unicast.frame.seq) == Some(&id)
+                {
+                    link.asking.remove(&unicast.frame.seq);
+                }
+            }
+            Origin::Node(source, id) => {
+                self.links.asking_nodes.remove(&(source, id));
+            }
+            Origin::Peer(..) => {}
+        }
         match outcome {
             Ok(answer) => {
                 self.counters.answered += 1;
@@ -297,6 +362,8 @@ impl Router {
             (Origin::Session(_), _) => request.respond(result, Bytes::new()),
             // Between nodes there is no other error (p2p-v2 section 7.2).
             (Origin::Peer(..), _) => request.respond(code::NO_SESSION, request.body.clone()),
+            // The asking node has the request itself.
+            (Origin::Node(..), _) => request.respond(code::NO_SESSION, Bytes::new()),
         };
         self.answer(origin, answer);
     }
@@ -313,6 +380,7 @@ impl Router {
                 };
                 self.send_peer(peer, message);
             }
+            Origin::Node(source, id) => self.answer_node(source, id, &answer),
         }
     }
 
@@ -324,12 +392,22 @@ impl Router {
             let Some(unicast) = self.unicasts.get(&id) else {
                 continue;
             };
-            let asked_session = matches!(unicast.at, Some((Target::Session(_), _)));
             if unicast.deadline <= now {
                 self.counters.failed_attempts += 1;
                 self.finish(id, Err(code::TIMEOUT));
-            } else {
-                self.attempt_failed(now, id, asked_session);
+                continue;
+            }
+            match unicast.at {
+                Some(Attempt::Node { node, until, again }) if now < until => {
+                    let again = again * 2;
+                    self.set_attempt(id, Attempt::Node { node, until, again });
+                    self.set_timer(id, until.min(now + again));
+                    self.send_enveloped(now, id);
+                }
+                at => {
+                    let asked_session = matches!(at, Some(Attempt::Session(_)));
+                    self.attempt_failed(now, id, asked_session);
+                }
             }
         }
         let stuck: Vec<PeerId> = self

@@ -1,7 +1,7 @@
 //! The connections of a node as the router sees them: what waits to be written to each, what it
 //! was asked and has not answered.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -9,6 +9,7 @@ use super::unicast::UnicastId;
 use crate::{
     channel::Seq,
     node::{PeerId, SessionId},
+    p2p::{NodeId, mesh::NodeKey},
 };
 
 /// Bytes waiting to be written to a connection, held against a limit.
@@ -109,6 +110,8 @@ pub(super) struct SessionLink {
     /// Messages pushed to it and not yet answered, by seq. Ordered, so that what follows from its
     /// end does not depend on a hash.
     pub(super) asked: BTreeMap<Seq, UnicastId>,
+    /// Its own unicasts that wait for an answer; of several with one seq, the latest.
+    pub(super) asking: HashMap<Seq, UnicastId>,
     /// How many peers' queues it is paused for.
     pub(super) pauses: usize,
 }
@@ -117,8 +120,10 @@ pub(super) struct SessionLink {
 #[derive(Debug)]
 pub(super) struct PeerLink {
     pub(super) queue: Queue,
-    /// Its topics and how many subscribers it has for each.
-    pub(super) topics: BTreeMap<Bytes, u32>,
+    /// Who it is, where that is known.
+    pub(super) node: Option<NodeId>,
+    /// The topics it announced, if it is none of ours.
+    pub(super) topics: BTreeSet<Bytes>,
     /// Messages sent to it and not yet answered, by P2P seq.
     pub(super) asked: BTreeMap<u32, UnicastId>,
     /// Sessions paused because of its queue.
@@ -133,6 +138,10 @@ pub(super) struct Links {
     pub(super) sessions: HashMap<SessionId, SessionLink>,
     /// Ordered, because it is walked.
     pub(super) peers: BTreeMap<PeerId, PeerLink>,
+    /// Messages on their way to nodes of ours and not yet answered.
+    pub(super) asked_nodes: BTreeMap<NodeKey, BTreeSet<UnicastId>>,
+    /// Unicasts of nodes of ours that wait for an answer here, by the node and its id of them.
+    pub(super) asking_nodes: HashSet<(NodeKey, u64)>,
 }
 
 impl Links {

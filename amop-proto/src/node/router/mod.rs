@@ -4,8 +4,12 @@
 
 mod deliver;
 mod links;
+mod members;
+mod network;
+mod private;
 mod table;
 mod unicast;
+mod weighted;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -17,18 +21,22 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use self::{
     links::{Level, Links, PeerLink, Queue, SessionLink},
-    table::{Table, needs_verification},
+    private::{NEED_VERIFY, Private, Remote},
+    table::Table,
     unicast::{Origin, Unicast, UnicastId},
 };
-use super::{Action, CloseReason, Limits, Notice, PeerCloseReason, PeerId, SessionId, Timeouts};
+use super::{
+    Action, CloseReason, Limits, Notice, PeerCloseReason, PeerId, SessionId, Timeouts,
+    mesh::{Mesh, Recent},
+};
 use crate::{
-    MAX_TOPIC_LEN,
     channel::{Frame, FrameType, Seq, code},
-    p2p::PeerFrame,
+    p2p::{NodeId, PeerFrame, mesh::NodeKey},
 };
 
-/// How long publishers stay paused for a peer's queue before it counts as stuck.
-const PAUSE_LIMIT: Duration = Duration::from_secs(2);
+/// How long a node of ours whose connection was one of two is waited for on the other: both sides may
+/// still be at TLS.
+const HANDOVER: Duration = Duration::from_secs(2);
 
 /// What happens to a router.
 #[derive(Debug)]
@@ -42,15 +50,22 @@ pub enum RouterEvent {
     /// It is gone.
     SessionDown(SessionId),
     /// A node connected.
-    PeerUp(PeerId),
-    /// The node's whole topic set changed; each topic counts as one subscriber.
+    PeerUp(PeerId, NodeId),
+    /// A session tells its verdict on a remote node's subscribers of a private topic (0x38).
+    Verdict(SessionId, Bytes),
+    /// The topics of a node that is none of ours; each counts as one subscriber.
     PeerTopics(PeerId, BTreeSet<Bytes>),
-    /// The node's subscriber count for a topic changed; 0 is none.
-    PeerCount(PeerId, Bytes, u32),
+    /// It turned out to be a node of this project.
+    LinkUp(PeerId, NodeId),
     /// It sent an AMOP message or an answer to one.
     FromPeer(PeerId, PeerFrame),
+    /// It sent a packet of the extension protocol.
+    Extension(PeerId, PeerFrame),
     /// It is gone.
     PeerDown(PeerId),
+    /// Its connection is gone, and another one to the same node is to follow in a moment. Between
+    /// nodes of ours, messages under way wait for that.
+    PeerMoves(PeerId),
     /// Time may have passed.
     Timeout,
 }
@@ -61,6 +76,9 @@ pub struct Counters {
     /// Unicasts that came from this node's sessions and from peers: each is answered, ends with an
     /// error or is in flight.
     pub unicasts: u64,
+    /// Unicasts sent once more while they were in flight: they are not counted again, not delivered
+    /// again, and answered with the first.
+    pub repeated: u64,
     /// Unicasts answered by a subscriber.
     pub answered: u64,
     /// Attempts that failed and were followed by another or by an error.
@@ -75,6 +93,11 @@ pub struct Counters {
     pub dropped: u64,
     /// Unicasts refused with result 103.
     pub over_limit: u64,
+    /// Messages passed on for other nodes.
+    pub relayed: u64,
+    /// Messages to or for other nodes of ours dropped because there was no way just then. Unicasts
+    /// among them are sent again.
+    pub undeliverable: u64,
 }
 
 /// The router of a node.
@@ -94,13 +117,30 @@ pub struct Router {
     next_unicast: UnicastId,
     next_peer_seq: u32,
     counters: Counters,
+    mesh: Mesh,
+    /// Messages of other nodes of ours that came lately.
+    recent: Recent,
+    /// A neighbour has acknowledged something.
+    acknowledged: bool,
+    private: Private,
     actions: VecDeque<Action>,
 }
 
 impl Router {
-    /// A router without connections.
-    pub fn new(limits: Limits, timeouts: Timeouts, seed: [u8; 32]) -> Self {
+    /// A router without connections, for the node with this ID. See
+    /// [`NodeConfig::epoch`](super::NodeConfig::epoch) for `epoch`.
+    pub fn new(
+        node: NodeId,
+        epoch: u64,
+        limits: Limits,
+        timeouts: Timeouts,
+        seed: [u8; 32],
+    ) -> Self {
         Self {
+            mesh: Mesh::new(node, epoch, limits.nodes, limits.peer_topics),
+            recent: Recent::default(),
+            acknowledged: false,
+            private: Private::default(),
             limits,
             timeouts,
             rng: StdRng::from_seed(seed),
@@ -127,31 +167,48 @@ impl Router {
                     queue: Queue::new(self.limits.session_queue),
                     topics: BTreeSet::new(),
                     asked: BTreeMap::new(),
+                    asking: HashMap::new(),
                     pauses: 0,
                 };
                 self.links.sessions.insert(session, link);
             }
-            RouterEvent::SessionTopics(session, topics) => self.set_topics(session, topics),
+            RouterEvent::SessionTopics(session, topics) => self.set_topics(now, session, topics),
             RouterEvent::FromSession(session, frame) => {
                 self.unicast_or_multicast(now, Origin::Session(session), frame);
             }
             RouterEvent::SessionDown(session) => self.session_down(now, session),
-            RouterEvent::PeerUp(peer) => {
+            RouterEvent::Verdict(session, body) => self.verdict(session, &body),
+            RouterEvent::PeerUp(peer, node) => {
                 let link = PeerLink {
                     queue: Queue::new(self.limits.peer_queue),
-                    topics: BTreeMap::new(),
+                    node: Some(node),
+                    topics: BTreeSet::new(),
                     asked: BTreeMap::new(),
                     paused: BTreeSet::new(),
                     stuck: false,
                 };
                 self.links.peers.insert(peer, link);
             }
-            RouterEvent::PeerTopics(peer, topics) => self.peer_topics(peer, &topics),
-            RouterEvent::PeerCount(peer, topic, count) => self.peer_count(peer, topic, count),
+            RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, &topics),
+            RouterEvent::LinkUp(peer, node) => self.mesh.link_up(now, peer, &node),
             RouterEvent::FromPeer(peer, frame) => self.peer_message(now, peer, frame),
-            RouterEvent::PeerDown(peer) => self.peer_down(now, peer),
-            RouterEvent::Timeout => self.timeout(now),
+            RouterEvent::Extension(peer, frame) => self.extension_packet(now, peer, frame),
+            RouterEvent::PeerDown(peer) => {
+                self.peer_gone(now, peer);
+                self.mesh.link_down(now, peer);
+            }
+            RouterEvent::PeerMoves(peer) => {
+                self.peer_gone(now, peer);
+                self.mesh.suspend(peer, now + HANDOVER);
+            }
+            RouterEvent::Timeout => {
+                self.mesh.age(now);
+                self.recent.forget(now);
+                self.verifications_due(now);
+                self.timeout(now);
+            }
         }
+        self.settle_mesh(now);
     }
 
     /// The next thing to do.
@@ -163,7 +220,11 @@ impl Router {
     pub fn next_timeout(&self) -> Option<Instant> {
         let unicast = self.timers.first().map(|&(at, _)| at);
         let pause = self.pauses.values().min().copied();
-        [unicast, pause].into_iter().flatten().min()
+        let private = self.private.next_timeout();
+        [unicast, pause, self.mesh.next_age(), private]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What it has counted.
@@ -180,6 +241,9 @@ impl Router {
             && self.in_flight_bytes == 0
             && self.timers.is_empty()
             && self.pauses.is_empty()
+            && self.links.asked_nodes.is_empty()
+            && self.links.asking_nodes.is_empty()
+            && self.private.is_empty()
             && self.actions.is_empty()
     }
 
@@ -194,18 +258,67 @@ impl Router {
     }
 
     /// The topics whose local count changed since the last call: topic, count before, count now.
-    pub fn take_topic_changes(&mut self) -> Vec<(Bytes, u32, u32)> {
-        self.table.take_changes()
+    ///
+    /// The nodes of ours are told of them.
+    pub fn take_topic_changes(&mut self, now: Instant) -> Vec<(Bytes, u32, u32)> {
+        let changes = self.table.take_changes();
+        if !changes.is_empty() {
+            let counts: Vec<_> = changes
+                .iter()
+                .map(|(topic, _, count)| (topic.clone(), *count))
+                .collect();
+            self.mesh.topics_changed(&counts);
+            self.settle_mesh(now);
+        }
+        changes
     }
 
-    /// A peer's topics, in byte order, without those it is not verified for (channel-v2 section 11.7).
+    /// The version of this node's own record in the network of ours.
+    pub fn version(&self) -> u64 {
+        self.mesh.version()
+    }
+
+    /// Whether a neighbour of ours has not yet said that it has this version of this node's record.
+    pub fn lags_behind(&self, peer: PeerId, version: u64) -> bool {
+        self.mesh.lags_behind(peer, version)
+    }
+
+    /// Whether a neighbour has acknowledged something since the last call.
+    pub fn take_acknowledged(&mut self) -> bool {
+        std::mem::take(&mut self.acknowledged)
+    }
+
+    /// How many other nodes of ours can be reached.
+    pub fn reachable(&self) -> usize {
+        self.mesh.reachable()
+    }
+
+    /// How many links away a node of ours is, if it can be reached.
+    pub fn distance(&self, node: &NodeId) -> Option<u32> {
+        self.mesh.distance(NodeKey::from(node))
+    }
+
+    /// The topics of a node of ours that can be reached, in byte order, without private ones it is
+    /// not verified for (channel-v2 section 11.7).
+    pub fn node_topic_names(&self, node: &NodeId) -> impl Iterator<Item = &Bytes> {
+        let key = NodeKey::from(node);
+        self.mesh
+            .topics_of(key)
+            .filter(move |topic| self.is_shown(topic, Remote::Node(key)))
+    }
+
+    fn is_shown(&self, topic: &Bytes, remote: Remote) -> bool {
+        !topic.starts_with(NEED_VERIFY) || self.private.is_verified(topic, remote)
+    }
+
+    /// As [`node_topic_names`](Self::node_topic_names), of a peer that is none of ours.
     pub fn peer_topic_names(&self, peer: PeerId) -> impl Iterator<Item = &Bytes> {
         self.links
             .peers
             .get(&peer)
             .into_iter()
-            .flat_map(|link| link.topics.keys())
-            .filter(|topic| !needs_verification(topic))
+            .flat_map(|link| &link.topics)
+            .filter(move |topic| self.is_shown(topic, Remote::Peer(peer)))
     }
 
     /// Queues a frame that is no AMOP message (a heartbeat's answer, say) for a session.
@@ -297,130 +410,6 @@ impl Router {
 
     fn notice(&mut self, notice: Notice) {
         self.actions.push_back(Action::Notice(notice));
-    }
-
-    fn set_topics(&mut self, session: SessionId, topics: BTreeSet<Bytes>) {
-        let Some(link) = self.links.sessions.get_mut(&session) else {
-            return;
-        };
-        let old = std::mem::replace(&mut link.topics, topics.clone());
-        for gone in old.difference(&topics) {
-            self.table.remove_session(gone, session);
-        }
-        for new in topics.difference(&old) {
-            self.table.add_session(new, session);
-        }
-    }
-
-    fn session_down(&mut self, now: Instant, session: SessionId) {
-        let Some(link) = self.links.sessions.remove(&session) else {
-            return;
-        };
-        for topic in &link.topics {
-            self.table.remove_session(topic, session);
-        }
-        for (id, peer) in &mut self.links.peers {
-            if peer.paused.remove(&session) && peer.paused.is_empty() {
-                self.pauses.remove(id);
-            }
-        }
-        for id in link.asked.into_values() {
-            self.attempt_failed(now, id, true);
-        }
-    }
-
-    fn peer_topics(&mut self, peer: PeerId, topics: &BTreeSet<Bytes>) {
-        let Some(link) = self.links.peers.get(&peer) else {
-            return;
-        };
-        let gone: Vec<Bytes> = link
-            .topics
-            .keys()
-            .filter(|&held| !topics.contains(held))
-            .cloned()
-            .collect();
-        for topic in gone {
-            self.peer_count(peer, topic, 0);
-        }
-        for topic in topics {
-            self.peer_count(peer, topic.clone(), 1);
-        }
-    }
-
-    fn peer_count(&mut self, peer: PeerId, topic: Bytes, count: u32) {
-        let Some(link) = self.links.peers.get_mut(&peer) else {
-            return;
-        };
-        if let Some(held) = link.topics.get_mut(&topic) {
-            *held = count;
-            self.table.set_peer(&topic, peer, count);
-            if count == 0 {
-                link.topics.remove(&topic);
-            }
-            return;
-        }
-        // Nothing longer can be addressed.
-        if count == 0 || topic.len() > MAX_TOPIC_LEN {
-            return;
-        }
-        // A topic is a slice of the packet it came in, and would keep all of that in memory.
-        let topic = Bytes::copy_from_slice(&topic);
-        self.table.set_peer(&topic, peer, count);
-        link.topics.insert(topic, count);
-        if link.topics.len() == self.limits.peer_topics.saturating_add(1) {
-            self.actions.push_back(Action::ClosePeer {
-                peer,
-                reason: PeerCloseReason::TooManyTopics {
-                    max: self.limits.peer_topics,
-                },
-            });
-        }
-    }
-
-    fn peer_down(&mut self, now: Instant, peer: PeerId) {
-        let Some(link) = self.links.peers.remove(&peer) else {
-            return;
-        };
-        for topic in link.topics.keys() {
-            self.table.set_peer(topic, peer, 0);
-        }
-        self.pauses.remove(&peer);
-        self.resume(link.paused);
-        for id in link.asked.into_values() {
-            self.attempt_failed(now, id, false);
-        }
-    }
-
-    fn resume(&mut self, paused: BTreeSet<SessionId>) {
-        for session in paused {
-            if let Some(link) = self.links.sessions.get_mut(&session) {
-                link.pauses = link.pauses.saturating_sub(1);
-                if link.pauses == 0 {
-                    self.actions.push_back(Action::ResumeSession { session });
-                }
-            }
-        }
-    }
-
-    /// Pauses a publisher while what it sends fills a peer's queue.
-    fn pause_if_filling(&mut self, now: Instant, origin: Origin, peer: PeerId) {
-        let Origin::Session(session) = origin else {
-            return;
-        };
-        let (Some(peer_link), Some(link)) = (
-            self.links.peers.get_mut(&peer),
-            self.links.sessions.get_mut(&session),
-        ) else {
-            return;
-        };
-        if !peer_link.queue.is_half_full() || peer_link.stuck || !peer_link.paused.insert(session) {
-            return;
-        }
-        link.pauses += 1;
-        if link.pauses == 1 {
-            self.actions.push_back(Action::PauseSession { session });
-        }
-        self.pauses.entry(peer).or_insert(now + PAUSE_LIMIT);
     }
 
     /// Whether a message with this seq waits for the session's answer.

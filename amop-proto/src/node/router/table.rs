@@ -1,17 +1,17 @@
-//! Who wants which topic: the node's own sessions and its peers.
+//! Who wants which topic: the node's own sessions, other nodes of ours, and peers that are none.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
-use crate::node::{PeerId, SessionId};
+use super::weighted::Weighted;
+use crate::{
+    node::{PeerId, SessionId},
+    p2p::mesh::NodeKey,
+};
 
 /// Topics that begin so ask for block notifications, not for AMOP messages.
 const BLOCK_NOTIFY: &[u8] = b"_block_notify_";
-
-/// Topics that begin so are private: a peer gets them only once it is verified
-/// (channel-v2 section 9.2).
-const NEED_VERIFY: &[u8] = b"#!$TopicNeedVerify_";
 
 /// Subscribers by topic.
 #[derive(Debug, Default)]
@@ -28,10 +28,10 @@ pub(super) struct Table {
 pub(super) struct Entry {
     /// This node's sessions, in the order of subscription.
     pub(super) sessions: Vec<SessionId>,
-    /// Peers with subscribers, and how many they have.
-    pub(super) peers: Vec<(PeerId, u32)>,
-    /// The sum of the peers' counts.
-    pub(super) peer_weight: u64,
+    /// Nodes of this project with subscribers, weighted by how many they have.
+    pub(super) nodes: Weighted<NodeKey>,
+    /// Other nodes, which tell no more than that they have some.
+    pub(super) peers: Vec<PeerId>,
 }
 
 /// A topic's count before it changed.
@@ -103,43 +103,44 @@ impl Table {
         };
     }
 
-    /// Sets how many subscribers a peer has for a topic; 0 removes it.
-    pub(super) fn set_peer(&mut self, topic: &Bytes, peer: PeerId, count: u32) {
-        if topic.starts_with(BLOCK_NOTIFY) || needs_verification(topic) {
-            return;
-        }
-        if count == 0 && !self.topics.contains_key(topic) {
-            return;
-        }
-        let entry = self.topics.entry(topic.clone()).or_default();
-        let at = entry.peers.iter().position(|&(held, _)| held == peer);
-        let before = at.map_or(0, |at| entry.peers[at].1);
-        match (at, count) {
-            (Some(at), 0) => {
-                entry.peers.remove(at);
+    /// A node that is none of ours has subscribers for a topic, or has none any more.
+    pub(super) fn set_peer(&mut self, topic: &Bytes, peer: PeerId, subscribed: bool) {
+        self.remote(topic, subscribed, |entry| {
+            entry.peers.retain(|&held| held != peer);
+            if subscribed {
+                entry.peers.push(peer);
             }
-            (Some(at), count) => entry.peers[at].1 = count,
-            (None, 0) => {}
-            (None, count) => entry.peers.push((peer, count)),
+        });
+    }
+
+    /// Sets how many subscribers a node of ours has for a topic; 0 removes it.
+    pub(super) fn set_node(&mut self, topic: &Bytes, node: NodeKey, count: u32) {
+        self.remote(topic, count > 0, |entry| {
+            entry.nodes.set(node, count.into())
+        });
+    }
+
+    fn remote(&mut self, topic: &Bytes, adds: bool, set: impl FnOnce(&mut Entry)) {
+        if topic.starts_with(BLOCK_NOTIFY) {
+            return;
         }
-        entry.peer_weight = entry.peer_weight - u64::from(before) + u64::from(count);
-        self.drop_if_empty(topic);
+        if adds {
+            set(self.topics.entry(topic.clone()).or_default());
+        } else if let Some(entry) = self.topics.get_mut(topic) {
+            set(entry);
+            self.drop_if_empty(topic);
+        }
     }
 
     fn drop_if_empty(&mut self, topic: &Bytes) {
         if let Some(entry) = self.topics.get(topic)
             && entry.sessions.is_empty()
             && entry.peers.is_empty()
+            && entry.nodes.is_empty()
         {
             self.topics.remove(topic);
         }
     }
-}
-
-/// Whether a peer gets this topic's messages only once it is verified. Verification is not there
-/// yet, so no peer passes it.
-pub(super) fn needs_verification(topic: &[u8]) -> bool {
-    topic.starts_with(NEED_VERIFY)
 }
 
 #[cfg(test)]
@@ -165,18 +166,9 @@ mod tests {
         let mut table = Table::default();
         let topic = Bytes::from_static(b"_block_notify_1");
         table.add_session(&topic, SessionId(1));
-        table.set_peer(&topic, PeerId(1), 1);
+        table.set_peer(&topic, PeerId(1), true);
+        table.set_node(&topic, NodeKey(1), 1);
         assert!(table.get(&topic).is_none());
         assert_eq!(table.take_changes(), []);
-    }
-
-    #[test]
-    fn an_unverified_peer_is_no_candidate_for_a_private_topic() {
-        let mut table = Table::default();
-        let topic = Bytes::from_static(b"#!$TopicNeedVerify_secret");
-        table.set_peer(&topic, PeerId(1), 1);
-        assert!(table.get(&topic).is_none());
-        table.add_session(&topic, SessionId(1));
-        assert_eq!(table.get(&topic).unwrap().sessions, [SessionId(1)]);
     }
 }

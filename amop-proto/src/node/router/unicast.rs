@@ -1,6 +1,9 @@
 //! One unicast on its way: whom it was sent to, whom it was tried with, how long it may take.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
@@ -8,6 +11,7 @@ use super::{links::Links, table::Entry};
 use crate::{
     channel::Frame,
     node::{PeerId, SessionId},
+    p2p::mesh::NodeKey,
 };
 
 use rand::{RngExt, rngs::StdRng};
@@ -20,15 +24,37 @@ pub(super) type UnicastId = u64;
 pub(super) enum Origin {
     /// A publisher of this node.
     Session(SessionId),
-    /// Another node, with the P2P seq of its request.
+    /// A neighbour that is none of ours, with the P2P seq of its request.
     Peer(PeerId, u32),
+    /// A node of ours, with its id of the message.
+    Node(NodeKey, u64),
 }
 
 /// Where a unicast may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Target {
     Session(SessionId),
+    /// A neighbour that is none of ours.
     Peer(PeerId),
+    /// A node of ours, however far away.
+    Node(NodeKey),
+}
+
+/// Where a unicast is, and what its answer will be recognised by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// By the frame's own seq.
+    Session(SessionId),
+    /// By the P2P seq.
+    Peer(PeerId, u32),
+    /// By the unicast's id.
+    Node {
+        node: NodeKey,
+        /// When to give this node up.
+        until: Instant,
+        /// How long after the last sending to send again, in case it was lost on the way.
+        again: Duration,
+    },
 }
 
 /// A unicast in flight.
@@ -39,10 +65,10 @@ pub(super) struct Unicast {
     pub(super) frame: Frame,
     pub(super) topic: Bytes,
     /// Whom it was sent to and who has not answered yet.
-    pub(super) at: Option<(Target, AttemptKey)>,
+    pub(super) at: Option<Attempt>,
     /// Whom not to try again.
     pub(super) tried: BTreeSet<Target>,
-    /// A subscriber was asked and did not take it.
+    /// A subscriber was asked and did not take it, or is too busy to be asked.
     pub(super) refused: bool,
     /// When it is over, whatever happens.
     pub(super) deadline: Instant,
@@ -50,57 +76,54 @@ pub(super) struct Unicast {
     pub(super) timer: Instant,
 }
 
-/// What the answer will be recognised by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AttemptKey {
-    /// The frame's own seq.
-    Seq,
-    /// The P2P seq.
-    PeerSeq(u32),
-}
-
 impl Unicast {
     /// Draws one subscriber uniformly among those that can take the message.
     ///
-    /// The publisher's own session is drawn only when there is no other: SDKs in other languages
-    /// take a push with the seq of their own pending request for its response
-    /// (channel-v2 section 7.6).
+    /// The publisher's own session is drawn only when there is no other: go-sdk and java-sdk take a
+    /// push with the seq of their own pending request for its response. It is drawn all the same then
+    /// and not left out with result 104, because a subscriber it is, which others answer
+    /// (channel-v2 section 7.6: it must be eligible, and may be skipped for others).
     pub(super) fn draw(&self, entry: &Entry, links: &Links, rng: &mut StdRng) -> Option<Target> {
-        // A message from another node stays here: real nodes do not relay (p2p-v2 section 7.2).
-        let local_only = matches!(self.origin, Origin::Peer(..));
         let own = match self.origin {
             Origin::Session(session) => Some(Target::Session(session)),
-            Origin::Peer(..) => None,
+            Origin::Peer(..) | Origin::Node(..) => None,
         };
+        let local_only = self.is_local_only();
         let usable = |target: Target| {
             !self.tried.contains(&target)
                 && match target {
                     Target::Session(session) => links.session_takes(session, &self.frame.seq),
                     Target::Peer(peer) => links.peer_takes(peer),
+                    // Whether there is a way shows when it is sent.
+                    Target::Node(_) => true,
                 }
         };
-        let local = entry.sessions.len() as u64;
-        let total = local + if local_only { 0 } else { entry.peer_weight };
+        let remote = if local_only {
+            0
+        } else {
+            entry.nodes.total() + entry.peers.len() as u64
+        };
+        let total = entry.sessions.len() as u64 + remote;
         if total == 0 {
             return None;
         }
         // The common case in one draw. Where it hits somebody unusable, the draw among the usable
         // ones below is as uniform.
-        let target = pick(entry, rng.random_range(0..total));
+        let target = pick(entry, rng.random_range(0..total))?;
         if usable(target) && (Some(target) != own || total == 1) {
             return Some(target);
         }
-        let candidates: Vec<(Target, u64)> = entry
+        let sessions = entry
             .sessions
             .iter()
-            .map(|&session| (Target::Session(session), 1))
-            .chain(
-                entry
-                    .peers
-                    .iter()
-                    .filter(|_| !local_only)
-                    .map(|&(peer, count)| (Target::Peer(peer), u64::from(count))),
-            )
+            .map(|&session| (Target::Session(session), 1));
+        let nodes = entry
+            .nodes
+            .iter()
+            .map(|(node, count)| (Target::Node(node), count));
+        let peers = entry.peers.iter().map(|&peer| (Target::Peer(peer), 1));
+        let candidates: Vec<(Target, u64)> = sessions
+            .chain(nodes.chain(peers).filter(|_| !local_only))
             .filter(|&(target, _)| Some(target) != own && usable(target))
             .collect();
         let total: u64 = candidates.iter().map(|&(_, weight)| weight).sum();
@@ -117,29 +140,44 @@ impl Unicast {
             })
             .map(|(target, _)| target)
     }
+
+    /// Whether somebody who has the topic was left out because it cannot be sent the message now.
+    pub(super) fn passes_over(&self, entry: &Entry) -> bool {
+        let untried = |target: Target| !self.tried.contains(&target);
+        let here = entry.sessions.iter().copied().map(Target::Session);
+        let nodes = entry.nodes.iter().map(|(node, _)| Target::Node(node));
+        let peers = entry.peers.iter().copied().map(Target::Peer);
+        let elsewhere = nodes.chain(peers).filter(|_| !self.is_local_only());
+        here.chain(elsewhere).any(untried)
+    }
+
+    /// A message from another node stays here: its sender has chosen this node.
+    fn is_local_only(&self) -> bool {
+        !matches!(self.origin, Origin::Session(_))
+    }
 }
 
-/// The target at position `at` when every subscriber is one step.
-fn pick(entry: &Entry, at: u64) -> Target {
-    if let Some(&session) = usize::try_from(at)
-        .ok()
-        .and_then(|at| entry.sessions.get(at))
-    {
-        return Target::Session(session);
+/// The target at a point when every subscriber is one step.
+fn pick(entry: &Entry, point: u64) -> Option<Target> {
+    let sessions = entry.sessions.len() as u64;
+    if point < sessions {
+        return entry
+            .sessions
+            .get(point as usize)
+            .copied()
+            .map(Target::Session);
     }
-    let mut at = at - entry.sessions.len() as u64;
-    for &(peer, count) in &entry.peers {
-        if at < u64::from(count) {
-            return Target::Peer(peer);
-        }
-        at -= u64::from(count);
+    let point = point - sessions;
+    if let Some(node) = entry.nodes.at(point) {
+        return Some(Target::Node(node));
     }
-    unreachable!("positions are below the sum of the counts")
+    let point = point.checked_sub(entry.nodes.total())?;
+    entry.peers.get(point as usize).copied().map(Target::Peer)
 }
 
 fn is_subscribed(entry: &Entry, target: Target) -> bool {
     match target {
         Target::Session(session) => entry.sessions.contains(&session),
-        Target::Peer(_) => false,
+        Target::Peer(_) | Target::Node(_) => false,
     }
 }

@@ -1,5 +1,7 @@
 //! The whole node as one machine: sessions and peers around the router.
 
+mod peers;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     time::{Duration, Instant},
@@ -9,9 +11,9 @@ use bytes::Bytes;
 
 use super::{
     Action, CloseReason, NodeConfig, Notice, PeerCloseReason, PeerId, Router, RouterEvent,
-    SessionId,
+    SessionId, after,
     barrier::Barriers,
-    peer::{NodeTopics, Output, Peer, TopicUpdate, topic_seq_frame},
+    peer::Peer,
     session::{Session, read_topics},
 };
 use crate::{
@@ -19,14 +21,11 @@ use crate::{
         CLIENT_TYPE, Frame, FrameType, HandshakeRequest, HandshakeResponse, frame_topic,
         heartbeat_answer, rpc,
     },
-    p2p::{NodeId, PeerFrame, protocol},
+    p2p::{NodeId, PeerFrame},
 };
 
 /// Idle connections are looked for this often.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// Two connections to one node that are made within this time are a race of both sides' dialling.
-const DUPLICATE_RACE: Duration = Duration::from_secs(10);
 
 /// What an AMOP node answers to event-log registrations: it has no groups (channel-v2 section 11.7).
 const NO_SUCH_GROUP: &[u8] = b"{\"result\":-41002}\n";
@@ -76,6 +75,9 @@ pub enum Event {
     PeerClosed(PeerId),
     /// The time asked for with [`Node::next_timeout`] has come.
     Timeout,
+    /// The node is about to stop, its peers still there: all sessions are closed, and none is answered
+    /// any more, so that an SDK asks another node instead of believing that nobody takes its message.
+    Stop,
 }
 
 /// A node without I/O.
@@ -86,18 +88,16 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Node {
     config: NodeConfig,
-    own_id: Option<NodeId>,
     router: Router,
     sessions: HashMap<SessionId, Session>,
     /// Ordered, because they are walked.
     peers: BTreeMap<PeerId, Peer>,
     topic_seq: u32,
-    /// Counts the changes of this node's topics and subscriber counts.
-    topics_version: u64,
     /// Whose topics are being replaced by the event at hand.
     changing: Option<SessionId>,
     barriers: Barriers,
     sweep_at: Option<Instant>,
+    stopping: bool,
     actions: VecDeque<Action>,
 }
 
@@ -105,16 +105,21 @@ impl Node {
     /// A node without connections.
     pub fn new(config: NodeConfig) -> Self {
         Self {
-            router: Router::new(config.limits, config.timeouts, config.seed),
-            own_id: config.facts.node_id.parse().ok(),
+            router: Router::new(
+                config.node,
+                config.epoch,
+                config.limits,
+                config.timeouts,
+                config.seed,
+            ),
             config,
             sessions: HashMap::new(),
             peers: BTreeMap::new(),
             topic_seq: 0,
-            topics_version: 0,
             changing: None,
             barriers: Barriers::default(),
             sweep_at: None,
+            stopping: false,
             actions: VecDeque::new(),
         }
     }
@@ -141,7 +146,9 @@ impl Node {
 
     /// When [`Event::Timeout`] is due; `None` while there is nothing to wait for.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let announce = self.peers.values().map(|peer| peer.announce_at).min();
+        let timeouts = &self.config.timeouts;
+        let peer = |peer: &Peer| peer.announce_at.min(peer.idle_at(timeouts));
+        let announce = self.peers.values().map(peer).min();
         let barrier = self.barriers.next_timeout();
         [self.router.next_timeout(), self.sweep_at, announce, barrier]
             .into_iter()
@@ -152,6 +159,11 @@ impl Node {
     /// Takes one event in.
     pub fn handle(&mut self, now: Instant, event: Event) {
         match event {
+            Event::SessionOpened(session) if self.stopping => {
+                let reason = CloseReason::Stopping;
+                self.actions
+                    .push_back(Action::CloseSession { session, reason });
+            }
             Event::SessionOpened(session) => {
                 self.sessions.insert(session, Session::new(now));
                 self.router.handle(now, RouterEvent::SessionUp(session));
@@ -177,8 +189,12 @@ impl Node {
                 }
             }
             Event::PeerWritten(peer, len) => self.router.peer_written(peer, len),
-            Event::PeerClosed(peer) => self.forget_peer(now, peer),
+            Event::PeerClosed(peer) => {
+                let moves = self.loses_race(now, peer);
+                self.forget_peer(now, peer, moves);
+            }
             Event::Timeout => self.timeout(now),
+            Event::Stop => self.stop(now),
         }
         self.settle(now);
     }
@@ -186,17 +202,19 @@ impl Node {
     /// Carries out what the router decided, until nothing follows from it any more.
     fn settle(&mut self, now: Instant) {
         loop {
+            while let Some(action) = self.router.poll_action() {
+                self.apply(now, action);
+            }
+            self.announce_changes(now);
+            if self.router.take_acknowledged() {
+                self.release_barriers(now);
+            }
             let Some(action) = self.router.poll_action() else {
-                self.announce_changes();
-                if let Some(action) = self.router.poll_action() {
-                    self.apply(now, action);
-                    continue;
-                }
                 break;
             };
             self.apply(now, action);
         }
-        if self.sweep_at.is_none() && !(self.sessions.is_empty() && self.peers.is_empty()) {
+        if self.sweep_at.is_none() && !self.sessions.is_empty() {
             self.sweep_at = Some(now + SWEEP);
         }
     }
@@ -209,10 +227,11 @@ impl Node {
                     self.forget_session(now, session);
                 }
             }
-            Action::ClosePeer { peer, .. } => {
+            Action::ClosePeer { peer, ref reason } => {
                 if self.peers.contains_key(&peer) {
+                    let moves = *reason == PeerCloseReason::Duplicate;
                     self.actions.push_back(action);
-                    self.forget_peer(now, peer);
+                    self.forget_peer(now, peer, moves);
                 }
             }
             // What was decided before a connection was closed may come up after it.
@@ -231,6 +250,21 @@ impl Node {
             action @ (Action::CoalesceSession { .. } | Action::Notice(_)) => {
                 self.actions.push_back(action);
             }
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        self.stopping = true;
+        let sessions: BTreeSet<SessionId> = self.sessions.drain().map(|(id, _)| id).collect();
+        for &session in &sessions {
+            let reason = CloseReason::Stopping;
+            self.actions
+                .push_back(Action::CloseSession { session, reason });
+        }
+        // All are forgotten before the first is missed: what the router would tell one of them because
+        // another is gone goes nowhere. Nodes that wait for an answer get their 104.
+        for session in sessions {
+            self.router.handle(now, RouterEvent::SessionDown(session));
         }
     }
 
@@ -258,9 +292,15 @@ impl Node {
         }
     }
 
-    fn forget_peer(&mut self, now: Instant, peer: PeerId) {
+    /// `moves` is whether another connection to the same node takes this one's place.
+    fn forget_peer(&mut self, now: Instant, peer: PeerId, moves: bool) {
         if let Some(gone) = self.peers.remove(&peer) {
-            self.router.handle(now, RouterEvent::PeerDown(peer));
+            let event = if moves {
+                RouterEvent::PeerMoves(peer)
+            } else {
+                RouterEvent::PeerDown(peer)
+            };
+            self.router.handle(now, event);
             self.notice(Notice::PeerDown {
                 peer,
                 node: gone.identity.node,
@@ -327,6 +367,12 @@ impl Node {
                     },
                 );
             }
+            FrameType::VERIFY_RESULT => {
+                self.router
+                    .handle(now, RouterEvent::Verdict(id, frame.body));
+            }
+            // The acknowledgement of a request to verify; what counts is the verdict.
+            FrameType::VERIFY_PEER => {}
             FrameType::RESPONSE => {
                 self.notice(Notice::UnsolicitedResponse {
                     session: id,
@@ -366,143 +412,21 @@ impl Node {
         }
     }
 
-    fn peer_infos(&self) -> Vec<rpc::PeerInfo> {
-        let info = |(&id, peer): (&PeerId, &Peer)| rpc::PeerInfo {
-            agency: peer.identity.agency.clone(),
-            address: peer.identity.address.clone(),
-            name: peer.identity.name.clone(),
-            node_id: peer.identity.node.to_string(),
-            topics: names(self.router.peer_topic_names(id)),
-        };
-        self.peers.iter().map(info).collect()
-    }
-
-    fn peer_opened(&mut self, now: Instant, peer: PeerId, identity: PeerIdentity, dialled: bool) {
-        let reject = |reason| Action::ClosePeer { peer, reason };
-        if Some(identity.node) == self.own_id {
-            self.actions
-                .push_back(reject(PeerCloseReason::LocalIdentity));
-            return;
-        }
-        let existing = self
-            .peers
-            .iter()
-            .find(|(_, held)| held.identity.node == identity.node)
-            .map(|(&id, held)| (id, held.dialled, held.since, held.is_foreign()));
-        if let Some((old, old_dialled, since, foreign)) = existing {
-            // Real nodes always close the new connection (p2p-v2 section 3.2). When both sides dial
-            // at once that can close both; two of ours agree to keep the one the lower ID dialled.
-            // With a real node there is nothing to agree: it has closed the new one already.
-            let keep_dialled = self.own_id.is_some_and(|own| own < identity.node);
-            let race = now < since + DUPLICATE_RACE && !foreign;
-            if !(race && dialled == keep_dialled && old_dialled != keep_dialled) {
-                self.actions.push_back(reject(PeerCloseReason::Duplicate));
-                return;
-            }
-            self.close_peer(now, old, PeerCloseReason::Duplicate);
-        }
-        self.notice(Notice::PeerUp {
-            peer,
-            node: identity.node,
-        });
-        let mut link = Peer::new(now, identity, dialled, &self.config.timeouts);
-        self.router.handle(now, RouterEvent::PeerUp(peer));
-        let local = self.router.local_topics();
-        for frame in link.greeting(self.topics_version, self.topic_seq, local) {
-            self.router.send_peer(peer, frame);
-        }
-        self.peers.insert(peer, link);
-    }
-
-    fn peer_frame(&mut self, now: Instant, id: PeerId, frame: PeerFrame) {
-        let Some(peer) = self.peers.get_mut(&id) else {
-            return;
-        };
-        if peer.heard(now, &frame) {
-            self.release_barriers(now);
-        }
-        let Some(peer) = self.peers.get_mut(&id) else {
-            return;
-        };
-        if frame.protocol.unsigned_abs() == protocol::AMOP.unsigned_abs() {
-            return self.router.handle(now, RouterEvent::FromPeer(id, frame));
-        }
-        let node = NodeTopics {
-            topic_seq: self.topic_seq,
-            local: self.router.local_topics(),
-            limits: &self.config.limits,
-            timeouts: &self.config.timeouts,
-        };
-        let mut output = Output::default();
-        let update = peer.topic_packet(now, id, &frame, node, &mut output);
-        for frame in output.frames {
-            self.router.send_peer(id, frame);
-        }
-        if let Some(notice) = output.notice {
-            self.notice(notice);
-        }
-        match update {
-            TopicUpdate::Nothing => {}
-            TopicUpdate::Replace(topics) => {
-                self.router.handle(now, RouterEvent::PeerTopics(id, topics));
-            }
-            TopicUpdate::Counts(counts) => {
-                for change in counts {
-                    self.router
-                        .handle(now, RouterEvent::PeerCount(id, change.topic, change.count));
-                }
-            }
-            TopicUpdate::Acknowledged => self.release_barriers(now),
-            TopicUpdate::Close(reason) => self.close_peer(now, id, reason),
-        }
-    }
-
-    /// Tells the peers at once what changed in this node's topics. Real nodes wait for the next
-    /// tick but ask at once when they are told (p2p-v2 section 6).
-    fn announce_changes(&mut self) {
-        let changing = self.changing.take();
-        let changes = self.router.take_topic_changes();
-        if changes.is_empty() {
-            return;
-        }
-        self.topics_version += 1;
-        let version = self.topics_version;
-        if let Some(session) = changing.and_then(|id| self.sessions.get_mut(&id)) {
-            session.topics_version = version;
-        }
-        // The number grows only when the names really changed; counts are our own affair.
-        let renamed = changes
-            .iter()
-            .any(|&(_, before, now)| before == 0 || now == 0);
-        if renamed {
-            self.topic_seq = self.topic_seq.wrapping_add(1);
-        }
-        let topic_seq = renamed.then_some(self.topic_seq);
-        for (&id, peer) in &mut self.peers {
-            for frame in peer.topics_changed(version, topic_seq, &changes) {
-                self.router.send_peer(id, frame);
-            }
-        }
-    }
-
-    /// Answers the heartbeats whose session's topics are known to all peers of ours.
-    fn release_barriers(&mut self, now: Instant) {
-        let peers = &self.peers;
-        let known = |version| !peers.values().any(|peer| peer.lags_behind(version));
-        for (session, answer) in self.barriers.release(now, known) {
-            self.router.send_session(session, answer);
-        }
-    }
-
     fn timeout(&mut self, now: Instant) {
         self.release_barriers(now);
         self.router.handle(now, RouterEvent::Timeout);
-        let topic_seq = self.topic_seq;
+        let timeouts = self.config.timeouts;
+        let mut silent = Vec::new();
         for (&id, peer) in &mut self.peers {
-            if peer.announce_at <= now {
-                peer.announce_at = now + self.config.timeouts.announce;
-                self.router.send_peer(id, topic_seq_frame(topic_seq));
+            if peer.idle_at(&timeouts) <= now {
+                silent.push(id);
+            } else if peer.announce_at <= now {
+                let frame = peer.sign_of_life(now, self.topic_seq, &timeouts);
+                self.router.send_peer(id, frame);
             }
+        }
+        for peer in silent {
+            self.close_peer(now, peer, PeerCloseReason::Idle);
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             // Answers that became due now leave before their sessions are closed.
@@ -518,20 +442,11 @@ impl Node {
         let idle: BTreeSet<SessionId> = self
             .sessions
             .iter()
-            .filter(|(_, session)| session.active + timeouts.session_idle <= now)
+            .filter(|(_, session)| after(session.active, timeouts.session_idle) <= now)
             .map(|(&id, _)| id)
             .collect();
         for session in idle {
             self.close_session(now, session, CloseReason::Idle);
-        }
-        let silent: Vec<PeerId> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.heard + timeouts.peer_idle <= now)
-            .map(|(&id, _)| id)
-            .collect();
-        for peer in silent {
-            self.close_peer(now, peer, PeerCloseReason::Idle);
         }
     }
 }

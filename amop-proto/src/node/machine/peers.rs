@@ -1,0 +1,180 @@
+//! The node's dealings with its peers: who they are, what they are told of its topics.
+
+use std::time::{Duration, Instant};
+
+use super::{Node, names};
+use crate::{
+    channel::rpc,
+    node::{
+        Action, Notice, PeerCloseReason, PeerId, PeerIdentity, RouterEvent,
+        peer::{NodeTopics, Output, Peer, TopicUpdate, topic_seq_frame},
+    },
+    p2p::{PeerFrame, protocol},
+};
+
+/// Two connections to one node that are made within this time are a race of both sides' dialling.
+const DUPLICATE_RACE: Duration = Duration::from_secs(10);
+
+impl Node {
+    pub(super) fn peer_infos(&self) -> Vec<rpc::PeerInfo> {
+        let info = |(&id, peer): (&PeerId, &Peer)| rpc::PeerInfo {
+            agency: peer.identity.agency.clone(),
+            address: peer.identity.address.clone(),
+            name: peer.identity.name.clone(),
+            node_id: peer.identity.node.to_string(),
+            topics: if peer.is_ours() {
+                names(self.router.node_topic_names(&peer.identity.node))
+            } else {
+                names(self.router.peer_topic_names(id))
+            },
+        };
+        self.peers.iter().map(info).collect()
+    }
+
+    pub(super) fn peer_opened(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        identity: PeerIdentity,
+        dialled: bool,
+    ) {
+        let reject = |reason| Action::ClosePeer { peer, reason };
+        if identity.node == self.config.node {
+            self.actions
+                .push_back(reject(PeerCloseReason::LocalIdentity));
+            return;
+        }
+        let existing = self
+            .peers
+            .iter()
+            .find(|(_, held)| held.identity.node == identity.node)
+            .map(|(&id, held)| {
+                let (foreign, ours) = (held.is_foreign(), held.is_ours());
+                (id, held.dialled, held.since, foreign, ours)
+            });
+        let mut moves = false;
+        if let Some((old, old_dialled, since, foreign, ours)) = existing {
+            // Real nodes always close the new connection (p2p-v2 section 3.2). When both sides dial
+            // at once that can close both; two of ours agree to keep the one the lower ID dialled.
+            // With a real node there is nothing to agree: it has closed the new one already.
+            let keep_dialled = self.config.node < identity.node;
+            let race = now < since + DUPLICATE_RACE && !foreign;
+            if !(race && dialled == keep_dialled && old_dialled != keep_dialled) {
+                self.actions.push_back(reject(PeerCloseReason::Duplicate));
+                return;
+            }
+            moves = ours;
+            self.close_peer(now, old, PeerCloseReason::Duplicate);
+        }
+        self.notice(Notice::PeerUp {
+            peer,
+            node: identity.node,
+        });
+        let node = identity.node;
+        let link = Peer::new(now, identity, dialled, &self.config.timeouts);
+        self.peers.insert(peer, link);
+        self.router.handle(now, RouterEvent::PeerUp(peer, node));
+        for frame in Peer::greeting(self.topic_seq) {
+            self.router.send_peer(peer, frame);
+        }
+        if moves {
+            // What it is, its first connection has shown; what was under way there need not wait.
+            if let Some(link) = self.peers.get_mut(&peer) {
+                link.recognise(now, &self.config.timeouts);
+            }
+            self.router.handle(now, RouterEvent::LinkUp(peer, node));
+        }
+    }
+
+    /// Whether a connection is one that two nodes of ours give up when both have dialled: the other
+    /// side may have seen the one that stays already, and closed this one.
+    pub(super) fn loses_race(&self, now: Instant, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| {
+            let keep_dialled = self.config.node < peer.identity.node;
+            peer.is_ours() && peer.dialled != keep_dialled && now < peer.since + DUPLICATE_RACE
+        })
+    }
+
+    pub(super) fn peer_frame(&mut self, now: Instant, id: PeerId, frame: PeerFrame) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let recognised = peer.heard(now, &frame, &self.config.timeouts);
+        let (ours, node) = (peer.is_ours(), peer.identity.node);
+        if recognised && ours {
+            self.router.handle(now, RouterEvent::LinkUp(id, node));
+        } else if recognised {
+            self.release_barriers(now);
+        }
+        match frame.protocol.unsigned_abs() as i32 {
+            protocol::AMOP => return self.router.handle(now, RouterEvent::FromPeer(id, frame)),
+            protocol::EXTENSION if ours => {
+                return self.router.handle(now, RouterEvent::Extension(id, frame));
+            }
+            _ => {}
+        }
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let node = NodeTopics {
+            topic_seq: self.topic_seq,
+            local: self.router.local_topics(),
+            limits: &self.config.limits,
+            timeouts: &self.config.timeouts,
+        };
+        let mut output = Output::default();
+        let update = peer.topic_packet(now, id, &frame, node, &mut output);
+        for frame in output.frames {
+            self.router.send_peer(id, frame);
+        }
+        if let Some(notice) = output.notice {
+            self.notice(notice);
+        }
+        match update {
+            TopicUpdate::Nothing => {}
+            TopicUpdate::Replace(topics) => {
+                self.router.handle(now, RouterEvent::PeerTopics(id, topics));
+            }
+            TopicUpdate::Close(reason) => self.close_peer(now, id, reason),
+        }
+    }
+
+    /// Tells the peers at once what changed in this node's topics. Real nodes wait for the next
+    /// tick but ask at once when they are told (p2p-v2 section 6).
+    pub(super) fn announce_changes(&mut self, now: Instant) {
+        let changing = self.changing.take();
+        let changes = self.router.take_topic_changes(now);
+        if changes.is_empty() {
+            return;
+        }
+        let version = self.router.version();
+        if let Some(session) = changing.and_then(|id| self.sessions.get_mut(&id)) {
+            session.topics_version = version;
+        }
+        // The number grows only when the names really changed; counts are our own affair.
+        if changes
+            .iter()
+            .any(|&(_, before, now)| before == 0 || now == 0)
+        {
+            self.topic_seq = self.topic_seq.wrapping_add(1);
+            for (&id, peer) in &self.peers {
+                if !peer.is_ours() {
+                    self.router.send_peer(id, topic_seq_frame(self.topic_seq));
+                }
+            }
+        }
+    }
+
+    /// Answers the heartbeats whose session's topics are known to all peers of ours.
+    pub(super) fn release_barriers(&mut self, now: Instant) {
+        let (peers, router) = (&self.peers, &self.router);
+        let known = |version| {
+            !peers
+                .iter()
+                .any(|(&id, peer)| peer.is_unknown() || router.lags_behind(id, version))
+        };
+        for (session, answer) in self.barriers.release(now, known) {
+            self.router.send_session(session, answer);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Shortest paths from this node to all others, kept up as edges come and go.
+
+#[cfg(test)]
+use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use crate::p2p::mesh::NodeKey;
+
+/// The graph of nodes and the distances from one of them.
+///
+/// Every link costs the same. An added edge is worked in from where it shortens something; a removed
+/// one leads to a new search only if a shortest path went over it.
+#[derive(Debug)]
+pub(super) struct Paths {
+    own: NodeKey,
+    /// Edges that both ends report.
+    edges: HashMap<NodeKey, BTreeSet<NodeKey>>,
+    distance: HashMap<NodeKey, u32>,
+    /// First steps of all shortest paths, worked out when first asked for.
+    first_steps: HashMap<NodeKey, Vec<NodeKey>>,
+}
+
+/// What a change of edges meant.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Nodes that can be reached now and could not before.
+    pub(super) gained: BTreeSet<NodeKey>,
+    /// Nodes that can no longer be reached.
+    pub(super) lost: BTreeSet<NodeKey>,
+    /// Nodes some shortest path to which went over a removed edge: what is on its way to them may
+    /// be gone. Those in `lost` included.
+    pub(super) shaken: BTreeSet<NodeKey>,
+}
+
+impl Paths {
+    pub(super) fn new(own: NodeKey) -> Self {
+        Self {
+            own,
+            edges: HashMap::new(),
+            distance: HashMap::from([(own, 0)]),
+            first_steps: HashMap::new(),
+        }
+    }
+
+    /// How many links away a node is, if it can be reached.
+    pub(super) fn distance(&self, node: NodeKey) -> Option<u32> {
+        self.distance.get(&node).copied()
+    }
+
+    /// The neighbours of this node through which a node is reached in the fewest steps, in order.
+    pub(super) fn first_steps(&mut self, node: NodeKey) -> &[NodeKey] {
+        if !self.first_steps.contains_key(&node) {
+            let steps = self.search_back(node);
+            self.first_steps.insert(node, steps);
+        }
+        self.first_steps.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    /// Walks all shortest paths back from a node to this node's neighbours.
+    fn search_back(&self, node: NodeKey) -> Vec<NodeKey> {
+        let mut level = BTreeSet::from([node]);
+        let Some(mut distance) = self.distance(node).filter(|&distance| distance > 0) else {
+            return Vec::new();
+        };
+        while distance > 1 {
+            distance -= 1;
+            level = level
+                .iter()
+                .filter_map(|node| self.edges.get(node))
+                .flatten()
+                .copied()
+                .filter(|&next| self.distance(next) == Some(distance))
+                .collect();
+        }
+        level.into_iter().collect()
+    }
+
+    /// Adds and removes edges.
+    pub(super) fn change(
+        &mut self,
+        added: &[(NodeKey, NodeKey)],
+        removed: &[(NodeKey, NodeKey)],
+    ) -> Change {
+        let mut change = Change::default();
+        for &(a, b) in removed {
+            if !self.unlink(a, b) {
+                continue;
+            }
+            for (near, far) in [(a, b), (b, a)] {
+                if let (Some(near), Some(at)) = (self.distance(near), self.distance(far))
+                    && near + 1 == at
+                {
+                    self.add_descendants(far, &mut change.shaken);
+                }
+            }
+        }
+        if !change.shaken.is_empty() {
+            self.search_again(&mut change);
+        }
+        for &(a, b) in added {
+            self.edges.entry(a).or_default().insert(b);
+            self.edges.entry(b).or_default().insert(a);
+            self.relax(a, b, &mut change.gained);
+            self.relax(b, a, &mut change.gained);
+        }
+        if !(added.is_empty() && removed.is_empty()) {
+            self.first_steps.clear();
+        }
+        // What one edge took and another gave back was never away.
+        let back: Vec<NodeKey> = change.gained.intersection(&change.lost).copied().collect();
+        for node in back {
+            change.gained.remove(&node);
+            change.lost.remove(&node);
+        }
+        change
+    }
+
+    fn unlink(&mut self, a: NodeKey, b: NodeKey) -> bool {
+        let mut removed = false;
+        for (from, to) in [(a, b), (b, a)] {
+            if let Some(ends) = self.edges.get_mut(&from) {
+                removed |= ends.remove(&to);
+                if ends.is_empty() {
+                    self.edges.remove(&from);
+                }
+            }
+        }
+        removed
+    }
+
+    /// Adds a node and all that shortest paths reach through it.
+    fn add_descendants(&self, node: NodeKey, found: &mut BTreeSet<NodeKey>) {
+        let mut waiting = vec![node];
+        while let Some(node) = waiting.pop() {
+            if !found.insert(node) {
+                continue;
+            }
+            let Some(distance) = self.distance(node) else {
+                continue;
+            };
+            let next = self.edges.get(&node).into_iter().flatten();
+            waiting.extend(next.filter(|&&next| self.distance(next) == Some(distance + 1)));
+        }
+    }
+
+    fn search_again(&mut self, change: &mut Change) {
+        let before = std::mem::take(&mut self.distance);
+        self.distance.insert(self.own, 0);
+        let mut waiting = VecDeque::from([(self.own, 0)]);
+        while let Some((node, distance)) = waiting.pop_front() {
+            for &next in self.edges.get(&node).into_iter().flatten() {
+                if let std::collections::hash_map::Entry::Vacant(entry) = self.distance.entry(next)
+                {
+                    entry.insert(distance + 1);
+                    waiting.push_back((next, distance + 1));
+                }
+            }
+        }
+        change.lost.extend(
+            before
+                .keys()
+                .filter(|node| !self.distance.contains_key(node)),
+        );
+        change.gained.extend(
+            self.distance
+                .keys()
+                .filter(|node| !before.contains_key(node)),
+        );
+    }
+
+    /// Works in an edge: what it shortens is shortened, as far as that goes.
+    fn relax(&mut self, from: NodeKey, to: NodeKey, gained: &mut BTreeSet<NodeKey>) {
+        let Some(distance) = self.distance(from) else {
+            return;
+        };
+        let mut waiting = VecDeque::from([(to, distance + 1)]);
+        while let Some((node, distance)) = waiting.pop_front() {
+            match self.distance(node) {
+                Some(known) if known <= distance => continue,
+                Some(_) => {}
+                None => {
+                    gained.insert(node);
+                }
+            }
+            self.distance.insert(node, distance);
+            let next = self.edges.get(&node).into_iter().flatten();
+            waiting.extend(next.map(|&next| (next, distance + 1)));
+        }
+    }
+
+    /// All nodes that can be reached and how far they are, in order.
+    #[cfg(test)]
+    fn distances(&self) -> BTreeMap<NodeKey, u32> {
+        self.distance
+            .iter()
+            .map(|(&node, &distance)| (node, distance))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    fn key(n: u64) -> NodeKey {
+        NodeKey(n)
+    }
+
+    fn edge(a: u64, b: u64) -> (NodeKey, NodeKey) {
+        (key(a), key(b))
+    }
+
+    #[test]
+    fn equal_paths_are_all_known() {
+        let mut paths = Paths::new(key(0));
+        // 0 - 1 - 3 and 0 - 2 - 3 - 4.
+        paths.change(
+            &[edge(0, 1), edge(0, 2), edge(1, 3), edge(2, 3), edge(3, 4)],
+            &[],
+        );
+        assert_eq!(paths.first_steps(key(4)), [key(1), key(2)]);
+        assert_eq!(paths.distance(key(4)), Some(3));
+        assert_eq!(paths.first_steps(key(9)), []);
+        assert_eq!(paths.first_steps(key(0)), []);
+    }
+
+    #[test]
+    fn a_removed_edge_shakes_what_was_reached_over_it() {
+        let mut paths = Paths::new(key(0));
+        paths.change(
+            &[edge(0, 1), edge(0, 2), edge(1, 3), edge(2, 3), edge(3, 4)],
+            &[],
+        );
+        let change = paths.change(&[], &[edge(1, 3)]);
+        assert_eq!(change.shaken, BTreeSet::from([key(3), key(4)]));
+        assert_eq!(change.lost, BTreeSet::new());
+        assert_eq!(paths.first_steps(key(4)), [key(2)]);
+        let change = paths.change(&[], &[edge(2, 3)]);
+        assert_eq!(change.lost, BTreeSet::from([key(3), key(4)]));
+    }
+
+    #[test]
+    fn an_edge_within_a_level_shakes_nothing() {
+        let mut paths = Paths::new(key(0));
+        paths.change(&[edge(0, 1), edge(0, 2), edge(1, 2)], &[]);
+        assert_eq!(paths.change(&[], &[edge(1, 2)]), Change::default());
+    }
+
+    #[test]
+    fn changes_give_what_a_fresh_search_gives() {
+        let mut rng = StdRng::seed_from_u64(7);
+        let mut paths = Paths::new(key(0));
+        let mut edges = BTreeSet::new();
+        for _ in 0..3000 {
+            let (a, b) = (rng.random_range(0..12), rng.random_range(0..12));
+            if a == b {
+                continue;
+            }
+            let pair = edge(a.min(b), a.max(b));
+            let before: BTreeSet<NodeKey> = paths.distances().into_keys().collect();
+            let change = if edges.remove(&pair) {
+                paths.change(&[], &[pair])
+            } else {
+                edges.insert(pair);
+                paths.change(&[pair], &[])
+            };
+            let mut fresh = Paths::new(key(0));
+            let all: Vec<_> = edges.iter().copied().collect();
+            fresh.change(&all, &[]);
+            assert_eq!(paths.distances(), fresh.distances());
+            let after: BTreeSet<NodeKey> = paths.distances().into_keys().collect();
+            assert_eq!(change.gained, &after - &before);
+            assert_eq!(change.lost, &before - &after);
+            for node in 0..12 {
+                assert_eq!(paths.first_steps(key(node)), fresh.first_steps(key(node)));
+            }
+        }
+    }
+}

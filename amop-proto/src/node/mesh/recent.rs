@@ -1,0 +1,110 @@
+//! The messages of other nodes that have come here lately, so that none is taken twice.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use crate::p2p::mesh::NodeKey;
+
+/// Nobody repeats a message after this long.
+const AGE: Duration = Duration::from_secs(120);
+
+/// More messages than this are not remembered.
+const MAX: usize = 200_000;
+
+/// More bytes of answers than this are not kept.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Messages by who sent them into the network and by their id there.
+#[derive(Debug, Default)]
+pub(in crate::node) struct Recent {
+    seen: HashMap<(NodeKey, u64), Option<Bytes>>,
+    order: VecDeque<(Instant, NodeKey, u64)>,
+    bytes: usize,
+}
+
+/// What is known of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::node) enum Seen {
+    /// It is new, and remembered from now on.
+    New,
+    /// It is being worked on, or needs no answer, or its answer is no longer kept.
+    Before,
+    /// It was answered with this channel frame.
+    Answered(Bytes),
+}
+
+impl Recent {
+    /// A message came.
+    pub(in crate::node) fn see(&mut self, now: Instant, source: NodeKey, id: u64) -> Seen {
+        self.forget(now);
+        match self.seen.get(&(source, id)) {
+            Some(Some(answer)) => Seen::Answered(answer.clone()),
+            Some(None) => Seen::Before,
+            None => {
+                self.seen.insert((source, id), None);
+                self.order.push_back((now, source, id));
+                Seen::New
+            }
+        }
+    }
+
+    /// It is answered.
+    pub(in crate::node) fn answered(&mut self, source: NodeKey, id: u64, answer: Bytes) {
+        if let Some(held) = self.seen.get_mut(&(source, id)) {
+            self.bytes += answer.len();
+            if let Some(old) = held.replace(answer) {
+                self.bytes -= old.len();
+            }
+        }
+    }
+
+    /// Forgets what is old, or over a limit.
+    pub(in crate::node) fn forget(&mut self, now: Instant) {
+        while let Some(&(at, source, id)) = self.order.front()
+            && (at + AGE <= now || self.order.len() >= MAX || self.bytes > MAX_BYTES)
+        {
+            self.order.pop_front();
+            if let Some(Some(answer)) = self.seen.remove(&(source, id)) {
+                self.bytes -= answer.len();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_new_once_and_its_answer_is_kept() {
+        let now = Instant::now();
+        let mut recent = Recent::default();
+        assert_eq!(recent.see(now, NodeKey(1), 7), Seen::New);
+        assert_eq!(recent.see(now, NodeKey(1), 7), Seen::Before);
+        assert_eq!(recent.see(now, NodeKey(2), 7), Seen::New);
+        recent.answered(NodeKey(1), 7, Bytes::from_static(b"a"));
+        let answered = Seen::Answered(Bytes::from_static(b"a"));
+        assert_eq!(recent.see(now, NodeKey(1), 7), answered);
+        assert_eq!(recent.see(now + AGE, NodeKey(1), 7), Seen::New);
+        assert_eq!(recent.bytes, 0);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let now = Instant::now();
+        let mut recent = Recent::default();
+        for id in 0..(2 * MAX as u64) {
+            recent.see(now, NodeKey(1), id);
+        }
+        assert!(recent.seen.len() <= MAX && recent.order.len() <= MAX);
+        for id in 0..100 {
+            recent.see(now, NodeKey(2), id);
+            recent.answered(NodeKey(2), id, Bytes::from(vec![0; 1 << 20]));
+        }
+        assert!(recent.bytes <= MAX_BYTES + (2 << 20));
+    }
+}

@@ -1,0 +1,120 @@
+//! Sessions and peers that come and go, their topics, and the pauses of publishers.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{Router, private::Remote, unicast::Origin};
+use crate::{
+    MAX_TOPIC_LEN,
+    node::{Action, PeerId, SessionId},
+};
+
+/// How long publishers stay paused for a peer's queue before it counts as stuck.
+const PAUSE_LIMIT: Duration = Duration::from_secs(2);
+
+impl Router {
+    pub(super) fn set_topics(&mut self, now: Instant, session: SessionId, topics: BTreeSet<Bytes>) {
+        let Some(link) = self.links.sessions.get_mut(&session) else {
+            return;
+        };
+        let old = std::mem::replace(&mut link.topics, topics.clone());
+        for gone in old.difference(&topics) {
+            self.table.remove_session(gone, session);
+        }
+        for new in topics.difference(&old) {
+            self.table.add_session(new, session);
+            self.publisher_came(now, new);
+        }
+    }
+
+    pub(super) fn session_down(&mut self, now: Instant, session: SessionId) {
+        let Some(link) = self.links.sessions.remove(&session) else {
+            return;
+        };
+        for topic in &link.topics {
+            self.table.remove_session(topic, session);
+        }
+        for (id, peer) in &mut self.links.peers {
+            if peer.paused.remove(&session) && peer.paused.is_empty() {
+                self.pauses.remove(id);
+            }
+        }
+        for id in link.asked.into_values() {
+            self.attempt_failed(now, id, true);
+        }
+    }
+
+    pub(super) fn peer_topics(&mut self, now: Instant, peer: PeerId, topics: &BTreeSet<Bytes>) {
+        let Some(link) = self.links.peers.get_mut(&peer) else {
+            return;
+        };
+        let gone: Vec<Bytes> = link.topics.difference(topics).cloned().collect();
+        // Nothing longer can be addressed. A slice of the packet it came in would keep all of that in
+        // memory.
+        let new: Vec<Bytes> = topics
+            .difference(&link.topics)
+            .filter(|topic| topic.len() <= MAX_TOPIC_LEN)
+            .map(|topic| Bytes::copy_from_slice(topic))
+            .collect();
+        for topic in &gone {
+            link.topics.remove(topic);
+        }
+        link.topics.extend(new.iter().cloned());
+        for topic in gone {
+            self.set_remote(now, Remote::Peer(peer), &topic, 0);
+        }
+        for topic in new {
+            self.set_remote(now, Remote::Peer(peer), &topic, 1);
+        }
+    }
+
+    pub(super) fn peer_gone(&mut self, now: Instant, peer: PeerId) {
+        let Some(link) = self.links.peers.remove(&peer) else {
+            return;
+        };
+        for topic in &link.topics {
+            self.set_remote(now, Remote::Peer(peer), topic, 0);
+        }
+        self.pauses.remove(&peer);
+        self.resume(link.paused);
+        for id in link.asked.into_values() {
+            self.attempt_failed(now, id, false);
+        }
+    }
+
+    pub(super) fn resume(&mut self, paused: BTreeSet<SessionId>) {
+        for session in paused {
+            if let Some(link) = self.links.sessions.get_mut(&session) {
+                link.pauses = link.pauses.saturating_sub(1);
+                if link.pauses == 0 {
+                    self.actions.push_back(Action::ResumeSession { session });
+                }
+            }
+        }
+    }
+
+    /// Pauses a publisher while what it sends fills a peer's queue.
+    pub(super) fn pause_if_filling(&mut self, now: Instant, origin: Origin, peer: PeerId) {
+        let Origin::Session(session) = origin else {
+            return;
+        };
+        let (Some(peer_link), Some(link)) = (
+            self.links.peers.get_mut(&peer),
+            self.links.sessions.get_mut(&session),
+        ) else {
+            return;
+        };
+        if !peer_link.queue.is_half_full() || peer_link.stuck || !peer_link.paused.insert(session) {
+            return;
+        }
+        link.pauses += 1;
+        if link.pauses == 1 {
+            self.actions.push_back(Action::PauseSession { session });
+        }
+        self.pauses.entry(peer).or_insert(now + PAUSE_LIMIT);
+    }
+}

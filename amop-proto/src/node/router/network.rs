@@ -1,0 +1,336 @@
+//! Messages from and to other nodes: standard ones of neighbours that are none of ours, and those
+//! that travel the network of ours.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{
+    Router,
+    private::Remote,
+    unicast::{Attempt, Origin, UnicastId},
+};
+use crate::{
+    channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, code},
+    node::{
+        Action, Notice, PeerCloseReason, PeerId,
+        mesh::{Output, Seen, extension},
+    },
+    p2p::{
+        PeerFrame,
+        mesh::{Envelope, NodeKey, Spread, packet},
+    },
+};
+
+/// A message crosses at most this many links. Networks are far smaller; what goes round in a circle
+/// while paths change ends here.
+const MAX_HOPS: u32 = 32;
+
+/// A message to a node of ours is sent again this long after it was first sent, then after twice as
+/// long, and so on: a link in between may have failed. The node takes it once.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
+
+impl Router {
+    pub(super) fn peer_message(&mut self, now: Instant, peer: PeerId, message: PeerFrame) {
+        let inner = Frame::from_bytes(message.body.clone(), PROTOCOL_MAX_FRAME);
+        if message.is_response() {
+            let Some(link) = self.links.peers.get_mut(&peer) else {
+                return;
+            };
+            let Some(id) = link.asked.remove(&message.seq) else {
+                self.notice(Notice::BadPeerMessage {
+                    peer,
+                    what: "a response nobody waits for",
+                });
+                return;
+            };
+            let expected = self.unicasts.get(&id).map(|unicast| unicast.frame.seq);
+            match inner {
+                Ok(answer) if Some(answer.seq) == expected => {
+                    if answer.result == code::NO_SESSION {
+                        self.attempt_failed(now, id, true);
+                    } else {
+                        self.finish(id, Ok(answer));
+                    }
+                }
+                _ => {
+                    self.notice(Notice::BadPeerMessage {
+                        peer,
+                        what: "an undecodable answer",
+                    });
+                    self.attempt_failed(now, id, false);
+                }
+            }
+            return;
+        }
+        // No answer to what cannot be decoded (p2p-v2 section 7).
+        match inner {
+            Ok(frame) if frame.kind == FrameType::UNICAST || frame.kind == FrameType::MULTICAST => {
+                self.unicast_or_multicast(now, Origin::Peer(peer, message.seq), frame);
+            }
+            _ => self.notice(Notice::BadPeerMessage {
+                peer,
+                what: "an undecodable AMOP message",
+            }),
+        }
+    }
+
+    /// Handles a packet of the extension protocol.
+    pub(super) fn extension_packet(&mut self, now: Instant, peer: PeerId, frame: PeerFrame) {
+        let understood = match frame.packet {
+            packet::UNICAST => self.enveloped(now, peer, frame),
+            packet::ANSWER => self.enveloped_answer(now, peer, frame),
+            packet::MULTICAST => self.spread(now, peer, frame),
+            _ => {
+                self.mesh.packet(now, peer, &frame);
+                Some(())
+            }
+        };
+        if understood.is_none() {
+            let what = "a malformed message of the network";
+            self.notice(Notice::BadPeerMessage { peer, what });
+        }
+    }
+
+    fn enveloped(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
+        let (envelope, bytes) = Envelope::open(message.body.clone())?;
+        if envelope.target != self.mesh.own() {
+            self.pass_on(peer, envelope.target, message);
+            return Some(());
+        }
+        let frame = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
+        if frame.kind != FrameType::UNICAST {
+            return None;
+        }
+        match self.recent.see(now, envelope.source, envelope.id) {
+            // What was forgotten for want of room may be in flight still; the router sees that.
+            Seen::New => {
+                let origin = Origin::Node(envelope.source, envelope.id);
+                self.unicast_or_multicast(now, origin, frame);
+            }
+            // Its answer will come or has come.
+            Seen::Before => {}
+            Seen::Answered(answer) => self.send_to_node(envelope.source, packet::ANSWER, answer),
+        }
+        Some(())
+    }
+
+    fn enveloped_answer(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
+        let (envelope, bytes) = Envelope::open(message.body.clone())?;
+        if envelope.target != self.mesh.own() {
+            self.pass_on(peer, envelope.target, message);
+            return Some(());
+        }
+        let answer = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
+        let Some(unicast) = self.unicasts.get(&envelope.id) else {
+            // It was sent more than once, and so was its answer.
+            return Some(());
+        };
+        let from_there = matches!(
+            unicast.at,
+            Some(Attempt::Node { node, .. }) if node == envelope.source
+        );
+        if from_there && unicast.frame.seq == answer.seq {
+            if answer.result == code::NO_SESSION {
+                self.attempt_failed(now, envelope.id, true);
+            } else {
+                self.finish(envelope.id, Ok(answer));
+            }
+        }
+        Some(())
+    }
+
+    fn spread(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
+        let (mut spread, bytes) = Spread::open(message.body.clone())?;
+        let own = self.mesh.own();
+        let named = spread.targets.len();
+        spread.targets.retain(|&target| target != own);
+        if named == 0 || spread.targets.len() < named {
+            let frame = Frame::from_bytes(bytes.clone(), PROTOCOL_MAX_FRAME).ok()?;
+            if frame.kind != FrameType::MULTICAST {
+                return None;
+            }
+            if self.recent.see(now, spread.source, spread.id) == Seen::New {
+                let origin = Origin::Node(spread.source, spread.id);
+                self.unicast_or_multicast(now, origin, frame);
+            }
+        }
+        if spread.targets.is_empty() {
+            return Some(());
+        }
+        match message.seq.checked_sub(1) {
+            Some(hops_left) if hops_left > 0 => {
+                self.send_spread(&spread, &bytes, hops_left, Some(peer));
+            }
+            _ => self.counters.undeliverable += 1,
+        }
+        Some(())
+    }
+
+    /// Sends a multicast to nodes of ours, one copy for all that are reached through the same
+    /// neighbour. Returns the neighbours it went to.
+    pub(super) fn send_spread(
+        &mut self,
+        spread: &Spread,
+        bytes: &Bytes,
+        hops_left: u32,
+        from: Option<PeerId>,
+    ) -> Vec<PeerId> {
+        let mut copies: BTreeMap<PeerId, Vec<NodeKey>> = BTreeMap::new();
+        for &target in &spread.targets {
+            let links = &self.links;
+            let usable = |peer| Some(peer) != from && links.peer_takes(peer);
+            match self.mesh.next_hop(target, usable) {
+                Some(peer) => copies.entry(peer).or_default().push(target),
+                None => self.counters.undeliverable += 1,
+            }
+        }
+        let mut direct = None;
+        let mut peers = Vec::new();
+        for (peer, targets) in copies {
+            let alone = targets.len() == 1 && self.mesh.is_neighbour(peer, targets[0]);
+            let address = |targets| Spread {
+                source: spread.source,
+                id: spread.id,
+                targets,
+            };
+            let body = if alone {
+                // The same bytes for every neighbour that is the only target of its copy.
+                direct
+                    .get_or_insert_with(|| address(Vec::new()).seal(bytes))
+                    .clone()
+            } else {
+                address(targets).seal(bytes)
+            };
+            self.send_peer(peer, extension(packet::MULTICAST, hops_left, body));
+            peers.push(peer);
+        }
+        peers
+    }
+
+    /// Sends a unicast, for the first time or again, to the node of ours it is for; `false` if there
+    /// is no way to it.
+    pub(super) fn send_enveloped(&mut self, now: Instant, id: UnicastId) -> bool {
+        let Some(unicast) = self.unicasts.get(&id) else {
+            return false;
+        };
+        let Some(Attempt::Node { node, .. }) = unicast.at else {
+            return false;
+        };
+        let links = &self.links;
+        let Some(peer) = self.mesh.next_hop(node, |peer| links.peer_takes(peer)) else {
+            return false;
+        };
+        let envelope = Envelope {
+            source: self.mesh.own(),
+            target: node,
+            id,
+        };
+        let (origin, body) = (unicast.origin, envelope.seal(&unicast.frame));
+        self.send_peer(peer, extension(packet::UNICAST, MAX_HOPS, body));
+        self.pause_if_filling(now, origin, peer);
+        true
+    }
+
+    /// Answers a unicast of a node of ours, and keeps the answer in case it gets lost.
+    pub(super) fn answer_node(&mut self, source: NodeKey, id: u64, answer: &Frame) {
+        let envelope = Envelope {
+            source: self.mesh.own(),
+            target: source,
+            id,
+        };
+        let body = envelope.seal(answer);
+        self.recent.answered(source, id, body.clone());
+        self.send_to_node(source, packet::ANSWER, body);
+    }
+
+    fn send_to_node(&mut self, node: NodeKey, packet: u16, body: Bytes) {
+        let links = &self.links;
+        match self.mesh.next_hop(node, |peer| links.peer_takes(peer)) {
+            Some(peer) => self.send_peer(peer, extension(packet, MAX_HOPS, body)),
+            // The node will ask again when there is a way.
+            None => self.counters.undeliverable += 1,
+        }
+    }
+
+    /// Sends a message for another node on its way, never back where it came from.
+    fn pass_on(&mut self, from: PeerId, target: NodeKey, mut message: PeerFrame) {
+        let links = &self.links;
+        let hop = self
+            .mesh
+            .next_hop(target, |peer| peer != from && links.peer_takes(peer));
+        match (message.seq.checked_sub(1), hop) {
+            (Some(hops_left), Some(peer)) if hops_left > 0 => {
+                self.counters.relayed += 1;
+                message.seq = hops_left;
+                self.send_peer(peer, message);
+            }
+            _ => self.counters.undeliverable += 1,
+        }
+    }
+
+    /// Sends a multicast of this node's own to nodes of ours.
+    pub(super) fn spread_own(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        targets: Vec<NodeKey>,
+        bytes: &Bytes,
+    ) {
+        let spread = Spread {
+            source: self.mesh.own(),
+            id: self.next_unicast,
+            targets,
+        };
+        self.next_unicast += 1;
+        for peer in self.send_spread(&spread, bytes, MAX_HOPS, None) {
+            self.pause_if_filling(now, origin, peer);
+        }
+    }
+
+    /// Sends once more what a node was asked and has not answered.
+    fn send_again(&mut self, now: Instant, node: NodeKey) {
+        let asked = self.links.asked_nodes.get(&node).cloned();
+        for id in asked.unwrap_or_default() {
+            // If there is no way just now the timer tries again.
+            self.send_enveloped(now, id);
+        }
+    }
+
+    /// Carries out what the mesh wants, and acts on what it tells.
+    pub(super) fn settle_mesh(&mut self, now: Instant) {
+        while let Some(output) = self.mesh.poll_output() {
+            match output {
+                Output::Send(peer, frame) => self.send_peer(peer, frame),
+                Output::Topic(node, topic, count) => {
+                    let count = count.min(self.limits.claimed);
+                    self.set_remote(now, Remote::Node(node), &topic, count);
+                }
+                Output::Lost(node) => {
+                    for id in self.links.asked_nodes.remove(&node).unwrap_or_default() {
+                        self.attempt_failed(now, id, false);
+                    }
+                }
+                Output::Shaken(node) => self.send_again(now, node),
+                Output::Moved(neighbour) => {
+                    let asked: Vec<NodeKey> = self.links.asked_nodes.keys().copied().collect();
+                    for node in asked {
+                        if self.mesh.leads_through(node, neighbour) {
+                            self.send_again(now, node);
+                        }
+                    }
+                }
+                Output::TooManyTopics(peer) => {
+                    let max = self.limits.peer_topics;
+                    let reason = PeerCloseReason::TooManyTopics { max };
+                    self.actions.push_back(Action::ClosePeer { peer, reason });
+                }
+                Output::Acknowledged => self.acknowledged = true,
+                Output::Bad(peer, what) => self.notice(Notice::BadPeerMessage { peer, what }),
+            }
+        }
+    }
+}

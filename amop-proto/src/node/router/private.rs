@@ -1,0 +1,310 @@
+//! Private topics: which remote nodes may be sent messages of which (channel-v2 section 9).
+//!
+//! A remote node that has a private topic is no candidate for it until a publisher of this node has
+//! verified one of its subscribers. The node asks a publisher to do so (0x37), again every 5 s until
+//! it is told the result (0x38).
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Router;
+use crate::{
+    channel::{Frame, FrameType, Seq},
+    node::{Notice, PeerId, SessionId},
+    p2p::{NodeId, mesh::NodeKey},
+};
+
+/// Private topics begin so.
+pub(super) const NEED_VERIFY: &[u8] = b"#!$TopicNeedVerify_";
+
+/// Behind this and a private topic, a subscriber takes challenges.
+const VERIFY_ROUTE: &[u8] = b"#!$VerifyChannel_";
+
+/// Behind this and a private topic, a publisher is asked to verify subscribers.
+const PUSH_ROUTE: &[u8] = b"#!$PushChannel_";
+
+/// Between two requests to verify the same node for the same topic (channel-v2 section 9.3).
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// A node that is not this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Remote {
+    /// A neighbour that is none of ours.
+    Peer(PeerId),
+    /// One of ours.
+    Node(NodeKey),
+}
+
+/// How far a remote node is with one private topic.
+#[derive(Debug)]
+struct Verification {
+    /// Its subscribers.
+    count: u32,
+    verdict: Verdict,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Nobody has been asked yet, or somebody was then.
+    Open(Option<Instant>),
+    Good,
+    /// Stays until the node drops the topic or is gone for a while.
+    Bad,
+}
+
+/// The private topics of all remote nodes.
+#[derive(Debug, Default)]
+pub(super) struct Private {
+    /// By topic first, since a publisher asks for all nodes of a topic.
+    states: BTreeMap<(Bytes, Remote), Verification>,
+    /// When somebody is to be asked again.
+    next: Option<Instant>,
+    /// Numbers the requests, in this process.
+    asked: u64,
+}
+
+impl Private {
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+
+    pub(super) fn is_verified(&self, topic: &Bytes, remote: Remote) -> bool {
+        self.states
+            .get(&(topic.clone(), remote))
+            .is_some_and(|state| state.verdict == Verdict::Good)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+}
+
+/// The body of a 0x38 frame.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Result38 {
+    check_result: i64,
+    node_id: String,
+    topic: String,
+}
+
+impl Router {
+    /// A remote node's count for a topic changed. Private topics wait for their verification.
+    pub(super) fn set_remote(&mut self, now: Instant, remote: Remote, topic: &Bytes, count: u32) {
+        if !topic.starts_with(NEED_VERIFY) {
+            self.set_candidate(remote, topic, count);
+            if count > 0
+                && let Some(route) = topic.strip_prefix(VERIFY_ROUTE)
+            {
+                self.route_came(now, remote, route);
+            }
+            return;
+        }
+        let key = (topic.clone(), remote);
+        if count == 0 {
+            self.private.states.remove(&key);
+            self.set_candidate(remote, topic, 0);
+            return;
+        }
+        let state = self.private.states.entry(key).or_insert(Verification {
+            count,
+            verdict: Verdict::Open(None),
+        });
+        state.count = count;
+        if state.verdict == Verdict::Good {
+            self.set_candidate(remote, topic, count);
+        }
+        self.request_verification(now, (topic.clone(), remote));
+    }
+
+    fn set_candidate(&mut self, remote: Remote, topic: &Bytes, count: u32) {
+        match remote {
+            Remote::Peer(peer) => self.table.set_peer(topic, peer, count > 0),
+            Remote::Node(node) => self.table.set_node(topic, node, count),
+        }
+    }
+
+    /// A remote node takes challenges on a route: that may be what a verification waited for.
+    fn route_came(&mut self, now: Instant, remote: Remote, route: &[u8]) {
+        // The route is a private topic, an underscore and a random suffix, all of which may hold
+        // underscores: any prefix may be meant.
+        for len in NEED_VERIFY.len()..=route.len() {
+            self.request_verification(now, (Bytes::copy_from_slice(&route[..len]), remote));
+        }
+    }
+
+    /// A session has a new topic: it may be a publisher that verifies.
+    pub(super) fn publisher_came(&mut self, now: Instant, topic: &[u8]) {
+        let Some(private) = topic.strip_prefix(PUSH_ROUTE) else {
+            return;
+        };
+        let private = Bytes::copy_from_slice(private);
+        let first = (private.clone(), Remote::Peer(PeerId(0)));
+        let waiting: Vec<(Bytes, Remote)> = self
+            .private
+            .states
+            .range(first..)
+            .map(|(key, _)| key.clone())
+            .take_while(|(topic, _)| *topic == private)
+            .collect();
+        for key in waiting {
+            self.request_verification(now, key);
+        }
+    }
+
+    /// Asks a publisher to verify a remote node, if it is to be verified, was not asked about lately,
+    /// and can be.
+    fn request_verification(&mut self, now: Instant, key: (Bytes, Remote)) {
+        let due = self
+            .private
+            .states
+            .get(&key)
+            .is_some_and(|state| match state.verdict {
+                Verdict::Open(at) => at.is_none_or(|at| at + AGAIN <= now),
+                Verdict::Good | Verdict::Bad => false,
+            });
+        if !due {
+            return;
+        }
+        let (topic, remote) = &key;
+        let Some(route) = self.route_of(*remote, topic) else {
+            return;
+        };
+        let Some(node) = self.node_id_of(*remote) else {
+            return;
+        };
+        let push_topic = [PUSH_ROUTE, topic].concat();
+        let Some(publishers) = self.table.get(&push_topic) else {
+            return;
+        };
+        let turn = usize::try_from(self.private.asked).unwrap_or_default();
+        let Some(&session) = publishers
+            .sessions
+            .get(turn % publishers.sessions.len().max(1))
+        else {
+            return;
+        };
+        self.private.asked += 1;
+        let mut seq = [b'0'; Seq::LEN];
+        seq.copy_from_slice(format!("{:032}", self.private.asked).as_bytes());
+        let body = json!({
+            "nodeId": node.to_string(),
+            "topic": String::from_utf8_lossy(topic),
+            "topicForCert": String::from_utf8_lossy(&route),
+        });
+        if let Some(state) = self.private.states.get_mut(&key) {
+            state.verdict = Verdict::Open(Some(now));
+        }
+        let again = now + AGAIN;
+        self.private.next = Some(self.private.next.map_or(again, |next| next.min(again)));
+        let frame = Frame::new(FrameType::VERIFY_PEER, Seq(seq), format!("{body}\n"));
+        self.send_session(session, frame);
+    }
+
+    /// The first topic of a remote node on which a subscriber of a private topic takes challenges.
+    fn route_of(&self, remote: Remote, topic: &[u8]) -> Option<Bytes> {
+        let prefix = [VERIFY_ROUTE, topic].concat();
+        let from = Bytes::from(prefix.clone());
+        let route = match remote {
+            Remote::Peer(peer) => self.links.peers.get(&peer)?.topics.range(from..).next()?,
+            Remote::Node(node) => self.mesh.first_topic_from(node, from)?,
+        };
+        route.starts_with(&prefix).then(|| route.clone())
+    }
+
+    fn node_id_of(&self, remote: Remote) -> Option<NodeId> {
+        match remote {
+            Remote::Peer(peer) => self.links.peers.get(&peer)?.node,
+            Remote::Node(node) => self.mesh.node_id(node),
+        }
+    }
+
+    /// Asks again where no verdict has come.
+    pub(super) fn verifications_due(&mut self, now: Instant) {
+        if self.private.next.is_none_or(|next| now < next) {
+            return;
+        }
+        self.private.next = None;
+        let mut due = Vec::new();
+        for (key, state) in &self.private.states {
+            if let Verdict::Open(Some(at)) = state.verdict {
+                if at + AGAIN <= now {
+                    due.push(key.clone());
+                } else {
+                    let again = at + AGAIN;
+                    self.private.next = Some(self.private.next.map_or(again, |n| n.min(again)));
+                }
+            }
+        }
+        for key in due {
+            self.request_verification(now, key);
+        }
+    }
+
+    /// A publisher's verdict, 0x38.
+    pub(super) fn verdict(&mut self, session: SessionId, body: &[u8]) {
+        let Some((topic, node, good)) = parse_verdict(body) else {
+            return self.notice(Notice::BadVerdict {
+                session,
+                what: "is malformed",
+            });
+        };
+        // Any SDK of this node could open a private topic otherwise.
+        let push_topic = [PUSH_ROUTE, &topic].concat();
+        let entitled = self
+            .links
+            .sessions
+            .get(&session)
+            .is_some_and(|link| link.topics.contains(&push_topic[..]));
+        if !entitled {
+            return self.notice(Notice::BadVerdict {
+                session,
+                what: "is of no publisher of that topic",
+            });
+        }
+        let remote = self
+            .links
+            .peers
+            .iter()
+            .find(|(_, link)| link.node == Some(node))
+            .map(|(&peer, _)| Remote::Peer(peer))
+            .filter(|&remote| self.private.states.contains_key(&(topic.clone(), remote)))
+            .unwrap_or(Remote::Node(NodeKey::from(&node)));
+        let Some(state) = self.private.states.get_mut(&(topic.clone(), remote)) else {
+            return self.notice(Notice::BadVerdict {
+                session,
+                what: "is about a node without that topic",
+            });
+        };
+        // Only the first verdict counts (channel-v2 section 9.2).
+        if !matches!(state.verdict, Verdict::Open(_)) {
+            return;
+        }
+        let count = state.count;
+        state.verdict = if good { Verdict::Good } else { Verdict::Bad };
+        self.notice(Notice::Verdict {
+            session,
+            node,
+            good,
+        });
+        if good {
+            self.set_candidate(remote, &topic, count);
+        }
+    }
+}
+
+fn parse_verdict(body: &[u8]) -> Option<(Bytes, NodeId, bool)> {
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Result38>();
+    let result = values.next()?.ok()?;
+    Some((
+        Bytes::from(result.topic),
+        result.node_id.parse().ok()?,
+        result.check_result == 0,
+    ))
+}
