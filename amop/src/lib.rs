@@ -105,6 +105,45 @@
 //! * While no node is connected, publishing and subscribing wait, within the timeout, or fail at
 //!   once, see [`Offline`]. [`Reconnect`] says how often to try.
 //!
+//! # Private topics
+//!
+//! A topic that is `private` reaches only subscribers who prove that they hold a granted key. The keys
+//! are secp256k1 keys of the applications, as `get_account.sh` makes them.
+//!
+//! ```no_run
+//! # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use amop::{TopicKey, TopicPublicKey};
+//!
+//! #[amop::topic("settlement", private)]
+//! struct Settlement {
+//!     amount: u64,
+//! }
+//!
+//! // The subscriber has the key:
+//! let key = TopicKey::load("keys/custodian.pem")?;
+//! let mut settlements = Settlement::subscribe_private(&client, &key).await?;
+//!
+//! // The publisher has its public half:
+//! let custodian = TopicPublicKey::load("keys/custodian.pub.pem")?;
+//! client.grant::<Settlement>(&[custodian]).await?;
+//! Settlement { amount: 100 }.publish_unicast(&client).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * Nodes ask a publisher to verify each node with a subscriber, which signs a challenge of 128
+//!   random bits that counts once. Grants and keys are the client's: every connection that is made, and
+//!   every node that comes, is verified without further calls. [`Event::SubscriberVerified`] and
+//!   [`Event::VerificationFailed`] tell; a failure is tried again every 5 s.
+//! * A unicast waits, within the timeout, until a subscriber is verified, and else fails with
+//!   [`NoVerifiedSubscriber`](PublishError::NoVerifiedSubscriber). A multicast does not wait: it goes to
+//!   those who are verified by then. Without a grant nothing is sent
+//!   ([`NotGranted`](PublishError::NotGranted)).
+//! * It is nodes that keep the messages to verified nodes: whoever runs a node reads what passes
+//!   through it, subscribers at a publisher's own node are not verified at all, and all subscribers
+//!   behind a verified node get the messages (channel-v2 section 9.2). Encrypt what nodes must not read.
+//! * Publishers and subscribers on the Go and Java SDKs are understood, those on web3sdk are not.
+//!
 //! # Defaults
 //!
 //! | setting | default | meaning |
