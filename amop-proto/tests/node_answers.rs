@@ -4,12 +4,12 @@
 mod node_support;
 
 use amop_proto::{
-    channel::{Frame, FrameType, code},
+    channel::{Frame, FrameType},
     node::Notice,
     p2p::{packet, protocol},
 };
 use bytes::Bytes;
-use node_support::{Net, Sdk, error, node_id, peer_frame, refused, reply, seq, unicast};
+use node_support::{Net, Sdk, node_id, peer_frame, refused, reply, seq, unicast};
 
 const TOPIC: &str = "hello";
 
@@ -47,7 +47,7 @@ fn with_one_subscriber_a_seq_in_use_is_refused_and_not_lost() {
     let subscriber = net.subscriber(1, &[TOPIC]);
     net.send(publishers[0], unicast(1, TOPIC, "a"));
     net.send(publishers[1], unicast(1, TOPIC, "b"));
-    assert_eq!(net.only(publishers[1]), error(1, code::NO_SUBSCRIBER, ""));
+    assert_eq!(net.only(publishers[1]), refused(&unicast(1, TOPIC, "b")));
     let push = net.only(subscriber);
     net.send(subscriber, reply(&push, "for a"));
     assert_eq!(net.only(publishers[0]), reply(&push, "for a"));
@@ -59,21 +59,74 @@ fn with_one_subscriber_a_seq_in_use_is_refused_and_not_lost() {
 }
 
 #[test]
-fn a_publisher_that_uses_one_seq_twice_gets_two_answers() {
+fn a_publisher_that_uses_one_seq_for_two_messages_gets_two_answers() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
     let subscribers = [0, 0].map(|node| net.subscriber(node, &[TOPIC]));
-    for _ in 0..3 {
-        net.send(publisher, unicast(1, TOPIC, ""));
+    for payload in ["a", "b", "c"] {
+        net.send(publisher, unicast(1, TOPIC, payload));
     }
-    // Two are with the subscribers, the third found nobody.
-    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
+    // Two are with the subscribers, the third found nobody who could take it.
+    assert_eq!(net.only(publisher), refused(&unicast(1, TOPIC, "c")));
     for sdk in subscribers {
         let push = net.only(sdk);
         net.send(sdk, reply(&push, "ok"));
     }
     assert_eq!(net.inbox(publisher).len(), 2);
     assert_eq!(net.in_flight(), 0);
+}
+
+#[test]
+fn a_message_sent_again_while_it_waits_is_delivered_once_and_answered_once() {
+    for node in [0, 1] {
+        let mut net = Net::mesh(2);
+        let publisher = net.sdk(0);
+        let subscribers = [node, node].map(|node| net.subscriber(node, &[TOPIC]));
+        let request = unicast(1, TOPIC, "patience");
+        for _ in 0..3 {
+            net.send(publisher, request.clone());
+            net.advance(std::time::Duration::from_millis(10));
+        }
+        let (first, push) = who(&mut net, &subscribers);
+        assert_eq!(push, request);
+        assert_eq!(net.nodes[0].machine.router().counters().repeated, 2);
+        net.send(first, reply(&push, "once"));
+        assert_eq!(net.only(publisher), reply(&request, "once"));
+        assert_eq!(net.in_flight(), 0);
+        // Once it is answered it is a message like any other, as on real nodes.
+        net.send(publisher, request.clone());
+        let (sdk, push) = who(&mut net, &subscribers);
+        net.send(sdk, reply(&push, "twice"));
+        assert_eq!(net.only(publisher), reply(&request, "twice"));
+        // Another session's message with the same seq is another message.
+        let other = net.sdk(0);
+        net.send(publisher, request.clone());
+        net.send(other, request.clone());
+        for sdk in subscribers {
+            let push = net.only(sdk);
+            net.send(sdk, reply(&push, "each"));
+        }
+        for sdk in [publisher, other] {
+            assert_eq!(net.only(sdk), reply(&request, "each"));
+        }
+    }
+}
+
+#[test]
+fn a_message_a_real_node_sends_twice_is_two() {
+    let mut net = Net::new(1);
+    let peer = net.foreign(0, 5, "x");
+    let subscribers = [0, 0].map(|node| net.subscriber(node, &[TOPIC]));
+    net.peer_inbox(peer);
+    let request = unicast(1, TOPIC, "");
+    for p2p_seq in [7, 8] {
+        net.peer_send(peer, node_support::from_node(p2p_seq, &request));
+    }
+    for sdk in subscribers {
+        assert_eq!(net.only(sdk), request);
+        net.send(sdk, reply(&request, ""));
+    }
+    assert_eq!(net.peer_inbox(peer).len(), 2);
 }
 
 #[test]

@@ -11,7 +11,8 @@ use amop_proto::{
     p2p::{packet, protocol},
 };
 use node_support::{
-    Link, Net, Sdk, config, from_node, inner, multicast, node_id, peer_frame, reply, unicast,
+    Link, Net, Sdk, config, from_node, inner, multicast, node_id, peer_frame, refused, reply,
+    unicast,
 };
 
 const TOPIC: &str = "hello";
@@ -97,13 +98,54 @@ fn unicasts_go_to_those_that_read() {
         net.only(publisher);
     }
     net.nothing(slow);
-    // With nobody else there is nobody.
+    // With nobody else there is a subscriber still, but none that takes it.
     net.hang_up(fast);
     net.send(publisher, unicast(41, TOPIC, ""));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher), refused(&unicast(41, TOPIC, "")));
+    // Another node's message fares likewise.
+    let peer = net.ours(0, 5, &[]);
+    net.peer_inbox(peer);
+    net.peer_send(peer, from_node(9, &unicast(43, TOPIC, "")));
+    assert_eq!(
+        inner(&net.peer_only(peer)),
+        refused(&unicast(43, TOPIC, ""))
+    );
+    net.nothing(slow);
     net.read(slow, 2000);
     net.send(publisher, unicast(42, TOPIC, ""));
     assert_eq!(net.only(slow), unicast(42, TOPIC, ""));
+}
+
+#[test]
+fn a_node_that_cannot_be_sent_more_is_passed_over_and_the_last_to_be_so_means_104() {
+    for foreign in [false, true] {
+        let mut net = net();
+        let publisher = net.sdk(0);
+        let behind = match foreign {
+            true => net.foreign(0, 5, TOPIC),
+            false => net.ours(0, 5, &[(TOPIC, 1)]),
+        };
+        net.link(behind).stalled = true;
+        let filler = "x".repeat(3000);
+        for n in 0..4 {
+            net.send(publisher, multicast(n, TOPIC, &filler));
+        }
+        let notices = net.notices(0).into_iter();
+        let behind_now = notices.filter(|notice| matches!(notice, Notice::PeerBehind { .. }));
+        assert_eq!(behind_now.count(), 1);
+        net.inbox(publisher);
+        net.peer_inbox(behind);
+        // It has a subscriber, so this is not 100.
+        net.send(publisher, unicast(10, TOPIC, ""));
+        assert_eq!(net.only(publisher), refused(&unicast(10, TOPIC, "")));
+        let other = net.foreign(0, 6, TOPIC);
+        for n in 11..31 {
+            net.send(publisher, unicast(n, TOPIC, ""));
+            assert_eq!(inner(&net.peer_only(other)), unicast(n, TOPIC, ""));
+        }
+        net.nothing(publisher);
+        assert!(net.peer_inbox(behind).is_empty());
+    }
 }
 
 #[test]
@@ -387,4 +429,54 @@ fn a_node_that_reads_no_answers_is_closed_and_its_requests_end() {
     }
     net.nothing(subscriber);
     assert_eq!(net.in_flight(), 0);
+}
+
+#[test]
+fn a_node_that_claims_countless_subscribers_does_not_get_everything() {
+    let mut config = config(0);
+    config.limits.claimed = 3;
+    let mut net = Net::with([config]);
+    let publisher = net.sdk(0);
+    let honest = net.subscriber(0, &[TOPIC]);
+    let liar = net.ours(0, 5, &[(TOPIC, u32::MAX)]);
+    net.peer_inbox(liar);
+    let mut got = 0;
+    for n in 0..400 {
+        net.send(publisher, unicast(n, TOPIC, ""));
+        got += net.inbox(honest).len();
+    }
+    // One in four, give or take five deviations.
+    assert!((57..=143).contains(&got), "{got}");
+}
+
+#[test]
+fn timeouts_as_long_as_can_be_said_never_come() {
+    let mut config = config(0);
+    let (timeouts, forever) = (&mut config.timeouts, Duration::MAX);
+    for timeout in [
+        &mut timeouts.session_answer,
+        &mut timeouts.peer_answer,
+        &mut timeouts.unicast,
+        &mut timeouts.session_idle,
+        &mut timeouts.peer_idle,
+        &mut timeouts.announce,
+        &mut timeouts.link_idle,
+        &mut timeouts.link_ping,
+        &mut timeouts.topic_list,
+    ] {
+        *timeout = forever;
+    }
+    let mut net = Net::with([config]);
+    let publisher = net.sdk(0);
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    let far = net.foreign(0, 5, "far");
+    let ours = net.ours(0, 6, &[("ours", 1)]);
+    for (n, topic) in [TOPIC, "far", "ours"].into_iter().enumerate() {
+        net.send(publisher, unicast(n as u64, topic, ""));
+    }
+    net.secs(3600);
+    net.only(subscriber);
+    net.nothing(publisher);
+    assert!(net.is_open(publisher) && net.is_up(far) && net.is_up(ours));
+    assert_eq!(net.in_flight(), 3);
 }

@@ -67,6 +67,8 @@ struct Storm {
     /// The same for peers.
     peer_due: BTreeMap<(usize, u64, u32), (usize, usize)>,
     recent: Vec<Seq>,
+    /// What was published last, to be sent again.
+    last: Option<Frame>,
 }
 
 impl Storm {
@@ -84,6 +86,7 @@ impl Storm {
             due: BTreeMap::new(),
             peer_due: BTreeMap::new(),
             recent: Vec::new(),
+            last: None,
         }
     }
 
@@ -192,6 +195,12 @@ impl Storm {
         if self.one_in(20) {
             frame.body = self.bytes(20).into();
         }
+        if self.one_in(20)
+            && let Some(last) = &self.last
+        {
+            frame = last.clone();
+        }
+        self.last = Some(frame.clone());
         self.recent.push(frame.seq);
         if self.recent.len() > 8 {
             self.recent.remove(0);
@@ -201,10 +210,16 @@ impl Storm {
         if is_answer {
             // Whoever gets it must be able to tell it from a push.
             frame.kind = FrameType::RESPONSE;
-        } else if frame.body.first().is_some_and(|&len| len > 0) {
-            self.due.entry((sdk, frame.seq)).or_default().0 += 1;
         }
+        let is_message = !is_answer && frame.body.first().is_some_and(|&len| len > 0);
+        let key = (sdk, frame.seq);
+        let repeated = |net: &Net| net.nodes[sdk.node].machine.router().counters().repeated;
+        let before = repeated(&self.net);
         self.net.send(sdk, frame);
+        // What is in flight already is answered once.
+        if is_message && repeated(&self.net) == before {
+            self.due.entry(key).or_default().0 += 1;
+        }
     }
 
     fn answer(&mut self) {

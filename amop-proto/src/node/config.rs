@@ -47,6 +47,10 @@ pub struct Limits {
     pub peer_topics: usize,
     /// Nodes of ours in the network.
     pub nodes: usize,
+    /// Subscribers that one other node of ours may claim for one topic; more count as this many. The
+    /// share of a topic's unicasts that a node draws by lying is at most this over this and the
+    /// subscribers of all others. A node that is none of ours counts as one subscriber.
+    pub claimed: u32,
 }
 
 impl Default for Limits {
@@ -60,6 +64,8 @@ impl Default for Limits {
             session_topics: 4096,
             peer_topics: 100_000,
             nodes: 10_000,
+            // As many SDKs as a node serves: no honest node is held to it.
+            claimed: 20_000,
         }
     }
 }

@@ -12,10 +12,18 @@ mod peer;
 mod router;
 mod session;
 
+use std::time::{Duration, Instant};
+
 pub use action::{Action, CloseReason, Notice, PeerCloseReason};
 pub use config::{Limits, NodeConfig, Timeouts};
 pub use machine::{Event, Node, PeerIdentity};
 pub use router::{Counters, Router, RouterEvent};
+
+/// A time from now, or one so far off that it never comes where that cannot be told.
+fn after(now: Instant, time: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    now.checked_add(time.min(NEVER)).unwrap_or(now)
+}
 
 /// Names one SDK connection of a node. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, time::Instant};
 
 use bytes::Bytes;
 
-use super::{Limits, Notice, PeerCloseReason, PeerId, PeerIdentity, Timeouts, mesh::extension};
+use super::{
+    Limits, Notice, PeerCloseReason, PeerId, PeerIdentity, Timeouts, after, mesh::extension,
+};
 use crate::p2p::{
     PeerFrame, TopicList, TopicListError,
     mesh::{self, VERSION},
@@ -78,7 +80,7 @@ impl Peer {
             dialled,
             since: now,
             heard: now,
-            announce_at: now + timeouts.announce,
+            announce_at: after(now, timeouts.announce),
             known_seq: 0,
             requested: None,
             next_seq: 1,
@@ -99,10 +101,10 @@ impl Peer {
         timeouts: &Timeouts,
     ) -> PeerFrame {
         if self.is_ours() {
-            self.announce_at = now + timeouts.link_ping;
+            self.announce_at = after(now, timeouts.link_ping);
             hello()
         } else {
-            self.announce_at = now + timeouts.announce;
+            self.announce_at = after(now, timeouts.announce);
             topic_seq_frame(topic_seq)
         }
     }
@@ -114,7 +116,7 @@ impl Peer {
         } else {
             timeouts.peer_idle
         };
-        self.heard + patience
+        after(self.heard, patience)
     }
 
     /// A frame came. The first one tells which implementation the peer is: ours say hello. Returns
@@ -136,7 +138,7 @@ impl Peer {
     /// It is one of ours.
     pub(super) fn recognise(&mut self, now: Instant, timeouts: &Timeouts) {
         self.kind = Kind::Ours;
-        self.announce_at = now + timeouts.link_ping;
+        self.announce_at = after(now, timeouts.link_ping);
     }
 
     /// Whether nothing has come yet, so that it may be one of ours or not.
@@ -177,7 +179,7 @@ impl Peer {
                 if seq != self.known_seq && !self.is_ours() && !waiting {
                     let seq = self.next_seq;
                     self.next_seq = self.next_seq.wrapping_add(1);
-                    self.requested = Some((seq, now + timeouts.topic_list));
+                    self.requested = Some((seq, after(now, timeouts.topic_list)));
                     output.frames.push(PeerFrame {
                         protocol: protocol::TOPIC,
                         packet: packet::REQUEST_TOPICS,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::{
     Action, CloseReason, NodeConfig, Notice, PeerCloseReason, PeerId, Router, RouterEvent,
-    SessionId,
+    SessionId, after,
     barrier::Barriers,
     peer::Peer,
     session::{Session, read_topics},
@@ -416,7 +416,7 @@ impl Node {
         let idle: BTreeSet<SessionId> = self
             .sessions
             .iter()
-            .filter(|(_, session)| session.active + timeouts.session_idle <= now)
+            .filter(|(_, session)| after(session.active, timeouts.session_idle) <= now)
             .map(|(&id, _)| id)
             .collect();
         for session in idle {

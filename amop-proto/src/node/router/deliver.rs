@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, code, split_topic},
-    node::{Action, CloseReason, Notice, PeerId},
+    node::{Action, CloseReason, Notice, PeerId, after},
     p2p::{PeerFrame, packet, protocol},
 };
 
@@ -126,6 +126,10 @@ impl Router {
     }
 
     fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Bytes>) {
+        if self.is_repeated(origin, &frame) {
+            self.counters.repeated += 1;
+            return;
+        }
         self.counters.unicasts += 1;
         let Some(topic) = topic else {
             return self.answer_error(origin, &frame, code::NO_SUBSCRIBER);
@@ -145,9 +149,20 @@ impl Router {
                 self.timeouts.unicast.min(self.timeouts.peer_answer)
             }
         };
-        let deadline = now + patience;
+        let deadline = after(now, patience);
         self.in_flight_bytes += frame.wire_len();
         self.timers.insert((deadline, id));
+        match origin {
+            Origin::Session(session) => {
+                if let Some(link) = self.links.sessions.get_mut(&session) {
+                    link.asking.insert(frame.seq, id);
+                }
+            }
+            Origin::Node(source, id) => {
+                self.links.asking_nodes.insert((source, id));
+            }
+            Origin::Peer(..) => {}
+        }
         let unicast = Unicast {
             origin,
             frame,
@@ -162,18 +177,34 @@ impl Router {
         self.advance(now, id);
     }
 
+    /// Whether a unicast is in flight already, so that its answer is on the way. A session may use a
+    /// seq again for another message; that is none.
+    fn is_repeated(&self, origin: Origin, frame: &Frame) -> bool {
+        match origin {
+            Origin::Session(session) => self
+                .links
+                .sessions
+                .get(&session)
+                .and_then(|link| link.asking.get(&frame.seq))
+                .and_then(|id| self.unicasts.get(id))
+                .is_some_and(|unicast| unicast.frame == *frame),
+            Origin::Node(source, id) => self.links.asking_nodes.contains(&(source, id)),
+            // Real nodes never send twice, and answer each message (p2p-v2 section 7).
+            Origin::Peer(..) => false,
+        }
+    }
+
     /// Sends a unicast to the next subscriber, or ends it when there is none.
     fn advance(&mut self, now: Instant, id: UnicastId) {
         loop {
             let Some(unicast) = self.unicasts.get_mut(&id) else {
                 return;
             };
-            let target = self
-                .table
-                .get(&unicast.topic)
-                .and_then(|entry| unicast.draw(entry, &self.links, &mut self.rng));
+            let entry = self.table.get(&unicast.topic);
+            let target = entry.and_then(|entry| unicast.draw(entry, &self.links, &mut self.rng));
             let Some(target) = target else {
-                let result = if unicast.refused {
+                let busy = entry.is_some_and(|entry| unicast.passes_over(entry));
+                let result = if unicast.refused || busy {
                     code::NO_SESSION
                 } else {
                     code::NO_SUBSCRIBER
@@ -185,6 +216,9 @@ impl Router {
                 return;
             }
             self.forget_attempt(id);
+            if let Some(unicast) = self.unicasts.get_mut(&id) {
+                unicast.refused = true;
+            }
         }
     }
 
@@ -201,7 +235,7 @@ impl Router {
                 };
                 link.asked.insert(frame.seq, id);
                 unicast.at = Some(Attempt::Session(session));
-                self.set_timer(id, now + self.timeouts.session_answer);
+                self.set_timer(id, after(now, self.timeouts.session_answer));
                 self.send_session(session, frame);
                 true
             }
@@ -212,7 +246,7 @@ impl Router {
                 let seq = next_peer_seq(&mut self.next_peer_seq);
                 link.asked.insert(seq, id);
                 unicast.at = Some(Attempt::Peer(peer, seq));
-                self.set_timer(id, now + self.timeouts.peer_answer);
+                self.set_timer(id, after(now, self.timeouts.peer_answer));
                 let message = PeerFrame {
                     protocol: protocol::AMOP,
                     packet: packet::UNICAST,
@@ -224,7 +258,7 @@ impl Router {
                 true
             }
             Target::Node(node) => {
-                let until = now + self.timeouts.peer_answer;
+                let until = after(now, self.timeouts.peer_answer);
                 let again = AGAIN;
                 unicast.at = Some(Attempt::Node { node, until, again });
                 self.links.asked_nodes.entry(node).or_default().insert(id);
@@ -298,6 +332,19 @@ impl Router {
         };
         self.timers.remove(&(unicast.timer, id));
         self.in_flight_bytes -= unicast.frame.wire_len();
+        match unicast.origin {
+            Origin::Session(session) => {
+                if let Some(link) = self.links.sessions.get_mut(&session)
+                    && link.asking.get(&unicast.frame.seq) == Some(&id)
+                {
+                    link.asking.remove(&unicast.frame.seq);
+                }
+            }
+            Origin::Node(source, id) => {
+                self.links.asking_nodes.remove(&(source, id));
+            }
+            Origin::Peer(..) => {}
+        }
         match outcome {
             Ok(answer) => {
                 self.counters.answered += 1;

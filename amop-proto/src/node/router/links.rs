@@ -1,7 +1,7 @@
 //! The connections of a node as the router sees them: what waits to be written to each, what it
 //! was asked and has not answered.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -110,6 +110,8 @@ pub(super) struct SessionLink {
     /// Messages pushed to it and not yet answered, by seq. Ordered, so that what follows from its
     /// end does not depend on a hash.
     pub(super) asked: BTreeMap<Seq, UnicastId>,
+    /// Its own unicasts that wait for an answer; of several with one seq, the latest.
+    pub(super) asking: HashMap<Seq, UnicastId>,
     /// How many peers' queues it is paused for.
     pub(super) pauses: usize,
 }
@@ -138,6 +140,8 @@ pub(super) struct Links {
     pub(super) peers: BTreeMap<PeerId, PeerLink>,
     /// Messages on their way to nodes of ours and not yet answered.
     pub(super) asked_nodes: BTreeMap<NodeKey, BTreeSet<UnicastId>>,
+    /// Unicasts of nodes of ours that wait for an answer here, by the node and its id of them.
+    pub(super) asking_nodes: HashSet<(NodeKey, u64)>,
 }
 
 impl Links {

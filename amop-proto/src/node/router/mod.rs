@@ -76,6 +76,9 @@ pub struct Counters {
     /// Unicasts that came from this node's sessions and from peers: each is answered, ends with an
     /// error or is in flight.
     pub unicasts: u64,
+    /// Unicasts sent once more while they were in flight: they are not counted again, not delivered
+    /// again, and answered with the first.
+    pub repeated: u64,
     /// Unicasts answered by a subscriber.
     pub answered: u64,
     /// Attempts that failed and were followed by another or by an error.
@@ -164,6 +167,7 @@ impl Router {
                     queue: Queue::new(self.limits.session_queue),
                     topics: BTreeSet::new(),
                     asked: BTreeMap::new(),
+                    asking: HashMap::new(),
                     pauses: 0,
                 };
                 self.links.sessions.insert(session, link);
@@ -238,6 +242,7 @@ impl Router {
             && self.timers.is_empty()
             && self.pauses.is_empty()
             && self.links.asked_nodes.is_empty()
+            && self.links.asking_nodes.is_empty()
             && self.private.is_empty()
             && self.actions.is_empty()
     }

@@ -106,6 +106,7 @@ impl Router {
             return None;
         }
         match self.recent.see(now, envelope.source, envelope.id) {
+            // What was forgotten for want of room may be in flight still; the router sees that.
             Seen::New => {
                 let origin = Origin::Node(envelope.source, envelope.id);
                 self.unicast_or_multicast(now, origin, frame);
@@ -305,6 +306,7 @@ impl Router {
             match output {
                 Output::Send(peer, frame) => self.send_peer(peer, frame),
                 Output::Topic(node, topic, count) => {
+                    let count = count.min(self.limits.claimed);
                     self.set_remote(now, Remote::Node(node), &topic, count);
                 }
                 Output::Lost(node) => {

@@ -68,7 +68,7 @@ pub(super) struct Unicast {
     pub(super) at: Option<Attempt>,
     /// Whom not to try again.
     pub(super) tried: BTreeSet<Target>,
-    /// A subscriber was asked and did not take it.
+    /// A subscriber was asked and did not take it, or is too busy to be asked.
     pub(super) refused: bool,
     /// When it is over, whatever happens.
     pub(super) deadline: Instant,
@@ -79,15 +79,16 @@ pub(super) struct Unicast {
 impl Unicast {
     /// Draws one subscriber uniformly among those that can take the message.
     ///
-    /// The publisher's own session is drawn only when there is no other: SDKs in other languages
-    /// take a push with the seq of their own pending request for its response
-    /// (channel-v2 section 7.6).
+    /// The publisher's own session is drawn only when there is no other: go-sdk and java-sdk take a
+    /// push with the seq of their own pending request for its response. It is drawn all the same then
+    /// and not left out with result 104, because a subscriber it is, which others answer
+    /// (channel-v2 section 7.6: it must be eligible, and may be skipped for others).
     pub(super) fn draw(&self, entry: &Entry, links: &Links, rng: &mut StdRng) -> Option<Target> {
-        // A message from another node stays here: its sender has chosen this node.
-        let (own, local_only) = match self.origin {
-            Origin::Session(session) => (Some(Target::Session(session)), false),
-            Origin::Peer(..) | Origin::Node(..) => (None, true),
+        let own = match self.origin {
+            Origin::Session(session) => Some(Target::Session(session)),
+            Origin::Peer(..) | Origin::Node(..) => None,
         };
+        let local_only = self.is_local_only();
         let usable = |target: Target| {
             !self.tried.contains(&target)
                 && match target {
@@ -138,6 +139,21 @@ impl Unicast {
                 hit
             })
             .map(|(target, _)| target)
+    }
+
+    /// Whether somebody who has the topic was left out because it cannot be sent the message now.
+    pub(super) fn passes_over(&self, entry: &Entry) -> bool {
+        let untried = |target: Target| !self.tried.contains(&target);
+        let here = entry.sessions.iter().copied().map(Target::Session);
+        let nodes = entry.nodes.iter().map(|(node, _)| Target::Node(node));
+        let peers = entry.peers.iter().copied().map(Target::Peer);
+        let elsewhere = nodes.chain(peers).filter(|_| !self.is_local_only());
+        here.chain(elsewhere).any(untried)
+    }
+
+    /// A message from another node stays here: its sender has chosen this node.
+    fn is_local_only(&self) -> bool {
+        !matches!(self.origin, Origin::Session(_))
     }
 }
 
