@@ -19,7 +19,8 @@ pub struct NodeConfig {
     /// Its patience.
     pub timeouts: Timeouts,
     /// Where the versions of this node's record in the network of ours start. It must be higher than
-    /// any the node has used before: take it from the clock, in microseconds since 1970, say.
+    /// any the node has used before: take it from the clock, in microseconds since 1970, say. Its
+    /// messages in that network are numbered from there, too.
     pub epoch: u64,
     /// Seeds its random choices; take it from the operating system.
     pub seed: [u8; 32],

@@ -150,7 +150,9 @@ impl Router {
             in_flight_bytes: 0,
             timers: BTreeSet::new(),
             pauses: BTreeMap::new(),
-            next_unicast: 0,
+            // Other nodes remember for a while which messages of this node they have had: after a
+            // restart it must not begin with the same numbers again.
+            next_unicast: epoch,
             // As on real nodes (p2p-v2 section 4.6).
             next_peer_seq: 2,
             counters: Counters::default(),
