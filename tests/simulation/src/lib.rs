@@ -55,12 +55,15 @@
 //!   node holds a session, a peer, a record or anything else.
 #![forbid(unsafe_code)]
 
+mod bulk;
 mod checks;
 mod config;
 mod graph;
 mod ledger;
 mod log;
 mod net;
+mod reach;
+mod scale;
 mod scenario;
 mod summary;
 mod traffic;
@@ -68,9 +71,12 @@ mod truth;
 mod violation;
 mod world;
 
+pub use bulk::run_many;
 pub use config::{Config, Profile, Sabotage};
 pub use graph::{Edge, Topology, distances};
 pub use ledger::{MessageId, Verdict};
+pub use reach::Reach;
+pub use scale::{Scale, scale};
 pub use scenario::{BOUND, Plan, run};
 pub use summary::Summary;
 pub use traffic::Volume;

@@ -71,6 +71,17 @@ impl Summary {
         }
     }
 
+    /// The command that makes this run again.
+    pub fn replay(&self) -> String {
+        let (nodes, topology, profile) = self.network;
+        format!(
+            "cargo run -p amop-sim --release -- --seed {} --nodes {nodes} --topology {} --profile {}",
+            self.seed,
+            format!("{topology:?}").to_lowercase(),
+            format!("{profile:?}").to_lowercase()
+        )
+    }
+
     /// Whether everything held that must hold.
     pub fn is_good(&self) -> bool {
         self.violations.is_empty()

@@ -659,6 +659,11 @@ impl World {
         }
     }
 
+    /// What a publisher was told of a message, if it was told.
+    pub fn verdict(&self, id: MessageId) -> Option<Verdict> {
+        self.ledger.get(id)?.done.map(|(_, verdict)| verdict)
+    }
+
     /// How many of a client's connections can be used.
     pub(crate) fn links_up(&self, client: usize) -> usize {
         let links = self.clients[client].links.iter().flatten();

@@ -75,8 +75,6 @@ pub(crate) enum Step {
     StallEdge { edge: usize, time: Duration },
     /// What goes to a client stands still.
     StallClient { client: usize, time: Duration },
-    /// A client leaves.
-    Leave { client: usize },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,7 +270,6 @@ impl World {
             Step::Restart { host } => self.restart(host),
             Step::StallEdge { edge, time } => self.stall_edge(edge, time),
             Step::StallClient { client, time } => self.stall_client(client, time),
-            Step::Leave { client } => self.leave(client),
         }
     }
 
