@@ -82,7 +82,8 @@ pub struct Timeouts {
     pub unicast: Duration,
     /// Without a byte from or to a session before it is closed (channel-v2 section 5.3).
     pub session_idle: Duration,
-    /// Without a frame from a peer before it is closed (p2p-v2 section 3.4).
+    /// Without a frame from a peer before it is closed (p2p-v2 section 3.4). One from which nothing
+    /// has come at all is closed after `announce` and `link_idle`.
     pub peer_idle: Duration,
     /// Between two announcements of the topic sequence number (p2p-v2 section 3.4).
     pub announce: Duration,
