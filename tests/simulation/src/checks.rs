@@ -109,7 +109,9 @@ impl World {
     /// A subscriber that would have answered, if one could be reached all the time.
     fn unicast_had_a_way(&self, message: &Message, done: At) -> Option<usize> {
         let from = message.sent.checked_sub(SETTLED)?;
-        if self.overloaded(from, done) {
+        // While a subscriber has the message, its node refuses a copy that comes by another way.
+        let again = message.over.len() > 1 && !message.got.is_empty();
+        if again || self.overloaded(from, done) {
             return None;
         }
         let edges: Vec<Edge> = self.edges_where(|conn| conn.is_undisturbed(from, done));

@@ -67,10 +67,10 @@ pub enum Sabotage {
     NoOutcome,
     /// One node is told nothing of the others any more.
     Deafen,
-    /// What is queued for a slow peer is never held against a limit.
+    /// What waits to be written is not held against a limit; and messages are long.
     HideQueue,
-    /// A node never learns that its SDKs have left.
-    KeepSessions,
+    /// One SDK does not leave with the others.
+    Stays,
 }
 
 /// What a run is made from. The same configuration and seed make the same run.

@@ -42,7 +42,9 @@
 //! * [`UnicastsArrive`](Invariant::UnicastsArrive): a unicast is answered if, from 2 s before it was
 //!   published until its outcome, one of the publisher's connections, one connection of a
 //!   subscriber that answers, and links that join their nodes all carried bytes without a break, and no
-//!   queue was over its limit. Other links, nodes and subscribers may do as they like meanwhile.
+//!   queue was over its limit. Other links, nodes and subscribers may do as they like meanwhile. Not
+//!   promised for a message that some program had already and that its publisher sent again over
+//!   another connection: while a subscriber has it, its node refuses copies that come by other ways.
 //! * [`MulticastsArrive`](Invariant::MulticastsArrive): multicasts are sent once and not
 //!   repeated, so one that meets a change of ways may be lost. It reaches every subscriber that is
 //!   connected from 2 s before to 5 s after, provided that from 5 s before to 5 s after it no

@@ -9,7 +9,7 @@ use crate::{
     graph::Topology,
     net::At,
     summary::Summary,
-    world::{Behaviour, Event, Step, World},
+    world::{Behaviour, Event, PATIENCE, Step, World},
 };
 
 /// The longest time from the last fault until all nodes know the truth. Half-open sessions are
@@ -19,6 +19,9 @@ pub const BOUND: Duration = Duration::from_secs(15);
 
 /// How long faults go on, in microseconds.
 const SPAN: u64 = 15_000_000;
+
+/// How long messages are published around that, in microseconds.
+const BUSY: u64 = 20_000_000;
 
 /// Names a run.
 #[derive(Debug, Clone, Copy)]
@@ -81,8 +84,8 @@ impl Plan {
         config.trace = self.trace;
         config.sabotage = self.sabotage;
         if config.profile.slows() {
-            config.limits.session_queue = 16 << 10;
-            config.limits.peer_queue = 64 << 10;
+            config.limits.session_queue = 4 << 10;
+            config.limits.peer_queue = 8 << 10;
             config.limits.in_flight = 200;
         }
         config
@@ -104,15 +107,15 @@ pub fn run(plan: &Plan) -> Summary {
     scenario.world.run_for(Duration::from_secs(6));
     let last_fault = scenario.faults();
     let busy = scenario.world.rng.random_range(20..100);
-    scenario.publish(busy, SPAN + 5_000_000);
+    scenario.publish(busy, BUSY);
+    let outcomes_known = scenario.world.now() + Duration::from_micros(BUSY) + PATIENCE;
     scenario.world.run_until(last_fault);
     let converged = scenario.world.converge(BOUND);
     scenario.world.run_for(Duration::from_secs(6));
     scenario.publish(20, 2_000_000);
-    scenario
-        .world
-        .run_for(Duration::from_secs(2) + crate::world::PATIENCE);
-    scenario.world.run_for(Duration::from_secs(1));
+    let last = scenario.world.now() + Duration::from_secs(2) + PATIENCE;
+    let known = outcomes_known.max(last) + Duration::from_secs(1);
+    scenario.world.run_until(known);
     scenario.world.check_messages();
     scenario.world.leave_all();
     Summary::of(&scenario.world, joined, converged)

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 
 use crate::{
+    config::Sabotage,
     graph::distances,
     net::{At, Owner},
     violation::Invariant,
@@ -136,7 +137,8 @@ impl World {
 
     /// Everybody leaves: first the SDKs, then the links. Nothing may be left.
     pub(crate) fn leave_all(&mut self) {
-        for client in 0..self.clients.len() {
+        let stays = usize::from(self.does(Sabotage::Stays));
+        for client in stays..self.clients.len() {
             self.leave(client);
         }
         // Half-open sessions are found by then.

@@ -145,6 +145,7 @@ impl World {
         // Mostly short; some take a slow line a while.
         let padding = match self.rng.random_range(0..20) {
             0 if self.config.profile.slows() => 4000,
+            _ if self.does(Sabotage::HideQueue) => 4000,
             _ => self.rng.random_range(0..100),
         };
         payload.put_bytes(0, padding);

@@ -74,7 +74,9 @@ impl World {
                     }
                 }
                 Owner::Session { host, life, id } => {
-                    self.tell_host(host, life, NodeEvent::SessionWritten(id, len));
+                    if !self.does(crate::Sabotage::HideQueue) {
+                        self.tell_host(host, life, NodeEvent::SessionWritten(id, len));
+                    }
                 }
                 Owner::Client { client, endpoint } => self.client_wrote(client, endpoint, id),
             }
@@ -247,7 +249,7 @@ impl World {
                 life,
                 id: session,
             } => {
-                if was_open && !self.does(crate::Sabotage::KeepSessions) {
+                if was_open {
                     self.hosts[host].sessions.remove(&session);
                     self.tell_host(host, life, NodeEvent::SessionClosed(session));
                 }
