@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use amop_proto::{
     channel::{FrameType, code},
+    node::Node,
     p2p::mesh,
 };
 use node_support::{
@@ -342,4 +343,27 @@ fn component(links: &BTreeSet<(usize, usize)>, from: usize) -> BTreeSet<usize> {
             return found;
         }
     }
+}
+
+#[test]
+fn a_node_that_starts_again_is_not_taken_for_one_that_repeats_itself() {
+    let mut net = Net::new(2);
+    let (link, _) = net.connect(0, 1);
+    let subscriber = net.subscriber(1, &[TOPIC]);
+    let publisher = net.sdk(0);
+    net.send(publisher, unicast(1, TOPIC, "before"));
+    assert_eq!(net.only(subscriber), unicast(1, TOPIC, "before"));
+    net.send(subscriber, reply(&unicast(1, TOPIC, ""), ""));
+    net.send(publisher, multicast(2, TOPIC, "before"));
+    assert_eq!(net.only(subscriber), multicast(2, TOPIC, "before"));
+    net.cut(link);
+    let mut config = config(0);
+    config.epoch += 1_000_000;
+    net.nodes[0].machine = Node::new(config);
+    net.connect(0, 1);
+    let publisher = net.sdk(0);
+    net.send(publisher, unicast(3, TOPIC, "after"));
+    assert_eq!(net.only(subscriber), unicast(3, TOPIC, "after"));
+    net.send(publisher, multicast(4, TOPIC, "after"));
+    assert_eq!(net.only(subscriber), multicast(4, TOPIC, "after"));
 }

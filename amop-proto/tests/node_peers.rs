@@ -362,6 +362,19 @@ fn a_silent_peer_is_dropped_after_60_s_with_its_topics() {
 }
 
 #[test]
+fn a_connection_only_this_end_heard_of_does_not_keep_the_next_one_out() {
+    let mut net = Net::new(1);
+    // The other end never completed TLS, and the line is dead: nothing comes, not even an end.
+    let half = net.raw_peer(0, node_id(5), false);
+    net.secs(7);
+    assert_eq!(net.link(half).closed, None);
+    net.secs(1);
+    assert_eq!(net.link(half).closed, Some(PeerCloseReason::Idle));
+    let next = net.raw_peer(0, node_id(5), false);
+    assert_eq!(net.link(next).closed, None);
+}
+
+#[test]
 fn a_lost_peers_topics_are_gone_and_come_back_with_it() {
     let mut net = Net::new(2);
     let subscriber = net.subscriber(1, &[TOPIC]);

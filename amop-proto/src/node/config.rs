@@ -19,7 +19,8 @@ pub struct NodeConfig {
     /// Its patience.
     pub timeouts: Timeouts,
     /// Where the versions of this node's record in the network of ours start. It must be higher than
-    /// any the node has used before: take it from the clock, in microseconds since 1970, say.
+    /// any the node has used before: take it from the clock, in microseconds since 1970, say. Its
+    /// messages in that network are numbered from there, too.
     pub epoch: u64,
     /// Seeds its random choices; take it from the operating system.
     pub seed: [u8; 32],
@@ -81,7 +82,8 @@ pub struct Timeouts {
     pub unicast: Duration,
     /// Without a byte from or to a session before it is closed (channel-v2 section 5.3).
     pub session_idle: Duration,
-    /// Without a frame from a peer before it is closed (p2p-v2 section 3.4).
+    /// Without a frame from a peer before it is closed (p2p-v2 section 3.4). One from which nothing
+    /// has come at all is closed after `announce` and `link_idle`.
     pub peer_idle: Duration,
     /// Between two announcements of the topic sequence number (p2p-v2 section 3.4).
     pub announce: Duration,

@@ -111,10 +111,15 @@ impl Peer {
 
     /// When it has been silent for too long.
     pub(super) fn idle_at(&self, timeouts: &Timeouts) -> Instant {
-        let patience = if self.is_ours() {
-            timeouts.link_idle
-        } else {
-            timeouts.peer_idle
+        let patience = match self.kind {
+            Kind::Ours => timeouts.link_idle,
+            Kind::Foreign => timeouts.peer_idle,
+            // One of ours greets at once, a real node tells its topic number within its interval. A
+            // connection of which only this end ever heard must not keep that node's next one out.
+            Kind::Unknown => timeouts
+                .announce
+                .saturating_add(timeouts.link_idle)
+                .min(timeouts.peer_idle),
         };
         after(self.heard, patience)
     }

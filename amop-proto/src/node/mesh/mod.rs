@@ -147,13 +147,24 @@ impl Mesh {
         topics.next().map(|(topic, _)| topic)
     }
 
+    /// How many nodes have records here, reachable or not.
+    pub(super) fn known_nodes(&self) -> usize {
+        self.database.iter().count()
+    }
+
     /// The topics of a node that can be reached.
     pub(super) fn topics_of(&self, node: NodeKey) -> impl Iterator<Item = &Bytes> {
+        self.counts_of(node).map(|(topic, _)| topic)
+    }
+
+    /// The topics of a node that can be reached, with their subscriber counts.
+    pub(super) fn counts_of(&self, node: NodeKey) -> impl Iterator<Item = (&Bytes, u32)> {
         self.database
             .get(node)
             .filter(|state| state.away_since.is_none())
             .into_iter()
-            .flat_map(|state| state.topics.keys())
+            .flat_map(|state| &state.topics)
+            .map(|(topic, &count)| (topic, count))
     }
 
     /// The neighbour to send something for a node through: one on a shortest path, equal ones in

@@ -311,6 +311,18 @@ impl Router {
             .filter(move |topic| self.is_shown(topic, Remote::Node(key)))
     }
 
+    /// The topics of a node of ours that can be reached, private ones too, with their subscriber
+    /// counts, in byte order.
+    pub fn node_topics(&self, node: &NodeId) -> impl Iterator<Item = (&Bytes, u32)> {
+        self.mesh.counts_of(NodeKey::from(node))
+    }
+
+    /// Nodes of ours whose records are held: those that can be reached, and for a while those that
+    /// no longer can.
+    pub fn known_nodes(&self) -> usize {
+        self.mesh.known_nodes()
+    }
+
     fn is_shown(&self, topic: &Bytes, remote: Remote) -> bool {
         !topic.starts_with(NEED_VERIFY) || self.private.is_verified(topic, remote)
     }

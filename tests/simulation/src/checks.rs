@@ -1,0 +1,230 @@
+//! What must hold once a run is over, message by message.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use amop_proto::client::Kind;
+
+use crate::{
+    graph::{Edge, distances},
+    ledger::{Message, MessageId, Verdict},
+    net::{At, Conn, Owner},
+    violation::Invariant,
+    world::{Behaviour, World},
+};
+
+/// How long connections and topics must have been there before a message for it to rely on them.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Before and after a multicast nothing may change for it to reach everybody: a cut that nobody is
+/// told of is found within 3 s and a tick, and what follows from that is known everywhere a moment
+/// later.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// A message crosses at most this many links; the node-node protocol's own bound.
+const MAX_HOPS: u32 = 32;
+
+impl World {
+    /// Checks all messages. Every publisher must have left, or had time enough.
+    pub(crate) fn check_messages(&mut self) {
+        let mut found = Vec::new();
+        for (id, message) in self.ledger.messages() {
+            found.extend(self.check_message(id, message));
+        }
+        found.extend(self.check_copies());
+        found.extend(self.check_trips());
+        for (invariant, text) in found {
+            self.violated(invariant, text);
+        }
+    }
+
+    fn check_message(&self, id: MessageId, message: &Message) -> Option<(Invariant, String)> {
+        let number = id.0;
+        let Some((done, verdict)) = message.done else {
+            return Some((
+                Invariant::OneOutcome,
+                format!("message {number} has no outcome"),
+            ));
+        };
+        if verdict == Verdict::Left {
+            return None;
+        }
+        match message.kind {
+            Kind::Unicast => {
+                if let Verdict::Answered(by) = verdict {
+                    let true_answer = message
+                        .got
+                        .iter()
+                        .any(|&(client, at)| Some(client as u32) == by && at <= done);
+                    return (!true_answer).then(|| {
+                        let text =
+                            format!("message {number} was answered by {by:?}, who never got it");
+                        (Invariant::TrueAnswers, text)
+                    });
+                }
+                let to = self.unicast_had_a_way(message, done)?;
+                let text = format!(
+                    "message {number} of client {} sent at {:?} ended with {verdict:?} at {done:?} \
+                     though client {to} could be reached all the time",
+                    message.publisher, message.sent
+                );
+                Some((Invariant::UnicastsArrive, text))
+            }
+            Kind::Multicast => {
+                let missed = self.multicast_missed(message)?;
+                let text = format!(
+                    "multicast {number} of client {} sent at {:?} ended with {verdict:?} and did \
+                     not reach client {missed}",
+                    message.publisher, message.sent
+                );
+                Some((Invariant::MulticastsArrive, text))
+            }
+        }
+    }
+
+    /// The host a client is connected to by a connection.
+    fn host_behind(conn: &Conn) -> Option<usize> {
+        conn.owners.iter().find_map(|owner| match owner {
+            Owner::Session { host, .. } => Some(*host),
+            _ => None,
+        })
+    }
+
+    /// The hosts a client was connected to, topics and all, from before `from` until `until`.
+    fn hosts_of(&self, client: usize, from: At, until: At) -> impl Iterator<Item = usize> {
+        self.clients[client]
+            .spans
+            .iter()
+            .filter(move |&&(_, up)| up <= from)
+            .map(|(conn, _)| &self.conns[conn.0])
+            .filter(move |conn| conn.is_undisturbed(from, until))
+            .filter_map(Self::host_behind)
+    }
+
+    fn overloaded(&self, from: At, until: At) -> bool {
+        self.overloads
+            .iter()
+            .any(|&at| from <= at + Duration::from_secs(10) && at <= until)
+    }
+
+    /// A subscriber that would have answered, if one could be reached all the time.
+    fn unicast_had_a_way(&self, message: &Message, done: At) -> Option<usize> {
+        let from = message.sent.checked_sub(SETTLED)?;
+        // While a subscriber has the message, its node refuses a copy that comes by another way.
+        let again = message.over.len() > 1 && !message.got.is_empty();
+        if again || self.overloaded(from, done) {
+            return None;
+        }
+        let edges: Vec<Edge> = self.edges_where(|conn| conn.is_undisturbed(from, done));
+        let ways: Vec<Vec<Option<u32>>> = self
+            .hosts_of(message.publisher, message.sent, done)
+            .map(|host| distances(self.hosts.len(), &edges, host))
+            .collect();
+        let subscribers = self.clients.iter().enumerate().filter(|(_, client)| {
+            client.topics.contains(&message.topic)
+                && matches!(client.behaviour, Behaviour::Prompt | Behaviour::Late(_))
+        });
+        subscribers
+            .map(|(index, _)| index)
+            .filter(|&index| index != message.publisher)
+            .find(|&index| {
+                self.hosts_of(index, from, done)
+                    .any(|host| ways.iter().any(|way| way[host].is_some()))
+            })
+    }
+
+    /// A subscriber that a multicast had to reach and did not.
+    fn multicast_missed(&self, message: &Message) -> Option<usize> {
+        // Over whichever connection it went; what was sent twice is as good as once.
+        let (first, &conn) = (message.sent, message.over.first()?);
+        let (from, until) = (first.checked_sub(QUIET)?, first + QUIET);
+        if message.over.len() > 1 || self.now < until || self.overloaded(from, until) {
+            return None;
+        }
+        let conn = &self.conns[conn.0];
+        if !conn.is_undisturbed(first, until) {
+            return None;
+        }
+        let host = Self::host_behind(conn)?;
+        let edges = self.edges_where(|conn| conn.is_undisturbed(from, until));
+        let reached = distances(self.hosts.len(), &edges, host);
+        let reached: Vec<bool> = reached.iter().map(Option::is_some).collect();
+        if !self.is_quiet_around(&reached, from, until) {
+            return None;
+        }
+        let settled = first.checked_sub(SETTLED)?;
+        let subscribers = self.clients.iter().enumerate();
+        subscribers
+            .filter(|(_, client)| client.topics.contains(&message.topic))
+            .map(|(index, _)| index)
+            .filter(|&index| {
+                self.hosts_of(index, settled, until)
+                    .any(|host| reached[host])
+            })
+            .find(|&index| !message.got.iter().any(|&(client, _)| client == index))
+    }
+
+    /// No session got a multicast more often than it was sent.
+    fn check_copies(&self) -> Vec<(Invariant, String)> {
+        let mut found = Vec::new();
+        for (&(conn, number), &copies) in &self.copies {
+            let sent = self
+                .ledger
+                .get(MessageId(number))
+                .map_or(0, |message| message.over.len());
+            if copies as usize > sent {
+                let text = format!(
+                    "connection {} got multicast {number} {copies} times, sent {sent} times",
+                    conn.0
+                );
+                found.push((Invariant::NoDuplicate, text));
+            }
+        }
+        found
+    }
+
+    /// No message went in a circle; while nothing changed every one took a shortest way.
+    fn check_trips(&self) -> Vec<(Invariant, String)> {
+        let trips: BTreeMap<_, _> = self.traffic.trips.iter().collect();
+        let mut found = Vec::new();
+        for (name, trip) in trips {
+            let all = vec![true; self.hosts.len()];
+            let from = trip.first.saturating_sub(QUIET);
+            let quiet = self.is_quiet_around(&all, from, trip.last);
+            let most = if quiet {
+                let live = self.edges_where(|conn| conn.is_undisturbed(trip.first, trip.last));
+                distances(self.hosts.len(), &live, trip.from)[trip.to].unwrap_or(MAX_HOPS)
+            } else {
+                MAX_HOPS
+            };
+            if trip.hops > most * trip.copies {
+                let text = format!(
+                    "{:?} copies of a message (packet {}) from node {} to node {} crossed {} links, \
+                     at most {most} each",
+                    trip.copies, name.0, trip.from, trip.to, trip.hops
+                );
+                found.push((Invariant::NoLoop, text));
+            }
+        }
+        found
+    }
+
+    /// Of the trips of unicasts that were taken while nothing changed: links crossed over the
+    /// fewest possible; mean and greatest.
+    pub(crate) fn stretch(&self) -> Option<(f64, f64)> {
+        let live = self.live_edges();
+        let mut ways: BTreeMap<usize, Vec<Option<u32>>> = BTreeMap::new();
+        let (mut sum, mut most, mut count) = (0.0, 0.0_f64, 0.0);
+        for trip in self.traffic.trips.values() {
+            let way = ways
+                .entry(trip.from)
+                .or_insert_with(|| distances(self.hosts.len(), &live, trip.from));
+            if let Some(fewest) = way[trip.to].filter(|&fewest| fewest > 0) {
+                let stretch = f64::from(trip.hops) / f64::from(trip.copies.max(1) * fewest);
+                sum += stretch;
+                most = most.max(stretch);
+                count += 1.0;
+            }
+        }
+        (count > 0.0).then(|| (sum / count, most))
+    }
+}

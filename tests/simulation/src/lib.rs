@@ -1,0 +1,86 @@
+//! Deterministic simulation of networks of AMOP nodes.
+//!
+//! The nodes are the machines of `amop-proto`, the SDKs are the client's: the very same code that
+//! `amop-node` and `amop` run, not copies. Everything around them is made up here: time, lines
+//! with latency, rate and order, TLS that takes its time, programs that publish and subscribe.
+//! Nothing is left to the operating system, so a run is a function of its configuration: the
+//! same seed gives the same events, byte for byte, and the same SHA-256 over the log of all of them.
+//!
+//! ```text
+//! cargo run -p amop-sim --release -- --seed 7                 one run, as the seed has it
+//! cargo run -p amop-sim --release -- --seed 7 --trace         with every step
+//! cargo run -p amop-sim --release -- --seeds 0..10000         many, on all cores
+//! cargo run -p amop-sim --release -- --scale 1000             a large network
+//! ```
+//!
+//! # What is simulated
+//!
+//! Frames are encoded by the real codecs and cross a line in parts, cut at random places. Order is
+//! kept within a connection, not across connections. A line may have a rate; what it has not taken
+//! counts as unwritten. A cut loses what is under way from a random point on, and either tells both
+//! sides at random times or tells nobody, so that the machines' own signs of life have to find out.
+//! Nodes die with all they know and start again with a higher epoch. Of two nodes one or both dial,
+//! at random times, again after a pause. Programs answer at once, late, never, or refuse.
+//!
+//! # What must hold
+//!
+//! After every step:
+//!
+//! * [`BoundedMemory`](Invariant::BoundedMemory): unicasts in flight and known nodes stay within
+//!   [`Limits`](amop_proto::node::Limits), and what waits for one connection below twice its limit (or its
+//!   longest frame).
+//! * [`NoDuplicate`](Invariant::NoDuplicate): no program gets a message twice, however often and
+//!   by whatever ways it was sent; a session gets a multicast at most as often as the client sent it.
+//! * [`OneOutcome`](Invariant::OneOutcome): each published message has exactly one outcome, by its
+//!   deadline.
+//! * [`WellFormed`](Invariant::WellFormed): no node finds a packet of another malformed or over a limit.
+//!
+//! Once all outcomes are known:
+//!
+//! * [`TrueAnswers`](Invariant::TrueAnswers): a unicast is acknowledged only if the program that
+//!   its answer names has it.
+//! * [`UnicastsArrive`](Invariant::UnicastsArrive): a unicast is answered if, from 2 s before it was
+//!   published until its outcome, one of the publisher's connections, one connection of a
+//!   subscriber that answers, and links that join their nodes all carried bytes without a break, and no
+//!   queue was over its limit. Other links, nodes and subscribers may do as they like meanwhile. Not
+//!   promised for a message that some program had already and that its publisher sent again over
+//!   another connection: while a subscriber has it, its node refuses copies that come by other ways.
+//! * [`MulticastsArrive`](Invariant::MulticastsArrive): multicasts are sent once and not
+//!   repeated, so one that meets a change of ways may be lost. It reaches every subscriber that is
+//!   connected from 2 s before to 5 s after, provided that from 5 s before to 5 s after it no
+//!   connection of a node in its part of the network changed. It is never delivered twice.
+//! * [`NoLoop`](Invariant::NoLoop): each copy of a message between nodes crosses at most 32 links,
+//!   and exactly the fewest possible if nothing changed in the 5 s before.
+//! * [`Convergence`](Invariant::Convergence): within [`BOUND`] of the last fault every node sees exactly
+//!   the nodes it can reach, how far they are and how many subscribers each has for each topic.
+//! * [`NothingLeft`](Invariant::NothingLeft): when all SDKs have left and all links are gone, no
+//!   node holds a session, a peer, a record or anything else.
+#![forbid(unsafe_code)]
+
+mod bulk;
+mod checks;
+mod config;
+mod graph;
+mod ledger;
+mod log;
+mod net;
+mod reach;
+mod scale;
+mod scenario;
+mod summary;
+mod traffic;
+mod truth;
+mod violation;
+mod world;
+
+pub use bulk::run_many;
+pub use config::{Config, Profile, Sabotage};
+pub use graph::{Edge, Topology, distances};
+pub use ledger::{MessageId, Verdict};
+pub use reach::Reach;
+pub use scale::{Scale, scale};
+pub use scenario::{BOUND, Plan, run};
+pub use summary::Summary;
+pub use traffic::Volume;
+pub use violation::{Invariant, Violation};
+pub use world::World;

@@ -1,0 +1,121 @@
+//! Runs simulations; see the library's documentation.
+#![forbid(unsafe_code)]
+
+use std::{
+    fs,
+    ops::Range,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use amop_sim::{Plan, Profile, Topology, run, run_many, scale};
+use anyhow::{Context, bail};
+use clap::Parser;
+
+/// Deterministic simulation of networks of AMOP nodes.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Make the run of this seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Make the runs of many seeds, from the first up to but without the second: 0..1000.
+    #[arg(long, value_parser = seeds, conflicts_with_all = ["seed", "scale", "trace"])]
+    seeds: Option<Range<u64>>,
+    /// Run one network of this many nodes and report what its routing costs.
+    #[arg(long, conflicts_with_all = ["nodes", "profile", "trace"])]
+    scale: Option<usize>,
+    /// This many nodes, whatever the seed says.
+    #[arg(long)]
+    nodes: Option<usize>,
+    /// This shape, whatever the seed says.
+    #[arg(long)]
+    topology: Option<Topology>,
+    /// What goes wrong, whatever the seed says.
+    #[arg(long)]
+    profile: Option<Profile>,
+    /// Print every step.
+    #[arg(long)]
+    trace: bool,
+}
+
+fn seeds(text: &str) -> anyhow::Result<Range<u64>> {
+    let (from, to) = text
+        .split_once("..")
+        .context("two numbers with two dots between them, such as 0..1000")?;
+    let range = from.parse()?..to.parse()?;
+    if range.is_empty() {
+        bail!("there is no seed in {text}");
+    }
+    Ok(range)
+}
+
+impl Args {
+    fn plan(&self, seed: u64) -> Plan {
+        Plan {
+            seed,
+            nodes: self.nodes,
+            topology: self.topology,
+            profile: self.profile,
+            trace: self.trace,
+            sabotage: None,
+        }
+    }
+
+    fn one(&self) -> bool {
+        let summary = run(&self.plan(self.seed));
+        print!("{summary}");
+        summary.is_good()
+    }
+
+    fn many(&self, seeds: Range<u64>) -> bool {
+        let started = Instant::now();
+        let summaries = run_many(seeds, |seed| self.plan(seed));
+        let events: u64 = summaries.iter().map(|summary| summary.events).sum();
+        let failed: Vec<_> = summaries.iter().filter(|run| !run.is_good()).collect();
+        for summary in &failed {
+            print!("{summary}  replay: {}\n\n", summary.replay());
+        }
+        println!(
+            "{} runs, {events} events in {:.1} s; {} failed",
+            summaries.len(),
+            started.elapsed().as_secs_f64(),
+            failed.len()
+        );
+        failed.is_empty()
+    }
+
+    fn large(&self, nodes: usize) -> bool {
+        let started = Instant::now();
+        let topology = self.topology.unwrap_or(Topology::Random);
+        let report = scale(self.seed, nodes, topology, Duration::from_secs(60));
+        print!("{report}");
+        println!("  wall time {:.1} s", started.elapsed().as_secs_f64());
+        if let Some(peak) = peak_memory() {
+            println!("  peak memory {peak}");
+        }
+        report.violations.is_empty() && report.converged.is_some()
+    }
+}
+
+/// The process's greatest resident set, where the system tells.
+fn peak_memory() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().to_owned())
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let good = match (args.seeds.clone(), args.scale) {
+        (Some(seeds), _) => args.many(seeds),
+        (None, Some(nodes)) => args.large(nodes),
+        (None, None) => args.one(),
+    };
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

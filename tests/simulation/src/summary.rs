@@ -1,0 +1,127 @@
+//! What a run comes to.
+
+use std::{fmt, time::Duration};
+
+use amop_proto::client::Kind;
+
+use crate::{
+    config::Profile, graph::Topology, ledger::Verdict, traffic::Volume, violation::Violation,
+    world::World,
+};
+
+/// What a run comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The seed.
+    pub seed: u64,
+    /// How many nodes, linked how, with what going wrong.
+    pub network: (usize, Topology, Profile),
+    /// How long it took in virtual time.
+    pub time: Duration,
+    /// Events that happened.
+    pub events: u64,
+    /// Lines of the log.
+    pub lines: u64,
+    /// Unicasts published, and those answered.
+    pub unicasts: (u64, u64),
+    /// Multicasts published, and copies of them that programs got.
+    pub multicasts: (u64, u64),
+    /// From the start until all nodes knew the truth.
+    pub joined: Option<Duration>,
+    /// From the last fault until they knew it again.
+    pub converged: Option<Duration>,
+    /// What the routing cost.
+    pub control: Volume,
+    /// The SHA-256 of the log.
+    pub hash: String,
+    /// What was broken.
+    pub violations: Vec<Violation>,
+}
+
+impl Summary {
+    pub(crate) fn of(world: &World, joined: Option<Duration>, converged: Option<Duration>) -> Self {
+        let (mut unicasts, mut multicasts) = ((0, 0), (0, 0));
+        for (_, message) in world.ledger.messages() {
+            match message.kind {
+                Kind::Unicast => {
+                    let answered = matches!(message.done, Some((_, Verdict::Answered(_))));
+                    unicasts.0 += 1;
+                    unicasts.1 += u64::from(answered);
+                }
+                Kind::Multicast => {
+                    multicasts.0 += 1;
+                    multicasts.1 += message.got.len() as u64;
+                }
+            }
+        }
+        let config = &world.config;
+        Self {
+            seed: config.seed,
+            network: (config.nodes, config.topology, config.profile),
+            time: world.now(),
+            events: world.events(),
+            lines: world.log.lines(),
+            unicasts,
+            multicasts,
+            joined,
+            converged,
+            control: world.traffic.all_control(),
+            hash: world.hash(),
+            violations: world.violations().to_vec(),
+        }
+    }
+
+    /// The command that makes this run again.
+    pub fn replay(&self) -> String {
+        let (nodes, topology, profile) = self.network;
+        format!(
+            "cargo run -p amop-sim --release -- --seed {} --nodes {nodes} --topology {} --profile {}",
+            self.seed,
+            format!("{topology:?}").to_lowercase(),
+            format!("{profile:?}").to_lowercase()
+        )
+    }
+
+    /// Whether everything held that must hold.
+    pub fn is_good(&self) -> bool {
+        self.violations.is_empty()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (nodes, topology, profile) = self.network;
+        let seconds = |time: Option<Duration>| match time {
+            Some(time) => format!("{:.1} s", time.as_secs_f64()),
+            None => "not in time".to_owned(),
+        };
+        writeln!(
+            f,
+            "seed {}: {nodes} nodes, {topology:?}, {profile:?}; {:.0} s, {} events",
+            self.seed,
+            self.time.as_secs_f64(),
+            self.events
+        )?;
+        let ((unicasts, answered), (multicasts, copies)) = (self.unicasts, self.multicasts);
+        writeln!(
+            f,
+            "  {unicasts} unicasts, {answered} answered; {multicasts} multicasts, {copies} copies"
+        )?;
+        writeln!(
+            f,
+            "  all nodes agreed {} after the start, {} after the last fault",
+            seconds(self.joined),
+            seconds(self.converged)
+        )?;
+        writeln!(
+            f,
+            "  routing: {} frames, {} bytes",
+            self.control.frames, self.control.bytes
+        )?;
+        writeln!(f, "  log: {} lines, sha256 {}", self.lines, self.hash)?;
+        for violation in &self.violations {
+            writeln!(f, "  VIOLATED at {violation}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,304 @@
+//! Nodes: the machine, its timer, and the way of its actions into the pipes.
+
+use std::collections::BTreeMap;
+
+use amop_proto::{
+    channel::{Frame, FrameType, rpc::NodeFacts, split_topic},
+    node::{Action, Event as NodeEvent, Node, NodeConfig, Notice, PeerId, SessionId},
+    p2p::{NodeId, PeerCodec, PeerFrame, mesh::NodeKey, mesh::packet, protocol},
+};
+use rand::{RngExt, rngs::StdRng};
+
+use super::{Event, World};
+use crate::{
+    Sabotage,
+    ledger::number_of,
+    net::{At, ConnId, Owner},
+    violation::Invariant,
+};
+
+/// Where the versions of the first lives start, in microseconds.
+const EPOCH: u64 = 1_700_000_000_000_000;
+
+/// A machine's place in the world: it may die there and start again.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) id: NodeId,
+    pub(crate) key: NodeKey,
+    pub(crate) node: Option<Node>,
+    /// Counts the lives.
+    pub(crate) life: u32,
+    /// The connections it has, and which end of each is its own.
+    pub(crate) peers: BTreeMap<PeerId, (ConnId, usize)>,
+    pub(crate) sessions: BTreeMap<SessionId, (ConnId, usize)>,
+    armed: Option<At>,
+    index: usize,
+}
+
+impl Host {
+    pub(super) fn new(index: usize, rng: &mut StdRng) -> Self {
+        let mut id = NodeId([0; 64]);
+        rng.fill(&mut id.0[..]);
+        Self {
+            key: NodeKey::from(&id),
+            id,
+            node: None,
+            life: 0,
+            peers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            armed: None,
+            index,
+        }
+    }
+}
+
+impl World {
+    /// Starts a node.
+    pub(super) fn start(&mut self, host: usize) {
+        let seed = self.rng.random();
+        let epoch = EPOCH + self.now.as_micros() as u64;
+        let Host { id, index, .. } = self.hosts[host];
+        let node = Node::new(NodeConfig {
+            node: id,
+            facts: NodeFacts {
+                fisco_version: "2.11.1".into(),
+                chain_id: "1".into(),
+                node_id: id.to_string(),
+                name: format!("node{index}"),
+                agency: "agency".into(),
+                address: format!("node{index}"),
+            },
+            limits: self.config.limits,
+            timeouts: self.config.timeouts,
+            epoch,
+            seed,
+        });
+        self.hosts[host].node = Some(node);
+        self.hosts[host].armed = None;
+        for edge in 0..self.edges.len() {
+            for side in 0..2 {
+                if self.edges[edge].ends[side] == host {
+                    self.arm_dial(edge, side, 1_000, 100_000);
+                }
+            }
+        }
+    }
+
+    /// Feeds an event to a node, if it still lives the life the event is meant for.
+    pub(crate) fn tell_host(&mut self, host: usize, life: u32, event: NodeEvent) {
+        if self.hosts[host].life != life {
+            return;
+        }
+        // What the harness makes up on purpose is fed in behind what the machine does.
+        let mut made_up = vec![event];
+        while let Some(event) = made_up.pop() {
+            let now = self.instant();
+            let Some(node) = self.hosts[host].node.as_mut() else {
+                return;
+            };
+            node.handle(now, event);
+            let mut actions = Vec::new();
+            while let Some(action) = node.poll_action() {
+                actions.push(action);
+            }
+            for action in actions {
+                self.act(host, action, &mut made_up);
+            }
+        }
+        self.check_limits(host);
+        self.arm(host);
+    }
+
+    fn act(&mut self, host: usize, action: Action, made_up: &mut Vec<NodeEvent>) {
+        match action {
+            Action::SendSession { session, frame } => {
+                if let Some(&(conn, side)) = self.hosts[host].sessions.get(&session) {
+                    self.write_session(session, (conn, side), &frame, made_up);
+                }
+            }
+            Action::SendPeer { peer, frame } => {
+                if let Some(&(conn, side)) = self.hosts[host].peers.get(&peer) {
+                    self.write_peer(host, peer, (conn, side), &frame, made_up);
+                }
+            }
+            Action::CloseSession { session, reason } => {
+                if let Some((conn, side)) = self.hosts[host].sessions.remove(&session) {
+                    let what = format_args!("node {host} closes session: {reason}");
+                    self.log.step(self.now, what, &[]);
+                    self.close_end(conn, side);
+                }
+            }
+            Action::ClosePeer { peer, reason } => {
+                if let Some((conn, side)) = self.hosts[host].peers.remove(&peer) {
+                    let what = format_args!("node {host} closes peer: {reason}");
+                    self.log.step(self.now, what, &[]);
+                    self.close_end(conn, side);
+                }
+            }
+            Action::PauseSession { session } => self.pause(host, session, true),
+            Action::ResumeSession { session } => self.pause(host, session, false),
+            Action::CoalesceSession { .. } => {}
+            Action::Notice(notice) => self.notice(host, &notice),
+        }
+    }
+
+    fn pause(&mut self, host: usize, session: SessionId, paused: bool) {
+        if let Some(&(conn, side)) = self.hosts[host].sessions.get(&session) {
+            self.conns[conn.0].paused[side] = paused;
+            if !paused {
+                // Read on in a step of its own.
+                self.plan(self.now, Event::Arrived(conn, 1 - side));
+            }
+        }
+    }
+
+    fn notice(&mut self, host: usize, notice: &Notice) {
+        let what = format_args!("node {host}: {notice}");
+        self.log.step(self.now, what, &[]);
+        match notice {
+            Notice::SessionBehind { .. }
+            | Notice::SessionCaughtUp { .. }
+            | Notice::PeerBehind { .. }
+            | Notice::PeerCaughtUp { .. } => self.overloads.push(self.now),
+            Notice::BadPeerMessage { what, .. } => {
+                let text = format!("node {host} ignored {what}");
+                self.violated(Invariant::WellFormed, text);
+            }
+            _ => {}
+        }
+    }
+
+    fn write_session(
+        &mut self,
+        session: SessionId,
+        (conn, side): (ConnId, usize),
+        frame: &Frame,
+        made_up: &mut Vec<NodeEvent>,
+    ) {
+        let mut times = 1;
+        if self.does(Sabotage::HideQueue) {
+            made_up.push(NodeEvent::SessionWritten(session, frame.wire_len()));
+        }
+        match frame.kind {
+            FrameType::MULTICAST => {
+                if self.does_once(Sabotage::LoseMulticast) {
+                    return;
+                }
+                if self.does_once(Sabotage::SessionTwice) {
+                    times = 2;
+                }
+                if let Some(number) = number_of(frame) {
+                    let copies = self.copies.entry((conn, number)).or_default();
+                    *copies += times;
+                }
+            }
+            FrameType::UNICAST if self.does(Sabotage::LoseUnicasts) => return,
+            FrameType::UNICAST if self.does(Sabotage::FalseAnswer) => {
+                // As if a subscriber had answered, though it was never asked.
+                let topic = split_topic(&frame.body).map(|body| body.topic.clone());
+                let answer = [&0u32.to_be_bytes()[..]].concat();
+                let answer = Frame::amop(
+                    FrameType::RESPONSE,
+                    frame.seq,
+                    &topic.unwrap_or_default(),
+                    &answer,
+                );
+                made_up.push(NodeEvent::SessionFrame(session, answer));
+                return;
+            }
+            _ => {}
+        }
+        for _ in 0..times {
+            frame.encode(&mut self.conns[conn.0].pipes[side].out);
+        }
+        let limit = self.config.limits.session_queue;
+        self.check_queue((conn, side), limit, frame.wire_len());
+        self.pump(conn, side);
+    }
+
+    fn write_peer(
+        &mut self,
+        host: usize,
+        peer: PeerId,
+        (conn, side): (ConnId, usize),
+        frame: &PeerFrame,
+        made_up: &mut Vec<NodeEvent>,
+    ) {
+        let to = match self.conns[conn.0].owners[1 - side] {
+            Owner::Peer { host, .. } => host,
+            _ => return,
+        };
+        let mut times = 1;
+        if self.does(Sabotage::HideQueue) {
+            made_up.push(NodeEvent::PeerWritten(peer, frame.wire_len()));
+        }
+        if frame.protocol == protocol::EXTENSION {
+            if frame.packet == packet::RECORDS && to == 0 && self.does(Sabotage::Deafen) {
+                return;
+            }
+            if frame.packet == packet::UNICAST && self.does(Sabotage::Loop) {
+                times = 3;
+            }
+        }
+        for _ in 0..times {
+            self.traffic.crosses(self.now, (host, to), frame);
+            PeerCodec::default().encode(frame, &mut self.conns[conn.0].pipes[side].out);
+        }
+        let limit = self.config.limits.peer_queue;
+        self.check_queue((conn, side), limit, frame.wire_len());
+        self.pump(conn, side);
+    }
+
+    /// What waits to be written to a connection stays below twice its limit or its longest frame.
+    fn check_queue(&mut self, (conn, side): (ConnId, usize), limit: usize, frame: usize) {
+        let pipe = &mut self.conns[conn.0].pipes[side];
+        pipe.longest = pipe.longest.max(frame);
+        let (waiting, most) = (pipe.out.len(), 2 * pipe.longest.max(limit));
+        if waiting > most {
+            let text = format!("{waiting} bytes wait for one connection, the bound is {most}");
+            self.violated(Invariant::BoundedMemory, text);
+        }
+    }
+
+    /// A node's tables stay within its limits.
+    fn check_limits(&mut self, host: usize) {
+        let limits = &self.config.limits;
+        let Some(node) = &self.hosts[host].node else {
+            return;
+        };
+        let router = node.router();
+        let (unicasts, nodes) = (router.in_flight(), router.known_nodes());
+        if unicasts > limits.in_flight || nodes > limits.nodes {
+            let text = format!("node {host} holds {unicasts} unicasts and {nodes} nodes");
+            self.violated(Invariant::BoundedMemory, text);
+        }
+    }
+
+    fn arm(&mut self, host: usize) {
+        let next = self.hosts[host].node.as_ref().and_then(Node::next_timeout);
+        let Some(at) = next.map(|next| self.at(next)) else {
+            return;
+        };
+        if self.hosts[host].armed.is_none_or(|armed| at < armed) {
+            self.hosts[host].armed = Some(at);
+            self.plan(at, Event::NodeTimer(host));
+        }
+    }
+
+    pub(super) fn node_timer(&mut self, host: usize) {
+        if self.hosts[host].armed != Some(self.now) {
+            return;
+        }
+        self.hosts[host].armed = None;
+        let now = self.instant();
+        let next = self.hosts[host].node.as_ref().and_then(Node::next_timeout);
+        if next.is_some_and(|next| next <= now) {
+            self.log
+                .step(self.now, format_args!("timer of node {host}"), &[]);
+            let life = self.hosts[host].life;
+            self.tell_host(host, life, NodeEvent::Timeout);
+        } else {
+            self.arm(host);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Links between nodes: dialling, cuts, crashes.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::{Event, World};
+use crate::{
+    graph::Edge,
+    net::{At, Conn, ConnId, Line, Owner, Severed},
+};
+
+/// A link that two nodes may be connected over.
+#[derive(Debug)]
+pub(crate) struct EdgeState {
+    pub(crate) ends: [usize; 2],
+    /// Which ends dial.
+    pub(crate) dials: [bool; 2],
+    /// Whether bytes pass.
+    pub(crate) up: bool,
+    pub(crate) line: Line,
+    /// A dial is planned.
+    armed: [bool; 2],
+    /// All connections there ever were.
+    pub(crate) conns: Vec<ConnId>,
+}
+
+impl World {
+    pub(super) fn add_edge(&mut self, (a, b): Edge) {
+        let slow = self.config.profile.slows() && self.rng.random_bool(0.3);
+        let line = Line {
+            latency: self.random_time(200, 30_000),
+            jitter: self.random_time(0, 3_000),
+            rate: slow.then(|| self.rng.random_range(20_000..200_000)),
+        };
+        let dials = match self.rng.random_range(0..4) {
+            0 => [true, false],
+            1 => [false, true],
+            _ => [true; 2],
+        };
+        let edge = EdgeState {
+            ends: [a, b],
+            dials,
+            up: true,
+            line,
+            armed: [false; 2],
+            conns: Vec::new(),
+        };
+        self.edges.push(edge);
+    }
+
+    /// The host behind one end dials soon, if it is one that dials.
+    pub(super) fn arm_dial(&mut self, edge: usize, side: usize, least: u64, most: u64) {
+        let state = &mut self.edges[edge];
+        if !state.dials[side] || state.armed[side] || self.hung_up {
+            return;
+        }
+        state.armed[side] = true;
+        let later = self.random_time(least, most);
+        self.plan_in(later, Event::Dial { edge, side });
+    }
+
+    /// An end of a connection is over.
+    pub(super) fn connection_over(&mut self, id: ConnId, side: usize) {
+        let Some(edge) = self.conns[id.0].edge else {
+            return;
+        };
+        // The dialler of a connection is its first owner.
+        let Owner::Peer { host, .. } = self.conns[id.0].owners[side] else {
+            return;
+        };
+        let side = usize::from(self.edges[edge].ends[1] == host);
+        self.arm_dial(edge, side, 50_000, 1_000_000);
+    }
+
+    pub(super) fn dial(&mut self, edge: usize, side: usize) {
+        self.edges[edge].armed[side] = false;
+        let EdgeState { ends, up, line, .. } = self.edges[edge];
+        let (from, to) = (ends[side], ends[1 - side]);
+        let Some(node) = &self.hosts[from].node else {
+            return;
+        };
+        let there = self.hosts[to].id;
+        // Its end will say so, and the host will dial again then.
+        if self.hung_up || node.peers().any(|peer| peer.node == there) {
+            return;
+        }
+        if !up || self.hosts[to].node.is_none() {
+            self.arm_dial(edge, side, 200_000, 1_000_000);
+            return;
+        }
+        let owner = |world: &mut Self, host: usize| Owner::Peer {
+            host,
+            life: world.hosts[host].life,
+            id: amop_proto::node::PeerId(world.fresh_id()),
+        };
+        let owners = [owner(self, from), owner(self, to)];
+        let id = ConnId(self.conns.len());
+        self.conns
+            .push(Conn::new(self.now, owners, line, Some(edge)));
+        self.edges[edge].conns.push(id);
+        for side in 0..2 {
+            let handshake = line.latency * 3 + self.random_time(0, 10_000);
+            self.plan_in(handshake, Event::Opened(id, side));
+        }
+    }
+
+    /// The connections over a link that are not over.
+    fn conns_of(&self, edge: usize) -> Vec<ConnId> {
+        let conns = self.edges[edge].conns.iter().copied();
+        conns
+            .filter(|id| self.conns[id.0].gone != [true; 2])
+            .collect()
+    }
+
+    pub(crate) fn cut(&mut self, edge: usize, silent: bool) {
+        self.edges[edge].up = false;
+        let severed = if silent {
+            Severed::Silent
+        } else {
+            Severed::Known
+        };
+        for id in self.conns_of(edge) {
+            self.sever(id, severed);
+        }
+    }
+
+    pub(crate) fn heal(&mut self, edge: usize) {
+        self.edges[edge].up = true;
+    }
+
+    pub(super) fn stall_edge(&mut self, edge: usize, time: Duration) {
+        for id in self.conns_of(edge) {
+            self.stall(id, time);
+        }
+    }
+
+    /// A node dies with all it knows.
+    pub(crate) fn crash(&mut self, host: usize, silent: bool) {
+        if self.hosts[host].node.take().is_none() {
+            return;
+        }
+        self.hosts[host].life += 1;
+        let peers = std::mem::take(&mut self.hosts[host].peers);
+        let sessions = std::mem::take(&mut self.hosts[host].sessions);
+        let open = peers.into_values().chain(sessions.into_values());
+        let mut ends: Vec<(ConnId, usize)> = open.collect();
+        // Those whose handshake is under way, too.
+        for (at, conn) in self.conns.iter().enumerate() {
+            for side in 0..2 {
+                let here = match conn.owners[side] {
+                    Owner::Peer { host, .. } | Owner::Session { host, .. } => Some(host),
+                    Owner::Client { .. } => None,
+                };
+                if here == Some(host) && !conn.gone[side] && !conn.open[side] {
+                    ends.push((ConnId(at), side));
+                }
+            }
+        }
+        let severed = if silent {
+            Severed::Silent
+        } else {
+            Severed::Known
+        };
+        for (id, side) in ends {
+            self.sever(id, severed);
+            let now = self.now;
+            self.conns[id.0].left(now, side);
+        }
+    }
+
+    pub(crate) fn restart(&mut self, host: usize) {
+        if self.hosts[host].node.is_none() {
+            self.start(host);
+        }
+    }
+
+    /// The links whose connections carry bytes now.
+    pub(crate) fn live_edges(&self) -> Vec<Edge> {
+        self.edges_where(Conn::is_live)
+    }
+
+    /// The links some connection of which fits.
+    pub(crate) fn edges_where(&self, fits: impl Fn(&Conn) -> bool) -> Vec<Edge> {
+        let edges = self.edges.iter();
+        edges
+            .filter(|edge| edge.conns.iter().any(|id| fits(&self.conns[id.0])))
+            .map(|edge| (edge.ends[0], edge.ends[1]))
+            .collect()
+    }
+
+    /// Whether nothing changed on the connections of a node's links in that time.
+    pub(crate) fn is_quiet_around(&self, hosts: &[bool], from: At, until: At) -> bool {
+        self.edges
+            .iter()
+            .filter(|edge| edge.ends.iter().any(|&end| hosts[end]))
+            .flat_map(|edge| &edge.conns)
+            .all(|id| self.conns[id.0].is_quiet(from, until))
+    }
+}

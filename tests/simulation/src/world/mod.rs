@@ -1,0 +1,313 @@
+//! The world: time, the events to come, and everything that exists.
+
+mod clients;
+mod hosts;
+mod links;
+mod pipes;
+
+use std::{
+    collections::{BTreeMap, BinaryHeap},
+    fmt,
+    time::{Duration, Instant},
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+pub(crate) use self::{
+    clients::{Behaviour, Client, PATIENCE},
+    hosts::Host,
+    links::EdgeState,
+};
+use crate::{
+    config::{Config, Sabotage},
+    graph::Edge,
+    ledger::{Ledger, MessageId},
+    log::Log,
+    net::{At, Conn, ConnId},
+    traffic::Traffic,
+    violation::{Invariant, Violation},
+};
+
+/// More broken invariants than this are not kept.
+const MAX_VIOLATIONS: usize = 50;
+
+/// What happens next, or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// TLS is complete at one end.
+    Opened(ConnId, usize),
+    /// A part of what one end wrote has left.
+    Left(ConnId, usize),
+    /// The first packet under way from one end arrives at the other.
+    Arrived(ConnId, usize),
+    /// One end learns that the connection is gone.
+    Broken(ConnId, usize),
+    /// One end dials.
+    Dial { edge: usize, side: usize },
+    /// The node's machine asked for it.
+    NodeTimer(usize),
+    /// The client's machines asked for it.
+    ClientTimer(usize),
+    /// A program answers.
+    Answer { client: usize, message: MessageId },
+    /// A step of the scenario.
+    Step(Step),
+}
+
+/// What a scenario does to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A client publishes to a topic.
+    Publish {
+        client: usize,
+        unicast: bool,
+        topic: usize,
+    },
+    /// A link fails.
+    Cut { edge: usize, silent: bool },
+    /// It is back.
+    Heal { edge: usize },
+    /// A node dies.
+    Crash { host: usize, silent: bool },
+    /// It starts again.
+    Restart { host: usize },
+    /// A link stands still.
+    StallEdge { edge: usize, time: Duration },
+    /// What goes to a client stands still.
+    StallClient { client: usize, time: Duration },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Due {
+    at: At,
+    /// Breaks ties in the order things were planned.
+    order: u64,
+    event: Event,
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        // The heap gives its greatest first.
+        (other.at, other.order).cmp(&(self.at, self.order))
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A network, its SDKs and the programs behind them.
+pub struct World {
+    pub(crate) config: Config,
+    base: Instant,
+    pub(crate) now: At,
+    due: BinaryHeap<Due>,
+    order: u64,
+    pub(crate) rng: StdRng,
+    pub(crate) log: Log,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) edges: Vec<EdgeState>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) conns: Vec<Conn>,
+    pub(crate) topics: Vec<amop_proto::TopicName>,
+    next_id: u64,
+    pub(crate) ledger: Ledger,
+    pub(crate) traffic: Traffic,
+    /// When some queue was over its limit.
+    pub(crate) overloads: Vec<At>,
+    /// Nobody dials any more.
+    pub(crate) hung_up: bool,
+    violations: Vec<Violation>,
+    /// Whether the sabotage has been done that is done once.
+    sabotaged: bool,
+    events: u64,
+    /// Multicasts put into each session.
+    pub(crate) copies: BTreeMap<(ConnId, u64), u32>,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("config", &self.config)
+            .field("now", &self.now)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}
+
+impl World {
+    /// The nodes of a configuration, up and dialling, and no SDK.
+    pub fn new(config: Config) -> Self {
+        let mut rng = StdRng::seed_from_u64(config.seed);
+        let shape: Vec<Edge> = config.topology.edges(config.nodes, &mut rng);
+        let mut world = Self {
+            base: Instant::now(),
+            now: At::ZERO,
+            due: BinaryHeap::new(),
+            order: 0,
+            log: Log::new(config.trace),
+            hosts: Vec::new(),
+            edges: Vec::new(),
+            clients: Vec::new(),
+            conns: Vec::new(),
+            topics: Vec::new(),
+            next_id: 1,
+            ledger: Ledger::default(),
+            traffic: Traffic::new(config.nodes),
+            overloads: Vec::new(),
+            hung_up: false,
+            violations: Vec::new(),
+            sabotaged: false,
+            events: 0,
+            copies: BTreeMap::new(),
+            rng,
+            config,
+        };
+        for host in 0..world.config.nodes {
+            let host = Host::new(host, &mut world.rng);
+            world.traffic.know(host.key, world.hosts.len());
+            world.hosts.push(host);
+        }
+        for edge in shape {
+            world.add_edge(edge);
+        }
+        for host in 0..world.config.nodes {
+            world.start(host);
+        }
+        world
+    }
+
+    /// The time since the start.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// How many events have happened.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The SHA-256 of the log so far.
+    pub fn hash(&self) -> String {
+        self.log.hash()
+    }
+
+    /// What was broken so far.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// A topic by its number.
+    pub(crate) fn topic(&mut self, name: &str) -> usize {
+        if let Some(at) = self.topics.iter().position(|topic| topic.as_str() == name) {
+            return at;
+        }
+        let name = amop_proto::TopicName::new(name).expect("scenarios use valid topics");
+        self.topics.push(name);
+        self.topics.len() - 1
+    }
+
+    /// Lets everything happen until a moment.
+    pub fn run_until(&mut self, until: Duration) {
+        while let Some(next) = self.due.peek()
+            && next.at <= until
+        {
+            let Some(Due { at, event, .. }) = self.due.pop() else {
+                break;
+            };
+            self.now = at;
+            self.events += 1;
+            self.happen(event);
+        }
+        self.now = until;
+    }
+
+    /// Lets everything happen for a time.
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now + time);
+    }
+
+    pub(crate) fn plan(&mut self, at: At, event: Event) {
+        self.order += 1;
+        let order = self.order;
+        self.due.push(Due { at, order, event });
+    }
+
+    pub(crate) fn plan_in(&mut self, time: Duration, event: Event) {
+        self.plan(self.now + time, event);
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Opened(conn, side) => self.opened(conn, side),
+            Event::Left(conn, side) => self.part_left(conn, side),
+            Event::Arrived(conn, side) => self.arrived(conn, side),
+            Event::Broken(conn, side) => self.broken(conn, side),
+            Event::Dial { edge, side } => self.dial(edge, side),
+            Event::NodeTimer(host) => self.node_timer(host),
+            Event::ClientTimer(client) => self.client_timer(client),
+            Event::Answer { client, message } => self.answer(client, message),
+            Event::Step(step) => self.step(step),
+        }
+    }
+
+    /// Does a step of a scenario now.
+    pub(crate) fn step(&mut self, step: Step) {
+        self.log.step(self.now, format_args!("{step:?}"), &[]);
+        match step {
+            Step::Publish {
+                client,
+                unicast,
+                topic,
+            } => {
+                self.publish(client, unicast, topic);
+            }
+            Step::Cut { edge, silent } => self.cut(edge, silent),
+            Step::Heal { edge } => self.heal(edge),
+            Step::Crash { host, silent } => self.crash(host, silent),
+            Step::Restart { host } => self.restart(host),
+            Step::StallEdge { edge, time } => self.stall_edge(edge, time),
+            Step::StallClient { client, time } => self.stall_client(client, time),
+        }
+    }
+
+    pub(crate) fn instant(&self) -> Instant {
+        self.base + self.now
+    }
+
+    /// The moment a machine asked for, which may be past.
+    pub(crate) fn at(&self, instant: Instant) -> At {
+        instant.saturating_duration_since(self.base).max(self.now)
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    pub(crate) fn random_time(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_micros(self.rng.random_range(least..=most))
+    }
+
+    pub(crate) fn violated(&mut self, invariant: Invariant, text: String) {
+        if self.violations.len() < MAX_VIOLATIONS {
+            let at = self.now;
+            self.violations.push(Violation {
+                at,
+                invariant,
+                text,
+            });
+        }
+    }
+
+    pub(crate) fn does(&self, sabotage: Sabotage) -> bool {
+        self.config.sabotage == Some(sabotage)
+    }
+
+    /// Whether a sabotage that is done once is due; it counts as done.
+    pub(crate) fn does_once(&mut self, sabotage: Sabotage) -> bool {
+        self.does(sabotage) && !std::mem::replace(&mut self.sabotaged, true)
+    }
+}
