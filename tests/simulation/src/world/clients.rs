@@ -413,6 +413,8 @@ impl World {
                 return;
             };
             match event {
+                // Private topics play no part here.
+                Event::Signed { .. } | Event::Challenged { .. } => {}
                 ClientEvent::Ready { .. } if link.wanted == 0 => self.link_up(client, endpoint),
                 ClientEvent::Ready { .. } => {}
                 ClientEvent::TopicsSettled { version } => {
