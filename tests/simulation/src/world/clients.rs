@@ -414,7 +414,7 @@ impl World {
             };
             match event {
                 // Private topics play no part here.
-                Event::Signed { .. } | Event::Challenged { .. } => {}
+                ClientEvent::Signed { .. } | ClientEvent::Challenged { .. } => {}
                 ClientEvent::Ready { .. } if link.wanted == 0 => self.link_up(client, endpoint),
                 ClientEvent::Ready { .. } => {}
                 ClientEvent::TopicsSettled { version } => {
