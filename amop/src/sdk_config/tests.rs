@@ -1,6 +1,7 @@
 //! Files as the other SDKs have them, and what can be wrong with them.
 
 use super::*;
+use crate::ClientBuilder;
 
 const JAVA: &str = include_str!("../../tests/data/java-sdk-config.toml");
 const GO: &str = include_str!("../../tests/data/go-sdk-config.toml");
@@ -158,5 +159,56 @@ fn wrong_values_are_errors_with_their_lines() {
     for (text, expected) in cases {
         let error = parse(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{text:?}: {error}");
+    }
+}
+
+/// A client builder by a file with this private topic, whose keys lie beside the file.
+fn builder_with(entry: &str) -> Result<ClientBuilder, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/keys");
+    for name in ["pkcs8.pem", "public.pem", "store.p12"] {
+        std::fs::copy(keys.join(name), folder.path().join(name)).unwrap();
+    }
+    let path = folder.path().join("config.toml");
+    let text = format!("[network]\npeers = [\"a:1\"]\n[[amop]]\n{entry}");
+    std::fs::write(&path, text).unwrap();
+    ClientBuilder::from_config_file(&path)
+}
+
+#[test]
+fn private_topics_become_grants_and_keys() {
+    let options = builder_with(
+        "topicName = \"settlement\"\npublicKeys = [\"public.pem\"]\nprivateKey = \"pkcs8.pem\"",
+    )
+    .unwrap()
+    .options();
+    let name = PrivateName::new("settlement").unwrap();
+    let key = &options.keys[&name];
+    assert_eq!(options.grants, [(name, vec![key.public_key()])]);
+}
+
+#[test]
+fn private_topics_that_cannot_be_used_are_errors_with_their_lines() {
+    let cases = [
+        (
+            "topicName = \"t\"\nprivateKey = \"store.p12\"\npassword = \"123456\"",
+            "config.toml:3: private topic \"t\": key file",
+            "is a PKCS#12 store, which is not read here",
+        ),
+        (
+            "topicName = \"t\"\npublicKeys = [\"pkcs8.pem\"]",
+            "config.toml:3: private topic \"t\": key file",
+            "has no public key",
+        ),
+        (
+            "topicName = \"\"\npublicKeys = [\"public.pem\"]",
+            "config.toml:3: amop.topicName cannot be used",
+            "must not be empty",
+        ),
+    ];
+    for (entry, place, problem) in cases {
+        let error = builder_with(entry).unwrap_err().to_string();
+        assert!(error.contains(place) && error.contains(problem), "{error}");
+        assert!(!error.contains("123456"), "{error}");
     }
 }
