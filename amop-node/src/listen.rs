@@ -10,7 +10,7 @@ use std::{
 };
 
 use amop_proto::{
-    node::{Event, PeerId, PeerIdentity, SessionId},
+    node::{CloseReason, Event, PeerId, PeerIdentity, SessionId},
     p2p::NodeId,
 };
 use amop_tls::{HandshakeFailure, Mode, PeerInfo, Side, peer_info};
@@ -245,7 +245,9 @@ async fn run_session(
         [Event::SessionClosed(id)]
     });
     match end {
-        LinkEnd::Closed | LinkEnd::Shutdown => tracing::info!("session {} closed: {end}", id.0),
+        LinkEnd::Closed | LinkEnd::Shutdown | LinkEnd::ByMachine(CloseReason::Stopping) => {
+            tracing::info!("session {} closed: {end}", id.0);
+        }
         end => tracing::warn!("session {} from {address} closed: {end}", id.0),
     }
 }

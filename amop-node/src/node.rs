@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::FrameDecoder,
-    node::Counters,
+    node::{Counters, Event},
     p2p::{NodeId, PeerCodec},
 };
 use amop_tls::{Mode, PublicKey};
@@ -209,7 +209,7 @@ impl Node {
     /// Stops the node: no new connections, what is queued for the others still goes out, then they
     /// are closed. Returns when every task has ended, 10 s at most.
     pub async fn shutdown(self) {
-        self.stop.cancel();
+        self.stop();
         self.tasks.close();
         if tokio::time::timeout(SHUTDOWN, self.tasks.wait())
             .await
@@ -220,8 +220,18 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Sessions first: while peers are leaving, no SDK must be told that nobody takes its message.
+    fn stop(&self) {
+        if !self.stop.is_cancelled() {
+            self.core.handle([Event::Stop]);
+            self.stop.cancel();
+        }
+    }
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.stop();
     }
 }

@@ -56,8 +56,7 @@ async fn connect(layout: &DevnetLayout, node: usize) -> Client {
     within("a connection", connecting).await
 }
 
-/// Sends until the mesh is there and an answer arrives. While the nodes still settle which of their
-/// two connections stays, a message may arrive whose answer does not.
+/// Sends until the mesh is there and an answer arrives.
 async fn exchange(publisher: &Client, subscriber: &Client) {
     let topic = "hello".parse().unwrap();
     let mut messages = subscriber.subscribe_raw(&topic).await.unwrap();

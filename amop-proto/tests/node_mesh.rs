@@ -170,6 +170,32 @@ fn a_repeated_message_is_delivered_once_and_its_answer_repeated() {
 }
 
 #[test]
+fn messages_of_a_node_that_started_again_are_new_ones() {
+    // Its clock may stand still, and its seed may be given.
+    for (epoch, seed) in [(EPOCH + 9, 0), (EPOCH, 7)] {
+        let mut net = row(2);
+        let subscriber = net.subscriber(1, &[TOPIC]);
+        for n in 0..2 {
+            let publisher = net.sdk(0);
+            for at in 0..3 {
+                let request = unicast(10 * n + at, TOPIC, "");
+                net.send(publisher, request.clone());
+                assert_eq!(net.only(subscriber), request);
+                net.send(subscriber, reply(&request, "here"));
+                assert_eq!(net.only(publisher), reply(&request, "here"));
+                net.send(publisher, multicast(10 * n + at, TOPIC, ""));
+                net.only(publisher);
+                assert_eq!(net.only(subscriber), multicast(10 * n + at, TOPIC, ""));
+            }
+            let mut again = config(0);
+            (again.epoch, again.seed[0]) = (epoch, seed);
+            net.restart(0, again);
+            net.connect(0, 1);
+        }
+    }
+}
+
+#[test]
 fn hops_are_counted_and_nothing_goes_back_where_it_came_from() {
     let mut net = Net::new(1);
     let from = net.ours(0, 5, &[]);

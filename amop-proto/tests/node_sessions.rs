@@ -432,3 +432,26 @@ fn events_of_sessions_that_are_gone_are_ignored() {
     assert_eq!(net.nodes[0].machine.session_count(), 0);
     assert!(net.nodes[0].machine.router().is_empty());
 }
+
+#[test]
+fn a_node_that_stops_closes_its_sessions_and_answers_none_of_them() {
+    let mut net = Net::mesh(2);
+    let publisher = net.sdk(0);
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    let far = net.sdk(1);
+    net.send(publisher, unicast(1, TOPIC, "near"));
+    net.send(far, unicast(2, TOPIC, "far"));
+    assert_eq!(net.inbox(subscriber).len(), 2);
+    net.event(0, Event::Stop);
+    for sdk in [publisher, subscriber] {
+        assert_eq!(net.closed(sdk), Some(CloseReason::Stopping));
+        net.nothing(sdk);
+    }
+    // The other node is told, and so is its publisher.
+    assert_eq!(net.only(far).result, code::NO_SESSION);
+    assert_eq!(net.links(0).len(), 1, "peers are left to the shell");
+    let late = net.sdk(0);
+    assert_eq!(net.closed(late), Some(CloseReason::Stopping));
+    net.secs(40);
+    assert_eq!(net.in_flight(), 0);
+}

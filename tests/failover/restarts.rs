@@ -37,14 +37,10 @@ async fn unicasts_survive_restarts_and_arrive_once() {
         }
     }
     let (acknowledged, errors) = within("the publisher", publishing).await.unwrap();
-    // Another node took over what one that stopped had. Only where that one said at its end that
-    // nobody takes a message, and another still waited for the same subscriber, nobody knows.
-    assert!(
-        errors.len() <= 32 * 4,
-        "{}: {:?}",
-        errors.len(),
-        errors.first()
-    );
+    // Another node took over what one that stopped had. Only where it asks while the subscriber's
+    // other node still has the message from the stopped one, which tells by the seq that it is
+    // pending, nobody knows: at most what was under way at one stop.
+    assert!(errors.len() <= 32, "{}: {:?}", errors.len(), errors.first());
     for error in &errors {
         assert!(
             matches!(error, PublishError::Unanswered { .. }),

@@ -67,6 +67,9 @@ pub enum CloseReason {
     /// Nothing was read or written for too long.
     #[error("idle for too long")]
     Idle,
+    /// The node stops.
+    #[error("the node stops")]
+    Stopping,
     /// The handshake's version ranges do not meet.
     #[error(transparent)]
     Handshake(HandshakeError),

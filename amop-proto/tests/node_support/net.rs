@@ -144,6 +144,19 @@ impl Net {
         }
     }
 
+    /// A node loses all its connections and starts anew, as `config` says.
+    pub(crate) fn restart(&mut self, node: usize, config: NodeConfig) {
+        for id in self.links(node) {
+            self.cut(Link { node, id });
+        }
+        self.nodes[node] = TestNode {
+            machine: Node::new(config),
+            notices: Vec::new(),
+            sessions: BTreeMap::new(),
+            peers: BTreeMap::new(),
+        };
+    }
+
     /// All nodes connected with each other.
     pub(crate) fn mesh(nodes: usize) -> Self {
         let mut net = Self::new(nodes);

@@ -75,6 +75,9 @@ pub enum Event {
     PeerClosed(PeerId),
     /// The time asked for with [`Node::next_timeout`] has come.
     Timeout,
+    /// The node is about to stop, its peers still there: all sessions are closed, and none is answered
+    /// any more, so that an SDK asks another node instead of believing that nobody takes its message.
+    Stop,
 }
 
 /// A node without I/O.
@@ -94,6 +97,7 @@ pub struct Node {
     changing: Option<SessionId>,
     barriers: Barriers,
     sweep_at: Option<Instant>,
+    stopping: bool,
     actions: VecDeque<Action>,
 }
 
@@ -115,6 +119,7 @@ impl Node {
             changing: None,
             barriers: Barriers::default(),
             sweep_at: None,
+            stopping: false,
             actions: VecDeque::new(),
         }
     }
@@ -154,6 +159,11 @@ impl Node {
     /// Takes one event in.
     pub fn handle(&mut self, now: Instant, event: Event) {
         match event {
+            Event::SessionOpened(session) if self.stopping => {
+                let reason = CloseReason::Stopping;
+                self.actions
+                    .push_back(Action::CloseSession { session, reason });
+            }
             Event::SessionOpened(session) => {
                 self.sessions.insert(session, Session::new(now));
                 self.router.handle(now, RouterEvent::SessionUp(session));
@@ -184,6 +194,7 @@ impl Node {
                 self.forget_peer(now, peer, moves);
             }
             Event::Timeout => self.timeout(now),
+            Event::Stop => self.stop(now),
         }
         self.settle(now);
     }
@@ -239,6 +250,21 @@ impl Node {
             action @ (Action::CoalesceSession { .. } | Action::Notice(_)) => {
                 self.actions.push_back(action);
             }
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        self.stopping = true;
+        let sessions: BTreeSet<SessionId> = self.sessions.drain().map(|(id, _)| id).collect();
+        for &session in &sessions {
+            let reason = CloseReason::Stopping;
+            self.actions
+                .push_back(Action::CloseSession { session, reason });
+        }
+        // All are forgotten before the first is missed: what the router would tell one of them because
+        // another is gone goes nowhere. Nodes that wait for an answer get their 104.
+        for session in sessions {
+            self.router.handle(now, RouterEvent::SessionDown(session));
         }
     }
 

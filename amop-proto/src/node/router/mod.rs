@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use self::{
     links::{Level, Links, PeerLink, Queue, SessionLink},
@@ -136,6 +136,10 @@ impl Router {
         timeouts: Timeouts,
         seed: [u8; 32],
     ) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        // Other nodes remember the ids of this node's messages for a while, longer than it takes to
+        // start again.
+        let next_unicast = (rng.random::<u64>() >> 2) + epoch.min(u64::MAX >> 2);
         Self {
             mesh: Mesh::new(node, epoch, limits.nodes, limits.peer_topics),
             recent: Recent::default(),
@@ -143,16 +147,14 @@ impl Router {
             private: Private::default(),
             limits,
             timeouts,
-            rng: StdRng::from_seed(seed),
+            rng,
             table: Table::default(),
             links: Links::default(),
             unicasts: HashMap::new(),
             in_flight_bytes: 0,
             timers: BTreeSet::new(),
             pauses: BTreeMap::new(),
-            // Other nodes remember for a while which messages of this node they have had: after a
-            // restart it must not begin with the same numbers again.
-            next_unicast: epoch,
+            next_unicast,
             // As on real nodes (p2p-v2 section 4.6).
             next_peer_seq: 2,
             counters: Counters::default(),
