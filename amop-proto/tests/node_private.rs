@@ -412,12 +412,12 @@ fn a_real_node_is_sent_messages_once_it_is_verified() {
 }
 
 #[test]
-fn a_peer_that_claims_topics_of_others_gets_nothing() {
+fn a_node_that_claims_what_another_has_is_judged_for_itself() {
     let mut net = row(2);
     let publisher = net.subscriber(0, &[PUSH]);
     let right = subscriber(&mut net, 1, "a");
     asked(&mut net, publisher);
-    // It repeats the route of the subscriber elsewhere: its own node ID is what is judged.
+    // It repeats the route of the subscriber elsewhere, and more subscribers than there are.
     let liar = net.ours(0, 5, &[(TOPIC, 1000), (&route("a"), 1000)]);
     assert_eq!(asked(&mut net, publisher), about(5, "a"));
     verdict(&mut net, publisher, 1, true);

@@ -50,7 +50,7 @@ struct Verification {
     count: u32,
     /// One of them holds a granted key. Once said it stays (channel-v2 section 9.2).
     good: bool,
-    /// The last request.
+    /// The last request, until the good verdict.
     asked: Option<Asked>,
     /// The routes of those that do not. They stay among the node's topics, which bounds them.
     refused: BTreeSet<Bytes>,
@@ -318,20 +318,24 @@ impl Router {
                 what: "was not asked for",
             });
         };
-        asked.open = false;
-        let route = asked.route.clone();
-        state.good = good;
-        let count = state.count;
+        if good {
+            *state = Verification {
+                count: state.count,
+                good,
+                ..Verification::default()
+            };
+            let count = state.count;
+            self.set_candidate(remote, &topic, count);
+        } else {
+            asked.open = false;
+            let route = asked.route.clone();
+            self.refuse((topic, remote), route);
+        }
         self.notice(Notice::Verdict {
             session,
             node,
             good,
         });
-        if good {
-            self.set_candidate(remote, &topic, count);
-        } else {
-            self.refuse((topic, remote), route);
-        }
     }
 
     /// The subscriber behind a route holds no granted key. The node is asked about another when it is
