@@ -187,6 +187,29 @@ async fn go_sdk_verifies_subscribers_on_our_client() {
     }
 }
 
+/// A subscriber with a wrong key does not keep others of its node out, though go-sdk says of the node
+/// that it is refused, and real nodes leave it at that (channel-v2 section 9.2).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_that_go_sdk_refused_does_not_keep_its_node_out() {
+    let Some(go) = go_sdk() else { return };
+    let network = network(2).await;
+    let topic = topic("deal");
+    let stranger = client(&network, 1).await;
+    let _nothing = subscribe(&stranger, &topic, "stranger").await;
+    let publisher = go_publisher(go, &network, "unicast", "deal", CUSTODIAN).await;
+    log()
+        .wait_for(&[&node_id(&network, 1), "is refused for a private topic"])
+        .await;
+    let custodian = client(&network, 1).await;
+    let _messages = subscribe(&custodian, &topic, "custodian").await;
+    known_at(&network, 0, topic.topic().as_str(), 1).await;
+    publisher.kill().await;
+    for client in [stranger, custodian] {
+        client.close().await;
+    }
+    network.shutdown().await;
+}
+
 /// Sends the stranger a last message, from its own node, where nobody is verified (channel-v2 section
 /// 9.2).
 async fn end(network: &Network, topic: &PrivateName) {
