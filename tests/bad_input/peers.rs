@@ -30,6 +30,7 @@ impl Chain {
         let (mut config, _) = NodeConfig::from_ini_file(file).unwrap();
         config.channel_listen.set_port(0);
         config.p2p_listen.set_port(0);
+        config.jsonrpc_listen = None;
         config.peers.clear();
         change(&mut config);
         NodeBuilder::from_config(&config)

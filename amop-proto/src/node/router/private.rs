@@ -2,10 +2,11 @@
 //!
 //! A remote node that has a private topic is no candidate for it until a publisher of this node has
 //! verified one of its subscribers. The node asks a publisher to do so (0x37), again every 5 s until
-//! it is told the result (0x38).
+//! it is told the result (0x38). It asks about one subscriber after the other, so that one with a
+//! wrong key does not stand before one with the right key.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -41,21 +42,28 @@ pub(super) enum Remote {
     Node(NodeKey),
 }
 
-/// How far a remote node is with one private topic.
-#[derive(Debug)]
+/// How far a remote node is with one private topic. It is forgotten when the node drops the topic or
+/// cannot be reached any more.
+#[derive(Debug, Default)]
 struct Verification {
     /// Its subscribers.
     count: u32,
-    verdict: Verdict,
+    /// One of them holds a granted key. Once said it stays (channel-v2 section 9.2).
+    good: bool,
+    /// The last request, until the good verdict.
+    asked: Option<Asked>,
+    /// The routes of those that do not. They stay among the node's topics, which bounds them.
+    refused: BTreeSet<Bytes>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// Nobody has been asked yet, or somebody was then.
-    Open(Option<Instant>),
-    Good,
-    /// Stays until the node drops the topic or is gone for a while.
-    Bad,
+/// A request to verify.
+#[derive(Debug)]
+struct Asked {
+    at: Instant,
+    /// By which the subscriber takes its challenge.
+    route: Bytes,
+    /// No verdict has come on it.
+    open: bool,
 }
 
 /// The private topics of all remote nodes.
@@ -77,7 +85,7 @@ impl Private {
     pub(super) fn is_verified(&self, topic: &Bytes, remote: Remote) -> bool {
         self.states
             .get(&(topic.clone(), remote))
-            .is_some_and(|state| state.verdict == Verdict::Good)
+            .is_some_and(|state| state.good)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -112,12 +120,9 @@ impl Router {
             self.set_candidate(remote, topic, 0);
             return;
         }
-        let state = self.private.states.entry(key).or_insert(Verification {
-            count,
-            verdict: Verdict::Open(None),
-        });
+        let state = self.private.states.entry(key).or_default();
         state.count = count;
-        if state.verdict == Verdict::Good {
+        if state.good {
             self.set_candidate(remote, topic, count);
         }
         self.request_verification(now, (topic.clone(), remote));
@@ -161,19 +166,15 @@ impl Router {
     /// Asks a publisher to verify a remote node, if it is to be verified, was not asked about lately,
     /// and can be.
     fn request_verification(&mut self, now: Instant, key: (Bytes, Remote)) {
-        let due = self
-            .private
-            .states
-            .get(&key)
-            .is_some_and(|state| match state.verdict {
-                Verdict::Open(at) => at.is_none_or(|at| at + AGAIN <= now),
-                Verdict::Good | Verdict::Bad => false,
-            });
-        if !due {
+        let Some(state) = self.private.states.get(&key) else {
+            return;
+        };
+        let waits = |asked: &Asked| asked.at + AGAIN > now;
+        if state.good || state.asked.as_ref().is_some_and(waits) {
             return;
         }
         let (topic, remote) = &key;
-        let Some(route) = self.route_of(*remote, topic) else {
+        let Some(route) = self.next_route(*remote, topic, state) else {
             return;
         };
         let Some(node) = self.node_id_of(*remote) else {
@@ -199,7 +200,12 @@ impl Router {
             "topicForCert": String::from_utf8_lossy(&route),
         });
         if let Some(state) = self.private.states.get_mut(&key) {
-            state.verdict = Verdict::Open(Some(now));
+            let open = true;
+            state.asked = Some(Asked {
+                at: now,
+                route,
+                open,
+            });
         }
         let again = now + AGAIN;
         self.private.next = Some(self.private.next.map_or(again, |next| next.min(again)));
@@ -207,15 +213,33 @@ impl Router {
         self.send_session(session, frame);
     }
 
-    /// The first topic of a remote node on which a subscriber of a private topic takes challenges.
-    fn route_of(&self, remote: Remote, topic: &[u8]) -> Option<Bytes> {
+    /// The route to ask about: in byte order the one behind that asked about last, without those
+    /// refused.
+    fn next_route(&self, remote: Remote, topic: &[u8], state: &Verification) -> Option<Bytes> {
         let prefix = [VERIFY_ROUTE, topic].concat();
-        let from = Bytes::from(prefix.clone());
-        let route = match remote {
-            Remote::Peer(peer) => self.links.peers.get(&peer)?.topics.range(from..).next()?,
-            Remote::Node(node) => self.mesh.first_topic_from(node, from)?,
+        let open = |from: Bytes| {
+            self.routes(remote, &prefix, from)
+                .find(|route| !state.refused.contains(route))
         };
-        route.starts_with(&prefix).then(|| route.clone())
+        let behind = |asked: &Asked| open([&asked.route[..], b"\0"].concat().into());
+        let next = state.asked.as_ref().and_then(behind);
+        next.or_else(|| open(prefix.clone().into()))
+    }
+
+    /// The topics of a remote node that have a prefix, in byte order from one on.
+    fn routes(&self, remote: Remote, prefix: &[u8], from: Bytes) -> impl Iterator<Item = Bytes> {
+        let first = move |from: Bytes| match remote {
+            Remote::Peer(peer) => self.links.peers.get(&peer)?.topics.range(from..).next(),
+            Remote::Node(node) => self.mesh.first_topic_from(node, from),
+        };
+        let route = move |from| {
+            first(from)
+                .filter(|topic| topic.starts_with(prefix))
+                .cloned()
+        };
+        std::iter::successors(route(from), move |last| {
+            route([last, &b"\0"[..]].concat().into())
+        })
     }
 
     fn node_id_of(&self, remote: Remote) -> Option<NodeId> {
@@ -233,13 +257,14 @@ impl Router {
         self.private.next = None;
         let mut due = Vec::new();
         for (key, state) in &self.private.states {
-            if let Verdict::Open(Some(at)) = state.verdict {
-                if at + AGAIN <= now {
-                    due.push(key.clone());
-                } else {
-                    let again = at + AGAIN;
-                    self.private.next = Some(self.private.next.map_or(again, |n| n.min(again)));
-                }
+            let Some(asked) = &state.asked else {
+                continue;
+            };
+            let again = asked.at + AGAIN;
+            if again <= now {
+                due.push(key.clone());
+            } else {
+                self.private.next = Some(self.private.next.map_or(again, |n| n.min(again)));
             }
         }
         for key in due {
@@ -282,20 +307,52 @@ impl Router {
                 what: "is about a node without that topic",
             });
         };
-        // Only the first verdict counts (channel-v2 section 9.2).
-        if !matches!(state.verdict, Verdict::Open(_)) {
+        // Only the first good verdict counts (channel-v2 section 9.2).
+        if state.good {
             return;
         }
-        let count = state.count;
-        state.verdict = if good { Verdict::Good } else { Verdict::Bad };
+        // One that nobody asked for is of a time before the node came, or made up.
+        let Some(asked) = state.asked.as_mut().filter(|asked| asked.open) else {
+            return self.notice(Notice::BadVerdict {
+                session,
+                what: "was not asked for",
+            });
+        };
+        if good {
+            *state = Verification {
+                count: state.count,
+                good,
+                ..Verification::default()
+            };
+            let count = state.count;
+            self.set_candidate(remote, &topic, count);
+        } else {
+            asked.open = false;
+            let route = asked.route.clone();
+            self.refuse((topic, remote), route);
+        }
         self.notice(Notice::Verdict {
             session,
             node,
             good,
         });
-        if good {
-            self.set_candidate(remote, &topic, count);
-        }
+    }
+
+    /// The subscriber behind a route holds no granted key. The node is asked about another when it is
+    /// time: one with many routes must not keep publishers busy.
+    fn refuse(&mut self, key: (Bytes, Remote), route: Bytes) {
+        let Some(mut state) = self.private.states.remove(&key) else {
+            return;
+        };
+        let (topic, remote) = &key;
+        let prefix = [VERIFY_ROUTE, topic].concat();
+        let held = |route: &Bytes| {
+            let mut routes = self.routes(*remote, &prefix, route.clone());
+            routes.next().as_ref() == Some(route)
+        };
+        state.refused.insert(route);
+        state.refused.retain(held);
+        self.private.states.insert(key, state);
     }
 }
 

@@ -9,6 +9,7 @@ mod ask;
 mod failures;
 mod go_to_go;
 mod go_to_rust;
+mod private;
 mod rust_to_go;
 
 use amop_interop::GoSdk;
