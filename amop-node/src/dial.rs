@@ -24,12 +24,13 @@ use crate::{
 
 /// The first retry comes about this soon, the next after twice as long, and so on.
 const RETRY_MIN: Duration = Duration::from_millis(200);
-/// Retries come no more seldom than this, as on real nodes (p2p-v2 section 3.1).
-const RETRY_MAX: Duration = Duration::from_secs(10);
+/// Retries come no more seldom than this; on real nodes every 10 s (p2p-v2 section 3.1).
+const RETRY_MAX: Duration = Duration::from_secs(5);
 /// For TCP and TLS together.
 const DIAL: Duration = Duration::from_secs(10);
-/// A connection that lasted longer was good: the next retry is a first one.
-const GOOD: Duration = Duration::from_secs(30);
+/// A connection to an authenticated peer that lasted longer was good: the next retry is a first one. A
+/// peer that closes at once is not dialled any faster than one that is not there.
+const GOOD: Duration = Duration::from_secs(1);
 
 /// Keeps a connection to one configured peer.
 #[derive(Debug)]
@@ -76,24 +77,33 @@ impl Dialler {
         let mut delay = RETRY_MIN;
         loop {
             let started = Instant::now();
+            tokio::select! {
+                () = self.wait_while_connected() => {}
+                () = stop.cancelled() => return,
+            }
+            // So was one that the peer dialled.
+            if started.elapsed() > GOOD {
+                delay = RETRY_MIN;
+            }
             let dialled = tokio::select! {
-                dialled = self.dial_when_needed() => dialled,
+                dialled = timeout(DIAL, self.dial()) => dialled.unwrap_or(Err(DialError::Timeout)),
                 () = stop.cancelled() => return,
             };
             match dialled {
                 Ok((stream, identity)) => {
                     self.complaint.clear();
                     self.node = Some(identity.node);
+                    let started = Instant::now();
                     // Sees the stop itself, so that it ends in order.
                     let end = run_peer(&self.context, identity, true, stream).await;
+                    if started.elapsed() > GOOD {
+                        delay = RETRY_MIN;
+                    }
                     if self.is_over(&end) {
                         return;
                     }
                 }
                 Err(error) => self.complain(&error),
-            }
-            if started.elapsed() > GOOD {
-                delay = RETRY_MIN;
             }
             // Jitter, so that two nodes that dial each other do not collide again.
             let jittered = delay.mul_f64(rand::rng().random_range(0.5..1.5));
@@ -153,13 +163,6 @@ impl Dialler {
                 return;
             }
         }
-    }
-
-    async fn dial_when_needed(&self) -> Result<(TlsStream<TcpStream>, PeerIdentity), DialError> {
-        self.wait_while_connected().await;
-        timeout(DIAL, self.dial())
-            .await
-            .unwrap_or(Err(DialError::Timeout))
     }
 
     async fn dial(&self) -> Result<(TlsStream<TcpStream>, PeerIdentity), DialError> {

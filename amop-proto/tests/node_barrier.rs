@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use amop_proto::channel::FrameType;
 use node_support::{
-    EPOCH, Link, Net, Sdk, hello, known, multicast, node_id, read_records, taken, topic_seq,
-    unicast,
+    EPOCH, Link, Net, Sdk, hello, known, multicast, node_id, read_records, records, state, taken,
+    topic_seq, unicast,
 };
 
 const TOPIC: &str = "hello";
@@ -26,14 +26,14 @@ fn answered(net: &mut Net, sdk: Sdk) -> bool {
         && frames.len() == 1
 }
 
-/// A peer of ours that has taken the node's state, which was the first it was told, and a session
-/// that changes its topics after that, of which the second tells.
+/// A peer of ours that has taken the node's state, of which the first and second frame told, and a
+/// session that changes its topics after that, of which the third tells.
 fn unacknowledged() -> (Net, Link, Sdk) {
     let mut net = Net::new(1);
     let peer = net.ours(0, 5, &[]);
     let sdk = net.subscriber(0, &[TOPIC]);
     let told = net.peer_inbox(peer);
-    assert_eq!(told[0].seq, 2, "{told:?}");
+    assert_eq!(told[0].seq, 3, "{told:?}");
     let record = &read_records(&told[0])[0];
     assert_eq!(record.topics, [(TOPIC.into(), 1)]);
     (net, peer, sdk)
@@ -68,15 +68,15 @@ fn only_the_right_acknowledgement_releases_it() {
     let (mut net, peer, sdk) = unacknowledged();
     heartbeat(&mut net, sdk);
     assert!(!answered(&mut net, sdk));
-    // Nothing of these is one: two old ones, and two that never were.
-    for seq in [0, 1, 3, u32::MAX] {
+    // Nothing of these is one: three old ones, and two that never were.
+    for seq in [0, 1, 2, 4, u32::MAX] {
         net.peer_send(peer, taken(seq));
         assert!(!answered(&mut net, sdk), "{seq}");
     }
-    net.peer_send(peer, taken(2));
+    net.peer_send(peer, taken(3));
     assert!(answered(&mut net, sdk));
     // What is known stays known.
-    net.peer_send(peer, taken(1));
+    net.peer_send(peer, taken(2));
     heartbeat(&mut net, sdk);
     assert!(answered(&mut net, sdk));
 }
@@ -87,8 +87,9 @@ fn every_peer_of_ours_must_have_said_so() {
     let second = net.raw_peer(0, node_id(6), false);
     net.peer_send(second, hello());
     heartbeat(&mut net, sdk);
-    net.peer_send(first, taken(2));
+    net.peer_send(first, taken(3));
     assert!(!answered(&mut net, sdk));
+    net.peer_send(second, records(1, &[state(6, 1, &[], &[])]));
     // It tells what it knows of this node: at first an old version, then the one that was changed.
     net.peer_send(second, known(&[(0, EPOCH)]));
     assert!(!answered(&mut net, sdk));
@@ -148,7 +149,7 @@ fn nobody_waits_for_longer_than_a_second() {
 #[test]
 fn a_session_waits_for_its_own_topics_only() {
     let (mut net, peer, first) = unacknowledged();
-    net.peer_send(peer, taken(2));
+    net.peer_send(peer, taken(3));
     let second = net.subscriber(0, &["other"]);
     let third = net.sdk(0);
     for (sdk, held) in [(first, false), (second, true), (third, false)] {
@@ -159,7 +160,7 @@ fn a_session_waits_for_its_own_topics_only() {
     net.subscribe(first, &[TOPIC]);
     heartbeat(&mut net, first);
     assert!(answered(&mut net, first));
-    net.peer_send(peer, taken(3));
+    net.peer_send(peer, taken(4));
     assert!(answered(&mut net, second));
 }
 
@@ -177,7 +178,7 @@ fn a_session_that_leaves_takes_its_heartbeats_with_it() {
     let (mut net, peer, sdk) = unacknowledged();
     heartbeat(&mut net, sdk);
     net.hang_up(sdk);
-    net.peer_send(peer, taken(2));
+    net.peer_send(peer, taken(3));
     net.nothing(sdk);
     net.cut(peer);
     // The lost node is forgotten after a minute.
@@ -196,6 +197,6 @@ fn only_so_many_are_held_and_the_oldest_go_first() {
         heartbeat(&mut net, sdk);
         assert!(answered(&mut net, sdk));
     }
-    net.peer_send(peer, taken(2));
+    net.peer_send(peer, taken(3));
     assert_eq!(net.inbox(sdk).len(), 4096);
 }

@@ -63,11 +63,22 @@ fn the_greeting_is_the_hello_and_then_the_number() {
     assert_eq!(net.peer_inbox(later), [hello(), topic_seq("1")]);
     // Who says hello, too, is told what is known, and then what it does not know of that.
     net.peer_send(later, hello());
-    let version = EPOCH + 3;
+    let version = EPOCH + 2;
     assert_eq!(net.peer_only(later), known(&[(0, version)]));
-    net.peer_send(later, known(&[(7, 9)]));
-    let whole = state(0, version, &[6], &[("a", 1), ("b", 2)]);
+    net.peer_send(later, known(&[(6, 8), (7, 9)]));
+    let whole = state(0, version, &[], &[("a", 1), ("b", 2)]);
     assert_eq!(net.peer_only(later), records(1, &[whole]));
+    // The link counts once what the other said of itself is here.
+    net.peer_send(later, records(1, &[state(6, 7, &[], &[])]));
+    assert_eq!(net.peer_only(later), taken(1));
+    net.peer_send(later, records(2, &[state(6, 8, &[], &[])]));
+    let [linked, acknowledged] = &net.peer_inbox(later)[..] else {
+        panic!("one change and what acknowledges the record");
+    };
+    let changed = &read_records(linked)[0];
+    assert_eq!((changed.base, changed.version), (version, version + 1));
+    assert_eq!(changed.neighbours, Some(vec![key(6)]));
+    assert_eq!(*acknowledged, taken(2));
 }
 
 #[test]

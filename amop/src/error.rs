@@ -280,6 +280,19 @@ pub enum PublishError {
         /// The node.
         endpoint: String,
     },
+    /// The node gave up waiting for subscribers (result 102), before this client's own timeout passed.
+    /// That says nothing of the subscribers: some may have taken the message, some may not have been
+    /// asked.
+    #[error(
+        "{endpoint} gave up waiting for an answer to the message for {topic:?}; it may have been \
+         delivered: publish again if that is safe, and see the node's log for nodes it cannot reach"
+    )]
+    NodeTimeout {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+    },
     /// The node is over its bandwidth or in-flight limit (result 103).
     #[error(
         "{endpoint} is over its limit and did not route the message for {topic:?}; slow down, \

@@ -350,6 +350,7 @@ fn kind_of(error: &PublishError) -> &'static str {
     match error {
         PublishError::NoSubscriber { .. } => "no subscriber (100)",
         PublishError::Unanswered { .. } => "unanswered (104)",
+        PublishError::NodeTimeout { .. } => "timeout of the node (102)",
         PublishError::OverLimit { .. } => "over limit (103)",
         PublishError::Rejected { .. } => "rejected",
         PublishError::Timeout { .. } => "timeout",

@@ -107,6 +107,8 @@ pub enum Outcome {
     Answered(Bytes),
     /// Result 100: no node with a subscriber could be reached.
     NoSubscriber,
+    /// Result 102: the node waited for subscribers as long as it does and gave up.
+    NodeTimedOut,
     /// Result 103: the node is over its limit.
     OverLimit,
     /// Result 104: no subscriber took the message.
@@ -132,6 +134,7 @@ impl Outcome {
         match result {
             code::SUCCESS => Self::Answered(unframe(topic, body)),
             code::NO_SUBSCRIBER => Self::NoSubscriber,
+            code::TIMEOUT => Self::NodeTimedOut,
             code::OVER_LIMIT => Self::OverLimit,
             code::NO_SESSION => Self::Unanswered,
             code::DECODE => Self::Undecodable,

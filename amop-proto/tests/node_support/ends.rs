@@ -248,8 +248,18 @@ impl Net {
         }
     }
 
+    /// The connection breaks, and only this end sees it. What the other end still sends is lost.
+    pub(crate) fn cut_end(&mut self, link: Link) {
+        if let Some(other) = self.link(link).other {
+            self.link(other).deaf = true;
+        }
+        if !std::mem::replace(&mut self.link(link).gone, true) {
+            self.event(link.node, Event::PeerClosed(link.id));
+        }
+    }
+
     /// The two ends of the connection between two nodes.
-    fn between(&mut self, a: usize, b: usize) -> [Link; 2] {
+    pub(crate) fn between(&mut self, a: usize, b: usize) -> [Link; 2] {
         let held = self.nodes[a].peers.iter();
         let mut open = held.filter(|(_, end)| end.opened && !end.gone);
         let (&id, end) = open

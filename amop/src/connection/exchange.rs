@@ -160,6 +160,7 @@ impl Context<'_> {
                 let error = PublishError::Unanswered { topic, endpoint };
                 Failed::Retry(Attempt::Turned, error)
             }
+            Outcome::NodeTimedOut => Failed::Final(PublishError::NodeTimeout { topic, endpoint }),
             Outcome::OverLimit => Failed::Final(PublishError::OverLimit { topic, endpoint }),
             Outcome::Undecodable => Failed::Final(PublishError::Undecodable { topic, endpoint }),
             Outcome::Rejected { code, payload } => Failed::Final(PublishError::Rejected {

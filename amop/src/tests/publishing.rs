@@ -30,8 +30,9 @@ async fn a_unicast_returns_the_answer_framed_or_not() {
 #[tokio::test(start_paused = true)]
 async fn results_become_errors_that_name_topic_and_node() {
     type Check = fn(&PublishError) -> bool;
-    let cases: [(i32, Check); 6] = [
+    let cases: [(i32, Check); 7] = [
         (100, |e| matches!(e, PublishError::NoSubscriber { .. })),
+        (102, |e| matches!(e, PublishError::NodeTimeout { .. })),
         (103, |e| matches!(e, PublishError::OverLimit { .. })),
         (104, |e| matches!(e, PublishError::Unanswered { .. })),
         (105, |e| matches!(e, PublishError::Undecodable { .. })),

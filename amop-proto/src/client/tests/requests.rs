@@ -46,6 +46,7 @@ fn answers_are_told_apart_by_their_result() {
         (0, framed("yes"), Outcome::Answered("yes".into())),
         (0, Bytes::new(), Outcome::Answered(Bytes::new())),
         (100, Bytes::new(), Outcome::NoSubscriber),
+        (102, Bytes::new(), Outcome::NodeTimedOut),
         (103, Bytes::new(), Outcome::OverLimit),
         (104, echo.clone(), Outcome::Unanswered),
         (105, framed(""), Outcome::Undecodable),
@@ -63,14 +64,6 @@ fn answers_are_told_apart_by_their_result() {
             Outcome::Rejected {
                 code: -1,
                 payload: "why".into(),
-            },
-        ),
-        (
-            102,
-            Bytes::new(),
-            Outcome::Rejected {
-                code: 102,
-                payload: Bytes::new(),
             },
         ),
     ];

@@ -15,6 +15,10 @@ use crate::{
 /// Two connections to one node that are made within this time are a race of both sides' dialling.
 const DUPLICATE_RACE: Duration = Duration::from_secs(10);
 
+/// The connection that goes in such a race goes within this time: the other side closes it as soon as
+/// the one that stays is there. One that ends later has failed.
+const RACE_SEEN: Duration = Duration::from_secs(2);
+
 impl Node {
     /// What `getPeers` tells of the nodes connected.
     pub fn peer_infos(&self) -> Vec<rpc::PeerInfo> {
@@ -58,7 +62,7 @@ impl Node {
                 let (foreign, ours) = (held.is_foreign(), held.is_ours());
                 (id, held.dialled, held.since, foreign, ours)
             });
-        let mut moves = false;
+        let mut replaced = None;
         if let Some((old, old_dialled, since, foreign, ours)) = existing {
             // Real nodes always close the new connection (p2p-v2 section 3.2). When both sides dial
             // at once that can close both; two of ours agree to keep the one the lower ID dialled.
@@ -69,14 +73,10 @@ impl Node {
                 self.actions.push_back(reject(PeerCloseReason::Duplicate));
                 return;
             }
-            moves = ours;
-            self.close_peer(now, old, PeerCloseReason::Duplicate);
+            replaced = Some((old, ours));
         }
-        self.notice(Notice::PeerUp {
-            peer,
-            node: identity.node,
-        });
         let node = identity.node;
+        let moves = replaced.is_some_and(|(_, ours)| ours);
         let link = Peer::new(now, identity, dialled, &self.config.timeouts);
         self.peers.insert(peer, link);
         self.router.handle(now, RouterEvent::PeerUp(peer, node));
@@ -90,6 +90,10 @@ impl Node {
             }
             self.router.handle(now, RouterEvent::LinkUp(peer, node));
         }
+        if let Some((old, _)) = replaced {
+            self.close_peer(now, old, PeerCloseReason::Duplicate);
+        }
+        self.notice(Notice::PeerUp { peer, node });
     }
 
     /// Whether a connection is one that two nodes of ours give up when both have dialled: the other
@@ -97,7 +101,7 @@ impl Node {
     pub(super) fn loses_race(&self, now: Instant, peer: PeerId) -> bool {
         self.peers.get(&peer).is_some_and(|peer| {
             let keep_dialled = self.config.node < peer.identity.node;
-            peer.is_ours() && peer.dialled != keep_dialled && now < peer.since + DUPLICATE_RACE
+            peer.is_ours() && peer.dialled != keep_dialled && now < peer.since + RACE_SEEN
         })
     }
 

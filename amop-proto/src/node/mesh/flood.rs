@@ -32,7 +32,7 @@ impl Mesh {
         let understood = match frame.packet {
             // A sign of life.
             packet::HELLO => Some(()),
-            packet::KNOWN => self.known(peer, frame.body.clone()),
+            packet::KNOWN => self.known(now, peer, frame.body.clone()),
             packet::RECORDS => self.records(now, peer, frame),
             packet::TAKEN => {
                 self.taken(peer, frame.seq);
@@ -49,7 +49,7 @@ impl Mesh {
     }
 
     /// The neighbour told what it knows: send it what is newer here.
-    fn known(&mut self, peer: PeerId, body: Bytes) -> Option<()> {
+    fn known(&mut self, now: Instant, peer: PeerId, body: Bytes) -> Option<()> {
         let known: HashMap<NodeKey, u64> = mesh::decode_known(body)?.into_iter().collect();
         let newer =
             |key: NodeKey, version: u64| known.get(&key).is_none_or(|&theirs| theirs < version);
@@ -65,6 +65,10 @@ impl Mesh {
             .collect();
         let records: Vec<Record> = keys.into_iter().filter_map(|key| self.whole(key)).collect();
         self.send_records(peer, &records);
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.known = Some(known.get(&link.key).copied().unwrap_or(0));
+        }
+        self.count_if_ready(now, peer);
         Some(())
     }
 
@@ -145,6 +149,7 @@ impl Mesh {
             }
         }
         self.flood(&passed_on, Some(peer));
+        self.count_if_ready(now, peer);
         // The acknowledgement speaks of the sender's own record, so it waits until that is whole here.
         if !wanted.contains(&sender) {
             self.send(peer, packet::TAKEN, frame.seq, Bytes::new());
@@ -165,13 +170,14 @@ impl Mesh {
         }
     }
 
-    /// Sends records to all neighbours but one.
+    /// Sends records to all neighbours but one. Those that have yet to say what they know get
+    /// everything then.
     pub(super) fn flood(&mut self, records: &[Record], except: Option<PeerId>) {
         let peers: Vec<PeerId> = self
             .links
-            .keys()
-            .copied()
-            .filter(|&peer| Some(peer) != except)
+            .iter()
+            .filter(|&(&peer, link)| Some(peer) != except && link.known.is_some())
+            .map(|(&peer, _)| peer)
             .collect();
         for peer in peers {
             self.send_records(peer, records);
@@ -205,7 +211,7 @@ impl Mesh {
     }
 
     pub(super) fn send(&mut self, peer: PeerId, packet: u16, seq: u32, body: Bytes) {
-        self.outputs
+        self.sends
             .push_back(Output::Send(peer, extension(packet, seq, body)));
     }
 }

@@ -12,7 +12,7 @@ mod paths;
 mod recent;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     time::Instant,
 };
 
@@ -38,8 +38,14 @@ pub(super) enum Output {
     Topic(NodeKey, Bytes, u32),
     /// A node can no longer be reached.
     Lost(NodeKey),
-    /// Something on its way to this node or back may be gone.
-    Shaken(NodeKey),
+    /// A link is gone, and with it what was on it.
+    Cut {
+        /// Ways to these nodes led over it.
+        shaken: BTreeSet<NodeKey>,
+        /// The number of changes of the network before this one: what was sent earlier than the last
+        /// of them may have gone over the link, wherever it went.
+        changes: u64,
+    },
     /// Another connection to this neighbour took the place of one that is gone, with whatever was on
     /// its way there.
     Moved(NodeKey),
@@ -60,6 +66,16 @@ struct Link {
     /// The version of this node's own record that the neighbour has.
     acknowledged: u64,
     next_seq: u32,
+    /// The version of its own record that the neighbour said it knows. Until it has, it has not been
+    /// sent what this node knows.
+    known: Option<u64>,
+    /// Whether it counts: both ends know what the other knew when it came up. Where a message is sent
+    /// on, the next node then knows at least of the links its sender counted on, so that it is never
+    /// at a loss, and no circle lasts. A node that starts again would be taken to know ways by the
+    /// record it left otherwise.
+    ready: bool,
+    /// The version of this node's own record with which it came to count.
+    listed: u64,
     /// The connection is gone, and until then another one to the same node is waited for.
     suspended: Option<Instant>,
 }
@@ -79,6 +95,11 @@ pub(super) struct Mesh {
     paths: Paths,
     /// Which of several equal ways to a node is next.
     turns: HashMap<NodeKey, usize>,
+    /// How often links have changed.
+    changes: u64,
+    /// Packets to neighbours. They leave before anything is done about what they tell: a message that
+    /// is sent another way must not overtake the news of why.
+    sends: VecDeque<Output>,
     outputs: VecDeque<Output>,
     max_topics: usize,
 }
@@ -98,6 +119,8 @@ impl Mesh {
             database: Database::new(max_nodes, max_topics),
             paths: Paths::new(own),
             turns: HashMap::new(),
+            changes: 0,
+            sends: VecDeque::new(),
             outputs: VecDeque::new(),
             max_topics,
         }
@@ -108,7 +131,12 @@ impl Mesh {
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.sends.pop_front().or_else(|| self.outputs.pop_front())
+    }
+
+    /// How often links of the network have changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The version of this node's own record.
@@ -120,7 +148,7 @@ impl Mesh {
     pub(super) fn lags_behind(&self, peer: PeerId, version: u64) -> bool {
         self.links
             .get(&peer)
-            .is_some_and(|link| link.acknowledged < version)
+            .is_some_and(|link| !link.ready || link.acknowledged < version.max(link.listed))
     }
 
     /// How many other nodes can be reached.
@@ -211,23 +239,25 @@ impl Mesh {
 
     /// A neighbour turned out to be a node of this project. A link to the same node that is there
     /// already goes over to this connection.
-    pub(super) fn link_up(&mut self, now: Instant, peer: PeerId, node: &NodeId) {
+    pub(super) fn link_up(&mut self, peer: PeerId, node: &NodeId) {
         let key = NodeKey::from(node);
+        let before = self.by_key.insert(key, peer);
+        let before = before.and_then(|before| self.links.remove(&before));
+        let (known, ready, listed) = before.map_or((None, false, 0), |before| {
+            (before.known, before.ready, before.listed)
+        });
         let link = Link {
             key,
             awaited: VecDeque::new(),
             acknowledged: 0,
             next_seq: 1,
+            known,
+            ready,
+            listed,
             suspended: None,
         };
-        let before = self.by_key.insert(key, peer);
-        let moved = before.is_some_and(|before| self.links.remove(&before).is_some());
-        if !moved {
-            // The new neighbour learns of it from the whole record, not from a change.
-            self.neighbours_changed();
-        }
         self.links.insert(peer, link);
-        if moved {
+        if ready {
             // What told the neighbour of this node may be lost, and it must know the way back before
             // it is asked something.
             self.send_records(peer, &[self.own_record()]);
@@ -240,9 +270,34 @@ impl Mesh {
             .chain([(self.own, self.version)]);
         let body = mesh::encode_known(known);
         self.send(peer, packet::KNOWN, 0, body);
-        if !moved && self.reports_link_to_us(key) {
+    }
+
+    /// Lets a link count once it may.
+    fn count_if_ready(&mut self, now: Instant, peer: PeerId) {
+        let Some(link) = self.links.get_mut(&peer) else {
+            return;
+        };
+        let key = link.key;
+        let held = self.database.get(key).map(|state| state.version);
+        if link.ready || !link.known.is_some_and(|known| held >= Some(known)) {
+            return;
+        }
+        link.ready = true;
+        link.listed = self.version + 1;
+        self.neighbours_changed();
+        if self.reports_link_to_us(key) {
             self.relink(now, &[(self.own, key)], &[]);
         }
+    }
+
+    /// The neighbours of the links that count.
+    fn neighbours(&self) -> Vec<NodeKey> {
+        let ready = |peer: &PeerId| self.links.get(peer).is_some_and(|link| link.ready);
+        self.by_key
+            .iter()
+            .filter(|(_, peer)| ready(peer))
+            .map(|(&key, _)| key)
+            .collect()
     }
 
     /// A link is gone.
@@ -254,13 +309,21 @@ impl Mesh {
             self.by_key.remove(&link.key);
             self.relink(now, &[], &[(self.own, link.key)]);
         }
-        self.neighbours_changed();
+        if link.ready {
+            self.neighbours_changed();
+        }
     }
 
-    /// A connection is gone, and another one to the same node is about to take its place. Until then
-    /// the network is not told, and what is to go there waits.
-    pub(super) fn suspend(&mut self, peer: PeerId, until: Instant) {
-        if let Some(link) = self.links.get_mut(&peer) {
+    /// A connection is gone, and another one to the same node may be about to take its place. If there
+    /// is another way to that node it is taken. Otherwise the network is not told until then, and what
+    /// is to go there waits.
+    pub(super) fn suspend(&mut self, now: Instant, peer: PeerId, until: Instant) {
+        let Some(link) = self.links.get_mut(&peer) else {
+            return;
+        };
+        if self.paths.can_spare(link.key) {
+            self.link_down(now, peer);
+        } else {
             link.suspended = Some(until);
         }
     }
@@ -294,7 +357,7 @@ impl Mesh {
             version: self.version,
             base,
             node: None,
-            neighbours: Some(self.by_key.keys().copied().collect()),
+            neighbours: Some(self.neighbours()),
             topics: Vec::new(),
         };
         self.flood(&[record], None);
@@ -306,7 +369,7 @@ impl Mesh {
             version: self.version,
             base: 0,
             node: Some(self.own_id),
-            neighbours: Some(self.by_key.keys().copied().collect()),
+            neighbours: Some(self.neighbours()),
             topics: self
                 .topics
                 .iter()
@@ -360,7 +423,8 @@ impl Mesh {
     /// Whether `from` reports a link to `to`.
     fn is_linked(&self, from: NodeKey, to: NodeKey) -> bool {
         if from == self.own {
-            return self.by_key.contains_key(&to);
+            let link = self.by_key.get(&to).and_then(|peer| self.links.get(peer));
+            return link.is_some_and(|link| link.ready);
         }
         self.database
             .get(from)
@@ -374,10 +438,15 @@ impl Mesh {
         removed: &[(NodeKey, NodeKey)],
     ) {
         let Change {
+            cut,
             gained,
             lost,
             shaken,
         } = self.paths.change(added, removed);
+        let changes = self.changes;
+        if cut || !added.is_empty() {
+            self.changes += 1;
+        }
         for key in gained {
             if let Some(state) = self.database.get_mut(key) {
                 state.away_since = None;
@@ -397,8 +466,8 @@ impl Mesh {
             self.turns.remove(&key);
             self.outputs.push_back(Output::Lost(key));
         }
-        for key in shaken.difference(&lost) {
-            self.outputs.push_back(Output::Shaken(*key));
+        if cut {
+            self.outputs.push_back(Output::Cut { shaken, changes });
         }
     }
 

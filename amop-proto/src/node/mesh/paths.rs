@@ -23,6 +23,8 @@ pub(super) struct Paths {
 /// What a change of edges meant.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
+    /// Whether an edge was removed at all.
+    pub(super) cut: bool,
     /// Nodes that can be reached now and could not before.
     pub(super) gained: BTreeSet<NodeKey>,
     /// Nodes that can no longer be reached.
@@ -86,6 +88,7 @@ impl Paths {
             if !self.unlink(a, b) {
                 continue;
             }
+            change.cut = true;
             for (near, far) in [(a, b), (b, a)] {
                 if let (Some(near), Some(at)) = (self.distance(near), self.distance(far))
                     && near + 1 == at
@@ -113,6 +116,24 @@ impl Paths {
             change.lost.remove(&node);
         }
         change
+    }
+
+    /// Whether a neighbour can be reached without the edge to it.
+    pub(super) fn can_spare(&self, neighbour: NodeKey) -> bool {
+        let mut found = BTreeSet::from([self.own]);
+        let mut waiting = vec![self.own];
+        while let Some(node) = waiting.pop() {
+            for &next in self.edges.get(&node).into_iter().flatten() {
+                if (node, next) == (self.own, neighbour) || !found.insert(next) {
+                    continue;
+                }
+                if next == neighbour {
+                    return true;
+                }
+                waiting.push(next);
+            }
+        }
+        false
     }
 
     fn unlink(&mut self, a: NodeKey, b: NodeKey) -> bool {
@@ -245,7 +266,13 @@ mod tests {
     fn an_edge_within_a_level_shakes_nothing() {
         let mut paths = Paths::new(key(0));
         paths.change(&[edge(0, 1), edge(0, 2), edge(1, 2)], &[]);
-        assert_eq!(paths.change(&[], &[edge(1, 2)]), Change::default());
+        assert!(paths.can_spare(key(1)));
+        let cut = Change {
+            cut: true,
+            ..Change::default()
+        };
+        assert_eq!(paths.change(&[], &[edge(1, 2)]), cut);
+        assert!(!paths.can_spare(key(1)));
     }
 
     #[test]

@@ -260,17 +260,16 @@ impl Router {
             Target::Node(node) => {
                 let until = after(now, self.timeouts.peer_answer);
                 let again = AGAIN;
-                unicast.at = Some(Attempt::Node { node, until, again });
+                unicast.at = Some(Attempt::Node {
+                    node,
+                    until,
+                    again,
+                    changes: self.mesh.changes(),
+                });
                 self.links.asked_nodes.entry(node).or_default().insert(id);
                 self.set_timer(id, until.min(now + again));
                 self.send_enveloped(now, id) || self.mesh.is_suspended(node)
             }
-        }
-    }
-
-    fn set_attempt(&mut self, id: UnicastId, attempt: Attempt) {
-        if let Some(unicast) = self.unicasts.get_mut(&id) {
-            unicast.at = Some(attempt);
         }
     }
 
@@ -398,9 +397,14 @@ impl Router {
                 continue;
             }
             match unicast.at {
-                Some(Attempt::Node { node, until, again }) if now < until => {
-                    let again = again * 2;
-                    self.set_attempt(id, Attempt::Node { node, until, again });
+                Some(Attempt::Node { until, again, .. }) if now < until => {
+                    let next = again * 2;
+                    if let Some(unicast) = self.unicasts.get_mut(&id)
+                        && let Some(Attempt::Node { again, .. }) = &mut unicast.at
+                    {
+                        *again = next;
+                    }
+                    let again = next;
                     self.set_timer(id, until.min(now + again));
                     self.send_enveloped(now, id);
                 }

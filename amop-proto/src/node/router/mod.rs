@@ -63,8 +63,8 @@ pub enum RouterEvent {
     Extension(PeerId, PeerFrame),
     /// It is gone.
     PeerDown(PeerId),
-    /// Its connection is gone, and another one to the same node is to follow in a moment. Between
-    /// nodes of ours, messages under way wait for that.
+    /// Its connection is gone, and another one to the same node may follow in a moment. Between
+    /// nodes of ours, messages for which there is no other way wait for that.
     PeerMoves(PeerId),
     /// Time may have passed.
     Timeout,
@@ -194,7 +194,7 @@ impl Router {
                 self.links.peers.insert(peer, link);
             }
             RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, &topics),
-            RouterEvent::LinkUp(peer, node) => self.mesh.link_up(now, peer, &node),
+            RouterEvent::LinkUp(peer, node) => self.mesh.link_up(peer, &node),
             RouterEvent::FromPeer(peer, frame) => self.peer_message(now, peer, frame),
             RouterEvent::Extension(peer, frame) => self.extension_packet(now, peer, frame),
             RouterEvent::PeerDown(peer) => {
@@ -203,7 +203,7 @@ impl Router {
             }
             RouterEvent::PeerMoves(peer) => {
                 self.peer_gone(now, peer);
-                self.mesh.suspend(peer, now + HANDOVER);
+                self.mesh.suspend(now, peer, now + HANDOVER);
             }
             RouterEvent::Timeout => {
                 self.mesh.age(now);

@@ -181,9 +181,7 @@ impl Router {
     ) -> Vec<PeerId> {
         let mut copies: BTreeMap<PeerId, Vec<NodeKey>> = BTreeMap::new();
         for &target in &spread.targets {
-            let links = &self.links;
-            let usable = |peer| Some(peer) != from && links.peer_takes(peer);
-            match self.mesh.next_hop(target, usable) {
+            match self.hop(target, from) {
                 Some(peer) => copies.entry(peer).or_default().push(target),
                 None => self.counters.undeliverable += 1,
             }
@@ -220,10 +218,16 @@ impl Router {
         let Some(Attempt::Node { node, .. }) = unicast.at else {
             return false;
         };
-        let links = &self.links;
-        let Some(peer) = self.mesh.next_hop(node, |peer| links.peer_takes(peer)) else {
+        let Some(peer) = self.hop(node, None) else {
             return false;
         };
+        let now_changes = self.mesh.changes();
+        let Some(unicast) = self.unicasts.get_mut(&id) else {
+            return false;
+        };
+        if let Some(Attempt::Node { changes, .. }) = &mut unicast.at {
+            *changes = now_changes;
+        }
         let envelope = Envelope {
             source: self.mesh.own(),
             target: node,
@@ -248,20 +252,26 @@ impl Router {
     }
 
     fn send_to_node(&mut self, node: NodeKey, packet: u16, body: Bytes) {
-        let links = &self.links;
-        match self.mesh.next_hop(node, |peer| links.peer_takes(peer)) {
+        match self.hop(node, None) {
             Some(peer) => self.send_peer(peer, extension(packet, MAX_HOPS, body)),
             // The node will ask again when there is a way.
             None => self.counters.undeliverable += 1,
         }
     }
 
-    /// Sends a message for another node on its way, never back where it came from.
-    fn pass_on(&mut self, from: PeerId, target: NodeKey, mut message: PeerFrame) {
+    /// The neighbour to send something for a node to. Back where it came from only if there is no
+    /// other: a link that came up or broke since may have turned the way round.
+    fn hop(&mut self, target: NodeKey, from: Option<PeerId>) -> Option<PeerId> {
         let links = &self.links;
-        let hop = self
-            .mesh
-            .next_hop(target, |peer| peer != from && links.peer_takes(peer));
+        let onward = |peer| Some(peer) != from && links.peer_takes(peer);
+        self.mesh
+            .next_hop(target, onward)
+            .or_else(|| self.mesh.next_hop(target, |peer| links.peer_takes(peer)))
+    }
+
+    /// Sends a message for another node on its way.
+    fn pass_on(&mut self, from: PeerId, target: NodeKey, mut message: PeerFrame) {
+        let hop = self.hop(target, Some(from));
         match (message.seq.checked_sub(1), hop) {
             (Some(hops_left), Some(peer)) if hops_left > 0 => {
                 self.counters.relayed += 1;
@@ -291,12 +301,30 @@ impl Router {
         }
     }
 
-    /// Sends once more what a node was asked and has not answered.
-    fn send_again(&mut self, now: Instant, node: NodeKey) {
-        let asked = self.links.asked_nodes.get(&node).cloned();
-        for id in asked.unwrap_or_default() {
-            // If there is no way just now the timer tries again.
-            self.send_enveloped(now, id);
+    /// Sends once more what was asked, has not been answered, and may be lost: it was sent to a node of
+    /// which `shaken` says so before this many changes of the network and one more, or so long ago
+    /// that nobody knows which way it or its answer went. A node takes it once, and answers it again.
+    fn send_again(
+        &mut self,
+        now: Instant,
+        changes: u64,
+        mut shaken: impl FnMut(&mut Self, NodeKey) -> bool,
+    ) {
+        let nodes: Vec<NodeKey> = self.links.asked_nodes.keys().copied().collect();
+        for node in nodes {
+            let shaken = shaken(self, node);
+            let asked = self.links.asked_nodes.get(&node).into_iter().flatten();
+            let lost = |id: &UnicastId| match self.unicasts.get(id)?.at? {
+                Attempt::Node { changes: sent, .. } => {
+                    (sent < changes || (shaken && sent == changes)).then_some(*id)
+                }
+                Attempt::Session(_) | Attempt::Peer(..) => None,
+            };
+            let lost: Vec<UnicastId> = asked.filter_map(lost).collect();
+            for id in lost {
+                // If there is no way just now the timer tries again.
+                self.send_enveloped(now, id);
+            }
         }
     }
 
@@ -314,14 +342,14 @@ impl Router {
                         self.attempt_failed(now, id, false);
                     }
                 }
-                Output::Shaken(node) => self.send_again(now, node),
+                Output::Cut { shaken, changes } => {
+                    self.send_again(now, changes, |_, node| shaken.contains(&node));
+                }
                 Output::Moved(neighbour) => {
-                    let asked: Vec<NodeKey> = self.links.asked_nodes.keys().copied().collect();
-                    for node in asked {
-                        if self.mesh.leads_through(node, neighbour) {
-                            self.send_again(now, node);
-                        }
-                    }
+                    let changes = self.mesh.changes();
+                    self.send_again(now, changes, |router, node| {
+                        router.mesh.leads_through(node, neighbour)
+                    });
                 }
                 Output::TooManyTopics(peer) => {
                     let max = self.limits.peer_topics;

@@ -54,6 +54,8 @@ pub(super) enum Attempt {
         until: Instant,
         /// How long after the last sending to send again, in case it was lost on the way.
         again: Duration,
+        /// How often links of the network had changed when it was sent last.
+        changes: u64,
     },
 }
 

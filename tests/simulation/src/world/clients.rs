@@ -278,7 +278,9 @@ impl World {
                 Attempt::Lost
             }
             Outcome::OverLimit => return self.finish(client, number, Verdict::OverLimit),
-            Outcome::TimedOut => return self.finish(client, number, Verdict::TimedOut),
+            Outcome::TimedOut | Outcome::NodeTimedOut => {
+                return self.finish(client, number, Verdict::TimedOut);
+            }
             Outcome::Undecodable | Outcome::Rejected { .. } => {
                 return self.finish(client, number, Verdict::Rejected);
             }
