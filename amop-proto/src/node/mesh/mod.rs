@@ -12,11 +12,13 @@ mod paths;
 mod recent;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Instant,
 };
 
 use bytes::Bytes;
+
+use crate::hash::HashMap;
 
 pub(super) use self::recent::{Recent, Seen};
 use self::{
@@ -97,7 +99,7 @@ impl Mesh {
             by_key: BTreeMap::new(),
             database: Database::new(max_nodes, max_topics),
             paths: Paths::new(own),
-            turns: HashMap::new(),
+            turns: HashMap::default(),
             outputs: VecDeque::new(),
             max_topics,
         }
