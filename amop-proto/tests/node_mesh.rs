@@ -367,3 +367,20 @@ fn a_node_that_starts_again_is_not_taken_for_one_that_repeats_itself() {
     net.send(publisher, multicast(4, TOPIC, "after"));
     assert_eq!(net.only(subscriber), multicast(4, TOPIC, "after"));
 }
+
+#[test]
+fn links_of_nodes_that_were_forgotten_are_forgotten_too() {
+    let mut net = Net::new(4);
+    net.connect(0, 1);
+    let (near, _) = net.connect(1, 2);
+    let (far, _) = net.connect(2, 3);
+    net.cut(near);
+    // The nodes 0 and 1 do not hear of it, and forget both ends in time.
+    net.cut(far);
+    net.secs(70);
+    net.connect(1, 2);
+    assert_eq!(distance(&net, 0, 2), Some(2));
+    assert_eq!(distance(&net, 0, 3), None);
+    net.connect(2, 3);
+    assert_eq!(distance(&net, 0, 3), Some(3));
+}

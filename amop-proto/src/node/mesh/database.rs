@@ -159,10 +159,17 @@ impl Database {
         })
     }
 
-    /// Forgets nodes that have been out of reach for long.
-    pub(super) fn age(&mut self, now: Instant) {
-        self.states
-            .retain(|_, state| state.away_since.is_none_or(|since| now < since + AGE));
+    /// Forgets nodes that have been out of reach for long. Returns the links they reported.
+    pub(super) fn age(&mut self, now: Instant) -> Vec<(NodeKey, NodeKey)> {
+        let mut links = Vec::new();
+        self.states.retain(|&key, state| {
+            let stays = state.away_since.is_none_or(|since| now < since + AGE);
+            if !stays {
+                links.extend(state.neighbours.iter().map(|&other| (key, other)));
+            }
+            stays
+        });
+        links
     }
 
     /// When [`age`](Self::age) has something to do next.

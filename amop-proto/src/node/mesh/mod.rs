@@ -415,7 +415,11 @@ impl Mesh {
         for peer in over {
             self.link_down(now, peer);
         }
-        self.database.age(now);
+        // A record that comes when the node is back says nothing of links it lost meanwhile.
+        let links = self.database.age(now);
+        if !links.is_empty() {
+            self.relink(now, &[], &links);
+        }
     }
 
     /// When [`age`](Self::age) has something to do next.
