@@ -17,6 +17,7 @@ use amop_proto::{
     },
     p2p::PeerFrame,
 };
+use foldhash::fast::RandomState;
 use tokio::sync::{Notify, watch};
 
 use crate::outbox::{Outbox, Signals};
@@ -35,8 +36,8 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) machine: Machine,
-    pub(crate) sessions: HashMap<SessionId, Outbox<Frame, CloseReason>>,
-    pub(crate) peers: HashMap<PeerId, Outbox<PeerFrame, PeerCloseReason>>,
+    pub(crate) sessions: HashMap<SessionId, Outbox<Frame, CloseReason>, RandomState>,
+    pub(crate) peers: HashMap<PeerId, Outbox<PeerFrame, PeerCloseReason>, RandomState>,
     /// When the timer task wakes by itself.
     armed: Option<Instant>,
 }
@@ -45,8 +46,8 @@ impl Core {
     pub(crate) fn new(machine: Machine) -> Self {
         let state = State {
             machine,
-            sessions: HashMap::new(),
-            peers: HashMap::new(),
+            sessions: HashMap::default(),
+            peers: HashMap::default(),
             armed: None,
         };
         Self {

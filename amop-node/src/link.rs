@@ -1,18 +1,27 @@
 //! One connection, SDK or peer: reads frames into the machine, writes what the machine sends.
 
-use std::{fmt, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use amop_proto::{
     channel::{Frame, FrameDecoder},
     node::{CloseReason, Event, PeerCloseReason, PeerId, SessionId},
     p2p::{PeerCodec, PeerFrame},
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{io::poll_read_buf, sync::CancellationToken};
 
 use crate::{
     core::{Core, State},
@@ -23,6 +32,13 @@ use crate::{
 const READ_MIN: usize = 4 * 1024;
 /// A busy one grows to this.
 const READ_MAX: usize = 256 * 1024;
+/// Room is made for the rest of a long frame at once, up to this much. The memory is touched only as
+/// bytes come.
+const READ_AHEAD: usize = 4 * 1024 * 1024;
+/// Bodies from this length on are written by themselves rather than copied behind their headers.
+const LONG_BODY: usize = 64 * 1024;
+/// A connection that waits for something to write keeps a buffer of this much.
+const KEEP: usize = 4 * 1024;
 /// Frames are joined up to about this much for one write.
 const WRITE_BATCH: usize = 128 * 1024;
 /// A connection that is closed gets this long to take what was sent to it before.
@@ -35,7 +51,10 @@ pub(crate) trait Wire: Send + Sync + 'static {
     type Close: fmt::Display + Clone + Send + Sync + 'static;
 
     fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Self::Frame>, String>;
-    fn encode(&self, frame: &Self::Frame, out: &mut BytesMut);
+    /// Appends a frame's header, and returns its body, which goes behind it.
+    fn encode_header(&self, frame: &Self::Frame, out: &mut BytesMut) -> Bytes;
+    /// How much is missing of the frame that begins the buffer, as far as is known.
+    fn missing(&self, buffer: &[u8]) -> usize;
     /// The length the machine counts for a frame.
     fn len(frame: &Self::Frame) -> usize;
     fn outbox(state: &mut State, id: Self::Id) -> Option<&mut Outbox<Self::Frame, Self::Close>>;
@@ -57,8 +76,13 @@ impl Wire for Channel {
         self.0.decode(buffer).map_err(|error| error.to_string())
     }
 
-    fn encode(&self, frame: &Frame, out: &mut BytesMut) {
-        frame.encode(out);
+    fn encode_header(&self, frame: &Frame, out: &mut BytesMut) -> Bytes {
+        out.extend_from_slice(&frame.header());
+        frame.body.clone()
+    }
+
+    fn missing(&self, buffer: &[u8]) -> usize {
+        self.0.missing(buffer)
     }
 
     fn len(frame: &Frame) -> usize {
@@ -95,8 +119,12 @@ impl Wire for P2p {
         self.0.decode(buffer).map_err(|error| error.to_string())
     }
 
-    fn encode(&self, frame: &PeerFrame, out: &mut BytesMut) {
-        self.0.encode(frame, out);
+    fn encode_header(&self, frame: &PeerFrame, out: &mut BytesMut) -> Bytes {
+        self.0.encode_header(frame, out)
+    }
+
+    fn missing(&self, buffer: &[u8]) -> usize {
+        self.0.missing(buffer)
     }
 
     fn len(frame: &PeerFrame) -> usize {
@@ -189,8 +217,8 @@ async fn read<W: Wire>(
         if paused.wait_for(|&paused| !paused).await.is_err() {
             return LinkEnd::Closed;
         }
-        buffer.reserve(room);
-        let len = match reader.read_buf(&mut buffer).await {
+        let missing = wire.missing(&buffer).min(READ_AHEAD);
+        let len = match read_some(reader, &mut buffer, room.max(missing)).await {
             Ok(0) => return LinkEnd::Closed,
             Ok(len) => len,
             Err(error) => return closed_or(error),
@@ -219,6 +247,30 @@ async fn read<W: Wire>(
     }
 }
 
+/// Waits for bytes and reads what is there, up to about `room`: TLS gives out one record at a time,
+/// and the machine is better asked once for many frames. 0 at the end of the stream.
+async fn read_some(
+    reader: &mut (impl AsyncRead + Unpin),
+    buffer: &mut BytesMut,
+    room: usize,
+) -> io::Result<usize> {
+    let before = buffer.len();
+    poll_fn(|cx| {
+        loop {
+            buffer.reserve(room.saturating_sub(buffer.len() - before).max(READ_MIN));
+            let polled = poll_read_buf(Pin::new(&mut *reader), cx, buffer);
+            let len = buffer.len() - before;
+            match polled {
+                Poll::Ready(Ok(read)) if read > 0 && len < room => {}
+                // Comes again at the next call.
+                Poll::Ready(_) | Poll::Pending if len > 0 => return Poll::Ready(Ok(len)),
+                polled => return polled,
+            }
+        }
+    })
+    .await
+}
+
 async fn write<W: Wire>(
     core: &Core,
     wire: &W,
@@ -226,17 +278,25 @@ async fn write<W: Wire>(
     signals: &Signals,
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> LinkEnd<W::Close> {
+    let mut out = BytesMut::new();
     loop {
         let taken = W::outbox(&mut core.lock(), id).map(Outbox::take);
         match taken {
             None => return LinkEnd::Closed,
-            Some(None) => signals.write.notified().await,
+            Some(None) => {
+                if out.capacity() > KEEP {
+                    out = BytesMut::new();
+                }
+                signals.write.notified().await;
+            }
             Some(Some(Taken {
                 frames,
                 last,
                 coalesce,
             })) => {
-                if let Err(error) = write_frames(core, wire, id, frames, coalesce, writer).await {
+                if let Err(error) =
+                    write_frames(core, wire, id, frames, coalesce, &mut out, writer).await
+                {
                     return closed_or(error);
                 }
                 if last {
@@ -251,19 +311,32 @@ async fn write_frames<W: Wire>(
     core: &Core,
     wire: &W,
     id: W::Id,
-    frames: impl IntoIterator<Item = W::Frame>,
+    frames: VecDeque<W::Frame>,
     coalesce: bool,
+    out: &mut BytesMut,
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<()> {
-    let mut out = BytesMut::new();
+    out.clear();
+    if coalesce {
+        let len: usize = frames.iter().map(W::len).sum();
+        out.reserve(len.min(WRITE_BATCH));
+    }
     let mut written = 0;
     for frame in frames {
-        wire.encode(&frame, &mut out);
+        let body = wire.encode_header(&frame, out);
         written += W::len(&frame);
+        if coalesce && body.len() >= LONG_BODY {
+            writer.write_all(out).await?;
+            writer.write_all(&body).await?;
+            out.clear();
+            core.handle([W::written(id, std::mem::take(&mut written))]);
+            continue;
+        }
+        out.extend_from_slice(&body);
         // One write is one TLS record (or several of one frame alone): SDKs in other languages
         // break on two frames in one read (channel-v2 section 3.4).
         if !coalesce || out.len() >= WRITE_BATCH {
-            writer.write_all(&out).await?;
+            writer.write_all(out).await?;
             if !coalesce {
                 // TLS buffers what TCP does not take, and would spread the next frame over what
                 // room is left there and a second record.
@@ -277,7 +350,7 @@ async fn write_frames<W: Wire>(
         }
     }
     if !out.is_empty() {
-        writer.write_all(&out).await?;
+        writer.write_all(out).await?;
     }
     writer.flush().await?;
     if written > 0 {

@@ -17,6 +17,7 @@
 
 pub mod channel;
 pub mod client;
+mod hash;
 pub mod node;
 pub mod p2p;
 mod topic;

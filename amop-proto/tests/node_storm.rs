@@ -356,11 +356,7 @@ impl Storm {
                     targets: nodes[1..].iter().map(|&n| key(n)).collect(),
                 };
                 let message = multicast(version, a, "to many");
-                extension(
-                    mesh::packet::MULTICAST,
-                    hops,
-                    spread.seal(&message.to_bytes()),
-                )
+                extension(mesh::packet::MULTICAST, hops, spread.seal(&message))
             }
         };
         self.net.peer_send(peer, frame);

@@ -19,6 +19,7 @@ use crate::{
     client::Options,
     connection::{Connection, Settling},
     events::Reporter,
+    publish::Publishing,
     routes::Routes,
 };
 
@@ -34,7 +35,7 @@ pub(crate) struct Hub {
     /// Set once the client is closed and its tasks are gone.
     over: watch::Sender<Option<CloseReason>>,
     /// Messages that are being published.
-    pub(super) publishing: watch::Sender<usize>,
+    pub(super) publishing: Publishing,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -106,7 +107,7 @@ impl Hub {
             endpoints,
             changed: watch::Sender::new(()),
             over: watch::Sender::new(None),
-            publishing: watch::Sender::new(0),
+            publishing: Publishing::default(),
             supervisor: Mutex::new(None),
         })
     }

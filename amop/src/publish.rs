@@ -1,6 +1,13 @@
 //! What a program does with a client's connections: publish, subscribe, and stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use amop_proto::{
     TopicName,
@@ -9,7 +16,7 @@ use amop_proto::{
 };
 use bytes::Bytes;
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     time::{Instant, timeout_at},
 };
 
@@ -85,7 +92,7 @@ impl Hub {
             let topic = name.to_string();
             return Err(PublishError::NotGranted { topic });
         }
-        let _counted = Counted::new(&self.publishing);
+        let _counted = self.publishing.one();
         let timeout = self.options.timeout;
         let message = Message {
             kind,
@@ -100,7 +107,7 @@ impl Hub {
         // Set before the last look at the connections, so that no change is missed.
         let mut changes: Option<watch::Receiver<()>> = None;
         // As above: set before the first attempt.
-        let mut verifications = self.routes.verifications();
+        let mut verifications = private.as_ref().map(|_| self.routes.verifications());
         loop {
             match self.pick(&attempts) {
                 Picked::Connection(connection) => {
@@ -164,7 +171,7 @@ impl Hub {
                 let news = async {
                     tokio::select! {
                         _ = changes.changed() => {}
-                        _ = verifications.changed() => {}
+                        () = changed(&mut verifications) => {}
                     }
                 };
                 let _ = timeout_at(until.min(message.deadline), news).await;
@@ -276,9 +283,7 @@ impl Hub {
                 queue.emptied().await;
             }
             self.routes.all_answered().await;
-            let mut publishing = self.publishing.subscribe();
-            // The sender lives in `self`.
-            let _ = publishing.wait_for(|&count| count == 0).await;
+            self.publishing.over().await;
         };
         timeout_at(deadline, drained)
             .await
@@ -290,30 +295,60 @@ impl Hub {
         DrainError {
             unread: unread.sum(),
             unanswered: self.routes.pending(),
-            publishing: *self.publishing.borrow(),
+            publishing: self.publishing.count(),
             after,
         }
     }
 }
 
-/// Counts a message that is being published, until dropped.
-struct Counted<'a>(&'a watch::Sender<usize>);
-
-impl<'a> Counted<'a> {
-    fn new(count: &'a watch::Sender<usize>) -> Self {
-        count.send_if_modified(|count| {
-            *count += 1;
-            false
-        });
-        Self(count)
+/// Waits for a change, forever if there is nothing to watch.
+async fn changed(watched: &mut Option<watch::Receiver<()>>) {
+    match watched {
+        // The sender lives as long as the client.
+        Some(watched) => drop(watched.changed().await),
+        None => std::future::pending().await,
     }
 }
 
+/// How many messages are being published.
+#[derive(Debug, Default)]
+pub(crate) struct Publishing {
+    count: AtomicUsize,
+    none: Notify,
+}
+
+impl Publishing {
+    /// Counts one until dropped.
+    fn one(&self) -> Counted<'_> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Counted(self)
+    }
+
+    fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Waits until there are none.
+    async fn over(&self) {
+        let mut none = pin!(self.none.notified());
+        loop {
+            // Before the look at the count, so that no end is missed.
+            none.as_mut().enable();
+            if self.count() == 0 {
+                return;
+            }
+            none.as_mut().await;
+            none.set(self.none.notified());
+        }
+    }
+}
+
+struct Counted<'a>(&'a Publishing);
+
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.send_if_modified(|count| {
-            *count -= 1;
-            *count == 0
-        });
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_waiters();
+        }
     }
 }

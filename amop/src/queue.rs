@@ -152,6 +152,11 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is no room for a message.
+    pub(crate) fn is_full(&self, incoming: &Incoming) -> bool {
+        !self.lock().has_room(self.capacity, incoming.payload.len())
+    }
+
     /// Whether a message must wait for room, its connection with it. Until that thread comes again,
     /// a queue that does not block has room: others only take from it.
     pub(crate) fn blocks(&self, incoming: &Incoming, held: bool) -> bool {
@@ -229,7 +234,7 @@ impl Queue {
             let blocked = std::mem::take(&mut inner.blocked);
             drop(inner);
             budget.made_progress();
-            self.taken.send_replace(());
+            self.tell_taken();
             Connection::wake_all(blocked);
             return Poll::Ready(Some(incoming));
         }
@@ -245,6 +250,13 @@ impl Queue {
             inner.waker = Some(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// Whoever waits looked at the queue after asking to be told, so nobody misses anything.
+    fn tell_taken(&self) {
+        if self.taken.receiver_count() > 0 {
+            self.taken.send_replace(());
+        }
     }
 
     /// Waits until everything is taken out.
@@ -281,7 +293,7 @@ impl Queue {
     /// Takes out what `keep` does not want, in order.
     pub(crate) fn retain(&self, keep: impl FnMut(&Incoming) -> bool) -> Vec<Incoming> {
         let taken = retain(&mut self.lock(), keep);
-        self.taken.send_replace(());
+        self.tell_taken();
         taken
     }
 
@@ -298,7 +310,7 @@ impl Queue {
         if let Some(waker) = waker {
             waker.wake();
         }
-        self.taken.send_replace(());
+        self.tell_taken();
         (taken, blocked)
     }
 }

@@ -373,7 +373,11 @@ impl Routes {
             return Fate::Settled;
         };
         // Either all get it or all wait: it is remembered as one message.
-        if !window.knows_multicast(&incoming.topic, incoming.seq, now) {
+        let full = route
+            .members
+            .iter()
+            .any(|member| member.queue.is_full(&incoming));
+        if full && !window.knows_multicast(&incoming.topic, incoming.seq, now) {
             let mut members = route.members.iter();
             if members.any(|member| member.queue.blocks(&incoming, held)) {
                 return Fate::Blocked(incoming);
@@ -457,7 +461,10 @@ impl Routes {
     /// An answer was handed to its connections.
     pub(crate) fn sent(&self) {
         self.lock().on_the_way -= 1;
-        self.answered.send_replace(());
+        // Whoever waits looked after asking to be told.
+        if self.answered.receiver_count() > 0 {
+            self.answered.send_replace(());
+        }
     }
 
     /// Waits until the program has answered every unicast it has.

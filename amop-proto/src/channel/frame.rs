@@ -192,6 +192,15 @@ impl FrameDecoder {
             _ => Ok(None),
         }
     }
+
+    /// How many bytes are missing of the frame that `buffer` begins with, as far as that is known: the
+    /// room to make before reading on. 0 if its length is not there yet, or is out of bounds.
+    pub fn missing(&self, buffer: &[u8]) -> usize {
+        match declared_len(buffer, self.max) {
+            Ok(Some(len)) => len.saturating_sub(buffer.len()),
+            _ => 0,
+        }
+    }
 }
 
 /// The length field, checked; `None` while it is not there.

@@ -1,12 +1,9 @@
 //! The requests that wait for an answer, by seq and by deadline.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Instant,
-};
+use std::{collections::VecDeque, time::Instant};
 
 use super::RefusedWhy;
-use crate::{TopicName, channel::Seq};
+use crate::{TopicName, channel::Seq, hash::HashMap};
 
 #[derive(Debug)]
 struct Request<T> {
@@ -19,15 +16,16 @@ struct Request<T> {
 pub(super) struct Requests<T> {
     by_seq: HashMap<Seq, Request<T>>,
     /// The same requests in the order they expire, which also is the order they fail in when the
-    /// session closes: a hash map's own order would differ from run to run.
-    by_deadline: BTreeSet<(Instant, Seq)>,
+    /// session closes: a hash map's own order would differ from run to run. Those answered since are
+    /// left in until they come first or are too many; the first one is never one of them.
+    by_deadline: VecDeque<(Instant, Seq)>,
 }
 
 impl<T> Requests<T> {
     pub(super) fn new() -> Self {
         Self {
-            by_seq: HashMap::new(),
-            by_deadline: BTreeSet::new(),
+            by_seq: HashMap::default(),
+            by_deadline: VecDeque::new(),
         }
     }
 
@@ -49,17 +47,42 @@ impl<T> Requests<T> {
             token,
         };
         self.by_seq.insert(seq, request);
-        self.by_deadline.insert((deadline, seq));
+        // Mostly at the end: deadlines are as far ahead for one message as for another.
+        let at = match self.by_deadline.back() {
+            Some((last, _)) if *last > deadline => self
+                .by_deadline
+                .partition_point(|(other, _)| *other <= deadline),
+            _ => self.by_deadline.len(),
+        };
+        self.by_deadline.insert(at, (deadline, seq));
     }
 
     pub(super) fn take(&mut self, seq: &Seq) -> Option<(TopicName, T)> {
         let request = self.by_seq.remove(seq)?;
-        self.by_deadline.remove(&(request.deadline, *seq));
+        self.tidy();
         Some((request.topic, request.token))
     }
 
+    fn tidy(&mut self) {
+        let Self {
+            by_seq,
+            by_deadline,
+        } = self;
+        let waits = |(deadline, seq): &(Instant, Seq)| {
+            by_seq
+                .get(seq)
+                .is_some_and(|request| request.deadline == *deadline)
+        };
+        while by_deadline.front().is_some_and(|first| !waits(first)) {
+            by_deadline.pop_front();
+        }
+        if by_deadline.len() > 2 * by_seq.len() + 64 {
+            by_deadline.retain(waits);
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.by_deadline.first().map(|(deadline, _)| *deadline)
+        self.by_deadline.front().map(|(deadline, _)| *deadline)
     }
 
     /// The request that expires first, if it has expired.
@@ -70,7 +93,47 @@ impl<T> Requests<T> {
 
     /// The request that expires first.
     pub(super) fn take_first(&mut self) -> Option<T> {
-        let (_, seq) = self.by_deadline.pop_first()?;
-        self.by_seq.remove(&seq).map(|request| request.token)
+        let (_, seq) = self.by_deadline.pop_front()?;
+        let request = self.by_seq.remove(&seq);
+        self.tidy();
+        request.map(|request| request.token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn seq(number: u32) -> Seq {
+        let mut seq = [0; Seq::LEN];
+        seq[..4].copy_from_slice(&number.to_be_bytes());
+        Seq(seq)
+    }
+
+    #[test]
+    fn what_is_answered_out_of_turn_does_not_pile_up_or_stand_first() {
+        let now = Instant::now();
+        let topic = TopicName::new("topic").unwrap();
+        let mut requests = Requests::new();
+        requests.insert(seq(0), topic.clone(), now + Duration::from_secs(9), 0);
+        requests.insert(seq(1), topic.clone(), now + Duration::from_secs(5), 1);
+        assert_eq!(requests.next_deadline(), Some(now + Duration::from_secs(5)));
+        for number in 2..10_000 {
+            requests.insert(
+                seq(number),
+                topic.clone(),
+                now + Duration::from_secs(9),
+                number,
+            );
+            assert_eq!(requests.take(&seq(number)), Some((topic.clone(), number)));
+            assert!(requests.by_deadline.len() <= 2 * requests.len() + 65);
+        }
+        assert!(requests.take(&seq(1)).is_some());
+        assert_eq!(requests.next_deadline(), Some(now + Duration::from_secs(9)));
+        assert_eq!(requests.take_expired(now), None);
+        assert_eq!(requests.take_first(), Some(0));
+        assert_eq!((requests.next_deadline(), requests.len()), (None, 0));
     }
 }

@@ -5,14 +5,18 @@
 //! (channel-v2 section 8). The program gets it once.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
+    hash::BuildHasher,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
-use super::Kind;
-use crate::{TopicName, channel::Seq};
+use crate::{
+    TopicName,
+    channel::Seq,
+    hash::{HashMap, HashSet},
+};
 
 /// Ways back remembered for one unicast that waits for its answer.
 const MAX_WAITERS: usize = 16;
@@ -22,7 +26,7 @@ const MAX_WAITERS: usize = 16;
 pub struct WindowConfig {
     /// How long a message is remembered once it is answered, or came in as a multicast.
     pub time: Duration,
-    /// Messages remembered at a time.
+    /// Unicasts, and likewise multicasts, remembered at a time.
     pub messages: usize,
     /// Bytes of replies remembered at a time. The last reply is kept whatever its length.
     pub bytes: usize,
@@ -56,21 +60,44 @@ pub enum Arrival {
 
 #[derive(Debug)]
 enum Entry<W> {
-    Multicast,
     Pending { waiters: Vec<W> },
     Answered { result: i32, payload: Bytes },
 }
 
-type Key = (Kind, TopicName, Seq);
+type Key = (TopicName, Seq);
 
-/// Messages taken lately, by kind, topic and seq. `W` is the way back to a node.
+/// The multicasts taken lately. They are many and have no answers, so only their fingerprints are
+/// kept: 128 bits, keyed with randomness of the process, of topic and seq.
+#[derive(Debug, Default)]
+struct Multicasts {
+    keys: [foldhash::quality::RandomState; 2],
+    taken: HashSet<u128>,
+    order: VecDeque<(Instant, u128)>,
+}
+
+impl Multicasts {
+    fn fingerprint(&self, topic: &TopicName, seq: Seq) -> u128 {
+        let [high, low] = &self.keys;
+        let hash = |state: &foldhash::quality::RandomState| state.hash_one((topic.as_bytes(), seq));
+        u128::from(hash(high)) << 64 | u128::from(hash(low))
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, fingerprint)) = self.order.pop_front() {
+            self.taken.remove(&fingerprint);
+        }
+    }
+}
+
+/// Messages taken lately, by topic and seq. `W` is the way back to a node.
 ///
 /// Unicasts that wait for an answer are kept until they get it: the program holds as many of them
 /// as it allows itself. Everything else is bounded by [`WindowConfig`]; the oldest goes first.
 #[derive(Debug)]
 pub struct Window<W> {
     config: WindowConfig,
-    entries: HashMap<Key, Entry<W>>,
+    multicasts: Multicasts,
+    unicasts: HashMap<Key, Entry<W>>,
     /// Entries that may be forgotten, oldest first.
     order: VecDeque<(Instant, Key)>,
     bytes: usize,
@@ -82,7 +109,8 @@ impl<W> Window<W> {
     pub fn new(config: WindowConfig) -> Self {
         Self {
             config,
-            entries: HashMap::new(),
+            multicasts: Multicasts::default(),
+            unicasts: HashMap::default(),
             order: VecDeque::new(),
             bytes: 0,
             pending: 0,
@@ -92,20 +120,22 @@ impl<W> Window<W> {
     /// Whether this is the first copy of a multicast; it is remembered then.
     pub fn multicast(&mut self, topic: &TopicName, seq: Seq, now: Instant) -> bool {
         self.expire(now);
-        let key = (Kind::Multicast, topic.clone(), seq);
-        if self.entries.contains_key(&key) {
-            return false;
+        let fingerprint = self.multicasts.fingerprint(topic, seq);
+        let new = self.multicasts.taken.insert(fingerprint);
+        if new {
+            self.multicasts.order.push_back((now, fingerprint));
+            if self.multicasts.order.len() > self.config.messages.max(1) {
+                self.multicasts.forget_oldest();
+            }
         }
-        self.entries.insert(key.clone(), Entry::Multicast);
-        self.remember(key, now);
-        true
+        new
     }
 
     /// Whether a copy of a multicast was remembered.
     pub fn knows_multicast(&mut self, topic: &TopicName, seq: Seq, now: Instant) -> bool {
         self.expire(now);
-        let key = (Kind::Multicast, topic.clone(), seq);
-        self.entries.contains_key(&key)
+        let fingerprint = self.multicasts.fingerprint(topic, seq);
+        self.multicasts.taken.contains(&fingerprint)
     }
 
     /// Looks a unicast up that arrived by `way`.
@@ -114,8 +144,8 @@ impl<W> Window<W> {
         W: Clone + PartialEq,
     {
         self.expire(now);
-        match self.entries.get_mut(&(Kind::Unicast, topic.clone(), seq)) {
-            None | Some(Entry::Multicast) => Arrival::New,
+        match self.unicasts.get_mut(&(topic.clone(), seq)) {
+            None => Arrival::New,
             Some(Entry::Pending { waiters }) => {
                 if waiters.len() < MAX_WAITERS && !waiters.contains(way) {
                     waiters.push(way.clone());
@@ -131,10 +161,10 @@ impl<W> Window<W> {
 
     /// The program got a unicast that is [`Arrival::New`], by `way`.
     pub fn taken(&mut self, topic: &TopicName, seq: Seq, way: W) {
-        let key = (Kind::Unicast, topic.clone(), seq);
+        let key = (topic.clone(), seq);
         let waiters = vec![way];
         if self
-            .entries
+            .unicasts
             .insert(key, Entry::Pending { waiters })
             .is_none()
         {
@@ -151,9 +181,9 @@ impl<W> Window<W> {
         now: Instant,
     ) -> Vec<W> {
         let waiters = self.refused(topic, seq);
-        let key = (Kind::Unicast, topic.clone(), seq);
+        let key = (topic.clone(), seq);
         self.bytes += payload.len();
-        self.entries
+        self.unicasts
             .insert(key.clone(), Entry::Answered { result, payload });
         self.remember(key, now);
         waiters
@@ -161,12 +191,12 @@ impl<W> Window<W> {
 
     /// A unicast was given back: it is unknown from here on. Returns who must be told.
     pub fn refused(&mut self, topic: &TopicName, seq: Seq) -> Vec<W> {
-        let key = (Kind::Unicast, topic.clone(), seq);
-        if !matches!(self.entries.get(&key), Some(Entry::Pending { .. })) {
+        let key = (topic.clone(), seq);
+        if !matches!(self.unicasts.get(&key), Some(Entry::Pending { .. })) {
             return Vec::new();
         }
         self.pending -= 1;
-        match self.entries.remove(&key) {
+        match self.unicasts.remove(&key) {
             Some(Entry::Pending { waiters }) => waiters,
             _ => Vec::new(),
         }
@@ -177,7 +207,7 @@ impl<W> Window<W> {
     where
         W: PartialEq,
     {
-        for entry in self.entries.values_mut() {
+        for entry in self.unicasts.values_mut() {
             if let Entry::Pending { waiters } = entry {
                 waiters.retain(|waiter| waiter != way);
             }
@@ -186,8 +216,8 @@ impl<W> Window<W> {
 
     /// Whether a unicast waits for an answer that somebody could be given.
     pub fn is_wanted(&self, topic: &TopicName, seq: Seq) -> bool {
-        let key = (Kind::Unicast, topic.clone(), seq);
-        matches!(self.entries.get(&key), Some(Entry::Pending { waiters }) if !waiters.is_empty())
+        let key = (topic.clone(), seq);
+        matches!(self.unicasts.get(&key), Some(Entry::Pending { waiters }) if !waiters.is_empty())
     }
 
     /// Unicasts that wait for their answers.
@@ -196,6 +226,11 @@ impl<W> Window<W> {
     }
 
     fn expire(&mut self, now: Instant) {
+        while let Some((at, _)) = self.multicasts.order.front()
+            && *at + self.config.time <= now
+        {
+            self.multicasts.forget_oldest();
+        }
         while let Some((at, _)) = self.order.front()
             && *at + self.config.time <= now
         {
@@ -214,7 +249,7 @@ impl<W> Window<W> {
 
     fn forget_oldest(&mut self) {
         if let Some((_, key)) = self.order.pop_front()
-            && let Some(Entry::Answered { payload, .. }) = self.entries.remove(&key)
+            && let Some(Entry::Answered { payload, .. }) = self.unicasts.remove(&key)
         {
             self.bytes -= payload.len();
         }

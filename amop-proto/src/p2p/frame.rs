@@ -118,18 +118,25 @@ impl PeerCodec {
 
     /// Appends a frame to `out`.
     pub fn encode(&self, frame: &PeerFrame, out: &mut BytesMut) {
+        let body = self.encode_header(frame, out);
+        out.put_slice(&body);
+    }
+
+    /// Appends a frame's header to `out` and returns the body as it is to be
+    /// written behind it: a long one need not be copied.
+    pub fn encode_header(&self, frame: &PeerFrame, out: &mut BytesMut) -> Bytes {
         let compressed =
             (self.compress && self.header == Header::Current && frame.body.len() > COMPRESS_ABOVE)
                 .then(|| snap::raw::Encoder::new().compress_vec(&frame.body).ok())
                 .flatten()
                 // What does not shrink could grow past the limit; uncompressed is always understood.
                 .filter(|compressed| compressed.len() < frame.body.len());
-        let (version, body) = match &compressed {
-            Some(compressed) => (COMPRESSED, compressed.as_slice()),
-            None => (0, &frame.body[..]),
+        let (version, body) = match compressed {
+            Some(compressed) => (COMPRESSED, Bytes::from(compressed)),
+            None => (0, frame.body.clone()),
         };
         let len = self.header_len() + body.len();
-        out.reserve(len);
+        out.reserve(self.header_len());
         out.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
         match self.header {
             Header::Current => {
@@ -141,7 +148,7 @@ impl PeerCodec {
         }
         out.put_u16(frame.packet);
         out.put_u32(frame.seq);
-        out.put_slice(body);
+        body
     }
 
     /// Takes the next complete frame out of `buffer`; `None` until more bytes are there.
@@ -184,6 +191,18 @@ impl PeerCodec {
             seq,
             body: bytes,
         }))
+    }
+
+    /// As [`FrameDecoder::missing`](crate::channel::FrameDecoder::missing).
+    pub fn missing(&self, buffer: &[u8]) -> usize {
+        match buffer.first_chunk::<4>() {
+            Some(field) => {
+                let len = u32::from_be_bytes(*field) as usize;
+                let missing = len.saturating_sub(buffer.len());
+                if len > self.max { 0 } else { missing }
+            }
+            None => 0,
+        }
     }
 
     fn decompress(&self, body: &[u8]) -> Bytes {

@@ -282,6 +282,35 @@ impl Envelope {
     }
 }
 
+/// A channel frame, taken apart or as bytes: what a multicast's packet carries.
+#[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
+pub trait Content {
+    /// Its length in bytes.
+    fn len(&self) -> usize;
+    /// Appends its bytes.
+    fn put(&self, out: &mut BytesMut);
+}
+
+impl Content for Frame {
+    fn len(&self) -> usize {
+        self.wire_len()
+    }
+
+    fn put(&self, out: &mut BytesMut) {
+        self.encode(out);
+    }
+}
+
+impl Content for [u8] {
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    fn put(&self, out: &mut BytesMut) {
+        out.put_slice(self);
+    }
+}
+
 /// The address of a multicast on its way through the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spread {
@@ -294,8 +323,8 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The body of a packet with the bytes of a channel frame.
-    pub fn seal(&self, frame: &[u8]) -> Bytes {
+    /// The body of a packet with a channel frame.
+    pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
         let count = u16::try_from(self.targets.len()).unwrap_or(u16::MAX);
         let len = 8 + 8 + 2 + 8 * usize::from(count) + frame.len();
         let mut out = BytesMut::with_capacity(len);
@@ -305,7 +334,7 @@ impl Spread {
         for target in &self.targets[..usize::from(count)] {
             out.put_u64(target.0);
         }
-        out.put_slice(frame);
+        frame.put(&mut out);
         out.freeze()
     }
 
@@ -424,7 +453,7 @@ mod tests {
             id: 7,
             targets: vec![NodeKey(2), NodeKey(3)],
         };
-        let body = spread.seal(b"frame");
+        let body = spread.seal(&b"frame"[..]);
         assert_eq!(
             Spread::open(body.clone()),
             Some((spread, Bytes::from_static(b"frame")))

@@ -289,7 +289,7 @@ proptest! {
             prop_assert_eq!(envelope.source, NodeKey(u64::from_be_bytes(body[..8].try_into().unwrap())));
         }
         if let Some((spread, frame)) = Spread::open(body.clone()) {
-            prop_assert_eq!(spread.seal(&frame), body.clone());
+            prop_assert_eq!(spread.seal(&frame[..]), body.clone());
         }
         if let Some(keys) = decode_keys(body.clone()) {
             prop_assert_eq!(encode_keys(keys), body.clone());

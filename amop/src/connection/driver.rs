@@ -24,6 +24,10 @@ use super::{Connection, SEND_BUFFER, State};
 /// Bytes asked of the stream at a time: a few TLS records.
 const READ_CHUNK: usize = 32 * 1024;
 
+/// Room is made for the rest of a long frame at once, up to this much. The memory is touched only as
+/// bytes come.
+const READ_AHEAD: usize = 4 * 1024 * 1024;
+
 /// A buffer that grew beyond this for a large message is given back to the allocator.
 const KEEP_BUFFER: usize = 256 * 1024;
 
@@ -104,7 +108,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.held {
             return self.retry_held();
         }
-        self.read.reserve(READ_CHUNK);
+        let missing = self.decoder.missing(&self.read);
+        self.read.reserve(missing.clamp(READ_CHUNK, READ_AHEAD));
         let poll = pin!(self.stream.read_buf(&mut self.read)).poll(cx);
         let Poll::Ready(result) = poll else {
             return false;

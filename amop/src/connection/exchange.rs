@@ -50,10 +50,19 @@ impl Connection {
             return Err(context.too_large(len));
         }
         let charge = len.min(SEND_BUFFER);
-        let in_flight = self.0.in_flight.acquire();
-        let _in_flight = context.permit(in_flight).await?;
-        let room = self.0.room.acquire_many(charge as u32);
-        let room = context.permit(room).await?;
+        // Mostly there is room, and no timer is needed.
+        let _in_flight = match self.0.in_flight.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => context.permit(self.0.in_flight.acquire()).await?,
+        };
+        let room = match self.0.room.try_acquire_many(charge as u32) {
+            Ok(permits) => permits,
+            Err(_) => {
+                context
+                    .permit(self.0.room.acquire_many(charge as u32))
+                    .await?
+            }
+        };
 
         let (sender, receiver) = oneshot::channel();
         let Message { seq, kind, .. } = message;
@@ -149,6 +158,10 @@ impl Context<'_> {
     }
 
     fn result(&self, outcome: Outcome) -> Result<Bytes, Failed> {
+        // Names are made for errors only: this is the way of every message.
+        if let Outcome::Answered(payload) = outcome {
+            return Ok(payload);
+        }
         let (topic, endpoint) = (self.topic(), self.endpoint());
         Err(match outcome {
             Outcome::Answered(payload) => return Ok(payload),

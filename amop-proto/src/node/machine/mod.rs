@@ -3,7 +3,7 @@
 mod peers;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use crate::{
         CLIENT_TYPE, Frame, FrameType, HandshakeRequest, HandshakeResponse, frame_topic,
         heartbeat_answer, rpc,
     },
+    hash::HashMap,
     p2p::{NodeId, PeerFrame},
 };
 
@@ -113,7 +114,7 @@ impl Node {
                 config.seed,
             ),
             config,
-            sessions: HashMap::new(),
+            sessions: HashMap::default(),
             peers: BTreeMap::new(),
             topic_seq: 0,
             changing: None,
@@ -407,6 +408,7 @@ impl Node {
             },
         );
         if request.client_type == CLIENT_TYPE {
+            self.router.session_is_ours(id);
             self.actions
                 .push_back(Action::CoalesceSession { session: id });
         }

@@ -12,11 +12,13 @@ mod paths;
 mod recent;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
 use bytes::Bytes;
+
+use crate::hash::HashMap;
 
 pub(super) use self::recent::{Recent, Seen};
 use self::{
@@ -118,7 +120,7 @@ impl Mesh {
             by_key: BTreeMap::new(),
             database: Database::new(max_nodes, max_topics),
             paths: Paths::new(own),
-            turns: HashMap::new(),
+            turns: HashMap::default(),
             changes: 0,
             sends: VecDeque::new(),
             outputs: VecDeque::new(),

@@ -2,9 +2,9 @@
 
 #[cfg(test)]
 use std::collections::BTreeMap;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
-use crate::p2p::mesh::NodeKey;
+use crate::{hash::HashMap, p2p::mesh::NodeKey};
 
 /// The graph of nodes and the distances from one of them.
 ///
@@ -38,9 +38,9 @@ impl Paths {
     pub(super) fn new(own: NodeKey) -> Self {
         Self {
             own,
-            edges: HashMap::new(),
-            distance: HashMap::from([(own, 0)]),
-            first_steps: HashMap::new(),
+            edges: HashMap::default(),
+            distance: HashMap::from_iter([(own, 0)]),
+            first_steps: HashMap::default(),
         }
     }
 

@@ -1,13 +1,16 @@
 //! The messages of other nodes that have come here lately, so that none is taken twice.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
-use crate::p2p::mesh::NodeKey;
+use crate::{
+    hash::{HashMap, HashSet},
+    p2p::mesh::NodeKey,
+};
 
 /// Nobody repeats a message after this long.
 const AGE: Duration = Duration::from_secs(120);
@@ -22,6 +25,9 @@ const MAX_BYTES: usize = 64 << 20;
 #[derive(Debug, Default)]
 pub(in crate::node) struct Recent {
     seen: HashMap<(NodeKey, u64), Option<Bytes>>,
+    /// Apart, because they have no answers and are many: what is looked up stays small.
+    multicasts: HashSet<(NodeKey, u64)>,
+    multicast_order: VecDeque<(Instant, NodeKey, u64)>,
     order: VecDeque<(Instant, NodeKey, u64)>,
     bytes: usize,
 }
@@ -38,7 +44,31 @@ pub(in crate::node) enum Seen {
 }
 
 impl Recent {
-    /// A message came.
+    /// A multicast came. Returns whether it is new; it is remembered from now on.
+    pub(in crate::node) fn see_multicast(
+        &mut self,
+        now: Instant,
+        source: NodeKey,
+        id: u64,
+    ) -> bool {
+        let new = self.multicasts.insert((source, id));
+        if new {
+            self.multicast_order.push_back((now, source, id));
+            self.forget_multicasts(now);
+        }
+        new
+    }
+
+    fn forget_multicasts(&mut self, now: Instant) {
+        while let Some(&(at, source, id)) = self.multicast_order.front()
+            && (at + AGE <= now || self.multicast_order.len() > MAX)
+        {
+            self.multicast_order.pop_front();
+            self.multicasts.remove(&(source, id));
+        }
+    }
+
+    /// A unicast came.
     pub(in crate::node) fn see(&mut self, now: Instant, source: NodeKey, id: u64) -> Seen {
         self.forget(now);
         match self.seen.get(&(source, id)) {
@@ -64,6 +94,7 @@ impl Recent {
 
     /// Forgets what is old, or over a limit.
     pub(in crate::node) fn forget(&mut self, now: Instant) {
+        self.forget_multicasts(now);
         while let Some(&(at, source, id)) = self.order.front()
             && (at + AGE <= now || self.order.len() >= MAX || self.bytes > MAX_BYTES)
         {
@@ -94,6 +125,18 @@ mod tests {
     }
 
     #[test]
+    fn a_multicast_is_new_once() {
+        let now = Instant::now();
+        let mut recent = Recent::default();
+        assert!(recent.see_multicast(now, NodeKey(1), 7));
+        assert!(!recent.see_multicast(now, NodeKey(1), 7));
+        assert!(recent.see_multicast(now, NodeKey(2), 7));
+        recent.forget(now + AGE);
+        assert!(recent.see_multicast(now + AGE, NodeKey(1), 7));
+        assert_eq!(recent.multicasts.len(), recent.multicast_order.len());
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let now = Instant::now();
         let mut recent = Recent::default();
@@ -101,6 +144,10 @@ mod tests {
             recent.see(now, NodeKey(1), id);
         }
         assert!(recent.seen.len() <= MAX && recent.order.len() <= MAX);
+        for id in 0..(2 * MAX as u64) {
+            recent.see_multicast(now, NodeKey(1), id);
+        }
+        assert!(recent.multicasts.len() <= MAX && recent.multicast_order.len() <= MAX);
         for id in 0..100 {
             recent.see(now, NodeKey(2), id);
             recent.answered(NodeKey(2), id, Bytes::from(vec![0; 1 << 20]));

@@ -84,16 +84,23 @@ impl Router {
         let Origin::Session(publisher) = origin else {
             return;
         };
-        if !(nodes.is_empty() && peers.is_empty()) {
-            let bytes = frame.to_bytes();
-            if !nodes.is_empty() {
-                self.spread_own(now, origin, nodes, &bytes);
-            }
-            if !peers.is_empty() {
-                self.multicast_to_peers(now, origin, peers, bytes);
-            }
+        if !nodes.is_empty() {
+            self.spread_own(now, origin, nodes, &frame);
         }
-        let acknowledgement = frame.respond(code::SUCCESS, frame.body.clone());
+        if !peers.is_empty() {
+            self.multicast_to_peers(now, origin, peers, frame.to_bytes());
+        }
+        let terse = self
+            .links
+            .sessions
+            .get(&publisher)
+            .is_some_and(|link| link.terse);
+        let body = if terse {
+            Bytes::new()
+        } else {
+            frame.body.clone()
+        };
+        let acknowledgement = frame.respond(code::SUCCESS, body);
         self.send_session(publisher, acknowledgement);
     }
 

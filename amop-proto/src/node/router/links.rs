@@ -1,13 +1,14 @@
 //! The connections of a node as the router sees them: what waits to be written to each, what it
 //! was asked and has not answered.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use super::unicast::UnicastId;
 use crate::{
     channel::Seq,
+    hash::{HashMap, HashSet},
     node::{PeerId, SessionId},
     p2p::{NodeId, mesh::NodeKey},
 };
@@ -105,6 +106,8 @@ impl Queue {
 /// One SDK connection.
 #[derive(Debug)]
 pub(super) struct SessionLink {
+    /// It is a client of ours, which has no use for the body of its multicasts' acknowledgements.
+    pub(super) terse: bool,
     pub(super) queue: Queue,
     pub(super) topics: BTreeSet<Bytes>,
     /// Messages pushed to it and not yet answered, by seq. Ordered, so that what follows from its

@@ -12,7 +12,7 @@ mod unicast;
 mod weighted;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     channel::{Frame, FrameType, Seq, code},
+    hash::HashMap,
     p2p::{NodeId, PeerFrame, mesh::NodeKey},
 };
 
@@ -150,7 +151,7 @@ impl Router {
             rng,
             table: Table::default(),
             links: Links::default(),
-            unicasts: HashMap::new(),
+            unicasts: HashMap::default(),
             in_flight_bytes: 0,
             timers: BTreeSet::new(),
             pauses: BTreeMap::new(),
@@ -168,10 +169,11 @@ impl Router {
         match event {
             RouterEvent::SessionUp(session) => {
                 let link = SessionLink {
+                    terse: false,
                     queue: Queue::new(self.limits.session_queue),
                     topics: BTreeSet::new(),
                     asked: BTreeMap::new(),
-                    asking: HashMap::new(),
+                    asking: HashMap::default(),
                     pauses: 0,
                 };
                 self.links.sessions.insert(session, link);
@@ -335,6 +337,14 @@ impl Router {
             .into_iter()
             .flat_map(|link| &link.topics)
             .filter(move |topic| self.is_shown(topic, Remote::Peer(peer)))
+    }
+
+    /// The session turned out to be a client of ours: its multicasts are acknowledged without their
+    /// bodies, which real nodes send back (channel-v2 section 7.3).
+    pub fn session_is_ours(&mut self, session: SessionId) {
+        if let Some(link) = self.links.sessions.get_mut(&session) {
+            link.terse = true;
+        }
     }
 
     /// Queues a frame that is no AMOP message (a heartbeat's answer, say) for a session.

@@ -21,7 +21,7 @@ use crate::{
     },
     p2p::{
         PeerFrame,
-        mesh::{Envelope, NodeKey, Spread, packet},
+        mesh::{Content, Envelope, NodeKey, Spread, packet},
     },
 };
 
@@ -153,7 +153,7 @@ impl Router {
             if frame.kind != FrameType::MULTICAST {
                 return None;
             }
-            if self.recent.see(now, spread.source, spread.id) == Seen::New {
+            if self.recent.see_multicast(now, spread.source, spread.id) {
                 let origin = Origin::Node(spread.source, spread.id);
                 self.unicast_or_multicast(now, origin, frame);
             }
@@ -163,7 +163,7 @@ impl Router {
         }
         match message.seq.checked_sub(1) {
             Some(hops_left) if hops_left > 0 => {
-                self.send_spread(&spread, &bytes, hops_left, Some(peer));
+                self.send_spread(&spread, &bytes[..], hops_left, Some(peer));
             }
             _ => self.counters.undeliverable += 1,
         }
@@ -175,7 +175,7 @@ impl Router {
     pub(super) fn send_spread(
         &mut self,
         spread: &Spread,
-        bytes: &Bytes,
+        content: &(impl Content + ?Sized),
         hops_left: u32,
         from: Option<PeerId>,
     ) -> Vec<PeerId> {
@@ -198,10 +198,10 @@ impl Router {
             let body = if alone {
                 // The same bytes for every neighbour that is the only target of its copy.
                 direct
-                    .get_or_insert_with(|| address(Vec::new()).seal(bytes))
+                    .get_or_insert_with(|| address(Vec::new()).seal(content))
                     .clone()
             } else {
-                address(targets).seal(bytes)
+                address(targets).seal(content)
             };
             self.send_peer(peer, extension(packet::MULTICAST, hops_left, body));
             peers.push(peer);
@@ -288,7 +288,7 @@ impl Router {
         now: Instant,
         origin: Origin,
         targets: Vec<NodeKey>,
-        bytes: &Bytes,
+        frame: &Frame,
     ) {
         let spread = Spread {
             source: self.mesh.own(),
@@ -296,7 +296,7 @@ impl Router {
             targets,
         };
         self.next_unicast += 1;
-        for peer in self.send_spread(&spread, bytes, MAX_HOPS, None) {
+        for peer in self.send_spread(&spread, frame, MAX_HOPS, None) {
             self.pause_if_filling(now, origin, peer);
         }
     }

@@ -1,11 +1,12 @@
 //! Who wants which topic: the node's own sessions, other nodes of ours, and peers that are none.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
 use super::weighted::Weighted;
 use crate::{
+    hash::HashMap,
     node::{PeerId, SessionId},
     p2p::mesh::NodeKey,
 };

@@ -1,6 +1,8 @@
 //! A set of weighted members from which one can be drawn in logarithmic time.
 
-use std::{collections::HashMap, hash::Hash};
+use std::hash::Hash;
+
+use crate::hash::HashMap;
 
 /// Members with weights, in a binary indexed tree.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ impl<K> Default for Weighted<K> {
         Self {
             members: Vec::new(),
             weights: Vec::new(),
-            positions: HashMap::new(),
+            positions: HashMap::default(),
             free: Vec::new(),
             tree: Vec::new(),
             total: 0,
