@@ -210,6 +210,7 @@ async fn read<W: Wire>(
         }
         core.handle(events);
         if let Some(error) = error {
+            core.refusals.bad_frame();
             return LinkEnd::BadFrame(error);
         }
         if buffer.is_empty() && room == READ_MIN {

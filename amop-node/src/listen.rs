@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -28,6 +28,7 @@ use crate::{
     link::{self, Channel, LinkEnd, P2p},
     node::{Context, short},
     outbox::Outbox,
+    stats::Refusals,
 };
 
 /// After a failed accept (no file descriptor left, say) the next try waits this long.
@@ -77,6 +78,7 @@ pub(crate) async fn serve_channel(
         mode,
         context.limits.sessions,
         &context,
+        |refusals| &refusals.sessions_turned_away,
     );
     port.run(context, |context, stream, info, address| async move {
         let id = context.core.next_session();
@@ -88,7 +90,15 @@ pub(crate) async fn serve_channel(
 /// Serves other nodes until the node stops.
 pub(crate) async fn serve_p2p(context: Context, listener: TcpListener, tls: Arc<ServerConfig>) {
     let limit = context.limits.peers;
-    let port = AcceptingPort::new("node", listener, tls, Mode::Ec, limit, &context);
+    let port = AcceptingPort::new(
+        "node",
+        listener,
+        tls,
+        Mode::Ec,
+        limit,
+        &context,
+        |refusals| &refusals.peers_turned_away,
+    );
     port.run(context, |context, stream, info, address| async move {
         if let Some(identity) = identify(info, address) {
             let node = identity.node.to_string();
@@ -141,7 +151,7 @@ struct AcceptingPort {
     mode: Mode,
     handshakes: Arc<Semaphore>,
     connections: Arc<Semaphore>,
-    turned_away: AtomicUsize,
+    turned_away: fn(&Refusals) -> &AtomicU64,
 }
 
 impl AcceptingPort {
@@ -152,6 +162,7 @@ impl AcceptingPort {
         mode: Mode,
         connections: usize,
         context: &Context,
+        turned_away: fn(&Refusals) -> &AtomicU64,
     ) -> Self {
         Self {
             who,
@@ -160,7 +171,7 @@ impl AcceptingPort {
             mode,
             handshakes: Arc::new(Semaphore::new(context.limits.handshakes)),
             connections: Arc::new(Semaphore::new(connections)),
-            turned_away: AtomicUsize::new(0),
+            turned_away,
         }
     }
 
@@ -193,7 +204,8 @@ impl AcceptingPort {
         Fut: Future<Output = ()> + Send,
     {
         let Ok(connection) = self.connections.clone().try_acquire_owned() else {
-            let count = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
+            let turned_away = (self.turned_away)(&context.core.refusals);
+            let count = turned_away.fetch_add(1, Ordering::Relaxed) + 1;
             if count.is_power_of_two() {
                 tracing::warn!(
                     "turned away a {} from {address}: all connections are in use ({count} so far)",
@@ -229,12 +241,16 @@ impl AcceptingPort {
                 }
                 Ok(Err(error)) => {
                     let failure = HandshakeFailure::from_io(error, Side::Server, mode);
+                    context.core.refusals.handshake_failed(&failure);
                     tracing::warn!("{who} at {address} refused: {failure}");
                 }
-                Err(_) => tracing::warn!(
-                    "{who} at {address} did not complete TLS within {} s",
-                    patience.as_secs()
-                ),
+                Err(_) => {
+                    context.core.refusals.handshake_timed_out();
+                    tracing::warn!(
+                        "{who} at {address} did not complete TLS within {} s",
+                        patience.as_secs()
+                    );
+                }
             }
         });
     }
