@@ -45,6 +45,8 @@ pub struct ListenLimits {
     pub handshakes: usize,
     /// How long a TLS handshake may take.
     pub handshake_time: Duration,
+    /// How long a frame may take to arrive, from its first byte to its last.
+    pub frame_time: Duration,
     /// HTTP requests at once.
     pub http: usize,
     /// How long an HTTP request may take, from the connection to the end of the answer.
@@ -58,6 +60,8 @@ impl Default for ListenLimits {
             peers: 1_000,
             handshakes: 1_024,
             handshake_time: Duration::from_secs(10),
+            // The protocol's longest frame of 100 MiB at 3 Mb/s.
+            frame_time: Duration::from_secs(300),
             http: 64,
             http_time: Duration::from_secs(10),
         }
@@ -272,7 +276,16 @@ async fn run_session(
     let name = info.name.as_deref().unwrap_or("unnamed");
     tracing::info!("session {} from {address} ({name}) opened", id.0);
     let wire = Channel(context.decoder);
-    let end = link::run(&context.core, &wire, id, &signals, stream, &context.stop).await;
+    let end = link::run(
+        &context.core,
+        &wire,
+        id,
+        &signals,
+        stream,
+        context.limits.frame_time,
+        &context.stop,
+    )
+    .await;
     context.core.handle_with(|state| {
         state.sessions.remove(&id);
         [Event::SessionClosed(id)]
@@ -305,7 +318,16 @@ pub(crate) async fn run_peer(
         }]
     });
     let wire = P2p(context.codec);
-    let end = link::run(&context.core, &wire, peer, &signals, stream, &context.stop).await;
+    let end = link::run(
+        &context.core,
+        &wire,
+        peer,
+        &signals,
+        stream,
+        context.limits.frame_time,
+        &context.stop,
+    )
+    .await;
     context.core.handle_with(|state| {
         state.peers.remove(&peer);
         [Event::PeerClosed(peer)]

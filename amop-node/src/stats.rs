@@ -32,6 +32,8 @@ pub struct Stats {
     pub unlisted: u64,
     /// SDKs and nodes whose certificate has been revoked.
     pub revoked: u64,
+    /// Connections closed because a frame took too long to arrive.
+    pub slow_frames: u64,
     /// Connections closed because what came was no frame, or one over the limit.
     pub bad_frames: u64,
 }
@@ -48,6 +50,7 @@ impl Stats {
             handshakes_failed,
             unlisted,
             revoked,
+            slow_frames,
             bad_frames,
         } = *self;
         messages.entries().chain([
@@ -57,6 +60,7 @@ impl Stats {
             ("handshakes_failed", handshakes_failed),
             ("unlisted", unlisted),
             ("revoked", revoked),
+            ("slow_frames", slow_frames),
             ("bad_frames", bad_frames),
         ])
     }
@@ -83,6 +87,7 @@ pub(crate) struct Refusals {
     handshakes_failed: AtomicU64,
     unlisted: AtomicU64,
     revoked: AtomicU64,
+    slow_frames: AtomicU64,
     bad_frames: AtomicU64,
 }
 
@@ -98,6 +103,10 @@ impl Refusals {
 
     pub(crate) fn handshake_timed_out(&self) {
         add(&self.handshakes_timed_out);
+    }
+
+    pub(crate) fn slow_frame(&self) {
+        add(&self.slow_frames);
     }
 
     pub(crate) fn bad_frame(&self) {
@@ -121,6 +130,7 @@ impl Core {
             handshakes_failed: read(&refusals.handshakes_failed),
             unlisted: read(&refusals.unlisted),
             revoked: read(&refusals.revoked),
+            slow_frames: read(&refusals.slow_frames),
             bad_frames: read(&refusals.bad_frames),
         }
     }

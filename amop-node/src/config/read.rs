@@ -62,7 +62,7 @@ const SECURITY_KEYS: [&str; 6] = [
 /// The section of this node's own limits.
 const LIMITS: &str = "amop_limits";
 
-const LIMIT_KEYS: [&str; 20] = [
+const LIMIT_KEYS: [&str; 21] = [
     "session_queue",
     "session_queues",
     "peer_queue",
@@ -81,6 +81,7 @@ const LIMIT_KEYS: [&str; 20] = [
     "peers",
     "handshakes",
     "handshake_time",
+    "frame_time",
     "http",
     "http_time",
 ];
@@ -335,6 +336,7 @@ impl<'a> Reader<'a> {
         limits.claimed = number("claimed")?.unwrap_or(limits.claimed);
         for (key, field) in [
             ("handshake_time", &mut listen.handshake_time),
+            ("frame_time", &mut listen.frame_time),
             ("http_time", &mut listen.http_time),
         ] {
             if let Some(seconds) = number(key)? {

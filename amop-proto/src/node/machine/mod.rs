@@ -334,8 +334,12 @@ impl Node {
                 let max = self.config.limits.session_topics;
                 let (actions, counters) = (&mut self.actions, self.router.counters_mut());
                 let notice = |notice| {
-                    if let Notice::TopicIgnored { others, .. } = notice {
-                        counters.topics_ignored += 1 + others as u64;
+                    match notice {
+                        Notice::TopicIgnored { others, .. } => {
+                            counters.topics_ignored += 1 + others as u64;
+                        }
+                        Notice::BadTopics { .. } => counters.bad_topics += 1,
+                        _ => {}
                     }
                     actions.push_back(Action::Notice(notice));
                 };

@@ -102,6 +102,8 @@ pub struct Counters {
     pub over_frame_limit: u64,
     /// Topics of sessions ignored: over a limit, or none that AMOP has.
     pub topics_ignored: u64,
+    /// Topic sets of sessions ignored as a whole: no JSON array of strings, or longer than 2 MiB.
+    pub bad_topics: u64,
     /// Sessions closed because they do not read.
     pub slow_sessions: u64,
     /// Sessions closed because of the limit for the queues of all, the longest first.
@@ -135,6 +137,7 @@ impl Counters {
             over_bandwidth,
             over_frame_limit,
             topics_ignored,
+            bad_topics,
             slow_sessions,
             queues_cut,
             slow_peers,
@@ -156,6 +159,7 @@ impl Counters {
             ("over_bandwidth", over_bandwidth),
             ("over_frame_limit", over_frame_limit),
             ("topics_ignored", topics_ignored),
+            ("bad_topics", bad_topics),
             ("slow_sessions", slow_sessions),
             ("queues_cut", queues_cut),
             ("slow_peers", slow_peers),
