@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
 };
@@ -13,7 +13,7 @@ use amop_proto::{
     node::{Limits, Node as Machine, NodeConfig as MachineConfig, Timeouts},
     p2p::{NodeId as MachineId, PeerCodec},
 };
-use amop_tls::{CertFiles, Identity, PeerFilter, PublicKey, ServerOptions};
+use amop_tls::{CertFiles, Identity, Mode, PeerFilter, PublicKey, ServerOptions, TlsError};
 use rand::{TryRng, rngs::SysRng};
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -38,6 +38,8 @@ pub struct NodeBuilder {
     check_cert_issuer: bool,
     blacklist: HashSet<NodeId>,
     whitelist: Option<HashSet<NodeId>>,
+    sdk_allowlist: Option<HashSet<NodeId>>,
+    revocation_lists: Vec<PathBuf>,
     compress: bool,
     chain_id: String,
     version: ChainVersion,
@@ -60,6 +62,8 @@ impl Default for NodeBuilder {
             check_cert_issuer: true,
             blacklist: HashSet::new(),
             whitelist: None,
+            sdk_allowlist: None,
+            revocation_lists: Vec::new(),
             compress: false,
             chain_id: "1".to_owned(),
             version: ChainVersion::DEFAULT,
@@ -98,12 +102,6 @@ impl NodeBuilder {
         } else {
             load(Port::Channel, &config.channel_certs)?
         };
-        if config.outgoing_bandwidth_limit.is_some() {
-            tracing::warn!(
-                "flow_control.outgoing_bandwidth_limit is set; this node does not limit its \
-                 bandwidth yet"
-            );
-        }
         let mut builder = Self {
             channel: config.channel_listen,
             p2p: config.p2p_listen,
@@ -115,6 +113,16 @@ impl NodeBuilder {
                 .whitelist
                 .as_ref()
                 .map(|list| list.iter().copied().collect()),
+            sdk_allowlist: config
+                .sdk_allowlist
+                .as_ref()
+                .map(|list| list.iter().copied().collect()),
+            revocation_lists: config.revocation_lists.clone(),
+            limits: Limits {
+                outgoing_bandwidth: bandwidth(config),
+                ..config.limits
+            },
+            listen: config.listen_limits,
             compress: config.send_compressed,
             chain_id: config.chain_id.clone(),
             version: config.supported_version.clone(),
@@ -190,6 +198,22 @@ impl NodeBuilder {
         self
     }
 
+    /// The only SDKs that may connect, by the keys of their certificates. Default: all that the CA
+    /// lets in.
+    #[must_use]
+    pub fn sdk_allowlist(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
+        self.sdk_allowlist = Some(keys.into_iter().map(|key| key.0).collect());
+        self
+    }
+
+    /// Adds a file of certificate revocation lists, which SDKs and nodes are held against; see
+    /// [`Identity::with_revocation_file`] for what it may contain.
+    #[must_use]
+    pub fn revocation_list(mut self, file: impl Into<PathBuf>) -> Self {
+        self.revocation_lists.push(file.into());
+        self
+    }
+
     /// The longest frame taken from an SDK, or from another node for an SDK, in bytes, header
     /// included. Default: 32 MiB; real nodes take 100 MiB. Part of [`limits`](Self::limits).
     #[must_use]
@@ -237,10 +261,18 @@ impl NodeBuilder {
         let channel_identity = self
             .channel_identity
             .unwrap_or_else(|| p2p_identity.clone());
+        let (p2p_identity, channel_identity) =
+            revoke(&self.revocation_lists, p2p_identity, channel_identity)?;
         let tls = |what| move |source| StartError::Tls { what, source };
 
         let filter = filter(self.blacklist, self.whitelist);
-        let options = ServerOptions::default().check_cert_issuer(self.check_cert_issuer);
+        let mut options = ServerOptions::default().check_cert_issuer(self.check_cert_issuer);
+        if let Some(list) = self.sdk_allowlist {
+            if channel_identity.mode() == Mode::Rsa {
+                return Err(StartError::AllowListOfRsa);
+            }
+            options = options.filter(Arc::new(move |sdk: &PublicKey| list.contains(&sdk.0)));
+        }
         let channel_tls = channel_identity
             .server_config(options)
             .map_err(tls(Port::Channel))?;
@@ -343,6 +375,55 @@ fn load(what: Port, paths: &CertPaths) -> Result<Identity, StartError> {
         ca: paths.ca.clone(),
     };
     Identity::load(&files).map_err(|source| StartError::Tls { what, source })
+}
+
+/// Bytes per second for a limit in Mb/s. Real nodes count a quarter of a message's length, assuming that
+/// it is compressed to that (p2p-v2 section 7.4); here it counts so only if it is compressed at all.
+fn bandwidth(config: &NodeConfig) -> Option<u64> {
+    let bytes = config.outgoing_bandwidth_limit? * 1e6 / 8.0;
+    let factor = if config.send_compressed { 4.0 } else { 1.0 };
+    // Never 0, and saturating.
+    Some(((bytes * factor) as u64).max(1))
+}
+
+/// Gives both identities the lists, each those of authorities it knows: in RSA mode that is one of them.
+fn revoke(
+    files: &[PathBuf],
+    mut p2p: Identity,
+    mut channel: Identity,
+) -> Result<(Identity, Identity), StartError> {
+    for file in files {
+        let mut known = false;
+        let mut unknown = None;
+        for (what, identity) in [(Port::P2p, &mut p2p), (Port::Channel, &mut channel)] {
+            match identity.clone().with_revocation_file(file) {
+                Ok(with) => {
+                    *identity = with;
+                    known = true;
+                }
+                Err(source @ TlsError::CrlIssuer { .. }) => {
+                    unknown = Some(StartError::Tls { what, source });
+                }
+                Err(source) => return Err(StartError::Tls { what, source }),
+            }
+        }
+        if let Some(error) = unknown.filter(|_| !known) {
+            return Err(error);
+        }
+    }
+    let now = SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |now| now.as_secs());
+    let due = [&p2p, &channel].map(Identity::revocation_update);
+    if let Some(due) = due.into_iter().flatten().min()
+        && u64::try_from(due).is_ok_and(|due| due < now)
+    {
+        tracing::warn!(
+            "a revocation list should have been replaced at {due} (seconds since 1970): what it lists \
+             stays revoked, but what was revoked since is not known; get a newer one"
+        );
+    }
+    Ok((p2p, channel))
 }
 
 /// The node's lists as a rule for TLS (p2p-v2 section 2.2).

@@ -15,6 +15,8 @@
 //! | `rpc.jsonrpc_listen_ip` and `rpc.listen_ip` missing | 0.0.0.0 | 127.0.0.1, since nobody is authenticated |
 //! | wrong value | often the default, silently | an error that names the line |
 //! | unknown key | ignored | ignored, with a warning |
+//! | `[sdk_allowlist]` | in `group.N.ini`, for JSON-RPC | here, for all SDK connections |
+//! | `network_security.revocation_list.N`, `[amop_limits]` | not known | revoked certificates, limits |
 //!
 //! ```
 //! use amop_node::config::NodeConfig;
@@ -41,6 +43,7 @@ pub use self::error::{ConfigError, Warning, WarningKind};
 pub(crate) use self::ini::{Line, lines};
 pub use self::peer::{ParsePeerError, PeerAddr};
 pub use self::version::{ChainVersion, ParseVersionError};
+use crate::{Limits, ListenLimits};
 
 /// No `config.ini` is larger; with thousands of peers it has some 100 kB.
 const MAX_FILE: u64 = 1 << 20;
@@ -83,6 +86,17 @@ pub struct NodeConfig {
     /// The only nodes that may connect, if any are listed: `[certificate_whitelist]
     /// cal.N`.
     pub whitelist: Option<Vec<NodeId>>,
+    /// The only SDKs that may connect, if any are listed: `[sdk_allowlist] public_key.N`. Real nodes
+    /// have this section in `group.N.ini`, where it restricts JSON-RPC of that group (channel-v2
+    /// section 2.6); here it is in `config.ini` and closes the connection.
+    pub sdk_allowlist: Option<Vec<NodeId>>,
+    /// Files of certificate revocation lists: `network_security.revocation_list.N`, relative to
+    /// `data_path`. Real nodes have none.
+    pub revocation_lists: Vec<PathBuf>,
+    /// `[amop_limits]`, by the names of the fields; a section that real nodes pass over.
+    pub limits: Limits,
+    /// `[amop_limits]`, too; times in seconds.
+    pub listen_limits: ListenLimits,
     /// `chain.id` (1) in decimal, as SDKs compare it.
     pub chain_id: String,
     /// `compatibility.supported_version`, reported to SDKs.

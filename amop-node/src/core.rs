@@ -20,13 +20,17 @@ use amop_proto::{
 use foldhash::fast::RandomState;
 use tokio::sync::{Notify, watch};
 
-use crate::outbox::{Outbox, Signals};
+use crate::{
+    outbox::{Outbox, Signals},
+    stats::Refusals,
+};
 
 /// What all tasks of a node share.
 #[derive(Debug)]
 pub(crate) struct Core {
     state: Mutex<State>,
     next_id: AtomicU64,
+    pub(crate) refusals: Refusals,
     /// Wakes the task that waits for the machine's next timeout when it became earlier.
     timer: Notify,
     /// Counts up when a peer comes or goes.
@@ -53,6 +57,7 @@ impl Core {
         Self {
             state: Mutex::new(state),
             next_id: AtomicU64::new(1),
+            refusals: Refusals::default(),
             timer: Notify::new(),
             peers_changed: watch::Sender::new(0),
         }

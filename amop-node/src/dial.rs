@@ -178,7 +178,11 @@ impl Dialler {
         let stream = TlsConnector::from(self.tls.clone())
             .connect(Identity::server_name(), stream)
             .await
-            .map_err(|error| HandshakeFailure::from_io(error, Side::Client, Mode::Ec))?;
+            .map_err(|error| {
+                let failure = HandshakeFailure::from_io(error, Side::Client, Mode::Ec);
+                self.context.core.refusals.handshake_failed(&failure);
+                failure
+            })?;
         let identity = identify_chain(stream.get_ref().1.peer_certificates(), address)
             .ok_or(DialError::NoNodeId)?;
         Ok((stream, identity))

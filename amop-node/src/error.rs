@@ -28,6 +28,12 @@ pub enum StartError {
          CA:FALSE, as build_chain.sh makes them"
     )]
     NoNodeId,
+    /// An allow list is set for SDKs whose certificates have no keys to list.
+    #[error(
+        "sdk_allowlist names secp256k1 keys, but SDKs of an RSA channel have none: remove the list, \
+         or set chain.rsa_crypto_channel=false"
+    )]
+    AllowListOfRsa,
     /// A port could not be listened on.
     #[error("cannot listen on {address} for {what}: {source}{}", in_use(source))]
     Bind {

@@ -28,6 +28,7 @@ mod node;
 mod outbox;
 mod serve;
 pub mod signal;
+mod stats;
 
 pub use amop_proto::node::{Counters, Limits, Timeouts};
 
@@ -38,4 +39,5 @@ pub use self::{
     network::Network,
     node::Node,
     serve::serve,
+    stats::Stats,
 };

@@ -19,7 +19,7 @@ use amop_proto::{
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::{io::poll_read_buf, sync::CancellationToken};
 
@@ -159,6 +159,8 @@ pub(crate) enum LinkEnd<R: fmt::Display> {
     BadFrame(String),
     #[error("{0}")]
     ByMachine(R),
+    #[error("a frame took longer than {} s to arrive", .0.as_secs())]
+    SlowFrame(Duration),
     #[error("the node stops")]
     Shutdown,
 }
@@ -171,6 +173,7 @@ pub(crate) async fn run<W: Wire, S: AsyncRead + AsyncWrite>(
     id: W::Id,
     signals: &Arc<Signals>,
     stream: S,
+    frame_time: Duration,
     stop: &CancellationToken,
 ) -> LinkEnd<W::Close> {
     let (mut reader, mut writer) = tokio::io::split(stream);
@@ -182,7 +185,7 @@ pub(crate) async fn run<W: Wire, S: AsyncRead + AsyncWrite>(
     });
     let mut writer_ended = false;
     let end = tokio::select! {
-        end = read(core, wire, id, signals, &mut reader) => end,
+        end = read(core, wire, id, signals, frame_time, &mut reader) => end,
         end = &mut writing => {
             writer_ended = true;
             end
@@ -208,20 +211,33 @@ async fn read<W: Wire>(
     wire: &W,
     id: W::Id,
     signals: &Signals,
+    frame_time: Duration,
     reader: &mut (impl AsyncRead + Unpin),
 ) -> LinkEnd<W::Close> {
     let mut paused = signals.paused.subscribe();
     let mut buffer = BytesMut::new();
     let mut room = READ_MIN;
+    // When the frame at the head of the buffer began to arrive: whoever sends a byte now and then
+    // may not hold a frame's worth of memory for ever.
+    let mut begun: Option<Instant> = None;
     loop {
         if paused.wait_for(|&paused| !paused).await.is_err() {
             return LinkEnd::Closed;
         }
         let missing = wire.missing(&buffer).min(READ_AHEAD);
-        let len = match read_some(reader, &mut buffer, room.max(missing)).await {
-            Ok(0) => return LinkEnd::Closed,
-            Ok(len) => len,
-            Err(error) => return closed_or(error),
+        let reading = read_some(reader, &mut buffer, room.max(missing));
+        let read = match begun {
+            None => Ok(reading.await),
+            Some(begun) => timeout_at(begun + frame_time, reading).await,
+        };
+        let len = match read {
+            Ok(Ok(0)) => return LinkEnd::Closed,
+            Ok(Ok(len)) => len,
+            Ok(Err(error)) => return closed_or(error),
+            Err(_) => {
+                core.refusals.slow_frame();
+                return LinkEnd::SlowFrame(frame_time);
+            }
         };
         // Busy connections get larger reads, idle ones give the memory back.
         room = (len * 2).clamp(READ_MIN, READ_MAX);
@@ -233,11 +249,17 @@ async fn read<W: Wire>(
                 Err(error) => break Some(error),
             }
         };
+        if buffer.is_empty() {
+            begun = None;
+        } else if !events.is_empty() || begun.is_none() {
+            begun = Some(Instant::now());
+        }
         if events.is_empty() {
             events.push(W::active(id));
         }
         core.handle(events);
         if let Some(error) = error {
+            core.refusals.bad_frame();
             return LinkEnd::BadFrame(error);
         }
         if buffer.is_empty() && room == READ_MIN {

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -28,6 +28,7 @@ use crate::{
     link::{self, Channel, LinkEnd, P2p},
     node::{Context, short},
     outbox::Outbox,
+    stats::Refusals,
 };
 
 /// After a failed accept (no file descriptor left, say) the next try waits this long.
@@ -44,6 +45,8 @@ pub struct ListenLimits {
     pub handshakes: usize,
     /// How long a TLS handshake may take.
     pub handshake_time: Duration,
+    /// How long a frame may take to arrive, from its first byte to its last.
+    pub frame_time: Duration,
     /// HTTP requests at once.
     pub http: usize,
     /// How long an HTTP request may take, from the connection to the end of the answer.
@@ -57,6 +60,8 @@ impl Default for ListenLimits {
             peers: 1_000,
             handshakes: 1_024,
             handshake_time: Duration::from_secs(10),
+            // The protocol's longest frame of 100 MiB at 3 Mb/s.
+            frame_time: Duration::from_secs(300),
             http: 64,
             http_time: Duration::from_secs(10),
         }
@@ -77,6 +82,7 @@ pub(crate) async fn serve_channel(
         mode,
         context.limits.sessions,
         &context,
+        |refusals| &refusals.sessions_turned_away,
     );
     port.run(context, |context, stream, info, address| async move {
         let id = context.core.next_session();
@@ -88,7 +94,15 @@ pub(crate) async fn serve_channel(
 /// Serves other nodes until the node stops.
 pub(crate) async fn serve_p2p(context: Context, listener: TcpListener, tls: Arc<ServerConfig>) {
     let limit = context.limits.peers;
-    let port = AcceptingPort::new("node", listener, tls, Mode::Ec, limit, &context);
+    let port = AcceptingPort::new(
+        "node",
+        listener,
+        tls,
+        Mode::Ec,
+        limit,
+        &context,
+        |refusals| &refusals.peers_turned_away,
+    );
     port.run(context, |context, stream, info, address| async move {
         if let Some(identity) = identify(info, address) {
             let node = identity.node.to_string();
@@ -141,7 +155,7 @@ struct AcceptingPort {
     mode: Mode,
     handshakes: Arc<Semaphore>,
     connections: Arc<Semaphore>,
-    turned_away: AtomicUsize,
+    turned_away: fn(&Refusals) -> &AtomicU64,
 }
 
 impl AcceptingPort {
@@ -152,6 +166,7 @@ impl AcceptingPort {
         mode: Mode,
         connections: usize,
         context: &Context,
+        turned_away: fn(&Refusals) -> &AtomicU64,
     ) -> Self {
         Self {
             who,
@@ -160,7 +175,7 @@ impl AcceptingPort {
             mode,
             handshakes: Arc::new(Semaphore::new(context.limits.handshakes)),
             connections: Arc::new(Semaphore::new(connections)),
-            turned_away: AtomicUsize::new(0),
+            turned_away,
         }
     }
 
@@ -193,7 +208,8 @@ impl AcceptingPort {
         Fut: Future<Output = ()> + Send,
     {
         let Ok(connection) = self.connections.clone().try_acquire_owned() else {
-            let count = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
+            let turned_away = (self.turned_away)(&context.core.refusals);
+            let count = turned_away.fetch_add(1, Ordering::Relaxed) + 1;
             if count.is_power_of_two() {
                 tracing::warn!(
                     "turned away a {} from {address}: all connections are in use ({count} so far)",
@@ -229,12 +245,16 @@ impl AcceptingPort {
                 }
                 Ok(Err(error)) => {
                     let failure = HandshakeFailure::from_io(error, Side::Server, mode);
+                    context.core.refusals.handshake_failed(&failure);
                     tracing::warn!("{who} at {address} refused: {failure}");
                 }
-                Err(_) => tracing::warn!(
-                    "{who} at {address} did not complete TLS within {} s",
-                    patience.as_secs()
-                ),
+                Err(_) => {
+                    context.core.refusals.handshake_timed_out();
+                    tracing::warn!(
+                        "{who} at {address} did not complete TLS within {} s",
+                        patience.as_secs()
+                    );
+                }
             }
         });
     }
@@ -256,7 +276,16 @@ async fn run_session(
     let name = info.name.as_deref().unwrap_or("unnamed");
     tracing::info!("session {} from {address} ({name}) opened", id.0);
     let wire = Channel(context.decoder);
-    let end = link::run(&context.core, &wire, id, &signals, stream, &context.stop).await;
+    let end = link::run(
+        &context.core,
+        &wire,
+        id,
+        &signals,
+        stream,
+        context.limits.frame_time,
+        &context.stop,
+    )
+    .await;
     context.core.handle_with(|state| {
         state.sessions.remove(&id);
         [Event::SessionClosed(id)]
@@ -289,7 +318,16 @@ pub(crate) async fn run_peer(
         }]
     });
     let wire = P2p(context.codec);
-    let end = link::run(&context.core, &wire, peer, &signals, stream, &context.stop).await;
+    let end = link::run(
+        &context.core,
+        &wire,
+        peer,
+        &signals,
+        stream,
+        context.limits.frame_time,
+        &context.stop,
+    )
+    .await;
     context.core.handle_with(|state| {
         state.peers.remove(&peer);
         [Event::PeerClosed(peer)]

@@ -20,6 +20,7 @@ use crate::{
     error::StartError,
     http::serve_http,
     listen::{ListenLimits, serve_channel, serve_p2p},
+    stats::Stats,
 };
 
 /// Connections get this long at shutdown to take what was sent to them.
@@ -94,6 +95,13 @@ pub(crate) fn start(setup: Setup) -> Node {
     tasks.spawn(async move {
         tokio::select! {
             () = core.run_timer() => {}
+            () = stopped.cancelled() => {}
+        }
+    });
+    let (core, stopped) = (setup.core.clone(), stop.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = core.log_stats() => {}
             () = stopped.cancelled() => {}
         }
     });
@@ -202,7 +210,18 @@ impl Node {
         self.core.lock().machine.session_count()
     }
 
-    /// What the node has counted since it started.
+    /// Everything the node has counted since it started. What changed is logged once a minute, and
+    /// all of it at shutdown.
+    pub fn stats(&self) -> Stats {
+        self.core.stats()
+    }
+
+    /// Bytes that wait to be written to SDKs now.
+    pub fn session_bytes(&self) -> usize {
+        self.core.lock().machine.router().session_bytes()
+    }
+
+    /// What the node has counted of messages: a part of [`stats`](Self::stats).
     pub fn counters(&self) -> Counters {
         self.core.lock().machine.router().counters()
     }
@@ -246,6 +265,7 @@ impl Node {
         {
             tracing::warn!("{} tasks did not end in time", self.tasks.len());
         }
+        self.core.log_totals();
     }
 }
 

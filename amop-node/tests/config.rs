@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use amop_node::config::{CertPaths, ConfigError, NodeConfig, Warning, WarningKind};
+use amop_node::{Limits, ListenLimits};
 
 const VERSION: &str = "[compatibility]\nsupported_version=2.11.1\n";
 
@@ -115,6 +117,36 @@ fn values_are_read() {
     assert_eq!(config.p2p_certs.ca, Path::new("/etc/certs/ca.pem"));
     assert_eq!(config.chain_id, "9223372036854775807");
     assert_eq!(config.outgoing_bandwidth_limit, Some(2.5));
+}
+
+#[test]
+fn lists_and_limits_of_this_node_s_own_are_read() {
+    let key = "aB".repeat(64);
+    let config = quiet(&format!(
+        "[network_security]\ndata_path=/etc/certs\nrevocation_list.0=agency.crl\nrevocation_list.1=/x/y.crl\n\
+         [sdk_allowlist]\n;public_key.1=\npublic_key.0={key}\n\
+         [amop_limits]\nframe=1000\nsession_in_flight=7\nsessions=8\nhandshake_time=3\nclaimed=9\n"
+    ));
+    let lists = ["/etc/certs/agency.crl", "/x/y.crl"];
+    assert_eq!(config.revocation_lists, lists.map(Path::new));
+    assert_eq!(config.sdk_allowlist, Some(vec![[0xab; 64]]));
+    let limits = Limits {
+        frame: 1000,
+        session_in_flight: 7,
+        claimed: 9,
+        ..Limits::default()
+    };
+    assert_eq!(config.limits, limits);
+    let listen_limits = ListenLimits {
+        sessions: 8,
+        handshake_time: Duration::from_secs(3),
+        ..ListenLimits::default()
+    };
+    assert_eq!(config.listen_limits, listen_limits);
+    // Real nodes' files have none of this.
+    let config = quiet("[network_security]\n[sdk_allowlist]\n;public_key.0=\n");
+    assert_eq!(config.sdk_allowlist, None);
+    assert_eq!(config.limits, Limits::default());
 }
 
 /// Nobody is authenticated there, so the port must be asked for, and is not for the world by default.
@@ -242,6 +274,17 @@ fn wrong_values_name_file_line_key_and_what_is_accepted() {
             "positive",
         ),
         (&format!("[cal]\ncal.3={half}"), "cal.cal.3", "128"),
+        ("[amop_limits]\nframe=0", "amop_limits.frame", "from 1"),
+        (
+            "[amop_limits]\nhandshake_time=4294967296",
+            "amop_limits.handshake_time",
+            "from 1",
+        ),
+        (
+            &format!("[sdk_allowlist]\npublic_key.0={half}"),
+            "sdk_allowlist.public_key.0",
+            "128",
+        ),
         (&format!("[crl]\ncrl.0={half}+1"), "crl.crl.0", "128"),
     ];
     for (text, wanted, accepted) in cases {

@@ -208,6 +208,10 @@ impl<'a> Cert<'a> {
         self.x509.signature().raw_bytes()
     }
 
+    pub(crate) fn serial(&self) -> &[u8] {
+        self.x509.tbs_certificate().serial_number().as_bytes()
+    }
+
     /// The public key itself: a SEC1 point or a PKCS#1 RSAPublicKey.
     pub(crate) fn key_bits(&self) -> &[u8] {
         let key = self.x509.tbs_certificate().subject_public_key_info();
@@ -253,9 +257,9 @@ impl<'a> Cert<'a> {
     }
 }
 
-/// The first element of a certificate, header included. Taken from the input,
+/// The first element of a certificate or revocation list, header included. Taken from the input,
 /// because encoding the parsed form again could give other bytes.
-fn signed_part(der: &[u8]) -> der::Result<&[u8]> {
+pub(crate) fn signed_part(der: &[u8]) -> der::Result<&[u8]> {
     let whole = AnyRef::from_der(der)?;
     SliceReader::new(whole.value())?.tlv_bytes()
 }
@@ -264,7 +268,7 @@ fn value_of<'a, T: Decode<'a>>(ext: &'a Extension, name: &str) -> Result<T, Stri
     T::from_der(ext.extn_value.as_bytes()).map_err(|_| format!("its {name} extension is malformed"))
 }
 
-fn seconds(time: x509_cert::time::Time) -> i64 {
+pub(crate) fn seconds(time: x509_cert::time::Time) -> i64 {
     // X.509 dates end with the year 9999 and der has none before 1970.
     i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
 }
@@ -286,7 +290,7 @@ fn key_alg(alg: &AlgorithmIdentifierOwned) -> Result<KeyAlg, Unusable> {
     }
 }
 
-fn sig_alg(alg: &AlgorithmIdentifierOwned) -> Result<AlgorithmIdentifier, Unusable> {
+pub(crate) fn sig_alg(alg: &AlgorithmIdentifierOwned) -> Result<AlgorithmIdentifier, Unusable> {
     let id = match alg.oid {
         ECDSA_SHA256 => alg_id::ECDSA_SHA256,
         ECDSA_SHA384 => alg_id::ECDSA_SHA384,
@@ -308,7 +312,7 @@ const NAME_LIMIT: usize = 256;
 
 /// A name for people, e.g. `CN=agency, O=fisco-bcos`. Control characters are
 /// escaped: a foreign certificate must not write into a log what it likes.
-fn one_line(name: &Name) -> String {
+pub(crate) fn one_line(name: &Name) -> String {
     let mut line = String::new();
     for part in name.iter() {
         if !line.is_empty() {

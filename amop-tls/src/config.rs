@@ -21,8 +21,9 @@ pub struct ServerOptions {
     /// own certificate (channel-v2 section 2.5). Default true, as on nodes
     /// since 2.5.0.
     pub check_cert_issuer: bool,
-    /// Decides on the client's key, if its certificate has one; RSA clients
-    /// have none and are not asked about. Default: let all in.
+    /// Decides on the client's key. With a filter, clients whose certificate
+    /// yields no key are refused: RSA ones, and EC ones that do not meet the
+    /// rules of [`peer_public_key`](crate::peer_public_key). Default: let all in.
     pub filter: Option<Arc<dyn PeerFilter>>,
 }
 
@@ -77,7 +78,7 @@ impl Identity {
     pub fn server_config(&self, options: ServerOptions) -> Result<Arc<ServerConfig>, TlsError> {
         self.server(Rules {
             issuer: options.check_cert_issuer.then(|| self.own_issuer().clone()),
-            need_public_key: false,
+            need_public_key: options.filter.is_some(),
             filter: options.filter,
         })
     }
@@ -157,7 +158,13 @@ impl Identity {
     }
 
     pub(crate) fn verifier(&self, peer: Side, rules: Rules) -> Arc<Verifier> {
-        Arc::new(Verifier::new(self.mode(), peer, self.anchors(), rules))
+        Arc::new(Verifier::new(
+            self.mode(),
+            peer,
+            self.anchors(),
+            self.revoked().clone(),
+            rules,
+        ))
     }
 
     /// By resolver, because rustls' shorter ways parse the certificate with

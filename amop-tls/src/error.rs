@@ -24,7 +24,7 @@ pub enum TlsError {
         source: io::Error,
     },
     /// A file is larger than any certificate file is.
-    #[error("{file} is larger than {limit} bytes, so it is not a certificate or key file")]
+    #[error("{file} is larger than {limit} bytes, more than a file of its kind has")]
     TooLarge {
         /// Path of the file.
         file: String,
@@ -156,6 +156,36 @@ pub enum TlsError {
     #[cfg(feature = "legacy-rsa")]
     #[error("cannot configure OpenSSL: {0}")]
     Openssl(#[from] openssl::error::ErrorStack),
+    /// A revocation list cannot be used.
+    #[error("the revocation list {file} cannot be used: {detail}")]
+    BadCrl {
+        /// Name of the file.
+        file: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Whoever made a revocation list is not known.
+    #[error(
+        "the revocation list {file} is of {issuer:?}, which is neither in ca.crt nor in the own \
+         chain; put the certificate of that agency into the same file (BEGIN CERTIFICATE)"
+    )]
+    CrlIssuer {
+        /// Name of the file.
+        file: String,
+        /// Who it says has made it.
+        issuer: String,
+    },
+    /// A revocation list is not signed by the authority it names.
+    #[error(
+        "the revocation list {file} is not signed by {issuer:?} as it is known here: it is of \
+         another chain, or was changed"
+    )]
+    CrlSignature {
+        /// Name of the file.
+        file: String,
+        /// Who it says has made it.
+        issuer: String,
+    },
     /// rustls refused the configuration.
     #[error("cannot configure TLS: {0}")]
     Rustls(#[from] rustls::Error),

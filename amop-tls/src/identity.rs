@@ -16,12 +16,16 @@ use zeroize::Zeroizing;
 use crate::cert::{Cert, KeyAlg, Unusable};
 use crate::key::{PublicKey, public_key_of};
 use crate::path::{self, Anchor};
+use crate::revoke::{Issuer, Revoked};
 use crate::sign::{self, KeyProblem};
 use crate::verify::{OwnIssuer, VerifyError};
 use crate::{Mode, TlsError};
 
 /// Largest file that is read. Real ones have a few thousand bytes.
 const MAX_FILE: u64 = 1 << 20;
+
+/// Largest revocation list that is read: some 400,000 certificates.
+const MAX_CRL_FILE: u64 = 16 << 20;
 
 /// Certificates taken from one file.
 const MAX_CERTIFICATES: usize = 32;
@@ -95,6 +99,7 @@ pub struct Identity {
     #[cfg(feature = "legacy-rsa")]
     legacy_key: Option<Arc<Zeroizing<PrivateKeyDer<'static>>>>,
     anchors: Arc<[Anchor]>,
+    revoked: Revoked,
     public_key: Option<PublicKey>,
     own_issuer: OwnIssuer,
     subject: String,
@@ -181,6 +186,7 @@ impl Identity {
             #[cfg(feature = "legacy-rsa")]
             legacy_key: (mode == Mode::Rsa).then(|| Arc::new(key_der)),
             anchors: anchors.into(),
+            revoked: Revoked::default(),
             public_key: public_key_of(leaf).ok(),
             own_issuer: OwnIssuer {
                 parts: leaf.issuer_parts(),
@@ -198,6 +204,60 @@ impl Identity {
             cert_file: cert.name,
             chain: chain.into(),
         })
+    }
+
+    /// Refuses peers whose certificate, or that of an issuer of theirs, is on a revocation list: a
+    /// file of one list in DER, or of one or more in PEM (`BEGIN X509 CRL`).
+    ///
+    /// A list counts for the certificates of the authority that signed it, and the signature is
+    /// checked here. That authority must be in our `ca.crt`, in our own chain (our agency is), or as
+    /// a certificate in the same PEM file (`BEGIN CERTIFICATE`), which is how lists of other
+    /// agencies are given. What it lists stays revoked when its time is over, see
+    /// [`revocation_update`](Self::revocation_update).
+    ///
+    /// # Errors
+    /// [`TlsError`] naming the file and what is wrong with it; [`TlsError::CrlIssuer`] if the
+    /// authority is not known.
+    pub fn with_revocation_file(self, path: impl AsRef<Path>) -> Result<Self, TlsError> {
+        let path = path.as_ref();
+        let bytes = read_up_to(path, MAX_CRL_FILE)?;
+        self.with_revocation(&name_of(path), &bytes)
+    }
+
+    /// As [`with_revocation_file`](Self::with_revocation_file), from the contents of a file; `name`
+    /// is what errors call it.
+    ///
+    /// # Errors
+    /// As [`with_revocation_file`](Self::with_revocation_file).
+    pub fn with_revocation(mut self, name: &str, bytes: &[u8]) -> Result<Self, TlsError> {
+        let source = Source::new(name.to_owned(), bytes);
+        let along = if source.contains(b"-----BEGIN CERTIFICATE-----") {
+            source.certificates()?
+        } else {
+            Vec::new()
+        };
+        let along = source.parse(&along)?;
+        let own = Source::new(self.cert_file.clone(), &[]).parse(&self.chain)?;
+        let issuers: Vec<Issuer<'_>> = self
+            .anchors
+            .iter()
+            .map(Anchor::as_issuer)
+            .chain(own.iter().chain(&along).filter_map(|cert| {
+                Some(Issuer {
+                    subject: cert.subject(),
+                    key_alg: cert.key_alg.ok()?,
+                    key_bits: cert.key_bits(),
+                })
+            }))
+            .collect();
+        self.revoked.add(name, bytes, &issuers)?;
+        Ok(self)
+    }
+
+    /// When the first of the revocation lists should have been replaced by a newer one, in seconds
+    /// since 1970; `None` if there are none or none says.
+    pub fn revocation_update(&self) -> Option<i64> {
+        self.revoked.next_update()
     }
 
     /// EC or RSA.
@@ -246,7 +306,7 @@ impl Identity {
             subject: String::new(),
         })?;
         let (leaf, others) = path::parse_chain(leaf, others)?;
-        path::build(&leaf, &others, &self.anchors, now)
+        path::build(&leaf, &others, &self.anchors, &Revoked::default(), now)
     }
 
     /// The certificates that are sent to peers, leaf first.
@@ -262,6 +322,10 @@ impl Identity {
 
     pub(crate) fn anchors(&self) -> Arc<[Anchor]> {
         self.anchors.clone()
+    }
+
+    pub(crate) fn revoked(&self) -> &Revoked {
+        &self.revoked
     }
 
     pub(crate) fn signing_key(&self) -> Arc<dyn SigningKey> {
@@ -478,6 +542,10 @@ fn name_of(path: &Path) -> String {
 
 /// The whole file, wiped from memory when dropped as it may hold a key.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    read_up_to(path, MAX_FILE)
+}
+
+fn read_up_to(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     let file = || name_of(path);
     let fail = |source: std::io::Error| match source.kind() {
         ErrorKind::NotFound => TlsError::Missing { file: file() },
@@ -488,16 +556,16 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     };
     let handle = File::open(path).map_err(fail)?;
     // Reserved at once, so that growing leaves no unwiped copies behind.
-    let size = handle.metadata().map_err(fail)?.len().min(MAX_FILE);
+    let size = handle.metadata().map_err(fail)?.len().min(limit);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1));
     handle
-        .take(MAX_FILE + 1)
+        .take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(fail)?;
-    if bytes.len() as u64 > MAX_FILE {
+    if bytes.len() as u64 > limit {
         return Err(TlsError::TooLarge {
             file: file(),
-            limit: MAX_FILE,
+            limit,
         });
     }
     Ok(bytes)

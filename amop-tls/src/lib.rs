@@ -62,9 +62,11 @@
 //! pathLenConstraint and, on the leaf, extendedKeyUsage are honoured if
 //! present and not required. Certificates of version 1 can only be leaf or
 //! anchor. Critical extensions other than these are refused, and so are name
-//! constraints. Host names are not checked: the certificates carry none. There
-//! are no revocation lists in FISCO BCOS 2.x; what it calls CRL is a list of
-//! node IDs, for which there is [`PeerFilter`].
+//! constraints. Host names are not checked: the certificates carry none. What
+//! FISCO BCOS 2.x calls CRL is a list of node IDs, for which there is
+//! [`PeerFilter`]; real revocation lists are given with
+//! [`Identity::with_revocation_file`]. A certificate on one, leaf or
+//! intermediate, is refused, also after the list's nextUpdate.
 //!
 //! # Features
 //!
@@ -100,6 +102,7 @@ mod path;
 #[cfg(feature = "pki")]
 pub mod pki;
 mod provider;
+mod revoke;
 mod sign;
 mod verify;
 

@@ -5,6 +5,7 @@ use x509_cert::name::Name;
 
 use crate::algs;
 use crate::cert::{Basic, Cert, KeyAlg};
+use crate::revoke::{Issuer, Revoked};
 use crate::verify::VerifyError;
 
 /// Certificates a peer may send. Real chains have at most three; an external
@@ -58,6 +59,14 @@ impl Anchor {
     pub(crate) fn key_alg(&self) -> KeyAlg {
         self.key_alg
     }
+
+    pub(crate) fn as_issuer(&self) -> Issuer<'_> {
+        Issuer {
+            subject: &self.subject,
+            key_alg: self.key_alg,
+            key_bits: &self.key_bits,
+        }
+    }
 }
 
 /// Parses what a peer sent.
@@ -88,12 +97,14 @@ pub(crate) fn build(
     leaf: &Cert<'_>,
     others: &[Cert<'_>],
     anchors: &[Anchor],
+    revoked: &Revoked,
     now: i64,
 ) -> Result<(), VerifyError> {
     check_usable(leaf, now)?;
     let mut search = Search {
         others,
         anchors,
+        revoked,
         now,
         checks_left: MAX_SIGNATURE_CHECKS,
         reason: None,
@@ -110,6 +121,7 @@ pub(crate) fn build(
 struct Search<'s, 'a> {
     others: &'s [Cert<'a>],
     anchors: &'s [Anchor],
+    revoked: &'s Revoked,
     now: i64,
     checks_left: usize,
     /// Why the first candidate that looked right was not.
@@ -171,6 +183,7 @@ impl Search<'_, '_> {
         self.reason.get_or_insert(reason);
     }
 
+    /// Whether this key has signed the certificate and its owner has not revoked it since.
     fn signed_by(
         &mut self,
         cert: &Cert<'_>,
@@ -194,9 +207,17 @@ impl Search<'_, '_> {
             .ok_or(VerifyError::TooComplex {
                 detail: "more than 32 signatures to check",
             })?;
-        Ok(alg
+        let signed = alg
             .verify_signature(key_bits, cert.tbs(), cert.signature())
-            .is_ok())
+            .is_ok();
+        if signed && self.revoked.contains(cert, key_bits) {
+            self.note(VerifyError::Revoked {
+                subject: cert.subject_line(),
+                serial: cert.serial().iter().map(|b| format!("{b:02X}")).collect(),
+            });
+            return Ok(false);
+        }
+        Ok(signed)
     }
 }
 

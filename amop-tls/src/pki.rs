@@ -230,6 +230,17 @@ impl Authority {
         Agency::assemble(certificate, key, self.cert_pem.clone())
     }
 
+    /// Makes the list of certificates this root has revoked: the first one of each text, in PEM.
+    /// `validity` is from the list's date to the date of the next.
+    ///
+    /// # Errors
+    /// A text without a certificate, or dates out of order or outside 1970 to 9999.
+    pub fn revoke(&self, revoked: &[&str], validity: Validity) -> Result<String, PkiError> {
+        let revoked = revoked.iter().map(|pem| first_certificate(pem));
+        let revoked = revoked.collect::<Result<Vec<_>, _>>()?;
+        x509::revocation_list(&self.certificate, &self.key, &revoked, validity)
+    }
+
     /// The root certificate, what every `ca.crt` of the chain holds.
     pub fn cert_pem(&self) -> &str {
         &self.cert_pem
@@ -307,6 +318,17 @@ impl Agency {
                 .public_point()
                 .ok_or(PkiError::Crypto("read a public key"))?,
         })
+    }
+
+    /// Makes the list of certificates this agency has revoked: the first one of each text, in PEM.
+    /// `validity` is from the list's date to the date of the next.
+    ///
+    /// # Errors
+    /// A text without a certificate, or dates out of order or outside 1970 to 9999.
+    pub fn revoke(&self, revoked: &[&str], validity: Validity) -> Result<String, PkiError> {
+        let revoked = revoked.iter().map(|pem| first_certificate(pem));
+        let revoked = revoked.collect::<Result<Vec<_>, _>>()?;
+        x509::revocation_list(&self.certificate, &self.key, &revoked, validity)
     }
 
     /// The agency's own certificate.

@@ -20,6 +20,7 @@ use crate::algs;
 use crate::cert::{Cert, KeyAlg, NamePart};
 use crate::key::{PeerFilter, PublicKey, public_key_of};
 use crate::path::{self, Anchor};
+use crate::revoke::Revoked;
 use crate::{Mode, Side};
 
 /// Why a peer's certificate is refused.
@@ -151,6 +152,17 @@ pub enum VerifyError {
         /// The rule that is broken.
         reason: &'static str,
     },
+    /// Its issuer has revoked a certificate.
+    #[error(
+        "the certificate of {subject:?} with the serial number {serial} has been revoked by its \
+         issuer; issue another one if its owner is still welcome"
+    )]
+    Revoked {
+        /// Subject of the revoked certificate.
+        subject: String,
+        /// Its serial number in hexadecimal digits.
+        serial: String,
+    },
     /// The black or white list refused the peer.
     #[error("the lists of this node do not let {public_key} in")]
     Filtered {
@@ -205,6 +217,7 @@ pub(crate) struct Verifier {
     /// What the peer is.
     peer: Side,
     anchors: Arc<[Anchor]>,
+    revoked: Revoked,
     algs: &'static WebPkiSupportedAlgorithms,
     rules: Rules,
 }
@@ -220,11 +233,18 @@ impl fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    pub(crate) fn new(mode: Mode, peer: Side, anchors: Arc<[Anchor]>, rules: Rules) -> Self {
+    pub(crate) fn new(
+        mode: Mode,
+        peer: Side,
+        anchors: Arc<[Anchor]>,
+        revoked: Revoked,
+        rules: Rules,
+    ) -> Self {
         Self {
             mode,
             peer,
             anchors,
+            revoked,
             algs: mode.algs(),
             rules,
         }
@@ -240,7 +260,7 @@ impl Verifier {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let (leaf, others) = path::parse_chain(leaf, others)?;
         self.check_leaf(&leaf)?;
-        path::build(&leaf, &others, &self.anchors, now)?;
+        path::build(&leaf, &others, &self.anchors, &self.revoked, now)?;
         // Only now is what the leaf says worth anything.
         self.check_rules(&leaf)
     }

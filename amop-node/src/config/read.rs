@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::ini::{Entry, Ini, Section};
 use super::{
     CertPaths, ChainVersion, ConfigError, NodeConfig, NodeId, PeerAddr, Warning, WarningKind,
 };
+use crate::{Limits, ListenLimits};
 
 const IP: &str = "an IPv4 or IPv6 address such as 127.0.0.1 (not a name)";
 const PORT: &str = "a port number from 0 to 65535";
@@ -45,8 +47,44 @@ const READ: &[(&str, &[&str])] = &[
     ),
     ("compatibility", &["supported_version"]),
     ("flow_control", &["outgoing_bandwidth_limit"]),
+    ("sdk_allowlist", &["public_key."]),
+    (LIMITS, &LIMIT_KEYS),
 ];
-const SECURITY_KEYS: [&str; 5] = ["data_path", "key", "cert", "ca_cert", "check_cert_issuer"];
+const SECURITY_KEYS: [&str; 6] = [
+    "data_path",
+    "key",
+    "cert",
+    "ca_cert",
+    "check_cert_issuer",
+    "revocation_list.",
+];
+
+/// The section of this node's own limits.
+const LIMITS: &str = "amop_limits";
+
+const LIMIT_KEYS: [&str; 21] = [
+    "session_queue",
+    "session_queues",
+    "peer_queue",
+    "frame",
+    "in_flight",
+    "in_flight_bytes",
+    "session_in_flight",
+    "session_in_flight_bytes",
+    "session_topics",
+    "subscriptions",
+    "topics",
+    "peer_topics",
+    "nodes",
+    "claimed",
+    "sessions",
+    "peers",
+    "handshakes",
+    "handshake_time",
+    "frame_time",
+    "http",
+    "http_time",
+];
 
 /// Keys that tune what an AMOP-only node does not have: passed over in silence.
 const IGNORED: &[&str] = &[
@@ -71,7 +109,6 @@ const FOREIGN: &[&str] = &[
     "evm",
     "group",
     "log",
-    "sdk_allowlist",
     "state",
     "statistics",
     "storage",
@@ -147,6 +184,13 @@ impl<'a> Reader<'a> {
         let whitelist = self.aliased("certificate_whitelist", "cal");
         let whitelist = whitelist.list("cal.", NODE_ID, node_id)?;
 
+        let key = "an SDK's public key: 128 hexadecimal digits, as in sdk.publickey";
+        let sdk_allowlist = self.keys("sdk_allowlist");
+        let sdk_allowlist = sdk_allowlist.list("public_key.", key, node_id)?;
+        let revocation_lists = security.list("revocation_list.", FILE, non_empty)?;
+        let data = self.data_path(security)?;
+        let (limits, listen_limits) = self.limits()?;
+
         let chain_id = "a whole number from 0 to 9223372036854775807";
         let chain_id = self.keys("chain").get("id", chain_id, |value| {
             value.parse::<i64>().ok().filter(|id| *id >= 0)
@@ -176,6 +220,13 @@ impl<'a> Reader<'a> {
             check_cert_issuer: check_cert_issuer.unwrap_or(true),
             blacklist,
             whitelist: (!whitelist.is_empty()).then_some(whitelist),
+            sdk_allowlist: (!sdk_allowlist.is_empty()).then_some(sdk_allowlist),
+            revocation_lists: revocation_lists
+                .iter()
+                .map(|file| data.join(file))
+                .collect(),
+            limits,
+            listen_limits,
             chain_id: chain_id.unwrap_or(1).to_string(),
             supported_version,
             outgoing_bandwidth_limit,
@@ -229,8 +280,7 @@ impl<'a> Reader<'a> {
         let name = |key, default| -> Result<&str, ConfigError> {
             Ok(security.get(key, FILE, non_empty)?.unwrap_or(default))
         };
-        let folder = self.file.parent().unwrap_or(Path::new(""));
-        let data = folder.join(name("data_path", "./conf/")?);
+        let data = self.data_path(security)?;
         let p2p = CertPaths {
             key: data.join(name("key", "node.key")?),
             cert: data.join(name("cert", "node.crt")?),
@@ -243,6 +293,57 @@ impl<'a> Reader<'a> {
             ca: channel.join("ca.crt"),
         };
         Ok((p2p, rsa))
+    }
+
+    fn data_path(&self, security: Keys<'a>) -> Result<PathBuf, ConfigError> {
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        let data = security.get("data_path", FILE, non_empty)?;
+        Ok(folder.join(data.unwrap_or("./conf/")))
+    }
+
+    fn limits(&self) -> Result<(Limits, ListenLimits), ConfigError> {
+        let keys = self.keys(LIMITS);
+        let (mut limits, mut listen) = (Limits::default(), ListenLimits::default());
+        let fields = [
+            ("session_queue", &mut limits.session_queue),
+            ("session_queues", &mut limits.session_queues),
+            ("peer_queue", &mut limits.peer_queue),
+            ("frame", &mut limits.frame),
+            ("in_flight", &mut limits.in_flight),
+            ("in_flight_bytes", &mut limits.in_flight_bytes),
+            ("session_in_flight", &mut limits.session_in_flight),
+            (
+                "session_in_flight_bytes",
+                &mut limits.session_in_flight_bytes,
+            ),
+            ("session_topics", &mut limits.session_topics),
+            ("subscriptions", &mut limits.subscriptions),
+            ("topics", &mut limits.topics),
+            ("peer_topics", &mut limits.peer_topics),
+            ("nodes", &mut limits.nodes),
+            ("sessions", &mut listen.sessions),
+            ("peers", &mut listen.peers),
+            ("handshakes", &mut listen.handshakes),
+            ("http", &mut listen.http),
+        ];
+        let count = "a whole number from 1 to 4294967295";
+        let number = |key| keys.get(key, count, |value| value.parse().ok().filter(|n| *n > 0u32));
+        for (key, field) in fields {
+            if let Some(value) = number(key)? {
+                *field = value as usize;
+            }
+        }
+        limits.claimed = number("claimed")?.unwrap_or(limits.claimed);
+        for (key, field) in [
+            ("handshake_time", &mut listen.handshake_time),
+            ("frame_time", &mut listen.frame_time),
+            ("http_time", &mut listen.http_time),
+        ] {
+            if let Some(seconds) = number(key)? {
+                *field = Duration::from_secs(seconds.into());
+            }
+        }
+        Ok((limits, listen))
     }
 
     fn keys(&self, name: &'static str) -> Keys<'a> {

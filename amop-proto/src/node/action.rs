@@ -82,6 +82,17 @@ pub enum CloseReason {
         /// Bytes waiting.
         queued: usize,
     },
+    /// The limit for all sessions is reached, and its queue is the longest.
+    #[error(
+        "{queued} bytes wait to be written to all sessions, over the limit of {max}; its queue is the \
+         longest"
+    )]
+    QueuesFull {
+        /// Bytes waiting for all sessions.
+        queued: usize,
+        /// The limit in force.
+        max: usize,
+    },
 }
 
 /// Why a peer connection was closed.
@@ -207,7 +218,9 @@ impl fmt::Display for Notice {
                     0 => f.write_str("is ignored: ")?,
                     _ => write!(f, "and {others} others are ignored: ")?,
                 }
-                f.write_str("empty, over 254 bytes, with a tab, or over the session's limit")
+                f.write_str(
+                    "empty, over 254 bytes, with a tab, or over the session's or the node's limit",
+                )
             }
             Self::EmptyAmopBody { session } => {
                 write!(

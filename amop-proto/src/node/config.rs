@@ -38,14 +38,33 @@ pub struct Limits {
     /// The longest AMOP frame taken from another node for this node's sessions, in bytes. Longer
     /// unicasts are refused, longer multicasts dropped; real nodes relay up to 100 MiB.
     pub frame: usize,
+    /// Bytes waiting to be written to all sessions together. Above it the session with the longest
+    /// queue is closed.
+    pub session_queues: usize,
     /// Unicasts waiting for an answer. Above it publishers get result 103.
     pub in_flight: usize,
     /// Bytes of the frames of those unicasts.
     pub in_flight_bytes: usize,
+    /// Unicasts of one session waiting for an answer, so that one publisher cannot use up all there
+    /// are. Above it the publisher gets result 103.
+    pub session_in_flight: usize,
+    /// Bytes of the frames of those unicasts.
+    pub session_in_flight_bytes: usize,
     /// Topics one session may hold; more are ignored.
     pub session_topics: usize,
+    /// Topics that all sessions may hold together, each counted for every session that holds it; more
+    /// are ignored.
+    pub subscriptions: usize,
+    /// Different topics that all sessions may hold together; more are ignored. Other nodes close a
+    /// node that announces more than their `peer_topics`.
+    pub topics: usize,
     /// Topics one peer may announce; a peer that announces more is closed.
     pub peer_topics: usize,
+    /// Bytes per second sent to other nodes for the AMOP messages of this node's sessions, P2P header
+    /// included and before compression; a second's worth may be sent at once. Above it publishers get
+    /// result 103, for multicasts too (channel-v2 sections 7.2 and 7.3). Messages passed on for other
+    /// nodes, answers, and unicasts that are sent again count nothing. `None`: no limit.
+    pub outgoing_bandwidth: Option<u64>,
     /// Nodes of ours in the network.
     pub nodes: usize,
     /// Subscribers that one other node of ours may claim for one topic; more count as this many. The
@@ -60,10 +79,16 @@ impl Default for Limits {
             session_queue: 32 << 20,
             peer_queue: 64 << 20,
             frame: DEFAULT_MAX_FRAME,
+            session_queues: 1 << 30,
             in_flight: 100_000,
             in_flight_bytes: 512 << 20,
+            session_in_flight: 20_000,
+            session_in_flight_bytes: 128 << 20,
             session_topics: 4096,
+            subscriptions: 1_000_000,
+            topics: 100_000,
             peer_topics: 100_000,
+            outgoing_bandwidth: None,
             nodes: 10_000,
             // As many SDKs as a node serves: no honest node is held to it.
             claimed: 20_000,

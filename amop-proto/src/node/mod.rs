@@ -4,6 +4,7 @@
 //! part that decides who gets a message; it can be driven on its own.
 
 mod action;
+mod bandwidth;
 mod barrier;
 mod config;
 mod machine;

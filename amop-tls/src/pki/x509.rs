@@ -10,6 +10,7 @@ use der::{Decode, Encode, Sequence};
 use x509_cert::Certificate;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::certificate::Version;
+use x509_cert::crl::RevokedCert;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, KeyUsage, KeyUsages, SubjectKeyIdentifier,
@@ -20,8 +21,9 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::time::{Time, Validity as X509Validity};
 
-use super::keys::Key;
+use super::keys::{self, Key};
 use super::{PkiError, Validity};
+use crate::revoke;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
@@ -97,6 +99,40 @@ pub(super) fn certificate(
         signature,
     };
     Ok(Certificate::from_der(&signed.to_der()?)?)
+}
+
+/// Makes the list of what an authority has revoked, in PEM; `validity` is from its date to the date of
+/// the next.
+pub(super) fn revocation_list(
+    issuer: &Certificate,
+    key: &Key,
+    revoked: &[Certificate],
+    validity: Validity,
+) -> Result<String, PkiError> {
+    let validity = x509_validity(validity)?;
+    let algorithm = key.signature_algorithm();
+    let entry = |certificate: &Certificate| RevokedCert {
+        serial_number: certificate.tbs_certificate().serial_number().clone(),
+        revocation_date: validity.not_before,
+        crl_entry_extensions: None,
+    };
+    let tbs = revoke::Tbs {
+        version: Some(Version::V2),
+        signature: algorithm.clone(),
+        issuer: issuer.tbs_certificate().subject().clone(),
+        this_update: validity.not_before,
+        next_update: Some(validity.not_after),
+        // The standard has none rather than an empty one.
+        revoked: (!revoked.is_empty()).then(|| revoked.iter().map(entry).collect()),
+        extensions: None,
+    };
+    let signature = BitString::from_bytes(&key.sign(&tbs.to_der()?)?)?;
+    let signed = revoke::Signed {
+        tbs,
+        algorithm,
+        signature,
+    };
+    keys::to_pem("X509 CRL", &signed.to_der()?)
 }
 
 /// `CN=<common_name>, O=fisco-bcos, OU=<unit>`, as UTF8Strings like OpenSSL's.

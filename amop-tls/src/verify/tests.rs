@@ -48,7 +48,7 @@ fn check(verifier: &Verifier, chain: &Chain) -> Result<(), VerifyError> {
 }
 
 fn client_verifier(mode: Mode, ca: &str, rules: Rules) -> Verifier {
-    Verifier::new(mode, Side::Client, anchors(ca), rules)
+    Verifier::new(mode, Side::Client, anchors(ca), Revoked::default(), rules)
 }
 
 fn plain(name: &str) -> Result<(), VerifyError> {
@@ -143,7 +143,13 @@ fn wrong_chains() {
 
 #[test]
 fn a_server_purpose_is_right_for_a_server() {
-    let verifier = Verifier::new(Mode::Ec, Side::Server, anchors("odd/ca"), Rules::default());
+    let verifier = Verifier::new(
+        Mode::Ec,
+        Side::Server,
+        anchors("odd/ca"),
+        Revoked::default(),
+        Rules::default(),
+    );
     assert_eq!(check(&verifier, &chain("odd/server")), Ok(()));
     assert!(matches!(
         check(&verifier, &chain("odd/critical")),

@@ -333,8 +333,17 @@ impl Node {
             FrameType::HANDSHAKE => self.handshake(now, id, frame),
             FrameType::SET_TOPICS => {
                 let max = self.config.limits.session_topics;
-                let actions = &mut self.actions;
-                let notice = |notice| actions.push_back(Action::Notice(notice));
+                let (actions, counters) = (&mut self.actions, self.router.counters_mut());
+                let notice = |notice| {
+                    match notice {
+                        Notice::TopicIgnored { others, .. } => {
+                            counters.topics_ignored += 1 + others as u64;
+                        }
+                        Notice::BadTopics { .. } => counters.bad_topics += 1,
+                        _ => {}
+                    }
+                    actions.push_back(Action::Notice(notice));
+                };
                 if let Some(topics) = read_topics(id, &frame.body, max, notice) {
                     self.router
                         .handle(now, RouterEvent::SessionTopics(id, topics));

@@ -145,7 +145,12 @@ impl Node {
             TopicUpdate::Replace(topics) => {
                 self.router.handle(now, RouterEvent::PeerTopics(id, topics));
             }
-            TopicUpdate::Close(reason) => self.close_peer(now, id, reason),
+            TopicUpdate::Close(reason) => {
+                if matches!(reason, PeerCloseReason::TooManyTopics { .. }) {
+                    self.router.counters_mut().peers_over_topics += 1;
+                }
+                self.close_peer(now, id, reason);
+            }
         }
     }
 

@@ -12,13 +12,14 @@ use super::{
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, code, split_topic},
     node::{Action, CloseReason, Notice, PeerId, after},
-    p2p::{PeerFrame, packet, protocol},
+    p2p::{PEER_HEADER_LEN, PeerFrame, packet, protocol},
 };
 
 impl Router {
     pub(super) fn unicast_or_multicast(&mut self, now: Instant, origin: Origin, frame: Frame) {
         let foreign = !matches!(origin, Origin::Session(_));
         if foreign && frame.wire_len() > self.limits.frame {
+            self.counters.over_frame_limit += 1;
             self.notice(Notice::OverFrameLimit {
                 len: frame.wire_len(),
             });
@@ -59,7 +60,6 @@ impl Router {
     }
 
     fn multicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<&[u8]>) {
-        self.counters.multicasts += 1;
         let (sessions, nodes, peers) = match topic.and_then(|topic| self.table.get(topic)) {
             Some(entry) => {
                 let nodes: Vec<_> = entry.nodes.iter().map(|(node, _)| node).collect();
@@ -67,9 +67,21 @@ impl Router {
             }
             None => Default::default(),
         };
+        // Nobody gets it then, not even the node's own sessions (channel-v2 section 7.3).
+        if let Origin::Session(publisher) = origin {
+            // A neighbour gets one copy for all the nodes behind it.
+            let copies = (nodes.len() + peers.len()).min(self.links.peers.len());
+            let len = peer_len(&frame).saturating_mul(copies);
+            if !self.bandwidth.take(now, len) {
+                self.counters.over_bandwidth += 1;
+                let refusal = frame.respond(code::OVER_LIMIT, Bytes::new());
+                return self.send_session(publisher, refusal);
+            }
+        }
+        self.counters.multicasts += 1;
         for session in sessions {
             match self.links.sessions.get_mut(&session) {
-                Some(link) if link.queue.is_open() => {
+                Some(link) if link.is_open() => {
                     self.counters.delivered += 1;
                     self.send_session(session, frame.clone());
                 }
@@ -147,6 +159,15 @@ impl Router {
             self.counters.over_limit += 1;
             return self.answer_error(origin, &frame, code::OVER_LIMIT);
         }
+        if let Origin::Session(session) = origin
+            && let Some(link) = self.links.sessions.get(&session)
+            && (link.in_flight >= self.limits.session_in_flight
+                || link.in_flight_bytes.saturating_add(frame.wire_len())
+                    > self.limits.session_in_flight_bytes)
+        {
+            self.counters.over_session_limit += 1;
+            return self.answer_error(origin, &frame, code::OVER_LIMIT);
+        }
         let id = self.next_unicast;
         self.next_unicast += 1;
         // The asking node waits no longer than that for this one's answer.
@@ -163,6 +184,8 @@ impl Router {
             Origin::Session(session) => {
                 if let Some(link) = self.links.sessions.get_mut(&session) {
                     link.asking.insert(frame.seq, id);
+                    link.in_flight += 1;
+                    link.in_flight_bytes += frame.wire_len();
                 }
             }
             Origin::Node(source, id) => {
@@ -219,6 +242,14 @@ impl Router {
                 return self.finish(id, Err(result));
             };
             unicast.tried.insert(target);
+            let elsewhere = !matches!(target, Target::Session(_));
+            if elsewhere && matches!(unicast.origin, Origin::Session(_)) {
+                let len = peer_len(&unicast.frame);
+                if !self.bandwidth.take(now, len) {
+                    self.counters.over_bandwidth += 1;
+                    return self.finish(id, Err(code::OVER_LIMIT));
+                }
+            }
             if self.attempt(now, id, target) {
                 return;
             }
@@ -340,10 +371,12 @@ impl Router {
         self.in_flight_bytes -= unicast.frame.wire_len();
         match unicast.origin {
             Origin::Session(session) => {
-                if let Some(link) = self.links.sessions.get_mut(&session)
-                    && link.asking.get(&unicast.frame.seq) == Some(&id)
-                {
-                    link.asking.remove(&unicast.frame.seq);
+                if let Some(link) = self.links.sessions.get_mut(&session) {
+                    link.in_flight -= 1;
+                    link.in_flight_bytes -= unicast.frame.wire_len();
+                    if link.asking.get(&unicast.frame.seq) == Some(&id) {
+                        link.asking.remove(&unicast.frame.seq);
+                    }
                 }
             }
             Origin::Node(source, id) => {
@@ -436,6 +469,11 @@ impl Router {
             }
         }
     }
+}
+
+/// The length of a session's frame on its way to another node.
+fn peer_len(frame: &Frame) -> usize {
+    PEER_HEADER_LEN + frame.wire_len()
 }
 
 fn next_peer_seq(next: &mut u32) -> u32 {

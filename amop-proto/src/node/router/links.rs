@@ -1,7 +1,10 @@
 //! The connections of a node as the router sees them: what waits to be written to each, what it
 //! was asked and has not answered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use bytes::Bytes;
 
@@ -115,8 +118,35 @@ pub(super) struct SessionLink {
     pub(super) asked: BTreeMap<Seq, UnicastId>,
     /// Its own unicasts that wait for an answer; of several with one seq, the latest.
     pub(super) asking: HashMap<Seq, UnicastId>,
+    /// Its unicasts that wait for an answer, those with the same seq too.
+    pub(super) in_flight: usize,
+    /// Bytes of their frames.
+    pub(super) in_flight_bytes: usize,
     /// How many peers' queues it is paused for.
     pub(super) pauses: usize,
+    /// It is about to be closed and gets nothing more.
+    pub(super) closing: bool,
+}
+
+impl SessionLink {
+    pub(super) fn new(queue: usize) -> Self {
+        Self {
+            terse: false,
+            queue: Queue::new(queue),
+            topics: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            asking: HashMap::default(),
+            in_flight: 0,
+            in_flight_bytes: 0,
+            pauses: 0,
+            closing: false,
+        }
+    }
+
+    /// Whether it can be sent a message.
+    pub(super) fn is_open(&self) -> bool {
+        self.queue.is_open() && !self.closing
+    }
 }
 
 /// One connection to another node.
@@ -153,7 +183,16 @@ impl Links {
     pub(super) fn session_takes(&self, session: SessionId, seq: &Seq) -> bool {
         self.sessions
             .get(&session)
-            .is_some_and(|link| link.queue.is_open() && !link.asked.contains_key(seq))
+            .is_some_and(|link| link.is_open() && !link.asked.contains_key(seq))
+    }
+
+    /// The session with the most bytes waiting, the oldest of several.
+    pub(super) fn longest_queue(&self) -> Option<SessionId> {
+        self.sessions
+            .iter()
+            .filter(|(_, link)| !link.closing)
+            .max_by_key(|&(&id, link)| (link.queue.queued(), Reverse(id)))
+            .map(|(&id, _)| id)
     }
 
     pub(super) fn peer_takes(&self, peer: PeerId) -> bool {

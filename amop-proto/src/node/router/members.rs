@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{Router, private::Remote, unicast::Origin};
 use crate::{
     MAX_TOPIC_LEN,
-    node::{Action, PeerId, SessionId},
+    node::{Action, Notice, PeerId, SessionId},
 };
 
 /// How long publishers stay paused for a peer's queue before it counts as stuck.
@@ -21,13 +21,42 @@ impl Router {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
         };
-        let old = std::mem::replace(&mut link.topics, topics.clone());
-        for gone in old.difference(&topics) {
-            self.table.remove_session(gone, session);
+        let new: Vec<Bytes> = topics.difference(&link.topics).cloned().collect();
+        let gone: Vec<Bytes> = link.topics.difference(&topics).cloned().collect();
+        for topic in &gone {
+            link.topics.remove(topic);
+            self.table.remove_session(topic, session);
         }
-        for new in topics.difference(&old) {
-            self.table.add_session(new, session);
-            self.publisher_came(now, new);
+        self.subscriptions -= gone.len();
+        let mut ignored: Option<(String, usize)> = None;
+        for topic in new {
+            let Some(link) = self.links.sessions.get_mut(&session) else {
+                return;
+            };
+            let held = self.table.local_count();
+            let fits = held < self.limits.topics || self.table.is_local(&topic);
+            if self.subscriptions >= self.limits.subscriptions || !fits {
+                let first = || {
+                    (
+                        String::from_utf8_lossy(&topic).chars().take(64).collect(),
+                        0,
+                    )
+                };
+                ignored.get_or_insert_with(first).1 += 1;
+                continue;
+            }
+            self.subscriptions += 1;
+            link.topics.insert(topic.clone());
+            self.table.add_session(&topic, session);
+            self.publisher_came(now, &topic);
+        }
+        if let Some((topic, count)) = ignored {
+            self.counters.topics_ignored += count as u64;
+            self.notice(Notice::TopicIgnored {
+                session,
+                topic,
+                others: count - 1,
+            });
         }
     }
 
@@ -35,6 +64,10 @@ impl Router {
         let Some(link) = self.links.sessions.remove(&session) else {
             return;
         };
+        if !link.closing {
+            self.session_bytes -= link.queue.queued();
+        }
+        self.subscriptions -= link.topics.len();
         for topic in &link.topics {
             self.table.remove_session(topic, session);
         }

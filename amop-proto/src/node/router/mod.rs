@@ -27,6 +27,7 @@ use self::{
 };
 use super::{
     Action, CloseReason, Limits, Notice, PeerCloseReason, PeerId, SessionId, Timeouts,
+    bandwidth::Bandwidth,
     mesh::{Mesh, Recent},
 };
 use crate::{
@@ -92,13 +93,83 @@ pub struct Counters {
     pub delivered: u64,
     /// Copies of multicasts not sent because a session or peer does not keep up.
     pub dropped: u64,
-    /// Unicasts refused with result 103.
+    /// Unicasts refused with result 103 because too many are in flight in all.
     pub over_limit: u64,
+    /// Unicasts refused with result 103 because too many of the same session are in flight.
+    pub over_session_limit: u64,
+    /// Unicasts and multicasts refused with result 103 because of the outgoing bandwidth limit.
+    pub over_bandwidth: u64,
+    /// Messages from other nodes refused or dropped because they are over the frame limit.
+    pub over_frame_limit: u64,
+    /// Topics of sessions ignored: over a limit, or none that AMOP has.
+    pub topics_ignored: u64,
+    /// Topic sets of sessions ignored as a whole: no JSON array of strings, or longer than 2 MiB.
+    pub bad_topics: u64,
+    /// Sessions closed because they do not read.
+    pub slow_sessions: u64,
+    /// Sessions closed because of the limit for the queues of all, the longest first.
+    pub queues_cut: u64,
+    /// Peers closed because they do not read.
+    pub slow_peers: u64,
+    /// Peers closed because they announce too many topics.
+    pub peers_over_topics: u64,
     /// Messages passed on for other nodes.
     pub relayed: u64,
     /// Messages to or for other nodes of ours dropped because there was no way just then. Unicasts
     /// among them are sent again.
     pub undeliverable: u64,
+}
+
+impl Counters {
+    /// All of them by name.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        // By hand and complete: a field that is missing here is a warning.
+        let Self {
+            unicasts,
+            repeated,
+            answered,
+            failed_attempts,
+            errors,
+            multicasts,
+            delivered,
+            dropped,
+            over_limit,
+            over_session_limit,
+            over_bandwidth,
+            over_frame_limit,
+            topics_ignored,
+            bad_topics,
+            slow_sessions,
+            queues_cut,
+            slow_peers,
+            peers_over_topics,
+            relayed,
+            undeliverable,
+        } = *self;
+        [
+            ("unicasts", unicasts),
+            ("repeated", repeated),
+            ("answered", answered),
+            ("failed_attempts", failed_attempts),
+            ("errors", errors),
+            ("multicasts", multicasts),
+            ("delivered", delivered),
+            ("dropped", dropped),
+            ("over_limit", over_limit),
+            ("over_session_limit", over_session_limit),
+            ("over_bandwidth", over_bandwidth),
+            ("over_frame_limit", over_frame_limit),
+            ("topics_ignored", topics_ignored),
+            ("bad_topics", bad_topics),
+            ("slow_sessions", slow_sessions),
+            ("queues_cut", queues_cut),
+            ("slow_peers", slow_peers),
+            ("peers_over_topics", peers_over_topics),
+            ("relayed", relayed),
+            ("undeliverable", undeliverable),
+        ]
+        .into_iter()
+    }
 }
 
 /// The router of a node.
@@ -112,6 +183,11 @@ pub struct Router {
     unicasts: HashMap<UnicastId, Unicast>,
     /// Bytes of the frames in `unicasts`.
     in_flight_bytes: usize,
+    /// Bytes that wait to be written to all sessions.
+    session_bytes: usize,
+    /// Topics that all sessions hold, each counted for every session.
+    subscriptions: usize,
+    bandwidth: Bandwidth,
     timers: BTreeSet<(Instant, UnicastId)>,
     /// When the pauses for a peer's queue end.
     pauses: BTreeMap<PeerId, Instant>,
@@ -153,6 +229,9 @@ impl Router {
             links: Links::default(),
             unicasts: HashMap::default(),
             in_flight_bytes: 0,
+            session_bytes: 0,
+            subscriptions: 0,
+            bandwidth: Bandwidth::new(limits.outgoing_bandwidth),
             timers: BTreeSet::new(),
             pauses: BTreeMap::new(),
             next_unicast,
@@ -168,14 +247,7 @@ impl Router {
     pub fn handle(&mut self, now: Instant, event: RouterEvent) {
         match event {
             RouterEvent::SessionUp(session) => {
-                let link = SessionLink {
-                    terse: false,
-                    queue: Queue::new(self.limits.session_queue),
-                    topics: BTreeSet::new(),
-                    asked: BTreeMap::new(),
-                    asking: HashMap::default(),
-                    pauses: 0,
-                };
+                let link = SessionLink::new(self.limits.session_queue);
                 self.links.sessions.insert(session, link);
             }
             RouterEvent::SessionTopics(session, topics) => self.set_topics(now, session, topics),
@@ -238,6 +310,10 @@ impl Router {
         self.counters
     }
 
+    pub(in crate::node) fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
     /// Whether it holds nothing: no connection, no topic, no message, no timer.
     pub fn is_empty(&self) -> bool {
         self.links.sessions.is_empty()
@@ -245,6 +321,8 @@ impl Router {
             && self.table.is_empty()
             && self.unicasts.is_empty()
             && self.in_flight_bytes == 0
+            && self.session_bytes == 0
+            && self.subscriptions == 0
             && self.timers.is_empty()
             && self.pauses.is_empty()
             && self.links.asked_nodes.is_empty()
@@ -256,6 +334,11 @@ impl Router {
     /// Unicasts waiting for an answer now.
     pub fn in_flight(&self) -> usize {
         self.unicasts.len()
+    }
+
+    /// Bytes that wait to be written to this node's sessions now.
+    pub fn session_bytes(&self) -> usize {
+        self.session_bytes
     }
 
     /// This node's own topics with their subscriber counts, in byte order.
@@ -352,21 +435,40 @@ impl Router {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
         };
+        if link.closing {
+            return;
+        }
         let level = link.queue.push(frame.wire_len());
         let queued = link.queue.queued();
+        self.session_bytes += frame.wire_len();
         match level {
             Level::Hopeless => {
-                self.actions.push_back(Action::CloseSession {
-                    session,
-                    reason: CloseReason::SlowReader { queued },
-                });
-                return;
+                self.counters.slow_sessions += 1;
+                return self.cut(session, CloseReason::SlowReader { queued });
             }
             Level::Behind => self.notice(Notice::SessionBehind { session, queued }),
             Level::Same | Level::CaughtUp { .. } => {}
         }
         self.actions
             .push_back(Action::SendSession { session, frame });
+        while self.session_bytes > self.limits.session_queues {
+            let Some(longest) = self.links.longest_queue() else {
+                return;
+            };
+            self.counters.queues_cut += 1;
+            let (queued, max) = (self.session_bytes, self.limits.session_queues);
+            self.cut(longest, CloseReason::QueuesFull { queued, max });
+        }
+    }
+
+    /// Closes a session for what waits to be written to it, which counts no longer.
+    fn cut(&mut self, session: SessionId, reason: CloseReason) {
+        if let Some(link) = self.links.sessions.get_mut(&session) {
+            link.closing = true;
+            self.session_bytes -= link.queue.queued();
+            self.actions
+                .push_back(Action::CloseSession { session, reason });
+        }
     }
 
     /// Queues a frame for a peer.
@@ -378,6 +480,7 @@ impl Router {
         let queued = link.queue.queued();
         match level {
             Level::Hopeless => {
+                self.counters.slow_peers += 1;
                 self.actions.push_back(Action::ClosePeer {
                     peer,
                     reason: PeerCloseReason::SlowReader { queued },
@@ -392,9 +495,15 @@ impl Router {
 
     /// So many bytes of what was queued for a session have left.
     pub fn session_written(&mut self, session: SessionId, len: usize) {
-        if let Some(link) = self.links.sessions.get_mut(&session)
-            && let Level::CaughtUp { dropped } = link.queue.written(len)
-        {
+        let Some(link) = self.links.sessions.get_mut(&session) else {
+            return;
+        };
+        let before = link.queue.queued();
+        let level = link.queue.written(len);
+        if !link.closing {
+            self.session_bytes -= before - link.queue.queued();
+        }
+        if let Level::CaughtUp { dropped } = level {
             self.notice(Notice::SessionCaughtUp { session, dropped });
         }
     }

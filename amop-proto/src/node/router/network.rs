@@ -352,6 +352,7 @@ impl Router {
                     });
                 }
                 Output::TooManyTopics(peer) => {
+                    self.counters.peers_over_topics += 1;
                     let max = self.limits.peer_topics;
                     let reason = PeerCloseReason::TooManyTopics { max };
                     self.actions.push_back(Action::ClosePeer { peer, reason });

@@ -55,6 +55,16 @@ impl Table {
         self.local.iter().map(|(topic, &count)| (topic, count))
     }
 
+    /// How many different topics this node's sessions hold.
+    pub(super) fn local_count(&self) -> usize {
+        self.local.len()
+    }
+
+    /// Whether a session of this node holds a topic.
+    pub(super) fn is_local(&self, topic: &[u8]) -> bool {
+        self.local.contains_key(topic)
+    }
+
     /// The topics whose local count is not what it was at the last call, with the count before and
     /// the count now.
     pub(super) fn take_changes(&mut self) -> Vec<(Bytes, u32, u32)> {

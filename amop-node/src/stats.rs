@@ -1,0 +1,183 @@
+//! What a node has counted: messages, and whom and what it refused.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use amop_proto::node::Counters;
+use amop_tls::{HandshakeFailure, VerifyError};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::core::Core;
+
+/// Counters that changed are logged this often.
+const LOG: Duration = Duration::from_secs(60);
+
+/// Everything a node has counted since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Messages, and what the limits did to them, to sessions and to peers.
+    pub messages: Counters,
+    /// SDK connections turned away because all are in use.
+    pub sessions_turned_away: u64,
+    /// Connections of nodes turned away because all are in use.
+    pub peers_turned_away: u64,
+    /// TLS handshakes not completed in time.
+    pub handshakes_timed_out: u64,
+    /// TLS handshakes that failed for another reason than the two below.
+    pub handshakes_failed: u64,
+    /// SDKs that are not on the allow list, and nodes that the black or white list keeps out.
+    pub unlisted: u64,
+    /// SDKs and nodes whose certificate has been revoked.
+    pub revoked: u64,
+    /// Connections closed because a frame took too long to arrive.
+    pub slow_frames: u64,
+    /// Connections closed because what came was no frame, or one over the limit.
+    pub bad_frames: u64,
+}
+
+impl Stats {
+    /// All of them by name.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        // By hand and complete: a field that is missing here is a warning.
+        let Self {
+            messages,
+            sessions_turned_away,
+            peers_turned_away,
+            handshakes_timed_out,
+            handshakes_failed,
+            unlisted,
+            revoked,
+            slow_frames,
+            bad_frames,
+        } = *self;
+        messages.entries().chain([
+            ("sessions_turned_away", sessions_turned_away),
+            ("peers_turned_away", peers_turned_away),
+            ("handshakes_timed_out", handshakes_timed_out),
+            ("handshakes_failed", handshakes_failed),
+            ("unlisted", unlisted),
+            ("revoked", revoked),
+            ("slow_frames", slow_frames),
+            ("bad_frames", bad_frames),
+        ])
+    }
+
+    /// The counters that are not what they were, with what was added; empty if there are none.
+    fn changes_since(&self, before: &Self) -> String {
+        let mut text = String::new();
+        for ((name, now), (_, before)) in self.entries().zip(before.entries()) {
+            if now != before {
+                let comma = if text.is_empty() { "" } else { ", " };
+                text += &format!("{comma}{name} {now} (+{})", now - before);
+            }
+        }
+        text
+    }
+}
+
+/// What the connections count; the machine counts the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    pub(crate) sessions_turned_away: AtomicU64,
+    pub(crate) peers_turned_away: AtomicU64,
+    handshakes_timed_out: AtomicU64,
+    handshakes_failed: AtomicU64,
+    unlisted: AtomicU64,
+    revoked: AtomicU64,
+    slow_frames: AtomicU64,
+    bad_frames: AtomicU64,
+}
+
+impl Refusals {
+    pub(crate) fn handshake_failed(&self, failure: &HandshakeFailure) {
+        let counter = match failure {
+            HandshakeFailure::PeerCertificate(VerifyError::Filtered { .. }) => &self.unlisted,
+            HandshakeFailure::PeerCertificate(VerifyError::Revoked { .. }) => &self.revoked,
+            _ => &self.handshakes_failed,
+        };
+        add(counter);
+    }
+
+    pub(crate) fn handshake_timed_out(&self) {
+        add(&self.handshakes_timed_out);
+    }
+
+    pub(crate) fn slow_frame(&self) {
+        add(&self.slow_frames);
+    }
+
+    pub(crate) fn bad_frame(&self) {
+        add(&self.bad_frames);
+    }
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Core {
+    pub(crate) fn stats(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let refusals = &self.refusals;
+        Stats {
+            messages: self.lock().machine.router().counters(),
+            sessions_turned_away: read(&refusals.sessions_turned_away),
+            peers_turned_away: read(&refusals.peers_turned_away),
+            handshakes_timed_out: read(&refusals.handshakes_timed_out),
+            handshakes_failed: read(&refusals.handshakes_failed),
+            unlisted: read(&refusals.unlisted),
+            revoked: read(&refusals.revoked),
+            slow_frames: read(&refusals.slow_frames),
+            bad_frames: read(&refusals.bad_frames),
+        }
+    }
+
+    /// Logs the counters that changed, once a minute; never returns.
+    pub(crate) async fn log_stats(&self) {
+        let mut logged = self.stats();
+        let mut minutes = interval(LOG);
+        minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        minutes.tick().await;
+        loop {
+            minutes.tick().await;
+            let now = self.stats();
+            let changes = now.changes_since(&logged);
+            if !changes.is_empty() {
+                tracing::info!("in the last minute: {changes}");
+            }
+            logged = now;
+        }
+    }
+
+    /// Logs all counters that are not 0.
+    pub(crate) fn log_totals(&self) {
+        let totals = self.stats().changes_since(&Stats::default());
+        if !totals.is_empty() {
+            tracing::info!("since the start: {totals}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changed_is_told() {
+        let before = Stats::default();
+        let mut now = before;
+        assert_eq!(now.changes_since(&before), "");
+        now.messages.unicasts = 3;
+        now.revoked = 2;
+        let mut later = now;
+        later.revoked = 7;
+        assert_eq!(
+            now.changes_since(&before),
+            "unicasts 3 (+3), revoked 2 (+2)"
+        );
+        assert_eq!(later.changes_since(&now), "revoked 7 (+5)");
+    }
+}

@@ -1,0 +1,22 @@
+//! Floods: connections that never finish TLS, bytes that trickle, a million topics, subscribers that do
+//! not read. Meanwhile a pair of bystanders exchanges messages, and everything that is refused is
+//! counted. The limits are those of `docs/operations.md`, which is read here.
+#![forbid(unsafe_code)]
+
+mod connections;
+mod document;
+mod readers;
+mod topics;
+
+use amop_node::{Node, Stats};
+use amop_tests::within;
+
+/// Waits until a node has counted something.
+async fn counted(node: &Node, what: &str, ready: impl Fn(&Stats) -> bool) {
+    within(what, async {
+        while !ready(&node.stats()) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
