@@ -1,0 +1,12 @@
+//! Wall time of the cases in src/codec.rs: `cargo bench -p amop-benches --bench codec`.
+
+use amop_benches::Case;
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = amop_benches::codec())]
+fn codec(bencher: divan::Bencher<'_, '_>, case: &Case) {
+    bencher.bench_local(case.start());
+}

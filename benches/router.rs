@@ -1,0 +1,12 @@
+//! Wall time of the cases in src/router.rs: `cargo bench -p amop-benches --bench router`.
+
+use amop_benches::Case;
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = amop_benches::router())]
+fn router(bencher: divan::Bencher<'_, '_>, case: &Case) {
+    bencher.bench_local(case.start());
+}
