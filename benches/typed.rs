@@ -1,6 +1,11 @@
-//! Wall time of the cases in src/typed.rs: `cargo bench -p amop-benches --bench typed`.
+//! Wall time and allocations of the cases in src/typed.rs: `cargo bench -p amop-benches --bench typed`.
 
 use amop_benches::Case;
+use divan::AllocProfiler;
+
+/// Counts allocations.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();

@@ -24,7 +24,7 @@ pub struct Case {
     /// `GROUP.WHAT` or `GROUP.WHAT/SIZE`; names it in the baseline.
     pub name: &'static str,
     /// How often to do it for a count of instructions: enough to even out what happens now and then,
-    /// few enough to be quick.
+    /// few enough to be quick. 0 where setting it up takes too long under valgrind.
     pub counted: u32,
     start: fn() -> Operation,
 }
