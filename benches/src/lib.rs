@@ -85,8 +85,10 @@ mod tests {
         let mut names = BTreeSet::new();
         for case in all() {
             assert!(names.insert(case.name), "{case}");
-            // Each asserts that it did what it says.
-            case.start()();
+            // Each asserts that it did what it says. What is not counted takes long to set up.
+            if case.counted > 0 {
+                case.start()();
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! timeout.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -37,7 +37,7 @@ pub(crate) struct Sdk {
 }
 
 /// A node's end of a connection to another node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Link {
     node: usize,
     id: PeerId,
@@ -54,7 +54,7 @@ pub(crate) struct Net {
     nodes: Vec<Node>,
     /// The other ends of the connections between machines. A link without one leads to a peer that
     /// is played.
-    wires: HashMap<Link, Link>,
+    wires: BTreeMap<Link, Link>,
     events: VecDeque<(usize, Event)>,
     next_id: u64,
     next_seq: u64,
@@ -110,7 +110,7 @@ impl Net {
         Self {
             now: Instant::now(),
             nodes: (0..nodes).map(node).collect(),
-            wires: HashMap::new(),
+            wires: BTreeMap::new(),
             events: VecDeque::new(),
             next_id: 1,
             next_seq: 0,
