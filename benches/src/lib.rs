@@ -1,1 +1,94 @@
-//! Benchmarks live beside this file as cargo bench targets.
+//! What is measured: one list of cases, shared by the wall-time benches and the instruction counts.
+//!
+//! | module | cases |
+//! | --- | --- |
+//! | `codec` | frames written and read |
+//! | `router` | node machines: messages, changes and idle time against topics, sessions, nodes |
+//! | `typed` | values to payloads and back; the client's session |
+//!
+//! `cargo bench -p amop-benches` runs the benches; `benches/instructions.sh` counts instructions.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+mod codec;
+mod net;
+mod router;
+mod typed;
+
+/// What a case does once.
+pub type Operation = Box<dyn FnMut()>;
+
+/// Something to be measured.
+pub struct Case {
+    /// `GROUP.WHAT` or `GROUP.WHAT/SIZE`; names it in the baseline.
+    pub name: &'static str,
+    /// How often to do it for a count of instructions: enough to even out what happens now and then,
+    /// few enough to be quick. 0 where setting it up takes too long under valgrind.
+    pub counted: u32,
+    start: fn() -> Operation,
+}
+
+impl Case {
+    const fn new(name: &'static str, counted: u32, start: fn() -> Operation) -> Self {
+        Self {
+            name,
+            counted,
+            start,
+        }
+    }
+
+    /// Sets everything up and does it a few times, so that buffers have their size.
+    pub fn start(&self) -> Operation {
+        let mut operation = (self.start)();
+        for _ in 0..self.counted.min(50) {
+            operation();
+        }
+        operation
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The cases of the codecs.
+pub fn codec() -> &'static [Case] {
+    codec::CASES
+}
+
+/// The cases of node machines.
+pub fn router() -> &'static [Case] {
+    router::CASES
+}
+
+/// The cases of the client's session and of typed values.
+pub fn typed() -> &'static [Case] {
+    typed::CASES
+}
+
+/// All cases.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    [codec(), router(), typed()].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_case_runs_under_a_name_of_its_own() {
+        let mut names = BTreeSet::new();
+        for case in all() {
+            assert!(names.insert(case.name), "{case}");
+            // Each asserts that it did what it says. What is not counted takes long to set up.
+            if case.counted > 0 {
+                case.start()();
+            }
+        }
+    }
+}

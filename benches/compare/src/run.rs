@@ -21,9 +21,6 @@ use crate::{
 /// A job may take this much longer than it measures: thousands of clients connect, say.
 const SLACK: Duration = Duration::from_secs(400);
 
-/// Tries for a system to come into service.
-const SETTLING: usize = 3;
-
 #[derive(Debug, Args)]
 pub struct Options {
     /// Fewer and shorter rounds, and no 10,000 clients.
@@ -132,11 +129,7 @@ async fn measure(options: &Options) -> Result<ExitCode> {
     let mut report = Report::new(options.quick, rounds);
     let mut servers = BTreeMap::new();
     for system in System::ALL {
-        let started = start(system, options).await?;
-        settle(&started.target)
-            .await
-            .with_context(|| format!("{system} does not come into service"))?;
-        servers.insert(system, started);
+        servers.insert(system, start(system, options).await?);
     }
     let files = open_files()?;
     for case in CASES {
@@ -189,28 +182,6 @@ fn external(endpoints: [String; 2], options: &Options) -> Servers {
         certs: options.certs.clone().unwrap_or_default(),
         pids: Vec::new(),
     })
-}
-
-/// Waits until a system's servers pass on everything. Nodes that have just dialled each other give one
-/// of their two connections up, with what is on it.
-async fn settle(target: &Target) -> Result<()> {
-    let job = Job {
-        target: target.clone(),
-        work: Work::Spread {
-            size: SMALL,
-            subscribers: 1,
-        },
-        warm_up: Duration::from_millis(500),
-        time: Duration::from_millis(500),
-    };
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match generate(&job).await {
-            Err(error) if tries < SETTLING => eprintln!("{}: {error:#}", target.system),
-            result => return result.map(drop),
-        }
-    }
 }
 
 async fn one(case: Case, system: System, servers: &Servers, options: &Options) -> Result<Outcome> {

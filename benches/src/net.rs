@@ -1,0 +1,313 @@
+//! Node machines joined in memory, and the sessions and peers that speak to them.
+//!
+//! Frames pass from machine to machine as they are: the codecs have cases of their own. What the shell
+//! of a node does for every event is done here, too: it reports what was written and asks for the next
+//! timeout.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use amop_proto::{
+    channel::{Frame, FrameType, Seq, encode_topics, rpc::NodeFacts},
+    node::{
+        Action, Event, Limits, Node as Machine, NodeConfig, PeerId, PeerIdentity, SessionId,
+        Timeouts,
+    },
+    p2p::{
+        NodeId, PeerFrame,
+        mesh::{self, NodeKey, Record, packet},
+        protocol,
+    },
+};
+use bytes::{Bytes, BytesMut};
+
+/// Longer than any bench takes: connections that say nothing stay.
+const PATIENCE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The time from one message to the next.
+const BETWEEN: Duration = Duration::from_micros(10);
+
+/// A session of a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sdk {
+    node: usize,
+    id: SessionId,
+}
+
+/// A node's end of a connection to another node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Link {
+    node: usize,
+    id: PeerId,
+}
+
+struct Node {
+    machine: Machine,
+    due: Option<Instant>,
+}
+
+/// Nodes and what is connected to them.
+pub(crate) struct Net {
+    now: Instant,
+    nodes: Vec<Node>,
+    /// The other ends of the connections between machines. A link without one leads to a peer that
+    /// is played.
+    wires: BTreeMap<Link, Link>,
+    events: VecDeque<(usize, Event)>,
+    next_id: u64,
+    next_seq: u64,
+    /// Messages that came back to their publishers as taken.
+    pub(crate) answered: u64,
+    /// Copies of multicasts that came to sessions.
+    pub(crate) delivered: u64,
+    /// Frames from one node to another.
+    pub(crate) crossed: u64,
+}
+
+/// Far apart, so that numbers and not neighbours decide about the ways.
+fn node_id(n: usize) -> NodeId {
+    let mut id = [7; 64];
+    id[..8].copy_from_slice(&(n as u64 + 1).to_be_bytes());
+    NodeId(id)
+}
+
+fn key(n: usize) -> NodeKey {
+    NodeKey::from(&node_id(n))
+}
+
+fn config(n: usize) -> NodeConfig {
+    NodeConfig {
+        node: node_id(n),
+        facts: NodeFacts {
+            fisco_version: "2.11.1".into(),
+            chain_id: "1".into(),
+            node_id: node_id(n).to_string(),
+            name: format!("node{n}"),
+            agency: "agency".into(),
+            address: "127.0.0.1:30300".into(),
+        },
+        limits: Limits::default(),
+        timeouts: Timeouts {
+            session_idle: PATIENCE,
+            peer_idle: PATIENCE,
+            link_idle: PATIENCE,
+            ..Timeouts::default()
+        },
+        epoch: 1000,
+        seed: [n as u8; 32],
+    }
+}
+
+impl Net {
+    /// Nodes without connections.
+    pub(crate) fn new(nodes: usize) -> Self {
+        let node = |n| Node {
+            machine: Machine::new(config(n)),
+            due: None,
+        };
+        Self {
+            now: Instant::now(),
+            nodes: (0..nodes).map(node).collect(),
+            wires: BTreeMap::new(),
+            events: VecDeque::new(),
+            next_id: 1,
+            next_seq: 0,
+            answered: 0,
+            delivered: 0,
+            crossed: 0,
+        }
+    }
+
+    /// How many other nodes a node can reach.
+    pub(crate) fn reachable(&self, node: usize) -> usize {
+        self.nodes[node].machine.router().reachable()
+    }
+
+    /// How many topics a node knows another to have.
+    pub(crate) fn known_topics(&self, node: usize, of: usize) -> usize {
+        let router = self.nodes[node].machine.router();
+        router.node_topics(&node_id(of)).count()
+    }
+
+    // Time.
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        for n in 0..self.nodes.len() {
+            if self.nodes[n].due.is_some_and(|due| due <= self.now) {
+                self.event(n, Event::Timeout);
+            }
+        }
+    }
+
+    /// A second in which nothing happens but what nodes do by themselves.
+    pub(crate) fn idle_second(&mut self) {
+        self.pass(Duration::from_secs(1));
+    }
+
+    // Sessions.
+
+    /// A session; it takes every unicast it gets.
+    pub(crate) fn sdk(&mut self, node: usize) -> Sdk {
+        let id = SessionId(self.id());
+        self.event(node, Event::SessionOpened(id));
+        Sdk { node, id }
+    }
+
+    pub(crate) fn subscribe(&mut self, sdk: Sdk, topics: &[&str]) {
+        let body = encode_topics(topics.iter().copied());
+        self.send(sdk, FrameType::SET_TOPICS, body);
+    }
+
+    /// Sends a frame and lets everything happen that follows.
+    pub(crate) fn send(&mut self, sdk: Sdk, kind: FrameType, body: Bytes) {
+        self.pass(BETWEEN);
+        self.next_seq += 1;
+        let mut seq = Seq([b'0'; 32]);
+        seq.0[..8].copy_from_slice(&self.next_seq.to_be_bytes());
+        let frame = Frame::new(kind, seq, body);
+        self.event(sdk.node, Event::SessionFrame(sdk.id, frame));
+    }
+
+    // Peers.
+
+    /// Connects two machines.
+    pub(crate) fn connect(&mut self, a: usize, b: usize) {
+        let ends = [a, b].map(|node| Link {
+            node,
+            id: PeerId(self.id()),
+        });
+        self.wires.insert(ends[0], ends[1]);
+        self.wires.insert(ends[1], ends[0]);
+        self.open(ends[0], b, true);
+        self.open(ends[1], a, false);
+        self.settle();
+    }
+
+    /// Connects a machine with a node of ours that is played, and tells of the nodes behind that one.
+    pub(crate) fn play(&mut self, node: usize, played: usize, behind: std::ops::Range<usize>) {
+        let link = Link {
+            node,
+            id: PeerId(self.id()),
+        };
+        self.open(link, played, false);
+        self.settle();
+        let neighbours = [node].into_iter().chain(behind.clone());
+        let mut body = BytesMut::new();
+        record(played, neighbours).encode(&mut body);
+        for n in behind {
+            record(n, [played]).encode(&mut body);
+        }
+        for (packet, body) in [
+            (packet::HELLO, Bytes::from_static(&[mesh::VERSION])),
+            (packet::KNOWN, mesh::encode_known([])),
+            (packet::RECORDS, body.freeze()),
+        ] {
+            self.event(node, Event::PeerFrame(link.id, extension(packet, 1, body)));
+        }
+    }
+
+    fn open(&mut self, link: Link, other: usize, dialled: bool) {
+        let identity = PeerIdentity {
+            node: node_id(other),
+            name: format!("node{other}"),
+            agency: "agency".into(),
+            address: "127.0.0.1:30300".into(),
+        };
+        let peer = link.id;
+        let opened = Event::PeerOpened {
+            peer,
+            identity,
+            dialled,
+        };
+        self.events.push_back((link.node, opened));
+    }
+
+    // The machines.
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn event(&mut self, node: usize, event: Event) {
+        self.events.push_back((node, event));
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while let Some((n, event)) = self.events.pop_front() {
+            self.nodes[n].machine.handle(self.now, event);
+            while let Some(action) = self.nodes[n].machine.poll_action() {
+                self.act(n, action);
+            }
+            self.nodes[n].due = self.nodes[n].machine.next_timeout();
+        }
+    }
+
+    fn act(&mut self, node: usize, action: Action) {
+        match action {
+            Action::SendSession { session, frame } => {
+                let written = Event::SessionWritten(session, frame.wire_len());
+                self.events.push_back((node, written));
+                self.received(node, session, frame);
+            }
+            Action::SendPeer { peer, frame } => {
+                self.crossed += 1;
+                let written = Event::PeerWritten(peer, frame.wire_len());
+                self.events.push_back((node, written));
+                let link = Link { node, id: peer };
+                if let Some(other) = self.wires.get(&link) {
+                    let arrived = Event::PeerFrame(other.id, frame);
+                    self.events.push_back((other.node, arrived));
+                } else if frame.packet == packet::RECORDS {
+                    let taken = extension(packet::TAKEN, frame.seq, Bytes::new());
+                    self.events.push_back((node, Event::PeerFrame(peer, taken)));
+                }
+            }
+            Action::Notice(_) => {}
+            // No case fills a queue, closes a connection or shakes hands.
+            unexpected => unreachable!("{unexpected:?}"),
+        }
+    }
+
+    /// A frame comes to a session.
+    fn received(&mut self, node: usize, session: SessionId, frame: Frame) {
+        match frame.kind {
+            FrameType::UNICAST => {
+                let answer = frame.respond(0, frame.body.clone());
+                let answered = Event::SessionFrame(session, answer);
+                self.events.push_back((node, answered));
+            }
+            FrameType::MULTICAST => self.delivered += 1,
+            _ => {
+                assert_eq!(frame.result, 0);
+                self.answered += 1;
+            }
+        }
+    }
+}
+
+/// The state of a node that is played, with ten topics of its own.
+fn record(n: usize, neighbours: impl IntoIterator<Item = usize>) -> Record {
+    let topic = |k| (Bytes::from(format!("node{n}.topic{k}")), 1);
+    Record {
+        key: key(n),
+        version: 1000,
+        base: 0,
+        node: Some(node_id(n)),
+        neighbours: Some(neighbours.into_iter().map(key).collect()),
+        topics: (0..10).map(topic).collect(),
+    }
+}
+
+fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
+    PeerFrame {
+        protocol: protocol::EXTENSION,
+        packet,
+        seq,
+        body,
+    }
+}
