@@ -127,7 +127,7 @@ impl Mesh {
     pub(super) fn reachable(&self) -> usize {
         self.database
             .iter()
-            .filter(|(_, state)| state.away_since.is_none())
+            .filter(|(_, state)| state.is_reachable())
             .count()
     }
 
@@ -149,7 +149,7 @@ impl Mesh {
 
     /// How many nodes have records here, reachable or not.
     pub(super) fn known_nodes(&self) -> usize {
-        self.database.iter().count()
+        self.database.len()
     }
 
     /// The topics of a node that can be reached.
@@ -161,7 +161,7 @@ impl Mesh {
     pub(super) fn counts_of(&self, node: NodeKey) -> impl Iterator<Item = (&Bytes, u32)> {
         self.database
             .get(node)
-            .filter(|state| state.away_since.is_none())
+            .filter(|state| state.is_reachable())
             .into_iter()
             .flat_map(|state| &state.topics)
             .map(|(topic, &count)| (topic, count))
@@ -340,7 +340,7 @@ impl Mesh {
         let reachable = |mesh: &Self| {
             mesh.database
                 .get(key)
-                .is_some_and(|state| state.away_since.is_none())
+                .is_some_and(|state| state.is_reachable())
         };
         if reachable(self) {
             for (topic, count) in topics {
@@ -379,8 +379,7 @@ impl Mesh {
             shaken,
         } = self.paths.change(added, removed);
         for key in gained {
-            if let Some(state) = self.database.get_mut(key) {
-                state.away_since = None;
+            if let Some(state) = self.database.set_away(key, None) {
                 for (topic, &count) in &state.topics {
                     self.outputs
                         .push_back(Output::Topic(key, topic.clone(), count));
@@ -388,8 +387,7 @@ impl Mesh {
             }
         }
         for &key in &lost {
-            if let Some(state) = self.database.get_mut(key) {
-                state.away_since = Some(now);
+            if let Some(state) = self.database.set_away(key, Some(now)) {
                 for topic in state.topics.keys() {
                     self.outputs.push_back(Output::Topic(key, topic.clone(), 0));
                 }
