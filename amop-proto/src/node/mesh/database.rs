@@ -20,7 +20,8 @@ const AGE: Duration = Duration::from_secs(60);
 pub(super) struct State {
     pub(super) node: NodeId,
     pub(super) version: u64,
-    pub(super) neighbours: BTreeSet<NodeKey>,
+    /// In order.
+    pub(super) neighbours: Vec<NodeKey>,
     pub(super) topics: BTreeMap<Bytes, u32>,
     /// Since when it cannot be reached, if it cannot.
     away_since: Option<Instant>,
@@ -118,7 +119,7 @@ impl Database {
             State {
                 node,
                 version: 0,
-                neighbours: BTreeSet::new(),
+                neighbours: Vec::new(),
                 topics: BTreeMap::new(),
                 away_since: Some(now),
             }
@@ -158,9 +159,10 @@ impl Database {
         let (mut linked, mut unlinked) = (Vec::new(), Vec::new());
         if let Some(neighbours) = &record.neighbours {
             let new: BTreeSet<NodeKey> = neighbours.iter().copied().collect();
-            linked.extend(new.difference(&state.neighbours));
-            unlinked.extend(state.neighbours.difference(&new));
-            state.neighbours = new;
+            let old: BTreeSet<NodeKey> = state.neighbours.iter().copied().collect();
+            linked.extend(new.difference(&old));
+            unlinked.extend(old.difference(&new));
+            state.neighbours = new.into_iter().collect();
         }
         Taken::New {
             topics,
@@ -177,7 +179,7 @@ impl Database {
             version: state.version,
             base: 0,
             node: Some(state.node),
-            neighbours: Some(state.neighbours.iter().copied().collect()),
+            neighbours: Some(state.neighbours.clone()),
             topics: state
                 .topics
                 .iter()

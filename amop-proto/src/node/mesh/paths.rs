@@ -12,8 +12,8 @@ use crate::p2p::mesh::NodeKey;
 /// removed one, only nodes to which some shortest path went over it are looked for again.
 #[derive(Debug)]
 pub(super) struct Paths {
-    /// Edges that both ends report.
-    edges: HashMap<NodeKey, BTreeSet<NodeKey>>,
+    /// Edges that both ends report, the far ends in order.
+    edges: HashMap<NodeKey, Vec<NodeKey>>,
     distance: HashMap<NodeKey, u32>,
     /// First steps of all shortest paths, worked out when first asked for.
     first_steps: HashMap<NodeKey, Vec<NodeKey>>,
@@ -96,8 +96,12 @@ impl Paths {
             self.search_again(&mut change);
         }
         for &(a, b) in added {
-            self.edges.entry(a).or_default().insert(b);
-            self.edges.entry(b).or_default().insert(a);
+            for (from, to) in [(a, b), (b, a)] {
+                let ends = self.edges.entry(from).or_default();
+                if let Err(at) = ends.binary_search(&to) {
+                    ends.insert(at, to);
+                }
+            }
             self.relax(a, b, &mut change.gained);
             self.relax(b, a, &mut change.gained);
         }
@@ -117,7 +121,10 @@ impl Paths {
         let mut removed = false;
         for (from, to) in [(a, b), (b, a)] {
             if let Some(ends) = self.edges.get_mut(&from) {
-                removed |= ends.remove(&to);
+                if let Ok(at) = ends.binary_search(&to) {
+                    ends.remove(at);
+                    removed = true;
+                }
                 if ends.is_empty() {
                     self.edges.remove(&from);
                 }
