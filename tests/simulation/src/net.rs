@@ -214,7 +214,9 @@ impl Conn {
     pub(crate) fn take_part(&mut self, side: usize) -> (usize, Option<Bytes>) {
         let pipe = &mut self.pipes[side];
         let (len, _) = pipe.next_part();
-        let part = pipe.out.split_to(len).freeze();
+        // Room it no longer needs is not kept: a large network has thousands of pipes.
+        let rest = pipe.out.split_off(len);
+        let part = std::mem::replace(&mut pipe.out, rest).freeze();
         if self.severed.is_some() {
             pipe.swallowed += len;
             return (len, None);

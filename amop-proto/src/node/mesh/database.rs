@@ -20,10 +20,18 @@ const AGE: Duration = Duration::from_secs(60);
 pub(super) struct State {
     pub(super) node: NodeId,
     pub(super) version: u64,
-    pub(super) neighbours: BTreeSet<NodeKey>,
+    /// In order.
+    pub(super) neighbours: Vec<NodeKey>,
     pub(super) topics: BTreeMap<Bytes, u32>,
     /// Since when it cannot be reached, if it cannot.
-    pub(super) away_since: Option<Instant>,
+    away_since: Option<Instant>,
+}
+
+impl State {
+    /// Whether there is a way to it.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.away_since.is_none()
+    }
 }
 
 /// What a record turned out to be.
@@ -49,6 +57,8 @@ pub(super) enum Taken {
 #[derive(Debug)]
 pub(super) struct Database {
     states: BTreeMap<NodeKey, State>,
+    /// The nodes that cannot be reached, by since when: asked for after every event.
+    away: BTreeSet<(Instant, NodeKey)>,
     max_nodes: usize,
     max_topics: usize,
 }
@@ -57,17 +67,31 @@ impl Database {
     pub(super) fn new(max_nodes: usize, max_topics: usize) -> Self {
         Self {
             states: BTreeMap::new(),
+            away: BTreeSet::new(),
             max_nodes,
             max_topics,
         }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
     }
 
     pub(super) fn get(&self, key: NodeKey) -> Option<&State> {
         self.states.get(&key)
     }
 
-    pub(super) fn get_mut(&mut self, key: NodeKey) -> Option<&mut State> {
-        self.states.get_mut(&key)
+    /// Notes that a node can be reached, or since when it cannot. Returns its state, if it is known.
+    pub(super) fn set_away(&mut self, key: NodeKey, since: Option<Instant>) -> Option<&State> {
+        let state = self.states.get_mut(&key)?;
+        if let Some(before) = state.away_since {
+            self.away.remove(&(before, key));
+        }
+        if let Some(since) = since {
+            self.away.insert((since, key));
+        }
+        state.away_since = since;
+        Some(state)
     }
 
     /// The states in the order of their keys.
@@ -90,12 +114,15 @@ impl Database {
         let Some(node) = record.node.or(held.map(|held| held.node)) else {
             return Taken::Gap;
         };
-        let state = self.states.entry(record.key).or_insert_with(|| State {
-            node,
-            version: 0,
-            neighbours: BTreeSet::new(),
-            topics: BTreeMap::new(),
-            away_since: Some(now),
+        let state = self.states.entry(record.key).or_insert_with(|| {
+            self.away.insert((now, record.key));
+            State {
+                node,
+                version: 0,
+                neighbours: Vec::new(),
+                topics: BTreeMap::new(),
+                away_since: Some(now),
+            }
         });
         let mut topics: BTreeMap<Bytes, u32> = BTreeMap::new();
         if record.base == 0 {
@@ -112,6 +139,7 @@ impl Database {
         if state.topics.len() + added - removed > self.max_topics {
             if state.version == 0 {
                 self.states.remove(&record.key);
+                self.away.remove(&(now, record.key));
             }
             return Taken::TooManyTopics;
         }
@@ -131,9 +159,10 @@ impl Database {
         let (mut linked, mut unlinked) = (Vec::new(), Vec::new());
         if let Some(neighbours) = &record.neighbours {
             let new: BTreeSet<NodeKey> = neighbours.iter().copied().collect();
-            linked.extend(new.difference(&state.neighbours));
-            unlinked.extend(state.neighbours.difference(&new));
-            state.neighbours = new;
+            let old: BTreeSet<NodeKey> = state.neighbours.iter().copied().collect();
+            linked.extend(new.difference(&old));
+            unlinked.extend(old.difference(&new));
+            state.neighbours = new.into_iter().collect();
         }
         Taken::New {
             topics,
@@ -150,7 +179,7 @@ impl Database {
             version: state.version,
             base: 0,
             node: Some(state.node),
-            neighbours: Some(state.neighbours.iter().copied().collect()),
+            neighbours: Some(state.neighbours.clone()),
             topics: state
                 .topics
                 .iter()
@@ -162,23 +191,20 @@ impl Database {
     /// Forgets nodes that have been out of reach for long. Returns the links they reported.
     pub(super) fn age(&mut self, now: Instant) -> Vec<(NodeKey, NodeKey)> {
         let mut links = Vec::new();
-        self.states.retain(|&key, state| {
-            let stays = state.away_since.is_none_or(|since| now < since + AGE);
-            if !stays {
+        while let Some(&(since, key)) = self.away.first()
+            && since + AGE <= now
+        {
+            self.away.pop_first();
+            if let Some(state) = self.states.remove(&key) {
                 links.extend(state.neighbours.iter().map(|&other| (key, other)));
             }
-            stays
-        });
+        }
         links
     }
 
     /// When [`age`](Self::age) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
-        self.states
-            .values()
-            .filter_map(|state| state.away_since)
-            .min()
-            .map(|since| since + AGE)
+        self.away.first().map(|&(since, _)| since + AGE)
     }
 }
 
@@ -249,6 +275,7 @@ mod tests {
         let too_many = whole(1, &[], &[("a", 1), ("b", 1)]);
         assert_eq!(database.take(now, &too_many), Taken::TooManyTopics);
         assert!(database.get(NodeKey(1)).is_none());
+        assert_eq!(database.next_age(), None);
         assert!(matches!(
             database.take(now, &whole(1, &[], &[("a", 1)])),
             Taken::New { .. }
@@ -275,5 +302,22 @@ mod tests {
         assert!(database.get(NodeKey(1)).is_some());
         database.age(now + AGE);
         assert!(database.get(NodeKey(1)).is_none());
+        assert_eq!(database.next_age(), None);
+    }
+
+    #[test]
+    fn what_was_back_in_between_is_forgotten_later() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut database = Database::new(10, 10);
+        database.take(now, &whole(1, &[2], &[]));
+        database.set_away(NodeKey(1), None);
+        assert_eq!(database.next_age(), None);
+        assert_eq!(database.age(now + AGE), []);
+        database.set_away(NodeKey(1), Some(now + second));
+        assert_eq!(database.next_age(), Some(now + second + AGE));
+        let links = database.age(now + second + AGE);
+        assert_eq!(links, [(NodeKey(1), NodeKey(2))]);
+        assert!(database.set_away(NodeKey(1), None).is_none());
     }
 }

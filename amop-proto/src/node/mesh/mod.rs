@@ -157,7 +157,7 @@ impl Mesh {
     pub(super) fn reachable(&self) -> usize {
         self.database
             .iter()
-            .filter(|(_, state)| state.away_since.is_none())
+            .filter(|(_, state)| state.is_reachable())
             .count()
     }
 
@@ -179,7 +179,7 @@ impl Mesh {
 
     /// How many nodes have records here, reachable or not.
     pub(super) fn known_nodes(&self) -> usize {
-        self.database.iter().count()
+        self.database.len()
     }
 
     /// The topics of a node that can be reached.
@@ -191,7 +191,7 @@ impl Mesh {
     pub(super) fn counts_of(&self, node: NodeKey) -> impl Iterator<Item = (&Bytes, u32)> {
         self.database
             .get(node)
-            .filter(|state| state.away_since.is_none())
+            .filter(|state| state.is_reachable())
             .into_iter()
             .flat_map(|state| &state.topics)
             .map(|(topic, &count)| (topic, count))
@@ -405,7 +405,7 @@ impl Mesh {
         let reachable = |mesh: &Self| {
             mesh.database
                 .get(key)
-                .is_some_and(|state| state.away_since.is_none())
+                .is_some_and(|state| state.is_reachable())
         };
         if reachable(self) {
             for (topic, count) in topics {
@@ -450,8 +450,7 @@ impl Mesh {
             self.changes += 1;
         }
         for key in gained {
-            if let Some(state) = self.database.get_mut(key) {
-                state.away_since = None;
+            if let Some(state) = self.database.set_away(key, None) {
                 for (topic, &count) in &state.topics {
                     self.outputs
                         .push_back(Output::Topic(key, topic.clone(), count));
@@ -459,8 +458,7 @@ impl Mesh {
             }
         }
         for &key in &lost {
-            if let Some(state) = self.database.get_mut(key) {
-                state.away_since = Some(now);
+            if let Some(state) = self.database.set_away(key, Some(now)) {
                 for topic in state.topics.keys() {
                     self.outputs.push_back(Output::Topic(key, topic.clone(), 0));
                 }

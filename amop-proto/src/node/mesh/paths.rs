@@ -8,13 +8,13 @@ use crate::{hash::HashMap, p2p::mesh::NodeKey};
 
 /// The graph of nodes and the distances from one of them.
 ///
-/// Every link costs the same. An added edge is worked in from where it shortens something; a removed
-/// one leads to a new search only if a shortest path went over it.
+/// Every link costs the same. An added edge is worked in from where it shortens something; after a
+/// removed one, only nodes to which some shortest path went over it are looked for again.
 #[derive(Debug)]
 pub(super) struct Paths {
     own: NodeKey,
-    /// Edges that both ends report.
-    edges: HashMap<NodeKey, BTreeSet<NodeKey>>,
+    /// Edges that both ends report, the far ends in order.
+    edges: HashMap<NodeKey, Vec<NodeKey>>,
     distance: HashMap<NodeKey, u32>,
     /// First steps of all shortest paths, worked out when first asked for.
     first_steps: HashMap<NodeKey, Vec<NodeKey>>,
@@ -101,8 +101,12 @@ impl Paths {
             self.search_again(&mut change);
         }
         for &(a, b) in added {
-            self.edges.entry(a).or_default().insert(b);
-            self.edges.entry(b).or_default().insert(a);
+            for (from, to) in [(a, b), (b, a)] {
+                let ends = self.edges.entry(from).or_default();
+                if let Err(at) = ends.binary_search(&to) {
+                    ends.insert(at, to);
+                }
+            }
             self.relax(a, b, &mut change.gained);
             self.relax(b, a, &mut change.gained);
         }
@@ -140,7 +144,10 @@ impl Paths {
         let mut removed = false;
         for (from, to) in [(a, b), (b, a)] {
             if let Some(ends) = self.edges.get_mut(&from) {
-                removed |= ends.remove(&to);
+                if let Ok(at) = ends.binary_search(&to) {
+                    ends.remove(at);
+                    removed = true;
+                }
                 if ends.is_empty() {
                     self.edges.remove(&from);
                 }
@@ -164,29 +171,30 @@ impl Paths {
         }
     }
 
+    /// Finds the shaken nodes' new distances from those of the nodes around them, which hold.
     fn search_again(&mut self, change: &mut Change) {
-        let before = std::mem::take(&mut self.distance);
-        self.distance.insert(self.own, 0);
-        let mut waiting = VecDeque::from([(self.own, 0)]);
-        while let Some((node, distance)) = waiting.pop_front() {
-            for &next in self.edges.get(&node).into_iter().flatten() {
-                if let std::collections::hash_map::Entry::Vacant(entry) = self.distance.entry(next)
-                {
-                    entry.insert(distance + 1);
-                    waiting.push_back((next, distance + 1));
-                }
-            }
+        for node in &change.shaken {
+            self.distance.remove(node);
         }
-        change.lost.extend(
-            before
-                .keys()
-                .filter(|node| !self.distance.contains_key(node)),
-        );
-        change.gained.extend(
-            self.distance
-                .keys()
-                .filter(|node| !before.contains_key(node)),
-        );
+        let mut waiting = BTreeSet::new();
+        for &node in &change.shaken {
+            let around = self.edges.get(&node).into_iter().flatten();
+            let nearest = around.filter_map(|&next| self.distance(next)).min();
+            waiting.extend(nearest.map(|distance| (distance + 1, node)));
+        }
+        while let Some((distance, node)) = waiting.pop_first() {
+            if self.distance.contains_key(&node) {
+                continue;
+            }
+            self.distance.insert(node, distance);
+            let next = self.edges.get(&node).into_iter().flatten();
+            let open = next.filter(|&next| !self.distance.contains_key(next));
+            waiting.extend(open.map(|&next| (distance + 1, next)));
+        }
+        let lost = change.shaken.iter();
+        change
+            .lost
+            .extend(lost.filter(|&node| !self.distance.contains_key(node)));
     }
 
     /// Works in an edge: what it shortens is shortened, as far as that goes.
@@ -281,18 +289,22 @@ mod tests {
         let mut paths = Paths::new(key(0));
         let mut edges = BTreeSet::new();
         for _ in 0..3000 {
-            let (a, b) = (rng.random_range(0..12), rng.random_range(0..12));
-            if a == b {
-                continue;
+            let (mut added, mut removed) = (Vec::new(), Vec::new());
+            for _ in 0..rng.random_range(1..=3) {
+                let (a, b) = (rng.random_range(0..12), rng.random_range(0..12));
+                let pair = edge(a.min(b), a.max(b));
+                if a == b || added.contains(&pair) || removed.contains(&pair) {
+                    continue;
+                }
+                if edges.remove(&pair) {
+                    removed.push(pair);
+                } else {
+                    edges.insert(pair);
+                    added.push(pair);
+                }
             }
-            let pair = edge(a.min(b), a.max(b));
             let before: BTreeSet<NodeKey> = paths.distances().into_keys().collect();
-            let change = if edges.remove(&pair) {
-                paths.change(&[], &[pair])
-            } else {
-                edges.insert(pair);
-                paths.change(&[pair], &[])
-            };
+            let change = paths.change(&added, &removed);
             let mut fresh = Paths::new(key(0));
             let all: Vec<_> = edges.iter().copied().collect();
             fresh.change(&all, &[]);

@@ -15,6 +15,9 @@ use crate::{
 /// Nobody repeats a message after this long.
 const AGE: Duration = Duration::from_secs(120);
 
+/// What is old may be held this much longer: it is not worth a timer for each message.
+const SLACK: Duration = Duration::from_secs(10);
+
 /// More messages than this are not remembered.
 const MAX: usize = 200_000;
 
@@ -104,6 +107,13 @@ impl Recent {
             }
         }
     }
+
+    /// When [`forget`](Self::forget) is worth calling next.
+    pub(in crate::node) fn next_forget(&self) -> Option<Instant> {
+        let oldest = [self.order.front(), self.multicast_order.front()];
+        let oldest = oldest.into_iter().flatten().map(|&(at, ..)| at).min();
+        oldest.map(|at| at + AGE + SLACK)
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +144,24 @@ mod tests {
         recent.forget(now + AGE);
         assert!(recent.see_multicast(now + AGE, NodeKey(1), 7));
         assert_eq!(recent.multicasts.len(), recent.multicast_order.len());
+    }
+
+    #[test]
+    fn an_idle_node_forgets_all_with_few_timers() {
+        let start = Instant::now();
+        let mut recent = Recent::default();
+        assert_eq!(recent.next_forget(), None);
+        for id in 0..5000 {
+            recent.see(start + Duration::from_millis(10 * id), NodeKey(1), id);
+            recent.answered(NodeKey(1), id, Bytes::from_static(b"a"));
+        }
+        let mut timers = 0;
+        while let Some(at) = recent.next_forget() {
+            recent.forget(at);
+            timers += 1;
+        }
+        assert!(timers <= 6, "{timers} timers for 50 s of messages");
+        assert!(recent.seen.is_empty() && recent.bytes == 0);
     }
 
     #[test]

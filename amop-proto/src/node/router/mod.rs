@@ -299,7 +299,8 @@ impl Router {
         let unicast = self.timers.first().map(|&(at, _)| at);
         let pause = self.pauses.values().min().copied();
         let private = self.private.next_timeout();
-        [unicast, pause, self.mesh.next_age(), private]
+        let recent = self.recent.next_forget();
+        [unicast, pause, self.mesh.next_age(), recent, private]
             .into_iter()
             .flatten()
             .min()

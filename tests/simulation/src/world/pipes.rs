@@ -105,9 +105,14 @@ impl World {
         match packet {
             None => {}
             Some(Packet::Data(bytes)) => {
-                conn.pipes[side].read.extend_from_slice(&bytes);
                 self.log
                     .step(self.now, format_args!("read {} {reader}", id.0), &bytes);
+                let buffer = &mut conn.pipes[side].read;
+                if buffer.is_empty() {
+                    *buffer = bytes.into();
+                } else {
+                    buffer.extend_from_slice(&bytes);
+                }
                 self.decode(id, reader);
             }
             Some(Packet::Fin) => self.broken(id, reader),

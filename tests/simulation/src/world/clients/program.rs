@@ -1,0 +1,120 @@
+//! The programs behind the SDKs: what they do with what they are sent.
+
+use std::time::Duration;
+
+use amop_proto::{
+    channel::code,
+    client::{Arrival, Kind, Push},
+};
+use bytes::Bytes;
+
+use super::World;
+use crate::{
+    Sabotage,
+    ledger::{MessageId, number_in},
+    violation::Invariant,
+    world::Event,
+};
+
+/// What a program does with a unicast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    /// It answers at once.
+    Prompt,
+    /// It answers after a while.
+    Late(Duration),
+    /// It takes it and never answers.
+    Never,
+    /// It does not take it.
+    Refuses,
+}
+
+impl World {
+    /// The node delivers a message.
+    pub(super) fn pushed(&mut self, client: usize, endpoint: usize, way: u64, push: &Push) {
+        let now = self.instant();
+        let Some(number) = number_in(&push.payload) else {
+            let text = format!("client {client} got a message nobody published");
+            return self.violated(Invariant::NoDuplicate, text);
+        };
+        let state = &mut self.clients[client];
+        let topic = state
+            .topics
+            .iter()
+            .copied()
+            .find(|&topic| self.topics[topic] == push.topic);
+        let mut respond = |result, payload: &[u8]| {
+            if let Some(link) = &mut state.links[endpoint]
+                && let Some(session) = &mut link.session
+            {
+                session.respond(push.seq, &push.topic, result, payload);
+            }
+        };
+        match (push.kind, state.behaviour) {
+            (Kind::Multicast, _) => {
+                if state.window.multicast(&push.topic, push.seq, now) {
+                    self.delivered(client, number);
+                }
+            }
+            (Kind::Unicast, Behaviour::Refuses) => respond(code::NO_SESSION, &[]),
+            (Kind::Unicast, behaviour) => {
+                match state.window.unicast(&push.topic, push.seq, &way, now) {
+                    Arrival::New => {
+                        state.window.taken(&push.topic, push.seq, way);
+                        if let Some(topic) = topic {
+                            state.taken.insert(number, (topic, push.seq));
+                        }
+                        self.delivered(client, number);
+                        let message = MessageId(number);
+                        match behaviour {
+                            Behaviour::Prompt => self.answer(client, message),
+                            Behaviour::Late(time) => {
+                                self.plan_in(time, Event::Answer { client, message });
+                            }
+                            Behaviour::Never | Behaviour::Refuses => {}
+                        }
+                    }
+                    Arrival::Pending => {}
+                    Arrival::Answered { result, payload } => respond(result, &payload),
+                }
+            }
+        }
+    }
+
+    fn delivered(&mut self, client: usize, number: u64) {
+        let times = if self.does_once(Sabotage::ProgramTwice) {
+            2
+        } else {
+            1
+        };
+        self.log
+            .step(self.now, format_args!("{client} got {number}"), &[]);
+        for _ in 0..times {
+            let taken = self.ledger.delivered(MessageId(number), client, self.now);
+            if let Err(text) = taken {
+                self.violated(Invariant::NoDuplicate, text);
+            }
+        }
+    }
+
+    /// The program answers a unicast it has.
+    pub(in crate::world) fn answer(&mut self, client: usize, message: MessageId) {
+        let now = self.instant();
+        let state = &mut self.clients[client];
+        let Some((topic, seq)) = state.taken.remove(&message.0) else {
+            return;
+        };
+        let topic = &self.topics[topic];
+        let reply = Bytes::copy_from_slice(&(client as u32).to_be_bytes());
+        let answer = (code::SUCCESS, reply.clone());
+        for way in state.window.answered(topic, seq, answer, now) {
+            let mut links = state.links.iter_mut().flatten();
+            if let Some(link) = links.find(|link| link.number == way)
+                && let Some(session) = &mut link.session
+            {
+                session.respond(seq, topic, code::SUCCESS, &reply);
+            }
+        }
+        self.settle(client);
+    }
+}
