@@ -58,9 +58,6 @@ fn draw(report: &Report, case: &Case, file: &Path) -> Result<(), Box<dyn std::er
     chart
         .configure_mesh()
         .x_desc("microseconds")
-        .x_labels(6)
-        .x_label_formatter(&|micros| format!("{micros:.0}"))
-        .light_line_style(TRANSPARENT)
         .y_desc("% within")
         .draw()?;
     for (at, (system, points)) in lines.into_iter().enumerate() {
