@@ -83,6 +83,10 @@ pub struct NodeConfig {
     /// The only nodes that may connect, if any are listed: `[certificate_whitelist]
     /// cal.N`.
     pub whitelist: Option<Vec<NodeId>>,
+    /// Real nodes that take part in the network of nodes of this project by way of this
+    /// one: `[amop] transit.N`, which is none of the chain's own. See
+    /// [`NodeBuilder::transit`](crate::NodeBuilder::transit).
+    pub transit: Vec<NodeId>,
     /// `chain.id` (1) in decimal, as SDKs compare it.
     pub chain_id: String,
     /// `compatibility.supported_version`, reported to SDKs.

@@ -45,6 +45,7 @@ const READ: &[(&str, &[&str])] = &[
     ),
     ("compatibility", &["supported_version"]),
     ("flow_control", &["outgoing_bandwidth_limit"]),
+    ("amop", &["transit."]),
 ];
 const SECURITY_KEYS: [&str; 5] = ["data_path", "key", "cert", "ca_cert", "check_cert_issuer"];
 
@@ -147,6 +148,8 @@ impl<'a> Reader<'a> {
         let whitelist = self.aliased("certificate_whitelist", "cal");
         let whitelist = whitelist.list("cal.", NODE_ID, node_id)?;
 
+        let transit = self.keys("amop").list("transit.", NODE_ID, node_id)?;
+
         let chain_id = "a whole number from 0 to 9223372036854775807";
         let chain_id = self.keys("chain").get("id", chain_id, |value| {
             value.parse::<i64>().ok().filter(|id| *id >= 0)
@@ -176,6 +179,7 @@ impl<'a> Reader<'a> {
             check_cert_issuer: check_cert_issuer.unwrap_or(true),
             blacklist,
             whitelist: (!whitelist.is_empty()).then_some(whitelist),
+            transit,
             chain_id: chain_id.unwrap_or(1).to_string(),
             supported_version,
             outgoing_bandwidth_limit,

@@ -1,7 +1,7 @@
 //! Runs the machines.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem::take,
     time::{Duration, Instant},
 };
@@ -113,6 +113,7 @@ pub(crate) fn config(n: usize) -> NodeConfig {
         },
         limits: Limits::default(),
         timeouts: Timeouts::default(),
+        transit: BTreeSet::new(),
         epoch: EPOCH,
         seed: [n as u8; 32],
     }

@@ -6,6 +6,7 @@
 //! exchange of what both sides know. A record crosses a link once, a node passes on only what is new
 //! to it, so flooding ends.
 
+mod borders;
 mod database;
 mod flood;
 mod paths;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 
 pub(super) use self::recent::{Recent, Seen};
 use self::{
+    borders::is_behind,
     database::Database,
     paths::{Change, Paths},
 };
@@ -91,6 +93,8 @@ pub(super) struct Mesh {
     topics: BTreeMap<Bytes, u32>,
     links: BTreeMap<PeerId, Link>,
     by_key: BTreeMap<NodeKey, PeerId>,
+    /// Real nodes that take part by way of this one, by the names they are announced under.
+    borders: BTreeMap<NodeKey, PeerId>,
     database: Database,
     paths: Paths,
     /// Which of several equal ways to a node is next.
@@ -116,6 +120,7 @@ impl Mesh {
             topics: BTreeMap::new(),
             links: BTreeMap::new(),
             by_key: BTreeMap::new(),
+            borders: BTreeMap::new(),
             database: Database::new(max_nodes, max_topics),
             paths: Paths::new(own),
             turns: HashMap::new(),
@@ -155,7 +160,7 @@ impl Mesh {
     pub(super) fn reachable(&self) -> usize {
         self.database
             .iter()
-            .filter(|(_, state)| state.away_since.is_none())
+            .filter(|(key, state)| state.away_since.is_none() && !is_behind(*key, &state.node))
             .count()
     }
 
@@ -297,6 +302,7 @@ impl Mesh {
             .iter()
             .filter(|(_, peer)| ready(peer))
             .map(|(&key, _)| key)
+            .chain(self.borders.keys().copied())
             .collect()
     }
 
@@ -424,7 +430,7 @@ impl Mesh {
     fn is_linked(&self, from: NodeKey, to: NodeKey) -> bool {
         if from == self.own {
             let link = self.by_key.get(&to).and_then(|peer| self.links.get(peer));
-            return link.is_some_and(|link| link.ready);
+            return link.is_some_and(|link| link.ready) || self.borders.contains_key(&to);
         }
         self.database
             .get(from)

@@ -18,11 +18,11 @@ const MAX: usize = 200_000;
 /// More bytes of answers than this are not kept.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Messages by who sent them into the network and by their id there.
+/// Messages by who sent them into the network, whom of those reached here they are for, and their id.
 #[derive(Debug, Default)]
 pub(in crate::node) struct Recent {
-    seen: HashMap<(NodeKey, u64), Option<Bytes>>,
-    order: VecDeque<(Instant, NodeKey, u64)>,
+    seen: HashMap<(NodeKey, NodeKey, u64), Option<Bytes>>,
+    order: VecDeque<(Instant, NodeKey, NodeKey, u64)>,
     bytes: usize,
 }
 
@@ -39,22 +39,34 @@ pub(in crate::node) enum Seen {
 
 impl Recent {
     /// A message came.
-    pub(in crate::node) fn see(&mut self, now: Instant, source: NodeKey, id: u64) -> Seen {
+    pub(in crate::node) fn see(
+        &mut self,
+        now: Instant,
+        source: NodeKey,
+        target: NodeKey,
+        id: u64,
+    ) -> Seen {
         self.forget(now);
-        match self.seen.get(&(source, id)) {
+        match self.seen.get(&(source, target, id)) {
             Some(Some(answer)) => Seen::Answered(answer.clone()),
             Some(None) => Seen::Before,
             None => {
-                self.seen.insert((source, id), None);
-                self.order.push_back((now, source, id));
+                self.seen.insert((source, target, id), None);
+                self.order.push_back((now, source, target, id));
                 Seen::New
             }
         }
     }
 
     /// It is answered.
-    pub(in crate::node) fn answered(&mut self, source: NodeKey, id: u64, answer: Bytes) {
-        if let Some(held) = self.seen.get_mut(&(source, id)) {
+    pub(in crate::node) fn answered(
+        &mut self,
+        source: NodeKey,
+        target: NodeKey,
+        id: u64,
+        answer: Bytes,
+    ) {
+        if let Some(held) = self.seen.get_mut(&(source, target, id)) {
             self.bytes += answer.len();
             if let Some(old) = held.replace(answer) {
                 self.bytes -= old.len();
@@ -64,11 +76,11 @@ impl Recent {
 
     /// Forgets what is old, or over a limit.
     pub(in crate::node) fn forget(&mut self, now: Instant) {
-        while let Some(&(at, source, id)) = self.order.front()
+        while let Some(&(at, source, target, id)) = self.order.front()
             && (at + AGE <= now || self.order.len() >= MAX || self.bytes > MAX_BYTES)
         {
             self.order.pop_front();
-            if let Some(Some(answer)) = self.seen.remove(&(source, id)) {
+            if let Some(Some(answer)) = self.seen.remove(&(source, target, id)) {
                 self.bytes -= answer.len();
             }
         }
@@ -83,13 +95,13 @@ mod tests {
     fn a_message_is_new_once_and_its_answer_is_kept() {
         let now = Instant::now();
         let mut recent = Recent::default();
-        assert_eq!(recent.see(now, NodeKey(1), 7), Seen::New);
-        assert_eq!(recent.see(now, NodeKey(1), 7), Seen::Before);
-        assert_eq!(recent.see(now, NodeKey(2), 7), Seen::New);
-        recent.answered(NodeKey(1), 7, Bytes::from_static(b"a"));
+        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), Seen::New);
+        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), Seen::Before);
+        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::New);
+        recent.answered(NodeKey(1), NodeKey(9), 7, Bytes::from_static(b"a"));
         let answered = Seen::Answered(Bytes::from_static(b"a"));
-        assert_eq!(recent.see(now, NodeKey(1), 7), answered);
-        assert_eq!(recent.see(now + AGE, NodeKey(1), 7), Seen::New);
+        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), answered);
+        assert_eq!(recent.see(now + AGE, NodeKey(1), NodeKey(9), 7), Seen::New);
         assert_eq!(recent.bytes, 0);
     }
 
@@ -98,12 +110,12 @@ mod tests {
         let now = Instant::now();
         let mut recent = Recent::default();
         for id in 0..(2 * MAX as u64) {
-            recent.see(now, NodeKey(1), id);
+            recent.see(now, NodeKey(1), NodeKey(9), id);
         }
         assert!(recent.seen.len() <= MAX && recent.order.len() <= MAX);
         for id in 0..100 {
-            recent.see(now, NodeKey(2), id);
-            recent.answered(NodeKey(2), id, Bytes::from(vec![0; 1 << 20]));
+            recent.see(now, NodeKey(2), NodeKey(9), id);
+            recent.answered(NodeKey(2), NodeKey(9), id, Bytes::from(vec![0; 1 << 20]));
         }
         assert!(recent.bytes <= MAX_BYTES + (2 << 20));
     }

@@ -59,12 +59,12 @@ impl Router {
     }
 
     fn multicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<&[u8]>) {
+        if !self.is_first_copy(now, origin, &frame) {
+            return;
+        }
         self.counters.multicasts += 1;
-        let (sessions, nodes, peers) = match topic.and_then(|topic| self.table.get(topic)) {
-            Some(entry) => {
-                let nodes: Vec<_> = entry.nodes.iter().map(|(node, _)| node).collect();
-                (entry.sessions.clone(), nodes, entry.peers.clone())
-            }
+        let (sessions, nodes, peers) = match topic {
+            Some(topic) => self.audience(origin, topic),
             None => Default::default(),
         };
         for session in sessions {
@@ -80,24 +80,22 @@ impl Router {
                 None => {}
             }
         }
-        // Receivers do not forward (p2p-v2 section 7.3).
-        let Origin::Session(publisher) = origin else {
-            return;
-        };
         if !(nodes.is_empty() && peers.is_empty()) {
             let bytes = frame.to_bytes();
             if !nodes.is_empty() {
-                self.spread_own(now, origin, nodes, &bytes);
+                self.spread_from_here(now, origin, nodes, &frame, &bytes);
             }
             if !peers.is_empty() {
                 self.multicast_to_peers(now, origin, peers, bytes);
             }
         }
-        let acknowledgement = frame.respond(code::SUCCESS, frame.body.clone());
-        self.send_session(publisher, acknowledgement);
+        if let Origin::Session(publisher) = origin {
+            let acknowledgement = frame.respond(code::SUCCESS, frame.body.clone());
+            self.send_session(publisher, acknowledgement);
+        }
     }
 
-    fn multicast_to_peers(
+    pub(super) fn multicast_to_peers(
         &mut self,
         now: Instant,
         origin: Origin,
@@ -158,8 +156,8 @@ impl Router {
                     link.asking.insert(frame.seq, id);
                 }
             }
-            Origin::Node(source, id) => {
-                self.links.asking_nodes.insert((source, id));
+            Origin::Node(source, target, id) => {
+                self.links.asking_nodes.insert((source, target, id));
             }
             Origin::Peer(..) => {}
         }
@@ -188,7 +186,10 @@ impl Router {
                 .and_then(|link| link.asking.get(&frame.seq))
                 .and_then(|id| self.unicasts.get(id))
                 .is_some_and(|unicast| unicast.frame == *frame),
-            Origin::Node(source, id) => self.links.asking_nodes.contains(&(source, id)),
+            Origin::Node(source, target, id) => {
+                let asking = (source, target, id);
+                self.links.asking_nodes.contains(&asking)
+            }
             // Real nodes never send twice, and answer each message (p2p-v2 section 7).
             Origin::Peer(..) => false,
         }
@@ -197,13 +198,18 @@ impl Router {
     /// Sends a unicast to the next subscriber, or ends it when there is none.
     fn advance(&mut self, now: Instant, id: UnicastId) {
         loop {
-            let Some(unicast) = self.unicasts.get_mut(&id) else {
+            let Some(unicast) = self.unicasts.get(&id) else {
                 return;
             };
             let entry = self.table.get(&unicast.topic);
-            let target = entry.and_then(|entry| unicast.draw(entry, &self.links, &mut self.rng));
+            let reach = self.reach(unicast.origin, &unicast.topic, entry);
+            let Some(unicast) = self.unicasts.get_mut(&id) else {
+                return;
+            };
+            let target =
+                entry.and_then(|entry| unicast.draw(entry, &reach, &self.links, &mut self.rng));
             let Some(target) = target else {
-                let busy = entry.is_some_and(|entry| unicast.passes_over(entry));
+                let busy = entry.is_some_and(|entry| unicast.passes_over(entry, &reach));
                 let result = if unicast.refused || busy {
                     code::NO_SESSION
                 } else {
@@ -339,8 +345,8 @@ impl Router {
                     link.asking.remove(&unicast.frame.seq);
                 }
             }
-            Origin::Node(source, id) => {
-                self.links.asking_nodes.remove(&(source, id));
+            Origin::Node(source, target, id) => {
+                self.links.asking_nodes.remove(&(source, target, id));
             }
             Origin::Peer(..) => {}
         }
@@ -379,7 +385,7 @@ impl Router {
                 };
                 self.send_peer(peer, message);
             }
-            Origin::Node(source, id) => self.answer_node(source, id, &answer),
+            Origin::Node(source, target, id) => self.answer_node(source, target, id, &answer),
         }
     }
 
