@@ -284,7 +284,7 @@ impl Mesh {
         };
         let key = link.key;
         let held = self.database.get(key).map(|state| state.version);
-        if link.ready || !link.known.is_some_and(|known| held >= Some(known)) {
+        if link.ready || link.known.is_none_or(|known| held < Some(known)) {
             return;
         }
         link.ready = true;
