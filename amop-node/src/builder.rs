@@ -1,7 +1,7 @@
 //! How a node is configured and started.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -33,6 +33,7 @@ pub struct NodeBuilder {
     p2p: SocketAddr,
     rpc: Option<SocketAddr>,
     peers: Vec<PeerAddr>,
+    transit: BTreeSet<NodeId>,
     p2p_identity: Option<Identity>,
     channel_identity: Option<Identity>,
     check_cert_issuer: bool,
@@ -57,6 +58,7 @@ impl Default for NodeBuilder {
             p2p: any_port,
             rpc: None,
             peers: Vec::new(),
+            transit: BTreeSet::new(),
             p2p_identity: None,
             channel_identity: None,
             check_cert_issuer: true,
@@ -107,6 +109,7 @@ impl NodeBuilder {
             p2p: config.p2p_listen,
             rpc: config.jsonrpc_listen,
             peers: config.peers.clone(),
+            transit: config.transit.iter().copied().collect(),
             check_cert_issuer: config.check_cert_issuer,
             blacklist: config.blacklist.iter().copied().collect(),
             whitelist: config
@@ -173,6 +176,19 @@ impl NodeBuilder {
     #[must_use]
     pub fn peer(mut self, address: PeerAddr) -> Self {
         self.peers.push(address);
+        self
+    }
+
+    /// Lets a real FISCO BCOS node take part in the network of nodes of this project while it is a peer
+    /// of this one. It is told of all topics there, and all nodes there are told of its; messages go
+    /// both ways, private topics excepted. Default: no real node does, and as among real nodes only
+    /// neighbours reach each other. For a node of this project it means nothing.
+    ///
+    /// Several nodes may name the same real node: it gets and sends each message once all the same, if
+    /// all those that it is a peer of do.
+    #[must_use]
+    pub fn transit(mut self, node: NodeId) -> Self {
+        self.transit.insert(node);
         self
     }
 
@@ -309,6 +325,7 @@ impl NodeBuilder {
             facts: facts.clone(),
             limits: self.limits,
             timeouts: self.timeouts,
+            transit: self.transit.into_iter().map(MachineId).collect(),
             epoch: epoch(),
             seed,
         });

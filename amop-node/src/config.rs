@@ -97,6 +97,10 @@ pub struct NodeConfig {
     pub limits: Limits,
     /// `[amop_limits]`, too; times in seconds.
     pub listen_limits: ListenLimits,
+    /// Real nodes that take part in the network of nodes of this project by way of this
+    /// one: `[amop] transit.N`, which is none of the chain's own. See
+    /// [`NodeBuilder::transit`](crate::NodeBuilder::transit).
+    pub transit: Vec<NodeId>,
     /// `chain.id` (1) in decimal, as SDKs compare it.
     pub chain_id: String,
     /// `compatibility.supported_version`, reported to SDKs.

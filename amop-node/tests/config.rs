@@ -149,6 +149,20 @@ fn lists_and_limits_of_this_node_s_own_are_read() {
     assert_eq!(config.limits, Limits::default());
 }
 
+#[test]
+fn no_real_node_takes_part_in_the_network_unless_it_is_named() {
+    assert!(quiet("").transit.is_empty());
+    let (one, two) = ("ab".repeat(64), "CD".repeat(64));
+    let named = format!("[amop]\ntransit.0={one}\ntransit.x={two}\ntransit.1={one}\n");
+    assert_eq!(quiet(&named).transit, [[0xab; 64], [0xcd; 64]]);
+    let wrong = error(&format!("{VERSION}[amop]\ntransit.0=node0\n")).to_string();
+    assert!(
+        wrong.contains("n/config.ini:4") && wrong.contains("128"),
+        "{wrong}"
+    );
+    assert_eq!(kinds("[amop]\ntransits.0=1\n").len(), 1, "a misspelt key");
+}
+
 /// Nobody is authenticated there, so the port must be asked for, and is not for the world by default.
 #[test]
 fn the_json_rpc_port_is_on_loopback_unless_told_otherwise() {

@@ -198,9 +198,7 @@ fn links_that_come_and_go_under_load_cost_no_time() {
                     let (subscriber, push) = unanswered.swap_remove(at);
                     net.send(subscriber, reply(&push, "here"));
                 }
-                _ => {
-                    net.deliver_one();
-                }
+                _ => net.deliver_one_of(rng.random_range(0..RING)),
             }
             for &subscriber in &subscribers {
                 for push in net.inbox(subscriber) {

@@ -84,6 +84,7 @@ const LIMIT_KEYS: [&str; 21] = [
     "frame_time",
     "http",
     "http_time",
+    ("amop", &["transit."]),
 ];
 
 /// Keys that tune what an AMOP-only node does not have: passed over in silence.
@@ -190,6 +191,7 @@ impl<'a> Reader<'a> {
         let revocation_lists = security.list("revocation_list.", FILE, non_empty)?;
         let data = self.data_path(security)?;
         let (limits, listen_limits) = self.limits()?;
+        let transit = self.keys("amop").list("transit.", NODE_ID, node_id)?;
 
         let chain_id = "a whole number from 0 to 9223372036854775807";
         let chain_id = self.keys("chain").get("id", chain_id, |value| {
@@ -227,6 +229,7 @@ impl<'a> Reader<'a> {
                 .collect(),
             limits,
             listen_limits,
+            transit,
             chain_id: chain_id.unwrap_or(1).to_string(),
             supported_version,
             outgoing_bandwidth_limit,

@@ -1,6 +1,6 @@
 //! What a node is told when it starts: its facts, its limits and its patience.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     channel::{DEFAULT_MAX_FRAME, rpc::NodeFacts},
@@ -18,6 +18,10 @@ pub struct NodeConfig {
     pub limits: Limits,
     /// Its patience.
     pub timeouts: Timeouts,
+    /// Real nodes that take part in the network of ours by way of this one, where they are its peers:
+    /// each is told of all topics there, and all nodes there are told of its. Without that a real node
+    /// and nodes that are not its peers do not reach each other, as among real nodes.
+    pub transit: BTreeSet<NodeId>,
     /// Where the versions of this node's record in the network of ours start. It must be higher than
     /// any the node has used before: take it from the clock, in microseconds since 1970, say. Its
     /// messages in that network are numbered from there, too.

@@ -31,6 +31,8 @@ pub(super) struct Peer {
     requested: Option<(u32, Instant)>,
     /// The seq of the next RequestTopics.
     next_seq: u32,
+    /// The topics it may ask for, if it takes part in the network of ours.
+    pub(super) told: BTreeSet<Bytes>,
     kind: Kind,
 }
 
@@ -84,6 +86,7 @@ impl Peer {
             known_seq: 0,
             requested: None,
             next_seq: 1,
+            told: BTreeSet::new(),
             kind: Kind::Unknown,
         }
     }
@@ -161,17 +164,17 @@ impl Peer {
     }
 
     /// Handles a topic packet.
-    pub(super) fn topic_packet<'a>(
+    pub(super) fn topic_packet(
         &mut self,
         now: Instant,
         peer: PeerId,
         frame: &PeerFrame,
-        node: NodeTopics<'a, impl Iterator<Item = (&'a Bytes, u32)>>,
+        node: NodeTopics<'_, impl FnOnce() -> BTreeSet<Bytes>>,
         output: &mut Output,
     ) -> TopicUpdate {
         let NodeTopics {
             topic_seq,
-            local,
+            topics,
             limits,
             timeouts,
         } = node;
@@ -195,7 +198,7 @@ impl Peer {
                 TopicUpdate::Nothing
             }
             (protocol::TOPIC, packet::REQUEST_TOPICS) => {
-                let topics = local.map(|(topic, _)| topic.clone()).collect();
+                let topics = topics().into_iter().collect();
                 output.frames.push(PeerFrame {
                     protocol: -protocol::TOPIC,
                     packet: packet::TOPICS,
@@ -237,9 +240,10 @@ impl Peer {
 
 /// What a peer link needs to know of its node.
 #[derive(Debug)]
-pub(super) struct NodeTopics<'a, I> {
+pub(super) struct NodeTopics<'a, F> {
     pub(super) topic_seq: u32,
-    pub(super) local: I,
+    /// The topics the peer is told of, asked for if they are.
+    pub(super) topics: F,
     pub(super) limits: &'a Limits,
     pub(super) timeouts: &'a Timeouts,
 }

@@ -34,6 +34,15 @@ impl From<&NodeId> for NodeKey {
     }
 }
 
+impl NodeKey {
+    /// The name of this node, a real one, behind a node of this project that announces it.
+    #[must_use]
+    pub fn behind(self, border: NodeKey) -> Self {
+        // Any mixing in which the two do not play the same part.
+        Self(self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32) ^ border.0)
+    }
+}
+
 /// Packet types of the extension protocol.
 pub mod packet {
     /// The first frame, by which both sides know each other; later a sign of life.

@@ -1,7 +1,7 @@
 //! Runs the machines.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem::take,
     time::{Duration, Instant},
 };
@@ -113,6 +113,7 @@ pub(crate) fn config(n: usize) -> NodeConfig {
         },
         limits: Limits::default(),
         timeouts: Timeouts::default(),
+        transit: BTreeSet::new(),
         epoch: EPOCH,
         seed: [n as u8; 32],
     }
@@ -231,6 +232,27 @@ impl Net {
         }
         self.settle();
         any
+    }
+
+    /// Delivers the first of what is held under way on one of the links, which arrives in any order.
+    pub(crate) fn deliver_one_of(&mut self, choice: usize) {
+        let mut links = Vec::new();
+        for &(link, _) in &self.wire {
+            if !links.contains(&link) {
+                links.push(link);
+            }
+        }
+        if links.is_empty() {
+            return;
+        }
+        let chosen = links[choice % links.len()];
+        let mut wire = self.wire.iter();
+        if let Some(at) = wire.position(|&(link, _)| link == chosen)
+            && let Some((link, what)) = self.wire.remove(at)
+        {
+            self.deliver(link, what);
+        }
+        self.settle();
     }
 
     /// What is held under way between nodes never arrives.

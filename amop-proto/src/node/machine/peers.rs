@@ -114,6 +114,9 @@ impl Node {
         if recognised && ours {
             self.router.handle(now, RouterEvent::LinkUp(id, node));
         } else if recognised {
+            if self.config.transit.contains(&node) {
+                self.router.handle(now, RouterEvent::Transit(id));
+            }
             self.release_barriers(now);
         }
         match frame.protocol.unsigned_abs() as i32 {
@@ -128,7 +131,7 @@ impl Node {
         };
         let node = NodeTopics {
             topic_seq: self.topic_seq,
-            local: self.router.local_topics(),
+            topics: || self.router.topics_for(id),
             limits: &self.config.limits,
             timeouts: &self.config.timeouts,
         };
@@ -159,7 +162,8 @@ impl Node {
     pub(super) fn announce_changes(&mut self, now: Instant) {
         let changing = self.changing.take();
         let changes = self.router.take_topic_changes(now);
-        if changes.is_empty() {
+        let beyond_changed = self.router.take_beyond_changed();
+        if changes.is_empty() && !beyond_changed {
             return;
         }
         let version = self.router.version();
@@ -167,10 +171,17 @@ impl Node {
             session.topics_version = version;
         }
         // The number grows only when the names really changed; counts are our own affair.
-        if changes
+        let mut renamed = changes
             .iter()
-            .any(|&(_, before, now)| before == 0 || now == 0)
-        {
+            .any(|&(_, before, now)| before == 0 || now == 0);
+        for (&id, peer) in &mut self.peers {
+            if peer.is_foreign() && self.config.transit.contains(&peer.identity.node) {
+                let told = self.router.topics_for(id);
+                renamed |= told != peer.told;
+                peer.told = told;
+            }
+        }
+        if renamed {
             self.topic_seq = self.topic_seq.wrapping_add(1);
             for (&id, peer) in &self.peers {
                 if !peer.is_ours() {

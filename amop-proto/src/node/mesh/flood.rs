@@ -126,6 +126,10 @@ impl Mesh {
                 self.outbid(&record);
                 continue;
             }
+            if self.borders.contains_key(&record.key) {
+                self.outbid_border(now, &record);
+                continue;
+            }
             match self.database.take(now, &record) {
                 Taken::New {
                     topics,

@@ -6,6 +6,7 @@
 //! exchange of what both sides know. A record crosses a link once, a node passes on only what is new
 //! to it, so flooding ends.
 
+mod borders;
 mod database;
 mod flood;
 mod paths;
@@ -22,6 +23,7 @@ use crate::hash::HashMap;
 
 pub(super) use self::recent::{Recent, Seen};
 use self::{
+    borders::is_behind,
     database::Database,
     paths::{Change, Paths},
 };
@@ -93,6 +95,8 @@ pub(super) struct Mesh {
     topics: BTreeMap<Bytes, u32>,
     links: BTreeMap<PeerId, Link>,
     by_key: BTreeMap<NodeKey, PeerId>,
+    /// Real nodes that take part by way of this one, by the names they are announced under.
+    borders: BTreeMap<NodeKey, PeerId>,
     database: Database,
     paths: Paths,
     /// Which of several equal ways to a node is next.
@@ -118,6 +122,7 @@ impl Mesh {
             topics: BTreeMap::new(),
             links: BTreeMap::new(),
             by_key: BTreeMap::new(),
+            borders: BTreeMap::new(),
             database: Database::new(max_nodes, max_topics),
             paths: Paths::new(own),
             turns: HashMap::default(),
@@ -157,7 +162,7 @@ impl Mesh {
     pub(super) fn reachable(&self) -> usize {
         self.database
             .iter()
-            .filter(|(_, state)| state.is_reachable())
+            .filter(|(key, state)| state.is_reachable() && !is_behind(*key, &state.node))
             .count()
     }
 
@@ -281,7 +286,7 @@ impl Mesh {
         };
         let key = link.key;
         let held = self.database.get(key).map(|state| state.version);
-        if link.ready || !link.known.is_some_and(|known| held >= Some(known)) {
+        if link.ready || link.known.is_none_or(|known| held < Some(known)) {
             return;
         }
         link.ready = true;
@@ -299,6 +304,7 @@ impl Mesh {
             .iter()
             .filter(|(_, peer)| ready(peer))
             .map(|(&key, _)| key)
+            .chain(self.borders.keys().copied())
             .collect()
     }
 
@@ -426,7 +432,7 @@ impl Mesh {
     fn is_linked(&self, from: NodeKey, to: NodeKey) -> bool {
         if from == self.own {
             let link = self.by_key.get(&to).and_then(|peer| self.links.get(peer));
-            return link.is_some_and(|link| link.ready);
+            return link.is_some_and(|link| link.ready) || self.borders.contains_key(&to);
         }
         self.database
             .get(from)

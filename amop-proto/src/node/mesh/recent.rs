@@ -24,14 +24,14 @@ const MAX: usize = 200_000;
 /// More bytes of answers than this are not kept.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Messages by who sent them into the network and by their id there.
+/// Messages by who sent them into the network, whom of those reached here they are for, and their id.
 #[derive(Debug, Default)]
 pub(in crate::node) struct Recent {
-    seen: HashMap<(NodeKey, u64), Option<Bytes>>,
+    seen: HashMap<(NodeKey, NodeKey, u64), Option<Bytes>>,
+    order: VecDeque<(Instant, NodeKey, NodeKey, u64)>,
     /// Apart, because they have no answers and are many: what is looked up stays small.
-    multicasts: HashSet<(NodeKey, u64)>,
-    multicast_order: VecDeque<(Instant, NodeKey, u64)>,
-    order: VecDeque<(Instant, NodeKey, u64)>,
+    multicasts: HashSet<(NodeKey, NodeKey, u64)>,
+    multicast_order: VecDeque<(Instant, NodeKey, NodeKey, u64)>,
     bytes: usize,
 }
 
@@ -52,42 +52,55 @@ impl Recent {
         &mut self,
         now: Instant,
         source: NodeKey,
+        target: NodeKey,
         id: u64,
     ) -> bool {
-        let new = self.multicasts.insert((source, id));
+        let new = self.multicasts.insert((source, target, id));
         if new {
-            self.multicast_order.push_back((now, source, id));
+            self.multicast_order.push_back((now, source, target, id));
             self.forget_multicasts(now);
         }
         new
     }
 
     fn forget_multicasts(&mut self, now: Instant) {
-        while let Some(&(at, source, id)) = self.multicast_order.front()
+        while let Some(&(at, source, target, id)) = self.multicast_order.front()
             && (at + AGE <= now || self.multicast_order.len() > MAX)
         {
             self.multicast_order.pop_front();
-            self.multicasts.remove(&(source, id));
+            self.multicasts.remove(&(source, target, id));
         }
     }
 
     /// A unicast came.
-    pub(in crate::node) fn see(&mut self, now: Instant, source: NodeKey, id: u64) -> Seen {
+    pub(in crate::node) fn see(
+        &mut self,
+        now: Instant,
+        source: NodeKey,
+        target: NodeKey,
+        id: u64,
+    ) -> Seen {
         self.forget(now);
-        match self.seen.get(&(source, id)) {
+        match self.seen.get(&(source, target, id)) {
             Some(Some(answer)) => Seen::Answered(answer.clone()),
             Some(None) => Seen::Before,
             None => {
-                self.seen.insert((source, id), None);
-                self.order.push_back((now, source, id));
+                self.seen.insert((source, target, id), None);
+                self.order.push_back((now, source, target, id));
                 Seen::New
             }
         }
     }
 
     /// It is answered.
-    pub(in crate::node) fn answered(&mut self, source: NodeKey, id: u64, answer: Bytes) {
-        if let Some(held) = self.seen.get_mut(&(source, id)) {
+    pub(in crate::node) fn answered(
+        &mut self,
+        source: NodeKey,
+        target: NodeKey,
+        id: u64,
+        answer: Bytes,
+    ) {
+        if let Some(held) = self.seen.get_mut(&(source, target, id)) {
             self.bytes += answer.len();
             if let Some(old) = held.replace(answer) {
                 self.bytes -= old.len();
@@ -98,11 +111,11 @@ impl Recent {
     /// Forgets what is old, or over a limit.
     pub(in crate::node) fn forget(&mut self, now: Instant) {
         self.forget_multicasts(now);
-        while let Some(&(at, source, id)) = self.order.front()
+        while let Some(&(at, source, target, id)) = self.order.front()
             && (at + AGE <= now || self.order.len() >= MAX || self.bytes > MAX_BYTES)
         {
             self.order.pop_front();
-            if let Some(Some(answer)) = self.seen.remove(&(source, id)) {
+            if let Some(Some(answer)) = self.seen.remove(&(source, target, id)) {
                 self.bytes -= answer.len();
             }
         }
@@ -124,13 +137,13 @@ mod tests {
     fn a_message_is_new_once_and_its_answer_is_kept() {
         let now = Instant::now();
         let mut recent = Recent::default();
-        assert_eq!(recent.see(now, NodeKey(1), 7), Seen::New);
-        assert_eq!(recent.see(now, NodeKey(1), 7), Seen::Before);
-        assert_eq!(recent.see(now, NodeKey(2), 7), Seen::New);
-        recent.answered(NodeKey(1), 7, Bytes::from_static(b"a"));
+        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), Seen::New);
+        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), Seen::Before);
+        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::New);
+        recent.answered(NodeKey(1), NodeKey(9), 7, Bytes::from_static(b"a"));
         let answered = Seen::Answered(Bytes::from_static(b"a"));
-        assert_eq!(recent.see(now, NodeKey(1), 7), answered);
-        assert_eq!(recent.see(now + AGE, NodeKey(1), 7), Seen::New);
+        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), answered);
+        assert_eq!(recent.see(now + AGE, NodeKey(1), NodeKey(9), 7), Seen::New);
         assert_eq!(recent.bytes, 0);
     }
 
@@ -138,11 +151,11 @@ mod tests {
     fn a_multicast_is_new_once() {
         let now = Instant::now();
         let mut recent = Recent::default();
-        assert!(recent.see_multicast(now, NodeKey(1), 7));
-        assert!(!recent.see_multicast(now, NodeKey(1), 7));
-        assert!(recent.see_multicast(now, NodeKey(2), 7));
+        assert!(recent.see_multicast(now, NodeKey(1), NodeKey(9), 7));
+        assert!(!recent.see_multicast(now, NodeKey(1), NodeKey(9), 7));
+        assert!(recent.see_multicast(now, NodeKey(2), NodeKey(9), 7));
         recent.forget(now + AGE);
-        assert!(recent.see_multicast(now + AGE, NodeKey(1), 7));
+        assert!(recent.see_multicast(now + AGE, NodeKey(1), NodeKey(9), 7));
         assert_eq!(recent.multicasts.len(), recent.multicast_order.len());
     }
 
@@ -152,8 +165,13 @@ mod tests {
         let mut recent = Recent::default();
         assert_eq!(recent.next_forget(), None);
         for id in 0..5000 {
-            recent.see(start + Duration::from_millis(10 * id), NodeKey(1), id);
-            recent.answered(NodeKey(1), id, Bytes::from_static(b"a"));
+            recent.see(
+                start + Duration::from_millis(10 * id),
+                NodeKey(1),
+                NodeKey(9),
+                id,
+            );
+            recent.answered(NodeKey(1), NodeKey(9), id, Bytes::from_static(b"a"));
         }
         let mut timers = 0;
         while let Some(at) = recent.next_forget() {
@@ -169,16 +187,16 @@ mod tests {
         let now = Instant::now();
         let mut recent = Recent::default();
         for id in 0..(2 * MAX as u64) {
-            recent.see(now, NodeKey(1), id);
+            recent.see(now, NodeKey(1), NodeKey(9), id);
         }
         assert!(recent.seen.len() <= MAX && recent.order.len() <= MAX);
         for id in 0..(2 * MAX as u64) {
-            recent.see_multicast(now, NodeKey(1), id);
+            recent.see_multicast(now, NodeKey(1), NodeKey(9), id);
         }
         assert!(recent.multicasts.len() <= MAX && recent.multicast_order.len() <= MAX);
         for id in 0..100 {
-            recent.see(now, NodeKey(2), id);
-            recent.answered(NodeKey(2), id, Bytes::from(vec![0; 1 << 20]));
+            recent.see(now, NodeKey(2), NodeKey(9), id);
+            recent.answered(NodeKey(2), NodeKey(9), id, Bytes::from(vec![0; 1 << 20]));
         }
         assert!(recent.bytes <= MAX_BYTES + (2 << 20));
     }

@@ -60,11 +60,11 @@ impl Router {
     }
 
     fn multicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<&[u8]>) {
-        let (sessions, nodes, peers) = match topic.and_then(|topic| self.table.get(topic)) {
-            Some(entry) => {
-                let nodes: Vec<_> = entry.nodes.iter().map(|(node, _)| node).collect();
-                (entry.sessions.clone(), nodes, entry.peers.clone())
-            }
+        if !self.is_first_copy(now, origin, &frame) {
+            return;
+        }
+        let (sessions, nodes, peers) = match topic {
+            Some(topic) => self.audience(origin, topic),
             None => Default::default(),
         };
         // Nobody gets it then, not even the node's own sessions (channel-v2 section 7.3).
@@ -92,31 +92,29 @@ impl Router {
                 None => {}
             }
         }
-        // Receivers do not forward (p2p-v2 section 7.3).
-        let Origin::Session(publisher) = origin else {
-            return;
-        };
         if !nodes.is_empty() {
-            self.spread_own(now, origin, nodes, &frame);
+            self.spread_from_here(now, origin, nodes, &frame);
         }
         if !peers.is_empty() {
             self.multicast_to_peers(now, origin, peers, frame.to_bytes());
         }
-        let terse = self
-            .links
-            .sessions
-            .get(&publisher)
-            .is_some_and(|link| link.terse);
-        let body = if terse {
-            Bytes::new()
-        } else {
-            frame.body.clone()
-        };
-        let acknowledgement = frame.respond(code::SUCCESS, body);
-        self.send_session(publisher, acknowledgement);
+        if let Origin::Session(publisher) = origin {
+            let terse = self
+                .links
+                .sessions
+                .get(&publisher)
+                .is_some_and(|link| link.terse);
+            let body = if terse {
+                Bytes::new()
+            } else {
+                frame.body.clone()
+            };
+            let acknowledgement = frame.respond(code::SUCCESS, body);
+            self.send_session(publisher, acknowledgement);
+        }
     }
 
-    fn multicast_to_peers(
+    pub(super) fn multicast_to_peers(
         &mut self,
         now: Instant,
         origin: Origin,
@@ -188,8 +186,8 @@ impl Router {
                     link.in_flight_bytes += frame.wire_len();
                 }
             }
-            Origin::Node(source, id) => {
-                self.links.asking_nodes.insert((source, id));
+            Origin::Node(source, target, id) => {
+                self.links.asking_nodes.insert((source, target, id));
             }
             Origin::Peer(..) => {}
         }
@@ -218,7 +216,10 @@ impl Router {
                 .and_then(|link| link.asking.get(&frame.seq))
                 .and_then(|id| self.unicasts.get(id))
                 .is_some_and(|unicast| unicast.frame == *frame),
-            Origin::Node(source, id) => self.links.asking_nodes.contains(&(source, id)),
+            Origin::Node(source, target, id) => {
+                let asking = (source, target, id);
+                self.links.asking_nodes.contains(&asking)
+            }
             // Real nodes never send twice, and answer each message (p2p-v2 section 7).
             Origin::Peer(..) => false,
         }
@@ -227,13 +228,18 @@ impl Router {
     /// Sends a unicast to the next subscriber, or ends it when there is none.
     fn advance(&mut self, now: Instant, id: UnicastId) {
         loop {
-            let Some(unicast) = self.unicasts.get_mut(&id) else {
+            let Some(unicast) = self.unicasts.get(&id) else {
                 return;
             };
             let entry = self.table.get(&unicast.topic);
-            let target = entry.and_then(|entry| unicast.draw(entry, &self.links, &mut self.rng));
+            let reach = self.reach(unicast.origin, &unicast.topic, entry);
+            let Some(unicast) = self.unicasts.get_mut(&id) else {
+                return;
+            };
+            let target =
+                entry.and_then(|entry| unicast.draw(entry, &reach, &self.links, &mut self.rng));
             let Some(target) = target else {
-                let busy = entry.is_some_and(|entry| unicast.passes_over(entry));
+                let busy = entry.is_some_and(|entry| unicast.passes_over(entry, &reach));
                 let result = if unicast.refused || busy {
                     code::NO_SESSION
                 } else {
@@ -379,8 +385,8 @@ impl Router {
                     }
                 }
             }
-            Origin::Node(source, id) => {
-                self.links.asking_nodes.remove(&(source, id));
+            Origin::Node(source, target, id) => {
+                self.links.asking_nodes.remove(&(source, target, id));
             }
             Origin::Peer(..) => {}
         }
@@ -419,7 +425,7 @@ impl Router {
                 };
                 self.send_peer(peer, message);
             }
-            Origin::Node(source, id) => self.answer_node(source, id, &answer),
+            Origin::Node(source, target, id) => self.answer_node(source, target, id, &answer),
         }
     }
 

@@ -163,6 +163,8 @@ pub(super) struct PeerLink {
     pub(super) paused: BTreeSet<SessionId>,
     /// It did not drain while they were paused: they are not paused again until it does.
     pub(super) stuck: bool,
+    /// It is none of ours, and takes part in the network of ours by way of this node.
+    pub(super) transit: bool,
 }
 
 /// All connections.
@@ -173,8 +175,9 @@ pub(super) struct Links {
     pub(super) peers: BTreeMap<PeerId, PeerLink>,
     /// Messages on their way to nodes of ours and not yet answered.
     pub(super) asked_nodes: BTreeMap<NodeKey, BTreeSet<UnicastId>>,
-    /// Unicasts of nodes of ours that wait for an answer here, by the node and its id of them.
-    pub(super) asking_nodes: HashSet<(NodeKey, u64)>,
+    /// Unicasts of nodes of ours that wait for an answer here, by the node, the name it sent them to,
+    /// and its id of them.
+    pub(super) asking_nodes: HashSet<(NodeKey, NodeKey, u64)>,
 }
 
 impl Links {

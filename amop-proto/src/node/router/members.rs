@@ -97,6 +97,7 @@ impl Router {
             link.topics.remove(topic);
         }
         link.topics.extend(new.iter().cloned());
+        self.announce_border(now, peer, &gone, &new);
         for topic in gone {
             self.set_remote(now, Remote::Peer(peer), &topic, 0);
         }
@@ -109,6 +110,10 @@ impl Router {
         let Some(link) = self.links.peers.remove(&peer) else {
             return;
         };
+        if link.transit {
+            self.mesh.border_down(now, peer);
+            self.beyond_changed = true;
+        }
         for topic in &link.topics {
             self.set_remote(now, Remote::Peer(peer), topic, 0);
         }

@@ -8,6 +8,7 @@ mod members;
 mod network;
 mod private;
 mod table;
+mod transit;
 mod unicast;
 mod weighted;
 
@@ -59,6 +60,8 @@ pub enum RouterEvent {
     PeerTopics(PeerId, BTreeSet<Bytes>),
     /// It turned out to be a node of this project.
     LinkUp(PeerId, NodeId),
+    /// It turned out to be none, and is to take part in the network of ours by way of this node.
+    Transit(PeerId),
     /// It sent an AMOP message or an answer to one.
     FromPeer(PeerId, PeerFrame),
     /// It sent a packet of the extension protocol.
@@ -199,6 +202,8 @@ pub struct Router {
     recent: Recent,
     /// A neighbour has acknowledged something.
     acknowledged: bool,
+    /// What real nodes that take part in the network are told of may have changed.
+    beyond_changed: bool,
     private: Private,
     actions: VecDeque<Action>,
 }
@@ -221,6 +226,7 @@ impl Router {
             mesh: Mesh::new(node, epoch, limits.nodes, limits.peer_topics),
             recent: Recent::default(),
             acknowledged: false,
+            beyond_changed: false,
             private: Private::default(),
             limits,
             timeouts,
@@ -264,11 +270,13 @@ impl Router {
                     asked: BTreeMap::new(),
                     paused: BTreeSet::new(),
                     stuck: false,
+                    transit: false,
                 };
                 self.links.peers.insert(peer, link);
             }
             RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, &topics),
             RouterEvent::LinkUp(peer, node) => self.mesh.link_up(peer, &node),
+            RouterEvent::Transit(peer) => self.transit(now, peer),
             RouterEvent::FromPeer(peer, frame) => self.peer_message(now, peer, frame),
             RouterEvent::Extension(peer, frame) => self.extension_packet(now, peer, frame),
             RouterEvent::PeerDown(peer) => {

@@ -97,7 +97,8 @@ impl Router {
 
     fn enveloped(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
         let (envelope, bytes) = Envelope::open(message.body.clone())?;
-        if envelope.target != self.mesh.own() {
+        let own = self.mesh.own();
+        if envelope.target != own && self.mesh.border(envelope.target).is_none() {
             self.pass_on(peer, envelope.target, message);
             return Some(());
         }
@@ -105,10 +106,11 @@ impl Router {
         if frame.kind != FrameType::UNICAST {
             return None;
         }
-        match self.recent.see(now, envelope.source, envelope.id) {
+        let (source, target, id) = (envelope.source, envelope.target, envelope.id);
+        match self.recent.see(now, source, target, id) {
             // What was forgotten for want of room may be in flight still; the router sees that.
             Seen::New => {
-                let origin = Origin::Node(envelope.source, envelope.id);
+                let origin = Origin::Node(source, target, id);
                 self.unicast_or_multicast(now, origin, frame);
             }
             // Its answer will come or has come.
@@ -153,11 +155,15 @@ impl Router {
             if frame.kind != FrameType::MULTICAST {
                 return None;
             }
-            if self.recent.see_multicast(now, spread.source, spread.id) {
-                let origin = Origin::Node(spread.source, spread.id);
+            if self
+                .recent
+                .see_multicast(now, spread.source, own, spread.id)
+            {
+                let origin = Origin::Node(spread.source, own, spread.id);
                 self.unicast_or_multicast(now, origin, frame);
             }
         }
+        self.spread_to_borders(now, &mut spread, &bytes);
         if spread.targets.is_empty() {
             return Some(());
         }
@@ -240,14 +246,20 @@ impl Router {
     }
 
     /// Answers a unicast of a node of ours, and keeps the answer in case it gets lost.
-    pub(super) fn answer_node(&mut self, source: NodeKey, id: u64, answer: &Frame) {
+    pub(super) fn answer_node(
+        &mut self,
+        source: NodeKey,
+        target: NodeKey,
+        id: u64,
+        answer: &Frame,
+    ) {
         let envelope = Envelope {
-            source: self.mesh.own(),
+            source: target,
             target: source,
             id,
         };
         let body = envelope.seal(answer);
-        self.recent.answered(source, id, body.clone());
+        self.recent.answered(source, target, id, body.clone());
         self.send_to_node(source, packet::ANSWER, body);
     }
 
@@ -282,17 +294,21 @@ impl Router {
         }
     }
 
-    /// Sends a multicast of this node's own to nodes of ours.
-    pub(super) fn spread_own(
+    /// Sends a multicast into the network of ours: this node's own, or a real node's.
+    pub(super) fn spread_from_here(
         &mut self,
         now: Instant,
         origin: Origin,
         targets: Vec<NodeKey>,
         frame: &Frame,
     ) {
+        let (source, id) = match self.real_source(origin, frame) {
+            Some(named) => named,
+            None => (self.mesh.own(), self.next_unicast),
+        };
         let spread = Spread {
-            source: self.mesh.own(),
-            id: self.next_unicast,
+            source,
+            id,
             targets,
         };
         self.next_unicast += 1;
@@ -334,6 +350,7 @@ impl Router {
             match output {
                 Output::Send(peer, frame) => self.send_peer(peer, frame),
                 Output::Topic(node, topic, count) => {
+                    self.beyond_changed = true;
                     let count = count.min(self.limits.claimed);
                     self.set_remote(now, Remote::Node(node), &topic, count);
                 }

@@ -26,8 +26,9 @@ pub(super) enum Origin {
     Session(SessionId),
     /// A neighbour that is none of ours, with the P2P seq of its request.
     Peer(PeerId, u32),
-    /// A node of ours, with its id of the message.
-    Node(NodeKey, u64),
+    /// A node of ours; the name it sent the message to, of this node or of a real node behind it; and
+    /// its id of the message.
+    Node(NodeKey, NodeKey, u64),
 }
 
 /// Where a unicast may be sent.
@@ -38,6 +39,33 @@ pub(super) enum Target {
     Peer(PeerId),
     /// A node of ours, however far away.
     Node(NodeKey),
+}
+
+/// Who may be asked on behalf of an origin.
+#[derive(Debug)]
+pub(super) enum Reach {
+    Anyone,
+    /// This node's sessions: a message from another node stays here, its sender has chosen this node.
+    Sessions,
+    /// The real node it was sent to.
+    Peer(PeerId),
+    /// All but the real node it comes from, under whatever name, and peers that do not take part.
+    Beyond {
+        peers: BTreeSet<PeerId>,
+        not: BTreeSet<NodeKey>,
+    },
+}
+
+impl Reach {
+    pub(super) fn allows(&self, target: Target) -> bool {
+        match (self, target) {
+            (Self::Anyone, _) | (Self::Sessions | Self::Beyond { .. }, Target::Session(_)) => true,
+            (Self::Peer(only), Target::Peer(peer)) => *only == peer,
+            (Self::Beyond { peers, .. }, Target::Peer(peer)) => peers.contains(&peer),
+            (Self::Beyond { not, .. }, Target::Node(node)) => !not.contains(&node),
+            (Self::Sessions | Self::Peer(_), _) => false,
+        }
+    }
 }
 
 /// Where a unicast is, and what its answer will be recognised by.
@@ -85,14 +113,21 @@ impl Unicast {
     /// push with the seq of their own pending request for its response. It is drawn all the same then
     /// and not left out with result 104, because a subscriber it is, which others answer
     /// (channel-v2 section 7.6: it must be eligible, and may be skipped for others).
-    pub(super) fn draw(&self, entry: &Entry, links: &Links, rng: &mut StdRng) -> Option<Target> {
+    pub(super) fn draw(
+        &self,
+        entry: &Entry,
+        reach: &Reach,
+        links: &Links,
+        rng: &mut StdRng,
+    ) -> Option<Target> {
         let own = match self.origin {
             Origin::Session(session) => Some(Target::Session(session)),
             Origin::Peer(..) | Origin::Node(..) => None,
         };
-        let local_only = self.is_local_only();
+        let local_only = matches!(reach, Reach::Sessions);
         let usable = |target: Target| {
-            !self.tried.contains(&target)
+            reach.allows(target)
+                && !self.tried.contains(&target)
                 && match target {
                     Target::Session(session) => links.session_takes(session, &self.frame.seq),
                     Target::Peer(peer) => links.peer_takes(peer),
@@ -144,18 +179,12 @@ impl Unicast {
     }
 
     /// Whether somebody who has the topic was left out because it cannot be sent the message now.
-    pub(super) fn passes_over(&self, entry: &Entry) -> bool {
-        let untried = |target: Target| !self.tried.contains(&target);
+    pub(super) fn passes_over(&self, entry: &Entry, reach: &Reach) -> bool {
+        let untried = |target: Target| reach.allows(target) && !self.tried.contains(&target);
         let here = entry.sessions.iter().copied().map(Target::Session);
         let nodes = entry.nodes.iter().map(|(node, _)| Target::Node(node));
         let peers = entry.peers.iter().copied().map(Target::Peer);
-        let elsewhere = nodes.chain(peers).filter(|_| !self.is_local_only());
-        here.chain(elsewhere).any(untried)
-    }
-
-    /// A message from another node stays here: its sender has chosen this node.
-    fn is_local_only(&self) -> bool {
-        !matches!(self.origin, Origin::Session(_))
+        here.chain(nodes.chain(peers)).any(untried)
     }
 }
 

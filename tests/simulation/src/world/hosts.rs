@@ -70,6 +70,7 @@ impl World {
             },
             limits: self.config.limits,
             timeouts: self.config.timeouts,
+            transit: std::collections::BTreeSet::new(),
             epoch,
             seed,
         });

@@ -1,0 +1,190 @@
+//! Messages between real nodes and the network of ours, where the operator wants that.
+//!
+//! A real node hands a message to its neighbours and never on, so nothing it is sent comes back. Its
+//! own multicasts may enter the network in several places: everywhere they have the same name, so that
+//! they are taken once. Private topics stay where they are: who may be sent them is settled between
+//! neighbours.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use bytes::Bytes;
+
+use super::{
+    Router,
+    table::Entry,
+    unicast::{Origin, Reach, Target},
+};
+use crate::{
+    channel::{Frame, Seq},
+    node::{PeerId, SessionId},
+    p2p::mesh::{NodeKey, Spread},
+};
+
+/// Topics that begin so serve private topics (channel-v2 section 9).
+const PRIVATE: &[u8] = b"#!$";
+
+/// The sessions, nodes and peers a multicast goes to.
+type Audience = (Vec<SessionId>, Vec<NodeKey>, Vec<PeerId>);
+
+impl Router {
+    /// A real node takes part in the network by way of this node.
+    pub(super) fn transit(&mut self, now: Instant, peer: PeerId) {
+        let Some(link) = self.links.peers.get_mut(&peer) else {
+            return;
+        };
+        let Some(node) = link.node else {
+            return;
+        };
+        link.transit = true;
+        self.mesh.border_up(now, peer, node);
+        self.beyond_changed = true;
+    }
+
+    /// Tells the network what a real node has and has no longer.
+    pub(super) fn announce_border(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        gone: &[Bytes],
+        new: &[Bytes],
+    ) {
+        if !self.is_transit(peer) {
+            return;
+        }
+        let gone = gone.iter().map(|topic| (topic.clone(), 0));
+        let new = new.iter().map(|topic| (topic.clone(), 1));
+        let changes: Vec<(Bytes, u32)> = gone
+            .chain(new)
+            .filter(|(topic, _)| !topic.starts_with(PRIVATE))
+            .collect();
+        if !changes.is_empty() {
+            self.mesh.border_topics(now, peer, changes);
+            self.beyond_changed = true;
+        }
+    }
+
+    fn is_transit(&self, peer: PeerId) -> bool {
+        self.links.peers.get(&peer).is_some_and(|link| link.transit)
+    }
+
+    /// The topics a real node is told of: this node's own, and if it takes part in the network those
+    /// of all nodes but itself.
+    pub fn topics_for(&self, peer: PeerId) -> BTreeSet<Bytes> {
+        let own = self.table.local().map(|(topic, _)| topic);
+        let link = self.links.peers.get(&peer).filter(|link| link.transit);
+        let beyond = link
+            .and_then(|link| link.node)
+            .map(|node| self.mesh.topics_beyond(&node))
+            .unwrap_or_default();
+        let beyond = beyond
+            .into_iter()
+            .filter(|topic| !topic.starts_with(PRIVATE));
+        own.chain(beyond).cloned().collect()
+    }
+
+    /// Whether [`topics_for`](Self::topics_for) a real node that takes part may have changed since the
+    /// last call, other than by this node's own topics.
+    pub fn take_beyond_changed(&mut self) -> bool {
+        std::mem::take(&mut self.beyond_changed)
+    }
+
+    /// Who may be asked on behalf of an origin.
+    pub(super) fn reach(&self, origin: Origin, topic: &[u8], entry: Option<&Entry>) -> Reach {
+        match origin {
+            Origin::Session(_) => Reach::Anyone,
+            Origin::Node(_, target, _) if target == self.mesh.own() => Reach::Sessions,
+            Origin::Node(_, target, _) => match self.mesh.border(target) {
+                Some(peer) => Reach::Peer(peer),
+                None => Reach::Beyond {
+                    peers: BTreeSet::new(),
+                    not: BTreeSet::new(),
+                },
+            },
+            Origin::Peer(from, _) if self.is_transit(from) && !topic.starts_with(PRIVATE) => {
+                let node = self.links.peers.get(&from).and_then(|link| link.node);
+                let nodes = entry.into_iter().flat_map(|entry| entry.nodes.iter());
+                let peers = self.links.peers.iter();
+                Reach::Beyond {
+                    peers: peers
+                        .filter(|&(&peer, link)| peer != from && link.transit)
+                        .map(|(&peer, _)| peer)
+                        .collect(),
+                    not: nodes
+                        .map(|(key, _)| key)
+                        .filter(|&key| self.mesh.node_id(key) == node)
+                        .collect(),
+                }
+            }
+            Origin::Peer(..) => Reach::Sessions,
+        }
+    }
+
+    /// Whom a multicast goes to from here: a real node that several nodes announce gets one copy.
+    pub(super) fn audience(&self, origin: Origin, topic: &[u8]) -> Audience {
+        let Some(entry) = self.table.get(topic) else {
+            return Audience::default();
+        };
+        let reach = self.reach(origin, topic, Some(entry));
+        let peers: Vec<PeerId> = entry
+            .peers
+            .iter()
+            .copied()
+            .filter(|&peer| reach.allows(Target::Peer(peer)))
+            .collect();
+        let node_of = |peer: &PeerId| self.links.peers.get(peer)?.node;
+        let mut served: BTreeSet<_> = peers.iter().filter_map(node_of).collect();
+        let nodes = entry
+            .nodes
+            .iter()
+            .map(|(node, _)| node)
+            .filter(|&node| reach.allows(Target::Node(node)))
+            .filter(|&node| self.mesh.node_id(node).is_none_or(|id| served.insert(id)))
+            .collect();
+        (entry.sessions.clone(), nodes, peers)
+    }
+
+    /// What a real node's multicast is called throughout the network.
+    pub(super) fn real_source(&self, origin: Origin, frame: &Frame) -> Option<(NodeKey, u64)> {
+        let Origin::Peer(peer, _) = origin else {
+            return None;
+        };
+        let node = self.links.peers.get(&peer)?.node?;
+        Some((NodeKey::from(&node), name_of(&frame.seq)))
+    }
+
+    /// Whether a real node's multicast has not come here by another way.
+    pub(super) fn is_first_copy(&mut self, now: Instant, origin: Origin, frame: &Frame) -> bool {
+        let Origin::Peer(peer, _) = origin else {
+            return true;
+        };
+        let node = self.links.peers.get(&peer).and_then(|link| link.node);
+        if !node.is_some_and(|node| self.mesh.is_announced(&node)) {
+            return true;
+        }
+        let own = self.mesh.own();
+        self.real_source(origin, frame)
+            .is_none_or(|(source, id)| self.recent.see_multicast(now, source, own, id))
+    }
+
+    /// Hands a multicast to the real nodes behind this one that it names.
+    pub(super) fn spread_to_borders(&mut self, now: Instant, spread: &mut Spread, bytes: &Bytes) {
+        for key in std::mem::take(&mut spread.targets) {
+            let Some(peer) = self.mesh.border(key) else {
+                spread.targets.push(key);
+                continue;
+            };
+            let (source, id) = (spread.source, spread.id);
+            if self.recent.see_multicast(now, source, key, id) {
+                let origin = Origin::Node(source, key, id);
+                self.multicast_to_peers(now, origin, vec![peer], bytes.clone());
+            }
+        }
+    }
+}
+
+/// FNV-1a of a seq: the same on every node.
+fn name_of(seq: &Seq) -> u64 {
+    seq.0.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
