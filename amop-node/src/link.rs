@@ -217,18 +217,18 @@ async fn read<W: Wire>(
     let mut paused = signals.paused.subscribe();
     let mut buffer = BytesMut::new();
     let mut room = READ_MIN;
-    // When the frame at the head of the buffer began to arrive: whoever sends a byte now and then
+    // When the frame at the head of the buffer must have arrived: whoever sends a byte now and then
     // may not hold a frame's worth of memory for ever.
-    let mut begun: Option<Instant> = None;
+    let mut due: Option<Instant> = None;
     loop {
         if paused.wait_for(|&paused| !paused).await.is_err() {
             return LinkEnd::Closed;
         }
         let missing = wire.missing(&buffer).min(READ_AHEAD);
         let reading = read_some(reader, &mut buffer, room.max(missing));
-        let read = match begun {
+        let read = match due {
             None => Ok(reading.await),
-            Some(begun) => timeout_at(begun + frame_time, reading).await,
+            Some(due) => timeout_at(due, reading).await,
         };
         let len = match read {
             Ok(Ok(0)) => return LinkEnd::Closed,
@@ -250,9 +250,9 @@ async fn read<W: Wire>(
             }
         };
         if buffer.is_empty() {
-            begun = None;
-        } else if !events.is_empty() || begun.is_none() {
-            begun = Some(Instant::now());
+            due = None;
+        } else if !events.is_empty() || due.is_none() {
+            due = Instant::now().checked_add(frame_time);
         }
         if events.is_empty() {
             events.push(W::active(id));

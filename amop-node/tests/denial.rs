@@ -4,9 +4,9 @@
 
 use std::{fs, time::SystemTime};
 
-use amop::Client;
-use amop_node::{ListenLimits, Network, Node, NodeBuilder, StartError, Stats};
-use amop_tests::{PATIENCE, RawLink, identity, identity_of, log, network_with, within};
+use amop::{Client, TopicName};
+use amop_node::{Limits, ListenLimits, Network, Node, NodeBuilder, StartError, Stats};
+use amop_tests::{PATIENCE, RawLink, client, identity, identity_of, log, network_with, within};
 use amop_tls::{
     Identity,
     pki::{Authority, Issued, Leaf, RsaAuthority, Validity},
@@ -175,5 +175,39 @@ async fn who_finds_no_place_and_what_is_no_frame_is_counted() {
     counted(node, "the bad frame", |stats| stats.bad_frames == 1).await;
     assert_eq!(within("the end", link.read()).await.unwrap(), None);
     assert_eq!(node.stats().handshakes_failed, 0);
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_the_bandwidth_gets_103() {
+    let limits = Limits {
+        outgoing_bandwidth: Some(1000),
+        ..Limits::default()
+    };
+    let network = network_with(2, |_, builder| builder.limits(limits)).await;
+    let (publisher, subscriber) = (client(&network, 0).await, client(&network, 1).await);
+    let topic = TopicName::new("news").unwrap();
+    let mut news = subscriber.subscribe_raw(&topic).await.unwrap();
+    // A message for a minute: it goes, and nothing else does meanwhile.
+    let long = vec![b'x'; 60_000];
+    publisher.multicast(&topic, long.into()).await.unwrap();
+    let error = publisher
+        .multicast(&topic, "more".into())
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("outgoing_bandwidth_limit"),
+        "{error}"
+    );
+    let error = publisher.unicast(&topic, "more".into()).await.unwrap_err();
+    assert!(
+        error.to_string().contains("outgoing_bandwidth_limit"),
+        "{error}"
+    );
+    let delivery = within("the long one", news.next()).await.unwrap();
+    assert_eq!(delivery.to_vec().len(), 60_000);
+    assert!(network.node(0).unwrap().stats().messages.over_bandwidth >= 2);
+    publisher.close().await;
+    subscriber.close().await;
     network.shutdown().await;
 }

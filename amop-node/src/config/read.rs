@@ -47,6 +47,7 @@ const READ: &[(&str, &[&str])] = &[
     ),
     ("compatibility", &["supported_version"]),
     ("flow_control", &["outgoing_bandwidth_limit"]),
+    ("amop", &["transit."]),
     ("sdk_allowlist", &["public_key."]),
     (LIMITS, &LIMIT_KEYS),
 ];
@@ -84,7 +85,6 @@ const LIMIT_KEYS: [&str; 21] = [
     "frame_time",
     "http",
     "http_time",
-    ("amop", &["transit."]),
 ];
 
 /// Keys that tune what an AMOP-only node does not have: passed over in silence.
