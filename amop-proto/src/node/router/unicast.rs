@@ -55,6 +55,9 @@ pub(super) enum Attempt {
         /// How long after the last sending to send again, in case it was lost on the way.
         again: Duration,
     },
+    /// With another copy of the same message, which a subscriber has: the publisher sent it once more
+    /// over another connection.
+    Joined(UnicastId),
 }
 
 /// A unicast in flight.
@@ -66,6 +69,8 @@ pub(super) struct Unicast {
     pub(super) topic: Bytes,
     /// Whom it was sent to and who has not answered yet.
     pub(super) at: Option<Attempt>,
+    /// Copies that end as this one does.
+    pub(super) joined: Vec<UnicastId>,
     /// Whom not to try again.
     pub(super) tried: BTreeSet<Target>,
     /// A subscriber was asked and did not take it, or is too busy to be asked.
