@@ -381,10 +381,14 @@ fn nothing_is_left_when_publishers_and_everybody_else_are_gone() {
             net.cut(Link { node, id });
         }
     }
-    // A lost node is forgotten after a minute, its messages after two and a little.
-    net.secs(131);
+    // A lost node is forgotten after a minute, its messages after two and a bit.
+    net.secs(61);
     for node in &net.nodes {
         assert!(node.machine.router().is_empty());
+        assert_eq!(node.machine.router().known_nodes(), 0);
+    }
+    net.secs(70);
+    for node in &net.nodes {
         assert_eq!(node.machine.next_timeout(), None);
         assert_eq!(node.machine.session_count(), 0);
         assert_eq!(node.machine.peers().count(), 0);

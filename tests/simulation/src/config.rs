@@ -51,6 +51,10 @@ impl Profile {
 pub enum Sabotage {
     /// A message crosses a link again and again.
     Loop,
+    /// Records cross a link again and again.
+    FloodAgain,
+    /// A frame between nodes loses its last byte.
+    Garble,
     /// A client's program gets a message twice.
     ProgramTwice,
     /// A node's multicast reaches a session twice.

@@ -42,15 +42,14 @@
 //! * [`UnicastsArrive`](Invariant::UnicastsArrive): a unicast is answered if, from 2 s before it was
 //!   published until its outcome, one of the publisher's connections, one connection of a
 //!   subscriber that answers, and links that join their nodes all carried bytes without a break, and no
-//!   queue was over its limit. Other links, nodes and subscribers may do as they like meanwhile. Not
-//!   promised for a message that some program had already and that its publisher sent again over
-//!   another connection: while a subscriber has it, its node refuses copies that come by other ways.
+//!   queue was over its limit. Other links, nodes and subscribers may do as they like meanwhile.
 //! * [`MulticastsArrive`](Invariant::MulticastsArrive): multicasts are sent once and not
 //!   repeated, so one that meets a change of ways may be lost. It reaches every subscriber that is
 //!   connected from 2 s before to 5 s after, provided that from 5 s before to 5 s after it no
 //!   connection of a node in its part of the network changed. It is never delivered twice.
 //! * [`NoLoop`](Invariant::NoLoop): each copy of a message between nodes crosses at most 32 links,
-//!   and exactly the fewest possible if nothing changed in the 5 s before.
+//!   and exactly the fewest possible if nothing changed in the 5 s before. Each version of a node's
+//!   record goes over a connection at most 8 times each way.
 //! * [`Convergence`](Invariant::Convergence): within [`BOUND`] of the last fault every node sees exactly
 //!   the nodes it can reach, how far they are and how many subscribers each has for each topic.
 //! * [`NothingLeft`](Invariant::NothingLeft): when all SDKs have left and all links are gone, no

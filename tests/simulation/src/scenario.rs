@@ -1,6 +1,6 @@
 //! A run as its seed has it: a network, SDKs, faults, and the checks at the end.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -100,6 +100,7 @@ pub fn run(plan: &Plan) -> Summary {
         publishers: Vec::new(),
         topics: 0,
     };
+    scenario.world.traffic.records = Some(BTreeMap::new());
     scenario.people();
     let world = &mut scenario.world;
     let joined = world.converge(BOUND);

@@ -1,17 +1,20 @@
 //! What crosses the links: messages hop by hop, and what the routing itself costs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use amop_proto::p2p::{
     PeerFrame,
-    mesh::{Envelope, NodeKey, Spread, packet},
+    mesh::{Envelope, NodeKey, Record, Spread, packet},
     protocol,
 };
 
-use crate::net::At;
+use crate::net::{At, ConnId};
 
 /// A message between nodes, as its envelope names it.
 type Name = (u16, NodeKey, u64, NodeKey);
+
+/// A version of a record on one way of a connection: from which side of it.
+pub(crate) type Crossing = (ConnId, usize, NodeKey, u64);
 
 /// How a message made its way.
 #[derive(Debug, Clone, Copy)]
@@ -52,24 +55,32 @@ impl Volume {
 #[derive(Debug)]
 pub(crate) struct Traffic {
     hosts: HashMap<NodeKey, usize>,
+    keys: Vec<NodeKey>,
     pub(crate) trips: HashMap<Name, Trip>,
     /// What each node sent for the routing: signs of life, records, topic numbers.
     pub(crate) control: Vec<Volume>,
     pub(crate) messages: Volume,
+    /// How often each record went over each connection, if that is watched: in a large network
+    /// there are too many.
+    pub(crate) records: Option<BTreeMap<Crossing, u32>>,
 }
 
 impl Traffic {
     pub(crate) fn new(nodes: usize) -> Self {
         Self {
             hosts: HashMap::new(),
+            keys: Vec::new(),
             trips: HashMap::new(),
             control: vec![Volume::default(); nodes],
             messages: Volume::default(),
+            records: None,
         }
     }
 
-    pub(crate) fn know(&mut self, key: NodeKey, host: usize) {
-        self.hosts.insert(key, host);
+    /// Hosts are made known in their order.
+    pub(crate) fn know(&mut self, key: NodeKey) {
+        self.hosts.insert(key, self.keys.len());
+        self.keys.push(key);
     }
 
     /// All control traffic together.
@@ -81,8 +92,14 @@ impl Traffic {
         self.control.iter().fold(Volume::default(), sum)
     }
 
-    /// A frame is sent from one node to another.
-    pub(crate) fn crosses(&mut self, now: At, (from, _): (usize, usize), frame: &PeerFrame) {
+    /// A frame is sent from one node to another, by one end of a connection.
+    pub(crate) fn crosses(
+        &mut self,
+        now: At,
+        (from, to): (usize, usize),
+        (conn, side): (ConnId, usize),
+        frame: &PeerFrame,
+    ) {
         let extension = frame.protocol == protocol::EXTENSION;
         let volume = match frame.packet {
             packet::UNICAST | packet::ANSWER | packet::MULTICAST if extension => &mut self.messages,
@@ -103,10 +120,22 @@ impl Traffic {
             }
             packet::MULTICAST => {
                 if let Some((spread, _)) = Spread::open(frame.body.clone()) {
-                    // Without targets it is for the receiver alone, its last link: the trips of
-                    // such copies are not told apart from here.
-                    for target in spread.targets {
+                    let mut targets = spread.targets;
+                    if targets.is_empty() {
+                        // On its last link, for the receiver alone.
+                        targets.push(self.keys[to]);
+                    }
+                    for target in targets {
                         self.hop(now, from, (frame.packet, spread.source, spread.id, target));
+                    }
+                }
+            }
+            packet::RECORDS => {
+                if let Some(crossings) = &mut self.records {
+                    let records = Record::decode_all(frame.body.clone(), usize::MAX);
+                    for record in records.unwrap_or_default() {
+                        let crossing = (conn, side, record.key, record.version);
+                        *crossings.entry(crossing).or_default() += 1;
                     }
                 }
             }

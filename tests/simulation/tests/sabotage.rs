@@ -30,6 +30,16 @@ fn a_loop() {
 }
 
 #[test]
+fn records_that_go_on_and_on() {
+    finds(Sabotage::FloodAgain, Profile::Calm, Invariant::NoLoop);
+}
+
+#[test]
+fn a_frame_that_cannot_be_read() {
+    finds(Sabotage::Garble, Profile::Calm, Invariant::WellFormed);
+}
+
+#[test]
 fn a_message_a_program_gets_twice() {
     finds(
         Sabotage::ProgramTwice,

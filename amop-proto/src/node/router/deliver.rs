@@ -196,6 +196,7 @@ impl Router {
             frame,
             topic,
             at: None,
+            joined: Vec::new(),
             tried: BTreeSet::new(),
             refused: false,
             deadline,
@@ -239,6 +240,14 @@ impl Router {
             let target =
                 entry.and_then(|entry| unicast.draw(entry, &reach, &self.links, &mut self.rng));
             let Some(target) = target else {
+                if self.join(id) {
+                    return;
+                }
+                let Some(unicast) = self.unicasts.get(&id) else {
+                    return;
+                };
+                let entry = self.table.get(&unicast.topic);
+                let reach = self.reach(unicast.origin, &unicast.topic, entry);
                 let busy = entry.is_some_and(|entry| unicast.passes_over(entry, &reach));
                 let result = if unicast.refused || busy {
                     code::NO_SESSION
@@ -264,6 +273,35 @@ impl Router {
                 unicast.refused = true;
             }
         }
+    }
+
+    /// Lets a unicast wait for the answer to another copy of it, if one of this node's sessions has
+    /// that.
+    fn join(&mut self, id: UnicastId) -> bool {
+        let Some(unicast) = self.unicasts.get(&id) else {
+            return false;
+        };
+        let sessions = self
+            .table
+            .get(&unicast.topic)
+            .map_or(&[][..], |entry| &entry.sessions);
+        let other = sessions.iter().find_map(|session| {
+            let link = self.links.sessions.get(session)?;
+            let &other = link.asked.get(&unicast.frame.seq)?;
+            (self.unicasts.get(&other)?.frame == unicast.frame).then_some(other)
+        });
+        let Some(other) = other else {
+            return false;
+        };
+        let deadline = unicast.deadline;
+        if let Some(other) = self.unicasts.get_mut(&other) {
+            other.joined.push(id);
+        }
+        if let Some(unicast) = self.unicasts.get_mut(&id) {
+            unicast.at = Some(Attempt::Joined(other));
+        }
+        self.set_timer(id, deadline);
+        true
     }
 
     /// Sends a unicast to a subscriber; `false` if it cannot be sent there.
@@ -363,15 +401,27 @@ impl Router {
                     }
                 }
             }
+            Some(Attempt::Joined(other)) => {
+                if let Some(other) = self.unicasts.get_mut(&other) {
+                    other.joined.retain(|&joined| joined != id);
+                }
+            }
             None => {}
         }
     }
 
-    /// Ends a unicast with a subscriber's answer or an error.
+    /// Ends a unicast, and copies that wait for it, with a subscriber's answer or an error.
     pub(super) fn finish(&mut self, id: UnicastId, outcome: Result<Frame, i32>) {
+        let mut joined = self.finish_one(id, outcome.clone());
+        while let Some(id) = joined.pop() {
+            joined.extend(self.finish_one(id, outcome.clone()));
+        }
+    }
+
+    fn finish_one(&mut self, id: UnicastId, outcome: Result<Frame, i32>) -> Vec<UnicastId> {
         self.forget_attempt(id);
         let Some(unicast) = self.unicasts.remove(&id) else {
-            return;
+            return Vec::new();
         };
         self.timers.remove(&(unicast.timer, id));
         self.in_flight_bytes -= unicast.frame.wire_len();
@@ -397,6 +447,7 @@ impl Router {
             }
             Err(result) => self.answer_error(unicast.origin, &unicast.frame, result),
         }
+        unicast.joined
     }
 
     fn answer_error(&mut self, origin: Origin, request: &Frame, result: i32) {

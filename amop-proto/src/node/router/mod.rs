@@ -540,9 +540,15 @@ impl Router {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return false;
         };
-        let Some(id) = link.asked.remove(&frame.seq) else {
+        let Some(&id) = link.asked.get(&frame.seq) else {
             return false;
         };
+        // Neither is a message that the session has itself published, over another connection before.
+        let pushed = self.unicasts.get(&id).map(|unicast| &unicast.frame);
+        if frame.kind == FrameType::UNICAST && pushed == Some(frame) {
+            return false;
+        }
+        link.asked.remove(&frame.seq);
         if frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION {
             // A client of ours that cannot take the message now says so, and another may.
             self.attempt_failed(now, id, true);

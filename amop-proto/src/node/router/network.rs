@@ -334,7 +334,7 @@ impl Router {
                 Attempt::Node { changes: sent, .. } => {
                     (sent < changes || (shaken && sent == changes)).then_some(*id)
                 }
-                Attempt::Session(_) | Attempt::Peer(..) => None,
+                Attempt::Session(_) | Attempt::Peer(..) | Attempt::Joined(_) => None,
             };
             let lost: Vec<UnicastId> = asked.filter_map(lost).collect();
             for id in lost {

@@ -85,6 +85,9 @@ pub(super) enum Attempt {
         /// How often links of the network had changed when it was sent last.
         changes: u64,
     },
+    /// With another copy of the same message, which a subscriber has: the publisher sent it once more
+    /// over another connection.
+    Joined(UnicastId),
 }
 
 /// A unicast in flight.
@@ -96,6 +99,8 @@ pub(super) struct Unicast {
     pub(super) topic: Bytes,
     /// Whom it was sent to and who has not answered yet.
     pub(super) at: Option<Attempt>,
+    /// Copies that end as this one does.
+    pub(super) joined: Vec<UnicastId>,
     /// Whom not to try again.
     pub(super) tried: BTreeSet<Target>,
     /// A subscriber was asked and did not take it, or is too busy to be asked.

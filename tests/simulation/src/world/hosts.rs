@@ -12,6 +12,7 @@ use rand::{RngExt, rngs::StdRng};
 use super::{Event, World};
 use crate::{
     Sabotage,
+    checks::MAX_CROSSINGS,
     ledger::number_of,
     net::{At, ConnId, Owner},
     violation::Invariant,
@@ -240,10 +241,18 @@ impl World {
             if frame.packet == packet::UNICAST && self.does(Sabotage::Loop) {
                 times = 3;
             }
+            if frame.packet == packet::RECORDS && self.does(Sabotage::FloodAgain) {
+                times = 3 * MAX_CROSSINGS;
+            }
+        }
+        let mut frame = frame.clone();
+        if frame.packet == packet::RECORDS && self.does_once(Sabotage::Garble) {
+            frame.body.truncate(frame.body.len() - 1);
         }
         for _ in 0..times {
-            self.traffic.crosses(self.now, (host, to), frame);
-            PeerCodec::default().encode(frame, &mut self.conns[conn.0].pipes[side].out);
+            self.traffic
+                .crosses(self.now, (host, to), (conn, side), &frame);
+            PeerCodec::default().encode(&frame, &mut self.conns[conn.0].pipes[side].out);
         }
         let limit = self.config.limits.peer_queue;
         self.check_queue((conn, side), limit, frame.wire_len());

@@ -167,7 +167,7 @@ impl World {
         };
         for host in 0..world.config.nodes {
             let host = Host::new(host, &mut world.rng);
-            world.traffic.know(host.key, world.hosts.len());
+            world.traffic.know(host.key);
             world.hosts.push(host);
         }
         for edge in shape {
