@@ -523,10 +523,14 @@ impl Storm {
                 self.net.cut(Link { node, id });
             }
         }
-        // A lost node is forgotten after a minute.
+        // A lost node is forgotten after a minute, its messages after two and a bit.
         self.net.secs(62);
         for node in &self.net.nodes {
             assert!(node.machine.router().is_empty(), "{:?}", node.machine);
+            assert_eq!(node.machine.router().known_nodes(), 0);
+        }
+        self.net.secs(70);
+        for node in &self.net.nodes {
             assert_eq!(node.machine.next_timeout(), None);
             assert_eq!(node.machine.session_count(), 0);
             assert_eq!(node.machine.peers().count(), 0);
