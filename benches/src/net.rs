@@ -79,6 +79,7 @@ fn key(n: usize) -> NodeKey {
 
 fn config(n: usize) -> NodeConfig {
     NodeConfig {
+        transit: Default::default(),
         node: node_id(n),
         facts: NodeFacts {
             fisco_version: "2.11.1".into(),
