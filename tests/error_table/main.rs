@@ -37,6 +37,7 @@ rows! {
     subscriber_has_its_own_code: "the subscriber answers with a code of its own",
     subscriber_cannot_decode: "the subscriber cannot decode",
     too_much_in_flight: "too much in flight at the node",
+    over_bandwidth: "over the node's outgoing bandwidth limit",
     node_gives_up: "the node's limit for a unicast altogether",
     publisher_gives_up: "the publisher's own deadline",
     too_long_for_the_publishers_node: "longer than the publisher's node takes",
