@@ -127,6 +127,11 @@ impl Peer {
         after(self.heard, patience)
     }
 
+    /// When something is to be done about it next: to show a sign of life, or to give it up.
+    pub(super) fn due_at(&self, timeouts: &Timeouts) -> Instant {
+        self.announce_at.min(self.idle_at(timeouts))
+    }
+
     /// A frame came. The first one tells which implementation the peer is: ours say hello. Returns
     /// whether that has just become known.
     pub(super) fn heard(&mut self, now: Instant, frame: &PeerFrame, timeouts: &Timeouts) -> bool {

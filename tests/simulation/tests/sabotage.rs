@@ -73,11 +73,18 @@ fn unicasts_that_vanish() {
 
 #[test]
 fn a_multicast_that_misses_one() {
-    finds(
-        Sabotage::LoseMulticast,
-        Profile::Calm,
-        Invariant::MulticastsArrive,
-    );
+    // Of the one that vanishes another copy may come by a second connection, or it may be too early to
+    // count: not with all of these seeds.
+    let missed = (0..40).any(|seed| {
+        let summary = run(&Plan {
+            profile: Some(Profile::Calm),
+            sabotage: Some(Sabotage::LoseMulticast),
+            ..Plan::of(seed)
+        });
+        let mut violations = summary.violations.iter();
+        violations.any(|violation| violation.invariant == Invariant::MulticastsArrive)
+    });
+    assert!(missed);
 }
 
 #[test]

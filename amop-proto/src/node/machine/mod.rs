@@ -97,6 +97,9 @@ pub struct Node {
     /// Whose topics are being replaced by the event at hand.
     changing: Option<SessionId>,
     barriers: Barriers,
+    /// No peer is due before this. It may be too early, since every frame of a peer puts its own off:
+    /// what a message costs must not depend on how many peers there are.
+    peers_due: Option<Instant>,
     sweep_at: Option<Instant>,
     stopping: bool,
     actions: VecDeque<Action>,
@@ -119,6 +122,7 @@ impl Node {
             topic_seq: 0,
             changing: None,
             barriers: Barriers::default(),
+            peers_due: None,
             sweep_at: None,
             stopping: false,
             actions: VecDeque::new(),
@@ -147,14 +151,24 @@ impl Node {
 
     /// When [`Event::Timeout`] is due; `None` while there is nothing to wait for.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let timeouts = &self.config.timeouts;
-        let peer = |peer: &Peer| peer.announce_at.min(peer.idle_at(timeouts));
-        let announce = self.peers.values().map(peer).min();
         let barrier = self.barriers.next_timeout();
-        [self.router.next_timeout(), self.sweep_at, announce, barrier]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.router.next_timeout(),
+            self.sweep_at,
+            self.peers_due,
+            barrier,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Looks when a peer is due next, after that may have become earlier.
+    fn peer_due(&mut self, peer: PeerId) {
+        if let Some(peer) = self.peers.get(&peer) {
+            let due = peer.due_at(&self.config.timeouts);
+            self.peers_due = Some(self.peers_due.map_or(due, |other| other.min(due)));
+        }
     }
 
     /// Takes one event in.
@@ -296,6 +310,9 @@ impl Node {
     /// `moves` is whether another connection to the same node takes this one's place.
     fn forget_peer(&mut self, now: Instant, peer: PeerId, moves: bool) {
         if let Some(gone) = self.peers.remove(&peer) {
+            if self.peers.is_empty() {
+                self.peers_due = None;
+            }
             let event = if moves {
                 RouterEvent::PeerMoves(peer)
             } else {
@@ -439,6 +456,7 @@ impl Node {
         for peer in silent {
             self.close_peer(now, peer, PeerCloseReason::Idle);
         }
+        self.peers_due = self.peers.values().map(|peer| peer.due_at(&timeouts)).min();
         if self.sweep_at.is_some_and(|at| at <= now) {
             // Answers that became due now leave before their sessions are closed.
             self.settle(now);

@@ -90,6 +90,7 @@ impl Node {
             }
             self.router.handle(now, RouterEvent::LinkUp(peer, node));
         }
+        self.peer_due(peer);
         if let Some((old, _)) = replaced {
             self.close_peer(now, old, PeerCloseReason::Duplicate);
         }
@@ -111,6 +112,9 @@ impl Node {
         };
         let recognised = peer.heard(now, &frame, &self.config.timeouts);
         let (ours, node) = (peer.is_ours(), peer.identity.node);
+        if recognised {
+            self.peer_due(id);
+        }
         if recognised && ours {
             self.router.handle(now, RouterEvent::LinkUp(id, node));
         } else if recognised {
