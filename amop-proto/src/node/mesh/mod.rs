@@ -103,6 +103,8 @@ pub(super) struct Mesh {
     turns: HashMap<NodeKey, usize>,
     /// How often links have changed.
     changes: u64,
+    /// No suspended link's time ends before this; it may have gone already.
+    suspensions_end: Option<Instant>,
     /// Packets to neighbours. They leave before anything is done about what they tell: a message that
     /// is sent another way must not overtake the news of why.
     sends: VecDeque<Output>,
@@ -127,6 +129,7 @@ impl Mesh {
             paths: Paths::new(own),
             turns: HashMap::default(),
             changes: 0,
+            suspensions_end: None,
             sends: VecDeque::new(),
             outputs: VecDeque::new(),
             max_topics,
@@ -333,6 +336,8 @@ impl Mesh {
             self.link_down(now, peer);
         } else {
             link.suspended = Some(until);
+            self.suspensions_end =
+                Some(self.suspensions_end.map_or(until, |other| other.min(until)));
         }
     }
 
@@ -488,6 +493,7 @@ impl Mesh {
         for peer in over {
             self.link_down(now, peer);
         }
+        self.suspensions_end = self.links.values().filter_map(|link| link.suspended).min();
         // A record that comes when the node is back says nothing of links it lost meanwhile.
         let links = self.database.age(now);
         if !links.is_empty() {
@@ -497,8 +503,7 @@ impl Mesh {
 
     /// When [`age`](Self::age) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
-        let suspended = self.links.values().filter_map(|link| link.suspended).min();
-        [suspended, self.database.next_age()]
+        [self.suspensions_end, self.database.next_age()]
             .into_iter()
             .flatten()
             .min()
