@@ -6,7 +6,7 @@ mod amop;
 mod frame;
 mod handshake;
 mod heartbeat;
-mod private;
+pub(crate) mod private;
 pub mod rpc;
 mod seq;
 mod subscribe;

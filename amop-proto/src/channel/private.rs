@@ -10,13 +10,13 @@ use super::Seq;
 use crate::{MAX_TOPIC_LEN, TopicError, TopicName, p2p::NodeId};
 
 /// Messages of a private topic go to the topic behind this.
-const NEED_VERIFY: &str = "#!$TopicNeedVerify_";
+pub(crate) const NEED_VERIFY: &str = "#!$TopicNeedVerify_";
 
 /// Subscribers take challenges behind this.
-const VERIFY_ROUTE: &str = "#!$VerifyChannel_";
+pub(crate) const VERIFY_ROUTE: &str = "#!$VerifyChannel_";
 
 /// Publishers are asked to verify subscribers behind this.
-const PUSH_ROUTE: &str = "#!$PushChannel_";
+pub(crate) const PUSH_ROUTE: &str = "#!$PushChannel_";
 
 /// Hex digits at the end of a route.
 const SUFFIX_LEN: usize = 32;

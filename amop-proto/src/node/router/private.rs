@@ -22,13 +22,13 @@ use crate::{
 };
 
 /// Private topics begin so.
-pub(super) const NEED_VERIFY: &[u8] = b"#!$TopicNeedVerify_";
+pub(super) const NEED_VERIFY: &[u8] = crate::channel::private::NEED_VERIFY.as_bytes();
 
 /// Behind this and a private topic, a subscriber takes challenges.
-const VERIFY_ROUTE: &[u8] = b"#!$VerifyChannel_";
+const VERIFY_ROUTE: &[u8] = crate::channel::private::VERIFY_ROUTE.as_bytes();
 
 /// Behind this and a private topic, a publisher is asked to verify subscribers.
-const PUSH_ROUTE: &[u8] = b"#!$PushChannel_";
+const PUSH_ROUTE: &[u8] = crate::channel::private::PUSH_ROUTE.as_bytes();
 
 /// Between two requests to verify the same node for the same topic (channel-v2 section 9.3).
 const AGAIN: Duration = Duration::from_secs(5);
