@@ -186,25 +186,22 @@ pub(crate) async fn too_much_in_flight(who: Publisher) -> Seen {
         in_flight: 1,
         ..Limits::default()
     };
-    let network = with_node(0, |builder| builder.limits(limits)).await;
-    let mut subscriber = subscriber(&network, 1).await;
-    let first = publish(&network, Publisher::Raw, PAYLOAD).await;
-    let held = subscriber.receive().await;
-    let seen = outcome(publish(&network, who, PAYLOAD).await).await;
-    subscriber.send(&held.respond(0, held.body.clone())).await;
-    outcome(first).await;
-    network.shutdown().await;
-    seen
+    second_message(who, limits).await
 }
 
 pub(crate) async fn over_bandwidth(who: Publisher) -> Seen {
+    // What is longer than a second's worth goes alone, and is paid off for minutes.
     let limits = Limits {
         outgoing_bandwidth: Some(1),
         ..Limits::default()
     };
+    second_message(who, limits).await
+}
+
+/// What becomes of a message while another one waits for its answer.
+async fn second_message(who: Publisher, limits: Limits) -> Seen {
     let network = with_node(0, |builder| builder.limits(limits)).await;
     let mut subscriber = subscriber(&network, 1).await;
-    // What is longer than a second's worth goes alone, and is paid off for minutes.
     let first = publish(&network, Publisher::Raw, PAYLOAD).await;
     let held = subscriber.receive().await;
     let seen = outcome(publish(&network, who, PAYLOAD).await).await;
