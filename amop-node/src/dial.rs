@@ -20,6 +20,7 @@ use crate::{
     link::LinkEnd,
     listen::{identify_chain, run_peer},
     node::Context,
+    tcp::Tcp,
 };
 
 /// The first retry comes about this soon, the next after twice as long, and so on.
@@ -165,7 +166,7 @@ impl Dialler {
         }
     }
 
-    async fn dial(&self) -> Result<(TlsStream<TcpStream>, PeerIdentity), DialError> {
+    async fn dial(&self) -> Result<(TlsStream<Tcp>, PeerIdentity), DialError> {
         let address: SocketAddr = lookup_host((self.peer.host(), self.peer.port()))
             .await
             .map_err(DialError::Resolve)?
@@ -174,7 +175,7 @@ impl Dialler {
         let stream = TcpStream::connect(address)
             .await
             .map_err(DialError::Connect)?;
-        stream.set_nodelay(true).map_err(DialError::Connect)?;
+        let stream = Tcp::new(stream).map_err(DialError::Connect)?;
         let stream = TlsConnector::from(self.tls.clone())
             .connect(Identity::server_name(), stream)
             .await

@@ -29,6 +29,7 @@ mod outbox;
 mod serve;
 pub mod signal;
 mod stats;
+mod tcp;
 
 pub use amop_proto::node::{Counters, Limits, Timeouts};
 

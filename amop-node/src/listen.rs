@@ -29,6 +29,7 @@ use crate::{
     node::{Context, short},
     outbox::Outbox,
     stats::Refusals,
+    tcp::Tcp,
 };
 
 /// After a failed accept (no file descriptor left, say) the next try waits this long.
@@ -181,7 +182,7 @@ impl AcceptingPort {
 
     async fn run<F, Fut>(self, context: Context, serve: F)
     where
-        F: Fn(Context, tokio_rustls::server::TlsStream<TcpStream>, PeerInfo, SocketAddr) -> Fut
+        F: Fn(Context, tokio_rustls::server::TlsStream<Tcp>, PeerInfo, SocketAddr) -> Fut
             + Clone
             + Send
             + 'static,
@@ -202,7 +203,7 @@ impl AcceptingPort {
         handshake: OwnedSemaphorePermit,
         serve: F,
     ) where
-        F: Fn(Context, tokio_rustls::server::TlsStream<TcpStream>, PeerInfo, SocketAddr) -> Fut
+        F: Fn(Context, tokio_rustls::server::TlsStream<Tcp>, PeerInfo, SocketAddr) -> Fut
             + Send
             + 'static,
         Fut: Future<Output = ()> + Send,
@@ -225,10 +226,7 @@ impl AcceptingPort {
             let _connection = connection;
             let patience = context.limits.handshake_time;
             let stop = context.stop.clone();
-            let shake = async {
-                stream.set_nodelay(true)?;
-                acceptor.accept(stream).await
-            };
+            let shake = async { acceptor.accept(Tcp::new(stream)?).await };
             let result = tokio::select! {
                 result = timeout(patience, shake) => result,
                 () = stop.cancelled() => return,

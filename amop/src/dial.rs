@@ -4,12 +4,17 @@ use std::{fmt, future::Future, net::Ipv6Addr, sync::Arc, time::Duration};
 
 use amop_tls::{HandshakeFailure, Identity, PublicKey, Side, peer_public_key};
 use tokio::{
+    io::BufReader,
     net::{TcpStream, lookup_host},
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{ConnectError, Stage, supervisor::Dialer};
+
+/// Bytes asked of the operating system at a time: TLS by itself asks for 4 KiB. Of the memory only what
+/// was filled once is touched.
+const READ_BUFFER: usize = 64 * 1024;
 
 /// A host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +119,7 @@ pub(crate) struct RustlsDialer {
 }
 
 impl Dialer for RustlsDialer {
-    type Stream = TlsStream<TcpStream>;
+    type Stream = TlsStream<BufReader<TcpStream>>;
 
     async fn dial(
         &self,
@@ -130,9 +135,9 @@ async fn dial(
     endpoint: &Endpoint,
     identity: &Identity,
     budget: &Budget,
-) -> Result<(TlsStream<TcpStream>, Option<PublicKey>), ConnectError> {
+) -> Result<(TlsStream<BufReader<TcpStream>>, Option<PublicKey>), ConnectError> {
     let config = identity.client_config()?;
-    let tcp = tcp(endpoint, budget).await?;
+    let tcp = BufReader::with_capacity(READ_BUFFER, tcp(endpoint, budget).await?);
     let connector = TlsConnector::from(config);
     let stream = budget
         .spend(Stage::Tls, connector.connect(Identity::server_name(), tcp))

@@ -1,0 +1,150 @@
+//! What TLS runs over: TCP that is read far ahead while much comes.
+//!
+//! rustls asks for 4 KiB at a time, which is a system call for every dozen messages. Idle connections
+//! hold no buffer, so that ten thousand of them stay small.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// Bytes asked of the operating system at a time while much comes.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// A read that brings less than this shows that little comes.
+const LITTLE: usize = 4 * 1024;
+
+/// A TCP connection without Nagle's delay.
+#[derive(Debug)]
+pub(crate) struct Tcp<S = TcpStream> {
+    stream: S,
+    /// Read ahead; empty while little comes.
+    buffer: Vec<u8>,
+    /// What of it was read, and what of that was handed out.
+    filled: usize,
+    taken: usize,
+    /// The last read filled what it was given.
+    much: bool,
+}
+
+impl Tcp {
+    pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
+        // Small frames must not wait for acknowledgements of earlier ones.
+        stream.set_nodelay(true)?;
+        Ok(Self::over(stream))
+    }
+}
+
+impl<S> Tcp<S> {
+    fn over(stream: S) -> Self {
+        Self {
+            stream,
+            buffer: Vec::new(),
+            filled: 0,
+            taken: 0,
+            much: false,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Tcp<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.taken == this.filled {
+            if !this.much {
+                this.buffer = Vec::new();
+                let before = out.filled().len();
+                ready!(Pin::new(&mut this.stream).poll_read(cx, out))?;
+                this.much = out.filled().len() - before >= LITTLE;
+                return Poll::Ready(Ok(()));
+            }
+            if this.buffer.is_empty() {
+                this.buffer = vec![0; READ_AHEAD];
+            }
+            let mut ahead = ReadBuf::new(&mut this.buffer);
+            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut ahead))?;
+            (this.filled, this.taken) = (ahead.filled().len(), 0);
+            this.much = this.filled >= LITTLE;
+        }
+        let len = out.remaining().min(this.filled - this.taken);
+        out.put_slice(&this.buffer[this.taken..this.taken + len]);
+        this.taken += len;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tcp<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn everything_comes_in_order_whatever_is_asked_for_and_nothing_is_kept_when_little_comes()
+    {
+        let (mut near, far) = duplex(1 << 20);
+        let mut tcp = Tcp::over(far);
+        let sent: Vec<u8> = (0..300_000).map(|n| (n % 251) as u8).collect();
+        near.write_all(&sent).await.unwrap();
+        let mut got = vec![0; sent.len()];
+        let mut at = 0;
+        for asked in [1, 5000, 4096, 7, 100_000, 4096].into_iter().cycle() {
+            if at == got.len() {
+                break;
+            }
+            let end = got.len().min(at + asked);
+            at += tcp.read(&mut got[at..end]).await.unwrap();
+        }
+        assert!(got == sent);
+        assert_eq!(tcp.buffer.len(), READ_AHEAD);
+        for _ in 0..2 {
+            near.write_all(b"little").await.unwrap();
+            let mut little = [0; 4096];
+            let len = tcp.read(&mut little).await.unwrap();
+            assert_eq!(&little[..len], b"little");
+        }
+        assert_eq!(tcp.buffer.capacity(), 0);
+        drop(near);
+        assert_eq!(tcp.read(&mut got).await.unwrap(), 0);
+    }
+}
