@@ -32,10 +32,10 @@ fi
 # One folder for both: they share most of what they depend on.
 target="${CARGO_TARGET_DIR:-$root/target}"
 export CARGO_TARGET_DIR="$target"
-(cd "$root" && cargo build --release --locked -p amop-node --bin amop-node) || broken "amop-node does not build"
-(cd "$here" && cargo build --release --locked) || broken "amop-compare does not build"
+(cd "$root" && cargo build --profile dist --locked -p amop-node --bin amop-node) || broken "amop-node does not build"
+(cd "$here" && cargo build --profile dist --locked) || broken "amop-compare does not build"
 
 # Thousands of clients in one process.
 ulimit -n "$(ulimit -H -n)" 2>/dev/null
-exec "$target/release/amop-compare" run --node-binary "$target/release/amop-node" \
+exec "$target/dist/amop-compare" run --node-binary "$target/dist/amop-node" \
     --out "$target/compare-results" "$@"
