@@ -17,18 +17,20 @@ pub(crate) struct Receipt {
     seq: Seq,
     topic: TopicName,
     connection: Connection,
-    routes: Arc<Routes>,
+    /// Where its answer is noted; a multicast has none.
+    routes: Option<Arc<Routes>>,
     answered: bool,
 }
 
 impl Receipt {
     pub(crate) fn of(incoming: Incoming, routes: &Arc<Routes>) -> (Self, Bytes) {
+        let unicast = incoming.kind == Kind::Unicast;
         let receipt = Self {
             kind: incoming.kind,
             seq: incoming.seq,
             topic: incoming.topic,
             connection: incoming.connection,
-            routes: Arc::clone(routes),
+            routes: unicast.then(|| Arc::clone(routes)),
             answered: false,
         };
         (receipt, incoming.payload)
@@ -67,12 +69,15 @@ impl Receipt {
 
     /// Answers everybody who brought the message. Returns whether anybody was there.
     fn send(&self, result: i32, payload: &[u8]) -> bool {
-        let ways = self.routes.answered(&self.topic, self.seq, result, payload);
+        let Some(routes) = &self.routes else {
+            return false;
+        };
+        let ways = routes.answered(&self.topic, self.seq, result, payload);
         let mut sent = false;
         for way in &ways {
             sent |= way.respond(self.seq, &self.topic, result, payload);
         }
-        self.routes.sent();
+        routes.sent();
         sent
     }
 }

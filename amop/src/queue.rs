@@ -121,6 +121,13 @@ impl Inner {
 pub(crate) enum Pushed {
     /// The queue has it. These made room for it.
     Taken(Vec<Incoming>),
+    /// It does not.
+    Left(Incoming, Why),
+}
+
+/// Why a queue did not take a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
     /// It is turned away.
     Full,
     /// Its connection must wait.
@@ -172,12 +179,12 @@ impl Queue {
         true
     }
 
-    /// Queues a copy of a message. One that was `held` back once is taken in any case when the queue
-    /// is about to be unsubscribed, because it had arrived before.
-    pub(crate) fn push(&self, incoming: &Incoming, held: bool) -> Pushed {
+    /// Queues a message. One that was `held` back once is taken in any case when the queue is about to
+    /// be unsubscribed, because it had arrived before.
+    pub(crate) fn push(&self, incoming: Incoming, held: bool) -> Pushed {
         let mut inner = self.lock();
         if inner.closed {
-            return Pushed::Closed;
+            return Pushed::Left(incoming, Why::Closed);
         }
         let mut evicted = Vec::new();
         let len = incoming.payload.len();
@@ -186,12 +193,14 @@ impl Queue {
                 Overflow::DropOldest => evicted.extend(inner.pop()),
                 Overflow::Block if !inner.leaving => {
                     inner.block(&incoming.connection, held);
-                    return Pushed::Blocked;
+                    return Pushed::Left(incoming, Why::Blocked);
                 }
-                Overflow::DropNewest | Overflow::Block => return Pushed::Full,
+                Overflow::DropNewest | Overflow::Block => {
+                    return Pushed::Left(incoming, Why::Full);
+                }
             }
         }
-        inner.put(incoming.clone());
+        inner.put(incoming);
         let waker = inner.waker.take();
         drop(inner);
         if let Some(waker) = waker {

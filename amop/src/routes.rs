@@ -26,7 +26,7 @@ use crate::{
     connection::Connection,
     events::Reporter,
     private::{Judged, Private},
-    queue::{Incoming, Pushed, Queue},
+    queue::{Incoming, Pushed, Queue, Why},
 };
 
 #[derive(Debug)]
@@ -76,7 +76,12 @@ pub(crate) enum Fate {
     /// Nothing: a subscription has it, or had it before, or it is lost.
     Settled,
     /// Answer it so.
-    Answer { result: i32, payload: Bytes },
+    Answer {
+        seq: Seq,
+        topic: TopicName,
+        result: i32,
+        payload: Bytes,
+    },
     /// Keep it and read nothing more until it can be delivered.
     Blocked(Incoming),
 }
@@ -90,10 +95,16 @@ pub(crate) enum NotAdded {
     OtherKey,
 }
 
-const REFUSED: Fate = Fate::Answer {
-    result: code::NO_SESSION,
-    payload: Bytes::new(),
-};
+impl Fate {
+    fn refused(incoming: Incoming) -> Self {
+        Self::Answer {
+            seq: incoming.seq,
+            topic: incoming.topic,
+            result: code::NO_SESSION,
+            payload: Bytes::new(),
+        }
+    }
+}
 
 impl Routes {
     pub(crate) fn new(events: Arc<Reporter>) -> Self {
@@ -300,8 +311,12 @@ impl Routes {
     // ---- messages ----
 
     /// Hands a message to the subscriptions of its topic. `held`: it was blocked before.
-    pub(crate) fn deliver(&self, incoming: Incoming, held: bool) -> Delivered {
-        let now = Instant::now().into_std();
+    pub(crate) fn deliver(
+        &self,
+        incoming: Incoming,
+        held: bool,
+        now: std::time::Instant,
+    ) -> Delivered {
         let inner = &mut *self.lock();
         let mut refused = Vec::new();
         let fate = match incoming.kind {
@@ -314,20 +329,31 @@ impl Routes {
     fn unicast(
         &self,
         inner: &mut Inner,
-        incoming: Incoming,
+        mut incoming: Incoming,
         held: bool,
         now: std::time::Instant,
         refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
     ) -> Fate {
         let Inner { topics, window, .. } = inner;
-        let (topic, seq, way) = (&incoming.topic, incoming.seq, &incoming.connection);
-        match window.unicast(topic, seq, way, now) {
+        let (topic, seq, way) = (
+            incoming.topic.clone(),
+            incoming.seq,
+            incoming.connection.clone(),
+        );
+        match window.unicast(&topic, seq, &way, now) {
             Arrival::New => {}
             Arrival::Pending => return Fate::Settled,
-            Arrival::Answered { result, payload } => return Fate::Answer { result, payload },
+            Arrival::Answered { result, payload } => {
+                return Fate::Answer {
+                    seq,
+                    topic,
+                    result,
+                    payload,
+                };
+            }
         }
-        let Some(route) = topics.get_mut(topic) else {
-            return REFUSED;
+        let Some(route) = topics.get_mut(&topic) else {
+            return Fate::refused(incoming);
         };
         let mut blocked = false;
         let count = route.members.len();
@@ -338,15 +364,17 @@ impl Routes {
                 if member.leaving != leaving {
                     continue;
                 }
-                match member.queue.push(&incoming, held) {
+                match member.queue.push(incoming, held) {
                     Pushed::Taken(evicted) => {
-                        window.taken(topic, seq, way.clone());
+                        window.taken(&topic, seq, way);
                         self.evicted(&member.queue, evicted, window, refused);
                         route.next = at + 1;
                         return Fate::Settled;
                     }
-                    Pushed::Blocked => blocked = true,
-                    Pushed::Full | Pushed::Closed => {}
+                    Pushed::Left(left, why) => {
+                        blocked |= why == Why::Blocked;
+                        incoming = left;
+                    }
                 }
             }
         }
@@ -357,7 +385,7 @@ impl Routes {
         if let Some(member) = route.members.get(route.next % count.max(1)) {
             self.lost(&member.queue, &incoming);
         }
-        REFUSED
+        Fate::refused(incoming)
     }
 
     fn multicast(
@@ -373,10 +401,11 @@ impl Routes {
             return Fate::Settled;
         };
         // Either all get it or all wait: it is remembered as one message.
-        let full = route
-            .members
-            .iter()
-            .any(|member| member.queue.is_full(&incoming));
+        let full = route.members.len() > 1
+            && route
+                .members
+                .iter()
+                .any(|member| member.queue.is_full(&incoming));
         if full && !window.knows_multicast(&incoming.topic, incoming.seq, now) {
             let mut members = route.members.iter();
             if members.any(|member| member.queue.blocks(&incoming, held)) {
@@ -386,12 +415,24 @@ impl Routes {
         if !window.multicast(&incoming.topic, incoming.seq, now) {
             return Fate::Settled;
         }
-        for member in &route.members {
-            match member.queue.push(&incoming, held) {
+        let Some((last, others)) = route.members.split_last() else {
+            return Fate::Settled;
+        };
+        for member in others {
+            match member.queue.push(incoming.clone(), held) {
                 Pushed::Taken(evicted) => self.evicted(&member.queue, evicted, window, refused),
-                Pushed::Full | Pushed::Blocked => self.lost(&member.queue, &incoming),
-                Pushed::Closed => {}
+                Pushed::Left(_, Why::Closed) => {}
+                Pushed::Left(left, _) => self.lost(&member.queue, &left),
             }
+        }
+        match last.queue.push(incoming, held) {
+            Pushed::Taken(evicted) => self.evicted(&last.queue, evicted, window, refused),
+            Pushed::Left(left, Why::Blocked) if others.is_empty() => {
+                window.forget_multicast(&left.topic, left.seq);
+                return Fate::Blocked(left);
+            }
+            Pushed::Left(_, Why::Closed) => {}
+            Pushed::Left(left, _) => self.lost(&last.queue, &left),
         }
         Fate::Settled
     }

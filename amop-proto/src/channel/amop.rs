@@ -34,6 +34,19 @@ pub fn frame_topic(topic: &[u8], payload: &[u8]) -> Bytes {
 ///
 /// [`AmopBodyError`] if the body is not framed.
 pub fn split_topic(body: &Bytes) -> Result<AmopBody, AmopBodyError> {
+    let end = topic_end(body)?;
+    Ok(AmopBody {
+        topic: body.slice(1..end),
+        payload: body.slice(end..),
+    })
+}
+
+/// Where the topic of an AMOP body, which begins at 1, ends and the payload begins.
+///
+/// # Errors
+///
+/// [`AmopBodyError`] if the body is not framed.
+pub fn topic_end(body: &[u8]) -> Result<usize, AmopBodyError> {
     let &len = body.first().ok_or(AmopBodyError::Empty)?;
     let end = usize::from(len);
     if end == 0 {
@@ -45,10 +58,7 @@ pub fn split_topic(body: &Bytes) -> Result<AmopBody, AmopBodyError> {
             available: body.len() - 1,
         });
     }
-    Ok(AmopBody {
-        topic: body.slice(1..end),
-        payload: body.slice(end..),
-    })
+    Ok(end)
 }
 
 /// Why an AMOP body could not be taken apart.

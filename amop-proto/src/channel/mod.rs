@@ -11,7 +11,7 @@ pub mod rpc;
 mod seq;
 mod subscribe;
 
-pub use amop::{AmopBody, AmopBodyError, frame_topic, split_topic};
+pub use amop::{AmopBody, AmopBodyError, frame_topic, split_topic, topic_end};
 pub use frame::{
     DEFAULT_MAX_FRAME, Frame, FrameDecoder, FrameError, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME,
 };

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, io, time::Instant};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -15,7 +15,7 @@ use crate::{
     TopicName,
     channel::{
         Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest, HandshakeResponse,
-        ProtocolVersion, Seq, VerifyRequest, code, heartbeat_request, is_route, split_topic,
+        ProtocolVersion, Seq, VerifyRequest, code, heartbeat_request, is_route, topic_end,
     },
 };
 
@@ -456,8 +456,8 @@ impl<T> ClientSession<T> {
     }
 
     fn handle_push(&mut self, kind: Kind, frame: Frame) {
-        let body = match split_topic(&frame.body) {
-            Ok(body) => body,
+        let end = match topic_end(&frame.body) {
+            Ok(end) => end,
             // A node takes the body apart itself to route it, so this one is broken.
             Err(error) => {
                 return self.finish(CloseReason::Malformed {
@@ -466,31 +466,31 @@ impl<T> ClientSession<T> {
                 });
             }
         };
-        if let Some(topic) = self.topics.find(&body.topic) {
-            if kind == Kind::Unicast && is_route(topic) {
-                let route = topic.clone();
-                return self.handle_challenge(route, frame.seq, body.payload);
+        if let Some(topic) = self.topics.find(&frame.body[1..end]) {
+            let topic = topic.clone();
+            let mut payload = frame.body;
+            payload.advance(end);
+            if kind == Kind::Unicast && is_route(&topic) {
+                return self.handle_challenge(topic, frame.seq, payload);
             }
             self.events.push_back(Event::Push(Push {
                 kind,
                 seq: frame.seq,
-                topic: topic.clone(),
-                payload: body.payload,
+                topic,
+                payload,
             }));
             return;
         }
+        let topic = frame.body.slice(1..end);
         if kind == Kind::Unicast {
             // Not an empty success, as one SDK answers: with 104 a node can try another
             // subscriber, and the publisher does not take the message for delivered.
-            let framed = frame.body.slice(..1 + body.topic.len());
+            let framed = frame.body.slice(..end);
             frame
                 .respond(code::NO_SESSION, framed)
                 .encode(&mut self.out);
         }
-        self.notice(Notice::NotSubscribed {
-            kind,
-            topic: body.topic,
-        });
+        self.notice(Notice::NotSubscribed { kind, topic });
     }
 
     fn handle_heartbeat(&mut self, frame: Frame) {

@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             Err(error) => lost(&mut state.session, &error),
         }
-        state.drain_events(&connection);
+        state.drain_events(&connection, now);
         refuse_elsewhere(state);
         true
     }
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Err(error) => state.session.handle_frame_error(error),
             }
             // After every frame, so that events do not pile up.
-            state.drain_events(&self.connection);
+            state.drain_events(&self.connection, now);
             self.held = state.held.is_some();
             if self.held || state.session.is_closed() {
                 break;
@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         // Nothing is read, so silence says nothing of the node.
         state.session.handle_alive(now);
         if let Some(incoming) = state.held.take() {
-            state.deliver(incoming, true);
+            state.deliver(&connection, incoming, true, now);
         }
         self.held = state.held.is_some();
         let room = !self.held;
@@ -230,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             state.session.handle_alive(now.into_std());
         }
         state.session.handle_timeout(now.into_std());
-        state.drain_events(&self.connection);
+        state.drain_events(&self.connection, now.into_std());
         true
     }
 
@@ -242,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Poll::Ready(Err(error)) => {
                 let mut state = self.connection.lock();
                 lost(&mut state.session, &error);
-                state.drain_events(&self.connection);
+                state.drain_events(&self.connection, Instant::now().into_std());
                 drop(state);
                 self.phase = Phase::Done;
                 true
@@ -334,7 +334,7 @@ impl<S> Drop for Driver<S> {
         // Not closed yet if the runtime shuts down or the driver panicked.
         let error = io::Error::other("the runtime of the connection's driver has shut down");
         state.session.handle_io_error(&error);
-        state.drain_events(&self.connection);
+        state.drain_events(&self.connection, Instant::now().into_std());
     }
 }
 

@@ -213,7 +213,7 @@ impl Connection {
     pub(crate) fn close(&self) {
         self.update(|state| {
             state.session.close();
-            state.drain_events(self);
+            state.drain_events(self, Instant::now().into_std());
         });
     }
 
@@ -310,7 +310,7 @@ fn wire_len(topic: &TopicName, payload: &[u8]) -> usize {
 
 impl State {
     /// Acts on everything the session has to say. `connection` is the one this is the state of.
-    fn drain_events(&mut self, connection: &Connection) {
+    fn drain_events(&mut self, connection: &Connection, now: std::time::Instant) {
         let endpoint = &connection.0.endpoint;
         while let Some(event) = self.session.poll_event() {
             match event {
@@ -334,7 +334,8 @@ impl State {
                     let _ = token.send(outcome);
                 }
                 Event::Push(push) => {
-                    self.deliver(Incoming::new(push, connection.clone()), false);
+                    let incoming = Incoming::new(push, connection.clone());
+                    self.deliver(connection, incoming, false, now);
                 }
                 Event::Challenged {
                     seq,
@@ -373,21 +374,30 @@ impl State {
         }
     }
 
-    /// Hands a message to the subscriptions.
-    fn deliver(&mut self, incoming: Incoming, held: bool) {
-        let (seq, topic) = (incoming.seq, incoming.topic.clone());
-        let connection = incoming.connection.clone();
-        let delivered = self.routes.deliver(incoming, held);
+    /// Hands a message to the subscriptions. `connection` is the one this is the state of.
+    fn deliver(
+        &mut self,
+        connection: &Connection,
+        incoming: Incoming,
+        held: bool,
+        now: std::time::Instant,
+    ) {
+        let delivered = self.routes.deliver(incoming, held, now);
         match delivered.fate {
             Fate::Settled => {}
-            Fate::Answer { result, payload } => {
+            Fate::Answer {
+                seq,
+                topic,
+                result,
+                payload,
+            } => {
                 self.session.respond(seq, &topic, result, &payload);
             }
             Fate::Blocked(incoming) => self.held = Some(incoming),
         }
         for (seq, topic, ways) in delivered.refused {
             for way in ways {
-                if way == connection {
+                if way == *connection {
                     self.session.respond(seq, &topic, code::NO_SESSION, b"");
                 } else {
                     self.elsewhere.push((way, seq, topic.clone()));

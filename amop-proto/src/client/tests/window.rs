@@ -33,8 +33,35 @@ fn copies_of_a_multicast_are_recognised_for_a_while() {
     // A unicast of the same seq is another message.
     assert_eq!(window.unicast(&a, seq(1), &'x', now), Arrival::New);
     let time = WindowConfig::default().time;
-    assert!(!window.multicast(&a, seq(1), now + time - Duration::from_nanos(1)));
-    assert!(window.multicast(&a, seq(1), now + time));
+    assert!(!window.multicast(&a, seq(1), now + time));
+    assert!(!window.multicast(&a, seq(1), now + 2 * time - Duration::from_nanos(1)));
+    assert!(window.multicast(&a, seq(1), now + 2 * time));
+    // One that was not taken after all may come again.
+    window.forget_multicast(&a, seq(1));
+    assert!(window.multicast(&a, seq(1), now + 2 * time));
+}
+
+#[test]
+fn multicasts_are_forgotten_half_of_them_at_a_time() {
+    let config = WindowConfig {
+        messages: 100,
+        ..WindowConfig::default()
+    };
+    let (hello, now) = (hello(), Instant::now());
+    let mut window = window(config);
+    for n in 0..1000 {
+        assert!(window.multicast(&hello, seq(n), now));
+        let known = |window: &mut Window<char>, n| window.knows_multicast(&hello, seq(n), now);
+        assert!(known(&mut window, n.saturating_sub(49)), "{n}");
+        if let Some(long_ago) = n.checked_sub(100) {
+            assert!(!known(&mut window, long_ago), "{n}");
+        }
+    }
+    // After a long time without messages all are forgotten.
+    let later = now + 2 * WindowConfig::default().time;
+    for n in 0..1000 {
+        assert!(!window.knows_multicast(&hello, seq(n), later), "{n}");
+    }
 }
 
 #[test]
