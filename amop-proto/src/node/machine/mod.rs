@@ -102,6 +102,8 @@ pub struct Node {
     peers_due: Option<Instant>,
     sweep_at: Option<Instant>,
     stopping: bool,
+    /// A connection was closed, and the router may have decided something about it before.
+    closed: bool,
     actions: VecDeque<Action>,
 }
 
@@ -125,6 +127,7 @@ impl Node {
             peers_due: None,
             sweep_at: None,
             stopping: false,
+            closed: false,
             actions: VecDeque::new(),
         }
     }
@@ -217,18 +220,21 @@ impl Node {
     /// Carries out what the router decided, until nothing follows from it any more.
     fn settle(&mut self, now: Instant) {
         loop {
-            while let Some(action) = self.router.poll_action() {
-                self.apply(now, action);
+            // Mostly no connection is closed, and everything is to be done as it was decided.
+            if self.closed || !self.router.move_actions(&mut self.actions) {
+                while let Some(action) = self.router.poll_action() {
+                    self.apply(now, action);
+                }
             }
             self.announce_changes(now);
             if self.router.take_acknowledged() {
                 self.release_barriers(now);
             }
-            let Some(action) = self.router.poll_action() else {
+            if !self.router.has_actions() {
                 break;
-            };
-            self.apply(now, action);
+            }
         }
+        self.closed = false;
         if self.sweep_at.is_none() && !self.sessions.is_empty() {
             self.sweep_at = Some(now + SWEEP);
         }
@@ -270,6 +276,7 @@ impl Node {
 
     fn stop(&mut self, now: Instant) {
         self.stopping = true;
+        self.closed = true;
         let sessions: BTreeSet<SessionId> = self.sessions.drain().map(|(id, _)| id).collect();
         for &session in &sessions {
             let reason = CloseReason::Stopping;
@@ -303,6 +310,7 @@ impl Node {
 
     fn forget_session(&mut self, now: Instant, session: SessionId) {
         if self.sessions.remove(&session).is_some() {
+            self.closed = true;
             self.router.handle(now, RouterEvent::SessionDown(session));
         }
     }
@@ -310,6 +318,7 @@ impl Node {
     /// `moves` is whether another connection to the same node takes this one's place.
     fn forget_peer(&mut self, now: Instant, peer: PeerId, moves: bool) {
         if let Some(gone) = self.peers.remove(&peer) {
+            self.closed = true;
             if self.peers.is_empty() {
                 self.peers_due = None;
             }

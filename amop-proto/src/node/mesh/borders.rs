@@ -22,9 +22,12 @@ impl Mesh {
 
     /// Whether some node announces this real node.
     pub(in crate::node) fn is_announced(&self, node: &NodeId) -> bool {
-        self.database
-            .iter()
-            .any(|(key, state)| state.node == *node && is_behind(key, &state.node))
+        self.database.behind().any(|state| state.node == *node)
+    }
+
+    /// Whether some node announces a real node.
+    pub(in crate::node) fn has_announced(&self) -> bool {
+        self.database.behind().next().is_some()
     }
 
     /// All topics of nodes that can be reached, real ones too, except one of them.

@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
+use super::borders::is_behind;
 use crate::p2p::{
     NodeId,
     mesh::{NodeKey, Record},
@@ -59,6 +60,8 @@ pub(super) struct Database {
     states: BTreeMap<NodeKey, State>,
     /// The nodes that cannot be reached, by since when: asked for after every event.
     away: BTreeSet<(Instant, NodeKey)>,
+    /// Those that are real nodes behind one of ours.
+    behind: BTreeSet<NodeKey>,
     max_nodes: usize,
     max_topics: usize,
 }
@@ -68,6 +71,7 @@ impl Database {
         Self {
             states: BTreeMap::new(),
             away: BTreeSet::new(),
+            behind: BTreeSet::new(),
             max_nodes,
             max_topics,
         }
@@ -92,6 +96,11 @@ impl Database {
         }
         state.away_since = since;
         Some(state)
+    }
+
+    /// The real nodes that some node of ours announces, in the order of their keys.
+    pub(super) fn behind(&self) -> impl Iterator<Item = &State> {
+        self.behind.iter().filter_map(|key| self.states.get(key))
     }
 
     /// The states in the order of their keys.
@@ -149,6 +158,11 @@ impl Database {
             .map(|(topic, count)| (Bytes::copy_from_slice(&topic), count))
             .collect();
         state.node = node;
+        if is_behind(record.key, &node) {
+            self.behind.insert(record.key);
+        } else {
+            self.behind.remove(&record.key);
+        }
         state.version = record.version;
         for (topic, count) in &topics {
             match *count {
@@ -196,6 +210,7 @@ impl Database {
         {
             self.away.pop_first();
             if let Some(state) = self.states.remove(&key) {
+                self.behind.remove(&key);
                 links.extend(state.neighbours.iter().map(|&other| (key, other)));
             }
         }

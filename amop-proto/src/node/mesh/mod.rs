@@ -9,6 +9,7 @@
 mod borders;
 mod database;
 mod flood;
+mod multicasts;
 mod paths;
 mod recent;
 

@@ -7,19 +7,17 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{
-    hash::{HashMap, HashSet},
-    p2p::mesh::NodeKey,
-};
+use super::multicasts::Multicasts;
+use crate::{hash::HashMap, p2p::mesh::NodeKey};
 
 /// Nobody repeats a message after this long.
-const AGE: Duration = Duration::from_secs(120);
+pub(super) const AGE: Duration = Duration::from_secs(120);
 
 /// What is old may be held this much longer: it is not worth a timer for each message.
-const SLACK: Duration = Duration::from_secs(10);
+pub(super) const SLACK: Duration = Duration::from_secs(10);
 
 /// More messages than this are not remembered.
-const MAX: usize = 200_000;
+pub(super) const MAX: usize = 200_000;
 
 /// More bytes of answers than this are not kept.
 const MAX_BYTES: usize = 64 << 20;
@@ -29,9 +27,7 @@ const MAX_BYTES: usize = 64 << 20;
 pub(in crate::node) struct Recent {
     seen: HashMap<(NodeKey, NodeKey, u64), Option<Bytes>>,
     order: VecDeque<(Instant, NodeKey, NodeKey, u64)>,
-    /// Apart, because they have no answers and are many: what is looked up stays small.
-    multicasts: HashSet<(NodeKey, NodeKey, u64)>,
-    multicast_order: VecDeque<(Instant, NodeKey, NodeKey, u64)>,
+    multicasts: Multicasts,
     bytes: usize,
 }
 
@@ -47,6 +43,9 @@ pub(in crate::node) enum Seen {
 }
 
 impl Recent {
+    /// Marks the id of a multicast that is not counted by the node that sent it into the network.
+    pub(in crate::node) const NAME: u64 = Multicasts::NAME;
+
     /// A multicast came. Returns whether it is new; it is remembered from now on.
     pub(in crate::node) fn see_multicast(
         &mut self,
@@ -55,21 +54,7 @@ impl Recent {
         target: NodeKey,
         id: u64,
     ) -> bool {
-        let new = self.multicasts.insert((source, target, id));
-        if new {
-            self.multicast_order.push_back((now, source, target, id));
-            self.forget_multicasts(now);
-        }
-        new
-    }
-
-    fn forget_multicasts(&mut self, now: Instant) {
-        while let Some(&(at, source, target, id)) = self.multicast_order.front()
-            && (at + AGE <= now || self.multicast_order.len() > MAX)
-        {
-            self.multicast_order.pop_front();
-            self.multicasts.remove(&(source, target, id));
-        }
+        self.multicasts.see(now, (source, target), id)
     }
 
     /// A unicast came.
@@ -80,7 +65,7 @@ impl Recent {
         target: NodeKey,
         id: u64,
     ) -> Seen {
-        self.forget(now);
+        self.forget_unicasts(now);
         match self.seen.get(&(source, target, id)) {
             Some(Some(answer)) => Seen::Answered(answer.clone()),
             Some(None) => Seen::Before,
@@ -110,7 +95,11 @@ impl Recent {
 
     /// Forgets what is old, or over a limit.
     pub(in crate::node) fn forget(&mut self, now: Instant) {
-        self.forget_multicasts(now);
+        self.multicasts.forget(now);
+        self.forget_unicasts(now);
+    }
+
+    fn forget_unicasts(&mut self, now: Instant) {
         while let Some(&(at, source, target, id)) = self.order.front()
             && (at + AGE <= now || self.order.len() >= MAX || self.bytes > MAX_BYTES)
         {
@@ -123,9 +112,9 @@ impl Recent {
 
     /// When [`forget`](Self::forget) is worth calling next.
     pub(in crate::node) fn next_forget(&self) -> Option<Instant> {
-        let oldest = [self.order.front(), self.multicast_order.front()];
-        let oldest = oldest.into_iter().flatten().map(|&(at, ..)| at).min();
-        oldest.map(|at| at + AGE + SLACK)
+        let unicast = self.order.front().map(|&(at, ..)| at + AGE + SLACK);
+        let multicast = self.multicasts.next_forget();
+        [unicast, multicast].into_iter().flatten().min()
     }
 }
 
@@ -145,18 +134,6 @@ mod tests {
         assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), answered);
         assert_eq!(recent.see(now + AGE, NodeKey(1), NodeKey(9), 7), Seen::New);
         assert_eq!(recent.bytes, 0);
-    }
-
-    #[test]
-    fn a_multicast_is_new_once() {
-        let now = Instant::now();
-        let mut recent = Recent::default();
-        assert!(recent.see_multicast(now, NodeKey(1), NodeKey(9), 7));
-        assert!(!recent.see_multicast(now, NodeKey(1), NodeKey(9), 7));
-        assert!(recent.see_multicast(now, NodeKey(2), NodeKey(9), 7));
-        recent.forget(now + AGE);
-        assert!(recent.see_multicast(now + AGE, NodeKey(1), NodeKey(9), 7));
-        assert_eq!(recent.multicasts.len(), recent.multicast_order.len());
     }
 
     #[test]
@@ -190,10 +167,6 @@ mod tests {
             recent.see(now, NodeKey(1), NodeKey(9), id);
         }
         assert!(recent.seen.len() <= MAX && recent.order.len() <= MAX);
-        for id in 0..(2 * MAX as u64) {
-            recent.see_multicast(now, NodeKey(1), NodeKey(9), id);
-        }
-        assert!(recent.multicasts.len() <= MAX && recent.multicast_order.len() <= MAX);
         for id in 0..100 {
             recent.see(now, NodeKey(2), NodeKey(9), id);
             recent.answered(NodeKey(2), NodeKey(9), id, Bytes::from(vec![0; 1 << 20]));

@@ -1,17 +1,18 @@
 //! The way of one message through the router: unicasts with their attempts, multicasts, answers.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, ops::Range, time::Instant};
 
 use bytes::Bytes;
 
 use super::{
     Router,
     network::AGAIN,
+    transit::Audience,
     unicast::{Attempt, Origin, Target, Unicast, UnicastId},
 };
 use crate::{
-    channel::{AmopBodyError, Frame, FrameType, code, split_topic},
-    node::{Action, CloseReason, Notice, PeerId, after},
+    channel::{AmopBodyError, Frame, FrameType, code, topic_end},
+    node::{Action, CloseReason, Notice, PeerId, SessionId, after},
     p2p::{PEER_HEADER_LEN, PeerFrame, packet, protocol},
 };
 
@@ -28,17 +29,14 @@ impl Router {
             }
             return;
         }
-        let topic = match (split_topic(&frame.body), origin) {
-            (Ok(body), _) => Some(body.topic),
+        let topic = match (topic_end(&frame.body), origin) {
+            (Ok(end), _) => Some(1..end),
             (Err(AmopBodyError::Empty), Origin::Session(session)) => {
                 return self.notice(Notice::EmptyAmopBody { session });
             }
             (Err(error @ AmopBodyError::ZeroLength), Origin::Session(session)) => {
-                self.actions.push_back(Action::CloseSession {
-                    session,
-                    reason: CloseReason::Malformed(error),
-                });
-                return;
+                let reason = CloseReason::Malformed(error);
+                return self.close(Action::CloseSession { session, reason });
             }
             (Err(AmopBodyError::Empty | AmopBodyError::ZeroLength), Origin::Peer(peer, _)) => {
                 return self.notice(Notice::BadPeerMessage {
@@ -53,20 +51,44 @@ impl Router {
             (Err(AmopBodyError::BeyondBody { .. }), _) => None,
         };
         if frame.kind == FrameType::MULTICAST {
-            self.multicast(now, origin, frame, topic.as_deref());
+            self.multicast(now, origin, frame, topic);
         } else {
+            let topic = topic.map(|topic| frame.body.slice(topic));
             self.unicast(now, origin, frame, topic);
         }
     }
 
-    fn multicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<&[u8]>) {
+    fn multicast(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        frame: Frame,
+        topic: Option<Range<usize>>,
+    ) {
         if !self.is_first_copy(now, origin, &frame) {
             return;
         }
-        let (sessions, nodes, peers) = match topic {
-            Some(topic) => self.audience(origin, topic),
-            None => Default::default(),
-        };
+        let mut audience = std::mem::take(&mut self.audience);
+        if let Some(topic) = topic {
+            self.find_audience(origin, &frame.body[topic], &mut audience);
+        }
+        self.multicast_to(now, origin, frame, &mut audience);
+        audience.clear();
+        self.audience = audience;
+    }
+
+    fn multicast_to(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        frame: Frame,
+        audience: &mut Audience,
+    ) {
+        let Audience {
+            sessions,
+            nodes,
+            peers,
+        } = audience;
         // Nobody gets it then, not even the node's own sessions (channel-v2 section 7.3).
         if let Origin::Session(publisher) = origin {
             // A neighbour gets one copy for all the nodes behind it.
@@ -79,18 +101,8 @@ impl Router {
             }
         }
         self.counters.multicasts += 1;
-        for session in sessions {
-            match self.links.sessions.get_mut(&session) {
-                Some(link) if link.is_open() => {
-                    self.counters.delivered += 1;
-                    self.send_session(session, frame.clone());
-                }
-                Some(link) => {
-                    link.queue.count_dropped();
-                    self.counters.dropped += 1;
-                }
-                None => {}
-            }
+        for &session in &*sessions {
+            self.multicast_to_session(session, &frame);
         }
         if !nodes.is_empty() {
             self.spread_from_here(now, origin, nodes, &frame);
@@ -114,11 +126,24 @@ impl Router {
         }
     }
 
+    fn multicast_to_session(&mut self, session: SessionId, frame: &Frame) {
+        let Some(link) = self.links.sessions.get_mut(&session) else {
+            return;
+        };
+        if link.is_open() {
+            self.counters.delivered += 1;
+            self.send_session(session, frame.clone());
+        } else {
+            link.queue.count_dropped();
+            self.counters.dropped += 1;
+        }
+    }
+
     pub(super) fn multicast_to_peers(
         &mut self,
         now: Instant,
         origin: Origin,
-        peers: Vec<PeerId>,
+        peers: &[PeerId],
         bytes: Bytes,
     ) {
         let message = PeerFrame {
@@ -127,7 +152,7 @@ impl Router {
             seq: self.peer_seq(),
             body: bytes,
         };
-        for peer in peers {
+        for &peer in peers {
             match self.links.peers.get_mut(&peer) {
                 Some(link) if link.queue.is_open() => {
                     self.send_peer(peer, message.clone());

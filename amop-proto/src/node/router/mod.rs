@@ -24,6 +24,7 @@ use self::{
     links::{Level, Links, PeerLink, Queue, SessionLink},
     private::{NEED_VERIFY, Private, Remote},
     table::Table,
+    transit::Audience,
     unicast::{Origin, Unicast, UnicastId},
 };
 use super::{
@@ -205,7 +206,11 @@ pub struct Router {
     /// What real nodes that take part in the network are told of may have changed.
     beyond_changed: bool,
     private: Private,
+    /// Empty, for the next multicast.
+    audience: Audience,
     actions: VecDeque<Action>,
+    /// One of them closes a connection.
+    closes: bool,
 }
 
 impl Router {
@@ -228,6 +233,7 @@ impl Router {
             acknowledged: false,
             beyond_changed: false,
             private: Private::default(),
+            audience: Audience::default(),
             limits,
             timeouts,
             rng,
@@ -245,6 +251,7 @@ impl Router {
             next_peer_seq: 2,
             counters: Counters::default(),
             actions: VecDeque::new(),
+            closes: false,
         }
     }
 
@@ -299,7 +306,28 @@ impl Router {
 
     /// The next thing to do.
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        self.closes &= !self.actions.is_empty();
+        action
+    }
+
+    pub(in crate::node) fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
+    /// Moves everything that is to be done to the end of `actions`, unless it includes closing a
+    /// connection. Returns whether it did.
+    pub(in crate::node) fn move_actions(&mut self, actions: &mut VecDeque<Action>) -> bool {
+        if !self.closes {
+            actions.append(&mut self.actions);
+        }
+        !self.closes
+    }
+
+    /// Has a connection closed.
+    fn close(&mut self, action: Action) {
+        self.closes = true;
+        self.actions.push_back(action);
     }
 
     /// When [`RouterEvent::Timeout`] is due.
@@ -475,8 +503,7 @@ impl Router {
         if let Some(link) = self.links.sessions.get_mut(&session) {
             link.closing = true;
             self.session_bytes -= link.queue.queued();
-            self.actions
-                .push_back(Action::CloseSession { session, reason });
+            self.close(Action::CloseSession { session, reason });
         }
     }
 
@@ -490,11 +517,8 @@ impl Router {
         match level {
             Level::Hopeless => {
                 self.counters.slow_peers += 1;
-                self.actions.push_back(Action::ClosePeer {
-                    peer,
-                    reason: PeerCloseReason::SlowReader { queued },
-                });
-                return;
+                let reason = PeerCloseReason::SlowReader { queued };
+                return self.close(Action::ClosePeer { peer, reason });
             }
             Level::Behind => self.notice(Notice::PeerBehind { peer, queued }),
             Level::Same | Level::CaughtUp { .. } => {}
@@ -525,6 +549,8 @@ impl Router {
         let level = link.queue.written(len);
         if link.queue.is_low() {
             link.stuck = false;
+        }
+        if link.queue.is_low() && !link.paused.is_empty() {
             let paused = std::mem::take(&mut link.paused);
             self.pauses.remove(&peer);
             self.resume(paused);

@@ -169,7 +169,8 @@ impl Router {
         }
         match message.seq.checked_sub(1) {
             Some(hops_left) if hops_left > 0 => {
-                self.send_spread(&spread, &bytes[..], hops_left, Some(peer));
+                let origin = Origin::Node(spread.source, own, spread.id);
+                self.send_spread(now, origin, &spread, &bytes[..], hops_left, Some(peer));
             }
             _ => self.counters.undeliverable += 1,
         }
@@ -177,30 +178,38 @@ impl Router {
     }
 
     /// Sends a multicast to nodes of ours, one copy for all that are reached through the same
-    /// neighbour. Returns the neighbours it went to.
-    pub(super) fn send_spread(
+    /// neighbour, not back to where it came `from` if there is another way.
+    fn send_spread(
         &mut self,
+        now: Instant,
+        origin: Origin,
         spread: &Spread,
         content: &(impl Content + ?Sized),
         hops_left: u32,
         from: Option<PeerId>,
-    ) -> Vec<PeerId> {
+    ) {
+        let address = |targets| Spread {
+            source: spread.source,
+            id: spread.id,
+            targets,
+        };
+        // Mostly there is one, next to this node.
         let mut copies: BTreeMap<PeerId, Vec<NodeKey>> = BTreeMap::new();
-        for &target in &spread.targets {
-            match self.hop(target, from) {
-                Some(peer) => copies.entry(peer).or_default().push(target),
-                None => self.counters.undeliverable += 1,
-            }
-        }
         let mut direct = None;
-        let mut peers = Vec::new();
+        for &target in &spread.targets {
+            let Some(peer) = self.hop(target, from) else {
+                self.counters.undeliverable += 1;
+                continue;
+            };
+            if spread.targets.len() > 1 || !self.mesh.is_neighbour(peer, target) {
+                copies.entry(peer).or_default().push(target);
+                continue;
+            }
+            let body = address(Vec::new()).seal(content);
+            self.send_copy(now, origin, peer, hops_left, body);
+        }
         for (peer, targets) in copies {
             let alone = targets.len() == 1 && self.mesh.is_neighbour(peer, targets[0]);
-            let address = |targets| Spread {
-                source: spread.source,
-                id: spread.id,
-                targets,
-            };
             let body = if alone {
                 // The same bytes for every neighbour that is the only target of its copy.
                 direct
@@ -209,10 +218,20 @@ impl Router {
             } else {
                 address(targets).seal(content)
             };
-            self.send_peer(peer, extension(packet::MULTICAST, hops_left, body));
-            peers.push(peer);
+            self.send_copy(now, origin, peer, hops_left, body);
         }
-        peers
+    }
+
+    fn send_copy(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        peer: PeerId,
+        hops_left: u32,
+        body: Bytes,
+    ) {
+        self.send_peer(peer, extension(packet::MULTICAST, hops_left, body));
+        self.pause_if_filling(now, origin, peer);
     }
 
     /// Sends a unicast, for the first time or again, to the node of ours it is for; `false` if there
@@ -294,12 +313,13 @@ impl Router {
         }
     }
 
-    /// Sends a multicast into the network of ours: this node's own, or a real node's.
+    /// Sends a multicast into the network of ours: this node's own, or a real node's. `targets` is as
+    /// before afterwards.
     pub(super) fn spread_from_here(
         &mut self,
         now: Instant,
         origin: Origin,
-        targets: Vec<NodeKey>,
+        targets: &mut Vec<NodeKey>,
         frame: &Frame,
     ) {
         let (source, id) = match self.real_source(origin, frame) {
@@ -309,12 +329,11 @@ impl Router {
         let spread = Spread {
             source,
             id,
-            targets,
+            targets: std::mem::take(targets),
         };
         self.next_unicast += 1;
-        for peer in self.send_spread(&spread, frame, MAX_HOPS, None) {
-            self.pause_if_filling(now, origin, peer);
-        }
+        self.send_spread(now, origin, &spread, frame, MAX_HOPS, None);
+        *targets = spread.targets;
     }
 
     /// Sends once more what was asked, has not been answered, and may be lost: it was sent to a node of
@@ -372,7 +391,7 @@ impl Router {
                     self.counters.peers_over_topics += 1;
                     let max = self.limits.peer_topics;
                     let reason = PeerCloseReason::TooManyTopics { max };
-                    self.actions.push_back(Action::ClosePeer { peer, reason });
+                    self.close(Action::ClosePeer { peer, reason });
                 }
                 Output::Acknowledged => self.acknowledged = true,
                 Output::Bad(peer, what) => self.notice(Notice::BadPeerMessage { peer, what }),

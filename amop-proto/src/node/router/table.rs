@@ -68,6 +68,10 @@ impl Table {
     /// The topics whose local count is not what it was at the last call, with the count before and
     /// the count now.
     pub(super) fn take_changes(&mut self) -> Vec<(Bytes, u32, u32)> {
+        // Asked for after every event.
+        if self.changed.is_empty() {
+            return Vec::new();
+        }
         let local = &self.local;
         std::mem::take(&mut self.changed)
             .into_iter()

@@ -16,15 +16,28 @@ use super::{
 };
 use crate::{
     channel::{Frame, Seq},
-    node::{PeerId, SessionId},
+    node::{PeerId, SessionId, mesh::Recent},
     p2p::mesh::{NodeKey, Spread},
 };
 
 /// Topics that begin so serve private topics (channel-v2 section 9).
 const PRIVATE: &[u8] = b"#!$";
 
-/// The sessions, nodes and peers a multicast goes to.
-type Audience = (Vec<SessionId>, Vec<NodeKey>, Vec<PeerId>);
+/// Whom a multicast goes to. Kept from one to the next for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Audience {
+    pub(super) sessions: Vec<SessionId>,
+    pub(super) nodes: Vec<NodeKey>,
+    pub(super) peers: Vec<PeerId>,
+}
+
+impl Audience {
+    pub(super) fn clear(&mut self) {
+        self.sessions.clear();
+        self.nodes.clear();
+        self.peers.clear();
+    }
+}
 
 impl Router {
     /// A real node takes part in the network by way of this node.
@@ -120,27 +133,26 @@ impl Router {
     }
 
     /// Whom a multicast goes to from here: a real node that several nodes announce gets one copy.
-    pub(super) fn audience(&self, origin: Origin, topic: &[u8]) -> Audience {
+    pub(super) fn find_audience(&self, origin: Origin, topic: &[u8], audience: &mut Audience) {
+        let Audience {
+            sessions,
+            nodes,
+            peers,
+        } = audience;
         let Some(entry) = self.table.get(topic) else {
-            return Audience::default();
+            return;
         };
+        sessions.extend_from_slice(&entry.sessions);
         let reach = self.reach(origin, topic, Some(entry));
-        let peers: Vec<PeerId> = entry
-            .peers
-            .iter()
-            .copied()
-            .filter(|&peer| reach.allows(Target::Peer(peer)))
-            .collect();
-        let node_of = |peer: &PeerId| self.links.peers.get(peer)?.node;
-        let mut served: BTreeSet<_> = peers.iter().filter_map(node_of).collect();
-        let nodes = entry
-            .nodes
-            .iter()
-            .map(|(node, _)| node)
-            .filter(|&node| reach.allows(Target::Node(node)))
-            .filter(|&node| self.mesh.node_id(node).is_none_or(|id| served.insert(id)))
-            .collect();
-        (entry.sessions.clone(), nodes, peers)
+        let reached = |&peer: &PeerId| reach.allows(Target::Peer(peer));
+        peers.extend(entry.peers.iter().copied().filter(reached));
+        let reached = |&node: &NodeKey| reach.allows(Target::Node(node));
+        nodes.extend(entry.nodes.iter().map(|(node, _)| node).filter(reached));
+        if !nodes.is_empty() && self.mesh.has_announced() {
+            let node_of = |peer: &PeerId| self.links.peers.get(peer)?.node;
+            let mut served: BTreeSet<_> = peers.iter().filter_map(node_of).collect();
+            nodes.retain(|&node| self.mesh.node_id(node).is_none_or(|id| served.insert(id)));
+        }
     }
 
     /// What a real node's multicast is called throughout the network.
@@ -176,15 +188,16 @@ impl Router {
             let (source, id) = (spread.source, spread.id);
             if self.recent.see_multicast(now, source, key, id) {
                 let origin = Origin::Node(source, key, id);
-                self.multicast_to_peers(now, origin, vec![peer], bytes.clone());
+                self.multicast_to_peers(now, origin, &[peer], bytes.clone());
             }
         }
     }
 }
 
-/// FNV-1a of a seq: the same on every node.
+/// FNV-1a of a seq, marked as a name: the same on every node.
 fn name_of(seq: &Seq) -> u64 {
-    seq.0.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+    let hash = seq.0.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    });
+    hash | Recent::NAME
 }

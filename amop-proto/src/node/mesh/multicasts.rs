@@ -1,0 +1,234 @@
+//! The multicasts of other nodes that have come here lately.
+//!
+//! A node counts its messages, so a bit for each of the last ones will do: memory that stays in the
+//! processor's cache, unlike a table of what came. A node that starts again counts from elsewhere.
+
+use std::{collections::VecDeque, time::Instant};
+
+use super::recent::{AGE, MAX, SLACK};
+use crate::{
+    hash::{HashMap, HashSet},
+    p2p::mesh::NodeKey,
+};
+
+/// Who sent a multicast into the network, and whom of those reached here it is for.
+type Way = (NodeKey, NodeKey);
+
+/// Words of 64 bits for one way: 65,536 ids, 63 less while the last word fills.
+const WORDS: u64 = 1024;
+
+/// An id this far below the highest is that of a node that has started again.
+const FAR: u64 = 1 << 32;
+
+/// More ways than this are not remembered. 8 KiB each.
+const WAYS: usize = 1024;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Multicasts {
+    windows: HashMap<Way, Window>,
+    /// No window is to be forgotten before this.
+    windows_due: Option<Instant>,
+    /// Those that are no counts.
+    names: HashSet<(Way, u64)>,
+    names_order: VecDeque<(Instant, Way, u64)>,
+}
+
+impl Multicasts {
+    /// The bit that tells names of messages, which are as good as random, from counts.
+    pub(super) const NAME: u64 = 1 << 63;
+
+    /// Whether one is new; it is remembered from now on.
+    pub(super) fn see(&mut self, now: Instant, way: Way, id: u64) -> bool {
+        if id & Self::NAME != 0 {
+            let new = self.names.insert((way, id));
+            if new {
+                self.names_order.push_back((now, way, id));
+                self.forget_names(now);
+            }
+            return new;
+        }
+        if let Some(window) = self.windows.get_mut(&way) {
+            return window.see(now, id);
+        }
+        if self.windows.len() >= WAYS
+            && let Some((&oldest, _)) = self.windows.iter().min_by_key(|(_, window)| window.used)
+        {
+            self.windows.remove(&oldest);
+        }
+        self.windows_due.get_or_insert(now + AGE + SLACK);
+        let window = self.windows.entry(way).or_insert(Window::new(now));
+        window.see(now, id)
+    }
+
+    fn forget_names(&mut self, now: Instant) {
+        while let Some(&(at, way, id)) = self.names_order.front()
+            && (at + AGE <= now || self.names_order.len() > MAX)
+        {
+            self.names_order.pop_front();
+            self.names.remove(&(way, id));
+        }
+    }
+
+    pub(super) fn forget(&mut self, now: Instant) {
+        self.forget_names(now);
+        if self.windows_due.is_some_and(|due| due <= now) {
+            self.windows.retain(|_, window| now < window.used + AGE);
+            let used = self.windows.values().map(|window| window.used).min();
+            self.windows_due = used.map(|used| used + AGE + SLACK);
+        }
+    }
+
+    /// When there is something to forget.
+    pub(super) fn next_forget(&self) -> Option<Instant> {
+        let name = self.names_order.front().map(|&(at, ..)| at + AGE + SLACK);
+        [name, self.windows_due].into_iter().flatten().min()
+    }
+}
+
+/// Which of the last ids of one way have come.
+#[derive(Debug)]
+struct Window {
+    /// One more than the highest that came.
+    end: u64,
+    /// A bit for each of the last ids, by the id's last bits.
+    bits: Box<[u64]>,
+    used: Instant,
+}
+
+impl Window {
+    fn new(now: Instant) -> Self {
+        Self {
+            end: 0,
+            bits: vec![0; WORDS as usize].into(),
+            used: now,
+        }
+    }
+
+    fn see(&mut self, now: Instant, id: u64) -> bool {
+        self.used = now;
+        if id >= self.end || self.end - id > FAR {
+            self.move_to(id + 1);
+        } else if id / 64 + WORDS <= (self.end - 1) / 64 {
+            // Too late to tell: its bit is another's.
+            return true;
+        }
+        let (word, bit) = (self.word(id / 64), 1 << (id % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    fn word(&mut self, number: u64) -> &mut u64 {
+        &mut self.bits[(number % WORDS) as usize]
+    }
+
+    /// Makes this the end. What it passes over has not come.
+    fn move_to(&mut self, end: u64) {
+        let before = std::mem::replace(&mut self.end, end);
+        // The word of the id before the old end is in use; those after it are the oldest.
+        let (from, to) = (before.div_ceil(64), end.div_ceil(64));
+        if end < before || to - from >= WORDS {
+            self.bits.fill(0);
+            return;
+        }
+        for number in from..to {
+            *self.word(number) = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const WAY: Way = (NodeKey(1), NodeKey(9));
+
+    #[test]
+    fn each_is_new_once_in_any_order() {
+        let now = Instant::now();
+        for start in [0, 1, 63, 64, 12_345, (1 << 62) + 7] {
+            let mut multicasts = Multicasts::default();
+            // Later ones first within each hundred; and every hundredth does not come at all.
+            for hundred in 0..2000 {
+                for id in (1..100).rev().map(|n| start + 100 * hundred + n) {
+                    assert!(multicasts.see(now, WAY, id), "{start} {id}");
+                    assert!(!multicasts.see(now, WAY, id), "{start} {id}");
+                }
+                let late = start + 100 * hundred.saturating_sub(600);
+                assert_eq!(
+                    multicasts.see(now, WAY, late),
+                    hundred == 0 || hundred > 600
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn ways_are_told_apart() {
+        let now = Instant::now();
+        let mut multicasts = Multicasts::default();
+        let ways = [(1, 9), (9, 1), (2, 9), (1, 8)].map(|(a, b)| (NodeKey(a), NodeKey(b)));
+        for id in [7, 7 | Multicasts::NAME] {
+            assert!(ways.iter().all(|&way| multicasts.see(now, way, id)));
+            assert!(!ways.iter().any(|&way| multicasts.see(now, way, id)));
+        }
+    }
+
+    #[test]
+    fn a_node_that_starts_again_counts_from_anywhere() {
+        let now = Instant::now();
+        let mut multicasts = Multicasts::default();
+        for start in [1 << 40, 1 << 50, 5, 1 << 62, 1 << 61] {
+            for id in start..start + 10 {
+                assert!(multicasts.see(now, WAY, id));
+            }
+            for id in start..start + 10 {
+                assert!(!multicasts.see(now, WAY, id));
+            }
+        }
+        assert_eq!(multicasts.windows.len(), 1);
+    }
+
+    #[test]
+    fn what_comes_too_late_to_tell_is_new() {
+        let now = Instant::now();
+        let mut multicasts = Multicasts::default();
+        let all = 64 * WORDS;
+        assert!(multicasts.see(now, WAY, 100));
+        assert!(multicasts.see(now, WAY, 100 + all - 64));
+        assert!(!multicasts.see(now, WAY, 100));
+        assert!(multicasts.see(now, WAY, 100 + all));
+        assert!(multicasts.see(now, WAY, 100));
+        assert!(multicasts.see(now, WAY, 100));
+        assert!(!multicasts.see(now, WAY, 100 + all));
+        assert!(multicasts.see(now, WAY, 101 + all));
+    }
+
+    #[test]
+    fn it_is_bounded_and_forgets() {
+        let now = Instant::now();
+        let mut multicasts = Multicasts::default();
+        for n in 0..2 * WAYS as u64 {
+            let later = now + Duration::from_micros(n);
+            assert!(multicasts.see(later, (NodeKey(n), NodeKey(9)), 7));
+        }
+        assert_eq!(multicasts.windows.len(), WAYS);
+        // The latest are there still.
+        let last = (NodeKey(2 * WAYS as u64 - 1), NodeKey(9));
+        assert!(!multicasts.see(now, last, 7));
+        for id in 0..2 * MAX as u64 {
+            multicasts.see(now, WAY, id | Multicasts::NAME);
+        }
+        assert!(multicasts.names.len() <= MAX && multicasts.names_order.len() <= MAX);
+        let mut timers = 0;
+        while let Some(at) = multicasts.next_forget() {
+            multicasts.forget(at);
+            timers += 1;
+        }
+        assert!(timers <= 2, "{timers}");
+        assert!(multicasts.windows.is_empty() && multicasts.names.is_empty());
+    }
+}
