@@ -96,6 +96,7 @@ impl Node {
         let response = HandshakeResponse {
             node_version: "2.11.1".into(),
             protocol,
+            quiet_multicasts: false,
         };
         self.send(Frame {
             body: response.to_body(),

@@ -10,7 +10,7 @@ use super::{
     unicast::{Attempt, Origin, Target, Unicast, UnicastId},
 };
 use crate::{
-    channel::{AmopBodyError, Frame, FrameType, code, split_topic},
+    channel::{AmopBodyError, Frame, FrameType, QUIET, code, split_topic},
     node::{Action, CloseReason, Notice, PeerId, after},
     p2p::{PEER_HEADER_LEN, PeerFrame, packet, protocol},
 };
@@ -59,7 +59,7 @@ impl Router {
         }
     }
 
-    fn multicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<&[u8]>) {
+    fn multicast(&mut self, now: Instant, origin: Origin, mut frame: Frame, topic: Option<&[u8]>) {
         if !self.is_first_copy(now, origin, &frame) {
             return;
         }
@@ -67,6 +67,13 @@ impl Router {
             Some(topic) => self.audience(origin, topic),
             None => Default::default(),
         };
+        let terse = matches!(origin, Origin::Session(publisher)
+            if self.links.sessions.get(&publisher).is_some_and(|link| link.terse));
+        let quiet = terse && frame.result == QUIET;
+        if quiet {
+            // It is between the client and this node: everybody else gets a plain multicast.
+            frame.result = code::SUCCESS;
+        }
         // Nobody gets it then, not even the node's own sessions (channel-v2 section 7.3).
         if let Origin::Session(publisher) = origin {
             // A neighbour gets one copy for all the nodes behind it.
@@ -98,12 +105,9 @@ impl Router {
         if !peers.is_empty() {
             self.multicast_to_peers(now, origin, peers, frame.to_bytes());
         }
-        if let Origin::Session(publisher) = origin {
-            let terse = self
-                .links
-                .sessions
-                .get(&publisher)
-                .is_some_and(|link| link.terse);
+        if let Origin::Session(publisher) = origin
+            && !quiet
+        {
             let body = if terse {
                 Bytes::new()
             } else {
