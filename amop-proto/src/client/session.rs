@@ -157,6 +157,25 @@ impl<T> ClientSession<T> {
         Ok(seq)
     }
 
+    /// As [`request`](Self::request), with a token that is made once the seq is known.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was sent. `token` is not called then.
+    pub fn request_with(
+        &mut self,
+        kind: Kind,
+        topic: &TopicName,
+        payload: &[u8],
+        deadline: Instant,
+        token: impl FnOnce(Seq) -> T,
+    ) -> Result<Seq, RefusedWhy> {
+        self.may_request(topic, payload.len())?;
+        let seq = Seq::random(&mut self.rng);
+        self.put_request(seq, kind, topic, payload, deadline, token(seq));
+        Ok(seq)
+    }
+
     /// As [`request`](Self::request), with a seq from elsewhere: that of a message whose fate on
     /// another session is unknown, so that subscribers recognise it.
     ///
