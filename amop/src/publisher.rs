@@ -310,7 +310,7 @@ impl RawPublisher {
         let _counted = seq.is_none().then(|| self.hub.publishing.one());
         let message = Message {
             kind: Kind::Multicast,
-            seq: seq.unwrap_or_else(|| self.hub.new_seq()),
+            seq,
             topic: self.pipeline.topic(),
             payload,
             deadline,
