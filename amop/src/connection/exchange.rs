@@ -126,12 +126,10 @@ impl Connection {
             }
         }
         let sent = self.update(|state| {
-            // A driver that sleeps is woken by this message. Those that come until it is awake are
-            // as old as this one, give or take what that takes.
-            if state.driver.is_some() {
-                state.woken_at = Instant::now();
-            }
-            let until = deadline.unwrap_or(state.woken_at + timeout).into_std();
+            // The first message since the driver looked wakes it. Those that come until it is awake
+            // are as old, give or take what that takes, and need no look at the clock.
+            let since = *state.batch.get_or_insert_with(Instant::now);
+            let until = deadline.unwrap_or(since + timeout).into_std();
             let token = |seq| {
                 let pipeline = Arc::clone(pipeline);
                 let payload = payload.clone();
