@@ -7,7 +7,7 @@ use std::{
 
 use amop_proto::{
     TopicName,
-    channel::{PrivateName, Seq},
+    channel::PrivateName,
     client::{Attempts, CloseReason, Pool, PoolConfig},
 };
 use amop_tls::PublicKey;
@@ -154,10 +154,6 @@ impl Hub {
         let state = self.lock();
         let mut up = state.links.iter().filter_map(|link| link.up.as_ref());
         up.any(|connection| connection.id() == id && connection.is_open())
-    }
-
-    pub(super) fn new_seq(&self) -> Seq {
-        Seq::random(&mut self.lock().rng)
     }
 
     /// A topic for challenges that nobody can know before.

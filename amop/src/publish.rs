@@ -91,7 +91,7 @@ impl Hub {
         let timeout = self.options.timeout;
         let message = Message {
             kind,
-            seq: self.new_seq(),
+            seq: None,
             topic,
             payload,
             deadline: Instant::now() + timeout,
@@ -113,7 +113,7 @@ impl Hub {
     /// Tries a message over one connection after the other.
     pub(crate) async fn deliver(
         &self,
-        message: Message<'_>,
+        mut message: Message<'_>,
         private: Option<&PrivateName>,
     ) -> Result<Answer, PublishError> {
         let Message { topic, timeout, .. } = message;
@@ -126,9 +126,8 @@ impl Hub {
         loop {
             match self.pick(&attempts) {
                 Picked::Connection(connection) => {
-                    match connection.exchange(message).await {
-                        Ok(payload) => {
-                            let seq = message.seq;
+                    match connection.exchange(&mut message).await {
+                        Ok((seq, payload)) => {
                             return Ok(Answer {
                                 seq,
                                 payload,

@@ -76,19 +76,25 @@ impl<T: Topic> Publisher<T> {
         }
     }
 
-    /// Accepts a message. Dropping the future before it is over gives the message up.
+    /// Accepts a message, which is encoded before this returns its future. Dropping the future before
+    /// it is over gives the message up.
     ///
     /// # Errors
     ///
     /// [`PublishError`], if this message was not accepted. What becomes of an accepted one is told
     /// by [`flush`](Self::flush).
-    pub async fn publish(&mut self, message: &T) -> Result<(), PublishError> {
+    pub fn publish<'a>(
+        &'a mut self,
+        message: &T,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
         let encoded = T::Codec::encode(message);
-        let payload = encoded.map_err(|source| PublishError::Encode {
-            topic: self.raw.shown().to_owned(),
-            source,
-        })?;
-        self.raw.publish(payload).await
+        async move {
+            let payload = encoded.map_err(|source| PublishError::Encode {
+                topic: self.raw.shown().to_owned(),
+                source,
+            })?;
+            self.raw.publish(payload).await
+        }
     }
 
     /// Waits until nodes have taken every message accepted so far, or it is clear that they will
@@ -168,9 +174,10 @@ impl RawPublisher {
         // Somebody who publishes all the time leaves room for the other tasks.
         consume_budget().await;
         self.check_granted()?;
+        let mut deadline = None;
         if self.is_full(payload.len()) || self.has_lost() {
-            let deadline = Instant::now() + self.pipeline.timeout();
-            self.make_room(payload.len(), deadline).await?;
+            let until = *deadline.insert(Instant::now() + self.pipeline.timeout());
+            self.make_room(payload.len(), until).await?;
         }
         self.count += 1;
         let message = PipelinedMessage {
@@ -178,7 +185,7 @@ impl RawPublisher {
             seq: None,
             payload: &payload,
         };
-        self.send(message, None).await
+        self.send(message, deadline).await
     }
 
     /// As [`Publisher::flush`].
@@ -310,7 +317,7 @@ impl RawPublisher {
         let _counted = seq.is_none().then(|| self.hub.publishing.one());
         let message = Message {
             kind: Kind::Multicast,
-            seq: seq.unwrap_or_else(|| self.hub.new_seq()),
+            seq,
             topic: self.pipeline.topic(),
             payload,
             deadline,

@@ -22,6 +22,7 @@ use super::{Case, Operation};
 
 pub(crate) static CASES: &[Case] = &[
     Case::new("client.publish", 1000, publish),
+    Case::new("client.publish.quiet/64", 100, publish_quietly),
     Case::new("client.push", 1000, push),
     Case::new("typed.text.encode", 1000, || encode(hello())),
     Case::new("typed.text.decode", 1000, || decode(hello())),
@@ -33,8 +34,8 @@ pub(crate) static CASES: &[Case] = &[
 
 const TOPIC: &str = "price.tick";
 
-/// A session past its handshake.
-fn session(now: Instant) -> (ClientSession<u32>, TopicName) {
+/// A session past its handshake with a real node, or with one that understands quiet multicasts.
+fn session(now: Instant, quiet_multicasts: bool) -> (ClientSession<u32>, TopicName) {
     let mut session = ClientSession::new(ClientConfig::default(), [7; 32], now);
     let mut wire = BytesMut::new();
     session.poll_transmit(now, &mut wire);
@@ -44,7 +45,7 @@ fn session(now: Instant) -> (ClientSession<u32>, TopicName) {
     let response = HandshakeResponse {
         node_version: "2.11.1".into(),
         protocol: 3,
-        quiet_multicasts: false,
+        quiet_multicasts,
     };
     let body = response.to_body();
     session.handle_frame(now, Frame { body, ..hello });
@@ -56,7 +57,7 @@ fn session(now: Instant) -> (ClientSession<u32>, TopicName) {
 /// 256 bytes are published, written out and acknowledged.
 fn publish() -> Operation {
     let now = Instant::now();
-    let (mut session, topic) = session(now);
+    let (mut session, topic) = session(now, false);
     let payload = vec![7; 256];
     let framed = Frame::amop(
         FrameType::RESPONSE,
@@ -88,10 +89,35 @@ fn publish() -> Operation {
     })
 }
 
+/// 256 bytes are published 64 times, written out at once and acknowledged by a node of ours.
+fn publish_quietly() -> Operation {
+    let now = Instant::now();
+    let (mut session, topic) = session(now, true);
+    let payload = vec![7; 256];
+    let mut out = BytesMut::new();
+    let deadline = now + Duration::from_secs(5);
+    Box::new(move || {
+        let mut publish = || {
+            session
+                .request(Kind::Multicast, &topic, black_box(&payload), deadline, 1)
+                .expect("few others are in flight")
+        };
+        let last = (0..64).map(|_| publish()).last();
+        let seq = last.expect("there are 64");
+        out.clear();
+        assert!(session.poll_transmit(now, &mut out));
+        session.handle_frame(now, Frame::new(FrameType::RESPONSE, seq, ""));
+        for _ in 0..64 {
+            let event = session.poll_event();
+            assert!(matches!(black_box(event), Some(Event::Finished { .. })));
+        }
+    })
+}
+
 /// 256 bytes are pushed.
 fn push() -> Operation {
     let now = Instant::now();
-    let (mut session, topic) = session(now);
+    let (mut session, topic) = session(now, false);
     session.subscribe(&topic);
     let message = Frame::amop(
         FrameType::MULTICAST,

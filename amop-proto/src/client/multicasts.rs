@@ -64,7 +64,7 @@ impl<T> Multicasts<T> {
     }
 
     fn waiting(&self, seq: &Seq) -> Option<usize> {
-        // What is cancelled or sent again mostly came late.
+        // What is cancelled mostly came late. What is sent again is looked for among all, which is rare.
         let waits = |sent: &Multicast<T>| sent.seq == *seq && sent.token.is_some();
         self.sent.iter().rposition(waits)
     }
@@ -117,7 +117,8 @@ impl<T> Multicasts<T> {
         seq: &Seq,
         mut confirmed: impl FnMut(T),
     ) -> Option<Option<T>> {
-        // As many are passed over as are taken out below.
+        // Those passed over are taken out below, so each is looked at about once, unless a node sends
+        // answers to nothing.
         let at = self.sent.iter().position(|sent| sent.seq == *seq)?;
         for sent in self.sent.drain(..at) {
             if let Some(token) = sent.token {

@@ -199,6 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let published = SEND_BUFFER.max(self.connection.0.max_frame);
         let waiting = self.write.len() - self.written + state.session.queued_bytes();
         self.paused = waiting > published + ANSWER_BUFFER;
+        state.batch = None;
         if !state
             .driver
             .as_ref()

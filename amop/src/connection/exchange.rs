@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use amop_proto::{
     TopicName,
     channel::{PrivateName, Seq},
-    client::{Attempt, CloseReason, Kind, Outcome, Refused, RefusedWhy},
+    client::{Attempt, CloseReason, Kind, Outcome, RefusedWhy},
 };
 use bytes::Bytes;
 use tokio::{
@@ -23,7 +23,8 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Message<'a> {
     pub(crate) kind: Kind,
-    pub(crate) seq: Seq,
+    /// Nothing until it is sent for the first time.
+    pub(crate) seq: Option<Seq>,
     pub(crate) topic: &'a TopicName,
     pub(crate) payload: &'a [u8],
     pub(crate) deadline: Instant,
@@ -52,7 +53,7 @@ pub(crate) enum Failed {
 
 impl Connection {
     /// Sends a message and waits for its answer.
-    pub(crate) async fn exchange(&self, message: Message<'_>) -> Result<Bytes, Failed> {
+    pub(crate) async fn exchange(&self, message: &mut Message<'_>) -> Result<(Seq, Bytes), Failed> {
         let Message {
             kind,
             seq,
@@ -60,7 +61,7 @@ impl Connection {
             payload,
             deadline,
             timeout,
-        } = message;
+        } = *message;
         let context = Context {
             connection: self,
             topic,
@@ -76,11 +77,16 @@ impl Connection {
         let sent = self.update(|state| {
             let token = Token::Exchange(sender);
             let (session, deadline) = (&mut state.session, deadline.into_std());
-            session
-                .request_as(seq, kind, topic, payload, deadline, token)
-                .inspect(|()| state.charged += charge)
+            match seq {
+                None => session.request(kind, topic, payload, deadline, token),
+                Some(seq) => session
+                    .request_as(seq, kind, topic, payload, deadline, token)
+                    .map(|()| seq),
+            }
+            .inspect(|_| state.charged += charge)
         });
-        sent.map_err(|refused: Refused<_>| context.refused(charge, refused.why))?;
+        let seq = sent.map_err(|refused| context.refused(charge, refused.why))?;
+        message.seq = Some(seq);
         let mut waiting = Waiting {
             connection: self,
             seq: Some(seq),
@@ -88,7 +94,8 @@ impl Connection {
         let outcome = receiver.await;
         waiting.seq = None;
         // The sender is dropped without a word only when the state itself is.
-        context.result(outcome.unwrap_or(Outcome::Disconnected))
+        let payload = context.result(outcome.unwrap_or(Outcome::Disconnected))?;
+        Ok((seq, payload))
     }
 
     /// Sends a multicast of a pipeline, which is told what becomes of it. Waits for room until
@@ -119,12 +126,10 @@ impl Connection {
             }
         }
         let sent = self.update(|state| {
-            // A driver that sleeps is woken by this message. Those that come until it is awake are
-            // as old as this one, give or take what that takes.
-            if state.driver.is_some() {
-                state.woken_at = Instant::now();
-            }
-            let until = deadline.unwrap_or(state.woken_at + timeout).into_std();
+            // The first message since the driver looked wakes it. Those that come until it is awake
+            // are as old, give or take what that takes, and need no look at the clock.
+            let since = *state.batch.get_or_insert_with(Instant::now);
+            let until = deadline.unwrap_or(since + timeout).into_std();
             let token = |seq| {
                 let pipeline = Arc::clone(pipeline);
                 let payload = payload.clone();

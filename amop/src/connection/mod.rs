@@ -99,8 +99,8 @@ struct State {
     session: ClientSession<Token>,
     routes: Arc<Routes>,
     driver: Option<Waker>,
-    /// When a pipeline last woke the driver.
-    woken_at: Instant,
+    /// When the first message of a pipeline came since the driver last looked.
+    batch: Option<Instant>,
     /// Permits of `room` that the session's queued bytes hold.
     charged: usize,
     hello: Option<oneshot::Sender<Hello>>,
@@ -142,7 +142,7 @@ impl Connection {
                 session: ClientSession::new(config, seed, Instant::now().into_std()),
                 routes,
                 driver: None,
-                woken_at: Instant::now(),
+                batch: None,
                 charged: 0,
                 hello: Some(hello),
                 settling: Vec::new(),
@@ -411,6 +411,7 @@ impl State {
                     topic: pipeline.topic(),
                     timeout: pipeline.timeout(),
                 };
+                // The outcomes above aside, this does not lock the state.
                 if let Err(Failed::Final(error) | Failed::Retry(_, error)) = context.result(outcome)
                 {
                     pipeline.failed(message.payload.len(), error);

@@ -344,3 +344,35 @@ async fn a_node_that_reaches_nobody_is_not_the_last_one_asked() {
     });
     flushed.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_has_its_whole_time_whoever_woke_the_driver() {
+    let (client, mut node) = connect().await;
+    let (deliveries, _) = tokio::join!(client.deliveries::<Hello>(), node.confirm());
+    let mut deliveries = deliveries.unwrap();
+    let mut publisher = publisher(&client);
+    publish(&mut publisher, 0..1).await;
+    let first = take(&mut node, 0..1).await;
+    acknowledge(&mut node, &first[0]).await;
+    publisher.flush().await.unwrap();
+    node.push(Kind::Unicast, 1, b"question").await;
+    let question = deliveries.next().await.unwrap().unwrap();
+    // Longer than the timeout of 10 s.
+    node.answer_heartbeat().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    question.reply(42).unwrap();
+    publish(&mut publisher, 1..2).await;
+    node.expect(FrameType::RESPONSE).await;
+    let second = take(&mut node, 1..2).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    acknowledge(&mut node, &second[0]).await;
+    publisher.flush().await.unwrap();
+}
+
+#[test]
+fn publishers_and_their_futures_are_send() {
+    fn check<T: Send>(_: impl FnOnce(Publisher<Hello>) -> T) {}
+    check(|publisher| publisher);
+    check(|mut publisher| async move { publisher.publish(&text("x")).await });
+    check(|mut publisher| async move { publisher.flush().await });
+}

@@ -503,3 +503,24 @@ async fn grants_can_be_there_from_the_start() {
     node.sign(&challenge, &key).await;
     node.verdict().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_sends_nothing_of_a_topic_that_was_revoked() {
+    let (client, mut node, _key) = granted().await;
+    let mut publisher = client.publisher::<Secret>().unwrap();
+    for _ in 0..2 {
+        publisher.publish(&secret()).await.unwrap();
+        let frame = node.expect(FrameType::MULTICAST).await;
+        assert_eq!(frame.body, body(b"of the trade"));
+    }
+    let (revoked, _) = tokio::join!(client.revoke::<Secret>(), node.confirm());
+    assert!(revoked.unwrap());
+    let error = publisher.publish(&secret()).await.unwrap_err();
+    assert!(matches!(error, PublishError::NotGranted { topic } if topic == "secret"));
+    // Neither again what a lost connection left open.
+    node.stream.shutdown().await.unwrap();
+    client.closed().await;
+    let error = publisher.flush().await.unwrap_err();
+    assert_eq!((&*error.topic, error.failed), ("secret", 2));
+    assert!(matches!(error.first, PublishError::NotGranted { .. }));
+}
