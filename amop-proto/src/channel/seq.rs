@@ -20,7 +20,8 @@ impl Seq {
     /// ASCII because Java SDKs re-encode the field as UTF-8 (channel-v2 section 3.3).
     pub fn random<R: Rng + ?Sized>(rng: &mut R) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let bits: [u8; 16] = rng.random();
+        // As one number: an array is drawn byte by byte.
+        let bits = rng.random::<u128>().to_le_bytes();
         let mut seq = [0; Self::LEN];
         for (pair, byte) in seq.chunks_exact_mut(2).zip(bits) {
             pair[0] = DIGITS[usize::from(byte >> 4)];
