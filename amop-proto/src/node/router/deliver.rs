@@ -1,6 +1,6 @@
 //! The way of one message through the router: unicasts with their attempts, multicasts, answers.
 
-use std::{collections::BTreeSet, ops::Range, time::Instant};
+use std::{ops::Range, time::Instant};
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use super::{
     Router,
     network::AGAIN,
     transit::Audience,
-    unicast::{Attempt, Origin, Target, Unicast, UnicastId},
+    unicast::{Attempt, Origin, Target, Tried, Unicast, UnicastId},
 };
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, code, topic_end},
@@ -53,7 +53,6 @@ impl Router {
         if frame.kind == FrameType::MULTICAST {
             self.multicast(now, origin, frame, topic);
         } else {
-            let topic = topic.map(|topic| frame.body.slice(topic));
             self.unicast(now, origin, frame, topic);
         }
     }
@@ -167,7 +166,7 @@ impl Router {
         }
     }
 
-    fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Bytes>) {
+    fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Range<usize>>) {
         if self.is_repeated(origin, &frame) {
             self.counters.repeated += 1;
             return;
@@ -202,7 +201,6 @@ impl Router {
         };
         let deadline = after(now, patience);
         self.in_flight_bytes += frame.wire_len();
-        self.timers.insert((deadline, id));
         match origin {
             Origin::Session(session) => {
                 if let Some(link) = self.links.sessions.get_mut(&session) {
@@ -222,10 +220,10 @@ impl Router {
             topic,
             at: None,
             joined: Vec::new(),
-            tried: BTreeSet::new(),
+            tried: Tried::default(),
             refused: false,
             deadline,
-            timer: deadline,
+            timer: None,
         };
         self.unicasts.insert(id, unicast);
         self.advance(now, id);
@@ -257,8 +255,8 @@ impl Router {
             let Some(unicast) = self.unicasts.get(&id) else {
                 return;
             };
-            let entry = self.table.get(&unicast.topic);
-            let reach = self.reach(unicast.origin, &unicast.topic, entry);
+            let entry = self.table.get(unicast.topic());
+            let reach = self.reach(unicast.origin, unicast.topic(), entry);
             let Some(unicast) = self.unicasts.get_mut(&id) else {
                 return;
             };
@@ -271,8 +269,8 @@ impl Router {
                 let Some(unicast) = self.unicasts.get(&id) else {
                     return;
                 };
-                let entry = self.table.get(&unicast.topic);
-                let reach = self.reach(unicast.origin, &unicast.topic, entry);
+                let entry = self.table.get(unicast.topic());
+                let reach = self.reach(unicast.origin, unicast.topic(), entry);
                 let busy = entry.is_some_and(|entry| unicast.passes_over(entry, &reach));
                 let result = if unicast.refused || busy {
                     code::NO_SESSION
@@ -308,7 +306,7 @@ impl Router {
         };
         let sessions = self
             .table
-            .get(&unicast.topic)
+            .get(unicast.topic())
             .map_or(&[][..], |entry| &entry.sessions);
         let other = sessions.iter().find_map(|session| {
             let link = self.links.sessions.get(session)?;
@@ -373,7 +371,7 @@ impl Router {
                     again,
                     changes: self.mesh.changes(),
                 });
-                self.links.asked_nodes.entry(node).or_default().insert(id);
+                self.links.asked_nodes.insert((node, id));
                 self.set_timer(id, until.min(now + again));
                 self.send_enveloped(now, id) || self.mesh.is_suspended(node)
             }
@@ -383,9 +381,11 @@ impl Router {
     /// Sets when to look after a unicast next; its deadline comes first.
     fn set_timer(&mut self, id: UnicastId, at: Instant) {
         if let Some(unicast) = self.unicasts.get_mut(&id) {
-            self.timers.remove(&(unicast.timer, id));
-            unicast.timer = at.min(unicast.deadline);
-            self.timers.insert((unicast.timer, id));
+            let at = at.min(unicast.deadline);
+            if let Some(before) = unicast.timer.replace(at) {
+                self.timers.remove(&(before, id));
+            }
+            self.timers.insert((at, id));
         }
     }
 
@@ -419,12 +419,7 @@ impl Router {
                 }
             }
             Some(Attempt::Node { node, .. }) => {
-                if let Some(asked) = self.links.asked_nodes.get_mut(&node) {
-                    asked.remove(&id);
-                    if asked.is_empty() {
-                        self.links.asked_nodes.remove(&node);
-                    }
-                }
+                self.links.asked_nodes.remove(&(node, id));
             }
             Some(Attempt::Joined(other)) => {
                 if let Some(other) = self.unicasts.get_mut(&other) {
@@ -448,7 +443,9 @@ impl Router {
         let Some(unicast) = self.unicasts.remove(&id) else {
             return Vec::new();
         };
-        self.timers.remove(&(unicast.timer, id));
+        if let Some(at) = unicast.timer {
+            self.timers.remove(&(at, id));
+        }
         self.in_flight_bytes -= unicast.frame.wire_len();
         match unicast.origin {
             Origin::Session(session) => {

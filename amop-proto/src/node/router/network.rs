@@ -345,18 +345,20 @@ impl Router {
         changes: u64,
         mut shaken: impl FnMut(&mut Self, NodeKey) -> bool,
     ) {
-        let nodes: Vec<NodeKey> = self.links.asked_nodes.keys().copied().collect();
+        let mut nodes: Vec<NodeKey> = self.links.asked_nodes.iter().map(|&(n, _)| n).collect();
+        nodes.dedup();
         for node in nodes {
             let shaken = shaken(self, node);
-            let asked = self.links.asked_nodes.get(&node).into_iter().flatten();
-            let lost = |id: &UnicastId| match self.unicasts.get(id)?.at? {
-                Attempt::Node { changes: sent, .. } => {
-                    (sent < changes || (shaken && sent == changes)).then_some(*id)
-                }
-                Attempt::Session(_) | Attempt::Peer(..) | Attempt::Joined(_) => None,
+            let lost = |id: &UnicastId| {
+                matches!(
+                    self.unicasts.get(id).and_then(|unicast| unicast.at),
+                    Some(Attempt::Node { changes: sent, .. })
+                        if sent < changes || (shaken && sent == changes)
+                )
             };
-            let lost: Vec<UnicastId> = asked.filter_map(lost).collect();
-            for id in lost {
+            let mut asked = self.links.asked_node(node);
+            asked.retain(lost);
+            for id in asked {
                 // If there is no way just now the timer tries again.
                 self.send_enveloped(now, id);
             }
@@ -374,7 +376,7 @@ impl Router {
                     self.set_remote(now, Remote::Node(node), &topic, count);
                 }
                 Output::Lost(node) => {
-                    for id in self.links.asked_nodes.remove(&node).unwrap_or_default() {
+                    for id in self.links.asked_node(node) {
                         self.attempt_failed(now, id, false);
                     }
                 }
