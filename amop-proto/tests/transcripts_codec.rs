@@ -191,6 +191,7 @@ fn handshakes_and_heartbeats_are_answered_as_recorded() {
                     let response = HandshakeResponse {
                         node_version: "2.11.1".to_owned(),
                         protocol: version.number(),
+                        quiet_multicasts: false,
                     };
                     response.to_body()
                 })

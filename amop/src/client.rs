@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use crate::{
     ClientBuilder, Codec, ConnectError, Deliveries, DrainError, Events, GrantError, Offline,
-    Overflow, PublishError, RawSubscription, Reconnect, Request, SubscribeError, Subscription,
-    SubscriptionBuilder, Topic, TopicKey, TopicPublicKey,
+    Overflow, PublishError, Publisher, RawPublisher, RawSubscription, Reconnect, Request,
+    SubscribeError, Subscription, SubscriptionBuilder, Topic, TopicKey, TopicPublicKey,
     connection::Settings,
     hub::Hub,
     publish::Answer,
@@ -350,6 +350,29 @@ impl Client {
     pub async fn multicast(&self, topic: &TopicName, payload: Bytes) -> Result<(), PublishError> {
         self.exchange(Kind::Multicast, topic, &payload).await?;
         Ok(())
+    }
+
+    /// A publisher of multicasts to its type's topic that does not wait for each of them.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::InvalidTopic`] never comes of a topic that the macros checked.
+    pub fn publisher<T: Topic>(&self) -> Result<Publisher<T>, PublishError> {
+        self.publisher_to(T::TOPIC)
+    }
+
+    /// As [`publisher`](Self::publisher), to a topic of another name.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::InvalidTopic`].
+    pub fn publisher_to<T: Topic>(&self, topic: &str) -> Result<Publisher<T>, PublishError> {
+        Ok(Publisher::new(self.publisher_raw(&wire_topic::<T>(topic)?)))
+    }
+
+    /// As [`publisher`](Self::publisher), of bytes.
+    pub fn publisher_raw(&self, topic: &TopicName) -> RawPublisher {
+        RawPublisher::new(Arc::clone(self.hub()), topic)
     }
 
     async fn exchange(

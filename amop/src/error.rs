@@ -511,6 +511,19 @@ pub struct DrainError {
     pub after: Duration,
 }
 
+/// Why not every message that a [`Publisher`](crate::Publisher) accepted was taken by a node.
+#[derive(Debug, thiserror::Error)]
+#[error("{failed} of the messages published to {topic:?} failed, the first one so: {first}")]
+pub struct FlushError {
+    /// The topic.
+    pub topic: String,
+    /// How many failed since the last flush.
+    pub failed: usize,
+    /// What became of the first one that failed.
+    #[source]
+    pub first: PublishError,
+}
+
 /// A message that the topic's codec could not read.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(

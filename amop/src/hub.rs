@@ -35,7 +35,7 @@ pub(crate) struct Hub {
     /// Set once the client is closed and its tasks are gone.
     over: watch::Sender<Option<CloseReason>>,
     /// Messages that are being published.
-    pub(super) publishing: Publishing,
+    pub(super) publishing: Arc<Publishing>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -107,7 +107,7 @@ impl Hub {
             endpoints,
             changed: watch::Sender::new(()),
             over: watch::Sender::new(None),
-            publishing: Publishing::default(),
+            publishing: Arc::default(),
             supervisor: Mutex::new(None),
         })
     }

@@ -64,6 +64,8 @@
 //! | `publish_unicast` | One subscriber has taken the message from its stream, or answered it. |
 //! | `request` | One subscriber has replied, and the reply is of the right type. |
 //! | `publish_multicast` | A node has taken the message. Nobody may have received it. |
+//! | [`Publisher::publish`] | The message waits to be written. |
+//! | [`Publisher::flush`] | A node has taken every message published until then. |
 //!
 //! * A unicast reaches one subscriber at a time. A node gives each 5 s to answer and then tries
 //!   another one, so a message can be processed although its publisher got an error, and, by slow
@@ -197,9 +199,11 @@ mod events;
 mod hub;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
+mod pipeline;
 mod policy;
 mod private;
 mod publish;
+mod publisher;
 mod queue;
 mod quiet;
 mod routes;
@@ -225,12 +229,13 @@ pub use client::{Client, NodeInfo, Reply};
 pub use codec::{Codec, CodecError};
 pub use delivery::Delivery;
 pub use error::{
-    CertificatesNotFound, ConnectError, DecodeError, DrainError, GrantError, PublishError,
-    ReplyError, Stage, SubscribeError,
+    CertificatesNotFound, ConnectError, DecodeError, DrainError, FlushError, GrantError,
+    PublishError, ReplyError, Stage, SubscribeError,
 };
 pub use events::{Event, Events};
 pub use policy::{Connections, Offline, Overflow, Reconnect};
 pub use private::{KeyError, KeyProblem, TopicKey, TopicPublicKey, VerificationFailure};
+pub use publisher::{Publisher, RawPublisher};
 pub use queue::SubscriptionStats;
 pub use sdk_config::{ConfigError, ConfigWarning, PrivateTopic, SdkConfig, SdkLayout};
 pub use subscribe::SubscriptionBuilder;

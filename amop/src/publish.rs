@@ -86,12 +86,7 @@ impl Hub {
         payload: &[u8],
     ) -> Result<Answer, PublishError> {
         let private = PrivateName::of_topic(topic);
-        if let Some(name) = &private
-            && !self.routes.is_granted(name)
-        {
-            let topic = name.to_string();
-            return Err(PublishError::NotGranted { topic });
-        }
+        self.check_granted(private.as_ref())?;
         let _counted = self.publishing.one();
         let timeout = self.options.timeout;
         let message = Message {
@@ -102,12 +97,32 @@ impl Hub {
             deadline: Instant::now() + timeout,
             timeout,
         };
+        self.deliver(message, private.as_ref()).await
+    }
+
+    /// Whether messages may be published to a topic, if that is a private one.
+    pub(crate) fn check_granted(&self, private: Option<&PrivateName>) -> Result<(), PublishError> {
+        match private {
+            Some(name) if !self.routes.is_granted(name) => Err(PublishError::NotGranted {
+                topic: name.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tries a message over one connection after the other.
+    pub(crate) async fn deliver(
+        &self,
+        message: Message<'_>,
+        private: Option<&PrivateName>,
+    ) -> Result<Answer, PublishError> {
+        let Message { topic, timeout, .. } = message;
         let mut attempts = Attempts::default();
         let mut verdict = Verdict::default();
         // Set before the last look at the connections, so that no change is missed.
         let mut changes: Option<watch::Receiver<()>> = None;
         // As above: set before the first attempt.
-        let mut verifications = private.as_ref().map(|_| self.routes.verifications());
+        let mut verifications = private.map(|_| self.routes.verifications());
         loop {
             match self.pick(&attempts) {
                 Picked::Connection(connection) => {
@@ -122,7 +137,7 @@ impl Hub {
                         }
                         Err(Failed::Final(error)) => return Err(verdict.after(error)),
                         Err(Failed::Retry(attempt, error)) => {
-                            let (attempt, error) = match (&private, error) {
+                            let (attempt, error) = match (private, error) {
                                 (Some(name), PublishError::NoSubscriber { endpoint, .. }) => {
                                     let topic = name.to_string();
                                     let error = PublishError::NoVerifiedSubscriber {
@@ -319,9 +334,19 @@ pub(crate) struct Publishing {
 
 impl Publishing {
     /// Counts one until dropped.
-    fn one(&self) -> Counted<'_> {
-        self.count.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn one(&self) -> Counted<'_> {
+        self.add();
         Counted(self)
+    }
+
+    pub(crate) fn add(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove(&self, messages: usize) {
+        if self.count.fetch_sub(messages, Ordering::AcqRel) == messages {
+            self.none.notify_waiters();
+        }
     }
 
     fn count(&self) -> usize {
@@ -343,12 +368,10 @@ impl Publishing {
     }
 }
 
-struct Counted<'a>(&'a Publishing);
+pub(crate) struct Counted<'a>(&'a Publishing);
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.none.notify_waiters();
-        }
+        self.0.remove(1);
     }
 }

@@ -44,6 +44,7 @@ fn session(now: Instant) -> (ClientSession<u32>, TopicName) {
     let response = HandshakeResponse {
         node_version: "2.11.1".into(),
         protocol: 3,
+        quiet_multicasts: false,
     };
     let body = response.to_body();
     session.handle_frame(now, Frame { body, ..hello });

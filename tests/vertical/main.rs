@@ -5,5 +5,6 @@
 mod delivery;
 mod failures;
 mod payloads;
+mod pipelined;
 mod spread;
 mod typed;

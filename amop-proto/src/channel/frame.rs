@@ -7,6 +7,14 @@ use super::{Seq, frame_topic};
 /// Length of a frame's header in bytes.
 pub const HEADER_LEN: usize = 42;
 
+/// Where the result field begins in a header.
+pub(crate) const RESULT_OFFSET: usize = 38;
+
+/// The result of a multicast that a client of ours wants answered only if it is refused. Requests of
+/// all SDKs have 0 there (channel-v2 section 3.1), and a real node would pass this on and answer; so
+/// it is sent only to a node that [understands](super::HandshakeResponse::quiet_multicasts) it.
+pub const QUIET: i32 = 1;
+
 /// The longest frame real nodes take, header included, in bytes (channel-v2 section 3.2).
 pub const PROTOCOL_MAX_FRAME: usize = 100 * 1024 * 1024;
 
@@ -106,8 +114,8 @@ impl Frame {
         let len = u32::try_from(self.wire_len()).unwrap_or(u32::MAX);
         header[..4].copy_from_slice(&len.to_be_bytes());
         header[4..6].copy_from_slice(&self.kind.0.to_be_bytes());
-        header[6..38].copy_from_slice(&self.seq.0);
-        header[38..].copy_from_slice(&self.result.to_be_bytes());
+        header[6..RESULT_OFFSET].copy_from_slice(&self.seq.0);
+        header[RESULT_OFFSET..].copy_from_slice(&self.result.to_be_bytes());
         header
     }
 

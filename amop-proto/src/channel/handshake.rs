@@ -106,6 +106,10 @@ pub struct HandshakeResponse {
     pub node_version: String,
     /// The version chosen.
     pub protocol: u32,
+    /// Whether the node understands [`QUIET`](super::QUIET) multicasts. Only nodes of ours do, and say
+    /// so to clients of ours alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quiet_multicasts: bool,
 }
 
 impl HandshakeResponse {

@@ -12,8 +12,10 @@ mod seq;
 mod subscribe;
 
 pub use amop::{AmopBody, AmopBodyError, frame_topic, split_topic, topic_end};
+pub(crate) use frame::RESULT_OFFSET;
 pub use frame::{
     DEFAULT_MAX_FRAME, Frame, FrameDecoder, FrameError, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME,
+    QUIET,
 };
 pub use handshake::{
     CLIENT_TYPE, HandshakeError, HandshakeRequest, HandshakeResponse, PROTOCOL_VERSIONS,

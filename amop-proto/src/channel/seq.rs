@@ -32,8 +32,11 @@ impl Seq {
 
 impl fmt::Display for Seq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Raw hash bytes are legal too; they are shown escaped rather than lost.
-        fmt::Display::fmt(&self.0.escape_ascii(), f)
+        match std::str::from_utf8(&self.0) {
+            Ok(digits) if self.0.iter().all(u8::is_ascii_alphanumeric) => f.write_str(digits),
+            // Raw hash bytes are legal too; they are shown escaped rather than lost.
+            _ => fmt::Display::fmt(&self.0.escape_ascii(), f),
+        }
     }
 }
 

@@ -131,8 +131,17 @@ pub enum Outcome {
 impl Outcome {
     /// Reads the answer to a message of `topic`.
     pub(super) fn of_response(topic: &TopicName, result: i32, body: Bytes) -> Self {
+        Self::of(result, body, |body| unframe(topic, body))
+    }
+
+    /// Reads the answer to a multicast, of a node that does not send its body back.
+    pub(super) fn of_multicast(result: i32, body: Bytes) -> Self {
+        Self::of(result, body, |body| body)
+    }
+
+    fn of(result: i32, body: Bytes, payload: impl FnOnce(Bytes) -> Bytes) -> Self {
         match result {
-            code::SUCCESS => Self::Answered(unframe(topic, body)),
+            code::SUCCESS => Self::Answered(payload(body)),
             code::NO_SUBSCRIBER => Self::NoSubscriber,
             code::TIMEOUT => Self::NodeTimedOut,
             code::OVER_LIMIT => Self::OverLimit,
@@ -140,7 +149,7 @@ impl Outcome {
             code::DECODE => Self::Undecodable,
             code => Self::Rejected {
                 code,
-                payload: unframe(topic, body),
+                payload: payload(body),
             },
         }
     }

@@ -1,6 +1,6 @@
-//! The requests that wait for an answer, by seq and by deadline.
+//! The requests that are answered one by one.
 
-use std::{collections::VecDeque, time::Instant};
+use std::time::Instant;
 
 use super::RefusedWhy;
 use crate::{TopicName, channel::Seq, hash::HashMap};
@@ -15,17 +15,15 @@ struct Request<T> {
 #[derive(Debug)]
 pub(super) struct Requests<T> {
     by_seq: HashMap<Seq, Request<T>>,
-    /// The same requests in the order they expire, which also is the order they fail in when the
-    /// session closes: a hash map's own order would differ from run to run. Those answered since are
-    /// left in until they come first or are too many; the first one is never one of them.
-    by_deadline: VecDeque<(Instant, Seq)>,
+    /// No request expires before that; those that did may be answered.
+    earliest: Option<Instant>,
 }
 
 impl<T> Requests<T> {
     pub(super) fn new() -> Self {
         Self {
             by_seq: HashMap::default(),
-            by_deadline: VecDeque::new(),
+            earliest: None,
         }
     }
 
@@ -47,56 +45,52 @@ impl<T> Requests<T> {
             token,
         };
         self.by_seq.insert(seq, request);
-        // Mostly at the end: deadlines are as far ahead for one message as for another.
-        let at = match self.by_deadline.back() {
-            Some((last, _)) if *last > deadline => self
-                .by_deadline
-                .partition_point(|(other, _)| *other <= deadline),
-            _ => self.by_deadline.len(),
-        };
-        self.by_deadline.insert(at, (deadline, seq));
+        lower(&mut self.earliest, deadline);
     }
 
     pub(super) fn take(&mut self, seq: &Seq) -> Option<(TopicName, T)> {
         let request = self.by_seq.remove(seq)?;
-        self.tidy();
+        if self.by_seq.is_empty() {
+            self.earliest = None;
+        }
         Some((request.topic, request.token))
     }
 
-    fn tidy(&mut self) {
-        let Self {
-            by_seq,
-            by_deadline,
-        } = self;
-        let waits = |(deadline, seq): &(Instant, Seq)| {
-            by_seq
-                .get(seq)
-                .is_some_and(|request| request.deadline == *deadline)
-        };
-        while by_deadline.front().is_some_and(|first| !waits(first)) {
-            by_deadline.pop_front();
-        }
-        if by_deadline.len() > 2 * by_seq.len() + 64 {
-            by_deadline.retain(waits);
-        }
-    }
-
+    /// When to ask for what has expired: when something may have.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.by_deadline.front().map(|(deadline, _)| *deadline)
+        self.earliest
     }
 
-    /// The request that expires first, if it has expired.
-    pub(super) fn take_expired(&mut self, now: Instant) -> Option<T> {
-        self.next_deadline().filter(|deadline| *deadline <= now)?;
-        self.take_first()
+    /// The requests that have expired, in the order they did.
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<T> {
+        if self.earliest.is_none_or(|earliest| earliest > now) {
+            return Vec::new();
+        }
+        let expired = self.take_if(|request| request.deadline <= now);
+        self.earliest = self.by_seq.values().map(|request| request.deadline).min();
+        expired
     }
 
-    /// The request that expires first.
-    pub(super) fn take_first(&mut self) -> Option<T> {
-        let (_, seq) = self.by_deadline.pop_front()?;
-        let request = self.by_seq.remove(&seq);
-        self.tidy();
-        request.map(|request| request.token)
+    /// All requests, in the order they would expire.
+    pub(super) fn take_all(&mut self) -> Vec<T> {
+        self.earliest = None;
+        self.take_if(|_| true)
+    }
+
+    fn take_if(&mut self, which: impl Fn(&Request<T>) -> bool) -> Vec<T> {
+        let taken = self.by_seq.extract_if(|_, request| which(request));
+        let mut taken: Vec<_> = taken.collect();
+        // The hash map's own order differs from run to run.
+        taken.sort_unstable_by_key(|(seq, request)| (request.deadline, *seq));
+        let tokens = taken.into_iter().map(|(_, request)| request.token);
+        tokens.collect()
+    }
+}
+
+/// Holds a lower bound of deadlines to one more.
+pub(super) fn lower(earliest: &mut Option<Instant>, deadline: Instant) {
+    if earliest.is_none_or(|earliest| deadline < earliest) {
+        *earliest = Some(deadline);
     }
 }
 
@@ -106,34 +100,35 @@ mod tests {
 
     use super::*;
 
-    fn seq(number: u32) -> Seq {
-        let mut seq = [0; Seq::LEN];
-        seq[..4].copy_from_slice(&number.to_be_bytes());
-        Seq(seq)
+    fn seq(number: u8) -> Seq {
+        Seq([number; Seq::LEN])
     }
 
     #[test]
-    fn what_is_answered_out_of_turn_does_not_pile_up_or_stand_first() {
+    fn what_expires_leaves_in_its_order_and_the_next_time_is_found_anew() {
         let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
         let topic = TopicName::new("topic").unwrap();
         let mut requests = Requests::new();
-        requests.insert(seq(0), topic.clone(), now + Duration::from_secs(9), 0);
-        requests.insert(seq(1), topic.clone(), now + Duration::from_secs(5), 1);
-        assert_eq!(requests.next_deadline(), Some(now + Duration::from_secs(5)));
-        for number in 2..10_000 {
-            requests.insert(
-                seq(number),
-                topic.clone(),
-                now + Duration::from_secs(9),
-                number,
-            );
-            assert_eq!(requests.take(&seq(number)), Some((topic.clone(), number)));
-            assert!(requests.by_deadline.len() <= 2 * requests.len() + 65);
+        for (number, seconds) in [(3, 9), (1, 5), (2, 5), (0, 7), (4, 6)] {
+            requests.insert(seq(number), topic.clone(), at(seconds), number);
         }
-        assert!(requests.take(&seq(1)).is_some());
-        assert_eq!(requests.next_deadline(), Some(now + Duration::from_secs(9)));
-        assert_eq!(requests.take_expired(now), None);
-        assert_eq!(requests.take_first(), Some(0));
+        assert_eq!(requests.next_deadline(), Some(at(5)));
+        assert!(requests.take(&seq(4)).is_some());
+        assert!(requests.take_expired(at(4)).is_empty());
+        assert_eq!(requests.take_expired(at(7)), [1, 2, 0]);
+        assert_eq!((requests.next_deadline(), requests.len()), (Some(at(9)), 1));
+        requests.insert(seq(5), topic, at(8), 5);
+        assert_eq!(requests.take_all(), [5, 3]);
         assert_eq!((requests.next_deadline(), requests.len()), (None, 0));
+    }
+
+    #[test]
+    fn without_requests_no_time_is_waited_for() {
+        let mut requests = Requests::new();
+        let topic = TopicName::new("topic").unwrap();
+        requests.insert(seq(0), topic.clone(), Instant::now(), ());
+        assert_eq!(requests.take(&seq(0)), Some((topic, ())));
+        assert_eq!(requests.next_deadline(), None);
     }
 }

@@ -8,6 +8,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     Challenge, ClientConfig, CloseReason, Event, Kind, Notice, Outcome, Push, Refused, RefusedWhy,
     challenges::{Begun, Challenges, MAX_CHALLENGE_LEN},
+    multicasts::Multicasts,
     requests::Requests,
     topics::Topics,
 };
@@ -15,7 +16,8 @@ use crate::{
     TopicName,
     channel::{
         Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest, HandshakeResponse,
-        ProtocolVersion, Seq, VerifyRequest, code, heartbeat_request, is_route, topic_end,
+        ProtocolVersion, RESULT_OFFSET, Seq, VerifyRequest, code, heartbeat_request, is_route,
+        topic_end,
     },
 };
 
@@ -50,9 +52,13 @@ pub struct ClientSession<T> {
     state: State,
     version: ProtocolVersion,
     handshake: Seq,
+    /// Whether the node understands quiet multicasts.
+    quiet: bool,
     out: BytesMut,
     events: VecDeque<Event<T>>,
     requests: Requests<T>,
+    /// Multicasts that may be quiet; the others are among the requests.
+    multicasts: Multicasts<T>,
     topics: Topics,
     challenges: Challenges,
     heartbeats: VecDeque<Heartbeat>,
@@ -80,9 +86,11 @@ impl<T> ClientSession<T> {
             rng,
             version: ProtocolVersion::V1,
             handshake,
+            quiet: false,
             out,
             events: VecDeque::new(),
             requests: Requests::new(),
+            multicasts: Multicasts::new(),
             topics: Topics::default(),
             challenges: Challenges::default(),
             heartbeats: VecDeque::new(),
@@ -107,7 +115,12 @@ impl<T> ClientSession<T> {
 
     /// Requests that wait for their answers.
     pub fn in_flight(&self) -> usize {
-        self.requests.len()
+        self.requests.len() + self.multicasts.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered_multicasts(&self) -> usize {
+        self.multicasts.remembered()
     }
 
     /// The last change of the topic set that is settled; see [`Event::TopicsSettled`].
@@ -135,8 +148,31 @@ impl<T> ClientSession<T> {
         deadline: Instant,
         token: T,
     ) -> Result<Seq, Refused<T>> {
+        if let Err(why) = self.may_request(topic, payload.len()) {
+            return Err(Refused { token, why });
+        }
+        // In use by nothing else: it has 128 random bits.
         let seq = Seq::random(&mut self.rng);
-        self.request_as(seq, kind, topic, payload, deadline, token)?;
+        self.put_request(seq, kind, topic, payload, deadline, token);
+        Ok(seq)
+    }
+
+    /// As [`request`](Self::request), with a token that is made once the seq is known.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was sent. `token` is not called then.
+    pub fn request_with(
+        &mut self,
+        kind: Kind,
+        topic: &TopicName,
+        payload: &[u8],
+        deadline: Instant,
+        token: impl FnOnce(Seq) -> T,
+    ) -> Result<Seq, RefusedWhy> {
+        self.may_request(topic, payload.len())?;
+        let seq = Seq::random(&mut self.rng);
+        self.put_request(seq, kind, topic, payload, deadline, token(seq));
         Ok(seq)
     }
 
@@ -156,12 +192,39 @@ impl<T> ClientSession<T> {
         token: T,
     ) -> Result<(), Refused<T>> {
         let may = self.may_request(topic, payload.len());
-        if let Err(why) = may.and_then(|()| self.requests.is_free(&seq)) {
+        if let Err(why) = may.and_then(|()| self.is_free(&seq)) {
             return Err(Refused { token, why });
         }
-        put_amop(&mut self.out, kind.frame_type(), seq, 0, topic, payload);
-        self.requests.insert(seq, topic.clone(), deadline, token);
+        self.put_request(seq, kind, topic, payload, deadline, token);
         Ok(())
+    }
+
+    fn put_request(
+        &mut self,
+        seq: Seq,
+        kind: Kind,
+        topic: &TopicName,
+        payload: &[u8],
+        deadline: Instant,
+        token: T,
+    ) {
+        let result = if self.quiet && kind == Kind::Multicast {
+            let len = wire_len(topic, payload.len());
+            let at = self.out.len() + RESULT_OFFSET;
+            self.multicasts.push(seq, deadline, token, len, at)
+        } else {
+            self.requests.insert(seq, topic.clone(), deadline, token);
+            code::SUCCESS
+        };
+        let kind = kind.frame_type();
+        put_amop(&mut self.out, kind, seq, result, topic, payload);
+    }
+
+    fn is_free(&self, seq: &Seq) -> Result<(), RefusedWhy> {
+        if self.multicasts.contains(seq) {
+            return Err(RefusedWhy::SeqInUse);
+        }
+        self.requests.is_free(seq)
     }
 
     fn may_request(&self, topic: &TopicName, payload: usize) -> Result<(), RefusedWhy> {
@@ -175,7 +238,7 @@ impl<T> ClientSession<T> {
             return Err(RefusedWhy::TooLong { len, max });
         }
         let limit = self.config.max_in_flight;
-        if self.requests.len() >= limit {
+        if self.in_flight() >= limit {
             return Err(RefusedWhy::InFlight { limit });
         }
         Ok(())
@@ -183,7 +246,8 @@ impl<T> ClientSession<T> {
 
     /// Forgets a request, returning its token. What was sent stays sent.
     pub fn cancel(&mut self, seq: &Seq) -> Option<T> {
-        self.requests.take(seq).map(|(_, token)| token)
+        let request = self.requests.take(seq).map(|(_, token)| token);
+        request.or_else(|| self.multicasts.cancel(seq))
     }
 
     /// Answers a pushed unicast. Returns whether the answer was queued: not when the session is
@@ -308,7 +372,8 @@ impl<T> ClientSession<T> {
                 }
             }
         }
-        while let Some(token) = self.requests.take_expired(now) {
+        let requests = self.requests.take_expired(now).into_iter();
+        for token in requests.chain(self.multicasts.take_expired(now)) {
             let outcome = Outcome::TimedOut;
             self.events.push_back(Event::Finished { token, outcome });
         }
@@ -329,6 +394,7 @@ impl<T> ClientSession<T> {
                 Some(self.next_heartbeat),
                 Some(self.silent_at()),
                 self.requests.next_deadline(),
+                self.multicasts.next_deadline(),
                 self.topics.next_timeout(),
                 self.challenges.next_deadline(),
             ]
@@ -349,6 +415,9 @@ impl<T> ClientSession<T> {
         }
         if self.out.is_empty() {
             return false;
+        }
+        if let Some(at) = self.multicasts.transmitted() {
+            self.out[at..HEADER_LEN - RESULT_OFFSET + at].fill(0);
         }
         if out.is_empty() {
             std::mem::swap(&mut self.out, out);
@@ -376,6 +445,7 @@ impl<T> ClientSession<T> {
         };
         // An answer that comes late counts too: the node speaks that version from here on.
         self.version = version;
+        self.quiet = answer.quiet_multicasts;
         if self.state != State::Ready {
             self.ready(self.last_received, Some(answer.node_version));
         }
@@ -392,15 +462,23 @@ impl<T> ClientSession<T> {
     }
 
     fn handle_response(&mut self, frame: Frame) {
-        match self.requests.take(&frame.seq) {
-            Some((topic, token)) => {
-                let outcome = Outcome::of_response(&topic, frame.result, frame.body);
-                self.events.push_back(Event::Finished { token, outcome });
-            }
-            None => match self.challenges.take(&frame.seq) {
-                Some(challenge) => self.handle_signature(challenge, frame),
-                None => self.notice(Notice::UnsolicitedResponse(frame.seq)),
-            },
+        if let Some((topic, token)) = self.requests.take(&frame.seq) {
+            let outcome = Outcome::of_response(&topic, frame.result, frame.body);
+            self.events.push_back(Event::Finished { token, outcome });
+            return;
+        }
+        let events = &mut self.events;
+        let answered = self.multicasts.answered(&frame.seq, |token| {
+            let outcome = Outcome::Answered(Bytes::new());
+            events.push_back(Event::Finished { token, outcome });
+        });
+        if let Some(Some(token)) = answered {
+            let outcome = Outcome::of_multicast(frame.result, frame.body);
+            self.events.push_back(Event::Finished { token, outcome });
+        } else if let Some(challenge) = self.challenges.take(&frame.seq) {
+            self.handle_signature(challenge, frame);
+        } else {
+            self.notice(Notice::UnsolicitedResponse(frame.seq));
         }
     }
 
@@ -533,7 +611,8 @@ impl<T> ClientSession<T> {
             return;
         }
         self.state = State::Closed;
-        while let Some(token) = self.requests.take_first() {
+        let requests = self.requests.take_all().into_iter();
+        for token in requests.chain(self.multicasts.take_all()) {
             let outcome = Outcome::Disconnected;
             self.events.push_back(Event::Finished { token, outcome });
         }

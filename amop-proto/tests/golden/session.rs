@@ -47,6 +47,7 @@ pub(crate) const CHECKS: &[Check] = &[
         let response = HandshakeResponse {
             node_version: "2.11.1".to_owned(),
             protocol: ProtocolVersion::V3.number(),
+            quiet_multicasts: false,
         };
         assert_eq!(
             HandshakeResponse::parse(&v.frame().body),

@@ -217,7 +217,11 @@ proptest! {
             }
             Err(_) => prop_assert!(minimum_support > 3 || maximum_support < 1),
         }
-        let response = HandshakeResponse { node_version: request.client_type, protocol };
+        let response = HandshakeResponse {
+            node_version: request.client_type,
+            protocol,
+            quiet_multicasts: protocol == 2,
+        };
         prop_assert_eq!(HandshakeResponse::parse(&response.to_body()), Ok(response));
     }
 

@@ -38,6 +38,9 @@ const ANSWER_BUFFER: usize = 4 * 1024 * 1024;
 /// How long a clean close may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// With more requests under way than this, others are about to be made.
+const BUSY: usize = 16;
+
 /// Rounds of reading and writing before other tasks get their turn.
 const ROUNDS: usize = 32;
 
@@ -66,6 +69,8 @@ pub(super) struct Driver<S> {
     written: usize,
     /// Permits that `write` holds.
     charged: usize,
+    /// Everybody who was ready has had a turn since there was something to write.
+    gathered: bool,
     /// Bytes were given to the stream since it was last flushed.
     unflushed: bool,
     /// The stream took no more when it was last written to.
@@ -91,6 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             write: BytesMut::new(),
             written: 0,
             charged: 0,
+            gathered: false,
             unflushed: false,
             blocked: false,
             unblocked: None,
@@ -167,14 +173,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Looks at the session: fetches what is to be written, and sees whether it is over.
-    fn look(&mut self, cx: &mut Context<'_>) {
+    fn look(&mut self, gathered: bool, cx: &mut Context<'_>) {
         let now = Instant::now();
         let mut state = self.connection.lock();
         if let Some(at) = self.unblocked.take() {
             // While a long message goes over a slow line, heartbeats wait behind it.
             state.session.handle_alive(at.into_std());
         }
-        if self.write.is_empty() && state.session.poll_transmit(now.into_std(), &mut self.write) {
+        // The first of many messages would wake this task and leave alone, before the others are
+        // made: each gets its turn first.
+        let gather = !gathered
+            && self.phase == Phase::Open
+            && state.session.queued_bytes() > 0
+            && state.session.in_flight() > BUSY;
+        if gather && !std::mem::replace(&mut self.gathered, true) {
+            cx.waker().wake_by_ref();
+        }
+        if self.write.is_empty()
+            && !gather
+            && state.session.poll_transmit(now.into_std(), &mut self.write)
+        {
             self.charged += std::mem::take(&mut state.charged);
         }
         // Published messages alone stay below this: they hold permits, or are a single long one.
@@ -308,8 +326,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        let gathered = std::mem::take(&mut this.gathered);
         for _ in 0..ROUNDS {
-            this.look(cx);
+            this.look(gathered, cx);
             let mut progress = this.read(cx);
             progress |= this.tick(cx);
             if matches!(this.phase, Phase::Open | Phase::Flushing) {

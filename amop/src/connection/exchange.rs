@@ -1,6 +1,6 @@
 //! One attempt at publishing: a message goes out over one connection, its answer comes back.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use amop_proto::{
     TopicName,
@@ -13,8 +13,11 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Connection, SEND_BUFFER, wire_len};
-use crate::PublishError;
+use super::{Connection, SEND_BUFFER, Shared, Token, wire_len};
+use crate::{
+    PublishError,
+    pipeline::{Pipeline, Pipelined},
+};
 
 /// A message to be published.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +29,16 @@ pub(crate) struct Message<'a> {
     pub(crate) deadline: Instant,
     /// The time allowed for everything, for errors.
     pub(crate) timeout: Duration,
+}
+
+/// A multicast of a pipeline.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PipelinedMessage<'a> {
+    /// Its number among the publisher's messages.
+    pub(crate) number: u64,
+    /// If it is sent again.
+    pub(crate) seq: Option<Seq>,
+    pub(crate) payload: &'a Bytes,
 }
 
 /// How an attempt failed.
@@ -40,47 +53,34 @@ pub(crate) enum Failed {
 impl Connection {
     /// Sends a message and waits for its answer.
     pub(crate) async fn exchange(&self, message: Message<'_>) -> Result<Bytes, Failed> {
+        let Message {
+            kind,
+            seq,
+            topic,
+            payload,
+            deadline,
+            timeout,
+        } = message;
         let context = Context {
             connection: self,
-            message,
+            topic,
+            timeout,
         };
-        let Message { topic, payload, .. } = message;
-        let len = wire_len(topic, payload);
-        if len > self.0.max_frame {
-            return Err(context.too_large(len));
-        }
-        let charge = len.min(SEND_BUFFER);
-        // Mostly there is room, and no timer is needed.
-        let _in_flight = match self.0.in_flight.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => context.permit(self.0.in_flight.acquire()).await?,
+        let charge = context.charge(payload)?;
+        // Given back when this is over.
+        let _in_flight = match context.try_admit(charge) {
+            Some(permit) => permit,
+            None => context.admit(charge, deadline).await?,
         };
-        let room = match self.0.room.try_acquire_many(charge as u32) {
-            Ok(permits) => permits,
-            Err(_) => {
-                context
-                    .permit(self.0.room.acquire_many(charge as u32))
-                    .await?
-            }
-        };
-
         let (sender, receiver) = oneshot::channel();
-        let Message { seq, kind, .. } = message;
-        let deadline = message.deadline.into_std();
         let sent = self.update(|state| {
-            state
-                .session
-                .request_as(seq, kind, topic, payload, deadline, sender)?;
-            // Given back by the driver when the bytes are written.
-            room.forget();
-            state.charged += charge;
-            Ok(())
+            let token = Token::Exchange(sender);
+            let (session, deadline) = (&mut state.session, deadline.into_std());
+            session
+                .request_as(seq, kind, topic, payload, deadline, token)
+                .inspect(|()| state.charged += charge)
         });
-        sent.map_err(|refused: Refused<_>| match refused.why {
-            RefusedWhy::TooLong { len, .. } => context.too_large(len),
-            RefusedWhy::InFlight { .. } | RefusedWhy::SeqInUse => context.congested(),
-            RefusedWhy::NotReady | RefusedWhy::Closed => context.gone(Attempt::NotSent),
-        })?;
+        sent.map_err(|refused: Refused<_>| context.refused(charge, refused.why))?;
         let mut waiting = Waiting {
             connection: self,
             seq: Some(seq),
@@ -89,6 +89,71 @@ impl Connection {
         waiting.seq = None;
         // The sender is dropped without a word only when the state itself is.
         context.result(outcome.unwrap_or(Outcome::Disconnected))
+    }
+
+    /// Sends a multicast of a pipeline, which is told what becomes of it. Waits for room until
+    /// `deadline`, or as long as the timeout is.
+    pub(crate) async fn enqueue(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        message: PipelinedMessage<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<(), Failed> {
+        let PipelinedMessage {
+            number,
+            seq,
+            payload,
+        } = message;
+        let (topic, timeout) = (pipeline.topic(), pipeline.timeout());
+        let context = Context {
+            connection: self,
+            topic,
+            timeout,
+        };
+        let charge = context.charge(payload)?;
+        match context.try_admit(charge) {
+            Some(permit) => permit.forget(),
+            None => {
+                let until = deadline.unwrap_or_else(|| Instant::now() + timeout);
+                context.admit(charge, until).await?.forget();
+            }
+        }
+        let sent = self.update(|state| {
+            // A driver that sleeps is woken by this message. Those that come until it is awake are
+            // as old as this one, give or take what that takes.
+            if state.driver.is_some() {
+                state.woken_at = Instant::now();
+            }
+            let until = deadline.unwrap_or(state.woken_at + timeout).into_std();
+            let token = |seq| {
+                let pipeline = Arc::clone(pipeline);
+                let payload = payload.clone();
+                Token::Pipelined(Pipelined {
+                    pipeline,
+                    number,
+                    seq,
+                    payload,
+                })
+            };
+            let (session, kind) = (&mut state.session, Kind::Multicast);
+            match seq {
+                None => session
+                    .request_with(kind, topic, payload, until, token)
+                    .map(|_| ()),
+                Some(seq) => session
+                    .request_as(seq, kind, topic, payload, until, token(seq))
+                    .map_err(|refused| refused.why),
+            }
+            // While the state is locked, so that no answer comes first.
+            .inspect(|()| {
+                state.charged += charge;
+                pipeline.sent(payload.len());
+            })
+        });
+        sent.map_err(|why| {
+            self.0.in_flight.add_permits(1);
+            context.refused(charge, why)
+        })
     }
 }
 
@@ -107,28 +172,66 @@ impl Drop for Waiting<'_> {
 }
 
 /// What every error of a publish names.
-struct Context<'a> {
-    connection: &'a Connection,
-    message: Message<'a>,
+pub(super) struct Context<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) topic: &'a TopicName,
+    /// The time allowed for everything.
+    pub(super) timeout: Duration,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
     fn topic(&self) -> String {
-        PrivateName::shown(self.message.topic).to_owned()
+        PrivateName::shown(self.topic).to_owned()
     }
 
     fn endpoint(&self) -> String {
         self.connection.endpoint().to_owned()
     }
 
-    async fn permit<'s>(
-        &self,
-        acquire: impl Future<Output = Result<SemaphorePermit<'s>, AcquireError>>,
-    ) -> Result<SemaphorePermit<'s>, Failed> {
-        match timeout_at(self.message.deadline, pin!(acquire)).await {
+    /// How much of the send buffer a message takes.
+    fn charge(&self, payload: &[u8]) -> Result<usize, Failed> {
+        let len = wire_len(self.topic, payload);
+        if len > self.connection.0.max_frame {
+            return Err(self.too_large(len));
+        }
+        Ok(len.min(SEND_BUFFER))
+    }
+
+    /// Takes a message's place among those in flight, and its room in the send buffer, which the
+    /// driver gives back when the bytes are written. Mostly there is room, and no timer is needed.
+    fn try_admit(&self, charge: usize) -> Option<SemaphorePermit<'a>> {
+        let Shared {
+            in_flight, room, ..
+        } = &*self.connection.0;
+        let permit = in_flight.try_acquire().ok()?;
+        room.try_acquire_many(charge as u32).ok()?.forget();
+        Some(permit)
+    }
+
+    /// As [`try_admit`](Self::try_admit), waiting.
+    async fn admit(&self, charge: usize, until: Instant) -> Result<SemaphorePermit<'a>, Failed> {
+        let Shared {
+            in_flight, room, ..
+        } = &*self.connection.0;
+        let both = async {
+            let permit = in_flight.acquire().await?;
+            room.acquire_many(charge as u32).await?.forget();
+            Ok::<_, AcquireError>(permit)
+        };
+        match timeout_at(until, both).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) => Err(self.gone(Attempt::NotSent)),
             Err(_) => Err(self.congested()),
+        }
+    }
+
+    /// Nothing was written: the room is there again.
+    fn refused(&self, charge: usize, why: RefusedWhy) -> Failed {
+        self.connection.0.room.add_permits(charge);
+        match why {
+            RefusedWhy::TooLong { len, .. } => self.too_large(len),
+            RefusedWhy::InFlight { .. } | RefusedWhy::SeqInUse => self.congested(),
+            RefusedWhy::NotReady | RefusedWhy::Closed => self.gone(Attempt::NotSent),
         }
     }
 
@@ -144,7 +247,7 @@ impl Context<'_> {
         Failed::Final(PublishError::Congested {
             topic: self.topic(),
             endpoint: self.endpoint(),
-            after: self.message.timeout,
+            after: self.timeout,
         })
     }
 
@@ -157,7 +260,7 @@ impl Context<'_> {
         Failed::Retry(attempt, error)
     }
 
-    fn result(&self, outcome: Outcome) -> Result<Bytes, Failed> {
+    pub(super) fn result(&self, outcome: Outcome) -> Result<Bytes, Failed> {
         // Names are made for errors only: this is the way of every message.
         if let Outcome::Answered(payload) = outcome {
             return Ok(payload);
@@ -185,7 +288,7 @@ impl Context<'_> {
             Outcome::TimedOut => Failed::Final(PublishError::Timeout {
                 topic,
                 endpoint,
-                after: self.message.timeout,
+                after: self.timeout,
             }),
             Outcome::Disconnected => self.gone(Attempt::Lost),
         })

@@ -26,11 +26,13 @@ use tokio::{
 
 use crate::{
     ReplyError, VerificationFailure,
+    pipeline::{Again, Confirmed, Pipelined},
     queue::Incoming,
     routes::{Fate, Routes},
 };
 use driver::Driver;
-pub(crate) use exchange::{Failed, Message};
+use exchange::Context;
+pub(crate) use exchange::{Failed, Message, PipelinedMessage};
 
 /// Bytes of published messages that may wait to be written. A longer message waits until nothing
 /// else does.
@@ -85,10 +87,20 @@ struct Shared {
     driver: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Who is told what became of a message.
+enum Token {
+    /// Somebody who waits for this one.
+    Exchange(oneshot::Sender<Outcome>),
+    /// A publisher that goes on.
+    Pipelined(Pipelined),
+}
+
 struct State {
-    session: ClientSession<oneshot::Sender<Outcome>>,
+    session: ClientSession<Token>,
     routes: Arc<Routes>,
     driver: Option<Waker>,
+    /// When a pipeline last woke the driver.
+    woken_at: Instant,
     /// Permits of `room` that the session's queued bytes hold.
     charged: usize,
     hello: Option<oneshot::Sender<Hello>>,
@@ -130,6 +142,7 @@ impl Connection {
                 session: ClientSession::new(config, seed, Instant::now().into_std()),
                 routes,
                 driver: None,
+                woken_at: Instant::now(),
                 charged: 0,
                 hello: Some(hello),
                 settling: Vec::new(),
@@ -312,6 +325,7 @@ impl State {
     /// Acts on everything the session has to say. `connection` is the one this is the state of.
     fn drain_events(&mut self, connection: &Connection, now: std::time::Instant) {
         let endpoint = &connection.0.endpoint;
+        let mut confirmed = Confirmed::default();
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Ready {
@@ -330,9 +344,16 @@ impl State {
                         let _ = waiter.send(());
                     }
                 }
-                Event::Finished { token, outcome } => {
-                    let _ = token.send(outcome);
-                }
+                Event::Finished { token, outcome } => match (token, outcome) {
+                    (Token::Exchange(sender), outcome) => {
+                        let _ = sender.send(outcome);
+                    }
+                    (Token::Pipelined(message), Outcome::Answered(_)) => confirmed.add(message),
+                    (Token::Pipelined(message), outcome) => {
+                        connection.0.in_flight.add_permits(1);
+                        self.pipelined_failed(connection, message, outcome);
+                    }
+                },
                 Event::Push(push) => {
                     let incoming = Incoming::new(push, connection.clone());
                     self.deliver(connection, incoming, false, now);
@@ -372,6 +393,32 @@ impl State {
                 Event::Closed(reason) => self.closed(connection, reason),
             }
         }
+        let freed = confirmed.finish();
+        if freed > 0 {
+            connection.0.in_flight.add_permits(freed);
+        }
+    }
+
+    /// Tells a pipeline that a message was not taken, or that nobody knows.
+    fn pipelined_failed(&self, connection: &Connection, message: Pipelined, outcome: Outcome) {
+        let again = match outcome {
+            Outcome::Disconnected => Again::Anywhere,
+            Outcome::NoSubscriber | Outcome::Unanswered => Again::Elsewhere,
+            outcome => {
+                let pipeline = &message.pipeline;
+                let context = Context {
+                    connection,
+                    topic: pipeline.topic(),
+                    timeout: pipeline.timeout(),
+                };
+                if let Err(Failed::Final(error) | Failed::Retry(_, error)) = context.result(outcome)
+                {
+                    pipeline.failed(message.payload.len(), error);
+                }
+                return;
+            }
+        };
+        message.lost(again);
     }
 
     /// Hands a message to the subscriptions. `connection` is the one this is the state of.

@@ -9,6 +9,7 @@ mod harbour;
 #[cfg(feature = "legacy-rsa")]
 mod legacy_rsa;
 mod overflow;
+mod pipelining;
 mod private;
 mod publishing;
 mod reconnecting;
@@ -92,10 +93,15 @@ impl Node {
     }
 
     async fn shake_hands(&mut self, protocol: u32) {
+        self.shake_hands_as(protocol, false).await;
+    }
+
+    async fn shake_hands_as(&mut self, protocol: u32, quiet_multicasts: bool) {
         let hello = self.expect(FrameType::HANDSHAKE).await;
         let response = HandshakeResponse {
             node_version: "2.11.1".into(),
             protocol,
+            quiet_multicasts,
         };
         self.send(Frame {
             body: response.to_body(),

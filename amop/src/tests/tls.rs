@@ -55,6 +55,7 @@ async fn serve(stream: &mut TlsStream<TcpStream>) {
             let response = HandshakeResponse {
                 node_version: "2.11.1".into(),
                 protocol: 3,
+                quiet_multicasts: false,
             };
             Frame {
                 body: response.to_body(),

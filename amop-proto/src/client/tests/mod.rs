@@ -5,6 +5,7 @@ mod liveness;
 mod pool;
 mod private;
 mod pushes;
+mod quiet;
 mod requests;
 mod topics;
 mod window;
@@ -114,6 +115,7 @@ fn handshake_body(protocol: u32) -> Bytes {
     let response = HandshakeResponse {
         node_version: "2.11.1".into(),
         protocol,
+        quiet_multicasts: false,
     };
     response.to_body()
 }

@@ -431,9 +431,11 @@ impl Node {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.version = version;
         }
+        let ours = request.client_type == CLIENT_TYPE;
         let response = HandshakeResponse {
             node_version: self.config.facts.fisco_version.clone(),
             protocol: version.number(),
+            quiet_multicasts: ours,
         };
         self.router.send_session(
             id,
@@ -442,7 +444,7 @@ impl Node {
                 ..frame
             },
         );
-        if request.client_type == CLIENT_TYPE {
+        if ours {
             self.router.session_is_ours(id);
             self.actions
                 .push_back(Action::CoalesceSession { session: id });

@@ -11,7 +11,7 @@ use super::{
     unicast::{Attempt, Origin, Target, Tried, Unicast, UnicastId},
 };
 use crate::{
-    channel::{AmopBodyError, Frame, FrameType, code, topic_end},
+    channel::{AmopBodyError, Frame, FrameType, QUIET, code, topic_end},
     node::{Action, CloseReason, Notice, PeerId, SessionId, after},
     p2p::{PEER_HEADER_LEN, PeerFrame, packet, protocol},
 };
@@ -80,7 +80,7 @@ impl Router {
         &mut self,
         now: Instant,
         origin: Origin,
-        frame: Frame,
+        mut frame: Frame,
         audience: &mut Audience,
     ) {
         let Audience {
@@ -88,6 +88,13 @@ impl Router {
             nodes,
             peers,
         } = audience;
+        let terse = matches!(origin, Origin::Session(publisher)
+            if self.links.sessions.get(&publisher).is_some_and(|link| link.terse));
+        let quiet = terse && frame.result == QUIET;
+        if quiet {
+            // It is between the client and this node: everybody else gets a plain multicast.
+            frame.result = code::SUCCESS;
+        }
         // Nobody gets it then, not even the node's own sessions (channel-v2 section 7.3).
         if let Origin::Session(publisher) = origin {
             // A neighbour gets one copy for all the nodes behind it.
@@ -109,12 +116,9 @@ impl Router {
         if !peers.is_empty() {
             self.multicast_to_peers(now, origin, peers, frame.to_bytes());
         }
-        if let Origin::Session(publisher) = origin {
-            let terse = self
-                .links
-                .sessions
-                .get(&publisher)
-                .is_some_and(|link| link.terse);
+        if let Origin::Session(publisher) = origin
+            && !quiet
+        {
             let body = if terse {
                 Bytes::new()
             } else {

@@ -1,19 +1,13 @@
-//! AMOP by the `amop` client: multicasts are acknowledged by the node, unicasts by the subscriber.
+//! AMOP by the `amop` client: multicasts are confirmed by the node, unicasts answered by the subscriber.
 
 use amop::{Client as Inner, Delivery, RawSubscription, TopicName};
 use anyhow::Result;
 use bytes::Bytes;
-use futures::{
-    StreamExt, TryStreamExt,
-    stream::{FuturesUnordered, Map},
-};
+use futures::{StreamExt, stream::Map};
 use tokio::task::JoinHandle;
 
 use super::{Asking, Client};
 use crate::{gate::Gate, job::Target};
-
-/// Multicasts on their way to the node at a time.
-const IN_FLIGHT: usize = 256;
 
 #[derive(Clone)]
 pub struct AmopClient(Inner);
@@ -40,24 +34,12 @@ impl Client for AmopClient {
     }
 
     async fn publish_all(&self, topic: &str, payload: Bytes, gate: &Gate) -> Result<()> {
-        let topic = &TopicName::new(topic)?;
-        let publishers: FuturesUnordered<_> = (0..IN_FLIGHT)
-            .map(|_| publish_in_turn(&self.0, topic, &payload, gate))
-            .collect();
-        publishers.try_collect::<()>().await
+        let mut publisher = self.0.publisher_raw(&TopicName::new(topic)?);
+        while gate.enter().await {
+            publisher.publish(payload.clone()).await?;
+        }
+        Ok(publisher.flush().await?)
     }
-}
-
-async fn publish_in_turn(
-    client: &Inner,
-    topic: &TopicName,
-    payload: &Bytes,
-    gate: &Gate,
-) -> Result<()> {
-    while gate.enter().await {
-        client.multicast(topic, payload.clone()).await?;
-    }
-    Ok(())
 }
 
 impl Asking for AmopClient {

@@ -1,0 +1,255 @@
+//! What a publisher that does not wait for each message shares with the connections: what became of
+//! its messages.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use amop_proto::{
+    TopicName,
+    channel::{PrivateName, Seq},
+};
+use bytes::Bytes;
+use tokio::sync::{Notify, futures::Notified};
+
+use crate::{FlushError, PublishError, publish::Publishing};
+
+/// The messages of one publisher that no node has confirmed yet.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    topic: TopicName,
+    timeout: Duration,
+    publishing: Arc<Publishing>,
+    /// Those that wait, here or at a connection, and their payloads' bytes.
+    unconfirmed: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Whether `lost` holds something.
+    has_lost: AtomicBool,
+    trouble: Mutex<Trouble>,
+    /// Notified when any of that changes.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Trouble {
+    /// To be sent again.
+    lost: Vec<Lost>,
+    /// Since the last flush.
+    failed: usize,
+    first: Option<PublishError>,
+    /// The publisher is gone: nobody sends anything again.
+    abandoned: bool,
+}
+
+/// A message that is to be sent again.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) number: u64,
+    pub(crate) seq: Seq,
+    pub(crate) payload: Bytes,
+    pub(crate) again: Again,
+}
+
+/// Where a message that was lost may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Its connection is gone.
+    Anywhere,
+    /// Its node reached nobody; another one may.
+    Elsewhere,
+}
+
+/// A message on a connection.
+#[derive(Debug)]
+pub(crate) struct Pipelined {
+    pub(crate) pipeline: Arc<Pipeline>,
+    /// Among the publisher's messages.
+    pub(crate) number: u64,
+    pub(crate) seq: Seq,
+    /// Kept until a node has the message.
+    pub(crate) payload: Bytes,
+}
+
+impl Pipelined {
+    /// It did not get through.
+    pub(crate) fn lost(self, again: Again) {
+        let Self {
+            pipeline,
+            number,
+            seq,
+            payload,
+        } = self;
+        let mut trouble = pipeline.lock();
+        if trouble.abandoned {
+            drop(trouble);
+            tracing::debug!(%seq, "a message of a publisher that was dropped may be lost");
+            return pipeline.settled(1, payload.len());
+        }
+        trouble.lost.push(Lost {
+            number,
+            seq,
+            payload,
+            again,
+        });
+        pipeline.has_lost.store(true, Ordering::Release);
+        drop(trouble);
+        pipeline.changed.notify_waiters();
+    }
+}
+
+impl Pipeline {
+    pub(crate) fn new(topic: TopicName, timeout: Duration, publishing: Arc<Publishing>) -> Self {
+        Self {
+            topic,
+            timeout,
+            publishing,
+            unconfirmed: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            has_lost: AtomicBool::new(false),
+            trouble: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Resolves at the next change, once enabled or polled.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// A connection takes a message.
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.publishing.add();
+        self.unconfirmed.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// That is over for so many, one way or another.
+    pub(crate) fn settled(&self, messages: usize, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.unconfirmed.fetch_sub(messages, Ordering::Release);
+        self.publishing.remove(messages);
+        self.changed.notify_waiters();
+    }
+
+    /// It is over for one, and it did not get through.
+    pub(crate) fn failed(&self, bytes: usize, error: PublishError) {
+        let mut trouble = self.lock();
+        if trouble.abandoned {
+            tracing::debug!("a message of a publisher that was dropped failed: {error}");
+        }
+        trouble.failed += 1;
+        trouble.first.get_or_insert(error);
+        drop(trouble);
+        self.settled(1, bytes);
+    }
+
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.unconfirmed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_lost(&self) -> bool {
+        self.has_lost.load(Ordering::Acquire)
+    }
+
+    /// What is to be sent again, in the order it was sent. It stays unconfirmed.
+    pub(crate) fn take_lost(&self) -> Vec<Lost> {
+        let mut trouble = self.lock();
+        self.has_lost.store(false, Ordering::Release);
+        let mut lost = std::mem::take(&mut trouble.lost);
+        drop(trouble);
+        lost.sort_unstable_by_key(|lost| lost.number);
+        lost
+    }
+
+    /// What failed since this was asked last.
+    pub(crate) fn take_failures(&self) -> Result<(), FlushError> {
+        let mut trouble = self.lock();
+        let failed = std::mem::take(&mut trouble.failed);
+        match trouble.first.take() {
+            None => Ok(()),
+            Some(first) => Err(FlushError {
+                topic: PrivateName::shown(&self.topic).to_owned(),
+                failed,
+                first,
+            }),
+        }
+    }
+
+    /// Nothing is sent again from here on, neither what is lost already nor `others`.
+    pub(crate) fn abandon(&self, others: impl IntoIterator<Item = Lost>) {
+        let mut trouble = self.lock();
+        trouble.abandoned = true;
+        let lost = std::mem::take(&mut trouble.lost);
+        drop(trouble);
+        let lengths = lost
+            .into_iter()
+            .chain(others)
+            .map(|lost| lost.payload.len());
+        let (messages, bytes) = lengths.fold((0, 0), |(n, bytes), len| (n + 1, bytes + len));
+        if messages > 0 {
+            let topic = PrivateName::shown(&self.topic);
+            tracing::warn!(
+                topic,
+                messages,
+                "a publisher was dropped before it was flushed: messages may be lost"
+            );
+            self.settled(messages, bytes);
+        }
+    }
+}
+
+/// Messages in a row of one pipeline that nodes have confirmed, which is told of all at once.
+#[derive(Debug, Default)]
+pub(crate) struct Confirmed {
+    pipeline: Option<Arc<Pipeline>>,
+    messages: usize,
+    bytes: usize,
+    /// Of other pipelines before.
+    others: usize,
+}
+
+impl Confirmed {
+    pub(crate) fn add(&mut self, message: Pipelined) {
+        let same = |pipeline: &Arc<Pipeline>| Arc::ptr_eq(pipeline, &message.pipeline);
+        if !self.pipeline.as_ref().is_some_and(same) {
+            self.tell();
+            self.pipeline = Some(message.pipeline);
+        }
+        self.messages += 1;
+        self.bytes += message.payload.len();
+    }
+
+    fn tell(&mut self) {
+        if let Some(pipeline) = self.pipeline.take() {
+            let messages = std::mem::take(&mut self.messages);
+            pipeline.settled(messages, std::mem::take(&mut self.bytes));
+            self.others += messages;
+        }
+    }
+
+    /// Tells the last pipeline. Returns how many messages there were.
+    pub(crate) fn finish(mut self) -> usize {
+        self.tell();
+        self.others
+    }
+}
