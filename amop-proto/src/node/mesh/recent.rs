@@ -112,7 +112,7 @@ impl Recent {
 
     /// When [`forget`](Self::forget) is worth calling next.
     pub(in crate::node) fn next_forget(&self) -> Option<Instant> {
-        let unicast = self.order.front().map(|&(at, ..)| at + AGE + SLACK);
+        let unicast = self.order.front().map(|&(at, ..)| at + (AGE + SLACK));
         let multicast = self.multicasts.next_forget();
         sooner(unicast, multicast)
     }
