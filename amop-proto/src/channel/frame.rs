@@ -138,7 +138,7 @@ impl Frame {
     /// # Errors
     ///
     /// [`FrameError`] if the length field is out of bounds or reaches beyond the buffer.
-    pub fn from_bytes(bytes: Bytes, max: usize) -> Result<Self, FrameError> {
+    pub fn from_bytes(mut bytes: Bytes, max: usize) -> Result<Self, FrameError> {
         let available = bytes.len();
         let Some(len) = declared_len(&bytes, max)? else {
             return Err(FrameError::Truncated { available });
@@ -147,7 +147,8 @@ impl Frame {
         if len > available {
             return Err(FrameError::Truncated { available });
         }
-        Ok(parse(bytes.slice(..len)))
+        bytes.truncate(len);
+        Ok(parse(bytes))
     }
 }
 

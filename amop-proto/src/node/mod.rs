@@ -26,6 +26,14 @@ fn after(now: Instant, time: Duration) -> Instant {
     now.checked_add(time.min(NEVER)).unwrap_or(now)
 }
 
+/// The earlier of two times, of which there may be none. Asked for after every event.
+fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
 /// Names one SDK connection of a node. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);

@@ -280,6 +280,13 @@ impl Envelope {
         out.freeze()
     }
 
+    /// Where the body of a packet goes, for a node in between.
+    pub fn target_of(body: &[u8]) -> Option<NodeKey> {
+        let (envelope, _) = body.split_at_checked(ENVELOPE)?;
+        let target = envelope[8..].first_chunk()?;
+        Some(NodeKey(u64::from_be_bytes(*target)))
+    }
+
     /// The address and the bytes of the channel frame.
     pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
         let envelope = Self {
@@ -456,6 +463,8 @@ mod tests {
             Envelope::open(body.clone()),
             Some((envelope, frame.to_bytes()))
         );
+        assert_eq!(Envelope::target_of(&body), Some(NodeKey(2)));
+        assert_eq!(Envelope::target_of(&body[..23]), None);
         assert_eq!(Envelope::open(body.slice(..23)), None);
         let spread = Spread {
             source: NodeKey(1),

@@ -15,6 +15,7 @@ use super::{
     barrier::Barriers,
     peer::Peer,
     session::{Session, read_topics},
+    sooner,
 };
 use crate::{
     channel::{
@@ -155,15 +156,10 @@ impl Node {
     /// When [`Event::Timeout`] is due; `None` while there is nothing to wait for.
     pub fn next_timeout(&self) -> Option<Instant> {
         let barrier = self.barriers.next_timeout();
-        [
-            self.router.next_timeout(),
-            self.sweep_at,
-            self.peers_due,
-            barrier,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        sooner(
+            sooner(self.router.next_timeout(), self.sweep_at),
+            sooner(self.peers_due, barrier),
+        )
     }
 
     /// Looks when a peer is due next, after that may have become earlier.

@@ -28,7 +28,7 @@ use self::{
     database::Database,
     paths::{Change, Paths},
 };
-use super::PeerId;
+use super::{PeerId, sooner};
 use crate::p2p::{
     NodeId, PeerFrame,
     mesh::{self, NodeKey, Record, packet},
@@ -504,10 +504,7 @@ impl Mesh {
 
     /// When [`age`](Self::age) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
-        [self.suspensions_end, self.database.next_age()]
-            .into_iter()
-            .flatten()
-            .min()
+        sooner(self.suspensions_end, self.database.next_age())
     }
 }
 

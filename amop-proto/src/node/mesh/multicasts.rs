@@ -8,6 +8,7 @@ use std::{collections::VecDeque, time::Instant};
 use super::recent::{AGE, MAX, SLACK};
 use crate::{
     hash::{HashMap, HashSet},
+    node::sooner,
     p2p::mesh::NodeKey,
 };
 
@@ -82,7 +83,7 @@ impl Multicasts {
     /// When there is something to forget.
     pub(super) fn next_forget(&self) -> Option<Instant> {
         let name = self.names_order.front().map(|&(at, ..)| at + AGE + SLACK);
-        [name, self.windows_due].into_iter().flatten().min()
+        sooner(name, self.windows_due)
     }
 }
 

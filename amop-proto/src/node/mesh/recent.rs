@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use super::multicasts::Multicasts;
-use crate::{hash::HashMap, p2p::mesh::NodeKey};
+use crate::{hash::HashMap, node::sooner, p2p::mesh::NodeKey};
 
 /// Nobody repeats a message after this long.
 pub(super) const AGE: Duration = Duration::from_secs(120);
@@ -112,9 +112,9 @@ impl Recent {
 
     /// When [`forget`](Self::forget) is worth calling next.
     pub(in crate::node) fn next_forget(&self) -> Option<Instant> {
-        let unicast = self.order.front().map(|&(at, ..)| at + AGE + SLACK);
+        let unicast = self.order.front().map(|&(at, ..)| at + (AGE + SLACK));
         let multicast = self.multicasts.next_forget();
-        [unicast, multicast].into_iter().flatten().min()
+        sooner(unicast, multicast)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The way of one message through the router: unicasts with their attempts, multicasts, answers.
 
-use std::{collections::BTreeSet, ops::Range, time::Instant};
+use std::{collections::hash_map::Entry, ops::Range, time::Instant};
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use super::{
     Router,
     network::AGAIN,
     transit::Audience,
-    unicast::{Attempt, Origin, Target, Unicast, UnicastId},
+    unicast::{Attempt, Origin, Target, Tried, Unicast, UnicastId},
 };
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, QUIET, code, topic_end},
@@ -53,7 +53,6 @@ impl Router {
         if frame.kind == FrameType::MULTICAST {
             self.multicast(now, origin, frame, topic);
         } else {
-            let topic = topic.map(|topic| frame.body.slice(topic));
             self.unicast(now, origin, frame, topic);
         }
     }
@@ -171,7 +170,7 @@ impl Router {
         }
     }
 
-    fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Bytes>) {
+    fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Range<usize>>) {
         if self.is_repeated(origin, &frame) {
             self.counters.repeated += 1;
             return;
@@ -186,16 +185,27 @@ impl Router {
             self.counters.over_limit += 1;
             return self.answer_error(origin, &frame, code::OVER_LIMIT);
         }
-        if let Origin::Session(session) = origin
-            && let Some(link) = self.links.sessions.get(&session)
-            && (link.in_flight >= self.limits.session_in_flight
-                || link.in_flight_bytes.saturating_add(frame.wire_len())
-                    > self.limits.session_in_flight_bytes)
-        {
-            self.counters.over_session_limit += 1;
-            return self.answer_error(origin, &frame, code::OVER_LIMIT);
-        }
         let id = self.next_unicast;
+        match origin {
+            Origin::Session(session) => {
+                if let Some(link) = self.links.sessions.get_mut(&session) {
+                    let bytes = link.in_flight_bytes.saturating_add(frame.wire_len());
+                    if link.in_flight >= self.limits.session_in_flight
+                        || bytes > self.limits.session_in_flight_bytes
+                    {
+                        self.counters.over_session_limit += 1;
+                        return self.answer_error(origin, &frame, code::OVER_LIMIT);
+                    }
+                    link.asking.insert(frame.seq, id);
+                    link.in_flight += 1;
+                    link.in_flight_bytes = bytes;
+                }
+            }
+            Origin::Node(source, target, id) => {
+                self.links.asking_nodes.insert((source, target, id));
+            }
+            Origin::Peer(..) => {}
+        }
         self.next_unicast += 1;
         // The asking node waits no longer than that for this one's answer.
         let patience = match origin {
@@ -206,33 +216,18 @@ impl Router {
         };
         let deadline = after(now, patience);
         self.in_flight_bytes += frame.wire_len();
-        self.timers.insert((deadline, id));
-        match origin {
-            Origin::Session(session) => {
-                if let Some(link) = self.links.sessions.get_mut(&session) {
-                    link.asking.insert(frame.seq, id);
-                    link.in_flight += 1;
-                    link.in_flight_bytes += frame.wire_len();
-                }
-            }
-            Origin::Node(source, target, id) => {
-                self.links.asking_nodes.insert((source, target, id));
-            }
-            Origin::Peer(..) => {}
-        }
         let unicast = Unicast {
             origin,
             frame,
             topic,
             at: None,
             joined: Vec::new(),
-            tried: BTreeSet::new(),
+            tried: Tried::default(),
             refused: false,
             deadline,
-            timer: deadline,
+            timer: None,
         };
-        self.unicasts.insert(id, unicast);
-        self.advance(now, id);
+        self.advance(now, id, unicast);
     }
 
     /// Whether a unicast is in flight already, so that its answer is on the way. A session may use a
@@ -255,35 +250,25 @@ impl Router {
         }
     }
 
-    /// Sends a unicast to the next subscriber, or ends it when there is none.
-    fn advance(&mut self, now: Instant, id: UnicastId) {
+    /// Sends a unicast, which is not among those in flight, to the next subscriber and puts it there, or
+    /// ends it when there is none.
+    fn advance(&mut self, now: Instant, id: UnicastId, mut unicast: Unicast) {
         loop {
-            let Some(unicast) = self.unicasts.get(&id) else {
-                return;
-            };
-            let entry = self.table.get(&unicast.topic);
-            let reach = self.reach(unicast.origin, &unicast.topic, entry);
-            let Some(unicast) = self.unicasts.get_mut(&id) else {
-                return;
-            };
+            let entry = self.table.get(unicast.topic());
+            let reach = self.reach(unicast.origin, unicast.topic(), entry);
             let target =
                 entry.and_then(|entry| unicast.draw(entry, &reach, &self.links, &mut self.rng));
             let Some(target) = target else {
-                if self.join(id) {
-                    return;
+                if let Some(other) = self.other_copy(&unicast) {
+                    return self.join(id, unicast, other);
                 }
-                let Some(unicast) = self.unicasts.get(&id) else {
-                    return;
-                };
-                let entry = self.table.get(&unicast.topic);
-                let reach = self.reach(unicast.origin, &unicast.topic, entry);
                 let busy = entry.is_some_and(|entry| unicast.passes_over(entry, &reach));
                 let result = if unicast.refused || busy {
                     code::NO_SESSION
                 } else {
                     code::NO_SUBSCRIBER
                 };
-                return self.finish(id, Err(result));
+                return self.end(id, unicast, Err(result));
             };
             unicast.tried.insert(target);
             let elsewhere = !matches!(target, Target::Session(_));
@@ -291,63 +276,56 @@ impl Router {
                 let len = peer_len(&unicast.frame);
                 if !self.bandwidth.take(now, len) {
                     self.counters.over_bandwidth += 1;
-                    return self.finish(id, Err(code::OVER_LIMIT));
+                    return self.end(id, unicast, Err(code::OVER_LIMIT));
                 }
             }
-            if self.attempt(now, id, target) {
+            if self.attempt(now, id, &mut unicast, target) {
+                self.unicasts.insert(id, unicast);
                 return;
             }
-            self.forget_attempt(id);
-            if let Some(unicast) = self.unicasts.get_mut(&id) {
-                unicast.refused = true;
-            }
+            self.forget_attempt(id, &mut unicast);
+            unicast.refused = true;
         }
     }
 
-    /// Lets a unicast wait for the answer to another copy of it, if one of this node's sessions has
-    /// that.
-    fn join(&mut self, id: UnicastId) -> bool {
-        let Some(unicast) = self.unicasts.get(&id) else {
-            return false;
-        };
-        let sessions = self
-            .table
-            .get(&unicast.topic)
-            .map_or(&[][..], |entry| &entry.sessions);
-        let other = sessions.iter().find_map(|session| {
+    /// Another copy of a unicast, if one of this node's sessions has that and has not answered.
+    fn other_copy(&self, unicast: &Unicast) -> Option<UnicastId> {
+        let sessions = &self.table.get(unicast.topic())?.sessions;
+        sessions.iter().find_map(|session| {
             let link = self.links.sessions.get(session)?;
             let &other = link.asked.get(&unicast.frame.seq)?;
             (self.unicasts.get(&other)?.frame == unicast.frame).then_some(other)
-        });
-        let Some(other) = other else {
-            return false;
-        };
-        let deadline = unicast.deadline;
+        })
+    }
+
+    /// Lets a unicast wait for the answer to another copy of it.
+    fn join(&mut self, id: UnicastId, mut unicast: Unicast, other: UnicastId) {
         if let Some(other) = self.unicasts.get_mut(&other) {
             other.joined.push(id);
         }
-        if let Some(unicast) = self.unicasts.get_mut(&id) {
-            unicast.at = Some(Attempt::Joined(other));
-        }
-        self.set_timer(id, deadline);
-        true
+        unicast.at = Some(Attempt::Joined(other));
+        let deadline = unicast.deadline;
+        self.set_timer(id, &mut unicast, deadline);
+        self.unicasts.insert(id, unicast);
     }
 
     /// Sends a unicast to a subscriber; `false` if it cannot be sent there.
-    fn attempt(&mut self, now: Instant, id: UnicastId, target: Target) -> bool {
-        let Some(unicast) = self.unicasts.get_mut(&id) else {
-            return false;
-        };
-        let (origin, frame) = (unicast.origin, unicast.frame.clone());
+    fn attempt(
+        &mut self,
+        now: Instant,
+        id: UnicastId,
+        unicast: &mut Unicast,
+        target: Target,
+    ) -> bool {
         match target {
             Target::Session(session) => {
                 let Some(link) = self.links.sessions.get_mut(&session) else {
                     return false;
                 };
-                link.asked.insert(frame.seq, id);
+                link.asked.insert(unicast.frame.seq, id);
                 unicast.at = Some(Attempt::Session(session));
-                self.set_timer(id, after(now, self.timeouts.session_answer));
-                self.send_session(session, frame);
+                self.set_timer(id, unicast, after(now, self.timeouts.session_answer));
+                self.send_session(session, unicast.frame.clone());
                 true
             }
             Target::Peer(peer) => {
@@ -357,15 +335,15 @@ impl Router {
                 let seq = next_peer_seq(&mut self.next_peer_seq);
                 link.asked.insert(seq, id);
                 unicast.at = Some(Attempt::Peer(peer, seq));
-                self.set_timer(id, after(now, self.timeouts.peer_answer));
+                self.set_timer(id, unicast, after(now, self.timeouts.peer_answer));
                 let message = PeerFrame {
                     protocol: protocol::AMOP,
                     packet: packet::UNICAST,
                     seq,
-                    body: frame.to_bytes(),
+                    body: unicast.frame.to_bytes(),
                 };
                 self.send_peer(peer, message);
-                self.pause_if_filling(now, origin, peer);
+                self.pause_if_filling(now, unicast.origin, peer);
                 true
             }
             Target::Node(node) => {
@@ -377,20 +355,20 @@ impl Router {
                     again,
                     changes: self.mesh.changes(),
                 });
-                self.links.asked_nodes.entry(node).or_default().insert(id);
-                self.set_timer(id, until.min(now + again));
-                self.send_enveloped(now, id) || self.mesh.is_suspended(node)
+                self.links.asked_nodes.insert((node, id));
+                self.set_timer(id, unicast, until.min(now + again));
+                self.send_enveloped(now, id, unicast) || self.mesh.is_suspended(node)
             }
         }
     }
 
     /// Sets when to look after a unicast next; its deadline comes first.
-    fn set_timer(&mut self, id: UnicastId, at: Instant) {
-        if let Some(unicast) = self.unicasts.get_mut(&id) {
-            self.timers.remove(&(unicast.timer, id));
-            unicast.timer = at.min(unicast.deadline);
-            self.timers.insert((unicast.timer, id));
+    fn set_timer(&mut self, id: UnicastId, unicast: &mut Unicast, at: Instant) {
+        let at = at.min(unicast.deadline);
+        if let Some(before) = unicast.timer.replace(at) {
+            self.timers.remove(&(before, id));
         }
+        self.timers.insert((at, id));
     }
 
     fn peer_seq(&mut self) -> u32 {
@@ -400,17 +378,14 @@ impl Router {
     /// Whoever has the unicast did not take it: forget the attempt and try the next at once.
     pub(super) fn attempt_failed(&mut self, now: Instant, id: UnicastId, refused: bool) {
         self.counters.failed_attempts += 1;
-        self.forget_attempt(id);
-        if let Some(unicast) = self.unicasts.get_mut(&id) {
+        if let Some(mut unicast) = self.unicasts.remove(&id) {
+            self.forget_attempt(id, &mut unicast);
             unicast.refused |= refused;
-            self.advance(now, id);
+            self.advance(now, id, unicast);
         }
     }
 
-    fn forget_attempt(&mut self, id: UnicastId) {
-        let Some(unicast) = self.unicasts.get_mut(&id) else {
-            return;
-        };
+    fn forget_attempt(&mut self, id: UnicastId, unicast: &mut Unicast) {
         match unicast.at.take() {
             Some(Attempt::Session(session)) => {
                 if let Some(link) = self.links.sessions.get_mut(&session) {
@@ -423,12 +398,7 @@ impl Router {
                 }
             }
             Some(Attempt::Node { node, .. }) => {
-                if let Some(asked) = self.links.asked_nodes.get_mut(&node) {
-                    asked.remove(&id);
-                    if asked.is_empty() {
-                        self.links.asked_nodes.remove(&node);
-                    }
-                }
+                self.links.asked_nodes.remove(&(node, id));
             }
             Some(Attempt::Joined(other)) => {
                 if let Some(other) = self.unicasts.get_mut(&other) {
@@ -441,26 +411,41 @@ impl Router {
 
     /// Ends a unicast, and copies that wait for it, with a subscriber's answer or an error.
     pub(super) fn finish(&mut self, id: UnicastId, outcome: Result<Frame, i32>) {
-        let mut joined = self.finish_one(id, outcome.clone());
-        while let Some(id) = joined.pop() {
-            joined.extend(self.finish_one(id, outcome.clone()));
+        if let Some(unicast) = self.unicasts.remove(&id) {
+            self.end(id, unicast, outcome);
         }
     }
 
-    fn finish_one(&mut self, id: UnicastId, outcome: Result<Frame, i32>) -> Vec<UnicastId> {
-        self.forget_attempt(id);
-        let Some(unicast) = self.unicasts.remove(&id) else {
-            return Vec::new();
-        };
-        self.timers.remove(&(unicast.timer, id));
+    /// As [`finish`](Self::finish), of a unicast that is not among those in flight any more.
+    fn end(&mut self, id: UnicastId, mut unicast: Unicast, outcome: Result<Frame, i32>) {
+        let mut joined = std::mem::take(&mut unicast.joined);
+        if joined.is_empty() {
+            return self.end_one(id, unicast, outcome);
+        }
+        self.end_one(id, unicast, outcome.clone());
+        while let Some(id) = joined.pop() {
+            if let Some(mut unicast) = self.unicasts.remove(&id) {
+                joined.append(&mut unicast.joined);
+                self.end_one(id, unicast, outcome.clone());
+            }
+        }
+    }
+
+    fn end_one(&mut self, id: UnicastId, mut unicast: Unicast, outcome: Result<Frame, i32>) {
+        self.forget_attempt(id, &mut unicast);
+        if let Some(at) = unicast.timer {
+            self.timers.remove(&(at, id));
+        }
         self.in_flight_bytes -= unicast.frame.wire_len();
         match unicast.origin {
             Origin::Session(session) => {
                 if let Some(link) = self.links.sessions.get_mut(&session) {
                     link.in_flight -= 1;
                     link.in_flight_bytes -= unicast.frame.wire_len();
-                    if link.asking.get(&unicast.frame.seq) == Some(&id) {
-                        link.asking.remove(&unicast.frame.seq);
+                    if let Entry::Occupied(latest) = link.asking.entry(unicast.frame.seq)
+                        && *latest.get() == id
+                    {
+                        latest.remove();
                     }
                 }
             }
@@ -476,7 +461,6 @@ impl Router {
             }
             Err(result) => self.answer_error(unicast.origin, &unicast.frame, result),
         }
-        unicast.joined
     }
 
     fn answer_error(&mut self, origin: Origin, request: &Frame, result: i32) {
@@ -514,7 +498,7 @@ impl Router {
             && at <= now
         {
             self.timers.pop_first();
-            let Some(unicast) = self.unicasts.get(&id) else {
+            let Some(unicast) = self.unicasts.get_mut(&id) else {
                 continue;
             };
             if unicast.deadline <= now {
@@ -522,17 +506,15 @@ impl Router {
                 self.finish(id, Err(code::TIMEOUT));
                 continue;
             }
-            match unicast.at {
-                Some(Attempt::Node { until, again, .. }) if now < until => {
-                    let next = again * 2;
-                    if let Some(unicast) = self.unicasts.get_mut(&id)
-                        && let Some(Attempt::Node { again, .. }) = &mut unicast.at
-                    {
-                        *again = next;
+            match &mut unicast.at {
+                Some(Attempt::Node { until, again, .. }) if now < *until => {
+                    *again *= 2;
+                    let at = (*until).min(now + *again);
+                    if let Some(mut unicast) = self.unicasts.remove(&id) {
+                        self.set_timer(id, &mut unicast, at);
+                        self.send_enveloped(now, id, &mut unicast);
+                        self.unicasts.insert(id, unicast);
                     }
-                    let again = next;
-                    self.set_timer(id, until.min(now + again));
-                    self.send_enveloped(now, id);
                 }
                 at => {
                     let asked_session = matches!(at, Some(Attempt::Session(_)));

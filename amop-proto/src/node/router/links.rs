@@ -113,9 +113,8 @@ pub(super) struct SessionLink {
     pub(super) terse: bool,
     pub(super) queue: Queue,
     pub(super) topics: BTreeSet<Bytes>,
-    /// Messages pushed to it and not yet answered, by seq. Ordered, so that what follows from its
-    /// end does not depend on a hash.
-    pub(super) asked: BTreeMap<Seq, UnicastId>,
+    /// Messages pushed to it and not yet answered, by seq.
+    pub(super) asked: HashMap<Seq, UnicastId>,
     /// Its own unicasts that wait for an answer; of several with one seq, the latest.
     pub(super) asking: HashMap<Seq, UnicastId>,
     /// Its unicasts that wait for an answer, those with the same seq too.
@@ -134,7 +133,7 @@ impl SessionLink {
             terse: false,
             queue: Queue::new(queue),
             topics: BTreeSet::new(),
-            asked: BTreeMap::new(),
+            asked: HashMap::default(),
             asking: HashMap::default(),
             in_flight: 0,
             in_flight_bytes: 0,
@@ -174,13 +173,19 @@ pub(super) struct Links {
     /// Ordered, because it is walked.
     pub(super) peers: BTreeMap<PeerId, PeerLink>,
     /// Messages on their way to nodes of ours and not yet answered.
-    pub(super) asked_nodes: BTreeMap<NodeKey, BTreeSet<UnicastId>>,
+    pub(super) asked_nodes: BTreeSet<(NodeKey, UnicastId)>,
     /// Unicasts of nodes of ours that wait for an answer here, by the node, the name it sent them to,
     /// and its id of them.
     pub(super) asking_nodes: HashSet<(NodeKey, NodeKey, u64)>,
 }
 
 impl Links {
+    /// The messages on their way to a node and not yet answered, the oldest first.
+    pub(super) fn asked_node(&self, node: NodeKey) -> Vec<UnicastId> {
+        let all = (node, UnicastId::MIN)..=(node, UnicastId::MAX);
+        self.asked_nodes.range(all).map(|&(_, id)| id).collect()
+    }
+
     /// Whether a session can be sent a message with this seq: it reads, and no other message with
     /// the same seq waits for its answer.
     pub(super) fn session_takes(&self, session: SessionId, seq: &Seq) -> bool {

@@ -1,15 +1,20 @@
 //! Sessions and peers that come and go, their topics, and the pauses of publishers.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
-use super::{Router, private::Remote, unicast::Origin};
+use super::{
+    Router,
+    private::Remote,
+    unicast::{Origin, UnicastId},
+};
 use crate::{
     MAX_TOPIC_LEN,
+    channel::Seq,
     node::{Action, Notice, PeerId, SessionId},
 };
 
@@ -76,7 +81,9 @@ impl Router {
                 self.pauses.remove(id);
             }
         }
-        for id in link.asked.into_values() {
+        // What follows must not depend on a hash.
+        let asked: BTreeMap<Seq, UnicastId> = link.asked.into_iter().collect();
+        for id in asked.into_values() {
             self.attempt_failed(now, id, true);
         }
     }

@@ -31,6 +31,7 @@ use super::{
     Action, CloseReason, Limits, Notice, PeerCloseReason, PeerId, SessionId, Timeouts,
     bandwidth::Bandwidth,
     mesh::{Mesh, Recent},
+    sooner,
 };
 use crate::{
     channel::{Frame, FrameType, Seq, code},
@@ -318,10 +319,15 @@ impl Router {
     /// Moves everything that is to be done to the end of `actions`, unless it includes closing a
     /// connection. Returns whether it did.
     pub(in crate::node) fn move_actions(&mut self, actions: &mut VecDeque<Action>) -> bool {
-        if !self.closes {
+        if self.closes {
+            return false;
+        }
+        if actions.is_empty() {
+            std::mem::swap(actions, &mut self.actions);
+        } else {
             actions.append(&mut self.actions);
         }
-        !self.closes
+        true
     }
 
     /// Has a connection closed.
@@ -336,10 +342,10 @@ impl Router {
         let pause = self.pauses.values().min().copied();
         let private = self.private.next_timeout();
         let recent = self.recent.next_forget();
-        [unicast, pause, self.mesh.next_age(), recent, private]
-            .into_iter()
-            .flatten()
-            .min()
+        sooner(
+            sooner(sooner(unicast, pause), self.mesh.next_age()),
+            sooner(recent, private),
+        )
     }
 
     /// What it has counted.
@@ -563,18 +569,17 @@ impl Router {
     /// If a message with this frame's seq was pushed to the session and waits for its answer, takes
     /// the frame as that answer, whatever its type (channel-v2 section 4), and says so.
     pub fn take_answer(&mut self, now: Instant, session: SessionId, frame: &Frame) -> bool {
-        let Some(link) = self.links.sessions.get_mut(&session) else {
+        let Some(link) = self.links.sessions.get(&session) else {
             return false;
         };
         let Some(&id) = link.asked.get(&frame.seq) else {
             return false;
         };
         // Neither is a message that the session has itself published, over another connection before.
-        let pushed = self.unicasts.get(&id).map(|unicast| &unicast.frame);
-        if frame.kind == FrameType::UNICAST && pushed == Some(frame) {
+        let pushed = || self.unicasts.get(&id).map(|unicast| &unicast.frame);
+        if frame.kind == FrameType::UNICAST && pushed() == Some(frame) {
             return false;
         }
-        link.asked.remove(&frame.seq);
         if frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION {
             // A client of ours that cannot take the message now says so, and another may.
             self.attempt_failed(now, id, true);

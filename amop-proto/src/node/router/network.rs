@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::{
     Router,
     private::Remote,
-    unicast::{Attempt, Origin, UnicastId},
+    unicast::{Attempt, Origin, Unicast, UnicastId},
 };
 use crate::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, code},
@@ -34,8 +34,9 @@ const MAX_HOPS: u32 = 32;
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 impl Router {
-    pub(super) fn peer_message(&mut self, now: Instant, peer: PeerId, message: PeerFrame) {
-        let inner = Frame::from_bytes(message.body.clone(), PROTOCOL_MAX_FRAME);
+    pub(super) fn peer_message(&mut self, now: Instant, peer: PeerId, mut message: PeerFrame) {
+        let body = std::mem::take(&mut message.body);
+        let inner = Frame::from_bytes(body, PROTOCOL_MAX_FRAME);
         if message.is_response() {
             let Some(link) = self.links.peers.get_mut(&peer) else {
                 return;
@@ -96,12 +97,12 @@ impl Router {
     }
 
     fn enveloped(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
-        let (envelope, bytes) = Envelope::open(message.body.clone())?;
-        let own = self.mesh.own();
-        if envelope.target != own && self.mesh.border(envelope.target).is_none() {
-            self.pass_on(peer, envelope.target, message);
+        let target = Envelope::target_of(&message.body)?;
+        if target != self.mesh.own() && self.mesh.border(target).is_none() {
+            self.pass_on(peer, target, message);
             return Some(());
         }
+        let (envelope, bytes) = Envelope::open(message.body)?;
         let frame = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
         if frame.kind != FrameType::UNICAST {
             return None;
@@ -121,11 +122,12 @@ impl Router {
     }
 
     fn enveloped_answer(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
-        let (envelope, bytes) = Envelope::open(message.body.clone())?;
-        if envelope.target != self.mesh.own() {
-            self.pass_on(peer, envelope.target, message);
+        let target = Envelope::target_of(&message.body)?;
+        if target != self.mesh.own() {
+            self.pass_on(peer, target, message);
             return Some(());
         }
+        let (envelope, bytes) = Envelope::open(message.body)?;
         let answer = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
         let Some(unicast) = self.unicasts.get(&envelope.id) else {
             // It was sent more than once, and so was its answer.
@@ -236,31 +238,28 @@ impl Router {
 
     /// Sends a unicast, for the first time or again, to the node of ours it is for; `false` if there
     /// is no way to it.
-    pub(super) fn send_enveloped(&mut self, now: Instant, id: UnicastId) -> bool {
-        let Some(unicast) = self.unicasts.get(&id) else {
+    pub(super) fn send_enveloped(
+        &mut self,
+        now: Instant,
+        id: UnicastId,
+        unicast: &mut Unicast,
+    ) -> bool {
+        let Some(Attempt::Node { node, changes, .. }) = &mut unicast.at else {
             return false;
         };
-        let Some(Attempt::Node { node, .. }) = unicast.at else {
-            return false;
-        };
+        let node = *node;
         let Some(peer) = self.hop(node, None) else {
             return false;
         };
-        let now_changes = self.mesh.changes();
-        let Some(unicast) = self.unicasts.get_mut(&id) else {
-            return false;
-        };
-        if let Some(Attempt::Node { changes, .. }) = &mut unicast.at {
-            *changes = now_changes;
-        }
+        *changes = self.mesh.changes();
         let envelope = Envelope {
             source: self.mesh.own(),
             target: node,
             id,
         };
-        let (origin, body) = (unicast.origin, envelope.seal(&unicast.frame));
+        let body = envelope.seal(&unicast.frame);
         self.send_peer(peer, extension(packet::UNICAST, MAX_HOPS, body));
-        self.pause_if_filling(now, origin, peer);
+        self.pause_if_filling(now, unicast.origin, peer);
         true
     }
 
@@ -345,20 +344,25 @@ impl Router {
         changes: u64,
         mut shaken: impl FnMut(&mut Self, NodeKey) -> bool,
     ) {
-        let nodes: Vec<NodeKey> = self.links.asked_nodes.keys().copied().collect();
+        let mut nodes: Vec<NodeKey> = self.links.asked_nodes.iter().map(|&(n, _)| n).collect();
+        nodes.dedup();
         for node in nodes {
             let shaken = shaken(self, node);
-            let asked = self.links.asked_nodes.get(&node).into_iter().flatten();
-            let lost = |id: &UnicastId| match self.unicasts.get(id)?.at? {
-                Attempt::Node { changes: sent, .. } => {
-                    (sent < changes || (shaken && sent == changes)).then_some(*id)
-                }
-                Attempt::Session(_) | Attempt::Peer(..) | Attempt::Joined(_) => None,
+            let lost = |id: &UnicastId| {
+                matches!(
+                    self.unicasts.get(id).and_then(|unicast| unicast.at),
+                    Some(Attempt::Node { changes: sent, .. })
+                        if sent < changes || (shaken && sent == changes)
+                )
             };
-            let lost: Vec<UnicastId> = asked.filter_map(lost).collect();
-            for id in lost {
+            let mut asked = self.links.asked_node(node);
+            asked.retain(lost);
+            for id in asked {
                 // If there is no way just now the timer tries again.
-                self.send_enveloped(now, id);
+                if let Some(mut unicast) = self.unicasts.remove(&id) {
+                    self.send_enveloped(now, id, &mut unicast);
+                    self.unicasts.insert(id, unicast);
+                }
             }
         }
     }
@@ -374,7 +378,7 @@ impl Router {
                     self.set_remote(now, Remote::Node(node), &topic, count);
                 }
                 Output::Lost(node) => {
-                    for id in self.links.asked_nodes.remove(&node).unwrap_or_default() {
+                    for id in self.links.asked_node(node) {
                         self.attempt_failed(now, id, false);
                     }
                 }

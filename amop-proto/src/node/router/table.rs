@@ -72,6 +72,10 @@ impl Table {
         if self.changed.is_empty() {
             return Vec::new();
         }
+        // After nearly every event.
+        if self.changed.is_empty() {
+            return Vec::new();
+        }
         let local = &self.local;
         std::mem::take(&mut self.changed)
             .into_iter()

@@ -2,10 +2,9 @@
 
 use std::{
     collections::BTreeSet,
+    ops::Range,
     time::{Duration, Instant},
 };
-
-use bytes::Bytes;
 
 use super::{links::Links, table::Entry};
 use crate::{
@@ -96,22 +95,46 @@ pub(super) struct Unicast {
     pub(super) origin: Origin,
     /// The publisher's frame: sent on as it is, and its body comes back with result 104.
     pub(super) frame: Frame,
-    pub(super) topic: Bytes,
+    /// Where the topic is in the frame's body.
+    pub(super) topic: Range<usize>,
     /// Whom it was sent to and who has not answered yet.
     pub(super) at: Option<Attempt>,
     /// Copies that end as this one does.
     pub(super) joined: Vec<UnicastId>,
     /// Whom not to try again.
-    pub(super) tried: BTreeSet<Target>,
+    pub(super) tried: Tried,
     /// A subscriber was asked and did not take it, or is too busy to be asked.
     pub(super) refused: bool,
     /// When it is over, whatever happens.
     pub(super) deadline: Instant,
-    /// When its timer fires next.
-    pub(super) timer: Instant,
+    /// When its timer fires next, once it has been sent.
+    pub(super) timer: Option<Instant>,
+}
+
+/// A set of targets, mostly of one.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    first: Option<Target>,
+    others: BTreeSet<Target>,
+}
+
+impl Tried {
+    pub(super) fn insert(&mut self, target: Target) {
+        if *self.first.get_or_insert(target) != target {
+            self.others.insert(target);
+        }
+    }
+
+    fn contains(&self, target: Target) -> bool {
+        self.first == Some(target) || self.others.contains(&target)
+    }
 }
 
 impl Unicast {
+    pub(super) fn topic(&self) -> &[u8] {
+        &self.frame.body[self.topic.clone()]
+    }
+
     /// Draws one subscriber uniformly among those that can take the message.
     ///
     /// The publisher's own session is drawn only when there is no other: go-sdk and java-sdk take a
@@ -132,7 +155,7 @@ impl Unicast {
         let local_only = matches!(reach, Reach::Sessions);
         let usable = |target: Target| {
             reach.allows(target)
-                && !self.tried.contains(&target)
+                && !self.tried.contains(target)
                 && match target {
                     Target::Session(session) => links.session_takes(session, &self.frame.seq),
                     Target::Peer(peer) => links.peer_takes(peer),
@@ -185,7 +208,7 @@ impl Unicast {
 
     /// Whether somebody who has the topic was left out because it cannot be sent the message now.
     pub(super) fn passes_over(&self, entry: &Entry, reach: &Reach) -> bool {
-        let untried = |target: Target| reach.allows(target) && !self.tried.contains(&target);
+        let untried = |target: Target| reach.allows(target) && !self.tried.contains(target);
         let here = entry.sessions.iter().copied().map(Target::Session);
         let nodes = entry.nodes.iter().map(|(node, _)| Target::Node(node));
         let peers = entry.peers.iter().copied().map(Target::Peer);
@@ -215,5 +238,24 @@ fn is_subscribed(entry: &Entry, target: Target) -> bool {
     match target {
         Target::Session(session) => entry.sessions.contains(&session),
         Target::Peer(_) | Target::Node(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_were_tried_are_known() {
+        let mut tried = Tried::default();
+        let target = |n| Target::Session(SessionId(n));
+        assert!(!tried.contains(target(1)));
+        for n in [1, 2, 1, 3, 2] {
+            tried.insert(target(n));
+        }
+        for n in 0..5 {
+            assert_eq!(tried.contains(target(n)), (1..4).contains(&n), "{n}");
+        }
+        assert!(!tried.contains(Target::Peer(PeerId(1))));
     }
 }
