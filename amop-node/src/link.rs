@@ -31,7 +31,7 @@ use crate::{
 /// A read buffer starts with this much, so that idle connections stay small.
 const READ_MIN: usize = 4 * 1024;
 /// A busy one grows to this.
-const READ_MAX: usize = 256 * 1024;
+const READ_MAX: usize = 64 * 1024;
 /// Room is made for the rest of a long frame at once, up to this much. The memory is touched only as
 /// bytes come.
 const READ_AHEAD: usize = 4 * 1024 * 1024;
@@ -258,6 +258,11 @@ async fn read<W: Wire>(
             events.push(W::active(id));
         }
         core.handle(events);
+        if len >= READ_MAX / 2 {
+            // What came of this much is written while more is read, instead of all of it waiting for
+            // the last of it.
+            tokio::task::yield_now().await;
+        }
         if let Some(error) = error {
             core.refusals.bad_frame();
             return LinkEnd::BadFrame(error);
