@@ -105,7 +105,7 @@ async fn a_client_works_through_it() {
     assert_eq!(answer.seq, handshake.seq);
     assert_eq!(
         answer.payload,
-        "{\"nodeVersion\":\"2.11.1\",\"protocol\":3}\n"
+        "{\"nodeVersion\":\"2.11.1\",\"protocol\":3,\"quietMulticasts\":true}\n"
     );
     let (direction, message) = frame(&mut records, "unicast").await;
     assert_eq!(direction, Direction::ToNode);
