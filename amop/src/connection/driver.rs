@@ -183,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         // The first of many messages would wake this task and leave alone, before the others are
         // made: each gets its turn first.
         let gather = !gathered
-            && self.phase == Phase::Open
+            && state.closed.is_none()
             && state.session.queued_bytes() > 0
             && state.session.in_flight() > BUSY;
         if gather && !std::mem::replace(&mut self.gathered, true) {

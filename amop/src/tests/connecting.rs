@@ -107,6 +107,24 @@ async fn close_writes_what_is_queued_and_says_goodbye() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn close_writes_many_requests_that_were_just_made() {
+    let (client, mut node) = connect().await;
+    let topic = hello();
+    // So many that the connection would wait for others before it writes.
+    let mut calls: Vec<_> = (0..40)
+        .map(|_| Box::pin(client.unicast(&topic, "question".into())))
+        .collect();
+    for call in &mut calls {
+        assert!(futures::poll!(call).is_pending());
+    }
+    client.close().await;
+    for _ in 0..40 {
+        node.expect(FrameType::UNICAST).await;
+    }
+    assert_eq!(node.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_that_does_not_read_cannot_hold_up_close() {
     let (client, node) = connect_with(Client::builder(), 256).await;
     let payload = Bytes::from(vec![0; 10_000]);

@@ -64,9 +64,9 @@ pub fn judge(report: &Report) -> Vec<Verdict> {
         ("w4-1000", "deliveries/s, to NATS", ratio("w4-1000", nats, &rate), 1.5, true),
         ("w5", "MB/s, to raw TLS", ratio("w5", raw, &rate), 0.5, true),
         ("w6-1000", "KiB per client", median("w6-1000", amop, &kib_per_client), 40.0, false),
-        ("w6-1000", "% of a core", median("w6-1000", amop, &idle_cpu), 2.0, false),
+        ("w6-1000", "% of a core", median("w6-1000", amop, &idle_cpu), 1.0, false),
         ("w6-10000", "KiB per client", median("w6-10000", amop, &kib_per_client), 40.0, false),
-        ("w6-10000", "% of a core", median("w6-10000", amop, &idle_cpu), 20.0, false),
+        ("w6-10000", "% of a core", median("w6-10000", amop, &idle_cpu), 5.0, false),
         ("w7", "ms", median("w7", amop, &|outcome| Some(p50(outcome)? / 1e6)), 5.0, false),
     ];
     all.into_iter()
