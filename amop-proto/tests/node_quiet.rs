@@ -1,4 +1,4 @@
-//! Multicasts that clients of ours want answered only if they are refused.
+//! What a node leaves out of its answers to clients of ours: those to quiet multicasts, and bodies.
 #![forbid(unsafe_code)]
 
 mod node_support;
@@ -101,4 +101,26 @@ fn a_unicast_has_nothing_to_do_with_it() {
     };
     net.send(publisher, request.clone());
     assert_eq!(net.only(subscriber), request);
+}
+
+#[test]
+fn what_nobody_took_comes_back_whole_to_other_sdks_only() {
+    let mut net = Net::new(1);
+    let (ours, other) = (our_client(&mut net), net.sdk(0));
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    for (publisher, whole) in [(ours, false), (other, true)] {
+        let request = Frame {
+            kind: FrameType::UNICAST,
+            ..multicast(1, TOPIC, "to one")
+        };
+        net.send(publisher, request.clone());
+        let pushed = net.only(subscriber);
+        net.send(subscriber, pushed.respond(code::NO_SESSION, Bytes::new()));
+        let body = if whole {
+            request.body.clone()
+        } else {
+            Bytes::new()
+        };
+        assert_eq!(net.only(publisher), request.respond(code::NO_SESSION, body));
+    }
 }

@@ -88,8 +88,7 @@ impl Router {
             nodes,
             peers,
         } = audience;
-        let terse = matches!(origin, Origin::Session(publisher)
-            if self.links.sessions.get(&publisher).is_some_and(|link| link.terse));
+        let terse = matches!(origin, Origin::Session(publisher) if self.is_terse(publisher));
         let quiet = terse && frame.result == QUIET;
         if quiet {
             // It is between the client and this node: everybody else gets a plain multicast.
@@ -127,6 +126,12 @@ impl Router {
             let acknowledgement = frame.respond(code::SUCCESS, body);
             self.send_session(publisher, acknowledgement);
         }
+    }
+
+    /// Whether a session's client is one of ours.
+    fn is_terse(&self, session: SessionId) -> bool {
+        let link = self.links.sessions.get(&session);
+        link.is_some_and(|link| link.terse)
     }
 
     fn multicast_to_session(&mut self, session: SessionId, frame: &Frame) {
@@ -466,8 +471,11 @@ impl Router {
     fn answer_error(&mut self, origin: Origin, request: &Frame, result: i32) {
         self.counters.errors += 1;
         let answer = match (origin, result) {
-            // The body of a 104 is the request's, of all others empty (channel-v2 section 10).
-            (Origin::Session(_), code::NO_SESSION) => request.respond(result, request.body.clone()),
+            // The body of a 104 is the request's, of all others empty (channel-v2 section 10). A client
+            // of ours does not look at it, and its queue should not fill with what it could not send.
+            (Origin::Session(session), code::NO_SESSION) if !self.is_terse(session) => {
+                request.respond(result, request.body.clone())
+            }
             (Origin::Session(_), _) => request.respond(result, Bytes::new()),
             // Between nodes there is no other error (p2p-v2 section 7.2).
             (Origin::Peer(..), _) => request.respond(code::NO_SESSION, request.body.clone()),
