@@ -1,23 +1,21 @@
 //! The machine itself.
 
+mod private;
+
 use std::{collections::VecDeque, io, time::Instant};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
-    Challenge, ClientConfig, CloseReason, Event, Kind, Notice, Outcome, Push, Refused, RefusedWhy,
-    challenges::{Begun, Challenges, MAX_CHALLENGE_LEN},
-    multicasts::Multicasts,
-    requests::Requests,
-    topics::Topics,
+    ClientConfig, CloseReason, Event, Kind, Notice, Outcome, Push, Refused, RefusedWhy,
+    challenges::Challenges, multicasts::Multicasts, requests::Requests, topics::Topics,
 };
 use crate::{
     TopicName,
     channel::{
         Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest, HandshakeResponse,
-        ProtocolVersion, RESULT_OFFSET, Seq, VerifyRequest, code, heartbeat_request, is_route,
-        topic_end,
+        ProtocolVersion, RESULT_OFFSET, Seq, code, heartbeat_request, is_route, topic_end,
     },
 };
 
@@ -281,22 +279,6 @@ impl<T> ClientSession<T> {
         self.topics.unsubscribe(topic)
     }
 
-    // ---- private topics ----
-
-    /// Tells the node that the subscriber behind another node may have the messages of a private topic
-    /// (0x38). Only a `request` that came in [`Event::Signed`] should be answered so.
-    ///
-    /// There is no telling that it may not: a node would never ask again while the topic is
-    /// subscribed to over there (channel-v2 section 9.2), be it by somebody else or with another key.
-    /// Told nothing, it asks again 5 s later.
-    pub fn verified(&mut self, request: &VerifyRequest) {
-        if self.state == State::Closed {
-            return;
-        }
-        let seq = Seq::random(&mut self.rng);
-        Frame::new(FrameType::VERIFY_RESULT, seq, request.result(true)).encode(&mut self.out);
-    }
-
     // ---- input ----
 
     /// The node showed a sign of life at `at`: some bytes of it arrived, perhaps not a whole frame,
@@ -480,57 +462,6 @@ impl<T> ClientSession<T> {
         } else {
             self.notice(Notice::UnsolicitedResponse(frame.seq));
         }
-    }
-
-    /// The node asks to verify the subscriber behind another one (channel-v2 section 9.3).
-    fn handle_verify(&mut self, now: Instant, frame: Frame) {
-        // Unanswered, a node pushes it to the next session.
-        Frame::new(FrameType::VERIFY_PEER, frame.seq, Bytes::new()).encode(&mut self.out);
-        let request = match VerifyRequest::parse(&frame.body) {
-            Ok(request) => request,
-            Err(error) => return self.notice(Notice::BadVerifyRequest(error)),
-        };
-        if !self.topics.wants(request.topic.push_topic()) {
-            return self.notice(Notice::NotGranted(request));
-        }
-        let route = request.route.clone();
-        match self.challenges.begin(request, now, &mut self.rng) {
-            Begun::Challenge { seq, bytes } => {
-                put_amop(&mut self.out, FrameType::UNICAST, seq, 0, &route, &bytes)
-            }
-            // The node asks again for as long as it gets no result.
-            Begun::UnderWay => {}
-            Begun::TooMany(request) => self.notice(Notice::TooManyChallenges(request)),
-        }
-    }
-
-    /// A subscriber answered its challenge, or a node said why not.
-    fn handle_signature(&mut self, challenge: Challenge, frame: Frame) {
-        let outcome = Outcome::of_response(&challenge.request.route, frame.result, frame.body);
-        match outcome {
-            Outcome::Answered(signature) => self.events.push_back(Event::Signed {
-                challenge,
-                signature,
-            }),
-            outcome => self.notice(Notice::Unproven {
-                request: challenge.request,
-                outcome,
-            }),
-        }
-    }
-
-    /// A publisher wants to know whether this side holds its key.
-    fn handle_challenge(&mut self, route: TopicName, seq: Seq, challenge: Bytes) {
-        if challenge.is_empty() || challenge.len() > MAX_CHALLENGE_LEN {
-            let len = challenge.len();
-            self.respond(seq, &route, code::DECODE, b"");
-            return self.notice(Notice::BadChallenge { route, len });
-        }
-        self.events.push_back(Event::Challenged {
-            seq,
-            route,
-            challenge,
-        });
     }
 
     fn handle_push(&mut self, kind: Kind, frame: Frame) {

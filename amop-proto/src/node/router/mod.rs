@@ -2,6 +2,7 @@
 //!
 //! Deterministic: the same configuration, seed and events give the same actions.
 
+mod counters;
 mod deliver;
 mod links;
 mod members;
@@ -20,6 +21,7 @@ use std::{
 use bytes::Bytes;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
+pub use self::counters::Counters;
 use self::{
     links::{Level, Links, PeerLink, Queue, SessionLink},
     private::{NEED_VERIFY, Private, Remote},
@@ -75,106 +77,6 @@ pub enum RouterEvent {
     PeerMoves(PeerId),
     /// Time may have passed.
     Timeout,
-}
-
-/// What a router has counted since it started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Unicasts that came from this node's sessions and from peers: each is answered, ends with an
-    /// error or is in flight.
-    pub unicasts: u64,
-    /// Unicasts sent once more while they were in flight: they are not counted again, not delivered
-    /// again, and answered with the first.
-    pub repeated: u64,
-    /// Unicasts answered by a subscriber.
-    pub answered: u64,
-    /// Attempts that failed and were followed by another or by an error.
-    pub failed_attempts: u64,
-    /// Unicasts that ended with an error.
-    pub errors: u64,
-    /// Multicasts accepted from this node's sessions and from peers.
-    pub multicasts: u64,
-    /// Copies of multicasts handed to sessions.
-    pub delivered: u64,
-    /// Copies of multicasts not sent because a session or peer does not keep up.
-    pub dropped: u64,
-    /// Unicasts refused with result 103 because too many are in flight in all.
-    pub over_limit: u64,
-    /// Unicasts refused with result 103 because too many of the same session are in flight.
-    pub over_session_limit: u64,
-    /// Unicasts and multicasts refused with result 103 because of the outgoing bandwidth limit.
-    pub over_bandwidth: u64,
-    /// Messages from other nodes refused or dropped because they are over the frame limit.
-    pub over_frame_limit: u64,
-    /// Topics of sessions ignored: over a limit, or none that AMOP has.
-    pub topics_ignored: u64,
-    /// Topic sets of sessions ignored as a whole: no JSON array of strings, or longer than 2 MiB.
-    pub bad_topics: u64,
-    /// Sessions closed because they do not read.
-    pub slow_sessions: u64,
-    /// Sessions closed because of the limit for the queues of all, the longest first.
-    pub queues_cut: u64,
-    /// Peers closed because they do not read.
-    pub slow_peers: u64,
-    /// Peers closed because they announce too many topics.
-    pub peers_over_topics: u64,
-    /// Messages passed on for other nodes.
-    pub relayed: u64,
-    /// Messages to or for other nodes of ours dropped because there was no way just then. Unicasts
-    /// among them are sent again.
-    pub undeliverable: u64,
-}
-
-impl Counters {
-    /// All of them by name.
-    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
-        // By hand and complete: a field that is missing here is a warning.
-        let Self {
-            unicasts,
-            repeated,
-            answered,
-            failed_attempts,
-            errors,
-            multicasts,
-            delivered,
-            dropped,
-            over_limit,
-            over_session_limit,
-            over_bandwidth,
-            over_frame_limit,
-            topics_ignored,
-            bad_topics,
-            slow_sessions,
-            queues_cut,
-            slow_peers,
-            peers_over_topics,
-            relayed,
-            undeliverable,
-        } = *self;
-        [
-            ("unicasts", unicasts),
-            ("repeated", repeated),
-            ("answered", answered),
-            ("failed_attempts", failed_attempts),
-            ("errors", errors),
-            ("multicasts", multicasts),
-            ("delivered", delivered),
-            ("dropped", dropped),
-            ("over_limit", over_limit),
-            ("over_session_limit", over_session_limit),
-            ("over_bandwidth", over_bandwidth),
-            ("over_frame_limit", over_frame_limit),
-            ("topics_ignored", topics_ignored),
-            ("bad_topics", bad_topics),
-            ("slow_sessions", slow_sessions),
-            ("queues_cut", queues_cut),
-            ("slow_peers", slow_peers),
-            ("peers_over_topics", peers_over_topics),
-            ("relayed", relayed),
-            ("undeliverable", undeliverable),
-        ]
-        .into_iter()
-    }
 }
 
 /// The router of a node.

@@ -1,0 +1,82 @@
+//! A session's part in private topics: challenges to subscribers, and those of publishers.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{ClientSession, State, put_amop};
+use crate::{
+    TopicName,
+    channel::{Frame, FrameType, Seq, VerifyRequest, code},
+    client::{
+        Challenge, Event, Notice, Outcome,
+        challenges::{Begun, MAX_CHALLENGE_LEN},
+    },
+};
+
+impl<T> ClientSession<T> {
+    /// Tells the node that the subscriber behind another node may have the messages of a private topic
+    /// (0x38). Only a `request` that came in [`Event::Signed`] should be answered so.
+    ///
+    /// There is no telling that it may not: a node would never ask again while the topic is
+    /// subscribed to over there (channel-v2 section 9.2), be it by somebody else or with another key.
+    /// Told nothing, it asks again 5 s later.
+    pub fn verified(&mut self, request: &VerifyRequest) {
+        if self.state == State::Closed {
+            return;
+        }
+        let seq = Seq::random(&mut self.rng);
+        Frame::new(FrameType::VERIFY_RESULT, seq, request.result(true)).encode(&mut self.out);
+    }
+
+    /// The node asks to verify the subscriber behind another one (channel-v2 section 9.3).
+    pub(super) fn handle_verify(&mut self, now: Instant, frame: Frame) {
+        // Unanswered, a node pushes it to the next session.
+        Frame::new(FrameType::VERIFY_PEER, frame.seq, Bytes::new()).encode(&mut self.out);
+        let request = match VerifyRequest::parse(&frame.body) {
+            Ok(request) => request,
+            Err(error) => return self.notice(Notice::BadVerifyRequest(error)),
+        };
+        if !self.topics.wants(request.topic.push_topic()) {
+            return self.notice(Notice::NotGranted(request));
+        }
+        let route = request.route.clone();
+        match self.challenges.begin(request, now, &mut self.rng) {
+            Begun::Challenge { seq, bytes } => {
+                put_amop(&mut self.out, FrameType::UNICAST, seq, 0, &route, &bytes)
+            }
+            // The node asks again for as long as it gets no result.
+            Begun::UnderWay => {}
+            Begun::TooMany(request) => self.notice(Notice::TooManyChallenges(request)),
+        }
+    }
+
+    /// A subscriber answered its challenge, or a node said why not.
+    pub(super) fn handle_signature(&mut self, challenge: Challenge, frame: Frame) {
+        let outcome = Outcome::of_response(&challenge.request.route, frame.result, frame.body);
+        match outcome {
+            Outcome::Answered(signature) => self.events.push_back(Event::Signed {
+                challenge,
+                signature,
+            }),
+            outcome => self.notice(Notice::Unproven {
+                request: challenge.request,
+                outcome,
+            }),
+        }
+    }
+
+    /// A publisher wants to know whether this side holds its key.
+    pub(super) fn handle_challenge(&mut self, route: TopicName, seq: Seq, challenge: Bytes) {
+        if challenge.is_empty() || challenge.len() > MAX_CHALLENGE_LEN {
+            let len = challenge.len();
+            self.respond(seq, &route, code::DECODE, b"");
+            return self.notice(Notice::BadChallenge { route, len });
+        }
+        self.events.push_back(Event::Challenged {
+            seq,
+            route,
+            challenge,
+        });
+    }
+}
