@@ -259,6 +259,8 @@ impl Client {
     /// whether anybody receives it is not known. The message is encoded before this returns its
     /// future, which holds nothing of it.
     ///
+    /// For many messages in a row there is [`publisher`](Self::publisher).
+    ///
     /// # Errors
     ///
     /// [`PublishError`].
