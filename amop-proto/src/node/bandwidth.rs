@@ -8,7 +8,7 @@ use super::after;
 const BURST: Duration = Duration::from_secs(1);
 
 /// A bound of bytes per second, kept as the moment until which all of it has been spent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Bandwidth {
     /// `None`: there is no bound.
     bytes_per_second: Option<u64>,

@@ -20,12 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const MAX_HELD: usize = 4096;
 
 /// The answers held back, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Barriers {
     held: VecDeque<Held>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     until: Instant,
     session: SessionId,

@@ -7,6 +7,7 @@ mod action;
 mod bandwidth;
 mod barrier;
 mod config;
+mod dice;
 mod machine;
 mod mesh;
 mod peer;

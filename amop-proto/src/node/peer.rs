@@ -14,7 +14,7 @@ use crate::p2p::{
 };
 
 /// One connection to another node, from TLS to its end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) identity: PeerIdentity,
     /// Whether this node dialled it.
@@ -37,7 +37,7 @@ pub(super) struct Peer {
 }
 
 /// Which implementation a peer is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Kind {
     /// Nothing came yet. It is told everything, and leaves out what it does not understand.
     Unknown,

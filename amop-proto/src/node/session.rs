@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One SDK connection, from TLS to its end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Session {
     /// 1 until a handshake says otherwise.
     pub(super) version: ProtocolVersion,

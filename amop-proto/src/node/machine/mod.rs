@@ -87,7 +87,10 @@ pub enum Event {
 /// The shell feeds [`Event`]s in with [`handle`](Self::handle), fetches [`Action`]s with
 /// [`poll_action`](Self::poll_action) until there are none, and feeds [`Event::Timeout`] in at
 /// [`next_timeout`](Self::next_timeout).
-#[derive(Debug)]
+///
+/// A clone goes on from the same state as the node itself would; searches through all orders of events
+/// make use of that.
+#[derive(Debug, Clone)]
 pub struct Node {
     config: NodeConfig,
     router: Router,

@@ -55,7 +55,7 @@ pub(super) enum Taken {
 }
 
 /// The states of all nodes but this one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Database {
     states: BTreeMap<NodeKey, State>,
     /// The nodes that cannot be reached, by since when: asked for after every event.

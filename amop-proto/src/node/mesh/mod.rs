@@ -36,7 +36,7 @@ use crate::p2p::{
 };
 
 /// What the mesh wants done or tells.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Output {
     Send(PeerId, PeerFrame),
     /// A node's subscriber count for a topic changed, as far as the node can be reached.
@@ -63,7 +63,7 @@ pub(super) enum Output {
 }
 
 /// A link to a neighbour.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Link {
     key: NodeKey,
     /// Record frames with this node's own record that are not acknowledged: seq and version.
@@ -86,7 +86,7 @@ struct Link {
 }
 
 /// What this node knows of the network.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Mesh {
     own: NodeKey,
     own_id: NodeId,

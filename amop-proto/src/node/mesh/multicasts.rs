@@ -25,7 +25,7 @@ const FAR: u64 = 1 << 32;
 const WAYS: usize = 1024;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Multicasts {
     windows: HashMap<Way, Window>,
     /// No window is to be forgotten before this.
@@ -88,7 +88,7 @@ impl Multicasts {
 }
 
 /// Which of the last ids of one way have come.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Window {
     /// One more than the highest that came.
     end: u64,

@@ -10,7 +10,7 @@ use crate::{hash::HashMap, p2p::mesh::NodeKey};
 ///
 /// Every link costs the same. An added edge is worked in from where it shortens something; after a
 /// removed one, only nodes to which some shortest path went over it are looked for again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Paths {
     own: NodeKey,
     /// Edges that both ends report, the far ends in order.

@@ -23,7 +23,7 @@ pub(super) const MAX: usize = 200_000;
 const MAX_BYTES: usize = 64 << 20;
 
 /// Messages by who sent them into the network, whom of those reached here they are for, and their id.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::node) struct Recent {
     seen: HashMap<(NodeKey, NodeKey, u64), Option<Bytes>>,
     order: VecDeque<(Instant, NodeKey, NodeKey, u64)>,

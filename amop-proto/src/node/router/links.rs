@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Bytes waiting to be written to a connection, held against a limit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Queue {
     limit: usize,
     queued: usize,
@@ -107,7 +107,7 @@ impl Queue {
 }
 
 /// One SDK connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct SessionLink {
     /// It is a client of ours, which has no use for the body of its multicasts' acknowledgements.
     pub(super) terse: bool,
@@ -149,7 +149,7 @@ impl SessionLink {
 }
 
 /// One connection to another node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct PeerLink {
     pub(super) queue: Queue,
     /// Who it is, where that is known.
@@ -167,7 +167,7 @@ pub(super) struct PeerLink {
 }
 
 /// All connections.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Links {
     pub(super) sessions: HashMap<SessionId, SessionLink>,
     /// Ordered, because it is walked.

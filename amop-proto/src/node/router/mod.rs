@@ -19,7 +19,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand::RngExt;
 
 pub use self::counters::Counters;
 use self::{
@@ -32,6 +32,7 @@ use self::{
 use super::{
     Action, CloseReason, Limits, Notice, PeerCloseReason, PeerId, SessionId, Timeouts,
     bandwidth::Bandwidth,
+    dice::Dice,
     mesh::{Mesh, Recent},
     sooner,
 };
@@ -80,11 +81,11 @@ pub enum RouterEvent {
 }
 
 /// The router of a node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Router {
     limits: Limits,
     timeouts: Timeouts,
-    rng: StdRng,
+    rng: Dice,
     table: Table,
     links: Links,
     unicasts: HashMap<UnicastId, Unicast>,
@@ -126,7 +127,7 @@ impl Router {
         timeouts: Timeouts,
         seed: [u8; 32],
     ) -> Self {
-        let mut rng = StdRng::from_seed(seed);
+        let mut rng = Dice::new(seed);
         // Other nodes remember the ids of this node's messages for a while, longer than it takes to
         // start again.
         let next_unicast = (rng.random::<u64>() >> 2) + epoch.min(u64::MAX >> 2);

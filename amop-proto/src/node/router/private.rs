@@ -44,7 +44,7 @@ pub(super) enum Remote {
 
 /// How far a remote node is with one private topic. It is forgotten when the node drops the topic or
 /// cannot be reached any more.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Verification {
     /// Its subscribers.
     count: u32,
@@ -57,7 +57,7 @@ struct Verification {
 }
 
 /// A request to verify.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Asked {
     at: Instant,
     /// By which the subscriber takes its challenge.
@@ -67,7 +67,7 @@ struct Asked {
 }
 
 /// The private topics of all remote nodes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Private {
     /// By topic first, since a publisher asks for all nodes of a topic.
     states: BTreeMap<(Bytes, Remote), Verification>,

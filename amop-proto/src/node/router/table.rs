@@ -15,7 +15,7 @@ use crate::{
 const BLOCK_NOTIFY: &[u8] = b"_block_notify_";
 
 /// Subscribers by topic.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Table {
     topics: HashMap<Bytes, Entry>,
     /// How many sessions hold each topic; ordered, as announcements are.
@@ -25,7 +25,7 @@ pub(super) struct Table {
 }
 
 /// The subscribers of one topic.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Entry {
     /// This node's sessions, in the order of subscription.
     pub(super) sessions: Vec<SessionId>,

@@ -24,7 +24,7 @@ use crate::{
 const PRIVATE: &[u8] = b"#!$";
 
 /// Whom a multicast goes to. Kept from one to the next for its memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Audience {
     pub(super) sessions: Vec<SessionId>,
     pub(super) nodes: Vec<NodeKey>,

@@ -9,11 +9,11 @@ use std::{
 use super::{links::Links, table::Entry};
 use crate::{
     channel::Frame,
-    node::{PeerId, SessionId},
+    node::{PeerId, SessionId, dice::Dice},
     p2p::mesh::NodeKey,
 };
 
-use rand::{RngExt, rngs::StdRng};
+use rand::RngExt;
 
 /// Names a unicast in flight. Never used twice.
 pub(super) type UnicastId = u64;
@@ -41,7 +41,7 @@ pub(super) enum Target {
 }
 
 /// Who may be asked on behalf of an origin.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Reach {
     Anyone,
     /// This node's sessions: a message from another node stays here, its sender has chosen this node.
@@ -90,7 +90,7 @@ pub(super) enum Attempt {
 }
 
 /// A unicast in flight.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Unicast {
     pub(super) origin: Origin,
     /// The publisher's frame: sent on as it is, and its body comes back with result 104.
@@ -112,7 +112,7 @@ pub(super) struct Unicast {
 }
 
 /// A set of targets, mostly of one.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tried {
     first: Option<Target>,
     others: BTreeSet<Target>,
@@ -146,7 +146,7 @@ impl Unicast {
         entry: &Entry,
         reach: &Reach,
         links: &Links,
-        rng: &mut StdRng,
+        rng: &mut Dice,
     ) -> Option<Target> {
         let own = match self.origin {
             Origin::Session(session) => Some(Target::Session(session)),

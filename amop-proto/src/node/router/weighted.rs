@@ -5,7 +5,7 @@ use std::hash::Hash;
 use crate::hash::HashMap;
 
 /// Members with weights, in a binary indexed tree.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Weighted<K> {
     /// Members by position; `None` where one was removed.
     members: Vec<Option<K>>,

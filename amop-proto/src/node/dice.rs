@@ -1,0 +1,93 @@
+//! The node's random choices.
+
+use std::{convert::Infallible, fmt};
+
+use rand::{Rng, SeedableRng, TryRng, rngs::StdRng};
+
+/// The generator of a node. It remembers how often it was asked, so that a node can be copied: the
+/// copy goes on to draw what the node itself would have drawn.
+pub(super) struct Dice {
+    seed: [u8; 32],
+    drawn: u64,
+    rng: StdRng,
+}
+
+impl Dice {
+    pub(super) fn new(seed: [u8; 32]) -> Self {
+        let rng = StdRng::from_seed(seed);
+        Self {
+            seed,
+            drawn: 0,
+            rng,
+        }
+    }
+}
+
+impl Clone for Dice {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(self.seed);
+        while copy.drawn < self.drawn {
+            copy.next_u64();
+        }
+        copy
+    }
+}
+
+/// Nothing that tells what will be drawn.
+impl fmt::Debug for Dice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dice")
+            .field("drawn", &self.drawn)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All is made of draws of 64 bits, so that their number says where it is.
+impl TryRng for Dice {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.try_next_u64().map(|drawn| drawn as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.drawn += 1;
+        self.rng.try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(8) {
+            let drawn = self.next_u64().to_le_bytes();
+            chunk.copy_from_slice(&drawn[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_draws_what_the_first_would_have_drawn() {
+        let mut dice = Dice::new([7; 32]);
+        let mut bytes = [0; 13];
+        for _ in 0..5 {
+            let _: u32 = dice.random();
+            let _: u64 = dice.random_range(0..1000);
+            dice.fill(&mut bytes);
+        }
+        let mut copy = dice.clone();
+        let drawn: [u64; 40] = std::array::from_fn(|_| dice.random());
+        let again: [u64; 40] = std::array::from_fn(|_| copy.random());
+        assert_eq!(drawn, again);
+        assert_ne!(drawn[0], drawn[1]);
+    }
+
+    #[test]
+    fn its_debug_text_does_not_tell_the_seed() {
+        assert_eq!(format!("{:?}", Dice::new([7; 32])), "Dice { drawn: 0, .. }");
+    }
+}
