@@ -46,8 +46,8 @@ pub struct Options {
     pub to: String,
     /// An SDK's certificates that the node accepts.
     pub sdk: Identity,
-    /// The certificates shown to SDKs. Any of the chain will do, an SDK's too: nobody looks for more
-    /// than that.
+    /// The certificates shown to SDKs. Any of the chain will do, an SDK's too, except for clients of
+    /// this project: they want a node's, unless they are told otherwise.
     pub node: Identity,
     /// How many bytes of a payload are kept to be shown.
     pub preview: usize,

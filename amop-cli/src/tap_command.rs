@@ -30,7 +30,8 @@ pub(crate) struct TapCommand {
     #[arg(long, value_name = "DIR")]
     certs: PathBuf,
     /// The folder with the certificates to show to SDKs, a node's conf folder say: ca.crt, node.crt,
-    /// node.key [default: those of --certs, which SDKs accept as well].
+    /// node.key [default: those of --certs, which SDKs accept as well; a client of this project only
+    /// with sdk_certificates_as_nodes(true)].
     #[arg(long, value_name = "DIR")]
     node_certs: Option<PathBuf>,
     /// Show payloads as hex, even if they are text.

@@ -1,7 +1,7 @@
 //! How a node is configured and started.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,12 +13,13 @@ use amop_proto::{
     node::{Limits, Node as Machine, NodeConfig as MachineConfig, Timeouts},
     p2p::{NodeId as MachineId, PeerCodec},
 };
-use amop_tls::{CertFiles, Identity, Mode, PeerFilter, PublicKey, ServerOptions, TlsError};
+use amop_tls::{CertFiles, Identity, PeerOptions, PublicKey, Role, ServerOptions};
 use rand::{TryRng, rngs::SysRng};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
-    Node,
+    AccessLists, Node,
+    access::Access,
     config::{CertPaths, ChainVersion, NodeConfig, NodeId, PeerAddr},
     core::Core,
     error::{Port, StartError},
@@ -37,10 +38,8 @@ pub struct NodeBuilder {
     p2p_identity: Option<Identity>,
     channel_identity: Option<Identity>,
     check_cert_issuer: bool,
-    blacklist: HashSet<NodeId>,
-    whitelist: Option<HashSet<NodeId>>,
-    sdk_allowlist: Option<HashSet<NodeId>>,
-    revocation_lists: Vec<PathBuf>,
+    sdks_as_nodes: bool,
+    lists: AccessLists,
     compress: bool,
     chain_id: String,
     version: ChainVersion,
@@ -62,10 +61,8 @@ impl Default for NodeBuilder {
             p2p_identity: None,
             channel_identity: None,
             check_cert_issuer: true,
-            blacklist: HashSet::new(),
-            whitelist: None,
-            sdk_allowlist: None,
-            revocation_lists: Vec::new(),
+            sdks_as_nodes: false,
+            lists: AccessLists::default(),
             compress: false,
             chain_id: "1".to_owned(),
             version: ChainVersion::DEFAULT,
@@ -111,16 +108,8 @@ impl NodeBuilder {
             peers: config.peers.clone(),
             transit: config.transit.iter().copied().collect(),
             check_cert_issuer: config.check_cert_issuer,
-            blacklist: config.blacklist.iter().copied().collect(),
-            whitelist: config
-                .whitelist
-                .as_ref()
-                .map(|list| list.iter().copied().collect()),
-            sdk_allowlist: config
-                .sdk_allowlist
-                .as_ref()
-                .map(|list| list.iter().copied().collect()),
-            revocation_lists: config.revocation_lists.clone(),
+            sdks_as_nodes: config.sdk_certificates_as_nodes,
+            lists: AccessLists::from_config(config),
             limits: Limits {
                 outgoing_bandwidth: bandwidth(config),
                 ..config.limits
@@ -206,8 +195,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Whether an SDK's certificate must be issued by this node's agency. Default: yes
-    /// (channel-v2 section 2.5).
+    /// Whether an SDK's certificate must be signed by the key that signed this node's: that of its
+    /// agency. Default: yes (channel-v2 section 2.5).
     #[must_use]
     pub fn check_cert_issuer(mut self, check: bool) -> Self {
         self.check_cert_issuer = check;
@@ -218,7 +207,31 @@ impl NodeBuilder {
     /// lets in.
     #[must_use]
     pub fn sdk_allowlist(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
-        self.sdk_allowlist = Some(keys.into_iter().map(|key| key.0).collect());
+        self.lists.sdk_allowlist = Some(keys.into_iter().map(|key| key.0).collect());
+        self
+    }
+
+    /// The only nodes that may connect, and that are dialled. Default: all that the CA lets in and
+    /// whose certificate is not an SDK's.
+    #[must_use]
+    pub fn node_whitelist(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        self.lists.whitelist = Some(nodes.into_iter().collect());
+        self
+    }
+
+    /// Nodes that may not connect, and are not dialled.
+    #[must_use]
+    pub fn node_blacklist(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        self.lists.blacklist = nodes.into_iter().collect();
+        self
+    }
+
+    /// Whether an SDK's certificate (OU=sdk) does for a node, too. Default: no, so that no SDK can act
+    /// as a node. For chains whose nodes have such certificates; list the nodes then
+    /// ([`node_whitelist`](Self::node_whitelist)).
+    #[must_use]
+    pub fn sdk_certificates_as_nodes(mut self, allow: bool) -> Self {
+        self.sdks_as_nodes = allow;
         self
     }
 
@@ -226,7 +239,7 @@ impl NodeBuilder {
     /// [`Identity::with_revocation_file`] for what it may contain.
     #[must_use]
     pub fn revocation_list(mut self, file: impl Into<PathBuf>) -> Self {
-        self.revocation_lists.push(file.into());
+        self.lists.revocation_lists.push(file.into());
         self
     }
 
@@ -277,27 +290,35 @@ impl NodeBuilder {
         let channel_identity = self
             .channel_identity
             .unwrap_or_else(|| p2p_identity.clone());
-        let (p2p_identity, channel_identity) =
-            revoke(&self.revocation_lists, p2p_identity, channel_identity)?;
         let tls = |what| move |source| StartError::Tls { what, source };
 
-        let filter = filter(self.blacklist, self.whitelist);
+        warn_of_roles(
+            &p2p_identity,
+            self.sdks_as_nodes,
+            &self.lists,
+            &self.version,
+        );
+        let loaded = self
+            .lists
+            .load(p2p_identity.clone(), channel_identity.clone())?;
         let mut options = ServerOptions::default().check_cert_issuer(self.check_cert_issuer);
-        if let Some(list) = self.sdk_allowlist {
-            if channel_identity.mode() == Mode::Rsa {
-                return Err(StartError::AllowListOfRsa);
-            }
-            options = options.filter(Arc::new(move |sdk: &PublicKey| list.contains(&sdk.0)));
-        }
-        let channel_tls = channel_identity
-            .server_config(options)
+        options.filter = loaded.sdks;
+        let sdks = loaded
+            .channel
+            .verifier_of_sdks(options)
             .map_err(tls(Port::Channel))?;
-        let p2p_server = p2p_identity
-            .peer_server_config(filter.clone())
+        let channel_tls = channel_identity
+            .listening(&sdks)
+            .map_err(tls(Port::Channel))?;
+        let options = PeerOptions::default()
+            .filter(loaded.peers)
+            .sdk_certificates_as_nodes(self.sdks_as_nodes);
+        let peers = loaded
+            .p2p
+            .verifier_of_peers(options)
             .map_err(tls(Port::P2p))?;
-        let p2p_client = p2p_identity
-            .peer_client_config(filter)
-            .map_err(tls(Port::P2p))?;
+        let p2p_server = p2p_identity.listening(&peers).map_err(tls(Port::P2p))?;
+        let p2p_client = p2p_identity.dialling(&peers).map_err(tls(Port::P2p))?;
         // Asked last: the errors above name the file and tell an RSA identity from a damaged one.
         let node_id = p2p_identity.public_key().ok_or(StartError::NoNodeId)?;
 
@@ -331,11 +352,11 @@ impl NodeBuilder {
         });
         Ok(node::start(Setup {
             core: Arc::new(Core::new(machine)),
+            access: Arc::new(Access::new(p2p_identity, channel_identity, peers, sdks)),
             node_id,
             channel,
             channel_address,
             channel_tls,
-            channel_mode: channel_identity.mode(),
             p2p,
             p2p_address,
             rpc: rpc.map(|(listener, address)| Rpc {
@@ -403,57 +424,30 @@ fn bandwidth(config: &NodeConfig) -> Option<u64> {
     Some(((bytes * factor) as u64).max(1))
 }
 
-/// Gives both identities the lists, each those of authorities it knows: in RSA mode that is one of them.
-fn revoke(
-    files: &[PathBuf],
-    mut p2p: Identity,
-    mut channel: Identity,
-) -> Result<(Identity, Identity), StartError> {
-    for file in files {
-        let mut known = false;
-        let mut unknown = None;
-        for (what, identity) in [(Port::P2p, &mut p2p), (Port::Channel, &mut channel)] {
-            match identity.clone().with_revocation_file(file) {
-                Ok(with) => {
-                    *identity = with;
-                    known = true;
-                }
-                Err(source @ TlsError::CrlIssuer { .. }) => {
-                    unknown = Some(StartError::Tls { what, source });
-                }
-                Err(source) => return Err(StartError::Tls { what, source }),
-            }
-        }
-        if let Some(error) = unknown.filter(|_| !known) {
-            return Err(error);
-        }
-    }
-    let now = SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |now| now.as_secs());
-    let due = [&p2p, &channel].map(Identity::revocation_update);
-    if let Some(due) = due.into_iter().flatten().min()
-        && u64::try_from(due).is_ok_and(|due| due < now)
-    {
-        tracing::warn!(
-            "a revocation list should have been replaced at {due} (seconds since 1970): what it lists \
-             stays revoked, but what was revoked since is not known; get a newer one"
+/// Says what certificates of the chain do not say, and what to do about it.
+fn warn_of_roles(p2p: &Identity, sdks_as_nodes: bool, lists: &AccessLists, version: &ChainVersion) {
+    if p2p.role() == Role::Sdk && !sdks_as_nodes {
+        tracing::error!(
+            "this node's own P2P certificate ({}) is that of an SDK, its OU says so: other nodes and \
+             clients of this project refuse it; use node.crt and node.key, or set [amop] \
+             sdk_certificates_as_nodes=true on every node if the chain has no others",
+            p2p.subject()
         );
     }
-    Ok((p2p, channel))
-}
-
-/// The node's lists as a rule for TLS (p2p-v2 section 2.2).
-fn filter(
-    blacklist: HashSet<NodeId>,
-    whitelist: Option<HashSet<NodeId>>,
-) -> Option<Arc<dyn PeerFilter>> {
-    if blacklist.is_empty() && whitelist.is_none() {
-        return None;
-    }
-    Some(Arc::new(move |peer: &PublicKey| {
-        !blacklist.contains(&peer.0) && whitelist.as_ref().is_none_or(|list| list.contains(&peer.0))
-    }))
+    let why = match p2p.role() {
+        _ if lists.whitelist.is_some() => return,
+        _ if sdks_as_nodes => "sdk_certificates_as_nodes is on",
+        Role::Unknown => "the certificates of this chain do not tell nodes from SDKs",
+        Role::Node if !version.has_sdk_certificates() => {
+            "SDKs of chains made before 2.1 have certificates of nodes"
+        }
+        _ => return,
+    };
+    tracing::warn!(
+        "ANY SDK OF THE CHAIN MAY ACT AS A NODE HERE: {why} ({}), and there is no white list; list the \
+         nodes that may connect in [certificate_whitelist] cal.N, see docs/security.md",
+        p2p.subject()
+    );
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 //! | unknown key | ignored | ignored, with a warning |
 //! | `[sdk_allowlist]` | in `group.N.ini`, for JSON-RPC | here, for all SDK connections |
 //! | `network_security.revocation_list.N`, `[amop_limits]` | not known | revoked certificates, limits |
+//! | `[amop]` | not known | `transit.N`, `sdk_certificates_as_nodes` |
 //!
 //! ```
 //! use amop_node::config::NodeConfig;
@@ -101,6 +102,10 @@ pub struct NodeConfig {
     /// one: `[amop] transit.N`, which is none of the chain's own. See
     /// [`NodeBuilder::transit`](crate::NodeBuilder::transit).
     pub transit: Vec<NodeId>,
+    /// Whether an SDK's certificate does for a node, too: `[amop] sdk_certificates_as_nodes` (false),
+    /// which is none of the chain's own. See
+    /// [`NodeBuilder::sdk_certificates_as_nodes`](crate::NodeBuilder::sdk_certificates_as_nodes).
+    pub sdk_certificates_as_nodes: bool,
     /// `chain.id` (1) in decimal, as SDKs compare it.
     pub chain_id: String,
     /// `compatibility.supported_version`, reported to SDKs.

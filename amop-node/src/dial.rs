@@ -6,7 +6,7 @@ use amop_proto::{
     node::{PeerCloseReason, PeerIdentity},
     p2p::NodeId,
 };
-use amop_tls::{HandshakeFailure, Identity, Mode, Side};
+use amop_tls::{Admitted, HandshakeFailure, Identity, Mode, Side, Standing};
 use rand::RngExt;
 use rustls::ClientConfig;
 use tokio::{
@@ -16,9 +16,10 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
+    access::admit,
     config::PeerAddr,
     link::LinkEnd,
-    listen::{identify_chain, run_peer},
+    listen::{identify, run_peer},
     node::Context,
     tcp::Tcp,
 };
@@ -91,12 +92,12 @@ impl Dialler {
                 () = stop.cancelled() => return,
             };
             match dialled {
-                Ok((stream, identity)) => {
+                Ok((stream, identity, standing)) => {
                     self.complaint.clear();
                     self.node = Some(identity.node);
                     let started = Instant::now();
                     // Sees the stop itself, so that it ends in order.
-                    let end = run_peer(&self.context, identity, true, stream).await;
+                    let end = run_peer(&self.context, identity, standing, true, stream).await;
                     if started.elapsed() > GOOD {
                         delay = RETRY_MIN;
                     }
@@ -166,7 +167,7 @@ impl Dialler {
         }
     }
 
-    async fn dial(&self) -> Result<(TlsStream<Tcp>, PeerIdentity), DialError> {
+    async fn dial(&self) -> Result<(TlsStream<Tcp>, PeerIdentity, Standing), DialError> {
         let address: SocketAddr = lookup_host((self.peer.host(), self.peer.port()))
             .await
             .map_err(DialError::Resolve)?
@@ -184,8 +185,11 @@ impl Dialler {
                 self.context.core.refusals.handshake_failed(&failure);
                 failure
             })?;
-        let identity = identify_chain(stream.get_ref().1.peer_certificates(), address)
-            .ok_or(DialError::NoNodeId)?;
-        Ok((stream, identity))
+        let certificates = stream.get_ref().1.peer_certificates();
+        let Admitted { info, standing, .. } =
+            admit(&self.context.access.peers, certificates, Side::Server)
+                .map_err(HandshakeFailure::PeerCertificate)?;
+        let identity = identify(info, address).ok_or(DialError::NoNodeId)?;
+        Ok((stream, identity, standing))
     }
 }

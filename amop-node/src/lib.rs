@@ -14,6 +14,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod access;
 mod builder;
 pub mod config;
 mod core;
@@ -34,11 +35,12 @@ mod tcp;
 pub use amop_proto::node::{Counters, Limits, Timeouts};
 
 pub use self::{
+    access::{AccessLists, ReloadError, Reloaded},
     builder::NodeBuilder,
     error::{Port, StartError},
     listen::ListenLimits,
     network::Network,
     node::Node,
-    serve::serve,
+    serve::{serve, serve_reloading},
     stats::Stats,
 };

@@ -13,8 +13,8 @@ use amop_proto::{
     node::{CloseReason, Event, PeerId, PeerIdentity, SessionId},
     p2p::NodeId,
 };
-use amop_tls::{HandshakeFailure, Mode, PeerInfo, Side, peer_info};
-use rustls::{ServerConfig, pki_types::CertificateDer};
+use amop_tls::{Admitted, HandshakeFailure, PeerInfo, PeerVerifier, Side, Standing};
+use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::{Link, admit},
     link::{self, Channel, LinkEnd, P2p},
     node::{Context, short},
     outbox::Outbox,
@@ -70,24 +71,19 @@ impl Default for ListenLimits {
 }
 
 /// Serves SDKs until the node stops.
-pub(crate) async fn serve_channel(
-    context: Context,
-    listener: TcpListener,
-    tls: Arc<ServerConfig>,
-    mode: Mode,
-) {
+pub(crate) async fn serve_channel(context: Context, listener: TcpListener, tls: Arc<ServerConfig>) {
     let port = AcceptingPort::new(
         "SDK",
         listener,
         tls,
-        mode,
+        context.access.sdks.clone(),
         context.limits.sessions,
         &context,
         |refusals| &refusals.sessions_turned_away,
     );
-    port.run(context, |context, stream, info, address| async move {
+    port.run(context, |context, stream, admitted, address| async move {
         let id = context.core.next_session();
-        run_session(&context, id, stream, &info, address).await;
+        run_session(&context, id, stream, admitted, address).await;
     })
     .await;
 }
@@ -99,15 +95,16 @@ pub(crate) async fn serve_p2p(context: Context, listener: TcpListener, tls: Arc<
         "node",
         listener,
         tls,
-        Mode::Ec,
+        context.access.peers.clone(),
         limit,
         &context,
         |refusals| &refusals.peers_turned_away,
     );
-    port.run(context, |context, stream, info, address| async move {
+    port.run(context, |context, stream, admitted, address| async move {
+        let Admitted { info, standing, .. } = admitted;
         if let Some(identity) = identify(info, address) {
             let node = identity.node.to_string();
-            let end = run_peer(&context, identity, false, stream).await;
+            let end = run_peer(&context, identity, standing, false, stream).await;
             tracing::info!(
                 "connection from node {} at {address} ended: {end}",
                 short(&node)
@@ -153,7 +150,7 @@ struct AcceptingPort {
     who: &'static str,
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    mode: Mode,
+    verifier: PeerVerifier,
     handshakes: Arc<Semaphore>,
     connections: Arc<Semaphore>,
     turned_away: fn(&Refusals) -> &AtomicU64,
@@ -164,7 +161,7 @@ impl AcceptingPort {
         who: &'static str,
         listener: TcpListener,
         tls: Arc<ServerConfig>,
-        mode: Mode,
+        verifier: PeerVerifier,
         connections: usize,
         context: &Context,
         turned_away: fn(&Refusals) -> &AtomicU64,
@@ -173,7 +170,7 @@ impl AcceptingPort {
             who,
             listener,
             acceptor: tls.into(),
-            mode,
+            verifier,
             handshakes: Arc::new(Semaphore::new(context.limits.handshakes)),
             connections: Arc::new(Semaphore::new(connections)),
             turned_away,
@@ -182,7 +179,7 @@ impl AcceptingPort {
 
     async fn run<F, Fut>(self, context: Context, serve: F)
     where
-        F: Fn(Context, tokio_rustls::server::TlsStream<Tcp>, PeerInfo, SocketAddr) -> Fut
+        F: Fn(Context, tokio_rustls::server::TlsStream<Tcp>, Admitted, SocketAddr) -> Fut
             + Clone
             + Send
             + 'static,
@@ -203,7 +200,7 @@ impl AcceptingPort {
         handshake: OwnedSemaphorePermit,
         serve: F,
     ) where
-        F: Fn(Context, tokio_rustls::server::TlsStream<Tcp>, PeerInfo, SocketAddr) -> Fut
+        F: Fn(Context, tokio_rustls::server::TlsStream<Tcp>, Admitted, SocketAddr) -> Fut
             + Send
             + 'static,
         Fut: Future<Output = ()> + Send,
@@ -219,7 +216,8 @@ impl AcceptingPort {
             }
             return;
         };
-        let (acceptor, who, mode) = (self.acceptor.clone(), self.who, self.mode);
+        let (acceptor, who) = (self.acceptor.clone(), self.who);
+        let verifier = self.verifier.clone();
         let context_of_task = context.clone();
         context.tasks.spawn(async move {
             let context = context_of_task;
@@ -235,14 +233,18 @@ impl AcceptingPort {
             match result {
                 Ok(Ok(stream)) => {
                     let certificates = stream.get_ref().1.peer_certificates();
-                    match certificates.map(peer_info) {
-                        Some(Ok(info)) => serve(context, stream, info, address).await,
-                        // The verifier has let it in, so it can be read.
-                        _ => tracing::warn!("{who} at {address} has no readable certificate"),
+                    match admit(&verifier, certificates, Side::Client) {
+                        Ok(admitted) => serve(context, stream, admitted, address).await,
+                        // Lists were reloaded since the handshake.
+                        Err(error) => {
+                            let failure = HandshakeFailure::PeerCertificate(error);
+                            context.core.refusals.handshake_failed(&failure);
+                            tracing::warn!("{who} at {address} refused: {failure}");
+                        }
                     }
                 }
                 Ok(Err(error)) => {
-                    let failure = HandshakeFailure::from_io(error, Side::Server, mode);
+                    let failure = HandshakeFailure::from_io(error, Side::Server, verifier.mode());
                     context.core.refusals.handshake_failed(&failure);
                     tracing::warn!("{who} at {address} refused: {failure}");
                 }
@@ -262,15 +264,19 @@ async fn run_session(
     context: &Context,
     id: SessionId,
     stream: impl AsyncRead + AsyncWrite,
-    info: &PeerInfo,
+    admitted: Admitted,
     address: SocketAddr,
 ) {
+    let Admitted { info, standing, .. } = admitted;
     let outbox = Outbox::new(false);
     let signals = outbox.signals.clone();
     context.core.handle_with(|state| {
         state.sessions.insert(id, outbox);
         [Event::SessionOpened(id)]
     });
+    context
+        .access
+        .enter(&context.core, Link::Session(id), standing);
     let name = info.name.as_deref().unwrap_or("unnamed");
     tracing::info!("session {} from {address} ({name}) opened", id.0);
     let wire = Channel(context.decoder);
@@ -284,6 +290,7 @@ async fn run_session(
         &context.stop,
     )
     .await;
+    context.access.leave(Link::Session(id));
     context.core.handle_with(|state| {
         state.sessions.remove(&id);
         [Event::SessionClosed(id)]
@@ -300,6 +307,7 @@ async fn run_session(
 pub(crate) async fn run_peer(
     context: &Context,
     identity: PeerIdentity,
+    standing: Standing,
     dialled: bool,
     stream: impl AsyncRead + AsyncWrite,
 ) -> LinkEnd<amop_proto::node::PeerCloseReason> {
@@ -315,6 +323,9 @@ pub(crate) async fn run_peer(
             dialled,
         }]
     });
+    context
+        .access
+        .enter(&context.core, Link::Peer(peer), standing);
     let wire = P2p(context.codec);
     let end = link::run(
         &context.core,
@@ -326,6 +337,7 @@ pub(crate) async fn run_peer(
         &context.stop,
     )
     .await;
+    context.access.leave(Link::Peer(peer));
     context.core.handle_with(|state| {
         state.peers.remove(&peer);
         [Event::PeerClosed(peer)]
@@ -346,12 +358,4 @@ pub(crate) fn identify(info: PeerInfo, address: SocketAddr) -> Option<PeerIdenti
         agency: info.agency.unwrap_or_default(),
         address: address.to_string(),
     })
-}
-
-/// As [`identify`], from the certificates of a TLS connection.
-pub(crate) fn identify_chain(
-    certificates: Option<&[CertificateDer<'_>]>,
-    address: SocketAddr,
-) -> Option<PeerIdentity> {
-    identify(peer_info(certificates?).ok()?, address)
 }

@@ -13,6 +13,8 @@ use tracing_subscriber::EnvFilter;
 /// An AMOP node that speaks the protocols of FISCO BCOS 2.x and keeps no chain.
 ///
 /// It reads the chain's own config.ini, so it can be started in a folder made by build_chain.sh.
+/// SIGHUP lets it read the white, black, allow and revocation lists again; connections that they refuse
+/// are closed.
 /// The log goes to standard error; RUST_LOG chooses what it says (default: info).
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -29,13 +31,13 @@ struct Options {
 }
 
 impl Options {
-    fn builder(self) -> Result<NodeBuilder, StartError> {
+    fn builder(&self) -> Result<NodeBuilder, StartError> {
         let mut builder = NodeBuilder::from_config_file(&self.config)?;
         if let Some(id) = self.chain_id {
             builder = builder.chain_id(id);
         }
-        if let Some(version) = self.fisco_version {
-            builder = builder.fisco_version(version);
+        if let Some(version) = &self.fisco_version {
+            builder = builder.fisco_version(version.clone());
         }
         Ok(builder)
     }
@@ -52,15 +54,18 @@ async fn main() -> ExitCode {
         .init();
 
     // Before the node says that it serves: whoever waits for that may stop it at once.
-    let stopped = match signal::stop() {
-        Ok(stopped) => stopped,
+    let signals = signal::stop().and_then(|stopped| Ok((stopped, signal::hangups()?)));
+    let (stopped, hangups) = match signals {
+        Ok(signals) => signals,
         Err(error) => {
             eprintln!("amop-node: cannot wait for signals: {error}");
             return ExitCode::FAILURE;
         }
     };
     let served = match options.builder() {
-        Ok(builder) => amop_node::serve(builder, || {}, stopped).await,
+        Ok(builder) => {
+            amop_node::serve_reloading(builder, &options.config, hangups, || {}, stopped).await
+        }
         Err(error) => Err(error),
     };
     match served {

@@ -7,13 +7,14 @@ use amop_proto::{
     node::{Counters, Event},
     p2p::{NodeId, PeerCodec},
 };
-use amop_tls::{Mode, PublicKey};
+use amop_tls::PublicKey;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    NodeBuilder,
+    AccessLists, NodeBuilder, ReloadError, Reloaded,
+    access::Access,
     config::PeerAddr,
     core::Core,
     dial::Dialler,
@@ -33,6 +34,7 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Node {
     core: Arc<Core>,
+    access: Arc<Access>,
     node_id: PublicKey,
     channel: SocketAddr,
     p2p: SocketAddr,
@@ -45,11 +47,11 @@ pub struct Node {
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) core: Arc<Core>,
+    pub(crate) access: Arc<Access>,
     pub(crate) node_id: PublicKey,
     pub(crate) channel: TcpListener,
     pub(crate) channel_address: SocketAddr,
     pub(crate) channel_tls: Arc<ServerConfig>,
-    pub(crate) channel_mode: Mode,
     pub(crate) p2p: TcpListener,
     pub(crate) p2p_address: SocketAddr,
     pub(crate) rpc: Option<Rpc>,
@@ -73,6 +75,7 @@ pub(crate) struct Rpc {
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) core: Arc<Core>,
+    pub(crate) access: Arc<Access>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) decoder: FrameDecoder,
@@ -85,6 +88,7 @@ pub(crate) fn start(setup: Setup) -> Node {
     let tasks = TaskTracker::new();
     let context = Context {
         core: setup.core.clone(),
+        access: setup.access.clone(),
         stop: stop.clone(),
         tasks: tasks.clone(),
         decoder: setup.decoder,
@@ -105,11 +109,17 @@ pub(crate) fn start(setup: Setup) -> Node {
             () = stopped.cancelled() => {}
         }
     });
+    let (core, access, stopped) = (setup.core.clone(), setup.access.clone(), stop.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = access.watch(&core) => {}
+            () = stopped.cancelled() => {}
+        }
+    });
     tasks.spawn(serve_channel(
         context.clone(),
         setup.channel,
         setup.channel_tls,
-        setup.channel_mode,
     ));
     tasks.spawn(serve_p2p(context.clone(), setup.p2p, setup.p2p_server));
     let rpc = setup.rpc.map(|rpc| {
@@ -136,6 +146,7 @@ pub(crate) fn start(setup: Setup) -> Node {
     );
     Node {
         core: setup.core,
+        access: setup.access,
         node_id: setup.node_id,
         channel: setup.channel_address,
         p2p: setup.p2p_address,
@@ -252,6 +263,36 @@ impl Node {
             });
         }
         Ok(())
+    }
+
+    /// Replaces the lists of whom the node lets in, and closes connections that the new ones refuse.
+    /// Everything else stays as it was when the node started.
+    ///
+    /// Revocation lists are read anew, from the same files where they are the same. Nothing changes if
+    /// the future is dropped before it is ready.
+    ///
+    /// ```no_run
+    /// # async fn run(node: amop_node::Node) -> Result<(), amop_node::ReloadError> {
+    /// use amop_node::AccessLists;
+    ///
+    /// let (lists, _warnings) = AccessLists::from_config_file("nodes/127.0.0.1/node0/config.ini")?;
+    /// let reloaded = node.reload(lists).await?;
+    /// println!("{} SDKs had to go", reloaded.sessions_closed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ReloadError`] if a list cannot be used. The lists in force stay.
+    pub async fn reload(&self, lists: AccessLists) -> Result<Reloaded, ReloadError> {
+        let (p2p, channel) = self.access.identities();
+        let loaded = tokio::task::spawn_blocking(move || lists.load(p2p, channel));
+        let loaded = match loaded.await {
+            Ok(loaded) => loaded?,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        Ok(self.access.put(&self.core, loaded))
     }
 
     /// Stops the node: no new connections, what is queued for the others still goes out, then they

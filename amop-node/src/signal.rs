@@ -1,4 +1,4 @@
-//! The user's wish to end a program.
+//! The user's wishes to end a program, or to let it read its lists again.
 
 use std::io;
 
@@ -26,5 +26,39 @@ pub fn stop() -> io::Result<impl Future<Output = ()>> {
         Ok(async move {
             ctrl_c.recv().await;
         })
+    }
+}
+
+/// Hang-ups (SIGHUP), which tell a program to read its lists again. There are none on Windows.
+#[derive(Debug)]
+pub struct Hangups {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+/// Counts hang-ups from now on, instead of letting the first one end the program.
+///
+/// # Errors
+///
+/// What the operating system says if it cannot be asked for them.
+pub fn hangups() -> io::Result<Hangups> {
+    Ok(Hangups {
+        #[cfg(unix)]
+        signal: {
+            use tokio::signal::unix::{SignalKind, signal};
+            signal(SignalKind::hangup())?
+        },
+    })
+}
+
+impl Hangups {
+    /// Waits for the next one. Several that came since the last count as one. None is lost if the
+    /// future is dropped.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.signal.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
     }
 }

@@ -26,12 +26,17 @@ pub struct Stats {
     pub peers_turned_away: u64,
     /// TLS handshakes not completed in time.
     pub handshakes_timed_out: u64,
-    /// TLS handshakes that failed for another reason than the two below.
+    /// TLS handshakes that failed for another reason than the three below.
     pub handshakes_failed: u64,
     /// SDKs that are not on the allow list, and nodes that the black or white list keeps out.
     pub unlisted: u64,
     /// SDKs and nodes whose certificate has been revoked.
     pub revoked: u64,
+    /// SDKs' certificates where a node's is wanted.
+    pub wrong_role: u64,
+    /// Connections closed because their certificate does not let them in any longer: it has expired, or
+    /// lists were reloaded.
+    pub lapsed: u64,
     /// Connections closed because a frame took too long to arrive.
     pub slow_frames: u64,
     /// Connections closed because what came was no frame, or one over the limit.
@@ -50,6 +55,8 @@ impl Stats {
             handshakes_failed,
             unlisted,
             revoked,
+            wrong_role,
+            lapsed,
             slow_frames,
             bad_frames,
         } = *self;
@@ -60,6 +67,8 @@ impl Stats {
             ("handshakes_failed", handshakes_failed),
             ("unlisted", unlisted),
             ("revoked", revoked),
+            ("wrong_role", wrong_role),
+            ("lapsed", lapsed),
             ("slow_frames", slow_frames),
             ("bad_frames", bad_frames),
         ])
@@ -87,6 +96,8 @@ pub(crate) struct Refusals {
     handshakes_failed: AtomicU64,
     unlisted: AtomicU64,
     revoked: AtomicU64,
+    wrong_role: AtomicU64,
+    lapsed: AtomicU64,
     slow_frames: AtomicU64,
     bad_frames: AtomicU64,
 }
@@ -96,9 +107,16 @@ impl Refusals {
         let counter = match failure {
             HandshakeFailure::PeerCertificate(VerifyError::Filtered { .. }) => &self.unlisted,
             HandshakeFailure::PeerCertificate(VerifyError::Revoked { .. }) => &self.revoked,
+            HandshakeFailure::PeerCertificate(VerifyError::SdkCertificate { .. }) => {
+                &self.wrong_role
+            }
             _ => &self.handshakes_failed,
         };
         add(counter);
+    }
+
+    pub(crate) fn lapsed(&self) {
+        add(&self.lapsed);
     }
 
     pub(crate) fn handshake_timed_out(&self) {
@@ -130,6 +148,8 @@ impl Core {
             handshakes_failed: read(&refusals.handshakes_failed),
             unlisted: read(&refusals.unlisted),
             revoked: read(&refusals.revoked),
+            wrong_role: read(&refusals.wrong_role),
+            lapsed: read(&refusals.lapsed),
             slow_frames: read(&refusals.slow_frames),
             bad_frames: read(&refusals.bad_frames),
         }

@@ -224,3 +224,66 @@ async fn it_starts_in_a_nodes_folder() {
     client.close().await;
     stopped(program, "INT");
 }
+
+/// SIGHUP takes new lists into force; one that is wrong changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn sighup_reloads_the_lists() {
+    let dir = TempDir::new().unwrap();
+    let layout = layout(&dir, 1);
+    let config = &layout.nodes[0].config;
+    let program = Program::start(&mut command(config));
+    let client = connect(&layout, 0).await;
+    let text = fs::read_to_string(config).unwrap();
+    let with = |lines: &str| fs::write(config, format!("{text}\n{lines}")).unwrap();
+
+    // Neither ends the program or the session.
+    with("[certificate_blacklist]\ncrl.0=none\n");
+    program.signal("HUP");
+    with("[sdk_allowlist]\npublic_key.0=what\n");
+    program.signal("HUP");
+    connect(&layout, 0).await.close().await;
+    assert!(client.is_connected());
+
+    let key = "0a".repeat(64);
+    with(&format!("[sdk_allowlist]\npublic_key.0={key}\n"));
+    program.signal("HUP");
+    within("the end", client.closed()).await;
+    let refused = Client::builder()
+        .endpoint(layout.nodes[0].channel.to_string())
+        .certificates(layout.root.join("sdk"))
+        .connect_timeout(PATIENCE)
+        .connect();
+    assert!(within("the refusal", refused).await.is_err());
+
+    with("");
+    program.signal("HUP");
+    let welcome = async {
+        loop {
+            let client = Client::builder()
+                .endpoint(layout.nodes[0].channel.to_string())
+                .certificates(layout.root.join("sdk"))
+                .connect_timeout(PATIENCE)
+                .connect()
+                .await;
+            // Until the signal has been seen.
+            match client {
+                Ok(client) => break client,
+                Err(amop::ConnectError::Tls { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    within("a welcome", welcome).await.close().await;
+    let finished = stopped(program, "TERM");
+    for part in [
+        "nothing was reloaded, the lists in force stay",
+        "reloaded the lists of",
+        "do not let it in any longer",
+    ] {
+        assert!(
+            finished.errors.contains(part),
+            "no {part:?} in {}",
+            finished.errors
+        );
+    }
+}

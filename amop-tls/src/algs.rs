@@ -7,6 +7,12 @@ use rustls::pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 
+#[cfg(test)]
+thread_local! {
+    /// Signatures checked in this thread.
+    pub(crate) static CHECKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// One way to check a signature, done by aws-lc-rs.
 struct Alg {
     key: AlgorithmIdentifier,
@@ -28,6 +34,8 @@ impl SignatureVerificationAlgorithm for Alg {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
+        #[cfg(test)]
+        CHECKED.with(|checked| checked.set(checked.get() + 1));
         UnparsedPublicKey::new(self.verify, public_key)
             .verify(message, signature)
             .map_err(|_| InvalidSignature)

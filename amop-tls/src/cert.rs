@@ -9,6 +9,8 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
+use crate::role::{Role, role_of};
+
 const fn oid(dotted: &str) -> ObjectIdentifier {
     ObjectIdentifier::new_unwrap(dotted)
 }
@@ -48,6 +50,10 @@ const SHORT_NAMES: [(ObjectIdentifier, &str); 6] = [
     (oid("2.5.4.10"), "O"),
     (oid("2.5.4.11"), "OU"),
 ];
+
+/// Longest certificate that is read, in bytes. Real ones have some 800, with RSA keys of 8,192 bits
+/// some 3,000.
+const MAX_CERTIFICATE: usize = 16 * 1024;
 
 /// Kinds of public key that can be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +106,14 @@ pub(crate) struct Purposes {
     pub(crate) server: bool,
 }
 
-/// The type of a part of a name and its text, whatever the string type.
-pub(crate) type NamePart = (ObjectIdentifier, Vec<u8>);
+/// What keyUsage allows a key to do, of the things that are done here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Usages {
+    pub(crate) digital_signature: bool,
+    pub(crate) key_encipherment: bool,
+    pub(crate) key_cert_sign: bool,
+    pub(crate) crl_sign: bool,
+}
 
 pub(crate) struct Cert<'a> {
     x509: Certificate,
@@ -115,8 +127,8 @@ pub(crate) struct Cert<'a> {
     pub(crate) key_alg: Result<KeyAlg, Unusable>,
     pub(crate) sig_alg: Result<AlgorithmIdentifier, Unusable>,
     pub(crate) basic: Option<Basic>,
-    /// `Some(false)`: keyUsage is there and does not allow signing certificates.
-    pub(crate) key_cert_sign: Option<bool>,
+    /// `None`: there is no keyUsage, and everything is allowed.
+    pub(crate) usages: Option<Usages>,
     pub(crate) purposes: Option<Purposes>,
     /// An extension that must not be ignored and is not understood, dotted.
     pub(crate) unhandled: Option<String>,
@@ -125,6 +137,12 @@ pub(crate) struct Cert<'a> {
 impl<'a> Cert<'a> {
     /// Parses one certificate; the error text says what is wrong.
     pub(crate) fn parse(der: &'a [u8]) -> Result<Self, String> {
+        if der.len() > MAX_CERTIFICATE {
+            return Err(format!(
+                "it has {} bytes, more than the {MAX_CERTIFICATE} that are read of one",
+                der.len()
+            ));
+        }
         let not_x509 = |e: der::Error| format!("not an X.509 certificate ({e})");
         let x509 = Certificate::from_der(der).map_err(not_x509)?;
         let tbs = signed_part(der).map_err(not_x509)?;
@@ -151,7 +169,7 @@ impl<'a> Cert<'a> {
             key_alg: key_alg(&key.algorithm),
             sig_alg: sig_alg(x509.signature_algorithm()),
             basic: None,
-            key_cert_sign: None,
+            usages: None,
             purposes: None,
             unhandled: None,
             x509,
@@ -179,7 +197,12 @@ impl<'a> Cert<'a> {
                 }
                 KEY_USAGE => {
                     let value: KeyUsage = value_of(ext, "keyUsage")?;
-                    self.key_cert_sign = Some(value.key_cert_sign());
+                    self.usages = Some(Usages {
+                        digital_signature: value.digital_signature(),
+                        key_encipherment: value.key_encipherment(),
+                        key_cert_sign: value.key_cert_sign(),
+                        crl_sign: value.crl_sign(),
+                    });
                 }
                 EXTENDED_KEY_USAGE => {
                     let value: ExtendedKeyUsage = value_of(ext, "extendedKeyUsage")?;
@@ -242,14 +265,13 @@ impl<'a> Cert<'a> {
         common_name(self.issuer())
     }
 
-    /// The issuer's name as types and values in order. Two such lists are
-    /// equal when the one-line texts that real nodes compare are (channel-v2
-    /// section 2.5): neither looks at the string type.
-    pub(crate) fn issuer_parts(&self) -> Vec<NamePart> {
-        self.issuer()
-            .iter()
-            .map(|part| (part.oid, part.value.value().to_vec()))
-            .collect()
+    /// Whether it is the same certificate, byte for byte of what was signed.
+    pub(crate) fn is_same(&self, other: &Cert<'_>) -> bool {
+        self.tbs == other.tbs && self.signature() == other.signature()
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        role_of(self.subject())
     }
 
     pub(crate) fn is_guomi(&self) -> bool {

@@ -10,16 +10,19 @@ use rustls::version::TLS12;
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::key::PeerFilter;
-use crate::verify::{Rules, Verifier};
+use crate::peers::{Lists, PeerVerifier, Rules};
+use crate::pin::NodeKey;
+use crate::verify::Verifier;
 use crate::{Identity, Mode, Side, TlsError, crypto_provider};
 
 /// What a node's channel port asks of its clients.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ServerOptions {
-    /// A client's EC leaf must be issued by the agency that issued the node's
-    /// own certificate (channel-v2 section 2.5). Default true, as on nodes
-    /// since 2.5.0.
+    /// A client's leaf must be signed by the key that signed the node's own
+    /// certificate: that of its agency, or of its channel's CA (channel-v2
+    /// section 2.5; real nodes compare the names, and only of EC leaves).
+    /// Default true, as on nodes since 2.5.0.
     pub check_cert_issuer: bool,
     /// Decides on the client's key. With a filter, clients whose certificate
     /// yields no key are refused: RSA ones, and EC ones that do not meet the
@@ -61,44 +64,101 @@ impl fmt::Debug for ServerOptions {
     }
 }
 
+/// What a node asks of other nodes.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct PeerOptions {
+    /// Whether an SDK's certificate does for a node, too. Default false.
+    pub sdk_certificates_as_nodes: bool,
+    /// Decides on the node's ID. Default: let all in.
+    pub filter: Option<Arc<dyn PeerFilter>>,
+}
+
+impl PeerOptions {
+    /// Sets [`PeerOptions::sdk_certificates_as_nodes`].
+    #[must_use]
+    pub fn sdk_certificates_as_nodes(mut self, allow: bool) -> Self {
+        self.sdk_certificates_as_nodes = allow;
+        self
+    }
+
+    /// Sets [`PeerOptions::filter`].
+    #[must_use]
+    pub fn filter(mut self, filter: Option<Arc<dyn PeerFilter>>) -> Self {
+        self.filter = filter;
+        self
+    }
+}
+
+impl fmt::Debug for PeerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerOptions")
+            .field("sdk_certificates_as_nodes", &self.sdk_certificates_as_nodes)
+            .field("filter", &self.filter.is_some())
+            .finish()
+    }
+}
+
+/// What an SDK asks of the nodes it connects to.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ClientOptions {
+    /// Whether an SDK's certificate does for a node, too. Default false.
+    pub sdk_certificates_as_nodes: bool,
+    /// The only nodes that do, by their keys. Default: all of the chain.
+    pub node_keys: Option<Vec<NodeKey>>,
+}
+
+impl ClientOptions {
+    /// Sets [`ClientOptions::sdk_certificates_as_nodes`].
+    #[must_use]
+    pub fn sdk_certificates_as_nodes(mut self, allow: bool) -> Self {
+        self.sdk_certificates_as_nodes = allow;
+        self
+    }
+
+    /// Sets [`ClientOptions::node_keys`].
+    #[must_use]
+    pub fn node_keys(mut self, keys: impl IntoIterator<Item = NodeKey>) -> Self {
+        self.node_keys = Some(keys.into_iter().collect());
+        self
+    }
+}
+
 impl Identity {
-    /// For dialling a node's channel port.
+    /// For dialling a node's channel port, with the default [`ClientOptions`]: an SDK's certificate
+    /// is refused.
     ///
     /// # Errors
     /// [`TlsError::Rustls`] if rustls refuses the combination, which it does
     /// not for any identity that could be loaded.
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        self.client(Rules::default())
+        self.dialling(&self.verifier_of_nodes(ClientOptions::default()))
     }
 
     /// For a node's channel port.
     ///
     /// # Errors
-    /// As [`Identity::client_config`].
+    /// As [`Identity::verifier_of_sdks`] and [`Identity::client_config`].
     pub fn server_config(&self, options: ServerOptions) -> Result<Arc<ServerConfig>, TlsError> {
-        self.server(Rules {
-            issuer: options.check_cert_issuer.then(|| self.own_issuer().clone()),
-            need_public_key: options.filter.is_some(),
-            filter: options.filter,
-        })
+        self.listening(&self.verifier_of_sdks(options)?)
     }
 
     /// For dialling another node. `filter` decides on the node's ID; `None`
-    /// lets all in.
+    /// lets all in. An SDK's certificate is refused.
     ///
     /// # Errors
-    /// [`TlsError::NotEc`] for an RSA identity (p2p-v2 section 2.1),
-    /// [`TlsError::NoNodeId`] for one without [`Identity::public_key`], else
-    /// as [`Identity::client_config`].
+    /// As [`Identity::verifier_of_peers`] and [`Identity::client_config`].
     pub fn peer_client_config(
         &self,
         filter: Option<Arc<dyn PeerFilter>>,
     ) -> Result<Arc<ClientConfig>, TlsError> {
-        self.client(self.peer_rules(filter)?)
+        self.dialling(&self.verifier_of_peers(PeerOptions::default().filter(filter))?)
     }
 
     /// For a node's P2P port. `filter` decides on the node's ID; `None` lets
-    /// all in. Nodes of other agencies are welcome, as on real nodes.
+    /// all in. Nodes of other agencies are welcome, as on real nodes; an SDK's
+    /// certificate is refused.
     ///
     /// # Errors
     /// As [`Identity::peer_client_config`].
@@ -106,10 +166,37 @@ impl Identity {
         &self,
         filter: Option<Arc<dyn PeerFilter>>,
     ) -> Result<Arc<ServerConfig>, TlsError> {
-        self.server(self.peer_rules(filter)?)
+        self.listening(&self.verifier_of_peers(PeerOptions::default().filter(filter))?)
     }
 
-    fn peer_rules(&self, filter: Option<Arc<dyn PeerFilter>>) -> Result<Rules, TlsError> {
+    /// Judges the nodes whose channel port is dialled.
+    pub fn verifier_of_nodes(&self, options: ClientOptions) -> PeerVerifier {
+        self.verifier(node_rules(options), None)
+    }
+
+    /// Judges the SDKs that connect to a node's channel port.
+    ///
+    /// # Errors
+    /// [`TlsError::NoIssuer`] with `check_cert_issuer` if the certificate of our own issuer is neither
+    /// in our chain nor in `ca.crt`.
+    pub fn verifier_of_sdks(&self, options: ServerOptions) -> Result<PeerVerifier, TlsError> {
+        let issuer = match options.check_cert_issuer {
+            true => Some(self.own_issuer()?),
+            false => None,
+        };
+        let rules = Rules {
+            issuer,
+            ..Rules::default()
+        };
+        Ok(self.verifier(rules, options.filter))
+    }
+
+    /// Judges other nodes, those that are dialled and those that dial.
+    ///
+    /// # Errors
+    /// [`TlsError::NotEc`] for an RSA identity (p2p-v2 section 2.1),
+    /// [`TlsError::NoNodeId`] for one without [`Identity::public_key`].
+    pub fn verifier_of_peers(&self, options: PeerOptions) -> Result<PeerVerifier, TlsError> {
         if self.mode() != Mode::Ec {
             return Err(TlsError::NotEc {
                 file: self.cert_file().to_owned(),
@@ -120,19 +207,33 @@ impl Identity {
                 file: self.cert_file().to_owned(),
             });
         }
-        Ok(Rules {
-            issuer: None,
+        let rules = Rules {
             need_public_key: true,
-            filter,
-        })
+            no_sdks: !options.sdk_certificates_as_nodes,
+            ..Rules::default()
+        };
+        Ok(self.verifier(rules, options.filter))
     }
 
-    fn client(&self, rules: Rules) -> Result<Arc<ClientConfig>, TlsError> {
+    fn verifier(&self, rules: Rules, filter: Option<Arc<dyn PeerFilter>>) -> PeerVerifier {
+        let lists = Lists {
+            revoked: self.revoked().clone(),
+            filter,
+        };
+        PeerVerifier::new(self.mode(), self.anchors(), rules, lists)
+    }
+
+    /// For dialling those that `verifier` lets in.
+    ///
+    /// # Errors
+    /// As [`Identity::client_config`].
+    pub fn dialling(&self, verifier: &PeerVerifier) -> Result<Arc<ClientConfig>, TlsError> {
+        let verifier = Verifier::new(verifier.clone(), Side::Server);
         let mut config =
             ClientConfig::builder_with_provider(Arc::new(crypto_provider(self.mode())))
                 .with_protocol_versions(&[&TLS12])?
                 .dangerous()
-                .with_custom_certificate_verifier(self.verifier(Side::Server, rules))
+                .with_custom_certificate_verifier(Arc::new(verifier))
                 .with_client_cert_resolver(self.certified_key());
         config.enable_sni = false;
         // OpenSSL 1.0.2, which production nodes derive from, does not have it.
@@ -144,11 +245,16 @@ impl Identity {
         Ok(Arc::new(config))
     }
 
-    fn server(&self, rules: Rules) -> Result<Arc<ServerConfig>, TlsError> {
+    /// For letting those in that `verifier` does.
+    ///
+    /// # Errors
+    /// As [`Identity::client_config`].
+    pub fn listening(&self, verifier: &PeerVerifier) -> Result<Arc<ServerConfig>, TlsError> {
+        let verifier = Verifier::new(verifier.clone(), Side::Client);
         let mut config =
             ServerConfig::builder_with_provider(Arc::new(crypto_provider(self.mode())))
                 .with_protocol_versions(&[&TLS12])?
-                .with_client_cert_verifier(self.verifier(Side::Client, rules))
+                .with_client_cert_verifier(Arc::new(verifier))
                 .with_cert_resolver(self.certified_key());
         config.require_ems = false;
         // No resumption, for the reason given above. Tickets are off unless a
@@ -157,14 +263,15 @@ impl Identity {
         Ok(Arc::new(config))
     }
 
-    pub(crate) fn verifier(&self, peer: Side, rules: Rules) -> Arc<Verifier> {
-        Arc::new(Verifier::new(
-            self.mode(),
-            peer,
-            self.anchors(),
-            self.revoked().clone(),
-            rules,
-        ))
+    /// As [`verifier_of_nodes`](Self::verifier_of_nodes), for nodes that may decrypt the key exchange
+    /// instead of signing it.
+    #[cfg(feature = "legacy-rsa")]
+    pub(crate) fn verifier_of_legacy_nodes(&self, options: ClientOptions) -> PeerVerifier {
+        let rules = Rules {
+            may_decipher: true,
+            ..node_rules(options)
+        };
+        self.verifier(rules, None)
     }
 
     /// By resolver, because rustls' shorter ways parse the certificate with
@@ -172,5 +279,13 @@ impl Identity {
     fn certified_key(&self) -> Arc<SingleCertAndKey> {
         let key = CertifiedKey::new(self.chain().to_vec(), self.signing_key());
         Arc::new(SingleCertAndKey::from(key))
+    }
+}
+
+fn node_rules(options: ClientOptions) -> Rules {
+    Rules {
+        no_sdks: !options.sdk_certificates_as_nodes,
+        pins: options.node_keys.map(Into::into),
+        ..Rules::default()
     }
 }

@@ -142,6 +142,18 @@ pub enum TlsError {
         /// Name of the certificate file.
         file: String,
     },
+    /// The certificate that issued our own is not known, so that SDKs cannot be held against it.
+    #[error(
+        "the certificate in {file} is issued by {issuer:?}, whose certificate is neither in that file \
+         nor in ca.crt, so that check_cert_issuer cannot compare its key: append the agency's \
+         certificate to {file}, or set check_cert_issuer=false"
+    )]
+    NoIssuer {
+        /// Name of the certificate file.
+        file: String,
+        /// Who issued it.
+        issuer: String,
+    },
     /// A secp256k1 certificate was given to the backend for RSA-mode nodes.
     #[cfg(feature = "legacy-rsa")]
     #[error(

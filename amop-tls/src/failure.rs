@@ -215,7 +215,8 @@ impl HandshakeFailure {
             | A::UnsupportedCertificate
             | A::DecryptError => {
                 "it is of another chain or agency (check_cert_issuer=true lets only SDKs of the \
-                 node's own agency in), of the wrong mode, or on its black list"
+                 node's own agency in), of the wrong mode, an SDK's where a node's is wanted (as on \
+                 its port for nodes), or on its black list"
             }
             A::HandshakeFailure | A::InsufficientSecurity if we == Side::Client => {
                 return match mode {

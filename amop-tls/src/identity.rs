@@ -13,10 +13,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::SigningKey;
 use zeroize::Zeroizing;
 
+use crate::algs;
 use crate::cert::{Cert, KeyAlg, Unusable};
 use crate::key::{PublicKey, public_key_of};
+use crate::known::Known;
 use crate::path::{self, Anchor};
-use crate::revoke::{Issuer, Revoked};
+use crate::revoke::{Issuer, KeyId, Revoked};
+use crate::role::Role;
 use crate::sign::{self, KeyProblem};
 use crate::verify::{OwnIssuer, VerifyError};
 use crate::{Mode, TlsError};
@@ -101,7 +104,10 @@ pub struct Identity {
     anchors: Arc<[Anchor]>,
     revoked: Revoked,
     public_key: Option<PublicKey>,
-    own_issuer: OwnIssuer,
+    /// The key that signed the leaf, if it is known.
+    own_issuer: Option<KeyId>,
+    issuer: String,
+    role: Role,
     subject: String,
     name: Option<String>,
     agency: Option<String>,
@@ -185,13 +191,12 @@ impl Identity {
             key: signing_key,
             #[cfg(feature = "legacy-rsa")]
             legacy_key: (mode == Mode::Rsa).then(|| Arc::new(key_der)),
-            anchors: anchors.into(),
             revoked: Revoked::default(),
             public_key: public_key_of(leaf).ok(),
-            own_issuer: OwnIssuer {
-                parts: leaf.issuer_parts(),
-                line: leaf.issuer_line(),
-            },
+            own_issuer: own_issuer(leaf, &parsed, &anchors),
+            anchors: anchors.into(),
+            issuer: leaf.issuer_line(),
+            role: leaf.role(),
             subject: leaf.subject_line(),
             name: leaf.subject_cn(),
             agency: leaf.issuer_cn(),
@@ -247,6 +252,7 @@ impl Identity {
                     subject: cert.subject(),
                     key_alg: cert.key_alg.ok()?,
                     key_bits: cert.key_bits(),
+                    crl_sign: path::may_sign_lists(cert),
                 })
             }))
             .collect();
@@ -281,6 +287,11 @@ impl Identity {
         self.agency.as_deref()
     }
 
+    /// What our certificate says we are.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// Subject of our certificate for messages, e.g. `CN=sdk, O=fisco-bcos`.
     pub fn subject(&self) -> &str {
         &self.subject
@@ -306,7 +317,8 @@ impl Identity {
             subject: String::new(),
         })?;
         let (leaf, others) = path::parse_chain(leaf, others)?;
-        path::build(&leaf, &others, &self.anchors, &Revoked::default(), now)
+        let (revoked, known) = (Revoked::default(), Known::default());
+        path::build(&leaf, &others, &self.anchors, &revoked, &known, now).map(|_| ())
     }
 
     /// The certificates that are sent to peers, leaf first.
@@ -337,8 +349,16 @@ impl Identity {
         self.legacy_key.as_deref().map(|key| &**key)
     }
 
-    pub(crate) fn own_issuer(&self) -> &OwnIssuer {
-        &self.own_issuer
+    /// The one whose SDKs may connect.
+    pub(crate) fn own_issuer(&self) -> Result<OwnIssuer, TlsError> {
+        let no_issuer = || TlsError::NoIssuer {
+            file: self.cert_file.clone(),
+            issuer: self.issuer.clone(),
+        };
+        Ok(OwnIssuer {
+            key: self.own_issuer.ok_or_else(no_issuer)?,
+            line: self.issuer.clone(),
+        })
     }
 
     pub(crate) fn cert_file(&self) -> &str {
@@ -372,6 +392,26 @@ fn mode_of_leaf(leaf: &Cert<'_>, source: &Source<'_>) -> Result<Mode, TlsError> 
             detail: "its key is neither a secp256k1 nor an RSA one".into(),
         }),
     }
+}
+
+/// The key that signed our leaf, looked for in our own chain and in `ca.crt`.
+fn own_issuer(leaf: &Cert<'_>, chain: &[Cert<'_>], anchors: &[Anchor]) -> Option<KeyId> {
+    let of_chain = chain.iter().skip(1).filter_map(|cert| {
+        let key_alg = cert.key_alg.ok()?;
+        (cert.subject() == leaf.issuer()).then(|| (key_alg, cert.key_bits()))
+    });
+    let of_anchors = anchors.iter().map(Anchor::as_issuer).filter_map(|issuer| {
+        (issuer.subject == leaf.issuer()).then_some((issuer.key_alg, issuer.key_bits))
+    });
+    let sig_alg = leaf.sig_alg.ok()?;
+    let signed = |(key_alg, key_bits): &(KeyAlg, &[u8])| {
+        algs::for_certificate(key_alg.id(), sig_alg).is_some_and(|alg| {
+            alg.verify_signature(key_bits, leaf.tbs(), leaf.signature())
+                .is_ok()
+        })
+    };
+    let (key_alg, key_bits) = of_chain.chain(of_anchors).find(signed)?;
+    Some(KeyId::new(key_alg, key_bits))
 }
 
 /// An EC certificate with an RSA `ca.crt`, or the reverse, is a mix-up of the

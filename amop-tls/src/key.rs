@@ -6,6 +6,7 @@ use std::str::FromStr;
 use rustls::pki_types::CertificateDer;
 
 use crate::cert::{Cert, KeyAlg};
+use crate::role::Role;
 use crate::verify::VerifyError;
 
 /// Length of a [`PublicKey`] in bytes.
@@ -109,6 +110,8 @@ pub struct PeerInfo {
     pub agency: Option<String>,
     /// End of validity, in seconds since 1970.
     pub not_after: i64,
+    /// What the certificate says its owner is.
+    pub role: Role,
 }
 
 /// The key of the peer whose chain this is, leaf first, as
@@ -130,13 +133,17 @@ pub fn peer_public_key(chain: &[CertificateDer<'_>]) -> Result<PublicKey, Verify
 /// # Errors
 /// [`VerifyError::BadEncoding`] if there is no readable certificate.
 pub fn peer_info(chain: &[CertificateDer<'_>]) -> Result<PeerInfo, VerifyError> {
-    let leaf = leaf_of(chain)?;
-    Ok(PeerInfo {
-        public_key: public_key_of(&leaf).ok(),
+    Ok(info_of(&leaf_of(chain)?))
+}
+
+pub(crate) fn info_of(leaf: &Cert<'_>) -> PeerInfo {
+    PeerInfo {
+        public_key: public_key_of(leaf).ok(),
         name: leaf.subject_cn(),
         agency: leaf.issuer_cn(),
         not_after: leaf.not_after,
-    })
+        role: leaf.role(),
+    }
 }
 
 fn leaf_of<'a>(chain: &'a [CertificateDer<'_>]) -> Result<Cert<'a>, VerifyError> {

@@ -17,8 +17,8 @@ use rustls::AlertDescription;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::cert::Cert;
-use crate::verify::{Rules, Verifier, VerifyError};
-use crate::{HandshakeFailure, Identity, Mode, Side, TlsError};
+use crate::verify::{Verifier, VerifyError};
+use crate::{Admitted, ClientOptions, HandshakeFailure, Identity, Mode, Side, TlsError};
 
 /// Those with forward secrecy first: nodes let the client choose (channel-v2
 /// section 2.4), so a node that has them does not fall back. AEAD only.
@@ -76,12 +76,20 @@ impl fmt::Debug for LegacyRsa {
 
 impl Identity {
     /// For dialling the channel port of a node that offers static-RSA key
-    /// exchange only. Feature `legacy-rsa`.
+    /// exchange only, with the default [`ClientOptions`]. Feature `legacy-rsa`.
+    ///
+    /// # Errors
+    /// As [`legacy_rsa_with`](Self::legacy_rsa_with).
+    pub fn legacy_rsa(&self) -> Result<LegacyRsa, TlsError> {
+        self.legacy_rsa_with(ClientOptions::default())
+    }
+
+    /// As [`legacy_rsa`](Self::legacy_rsa), with a say in which nodes will do.
     ///
     /// # Errors
     /// [`TlsError::LegacyNeedsRsa`] unless this identity is of RSA mode,
     /// [`TlsError::Openssl`] if OpenSSL refuses what it is given.
-    pub fn legacy_rsa(&self) -> Result<LegacyRsa, TlsError> {
+    pub fn legacy_rsa_with(&self, options: ClientOptions) -> Result<LegacyRsa, TlsError> {
         let Some(key) = self.legacy_key() else {
             return Err(TlsError::LegacyNeedsRsa {
                 file: self.cert_file().to_owned(),
@@ -124,7 +132,10 @@ impl Identity {
         builder.check_private_key()?;
         Ok(LegacyRsa {
             context: builder.build(),
-            verifier: self.verifier(Side::Server, Rules::default()),
+            verifier: Arc::new(Verifier::new(
+                self.verifier_of_legacy_nodes(options),
+                Side::Server,
+            )),
         })
     }
 }
@@ -187,6 +198,18 @@ impl LegacyHandshake {
     /// # Errors
     /// As those of [`LegacyHandshake::failure`] for a refused certificate.
     pub fn verify(&self, ssl: &SslRef) -> Result<Vec<CertificateDer<'static>>, HandshakeFailure> {
+        Ok(self.judge(ssl)?.0)
+    }
+
+    /// As [`verify`](Self::verify): who the node is, and until when its certificates are valid.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn admit(&self, ssl: &SslRef) -> Result<Admitted, HandshakeFailure> {
+        Ok(self.judge(ssl)?.1)
+    }
+
+    fn judge(&self, ssl: &SslRef) -> Result<Judged, HandshakeFailure> {
         judge(&self.verifier, ssl).map_err(refusal)
     }
 
@@ -218,8 +241,10 @@ fn no_chain() -> VerifyError {
     }
 }
 
+type Judged = (Vec<CertificateDer<'static>>, Admitted);
+
 /// Our verdict on the chain that the node sent.
-fn judge(verifier: &Verifier, ssl: &SslRef) -> Result<Vec<CertificateDer<'static>>, VerifyError> {
+fn judge(verifier: &Verifier, ssl: &SslRef) -> Result<Judged, VerifyError> {
     let sent = ssl.peer_cert_chain().ok_or_else(no_chain)?;
     let mut chain = Vec::with_capacity(sent.len());
     for (position, cert) in sent.iter().enumerate() {
@@ -230,7 +255,7 @@ fn judge(verifier: &Verifier, ssl: &SslRef) -> Result<Vec<CertificateDer<'static
         chain.push(CertificateDer::from(der));
     }
     let (leaf, others) = chain.split_first().ok_or_else(no_chain)?;
-    verifier.verify(leaf, others, UnixTime::now())?;
+    let admitted = verifier.verify(leaf, others, UnixTime::now())?;
     // With rustls the leaf's key shows its size by signing the handshake. In
     // a static-RSA one it signs nothing.
     let bits = sent.get(0).and_then(|cert| cert.public_key().ok());
@@ -240,7 +265,7 @@ fn judge(verifier: &Verifier, ssl: &SslRef) -> Result<Vec<CertificateDer<'static
             what: "key",
         });
     }
-    Ok(chain)
+    Ok((chain, admitted))
 }
 
 fn refusal(error: VerifyError) -> HandshakeFailure {

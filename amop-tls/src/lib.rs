@@ -53,14 +53,16 @@
 //!
 //! # Verification
 //!
-//! There is no way to switch it off. The chain must lead from the leaf over
-//! at most five certificates that the peer sent to one in `ca.crt`. Every
+//! There is no way to switch it off. The chain must lead from one in `ca.crt`
+//! over at most five certificates that the peer sent to the leaf, and is
+//! checked in this order, so that a stranger's costs a signature or two. Every
 //! signature is checked (ECDSA on secp256k1, P-256 and P-384 with SHA-256,
 //! on the latter two also with SHA-384; RSA PKCS#1 of 2048 bits and more with
 //! SHA-256, 384 or 512) and every validity, that of the CA included.
-//! Intermediates must be of version 3 with CA:TRUE; keyUsage,
-//! pathLenConstraint and, on the leaf, extendedKeyUsage are honoured if
-//! present and not required. Certificates of version 1 can only be leaf or
+//! Intermediates must be of version 3 with CA:TRUE; keyUsage (keyCertSign,
+//! cRLSign, on the leaf digitalSignature), pathLenConstraint and, on the leaf,
+//! extendedKeyUsage are honoured if present and not required. Where a node is
+//! wanted, an SDK's certificate ([`Role`]) is refused, unless that is allowed. Certificates of version 1 can only be leaf or
 //! anchor. Critical extensions other than these are refused, and so are name
 //! constraints. Host names are not checked: the certificates carry none. What
 //! FISCO BCOS 2.x calls CRL is a list of node IDs, for which there is
@@ -95,20 +97,24 @@ mod error;
 mod failure;
 mod identity;
 mod key;
+mod known;
 mod kx;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
 mod path;
+mod peers;
+mod pin;
 #[cfg(feature = "pki")]
 pub mod pki;
 mod provider;
 mod revoke;
+mod role;
 mod sign;
 mod verify;
 
 use std::fmt;
 
-pub use config::ServerOptions;
+pub use config::{ClientOptions, PeerOptions, ServerOptions};
 pub use error::TlsError;
 pub use failure::HandshakeFailure;
 pub use identity::{CertFiles, Identity};
@@ -120,7 +126,10 @@ pub use key::{
 pub use legacy::{LegacyHandshake, LegacyRsa};
 #[cfg(feature = "legacy-rsa")]
 pub use openssl;
+pub use peers::{Admitted, Lapse, PeerVerifier, Standing};
+pub use pin::{NodeKey, ParseNodeKeyError};
 pub use provider::crypto_provider;
+pub use role::Role;
 pub use rustls;
 pub use verify::VerifyError;
 

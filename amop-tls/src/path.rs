@@ -4,8 +4,9 @@ use rustls::pki_types::CertificateDer;
 use x509_cert::name::Name;
 
 use crate::algs;
-use crate::cert::{Basic, Cert, KeyAlg};
-use crate::revoke::{Issuer, Revoked};
+use crate::cert::{Basic, Cert, KeyAlg, one_line};
+use crate::known::{Fact, Known};
+use crate::revoke::{Issuer, KeyId, Link, Revoked};
 use crate::verify::VerifyError;
 
 /// Certificates a peer may send. Real chains have at most three; an external
@@ -15,9 +16,13 @@ const MAX_SENT: usize = 10;
 /// CA certificates between leaf and anchor.
 const MAX_INTERMEDIATES: usize = 5;
 
-/// Signatures checked for one chain. Certificates can share a name, so that
-/// the number of paths grows much faster than that of certificates.
-const MAX_SIGNATURE_CHECKS: usize = 32;
+/// Wrong signatures found before a chain is given up, one for each anchor aside. An honest peer's
+/// has none, or one where an agency has two keys.
+const MAX_WRONG_SIGNATURES: usize = 2;
+
+/// Certificates looked at for one chain, with all signatures above them right: an authority that
+/// certifies others crosswise makes more paths than certificates.
+const MAX_STEPS: usize = 256;
 
 /// A certificate of `ca.crt`, reduced to what issuing needs.
 #[derive(Debug, Clone)]
@@ -29,6 +34,8 @@ pub(crate) struct Anchor {
     not_before: i64,
     not_after: i64,
     path_len: Option<u8>,
+    /// Whether it may sign revocation lists.
+    crl_sign: bool,
 }
 
 impl Anchor {
@@ -48,6 +55,7 @@ impl Anchor {
             not_before: cert.not_before,
             not_after: cert.not_after,
             path_len: cert.basic.and_then(|basic| basic.path_len),
+            crl_sign: may_sign_lists(cert),
         })
     }
 
@@ -65,8 +73,14 @@ impl Anchor {
             subject: &self.subject,
             key_alg: self.key_alg,
             key_bits: &self.key_bits,
+            crl_sign: self.crl_sign,
         }
     }
+}
+
+/// Absent, keyUsage allows everything.
+pub(crate) fn may_sign_lists(cert: &Cert<'_>) -> bool {
+    cert.usages.is_none_or(|usages| usages.crl_sign)
 }
 
 /// Parses what a peer sent.
@@ -91,109 +105,228 @@ pub(crate) fn parse_chain<'a>(
     Ok((leaf, others))
 }
 
-/// Finds a valid path from `leaf` over `others` to one of `anchors`; `now` is
-/// in seconds since 1970.
+/// A valid path, as far as anybody asks for it later.
+#[derive(Debug)]
+pub(crate) struct Path {
+    /// When the first certificate on it expires, the anchor included; in seconds since 1970.
+    pub(crate) expires: i64,
+    /// The certificates on it, the anchor excepted, by who signed them.
+    pub(crate) links: Box<[Link]>,
+    /// The key that signed the leaf.
+    pub(crate) issuer: KeyId,
+}
+
+/// Finds a valid path from one of `anchors` over `others` down to `leaf`; `now` is in seconds since
+/// 1970.
+///
+/// From the anchor down, so that no signature is checked but by a key that is trusted already: whatever
+/// a stranger sends, the first certificate of it that claims to be below an anchor is the last one
+/// that is looked at.
 pub(crate) fn build(
     leaf: &Cert<'_>,
     others: &[Cert<'_>],
     anchors: &[Anchor],
     revoked: &Revoked,
+    known: &Known,
     now: i64,
-) -> Result<(), VerifyError> {
+) -> Result<Path, VerifyError> {
     check_usable(leaf, now)?;
     let mut search = Search {
+        leaf,
         others,
-        anchors,
+        candidates: candidates(leaf, others),
         revoked,
+        known,
         now,
-        checks_left: MAX_SIGNATURE_CHECKS,
+        tried: Vec::new(),
+        // An anchor with the name of another is looked at in vain, which is nobody's fault.
+        failures_left: MAX_WRONG_SIGNATURES + anchors.len(),
+        steps_left: MAX_STEPS,
         reason: None,
     };
-    let mut used = Vec::with_capacity(MAX_INTERMEDIATES);
-    if search.issued(leaf, &mut used)? {
-        return Ok(());
+    for anchor in anchors {
+        let issuer = Trusted {
+            subject: &anchor.subject,
+            key_alg: anchor.key_alg,
+            key_bits: &anchor.key_bits,
+            expires: anchor.not_after,
+            room: anchor
+                .path_len
+                .map(|limit| (usize::from(limit), &anchor.subject)),
+            anchor: Some(anchor),
+        };
+        if let Some(path) = search.below(&issuer, &mut Vec::new())? {
+            return Ok(path);
+        }
     }
     Err(search.reason.unwrap_or_else(|| VerifyError::UnknownIssuer {
         subject: leaf.subject_line(),
     }))
 }
 
+/// Those of `others` that are above the leaf by their names, each once. Not the peer's copy of its
+/// root: that is no intermediate, and were it an anchor it would be in `ca.crt`. So all intermediates
+/// count against a pathLenConstraint, which exempts self-issued ones.
+fn candidates(leaf: &Cert<'_>, others: &[Cert<'_>]) -> Vec<usize> {
+    let mut found: Vec<usize> = Vec::new();
+    let mut looked_at = 0;
+    let mut name = leaf.issuer();
+    loop {
+        for (i, other) in others.iter().enumerate() {
+            let copy = |&j: &usize| i == j || others[j].is_same(other);
+            if other.subject() == name && name != other.issuer() && !found.iter().any(copy) {
+                found.push(i);
+            }
+        }
+        let Some(&next) = found.get(looked_at) else {
+            return found;
+        };
+        looked_at += 1;
+        name = others[next].issuer();
+    }
+}
+
+/// A certificate whose signature has been found right, up to an anchor.
+struct Trusted<'t> {
+    subject: &'t Name,
+    key_alg: KeyAlg,
+    key_bits: &'t [u8],
+    /// When the first certificate from the anchor to here expires.
+    expires: i64,
+    /// How many intermediates may come below, and who says so.
+    room: Option<(usize, &'t Name)>,
+    /// Itself, if it is one.
+    anchor: Option<&'t Anchor>,
+}
+
+/// An intermediate on the way down.
+struct Step {
+    /// Which of those that the peer sent.
+    cert: usize,
+    link: Link,
+}
+
 struct Search<'s, 'a> {
+    leaf: &'s Cert<'a>,
     others: &'s [Cert<'a>],
-    anchors: &'s [Anchor],
+    /// Which of them may be on the path.
+    candidates: Vec<usize>,
     revoked: &'s Revoked,
+    known: &'s Known,
     now: i64,
-    checks_left: usize,
-    /// Why the first candidate that looked right was not.
+    /// Signatures that are wrong.
+    tried: Vec<Fact>,
+    failures_left: usize,
+    steps_left: usize,
+    /// Why the first certificate that looked right was not.
     reason: Option<VerifyError>,
 }
 
 impl Search<'_, '_> {
-    /// Whether `cert`, which stands on top of the intermediates `used`, leads
-    /// to an anchor. `Err` ends the search.
-    fn issued(&mut self, cert: &Cert<'_>, used: &mut Vec<usize>) -> Result<bool, VerifyError> {
-        for anchor in self.anchors.iter().filter(|a| a.is_named_by(cert)) {
-            // A wrong signature here gives no reason of its own: every chain
-            // calls its CA "chain", so the same name is no sign of being it.
-            if !self.signed_by(cert, anchor.key_alg, &anchor.key_bits)? {
-                continue;
-            }
-            match check_anchor(anchor, used.len(), self.now) {
-                Ok(()) => return Ok(true),
-                Err(e) => self.note(e),
-            }
+    /// The path to the leaf, if there is one below `issuer`; `above` are the intermediates down to
+    /// that. `Err` ends the search.
+    fn below(
+        &mut self,
+        issuer: &Trusted<'_>,
+        above: &mut Vec<Step>,
+    ) -> Result<Option<Path>, VerifyError> {
+        self.steps_left = self
+            .steps_left
+            .checked_sub(1)
+            .ok_or(VerifyError::TooComplex {
+                detail: "too many ways from ca.crt to the certificate",
+            })?;
+        let (leaf, others) = (self.leaf, self.others);
+        if issuer.subject == leaf.issuer() && self.issued(issuer, leaf)? {
+            return Ok(Some(self.path(issuer, above)));
         }
-        let others = self.others;
-        for (i, issuer) in others.iter().enumerate() {
-            if used.contains(&i) || issuer.subject() != cert.issuer() {
+        for at in 0..self.candidates.len() {
+            let i = self.candidates[at];
+            let cert = &others[i];
+            if above.iter().any(|step| step.cert == i) || cert.issuer() != issuer.subject {
                 continue;
             }
-            // The peer's copy of its root: not an intermediate, and were it
-            // an anchor it would have been found above. So all intermediates
-            // count against a pathLenConstraint, which exempts self-issued ones.
-            if issuer.subject() == issuer.issuer() {
-                continue;
-            }
-            if let Err(e) = check_intermediate(issuer, used.len(), self.now) {
-                self.note(e);
-                continue;
-            }
-            let key_alg = check_key(issuer)?;
-            if !self.signed_by(cert, key_alg, issuer.key_bits())? {
-                self.note(VerifyError::BadSignature {
-                    subject: cert.subject_line(),
-                });
-                continue;
-            }
-            if used.len() == MAX_INTERMEDIATES {
+            let checked = check_intermediate(cert, self.now).and_then(|key_alg| {
+                check_room(issuer.room)?;
+                Ok(key_alg)
+            });
+            let key_alg = match checked {
+                Ok(key_alg) => key_alg,
+                Err(e) => {
+                    self.note(e);
+                    continue;
+                }
+            };
+            if above.len() == MAX_INTERMEDIATES {
                 return Err(VerifyError::TooComplex {
                     detail: "more than 5 intermediate certificates in a row",
                 });
             }
-            used.push(i);
-            if self.issued(issuer, used)? {
-                return Ok(true);
+            if !self.issued(issuer, cert)? {
+                continue;
             }
-            used.pop();
+            above.push(Step {
+                cert: i,
+                link: Link::new(issuer.key_bits, cert.serial()),
+            });
+            let next = Trusted {
+                subject: cert.subject(),
+                key_alg,
+                key_bits: cert.key_bits(),
+                expires: issuer.expires.min(cert.not_after),
+                room: room_below(issuer.room, cert),
+                anchor: None,
+            };
+            if let Some(path) = self.below(&next, above)? {
+                return Ok(Some(path));
+            }
+            above.pop();
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    fn path(&self, issuer: &Trusted<'_>, above: &[Step]) -> Path {
+        let leaf = Link::new(issuer.key_bits, self.leaf.serial());
+        Path {
+            links: above.iter().map(|step| step.link).chain([leaf]).collect(),
+            expires: issuer.expires.min(self.leaf.not_after),
+            issuer: KeyId::new(issuer.key_alg, issuer.key_bits),
+        }
     }
 
     fn note(&mut self, reason: VerifyError) {
         self.reason.get_or_insert(reason);
     }
 
-    /// Whether this key has signed the certificate and its owner has not revoked it since.
-    fn signed_by(
-        &mut self,
-        cert: &Cert<'_>,
-        key_alg: KeyAlg,
-        key_bits: &[u8],
-    ) -> Result<bool, VerifyError> {
+    /// Whether `issuer` has signed the certificate, may have, and has not revoked it since.
+    fn issued(&mut self, issuer: &Trusted<'_>, cert: &Cert<'_>) -> Result<bool, VerifyError> {
+        if !self.signed_by(issuer, cert)? {
+            return Ok(false);
+        }
+        if let Some(anchor) = issuer.anchor
+            && let Err(e) = check_anchor(anchor, self.now)
+        {
+            self.note(e);
+            return Ok(false);
+        }
+        if self
+            .revoked
+            .contains(&Link::new(issuer.key_bits, cert.serial()))
+        {
+            self.note(VerifyError::Revoked {
+                subject: cert.subject_line(),
+                serial: cert.serial().iter().map(|b| format!("{b:02X}")).collect(),
+            });
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn signed_by(&mut self, issuer: &Trusted<'_>, cert: &Cert<'_>) -> Result<bool, VerifyError> {
         let alg = cert
             .sig_alg
             .ok()
-            .and_then(|sig_alg| algs::for_certificate(key_alg.id(), sig_alg));
+            .and_then(|sig_alg| algs::for_certificate(issuer.key_alg.id(), sig_alg));
         let Some(alg) = alg else {
             self.note(VerifyError::Unsupported {
                 subject: cert.subject_line(),
@@ -201,23 +334,35 @@ impl Search<'_, '_> {
             });
             return Ok(false);
         };
-        self.checks_left = self
-            .checks_left
-            .checked_sub(1)
-            .ok_or(VerifyError::TooComplex {
-                detail: "more than 32 signatures to check",
-            })?;
-        let signed = alg
-            .verify_signature(key_bits, cert.tbs(), cert.signature())
-            .is_ok();
-        if signed && self.revoked.contains(cert, key_bits) {
-            self.note(VerifyError::Revoked {
-                subject: cert.subject_line(),
-                serial: cert.serial().iter().map(|b| format!("{b:02X}")).collect(),
-            });
+        let fact = Fact::new(issuer.key_alg, issuer.key_bits, cert);
+        if self.known.contains(&fact) {
+            return Ok(true);
+        }
+        if self.tried.contains(&fact) {
             return Ok(false);
         }
-        Ok(signed)
+        if alg
+            .verify_signature(issuer.key_bits, cert.tbs(), cert.signature())
+            .is_ok()
+        {
+            self.known.insert(fact);
+            return Ok(true);
+        }
+        self.tried.push(fact);
+        // A wrong signature by an anchor gives no reason of its own: every chain calls its CA
+        // "chain", so the same name is no sign of being it.
+        if issuer.anchor.is_none() {
+            self.note(VerifyError::BadSignature {
+                subject: cert.subject_line(),
+            });
+        }
+        self.failures_left = self
+            .failures_left
+            .checked_sub(1)
+            .ok_or(VerifyError::TooComplex {
+                detail: "too many wrong signatures",
+            })?;
+        Ok(false)
     }
 }
 
@@ -237,17 +382,38 @@ fn check_extensions(cert: &Cert<'_>) -> Result<(), VerifyError> {
     }
 }
 
-fn check_intermediate(cert: &Cert<'_>, below: usize, now: i64) -> Result<(), VerifyError> {
+fn check_intermediate(cert: &Cert<'_>, now: i64) -> Result<KeyAlg, VerifyError> {
     check_may_issue(cert)?;
     check_usable(cert, now)?;
-    let path_len = cert.basic.and_then(|basic| basic.path_len);
-    check_path_len(path_len, below, || cert.subject_line())
+    check_key(cert)
 }
 
-fn check_anchor(anchor: &Anchor, below: usize, now: i64) -> Result<(), VerifyError> {
+fn check_anchor(anchor: &Anchor, now: i64) -> Result<(), VerifyError> {
     let subject = || anchor.subject_line.clone();
-    check_dates(anchor.not_before, anchor.not_after, now, subject)?;
-    check_path_len(anchor.path_len, below, subject)
+    check_dates(anchor.not_before, anchor.not_after, now, subject)
+}
+
+/// Whether another intermediate may come below.
+fn check_room(room: Option<(usize, &Name)>) -> Result<(), VerifyError> {
+    match room {
+        Some((0, limited_by)) => Err(VerifyError::NotAnIssuer {
+            subject: one_line(limited_by),
+            reason: "its pathLenConstraint does not allow so many CA certificates below it",
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The intermediates that may come below a certificate: its own limit, or what is left of that of
+/// those above.
+fn room_below<'t>(
+    above: Option<(usize, &'t Name)>,
+    cert: &'t Cert<'_>,
+) -> Option<(usize, &'t Name)> {
+    let left = above.map(|(room, name)| (room.saturating_sub(1), name));
+    let own = cert.basic.and_then(|basic| basic.path_len);
+    let own = own.map(|limit| (usize::from(limit), cert.subject()));
+    left.into_iter().chain(own).min_by_key(|(room, _)| *room)
 }
 
 fn check_key(cert: &Cert<'_>) -> Result<KeyAlg, VerifyError> {
@@ -268,27 +434,15 @@ fn check_may_issue(cert: &Cert<'_>) -> Result<(), VerifyError> {
         _ if !cert.v3 => "it is of X.509 version 1 and not in ca.crt",
         None => "it has no basicConstraints",
         Some(Basic { ca: false, .. }) => "it says CA:FALSE",
-        Some(_) if cert.key_cert_sign == Some(false) => "its keyUsage lacks keyCertSign",
+        Some(_) if cert.usages.is_some_and(|usages| !usages.key_cert_sign) => {
+            "its keyUsage lacks keyCertSign"
+        }
         Some(_) => return Ok(()),
     };
     Err(VerifyError::NotAnIssuer {
         subject: cert.subject_line(),
         reason,
     })
-}
-
-fn check_path_len(
-    limit: Option<u8>,
-    below: usize,
-    subject: impl Fn() -> String,
-) -> Result<(), VerifyError> {
-    match limit {
-        Some(limit) if below > usize::from(limit) => Err(VerifyError::NotAnIssuer {
-            subject: subject(),
-            reason: "its pathLenConstraint does not allow so many CA certificates below it",
-        }),
-        _ => Ok(()),
-    }
 }
 
 fn check_dates(

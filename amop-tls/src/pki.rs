@@ -136,6 +136,8 @@ pub struct Agency {
     certificate: Certificate,
     key: Key,
     cert_pem: String,
+    /// Of the agencies between it and the root, if there are any.
+    above_pem: String,
     root_pem: String,
 }
 
@@ -283,7 +285,26 @@ impl Agency {
             certificate,
             key,
             cert_pem,
+            above_pem: String::new(),
             root_pem,
+        })
+    }
+
+    /// Makes an agency below this one, which real chains do not have.
+    ///
+    /// # Errors
+    /// A name the chain would not accept, or a failing random source.
+    pub fn agency(&self, name: &str) -> Result<Self, PkiError> {
+        check_name(name)?;
+        let key = Key::generate_ec()?;
+        let subject = x509::name(name, "agency")?;
+        let issuer = Some((&self.certificate, &self.key));
+        let validity = Validity::from_now();
+        let certificate = x509::certificate(Shape::Agency, subject, &key, validity, issuer)?;
+        let below = Self::assemble(certificate, key, self.root_pem.clone())?;
+        Ok(Self {
+            above_pem: [self.cert_pem.as_str(), &self.above_pem].concat(),
+            ..below
         })
     }
 
@@ -305,14 +326,24 @@ impl Agency {
         name: &str,
         validity: Validity,
     ) -> Result<Issued, PkiError> {
+        self.issue_as(leaf.unit(), name, validity)
+    }
+
+    /// Makes a leaf with an OU of your choice, for what is neither called `node` nor `sdk`.
+    ///
+    /// # Errors
+    /// As [`Agency::issue_with`].
+    pub fn issue_as(&self, unit: &str, name: &str, validity: Validity) -> Result<Issued, PkiError> {
         check_name(name)?;
         let key = Key::generate_ec_leaf()?;
-        let subject = x509::name(name, leaf.unit())?;
+        let subject = x509::name(name, unit)?;
         let issuer = Some((&self.certificate, &self.key));
         let certificate = x509::certificate(Shape::Leaf, subject, &key, validity, issuer)?;
         let leaf_pem = cert_pem(&certificate)?;
         Ok(Issued {
-            cert_pem: [leaf_pem.as_str(), &self.cert_pem, &self.root_pem].concat(),
+            cert_pem: [&leaf_pem, &self.cert_pem, &self.above_pem, &self.root_pem]
+                .map(String::as_str)
+                .concat(),
             key_pem: key.to_pem()?,
             public_key: key
                 .public_point()

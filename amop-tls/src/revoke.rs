@@ -14,7 +14,8 @@ use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
-use crate::cert::{self, Cert, KeyAlg};
+use crate::cert::{self, KeyAlg};
+use crate::known::digest;
 use crate::{TlsError, algs};
 
 /// Lists taken from one file.
@@ -49,15 +50,35 @@ pub(crate) struct Issuer<'a> {
     pub(crate) subject: &'a Name,
     pub(crate) key_alg: KeyAlg,
     pub(crate) key_bits: &'a [u8],
+    /// Whether its keyUsage lets it sign lists.
+    pub(crate) crl_sign: bool,
+}
+
+/// Names a key by its digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct KeyId([u8; 32]);
+
+impl KeyId {
+    pub(crate) fn new(key_alg: KeyAlg, key_bits: &[u8]) -> Self {
+        Self(digest(&[key_alg.name().as_bytes(), key_bits]))
+    }
+}
+
+/// Names a certificate by the key that signed it and its serial number, as lists do. By the key and
+/// not the name: many authorities are called alike ("chain"), and an agency can call another so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Link([u8; 32]);
+
+impl Link {
+    pub(crate) fn new(issuer_key: &[u8], serial: &[u8]) -> Self {
+        Self(digest(&[issuer_key, serial]))
+    }
 }
 
 /// One list whose signature has been checked.
 #[derive(Debug)]
 struct List {
-    issuer: Name,
-    /// Many authorities are called alike ("chain"); their keys differ.
-    key_bits: Vec<u8>,
-    serials: HashSet<Vec<u8>>,
+    revoked: HashSet<Link>,
     next_update: Option<i64>,
 }
 
@@ -68,13 +89,8 @@ pub(crate) struct Revoked {
 }
 
 impl Revoked {
-    /// Whether the certificate, which the owner of this key has signed, is on a list of his.
-    pub(crate) fn contains(&self, cert: &Cert<'_>, issuer_key: &[u8]) -> bool {
-        self.lists.iter().any(|list| {
-            list.key_bits == issuer_key
-                && list.issuer == *cert.issuer()
-                && list.serials.contains(cert.serial())
-        })
+    pub(crate) fn contains(&self, link: &Link) -> bool {
+        self.lists.iter().any(|list| list.revoked.contains(link))
     }
 
     /// When the first list should have been replaced, in seconds since 1970.
@@ -174,14 +190,18 @@ fn read(file: &str, der: &[u8], issuers: &[Issuer<'_>]) -> Result<List, TlsError
             issuer: cert::one_line(&tbs.issuer),
         });
     };
+    if !issuer.crl_sign {
+        return Err(bad(format!(
+            "keyUsage of {:?}, who made it, lacks cRLSign: let an authority make it that may",
+            cert::one_line(&tbs.issuer)
+        )));
+    }
     let revoked = tbs.revoked.into_iter().flatten();
     Ok(List {
-        key_bits: issuer.key_bits.to_vec(),
-        serials: revoked
-            .map(|entry| entry.serial_number.as_bytes().to_vec())
+        revoked: revoked
+            .map(|entry| Link::new(issuer.key_bits, entry.serial_number.as_bytes()))
             .collect(),
         next_update: tbs.next_update.map(cert::seconds),
-        issuer: tbs.issuer,
     })
 }
 

@@ -17,10 +17,10 @@ use rustls::{
 };
 
 use crate::algs;
-use crate::cert::{Cert, KeyAlg, NamePart};
-use crate::key::{PeerFilter, PublicKey, public_key_of};
-use crate::path::{self, Anchor};
-use crate::revoke::Revoked;
+use crate::cert::Cert;
+use crate::key::PublicKey;
+use crate::peers::{Admitted, PeerVerifier};
+use crate::revoke::KeyId;
 use crate::{Mode, Side};
 
 /// Why a peer's certificate is refused.
@@ -133,10 +133,43 @@ pub enum VerifyError {
         /// The peer's.
         found: Mode,
     },
-    /// The client's agency is not ours (channel-v2 section 2.5).
+    /// The leaf's keyUsage excludes what TLS needs it for.
     #[error(
-        "the client's certificate is issued by {found:?}, this node's by {expected:?}; \
-         use an SDK certificate of this node's agency or set check_cert_issuer=false on the node"
+        "keyUsage of {subject:?} lacks {missing}, so that it cannot be used for TLS: issue the \
+         certificate again with it"
+    )]
+    WrongKeyUsage {
+        /// Subject of the leaf.
+        subject: String,
+        /// What is missing.
+        missing: &'static str,
+    },
+    /// The leaf is an SDK's, where a node's is wanted.
+    #[error(
+        "the certificate of {subject:?} is that of an SDK (its OU says so), and no SDK may act as a \
+         node: give the node its own node.crt; where nodes of the chain really have such certificates, \
+         set [amop] sdk_certificates_as_nodes=true on nodes, sdk_certificates_as_nodes(true) on clients"
+    )]
+    SdkCertificate {
+        /// Subject of the leaf.
+        subject: String,
+    },
+    /// The node's key is none of those that the client insists on.
+    #[error(
+        "the node's key is {key}, which is none of the {pinned} given by node_keys: add it if this is \
+         the right node; if it is not, another one answers at this address"
+    )]
+    NotPinned {
+        /// The node's key as [`NodeKey`](crate::NodeKey) reads it.
+        key: String,
+        /// How many keys were given.
+        pinned: usize,
+    },
+    /// The client's agency is not ours (channel-v2 section 2.5, by key instead of by name).
+    #[error(
+        "the client's certificate is issued by {found:?}, this node's by {expected:?}{}; use an SDK \
+         certificate of this node's agency or set check_cert_issuer=false on the node",
+        if found == expected { " with another key" } else { "" }
     )]
     IssuerMismatch {
         /// Issuer of our certificate.
@@ -195,59 +228,34 @@ impl VerifyError {
     }
 }
 
-/// What the leaf must satisfy beyond a valid path.
-#[derive(Clone, Default)]
-pub(crate) struct Rules {
-    /// The issuer a client's leaf must have.
-    pub(crate) issuer: Option<OwnIssuer>,
-    /// The leaf must yield a node ID.
-    pub(crate) need_public_key: bool,
-    pub(crate) filter: Option<Arc<dyn PeerFilter>>,
-}
-
 /// The issuer of our own first certificate.
 #[derive(Clone)]
 pub(crate) struct OwnIssuer {
-    pub(crate) parts: Vec<NamePart>,
+    pub(crate) key: KeyId,
     pub(crate) line: String,
 }
 
+/// What rustls asks about the certificates of one side.
 pub(crate) struct Verifier {
-    mode: Mode,
+    peers: PeerVerifier,
     /// What the peer is.
     peer: Side,
-    anchors: Arc<[Anchor]>,
-    revoked: Revoked,
     algs: &'static WebPkiSupportedAlgorithms,
-    rules: Rules,
 }
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
-            .field("mode", &self.mode)
+            .field("peers", &self.peers)
             .field("peer", &self.peer)
-            .field("anchors", &self.anchors.len())
             .finish_non_exhaustive()
     }
 }
 
 impl Verifier {
-    pub(crate) fn new(
-        mode: Mode,
-        peer: Side,
-        anchors: Arc<[Anchor]>,
-        revoked: Revoked,
-        rules: Rules,
-    ) -> Self {
-        Self {
-            mode,
-            peer,
-            anchors,
-            revoked,
-            algs: mode.algs(),
-            rules,
-        }
+    pub(crate) fn new(peers: PeerVerifier, peer: Side) -> Self {
+        let algs = peers.mode().algs();
+        Self { peers, peer, algs }
     }
 
     pub(crate) fn verify(
@@ -255,74 +263,8 @@ impl Verifier {
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), VerifyError> {
-        // A clock after the year 2^63 is broken; nothing is valid then.
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let (leaf, others) = path::parse_chain(leaf, others)?;
-        self.check_leaf(&leaf)?;
-        path::build(&leaf, &others, &self.anchors, &self.revoked, now)?;
-        // Only now is what the leaf says worth anything.
-        self.check_rules(&leaf)
-    }
-
-    fn check_leaf(&self, leaf: &Cert<'_>) -> Result<(), VerifyError> {
-        let subject = || leaf.subject_line();
-        if leaf.is_guomi() {
-            return Err(VerifyError::Guomi { subject: subject() });
-        }
-        let found = match leaf.key_alg {
-            Ok(KeyAlg::Rsa) => Mode::Rsa,
-            Ok(_) => Mode::Ec,
-            Err(_) => {
-                return Err(VerifyError::Unsupported {
-                    subject: subject(),
-                    what: "key",
-                });
-            }
-        };
-        if found != self.mode {
-            return Err(VerifyError::WrongMode {
-                expected: self.mode,
-                found,
-            });
-        }
-        if leaf.basic.is_some_and(|basic| basic.ca) {
-            return Err(VerifyError::CaAsLeaf { subject: subject() });
-        }
-        let allowed = leaf.purposes.is_none_or(|purposes| match self.peer {
-            Side::Client => purposes.client,
-            Side::Server => purposes.server,
-        });
-        if !allowed {
-            return Err(VerifyError::WrongPurpose {
-                subject: subject(),
-                peer: self.peer,
-            });
-        }
-        Ok(())
-    }
-
-    fn check_rules(&self, leaf: &Cert<'_>) -> Result<(), VerifyError> {
-        // Leaves without basicConstraints (RSA mode) pass (channel-v2
-        // section 2.5, rule 1); CA:TRUE has been refused already.
-        if let (Some(own), Some(_)) = (&self.rules.issuer, leaf.basic)
-            && leaf.issuer_parts() != own.parts
-        {
-            return Err(VerifyError::IssuerMismatch {
-                expected: own.line.clone(),
-                found: leaf.issuer_line(),
-            });
-        }
-        let key = public_key_of(leaf);
-        if self.rules.need_public_key {
-            key.clone()?;
-        }
-        if let (Some(filter), Ok(public_key)) = (&self.rules.filter, key)
-            && !filter.allow(&public_key)
-        {
-            return Err(VerifyError::Filtered { public_key });
-        }
-        Ok(())
+    ) -> Result<Admitted, VerifyError> {
+        self.peers.judge(leaf, others, self.peer, now)
     }
 
     /// Done here because rustls' own helper parses the certificate with
@@ -362,7 +304,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         match self.verify(end_entity, intermediates, now) {
-            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Ok(_) => Ok(ServerCertVerified::assertion()),
             Err(e) => Err(e.into_rustls(now)),
         }
     }
@@ -403,7 +345,7 @@ impl ClientCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         match self.verify(end_entity, intermediates, now) {
-            Ok(()) => Ok(ClientCertVerified::assertion()),
+            Ok(_) => Ok(ClientCertVerified::assertion()),
             Err(e) => Err(e.into_rustls(now)),
         }
     }

@@ -11,7 +11,7 @@ use amop_proto::{
     channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME, PrivateName},
     client::ClientConfig,
 };
-use amop_tls::{CertFiles, Identity};
+use amop_tls::{CertFiles, ClientOptions, Identity, NodeKey};
 
 use crate::{
     Client, ConfigError, ConnectError, Connections, Offline, Reconnect, SdkConfig, Tls, TopicKey,
@@ -51,6 +51,7 @@ pub struct ClientBuilder {
     offline: Offline,
     certificates: Certificates,
     tls: Tls,
+    nodes: ClientOptions,
     timeout: Duration,
     connect_timeout: Duration,
     heartbeat: Duration,
@@ -81,6 +82,7 @@ impl Default for ClientBuilder {
             offline: Offline::default(),
             certificates: Certificates::Find,
             tls: Tls::default(),
+            nodes: ClientOptions::default(),
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             heartbeat: session.heartbeat,
@@ -211,6 +213,33 @@ impl ClientBuilder {
         self
     }
 
+    /// The only nodes to connect to, by their ids ([`PublicKey`](crate::PublicKey), the digits of
+    /// `node.nodeid`) or, where nodes have RSA certificates, by their keys. Default: all that have a
+    /// node's certificate of the chain.
+    ///
+    /// Whoever controls a name or an address can otherwise put another node of the chain there. The
+    /// error of a refused connection tells the key that came.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), amop::ParseNodeKeyError> {
+    /// let id: amop::NodeKey = "0a".repeat(64).parse()?;
+    /// let builder = amop::Client::builder().node_keys([id]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn node_keys<K: Into<NodeKey>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.nodes = self.nodes.node_keys(keys.into_iter().map(Into::into));
+        self
+    }
+
+    /// Whether an SDK's certificate (OU=sdk) does for a node, too. Default: no, so that no SDK can act
+    /// as a node. For chains whose nodes have such certificates, and for a proxy that has only those of
+    /// an SDK.
+    pub fn sdk_certificates_as_nodes(mut self, allow: bool) -> Self {
+        self.nodes = self.nodes.sdk_certificates_as_nodes(allow);
+        self
+    }
+
     /// How long a publish, a request or a subscribe may take. Default 10 s, twice the 5 s a node
     /// waits for one subscriber before it tries the next; held between 1 ms and 24 h.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -309,17 +338,15 @@ impl ClientBuilder {
         let options = self.options();
         match &self.tls.0 {
             Backend::Rustls => {
-                let dialer = RustlsDialer {
-                    endpoints,
-                    identity,
-                };
+                let dialer = RustlsDialer::new(endpoints, identity, self.nodes.clone())?;
                 Client::start(dialer, names, options, rand::random()).await
             }
             #[cfg(feature = "legacy-rsa")]
             Backend::LegacyRsa => {
                 let dialer = crate::legacy::LegacyDialer {
                     endpoints,
-                    legacy: identity.legacy_rsa()?,
+                    legacy: identity.legacy_rsa_with(self.nodes.clone())?,
+                    identity,
                 };
                 Client::start(dialer, names, options, rand::random()).await
             }

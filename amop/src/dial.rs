@@ -2,7 +2,10 @@
 
 use std::{fmt, future::Future, net::Ipv6Addr, sync::Arc, time::Duration};
 
-use amop_tls::{HandshakeFailure, Identity, PublicKey, Side, peer_public_key};
+use amop_tls::{
+    ClientOptions, HandshakeFailure, Identity, PeerVerifier, Side, TlsError,
+    rustls::{ClientConfig, pki_types::UnixTime},
+};
 use tokio::{
     io::BufReader,
     net::{TcpStream, lookup_host},
@@ -10,7 +13,11 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::{ConnectError, Stage, supervisor::Dialer};
+use crate::{
+    ConnectError, Stage,
+    expiry::Expiry,
+    supervisor::{Dialed, Dialer},
+};
 
 /// Bytes asked of the operating system at a time: TLS by itself asks for 4 KiB. Of the memory only what
 /// was filled once is touched.
@@ -114,8 +121,26 @@ impl Budget {
 
 /// Dials by rustls.
 pub(crate) struct RustlsDialer {
-    pub(crate) endpoints: Vec<Endpoint>,
-    pub(crate) identity: Identity,
+    endpoints: Vec<Endpoint>,
+    identity: Identity,
+    verifier: PeerVerifier,
+    config: Arc<ClientConfig>,
+}
+
+impl RustlsDialer {
+    pub(crate) fn new(
+        endpoints: Vec<Endpoint>,
+        identity: Identity,
+        options: ClientOptions,
+    ) -> Result<Self, TlsError> {
+        let verifier = identity.verifier_of_nodes(options);
+        Ok(Self {
+            config: identity.dialling(&verifier)?,
+            endpoints,
+            identity,
+            verifier,
+        })
+    }
 }
 
 impl Dialer for RustlsDialer {
@@ -125,30 +150,31 @@ impl Dialer for RustlsDialer {
         &self,
         index: usize,
         budget: &Budget,
-    ) -> Result<(Self::Stream, Option<PublicKey>), ConnectError> {
-        dial(&self.endpoints[index], &self.identity, budget).await
-    }
-}
-
-/// Connects and shakes hands. Also returns the node's public key, which RSA certificates lack.
-async fn dial(
-    endpoint: &Endpoint,
-    identity: &Identity,
-    budget: &Budget,
-) -> Result<(TlsStream<BufReader<TcpStream>>, Option<PublicKey>), ConnectError> {
-    let config = identity.client_config()?;
-    let tcp = BufReader::with_capacity(READ_BUFFER, tcp(endpoint, budget).await?);
-    let connector = TlsConnector::from(config);
-    let stream = budget
-        .spend(Stage::Tls, connector.connect(Identity::server_name(), tcp))
-        .await?
-        .map_err(|error| ConnectError::Tls {
+    ) -> Result<Dialed<Self::Stream>, ConnectError> {
+        let endpoint = &self.endpoints[index];
+        let failed = |source| ConnectError::Tls {
             endpoint: endpoint.to_string(),
-            source: HandshakeFailure::from_io(error, Side::Client, identity.mode()),
-        })?;
-    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let key = peer_public_key(chain).ok();
-    Ok((stream, key))
+            source,
+        };
+        let tcp = BufReader::with_capacity(READ_BUFFER, tcp(endpoint, budget).await?);
+        let connector = TlsConnector::from(self.config.clone());
+        let mode = self.identity.mode();
+        let stream = budget
+            .spend(Stage::Tls, connector.connect(Identity::server_name(), tcp))
+            .await?
+            .map_err(|error| failed(HandshakeFailure::from_io(error, Side::Client, mode)))?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        // The handshake has done it; this finds out until when.
+        let admitted = self
+            .verifier
+            .verify(chain, Side::Server, UnixTime::now())
+            .map_err(|error| failed(HandshakeFailure::PeerCertificate(error)))?;
+        Ok(Dialed {
+            public_key: admitted.info.public_key,
+            expiry: Some(Expiry::of(&self.identity, &admitted.standing)),
+            stream,
+        })
+    }
 }
 
 pub(crate) async fn tcp(endpoint: &Endpoint, budget: &Budget) -> Result<TcpStream, ConnectError> {

@@ -2,19 +2,21 @@
 
 use std::pin::Pin;
 
-use amop_tls::{HandshakeFailure, LegacyRsa, PublicKey, TlsError};
+use amop_tls::{HandshakeFailure, Identity, LegacyRsa, Standing, TlsError};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 use crate::{
     ConnectError, Stage,
     dial::{Budget, Endpoint, tcp},
-    supervisor::Dialer,
+    expiry::Expiry,
+    supervisor::{Dialed, Dialer},
 };
 
 /// Dials by OpenSSL.
 pub(crate) struct LegacyDialer {
     pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) identity: Identity,
     pub(crate) legacy: LegacyRsa,
 }
 
@@ -25,10 +27,14 @@ impl Dialer for LegacyDialer {
         &self,
         index: usize,
         budget: &Budget,
-    ) -> Result<(Self::Stream, Option<PublicKey>), ConnectError> {
-        // RSA certificates have no key that a chain knows nodes by.
-        let stream = dial(&self.endpoints[index], &self.legacy, budget).await?;
-        Ok((stream, None))
+    ) -> Result<Dialed<Self::Stream>, ConnectError> {
+        let (stream, standing) = dial(&self.endpoints[index], &self.legacy, budget).await?;
+        Ok(Dialed {
+            stream,
+            // RSA certificates have no key that a chain knows nodes by.
+            public_key: None,
+            expiry: Some(Expiry::of(&self.identity, &standing)),
+        })
     }
 }
 
@@ -37,7 +43,7 @@ async fn dial(
     endpoint: &Endpoint,
     legacy: &LegacyRsa,
     budget: &Budget,
-) -> Result<SslStream<TcpStream>, ConnectError> {
+) -> Result<(SslStream<TcpStream>, Standing), ConnectError> {
     let tcp = tcp(endpoint, budget).await?;
     let (ssl, handshake) = legacy.start()?;
     let mut stream = SslStream::new(ssl, tcp).map_err(TlsError::from)?;
@@ -49,6 +55,6 @@ async fn dial(
         .spend(Stage::Tls, Pin::new(&mut stream).connect())
         .await?
         .map_err(|error| failed(handshake.failure(error)))?;
-    handshake.verify(stream.ssl()).map_err(failed)?;
-    Ok(stream)
+    let admitted = handshake.admit(stream.ssl()).map_err(failed)?;
+    Ok((stream, admitted.standing))
 }

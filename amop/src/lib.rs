@@ -196,6 +196,7 @@ mod delivery;
 mod dial;
 mod error;
 mod events;
+mod expiry;
 mod hub;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
@@ -222,7 +223,7 @@ pub use amop_proto::{
     channel::{MAX_PRIVATE_LEN, PrivateName, code},
     client::{CloseReason, Kind},
 };
-pub use amop_tls::{HandshakeFailure, Identity, PublicKey, TlsError};
+pub use amop_tls::{HandshakeFailure, Identity, NodeKey, ParseNodeKeyError, PublicKey, TlsError};
 pub use builder::ClientBuilder;
 pub use certificates::find_certificates;
 pub use client::{Client, NodeInfo, Reply};

@@ -15,6 +15,7 @@ use crate::{
     ConnectError, Stage,
     connection::{Connection, Hello},
     dial::Budget,
+    expiry::{Expiry, expired},
     hub::{Hub, node_info},
 };
 
@@ -22,12 +23,22 @@ use crate::{
 pub(crate) trait Dialer: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// A stream to the endpoint of that index, and the public key of the node there.
+    /// A stream to the endpoint of that index.
     fn dial(
         &self,
         index: usize,
         budget: &Budget,
-    ) -> impl Future<Output = Result<(Self::Stream, Option<PublicKey>), ConnectError>> + Send;
+    ) -> impl Future<Output = Result<Dialed<Self::Stream>, ConnectError>> + Send;
+}
+
+/// A stream to a node, and what its certificates said.
+#[derive(Debug)]
+pub(crate) struct Dialed<S> {
+    pub(crate) stream: S,
+    /// The node's public key, which RSA certificates lack.
+    pub(crate) public_key: Option<PublicKey>,
+    /// When the first certificate that the connection rests on expires.
+    pub(crate) expiry: Option<Expiry>,
 }
 
 /// Starts the task. It ends when the client is closed, or every endpoint is given up.
@@ -94,7 +105,11 @@ async fn link<D: Dialer>(hub: &Hub, dialer: &D, index: usize) {
         () = closing(hub) => return,
         dialed = dialer.dial(index, &budget) => dialed,
     };
-    let (stream, public_key) = match dialed {
+    let Dialed {
+        stream,
+        public_key,
+        expiry,
+    } = match dialed {
         Ok(dialed) => dialed,
         Err(error) => return hub.failed(index, error),
     };
@@ -112,7 +127,14 @@ async fn link<D: Dialer>(hub: &Hub, dialer: &D, index: usize) {
         Ok(Hello { node_version }) => {
             let info = node_info(&connection, node_version, public_key);
             hub.joined(index, &connection, info);
-            let reason = connection.lost().await;
+            let reason = tokio::select! {
+                biased;
+                reason = connection.lost() => reason,
+                expiry = expired(expiry) => {
+                    connection.expire(expiry.own, expiry.at);
+                    connection.lost().await
+                }
+            };
             hub.lost(index, reason);
         }
         Err(error) => {

@@ -8,5 +8,6 @@ mod frames;
 mod modes;
 mod names;
 mod peers;
+mod roles;
 mod strangers;
 mod transport;

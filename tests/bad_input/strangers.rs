@@ -208,7 +208,13 @@ async fn the_wrong_port_of_a_node_is_recognised() {
     let network = Arc::new(amop_tests::network(1).await);
     let node = network.node(0).unwrap();
     let p2p = node.p2p_address().to_string();
-    let error = failure(&p2p, network.sdk(), PATIENCE).await;
+    // Those of a node get as far as its protocol.
+    let node = identity(network.agency(), Leaf::Node, "sdk-of-2.0");
+    let error = failure(&p2p, node, PATIENCE).await;
     assert!(matches!(error, ConnectError::NotANode { .. }), "{error:?}");
     assert!(error.to_string().contains("channel_listen_port"), "{error}");
+    let error = failure(&p2p, network.sdk(), PATIENCE).await;
+    assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("as on its port for nodes"), "{text}");
 }

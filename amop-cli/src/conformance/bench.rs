@@ -9,7 +9,7 @@ use std::{
 };
 
 use amop_proto::channel::{Frame, FrameType};
-use amop_tls::{Identity, rustls::ClientConfig};
+use amop_tls::{ClientOptions, Identity, rustls::ClientConfig};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -66,7 +66,11 @@ pub(super) struct Route<'a> {
 impl Bench {
     /// Makes sure that the nodes are there and finds out what they are.
     pub(super) async fn prepare(options: &Options) -> Result<Self, RunError> {
-        let tls = options.identity.client_config()?;
+        // A tap in between may show the certificates of an SDK.
+        let nodes = ClientOptions::default().sdk_certificates_as_nodes(true);
+        let tls = options
+            .identity
+            .dialling(&options.identity.verifier_of_nodes(nodes))?;
         let target = |endpoint: &str| Target {
             endpoint: endpoint.to_owned(),
             build: None,

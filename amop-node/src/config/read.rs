@@ -47,7 +47,7 @@ const READ: &[(&str, &[&str])] = &[
     ),
     ("compatibility", &["supported_version"]),
     ("flow_control", &["outgoing_bandwidth_limit"]),
-    ("amop", &["transit."]),
+    ("amop", &["transit.", "sdk_certificates_as_nodes"]),
     ("sdk_allowlist", &["public_key."]),
     (LIMITS, &LIMIT_KEYS),
 ];
@@ -191,7 +191,9 @@ impl<'a> Reader<'a> {
         let revocation_lists = security.list("revocation_list.", FILE, non_empty)?;
         let data = self.data_path(security)?;
         let (limits, listen_limits) = self.limits()?;
-        let transit = self.keys("amop").list("transit.", NODE_ID, node_id)?;
+        let amop = self.keys("amop");
+        let transit = amop.list("transit.", NODE_ID, node_id)?;
+        let sdks_as_nodes = amop.get("sdk_certificates_as_nodes", BOOL, boolean)?;
 
         let chain_id = "a whole number from 0 to 9223372036854775807";
         let chain_id = self.keys("chain").get("id", chain_id, |value| {
@@ -230,6 +232,7 @@ impl<'a> Reader<'a> {
             limits,
             listen_limits,
             transit,
+            sdk_certificates_as_nodes: sdks_as_nodes.unwrap_or(false),
             chain_id: chain_id.unwrap_or(1).to_string(),
             supported_version,
             outgoing_bandwidth_limit,

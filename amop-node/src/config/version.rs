@@ -30,6 +30,11 @@ impl ChainVersion {
         self.numbers >= [2, 9, 0]
     }
 
+    /// Whether certificates of this version tell SDKs from nodes: before, both have OU=node.
+    pub(crate) fn has_sdk_certificates(&self) -> bool {
+        self.numbers >= [2, 1, 0]
+    }
+
     /// Whether nodes of this version use the 12-byte P2P header (p2p-v2 section 4.2).
     pub(super) fn has_rc1_header(&self) -> bool {
         self.numbers == [2, 0, 0] && self.suffix.as_deref() == Some("rc1")

@@ -238,6 +238,18 @@ pub enum CloseReason {
     /// The node chose a version that was not offered.
     #[error("the node chose protocol version {0}; 1 to 3 were offered")]
     Version(u32),
+    /// A certificate that the connection rests on has expired: one of the node's chain, or of this
+    /// side's own.
+    #[error(
+        "a certificate of {} expired at {at} (seconds since 1970); renew it",
+        if *own { "this client" } else { "the node" }
+    )]
+    Expired {
+        /// Whether it is this side's own.
+        own: bool,
+        /// End of its validity in seconds since 1970.
+        at: i64,
+    },
     /// The transport failed.
     #[error("the connection failed: {message}")]
     Transport {

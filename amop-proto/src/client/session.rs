@@ -333,6 +333,12 @@ impl<T> ClientSession<T> {
         self.finish(CloseReason::Local);
     }
 
+    /// As [`close`](Self::close), because a certificate has expired: this side's `own`, or one of the
+    /// node's. `at` is when, in seconds since 1970.
+    pub fn expire(&mut self, own: bool, at: i64) {
+        self.finish(CloseReason::Expired { own, at });
+    }
+
     /// The time [`next_timeout`](Self::next_timeout) named has come. Calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.state {

@@ -61,6 +61,20 @@ pub enum Action {
     Notice(Notice),
 }
 
+/// Why the certificate of a connection, which let it in once, does so no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Lapse {
+    /// It has expired, or one above it has.
+    #[error("its certificate, or one above it, has expired: renew it")]
+    Expired,
+    /// Its issuer has revoked it, or one above it.
+    #[error("its certificate, or one above it, has been revoked by its issuer")]
+    Revoked,
+    /// The lists of the node refuse it.
+    #[error("the lists of this node do not let it in any longer")]
+    Unlisted,
+}
+
 /// Why a session was closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CloseReason {
@@ -70,6 +84,9 @@ pub enum CloseReason {
     /// The node stops.
     #[error("the node stops")]
     Stopping,
+    /// Its certificate does not let it in any longer.
+    #[error("{0}")]
+    Lapsed(Lapse),
     /// The handshake's version ranges do not meet.
     #[error(transparent)]
     Handshake(HandshakeError),
@@ -98,6 +115,9 @@ pub enum CloseReason {
 /// Why a peer connection was closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerCloseReason {
+    /// Its certificate does not let it in any longer.
+    #[error("{0}")]
+    Lapsed(Lapse),
     /// It is this node itself.
     #[error("the address is this node's own")]
     LocalIdentity,

@@ -16,7 +16,7 @@ mod session;
 
 use std::time::{Duration, Instant};
 
-pub use action::{Action, CloseReason, Notice, PeerCloseReason};
+pub use action::{Action, CloseReason, Lapse, Notice, PeerCloseReason};
 pub use config::{Limits, NodeConfig, Timeouts};
 pub use machine::{Event, Node, PeerIdentity};
 pub use router::{Counters, Router, RouterEvent};

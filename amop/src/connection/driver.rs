@@ -211,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             && let Some(reason) = &state.closed
         {
             self.phase = match reason {
-                CloseReason::Local => Phase::Flushing,
+                CloseReason::Local | CloseReason::Expired { .. } => Phase::Flushing,
                 CloseReason::Transport { .. } | CloseReason::Silent { .. } => Phase::Done,
                 _ => Phase::ShuttingDown,
             };

@@ -230,6 +230,15 @@ impl Connection {
         });
     }
 
+    /// As [`close`](Self::close), because a certificate has expired: one's `own` or the node's, at
+    /// `at` in seconds since 1970.
+    pub(crate) fn expire(&self, own: bool, at: i64) {
+        self.update(|state| {
+            state.session.expire(own, at);
+            state.drain_events(self, Instant::now().into_std());
+        });
+    }
+
     /// Waits until the session is over. The driver may still be saying goodbye.
     pub(crate) async fn lost(&self) -> CloseReason {
         let mut lost = self.0.lost.subscribe();

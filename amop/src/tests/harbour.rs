@@ -20,14 +20,10 @@ struct Pipes {
 impl Dialer for Pipes {
     type Stream = DuplexStream;
 
-    async fn dial(
-        &self,
-        index: usize,
-        _: &Budget,
-    ) -> Result<(DuplexStream, Option<PublicKey>), ConnectError> {
+    async fn dial(&self, index: usize, _: &Budget) -> Result<Dialed<DuplexStream>, ConnectError> {
         let (ours, node) = pipe(PIPE);
         if self.open[index].load(Ordering::SeqCst) && self.arrivals[index].send(node).is_ok() {
-            return Ok((ours, None));
+            return Ok(dialed(ours));
         }
         Err(ConnectError::Tcp {
             endpoint: format!("node:{index}"),

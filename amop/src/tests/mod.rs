@@ -30,7 +30,12 @@ use amop_proto::{
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use crate::{codec, dial::Budget, supervisor::Dialer, *};
+use crate::{
+    codec,
+    dial::Budget,
+    supervisor::{Dialed, Dialer},
+    *,
+};
 
 /// What a pipe holds in each direction unless a test says otherwise.
 const PIPE: usize = 64 * 1024;
@@ -162,12 +167,18 @@ struct Ready(Mutex<Option<DuplexStream>>);
 impl Dialer for Ready {
     type Stream = DuplexStream;
 
-    async fn dial(
-        &self,
-        _: usize,
-        _: &Budget,
-    ) -> Result<(DuplexStream, Option<PublicKey>), ConnectError> {
-        Ok((self.0.lock().unwrap().take().unwrap(), None))
+    async fn dial(&self, _: usize, _: &Budget) -> Result<Dialed<DuplexStream>, ConnectError> {
+        let stream = self.0.lock().unwrap().take().unwrap();
+        Ok(dialed(stream))
+    }
+}
+
+/// A stream without certificates.
+fn dialed(stream: DuplexStream) -> Dialed<DuplexStream> {
+    Dialed {
+        stream,
+        public_key: None,
+        expiry: None,
     }
 }
 

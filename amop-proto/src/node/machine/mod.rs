@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Action, CloseReason, NodeConfig, Notice, PeerCloseReason, PeerId, Router, RouterEvent,
+    Action, CloseReason, Lapse, NodeConfig, Notice, PeerCloseReason, PeerId, Router, RouterEvent,
     SessionId, after,
     barrier::Barriers,
     peer::Peer,
@@ -75,6 +75,10 @@ pub enum Event {
     PeerWritten(PeerId, usize),
     /// A peer's connection is gone.
     PeerClosed(PeerId),
+    /// A session's certificate does not let it in any longer: it is closed.
+    SessionLapsed(SessionId, Lapse),
+    /// A peer's certificate does not let it in any longer: it is closed.
+    PeerLapsed(PeerId, Lapse),
     /// The time asked for with [`Node::next_timeout`] has come.
     Timeout,
     /// The node is about to stop, its peers still there: all sessions are closed, and none is answered
@@ -209,6 +213,12 @@ impl Node {
             Event::PeerClosed(peer) => {
                 let moves = self.loses_race(now, peer);
                 self.forget_peer(now, peer, moves);
+            }
+            Event::SessionLapsed(session, lapse) => {
+                self.close_session(now, session, CloseReason::Lapsed(lapse));
+            }
+            Event::PeerLapsed(peer, lapse) => {
+                self.close_peer(now, peer, PeerCloseReason::Lapsed(lapse));
             }
             Event::Timeout => self.timeout(now),
             Event::Stop => self.stop(now),

@@ -1,0 +1,181 @@
+//! Whom a node lets in, and for how long: lists that can be replaced while it runs, and certificates
+//! that expire.
+
+mod lists;
+mod standings;
+
+use std::{sync::PoisonError, time::Duration};
+
+use amop_proto::node::{Event, Lapse};
+use amop_tls::{Admitted, Identity, PeerVerifier, Side, Standing, VerifyError};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use tokio::{sync::Notify, time::sleep};
+
+pub use self::lists::{AccessLists, ReloadError, Reloaded};
+pub(crate) use self::{
+    lists::Loaded,
+    standings::{Link, Standings},
+};
+use crate::core::Core;
+
+/// The clock that certificates go by may be set: it is looked at this often at least.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Whom a node lets in.
+#[derive(Debug)]
+pub(crate) struct Access {
+    /// As they were given, without revocation lists.
+    p2p_identity: Identity,
+    channel_identity: Identity,
+    /// Judge nodes and SDKs, also by the lists in force.
+    pub(crate) peers: PeerVerifier,
+    pub(crate) sdks: PeerVerifier,
+    standings: std::sync::Mutex<Standings>,
+    /// The first certificate to expire is another one.
+    first_changed: Notify,
+}
+
+impl Access {
+    pub(crate) fn new(
+        p2p_identity: Identity,
+        channel_identity: Identity,
+        peers: PeerVerifier,
+        sdks: PeerVerifier,
+    ) -> Self {
+        Self {
+            p2p_identity,
+            channel_identity,
+            peers,
+            sdks,
+            standings: std::sync::Mutex::default(),
+            first_changed: Notify::new(),
+        }
+    }
+
+    fn standings(&self) -> std::sync::MutexGuard<'_, Standings> {
+        self.standings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn verifier(&self, link: Link) -> &PeerVerifier {
+        match link {
+            Link::Session(_) => &self.sdks,
+            Link::Peer(_) => &self.peers,
+        }
+    }
+
+    /// A connection that the machine knows. It is closed at once if lists that came since its handshake
+    /// refuse it.
+    pub(crate) fn enter(&self, core: &Core, link: Link, standing: Standing) {
+        // First it is among those that a reload looks at, then it is looked at here: no list falls
+        // between the two.
+        if self.standings().insert(link, standing.clone()) {
+            self.first_changed.notify_one();
+        }
+        self.close(core, self.lapsed(link, &standing, UnixTime::now()));
+    }
+
+    /// A connection is gone.
+    pub(crate) fn leave(&self, link: Link) {
+        self.standings().remove(link);
+    }
+
+    /// Closes connections when their certificates expire; never returns.
+    pub(crate) async fn watch(&self, core: &Core) {
+        loop {
+            let first = self.standings().first_expiry();
+            let wait = first.map(|at| until(at, UnixTime::now()).min(LOOK));
+            match wait {
+                None => self.first_changed.notified().await,
+                Some(wait) => {
+                    tokio::select! {
+                        () = sleep(wait) => {}
+                        () = self.first_changed.notified() => {}
+                    }
+                }
+            }
+            let now = UnixTime::now();
+            let expired = self.standings().take_expired(now);
+            let lapsed = expired.into_iter().map(|link| (link, Lapse::Expired));
+            self.close(core, lapsed);
+        }
+    }
+
+    /// Puts lists in force, and closes the connections they refuse.
+    pub(crate) fn put(&self, core: &Core, loaded: Loaded) -> Reloaded {
+        self.peers.replace_lists(&loaded.p2p, loaded.peers);
+        self.sdks.replace_lists(&loaded.channel, loaded.sdks);
+        let now = UnixTime::now();
+        let lapsed: Vec<(Link, Lapse)> = {
+            let standings = self.standings();
+            let all = standings.all();
+            all.filter_map(|(link, standing)| self.lapsed(link, standing, now))
+                .collect()
+        };
+        let of = |wanted: fn(&Link) -> bool| lapsed.iter().filter(|(link, _)| wanted(link)).count();
+        let reloaded = Reloaded {
+            sessions_closed: of(|link| matches!(link, Link::Session(_))),
+            peers_closed: of(|link| matches!(link, Link::Peer(_))),
+        };
+        self.close(core, lapsed);
+        reloaded
+    }
+
+    /// What lists are loaded with: both identities, without any.
+    pub(crate) fn identities(&self) -> (Identity, Identity) {
+        (self.p2p_identity.clone(), self.channel_identity.clone())
+    }
+
+    fn lapsed(&self, link: Link, standing: &Standing, now: UnixTime) -> Option<(Link, Lapse)> {
+        let lapse = match self.verifier(link).still_admits(standing, now).err()? {
+            amop_tls::Lapse::Expired { .. } => Lapse::Expired,
+            amop_tls::Lapse::Revoked => Lapse::Revoked,
+            _ => Lapse::Unlisted,
+        };
+        Some((link, lapse))
+    }
+
+    fn close(&self, core: &Core, lapsed: impl IntoIterator<Item = (Link, Lapse)>) {
+        let events = lapsed.into_iter().map(|(link, lapse)| {
+            core.refusals.lapsed();
+            match link {
+                Link::Session(id) => Event::SessionLapsed(id, lapse),
+                Link::Peer(id) => Event::PeerLapsed(id, lapse),
+            }
+        });
+        let events: Vec<Event> = events.collect();
+        if !events.is_empty() {
+            core.handle(events);
+        }
+    }
+}
+
+/// How long until a certificate that expires then is no longer valid: it is in that second still.
+fn until(at: i64, now: UnixTime) -> Duration {
+    let over = u64::try_from(at.saturating_add(1)).unwrap_or(0);
+    Duration::from_secs(over.saturating_sub(now.as_secs()))
+}
+
+/// Judges the certificates of a connection after its handshake, which costs no signature check.
+pub(crate) fn admit(
+    verifier: &PeerVerifier,
+    certificates: Option<&[CertificateDer<'_>]>,
+    peer: Side,
+) -> Result<Admitted, VerifyError> {
+    verifier.verify(certificates.unwrap_or_default(), peer, UnixTime::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_valid_in_its_last_second() {
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(1000));
+        assert_eq!(until(1000, now), Duration::from_secs(1));
+        assert_eq!(until(999, now), Duration::ZERO);
+        assert_eq!(until(-5, now), Duration::ZERO);
+        assert!(until(i64::MAX, now) > LOOK);
+    }
+}

@@ -1,0 +1,148 @@
+//! The lists of a node: which files and settings they are, and what is made of them.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use amop_tls::{Identity, Mode, PeerFilter, PublicKey, TlsError};
+
+use crate::{
+    config::{NodeConfig, NodeId, Warning},
+    error::{Port, StartError},
+};
+
+/// Whom a node lets in, beyond what certificates say: what [`Node::reload`](crate::Node::reload) can
+/// replace while it runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccessLists {
+    /// Nodes that may not connect.
+    pub blacklist: HashSet<NodeId>,
+    /// The only nodes that may connect; `None`: all of the chain.
+    pub whitelist: Option<HashSet<NodeId>>,
+    /// The only SDKs that may connect, by their public keys; `None`: all of the chain.
+    pub sdk_allowlist: Option<HashSet<NodeId>>,
+    /// Files of certificate revocation lists.
+    pub revocation_lists: Vec<PathBuf>,
+}
+
+impl AccessLists {
+    /// Those of a configuration.
+    pub fn from_config(config: &NodeConfig) -> Self {
+        let set = |list: &Vec<NodeId>| list.iter().copied().collect();
+        Self {
+            blacklist: set(&config.blacklist),
+            whitelist: config.whitelist.as_ref().map(set),
+            sdk_allowlist: config.sdk_allowlist.as_ref().map(set),
+            revocation_lists: config.revocation_lists.clone(),
+        }
+    }
+
+    /// Those of a `config.ini`, as it is now. Nothing else in it counts, but all of it must be right.
+    ///
+    /// # Errors
+    ///
+    /// [`ReloadError`] if it cannot be read.
+    pub fn from_config_file(path: impl AsRef<Path>) -> Result<(Self, Vec<Warning>), ReloadError> {
+        let (config, warnings) = NodeConfig::from_ini_file(path).map_err(StartError::from)?;
+        Ok((Self::from_config(&config), warnings))
+    }
+
+    /// Reads the files and makes of everything what TLS asks. Nothing is in force yet.
+    pub(crate) fn load(self, p2p: Identity, channel: Identity) -> Result<Loaded, StartError> {
+        if self.sdk_allowlist.is_some() && channel.mode() == Mode::Rsa {
+            return Err(StartError::AllowListOfRsa);
+        }
+        let (p2p, channel) = revoke(&self.revocation_lists, p2p, channel)?;
+        let sdks = self.sdk_allowlist.map(|list| -> Arc<dyn PeerFilter> {
+            Arc::new(move |sdk: &PublicKey| list.contains(&sdk.0))
+        });
+        Ok(Loaded {
+            p2p,
+            channel,
+            peers: filter(self.blacklist, self.whitelist),
+            sdks,
+        })
+    }
+}
+
+/// Lists that are read and right.
+pub(crate) struct Loaded {
+    /// The identities with the revocation lists.
+    pub(crate) p2p: Identity,
+    pub(crate) channel: Identity,
+    /// What decides on nodes and on SDKs.
+    pub(crate) peers: Option<Arc<dyn PeerFilter>>,
+    pub(crate) sdks: Option<Arc<dyn PeerFilter>>,
+}
+
+/// What a reload did at once. From then on the new lists count for every handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reloaded {
+    /// SDK connections closed because the new lists refuse them.
+    pub sessions_closed: usize,
+    /// Connections to nodes closed because the new lists refuse them.
+    pub peers_closed: usize,
+}
+
+/// Why lists were not reloaded. Those in force stay.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was reloaded, the lists in force stay: {0}")]
+pub struct ReloadError(#[from] StartError);
+
+/// Gives both identities the lists, each those of authorities it knows: in RSA mode that is one of them.
+fn revoke(
+    files: &[PathBuf],
+    mut p2p: Identity,
+    mut channel: Identity,
+) -> Result<(Identity, Identity), StartError> {
+    for file in files {
+        let mut known = false;
+        let mut unknown = None;
+        for (what, identity) in [(Port::P2p, &mut p2p), (Port::Channel, &mut channel)] {
+            match identity.clone().with_revocation_file(file) {
+                Ok(with) => {
+                    *identity = with;
+                    known = true;
+                }
+                Err(source @ TlsError::CrlIssuer { .. }) => {
+                    unknown = Some(StartError::Tls { what, source });
+                }
+                Err(source) => return Err(StartError::Tls { what, source }),
+            }
+        }
+        if let Some(error) = unknown.filter(|_| !known) {
+            return Err(error);
+        }
+    }
+    let now = SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |now| now.as_secs());
+    let due = [&p2p, &channel].map(Identity::revocation_update);
+    if let Some(due) = due.into_iter().flatten().min()
+        && u64::try_from(due).is_ok_and(|due| due < now)
+    {
+        tracing::warn!(
+            "a revocation list should have been replaced at {due} (seconds since 1970): what it lists \
+             stays revoked, but what was revoked since is not known; get a newer one"
+        );
+    }
+    Ok((p2p, channel))
+}
+
+/// The node's lists as a rule for TLS (p2p-v2 section 2.2).
+fn filter(
+    blacklist: HashSet<NodeId>,
+    whitelist: Option<HashSet<NodeId>>,
+) -> Option<Arc<dyn PeerFilter>> {
+    if blacklist.is_empty() && whitelist.is_none() {
+        return None;
+    }
+    Some(Arc::new(move |peer: &PublicKey| {
+        !blacklist.contains(&peer.0) && whitelist.as_ref().is_none_or(|list| list.contains(&peer.0))
+    }))
+}

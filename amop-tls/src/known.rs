@@ -1,0 +1,90 @@
+//! Signatures that were found to be right, so that none is checked twice: every node and SDK of an
+//! agency sends the same agency certificate.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::cert::{Cert, KeyAlg};
+
+/// Signatures remembered at most: twice this, of 32 bytes each.
+const GENERATION: usize = 1024;
+
+/// What names a signature: the key, what was signed, and the signature itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Fact([u8; 32]);
+
+impl Fact {
+    pub(crate) fn new(key_alg: KeyAlg, key_bits: &[u8], cert: &Cert<'_>) -> Self {
+        Self(digest(&[
+            key_alg.name().as_bytes(),
+            key_bits,
+            cert.tbs(),
+            cert.signature(),
+        ]))
+    }
+}
+
+/// The digest of several texts, each with its length.
+pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+/// Right signatures of certificates, the latest ones. That one is right does not change; dates and
+/// lists do, and are looked at every time.
+#[derive(Debug, Default)]
+pub(crate) struct Known(Mutex<Facts>);
+
+#[derive(Debug, Default)]
+struct Facts {
+    latest: HashSet<Fact>,
+    older: HashSet<Fact>,
+}
+
+impl Known {
+    pub(crate) fn contains(&self, fact: &Fact) -> bool {
+        let facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        facts.latest.contains(fact) || facts.older.contains(fact)
+    }
+
+    pub(crate) fn insert(&self, fact: Fact) {
+        let mut facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if facts.latest.len() >= GENERATION {
+            facts.older = std::mem::take(&mut facts.latest);
+        }
+        facts.latest.insert(fact);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_are_known_and_no_more_than_two_generations() {
+        let known = Known::default();
+        let fact = |n: usize| Fact(digest(&[&n.to_be_bytes()]));
+        for n in 0..10 * GENERATION {
+            known.insert(fact(n));
+            assert!(known.contains(&fact(n)));
+        }
+        let held = (0..10 * GENERATION).filter(|&n| known.contains(&fact(n)));
+        assert_eq!(held.count(), 2 * GENERATION);
+        assert!(known.contains(&fact(9 * GENERATION)));
+        assert!(!known.contains(&fact(0)));
+    }
+
+    #[test]
+    fn texts_do_not_run_into_each_other() {
+        assert_ne!(digest(&[b"ab", b"c"]), digest(&[b"a", b"bc"]));
+        assert_ne!(digest(&[b""]), digest(&[]));
+    }
+}

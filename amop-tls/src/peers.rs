@@ -1,0 +1,311 @@
+//! [`PeerVerifier`]: whom one port lets in, or one client connects to.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::pki_types::{CertificateDer, UnixTime};
+
+use crate::cert::{Cert, KeyAlg};
+use crate::key::{PeerFilter, PeerInfo, PublicKey, info_of, public_key_of};
+use crate::known::Known;
+use crate::path::{self, Anchor, Path};
+use crate::pin::NodeKey;
+use crate::revoke::{Link, Revoked};
+use crate::role::Role;
+use crate::verify::{OwnIssuer, VerifyError};
+use crate::{Identity, Mode, Side};
+
+/// Judges certificates by the rules of one port, and goes on judging them: its lists can be replaced
+/// while connections are there, see [`replace_lists`](Self::replace_lists).
+///
+/// Made by [`Identity::verifier_of_sdks`], [`Identity::verifier_of_peers`] and
+/// [`Identity::verifier_of_nodes`]. Clones share everything.
+#[derive(Clone)]
+pub struct PeerVerifier(Arc<Shared>);
+
+struct Shared {
+    mode: Mode,
+    anchors: Arc<[Anchor]>,
+    rules: Rules,
+    known: Known,
+    lists: RwLock<Arc<Lists>>,
+}
+
+/// What a leaf must satisfy beyond a valid path.
+#[derive(Clone, Default)]
+pub(crate) struct Rules {
+    /// The key that must have signed a client's leaf.
+    pub(crate) issuer: Option<OwnIssuer>,
+    /// The leaf must yield a node ID.
+    pub(crate) need_public_key: bool,
+    /// An SDK's certificate does not do.
+    pub(crate) no_sdks: bool,
+    /// The only keys that do.
+    pub(crate) pins: Option<Arc<[NodeKey]>>,
+    /// The leaf's key may decrypt instead of signing: static RSA.
+    pub(crate) may_decipher: bool,
+}
+
+/// What may be replaced.
+#[derive(Clone, Default)]
+pub(crate) struct Lists {
+    pub(crate) revoked: Revoked,
+    pub(crate) filter: Option<Arc<dyn PeerFilter>>,
+}
+
+/// A peer that was let in.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Admitted {
+    /// Who it is.
+    pub info: PeerInfo,
+    /// What decides whether it may stay.
+    pub standing: Standing,
+}
+
+/// What of an admitted peer's certificates is looked at again when time passes and lists change. It
+/// takes some 200 bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    public_key: Option<PublicKey>,
+    expires: i64,
+    links: Box<[Link]>,
+}
+
+impl Standing {
+    /// When the first certificate of its path expires, that in `ca.crt` included; in seconds since
+    /// 1970.
+    pub fn expires(&self) -> i64 {
+        self.expires
+    }
+
+    /// The peer's key, if its certificate has one that chains know peers by.
+    pub fn public_key(&self) -> Option<PublicKey> {
+        self.public_key
+    }
+}
+
+/// Why a peer that was let in is let in no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Lapse {
+    /// A certificate on its path has expired.
+    #[error("a certificate of its chain expired at {at} (seconds since 1970); renew it")]
+    Expired {
+        /// End of its validity in seconds since 1970.
+        at: i64,
+    },
+    /// A certificate on its path is on a revocation list.
+    #[error("a certificate of its chain has been revoked by its issuer")]
+    Revoked,
+    /// The black, white or allow list refuses it.
+    #[error("the lists of this node do not let it in any longer")]
+    Unlisted,
+}
+
+impl fmt::Debug for PeerVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerVerifier")
+            .field("mode", &self.0.mode)
+            .field("anchors", &self.0.anchors.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PeerVerifier {
+    pub(crate) fn new(mode: Mode, anchors: Arc<[Anchor]>, rules: Rules, lists: Lists) -> Self {
+        Self(Arc::new(Shared {
+            mode,
+            anchors,
+            rules,
+            known: Known::default(),
+            lists: RwLock::new(Arc::new(lists)),
+        }))
+    }
+
+    /// What kind of certificates it takes.
+    pub fn mode(&self) -> Mode {
+        self.0.mode
+    }
+
+    /// Judges a chain, leaf first, as the handshake does. After a handshake it costs no signature
+    /// check: those that were right are remembered.
+    ///
+    /// `peer` is which end of the connection it is of; that decides what extendedKeyUsage must allow.
+    ///
+    /// # Errors
+    /// [`VerifyError`] with the rule that is broken.
+    pub fn verify(
+        &self,
+        chain: &[CertificateDer<'_>],
+        peer: Side,
+        now: UnixTime,
+    ) -> Result<Admitted, VerifyError> {
+        let (leaf, others) = chain
+            .split_first()
+            .ok_or_else(|| VerifyError::BadEncoding {
+                position: 0,
+                detail: "the chain is empty".into(),
+            })?;
+        self.judge(leaf, others, peer, now)
+    }
+
+    /// Whether a peer that was let in still is, at `now` and by the lists in force.
+    ///
+    /// # Errors
+    /// [`Lapse`] says why not.
+    pub fn still_admits(&self, standing: &Standing, now: UnixTime) -> Result<(), Lapse> {
+        if seconds(now) > standing.expires {
+            let at = standing.expires;
+            return Err(Lapse::Expired { at });
+        }
+        let lists = self.lists();
+        if standing
+            .links
+            .iter()
+            .any(|link| lists.revoked.contains(link))
+        {
+            return Err(Lapse::Revoked);
+        }
+        match (&lists.filter, &standing.public_key) {
+            (Some(filter), Some(key)) if filter.allow(key) => Ok(()),
+            (None, _) => Ok(()),
+            _ => Err(Lapse::Unlisted),
+        }
+    }
+
+    /// Whether the lists in force let a key in, whatever its certificates are.
+    pub fn lists_admit(&self, key: &PublicKey) -> bool {
+        let lists = self.lists();
+        lists.filter.as_ref().is_none_or(|filter| filter.allow(key))
+    }
+
+    /// Replaces the lists: the revocation lists by those that `identity` was given, the filter by
+    /// `filter`. From now on they count for every handshake; connections that are there should be
+    /// looked at with [`still_admits`](Self::still_admits).
+    pub fn replace_lists(&self, identity: &Identity, filter: Option<Arc<dyn PeerFilter>>) {
+        let lists = Arc::new(Lists {
+            revoked: identity.revoked().clone(),
+            filter,
+        });
+        *self.0.lists.write().unwrap_or_else(PoisonError::into_inner) = lists;
+    }
+
+    fn lists(&self) -> Arc<Lists> {
+        let lists = self.0.lists.read().unwrap_or_else(PoisonError::into_inner);
+        lists.clone()
+    }
+
+    pub(crate) fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        peer: Side,
+        now: UnixTime,
+    ) -> Result<Admitted, VerifyError> {
+        let shared = &*self.0;
+        let lists = self.lists();
+        let (leaf, others) = path::parse_chain(leaf, others)?;
+        self.check_leaf(&leaf, peer)?;
+        let (anchors, revoked, known) = (&shared.anchors, &lists.revoked, &shared.known);
+        let path = path::build(&leaf, &others, anchors, revoked, known, seconds(now))?;
+        // Only now is what the leaf says worth anything.
+        self.check_rules(&leaf, &path, &lists)?;
+        let info = info_of(&leaf);
+        let standing = Standing {
+            public_key: info.public_key,
+            expires: path.expires,
+            links: path.links,
+        };
+        Ok(Admitted { info, standing })
+    }
+
+    fn check_leaf(&self, leaf: &Cert<'_>, peer: Side) -> Result<(), VerifyError> {
+        let subject = || leaf.subject_line();
+        if leaf.is_guomi() {
+            return Err(VerifyError::Guomi { subject: subject() });
+        }
+        let found = match leaf.key_alg {
+            Ok(KeyAlg::Rsa) => Mode::Rsa,
+            Ok(_) => Mode::Ec,
+            Err(_) => {
+                return Err(VerifyError::Unsupported {
+                    subject: subject(),
+                    what: "key",
+                });
+            }
+        };
+        if found != self.0.mode {
+            return Err(VerifyError::WrongMode {
+                expected: self.0.mode,
+                found,
+            });
+        }
+        if leaf.basic.is_some_and(|basic| basic.ca) {
+            return Err(VerifyError::CaAsLeaf { subject: subject() });
+        }
+        let allowed = leaf.purposes.is_none_or(|purposes| match peer {
+            Side::Client => purposes.client,
+            Side::Server => purposes.server,
+        });
+        if !allowed {
+            return Err(VerifyError::WrongPurpose {
+                subject: subject(),
+                peer,
+            });
+        }
+        let decipher = self.0.rules.may_decipher;
+        let usable = leaf
+            .usages
+            .is_none_or(|usages| usages.digital_signature || decipher && usages.key_encipherment);
+        if !usable {
+            return Err(VerifyError::WrongKeyUsage {
+                subject: subject(),
+                missing: "digitalSignature",
+            });
+        }
+        Ok(())
+    }
+
+    fn check_rules(&self, leaf: &Cert<'_>, path: &Path, lists: &Lists) -> Result<(), VerifyError> {
+        let rules = &self.0.rules;
+        if rules.no_sdks && leaf.role() == Role::Sdk {
+            return Err(VerifyError::SdkCertificate {
+                subject: leaf.subject_line(),
+            });
+        }
+        // By the key: an agency can call one below it whatever it likes.
+        if let Some(own) = &rules.issuer
+            && path.issuer != own.key
+        {
+            return Err(VerifyError::IssuerMismatch {
+                expected: own.line.clone(),
+                found: leaf.issuer_line(),
+            });
+        }
+        if let Some(pins) = &rules.pins {
+            let key = NodeKey::of(leaf);
+            if !pins.contains(&key) {
+                return Err(VerifyError::NotPinned {
+                    key: key.to_string(),
+                    pinned: pins.len(),
+                });
+            }
+        }
+        let key = public_key_of(leaf);
+        if rules.need_public_key || lists.filter.is_some() {
+            key.clone()?;
+        }
+        if let (Some(filter), Ok(public_key)) = (&lists.filter, key)
+            && !filter.allow(&public_key)
+        {
+            return Err(VerifyError::Filtered { public_key });
+        }
+        Ok(())
+    }
+}
+
+/// A clock after the year 2^63 is broken; nothing is valid then.
+fn seconds(now: UnixTime) -> i64 {
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,146 @@
+//! [`NodeKey`]: the keys of the nodes that a client insists on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::cert::{Cert, KeyAlg};
+use crate::key::{PUBLIC_KEY_LEN, PublicKey};
+
+/// The longest key in bytes: RSA of 8,192 bits and what is around it.
+const MAX_KEY: usize = 2048;
+
+/// The key of a node's certificate, of any kind.
+///
+/// Text form: a node ID (the 128 hexadecimal digits of `node.nodeid`) where the key is a secp256k1
+/// one; the digits of its certificate's public key otherwise, which the error of a client that insists
+/// on other keys shows.
+///
+/// ```
+/// let id = "0A".repeat(64);
+/// let key: amop_tls::NodeKey = id.parse()?;
+/// assert_eq!(key.to_string(), id.to_lowercase());
+/// # Ok::<(), amop_tls::ParseNodeKeyError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeKey(Vec<u8>);
+
+impl NodeKey {
+    /// A secp256k1 point without the leading `04`, or an RSA key in PKCS#1, as in a certificate.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn of(leaf: &Cert<'_>) -> Self {
+        let bits = leaf.key_bits();
+        Self(match (leaf.key_alg, bits) {
+            (Ok(KeyAlg::Secp256k1), [4, point @ ..]) => point.to_vec(),
+            _ => bits.to_vec(),
+        })
+    }
+}
+
+impl From<PublicKey> for NodeKey {
+    fn from(key: PublicKey) -> Self {
+        Self(key.0.to_vec())
+    }
+}
+
+impl From<[u8; PUBLIC_KEY_LEN]> for NodeKey {
+    fn from(id: [u8; PUBLIC_KEY_LEN]) -> Self {
+        Self(id.to_vec())
+    }
+}
+
+impl fmt::Display for NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeKey({self})")
+    }
+}
+
+impl FromStr for NodeKey {
+    type Err = ParseNodeKeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
+        let found = digits.len();
+        let lengths = 2 * PUBLIC_KEY_LEN..=2 * MAX_KEY;
+        if !found.is_multiple_of(2) || !lengths.contains(&found) {
+            return Err(ParseNodeKeyError::Length { found });
+        }
+        let digit = |i: usize| {
+            let value = char::from(digits[i]).to_digit(16);
+            value.and_then(|value| u8::try_from(value).ok())
+        };
+        let byte = |i: usize| Some(digit(2 * i)? << 4 | digit(2 * i + 1)?);
+        let bytes: Option<Vec<u8>> = (0..found / 2).map(byte).collect();
+        let bytes = bytes.ok_or(ParseNodeKeyError::Digit)?;
+        // The point as certificates have it.
+        Ok(Self(match bytes.split_first() {
+            Some((4, point)) if point.len() == PUBLIC_KEY_LEN => point.to_vec(),
+            _ => bytes,
+        }))
+    }
+}
+
+/// A text is not a [`NodeKey`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseNodeKeyError {
+    /// The text is too long or too short.
+    #[error(
+        "a node's key is the 128 hexadecimal digits of its node.nodeid, or more for RSA; this text has \
+         {found} characters"
+    )]
+    Length {
+        /// Bytes found.
+        found: usize,
+    },
+    /// A character is not a hexadecimal digit.
+    #[error("a node's key has hexadecimal digits only")]
+    Digit,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_an_id_is_the_same_key() {
+        let id = "0a".repeat(64);
+        let key: NodeKey = id.parse().unwrap();
+        for text in [
+            id.to_uppercase(),
+            format!("0x{id}"),
+            format!("04{id}"),
+            format!(" {id}\n"),
+        ] {
+            assert_eq!(text.parse::<NodeKey>().as_ref(), Ok(&key), "{text}");
+        }
+        assert_eq!(NodeKey::from(PublicKey([10; 64])), key);
+        let rsa = format!("3082{}", "5c".repeat(268));
+        assert_eq!(rsa.parse::<NodeKey>().unwrap().to_string(), rsa);
+    }
+
+    #[test]
+    fn what_is_none_says_so() {
+        for text in [
+            "",
+            "0a",
+            &"0a".repeat(63),
+            &"0a".repeat(5000),
+            &"a".repeat(129),
+        ] {
+            let error = text.parse::<NodeKey>().unwrap_err();
+            assert!(matches!(error, ParseNodeKeyError::Length { .. }), "{text}");
+        }
+        let bad = format!("é{}", "a".repeat(126));
+        assert_eq!(bad.parse::<NodeKey>(), Err(ParseNodeKeyError::Digit));
+    }
+}
