@@ -47,7 +47,11 @@ pub enum ConfigError {
         problem: String,
     },
     /// A value that its key does not accept.
-    #[error("{}:{line}: {key}={value:?} is not accepted; expected {expected}", file.display())]
+    #[error(
+        "{}:{line}: {}={value:?} is not accepted; expected {expected}",
+        file.display(),
+        key.escape_debug()
+    )]
     Value {
         /// The file.
         file: PathBuf,
@@ -139,10 +143,14 @@ impl fmt::Display for WarningKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownSection(name) => {
+                let name = name.escape_debug();
                 write!(f, "unknown section [{name}] is ignored; check its spelling")
             }
-            Self::UnknownKey(key) => write!(f, "unknown key {key} is ignored; check its spelling"),
-            Self::NoEffect(key) => write!(f, "{key} has no effect on this node"),
+            Self::UnknownKey(key) => {
+                let key = key.escape_debug();
+                write!(f, "unknown key {key} is ignored; check its spelling")
+            }
+            Self::NoEffect(key) => write!(f, "{} has no effect on this node", key.escape_debug()),
             Self::ShadowedSection { ignored, used } => write!(
                 f,
                 "section [{ignored}] is ignored, because [{used}] means the same; merge the two"

@@ -59,11 +59,13 @@ impl fmt::Display for Problem {
             Self::UnclosedHeader => f.write_str("the section name is not closed with ]"),
             Self::DuplicateSection { name, first } => write!(
                 f,
-                "section [{name}] exists already (line {first}); merge the two"
+                "section [{}] exists already (line {first}); merge the two",
+                name.escape_debug()
             ),
             Self::DuplicateKey { key, first } => write!(
                 f,
-                "key {key} exists already in this section (line {first}); remove one"
+                "key {} exists already in this section (line {first}); remove one",
+                key.escape_debug()
             ),
         }
     }

@@ -1,0 +1,263 @@
+//! A node among other nodes that say what they like, over time: records, questions, messages, frames of
+//! real nodes. Two SDKs of the node go on talking through all of it.
+//!
+//! The input is a script: a byte says what happens next, what follows it how.
+#![no_main]
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use amop_fuzz::Script;
+use amop_proto::{
+    channel::{Frame, FrameType, Seq, frame_topic, rpc::NodeFacts},
+    node::{Action, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId, Timeouts},
+    p2p::{NodeId, PeerFrame, mesh, protocol},
+};
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+
+const PUBLISHER: SessionId = SessionId(1);
+const SUBSCRIBER: SessionId = SessionId(2);
+const TOPIC: &[u8] = b"bystanders";
+
+/// What one event may make a node do: some frames for each connection.
+const MOST_ACTIONS: usize = 2000;
+
+fuzz_target!(|data: &[u8]| {
+    let mut script = Script::new(data);
+    let mut run = Run::new();
+    while let Some(step) = script.step() {
+        run.step(step, &mut script);
+    }
+    run.bystanders_talk();
+});
+
+struct Run {
+    node: Node,
+    now: Instant,
+    peers: BTreeMap<PeerId, u8>,
+    sessions: BTreeSet<SessionId>,
+    next: u64,
+    /// Messages the subscriber has got.
+    got: Vec<Bytes>,
+    rounds: u64,
+}
+
+/// The node with a number.
+fn id(number: u8) -> NodeId {
+    NodeId([number; 64])
+}
+
+fn config() -> NodeConfig {
+    NodeConfig {
+        node: id(0),
+        facts: NodeFacts {
+            fisco_version: "2.11.1".into(),
+            chain_id: "1".into(),
+            node_id: id(0).to_string(),
+            name: "node0".into(),
+            agency: "agency".into(),
+            address: "127.0.0.1:30300".into(),
+        },
+        limits: Limits {
+            nodes: 32,
+            peer_topics: 64,
+            topics: 64,
+            in_flight: 64,
+            ..Limits::default()
+        },
+        timeouts: Timeouts::default(),
+        transit: [id(3)].into(),
+        epoch: 1_790_000_000_000_000,
+        seed: [1; 32],
+    }
+}
+
+impl Run {
+    fn new() -> Self {
+        let mut run = Self {
+            node: Node::new(config()),
+            now: Instant::now(),
+            peers: BTreeMap::new(),
+            sessions: [PUBLISHER, SUBSCRIBER].into(),
+            next: 10,
+            got: Vec::new(),
+            rounds: 0,
+        };
+        run.event(Event::SessionOpened(PUBLISHER));
+        run.event(Event::SessionOpened(SUBSCRIBER));
+        let topics = Frame::new(FrameType::SET_TOPICS, Seq([b'2'; 32]), r#"["bystanders"]"#);
+        run.event(Event::SessionFrame(SUBSCRIBER, topics));
+        run
+    }
+
+    fn step(&mut self, step: u8, script: &mut Script<'_>) {
+        match step & 15 {
+            0 | 1 => self.open(step >> 4, script),
+            2..=7 => {
+                let packet = script.short() % 16;
+                self.frame(protocol::EXTENSION, packet, script);
+            }
+            8 => {
+                let packet = script.short();
+                self.frame(protocol::AMOP, packet, script);
+            }
+            9 => {
+                let packet = script.short();
+                self.frame(protocol::TOPIC, packet, script);
+            }
+            10 => {
+                let protocol = script.word() as i32;
+                let packet = script.short();
+                self.frame(protocol, packet, script);
+            }
+            11 => {
+                if let Some((peer, _)) = self.any_peer(step >> 4) {
+                    self.peers.remove(&peer);
+                    self.event(Event::PeerClosed(peer));
+                }
+            }
+            12 | 13 => self.pass(Duration::from_millis(script.short().into())),
+            14 => self.session(script),
+            _ => self.bystanders_talk(),
+        }
+    }
+
+    fn any_peer(&self, which: u8) -> Option<(PeerId, u8)> {
+        let count = self.peers.len().max(1);
+        let (&peer, &number) = self.peers.iter().nth(usize::from(which) % count)?;
+        Some((peer, number))
+    }
+
+    fn open(&mut self, number: u8, script: &mut Script<'_>) {
+        let peer = PeerId(self.next);
+        self.next += 1;
+        self.peers.insert(peer, number);
+        let identity = PeerIdentity {
+            node: id(number),
+            name: format!("node{number}"),
+            agency: "agency".into(),
+            address: "127.0.0.1:30301".into(),
+        };
+        let dialled = script.byte() & 1 != 0;
+        self.event(Event::PeerOpened {
+            peer,
+            identity,
+            dialled,
+        });
+        if script.byte() & 1 == 0 {
+            let hello = frame(
+                protocol::EXTENSION,
+                mesh::packet::HELLO,
+                0,
+                &[mesh::VERSION],
+            );
+            self.event(Event::PeerFrame(peer, hello));
+        }
+    }
+
+    fn frame(&mut self, protocol: i32, packet: u16, script: &mut Script<'_>) {
+        let which = script.byte();
+        let Some((peer, _)) = self.any_peer(which) else {
+            return;
+        };
+        let protocol = if which & 0x80 == 0 {
+            protocol
+        } else {
+            protocol.wrapping_neg()
+        };
+        let seq = script.word();
+        let frame = frame(protocol, packet, seq, script.bytes());
+        self.event(Event::PeerFrame(peer, frame));
+    }
+
+    /// What a third SDK does.
+    fn session(&mut self, script: &mut Script<'_>) {
+        let session = SessionId(3);
+        if self.sessions.insert(session) {
+            self.event(Event::SessionOpened(session));
+        }
+        let kind = FrameType(script.short());
+        let seq = Seq([script.byte(); 32]);
+        let frame = Frame::new(kind, seq, Bytes::copy_from_slice(script.bytes()));
+        self.event(Event::SessionFrame(session, frame));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        let mut rounds = 0;
+        while let Some(due) = self.node.next_timeout().filter(|&due| due <= until) {
+            self.now = self.now.max(due);
+            self.event(Event::Timeout);
+            // The bystanders show signs of life; the others may be closed for want of them.
+            for session in [PUBLISHER, SUBSCRIBER] {
+                self.event(Event::SessionActive(session));
+            }
+            rounds += 1;
+            assert!(rounds < 100_000, "it is never done");
+        }
+        self.now = until;
+    }
+
+    /// A multicast of one SDK of the node comes to the other, whatever the peers have done.
+    fn bystanders_talk(&mut self) {
+        self.rounds += 1;
+        let mut seq = [b'0'; 32];
+        seq[..8].copy_from_slice(&self.rounds.to_be_bytes());
+        let body = frame_topic(TOPIC, &self.rounds.to_be_bytes());
+        let message = Frame::new(FrameType::MULTICAST, Seq(seq), body.clone());
+        self.got.clear();
+        self.event(Event::SessionFrame(PUBLISHER, message));
+        assert!(self.got.contains(&body), "a multicast was lost");
+    }
+
+    fn event(&mut self, event: Event) {
+        self.node.handle(self.now, event);
+        let mut actions = 0;
+        while let Some(action) = self.node.poll_action() {
+            actions += 1;
+            self.apply(action);
+        }
+        assert!(actions < MOST_ACTIONS, "{actions} actions after one event");
+    }
+
+    /// Carries an action out, as a shell does whose every write succeeds at once.
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::SendSession { session, frame, .. } => {
+                assert!(self.sessions.contains(&session));
+                if session == SUBSCRIBER {
+                    self.got.push(frame.body.clone());
+                }
+                self.node
+                    .handle(self.now, Event::SessionWritten(session, frame.wire_len()));
+            }
+            Action::SendPeer { peer, frame, .. } => {
+                assert!(self.peers.contains_key(&peer));
+                self.node
+                    .handle(self.now, Event::PeerWritten(peer, frame.wire_len()));
+            }
+            Action::CloseSession { session, reason } => {
+                assert!(session != PUBLISHER && session != SUBSCRIBER, "{reason:?}");
+                assert!(self.sessions.remove(&session));
+            }
+            Action::ClosePeer { peer, .. } => assert!(self.peers.remove(&peer).is_some()),
+            Action::Notice(notice) => amop_fuzz::assert_one_line(&notice),
+            Action::CoalesceSession { session }
+            | Action::PauseSession { session }
+            | Action::ResumeSession { session } => assert!(self.sessions.contains(&session)),
+        }
+    }
+}
+
+fn frame(protocol: i32, packet: u16, seq: u32, body: &[u8]) -> PeerFrame {
+    PeerFrame {
+        protocol,
+        packet,
+        seq,
+        body: Bytes::copy_from_slice(body),
+    }
+}

@@ -1,0 +1,86 @@
+//! What the fuzz targets share.
+#![forbid(unsafe_code)]
+
+mod script;
+
+use std::{fmt::Display, sync::LazyLock};
+
+use amop_tls::{
+    Identity,
+    rustls::pki_types::{CertificateDer, pem::PemObject},
+};
+
+pub use self::script::Script;
+
+/// Certificates as the chain's script makes them; all of one chain.
+pub mod pki {
+    macro_rules! file {
+        ($name:ident, $path:literal) => {
+            #[doc = concat!("`", $path, "`.")]
+            pub const $name: &[u8] =
+                include_bytes!(concat!("../../amop-tls/tests/data/tls/ec/", $path));
+        };
+    }
+    file!(CA, "node0/ca.crt");
+    file!(NODE0, "node0/node.crt");
+    file!(NODE0_KEY, "node0/node.key");
+    file!(NODE1, "node1/node.crt");
+    file!(SDK, "sdk/sdk.crt");
+    file!(SDK_KEY, "sdk/sdk.key");
+}
+
+/// The node whose ports are knocked at.
+pub fn node() -> Identity {
+    Identity::from_pem(pki::NODE0, pki::NODE0_KEY, pki::CA).expect("the fixtures are good")
+}
+
+/// Asserts that a text about outside input is one line: nobody writes lines of their own into a log.
+///
+/// # Panics
+///
+/// If it is not.
+pub fn assert_one_line(text: &impl Display) {
+    let text = text.to_string();
+    assert!(
+        !text.chars().any(char::is_control),
+        "a message of several lines: {text:?}"
+    );
+}
+
+/// What the authority of the chain has signed: the first element of each certificate. Its own is among
+/// them, since who holds its key can sign what it likes.
+pub fn issued() -> &'static [Vec<u8>] {
+    static ISSUED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+        let first = |pem| CertificateDer::from_pem_slice(pem).expect("the fixtures are good");
+        [pki::NODE0, pki::NODE1, pki::SDK, pki::CA]
+            .map(|pem| {
+                signed_part(&first(pem))
+                    .expect("the fixtures are good")
+                    .to_vec()
+            })
+            .to_vec()
+    });
+    &ISSUED
+}
+
+/// The signed part of a certificate: the first element inside the outermost one.
+pub fn signed_part(der: &[u8]) -> Option<&[u8]> {
+    let inside = element(der)?.1;
+    let (header, content) = element(inside)?;
+    inside.get(..header + content.len())
+}
+
+/// The length of the header of a DER element, and its content.
+fn element(der: &[u8]) -> Option<(usize, &[u8])> {
+    let first = usize::from(*der.get(1)?);
+    let (header, len) = if first < 0x80 {
+        (2, first)
+    } else {
+        let digits = der.get(2..2 + (first & 0x7f))?;
+        let len = digits.iter().try_fold(0_usize, |len, &digit| {
+            len.checked_mul(256)?.checked_add(digit.into())
+        })?;
+        (2 + digits.len(), len)
+    };
+    Some((header, der.get(header..header.checked_add(len)?)?))
+}
