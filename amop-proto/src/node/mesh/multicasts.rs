@@ -3,7 +3,7 @@
 //! A node counts its messages, so a bit for each of the last ones will do: memory that stays in the
 //! processor's cache, unlike a table of what came. A node that starts again counts from elsewhere.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, fmt, time::Instant};
 
 use super::recent::{AGE, MAX, SLACK};
 use crate::{
@@ -88,13 +88,26 @@ impl Multicasts {
 }
 
 /// Which of the last ids of one way have come.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Window {
     /// One more than the highest that came.
     end: u64,
     /// A bit for each of the last ids, by the id's last bits.
     bits: Box<[u64]>,
     used: Instant,
+}
+
+/// The words that say something: mostly they are few of the many.
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.bits.iter().enumerate();
+        let words: Vec<_> = words.filter(|&(_, &word)| word != 0).collect();
+        f.debug_struct("Window")
+            .field("end", &self.end)
+            .field("bits", &words)
+            .field("used", &self.used)
+            .finish()
+    }
 }
 
 impl Window {

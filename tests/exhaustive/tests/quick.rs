@@ -1,0 +1,118 @@
+//! A quick bound of the search, and each sabotage that fits its size, found by it.
+#![forbid(unsafe_code)]
+
+use amop_exhaustive::{Bound, Report, Sabotage, Scenario, replay, search};
+
+/// Small enough for every test run. The command goes further; see the library's documentation.
+const QUICK: Bound = Bound {
+    steps: 10_000,
+    threads: 2,
+};
+
+fn named(name: &str) -> Scenario {
+    Scenario::named(name).expect("a scenario of this name")
+}
+
+fn all_good(scenario: &Scenario, report: &Report) {
+    if let Some(failure) = &report.failure {
+        let (steps, _) = replay(scenario, &failure.path);
+        panic!(
+            "{}: {}\npath {:?}\n{steps:#?}",
+            scenario.name, failure.text, failure.path
+        );
+    }
+    assert!(
+        report.ends > 0,
+        "{}: no path was followed to its end",
+        scenario.name
+    );
+}
+
+#[test]
+fn every_scenario_holds_so_far() {
+    for scenario in Scenario::all() {
+        let report = search(&scenario, QUICK);
+        println!("{}: {report:?}", scenario.name);
+        all_good(&scenario, &report);
+    }
+}
+
+/// Searches a scenario with and without a sabotage. What is found must be found again by its path.
+fn finds(sabotage: Sabotage, name: &str, what: &str) {
+    let mut scenario = named(name);
+    scenario.sabotage = Some(sabotage);
+    let report = search(&scenario, QUICK);
+    let Some(failure) = report.failure else {
+        panic!("{sabotage:?} is not found: {report:?}");
+    };
+    assert!(
+        failure.text.contains(what),
+        "{sabotage:?}: {}",
+        failure.text
+    );
+    let (_, state) = replay(&scenario, &failure.path);
+    let again = state
+        .wrong()
+        .map_or_else(|| state.ends_well(), |wrong| Err(wrong.to_owned()));
+    assert_eq!(again, Err(failure.text));
+    scenario.sabotage = None;
+    let (_, state) = replay(&scenario, &failure.path);
+    assert_eq!(state.wrong(), None, "the same path without the sabotage");
+}
+
+#[test]
+fn a_multicast_that_comes_twice() {
+    finds(Sabotage::MulticastTwice, "come-and-go-line", "twice");
+}
+
+#[test]
+fn a_message_that_is_altered() {
+    finds(Sabotage::Alter, "come-and-go-line", "nobody sent");
+}
+
+#[test]
+fn an_answer_of_nobody() {
+    finds(
+        Sabotage::FalseAnswer,
+        "come-and-go-line",
+        "who never got it",
+    );
+}
+
+#[test]
+fn a_subscription_confirmed_too_early() {
+    finds(
+        Sabotage::EarlyBarrier,
+        "come-and-go-line",
+        "does not know it",
+    );
+}
+
+#[test]
+fn records_that_vanish() {
+    finds(Sabotage::LoseRecords, "come-and-go-ring", "after 10s");
+}
+
+#[test]
+fn ends_that_do_not_say_what_they_know() {
+    finds(Sabotage::LoseKnown, "break-line", "after 10s");
+}
+
+#[test]
+fn a_link_that_stays_out_for_an_hour() {
+    finds(Sabotage::NoSignsOfLife, "silent-ring", "after 10s");
+}
+
+#[test]
+fn unicasts_that_are_sent_once() {
+    finds(
+        Sabotage::LoseRepeats,
+        "break-ring",
+        "though subscriber 0 could be reached",
+    );
+}
+
+#[test]
+fn unicasts_that_go_round() {
+    finds(Sabotage::Loop, "come-and-go-line", "round and round");
+}
