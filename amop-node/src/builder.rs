@@ -350,7 +350,7 @@ impl NodeBuilder {
             epoch: epoch(),
             seed,
         });
-        Ok(node::start(Setup {
+        node::start(Setup {
             core: Arc::new(Core::new(machine)),
             access: Arc::new(Access::new(p2p_identity, channel_identity, peers, sdks)),
             node_id,
@@ -371,7 +371,7 @@ impl NodeBuilder {
             // An SDK anywhere may send the protocol's longest; the link must survive that.
             codec: PeerCodec::new(PROTOCOL_MAX_FRAME).with_compression(self.compress),
             limits: self.listen,
-        }))
+        })
     }
 }
 

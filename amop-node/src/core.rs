@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -21,6 +20,7 @@ use foldhash::fast::RandomState;
 use tokio::sync::{Notify, watch};
 
 use crate::{
+    journal::Journal,
     outbox::{Outbox, Signals},
     stats::Refusals,
 };
@@ -31,6 +31,7 @@ pub(crate) struct Core {
     state: Mutex<State>,
     next_id: AtomicU64,
     pub(crate) refusals: Refusals,
+    pub(crate) journal: Arc<Journal>,
     /// Wakes the task that waits for the machine's next timeout when it became earlier.
     timer: Notify,
     /// Counts up when a peer comes or goes.
@@ -44,20 +45,24 @@ pub(crate) struct State {
     pub(crate) peers: HashMap<PeerId, Outbox<PeerFrame, PeerCloseReason>, RandomState>,
     /// When the timer task wakes by itself.
     armed: Option<Instant>,
+    journal: Arc<Journal>,
 }
 
 impl Core {
     pub(crate) fn new(machine: Machine) -> Self {
+        let journal = Arc::new(Journal::new());
         let state = State {
             machine,
             sessions: HashMap::default(),
             peers: HashMap::default(),
             armed: None,
+            journal: journal.clone(),
         };
         Self {
             state: Mutex::new(state),
             next_id: AtomicU64::new(1),
             refusals: Refusals::default(),
+            journal,
             timer: Notify::new(),
             peers_changed: watch::Sender::new(0),
         }
@@ -183,7 +188,7 @@ impl State {
                     outbox.close(reason);
                 }
             }
-            Action::Notice(notice) => log(&notice),
+            Action::Notice(notice) => self.journal.notice(&notice),
         }
     }
 
@@ -191,28 +196,5 @@ impl State {
         if let Some(outbox) = self.sessions.get(&session) {
             outbox.signals.paused.send_replace(paused);
         }
-    }
-}
-
-/// Logs a notice at the level an operator would give it.
-fn log(notice: &Notice) {
-    let text: &dyn fmt::Display = notice;
-    match notice {
-        Notice::PeerUp { .. } | Notice::PeerDown { .. } | Notice::Verdict { .. } => {
-            tracing::info!("{text}");
-        }
-        Notice::BadHandshake { .. }
-        | Notice::BadTopics { .. }
-        | Notice::TopicIgnored { .. }
-        | Notice::SessionBehind { .. }
-        | Notice::SessionCaughtUp { .. }
-        | Notice::PeerBehind { .. }
-        | Notice::PeerCaughtUp { .. }
-        | Notice::BadPeerMessage { .. }
-        | Notice::OverFrameLimit { .. }
-        | Notice::BadVerdict { .. } => tracing::warn!("{text}"),
-        // Go SDKs answer every multicast; nobody waits for that.
-        Notice::UnsolicitedResponse { .. } => tracing::trace!("{text}"),
-        _ => tracing::debug!("{text}"),
     }
 }

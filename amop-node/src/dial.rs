@@ -1,6 +1,11 @@
 //! Keeps a connection to one configured peer: dials, runs it, dials again.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use amop_proto::{
     node::{PeerCloseReason, PeerIdentity},
@@ -18,9 +23,11 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::{
     access::admit,
     config::PeerAddr,
+    journal::{Cause, Kind},
     link::LinkEnd,
     listen::{identify, run_peer},
     node::Context,
+    ports::Ports,
     tcp::Tcp,
 };
 
@@ -128,20 +135,30 @@ impl Dialler {
             LinkEnd::Shutdown => true,
             LinkEnd::ByMachine(PeerCloseReason::Duplicate) => false,
             end => {
-                tracing::info!("connection to the node at {} ended: {end}", self.peer);
+                let (peer, cause) = (&self.peer, self.cause());
+                let text = format_args!("connection to the node at {peer} ended: {end}");
+                self.context.core.journal.info(Kind::PeerEnded, cause, text);
                 false
             }
         }
+    }
+
+    fn cause(&self) -> Cause {
+        let mut hasher = DefaultHasher::new();
+        self.peer.hash(&mut hasher);
+        Cause::Configured(hasher.finish())
     }
 
     fn complain(&mut self, error: &DialError) {
         let complaint = error.to_string();
         if complaint != self.complaint {
             // Not there yet is the usual state of things when a network starts.
+            let (journal, peer, cause) = (&self.context.core.journal, &self.peer, self.cause());
+            let text = format_args!("peer {peer}: {complaint}; will keep trying");
             if matches!(error, DialError::Connect(_)) {
-                tracing::info!("peer {}: {complaint}; will keep trying", self.peer);
+                journal.info(Kind::DialFailed, cause, text);
             } else {
-                tracing::warn!("peer {}: {complaint}; will keep trying", self.peer);
+                journal.warn(Kind::DialFailed, cause, text);
             }
             self.complaint = complaint;
         }
@@ -168,23 +185,24 @@ impl Dialler {
     }
 
     async fn dial(&self) -> Result<(TlsStream<Tcp>, PeerIdentity, Standing), DialError> {
-        let address: SocketAddr = lookup_host((self.peer.host(), self.peer.port()))
+        let addresses: Vec<SocketAddr> = lookup_host((self.peer.host(), self.peer.port()))
             .await
             .map_err(DialError::Resolve)?
-            .next()
-            .ok_or(DialError::NoAddress)?;
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(DialError::Connect)?;
-        let stream = Tcp::new(stream).map_err(DialError::Connect)?;
-        let stream = TlsConnector::from(self.tls.clone())
-            .connect(Identity::server_name(), stream)
-            .await
-            .map_err(|error| {
-                let failure = HandshakeFailure::from_io(error, Side::Client, Mode::Ec);
-                self.context.core.refusals.handshake_failed(&failure);
-                failure
+            .collect();
+        // It may dial this node from there, and then finds a place whoever else wants one.
+        let door = &self.context.p2p_door;
+        door.expect(&self.peer, addresses.iter().map(SocketAddr::ip));
+        let address = *addresses.first().ok_or(DialError::NoAddress)?;
+        let connecting = connect(self.context.ports.clone(), address, self.tls.clone());
+        let connected = self.context.ports.run(connecting).await;
+        let mut stream = connected
+            .map_err(|gone| DialError::Connect(gone.into()))?
+            .inspect_err(|error| {
+                if let DialError::Tls(failure) = error {
+                    self.context.core.refusals.handshake_failed(failure);
+                }
             })?;
+        stream.get_mut().0.move_here().map_err(DialError::Connect)?;
         let certificates = stream.get_ref().1.peer_certificates();
         let Admitted { info, standing, .. } =
             admit(&self.context.access.peers, certificates, Side::Server)
@@ -192,4 +210,22 @@ impl Dialler {
         let identity = identify(info, address).ok_or(DialError::NoNodeId)?;
         Ok((stream, identity, standing))
     }
+}
+
+/// Connects on the thread of the ports: checking certificates takes time there and not from messages.
+async fn connect(
+    ports: Ports,
+    address: SocketAddr,
+    tls: Arc<ClientConfig>,
+) -> Result<TlsStream<Tcp>, DialError> {
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(DialError::Connect)?;
+    let stream = Tcp::new(stream).map_err(DialError::Connect)?;
+    let handshake = async {
+        let connector = TlsConnector::from(tls);
+        connector.connect(Identity::server_name(), stream).await
+    };
+    let shaken = ports.shake_first(handshake).await;
+    shaken.map_err(|error| HandshakeFailure::from_io(error, Side::Client, Mode::Ec).into())
 }

@@ -44,6 +44,9 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// The thread that deals with strangers could not be started, or not get the ports.
+    #[error("cannot start the thread for the ports: {0}")]
+    Thread(io::Error),
     /// The operating system gives no random numbers.
     #[error("the operating system gives no random numbers: {0}")]
     Random(String),

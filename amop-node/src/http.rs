@@ -1,10 +1,12 @@
 //! The JSON-RPC port: what SDKs ask over the channel (channel-v2 section 11), asked over HTTP.
 //!
 //! There is no TLS and nobody is known here, as with real nodes; nothing that is answered changes
-//! anything. Every connection is for one request and has one deadline for all of it.
+//! anything. Every connection is for one request and has one deadline for all of it; when there are too
+//! many, the one that has kept the node waiting longest goes.
 
 use std::{
     convert::Infallible,
+    fmt,
     net::SocketAddr,
     pin::pin,
     sync::{
@@ -26,11 +28,15 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::timeout,
 };
 
-use crate::{core::Core, listen::accept, node::Context};
+use crate::{
+    core::Core,
+    journal::{Cause, Kind},
+    node::Context,
+    ports::{Door, Place},
+};
 
 /// The longest body of a request, in bytes; the channel reads no longer ones either.
 const MAX_BODY: usize = 1024 * 1024;
@@ -39,25 +45,53 @@ const MAX_BODY: usize = 1024 * 1024;
 const MAX_HEAD: usize = 16 * 1024;
 
 /// Answers requests until the node stops.
-pub(crate) async fn serve_http(context: Context, listener: TcpListener, facts: NodeFacts) {
+pub(crate) async fn serve_http(
+    context: Context,
+    door: Arc<Door>,
+    listener: TcpListener,
+    facts: NodeFacts,
+) {
     let facts = Arc::new(facts);
-    let permits = Arc::new(Semaphore::new(context.limits.http));
-    while let Some((stream, address, permit)) =
-        accept(&listener, &permits, "HTTP", &context.stop).await
-    {
-        let (context_of_task, facts) = (context.clone(), facts.clone());
-        context.tasks.spawn(async move {
-            let _permit = permit;
-            exchange(&context_of_task, &facts, stream, address).await;
+    while let Some((stream, address, place)) = door.next(&listener, &context.stop).await {
+        let (context, facts) = (context.clone(), facts.clone());
+        let ports = context.ports.clone();
+        ports.spawn(async move {
+            tokio::select! {
+                biased;
+                () = place.lost() => place.log_loss(address),
+                () = exchange(&context, &facts, stream, address, &place) => {}
+            }
         });
     }
 }
 
 /// One connection: one request, one answer.
-async fn exchange(context: &Context, facts: &NodeFacts, stream: TcpStream, address: SocketAddr) {
+async fn exchange(
+    context: &Context,
+    facts: &NodeFacts,
+    stream: TcpStream,
+    address: SocketAddr,
+    place: &Place,
+) {
+    let limits = &context.limits;
+    let complain = |text: fmt::Arguments<'_>| {
+        let cause = Cause::Address(place.source());
+        context.core.journal.debug(Kind::Http, cause, text);
+    };
+    let silent = limits.first_byte_time.min(limits.http_time);
+    let spoken = tokio::select! {
+        spoken = timeout(silent, stream.readable()) => spoken.is_ok(),
+        () = context.stop.cancelled() => return,
+    };
+    if !spoken {
+        let seconds = silent.as_secs_f64();
+        return complain(format_args!(
+            "HTTP client at {address} said nothing within {seconds} s"
+        ));
+    }
     let whole = AtomicBool::new(false);
     let service = service_fn(|request| async {
-        let response = respond(request, &whole, &context.core, facts).await;
+        let response = respond(request, &whole, &context.core, facts, place).await;
         Ok::<_, Infallible>(response.unwrap_or_else(|refusal| refusal))
     });
     let connection = async {
@@ -76,13 +110,13 @@ async fn exchange(context: &Context, facts: &NodeFacts, stream: TcpStream, addre
             },
         }
     };
-    match timeout(context.limits.http_time, connection).await {
+    match timeout(limits.http_time, connection).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!("HTTP request from {address} failed: {error}"),
-        Err(_) => tracing::debug!(
+        Ok(Err(error)) => complain(format_args!("HTTP request from {address} failed: {error}")),
+        Err(_) => complain(format_args!(
             "HTTP request from {address} was not over within {} s",
-            context.limits.http_time.as_secs_f64()
-        ),
+            limits.http_time.as_secs_f64()
+        )),
     }
 }
 
@@ -94,6 +128,7 @@ async fn respond(
     whole: &AtomicBool,
     core: &Core,
     facts: &NodeFacts,
+    place: &Place,
 ) -> Result<Reply, Reply> {
     if request.method() != Method::POST {
         let mut refusal = refuse(StatusCode::METHOD_NOT_ALLOWED, "ask by POST");
@@ -108,6 +143,7 @@ async fn respond(
     }
     let body = read(request.into_body()).await?;
     whole.store(true, Ordering::Relaxed);
+    place.spoke();
     let answer = rpc::answer(
         &body,
         facts,

@@ -1,4 +1,4 @@
-//! The TLS ports of a node: accepting, TLS, and the life of an accepted connection.
+//! The TLS ports of a node: handshakes, and the life of an accepted connection.
 
 use std::{
     net::SocketAddr,
@@ -10,31 +10,30 @@ use std::{
 };
 
 use amop_proto::{
+    log::OneLine,
     node::{CloseReason, Event, PeerId, PeerIdentity, SessionId},
     p2p::NodeId,
 };
 use amop_tls::{Admitted, HandshakeFailure, PeerInfo, PeerVerifier, Side, Standing};
-use rustls::ServerConfig;
+use rustls::{ServerConfig, server::Acceptor};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    sync::Semaphore,
+    time::{Instant, timeout_at},
 };
-use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
     access::{Link, admit},
+    journal::{Cause, Kind},
     link::{self, Channel, LinkEnd, P2p},
     node::{Context, short},
     outbox::Outbox,
+    ports::{self, Door, Place},
     stats::Refusals,
     tcp::Tcp,
 };
-
-/// After a failed accept (no file descriptor left, say) the next try waits this long.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The bounds of a node's ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +42,16 @@ pub struct ListenLimits {
     pub sessions: usize,
     /// Connections accepted from other nodes at once.
     pub peers: usize,
-    /// TLS handshakes under way at once, on each of the two TLS ports.
+    /// TLS handshakes under way at once, on each of the two TLS ports. When all are, the address with
+    /// the most gives up the one that has kept the node waiting longest.
     pub handshakes: usize,
+    /// TLS handshakes under way at once from one IPv4 address or IPv6 network of 64 bits, on each of
+    /// the two TLS ports.
+    pub source_handshakes: usize,
+    /// How long a connection to a port may say nothing at first.
+    pub first_byte_time: Duration,
+    /// How long the first TLS message of a connection may take.
+    pub hello_time: Duration,
     /// How long a TLS handshake may take.
     pub handshake_time: Duration,
     /// How long a frame may take to arrive, from its first byte to its last.
@@ -61,6 +68,9 @@ impl Default for ListenLimits {
             sessions: 20_000,
             peers: 1_000,
             handshakes: 1_024,
+            source_handshakes: 1_024,
+            first_byte_time: Duration::from_secs(3),
+            hello_time: Duration::from_secs(5),
             handshake_time: Duration::from_secs(10),
             // The protocol's longest frame of 100 MiB at 3 Mb/s.
             frame_time: Duration::from_secs(300),
@@ -71,192 +81,239 @@ impl Default for ListenLimits {
 }
 
 /// Serves SDKs until the node stops.
-pub(crate) async fn serve_channel(context: Context, listener: TcpListener, tls: Arc<ServerConfig>) {
-    let port = AcceptingPort::new(
-        "SDK",
-        listener,
+pub(crate) async fn serve_channel(
+    context: Context,
+    door: Arc<Door>,
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+) {
+    let port = AcceptingPort {
+        door,
         tls,
-        context.access.sdks.clone(),
-        context.limits.sessions,
-        &context,
-        |refusals| &refusals.sessions_turned_away,
-    );
-    port.run(context, |context, stream, admitted, address| async move {
-        let id = context.core.next_session();
-        run_session(&context, id, stream, admitted, address).await;
-    })
+        verifier: context.access.sdks.clone(),
+        connections: Arc::new(Semaphore::new(context.limits.sessions)),
+        turned_away: |refusals| &refusals.sessions_turned_away,
+    };
+    port.run(
+        context,
+        listener,
+        |context, stream, admitted, address| async move {
+            let id = context.core.next_session();
+            run_session(&context, id, stream, admitted, address).await;
+        },
+    )
     .await;
 }
 
 /// Serves other nodes until the node stops.
-pub(crate) async fn serve_p2p(context: Context, listener: TcpListener, tls: Arc<ServerConfig>) {
-    let limit = context.limits.peers;
-    let port = AcceptingPort::new(
-        "node",
-        listener,
+pub(crate) async fn serve_p2p(
+    context: Context,
+    door: Arc<Door>,
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+) {
+    let port = AcceptingPort {
+        door,
         tls,
-        context.access.peers.clone(),
-        limit,
-        &context,
-        |refusals| &refusals.peers_turned_away,
-    );
-    port.run(context, |context, stream, admitted, address| async move {
-        let Admitted { info, standing, .. } = admitted;
-        if let Some(identity) = identify(info, address) {
-            let node = identity.node.to_string();
-            let end = run_peer(&context, identity, standing, false, stream).await;
-            tracing::info!(
-                "connection from node {} at {address} ended: {end}",
-                short(&node)
-            );
-        }
-    })
+        verifier: context.access.peers.clone(),
+        connections: Arc::new(Semaphore::new(context.limits.peers)),
+        turned_away: |refusals| &refusals.peers_turned_away,
+    };
+    port.run(
+        context,
+        listener,
+        |context, stream, admitted, address| async move {
+            let Admitted { info, standing, .. } = admitted;
+            if let Some(identity) = identify(info, address) {
+                let node = identity.node.to_string();
+                let end = run_peer(&context, identity, standing, false, stream).await;
+                context.core.journal.info(
+                    Kind::PeerEnded,
+                    Cause::Address(ports::source(address.ip())),
+                    format_args!(
+                        "connection from node {} at {address} ended: {end}",
+                        short(&node)
+                    ),
+                );
+            }
+        },
+    )
     .await;
 }
 
-/// The next connection and a permit to serve it; `None` once the node stops. `who` connects, for the
-/// log.
-pub(crate) async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-    who: &str,
-    stop: &CancellationToken,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    loop {
-        let next = async {
-            // Waiting here leaves newcomers in the operating system's queue.
-            let permit = permits.clone().acquire_owned().await.ok()?;
-            Some((listener.accept().await, permit))
-        };
-        let (accepted, permit) = tokio::select! {
-            next = next => next,
-            () = stop.cancelled() => None,
-        }?;
-        match accepted {
-            Ok((stream, address)) => return Some((stream, address, permit)),
-            Err(error) => {
-                tracing::warn!("cannot accept {who} connections: {error}");
-                tokio::select! {
-                    () = sleep(ACCEPT_PAUSE) => {}
-                    () = stop.cancelled() => return None,
-                }
-            }
-        }
-    }
-}
-
+#[derive(Clone)]
 struct AcceptingPort {
-    /// Who connects, for the log.
-    who: &'static str,
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
+    door: Arc<Door>,
+    tls: Arc<ServerConfig>,
     verifier: PeerVerifier,
-    handshakes: Arc<Semaphore>,
     connections: Arc<Semaphore>,
     turned_away: fn(&Refusals) -> &AtomicU64,
 }
 
+/// How a handshake ended without a connection.
+enum Unfinished {
+    Failed(HandshakeFailure),
+    /// It took too long, which the text says.
+    Slow(String),
+    /// Its place was needed.
+    Displaced,
+    Stopping,
+}
+
 impl AcceptingPort {
-    fn new(
-        who: &'static str,
-        listener: TcpListener,
-        tls: Arc<ServerConfig>,
-        verifier: PeerVerifier,
-        connections: usize,
-        context: &Context,
-        turned_away: fn(&Refusals) -> &AtomicU64,
-    ) -> Self {
-        Self {
-            who,
-            listener,
-            acceptor: tls.into(),
-            verifier,
-            handshakes: Arc::new(Semaphore::new(context.limits.handshakes)),
-            connections: Arc::new(Semaphore::new(connections)),
-            turned_away,
-        }
-    }
-
-    async fn run<F, Fut>(self, context: Context, serve: F)
+    async fn run<F, Fut>(self, context: Context, listener: TcpListener, serve: F)
     where
-        F: Fn(Context, tokio_rustls::server::TlsStream<Tcp>, Admitted, SocketAddr) -> Fut
-            + Clone
-            + Send
-            + 'static,
-        Fut: Future<Output = ()> + Send,
+        F: Fn(Context, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
     {
-        while let Some((stream, address, handshake)) =
-            accept(&self.listener, &self.handshakes, self.who, &context.stop).await
-        {
-            self.accept(&context, stream, address, handshake, serve.clone());
+        while let Some((stream, address, place)) = self.door.next(&listener, &context.stop).await {
+            let (port, serve, context) = (self.clone(), serve.clone(), context.clone());
+            let ports = context.ports.clone();
+            ports.spawn(async move {
+                match port.handshake(&context, stream, &place).await {
+                    Ok((stream, admitted)) => {
+                        drop(place);
+                        port.hand_over(context, stream, admitted, address, serve);
+                    }
+                    Err(unfinished) => port.refused(&context, address, &place, &unfinished),
+                }
+            });
         }
     }
 
-    fn accept<F, Fut>(
+    /// TLS with a stranger, as far as its patience, its place and the node last.
+    async fn handshake(
         &self,
         context: &Context,
         stream: TcpStream,
+        place: &Place,
+    ) -> Result<(TlsStream<Tcp>, Admitted), Unfinished> {
+        let stream = tokio::select! {
+            // Whoever has lost its place is counted already.
+            biased;
+            () = place.lost() => Err(Unfinished::Displaced),
+            () = context.stop.cancelled() => Err(Unfinished::Stopping),
+            shaken = self.shake(context, stream, place) => shaken,
+        }?;
+        let certificates = stream.get_ref().1.peer_certificates();
+        match admit(&self.verifier, certificates, Side::Client) {
+            Ok(admitted) => Ok((stream, admitted)),
+            // Lists were reloaded since the handshake.
+            Err(error) => Err(Unfinished::Failed(HandshakeFailure::PeerCertificate(error))),
+        }
+    }
+
+    async fn shake(
+        &self,
+        context: &Context,
+        stream: TcpStream,
+        place: &Place,
+    ) -> Result<TlsStream<Tcp>, Unfinished> {
+        let (limits, start) = (&context.limits, Instant::now());
+        let due = |patience: Duration| start.checked_add(patience.min(limits.handshake_time));
+        let failed = |error| {
+            Unfinished::Failed(HandshakeFailure::from_io(
+                error,
+                Side::Server,
+                self.verifier.mode(),
+            ))
+        };
+        let late = |patience: Duration, what: &str| {
+            if patience < limits.handshake_time {
+                return Unfinished::Slow(format!("{what} within {} s", patience.as_secs_f64()));
+            }
+            let seconds = limits.handshake_time.as_secs_f64();
+            Unfinished::Slow(format!("did not complete TLS within {seconds} s"))
+        };
+        within(due(limits.first_byte_time), stream.readable())
+            .await
+            .ok_or_else(|| late(limits.first_byte_time, "said nothing"))?
+            .map_err(failed)?;
+        let stream = Tcp::new(stream).map_err(failed)?;
+        // Reads and takes apart, and calculates nothing.
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
+        let hello = within(due(limits.hello_time), hello)
+            .await
+            .ok_or_else(|| late(limits.hello_time, "did not send a whole ClientHello"))?
+            .map_err(failed)?;
+        place.spoke();
+        let tls = self.tls.clone();
+        let rest = context
+            .ports
+            .shake(place, async { hello.into_stream(tls).await });
+        within(due(limits.handshake_time), rest)
+            .await
+            .ok_or_else(|| late(limits.handshake_time, ""))?
+            .map_err(failed)
+    }
+
+    /// Lets a connection that is known now be served where the others are.
+    fn hand_over<F, Fut>(
+        &self,
+        context: Context,
+        mut stream: TlsStream<Tcp>,
+        admitted: Admitted,
         address: SocketAddr,
-        handshake: OwnedSemaphorePermit,
         serve: F,
     ) where
-        F: Fn(Context, tokio_rustls::server::TlsStream<Tcp>, Admitted, SocketAddr) -> Fut
-            + Send
-            + 'static,
-        Fut: Future<Output = ()> + Send,
+        F: Fn(Context, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
     {
+        let who = self.door.who();
         let Ok(connection) = self.connections.clone().try_acquire_owned() else {
             let turned_away = (self.turned_away)(&context.core.refusals);
             let count = turned_away.fetch_add(1, Ordering::Relaxed) + 1;
-            if count.is_power_of_two() {
-                tracing::warn!(
-                    "turned away a {} from {address}: all connections are in use ({count} so far)",
-                    self.who
-                );
-            }
-            return;
+            let text = format_args!(
+                "turned away a {who} from {address}: all connections are in use ({count} so far)"
+            );
+            let cause = Cause::Address(ports::source(address.ip()));
+            return context
+                .core
+                .journal
+                .warn(Kind::TurnedAway(who), cause, text);
         };
-        let (acceptor, who) = (self.acceptor.clone(), self.who);
-        let verifier = self.verifier.clone();
-        let context_of_task = context.clone();
-        context.tasks.spawn(async move {
-            let context = context_of_task;
+        let (tasks, runtime) = (context.tasks.clone(), context.runtime.clone());
+        let serving = async move {
             let _connection = connection;
-            let patience = context.limits.handshake_time;
-            let stop = context.stop.clone();
-            let shake = async { acceptor.accept(Tcp::new(stream)?).await };
-            let result = tokio::select! {
-                result = timeout(patience, shake) => result,
-                () = stop.cancelled() => return,
-            };
-            drop(handshake);
-            match result {
-                Ok(Ok(stream)) => {
-                    let certificates = stream.get_ref().1.peer_certificates();
-                    match admit(&verifier, certificates, Side::Client) {
-                        Ok(admitted) => serve(context, stream, admitted, address).await,
-                        // Lists were reloaded since the handshake.
-                        Err(error) => {
-                            let failure = HandshakeFailure::PeerCertificate(error);
-                            context.core.refusals.handshake_failed(&failure);
-                            tracing::warn!("{who} at {address} refused: {failure}");
-                        }
-                    }
-                }
-                Ok(Err(error)) => {
-                    let failure = HandshakeFailure::from_io(error, Side::Server, verifier.mode());
-                    context.core.refusals.handshake_failed(&failure);
-                    tracing::warn!("{who} at {address} refused: {failure}");
-                }
-                Err(_) => {
-                    context.core.refusals.handshake_timed_out();
-                    tracing::warn!(
-                        "{who} at {address} did not complete TLS within {} s",
-                        patience.as_secs()
-                    );
-                }
+            if let Err(error) = stream.get_mut().0.move_here() {
+                return tracing::warn!("{who} at {address} cannot be served: {error}");
             }
-        });
+            serve(context, stream, admitted, address).await;
+        };
+        tasks.spawn_on(serving, &runtime);
+    }
+
+    fn refused(
+        &self,
+        context: &Context,
+        address: SocketAddr,
+        place: &Place,
+        unfinished: &Unfinished,
+    ) {
+        let (who, core) = (self.door.who(), &context.core);
+        let cause = Cause::Address(place.source());
+        match unfinished {
+            Unfinished::Failed(failure) => {
+                core.refusals.handshake_failed(failure);
+                let text = format_args!("{who} at {address} refused: {failure}");
+                core.journal.warn(Kind::Refused(who), cause, text);
+            }
+            Unfinished::Slow(how) => {
+                core.refusals.handshake_timed_out();
+                let text = format_args!("{who} at {address} {how}");
+                core.journal.warn(Kind::TimedOut(who), cause, text);
+            }
+            Unfinished::Displaced => place.log_loss(address),
+            Unfinished::Stopping => {}
+        }
+    }
+}
+
+/// The output of a future that has one by then; no deadline is one that cannot be told.
+async fn within<F: Future>(due: Option<Instant>, future: F) -> Option<F::Output> {
+    match due {
+        Some(due) => timeout_at(due, future).await.ok(),
+        None => Some(future.await),
     }
 }
 
@@ -277,8 +334,16 @@ async fn run_session(
     context
         .access
         .enter(&context.core, Link::Session(id), standing);
-    let name = info.name.as_deref().unwrap_or("unnamed");
-    tracing::info!("session {} from {address} ({name}) opened", id.0);
+    let name = OneLine::new(info.name.as_deref().unwrap_or("unnamed")).max(64);
+    let (journal, cause) = (
+        &context.core.journal,
+        Cause::Address(ports::source(address.ip())),
+    );
+    journal.info(
+        Kind::SessionOpened,
+        cause,
+        format_args!("session {} from {address} ({name}) opened", id.0),
+    );
     let wire = Channel(context.decoder);
     let end = link::run(
         &context.core,
@@ -297,9 +362,17 @@ async fn run_session(
     });
     match end {
         LinkEnd::Closed | LinkEnd::Shutdown | LinkEnd::ByMachine(CloseReason::Stopping) => {
-            tracing::info!("session {} closed: {end}", id.0);
+            journal.info(
+                Kind::SessionClosed,
+                cause,
+                format_args!("session {} closed: {end}", id.0),
+            );
         }
-        end => tracing::warn!("session {} from {address} closed: {end}", id.0),
+        end => journal.warn(
+            Kind::SessionClosed,
+            cause,
+            format_args!("session {} from {address} closed: {end}", id.0),
+        ),
     }
 }
 

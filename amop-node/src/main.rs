@@ -43,6 +43,22 @@ impl Options {
     }
 }
 
+/// Every connection takes a file descriptor: the process may have as many as the system lets it.
+fn more_descriptors() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let most = Rlimit {
+            current: limit.maximum,
+            ..limit
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, most) {
+            tracing::debug!("the limit of file descriptors stays: {error}");
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
@@ -53,6 +69,7 @@ async fn main() -> ExitCode {
         .with_ansi(io::stderr().is_terminal())
         .init();
 
+    more_descriptors();
     // Before the node says that it serves: whoever waits for that may stop it at once.
     let signals = signal::stop().and_then(|stopped| Ok((stopped, signal::hangups()?)));
     let (stopped, hangups) = match signals {

@@ -9,7 +9,7 @@ use amop_proto::{
 };
 use amop_tls::PublicKey;
 use rustls::{ClientConfig, ServerConfig};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     error::StartError,
     http::serve_http,
     listen::{ListenLimits, serve_channel, serve_p2p},
+    ports::{Door, Ports, PortsThread},
     stats::Stats,
 };
 
@@ -41,6 +42,7 @@ pub struct Node {
     rpc: Option<SocketAddr>,
     stop: CancellationToken,
     tasks: TaskTracker,
+    ports: Option<PortsThread>,
 }
 
 /// What a node is started from.
@@ -77,20 +79,42 @@ pub(crate) struct Context {
     pub(crate) core: Arc<Core>,
     pub(crate) access: Arc<Access>,
     pub(crate) stop: CancellationToken,
+    /// The tasks of connections that are known, and where they run.
     pub(crate) tasks: TaskTracker,
+    pub(crate) runtime: Handle,
+    /// Where strangers are dealt with.
+    pub(crate) ports: Ports,
+    pub(crate) p2p_door: Arc<Door>,
     pub(crate) decoder: FrameDecoder,
     pub(crate) codec: PeerCodec,
     pub(crate) limits: ListenLimits,
 }
 
-pub(crate) fn start(setup: Setup) -> Node {
+pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
+    let (ports, ports_thread) = Ports::start(stop.clone()).map_err(StartError::Thread)?;
+    // Without this the thread would outlive a failed start.
+    let failed = stop.clone().drop_guard();
+    let adopt = |listener: TcpListener| ports.adopt(listener.into_std()?);
+    let channel = adopt(setup.channel).map_err(StartError::Thread)?;
+    let p2p = adopt(setup.p2p).map_err(StartError::Thread)?;
+    let (limits, core) = (&setup.limits, &setup.core);
+    let tls_door = |who| {
+        let (places, of_source) = (limits.handshakes, limits.source_handshakes);
+        Door::new(who, places, of_source, core.clone(), |refusals| {
+            &refusals.handshakes_displaced
+        })
+    };
+    let (channel_door, p2p_door) = (tls_door("SDK"), tls_door("node"));
     let context = Context {
         core: setup.core.clone(),
         access: setup.access.clone(),
         stop: stop.clone(),
         tasks: tasks.clone(),
+        runtime: Handle::current(),
+        ports: ports.clone(),
+        p2p_door: p2p_door.clone(),
         decoder: setup.decoder,
         codec: setup.codec,
         limits: setup.limits,
@@ -116,14 +140,28 @@ pub(crate) fn start(setup: Setup) -> Node {
             () = stopped.cancelled() => {}
         }
     });
-    tasks.spawn(serve_channel(
+    let (core, stopped) = (setup.core.clone(), stop.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = core.journal.run() => {}
+            () = stopped.cancelled() => {}
+        }
+    });
+    ports.spawn(serve_channel(
         context.clone(),
-        setup.channel,
+        channel_door,
+        channel,
         setup.channel_tls,
     ));
-    tasks.spawn(serve_p2p(context.clone(), setup.p2p, setup.p2p_server));
+    ports.spawn(serve_p2p(context.clone(), p2p_door, p2p, setup.p2p_server));
     let rpc = setup.rpc.map(|rpc| {
-        tasks.spawn(serve_http(context.clone(), rpc.listener, rpc.facts));
+        let places = context.limits.http;
+        let core = context.core.clone();
+        let door = Door::new("HTTP client", places, places, core, |refusals| {
+            &refusals.http_displaced
+        });
+        let listener = adopt(rpc.listener).map_err(StartError::Thread)?;
+        ports.spawn(serve_http(context.clone(), door, listener, rpc.facts));
         tracing::info!("JSON-RPC over HTTP is answered on {}", rpc.address);
         if !rpc.address.ip().is_loopback() {
             tracing::warn!(
@@ -132,8 +170,9 @@ pub(crate) fn start(setup: Setup) -> Node {
                 rpc.address
             );
         }
-        rpc.address
+        Ok::<_, StartError>(rpc.address)
     });
+    let rpc = rpc.transpose()?;
     for peer in setup.peers {
         let dialler = Dialler::new(context.clone(), peer, setup.p2p_client.clone());
         tasks.spawn(dialler.run());
@@ -144,7 +183,8 @@ pub(crate) fn start(setup: Setup) -> Node {
         setup.channel_address,
         setup.p2p_address
     );
-    Node {
+    failed.disarm();
+    Ok(Node {
         core: setup.core,
         access: setup.access,
         node_id: setup.node_id,
@@ -153,7 +193,8 @@ pub(crate) fn start(setup: Setup) -> Node {
         rpc,
         stop,
         tasks,
-    }
+        ports: Some(ports_thread),
+    })
 }
 
 /// The first digits of a node ID, enough to tell nodes apart in a log.
@@ -297,15 +338,20 @@ impl Node {
 
     /// Stops the node: no new connections, what is queued for the others still goes out, then they
     /// are closed. Returns when every task has ended, 10 s at most.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(mut self) {
         self.stop();
-        self.tasks.close();
-        if tokio::time::timeout(SHUTDOWN, self.tasks.wait())
-            .await
-            .is_err()
-        {
+        let ended = async {
+            // First, since it may still hand over connections.
+            if let Some(ports) = self.ports.take() {
+                ports.join().await;
+            }
+            self.tasks.close();
+            self.tasks.wait().await;
+        };
+        if tokio::time::timeout(SHUTDOWN, ended).await.is_err() {
             tracing::warn!("{} tasks did not end in time", self.tasks.len());
         }
+        self.core.journal.finish();
         self.core.log_totals();
     }
 }

@@ -26,6 +26,10 @@ pub struct Stats {
     pub peers_turned_away: u64,
     /// TLS handshakes not completed in time.
     pub handshakes_timed_out: u64,
+    /// Connections that lost their place among those under way to a newcomer, or found none.
+    pub handshakes_displaced: u64,
+    /// HTTP connections that lost their place to a newcomer, or found none.
+    pub http_displaced: u64,
     /// TLS handshakes that failed for another reason than the three below.
     pub handshakes_failed: u64,
     /// SDKs that are not on the allow list, and nodes that the black or white list keeps out.
@@ -52,6 +56,8 @@ impl Stats {
             sessions_turned_away,
             peers_turned_away,
             handshakes_timed_out,
+            handshakes_displaced,
+            http_displaced,
             handshakes_failed,
             unlisted,
             revoked,
@@ -64,6 +70,8 @@ impl Stats {
             ("sessions_turned_away", sessions_turned_away),
             ("peers_turned_away", peers_turned_away),
             ("handshakes_timed_out", handshakes_timed_out),
+            ("handshakes_displaced", handshakes_displaced),
+            ("http_displaced", http_displaced),
             ("handshakes_failed", handshakes_failed),
             ("unlisted", unlisted),
             ("revoked", revoked),
@@ -93,6 +101,8 @@ pub(crate) struct Refusals {
     pub(crate) sessions_turned_away: AtomicU64,
     pub(crate) peers_turned_away: AtomicU64,
     handshakes_timed_out: AtomicU64,
+    pub(crate) handshakes_displaced: AtomicU64,
+    pub(crate) http_displaced: AtomicU64,
     handshakes_failed: AtomicU64,
     unlisted: AtomicU64,
     revoked: AtomicU64,
@@ -145,6 +155,8 @@ impl Core {
             sessions_turned_away: read(&refusals.sessions_turned_away),
             peers_turned_away: read(&refusals.peers_turned_away),
             handshakes_timed_out: read(&refusals.handshakes_timed_out),
+            handshakes_displaced: read(&refusals.handshakes_displaced),
+            http_displaced: read(&refusals.http_displaced),
             handshakes_failed: read(&refusals.handshakes_failed),
             unlisted: read(&refusals.unlisted),
             revoked: read(&refusals.revoked),

@@ -20,10 +20,15 @@ const READ_AHEAD: usize = 64 * 1024;
 /// A read that brings less than this shows that little comes.
 const LITTLE: usize = 4 * 1024;
 
+/// Bytes that may come before the TLS handshake is over: several times what the longest chain of
+/// certificates takes. TLS itself would put together far more, of records as small as one byte.
+const HANDSHAKE: usize = 32 * 1024;
+
 /// A TCP connection without Nagle's delay.
 #[derive(Debug)]
 pub(crate) struct Tcp<S = TcpStream> {
-    stream: S,
+    /// Gone only if moving it failed.
+    stream: Option<S>,
     /// Read ahead; empty while little comes.
     buffer: Vec<u8>,
     /// What of it was read, and what of that was handed out.
@@ -31,26 +36,59 @@ pub(crate) struct Tcp<S = TcpStream> {
     taken: usize,
     /// The last read filled what it was given.
     much: bool,
+    /// What may still come, as long as it is not known who the other side is.
+    allowance: Option<usize>,
 }
 
 impl Tcp {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         // Small frames must not wait for acknowledgements of earlier ones.
         stream.set_nodelay(true)?;
-        Ok(Self::over(stream))
+        Ok(Self {
+            allowance: Some(HANDSHAKE),
+            ..Self::over(stream)
+        })
+    }
+
+    /// Makes it a connection of the runtime this is called in, once it is known who the other side is:
+    /// the one it came to is that of the ports.
+    pub(crate) fn move_here(&mut self) -> io::Result<()> {
+        let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
+        self.stream = Some(TcpStream::from_std(stream.into_std()?)?);
+        self.allowance = None;
+        Ok(())
     }
 }
 
 impl<S> Tcp<S> {
     fn over(stream: S) -> Self {
         Self {
-            stream,
+            stream: Some(stream),
             buffer: Vec::new(),
             filled: 0,
             taken: 0,
             much: false,
+            allowance: None,
         }
     }
+
+    /// Takes what was read off what may come.
+    fn allow(&mut self, read: usize) -> io::Result<()> {
+        if let Some(allowance) = &mut self.allowance {
+            let too_much = || {
+                let text = "more came before the handshake was over than any handshake takes";
+                io::Error::new(io::ErrorKind::InvalidData, text)
+            };
+            *allowance = allowance.checked_sub(read).ok_or_else(too_much)?;
+        }
+        Ok(())
+    }
+}
+
+/// The connection, if it is still there.
+fn pinned<S: Unpin>(stream: &mut Option<S>) -> io::Result<Pin<&mut S>> {
+    let stream = stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+    Ok(Pin::new(stream))
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tcp<S> {
@@ -64,15 +102,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tcp<S> {
             if !this.much {
                 this.buffer = Vec::new();
                 let before = out.filled().len();
-                ready!(Pin::new(&mut this.stream).poll_read(cx, out))?;
-                this.much = out.filled().len() - before >= LITTLE;
+                ready!(pinned(&mut this.stream)?.poll_read(cx, out))?;
+                let read = out.filled().len() - before;
+                this.much = read >= LITTLE && this.allowance.is_none();
+                this.allow(read)?;
                 return Poll::Ready(Ok(()));
             }
             if this.buffer.is_empty() {
                 this.buffer = vec![0; READ_AHEAD];
             }
             let mut ahead = ReadBuf::new(&mut this.buffer);
-            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut ahead))?;
+            ready!(pinned(&mut this.stream)?.poll_read(cx, &mut ahead))?;
             (this.filled, this.taken) = (ahead.filled().len(), 0);
             this.much = this.filled >= LITTLE;
         }
@@ -89,7 +129,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tcp<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        pinned(&mut self.stream)?.poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -97,19 +137,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tcp<S> {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        pinned(&mut self.stream)?.poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.as_ref().is_some_and(S::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        pinned(&mut self.stream)?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        pinned(&mut self.stream)?.poll_shutdown(cx)
     }
 }
 
@@ -118,6 +158,19 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
+
+    #[tokio::test]
+    async fn before_the_handshake_is_over_no_more_comes_than_it_takes() {
+        let (mut near, far) = duplex(1 << 20);
+        let mut tcp = Tcp::over(far);
+        tcp.allowance = Some(HANDSHAKE);
+        near.write_all(&vec![1; HANDSHAKE + 1]).await.unwrap();
+        let mut got = vec![0; HANDSHAKE];
+        tcp.read_exact(&mut got[..HANDSHAKE - 1]).await.unwrap();
+        let error = tcp.read_exact(&mut got[..2]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(tcp.buffer.capacity(), 0);
+    }
 
     #[tokio::test]
     async fn everything_comes_in_order_whatever_is_asked_for_and_nothing_is_kept_when_little_comes()

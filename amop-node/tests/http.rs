@@ -163,24 +163,36 @@ async fn a_request_has_a_deadline() {
     network.shutdown().await;
 }
 
-/// More connections than there may be wait for their turn.
+/// Connections that say nothing, or half of something, make room for those that ask.
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_are_bounded() {
+async fn connections_are_bounded_and_none_keeps_another_out() {
     let limits = ListenLimits {
         http: 2,
+        first_byte_time: PATIENCE,
         ..patient()
     };
     let network = network(1, limits).await;
-    let mut idle = [connect(&network).await, connect(&network).await];
-    // They came first, so both are being served.
-    let mut waiting = connect(&network).await;
-    waiting.write_all(post(VERSION).as_bytes()).await.unwrap();
-    let mut byte = [0];
-    let early = tokio::time::timeout(Duration::from_millis(200), waiting.read(&mut byte)).await;
-    assert!(early.is_err(), "a third connection was served");
-    idle[0].shutdown().await.unwrap();
-    let answer = rest(&mut waiting).await;
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let node = network.node(0).unwrap();
+    let mut idle = Vec::new();
+    for n in 1..=20 {
+        let mut stream = connect(&network).await;
+        if n % 2 == 0 {
+            // It may have lost its place already.
+            let _ = stream.write_all(b"POST / HTTP/1.1\r\n").await;
+        }
+        idle.push(stream);
+    }
+    within("those that lost their places", async {
+        while node.stats().http_displaced < 18 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(ask(&network, &post(VERSION)).await.0, 200);
+    }
+    // The first ones were told so.
+    assert_eq!(rest(&mut idle[0]).await, "");
     network.shutdown().await;
 }
 

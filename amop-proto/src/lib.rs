@@ -10,6 +10,7 @@
 //! | [`p2p`] | the node-node protocol: frames, topic synchronisation |
 //! | [`client`] | the SDK side of a channel connection |
 //! | [`node`] | a node: its sessions, its peers and the router between them |
+//! | [`log`] | foreign text on one line, and how many lines of a kind are logged |
 //!
 //! Comments cite the protocol descriptions as "channel-v2 section N" (SDK-node) and
 //! "p2p-v2 section N" (node-node).
@@ -18,6 +19,7 @@
 pub mod channel;
 pub mod client;
 mod hash;
+pub mod log;
 pub mod node;
 pub mod p2p;
 mod topic;

@@ -332,8 +332,10 @@ pub(crate) fn sig_alg(alg: &AlgorithmIdentifierOwned) -> Result<AlgorithmIdentif
 /// Longest name that is put into a message, in characters.
 const NAME_LIMIT: usize = 256;
 
-/// A name for people, e.g. `CN=agency, O=fisco-bcos`. Control characters are
-/// escaped: a foreign certificate must not write into a log what it likes.
+/// A name for people, e.g. `CN=agency, O=fisco-bcos`. Characters that cannot
+/// be seen or turn the reading direction are escaped, as
+/// `amop_proto::log::OneLine` does: a foreign certificate must not write into a
+/// log what it likes.
 pub(crate) fn one_line(name: &Name) -> String {
     let mut line = String::new();
     for part in name.iter() {
@@ -346,8 +348,8 @@ pub(crate) fn one_line(name: &Name) -> String {
         }
         line.push('=');
         for c in String::from_utf8_lossy(part.value.value()).chars() {
-            if c.is_control() {
-                line.extend(c.escape_default());
+            if c.is_control() || c.escape_debug().len() > 2 {
+                line.extend(c.escape_debug());
             } else {
                 line.push(c);
             }
@@ -364,4 +366,22 @@ fn common_name(name: &Name) -> Option<String> {
         .find(|part| part.oid == COMMON_NAME)
         .and_then(|part| std::str::from_utf8(part.value.value()).ok())
         .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_line_of_what_can_be_seen() {
+        for (cn, shown) in [
+            ("O'Hara \u{8bdd}", "CN=O'Hara \u{8bdd}"),
+            ("a\u{202e}b\u{200b}", "CN=a\\u{202e}b\\u{200b}"),
+            ("a\u{9b}2Jb\u{1b}[2J", "CN=a\\u{9b}2Jb\\u{1b}[2J"),
+            ("a\nb", "CN=a\\nb"),
+        ] {
+            let name: Name = format!("CN={cn}").parse().unwrap();
+            assert_eq!(one_line(&name), shown);
+        }
+    }
 }

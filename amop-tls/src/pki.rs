@@ -335,6 +335,19 @@ impl Agency {
     /// As [`Agency::issue_with`].
     pub fn issue_as(&self, unit: &str, name: &str, validity: Validity) -> Result<Issued, PkiError> {
         check_name(name)?;
+        self.issue_unchecked(unit, name, validity)
+    }
+
+    /// As [`Agency::issue_as`], with any text as the name: what a foreign agency may put there.
+    ///
+    /// # Errors
+    /// As [`Agency::issue_with`], but for the name.
+    pub fn issue_unchecked(
+        &self,
+        unit: &str,
+        name: &str,
+        validity: Validity,
+    ) -> Result<Issued, PkiError> {
         let key = Key::generate_ec_leaf()?;
         let subject = x509::name(name, unit)?;
         let issuer = Some((&self.certificate, &self.key));

@@ -3,6 +3,7 @@
 //! A codec is a type without values. It adds no envelope: the payload is exactly what the format
 //! itself gives, so that any program that knows the format can read it.
 
+use amop_proto::log::OneLine;
 use bytes::Bytes;
 
 /// Turns values of type `T` into payloads and back.
@@ -157,7 +158,7 @@ impl<T: BytesValue> Codec<T> for Raw {
 
 /// A value or a payload that a codec could not take.
 #[derive(Debug, thiserror::Error)]
-#[error("{codec} codec: {source}")]
+#[error("{codec} codec: {}", OneLine::new(source).max(512))]
 pub struct CodecError {
     codec: &'static str,
     source: Box<dyn std::error::Error + Send + Sync>,

@@ -1,13 +1,13 @@
-//! Keeps repeated log lines apart.
+//! Keeps reports of one's own slowness apart: each says how much there was since the one before.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long nothing more of a kind is logged.
+/// How long nothing more is logged.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Tells whether a line may be logged again.
+/// Tells whether it may be reported again.
 #[derive(Debug, Default)]
 pub(crate) struct Quiet {
     until: Option<Instant>,

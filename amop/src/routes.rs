@@ -17,6 +17,7 @@ use amop_proto::{
     TopicName,
     channel::{PrivateName, Seq, VerifyRequest, code},
     client::{Arrival, Challenge, Kind, Window, WindowConfig},
+    log::OneLine,
 };
 use bytes::Bytes;
 use tokio::{sync::watch, time::Instant};
@@ -261,7 +262,8 @@ impl Routes {
                 if news {
                     let (topic, endpoint) = (request.topic.to_string(), connection.endpoint());
                     let node = request.node.to_string();
-                    tracing::info!(%topic, %endpoint, %node, "verified a subscriber");
+                    let shown = OneLine::new(&topic);
+                    tracing::info!(topic = %shown, %endpoint, %node, "verified a subscriber");
                     self.events.report(&Event::SubscriberVerified {
                         topic,
                         endpoint: endpoint.to_owned(),
@@ -295,11 +297,11 @@ impl Routes {
             let private = &mut self.lock().private;
             private.failed(connection.id(), *node, topic, failure)
         };
-        let endpoint = connection.endpoint();
+        let (endpoint, shown) = (connection.endpoint(), OneLine::new(topic));
         if !news {
-            return tracing::debug!(%topic, %endpoint, %node, "still not verified: {failure}");
+            return tracing::debug!(topic = %shown, %endpoint, %node, "still not verified: {failure}");
         }
-        tracing::warn!(%topic, %endpoint, %node, "a subscriber was not verified: {failure}");
+        tracing::warn!(topic = %shown, %endpoint, %node, "a subscriber was not verified: {failure}");
         self.events.report(&Event::VerificationFailed {
             topic: topic.to_string(),
             endpoint: endpoint.to_owned(),
@@ -467,7 +469,7 @@ impl Routes {
                 Kind::Multicast => "dropped",
             };
             tracing::warn!(
-                topic = %incoming.topic,
+                topic = %OneLine::new(&incoming.topic),
                 seq = %incoming.seq,
                 total,
                 "a subscription's queue is full, a message was {fate}; read faster or raise the \

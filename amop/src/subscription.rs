@@ -6,11 +6,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use amop_proto::{
     TopicName,
     channel::{PrivateName, code},
+    log::{LogLimits, LogThrottle},
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -21,7 +23,6 @@ use crate::{
     delivery::{Of, Receipt},
     hub::Hub,
     queue::{Incoming, Queue},
-    quiet::Quiet,
     routes::{NotAdded, Routes},
 };
 
@@ -258,7 +259,7 @@ impl<T> fmt::Debug for Deliveries<T> {
 pub struct Subscription<T> {
     raw: RawSubscription,
     errors: DecodeErrors,
-    quiet: Quiet,
+    log: LogThrottle<(), ()>,
     message: Of<T>,
 }
 
@@ -267,7 +268,7 @@ impl<T: Topic> Subscription<T> {
         Self {
             raw,
             errors: DecodeErrors::default(),
-            quiet: Quiet::default(),
+            log: LogThrottle::new(LogLimits::default()),
             message: PhantomData,
         }
     }
@@ -309,8 +310,12 @@ impl<T: Topic> Subscription<T> {
 
     fn count_error(&mut self, error: DecodeError) {
         self.errors.count += 1;
-        if self.quiet.is_over() {
-            tracing::warn!(total = self.errors.count, "{error}");
+        let now = Instant::now();
+        if let Some(summary) = self.log.summary(now, &()) {
+            tracing::warn!("{summary}");
+        }
+        if let Some(line) = self.log.line(now, (), (), &error) {
+            tracing::warn!(total = self.errors.count, "{line}");
         }
         self.errors.last = Some(error);
     }

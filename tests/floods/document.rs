@@ -28,6 +28,9 @@ fn defaults() -> Vec<(&'static str, String)> {
         sessions,
         peers,
         handshakes,
+        source_handshakes,
+        first_byte_time,
+        hello_time,
         handshake_time,
         frame_time,
         http,
@@ -51,9 +54,12 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("sessions", sessions),
         ("peers", peers),
         ("handshakes", handshakes),
+        ("source_handshakes", source_handshakes),
         ("http", http),
     ];
     let times = [
+        ("first_byte_time", first_byte_time),
+        ("hello_time", hello_time),
         ("handshake_time", handshake_time),
         ("frame_time", frame_time),
         ("http_time", http_time),

@@ -1,4 +1,4 @@
-//! Floods: connections that never finish TLS, bytes that trickle, a million topics, subscribers that do
+//! Floods: connections that never finish TLS, strangers on all places, bytes that trickle, a million topics, subscribers that do
 //! not read. Meanwhile a pair of bystanders exchanges messages, and everything that is refused is
 //! counted. The limits are those of `docs/operations.md`, which is read here.
 #![forbid(unsafe_code)]
@@ -6,6 +6,7 @@
 mod connections;
 mod document;
 mod readers;
+mod strangers;
 mod topics;
 
 use amop_node::{Node, Stats};

@@ -55,11 +55,17 @@ impl Log {
 
     /// The first line that holds all of `parts`.
     pub fn find(&self, parts: &[&str]) -> Option<String> {
+        self.find_all(parts).into_iter().next()
+    }
+
+    /// All lines that hold all of `parts`.
+    pub fn find_all(&self, parts: &[&str]) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines
             .iter()
-            .find(|line| parts.iter().all(|part| line.contains(part)))
+            .filter(|line| parts.iter().all(|part| line.contains(part)))
             .cloned()
+            .collect()
     }
 }
 

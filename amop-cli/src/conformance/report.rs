@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use amop_proto::log::OneLine;
 use serde_json::{Value, json};
 
 use super::problem::{Checked, Problem};
@@ -104,11 +105,13 @@ impl fmt::Display for CheckResult {
             Outcome::Passed { remark: None } => Ok(()),
             Outcome::Passed {
                 remark: Some(remark),
-            } => write!(f, "\n        remark: {remark}"),
+            } => write!(f, "\n        remark: {}", OneLine::new(remark)),
             Outcome::Failed { expected, got } => {
+                // What a node sends may be anything.
+                let (expected, got) = (OneLine::new(expected), OneLine::new(got));
                 write!(f, "\n        expected: {expected}\n        got:      {got}")
             }
-            Outcome::Skipped { reason } => write!(f, "\n        {reason}"),
+            Outcome::Skipped { reason } => write!(f, "\n        {}", OneLine::new(reason)),
         }
     }
 }
@@ -155,7 +158,8 @@ impl Report {
             .sum();
         format!(
             "{} ({}): {passed} ok, {failed} failed, {skipped} skipped in {seconds:.1} s",
-            self.endpoint, self.node
+            self.endpoint,
+            OneLine::new(&self.node)
         )
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use amop_proto::log::OneLine;
 use chrono::{DateTime, Local, SecondsFormat};
 use serde_json::{Map, Value, json};
 
@@ -140,7 +141,7 @@ impl Record {
                 " truncated, {missing} bytes missing after {}",
                 cut(start, start.len(), style.max, true)
             ),
-            What::Note(text) => write!(line, " {}", escape_controls(text)),
+            What::Note(text) => write!(line, " {}", OneLine::new(text)),
         };
         line
     }
@@ -224,14 +225,6 @@ fn cut(start: &[u8], len: usize, max: usize, hex: bool) -> String {
         shown.push_str("...");
     }
     shown
-}
-
-fn escape_controls(text: &str) -> String {
-    let escape = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect()
 }
 
 fn escape_json_controls(json: &str) -> String {

@@ -63,7 +63,7 @@ const SECURITY_KEYS: [&str; 6] = [
 /// The section of this node's own limits.
 const LIMITS: &str = "amop_limits";
 
-const LIMIT_KEYS: [&str; 21] = [
+const LIMIT_KEYS: [&str; 24] = [
     "session_queue",
     "session_queues",
     "peer_queue",
@@ -81,6 +81,9 @@ const LIMIT_KEYS: [&str; 21] = [
     "sessions",
     "peers",
     "handshakes",
+    "source_handshakes",
+    "first_byte_time",
+    "hello_time",
     "handshake_time",
     "frame_time",
     "http",
@@ -330,6 +333,7 @@ impl<'a> Reader<'a> {
             ("sessions", &mut listen.sessions),
             ("peers", &mut listen.peers),
             ("handshakes", &mut listen.handshakes),
+            ("source_handshakes", &mut listen.source_handshakes),
             ("http", &mut listen.http),
         ];
         let count = "a whole number from 1 to 4294967295";
@@ -341,6 +345,8 @@ impl<'a> Reader<'a> {
         }
         limits.claimed = number("claimed")?.unwrap_or(limits.claimed);
         for (key, field) in [
+            ("first_byte_time", &mut listen.first_byte_time),
+            ("hello_time", &mut listen.hello_time),
             ("handshake_time", &mut listen.handshake_time),
             ("frame_time", &mut listen.frame_time),
             ("http_time", &mut listen.http_time),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Frame, FrameType, Seq};
+use crate::log::OneLine;
 
 /// The protocol versions there are.
 pub const PROTOCOL_VERSIONS: RangeInclusive<u32> = 1..=3;
@@ -150,7 +151,7 @@ fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HandshakeError> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The body is not what a handshake's should be.
-    #[error("malformed handshake: {0}")]
+    #[error("malformed handshake: {}", OneLine::new(.0).max(256))]
     Malformed(String),
     /// The ranges do not meet.
     #[error("the client speaks protocol versions {minimum} to {maximum}, this node 1 to 3")]

@@ -210,6 +210,30 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// The connection that caused it: a session or a peer, or neither.
+    pub fn connection(&self) -> (Option<SessionId>, Option<PeerId>) {
+        match self {
+            Self::UnknownFrame { session, .. }
+            | Self::BadHandshake { session, .. }
+            | Self::BadTopics { session }
+            | Self::TopicIgnored { session, .. }
+            | Self::EmptyAmopBody { session }
+            | Self::UnsolicitedResponse { session, .. }
+            | Self::SessionBehind { session, .. }
+            | Self::SessionCaughtUp { session, .. }
+            | Self::Verdict { session, .. }
+            | Self::BadVerdict { session, .. } => (Some(*session), None),
+            Self::PeerUp { peer, .. }
+            | Self::PeerDown { peer, .. }
+            | Self::PeerBehind { peer, .. }
+            | Self::PeerCaughtUp { peer, .. }
+            | Self::BadPeerMessage { peer, .. } => (None, Some(*peer)),
+            Self::OverFrameLimit { .. } => (None, None),
+        }
+    }
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -8,6 +8,7 @@ mod exchange;
 
 use std::{
     fmt,
+    mem::{Discriminant, discriminant},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
 };
@@ -16,6 +17,7 @@ use amop_proto::{
     TopicName,
     channel::{FrameDecoder, HEADER_LEN, Seq, code},
     client::{ClientConfig, ClientSession, CloseReason, Event, Notice, Outcome},
+    log::{LogLimits, LogThrottle, OneLine},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -109,6 +111,8 @@ struct State {
     closed: Option<CloseReason>,
     /// A message that a subscription has no room for. Nothing is read while it is here.
     held: Option<Incoming>,
+    /// Lines about what the node sends, by kind and whether they are warnings.
+    log: LogThrottle<(Discriminant<Notice>, bool), ()>,
     /// Refusals of unicasts that other connections brought: sent when this state is not locked.
     elsewhere: Vec<(Connection, Seq, TopicName)>,
 }
@@ -148,6 +152,7 @@ impl Connection {
                 settling: Vec::new(),
                 closed: None,
                 held: None,
+                log: LogThrottle::new(LogLimits::default()),
                 elsewhere: Vec::new(),
             }),
             in_flight: Semaphore::new(in_flight),
@@ -373,7 +378,8 @@ impl State {
                     challenge,
                 } => match self.routes.sign(&route, &challenge) {
                     Some(signature) => {
-                        tracing::debug!(%endpoint, %route, "signed a publisher's challenge");
+                        let shown = OneLine::new(&route);
+                        tracing::debug!(%endpoint, route = %shown, "signed a publisher's challenge");
                         self.session.respond(seq, &route, code::SUCCESS, &signature);
                     }
                     None => {
@@ -398,7 +404,7 @@ impl State {
                     let failure = VerificationFailure::NotGranted;
                     self.routes.unverified(connection, &request, failure);
                 }
-                Event::Notice(notice) => log(endpoint, &notice),
+                Event::Notice(notice) => self.note(endpoint, now, &notice),
                 Event::Closed(reason) => self.closed(connection, reason),
             }
         }
@@ -463,7 +469,26 @@ impl State {
         }
     }
 
+    /// Logs what the node did, unless it does that too often; then it is counted.
+    fn note(&mut self, endpoint: &str, now: std::time::Instant, notice: &Notice) {
+        let (warning, text) = match describe(notice) {
+            Some(described) => described,
+            // Acted upon before.
+            None => return,
+        };
+        let kind = (discriminant(notice), warning);
+        if let Some(summary) = self.log.summary(now, &kind) {
+            log(endpoint, warning, &summary);
+        }
+        if let Some(line) = self.log.line(now, kind, (), text) {
+            log(endpoint, warning, &line);
+        }
+    }
+
     fn closed(&mut self, connection: &Connection, reason: CloseReason) {
+        for ((_, warning), summary) in self.log.finish(Instant::now().into_std()) {
+            log(&connection.0.endpoint, warning, &summary);
+        }
         if reason == CloseReason::Local {
             tracing::debug!(endpoint = %connection.0.endpoint, "closing");
         } else {
@@ -480,46 +505,48 @@ impl State {
     }
 }
 
-fn log(endpoint: &str, notice: &Notice) {
-    match notice {
+fn log(endpoint: &str, warning: bool, text: &dyn fmt::Display) {
+    if warning {
+        tracing::warn!(endpoint, "{text}");
+    } else {
+        tracing::debug!(endpoint, "{text}");
+    }
+}
+
+/// Whether a notice is a warning, and its text.
+fn describe(notice: &Notice) -> Option<(bool, String)> {
+    let text = match notice {
         Notice::NoHandshakeAnswer => {
-            tracing::warn!(
-                endpoint,
-                "no answer to the version handshake, going on with protocol version 1"
-            );
+            "no answer to the version handshake, going on with protocol version 1".to_owned()
         }
         Notice::UnsolicitedResponse(seq) => {
-            tracing::debug!(endpoint, %seq, "ignored an answer nobody waits for");
+            return Some((
+                false,
+                format!("ignored an answer nobody waits for, seq={seq}"),
+            ));
         }
         Notice::NotSubscribed { kind, topic } => {
             let topic = String::from_utf8_lossy(topic);
-            tracing::debug!(
-                endpoint,
-                ?kind,
-                ?topic,
-                "refused a message nobody subscribes to"
-            );
+            let text =
+                format!("refused a message nobody subscribes to, kind={kind:?} topic={topic:?}");
+            return Some((false, text));
         }
-        Notice::Ignored(kind) => {
-            tracing::debug!(endpoint, kind = kind.0, "ignored a frame");
-        }
+        Notice::Ignored(kind) => return Some((false, format!("ignored a frame, kind={}", kind.0))),
         Notice::BadVerifyRequest(error) => {
-            tracing::warn!(
-                endpoint,
-                "ignored a request to verify a subscriber: {error}"
-            );
+            format!("ignored a request to verify a subscriber: {error}")
         }
         Notice::BadChallenge { route, len } => {
-            tracing::warn!(endpoint, %route, len, "refused to sign what is no challenge");
+            format!("refused to sign what is no challenge, route={route} len={len}")
         }
         Notice::TooManyChallenges(request) => {
             let (topic, node) = (&request.topic, request.node);
-            tracing::warn!(
-                endpoint, %topic, %node,
-                "too many subscribers are being verified, the node has to ask again"
-            );
+            format!(
+                "too many subscribers are being verified, the node has to ask again, topic={topic} \
+                 node={node}"
+            )
         }
         // Acted upon before.
-        Notice::Unproven { .. } | Notice::NotGranted(_) => {}
-    }
+        Notice::Unproven { .. } | Notice::NotGranted(_) => return None,
+    };
+    Some((true, text))
 }

@@ -1,0 +1,182 @@
+//! The node's log of what others cause: one line each, and no more lines than a person reads.
+
+use std::{
+    fmt,
+    mem::{Discriminant, discriminant},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use amop_proto::{
+    log::{LogLimits, LogThrottle, Summary},
+    node::Notice,
+};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::Level;
+
+use crate::ports::Source;
+
+/// What lines are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// A handshake that failed, at the port named.
+    Refused(&'static str),
+    /// A handshake that took too long, at the port named.
+    TimedOut(&'static str),
+    /// A connection that lost its place or found none, at the port named.
+    Displaced(&'static str),
+    /// An established connection too many, at the port named.
+    TurnedAway(&'static str),
+    /// Accepting failed.
+    CannotAccept,
+    /// A session came.
+    SessionOpened,
+    /// A session went.
+    SessionClosed,
+    /// A connection with a node ended.
+    PeerEnded,
+    /// A configured peer cannot be reached.
+    DialFailed,
+    /// An HTTP request that failed.
+    Http,
+    /// What the machine tells.
+    Notice(Discriminant<Notice>),
+}
+
+/// Who caused a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Cause {
+    /// Somebody at an address.
+    Address(Source),
+    /// An SDK's session.
+    Session(u64),
+    /// A connection with a node.
+    Peer(u64),
+    /// A configured peer, by the hash of its address.
+    Configured(u64),
+    /// The node itself, or nobody in particular.
+    Node,
+}
+
+/// Logs what others cause.
+#[derive(Debug)]
+pub(crate) struct Journal(Mutex<LogThrottle<(Kind, Level), Cause>>);
+
+impl Journal {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(LogThrottle::new(LogLimits::default())))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LogThrottle<(Kind, Level), Cause>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn warn(&self, kind: Kind, cause: Cause, text: impl fmt::Display) {
+        self.note(Level::WARN, kind, cause, text);
+    }
+
+    pub(crate) fn info(&self, kind: Kind, cause: Cause, text: impl fmt::Display) {
+        self.note(Level::INFO, kind, cause, text);
+    }
+
+    pub(crate) fn debug(&self, kind: Kind, cause: Cause, text: impl fmt::Display) {
+        self.note(Level::DEBUG, kind, cause, text);
+    }
+
+    /// Logs a notice at the level an operator would give it.
+    pub(crate) fn notice(&self, notice: &Notice) {
+        self.note(
+            level(notice),
+            Kind::Notice(discriminant(notice)),
+            cause(notice),
+            notice,
+        );
+    }
+
+    fn note(&self, level: Level, kind: Kind, cause: Cause, text: impl fmt::Display) {
+        if !enabled(level) {
+            return;
+        }
+        let (now, key) = (Instant::now(), (kind, level));
+        let mut throttle = self.lock();
+        let summary = throttle.summary(now, &key);
+        let line = throttle.line(now, key, cause, text);
+        drop(throttle);
+        if let Some(summary) = summary {
+            emit(level, &summary);
+        }
+        if let Some(line) = line {
+            emit(level, &line);
+        }
+    }
+
+    /// Tells what was held back, now and then; never returns.
+    pub(crate) async fn run(&self) {
+        let mut windows = interval(LogLimits::default().window);
+        windows.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            windows.tick().await;
+            let summaries = self.lock().summaries(Instant::now());
+            emit_all(summaries);
+        }
+    }
+
+    /// Tells all that was held back.
+    pub(crate) fn finish(&self) {
+        let summaries = self.lock().finish(Instant::now());
+        emit_all(summaries);
+    }
+}
+
+fn emit_all(summaries: Vec<((Kind, Level), Summary)>) {
+    for ((_, level), summary) in summaries {
+        emit(level, &summary);
+    }
+}
+
+fn enabled(level: Level) -> bool {
+    match level {
+        Level::ERROR => tracing::enabled!(target: "amop_node", Level::ERROR),
+        Level::WARN => tracing::enabled!(target: "amop_node", Level::WARN),
+        Level::INFO => tracing::enabled!(target: "amop_node", Level::INFO),
+        Level::DEBUG => tracing::enabled!(target: "amop_node", Level::DEBUG),
+        Level::TRACE => tracing::enabled!(target: "amop_node", Level::TRACE),
+    }
+}
+
+fn emit(level: Level, text: &dyn fmt::Display) {
+    match level {
+        Level::ERROR => tracing::error!(target: "amop_node", "{text}"),
+        Level::WARN => tracing::warn!(target: "amop_node", "{text}"),
+        Level::INFO => tracing::info!(target: "amop_node", "{text}"),
+        Level::DEBUG => tracing::debug!(target: "amop_node", "{text}"),
+        Level::TRACE => tracing::trace!(target: "amop_node", "{text}"),
+    }
+}
+
+fn level(notice: &Notice) -> Level {
+    match notice {
+        Notice::PeerUp { .. } | Notice::PeerDown { .. } | Notice::Verdict { .. } => Level::INFO,
+        Notice::BadHandshake { .. }
+        | Notice::BadTopics { .. }
+        | Notice::TopicIgnored { .. }
+        | Notice::SessionBehind { .. }
+        | Notice::SessionCaughtUp { .. }
+        | Notice::PeerBehind { .. }
+        | Notice::PeerCaughtUp { .. }
+        | Notice::BadPeerMessage { .. }
+        | Notice::OverFrameLimit { .. }
+        | Notice::BadVerdict { .. } => Level::WARN,
+        // Go SDKs answer every multicast; nobody waits for that.
+        Notice::UnsolicitedResponse { .. } => Level::TRACE,
+        _ => Level::DEBUG,
+    }
+}
+
+fn cause(notice: &Notice) -> Cause {
+    match notice.connection() {
+        (Some(session), _) => Cause::Session(session.0),
+        (None, Some(peer)) => Cause::Peer(peer.0),
+        (None, None) => Cause::Node,
+    }
+}

@@ -1,0 +1,265 @@
+//! Whose handshake is worked on next: a few at a time, and each source in its turn.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use tokio::sync::oneshot;
+
+use super::admission::Source;
+
+/// What waits, in the order of its turns: first what is expected, then one of each source.
+#[derive(Debug)]
+struct Queue<T> {
+    expected: VecDeque<T>,
+    sources: HashMap<Source, VecDeque<T>>,
+    /// The sources with something waiting, each once.
+    order: VecDeque<Source>,
+}
+
+impl<T> Queue<T> {
+    fn new() -> Self {
+        Self {
+            expected: VecDeque::new(),
+            sources: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    fn push(&mut self, source: Option<Source>, item: T) {
+        let Some(source) = source else {
+            return self.expected.push_back(item);
+        };
+        let waiting = self.sources.entry(source).or_default();
+        if waiting.is_empty() {
+            self.order.push_back(source);
+        }
+        waiting.push_back(item);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        if let Some(item) = self.expected.pop_front() {
+            return Some(item);
+        }
+        let source = self.order.pop_front()?;
+        let waiting = self.sources.get_mut(&source)?;
+        let item = waiting.pop_front();
+        if waiting.is_empty() {
+            self.sources.remove(&source);
+        } else {
+            self.order.push_back(source);
+        }
+        item
+    }
+}
+
+/// Hands out turns.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    queue: Queue<oneshot::Sender<Turn>>,
+}
+
+/// The right to work now. Dropping it lets the next one work.
+#[derive(Debug)]
+struct Turn(Option<Turns>);
+
+impl Turns {
+    /// So many at a time: enough that the runtime's way from one to the next does not count, and few
+    /// enough that the order is that of the queue.
+    pub(crate) fn new(at_a_time: usize) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            free: at_a_time,
+            queue: Queue::new(),
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a turn; without a source, before all others.
+    fn ask(&self, source: Option<Source>) -> oneshot::Receiver<Turn> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.lock();
+        state.queue.push(source, sender);
+        let free = state.free.checked_sub(1);
+        state.free = free.unwrap_or(0);
+        drop(state);
+        if free.is_some() {
+            self.next();
+        }
+        receiver
+    }
+
+    /// Gives a turn that was taken or has ended to the next one that still wants it.
+    fn next(&self) {
+        loop {
+            let mut state = self.lock();
+            let Some(sender) = state.queue.pop() else {
+                state.free += 1;
+                return;
+            };
+            drop(state);
+            match sender.send(Turn(Some(self.clone()))) {
+                Ok(()) => return,
+                // It is gone. Not by its drop, which would come back here.
+                Err(mut turn) => drop(turn.0.take()),
+            }
+        }
+    }
+
+    /// Polls a future only in turns of a source. `state` is told when it begins to wait for one, and
+    /// when it waits for something else.
+    pub(crate) fn take<F>(
+        &self,
+        source: Option<Source>,
+        told: impl FnMut(Waits) + Unpin,
+        future: F,
+    ) -> impl Future<Output = F::Output>
+    where
+        F: Future,
+    {
+        InTurns {
+            turns: self.clone(),
+            source,
+            told,
+            asked: None,
+            future: Box::pin(future),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(turns) = self.0.take() {
+            turns.next();
+        }
+    }
+}
+
+/// What a future waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// Its turn.
+    Turn,
+    /// The other side.
+    Other,
+}
+
+struct InTurns<F, T> {
+    turns: Turns,
+    source: Option<Source>,
+    told: T,
+    asked: Option<oneshot::Receiver<Turn>>,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future, T: FnMut(Waits) + Unpin> Future for InTurns<F, T> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        if this.asked.is_none() {
+            (this.told)(Waits::Turn);
+        }
+        let asked = this
+            .asked
+            .get_or_insert_with(|| this.turns.ask(this.source));
+        // Never closed without a turn.
+        let turn = ready!(Pin::new(asked).poll(cx));
+        this.asked = None;
+        let polled = this.future.as_mut().poll(cx);
+        drop(turn);
+        (this.told)(Waits::Other);
+        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::IpAddr, task::Waker};
+
+    use super::*;
+
+    fn source(n: u8) -> Source {
+        Source::of(IpAddr::from([10, 0, 0, n]))
+    }
+
+    #[test]
+    fn a_source_with_much_waiting_does_not_hold_up_one_with_little() {
+        let mut queue = Queue::new();
+        for n in 0..100 {
+            queue.push(Some(source(1)), (1, n));
+        }
+        queue.push(Some(source(2)), (2, 0));
+        queue.push(Some(source(2)), (2, 1));
+        queue.push(Some(source(3)), (3, 0));
+        queue.push(None, (0, 0));
+        let order: Vec<_> = (0..7).filter_map(|_| queue.pop()).collect();
+        assert_eq!(
+            order,
+            [(0, 0), (1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (1, 2)]
+        );
+        let rest = std::iter::from_fn(|| queue.pop()).count();
+        assert_eq!(rest, 97);
+        assert!(queue.sources.is_empty() && queue.order.is_empty());
+    }
+
+    #[test]
+    fn turns_come_one_after_the_other_and_those_that_are_gone_are_passed_over() {
+        let turns = Turns::new(1);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut first = turns.ask(Some(source(1)));
+        let second = turns.ask(Some(source(1)));
+        let mut third = turns.ask(Some(source(1)));
+        let Poll::Ready(Ok(turn)) = Pin::new(&mut first).poll(&mut cx) else {
+            panic!("the first has no turn");
+        };
+        assert!(Pin::new(&mut third).poll(&mut cx).is_pending());
+        drop(second);
+        drop(turn);
+        // Given a turn that it does not take: dropping it lets the next one work.
+        drop(third);
+        let mut fourth = turns.ask(None);
+        assert!(Pin::new(&mut fourth).poll(&mut cx).is_ready());
+        // That turn was dropped at once.
+        assert_eq!(turns.lock().free, 1);
+    }
+
+    #[test]
+    fn a_future_is_polled_only_in_its_turns() {
+        let turns = Turns::new(1);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut told = Vec::new();
+        let mut polls = 0;
+        let work = std::future::poll_fn(|_| {
+            polls += 1;
+            if polls == 2 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        let turn = turns.ask(None);
+        {
+            let work = turns.take(Some(source(1)), |waits| told.push(waits), work);
+            let mut work = std::pin::pin!(work);
+            assert!(work.as_mut().poll(&mut cx).is_pending());
+            assert!(work.as_mut().poll(&mut cx).is_pending());
+            drop(turn);
+            assert!(work.as_mut().poll(&mut cx).is_pending());
+            assert!(work.as_mut().poll(&mut cx).is_ready());
+        }
+        assert_eq!(polls, 2);
+        use Waits::{Other, Turn};
+        assert_eq!(told, [Turn, Other, Turn, Other]);
+    }
+}

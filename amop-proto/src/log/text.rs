@@ -1,0 +1,165 @@
+//! Foreign text on one line.
+
+use std::fmt::{self, Write};
+
+/// Shows a value on one line that cannot do anything to a log or a terminal, whatever the value's text
+/// is: control characters, line breaks, marks that change the reading direction and other characters
+/// that cannot be seen are escaped as in Rust, and a text that is too long is cut and ends with three
+/// dots.
+///
+/// Text that is shown whole is shown as it is, so that escaping twice changes nothing.
+///
+/// ```
+/// use amop_proto::log::OneLine;
+///
+/// let name = "agency\n2026-01-01 INFO all is well\u{1b}[2J";
+/// assert_eq!(
+///     OneLine::new(name).to_string(),
+///     "agency\\n2026-01-01 INFO all is well\\u{1b}[2J"
+/// );
+/// assert_eq!(OneLine::new("abcdef").max(3).to_string(), "abc...");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct OneLine<T> {
+    value: T,
+    max: usize,
+}
+
+impl<T: fmt::Display> OneLine<T> {
+    /// How many characters are shown unless [`max`](Self::max) says otherwise: more than any text of
+    /// this project's own has.
+    pub const MAX: usize = 2048;
+
+    /// Shows so much of a value.
+    pub fn new(value: T) -> Self {
+        let max = Self::MAX;
+        Self { value, max }
+    }
+
+    /// Shows at most so many characters, counted after escaping; three dots come on top.
+    #[must_use]
+    pub fn max(mut self, characters: usize) -> Self {
+        self.max = characters;
+        self
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for OneLine<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = Line {
+            out: f,
+            room: self.max,
+            cut: false,
+        };
+        match write!(line, "{}", self.value) {
+            Err(fmt::Error) if line.cut => f.write_str("..."),
+            result => result,
+        }
+    }
+}
+
+/// Escapes what is written to it, and fails when the room is used up.
+struct Line<'a, 'b> {
+    out: &'a mut fmt::Formatter<'b>,
+    room: usize,
+    cut: bool,
+}
+
+impl Write for Line<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| self.write_char(c))
+    }
+
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        if is_seen(c) {
+            self.take(1)?;
+            return self.out.write_char(c);
+        }
+        // An escape is never cut in two.
+        let escaped = c.escape_debug();
+        self.take(escaped.len())?;
+        write!(self.out, "{escaped}")
+    }
+}
+
+impl Line<'_, '_> {
+    fn take(&mut self, characters: usize) -> fmt::Result {
+        match self.room.checked_sub(characters) {
+            Some(room) => self.room = room,
+            None => {
+                self.cut = true;
+                return Err(fmt::Error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character shows as itself and does nothing else. What Rust escapes in a string it escapes
+/// here, too, but for quotes and backslashes, which do no harm.
+fn is_seen(c: char) -> bool {
+    match c {
+        ' '..='~' => true,
+        _ => !c.is_control() && c.escape_debug().len() == 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_breaks_lines_or_steers_terminals_is_escaped() {
+        for (text, shown) in [
+            (
+                "plain, 'quoted' \"text\" \\ C:\\",
+                "plain, 'quoted' \"text\" \\ C:\\",
+            ),
+            ("话题 é", "话题 é"),
+            ("a\nb\r\n\tc", "a\\nb\\r\\n\\tc"),
+            ("\u{1b}[31mred\u{7f}\0", "\\u{1b}[31mred\\u{7f}\\0"),
+            // C1 controls, a right-to-left override, an isolate, a zero-width space, a byte order mark.
+            (
+                "\u{9b}\u{202e}\u{2066}\u{200b}\u{feff}",
+                "\\u{9b}\\u{202e}\\u{2066}\\u{200b}\\u{feff}",
+            ),
+            // Line and paragraph separators, a next-line character, a tag.
+            (
+                "\u{2028}\u{2029}\u{85}\u{e0041}",
+                "\\u{2028}\\u{2029}\\u{85}\\u{e0041}",
+            ),
+            ("", ""),
+        ] {
+            let once = OneLine::new(text).to_string();
+            assert_eq!(once, shown);
+            assert_eq!(OneLine::new(&once).to_string(), once);
+        }
+    }
+
+    #[test]
+    fn every_character_is_either_seen_or_escaped_to_plain_ascii() {
+        for c in '\0'..=char::MAX {
+            let shown = OneLine::new(c).to_string();
+            let harmless = shown.chars().all(|c| !c.is_control());
+            assert!(
+                harmless && (shown == c.to_string() || shown.is_ascii()),
+                "{c:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_escapes() {
+        let cut = |text, max| OneLine::new(text).max(max).to_string();
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "abc...");
+        assert_eq!(cut("话题", 1), "话...");
+        assert_eq!(cut("a\u{1b}b", 4), "a...");
+        assert_eq!(cut("a\u{1b}b", 7), "a\\u{1b}...");
+        let long = "x".repeat(1 << 20);
+        assert_eq!(
+            OneLine::new(&long).to_string().len(),
+            OneLine::<&str>::MAX + 3
+        );
+    }
+}

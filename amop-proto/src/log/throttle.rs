@@ -1,0 +1,357 @@
+//! How many lines of a kind are logged.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    mem,
+    time::{Duration, Instant},
+};
+
+use super::OneLine;
+
+/// The bounds of a [`LogThrottle`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLimits {
+    /// How long lines are counted together. Default: 10 s.
+    pub window: Duration,
+    /// Lines of one kind from one source within a window. Default: 10.
+    pub per_source: u32,
+    /// Lines of one kind within a window, whoever caused them. Default: 50.
+    pub per_kind: u32,
+    /// Sources remembered at once, each counted for every kind. Default: 1024.
+    pub sources: usize,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(10),
+            per_source: 10,
+            per_kind: 50,
+            sources: 1024,
+        }
+    }
+}
+
+/// Lets the first lines of a kind through, and counts those that follow until the window is over.
+///
+/// `K` is the kind of a line, of which a program has a few; `S` is who caused it, of which there may be
+/// any number: an address, a connection. A source that causes many lines uses up its own share; many
+/// sources use up that of the kind. Nothing is lost without being counted: each window in which lines
+/// were held back ends with a [`Summary`].
+///
+/// The memory is bounded by the number of kinds and by [`LogLimits::sources`].
+#[derive(Debug)]
+pub struct LogThrottle<K, S> {
+    limits: LogLimits,
+    kinds: HashMap<K, Kind>,
+    sources: Recent<(K, S), Window>,
+}
+
+#[derive(Debug)]
+struct Kind {
+    window: Window,
+    hidden: u64,
+    last: String,
+}
+
+/// Lines shown since a moment.
+#[derive(Debug)]
+struct Window {
+    since: Instant,
+    shown: u32,
+}
+
+/// How many lines of a kind were held back in a window that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// How many.
+    pub hidden: u64,
+    /// From the first line of the window until now.
+    pub within: Duration,
+    /// The last of them, on one line.
+    pub last: String,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hidden, seconds) = (self.hidden, self.within.as_secs());
+        let lines = if hidden == 1 { "line" } else { "lines" };
+        let last = &self.last;
+        write!(
+            f,
+            "{hidden} more {lines} like this within {seconds} s, the last: {last}"
+        )
+    }
+}
+
+impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
+    /// A throttle that has seen nothing.
+    pub fn new(limits: LogLimits) -> Self {
+        Self {
+            limits,
+            kinds: HashMap::new(),
+            sources: Recent::new(limits.sources),
+        }
+    }
+
+    /// The line to log for what happened now, escaped by [`OneLine`]; `None` if it is only counted.
+    /// Ask for [`summary`](Self::summary) first.
+    pub fn line(
+        &mut self,
+        now: Instant,
+        kind: K,
+        source: S,
+        text: impl fmt::Display,
+    ) -> Option<String> {
+        let limits = self.limits;
+        let fresh = || Window {
+            since: now,
+            shown: 0,
+        };
+        let of_source = self.sources.get((kind.clone(), source), fresh);
+        of_source.renew(now, limits.window);
+        let of_kind = self.kinds.entry(kind).or_insert_with(|| Kind {
+            window: fresh(),
+            hidden: 0,
+            last: String::new(),
+        });
+        // A window with lines to tell of stays open until they are told.
+        if of_kind.hidden == 0 {
+            of_kind.window.renew(now, limits.window);
+        }
+        let text = OneLine::new(text).to_string();
+        if of_source.take(limits.per_source) && of_kind.window.take(limits.per_kind) {
+            return Some(text);
+        }
+        of_kind.hidden += 1;
+        of_kind.last = text;
+        None
+    }
+
+    /// What was held back of a kind, once its window is over.
+    pub fn summary(&mut self, now: Instant, kind: &K) -> Option<Summary> {
+        self.kinds.get_mut(kind)?.summary(now, self.limits.window)
+    }
+
+    /// As [`summary`](Self::summary), of all kinds. To be called once in a window or so.
+    pub fn summaries(&mut self, now: Instant) -> Vec<(K, Summary)> {
+        self.over(now, self.limits.window)
+    }
+
+    /// What was held back of all kinds, whether their windows are over or not.
+    pub fn finish(&mut self, now: Instant) -> Vec<(K, Summary)> {
+        self.over(now, Duration::ZERO)
+    }
+
+    fn over(&mut self, now: Instant, window: Duration) -> Vec<(K, Summary)> {
+        let kinds = self.kinds.iter_mut();
+        kinds
+            .filter_map(|(kind, seen)| Some((kind.clone(), seen.summary(now, window)?)))
+            .collect()
+    }
+
+    /// How many sources are remembered.
+    #[cfg(test)]
+    fn remembered(&self) -> usize {
+        self.sources.young.len() + self.sources.old.len()
+    }
+}
+
+impl Kind {
+    fn summary(&mut self, now: Instant, window: Duration) -> Option<Summary> {
+        let within = now.saturating_duration_since(self.window.since);
+        if self.hidden == 0 || within < window {
+            return None;
+        }
+        self.window = Window {
+            since: now,
+            shown: 0,
+        };
+        Some(Summary {
+            hidden: mem::take(&mut self.hidden),
+            within,
+            last: mem::take(&mut self.last),
+        })
+    }
+}
+
+impl Window {
+    /// Starts again if the time is over.
+    fn renew(&mut self, now: Instant, length: Duration) {
+        if now.saturating_duration_since(self.since) >= length {
+            *self = Self {
+                since: now,
+                shown: 0,
+            };
+        }
+    }
+
+    /// Takes a line if there is room for one.
+    fn take(&mut self, max: u32) -> bool {
+        let room = self.shown < max;
+        self.shown += u32::from(room);
+        room
+    }
+}
+
+/// A map that forgets what was not asked for lately: as many entries as it may have at most, half of
+/// them at least.
+#[derive(Debug)]
+struct Recent<Q, V> {
+    max: usize,
+    young: HashMap<Q, V>,
+    old: HashMap<Q, V>,
+}
+
+impl<Q: Eq + Hash, V> Recent<Q, V> {
+    fn new(max: usize) -> Self {
+        let (young, old) = Default::default();
+        Self { max, young, old }
+    }
+
+    fn get(&mut self, key: Q, fresh: impl FnOnce() -> V) -> &mut V {
+        let known = self.old.remove(&key);
+        if !self.young.contains_key(&key) && self.young.len() >= (self.max / 2).max(1) {
+            self.old = mem::take(&mut self.young);
+        }
+        let entry = self.young.entry(key);
+        entry.or_insert_with(|| known.unwrap_or_else(fresh))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: LogLimits = LogLimits {
+        window: Duration::from_secs(10),
+        per_source: 3,
+        per_kind: 5,
+        sources: 8,
+    };
+
+    fn throttle() -> (LogThrottle<&'static str, u64>, Instant) {
+        (LogThrottle::new(LIMITS), Instant::now())
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_first_lines_are_shown_and_the_others_summed_up() {
+        let (mut log, start) = throttle();
+        let mut shown = Vec::new();
+        for n in 0..1000 {
+            let now = start + Duration::from_millis(n);
+            assert_eq!(log.summary(now, &"refused"), None);
+            shown.extend(log.line(now, "refused", 1, format_args!("refused {n}\n")));
+        }
+        assert_eq!(shown, ["refused 0\\n", "refused 1\\n", "refused 2\\n"]);
+        assert_eq!(log.summaries(start + seconds(9)), []);
+        let summaries = log.summaries(start + seconds(10));
+        let [(kind, summary)] = &summaries[..] else {
+            panic!("{summaries:?}");
+        };
+        assert_eq!(*kind, "refused");
+        assert_eq!(
+            summary.to_string(),
+            "997 more lines like this within 10 s, the last: refused 999\\n"
+        );
+        // Told once.
+        assert_eq!(log.summaries(start + seconds(100)), []);
+    }
+
+    #[test]
+    fn every_line_is_shown_or_counted() {
+        let (mut log, start) = throttle();
+        let (mut shown, mut counted) = (0, 0);
+        for n in 0..10_000 {
+            let now = start + Duration::from_millis(n * 7);
+            counted += log
+                .summary(now, &"kind")
+                .map_or(0, |summary| summary.hidden);
+            shown += log.line(now, "kind", n % 5, n).map_or(0, |_| 1);
+        }
+        let end = start + seconds(1_000_000);
+        counted += log
+            .summaries(end)
+            .iter()
+            .map(|(_, s)| s.hidden)
+            .sum::<u64>();
+        assert_eq!(shown + counted, 10_000);
+        // 70 s are 7 windows and a bit, with 5 lines each.
+        assert!((35..=40).contains(&shown), "{shown}");
+    }
+
+    #[test]
+    fn lines_that_come_slowly_are_all_shown() {
+        let (mut log, start) = throttle();
+        for n in 0..100 {
+            let now = start + seconds(n * 4);
+            assert_eq!(log.summary(now, &"kind"), None);
+            assert_eq!(log.line(now, "kind", 1, n), Some(n.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_summary_tells_of_its_own_window_only() {
+        let (mut log, start) = throttle();
+        log.line(start, "kind", 1, "first");
+        let later = start + seconds(3600);
+        for n in 0..4 {
+            log.line(later, "kind", 1, n);
+        }
+        assert_eq!(log.summaries(later), []);
+        let (_, summary) = log.summaries(later + seconds(12)).remove(0);
+        assert_eq!((summary.hidden, summary.within), (1, seconds(12)));
+        assert_eq!(log.finish(later + seconds(12)), []);
+    }
+
+    #[test]
+    fn one_source_does_not_silence_another_and_one_kind_no_other() {
+        let (mut log, now) = throttle();
+        for n in 0..100 {
+            log.line(now, "refused", 1, n);
+        }
+        assert!(log.line(now, "refused", 2, "other").is_some());
+        assert!(log.line(now, "opened", 1, "session").is_some());
+    }
+
+    #[test]
+    fn many_sources_share_what_a_kind_may_log_and_are_forgotten() {
+        let (mut log, now) = throttle();
+        let shown = (0..100_000)
+            .filter_map(|n| log.line(now, "refused", n, n))
+            .count();
+        assert_eq!(shown, LIMITS.per_kind as usize);
+        assert!(log.remembered() <= LIMITS.sources, "{}", log.remembered());
+        let (_, summary) = log.summaries(now + seconds(10)).remove(0);
+        assert_eq!(summary.hidden, 100_000 - 5);
+    }
+
+    #[test]
+    fn a_source_in_use_is_not_forgotten_for_others() {
+        let (mut log, now) = throttle();
+        let mut shown = 0;
+        for n in 0..100 {
+            shown += log.line(now, "a", 0, "again").map_or(0, |_| 1);
+            log.line(now, "b", n, "others");
+        }
+        assert_eq!(shown, LIMITS.per_source);
+    }
+
+    #[test]
+    fn lines_hidden_from_the_start_are_told_of_a_window_later() {
+        let limits = LogLimits {
+            per_kind: 0,
+            ..LIMITS
+        };
+        let (mut log, now) = (LogThrottle::new(limits), Instant::now());
+        assert_eq!(log.line(now, "kind", 1, "text"), None);
+        assert_eq!(log.summary(now + seconds(9), &"kind"), None);
+        assert_eq!(log.summary(now + seconds(10), &"kind").unwrap().hidden, 1);
+    }
+}
