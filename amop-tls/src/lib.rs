@@ -110,6 +110,7 @@ mod provider;
 mod revoke;
 mod role;
 mod sign;
+mod statement;
 mod verify;
 
 use std::fmt;
