@@ -1,6 +1,7 @@
 //! What the tests that cross the crates share; the tests themselves live in the folders beside.
 #![forbid(unsafe_code)]
 
+pub mod attack;
 mod bystanders;
 mod log;
 mod peer;

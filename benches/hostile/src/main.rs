@@ -1,0 +1,126 @@
+//! What attackers do to the messages of others, measured: see `benches/hostile/run.sh`.
+//!
+//! Three nodes are processes of their own, as operators run them. The innocents are in this process. The
+//! attacker is a third kind of process with the lowest priority: its work, which a real one does on
+//! machines of its own, takes nothing from the nodes.
+#![forbid(unsafe_code)]
+
+mod innocents;
+mod network;
+mod report;
+mod trial;
+
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+
+use amop_tests::attack;
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measures all attacks, or some.
+    Run(Run),
+    /// Attacks, until standard input ends.
+    Attack(Attack),
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// The node's program.
+    #[arg(long)]
+    node_binary: PathBuf,
+    /// Only these attacks.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// How long each attack lasts, in seconds.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Where to write the figures as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Says which attacks there are, and stops.
+    #[arg(long)]
+    list: bool,
+}
+
+#[derive(Debug, Args)]
+struct Attack {
+    name: String,
+    /// The folder of the network.
+    #[arg(long)]
+    dir: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Options::parse().command {
+        Command::Run(run) => run.run().await,
+        Command::Attack(attack) => attack.run().await.map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("amop-hostile: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+impl Run {
+    /// Whether every target holds.
+    async fn run(self) -> Result<bool> {
+        let all = attack::PROGRAMS;
+        if self.list {
+            for program in all {
+                println!("{:16} {}", program.name, program.what);
+            }
+            return Ok(true);
+        }
+        for name in &self.only {
+            if !all.iter().any(|program| program.name == name) {
+                bail!("there is no attack {name:?}; --list says which there are");
+            }
+        }
+        let chosen = all
+            .iter()
+            .filter(|program| self.only.is_empty() || self.only.iter().any(|n| n == program.name));
+        let mut trials = Vec::new();
+        report::print_head();
+        for program in chosen {
+            let length = Duration::from_secs(self.seconds);
+            let trial = trial::run(program, &self.node_binary, length)
+                .await
+                .with_context(|| format!("measuring {}", program.name))?;
+            report::print(&trial);
+            trials.push(trial);
+        }
+        if let Some(file) = &self.json {
+            let text = serde_json::to_string_pretty(&trials)?;
+            std::fs::write(file, text).with_context(|| file.display().to_string())?;
+        }
+        Ok(trials.iter().all(trial::Trial::holds))
+    }
+}
+
+impl Attack {
+    async fn run(self) -> Result<()> {
+        let Some(program) = attack::PROGRAMS.iter().find(|p| p.name == self.name) else {
+            bail!("there is no attack {:?}", self.name);
+        };
+        let field = network::field(&self.dir)?;
+        let running = (program.start)(&field, attack::Size::Whole);
+        // A process of its own that does not outlive its parent.
+        tokio::task::spawn_blocking(|| io::copy(&mut io::stdin().lock(), &mut io::sink()))
+            .await??;
+        println!("{} {}", running.count(), running.refusals());
+        running.stop().await;
+        Ok(())
+    }
+}

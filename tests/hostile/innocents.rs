@@ -1,0 +1,86 @@
+//! Members who exchange messages and count every one of them.
+
+use amop::{Client, TopicName};
+use amop_node::Network;
+use amop_tests::{Bystanders, client, within};
+use tokio::{sync::watch, task::JoinHandle};
+
+/// A pair that exchanges unicasts, and a pair that sends multicasts one way, both from the first node of
+/// a network to the last.
+pub(crate) struct Innocents {
+    unicasts: Bystanders,
+    clients: [Client; 2],
+    publishing: JoinHandle<u64>,
+    stop: watch::Sender<bool>,
+    /// Multicasts that came, each once and in order.
+    came: watch::Receiver<u64>,
+    subscribed: JoinHandle<()>,
+}
+
+impl Innocents {
+    pub(crate) async fn start(network: &Network) -> Self {
+        let unicasts = Bystanders::start(network).await;
+        let publisher = client(network, 0).await;
+        let subscriber = client(network, network.running().count() - 1).await;
+        let topic = TopicName::new("numbered").unwrap();
+        let mut numbers = subscriber.subscribe_raw(&topic).await.unwrap();
+        let (counted, came) = watch::channel(0);
+        let subscribed = tokio::spawn(async move {
+            let mut next = 0_u64;
+            while let Some(number) = numbers.next().await {
+                assert_eq!(
+                    number[..],
+                    next.to_be_bytes(),
+                    "one was lost, or came twice"
+                );
+                next += 1;
+                counted.send_replace(next);
+            }
+        });
+        let clients = [publisher.clone(), subscriber];
+        let (stop, stopped) = watch::channel(false);
+        let publishing = tokio::spawn(async move {
+            let mut sent = 0_u64;
+            while !*stopped.borrow() {
+                let number = sent.to_be_bytes().to_vec();
+                publisher.multicast(&topic, number.into()).await.unwrap();
+                sent += 1;
+                tokio::task::yield_now().await;
+            }
+            sent
+        });
+        Self {
+            unicasts,
+            clients,
+            publishing,
+            stop,
+            came,
+            subscribed,
+        }
+    }
+
+    /// Waits until more of both have arrived.
+    pub(crate) async fn go_on(&mut self) {
+        self.unicasts.go_on().await;
+        let enough = *self.came.borrow_and_update() + 3;
+        let came = self.came.wait_for(|&came| came >= enough);
+        let outcome = within("more multicasts", came).await.is_ok();
+        assert!(outcome, "a multicast was lost; see the panic above");
+    }
+
+    /// Stops, after all that was sent has come.
+    pub(crate) async fn stop(mut self) {
+        self.unicasts.stop().await;
+        self.stop.send_replace(true);
+        let sent = within("the last multicast", self.publishing).await.unwrap();
+        let came = self.came.wait_for(|&came| came >= sent);
+        let outcome = within("all multicasts", came).await.is_ok();
+        assert!(outcome, "a multicast was lost; see the panic above");
+        for client in self.clients {
+            client.close().await;
+        }
+        within("the subscriber's end", self.subscribed)
+            .await
+            .unwrap();
+    }
+}

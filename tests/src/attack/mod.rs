@@ -1,0 +1,175 @@
+//! Programs that attack a node: members who hold one certificate, and strangers who hold none.
+//!
+//! Each starts tasks that go on until they are stopped, whatever the node does to their connections, and
+//! counts what it got done. `tests/hostile` bounds what they do to others, `benches/hostile` measures it.
+//! Nothing of this is ever shipped.
+
+mod link;
+mod programs;
+mod sessions;
+mod strangers;
+
+use std::{
+    future::Future,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use amop_node::Network;
+use amop_tls::{Identity, pki::Leaf};
+use tokio::{task::JoinSet, time::sleep};
+
+pub use self::{
+    link::Link,
+    programs::{Field, PROGRAMS, Program, Size},
+    sessions::{
+        big_messages, change_topics, half_frames, hold_answers, json, leave_unread, sessions,
+        write_logs,
+    },
+    strangers::{half_open, hellos, long_chains, stranger},
+};
+use crate::{identity, within};
+
+/// Where an attacker knocks, and the one certificate it holds.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// A node's port for SDKs.
+    pub channel: String,
+    /// The same node's port for nodes.
+    pub p2p: String,
+    /// An SDK's certificate of the node's chain and agency.
+    pub sdk: Identity,
+}
+
+impl Field {
+    /// A network, with certificates for an attacker in it.
+    ///
+    /// # Panics
+    ///
+    /// If none can be made.
+    pub fn of(network: &Network) -> Self {
+        let count = network.running().count();
+        Self {
+            targets: (0..count).map(|node| Target::of(network, node)).collect(),
+            node: identity(network.agency(), Leaf::Node, "attacker"),
+            stranger: stranger(network.agency().root_pem()),
+        }
+    }
+}
+
+impl Target {
+    /// A node of a network. Every target gets a certificate of its own.
+    ///
+    /// # Panics
+    ///
+    /// If the node does not run.
+    pub fn of(network: &Network, node: usize) -> Self {
+        let running = network.node(node).expect("the node runs");
+        Self {
+            channel: network.endpoint(node).to_owned(),
+            p2p: running.p2p_address().to_string(),
+            sdk: identity(network.agency(), Leaf::Sdk, "attacker"),
+        }
+    }
+}
+
+/// A running attack. Dropping it ends its tasks.
+#[derive(Debug)]
+pub struct Attack {
+    tasks: JoinSet<()>,
+    counts: Arc<Counts>,
+    /// What goes on beside it.
+    others: Vec<Attack>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    done: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// What a task of an attack counts with.
+#[derive(Debug, Clone)]
+struct Tally(Arc<Counts>);
+
+impl Tally {
+    fn done(&self) {
+        self.0.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn refused(&self) {
+        self.0.refused.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Attack {
+    fn new() -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            counts: Arc::default(),
+            others: Vec::new(),
+        }
+    }
+
+    /// Both at once.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.others.push(other);
+        self
+    }
+
+    /// A task that is begun again, after a moment, whenever the node puts an end to it.
+    fn persist<F, Fut>(&mut self, mut attempt: F)
+    where
+        F: FnMut(Tally) -> Fut + Send + 'static,
+        Fut: Future<Output = io::Result<()>> + Send,
+    {
+        let tally = Tally(self.counts.clone());
+        self.tasks.spawn(async move {
+            loop {
+                if attempt(tally.clone()).await.is_err() {
+                    tally.refused();
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+        });
+    }
+
+    /// How often it did what it is for.
+    pub fn count(&self) -> u64 {
+        let others: u64 = self.others.iter().map(Self::count).sum();
+        self.counts.done.load(Ordering::Relaxed) + others
+    }
+
+    /// How often the node put an end to it.
+    pub fn refusals(&self) -> u64 {
+        let others: u64 = self.others.iter().map(Self::refusals).sum();
+        self.counts.refused.load(Ordering::Relaxed) + others
+    }
+
+    /// Waits until it has done so much, or has been stopped by the node so often.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long: it attacks nothing then.
+    pub async fn has_done(&self, count: u64) {
+        within("the attack", async {
+            while self.count() + self.refusals() < count {
+                sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Ends it; its connections are gone when this returns.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        for other in self.others {
+            Box::pin(other.stop()).await;
+        }
+    }
+}

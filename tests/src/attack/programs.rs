@@ -1,0 +1,154 @@
+//! The attacks by name, in the sizes in which they are tested and measured.
+
+use std::fmt;
+
+use amop_tls::Identity;
+
+use super::{
+    Attack, Target, big_messages, change_topics, half_frames, half_open, hellos, hold_answers,
+    json, leave_unread, long_chains, sessions, write_logs,
+};
+
+/// What an attacker has before it.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// The nodes of a network. The first is attacked.
+    pub targets: Vec<Target>,
+    /// A node's certificate of the same chain.
+    pub node: Identity,
+    /// Certificates of another chain; see [`stranger`](super::stranger).
+    pub stranger: Identity,
+}
+
+impl Field {
+    fn first(&self) -> &Target {
+        &self.targets[0]
+    }
+
+    fn last(&self) -> &Target {
+        &self.targets[self.targets.len() - 1]
+    }
+}
+
+/// How much of an attack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// What a test on a busy machine can bear.
+    Test,
+    /// As it was seen to do harm.
+    Whole,
+}
+
+impl Size {
+    fn of(self, test: usize, whole: usize) -> usize {
+        match self {
+            Self::Test => test,
+            Self::Whole => whole,
+        }
+    }
+}
+
+/// An attack with a name.
+#[derive(Clone, Copy)]
+pub struct Program {
+    /// Its name.
+    pub name: &'static str,
+    /// What the attacker holds, and what it does.
+    pub what: &'static str,
+    /// Begins it.
+    pub start: fn(&Field, Size) -> Attack,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+const MIB: usize = 1 << 20;
+
+/// All attacks.
+pub const PROGRAMS: &[Program] = &[
+    Program {
+        name: "json",
+        what: "SDK: sets of topics, questions and handshakes of 2 MB of JSON, in 8 sessions",
+        start: |field, size| json(field.first(), size.of(2, 8)),
+    },
+    Program {
+        name: "flips",
+        what: "SDK: one session replaces 4,096 topics by others without end",
+        start: |field, size| change_topics(field.first(), 1, size.of(512, 4096)),
+    },
+    Program {
+        name: "many-flips",
+        what: "SDK: 20 sessions replace 200 topics each without end",
+        start: |field, size| change_topics(field.first(), size.of(5, 20), 200),
+    },
+    Program {
+        name: "sessions",
+        what: "SDK: 3,000 connections with one certificate",
+        start: |field, size| sessions(field.first(), size.of(100, 3000)),
+    },
+    Program {
+        name: "half-frames",
+        what: "SDK: 60 sessions send frames of 32 MiB but for their ends",
+        start: |field, size| half_frames(field.first(), size.of(12, 60)),
+    },
+    Program {
+        name: "in-flight",
+        what: "SDK: unicasts of 64 KiB without end to a subscriber that never answers",
+        start: |field, size| hold_answers(field.first(), size.of(2, 20), 64 << 10),
+    },
+    Program {
+        name: "in-flight-small",
+        what: "SDK: tiny unicasts without end to a subscriber that never answers",
+        start: |field, size| hold_answers(field.first(), size.of(2, 20), 10),
+    },
+    Program {
+        name: "unread",
+        what: "SDK: 60 subscribers that never read, and multicasts of 1 MiB to them",
+        start: |field, size| leave_unread(field.first(), size.of(6, 60), MIB),
+    },
+    Program {
+        name: "big",
+        what: "SDK: messages of nearly 32 MiB from node to node without end, from 4 sessions",
+        start: |field, size| {
+            let len = size.of(4 * MIB, 32 * MIB - 1024);
+            big_messages(field.first(), field.last(), size.of(1, 4), len)
+        },
+    },
+    Program {
+        name: "logs",
+        what: "SDK: 4 sessions send nothing but what a node writes a line about",
+        start: |field, size| write_logs(field.first(), size.of(1, 4)),
+    },
+    Program {
+        name: "half-open",
+        what: "stranger: 5,000 connections to each port of a node that never finish TLS",
+        start: |field, size| {
+            let count = size.of(300, 5000);
+            let attack = half_open(&field.first().channel, count);
+            attack.and(half_open(&field.first().p2p, count))
+        },
+    },
+    Program {
+        name: "hellos",
+        what: "stranger: TLS handshakes begun without end on both ports of a node, 64 at a time",
+        start: |field, size| {
+            let count = size.of(8, 64);
+            let attack = hellos(&field.first().channel, &field.stranger, count);
+            attack.and(hellos(&field.first().p2p, &field.stranger, count))
+        },
+    },
+    Program {
+        name: "chains",
+        what: "stranger: chains of 10 certificates of another root with the same names",
+        start: |field, size| {
+            let count = size.of(8, 64);
+            let attack = long_chains(&field.first().channel, &field.stranger, count);
+            attack.and(long_chains(&field.first().p2p, &field.stranger, count))
+        },
+    },
+];
