@@ -39,7 +39,8 @@ export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares"
 bins=("${targets[@]/#/--bin=}")
-cargo build --release --locked --target "$host" "${bins[@]}"
+# Not --locked: what the crates newly depend on need not be in the lock file yet.
+cargo build --release --target "$host" "${bins[@]}"
 programs=${CARGO_TARGET_DIR:-target}/$host/release
 
 logs=$(mktemp -d)
