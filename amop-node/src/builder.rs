@@ -10,7 +10,7 @@ use std::{
 
 use amop_proto::{
     channel::{FrameDecoder, PROTOCOL_MAX_FRAME, rpc::NodeFacts},
-    node::{Limits, Node as Machine, NodeConfig as MachineConfig, Timeouts},
+    node::{Checker, Limits, Node as Machine, NodeConfig as MachineConfig, Timeouts},
     p2p::{NodeId as MachineId, PeerCodec},
 };
 use amop_tls::{CertFiles, Identity, PeerOptions, PublicKey, Role, ServerOptions};
@@ -25,6 +25,7 @@ use crate::{
     error::{Port, StartError},
     listen::ListenLimits,
     node::{self, Rpc, Setup},
+    statements::{NodeSigner, NodeVerifier},
 };
 
 /// Configures a [`Node`].
@@ -343,6 +344,7 @@ impl NodeBuilder {
         };
         let machine = Machine::new(MachineConfig {
             node: MachineId(node_id.0),
+            signer: Arc::new(NodeSigner(p2p_identity.clone())),
             facts: facts.clone(),
             limits: self.limits,
             timeouts: self.timeouts,
@@ -350,7 +352,9 @@ impl NodeBuilder {
             epoch: epoch(),
             seed,
         });
+        let verifier = Arc::new(NodeVerifier(peers.clone()));
         node::start(Setup {
+            checker: Arc::new(Checker::new(verifier, self.limits.peer_topics)),
             core: Arc::new(Core::new(machine)),
             access: Arc::new(Access::new(p2p_identity, channel_identity, peers, sdks)),
             node_id,

@@ -165,6 +165,8 @@ fn level(notice: &Notice) -> Level {
         | Notice::PeerBehind { .. }
         | Notice::PeerCaughtUp { .. }
         | Notice::BadPeerMessage { .. }
+        | Notice::PeerMisbehaves { .. }
+        | Notice::Disbelieved { .. }
         | Notice::OverFrameLimit { .. }
         | Notice::BadVerdict { .. } => Level::WARN,
         // Go SDKs answer every multicast; nobody waits for that.

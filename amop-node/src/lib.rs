@@ -31,6 +31,7 @@ mod outbox;
 mod ports;
 mod serve;
 pub mod signal;
+mod statements;
 mod stats;
 mod tcp;
 

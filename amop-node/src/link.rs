@@ -13,13 +13,14 @@ use std::{
 
 use amop_proto::{
     channel::{Frame, FrameDecoder},
-    node::{CloseReason, Event, PeerCloseReason, PeerId, SessionId},
+    node::{Checker, CloseReason, Event, PeerCloseReason, PeerId, SessionId},
     p2p::{PeerCodec, PeerFrame},
 };
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    time::{Instant, timeout, timeout_at},
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::{io::poll_read_buf, sync::CancellationToken};
 
@@ -41,6 +42,11 @@ const LONG_BODY: usize = 64 * 1024;
 const KEEP: usize = 4 * 1024;
 /// Frames are joined up to about this much for one write.
 const WRITE_BATCH: usize = 128 * 1024;
+/// A peer is not read from for this long for each signature that it gave reason to verify: a third of
+/// a processor, and no more, for one that does nothing else.
+const SIGNATURE: Duration = Duration::from_micros(200);
+/// Nor longer than this at once, since it must be heard of.
+const MAX_PAUSE: Duration = Duration::from_millis(500);
 /// A connection that is closed gets this long to take what was sent to it before.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -61,6 +67,9 @@ pub(crate) trait Wire: Send + Sync + 'static {
     fn frame(id: Self::Id, frame: Self::Frame) -> Event;
     fn active(id: Self::Id) -> Event;
     fn written(id: Self::Id, len: usize) -> Event;
+    /// Does with events what takes longer than the machine should, before it sees them. Also returns
+    /// how long not to read on for that.
+    fn prepare(&self, events: Vec<Event>) -> impl Future<Output = (Vec<Event>, Duration)> + Send;
 }
 
 /// SDK connections.
@@ -104,11 +113,18 @@ impl Wire for Channel {
     fn written(id: SessionId, len: usize) -> Event {
         Event::SessionWritten(id, len)
     }
+
+    async fn prepare(&self, events: Vec<Event>) -> (Vec<Event>, Duration) {
+        (events, Duration::ZERO)
+    }
 }
 
 /// Connections to other nodes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct P2p(pub(crate) PeerCodec);
+#[derive(Debug, Clone)]
+pub(crate) struct P2p {
+    pub(crate) codec: PeerCodec,
+    pub(crate) checker: Arc<Checker>,
+}
 
 impl Wire for P2p {
     type Id = PeerId;
@@ -116,15 +132,15 @@ impl Wire for P2p {
     type Close = PeerCloseReason;
 
     fn decode(&self, buffer: &mut BytesMut) -> Result<Option<PeerFrame>, String> {
-        self.0.decode(buffer).map_err(|error| error.to_string())
+        self.codec.decode(buffer).map_err(|error| error.to_string())
     }
 
     fn encode_header(&self, frame: &PeerFrame, out: &mut BytesMut) -> Bytes {
-        self.0.encode_header(frame, out)
+        self.codec.encode_header(frame, out)
     }
 
     fn missing(&self, buffer: &[u8]) -> usize {
-        self.0.missing(buffer)
+        self.codec.missing(buffer)
     }
 
     fn len(frame: &PeerFrame) -> usize {
@@ -145,6 +161,34 @@ impl Wire for P2p {
 
     fn written(id: PeerId, len: usize) -> Event {
         Event::PeerWritten(id, len)
+    }
+
+    async fn prepare(&self, events: Vec<Event>) -> (Vec<Event>, Duration) {
+        if !events.iter().any(Checker::concerns) {
+            return (events, Duration::ZERO);
+        }
+        // It takes milliseconds, in bad cases seconds: other connections must not wait for that.
+        let checker = self.checker.clone();
+        let checked = spawn_blocking(move || {
+            let events = events.into_iter().map(|event| checker.checked(event));
+            events.collect::<Vec<Event>>()
+        });
+        match checked.await {
+            Ok(events) => {
+                let work: usize = events.iter().map(work).sum();
+                let pause = SIGNATURE.saturating_mul(work.try_into().unwrap_or(u32::MAX));
+                (events, pause.min(MAX_PAUSE))
+            }
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// How many signatures were verified for an event.
+fn work(event: &Event) -> usize {
+    match event {
+        Event::PeerRecords(_, records) => records.work(),
+        _ => 0,
     }
 }
 
@@ -257,7 +301,11 @@ async fn read<W: Wire>(
         if events.is_empty() {
             events.push(W::active(id));
         }
+        let (events, pause) = wire.prepare(events).await;
         core.handle(events);
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
         if len >= READ_MAX / 2 {
             // What came of this much is written while more is read, instead of all of it waiting for
             // the last of it.

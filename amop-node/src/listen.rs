@@ -399,7 +399,10 @@ pub(crate) async fn run_peer(
     context
         .access
         .enter(&context.core, Link::Peer(peer), standing);
-    let wire = P2p(context.codec);
+    let wire = P2p {
+        codec: context.codec,
+        checker: context.checker.clone(),
+    };
     let end = link::run(
         &context.core,
         &wire,

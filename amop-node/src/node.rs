@@ -4,10 +4,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::{FrameDecoder, rpc::NodeFacts},
-    node::{Counters, Event},
+    node::{Checker, Counters, Event},
     p2p::{NodeId, PeerCodec},
 };
 use amop_tls::PublicKey;
+use bytes::Bytes;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,6 +29,9 @@ use crate::{
 /// Connections get this long at shutdown to take what was sent to them.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
+/// Certificates of nodes expire: those that are known are looked at this often.
+const LOOK_AT_NODES: Duration = Duration::from_secs(10 * 60);
+
 /// A running AMOP node.
 ///
 /// Dropping it stops it in the background; [`shutdown`](Self::shutdown) also waits until every task
@@ -36,6 +40,7 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 pub struct Node {
     core: Arc<Core>,
     access: Arc<Access>,
+    checker: Arc<Checker>,
     node_id: PublicKey,
     channel: SocketAddr,
     p2p: SocketAddr,
@@ -62,6 +67,7 @@ pub(crate) struct Setup {
     pub(crate) peers: Vec<PeerAddr>,
     pub(crate) decoder: FrameDecoder,
     pub(crate) codec: PeerCodec,
+    pub(crate) checker: Arc<Checker>,
     pub(crate) limits: ListenLimits,
 }
 
@@ -87,6 +93,7 @@ pub(crate) struct Context {
     pub(crate) p2p_door: Arc<Door>,
     pub(crate) decoder: FrameDecoder,
     pub(crate) codec: PeerCodec,
+    pub(crate) checker: Arc<Checker>,
     pub(crate) limits: ListenLimits,
 }
 
@@ -107,6 +114,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         })
     };
     let (channel_door, p2p_door) = (tls_door("SDK"), tls_door("node"));
+    let checker = setup.checker;
     let context = Context {
         core: setup.core.clone(),
         access: setup.access.clone(),
@@ -117,6 +125,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         p2p_door: p2p_door.clone(),
         decoder: setup.decoder,
         codec: setup.codec,
+        checker: checker.clone(),
         limits: setup.limits,
     };
     let (core, stopped) = (setup.core.clone(), stop.clone());
@@ -145,6 +154,15 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         tokio::select! {
             () = core.journal.run() => {}
             () = stopped.cancelled() => {}
+        }
+    });
+    let (core, checked, stopped) = (setup.core.clone(), checker.clone(), stop.clone());
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AT_NODES) => look_at_nodes(&core, &checked).await,
+                () = stopped.cancelled() => return,
+            }
         }
     });
     ports.spawn(serve_channel(
@@ -187,6 +205,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     Ok(Node {
         core: setup.core,
         access: setup.access,
+        checker,
         node_id: setup.node_id,
         channel: setup.channel_address,
         p2p: setup.p2p_address,
@@ -195,6 +214,23 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         tasks,
         ports: Some(ports_thread),
     })
+}
+
+/// Forgets what nodes said of themselves whose certificates are not believed any longer: those that are
+/// no neighbours, whose connections could be closed.
+async fn look_at_nodes(core: &Arc<Core>, checker: &Arc<Checker>) {
+    let chains: Vec<(NodeId, Vec<Bytes>)> = {
+        let state = core.lock();
+        let chains = state.machine.router().chains();
+        chains.map(|(node, chain)| (node, chain.to_vec())).collect()
+    };
+    let checker = checker.clone();
+    // It may take seconds.
+    match tokio::task::spawn_blocking(move || checker.disbelieved(chains)).await {
+        Ok(nodes) if nodes.is_empty() => {}
+        Ok(nodes) => core.handle([Event::Disbelieve(nodes)]),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// The first digits of a node ID, enough to tell nodes apart in a log.
@@ -333,7 +369,10 @@ impl Node {
             Ok(loaded) => loaded?,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        Ok(self.access.put(&self.core, loaded))
+        let reloaded = self.access.put(&self.core, loaded);
+        self.checker.forget();
+        look_at_nodes(&self.core, &self.checker).await;
+        Ok(reloaded)
     }
 
     /// Stops the node: no new connections, what is queued for the others still goes out, then they

@@ -254,7 +254,8 @@ fn what_a_closed_connection_still_says_is_ignored() {
     let event = |frame| amop_proto::node::Event::PeerFrame(refused.id, frame);
     net.event(node, event(hello()));
     let more = state(5, 1, &[0], &[("more", 1)]);
-    net.event(node, event(records(1, &[more])));
+    let more = net.nodes[0].checker.event(refused.id, records(1, &[more]));
+    net.event(node, more);
     net.event(node, event(topic_seq("9")));
     net.cut(refused);
     let names = net.nodes[0].machine.router().peer_topic_names(held.id);

@@ -23,7 +23,8 @@ use amop_proto::{
 };
 use node_support::{
     Link, Net, Sdk, change, config, extension, from_node, hello, key, known, multicast, node_id,
-    peer_frame, records, reply, seq, state, taken, topic_list, topic_seq, unicast,
+    peer_frame, records, relayed, relayed_multicast, reply, seq, state, taken, topic_list,
+    topic_seq, unicast,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -38,6 +39,8 @@ const TOPICS: [&str; 7] = [
 ];
 const SESSION_QUEUE: usize = 2000;
 const PEER_QUEUE: usize = 4000;
+/// What a node states of itself is one frame, and longer than messages are here.
+const LONGEST: usize = 24_000;
 const IN_FLIGHT: usize = 24;
 
 fn small(n: usize) -> NodeConfig {
@@ -330,7 +333,7 @@ impl Storm {
         let (seq, hops) = (self.below(9) as u32, self.below(4) as u32);
         let id = self.below(40) as u64;
         let message = unicast(version, a, "over many links");
-        let frame = match self.below(12) {
+        let frame = match self.below(14) {
             0 | 1 => hello(),
             2 => known(&[(nodes[0], version)]),
             3 => taken(seq),
@@ -348,6 +351,19 @@ impl Storm {
                     false => mesh::packet::UNICAST,
                 };
                 extension(packet, hops, envelope.seal(&message))
+            }
+            11 => {
+                // Sealed as it should be, for whoever it is for.
+                let packet = match self.one_in(3) {
+                    true => mesh::packet::RELAYED_ANSWER,
+                    false => mesh::packet::RELAYED_UNICAST,
+                };
+                relayed(packet, (nodes[0], nodes[1]), (id, version), &message)
+            }
+            12 => {
+                let message = multicast(version, a, "sealed");
+                let from = (nodes[0], nodes[0], nodes[1]);
+                relayed_multicast(from, (id, version), &message)
             }
             _ => {
                 let spread = Spread {
@@ -464,7 +480,7 @@ impl Storm {
         }
         for &peer in &self.peers {
             let unwritten = self.net.link(peer).unwritten;
-            assert!(unwritten <= 2 * PEER_QUEUE, "{peer:?}: {unwritten}");
+            assert!(unwritten <= 2 * LONGEST, "{peer:?}: {unwritten}");
         }
         for node in &self.net.nodes {
             let router = node.machine.router();

@@ -6,18 +6,19 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use amop_proto::{
     channel::{Frame, FrameType, Seq, encode_topics, rpc::NodeFacts},
     node::{
-        Action, Event, Limits, Node as Machine, NodeConfig, PeerId, PeerIdentity, SessionId,
-        Timeouts,
+        Action, Checker, Event, Limits, Node as Machine, NodeConfig, PeerId, PeerIdentity,
+        SessionId, Timeouts,
     },
     p2p::{
         NodeId, PeerFrame,
-        mesh::{self, NodeKey, Record, packet},
+        mesh::{self, NodeKey, Record, SharedSecret, Signer, Subject, Whole, packet},
         protocol,
     },
 };
@@ -52,6 +53,8 @@ struct Node {
 pub(crate) struct Net {
     now: Instant,
     nodes: Vec<Node>,
+    /// What comes from other nodes passes it first, as in the shell of a node.
+    checker: Checker,
     /// The other ends of the connections between machines. A link without one leads to a peer that
     /// is played.
     wires: BTreeMap<Link, Link>,
@@ -81,6 +84,7 @@ fn config(n: usize) -> NodeConfig {
     NodeConfig {
         transit: Default::default(),
         node: node_id(n),
+        signer: Arc::new(SharedSecret::new(node_id(n))),
         facts: NodeFacts {
             fisco_version: "2.11.1".into(),
             chain_id: "1".into(),
@@ -111,6 +115,10 @@ impl Net {
         Self {
             now: Instant::now(),
             nodes: (0..nodes).map(node).collect(),
+            checker: Checker::new(
+                Arc::new(SharedSecret::new(node_id(0))),
+                Limits::default().peer_topics,
+            ),
             wires: BTreeMap::new(),
             events: VecDeque::new(),
             next_id: 1,
@@ -197,16 +205,17 @@ impl Net {
         self.settle();
         let neighbours = [node].into_iter().chain(behind.clone());
         let mut body = BytesMut::new();
-        record(played, neighbours).encode(&mut body);
+        record(played, neighbours, &mut body);
         for n in behind {
-            record(n, [played]).encode(&mut body);
+            record(n, [played], &mut body);
         }
         for (packet, body) in [
-            (packet::HELLO, Bytes::from_static(&[mesh::VERSION])),
+            (packet::HELLO, mesh::encode_hello()),
             (packet::KNOWN, mesh::encode_known([])),
             (packet::RECORDS, body.freeze()),
         ] {
-            self.event(node, Event::PeerFrame(link.id, extension(packet, 1, body)));
+            let event = self.checker.event(link.id, extension(packet, 1, body));
+            self.event(node, event);
         }
     }
 
@@ -261,7 +270,7 @@ impl Net {
                 self.events.push_back((node, written));
                 let link = Link { node, id: peer };
                 if let Some(other) = self.wires.get(&link) {
-                    let arrived = Event::PeerFrame(other.id, frame);
+                    let arrived = self.checker.event(other.id, frame);
                     self.events.push_back((other.node, arrived));
                 } else if frame.packet == packet::RECORDS {
                     let taken = extension(packet::TAKEN, frame.seq, Bytes::new());
@@ -292,16 +301,26 @@ impl Net {
 }
 
 /// The state of a node that is played, with ten topics of its own.
-fn record(n: usize, neighbours: impl IntoIterator<Item = usize>) -> Record {
+fn record(n: usize, neighbours: impl IntoIterator<Item = usize>, out: &mut BytesMut) {
     let topic = |k| (Bytes::from(format!("node{n}.topic{k}")), 1);
-    Record {
-        key: key(n),
+    let signer = SharedSecret::new(node_id(n));
+    let record = Record {
+        subject: Subject::Node(node_id(n)),
         version: 1000,
         base: 0,
-        node: Some(node_id(n)),
+        whole: Some(Whole {
+            agreement: agreement(n).public(),
+            chain: signer.chain(),
+        }),
         neighbours: Some(neighbours.into_iter().map(key).collect()),
         topics: (0..10).map(topic).collect(),
-    }
+    };
+    let signed = record.sign(&signer).expect("a test's signer signs");
+    out.extend_from_slice(signed.bytes());
+}
+
+fn agreement(n: usize) -> mesh::Agreement {
+    mesh::Agreement::new(node_id(n), &[n as u8; 32], 1000)
 }
 
 fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {

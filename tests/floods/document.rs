@@ -21,6 +21,9 @@ fn defaults() -> Vec<(&'static str, String)> {
         peer_topics,
         outgoing_bandwidth,
         nodes,
+        records_bytes,
+        record_bytes,
+        stubs,
         claimed,
     } = Limits::default();
     assert_eq!(outgoing_bandwidth, None);
@@ -50,6 +53,9 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("topics", topics),
         ("peer_topics", peer_topics),
         ("nodes", nodes),
+        ("records_bytes", records_bytes),
+        ("record_bytes", record_bytes),
+        ("stubs", stubs),
         ("claimed", claimed as usize),
         ("sessions", sessions),
         ("peers", peers),

@@ -63,7 +63,7 @@ const SECURITY_KEYS: [&str; 6] = [
 /// The section of this node's own limits.
 const LIMITS: &str = "amop_limits";
 
-const LIMIT_KEYS: [&str; 24] = [
+const LIMIT_KEYS: [&str; 27] = [
     "session_queue",
     "session_queues",
     "peer_queue",
@@ -77,6 +77,9 @@ const LIMIT_KEYS: [&str; 24] = [
     "topics",
     "peer_topics",
     "nodes",
+    "records_bytes",
+    "record_bytes",
+    "stubs",
     "claimed",
     "sessions",
     "peers",
@@ -330,6 +333,9 @@ impl<'a> Reader<'a> {
             ("topics", &mut limits.topics),
             ("peer_topics", &mut limits.peer_topics),
             ("nodes", &mut limits.nodes),
+            ("records_bytes", &mut limits.records_bytes),
+            ("record_bytes", &mut limits.record_bytes),
+            ("stubs", &mut limits.stubs),
             ("sessions", &mut listen.sessions),
             ("peers", &mut listen.peers),
             ("handshakes", &mut listen.handshakes),

@@ -5,7 +5,8 @@ use std::fmt;
 use super::{PeerId, SessionId};
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, HandshakeError, Seq},
-    p2p::{NodeId, PeerFrame},
+    node::RecordsFault,
+    p2p::{NodeId, PeerFrame, mesh::Refusal},
 };
 
 /// One thing the I/O shell has to do, in the order given.
@@ -139,6 +140,9 @@ pub enum PeerCloseReason {
         /// Bytes waiting.
         queued: usize,
     },
+    /// It sent what no honest node passes on.
+    #[error("it sent {0}; if it is a node of yours, somebody else may have its key")]
+    BadRecords(RecordsFault),
 }
 
 /// Something worth a line in the log.
@@ -196,6 +200,17 @@ pub enum Notice {
         peer: PeerId,
         what: &'static str,
     },
+    /// Told at the first time, the second, the fourth and so on.
+    PeerMisbehaves {
+        peer: PeerId,
+        what: &'static str,
+        count: u64,
+    },
+    Disbelieved {
+        peer: PeerId,
+        node: NodeId,
+        why: Refusal,
+    },
     OverFrameLimit {
         len: usize,
     },
@@ -228,6 +243,8 @@ impl Notice {
             | Self::PeerDown { peer, .. }
             | Self::PeerBehind { peer, .. }
             | Self::PeerCaughtUp { peer, .. }
+            | Self::PeerMisbehaves { peer, .. }
+            | Self::Disbelieved { peer, .. }
             | Self::BadPeerMessage { peer, .. } => (None, Some(*peer)),
             Self::OverFrameLimit { .. } => (None, None),
         }
@@ -320,6 +337,16 @@ impl fmt::Display for Notice {
             Self::OverFrameLimit { len } => write!(
                 f,
                 "refused an AMOP message of {len} bytes from another node: over the frame limit"
+            ),
+            Self::PeerMisbehaves { peer, what, count } => write!(
+                f,
+                "peer {}: ignored {what} ({count} so far on this connection)",
+                peer.0
+            ),
+            Self::Disbelieved { peer, node, why } => write!(
+                f,
+                "peer {} told of node {node}, which is not believed: {why}",
+                peer.0
             ),
             Self::BadPeerMessage { peer, what } => write!(f, "peer {}: ignored {what}", peer.0),
         }

@@ -2,71 +2,163 @@
 //!
 //! 0x32 has no response, so our client sends a heartbeat behind it and takes its answer as the sign
 //! that the node has the topics. This node means more by it: every connected node of ours has them
-//! too. Real nodes never say what they know, so nothing waits for them.
+//! too. FISCO nodes never say what they know, so nothing waits for them, and nothing waits for long for
+//! a node that does not say what it knows although it should.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
 
 use super::SessionId;
-use crate::channel::Frame;
+use crate::{channel::Frame, hash::HashMap, p2p::NodeId};
 
 /// Java SDKs drop a node whose heartbeat stays unanswered for 10 s (channel-v2 section 5.3); a peer
 /// that takes longer than this is not waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// More answers than this are never held back at once.
 const MAX_HELD: usize = 4096;
 
-/// The answers held back, oldest first.
+/// A peer that was waited for in vain is not waited for again for this long, the next time for twice as
+/// long, and so on, whatever it says meanwhile and however often it connects.
+const MUTE: Duration = Duration::from_secs(10);
+const MAX_MUTE: Duration = Duration::from_secs(60 * 60);
+
+/// More mute peers than this are not remembered.
+const MAX_MUTES: usize = 4096;
+
+/// The answers held back, by the statement that the peers must know and then in their order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Barriers {
-    held: VecDeque<Held>,
-}
-
-#[derive(Debug, Clone)]
-struct Held {
-    until: Instant,
-    session: SessionId,
-    /// The version of the node's topics that the peers must know.
-    version: u64,
-    answer: Frame,
+    held: BTreeMap<(u64, u64), (SessionId, Frame)>,
+    /// Until when each is held; some may have gone.
+    due: VecDeque<(Instant, (u64, u64))>,
+    pushed: u64,
 }
 
 impl Barriers {
-    pub(super) fn push(&mut self, now: Instant, session: SessionId, version: u64, answer: Frame) {
-        if self.held.len() >= MAX_HELD
-            && let Some(oldest) = self.held.front_mut()
-        {
-            oldest.until = now;
+    /// Holds an answer back. If there are too many then, the oldest is not held any longer.
+    pub(super) fn push(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        statement: u64,
+        answer: Frame,
+    ) -> Option<(SessionId, Frame)> {
+        let mut oldest = None;
+        if self.held.len() >= MAX_HELD {
+            self.forget_gone();
+            let name = self.due.pop_front().map(|(_, name)| name);
+            oldest = name.and_then(|name| self.held.remove(&name));
         }
-        self.held.push_back(Held {
-            until: now + PATIENCE,
-            session,
-            version,
-            answer,
-        });
+        self.pushed += 1;
+        let name = (statement, self.pushed);
+        self.held.insert(name, (session, answer));
+        self.due.push_back((now + PATIENCE, name));
+        oldest
+    }
+
+    /// The lowest statement that somebody waits for.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.held.keys().next().map(|&(statement, _)| statement)
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.held.front().map(|held| held.until)
+        self.due.front().map(|&(until, _)| until)
     }
 
-    /// Takes the answers whose version is known, and those that have waited long enough.
-    pub(super) fn release(
-        &mut self,
-        now: Instant,
-        known: impl Fn(u64) -> bool,
-    ) -> Vec<(SessionId, Frame)> {
-        let mut released = Vec::new();
-        self.held.retain(|held| {
-            let release = held.until <= now || known(held.version);
-            if release {
-                released.push((held.session, held.answer.clone()));
+    /// Whether some have waited long enough.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.due.front().is_some_and(|&(until, _)| until <= now)
+    }
+
+    fn forget_gone(&mut self) {
+        while let Some((_, name)) = self.due.front()
+            && !self.held.contains_key(name)
+        {
+            self.due.pop_front();
+        }
+    }
+
+    /// Takes the answers that have waited long enough.
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<(SessionId, Frame)> {
+        let mut taken = Vec::new();
+        while self.is_due(now) {
+            let name = self.due.pop_front().map(|(_, name)| name);
+            taken.extend(name.and_then(|name| self.held.remove(&name)));
+        }
+        taken
+    }
+
+    /// Takes the answers that wait for statements up to this one.
+    pub(super) fn take_known(&mut self, statement: u64) -> Vec<(SessionId, Frame)> {
+        let later = match statement.checked_add(1) {
+            Some(next) => self.held.split_off(&(next, 0)),
+            None => BTreeMap::new(),
+        };
+        let known = std::mem::replace(&mut self.held, later);
+        self.forget_gone();
+        known.into_values().collect()
+    }
+}
+
+/// Peers that were waited for in vain.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Mutes(HashMap<NodeId, (Instant, Duration)>);
+
+impl Mutes {
+    /// Whether not to wait for a node.
+    pub(super) fn contains(&self, now: Instant, node: &NodeId) -> bool {
+        self.0.get(node).is_some_and(|&(until, _)| now < until)
+    }
+
+    /// A node was waited for in vain.
+    pub(super) fn insert(&mut self, now: Instant, node: NodeId) {
+        if self.0.len() >= MAX_MUTES {
+            // Those whose time is over, and if there are none, all.
+            self.0.retain(|_, (until, _)| now < *until);
+            if self.0.len() >= MAX_MUTES {
+                self.0.clear();
             }
-            !release
+        }
+        let before = self.0.get(&node).map(|&(until, time)| {
+            // It has behaved for as long as it was mute.
+            if now >= until + time {
+                MUTE
+            } else {
+                (time * 2).min(MAX_MUTE)
+            }
         });
-        released
+        let time = before.unwrap_or(MUTE);
+        self.0.insert(node, (now + time, time));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_goes_on_is_not_waited_for_ever_longer() {
+        let mut now = Instant::now();
+        let node = NodeId([1; 64]);
+        let mut mutes = Mutes::default();
+        for time in [10, 20, 40, 80] {
+            assert!(!mutes.contains(now, &node));
+            mutes.insert(now, node);
+            now += Duration::from_secs(time) - Duration::from_millis(1);
+            assert!(mutes.contains(now, &node));
+            now += Duration::from_millis(1);
+        }
+        now += Duration::from_secs(80);
+        mutes.insert(now, node);
+        assert!(!mutes.contains(now + MUTE, &node), "it is forgiven");
+        for n in 0..2 * MAX_MUTES as u64 {
+            let mut node = [2; 64];
+            node[..8].copy_from_slice(&n.to_be_bytes());
+            mutes.insert(now, NodeId(node));
+        }
+        assert!(mutes.0.len() <= MAX_MUTES);
     }
 }

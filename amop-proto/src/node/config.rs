@@ -1,10 +1,10 @@
 //! What a node is told when it starts: its facts, its limits and its patience.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     channel::{DEFAULT_MAX_FRAME, rpc::NodeFacts},
-    p2p::NodeId,
+    p2p::{NodeId, mesh::Signer},
 };
 
 /// Configuration of a [`Node`](super::Node).
@@ -12,6 +12,8 @@ use crate::{
 pub struct NodeConfig {
     /// Its ID.
     pub node: NodeId,
+    /// Signs what it states to the network of ours.
+    pub signer: Arc<dyn Signer>,
     /// What it tells SDKs of itself.
     pub facts: NodeFacts,
     /// Its bounds.
@@ -22,11 +24,12 @@ pub struct NodeConfig {
     /// each is told of all topics there, and all nodes there are told of its. Without that a real node
     /// and nodes that are not its peers do not reach each other, as among real nodes.
     pub transit: BTreeSet<NodeId>,
-    /// Where the versions of this node's record in the network of ours start. It must be higher than
-    /// any the node has used before: take it from the clock, in microseconds since 1970, say. Its
-    /// messages in that network are numbered from there, too.
+    /// The time in microseconds since 1970 when the node is first told of an event. The versions of
+    /// what it states are times, and records of others that are more than a year ahead are refused.
+    /// Its messages in the network of ours are numbered from there, too.
     pub epoch: u64,
-    /// Seeds its random choices; take it from the operating system.
+    /// Seeds its random choices and its key agreement with other nodes; take it from the operating
+    /// system, and keep it secret.
     pub seed: [u8; 32],
 }
 
@@ -69,11 +72,19 @@ pub struct Limits {
     /// result 103, for multicasts too (channel-v2 sections 7.2 and 7.3). Messages passed on for other
     /// nodes, answers, and unicasts that are sent again count nothing. `None`: no limit.
     pub outgoing_bandwidth: Option<u64>,
-    /// Nodes of ours in the network.
+    /// Nodes of ours in the network, and FISCO nodes behind them.
     pub nodes: usize,
+    /// Bytes of all that neighbours tell of nodes. When it is too much, a neighbour that has brought
+    /// more than its share (this over how many have brought something) gets no more in, and for one
+    /// that has less, nodes of the neighbour that has brought the most are forgotten.
+    pub records_bytes: usize,
+    /// Bytes of what is told of one node.
+    pub record_bytes: usize,
+    /// FISCO nodes that one node of ours may announce.
+    pub stubs: usize,
     /// Subscribers that one other node of ours may claim for one topic; more count as this many. The
     /// share of a topic's unicasts that a node draws by lying is at most this over this and the
-    /// subscribers of all others. A node that is none of ours counts as one subscriber.
+    /// subscribers of all others. A FISCO node counts as one subscriber.
     pub claimed: u32,
 }
 
@@ -94,8 +105,12 @@ impl Default for Limits {
             peer_topics: 100_000,
             outgoing_bandwidth: None,
             nodes: 10_000,
-            // As many SDKs as a node serves: no honest node is held to it.
-            claimed: 20_000,
+            records_bytes: 128 << 20,
+            record_bytes: 32 << 20,
+            stubs: 16,
+            // Nobody can show how many subscribers a node has. An honest node with more than this for
+            // one topic gets less than its share; one that lies gets no more than 16 honest ones.
+            claimed: 16,
         }
     }
 }

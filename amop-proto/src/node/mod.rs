@@ -6,6 +6,7 @@
 mod action;
 mod bandwidth;
 mod barrier;
+mod checker;
 mod config;
 mod dice;
 mod machine;
@@ -17,6 +18,7 @@ mod session;
 use std::time::{Duration, Instant};
 
 pub use action::{Action, CloseReason, Lapse, Notice, PeerCloseReason};
+pub use checker::{CheckedRecord, CheckedRecords, Checker, RecordsFault};
 pub use config::{Limits, NodeConfig, Timeouts};
 pub use machine::{Event, Node, PeerIdentity};
 pub use router::{Counters, Router, RouterEvent};

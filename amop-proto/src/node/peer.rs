@@ -9,7 +9,7 @@ use super::{
 };
 use crate::p2p::{
     PeerFrame, TopicList, TopicListError,
-    mesh::{self, VERSION},
+    mesh::{self, common_version, encode_hello},
     packet, parse_topic_seq, protocol,
 };
 
@@ -140,12 +140,24 @@ impl Peer {
             return false;
         }
         let greets = (frame.protocol, frame.packet) == (protocol::EXTENSION, mesh::packet::HELLO);
-        if greets {
+        // One that speaks no version of ours is as good as a FISCO node.
+        if greets && common_version(&frame.body).is_some() {
             self.recognise(now, timeouts);
         } else {
             self.kind = Kind::Foreign;
         }
         true
+    }
+
+    /// It is none of ours: something else came first than a greeting. Returns whether that has just
+    /// become known.
+    pub(super) fn heard_no_greeting(&mut self, now: Instant) -> bool {
+        self.heard = now;
+        let unknown = self.is_unknown();
+        if unknown {
+            self.kind = Kind::Foreign;
+        }
+        unknown
     }
 
     /// It is one of ours.
@@ -263,5 +275,5 @@ pub(super) fn topic_seq_frame(topic_seq: u32) -> PeerFrame {
 }
 
 fn hello() -> PeerFrame {
-    extension(mesh::packet::HELLO, 0, Bytes::from_static(&[VERSION]))
+    extension(mesh::packet::HELLO, 0, encode_hello())
 }

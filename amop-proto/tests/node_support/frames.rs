@@ -4,13 +4,16 @@ use amop_proto::{
     channel::{Frame, FrameType, Seq, code, split_topic},
     p2p::{
         PeerFrame,
-        mesh::{self, Envelope, NodeKey, Record, Spread},
+        mesh::{
+            self, Agreement, Envelope, NodeKey, Purpose, Record, Relayed, RelayedSpread,
+            SharedSecret, SignedRecord, Signer, Spread, Statement, Subject, Whole,
+        },
         packet, protocol,
     },
 };
 use bytes::{Bytes, BytesMut};
 
-use super::net::node_id;
+use super::net::{EPOCH, node_id};
 
 /// A seq that shows its number.
 pub(crate) fn seq(n: u64) -> Seq {
@@ -96,7 +99,7 @@ pub(crate) fn extension(packet: u16, seq: u32, body: impl Into<Bytes>) -> PeerFr
 
 /// What nodes of ours say first, and as a sign of life.
 pub(crate) fn hello() -> PeerFrame {
-    extension(mesh::packet::HELLO, 0, vec![mesh::VERSION])
+    extension(mesh::packet::HELLO, 0, mesh::encode_hello())
 }
 
 /// Tells which versions of which nodes' records are known.
@@ -105,11 +108,30 @@ pub(crate) fn known(versions: &[(usize, u64)]) -> PeerFrame {
     extension(mesh::packet::KNOWN, 0, mesh::encode_known(versions))
 }
 
+/// The key pair of node number `n`, as its machine has it when it starts at [`EPOCH`].
+pub(crate) fn agreement(n: usize) -> Agreement {
+    Agreement::new(node_id(n), &[n as u8; 32], EPOCH)
+}
+
 /// The whole state of node number `n`.
 pub(crate) fn state(n: usize, version: u64, links: &[usize], topics: &[(&str, u32)]) -> Record {
     Record {
-        node: Some(node_id(n)),
+        whole: Some(Whole {
+            agreement: agreement(n).public(),
+            chain: SharedSecret::new(node_id(n)).chain(),
+        }),
         neighbours: Some(links.iter().map(|&n| key(n)).collect()),
+        ..change(n, version, 0, topics)
+    }
+}
+
+/// The state of a FISCO node, number `n`, that node number `border` announces.
+pub(crate) fn stub(n: usize, border: usize, version: u64, topics: &[(&str, u32)]) -> Record {
+    Record {
+        subject: Subject::Stub {
+            fisco: node_id(n),
+            border: node_id(border),
+        },
         ..change(n, version, 0, topics)
     }
 }
@@ -118,10 +140,10 @@ pub(crate) fn state(n: usize, version: u64, links: &[usize], topics: &[(&str, u3
 pub(crate) fn change(n: usize, version: u64, base: u64, topics: &[(&str, u32)]) -> Record {
     let topics = topics.iter();
     Record {
-        key: key(n),
+        subject: Subject::Node(node_id(n)),
         version,
         base,
-        node: None,
+        whole: None,
         neighbours: None,
         topics: topics
             .map(|&(topic, count)| (topic.to_owned().into(), count))
@@ -129,10 +151,21 @@ pub(crate) fn change(n: usize, version: u64, base: u64, topics: &[(&str, u32)]) 
     }
 }
 
+/// A record as the node that must sign it does.
+pub(crate) fn signed(record: &Record) -> SignedRecord {
+    let signer = SharedSecret::new(*record.subject.signer());
+    record.clone().sign(&signer).unwrap()
+}
+
 pub(crate) fn records(seq: u32, records: &[Record]) -> PeerFrame {
+    let records: Vec<_> = records.iter().map(signed).collect();
+    signed_records(seq, &records)
+}
+
+pub(crate) fn signed_records(seq: u32, records: &[SignedRecord]) -> PeerFrame {
     let mut body = BytesMut::new();
     for record in records {
-        record.encode(&mut body);
+        body.extend_from_slice(record.bytes());
     }
     extension(mesh::packet::RECORDS, seq, body.freeze())
 }
@@ -143,7 +176,68 @@ pub(crate) fn read_records(frame: &PeerFrame) -> Vec<Record> {
         (frame.protocol, frame.packet),
         (protocol::EXTENSION, mesh::packet::RECORDS)
     );
-    Record::decode_all(frame.body.clone(), usize::MAX).unwrap()
+    let records = SignedRecord::decode_all(frame.body.clone(), usize::MAX).unwrap();
+    let verifier = SharedSecret::new(node_id(0));
+    assert!(records.iter().all(|record| record.is_signed(&verifier)));
+    records.into_iter().map(SignedRecord::into_record).collect()
+}
+
+/// A unicast or answer that node number `from` sends to node number `to` over others.
+pub(crate) fn relayed(
+    packet: u16,
+    (from, to): (usize, usize),
+    (id, counter): (u64, u64),
+    frame: &Frame,
+) -> PeerFrame {
+    let envelope = Envelope {
+        source: key(from),
+        target: key(to),
+        id,
+    };
+    let purpose = match packet {
+        mesh::packet::RELAYED_ANSWER => Purpose::Answer,
+        _ => Purpose::Unicast,
+    };
+    let statement = Statement {
+        purpose,
+        voucher: key(from),
+        source: key(from),
+        target: key(to),
+        id,
+        content: mesh::content_digest(&frame.to_bytes()),
+    };
+    let seal = pair_key(from, to).seal(&statement, counter);
+    extension(packet, 32, Relayed { envelope, seal }.seal(frame))
+}
+
+/// A multicast that node number `from` sends to node number `to` over others, in the name of `source`.
+pub(crate) fn relayed_multicast(
+    (from, source, to): (usize, usize, usize),
+    (id, counter): (u64, u64),
+    frame: &Frame,
+) -> PeerFrame {
+    let statement = Statement {
+        purpose: Purpose::Multicast,
+        voucher: key(from),
+        source: key(source),
+        target: key(to),
+        id,
+        content: mesh::content_digest(&frame.to_bytes()),
+    };
+    let seal = pair_key(from, to).seal(&statement, counter);
+    let spread = RelayedSpread {
+        voucher: key(from),
+        source: key(source),
+        id,
+        targets: vec![(key(to), seal)],
+    };
+    extension(mesh::packet::RELAYED_MULTICAST, 32, spread.seal(frame))
+}
+
+/// The key that two nodes share.
+pub(crate) fn pair_key(a: usize, b: usize) -> mesh::PairKey {
+    let other = agreement(b).public();
+    agreement(a).with(&node_id(b), &other).unwrap()
 }
 
 /// What is said to such a packet.
@@ -160,6 +254,18 @@ pub(crate) fn enveloped(frame: &PeerFrame, packet: u16) -> (Envelope, Frame) {
     );
     let (envelope, bytes) = Envelope::open(frame.body.clone()).unwrap();
     (envelope, Frame::from_bytes(bytes, usize::MAX).unwrap())
+}
+
+/// A unicast or answer that is relayed.
+pub(crate) fn relayed_envelope(frame: &PeerFrame, packet: u16) -> (Envelope, Frame) {
+    assert_eq!(
+        (frame.protocol, frame.packet),
+        (protocol::EXTENSION, packet),
+        "{frame:?}"
+    );
+    let (relayed, bytes) = Relayed::open(frame.body.clone()).unwrap();
+    let frame = Frame::from_bytes(bytes, usize::MAX).unwrap();
+    (relayed.envelope, frame)
 }
 
 /// A multicast on its way between nodes of ours.

@@ -3,16 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     mem::take,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use amop_proto::{
     channel::{Frame, FrameDecoder, rpc::NodeFacts},
     node::{
-        Action, CloseReason, Event, Limits, Node, NodeConfig, Notice, PeerCloseReason, PeerId,
-        PeerIdentity, SessionId, Timeouts,
+        Action, Checker, CloseReason, Event, Limits, Node, NodeConfig, Notice, PeerCloseReason,
+        PeerId, PeerIdentity, SessionId, Timeouts,
     },
-    p2p::{NodeId, PeerCodec, PeerFrame},
+    p2p::{NodeId, PeerCodec, PeerFrame, mesh::SharedSecret},
 };
 use bytes::{Bytes, BytesMut};
 
@@ -63,6 +64,7 @@ pub(crate) struct PeerEnd {
 
 pub(crate) struct TestNode {
     pub(crate) machine: Node,
+    pub(crate) checker: Checker,
     pub(crate) notices: Vec<Notice>,
     pub(super) sessions: BTreeMap<SessionId, SdkEnd>,
     pub(super) peers: BTreeMap<PeerId, PeerEnd>,
@@ -103,6 +105,7 @@ pub(super) fn number(id: &NodeId) -> usize {
 pub(crate) fn config(n: usize) -> NodeConfig {
     NodeConfig {
         node: node_id(n),
+        signer: Arc::new(SharedSecret::new(node_id(n))),
         facts: NodeFacts {
             fisco_version: "2.11.1".into(),
             chain_id: "1".into(),
@@ -119,6 +122,19 @@ pub(crate) fn config(n: usize) -> NodeConfig {
     }
 }
 
+impl TestNode {
+    fn new(config: NodeConfig) -> Self {
+        let verifier = SharedSecret::new(config.node);
+        Self {
+            checker: Checker::new(Arc::new(verifier), config.limits.peer_topics),
+            machine: Node::new(config),
+            notices: Vec::new(),
+            sessions: BTreeMap::new(),
+            peers: BTreeMap::new(),
+        }
+    }
+}
+
 impl Net {
     pub(crate) fn new(nodes: usize) -> Self {
         Self::with((0..nodes).map(config))
@@ -126,16 +142,10 @@ impl Net {
 
     pub(crate) fn with(configs: impl IntoIterator<Item = NodeConfig>) -> Self {
         let base = Instant::now();
-        let node = |config| TestNode {
-            machine: Node::new(config),
-            notices: Vec::new(),
-            sessions: BTreeMap::new(),
-            peers: BTreeMap::new(),
-        };
         Self {
             base,
             now: base,
-            nodes: configs.into_iter().map(node).collect(),
+            nodes: configs.into_iter().map(TestNode::new).collect(),
             codec: PeerCodec::default(),
             wire: VecDeque::new(),
             wire_held: false,
@@ -150,12 +160,7 @@ impl Net {
         for id in self.links(node) {
             self.cut(Link { node, id });
         }
-        self.nodes[node] = TestNode {
-            machine: Node::new(config),
-            notices: Vec::new(),
-            sessions: BTreeMap::new(),
-            peers: BTreeMap::new(),
-        };
+        self.nodes[node] = TestNode::new(config);
     }
 
     /// All nodes connected with each other.
@@ -307,7 +312,8 @@ impl Net {
             let Some(frame) = codec.decode(&mut self.link(link).received).unwrap() else {
                 break;
             };
-            self.handle(link.node, Event::PeerFrame(link.id, frame));
+            let event = self.nodes[link.node].checker.event(link.id, frame);
+            self.handle(link.node, event);
         }
     }
 

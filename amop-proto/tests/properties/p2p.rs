@@ -6,8 +6,9 @@ use amop_proto::{
     p2p::{
         NodeId, PEER_HEADER_LEN, PeerCodec, PeerFrame, PeerFrameError, TopicList, TopicListError,
         mesh::{
-            Envelope, MAX_VERSION, NodeKey, Record, RecordsError, Spread, decode_keys,
-            decode_known, encode_keys, encode_known,
+            Envelope, MAX_VERSION, NodeKey, Record, RecordsError, Relayed, RelayedSpread,
+            SharedSecret, SignedRecord, Spread, Subject, Whole, decode_keys, decode_known,
+            encode_keys, encode_known,
         },
         parse_topic_seq,
     },
@@ -36,34 +37,48 @@ fn encode(codec: &PeerCodec, frames: &[PeerFrame]) -> BytesMut {
 }
 
 /// States and changes of nodes; topics may be longer than can be written.
-fn any_record() -> impl Strategy<Value = Record> {
-    let key = || any::<u64>().prop_map(NodeKey);
-    let topics = vec((any_bytes(300), any::<u32>()), 0..6);
-    let neighbours = vec(key(), 0..5);
-    let id = any::<[u8; 32]>().prop_map(|half| {
+fn any_id() -> impl Strategy<Value = NodeId> {
+    any::<[u8; 32]>().prop_map(|half| {
         let mut id = [0; 64];
         id[..32].copy_from_slice(&half);
         NodeId(id)
-    });
-    (
-        key(),
-        1..=MAX_VERSION,
-        any::<u64>(),
-        id,
-        prop::option::of(neighbours),
-        topics,
-    )
-        .prop_map(|(key, version, base, node, neighbours, topics)| {
+    })
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    let key = || any::<u64>().prop_map(NodeKey);
+    let topics = vec((any_bytes(300), any::<u32>()), 0..6);
+    let neighbours = prop::option::of(vec(key(), 0..5));
+    let versions = (1..=MAX_VERSION, any::<u64>());
+    let whole = (any::<[u8; 32]>(), vec(any_bytes(300), 0..4));
+    let ids = (any_id(), prop::option::of(any_id()));
+    (versions, ids, whole, neighbours, topics).prop_map(
+        |((version, base), (node, border), (agreement, chain), neighbours, topics)| {
             let base = base % version;
+            let subject = match border {
+                None => Subject::Node(node),
+                Some(border) => Subject::Stub {
+                    fisco: node,
+                    border,
+                },
+            };
+            let is_whole = base == 0 && border.is_none();
+            let neighbours = neighbours.or(is_whole.then(Vec::new));
             Record {
-                key,
+                subject,
                 version,
                 base,
-                node: (base == 0).then_some(node),
-                neighbours: neighbours.or((base == 0).then(Vec::new)),
+                whole: is_whole.then_some(Whole { agreement, chain }),
+                neighbours: neighbours.filter(|_| border.is_none()),
                 topics,
             }
-        })
+        },
+    )
+}
+
+fn sign(record: &Record) -> SignedRecord {
+    let signer = SharedSecret::new(*record.subject.signer());
+    record.clone().sign(&signer).unwrap()
 }
 
 /// Snappy blocks, sound or damaged.
@@ -237,22 +252,23 @@ proptest! {
 
     #[test]
     fn records_are_read_as_written(records in vec(any_record(), 0..5)) {
-        let mut body = BytesMut::new();
-        for record in &records {
-            record.encode(&mut body);
+        let signed: Vec<SignedRecord> = records.iter().map(sign).collect();
+        let body: Vec<u8> = signed.iter().flat_map(|record| record.bytes().to_vec()).collect();
+        let body = Bytes::from(body);
+        for (record, signed) in records.into_iter().zip(&signed) {
+            let mut topics = record.topics.clone();
+            topics.sort_by(|(a, _), (b, _)| a.cmp(b));
+            topics.dedup_by(|(a, _), (b, _)| a == b);
+            topics.retain(|(topic, _)| topic.len() <= MAX_TOPIC_LEN);
+            prop_assert_eq!(signed.record(), &Record { topics, ..record });
         }
-        let body = body.freeze();
-        let mut records = records;
-        for record in &mut records {
-            record.topics.retain(|(topic, _)| topic.len() <= MAX_TOPIC_LEN);
-        }
-        let most = records.iter().map(|record| record.topics.len()).max().unwrap_or(0);
-        let too_many = most.checked_sub(1).map(|max| Record::decode_all(body.clone(), max));
+        let most = signed.iter().map(|record| record.record().topics.len()).max().unwrap_or(0);
+        let too_many = most.checked_sub(1).map(|max| SignedRecord::decode_all(body.clone(), max));
         if let Some(refused) = too_many {
             let right = matches!(refused, Err(RecordsError::TooManyTopics { max, .. }) if max + 1 == most);
             prop_assert!(right, "{refused:?}");
         }
-        prop_assert_eq!(Record::decode_all(body, most), Ok(records));
+        prop_assert_eq!(SignedRecord::decode_all(body, most), Ok(signed));
     }
 
     #[test]
@@ -263,7 +279,7 @@ proptest! {
     ) {
         let mut body = BytesMut::new();
         for record in &records {
-            record.encode(&mut body);
+            body.extend_from_slice(sign(record).bytes());
         }
         body.extend_from_slice(&rest);
         for (at, byte) in damage {
@@ -273,12 +289,9 @@ proptest! {
             }
         }
         let body = body.freeze();
-        if let Ok(read) = Record::decode_all(body.clone(), 1000) {
-            let mut again = BytesMut::new();
-            for record in &read {
-                record.encode(&mut again);
-            }
-            prop_assert_eq!(Record::decode_all(again.freeze(), 1000), Ok(read));
+        if let Ok(read) = SignedRecord::decode_all(body.clone(), 1000) {
+            let again: Vec<u8> = read.iter().flat_map(|record| record.bytes().to_vec()).collect();
+            prop_assert_eq!(SignedRecord::decode_all(again.into(), 1000), Ok(read));
         }
     }
 
@@ -291,10 +304,16 @@ proptest! {
         if let Some((spread, frame)) = Spread::open(body.clone()) {
             prop_assert_eq!(spread.seal(&frame[..]), body.clone());
         }
-        if let Some(keys) = decode_keys(body.clone()) {
+        if let Some((relayed, frame)) = Relayed::open(body.clone()) {
+            prop_assert_eq!(relayed.seal(&frame[..]), body.clone());
+        }
+        if let Some((spread, frame)) = RelayedSpread::open(body.clone()) {
+            prop_assert_eq!(spread.seal(&frame[..]), body.clone());
+        }
+        if let Some(keys) = decode_keys(body.clone(), 1000) {
             prop_assert_eq!(encode_keys(keys), body.clone());
         }
-        if let Some(known) = decode_known(body.clone()) {
+        if let Some(known) = decode_known(body.clone(), 1000) {
             prop_assert_eq!(encode_known(known), body);
         }
     }

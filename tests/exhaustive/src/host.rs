@@ -1,12 +1,12 @@
 //! One of the three nodes: the real machine.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::scenario::{Sabotage, Scenario};
 use amop_proto::{
     channel::rpc::NodeFacts,
-    node::{Limits, Node, NodeConfig, Timeouts},
-    p2p::NodeId,
+    node::{Checker, Limits, Node, NodeConfig, Timeouts},
+    p2p::{NodeId, mesh::SharedSecret},
 };
 
 /// Where the versions of records start, in microseconds.
@@ -36,6 +36,7 @@ impl Host {
         let node = id_of(host);
         let config = NodeConfig {
             node,
+            signer: Arc::new(SharedSecret::new(node)),
             facts: NodeFacts {
                 fisco_version: "2.11.1".into(),
                 chain_id: "1".into(),
@@ -54,6 +55,12 @@ impl Host {
             node: Node::new(config),
             digest: 0,
         }
+    }
+
+    /// What comes from other nodes passes it first; it keeps nothing that decides anything.
+    pub(crate) fn checker() -> Checker {
+        let verifier = SharedSecret::new(id_of(0));
+        Checker::new(Arc::new(verifier), Limits::default().peer_topics)
     }
 
     /// Whether the node knows of a subscriber of the topic at another node, or of its own.

@@ -432,7 +432,7 @@ impl State {
         let peer = PeerId(conn.id);
         let wire = &mut conn.wires[from];
         if let Some(frame) = wire.pop_front() {
-            self.tell(host, Event::PeerFrame(peer, frame));
+            self.tell(host, Host::checker().event(peer, frame));
         }
     }
 
@@ -584,8 +584,10 @@ impl State {
         let does = |sabotage| self.scenario.does(sabotage) && self.started;
         match frame.packet {
             mesh::packet::RECORDS if host == 1 && does(Sabotage::LoseRecords) => 0,
-            mesh::packet::UNICAST if does(Sabotage::Loop) => 50,
-            mesh::packet::UNICAST if host == 0 && does(Sabotage::LoseRepeats) => {
+            mesh::packet::UNICAST | mesh::packet::RELAYED_UNICAST if does(Sabotage::Loop) => 50,
+            mesh::packet::UNICAST | mesh::packet::RELAYED_UNICAST
+                if host == 0 && does(Sabotage::LoseRepeats) =>
+            {
                 usize::from(!std::mem::replace(&mut self.sent_once, true))
             }
             _ => 1,
@@ -746,6 +748,9 @@ fn is_message(frame: &PeerFrame) -> bool {
         mesh::packet::UNICAST,
         mesh::packet::ANSWER,
         mesh::packet::MULTICAST,
+        mesh::packet::RELAYED_UNICAST,
+        mesh::packet::RELAYED_ANSWER,
+        mesh::packet::RELAYED_MULTICAST,
     ];
     is_extension(frame) && messages.contains(&frame.packet)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use amop_proto::p2p::{
     PeerFrame,
-    mesh::{Envelope, NodeKey, Record, Spread, packet},
+    mesh::{Envelope, NodeKey, RelayedSpread, SignedRecord, Spread, packet},
     protocol,
 };
 
@@ -103,6 +103,11 @@ impl Traffic {
         let extension = frame.protocol == protocol::EXTENSION;
         let volume = match frame.packet {
             packet::UNICAST | packet::ANSWER | packet::MULTICAST if extension => &mut self.messages,
+            packet::RELAYED_UNICAST | packet::RELAYED_ANSWER | packet::RELAYED_MULTICAST
+                if extension =>
+            {
+                &mut self.messages
+            }
             _ if frame.protocol.abs() == protocol::AMOP => &mut self.messages,
             _ => &mut self.control[from],
         };
@@ -112,10 +117,10 @@ impl Traffic {
             return;
         }
         match frame.packet {
-            packet::UNICAST | packet::ANSWER => {
+            packet::UNICAST | packet::ANSWER | packet::RELAYED_UNICAST | packet::RELAYED_ANSWER => {
                 if let Some((envelope, _)) = Envelope::open(frame.body.clone()) {
                     let Envelope { source, target, id } = envelope;
-                    self.hop(now, from, (frame.packet, source, id, target));
+                    self.hop(now, from, (kind(frame.packet), source, id, target));
                 }
             }
             packet::MULTICAST => {
@@ -130,11 +135,25 @@ impl Traffic {
                     }
                 }
             }
+            packet::RELAYED_MULTICAST => {
+                if let Some((spread, _)) = RelayedSpread::open(frame.body.clone()) {
+                    let RelayedSpread {
+                        source,
+                        id,
+                        targets,
+                        ..
+                    } = spread;
+                    for (target, _) in targets {
+                        self.hop(now, from, (packet::MULTICAST, source, id, target));
+                    }
+                }
+            }
             packet::RECORDS => {
                 if let Some(crossings) = &mut self.records {
-                    let records = Record::decode_all(frame.body.clone(), usize::MAX);
+                    let records = SignedRecord::decode_all(frame.body.clone(), usize::MAX);
                     for record in records.unwrap_or_default() {
-                        let crossing = (conn, side, record.key, record.version);
+                        let record = record.record();
+                        let crossing = (conn, side, record.key(), record.version);
                         *crossings.entry(crossing).or_default() += 1;
                     }
                 }
@@ -159,5 +178,14 @@ impl Traffic {
         trip.copies += u32::from(from == start);
         trip.hops += 1;
         trip.last = now;
+    }
+}
+
+/// A message keeps its name when it is relayed on its first links and not on its last.
+fn kind(packet: u16) -> u16 {
+    match packet {
+        packet::RELAYED_UNICAST => packet::UNICAST,
+        packet::RELAYED_ANSWER => packet::ANSWER,
+        other => other,
     }
 }

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use super::{
     Action, CloseReason, Lapse, NodeConfig, Notice, PeerCloseReason, PeerId, Router, RouterEvent,
     SessionId, after,
-    barrier::Barriers,
+    barrier::{Barriers, Mutes},
+    checker::CheckedRecords,
     peer::Peer,
     session::{Session, read_topics},
     sooner,
@@ -67,8 +68,15 @@ pub enum Event {
         /// Whether this node made the connection.
         dialled: bool,
     },
-    /// A peer sent a frame.
+    /// A peer sent a frame, other than one of records: [`Checker::event`](super::Checker::event)
+    /// knows which.
     PeerFrame(PeerId, PeerFrame),
+    /// A peer sent records of nodes, which have been checked.
+    PeerRecords(PeerId, CheckedRecords),
+    /// These nodes are no longer believed: what they said of themselves is forgotten. What they say
+    /// from now on is for the [`Checker`](super::Checker) to refuse. See
+    /// [`Router::chains`](super::Router::chains).
+    Disbelieve(Vec<NodeId>),
     /// Bytes came from a peer that are no whole frame yet.
     PeerActive(PeerId),
     /// So many bytes of the frames for a peer have been written, uncompressed.
@@ -105,6 +113,9 @@ pub struct Node {
     /// Whose topics are being replaced by the event at hand.
     changing: Option<SessionId>,
     barriers: Barriers,
+    /// The peer that heartbeat answers wait for, or one of them.
+    blocker: Option<PeerId>,
+    mutes: Mutes,
     /// No peer is due before this. It may be too early, since every frame of a peer puts its own off:
     /// what a message costs must not depend on how many peers there are.
     peers_due: Option<Instant>,
@@ -119,19 +130,15 @@ impl Node {
     /// A node without connections.
     pub fn new(config: NodeConfig) -> Self {
         Self {
-            router: Router::new(
-                config.node,
-                config.epoch,
-                config.limits,
-                config.timeouts,
-                config.seed,
-            ),
+            router: Router::new(&config),
             config,
             sessions: HashMap::default(),
             peers: BTreeMap::new(),
             topic_seq: 0,
             changing: None,
             barriers: Barriers::default(),
+            blocker: None,
+            mutes: Mutes::default(),
             peers_due: None,
             sweep_at: None,
             stopping: false,
@@ -204,6 +211,10 @@ impl Node {
                 self.peer_opened(now, peer, identity, dialled);
             }
             Event::PeerFrame(peer, frame) => self.peer_frame(now, peer, frame),
+            Event::PeerRecords(peer, records) => self.peer_records(now, peer, records),
+            Event::Disbelieve(nodes) => {
+                self.router.handle(now, RouterEvent::Disbelieve(nodes));
+            }
             Event::PeerActive(peer) => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.heard = now;
@@ -360,8 +371,10 @@ impl Node {
             FrameType::HEARTBEAT => {
                 if let Some(body) = heartbeat_answer(session.version, &frame.body) {
                     let version = session.topics_version;
-                    self.barriers
-                        .push(now, id, version, Frame { body, ..frame });
+                    let answer = Frame { body, ..frame };
+                    if let Some((session, oldest)) = self.barriers.push(now, id, version, answer) {
+                        self.router.send_session(session, oldest);
+                    }
                     self.release_barriers(now);
                 }
             }

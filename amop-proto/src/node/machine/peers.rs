@@ -7,6 +7,8 @@ use crate::{
     channel::rpc,
     node::{
         Action, Notice, PeerCloseReason, PeerId, PeerIdentity, RouterEvent,
+        barrier::PATIENCE,
+        checker::CheckedRecords,
         peer::{NodeTopics, Output, Peer, TopicUpdate, topic_seq_frame},
     },
     p2p::{PeerFrame, protocol},
@@ -111,17 +113,9 @@ impl Node {
             return;
         };
         let recognised = peer.heard(now, &frame, &self.config.timeouts);
-        let (ours, node) = (peer.is_ours(), peer.identity.node);
+        let ours = peer.is_ours();
         if recognised {
-            self.peer_due(id);
-        }
-        if recognised && ours {
-            self.router.handle(now, RouterEvent::LinkUp(id, node));
-        } else if recognised {
-            if self.config.transit.contains(&node) {
-                self.router.handle(now, RouterEvent::Transit(id));
-            }
-            self.release_barriers(now);
+            self.recognised(now, id);
         }
         match frame.protocol.unsigned_abs() as i32 {
             protocol::AMOP => return self.router.handle(now, RouterEvent::FromPeer(id, frame)),
@@ -161,6 +155,33 @@ impl Node {
         }
     }
 
+    /// It has become known which implementation a peer is.
+    fn recognised(&mut self, now: Instant, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let (ours, node) = (peer.is_ours(), peer.identity.node);
+        self.peer_due(id);
+        if ours {
+            return self.router.handle(now, RouterEvent::LinkUp(id, node));
+        }
+        if self.config.transit.contains(&node) {
+            self.router.handle(now, RouterEvent::Transit(id));
+        }
+        self.release_barriers(now);
+    }
+
+    pub(super) fn peer_records(&mut self, now: Instant, id: PeerId, records: CheckedRecords) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        if peer.heard_no_greeting(now) {
+            self.recognised(now, id);
+        } else if peer.is_ours() {
+            self.router.handle(now, RouterEvent::Records(id, records));
+        }
+    }
+
     /// Tells the peers at once what changed in this node's topics. Real nodes wait for the next
     /// tick but ask at once when they are told (p2p-v2 section 6).
     pub(super) fn announce_changes(&mut self, now: Instant) {
@@ -170,9 +191,9 @@ impl Node {
         if changes.is_empty() && !beyond_changed {
             return;
         }
-        let version = self.router.version();
+        let statement = self.router.statement();
         if let Some(session) = changing.and_then(|id| self.sessions.get_mut(&id)) {
-            session.topics_version = version;
+            session.topics_version = statement;
         }
         // The number grows only when the names really changed; counts are our own affair.
         let mut renamed = changes
@@ -197,14 +218,65 @@ impl Node {
 
     /// Answers the heartbeats whose session's topics are known to all peers of ours.
     pub(super) fn release_barriers(&mut self, now: Instant) {
-        let (peers, router) = (&self.peers, &self.router);
-        let known = |version| {
-            !peers
-                .iter()
-                .any(|(&id, peer)| peer.is_unknown() || router.lags_behind(id, version))
+        let Some(first) = self.barriers.first() else {
+            return;
         };
-        for (session, answer) in self.barriers.release(now, known) {
+        let due = self.barriers.is_due(now);
+        // Mostly it is one peer that all the others wait for: no need to ask each of them for each
+        // acknowledgement.
+        if !due && self.blocker.is_some_and(|id| self.blocks(now, id, first)) {
+            return;
+        }
+        if due {
+            let ids = self.peers.keys().copied();
+            let late: Vec<PeerId> = ids.filter(|&id| self.blocks(now, id, first)).collect();
+            for peer in late.iter().filter_map(|id| self.peers.get(id)) {
+                self.mutes.insert(now, peer.identity.node);
+            }
+        }
+        let mut released = self.barriers.take_due(now);
+        let ids = self.peers.keys().copied();
+        self.blocker = ids
+            .min_by_key(|&id| self.known_to(now, id))
+            .filter(|&id| self.known_to(now, id).is_none_or(|known| known < u64::MAX));
+        let known = match self.blocker {
+            Some(id) => self.known_to(now, id),
+            None => Some(u64::MAX),
+        };
+        if let Some(known) = known {
+            released.extend(self.barriers.take_known(known));
+        }
+        for (session, answer) in released {
             self.router.send_session(session, answer);
+        }
+    }
+
+    fn blocks(&self, now: Instant, id: PeerId, statement: u64) -> bool {
+        self.known_to(now, id).is_none_or(|known| known < statement)
+    }
+
+    /// Up to which statement a peer knows what this node has stated; `None` if nothing is known of
+    /// that, all if it is not waited for.
+    fn known_to(&self, now: Instant, id: PeerId) -> Option<u64> {
+        const ALL: Option<u64> = Some(u64::MAX);
+        let Some(peer) = self.peers.get(&id) else {
+            return ALL;
+        };
+        if self.mutes.contains(now, &peer.identity.node) {
+            return ALL;
+        }
+        let is_new = now < peer.since + PATIENCE;
+        let settled = match self.router.acknowledged_by(id) {
+            _ if peer.is_unknown() => None,
+            // None of ours.
+            None => return ALL,
+            Some((known, settled)) => settled.then_some(known),
+        };
+        // It has some time to say who it is and what it knows.
+        if settled.is_none() && !is_new {
+            ALL
+        } else {
+            settled
         }
     }
 }

@@ -1,36 +1,44 @@
-//! Real nodes next to this one that take part in the network by way of it. Each is announced as a node
-//! of its own behind this one, with its own ID, so that it is never told of what only itself has.
+//! FISCO nodes next to this one that take part in the network by way of it. Each is announced as a node
+//! of its own behind this one, with its own ID, so that it is never told of what only itself has. It
+//! cannot sign, so this node does.
 
 use std::{collections::BTreeSet, time::Instant};
 
 use bytes::Bytes;
 
-use super::{Mesh, database::Taken};
+use super::{Mesh, database::Taken, speaker::Speaker};
 use crate::{
-    node::PeerId,
+    node::{PeerId, checker::CheckedRecord},
     p2p::{
         NodeId,
-        mesh::{MAX_VERSION, NodeKey, Record},
+        mesh::{NodeKey, Subject},
     },
 };
 
+/// A FISCO node behind this one.
+#[derive(Debug, Clone)]
+pub(super) struct Border {
+    pub(super) peer: PeerId,
+    pub(super) speaker: Speaker,
+}
+
 impl Mesh {
-    /// The connection to the real node that this node announces under a name.
+    /// The connection to the FISCO node that this node announces under a name.
     pub(in crate::node) fn border(&self, key: NodeKey) -> Option<PeerId> {
-        self.borders.get(&key).copied()
+        self.borders.get(&key).map(|border| border.peer)
     }
 
-    /// Whether some node announces this real node.
+    /// Whether some node announces this FISCO node.
     pub(in crate::node) fn is_announced(&self, node: &NodeId) -> bool {
         self.database.behind().any(|state| state.node == *node)
     }
 
-    /// Whether some node announces a real node.
+    /// Whether some node announces a FISCO node.
     pub(in crate::node) fn has_announced(&self) -> bool {
         self.database.behind().next().is_some()
     }
 
-    /// All topics of nodes that can be reached, real ones too, except one of them.
+    /// All topics of nodes that can be reached, FISCO nodes too, except one of them.
     pub(in crate::node) fn topics_beyond(&self, node: &NodeId) -> BTreeSet<&Bytes> {
         self.database
             .iter()
@@ -39,52 +47,68 @@ impl Mesh {
             .collect()
     }
 
-    /// A real node takes part from now on, by way of this one.
+    /// A FISCO node takes part from now on, by way of this one.
     pub(in crate::node) fn border_up(&mut self, now: Instant, peer: PeerId, node: NodeId) {
-        let key = NodeKey::from(&node).behind(self.own);
-        let held = self.database.get(key).map_or(0, |state| state.version);
-        let record = Record {
-            key,
-            // Higher than any that this node has used before it started again.
-            version: held.max(self.version) + 1,
-            base: 0,
-            node: Some(node),
-            neighbours: Some(vec![self.own]),
-            topics: Vec::new(),
+        let subject = Subject::Stub {
+            fisco: node,
+            border: self.own_id,
         };
-        // There may be too many nodes already.
-        if !matches!(self.database.take(now, &record), Taken::New { .. }) {
-            return;
+        let mut speaker = Speaker::new(subject);
+        let key = speaker.key();
+        if let Some(held) = self.database.get(key) {
+            // From before this node started again.
+            speaker.outbid(held.version);
         }
-        self.borders.insert(key, peer);
-        self.flood(&[record], None);
-        self.neighbours_changed();
-        self.relink(now, &[(self.own, key)], &[]);
+        self.borders.insert(key, Border { peer, speaker });
+        if self.speak_of(now, key, true) {
+            self.own.neighbours_changed();
+            self.relink(now, &[(self.own.key(), key)], &[]);
+        } else {
+            // There may be too many nodes already.
+            self.borders.remove(&key);
+        }
+    }
+
+    /// States what is new of a FISCO node behind this one. Whether anything was stated.
+    pub(super) fn speak_of(&mut self, now: Instant, key: NodeKey, at_once: bool) -> bool {
+        let clock = self.clock();
+        let Some(border) = self.borders.get_mut(&key) else {
+            return false;
+        };
+        let nothing = || None;
+        let signed =
+            border
+                .speaker
+                .speak(now, clock, at_once, &*self.signer, || (None, None), nothing);
+        let Some(signed) = signed else {
+            return false;
+        };
+        let bytes = signed.bytes().clone();
+        let record = CheckedRecord::own(signed);
+        let own = self.own.key();
+        let version = record.record().version;
+        let taken = self.database.take(now, own, &record, version);
+        if !matches!(taken, Taken::New { .. }) {
+            return false;
+        }
+        let mut at = 0;
+        // Nothing is kept of these counts but here: the router knows the connection itself.
+        while let (_, Some(next)) = self.database.apply_topics(record.record(), at, usize::MAX) {
+            at = next;
+        }
+        self.flood(&bytes, None);
+        true
     }
 
     /// Its topics changed.
-    pub(in crate::node) fn border_topics(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        topics: Vec<(Bytes, u32)>,
-    ) {
+    pub(in crate::node) fn border_topics(&mut self, peer: PeerId, topics: Vec<(Bytes, u32)>) {
         let Some(key) = self.border_of(peer) else {
             return;
         };
-        let Some(base) = self.database.get(key).map(|state| state.version) else {
-            return;
-        };
-        let record = Record {
-            key,
-            version: base + 1,
-            base,
-            node: None,
-            neighbours: None,
-            topics,
-        };
-        if matches!(self.database.take(now, &record), Taken::New { .. }) {
-            self.flood(&[record], None);
+        if let Some(border) = self.borders.get_mut(&key) {
+            for (topic, count) in topics {
+                border.speaker.set_topic(&topic, count);
+            }
         }
     }
 
@@ -92,33 +116,15 @@ impl Mesh {
     pub(in crate::node) fn border_down(&mut self, now: Instant, peer: PeerId) {
         if let Some(key) = self.border_of(peer) {
             self.borders.remove(&key);
-            self.relink(now, &[], &[(self.own, key)]);
-            self.neighbours_changed();
+            self.relink(now, &[], &[(self.own.key(), key)]);
+            self.own.neighbours_changed();
         }
     }
 
     fn border_of(&self, peer: PeerId) -> Option<NodeKey> {
         let mut borders = self.borders.iter();
         borders
-            .find(|&(_, &held)| held == peer)
+            .find(|(_, held)| held.peer == peer)
             .map(|(&key, _)| key)
     }
-
-    /// The network holds a record of it that is newer than what this node, which alone makes them,
-    /// knows: from before it started again.
-    pub(super) fn outbid_border(&mut self, now: Instant, record: &Record) {
-        let Some(mut own) = self.database.whole(record.key) else {
-            return;
-        };
-        if record.version > own.version && record.version < MAX_VERSION {
-            own.version = record.version + 1;
-            self.database.take(now, &own);
-            self.flood(&[own], None);
-        }
-    }
-}
-
-/// Whether this is the name of a real node behind one of ours.
-pub(super) fn is_behind(key: NodeKey, node: &NodeId) -> bool {
-    key != NodeKey::from(node)
 }

@@ -1,31 +1,76 @@
 //! What this node knows of every node of the network: its neighbours and its topics.
+//!
+//! All of it is there because a neighbour brought it, and is charged to that neighbour. When all that is
+//! held is too much, a neighbour that has more than its share gets no more in, and what another one has
+//! beyond its share makes room.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Bound,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
-use super::borders::is_behind;
-use crate::p2p::{
-    NodeId,
-    mesh::{NodeKey, Record},
+use super::{
+    bucket::Bucket,
+    speaker::{MAX_CHANGES, REFRESH},
+};
+use crate::{
+    hash::HashMap,
+    node::{
+        Limits,
+        checker::{CheckedRecord, topic_cost},
+    },
+    p2p::{
+        NodeId,
+        mesh::{NodeKey, Record, Subject},
+    },
 };
 
 /// Records of nodes that cannot be reached are dropped after this long.
 const AGE: Duration = Duration::from_secs(60);
 
+/// A node that states nothing for this long is gone, whatever its neighbours say: what is held of it
+/// may be what somebody repeats.
+const STALE: Duration = REFRESH.saturating_mul(4);
+
+/// What a node costs in memory beside its records and topics, about.
+const NODE_COST: usize = 1024;
+
+/// A node states something 20 times a second at most; who does it more often than this, on average,
+/// is believed later. Topics cost, too: so many are one statement.
+const STATEMENT: Duration = Duration::from_millis(25);
+const TOPICS_A_STATEMENT: usize = 128;
+const STATEMENTS: u32 = 128;
+
 /// A node's state as its latest record gives it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct State {
+    /// The ID of the node it is.
     pub(super) node: NodeId,
+    /// The node that announces it, if it is a FISCO node.
+    pub(super) border: Option<NodeKey>,
+    /// The public half of its key pair; none of a FISCO node.
+    pub(super) agreement: Option<[u8; 32]>,
+    /// The certificates it came with.
+    pub(super) chain: Vec<Bytes>,
     pub(super) version: u64,
     /// In order.
     pub(super) neighbours: Vec<NodeKey>,
     pub(super) topics: BTreeMap<Bytes, u32>,
     /// Since when it cannot be reached, if it cannot.
     away_since: Option<Instant>,
+    /// When it last stated something, as far as this node knows.
+    advanced: Instant,
+    /// The last whole record and the changes since, as they were signed.
+    pub(super) records: Vec<Bytes>,
+    changes_len: usize,
+    /// Who brought the last record.
+    bringer: NodeKey,
+    /// Bytes that are charged for it.
+    cost: usize,
+    bucket: Bucket,
 }
 
 impl State {
@@ -33,52 +78,96 @@ impl State {
     pub(super) fn is_reachable(&self) -> bool {
         self.away_since.is_none()
     }
+
+    fn whole_len(&self) -> usize {
+        self.records.first().map_or(0, Bytes::len)
+    }
+
+    fn topics_cost(&self) -> usize {
+        self.topics.keys().map(|topic| topic_cost(topic)).sum()
+    }
 }
 
 /// What a record turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// It was new: pass it on. These topics have another count than before, these links changed.
+    /// It was new: pass it on. Its topics have yet to be applied; these links changed.
     New {
-        topics: Vec<(Bytes, u32)>,
         linked: Vec<NodeKey>,
         unlinked: Vec<NodeKey>,
     },
     /// It was known.
     Old,
-    /// It changes a version that is not there: ask for the whole state.
+    /// It changes a version that is not there, or is of a node behind one that is not known: ask for
+    /// the whole state.
     Gap,
     /// The node has more topics than are taken; its state stays as it was.
     TooManyTopics,
-    /// There are more nodes than are taken.
-    TooManyNodes,
+    /// There is no room for it.
+    NoRoom,
+    /// The node states more than is taken; ask for its whole state later.
+    TooOften,
+}
+
+/// What one neighbour is charged for.
+#[derive(Debug, Default, Clone, Copy)]
+struct Charge {
+    bytes: usize,
+    nodes: usize,
+}
+
+/// What is left of a node that was forgotten, so that what it said before does not count again.
+#[derive(Debug, Clone, Copy)]
+struct Grave {
+    version: u64,
+    /// It was there and said nothing for long: not even its last record counts.
+    stale: bool,
 }
 
 /// The states of all nodes but this one.
 #[derive(Debug, Clone)]
 pub(super) struct Database {
+    own: NodeKey,
     states: BTreeMap<NodeKey, State>,
     /// The nodes that cannot be reached, by since when: asked for after every event.
     away: BTreeSet<(Instant, NodeKey)>,
-    /// Those that are real nodes behind one of ours.
-    behind: BTreeSet<NodeKey>,
-    max_nodes: usize,
-    max_topics: usize,
+    /// All nodes but FISCO nodes behind this one, by when they last stated something.
+    advanced: BTreeSet<(Instant, NodeKey)>,
+    /// FISCO nodes behind nodes of ours: by the node that announces them and their own key.
+    behind: BTreeMap<(NodeKey, NodeKey), NodeKey>,
+    graves: HashMap<NodeKey, Grave>,
+    graves_order: VecDeque<NodeKey>,
+    charges: BTreeMap<NodeKey, Charge>,
+    used: usize,
+    /// Forgotten to make room.
+    evicted: Vec<(NodeKey, State)>,
+    limits: Limits,
 }
 
 impl Database {
-    pub(super) fn new(max_nodes: usize, max_topics: usize) -> Self {
+    pub(super) fn new(own: NodeKey, limits: Limits) -> Self {
         Self {
+            own,
             states: BTreeMap::new(),
             away: BTreeSet::new(),
-            behind: BTreeSet::new(),
-            max_nodes,
-            max_topics,
+            advanced: BTreeSet::new(),
+            behind: BTreeMap::new(),
+            graves: HashMap::default(),
+            graves_order: VecDeque::new(),
+            charges: BTreeMap::new(),
+            used: 0,
+            evicted: Vec::new(),
+            limits,
         }
     }
 
     pub(super) fn len(&self) -> usize {
         self.states.len()
+    }
+
+    /// Bytes that neighbours made this node hold.
+    pub(super) fn used(&self) -> usize {
+        self.used
     }
 
     pub(super) fn get(&self, key: NodeKey) -> Option<&State> {
@@ -98,9 +187,19 @@ impl Database {
         Some(state)
     }
 
-    /// The real nodes that some node of ours announces, in the order of their keys.
+    /// The FISCO nodes that some node of ours announces, in the order of the nodes that do.
     pub(super) fn behind(&self) -> impl Iterator<Item = &State> {
-        self.behind.iter().filter_map(|key| self.states.get(key))
+        self.behind.values().filter_map(|key| self.states.get(key))
+    }
+
+    /// Whether a node announces the FISCO node with this key.
+    pub(super) fn announces(&self, border: NodeKey, fisco: NodeKey) -> bool {
+        self.behind.contains_key(&(border, fisco))
+    }
+
+    fn stubs_of(&self, border: NodeKey) -> impl Iterator<Item = NodeKey> {
+        let all = (border, NodeKey(0))..=(border, NodeKey(u64::MAX));
+        self.behind.range(all).map(|(_, &key)| key)
     }
 
     /// The states in the order of their keys.
@@ -108,136 +207,423 @@ impl Database {
         self.states.iter().map(|(&key, state)| (key, state))
     }
 
-    /// Takes a record in. A node that is new cannot be reached until its links say so.
-    pub(super) fn take(&mut self, now: Instant, record: &Record) -> Taken {
-        let held = self.states.get(&record.key);
+    /// Takes a record in that a neighbour brought, all but its topics. A node that is new cannot be
+    /// reached until its links say so. `leads_to` is the last version of the node that comes with it:
+    /// the whole record may be old and the changes that follow it new.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        bringer: NodeKey,
+        checked: &CheckedRecord,
+        leads_to: u64,
+    ) -> Taken {
+        let record = checked.record();
+        let key = record.key();
+        let held = self.states.get(&key);
         if held.is_some_and(|held| record.version <= held.version) {
             return Taken::Old;
         }
-        if held.is_none() && self.states.len() >= self.max_nodes {
-            return Taken::TooManyNodes;
+        if held.is_none()
+            && self.graves.get(&key).is_some_and(|grave| {
+                leads_to < grave.version || (grave.stale && leads_to == grave.version)
+            })
+        {
+            return Taken::Old;
         }
         if record.base != 0 && held.is_none_or(|held| held.version != record.base) {
             return Taken::Gap;
         }
-        let Some(node) = record.node.or(held.map(|held| held.node)) else {
-            return Taken::Gap;
+        let border = border_of(&record.subject);
+        if let Some(border) = border {
+            if border != self.own && !self.states.contains_key(&border) {
+                return Taken::Gap;
+            }
+            if held.is_none() && self.stubs_of(border).count() >= self.limits.stubs {
+                return Taken::NoRoom;
+            }
+        }
+        let len = checked.signed().bytes().len();
+        if let Some(held) = held
+            && record.base != 0
+        {
+            if held.changes_len + len > MAX_CHANGES + 2 * held.whole_len() {
+                return Taken::Gap;
+            }
+            if !self.may_change(held, record) {
+                return Taken::TooManyTopics;
+            }
+        }
+        if bringer != self.own && !self.is_in_time(now, key, record) {
+            return Taken::TooOften;
+        }
+        let cost = match self.states.get(&key) {
+            Some(held) if record.base != 0 => held.cost + len + checked.weight(),
+            // For a moment both sets of topics are there.
+            Some(held) => NODE_COST + len + checked.weight() + held.topics_cost(),
+            None => NODE_COST + len + checked.weight(),
         };
-        let state = self.states.entry(record.key).or_insert_with(|| {
-            self.away.insert((now, record.key));
+        if !self.charge(key, bringer, cost) {
+            return Taken::NoRoom;
+        }
+        self.enter(now, key, border, bringer, cost, checked)
+    }
+
+    /// Whether a change leaves a node with no more topics than it may have.
+    fn may_change(&self, held: &State, record: &Record) -> bool {
+        let mut count = held.topics.len();
+        for (topic, subscribers) in &record.topics {
+            match (held.topics.contains_key(topic), subscribers) {
+                (false, 1..) => count += 1,
+                (true, 0) => count -= 1,
+                _ => {}
+            }
+        }
+        count <= self.limits.peer_topics
+    }
+
+    fn is_in_time(&mut self, now: Instant, key: NodeKey, record: &Record) -> bool {
+        let statements = |topics: usize| (topics / TOPICS_A_STATEMENT) as u32;
+        match self.states.get_mut(&key) {
+            Some(held) => {
+                let topics = record.topics.len().max(if record.base == 0 {
+                    held.topics.len()
+                } else {
+                    0
+                });
+                held.bucket.take(now, 1 + statements(topics))
+            }
+            None => true,
+        }
+    }
+
+    fn enter(
+        &mut self,
+        now: Instant,
+        key: NodeKey,
+        border: Option<NodeKey>,
+        bringer: NodeKey,
+        cost: usize,
+        checked: &CheckedRecord,
+    ) -> Taken {
+        let record = checked.record();
+        // A slice of the packet it came in would keep all of that in memory.
+        let bytes = Bytes::copy_from_slice(checked.signed().bytes());
+        let node = *record.subject.node();
+        let statements = STATEMENTS + 2 * (self.limits.peer_topics / TOPICS_A_STATEMENT) as u32;
+        let state = self.states.entry(key).or_insert_with(|| {
+            self.away.insert((now, key));
+            if let Some(border) = border {
+                self.behind.insert((border, NodeKey::from(&node)), key);
+            }
             State {
                 node,
+                border,
+                agreement: None,
+                chain: Vec::new(),
                 version: 0,
                 neighbours: Vec::new(),
                 topics: BTreeMap::new(),
                 away_since: Some(now),
+                advanced: now,
+                records: Vec::new(),
+                changes_len: 0,
+                bringer,
+                cost,
+                bucket: Bucket::new(statements, STATEMENT),
             }
         });
-        let mut topics: BTreeMap<Bytes, u32> = BTreeMap::new();
-        if record.base == 0 {
-            // What the whole state does not name is gone.
-            topics.extend(state.topics.keys().map(|topic| (topic.clone(), 0)));
+        self.advanced.remove(&(state.advanced, key));
+        if border != Some(self.own) {
+            self.advanced.insert((now, key));
         }
-        topics.extend(record.topics.iter().cloned());
-        topics.retain(|topic, count| state.topics.get(topic).copied().unwrap_or(0) != *count);
-        let added = topics
-            .iter()
-            .filter(|&(topic, &count)| count > 0 && !state.topics.contains_key(topic))
-            .count();
-        let removed = topics.values().filter(|&&count| count == 0).count();
-        if state.topics.len() + added - removed > self.max_topics {
-            if state.version == 0 {
-                self.states.remove(&record.key);
-                self.away.remove(&(now, record.key));
-            }
-            return Taken::TooManyTopics;
-        }
-        // A slice of the packet it came in would keep all of that in memory.
-        let topics: Vec<(Bytes, u32)> = topics
-            .into_iter()
-            .map(|(topic, count)| (Bytes::copy_from_slice(&topic), count))
-            .collect();
-        state.node = node;
-        if is_behind(record.key, &node) {
-            self.behind.insert(record.key);
-        } else {
-            self.behind.remove(&record.key);
-        }
+        state.advanced = now;
         state.version = record.version;
-        for (topic, count) in &topics {
-            match *count {
-                0 => state.topics.remove(topic),
-                count => state.topics.insert(topic.clone(), count),
-            };
+        (state.bringer, state.cost) = (bringer, cost);
+        if record.base == 0 {
+            state.changes_len = 0;
+            state.records.clear();
+        } else {
+            state.changes_len += bytes.len();
         }
+        state.records.push(bytes);
+        if let Some(whole) = &record.whole {
+            state.agreement = Some(whole.agreement);
+            let chain = whole.chain.iter();
+            state.chain = chain.map(|der| Bytes::copy_from_slice(der)).collect();
+        }
+        let neighbours = match border {
+            // It says so by being one.
+            Some(border) => Some(vec![border]),
+            None => record.neighbours.clone(),
+        };
         let (mut linked, mut unlinked) = (Vec::new(), Vec::new());
-        if let Some(neighbours) = &record.neighbours {
-            let new: BTreeSet<NodeKey> = neighbours.iter().copied().collect();
+        if let Some(neighbours) = neighbours {
+            let new: BTreeSet<NodeKey> = neighbours.into_iter().collect();
             let old: BTreeSet<NodeKey> = state.neighbours.iter().copied().collect();
             linked.extend(new.difference(&old));
             unlinked.extend(old.difference(&new));
             state.neighbours = new.into_iter().collect();
         }
-        Taken::New {
-            topics,
-            linked,
-            unlinked,
+        Taken::New { linked, unlinked }
+    }
+
+    /// Applies topics of the record that was taken last of its node, from the one at `at` on, so many
+    /// at most. Returns the counts that changed, and where to go on, if there is more.
+    pub(super) fn apply_topics(
+        &mut self,
+        record: &Record,
+        at: usize,
+        max: usize,
+    ) -> (Vec<(Bytes, u32)>, Option<usize>) {
+        let mut changes = Vec::new();
+        let key = record.key();
+        let Some(state) = self.states.get_mut(&key) else {
+            return (changes, None);
+        };
+        if state.version != record.version {
+            return (changes, None);
+        }
+        let topics = &record.topics;
+        let end = topics.len().min(at.saturating_add(max));
+        if record.base == 0 {
+            // What a whole state does not name is gone.
+            let from = match topics.get(at).filter(|_| at > 0) {
+                Some((topic, _)) => Bound::Included(topic),
+                None => Bound::Unbounded,
+            };
+            let to = match topics.get(end) {
+                Some((topic, _)) => Bound::Excluded(topic),
+                None => Bound::Unbounded,
+            };
+            let named = |topic: &Bytes| {
+                let part = &topics[at..end];
+                part.binary_search_by(|(other, _)| other.cmp(topic)).is_ok()
+            };
+            let held = state.topics.range::<Bytes, _>((from, to));
+            let gone = held.map(|(topic, _)| topic).filter(|topic| !named(topic));
+            let gone: Vec<Bytes> = gone.take(max).cloned().collect();
+            let more = gone.len() == max;
+            for topic in gone {
+                state.topics.remove(&topic);
+                changes.push((topic, 0));
+            }
+            if more {
+                return (changes, Some(at));
+            }
+        }
+        for (topic, count) in &topics[at..end] {
+            if state.topics.get(topic).copied().unwrap_or(0) == *count {
+                continue;
+            }
+            let topic = Bytes::copy_from_slice(topic);
+            match *count {
+                0 => state.topics.remove(&topic),
+                count => state.topics.insert(topic.clone(), count),
+            };
+            changes.push((topic, *count));
+        }
+        if end < topics.len() {
+            return (changes, Some(end));
+        }
+        self.settle_cost(key);
+        (changes, None)
+    }
+
+    /// What a node costs now that all of its record is applied.
+    fn settle_cost(&mut self, key: NodeKey) {
+        if let Some(state) = self.states.get(&key) {
+            let records: usize = state.records.iter().map(Bytes::len).sum();
+            let cost = NODE_COST + records + state.topics_cost();
+            let (bringer, least) = (state.bringer, cost.min(state.cost));
+            self.set_charge(key, Some((bringer, least)));
+            if let Some(state) = self.states.get_mut(&key) {
+                state.cost = least;
+            }
         }
     }
 
-    /// A node's whole state as a record.
-    pub(super) fn whole(&self, key: NodeKey) -> Option<Record> {
-        let state = self.states.get(&key)?;
-        Some(Record {
-            key,
-            version: state.version,
-            base: 0,
-            node: Some(state.node),
-            neighbours: Some(state.neighbours.clone()),
-            topics: state
-                .topics
-                .iter()
-                .map(|(topic, &count)| (topic.clone(), count))
-                .collect(),
-        })
+    fn set_charge(&mut self, key: NodeKey, to: Option<(NodeKey, usize)>) {
+        if let Some(state) = self.states.get(&key)
+            && let Some(charge) = self.charges.get_mut(&state.bringer)
+        {
+            charge.bytes -= state.cost;
+            charge.nodes -= 1;
+            self.used -= state.cost;
+            if charge.nodes == 0 {
+                self.charges.remove(&state.bringer);
+            }
+        }
+        if let Some((bringer, cost)) = to {
+            let charge = self.charges.entry(bringer).or_default();
+            charge.bytes += cost;
+            charge.nodes += 1;
+            self.used += cost;
+        }
     }
 
-    /// Forgets nodes that have been out of reach for long. Returns the links they reported.
-    pub(super) fn age(&mut self, now: Instant) -> Vec<(NodeKey, NodeKey)> {
-        let mut links = Vec::new();
+    /// Charges a neighbour for a node, and makes room for it where that is fair.
+    fn charge(&mut self, key: NodeKey, bringer: NodeKey, cost: usize) -> bool {
+        if cost > self.limits.record_bytes {
+            return false;
+        }
+        loop {
+            let held = self.states.get(&key);
+            let (before, old) = held.map_or((0, None), |held| (held.cost, Some(held.bringer)));
+            let bytes = self.used - before + cost;
+            let nodes = self.states.len() + usize::from(held.is_none());
+            if bytes <= self.limits.records_bytes && nodes <= self.limits.nodes {
+                break;
+            }
+            let mine = self.charges.get(&bringer).copied().unwrap_or_default();
+            let is_mine = old == Some(bringer);
+            let mine = Charge {
+                bytes: mine.bytes - if is_mine { before } else { 0 } + cost,
+                nodes: mine.nodes + usize::from(!is_mine),
+            };
+            let sharers = self.charges.len() + usize::from(!self.charges.contains_key(&bringer));
+            let fair = mine.bytes <= self.limits.records_bytes / sharers
+                && mine.nodes <= self.limits.nodes / sharers;
+            if !fair || !self.evict(key, bytes > self.limits.records_bytes) {
+                return false;
+            }
+        }
+        let held = self.states.contains_key(&key);
+        if held {
+            self.set_charge(key, Some((bringer, cost)));
+            if let Some(state) = self.states.get_mut(&key) {
+                (state.bringer, state.cost) = (bringer, cost);
+            }
+        } else {
+            let charge = self.charges.entry(bringer).or_default();
+            charge.bytes += cost;
+            charge.nodes += 1;
+            self.used += cost;
+        }
+        true
+    }
+
+    /// Forgets the costliest node of the neighbour that is charged most, but not the one there is to be
+    /// room for.
+    fn evict(&mut self, not: NodeKey, bytes: bool) -> bool {
+        let most = self.charges.iter().filter(|&(&key, _)| key != self.own);
+        let most = most.max_by_key(|(_, charge)| if bytes { charge.bytes } else { charge.nodes });
+        let Some(bringer) = most.map(|(&key, _)| key) else {
+            return false;
+        };
+        let held = self.states.iter();
+        let victim = held
+            .filter(|&(&key, state)| state.bringer == bringer && key != not && key != bringer)
+            .max_by_key(|(_, state)| state.cost)
+            .map(|(&key, _)| key);
+        let Some(victim) = victim else {
+            return false;
+        };
+        let evicted = self.forget(victim, false);
+        self.evicted.extend(evicted);
+        true
+    }
+
+    /// Nodes that were forgotten to make room, since the last call.
+    pub(super) fn take_evicted(&mut self) -> Vec<(NodeKey, State)> {
+        std::mem::take(&mut self.evicted)
+    }
+
+    /// Forgets a node and those behind it. Of a `stale` one not even the last record counts any more.
+    pub(super) fn forget(&mut self, key: NodeKey, stale: bool) -> Vec<(NodeKey, State)> {
+        let stubs: Vec<NodeKey> = self.stubs_of(key).collect();
+        let mut forgotten = Vec::new();
+        for key in stubs.into_iter().chain([key]) {
+            self.set_charge(key, None);
+            let Some(state) = self.states.remove(&key) else {
+                continue;
+            };
+            if let Some(since) = state.away_since {
+                self.away.remove(&(since, key));
+            }
+            self.advanced.remove(&(state.advanced, key));
+            if let Some(border) = state.border {
+                self.behind.remove(&(border, NodeKey::from(&state.node)));
+            }
+            self.bury(key, state.version, stale);
+            forgotten.push((key, state));
+        }
+        forgotten
+    }
+
+    fn bury(&mut self, key: NodeKey, version: u64, stale: bool) {
+        if self.graves.insert(key, Grave { version, stale }).is_none() {
+            self.graves_order.push_back(key);
+        }
+        if self.graves_order.len() > self.limits.nodes
+            && let Some(oldest) = self.graves_order.pop_front()
+        {
+            self.graves.remove(&oldest);
+        }
+    }
+
+    /// Forgets nodes that have been out of reach for long, or silent for longer.
+    pub(super) fn age(&mut self, now: Instant) -> Vec<(NodeKey, State)> {
+        let mut forgotten = Vec::new();
         while let Some(&(since, key)) = self.away.first()
             && since + AGE <= now
         {
-            self.away.pop_first();
-            if let Some(state) = self.states.remove(&key) {
-                self.behind.remove(&key);
-                links.extend(state.neighbours.iter().map(|&other| (key, other)));
-            }
+            forgotten.extend(self.forget(key, false));
         }
-        links
+        while let Some(&(since, key)) = self.advanced.first()
+            && since + STALE <= now
+        {
+            forgotten.extend(self.forget(key, true));
+        }
+        forgotten
     }
 
     /// When [`age`](Self::age) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
-        self.away.first().map(|&(since, _)| since + AGE)
+        let away = self.away.first().map(|&(since, _)| since + AGE);
+        let stale = self.advanced.first().map(|&(since, _)| since + STALE);
+        crate::node::sooner(away, stale)
     }
 }
 
-#[cfg(test)]
+fn border_of(subject: &Subject) -> Option<NodeKey> {
+    match subject {
+        Subject::Node(_) => None,
+        Subject::Stub { border, .. } => Some(border.into()),
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
 mod tests {
     use super::*;
+    use crate::p2p::mesh::{SharedSecret, Signer, Whole};
 
     fn topic(name: &'static str) -> Bytes {
         Bytes::from_static(name.as_bytes())
     }
 
-    fn whole(version: u64, neighbours: &[u64], topics: &[(&'static str, u32)]) -> Record {
+    fn id(n: u8) -> NodeId {
+        NodeId([n; 64])
+    }
+
+    fn key(n: u8) -> NodeKey {
+        (&id(n)).into()
+    }
+
+    fn signed(record: Record) -> CheckedRecord {
+        let signer = SharedSecret::new(*record.subject.signer());
+        CheckedRecord::own(record.sign(&signer).unwrap())
+    }
+
+    fn of(n: u8, version: u64, links: &[u8], topics: &[(&'static str, u32)]) -> Record {
         Record {
-            key: NodeKey(1),
+            subject: Subject::Node(id(n)),
             version,
             base: 0,
-            node: Some(NodeId([1; 64])),
-            neighbours: Some(neighbours.iter().map(|&key| NodeKey(key)).collect()),
+            whole: Some(Whole {
+                agreement: [n; 32],
+                chain: SharedSecret::new(id(n)).chain(),
+            }),
+            neighbours: Some(links.iter().map(|&n| key(n)).collect()),
             topics: topics
                 .iter()
                 .map(|&(name, count)| (topic(name), count))
@@ -245,94 +631,272 @@ mod tests {
         }
     }
 
+    fn whole(version: u64, links: &[u8], topics: &[(&'static str, u32)]) -> CheckedRecord {
+        signed(of(1, version, links, topics))
+    }
+
+    fn change(base: u64, topics: &[(&'static str, u32)]) -> CheckedRecord {
+        signed(Record {
+            base,
+            whole: None,
+            neighbours: None,
+            ..of(1, base + 1, &[], topics)
+        })
+    }
+
+    fn stub(n: u8, border: u8, version: u64) -> CheckedRecord {
+        signed(Record {
+            subject: Subject::Stub {
+                fisco: id(n),
+                border: id(border),
+            },
+            whole: None,
+            neighbours: None,
+            ..of(n, version, &[], &[("f", 1)])
+        })
+    }
+
+    fn database(limits: Limits) -> Database {
+        Database::new(key(0), limits)
+    }
+
+    /// Takes a record in with all its topics, and tells what changed.
+    fn take(database: &mut Database, now: Instant, record: &CheckedRecord) -> Vec<(Bytes, u32)> {
+        take_from(database, now, 9, record).unwrap()
+    }
+
+    fn take_from(
+        database: &mut Database,
+        now: Instant,
+        bringer: u8,
+        record: &CheckedRecord,
+    ) -> Result<Vec<(Bytes, u32)>, Taken> {
+        let taken = take_one(database, now, bringer, record);
+        if !matches!(taken, Taken::New { .. }) {
+            return Err(taken);
+        }
+        let (mut changes, mut at) = (Vec::new(), Some(0));
+        while let Some(from) = at {
+            let (some, next) = database.apply_topics(record.record(), from, 2);
+            changes.extend(some);
+            at = next;
+        }
+        let bytes: usize = database.charges.values().map(|charge| charge.bytes).sum();
+        assert_eq!(bytes, database.used);
+        assert!(database.used <= database.limits.records_bytes);
+        Ok(changes)
+    }
+
+    fn take_one(
+        database: &mut Database,
+        now: Instant,
+        bringer: u8,
+        record: &CheckedRecord,
+    ) -> Taken {
+        database.take(now, key(bringer), record, record.record().version)
+    }
+
     #[test]
     fn changes_apply_to_their_base_only() {
         let now = Instant::now();
-        let mut database = Database::new(10, 10);
-        let change = Record {
-            base: 5,
-            node: None,
-            neighbours: None,
-            ..whole(6, &[], &[("b", 2), ("a", 0)])
-        };
-        assert_eq!(database.take(now, &change), Taken::Gap);
+        let mut database = database(Limits::default());
+        let first = change(5, &[("a", 0), ("b", 2)]);
+        assert_eq!(take_one(&mut database, now, 9, &first), Taken::Gap);
+        let changed = take(&mut database, now, &whole(5, &[2], &[("a", 1)]));
+        assert_eq!(changed, [(topic("a"), 1)]);
+        let changed = take(&mut database, now, &first);
+        assert_eq!(changed, [(topic("a"), 0), (topic("b"), 2)]);
+        assert_eq!(take_one(&mut database, now, 9, &first), Taken::Old);
         assert_eq!(
-            database.take(now, &whole(5, &[2], &[("a", 1)])),
+            take_one(&mut database, now, 9, &whole(9, &[3], &[])),
             Taken::New {
-                topics: vec![(topic("a"), 1)],
-                linked: vec![NodeKey(2)],
-                unlinked: vec![]
+                linked: vec![key(3)],
+                unlinked: vec![key(2)],
             }
         );
-        assert_eq!(
-            database.take(now, &change),
-            Taken::New {
-                topics: vec![(topic("a"), 0), (topic("b"), 2)],
-                linked: vec![],
-                unlinked: vec![]
-            }
-        );
-        assert_eq!(database.take(now, &change), Taken::Old);
-        assert_eq!(
-            database.take(now, &whole(9, &[3], &[])),
-            Taken::New {
-                topics: vec![(topic("b"), 0)],
-                linked: vec![NodeKey(3)],
-                unlinked: vec![NodeKey(2)]
-            }
-        );
+        assert_eq!(database.get(key(1)).unwrap().records.len(), 1);
+    }
+
+    #[test]
+    fn a_long_record_is_applied_part_by_part() {
+        let now = Instant::now();
+        let mut database = database(Limits::default());
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+        let all = |count| names.map(|name| (name, count));
+        take(&mut database, now, &whole(1, &[], &all(1)));
+        for (version, topics) in [
+            (2, &all(2)[..4]),
+            (3, &all(1)[3..]),
+            (4, &[("bb", 1), ("d", 1)]),
+            (5, &[]),
+            (6, &all(3)[..]),
+        ] {
+            take(&mut database, now, &whole(version, &[], topics));
+            let held = &database.get(key(1)).unwrap().topics;
+            let held: Vec<_> = held.iter().map(|(name, &n)| (name.clone(), n)).collect();
+            let expected: Vec<_> = topics.iter().map(|&(name, n)| (topic(name), n)).collect();
+            assert_eq!(held, expected);
+        }
     }
 
     #[test]
     fn limits_hold() {
         let now = Instant::now();
-        let mut database = Database::new(1, 1);
-        let too_many = whole(1, &[], &[("a", 1), ("b", 1)]);
-        assert_eq!(database.take(now, &too_many), Taken::TooManyTopics);
-        assert!(database.get(NodeKey(1)).is_none());
-        assert_eq!(database.next_age(), None);
-        assert!(matches!(
-            database.take(now, &whole(1, &[], &[("a", 1)])),
-            Taken::New { .. }
-        ));
-        let other = Record {
-            key: NodeKey(2),
-            ..whole(1, &[], &[])
-        };
-        assert_eq!(database.take(now, &other), Taken::TooManyNodes);
+        let mut database = database(Limits {
+            nodes: 1,
+            peer_topics: 1,
+            ..Limits::default()
+        });
+        take(&mut database, now, &whole(1, &[], &[("a", 1)]));
+        let other = signed(of(2, 1, &[], &[]));
+        assert_eq!(take_one(&mut database, now, 9, &other), Taken::NoRoom);
+        let more = change(1, &[("b", 1)]);
+        assert_eq!(take_one(&mut database, now, 9, &more), Taken::TooManyTopics);
         // One out, one in is within the limit.
-        assert!(matches!(
-            database.take(now, &whole(2, &[], &[("b", 1)])),
-            Taken::New { .. }
-        ));
+        take(&mut database, now, &change(1, &[("a", 0), ("b", 1)]));
     }
 
     #[test]
     fn what_is_out_of_reach_is_forgotten_in_time() {
         let now = Instant::now();
-        let mut database = Database::new(10, 10);
-        database.take(now, &whole(1, &[], &[]));
+        let mut database = database(Limits::default());
+        take(&mut database, now, &whole(5, &[], &[]));
         assert_eq!(database.next_age(), Some(now + AGE));
-        database.age(now + AGE - Duration::from_millis(1));
-        assert!(database.get(NodeKey(1)).is_some());
-        database.age(now + AGE);
-        assert!(database.get(NodeKey(1)).is_none());
-        assert_eq!(database.next_age(), None);
+        assert!(
+            database
+                .age(now + AGE - Duration::from_millis(1))
+                .is_empty()
+        );
+        assert!(database.get(key(1)).is_some());
+        assert_eq!(database.age(now + AGE).len(), 1);
+        assert!(database.get(key(1)).is_none());
+        assert_eq!((database.next_age(), database.used()), (None, 0));
+        // What was older does not come back; what it said last does.
+        assert_eq!(
+            take_one(&mut database, now, 9, &whole(4, &[], &[])),
+            Taken::Old
+        );
+        take(&mut database, now, &whole(5, &[], &[]));
+        // Nor does an old record by itself, but with the changes that it led to.
+        database.forget(key(1), false);
+        let old = whole(4, &[], &[]);
+        assert_eq!(take_one(&mut database, now, 9, &old), Taken::Old);
+        let taken = database.take(now, key(9), &old, 5);
+        assert!(matches!(taken, Taken::New { .. }));
+    }
+
+    #[test]
+    fn a_node_that_says_nothing_any_more_is_forgotten_even_if_it_is_in_reach() {
+        let now = Instant::now();
+        let mut database = database(Limits::default());
+        take(&mut database, now, &whole(5, &[2], &[]));
+        database.set_away(key(1), None);
+        let refreshed = now + REFRESH;
+        take(&mut database, refreshed, &change(5, &[]));
+        let gone = refreshed + STALE;
+        assert_eq!(database.next_age(), Some(gone));
+        assert!(database.age(gone - Duration::from_millis(1)).is_empty());
+        assert_eq!(database.age(gone)[0].0, key(1));
+        // Somebody who repeats what it said last does not bring it back.
+        assert_eq!(
+            take_one(&mut database, gone, 9, &whole(6, &[], &[])),
+            Taken::Old
+        );
+        take(&mut database, gone, &whole(7, &[], &[]));
     }
 
     #[test]
     fn what_was_back_in_between_is_forgotten_later() {
         let now = Instant::now();
         let second = Duration::from_secs(1);
-        let mut database = Database::new(10, 10);
-        database.take(now, &whole(1, &[2], &[]));
-        database.set_away(NodeKey(1), None);
-        assert_eq!(database.next_age(), None);
-        assert_eq!(database.age(now + AGE), []);
-        database.set_away(NodeKey(1), Some(now + second));
+        let mut database = database(Limits::default());
+        take(&mut database, now, &whole(1, &[2], &[]));
+        database.set_away(key(1), None);
+        assert!(database.age(now + AGE).is_empty());
+        database.set_away(key(1), Some(now + second));
         assert_eq!(database.next_age(), Some(now + second + AGE));
-        let links = database.age(now + second + AGE);
-        assert_eq!(links, [(NodeKey(1), NodeKey(2))]);
-        assert!(database.set_away(NodeKey(1), None).is_none());
+        let forgotten = database.age(now + second + AGE);
+        assert_eq!(forgotten[0].1.neighbours, [key(2)]);
+        assert!(database.set_away(key(1), None).is_none());
+    }
+
+    #[test]
+    fn a_fisco_node_is_known_as_long_as_the_node_that_announces_it() {
+        let now = Instant::now();
+        let mut database = database(Limits {
+            stubs: 2,
+            ..Limits::default()
+        });
+        assert_eq!(take_one(&mut database, now, 9, &stub(7, 1, 1)), Taken::Gap);
+        take(&mut database, now, &whole(1, &[], &[]));
+        for n in [7, 8] {
+            take(&mut database, now, &stub(n, 1, 1));
+            assert!(database.announces(key(1), key(n)));
+        }
+        assert_eq!(
+            take_one(&mut database, now, 9, &stub(6, 1, 1)),
+            Taken::NoRoom
+        );
+        assert!(!database.announces(key(9), key(7)));
+        let state = database.get(NodeKey::stub(&id(7), &id(1))).unwrap();
+        assert_eq!(
+            (&state.neighbours[..], state.agreement),
+            (&[key(1)][..], None)
+        );
+        assert_eq!(database.forget(key(1), false).len(), 3);
+        assert_eq!((database.len(), database.used()), (0, 0));
+        assert!(!database.announces(key(1), key(7)));
+    }
+
+    #[test]
+    fn a_node_that_states_too_much_is_believed_later() {
+        let now = Instant::now();
+        let mut database = database(Limits {
+            peer_topics: 10,
+            ..Limits::default()
+        });
+        take(&mut database, now, &whole(1, &[], &[]));
+        let mut version = 1;
+        while take_from(&mut database, now, 9, &change(version, &[("a", 1)])).is_ok() {
+            version += 1;
+        }
+        assert_eq!(version, 1 + u64::from(STATEMENTS));
+        let late = change(version, &[("a", 1)]);
+        assert_eq!(take_one(&mut database, now, 9, &late), Taken::TooOften);
+        take(&mut database, now + STATEMENT, &late);
+    }
+
+    #[test]
+    fn a_neighbour_with_more_than_its_share_makes_room_for_others() {
+        let now = Instant::now();
+        let one = 3 * NODE_COST;
+        let mut database = database(Limits {
+            records_bytes: 40 * one,
+            ..Limits::default()
+        });
+        let node = |n: u8| signed(of(n, 1, &[], &[("a topic of some length", 1)]));
+        let mut from_first = 0;
+        for n in 100..=255 {
+            from_first += usize::from(take_from(&mut database, now, 1, &node(n)).is_ok());
+        }
+        assert!(from_first > 40, "alone it may have all there is");
+        let mut from_second = 0;
+        for n in 10..100 {
+            from_second += usize::from(take_from(&mut database, now, 2, &node(n)).is_ok());
+        }
+        assert!(
+            from_second * 3 > from_first,
+            "{from_second} of {from_first}"
+        );
+        assert!(from_second * 2 <= from_first + 2, "not more than its share");
+        assert!(
+            database
+                .take_evicted()
+                .iter()
+                .all(|(held, _)| { (100..=255).any(|n| key(n) == *held) })
+        );
+        // The first gets nothing more in.
+        let refused = take_from(&mut database, now, 1, &node(3));
+        assert_eq!(refused, Err(Taken::NoRoom));
     }
 }

@@ -1,18 +1,22 @@
 //! The link-state protocol itself: which records go to whom, and what comes of those that come.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    time::Instant,
+    collections::{BTreeSet, VecDeque},
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Mesh, Output, database::Taken, extension};
+use super::{Mesh, Output, bucket::Bucket, database::Taken, extension};
 use crate::{
-    node::PeerId,
+    hash::HashMap,
+    node::{
+        PeerId,
+        checker::{CheckedRecord, CheckedRecords},
+    },
     p2p::{
         PeerFrame,
-        mesh::{self, NodeKey, Record, RecordsError, packet},
+        mesh::{self, NodeKey, Subject, packet},
     },
 };
 
@@ -23,8 +27,74 @@ const BATCH: usize = 256 * 1024;
 /// the earlier ones.
 const MAX_AWAITED: usize = 1024;
 
+/// Versions are times. One this far ahead of this node's clock leaves its own node no room to outbid
+/// it, and is refused; clocks are not that wrong.
+const MAX_AHEAD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// So many topics and records are worked on for one event, and the rest after this time, so that
+/// messages get their turn.
+const TOPICS_AT_ONCE: usize = 2048;
+const RECORDS_AT_ONCE: usize = 256;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What is asked for later, because it came too often or there was no room, is asked for after this.
+const ASK_LATER: Duration = Duration::from_secs(5);
+
+/// A node that is not believed is not asked for this long.
+const DISBELIEF: Duration = Duration::from_secs(60);
+
+/// Not more than this many are remembered.
+const MAX_DISBELIEVED: usize = 1024;
+
+/// A neighbour tells what it knows when a connection comes up, and now and then after it had no room.
+pub(super) const TELLS: Bucket = Bucket::new(4, Duration::from_secs(4));
+
+/// A neighbour may ask for so much at once and then for 4 MiB a second: so many bytes are one token.
+const ASK_BYTES: usize = 16 * 1024;
+pub(super) const ASKS: Bucket = Bucket::new(4096, Duration::from_millis(4));
+
+/// Records that have come and are not yet applied.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Work {
+    waiting: VecDeque<Item>,
+    /// Bytes of the records of each neighbour in there.
+    bytes: HashMap<NodeKey, usize>,
+    /// Where the first of them goes on, if it has been begun.
+    at: Option<usize>,
+    /// What to ask for at the end of the frame at hand.
+    wanted: BTreeSet<NodeKey>,
+    resume: Option<Instant>,
+    /// When to ask neighbours for everything that is not here.
+    ask_again: Option<Instant>,
+    /// Nodes whose certificates this node does not believe, and until when not to ask for them.
+    disbelieved: HashMap<NodeKey, Instant>,
+}
+
+#[derive(Debug, Clone)]
+enum Item {
+    Record {
+        peer: PeerId,
+        sender: NodeKey,
+        record: Box<CheckedRecord>,
+        /// The last version of its node in the same frame: what this is a step on the way to.
+        leads_to: u64,
+    },
+    /// Of a frame.
+    End {
+        peer: PeerId,
+        sender: NodeKey,
+        seq: u32,
+    },
+}
+
+impl Work {
+    pub(super) fn next(&self) -> Option<Instant> {
+        crate::node::sooner(self.resume, self.ask_again)
+    }
+}
+
 impl Mesh {
-    /// Handles a packet of the link-state protocol.
+    /// Handles a packet of the link-state protocol, other than records.
     pub(in crate::node) fn packet(&mut self, now: Instant, peer: PeerId, frame: &PeerFrame) {
         if !self.links.contains_key(&peer) {
             return;
@@ -33,12 +103,11 @@ impl Mesh {
             // A sign of life.
             packet::HELLO => Some(()),
             packet::KNOWN => self.known(now, peer, frame.body.clone()),
-            packet::RECORDS => self.records(now, peer, frame),
             packet::TAKEN => {
                 self.taken(peer, frame.seq);
                 Some(())
             }
-            packet::ASK => self.asked(peer, frame.body.clone()),
+            packet::ASK => self.asked(now, peer, frame.body.clone()),
             // Of a later version of the extension.
             _ => Some(()),
         };
@@ -50,21 +119,26 @@ impl Mesh {
 
     /// The neighbour told what it knows: send it what is newer here.
     fn known(&mut self, now: Instant, peer: PeerId, body: Bytes) -> Option<()> {
-        let known: HashMap<NodeKey, u64> = mesh::decode_known(body)?.into_iter().collect();
+        let max = 2 * self.limits.nodes + 16;
+        let link = self.links.get_mut(&peer)?;
+        if !link.tells.take(now, 1) {
+            self.outputs.push_back(Output::AsksTooMuch(peer));
+            return Some(());
+        }
+        let known: HashMap<NodeKey, u64> = mesh::decode_known(body, max)?.into_iter().collect();
         let newer =
             |key: NodeKey, version: u64| known.get(&key).is_none_or(|&theirs| theirs < version);
-        if !newer(self.own, self.version) {
-            self.acknowledged(peer, self.version);
+        let (own, number) = (self.own.key(), self.own.number());
+        let tell_own = newer(own, self.own.version());
+        if !tell_own {
+            self.acknowledged(peer, number);
         }
-        let keys: Vec<NodeKey> = self
-            .database
-            .iter()
-            .filter(|&(key, state)| newer(key, state.version))
-            .map(|(key, _)| key)
-            .chain(newer(self.own, self.version).then_some(self.own))
-            .collect();
-        let records: Vec<Record> = keys.into_iter().filter_map(|key| self.whole(key)).collect();
-        self.send_records(peer, &records);
+        let mut records = Vec::new();
+        if tell_own {
+            records.push(self.own.records().to_vec());
+        }
+        records.extend(self.records_of(newer));
+        self.send_records(peer, &records, tell_own.then_some(number));
         if let Some(link) = self.links.get_mut(&peer) {
             link.known = Some(known.get(&link.key).copied().unwrap_or(0));
         }
@@ -72,10 +146,42 @@ impl Mesh {
         Some(())
     }
 
-    fn asked(&mut self, peer: PeerId, body: Bytes) -> Option<()> {
-        let keys: BTreeSet<NodeKey> = mesh::decode_keys(body)?.into_iter().collect();
-        let records: Vec<Record> = keys.into_iter().filter_map(|key| self.whole(key)).collect();
-        self.send_records(peer, &records);
+    /// Records of other nodes, those of FISCO nodes behind the nodes that announce them.
+    fn records_of(&self, wanted: impl Fn(NodeKey, u64) -> bool) -> Vec<Vec<Bytes>> {
+        let fits = |stub: bool| {
+            let wanted = &wanted;
+            self.database
+                .iter()
+                .filter(move |&(key, state)| {
+                    state.border.is_some() == stub && wanted(key, state.version)
+                })
+                .map(|(_, state)| state.records.clone())
+        };
+        fits(false).chain(fits(true)).collect()
+    }
+
+    fn asked(&mut self, now: Instant, peer: PeerId, body: Bytes) -> Option<()> {
+        let max = 2 * self.limits.nodes + 16;
+        let keys: BTreeSet<NodeKey> = mesh::decode_keys(body, max)?.into_iter().collect();
+        let asks_own = keys.contains(&self.own.key());
+        let mut records = Vec::new();
+        if asks_own {
+            records.push(self.own.records().to_vec());
+        }
+        for stub in [false, true] {
+            let states = keys.iter().filter_map(|&key| self.database.get(key));
+            let states = states.filter(|state| state.border.is_some() == stub);
+            records.extend(states.map(|state| state.records.clone()));
+        }
+        let bytes: usize = records.iter().flatten().map(Bytes::len).sum();
+        let tokens = 1 + keys.len() / 64 + bytes / ASK_BYTES;
+        let link = self.links.get_mut(&peer)?;
+        if !link.asks.take(now, tokens.min(4096) as u32) {
+            self.outputs.push_back(Output::AsksTooMuch(peer));
+            return Some(());
+        }
+        let number = asks_own.then(|| self.own.number());
+        self.send_records(peer, &records, number);
         Some(())
     }
 
@@ -87,96 +193,276 @@ impl Mesh {
         if seq.wrapping_sub(link.next_seq) as i32 >= 0 {
             return;
         }
-        let mut version = None;
+        let mut number = None;
         while let Some(&(sent, held)) = link.awaited.front()
             && sent.wrapping_sub(seq) as i32 <= 0
         {
-            version = Some(held);
+            number = Some(held);
             link.awaited.pop_front();
         }
-        if let Some(version) = version {
-            self.acknowledged(peer, version);
+        if let Some(number) = number {
+            self.acknowledged(peer, number);
         }
     }
 
-    fn acknowledged(&mut self, peer: PeerId, version: u64) {
+    fn acknowledged(&mut self, peer: PeerId, number: u64) {
         if let Some(link) = self.links.get_mut(&peer)
-            && link.acknowledged < version
+            && link.acknowledged < number
         {
-            link.acknowledged = version;
+            link.acknowledged = number;
             self.outputs.push_back(Output::Acknowledged);
         }
     }
 
-    fn records(&mut self, now: Instant, peer: PeerId, frame: &PeerFrame) -> Option<()> {
-        let sender = self.links.get(&peer)?.key;
-        // Not more at once than may be held, with room for removals.
-        let max = self.max_topics.saturating_mul(2);
-        let records = match Record::decode_all(frame.body.clone(), max) {
-            Ok(records) => records,
-            Err(RecordsError::TooManyTopics { key, .. }) if key == sender => {
-                self.outputs.push_back(Output::TooManyTopics(peer));
-                return Some(());
-            }
-            Err(_) => return None,
+    /// A neighbour sent records, which have been checked.
+    pub(in crate::node) fn records(&mut self, now: Instant, peer: PeerId, checked: CheckedRecords) {
+        let Some(sender) = self.links.get(&peer).map(|link| link.key) else {
+            return;
         };
-        let (mut passed_on, mut wanted) = (Vec::new(), BTreeSet::new());
-        for record in records {
-            if record.key == self.own {
-                self.outbid(&record);
-                continue;
+        for (node, why) in checked.refused {
+            let key = NodeKey::from(&node);
+            if self.work.disbelieved.len() >= MAX_DISBELIEVED {
+                self.work.disbelieved.clear();
             }
-            if self.borders.contains_key(&record.key) {
-                self.outbid_border(now, &record);
-                continue;
+            self.work.disbelieved.insert(key, now + DISBELIEF);
+            self.outputs
+                .push_back(Output::Disbelieved { peer, node, why });
+            // What it said before it was refused counts no longer.
+            self.forget(now, key);
+        }
+        if let Some(fault) = checked.fault {
+            return self.outputs.push_back(Output::Fault(peer, fault));
+        }
+        for node in checked.too_long {
+            if NodeKey::from(&node) == sender {
+                return self.outputs.push_back(Output::TooManyTopics(peer));
             }
-            match self.database.take(now, &record) {
-                Taken::New {
-                    topics,
-                    linked,
-                    unlinked,
+            let what = "a record over this node's limits";
+            self.outputs.push_back(Output::Bad(peer, what));
+        }
+        let len = |record: &CheckedRecord| record.signed().bytes().len();
+        let bytes: usize = checked.records.iter().map(len).sum();
+        let waiting = self.work.bytes.entry(sender).or_default();
+        if *waiting > 0 && *waiting + bytes > self.limits.records_bytes / 4 {
+            self.outputs.push_back(Output::OverBudget(peer));
+            self.ask_again(now);
+            return;
+        }
+        *waiting += bytes;
+        let mut last: HashMap<NodeKey, u64> = HashMap::default();
+        for record in &checked.records {
+            let last = last.entry(record.record().key()).or_default();
+            *last = record.record().version.max(*last);
+        }
+        let records = checked.records.into_iter();
+        self.work.waiting.extend(records.map(|record| Item::Record {
+            peer,
+            sender,
+            leads_to: last.get(&record.record().key()).copied().unwrap_or(0),
+            record: Box::new(record),
+        }));
+        let seq = checked.seq;
+        self.work.waiting.push_back(Item::End { peer, sender, seq });
+        if self.work.resume.is_none() {
+            self.work(now);
+        }
+    }
+
+    /// Works on records that have come, so much of it at once.
+    pub(super) fn work(&mut self, now: Instant) {
+        self.work.resume = None;
+        let (mut topics, mut records) = (TOPICS_AT_ONCE, RECORDS_AT_ONCE);
+        while let Some(item) = self.work.waiting.pop_front() {
+            if topics == 0 || records == 0 {
+                self.work.waiting.push_front(item);
+                self.work.resume = Some(now + PAUSE);
+                return;
+            }
+            match item {
+                Item::End { peer, sender, seq } => self.end_of_frame(now, peer, sender, seq),
+                Item::Record {
+                    peer,
+                    sender,
+                    record,
+                    leads_to,
                 } => {
-                    self.apply(now, record.key, topics, &linked, &unlinked);
-                    passed_on.push(record);
-                }
-                Taken::Old => {}
-                Taken::Gap => {
-                    wanted.insert(record.key);
-                }
-                Taken::TooManyTopics if record.key == sender => {
-                    self.outputs.push_back(Output::TooManyTopics(peer));
-                }
-                Taken::TooManyTopics | Taken::TooManyNodes => {
-                    let what = "a record over this node's limits";
-                    self.outputs.push_back(Output::Bad(peer, what));
+                    records -= 1;
+                    let begun = self.work.at.take();
+                    let at = match begun {
+                        Some(at) => Some(at),
+                        None => self
+                            .record(now, (peer, sender), &record, leads_to)
+                            .then_some(0),
+                    };
+                    let next = at.and_then(|at| self.topics_of_record(&record, at, &mut topics));
+                    if next.is_some() {
+                        self.work.at = next;
+                        let item = Item::Record {
+                            peer,
+                            sender,
+                            record,
+                            leads_to,
+                        };
+                        self.work.waiting.push_front(item);
+                        continue;
+                    }
+                    if let Some(bytes) = self.work.bytes.get_mut(&sender) {
+                        *bytes = bytes.saturating_sub(record.signed().bytes().len());
+                        if *bytes == 0 {
+                            self.work.bytes.remove(&sender);
+                        }
+                    }
                 }
             }
         }
-        self.flood(&passed_on, Some(peer));
+    }
+
+    /// Applies so many topics of a record; returns where to go on, if that is not all.
+    fn topics_of_record(
+        &mut self,
+        record: &CheckedRecord,
+        at: usize,
+        left: &mut usize,
+    ) -> Option<usize> {
+        let (changes, next) = self.database.apply_topics(record.record(), at, *left);
+        let touched = next.unwrap_or(record.record().topics.len()) - at;
+        *left = left.saturating_sub(touched.max(changes.len()));
+        let key = record.record().key();
+        let reachable = |state: &super::database::State| state.is_reachable();
+        if self.database.get(key).is_some_and(reachable) {
+            for (topic, count) in changes {
+                self.show(key, topic, count);
+            }
+        }
+        if next.is_some() {
+            // Whatever little was left.
+            *left = 0;
+        }
+        next
+    }
+
+    /// Takes a record in, all but its topics; whether it is new.
+    fn record(
+        &mut self,
+        now: Instant,
+        (peer, sender): (PeerId, NodeKey),
+        checked: &CheckedRecord,
+        leads_to: u64,
+    ) -> bool {
+        let record = checked.record();
+        let key = record.key();
+        if key == self.own.key() {
+            // The network holds a record of this very node: from before it started again, with a clock
+            // that was ahead. Its state now has to win.
+            self.own.outbid(record.version);
+            return false;
+        }
+        if let Some(border) = self.borders.get_mut(&key) {
+            border.speaker.outbid(record.version);
+            return false;
+        }
+        let ahead = MAX_AHEAD.as_micros() as u64;
+        if record.version > self.clock().saturating_add(ahead) {
+            let what = "a record with a time far ahead of this node's clock";
+            self.outputs.push_back(Output::Bad(peer, what));
+            return false;
+        }
+        let taken = self.database.take(now, sender, checked, leads_to);
+        let evicted = self.database.take_evicted();
+        if !evicted.is_empty() {
+            self.outputs.push_back(Output::Evicted(evicted.len()));
+            self.forgotten(now, evicted);
+        }
+        match taken {
+            Taken::New { linked, unlinked } => {
+                self.flood(checked.signed().bytes(), Some(peer));
+                self.links_changed(now, key, &linked, &unlinked);
+                return true;
+            }
+            Taken::Old => {}
+            Taken::Gap => {
+                self.work.wanted.insert(key);
+                if let Subject::Stub { border, .. } = &record.subject {
+                    let border = NodeKey::from(border);
+                    if border != self.own.key() && self.database.get(border).is_none() {
+                        self.work.wanted.insert(border);
+                    }
+                }
+            }
+            Taken::TooManyTopics if key == sender => {
+                self.outputs.push_back(Output::TooManyTopics(peer));
+            }
+            Taken::TooManyTopics => {
+                let what = "a record over this node's limits";
+                self.outputs.push_back(Output::Bad(peer, what));
+            }
+            Taken::NoRoom => {
+                self.outputs.push_back(Output::OverBudget(peer));
+                self.ask_again(now);
+            }
+            Taken::TooOften => {
+                self.outputs.push_back(Output::TooOften(peer));
+                self.ask_again(now);
+            }
+        }
+        false
+    }
+
+    fn end_of_frame(&mut self, now: Instant, peer: PeerId, sender: NodeKey, seq: u32) {
+        let mut wanted = std::mem::take(&mut self.work.wanted);
         self.count_if_ready(now, peer);
         // The acknowledgement speaks of the sender's own record, so it waits until that is whole here.
         if !wanted.contains(&sender) {
-            self.send(peer, packet::TAKEN, frame.seq, Bytes::new());
+            self.send(peer, packet::TAKEN, seq, Bytes::new());
         }
+        wanted.retain(|key| !self.work.disbelieved.contains_key(key));
         if !wanted.is_empty() {
             self.send(peer, packet::ASK, 0, mesh::encode_keys(wanted));
         }
-        Some(())
     }
 
-    /// The network holds a record of this very node that is newer than its own: it was here before
-    /// with a clock that was ahead. Its state now has to win.
-    fn outbid(&mut self, record: &Record) {
-        if record.version > self.version && record.version < mesh::MAX_VERSION {
-            self.version = record.version + 1;
-            let own = self.own_record();
-            self.flood(&[own], None);
+    /// Neighbours are told once more what is known here, so that they send what is not.
+    fn ask_again(&mut self, now: Instant) {
+        self.work.ask_again.get_or_insert(now + ASK_LATER);
+    }
+
+    /// Does what is due of all this.
+    pub(super) fn work_due(&mut self, now: Instant) {
+        if self.work.resume.is_some_and(|at| at <= now) {
+            self.work(now);
+        }
+        if self.work.ask_again.is_some_and(|at| at <= now) {
+            self.work.ask_again = None;
+            self.work.disbelieved.retain(|_, until| *until > now);
+            let peers: Vec<PeerId> = self.links.keys().copied().collect();
+            for peer in peers {
+                self.tell_known(peer);
+            }
         }
     }
 
-    /// Sends records to all neighbours but one. Those that have yet to say what they know get
+    pub(super) fn tell_known(&mut self, peer: PeerId) {
+        let known = self
+            .database
+            .iter()
+            .map(|(key, state)| (key, state.version))
+            .chain([(self.own.key(), self.own.version())]);
+        let body = mesh::encode_known(known);
+        self.send(peer, packet::KNOWN, 0, body);
+    }
+
+    /// Sends a record to all neighbours but one. Those that have yet to say what they know get
     /// everything then.
-    pub(super) fn flood(&mut self, records: &[Record], except: Option<PeerId>) {
+    pub(super) fn flood(&mut self, record: &Bytes, except: Option<PeerId>) {
+        self.flood_numbered(record, except, None);
+    }
+
+    pub(super) fn flood_numbered(
+        &mut self,
+        record: &Bytes,
+        except: Option<PeerId>,
+        number: Option<u64>,
+    ) {
         let peers: Vec<PeerId> = self
             .links
             .iter()
@@ -184,19 +470,24 @@ impl Mesh {
             .map(|(&peer, _)| peer)
             .collect();
         for peer in peers {
-            self.send_records(peer, records);
+            self.send_records(peer, &[vec![record.clone()]], number);
         }
     }
 
-    pub(super) fn send_records(&mut self, peer: PeerId, records: &[Record]) {
+    /// Sends records, those of one node together. `number` is that of the last of this node's own
+    /// statements, if they are among the records.
+    pub(super) fn send_records(
+        &mut self,
+        peer: PeerId,
+        records: &[Vec<Bytes>],
+        number: Option<u64>,
+    ) {
         let mut body = BytesMut::new();
-        let mut own_version = None;
-        for (n, record) in records.iter().enumerate() {
-            record.encode(&mut body);
-            if record.key == self.own {
-                own_version = Some(record.version);
+        for (n, of_one) in records.iter().enumerate() {
+            for record in of_one {
+                body.extend_from_slice(record);
             }
-            if body.len() < BATCH && n + 1 < records.len() {
+            if body.is_empty() || (body.len() < BATCH && n + 1 < records.len()) {
                 continue;
             }
             let Some(link) = self.links.get_mut(&peer) else {
@@ -204,11 +495,12 @@ impl Mesh {
             };
             let seq = link.next_seq;
             link.next_seq = link.next_seq.wrapping_add(1);
-            if let Some(version) = own_version.take() {
+            // That is so once the last frame is taken.
+            if let Some(number) = number.filter(|_| n + 1 == records.len()) {
                 if link.awaited.len() == MAX_AWAITED {
                     link.awaited.pop_front();
                 }
-                link.awaited.push_back((seq, version));
+                link.awaited.push_back((seq, number));
             }
             self.send(peer, packet::RECORDS, seq, body.split().freeze());
         }

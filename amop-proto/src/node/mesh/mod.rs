@@ -1,39 +1,54 @@
 //! The network of nodes of this project: who is linked to whom, who has which topics, and the
 //! shortest ways between them.
 //!
-//! A link-state protocol. Each node floods its own record (its neighbours, its topics with their
+//! A link-state protocol. Each node floods its own signed record (its neighbours, its topics with their
 //! subscriber counts) as changes with rising versions; a link that comes up is followed by an
 //! exchange of what both sides know. A record crosses a link once, a node passes on only what is new
-//! to it, so flooding ends.
+//! to it, so flooding ends. What a node does not trust its neighbours with is in
+//! `docs/mesh-protocol.md`.
 
 mod borders;
+mod bucket;
 mod database;
 mod flood;
 mod multicasts;
+mod pairs;
 mod paths;
 mod recent;
+mod speaker;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    time::Instant,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
 use crate::hash::HashMap;
 
-pub(super) use self::recent::{Recent, Seen};
 use self::{
-    borders::is_behind,
-    database::Database,
+    borders::Border,
+    database::{Database, State},
+    flood::Work,
+    pairs::Pairs,
     paths::{Change, Paths},
+    speaker::Speaker,
 };
-use super::{PeerId, sooner};
+pub(super) use self::{
+    bucket::Bucket,
+    recent::{Recent, Seen},
+};
+use super::{Limits, NodeConfig, PeerId, checker::RecordsFault, sooner};
 use crate::p2p::{
     NodeId, PeerFrame,
-    mesh::{self, NodeKey, Record, packet},
+    mesh::{Agreement, MAX_VERSION, NodeKey, Refusal, Seal, Signer, Statement, Subject, Whole},
     protocol,
 };
+
+/// What the rest of the node is told of topics at once; what is more waits its turn.
+const SHOWN_AT_ONCE: usize = 2048;
+const BACKLOG_PAUSE: Duration = Duration::from_millis(1);
 
 /// What the mesh wants done or tells.
 #[derive(Debug, Clone)]
@@ -54,21 +69,40 @@ pub(super) enum Output {
     /// Another connection to this neighbour took the place of one that is gone, with whatever was on
     /// its way there.
     Moved(NodeKey),
-    /// A neighbour knows a newer version of this node's own record.
+    /// A neighbour knows more of what this node has stated.
     Acknowledged,
+    /// The topics of FISCO nodes behind this one are stated anew.
+    Borders,
     /// A neighbour announces more topics than this node takes.
     TooManyTopics(PeerId),
-    /// A neighbour sent something malformed or over a limit.
+    /// A neighbour sent something malformed.
     Bad(PeerId, &'static str),
+    /// A neighbour sent what no honest node passes on.
+    Fault(PeerId, RecordsFault),
+    /// A neighbour sent a record of a node that this node does not believe.
+    Disbelieved {
+        peer: PeerId,
+        node: NodeId,
+        why: Refusal,
+    },
+    /// There was no room for what a neighbour sent.
+    OverBudget(PeerId),
+    /// So many nodes were forgotten to make room.
+    Evicted(usize),
+    /// A neighbour sent statements of a node that makes too many.
+    TooOften(PeerId),
+    /// A neighbour asks too much.
+    AsksTooMuch(PeerId),
 }
 
 /// A link to a neighbour.
 #[derive(Debug, Clone)]
 struct Link {
     key: NodeKey,
-    /// Record frames with this node's own record that are not acknowledged: seq and version.
+    /// Record frames with this node's own record that are not acknowledged: seq and the number of
+    /// the last statement in them.
     awaited: VecDeque<(u32, u64)>,
-    /// The version of this node's own record that the neighbour has.
+    /// The number of the last statement of this node that the neighbour has.
     acknowledged: u64,
     next_seq: u32,
     /// The version of its own record that the neighbour said it knows. Until it has, it has not been
@@ -79,8 +113,12 @@ struct Link {
     /// at a loss, and no circle lasts. A node that starts again would be taken to know ways by the
     /// record it left otherwise.
     ready: bool,
-    /// The version of this node's own record with which it came to count.
+    /// The number of this node's statement with which it came to count.
     listed: u64,
+    /// How often the neighbour may tell what it knows.
+    tells: Bucket,
+    /// How much it may ask for.
+    asks: Bucket,
     /// The connection is gone, and until then another one to the same node is waited for.
     suspended: Option<Instant>,
 }
@@ -88,18 +126,23 @@ struct Link {
 /// What this node knows of the network.
 #[derive(Debug, Clone)]
 pub(super) struct Mesh {
-    own: NodeKey,
     own_id: NodeId,
-    /// The version of this node's own record.
-    version: u64,
-    /// This node's own topics.
-    topics: BTreeMap<Bytes, u32>,
+    /// What this node states of itself.
+    own: Speaker,
+    signer: Arc<dyn Signer>,
+    /// The time in microseconds since 1970 at a moment.
+    epoch: u64,
+    born: Option<Instant>,
+    /// The last moment this node was told of.
+    now: Option<Instant>,
     links: BTreeMap<PeerId, Link>,
     by_key: BTreeMap<NodeKey, PeerId>,
-    /// Real nodes that take part by way of this one, by the names they are announced under.
-    borders: BTreeMap<NodeKey, PeerId>,
+    /// FISCO nodes that take part by way of this one, by the names they are announced under.
+    borders: BTreeMap<NodeKey, Border>,
     database: Database,
+    pairs: Pairs,
     paths: Paths,
+    work: Work,
     /// Which of several equal ways to a node is next.
     turns: HashMap<NodeKey, usize>,
     /// How often links have changed.
@@ -110,35 +153,59 @@ pub(super) struct Mesh {
     /// is sent another way must not overtake the news of why.
     sends: VecDeque<Output>,
     outputs: VecDeque<Output>,
-    max_topics: usize,
+    /// Subscriber counts that have changed and are told of when there is time.
+    backlog: VecDeque<(NodeKey, Bytes, u32)>,
+    backlog_at: Option<Instant>,
+    limits: Limits,
 }
 
 impl Mesh {
-    /// `epoch` is where the versions of this node's record start. It must be higher than any the
-    /// node has used before, so take it from the clock.
-    pub(super) fn new(own_id: NodeId, epoch: u64, max_nodes: usize, max_topics: usize) -> Self {
-        let own = NodeKey::from(&own_id);
+    pub(super) fn new(config: &NodeConfig) -> Self {
+        let own = Speaker::new(Subject::Node(config.node));
+        let agreement = Agreement::new(config.node, &config.seed, config.epoch);
         Self {
-            own,
-            own_id,
-            version: epoch.clamp(1, mesh::MAX_VERSION / 2),
-            topics: BTreeMap::new(),
+            own_id: config.node,
+            signer: config.signer.clone(),
+            epoch: config.epoch.clamp(1, MAX_VERSION / 2),
+            born: None,
+            now: None,
             links: BTreeMap::new(),
             by_key: BTreeMap::new(),
             borders: BTreeMap::new(),
-            database: Database::new(max_nodes, max_topics),
-            paths: Paths::new(own),
+            database: Database::new(own.key(), config.limits),
+            pairs: Pairs::new(agreement),
+            paths: Paths::new(own.key()),
+            own,
+            work: Work::default(),
             turns: HashMap::default(),
             changes: 0,
             suspensions_end: None,
             sends: VecDeque::new(),
             outputs: VecDeque::new(),
-            max_topics,
+            backlog: VecDeque::new(),
+            backlog_at: None,
+            limits: config.limits,
         }
     }
 
+    /// Takes note of the time.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.born.get_or_insert(now);
+        self.now = Some(now);
+    }
+
+    /// Which version a statement of now would have.
+    fn clock(&self) -> u64 {
+        let lived = self.now.zip(self.born);
+        let lived = lived.map_or(Duration::ZERO, |(now, born)| {
+            now.saturating_duration_since(born)
+        });
+        let lived = lived.as_micros() as u64;
+        self.epoch.saturating_add(lived).min(MAX_VERSION / 2)
+    }
+
     pub(super) fn own(&self) -> NodeKey {
-        self.own
+        self.own.key()
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Output> {
@@ -150,23 +217,29 @@ impl Mesh {
         self.changes
     }
 
-    /// The version of this node's own record.
-    pub(super) fn version(&self) -> u64 {
-        self.version
+    /// The number of the statement of this node that says all that is so now.
+    pub(super) fn statement(&self) -> u64 {
+        self.own.next_number()
     }
 
-    /// Whether a neighbour has not yet said that it has this version of this node's record.
-    pub(super) fn lags_behind(&self, peer: PeerId, version: u64) -> bool {
-        self.links
-            .get(&peer)
-            .is_some_and(|link| !link.ready || link.acknowledged < version.max(link.listed))
+    /// The number of the last statement that a neighbour has said it has, and whether the link to it
+    /// counts and the neighbour knows so; `None` if there is no link.
+    pub(super) fn acknowledged_by(&self, peer: PeerId) -> Option<(u64, bool)> {
+        let link = self.links.get(&peer)?;
+        let settled = link.ready && link.acknowledged >= link.listed;
+        Some((link.acknowledged, settled))
+    }
+
+    /// Bytes that neighbours made this node hold.
+    pub(super) fn used(&self) -> usize {
+        self.database.used()
     }
 
     /// How many other nodes can be reached.
     pub(super) fn reachable(&self) -> usize {
         self.database
             .iter()
-            .filter(|(key, state)| state.is_reachable() && !is_behind(*key, &state.node))
+            .filter(|(_, state)| state.is_reachable() && state.border.is_none())
             .count()
     }
 
@@ -248,9 +321,56 @@ impl Mesh {
         self.by_key.get(&node) == Some(&peer)
     }
 
+    /// The node whose word a node's messages are taken for: its own, or that of the node that
+    /// announces it.
+    pub(super) fn owner(&self, key: NodeKey) -> NodeKey {
+        let border = self.database.get(key).and_then(|state| state.border);
+        border.unwrap_or(key)
+    }
+
+    /// Whether what is for a node ends at the other end of this connection: at a neighbour that it is,
+    /// or that it is behind of. Then it needs no seal.
+    pub(super) fn ends_at(&self, peer: PeerId, target: NodeKey) -> bool {
+        self.by_key.get(&self.owner(target)) == Some(&peer)
+    }
+
+    /// Whether a node may say that a multicast comes from a source: itself, or a FISCO node behind it.
+    pub(super) fn vouches(&self, voucher: NodeKey, source: NodeKey) -> bool {
+        voucher == source || self.database.announces(voucher, source)
+    }
+
+    /// Seals a message for its target; `None` if too little is known of that.
+    pub(super) fn seal(&mut self, statement: &Statement) -> Option<Seal> {
+        let clock = self.clock().max(self.own.version());
+        let owner = self.owner(statement.target);
+        let state = self.database.get(owner)?;
+        let other = (owner, &state.node, &state.agreement?);
+        self.pairs.seal(clock, other, statement)
+    }
+
+    /// Whether a message is what its voucher sent, and has not come before.
+    pub(super) fn is_sealed(&mut self, statement: &Statement, seal: &Seal) -> bool {
+        let Some(state) = self.database.get(statement.voucher) else {
+            return false;
+        };
+        let Some(theirs) = &state.agreement else {
+            return false;
+        };
+        let other = (statement.voucher, &state.node, theirs);
+        self.pairs.open(state.version, other, statement, seal)
+    }
+
+    /// The certificates of all nodes that are known, for those who look whether they still hold.
+    pub(super) fn chains(&self) -> impl Iterator<Item = (NodeId, &[Bytes])> {
+        let states = self.database.iter().map(|(_, state)| state);
+        states
+            .filter(|state| state.border.is_none())
+            .map(|state| (state.node, &state.chain[..]))
+    }
+
     /// A neighbour turned out to be a node of this project. A link to the same node that is there
     /// already goes over to this connection.
-    pub(super) fn link_up(&mut self, peer: PeerId, node: &NodeId) {
+    pub(super) fn link_up(&mut self, now: Instant, peer: PeerId, node: &NodeId) {
         let key = NodeKey::from(node);
         let before = self.by_key.insert(key, peer);
         let before = before.and_then(|before| self.links.remove(&before));
@@ -265,22 +385,69 @@ impl Mesh {
             known,
             ready,
             listed,
+            tells: flood::TELLS,
+            asks: flood::ASKS,
             suspended: None,
         };
+        let first = self.links.is_empty();
         self.links.insert(peer, link);
+        if first {
+            // Nobody was there to be told before.
+            self.speak_of_own(now, true);
+        }
         if ready {
             // What told the neighbour of this node may be lost, and it must know the way back before
             // it is asked something.
-            self.send_records(peer, &[self.own_record()]);
+            let records = [self.own.records().to_vec()];
+            self.send_records(peer, &records, Some(self.own.number()));
             self.outputs.push_back(Output::Moved(key));
         }
-        let known = self
-            .database
-            .iter()
-            .map(|(key, state)| (key, state.version))
-            .chain([(self.own, self.version)]);
-        let body = mesh::encode_known(known);
-        self.send(peer, packet::KNOWN, 0, body);
+        self.tell_known(peer);
+    }
+
+    /// States what is new, where it is time.
+    pub(super) fn speak(&mut self, now: Instant) {
+        if self.own.wants(now) && !self.links.is_empty() {
+            self.speak_of_own(now, false);
+        }
+        if self
+            .borders
+            .values()
+            .any(|border| border.speaker.wants(now))
+        {
+            let keys: Vec<NodeKey> = self.borders.keys().copied().collect();
+            for key in keys {
+                if self.speak_of(now, key, false) {
+                    self.outputs.push_back(Output::Borders);
+                }
+            }
+        }
+        if !self.backlog.is_empty() {
+            let shown = SHOWN_AT_ONCE.max(self.backlog.len() / 16);
+            let shown = self.backlog.drain(..shown.min(self.backlog.len()));
+            self.outputs
+                .extend(shown.map(|(key, topic, count)| Output::Topic(key, topic, count)));
+            self.backlog_at = (!self.backlog.is_empty()).then(|| now + BACKLOG_PAUSE);
+        }
+    }
+
+    fn speak_of_own(&mut self, now: Instant, at_once: bool) {
+        let clock = self.clock();
+        let neighbours = self.neighbours();
+        let (pairs, signer) = (&self.pairs, &self.signer);
+        let whole = || {
+            let agreement = pairs.public();
+            let chain = signer.chain();
+            (Some(Whole { agreement, chain }), Some(neighbours.clone()))
+        };
+        let changed = || Some(neighbours.clone());
+        let signed = self
+            .own
+            .speak(now, clock, at_once, &**signer, whole, changed);
+        if let Some(signed) = signed {
+            let number = self.own.number();
+            self.flood_numbered(signed.bytes(), None, Some(number));
+        }
     }
 
     /// Lets a link count once it may.
@@ -294,10 +461,10 @@ impl Mesh {
             return;
         }
         link.ready = true;
-        link.listed = self.version + 1;
-        self.neighbours_changed();
+        self.own.neighbours_changed();
+        link.listed = self.own.next_number();
         if self.reports_link_to_us(key) {
-            self.relink(now, &[(self.own, key)], &[]);
+            self.relink(now, &[(self.own.key(), key)], &[]);
         }
     }
 
@@ -319,10 +486,10 @@ impl Mesh {
         };
         if self.by_key.get(&link.key) == Some(&peer) {
             self.by_key.remove(&link.key);
-            self.relink(now, &[], &[(self.own, link.key)]);
+            self.relink(now, &[], &[(self.own.key(), link.key)]);
         }
         if link.ready {
-            self.neighbours_changed();
+            self.own.neighbours_changed();
         }
     }
 
@@ -345,84 +512,26 @@ impl Mesh {
     /// This node's own subscriber counts changed.
     pub(super) fn topics_changed(&mut self, changes: &[(Bytes, u32)]) {
         for (topic, count) in changes {
-            match count {
-                0 => self.topics.remove(topic),
-                &count => self.topics.insert(topic.clone(), count),
-            };
+            self.own.set_topic(topic, *count);
         }
-        let base = self.version;
-        self.version += 1;
-        let record = Record {
-            key: self.own,
-            version: self.version,
-            base,
-            node: None,
-            neighbours: None,
-            topics: changes.to_vec(),
-        };
-        self.flood(&[record], None);
-    }
-
-    fn neighbours_changed(&mut self) {
-        let base = self.version;
-        self.version += 1;
-        let record = Record {
-            key: self.own,
-            version: self.version,
-            base,
-            node: None,
-            neighbours: Some(self.neighbours()),
-            topics: Vec::new(),
-        };
-        self.flood(&[record], None);
-    }
-
-    fn own_record(&self) -> Record {
-        Record {
-            key: self.own,
-            version: self.version,
-            base: 0,
-            node: Some(self.own_id),
-            neighbours: Some(self.neighbours()),
-            topics: self
-                .topics
-                .iter()
-                .map(|(topic, &count)| (topic.clone(), count))
-                .collect(),
-        }
-    }
-
-    fn whole(&self, key: NodeKey) -> Option<Record> {
-        if key == self.own {
-            return Some(self.own_record());
-        }
-        self.database.whole(key)
     }
 
     fn reports_link_to_us(&self, key: NodeKey) -> bool {
         self.database
             .get(key)
-            .is_some_and(|state| state.neighbours.contains(&self.own))
+            .is_some_and(|state| state.neighbours.contains(&self.own.key()))
     }
 
-    /// What follows from a record.
-    fn apply(
+    /// What follows from the links of a record.
+    fn links_changed(
         &mut self,
         now: Instant,
         key: NodeKey,
-        topics: Vec<(Bytes, u32)>,
         linked: &[NodeKey],
         unlinked: &[NodeKey],
     ) {
-        let reachable = |mesh: &Self| {
-            mesh.database
-                .get(key)
-                .is_some_and(|state| state.is_reachable())
-        };
-        if reachable(self) {
-            for (topic, count) in topics {
-                self.outputs.push_back(Output::Topic(key, topic, count));
-            }
+        if linked.is_empty() && unlinked.is_empty() {
+            return;
         }
         // A link counts when both ends report it.
         let added: Vec<_> = linked
@@ -434,9 +543,62 @@ impl Mesh {
         self.relink(now, &added, &removed);
     }
 
+    /// Tells the rest of the node what subscribers a node has for a topic.
+    fn show(&mut self, key: NodeKey, topic: Bytes, count: u32) {
+        if self.backlog.is_empty() {
+            self.outputs.push_back(Output::Topic(key, topic, count));
+        } else {
+            // What was said before must not be said after.
+            self.backlog.push_back((key, topic, count));
+        }
+    }
+
+    fn show_all(&mut self, key: NodeKey, topics: Vec<(Bytes, u32)>) {
+        if topics.len() > SHOWN_AT_ONCE {
+            let topics = topics.into_iter();
+            self.backlog
+                .extend(topics.map(|(topic, count)| (key, topic, count)));
+        } else {
+            for (topic, count) in topics {
+                self.show(key, topic, count);
+            }
+        }
+    }
+
+    /// Forgets what a node said.
+    fn forget(&mut self, now: Instant, key: NodeKey) {
+        let forgotten = self.database.forget(key, false);
+        self.forgotten(now, forgotten);
+    }
+
+    /// These nodes are no longer believed.
+    pub(super) fn disbelieve(&mut self, now: Instant, nodes: &[NodeId]) {
+        for node in nodes {
+            self.forget(now, node.into());
+        }
+    }
+
+    /// What follows when nodes have been forgotten, reachable or not.
+    fn forgotten(&mut self, now: Instant, nodes: Vec<(NodeKey, State)>) {
+        let mut links = Vec::new();
+        for (key, state) in nodes {
+            if state.is_reachable() {
+                let topics = state.topics.keys().map(|topic| (topic.clone(), 0));
+                self.show_all(key, topics.collect());
+            }
+            self.turns.remove(&key);
+            self.pairs.forget(key);
+            // A record that comes when the node is back says nothing of links it lost meanwhile.
+            links.extend(state.neighbours.iter().map(|&other| (key, other)));
+        }
+        if !links.is_empty() {
+            self.relink(now, &[], &links);
+        }
+    }
+
     /// Whether `from` reports a link to `to`.
     fn is_linked(&self, from: NodeKey, to: NodeKey) -> bool {
-        if from == self.own {
+        if from == self.own.key() {
             let link = self.by_key.get(&to).and_then(|peer| self.links.get(peer));
             return link.is_some_and(|link| link.ready) || self.borders.contains_key(&to);
         }
@@ -463,17 +625,17 @@ impl Mesh {
         }
         for key in gained {
             if let Some(state) = self.database.set_away(key, None) {
-                for (topic, &count) in &state.topics {
-                    self.outputs
-                        .push_back(Output::Topic(key, topic.clone(), count));
-                }
+                let topics = state.topics.iter();
+                let topics = topics.map(|(topic, &count)| (topic.clone(), count));
+                let topics = topics.collect();
+                self.show_all(key, topics);
             }
         }
         for &key in &lost {
             if let Some(state) = self.database.set_away(key, Some(now)) {
-                for topic in state.topics.keys() {
-                    self.outputs.push_back(Output::Topic(key, topic.clone(), 0));
-                }
+                let topics = state.topics.keys().map(|topic| (topic.clone(), 0));
+                let topics = topics.collect();
+                self.show_all(key, topics);
             }
             self.turns.remove(&key);
             self.outputs.push_back(Output::Lost(key));
@@ -495,16 +657,22 @@ impl Mesh {
             self.link_down(now, peer);
         }
         self.suspensions_end = self.links.values().filter_map(|link| link.suspended).min();
-        // A record that comes when the node is back says nothing of links it lost meanwhile.
-        let links = self.database.age(now);
-        if !links.is_empty() {
-            self.relink(now, &[], &links);
-        }
+        let forgotten = self.database.age(now);
+        self.forgotten(now, forgotten);
+        self.work_due(now);
     }
 
-    /// When [`age`](Self::age) has something to do next.
+    /// When [`age`](Self::age) or [`speak`](Self::speak) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
-        sooner(self.suspensions_end, self.database.next_age())
+        let mut next = sooner(self.suspensions_end, self.database.next_age());
+        next = sooner(next, self.work.next());
+        if !self.links.is_empty() {
+            next = sooner(next, self.own.next());
+        }
+        for border in self.borders.values() {
+            next = sooner(next, border.speaker.next());
+        }
+        sooner(next, self.backlog_at)
     }
 }
 

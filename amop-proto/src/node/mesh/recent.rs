@@ -23,11 +23,21 @@ pub(super) const MAX: usize = 200_000;
 const MAX_BYTES: usize = 64 << 20;
 
 /// Messages by who sent them into the network, whom of those reached here they are for, and their id.
+/// When there are too many, the source with the most gives up its oldest.
 #[derive(Debug, Clone, Default)]
 pub(in crate::node) struct Recent {
     seen: HashMap<(NodeKey, NodeKey, u64), Option<Bytes>>,
-    order: VecDeque<(Instant, NodeKey, NodeKey, u64)>,
+    sources: HashMap<NodeKey, Source>,
     multicasts: Multicasts,
+    bytes: usize,
+    /// Nothing is to be forgotten before this.
+    due: Option<Instant>,
+}
+
+/// The messages of one source, the oldest first.
+#[derive(Debug, Clone, Default)]
+struct Source {
+    order: VecDeque<(Instant, NodeKey, u64)>,
     bytes: usize,
 }
 
@@ -65,16 +75,20 @@ impl Recent {
         target: NodeKey,
         id: u64,
     ) -> Seen {
-        self.forget_unicasts(now);
+        self.forget_of(now, source);
         match self.seen.get(&(source, target, id)) {
-            Some(Some(answer)) => Seen::Answered(answer.clone()),
-            Some(None) => Seen::Before,
-            None => {
-                self.seen.insert((source, target, id), None);
-                self.order.push_back((now, source, target, id));
-                Seen::New
-            }
+            Some(Some(answer)) => return Seen::Answered(answer.clone()),
+            Some(None) => return Seen::Before,
+            None => {}
         }
+        if self.seen.len() >= MAX || self.bytes > MAX_BYTES {
+            self.make_room();
+        }
+        self.seen.insert((source, target, id), None);
+        let order = &mut self.sources.entry(source).or_default().order;
+        order.push_back((now, target, id));
+        self.due.get_or_insert(now + (AGE + SLACK));
+        Seen::New
     }
 
     /// It is answered.
@@ -86,35 +100,81 @@ impl Recent {
         answer: Bytes,
     ) {
         if let Some(held) = self.seen.get_mut(&(source, target, id)) {
-            self.bytes += answer.len();
-            if let Some(old) = held.replace(answer) {
-                self.bytes -= old.len();
+            let added = answer.len();
+            let gone = held.replace(answer).map_or(0, |old| old.len());
+            self.bytes = self.bytes + added - gone;
+            if let Some(source) = self.sources.get_mut(&source) {
+                source.bytes = source.bytes + added - gone;
             }
         }
     }
 
-    /// Forgets what is old, or over a limit.
+    /// Forgets what is old.
     pub(in crate::node) fn forget(&mut self, now: Instant) {
         self.multicasts.forget(now);
-        self.forget_unicasts(now);
+        if self.due.is_none_or(|due| now < due) {
+            return;
+        }
+        let sources: Vec<NodeKey> = self.sources.keys().copied().collect();
+        for source in sources {
+            self.forget_of(now, source);
+        }
+        let oldest = self
+            .sources
+            .values()
+            .filter_map(|source| source.order.front());
+        let oldest = oldest.map(|&(at, ..)| at).min();
+        self.due = oldest.map(|at| at + (AGE + SLACK));
     }
 
-    fn forget_unicasts(&mut self, now: Instant) {
-        while let Some(&(at, source, target, id)) = self.order.front()
-            && (at + AGE <= now || self.order.len() >= MAX || self.bytes > MAX_BYTES)
+    fn forget_of(&mut self, now: Instant, source: NodeKey) {
+        while let Some(held) = self.sources.get(&source)
+            && held.order.front().is_none_or(|&(at, ..)| at + AGE <= now)
         {
-            self.order.pop_front();
-            if let Some(Some(answer)) = self.seen.remove(&(source, target, id)) {
-                self.bytes -= answer.len();
+            self.forget_oldest(source);
+        }
+    }
+
+    fn forget_oldest(&mut self, key: NodeKey) {
+        let Some(source) = self.sources.get_mut(&key) else {
+            return;
+        };
+        match source.order.pop_front() {
+            None => {
+                self.sources.remove(&key);
+            }
+            Some((_, target, id)) => {
+                if let Some(Some(answer)) = self.seen.remove(&(key, target, id)) {
+                    source.bytes -= answer.len();
+                    self.bytes -= answer.len();
+                }
+            }
+        }
+    }
+
+    /// Forgets a part of what the source with the most has: it is not looked for at each message.
+    fn make_room(&mut self) {
+        let bytes = self.bytes > MAX_BYTES;
+        let most = |source: &Source| {
+            if bytes {
+                source.bytes
+            } else {
+                source.order.len()
+            }
+        };
+        // Of several the lowest, so that the same happens again.
+        let sources = self.sources.iter();
+        let most = sources.max_by_key(|&(&key, source)| (most(source), std::cmp::Reverse(key)));
+        if let Some((&key, source)) = most {
+            for _ in 0..source.order.len() / 64 + 1 {
+                self.forget_oldest(key);
             }
         }
     }
 
     /// When [`forget`](Self::forget) is worth calling next.
     pub(in crate::node) fn next_forget(&self) -> Option<Instant> {
-        let unicast = self.order.front().map(|&(at, ..)| at + (AGE + SLACK));
-        let multicast = self.multicasts.next_forget();
-        sooner(unicast, multicast)
+        sooner(self.due, self.multicasts.next_forget())
     }
 }
 
@@ -156,7 +216,7 @@ mod tests {
             timers += 1;
         }
         assert!(timers <= 6, "{timers} timers for 50 s of messages");
-        assert!(recent.seen.is_empty() && recent.bytes == 0);
+        assert!(recent.seen.is_empty() && recent.sources.is_empty() && recent.bytes == 0);
     }
 
     #[test]
@@ -166,11 +226,22 @@ mod tests {
         for id in 0..(2 * MAX as u64) {
             recent.see(now, NodeKey(1), NodeKey(9), id);
         }
-        assert!(recent.seen.len() <= MAX && recent.order.len() <= MAX);
+        assert!(recent.seen.len() <= MAX);
         for id in 0..100 {
             recent.see(now, NodeKey(2), NodeKey(9), id);
             recent.answered(NodeKey(2), NodeKey(9), id, Bytes::from(vec![0; 1 << 20]));
         }
         assert!(recent.bytes <= MAX_BYTES + (2 << 20));
+    }
+
+    #[test]
+    fn one_that_sends_much_does_not_make_others_forgotten() {
+        let now = Instant::now();
+        let mut recent = Recent::default();
+        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::New);
+        for id in 0..(2 * MAX as u64) {
+            recent.see(now, NodeKey(1), NodeKey(9), id);
+        }
+        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::Before);
     }
 }

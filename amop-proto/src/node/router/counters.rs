@@ -46,6 +46,18 @@ pub struct Counters {
     /// Messages to or for other nodes of ours dropped because there was no way just then. Unicasts
     /// among them are sent again.
     pub undeliverable: u64,
+    /// Messages for this node that did not prove where they come from.
+    pub unproven: u64,
+    /// Records of nodes refused: forged, or of nodes that are not believed.
+    pub records_refused: u64,
+    /// Records of nodes for which there was no room, and nodes forgotten to make some.
+    pub over_budget: u64,
+    /// Records of nodes that state more than is taken; they count later.
+    pub statements_late: u64,
+    /// Subscriber counts of other nodes over the limit.
+    pub claims_capped: u64,
+    /// Questions of neighbours that were not answered because they ask too much.
+    pub questions_refused: u64,
 }
 
 impl Counters {
@@ -73,6 +85,12 @@ impl Counters {
             peers_over_topics,
             relayed,
             undeliverable,
+            unproven,
+            records_refused,
+            over_budget,
+            statements_late,
+            claims_capped,
+            questions_refused,
         } = *self;
         [
             ("unicasts", unicasts),
@@ -95,6 +113,12 @@ impl Counters {
             ("peers_over_topics", peers_over_topics),
             ("relayed", relayed),
             ("undeliverable", undeliverable),
+            ("unproven", unproven),
+            ("records_refused", records_refused),
+            ("over_budget", over_budget),
+            ("statements_late", statements_late),
+            ("claims_capped", claims_capped),
+            ("questions_refused", questions_refused),
         ]
         .into_iter()
     }

@@ -154,6 +154,10 @@ pub(super) struct PeerLink {
     pub(super) queue: Queue,
     /// Who it is, where that is known.
     pub(super) node: Option<NodeId>,
+    /// Its name in routing.
+    pub(super) key: Option<NodeKey>,
+    /// What it did that it should not do, and how often.
+    pub(super) complaints: BTreeMap<&'static str, u64>,
     /// The topics it announced, if it is none of ours.
     pub(super) topics: BTreeSet<Bytes>,
     /// Messages sent to it and not yet answered, by P2P seq.

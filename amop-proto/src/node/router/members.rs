@@ -104,7 +104,7 @@ impl Router {
             link.topics.remove(topic);
         }
         link.topics.extend(new.iter().cloned());
-        self.announce_border(now, peer, &gone, &new);
+        self.announce_border(peer, &gone, &new);
         for topic in gone {
             self.set_remote(now, Remote::Peer(peer), &topic, 0);
         }

@@ -30,8 +30,9 @@ use self::{
     unicast::{Origin, Unicast, UnicastId},
 };
 use super::{
-    Action, CloseReason, Limits, Notice, PeerCloseReason, PeerId, SessionId, Timeouts,
+    Action, CloseReason, Limits, NodeConfig, Notice, PeerCloseReason, PeerId, SessionId, Timeouts,
     bandwidth::Bandwidth,
+    checker::CheckedRecords,
     dice::Dice,
     mesh::{Mesh, Recent},
     sooner,
@@ -69,8 +70,12 @@ pub enum RouterEvent {
     Transit(PeerId),
     /// It sent an AMOP message or an answer to one.
     FromPeer(PeerId, PeerFrame),
-    /// It sent a packet of the extension protocol.
+    /// It sent a packet of the extension protocol, other than records.
     Extension(PeerId, PeerFrame),
+    /// It sent records, which have been checked.
+    Records(PeerId, CheckedRecords),
+    /// These nodes are no longer believed.
+    Disbelieve(Vec<NodeId>),
     /// It is gone.
     PeerDown(PeerId),
     /// Its connection is gone, and another one to the same node may follow in a moment. Between
@@ -118,21 +123,15 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router without connections, for the node with this ID. See
-    /// [`NodeConfig::epoch`](super::NodeConfig::epoch) for `epoch`.
-    pub fn new(
-        node: NodeId,
-        epoch: u64,
-        limits: Limits,
-        timeouts: Timeouts,
-        seed: [u8; 32],
-    ) -> Self {
-        let mut rng = Dice::new(seed);
+    /// A router without connections.
+    pub fn new(config: &NodeConfig) -> Self {
+        let (limits, timeouts) = (config.limits, config.timeouts);
+        let mut rng = Dice::new(config.seed);
         // Other nodes remember the ids of this node's messages for a while, longer than it takes to
         // start again.
-        let next_unicast = (rng.random::<u64>() >> 2) + epoch.min(u64::MAX >> 2);
+        let next_unicast = (rng.random::<u64>() >> 2) + config.epoch.min(u64::MAX >> 2);
         Self {
-            mesh: Mesh::new(node, epoch, limits.nodes, limits.peer_topics),
+            mesh: Mesh::new(config),
             recent: Recent::default(),
             acknowledged: false,
             beyond_changed: false,
@@ -162,6 +161,7 @@ impl Router {
     /// Takes one event in. What follows from it is then fetched with
     /// [`poll_action`](Self::poll_action).
     pub fn handle(&mut self, now: Instant, event: RouterEvent) {
+        self.mesh.tick(now);
         match event {
             RouterEvent::SessionUp(session) => {
                 let link = SessionLink::new(self.limits.session_queue);
@@ -177,6 +177,8 @@ impl Router {
                 let link = PeerLink {
                     queue: Queue::new(self.limits.peer_queue),
                     node: Some(node),
+                    key: Some(NodeKey::from(&node)),
+                    complaints: BTreeMap::new(),
                     topics: BTreeSet::new(),
                     asked: BTreeMap::new(),
                     paused: BTreeSet::new(),
@@ -186,10 +188,12 @@ impl Router {
                 self.links.peers.insert(peer, link);
             }
             RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, &topics),
-            RouterEvent::LinkUp(peer, node) => self.mesh.link_up(peer, &node),
+            RouterEvent::LinkUp(peer, node) => self.mesh.link_up(now, peer, &node),
             RouterEvent::Transit(peer) => self.transit(now, peer),
             RouterEvent::FromPeer(peer, frame) => self.peer_message(now, peer, frame),
             RouterEvent::Extension(peer, frame) => self.extension_packet(now, peer, frame),
+            RouterEvent::Records(peer, records) => self.records(now, peer, records),
+            RouterEvent::Disbelieve(nodes) => self.disbelieve(now, &nodes),
             RouterEvent::PeerDown(peer) => {
                 self.peer_gone(now, peer);
                 self.mesh.link_down(now, peer);
@@ -308,14 +312,26 @@ impl Router {
         changes
     }
 
-    /// The version of this node's own record in the network of ours.
-    pub fn version(&self) -> u64 {
-        self.mesh.version()
+    /// The number of the statement to the network of ours that says all that is so now.
+    pub fn statement(&self) -> u64 {
+        self.mesh.statement()
     }
 
-    /// Whether a neighbour of ours has not yet said that it has this version of this node's record.
-    pub fn lags_behind(&self, peer: PeerId, version: u64) -> bool {
-        self.mesh.lags_behind(peer, version)
+    /// The number of the last such statement that a neighbour of ours has said it has, and whether the
+    /// link to it counts by now; `None` if there is no link.
+    pub fn acknowledged_by(&self, peer: PeerId) -> Option<(u64, bool)> {
+        self.mesh.acknowledged_by(peer)
+    }
+
+    /// Bytes of what neighbours of ours tell of nodes, held here.
+    pub fn records_bytes(&self) -> usize {
+        self.mesh.used()
+    }
+
+    /// The nodes of ours that are known, with their certificates (in DER, their own first): for whoever
+    /// has to look whether they are still believed. See [`RouterEvent::Disbelieve`].
+    pub fn chains(&self) -> impl Iterator<Item = (NodeId, &[Bytes])> {
+        self.mesh.chains()
     }
 
     /// Whether a neighbour has acknowledged something since the last call.

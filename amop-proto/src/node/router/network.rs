@@ -1,8 +1,13 @@
 //! Messages from and to other nodes: standard ones of neighbours that are none of ours, and those
 //! that travel the network of ours.
+//!
+//! What comes from a neighbour for this node, or for a FISCO node behind it, is believed to be the
+//! neighbour's, because TLS says who it is. What comes from further away carries a seal that only its
+//! source can have made. Nothing else is looked at: a message whose seal is not good does not use up its
+//! id, and is good when it comes again with a good one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -17,21 +22,33 @@ use crate::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, code},
     node::{
         Action, Notice, PeerCloseReason, PeerId,
+        checker::CheckedRecords,
         mesh::{Output, Seen, extension},
     },
     p2p::{
-        PeerFrame,
-        mesh::{Content, Envelope, NodeKey, Spread, packet},
+        NodeId, PeerFrame,
+        mesh::{
+            Content, Envelope, MAX_TARGETS, NodeKey, Purpose, Relayed, RelayedSpread, Seal, Spread,
+            Statement, packet,
+        },
     },
 };
 
-/// A message crosses at most this many links. Networks are far smaller; what goes round in a circle
-/// while paths change ends here.
+/// A message crosses at most this many links, whatever it says itself. Networks are far smaller; what
+/// goes round in a circle while paths change ends here.
 const MAX_HOPS: u32 = 32;
 
 /// A message to a node of ours is sent again this long after it was first sent, then after twice as
 /// long, and so on: a link in between may have failed. The node takes it once.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
+
+/// Where a multicast for nodes of ours comes from and what it is called.
+#[derive(Debug, Clone, Copy)]
+struct Called {
+    voucher: NodeKey,
+    source: NodeKey,
+    id: u64,
+}
 
 impl Router {
     pub(super) fn peer_message(&mut self, now: Instant, peer: PeerId, mut message: PeerFrame) {
@@ -82,9 +99,13 @@ impl Router {
     /// Handles a packet of the extension protocol.
     pub(super) fn extension_packet(&mut self, now: Instant, peer: PeerId, frame: PeerFrame) {
         let understood = match frame.packet {
-            packet::UNICAST => self.enveloped(now, peer, frame),
-            packet::ANSWER => self.enveloped_answer(now, peer, frame),
-            packet::MULTICAST => self.spread(now, peer, frame),
+            packet::UNICAST => self.neighbours_unicast(now, peer, frame),
+            packet::ANSWER => self.neighbours_answer(now, peer, frame),
+            packet::MULTICAST => self.neighbours_multicast(now, peer, frame),
+            packet::RELAYED_UNICAST | packet::RELAYED_ANSWER => self.relayed(now, peer, frame),
+            packet::RELAYED_MULTICAST => self.relayed_multicast(now, peer, frame),
+            // Whoever runs the machine has not had them checked.
+            packet::RECORDS => None,
             _ => {
                 self.mesh.packet(now, peer, &frame);
                 Some(())
@@ -96,18 +117,54 @@ impl Router {
         }
     }
 
-    fn enveloped(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
-        let target = Envelope::target_of(&message.body)?;
-        if target != self.mesh.own() && self.mesh.border(target).is_none() {
-            self.pass_on(peer, target, message);
+    pub(super) fn records(&mut self, now: Instant, peer: PeerId, records: CheckedRecords) {
+        self.mesh.records(now, peer, records);
+    }
+
+    /// Whether what is for a name ends here: at this node or a FISCO node behind it.
+    fn is_here(&self, target: NodeKey) -> bool {
+        target == self.mesh.own() || self.mesh.border(target).is_some()
+    }
+
+    fn key_of(&self, peer: PeerId) -> Option<NodeKey> {
+        self.links.peers.get(&peer)?.key
+    }
+
+    /// A message does not prove where it comes from.
+    fn unproven(&mut self, peer: PeerId) {
+        self.counters.unproven += 1;
+        self.complain(peer, "a message that does not prove where it comes from");
+    }
+
+    /// Says in the log what a peer did, but not each time.
+    fn complain(&mut self, peer: PeerId, what: &'static str) {
+        let Some(link) = self.links.peers.get_mut(&peer) else {
+            return;
+        };
+        let count = link.complaints.entry(what).or_default();
+        *count += 1;
+        let count = *count;
+        if count.is_power_of_two() {
+            self.notice(Notice::PeerMisbehaves { peer, what, count });
+        }
+    }
+
+    fn neighbours_unicast(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
+        let (envelope, bytes) = Envelope::open(message.body)?;
+        if Some(envelope.source) != self.key_of(peer) || !self.is_here(envelope.target) {
+            self.unproven(peer);
             return Some(());
         }
-        let (envelope, bytes) = Envelope::open(message.body)?;
+        self.node_asks(now, envelope, bytes)
+    }
+
+    /// A unicast for this node, of which is known who asks.
+    fn node_asks(&mut self, now: Instant, envelope: Envelope, bytes: Bytes) -> Option<()> {
         let frame = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
         if frame.kind != FrameType::UNICAST {
             return None;
         }
-        let (source, target, id) = (envelope.source, envelope.target, envelope.id);
+        let Envelope { source, target, id } = envelope;
         match self.recent.see(now, source, target, id) {
             // What was forgotten for want of room may be in flight still; the router sees that.
             Seen::New => {
@@ -116,28 +173,33 @@ impl Router {
             }
             // Its answer will come or has come.
             Seen::Before => {}
-            Seen::Answered(answer) => self.send_to_node(envelope.source, packet::ANSWER, answer),
+            Seen::Answered(answer) => self.send_answer(answer),
         }
         Some(())
     }
 
-    fn enveloped_answer(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
-        let target = Envelope::target_of(&message.body)?;
-        if target != self.mesh.own() {
-            self.pass_on(peer, target, message);
+    fn neighbours_answer(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
+        let (envelope, bytes) = Envelope::open(message.body)?;
+        let from_there = self.key_of(peer) == Some(self.mesh.owner(envelope.source));
+        if !from_there || envelope.target != self.mesh.own() {
+            self.unproven(peer);
             return Some(());
         }
-        let (envelope, bytes) = Envelope::open(message.body)?;
+        self.node_answers(now, envelope, bytes)
+    }
+
+    /// An answer of which is known who gives it.
+    fn node_answers(&mut self, now: Instant, envelope: Envelope, bytes: Bytes) -> Option<()> {
         let answer = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
         let Some(unicast) = self.unicasts.get(&envelope.id) else {
             // It was sent more than once, and so was its answer.
             return Some(());
         };
-        let from_there = matches!(
+        let asked = matches!(
             unicast.at,
             Some(Attempt::Node { node, .. }) if node == envelope.source
         );
-        if from_there && unicast.frame.seq == answer.seq {
+        if asked && unicast.frame.seq == answer.seq {
             if answer.result == code::NO_SESSION {
                 self.attempt_failed(now, envelope.id, true);
             } else {
@@ -147,92 +209,278 @@ impl Router {
         Some(())
     }
 
-    fn spread(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
-        let (mut spread, bytes) = Spread::open(message.body.clone())?;
-        let own = self.mesh.own();
-        let named = spread.targets.len();
-        spread.targets.retain(|&target| target != own);
-        if named == 0 || spread.targets.len() < named {
-            let frame = Frame::from_bytes(bytes.clone(), PROTOCOL_MAX_FRAME).ok()?;
-            if frame.kind != FrameType::MULTICAST {
-                return None;
-            }
-            if self
-                .recent
-                .see_multicast(now, spread.source, own, spread.id)
-            {
-                let origin = Origin::Node(spread.source, own, spread.id);
-                self.unicast_or_multicast(now, origin, frame);
-            }
+    /// A unicast or answer that came over more than one link, or has more before it.
+    fn relayed(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
+        let target = Envelope::target_of(&message.body)?;
+        if !self.is_here(target) {
+            self.pass_on(peer, target, message);
+            return Some(());
         }
-        self.spread_to_borders(now, &mut spread, &bytes);
+        let (Relayed { envelope, seal }, bytes) = Relayed::open(message.body)?;
+        let purpose = if message.packet == packet::RELAYED_ANSWER {
+            Purpose::Answer
+        } else {
+            Purpose::Unicast
+        };
+        // A node asks in its own name, and answers in that of the FISCO node that was asked.
+        let voucher = match purpose {
+            Purpose::Answer => self.mesh.owner(envelope.source),
+            _ => envelope.source,
+        };
+        let statement = Statement {
+            purpose,
+            voucher,
+            source: envelope.source,
+            target,
+            id: envelope.id,
+            content: bytes[..].digest(),
+        };
+        if !self.mesh.is_sealed(&statement, &seal) {
+            self.unproven(peer);
+            return Some(());
+        }
+        match purpose {
+            Purpose::Answer => self.node_answers(now, envelope, bytes),
+            _ => self.node_asks(now, envelope, bytes),
+        }
+    }
+
+    fn neighbours_multicast(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        message: PeerFrame,
+    ) -> Option<()> {
+        let (spread, bytes) = Spread::open(message.body)?;
+        let Spread {
+            source,
+            id,
+            mut targets,
+        } = spread;
+        let vouches = |voucher| self.mesh.vouches(voucher, source);
+        if targets.is_empty() {
+            targets.push(self.mesh.own());
+        }
+        let here = targets.iter().all(|&target| self.is_here(target));
+        if !here || !self.key_of(peer).is_some_and(vouches) {
+            self.unproven(peer);
+            return Some(());
+        }
+        for target in targets {
+            self.multicast_for(now, (source, id), target, &bytes)?;
+        }
+        Some(())
+    }
+
+    fn relayed_multicast(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
+        let (mut spread, bytes) = RelayedSpread::open(message.body)?;
+        let (mut here, mut named) = (Vec::new(), BTreeSet::new());
+        spread.targets.retain(|&(target, seal)| {
+            // Named twice, one would have the work done twice.
+            if !named.insert(target) {
+                return false;
+            }
+            let ends = self.is_here(target);
+            if ends {
+                here.push((target, seal));
+            }
+            !ends
+        });
+        let called = Called {
+            voucher: spread.voucher,
+            source: spread.source,
+            id: spread.id,
+        };
+        if !here.is_empty() {
+            self.sealed_multicast(now, peer, called, &here, &bytes)?;
+        }
         if spread.targets.is_empty() {
             return Some(());
         }
-        match message.seq.checked_sub(1) {
+        match message.seq.min(MAX_HOPS).checked_sub(1) {
             Some(hops_left) if hops_left > 0 => {
-                let origin = Origin::Node(spread.source, own, spread.id);
-                self.send_spread(now, origin, &spread, &bytes[..], hops_left, Some(peer));
+                self.counters.relayed += 1;
+                self.relay_spread(peer, called, spread.targets, &bytes, hops_left);
             }
             _ => self.counters.undeliverable += 1,
         }
         Some(())
     }
 
-    /// Sends a multicast to nodes of ours, one copy for all that are reached through the same
-    /// neighbour, not back to where it came `from` if there is another way.
-    fn send_spread(
+    /// A multicast that came over several links, for these names here.
+    fn sealed_multicast(
         &mut self,
         now: Instant,
-        origin: Origin,
-        spread: &Spread,
-        content: &(impl Content + ?Sized),
-        hops_left: u32,
-        from: Option<PeerId>,
-    ) {
-        let address = |targets| Spread {
-            source: spread.source,
-            id: spread.id,
-            targets,
-        };
-        // Mostly there is one, next to this node.
-        let mut copies: BTreeMap<PeerId, Vec<NodeKey>> = BTreeMap::new();
-        let mut direct = None;
-        for &target in &spread.targets {
-            let Some(peer) = self.hop(target, from) else {
-                self.counters.undeliverable += 1;
-                continue;
+        peer: PeerId,
+        called: Called,
+        here: &[(NodeKey, Seal)],
+        bytes: &Bytes,
+    ) -> Option<()> {
+        let Called {
+            voucher,
+            source,
+            id,
+        } = called;
+        let content = bytes[..].digest();
+        for (target, seal) in here {
+            let statement = Statement {
+                purpose: Purpose::Multicast,
+                voucher,
+                source,
+                target: *target,
+                id,
+                content,
             };
-            if spread.targets.len() > 1 || !self.mesh.is_neighbour(peer, target) {
-                copies.entry(peer).or_default().push(target);
+            let vouches = self.mesh.vouches(voucher, source);
+            if !vouches || !self.mesh.is_sealed(&statement, seal) {
+                self.unproven(peer);
                 continue;
             }
-            let body = address(Vec::new()).seal(content);
-            self.send_copy(now, origin, peer, hops_left, body);
+            self.multicast_for(now, (source, id), *target, bytes)?;
+        }
+        Some(())
+    }
+
+    /// Takes a multicast for this node or a FISCO node behind it, of which is known where it comes
+    /// from.
+    fn multicast_for(
+        &mut self,
+        now: Instant,
+        (source, id): (NodeKey, u64),
+        target: NodeKey,
+        bytes: &Bytes,
+    ) -> Option<()> {
+        let own = self.mesh.own();
+        if target != own {
+            self.multicast_to_border(now, (source, id), target, bytes);
+            return Some(());
+        }
+        let frame = Frame::from_bytes(bytes.clone(), PROTOCOL_MAX_FRAME).ok()?;
+        if frame.kind != FrameType::MULTICAST {
+            return None;
+        }
+        if self.recent.see_multicast(now, source, own, id) {
+            let origin = Origin::Node(source, own, id);
+            self.unicast_or_multicast(now, origin, frame);
+        }
+        Some(())
+    }
+
+    /// Sends on a multicast of another node, one copy for all targets that are reached through the same
+    /// neighbour, and never back.
+    fn relay_spread(
+        &mut self,
+        from: PeerId,
+        called: Called,
+        targets: Vec<(NodeKey, Seal)>,
+        bytes: &Bytes,
+        hops_left: u32,
+    ) {
+        let mut copies: BTreeMap<PeerId, Vec<(NodeKey, Seal)>> = BTreeMap::new();
+        for (target, seal) in targets {
+            match self.hop(target, Some(from)) {
+                Some(peer) => copies.entry(peer).or_default().push((target, seal)),
+                None => self.counters.undeliverable += 1,
+            }
         }
         for (peer, targets) in copies {
-            let alone = targets.len() == 1 && self.mesh.is_neighbour(peer, targets[0]);
-            let body = if alone {
-                // The same bytes for every neighbour that is the only target of its copy.
-                direct
-                    .get_or_insert_with(|| address(Vec::new()).seal(content))
-                    .clone()
-            } else {
-                address(targets).seal(content)
-            };
-            self.send_copy(now, origin, peer, hops_left, body);
+            let spread = called.spread(targets);
+            let body = spread.seal(&bytes[..]);
+            self.send_peer(peer, extension(packet::RELAYED_MULTICAST, hops_left, body));
         }
     }
 
-    fn send_copy(
+    /// Sends a multicast into the network of ours: this node's own, or a FISCO node's. `targets` is as
+    /// before afterwards.
+    pub(super) fn spread_from_here(
         &mut self,
         now: Instant,
         origin: Origin,
-        peer: PeerId,
-        hops_left: u32,
-        body: Bytes,
+        targets: &mut Vec<NodeKey>,
+        frame: &Frame,
     ) {
-        self.send_peer(peer, extension(packet::MULTICAST, hops_left, body));
+        let voucher = self.mesh.own();
+        let (source, id) = match self.real_source(origin, frame) {
+            Some(named) => named,
+            None => (voucher, self.next_unicast),
+        };
+        let called = Called {
+            voucher,
+            source,
+            id,
+        };
+        self.next_unicast += 1;
+        // Mostly there is one, next to this node.
+        let mut copies: BTreeMap<PeerId, Vec<NodeKey>> = BTreeMap::new();
+        for &target in &*targets {
+            let Some(peer) = self.hop(target, None) else {
+                self.counters.undeliverable += 1;
+                continue;
+            };
+            if let [_] = targets[..]
+                && self.mesh.is_neighbour(peer, target)
+            {
+                let body = called.direct(Vec::new()).seal(frame);
+                self.send_copy(now, origin, peer, packet::MULTICAST, body);
+                return;
+            }
+            copies.entry(peer).or_default().push(target);
+        }
+        // The same bytes for every neighbour that is the only target of its copy.
+        let mut alone = None;
+        let mut content = None;
+        for (peer, targets) in copies {
+            if targets.len() == 1 && self.mesh.is_neighbour(peer, targets[0]) {
+                let body = alone.get_or_insert_with(|| called.direct(Vec::new()).seal(frame));
+                let body = body.clone();
+                self.send_copy(now, origin, peer, packet::MULTICAST, body);
+                continue;
+            }
+            for targets in targets.chunks(MAX_TARGETS) {
+                if targets
+                    .iter()
+                    .all(|&target| self.mesh.ends_at(peer, target))
+                {
+                    let body = called.direct(targets.to_vec()).seal(frame);
+                    self.send_copy(now, origin, peer, packet::MULTICAST, body);
+                    continue;
+                }
+                let content = *content.get_or_insert_with(|| frame.digest());
+                let spread = called.spread(self.seals(called, targets, content));
+                if !spread.targets.is_empty() {
+                    let body = spread.seal(frame);
+                    self.send_copy(now, origin, peer, packet::RELAYED_MULTICAST, body);
+                }
+            }
+        }
+    }
+
+    fn seals(
+        &mut self,
+        called: Called,
+        targets: &[NodeKey],
+        content: [u8; 32],
+    ) -> Vec<(NodeKey, Seal)> {
+        let mut seals = Vec::with_capacity(targets.len());
+        for &target in targets {
+            let statement = Statement {
+                purpose: Purpose::Multicast,
+                voucher: called.voucher,
+                source: called.source,
+                target,
+                id: called.id,
+                content,
+            };
+            match self.mesh.seal(&statement) {
+                Some(seal) => seals.push((target, seal)),
+                None => self.counters.undeliverable += 1,
+            }
+        }
+        seals
+    }
+
+    fn send_copy(&mut self, now: Instant, origin: Origin, peer: PeerId, packet: u16, body: Bytes) {
+        self.send_peer(peer, extension(packet, MAX_HOPS, body));
         self.pause_if_filling(now, origin, peer);
     }
 
@@ -257,10 +505,35 @@ impl Router {
             target: node,
             id,
         };
-        let body = envelope.seal(&unicast.frame);
-        self.send_peer(peer, extension(packet::UNICAST, MAX_HOPS, body));
+        let (packet, body) = if self.mesh.ends_at(peer, node) {
+            (packet::UNICAST, envelope.seal(&unicast.frame))
+        } else {
+            let Some(body) = self.relay_body(Purpose::Unicast, envelope, &unicast.frame) else {
+                return false;
+            };
+            (packet::RELAYED_UNICAST, body)
+        };
+        self.send_peer(peer, extension(packet, MAX_HOPS, body));
         self.pause_if_filling(now, unicast.origin, peer);
         true
+    }
+
+    fn relay_body(
+        &mut self,
+        purpose: Purpose,
+        envelope: Envelope,
+        frame: &(impl Content + ?Sized),
+    ) -> Option<Bytes> {
+        let statement = Statement {
+            purpose,
+            voucher: self.mesh.own(),
+            source: envelope.source,
+            target: envelope.target,
+            id: envelope.id,
+            content: frame.digest(),
+        };
+        let seal = self.mesh.seal(&statement)?;
+        Some(Relayed { envelope, seal }.seal(frame))
     }
 
     /// Answers a unicast of a node of ours, and keeps the answer in case it gets lost.
@@ -278,31 +551,40 @@ impl Router {
         };
         let body = envelope.seal(answer);
         self.recent.answered(source, target, id, body.clone());
-        self.send_to_node(source, packet::ANSWER, body);
+        self.send_answer(body);
     }
 
-    fn send_to_node(&mut self, node: NodeKey, packet: u16, body: Bytes) {
-        match self.hop(node, None) {
-            Some(peer) => self.send_peer(peer, extension(packet, MAX_HOPS, body)),
+    /// Sends an answer, for the first time or again; the body is as for a neighbour.
+    fn send_answer(&mut self, body: Bytes) {
+        let Some((envelope, frame)) = Envelope::open(body.clone()) else {
+            return;
+        };
+        let sent = self.hop(envelope.target, None).and_then(|peer| {
+            if self.mesh.ends_at(peer, envelope.target) {
+                return Some((peer, packet::ANSWER, body));
+            }
+            let body = self.relay_body(Purpose::Answer, envelope, &frame[..])?;
+            Some((peer, packet::RELAYED_ANSWER, body))
+        });
+        match sent {
+            Some((peer, packet, body)) => self.send_peer(peer, extension(packet, MAX_HOPS, body)),
             // The node will ask again when there is a way.
             None => self.counters.undeliverable += 1,
         }
     }
 
-    /// The neighbour to send something for a node to. Back where it came from only if there is no
-    /// other: a link that came up or broke since may have turned the way round.
+    /// The neighbour to send something for a node to. Never back where it came from: what has turned
+    /// round once may do so for ever. Its source sends it again when the way is known everywhere.
     fn hop(&mut self, target: NodeKey, from: Option<PeerId>) -> Option<PeerId> {
         let links = &self.links;
         let onward = |peer| Some(peer) != from && links.peer_takes(peer);
-        self.mesh
-            .next_hop(target, onward)
-            .or_else(|| self.mesh.next_hop(target, |peer| links.peer_takes(peer)))
+        self.mesh.next_hop(target, onward)
     }
 
     /// Sends a message for another node on its way.
     fn pass_on(&mut self, from: PeerId, target: NodeKey, mut message: PeerFrame) {
         let hop = self.hop(target, Some(from));
-        match (message.seq.checked_sub(1), hop) {
+        match (message.seq.min(MAX_HOPS).checked_sub(1), hop) {
             (Some(hops_left), Some(peer)) if hops_left > 0 => {
                 self.counters.relayed += 1;
                 message.seq = hops_left;
@@ -310,29 +592,6 @@ impl Router {
             }
             _ => self.counters.undeliverable += 1,
         }
-    }
-
-    /// Sends a multicast into the network of ours: this node's own, or a real node's. `targets` is as
-    /// before afterwards.
-    pub(super) fn spread_from_here(
-        &mut self,
-        now: Instant,
-        origin: Origin,
-        targets: &mut Vec<NodeKey>,
-        frame: &Frame,
-    ) {
-        let (source, id) = match self.real_source(origin, frame) {
-            Some(named) => named,
-            None => (self.mesh.own(), self.next_unicast),
-        };
-        let spread = Spread {
-            source,
-            id,
-            targets: std::mem::take(targets),
-        };
-        self.next_unicast += 1;
-        self.send_spread(now, origin, &spread, frame, MAX_HOPS, None);
-        *targets = spread.targets;
     }
 
     /// Sends once more what was asked, has not been answered, and may be lost: it was sent to a node of
@@ -367,39 +626,97 @@ impl Router {
         }
     }
 
+    /// Nodes that are no longer believed are forgotten.
+    pub(super) fn disbelieve(&mut self, now: Instant, nodes: &[NodeId]) {
+        self.mesh.disbelieve(now, nodes);
+    }
+
     /// Carries out what the mesh wants, and acts on what it tells.
     pub(super) fn settle_mesh(&mut self, now: Instant) {
+        self.mesh.speak(now);
         while let Some(output) = self.mesh.poll_output() {
-            match output {
-                Output::Send(peer, frame) => self.send_peer(peer, frame),
-                Output::Topic(node, topic, count) => {
-                    self.beyond_changed = true;
-                    let count = count.min(self.limits.claimed);
-                    self.set_remote(now, Remote::Node(node), &topic, count);
+            self.mesh_output(now, output);
+        }
+    }
+
+    fn mesh_output(&mut self, now: Instant, output: Output) {
+        match output {
+            Output::Send(peer, frame) => self.send_peer(peer, frame),
+            Output::Topic(node, topic, count) => {
+                self.beyond_changed = true;
+                if count > self.limits.claimed {
+                    self.counters.claims_capped += 1;
                 }
-                Output::Lost(node) => {
-                    for id in self.links.asked_node(node) {
-                        self.attempt_failed(now, id, false);
-                    }
-                }
-                Output::Cut { shaken, changes } => {
-                    self.send_again(now, changes, |_, node| shaken.contains(&node));
-                }
-                Output::Moved(neighbour) => {
-                    let changes = self.mesh.changes();
-                    self.send_again(now, changes, |router, node| {
-                        router.mesh.leads_through(node, neighbour)
-                    });
-                }
-                Output::TooManyTopics(peer) => {
-                    self.counters.peers_over_topics += 1;
-                    let max = self.limits.peer_topics;
-                    let reason = PeerCloseReason::TooManyTopics { max };
-                    self.close(Action::ClosePeer { peer, reason });
-                }
-                Output::Acknowledged => self.acknowledged = true,
-                Output::Bad(peer, what) => self.notice(Notice::BadPeerMessage { peer, what }),
+                let count = count.min(self.limits.claimed);
+                self.set_remote(now, Remote::Node(node), &topic, count);
             }
+            Output::Lost(node) => {
+                for id in self.links.asked_node(node) {
+                    self.attempt_failed(now, id, false);
+                }
+            }
+            Output::Cut { shaken, changes } => {
+                self.send_again(now, changes, |_, node| shaken.contains(&node));
+            }
+            Output::Moved(neighbour) => {
+                let changes = self.mesh.changes();
+                self.send_again(now, changes, |router, node| {
+                    router.mesh.leads_through(node, neighbour)
+                });
+            }
+            Output::TooManyTopics(peer) => {
+                self.counters.peers_over_topics += 1;
+                let max = self.limits.peer_topics;
+                let reason = PeerCloseReason::TooManyTopics { max };
+                self.close(Action::ClosePeer { peer, reason });
+            }
+            Output::Acknowledged => self.acknowledged = true,
+            Output::Borders => self.beyond_changed = true,
+            Output::Bad(peer, what) => self.notice(Notice::BadPeerMessage { peer, what }),
+            Output::Fault(peer, fault) => {
+                self.counters.records_refused += 1;
+                let reason = PeerCloseReason::BadRecords(fault);
+                self.close(Action::ClosePeer { peer, reason });
+            }
+            Output::Disbelieved { peer, node, why } => {
+                self.counters.records_refused += 1;
+                let count = self.counters.records_refused;
+                if count <= 16 || count.is_power_of_two() {
+                    self.notice(Notice::Disbelieved { peer, node, why });
+                }
+            }
+            Output::OverBudget(peer) => {
+                self.counters.over_budget += 1;
+                self.complain(peer, "records that there is no room for");
+            }
+            Output::Evicted(count) => self.counters.over_budget += count as u64,
+            Output::TooOften(peer) => {
+                self.counters.statements_late += 1;
+                self.complain(peer, "statements of a node that makes too many");
+            }
+            Output::AsksTooMuch(peer) => {
+                self.counters.questions_refused += 1;
+                self.complain(peer, "more questions than are answered");
+            }
+        }
+    }
+}
+
+impl Called {
+    fn direct(self, targets: Vec<NodeKey>) -> Spread {
+        Spread {
+            source: self.source,
+            id: self.id,
+            targets,
+        }
+    }
+
+    fn spread(self, targets: Vec<(NodeKey, Seal)>) -> RelayedSpread {
+        RelayedSpread {
+            voucher: self.voucher,
+            source: self.source,
+            id: self.id,
+            targets,
         }
     }
 }

@@ -15,9 +15,9 @@ use super::{
     unicast::{Origin, Reach, Target},
 };
 use crate::{
-    channel::{Frame, Seq},
+    channel::Frame,
     node::{PeerId, SessionId, mesh::Recent},
-    p2p::mesh::{NodeKey, Spread},
+    p2p::mesh::{Content, NodeKey},
 };
 
 /// Topics that begin so serve private topics (channel-v2 section 9).
@@ -54,13 +54,7 @@ impl Router {
     }
 
     /// Tells the network what a real node has and has no longer.
-    pub(super) fn announce_border(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        gone: &[Bytes],
-        new: &[Bytes],
-    ) {
+    pub(super) fn announce_border(&mut self, peer: PeerId, gone: &[Bytes], new: &[Bytes]) {
         if !self.is_transit(peer) {
             return;
         }
@@ -71,7 +65,7 @@ impl Router {
             .filter(|(topic, _)| !topic.starts_with(PRIVATE))
             .collect();
         if !changes.is_empty() {
-            self.mesh.border_topics(now, peer, changes);
+            self.mesh.border_topics(peer, changes);
             self.beyond_changed = true;
         }
     }
@@ -155,16 +149,20 @@ impl Router {
         }
     }
 
-    /// What a real node's multicast is called throughout the network.
+    /// What a FISCO node's multicast is called throughout the network: by the whole of it, so that
+    /// nobody can use its name up for another.
     pub(super) fn real_source(&self, origin: Origin, frame: &Frame) -> Option<(NodeKey, u64)> {
         let Origin::Peer(peer, _) = origin else {
             return None;
         };
-        let node = self.links.peers.get(&peer)?.node?;
-        Some((NodeKey::from(&node), name_of(&frame.seq)))
+        let source = self.links.peers.get(&peer)?.key?;
+        let digest = frame.digest();
+        let first = digest.iter().take(8);
+        let name = first.fold(0, |name, &byte| name << 8 | u64::from(byte));
+        Some((source, name | Recent::NAME))
     }
 
-    /// Whether a real node's multicast has not come here by another way.
+    /// Whether a FISCO node's multicast has not come here by another way.
     pub(super) fn is_first_copy(&mut self, now: Instant, origin: Origin, frame: &Frame) -> bool {
         let Origin::Peer(peer, _) = origin else {
             return true;
@@ -178,26 +176,19 @@ impl Router {
             .is_none_or(|(source, id)| self.recent.see_multicast(now, source, own, id))
     }
 
-    /// Hands a multicast to the real nodes behind this one that it names.
-    pub(super) fn spread_to_borders(&mut self, now: Instant, spread: &mut Spread, bytes: &Bytes) {
-        for key in std::mem::take(&mut spread.targets) {
-            let Some(peer) = self.mesh.border(key) else {
-                spread.targets.push(key);
-                continue;
-            };
-            let (source, id) = (spread.source, spread.id);
-            if self.recent.see_multicast(now, source, key, id) {
-                let origin = Origin::Node(source, key, id);
-                self.multicast_to_peers(now, origin, &[peer], bytes.clone());
-            }
+    /// Hands a multicast to the FISCO node behind this one that it is for.
+    pub(super) fn multicast_to_border(
+        &mut self,
+        now: Instant,
+        (source, id): (NodeKey, u64),
+        target: NodeKey,
+        bytes: &Bytes,
+    ) {
+        if let Some(peer) = self.mesh.border(target)
+            && self.recent.see_multicast(now, source, target, id)
+        {
+            let origin = Origin::Node(source, target, id);
+            self.multicast_to_peers(now, origin, &[peer], bytes.clone());
         }
     }
-}
-
-/// FNV-1a of a seq, marked as a name: the same on every node.
-fn name_of(seq: &Seq) -> u64 {
-    let hash = seq.0.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash | Recent::NAME
 }

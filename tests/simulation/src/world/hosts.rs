@@ -1,11 +1,18 @@
 //! Nodes: the machine, its timer, and the way of its actions into the pipes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use amop_proto::{
     channel::{Frame, FrameType, rpc::NodeFacts, split_topic},
-    node::{Action, Event as NodeEvent, Node, NodeConfig, Notice, PeerId, SessionId},
-    p2p::{NodeId, PeerCodec, PeerFrame, mesh::NodeKey, mesh::packet, protocol},
+    node::{
+        Action, Checker, Event as NodeEvent, Node, NodeConfig, Notice, PeerCloseReason, PeerId,
+        SessionId,
+    },
+    p2p::{
+        NodeId, PeerCodec, PeerFrame,
+        mesh::{NodeKey, SharedSecret, packet},
+        protocol,
+    },
 };
 use rand::{RngExt, rngs::StdRng};
 
@@ -27,6 +34,8 @@ pub(crate) struct Host {
     pub(crate) id: NodeId,
     pub(crate) key: NodeKey,
     pub(crate) node: Option<Node>,
+    /// What comes from other nodes passes it first.
+    pub(crate) checker: Arc<Checker>,
     /// Counts the lives.
     pub(crate) life: u32,
     /// The connections it has, and which end of each is its own.
@@ -37,13 +46,14 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(index: usize, rng: &mut StdRng) -> Self {
+    pub(super) fn new(index: usize, topics: usize, rng: &mut StdRng) -> Self {
         let mut id = NodeId([0; 64]);
         rng.fill(&mut id.0[..]);
         Self {
             key: NodeKey::from(&id),
             id,
             node: None,
+            checker: Arc::new(Checker::new(Arc::new(SharedSecret::new(id)), topics)),
             life: 0,
             peers: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -61,6 +71,7 @@ impl World {
         let Host { id, index, .. } = self.hosts[host];
         let node = Node::new(NodeConfig {
             node: id,
+            signer: Arc::new(SharedSecret::new(id)),
             facts: NodeFacts {
                 fisco_version: "2.11.1".into(),
                 chain_id: "1".into(),
@@ -131,6 +142,10 @@ impl World {
                 }
             }
             Action::ClosePeer { peer, reason } => {
+                if let PeerCloseReason::BadRecords(fault) = &reason {
+                    let text = format!("node {host} refused {fault}");
+                    self.violated(Invariant::WellFormed, text);
+                }
                 if let Some((conn, side)) = self.hosts[host].peers.remove(&peer) {
                     let what = format_args!("node {host} closes peer: {reason}");
                     self.log.step(self.now, what, &[]);
@@ -238,7 +253,8 @@ impl World {
             if frame.packet == packet::RECORDS && to == 0 && self.does(Sabotage::Deafen) {
                 return;
             }
-            if frame.packet == packet::UNICAST && self.does(Sabotage::Loop) {
+            let unicast = matches!(frame.packet, packet::UNICAST | packet::RELAYED_UNICAST);
+            if unicast && self.does(Sabotage::Loop) {
                 times = 3;
             }
             if frame.packet == packet::RECORDS && self.does(Sabotage::FloodAgain) {

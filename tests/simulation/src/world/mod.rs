@@ -166,7 +166,8 @@ impl World {
             config,
         };
         for host in 0..world.config.nodes {
-            let host = Host::new(host, &mut world.rng);
+            let topics = world.config.limits.peer_topics;
+            let host = Host::new(host, topics, &mut world.rng);
             world.traffic.know(host.key);
             world.hosts.push(host);
         }

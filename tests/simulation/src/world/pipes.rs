@@ -140,8 +140,9 @@ impl World {
                 if frames.is_empty() {
                     self.tell_host(host, life, NodeEvent::PeerActive(id));
                 }
+                let checker = self.hosts[host].checker.clone();
                 for frame in frames {
-                    self.tell_host(host, life, NodeEvent::PeerFrame(id, frame));
+                    self.tell_host(host, life, checker.event(id, frame));
                 }
             }
             Owner::Session { host, life, id } => {

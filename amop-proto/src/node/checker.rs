@@ -1,0 +1,385 @@
+//! What neighbours say of nodes, checked before the machine sees it: signatures cost hundreds of
+//! microseconds, so this is done outside the node's lock.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{Event, PeerId};
+use crate::{
+    hash::HashSet,
+    p2p::{
+        NodeId, PeerFrame,
+        mesh::{Record, RecordsError, Refusal, SignedRecord, Subject, Verifier, packet},
+        protocol,
+    },
+};
+
+/// Flooding brings each record over every link: this many are remembered as good, 32 bytes each.
+const MAX_SEEN: usize = 32 * 1024;
+
+/// A change names at most this many topics; what changes more is stated whole. It bounds what the
+/// machine does for a change at once.
+pub(super) const MAX_CHANGE: usize = 4096;
+
+/// What a topic of another node costs in memory beside its name, about.
+const TOPIC_COST: usize = 128;
+
+/// A record whose signature is good and, if it is whole, whose certificates are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedRecord {
+    signed: SignedRecord,
+    /// Bytes that its topics take here.
+    weight: usize,
+}
+
+impl CheckedRecord {
+    /// A record that this very node has signed.
+    pub(super) fn own(signed: SignedRecord) -> Self {
+        let topics = signed.record().topics.iter();
+        let weight = topics.map(|(topic, _)| topic.len() + TOPIC_COST).sum();
+        Self { signed, weight }
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        self.signed.record()
+    }
+
+    pub(super) fn signed(&self) -> &SignedRecord {
+        &self.signed
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+pub(super) fn topic_cost(topic: &[u8]) -> usize {
+    topic.len() + TOPIC_COST
+}
+
+/// What is wrong with a records packet. A node passes on only what it has checked itself, so the
+/// neighbour that sent it is at fault, and its connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecordsFault {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] RecordsError),
+    /// A change of more topics than one may name.
+    #[error("a change of more than {MAX_CHANGE} topics of node {0}")]
+    LongChange(NodeId),
+    /// A record is not signed by the node that it must be signed by.
+    #[error("a forged record of node {0}")]
+    Forged(NodeId),
+    /// A record comes with the certificates of another node.
+    #[error("a record of node {0} with the certificates of another node")]
+    OthersChain(NodeId),
+}
+
+/// A records packet after its check: all that the machine takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedRecords {
+    pub(super) seq: u32,
+    pub(super) records: Vec<CheckedRecord>,
+    /// Nodes that this node does not believe, and why. That is its own view: its lists may be newer or
+    /// older than those of the neighbour, who is not to blame.
+    pub(super) refused: Vec<(NodeId, Refusal)>,
+    /// Nodes with more topics than this node takes. Its neighbour may take more.
+    pub(super) too_long: Vec<NodeId>,
+    /// Then there are no records.
+    pub(super) fault: Option<RecordsFault>,
+    work: usize,
+}
+
+impl CheckedRecords {
+    /// How many signatures had to be verified for it, certificates counted as one each. A connection
+    /// that causes much of that should be read from more slowly.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        self.work
+    }
+}
+
+/// Turns what peers send into events, and checks records on the way. One for all connections of a
+/// node.
+#[derive(Debug)]
+pub struct Checker {
+    verifier: Arc<dyn Verifier>,
+    max_topics: usize,
+    seen: Mutex<Seen>,
+}
+
+/// The SHA-256 of records that were good.
+#[derive(Debug, Default)]
+struct Seen {
+    digests: HashSet<[u8; 32]>,
+    order: VecDeque<[u8; 32]>,
+    /// Counts how often all was forgotten.
+    renewals: u64,
+}
+
+impl Checker {
+    /// `max_topics` is [`Limits::peer_topics`](super::Limits::peer_topics).
+    pub fn new(verifier: Arc<dyn Verifier>, max_topics: usize) -> Self {
+        Self {
+            verifier,
+            max_topics,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// What was good before is looked at again when it comes again: the verifier's lists have changed.
+    /// What the machine holds should be looked at, too, with [`disbelieved`](Self::disbelieved).
+    pub fn forget(&self) {
+        let mut seen = self.seen();
+        let renewals = seen.renewals + 1;
+        *seen = Seen {
+            renewals,
+            ..Seen::default()
+        };
+    }
+
+    /// Which of these nodes, with their certificates, the verifier does not let in any longer: for
+    /// [`Event::Disbelieve`]. See [`Router::chains`](super::Router::chains). Takes as long as verifying
+    /// them does.
+    pub fn disbelieved(
+        &self,
+        chains: impl IntoIterator<Item = (NodeId, Vec<Bytes>)>,
+    ) -> Vec<NodeId> {
+        let refused = |node: &NodeId, chain: &[Bytes]| {
+            let found = self.verifier.identify(chain);
+            found.as_ref() != Ok(node)
+        };
+        let chains = chains.into_iter();
+        chains
+            .filter(|(node, chain)| refused(node, chain))
+            .map(|(node, _)| node)
+            .collect()
+    }
+
+    /// The event that a peer's frame is. Takes as long as it takes to verify what the frame brings
+    /// that is new; must not be called with the node's lock held.
+    pub fn event(&self, peer: PeerId, frame: PeerFrame) -> Event {
+        if frame.protocol == protocol::EXTENSION && frame.packet == packet::RECORDS {
+            Event::PeerRecords(peer, self.check(&frame))
+        } else {
+            Event::PeerFrame(peer, frame)
+        }
+    }
+
+    /// Whether an event is a frame of records that has yet to be checked.
+    pub fn concerns(event: &Event) -> bool {
+        matches!(
+            event,
+            Event::PeerFrame(_, frame)
+                if frame.protocol == protocol::EXTENSION && frame.packet == packet::RECORDS
+        )
+    }
+
+    /// An event as the machine takes it: as [`event`](Self::event), of what is one already.
+    pub fn checked(&self, event: Event) -> Event {
+        match event {
+            Event::PeerFrame(peer, frame) => self.event(peer, frame),
+            event => event,
+        }
+    }
+
+    /// Checks a records packet.
+    pub fn check(&self, frame: &PeerFrame) -> CheckedRecords {
+        let mut checked = CheckedRecords {
+            seq: frame.seq,
+            records: Vec::new(),
+            refused: Vec::new(),
+            too_long: Vec::new(),
+            fault: None,
+            work: 0,
+        };
+        if let Err(fault) = self.check_all(frame, &mut checked) {
+            checked.fault = Some(fault);
+            checked.records.clear();
+        }
+        checked
+    }
+
+    fn check_all(
+        &self,
+        frame: &PeerFrame,
+        checked: &mut CheckedRecords,
+    ) -> Result<(), RecordsFault> {
+        let verifier = &*self.verifier;
+        for signed in SignedRecord::decode_each(frame.body.clone(), self.max_topics)? {
+            let signed = match signed {
+                Ok(signed) => signed,
+                Err(RecordsError::TooManyTopics { node, .. }) => {
+                    checked.too_long.extend(node);
+                    continue;
+                }
+                Err(malformed) => return Err(malformed.into()),
+            };
+            let record = signed.record();
+            if record.base != 0 && record.topics.len() > MAX_CHANGE {
+                return Err(RecordsFault::LongChange(*record.subject.node()));
+            }
+            let digest: [u8; 32] = Sha256::digest(signed.bytes()).into();
+            let (seen, renewals) = {
+                let seen = self.seen();
+                (seen.digests.contains(&digest), seen.renewals)
+            };
+            if !seen {
+                checked.work += 1;
+                if !signed.is_signed(verifier) {
+                    return Err(RecordsFault::Forged(*record.subject.node()));
+                }
+                match identify(record, verifier, &mut checked.work) {
+                    Ok(()) => self.good(digest, renewals),
+                    Err(Unbelieved::Others(node)) => return Err(RecordsFault::OthersChain(node)),
+                    Err(Unbelieved::Refused(node, why)) => {
+                        checked.refused.push((node, why));
+                        continue;
+                    }
+                }
+            }
+            checked.records.push(CheckedRecord::own(signed));
+        }
+        Ok(())
+    }
+
+    fn good(&self, digest: [u8; 32], renewals: u64) {
+        let mut seen = self.seen();
+        if seen.renewals != renewals || !seen.digests.insert(digest) {
+            return;
+        }
+        seen.order.push_back(digest);
+        if seen.order.len() > MAX_SEEN
+            && let Some(oldest) = seen.order.pop_front()
+        {
+            seen.digests.remove(&oldest);
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Unbelieved {
+    Others(NodeId),
+    Refused(NodeId, Refusal),
+}
+
+/// Whole records bring certificates. What else is signed with the same key is believed as long as the
+/// whole record is; the machine sees to that.
+fn identify(record: &Record, verifier: &dyn Verifier, work: &mut usize) -> Result<(), Unbelieved> {
+    let (Subject::Node(node), Some(whole)) = (&record.subject, &record.whole) else {
+        return Ok(());
+    };
+    *work += whole.chain.len();
+    match verifier.identify(&whole.chain) {
+        Ok(found) if found == *node => Ok(()),
+        Ok(_) => Err(Unbelieved::Others(*node)),
+        Err(why) => Err(Unbelieved::Refused(*node, why)),
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::p2p::mesh::{SharedSecret, Signer, Whole};
+
+    fn id(n: u8) -> NodeId {
+        NodeId([n; 64])
+    }
+
+    fn record(n: u8, certificates_of: u8) -> Record {
+        Record {
+            subject: Subject::Node(id(n)),
+            version: 9,
+            base: 0,
+            whole: Some(Whole {
+                agreement: [0; 32],
+                chain: SharedSecret::new(id(certificates_of)).chain(),
+            }),
+            neighbours: Some(Vec::new()),
+            topics: vec![(Bytes::from_static(b"hello"), 1)],
+        }
+    }
+
+    fn signed(n: u8) -> SignedRecord {
+        record(n, n).sign(&SharedSecret::new(id(n))).unwrap()
+    }
+
+    fn frame(records: &[SignedRecord]) -> PeerFrame {
+        let mut body = BytesMut::new();
+        for record in records {
+            body.extend_from_slice(record.bytes());
+        }
+        PeerFrame {
+            protocol: protocol::EXTENSION,
+            packet: packet::RECORDS,
+            seq: 7,
+            body: body.freeze(),
+        }
+    }
+
+    fn checker() -> Checker {
+        Checker::new(Arc::new(SharedSecret::new(id(0))), 10)
+    }
+
+    #[test]
+    fn what_is_good_is_verified_once() {
+        let checker = checker();
+        let frame = frame(&[signed(1), signed(2)]);
+        let first = checker.check(&frame);
+        assert_eq!(
+            (first.records.len(), first.work(), first.fault),
+            (2, 4, None)
+        );
+        let second = checker.check(&frame);
+        assert_eq!((second.records.len(), second.work()), (2, 0));
+    }
+
+    #[test]
+    fn nothing_of_a_packet_with_a_forged_record_is_taken() {
+        let checker = checker();
+        let forged = record(1, 1).sign(&SharedSecret::new(id(2))).unwrap();
+        let checked = checker.check(&frame(&[signed(2), forged]));
+        assert_eq!(checked.fault, Some(RecordsFault::Forged(id(1))));
+        assert!(checked.records.is_empty());
+        let borrowed = record(1, 2).sign(&SharedSecret::new(id(1))).unwrap();
+        let checked = checker.check(&frame(&[borrowed]));
+        assert_eq!(checked.fault, Some(RecordsFault::OthersChain(id(1))));
+    }
+
+    #[test]
+    fn a_node_that_is_not_let_in_is_left_out_and_later_lists_count() {
+        let lists = SharedSecret::new(id(0));
+        let checker = Checker::new(Arc::new(lists.clone()), 10);
+        let both = frame(&[signed(1), signed(2)]);
+        assert_eq!(checker.check(&both).records.len(), 2);
+        lists.refuse(id(1));
+        checker.forget();
+        let checked = checker.check(&both);
+        assert_eq!((checked.records.len(), checked.fault), (1, None));
+        assert_eq!(checked.refused[0].0, id(1));
+        let chains = [1, 2].map(|n| (id(n), SharedSecret::new(id(n)).chain()));
+        assert_eq!(checker.disbelieved(chains), [id(1)]);
+    }
+
+    #[test]
+    fn the_memory_of_what_was_good_is_bounded() {
+        let checker = checker();
+        for n in 0..2 * MAX_SEEN as u64 {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&n.to_be_bytes());
+            checker.good(digest, 0);
+        }
+        let seen = checker.seen();
+        assert_eq!((seen.digests.len(), seen.order.len()), (MAX_SEEN, MAX_SEEN));
+    }
+}

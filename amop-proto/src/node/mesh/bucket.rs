@@ -1,0 +1,73 @@
+//! How often something may be done: so often at once, and then so often a second.
+
+use std::time::{Duration, Instant};
+
+/// A bucket of tokens that fills up over time.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::node) struct Bucket {
+    /// For one token to come.
+    interval: Duration,
+    size: u32,
+    /// When it is full again.
+    full: Option<Instant>,
+}
+
+impl Bucket {
+    /// A full one.
+    pub(in crate::node) const fn new(size: u32, interval: Duration) -> Self {
+        Self {
+            interval,
+            size,
+            full: None,
+        }
+    }
+
+    /// Takes so many tokens, if they are there.
+    pub(in crate::node) fn take(&mut self, now: Instant, tokens: u32) -> bool {
+        let full = self.full_after(now, tokens);
+        let there = full <= now + self.interval * self.size;
+        if there {
+            self.full = Some(full);
+        }
+        there
+    }
+
+    /// Takes a token even if there is none: the next ones come later then. Never owes more than it
+    /// holds.
+    pub(in crate::node) fn take_anyway(&mut self, now: Instant) {
+        let most = now + self.interval * self.size * 2;
+        self.full = Some(self.full_after(now, 1).min(most));
+    }
+
+    fn full_after(&self, now: Instant, tokens: u32) -> Instant {
+        self.full.map_or(now, |full| full.max(now)) + self.interval * tokens
+    }
+
+    /// When the next token is there; `None` if it is there already, whenever that is asked.
+    pub(in crate::node) fn next(&self) -> Option<Instant> {
+        let full = self.full?;
+        full.checked_sub(self.interval * (self.size - 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_at_once_and_then_one_each_interval() {
+        let ms = Duration::from_millis;
+        let now = Instant::now();
+        let mut bucket = Bucket::new(3, ms(50));
+        assert!((0..3).all(|_| bucket.take(now, 1)));
+        assert!(!bucket.take(now, 1));
+        assert_eq!(bucket.next(), Some(now + ms(50)));
+        assert!(!bucket.take(now + ms(49), 1));
+        assert!(bucket.take(now + ms(50), 1));
+        assert!(!bucket.take(now + ms(50), 1));
+        let later = now + ms(1000);
+        assert!(!bucket.take(later, 4) && bucket.take(later, 3));
+        bucket.take_anyway(later);
+        assert!(!bucket.take(later + ms(99), 1) && bucket.take(later + ms(100), 1));
+    }
+}

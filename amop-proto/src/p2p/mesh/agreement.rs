@@ -1,0 +1,243 @@
+//! Keys that two nodes agree on, and the MACs made with them.
+//!
+//! Each node makes an X25519 key pair when it starts and states the public half in its signed record,
+//! so whoever knows the record of another node shares a secret with it, and nobody in between does.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use x25519_dalek::{PublicKey, StaticSecret};
+
+use super::{NodeKey, Seal};
+use crate::p2p::NodeId;
+
+/// What a MAC is made for. The MAC of one purpose is none for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A unicast on its way to whom it is for.
+    Unicast,
+    /// The way back.
+    Answer,
+    /// A multicast.
+    Multicast,
+}
+
+/// What a MAC says: that the node `voucher` sent this message into the network, for `target`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statement {
+    /// The kind of message.
+    pub purpose: Purpose,
+    /// Whose key the MAC is made with.
+    pub voucher: NodeKey,
+    /// Whose message it is: the voucher's, or that of a FISCO node behind it.
+    pub source: NodeKey,
+    /// Whom it is for: the node at the other end of the key, or a FISCO node behind it.
+    pub target: NodeKey,
+    /// Names it.
+    pub id: u64,
+    /// The SHA-256 of the channel frame.
+    pub content: [u8; 32],
+}
+
+/// A node's key pair, from its start to its end.
+#[derive(Clone)]
+pub struct Agreement {
+    own: NodeId,
+    secret: StaticSecret,
+}
+
+impl fmt::Debug for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Agreement")
+    }
+}
+
+impl Agreement {
+    /// From random bytes that nobody else knows. `start` is different at every start of the node, in
+    /// case the bytes are not.
+    #[must_use]
+    pub fn new(own: NodeId, random: &[u8; 32], start: u64) -> Self {
+        let secret: [u8; 32] = Sha256::new()
+            .chain_update(b"amop mesh agreement")
+            .chain_update(random)
+            .chain_update(start.to_be_bytes())
+            .finalize()
+            .into();
+        Self {
+            own,
+            secret: secret.into(),
+        }
+    }
+
+    /// The half that the node's record states.
+    #[must_use]
+    pub fn public(&self) -> [u8; 32] {
+        PublicKey::from(&self.secret).to_bytes()
+    }
+
+    /// The key shared with another node, whose record states `theirs`. Some 50 microseconds. `None` for
+    /// a public half that gives the same secret whoever uses it.
+    #[must_use]
+    pub fn with(&self, other: &NodeId, theirs: &[u8; 32]) -> Option<PairKey> {
+        let shared = self.secret.diffie_hellman(&PublicKey::from(*theirs));
+        if !shared.was_contributory() {
+            return None;
+        }
+        // Both ends hash the same: the one with the lower ID first.
+        let mine = (self.own, self.public());
+        let mut ends = [mine, (*other, *theirs)];
+        ends.sort_unstable();
+        // HKDF (RFC 5869) with one block of output, the salt empty.
+        let mut extract = keyed(&[0; 32]);
+        extract.update(shared.as_bytes());
+        let mut expand = keyed(&extract.finalize().into_bytes());
+        expand.update(b"amop mesh pair");
+        for (id, public) in &ends {
+            expand.update(&id.0);
+            expand.update(public);
+        }
+        expand.update(&[1]);
+        Some(PairKey(expand.finalize().into_bytes().into()))
+    }
+}
+
+/// A key that two nodes share.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PairKey([u8; 32]);
+
+impl fmt::Debug for PairKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PairKey")
+    }
+}
+
+impl PairKey {
+    /// A key as it is, for test vectors.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key's bytes, for test vectors.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
+    /// The seal of a message: HMAC-SHA256 cut to 16 bytes. No two messages of one voucher have the
+    /// same counter.
+    #[must_use]
+    pub fn seal(&self, statement: &Statement, counter: u64) -> Seal {
+        let mac = self.mac(statement, counter).finalize().into_bytes();
+        let mut seal = Seal {
+            counter,
+            mac: [0; 16],
+        };
+        seal.mac.copy_from_slice(&mac[..16]);
+        seal
+    }
+
+    /// Whether a seal is that of a message. Takes the same time either way.
+    #[must_use]
+    pub fn is_sealed(&self, statement: &Statement, seal: &Seal) -> bool {
+        let mac = self.mac(statement, seal.counter);
+        mac.verify_truncated_left(&seal.mac).is_ok()
+    }
+
+    fn mac(&self, statement: &Statement, counter: u64) -> Hmac<Sha256> {
+        let Statement {
+            purpose,
+            voucher,
+            source,
+            target,
+            id,
+            content,
+        } = statement;
+        let mut mac = keyed(&self.0);
+        mac.update(b"amop mesh message");
+        mac.update(&[match purpose {
+            Purpose::Unicast => 1,
+            Purpose::Answer => 2,
+            Purpose::Multicast => 3,
+        }]);
+        for number in [voucher.0, source.0, target.0, *id, counter] {
+            mac.update(&number.to_be_bytes());
+        }
+        mac.update(content);
+        mac
+    }
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    // A key of up to 64 bytes is filled up with zeros (RFC 2104).
+    let mut block = [0; 64];
+    block[..key.len()].copy_from_slice(key);
+    Hmac::new(&block.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_get_the_same_key_and_nobody_else_does() {
+        let id = |n| NodeId([n; 64]);
+        let ends = [1, 2, 3].map(|n| Agreement::new(id(n), &[n; 32], 7));
+        let ab = ends[0].with(&id(2), &ends[1].public()).unwrap();
+        assert_eq!(ends[1].with(&id(1), &ends[0].public()), Some(ab.clone()));
+        assert_ne!(ends[2].with(&id(1), &ends[0].public()), Some(ab.clone()));
+        // The IDs are part of it: a node that states another's public half shares nothing.
+        assert_ne!(ends[1].with(&id(3), &ends[0].public()), Some(ab));
+        assert_eq!(ends[0].with(&id(2), &[0; 32]), None, "a point of low order");
+        let again = Agreement::new(id(1), &[1; 32], 8);
+        assert_ne!(again.public(), ends[0].public(), "each start has its own");
+    }
+
+    #[test]
+    fn a_seal_is_for_one_message() {
+        let key = PairKey::from_bytes([9; 32]);
+        let statement = Statement {
+            purpose: Purpose::Unicast,
+            voucher: NodeKey(1),
+            source: NodeKey(1),
+            target: NodeKey(2),
+            id: 3,
+            content: [4; 32],
+        };
+        let seal = key.seal(&statement, 5);
+        assert!(key.is_sealed(&statement, &seal));
+        let purpose = Purpose::Answer;
+        let (one, two) = (NodeKey(8), NodeKey(9));
+        for other in [
+            Statement {
+                purpose,
+                ..statement
+            },
+            Statement {
+                voucher: one,
+                ..statement
+            },
+            Statement {
+                source: one,
+                ..statement
+            },
+            Statement {
+                target: two,
+                ..statement
+            },
+            Statement { id: 4, ..statement },
+            Statement {
+                content: [5; 32],
+                ..statement
+            },
+        ] {
+            assert!(!key.is_sealed(&other, &seal), "{other:?}");
+        }
+        let counter = 6;
+        assert!(!key.is_sealed(&statement, &Seal { counter, ..seal }));
+        let mac = [0; 16];
+        assert!(!key.is_sealed(&statement, &Seal { mac, ..seal }));
+        assert!(!PairKey::from_bytes([8; 32]).is_sealed(&statement, &seal));
+    }
+}

@@ -1,0 +1,333 @@
+//! Messages on their way: addresses, seals, and the channel frames they carry.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use sha2::{Digest, Sha256};
+
+use super::{NodeKey, keys};
+use crate::channel::Frame;
+
+/// One copy of a multicast names at most this many nodes; a node that has more targets behind one
+/// neighbour sends it several copies.
+pub const MAX_TARGETS: usize = 1024;
+
+/// The address of a unicast on its way through the network, or of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope {
+    /// Who sent it into the network.
+    pub source: NodeKey,
+    /// Where it goes.
+    pub target: NodeKey,
+    /// Names it at the node that asked; an answer carries the request's.
+    pub id: u64,
+}
+
+impl Envelope {
+    /// Its length in bytes.
+    pub const LEN: usize = 8 + 8 + 8;
+
+    fn put(&self, out: &mut BytesMut) {
+        out.put_u64(self.source.0);
+        out.put_u64(self.target.0);
+        out.put_u64(self.id);
+    }
+
+    /// The body of a packet with a channel frame, for a neighbour.
+    pub fn seal(&self, frame: &Frame) -> Bytes {
+        let mut out = BytesMut::with_capacity(Self::LEN + frame.wire_len());
+        self.put(&mut out);
+        frame.encode(&mut out);
+        out.freeze()
+    }
+
+    /// Where the body of a packet goes, for a node in between.
+    pub fn target_of(body: &[u8]) -> Option<NodeKey> {
+        let (envelope, _) = body.split_at_checked(Self::LEN)?;
+        let target = envelope[8..].first_chunk()?;
+        Some(NodeKey(u64::from_be_bytes(*target)))
+    }
+
+    /// The address and the bytes of the channel frame.
+    pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
+        let envelope = Self {
+            source: NodeKey(body.try_get_u64().ok()?),
+            target: NodeKey(body.try_get_u64().ok()?),
+            id: body.try_get_u64().ok()?,
+        };
+        Some((envelope, body))
+    }
+}
+
+/// What proves a message to one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal {
+    /// No two messages from one node to another have the same.
+    pub counter: u64,
+    /// See [`PairKey`](super::PairKey).
+    pub mac: [u8; 16],
+}
+
+impl Seal {
+    /// Its length in bytes.
+    pub const LEN: usize = 8 + 16;
+
+    fn put(&self, out: &mut BytesMut) {
+        out.put_u64(self.counter);
+        out.put_slice(&self.mac);
+    }
+
+    fn take(body: &mut Bytes) -> Option<Self> {
+        let counter = body.try_get_u64().ok()?;
+        let mut mac = [0; 16];
+        body.try_copy_to_slice(&mut mac).ok()?;
+        Some(Self { counter, mac })
+    }
+}
+
+/// A unicast or answer that passes nodes in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relayed {
+    /// Its address. It begins the body, as where it is not relayed.
+    pub envelope: Envelope,
+    /// For the target.
+    pub seal: Seal,
+}
+
+impl Relayed {
+    /// The body of a packet with a channel frame.
+    pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
+        let mut out = BytesMut::with_capacity(Envelope::LEN + Seal::LEN + frame.len());
+        self.envelope.put(&mut out);
+        self.seal.put(&mut out);
+        frame.put(&mut out);
+        out.freeze()
+    }
+
+    /// The address, the seal and the bytes of the channel frame.
+    pub fn open(body: Bytes) -> Option<(Self, Bytes)> {
+        let (envelope, mut body) = Envelope::open(body)?;
+        let seal = Seal::take(&mut body)?;
+        Some((Self { envelope, seal }, body))
+    }
+}
+
+/// A channel frame, taken apart or as bytes: what packets carry.
+#[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
+pub trait Content {
+    /// Its length in bytes.
+    fn len(&self) -> usize;
+    /// Appends its bytes.
+    fn put(&self, out: &mut BytesMut);
+    /// The SHA-256 of its bytes.
+    fn digest(&self) -> [u8; 32];
+}
+
+impl Content for Frame {
+    fn len(&self) -> usize {
+        self.wire_len()
+    }
+
+    fn put(&self, out: &mut BytesMut) {
+        self.encode(out);
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let hash = Sha256::new().chain_update(self.header());
+        hash.chain_update(&self.body).finalize().into()
+    }
+}
+
+impl Content for [u8] {
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    fn put(&self, out: &mut BytesMut) {
+        out.put_slice(self);
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        content_digest(self)
+    }
+}
+
+/// The SHA-256 of the bytes of a channel frame, which seals vouch for.
+#[must_use]
+pub fn content_digest(frame: &[u8]) -> [u8; 32] {
+    Sha256::digest(frame).into()
+}
+
+/// The address of a multicast for a neighbour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spread {
+    /// Who sent it into the network: the neighbour, or a FISCO node behind it.
+    pub source: NodeKey,
+    /// With the source, names the multicast.
+    pub id: u64,
+    /// The receiver and FISCO nodes behind it, whom this copy is for; none: the receiver alone.
+    pub targets: Vec<NodeKey>,
+}
+
+impl Spread {
+    /// The body of a packet with a channel frame.
+    pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
+        let targets = &self.targets[..self.targets.len().min(MAX_TARGETS)];
+        let len = 8 + 8 + 2 + 8 * targets.len() + frame.len();
+        let mut out = BytesMut::with_capacity(len);
+        out.put_u64(self.source.0);
+        out.put_u64(self.id);
+        out.put_u16(targets.len() as u16);
+        for target in targets {
+            out.put_u64(target.0);
+        }
+        frame.put(&mut out);
+        out.freeze()
+    }
+
+    /// The address and the bytes of the channel frame.
+    pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
+        let source = NodeKey(body.try_get_u64().ok()?);
+        let id = body.try_get_u64().ok()?;
+        let count = usize::from(body.try_get_u16().ok()?);
+        if count > MAX_TARGETS {
+            return None;
+        }
+        let targets = keys(&mut body, count)?;
+        Some((
+            Self {
+                source,
+                id,
+                targets,
+            },
+            body,
+        ))
+    }
+}
+
+/// The address of a multicast that passes nodes in between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayedSpread {
+    /// The node whose keys the seals are made with.
+    pub voucher: NodeKey,
+    /// Whose multicast it is: the voucher's, or that of a FISCO node behind it.
+    pub source: NodeKey,
+    /// With the source, names the multicast.
+    pub id: u64,
+    /// The nodes this copy is for, each named in one copy.
+    pub targets: Vec<(NodeKey, Seal)>,
+}
+
+impl RelayedSpread {
+    /// The body of a packet with a channel frame.
+    pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
+        let targets = &self.targets[..self.targets.len().min(MAX_TARGETS)];
+        let len = 8 + 8 + 8 + 2 + (8 + Seal::LEN) * targets.len() + frame.len();
+        let mut out = BytesMut::with_capacity(len);
+        out.put_u64(self.voucher.0);
+        out.put_u64(self.source.0);
+        out.put_u64(self.id);
+        out.put_u16(targets.len() as u16);
+        for (target, seal) in targets {
+            out.put_u64(target.0);
+            seal.put(&mut out);
+        }
+        frame.put(&mut out);
+        out.freeze()
+    }
+
+    /// The address and the bytes of the channel frame.
+    pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
+        let voucher = NodeKey(body.try_get_u64().ok()?);
+        let source = NodeKey(body.try_get_u64().ok()?);
+        let id = body.try_get_u64().ok()?;
+        let count = usize::from(body.try_get_u16().ok()?);
+        if count > MAX_TARGETS || body.len() / (8 + Seal::LEN) < count {
+            return None;
+        }
+        let mut targets = Vec::with_capacity(count);
+        for _ in 0..count {
+            let target = NodeKey(body.try_get_u64().ok()?);
+            targets.push((target, Seal::take(&mut body)?));
+        }
+        Some((
+            Self {
+                voucher,
+                source,
+                id,
+                targets,
+            },
+            body,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{FrameType, Seq};
+
+    fn frame() -> Frame {
+        Frame::new(FrameType::UNICAST, Seq([b'0'; 32]), "\x02tpayload")
+    }
+
+    const ENVELOPE: Envelope = Envelope {
+        source: NodeKey(1),
+        target: NodeKey(2),
+        id: 7,
+    };
+
+    const SEAL: Seal = Seal {
+        counter: 8,
+        mac: [9; 16],
+    };
+
+    #[test]
+    fn envelopes_round_trip() {
+        let frame = frame();
+        let body = ENVELOPE.seal(&frame);
+        assert_eq!(
+            Envelope::open(body.clone()),
+            Some((ENVELOPE, frame.to_bytes()))
+        );
+        assert_eq!(Envelope::target_of(&body), Some(NodeKey(2)));
+        assert_eq!(Envelope::target_of(&body[..23]), None);
+        assert_eq!(Envelope::open(body.slice(..23)), None);
+        let relayed = Relayed {
+            envelope: ENVELOPE,
+            seal: SEAL,
+        };
+        let body = relayed.seal(&frame);
+        assert_eq!(body, relayed.seal(&frame.to_bytes()[..]));
+        assert_eq!(Envelope::target_of(&body), Some(NodeKey(2)));
+        let header = Envelope::LEN + Seal::LEN;
+        assert_eq!(Relayed::open(body.slice(..header - 1)), None);
+        assert_eq!(Relayed::open(body), Some((relayed, frame.to_bytes())));
+    }
+
+    #[test]
+    fn spreads_round_trip() {
+        let frame = frame();
+        let spread = Spread {
+            source: NodeKey(1),
+            id: 7,
+            targets: vec![NodeKey(2), NodeKey(3)],
+        };
+        let body = spread.seal(&frame);
+        assert_eq!(Spread::open(body.slice(..33)), None);
+        assert_eq!(Spread::open(body), Some((spread, frame.to_bytes())));
+        let spread = RelayedSpread {
+            voucher: NodeKey(4),
+            source: NodeKey(1),
+            id: 7,
+            targets: vec![(NodeKey(2), SEAL), (NodeKey(3), SEAL)],
+        };
+        let body = spread.seal(&frame);
+        assert_eq!(RelayedSpread::open(body.slice(..89)), None);
+        assert_eq!(RelayedSpread::open(body), Some((spread, frame.to_bytes())));
+    }
+
+    #[test]
+    fn a_frame_has_one_digest_in_either_form() {
+        let frame = frame();
+        assert_eq!(frame.digest(), frame.to_bytes()[..].digest());
+    }
+}

@@ -1,0 +1,215 @@
+//! What nodes of this project say to each other: packets of the extension protocol.
+//!
+//! Carried in ordinary P2P frames under [`EXTENSION`](super::protocol::EXTENSION), which FISCO nodes
+//! ignore. It serves the link-state protocol and the routing of [`node`](crate::node). All integers are
+//! big-endian. `docs/mesh-protocol.md` describes the whole of it.
+//!
+//! | packet | body |
+//! | --- | --- |
+//! | hello | lowest version spoken (1), highest (1); more is ignored |
+//! | known | for each node whose record is known: key (8), version (8) |
+//! | records | records, see [`Record`] |
+//! | taken | empty; the frame's seq is that of the records frame it answers |
+//! | ask | keys (8 each) of nodes whose whole record is wanted |
+//! | unicast | source (8), target (8), id (8), channel frame |
+//! | answer | as unicast |
+//! | multicast | source (8), id (8), count (2), targets (8 each), channel frame |
+//! | relayed unicast | source (8), target (8), id (8), counter (8), MAC (16), channel frame |
+//! | relayed answer | as relayed unicast |
+//! | relayed multicast | voucher (8), source (8), id (8), count (2), for each target: key (8), counter (8), MAC (16); channel frame |
+//!
+//! The three kinds of message that are not relayed cross one link and are believed because TLS says who
+//! is at its other end. Those that are relayed carry a MAC for each target; the P2P frame's seq says how
+//! many more links they may cross.
+
+mod agreement;
+mod message;
+mod proof;
+mod record;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use sha2::{Digest, Sha256};
+
+pub use self::{
+    agreement::{Agreement, PairKey, Purpose, Statement},
+    message::{
+        Content, Envelope, MAX_TARGETS, Relayed, RelayedSpread, Seal, Spread, content_digest,
+    },
+    proof::{Refusal, Signer, Verifier},
+    record::{MAX_CHAIN, MAX_VERSION, Record, RecordsError, SignedRecord, Subject, Whole},
+};
+#[cfg(feature = "test-util")]
+pub use proof::SharedSecret;
+
+use super::NodeId;
+
+/// A node in routing: the first eight bytes of the SHA-256 of its ID, however long that is and
+/// however alike IDs begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeKey(pub u64);
+
+impl From<&NodeId> for NodeKey {
+    fn from(id: &NodeId) -> Self {
+        Self::first_of(&Sha256::digest(id.0))
+    }
+}
+
+impl NodeKey {
+    /// The name of a FISCO node behind the node of this project that announces it. Nobody can choose
+    /// IDs so that it is the key of another node.
+    #[must_use]
+    pub fn stub(fisco: &NodeId, border: &NodeId) -> Self {
+        let digest = Sha256::new()
+            .chain_update(b"amop mesh stub")
+            .chain_update(fisco.0)
+            .chain_update(border.0)
+            .finalize();
+        Self::first_of(&digest)
+    }
+
+    fn first_of(digest: &[u8]) -> Self {
+        let first = digest.iter().take(8);
+        Self(first.fold(0, |key, &byte| key << 8 | u64::from(byte)))
+    }
+}
+
+/// Packet types of the extension protocol.
+pub mod packet {
+    /// The first frame, by which both sides know each other; later a sign of life.
+    pub const HELLO: u16 = 1;
+    /// What the sender knows of whom.
+    pub const KNOWN: u16 = 2;
+    /// States and changes of nodes.
+    pub const RECORDS: u16 = 3;
+    /// Acknowledges records.
+    pub const TAKEN: u16 = 4;
+    /// Asks for whole states.
+    pub const ASK: u16 = 5;
+    /// A unicast for the neighbour, or a FISCO node behind it.
+    pub const UNICAST: u16 = 6;
+    /// The answer to one of those two kinds.
+    pub const ANSWER: u16 = 7;
+    /// A multicast for the neighbour, or FISCO nodes behind it.
+    pub const MULTICAST: u16 = 8;
+    /// A unicast for a node further away.
+    pub const RELAYED_UNICAST: u16 = 9;
+    /// An answer for a node further away.
+    pub const RELAYED_ANSWER: u16 = 10;
+    /// A multicast for several nodes, some of them further away.
+    pub const RELAYED_MULTICAST: u16 = 11;
+    /// Reserved for a part of a long frame.
+    pub const FRAGMENT: u16 = 20;
+}
+
+/// The version of the extension that is spoken.
+pub const VERSION: u8 = 2;
+
+/// The lowest version of the extension that is spoken. Version 1 proved nothing and is gone.
+pub const MIN_VERSION: u8 = 2;
+
+/// Writes the body of a hello packet.
+#[must_use]
+pub fn encode_hello() -> Bytes {
+    Bytes::from_static(&[MIN_VERSION, VERSION])
+}
+
+/// The highest version of the extension that this node and the sender of a hello packet both speak;
+/// `None` if there is none. The one byte of version 1 is that version alone.
+#[must_use]
+pub fn common_version(hello: &[u8]) -> Option<u8> {
+    let (&lowest, &highest) = (hello.first()?, hello.get(1).or(hello.first())?);
+    let version = highest.min(VERSION);
+    (version >= lowest.max(MIN_VERSION)).then_some(version)
+}
+
+fn keys(body: &mut Bytes, count: usize) -> Option<Vec<NodeKey>> {
+    if body.remaining() / 8 < count {
+        return None;
+    }
+    Some((0..count).map(|_| NodeKey(body.get_u64())).collect())
+}
+
+/// Writes the body of an ask packet.
+pub fn encode_keys(keys: impl IntoIterator<Item = NodeKey>) -> Bytes {
+    let mut out = BytesMut::new();
+    for key in keys {
+        out.put_u64(key.0);
+    }
+    out.freeze()
+}
+
+/// Reads the body of an ask packet; `None` if it is none, or has more keys than `max`.
+pub fn decode_keys(mut body: Bytes, max: usize) -> Option<Vec<NodeKey>> {
+    let count = body.len() / 8;
+    let whole = body.len().is_multiple_of(8) && count <= max;
+    whole.then(|| keys(&mut body, count)).flatten()
+}
+
+/// Writes the body of a known packet.
+pub fn encode_known(known: impl IntoIterator<Item = (NodeKey, u64)>) -> Bytes {
+    let mut out = BytesMut::new();
+    for (key, version) in known {
+        out.put_u64(key.0);
+        out.put_u64(version);
+    }
+    out.freeze()
+}
+
+/// Reads the body of a known packet; `None` if it is none, or has more nodes than `max`.
+pub fn decode_known(mut body: Bytes, max: usize) -> Option<Vec<(NodeKey, u64)>> {
+    let count = body.len() / 16;
+    if !body.len().is_multiple_of(16) || count > max {
+        return None;
+    }
+    Some(
+        (0..count)
+            .map(|_| (NodeKey(body.get_u64()), body.get_u64()))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_common_version_is_spoken() {
+        assert_eq!(common_version(&encode_hello()), Some(VERSION));
+        for (hello, version) in [
+            (&[1][..], None),
+            (&[2], Some(2)),
+            (&[1, 2], Some(2)),
+            (&[2, 9], Some(2)),
+            (&[3, 9], None),
+            (&[1, 1], None),
+            (&[9, 2], None),
+            (&[2, 3, 77, 77], Some(2)),
+            (&[], None),
+        ] {
+            assert_eq!(common_version(hello), version, "{hello:?}");
+        }
+    }
+
+    #[test]
+    fn keys_follow_from_all_of_an_id() {
+        let mut id = NodeId([7; 64]);
+        let key = NodeKey::from(&id);
+        id.0[63] = 8;
+        assert_ne!(NodeKey::from(&id), key, "IDs that begin alike");
+        let (a, b) = (NodeId([1; 64]), NodeId([2; 64]));
+        assert_ne!(NodeKey::stub(&a, &b), NodeKey::stub(&b, &a));
+        assert_ne!(NodeKey::stub(&a, &b), NodeKey::from(&a));
+    }
+
+    #[test]
+    fn lists_of_keys_and_versions_are_bounded() {
+        let known = [(NodeKey(1), 2), (NodeKey(3), 4)];
+        assert_eq!(decode_known(encode_known(known), 2), Some(known.to_vec()));
+        assert_eq!(decode_known(encode_known(known), 1), None);
+        assert_eq!(decode_known(encode_known(known).slice(1..), 2), None);
+        let keys = [NodeKey(1), NodeKey(3)];
+        assert_eq!(decode_keys(encode_keys(keys), 2), Some(keys.to_vec()));
+        assert_eq!(decode_keys(encode_keys(keys), 1), None);
+        assert_eq!(decode_keys(encode_keys(keys).slice(1..), 2), None);
+    }
+}

@@ -1,0 +1,528 @@
+//! What nodes state about themselves, signed.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::{NodeKey, Signer, Verifier, keys};
+use crate::{MAX_TOPIC_LEN, p2p::NodeId};
+
+/// The first byte of a record.
+const FORMAT: u8 = 2;
+
+/// Signatures are made of this and the record up to the signature.
+const DOMAIN: &[u8] = b"amop mesh record";
+
+const HAS_NEIGHBOURS: u8 = 1;
+const IS_STUB: u8 = 2;
+
+/// Versions are times in microseconds; none comes near this, so a node can always go on from one it
+/// is told.
+pub const MAX_VERSION: u64 = 1 << 62;
+
+/// A chain of certificates is not longer than this, in certificates.
+pub const MAX_CHAIN: usize = 8;
+
+/// Nor than this, in bytes.
+const MAX_CHAIN_BYTES: usize = 32 * 1024;
+
+/// IDs of other kinds of chains are as long as an RSA key in hexadecimal digits.
+const MAX_ID: usize = 4096;
+
+const MAX_SIGNATURE: usize = 1024;
+
+/// One packet brings at most this many records.
+const MAX_RECORDS: usize = 4096;
+
+/// Whom a record speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A node of this project, which signs the record itself.
+    Node(NodeId),
+    /// A FISCO node, which cannot sign: the node that lets it take part does. It is linked to that
+    /// node alone, so nothing is ever relayed through it.
+    Stub {
+        /// The FISCO node.
+        fisco: NodeId,
+        /// The node that announces it.
+        border: NodeId,
+    },
+}
+
+impl Subject {
+    /// Its name in routing.
+    #[must_use]
+    pub fn key(&self) -> NodeKey {
+        match self {
+            Self::Node(node) => node.into(),
+            Self::Stub { fisco, border } => NodeKey::stub(fisco, border),
+        }
+    }
+
+    /// Who signs what is said of it.
+    #[must_use]
+    pub fn signer(&self) -> &NodeId {
+        match self {
+            Self::Node(node) => node,
+            Self::Stub { border, .. } => border,
+        }
+    }
+
+    /// The ID of the node it is.
+    #[must_use]
+    pub fn node(&self) -> &NodeId {
+        match self {
+            Self::Node(node) => node,
+            Self::Stub { fisco, .. } => fisco,
+        }
+    }
+}
+
+/// What only a whole statement of a node of this project has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// The public half of its X25519 key pair.
+    pub agreement: [u8; 32],
+    /// Its certificate and those that lead to the CA, in DER.
+    pub chain: Vec<Bytes>,
+}
+
+/// A node's state, whole or as a change of an earlier version.
+///
+/// Format (1; 2), flags (1: neighbours, 2: a stub), version (8), base (8; 0: whole), a length (2) and
+/// the node's ID; of a stub a length (2) and the ID of the node that announces it. A whole record that
+/// is no stub goes on with the agreement key (32) and a count (1) of certificates, each with its
+/// length (2). With flag 1 follow a count (2) and the neighbours' keys (8 each), all of them. Then a
+/// count (4) and for each topic a length byte, the topic, and its subscribers (4; 0 removes it), in the
+/// order of the topics' bytes. At the end the signature: algorithm (1), length (2), bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Whose state it is.
+    pub subject: Subject,
+    /// Rises with each change: the signer's time in microseconds since 1970.
+    pub version: u64,
+    /// The version this is a change of; 0 for the whole state.
+    pub base: u64,
+    /// Given with a whole state that is no stub's.
+    pub whole: Option<Whole>,
+    /// Given with the whole state and when they changed; never of a stub.
+    pub neighbours: Option<Vec<NodeKey>>,
+    /// Topics and their subscribers: all, or those that changed. Each once, in order.
+    pub topics: Vec<(Bytes, u32)>,
+}
+
+impl Record {
+    /// Its subject's name in routing.
+    #[must_use]
+    pub fn key(&self) -> NodeKey {
+        self.subject.key()
+    }
+
+    /// The record as it goes over the wire. `None` if the signer cannot sign.
+    #[must_use]
+    pub fn sign(mut self, signer: &dyn Signer) -> Option<SignedRecord> {
+        self.topics.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.topics.dedup_by(|(a, _), (b, _)| a == b);
+        self.topics
+            .retain(|(topic, _)| topic.len() <= MAX_TOPIC_LEN);
+        let mut message = BytesMut::from(DOMAIN);
+        self.encode(&mut message);
+        let signature = signer.sign(&message)?;
+        let statement = message.len() - DOMAIN.len();
+        message.put_u8(signer.algorithm());
+        message.put_u16(u16::try_from(signature.len()).ok()?);
+        message.put_slice(&signature);
+        Some(SignedRecord {
+            record: self,
+            bytes: message.freeze().slice(DOMAIN.len()..),
+            statement,
+            algorithm: signer.algorithm(),
+        })
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        let stub = matches!(self.subject, Subject::Stub { .. });
+        let neighbours = self.neighbours.as_ref().filter(|_| !stub);
+        out.put_u8(FORMAT);
+        out.put_u8(
+            if neighbours.is_some() {
+                HAS_NEIGHBOURS
+            } else {
+                0
+            } | if stub { IS_STUB } else { 0 },
+        );
+        out.put_u64(self.version);
+        out.put_u64(self.base);
+        put_id(self.subject.node(), out);
+        if let Subject::Stub { border, .. } = &self.subject {
+            put_id(border, out);
+        }
+        if let Some(whole) = &self.whole {
+            out.put_slice(&whole.agreement);
+            out.put_u8(whole.chain.len().min(MAX_CHAIN) as u8);
+            for certificate in whole.chain.iter().take(MAX_CHAIN) {
+                out.put_u16(certificate.len() as u16);
+                out.put_slice(certificate);
+            }
+        }
+        if let Some(neighbours) = neighbours {
+            // A node has far fewer connections than that.
+            let count = u16::try_from(neighbours.len()).unwrap_or(u16::MAX);
+            out.put_u16(count);
+            for key in &neighbours[..usize::from(count)] {
+                out.put_u64(key.0);
+            }
+        }
+        out.put_u32(self.topics.len() as u32);
+        for (topic, count) in &self.topics {
+            out.put_u8(topic.len() as u8);
+            out.put_slice(topic);
+            out.put_u32(*count);
+        }
+    }
+
+    /// Reads what comes before the signature. `None` in the middle: of a node whose ID this version of
+    /// the project does not know what to do with.
+    fn decode(body: &mut Bytes, max_topics: usize) -> Option<Result<Option<Self>, RecordsError>> {
+        if body.try_get_u8().ok()? != FORMAT {
+            return None;
+        }
+        let flags = body.try_get_u8().ok()?;
+        let stub = flags & IS_STUB != 0;
+        let has_neighbours = flags & HAS_NEIGHBOURS != 0;
+        if flags & !(IS_STUB | HAS_NEIGHBOURS) != 0 || (stub && has_neighbours) {
+            return None;
+        }
+        let version = body.try_get_u64().ok()?;
+        let base = body.try_get_u64().ok()?;
+        if version > MAX_VERSION || base >= version {
+            return None;
+        }
+        let node = id(body)?;
+        let border = if stub { Some(id(body)?) } else { None };
+        let whole = if base == 0 && !stub {
+            Some(whole(body)?)
+        } else {
+            None
+        };
+        let neighbours = if has_neighbours {
+            let count = usize::from(body.try_get_u16().ok()?);
+            Some(keys(body, count)?)
+        } else {
+            None
+        };
+        if base == 0 && !stub && neighbours.is_none() {
+            return None;
+        }
+        let topics = match topics(body, max_topics)? {
+            Some(topics) => topics,
+            None => {
+                let (node, max) = (known(&node), max_topics);
+                return Some(Err(RecordsError::TooManyTopics { node, max }));
+            }
+        };
+        let subject = match border {
+            None => known(&node).map(Subject::Node),
+            Some(border) => known(&node)
+                .zip(known(&border))
+                .map(|(fisco, border)| Subject::Stub { fisco, border }),
+        };
+        Some(Ok(subject.map(|subject| Self {
+            subject,
+            version,
+            base,
+            whole,
+            neighbours,
+            topics,
+        })))
+    }
+}
+
+/// A record and its bytes as they were signed, which nodes pass on as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedRecord {
+    record: Record,
+    bytes: Bytes,
+    /// How many of the bytes are signed.
+    statement: usize,
+    algorithm: u8,
+}
+
+impl SignedRecord {
+    /// What it says.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// As [`record`](Self::record), for good.
+    #[must_use]
+    pub fn into_record(self) -> Record {
+        self.record
+    }
+
+    /// It as it goes over the wire.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Whether it is signed by whom it must be. Not whether that is somebody to believe.
+    #[must_use]
+    pub fn is_signed(&self, verifier: &dyn Verifier) -> bool {
+        // The algorithm and the length stand before the signature.
+        let signature = self.bytes.get(self.statement + 3..).unwrap_or_default();
+        let message = [DOMAIN, &self.bytes[..self.statement]].concat();
+        let signer = self.record.subject.signer();
+        verifier.is_signed(self.algorithm, signer, &message, signature)
+    }
+
+    /// Reads the body of a records packet. Records of nodes whose IDs are of another kind than this
+    /// project's are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError`] if any of it is malformed or a record has more topics than `max_topics`.
+    pub fn decode_all(body: Bytes, max_topics: usize) -> Result<Vec<Self>, RecordsError> {
+        Self::decode_each(body, max_topics)?.into_iter().collect()
+    }
+
+    /// As [`decode_all`](Self::decode_all), where a record with too many topics says nothing of the
+    /// others.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordsError::Malformed`] if any of it is malformed.
+    pub fn decode_each(
+        mut body: Bytes,
+        max_topics: usize,
+    ) -> Result<Vec<Result<Self, RecordsError>>, RecordsError> {
+        let mut records = Vec::new();
+        while body.has_remaining() {
+            let mut rest = body.clone();
+            let record = Record::decode(&mut rest, max_topics).ok_or(RecordsError::Malformed)?;
+            let statement = body.len() - rest.len();
+            let algorithm = rest.try_get_u8().map_err(|_| RecordsError::Malformed)?;
+            let len = rest.try_get_u16().map_err(|_| RecordsError::Malformed)?;
+            let len = usize::from(len);
+            if len > MAX_SIGNATURE || rest.len() < len || records.len() == MAX_RECORDS {
+                return Err(RecordsError::Malformed);
+            }
+            let bytes = body.split_to(statement + 3 + len);
+            records.extend(record.transpose().map(|record| {
+                Ok(Self {
+                    record: record?,
+                    bytes,
+                    statement,
+                    algorithm,
+                })
+            }));
+        }
+        Ok(records)
+    }
+}
+
+fn put_id(id: &NodeId, out: &mut BytesMut) {
+    out.put_u16(id.0.len() as u16);
+    out.put_slice(&id.0);
+}
+
+fn id(body: &mut Bytes) -> Option<Bytes> {
+    let len = usize::from(body.try_get_u16().ok()?);
+    (len <= MAX_ID && len <= body.len()).then(|| body.split_to(len))
+}
+
+fn known(id: &[u8]) -> Option<NodeId> {
+    id.try_into().ok().map(NodeId)
+}
+
+fn whole(body: &mut Bytes) -> Option<Whole> {
+    let mut agreement = [0; 32];
+    body.try_copy_to_slice(&mut agreement).ok()?;
+    let count = usize::from(body.try_get_u8().ok()?);
+    if count > MAX_CHAIN {
+        return None;
+    }
+    let mut chain = Vec::with_capacity(count);
+    let mut sum = 0;
+    for _ in 0..count {
+        let len = usize::from(body.try_get_u16().ok()?);
+        sum += len;
+        if sum > MAX_CHAIN_BYTES || len > body.len() {
+            return None;
+        }
+        chain.push(body.split_to(len));
+    }
+    Some(Whole { agreement, chain })
+}
+
+/// In order, so that each is named once and a part of them is a range. `None` in the middle: there are
+/// too many, and they have been passed over.
+fn topics(body: &mut Bytes, max: usize) -> Option<Option<Vec<(Bytes, u32)>>> {
+    let count = body.try_get_u32().ok()? as usize;
+    let mut topics: Vec<(Bytes, u32)> = Vec::new();
+    let mut last: Option<Bytes> = None;
+    for _ in 0..count {
+        let len = usize::from(body.try_get_u8().ok()?);
+        if len > MAX_TOPIC_LEN || body.remaining() < len + 4 {
+            return None;
+        }
+        let topic = body.split_to(len);
+        if last.is_some_and(|last| last >= topic) {
+            return None;
+        }
+        let subscribers = body.get_u32();
+        last = Some(topic.clone());
+        if count <= max {
+            topics.push((topic, subscribers));
+        }
+    }
+    Some((count <= max).then_some(topics))
+}
+
+/// Why a records packet is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecordsError {
+    /// It cannot be read.
+    #[error("malformed records of nodes")]
+    Malformed,
+    /// One record has more topics than are taken.
+    #[error("a record of more than {max} topics")]
+    TooManyTopics {
+        /// Whose, if its ID is of a kind that is known.
+        node: Option<NodeId>,
+        /// The limit in force.
+        max: usize,
+    },
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use super::{super::SharedSecret, *};
+
+    fn record() -> Record {
+        Record {
+            subject: Subject::Node(NodeId([3; 64])),
+            version: 9,
+            base: 0,
+            whole: Some(Whole {
+                agreement: [5; 32],
+                chain: SharedSecret::new(NodeId([3; 64])).chain(),
+            }),
+            neighbours: Some(vec![NodeKey(2), NodeKey(u64::MAX)]),
+            topics: vec![(Bytes::new(), 0), (Bytes::from_static(b"hello"), 3)],
+        }
+    }
+
+    fn change() -> Record {
+        Record {
+            base: 8,
+            whole: None,
+            neighbours: None,
+            ..record()
+        }
+    }
+
+    fn signed(record: &Record) -> SignedRecord {
+        let signer = SharedSecret::new(*record.subject.signer());
+        record.clone().sign(&signer).unwrap()
+    }
+
+    fn decode(body: Bytes, max: usize) -> Result<Vec<SignedRecord>, RecordsError> {
+        SignedRecord::decode_all(body, max)
+    }
+
+    #[test]
+    fn records_round_trip_and_no_cut_passes() {
+        let stub = Record {
+            subject: Subject::Stub {
+                fisco: NodeId([8; 64]),
+                border: NodeId([3; 64]),
+            },
+            whole: None,
+            neighbours: None,
+            ..record()
+        };
+        let all = [record(), change(), stub].map(|record| signed(&record));
+        let body: Bytes = all.iter().flat_map(|record| record.bytes.clone()).collect();
+        assert_eq!(decode(body.clone(), 2), Ok(all.to_vec()));
+        let verifier = SharedSecret::new(NodeId([0; 64]));
+        assert!(all.iter().all(|record| record.is_signed(&verifier)));
+        let (node, max) = (Some(NodeId([3; 64])), 1);
+        assert_eq!(
+            decode(body.clone(), max),
+            Err(RecordsError::TooManyTopics { node, max })
+        );
+        let ends = [all[0].bytes.len(), all[0].bytes.len() + all[1].bytes.len()];
+        for end in 1..body.len() {
+            let cut = decode(body.slice(..end), 2);
+            assert_eq!(cut.is_ok(), ends.contains(&end), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn no_bit_can_be_changed() {
+        let verifier = SharedSecret::new(NodeId([0; 64]));
+        let bytes = signed(&record()).bytes;
+        for bit in 0..8 * bytes.len() {
+            let mut other = BytesMut::from(&bytes[..]);
+            other[bit / 8] ^= 1 << (bit % 8);
+            let read = decode(other.freeze(), 2).unwrap_or_default();
+            assert!(
+                !read.iter().any(|record| record.is_signed(&verifier)),
+                "bit {bit}"
+            );
+        }
+    }
+
+    #[test]
+    fn topics_are_in_order_and_each_is_there_once() {
+        let (a, b) = (Bytes::from_static(b"a"), Bytes::from_static(b"b"));
+        let mut two = record();
+        two.topics = vec![(b.clone(), 2), (a.clone(), 1), (b.clone(), 3)];
+        let read = decode(signed(&two).bytes, 2).unwrap();
+        assert_eq!(read[0].record.topics, [(a, 1), (b, 2)]);
+        let mut body = BytesMut::from(&signed(&two).bytes[..]);
+        let at = body.windows(2).position(|pair| pair == b"\x01b").unwrap();
+        body[at + 1] = b'a';
+        assert_eq!(decode(body.freeze(), 2), Err(RecordsError::Malformed));
+    }
+
+    #[test]
+    fn versions_that_leave_no_room_or_go_back_are_refused() {
+        for (version, base, good) in [
+            (MAX_VERSION, 0, true),
+            (MAX_VERSION + 1, 0, false),
+            (u64::MAX, 0, false),
+            (0, 0, false),
+            (9, 8, true),
+            (9, 9, false),
+            (9, 10, false),
+        ] {
+            let record = if base == 0 { record() } else { change() };
+            let record = Record {
+                version,
+                base,
+                ..record
+            };
+            let read = decode(signed(&record).bytes, 2);
+            assert_eq!(read.is_ok(), good, "{version} of {base}");
+        }
+    }
+
+    #[test]
+    fn nodes_with_ids_of_another_kind_are_passed_over() {
+        let mut body = BytesMut::new();
+        body.put_u8(FORMAT);
+        body.put_u8(0);
+        body.put_u64(9);
+        body.put_u64(8);
+        body.put_u16(540);
+        body.put_slice(&[b'3'; 540]);
+        body.put_u32(0);
+        body.put_u8(7);
+        body.put_u16(2);
+        body.put_slice(b"ab");
+        let known = signed(&record());
+        body.put_slice(&known.bytes);
+        assert_eq!(decode(body.freeze(), 2), Ok(vec![known]));
+    }
+}
