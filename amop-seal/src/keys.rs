@@ -1,0 +1,434 @@
+//! The keys of sealed topics: Ed25519 to sign, X25519 to open.
+
+use std::{
+    fmt, fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use hpke::{Deserializable, Kem as _, Serializable, kem::X25519HkdfSha256};
+use rand::CryptoRng;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{layout::SIGNATURE, pem};
+
+/// The largest key file read, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+const ID_LABEL: &[u8] = b"AMOP sealed 1 key";
+
+/// How the text form of a public key begins.
+const TEXT: &str = "amop-seal-1:";
+
+type Kem = X25519HkdfSha256;
+type OpeningKey = <Kem as hpke::Kem>::PrivateKey;
+
+/// By what messages name a key: 16 bytes of a hash of it. Text form: 32 lower-case hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId([u8; 16]);
+
+impl KeyId {
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.0, f)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+/// The key of a publisher or subscriber of sealed topics: an Ed25519 key, by which it signs, and an
+/// X25519 key, by which it opens what is sealed to it.
+///
+/// It is a key of the application's own and has nothing to do with TLS, nor with the secp256k1 keys of
+/// private topics, nor with the chain's cryptography: chains of both kinds, guomi included, use the same
+/// keys. Cloning is cheap. The private parts are overwritten with zeros when the last clone is dropped,
+/// and never shown.
+///
+/// A key file is PEM with two blocks `PRIVATE KEY` (PKCS#8, RFC 8410), as [`save`](Self::save) writes
+/// it, or as OpenSSL does:
+///
+/// ```sh
+/// (openssl genpkey -algorithm ed25519; openssl genpkey -algorithm x25519) > bank.pem
+/// ```
+///
+/// ```
+/// use amop_seal::{SealingKey, SealingPublicKey};
+///
+/// let key = SealingKey::generate();
+/// // What the other side is given:
+/// let public: String = key.public_key().to_string();
+/// assert_eq!(public.parse::<SealingPublicKey>()?, key.public_key());
+/// # Ok::<(), amop_seal::SealingKeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct SealingKey(Arc<Private>);
+
+struct Private {
+    // Both overwrite themselves when they are dropped.
+    signing: SigningKey,
+    opening: OpeningKey,
+    public: SealingPublicKey,
+    id: KeyId,
+}
+
+impl SealingKey {
+    /// A new key, from the system's source of randomness.
+    pub fn generate() -> Self {
+        Self::generate_with(&mut rand::rng())
+    }
+
+    /// A new key, from 64 bytes of `rng`: the secrets of Ed25519 and of X25519.
+    pub fn generate_with(rng: &mut impl CryptoRng) -> Self {
+        let mut signing = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *signing);
+        let mut opening = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *opening);
+        Self::from_secrets(&signing, &opening)
+    }
+
+    /// The key with these secrets, of Ed25519 and of X25519.
+    pub(crate) fn from_secrets(signing: &[u8; 32], opening: &[u8; 32]) -> Self {
+        let signing = SigningKey::from_bytes(signing);
+        // It has the right length, which is all that X25519 asks for.
+        #[expect(
+            clippy::expect_used,
+            reason = "32 bytes are a key of X25519, whichever they are"
+        )]
+        let opening = OpeningKey::from_bytes(opening).expect("32 bytes");
+        let mut public = SealingPublicKey {
+            signing: signing.verifying_key().to_bytes(),
+            sealing: [0; 32],
+        };
+        public
+            .sealing
+            .copy_from_slice(&Kem::sk_to_pk(&opening).to_bytes());
+        let id = public.id();
+        Self(Arc::new(Private {
+            signing,
+            opening,
+            public,
+            id,
+        }))
+    }
+
+    /// Reads a key file.
+    ///
+    /// # Errors
+    ///
+    /// [`SealingKeyError`] names the file and what is wrong with it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, SealingKeyError> {
+        let path = path.as_ref();
+        let read = read(path).and_then(|text| pem::private_key(&text));
+        read.map_err(|problem| problem.of(Some(path)))
+    }
+
+    /// Reads the text of a key file.
+    ///
+    /// # Errors
+    ///
+    /// [`SealingKeyError`] says what is wrong with it.
+    pub fn from_pem(text: &str) -> Result<Self, SealingKeyError> {
+        pem::private_key(text.as_bytes()).map_err(|problem| problem.of(None))
+    }
+
+    /// The text of its key file, which is not encrypted.
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        pem::private_key_text(&self.0.signing.to_bytes(), &self.0.opening.to_bytes())
+    }
+
+    /// Writes its key file, which is not encrypted and which only the user of this process can read
+    /// (mode 0600). A file that is there already is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`SealingKeyError`] if the file exists or cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SealingKeyError> {
+        let path = path.as_ref();
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = options.open(path).and_then(|mut file| {
+            file.write_all(self.to_pem().as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(|error| SealingKeyProblem::Write(error).of(Some(path)))
+    }
+
+    /// The public key, to which publishers seal messages, and which subscribers name.
+    pub fn public_key(&self) -> SealingPublicKey {
+        self.0.public
+    }
+
+    /// The id of the public key.
+    pub fn id(&self) -> KeyId {
+        self.0.id
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; SIGNATURE] {
+        self.0.signing.sign(message).to_bytes()
+    }
+
+    pub(crate) fn opening(&self) -> &OpeningKey {
+        &self.0.opening
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealingKey")
+            .field("id", &self.0.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One key, where several can be given.
+impl AsRef<[SealingKey]> for SealingKey {
+    fn as_ref(&self) -> &[SealingKey] {
+        std::slice::from_ref(self)
+    }
+}
+
+/// The public half of a [`SealingKey`].
+///
+/// Text form: `amop-seal-1:` and 128 lower-case hex digits, the keys of Ed25519 and of X25519. Parsing
+/// also takes PEM with two blocks `PUBLIC KEY`, as `openssl pkey -pubout` writes them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SealingPublicKey {
+    signing: [u8; 32],
+    sealing: [u8; 32],
+}
+
+impl SealingPublicKey {
+    /// Reads a file with a key in one of the text forms.
+    ///
+    /// # Errors
+    ///
+    /// [`SealingKeyError`] names the file and what is wrong with it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, SealingKeyError> {
+        let path = path.as_ref();
+        let read = read(path).and_then(|text| Self::parse(&text));
+        read.map_err(|problem| problem.of(Some(path)))
+    }
+
+    /// The key of its bytes, that of Ed25519 first.
+    ///
+    /// # Errors
+    ///
+    /// [`SealingKeyError`] if one of them is no point that may be used.
+    pub fn from_bytes(bytes: &[u8; 64]) -> Result<Self, SealingKeyError> {
+        let (signing, sealing) = bytes.split_at(32);
+        Self::new(signing, sealing).map_err(|problem| problem.of(None))
+    }
+
+    pub(crate) fn new(signing: &[u8], sealing: &[u8]) -> Result<Self, SealingKeyProblem> {
+        let mut key = Self {
+            signing: [0; 32],
+            sealing: [0; 32],
+        };
+        if signing.len() != 32 || sealing.len() != 32 {
+            return Err(SealingKeyProblem::Weak);
+        }
+        key.signing.copy_from_slice(signing);
+        key.sealing.copy_from_slice(sealing);
+        let verifying = VerifyingKey::from_bytes(&key.signing);
+        // A point of small order makes the same secret with everybody's key: none.
+        let shared = x25519_dalek::x25519([1; 32], key.sealing);
+        match verifying {
+            Ok(verifying) if !verifying.is_weak() && shared != [0; 32] => Ok(key),
+            _ => Err(SealingKeyProblem::Weak),
+        }
+    }
+
+    /// Its bytes: the key of Ed25519, then that of X25519.
+    pub fn to_bytes(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&self.signing);
+        bytes[32..].copy_from_slice(&self.sealing);
+        bytes
+    }
+
+    /// By what messages name it.
+    pub fn id(&self) -> KeyId {
+        let hash = Sha256::new()
+            .chain_update(ID_LABEL)
+            .chain_update(self.to_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize()[..16]);
+        KeyId(id)
+    }
+
+    /// PEM with two blocks `PUBLIC KEY`, that of Ed25519 first.
+    pub fn to_pem(&self) -> String {
+        pem::public_key_text(&self.signing, &self.sealing)
+    }
+
+    pub(crate) fn sealing(&self) -> &[u8; 32] {
+        &self.sealing
+    }
+
+    /// Whether a signature is this key's. Signatures that are encoded in an unusual way are nobody's.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8; SIGNATURE]) -> bool {
+        let signature = Signature::from_bytes(signature);
+        VerifyingKey::from_bytes(&self.signing)
+            .is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, SealingKeyProblem> {
+        if text.windows(10).any(|window| window == b"-----BEGIN") {
+            return pem::public_key(text);
+        }
+        let text = std::str::from_utf8(text).map_err(|_| SealingKeyProblem::NoPublicKey)?;
+        let digits = text.trim().strip_prefix(TEXT);
+        let digits = digits.ok_or(SealingKeyProblem::NoPublicKey)?;
+        if digits.len() != 128 {
+            return Err(SealingKeyProblem::Digits(digits.len()));
+        }
+        let mut bytes = [0; 64];
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            let digit = |c: u8| char::from(c).to_digit(16);
+            match (digit(pair[0]), digit(pair[1])) {
+                (Some(high), Some(low)) => *byte = (high << 4 | low) as u8,
+                _ => return Err(SealingKeyProblem::NotHex),
+            }
+        }
+        Self::new(&bytes[..32], &bytes[32..])
+    }
+}
+
+impl FromStr for SealingPublicKey {
+    type Err = SealingKeyError;
+
+    fn from_str(text: &str) -> Result<Self, SealingKeyError> {
+        Self::parse(text.as_bytes()).map_err(|problem| problem.of(None))
+    }
+}
+
+impl fmt::Display for SealingPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(TEXT)?;
+        hex(&self.to_bytes(), f)
+    }
+}
+
+impl fmt::Debug for SealingPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealingPublicKey({self})")
+    }
+}
+
+/// A key of sealed topics that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{} {problem}", match file { Some(file) => format!("key file {}", file.display()), None => "the key".to_owned() })]
+pub struct SealingKeyError {
+    file: Option<PathBuf>,
+    problem: SealingKeyProblem,
+}
+
+impl SealingKeyError {
+    /// The file, if it came from one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// What is wrong with it.
+    pub fn problem(&self) -> &SealingKeyProblem {
+        &self.problem
+    }
+}
+
+/// What is wrong with a key of sealed topics.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealingKeyProblem {
+    /// The file cannot be read.
+    #[error("cannot be read: {0}; check its path and permissions")]
+    Read(#[source] io::Error),
+    /// The file cannot be written, or is there already.
+    #[error("cannot be written: {0}; choose a path where there is no file yet")]
+    Write(#[source] io::Error),
+    /// The file is longer than any key.
+    #[error("is longer than {MAX_FILE} bytes, so it is no key")]
+    TooLong,
+    /// It is PEM that is cut or garbled.
+    #[error("is not PEM, or it is cut or garbled; give the file that SealingKey::save wrote")]
+    NotPem,
+    /// A block of it is encrypted.
+    #[error("is encrypted; decrypt both blocks with openssl pkcs8 -in BLOCK")]
+    Encrypted,
+    /// One of its two private keys is missing.
+    #[error(
+        "has no private key of {0}; give PEM with two blocks PRIVATE KEY, of Ed25519 and of X25519"
+    )]
+    NoPrivateKey(&'static str),
+    /// One of its two public keys is missing in the PEM.
+    #[error(
+        "has no public key of {0}; give PEM with two blocks PUBLIC KEY, of Ed25519 and of X25519"
+    )]
+    NoPublicBlock(&'static str),
+    /// It is no public key in either text form.
+    #[error(
+        "is no public key; give amop-seal-1: with 128 hex digits, or PEM with two blocks PUBLIC KEY"
+    )]
+    NoPublicKey,
+    /// There are two keys of one kind.
+    #[error("has two keys of {0}; a key file has one")]
+    Twice(&'static str),
+    /// It is of another kind: elliptic curves, SM2 among them, or RSA.
+    #[error(
+        "is of another kind ({0}); sealed topics need keys of Ed25519 and X25519, on guomi chains, too: \
+         make one with SealingKey::generate"
+    )]
+    OtherKind(&'static str),
+    /// It does not have the number of hex digits that a public key has.
+    #[error("has {0} characters behind amop-seal-1:, a public key has 128 hex digits there")]
+    Digits(usize),
+    /// A character is not a hex digit.
+    #[error("has characters that are no hex digits behind amop-seal-1:")]
+    NotHex,
+    /// It is no point of the curve, or one that keeps no secret.
+    #[error("is no key that may be used: it is no point of the curve, or one of small order")]
+    Weak,
+}
+
+impl SealingKeyProblem {
+    fn of(self, file: Option<&Path>) -> SealingKeyError {
+        SealingKeyError {
+            file: file.map(Path::to_owned),
+            problem: self,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SealingKeyProblem> {
+    if fs::metadata(path).map_err(SealingKeyProblem::Read)?.len() > MAX_FILE {
+        return Err(SealingKeyProblem::TooLong);
+    }
+    let text = fs::read(path).map_err(SealingKeyProblem::Read)?;
+    Ok(Zeroizing::new(text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Sealing messages.
+
+use std::collections::HashSet;
+
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, aead::AeadInOut};
+use hpke::{
+    Deserializable, OpModeS, Serializable, aead::ChaCha20Poly1305 as HpkeAead, kdf::HkdfSha256,
+    kem::X25519HkdfSha256, single_shot_seal_with_rng,
+};
+use rand::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::{
+    Digest, Id, Kind, MAX_RECIPIENTS, OVERHEAD, OVERHEAD_PER_RECIPIENT, SealError, SealingKey,
+    SealingPublicKey,
+    layout::{Bound, ContentKeys, HEAD, Head, SECRET},
+};
+
+type Kem = X25519HkdfSha256;
+
+/// Those who may read a message: 1 to 256 keys, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipients(Vec<SealingPublicKey>);
+
+impl Recipients {
+    /// Keys that are given twice count once.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::NoRecipient`] and [`SealError::TooManyRecipients`].
+    pub fn new(keys: &[SealingPublicKey]) -> Result<Self, SealError> {
+        let mut known = HashSet::new();
+        let keys = keys.iter().filter(|key| known.insert(**key));
+        let keys: Vec<_> = keys.copied().collect();
+        match keys.len() {
+            0 => Err(SealError::NoRecipient),
+            count if count > MAX_RECIPIENTS => Err(SealError::TooManyRecipients { count }),
+            _ => Ok(Self(keys)),
+        }
+    }
+
+    /// Their keys.
+    pub fn keys(&self) -> &[SealingPublicKey] {
+        &self.0
+    }
+}
+
+/// A message ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The payload.
+    pub bytes: Vec<u8>,
+    /// By what its answer names it.
+    pub digest: Digest,
+}
+
+/// Seals a multicast or a unicast to `recipients`, by `sender`, for `topic`.
+///
+/// `now` is the time in milliseconds since 1970. `rng` gives 16 bytes for the message's id, 32 for the
+/// content's secret, and 32 for each recipient.
+///
+/// # Errors
+///
+/// [`SealError::Encryption`].
+///
+/// # Panics
+///
+/// If `kind` is that of an answer: [`seal_reply`] seals those.
+pub fn seal(
+    sender: &SealingKey,
+    recipients: &Recipients,
+    topic: &str,
+    kind: Kind,
+    now: u64,
+    content: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Result<Sealed, SealError> {
+    assert!(!kind.is_answer(), "answers are sealed by seal_reply");
+    build(
+        sender,
+        &recipients.0,
+        topic,
+        kind,
+        [0; 32],
+        now,
+        content,
+        rng,
+    )
+}
+
+/// Seals the answer to the unicast `request` to the one who sent it; an acknowledgement if there is no
+/// content.
+///
+/// # Errors
+///
+/// [`SealError::Encryption`].
+pub fn seal_reply(
+    subscriber: &SealingKey,
+    publisher: &SealingPublicKey,
+    topic: &str,
+    request: &Digest,
+    now: u64,
+    content: Option<&[u8]>,
+    rng: &mut impl CryptoRng,
+) -> Result<Sealed, SealError> {
+    let kind = match content {
+        Some(_) => Kind::Reply,
+        None => Kind::Acknowledgement,
+    };
+    let content = content.unwrap_or_default();
+    let to = std::slice::from_ref(publisher);
+    build(subscriber, to, topic, kind, *request, now, content, rng)
+}
+
+#[expect(clippy::too_many_arguments, reason = "all of it goes into the message")]
+fn build(
+    sender: &SealingKey,
+    recipients: &[SealingPublicKey],
+    topic: &str,
+    kind: Kind,
+    about: Digest,
+    time: u64,
+    content: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Result<Sealed, SealError> {
+    let mut id: Id = [0; 16];
+    rng.fill_bytes(&mut id);
+    let mut secret = Zeroizing::new([0; SECRET]);
+    rng.fill_bytes(&mut *secret);
+    let keys = ContentKeys::of(&*secret);
+    let head = Head {
+        kind,
+        time,
+        id,
+        sender: sender.id(),
+        about,
+        commitment: keys.commitment,
+        // At most 256.
+        recipients: recipients.len() as u16,
+    };
+    let head = head.encode();
+    let bound = Bound::new(topic, &sender.public_key(), &head);
+
+    let wraps = recipients.len() * OVERHEAD_PER_RECIPIENT;
+    let mut bytes = Vec::with_capacity(OVERHEAD + wraps + content.len());
+    bytes.extend(head);
+    let info = bound.info();
+    for recipient in recipients {
+        wrap(&mut bytes, recipient, &info, &secret, rng)?;
+    }
+    let start = bytes.len();
+    bytes.extend(content);
+    let aad = bound.content_aad(&bytes[HEAD..start]);
+    // The key is used for this content alone, so the nonce may be a constant.
+    let cipher = ChaCha20Poly1305::new((&*keys.key).into());
+    let tag = cipher
+        .encrypt_inout_detached(&Nonce::default(), &aad, (&mut bytes[start..]).into())
+        .map_err(|_| SealError::Encryption {
+            recipient: recipients[0].id(),
+        })?;
+    bytes.extend(tag);
+    let (signed, digest) = bound.signed(&bytes[HEAD..start], &bytes[start..]);
+    bytes.extend(sender.sign(&signed));
+    Ok(Sealed { bytes, digest })
+}
+
+/// Appends the secret, wrapped for a recipient.
+pub(crate) fn wrap(
+    bytes: &mut Vec<u8>,
+    recipient: &SealingPublicKey,
+    info: &[u8],
+    secret: &[u8; SECRET],
+    rng: &mut impl CryptoRng,
+) -> Result<(), SealError> {
+    let failed = |_| SealError::Encryption {
+        recipient: recipient.id(),
+    };
+    let key = <Kem as hpke::Kem>::PublicKey::from_bytes(recipient.sealing()).map_err(failed)?;
+    let (enc, wrapped) = single_shot_seal_with_rng::<HpkeAead, HkdfSha256, Kem>(
+        &OpModeS::Base,
+        &key,
+        info,
+        secret,
+        b"",
+        rng,
+    )
+    .map_err(failed)?;
+    bytes.extend(recipient.id().as_bytes());
+    bytes.extend(enc.to_bytes());
+    bytes.extend(wrapped);
+    Ok(())
+}

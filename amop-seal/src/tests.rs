@@ -1,0 +1,142 @@
+//! What insiders could try: recipients who know a content's secret, and publishers who lie. These need
+//! the inner pieces; what outsiders can try is in `tests/sealing.rs`.
+
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, aead::AeadInOut};
+
+use crate::{
+    Kind, OVERHEAD_PER_RECIPIENT, OpenError, Reader, Recipients, SealingKey, SealingPublicKey,
+    Settings, Window,
+    layout::{Bound, ContentKeys, HEAD, SIGNATURE},
+    seal,
+};
+
+const NOW: u64 = 1_700_000_000_000;
+const TOPIC: &str = "settlement";
+
+fn reader(own: &SealingKey, publishers: &[&SealingKey]) -> Reader {
+    let publishers: Vec<_> = publishers.iter().map(|key| key.public_key()).collect();
+    let window = Window::first(Settings::default(), NOW);
+    Reader::new(TOPIC, std::slice::from_ref(own), &publishers, window).unwrap()
+}
+
+fn message(by: &SealingKey, to: &[SealingPublicKey]) -> Vec<u8> {
+    let to = Recipients::new(to).unwrap();
+    let kind = Kind::Multicast;
+    seal(by, &to, TOPIC, kind, NOW, b"100", &mut rand::rng())
+        .unwrap()
+        .bytes
+}
+
+fn head(message: &[u8]) -> [u8; HEAD] {
+    *message.first_chunk().unwrap()
+}
+
+/// Signs a message anew.
+fn sign(message: &mut [u8], by: &SealingKey) {
+    let count = usize::from(u16::from_be_bytes([message[112], message[113]]));
+    let (signed, signature) = message.split_at_mut(message.len() - SIGNATURE);
+    let (recipients, ciphertext) = signed[HEAD..].split_at(count * OVERHEAD_PER_RECIPIENT);
+    let bound = Bound::new(TOPIC, &by.public_key(), signed.first_chunk().unwrap());
+    signature.copy_from_slice(&by.sign(&bound.signed(recipients, ciphertext).0));
+}
+
+#[test]
+fn the_helper_signs_as_seal_does() {
+    let (alice, bob) = (SealingKey::generate(), SealingKey::generate());
+    let mut again = message(&alice, &[bob.public_key()]);
+    let before = again.clone();
+    sign(&mut again, &alice);
+    assert_eq!(again, before);
+}
+
+#[test]
+fn nobody_can_put_their_name_under_anothers_message() {
+    let (alice, bob, mallory) = (
+        SealingKey::generate(),
+        SealingKey::generate(),
+        SealingKey::generate(),
+    );
+    let mut stolen = message(&alice, &[bob.public_key()]);
+    stolen[32..48].copy_from_slice(mallory.id().as_bytes());
+    sign(&mut stolen, &mallory);
+    let reader = reader(&bob, &[&alice, &mallory]);
+    let error = reader.open(&stolen, Kind::Multicast, NOW).unwrap_err();
+    assert_eq!(
+        error,
+        OpenError::Unreadable {
+            sender: mallory.id()
+        }
+    );
+}
+
+#[test]
+fn a_recipient_cannot_pass_a_message_on_as_if_it_were_meant_for_others() {
+    let (alice, bob, carol) = (
+        SealingKey::generate(),
+        SealingKey::generate(),
+        SealingKey::generate(),
+    );
+    let to_bob = message(&alice, &[bob.public_key()]);
+    // Bob can read it, so he could wrap its secret for Carol; whatever he puts into the wrap, the list of
+    // recipients is signed.
+    let to_carol = message(&bob, &[carol.public_key()]);
+    let wraps = HEAD..HEAD + OVERHEAD_PER_RECIPIENT;
+    let mut forwarded = to_bob.clone();
+    forwarded[wraps.clone()].copy_from_slice(&to_carol[wraps.clone()]);
+    let error = reader(&carol, &[&alice])
+        .open(&forwarded, Kind::Multicast, NOW)
+        .unwrap_err();
+    assert_eq!(error, OpenError::BadSignature { sender: alice.id() });
+    // Nor can he add her.
+    let mut added = to_bob[..wraps.end].to_vec();
+    added[113] = 2;
+    added.extend(&to_carol[wraps.clone()]);
+    added.extend(&to_bob[wraps.end..]);
+    let error = reader(&carol, &[&alice])
+        .open(&added, Kind::Multicast, NOW)
+        .unwrap_err();
+    assert_eq!(error, OpenError::BadSignature { sender: alice.id() });
+    // Under his own name the wrap is bound to him, and the content to Alice.
+    forwarded[32..48].copy_from_slice(bob.id().as_bytes());
+    sign(&mut forwarded, &bob);
+    let error = reader(&carol, &[&alice, &bob])
+        .open(&forwarded, Kind::Multicast, NOW)
+        .unwrap_err();
+    assert_eq!(error, OpenError::Unreadable { sender: bob.id() });
+}
+
+#[test]
+fn a_publisher_cannot_give_two_recipients_two_secrets() {
+    let (alice, bob, carol) = (
+        SealingKey::generate(),
+        SealingKey::generate(),
+        SealingKey::generate(),
+    );
+    let both = [bob.public_key(), carol.public_key()];
+    let mut one = message(&alice, &both);
+    // Alice wraps another secret for Carol, under the same head, and signs all of it.
+    let head = head(&one);
+    let bound = Bound::new(TOPIC, &alice.public_key(), &head);
+    let mut wrap = Vec::new();
+    let other = [7; 32];
+    seal::wrap(&mut wrap, &both[1], &bound.info(), &other, &mut rand::rng()).unwrap();
+    let place = HEAD + OVERHEAD_PER_RECIPIENT;
+    one[place..place + OVERHEAD_PER_RECIPIENT].copy_from_slice(&wrap);
+    // And even a content that is valid under that secret.
+    let start = place + OVERHEAD_PER_RECIPIENT;
+    let keys = ContentKeys::of(&other);
+    let aad = bound.content_aad(&one[HEAD..start].to_vec());
+    let mut content = b"999".to_vec();
+    let cipher = ChaCha20Poly1305::new((&*keys.key).into());
+    let tag = cipher
+        .encrypt_inout_detached(&Nonce::default(), &aad, content.as_mut_slice().into())
+        .unwrap();
+    content.extend(tag);
+    let end = one.len() - SIGNATURE;
+    one[start..end].copy_from_slice(&content);
+    sign(&mut one, &alice);
+    let error = reader(&carol, &[&alice])
+        .open(&one, Kind::Multicast, NOW)
+        .unwrap_err();
+    assert_eq!(error, OpenError::Unreadable { sender: alice.id() });
+}
