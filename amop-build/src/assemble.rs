@@ -172,6 +172,9 @@ impl<'a> Assembler<'a> {
         if decl.private {
             options.extend(quote!(, private));
         }
+        if decl.sealed {
+            options.extend(quote!(, sealed));
+        }
         if self.amop_path != "::amop" {
             let path = self.amop_path;
             options.extend(quote!(, crate = #path));

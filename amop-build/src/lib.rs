@@ -48,6 +48,7 @@
 //! | `option (amop.reply) = "QuoteReply";` | the message that answers a unicast | no typed reply |
 //! | `option (amop.codec) = JSON;` | how messages become payloads | `PROTOBUF` |
 //! | `option (amop.private) = true;` | only subscribers with granted keys get the messages: the type has `subscribe_private` in place of `subscribe` | `false` |
+//! | `option (amop.sealed) = true;` | messages are encrypted to chosen keys and signed: the type has `subscribe_sealed` in place of `subscribe`, and is published by way of an `amop::Sealer` | `false` |
 //!
 //! A reply travels as its topic's messages do, unless its own message has the option
 //! `(amop.codec)`.

@@ -1,7 +1,7 @@
 //! The golden files compile, and the topics in them work.
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
-use amop::{Codec, Request, Topic};
+use amop::{Codec, Request, SealedRequest, SealedTopic, Topic};
 
 mod generated {
     include!("golden/mod.rs");
@@ -12,7 +12,7 @@ use generated::{
     shop::{
         common::{Note, Receipt, State},
         orders::v1::{
-            Answer, Order, Question, StockReply, StockRequest,
+            Answer, Order, Payment as SealedPayment, Question, StockReply, StockRequest,
             order::{Item, Payment, Type, item},
         },
     },
@@ -21,6 +21,23 @@ use generated::{
 fn json<C: Codec<T>, T>(value: &T) -> String {
     assert_eq!(C::NAME, "json");
     String::from_utf8(C::encode(value).unwrap().into()).unwrap()
+}
+
+#[test]
+fn a_sealed_topic_has_its_codecs_and_no_way_to_send_it_plain() {
+    assert_eq!(SealedPayment::TOPIC, "payments");
+    let payment = SealedPayment { cents: 5 };
+    let content = <SealedPayment as SealedTopic>::Codec::encode(&payment).unwrap();
+    assert_eq!(&content[..], [8, 5]);
+    let answer = Answer {
+        text: "x".to_owned(),
+    };
+    let reply = <SealedPayment as SealedRequest>::ReplyCodec::encode(&answer).unwrap();
+    assert_eq!(&reply[..], [10, 1, b'x']);
+    // Its functions take a `Sealer`, not a `Client`.
+    let _: fn(&SealedPayment, &'static amop::Sealer<SealedPayment>) = |payment, sealer| {
+        drop(payment.publish_multicast(sealer));
+    };
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the macros write: the trait impls and the functions that need no trait in scope.
 
+mod sealed;
+
 use crate::{
     derives,
     errors::Errors,
@@ -119,7 +121,15 @@ impl<'a> Plan<'a> {
         let value = self
             .value
             .map(|field| value_impl(item, field, codec, krate));
-        let functions = functions(item, topic, settings);
+        let functions = if settings.sealed {
+            sealed::functions(item, topic, settings)
+        } else {
+            functions(item, topic, settings)
+        };
+        let (topic_trait, request_trait) = match settings.sealed {
+            true => (quote!(SealedTopic), quote!(SealedRequest)),
+            false => (quote!(Topic), quote!(Request)),
+        };
         let private = settings.private.then(|| {
             quote!(
                 const PRIVATE: ::core::primitive::bool = true;
@@ -135,12 +145,17 @@ impl<'a> Plan<'a> {
                 let request = quote! {
                     #[automatically_derived]
                     #[allow(unused_qualifications)]
-                    impl #impl_generics #krate::Request for #name #ty_generics #where_clause {
+                    impl #impl_generics #krate::#request_trait for #name #ty_generics #where_clause {
                         type Reply = #reply;
                         type ReplyCodec = #reply_codec;
                     }
                 };
-                (Some(request), Some(request_functions(item, reply, krate)))
+                let functions = if settings.sealed {
+                    sealed::request_function(item, reply, krate)
+                } else {
+                    request_functions(item, reply, krate)
+                };
+                (Some(request), Some(functions))
             }
             None => (None, None),
         };
@@ -149,7 +164,7 @@ impl<'a> Plan<'a> {
         Some(quote! {
             #[automatically_derived]
             #[allow(unused_qualifications)]
-            impl #impl_generics #krate::Topic for #name #ty_generics #where_clause {
+            impl #impl_generics #krate::#topic_trait for #name #ty_generics #where_clause {
                 const TOPIC: &'static ::core::primitive::str = #topic;
                 #private
                 type Codec = #codec_type;
@@ -232,14 +247,23 @@ impl Publishing {
     }
 }
 
-/// The functions every topic has.
-fn functions(item: &DeriveInput, topic: &syn::LitStr, settings: &Settings) -> TokenStream {
+/// The topic's name, where no trait is in scope.
+fn topic_constant(item: &DeriveInput, topic: &syn::LitStr) -> TokenStream {
     let vis = &item.vis;
-    let krate = &settings.krate;
-    let topic_doc = match topic.value() {
+    let doc = match topic.value() {
         name if name.contains('`') => " The topic of this type's messages.".to_owned(),
         name => format!(" The topic of this type's messages: `{name}`."),
     };
+    quote! {
+        #[doc = #doc]
+        #vis const TOPIC: &'static ::core::primitive::str = #topic;
+    }
+}
+
+/// The functions every topic has, unless it is sealed.
+fn functions(item: &DeriveInput, topic: &syn::LitStr, settings: &Settings) -> TokenStream {
+    let vis = &item.vis;
+    let krate = &settings.krate;
     let result = quote!(::core::result::Result);
     let str = quote!(::core::primitive::str);
     let Publishing { life, future, send } = &Publishing::of(item);
@@ -248,9 +272,9 @@ fn functions(item: &DeriveInput, topic: &syn::LitStr, settings: &Settings) -> To
     } else {
         subscribing(item, krate)
     };
+    let constant = topic_constant(item, topic);
     quote! {
-        #[doc = #topic_doc]
-        #vis const TOPIC: &'static #str = #topic;
+        #constant
 
         #subscribing
 

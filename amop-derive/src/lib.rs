@@ -39,6 +39,7 @@ use proc_macro::TokenStream;
 /// | `reply = QuoteReply` | the type of typed replies; a string with a type is fine, too | none |
 /// | `reply_codec = "..."` | how replies become payloads | the topic's codec |
 /// | `private` | only subscribers with granted keys get the messages, see below | for everybody |
+/// | `sealed` | messages are encrypted to chosen keys and signed, see below | as they are |
 /// | `crate = "path"` | where the `amop` crate is, if it was renamed or re-exported | `"::amop"` |
 ///
 /// # Codecs
@@ -127,6 +128,49 @@ use proc_macro::TokenStream;
 ///     let mut settlements = Settlement::subscribe_private(client, key).await?;
 ///     while let Some(settlement) = settlements.next().await {
 ///         println!("{}", settlement.amount);
+///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// # Sealed topics
+///
+/// A topic that is `sealed` implements `amop::SealedTopic` in place of `amop::Topic`, so that nothing can
+/// send its messages as they are. It is published by way of an `amop::Sealer`, which has the publisher's
+/// key and the recipients, and subscribed to by `subscribe_sealed` and `deliveries_sealed`.
+///
+/// ```
+/// use amop::{Client, ReplayGuard, SealingKey, SealingPublicKey};
+///
+/// #[amop::topic("settlement", sealed, reply = bool)]
+/// struct Settlement {
+///     amount: u64,
+/// }
+///
+/// async fn pay(
+///     client: &Client,
+///     bank: &SealingKey,
+///     custodian: SealingPublicKey,
+/// ) -> Result<bool, Box<dyn std::error::Error>> {
+///     let sealer = client.seal_for::<Settlement>(bank, &[custodian])?;
+///     Settlement { amount: 100 }.publish_multicast(&sealer).await?;
+///     Ok(Settlement { amount: 200 }.request(&sealer).await?)
+/// }
+///
+/// async fn collect(
+///     client: &Client,
+///     custodian: &SealingKey,
+///     bank: SealingPublicKey,
+/// ) -> Result<(), Box<dyn std::error::Error>> {
+///     let guard = ReplayGuard::file("custodian.replay")?;
+///     let mut settlements =
+///         Settlement::deliveries_sealed(client, custodian, &[bank], guard).await?;
+///     while let Some(settlement) = settlements.next().await {
+///         let settlement = settlement?;
+///         println!("{} from {}", settlement.amount, settlement.publisher());
+///         if settlement.kind() == amop::Kind::Unicast {
+///             settlement.reply(true)?;
+///         }
 ///     }
 ///     Ok(())
 /// }

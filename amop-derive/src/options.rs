@@ -28,7 +28,15 @@ pub(crate) enum Form {
 
 impl Form {
     fn known(self) -> &'static [&'static str] {
-        let all = &["topic", "codec", "reply", "reply_codec", "private", "crate"];
+        let all = &[
+            "topic",
+            "codec",
+            "reply",
+            "reply_codec",
+            "private",
+            "sealed",
+            "crate",
+        ];
         match self {
             Self::Attribute => &all[1..],
             Self::Derive => all,
@@ -57,6 +65,7 @@ pub(crate) struct Options {
     reply: Option<Given<Type>>,
     reply_codec: Option<Given<(Format, Span)>>,
     private: Option<Given<()>>,
+    sealed: Option<Given<()>>,
     krate: Option<Given<Path>>,
 }
 
@@ -70,6 +79,7 @@ impl Options {
             reply: None,
             reply_codec: None,
             private: None,
+            sealed: None,
             krate: None,
         }
     }
@@ -125,6 +135,7 @@ impl Options {
             "reply_codec" => set(&mut self.reply_codec, &name, || codec(input, &name)),
             "reply" => set(&mut self.reply, &name, || reply(input, &name)),
             "private" => set(&mut self.private, &name, || flag(input, &name)),
+            "sealed" => set(&mut self.sealed, &name, || flag(input, &name)),
             "crate" => set(&mut self.krate, &name, || {
                 let lit = string(input, &name, "\"path::to::amop\"")?;
                 lit.parse_with(Path::parse_mod_style).map_err(|_| {
@@ -222,6 +233,13 @@ impl Options {
                 ),
             );
         }
+        if let (Some(private), Some(_)) = (&self.private, &self.sealed) {
+            errors.at(
+                private.name,
+                "a topic is private or sealed: remove `private`, as what is sealed is read by those with \
+                 the keys alone, whoever gets it",
+            );
+        }
         let codec_failed = matches!(&self.codec, Some(Given { value: None, .. }));
         Settings {
             form: self.form,
@@ -231,6 +249,7 @@ impl Options {
             reply: value(self.reply),
             reply_codec: value(self.reply_codec),
             private,
+            sealed: self.sealed.is_some(),
             krate: value(self.krate).unwrap_or_else(|| parse_quote!(::amop)),
         }
     }
@@ -247,6 +266,7 @@ pub(crate) struct Settings {
     pub(crate) reply: Option<Type>,
     pub(crate) reply_codec: Option<(Format, Span)>,
     pub(crate) private: bool,
+    pub(crate) sealed: bool,
     pub(crate) krate: Path,
 }
 

@@ -6,6 +6,7 @@ use quote::quote;
 
 const ARGS: &str =
     r#""hello", codec = "json", reply = Vec<a::B>, reply_codec = "text", private, crate = "::x""#;
+const SEALED: &str = r#""hello", codec = "json", reply = Vec<a::B>, sealed, crate = "::x""#;
 
 fn tokens(source: &str) -> TokenStream {
     source.parse().unwrap()
@@ -52,8 +53,8 @@ fn mutated_options_never_panic_and_give_items() {
             n: u32,
         }
     );
-    let mutated = mutations(ARGS);
-    assert!(mutated.len() > 200);
+    let mutated = [mutations(ARGS), mutations(SEALED)].concat();
+    assert!(mutated.len() > 400);
     let mut refused = 0;
     for args in mutated {
         refused += usize::from(has_error(&items(attribute(args.clone(), item.clone()))));

@@ -11,6 +11,7 @@
 //! | field | on | meaning |
 //! | --- | --- | --- |
 //! | `x-amop-private` | channel | `true` if subscribers have to prove that they hold a key |
+//! | `x-amop-sealed` | channel | `true` if payloads are sealed (docs/sealed-topics.md); the messages are what is inside |
 //! | `x-amop-delivery` | operation, reply | `unicast` (to one subscriber), `multicast` (to all) |
 //! | `x-amop-codec` | message | `protobuf`, `json`, `text` or `bytes` |
 //! | `x-amop-message-type` | message | the protobuf message in the payload's schema that it is |

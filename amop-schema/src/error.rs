@@ -86,6 +86,15 @@ pub enum SchemaErrorKind {
         /// The message's full name.
         message: String,
     },
+    /// The topic is private and sealed.
+    #[error(
+        "the topic of `{message}` is private and sealed: remove `private`, as what is sealed is read by \
+         those with the keys alone, whoever gets it"
+    )]
+    PrivateAndSealed {
+        /// The message's full name.
+        message: String,
+    },
     /// The private topic is longer than its prefixes on the wire leave room for.
     #[error(
         "the private topic of `{message}` is {len} bytes long and the protocol allows \

@@ -50,6 +50,8 @@ pub struct TopicDecl {
     pub codec: Codec,
     /// Whether only subscribers with certain keys receive the messages.
     pub private: bool,
+    /// Whether messages are encrypted to their recipients' keys and signed by their publisher.
+    pub sealed: bool,
     /// What subscribers answer, if they answer with a typed reply.
     pub reply: Option<MessageDescriptor>,
     /// How replies become payloads: the codec of the reply's own type if it has the option

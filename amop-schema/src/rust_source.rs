@@ -147,6 +147,7 @@ fn topic(
     };
     let mut topic = DeclaredTopic::new(&settings.topic, Payload::new(name, content));
     topic.private = settings.private;
+    topic.sealed = settings.sealed;
     topic.message.description.clone_from(&description);
     topic.description = description;
     if let Some(reply) = &settings.reply {

@@ -202,8 +202,8 @@ fn proto_texts_compile_to_the_same_messages() {
         let at = text.find('\n').unwrap() + 1;
         let head = format!("message {short} {{\n");
         let option = format!(
-            "{head}option (amop.topic) = \"{}\"; option (amop.private) = {};\n",
-            decl.topic, decl.private
+            "{head}option (amop.topic) = \"{}\"; option (amop.private) = {}; option (amop.sealed) = {};\n",
+            decl.topic, decl.private, decl.sealed
         );
         let text = format!("{}{import}{}", &text[..at], &text[at..]);
         let text = text.replacen(&format!("\n{}", head), &format!("\n{option}"), 1);

@@ -367,6 +367,10 @@ fn topics_are_compared() {
             &["break = M privacy-changed"],
         ),
         (
+            one("option (amop.topic) = \"t\"; option (amop.sealed) = true;"),
+            &["break = M sealing-changed"],
+        ),
+        (
             one("option (amop.topic) = \"t\"; option (amop.codec) = TEXT;"),
             &["break = M codec-changed"],
         ),

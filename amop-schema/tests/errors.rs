@@ -152,6 +152,23 @@ fn options_of_a_topic_need_one() {
 }
 
 #[test]
+fn a_topic_is_private_or_sealed() {
+    assert_eq!(
+        errors("message M {\n  option (amop.sealed) = true;\n}"),
+        "a.proto:5:3: `p.M` has the option (amop.sealed) and no topic: add `option (amop.topic) = \
+         \"...\";` or remove it"
+    );
+    assert_eq!(
+        errors(
+            "message M {\n  option (amop.topic) = \"m\";\n  option (amop.private) = true;\n  \
+             option (amop.sealed) = true;\n}"
+        ),
+        "a.proto:7:3: the topic of `p.M` is private and sealed: remove `private`, as what is sealed is \
+         read by those with the keys alone, whoever gets it"
+    );
+}
+
+#[test]
 fn all_mistakes_of_all_files_are_reported() {
     let bad_syntax = "syntax = \"proto3\";\nmessage M {\n  string a = ;\n}\n";
     let bad_types = "syntax = \"proto3\";\nmessage A {\n  Nope a = 1;\n  string b = 1;\n}\n";
@@ -185,7 +202,7 @@ fn unknown_options_and_values_are_the_compilers_to_report() {
     assert_eq!(
         errors("message M {\n  option (amop.topick) = \"t\";\n}"),
         "a.proto:5:3: 'amop.topick' resolves to 'amop.topick', which is not defined (the options \
-         are (amop.topic), (amop.reply), (amop.codec) and (amop.private))"
+         are (amop.topic), (amop.reply), (amop.codec), (amop.private) and (amop.sealed))"
     );
     assert_eq!(
         errors("message M {\n  option (amop.codec) = YAML;\n}"),

@@ -33,6 +33,7 @@ message Quote {
 
   message Nested {
     option (amop.topic) = "nested";
+    option (amop.sealed) = true;
     option (amop.reply) = "Answer";
     message Answer {}
   }
@@ -83,7 +84,7 @@ fn topics_carry_all_that_was_stated() {
     let nested = schema.topic_of("quotes.v1.Quote.Nested").unwrap();
     assert_eq!(nested.codec, Codec::Protobuf);
     assert_eq!(nested.reply_codec, Codec::Protobuf);
-    assert!(!nested.private);
+    assert!(!nested.private && nested.sealed && !quote.sealed);
     assert_eq!(
         nested.reply.as_ref().unwrap().full_name(),
         "quotes.v1.Quote.Nested.Answer"
@@ -106,7 +107,7 @@ fn a_descriptor_set_says_the_same_as_its_files() {
     for (a, b) in decoded.topics.iter().zip(&loaded.topics) {
         assert_eq!(a.topic, b.topic);
         assert_eq!(a.codec, b.codec);
-        assert_eq!(a.private, b.private);
+        assert_eq!((a.private, a.sealed), (b.private, b.sealed));
         assert_eq!(a.reply_codec, b.reply_codec);
         assert_eq!(a.comment, b.comment);
         assert_eq!(a.location.line, b.location.line);

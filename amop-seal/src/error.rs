@@ -1,6 +1,6 @@
 //! Why a message is not sealed, or not opened.
 
-use crate::{KeyId, Kind, MAX_RECIPIENTS, Refusal};
+use crate::{KeyId, Kind, MAX_RECIPIENTS, Refusal, StateError};
 
 /// Why a message cannot be sealed. Nothing of it may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,9 @@ pub enum ReaderError {
         /// How many there are.
         count: usize,
     },
+    /// What the replay guard saved cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// There are too many publishers.
     #[error("{count} publishers are too many, the limit is {MAX_PUBLISHERS}")]
     TooManyPublishers {

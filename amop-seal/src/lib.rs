@@ -37,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod guard;
 mod keys;
 mod layout;
 mod open;
@@ -49,6 +50,7 @@ mod tests;
 mod window;
 
 pub use error::{OpenError, ReaderError, SealError};
+pub use guard::{GuardError, ReplayGuard};
 pub use keys::{KeyId, SealingKey, SealingKeyError, SealingKeyProblem, SealingPublicKey};
 pub use layout::{
     Digest, Id, Kind, MAGIC, MAX_RECIPIENTS, OVERHEAD, OVERHEAD_PER_RECIPIENT, VERSION,

@@ -7,12 +7,14 @@ use amop_proto::{
     channel::PrivateName,
     client::{CloseReason, Kind},
 };
+use amop_seal::{ReplayGuard, SealingKey, SealingPublicKey};
 use amop_tls::PublicKey;
 use bytes::Bytes;
 
 use crate::{
     ClientBuilder, Codec, ConnectError, Deliveries, DrainError, Events, GrantError, Offline,
     Overflow, PublishError, Publisher, RawPublisher, RawSubscription, Reconnect, Request,
+    SealedDeliveries, SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
     SubscribeError, Subscription, SubscriptionBuilder, Topic, TopicKey, TopicPublicKey,
     connection::Settings,
     hub::Hub,
@@ -583,6 +585,82 @@ impl Client {
         let (topic, key) = (topic.topic().clone(), Some(key.clone()));
         let queue = hub.options.queue;
         RawSubscription::start(topic, hub, queue, Overflow::default(), key).await
+    }
+
+    // ---- sealed topics ----
+
+    /// Grants a type's sealed topic to subscribers with these keys, and makes what publishes to them. All
+    /// that is published by it is sealed to them and signed with `key`. Nothing is sent by this. See
+    /// [the crate's documentation](crate#sealed-topics).
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Seal`] if there is no recipient or more than 256.
+    pub fn seal_for<T: SealedTopic>(
+        &self,
+        key: &SealingKey,
+        recipients: &[SealingPublicKey],
+    ) -> Result<Sealer<T>, PublishError> {
+        self.seal_for_topic(T::TOPIC, key, recipients)
+    }
+
+    /// As [`seal_for`](Self::seal_for), for a topic of another name.
+    ///
+    /// # Errors
+    ///
+    /// As [`seal_for`](Self::seal_for), and [`PublishError::InvalidTopic`].
+    pub fn seal_for_topic<T: SealedTopic>(
+        &self,
+        topic: &str,
+        key: &SealingKey,
+        recipients: &[SealingPublicKey],
+    ) -> Result<Sealer<T>, PublishError> {
+        Sealer::new(
+            Arc::clone(self.hub()),
+            TopicName::new(topic)?,
+            key,
+            recipients,
+        )
+    }
+
+    /// Subscribes to a type's sealed topic. `keys` are this side's: one, or during a rotation several, the
+    /// newest first. Messages are taken from `publishers` alone, and each once, as `guard` remembers.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub async fn subscribe_sealed<T: SealedTopic>(
+        &self,
+        keys: impl AsRef<[SealingKey]>,
+        publishers: &[SealingPublicKey],
+        guard: ReplayGuard,
+    ) -> Result<SealedSubscription<T>, SubscribeError> {
+        self.sealed_subscription()
+            .subscribe(keys, publishers, guard)
+            .await
+    }
+
+    /// As [`subscribe_sealed`](Self::subscribe_sealed), as a stream of messages with who made them, and a
+    /// way to reply.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub async fn deliveries_sealed<T: SealedTopic>(
+        &self,
+        keys: impl AsRef<[SealingKey]>,
+        publishers: &[SealingPublicKey],
+        guard: ReplayGuard,
+    ) -> Result<SealedDeliveries<T>, SubscribeError> {
+        self.sealed_subscription()
+            .deliveries(keys, publishers, guard)
+            .await
+    }
+
+    /// Starts setting up a subscription to a sealed topic with a queue of its own length, its own way with
+    /// a full queue, or another topic.
+    pub fn sealed_subscription<T: SealedTopic>(&self) -> SealedSubscriptionBuilder<T> {
+        SealedSubscriptionBuilder::new(Arc::clone(self.hub()))
     }
 }
 

@@ -48,6 +48,11 @@ impl Receipt {
         &self.topic
     }
 
+    /// Whether an answer fits into a frame.
+    pub(crate) fn check_len(&self, payload: &[u8]) -> Result<(), ReplyError> {
+        self.connection.check_len(&self.topic, payload)
+    }
+
     /// Answers, unless the message is a multicast.
     pub(crate) fn answer(mut self, result: i32, payload: &[u8]) -> Result<(), ReplyError> {
         if self.kind == Kind::Multicast {
@@ -55,7 +60,7 @@ impl Receipt {
                 topic: self.topic.to_string(),
             });
         }
-        self.connection.check_len(&self.topic, payload)?;
+        self.check_len(payload)?;
         self.answered = true;
         if self.send(result, payload) {
             return Ok(());

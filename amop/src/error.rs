@@ -10,7 +10,7 @@ use amop_proto::{
 use amop_tls::{HandshakeFailure, TlsError};
 use bytes::Bytes;
 
-use crate::{CodecError, ConfigError};
+use crate::{CodecError, ConfigError, OpenError, ReaderError, SealError};
 
 /// Why a client could not connect.
 #[derive(Debug, thiserror::Error)]
@@ -255,6 +255,38 @@ pub enum PublishError {
         /// The topic.
         topic: String,
     },
+    /// The topic is sealed, as this client knows, and the message is not. Nothing was sent.
+    #[error(
+        "the message for {topic:?} was not sent: the topic is sealed and the message is not; publish it \
+         by way of Client::seal_for"
+    )]
+    NotSealed {
+        /// The topic.
+        topic: String,
+    },
+    /// The message cannot be sealed. Nothing was sent.
+    #[error("cannot seal the message for {topic:?}: {source}")]
+    Seal {
+        /// The topic.
+        topic: String,
+        /// Why, and what to do.
+        source: SealError,
+    },
+    /// A sealed message was answered, and not by one of its recipients: by a node, by a subscriber that
+    /// does not know the topic to be sealed, or by somebody who changed the answer.
+    #[error(
+        "the answer to the sealed message for {topic:?}, by way of {endpoint}, is not proven to be a \
+         recipient's ({source}); the message may have been delivered: publish again if that is safe, by \
+         way of another node"
+    )]
+    UnprovenAnswer {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// What is wrong with the answer.
+        source: OpenError,
+    },
     /// The topic is private, and no subscriber was verified before the deadline (result 100).
     #[error(
         "no verified subscriber of the private topic {topic:?} within {} ms, as far as {endpoint} \
@@ -418,6 +450,14 @@ pub enum SubscribeError {
         /// The topic.
         topic: String,
     },
+    /// The keys or the replay guard of a subscription to a sealed topic cannot be used.
+    #[error("cannot subscribe to the sealed topic {topic:?}: {source}")]
+    Sealed {
+        /// The topic.
+        topic: String,
+        /// Why, and what to do.
+        source: ReaderError,
+    },
     /// The node did not confirm in time.
     #[error(
         "{endpoint} did not confirm the topics (with or without {topic:?}) within {} ms; check \
@@ -578,6 +618,14 @@ pub enum ReplyError {
         topic: String,
         /// The codec's error.
         source: CodecError,
+    },
+    /// The reply cannot be sealed. The publisher got result 105.
+    #[error("cannot seal the reply to a message of {topic:?}: {source}")]
+    Seal {
+        /// The topic.
+        topic: String,
+        /// Why.
+        source: SealError,
     },
     /// The frame would be over the limit. The publisher got an empty acknowledgement.
     #[error(

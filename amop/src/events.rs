@@ -11,7 +11,7 @@ use std::{
 use amop_proto::client::CloseReason;
 use futures::{Stream, StreamExt};
 
-use crate::{ConnectError, VerificationFailure};
+use crate::{ConnectError, OpenError, VerificationFailure};
 
 /// Events that may wait in one stream.
 const CAPACITY: usize = 256;
@@ -74,6 +74,17 @@ pub enum Event {
         node: String,
         /// Why, and what to do.
         failure: VerificationFailure,
+    },
+    /// A subscription to a sealed topic refused messages: they were forged, copies, sealed to other keys,
+    /// or too old. Reported at most once a second per subscription;
+    /// [`SealedSubscription::refused`](crate::SealedSubscription::refused) is exact.
+    SealedRefused {
+        /// The topic.
+        topic: String,
+        /// How many since the last report.
+        refused: u64,
+        /// Why the last one was.
+        last: OpenError,
     },
     /// The stream was not read: so many events are missing here.
     Missed(u64),

@@ -21,6 +21,7 @@ use crate::{
     events::Reporter,
     publish::Publishing,
     routes::Routes,
+    sealed::SealedTopics,
 };
 
 /// See the module. Every task and handle of a client shares one.
@@ -28,7 +29,7 @@ pub(crate) struct Hub {
     pub(crate) options: Options,
     pub(crate) endpoints: Vec<Arc<str>>,
     pub(crate) routes: Arc<Routes>,
-    pub(super) events: Arc<Reporter>,
+    pub(crate) events: Arc<Reporter>,
     state: Mutex<State>,
     /// Changes whenever a connection comes or goes, or the client closes.
     changed: watch::Sender<()>,
@@ -36,6 +37,8 @@ pub(crate) struct Hub {
     over: watch::Sender<Option<CloseReason>>,
     /// Messages that are being published.
     pub(super) publishing: Arc<Publishing>,
+    /// Topics to which nothing goes as it is.
+    pub(crate) sealed: SealedTopics,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -108,6 +111,7 @@ impl Hub {
             changed: watch::Sender::new(()),
             over: watch::Sender::new(None),
             publishing: Arc::default(),
+            sealed: SealedTopics::default(),
             supervisor: Mutex::new(None),
         })
     }

@@ -109,7 +109,8 @@
 //!
 //! # Private topics
 //!
-//! A topic that is `private` reaches only subscribers who prove that they hold a granted key. The keys
+//! A topic that is `private` is delivered to nodes where a subscriber proves that it holds a granted key;
+//! nodes do the keeping, so it is no protection from them. [Sealed topics](#sealed-topics) are. The keys
 //! are secp256k1 keys of the applications, as `get_account.sh` makes them.
 //!
 //! ```no_run
@@ -143,8 +144,49 @@
 //!   ([`NotGranted`](PublishError::NotGranted)).
 //! * It is nodes that keep the messages to verified nodes: whoever runs a node reads what passes
 //!   through it, subscribers at a publisher's own node are not verified at all, and all subscribers
-//!   behind a verified node get the messages (channel-v2 section 9.2). Encrypt what nodes must not read.
+//!   behind a verified node get the messages (channel-v2 section 9.2). Seal what nodes must not read.
 //! * Publishers and subscribers on the Go and Java SDKs are understood, those on web3sdk are not.
+//!
+//! # Sealed topics
+//!
+//! A topic that is `sealed` is encrypted end to end to the keys of its recipients and signed by its
+//! publisher, whose key each subscriber names. Nodes, agencies and other subscribers can neither read its
+//! messages nor make, change or repeat any.
+//!
+//! ```no_run
+//! # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use amop::{ReplayGuard, SealingKey, SealingPublicKey};
+//!
+//! #[amop::topic("settlement", sealed)]
+//! struct Settlement {
+//!     amount: u64,
+//! }
+//!
+//! // The publisher has its own key and the public ones of those who may read:
+//! let bank = SealingKey::load("keys/bank.pem")?;
+//! let custodian = SealingPublicKey::load("keys/custodian.pub")?;
+//! let sealer = client.seal_for::<Settlement>(&bank, &[custodian])?;
+//! Settlement { amount: 100 }.publish_multicast(&sealer).await?;
+//!
+//! // The subscriber has its own key and the public ones of those it believes:
+//! let custodian = SealingKey::load("keys/custodian.pem")?;
+//! let bank = SealingPublicKey::load("keys/bank.pub")?;
+//! let guard = ReplayGuard::file("state/settlement.replay")?;
+//! let mut settlements =
+//!     Settlement::subscribe_sealed(&client, &custodian, &[bank], guard).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * Its type is a [`SealedTopic`] and no [`Topic`], so nothing sends it plain by mistake. A client that
+//!   has a [`Sealer`] for a topic, or a sealed subscription to it, refuses plain bytes to that topic.
+//! * Answers are sealed, too: `publish_unicast` returns once a recipient has proven that it has taken the
+//!   message, and `request` yields a reply that a recipient has signed.
+//! * What is refused is counted ([`SealedSubscription::refused`]) and told ([`Event::SealedRefused`]).
+//!   [`ReplayGuard`] says what is remembered over restarts. Clocks may differ by 5 s one way and 5 min the
+//!   other.
+//! * `docs/sealed-topics.md` in the repository has what is promised to whom, how keys are rotated, the
+//!   costs, and the layout for other languages.
 //!
 //! # Defaults
 //!
@@ -209,6 +251,7 @@ mod queue;
 mod quiet;
 mod routes;
 mod sdk_config;
+mod sealed;
 mod subscribe;
 mod subscription;
 mod supervisor;
@@ -222,6 +265,10 @@ pub use amop_proto::{
     MAX_TOPIC_LEN, TopicError, TopicName,
     channel::{MAX_PRIVATE_LEN, PrivateName, code},
     client::{CloseReason, Kind},
+};
+pub use amop_seal::{
+    FileStore, GuardError, KeyId, OpenError, ReaderError, Refusal, ReplayGuard, ReplayStore,
+    SealError, SealingKey, SealingKeyError, SealingKeyProblem, SealingPublicKey,
 };
 pub use amop_tls::{HandshakeFailure, Identity, NodeKey, ParseNodeKeyError, PublicKey, TlsError};
 pub use builder::ClientBuilder;
@@ -239,6 +286,10 @@ pub use private::{KeyError, KeyProblem, TopicKey, TopicPublicKey, VerificationFa
 pub use publisher::{Publisher, RawPublisher};
 pub use queue::SubscriptionStats;
 pub use sdk_config::{ConfigError, ConfigWarning, PrivateTopic, SdkConfig, SdkLayout};
+pub use sealed::{
+    SealedDeliveries, SealedDelivery, SealedDeliveryError, SealedPublisher, SealedRefusals,
+    SealedRequest, SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
+};
 pub use subscribe::SubscriptionBuilder;
 pub use subscription::{DecodeErrors, Deliveries, RawSubscription, Subscription};
 pub use tls::Tls;

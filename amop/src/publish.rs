@@ -87,6 +87,7 @@ impl Hub {
     ) -> Result<Answer, PublishError> {
         let private = PrivateName::of_topic(topic);
         self.check_granted(private.as_ref())?;
+        self.sealed.check(topic, payload)?;
         let _counted = self.publishing.one();
         let timeout = self.options.timeout;
         let message = Message {

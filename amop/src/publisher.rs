@@ -174,6 +174,7 @@ impl RawPublisher {
         // Somebody who publishes all the time leaves room for the other tasks.
         consume_budget().await;
         self.check_granted()?;
+        self.hub.sealed.check(self.pipeline.topic(), &payload)?;
         let mut deadline = None;
         if self.is_full(payload.len()) || self.has_lost() {
             let until = *deadline.insert(Instant::now() + self.pipeline.timeout());

@@ -109,7 +109,11 @@ impl RawSubscription {
         result
     }
 
-    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(crate) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         self.queue.poll_pop(cx)
     }
 }
@@ -165,6 +169,19 @@ impl DecodeErrors {
     /// The last one.
     pub fn last(&self) -> Option<&DecodeError> {
         self.last.as_ref()
+    }
+
+    /// Counts one, and logs it as far as the log's limits allow.
+    pub(crate) fn add(&mut self, error: DecodeError, log: &mut LogThrottle<(), ()>) {
+        self.count += 1;
+        let now = Instant::now();
+        if let Some(summary) = log.summary(now, &()) {
+            tracing::warn!("{summary}");
+        }
+        if let Some(line) = log.line(now, (), (), &error) {
+            tracing::warn!(total = self.count, "{line}");
+        }
+        self.last = Some(error);
     }
 }
 
@@ -306,20 +323,7 @@ impl<T: Topic> Subscription<T> {
     /// [`SubscribeError`] if the node did not confirm. The subscription is over all the same.
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.raw.unsubscribe().await
-    }
-
-    fn count_error(&mut self, error: DecodeError) {
-        self.errors.count += 1;
-        let now = Instant::now();
-        if let Some(summary) = self.log.summary(now, &()) {
-            tracing::warn!("{summary}");
-        }
-        if let Some(line) = self.log.line(now, (), (), &error) {
-            tracing::warn!(total = self.errors.count, "{line}");
-        }
-        self.errors.last = Some(error);
-    }
-}
+    }}
 
 impl<T: Topic> Stream for Subscription<T> {
     type Item = T;
@@ -331,7 +335,10 @@ impl<T: Topic> Stream for Subscription<T> {
             };
             match decode::<T>(incoming, &self.raw.hub.routes) {
                 Ok(delivery) => return Poll::Ready(Some(delivery.into_inner())),
-                Err(error) => self.count_error(error),
+                Err(error) => {
+                    let this = &mut *self;
+                    this.errors.add(error, &mut this.log);
+                }
             }
         }
     }

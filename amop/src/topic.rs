@@ -8,6 +8,13 @@ use crate::Codec;
 ///
 /// Do not implement it by hand: `#[amop::topic("hello")]` and `#[derive(AmopTopic)]` do, and add
 /// the inherent functions (`publish_unicast`, `subscribe`, ...) that programs use.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a topic whose messages travel as they are",
+    label = "this sends or takes plain messages",
+    note = "declare the type with `#[amop::topic(\"name\")]`",
+    note = "messages of a sealed topic are published by way of `client.seal_for::<{Self}>(...)`, and \
+            `{Self}::subscribe_sealed(...)` subscribes to them"
+)]
 pub trait Topic: Sized + Send + 'static {
     /// The topic messages of this type are published to and subscribed from by default.
     ///

@@ -16,6 +16,9 @@ pub struct DeclaredTopic {
     pub description: Option<String>,
     /// Whether only subscribers with certain keys receive its messages.
     pub private: bool,
+    /// Whether its messages and replies are sealed: what [`message`](Self::message) describes is then
+    /// what is inside.
+    pub sealed: bool,
     /// What its messages are.
     pub message: Payload,
     /// What its typed replies are.
@@ -67,6 +70,7 @@ impl DeclaredTopic {
             topic: topic.into(),
             description: None,
             private: false,
+            sealed: false,
             message,
             reply: None,
         }
@@ -105,6 +109,7 @@ impl From<&TopicDecl> for DeclaredTopic {
             topic: decl.topic.clone(),
             description: decl.comment.clone(),
             private: decl.private,
+            sealed: decl.sealed,
             message: Payload::of(&decl.message, decl.codec),
             reply: decl
                 .reply

@@ -73,6 +73,9 @@ impl Document {
         if declared.iter().any(|declared| declared.private) {
             channel["x-amop-private"] = json!(true);
         }
+        if declared.iter().any(|declared| declared.sealed) {
+            channel["x-amop-sealed"] = json!(true);
+        }
         self.channels.insert(id.clone(), channel);
 
         // Each message has operations of its own, so that it is clear what answers it.

@@ -80,6 +80,8 @@ pub enum Rule {
     TopicAdded,
     /// The topic became private, or no longer is.
     PrivacyChanged,
+    /// The topic became sealed, or no longer is.
+    SealingChanged,
     /// The topic's codec changed.
     CodecChanged,
     /// The topic has no typed reply any more.
@@ -119,6 +121,7 @@ impl fmt::Display for Rule {
             Self::TopicRenamed => "topic-renamed",
             Self::TopicAdded => "topic-added",
             Self::PrivacyChanged => "privacy-changed",
+            Self::SealingChanged => "sealing-changed",
             Self::CodecChanged => "codec-changed",
             Self::ReplyRemoved => "reply-removed",
             Self::ReplyAdded => "reply-added",

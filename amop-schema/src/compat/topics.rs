@@ -114,6 +114,22 @@ fn topic(report: &mut Report, options: Options, was: &TopicDecl, is: &TopicDecl)
             "give the topic another name and use both until all programs are upgraded",
         );
     }
+    if was.sealed != is.sealed {
+        let now = if is.sealed {
+            "is sealed now"
+        } else {
+            "is no longer sealed"
+        };
+        add(
+            report,
+            was,
+            Directions::BOTH,
+            Severity::Break,
+            Rule::SealingChanged,
+            format!("the topic {now}, so that each side refuses what the other one sends"),
+            "give the topic another name and use both until all programs are upgraded",
+        );
+    }
     let message = (&was.message, &is.message);
     part(
         report,

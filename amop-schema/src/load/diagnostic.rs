@@ -70,9 +70,12 @@ fn options_help(message: &str) -> Option<String> {
         return None;
     }
     let name = message.split("'amop.").nth(1)?.split('\'').next()?;
-    Some(if ["topic", "reply", "codec", "private"].contains(&name) {
-        format!("add `import \"{OPTIONS_PROTO_NAME}\";`")
-    } else {
-        "the options are (amop.topic), (amop.reply), (amop.codec) and (amop.private)".to_owned()
-    })
+    Some(
+        if ["topic", "reply", "codec", "private", "sealed"].contains(&name) {
+            format!("add `import \"{OPTIONS_PROTO_NAME}\";`")
+        } else {
+            "the options are (amop.topic), (amop.reply), (amop.codec), (amop.private) and (amop.sealed)"
+            .to_owned()
+        },
+    )
 }

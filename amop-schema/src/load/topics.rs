@@ -18,6 +18,8 @@ struct Options {
     reply: ExtensionDescriptor,
     codec: ExtensionDescriptor,
     private: ExtensionDescriptor,
+    /// Files from before it was there lack it.
+    sealed: Option<ExtensionDescriptor>,
 }
 
 impl Options {
@@ -43,12 +45,14 @@ impl Options {
         let reply = get("amop.reply", 51871, |kind| matches!(kind, Kind::String))?;
         let codec = get("amop.codec", 51872, |kind| matches!(kind, Kind::Enum(_)))?;
         let private = get("amop.private", 51873, |kind| matches!(kind, Kind::Bool))?;
+        let sealed = get("amop.sealed", 51874, |kind| matches!(kind, Kind::Bool))?;
         Ok((|| {
             Some(Self {
                 topic: topic?,
                 reply: reply?,
                 codec: codec?,
                 private: private?,
+                sealed,
             })
         })())
     }
@@ -134,12 +138,14 @@ impl Reader<'_> {
         let name = || message.full_name().to_owned();
         let own_codec = self.codec(message, &given);
         let Some(topic) = string(&given, &self.options.topic) else {
+            let sealed = self.options.sealed.as_ref();
             let needs_topic = [
                 (&self.options.reply, "reply"),
                 (&self.options.private, "private"),
-            ];
+            ]
+            .into_iter()
+            .chain(sealed.map(|sealed| (sealed, "sealed")));
             let stray: Vec<_> = needs_topic
-                .into_iter()
                 .filter(|(extension, _)| given.has_extension(extension))
                 .map(|(extension, option)| (extension.number(), option))
                 .collect();
@@ -161,6 +167,16 @@ impl Reader<'_> {
             *given.get_extension(&self.options.private),
             Value::Bool(true)
         );
+        let sealed = self.options.sealed.as_ref();
+        let sealed_number = sealed.map(ExtensionDescriptor::number);
+        let sealed = sealed.is_some_and(|it| matches!(*given.get_extension(it), Value::Bool(true)));
+        if let Some(number) = sealed_number.filter(|_| private && sealed) {
+            self.error(
+                message,
+                number,
+                SchemaErrorKind::PrivateAndSealed { message: name() },
+            );
+        }
         let wrong = if topic.is_empty() {
             Some(SchemaErrorKind::EmptyTopic { message: name() })
         } else if topic.len() > MAX_TOPIC_LEN {
@@ -200,6 +216,7 @@ impl Reader<'_> {
             topic,
             codec,
             private,
+            sealed,
             reply,
             reply_codec,
             message: message.clone(),

@@ -19,6 +19,7 @@ pub(super) enum Format {
 pub(super) struct Settings {
     pub(super) topic: String,
     pub(super) private: bool,
+    pub(super) sealed: bool,
     pub(super) format: Option<Format>,
     pub(super) reply: Option<Type>,
     pub(super) reply_format: Option<Format>,
@@ -28,6 +29,7 @@ pub(super) struct Settings {
 struct Given {
     topic: Option<LitStr>,
     private: bool,
+    sealed: bool,
     format: Option<Format>,
     reply: Option<Type>,
     reply_format: Option<Format>,
@@ -52,6 +54,7 @@ impl Settings {
             Some(topic) => Ok(Some(Self {
                 topic: check(&topic, given.private)?,
                 private: given.private,
+                sealed: given.sealed,
                 format: given.format,
                 reply: given.reply,
                 reply_format: given.reply_format,
@@ -71,8 +74,9 @@ impl Given {
                 self.topic = Some(input.parse()?);
             } else {
                 let name = input.call(Ident::parse_any)?;
-                if name == "private" {
-                    self.private = true;
+                if name == "private" || name == "sealed" {
+                    self.private |= name == "private";
+                    self.sealed |= name == "sealed";
                     input.parse::<Option<Token![,]>>()?;
                     continue;
                 }
@@ -93,7 +97,7 @@ impl Given {
                             name.span(),
                             format!(
                                 "unknown option `{other}`: the options are `codec`, `reply`, \
-                                 `reply_codec`, `private` and `crate`"
+                                 `reply_codec`, `private`, `sealed` and `crate`"
                             ),
                         ));
                     }

@@ -61,7 +61,7 @@ enum Reason {
 }
 
 /// A file's chunk.
-#[topic("files", codec = "bytes", reply = "Vec<u64>", reply_codec = "json")]
+#[topic("files", codec = "bytes", reply = "Vec<u64>", reply_codec = "json", sealed)]
 struct Chunk(Vec<u8>);
 
 #[derive(AmopTopic, prost::Message)]

@@ -26,8 +26,8 @@ struct CodecInParentheses(String);
 #[amop::topic("hello", codec = "json", codec = "text")]
 struct CodecTwice(String);
 
-#[amop::topic("hello", sealed)]
-struct Sealed(String);
+#[amop::topic("hello", secret)]
+struct Secret(String);
 
 #[amop::topic("hello", quality = 1, codec = "text")]
 struct UnknownOption(String);

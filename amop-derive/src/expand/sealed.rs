@@ -1,0 +1,112 @@
+//! The functions of sealed topics. Those that publish take a `Sealer`, so that none of them can be called
+//! with what sends messages as they are.
+
+use super::{Publishing, topic_constant};
+use crate::options::Settings;
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{DeriveInput, Path};
+
+/// The functions every sealed topic has.
+pub(super) fn functions(
+    item: &DeriveInput,
+    topic: &syn::LitStr,
+    settings: &Settings,
+) -> TokenStream {
+    let krate = &settings.krate;
+    let constant = topic_constant(item, topic);
+    let subscribing = subscribing(item, krate);
+    let publishing = publishing(item, krate);
+    quote! {
+        #constant
+        #subscribing
+        #publishing
+    }
+}
+
+fn subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
+    let vis = &item.vis;
+    let result = quote!(::core::result::Result);
+    quote! {
+        /// Subscribes to the type's sealed topic with keys of this side, for messages by `publishers`;
+        /// the subscription yields each message once, as `guard` remembers.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::subscribe_sealed`.
+        #vis async fn subscribe_sealed(
+            client: &#krate::Client,
+            keys: impl ::core::convert::AsRef<[#krate::SealingKey]>,
+            publishers: &[#krate::SealingPublicKey],
+            guard: #krate::ReplayGuard,
+        ) -> #result<#krate::SealedSubscription<Self>, #krate::SubscribeError> {
+            client.subscribe_sealed::<Self>(keys, publishers, guard).await
+        }
+
+        /// Subscribes to the type's sealed topic; the stream yields its messages together with who made
+        /// them, and answers them.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Client::deliveries_sealed`.
+        #vis async fn deliveries_sealed(
+            client: &#krate::Client,
+            keys: impl ::core::convert::AsRef<[#krate::SealingKey]>,
+            publishers: &[#krate::SealingPublicKey],
+            guard: #krate::ReplayGuard,
+        ) -> #result<#krate::SealedDeliveries<Self>, #krate::SubscribeError> {
+            client.deliveries_sealed::<Self>(keys, publishers, guard).await
+        }
+    }
+}
+
+fn publishing(item: &DeriveInput, krate: &Path) -> TokenStream {
+    let vis = &item.vis;
+    let result = quote!(::core::result::Result);
+    let Publishing { life, future, send } = &Publishing::of(item);
+    quote! {
+        /// Seals the message and sends it to one subscriber.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Sealer::publish_unicast`.
+        #vis fn publish_unicast<#life>(
+            &self,
+            sealer: &#life #krate::Sealer<Self>,
+        ) -> #future<Output = #result<(), #krate::PublishError>> + #send {
+            sealer.publish_unicast(self)
+        }
+
+        /// Seals the message and sends it to all subscribers.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Sealer::publish_multicast`.
+        #vis fn publish_multicast<#life>(
+            &self,
+            sealer: &#life #krate::Sealer<Self>,
+        ) -> #future<Output = #result<(), #krate::PublishError>> + #send {
+            sealer.publish_multicast(self)
+        }
+    }
+}
+
+/// The function of sealed topics with a typed reply.
+pub(super) fn request_function(item: &DeriveInput, reply: &syn::Type, krate: &Path) -> TokenStream {
+    let vis = &item.vis;
+    let result = quote!(::core::result::Result);
+    let Publishing { life, future, send } = &Publishing::of(item);
+    quote! {
+        /// Seals the message, sends it to one subscriber and waits for its sealed reply.
+        ///
+        /// # Errors
+        ///
+        /// See `amop::Sealer::request`.
+        #vis fn request<#life>(
+            &self,
+            sealer: &#life #krate::Sealer<Self>,
+        ) -> #future<Output = #result<#reply, #krate::PublishError>> + #send {
+            sealer.request(self)
+        }
+    }
+}

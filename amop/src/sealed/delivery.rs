@@ -1,0 +1,196 @@
+//! A sealed message that was delivered, and its answer.
+
+use std::{fmt, ops::Deref};
+
+use amop_proto::{channel::code, client::Kind};
+use amop_seal::{Digest, SealingKey, SealingPublicKey, seal_reply};
+
+use super::{SealedRequest, now};
+use crate::{Codec, ReplyError, delivery::Receipt};
+
+/// Where a sealed message came from, and the duty to answer it with a sealed answer.
+pub(super) struct SealedReceipt {
+    /// Taken when it is answered.
+    receipt: Option<Receipt>,
+    /// The key that opened the message signs the answer.
+    key: SealingKey,
+    publisher: SealingPublicKey,
+    request: Digest,
+    time: u64,
+}
+
+impl SealedReceipt {
+    pub(super) fn new(
+        receipt: Receipt,
+        key: SealingKey,
+        publisher: SealingPublicKey,
+        request: Digest,
+        time: u64,
+    ) -> Self {
+        Self {
+            receipt: Some(receipt),
+            key,
+            publisher,
+            request,
+            time,
+        }
+    }
+
+    pub(super) fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
+    }
+
+    /// Answers with a reply, or without one.
+    fn answer(&mut self, content: Option<&[u8]>) -> Result<(), ReplyError> {
+        let Some(receipt) = self.receipt.take() else {
+            return Ok(());
+        };
+        let topic = receipt.topic().to_string();
+        let rng = &mut rand::rng();
+        let (key, to, request) = (&self.key, &self.publisher, &self.request);
+        match seal_reply(key, to, &topic, request, now(), content, rng) {
+            Ok(sealed) => match receipt.check_len(&sealed.bytes) {
+                Ok(()) => receipt.answer(code::SUCCESS, &sealed.bytes),
+                Err(error) => {
+                    self.receipt = Some(receipt);
+                    Err(error)
+                }
+            },
+            Err(source) => {
+                receipt.answer(code::DECODE, b"")?;
+                Err(ReplyError::Seal { topic, source })
+            }
+        }
+    }
+
+    /// Refuses the message.
+    pub(super) fn refuse(mut self, code: i32) -> Result<(), ReplyError> {
+        match self.receipt.take() {
+            Some(receipt) => receipt.answer(code, b""),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for SealedReceipt {
+    fn drop(&mut self) {
+        let kind = self.receipt.as_ref().map(Receipt::kind);
+        // Fails only if the connection is gone; the node has told the publisher then.
+        if kind == Some(Kind::Unicast)
+            && let Err(error) = self.answer(None)
+        {
+            tracing::debug!("a sealed unicast is not acknowledged: {error}");
+        }
+    }
+}
+
+/// A sealed message together with who made it.
+///
+/// It derefs to the message. A unicast's publisher waits for an answer: reply, refuse, or drop the
+/// delivery to acknowledge it. Replies and acknowledgements are signed by the key that opened the message
+/// and sealed to its publisher; a refusal is not, as anybody on the way can refuse.
+pub struct SealedDelivery<T> {
+    message: T,
+    kind: Kind,
+    seq: String,
+    topic: String,
+    receipt: SealedReceipt,
+}
+
+impl<T> SealedDelivery<T> {
+    pub(super) fn new(message: T, receipt: SealedReceipt) -> Option<Self> {
+        let of = receipt.receipt()?;
+        Some(Self {
+            message,
+            kind: of.kind(),
+            seq: of.seq().to_string(),
+            topic: of.topic().to_string(),
+            receipt,
+        })
+    }
+
+    /// Its seq, by which logs of nodes and publishers know it.
+    pub fn seq(&self) -> &str {
+        &self.seq
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// How it travelled; only the publisher of a unicast waits for an answer.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The key of its publisher, proven.
+    pub fn publisher(&self) -> &SealingPublicKey {
+        &self.receipt.publisher
+    }
+
+    /// When it was made, in milliseconds since 1970 by its publisher's clock.
+    pub fn time(&self) -> u64 {
+        self.receipt.time
+    }
+
+    /// The message alone. A unicast is acknowledged.
+    pub fn into_inner(self) -> T {
+        self.message
+    }
+
+    /// Refuses a unicast: its publisher gets `code` as
+    /// [`PublishError::Rejected`](crate::PublishError::Rejected), or the variant of a code with a meaning
+    /// of its own. 0 would mean success and is sent as 104, "nobody took it".
+    ///
+    /// # Errors
+    ///
+    /// [`ReplyError`].
+    pub fn refuse(self, code: i32) -> Result<(), ReplyError> {
+        let code = if code == code::SUCCESS {
+            code::NO_SESSION
+        } else {
+            code
+        };
+        self.receipt.refuse(code)
+    }
+}
+
+impl<T: SealedRequest> SealedDelivery<T> {
+    /// Answers a unicast. A reply that is too large is not sent; the publisher gets an acknowledgement.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplyError`].
+    pub fn reply(mut self, reply: T::Reply) -> Result<(), ReplyError> {
+        match T::ReplyCodec::encode(&reply) {
+            Ok(content) => self.receipt.answer(Some(&content)),
+            Err(source) => {
+                let topic = self.topic;
+                // Rather than an acknowledgement the publisher could not read.
+                self.receipt.refuse(code::DECODE)?;
+                Err(ReplyError::Encode { topic, source })
+            }
+        }
+    }
+}
+
+impl<T> Deref for SealedDelivery<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.message
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for SealedDelivery<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedDelivery")
+            .field("message", &self.message)
+            .field("kind", &self.kind)
+            .field("seq", &self.seq)
+            .field("topic", &self.topic)
+            .field("publisher", &self.publisher().id())
+            .finish()
+    }
+}

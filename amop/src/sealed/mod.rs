@@ -1,0 +1,31 @@
+//! Sealed topics: what is encrypted and signed here, before any node sees it.
+//!
+//! The protocol is the crate `amop-seal`; these are its clock, its randomness and its streams.
+
+mod delivery;
+mod publisher;
+mod sealer;
+mod seen;
+mod subscribe;
+mod subscription;
+mod topic;
+mod unsealer;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use delivery::SealedDelivery;
+pub use publisher::SealedPublisher;
+pub use sealer::Sealer;
+pub(crate) use seen::SealedTopics;
+pub use subscribe::SealedSubscriptionBuilder;
+pub use subscription::{SealedDeliveries, SealedDeliveryError, SealedSubscription};
+pub use topic::{SealedRequest, SealedTopic};
+pub use unsealer::SealedRefusals;
+
+/// The time in milliseconds since 1970. A clock before that is at its very beginning.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}

@@ -1,0 +1,54 @@
+//! Publishing to a sealed topic without waiting for each message.
+
+use std::fmt;
+
+use amop_seal::Kind as SealedKind;
+
+use super::{SealedTopic, Sealer};
+use crate::{FlushError, PublishError, RawPublisher};
+
+/// As [`Publisher`](crate::Publisher), of sealed messages. Made by [`Sealer::publisher`].
+pub struct SealedPublisher<T> {
+    raw: RawPublisher,
+    sealer: Sealer<T>,
+}
+
+impl<T> fmt::Debug for SealedPublisher<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SealedPublisher").field(&self.raw).finish()
+    }
+}
+
+impl<T: SealedTopic> SealedPublisher<T> {
+    pub(super) fn new(raw: RawPublisher, sealer: Sealer<T>) -> Self {
+        Self { raw, sealer }
+    }
+
+    /// Accepts a message, which is sealed before this returns its future. Dropping the future before it
+    /// is over gives the message up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::publish`](crate::Publisher::publish).
+    pub fn publish<'a>(
+        &'a mut self,
+        message: &T,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
+        let sealed = self.sealer.seal(SealedKind::Multicast, message);
+        async move { self.raw.publish(sealed?.bytes.into()).await }
+    }
+
+    /// As [`Publisher::flush`](crate::Publisher::flush).
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::flush`](crate::Publisher::flush).
+    pub async fn flush(&mut self) -> Result<(), FlushError> {
+        self.raw.flush().await
+    }
+
+    /// Messages that no node has confirmed yet.
+    pub fn unconfirmed(&self) -> usize {
+        self.raw.unconfirmed()
+    }
+}

@@ -1,0 +1,223 @@
+//! Publishing to a sealed topic.
+
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+use amop_proto::{TopicName, client::Kind};
+use amop_seal::{
+    Kind as SealedKind, Opened, Recipients, Sealed, SealingKey, SealingPublicKey, open_reply, seal,
+};
+
+use super::{SealedPublisher, SealedRequest, SealedTopic, now};
+use crate::{
+    Codec, CodecError, PublishError, RawPublisher, delivery::Of, hub::Hub, publish::Answer,
+};
+
+/// Publishes to a sealed topic: seals messages of one type to the keys that it was granted to, and signs
+/// them. Made by [`Client::seal_for`](crate::Client::seal_for).
+///
+/// ```no_run
+/// # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use amop::{SealingKey, SealingPublicKey};
+///
+/// #[amop::topic("settlement", sealed)]
+/// struct Settlement {
+///     amount: u64,
+/// }
+///
+/// let bank = SealingKey::load("keys/bank.pem")?;
+/// let custodian = SealingPublicKey::load("keys/custodian.pub")?;
+/// let sealer = client.seal_for::<Settlement>(&bank, &[custodian])?;
+/// Settlement { amount: 100 }.publish_unicast(&sealer).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// * The content is encrypted once, whatever the number of recipients; each adds 96 bytes and one key
+///   agreement (about 0.1 ms). A message has 194 bytes besides.
+/// * A unicast is answered by one of the recipients, which signs its answer, and seals it to the
+///   publisher. Anything else is [`PublishError::UnprovenAnswer`]: a node, or a subscriber that is no
+///   recipient, cannot acknowledge a message.
+/// * To change the recipients, or the key, make another one.
+///
+/// It does not keep the client open. Cloning is cheap.
+pub struct Sealer<T> {
+    hub: Arc<Hub>,
+    topic: TopicName,
+    key: SealingKey,
+    recipients: Arc<Recipients>,
+    messages: Of<T>,
+}
+
+impl<T> Clone for Sealer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            hub: Arc::clone(&self.hub),
+            topic: self.topic.clone(),
+            key: self.key.clone(),
+            recipients: Arc::clone(&self.recipients),
+            messages: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sealer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer")
+            .field("topic", &self.topic)
+            .field("key", &self.key)
+            .field("recipients", &self.recipients.keys().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: SealedTopic> Sealer<T> {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        topic: TopicName,
+        key: &SealingKey,
+        recipients: &[SealingPublicKey],
+    ) -> Result<Self, PublishError> {
+        let recipients = Recipients::new(recipients).map_err(|source| PublishError::Seal {
+            topic: topic.to_string(),
+            source,
+        })?;
+        hub.sealed.add(&topic);
+        Ok(Self {
+            hub,
+            topic,
+            key: key.clone(),
+            recipients: Arc::new(recipients),
+            messages: PhantomData,
+        })
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        self.topic.as_str()
+    }
+
+    /// Those who can read what it seals.
+    pub fn recipients(&self) -> &[SealingPublicKey] {
+        self.recipients.keys()
+    }
+
+    /// Sends a message to one subscriber. Returns once a recipient has proven that it has taken it. The
+    /// message is sealed before this returns its future.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]; after [`UnprovenAnswer`](PublishError::UnprovenAnswer),
+    /// [`Timeout`](PublishError::Timeout), [`Unanswered`](PublishError::Unanswered) and
+    /// [`Disconnected`](PublishError::Disconnected) it is not known whether it was delivered. Dropping
+    /// the future leaves that open, too.
+    pub fn publish_unicast<'a>(
+        &'a self,
+        message: &T,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
+        let sealed = self.seal(SealedKind::Unicast, message);
+        async move { self.ask(sealed?).await.map(drop) }
+    }
+
+    /// Sends a message to all subscribers. Returns once a node has taken it; whether anybody receives it
+    /// is not known. The message is sealed before this returns its future.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`].
+    pub fn publish_multicast<'a>(
+        &'a self,
+        message: &T,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
+        let sealed = self.seal(SealedKind::Multicast, message);
+        async move {
+            let sealed = sealed?;
+            self.hub
+                .publish(Kind::Multicast, &self.topic, &sealed.bytes)
+                .await
+                .map(drop)
+        }
+    }
+
+    /// A publisher of multicasts that does not wait for each of them.
+    pub fn publisher(&self) -> SealedPublisher<T> {
+        let raw = RawPublisher::new(Arc::clone(&self.hub), &self.topic);
+        SealedPublisher::new(raw, self.clone())
+    }
+
+    pub(super) fn seal(&self, kind: SealedKind, message: &T) -> Result<Sealed, PublishError> {
+        let content = T::Codec::encode(message).map_err(|source| PublishError::Encode {
+            topic: self.topic.to_string(),
+            source,
+        })?;
+        let rng = &mut rand::rng();
+        let topic = self.topic.as_str();
+        let sealed = seal(
+            &self.key,
+            &self.recipients,
+            topic,
+            kind,
+            now(),
+            &content,
+            rng,
+        );
+        sealed.map_err(|source| PublishError::Seal {
+            topic: self.topic.to_string(),
+            source,
+        })
+    }
+
+    /// Sends a unicast and opens its answer.
+    async fn ask(&self, sealed: Sealed) -> Result<(Opened, Answer), PublishError> {
+        let answer = self
+            .hub
+            .publish(Kind::Unicast, &self.topic, &sealed.bytes)
+            .await?;
+        let recipients = self.recipients.keys();
+        let topic = self.topic.as_str();
+        match open_reply(
+            &answer.payload,
+            &self.key,
+            recipients,
+            topic,
+            &sealed.digest,
+        ) {
+            Ok(opened) => Ok((opened, answer)),
+            Err(source) => Err(PublishError::UnprovenAnswer {
+                topic: self.topic.to_string(),
+                endpoint: answer.connection.endpoint().to_owned(),
+                source,
+            }),
+        }
+    }
+}
+
+impl<T: SealedRequest> Sealer<T> {
+    /// Sends a message to one subscriber and waits for the reply, which a recipient has signed. The
+    /// message is sealed before this returns its future.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish_unicast`](Self::publish_unicast), and [`PublishError::Reply`] for an acknowledgement
+    /// without a reply, or a reply that cannot be read.
+    pub fn request<'a>(
+        &'a self,
+        message: &T,
+    ) -> impl Future<Output = Result<T::Reply, PublishError>> + Send + use<'a, T> {
+        let sealed = self.seal(SealedKind::Unicast, message);
+        async move {
+            let (opened, answer) = self.ask(sealed?).await?;
+            let reply = match opened.kind {
+                SealedKind::Reply => T::ReplyCodec::decode(opened.content.into()),
+                _ => Err(CodecError::new(
+                    T::ReplyCodec::NAME,
+                    "the subscriber acknowledged the message without a reply",
+                )),
+            };
+            reply.map_err(|source| PublishError::Reply {
+                topic: self.topic.to_string(),
+                endpoint: answer.connection.endpoint().to_owned(),
+                source,
+            })
+        }
+    }
+}

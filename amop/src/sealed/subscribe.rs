@@ -1,0 +1,101 @@
+//! Setting up a subscription to a sealed topic.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use amop_proto::TopicName;
+use amop_seal::{Reader, ReaderError, ReplayGuard, SealingKey, SealingPublicKey};
+
+use super::{SealedDeliveries, SealedSubscription, SealedTopic, now, unsealer::Unsealer};
+use crate::{Overflow, RawSubscription, SubscribeError, delivery::Of, hub::Hub};
+
+/// Sets up a subscription to a sealed topic; made by
+/// [`Client::sealed_subscription`](crate::Client::sealed_subscription).
+#[derive(Debug, Clone)]
+#[must_use = "call `subscribe` or `deliveries` to subscribe"]
+pub struct SealedSubscriptionBuilder<T> {
+    hub: Arc<Hub>,
+    topic: String,
+    queue: usize,
+    overflow: Overflow,
+    message: Of<T>,
+}
+
+impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
+    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+        Self {
+            queue: hub.options.queue,
+            hub,
+            topic: T::TOPIC.to_owned(),
+            overflow: Overflow::default(),
+            message: PhantomData,
+        }
+    }
+
+    /// The topic. Default: that of the type.
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = topic.into();
+        self
+    }
+
+    /// Messages that may wait. Default: the client's [`queue`](crate::ClientBuilder::queue); at least 1.
+    pub fn queue(mut self, messages: usize) -> Self {
+        self.queue = messages.max(1);
+        self
+    }
+
+    /// What happens to a message when the queue is full. Default [`Overflow::DropNewest`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// As [`Client::subscribe_sealed`](crate::Client::subscribe_sealed).
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub async fn subscribe(
+        self,
+        keys: impl AsRef<[SealingKey]>,
+        publishers: &[SealingPublicKey],
+        guard: ReplayGuard,
+    ) -> Result<SealedSubscription<T>, SubscribeError> {
+        let unsealer = self.unsealer(keys.as_ref(), publishers, guard).await?;
+        Ok(SealedSubscription::new(unsealer))
+    }
+
+    /// As [`Client::deliveries_sealed`](crate::Client::deliveries_sealed).
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub async fn deliveries(
+        self,
+        keys: impl AsRef<[SealingKey]>,
+        publishers: &[SealingPublicKey],
+        guard: ReplayGuard,
+    ) -> Result<SealedDeliveries<T>, SubscribeError> {
+        let unsealer = self.unsealer(keys.as_ref(), publishers, guard).await?;
+        Ok(SealedDeliveries::new(unsealer))
+    }
+
+    async fn unsealer(
+        self,
+        keys: &[SealingKey],
+        publishers: &[SealingPublicKey],
+        guard: ReplayGuard,
+    ) -> Result<Unsealer, SubscribeError> {
+        let topic = TopicName::new(&self.topic)?;
+        let sealed = |source: ReaderError| SubscribeError::Sealed {
+            topic: self.topic.clone(),
+            source,
+        };
+        // From here on messages count: those that are published once the node knows the topic come later.
+        let (window, store) = guard.start(now()).map_err(|error| sealed(error.into()))?;
+        let reader = Reader::new(&self.topic, keys, publishers, window).map_err(sealed)?;
+        self.hub.sealed.add(&topic);
+        let (hub, queue) = (self.hub, self.queue);
+        let raw = RawSubscription::start(topic, hub, queue, self.overflow, None).await?;
+        Ok(Unsealer::new(raw, reader, store))
+    }
+}

@@ -1,0 +1,238 @@
+//! Subscriptions to sealed topics.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use amop_proto::{
+    channel::code,
+    client::Kind,
+    log::{LogLimits, LogThrottle},
+};
+use amop_seal::OpenError;
+use futures::{Stream, StreamExt};
+
+use super::{
+    SealedDelivery, SealedRefusals, SealedTopic,
+    unsealer::{Refused, Unsealed, Unsealer},
+};
+use crate::{
+    Codec, DecodeError, DecodeErrors, SubscribeError, SubscriptionStats, delivery::Of,
+};
+
+/// Why a message of a sealed topic is not handed over.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealedDeliveryError {
+    /// It is not proven to be a named publisher's message to this side, or it is a copy.
+    #[error(
+        "a {} to the sealed topic {topic:?} (seq {seq}) is refused: {source}",
+        match kind { Kind::Unicast => "unicast", Kind::Multicast => "multicast" }
+    )]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// The message's seq.
+        seq: String,
+        /// How it travelled.
+        kind: Kind,
+        /// Why.
+        source: OpenError,
+    },
+    /// It is its publisher's, and the topic's codec could not read it.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// A subscription to a sealed topic as a stream of deliveries, made by
+/// [`Client::deliveries_sealed`](crate::Client::deliveries_sealed).
+///
+/// For programs that reply to requests, or that want to know of each message that is refused; the others
+/// are better served by [`SealedSubscription`]. It ends and is dropped as
+/// [`RawSubscription`](crate::RawSubscription) is; when it is dropped, its replay guard is saved, which
+/// takes as long as the store does.
+pub struct SealedDeliveries<T> {
+    unsealer: Unsealer,
+    message: Of<T>,
+}
+
+impl<T: SealedTopic> SealedDeliveries<T> {
+    pub(super) fn new(unsealer: Unsealer) -> Self {
+        Self {
+            unsealer,
+            message: PhantomData,
+        }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        self.unsealer.raw().topic()
+    }
+
+    /// What the queue has seen.
+    pub fn stats(&self) -> SubscriptionStats {
+        self.unsealer.raw().stats()
+    }
+
+    /// How many messages were refused, by reason.
+    pub fn refused(&self) -> SealedRefusals {
+        self.unsealer.refusals()
+    }
+
+    /// The next message; `None` once unsubscribed or closed. Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<SealedDelivery<T>, SealedDeliveryError>> {
+        StreamExt::next(self).await
+    }
+
+    /// Unsubscribes. What was delivered before can still be read; the stream ends after it.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`] if the node did not confirm. The subscription is over all the same.
+    pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
+        self.unsealer.raw_mut().unsubscribe().await
+    }
+}
+
+impl<T: SealedTopic> Stream for SealedDeliveries<T> {
+    type Item = Result<SealedDelivery<T>, SealedDeliveryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let came = match ready!(self.unsealer.poll_next(cx)) {
+                None => return Poll::Ready(None),
+                Some(Ok(unsealed)) => decode(unsealed).map(|done| done.map_err(Into::into)),
+                Some(Err(Refused { seq, kind, error })) => {
+                    Some(Err(SealedDeliveryError::Refused {
+                        topic: self.topic().to_owned(),
+                        seq,
+                        kind,
+                        source: error,
+                    }))
+                }
+            };
+            if let Some(came) = came {
+                return Poll::Ready(Some(came));
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for SealedDeliveries<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SealedDeliveries")
+            .field(self.unsealer.raw())
+            .finish()
+    }
+}
+
+/// A subscription to a sealed topic as a stream of its messages, made by
+/// [`Client::subscribe_sealed`](crate::Client::subscribe_sealed).
+///
+/// Each message is proven to be by one of the publishers named, for this topic and this side, and comes
+/// once. Each unicast is acknowledged when it is taken from the stream. What is refused is skipped: it is
+/// counted in [`refused`](Self::refused), logged, and reported as
+/// [`Event::SealedRefused`](crate::Event::SealedRefused); what cannot be decoded is in
+/// [`errors`](Self::errors). It ends and is dropped as [`SealedDeliveries`] is.
+pub struct SealedSubscription<T> {
+    deliveries: SealedDeliveries<T>,
+    errors: DecodeErrors,
+    log: LogThrottle<(), ()>,
+}
+
+impl<T: SealedTopic> SealedSubscription<T> {
+    pub(super) fn new(unsealer: Unsealer) -> Self {
+        Self {
+            deliveries: SealedDeliveries::new(unsealer),
+            errors: DecodeErrors::default(),
+            log: LogThrottle::new(LogLimits::default()),
+        }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        self.deliveries.topic()
+    }
+
+    /// What the queue has seen.
+    pub fn stats(&self) -> SubscriptionStats {
+        self.deliveries.stats()
+    }
+
+    /// How many messages were refused, by reason.
+    pub fn refused(&self) -> SealedRefusals {
+        self.deliveries.refused()
+    }
+
+    /// The messages that could not be decoded.
+    pub fn errors(&self) -> &DecodeErrors {
+        &self.errors
+    }
+
+    /// The next message; `None` once unsubscribed or closed. Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<T> {
+        StreamExt::next(self).await
+    }
+
+    /// As [`SealedDeliveries::unsubscribe`].
+    ///
+    /// # Errors
+    ///
+    /// As [`SealedDeliveries::unsubscribe`].
+    pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
+        self.deliveries.unsubscribe().await
+    }
+}
+
+impl<T: SealedTopic> Stream for SealedSubscription<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let this = &mut *self;
+        loop {
+            match ready!(Pin::new(&mut this.deliveries).poll_next(cx)) {
+                None => return Poll::Ready(None),
+                Some(Ok(delivery)) => return Poll::Ready(Some(delivery.into_inner())),
+                Some(Err(SealedDeliveryError::Decode(error))) => {
+                    this.errors.add(error, &mut this.log);
+                }
+                // Counted and told already.
+                Some(Err(SealedDeliveryError::Refused { .. })) => {}
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for SealedSubscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SealedSubscription")
+            .field(&self.deliveries)
+            .finish()
+    }
+}
+
+/// Decodes a message, or tells its publisher that it cannot be. It always has its receipt.
+fn decode<T: SealedTopic>(unsealed: Unsealed) -> Option<Result<SealedDelivery<T>, DecodeError>> {
+    let Unsealed { opened, receipt } = unsealed;
+    let len = opened.content.len();
+    match T::Codec::decode(opened.content.into()) {
+        Ok(message) => SealedDelivery::new(message, receipt).map(Ok),
+        Err(source) => {
+            let of = receipt.receipt()?;
+            let error = DecodeError {
+                topic: of.topic().to_string(),
+                seq: of.seq().to_string(),
+                kind: of.kind(),
+                len,
+                source: Arc::new(source),
+            };
+            // A multicast has no answer, and a connection that is gone needs none.
+            let _ = receipt.refuse(code::DECODE);
+            Some(Err(error))
+        }
+    }
+}

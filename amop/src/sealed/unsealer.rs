@@ -1,0 +1,304 @@
+//! Opens the messages of a subscription, in their order, each once.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use amop_proto::{channel::code, client::Kind};
+use amop_seal::{Kind as SealedKind, Mark, OpenError, Opened, Reader, Refusal, ReplayStore};
+use tokio::task::JoinHandle;
+
+use super::{delivery::SealedReceipt, now};
+use crate::{Event, RawSubscription, delivery::Receipt, quiet::Quiet};
+
+/// How far apart reports of one subscription's refusals are.
+const REPORTS: Duration = Duration::from_secs(1);
+
+/// How many messages a subscription to a sealed topic has refused, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SealedRefusals {
+    /// No sealed messages, or of another version, or sent on as another kind.
+    pub malformed: u64,
+    /// By publishers that were not named.
+    pub unknown_publisher: u64,
+    /// Sealed to other keys.
+    pub not_recipient: u64,
+    /// Forged, changed, or sent on from another topic.
+    pub bad_signature: u64,
+    /// Signed well, and not possible to decrypt.
+    pub unreadable: u64,
+    /// Taken before.
+    pub replayed: u64,
+    /// From before the subscription, or from before what it remembers.
+    pub forgotten: u64,
+    /// Too old.
+    pub too_old: u64,
+    /// Stamped in the future.
+    pub clock_ahead: u64,
+    /// The replay guard's store failed.
+    pub not_saved: u64,
+}
+
+impl SealedRefusals {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        let Self {
+            malformed,
+            unknown_publisher,
+            not_recipient,
+            bad_signature,
+            unreadable,
+            replayed,
+            forgotten,
+            too_old,
+            clock_ahead,
+            not_saved,
+        } = self;
+        let forged = malformed + unknown_publisher + not_recipient + bad_signature + unreadable;
+        forged + replayed + forgotten + too_old + clock_ahead + not_saved
+    }
+
+    fn count(&mut self, error: &OpenError) {
+        *match error {
+            OpenError::UnknownPublisher { .. } => &mut self.unknown_publisher,
+            OpenError::NotRecipient => &mut self.not_recipient,
+            OpenError::BadSignature { .. } => &mut self.bad_signature,
+            OpenError::Unreadable { .. } => &mut self.unreadable,
+            OpenError::Refused(Refusal::Replayed) => &mut self.replayed,
+            OpenError::Refused(Refusal::Forgotten) => &mut self.forgotten,
+            OpenError::Refused(Refusal::TooOld { .. }) => &mut self.too_old,
+            OpenError::Refused(Refusal::ClockAhead { .. }) => &mut self.clock_ahead,
+            OpenError::Refused(_) => &mut self.not_saved,
+            _ => &mut self.malformed,
+        } += 1;
+    }
+}
+
+/// What came: a message that is opened and taken, or one that is refused and answered.
+pub(super) struct Unsealed {
+    pub(super) opened: Opened,
+    pub(super) receipt: SealedReceipt,
+}
+
+/// A message that was refused.
+pub(super) struct Refused {
+    pub(super) seq: String,
+    pub(super) kind: Kind,
+    pub(super) error: OpenError,
+}
+
+type Store = Box<dyn ReplayStore>;
+
+pub(super) struct Unsealer {
+    raw: RawSubscription,
+    reader: Reader,
+    /// Not there while it saves, or if there is none.
+    store: Option<Store>,
+    saving: Option<Saving>,
+    /// Something was saved that has to be replaced at the end.
+    running: bool,
+    refusals: SealedRefusals,
+    unreported: u64,
+    quiet: Quiet,
+    reports: Quiet,
+}
+
+/// A message that waits for the mark to be saved.
+struct Saving {
+    task: JoinHandle<(Store, io::Result<()>)>,
+    mark: Mark,
+    opened: Opened,
+    receipt: Receipt,
+}
+
+impl Unsealer {
+    pub(super) fn new(raw: RawSubscription, reader: Reader, store: Option<Store>) -> Self {
+        Self {
+            raw,
+            reader,
+            store,
+            saving: None,
+            running: false,
+            refusals: SealedRefusals::default(),
+            unreported: 0,
+            quiet: Quiet::default(),
+            reports: Quiet::default(),
+        }
+    }
+
+    pub(super) fn raw(&self) -> &RawSubscription {
+        &self.raw
+    }
+
+    pub(super) fn raw_mut(&mut self) -> &mut RawSubscription {
+        &mut self.raw
+    }
+
+    pub(super) fn refusals(&self) -> SealedRefusals {
+        self.refusals
+    }
+
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Unsealed, Refused>>> {
+        if self.saving.is_none() {
+            let Some(incoming) = ready!(self.raw.poll_incoming(cx)) else {
+                return Poll::Ready(None);
+            };
+            let (receipt, payload) = Receipt::of(incoming, &self.raw.hub().routes);
+            let came = match receipt.kind() {
+                Kind::Unicast => SealedKind::Unicast,
+                Kind::Multicast => SealedKind::Multicast,
+            };
+            let now = now();
+            match self.reader.open(&payload, came, now) {
+                Err(error) => return Poll::Ready(Some(Err(self.refuse(receipt, error)))),
+                Ok(opened) if self.reader.needs_mark(&opened) => {
+                    if let Err((receipt, error)) = self.save(opened, receipt, now) {
+                        return Poll::Ready(Some(Err(self.refuse(receipt, error))));
+                    }
+                }
+                Ok(opened) => return Poll::Ready(Some(self.accept(opened, receipt))),
+            }
+        }
+        self.poll_saved(cx).map(Some)
+    }
+
+    /// Begins to save the mark that a message needs.
+    fn save(
+        &mut self,
+        opened: Opened,
+        receipt: Receipt,
+        now: u64,
+    ) -> Result<(), (Receipt, OpenError)> {
+        let Some(mut store) = self.store.take() else {
+            // The task that had it panicked.
+            return Err((receipt, Refusal::NotSaved.into()));
+        };
+        self.running = true;
+        let mark = self.reader.next_mark(&opened, now);
+        let state = mark.state().to_vec();
+        // A disk takes its time, which other tasks of this thread need.
+        let task = tokio::task::spawn_blocking(move || {
+            let saved = store.save(&state);
+            (store, saved)
+        });
+        self.saving = Some(Saving {
+            task,
+            mark,
+            opened,
+            receipt,
+        });
+        Ok(())
+    }
+
+    fn poll_saved(&mut self, cx: &mut Context<'_>) -> Poll<Result<Unsealed, Refused>> {
+        let Some(saving) = &mut self.saving else {
+            return Poll::Pending;
+        };
+        let saved = match ready!(Pin::new(&mut saving.task).poll(cx)) {
+            Ok((store, saved)) => {
+                self.store = Some(store);
+                saved
+            }
+            Err(error) => Err(io::Error::other(error)),
+        };
+        let Some(Saving {
+            mark,
+            opened,
+            receipt,
+            ..
+        }) = self.saving.take()
+        else {
+            return Poll::Pending;
+        };
+        if let Err(error) = saved {
+            tracing::error!(
+                topic = %receipt.topic(),
+                "the replay guard of a sealed topic cannot be saved, messages are refused: {error}"
+            );
+            return Poll::Ready(Err(self.refuse(receipt, Refusal::NotSaved.into())));
+        }
+        self.reader.saved(&mark);
+        Poll::Ready(self.accept(opened, receipt))
+    }
+
+    fn accept(&mut self, opened: Opened, receipt: Receipt) -> Result<Unsealed, Refused> {
+        if let Err(error) = self.reader.accept(&opened, now()) {
+            return Err(self.refuse(receipt, error));
+        }
+        let Some(key) = self.reader.key_of(&opened) else {
+            return Err(self.refuse(receipt, OpenError::NotRecipient));
+        };
+        let (publisher, time) = (opened.sender, opened.time);
+        let receipt = SealedReceipt::new(receipt, key.clone(), publisher, opened.digest, time);
+        Ok(Unsealed { opened, receipt })
+    }
+
+    fn refuse(&mut self, receipt: Receipt, error: OpenError) -> Refused {
+        self.refusals.count(&error);
+        self.unreported += 1;
+        let (topic, seq, kind) = (
+            receipt.topic().to_string(),
+            receipt.seq().to_string(),
+            receipt.kind(),
+        );
+        if self.quiet.is_over() {
+            let total = self.refusals.total();
+            tracing::warn!(
+                topic,
+                seq,
+                total,
+                "a message to a sealed topic is refused: {error}"
+            );
+        }
+        if self.reports.is_over_after(REPORTS) {
+            let refused = std::mem::take(&mut self.unreported);
+            let last = error;
+            self.raw.hub().events.report(&Event::SealedRefused {
+                topic,
+                refused,
+                last,
+            });
+        }
+        // A multicast has no answer, and a connection that is gone needs none.
+        let _ = receipt.answer(answer(&error), b"");
+        Refused { seq, kind, error }
+    }
+}
+
+/// What the publisher of a refused unicast is told: whether another subscriber may take it.
+fn answer(error: &OpenError) -> i32 {
+    match error {
+        OpenError::UnknownPublisher { .. } | OpenError::NotRecipient | OpenError::Refused(_) => {
+            code::NO_SESSION
+        }
+        _ => code::DECODE,
+    }
+}
+
+impl Drop for Unsealer {
+    fn drop(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            // It was not handed over: its node tries somebody else.
+            let _ = saving.receipt.answer(code::NO_SESSION, b"");
+        }
+        let Some(store) = self.store.as_mut().filter(|_| self.running) else {
+            return;
+        };
+        // Nothing is taken after this.
+        if let Err(error) = store.save(&self.reader.window().closed_state()) {
+            let topic = self.raw.topic();
+            tracing::warn!(
+                topic,
+                "the replay guard of a sealed topic is not saved at its end, so the next one refuses what \
+                 is stamped up to 2 s after the last message: {error}"
+            );
+        }
+    }
+}
