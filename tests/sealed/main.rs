@@ -8,7 +8,7 @@ mod members;
 use std::time::Duration;
 
 use amop::{Event, Kind, PublishError, Refusal, ReplayGuard, SealedDeliveryError, TopicName};
-use amop_tests::{builder, client, network, within};
+use amop_tests::{client, network, within};
 use attacker::Attacker;
 use members::{Member, Settlement, Wire, receive};
 
@@ -103,8 +103,9 @@ async fn copies_and_changes_on_the_way_are_refused_and_told() {
         1 + copy.len() as u64 + 4 + 1 + 1,
         "{refused:?}"
     );
-    assert_eq!(refused.replayed, 1);
-    assert!(refused.bad_signature > 64, "{refused:?}");
+    // Most changed copies are known by their time and number before anybody looks at the signature.
+    assert!(refused.replayed > 200, "{refused:?}");
+    assert!(refused.bad_signature >= 16, "{refused:?}");
     let told = async {
         loop {
             if let Event::SealedRefused { topic, refused, .. } = events.next().await.unwrap() {
@@ -140,24 +141,21 @@ async fn a_forger_without_a_named_key_is_not_believed() {
     .await
     .unwrap();
     let message = Settlement::new(8, "");
-    let publish = within("publishing", message.publish_unicast(&sealer));
-    let read = async {
-        within(
-            "publishing",
-            Settlement::new(1, "").publish_multicast(&bank.sealer(&[&custodian])),
-        )
-        .await
-        .unwrap();
-        receive(&mut settlements, 1).await;
-        // Goes on, so that the unicast is refused, too.
-        let _ = tokio::time::timeout(Duration::from_millis(200), settlements.next()).await;
+    let published = tokio::select! {
+        published = within("publishing", message.publish_unicast(&sealer)) => published,
+        message = settlements.next() => panic!("{message:?} was taken"),
     };
-    let (published, ()) = tokio::join!(publish, read);
     let error = published.unwrap_err();
     assert!(
         matches!(error, PublishError::Unanswered { .. }),
         "{error:?}"
     );
+    let sealer = bank.sealer(&[&custodian]);
+    let message = Settlement::new(1, "");
+    within("publishing", message.publish_multicast(&sealer))
+        .await
+        .unwrap();
+    receive(&mut settlements, 1).await;
     assert_eq!(settlements.refused().unknown_publisher, 2);
     network.shutdown().await;
 }
@@ -426,13 +424,7 @@ async fn what_cannot_be_remembered_is_refused() {
     let custodian = Member::new(&network, 1).await;
     let guard = ReplayGuard::store(members::FullDisk).unwrap();
     let mut deliveries = custodian.deliveries_with(&[&bank], guard).await;
-    let impatient = builder(&network, 0)
-        .timeout(Duration::from_secs(5))
-        .connect()
-        .await
-        .unwrap();
-    let to = [custodian.key.public_key()];
-    let sealer = impatient.seal_for::<Settlement>(&bank.key, &to).unwrap();
+    let sealer = bank.sealer(&[&custodian]);
     let message = Settlement::new(1, "");
     let (published, refused) = tokio::join!(
         message.publish_unicast(&sealer),

@@ -1,0 +1,78 @@
+//! What a subscriber of a sealed topic takes from others: messages and answers, key files, public keys, and
+//! what its replay guard finds in its store.
+//!
+//! The first byte says which.
+#![no_main]
+#![forbid(unsafe_code)]
+
+use std::sync::LazyLock;
+
+use amop_fuzz::assert_one_line;
+use amop_seal::{Kind, Reader, SealingKey, SealingPublicKey, Settings, Window, open_reply};
+use libfuzzer_sys::fuzz_target;
+
+const KEY: &str = include_str!("../../amop-seal/tests/data/openssl.pem");
+const NOW: u64 = 1_700_000_000_000;
+
+static OWN: LazyLock<SealingKey> =
+    LazyLock::new(|| SealingKey::from_pem(KEY).expect("the fixture is good"));
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&which, data)) = data.split_first() else {
+        return;
+    };
+    match which % 4 {
+        0 => message(data),
+        1 => state(data),
+        which => {
+            let Ok(text) = std::str::from_utf8(data) else {
+                return;
+            };
+            if which == 2 {
+                key(text)
+            } else {
+                public_key(text)
+            }
+        }
+    }
+});
+
+/// Nobody signed it, so it is refused.
+fn message(message: &[u8]) {
+    let own = &*OWN;
+    let public = [own.public_key()];
+    let window = Window::first(Settings::default(), NOW);
+    let reader = Reader::new("settlement", own.as_ref(), &public, window).expect("it has keys");
+    for kind in [Kind::Multicast, Kind::Unicast] {
+        let refused = reader
+            .open(message, kind, NOW)
+            .expect_err("nobody signed it");
+        assert_one_line(&refused);
+    }
+    let refused = open_reply(message, own, &public, "settlement", &[0; 32]);
+    assert_one_line(&refused.expect_err("nobody signed it"));
+}
+
+fn state(state: &[u8]) {
+    match Window::restored(Settings::default(), state) {
+        Ok(window) => drop(window.closed_state()),
+        Err(error) => assert_one_line(&error),
+    }
+}
+
+fn key(text: &str) {
+    match SealingKey::from_pem(text) {
+        Ok(key) => {
+            let again = SealingKey::from_pem(&key.to_pem()).expect("it was written by us");
+            assert_eq!(again.public_key(), key.public_key());
+        }
+        Err(error) => assert_one_line(&error),
+    }
+}
+
+fn public_key(text: &str) {
+    match text.parse::<SealingPublicKey>() {
+        Ok(key) => assert_eq!(key.to_string().parse::<SealingPublicKey>().ok(), Some(key)),
+        Err(error) => assert_one_line(&error),
+    }
+}
