@@ -146,6 +146,16 @@ pub struct Answer {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::amop::__private::prost::Message)]
 #[prost(prost_path = "::amop::__private::prost")]
 pub struct StockRequest {}
+/// A payment, sealed to those who may read it.
+#[derive(::amop::AmopTopic)]
+#[amop(topic = "payments", codec = "protobuf", reply = "Answer", sealed)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::amop::__private::prost::Message)]
+#[prost(prost_path = "::amop::__private::prost")]
+pub struct Payment {
+    /// How much, in cents.
+    #[prost(int64, tag = "1")]
+    pub cents: i64,
+}
 /// What is in stock.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::amop::__private::prost::Message)]
 #[prost(prost_path = "::amop::__private::prost")]
