@@ -323,7 +323,8 @@ impl<T: Topic> Subscription<T> {
     /// [`SubscribeError`] if the node did not confirm. The subscription is over all the same.
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.raw.unsubscribe().await
-    }}
+    }
+}
 
 impl<T: Topic> Stream for Subscription<T> {
     type Item = T;

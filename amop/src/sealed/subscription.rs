@@ -20,9 +20,7 @@ use super::{
     SealedDelivery, SealedRefusals, SealedTopic,
     unsealer::{Refused, Unsealed, Unsealer},
 };
-use crate::{
-    Codec, DecodeError, DecodeErrors, SubscribeError, SubscriptionStats, delivery::Of,
-};
+use crate::{Codec, DecodeError, DecodeErrors, SubscribeError, SubscriptionStats, delivery::Of};
 
 /// Why a message of a sealed topic is not handed over.
 #[derive(Debug, Clone, thiserror::Error)]
