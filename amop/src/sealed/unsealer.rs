@@ -1,15 +1,16 @@
 //! Opens the messages of a subscription, in their order, each once.
 
 use std::{
+    future::ready,
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{self, Context, Poll},
     time::Duration,
 };
 
 use amop_proto::{channel::code, client::Kind};
 use amop_seal::{Kind as SealedKind, Mark, OpenError, Opened, Reader, Refusal, ReplayStore};
-use tokio::task::JoinHandle;
+use tokio::{runtime::Handle, task::JoinError};
 
 use super::{delivery::SealedReceipt, now};
 use crate::{Event, RawSubscription, delivery::Receipt, quiet::Quiet};
@@ -104,12 +105,16 @@ pub(super) struct Unsealer {
     refusals: SealedRefusals,
     unreported: u64,
     quiet: Quiet,
+    unsaved: Quiet,
     reports: Quiet,
 }
 
+/// Gives the store back, with what came of saving.
+type Task = Pin<Box<dyn Future<Output = Result<(Store, io::Result<()>), JoinError>> + Send>>;
+
 /// A message that waits for the mark to be saved.
 struct Saving {
-    task: JoinHandle<(Store, io::Result<()>)>,
+    task: Task,
     mark: Mark,
     opened: Opened,
     receipt: Receipt,
@@ -126,6 +131,7 @@ impl Unsealer {
             refusals: SealedRefusals::default(),
             unreported: 0,
             quiet: Quiet::default(),
+            unsaved: Quiet::default(),
             reports: Quiet::default(),
         }
     }
@@ -147,7 +153,7 @@ impl Unsealer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Unsealed, Refused>>> {
         if self.saving.is_none() {
-            let Some(incoming) = ready!(self.raw.poll_incoming(cx)) else {
+            let Some(incoming) = task::ready!(self.raw.poll_incoming(cx)) else {
                 return Poll::Ready(None);
             };
             let (receipt, payload) = Receipt::of(incoming, &self.raw.hub().routes);
@@ -183,11 +189,16 @@ impl Unsealer {
         self.running = true;
         let mark = self.reader.next_mark(&opened, now);
         let state = mark.state().to_vec();
-        // A disk takes its time, which other tasks of this thread need.
-        let task = tokio::task::spawn_blocking(move || {
+        let save = move || {
             let saved = store.save(&state);
             (store, saved)
-        });
+        };
+        let task: Task = match Handle::try_current() {
+            // A disk takes its time, which other tasks of this thread need.
+            Ok(runtime) => Box::pin(runtime.spawn_blocking(save)),
+            // Whoever polls outside of a runtime has the thread to itself.
+            Err(_) => Box::pin(ready(Ok(save()))),
+        };
         self.saving = Some(Saving {
             task,
             mark,
@@ -201,7 +212,7 @@ impl Unsealer {
         let Some(saving) = &mut self.saving else {
             return Poll::Pending;
         };
-        let saved = match ready!(Pin::new(&mut saving.task).poll(cx)) {
+        let saved = match task::ready!(saving.task.as_mut().poll(cx)) {
             Ok((store, saved)) => {
                 self.store = Some(store);
                 saved
@@ -218,10 +229,12 @@ impl Unsealer {
             return Poll::Pending;
         };
         if let Err(error) = saved {
-            tracing::error!(
-                topic = %receipt.topic(),
-                "the replay guard of a sealed topic cannot be saved, messages are refused: {error}"
-            );
+            if self.unsaved.is_over() {
+                tracing::error!(
+                    topic = %receipt.topic(),
+                    "the replay guard of a sealed topic cannot be saved, messages are refused: {error}"
+                );
+            }
             return Poll::Ready(Err(self.refuse(receipt, Refusal::NotSaved.into())));
         }
         self.reader.saved(&mark);
