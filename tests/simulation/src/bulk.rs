@@ -17,6 +17,12 @@ use crate::{
 /// Makes the runs of many seeds; `plan` makes the plan of each. Returns the summaries in the order of
 /// their seeds, whichever thread made them.
 pub fn run_many(seeds: Range<u64>, plan: impl Fn(u64) -> Plan + Sync) -> Vec<Summary> {
+    run_each(seeds, |seed| run(&plan(seed)))
+}
+
+/// Makes the runs of many seeds; `run` makes that of each. Returns the summaries in the order of their
+/// seeds, whichever thread made them.
+pub fn run_each(seeds: Range<u64>, run: impl Fn(u64) -> Summary + Sync) -> Vec<Summary> {
     let next = AtomicU64::new(seeds.start);
     let done = Mutex::new(Vec::new());
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -28,7 +34,7 @@ pub fn run_many(seeds: Range<u64>, plan: impl Fn(u64) -> Plan + Sync) -> Vec<Sum
                     if !seeds.contains(&seed) {
                         return;
                     }
-                    let summary = run(&plan(seed));
+                    let summary = run(seed);
                     done.lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .push(summary);

@@ -75,6 +75,14 @@ pub enum Sabotage {
     HideQueue,
     /// One SDK does not leave with the others.
     Stays,
+    /// Nodes believe every signature.
+    BelieveSignatures,
+    /// Nodes believe a neighbour's message to be of the node that it names.
+    BelieveNames,
+    /// Nodes have no limits.
+    NoLimits,
+    /// Nodes send what they pass on a thousand times.
+    Echo,
 }
 
 /// What a run is made from. The same configuration and seed make the same run.

@@ -11,6 +11,7 @@
 //! cargo run -p amop-sim --release -- --seed 7 --trace         with every step
 //! cargo run -p amop-sim --release -- --seeds 0..10000         many, on all cores
 //! cargo run -p amop-sim --release -- --scale 1000             a large network
+//! cargo run -p amop-sim --release -- --hostile --seeds 0..5000  with hosts that lie
 //! ```
 //!
 //! # What is simulated
@@ -54,12 +55,35 @@
 //!   the nodes it can reach, how far they are and how many subscribers each has for each topic.
 //! * [`NothingLeft`](Invariant::NothingLeft): when all SDKs have left and all links are gone, no
 //!   node holds a session, a peer, a record or anything else.
+//!
+//! # Hostile hosts
+//!
+//! With `--hostile` one node, sometimes two, and up to two SDKs lie for 20 s and then leave. A hostile
+//! node is let in like any other, runs the real machine and has a key of its own; it bends what its
+//! machine writes and makes up frames: forged, replayed and odd records, stubs, messages in others'
+//! names and messages sent again, answers that nobody gave, content changed on the way; it is mute or
+//! deaf, sends things round, floods ([`Wile`]). A rogue SDK changes its topics all the time, floods, and
+//! answers what it was not asked. Then this must hold, too, with narrow limits:
+//!
+//! * [`NoForgery`](Invariant::NoForgery): no program gets a message made in another's name or altered on
+//!   its way, and no honest node closes a connection to another one for a forgery; publishers are told
+//!   of no answer that nobody gave.
+//! * [`UnicastsArrive`](Invariant::UnicastsArrive) and
+//!   [`MulticastsArrive`](Invariant::MulticastsArrive) where the ways that lead over hostile nodes are
+//!   longer than the honest ones: a node on the shortest way may drop what it is to pass on.
+//! * [`BoundedMemory`](Invariant::BoundedMemory): what neighbours tell of nodes stays within its budget.
+//! * [`BoundedWork`](Invariant::BoundedWork): honest nodes write frames in proportion to those that
+//!   hostile hosts made up.
+//! * [`Convergence`](Invariant::Convergence) within [`BOUND`] of their leaving, without a restart.
+//!
+//! What a hostile node claims for itself costs a share: topics of its own are not looked at.
 #![forbid(unsafe_code)]
 
 mod bulk;
 mod checks;
 mod config;
 mod graph;
+mod hostile;
 mod ledger;
 mod log;
 mod net;
@@ -72,9 +96,10 @@ mod truth;
 mod violation;
 mod world;
 
-pub use bulk::run_many;
+pub use bulk::{run_each, run_many};
 pub use config::{Config, Profile, Sabotage};
 pub use graph::{Edge, Topology, distances};
+pub use hostile::{HostilePlan, WILES, Wile, run_hostile};
 pub use ledger::{MessageId, Verdict};
 pub use reach::Reach;
 pub use scale::{Scale, scale};

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use amop_sim::{Plan, Profile, Topology, run, run_many, scale};
+use amop_sim::{HostilePlan, Plan, Profile, Summary, Topology, run, run_each, run_hostile, scale};
 use anyhow::{Context, bail};
 use clap::Parser;
 
@@ -33,6 +33,9 @@ struct Args {
     /// What goes wrong, whatever the seed says.
     #[arg(long)]
     profile: Option<Profile>,
+    /// With hostile nodes and SDKs.
+    #[arg(long, conflicts_with_all = ["scale", "profile", "topology", "nodes"])]
+    hostile: bool,
     /// Print every step.
     #[arg(long)]
     trace: bool,
@@ -62,18 +65,29 @@ impl Args {
     }
 
     fn one(&self) -> bool {
-        let summary = run(&self.plan(self.seed));
+        let summary = self.summary(self.seed);
         print!("{summary}");
         summary.is_good()
     }
 
+    fn summary(&self, seed: u64) -> Summary {
+        if self.hostile {
+            return run_hostile(&HostilePlan {
+                trace: self.trace,
+                ..HostilePlan::of(seed)
+            });
+        }
+        run(&self.plan(seed))
+    }
+
     fn many(&self, seeds: Range<u64>) -> bool {
         let started = Instant::now();
-        let summaries = run_many(seeds, |seed| self.plan(seed));
+        let summaries = run_each(seeds, |seed| self.summary(seed));
         let events: u64 = summaries.iter().map(|summary| summary.events).sum();
         let failed: Vec<_> = summaries.iter().filter(|run| !run.is_good()).collect();
         for summary in &failed {
-            print!("{summary}  replay: {}\n\n", summary.replay());
+            let hostile = if self.hostile { " --hostile" } else { "" };
+            print!("{summary}  replay: {}{hostile}\n\n", summary.replay());
         }
         println!(
             "{} runs, {events} events in {:.1} s; {} failed",

@@ -25,6 +25,8 @@ pub(crate) enum Owner {
     },
     /// An SDK.
     Client { client: usize, endpoint: usize },
+    /// An SDK that lies.
+    Rogue { rogue: usize },
 }
 
 /// How a line carries bytes.

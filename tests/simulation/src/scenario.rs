@@ -94,12 +94,7 @@ impl Plan {
 
 /// Makes one run from beginning to end.
 pub fn run(plan: &Plan) -> Summary {
-    let mut scenario = Scenario {
-        world: World::new(plan.config()),
-        subscribers: Vec::new(),
-        publishers: Vec::new(),
-        topics: 0,
-    };
+    let mut scenario = Scenario::new(World::new(plan.config()));
     scenario.world.traffic.records = Some(BTreeMap::new());
     scenario.people();
     let world = &mut scenario.world;
@@ -122,27 +117,40 @@ pub fn run(plan: &Plan) -> Summary {
     Summary::of(&scenario.world, joined, converged)
 }
 
-struct Scenario {
-    world: World,
+pub(crate) struct Scenario {
+    pub(crate) world: World,
     subscribers: Vec<usize>,
     publishers: Vec<usize>,
     topics: usize,
 }
 
 impl Scenario {
+    pub(crate) fn new(world: World) -> Self {
+        Self {
+            world,
+            subscribers: Vec::new(),
+            publishers: Vec::new(),
+            topics: 0,
+        }
+    }
+
     fn endpoints(&mut self) -> Vec<usize> {
-        let nodes = self.world.config.nodes;
+        // Nobody but themselves connects to hostile nodes.
+        let honest: Vec<usize> = (0..self.world.config.nodes)
+            .filter(|&host| !self.world.is_hostile(host))
+            .collect();
+        let nodes = honest.len();
         let rng = &mut self.world.rng;
         let first = rng.random_range(0..nodes);
         if nodes > 1 && rng.random_bool(0.3) {
             let second = (first + rng.random_range(1..nodes)) % nodes;
-            return vec![first, second];
+            return vec![honest[first], honest[second]];
         }
-        vec![first]
+        vec![honest[first]]
     }
 
     /// Subscribers and publishers.
-    fn people(&mut self) {
+    pub(crate) fn people(&mut self) {
         let nodes = self.world.config.nodes;
         self.topics = self.world.rng.random_range(1..=5);
         for topic in 0..self.topics {
@@ -183,7 +191,7 @@ impl Scenario {
     }
 
     /// Messages at random times from now on.
-    fn publish(&mut self, count: usize, within: u64) {
+    pub(crate) fn publish(&mut self, count: usize, within: u64) {
         for _ in 0..count {
             let at = self.world.random_time(0, within);
             let rng = &mut self.world.rng;
@@ -197,7 +205,7 @@ impl Scenario {
     }
 
     /// Plans what goes wrong, and returns when the last of it is over.
-    fn faults(&mut self) -> At {
+    pub(crate) fn faults(&mut self) -> At {
         let profile = self.world.config.profile;
         let mut plan = Faults {
             start: self.world.now(),

@@ -25,6 +25,11 @@ pub enum Invariant {
     WellFormed,
     /// When all have left nothing is left.
     NothingLeft,
+    /// No program gets a message that was forged or altered on its way, and no honest node takes
+    /// another for a forger.
+    NoForgery,
+    /// What a hostile host does costs the others no more than in proportion.
+    BoundedWork,
 }
 
 /// An invariant that did not hold.

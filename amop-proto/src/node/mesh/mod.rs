@@ -335,8 +335,10 @@ impl Mesh {
     }
 
     /// Whether a node may say that a multicast comes from a source: itself, or a FISCO node behind it.
+    /// Whoever speaks for itself is nobody's FISCO node, whatever a border announces.
     pub(super) fn vouches(&self, voucher: NodeKey, source: NodeKey) -> bool {
-        voucher == source || self.database.announces(voucher, source)
+        let speaks = source == self.own() || self.database.get(source).is_some();
+        voucher == source || (!speaks && self.database.announces(voucher, source))
     }
 
     /// Seals a message for its target; `None` if too little is known of that.

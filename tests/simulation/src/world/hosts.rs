@@ -4,13 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use amop_proto::{
     channel::{Frame, FrameType, rpc::NodeFacts, split_topic},
-    node::{
-        Action, Checker, Event as NodeEvent, Node, NodeConfig, Notice, PeerCloseReason, PeerId,
-        SessionId,
-    },
+    node::{Action, Checker, Event as NodeEvent, Node, NodeConfig, Notice, PeerId, SessionId},
     p2p::{
         NodeId, PeerCodec, PeerFrame,
-        mesh::{NodeKey, SharedSecret, packet},
+        mesh::{NodeKey, SharedSecret, Verifier, packet},
         protocol,
     },
 };
@@ -20,6 +17,7 @@ use super::{Event, World};
 use crate::{
     Sabotage,
     checks::MAX_CROSSINGS,
+    hostile::{Attacker, FORGED, Gullible},
     ledger::number_of,
     net::{At, ConnId, Owner},
     violation::Invariant,
@@ -41,22 +39,34 @@ pub(crate) struct Host {
     /// The connections it has, and which end of each is its own.
     pub(crate) peers: BTreeMap<PeerId, (ConnId, usize)>,
     pub(crate) sessions: BTreeMap<SessionId, (ConnId, usize)>,
+    /// What makes it a hostile one.
+    pub(crate) attacker: Option<Attacker>,
     armed: Option<At>,
     index: usize,
 }
 
+fn verifier(id: NodeId, gullible: bool) -> Arc<dyn Verifier> {
+    let honest = SharedSecret::new(id);
+    if gullible {
+        Arc::new(Gullible(honest))
+    } else {
+        Arc::new(honest)
+    }
+}
+
 impl Host {
-    pub(super) fn new(index: usize, topics: usize, rng: &mut StdRng) -> Self {
+    pub(super) fn new(index: usize, topics: usize, gullible: bool, rng: &mut StdRng) -> Self {
         let mut id = NodeId([0; 64]);
         rng.fill(&mut id.0[..]);
         Self {
             key: NodeKey::from(&id),
             id,
             node: None,
-            checker: Arc::new(Checker::new(Arc::new(SharedSecret::new(id)), topics)),
+            checker: Arc::new(Checker::new(verifier(id, gullible), topics)),
             life: 0,
             peers: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            attacker: None,
             armed: None,
             index,
         }
@@ -64,10 +74,15 @@ impl Host {
 }
 
 impl World {
+    /// The time as versions of records have it.
+    pub(crate) fn clock(&self) -> u64 {
+        EPOCH + self.now.as_micros() as u64
+    }
+
     /// Starts a node.
     pub(super) fn start(&mut self, host: usize) {
         let seed = self.rng.random();
-        let epoch = EPOCH + self.now.as_micros() as u64;
+        let epoch = self.clock();
         let Host { id, index, .. } = self.hosts[host];
         let node = Node::new(NodeConfig {
             node: id,
@@ -80,7 +95,7 @@ impl World {
                 agency: "agency".into(),
                 address: format!("node{index}"),
             },
-            limits: self.config.limits,
+            limits: self.node_limits(),
             timeouts: self.config.timeouts,
             transit: std::collections::BTreeSet::new(),
             epoch,
@@ -142,13 +157,10 @@ impl World {
                 }
             }
             Action::ClosePeer { peer, reason } => {
-                if let PeerCloseReason::BadRecords(fault) = &reason {
-                    let text = format!("node {host} refused {fault}");
-                    self.violated(Invariant::WellFormed, text);
-                }
                 if let Some((conn, side)) = self.hosts[host].peers.remove(&peer) {
                     let what = format_args!("node {host} closes peer: {reason}");
                     self.log.step(self.now, what, &[]);
+                    self.check_blame(host, (conn, side), &reason);
                     self.close_end(conn, side);
                 }
             }
@@ -172,12 +184,16 @@ impl World {
     fn notice(&mut self, host: usize, notice: &Notice) {
         let what = format_args!("node {host}: {notice}");
         self.log.step(self.now, what, &[]);
+        if self.is_hostile(host) {
+            return;
+        }
         match notice {
             Notice::SessionBehind { .. }
             | Notice::SessionCaughtUp { .. }
             | Notice::PeerBehind { .. }
             | Notice::PeerCaughtUp { .. } => self.overloads.push(self.now),
-            Notice::BadPeerMessage { what, .. } => {
+            // An honest node passes on what it cannot read, too.
+            Notice::BadPeerMessage { what, .. } if !self.has_hostile() => {
                 let text = format!("node {host} ignored {what}");
                 self.violated(Invariant::WellFormed, text);
             }
@@ -204,7 +220,7 @@ impl World {
                 if self.does_once(Sabotage::SessionTwice) {
                     times = 2;
                 }
-                if let Some(number) = number_of(frame) {
+                if let Some(number) = number_of(frame).filter(|&number| number < FORGED) {
                     let copies = self.copies.entry((conn, number)).or_default();
                     *copies += times;
                 }
@@ -245,6 +261,16 @@ impl World {
             Owner::Peer { host, .. } => host,
             _ => return,
         };
+        let mut bent = frame.clone();
+        if !self.bend(host, &mut bent) {
+            made_up.push(NodeEvent::PeerWritten(peer, frame.wire_len()));
+            return;
+        }
+        let frame = &bent;
+        if !self.is_hostile(host) {
+            self.honest_frames += 1;
+            self.echo((conn, side), frame);
+        }
         let mut times = 1;
         if self.does(Sabotage::HideQueue) {
             made_up.push(NodeEvent::PeerWritten(peer, frame.wire_len()));
@@ -292,10 +318,15 @@ impl World {
         let Some(node) = &self.hosts[host].node else {
             return;
         };
+        if self.is_hostile(host) {
+            return;
+        }
         let router = node.router();
         let (unicasts, nodes) = (router.in_flight(), router.known_nodes());
-        if unicasts > limits.in_flight || nodes > limits.nodes {
-            let text = format!("node {host} holds {unicasts} unicasts and {nodes} nodes");
+        let bytes = router.records_bytes();
+        if unicasts > limits.in_flight || nodes > limits.nodes || bytes > limits.records_bytes {
+            let text =
+                format!("node {host} holds {unicasts} unicasts and {nodes} nodes, {bytes} bytes");
             self.violated(Invariant::BoundedMemory, text);
         }
     }

@@ -150,7 +150,7 @@ impl World {
             for side in 0..2 {
                 let here = match conn.owners[side] {
                     Owner::Peer { host, .. } | Owner::Session { host, .. } => Some(host),
-                    Owner::Client { .. } => None,
+                    Owner::Client { .. } | Owner::Rogue { .. } => None,
                 };
                 if here == Some(host) && !conn.gone[side] && !conn.open[side] {
                     ends.push((ConnId(at), side));

@@ -21,6 +21,7 @@ pub(crate) use self::{
 use crate::{
     config::{Config, Sabotage},
     graph::Edge,
+    hostile::Rogue,
     ledger::{Ledger, MessageId},
     log::Log,
     net::{At, Conn, ConnId},
@@ -52,6 +53,10 @@ pub(crate) enum Event {
     Answer { client: usize, message: MessageId },
     /// A step of the scenario.
     Step(Step),
+    /// A hostile node does something.
+    Attack(usize),
+    /// A rogue SDK does something.
+    Rogue(usize),
 }
 
 /// What a scenario does to the world.
@@ -110,6 +115,9 @@ pub struct World {
     pub(crate) hosts: Vec<Host>,
     pub(crate) edges: Vec<EdgeState>,
     pub(crate) clients: Vec<Client>,
+    pub(crate) rogues: Vec<Rogue>,
+    /// Frames that honest nodes wrote to each other and to hostile ones.
+    pub(crate) honest_frames: u64,
     pub(crate) conns: Vec<Conn>,
     pub(crate) topics: Vec<amop_proto::TopicName>,
     next_id: u64,
@@ -151,6 +159,8 @@ impl World {
             hosts: Vec::new(),
             edges: Vec::new(),
             clients: Vec::new(),
+            rogues: Vec::new(),
+            honest_frames: 0,
             conns: Vec::new(),
             topics: Vec::new(),
             next_id: 1,
@@ -167,7 +177,8 @@ impl World {
         };
         for host in 0..world.config.nodes {
             let topics = world.config.limits.peer_topics;
-            let host = Host::new(host, topics, &mut world.rng);
+            let gullible = world.does(Sabotage::BelieveSignatures);
+            let host = Host::new(host, topics, gullible, &mut world.rng);
             world.traffic.know(host.key);
             world.hosts.push(host);
         }
@@ -251,6 +262,8 @@ impl World {
             Event::ClientTimer(client) => self.client_timer(client),
             Event::Answer { client, message } => self.answer(client, message),
             Event::Step(step) => self.step(step),
+            Event::Attack(host) => self.attack(host),
+            Event::Rogue(rogue) => self.rogue_acts(rogue),
         }
     }
 
@@ -283,7 +296,7 @@ impl World {
         instant.saturating_duration_since(self.base).max(self.now)
     }
 
-    fn fresh_id(&mut self) -> u64 {
+    pub(crate) fn fresh_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
     }

@@ -79,6 +79,7 @@ impl World {
                     }
                 }
                 Owner::Client { client, endpoint } => self.client_wrote(client, endpoint, id),
+                Owner::Rogue { .. } => {}
             }
         }
         self.pump(id, side);
@@ -121,6 +122,7 @@ impl World {
 
     /// Reads what has arrived for one end.
     pub(super) fn decode(&mut self, id: ConnId, reader: usize) {
+        let at = id;
         let conn = &mut self.conns[id.0];
         if !conn.open[reader] || conn.paused[reader] || conn.gone[reader] {
             return;
@@ -141,7 +143,10 @@ impl World {
                     self.tell_host(host, life, NodeEvent::PeerActive(id));
                 }
                 let checker = self.hosts[host].checker.clone();
+                let from = self.neighbour((at, reader));
                 for frame in frames {
+                    self.overhear(host, &frame);
+                    let id = self.believed(host, from, id, &frame);
                     self.tell_host(host, life, checker.event(id, frame));
                 }
             }
@@ -165,6 +170,14 @@ impl World {
                     frames.push(frame);
                 }
                 self.client_read(client, endpoint, id, frames);
+            }
+            Owner::Rogue { rogue } => {
+                let decoder = FrameDecoder::default();
+                let mut frames = Vec::new();
+                while let Some(frame) = decoder.decode(buffer).expect(broken) {
+                    frames.push(frame);
+                }
+                self.rogue_read(rogue, frames);
             }
         }
     }
@@ -220,6 +233,7 @@ impl World {
                 self.tell_host(host, life, NodeEvent::SessionOpened(session));
             }
             Owner::Client { client, endpoint } => self.client_connected(client, endpoint, id),
+            Owner::Rogue { rogue } => self.rogue_connected(rogue, id),
         }
         self.decode(id, side);
         self.pump(id, side);
@@ -263,11 +277,12 @@ impl World {
             Owner::Client { client, endpoint } => {
                 self.client_lost(client, endpoint, id);
             }
+            Owner::Rogue { rogue } => self.rogue_lost(rogue, id),
         }
     }
 
     /// One end closes after what it wrote.
-    pub(super) fn close_end(&mut self, id: ConnId, side: usize) {
+    pub(crate) fn close_end(&mut self, id: ConnId, side: usize) {
         let now = self.now;
         let conn = &mut self.conns[id.0];
         if conn.gone[side] {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::World;
 use crate::{
     Sabotage,
+    hostile::{FORGED, OWN},
     ledger::{MessageId, number_in},
     violation::Invariant,
     world::Event,
@@ -37,6 +38,11 @@ impl World {
             let text = format!("client {client} got a message nobody published");
             return self.violated(Invariant::NoDuplicate, text);
         };
+        if number == FORGED {
+            let text = format!("client {client} got a message that was forged");
+            return self.violated(Invariant::NoForgery, text);
+        }
+        let own = number == OWN;
         let state = &mut self.clients[client];
         let topic = state
             .topics
@@ -52,10 +58,11 @@ impl World {
         };
         match (push.kind, state.behaviour) {
             (Kind::Multicast, _) => {
-                if state.window.multicast(&push.topic, push.seq, now) {
+                if state.window.multicast(&push.topic, push.seq, now) && !own {
                     self.delivered(client, number);
                 }
             }
+            (Kind::Unicast, _) if own => respond(code::NO_SESSION, &[]),
             (Kind::Unicast, Behaviour::Refuses) => respond(code::NO_SESSION, &[]),
             (Kind::Unicast, behaviour) => {
                 match state.window.unicast(&push.topic, push.seq, &way, now) {

@@ -1,0 +1,265 @@
+//! Frames that hostile nodes make.
+
+use amop_proto::{
+    channel::{Frame, FrameType, Seq, code, split_topic},
+    p2p::{
+        NodeId, PeerFrame,
+        mesh::{
+            Envelope, NodeKey, Record, Relayed, RelayedSpread, Seal, SharedSecret, SignedRecord,
+            Signer, Spread, Subject, Whole, encode_keys, encode_known, packet,
+        },
+        protocol,
+    },
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use rand::{RngExt, rngs::StdRng};
+
+use super::{FORGED, FORGER, OWN};
+
+/// The hops a frame asks for that wants to go round for ever.
+const HOPS: u32 = u32::MAX;
+
+pub(super) fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
+    PeerFrame {
+        protocol: protocol::EXTENSION,
+        packet,
+        seq,
+        body,
+    }
+}
+
+pub(super) fn is_message(frame: &PeerFrame) -> bool {
+    is_relayed(frame)
+        || (frame.protocol == protocol::EXTENSION
+            && [packet::UNICAST, packet::ANSWER, packet::MULTICAST].contains(&frame.packet))
+}
+
+pub(super) fn is_relayed(frame: &PeerFrame) -> bool {
+    let relayed = [
+        packet::RELAYED_UNICAST,
+        packet::RELAYED_ANSWER,
+        packet::RELAYED_MULTICAST,
+    ];
+    frame.protocol == protocol::EXTENSION && relayed.contains(&frame.packet)
+}
+
+pub(super) fn is_records(frame: &PeerFrame) -> bool {
+    frame.protocol == protocol::EXTENSION && frame.packet == packet::RECORDS
+}
+
+/// A channel frame for a topic whose payload begins with a number.
+pub(super) fn channel_frame(kind: FrameType, seq: Seq, topic: &[u8], number: u64) -> Frame {
+    let mut payload = BytesMut::new();
+    payload.put_u64(number);
+    Frame::amop(kind, seq, topic, &payload)
+}
+
+/// The same frame with another content.
+fn altered(frame: &Frame) -> Option<Frame> {
+    let body = split_topic(&frame.body).ok()?;
+    let mut payload = BytesMut::new();
+    if frame.kind == FrameType::RESPONSE {
+        payload.put_u32(FORGER);
+    } else {
+        payload.put_u64(FORGED);
+    }
+    Some(Frame {
+        result: code::SUCCESS,
+        ..Frame::amop(frame.kind, frame.seq, &body.topic, &payload)
+    })
+}
+
+fn read(bytes: Bytes) -> Option<Frame> {
+    Frame::from_bytes(bytes, usize::MAX).ok()
+}
+
+/// A message that passes on its way, with another content and its seals as they were.
+pub(super) fn alter(frame: &PeerFrame) -> Option<PeerFrame> {
+    let body = frame.body.clone();
+    let body = if frame.packet == packet::RELAYED_MULTICAST {
+        let (spread, bytes) = RelayedSpread::open(body)?;
+        spread.seal(&altered(&read(bytes)?)?.to_bytes()[..])
+    } else {
+        let (relayed, bytes) = Relayed::open(body)?;
+        relayed.seal(&altered(&read(bytes)?)?.to_bytes()[..])
+    };
+    Some(PeerFrame {
+        body,
+        ..frame.clone()
+    })
+}
+
+/// Somebody else's message, as if it were that of another node: a unicast or multicast for the
+/// neighbour or for others.
+pub(super) fn message(
+    rng: &mut StdRng,
+    (source, target): (NodeKey, NodeKey),
+    topic: &[u8],
+    id: u64,
+) -> PeerFrame {
+    let seq = Seq::random(rng);
+    let unicast = channel_frame(FrameType::UNICAST, seq, topic, FORGED);
+    let multicast = channel_frame(FrameType::MULTICAST, seq, topic, FORGED);
+    let envelope = Envelope { source, target, id };
+    let seal = Seal {
+        counter: rng.random(),
+        mac: rng.random(),
+    };
+    let (packet, body) = match rng.random_range(0..4) {
+        0 => (packet::UNICAST, envelope.seal(&unicast)),
+        1 => {
+            let relayed = Relayed { envelope, seal };
+            (packet::RELAYED_UNICAST, relayed.seal(&unicast))
+        }
+        2 => {
+            let spread = Spread {
+                source,
+                id,
+                targets: vec![target],
+            };
+            (packet::MULTICAST, spread.seal(&multicast))
+        }
+        _ => {
+            let spread = RelayedSpread {
+                voucher: source,
+                source,
+                id,
+                targets: vec![(target, seal)],
+            };
+            (packet::RELAYED_MULTICAST, spread.seal(&multicast))
+        }
+    };
+    extension(packet, HOPS, body)
+}
+
+/// An answer to a unicast that passes: as if its target had given it.
+pub(super) fn answer(rng: &mut StdRng, unicast: &PeerFrame) -> Option<PeerFrame> {
+    let (envelope, bytes) = match unicast.packet {
+        packet::RELAYED_UNICAST => {
+            let (relayed, bytes) = Relayed::open(unicast.body.clone())?;
+            (relayed.envelope, bytes)
+        }
+        _ => Envelope::open(unicast.body.clone())?,
+    };
+    let request = read(bytes)?;
+    let topic = split_topic(&request.body).ok()?.topic;
+    let answer = Frame::amop(
+        FrameType::RESPONSE,
+        request.seq,
+        &topic,
+        &FORGER.to_be_bytes(),
+    );
+    let back = Envelope {
+        source: envelope.target,
+        target: envelope.source,
+        id: envelope.id,
+    };
+    let seal = Seal {
+        counter: rng.random(),
+        mac: rng.random(),
+    };
+    let (packet, body) = if rng.random() {
+        (packet::ANSWER, back.seal(&answer))
+    } else {
+        let relayed = Relayed {
+            envelope: back,
+            seal,
+        };
+        (packet::RELAYED_ANSWER, relayed.seal(&answer))
+    };
+    Some(extension(packet, HOPS, body))
+}
+
+/// A copy with as many hops as fit.
+pub(super) fn again(frame: PeerFrame) -> PeerFrame {
+    PeerFrame { seq: HOPS, ..frame }
+}
+
+/// What a hostile node says of nodes.
+#[derive(Debug)]
+pub(super) struct Claims<'a> {
+    /// Who signs.
+    pub(super) signer: NodeId,
+    pub(super) version: u64,
+    pub(super) neighbours: &'a [NodeKey],
+    pub(super) topics: Vec<(Bytes, u32)>,
+}
+
+impl Claims<'_> {
+    fn whole(&self, subject: Subject, chain_of: &NodeId) -> Option<SignedRecord> {
+        let whole = matches!(subject, Subject::Node(_)).then(|| Whole {
+            agreement: [9; 32],
+            chain: SharedSecret::new(*chain_of).chain(),
+        });
+        let record = Record {
+            subject,
+            version: self.version,
+            base: 0,
+            neighbours: whole.is_some().then(|| self.neighbours.to_vec()),
+            whole,
+            topics: self.topics.clone(),
+        };
+        record.sign(&SharedSecret::new(self.signer))
+    }
+
+    /// A record of a node, with that node's certificates.
+    pub(super) fn of(&self, node: NodeId) -> Option<PeerFrame> {
+        let record = self.whole(Subject::Node(node), &node)?;
+        Some(extension(packet::RECORDS, 1, record.bytes().clone()))
+    }
+
+    /// A record of a node, with the signer's own certificates.
+    pub(super) fn with_own_chain(&self, node: NodeId) -> Option<PeerFrame> {
+        let record = self.whole(Subject::Node(node), &self.signer)?;
+        Some(extension(packet::RECORDS, 1, record.bytes().clone()))
+    }
+
+    /// A record of a FISCO node behind the signer.
+    pub(super) fn stub(&self, fisco: NodeId, border: NodeId) -> Option<PeerFrame> {
+        let record = self.whole(Subject::Stub { fisco, border }, &self.signer)?;
+        Some(extension(packet::RECORDS, 1, record.bytes().clone()))
+    }
+}
+
+/// Questions about many nodes.
+pub(super) fn question(rng: &mut StdRng, keys: &[NodeKey]) -> PeerFrame {
+    let many = keys.iter().copied().cycle().take(2000);
+    match rng.random_range(0..3) {
+        0 => extension(packet::ASK, 0, encode_keys(many)),
+        1 => extension(packet::KNOWN, 0, encode_known(many.map(|key| (key, 0)))),
+        _ => extension(packet::KNOWN, 0, Bytes::new()),
+    }
+}
+
+/// What nobody can read.
+pub(super) fn garbage(rng: &mut StdRng) -> PeerFrame {
+    let mut body = vec![0; rng.random_range(0..300)];
+    rng.fill(&mut body[..]);
+    let protocol = if rng.random_range(0..4) == 0 {
+        rng.random_range(-20..20)
+    } else {
+        protocol::EXTENSION
+    };
+    // Records that cannot be read end the connection; that is a wile of its own.
+    let packet = match rng.random_range(0..14) {
+        packet::RECORDS => packet::ANSWER,
+        packet => packet,
+    };
+    PeerFrame {
+        protocol,
+        packet,
+        seq: rng.random(),
+        body: body.into(),
+    }
+}
+
+/// A multicast in the sender's own name, for the neighbour. Anybody may do that.
+pub(super) fn own_multicast(rng: &mut StdRng, own: NodeKey, topic: &[u8], seq: Seq) -> PeerFrame {
+    let frame = channel_frame(FrameType::MULTICAST, seq, topic, OWN);
+    let spread = Spread {
+        source: own,
+        id: rng.random_range(0..1 << 60),
+        targets: Vec::new(),
+    };
+    extension(packet::MULTICAST, 1, spread.seal(&frame))
+}

@@ -1,0 +1,247 @@
+//! What a hostile node does to frames, and the frames it makes.
+
+use std::time::Duration;
+
+use amop_proto::{
+    channel::Seq,
+    p2p::{
+        NodeId, PeerCodec, PeerFrame,
+        mesh::{NodeKey, packet},
+        protocol,
+    },
+};
+use bytes::Bytes;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use super::{
+    Attacker, Wile,
+    forge::{self, Claims},
+};
+use crate::{
+    net::{ConnId, Owner},
+    world::{Event, World},
+};
+
+/// A day in microseconds.
+const DAY: u64 = 24 * 3600 * 1_000_000;
+
+/// More bytes than this do not wait for a neighbour that does not keep up.
+const BACKLOG: usize = 1 << 20;
+
+/// All that others do of their own accord is told in this many frames a time, when one floods.
+const FLOOD: usize = 40;
+
+impl World {
+    /// Makes a node one that will be hostile.
+    pub(crate) fn make_hostile(&mut self, host: usize, wiles: Vec<Wile>) {
+        let rng = StdRng::from_seed(self.rng.random());
+        self.hosts[host].attacker = Some(Attacker::new(wiles, rng));
+    }
+
+    /// From now on it is.
+    pub(crate) fn incite(&mut self, host: usize) {
+        if let Some(attacker) = &mut self.hosts[host].attacker {
+            attacker.active = true;
+        }
+        self.plan_in(Duration::from_millis(1), Event::Attack(host));
+    }
+
+    pub(crate) fn is_hostile(&self, host: usize) -> bool {
+        self.hosts[host].attacker.is_some()
+    }
+
+    /// The neighbour at the other end of a connection.
+    pub(crate) fn neighbour(&self, (conn, side): (ConnId, usize)) -> Option<usize> {
+        match self.conns[conn.0].owners[1 - side] {
+            Owner::Peer { host, .. } => Some(host),
+            _ => None,
+        }
+    }
+
+    /// What a hostile node makes of a frame its machine writes.
+    pub(crate) fn bend(&mut self, host: usize, frame: &mut PeerFrame) -> bool {
+        let Some(attacker) = &mut self.hosts[host].attacker else {
+            return true;
+        };
+        attacker.capture(frame);
+        if attacker.does(Wile::Mute) && forge::is_message(frame) {
+            return false;
+        }
+        let taken = (frame.protocol, frame.packet) == (protocol::EXTENSION, packet::TAKEN);
+        if attacker.does(Wile::Deaf) && taken {
+            return false;
+        }
+        if !forge::is_relayed(frame) {
+            return true;
+        }
+        if attacker.does(Wile::Alter)
+            && let Some(altered) = forge::alter(frame)
+        {
+            *frame = altered;
+        }
+        if attacker.does(Wile::Loop) {
+            let copy = forge::again(frame.clone());
+            for way in self.ways_of(host) {
+                self.inject(host, way, &copy);
+            }
+        }
+        true
+    }
+
+    /// A hostile node reads a frame.
+    pub(crate) fn overhear(&mut self, host: usize, frame: &PeerFrame) {
+        let Some(attacker) = &mut self.hosts[host].attacker else {
+            return;
+        };
+        attacker.capture(frame);
+        if attacker.does(Wile::ForgeAnswers)
+            && frame.packet == packet::RELAYED_UNICAST
+            && let Some(answer) = forge::answer(&mut attacker.rng, frame)
+        {
+            for way in self.ways_of(host) {
+                self.inject(host, way, &answer);
+            }
+        }
+    }
+
+    fn ways_of(&self, host: usize) -> Vec<(ConnId, usize)> {
+        self.hosts[host].peers.values().copied().collect()
+    }
+
+    /// Writes a frame past the machine.
+    fn inject(&mut self, host: usize, (conn, side): (ConnId, usize), frame: &PeerFrame) {
+        let out = &mut self.conns[conn.0].pipes[side].out;
+        if out.len() > BACKLOG {
+            return;
+        }
+        PeerCodec::default().encode(frame, out);
+        let to = self.neighbour((conn, side));
+        let what = format_args!(
+            "node {host} makes up packet {} of {} for node {to:?}",
+            frame.packet, frame.protocol
+        );
+        self.log.step(self.now, what, &frame.body);
+        if let Some(attacker) = &mut self.hosts[host].attacker {
+            attacker.injected += 1;
+        }
+        self.pump(conn, side);
+    }
+
+    /// A hostile node does something, and later something else.
+    pub(crate) fn attack(&mut self, host: usize) {
+        let ways = self.ways_of(host);
+        let Some(mut attacker) = self.hosts[host].attacker.take() else {
+            return;
+        };
+        let frames = if attacker.active && self.hosts[host].node.is_some() {
+            self.frames_of(host, &mut attacker)
+        } else {
+            Vec::new()
+        };
+        let way = ways.get(attacker.rng.random_range(0..ways.len().max(1)));
+        let later = Duration::from_micros(attacker.rng.random_range(5_000..150_000));
+        let active = attacker.active;
+        self.hosts[host].attacker = Some(attacker);
+        if let Some(&way) = way {
+            for frame in &frames {
+                self.inject(host, way, frame);
+            }
+        }
+        if active && self.hosts[host].node.is_some() {
+            self.plan_in(later, Event::Attack(host));
+        }
+    }
+
+    fn frames_of(&mut self, host: usize, attacker: &mut Attacker) -> Vec<PeerFrame> {
+        let at = attacker.rng.random_range(0..attacker.wiles.len());
+        let own = self.hosts[host].id;
+        let keys: Vec<NodeKey> = self.hosts.iter().map(|host| host.key).collect();
+        let ids: Vec<NodeId> = self.hosts.iter().map(|host| host.id).collect();
+        let victim = (host + attacker.rng.random_range(1..ids.len())) % ids.len();
+        // What is claimed is a topic of the attacker's own: of one that others have, too, it may claim a
+        // share, and loses what it draws.
+        let topic = Bytes::copy_from_slice(self.any_topic(&mut attacker.rng));
+        let clock = self.clock();
+        attacker.version = attacker.version.max(clock) + 1;
+        let rng = &mut attacker.rng;
+        let mut claims = Claims {
+            signer: own,
+            version: attacker.version,
+            neighbours: &[],
+            topics: Vec::new(),
+        };
+        match attacker.wiles[at] {
+            Wile::ForgeRecords => {
+                // It ends the connection; not too often.
+                if rng.random_range(0..10) != 0 {
+                    return Vec::new();
+                }
+                claims.version += rng.random_range(0..300 * DAY);
+                let forged = if rng.random() {
+                    claims.of(ids[victim])
+                } else {
+                    claims.with_own_chain(ids[victim])
+                };
+                forged.into_iter().collect()
+            }
+            Wile::ClaimLinks => {
+                claims.neighbours = &keys;
+                claims.of(own).into_iter().collect()
+            }
+            Wile::ClaimTopics => {
+                // Nobody says that it has no subscribers for it: the topic is the attacker's own.
+                let many = (0..rng.random_range(1..2000_u32)).map(|n| format!("claimed{n}").into());
+                claims.topics = many.map(|topic| (topic, u32::MAX)).collect();
+                claims.of(own).into_iter().collect()
+            }
+            Wile::OddVersions => {
+                let odd = [
+                    1,
+                    clock - DAY,
+                    clock + 300 * DAY,
+                    clock + 400 * DAY,
+                    1 << 62,
+                ];
+                claims.version = odd[rng.random_range(0..odd.len())];
+                claims.of(own).into_iter().collect()
+            }
+            Wile::ReplayRecords => attacker.captured(forge::is_records).into_iter().collect(),
+            Wile::Stubs => {
+                claims.topics = vec![("bait".into(), u32::MAX)];
+                let made_up = NodeId(std::array::from_fn(|_| rng.random()));
+                let fisco = if rng.random() { made_up } else { ids[victim] };
+                claims.stub(fisco, own).into_iter().collect()
+            }
+            Wile::ForgeMessages => {
+                let (source, target) = (keys[victim], keys[rng.random_range(0..keys.len())]);
+                let id = rng.random_range(0..1 << 62);
+                vec![forge::message(rng, (source, target), &topic, id)]
+            }
+            Wile::ReplayMessages => {
+                let frame = attacker.captured(forge::is_message);
+                frame.map(forge::again).into_iter().collect()
+            }
+            Wile::FloodQuestions => (0..FLOOD).map(|_| forge::question(rng, &keys)).collect(),
+            Wile::FloodRecords => {
+                let mut frames = Vec::new();
+                for n in 0..FLOOD as u64 {
+                    claims.version = attacker.version + n;
+                    claims.topics = vec![(format!("flood{n}").into(), 1)];
+                    frames.extend(claims.of(own));
+                }
+                attacker.version += FLOOD as u64;
+                frames
+            }
+            Wile::Garbage => vec![forge::garbage(rng)],
+            Wile::Alter | Wile::Mute | Wile::Deaf | Wile::Loop | Wile::ForgeAnswers => {
+                // Its own messages, in its own name, keep coming meanwhile.
+                let seq = Seq::random(rng);
+                vec![forge::own_multicast(rng, keys[host], &topic, seq)]
+            }
+        }
+    }
+
+    fn any_topic(&self, rng: &mut StdRng) -> &[u8] {
+        self.topics[rng.random_range(0..self.topics.len())].as_bytes()
+    }
+}

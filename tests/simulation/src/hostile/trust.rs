@@ -1,0 +1,154 @@
+//! Checks that need to know who is hostile, and defences that a sabotage takes away.
+
+use amop_proto::{
+    node::{Limits, PeerCloseReason, PeerId},
+    p2p::{
+        NodeId, PeerCodec, PeerFrame,
+        mesh::{NodeKey, Refusal, SharedSecret, Verifier, packet},
+        protocol,
+    },
+};
+use bytes::Bytes;
+
+use super::forge;
+use crate::{
+    Sabotage,
+    graph::{Edge, distances},
+    net::ConnId,
+    violation::Invariant,
+    world::World,
+};
+
+/// Believes every signature, but no certificates of somebody else.
+#[derive(Debug)]
+pub(crate) struct Gullible(pub(crate) SharedSecret);
+
+impl Verifier for Gullible {
+    fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal> {
+        self.0.identify(chain)
+    }
+
+    fn is_signed(&self, _: u8, _: &NodeId, _: &[u8], _: &[u8]) -> bool {
+        true
+    }
+}
+
+impl World {
+    pub(crate) fn has_hostile(&self) -> bool {
+        self.hosts.iter().any(|host| host.attacker.is_some()) || !self.rogues.is_empty()
+    }
+
+    /// The limits that nodes are given.
+    pub(crate) fn node_limits(&self) -> Limits {
+        let limits = self.config.limits;
+        if !self.does(Sabotage::NoLimits) {
+            return limits;
+        }
+        let usual = Limits::default();
+        Limits {
+            nodes: usual.nodes,
+            records_bytes: usual.records_bytes,
+            record_bytes: usual.record_bytes,
+            stubs: usual.nodes,
+            ..limits
+        }
+    }
+
+    /// No honest node takes another for a forger.
+    pub(crate) fn check_blame(
+        &mut self,
+        host: usize,
+        end: (ConnId, usize),
+        reason: &PeerCloseReason,
+    ) {
+        let PeerCloseReason::BadRecords(fault) = reason else {
+            return;
+        };
+        let other = self.neighbour(end);
+        if let Some(other) =
+            other.filter(|&other| !self.is_hostile(other) && !self.is_hostile(host))
+        {
+            let text = format!("node {host} blames honest node {other} for {fault}");
+            self.violated(Invariant::NoForgery, text);
+        }
+    }
+
+    /// Whose connection a frame is taken to come over: the one it comes over.
+    pub(crate) fn believed(
+        &self,
+        host: usize,
+        from: Option<usize>,
+        peer: PeerId,
+        frame: &PeerFrame,
+    ) -> PeerId {
+        let hostile = from.is_some_and(|from| self.is_hostile(from));
+        let direct = [packet::UNICAST, packet::MULTICAST, packet::ANSWER];
+        if !hostile
+            || !self.does(Sabotage::BelieveNames)
+            || frame.protocol != protocol::EXTENSION
+            || !direct.contains(&frame.packet)
+        {
+            return peer;
+        }
+        let named = frame
+            .body
+            .first_chunk()
+            .map(|key| NodeKey(u64::from_be_bytes(*key)));
+        let peers = self.hosts[host].peers.iter();
+        peers
+            .filter(|&(_, &end)| {
+                let key = self.neighbour(end).map(|other| self.hosts[other].key);
+                key.is_some() && key == named
+            })
+            .map(|(&peer, _)| peer)
+            .next()
+            .unwrap_or(peer)
+    }
+
+    /// With a sabotage: what is passed on for the first time is so again and again, as if it went round.
+    pub(crate) fn echo(&mut self, (conn, side): (ConnId, usize), frame: &PeerFrame) {
+        if !self.does(Sabotage::Echo) || !forge::is_relayed(frame) || frame.seq != 31 {
+            return;
+        }
+        for _ in 0..1000 {
+            self.honest_frames += 1;
+            let out = &mut self.conns[conn.0].pipes[side].out;
+            PeerCodec::default().encode(frame, out);
+        }
+        self.pump(conn, side);
+    }
+
+    /// Whether what goes from one node to another passes honest nodes alone, whatever hostile ones say:
+    /// every way that leads over one of them is longer than the one over these links.
+    pub(crate) fn is_honest_way(&self, honest: &[Edge], from: usize, to: usize) -> bool {
+        let nodes = self.hosts.len();
+        let hostile: Vec<usize> = (0..nodes).filter(|&host| self.is_hostile(host)).collect();
+        if hostile.is_empty() {
+            return true;
+        }
+        let Some(steps) = distances(nodes, honest, from)[to] else {
+            return false;
+        };
+        // Hostile nodes may say that they are linked to each other.
+        let mut all: Vec<Edge> = self
+            .edges
+            .iter()
+            .map(|edge| (edge.ends[0], edge.ends[1]))
+            .collect();
+        for &a in &hostile {
+            all.extend(hostile.iter().filter(|&&b| a < b).map(|&b| (a, b)));
+        }
+        let (here, there) = (distances(nodes, &all, from), distances(nodes, &all, to));
+        hostile.iter().all(|&host| match (here[host], there[host]) {
+            (Some(before), Some(behind)) => before + behind > steps,
+            _ => true,
+        })
+    }
+
+    /// Of links those between honest nodes.
+    pub(crate) fn honest(&self, edges: Vec<Edge>) -> Vec<Edge> {
+        let mut edges = edges;
+        edges.retain(|&(a, b)| !self.is_hostile(a) && !self.is_hostile(b));
+        edges
+    }
+}

@@ -1,0 +1,90 @@
+//! Hostile nodes and SDKs, and that the checks find each defence that is taken away.
+#![forbid(unsafe_code)]
+
+use amop_sim::{HostilePlan, Invariant, Sabotage, Summary, Wile, run_each, run_hostile};
+
+/// Seeds that found something once, each with what it was.
+const PAST: [u64; 1] = [
+    // A node announced another one as a FISCO node behind itself, and spoke in its name.
+    73,
+];
+
+fn all_good(summaries: &[Summary]) {
+    let failed: Vec<String> = summaries
+        .iter()
+        .filter(|summary| !summary.is_good())
+        .map(|summary| format!("{summary}  replay: {} --hostile\n", summary.replay()))
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn seeds_that_failed_before_hold() {
+    let runs: Vec<Summary> = PAST
+        .iter()
+        .map(|&seed| run_hostile(&HostilePlan::of(seed)))
+        .collect();
+    all_good(&runs);
+}
+
+/// `cargo run -p amop-sim --release -- --hostile --seeds 0..5000` makes thousands.
+#[test]
+fn dozens_of_seeds_hold() {
+    let runs = run_each(0..40, |seed| run_hostile(&HostilePlan::of(seed)));
+    all_good(&runs);
+    // They are worth something only if messages arrive in them.
+    let (sent, answered) = runs.iter().fold((0, 0), |(sent, answered), run| {
+        (sent + run.unicasts.0, answered + run.unicasts.1)
+    });
+    assert!(answered * 2 > sent, "{answered} of {sent} answered");
+}
+
+/// Looks through some runs for what a missing defence leads to; with it, all of them are good.
+fn finds(sabotage: Sabotage, wiles: &[Wile], invariants: &[Invariant]) {
+    let found = (0..20).any(|seed| {
+        let plan = HostilePlan {
+            wiles: Some(wiles.to_vec()),
+            sabotage: Some(sabotage),
+            ..HostilePlan::of(seed)
+        };
+        let summary = run_hostile(&plan);
+        let found = summary
+            .violations
+            .iter()
+            .any(|violation| invariants.contains(&violation.invariant));
+        let with = run_hostile(&HostilePlan {
+            sabotage: None,
+            ..plan
+        });
+        assert!(with.is_good(), "with the defence: {with}");
+        found
+    });
+    assert!(found, "{sabotage:?} is not found");
+}
+
+#[test]
+fn signatures_that_nobody_checks() {
+    finds(
+        Sabotage::BelieveSignatures,
+        &[Wile::ForgeRecords],
+        &[Invariant::UnicastsArrive, Invariant::Convergence],
+    );
+}
+
+#[test]
+fn names_that_nobody_checks() {
+    finds(
+        Sabotage::BelieveNames,
+        &[Wile::ForgeMessages],
+        &[Invariant::NoForgery],
+    );
+}
+
+#[test]
+fn records_without_a_limit() {
+    finds(
+        Sabotage::NoLimits,
+        &[Wile::Stubs],
+        &[Invariant::BoundedMemory],
+    );
+}
