@@ -1,5 +1,5 @@
-//! A node among other nodes that say what they like, over time: records, questions, messages, frames of
-//! real nodes. Two SDKs of the node go on talking through all of it.
+//! A node among other nodes that say what they like, over time: records, signed rightly or not, questions,
+//! messages, frames of FISCO nodes. Two SDKs of the node go on talking through all of it.
 //!
 //! The input is a script: a byte says what happens next, what follows it how.
 #![no_main]
@@ -7,20 +7,30 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use amop_fuzz::Script;
 use amop_proto::{
     channel::{Frame, FrameType, Seq, frame_topic, rpc::NodeFacts},
-    node::{Action, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId, Timeouts},
-    p2p::{NodeId, PeerFrame, mesh, protocol},
+    node::{
+        Action, Checker, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId, Timeouts,
+    },
+    p2p::{
+        NodeId, PeerFrame,
+        mesh::{self, NodeKey, Record, SharedSecret, Signer, Subject, Whole},
+        protocol,
+    },
 };
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 
 const PUBLISHER: SessionId = SessionId(1);
 const SUBSCRIBER: SessionId = SessionId(2);
+/// In microseconds since 1970.
+const EPOCH: u64 = 1_790_000_000_000_000;
+
 const TOPIC: &[u8] = b"bystanders";
 
 /// What one event may make a node do: some frames for each connection.
@@ -37,6 +47,7 @@ fuzz_target!(|data: &[u8]| {
 
 struct Run {
     node: Node,
+    checker: Checker,
     now: Instant,
     peers: BTreeMap<PeerId, u8>,
     sessions: BTreeSet<SessionId>,
@@ -71,7 +82,8 @@ fn config() -> NodeConfig {
         },
         timeouts: Timeouts::default(),
         transit: [id(3)].into(),
-        epoch: 1_790_000_000_000_000,
+        signer: Arc::new(SharedSecret::new(id(0))),
+        epoch: EPOCH,
         seed: [1; 32],
     }
 }
@@ -80,6 +92,7 @@ impl Run {
     fn new() -> Self {
         let mut run = Self {
             node: Node::new(config()),
+            checker: Checker::new(Arc::new(SharedSecret::new(id(0))), 64),
             now: Instant::now(),
             peers: BTreeMap::new(),
             sessions: [PUBLISHER, SUBSCRIBER].into(),
@@ -97,7 +110,8 @@ impl Run {
     fn step(&mut self, step: u8, script: &mut Script<'_>) {
         match step & 15 {
             0 | 1 => self.open(step >> 4, script),
-            2..=7 => {
+            2 | 3 => self.state(step >> 4, script),
+            4..=7 => {
                 let packet = script.short() % 16;
                 self.frame(protocol::EXTENSION, packet, script);
             }
@@ -153,7 +167,7 @@ impl Run {
                 protocol::EXTENSION,
                 mesh::packet::HELLO,
                 0,
-                &[mesh::VERSION],
+                &mesh::encode_hello(),
             );
             self.event(Event::PeerFrame(peer, hello));
         }
@@ -171,6 +185,65 @@ impl Run {
         };
         let seq = script.word();
         let frame = frame(protocol, packet, seq, script.bytes());
+        self.event(Event::PeerFrame(peer, frame));
+    }
+
+    /// A packet of records of whomever, signed by whomever.
+    fn state(&mut self, which: u8, script: &mut Script<'_>) {
+        let Some((peer, _)) = self.any_peer(which) else {
+            return;
+        };
+        let mut body = Vec::new();
+        for _ in 0..script.byte() % 8 + 1 {
+            let (node, signer, flags) = (script.byte() % 8, script.byte() % 8, script.byte());
+            // Mostly the right one.
+            let signer = SharedSecret::new(id(if flags & 0x30 != 0 { node } else { signer }));
+            let subject = if flags & 1 == 0 {
+                Subject::Node(id(node))
+            } else {
+                let fisco = id(script.byte());
+                Subject::Stub {
+                    fisco,
+                    border: id(node),
+                }
+            };
+            let version =
+                EPOCH.wrapping_add_signed(i64::from(script.word() as i32) << (flags >> 4));
+            let base = if flags & 2 == 0 {
+                0
+            } else {
+                version.saturating_sub(script.byte().into())
+            };
+            let whole = (base == 0 && flags & 1 == 0).then(|| Whole {
+                agreement: [script.byte(); 32],
+                chain: signer.chain(),
+            });
+            let neighbours = (flags & 4 == 0 || whole.is_some()).then(|| {
+                let count = script.byte() % 8;
+                (0..count)
+                    .map(|_| NodeKey::from(&id(script.byte() % 8)))
+                    .collect()
+            });
+            let topics = (0..script.byte() % 4).map(|_| {
+                let names: [&[u8]; 3] = [TOPIC, b"another", b""];
+                let name = names[usize::from(script.byte()) % 3];
+                (Bytes::copy_from_slice(name), script.word())
+            });
+            let topics = topics.collect();
+            let record = Record {
+                subject,
+                version,
+                base,
+                whole,
+                neighbours,
+                topics,
+            };
+            if let Some(signed) = record.sign(&signer) {
+                body.extend_from_slice(signed.bytes());
+            }
+        }
+        let seq = script.word();
+        let frame = frame(protocol::EXTENSION, mesh::packet::RECORDS, seq, &body);
         self.event(Event::PeerFrame(peer, frame));
     }
 
@@ -215,6 +288,7 @@ impl Run {
     }
 
     fn event(&mut self, event: Event) {
+        let event = self.checker.checked(event);
         self.node.handle(self.now, event);
         let mut actions = 0;
         while let Some(action) = self.node.poll_action() {
