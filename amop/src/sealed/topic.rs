@@ -9,6 +9,17 @@ use crate::Codec;
 ///
 /// It is no [`Topic`](crate::Topic), on purpose: nothing that takes a `Topic` can send its messages as
 /// they are, or take messages for its that nobody signed.
+///
+/// ```compile_fail
+/// #[amop::topic("settlement", sealed)]
+/// struct Settlement {
+///     amount: u64,
+/// }
+///
+/// async fn plain(client: &amop::Client) {
+///     let _ = client.publish_multicast(&Settlement { amount: 100 }).await;
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a sealed topic",
     label = "only sealed topics are sealed and opened",
