@@ -345,8 +345,10 @@ impl Node {
     /// Replaces the lists of whom the node lets in, and closes connections that the new ones refuse.
     /// Everything else stays as it was when the node started.
     ///
-    /// Revocation lists are read anew, from the same files where they are the same. Nothing changes if
-    /// the future is dropped before it is ready.
+    /// Revocation lists are read anew, from the same files where they are the same. What nodes that are
+    /// no neighbours said of themselves is forgotten where the new lists refuse them. If the future is
+    /// dropped before it is ready, either nothing has changed, or the lists are in force and such nodes
+    /// are forgotten only as they are stated anew.
     ///
     /// ```no_run
     /// # async fn run(node: amop_node::Node) -> Result<(), amop_node::ReloadError> {

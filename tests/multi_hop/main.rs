@@ -10,6 +10,7 @@
 mod graph;
 
 use amop::{Client, Deliveries, Kind, PublishError, TopicKey};
+use amop_node::AccessLists;
 use amop_tests::within;
 use graph::{Graph, once_known};
 
@@ -192,4 +193,30 @@ async fn a_private_topic_crosses_nodes_in_between() {
         assert_eq!(taken, Some(Deal(number)));
     }
     graph.end([publisher, subscriber]).await;
+}
+
+/// Lists that are reloaded count for nodes that are no neighbours, too: what they said of themselves is
+/// forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_new_lists_refuse_is_forgotten_however_far_it_is() {
+    let graph = Graph::row(3).await;
+    let ends = [graph.client(0).await, graph.client(2).await];
+    let mut questions = Ask::deliveries(&ends[1]).await.unwrap();
+    ask_and_answer(&ends[0], &mut questions).await;
+
+    let mut lists = AccessLists::default();
+    lists.blacklist.insert(graph.node(2).node_id().0);
+    let reloaded = graph.node(0).reload(lists).await.unwrap();
+    assert_eq!(reloaded.peers_closed, 0, "it is no neighbour");
+    let error = ask(&ends[0], 100).await.unwrap_err();
+    assert!(
+        matches!(error, PublishError::NoSubscriber { .. }),
+        "{error:?}"
+    );
+    // Nobody else is concerned.
+    let asker = graph.client(1).await;
+    let (asked, ()) = tokio::join!(ask(&asker, 200), answer(&mut questions, 200));
+    assert_eq!(asked.unwrap(), "answer 200");
+    drop(questions);
+    graph.end(ends.into_iter().chain([asker])).await;
 }
