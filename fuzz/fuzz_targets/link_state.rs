@@ -7,14 +7,21 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use amop_fuzz::Script;
 use amop_proto::{
     channel::{Frame, FrameType, Seq, frame_topic, rpc::NodeFacts},
-    node::{Action, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId, Timeouts},
-    p2p::{NodeId, PeerFrame, mesh, protocol},
+    node::{
+        Action, Checker, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId, Timeouts,
+    },
+    p2p::{
+        NodeId, PeerFrame,
+        mesh::{self, Refusal, Signer, Verifier},
+        protocol,
+    },
 };
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
@@ -35,8 +42,38 @@ fuzz_target!(|data: &[u8]| {
     run.bystanders_talk();
 });
 
+/// Believes everybody, so that what comes after that is reached.
+#[derive(Debug)]
+struct Gullible;
+
+impl Signer for Gullible {
+    fn algorithm(&self) -> u8 {
+        200
+    }
+
+    fn sign(&self, _message: &[u8]) -> Option<Bytes> {
+        Some(Bytes::from_static(b"signed"))
+    }
+
+    fn chain(&self) -> Vec<Bytes> {
+        vec![Bytes::from_static(&[0; 64])]
+    }
+}
+
+impl Verifier for Gullible {
+    fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal> {
+        let first = chain.first().and_then(|first| first[..].try_into().ok());
+        first.map(NodeId).ok_or_else(|| Refusal("no ID".into()))
+    }
+
+    fn is_signed(&self, _: u8, _: &NodeId, _: &[u8], signature: &[u8]) -> bool {
+        signature != b"forged"
+    }
+}
+
 struct Run {
     node: Node,
+    checker: Checker,
     now: Instant,
     peers: BTreeMap<PeerId, u8>,
     sessions: BTreeSet<SessionId>,
@@ -54,6 +91,7 @@ fn id(number: u8) -> NodeId {
 fn config() -> NodeConfig {
     NodeConfig {
         node: id(0),
+        signer: Arc::new(Gullible),
         facts: NodeFacts {
             fisco_version: "2.11.1".into(),
             chain_id: "1".into(),
@@ -80,6 +118,7 @@ impl Run {
     fn new() -> Self {
         let mut run = Self {
             node: Node::new(config()),
+            checker: Checker::new(Arc::new(Gullible), config().limits.peer_topics),
             now: Instant::now(),
             peers: BTreeMap::new(),
             sessions: [PUBLISHER, SUBSCRIBER].into(),
@@ -153,7 +192,7 @@ impl Run {
                 protocol::EXTENSION,
                 mesh::packet::HELLO,
                 0,
-                &[mesh::VERSION],
+                &mesh::encode_hello(),
             );
             self.event(Event::PeerFrame(peer, hello));
         }
@@ -171,7 +210,8 @@ impl Run {
         };
         let seq = script.word();
         let frame = frame(protocol, packet, seq, script.bytes());
-        self.event(Event::PeerFrame(peer, frame));
+        let event = self.checker.event(peer, frame);
+        self.event(event);
     }
 
     /// What a third SDK does.
