@@ -15,7 +15,11 @@ use amop_node::{ListenLimits, Network, Node, NodeBuilder};
 use amop_tests::{
     Bystanders, PATIENCE, client, free_ports, identity, identity_of, log, network_with, within,
 };
-use amop_tls::pki::{Leaf, Validity};
+use amop_tls::{
+    Identity,
+    pki::{Leaf, Validity},
+    rustls::ClientConnection,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -116,12 +120,13 @@ async fn two_nodes_that_dial_each_other_meet_whoever_holds_their_ports() {
     network.shutdown().await;
 }
 
-/// Connects again as soon as it is sent away, many times at once, until told to stop.
+/// Connects again as soon as it is sent away, many times at once, until told to stop; every other
+/// connection begins with `bytes`.
 #[cfg(target_os = "linux")]
-fn storm(from: [u8; 4], to: SocketAddr, stop: &Arc<AtomicBool>) -> JoinSet<()> {
+fn storm(from: [u8; 4], to: SocketAddr, bytes: &[u8], stop: &Arc<AtomicBool>) -> JoinSet<()> {
     let mut storm = JoinSet::new();
     for n in 0..48 {
-        let stop = stop.clone();
+        let (stop, bytes) = (stop.clone(), bytes.to_vec());
         storm.spawn(async move {
             while !stop.load(Ordering::Relaxed) {
                 let Ok(mut stream) = connect_from(from, to).await else {
@@ -129,7 +134,7 @@ fn storm(from: [u8; 4], to: SocketAddr, stop: &Arc<AtomicBool>) -> JoinSet<()> {
                     continue;
                 };
                 if n % 2 == 0 {
-                    let _ = stream.write_all(HELLO).await;
+                    let _ = stream.write_all(&bytes).await;
                 }
                 // Until it is sent away.
                 let mut rest = [0; 64];
@@ -150,8 +155,8 @@ async fn an_address_that_storms_takes_places_from_itself_alone() {
     let mut bystanders = Bystanders::start(&network).await;
     let node = network.node(0).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let mut storms =
-        [node.channel_address(), node.p2p_address()].map(|to| storm([127, 0, 0, 2], to, &stop));
+    let mut storms = [node.channel_address(), node.p2p_address()]
+        .map(|to| storm([127, 0, 0, 2], to, HELLO, &stop));
     counted(node, "the storm", |stats| stats.handshakes_displaced > 500).await;
     for _ in 0..5 {
         client(&network, 0).await.close().await;
@@ -174,6 +179,34 @@ async fn an_address_that_storms_takes_places_from_itself_alone() {
         {}
     }
     third.shutdown().await;
+    bystanders.stop().await;
+    network.shutdown().await;
+}
+
+/// A whole ClientHello makes the node calculate, and costs who sends it nothing: it is always the same.
+/// Whoever comes from another address has its turns all the same.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_whole_hellos_holds_nobody_else_up() {
+    let network = network_with(2, |_, builder| builder.listen_limits(few_places())).await;
+    let mut bystanders = Bystanders::start(&network).await;
+    let node = network.node(0).unwrap();
+    let config = network.sdk().client_config().unwrap();
+    let mut tls = ClientConnection::new(config, Identity::server_name()).unwrap();
+    let mut hello = Vec::new();
+    tls.write_tls(&mut hello).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut storm = storm([127, 0, 0, 4], node.channel_address(), &hello, &stop);
+    counted(node, "the storm", |stats| stats.handshakes_displaced > 100).await;
+    for _ in 0..5 {
+        client(&network, 0).await.close().await;
+    }
+    bystanders.go_on().await;
+    stop.store(true, Ordering::Relaxed);
+    while within("the end of the storm", storm.join_next())
+        .await
+        .is_some()
+    {}
     bystanders.stop().await;
     network.shutdown().await;
 }
