@@ -1,7 +1,7 @@
 //! The node machine behind its lock, and the way of its actions to the connections.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,9 +12,9 @@ use std::{
 use amop_proto::{
     channel::Frame,
     node::{
-        Action, CloseReason, Event, Node as Machine, Notice, PeerCloseReason, PeerId, SessionId,
+        Action, CloseReason, Event, LinkQueue, Node as Machine, Notice, PeerCloseReason, PeerId,
+        SessionId,
     },
-    p2p::PeerFrame,
 };
 use foldhash::fast::RandomState;
 use tokio::sync::{Notify, watch};
@@ -41,8 +41,8 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) machine: Machine,
-    pub(crate) sessions: HashMap<SessionId, Outbox<Frame, CloseReason>, RandomState>,
-    pub(crate) peers: HashMap<PeerId, Outbox<PeerFrame, PeerCloseReason>, RandomState>,
+    pub(crate) sessions: HashMap<SessionId, Outbox<VecDeque<Frame>, CloseReason>, RandomState>,
+    pub(crate) peers: HashMap<PeerId, Outbox<LinkQueue, PeerCloseReason>, RandomState>,
     /// When the timer task wakes by itself.
     armed: Option<Instant>,
     journal: Arc<Journal>,
@@ -163,7 +163,7 @@ impl State {
         match action {
             Action::SendSession { session, frame } => {
                 if let Some(outbox) = self.sessions.get_mut(&session) {
-                    outbox.push(frame, wake);
+                    outbox.filling(wake).push_back(frame);
                 }
             }
             Action::CloseSession { session, reason } => {
@@ -178,9 +178,18 @@ impl State {
             }
             Action::PauseSession { session } => self.pause(session, true),
             Action::ResumeSession { session } => self.pause(session, false),
-            Action::SendPeer { peer, frame } => {
+            Action::SendPeer {
+                peer,
+                lane,
+                message,
+            } => {
                 if let Some(outbox) = self.peers.get_mut(&peer) {
-                    outbox.push(frame, wake);
+                    outbox.filling(wake).push(lane, message);
+                }
+            }
+            Action::FragmentPeer { peer } => {
+                if let Some(outbox) = self.peers.get_mut(&peer) {
+                    outbox.queue().allow_fragments();
                 }
             }
             Action::ClosePeer { peer, reason } => {

@@ -1,194 +1,110 @@
 //! One connection, SDK or peer: reads frames into the machine, writes what the machine sends.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    future::poll_fn,
-    io,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{collections::VecDeque, fmt, io, pin::pin, sync::Arc, time::Duration};
 
 use amop_proto::{
-    channel::{Frame, FrameDecoder},
-    node::{Checker, CloseReason, Event, PeerCloseReason, PeerId, SessionId},
-    p2p::{PeerCodec, PeerFrame},
+    channel::Frame,
+    node::{CloseReason, Event, Lane, LinkQueue, PeerCloseReason, PeerId, Piece, SessionId},
+    p2p::PeerCodec,
 };
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    task::spawn_blocking,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::timeout,
 };
-use tokio_util::{io::poll_read_buf, sync::CancellationToken};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     core::{Core, State},
-    outbox::{Outbox, Signals, Taken},
+    intake::Share,
+    outbox::{Outbox, Queue, Signals, Taken},
+    receive::{Patience, Reading, read},
 };
 
-/// A read buffer starts with this much, so that idle connections stay small.
-const READ_MIN: usize = 4 * 1024;
-/// A busy one grows to this.
-const READ_MAX: usize = 64 * 1024;
-/// Room is made for the rest of a long frame at once, up to this much. The memory is touched only as
-/// bytes come.
-const READ_AHEAD: usize = 4 * 1024 * 1024;
 /// Bodies from this length on are written by themselves rather than copied behind their headers.
 const LONG_BODY: usize = 64 * 1024;
 /// A connection that waits for something to write keeps a buffer of this much.
 const KEEP: usize = 4 * 1024;
 /// Frames are joined up to about this much for one write.
 const WRITE_BATCH: usize = 128 * 1024;
-/// A peer is not read from for this long for each signature that it gave reason to verify: a third of
-/// a processor, and no more, for one that does nothing else.
-const SIGNATURE: Duration = Duration::from_micros(200);
-/// Nor longer than this at once, since it must be heard of.
-const MAX_PAUSE: Duration = Duration::from_millis(500);
+/// What a TLS record holds.
+const RECORD: usize = 16 * 1024;
+/// So many lanes are looked through for the one that something written is counted for.
+const LANES: usize = 8;
 /// A connection that is closed gets this long to take what was sent to it before.
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// What differs between the two kinds of connection.
 pub(crate) trait Wire: Send + Sync + 'static {
     type Id: Copy + Send + Sync + 'static;
-    type Frame: Send + 'static;
+    type Queue: Queue<Item = Self::Item> + Send;
+    type Item: Send + 'static;
+    /// What the machine counts apart of what has left.
+    type Lane: Copy + PartialEq + Send;
     type Close: fmt::Display + Clone + Send + Sync + 'static;
 
-    fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Self::Frame>, String>;
-    /// Appends a frame's header, and returns its body, which goes behind it.
-    fn encode_header(&self, frame: &Self::Frame, out: &mut BytesMut) -> Bytes;
-    /// How much is missing of the frame that begins the buffer, as far as is known.
-    fn missing(&self, buffer: &[u8]) -> usize;
-    /// The length the machine counts for a frame.
-    fn len(frame: &Self::Frame) -> usize;
-    fn outbox(state: &mut State, id: Self::Id) -> Option<&mut Outbox<Self::Frame, Self::Close>>;
-    fn frame(id: Self::Id, frame: Self::Frame) -> Event;
-    fn active(id: Self::Id) -> Event;
-    fn written(id: Self::Id, len: usize) -> Event;
-    /// Does with events what takes longer than the machine should, before it sees them. Also returns
-    /// how long not to read on for that.
-    fn prepare(&self, events: Vec<Event>) -> impl Future<Output = (Vec<Event>, Duration)> + Send;
+    /// Appends the beginning of a frame, and returns the rest, which goes behind it.
+    fn encode(&self, item: &Self::Item, out: &mut BytesMut) -> Bytes;
+    /// The length the machine counts for a frame, and where.
+    fn len(item: &Self::Item) -> (Self::Lane, usize);
+    fn outbox(state: &mut State, id: Self::Id) -> Option<&mut Outbox<Self::Queue, Self::Close>>;
+    fn written(id: Self::Id, lane: Self::Lane, len: usize) -> Event;
 }
 
 /// SDK connections.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Channel(pub(crate) FrameDecoder);
+pub(crate) struct Channel;
 
 impl Wire for Channel {
     type Id = SessionId;
-    type Frame = Frame;
+    type Queue = VecDeque<Frame>;
+    type Item = Frame;
+    type Lane = ();
     type Close = CloseReason;
 
-    fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Frame>, String> {
-        self.0.decode(buffer).map_err(|error| error.to_string())
-    }
-
-    fn encode_header(&self, frame: &Frame, out: &mut BytesMut) -> Bytes {
+    fn encode(&self, frame: &Frame, out: &mut BytesMut) -> Bytes {
         out.extend_from_slice(&frame.header());
         frame.body.clone()
     }
 
-    fn missing(&self, buffer: &[u8]) -> usize {
-        self.0.missing(buffer)
+    fn len(frame: &Frame) -> ((), usize) {
+        ((), frame.wire_len())
     }
 
-    fn len(frame: &Frame) -> usize {
-        frame.wire_len()
-    }
-
-    fn outbox(state: &mut State, id: SessionId) -> Option<&mut Outbox<Frame, CloseReason>> {
+    fn outbox(state: &mut State, id: SessionId) -> Option<&mut Outbox<Self::Queue, CloseReason>> {
         state.sessions.get_mut(&id)
     }
 
-    fn frame(id: SessionId, frame: Frame) -> Event {
-        Event::SessionFrame(id, frame)
-    }
-
-    fn active(id: SessionId) -> Event {
-        Event::SessionActive(id)
-    }
-
-    fn written(id: SessionId, len: usize) -> Event {
+    fn written(id: SessionId, (): (), len: usize) -> Event {
         Event::SessionWritten(id, len)
-    }
-
-    async fn prepare(&self, events: Vec<Event>) -> (Vec<Event>, Duration) {
-        (events, Duration::ZERO)
     }
 }
 
 /// Connections to other nodes.
-#[derive(Debug, Clone)]
-pub(crate) struct P2p {
-    pub(crate) codec: PeerCodec,
-    pub(crate) checker: Arc<Checker>,
-}
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct P2p(pub(crate) PeerCodec);
 
 impl Wire for P2p {
     type Id = PeerId;
-    type Frame = PeerFrame;
+    type Queue = LinkQueue;
+    type Item = Piece;
+    type Lane = Lane;
     type Close = PeerCloseReason;
 
-    fn decode(&self, buffer: &mut BytesMut) -> Result<Option<PeerFrame>, String> {
-        self.codec.decode(buffer).map_err(|error| error.to_string())
+    fn encode(&self, piece: &Piece, out: &mut BytesMut) -> Bytes {
+        self.0.encode_message(&piece.message, out)
     }
 
-    fn encode_header(&self, frame: &PeerFrame, out: &mut BytesMut) -> Bytes {
-        self.codec.encode_header(frame, out)
+    fn len(piece: &Piece) -> (Lane, usize) {
+        (piece.lane, piece.counts)
     }
 
-    fn missing(&self, buffer: &[u8]) -> usize {
-        self.codec.missing(buffer)
-    }
-
-    fn len(frame: &PeerFrame) -> usize {
-        frame.wire_len()
-    }
-
-    fn outbox(state: &mut State, id: PeerId) -> Option<&mut Outbox<PeerFrame, PeerCloseReason>> {
+    fn outbox(state: &mut State, id: PeerId) -> Option<&mut Outbox<LinkQueue, PeerCloseReason>> {
         state.peers.get_mut(&id)
     }
 
-    fn frame(id: PeerId, frame: PeerFrame) -> Event {
-        Event::PeerFrame(id, frame)
-    }
-
-    fn active(id: PeerId) -> Event {
-        Event::PeerActive(id)
-    }
-
-    fn written(id: PeerId, len: usize) -> Event {
-        Event::PeerWritten(id, len)
-    }
-
-    async fn prepare(&self, events: Vec<Event>) -> (Vec<Event>, Duration) {
-        if !events.iter().any(Checker::concerns) {
-            return (events, Duration::ZERO);
-        }
-        // It takes milliseconds, in bad cases seconds: other connections must not wait for that.
-        let checker = self.checker.clone();
-        let checked = spawn_blocking(move || {
-            let events = events.into_iter().map(|event| checker.checked(event));
-            events.collect::<Vec<Event>>()
-        });
-        match checked.await {
-            Ok(events) => {
-                let work: usize = events.iter().map(work).sum();
-                let pause = SIGNATURE.saturating_mul(work.try_into().unwrap_or(u32::MAX));
-                (events, pause.min(MAX_PAUSE))
-            }
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
-    }
-}
-
-/// How many signatures were verified for an event.
-fn work(event: &Event) -> usize {
-    match event {
-        Event::PeerRecords(_, records) => records.work(),
-        _ => 0,
+    fn written(id: PeerId, lane: Lane, len: usize) -> Event {
+        Event::PeerWritten(id, lane, len)
     }
 }
 
@@ -203,21 +119,42 @@ pub(crate) enum LinkEnd<R: fmt::Display> {
     BadFrame(String),
     #[error("{0}")]
     ByMachine(R),
-    #[error("a frame took longer than {} s to arrive", .0.as_secs())]
-    SlowFrame(Duration),
+    #[error(
+        "a frame took longer than {} s to arrive, and a second for each {} bytes that had come",
+        .0.grace.as_secs(), .0.rate
+    )]
+    SlowFrame(Patience),
+    #[error(
+        "no room for a frame of {len} bytes: too much is half received of this key or agency, or of \
+         all together (limit {limit}); it may be sent again later"
+    )]
+    NoRoom { len: usize, limit: usize },
     #[error("the node stops")]
     Shutdown,
 }
 
+impl<R: fmt::Display> LinkEnd<R> {
+    /// Ends that are no more than the other side leaving without a word are no errors.
+    pub(crate) fn of(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted => Self::Closed,
+            _ => Self::Io(error),
+        }
+    }
+}
+
 /// Runs a connection until it ends. The machine knows it already; the caller tells the machine that
 /// it is gone.
-pub(crate) async fn run<W: Wire, S: AsyncRead + AsyncWrite>(
+pub(crate) async fn run<W: Wire, R: Reading<Id = W::Id>>(
     core: &Core,
-    wire: &W,
+    (wire, reading): (&W, R),
     id: W::Id,
     signals: &Arc<Signals>,
-    stream: S,
-    frame_time: Duration,
+    stream: impl AsyncRead + AsyncWrite,
+    intake: (Patience, &Share),
     stop: &CancellationToken,
 ) -> LinkEnd<W::Close> {
     let (mut reader, mut writer) = tokio::io::split(stream);
@@ -229,7 +166,7 @@ pub(crate) async fn run<W: Wire, S: AsyncRead + AsyncWrite>(
     });
     let mut writer_ended = false;
     let end = tokio::select! {
-        end = read(core, wire, id, signals, frame_time, &mut reader) => end,
+        end = read(core, reading, id, signals, intake, &mut reader) => end,
         end = &mut writing => {
             writer_ended = true;
             end
@@ -248,102 +185,6 @@ pub(crate) async fn run<W: Wire, S: AsyncRead + AsyncWrite>(
         Some(reason) => LinkEnd::ByMachine(reason),
         None => end,
     }
-}
-
-async fn read<W: Wire>(
-    core: &Core,
-    wire: &W,
-    id: W::Id,
-    signals: &Signals,
-    frame_time: Duration,
-    reader: &mut (impl AsyncRead + Unpin),
-) -> LinkEnd<W::Close> {
-    let mut paused = signals.paused.subscribe();
-    let mut buffer = BytesMut::new();
-    let mut room = READ_MIN;
-    // When the frame at the head of the buffer must have arrived: whoever sends a byte now and then
-    // may not hold a frame's worth of memory for ever.
-    let mut due: Option<Instant> = None;
-    loop {
-        if paused.wait_for(|&paused| !paused).await.is_err() {
-            return LinkEnd::Closed;
-        }
-        let missing = wire.missing(&buffer).min(READ_AHEAD);
-        let reading = read_some(reader, &mut buffer, room.max(missing));
-        let read = match due {
-            None => Ok(reading.await),
-            Some(due) => timeout_at(due, reading).await,
-        };
-        let len = match read {
-            Ok(Ok(0)) => return LinkEnd::Closed,
-            Ok(Ok(len)) => len,
-            Ok(Err(error)) => return closed_or(error),
-            Err(_) => {
-                core.refusals.slow_frame();
-                return LinkEnd::SlowFrame(frame_time);
-            }
-        };
-        // Busy connections get larger reads, idle ones give the memory back.
-        room = (len * 2).clamp(READ_MIN, READ_MAX);
-        let mut events = Vec::new();
-        let error = loop {
-            match wire.decode(&mut buffer) {
-                Ok(Some(frame)) => events.push(W::frame(id, frame)),
-                Ok(None) => break None,
-                Err(error) => break Some(error),
-            }
-        };
-        if buffer.is_empty() {
-            due = None;
-        } else if !events.is_empty() || due.is_none() {
-            due = Instant::now().checked_add(frame_time);
-        }
-        if events.is_empty() {
-            events.push(W::active(id));
-        }
-        let (events, pause) = wire.prepare(events).await;
-        core.handle(events);
-        if !pause.is_zero() {
-            sleep(pause).await;
-        }
-        if len >= READ_MAX / 2 {
-            // What came of this much is written while more is read, instead of all of it waiting for
-            // the last of it.
-            tokio::task::yield_now().await;
-        }
-        if let Some(error) = error {
-            core.refusals.bad_frame();
-            return LinkEnd::BadFrame(error);
-        }
-        if buffer.is_empty() && room == READ_MIN {
-            // Idle connections hold no buffer while they wait.
-            buffer = BytesMut::new();
-        }
-    }
-}
-
-/// Waits for bytes and reads what is there, up to about `room`: TLS gives out one record at a time,
-/// and the machine is better asked once for many frames. 0 at the end of the stream.
-async fn read_some(
-    reader: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
-    room: usize,
-) -> io::Result<usize> {
-    let before = buffer.len();
-    poll_fn(|cx| {
-        loop {
-            buffer.reserve(room.saturating_sub(buffer.len() - before).max(READ_MIN));
-            let polled = poll_read_buf(Pin::new(&mut *reader), cx, buffer);
-            let len = buffer.len() - before;
-            match polled {
-                Poll::Ready(Ok(read)) if read > 0 && len < room => {}
-                // Comes again at the next call.
-                Poll::Ready(_) | Poll::Pending if len > 0 => return Poll::Ready(Ok(len)),
-                polled => return polled,
-            }
-        }
-    })
-    .await
 }
 
 async fn write<W: Wire>(
@@ -369,10 +210,16 @@ async fn write<W: Wire>(
                 last,
                 coalesce,
             })) => {
+                let written = Written::<W> {
+                    core,
+                    id,
+                    len: 0,
+                    lanes: Vec::new(),
+                };
                 if let Err(error) =
-                    write_frames(core, wire, id, frames, coalesce, &mut out, writer).await
+                    write_frames(wire, written, frames, coalesce, &mut out, writer).await
                 {
-                    return closed_or(error);
+                    return LinkEnd::of(error);
                 }
                 if last {
                     return LinkEnd::Closed;
@@ -382,29 +229,62 @@ async fn write<W: Wire>(
     }
 }
 
-async fn write_frames<W: Wire>(
-    core: &Core,
-    wire: &W,
+/// What has been written and not been reported.
+struct Written<'a, W: Wire> {
+    core: &'a Core,
     id: W::Id,
-    frames: VecDeque<W::Frame>,
+    len: usize,
+    lanes: Vec<(W::Lane, usize)>,
+}
+
+impl<W: Wire> Written<'_, W> {
+    fn count(&mut self, (lane, len): (W::Lane, usize)) {
+        self.len += len;
+        let mut latest = self.lanes.iter_mut().rev().take(LANES);
+        match latest.find(|(counted, _)| *counted == lane) {
+            Some((_, counted)) => *counted += len,
+            None => self.lanes.push((lane, len)),
+        }
+    }
+
+    fn report(&mut self) {
+        self.len = 0;
+        let id = self.id;
+        let events = self.lanes.drain(..);
+        self.core
+            .handle(events.map(|(lane, len)| W::written(id, lane, len)));
+    }
+}
+
+async fn write_frames<W: Wire>(
+    wire: &W,
+    mut written: Written<'_, W>,
+    frames: VecDeque<W::Item>,
     coalesce: bool,
     out: &mut BytesMut,
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<()> {
     out.clear();
     if coalesce {
-        let len: usize = frames.iter().map(W::len).sum();
+        let len: usize = frames.iter().map(|frame| W::len(frame).1).sum();
         out.reserve(len.min(WRITE_BATCH));
     }
-    let mut written = 0;
     for frame in frames {
-        let body = wire.encode_header(&frame, out);
-        written += W::len(&frame);
-        if coalesce && body.len() >= LONG_BODY {
+        let mut body = wire.encode(&frame, out);
+        written.count(W::len(&frame));
+        if body.len() >= LONG_BODY {
+            if !coalesce {
+                // The records are those of one write.
+                let room = RECORD.saturating_sub(out.len());
+                out.extend_from_slice(&body.split_to(room));
+            }
             writer.write_all(out).await?;
             writer.write_all(&body).await?;
+            if !coalesce {
+                writer.flush().await?;
+            }
             out.clear();
-            core.handle([W::written(id, std::mem::take(&mut written))]);
+            written.report();
             continue;
         }
         out.extend_from_slice(&body);
@@ -419,8 +299,8 @@ async fn write_frames<W: Wire>(
             }
             out.clear();
             // Not only at the end, so that a slow reader's progress is seen.
-            if written >= WRITE_BATCH {
-                core.handle([W::written(id, std::mem::take(&mut written))]);
+            if written.len >= WRITE_BATCH {
+                written.report();
             }
         }
     }
@@ -428,19 +308,8 @@ async fn write_frames<W: Wire>(
         writer.write_all(out).await?;
     }
     writer.flush().await?;
-    if written > 0 {
-        core.handle([W::written(id, written)]);
+    if written.len > 0 {
+        written.report();
     }
     Ok(())
-}
-
-/// Ends that are no more than the other side leaving without a word are no errors.
-fn closed_or<R: fmt::Display>(error: io::Error) -> LinkEnd<R> {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::ConnectionAborted => LinkEnd::Closed,
-        _ => LinkEnd::Io(error),
-    }
 }

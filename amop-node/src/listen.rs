@@ -31,6 +31,7 @@ use crate::{
     node::{Context, short},
     outbox::Outbox,
     ports::{self, Door, Place},
+    receive::{ChannelReading, PeerReading},
     stats::Refusals,
     tcp::Tcp,
 };
@@ -54,8 +55,18 @@ pub struct ListenLimits {
     pub hello_time: Duration,
     /// How long a TLS handshake may take.
     pub handshake_time: Duration,
-    /// How long a frame may take to arrive, from its first byte to its last.
+    /// How long any frame may take to arrive, from its first byte to its last.
     pub frame_time: Duration,
+    /// A long frame has a second more than that for every so many bytes that have come: one that comes
+    /// more slowly is cut off.
+    pub frame_rate: usize,
+    /// Bytes of frames of which not all has come, over all SDKs and nodes, each counted with its whole
+    /// length; frames up to 4 KiB of SDKs and 68 KiB of nodes are not. No agency gets more of it than it
+    /// leaves free, and no key more than its agency and it leave free. Give it several times
+    /// [`Limits::frame`](crate::Limits::frame).
+    pub receiving: usize,
+    /// How long a long frame of an overlay node may wait for its next fragment.
+    pub fragment_time: Duration,
     /// HTTP requests at once.
     pub http: usize,
     /// How long an HTTP request may take, from the connection to the end of the answer.
@@ -72,8 +83,11 @@ impl Default for ListenLimits {
             first_byte_time: Duration::from_secs(3),
             hello_time: Duration::from_secs(5),
             handshake_time: Duration::from_secs(10),
-            // The protocol's longest frame of 100 MiB at 3 Mb/s.
-            frame_time: Duration::from_secs(300),
+            frame_time: Duration::from_secs(10),
+            // 2 Mb/s: the longest frame of an SDK has 138 s.
+            frame_rate: 256 * 1024,
+            receiving: 512 << 20,
+            fragment_time: Duration::from_secs(60),
             http: 64,
             http_time: Duration::from_secs(10),
         }
@@ -344,14 +358,18 @@ async fn run_session(
         cause,
         format_args!("session {} from {address} ({name}) opened", id.0),
     );
-    let wire = Channel(context.decoder);
+    let agency = ("sdk", info.agency.as_deref());
+    let share = match &info.public_key {
+        Some(key) => context.intake.share(agency, key.0.as_slice()),
+        None => context.intake.share(agency, info.name.as_deref()),
+    };
     let end = link::run(
         &context.core,
-        &wire,
+        (&Channel, ChannelReading(context.decoder)),
         id,
         &signals,
         stream,
-        context.limits.frame_time,
+        (context.patience(), &share),
         &context.stop,
     )
     .await;
@@ -388,6 +406,8 @@ pub(crate) async fn run_peer(
     // Real nodes read any number of frames at once (p2p-v2 section 4.4).
     let outbox = Outbox::new(true);
     let signals = outbox.signals.clone();
+    let agency = ("node", &identity.agency);
+    let share = context.intake.share(agency, identity.node.0.as_slice());
     context.core.handle_with(|state| {
         state.peers.insert(peer, outbox);
         [Event::PeerOpened {
@@ -399,17 +419,21 @@ pub(crate) async fn run_peer(
     context
         .access
         .enter(&context.core, Link::Peer(peer), standing);
-    let wire = P2p {
-        codec: context.codec,
-        checker: context.checker.clone(),
-    };
+    let fragment_time = context.limits.fragment_time;
+    let reading = PeerReading::new(
+        &context.core,
+        context.codec,
+        share.clone(),
+        fragment_time,
+        context.checker.clone(),
+    );
     let end = link::run(
         &context.core,
-        &wire,
+        (&P2p(context.codec), reading),
         peer,
         &signals,
         stream,
-        context.limits.frame_time,
+        (context.patience(), &share),
         &context.stop,
     )
     .await;

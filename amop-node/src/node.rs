@@ -21,8 +21,10 @@ use crate::{
     dial::Dialler,
     error::StartError,
     http::serve_http,
+    intake::Intake,
     listen::{ListenLimits, serve_channel, serve_p2p},
     ports::{Door, Ports, PortsThread},
+    receive::Patience,
     stats::Stats,
 };
 
@@ -48,6 +50,7 @@ pub struct Node {
     stop: CancellationToken,
     tasks: TaskTracker,
     ports: Option<PortsThread>,
+    intake: Arc<Intake>,
 }
 
 /// What a node is started from.
@@ -95,6 +98,16 @@ pub(crate) struct Context {
     pub(crate) codec: PeerCodec,
     pub(crate) checker: Arc<Checker>,
     pub(crate) limits: ListenLimits,
+    pub(crate) intake: Arc<Intake>,
+}
+
+impl Context {
+    pub(crate) fn patience(&self) -> Patience {
+        Patience {
+            grace: self.limits.frame_time,
+            rate: self.limits.frame_rate,
+        }
+    }
 }
 
 pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
@@ -127,7 +140,9 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         codec: setup.codec,
         checker: checker.clone(),
         limits: setup.limits,
+        intake: Intake::new(setup.limits.receiving),
     };
+    let intake = context.intake.clone();
     let (core, stopped) = (setup.core.clone(), stop.clone());
     tasks.spawn(async move {
         tokio::select! {
@@ -213,6 +228,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         stop,
         tasks,
         ports: Some(ports_thread),
+        intake,
     })
 }
 
@@ -307,6 +323,12 @@ impl Node {
     /// Bytes that wait to be written to SDKs now.
     pub fn session_bytes(&self) -> usize {
         self.core.lock().machine.router().session_bytes()
+    }
+
+    /// The length of all frames of which a part has come now, as
+    /// [`ListenLimits::receiving`](crate::ListenLimits::receiving) counts them.
+    pub fn receiving_bytes(&self) -> usize {
+        self.intake.bytes()
     }
 
     /// What the node has counted of messages: a part of [`stats`](Self::stats).

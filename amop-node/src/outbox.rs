@@ -2,6 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use amop_proto::{
+    channel::Frame,
+    node::{LinkQueue, Piece},
+};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -16,10 +20,44 @@ pub(crate) struct Signals {
     pub(crate) paused: watch::Sender<bool>,
 }
 
+/// Where frames wait for their turn.
+pub(crate) trait Queue: Default {
+    type Item;
+
+    fn is_empty(&self) -> bool;
+    /// What is to be written next.
+    fn take(&mut self) -> VecDeque<Self::Item>;
+}
+
+/// Frames in their order.
+impl Queue for VecDeque<Frame> {
+    type Item = Frame;
+
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+
+    fn take(&mut self) -> VecDeque<Frame> {
+        std::mem::take(self)
+    }
+}
+
+impl Queue for LinkQueue {
+    type Item = Piece;
+
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+
+    fn take(&mut self) -> VecDeque<Piece> {
+        Self::take(self)
+    }
+}
+
 /// What waits to be written to one connection. The machine holds its length against a limit.
 #[derive(Debug)]
-pub(crate) struct Outbox<F, R> {
-    frames: VecDeque<F>,
+pub(crate) struct Outbox<Q, R> {
+    queue: Q,
     close: Option<R>,
     /// Nothing is to be written after what is queued.
     last: bool,
@@ -39,10 +77,10 @@ pub(crate) struct Taken<F> {
     pub(crate) coalesce: bool,
 }
 
-impl<F, R> Outbox<F, R> {
+impl<Q: Queue, R> Outbox<Q, R> {
     pub(crate) fn new(coalesce: bool) -> Self {
         Self {
-            frames: VecDeque::new(),
+            queue: Q::default(),
             close: None,
             last: false,
             coalesce,
@@ -55,9 +93,15 @@ impl<F, R> Outbox<F, R> {
         }
     }
 
-    pub(crate) fn push(&mut self, frame: F, wake: &mut Vec<Arc<Signals>>) {
-        self.frames.push_back(frame);
+    /// The queue, into which something is put at once.
+    pub(crate) fn filling(&mut self, wake: &mut Vec<Arc<Signals>>) -> &mut Q {
         self.wake(wake);
+        &mut self.queue
+    }
+
+    /// The queue, of which something else is set.
+    pub(crate) fn queue(&mut self) -> &mut Q {
+        &mut self.queue
     }
 
     /// Closes the connection after what is queued.
@@ -84,15 +128,16 @@ impl<F, R> Outbox<F, R> {
         }
     }
 
-    /// Takes everything; `None` if there is nothing.
-    pub(crate) fn take(&mut self) -> Option<Taken<F>> {
-        self.woken = false;
-        if self.frames.is_empty() && !self.last {
+    /// Takes what is to be written next; `None` if there is nothing.
+    pub(crate) fn take(&mut self) -> Option<Taken<Q::Item>> {
+        if self.queue.is_empty() && !self.last {
+            self.woken = false;
             return None;
         }
+        let frames = self.queue.take();
         Some(Taken {
-            frames: std::mem::take(&mut self.frames),
-            last: self.last,
+            frames,
+            last: self.last && self.queue.is_empty(),
             coalesce: self.coalesce,
         })
     }

@@ -45,6 +45,10 @@ pub struct Stats {
     pub slow_frames: u64,
     /// Connections closed because what came was no frame, or one over the limit.
     pub bad_frames: u64,
+    /// Frames not taken because too much was half received already.
+    pub frames_without_room: u64,
+    /// Frames of overlay nodes whose other fragments did not come in time.
+    pub fragments_lost: u64,
 }
 
 impl Stats {
@@ -65,6 +69,8 @@ impl Stats {
             lapsed,
             slow_frames,
             bad_frames,
+            frames_without_room,
+            fragments_lost,
         } = *self;
         messages.entries().chain([
             ("sessions_turned_away", sessions_turned_away),
@@ -79,6 +85,8 @@ impl Stats {
             ("lapsed", lapsed),
             ("slow_frames", slow_frames),
             ("bad_frames", bad_frames),
+            ("frames_without_room", frames_without_room),
+            ("fragments_lost", fragments_lost),
         ])
     }
 
@@ -110,6 +118,8 @@ pub(crate) struct Refusals {
     lapsed: AtomicU64,
     slow_frames: AtomicU64,
     bad_frames: AtomicU64,
+    frames_without_room: AtomicU64,
+    fragments_lost: AtomicU64,
 }
 
 impl Refusals {
@@ -140,6 +150,25 @@ impl Refusals {
     pub(crate) fn bad_frame(&self) {
         add(&self.bad_frames);
     }
+
+    pub(crate) fn no_room(&self, len: usize) {
+        let count = self.frames_without_room.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_power_of_two() {
+            tracing::warn!(
+                "no room for a frame of {len} bytes: too much is half received ({count} so far); see \
+                 amop_limits.receiving"
+            );
+        }
+    }
+
+    pub(crate) fn fragments_lost(&self, count: usize) {
+        let before = self
+            .fragments_lost
+            .fetch_add(count as u64, Ordering::Relaxed);
+        if count > 0 && before == 0 {
+            tracing::warn!("gave up frames whose other fragments did not come");
+        }
+    }
 }
 
 fn add(counter: &AtomicU64) {
@@ -164,6 +193,8 @@ impl Core {
             lapsed: read(&refusals.lapsed),
             slow_frames: read(&refusals.slow_frames),
             bad_frames: read(&refusals.bad_frames),
+            frames_without_room: read(&refusals.frames_without_room),
+            fragments_lost: read(&refusals.fragments_lost),
         }
     }
 

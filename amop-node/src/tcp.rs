@@ -17,6 +17,10 @@ use tokio::{
 /// Bytes asked of the operating system at a time while much comes.
 const READ_AHEAD: usize = 64 * 1024;
 
+/// The operating system takes no more than about this many bytes that cannot leave yet.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT: u32 = 256 * 1024;
+
 /// A read that brings less than this shows that little comes.
 const LITTLE: usize = 4 * 1024;
 
@@ -44,6 +48,9 @@ impl Tcp {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         // Small frames must not wait for acknowledgements of earlier ones.
         stream.set_nodelay(true)?;
+        // What waits, waits where a later frame can still pass it. Without the option it waits longer.
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         Ok(Self {
             allowance: Some(HANDSHAKE),
             ..Self::over(stream)

@@ -577,6 +577,7 @@ fn storms_pass_and_leave_nothing_behind() {
     let all = [
         "ClosePeer",
         "CloseSession",
+        "FragmentPeer",
         "Notice",
         "PauseSession",
         "ResumeSession",

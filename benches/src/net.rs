@@ -264,9 +264,14 @@ impl Net {
                 self.events.push_back((node, written));
                 self.received(node, session, frame);
             }
-            Action::SendPeer { peer, frame } => {
+            Action::SendPeer {
+                peer,
+                lane,
+                message,
+            } => {
                 self.crossed += 1;
-                let written = Event::PeerWritten(peer, frame.wire_len());
+                let written = Event::PeerWritten(peer, lane, message.wire_len());
+                let frame = message.joined();
                 self.events.push_back((node, written));
                 let link = Link { node, id: peer };
                 if let Some(other) = self.wires.get(&link) {
@@ -277,7 +282,7 @@ impl Net {
                     self.events.push_back((node, Event::PeerFrame(peer, taken)));
                 }
             }
-            Action::Notice(_) => {}
+            Action::Notice(_) | Action::FragmentPeer { .. } => {}
             // No case fills a queue, closes a connection or shakes hands.
             unexpected => unreachable!("{unexpected:?}"),
         }

@@ -309,11 +309,16 @@ impl Run {
                 self.node
                     .handle(self.now, Event::SessionWritten(session, frame.wire_len()));
             }
-            Action::SendPeer { peer, frame, .. } => {
+            Action::SendPeer {
+                peer,
+                lane,
+                message,
+            } => {
                 assert!(self.peers.contains_key(&peer));
                 self.node
-                    .handle(self.now, Event::PeerWritten(peer, frame.wire_len()));
+                    .handle(self.now, Event::PeerWritten(peer, lane, message.wire_len()));
             }
+            Action::FragmentPeer { peer } => assert!(self.peers.contains_key(&peer)),
             Action::CloseSession { session, reason } => {
                 assert!(session != PUBLISHER && session != SUBSCRIBER, "{reason:?}");
                 assert!(self.sessions.remove(&session));

@@ -36,6 +36,9 @@ fn defaults() -> Vec<(&'static str, String)> {
         hello_time,
         handshake_time,
         frame_time,
+        frame_rate,
+        receiving,
+        fragment_time,
         http,
         http_time,
     } = ListenLimits::default();
@@ -61,6 +64,8 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("peers", peers),
         ("handshakes", handshakes),
         ("source_handshakes", source_handshakes),
+        ("frame_rate", frame_rate),
+        ("receiving", receiving),
         ("http", http),
     ];
     let times = [
@@ -68,6 +73,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("hello_time", hello_time),
         ("handshake_time", handshake_time),
         ("frame_time", frame_time),
+        ("fragment_time", fragment_time),
         ("http_time", http_time),
     ];
     let numbers = numbers.map(|(key, value)| (key, value.to_string()));

@@ -63,7 +63,7 @@ const SECURITY_KEYS: [&str; 6] = [
 /// The section of this node's own limits.
 const LIMITS: &str = "amop_limits";
 
-const LIMIT_KEYS: [&str; 27] = [
+const LIMIT_KEYS: [&str; 30] = [
     "session_queue",
     "session_queues",
     "peer_queue",
@@ -89,6 +89,9 @@ const LIMIT_KEYS: [&str; 27] = [
     "hello_time",
     "handshake_time",
     "frame_time",
+    "frame_rate",
+    "receiving",
+    "fragment_time",
     "http",
     "http_time",
 ];
@@ -340,6 +343,8 @@ impl<'a> Reader<'a> {
             ("peers", &mut listen.peers),
             ("handshakes", &mut listen.handshakes),
             ("source_handshakes", &mut listen.source_handshakes),
+            ("frame_rate", &mut listen.frame_rate),
+            ("receiving", &mut listen.receiving),
             ("http", &mut listen.http),
         ];
         let count = "a whole number from 1 to 4294967295";
@@ -355,6 +360,7 @@ impl<'a> Reader<'a> {
             ("hello_time", &mut listen.hello_time),
             ("handshake_time", &mut listen.handshake_time),
             ("frame_time", &mut listen.frame_time),
+            ("fragment_time", &mut listen.fragment_time),
             ("http_time", &mut listen.http_time),
         ] {
             if let Some(seconds) = number(key)? {

@@ -3,6 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{Seq, frame_topic};
+use crate::p2p::{Body, FRAGMENT};
 
 /// Length of a frame's header in bytes.
 pub const HEADER_LEN: usize = 42;
@@ -131,6 +132,24 @@ impl Frame {
         let mut out = BytesMut::with_capacity(self.wire_len());
         self.encode(&mut out);
         out.freeze()
+    }
+
+    /// The frame's bytes in two parts: a body of more than [`FRAGMENT`](crate::p2p::FRAGMENT) bytes is
+    /// not copied.
+    pub fn to_parts(&self) -> Body {
+        if self.body.len() <= FRAGMENT {
+            return self.to_bytes().into();
+        }
+        Body {
+            head: Bytes::copy_from_slice(&self.header()),
+            tail: self.body.clone(),
+        }
+    }
+
+    /// The frame that a buffer begins with, without its body; `None` until its whole header is there.
+    pub fn peek(buffer: &[u8]) -> Option<Self> {
+        let header = buffer.get(..HEADER_LEN)?;
+        Some(parse(Bytes::copy_from_slice(header)))
     }
 
     /// Reads the frame a buffer begins with, as P2P messages carry it; what follows is ignored.

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::{PeerId, SessionId};
+use super::{Lane, PeerId, SessionId};
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, HandshakeError, Seq},
     node::RecordsFault,
-    p2p::{NodeId, PeerFrame, mesh::Refusal},
+    p2p::{NodeId, PeerMessage, mesh::Refusal},
 };
 
 /// One thing the I/O shell has to do, in the order given.
@@ -48,8 +48,16 @@ pub enum Action {
     SendPeer {
         /// To whom.
         peer: PeerId,
+        /// Whose turn it takes: a [`LinkQueue`](super::LinkQueue) keeps to that.
+        lane: Lane,
         /// What.
-        frame: PeerFrame,
+        message: PeerMessage,
+    },
+    /// The peer puts fragments together: long frames for it are cut from now on
+    /// ([`LinkQueue::allow_fragments`](super::LinkQueue::allow_fragments)).
+    FragmentPeer {
+        /// Which.
+        peer: PeerId,
     },
     /// Close a peer connection. The machine has forgotten it already.
     ClosePeer {

@@ -9,6 +9,7 @@ mod barrier;
 mod checker;
 mod config;
 mod dice;
+mod lanes;
 mod machine;
 mod mesh;
 mod peer;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 pub use action::{Action, CloseReason, Lapse, Notice, PeerCloseReason};
 pub use checker::{CheckedRecord, CheckedRecords, Checker, RecordsFault};
 pub use config::{Limits, NodeConfig, Timeouts};
+pub use lanes::{Lane, LinkQueue, Piece, Sender};
 pub use machine::{Event, Node, PeerIdentity};
 pub use router::{Counters, Router, RouterEvent};
 

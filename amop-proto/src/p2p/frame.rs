@@ -4,6 +4,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::PeerMessage;
 use crate::channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME};
 
 /// Length of a frame's header in bytes.
@@ -135,7 +136,26 @@ impl PeerCodec {
             Some(compressed) => (COMPRESSED, Bytes::from(compressed)),
             None => (0, frame.body.clone()),
         };
-        let len = self.header_len() + body.len();
+        self.put_header(frame, self.header_len() + body.len(), version, out);
+        body
+    }
+
+    /// As [`encode_header`](Self::encode_header), of a frame whose body is in two parts: what is
+    /// returned is to be written behind `out`.
+    pub fn encode_message(&self, message: &PeerMessage, out: &mut BytesMut) -> Bytes {
+        if message.tail.is_empty() {
+            return self.encode_header(&message.frame, out);
+        }
+        if self.compress && self.header == Header::Current {
+            return self.encode_header(&message.clone().joined(), out);
+        }
+        let len = self.header_len() + message.body_len();
+        self.put_header(&message.frame, len, 0, out);
+        out.put_slice(&message.frame.body);
+        message.tail.clone()
+    }
+
+    fn put_header(&self, frame: &PeerFrame, len: usize, version: u16, out: &mut BytesMut) {
         out.reserve(self.header_len());
         out.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
         match self.header {
@@ -148,7 +168,6 @@ impl PeerCodec {
         }
         out.put_u16(frame.packet);
         out.put_u32(frame.seq);
-        body
     }
 
     /// Takes the next complete frame out of `buffer`; `None` until more bytes are there.
@@ -203,6 +222,29 @@ impl PeerCodec {
             }
             None => 0,
         }
+    }
+
+    /// The longest body it reads, in bytes.
+    pub fn max_body(&self) -> usize {
+        self.max - self.header_len()
+    }
+
+    /// The frame that a buffer begins with, its body as far as it is there, and whether that is
+    /// compressed; `None` until its whole header is there.
+    pub fn peek(&self, buffer: &[u8]) -> Option<(PeerFrame, bool)> {
+        let (header, body) = buffer.split_at_checked(self.header_len())?;
+        let mut header = &header[4..];
+        let (version, protocol) = match self.header {
+            Header::Current => (header.get_u16(), header.get_i32()),
+            Header::Rc1 => (0, i32::from(header.get_i16())),
+        };
+        let frame = PeerFrame {
+            protocol,
+            packet: header.get_u16(),
+            seq: header.get_u32(),
+            body: Bytes::copy_from_slice(body),
+        };
+        Some((frame, version & COMPRESSED != 0))
     }
 
     fn decompress(&self, body: &[u8]) -> Bytes {

@@ -3,12 +3,17 @@
 //! Frames, topic synchronisation and the extension by which nodes of this project tell each other
 //! how the network looks.
 
+mod fragment;
 mod frame;
 pub mod mesh;
+mod message;
 mod node_id;
 mod topics;
 
+pub(crate) use fragment::Cutting;
+pub use fragment::{Assembled, Assembler, FRAGMENT, FragmentError, MAX_OPEN};
 pub use frame::{PEER_HEADER_LEN, PeerCodec, PeerFrame, PeerFrameError};
+pub use message::{Body, PeerMessage};
 pub use node_id::{NodeId, NodeIdError};
 pub use topics::{TopicList, TopicListError, parse_topic_seq};
 

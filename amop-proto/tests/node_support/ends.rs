@@ -110,6 +110,7 @@ impl Net {
             closed: None,
             stalled: false,
             unwritten: 0,
+            unwritten_of: VecDeque::new(),
             received: BytesMut::new(),
             deaf: false,
             announced: 0,
@@ -233,9 +234,23 @@ impl Net {
 
     pub(crate) fn peer_read(&mut self, link: Link, bytes: usize) {
         let end = self.link(link);
-        let bytes = bytes.min(end.unwritten);
+        let mut bytes = bytes.min(end.unwritten);
         end.unwritten -= bytes;
-        self.event(link.node, Event::PeerWritten(link.id, bytes));
+        let mut written = Vec::new();
+        while let Some((lane, queued)) = end.unwritten_of.front_mut() {
+            let part = bytes.min(*queued);
+            if part == 0 {
+                break;
+            }
+            written.push(Event::PeerWritten(link.id, *lane, part));
+            (bytes, *queued) = (bytes - part, *queued - part);
+            if *queued == 0 {
+                end.unwritten_of.pop_front();
+            }
+        }
+        for event in written {
+            self.event(link.node, event);
+        }
     }
 
     /// The connection breaks, for both ends.

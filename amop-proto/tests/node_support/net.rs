@@ -10,8 +10,8 @@ use std::{
 use amop_proto::{
     channel::{Frame, FrameDecoder, rpc::NodeFacts},
     node::{
-        Action, Checker, CloseReason, Event, Limits, Node, NodeConfig, Notice, PeerCloseReason,
-        PeerId, PeerIdentity, SessionId, Timeouts,
+        Action, Checker, CloseReason, Event, Lane, Limits, Node, NodeConfig, Notice,
+        PeerCloseReason, PeerId, PeerIdentity, SessionId, Timeouts,
     },
     p2p::{NodeId, PeerCodec, PeerFrame, mesh::SharedSecret},
 };
@@ -53,6 +53,8 @@ pub(crate) struct PeerEnd {
     pub(crate) closed: Option<PeerCloseReason>,
     pub(crate) stalled: bool,
     pub(crate) unwritten: usize,
+    /// Of which lanes that is.
+    pub(super) unwritten_of: VecDeque<(Lane, usize)>,
     pub(super) received: BytesMut,
     /// What the other end sends gets lost.
     pub(super) deaf: bool,
@@ -362,15 +364,22 @@ impl Net {
                 assert!(self.end(end).paused, "resumed though not paused");
                 self.end(end).paused = false;
             }
-            Action::SendPeer { peer, frame } => {
+            Action::FragmentPeer { .. } => {}
+            Action::SendPeer {
+                peer,
+                lane,
+                message,
+            } => {
+                let frame = message.joined();
                 let link = up(self, peer);
                 let mut wire = BytesMut::new();
                 self.codec.encode(&frame, &mut wire);
                 let end = self.link(link);
                 if end.stalled {
                     end.unwritten += frame.wire_len();
+                    end.unwritten_of.push_back((lane, frame.wire_len()));
                 } else {
-                    let written = Event::PeerWritten(peer, frame.wire_len());
+                    let written = Event::PeerWritten(peer, lane, frame.wire_len());
                     self.written.push_back((node, written));
                 }
                 match self.link(link).other {

@@ -515,8 +515,13 @@ impl State {
 
     fn act(&mut self, host: usize, action: Action, events: &mut VecDeque<Event>) {
         match action {
-            Action::SendPeer { peer, frame } => {
-                events.push_back(Event::PeerWritten(peer, frame.wire_len()));
+            Action::SendPeer {
+                peer,
+                lane,
+                message,
+            } => {
+                events.push_back(Event::PeerWritten(peer, lane, message.wire_len()));
+                let frame = message.joined();
                 self.write(host, peer, frame);
             }
             Action::SendSession { session, frame } => {
@@ -535,6 +540,7 @@ impl State {
             Action::PauseSession { .. }
             | Action::ResumeSession { .. }
             | Action::CoalesceSession { .. }
+            | Action::FragmentPeer { .. }
             | Action::Notice(_) => {}
         }
     }

@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use amop_proto::node::{PeerId, SessionId};
+use amop_proto::{
+    node::{Lane, LinkQueue, PeerId, SessionId},
+    p2p::{Assembler, PeerCodec, PeerMessage},
+};
 use bytes::{Bytes, BytesMut};
 
 /// Virtual time since the start of the run.
@@ -64,6 +67,13 @@ const SOCKET: usize = 64 * 1024;
 pub(crate) struct Pipe {
     /// Written by the sender and not taken by the line.
     pub(crate) out: BytesMut,
+    /// Written by a node to another, and not in `out`, with its length.
+    queue: LinkQueue,
+    queued: usize,
+    /// Of what is in `out` of that: the bytes that have yet to leave, and what they count for then.
+    leaving: VecDeque<(usize, Lane, usize)>,
+    /// Puts together what has arrived at a node.
+    pub(crate) assembler: Assembler<()>,
     /// Close after that.
     pub(crate) fin: bool,
     /// A part of `out` is leaving: a step will say when it has left.
@@ -85,6 +95,10 @@ impl Pipe {
     fn new(line: Line) -> Self {
         Self {
             out: BytesMut::new(),
+            queue: LinkQueue::default(),
+            queued: 0,
+            leaving: VecDeque::new(),
+            assembler: Assembler::new(usize::MAX, Duration::MAX),
             fin: false,
             busy: false,
             in_flight: VecDeque::new(),
@@ -95,6 +109,60 @@ impl Pipe {
             longest: 0,
             read: BytesMut::new(),
         }
+    }
+
+    /// A node writes something to another one.
+    pub(crate) fn push(&mut self, lane: Lane, message: PeerMessage) {
+        self.queued += message.wire_len();
+        self.queue.push(lane, message);
+    }
+
+    pub(crate) fn allow_fragments(&mut self) {
+        self.queue.allow_fragments();
+    }
+
+    /// Puts into `out` what is to leave next.
+    pub(crate) fn fill(&mut self) {
+        if !self.out.is_empty() {
+            return;
+        }
+        for piece in self.queue.take() {
+            let before = self.out.len();
+            let rest = PeerCodec::default().encode_message(&piece.message, &mut self.out);
+            self.out.extend_from_slice(&rest);
+            let len = self.out.len() - before;
+            self.leaving.push_back((len, piece.lane, piece.counts));
+            self.queued -= piece.counts;
+        }
+    }
+
+    /// So many bytes of `out` have left; what a node is told of that.
+    pub(crate) fn left(&mut self, mut len: usize) -> Vec<(Lane, usize)> {
+        let mut told = Vec::new();
+        while len > 0
+            && let Some((bytes, lane, counts)) = self.leaving.front_mut()
+        {
+            let part = len.min(*bytes);
+            (len, *bytes) = (len - part, *bytes - part);
+            if *bytes == 0 {
+                told.push((*lane, *counts));
+                self.leaving.pop_front();
+            }
+        }
+        told
+    }
+
+    /// What has not left.
+    pub(crate) fn waiting(&self) -> usize {
+        self.out.len() + self.queued
+    }
+
+    /// What has not left goes nowhere.
+    pub(crate) fn drop_unsent(&mut self) {
+        self.out.clear();
+        self.queue = LinkQueue::default();
+        self.queued = 0;
+        self.leaving.clear();
     }
 
     /// How much leaves at once, and how long that takes.
@@ -110,6 +178,8 @@ impl Pipe {
     }
 
     fn clear(&mut self) {
+        self.drop_unsent();
+        self.assembler = Assembler::new(usize::MAX, Duration::MAX);
         self.out = BytesMut::new();
         self.in_flight = VecDeque::new();
         self.read = BytesMut::new();

@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Action, CloseReason, Lapse, NodeConfig, Notice, PeerCloseReason, PeerId, Router, RouterEvent,
-    SessionId, after,
+    Action, CloseReason, Lane, Lapse, NodeConfig, Notice, PeerCloseReason, PeerId, Router,
+    RouterEvent, SessionId, after,
     barrier::{Barriers, Mutes},
     checker::CheckedRecords,
     peer::Peer,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     channel::{
-        CLIENT_TYPE, Frame, FrameType, HandshakeRequest, HandshakeResponse, frame_topic,
+        CLIENT_TYPE, Frame, FrameType, HandshakeRequest, HandshakeResponse, code, frame_topic,
         heartbeat_answer, rpc,
     },
     hash::HashMap,
@@ -53,6 +53,9 @@ pub enum Event {
     SessionOpened(SessionId),
     /// A session sent a frame.
     SessionFrame(SessionId, Frame),
+    /// A session sends a message for which the shell has no room; here is its header. What comes of it is
+    /// dropped.
+    SessionRefused(SessionId, Frame),
     /// Bytes came from a session that are no whole frame yet.
     SessionActive(SessionId),
     /// So many bytes of the frames for a session have been written.
@@ -77,10 +80,14 @@ pub enum Event {
     /// from now on is for the [`Checker`](super::Checker) to refuse. See
     /// [`Router::chains`](super::Router::chains).
     Disbelieve(Vec<NodeId>),
+    /// A peer sends an AMOP message for which the shell has no room; here are its P2P seq and the header
+    /// of its frame. What comes of it is dropped.
+    PeerRefused(PeerId, u32, Frame),
     /// Bytes came from a peer that are no whole frame yet.
     PeerActive(PeerId),
-    /// So many bytes of the frames for a peer have been written, uncompressed.
-    PeerWritten(PeerId, usize),
+    /// So many bytes of a lane's frames for a peer have been written, uncompressed and not counting what
+    /// [cutting](super::LinkQueue) adds.
+    PeerWritten(PeerId, Lane, usize),
     /// A peer's connection is gone.
     PeerClosed(PeerId),
     /// A session's certificate does not let it in any longer: it is closed.
@@ -197,6 +204,11 @@ impl Node {
                 self.router.handle(now, RouterEvent::SessionUp(session));
             }
             Event::SessionFrame(session, frame) => self.session_frame(now, session, frame),
+            Event::SessionRefused(session, frame) => {
+                self.session_active(now, session);
+                let refusal = frame.respond(code::OVER_LIMIT, Bytes::new());
+                self.router.send_session(session, refusal);
+            }
             Event::SessionActive(session) => self.session_active(now, session),
             Event::SessionWritten(session, len) => {
                 self.session_active(now, session);
@@ -215,12 +227,12 @@ impl Node {
             Event::Disbelieve(nodes) => {
                 self.router.handle(now, RouterEvent::Disbelieve(nodes));
             }
-            Event::PeerActive(peer) => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.heard = now;
-                }
+            Event::PeerRefused(peer, seq, frame) => {
+                self.peer_active(now, peer);
+                self.router.refuse_peer(peer, seq, &frame);
             }
-            Event::PeerWritten(peer, len) => self.router.peer_written(peer, len),
+            Event::PeerActive(peer) => self.peer_active(now, peer),
+            Event::PeerWritten(peer, lane, len) => self.router.peer_written(peer, lane, len),
             Event::PeerClosed(peer) => {
                 let moves = self.loses_race(now, peer);
                 self.forget_peer(now, peer, moves);
@@ -283,7 +295,7 @@ impl Node {
                     self.actions.push_back(action);
                 }
             }
-            Action::SendPeer { peer, .. } => {
+            Action::SendPeer { peer, .. } | Action::FragmentPeer { peer } => {
                 if self.peers.contains_key(&peer) {
                     self.actions.push_back(action);
                 }
@@ -325,6 +337,12 @@ impl Node {
     fn session_active(&mut self, now: Instant, session: SessionId) {
         if let Some(session) = self.sessions.get_mut(&session) {
             session.active = now;
+        }
+    }
+
+    fn peer_active(&mut self, now: Instant, peer: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.heard = now;
         }
     }
 

@@ -90,6 +90,7 @@ impl Node {
             if let Some(link) = self.peers.get_mut(&peer) {
                 link.recognise(now, &self.config.timeouts);
             }
+            self.actions.push_back(Action::FragmentPeer { peer });
             self.router.handle(now, RouterEvent::LinkUp(peer, node));
         }
         self.peer_due(peer);
@@ -163,6 +164,7 @@ impl Node {
         let (ours, node) = (peer.is_ours(), peer.identity.node);
         self.peer_due(id);
         if ours {
+            self.actions.push_back(Action::FragmentPeer { peer: id });
             return self.router.handle(now, RouterEvent::LinkUp(id, node));
         }
         if self.config.transit.contains(&node) {

@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 use super::{
     Router,
-    network::AGAIN,
+    network::again_after,
     transit::Audience,
     unicast::{Attempt, Origin, Target, Tried, Unicast, UnicastId},
 };
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, QUIET, code, topic_end},
-    node::{Action, CloseReason, Notice, PeerId, SessionId, after},
-    p2p::{PEER_HEADER_LEN, PeerFrame, packet, protocol},
+    node::{Action, CloseReason, Lane, Notice, PeerId, SessionId, after},
+    p2p::{Body, PEER_HEADER_LEN, PeerFrame, PeerMessage, packet, protocol},
 };
 
 impl Router {
@@ -113,7 +113,7 @@ impl Router {
             self.spread_from_here(now, origin, nodes, &frame);
         }
         if !peers.is_empty() {
-            self.multicast_to_peers(now, origin, peers, frame.to_bytes());
+            self.multicast_to_peers(now, origin, peers, frame.to_parts());
         }
         if let Origin::Session(publisher) = origin
             && !quiet
@@ -152,18 +152,14 @@ impl Router {
         now: Instant,
         origin: Origin,
         peers: &[PeerId],
-        bytes: Bytes,
+        body: Body,
     ) {
-        let message = PeerFrame {
-            protocol: protocol::AMOP,
-            packet: packet::MULTICAST,
-            seq: self.peer_seq(),
-            body: bytes,
-        };
+        let message = amop_message(packet::MULTICAST, self.peer_seq(), body);
+        let (lane, len) = (origin.lane(), message.wire_len());
         for &peer in peers {
             match self.links.peers.get_mut(&peer) {
-                Some(link) if link.queue.is_open() => {
-                    self.send_peer(peer, message.clone());
+                Some(link) if link.takes(lane, len) => {
+                    self.send_in(peer, lane, message.clone());
                     self.pause_if_filling(now, origin, peer);
                 }
                 Some(link) => {
@@ -341,19 +337,14 @@ impl Router {
                 link.asked.insert(seq, id);
                 unicast.at = Some(Attempt::Peer(peer, seq));
                 self.set_timer(id, unicast, after(now, self.timeouts.peer_answer));
-                let message = PeerFrame {
-                    protocol: protocol::AMOP,
-                    packet: packet::UNICAST,
-                    seq,
-                    body: unicast.frame.to_bytes(),
-                };
-                self.send_peer(peer, message);
+                let message = amop_message(packet::UNICAST, seq, unicast.frame.to_parts());
+                self.send_in(peer, unicast.origin.lane(), message);
                 self.pause_if_filling(now, unicast.origin, peer);
                 true
             }
             Target::Node(node) => {
                 let until = after(now, self.timeouts.peer_answer);
-                let again = AGAIN;
+                let again = again_after(unicast.frame.wire_len());
                 unicast.at = Some(Attempt::Node {
                     node,
                     until,
@@ -437,6 +428,7 @@ impl Router {
     }
 
     fn end_one(&mut self, id: UnicastId, mut unicast: Unicast, outcome: Result<Frame, i32>) {
+        let lane = unicast.at.and_then(Attempt::lane);
         self.forget_attempt(id, &mut unicast);
         if let Some(at) = unicast.timer {
             self.timers.remove(&(at, id));
@@ -462,7 +454,8 @@ impl Router {
         match outcome {
             Ok(answer) => {
                 self.counters.answered += 1;
-                self.answer(unicast.origin, answer);
+                let lane = lane.unwrap_or_else(|| unicast.origin.lane());
+                self.answer(unicast.origin, answer, lane);
             }
             Err(result) => self.answer_error(unicast.origin, &unicast.frame, result),
         }
@@ -482,22 +475,28 @@ impl Router {
             // The asking node has the request itself.
             (Origin::Node(..), _) => request.respond(code::NO_SESSION, Bytes::new()),
         };
-        self.answer(origin, answer);
+        self.answer(origin, answer, origin.lane());
     }
 
-    fn answer(&mut self, origin: Origin, answer: Frame) {
+    /// There was no room for a message of a node that is none of ours.
+    pub(in crate::node) fn refuse_peer(&mut self, peer: PeerId, seq: u32, request: &Frame) {
+        if request.kind == FrameType::UNICAST {
+            self.answer_error(Origin::Peer(peer, seq), request, code::NO_SESSION);
+        }
+    }
+
+    /// `lane` is that of whoever answers.
+    fn answer(&mut self, origin: Origin, answer: Frame, lane: Lane) {
         match origin {
             Origin::Session(session) => self.send_session(session, answer),
             Origin::Peer(peer, seq) => {
-                let message = PeerFrame {
-                    protocol: -protocol::AMOP,
-                    packet: packet::UNICAST,
-                    seq,
-                    body: answer.to_bytes(),
-                };
-                self.send_peer(peer, message);
+                let mut message = amop_message(packet::UNICAST, seq, answer.to_parts());
+                message.frame.protocol = -protocol::AMOP;
+                self.send_in(peer, lane, message);
             }
-            Origin::Node(source, target, id) => self.answer_node(source, target, id, &answer),
+            Origin::Node(source, target, id) => {
+                self.answer_node(source, target, id, &answer, lane);
+            }
         }
     }
 
@@ -544,6 +543,19 @@ impl Router {
                 self.resume(paused);
             }
         }
+    }
+}
+
+/// A message for a node that is none of ours.
+fn amop_message(packet: u16, seq: u32, body: Body) -> PeerMessage {
+    PeerMessage {
+        frame: PeerFrame {
+            protocol: protocol::AMOP,
+            packet,
+            seq,
+            body: body.head,
+        },
+        tail: body.tail,
     }
 }
 

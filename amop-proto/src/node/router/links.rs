@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, hash_map::Entry},
 };
 
 use bytes::Bytes;
@@ -12,8 +12,8 @@ use super::unicast::UnicastId;
 use crate::{
     channel::Seq,
     hash::{HashMap, HashSet},
-    node::{PeerId, SessionId},
-    p2p::{NodeId, mesh::NodeKey},
+    node::{Lane, PeerId, SessionId},
+    p2p::{FRAGMENT, NodeId, mesh::NodeKey},
 };
 
 /// Bytes waiting to be written to a connection, held against a limit.
@@ -168,6 +168,70 @@ pub(super) struct PeerLink {
     pub(super) stuck: bool,
     /// It is none of ours, and takes part in the network of ours by way of this node.
     pub(super) transit: bool,
+    /// What of `queue` is of which lane, without packets about the network.
+    lanes: HashMap<Lane, usize>,
+}
+
+impl PeerLink {
+    pub(super) fn new(node: NodeId, queue: usize) -> Self {
+        Self {
+            queue: Queue::new(queue),
+            node: Some(node),
+            key: Some(NodeKey::from(&node)),
+            complaints: BTreeMap::new(),
+            topics: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            stuck: false,
+            transit: false,
+            lanes: HashMap::default(),
+        }
+    }
+
+    /// A frame is queued.
+    pub(super) fn push(&mut self, lane: Lane, len: usize) -> Level {
+        if lane != Lane::Control {
+            *self.lanes.entry(lane).or_default() += len;
+        }
+        self.queue.push(len)
+    }
+
+    /// So much of a lane has left.
+    pub(super) fn written(&mut self, lane: Lane, len: usize) -> Level {
+        if let Entry::Occupied(mut queued) = self.lanes.entry(lane) {
+            *queued.get_mut() = queued.get().saturating_sub(len);
+            if *queued.get() == 0 {
+                queued.remove();
+            }
+        }
+        self.queue.written(len)
+    }
+
+    fn queued_of(&self, lane: Lane) -> usize {
+        self.lanes.get(&lane).copied().unwrap_or(0)
+    }
+
+    /// What a lane may have queued even when others have filled the queue, in bytes. All such shares
+    /// together are half the limit, or one fragment for each if they are many.
+    fn share(&self, lane: Lane) -> usize {
+        let limit = self.queue.limit;
+        let lanes = self.lanes.len() + usize::from(!self.lanes.contains_key(&lane));
+        (limit / (2 * lanes)).max(FRAGMENT.min(limit / 16))
+    }
+
+    /// Whether a message may be queued: always while the queue is open, and from whoever has less than
+    /// his share of it until it is near the length at which the connection is closed.
+    pub(super) fn takes(&self, lane: Lane, len: usize) -> bool {
+        let Queue { limit, queued, .. } = self.queue;
+        self.queue.is_open()
+            || (self.queued_of(lane) + len <= self.share(lane)
+                && queued + len <= limit.saturating_mul(2) - limit / 4)
+    }
+
+    /// Whether it is who sends in this lane that fills the queue.
+    pub(super) fn is_filled_by(&self, lane: Lane) -> bool {
+        self.queue.is_half_full() && self.queued_of(lane) > self.share(lane)
+    }
 }
 
 /// All connections.
@@ -207,10 +271,11 @@ impl Links {
             .map(|(&id, _)| id)
     }
 
-    pub(super) fn peer_takes(&self, peer: PeerId) -> bool {
+    /// Whether a message of this length may be queued for a peer.
+    pub(super) fn peer_takes(&self, peer: PeerId, lane: Lane, len: usize) -> bool {
         self.peers
             .get(&peer)
-            .is_some_and(|link| link.queue.is_open())
+            .is_some_and(|link| link.takes(lane, len))
     }
 }
 

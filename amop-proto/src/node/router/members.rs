@@ -153,7 +153,8 @@ impl Router {
         ) else {
             return;
         };
-        if !peer_link.queue.is_half_full() || peer_link.stuck || !peer_link.paused.insert(session) {
+        let fills = peer_link.is_filled_by(origin.lane());
+        if !fills || peer_link.stuck || !peer_link.paused.insert(session) {
             return;
         }
         link.pauses += 1;

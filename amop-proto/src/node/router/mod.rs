@@ -23,14 +23,15 @@ use rand::RngExt;
 
 pub use self::counters::Counters;
 use self::{
-    links::{Level, Links, PeerLink, Queue, SessionLink},
+    links::{Level, Links, PeerLink, SessionLink},
     private::{NEED_VERIFY, Private, Remote},
     table::Table,
     transit::Audience,
     unicast::{Origin, Unicast, UnicastId},
 };
 use super::{
-    Action, CloseReason, Limits, NodeConfig, Notice, PeerCloseReason, PeerId, SessionId, Timeouts,
+    Action, CloseReason, Lane, Limits, NodeConfig, Notice, PeerCloseReason, PeerId, SessionId,
+    Timeouts,
     bandwidth::Bandwidth,
     checker::CheckedRecords,
     dice::Dice,
@@ -40,7 +41,7 @@ use super::{
 use crate::{
     channel::{Frame, FrameType, Seq, code},
     hash::HashMap,
-    p2p::{NodeId, PeerFrame, mesh::NodeKey},
+    p2p::{NodeId, PeerFrame, PeerMessage, mesh::NodeKey},
 };
 
 /// How long a node of ours whose connection was one of two is waited for on the other: both sides may
@@ -174,17 +175,7 @@ impl Router {
             RouterEvent::SessionDown(session) => self.session_down(now, session),
             RouterEvent::Verdict(session, body) => self.verdict(session, &body),
             RouterEvent::PeerUp(peer, node) => {
-                let link = PeerLink {
-                    queue: Queue::new(self.limits.peer_queue),
-                    node: Some(node),
-                    key: Some(NodeKey::from(&node)),
-                    complaints: BTreeMap::new(),
-                    topics: BTreeSet::new(),
-                    asked: BTreeMap::new(),
-                    paused: BTreeSet::new(),
-                    stuck: false,
-                    transit: false,
-                };
+                let link = PeerLink::new(node, self.limits.peer_queue);
                 self.links.peers.insert(peer, link);
             }
             RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, &topics),
@@ -432,12 +423,17 @@ impl Router {
         }
     }
 
-    /// Queues a frame for a peer.
+    /// Queues for a peer what nodes say about themselves.
     pub fn send_peer(&mut self, peer: PeerId, frame: PeerFrame) {
+        self.send_in(peer, Lane::Control, frame.into());
+    }
+
+    /// Queues a frame for a peer.
+    pub(super) fn send_in(&mut self, peer: PeerId, lane: Lane, message: PeerMessage) {
         let Some(link) = self.links.peers.get_mut(&peer) else {
             return;
         };
-        let level = link.queue.push(frame.wire_len());
+        let level = link.push(lane, message.wire_len());
         let queued = link.queue.queued();
         match level {
             Level::Hopeless => {
@@ -448,7 +444,11 @@ impl Router {
             Level::Behind => self.notice(Notice::PeerBehind { peer, queued }),
             Level::Same | Level::CaughtUp { .. } => {}
         }
-        self.actions.push_back(Action::SendPeer { peer, frame });
+        self.actions.push_back(Action::SendPeer {
+            peer,
+            lane,
+            message,
+        });
     }
 
     /// So many bytes of what was queued for a session have left.
@@ -466,12 +466,12 @@ impl Router {
         }
     }
 
-    /// So many bytes of what was queued for a peer have left.
-    pub fn peer_written(&mut self, peer: PeerId, len: usize) {
+    /// So many bytes of what was queued for a peer in a lane have left.
+    pub fn peer_written(&mut self, peer: PeerId, lane: Lane, len: usize) {
         let Some(link) = self.links.peers.get_mut(&peer) else {
             return;
         };
-        let level = link.queue.written(len);
+        let level = link.written(lane, len);
         if link.queue.is_low() {
             link.stuck = false;
         }

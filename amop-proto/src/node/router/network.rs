@@ -21,12 +21,12 @@ use super::{
 use crate::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, code},
     node::{
-        Action, Notice, PeerCloseReason, PeerId,
+        Action, Lane, Notice, PeerCloseReason, PeerId,
         checker::CheckedRecords,
         mesh::{Output, Seen, extension},
     },
     p2p::{
-        NodeId, PeerFrame,
+        Body, NodeId, PeerFrame, PeerMessage,
         mesh::{
             Content, Envelope, MAX_TARGETS, NodeKey, Purpose, Relayed, RelayedSpread, Seal, Spread,
             Statement, packet,
@@ -40,7 +40,12 @@ const MAX_HOPS: u32 = 32;
 
 /// A message to a node of ours is sent again this long after it was first sent, then after twice as
 /// long, and so on: a link in between may have failed. The node takes it once.
-pub(super) const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// That long for a message of this many bytes: a long one may still be on its way, at 4 MiB a second.
+pub(super) fn again_after(len: usize) -> Duration {
+    AGAIN + Duration::from_millis(len as u64 / 4096)
+}
 
 /// Where a multicast for nodes of ours comes from and what it is called.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +53,14 @@ struct Called {
     voucher: NodeKey,
     source: NodeKey,
     id: u64,
+}
+
+/// A packet of the extension protocol with a message.
+fn carrying(packet: u16, hops_left: u32, body: Body) -> PeerMessage {
+    PeerMessage {
+        frame: extension(packet, hops_left, body.head),
+        tail: body.tail,
+    }
 }
 
 impl Router {
@@ -173,7 +186,7 @@ impl Router {
             }
             // Its answer will come or has come.
             Seen::Before => {}
-            Seen::Answered(answer) => self.send_answer(answer),
+            Seen::Answered(answer) => self.send_answer(answer, Lane::node(source)),
         }
         Some(())
     }
@@ -377,8 +390,9 @@ impl Router {
         hops_left: u32,
     ) {
         let mut copies: BTreeMap<PeerId, Vec<(NodeKey, Seal)>> = BTreeMap::new();
+        let lane = Lane::relayed(from, called.source, bytes);
         for (target, seal) in targets {
-            match self.hop(target, Some(from)) {
+            match self.hop(target, Some(from), lane, bytes.len()) {
                 Some(peer) => copies.entry(peer).or_default().push((target, seal)),
                 None => self.counters.undeliverable += 1,
             }
@@ -386,7 +400,8 @@ impl Router {
         for (peer, targets) in copies {
             let spread = called.spread(targets);
             let body = spread.seal(&bytes[..]);
-            self.send_peer(peer, extension(packet::RELAYED_MULTICAST, hops_left, body));
+            let message = carrying(packet::RELAYED_MULTICAST, hops_left, body.into());
+            self.send_in(peer, lane, message);
         }
     }
 
@@ -413,14 +428,14 @@ impl Router {
         // Mostly there is one, next to this node.
         let mut copies: BTreeMap<PeerId, Vec<NodeKey>> = BTreeMap::new();
         for &target in &*targets {
-            let Some(peer) = self.hop(target, None) else {
+            let Some(peer) = self.hop(target, None, origin.lane(), frame.wire_len()) else {
                 self.counters.undeliverable += 1;
                 continue;
             };
             if let [_] = targets[..]
                 && self.mesh.is_neighbour(peer, target)
             {
-                let body = called.direct(Vec::new()).seal(frame);
+                let body = called.direct(Vec::new()).seal_parts(frame);
                 self.send_copy(now, origin, peer, packet::MULTICAST, body);
                 return;
             }
@@ -431,7 +446,7 @@ impl Router {
         let mut content = None;
         for (peer, targets) in copies {
             if targets.len() == 1 && self.mesh.is_neighbour(peer, targets[0]) {
-                let body = alone.get_or_insert_with(|| called.direct(Vec::new()).seal(frame));
+                let body = alone.get_or_insert_with(|| called.direct(Vec::new()).seal_parts(frame));
                 let body = body.clone();
                 self.send_copy(now, origin, peer, packet::MULTICAST, body);
                 continue;
@@ -441,14 +456,14 @@ impl Router {
                     .iter()
                     .all(|&target| self.mesh.ends_at(peer, target))
                 {
-                    let body = called.direct(targets.to_vec()).seal(frame);
+                    let body = called.direct(targets.to_vec()).seal_parts(frame);
                     self.send_copy(now, origin, peer, packet::MULTICAST, body);
                     continue;
                 }
                 let content = *content.get_or_insert_with(|| frame.digest());
                 let spread = called.spread(self.seals(called, targets, content));
                 if !spread.targets.is_empty() {
-                    let body = spread.seal(frame);
+                    let body = spread.seal(frame).into();
                     self.send_copy(now, origin, peer, packet::RELAYED_MULTICAST, body);
                 }
             }
@@ -479,8 +494,8 @@ impl Router {
         seals
     }
 
-    fn send_copy(&mut self, now: Instant, origin: Origin, peer: PeerId, packet: u16, body: Bytes) {
-        self.send_peer(peer, extension(packet, MAX_HOPS, body));
+    fn send_copy(&mut self, now: Instant, origin: Origin, peer: PeerId, packet: u16, body: Body) {
+        self.send_in(peer, origin.lane(), carrying(packet, MAX_HOPS, body));
         self.pause_if_filling(now, origin, peer);
     }
 
@@ -496,7 +511,8 @@ impl Router {
             return false;
         };
         let node = *node;
-        let Some(peer) = self.hop(node, None) else {
+        let lane = unicast.origin.lane();
+        let Some(peer) = self.hop(node, None, lane, unicast.frame.wire_len()) else {
             return false;
         };
         *changes = self.mesh.changes();
@@ -506,14 +522,14 @@ impl Router {
             id,
         };
         let (packet, body) = if self.mesh.ends_at(peer, node) {
-            (packet::UNICAST, envelope.seal(&unicast.frame))
+            (packet::UNICAST, envelope.seal_parts(&unicast.frame))
         } else {
             let Some(body) = self.relay_body(Purpose::Unicast, envelope, &unicast.frame) else {
                 return false;
             };
-            (packet::RELAYED_UNICAST, body)
+            (packet::RELAYED_UNICAST, body.into())
         };
-        self.send_peer(peer, extension(packet, MAX_HOPS, body));
+        self.send_in(peer, lane, carrying(packet, MAX_HOPS, body));
         self.pause_if_filling(now, unicast.origin, peer);
         true
     }
@@ -543,6 +559,7 @@ impl Router {
         target: NodeKey,
         id: u64,
         answer: &Frame,
+        lane: Lane,
     ) {
         let envelope = Envelope {
             source: target,
@@ -551,15 +568,16 @@ impl Router {
         };
         let body = envelope.seal(answer);
         self.recent.answered(source, target, id, body.clone());
-        self.send_answer(body);
+        self.send_answer(body, lane);
     }
 
     /// Sends an answer, for the first time or again; the body is as for a neighbour.
-    fn send_answer(&mut self, body: Bytes) {
+    fn send_answer(&mut self, body: Bytes, lane: Lane) {
         let Some((envelope, frame)) = Envelope::open(body.clone()) else {
             return;
         };
-        let sent = self.hop(envelope.target, None).and_then(|peer| {
+        let hop = self.hop(envelope.target, None, lane, body.len());
+        let sent = hop.and_then(|peer| {
             if self.mesh.ends_at(peer, envelope.target) {
                 return Some((peer, packet::ANSWER, body));
             }
@@ -567,7 +585,9 @@ impl Router {
             Some((peer, packet::RELAYED_ANSWER, body))
         });
         match sent {
-            Some((peer, packet, body)) => self.send_peer(peer, extension(packet, MAX_HOPS, body)),
+            Some((peer, packet, body)) => {
+                self.send_in(peer, lane, carrying(packet, MAX_HOPS, body.into()));
+            }
             // The node will ask again when there is a way.
             None => self.counters.undeliverable += 1,
         }
@@ -575,20 +595,28 @@ impl Router {
 
     /// The neighbour to send something for a node to. Never back where it came from: what has turned
     /// round once may do so for ever. Its source sends it again when the way is known everywhere.
-    fn hop(&mut self, target: NodeKey, from: Option<PeerId>) -> Option<PeerId> {
+    fn hop(
+        &mut self,
+        target: NodeKey,
+        from: Option<PeerId>,
+        lane: Lane,
+        len: usize,
+    ) -> Option<PeerId> {
         let links = &self.links;
-        let onward = |peer| Some(peer) != from && links.peer_takes(peer);
+        let onward = |peer| Some(peer) != from && links.peer_takes(peer, lane, len);
         self.mesh.next_hop(target, onward)
     }
 
     /// Sends a message for another node on its way.
     fn pass_on(&mut self, from: PeerId, target: NodeKey, mut message: PeerFrame) {
-        let hop = self.hop(target, Some(from));
+        let source = Envelope::source_of(&message.body).unwrap_or(target);
+        let lane = Lane::relayed(from, source, Relayed::content_of(&message.body));
+        let hop = self.hop(target, Some(from), lane, message.wire_len());
         match (message.seq.min(MAX_HOPS).checked_sub(1), hop) {
             (Some(hops_left), Some(peer)) if hops_left > 0 => {
                 self.counters.relayed += 1;
                 message.seq = hops_left;
-                self.send_peer(peer, message);
+                self.send_in(peer, lane, message.into());
             }
             _ => self.counters.undeliverable += 1,
         }

@@ -188,7 +188,7 @@ impl Router {
             && self.recent.see_multicast(now, source, target, id)
         {
             let origin = Origin::Node(source, target, id);
-            self.multicast_to_peers(now, origin, &[peer], bytes.clone());
+            self.multicast_to_peers(now, origin, &[peer], bytes.clone().into());
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use super::{links::Links, table::Entry};
 use crate::{
     channel::Frame,
-    node::{PeerId, SessionId, dice::Dice},
+    node::{Lane, PeerId, SessionId, dice::Dice},
     p2p::mesh::NodeKey,
 };
 
@@ -28,6 +28,17 @@ pub(super) enum Origin {
     /// A node of ours; the name it sent the message to, of this node or of a real node behind it; and
     /// its id of the message.
     Node(NodeKey, NodeKey, u64),
+}
+
+impl Origin {
+    /// Whose turn its messages take on a link.
+    pub(super) fn lane(self) -> Lane {
+        match self {
+            Self::Session(session) => Lane::session(session),
+            Self::Peer(peer, _) => Lane::peer(peer),
+            Self::Node(source, ..) => Lane::node(source),
+        }
+    }
 }
 
 /// Where a unicast may be sent.
@@ -87,6 +98,18 @@ pub(super) enum Attempt {
     /// With another copy of the same message, which a subscriber has: the publisher sent it once more
     /// over another connection.
     Joined(UnicastId),
+}
+
+impl Attempt {
+    /// Whose turn the answer takes on a link: that of whoever gives it.
+    pub(super) fn lane(self) -> Option<Lane> {
+        match self {
+            Self::Session(session) => Some(Lane::session(session)),
+            Self::Peer(peer, _) => Some(Lane::peer(peer)),
+            Self::Node { node, .. } => Some(Lane::node(node)),
+            Self::Joined(_) => None,
+        }
+    }
 }
 
 /// A unicast in flight.
@@ -158,7 +181,9 @@ impl Unicast {
                 && !self.tried.contains(target)
                 && match target {
                     Target::Session(session) => links.session_takes(session, &self.frame.seq),
-                    Target::Peer(peer) => links.peer_takes(peer),
+                    Target::Peer(peer) => {
+                        links.peer_takes(peer, self.origin.lane(), self.frame.wire_len())
+                    }
                     // Whether there is a way shows when it is sent.
                     Target::Node(_) => true,
                 }

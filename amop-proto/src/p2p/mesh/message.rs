@@ -4,7 +4,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
 use super::{NodeKey, keys};
-use crate::channel::Frame;
+use crate::{
+    channel::{Frame, HEADER_LEN},
+    p2p::{Body, FRAGMENT},
+};
 
 /// One copy of a multicast names at most this many nodes; a node that has more targets behind one
 /// neighbour sends it several copies.
@@ -29,6 +32,26 @@ impl Envelope {
         out.put_u64(self.source.0);
         out.put_u64(self.target.0);
         out.put_u64(self.id);
+    }
+
+    /// As [`seal`](Self::seal); a long frame is not copied.
+    pub fn seal_parts(&self, frame: &Frame) -> Body {
+        if frame.body.len() <= FRAGMENT {
+            return self.seal(frame).into();
+        }
+        let mut head = BytesMut::with_capacity(Self::LEN + HEADER_LEN);
+        self.put(&mut head);
+        head.put_slice(&frame.header());
+        Body {
+            head: head.freeze(),
+            tail: frame.body.clone(),
+        }
+    }
+
+    /// Who sent the body of a packet into the network, for a node in between.
+    pub fn source_of(body: &[u8]) -> Option<NodeKey> {
+        let source = body.first_chunk()?;
+        Some(NodeKey(u64::from_be_bytes(*source)))
     }
 
     /// The body of a packet with a channel frame, for a neighbour.
@@ -93,6 +116,11 @@ pub struct Relayed {
 }
 
 impl Relayed {
+    /// The bytes of the channel frame, for a node in between.
+    pub fn content_of(body: &[u8]) -> &[u8] {
+        body.get(Envelope::LEN + Seal::LEN..).unwrap_or_default()
+    }
+
     /// The body of a packet with a channel frame.
     pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
         let mut out = BytesMut::with_capacity(Envelope::LEN + Seal::LEN + frame.len());
@@ -168,6 +196,17 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// As [`seal`](Self::seal); a long frame is not copied.
+    pub fn seal_parts(&self, frame: &Frame) -> Body {
+        if frame.body.len() <= FRAGMENT {
+            return self.seal(frame).into();
+        }
+        Body {
+            head: self.seal(&frame.header()[..]),
+            tail: frame.body.clone(),
+        }
+    }
+
     /// The body of a packet with a channel frame.
     pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
         let targets = &self.targets[..self.targets.len().min(MAX_TARGETS)];

@@ -97,7 +97,7 @@ pub mod packet {
     pub const RELAYED_ANSWER: u16 = 10;
     /// A multicast for several nodes, some of them further away.
     pub const RELAYED_MULTICAST: u16 = 11;
-    /// Reserved for a part of a long frame.
+    /// A part of a long frame: see [`Assembler`](crate::p2p::Assembler).
     pub const FRAGMENT: u16 = 20;
 }
 

@@ -4,9 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use amop_proto::{
     channel::{Frame, FrameType, rpc::NodeFacts, split_topic},
-    node::{Action, Checker, Event as NodeEvent, Node, NodeConfig, Notice, PeerId, SessionId},
+    node::{
+        Action, Checker, Event as NodeEvent, Lane, Node, NodeConfig, Notice, PeerCloseReason,
+        PeerId, SessionId,
+    },
     p2p::{
-        NodeId, PeerCodec, PeerFrame,
+        NodeId, PeerFrame,
         mesh::{NodeKey, SharedSecret, Verifier, packet},
         protocol,
     },
@@ -144,9 +147,19 @@ impl World {
                     self.write_session(session, (conn, side), &frame, made_up);
                 }
             }
-            Action::SendPeer { peer, frame } => {
+            Action::SendPeer {
+                peer,
+                lane,
+                message,
+            } => {
                 if let Some(&(conn, side)) = self.hosts[host].peers.get(&peer) {
-                    self.write_peer(host, peer, (conn, side), &frame, made_up);
+                    let frame = message.joined();
+                    self.write_peer(host, (peer, lane), (conn, side), &frame, made_up);
+                }
+            }
+            Action::FragmentPeer { peer } => {
+                if let Some(&(conn, side)) = self.hosts[host].peers.get(&peer) {
+                    self.conns[conn.0].pipes[side].allow_fragments();
                 }
             }
             Action::CloseSession { session, reason } => {
@@ -252,7 +265,7 @@ impl World {
     fn write_peer(
         &mut self,
         host: usize,
-        peer: PeerId,
+        (peer, lane): (PeerId, Lane),
         (conn, side): (ConnId, usize),
         frame: &PeerFrame,
         made_up: &mut Vec<NodeEvent>,
@@ -263,7 +276,7 @@ impl World {
         };
         let mut bent = frame.clone();
         if !self.bend(host, &mut bent) {
-            made_up.push(NodeEvent::PeerWritten(peer, frame.wire_len()));
+            made_up.push(NodeEvent::PeerWritten(peer, lane, frame.wire_len()));
             return;
         }
         let frame = &bent;
@@ -273,7 +286,7 @@ impl World {
         }
         let mut times = 1;
         if self.does(Sabotage::HideQueue) {
-            made_up.push(NodeEvent::PeerWritten(peer, frame.wire_len()));
+            made_up.push(NodeEvent::PeerWritten(peer, lane, frame.wire_len()));
         }
         if frame.protocol == protocol::EXTENSION {
             if frame.packet == packet::RECORDS && to == 0 && self.does(Sabotage::Deafen) {
@@ -294,7 +307,7 @@ impl World {
         for _ in 0..times {
             self.traffic
                 .crosses(self.now, (host, to), (conn, side), &frame);
-            PeerCodec::default().encode(&frame, &mut self.conns[conn.0].pipes[side].out);
+            self.conns[conn.0].pipes[side].push(lane, frame.clone().into());
         }
         let limit = self.config.limits.peer_queue;
         self.check_queue((conn, side), limit, frame.wire_len());
@@ -305,7 +318,7 @@ impl World {
     fn check_queue(&mut self, (conn, side): (ConnId, usize), limit: usize, frame: usize) {
         let pipe = &mut self.conns[conn.0].pipes[side];
         pipe.longest = pipe.longest.max(frame);
-        let (waiting, most) = (pipe.out.len(), 2 * pipe.longest.max(limit));
+        let (waiting, most) = (pipe.waiting(), 2 * pipe.longest.max(limit));
         if waiting > most {
             let text = format!("{waiting} bytes wait for one connection, the bound is {most}");
             self.violated(Invariant::BoundedMemory, text);

@@ -5,13 +5,13 @@ use std::time::Duration;
 use amop_proto::{
     channel::FrameDecoder,
     node::{Event as NodeEvent, PeerIdentity},
-    p2p::PeerCodec,
+    p2p::{Assembled, Assembler, PeerCodec},
 };
 use bytes::Bytes;
 use rand::RngExt;
 
 use super::{Event, World};
-use crate::net::{At, ConnId, Owner, Packet, Severed};
+use crate::net::{At, ConnId, Owner, Packet, Pipe, Severed};
 
 /// How long a side that closed waits for what it wrote to leave.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -29,6 +29,7 @@ impl World {
         if pipe.busy || !takes {
             return;
         }
+        pipe.fill();
         if pipe.out.is_empty() {
             if pipe.fin && conn.severed.is_none() {
                 pipe.fin = false;
@@ -65,12 +66,15 @@ impl World {
             self.send_packet(id, side, Packet::Data(part));
         }
         // A side that is gone no longer counts what it wrote.
-        let conn = &self.conns[id.0];
+        let conn = &mut self.conns[id.0];
+        let left = conn.pipes[side].left(len);
         if !conn.gone[side] {
             match conn.owners[side] {
                 Owner::Peer { host, life, id } => {
                     if !self.does(crate::Sabotage::HideQueue) {
-                        self.tell_host(host, life, NodeEvent::PeerWritten(id, len));
+                        for (lane, len) in left {
+                            self.tell_host(host, life, NodeEvent::PeerWritten(id, lane, len));
+                        }
                     }
                 }
                 Owner::Session { host, life, id } => {
@@ -123,11 +127,16 @@ impl World {
     /// Reads what has arrived for one end.
     pub(super) fn decode(&mut self, id: ConnId, reader: usize) {
         let at = id;
+        let now = self.instant();
         let conn = &mut self.conns[id.0];
         if !conn.open[reader] || conn.paused[reader] || conn.gone[reader] {
             return;
         }
-        let buffer = &mut conn.pipes[1 - reader].read;
+        let Pipe {
+            read: buffer,
+            assembler,
+            ..
+        } = &mut conn.pipes[1 - reader];
         if buffer.is_empty() {
             return;
         }
@@ -137,7 +146,14 @@ impl World {
                 let codec = PeerCodec::default();
                 let mut frames = Vec::new();
                 while let Some(frame) = codec.decode(buffer).expect(broken) {
-                    frames.push(frame);
+                    if !Assembler::<()>::is_fragment(&frame) {
+                        frames.push(frame);
+                        continue;
+                    }
+                    let taken = assembler.take(now, frame, |_| Some(()));
+                    if let Assembled::Whole(frame) = taken.expect(broken) {
+                        frames.push(frame);
+                    }
                 }
                 if frames.is_empty() {
                     self.tell_host(host, life, NodeEvent::PeerActive(id));
@@ -251,7 +267,7 @@ impl World {
         self.log
             .step(now, format_args!("gone {} {side}", id.0), &[]);
         // What it still had to say goes nowhere.
-        self.conns[id.0].pipes[side].out.clear();
+        self.conns[id.0].pipes[side].drop_unsent();
         match self.conns[id.0].owners[side] {
             Owner::Peer {
                 host,

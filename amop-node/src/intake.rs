@@ -1,0 +1,186 @@
+//! The budget of a node for frames of which not all has come.
+//!
+//! A frame has its room from the first bytes on, or is refused then: what is let in is not given up half
+//! way for want of room. Nobody gets more than is left for all others: an agency at most what is free, a
+//! key at most what is free after as much again as its agency has. So there is always room for whoever
+//! has none yet, and several hogs get equal shares (the dynamic thresholds of shared switch buffers).
+
+use std::{
+    hash::{BuildHasher, Hash},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use foldhash::fast::RandomState;
+
+/// What all connections of a node hold of frames that are not whole.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    limit: usize,
+    names: RandomState,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    total: usize,
+    /// Of which agency and of which key; nobody who holds nothing.
+    by_owner: std::collections::HashMap<u64, usize, RandomState>,
+}
+
+impl Held {
+    fn of(&self, owner: u64) -> usize {
+        self.by_owner.get(&owner).copied().unwrap_or(0)
+    }
+
+    fn admits(&self, limit: usize, share: &Share, len: usize) -> bool {
+        let free = limit.saturating_sub(self.total);
+        let (agency, key) = (self.of(share.agency), self.of(share.key));
+        agency + len <= free && key + len <= free.saturating_sub(agency)
+    }
+
+    fn add(&mut self, share: &Share, len: usize) {
+        self.total += len;
+        for owner in [share.agency, share.key] {
+            *self.by_owner.entry(owner).or_default() += len;
+        }
+    }
+
+    fn remove(&mut self, share: &Share, len: usize) {
+        self.total -= len;
+        for owner in [share.agency, share.key] {
+            if let Some(held) = self.by_owner.get_mut(&owner) {
+                *held -= len;
+                if *held == 0 {
+                    self.by_owner.remove(&owner);
+                }
+            }
+        }
+        if self.by_owner.is_empty() {
+            self.by_owner = std::collections::HashMap::default();
+        }
+    }
+}
+
+impl Intake {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            names: RandomState::default(),
+            held: Mutex::default(),
+        })
+    }
+
+    /// The share of a connection: all with this key have one, and all of this agency.
+    pub(crate) fn share(self: &Arc<Self>, agency: impl Hash, key: impl Hash) -> Share {
+        let agency = self.names.hash_one((0u8, agency));
+        Share {
+            key: self.names.hash_one((1u8, agency, key)),
+            agency,
+            intake: self.clone(),
+        }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Bytes for which there is room now.
+    pub(crate) fn bytes(&self) -> usize {
+        self.held().total
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whose frames they are.
+#[derive(Debug, Clone)]
+pub(crate) struct Share {
+    agency: u64,
+    key: u64,
+    intake: Arc<Intake>,
+}
+
+impl Share {
+    /// Room for a frame of this length, if there is.
+    pub(crate) fn admit(&self, len: usize) -> Option<Room> {
+        let mut held = self.intake.held();
+        held.admits(self.intake.limit, self, len).then(|| {
+            held.add(self, len);
+            Room {
+                share: self.clone(),
+                len,
+            }
+        })
+    }
+
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.intake
+    }
+}
+
+/// Room for a frame that is not whole; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    share: Share,
+    len: usize,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.share.intake.held().remove(&self.share, self.len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many frames of this length as there is room for.
+    fn fill(share: &Share, len: usize) -> Vec<Room> {
+        std::iter::from_fn(|| share.admit(len)).collect()
+    }
+
+    #[test]
+    fn a_key_gets_a_third_an_agency_half_and_others_find_room() {
+        let intake = Intake::new(1200);
+        let hog = fill(&intake.share("a", 1), 10);
+        assert_eq!(hog.len(), 40);
+        // Another key of the agency has a fair part of the agency's half.
+        let second = fill(&intake.share("a", 2), 10);
+        assert!((10..=20).contains(&second.len()), "{}", second.len());
+        let many: Vec<Room> = (3..50)
+            .flat_map(|key| fill(&intake.share("a", key), 10))
+            .collect();
+        assert!(intake.bytes() <= 600, "{}", intake.bytes());
+        // Another agency gets a long frame at once.
+        let other = intake.share("b", 1).admit(200);
+        assert!(other.is_some());
+        drop((hog, second, many, other));
+        assert_eq!(intake.bytes(), 0);
+        assert!(intake.held().by_owner.is_empty());
+    }
+
+    #[test]
+    fn room_is_given_back_and_a_frame_over_the_budget_has_none() {
+        let intake = Intake::new(100);
+        let share = intake.share("a", 1);
+        assert!(share.admit(101).is_none());
+        let room = share.admit(100);
+        assert!(room.is_some() && share.admit(1).is_none());
+        drop(room);
+        assert!(share.admit(1).is_some());
+        assert_eq!(intake.bytes(), 0);
+    }
+
+    #[test]
+    fn many_hogs_leave_room_for_a_newcomer() {
+        let intake = Intake::new(512 << 20);
+        let mut rooms = Vec::new();
+        for agency in 0..10 {
+            rooms.extend(fill(&intake.share(agency, 1), 32 << 20));
+        }
+        assert!(intake.share("newcomer", 1).admit(32 << 20).is_some());
+    }
+}

@@ -1,0 +1,509 @@
+//! Reading one connection: frames out of bytes, with room and time for those that are long.
+
+use std::{future::poll_fn, io, pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use amop_proto::{
+    channel::{Frame, FrameDecoder, FrameType, code},
+    node::{Checker, Event, PeerId, SessionId},
+    p2p::{Assembled, Assembler, FRAGMENT, PeerCodec, PeerFrame, mesh, protocol},
+};
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::{
+    io::AsyncRead,
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::io::poll_read_buf;
+
+use crate::{
+    core::Core,
+    intake::{Room, Share},
+    link::LinkEnd,
+    outbox::Signals,
+};
+
+/// A read buffer starts with this much, so that idle connections stay small.
+const READ_MIN: usize = 4 * 1024;
+/// A busy one grows to this.
+const READ_MAX: usize = 64 * 1024;
+/// Of a long frame this much is read before others have their turn.
+const READ_LONG: usize = 256 * 1024;
+/// A peer is not read from for this long for each signature that it gave reason to verify: a third of
+/// a processor, and no more, for one that does nothing else.
+const SIGNATURE: Duration = Duration::from_micros(200);
+/// Nor longer than this at once, since it must be heard of.
+const MAX_PAUSE: Duration = Duration::from_millis(500);
+/// Half-received frames are looked through this often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long frames may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Any frame has this long,
+    pub(crate) grace: Duration,
+    /// and a second more for every so many bytes that have come.
+    pub(crate) rate: usize,
+}
+
+impl Patience {
+    fn of(self, received: usize) -> Duration {
+        let more = Duration::from_secs_f64(received as f64 / self.rate.max(1) as f64);
+        self.grace.saturating_add(more)
+    }
+}
+
+/// What differs between the two kinds of connection.
+pub(crate) trait Reading: Send {
+    type Id: Copy + Send;
+    /// Frames up to this length need no room of their own.
+    const SHORT: usize;
+
+    /// Takes the next frame out of the buffer; `None` until more is there.
+    fn decode(&mut self, id: Self::Id, buffer: &mut BytesMut) -> Result<Option<Step>, String>;
+    /// How much is missing of the frame that begins the buffer, as far as is known.
+    fn missing(&self, buffer: &[u8]) -> usize;
+    /// What to do where there is no room for the frame that begins the buffer; `None` while too little of
+    /// it is there to know.
+    fn refuse(&self, id: Self::Id, buffer: &[u8]) -> Option<Refusal>;
+    /// Gives up what has waited for too long.
+    fn look_through(&mut self) {}
+    fn active(id: Self::Id) -> Event;
+    /// Does with events what takes longer than the machine should, before it sees them. Also returns
+    /// how long not to read on for that.
+    fn prepare(&self, events: Vec<Event>) -> impl Future<Output = (Vec<Event>, Duration)> + Send {
+        std::future::ready((events, Duration::ZERO))
+    }
+}
+
+/// What comes of a frame.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Event(Event),
+    /// It was a part of something.
+    Nothing,
+}
+
+/// What to do about a frame for which there is no room.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Drop it as it comes, and tell the machine.
+    Drop(Event),
+    /// Close the connection: whoever sent it counts on its being taken.
+    Close,
+}
+
+/// SDK connections.
+#[derive(Debug)]
+pub(crate) struct ChannelReading(pub(crate) FrameDecoder);
+
+impl Reading for ChannelReading {
+    type Id = SessionId;
+    const SHORT: usize = READ_MIN;
+
+    fn decode(&mut self, id: SessionId, buffer: &mut BytesMut) -> Result<Option<Step>, String> {
+        match self.0.decode(buffer) {
+            Ok(frame) => Ok(frame.map(|frame| Step::Event(Event::SessionFrame(id, frame)))),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn missing(&self, buffer: &[u8]) -> usize {
+        self.0.missing(buffer)
+    }
+
+    fn refuse(&self, id: SessionId, buffer: &[u8]) -> Option<Refusal> {
+        let head = Frame::peek(buffer)?;
+        Some(match head.kind {
+            FrameType::UNICAST | FrameType::MULTICAST => {
+                Refusal::Drop(Event::SessionRefused(id, head))
+            }
+            // An answer: another subscriber may give one.
+            FrameType::RESPONSE => {
+                let result = code::NO_SESSION;
+                Refusal::Drop(Event::SessionFrame(id, Frame { result, ..head }))
+            }
+            _ => Refusal::Close,
+        })
+    }
+
+    fn active(id: SessionId) -> Event {
+        Event::SessionActive(id)
+    }
+}
+
+/// Connections to other nodes.
+#[derive(Debug)]
+pub(crate) struct PeerReading<'a> {
+    core: &'a Core,
+    codec: PeerCodec,
+    share: Share,
+    assembler: Assembler<Room>,
+    looked: Instant,
+    checker: Arc<Checker>,
+}
+
+impl<'a> PeerReading<'a> {
+    /// A frame in fragments of which nothing comes for `fragment_time` is given up.
+    pub(crate) fn new(
+        core: &'a Core,
+        codec: PeerCodec,
+        share: Share,
+        fragment_time: Duration,
+        checker: Arc<Checker>,
+    ) -> Self {
+        Self {
+            core,
+            codec,
+            share,
+            assembler: Assembler::new(codec.max_body(), fragment_time),
+            looked: Instant::now(),
+            checker,
+        }
+    }
+
+    fn fragment(&mut self, id: PeerId, fragment: PeerFrame) -> Result<Step, String> {
+        let (share, now) = (&self.share, Instant::now().into_std());
+        let taken = self
+            .assembler
+            .take(now, fragment, |len| share.admit(len))
+            .map_err(|error| error.to_string())?;
+        match taken {
+            Assembled::Nothing => Ok(Step::Nothing),
+            Assembled::Whole(frame) => Ok(Step::Event(Event::PeerFrame(id, frame))),
+            Assembled::Refused { frame, total } => {
+                self.core.refusals.no_room(total);
+                // A unicast is sent again by who asked.
+                if is_message(&frame) {
+                    Ok(Step::Nothing)
+                } else {
+                    Err(format!(
+                        "no room for a packet of {total} bytes that the network depends on"
+                    ))
+                }
+            }
+        }
+    }
+}
+
+/// Whether it is a message, of whatever version, and no packet about the network.
+fn is_message(frame: &PeerFrame) -> bool {
+    match frame.protocol.checked_abs() {
+        Some(protocol::AMOP) => true,
+        Some(protocol::EXTENSION) => !matches!(
+            frame.packet,
+            mesh::packet::HELLO
+                | mesh::packet::KNOWN
+                | mesh::packet::RECORDS
+                | mesh::packet::TAKEN
+                | mesh::packet::ASK
+        ),
+        _ => false,
+    }
+}
+
+impl Reading for PeerReading<'_> {
+    type Id = PeerId;
+    // A fragment needs none beside that of its frame.
+    const SHORT: usize = FRAGMENT + READ_MIN;
+
+    fn decode(&mut self, id: PeerId, buffer: &mut BytesMut) -> Result<Option<Step>, String> {
+        let frame = self
+            .codec
+            .decode(buffer)
+            .map_err(|error| error.to_string())?;
+        let Some(frame) = frame else {
+            return Ok(None);
+        };
+        if Assembler::<Room>::is_fragment(&frame) {
+            return self.fragment(id, frame).map(Some);
+        }
+        Ok(Some(Step::Event(Event::PeerFrame(id, frame))))
+    }
+
+    fn missing(&self, buffer: &[u8]) -> usize {
+        self.codec.missing(buffer)
+    }
+
+    fn refuse(&self, id: PeerId, buffer: &[u8]) -> Option<Refusal> {
+        let (frame, compressed) = self.codec.peek(buffer)?;
+        if !is_message(&frame) {
+            return Some(Refusal::Close);
+        }
+        if frame.protocol != protocol::AMOP || compressed {
+            let body = Bytes::new();
+            // Of an answer this says that it cannot be read.
+            let response = frame.protocol == -protocol::AMOP;
+            let event = if response {
+                Event::PeerFrame(id, PeerFrame { body, ..frame })
+            } else {
+                Event::PeerActive(id)
+            };
+            return Some(Refusal::Drop(event));
+        }
+        let head = Frame::peek(&frame.body)?;
+        Some(Refusal::Drop(Event::PeerRefused(id, frame.seq, head)))
+    }
+
+    fn look_through(&mut self) {
+        if !self.assembler.is_busy() || self.looked.elapsed() < LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        let given_up = self.assembler.give_up(self.looked.into_std());
+        self.core.refusals.fragments_lost(given_up);
+    }
+
+    fn active(id: PeerId) -> Event {
+        Event::PeerActive(id)
+    }
+
+    async fn prepare(&self, events: Vec<Event>) -> (Vec<Event>, Duration) {
+        if !events.iter().any(Checker::concerns) {
+            return (events, Duration::ZERO);
+        }
+        // It takes milliseconds, in bad cases seconds: other connections must not wait for that.
+        let checker = self.checker.clone();
+        let checked = spawn_blocking(move || {
+            let events = events.into_iter().map(|event| checker.checked(event));
+            events.collect::<Vec<Event>>()
+        });
+        match checked.await {
+            Ok(events) => {
+                let work: usize = events.iter().map(work).sum();
+                let pause = SIGNATURE.saturating_mul(work.try_into().unwrap_or(u32::MAX));
+                (events, pause.min(MAX_PAUSE))
+            }
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// How many signatures were verified for an event.
+fn work(event: &Event) -> usize {
+    match event {
+        Event::PeerRecords(_, records) => records.work(),
+        _ => 0,
+    }
+}
+
+/// A frame of which not all has come.
+#[derive(Debug)]
+struct Head {
+    since: Instant,
+    /// How much of it has been dropped, if it is not wanted, and how much of that is to come.
+    dropped: usize,
+    to_drop: usize,
+    room: Option<Room>,
+}
+
+impl Head {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            dropped: 0,
+            to_drop: 0,
+            room: None,
+        }
+    }
+}
+
+/// Reads until the connection ends.
+pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
+    core: &Core,
+    mut reading: R,
+    id: R::Id,
+    signals: &Signals,
+    (patience, share): (Patience, &Share),
+    reader: &mut (impl AsyncRead + Unpin),
+) -> LinkEnd<C> {
+    let mut paused = signals.paused.subscribe();
+    let mut buffer = BytesMut::new();
+    let mut room = READ_MIN;
+    let mut head: Option<Head> = None;
+    loop {
+        if *paused.borrow_and_update() {
+            let since = Instant::now();
+            if paused.wait_for(|&paused| !paused).await.is_err() {
+                return LinkEnd::Closed;
+            }
+            // The other side cannot help that.
+            if let Some(head) = &mut head {
+                head.since += since.elapsed();
+            }
+        }
+        let len =
+            match read_part(reader, &mut buffer, &reading, head.as_ref(), room, patience).await {
+                Ok(Ok(0)) => return LinkEnd::Closed,
+                Ok(Ok(len)) => len,
+                Ok(Err(error)) => return LinkEnd::of(error),
+                Err(_) => {
+                    core.refusals.slow_frame();
+                    return LinkEnd::SlowFrame(patience);
+                }
+            };
+        // Busy connections get larger reads, idle ones give the memory back.
+        room = (len * 2).clamp(READ_MIN, READ_MAX);
+        let mut events = Vec::new();
+        let end = take_frames(
+            core,
+            &mut reading,
+            id,
+            &mut buffer,
+            &mut head,
+            share,
+            &mut events,
+        );
+        reading.look_through();
+        if events.is_empty() {
+            events.push(R::active(id));
+        }
+        let (events, pause) = reading.prepare(events).await;
+        core.handle(events);
+        if !pause.is_zero() {
+            sleep(pause).await;
+            if let Some(head) = &mut head {
+                head.since += pause;
+            }
+        }
+        if len >= READ_MAX / 2 {
+            // What came of this much is written while more is read, instead of all of it waiting for
+            // the last of it.
+            tokio::task::yield_now().await;
+        }
+        if let Some(end) = end {
+            return end;
+        }
+        if buffer.is_empty() && room == READ_MIN {
+            // Idle connections hold no buffer while they wait.
+            buffer = BytesMut::new();
+        }
+    }
+}
+
+/// Waits for bytes, as long as the frame at the head of the buffer has time.
+async fn read_part(
+    reader: &mut (impl AsyncRead + Unpin),
+    buffer: &mut BytesMut,
+    reading: &impl Reading,
+    head: Option<&Head>,
+    room: usize,
+    patience: Patience,
+) -> Result<io::Result<usize>, tokio::time::error::Elapsed> {
+    let mut wanted = room;
+    if let Some(head) = head
+        && head.to_drop == 0
+    {
+        let missing = reading.missing(buffer);
+        if head.room.is_some() {
+            // Once for all of it. The memory is touched only as bytes come.
+            buffer.reserve(missing);
+        }
+        wanted = wanted.max(missing.min(READ_LONG));
+    }
+    let due = head.and_then(|head| {
+        let received = head.dropped + buffer.len();
+        head.since.checked_add(patience.of(received))
+    });
+    let part = read_some(reader, buffer, wanted);
+    match due {
+        None => Ok(part.await),
+        Some(due) => timeout_at(due, part).await,
+    }
+}
+
+/// Takes all frames out of the buffer, and sees to it that there is room for the one that is left.
+fn take_frames<R: Reading, C: std::fmt::Display>(
+    core: &Core,
+    reading: &mut R,
+    id: R::Id,
+    buffer: &mut BytesMut,
+    head: &mut Option<Head>,
+    share: &Share,
+    events: &mut Vec<Event>,
+) -> Option<LinkEnd<C>> {
+    if let Some(unwanted) = head
+        && unwanted.to_drop > 0
+    {
+        let len = unwanted.to_drop.min(buffer.len());
+        buffer.advance(len);
+        unwanted.dropped += len;
+        unwanted.to_drop -= len;
+        if unwanted.to_drop > 0 {
+            return None;
+        }
+        *head = None;
+    }
+    let mut longest = 0;
+    loop {
+        let before = buffer.len();
+        match reading.decode(id, buffer) {
+            Ok(Some(step)) => {
+                longest = longest.max(before - buffer.len());
+                *head = None;
+                if let Step::Event(event) = step {
+                    events.push(event);
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                core.refusals.bad_frame();
+                return Some(LinkEnd::BadFrame(error));
+            }
+        }
+    }
+    if longest > READ_MAX {
+        // A few bytes must not keep the memory of a long frame.
+        *buffer = BytesMut::from(&buffer[..]);
+    }
+    if buffer.is_empty() {
+        return None;
+    }
+    let frame = head.get_or_insert_with(Head::new);
+    let missing = reading.missing(buffer);
+    let len = buffer.len() + missing;
+    if missing == 0 || len <= R::SHORT || frame.room.is_some() {
+        return None;
+    }
+    frame.room = share.admit(len);
+    if frame.room.is_some() {
+        return None;
+    }
+    let refusal = reading.refuse(id, buffer)?;
+    core.refusals.no_room(len);
+    match refusal {
+        Refusal::Drop(event) => {
+            events.push(event);
+            (frame.dropped, frame.to_drop) = (buffer.len(), missing);
+            *buffer = BytesMut::new();
+            None
+        }
+        Refusal::Close => Some(LinkEnd::NoRoom {
+            len,
+            limit: share.intake().limit(),
+        }),
+    }
+}
+
+/// Waits for bytes and reads what is there, up to about `room`: TLS gives out one record at a time,
+/// and the machine is better asked once for many frames. 0 at the end of the stream.
+async fn read_some(
+    reader: &mut (impl AsyncRead + Unpin),
+    buffer: &mut BytesMut,
+    room: usize,
+) -> io::Result<usize> {
+    let before = buffer.len();
+    poll_fn(|cx| {
+        loop {
+            buffer.reserve(room.saturating_sub(buffer.len() - before).max(READ_MIN));
+            let polled = poll_read_buf(Pin::new(&mut *reader), cx, buffer);
+            let len = buffer.len() - before;
+            match polled {
+                Poll::Ready(Ok(read)) if read > 0 && len < room => {}
+                // Comes again at the next call.
+                Poll::Ready(_) | Poll::Pending if len > 0 => return Poll::Ready(Ok(len)),
+                polled => return polled,
+            }
+        }
+    })
+    .await
+}

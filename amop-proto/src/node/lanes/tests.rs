@@ -1,0 +1,279 @@
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use super::*;
+use crate::channel::{Frame, FrameType, Seq};
+use crate::p2p::{Assembled, Assembler, PeerCodec, PeerFrame, mesh, packet, protocol};
+
+const LONG: usize = 32 << 20;
+
+fn message(name: u32, len: usize) -> PeerMessage {
+    PeerFrame {
+        protocol: protocol::AMOP,
+        packet: packet::MULTICAST,
+        seq: name,
+        body: Bytes::from(vec![name as u8; len]),
+    }
+    .into()
+}
+
+fn session(n: u64) -> Lane {
+    Lane::session(SessionId(n))
+}
+
+/// A link between overlay nodes.
+fn link() -> LinkQueue {
+    let mut queue = LinkQueue::default();
+    queue.allow_fragments();
+    queue
+}
+
+/// Writes batches until a frame has left, and returns how many bytes that were with it.
+fn bytes_until(queue: &mut LinkQueue, name: u32) -> usize {
+    let mut written = 0;
+    loop {
+        let batch = queue.take();
+        assert!(!batch.is_empty(), "{name} never left");
+        for piece in batch {
+            written += piece.message.wire_len();
+            let frame = &piece.message.frame;
+            if frame.protocol != protocol::EXTENSION && frame.seq == name {
+                return written;
+            }
+        }
+    }
+}
+
+/// Writes everything, reads it at the other end, and returns the frames' names as they become whole.
+fn arrivals(queue: &mut LinkQueue) -> Vec<u32> {
+    let codec = PeerCodec::new(usize::MAX);
+    let mut assembler = Assembler::<()>::new(LONG * 2, Duration::MAX);
+    let (mut wire, mut names) = (BytesMut::new(), Vec::new());
+    loop {
+        let batch = queue.take();
+        if batch.is_empty() {
+            assert!(queue.is_empty() && !assembler.is_busy());
+            return names;
+        }
+        for piece in batch {
+            let rest = codec.encode_message(&piece.message, &mut wire);
+            wire.extend_from_slice(&rest);
+            let frame = codec.decode(&mut wire).unwrap().unwrap();
+            let frame = if Assembler::<()>::is_fragment(&frame) {
+                match assembler.take(Instant::now(), frame, |_| Some(())).unwrap() {
+                    Assembled::Whole(frame) => frame,
+                    Assembled::Nothing => continue,
+                    refused => panic!("{refused:?}"),
+                }
+            } else {
+                frame
+            };
+            assert!(frame.body.iter().all(|&byte| byte == frame.seq as u8));
+            names.push(frame.seq);
+        }
+    }
+}
+
+#[test]
+fn a_short_message_waits_for_two_batches_whatever_others_have_queued() {
+    for hogs in [1, 8, 60] {
+        let mut queue = link();
+        for n in 0..hogs {
+            for _ in 0..2 {
+                queue.push(session(n), message(7, LONG));
+            }
+        }
+        // The writer has begun.
+        queue.take();
+        queue.push(session(1000), message(1, 300));
+        let waited = bytes_until(&mut queue, 1);
+        assert!(waited <= 2 * BATCH, "{hogs} hogs: {waited} bytes");
+    }
+}
+
+#[test]
+fn whoever_has_much_to_send_gets_an_equal_part() {
+    let mut queue = link();
+    for n in 0..4 {
+        queue.push(session(n), message(7, LONG));
+    }
+    let len = 16 * 1024;
+    for name in 100..200 {
+        queue.push(session(1000), message(name, len));
+    }
+    let written = bytes_until(&mut queue, 199);
+    let own = 100 * len;
+    assert!(written <= 6 * own, "{written} bytes for {own}");
+    assert!(
+        written >= 4 * own,
+        "the others were kept waiting: {written}"
+    );
+}
+
+#[test]
+fn control_is_first_and_does_not_keep_messages_waiting_for_ever() {
+    let mut queue = link();
+    for n in 0..10 {
+        queue.push(session(n), message(7, LONG));
+    }
+    queue.take();
+    queue.push(Lane::Control, message(1, 10));
+    let first = queue.take().pop_front().unwrap();
+    assert_eq!((first.lane, first.message.frame.seq), (Lane::Control, 1));
+    for _ in 0..200 {
+        queue.push(Lane::Control, message(2, 10_000));
+    }
+    let batch = queue.take();
+    let control = batch.iter().filter(|piece| piece.lane == Lane::Control);
+    assert!((10..200).contains(&control.count()));
+    assert!(batch.iter().any(|piece| piece.lane != Lane::Control));
+}
+
+#[test]
+fn a_flow_keeps_its_order_long_or_short() {
+    let mut queue = link();
+    let lens = [10, 3 * FRAGMENT, 20, LONG / 8, FRAGMENT, FRAGMENT + 1, 5];
+    for (name, len) in (1..).zip(lens) {
+        queue.push(session(1), message(name, len));
+        queue.push(session(2), message(100 + name, len / 2 + 1));
+    }
+    let names = arrivals(&mut queue);
+    let of = |range: std::ops::Range<u32>| -> Vec<u32> {
+        names
+            .iter()
+            .copied()
+            .filter(|name| range.contains(name))
+            .collect()
+    };
+    assert_eq!(of(1..8), (1..8).collect::<Vec<_>>());
+    assert_eq!(of(101..108), (101..108).collect::<Vec<_>>());
+    assert_eq!(names.len(), 14);
+}
+
+#[test]
+fn flows_of_one_neighbour_share_its_turn() {
+    let mut queue = link();
+    // One neighbour brings what a hundred nodes send, another what one sends.
+    for source in 0..100 {
+        queue.push(
+            Lane::relayed(PeerId(1), NodeKey(source), b""),
+            message(7, 1 << 20),
+        );
+    }
+    queue.push(
+        Lane::relayed(PeerId(2), NodeKey(1), b""),
+        message(1, 3 * FRAGMENT),
+    );
+    let mut of_second = 0;
+    let mut written = 0;
+    while of_second < 3 * FRAGMENT {
+        for piece in queue.take() {
+            written += piece.counts;
+            if piece.lane == Lane::relayed(PeerId(2), NodeKey(1), b"") {
+                of_second += piece.counts;
+            }
+        }
+    }
+    assert!(written <= 10 * FRAGMENT, "{written}");
+}
+
+#[test]
+fn what_leaves_counts_as_much_as_was_queued() {
+    for allowed in [true, false] {
+        let mut queue = LinkQueue::default();
+        if allowed {
+            queue.allow_fragments();
+        }
+        let mut expected: HashMap<Lane, usize> = HashMap::default();
+        for n in 0..200u32 {
+            let lane =
+                [Lane::Control, session(1), session(2), Lane::peer(PeerId(3))][n as usize % 4];
+            let mut message = message(n, n as usize * 3000);
+            if n % 3 == 0 {
+                message.tail = Bytes::from(vec![0; n as usize * 1000]);
+            }
+            *expected.entry(lane).or_default() += message.wire_len();
+            queue.push(lane, message);
+        }
+        let mut counted: HashMap<Lane, usize> = HashMap::default();
+        while !queue.is_empty() {
+            for piece in queue.take() {
+                *counted.entry(piece.lane).or_default() += piece.counts;
+            }
+        }
+        assert_eq!(counted, expected, "{allowed}");
+        // Nothing of it is kept.
+        queue.take();
+        assert!(queue.waiting.turns.is_empty() && queue.cuts.open == 0);
+    }
+}
+
+#[test]
+fn towards_other_nodes_one_frame_is_the_bound() {
+    let mut queue = LinkQueue::default();
+    for n in 0..10 {
+        queue.push(session(n), message(7, LONG));
+    }
+    queue.take();
+    queue.push(session(1000), message(1, 300));
+    let waited = bytes_until(&mut queue, 1);
+    assert!(waited <= LONG + BATCH, "{waited}");
+    let fragments = queue
+        .take()
+        .into_iter()
+        .filter(|piece| piece.message.frame.protocol == protocol::EXTENSION);
+    assert_eq!(fragments.count(), 0);
+}
+
+#[test]
+fn no_more_frames_are_open_than_the_other_end_takes() {
+    let mut queue = link();
+    for n in 0..(MAX_OPEN as u64 + 50) {
+        queue.push(session(n), message(7, 3 * FRAGMENT));
+    }
+    let mut open: HashMap<u32, usize> = HashMap::default();
+    let mut whole = 0;
+    while !queue.is_empty() {
+        for piece in queue.take() {
+            if piece.message.frame.packet != mesh::packet::FRAGMENT {
+                whole += 1;
+                continue;
+            }
+            let left = open.entry(piece.message.frame.seq).or_insert(3);
+            *left -= 1;
+            if *left == 0 {
+                open.remove(&piece.message.frame.seq);
+            }
+            assert!(open.len() <= MAX_OPEN);
+        }
+    }
+    assert_eq!(whole, 50);
+}
+
+#[test]
+fn a_relay_lets_a_topic_pass_another_one_of_the_same_node() {
+    let frame = |topic: &[u8]| {
+        let frame = Frame::amop(FrameType::UNICAST, Seq([b'0'; 32]), topic, b"payload");
+        frame.to_bytes()
+    };
+    let lane = |topic: &[u8]| Lane::relayed(PeerId(1), NodeKey(9), &frame(topic));
+    assert_eq!(lane(b"a"), lane(b"a"));
+    assert_ne!(lane(b"a"), lane(b"b"));
+    assert_ne!(
+        lane(b"a"),
+        Lane::relayed(PeerId(1), NodeKey(8), &frame(b"a"))
+    );
+    // What is cut short or has no topic has a lane, too.
+    let whole = frame(b"a");
+    for len in 0..whole.len() {
+        Lane::relayed(PeerId(1), NodeKey(9), &whole[..len]);
+    }
+    let mut queue = link();
+    for _ in 0..4 {
+        queue.push(lane(b"long"), message(7, LONG));
+    }
+    queue.take();
+    queue.push(lane(b"short"), message(1, 300));
+    assert!(bytes_until(&mut queue, 1) <= 2 * BATCH);
+}
