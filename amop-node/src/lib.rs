@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod apart;
 mod builder;
 pub mod config;
 mod core;
@@ -28,6 +29,7 @@ mod listen;
 mod network;
 mod node;
 mod outbox;
+mod pace;
 mod ports;
 mod serve;
 pub mod signal;

@@ -13,20 +13,22 @@ use std::{
 
 use amop_proto::{
     channel::{Frame, FrameDecoder},
-    node::{Checker, CloseReason, Event, PeerCloseReason, PeerId, SessionId},
+    node::{Checker, CloseReason, Event, PeerCloseReason, PeerId, SessionId, SessionInput},
     p2p::{PeerCodec, PeerFrame},
 };
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     task::spawn_blocking,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_util::{io::poll_read_buf, sync::CancellationToken};
 
 use crate::{
+    apart::{Gone, SHORT, answer},
     core::{Core, State},
     outbox::{Outbox, Signals, Taken},
+    pace::Pace,
 };
 
 /// A read buffer starts with this much, so that idle connections stay small.
@@ -51,7 +53,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(500);
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// What differs between the two kinds of connection.
-pub(crate) trait Wire: Send + Sync + 'static {
+pub(crate) trait Wire: Clone + Send + Sync + 'static {
     type Id: Copy + Send + Sync + 'static;
     type Frame: Send + 'static;
     type Close: fmt::Display + Clone + Send + Sync + 'static;
@@ -64,7 +66,13 @@ pub(crate) trait Wire: Send + Sync + 'static {
     /// The length the machine counts for a frame.
     fn len(frame: &Self::Frame) -> usize;
     fn outbox(state: &mut State, id: Self::Id) -> Option<&mut Outbox<Self::Frame, Self::Close>>;
-    fn frame(id: Self::Id, frame: Self::Frame) -> Event;
+    /// How many bytes of a frame have to be read as text before it is an event.
+    fn text(frame: &Self::Frame) -> usize;
+    /// Makes an event of a frame. All that has to be read is read here: the machine, which is locked
+    /// when it gets the event, reads no text.
+    fn event(&self, id: Self::Id, frame: Self::Frame) -> Event;
+    /// How fast the other side may have texts read and written.
+    fn pace(&self) -> Pace;
     fn active(id: Self::Id) -> Event;
     fn written(id: Self::Id, len: usize) -> Event;
     /// Does with events what takes longer than the machine should, before it sees them. Also returns
@@ -74,7 +82,13 @@ pub(crate) trait Wire: Send + Sync + 'static {
 
 /// SDK connections.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Channel(pub(crate) FrameDecoder);
+pub(crate) struct Channel {
+    pub(crate) decoder: FrameDecoder,
+    /// So many topics of a set are read.
+    pub(crate) max_topics: usize,
+    /// Bytes of text per second.
+    pub(crate) text: usize,
+}
 
 impl Wire for Channel {
     type Id = SessionId;
@@ -82,7 +96,8 @@ impl Wire for Channel {
     type Close = CloseReason;
 
     fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Frame>, String> {
-        self.0.decode(buffer).map_err(|error| error.to_string())
+        let decoded = self.decoder.decode(buffer);
+        decoded.map_err(|error| error.to_string())
     }
 
     fn encode_header(&self, frame: &Frame, out: &mut BytesMut) -> Bytes {
@@ -91,7 +106,7 @@ impl Wire for Channel {
     }
 
     fn missing(&self, buffer: &[u8]) -> usize {
-        self.0.missing(buffer)
+        self.decoder.missing(buffer)
     }
 
     fn len(frame: &Frame) -> usize {
@@ -102,8 +117,16 @@ impl Wire for Channel {
         state.sessions.get_mut(&id)
     }
 
-    fn frame(id: SessionId, frame: Frame) -> Event {
-        Event::SessionFrame(id, frame)
+    fn text(frame: &Frame) -> usize {
+        SessionInput::text(frame)
+    }
+
+    fn event(&self, id: SessionId, frame: Frame) -> Event {
+        Event::SessionFrame(id, SessionInput::read(frame, self.max_topics))
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::new(self.text)
     }
 
     fn active(id: SessionId) -> Event {
@@ -151,8 +174,16 @@ impl Wire for P2p {
         state.peers.get_mut(&id)
     }
 
-    fn frame(id: PeerId, frame: PeerFrame) -> Event {
+    fn text(_: &PeerFrame) -> usize {
+        0
+    }
+
+    fn event(&self, id: PeerId, frame: PeerFrame) -> Event {
         Event::PeerFrame(id, frame)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::none()
     }
 
     fn active(id: PeerId) -> Event {
@@ -212,7 +243,7 @@ pub(crate) enum LinkEnd<R: fmt::Display> {
 /// Runs a connection until it ends. The machine knows it already; the caller tells the machine that
 /// it is gone.
 pub(crate) async fn run<W: Wire, S: AsyncRead + AsyncWrite>(
-    core: &Core,
+    core: &Arc<Core>,
     wire: &W,
     id: W::Id,
     signals: &Arc<Signals>,
@@ -251,7 +282,7 @@ pub(crate) async fn run<W: Wire, S: AsyncRead + AsyncWrite>(
 }
 
 async fn read<W: Wire>(
-    core: &Core,
+    core: &Arc<Core>,
     wire: &W,
     id: W::Id,
     signals: &Signals,
@@ -264,7 +295,12 @@ async fn read<W: Wire>(
     // When the frame at the head of the buffer must have arrived: whoever sends a byte now and then
     // may not hold a frame's worth of memory for ever.
     let mut due: Option<Instant> = None;
+    let mut pace = wire.pace();
     loop {
+        // Whoever has much text read is read from again when that is paid for.
+        if let Some(at) = pace.next(Instant::now().into_std()) {
+            sleep_until(at.into()).await;
+        }
         if paused.wait_for(|&paused| !paused).await.is_err() {
             return LinkEnd::Closed;
         }
@@ -288,7 +324,19 @@ async fn read<W: Wire>(
         let mut events = Vec::new();
         let error = loop {
             match wire.decode(&mut buffer) {
-                Ok(Some(frame)) => events.push(W::frame(id, frame)),
+                Ok(Some(frame)) => {
+                    let text = W::text(&frame);
+                    pace.spend(Instant::now, text);
+                    if text > SHORT {
+                        let wire = wire.clone();
+                        match core.apart.run(move || wire.event(id, frame)).await {
+                            Ok(event) => events.push(event),
+                            Err(Gone) => return LinkEnd::Shutdown,
+                        }
+                    } else {
+                        events.push(wire.event(id, frame));
+                    }
+                }
                 Ok(None) => break None,
                 Err(error) => break Some(error),
             }
@@ -302,7 +350,12 @@ async fn read<W: Wire>(
             events.push(W::active(id));
         }
         let (events, pause) = wire.prepare(events).await;
-        core.handle(events);
+        for (session, question) in core.handle(events) {
+            let Ok(written) = answer(core, session, question).await else {
+                return LinkEnd::Shutdown;
+            };
+            pace.spend(Instant::now, written);
+        }
         if !pause.is_zero() {
             sleep(pause).await;
         }

@@ -155,6 +155,12 @@ impl World {
             Action::PauseSession { session } => self.pause(host, session, true),
             Action::ResumeSession { session } => self.pause(host, session, false),
             Action::CoalesceSession { .. } => {}
+            Action::Answer { session, question } => {
+                if let Some(node) = &self.hosts[host].node {
+                    let reply = node.answer(&question);
+                    made_up.push(NodeEvent::SessionReply(session, reply));
+                }
+            }
             Action::Notice(notice) => self.notice(host, &notice),
         }
     }
@@ -220,7 +226,7 @@ impl World {
                     &topic.unwrap_or_default(),
                     &answer,
                 );
-                made_up.push(NodeEvent::SessionFrame(session, answer));
+                made_up.push(NodeEvent::session_frame(session, answer));
                 return;
             }
             _ => {}
