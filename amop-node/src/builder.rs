@@ -346,7 +346,10 @@ impl NodeBuilder {
             node: MachineId(node_id.0),
             signer: Arc::new(NodeSigner(p2p_identity.clone())),
             facts: facts.clone(),
-            limits: self.limits,
+            limits: Limits {
+                sessions: self.listen.sessions,
+                ..self.limits
+            },
             timeouts: self.timeouts,
             transit: self.transit.into_iter().map(MachineId).collect(),
             epoch: epoch(),
@@ -355,19 +358,15 @@ impl NodeBuilder {
         let verifier = Arc::new(NodeVerifier(peers.clone()));
         node::start(Setup {
             checker: Arc::new(Checker::new(verifier, self.limits.peer_topics)),
-            core: Arc::new(Core::new(machine)),
             access: Arc::new(Access::new(p2p_identity, channel_identity, peers, sdks)),
+            core: Arc::new(Core::new(machine, facts)),
             node_id,
             channel,
             channel_address,
             channel_tls,
             p2p,
             p2p_address,
-            rpc: rpc.map(|(listener, address)| Rpc {
-                listener,
-                address,
-                facts,
-            }),
+            rpc: rpc.map(|(listener, address)| Rpc { listener, address }),
             p2p_server,
             p2p_client,
             peers: self.peers,
@@ -375,6 +374,7 @@ impl NodeBuilder {
             // An SDK anywhere may send the protocol's longest; the link must survive that.
             codec: PeerCodec::new(PROTOCOL_MAX_FRAME).with_compression(self.compress),
             limits: self.listen,
+            machine_limits: self.limits,
         })
     }
 }

@@ -10,16 +10,17 @@ use std::{
 };
 
 use amop_proto::{
-    channel::Frame,
+    channel::{Frame, rpc::NodeFacts},
     node::{
         Action, CloseReason, Event, LinkQueue, Node as Machine, Notice, PeerCloseReason, PeerId,
-        SessionId,
+        Question, SessionId,
     },
 };
 use foldhash::fast::RandomState;
 use tokio::sync::{Notify, watch};
 
 use crate::{
+    apart::Apart,
     journal::Journal,
     outbox::{Outbox, Signals},
     stats::Refusals,
@@ -32,6 +33,9 @@ pub(crate) struct Core {
     next_id: AtomicU64,
     pub(crate) refusals: Refusals,
     pub(crate) journal: Arc<Journal>,
+    /// What the node tells of itself.
+    pub(crate) facts: NodeFacts,
+    pub(crate) apart: Apart,
     /// Wakes the task that waits for the machine's next timeout when it became earlier.
     timer: Notify,
     /// Counts up when a peer comes or goes.
@@ -45,24 +49,24 @@ pub(crate) struct State {
     pub(crate) peers: HashMap<PeerId, Outbox<LinkQueue, PeerCloseReason>, RandomState>,
     /// When the timer task wakes by itself.
     armed: Option<Instant>,
-    journal: Arc<Journal>,
 }
 
 impl Core {
-    pub(crate) fn new(machine: Machine) -> Self {
+    pub(crate) fn new(machine: Machine, facts: NodeFacts) -> Self {
         let journal = Arc::new(Journal::new());
         let state = State {
             machine,
             sessions: HashMap::default(),
             peers: HashMap::default(),
             armed: None,
-            journal: journal.clone(),
         };
         Self {
             state: Mutex::new(state),
             next_id: AtomicU64::new(1),
             refusals: Refusals::default(),
             journal,
+            facts,
+            apart: Apart::default(),
             timer: Notify::new(),
             peers_changed: watch::Sender::new(0),
         }
@@ -87,18 +91,21 @@ impl Core {
         self.peers_changed.subscribe()
     }
 
-    /// Feeds events to the machine and hands what follows to the connections.
-    pub(crate) fn handle(&self, events: impl IntoIterator<Item = Event>) {
-        self.handle_with(|_| events);
+    /// Feeds events to the machine and hands what follows to the connections. Returns what is left to
+    /// the caller: questions to be answered, which only frames of sessions bring.
+    pub(crate) fn handle(
+        &self,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Vec<(SessionId, Question)> {
+        self.handle_with(|_| events)
     }
 
     /// As [`handle`](Self::handle), with access to the state before the events.
     pub(crate) fn handle_with<I: IntoIterator<Item = Event>>(
         &self,
         prepare: impl FnOnce(&mut State) -> I,
-    ) {
-        let mut wake = Vec::new();
-        let mut peers_changed = false;
+    ) -> Vec<(SessionId, Question)> {
+        let mut left = Left::default();
         let rearm = {
             let mut state = self.lock();
             let events = prepare(&mut state);
@@ -107,23 +114,25 @@ impl Core {
                 state.machine.handle(now, event);
             }
             while let Some(action) = state.machine.poll_action() {
-                peers_changed |= matches!(
-                    action,
-                    Action::Notice(Notice::PeerUp { .. } | Notice::PeerDown { .. })
-                );
-                state.carry_out(action, &mut wake);
+                state.carry_out(action, &mut left);
             }
             state.must_rearm()
         };
-        for signals in wake {
+        for signals in left.wake {
             signals.write.notify_one();
         }
         if rearm {
             self.timer.notify_one();
         }
-        if peers_changed {
+        let peers_changed =
+            |notice: &Notice| matches!(notice, Notice::PeerUp { .. } | Notice::PeerDown { .. });
+        if left.notices.iter().any(peers_changed) {
             self.peers_changed.send_modify(|count| *count += 1);
         }
+        for notice in &left.notices {
+            self.journal.notice(notice);
+        }
+        left.questions
     }
 
     /// Feeds timeouts to the machine when they are due; never returns.
@@ -138,13 +147,23 @@ impl Core {
                 None => self.timer.notified().await,
                 Some(at) => {
                     tokio::select! {
-                        () = tokio::time::sleep_until(at.into()) => self.handle([Event::Timeout]),
+                        () = tokio::time::sleep_until(at.into()) => {
+                            self.handle([Event::Timeout]);
+                        }
                         () = self.timer.notified() => {}
                     }
                 }
             }
         }
     }
+}
+
+/// What is done once the machine is unlocked: nothing is woken, written or logged before.
+#[derive(Debug, Default)]
+struct Left {
+    wake: Vec<Arc<Signals>>,
+    notices: Vec<Notice>,
+    questions: Vec<(SessionId, Question)>,
 }
 
 impl State {
@@ -159,11 +178,11 @@ impl State {
         earlier
     }
 
-    fn carry_out(&mut self, action: Action, wake: &mut Vec<Arc<Signals>>) {
+    fn carry_out(&mut self, action: Action, left: &mut Left) {
         match action {
             Action::SendSession { session, frame } => {
                 if let Some(outbox) = self.sessions.get_mut(&session) {
-                    outbox.filling(wake).push_back(frame);
+                    outbox.filling(&mut left.wake).push_back(frame);
                 }
             }
             Action::CloseSession { session, reason } => {
@@ -184,7 +203,7 @@ impl State {
                 message,
             } => {
                 if let Some(outbox) = self.peers.get_mut(&peer) {
-                    outbox.filling(wake).push(lane, message);
+                    outbox.filling(&mut left.wake).push(lane, message);
                 }
             }
             Action::FragmentPeer { peer } => {
@@ -197,7 +216,8 @@ impl State {
                     outbox.close(reason);
                 }
             }
-            Action::Notice(notice) => self.journal.notice(&notice),
+            Action::Answer { session, question } => left.questions.push((session, question)),
+            Action::Notice(notice) => left.notices.push(notice),
         }
     }
 

@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use amop_proto::channel::rpc::{self, NodeFacts};
+use amop_proto::channel::rpc;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -32,6 +32,7 @@ use tokio::{
 };
 
 use crate::{
+    apart::{SHORT, write},
     core::Core,
     journal::{Cause, Kind},
     node::Context,
@@ -45,34 +46,22 @@ const MAX_BODY: usize = 1024 * 1024;
 const MAX_HEAD: usize = 16 * 1024;
 
 /// Answers requests until the node stops.
-pub(crate) async fn serve_http(
-    context: Context,
-    door: Arc<Door>,
-    listener: TcpListener,
-    facts: NodeFacts,
-) {
-    let facts = Arc::new(facts);
+pub(crate) async fn serve_http(context: Context, door: Arc<Door>, listener: TcpListener) {
     while let Some((stream, address, place)) = door.next(&listener, &context.stop).await {
-        let (context, facts) = (context.clone(), facts.clone());
+        let context = context.clone();
         let ports = context.ports.clone();
         ports.spawn(async move {
             tokio::select! {
                 biased;
                 () = place.lost() => place.log_loss(address),
-                () = exchange(&context, &facts, stream, address, &place) => {}
+                () = exchange(&context, stream, address, &place) => {}
             }
         });
     }
 }
 
 /// One connection: one request, one answer.
-async fn exchange(
-    context: &Context,
-    facts: &NodeFacts,
-    stream: TcpStream,
-    address: SocketAddr,
-    place: &Place,
-) {
+async fn exchange(context: &Context, stream: TcpStream, address: SocketAddr, place: &Place) {
     let limits = &context.limits;
     let complain = |text: fmt::Arguments<'_>| {
         let cause = Cause::Address(place.source());
@@ -91,7 +80,7 @@ async fn exchange(
     }
     let whole = AtomicBool::new(false);
     let service = service_fn(|request| async {
-        let response = respond(request, &whole, &context.core, facts, place).await;
+        let response = respond(request, &whole, &context.core, place).await;
         Ok::<_, Infallible>(response.unwrap_or_else(|refusal| refusal))
     });
     let connection = async {
@@ -126,8 +115,7 @@ type Reply = Response<Full<Bytes>>;
 async fn respond(
     request: Request<Incoming>,
     whole: &AtomicBool,
-    core: &Core,
-    facts: &NodeFacts,
+    core: &Arc<Core>,
     place: &Place,
 ) -> Result<Reply, Reply> {
     if request.method() != Method::POST {
@@ -144,12 +132,15 @@ async fn respond(
     let body = read(request.into_body()).await?;
     whole.store(true, Ordering::Relaxed);
     place.spoke();
-    let answer = rpc::answer(
-        &body,
-        facts,
-        || core.lock().machine.peer_infos(),
-        || core.lock().machine.own_topics(),
-    );
+    let stopping = |_| refuse(StatusCode::SERVICE_UNAVAILABLE, "the node stops");
+    let request = match body.len() {
+        0..=SHORT => rpc::Request::read(&body),
+        _ => {
+            let reading = core.apart.run(move || rpc::Request::read(&body));
+            reading.await.map_err(stopping)?
+        }
+    };
+    let answer = write(core, request).await.map_err(stopping)?;
     Ok(reply(StatusCode::OK, "application/json", answer))
 }
 

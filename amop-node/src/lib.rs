@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod apart;
 mod builder;
 pub mod config;
 mod core;
@@ -29,6 +30,7 @@ mod listen;
 mod network;
 mod node;
 mod outbox;
+mod pace;
 mod ports;
 mod receive;
 mod serve;

@@ -35,7 +35,7 @@ const LANES: usize = 8;
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// What differs between the two kinds of connection.
-pub(crate) trait Wire: Send + Sync + 'static {
+pub(crate) trait Wire: Clone + Send + Sync + 'static {
     type Id: Copy + Send + Sync + 'static;
     type Queue: Queue<Item = Self::Item> + Send;
     type Item: Send + 'static;
@@ -149,7 +149,7 @@ impl<R: fmt::Display> LinkEnd<R> {
 /// Runs a connection until it ends. The machine knows it already; the caller tells the machine that
 /// it is gone.
 pub(crate) async fn run<W: Wire, R: Reading<Id = W::Id>>(
-    core: &Core,
+    core: &Arc<Core>,
     (wire, reading): (&W, R),
     id: W::Id,
     signals: &Arc<Signals>,

@@ -11,7 +11,7 @@ use std::{
 
 use amop_proto::{
     log::OneLine,
-    node::{CloseReason, Event, PeerId, PeerIdentity, SessionId},
+    node::{CloseReason, Event, PeerId, PeerIdentity, SessionId, SessionIdentity},
     p2p::NodeId,
 };
 use amop_tls::{Admitted, HandshakeFailure, PeerInfo, PeerVerifier, Side, Standing};
@@ -105,7 +105,14 @@ pub(crate) async fn serve_channel(
         door,
         tls,
         verifier: context.access.sdks.clone(),
-        connections: Arc::new(Semaphore::new(context.limits.sessions)),
+        // Whoever comes when all places are taken must be known to be given one of those that others
+        // have beyond their share: the machine decides behind TLS.
+        connections: Arc::new(Semaphore::new(
+            context
+                .limits
+                .sessions
+                .saturating_add(context.limits.handshakes),
+        )),
         turned_away: |refusals| &refusals.sessions_turned_away,
     };
     port.run(
@@ -339,11 +346,18 @@ async fn run_session(
     address: SocketAddr,
 ) {
     let Admitted { info, standing, .. } = admitted;
+    let identity = SessionIdentity {
+        key: standing.key_digest(),
+        agency: standing.agency_digest(),
+    };
     let outbox = Outbox::new(false);
     let signals = outbox.signals.clone();
     context.core.handle_with(|state| {
         state.sessions.insert(id, outbox);
-        [Event::SessionOpened(id)]
+        [Event::SessionOpened {
+            session: id,
+            identity,
+        }]
     });
     context
         .access
@@ -356,16 +370,24 @@ async fn run_session(
     journal.info(
         Kind::SessionOpened,
         cause,
-        format_args!("session {} from {address} ({name}) opened", id.0),
+        format_args!(
+            "session {} from {address} ({name}, key {identity}) opened",
+            id.0
+        ),
     );
     let agency = ("sdk", info.agency.as_deref());
     let share = match &info.public_key {
         Some(key) => context.intake.share(agency, key.0.as_slice()),
         None => context.intake.share(agency, info.name.as_deref()),
     };
+    let reading = ChannelReading {
+        decoder: context.decoder,
+        max_topics: context.machine_limits.session_topics,
+        text: context.machine_limits.session_text,
+    };
     let end = link::run(
         &context.core,
-        (&Channel, ChannelReading(context.decoder)),
+        (&Channel, reading),
         id,
         &signals,
         stream,

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use amop_proto::{
-    channel::{FrameDecoder, rpc::NodeFacts},
-    node::{Checker, Counters, Event},
+    channel::FrameDecoder,
+    node::{Checker, Counters, Event, Limits},
     p2p::{NodeId, PeerCodec},
 };
 use amop_tls::PublicKey;
@@ -72,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) codec: PeerCodec,
     pub(crate) checker: Arc<Checker>,
     pub(crate) limits: ListenLimits,
+    /// Those of the machine.
+    pub(crate) machine_limits: Limits,
 }
 
 /// The JSON-RPC port.
@@ -79,7 +81,6 @@ pub(crate) struct Setup {
 pub(crate) struct Rpc {
     pub(crate) listener: TcpListener,
     pub(crate) address: SocketAddr,
-    pub(crate) facts: NodeFacts,
 }
 
 /// What the tasks of a node share.
@@ -98,6 +99,8 @@ pub(crate) struct Context {
     pub(crate) codec: PeerCodec,
     pub(crate) checker: Arc<Checker>,
     pub(crate) limits: ListenLimits,
+    /// Those of the machine.
+    pub(crate) machine_limits: Limits,
     pub(crate) intake: Arc<Intake>,
 }
 
@@ -141,6 +144,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         checker: checker.clone(),
         limits: setup.limits,
         intake: Intake::new(setup.limits.receiving),
+        machine_limits: setup.machine_limits,
     };
     let intake = context.intake.clone();
     let (core, stopped) = (setup.core.clone(), stop.clone());
@@ -194,7 +198,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
             &refusals.http_displaced
         });
         let listener = adopt(rpc.listener).map_err(StartError::Thread)?;
-        ports.spawn(serve_http(context.clone(), door, listener, rpc.facts));
+        ports.spawn(serve_http(context.clone(), door, listener));
         tracing::info!("JSON-RPC over HTTP is answered on {}", rpc.address);
         if !rpc.address.ip().is_loopback() {
             tracing::warn!(
@@ -244,7 +248,9 @@ async fn look_at_nodes(core: &Arc<Core>, checker: &Arc<Checker>) {
     // It may take seconds.
     match tokio::task::spawn_blocking(move || checker.disbelieved(chains)).await {
         Ok(nodes) if nodes.is_empty() => {}
-        Ok(nodes) => core.handle([Event::Disbelieve(nodes)]),
+        Ok(nodes) => {
+            core.handle([Event::Disbelieve(nodes)]);
+        }
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -4,22 +4,24 @@ use std::{future::poll_fn, io, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use amop_proto::{
     channel::{Frame, FrameDecoder, FrameType, code},
-    node::{Checker, Event, PeerId, SessionId},
+    node::{Checker, Event, PeerId, SessionId, SessionInput},
     p2p::{Assembled, Assembler, FRAGMENT, PeerCodec, PeerFrame, mesh, protocol},
 };
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::AsyncRead,
     task::spawn_blocking,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tokio_util::io::poll_read_buf;
 
 use crate::{
+    apart::{Gone, SHORT, answer},
     core::Core,
     intake::{Room, Share},
     link::LinkEnd,
     outbox::Signals,
+    pace::Pace,
 };
 
 /// A read buffer starts with this much, so that idle connections stay small.
@@ -68,6 +70,10 @@ pub(crate) trait Reading: Send {
     /// Gives up what has waited for too long.
     fn look_through(&mut self) {}
     fn active(id: Self::Id) -> Event;
+    /// How fast the other side may have texts read and written.
+    fn pace(&self) -> Pace {
+        Pace::none()
+    }
     /// Does with events what takes longer than the machine should, before it sees them. Also returns
     /// how long not to read on for that.
     fn prepare(&self, events: Vec<Event>) -> impl Future<Output = (Vec<Event>, Duration)> + Send {
@@ -76,9 +82,11 @@ pub(crate) trait Reading: Send {
 }
 
 /// What comes of a frame.
-#[derive(Debug)]
 pub(crate) enum Step {
     Event(Event),
+    /// So many bytes of text have to be read before it is an event: the machine, which is locked when it
+    /// gets the event, reads none.
+    Text(usize, Box<dyn FnOnce() -> Event + Send>),
     /// It was a part of something.
     Nothing,
 }
@@ -94,21 +102,34 @@ pub(crate) enum Refusal {
 
 /// SDK connections.
 #[derive(Debug)]
-pub(crate) struct ChannelReading(pub(crate) FrameDecoder);
+pub(crate) struct ChannelReading {
+    pub(crate) decoder: FrameDecoder,
+    /// So many topics of a set are read.
+    pub(crate) max_topics: usize,
+    /// Bytes of text per second.
+    pub(crate) text: usize,
+}
 
 impl Reading for ChannelReading {
     type Id = SessionId;
     const SHORT: usize = READ_MIN;
 
     fn decode(&mut self, id: SessionId, buffer: &mut BytesMut) -> Result<Option<Step>, String> {
-        match self.0.decode(buffer) {
-            Ok(frame) => Ok(frame.map(|frame| Step::Event(Event::SessionFrame(id, frame)))),
-            Err(error) => Err(error.to_string()),
-        }
+        let decoded = self.decoder.decode(buffer);
+        let Some(frame) = decoded.map_err(|error| error.to_string())? else {
+            return Ok(None);
+        };
+        let (text, max_topics) = (SessionInput::text(&frame), self.max_topics);
+        let event = move || Event::SessionFrame(id, SessionInput::read(frame, max_topics));
+        Ok(Some(if text == 0 {
+            Step::Event(event())
+        } else {
+            Step::Text(text, Box::new(event))
+        }))
     }
 
     fn missing(&self, buffer: &[u8]) -> usize {
-        self.0.missing(buffer)
+        self.decoder.missing(buffer)
     }
 
     fn refuse(&self, id: SessionId, buffer: &[u8]) -> Option<Refusal> {
@@ -120,7 +141,8 @@ impl Reading for ChannelReading {
             // An answer: another subscriber may give one.
             FrameType::RESPONSE => {
                 let result = code::NO_SESSION;
-                Refusal::Drop(Event::SessionFrame(id, Frame { result, ..head }))
+                let input = SessionInput::read(Frame { result, ..head }, self.max_topics);
+                Refusal::Drop(Event::SessionFrame(id, input))
             }
             _ => Refusal::Close,
         })
@@ -128,6 +150,10 @@ impl Reading for ChannelReading {
 
     fn active(id: SessionId) -> Event {
         Event::SessionActive(id)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::new(self.text)
     }
 }
 
@@ -309,7 +335,7 @@ impl Head {
 
 /// Reads until the connection ends.
 pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
-    core: &Core,
+    core: &Arc<Core>,
     mut reading: R,
     id: R::Id,
     signals: &Signals,
@@ -320,7 +346,16 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
     let mut buffer = BytesMut::new();
     let mut room = READ_MIN;
     let mut head: Option<Head> = None;
+    let mut pace = reading.pace();
     loop {
+        // Who has much text read is read from again when that is paid for.
+        if let Some(at) = pace.next(Instant::now().into_std()) {
+            let since = Instant::now();
+            sleep_until(at.into()).await;
+            if let Some(head) = &mut head {
+                head.since += since.elapsed();
+            }
+        }
         if *paused.borrow_and_update() {
             let since = Instant::now();
             if paused.wait_for(|&paused| !paused).await.is_err() {
@@ -343,7 +378,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             };
         // Busy connections get larger reads, idle ones give the memory back.
         room = (len * 2).clamp(READ_MIN, READ_MAX);
-        let mut events = Vec::new();
+        let mut steps = Vec::new();
         let end = take_frames(
             core,
             &mut reading,
@@ -351,14 +386,22 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             &mut buffer,
             &mut head,
             share,
-            &mut events,
+            &mut steps,
         );
         reading.look_through();
+        let Ok(mut events) = read_texts(core, &mut pace, steps).await else {
+            return LinkEnd::Shutdown;
+        };
         if events.is_empty() {
             events.push(R::active(id));
         }
         let (events, pause) = reading.prepare(events).await;
-        core.handle(events);
+        for (session, question) in core.handle(events) {
+            let Ok(written) = answer(core, session, question).await else {
+                return LinkEnd::Shutdown;
+            };
+            pace.spend(Instant::now, written);
+        }
         if !pause.is_zero() {
             sleep(pause).await;
             if let Some(head) = &mut head {
@@ -378,6 +421,26 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             buffer = BytesMut::new();
         }
     }
+}
+
+/// Makes events of what has come. Long texts are read apart.
+async fn read_texts(core: &Core, pace: &mut Pace, steps: Vec<Step>) -> Result<Vec<Event>, Gone> {
+    let mut events = Vec::with_capacity(steps.len());
+    for step in steps {
+        match step {
+            Step::Event(event) => events.push(event),
+            Step::Text(text, event) => {
+                pace.spend(Instant::now, text);
+                if text > SHORT {
+                    events.push(core.apart.run(event).await?);
+                } else {
+                    events.push(event());
+                }
+            }
+            Step::Nothing => {}
+        }
+    }
+    Ok(events)
 }
 
 /// Waits for bytes, as long as the frame at the head of the buffer has time.
@@ -419,7 +482,7 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
     buffer: &mut BytesMut,
     head: &mut Option<Head>,
     share: &Share,
-    events: &mut Vec<Event>,
+    steps: &mut Vec<Step>,
 ) -> Option<LinkEnd<C>> {
     if let Some(unwanted) = head
         && unwanted.to_drop > 0
@@ -440,9 +503,7 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
             Ok(Some(step)) => {
                 longest = longest.max(before - buffer.len());
                 *head = None;
-                if let Step::Event(event) = step {
-                    events.push(event);
-                }
+                steps.push(step);
             }
             Ok(None) => break,
             Err(error) => {
@@ -472,7 +533,7 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
     core.refusals.no_room(len);
     match refusal {
         Refusal::Drop(event) => {
-            events.push(event);
+            steps.push(Step::Event(event));
             (frame.dropped, frame.to_drop) = (buffer.len(), missing);
             *buffer = BytesMut::new();
             None

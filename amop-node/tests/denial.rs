@@ -167,7 +167,7 @@ async fn who_finds_no_place_and_what_is_no_frame_is_counted() {
     let mut link = RawLink::connect(network.endpoint(0), config).await.unwrap();
     connect(node, network.sdk()).await.unwrap_err();
     counted(node, "the one turned away", |stats| {
-        stats.sessions_turned_away > 0
+        stats.messages.sessions_refused > 0
     })
     .await;
     // A length of zero is none.

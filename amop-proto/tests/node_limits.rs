@@ -183,6 +183,7 @@ fn topics_of_all_sessions_are_bounded_together() {
         net.notices(0),
         [Notice::TopicIgnored {
             session,
+            identity: Default::default(),
             topic,
             others
         }]

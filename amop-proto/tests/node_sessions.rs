@@ -207,6 +207,7 @@ fn what_cannot_be_a_topic_is_left_out_with_one_notice() {
             session,
             topic,
             others,
+            ..
         },
     ] = &net.notices(0)[..]
     else {
@@ -425,7 +426,7 @@ fn events_of_sessions_that_are_gone_are_ignored() {
     let sdk = net.subscriber(0, &[TOPIC]);
     net.hang_up(sdk);
     let id = sdk.id;
-    net.event(0, Event::SessionFrame(id, unicast(1, TOPIC, "")));
+    net.event(0, Event::session_frame(id, unicast(1, TOPIC, "")));
     net.event(0, Event::SessionActive(id));
     net.event(0, Event::SessionWritten(id, 100));
     net.event(0, Event::SessionClosed(id));

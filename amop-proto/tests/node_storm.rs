@@ -575,6 +575,7 @@ fn storms_pass_and_leave_nothing_behind() {
     }
     // The storm was one: everything a machine can do it did, but for what needs our own client.
     let all = [
+        "Answer",
         "ClosePeer",
         "CloseSession",
         "FragmentPeer",

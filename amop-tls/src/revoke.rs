@@ -59,6 +59,10 @@ pub(crate) struct Issuer<'a> {
 pub(crate) struct KeyId([u8; 32]);
 
 impl KeyId {
+    pub(crate) fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     pub(crate) fn new(key_alg: KeyAlg, key_bits: &[u8]) -> Self {
         Self(digest(&[key_alg.name().as_bytes(), key_bits]))
     }
@@ -70,6 +74,10 @@ impl KeyId {
 pub(crate) struct Link([u8; 32]);
 
 impl Link {
+    pub(crate) fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     pub(crate) fn new(issuer_key: &[u8], serial: &[u8]) -> Self {
         Self(digest(&[issuer_key, serial]))
     }

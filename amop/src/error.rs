@@ -472,6 +472,18 @@ pub enum SubscribeError {
         /// How long was waited.
         after: Duration,
     },
+    /// The node has no room for the topic: over a limit of the node's, or over this client's fair share
+    /// of one.
+    #[error(
+        "cannot subscribe to {topic:?}: {endpoint} has no room for it; subscribe to fewer topics with \
+         this certificate, or have the node's limits for topics raised"
+    )]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+    },
     /// No node was connected.
     #[error(
         "cannot subscribe to {topic:?}: none of {endpoints} is connected; check that a node runs, or \

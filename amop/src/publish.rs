@@ -217,6 +217,12 @@ impl Hub {
             let mut confirmed = false;
             for (connection, settling) in settling {
                 match connection.settled(settling, deadline).await {
+                    Ok(true) if topics.iter().any(|topic| connection.refuses(topic)) => {
+                        return Err(SubscribeError::Refused {
+                            topic: PrivateName::shown(topic).to_owned(),
+                            endpoint: connection.endpoint().to_owned(),
+                        });
+                    }
                     Ok(true) => confirmed = true,
                     Ok(false) => return Err(self.unconfirmed(topic, &connection)),
                     // It is confirmed before the connection counts as made again.

@@ -14,7 +14,7 @@ use amop_proto::{
     channel::{Frame, FrameType, Seq, encode_topics, rpc::NodeFacts},
     node::{
         Action, Checker, Event, Limits, Node as Machine, NodeConfig, PeerId, PeerIdentity,
-        SessionId, Timeouts,
+        SessionId, SessionIdentity, Timeouts,
     },
     p2p::{
         NodeId, PeerFrame,
@@ -161,13 +161,20 @@ impl Net {
     /// A session; it takes every unicast it gets.
     pub(crate) fn sdk(&mut self, node: usize) -> Sdk {
         let id = SessionId(self.id());
-        self.event(node, Event::SessionOpened(id));
+        let opened = Event::SessionOpened {
+            session: id,
+            identity: SessionIdentity::default(),
+        };
+        self.event(node, opened);
         Sdk { node, id }
     }
 
     pub(crate) fn subscribe(&mut self, sdk: Sdk, topics: &[&str]) {
         let body = encode_topics(topics.iter().copied());
         self.send(sdk, FrameType::SET_TOPICS, body);
+        while self.nodes[sdk.node].machine.router().is_changing_topics() {
+            self.pass(BETWEEN * 100);
+        }
     }
 
     /// Sends a frame and lets everything happen that follows.
@@ -177,7 +184,7 @@ impl Net {
         let mut seq = Seq([b'0'; 32]);
         seq.0[..8].copy_from_slice(&self.next_seq.to_be_bytes());
         let frame = Frame::new(kind, seq, body);
-        self.event(sdk.node, Event::SessionFrame(sdk.id, frame));
+        self.event(sdk.node, Event::session_frame(sdk.id, frame));
     }
 
     // Peers.
@@ -293,7 +300,7 @@ impl Net {
         match frame.kind {
             FrameType::UNICAST => {
                 let answer = frame.respond(0, frame.body.clone());
-                let answered = Event::SessionFrame(session, answer);
+                let answered = Event::session_frame(session, answer);
                 self.events.push_back((node, answered));
             }
             FrameType::MULTICAST => self.delivered += 1,

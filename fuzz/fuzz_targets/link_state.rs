@@ -15,7 +15,8 @@ use amop_fuzz::Script;
 use amop_proto::{
     channel::{Frame, FrameType, Seq, frame_topic, rpc::NodeFacts},
     node::{
-        Action, Checker, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId, Timeouts,
+        Action, Checker, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId,
+        SessionIdentity, Timeouts,
     },
     p2p::{
         NodeId, PeerFrame,
@@ -25,6 +26,11 @@ use amop_proto::{
 };
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
+
+fn opened(session: SessionId) -> Event {
+    let identity = SessionIdentity::default();
+    Event::SessionOpened { session, identity }
+}
 
 const PUBLISHER: SessionId = SessionId(1);
 const SUBSCRIBER: SessionId = SessionId(2);
@@ -100,10 +106,10 @@ impl Run {
             got: Vec::new(),
             rounds: 0,
         };
-        run.event(Event::SessionOpened(PUBLISHER));
-        run.event(Event::SessionOpened(SUBSCRIBER));
+        run.event(opened(PUBLISHER));
+        run.event(opened(SUBSCRIBER));
         let topics = Frame::new(FrameType::SET_TOPICS, Seq([b'2'; 32]), r#"["bystanders"]"#);
-        run.event(Event::SessionFrame(SUBSCRIBER, topics));
+        run.event(Event::session_frame(SUBSCRIBER, topics));
         run
     }
 
@@ -251,12 +257,12 @@ impl Run {
     fn session(&mut self, script: &mut Script<'_>) {
         let session = SessionId(3);
         if self.sessions.insert(session) {
-            self.event(Event::SessionOpened(session));
+            self.event(opened(session));
         }
         let kind = FrameType(script.short());
         let seq = Seq([script.byte(); 32]);
         let frame = Frame::new(kind, seq, Bytes::copy_from_slice(script.bytes()));
-        self.event(Event::SessionFrame(session, frame));
+        self.event(Event::session_frame(session, frame));
     }
 
     fn pass(&mut self, time: Duration) {
@@ -283,7 +289,7 @@ impl Run {
         let body = frame_topic(TOPIC, &self.rounds.to_be_bytes());
         let message = Frame::new(FrameType::MULTICAST, Seq(seq), body.clone());
         self.got.clear();
-        self.event(Event::SessionFrame(PUBLISHER, message));
+        self.event(Event::session_frame(PUBLISHER, message));
         assert!(self.got.contains(&body), "a multicast was lost");
     }
 
@@ -324,6 +330,11 @@ impl Run {
                 assert!(self.sessions.remove(&session));
             }
             Action::ClosePeer { peer, .. } => assert!(self.peers.remove(&peer).is_some()),
+            Action::Answer { session, question } => {
+                let reply = self.node.answer(&question);
+                let answered = Event::SessionReply(session, reply);
+                self.node.handle(self.now, answered);
+            }
             Action::Notice(notice) => amop_fuzz::assert_one_line(&notice),
             Action::CoalesceSession { session }
             | Action::PauseSession { session }

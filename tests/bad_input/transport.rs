@@ -98,7 +98,7 @@ async fn more_sessions_than_allowed_are_turned_away() {
         .unwrap_err();
     assert!(error.to_string().contains(network.endpoint(0)), "{error}");
     log()
-        .wait_for(&["turned away a SDK", "all connections are in use"])
+        .wait_for(&["session", "all 3 connections are in use"])
         .await;
     bystanders.go_on().await;
 

@@ -6,7 +6,9 @@
 mod connections;
 mod document;
 mod readers;
+mod shares;
 mod strangers;
+mod texts;
 mod topics;
 
 use amop_node::{Node, Stats};

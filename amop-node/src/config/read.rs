@@ -63,7 +63,7 @@ const SECURITY_KEYS: [&str; 6] = [
 /// The section of this node's own limits.
 const LIMITS: &str = "amop_limits";
 
-const LIMIT_KEYS: [&str; 30] = [
+const LIMIT_KEYS: [&str; 33] = [
     "session_queue",
     "session_queues",
     "peer_queue",
@@ -73,6 +73,9 @@ const LIMIT_KEYS: [&str; 30] = [
     "session_in_flight",
     "session_in_flight_bytes",
     "session_topics",
+    "session_text",
+    "session_topic_changes",
+    "topic_changes",
     "subscriptions",
     "topics",
     "peer_topics",
@@ -332,6 +335,9 @@ impl<'a> Reader<'a> {
                 &mut limits.session_in_flight_bytes,
             ),
             ("session_topics", &mut limits.session_topics),
+            ("session_topic_changes", &mut limits.session_topic_changes),
+            ("topic_changes", &mut limits.topic_changes),
+            ("session_text", &mut limits.session_text),
             ("subscriptions", &mut limits.subscriptions),
             ("topics", &mut limits.topics),
             ("peer_topics", &mut limits.peer_topics),

@@ -136,15 +136,27 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
+/// The longest body read, in bytes: much longer than any that says no more than it has to.
+const MAX_BODY: usize = 16 * 1024;
+
+/// So much of a reader's complaint is kept, which may quote what it complains of.
+const MAX_COMPLAINT: usize = 160;
+
 fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HandshakeError> {
+    if body.len() > MAX_BODY {
+        let error = format!("the body has {} bytes, {MAX_BODY} are read", body.len());
+        return Err(HandshakeError::Malformed(error));
+    }
     // Arrays would do as structs for serde, but a real node refuses them.
     if body.trim_ascii_start().first() != Some(&b'{') {
         let error = "the body is not a JSON object".to_owned();
         return Err(HandshakeError::Malformed(error));
     }
     // Text after the object is ignored, as the real node's JSON reader does.
-    T::deserialize(&mut serde_json::Deserializer::from_slice(body))
-        .map_err(|error| HandshakeError::Malformed(error.to_string()))
+    T::deserialize(&mut serde_json::Deserializer::from_slice(body)).map_err(|error| {
+        let complaint = error.to_string().chars().take(MAX_COMPLAINT).collect();
+        HandshakeError::Malformed(complaint)
+    })
 }
 
 /// Why a handshake failed.
@@ -166,6 +178,19 @@ pub enum HandshakeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_bodies_are_not_read_and_not_quoted() {
+        let padded = |len: usize| format!("{{\"clientType\":\"{}\"}}", "x".repeat(len - 17));
+        assert!(HandshakeRequest::parse(padded(MAX_BODY).as_bytes()).is_ok());
+        let request = HandshakeRequest::parse(padded(MAX_BODY + 1).as_bytes());
+        assert!(matches!(request, Err(HandshakeError::Malformed(_))));
+        let quoted = format!("{{\"minimumSupport\":\"{}\"}}", "x".repeat(10_000));
+        let Err(error) = HandshakeRequest::parse(quoted.as_bytes()) else {
+            panic!("a text is no number");
+        };
+        assert!(error.to_string().len() < 300);
+    }
 
     #[test]
     fn only_objects_are_handshakes() {

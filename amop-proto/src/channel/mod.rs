@@ -21,10 +21,11 @@ pub use handshake::{
     CLIENT_TYPE, HandshakeError, HandshakeRequest, HandshakeResponse, PROTOCOL_VERSIONS,
     ProtocolVersion,
 };
-pub use heartbeat::{heartbeat_answer, heartbeat_request};
-pub(crate) use private::is_route;
-pub use private::{MAX_PRIVATE_LEN, PrivateName, VerifyRequest, VerifyRequestError};
+pub use heartbeat::{heartbeat_answer, heartbeat_refusal, heartbeat_request, refused_topics};
+pub use private::{MAX_PRIVATE_LEN, PrivateName, Verdict, VerifyRequest, VerifyRequestError};
+pub(crate) use private::{is_route, verify_request};
 pub use seq::Seq;
+pub(crate) use subscribe::read_names;
 pub use subscribe::{SetTopics, encode_topics};
 
 /// Results on the AMOP path, as carried by a frame's result field.

@@ -197,6 +197,52 @@ impl VerifyRequest {
     }
 }
 
+/// Writes the body of a 0x37 frame: asks a publisher to verify a subscriber behind another node.
+pub(crate) fn verify_request(node: &NodeId, topic: &[u8], route: &[u8]) -> Bytes {
+    let body = serde_json::json!({
+        "nodeId": node.to_string(),
+        "topic": String::from_utf8_lossy(topic),
+        "topicForCert": String::from_utf8_lossy(route),
+    });
+    format!("{body}\n").into()
+}
+
+/// The longest 0x38 body read, in bytes: much longer than any publisher writes.
+const MAX_VERDICT: usize = 16 * 1024;
+
+/// A publisher's verdict on the subscribers of another node, 0x38.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The private topic, as it is on the wire.
+    pub topic: Bytes,
+    /// The subscribers' node.
+    pub node: NodeId,
+    /// Whether one of them holds a granted key.
+    pub good: bool,
+}
+
+impl Verdict {
+    /// Reads the body of a 0x38 frame; `None` if it is none.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body {
+            check_result: i64,
+            node_id: String,
+            topic: String,
+        }
+        if body.len() > MAX_VERDICT {
+            return None;
+        }
+        let body = Body::deserialize(&mut serde_json::Deserializer::from_slice(body)).ok()?;
+        Some(Self {
+            topic: Bytes::from(body.topic),
+            node: body.node_id.parse().ok()?,
+            good: body.check_result == 0,
+        })
+    }
+}
+
 /// Why a 0x37 cannot be acted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyRequestError {

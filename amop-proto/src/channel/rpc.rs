@@ -4,10 +4,13 @@
 //! answered, what needs a group is refused as by a real node that is not in that group, and the rest
 //! does not exist.
 
-use std::{cell::LazyCell, ops::Deref};
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::{Value, json};
 
 /// The method does not exist here.
@@ -67,8 +70,7 @@ const MAX_BATCH: usize = 64;
 /// peers have many topics would otherwise tell of them 64 times at once.
 const MAX_BATCH_ANSWER: usize = 16 * 1024 * 1024;
 
-/// The longest request read, in bytes. Parsed JSON can take 30 times the memory of its text, and no
-/// method known here needs more than a line.
+/// The longest request read, in bytes. No method known here needs more than a line.
 const MAX_REQUEST: usize = 1024 * 1024;
 
 /// What a node tells of itself over JSON-RPC.
@@ -108,6 +110,76 @@ pub struct PeerInfo {
     pub topics: Vec<String>,
 }
 
+/// Which lists of topics an answer needs, beside the node's facts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The node's peers.
+    pub peers: bool,
+    /// The topics of each of them.
+    pub peer_topics: bool,
+    /// The node's own topics.
+    pub own_topics: bool,
+}
+
+/// The body of a 0x12 frame or of an HTTP request, read. Reading needs no node, so that it can be done
+/// before a node is locked, and so does writing the [`answer`](Self::answer).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request(Read);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Read {
+    /// Not JSON.
+    Broken,
+    One(Call),
+    Batch(Vec<Call>),
+}
+
+/// One request, as far as it matters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Call {
+    id: Option<Id>,
+    /// It says `2.0`.
+    current: bool,
+    method: Option<Method>,
+}
+
+/// A request's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Id {
+    Null,
+    Text(String),
+    Number(u64),
+    /// None that may come back.
+    Bad,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    ClientVersion,
+    BlockNumber,
+    GroupList,
+    NodeIdList,
+    Peers,
+    NodeInfo,
+    OfGroup,
+    Unknown,
+}
+
+impl Method {
+    fn named(name: &str) -> Self {
+        match name {
+            "getClientVersion" => Self::ClientVersion,
+            "getBlockNumber" => Self::BlockNumber,
+            "getGroupList" => Self::GroupList,
+            "getNodeIDList" => Self::NodeIdList,
+            "getPeers" => Self::Peers,
+            "getNodeInfo" => Self::NodeInfo,
+            name if GROUP_METHODS.contains(&name) => Self::OfGroup,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// Answers the body of a 0x12 frame or of an HTTP request. Empty if there is nothing to answer.
 ///
 /// `peers` and `own_topics` are called only for the methods that need them, and once for a batch.
@@ -117,64 +189,277 @@ pub fn answer(
     peers: impl FnOnce() -> Vec<PeerInfo>,
     own_topics: impl FnOnce() -> Vec<String>,
 ) -> Bytes {
-    let peers = LazyCell::new(peers);
-    let own_topics = LazyCell::new(own_topics);
-    let context = Context {
-        facts,
-        peers: &peers,
-        own_topics: &own_topics,
+    let request = Request::read(body);
+    let needs = request.needs();
+    let peers = if needs.peers { peers() } else { Vec::new() };
+    let own_topics = if needs.own_topics {
+        own_topics()
+    } else {
+        Vec::new()
     };
-    let reply = match first_value(body) {
-        Parsed::TooLong => Some(failure(Value::Null, INVALID_REQUEST, INVALID_REQUEST_TEXT)),
-        Parsed::Broken => Some(failure(
-            Value::Null,
-            PARSE_ERROR,
-            "JSON_PARSE_ERROR: The JSON-Object is not JSON-Valid",
-        )),
-        Parsed::Value(Value::Array(batch)) if !batch.is_empty() && batch.len() <= MAX_BATCH => {
-            context.batch(batch)
+    request.answer(facts, &peers, &own_topics)
+}
+
+impl Request {
+    /// Reads a body. What is over 1 MiB is not read, nor what follows request 64 of a batch.
+    pub fn read(body: &[u8]) -> Self {
+        if body.len() > MAX_REQUEST {
+            return Self(Read::One(Call::default()));
         }
-        Parsed::Value(request) => context.one(&request),
-    };
-    match reply {
-        // Keys come out in byte order and a line feed ends the body, as a real node writes it.
-        Some(reply) => format!("{reply}\n").into(),
-        None => Bytes::new(),
+        let mut over = false;
+        // Text after the first value is ignored (channel-v2 section 4).
+        let read = serde_json::Deserializer::from_slice(body).deserialize_any(Top(&mut over));
+        Self(match read {
+            Ok(read) => read,
+            // One that is too long is no valid one.
+            Err(_) if over => Read::One(Call::default()),
+            Err(_) => Read::Broken,
+        })
+    }
+
+    /// What the [`answer`](Self::answer) tells of.
+    pub fn needs(&self) -> Needs {
+        let calls = match &self.0 {
+            Read::Broken => &[],
+            Read::One(call) => std::slice::from_ref(call),
+            Read::Batch(calls) => &calls[..],
+        };
+        let mut needs = Needs::default();
+        for method in calls.iter().filter_map(|call| call.method) {
+            needs.peers |= matches!(method, Method::NodeIdList | Method::Peers);
+            needs.peer_topics |= method == Method::Peers;
+            needs.own_topics |= method == Method::NodeInfo;
+        }
+        needs
+    }
+
+    /// The answer; empty if there is nothing to answer. What it does not [need](Self::needs) is not
+    /// looked at.
+    pub fn answer(&self, facts: &NodeFacts, peers: &[PeerInfo], own_topics: &[String]) -> Bytes {
+        let context = Context {
+            facts,
+            peers,
+            own_topics,
+        };
+        let reply = match &self.0 {
+            Read::Broken => Some(failure(
+                &Id::Null,
+                PARSE_ERROR,
+                "JSON_PARSE_ERROR: The JSON-Object is not JSON-Valid",
+            )),
+            Read::One(call) => context.one(call),
+            Read::Batch(calls) => context.batch(calls),
+        };
+        match reply {
+            // Keys come out in byte order and a line feed ends the body, as a real node writes it.
+            Some(reply) => format!("{reply}\n").into(),
+            None => Bytes::new(),
+        }
     }
 }
 
-enum Parsed {
-    Value(Value),
-    Broken,
-    TooLong,
+/// The top of a body; sets the flag where a batch is too long.
+struct Top<'a>(&'a mut bool);
+
+impl<'de> Visitor<'de> for Top<'_> {
+    type Value = Read;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request or a batch of them")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Read, A::Error> {
+        let mut calls = Vec::new();
+        while let Some(call) = items.next_element()? {
+            if calls.len() == MAX_BATCH {
+                *self.0 = true;
+                return Err(de::Error::custom("too many requests"));
+            }
+            calls.push(call);
+        }
+        Ok(match calls.is_empty() {
+            true => Read::One(Call::default()),
+            false => Read::Batch(calls),
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Read, A::Error> {
+        CallVisitor.visit_map(map).map(Read::One)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Read, E> {
+        CallVisitor.visit_str(text).map(Read::One)
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Read, E> {
+        CallVisitor.visit_bool(flag).map(Read::One)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Read, E> {
+        CallVisitor.visit_i64(number).map(Read::One)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Read, E> {
+        CallVisitor.visit_u64(number).map(Read::One)
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Read, E> {
+        CallVisitor.visit_f64(number).map(Read::One)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Read, E> {
+        CallVisitor.visit_unit().map(Read::One)
+    }
 }
 
-fn first_value(body: &[u8]) -> Parsed {
-    if body.len() > MAX_REQUEST {
-        return Parsed::TooLong;
+/// What is no object is no valid request.
+struct CallVisitor;
+
+impl<'de> Deserialize<'de> for Call {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        value.deserialize_any(CallVisitor)
     }
-    // Text after the first value is ignored (channel-v2 section 4).
-    Value::deserialize(&mut serde_json::Deserializer::from_slice(body))
-        .map_or(Parsed::Broken, Parsed::Value)
+}
+
+impl<'de> Visitor<'de> for CallVisitor {
+    type Value = Call;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Call, A::Error> {
+        let mut call = Call::default();
+        // Of a key that occurs twice the last one counts.
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            match &*key {
+                "id" => call.id = Some(map.next_value()?),
+                "jsonrpc" => {
+                    let version: Text = map.next_value()?;
+                    call.current = version.0.as_deref() == Some("2.0");
+                }
+                "method" => {
+                    let name: Text = map.next_value()?;
+                    call.method = name.0.as_deref().map(Method::named);
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(call)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Call, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Call::default())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+
+    fn visit_unit<E>(self) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        value.deserialize_any(IdVisitor)
+    }
+}
+
+struct IdVisitor;
+
+impl<'de> Visitor<'de> for IdVisitor {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Id, E> {
+        Ok(Id::Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Id, E> {
+        Ok(Id::Number(number))
+    }
+
+    fn visit_unit<E>(self) -> Result<Id, E> {
+        Ok(Id::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Id, E> {
+        Ok(Id::Bad)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Id, E> {
+        Ok(Id::Bad)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Id, E> {
+        Ok(Id::Bad)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Id, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Id::Bad)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Id, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Id::Bad)
+    }
+}
+
+/// A text, or nothing where there is something else.
+struct Text(Option<String>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        let text = match Id::deserialize(value)? {
+            Id::Text(text) => Some(text),
+            Id::Null | Id::Number(_) | Id::Bad => None,
+        };
+        Ok(Self(text))
+    }
 }
 
 struct Context<'a> {
     facts: &'a NodeFacts,
-    peers: &'a dyn Deref<Target = Vec<PeerInfo>>,
-    own_topics: &'a dyn Deref<Target = Vec<String>>,
+    peers: &'a [PeerInfo],
+    own_topics: &'a [String],
 }
 
 impl Context<'_> {
     /// The replies to the requests that have an id; `None` if none has.
-    fn batch(&self, batch: Vec<Value>) -> Option<String> {
+    fn batch(&self, batch: &[Call]) -> Option<String> {
         let mut replies = String::new();
-        for request in batch {
+        for call in batch {
             let reply = if replies.len() < MAX_BATCH_ANSWER {
-                self.one(&request)
+                self.one(call)
             } else {
                 let text = "INTERNAL_ERROR: the answers before this one are too long, ask alone";
-                let id = request.get("id");
-                id.map(|id| failure(printable(id), INTERNAL_ERROR, text))
+                let id = call.id.as_ref();
+                id.map(|id| failure(id, INTERNAL_ERROR, text))
             };
             if let Some(reply) = reply {
                 replies.push(if replies.is_empty() { '[' } else { ',' });
@@ -185,38 +470,35 @@ impl Context<'_> {
     }
 
     /// The reply to one request; `None` for a notification, which has no id.
-    fn one(&self, request: &Value) -> Option<String> {
-        let id = request.get("id");
-        let valid_id = id.is_none_or(|id| id.is_null() || !printable(id).is_null());
-        let version_ok = request.get("jsonrpc").and_then(Value::as_str) == Some("2.0");
-        let method = request.get("method").and_then(Value::as_str);
-        let (Some(method), true, true) = (method, version_ok, valid_id) else {
-            return Some(failure(
-                id.map(printable).unwrap_or_default(),
-                INVALID_REQUEST,
-                INVALID_REQUEST_TEXT,
-            ));
+    fn one(&self, call: &Call) -> Option<String> {
+        let valid_id = call.id != Some(Id::Bad);
+        let (Some(method), true, true) = (call.method, call.current, valid_id) else {
+            let id = call.id.as_ref().unwrap_or(&Id::Null);
+            return Some(failure(id, INVALID_REQUEST, INVALID_REQUEST_TEXT));
         };
-        let id = id?.clone();
-        Some(if let Some(result) = self.result(method) {
-            json!({ "id": id, "jsonrpc": "2.0", "result": result }).to_string()
-        } else if GROUP_METHODS.contains(&method) {
-            let error =
-                json!({ "code": NO_SUCH_GROUP, "data": null, "message": NO_SUCH_GROUP_TEXT });
-            json!({ "error": error, "id": id, "jsonrpc": "2.0" }).to_string()
-        } else {
-            failure(
+        let id = call.id.as_ref()?;
+        Some(match method {
+            Method::OfGroup => {
+                let error =
+                    json!({ "code": NO_SUCH_GROUP, "data": null, "message": NO_SUCH_GROUP_TEXT });
+                json!({ "error": error, "id": id.printable(), "jsonrpc": "2.0" }).to_string()
+            }
+            Method::Unknown => failure(
                 id,
                 METHOD_NOT_FOUND,
                 "METHOD_NOT_FOUND: The method being requested is not available on this server",
-            )
+            ),
+            method => {
+                let result = self.result(method);
+                json!({ "id": id.printable(), "jsonrpc": "2.0", "result": result }).to_string()
+            }
         })
     }
 
-    fn result(&self, method: &str) -> Option<Value> {
+    fn result(&self, method: Method) -> Value {
         let facts = self.facts;
-        Some(match method {
-            "getClientVersion" => json!({
+        match method {
+            Method::ClientVersion => json!({
                 "Build Time": "",
                 "Build Type": "AMOP node",
                 "Chain Id": facts.chain_id,
@@ -226,37 +508,40 @@ impl Context<'_> {
                 "Supported Version": facts.fisco_version,
             }),
             // Of any group: python-sdk does not go on without a number (channel-v2 section 11.4).
-            "getBlockNumber" => json!("0x0"),
-            "getGroupList" => json!([]),
-            "getNodeIDList" => {
-                let mut ids = vec![facts.node_id.clone()];
-                ids.extend(self.peers.iter().map(|peer| peer.node_id.clone()));
+            Method::BlockNumber => json!("0x0"),
+            Method::GroupList => json!([]),
+            Method::NodeIdList => {
+                let mut ids = vec![&facts.node_id];
+                ids.extend(self.peers.iter().map(|peer| &peer.node_id));
                 json!(ids)
             }
-            "getPeers" => json!(**self.peers),
-            "getNodeInfo" => json!(PeerInfo {
-                agency: facts.agency.clone(),
-                address: facts.address.clone(),
-                name: facts.name.clone(),
-                node_id: facts.node_id.clone(),
-                topics: self.own_topics.to_vec(),
+            Method::Peers => json!(self.peers),
+            Method::NodeInfo => json!({
+                "Agency": facts.agency,
+                "IPAndPort": facts.address,
+                "Node": facts.name,
+                "NodeID": facts.node_id,
+                "Topic": self.own_topics,
             }),
-            _ => return None,
-        })
+            Method::OfGroup | Method::Unknown => Value::Null,
+        }
     }
 }
 
-/// An id as it may come back: one that is none becomes null.
-fn printable(id: &Value) -> Value {
-    match id {
-        Value::String(_) => id.clone(),
-        Value::Number(number) if number.is_u64() => id.clone(),
-        _ => Value::Null,
+impl Id {
+    /// As it may come back: one that is none becomes null.
+    fn printable(&self) -> Value {
+        match self {
+            Self::Text(text) => json!(text),
+            Self::Number(number) => json!(number),
+            Self::Null | Self::Bad => Value::Null,
+        }
     }
 }
 
-fn failure(id: Value, code: i32, message: &str) -> String {
-    json!({ "error": { "code": code, "message": message }, "id": id, "jsonrpc": "2.0" }).to_string()
+fn failure(id: &Id, code: i32, message: &str) -> String {
+    let error = json!({ "code": code, "message": message });
+    json!({ "error": error, "id": id.printable(), "jsonrpc": "2.0" }).to_string()
 }
 
 #[cfg(test)]

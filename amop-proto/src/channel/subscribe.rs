@@ -1,8 +1,12 @@
 //! The topic set of a session, 0x32 (channel-v2 section 6).
 
+use std::{borrow::Cow, fmt, ops::ControlFlow};
+
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{
+    Deserializer,
+    de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 /// Writes the body of a 0x32 frame: a JSON array of the topics.
 pub fn encode_topics<'a>(topics: impl IntoIterator<Item = &'a str>) -> Bytes {
@@ -20,42 +24,158 @@ pub enum SetTopics {
     Keep,
 }
 
-/// The longest body read, in bytes: room for thousands of the longest topics. Parsed JSON can take
-/// 30 times the memory of its text, so a frame's limit alone would not bound it.
+/// The longest body read, in bytes: room for thousands of the longest topics.
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
 impl SetTopics {
+    /// More topics than any body that is read can name.
+    pub(crate) const MOST: usize = MAX_BODY;
+
     /// Reads a body (channel-v2 section 6.1).
     pub fn parse(body: &[u8]) -> Self {
-        if body.len() > MAX_BODY {
-            return Self::Keep;
-        }
-        // Only the first value counts; text after it is ignored.
-        match Value::deserialize(&mut serde_json::Deserializer::from_slice(body)) {
-            Ok(Value::Array(items)) => items
-                .into_iter()
-                .map(element)
-                .collect::<Option<_>>()
-                .map_or(Self::Keep, Self::Replace),
-            Ok(Value::Object(object)) if !object.is_empty() => Self::Keep,
-            Ok(_) => Self::Replace(Vec::new()),
-            Err(_) => Self::Keep,
+        let mut names = Vec::new();
+        let read = read_names(body, |name| {
+            names.push(name.into_owned());
+            ControlFlow::Continue(())
+        });
+        match read {
+            Some(()) => Self::Replace(names),
+            None => Self::Keep,
         }
     }
 }
 
-fn element(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null => Some(String::new()),
-        Value::Array(_) | Value::Object(_) => None,
+/// Hands the names of a body to `take`, one after the other, until there are no more or it breaks off.
+/// What follows is not read then. `None` where the body is not understood, or too long to be read;
+/// the names taken before that is known mean nothing.
+pub(crate) fn read_names(
+    body: &[u8],
+    take: impl FnMut(Cow<'_, str>) -> ControlFlow<()>,
+) -> Option<()> {
+    if body.len() > MAX_BODY {
+        return None;
+    }
+    let mut names = Names {
+        take,
+        enough: false,
+    };
+    // Only the first value counts; text after it is ignored.
+    let read = serde_json::Deserializer::from_slice(body).deserialize_any(&mut names);
+    (read.is_ok() || names.enough).then_some(())
+}
+
+/// The top of a body.
+struct Names<F> {
+    take: F,
+    /// `take` broke off.
+    enough: bool,
+}
+
+impl<'de, F: FnMut(Cow<'_, str>) -> ControlFlow<()>> Visitor<'de> for &mut Names<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of topics")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Name(&mut *self))?.is_some() {
+            if self.enough {
+                return Err(de::Error::custom("read far enough"));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        match map.next_key::<IgnoredAny>()? {
+            None => Ok(()),
+            Some(_) => Err(de::Error::custom("an object")),
+        }
+    }
+
+    // Anything else clears the set.
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// One element of the array.
+struct Name<'a, F>(&'a mut Names<F>);
+
+impl<F: FnMut(Cow<'_, str>) -> ControlFlow<()>> Name<'_, F> {
+    fn take<E>(self, name: Cow<'_, str>) -> Result<(), E> {
+        self.0.enough = (self.0.take)(name).is_break();
+        Ok(())
+    }
+}
+
+impl<'de, F: FnMut(Cow<'_, str>) -> ControlFlow<()>> DeserializeSeed<'de> for Name<'_, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de, F: FnMut(Cow<'_, str>) -> ControlFlow<()>> Visitor<'de> for Name<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a topic")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.take(text.into())
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<(), E> {
+        self.take(flag.to_string().into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
+        self.take(number.to_string().into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.take(number.to_string().into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        let number = serde_json::Number::from_f64(number);
+        self.take(number.map(|n| n.to_string()).unwrap_or_default().into())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.take("".into())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn replace(topics: &[&str]) -> SetTopics {
@@ -70,6 +190,10 @@ mod tests {
                 r#"["\u8bdd",1,true,null]"#,
                 replace(&["话", "1", "true", ""]),
             ),
+            (
+                "[-1,1.0,1e3,18446744073709551616]",
+                replace(&["-1", "1.0", "1000.0", "1.8446744073709552e+19"]),
+            ),
             ("[]", replace(&[])),
             ("null", replace(&[])),
             (r#""text""#, replace(&[])),
@@ -78,10 +202,31 @@ mod tests {
             (r#"{"a":"b"}"#, SetTopics::Keep),
             (r#"["a",]"#, SetTopics::Keep),
             (r#"["a",["b"]]"#, SetTopics::Keep),
+            (r#"["a",{}]"#, SetTopics::Keep),
             ("", SetTopics::Keep),
         ];
         for (body, expected) in cases {
             assert_eq!(SetTopics::parse(body.as_bytes()), expected, "{body}");
+        }
+    }
+
+    /// What is read piece by piece is what a reader of the whole would have made of it.
+    #[test]
+    fn numbers_are_written_as_the_whole_body_would_have_them() {
+        for number in [
+            "0",
+            "-0",
+            "-0.0",
+            "12.50",
+            "1e300",
+            "1E-7",
+            "9007199254740993",
+        ] {
+            let Value::Number(whole) = serde_json::from_str(number).unwrap() else {
+                panic!("{number} is none");
+            };
+            let read = SetTopics::parse(format!("[{number}]").as_bytes());
+            assert_eq!(read, replace(&[&whole.to_string()]));
         }
     }
 
@@ -92,6 +237,19 @@ mod tests {
         assert_eq!(SetTopics::parse(&body), replace(&["a"]));
         body.push(b' ');
         assert_eq!(SetTopics::parse(&body), SetTopics::Keep);
+    }
+
+    #[test]
+    fn what_follows_the_last_name_wanted_is_not_read() {
+        let mut names = Vec::new();
+        let read = read_names(br#"["a","b","c", no JSON at all"#, |name| {
+            names.push(name.into_owned());
+            match names.len() {
+                2 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        });
+        assert_eq!((read, names), (Some(()), vec!["a".into(), "b".into()]));
     }
 
     #[test]

@@ -51,6 +51,12 @@ pub enum Event<T> {
         /// [`unsubscribe`](super::ClientSession::unsubscribe).
         version: u64,
     },
+    /// The node did not get all topics of the set: it has no room for these, the first of those it
+    /// refused. [`TopicsSettled`](Self::TopicsSettled) follows. Only nodes of ours say so.
+    TopicsRefused {
+        /// Of the set that is settled.
+        topics: Vec<TopicName>,
+    },
     /// A request is over. Every accepted request ends in exactly one of these unless it is
     /// cancelled.
     Finished {

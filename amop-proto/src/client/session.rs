@@ -15,7 +15,8 @@ use crate::{
     TopicName,
     channel::{
         Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest, HandshakeResponse,
-        ProtocolVersion, RESULT_OFFSET, Seq, code, heartbeat_request, is_route, topic_end,
+        ProtocolVersion, RESULT_OFFSET, Seq, code, heartbeat_request, is_route, refused_topics,
+        topic_end,
     },
 };
 
@@ -516,6 +517,14 @@ impl<T> ClientSession<T> {
             && self.topics.confirm(heartbeat.covers)
         {
             let version = heartbeat.covers;
+            let refused = refused_topics(&frame.body).into_iter();
+            let topics: Vec<TopicName> = refused
+                .filter_map(|topic| TopicName::new(&topic).ok())
+                .filter(|topic| self.topics.wants(topic))
+                .collect();
+            if !topics.is_empty() {
+                self.events.push_back(Event::TopicsRefused { topics });
+            }
             self.events.push_back(Event::TopicsSettled { version });
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Lane, PeerId, SessionId};
+use super::{Lane, PeerId, Question, SessionId, SessionIdentity};
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, HandshakeError, Seq},
     node::RecordsFault,
@@ -42,6 +42,16 @@ pub enum Action {
     ResumeSession {
         /// Which.
         session: SessionId,
+    },
+    /// Answer a JSON-RPC request, and hand the answer back with
+    /// [`Event::SessionReply`](super::Event::SessionReply). It takes time, so nobody should wait for
+    /// the node meanwhile: copy a [`Listing`](super::Listing) of what is asked for and write the answer
+    /// while the node is free, or use [`Node::answer`](super::Node::answer) where nobody waits.
+    Answer {
+        /// Who asks.
+        session: SessionId,
+        /// What.
+        question: Question,
     },
     /// Write a frame to a peer, and report it with
     /// [`Event::PeerWritten`](super::Event::PeerWritten) when it has left.
@@ -107,6 +117,20 @@ pub enum CloseReason {
     SlowReader {
         /// Bytes waiting.
         queued: usize,
+    },
+    /// There are too many sessions, and nobody else has more than a fair share of them.
+    #[error("all {max} connections are in use; close some, or raise amop_limits.sessions")]
+    TooManySessions {
+        /// The limit in force.
+        max: usize,
+    },
+    /// A limit for all sessions is reached, and whoever holds its key has most beyond a fair share.
+    #[error(
+        "others need some of the node's {what}, and its key has most beyond a fair share of them"
+    )]
+    OverShare {
+        /// What is short.
+        what: &'static str,
     },
     /// The limit for all sessions is reached, and its queue is the longest.
     #[error(
@@ -178,6 +202,7 @@ pub enum Notice {
     },
     TopicIgnored {
         session: SessionId,
+        identity: SessionIdentity,
         topic: String,
         others: usize,
     },
@@ -279,16 +304,19 @@ impl fmt::Display for Notice {
             ),
             Self::TopicIgnored {
                 session,
+                identity,
                 topic,
                 others,
             } => {
-                write!(f, "session {}: topic {topic:?} ", session.0)?;
+                let number = session.0;
+                write!(f, "session {number} (key {identity}): topic {topic:?} ")?;
                 match others {
                     0 => f.write_str("is ignored: ")?,
                     _ => write!(f, "and {others} others are ignored: ")?,
                 }
                 f.write_str(
-                    "empty, over 254 bytes, with a tab, or over the session's or the node's limit",
+                    "empty, over 254 bytes, with a tab, or over the session's or the node's limit or \
+                     a fair share of that",
                 )
             }
             Self::EmptyAmopBody { session } => {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use super::shares::POOLS;
 use crate::{
     channel::{DEFAULT_MAX_FRAME, rpc::NodeFacts},
     p2p::{NodeId, mesh::Signer},
@@ -36,6 +37,9 @@ pub struct NodeConfig {
 /// The bounds of a node. Nothing in it grows beyond them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// SDK connections at once. Who comes above it is closed, or somebody of those who have more than
+    /// their fair share of them.
+    pub sessions: usize,
     /// Bytes waiting to be written to one session. Above it the session gets no more unicasts or
     /// multicasts until it reads on; at twice this it is closed.
     pub session_queue: usize,
@@ -59,6 +63,16 @@ pub struct Limits {
     pub session_in_flight_bytes: usize,
     /// Topics one session may hold; more are ignored.
     pub session_topics: usize,
+    /// Topics that one session may take or drop per second, 16 times as many at once. Beyond that its
+    /// topics change later; of several sets that wait the last one counts.
+    pub session_topic_changes: usize,
+    /// Topics that all sessions together may take or drop per second, 25 times as many at once. Beyond
+    /// that sessions take turns.
+    pub topic_changes: usize,
+    /// Bytes of text (topic sets, JSON-RPC requests and answers, handshakes, verdicts) per second that
+    /// are read and written for one session; eight times as much at once. A session that has more is
+    /// not read from until that is made up for.
+    pub session_text: usize,
     /// Topics that all sessions may hold together, each counted for every session that holds it; more
     /// are ignored.
     pub subscriptions: usize,
@@ -88,9 +102,24 @@ pub struct Limits {
     pub claimed: u32,
 }
 
+impl Limits {
+    /// Those that are shared fairly, in the order of the pools.
+    pub(super) fn pools(&self) -> [usize; POOLS] {
+        [
+            self.sessions,
+            self.subscriptions,
+            self.topics,
+            self.in_flight,
+            self.in_flight_bytes,
+            self.session_queues,
+        ]
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            sessions: 20_000,
             session_queue: 32 << 20,
             peer_queue: 64 << 20,
             frame: DEFAULT_MAX_FRAME,
@@ -100,6 +129,9 @@ impl Default for Limits {
             session_in_flight: 20_000,
             session_in_flight_bytes: 128 << 20,
             session_topics: 4096,
+            session_topic_changes: 1000,
+            topic_changes: 10_000,
+            session_text: 2 << 20,
             subscriptions: 1_000_000,
             topics: 100_000,
             peer_topics: 100_000,

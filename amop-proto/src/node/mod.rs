@@ -6,24 +6,31 @@
 mod action;
 mod bandwidth;
 mod barrier;
+mod bucket;
 mod checker;
 mod config;
 mod dice;
+mod input;
 mod lanes;
 mod machine;
 mod mesh;
 mod peer;
 mod router;
 mod session;
+mod shares;
+mod topic_set;
 
 use std::time::{Duration, Instant};
 
 pub use action::{Action, CloseReason, Lapse, Notice, PeerCloseReason};
 pub use checker::{CheckedRecord, CheckedRecords, Checker, RecordsFault};
 pub use config::{Limits, NodeConfig, Timeouts};
+pub use input::SessionInput;
 pub use lanes::{Lane, LinkQueue, Piece, Sender};
-pub use machine::{Event, Node, PeerIdentity};
+pub use machine::{Event, Listing, Node, PeerIdentity, Question};
 pub use router::{Counters, Router, RouterEvent};
+pub use shares::SessionIdentity;
+pub use topic_set::TopicSet;
 
 /// A time from now, or one so far off that it never comes where that cannot be told.
 fn after(now: Instant, time: Duration) -> Instant {

@@ -186,12 +186,11 @@ impl Peer {
         now: Instant,
         peer: PeerId,
         frame: &PeerFrame,
-        node: NodeTopics<'_, impl FnOnce() -> BTreeSet<Bytes>>,
+        node: NodeTopics<'_, impl FnOnce() -> Bytes>,
         output: &mut Output,
     ) -> TopicUpdate {
         let NodeTopics {
-            topic_seq,
-            topics,
+            list,
             limits,
             timeouts,
         } = node;
@@ -215,16 +214,11 @@ impl Peer {
                 TopicUpdate::Nothing
             }
             (protocol::TOPIC, packet::REQUEST_TOPICS) => {
-                let topics = topics().into_iter().collect();
                 output.frames.push(PeerFrame {
                     protocol: -protocol::TOPIC,
                     packet: packet::TOPICS,
                     seq: frame.seq,
-                    body: TopicList {
-                        seq: topic_seq,
-                        topics,
-                    }
-                    .encode(),
+                    body: list(),
                 });
                 TopicUpdate::Nothing
             }
@@ -258,9 +252,8 @@ impl Peer {
 /// What a peer link needs to know of its node.
 #[derive(Debug)]
 pub(super) struct NodeTopics<'a, F> {
-    pub(super) topic_seq: u32,
     /// The topics the peer is told of, asked for if they are.
-    pub(super) topics: F,
+    pub(super) list: F,
     pub(super) limits: &'a Limits,
     pub(super) timeouts: &'a Timeouts,
 }

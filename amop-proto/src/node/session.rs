@@ -1,14 +1,9 @@
 //! What a node knows of one SDK connection beyond its topics: version, activity.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::VecDeque, time::Instant};
 
-use bytes::Bytes;
-
-use super::{Notice, SessionId};
-use crate::{
-    TopicError,
-    channel::{ProtocolVersion, SetTopics},
-};
+use super::SessionIdentity;
+use crate::channel::{Frame, ProtocolVersion};
 
 /// One SDK connection, from TLS to its end.
 #[derive(Debug, Clone)]
@@ -19,46 +14,26 @@ pub(super) struct Session {
     pub(super) active: Instant,
     /// The version of the node's topics that holds this session's latest change.
     pub(super) topics_version: u64,
+    /// Who is behind it.
+    pub(super) identity: SessionIdentity,
+    /// It is one of our clients, whose `subscribe` waits for the answer to a heartbeat.
+    pub(super) ours: bool,
+    /// Answers to heartbeats that came behind a set of topics which is not in force yet.
+    pub(super) held: VecDeque<Frame>,
+    /// When they are given all the same.
+    pub(super) held_until: Option<Instant>,
 }
 
 impl Session {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, identity: SessionIdentity) -> Self {
         Self {
             version: ProtocolVersion::V1,
             active: now,
             topics_version: 0,
+            identity,
+            ours: false,
+            held: VecDeque::new(),
+            held_until: None,
         }
     }
-}
-
-/// Reads the body of a 0x32 frame: the new set, or `None` where the old one stays. What cannot be a
-/// topic is left out; one notice tells of all of it, since a body may hold a million of them.
-pub(super) fn read_topics(
-    session: SessionId,
-    body: &[u8],
-    max: usize,
-    mut notice: impl FnMut(Notice),
-) -> Option<BTreeSet<Bytes>> {
-    let SetTopics::Replace(names) = SetTopics::parse(body) else {
-        notice(Notice::BadTopics { session });
-        return None;
-    };
-    let mut topics = BTreeSet::new();
-    let mut ignored: Option<(String, usize)> = None;
-    for name in names {
-        if topics.len() < max && TopicError::check(&name).is_ok() {
-            topics.insert(Bytes::from(name));
-        } else if !topics.contains(name.as_bytes()) {
-            let first = || (name.chars().take(64).collect(), 0);
-            ignored.get_or_insert_with(first).1 += 1;
-        }
-    }
-    if let Some((topic, count)) = ignored {
-        notice(Notice::TopicIgnored {
-            session,
-            topic,
-            others: count - 1,
-        });
-    }
-    Some(topics)
 }

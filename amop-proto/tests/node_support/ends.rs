@@ -1,10 +1,10 @@
 //! The other ends of a node's connections: SDKs and peers.
 
-use std::{collections::VecDeque, mem::take};
+use std::{collections::VecDeque, mem::take, time::Duration};
 
 use amop_proto::{
     channel::{Frame, FrameDecoder, FrameType, encode_topics},
-    node::{CloseReason, Event, Notice, PeerId, PeerIdentity, SessionId},
+    node::{CloseReason, Event, Notice, PeerId, PeerIdentity, SessionId, SessionIdentity},
     p2p::{NodeId, PeerFrame, mesh, packet},
 };
 use bytes::BytesMut;
@@ -20,7 +20,23 @@ impl Net {
     pub(crate) fn sdk(&mut self, node: usize) -> Sdk {
         let id = SessionId(self.id());
         self.nodes[node].sessions.insert(id, SdkEnd::default());
-        self.event(node, Event::SessionOpened(id));
+        self.open_session(node, id, SessionIdentity::default());
+        Sdk { node, id }
+    }
+
+    fn open_session(&mut self, node: usize, session: SessionId, identity: SessionIdentity) {
+        self.event(node, Event::SessionOpened { session, identity });
+    }
+
+    /// An SDK with a certificate of its own: of this agency, with this key.
+    pub(crate) fn sdk_of(&mut self, node: usize, agency: u8, key: u8) -> Sdk {
+        let id = SessionId(self.id());
+        self.nodes[node].sessions.insert(id, SdkEnd::default());
+        let identity = SessionIdentity {
+            key: [key; 32],
+            agency: [agency; 32],
+        };
+        self.open_session(node, id, identity);
         Sdk { node, id }
     }
 
@@ -34,12 +50,16 @@ impl Net {
     pub(crate) fn subscribe(&mut self, sdk: Sdk, topics: &[&str]) {
         let body = encode_topics(topics.iter().copied());
         self.send(sdk, Frame::new(FrameType::SET_TOPICS, seq(0), body));
+        // More topics than change at once.
+        while topics.len() > 200 && self.nodes[sdk.node].machine.router().is_changing_topics() {
+            self.advance(Duration::from_millis(1));
+        }
     }
 
     pub(crate) fn send(&mut self, sdk: Sdk, frame: Frame) {
         let mut wire = BytesMut::from(&frame.to_bytes()[..]);
         let frame = FrameDecoder::default().decode(&mut wire).unwrap().unwrap();
-        self.event(sdk.node, Event::SessionFrame(sdk.id, frame));
+        self.event(sdk.node, Event::session_frame(sdk.id, frame));
     }
 
     /// Sends a type and a body, with a seq nothing else has.

@@ -364,6 +364,12 @@ impl Net {
                 assert!(self.end(end).paused, "resumed though not paused");
                 self.end(end).paused = false;
             }
+            Action::Answer { session, question } => {
+                open(self, session);
+                let reply = self.nodes[node].machine.answer(&question);
+                self.written
+                    .push_back((node, Event::SessionReply(session, reply)));
+            }
             Action::FragmentPeer { .. } => {}
             Action::SendPeer {
                 peer,

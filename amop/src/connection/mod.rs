@@ -108,6 +108,10 @@ struct State {
     hello: Option<oneshot::Sender<Hello>>,
     /// Who waits for which change of the topic set.
     settling: Vec<(u64, oneshot::Sender<()>)>,
+    /// Topics of the set that the node has no room for.
+    refused: Vec<TopicName>,
+    /// Those of the set that is about to be settled.
+    refusing: Vec<TopicName>,
     closed: Option<CloseReason>,
     /// A message that a subscription has no room for. Nothing is read while it is here.
     held: Option<Incoming>,
@@ -150,6 +154,8 @@ impl Connection {
                 charged: 0,
                 hello: Some(hello),
                 settling: Vec::new(),
+                refused: Vec::new(),
+                refusing: Vec::new(),
                 closed: None,
                 held: None,
                 log: LogThrottle::new(LogLimits::default()),
@@ -292,6 +298,11 @@ impl Connection {
         })
     }
 
+    /// Whether the node had no room for a topic of the set settled last.
+    pub(crate) fn refuses(&self, topic: &TopicName) -> bool {
+        self.lock().refused.contains(topic)
+    }
+
     /// Waits for a change of the topic set. `Ok(false)` if the time is over first.
     pub(crate) async fn settled(
         &self,
@@ -353,7 +364,13 @@ impl State {
                         let _ = hello.send(Hello { node_version });
                     }
                 }
+                Event::TopicsRefused { topics } => {
+                    let (count, first) = (topics.len(), topics.first().map(TopicName::as_str));
+                    tracing::warn!(%endpoint, count, ?first, "the node has no room for all topics");
+                    self.refusing = topics;
+                }
                 Event::TopicsSettled { version } => {
+                    self.refused = std::mem::take(&mut self.refusing);
                     for (_, waiter) in self.settling.extract_if(.., |(v, _)| *v <= version) {
                         let _ = waiter.send(());
                     }

@@ -11,8 +11,9 @@ use std::{
     time::Instant,
 };
 
-/// Structs that decide nothing: configuration that never changes, and counters.
-const IGNORED: [&[u8]; 2] = [b"NodeConfig", b"Counters"];
+/// Structs that decide nothing: configuration that never changes, counters, and what holds rates and
+/// shares against limits that no search comes near.
+const IGNORED: [&[u8]; 4] = [b"NodeConfig", b"Counters", b"Bucket", b"Shares"];
 
 const MOMENT: &[u8] = b"Instant";
 

@@ -9,7 +9,7 @@ use std::{
 
 use amop_proto::{
     channel::{Frame, FrameType, code},
-    node::{Action, Event, Notice, PeerId, PeerIdentity, SessionId},
+    node::{Action, Event, Notice, PeerId, PeerIdentity, SessionId, SessionIdentity},
     p2p::{PeerFrame, mesh, protocol},
 };
 
@@ -20,6 +20,12 @@ use crate::{
     scenario::{Break, Sabotage, Scenario},
     sdks::{Message, Sdk, TOPIC, answer_of, frame_of, seq_of, subscription, who_answered},
 };
+
+/// All SDKs have one certificate.
+fn opened(session: SessionId) -> Event {
+    let identity = SessionIdentity::default();
+    Event::SessionOpened { session, identity }
+}
 
 /// Where time starts.
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -126,7 +132,7 @@ impl State {
         for link in 0..state.links.len() {
             state.dial(link);
         }
-        state.tell(0, Event::SessionOpened(PUBLISHER));
+        state.tell(0, opened(PUBLISHER));
         for subscriber in &scenario.subscribers {
             state.sdks.push(Sdk {
                 host: subscriber.host,
@@ -447,9 +453,9 @@ impl State {
         sdk.subscribed = false;
         sdk.sent.clear();
         let host = sdk.host;
-        self.tell(host, Event::SessionOpened(session));
+        self.tell(host, opened(session));
         for frame in subscription(br#"["t"]"#) {
-            self.tell(host, Event::SessionFrame(session, frame));
+            self.tell(host, Event::session_frame(session, frame));
             if self.scenario.does(Sabotage::EarlyBarrier) {
                 self.subscribed(index);
             }
@@ -471,7 +477,7 @@ impl State {
         let sdk = &mut self.sdks[index];
         let host = sdk.host;
         if let (Some(session), Some(frame)) = (sdk.session, sdk.sent.pop_front()) {
-            self.tell(host, Event::SessionFrame(session, frame));
+            self.tell(host, Event::session_frame(session, frame));
         }
     }
 
@@ -493,7 +499,7 @@ impl State {
         if self.scenario.does(Sabotage::FalseAnswer) {
             self.outcome(&answer_of(index, 0));
         }
-        self.tell(0, Event::SessionFrame(PUBLISHER, frame));
+        self.tell(0, Event::session_frame(PUBLISHER, frame));
     }
 
     // What nodes do.
@@ -531,6 +537,10 @@ impl State {
             Action::ClosePeer { peer, .. } => self.closed(host, peer),
             Action::CloseSession { session, reason } => {
                 self.fail(format!("node {host} closes session {session:?}: {reason}"));
+            }
+            Action::Answer { session, question } => {
+                let reply = self.hosts[host].node.answer(&question);
+                events.push_back(Event::SessionReply(session, reply));
             }
             Action::Notice(Notice::BadPeerMessage { what, .. }) => {
                 self.fail(format!(

@@ -1,5 +1,6 @@
 //! The whole node as one machine: sessions and peers around the router.
 
+mod listing;
 mod peers;
 
 use std::{
@@ -7,21 +8,26 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use self::listing::{Listing, Question};
 use bytes::Bytes;
 
+use self::peers::NAMES_RATE;
 use super::{
     Action, CloseReason, Lane, Lapse, NodeConfig, Notice, PeerCloseReason, PeerId, Router,
-    RouterEvent, SessionId, after,
+    RouterEvent, SessionId, SessionIdentity, after,
     barrier::{Barriers, Mutes},
+    bucket::Bucket,
     checker::CheckedRecords,
+    input::{Content, SessionInput},
     peer::Peer,
-    session::{Session, read_topics},
+    session::Session,
     sooner,
+    topic_set::{Ignored, ReadTopics},
 };
 use crate::{
     channel::{
-        CLIENT_TYPE, Frame, FrameType, HandshakeRequest, HandshakeResponse, code, frame_topic,
-        heartbeat_answer, rpc,
+        CLIENT_TYPE, Frame, FrameType, HandshakeError, HandshakeRequest, HandshakeResponse, code,
+        frame_topic, heartbeat_answer, heartbeat_refusal,
     },
     hash::HashMap,
     p2p::{NodeId, PeerFrame},
@@ -29,6 +35,17 @@ use crate::{
 
 /// Idle connections are looked for this often.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// So many heartbeats of a session wait for its topics at most; others get no answer. Our clients
+/// remember as many.
+const MAX_HELD: usize = 8;
+
+/// Our clients wait so long for their topics: then they would take the node for dead.
+const OURS_WAIT: Duration = Duration::from_secs(15);
+
+/// Others mean nothing by a heartbeat that has to do with topics, and Java SDKs drop a node that does
+/// not answer for 10 s.
+const OTHERS_WAIT: Duration = Duration::from_secs(1);
 
 /// What an AMOP node answers to event-log registrations: it has no groups (channel-v2 section 11.7).
 const NO_SUCH_GROUP: &[u8] = b"{\"result\":-41002}\n";
@@ -50,12 +67,19 @@ pub struct PeerIdentity {
 #[derive(Debug)]
 pub enum Event {
     /// An SDK completed TLS.
-    SessionOpened(SessionId),
+    SessionOpened {
+        /// Its name here.
+        session: SessionId,
+        /// Who is behind it, by its certificate.
+        identity: SessionIdentity,
+    },
     /// A session sent a frame.
-    SessionFrame(SessionId, Frame),
+    SessionFrame(SessionId, SessionInput),
     /// A session sends a message for which the shell has no room; here is its header. What comes of it is
     /// dropped.
     SessionRefused(SessionId, Frame),
+    /// An [`Action::Answer`](super::Action::Answer) was carried out: the frame is for the session.
+    SessionReply(SessionId, Frame),
     /// Bytes came from a session that are no whole frame yet.
     SessionActive(SessionId),
     /// So many bytes of the frames for a session have been written.
@@ -117,8 +141,18 @@ pub struct Node {
     /// Ordered, because they are walked.
     peers: BTreeMap<PeerId, Peer>,
     topic_seq: u32,
-    /// Whose topics are being replaced by the event at hand.
-    changing: Option<SessionId>,
+    /// The lists of topics that were asked for last, by the number they were written for: of those that
+    /// take part in the network, and of all others.
+    lists: BTreeMap<Option<PeerId>, (u32, Bytes)>,
+    /// Names of this node's topics changed, and real nodes have not been told.
+    renamed: bool,
+    /// So may have those beyond it.
+    beyond_changed: bool,
+    names_rate: Bucket,
+    /// When they are told.
+    names_at: Option<Instant>,
+    /// Sessions with answers held back until their topics are in force, by when that ends.
+    late: BTreeSet<(Instant, SessionId)>,
     barriers: Barriers,
     /// The peer that heartbeat answers wait for, or one of them.
     blocker: Option<PeerId>,
@@ -142,7 +176,12 @@ impl Node {
             sessions: HashMap::default(),
             peers: BTreeMap::new(),
             topic_seq: 0,
-            changing: None,
+            lists: BTreeMap::new(),
+            renamed: false,
+            beyond_changed: false,
+            names_rate: Bucket::new(NAMES_RATE.0, NAMES_RATE.1),
+            names_at: None,
+            late: BTreeSet::new(),
             barriers: Barriers::default(),
             blocker: None,
             mutes: Mutes::default(),
@@ -176,7 +215,9 @@ impl Node {
 
     /// When [`Event::Timeout`] is due; `None` while there is nothing to wait for.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let barrier = self.barriers.next_timeout();
+        let late = self.late.first().map(|&(at, _)| at);
+        let barrier = sooner(self.barriers.next_timeout(), late);
+        let barrier = sooner(barrier, self.names_at);
         sooner(
             sooner(self.router.next_timeout(), self.sweep_at),
             sooner(self.peers_due, barrier),
@@ -194,16 +235,16 @@ impl Node {
     /// Takes one event in.
     pub fn handle(&mut self, now: Instant, event: Event) {
         match event {
-            Event::SessionOpened(session) if self.stopping => {
+            Event::SessionOpened { session, .. } if self.stopping => {
                 let reason = CloseReason::Stopping;
                 self.actions
                     .push_back(Action::CloseSession { session, reason });
             }
-            Event::SessionOpened(session) => {
-                self.sessions.insert(session, Session::new(now));
-                self.router.handle(now, RouterEvent::SessionUp(session));
+            Event::SessionOpened { session, identity } => {
+                self.session_opened(now, session, identity);
             }
-            Event::SessionFrame(session, frame) => self.session_frame(now, session, frame),
+            Event::SessionFrame(session, input) => self.session_frame(now, session, input),
+            Event::SessionReply(session, frame) => self.router.send_session(session, frame),
             Event::SessionRefused(session, frame) => {
                 self.session_active(now, session);
                 let refusal = frame.respond(code::OVER_LIMIT, Bytes::new());
@@ -247,6 +288,18 @@ impl Node {
             Event::Stop => self.stop(now),
         }
         self.settle(now);
+    }
+
+    fn session_opened(&mut self, now: Instant, session: SessionId, identity: SessionIdentity) {
+        if self.router.admit(identity) {
+            self.sessions.insert(session, Session::new(now, identity));
+            let event = RouterEvent::SessionUp(session, identity);
+            return self.router.handle(now, event);
+        }
+        let max = self.config.limits.sessions;
+        let reason = CloseReason::TooManySessions { max };
+        self.actions
+            .push_back(Action::CloseSession { session, reason });
     }
 
     /// Carries out what the router decided, until nothing follows from it any more.
@@ -300,7 +353,9 @@ impl Node {
                     self.actions.push_back(action);
                 }
             }
-            action @ (Action::CoalesceSession { .. } | Action::Notice(_)) => {
+            action @ (Action::CoalesceSession { .. }
+            | Action::Answer { .. }
+            | Action::Notice(_)) => {
                 self.actions.push_back(action);
             }
         }
@@ -347,8 +402,11 @@ impl Node {
     }
 
     fn forget_session(&mut self, now: Instant, session: SessionId) {
-        if self.sessions.remove(&session).is_some() {
+        if let Some(gone) = self.sessions.remove(&session) {
             self.closed = true;
+            if let Some(until) = gone.held_until {
+                self.late.remove(&(until, session));
+            }
             self.router.handle(now, RouterEvent::SessionDown(session));
         }
     }
@@ -357,8 +415,10 @@ impl Node {
     fn forget_peer(&mut self, now: Instant, peer: PeerId, moves: bool) {
         if let Some(gone) = self.peers.remove(&peer) {
             self.closed = true;
+            self.lists.remove(&Some(peer));
             if self.peers.is_empty() {
                 self.peers_due = None;
+                self.lists.clear();
             }
             let event = if moves {
                 RouterEvent::PeerMoves(peer)
@@ -374,78 +434,48 @@ impl Node {
         }
     }
 
-    fn session_frame(&mut self, now: Instant, id: SessionId, frame: Frame) {
+    fn session_frame(&mut self, now: Instant, id: SessionId, input: SessionInput) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
         session.active = now;
+        let SessionInput { frame, content } = input;
         if self.router.take_answer(now, id, &frame) {
             return;
         }
+        match content {
+            Content::Plain => self.plain_frame(now, id, frame),
+            Content::Handshake(request) => self.handshake(now, id, frame, request),
+            Content::Topics(topics) => self.topics(now, id, topics),
+            Content::Rpc(request) => {
+                let seq = frame.seq;
+                self.actions.push_back(Action::Answer {
+                    session: id,
+                    question: Question { seq, request },
+                });
+            }
+            Content::Verdict(verdict) => {
+                self.router.handle(now, RouterEvent::Verdict(id, verdict));
+            }
+        }
+    }
+
+    /// A frame without a text.
+    fn plain_frame(&mut self, now: Instant, id: SessionId, frame: Frame) {
         match frame.kind {
             FrameType::UNICAST | FrameType::MULTICAST => {
                 self.router.handle(now, RouterEvent::FromSession(id, frame));
             }
-            FrameType::HEARTBEAT => {
-                if let Some(body) = heartbeat_answer(session.version, &frame.body) {
-                    let version = session.topics_version;
-                    let answer = Frame { body, ..frame };
-                    if let Some((session, oldest)) = self.barriers.push(now, id, version, answer) {
-                        self.router.send_session(session, oldest);
-                    }
-                    self.release_barriers(now);
-                }
-            }
-            FrameType::HANDSHAKE => self.handshake(now, id, frame),
-            FrameType::SET_TOPICS => {
-                let max = self.config.limits.session_topics;
-                let (actions, counters) = (&mut self.actions, self.router.counters_mut());
-                let notice = |notice| {
-                    match notice {
-                        Notice::TopicIgnored { others, .. } => {
-                            counters.topics_ignored += 1 + others as u64;
-                        }
-                        Notice::BadTopics { .. } => counters.bad_topics += 1,
-                        _ => {}
-                    }
-                    actions.push_back(Action::Notice(notice));
-                };
-                if let Some(topics) = read_topics(id, &frame.body, max, notice) {
-                    self.router
-                        .handle(now, RouterEvent::SessionTopics(id, topics));
-                    self.changing = Some(id);
-                }
-            }
-            FrameType::RPC => {
-                let body = rpc::answer(
-                    &frame.body,
-                    &self.config.facts,
-                    || self.peer_infos(),
-                    || self.own_topics(),
-                );
-                self.router.send_session(
-                    id,
-                    Frame {
-                        body,
-                        result: 0,
-                        ..frame
-                    },
-                );
-            }
+            FrameType::HEARTBEAT => self.heartbeat(now, id, frame),
             FrameType::EVENT_REGISTER | FrameType::EVENT_UNREGISTER => {
                 let body = frame_topic(b"", NO_SUCH_GROUP);
-                self.router.send_session(
-                    id,
-                    Frame {
-                        body,
-                        result: 0,
-                        ..frame
-                    },
-                );
-            }
-            FrameType::VERIFY_RESULT => {
-                self.router
-                    .handle(now, RouterEvent::Verdict(id, frame.body));
+                let result = 0;
+                let answer = Frame {
+                    body,
+                    result,
+                    ..frame
+                };
+                self.router.send_session(id, answer);
             }
             // The acknowledgement of a request to verify; what counts is the verdict.
             FrameType::VERIFY_PEER => {}
@@ -459,8 +489,105 @@ impl Node {
         }
     }
 
-    fn handshake(&mut self, now: Instant, id: SessionId, frame: Frame) {
-        let request = match HandshakeRequest::parse(&frame.body) {
+    fn heartbeat(&mut self, now: Instant, id: SessionId, frame: Frame) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let Some(body) = heartbeat_answer(session.version, &frame.body) else {
+            return;
+        };
+        let answer = Frame { body, ..frame };
+        if self.router.is_changing(id) {
+            return self.hold(now, id, answer);
+        }
+        self.answer_heartbeat(now, id, answer);
+    }
+
+    /// The session's topics are in force here; the nodes around are still to know of them.
+    fn answer_heartbeat(&mut self, now: Instant, id: SessionId, mut answer: Frame) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let refused = self.router.refused_topics(id);
+        if !refused.is_empty() {
+            answer.body = heartbeat_refusal(refused);
+        }
+        let version = session.topics_version;
+        if let Some((session, oldest)) = self.barriers.push(now, id, version, answer) {
+            self.router.send_session(session, oldest);
+        }
+        self.release_barriers(now);
+    }
+
+    /// Holds an answer back until the session's topics are in force, or it takes too long.
+    fn hold(&mut self, now: Instant, id: SessionId, answer: Frame) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.held.len() == MAX_HELD {
+            return;
+        }
+        session.held.push_back(answer);
+        if session.held_until.is_none() {
+            let until = after(now, if session.ours { OURS_WAIT } else { OTHERS_WAIT });
+            session.held_until = Some(until);
+            self.late.insert((until, id));
+        }
+    }
+
+    /// Answers what was held back.
+    fn let_go(&mut self, now: Instant, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if let Some(until) = session.held_until.take() {
+            self.late.remove(&(until, id));
+        }
+        for answer in std::mem::take(&mut session.held) {
+            self.answer_heartbeat(now, id, answer);
+        }
+    }
+
+    fn topics(&mut self, now: Instant, session: SessionId, topics: Option<ReadTopics>) {
+        let Some(ReadTopics {
+            mut set,
+            mut ignored,
+        }) = topics
+        else {
+            self.router.counters_mut().bad_topics += 1;
+            return self.notice(Notice::BadTopics { session });
+        };
+        // Whoever read it may have read more.
+        set.limit(self.config.limits.session_topics, &mut ignored);
+        let mut refused = Vec::new();
+        if let Some(Ignored {
+            first,
+            others,
+            names,
+        }) = ignored
+        {
+            refused = names;
+            let identity = self.sessions.get(&session).map(|session| session.identity);
+            self.router.counters_mut().topics_ignored += 1 + others as u64;
+            self.notice(Notice::TopicIgnored {
+                session,
+                identity: identity.unwrap_or_default(),
+                topic: first,
+                others,
+            });
+        }
+        self.router
+            .handle(now, RouterEvent::SessionTopics(session, set, refused));
+    }
+
+    fn handshake(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        frame: Frame,
+        request: Result<HandshakeRequest, HandshakeError>,
+    ) {
+        let request = match request {
             Ok(request) => request,
             Err(error) => return self.notice(Notice::BadHandshake { session: id, error }),
         };
@@ -485,6 +612,9 @@ impl Node {
             },
         );
         if ours {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.ours = true;
+            }
             self.router.session_is_ours(id);
             self.actions
                 .push_back(Action::CoalesceSession { session: id });
@@ -492,7 +622,15 @@ impl Node {
     }
 
     fn timeout(&mut self, now: Instant) {
+        while let Some(&(at, session)) = self.late.first()
+            && at <= now
+        {
+            self.let_go(now, session);
+        }
         self.release_barriers(now);
+        if self.names_at.is_some_and(|at| at <= now) {
+            self.announce_names(now);
+        }
         self.router.handle(now, RouterEvent::Timeout);
         let timeouts = self.config.timeouts;
         let mut silent = Vec::new();
@@ -529,10 +667,4 @@ impl Node {
             self.close_session(now, session, CloseReason::Idle);
         }
     }
-}
-
-fn names<'a>(topics: impl Iterator<Item = &'a Bytes>) -> Vec<String> {
-    topics
-        .map(|topic| String::from_utf8_lossy(topic).into_owned())
-        .collect()
 }

@@ -2,16 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Node, names};
+use super::Node;
 use crate::{
-    channel::rpc,
     node::{
         Action, Notice, PeerCloseReason, PeerId, PeerIdentity, RouterEvent,
         barrier::PATIENCE,
         checker::CheckedRecords,
         peer::{NodeTopics, Output, Peer, TopicUpdate, topic_seq_frame},
     },
-    p2p::{PeerFrame, protocol},
+    p2p::{PeerFrame, TopicList, protocol},
 };
 
 /// Two connections to one node that are made within this time are a race of both sides' dialling.
@@ -21,28 +20,13 @@ const DUPLICATE_RACE: Duration = Duration::from_secs(10);
 /// the one that stays is there. One that ends later has failed.
 const RACE_SEEN: Duration = Duration::from_secs(2);
 
+/// Real nodes are told of changed names so often per second, and so often at once.
+pub(super) const NAMES_RATE: (usize, usize) = (20, 64);
+
+/// To compare so many topics, where a real node takes part in the network, costs one turn more.
+const TOPICS_PER_TURN: usize = 10_000;
+
 impl Node {
-    /// What `getPeers` tells of the nodes connected.
-    pub fn peer_infos(&self) -> Vec<rpc::PeerInfo> {
-        let info = |(&id, peer): (&PeerId, &Peer)| rpc::PeerInfo {
-            agency: peer.identity.agency.clone(),
-            address: peer.identity.address.clone(),
-            name: peer.identity.name.clone(),
-            node_id: peer.identity.node.to_string(),
-            topics: if peer.is_ours() {
-                names(self.router.node_topic_names(&peer.identity.node))
-            } else {
-                names(self.router.peer_topic_names(id))
-            },
-        };
-        self.peers.iter().map(info).collect()
-    }
-
-    /// The topics that this node's sessions hold, as `getNodeInfo` tells them.
-    pub fn own_topics(&self) -> Vec<String> {
-        names(self.router.local_topics().map(|(topic, _)| topic))
-    }
-
     pub(super) fn peer_opened(
         &mut self,
         now: Instant,
@@ -128,9 +112,19 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
+        let transit = self.config.transit.contains(&peer.identity.node);
+        let (seq, router) = (self.topic_seq, &self.router);
+        let held = self.lists.entry(transit.then_some(id)).or_default();
+        let list = || {
+            // Whoever asks again and again gets what was written for the first time.
+            if held.0 != seq || held.1.is_empty() {
+                let topics = router.topics_for(id).into_iter().collect();
+                *held = (seq, TopicList { seq, topics }.encode());
+            }
+            held.1.clone()
+        };
         let node = NodeTopics {
-            topic_seq: self.topic_seq,
-            topics: || self.router.topics_for(id),
+            list,
             limits: &self.config.limits,
             timeouts: &self.config.timeouts,
         };
@@ -187,27 +181,51 @@ impl Node {
     /// Tells the peers at once what changed in this node's topics. Real nodes wait for the next
     /// tick but ask at once when they are told (p2p-v2 section 6).
     pub(super) fn announce_changes(&mut self, now: Instant) {
-        let changing = self.changing.take();
+        let news = self.router.take_topic_news();
         let changes = self.router.take_topic_changes(now);
-        let beyond_changed = self.router.take_beyond_changed();
-        if changes.is_empty() && !beyond_changed {
-            return;
-        }
         let statement = self.router.statement();
-        if let Some(session) = changing.and_then(|id| self.sessions.get_mut(&id)) {
-            session.topics_version = statement;
+        for (id, in_force) in news {
+            if !changes.is_empty()
+                && let Some(session) = self.sessions.get_mut(&id)
+            {
+                session.topics_version = statement;
+            }
+            if in_force {
+                self.let_go(now, id);
+            }
         }
         // The number grows only when the names really changed; counts are our own affair.
-        let mut renamed = changes
+        self.renamed |= changes
             .iter()
             .any(|&(_, before, now)| before == 0 || now == 0);
+        self.beyond_changed |= self.router.take_beyond_changed();
+        if self.renamed || self.beyond_changed {
+            self.announce_names(now);
+        }
+    }
+
+    /// Tells real nodes that the names of topics changed, unless they were told too often: each of them
+    /// asks for all names then.
+    pub(super) fn announce_names(&mut self, now: Instant) {
+        if self.names_rate.available(now) == 0 {
+            self.names_at = Some(self.names_rate.ready_at(now, 1));
+            return;
+        }
+        self.names_at = None;
+        self.names_rate.spend(now, 1);
+        self.beyond_changed = false;
+        let mut renamed = std::mem::take(&mut self.renamed);
+        let mut topics = 0;
         for (&id, peer) in &mut self.peers {
             if peer.is_foreign() && self.config.transit.contains(&peer.identity.node) {
                 let told = self.router.topics_for(id);
+                topics += told.len();
                 renamed |= told != peer.told;
                 peer.told = told;
             }
         }
+        // To look through very many takes time that others want.
+        self.names_rate.spend(now, topics / TOPICS_PER_TURN);
         if renamed {
             self.topic_seq = self.topic_seq.wrapping_add(1);
             for (&id, peer) in &self.peers {

@@ -31,6 +31,16 @@ pub struct Counters {
     pub over_frame_limit: u64,
     /// Topics of sessions ignored: over a limit, or none that AMOP has.
     pub topics_ignored: u64,
+    /// Topic sets of sessions that another one followed before they were in force.
+    pub topic_sets_passed_over: u64,
+    /// SDK connections refused because there are too many, and not because others have more than their
+    /// fair share.
+    pub sessions_refused: u64,
+    /// Unicasts ended with result 103 for others, by senders that had more than their fair share of
+    /// those in flight.
+    pub over_share: u64,
+    /// Sessions closed for others, of whoever had most beyond a fair share of connections or topics.
+    pub shares_cut: u64,
     /// Topic sets of sessions ignored as a whole: no JSON array of strings, or longer than 2 MiB.
     pub bad_topics: u64,
     /// Sessions closed because they do not read.
@@ -78,6 +88,10 @@ impl Counters {
             over_bandwidth,
             over_frame_limit,
             topics_ignored,
+            topic_sets_passed_over,
+            sessions_refused,
+            over_share,
+            shares_cut,
             bad_topics,
             slow_sessions,
             queues_cut,
@@ -106,6 +120,10 @@ impl Counters {
             ("over_bandwidth", over_bandwidth),
             ("over_frame_limit", over_frame_limit),
             ("topics_ignored", topics_ignored),
+            ("topic_sets_passed_over", topic_sets_passed_over),
+            ("sessions_refused", sessions_refused),
+            ("over_share", over_share),
+            ("shares_cut", shares_cut),
             ("bad_topics", bad_topics),
             ("slow_sessions", slow_sessions),
             ("queues_cut", queues_cut),

@@ -12,8 +12,11 @@ use super::{
 };
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, QUIET, code, topic_end},
-    node::{Action, CloseReason, Lane, Notice, PeerId, SessionId, after},
-    p2p::{Body, PEER_HEADER_LEN, PeerFrame, PeerMessage, packet, protocol},
+    node::{
+        Action, CloseReason, Lane, Notice, PeerId, SessionId, SessionIdentity, after,
+        shares::{HolderId, May, Pool},
+    },
+    p2p::{Body, PEER_HEADER_LEN, PeerFrame, PeerMessage, mesh::NodeKey, packet, protocol},
 };
 
 impl Router {
@@ -138,7 +141,7 @@ impl Router {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
         };
-        if link.is_open() {
+        if link.is_open(&self.links.shares) {
             self.counters.delivered += 1;
             self.send_session(session, frame.clone());
         } else {
@@ -180,9 +183,10 @@ impl Router {
         let Some(topic) = topic else {
             return self.answer_error(origin, &frame, code::NO_SUBSCRIBER);
         };
-        if self.unicasts.len() >= self.limits.in_flight
-            || self.in_flight_bytes.saturating_add(frame.wire_len()) > self.limits.in_flight_bytes
-        {
+        let Some(holder) = self.holder_of_origin(origin) else {
+            return;
+        };
+        if !self.make_room(holder, frame.wire_len()) {
             self.counters.over_limit += 1;
             return self.answer_error(origin, &frame, code::OVER_LIMIT);
         }
@@ -216,9 +220,12 @@ impl Router {
             }
         };
         let deadline = after(now, patience);
-        self.in_flight_bytes += frame.wire_len();
+        self.links.shares.take(holder, Pool::InFlight, 1);
+        let len = frame.wire_len();
+        self.links.shares.take(holder, Pool::InFlightBytes, len);
         let unicast = Unicast {
             origin,
+            holder,
             frame,
             topic,
             at: None,
@@ -229,6 +236,61 @@ impl Router {
             timer: None,
         };
         self.advance(now, id, unicast);
+    }
+
+    /// For whom a unicast counts; `None` if whoever sent it is gone.
+    fn holder_of_origin(&mut self, origin: Origin) -> Option<HolderId> {
+        let key = match origin {
+            Origin::Session(session) => {
+                return self.links.sessions.get(&session).map(|link| link.holder);
+            }
+            Origin::Node(source, ..) => source,
+            Origin::Peer(peer, _) => match self.links.peers.get(&peer)?.node {
+                Some(node) => NodeKey::from(&node),
+                None => NodeKey(peer.0),
+            },
+        };
+        let identity = SessionIdentity::of_node(key.0);
+        Some(self.links.shares.holder(identity))
+    }
+
+    /// Whether a unicast of this length may be in flight for a holder. Where there are too many, those
+    /// of holders with more than their fair share end.
+    fn make_room(&mut self, holder: HolderId, len: usize) -> bool {
+        for (pool, amount) in [(Pool::InFlight, 1), (Pool::InFlightBytes, len)] {
+            match self.links.shares.may(holder, pool, amount) {
+                May::Take => {}
+                May::TakeFromOthers if self.end_some(holder, pool, amount) => {}
+                May::TakeFromOthers | May::Not => return false,
+            }
+        }
+        true
+    }
+
+    /// Ends unicasts of holders that have more than their fair share, those with the latest timers
+    /// first, until a holder may take something.
+    fn end_some(&mut self, holder: HolderId, pool: Pool, amount: usize) -> bool {
+        /// So many timers are looked at.
+        const LOOKS: usize = 256;
+        /// So many unicasts end.
+        const ENDS: usize = 32;
+        let timers = self.timers.iter().rev().take(LOOKS);
+        let others: Vec<UnicastId> = timers
+            .filter_map(|&(_, id)| {
+                let other = self.unicasts.get(&id)?.holder;
+                let over = self.links.shares.excess(other, pool, Some(holder)) > 0;
+                (other != holder && over).then_some(id)
+            })
+            .take(ENDS)
+            .collect();
+        for id in others {
+            self.counters.over_share += 1;
+            self.finish(id, Err(code::OVER_LIMIT));
+            if self.links.shares.may(holder, pool, amount) == May::Take {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether a unicast is in flight already, so that its answer is on the way. A session may use a
@@ -433,7 +495,11 @@ impl Router {
         if let Some(at) = unicast.timer {
             self.timers.remove(&(at, id));
         }
-        self.in_flight_bytes -= unicast.frame.wire_len();
+        let len = unicast.frame.wire_len();
+        self.links.shares.give(unicast.holder, Pool::InFlight, 1);
+        self.links
+            .shares
+            .give(unicast.holder, Pool::InFlightBytes, len);
         match unicast.origin {
             Origin::Session(session) => {
                 if let Some(link) = self.links.sessions.get_mut(&session) {

@@ -8,11 +8,15 @@ use std::{
 
 use bytes::Bytes;
 
-use super::unicast::UnicastId;
+use super::{changes::Wanted, unicast::UnicastId};
 use crate::{
     channel::Seq,
     hash::{HashMap, HashSet},
-    node::{Lane, PeerId, SessionId},
+    node::{
+        Lane, Limits, PeerId, SessionId,
+        bucket::Bucket,
+        shares::{HolderId, Pool, Shares},
+    },
     p2p::{FRAGMENT, NodeId, mesh::NodeKey},
 };
 
@@ -112,7 +116,16 @@ pub(super) struct SessionLink {
     /// It is a client of ours, which has no use for the body of its multicasts' acknowledgements.
     pub(super) terse: bool,
     pub(super) queue: Queue,
-    pub(super) topics: BTreeSet<Bytes>,
+    /// Its topics, with its place among the sessions of each.
+    pub(super) topics: BTreeMap<Bytes, u32>,
+    /// The set that is to take their place.
+    pub(super) wanted: Option<Wanted>,
+    /// How many changes of topics it may make.
+    pub(super) rate: Bucket,
+    /// Topics of its set that it did not get, the first of them.
+    pub(super) refused: Vec<String>,
+    /// Whose it is.
+    pub(super) holder: HolderId,
     /// Messages pushed to it and not yet answered, by seq.
     pub(super) asked: HashMap<Seq, UnicastId>,
     /// Its own unicasts that wait for an answer; of several with one seq, the latest.
@@ -128,11 +141,15 @@ pub(super) struct SessionLink {
 }
 
 impl SessionLink {
-    pub(super) fn new(queue: usize) -> Self {
+    pub(super) fn new(queue: usize, rate: Bucket, holder: HolderId) -> Self {
         Self {
             terse: false,
             queue: Queue::new(queue),
-            topics: BTreeSet::new(),
+            topics: BTreeMap::new(),
+            wanted: None,
+            rate,
+            refused: Vec::new(),
+            holder,
             asked: HashMap::default(),
             asking: HashMap::default(),
             in_flight: 0,
@@ -142,9 +159,10 @@ impl SessionLink {
         }
     }
 
-    /// Whether it can be sent a message.
-    pub(super) fn is_open(&self) -> bool {
-        self.queue.is_open() && !self.closing
+    /// Whether it can be sent a message. While there is much to be written, those who have more than
+    /// their share of it waiting get no more.
+    pub(super) fn is_open(&self, shares: &Shares) -> bool {
+        self.queue.is_open() && !self.closing && shares.excess(self.holder, Pool::Queued, None) == 0
     }
 }
 
@@ -235,8 +253,10 @@ impl PeerLink {
 }
 
 /// All connections.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Links {
+    /// Who has how much of what the node has.
+    pub(super) shares: Shares,
     pub(super) sessions: HashMap<SessionId, SessionLink>,
     /// Ordered, because it is walked.
     pub(super) peers: BTreeMap<PeerId, PeerLink>,
@@ -248,6 +268,16 @@ pub(super) struct Links {
 }
 
 impl Links {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            shares: Shares::new(limits.pools()),
+            sessions: HashMap::default(),
+            peers: BTreeMap::new(),
+            asked_nodes: BTreeSet::new(),
+            asking_nodes: HashSet::default(),
+        }
+    }
+
     /// The messages on their way to a node and not yet answered, the oldest first.
     pub(super) fn asked_node(&self, node: NodeKey) -> Vec<UnicastId> {
         let all = (node, UnicastId::MIN)..=(node, UnicastId::MAX);
@@ -259,14 +289,16 @@ impl Links {
     pub(super) fn session_takes(&self, session: SessionId, seq: &Seq) -> bool {
         self.sessions
             .get(&session)
-            .is_some_and(|link| link.is_open() && !link.asked.contains_key(seq))
+            .is_some_and(|link| link.is_open(&self.shares) && !link.asked.contains_key(seq))
     }
 
-    /// The session with the most bytes waiting, the oldest of several.
+    /// The session with the most bytes waiting, the oldest of several, of whoever has most beyond its
+    /// fair share.
     pub(super) fn longest_queue(&self) -> Option<SessionId> {
+        let holder = self.shares.most_over(Pool::Queued, None);
         self.sessions
             .iter()
-            .filter(|(_, link)| !link.closing)
+            .filter(|(_, link)| !link.closing && holder.is_none_or(|holder| link.holder == holder))
             .max_by_key(|&(&id, link)| (link.queue.queued(), Reverse(id)))
             .map(|(&id, _)| id)
     }

@@ -15,67 +15,27 @@ use super::{
 use crate::{
     MAX_TOPIC_LEN,
     channel::Seq,
-    node::{Action, Notice, PeerId, SessionId},
+    node::{Action, PeerId, SessionId, shares::Pool},
 };
 
 /// How long publishers stay paused for a peer's queue before it counts as stuck.
 const PAUSE_LIMIT: Duration = Duration::from_secs(2);
 
 impl Router {
-    pub(super) fn set_topics(&mut self, now: Instant, session: SessionId, topics: BTreeSet<Bytes>) {
-        let Some(link) = self.links.sessions.get_mut(&session) else {
-            return;
-        };
-        let new: Vec<Bytes> = topics.difference(&link.topics).cloned().collect();
-        let gone: Vec<Bytes> = link.topics.difference(&topics).cloned().collect();
-        for topic in &gone {
-            link.topics.remove(topic);
-            self.table.remove_session(topic, session);
-        }
-        self.subscriptions -= gone.len();
-        let mut ignored: Option<(String, usize)> = None;
-        for topic in new {
-            let Some(link) = self.links.sessions.get_mut(&session) else {
-                return;
-            };
-            let held = self.table.local_count();
-            let fits = held < self.limits.topics || self.table.is_local(&topic);
-            if self.subscriptions >= self.limits.subscriptions || !fits {
-                let first = || {
-                    (
-                        String::from_utf8_lossy(&topic).chars().take(64).collect(),
-                        0,
-                    )
-                };
-                ignored.get_or_insert_with(first).1 += 1;
-                continue;
-            }
-            self.subscriptions += 1;
-            link.topics.insert(topic.clone());
-            self.table.add_session(&topic, session);
-            self.publisher_came(now, &topic);
-        }
-        if let Some((topic, count)) = ignored {
-            self.counters.topics_ignored += count as u64;
-            self.notice(Notice::TopicIgnored {
-                session,
-                topic,
-                others: count - 1,
-            });
-        }
-    }
-
     pub(super) fn session_down(&mut self, now: Instant, session: SessionId) {
         let Some(link) = self.links.sessions.remove(&session) else {
             return;
         };
         if !link.closing {
-            self.session_bytes -= link.queue.queued();
+            let queued = link.queue.queued();
+            self.links.shares.give(link.holder, Pool::Queued, queued);
         }
-        self.subscriptions -= link.topics.len();
-        for topic in &link.topics {
-            self.table.remove_session(topic, session);
-        }
+        self.links.shares.give(link.holder, Pool::Sessions, 1);
+        let topics = link.topics.len();
+        self.links
+            .shares
+            .give(link.holder, Pool::Subscriptions, topics);
+        self.topics_left(now, session, link.holder, link.topics);
         for (id, peer) in &mut self.links.peers {
             if peer.paused.remove(&session) && peer.paused.is_empty() {
                 self.pauses.remove(id);

@@ -2,6 +2,7 @@
 //!
 //! Deterministic: the same configuration, seed and events give the same actions.
 
+mod changes;
 mod counters;
 mod deliver;
 mod links;
@@ -23,6 +24,7 @@ use rand::RngExt;
 
 pub use self::counters::Counters;
 use self::{
+    changes::{Changes, rate_of_session},
     links::{Level, Links, PeerLink, SessionLink},
     private::{NEED_VERIFY, Private, Remote},
     table::Table,
@@ -31,15 +33,16 @@ use self::{
 };
 use super::{
     Action, CloseReason, Lane, Limits, NodeConfig, Notice, PeerCloseReason, PeerId, SessionId,
-    Timeouts,
+    SessionIdentity, Timeouts, TopicSet,
     bandwidth::Bandwidth,
     checker::CheckedRecords,
     dice::Dice,
     mesh::{Mesh, Recent},
+    shares::{May, Pool},
     sooner,
 };
 use crate::{
-    channel::{Frame, FrameType, Seq, code},
+    channel::{Frame, FrameType, Seq, Verdict, code},
     hash::HashMap,
     p2p::{NodeId, PeerFrame, PeerMessage, mesh::NodeKey},
 };
@@ -51,18 +54,19 @@ const HANDOVER: Duration = Duration::from_secs(2);
 /// What happens to a router.
 #[derive(Debug)]
 pub enum RouterEvent {
-    /// An SDK connected.
-    SessionUp(SessionId),
-    /// It replaced its topics. The caller has checked them.
-    SessionTopics(SessionId, BTreeSet<Bytes>),
+    /// An SDK connected, that of this identity. [`Router::admit`] has let it in.
+    SessionUp(SessionId, SessionIdentity),
+    /// It wants other topics. These were left out of them already, the first of them at least.
+    SessionTopics(SessionId, TopicSet, Vec<String>),
     /// It sent a unicast or a multicast.
     FromSession(SessionId, Frame),
     /// It is gone.
     SessionDown(SessionId),
     /// A node connected.
     PeerUp(PeerId, NodeId),
-    /// A session tells its verdict on a remote node's subscribers of a private topic (0x38).
-    Verdict(SessionId, Bytes),
+    /// A session tells its verdict on a remote node's subscribers of a private topic (0x38), if it
+    /// can be read.
+    Verdict(SessionId, Option<Verdict>),
     /// The topics of a node that is none of ours; each counts as one subscriber.
     PeerTopics(PeerId, BTreeSet<Bytes>),
     /// It turned out to be a node of this project.
@@ -95,12 +99,7 @@ pub struct Router {
     table: Table,
     links: Links,
     unicasts: HashMap<UnicastId, Unicast>,
-    /// Bytes of the frames in `unicasts`.
-    in_flight_bytes: usize,
-    /// Bytes that wait to be written to all sessions.
-    session_bytes: usize,
-    /// Topics that all sessions hold, each counted for every session.
-    subscriptions: usize,
+    changes: Changes,
     bandwidth: Bandwidth,
     timers: BTreeSet<(Instant, UnicastId)>,
     /// When the pauses for a peer's queue end.
@@ -142,11 +141,9 @@ impl Router {
             timeouts,
             rng,
             table: Table::default(),
-            links: Links::default(),
+            links: Links::new(&limits),
             unicasts: HashMap::default(),
-            in_flight_bytes: 0,
-            session_bytes: 0,
-            subscriptions: 0,
+            changes: Changes::new(&limits),
             bandwidth: Bandwidth::new(limits.outgoing_bandwidth),
             timers: BTreeSet::new(),
             pauses: BTreeMap::new(),
@@ -164,16 +161,21 @@ impl Router {
     pub fn handle(&mut self, now: Instant, event: RouterEvent) {
         self.mesh.tick(now);
         match event {
-            RouterEvent::SessionUp(session) => {
-                let link = SessionLink::new(self.limits.session_queue);
+            RouterEvent::SessionUp(session, identity) => {
+                let holder = self.links.shares.join(identity);
+                self.links.shares.take(holder, Pool::Sessions, 1);
+                let rate = rate_of_session(&self.limits);
+                let link = SessionLink::new(self.limits.session_queue, rate, holder);
                 self.links.sessions.insert(session, link);
             }
-            RouterEvent::SessionTopics(session, topics) => self.set_topics(now, session, topics),
+            RouterEvent::SessionTopics(session, topics, refused) => {
+                self.set_topics(now, session, topics, refused);
+            }
             RouterEvent::FromSession(session, frame) => {
                 self.unicast_or_multicast(now, Origin::Session(session), frame);
             }
             RouterEvent::SessionDown(session) => self.session_down(now, session),
-            RouterEvent::Verdict(session, body) => self.verdict(session, &body),
+            RouterEvent::Verdict(session, verdict) => self.verdict(session, verdict),
             RouterEvent::PeerUp(peer, node) => {
                 let link = PeerLink::new(node, self.limits.peer_queue);
                 self.links.peers.insert(peer, link);
@@ -198,9 +200,30 @@ impl Router {
                 self.recent.forget(now);
                 self.verifications_due(now);
                 self.timeout(now);
+                self.change_topics(now);
             }
         }
         self.settle_mesh(now);
+    }
+
+    /// Whether an SDK may connect. If there are too many and others have more than their fair share,
+    /// one of theirs is closed for it.
+    pub fn admit(&mut self, identity: SessionIdentity) -> bool {
+        let holder = self.links.shares.holder(identity);
+        let admitted = match self.links.shares.may(holder, Pool::Sessions, 1) {
+            May::Take => true,
+            May::TakeFromOthers => self.evict(Pool::Sessions, holder),
+            May::Not => false,
+        };
+        self.counters.sessions_refused += u64::from(!admitted);
+        admitted
+    }
+
+    /// Topics that a session wanted and did not get, the first of them.
+    pub(in crate::node) fn refused_topics(&self, session: SessionId) -> &[String] {
+        let link = self.links.sessions.get(&session);
+        link.filter(|link| link.terse)
+            .map_or(&[], |link| &link.refused)
     }
 
     /// The next thing to do.
@@ -242,7 +265,7 @@ impl Router {
         let recent = self.recent.next_forget();
         sooner(
             sooner(sooner(unicast, pause), self.mesh.next_age()),
-            sooner(recent, private),
+            sooner(sooner(recent, private), self.changes.next_timeout()),
         )
     }
 
@@ -261,9 +284,8 @@ impl Router {
             && self.links.peers.is_empty()
             && self.table.is_empty()
             && self.unicasts.is_empty()
-            && self.in_flight_bytes == 0
-            && self.session_bytes == 0
-            && self.subscriptions == 0
+            && self.links.shares.is_empty()
+            && self.changes.is_empty()
             && self.timers.is_empty()
             && self.pauses.is_empty()
             && self.links.asked_nodes.is_empty()
@@ -279,12 +301,39 @@ impl Router {
 
     /// Bytes that wait to be written to this node's sessions now.
     pub fn session_bytes(&self) -> usize {
-        self.session_bytes
+        self.links.shares.used(Pool::Queued)
     }
 
     /// This node's own topics with their subscriber counts, in byte order.
     pub fn local_topics(&self) -> impl Iterator<Item = (&Bytes, u32)> {
         self.table.local()
+    }
+
+    /// This node's own topics behind one in byte order, or all.
+    pub(in crate::node) fn local_topics_after(
+        &self,
+        after: Option<&Bytes>,
+    ) -> impl Iterator<Item = &Bytes> {
+        self.table.local_after(after)
+    }
+
+    /// The topics of a peer behind one in byte order, or all, and whether they are shown: private ones
+    /// for which it is not verified are not. `node` is who it is if it is one of ours.
+    pub(in crate::node) fn topics_of_peer(
+        &self,
+        peer: PeerId,
+        node: Option<&NodeId>,
+        after: Option<&Bytes>,
+    ) -> impl Iterator<Item = (Bytes, bool)> {
+        let remote = match node {
+            Some(node) => Remote::Node(NodeKey::from(node)),
+            None => Remote::Peer(peer),
+        };
+        let from = after.map_or_else(Bytes::new, |after| [after, &b"\0"[..]].concat().into());
+        self.routes(remote, b"", from).map(move |topic| {
+            let shown = self.is_shown(&topic, remote);
+            (topic, shown)
+        })
     }
 
     /// The topics whose local count changed since the last call: topic, count before, count now.
@@ -393,7 +442,8 @@ impl Router {
         }
         let level = link.queue.push(frame.wire_len());
         let queued = link.queue.queued();
-        self.session_bytes += frame.wire_len();
+        let shares = &mut self.links.shares;
+        shares.take(link.holder, Pool::Queued, frame.wire_len());
         match level {
             Level::Hopeless => {
                 self.counters.slow_sessions += 1;
@@ -404,12 +454,12 @@ impl Router {
         }
         self.actions
             .push_back(Action::SendSession { session, frame });
-        while self.session_bytes > self.limits.session_queues {
+        while self.session_bytes() > self.limits.session_queues {
             let Some(longest) = self.links.longest_queue() else {
                 return;
             };
             self.counters.queues_cut += 1;
-            let (queued, max) = (self.session_bytes, self.limits.session_queues);
+            let (queued, max) = (self.session_bytes(), self.limits.session_queues);
             self.cut(longest, CloseReason::QueuesFull { queued, max });
         }
     }
@@ -418,7 +468,8 @@ impl Router {
     fn cut(&mut self, session: SessionId, reason: CloseReason) {
         if let Some(link) = self.links.sessions.get_mut(&session) {
             link.closing = true;
-            self.session_bytes -= link.queue.queued();
+            let queued = link.queue.queued();
+            self.links.shares.give(link.holder, Pool::Queued, queued);
             self.close(Action::CloseSession { session, reason });
         }
     }
@@ -459,7 +510,8 @@ impl Router {
         let before = link.queue.queued();
         let level = link.queue.written(len);
         if !link.closing {
-            self.session_bytes -= before - link.queue.queued();
+            let written = before - link.queue.queued();
+            self.links.shares.give(link.holder, Pool::Queued, written);
         }
         if let Level::CaughtUp { dropped } = level {
             self.notice(Notice::SessionCaughtUp { session, dropped });

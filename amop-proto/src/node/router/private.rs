@@ -11,12 +11,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::json;
 
 use super::Router;
 use crate::{
-    channel::{Frame, FrameType, Seq},
+    channel::{Frame, FrameType, Seq, Verdict, verify_request},
     node::{Notice, PeerId, SessionId},
     p2p::{NodeId, mesh::NodeKey},
 };
@@ -71,15 +69,26 @@ struct Asked {
 pub(super) struct Private {
     /// By topic first, since a publisher asks for all nodes of a topic.
     states: BTreeMap<(Bytes, Remote), Verification>,
-    /// When somebody is to be asked again.
-    next: Option<Instant>,
+    /// The same by the node, to find those that begin a route.
+    topics: BTreeSet<(Remote, Bytes)>,
+    /// When somebody is to be asked again, and about whom.
+    due: BTreeSet<(Instant, (Bytes, Remote))>,
     /// Numbers the requests, in this process.
     asked: u64,
 }
 
 impl Private {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.next
+        self.due.first().map(|&(at, _)| at)
+    }
+
+    /// The last private topic of a node that is not behind one in byte order.
+    fn last_topic_up_to(&self, remote: Remote, bound: &Bytes) -> Option<Bytes> {
+        let range = (remote, Bytes::new())..=(remote, bound.clone());
+        self.topics
+            .range(range)
+            .next_back()
+            .map(|(_, topic)| topic.clone())
     }
 
     pub(super) fn is_verified(&self, topic: &Bytes, remote: Remote) -> bool {
@@ -91,15 +100,6 @@ impl Private {
     pub(super) fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
-}
-
-/// The body of a 0x38 frame.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Result38 {
-    check_result: i64,
-    node_id: String,
-    topic: String,
 }
 
 impl Router {
@@ -117,9 +117,11 @@ impl Router {
         let key = (topic.clone(), remote);
         if count == 0 {
             self.private.states.remove(&key);
+            self.private.topics.remove(&(remote, topic.clone()));
             self.set_candidate(remote, topic, 0);
             return;
         }
+        self.private.topics.insert((remote, topic.clone()));
         let state = self.private.states.entry(key).or_default();
         state.count = count;
         if state.good {
@@ -139,15 +141,34 @@ impl Router {
     fn route_came(&mut self, now: Instant, remote: Remote, route: &[u8]) {
         // The route is a private topic, an underscore and a random suffix, all of which may hold
         // underscores: any prefix may be meant.
-        for len in NEED_VERIFY.len()..=route.len() {
-            self.request_verification(now, (Bytes::copy_from_slice(&route[..len]), remote));
+        // Of its prefixes only those are looked for that can be there: a step for each private topic of
+        // the node that begins alike, not for each byte.
+        let mut bound = Bytes::copy_from_slice(route);
+        let mut meant = Vec::new();
+        while let Some(topic) = self.private.last_topic_up_to(remote, &bound) {
+            let alike = route.iter().zip(&topic[..]).take_while(|(a, b)| a == b);
+            let alike = alike.count();
+            if alike == topic.len() {
+                meant.push(topic.clone());
+                // All others that are meant are shorter.
+                bound = topic.slice(..topic.len().saturating_sub(1));
+            } else {
+                bound = topic.slice(..alike);
+            }
+            if bound.len() < NEED_VERIFY.len() {
+                break;
+            }
+        }
+        for topic in meant {
+            self.request_verification(now, (topic, remote));
         }
     }
 
     /// A session has a new topic: it may be a publisher that verifies.
-    pub(super) fn publisher_came(&mut self, now: Instant, topic: &[u8]) {
+    /// Returns how many nodes it was asked about, or might have been.
+    pub(super) fn publisher_came(&mut self, now: Instant, topic: &[u8]) -> usize {
         let Some(private) = topic.strip_prefix(PUSH_ROUTE) else {
-            return;
+            return 0;
         };
         let private = Bytes::copy_from_slice(private);
         let first = (private.clone(), Remote::Peer(PeerId(0)));
@@ -158,9 +179,11 @@ impl Router {
             .map(|(key, _)| key.clone())
             .take_while(|(topic, _)| *topic == private)
             .collect();
+        let count = waiting.len();
         for key in waiting {
             self.request_verification(now, key);
         }
+        count
     }
 
     /// Asks a publisher to verify a remote node, if it is to be verified, was not asked about lately,
@@ -194,11 +217,7 @@ impl Router {
         self.private.asked += 1;
         let mut seq = [b'0'; Seq::LEN];
         seq.copy_from_slice(format!("{:032}", self.private.asked).as_bytes());
-        let body = json!({
-            "nodeId": node.to_string(),
-            "topic": String::from_utf8_lossy(topic),
-            "topicForCert": String::from_utf8_lossy(&route),
-        });
+        let body = verify_request(&node, topic, &route);
         if let Some(state) = self.private.states.get_mut(&key) {
             let open = true;
             state.asked = Some(Asked {
@@ -207,9 +226,8 @@ impl Router {
                 open,
             });
         }
-        let again = now + AGAIN;
-        self.private.next = Some(self.private.next.map_or(again, |next| next.min(again)));
-        let frame = Frame::new(FrameType::VERIFY_PEER, Seq(seq), format!("{body}\n"));
+        self.private.due.insert((now + AGAIN, key));
+        let frame = Frame::new(FrameType::VERIFY_PEER, Seq(seq), body);
         self.send_session(session, frame);
     }
 
@@ -227,7 +245,12 @@ impl Router {
     }
 
     /// The topics of a remote node that have a prefix, in byte order from one on.
-    fn routes(&self, remote: Remote, prefix: &[u8], from: Bytes) -> impl Iterator<Item = Bytes> {
+    pub(super) fn routes(
+        &self,
+        remote: Remote,
+        prefix: &[u8],
+        from: Bytes,
+    ) -> impl Iterator<Item = Bytes> {
         let first = move |from: Bytes| match remote {
             Remote::Peer(peer) => self.links.peers.get(&peer)?.topics.range(from..).next(),
             Remote::Node(node) => self.mesh.first_topic_from(node, from),
@@ -251,30 +274,18 @@ impl Router {
 
     /// Asks again where no verdict has come.
     pub(super) fn verifications_due(&mut self, now: Instant) {
-        if self.private.next.is_none_or(|next| now < next) {
-            return;
-        }
-        self.private.next = None;
-        let mut due = Vec::new();
-        for (key, state) in &self.private.states {
-            let Some(asked) = &state.asked else {
-                continue;
-            };
-            let again = asked.at + AGAIN;
-            if again <= now {
-                due.push(key.clone());
-            } else {
-                self.private.next = Some(self.private.next.map_or(again, |n| n.min(again)));
+        while let Some((at, key)) = self.private.due.pop_first() {
+            if at > now {
+                self.private.due.insert((at, key));
+                return;
             }
-        }
-        for key in due {
             self.request_verification(now, key);
         }
     }
 
-    /// A publisher's verdict, 0x38.
-    pub(super) fn verdict(&mut self, session: SessionId, body: &[u8]) {
-        let Some((topic, node, good)) = parse_verdict(body) else {
+    /// A publisher's verdict, 0x38; `None` if it could not be read.
+    pub(super) fn verdict(&mut self, session: SessionId, verdict: Option<Verdict>) {
+        let Some(Verdict { topic, node, good }) = verdict else {
             return self.notice(Notice::BadVerdict {
                 session,
                 what: "is malformed",
@@ -286,7 +297,7 @@ impl Router {
             .links
             .sessions
             .get(&session)
-            .is_some_and(|link| link.topics.contains(&push_topic[..]));
+            .is_some_and(|link| link.topics.contains_key(&push_topic[..]));
         if !entitled {
             return self.notice(Notice::BadVerdict {
                 session,
@@ -354,14 +365,4 @@ impl Router {
         state.refused.retain(held);
         self.private.states.insert(key, state);
     }
-}
-
-fn parse_verdict(body: &[u8]) -> Option<(Bytes, NodeId, bool)> {
-    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Result38>();
-    let result = values.next()?.ok()?;
-    Some((
-        Bytes::from(result.topic),
-        result.node_id.parse().ok()?,
-        result.check_result == 0,
-    ))
 }

@@ -1,6 +1,6 @@
 //! Who wants which topic: the node's own sessions, other nodes of ours, and peers that are none.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 
@@ -27,7 +27,7 @@ pub(super) struct Table {
 /// The subscribers of one topic.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entry {
-    /// This node's sessions, in the order of subscription.
+    /// This node's sessions. Each knows its place, so that it is taken out without a search.
     pub(super) sessions: Vec<SessionId>,
     /// Nodes of this project with subscribers, weighted by how many they have.
     pub(super) nodes: Weighted<NodeKey>,
@@ -55,9 +55,14 @@ impl Table {
         self.local.iter().map(|(topic, &count)| (topic, count))
     }
 
-    /// How many different topics this node's sessions hold.
-    pub(super) fn local_count(&self) -> usize {
-        self.local.len()
+    /// This node's own topics behind one in byte order, or all.
+    pub(super) fn local_after(&self, after: Option<&Bytes>) -> impl Iterator<Item = &Bytes> {
+        let start = match after {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Unbounded,
+        };
+        let topics = self.local.range::<Bytes, _>((start, Bound::Unbounded));
+        topics.map(|(topic, _)| topic)
     }
 
     /// Whether a session of this node holds a topic.
@@ -68,10 +73,6 @@ impl Table {
     /// The topics whose local count is not what it was at the last call, with the count before and
     /// the count now.
     pub(super) fn take_changes(&mut self) -> Vec<(Bytes, u32, u32)> {
-        // Asked for after every event.
-        if self.changed.is_empty() {
-            return Vec::new();
-        }
         // After nearly every event.
         if self.changed.is_empty() {
             return Vec::new();
@@ -87,28 +88,34 @@ impl Table {
             .collect()
     }
 
-    pub(super) fn add_session(&mut self, topic: &Bytes, session: SessionId) {
+    /// Returns the session's place among those with the topic; `None` for what is no topic of AMOP.
+    pub(super) fn add_session(&mut self, topic: &Bytes, session: SessionId) -> Option<u32> {
         if topic.starts_with(BLOCK_NOTIFY) {
-            return;
+            return None;
         }
-        self.topics
-            .entry(topic.clone())
-            .or_default()
-            .sessions
-            .push(session);
+        let sessions = &mut self.topics.entry(topic.clone()).or_default().sessions;
+        let place = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
+        sessions.push(session);
         self.count(topic, |count| count + 1);
+        Some(place)
     }
 
-    pub(super) fn remove_session(&mut self, topic: &Bytes, session: SessionId) {
-        let Some(entry) = self.topics.get_mut(topic) else {
-            return;
-        };
-        let Some(at) = entry.sessions.iter().position(|&held| held == session) else {
-            return;
-        };
-        entry.sessions.remove(at);
+    /// Takes a session out of its place, into which the last one goes. `None` if it is not there.
+    pub(super) fn remove_session(
+        &mut self,
+        topic: &Bytes,
+        session: SessionId,
+        place: u32,
+    ) -> Option<()> {
+        let sessions = &mut self.topics.get_mut(topic)?.sessions;
+        let at = place as usize;
+        if sessions.get(at) != Some(&session) {
+            return None;
+        }
+        sessions.swap_remove(at);
         self.drop_if_empty(topic);
         self.count(topic, |count| count.saturating_sub(1));
+        Some(())
     }
 
     fn count(&mut self, topic: &Bytes, step: impl Fn(u32) -> u32) {
@@ -173,9 +180,10 @@ mod tests {
         table.add_session(&topic, SessionId(1));
         assert_eq!(table.take_changes(), [(topic.clone(), 0, 1)]);
         table.add_session(&topic, SessionId(2));
-        table.remove_session(&topic, SessionId(1));
+        assert_eq!(table.remove_session(&topic, SessionId(2), 0), None);
+        assert_eq!(table.remove_session(&topic, SessionId(1), 0), Some(()));
         assert_eq!(table.take_changes(), []);
-        table.remove_session(&topic, SessionId(2));
+        assert_eq!(table.remove_session(&topic, SessionId(2), 0), Some(()));
         assert_eq!(table.take_changes(), [(topic.clone(), 1, 0)]);
         assert!(table.get(&topic).is_none());
     }

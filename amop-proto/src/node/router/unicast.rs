@@ -9,7 +9,7 @@ use std::{
 use super::{links::Links, table::Entry};
 use crate::{
     channel::Frame,
-    node::{Lane, PeerId, SessionId, dice::Dice},
+    node::{Lane, PeerId, SessionId, dice::Dice, shares::HolderId},
     p2p::mesh::NodeKey,
 };
 
@@ -17,6 +17,9 @@ use rand::RngExt;
 
 /// Names a unicast in flight. Never used twice.
 pub(super) type UnicastId = u64;
+
+/// So often one is drawn of many, before all are looked at.
+const DRAWS: u64 = 32;
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +119,8 @@ impl Attempt {
 #[derive(Debug, Clone)]
 pub(super) struct Unicast {
     pub(super) origin: Origin,
+    /// For whom it counts.
+    pub(super) holder: HolderId,
     /// The publisher's frame: sent on as it is, and its body comes back with result 104.
     pub(super) frame: Frame,
     /// Where the topic is in the frame's body.
@@ -197,11 +202,16 @@ impl Unicast {
         if total == 0 {
             return None;
         }
-        // The common case in one draw. Where it hits somebody unusable, the draw among the usable
-        // ones below is as uniform.
-        let target = pick(entry, rng.random_range(0..total))?;
-        if usable(target) && (Some(target) != own || total == 1) {
-            return Some(target);
+        // The common case in one draw. Where it hits somebody unusable, the next draw is as uniform
+        // among the usable ones. To look at all of them is left for when most are unusable.
+        for _ in 0..DRAWS {
+            let target = pick(entry, rng.random_range(0..total))?;
+            if usable(target) && (Some(target) != own || total == 1) {
+                return Some(target);
+            }
+            if total < 2 * DRAWS {
+                break;
+            }
         }
         let sessions = entry
             .sessions

@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use amop_proto::{
     channel::{Frame, FrameType, rpc::NodeFacts, split_topic},
     node::{
-        Action, Checker, Event as NodeEvent, Lane, Node, NodeConfig, Notice, PeerCloseReason,
-        PeerId, SessionId,
+        Action, Checker, Event as NodeEvent, Lane, Node, NodeConfig, Notice, PeerId, SessionId,
     },
     p2p::{
         NodeId, PeerFrame,
@@ -180,6 +179,12 @@ impl World {
             Action::PauseSession { session } => self.pause(host, session, true),
             Action::ResumeSession { session } => self.pause(host, session, false),
             Action::CoalesceSession { .. } => {}
+            Action::Answer { session, question } => {
+                if let Some(node) = &self.hosts[host].node {
+                    let reply = node.answer(&question);
+                    made_up.push(NodeEvent::SessionReply(session, reply));
+                }
+            }
             Action::Notice(notice) => self.notice(host, &notice),
         }
     }
@@ -249,7 +254,7 @@ impl World {
                     &topic.unwrap_or_default(),
                     &answer,
                 );
-                made_up.push(NodeEvent::SessionFrame(session, answer));
+                made_up.push(NodeEvent::session_frame(session, answer));
                 return;
             }
             _ => {}

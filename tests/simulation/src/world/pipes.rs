@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amop_proto::{
     channel::FrameDecoder,
-    node::{Event as NodeEvent, PeerIdentity},
+    node::{Event as NodeEvent, PeerIdentity, SessionIdentity},
     p2p::{Assembled, Assembler, PeerCodec},
 };
 use bytes::Bytes;
@@ -176,7 +176,7 @@ impl World {
                     self.tell_host(host, life, NodeEvent::SessionActive(id));
                 }
                 for frame in frames {
-                    self.tell_host(host, life, NodeEvent::SessionFrame(id, frame));
+                    self.tell_host(host, life, NodeEvent::session_frame(id, frame));
                 }
             }
             Owner::Client { client, endpoint } => {
@@ -246,7 +246,9 @@ impl World {
                 id: session,
             } => {
                 self.hosts[host].sessions.insert(session, (id, side));
-                self.tell_host(host, life, NodeEvent::SessionOpened(session));
+                let identity = SessionIdentity::default();
+                let opened = NodeEvent::SessionOpened { session, identity };
+                self.tell_host(host, life, opened);
             }
             Owner::Client { client, endpoint } => self.client_connected(client, endpoint, id),
             Owner::Rogue { rogue } => self.rogue_connected(rogue, id),

@@ -166,6 +166,8 @@ impl World {
                 ClientEvent::Signed { .. } | ClientEvent::Challenged { .. } => {}
                 ClientEvent::Ready { .. } if link.wanted == 0 => self.link_up(client, endpoint),
                 ClientEvent::Ready { .. } => {}
+                // No client of the simulation wants more than a node has room for.
+                ClientEvent::TopicsRefused { .. } => {}
                 ClientEvent::TopicsSettled { version } => {
                     if version >= link.wanted && !link.up {
                         self.link_up(client, endpoint);

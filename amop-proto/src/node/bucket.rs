@@ -1,0 +1,95 @@
+//! How much of something may be done in a time: told from outside what time it is.
+
+use std::time::{Duration, Instant};
+
+use super::after;
+
+/// A number of things per second, some of them at once, kept as the moment until which all of them are
+/// used up.
+#[derive(Debug, Clone)]
+pub(super) struct Bucket {
+    /// The time that one costs.
+    cost: Duration,
+    /// What may be saved up.
+    burst: Duration,
+    used_until: Option<Instant>,
+}
+
+impl Bucket {
+    /// `burst` at once, and `per_second` from then on.
+    pub(super) fn new(per_second: usize, burst: usize) -> Self {
+        let cost = Duration::from_secs(1) / u32::try_from(per_second.max(1)).unwrap_or(u32::MAX);
+        // What costs nothing would never be used up.
+        let cost = cost.max(Duration::from_nanos(1));
+        Self {
+            cost,
+            burst: times(cost, burst.max(1)),
+            used_until: None,
+        }
+    }
+
+    fn used(&self, now: Instant) -> Duration {
+        let until = self.used_until.map_or(now, |until| until.max(now));
+        until.duration_since(now)
+    }
+
+    /// How many may be used now.
+    pub(super) fn available(&self, now: Instant) -> usize {
+        let left = self.burst.saturating_sub(self.used(now));
+        usize::try_from(left.as_nanos() / self.cost.as_nanos()).unwrap_or(usize::MAX)
+    }
+
+    /// Uses so many, even if there are fewer: what is over is missing later.
+    pub(super) fn spend(&mut self, now: Instant, count: usize) {
+        let until = self.used_until.map_or(now, |until| until.max(now));
+        self.used_until = Some(after(until, times(self.cost, count)));
+    }
+
+    /// When so many may be used, or all that may be saved up if that is less.
+    pub(super) fn ready_at(&self, now: Instant, count: usize) -> Instant {
+        let wanted = times(self.cost, count).min(self.burst);
+        let over = (self.used(now) + wanted).saturating_sub(self.burst);
+        after(now, over)
+    }
+}
+
+fn times(cost: Duration, count: usize) -> Duration {
+    let nanos = cost.as_nanos().saturating_mul(count as u128);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
+        let (mut bucket, start) = (Bucket::new(1000, 50), Instant::now());
+        assert_eq!(bucket.available(start), 50);
+        assert_eq!(bucket.ready_at(start, 50), start);
+        bucket.spend(start, 50);
+        assert_eq!(bucket.available(start), 0);
+        let later = start + Duration::from_millis(10);
+        assert_eq!(bucket.ready_at(start, 10), later);
+        assert_eq!(bucket.available(later), 10);
+        bucket.spend(later, 30);
+        let free = later + Duration::from_millis(21);
+        assert_eq!(bucket.ready_at(later, 1), free);
+        assert_eq!(bucket.available(free), 1);
+        // However long it was quiet, no more than a burst has been saved up.
+        let later = start + Duration::from_secs(100);
+        assert_eq!(bucket.available(later), 50);
+        assert_eq!(bucket.ready_at(later, 1000), later);
+    }
+
+    #[test]
+    fn absurd_numbers_do_no_harm() {
+        let now = Instant::now();
+        for number in [0, 1, usize::MAX] {
+            let mut bucket = Bucket::new(number, number);
+            assert!(bucket.available(now) > 0);
+            bucket.spend(now, usize::MAX);
+            assert!(bucket.ready_at(now, usize::MAX) >= now);
+        }
+    }
+}

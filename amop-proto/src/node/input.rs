@@ -1,0 +1,64 @@
+//! What a session's frame says, read before the node is asked: a node that many tasks share reads no
+//! text while one of them has it.
+
+use super::{Event, SessionId, topic_set::ReadTopics};
+use crate::channel::{
+    Frame, FrameType, HandshakeError, HandshakeRequest, SetTopics, Verdict, rpc::Request,
+};
+
+/// A frame of a session with whatever text is in its body read. A [`Node`](super::Node) takes nothing
+/// else from its sessions, and reads nothing itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionInput {
+    pub(super) frame: Frame,
+    pub(super) content: Content,
+}
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Content {
+    /// Nothing: a message, an answer, a heartbeat.
+    Plain,
+    Handshake(Result<HandshakeRequest, HandshakeError>),
+    /// `None` where the old set stays.
+    Topics(Option<ReadTopics>),
+    Rpc(Request),
+    Verdict(Option<Verdict>),
+}
+
+impl SessionInput {
+    /// Reads a frame. Of its topics, if it has any, the first `max_topics` are read, which should be
+    /// the node's [`session_topics`](super::Limits::session_topics).
+    ///
+    /// It takes time that grows with [`text`](Self::text), some nanoseconds for every byte.
+    pub fn read(frame: Frame, max_topics: usize) -> Self {
+        let content = match frame.kind {
+            FrameType::HANDSHAKE => Content::Handshake(HandshakeRequest::parse(&frame.body)),
+            FrameType::SET_TOPICS => Content::Topics(ReadTopics::read(&frame.body, max_topics)),
+            FrameType::RPC => Content::Rpc(Request::read(&frame.body)),
+            FrameType::VERIFY_RESULT => Content::Verdict(Verdict::parse(&frame.body)),
+            _ => Content::Plain,
+        };
+        Self { frame, content }
+    }
+
+    /// How many bytes of text [`read`](Self::read) reads of a frame at most; 0 for messages, answers
+    /// and heartbeats. What is too long to be read at all counts, too: it has to be taken in.
+    pub fn text(frame: &Frame) -> usize {
+        match frame.kind {
+            FrameType::HANDSHAKE
+            | FrameType::SET_TOPICS
+            | FrameType::RPC
+            | FrameType::VERIFY_RESULT => frame.body.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Event {
+    /// A session's frame, read here and now: for owners of a node that nobody else waits for. Others
+    /// call [`SessionInput::read`] before they lock it.
+    pub fn session_frame(session: SessionId, frame: Frame) -> Self {
+        Self::SessionFrame(session, SessionInput::read(frame, SetTopics::MOST))
+    }
+}

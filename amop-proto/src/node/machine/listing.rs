@@ -1,0 +1,184 @@
+//! What JSON-RPC tells of a node's peers and topics, copied piece by piece.
+
+use bytes::Bytes;
+
+use super::Node;
+use crate::{
+    channel::{
+        Frame, FrameType, Seq,
+        rpc::{Needs, PeerInfo, Request},
+    },
+    node::{PeerId, PeerIdentity},
+};
+
+/// So many topics are looked at in one piece: some 100 microseconds.
+const PIECE: usize = 256;
+
+/// So many bytes of topics, as JSON has them, are listed at most.
+const MAX_LISTED: usize = 16 * 1024 * 1024;
+
+/// A JSON-RPC request that waits for its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Of the session's frame.
+    pub seq: Seq,
+    /// What is asked.
+    pub request: Request,
+}
+
+impl Question {
+    /// The frame to hand back with [`Event::SessionReply`](super::Event::SessionReply).
+    pub fn reply(&self, answer: Bytes) -> Frame {
+        Frame::new(FrameType::RPC, self.seq, answer)
+    }
+}
+
+/// Peers and topics as they were while they were copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The nodes connected, in the order they came.
+    pub peers: Vec<PeerInfo>,
+    /// The topics of this node's sessions.
+    pub own_topics: Vec<String>,
+}
+
+/// A piece of a list of topics.
+#[derive(Debug, Default)]
+struct Piece {
+    topics: Vec<Bytes>,
+    /// The last that was looked at, if there may be more.
+    last: Option<Bytes>,
+}
+
+impl Listing {
+    /// Copies what an answer needs. `lend` lends the node to the function it is given and may be busy
+    /// elsewhere before and after: it is called often, and each time the function takes little time.
+    /// Of very many topics the last are left out: 16 MiB are told.
+    pub fn copy(needs: Needs, mut lend: impl FnMut(&mut dyn FnMut(&Node))) -> Self {
+        let mut listing = Self::default();
+        let mut left = MAX_LISTED;
+        if needs.own_topics {
+            listing.own_topics = collect(&mut left, |after| {
+                let mut piece = Piece::default();
+                lend(&mut |node| piece = node.own_piece(after));
+                piece
+            });
+        }
+        if !needs.peers {
+            return listing;
+        }
+        let mut ids = Vec::new();
+        lend(&mut |node| ids = node.peers.keys().copied().collect());
+        for id in ids {
+            let mut identity = None;
+            lend(&mut |node| identity = node.peers.get(&id).map(|peer| peer.identity.clone()));
+            let Some(identity) = identity else {
+                continue;
+            };
+            let topics = match needs.peer_topics {
+                true => collect(&mut left, |after| {
+                    let mut piece = Piece::default();
+                    lend(&mut |node| piece = node.peer_piece(id, after));
+                    piece
+                }),
+                false => Vec::new(),
+            };
+            listing.peers.push(info(identity, topics));
+        }
+        listing
+    }
+}
+
+fn info(identity: PeerIdentity, topics: Vec<String>) -> PeerInfo {
+    PeerInfo {
+        agency: identity.agency,
+        address: identity.address,
+        name: identity.name,
+        node_id: identity.node.to_string(),
+        topics,
+    }
+}
+
+fn collect(left: &mut usize, mut piece: impl FnMut(Option<&Bytes>) -> Piece) -> Vec<String> {
+    let mut topics = Vec::new();
+    let mut after = None;
+    loop {
+        let next = piece(after.as_ref());
+        for topic in next.topics {
+            let topic = String::from_utf8_lossy(&topic).into_owned();
+            let len = written(&topic);
+            if len > *left {
+                return topics;
+            }
+            *left -= len;
+            topics.push(topic);
+        }
+        after = next.last;
+        if after.is_none() {
+            return topics;
+        }
+    }
+}
+
+/// How long a topic is in JSON, at most.
+fn written(topic: &str) -> usize {
+    let escaped = |byte: &u8| *byte < 0x20 || matches!(*byte, b'"' | b'\\');
+    topic.len() + 3 + 5 * topic.bytes().filter(|byte| escaped(byte)).count()
+}
+
+impl Node {
+    /// What `getPeers` tells of the nodes connected.
+    pub fn peer_infos(&self) -> Vec<PeerInfo> {
+        let needs = Needs {
+            peers: true,
+            peer_topics: true,
+            own_topics: false,
+        };
+        Listing::copy(needs, |piece| piece(self)).peers
+    }
+
+    /// The topics that this node's sessions hold, as `getNodeInfo` tells them.
+    pub fn own_topics(&self) -> Vec<String> {
+        let needs = Needs {
+            own_topics: true,
+            ..Needs::default()
+        };
+        Listing::copy(needs, |piece| piece(self)).own_topics
+    }
+
+    /// Answers a request here and now: for owners of a node that nobody else waits for.
+    pub fn answer(&self, question: &Question) -> Frame {
+        let listing = Listing::copy(question.request.needs(), |piece| piece(self));
+        let facts = &self.config.facts;
+        let (peers, own_topics) = (&listing.peers, &listing.own_topics);
+        question.reply(question.request.answer(facts, peers, own_topics))
+    }
+
+    fn own_piece(&self, after: Option<&Bytes>) -> Piece {
+        let topics: Vec<Bytes> = self
+            .router
+            .local_topics_after(after)
+            .take(PIECE)
+            .cloned()
+            .collect();
+        let last = topics.last().filter(|_| topics.len() == PIECE).cloned();
+        Piece { topics, last }
+    }
+
+    fn peer_piece(&self, peer: PeerId, after: Option<&Bytes>) -> Piece {
+        let Some(link) = self.peers.get(&peer) else {
+            return Piece::default();
+        };
+        let node = link.is_ours().then_some(&link.identity.node);
+        let seen: Vec<(Bytes, bool)> = self
+            .router
+            .topics_of_peer(peer, node, after)
+            .take(PIECE)
+            .collect();
+        let last = seen.last().filter(|_| seen.len() == PIECE);
+        let last = last.map(|(topic, _)| topic.clone());
+        let shown = seen.into_iter().filter(|&(_, shown)| shown);
+        let topics = shown.map(|(topic, _)| topic).collect();
+        Piece { topics, last }
+    }
+}

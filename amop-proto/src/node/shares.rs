@@ -1,0 +1,440 @@
+//! Fair shares of what a node has, for those who use it.
+//!
+//! Up to half of a limit anyone may take. Above that whoever holds a certificate's key may take no more
+//! than its fair share: the limit divided by the agencies that use some of it, divided by the keys of
+//! its agency that do. So applications of one institution, which often share a key, have everything as
+//! long as nobody else needs it; and when all is taken, what goes is of those who have more than their
+//! share.
+
+use std::fmt;
+
+use crate::hash::HashMap;
+
+/// Who is behind a session. Applications that share a certificate are one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionIdentity {
+    /// A digest of its certificate's public key.
+    pub key: [u8; 32],
+    /// A digest of what its agency is known by.
+    pub agency: [u8; 32],
+}
+
+/// The things that are shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pool {
+    Sessions,
+    Subscriptions,
+    Topics,
+    InFlight,
+    InFlightBytes,
+    Queued,
+}
+
+pub(super) const POOLS: usize = 6;
+
+impl Pool {
+    /// For an operator.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sessions => "connections",
+            Self::Subscriptions => "subscriptions",
+            Self::Topics => "topics",
+            Self::InFlight => "unicasts in flight",
+            Self::InFlightBytes => "bytes in flight",
+            Self::Queued => "bytes that wait to be written",
+        }
+    }
+}
+
+impl SessionIdentity {
+    /// A node's sessions are one agency among those of this node's.
+    pub(super) fn of_node(key: u64) -> Self {
+        let mut identity = Self::default();
+        identity.key[..8].copy_from_slice(&key.to_be_bytes());
+        identity
+    }
+}
+
+/// The beginning of the key's digest, enough to tell keys apart in a log.
+impl fmt::Display for SessionIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.key[..8]
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// One that takes part, by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct HolderId(usize);
+
+/// Whether something may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum May {
+    Take,
+    /// If somebody with more than a fair share gives way: there is at least one.
+    TakeFromOthers,
+    /// It is over its fair share, or alone and at the limit.
+    Not,
+}
+
+#[derive(Debug, Clone)]
+struct Holder {
+    identity: SessionIdentity,
+    agency: usize,
+    /// Its sessions.
+    refs: usize,
+    used: [usize; POOLS],
+}
+
+impl Holder {
+    fn is_idle(&self) -> bool {
+        self.refs == 0 && self.used == [0; POOLS]
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Agency {
+    used: [usize; POOLS],
+    /// Its keys that use some.
+    active: [usize; POOLS],
+    holders: usize,
+}
+
+/// Who holds how much of what.
+#[derive(Debug, Clone)]
+pub(super) struct Shares {
+    limits: [usize; POOLS],
+    used: [usize; POOLS],
+    /// Agencies that use some.
+    active: [usize; POOLS],
+    holders: Vec<Option<Holder>>,
+    free: Vec<usize>,
+    agencies: Vec<Agency>,
+    free_agencies: Vec<usize>,
+    by_identity: HashMap<SessionIdentity, usize>,
+    by_agency: HashMap<[u8; 32], usize>,
+    /// Those that hold nothing are looked for once there are so many.
+    sweep_at: usize,
+}
+
+/// So many that hold nothing may be kept: those who come and go need no place made each time.
+const IDLE: usize = 1024;
+
+impl Shares {
+    /// The limits in the order of [`Pool`].
+    pub(super) fn new(limits: [usize; POOLS]) -> Self {
+        Self {
+            limits,
+            used: [0; POOLS],
+            active: [0; POOLS],
+            holders: Vec::new(),
+            free: Vec::new(),
+            agencies: Vec::new(),
+            free_agencies: Vec::new(),
+            by_identity: HashMap::default(),
+            by_agency: HashMap::default(),
+            sweep_at: IDLE,
+        }
+    }
+
+    /// Whether nobody holds anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.used == [0; POOLS] && self.holders.iter().flatten().all(Holder::is_idle)
+    }
+
+    /// The place of an identity.
+    pub(super) fn holder(&mut self, identity: SessionIdentity) -> HolderId {
+        if let Some(&at) = self.by_identity.get(&identity) {
+            return HolderId(at);
+        }
+        if self.by_identity.len() >= self.sweep_at {
+            self.sweep();
+        }
+        let (agencies, free) = (&mut self.agencies, &mut self.free_agencies);
+        let agency = *self.by_agency.entry(identity.agency).or_insert_with(|| {
+            free.pop().unwrap_or_else(|| {
+                agencies.push(Agency::default());
+                agencies.len() - 1
+            })
+        });
+        agencies[agency].holders += 1;
+        let holder = Holder {
+            identity,
+            agency,
+            refs: 0,
+            used: [0; POOLS],
+        };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.holders[at] = Some(holder);
+                at
+            }
+            None => {
+                self.holders.push(Some(holder));
+                self.holders.len() - 1
+            }
+        };
+        self.by_identity.insert(identity, at);
+        HolderId(at)
+    }
+
+    /// Forgets those that hold nothing.
+    fn sweep(&mut self) {
+        for (at, place) in self.holders.iter_mut().enumerate() {
+            let Some(holder) = place.take_if(|holder| holder.is_idle()) else {
+                continue;
+            };
+            self.free.push(at);
+            self.by_identity.remove(&holder.identity);
+            let agency = &mut self.agencies[holder.agency];
+            agency.holders -= 1;
+            if agency.holders == 0 {
+                self.free_agencies.push(holder.agency);
+                self.by_agency.remove(&holder.identity.agency);
+            }
+        }
+        self.sweep_at = 2 * self.by_identity.len() + IDLE;
+    }
+
+    /// A session of an identity came: its place is kept until it [leaves](Self::leave).
+    pub(super) fn join(&mut self, identity: SessionIdentity) -> HolderId {
+        let id = self.holder(identity);
+        if let Some(Some(holder)) = self.holders.get_mut(id.0) {
+            holder.refs += 1;
+        }
+        id
+    }
+
+    pub(super) fn leave(&mut self, id: HolderId) {
+        if let Some(Some(holder)) = self.holders.get_mut(id.0) {
+            holder.refs -= 1;
+        }
+    }
+
+    pub(super) fn identity(&self, id: HolderId) -> SessionIdentity {
+        let holder = self.holders.get(id.0).and_then(Option::as_ref);
+        holder.map(|holder| holder.identity).unwrap_or_default()
+    }
+
+    pub(super) fn used(&self, pool: Pool) -> usize {
+        self.used[pool as usize]
+    }
+
+    /// Takes something, whether or not it [may](Self::may) be taken.
+    pub(super) fn take(&mut self, id: HolderId, pool: Pool, amount: usize) {
+        let pool = pool as usize;
+        let Some(Some(holder)) = self.holders.get_mut(id.0) else {
+            return;
+        };
+        self.used[pool] += amount;
+        let agency = &mut self.agencies[holder.agency];
+        if holder.used[pool] == 0 && amount > 0 {
+            self.active[pool] += usize::from(agency.used[pool] == 0);
+            agency.active[pool] += 1;
+        }
+        holder.used[pool] += amount;
+        agency.used[pool] += amount;
+    }
+
+    /// Gives back what was taken.
+    pub(super) fn give(&mut self, id: HolderId, pool: Pool, amount: usize) {
+        let pool = pool as usize;
+        let Some(Some(holder)) = self.holders.get_mut(id.0) else {
+            return;
+        };
+        debug_assert!(holder.used[pool] >= amount, "more than was taken");
+        let amount = amount.min(holder.used[pool]);
+        self.used[pool] -= amount;
+        holder.used[pool] -= amount;
+        let agency = &mut self.agencies[holder.agency];
+        agency.used[pool] -= amount;
+        if holder.used[pool] == 0 && amount > 0 {
+            agency.active[pool] -= 1;
+            self.active[pool] -= usize::from(agency.used[pool] == 0);
+        }
+    }
+
+    /// Whether an identity may take something.
+    pub(super) fn may(&self, id: HolderId, pool: Pool, amount: usize) -> May {
+        let (limit, used) = (self.limits[pool as usize], self.used[pool as usize]);
+        let wanted = used.saturating_add(amount);
+        // Mostly so.
+        if wanted <= limit / 2 {
+            return May::Take;
+        }
+        let Some(Some(holder)) = self.holders.get(id.0) else {
+            return May::Not;
+        };
+        let own = holder.used[pool as usize];
+        // Whoever has nothing may have one thing, however large.
+        if own > 0 && own.saturating_add(amount) > self.share(holder, pool, None) {
+            return May::Not;
+        }
+        match wanted <= limit {
+            true => May::Take,
+            false if own < used => May::TakeFromOthers,
+            false => May::Not,
+        }
+    }
+
+    /// The fair share of one that takes part, if another one that may not use any yet does, too.
+    fn share(&self, holder: &Holder, pool: Pool, other: Option<&Holder>) -> usize {
+        let at = pool as usize;
+        let agency = &self.agencies[holder.agency];
+        let mut agencies = self.active[at] + usize::from(agency.used[at] == 0);
+        let mut keys = agency.active[at] + usize::from(holder.used[at] == 0);
+        if let Some(other) = other.filter(|other| other.used[at] == 0) {
+            let joins = other.agency == holder.agency;
+            keys += usize::from(joins && other.identity != holder.identity);
+            agencies += usize::from(!joins && self.agencies[other.agency].used[at] == 0);
+        }
+        self.limits[at] / agencies.max(1) / keys.max(1)
+    }
+
+    fn get(&self, id: HolderId) -> Option<&Holder> {
+        self.holders.get(id.0)?.as_ref()
+    }
+
+    /// By how much one has more than its fair share, when more than half of all is taken, and another
+    /// one wants some.
+    pub(super) fn excess(&self, id: HolderId, pool: Pool, other: Option<HolderId>) -> usize {
+        if self.used[pool as usize] <= self.limits[pool as usize] / 2 {
+            return 0;
+        }
+        let other = other.and_then(|other| self.get(other));
+        let excess = |holder| self.excess_of(holder, pool, other);
+        self.get(id).map_or(0, excess)
+    }
+
+    fn excess_of(&self, holder: &Holder, pool: Pool, other: Option<&Holder>) -> usize {
+        let share = self.share(holder, pool, other);
+        holder.used[pool as usize].saturating_sub(share)
+    }
+
+    /// Who has most beyond its fair share when another one wants some; the least identity of several.
+    pub(super) fn most_over(&self, pool: Pool, other: Option<HolderId>) -> Option<HolderId> {
+        let other = other.and_then(|other| self.get(other));
+        let holders = self.holders.iter().enumerate();
+        let over = holders.filter_map(|(at, holder)| {
+            let holder = holder.as_ref()?;
+            let excess = self.excess_of(holder, pool, other);
+            (excess > 0).then_some((excess, std::cmp::Reverse(holder.identity), at))
+        });
+        over.max().map(|(_, _, at)| HolderId(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(agency: u8, key: u8) -> SessionIdentity {
+        SessionIdentity {
+            key: [key; 32],
+            agency: [agency; 32],
+        }
+    }
+
+    fn shares(limit: usize) -> Shares {
+        Shares::new([limit; POOLS])
+    }
+
+    /// Takes one after the other until that is refused or would be at another's cost.
+    fn fill(shares: &mut Shares, id: HolderId) -> usize {
+        let mut taken = 0;
+        while shares.may(id, Pool::Topics, 1) == May::Take {
+            shares.take(id, Pool::Topics, 1);
+            taken += 1;
+        }
+        taken
+    }
+
+    #[test]
+    fn alone_one_has_everything() {
+        let mut shares = shares(100);
+        let alone = shares.holder(identity(1, 1));
+        assert_eq!(fill(&mut shares, alone), 100);
+        assert_eq!(shares.may(alone, Pool::Topics, 1), May::Not);
+        assert_eq!(
+            shares.may(alone, Pool::Sessions, 1),
+            May::Take,
+            "each by itself"
+        );
+    }
+
+    #[test]
+    fn above_half_there_are_shares_and_whoever_has_more_gives_way() {
+        let mut shares = shares(100);
+        let (greedy, modest) = (identity(1, 1), identity(2, 1));
+        let (greedy, modest) = (shares.holder(greedy), shares.holder(modest));
+        fill(&mut shares, greedy);
+        assert_eq!(shares.excess(greedy, Pool::Topics, None), 0);
+        assert_eq!(shares.excess(greedy, Pool::Topics, Some(modest)), 50);
+        for n in 0..50 {
+            assert_eq!(
+                shares.may(modest, Pool::Topics, 1),
+                May::TakeFromOthers,
+                "{n}"
+            );
+            shares.take(modest, Pool::Topics, 1);
+            assert_eq!(shares.most_over(Pool::Topics, Some(modest)), Some(greedy));
+            shares.give(greedy, Pool::Topics, 1);
+        }
+        // Both have their share: neither gets more.
+        for id in [greedy, modest] {
+            assert_eq!(shares.may(id, Pool::Topics, 1), May::Not);
+            assert_eq!(shares.excess(id, Pool::Topics, None), 0);
+        }
+        assert_eq!(shares.most_over(Pool::Topics, None), None);
+    }
+
+    #[test]
+    fn an_agency_with_many_keys_is_one_agency() {
+        let mut shares = shares(120);
+        let many: Vec<HolderId> = (0..60).map(|key| shares.holder(identity(1, key))).collect();
+        for &id in &many {
+            shares.take(id, Pool::Topics, 1);
+        }
+        let other = shares.holder(identity(2, 0));
+        // Half is taken. The other agency may have half of all, each key of the first one.
+        assert_eq!(fill(&mut shares, other), 60);
+        assert_eq!(shares.may(many[0], Pool::Topics, 1), May::Not);
+        assert_eq!(shares.may(other, Pool::Topics, 1), May::Not);
+    }
+
+    #[test]
+    fn whoever_has_nothing_gets_one_thing_of_any_size() {
+        let mut shares = shares(100);
+        let ids: Vec<HolderId> = (0..20).map(|key| shares.holder(identity(1, key))).collect();
+        for &id in &ids[1..] {
+            shares.take(id, Pool::Queued, 3);
+        }
+        assert_eq!(shares.may(ids[0], Pool::Queued, 40), May::Take);
+        assert_eq!(shares.may(ids[1], Pool::Queued, 40), May::Not);
+        shares.take(ids[0], Pool::Queued, 40);
+        assert_eq!(shares.may(ids[0], Pool::Queued, 1), May::Not);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_those_that_hold_nothing() {
+        let mut shares = shares(100);
+        let stays = shares.join(identity(7, 7));
+        for n in 0..100_000_u32 {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&n.to_be_bytes());
+            let id = shares.holder(SessionIdentity { key, agency: key });
+            shares.take(id, Pool::InFlight, 2);
+            shares.give(id, Pool::InFlight, 2);
+            assert!(shares.holders.len() <= 2 * IDLE + 2);
+        }
+        assert_eq!(shares.identity(stays), identity(7, 7));
+        assert!(!shares.is_empty());
+        shares.leave(stays);
+        assert!(shares.is_empty());
+        assert!(shares.agencies.len() <= 2 * IDLE + 2);
+        let free = shares.free_agencies.len();
+        assert_eq!(shares.agencies.len() - free, shares.by_agency.len());
+        assert_eq!(shares.active, [0; POOLS]);
+    }
+}

@@ -1,0 +1,181 @@
+//! The topics a session wants, as its frame tells them.
+
+use std::{collections::BTreeSet, ops::ControlFlow};
+
+use crate::{TopicError, channel::read_names};
+
+/// So many topics that are ignored are counted, then no more is read of the set.
+const MAX_IGNORED: usize = 256;
+
+/// So many elements beyond the topics a session may hold are read, if they are repetitions.
+const MAX_REPEATED: usize = 4096;
+
+/// A set of topics in byte order. It is two pieces of memory, however many topics it has, so that a set
+/// that nobody needs any more costs nothing to drop.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicSet {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl TopicSet {
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&str> {
+        let end = *self.ends.get(at)? as usize;
+        let start = match at {
+            0 => 0,
+            _ => self.ends[at - 1] as usize,
+        };
+        self.text.get(start..end)
+    }
+
+    /// Leaves out what is behind the first `max` in byte order.
+    pub(super) fn limit(&mut self, max: usize, ignored: &mut Option<Ignored>) {
+        for at in max..self.len() {
+            Ignored::add(ignored, self.get(at).unwrap_or_default());
+        }
+        self.ends.truncate(max);
+        self.text
+            .truncate(self.ends.last().map_or(0, |&end| end as usize));
+    }
+
+    /// Where a topic is, or would be.
+    pub(super) fn find(&self, topic: &[u8]) -> Result<usize, usize> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let held = self.get(middle).unwrap_or_default();
+            match held.as_bytes().cmp(topic) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(middle),
+            }
+        }
+        Err(low)
+    }
+}
+
+impl FromIterator<String> for TopicSet {
+    fn from_iter<I: IntoIterator<Item = String>>(topics: I) -> Self {
+        let sorted: BTreeSet<String> = topics.into_iter().collect();
+        let mut set = Self::default();
+        for topic in sorted {
+            set.text.push_str(&topic);
+            // A body of 2 MiB at most is behind it.
+            set.ends.push(set.text.len() as u32);
+        }
+        set
+    }
+}
+
+/// Topics of a set that are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ignored {
+    /// The beginning of the first.
+    pub(super) first: String,
+    /// How many others. Far over the limit it is no more than a lower bound.
+    pub(super) others: usize,
+    /// Those that are topics, the first of them.
+    pub(super) names: Vec<String>,
+}
+
+/// So many topics that were refused are told to a client that understands it.
+const MAX_NAMED: usize = 64;
+
+impl Ignored {
+    pub(super) fn add(ignored: &mut Option<Self>, topic: &str) {
+        let ignored = match ignored {
+            Some(ignored) => {
+                ignored.others += 1;
+                ignored
+            }
+            None => ignored.insert(Self {
+                first: topic.chars().take(64).collect(),
+                others: 0,
+                names: Vec::new(),
+            }),
+        };
+        if ignored.names.len() < MAX_NAMED && TopicError::check(topic).is_ok() {
+            ignored.names.push(topic.to_owned());
+        }
+    }
+}
+
+/// A 0x32 body that was understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReadTopics {
+    pub(super) set: TopicSet,
+    pub(super) ignored: Option<Ignored>,
+}
+
+impl ReadTopics {
+    /// Reads a 0x32 body: the first `max` topics in the order given. `None` where the old set stays.
+    pub(super) fn read(body: &[u8], max: usize) -> Option<Self> {
+        let mut topics = BTreeSet::new();
+        let mut ignored = None;
+        let mut left = max.saturating_mul(2).saturating_add(MAX_REPEATED);
+        read_names(body, |name| {
+            left -= 1;
+            if topics.contains(&*name) {
+                // Once more.
+            } else if topics.len() < max && TopicError::check(&name).is_ok() {
+                topics.insert(name.into_owned());
+            } else {
+                Ignored::add(&mut ignored, &name);
+            }
+            let counted = ignored.as_ref().map_or(0, |ignored| ignored.others + 1);
+            if left == 0 || counted == MAX_IGNORED {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        let set = topics.into_iter().collect();
+        Some(Self { set, ignored })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(set: &TopicSet) -> Vec<&str> {
+        (0..set.len()).filter_map(|at| set.get(at)).collect()
+    }
+
+    #[test]
+    fn a_set_is_sorted_and_found_in() {
+        let body = r#"["b","话","a","b","c"]"#;
+        let read = ReadTopics::read(body.as_bytes(), 10).unwrap();
+        assert_eq!(names(&read.set), ["a", "b", "c", "话"]);
+        assert_eq!(read.ignored, None);
+        assert_eq!(read.set.find(b"c"), Ok(2));
+        assert_eq!(read.set.find(b"bb"), Err(2));
+        assert_eq!(read.set.find("话".as_bytes()), Ok(3));
+        assert_eq!(read.set.get(4), None);
+    }
+
+    #[test]
+    fn the_first_ones_count_and_what_is_far_over_is_not_read() {
+        let read = ReadTopics::read(br#"["z","y","x"]"#, 2).unwrap();
+        assert_eq!(names(&read.set), ["y", "z"]);
+        let ignored = read.ignored.unwrap();
+        assert_eq!((ignored.first.as_str(), ignored.others), ("x", 0));
+        assert_eq!(ignored.names, ["x"]);
+        // The text breaks off behind what is read of it.
+        let many: Vec<String> = (0..300).map(|n| format!("\"{n}\"")).collect();
+        let body = format!("[{}, and no JSON", many.join(","));
+        let read = ReadTopics::read(body.as_bytes(), 2).unwrap();
+        assert_eq!(read.ignored.unwrap().others, MAX_IGNORED - 1);
+        assert_eq!(ReadTopics::read(body.as_bytes(), 299), None);
+    }
+
+    #[test]
+    fn repetitions_end_too() {
+        let body = format!("[{}\"a\", and no JSON", "\"a\",".repeat(5000));
+        let read = ReadTopics::read(body.as_bytes(), 10).unwrap();
+        assert_eq!(names(&read.set), ["a"]);
+    }
+}

@@ -1,0 +1,122 @@
+//! What one session, or the sessions of one certificate, may have of a node when others want it, too.
+
+use std::time::{Duration, Instant};
+
+use amop::{SubscribeError, TopicName};
+use amop_node::{Limits, ListenLimits};
+use amop_proto::channel::FrameType;
+use amop_tests::{Bystanders, Sdk, builder, client, identity, network_with, within};
+use amop_tls::pki::Leaf;
+
+use crate::counted;
+
+fn set(prefix: &str, count: usize) -> String {
+    let topics: Vec<String> = (0..count).map(|n| format!("\"{prefix}{n}\"")).collect();
+    format!("[{}]", topics.join(","))
+}
+
+/// How many topics a node says its sessions hold.
+async fn held(sdk: &mut Sdk, number: u64) -> usize {
+    let ask = r#"{"jsonrpc":"2.0","id":1,"method":"getNodeInfo","params":[1]}"#;
+    let answer = sdk.ask(FrameType::RPC, number, ask).await;
+    String::from_utf8_lossy(&answer.body)
+        .matches("\"flip")
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_flips_4096_topics_changes_no_more_than_it_may_and_delays_nobody() {
+    const RATE: usize = 10;
+    let limits = Limits {
+        session_topic_changes: RATE,
+        session_text: 1 << 30,
+        ..Limits::default()
+    };
+    let network = network_with(3, |_, builder| builder.limits(limits)).await;
+    let mut bystanders = Bystanders::start(&network).await;
+    let node = network.node(0).unwrap();
+    let config = || network.sdk().client_config().unwrap();
+    let mut asking = Sdk::connect(network.endpoint(0), config()).await;
+    let mut flipping = Sdk::connect(network.endpoint(0), config()).await;
+    let sets = [set("flip.a", 4096), set("flip.b", 4096)];
+    let start = Instant::now();
+    for n in 0..200_u64 {
+        let body = sets[n as usize % 2].clone();
+        flipping.send_new(FrameType::SET_TOPICS, n, body).await;
+    }
+    bystanders.go_on().await;
+    counted(node, "the sets that never counted", |stats| {
+        stats.messages.topic_sets_passed_over >= 198
+    })
+    .await;
+    // Each topic that is held was a change.
+    let held = held(&mut asking, 1).await;
+    let most = RATE * (16 + start.elapsed().as_secs() as usize + 1);
+    assert!(held > 0 && held <= most, "{held} of {most}");
+    bystanders.go_on().await;
+    bystanders.stop().await;
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_learns_that_a_node_has_no_room_for_its_topic() {
+    let limits = Limits {
+        topics: 1,
+        ..Limits::default()
+    };
+    let network = network_with(1, |_, builder| builder.limits(limits)).await;
+    let client = client(&network, 0).await;
+    let [first, second] = ["first", "second"].map(|name| TopicName::new(name).unwrap());
+    let held = client.subscribe_raw(&first).await.unwrap();
+    let error = client.subscribe_raw(&second).await.unwrap_err();
+    let SubscribeError::Refused { topic, endpoint } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(
+        (topic.as_str(), endpoint.as_str()),
+        ("second", network.endpoint(0))
+    );
+    // Where there is room again it is taken.
+    drop(held);
+    let again = within("room", async {
+        loop {
+            match client.subscribe_raw(&second).await {
+                Ok(subscription) => break subscription,
+                Err(SubscribeError::Refused { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    });
+    again.await;
+    client.close().await;
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_certificate_cannot_keep_another_out() {
+    let listen = ListenLimits {
+        sessions: 6,
+        ..ListenLimits::default()
+    };
+    let network = network_with(1, |_, builder| builder.listen_limits(listen)).await;
+    let node = network.node(0).unwrap();
+    let mut crowd = Vec::new();
+    for _ in 0..6 {
+        let config = network.sdk().client_config().unwrap();
+        crowd.push(Sdk::connect(network.endpoint(0), config).await);
+    }
+    within("all places are taken", async {
+        while node.session_count() < 6 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let other = builder(&network, 0).identity(identity(network.agency(), Leaf::Sdk, "other"));
+    let other = within("the other", other.connect()).await.unwrap();
+    let topic = TopicName::new("room").unwrap();
+    other.subscribe_raw(&topic).await.unwrap();
+    assert_eq!(node.stats().messages.shares_cut, 1);
+    assert_eq!(node.session_count(), 6);
+    other.close().await;
+    network.shutdown().await;
+}
