@@ -196,10 +196,10 @@ impl Reader {
             None if group.skip => 0,
             None => group.sum ^ u64::from(group.close),
         };
-        if let Some(outer) = self.groups.last_mut() {
-            if !outer.skip {
-                outer.take_hash(hash);
-            }
+        if let Some(outer) = self.groups.last_mut()
+            && !outer.skip
+        {
+            outer.take_hash(hash);
         }
         self.word.clear();
     }

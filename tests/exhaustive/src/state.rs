@@ -282,7 +282,7 @@ impl State {
                     None => self.come(sdk),
                 }
             }
-            Step::FromSubscriber(sdk) => self.from_subscriber(sdk),
+            Step::FromSubscriber(sdk) => self.subscriber_speaks(sdk),
             Step::Publish(message) => self.publish(message),
             Step::Tick => {
                 self.early -= u8::from(!self.under_way().is_empty());
@@ -473,7 +473,7 @@ impl State {
         self.tell(host, Event::SessionClosed(session));
     }
 
-    fn from_subscriber(&mut self, index: usize) {
+    fn subscriber_speaks(&mut self, index: usize) {
         let sdk = &mut self.sdks[index];
         let host = sdk.host;
         if let (Some(session), Some(frame)) = (sdk.session, sdk.sent.pop_front()) {
@@ -532,7 +532,7 @@ impl State {
             }
             Action::SendSession { session, frame } => {
                 events.push_back(Event::SessionWritten(session, frame.wire_len()));
-                self.to_sdk(session, &frame);
+                self.reach_sdk(session, &frame);
             }
             Action::ClosePeer { peer, .. } => self.closed(host, peer),
             Action::CloseSession { session, reason } => {
@@ -622,7 +622,7 @@ impl State {
         }
     }
 
-    fn to_sdk(&mut self, session: SessionId, frame: &Frame) {
+    fn reach_sdk(&mut self, session: SessionId, frame: &Frame) {
         if session == PUBLISHER {
             return self.outcome(frame);
         }
