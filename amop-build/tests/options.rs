@@ -108,7 +108,13 @@ fn the_descriptor_set_keeps_topics() {
     let topics: Vec<_> = schema.topics.iter().map(|t| t.topic.as_str()).collect();
     assert_eq!(
         topics,
-        ["orders", "recalls", "questions \"and\" answers", "stock"]
+        [
+            "orders",
+            "recalls",
+            "questions \"and\" answers",
+            "stock",
+            "payments"
+        ]
     );
 }
 

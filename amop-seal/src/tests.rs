@@ -125,7 +125,7 @@ fn a_publisher_cannot_give_two_recipients_two_secrets() {
     // And even a content that is valid under that secret.
     let start = place + OVERHEAD_PER_RECIPIENT;
     let keys = ContentKeys::of(&other);
-    let aad = bound.content_aad(&one[HEAD..start].to_vec());
+    let aad = bound.content_aad(&one[HEAD..start]);
     let mut content = b"999".to_vec();
     let cipher = ChaCha20Poly1305::new((&*keys.key).into());
     let tag = cipher

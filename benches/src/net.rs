@@ -151,6 +151,18 @@ impl Net {
         }
     }
 
+    /// Long records are worked on bit by bit: lets the nodes come to their end.
+    pub(crate) fn work_off(&mut self) {
+        for _ in 0..1000 {
+            self.pass(Duration::from_millis(1));
+        }
+    }
+
+    /// Changes that follow each other faster than this are stated together.
+    pub(crate) fn between_statements(&mut self) {
+        self.pass(Duration::from_millis(50));
+    }
+
     /// A second in which nothing happens but what nodes do by themselves.
     pub(crate) fn idle_second(&mut self) {
         self.pass(Duration::from_secs(1));

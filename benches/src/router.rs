@@ -161,6 +161,7 @@ impl Setting {
         }
         if self.nodes == 2 {
             net.connect(0, 1);
+            net.work_off();
             assert_eq!(net.reachable(0), self.behind.max(self.neighbours) - 1);
             assert_eq!(net.known_topics(0, 1), self.topics);
         }
@@ -201,6 +202,7 @@ fn change(setting: Setting) -> Operation {
     let (mut net, _, subscriber) = setting.build();
     let mut bodies = [encode_topics([TOPIC, "one.more"]), encode_topics([TOPIC])];
     Box::new(move || {
+        net.between_statements();
         let crossed = net.crossed;
         net.send(subscriber, FrameType::SET_TOPICS, bodies[0].clone());
         // The change and that it was taken, on every link there is.
