@@ -38,7 +38,7 @@ const TOPICS: [&str; 7] = [
     "x\ty",
 ];
 const SESSION_QUEUE: usize = 2000;
-const PEER_QUEUE: usize = 4000;
+const PEER_QUEUE: usize = 1500;
 /// What a node states of itself is one frame, and longer than messages are here.
 const LONGEST: usize = 24_000;
 const IN_FLIGHT: usize = 24;
