@@ -264,7 +264,7 @@ async fn a_name_cannot_write_lines_of_its_own() {
     let client = client.connect().await.unwrap();
     let line = log().wait_for(&["INFO all is well", "opened"]).await;
     assert!(line.contains("(evil\\n2030"), "{line}");
-    assert!(line.contains("well\\u{202e}\\u{1b}[2J)"), "{line}");
+    assert!(line.contains("well\\u{202e}\\u{1b}[2J, key "), "{line}");
     assert!(
         !line.chars().any(|c| c.is_control() || c == '\u{202e}'),
         "{line}"
