@@ -1,7 +1,7 @@
 //! Checks that need to know who is hostile, and defences that a sabotage takes away.
 
 use amop_proto::{
-    node::{Limits, PeerCloseReason, PeerId},
+    node::{Limits, PeerCloseReason, PeerId, RecordsFault},
     p2p::{
         NodeId, PeerCodec, PeerFrame,
         mesh::{NodeKey, Refusal, SharedSecret, Verifier, packet},
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    /// No honest node takes another for a forger.
+    /// No honest node takes another for a forger, or finds its records malformed.
     pub(crate) fn check_blame(
         &mut self,
         host: usize,
@@ -68,8 +68,12 @@ impl World {
         if let Some(other) =
             other.filter(|&other| !self.is_hostile(other) && !self.is_hostile(host))
         {
+            let invariant = match fault {
+                RecordsFault::Unreadable(_) | RecordsFault::LongChange(_) => Invariant::WellFormed,
+                RecordsFault::Forged(_) | RecordsFault::OthersChain(_) => Invariant::NoForgery,
+            };
             let text = format!("node {host} blames honest node {other} for {fault}");
-            self.violated(Invariant::NoForgery, text);
+            self.violated(invariant, text);
         }
     }
 
