@@ -99,11 +99,11 @@ pub struct NodeConfig {
     /// `[amop_limits]`, too; times in seconds.
     pub listen_limits: ListenLimits,
     /// Real nodes that take part in the network of nodes of this project by way of this
-    /// one: `[amop] transit.N`, which is none of the chain's own. See
+    /// one: `[amop] transit.N`, a key that FISCO nodes do not have. See
     /// [`NodeBuilder::transit`](crate::NodeBuilder::transit).
     pub transit: Vec<NodeId>,
     /// Whether an SDK's certificate does for a node, too: `[amop] sdk_certificates_as_nodes` (false),
-    /// which is none of the chain's own. See
+    /// a key that FISCO nodes do not have. See
     /// [`NodeBuilder::sdk_certificates_as_nodes`](crate::NodeBuilder::sdk_certificates_as_nodes).
     pub sdk_certificates_as_nodes: bool,
     /// `chain.id` (1) in decimal, as SDKs compare it.

@@ -189,7 +189,7 @@ impl Dialler {
             .await
             .map_err(DialError::Resolve)?
             .collect();
-        // It may dial this node from there, and then finds a place whoever else wants one.
+        // The peer may dial this node from there. It finds a place then, however many others want one.
         let door = &self.context.p2p_door;
         door.expect(&self.peer, addresses.iter().map(SocketAddr::ip));
         let address = *addresses.first().ok_or(DialError::NoAddress)?;

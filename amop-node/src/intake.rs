@@ -1,9 +1,11 @@
 //! The budget of a node for frames of which not all has come.
 //!
-//! A frame has its room from the first bytes on, or is refused then: what is let in is not given up half
-//! way for want of room. Nobody gets more than is left for all others: an agency at most what is free, a
-//! key at most what is free after as much again as its agency has. So there is always room for whoever
-//! has none yet, and several hogs get equal shares (the dynamic thresholds of shared switch buffers).
+//! A frame gets its room when its first bytes come, or is refused then. A frame that was let in is not given
+//! up half way for want of room.
+//!
+//! An agency gets at most what is free. A key gets at most what is free after its agency was given as much
+//! again (the dynamic thresholds of shared switch buffers). An agency that holds something gets another frame
+//! only if room for several of that length stays free, so that long frames of a few leave room for others.
 
 use std::{
     hash::{BuildHasher, Hash},
@@ -11,6 +13,9 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
+
+/// As many frames of the same length must fit after a further frame of an agency.
+const LEFT_FOR_OTHERS: usize = 10;
 
 /// What all connections of a node hold of frames that are not whole.
 #[derive(Debug)]
@@ -35,7 +40,11 @@ impl Held {
     fn admits(&self, limit: usize, share: &Share, len: usize) -> bool {
         let free = limit.saturating_sub(self.total);
         let (agency, key) = (self.of(share.agency), self.of(share.key));
-        agency + len <= free && key + len <= free.saturating_sub(agency)
+        let others = len.saturating_mul(LEFT_FOR_OTHERS);
+        let is_first = agency == 0;
+        agency + len <= free
+            && key + len <= free.saturating_sub(agency)
+            && (is_first || others <= free - len)
     }
 
     fn add(&mut self, share: &Share, len: usize) {
@@ -178,11 +187,9 @@ mod tests {
     fn many_hogs_leave_room_for_a_newcomer() {
         let intake = Intake::new(512 << 20);
         let mut rooms = Vec::new();
-        // Each gets a third of what the ones before it left. Ten leave little, but something: as long as
-        // frames are small beside the budget, nobody is shut out.
         for agency in 0..10 {
-            rooms.extend(fill(&intake.share(agency, 1), 1 << 20));
+            rooms.extend(fill(&intake.share(agency, 1), 32 << 20));
         }
-        assert!(intake.share("newcomer", 1).admit(1 << 20).is_some());
+        assert!(intake.share("newcomer", 1).admit(32 << 20).is_some());
     }
 }

@@ -81,7 +81,7 @@ pub(crate) trait Reading: Send {
     }
 }
 
-/// What comes of a frame.
+/// What a frame turned out to be.
 pub(crate) enum Step {
     Event(Event),
     /// So many bytes of text have to be read before it is an event: the machine, which is locked when it
@@ -96,7 +96,7 @@ pub(crate) enum Step {
 pub(crate) enum Refusal {
     /// Drop it as it comes, and tell the machine.
     Drop(Event),
-    /// Close the connection: whoever sent it counts on its being taken.
+    /// Close the connection: the sender relies on this frame being taken.
     Close,
 }
 

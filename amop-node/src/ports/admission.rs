@@ -3,8 +3,8 @@
 //!
 //! A newcomer always gets a place unless its own address takes more than its share. When all are taken,
 //! the address with the most gives one up: of its connections the one that has kept the node waiting
-//! longest. One address that floods thus takes places from itself; and within an address that floods,
-//! whoever is quick gets through, since those that say nothing go first. Time in which the node itself
+//! longest. One address that floods thus takes places from itself. Within an address that floods, quick
+//! connections get through, since those that say nothing go first. Time in which the node itself
 //! is busy does not count against a connection.
 //!
 //! Addresses that are expected, those of configured peers, have some places of their own, which nobody

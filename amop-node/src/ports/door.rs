@@ -1,4 +1,4 @@
-//! A port's door: accepts whoever comes and gives out places.
+//! A port's door: accepts connections and gives out places.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -222,7 +222,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Reads the body of a 0x38 frame; `None` if it is none.
+    /// Reads the body of a 0x38 frame; returns `None` if the bytes are not a verdict.
     pub fn parse(body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

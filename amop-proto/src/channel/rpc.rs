@@ -529,7 +529,7 @@ impl Context<'_> {
 }
 
 impl Id {
-    /// As it may come back: one that is none becomes null.
+    /// The id as it stands in the answer: an id that JSON-RPC does not allow becomes null.
     fn printable(&self) -> Value {
         match self {
             Self::Text(text) => json!(text),

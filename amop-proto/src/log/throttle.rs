@@ -17,7 +17,7 @@ pub struct LogLimits {
     pub window: Duration,
     /// Lines of one kind from one source within a window. Default: 10.
     pub per_source: u32,
-    /// Lines of one kind within a window, whoever caused them. Default: 50.
+    /// Lines of one kind within a window, from all sources together. Default: 50.
     pub per_kind: u32,
     /// Sources remembered at once, each counted for every kind. Default: 1024.
     pub sources: usize,

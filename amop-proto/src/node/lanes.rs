@@ -2,8 +2,8 @@
 //!
 //! What a node says about the network goes first. Messages take turns by who sent them: first the
 //! senders this node knows apart, then the flows of each of them. Turns are deficit round robin in bytes,
-//! and whoever has been quiet and has something short is next (as in FQ-CoDel, RFC 8290): it waits for what is
-//! being written and for others like it, however much the rest have queued. The messages of one flow keep their order.
+//! and a sender that has been quiet and has something short is next (as in FQ-CoDel, RFC 8290): it waits for what
+//! is being written and for others like it, however much the rest have queued. The messages of one flow keep their order.
 
 use std::{collections::VecDeque, hash::Hash};
 

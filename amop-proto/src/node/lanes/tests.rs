@@ -93,7 +93,7 @@ fn a_short_message_waits_for_two_batches_whatever_others_have_queued() {
 }
 
 #[test]
-fn whoever_has_much_to_send_gets_an_equal_part() {
+fn senders_with_much_to_send_get_equal_parts() {
     let mut queue = link();
     for n in 0..4 {
         queue.push(session(n), message(7, LONG));

@@ -138,7 +138,7 @@ pub fn encode_keys(keys: impl IntoIterator<Item = NodeKey>) -> Bytes {
     out.freeze()
 }
 
-/// Reads the body of an ask packet; `None` if it is none, or has more keys than `max`.
+/// Reads the body of an ask packet; returns `None` if it is malformed or has more keys than `max`.
 pub fn decode_keys(mut body: Bytes, max: usize) -> Option<Vec<NodeKey>> {
     let count = body.len() / 8;
     let whole = body.len().is_multiple_of(8) && count <= max;
@@ -155,7 +155,7 @@ pub fn encode_known(known: impl IntoIterator<Item = (NodeKey, u64)>) -> Bytes {
     out.freeze()
 }
 
-/// Reads the body of a known packet; `None` if it is none, or has more nodes than `max`.
+/// Reads the body of a known packet; returns `None` if it is malformed or has more nodes than `max`.
 pub fn decode_known(mut body: Bytes, max: usize) -> Option<Vec<(NodeKey, u64)>> {
     let count = body.len() / 16;
     if !body.len().is_multiple_of(16) || count > max {
