@@ -7,4 +7,5 @@
 # file. Without valgrind nothing is counted, which is said and is no failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec cargo bench --locked -p amop-benches --bench instructions -- "$@"
+# The whole workspace: with the features of all its members, what they depend on is built once for all.
+exec cargo bench --locked --workspace --bench instructions -- "$@"

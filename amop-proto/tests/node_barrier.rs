@@ -200,3 +200,24 @@ fn only_so_many_are_held_and_the_oldest_go_first() {
     net.peer_send(peer, taken(3));
     assert_eq!(net.inbox(sdk).len(), 4096);
 }
+
+#[test]
+fn a_peer_is_in_reach_once_both_ends_have_said_so() {
+    let mut net = Net::new(2);
+    net.wire_held = true;
+    net.connect(0, 1);
+    assert_eq!(net.nodes[0].machine.peers().count(), 1);
+    assert_eq!((net.in_reach(0), net.in_reach(1)), (0, 0));
+    net.wire_held = false;
+    net.settle();
+    assert_eq!((net.in_reach(0), net.in_reach(1)), (1, 1));
+}
+
+#[test]
+fn a_peer_that_says_nothing_is_in_reach_after_a_while_as_a_fisco_node_would_be() {
+    let mut net = Net::new(1);
+    net.raw_peer(0, node_id(5), false);
+    assert_eq!(net.in_reach(0), 0);
+    net.advance(Duration::from_secs(1));
+    assert_eq!(net.in_reach(0), 1);
+}

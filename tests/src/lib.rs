@@ -74,6 +74,7 @@ pub fn patient() -> Timeouts {
         session_answer: PATIENCE,
         peer_answer: PATIENCE * 2,
         unicast: PATIENCE * 2,
+        neighbours: Duration::from_secs(5),
         ..Timeouts::default()
     }
 }

@@ -13,10 +13,6 @@ use std::{
 use super::SessionId;
 use crate::{channel::Frame, hash::HashMap, p2p::NodeId};
 
-/// Java SDKs drop a node whose heartbeat stays unanswered for 10 s (channel-v2 section 5.3); a peer
-/// that takes longer than this is not waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
-
 /// More answers than this are never held back at once.
 const MAX_HELD: usize = 4096;
 
@@ -38,10 +34,10 @@ pub(super) struct Barriers {
 }
 
 impl Barriers {
-    /// Holds an answer back. If there are too many then, the oldest is not held any longer.
+    /// Holds an answer back until then at most. If there are too many, the oldest is not held any longer.
     pub(super) fn push(
         &mut self,
-        now: Instant,
+        until: Instant,
         session: SessionId,
         statement: u64,
         answer: Frame,
@@ -55,7 +51,7 @@ impl Barriers {
         self.pushed += 1;
         let name = (statement, self.pushed);
         self.held.insert(name, (session, answer));
-        self.due.push_back((now + PATIENCE, name));
+        self.due.push_back((until, name));
         oldest
     }
 

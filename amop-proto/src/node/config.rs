@@ -169,6 +169,9 @@ pub struct Timeouts {
     pub link_ping: Duration,
     /// For a peer's topic list (p2p-v2 section 6).
     pub topic_list: Duration,
+    /// For a neighbour to say that it knows what a session subscribed to; the session is answered without
+    /// it then. Java SDKs drop a node that does not answer for 10 s (channel-v2 section 5.3).
+    pub neighbours: Duration,
 }
 
 impl Default for Timeouts {
@@ -183,6 +186,7 @@ impl Default for Timeouts {
             link_idle: Duration::from_secs(3),
             link_ping: Duration::from_secs(1),
             topic_list: Duration::from_secs(5),
+            neighbours: Duration::from_secs(1),
         }
     }
 }

@@ -187,6 +187,11 @@ impl Net {
 
     // Time and the machines.
 
+    /// How many peers of a node messages find their way to.
+    pub(crate) fn in_reach(&self, node: usize) -> usize {
+        self.nodes[node].machine.peers_in_reach(self.now)
+    }
+
     /// Lets time pass; what is due on the way happens when it is due.
     pub(crate) fn advance(&mut self, time: Duration) {
         let until = self.now + time;

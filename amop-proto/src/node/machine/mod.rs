@@ -208,6 +208,13 @@ impl Node {
         self.peers.values().map(|peer| &peer.identity)
     }
 
+    /// How many of the peers messages find their way to: overlay nodes count once both ends of the link
+    /// have said so, FISCO nodes at once.
+    pub fn peers_in_reach(&self, now: Instant) -> usize {
+        let peers = self.peers.keys();
+        peers.filter(|&&id| self.is_in_reach(now, id)).count()
+    }
+
     /// The next thing to do.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
@@ -513,7 +520,8 @@ impl Node {
             answer.body = heartbeat_refusal(refused);
         }
         let version = session.topics_version;
-        if let Some((session, oldest)) = self.barriers.push(now, id, version, answer) {
+        let until = after(now, self.config.timeouts.neighbours);
+        if let Some((session, oldest)) = self.barriers.push(until, id, version, answer) {
             self.router.send_session(session, oldest);
         }
         self.release_barriers(now);

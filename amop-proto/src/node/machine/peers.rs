@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use super::Node;
 use crate::{
     node::{
-        Action, Notice, PeerCloseReason, PeerId, PeerIdentity, RouterEvent,
-        barrier::PATIENCE,
+        Action, Notice, PeerCloseReason, PeerId, PeerIdentity, RouterEvent, after,
         checker::CheckedRecords,
         peer::{NodeTopics, Output, Peer, TopicUpdate, topic_seq_frame},
     },
@@ -236,6 +235,22 @@ impl Node {
         }
     }
 
+    /// Whether messages find their way to a peer: an overlay node and this one have told each other of
+    /// the link. What has not said yet which kind of node it is has until
+    /// [`Timeouts::neighbours`](crate::node::Timeouts::neighbours) for it.
+    pub(super) fn is_in_reach(&self, now: Instant, id: PeerId) -> bool {
+        let Some(peer) = self.peers.get(&id) else {
+            return false;
+        };
+        match self.router.acknowledged_by(id) {
+            Some((_, settled)) => settled,
+            None => {
+                let known_at = after(peer.since, self.config.timeouts.neighbours);
+                !peer.is_unknown() || known_at <= now
+            }
+        }
+    }
+
     /// Answers the heartbeats whose session's topics are known to all peers of ours.
     pub(super) fn release_barriers(&mut self, now: Instant) {
         let Some(first) = self.barriers.first() else {
@@ -285,7 +300,7 @@ impl Node {
         if self.mutes.contains(now, &peer.identity.node) {
             return ALL;
         }
-        let is_new = now < peer.since + PATIENCE;
+        let is_new = now < after(peer.since, self.config.timeouts.neighbours);
         let settled = match self.router.acknowledged_by(id) {
             _ if peer.is_unknown() => None,
             // None of ours.
