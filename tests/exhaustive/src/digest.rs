@@ -3,7 +3,7 @@
 //! All of a machine's fields are in that text, those of tomorrow too, so nothing can be forgotten
 //! here. Three things in it must not count: the order in which hash maps list their entries, what
 //! the clock shows, and what is only counted. So entries within braces are summed, whatever their
-//! order; each moment counts as its distance from now; and [`IGNORED`] structs are skipped. What is
+//! order; each moment counts as its distance from now; and some structs are skipped ([`Name`]). What is
 //! not understood is taken as it stands, which tells too many states apart but never too few.
 
 use std::{
@@ -11,14 +11,27 @@ use std::{
     time::Instant,
 };
 
-/// Structs that decide nothing: configuration that never changes, counters, and what holds rates and
-/// shares against limits that no search comes near.
-const IGNORED: [&[u8]; 4] = [b"NodeConfig", b"Counters", b"Bucket", b"Shares"];
+/// What a name says of the brackets that follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Other,
+    /// A struct that decides nothing: configuration that never changes, counters, and what holds rates
+    /// and shares against limits that no search comes near.
+    Ignored,
+    Moment,
+}
 
-const MOMENT: &[u8] = b"Instant";
-
-/// Names of structs that matter here are not longer.
-const LONGEST: usize = 16;
+impl Name {
+    fn of(run: &[u8]) -> Self {
+        match run {
+            b"NodeConfig" | b"Limits" | b"Timeouts" | b"Counters" | b"Bucket" | b"Shares" => {
+                Self::Ignored
+            }
+            b"Instant" => Self::Moment,
+            _ => Self::Other,
+        }
+    }
+}
 
 /// The fingerprint of a value at a moment.
 pub fn digest(value: &impl Debug, now: Instant) -> u64 {
@@ -54,7 +67,6 @@ struct Group {
     /// Of the one at hand.
     entry: u64,
     empty: bool,
-    moment: Option<Moment>,
     skip: bool,
 }
 
@@ -65,23 +77,17 @@ impl Group {
             sum: 0,
             entry: START,
             empty: true,
-            moment: None,
             skip: false,
         }
     }
 
     fn take(&mut self, run: &[u8]) {
-        if self.skip {
-            return;
-        }
-        if let Some(moment) = &mut self.moment {
-            run.iter().for_each(|&byte| moment.take(byte));
-            return;
-        }
+        let number = |part: &[u8]| {
+            let bytes = part.iter();
+            bytes.fold(0, |number, &byte| number << 8 | u64::from(byte))
+        };
         for part in run.chunks(8) {
-            let mut number = [0; 8];
-            number[..part.len()].copy_from_slice(part);
-            self.take_hash(u64::from_le_bytes(number));
+            self.take_hash(number(part));
         }
     }
 
@@ -137,15 +143,27 @@ impl Moment {
     }
 }
 
+/// What is within quotes, taken eight bytes at a time: it comes in pieces of one or two.
+#[derive(Debug, Default)]
+struct Quoted {
+    open: bool,
+    escaped: bool,
+    bytes: u64,
+    len: u32,
+}
+
 /// Reads a `Debug` text as it is written.
 struct Reader {
     now: i128,
     last_moment: i128,
-    groups: Vec<Group>,
-    /// The last word, to know the names of structs.
-    word: Vec<u8>,
-    quoted: bool,
-    escaped: bool,
+    /// The one at hand, and those around it.
+    group: Group,
+    around: Vec<Group>,
+    /// Of the group at hand, if it is a moment. Nothing is within one.
+    moment: Option<Moment>,
+    /// What was written last.
+    name: Name,
+    quoted: Quoted,
 }
 
 impl Reader {
@@ -153,42 +171,43 @@ impl Reader {
         Self {
             now,
             last_moment: 0,
-            groups: vec![Group::new(b']')],
-            word: Vec::new(),
-            quoted: false,
-            escaped: false,
+            group: Group::new(b']'),
+            around: Vec::with_capacity(32),
+            moment: None,
+            name: Name::Other,
+            quoted: Quoted::default(),
         }
     }
 
     fn finish(mut self) -> u64 {
-        while self.groups.len() > 1 {
+        while !self.around.is_empty() {
             self.close();
         }
-        let mut all = self.groups.pop().unwrap_or(Group::new(b']'));
-        all.end_entry();
-        mix(all.sum)
+        self.group.end_entry();
+        mix(self.group.sum)
     }
 
     fn open(&mut self, close: u8) {
-        let outer_skips = self.groups.last().is_some_and(|group| group.skip);
         let mut group = Group::new(close);
-        group.skip = outer_skips || IGNORED.contains(&self.word.as_slice());
-        if self.word == MOMENT {
-            group.moment = Some(Moment::default());
+        let name = std::mem::replace(&mut self.name, Name::Other);
+        group.skip = self.group.skip || name == Name::Ignored;
+        if !group.skip && name == Name::Moment {
+            self.moment = Some(Moment::default());
         }
-        self.word.clear();
-        self.groups.push(group);
+        self.around.push(std::mem::replace(&mut self.group, group));
     }
 
     fn close(&mut self) {
-        if self.groups.len() < 2 {
-            return;
-        }
-        let Some(mut group) = self.groups.pop() else {
+        let Some(outer) = self.around.pop() else {
             return;
         };
+        let mut group = std::mem::replace(&mut self.group, outer);
+        self.name = Name::Other;
+        if self.group.skip {
+            return;
+        }
         group.end_entry();
-        let hash = match &group.moment {
+        let hash = match self.moment.take() {
             Some(moment) => {
                 self.last_moment = moment.nanos();
                 (self.last_moment - self.now) as u64
@@ -196,12 +215,7 @@ impl Reader {
             None if group.skip => 0,
             None => group.sum ^ u64::from(group.close),
         };
-        if let Some(outer) = self.groups.last_mut()
-            && !outer.skip
-        {
-            outer.take_hash(hash);
-        }
-        self.word.clear();
+        self.group.take_hash(hash);
     }
 
     fn mark(&mut self, byte: u8) {
@@ -210,14 +224,10 @@ impl Reader {
             b'[' => self.open(b']'),
             b'(' => self.open(b')'),
             b'}' | b']' | b')' => self.close(),
-            b',' => {
-                if let Some(group) = self.groups.last_mut() {
-                    group.end_entry();
-                }
-            }
+            b',' => self.group.end_entry(),
             b'"' => {
-                self.quoted = true;
                 self.run(b"\"");
+                self.quoted.open = true;
             }
             _ => {}
         }
@@ -225,23 +235,34 @@ impl Reader {
 
     /// Bytes without meaning of their own.
     fn run(&mut self, run: &[u8]) {
-        if let Some(group) = self.groups.last_mut() {
-            group.take(run);
+        if self.group.skip {
+            return;
+        }
+        match &mut self.moment {
+            Some(moment) => run.iter().for_each(|&byte| moment.take(byte)),
+            None => self.group.take(run),
         }
         // Names are written at once, their brackets after them.
-        self.word.clear();
-        if run.len() <= LONGEST {
-            self.word.extend_from_slice(run);
-        }
+        self.name = Name::of(run);
     }
 
-    /// How many of these bytes are within the quotes.
+    /// Takes bytes within quotes; returns how many there were before the quotes end.
     fn in_quotes(&mut self, bytes: &[u8]) -> usize {
+        let quoted = &mut self.quoted;
         for (at, &byte) in bytes.iter().enumerate() {
-            let escaped = std::mem::replace(&mut self.escaped, false);
-            self.escaped = byte == b'\\' && !escaped;
-            if byte == b'"' && !escaped {
-                self.quoted = false;
+            let escaped = std::mem::replace(&mut quoted.escaped, false);
+            quoted.escaped = byte == b'\\' && !escaped;
+            quoted.bytes = quoted.bytes << 8 | u64::from(byte);
+            quoted.len += 1;
+            let ends = byte == b'"' && !escaped;
+            if quoted.len == 8 || ends {
+                if !self.group.skip {
+                    self.group.take_hash(quoted.bytes);
+                }
+                (quoted.bytes, quoted.len) = (0, 0);
+            }
+            if ends {
+                quoted.open = false;
                 return at + 1;
             }
         }
@@ -251,20 +272,26 @@ impl Reader {
 
 /// Whether a byte is one of those that hold a text together, or a space.
 fn is_mark(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'{' | b'[' | b'(' | b'}' | b']' | b')' | b',' | b'"' | b' ' | b'\n'
-    )
+    MARKS[usize::from(byte)]
 }
+
+static MARKS: [bool; 256] = {
+    let mut marks = [false; 256];
+    let all = b"{[()]},\" \n";
+    let mut at = 0;
+    while at < all.len() {
+        marks[all[at] as usize] = true;
+        at += 1;
+    }
+    marks
+};
 
 impl Write for Reader {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text.as_bytes();
         while let Some(&first) = rest.first() {
-            let len = if self.quoted {
-                let len = self.in_quotes(rest);
-                self.run(&rest[..len]);
-                len
+            let len = if self.quoted.open {
+                self.in_quotes(rest)
             } else if is_mark(first) {
                 self.mark(first);
                 1

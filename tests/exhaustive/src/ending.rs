@@ -4,11 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use amop_proto::channel::code;
 
-use crate::{
-    scenario::Break,
-    sdks::Message,
-    state::{State, Step},
-};
+use crate::{scenario::Break, sdks::Message, state::State, steps::Step};
 
 /// After this time all nodes see the network as it is. A link that failed silently is found after 3 s.
 const CONVERGENCE: Duration = Duration::from_secs(10);
@@ -35,11 +31,22 @@ impl State {
     /// What is wrong.
     pub fn ends_well(&self) -> Result<(), String> {
         let mut end = self.clone();
+        if end.hostile.is_some() {
+            // Messages have their outcome whether it leaves or not.
+            end.wait_until(OUTCOME, |end| end.open_message())?;
+            end.liar_leaves();
+        }
         end.wait_until(CONVERGENCE, |end| end.untrue())?;
         end.wait_until(OUTCOME, |end| end.open_message())?;
         end.check_multicasts()?;
         end.wait_until(OUTCOME, |end| end.left_over())?;
-        end.probe()
+        end.probe()?;
+        if end.hostile.is_some() {
+            end.liar_returns();
+            end.wait_until(CONVERGENCE, |end| end.untrue())?;
+            end.probe()?;
+        }
+        Ok(())
     }
 
     /// Lets time pass until nothing is wrong.
@@ -107,7 +114,7 @@ impl State {
                     router.node_topics(&id).collect::<BTreeMap<_, _>>()
                 };
                 let seen = held.values().sum::<u32>();
-                let truth = topics[other];
+                let truth = distances[other].map_or(0, |_| topics[other]);
                 (seen != truth).then(|| {
                     format!("node {host} sees {seen} subscribers at node {other}, true: {truth}")
                 })

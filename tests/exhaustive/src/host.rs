@@ -2,15 +2,20 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use crate::scenario::{Sabotage, Scenario};
 use amop_proto::{
     channel::rpc::NodeFacts,
     node::{Checker, Limits, Node, NodeConfig, Timeouts},
-    p2p::{NodeId, mesh::SharedSecret},
+    p2p::{
+        NodeId,
+        mesh::{NodeKey, Refusal, SharedSecret, Verifier},
+    },
 };
+use bytes::Bytes;
+
+use crate::scenario::{Sabotage, Scenario};
 
 /// Where the versions of records start, in microseconds.
-const EPOCH: u64 = 1_700_000_000_000_000;
+pub(crate) const EPOCH: u64 = 1_700_000_000_000_000;
 
 /// A node and the fingerprint of its state.
 #[derive(Debug, Clone)]
@@ -24,8 +29,28 @@ pub(crate) fn id_of(host: usize) -> NodeId {
     NodeId([host as u8 + 1; 64])
 }
 
+/// The name of a node in routing.
+pub(crate) fn key_of(host: usize) -> NodeKey {
+    NodeKey::from(&id_of(host))
+}
+
+/// Believes every signature, but no certificates of somebody else.
+#[derive(Debug)]
+struct Gullible(SharedSecret);
+
+impl Verifier for Gullible {
+    fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal> {
+        self.0.identify(chain)
+    }
+
+    fn is_signed(&self, _: u8, _: &NodeId, _: &[u8], _: &[u8]) -> bool {
+        true
+    }
+}
+
 impl Host {
-    pub(crate) fn new(host: usize, scenario: &Scenario) -> Self {
+    /// A node that starts so long after the first.
+    pub(crate) fn new(host: usize, scenario: &Scenario, now: Duration) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&scenario.seed.to_le_bytes());
         bytes[8] = host as u8;
@@ -48,7 +73,7 @@ impl Host {
             limits,
             timeouts,
             transit: BTreeSet::new(),
-            epoch: EPOCH,
+            epoch: EPOCH + now.as_micros() as u64,
             seed: bytes,
         };
         Self {
@@ -58,9 +83,14 @@ impl Host {
     }
 
     /// What comes from other nodes passes it first; it keeps nothing that decides anything.
-    pub(crate) fn checker() -> Checker {
-        let verifier = SharedSecret::new(id_of(0));
-        Checker::new(Arc::new(verifier), Limits::default().peer_topics)
+    pub(crate) fn checker(gullible: bool) -> Checker {
+        let honest = SharedSecret::new(id_of(0));
+        let verifier: Arc<dyn Verifier> = if gullible {
+            Arc::new(Gullible(honest))
+        } else {
+            Arc::new(honest)
+        };
+        Checker::new(verifier, Limits::default().peer_topics)
     }
 
     /// Whether the node knows of a subscriber of the topic at another node, or of its own.

@@ -19,6 +19,10 @@
 //! arrives; the publisher sends a message. See [`Step`]. What a node writes after a link failed goes
 //! nowhere; what was under way before arrives, or does not, up to any point.
 //!
+//! In some scenarios one node lies. It runs the real machine, sees what passes anywhere, has no key but
+//! its own, and uses each of the scenario's [`Wile`]s once, whenever it likes: it forges, replays and
+//! loses records and messages, answers what others were asked, states versions that leave no room.
+//!
 //! Time stands still while something is under way, save for [`Scenario::early`] jumps to the next
 //! timer. When nothing is under way, timers that are due within 200 ms fire. Timers are part of a
 //! state as their distance from now, so states that differ only in when they happen are one.
@@ -30,12 +34,15 @@
 //! is answered if a subscriber that the publisher's node knew when it was sent stays, and links that
 //! never failed join their nodes; a subscriber is told that its topic is known only when its node's
 //! neighbours know it; no node finds another's frames malformed or closes an SDK; no message crosses
-//! links more than a few times.
+//! links more than a few times. With a node that lies this holds for the honest ones; no honest node
+//! takes another one for a forger; a unicast is answered, and a multicast arrives, where an honest link
+//! joins the nodes.
 //!
 //! At the end of every path, when nothing more happens: within 10 s all nodes see all that can be
 //! reached, at the true distance, with its true topics; every message has its outcome; multicasts
 //! have reached whom they had to; no node holds a message any more; and a new unicast and a new
-//! multicast go where they should, within a second.
+//! multicast go where they should, within a second. A node that lies leaves before, and comes back as an
+//! honest one after; both times the same must hold.
 //!
 //! # Two states or one?
 //!
@@ -45,14 +52,22 @@
 
 mod digest;
 mod ending;
+mod forge;
 mod host;
+mod hostile;
 mod links;
+mod nodes;
+mod people;
 mod scenario;
 mod sdks;
 mod search;
 mod state;
+mod steps;
+mod wires;
 
 pub use digest::digest;
+pub use hostile::Wile;
 pub use scenario::{Break, Sabotage, Scenario, Subscriber};
 pub use search::{Bound, Failure, Report, replay, search};
-pub use state::{State, Step};
+pub use state::State;
+pub use steps::Step;

@@ -1,5 +1,7 @@
 //! What may happen in a search: the network, who comes and goes, what is sent, what is sabotaged.
 
+use crate::hostile::Wile;
+
 /// How a link behaves in a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Break {
@@ -43,6 +45,22 @@ pub enum Sabotage {
     NoSignsOfLife,
     /// A unicast crosses every link again and again.
     Loop,
+    /// Nodes believe every signature.
+    BelieveSignatures,
+    /// Nodes believe a neighbour's message to be of the node that it names.
+    BelieveNames,
+    /// Nodes believe every seal of a message from afar.
+    BelieveSeals,
+    /// Nodes take an answer from anybody.
+    AnyAnswer,
+    /// A message uses up its id though it does not prove where it comes from.
+    UseIds,
+    /// Nodes take an old record for a new one.
+    BelieveOld,
+    /// A node does not learn what others hold of it, so that it cannot state something above that.
+    NoOutbid,
+    /// Nodes believe a version that nothing can be above.
+    BelieveVersions,
 }
 
 /// A small network and what may happen in it.
@@ -58,6 +76,10 @@ pub struct Scenario {
     pub subscribers: Vec<Subscriber>,
     /// What the publisher, an SDK of node 0, sends: whether each message is a unicast.
     pub unicasts: &'static [bool],
+    /// The node that lies. It has no subscribers and is not the publisher's.
+    pub hostile: Option<usize>,
+    /// What it does, each once.
+    pub wiles: &'static [Wile],
     /// So often time may pass while something is under way.
     pub early: u8,
     /// Seeds the nodes' random choices.
@@ -65,6 +87,35 @@ pub struct Scenario {
     /// What is done wrong.
     pub sabotage: Option<Sabotage>,
 }
+
+/// What a node can do beside the honest link of two others.
+const BESIDE: &[Wile] = &[
+    Wile::ForgeRecord,
+    Wile::ReplayRecord,
+    Wile::Claim,
+    Wile::FarVersion,
+    Wile::LastVersion,
+    Wile::Stub,
+    Wile::ForgeMulticast,
+    Wile::ForgeRelayed,
+    Wile::Preempt,
+    Wile::ReplayMessage,
+    Wile::FalseAnswer,
+    Wile::Drop,
+];
+
+/// What a node can do that is the only way between two others.
+const BETWEEN: &[Wile] = &[
+    Wile::ForgeRecord,
+    Wile::ReplayRecord,
+    Wile::FarVersion,
+    Wile::Preempt,
+    Wile::ReplayMessage,
+    Wile::FalseAnswer,
+    Wile::Drop,
+    Wile::Alter,
+    Wile::SendBack,
+];
 
 const LINE: &[(usize, usize)] = &[(0, 1), (1, 2)];
 const RING: &[(usize, usize)] = &[(0, 1), (1, 2), (0, 2)];
@@ -85,6 +136,8 @@ impl Scenario {
             breaks: Break::Never,
             subscribers: Vec::new(),
             unicasts: &[],
+            hostile: None,
+            wiles: &[],
             early: 0,
             seed: 1,
             sabotage: None,
@@ -146,6 +199,20 @@ impl Scenario {
                 unicasts: &[true, false],
                 early: 2,
                 ..Self::new("all-late-ring", RING)
+            },
+            Self {
+                hostile: Some(2),
+                wiles: BESIDE,
+                subscribers: vec![subscriber(1, true, 1), subscriber(1, false, 1)],
+                unicasts: &[true, false],
+                ..Self::new("hostile-ring", RING)
+            },
+            Self {
+                hostile: Some(1),
+                wiles: BETWEEN,
+                subscribers: vec![subscriber(2, true, 1), subscriber(0, false, 1)],
+                unicasts: &[true, false],
+                ..Self::new("hostile-line", LINE)
             },
         ]
     }

@@ -10,10 +10,7 @@ use std::{
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-use crate::{
-    scenario::Scenario,
-    state::{State, Step},
-};
+use crate::{scenario::Scenario, state::State, steps::Step};
 
 const SAFETY: &str = "nothing wrong happens";
 const LIVENESS: &str = "all ends well";

@@ -1,12 +1,18 @@
 //! A quick bound of the search, and each sabotage that fits its size, found by it.
 #![forbid(unsafe_code)]
 
-use amop_exhaustive::{Bound, Report, Sabotage, Scenario, replay, search};
+use amop_exhaustive::{Bound, Report, Sabotage, Scenario, Subscriber, Wile, replay, search};
 
 /// Small enough for every test run. The command goes further; see the library's documentation.
 const QUICK: Bound = Bound {
     steps: 10_000,
     threads: 2,
+};
+
+/// For each scenario without a sabotage: there are many.
+const EACH: Bound = Bound {
+    steps: 4_000,
+    ..QUICK
 };
 
 fn named(name: &str) -> Scenario {
@@ -31,7 +37,7 @@ fn all_good(scenario: &Scenario, report: &Report) {
 #[test]
 fn every_scenario_holds_so_far() {
     for scenario in Scenario::all() {
-        let report = search(&scenario, QUICK);
+        let report = search(&scenario, EACH);
         println!("{}: {report:?}", scenario.name);
         all_good(&scenario, &report);
     }
@@ -39,7 +45,26 @@ fn every_scenario_holds_so_far() {
 
 /// Searches a scenario with and without a sabotage. What is found must be found again by its path.
 fn finds(sabotage: Sabotage, name: &str, what: &str) {
-    let mut scenario = named(name);
+    finds_in(named(name), sabotage, what);
+}
+
+/// As `finds`, of a node that lies beside the honest link of two others, in this way alone, with one
+/// subscriber and one message.
+fn finds_lie(sabotage: Sabotage, wiles: &'static [Wile], unicast: bool, what: &str) {
+    let scenario = Scenario {
+        wiles,
+        subscribers: vec![Subscriber {
+            host: 1,
+            present: true,
+            changes: 0,
+        }],
+        unicasts: if unicast { &[true] } else { &[false] },
+        ..named("hostile-ring")
+    };
+    finds_in(scenario, sabotage, what);
+}
+
+fn finds_in(mut scenario: Scenario, sabotage: Sabotage, what: &str) {
     scenario.sabotage = Some(sabotage);
     let report = search(&scenario, QUICK);
     let Some(failure) = report.failure else {
@@ -115,4 +140,74 @@ fn unicasts_that_are_sent_once() {
 #[test]
 fn unicasts_that_go_round() {
     finds(Sabotage::Loop, "come-and-go-line", "round and round");
+}
+
+#[test]
+fn records_that_others_sign() {
+    finds_lie(
+        Sabotage::BelieveSignatures,
+        &[Wile::ForgeRecord],
+        true,
+        "though subscriber 0 could be reached",
+    );
+}
+
+#[test]
+fn names_that_nobody_checks() {
+    finds_lie(
+        Sabotage::BelieveNames,
+        &[Wile::ForgeMulticast],
+        false,
+        "nobody sent",
+    );
+}
+
+#[test]
+fn seals_that_nobody_checks() {
+    finds_lie(
+        Sabotage::BelieveSeals,
+        &[Wile::ForgeRelayed],
+        true,
+        "nobody sent",
+    );
+}
+
+#[test]
+fn answers_of_others_than_who_was_asked() {
+    finds_lie(
+        Sabotage::AnyAnswer,
+        &[Wile::FalseAnswer],
+        true,
+        "who never got it",
+    );
+}
+
+#[test]
+fn ids_that_forged_messages_use_up() {
+    finds_lie(Sabotage::UseIds, &[Wile::Preempt], false, "did not reach");
+}
+
+#[test]
+fn old_records_that_count_again() {
+    finds_lie(
+        Sabotage::BelieveOld,
+        &[Wile::ReplayRecord],
+        true,
+        "though subscriber 0 could be reached",
+    );
+}
+
+#[test]
+fn versions_that_their_node_does_not_outbid() {
+    finds_lie(Sabotage::NoOutbid, &[Wile::FarVersion], true, "after 10s");
+}
+
+#[test]
+fn versions_that_leave_no_room_above() {
+    finds_lie(
+        Sabotage::BelieveVersions,
+        &[Wile::LastVersion],
+        true,
+        "after 10s",
+    );
 }

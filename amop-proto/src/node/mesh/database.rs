@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::{
     bucket::Bucket,
+    signed::Signed,
     speaker::{MAX_CHANGES, REFRESH},
 };
 use crate::{
@@ -54,7 +55,7 @@ pub(super) struct State {
     /// The public half of its key pair; none of a FISCO node.
     pub(super) agreement: Option<[u8; 32]>,
     /// The certificates it came with.
-    pub(super) chain: Vec<Bytes>,
+    pub(super) chain: Signed,
     pub(super) version: u64,
     /// In order.
     pub(super) neighbours: Vec<NodeKey>,
@@ -64,7 +65,7 @@ pub(super) struct State {
     /// When it last stated something, as far as this node knows.
     advanced: Instant,
     /// The last whole record and the changes since, as they were signed.
-    pub(super) records: Vec<Bytes>,
+    pub(super) records: Signed,
     changes_len: usize,
     /// Who brought the last record.
     bringer: NodeKey,
@@ -319,13 +320,13 @@ impl Database {
                 node,
                 border,
                 agreement: None,
-                chain: Vec::new(),
+                chain: Signed::default(),
                 version: 0,
                 neighbours: Vec::new(),
                 topics: BTreeMap::new(),
                 away_since: Some(now),
                 advanced: now,
-                records: Vec::new(),
+                records: Signed::default(),
                 changes_len: 0,
                 bringer,
                 cost,

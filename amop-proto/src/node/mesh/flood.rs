@@ -155,7 +155,7 @@ impl Mesh {
                 .filter(move |&(key, state)| {
                     state.border.is_some() == stub && wanted(key, state.version)
                 })
-                .map(|(_, state)| state.records.clone())
+                .map(|(_, state)| state.records.to_vec())
         };
         fits(false).chain(fits(true)).collect()
     }
@@ -171,7 +171,7 @@ impl Mesh {
         for stub in [false, true] {
             let states = keys.iter().filter_map(|&key| self.database.get(key));
             let states = states.filter(|state| state.border.is_some() == stub);
-            records.extend(states.map(|state| state.records.clone()));
+            records.extend(states.map(|state| state.records.to_vec()));
         }
         let bytes: usize = records.iter().flatten().map(Bytes::len).sum();
         let tokens = 1 + keys.len() / 64 + bytes / ASK_BYTES;

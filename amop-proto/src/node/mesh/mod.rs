@@ -15,6 +15,7 @@ mod multicasts;
 mod pairs;
 mod paths;
 mod recent;
+mod signed;
 mod speaker;
 
 use std::{

@@ -1,5 +1,7 @@
 //! The keys this node shares with others, and which of their messages have come.
 
+use std::fmt;
+
 use crate::{
     hash::HashMap,
     p2p::{
@@ -157,12 +159,25 @@ impl Taken {
 }
 
 /// A bit for each of the last counters.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Window {
     first: u64,
     /// One more than the highest that came.
     end: u64,
     bits: Box<[u64]>,
+}
+
+/// The words that say something: mostly they are few of the many.
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.bits.iter().enumerate();
+        let words: Vec<_> = words.filter(|&(_, &word)| word != 0).collect();
+        f.debug_struct("Window")
+            .field("first", &self.first)
+            .field("end", &self.end)
+            .field("bits", &words)
+            .finish()
+    }
 }
 
 impl Window {

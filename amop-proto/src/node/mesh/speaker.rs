@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::bucket::Bucket;
+use super::{bucket::Bucket, signed::Signed};
 use crate::{
     node::checker::MAX_CHANGE,
     p2p::mesh::{NodeKey, Record, SignedRecord, Signer, Subject, Whole},
@@ -48,7 +48,7 @@ pub(super) struct Speaker {
     /// Something must be stated, changed or not.
     due: bool,
     /// The last whole record and the changes since, as they were signed.
-    records: Vec<Bytes>,
+    records: Signed,
     changes_len: usize,
     bucket: Bucket,
     refresh_at: Option<Instant>,
@@ -67,7 +67,7 @@ impl Speaker {
             changed: BTreeSet::new(),
             neighbours_changed: false,
             due: true,
-            records: Vec::new(),
+            records: Signed::default(),
             changes_len: 0,
             bucket: Bucket::new(BURST, COLLECT),
             refresh_at: None,

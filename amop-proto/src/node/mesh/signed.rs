@@ -1,0 +1,63 @@
+//! Long bytes that are kept as they came.
+
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    ops::{Deref, DerefMut},
+};
+
+use bytes::Bytes;
+
+/// Records and certificates. They are long and say nothing to a reader of the machine's `Debug` text,
+/// which has their number and a hash of them instead.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Signed(Vec<Bytes>);
+
+impl fmt::Debug for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut hasher = DefaultHasher::new();
+        self.0.hash(&mut hasher);
+        let hash = hasher.finish();
+        f.debug_tuple("Signed")
+            .field(&self.0.len())
+            .field(&hash)
+            .finish()
+    }
+}
+
+impl Deref for Signed {
+    type Target = Vec<Bytes>;
+
+    fn deref(&self) -> &Vec<Bytes> {
+        &self.0
+    }
+}
+
+impl DerefMut for Signed {
+    fn deref_mut(&mut self) -> &mut Vec<Bytes> {
+        &mut self.0
+    }
+}
+
+impl FromIterator<Bytes> for Signed {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(iter: I) -> Self {
+        Self(iter.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_short_and_tells_contents_apart() {
+        let text = |bytes: &[&'static [u8]]| {
+            let signed: Signed = bytes.iter().copied().map(Bytes::from_static).collect();
+            format!("{signed:?}")
+        };
+        assert!(text(&[&[7; 4096]]).len() < 40);
+        assert_eq!(text(&[b"a", b"b"]), text(&[b"a", b"b"]));
+        assert_ne!(text(&[b"a", b"b"]), text(&[b"b", b"a"]));
+        assert_ne!(text(&[b"ab"]), text(&[b"a", b"b"]));
+    }
+}
