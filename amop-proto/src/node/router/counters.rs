@@ -68,6 +68,8 @@ pub struct Counters {
     pub claims_capped: u64,
     /// Questions of neighbours that were not answered because they ask too much.
     pub questions_refused: u64,
+    /// Private topics of other nodes looked at, to see whether somebody is to verify them.
+    pub verification_looks: u64,
 }
 
 impl Counters {
@@ -105,6 +107,7 @@ impl Counters {
             statements_late,
             claims_capped,
             questions_refused,
+            verification_looks,
         } = *self;
         [
             ("unicasts", unicasts),
@@ -137,6 +140,7 @@ impl Counters {
             ("statements_late", statements_late),
             ("claims_capped", claims_capped),
             ("questions_refused", questions_refused),
+            ("verification_looks", verification_looks),
         ]
         .into_iter()
     }

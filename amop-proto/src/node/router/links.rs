@@ -260,6 +260,8 @@ pub(super) struct Links {
     pub(super) sessions: HashMap<SessionId, SessionLink>,
     /// Ordered, because it is walked.
     pub(super) peers: BTreeMap<PeerId, PeerLink>,
+    /// The same by their names in routing; for a moment there may be two of one name.
+    pub(super) by_key: BTreeSet<(NodeKey, PeerId)>,
     /// Messages on their way to nodes of ours and not yet answered.
     pub(super) asked_nodes: BTreeSet<(NodeKey, UnicastId)>,
     /// Unicasts of nodes of ours that wait for an answer here, by the node, the name it sent them to,
@@ -273,9 +275,16 @@ impl Links {
             shares: Shares::new(limits.pools()),
             sessions: HashMap::default(),
             peers: BTreeMap::new(),
+            by_key: BTreeSet::new(),
             asked_nodes: BTreeSet::new(),
             asking_nodes: HashSet::default(),
         }
+    }
+
+    /// The connection to a node, the oldest if there are two.
+    pub(super) fn peer_with(&self, node: NodeKey) -> Option<PeerId> {
+        let all = (node, PeerId(u64::MIN))..=(node, PeerId(u64::MAX));
+        self.by_key.range(all).next().map(|&(_, peer)| peer)
     }
 
     /// The messages on their way to a node and not yet answered, the oldest first.

@@ -77,6 +77,9 @@ impl Router {
         let Some(link) = self.links.peers.remove(&peer) else {
             return;
         };
+        if let Some(key) = link.key {
+            self.links.by_key.remove(&(key, peer));
+        }
         if link.transit {
             self.mesh.border_down(now, peer);
             self.beyond_changed = true;

@@ -178,6 +178,7 @@ impl Router {
             RouterEvent::Verdict(session, verdict) => self.verdict(session, verdict),
             RouterEvent::PeerUp(peer, node) => {
                 let link = PeerLink::new(node, self.limits.peer_queue);
+                self.links.by_key.insert((NodeKey::from(&node), peer));
                 self.links.peers.insert(peer, link);
             }
             RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, &topics),

@@ -6,7 +6,8 @@
 //! wrong key does not stand before one with the right key.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Bound,
     time::{Duration, Instant},
 };
 
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use super::Router;
 use crate::{
     channel::{Frame, FrameType, Seq, Verdict, verify_request},
-    node::{Notice, PeerId, SessionId},
+    node::{Notice, PeerId, SessionId, sooner},
     p2p::{NodeId, mesh::NodeKey},
 };
 
@@ -30,6 +31,25 @@ const PUSH_ROUTE: &[u8] = crate::channel::private::PUSH_ROUTE.as_bytes();
 
 /// Between two requests to verify the same node for the same topic (channel-v2 section 9.3).
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// A route is a private topic, an underscore and a random suffix. Real suffixes are 32 hex digits; of
+/// those that hold underscores themselves, so many are understood.
+const UNDERSCORES: usize = 8;
+
+/// So many verifications are looked at for one event: some 100 microseconds.
+const SLICE: usize = 64;
+
+/// So many of one topic are looked at before another topic has its turn.
+const TURN: usize = 16;
+
+/// Between two slices others have their turn.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// So many routes of a node's topic are remembered as refused. More are asked about again in turn.
+const MAX_REFUSED: usize = 64;
+
+/// So many of the publishers that were asked about a subscriber may still judge it.
+const JUDGES: usize = 8;
 
 /// A node that is not this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +70,16 @@ struct Verification {
     good: bool,
     /// The last request, until the good verdict.
     asked: Option<Asked>,
-    /// The routes of those that do not. They stay among the node's topics, which bounds them.
+    /// The routes of those that do not, while they stay among the node's topics.
     refused: BTreeSet<Bytes>,
+}
+
+impl Verification {
+    /// Whether somebody may be asked now.
+    fn is_ready(&self, now: Instant) -> bool {
+        let waits = |asked: &Asked| asked.at + AGAIN > now;
+        !self.good && !self.asked.as_ref().is_some_and(waits)
+    }
 }
 
 /// A request to verify.
@@ -62,6 +90,16 @@ struct Asked {
     route: Bytes,
     /// No verdict has come on it.
     open: bool,
+    /// Those asked about the topic of this node so far, the latest last.
+    judges: Vec<SessionId>,
+}
+
+/// How far the nodes of a topic are gone through, for a publisher that came.
+#[derive(Debug, Clone, Default)]
+struct Scan {
+    after: Option<Remote>,
+    /// Another publisher came meanwhile.
+    again: bool,
 }
 
 /// The private topics of all remote nodes.
@@ -69,8 +107,11 @@ struct Asked {
 pub(super) struct Private {
     /// By topic first, since a publisher asks for all nodes of a topic.
     states: BTreeMap<(Bytes, Remote), Verification>,
-    /// The same by the node, to find those that begin a route.
-    topics: BTreeSet<(Remote, Bytes)>,
+    /// The topics whose nodes are gone through, in turns.
+    turns: VecDeque<Bytes>,
+    scans: BTreeMap<Bytes, Scan>,
+    /// When to go on with what was too much at once.
+    resume: Option<Instant>,
     /// When somebody is to be asked again, and about whom.
     due: BTreeSet<(Instant, (Bytes, Remote))>,
     /// Numbers the requests, in this process.
@@ -79,16 +120,30 @@ pub(super) struct Private {
 
 impl Private {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.due.first().map(|&(at, _)| at)
+        let due = self.due.first().map(|&(at, _)| at);
+        match self.resume {
+            None => due,
+            Some(resume) => {
+                let due = due.map(|at| at.max(resume));
+                sooner(due, (!self.turns.is_empty()).then_some(resume))
+            }
+        }
     }
 
-    /// The last private topic of a node that is not behind one in byte order.
-    fn last_topic_up_to(&self, remote: Remote, bound: &Bytes) -> Option<Bytes> {
-        let range = (remote, Bytes::new())..=(remote, bound.clone());
-        self.topics
-            .range(range)
-            .next_back()
-            .map(|(_, topic)| topic.clone())
+    /// The next nodes of a topic behind one, so many at most.
+    fn nodes_after(&self, topic: &Bytes, after: Option<Remote>, most: usize) -> Vec<Remote> {
+        let least = Remote::Peer(PeerId(u64::MIN));
+        let start = match after {
+            Some(after) => Bound::Excluded((topic.clone(), after)),
+            None => Bound::Included((topic.clone(), least)),
+        };
+        let states = self.states.range((start, Bound::Unbounded));
+        states
+            .map(|(key, _)| key)
+            .take_while(|(other, _)| other == topic)
+            .map(|&(_, remote)| remote)
+            .take(most)
+            .collect()
     }
 
     pub(super) fn is_verified(&self, topic: &Bytes, remote: Remote) -> bool {
@@ -98,7 +153,7 @@ impl Private {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.states.is_empty()
+        self.states.is_empty() && self.turns.is_empty()
     }
 }
 
@@ -117,11 +172,9 @@ impl Router {
         let key = (topic.clone(), remote);
         if count == 0 {
             self.private.states.remove(&key);
-            self.private.topics.remove(&(remote, topic.clone()));
             self.set_candidate(remote, topic, 0);
             return;
         }
-        self.private.topics.insert((remote, topic.clone()));
         let state = self.private.states.entry(key).or_default();
         state.count = count;
         if state.good {
@@ -139,28 +192,19 @@ impl Router {
 
     /// A remote node takes challenges on a route: that may be what a verification waited for.
     fn route_came(&mut self, now: Instant, remote: Remote, route: &[u8]) {
-        // The route is a private topic, an underscore and a random suffix, all of which may hold
-        // underscores: any prefix may be meant.
-        // Of its prefixes only those are looked for that can be there: a step for each private topic of
-        // the node that begins alike, not for each byte.
-        let mut bound = Bytes::copy_from_slice(route);
-        let mut meant = Vec::new();
-        while let Some(topic) = self.private.last_topic_up_to(remote, &bound) {
-            let alike = route.iter().zip(&topic[..]).take_while(|(a, b)| a == b);
-            let alike = alike.count();
-            if alike == topic.len() {
-                meant.push(topic.clone());
-                // All others that are meant are shorter.
-                bound = topic.slice(..topic.len().saturating_sub(1));
-            } else {
-                bound = topic.slice(..alike);
+        let underscores = (NEED_VERIFY.len()..route.len()).rev();
+        let ends = underscores.filter(|&at| route[at] == b'_');
+        let mut push_topic = Vec::with_capacity(PUSH_ROUTE.len() + route.len());
+        for end in ends.take(UNDERSCORES) {
+            self.counters.verification_looks += 1;
+            push_topic.clear();
+            push_topic.extend_from_slice(PUSH_ROUTE);
+            push_topic.extend_from_slice(&route[..end]);
+            // Mostly this node has no publisher of it, and that is all there is to do.
+            if self.table.is_subscribed_here(&push_topic) {
+                let topic = Bytes::copy_from_slice(&route[..end]);
+                self.request_verification(now, (topic, remote));
             }
-            if bound.len() < NEED_VERIFY.len() {
-                break;
-            }
-        }
-        for topic in meant {
-            self.request_verification(now, (topic, remote));
         }
     }
 
@@ -171,47 +215,78 @@ impl Router {
             return 0;
         };
         let private = Bytes::copy_from_slice(private);
-        let first = (private.clone(), Remote::Peer(PeerId(0)));
-        let waiting: Vec<(Bytes, Remote)> = self
-            .private
-            .states
-            .range(first..)
-            .map(|(key, _)| key.clone())
-            .take_while(|(topic, _)| *topic == private)
-            .collect();
-        let count = waiting.len();
-        for key in waiting {
-            self.request_verification(now, key);
+        if let Some(scan) = self.private.scans.get_mut(&private) {
+            scan.again = true;
+            return 0;
         }
-        count
+        let (looked, after) = self.scan(now, &private, None, TURN);
+        if after.is_some() {
+            let again = false;
+            self.private
+                .scans
+                .insert(private.clone(), Scan { after, again });
+            self.private.turns.push_back(private);
+            self.private.resume.get_or_insert(now + PAUSE);
+        }
+        looked
+    }
+
+    /// Asks about the next nodes of a topic behind one. Returns how many there were, and the last one if
+    /// there may be more.
+    fn scan(
+        &mut self,
+        now: Instant,
+        topic: &Bytes,
+        after: Option<Remote>,
+        most: usize,
+    ) -> (usize, Option<Remote>) {
+        let nodes = self.private.nodes_after(topic, after, most);
+        for &remote in &nodes {
+            self.counters.verification_looks += 1;
+            self.request_verification(now, (topic.clone(), remote));
+        }
+        let last = nodes.last().copied().filter(|_| nodes.len() == most);
+        (nodes.len(), last)
+    }
+
+    /// Goes on with the topic whose turn it is. Returns how many nodes were looked at.
+    fn go_on_scanning(&mut self, now: Instant, most: usize) -> Option<usize> {
+        let topic = self.private.turns.pop_front()?;
+        let mut scan = self.private.scans.remove(&topic)?;
+        let (looked, mut after) = self.scan(now, &topic, scan.after, most);
+        let again = after.is_none() && std::mem::take(&mut scan.again);
+        if again {
+            after = None;
+        }
+        if again || after.is_some() {
+            scan.after = after;
+            self.private.scans.insert(topic.clone(), scan);
+            self.private.turns.push_back(topic);
+        }
+        Some(looked.max(1))
     }
 
     /// Asks a publisher to verify a remote node, if it is to be verified, was not asked about lately,
     /// and can be.
     fn request_verification(&mut self, now: Instant, key: (Bytes, Remote)) {
-        let Some(state) = self.private.states.get(&key) else {
-            return;
-        };
-        let waits = |asked: &Asked| asked.at + AGAIN > now;
-        if state.good || state.asked.as_ref().is_some_and(waits) {
-            return;
-        }
         let (topic, remote) = &key;
-        let Some(route) = self.next_route(*remote, topic, state) else {
-            return;
-        };
-        let Some(node) = self.node_id_of(*remote) else {
-            return;
-        };
         let push_topic = [PUSH_ROUTE, topic].concat();
         let Some(publishers) = self.table.get(&push_topic) else {
             return;
         };
         let turn = usize::try_from(self.private.asked).unwrap_or_default();
-        let Some(&session) = publishers
-            .sessions
-            .get(turn % publishers.sessions.len().max(1))
-        else {
+        let turn = turn % publishers.sessions.len().max(1);
+        let Some(&session) = publishers.sessions.get(turn) else {
+            return;
+        };
+        let state = self.private.states.get(&key);
+        let Some(state) = state.filter(|state| state.is_ready(now)) else {
+            return;
+        };
+        let Some(route) = self.next_route(*remote, topic, state) else {
+            return;
+        };
+        let Some(node) = self.node_id_of(*remote) else {
             return;
         };
         self.private.asked += 1;
@@ -219,11 +294,18 @@ impl Router {
         seq.copy_from_slice(format!("{:032}", self.private.asked).as_bytes());
         let body = verify_request(&node, topic, &route);
         if let Some(state) = self.private.states.get_mut(&key) {
-            let open = true;
+            let before = state.asked.take();
+            let mut judges = before.map(|asked| asked.judges).unwrap_or_default();
+            judges.retain(|&judge| judge != session);
+            if judges.len() == JUDGES {
+                judges.remove(0);
+            }
+            judges.push(session);
             state.asked = Some(Asked {
                 at: now,
                 route,
-                open,
+                open: true,
+                judges,
             });
         }
         self.private.due.insert((now + AGAIN, key));
@@ -272,15 +354,31 @@ impl Router {
         }
     }
 
-    /// Asks again where no verdict has come.
+    /// Asks again where no verdict has come, and goes on with what was too much at once.
     pub(super) fn verifications_due(&mut self, now: Instant) {
-        while let Some((at, key)) = self.private.due.pop_first() {
-            if at > now {
-                self.private.due.insert((at, key));
-                return;
-            }
-            self.request_verification(now, key);
+        if self.private.next_timeout().is_none_or(|at| at > now) {
+            return;
         }
+        let mut left = SLICE;
+        while left > 0
+            && let Some((at, _)) = self.private.due.first()
+            && *at <= now
+            && let Some((_, key)) = self.private.due.pop_first()
+        {
+            self.counters.verification_looks += 1;
+            self.request_verification(now, key);
+            left -= 1;
+        }
+        // Some of each, however many of the other there are.
+        left += TURN;
+        while left > 0
+            && let Some(looked) = self.go_on_scanning(now, left.min(TURN))
+        {
+            left -= looked.min(left);
+        }
+        let due = self.private.due.first().is_some_and(|(at, _)| *at <= now);
+        let more = due || !self.private.turns.is_empty();
+        self.private.resume = more.then(|| now + PAUSE);
     }
 
     /// A publisher's verdict, 0x38; `None` if it could not be read.
@@ -304,14 +402,13 @@ impl Router {
                 what: "is of no publisher of that topic",
             });
         }
+        let key = NodeKey::from(&node);
         let remote = self
             .links
-            .peers
-            .iter()
-            .find(|(_, link)| link.node == Some(node))
-            .map(|(&peer, _)| Remote::Peer(peer))
+            .peer_with(key)
+            .map(Remote::Peer)
             .filter(|&remote| self.private.states.contains_key(&(topic.clone(), remote)))
-            .unwrap_or(Remote::Node(NodeKey::from(&node)));
+            .unwrap_or(Remote::Node(key));
         let Some(state) = self.private.states.get_mut(&(topic.clone(), remote)) else {
             return self.notice(Notice::BadVerdict {
                 session,
@@ -329,6 +426,12 @@ impl Router {
                 what: "was not asked for",
             });
         };
+        if !asked.judges.contains(&session) {
+            return self.notice(Notice::BadVerdict {
+                session,
+                what: "is of a session that was not asked",
+            });
+        }
         if good {
             *state = Verification {
                 count: state.count,
@@ -363,6 +466,9 @@ impl Router {
         };
         state.refused.insert(route);
         state.refused.retain(held);
+        if state.refused.len() > MAX_REFUSED {
+            state.refused.pop_first();
+        }
         self.private.states.insert(key, state);
     }
 }

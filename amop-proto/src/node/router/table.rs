@@ -70,6 +70,12 @@ impl Table {
         self.local.contains_key(topic)
     }
 
+    /// Whether a session of this node holds a topic that messages may be for.
+    pub(super) fn is_subscribed_here(&self, topic: &[u8]) -> bool {
+        let entry = self.topics.get(topic);
+        entry.is_some_and(|entry| !entry.sessions.is_empty())
+    }
+
     /// The topics whose local count is not what it was at the last call, with the count before and
     /// the count now.
     pub(super) fn take_changes(&mut self) -> Vec<(Bytes, u32, u32)> {
