@@ -1,6 +1,9 @@
 //! The 32-byte sequence identifier that ties a response to its request.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use rand::{Rng, RngExt};
 
@@ -8,7 +11,7 @@ use rand::{Rng, RngExt};
 ///
 /// It travels from the publisher to the subscriber and back unchanged, so it must be unique among
 /// everything in flight in the network (channel-v2 section 3.3).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seq(pub [u8; Self::LEN]);
 
 impl Seq {
@@ -28,6 +31,16 @@ impl Seq {
             pair[1] = DIGITS[usize::from(byte & 15)];
         }
         Self(seq)
+    }
+}
+
+/// As four numbers: several times faster than byte by byte, and looked up for every message.
+impl Hash for Seq {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (words, _) = self.0.as_chunks();
+        for word in words {
+            state.write_u64(u64::from_ne_bytes(*word));
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     hash::HashSet,
     p2p::{
         NodeId, PeerFrame,
-        mesh::{Record, RecordsError, Refusal, SignedRecord, Subject, Verifier, packet},
+        mesh::{NodeKey, Record, RecordsError, Refusal, SignedRecord, Subject, Verifier, packet},
         protocol,
     },
 };
@@ -47,6 +47,10 @@ impl CheckedRecord {
 
     pub(super) fn record(&self) -> &Record {
         self.signed.record()
+    }
+
+    pub(super) fn key(&self) -> NodeKey {
+        self.signed.key()
     }
 
     pub(super) fn signed(&self) -> &SignedRecord {

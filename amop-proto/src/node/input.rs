@@ -11,14 +11,13 @@ use crate::channel::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionInput {
     pub(super) frame: Frame,
-    pub(super) content: Content,
+    /// Few frames have one, and all are moved from hand to hand.
+    pub(super) text: Option<Box<Text>>,
 }
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Content {
-    /// Nothing: a message, an answer, a heartbeat.
-    Plain,
+pub(super) enum Text {
     Handshake(Result<HandshakeRequest, HandshakeError>),
     /// `None` where the old set stays.
     Topics(Option<ReadTopics>),
@@ -32,14 +31,16 @@ impl SessionInput {
     ///
     /// It takes time that grows with [`text`](Self::text), some nanoseconds for every byte.
     pub fn read(frame: Frame, max_topics: usize) -> Self {
-        let content = match frame.kind {
-            FrameType::HANDSHAKE => Content::Handshake(HandshakeRequest::parse(&frame.body)),
-            FrameType::SET_TOPICS => Content::Topics(ReadTopics::read(&frame.body, max_topics)),
-            FrameType::RPC => Content::Rpc(Request::read(&frame.body)),
-            FrameType::VERIFY_RESULT => Content::Verdict(Verdict::parse(&frame.body)),
-            _ => Content::Plain,
+        let text = match frame.kind {
+            FrameType::HANDSHAKE => Text::Handshake(HandshakeRequest::parse(&frame.body)),
+            FrameType::SET_TOPICS => Text::Topics(ReadTopics::read(&frame.body, max_topics)),
+            FrameType::RPC => Text::Rpc(Request::read(&frame.body)),
+            FrameType::VERIFY_RESULT => Text::Verdict(Verdict::parse(&frame.body)),
+            // A message, an answer, a heartbeat.
+            _ => return Self { frame, text: None },
         };
-        Self { frame, content }
+        let text = Some(Box::new(text));
+        Self { frame, text }
     }
 
     /// How many bytes of text [`read`](Self::read) reads of a frame at most; 0 for messages, answers

@@ -6,12 +6,15 @@
 //! long as nobody else needs it; and when all is taken, what goes is of those who have more than their
 //! share.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use crate::hash::HashMap;
 
 /// Who is behind a session. Applications that share a certificate are one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionIdentity {
     /// A digest of its certificate's public key.
     pub key: [u8; 32],
@@ -52,6 +55,15 @@ impl SessionIdentity {
         let mut identity = Self::default();
         identity.key[..8].copy_from_slice(&key.to_be_bytes());
         identity
+    }
+}
+
+/// Half of the key's digest tells keys apart: that is looked up for each message of another node.
+impl Hash for SessionIdentity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(half) = self.key.first_chunk() {
+            state.write_u128(u128::from_ne_bytes(*half));
+        }
     }
 }
 
@@ -223,35 +235,51 @@ impl Shares {
 
     /// Takes something, whether or not it [may](Self::may) be taken.
     pub(super) fn take(&mut self, id: HolderId, pool: Pool, amount: usize) {
-        let pool = pool as usize;
+        self.take_each(id, [(pool, amount)]);
+    }
+
+    /// As [`take`](Self::take), of several things at once.
+    #[inline]
+    pub(super) fn take_each<const N: usize>(&mut self, id: HolderId, amounts: [(Pool, usize); N]) {
         let Some(Some(holder)) = self.holders.get_mut(id.0) else {
             return;
         };
-        self.used[pool] += amount;
         let agency = &mut self.agencies[holder.agency];
-        if holder.used[pool] == 0 && amount > 0 {
-            self.active[pool] += usize::from(agency.used[pool] == 0);
-            agency.active[pool] += 1;
+        for (pool, amount) in amounts {
+            let pool = pool as usize;
+            self.used[pool] += amount;
+            if holder.used[pool] == 0 && amount > 0 {
+                self.active[pool] += usize::from(agency.used[pool] == 0);
+                agency.active[pool] += 1;
+            }
+            holder.used[pool] += amount;
+            agency.used[pool] += amount;
         }
-        holder.used[pool] += amount;
-        agency.used[pool] += amount;
     }
 
     /// Gives back what was taken.
     pub(super) fn give(&mut self, id: HolderId, pool: Pool, amount: usize) {
-        let pool = pool as usize;
+        self.give_each(id, [(pool, amount)]);
+    }
+
+    /// As [`give`](Self::give), of several things at once.
+    #[inline]
+    pub(super) fn give_each<const N: usize>(&mut self, id: HolderId, amounts: [(Pool, usize); N]) {
         let Some(Some(holder)) = self.holders.get_mut(id.0) else {
             return;
         };
-        debug_assert!(holder.used[pool] >= amount, "more than was taken");
-        let amount = amount.min(holder.used[pool]);
-        self.used[pool] -= amount;
-        holder.used[pool] -= amount;
         let agency = &mut self.agencies[holder.agency];
-        agency.used[pool] -= amount;
-        if holder.used[pool] == 0 && amount > 0 {
-            agency.active[pool] -= 1;
-            self.active[pool] -= usize::from(agency.used[pool] == 0);
+        for (pool, amount) in amounts {
+            let pool = pool as usize;
+            debug_assert!(holder.used[pool] >= amount, "more than was taken");
+            let amount = amount.min(holder.used[pool]);
+            self.used[pool] -= amount;
+            holder.used[pool] -= amount;
+            agency.used[pool] -= amount;
+            if holder.used[pool] == 0 && amount > 0 {
+                agency.active[pool] -= 1;
+                self.active[pool] -= usize::from(agency.used[pool] == 0);
+            }
         }
     }
 

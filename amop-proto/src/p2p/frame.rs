@@ -155,6 +155,7 @@ impl PeerCodec {
         message.tail.clone()
     }
 
+    #[inline]
     fn put_header(&self, frame: &PeerFrame, len: usize, version: u16, out: &mut BytesMut) {
         out.reserve(self.header_len());
         out.put_u32(u32::try_from(len).unwrap_or(u32::MAX));

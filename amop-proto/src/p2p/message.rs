@@ -63,6 +63,7 @@ impl PeerMessage {
     }
 
     /// The frame with its whole body, which is copied if it is in two parts.
+    #[inline]
     pub fn joined(self) -> PeerFrame {
         if self.tail.is_empty() {
             return self.frame;

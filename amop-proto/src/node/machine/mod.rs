@@ -13,12 +13,12 @@ use bytes::Bytes;
 
 use self::peers::NAMES_RATE;
 use super::{
-    Action, CloseReason, Lane, Lapse, NodeConfig, Notice, PeerCloseReason, PeerId, Router,
+    Action, CloseReason, Kept, Lane, Lapse, NodeConfig, Notice, PeerCloseReason, PeerId, Router,
     RouterEvent, SessionId, SessionIdentity, after,
     barrier::{Barriers, Mutes},
     bucket::Bucket,
     checker::CheckedRecords,
-    input::{Content, SessionInput},
+    input::{SessionInput, Text},
     peer::Peer,
     session::Session,
     sooner,
@@ -164,6 +164,8 @@ pub struct Node {
     stopping: bool,
     /// A connection was closed, and the router may have decided something about it before.
     closed: bool,
+    /// When there is something to do next, or earlier: what is written ends some waits.
+    due: Kept<Option<Instant>>,
     actions: VecDeque<Action>,
 }
 
@@ -189,6 +191,7 @@ impl Node {
             sweep_at: None,
             stopping: false,
             closed: false,
+            due: Kept(None),
             actions: VecDeque::new(),
         }
     }
@@ -222,6 +225,15 @@ impl Node {
 
     /// When [`Event::Timeout`] is due; `None` while there is nothing to wait for.
     pub fn next_timeout(&self) -> Option<Instant> {
+        debug_assert_eq!(
+            self.due.0,
+            sooner(self.due.0, self.find_due()),
+            "something is due earlier"
+        );
+        self.due.0
+    }
+
+    fn find_due(&self) -> Option<Instant> {
         let late = self.late.first().map(|&(at, _)| at);
         let barrier = sooner(self.barriers.next_timeout(), late);
         let barrier = sooner(barrier, self.names_at);
@@ -257,10 +269,16 @@ impl Node {
                 let refusal = frame.respond(code::OVER_LIMIT, Bytes::new());
                 self.router.send_session(session, refusal);
             }
-            Event::SessionActive(session) => self.session_active(now, session),
+            Event::SessionActive(session) => {
+                self.session_active(now, session);
+                return;
+            }
             Event::SessionWritten(session, len) => {
                 self.session_active(now, session);
                 self.router.session_written(session, len);
+                if self.is_settled() {
+                    return;
+                }
             }
             Event::SessionClosed(session) => self.forget_session(now, session),
             Event::PeerOpened {
@@ -279,8 +297,16 @@ impl Node {
                 self.peer_active(now, peer);
                 self.router.refuse_peer(peer, seq, &frame);
             }
-            Event::PeerActive(peer) => self.peer_active(now, peer),
-            Event::PeerWritten(peer, lane, len) => self.router.peer_written(peer, lane, len),
+            Event::PeerActive(peer) => {
+                self.peer_active(now, peer);
+                return;
+            }
+            Event::PeerWritten(peer, lane, len) => {
+                self.router.peer_written(peer, lane, len);
+                if self.is_settled() {
+                    return;
+                }
+            }
             Event::PeerClosed(peer) => {
                 let moves = self.loses_race(now, peer);
                 self.forget_peer(now, peer, moves);
@@ -330,6 +356,12 @@ impl Node {
         if self.sweep_at.is_none() && !self.sessions.is_empty() {
             self.sweep_at = Some(now + SWEEP);
         }
+        self.due.0 = self.find_due();
+    }
+
+    /// Whether nothing follows from what was written: mostly so, and nothing is due earlier for it.
+    fn is_settled(&self) -> bool {
+        !self.router.has_actions()
     }
 
     fn apply(&mut self, now: Instant, action: Action) {
@@ -446,22 +478,24 @@ impl Node {
             return;
         };
         session.active = now;
-        let SessionInput { frame, content } = input;
-        if self.router.take_answer(now, id, &frame) {
-            return;
+        let SessionInput { frame, text } = input;
+        if let Some(asked) = self.router.answered_by(id, &frame) {
+            return self.router.take_answer(now, asked, frame);
         }
-        match content {
-            Content::Plain => self.plain_frame(now, id, frame),
-            Content::Handshake(request) => self.handshake(now, id, frame, request),
-            Content::Topics(topics) => self.topics(now, id, topics),
-            Content::Rpc(request) => {
+        let Some(text) = text else {
+            return self.plain_frame(now, id, frame);
+        };
+        match *text {
+            Text::Handshake(request) => self.handshake(now, id, frame, request),
+            Text::Topics(topics) => self.topics(now, id, topics),
+            Text::Rpc(request) => {
                 let seq = frame.seq;
                 self.actions.push_back(Action::Answer {
                     session: id,
                     question: Question { seq, request },
                 });
             }
-            Content::Verdict(verdict) => {
+            Text::Verdict(verdict) => {
                 self.router.handle(now, RouterEvent::Verdict(id, verdict));
             }
         }

@@ -180,6 +180,10 @@ impl Node {
     /// Tells the peers at once what changed in this node's topics. Real nodes wait for the next
     /// tick but ask at once when they are told (p2p-v2 section 6).
     pub(super) fn announce_changes(&mut self, now: Instant) {
+        // After nearly every event.
+        if self.router.is_still() && !self.renamed && !self.beyond_changed {
+            return;
+        }
         let news = self.router.take_topic_news();
         let changes = self.router.take_topic_changes(now);
         let statement = self.router.statement();

@@ -49,6 +49,7 @@ impl Mesh {
 
     /// A FISCO node takes part from now on, by way of this one.
     pub(in crate::node) fn border_up(&mut self, now: Instant, peer: PeerId, node: NodeId) {
+        self.touched.0 = true;
         let subject = Subject::Stub {
             fisco: node,
             border: self.own_id,
@@ -93,7 +94,7 @@ impl Mesh {
         }
         let mut at = 0;
         // Nothing is kept of these counts but here: the router knows the connection itself.
-        while let (_, Some(next)) = self.database.apply_topics(record.record(), at, usize::MAX) {
+        while let (_, Some(next)) = self.database.apply_topics(&record, at, usize::MAX) {
             at = next;
         }
         self.flood(&bytes, None);
@@ -102,6 +103,7 @@ impl Mesh {
 
     /// Its topics changed.
     pub(in crate::node) fn border_topics(&mut self, peer: PeerId, topics: Vec<(Bytes, u32)>) {
+        self.touched.0 = true;
         let Some(key) = self.border_of(peer) else {
             return;
         };
@@ -114,6 +116,7 @@ impl Mesh {
 
     /// It is gone.
     pub(in crate::node) fn border_down(&mut self, now: Instant, peer: PeerId) {
+        self.touched.0 = true;
         if let Some(key) = self.border_of(peer) {
             self.borders.remove(&key);
             self.relink(now, &[], &[(self.own.key(), key)]);

@@ -218,8 +218,7 @@ impl Database {
         checked: &CheckedRecord,
         leads_to: u64,
     ) -> Taken {
-        let record = checked.record();
-        let key = record.key();
+        let (record, key) = (checked.record(), checked.key());
         let held = self.states.get(&key);
         if held.is_some_and(|held| record.version <= held.version) {
             return Taken::Old;
@@ -372,12 +371,12 @@ impl Database {
     /// at most. Returns the counts that changed, and where to go on, if there is more.
     pub(super) fn apply_topics(
         &mut self,
-        record: &Record,
+        checked: &CheckedRecord,
         at: usize,
         max: usize,
     ) -> (Vec<(Bytes, u32)>, Option<usize>) {
         let mut changes = Vec::new();
-        let key = record.key();
+        let (record, key) = (checked.record(), checked.key());
         let Some(state) = self.states.get_mut(&key) else {
             return (changes, None);
         };
@@ -678,7 +677,7 @@ mod tests {
         }
         let (mut changes, mut at) = (Vec::new(), Some(0));
         while let Some(from) = at {
-            let (some, next) = database.apply_topics(record.record(), from, 2);
+            let (some, next) = database.apply_topics(record, from, 2);
             changes.extend(some);
             at = next;
         }

@@ -96,6 +96,7 @@ impl Work {
 impl Mesh {
     /// Handles a packet of the link-state protocol, other than records.
     pub(in crate::node) fn packet(&mut self, now: Instant, peer: PeerId, frame: &PeerFrame) {
+        self.touched.0 = true;
         if !self.links.contains_key(&peer) {
             return;
         }
@@ -216,6 +217,7 @@ impl Mesh {
 
     /// A neighbour sent records, which have been checked.
     pub(in crate::node) fn records(&mut self, now: Instant, peer: PeerId, checked: CheckedRecords) {
+        self.touched.0 = true;
         let Some(sender) = self.links.get(&peer).map(|link| link.key) else {
             return;
         };
@@ -251,14 +253,14 @@ impl Mesh {
         *waiting += bytes;
         let mut last: HashMap<NodeKey, u64> = HashMap::default();
         for record in &checked.records {
-            let last = last.entry(record.record().key()).or_default();
+            let last = last.entry(record.key()).or_default();
             *last = record.record().version.max(*last);
         }
         let records = checked.records.into_iter();
         self.work.waiting.extend(records.map(|record| Item::Record {
             peer,
             sender,
-            leads_to: last.get(&record.record().key()).copied().unwrap_or(0),
+            leads_to: last.get(&record.key()).copied().unwrap_or(0),
             record: Box::new(record),
         }));
         let seq = checked.seq;
@@ -324,10 +326,10 @@ impl Mesh {
         at: usize,
         left: &mut usize,
     ) -> Option<usize> {
-        let (changes, next) = self.database.apply_topics(record.record(), at, *left);
+        let (changes, next) = self.database.apply_topics(record, at, *left);
         let touched = next.unwrap_or(record.record().topics.len()) - at;
         *left = left.saturating_sub(touched.max(changes.len()));
-        let key = record.record().key();
+        let key = record.key();
         let reachable = |state: &super::database::State| state.is_reachable();
         if self.database.get(key).is_some_and(reachable) {
             for (topic, count) in changes {
@@ -349,8 +351,7 @@ impl Mesh {
         checked: &CheckedRecord,
         leads_to: u64,
     ) -> bool {
-        let record = checked.record();
-        let key = record.key();
+        let (record, key) = (checked.record(), checked.key());
         if key == self.own.key() {
             // The network holds a record of this very node: from before it started again, with a clock
             // that was ahead. Its state now has to win.

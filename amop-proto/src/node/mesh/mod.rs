@@ -40,7 +40,7 @@ pub(super) use self::{
     bucket::Bucket,
     recent::{Recent, Seen},
 };
-use super::{Limits, NodeConfig, PeerId, checker::RecordsFault, sooner};
+use super::{Kept, Limits, NodeConfig, PeerId, checker::RecordsFault, sooner};
 use crate::p2p::{
     NodeId, PeerFrame,
     mesh::{Agreement, MAX_VERSION, NodeKey, Refusal, Seal, Signer, Statement, Subject, Whole},
@@ -94,6 +94,14 @@ pub(super) enum Output {
     TooOften(PeerId),
     /// A neighbour asks too much.
     AsksTooMuch(PeerId),
+}
+
+/// Where a message goes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hop {
+    pub(super) peer: PeerId,
+    /// The neighbour there.
+    pub(super) key: NodeKey,
 }
 
 /// A link to a neighbour.
@@ -158,6 +166,10 @@ pub(super) struct Mesh {
     backlog: VecDeque<(NodeKey, Bytes, u32)>,
     backlog_at: Option<Instant>,
     limits: Limits,
+    /// Something that is not a message has been done since `due` was looked up.
+    touched: Kept<bool>,
+    /// When there is something to do next, as long as nothing else is done: messages do not change it.
+    due: Kept<Option<Instant>>,
 }
 
 impl Mesh {
@@ -186,6 +198,8 @@ impl Mesh {
             backlog: VecDeque::new(),
             backlog_at: None,
             limits: config.limits,
+            touched: Kept(true),
+            due: Kept(None),
         }
     }
 
@@ -280,13 +294,13 @@ impl Mesh {
             .map(|(topic, &count)| (topic, count))
     }
 
-    /// The neighbour to send something for a node through: one on a shortest path, equal ones in
-    /// turn, among those that `usable` lets pass.
+    /// The neighbour to send something for a node through, and the connection to it: one on a shortest
+    /// path, equal ones in turn, among those that `usable` lets pass.
     pub(super) fn next_hop(
         &mut self,
         node: NodeKey,
         usable: impl Fn(PeerId) -> bool,
-    ) -> Option<PeerId> {
+    ) -> Option<Hop> {
         let steps = self.paths.first_steps(node);
         let turn = match steps.len() {
             0 => return None,
@@ -298,9 +312,12 @@ impl Mesh {
             }
         };
         (0..steps.len())
-            .filter_map(|n| self.by_key.get(&steps[(turn + n) % steps.len()]))
-            .copied()
-            .find(|&peer| usable(peer))
+            .filter_map(|n| {
+                let key = steps[(turn + n) % steps.len()];
+                let &peer = self.by_key.get(&key)?;
+                Some(Hop { peer, key })
+            })
+            .find(|hop| usable(hop.peer))
     }
 
     /// Whether a shortest path to a node begins with this neighbour.
@@ -317,11 +334,6 @@ impl Mesh {
             .any(|link| link.suspended.is_some())
     }
 
-    /// Whether this connection leads to this node.
-    pub(super) fn is_neighbour(&self, peer: PeerId, node: NodeKey) -> bool {
-        self.by_key.get(&node) == Some(&peer)
-    }
-
     /// The node whose word a node's messages are taken for: its own, or that of the node that
     /// announces it.
     pub(super) fn owner(&self, key: NodeKey) -> NodeKey {
@@ -329,10 +341,10 @@ impl Mesh {
         border.unwrap_or(key)
     }
 
-    /// Whether what is for a node ends at the other end of this connection: at a neighbour that it is,
-    /// or that it is behind of. Then it needs no seal.
-    pub(super) fn ends_at(&self, peer: PeerId, target: NodeKey) -> bool {
-        self.by_key.get(&self.owner(target)) == Some(&peer)
+    /// Whether what is for a node ends at a neighbour: that is the node, or the node is behind it. Then it
+    /// needs no seal.
+    pub(super) fn ends_at(&self, neighbour: NodeKey, target: NodeKey) -> bool {
+        neighbour == target || neighbour == self.owner(target)
     }
 
     /// Whether a node may say that a multicast comes from a source: itself, or a FISCO node behind it.
@@ -374,6 +386,7 @@ impl Mesh {
     /// A neighbour turned out to be a node of this project. A link to the same node that is there
     /// already goes over to this connection.
     pub(super) fn link_up(&mut self, now: Instant, peer: PeerId, node: &NodeId) {
+        self.touched.0 = true;
         let key = NodeKey::from(node);
         let before = self.by_key.insert(key, peer);
         let before = before.and_then(|before| self.links.remove(&before));
@@ -409,7 +422,14 @@ impl Mesh {
     }
 
     /// States what is new, where it is time.
+    #[inline]
     pub(super) fn speak(&mut self, now: Instant) {
+        if self.touched.0 || self.due.0.is_some_and(|due| due <= now) {
+            self.speak_now(now);
+        }
+    }
+
+    fn speak_now(&mut self, now: Instant) {
         if self.own.wants(now) && !self.links.is_empty() {
             self.speak_of_own(now, false);
         }
@@ -432,6 +452,8 @@ impl Mesh {
                 .extend(shown.map(|(key, topic, count)| Output::Topic(key, topic, count)));
             self.backlog_at = (!self.backlog.is_empty()).then(|| now + BACKLOG_PAUSE);
         }
+        self.due.0 = self.find_due();
+        self.touched.0 = false;
     }
 
     fn speak_of_own(&mut self, now: Instant, at_once: bool) {
@@ -484,6 +506,7 @@ impl Mesh {
 
     /// A link is gone.
     pub(super) fn link_down(&mut self, now: Instant, peer: PeerId) {
+        self.touched.0 = true;
         let Some(link) = self.links.remove(&peer) else {
             return;
         };
@@ -500,6 +523,7 @@ impl Mesh {
     /// is another way to that node it is taken. Otherwise the network is not told until then, and what
     /// is to go there waits.
     pub(super) fn suspend(&mut self, now: Instant, peer: PeerId, until: Instant) {
+        self.touched.0 = true;
         let Some(link) = self.links.get_mut(&peer) else {
             return;
         };
@@ -514,6 +538,7 @@ impl Mesh {
 
     /// This node's own subscriber counts changed.
     pub(super) fn topics_changed(&mut self, changes: &[(Bytes, u32)]) {
+        self.touched.0 = true;
         for (topic, count) in changes {
             self.own.set_topic(topic, *count);
         }
@@ -576,6 +601,7 @@ impl Mesh {
 
     /// These nodes are no longer believed.
     pub(super) fn disbelieve(&mut self, now: Instant, nodes: &[NodeId]) {
+        self.touched.0 = true;
         for node in nodes {
             self.forget(now, node.into());
         }
@@ -650,6 +676,7 @@ impl Mesh {
 
     /// Forgets nodes that have been out of reach for long, and links whose place nothing has taken.
     pub(super) fn age(&mut self, now: Instant) {
+        self.touched.0 = true;
         let over: Vec<PeerId> = self
             .links
             .iter()
@@ -667,6 +694,14 @@ impl Mesh {
 
     /// When [`age`](Self::age) or [`speak`](Self::speak) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
+        if self.touched.0 {
+            return self.find_due();
+        }
+        debug_assert_eq!(self.due.0, self.find_due(), "a change was not noted");
+        self.due.0
+    }
+
+    fn find_due(&self) -> Option<Instant> {
         let mut next = sooner(self.suspensions_end, self.database.next_age());
         next = sooner(next, self.work.next());
         if !self.links.is_empty() {

@@ -1,7 +1,7 @@
 //! The messages of other nodes that have come here lately, so that none is taken twice.
 
 use std::{
-    collections::VecDeque,
+    collections::{VecDeque, hash_map::Entry},
     time::{Duration, Instant},
 };
 
@@ -26,19 +26,57 @@ const MAX_BYTES: usize = 64 << 20;
 /// When there are too many, the source with the most gives up its oldest.
 #[derive(Debug, Clone, Default)]
 pub(in crate::node) struct Recent {
-    seen: HashMap<(NodeKey, NodeKey, u64), Option<Bytes>>,
+    /// None of them is without messages.
     sources: HashMap<NodeKey, Source>,
     multicasts: Multicasts,
+    /// Those of all sources.
+    count: usize,
+    /// Bytes of the answers of all sources.
     bytes: usize,
     /// Nothing is to be forgotten before this.
     due: Option<Instant>,
 }
 
-/// The messages of one source, the oldest first.
+/// The messages of one source.
 #[derive(Debug, Clone, Default)]
 struct Source {
+    /// With the answer, once it is there.
+    seen: HashMap<(NodeKey, u64), Option<Bytes>>,
+    /// The oldest first.
     order: VecDeque<(Instant, NodeKey, u64)>,
+    /// Of the answers.
     bytes: usize,
+}
+
+/// Messages, and bytes of answers.
+#[derive(Debug, Default)]
+struct Forgotten {
+    count: usize,
+    bytes: usize,
+}
+
+impl Source {
+    /// Forgets what is old.
+    fn forget(&mut self, now: Instant) -> Forgotten {
+        let mut forgotten = Forgotten::default();
+        while let Some(&(at, ..)) = self.order.front()
+            && at + AGE <= now
+        {
+            self.forget_oldest(&mut forgotten);
+        }
+        forgotten
+    }
+
+    fn forget_oldest(&mut self, forgotten: &mut Forgotten) {
+        let Some((_, target, id)) = self.order.pop_front() else {
+            return;
+        };
+        forgotten.count += 1;
+        if let Some(Some(answer)) = self.seen.remove(&(target, id)) {
+            self.bytes -= answer.len();
+            forgotten.bytes += answer.len();
+        }
+    }
 }
 
 /// What is known of a message.
@@ -75,19 +113,26 @@ impl Recent {
         target: NodeKey,
         id: u64,
     ) -> Seen {
-        self.forget_of(now, source);
-        match self.seen.get(&(source, target, id)) {
-            Some(Some(answer)) => return Seen::Answered(answer.clone()),
-            Some(None) => return Seen::Before,
-            None => {}
+        let full = self.count >= MAX || self.bytes > MAX_BYTES;
+        let held = self.sources.entry(source).or_default();
+        let forgotten = held.forget(now);
+        match held.seen.entry((target, id)) {
+            Entry::Vacant(place) => place.insert(None),
+            Entry::Occupied(seen) => {
+                let answer = seen.get().clone();
+                self.count_out(&forgotten);
+                return answer.map_or(Seen::Before, Seen::Answered);
+            }
+        };
+        held.order.push_back((now, target, id));
+        self.count += 1;
+        self.count_out(&forgotten);
+        if self.due.is_none() {
+            self.due = Some(now + (AGE + SLACK));
         }
-        if self.seen.len() >= MAX || self.bytes > MAX_BYTES {
+        if full {
             self.make_room();
         }
-        self.seen.insert((source, target, id), None);
-        let order = &mut self.sources.entry(source).or_default().order;
-        order.push_back((now, target, id));
-        self.due.get_or_insert(now + (AGE + SLACK));
         Seen::New
     }
 
@@ -99,14 +144,19 @@ impl Recent {
         id: u64,
         answer: Bytes,
     ) {
-        if let Some(held) = self.seen.get_mut(&(source, target, id)) {
+        if let Some(source) = self.sources.get_mut(&source)
+            && let Some(held) = source.seen.get_mut(&(target, id))
+        {
             let added = answer.len();
             let gone = held.replace(answer).map_or(0, |old| old.len());
             self.bytes = self.bytes + added - gone;
-            if let Some(source) = self.sources.get_mut(&source) {
-                source.bytes = source.bytes + added - gone;
-            }
+            source.bytes = source.bytes + added - gone;
         }
+    }
+
+    fn count_out(&mut self, forgotten: &Forgotten) {
+        self.count -= forgotten.count;
+        self.bytes -= forgotten.bytes;
     }
 
     /// Forgets what is old.
@@ -115,41 +165,18 @@ impl Recent {
         if self.due.is_none_or(|due| now < due) {
             return;
         }
-        let sources: Vec<NodeKey> = self.sources.keys().copied().collect();
-        for source in sources {
-            self.forget_of(now, source);
-        }
-        let oldest = self
-            .sources
-            .values()
-            .filter_map(|source| source.order.front());
-        let oldest = oldest.map(|&(at, ..)| at).min();
+        let mut forgotten = Forgotten::default();
+        let mut oldest = None;
+        self.sources.retain(|_, source| {
+            let of_one = source.forget(now);
+            forgotten.count += of_one.count;
+            forgotten.bytes += of_one.bytes;
+            let first = source.order.front().map(|&(at, ..)| at);
+            oldest = sooner(oldest, first);
+            first.is_some()
+        });
+        self.count_out(&forgotten);
         self.due = oldest.map(|at| at + (AGE + SLACK));
-    }
-
-    fn forget_of(&mut self, now: Instant, source: NodeKey) {
-        while let Some(held) = self.sources.get(&source)
-            && held.order.front().is_none_or(|&(at, ..)| at + AGE <= now)
-        {
-            self.forget_oldest(source);
-        }
-    }
-
-    fn forget_oldest(&mut self, key: NodeKey) {
-        let Some(source) = self.sources.get_mut(&key) else {
-            return;
-        };
-        match source.order.pop_front() {
-            None => {
-                self.sources.remove(&key);
-            }
-            Some((_, target, id)) => {
-                if let Some(Some(answer)) = self.seen.remove(&(key, target, id)) {
-                    source.bytes -= answer.len();
-                    self.bytes -= answer.len();
-                }
-            }
-        }
     }
 
     /// Forgets a part of what the source with the most has: it is not looked for at each message.
@@ -163,13 +190,19 @@ impl Recent {
             }
         };
         // Of several the lowest, so that the same happens again.
-        let sources = self.sources.iter();
-        let most = sources.max_by_key(|&(&key, source)| (most(source), std::cmp::Reverse(key)));
-        if let Some((&key, source)) = most {
-            for _ in 0..source.order.len() / 64 + 1 {
-                self.forget_oldest(key);
-            }
+        let sources = self.sources.iter_mut();
+        let most = sources.max_by_key(|(key, source)| (most(source), std::cmp::Reverse(**key)));
+        let Some((&key, source)) = most else {
+            return;
+        };
+        let mut forgotten = Forgotten::default();
+        for _ in 0..source.order.len() / 64 + 1 {
+            source.forget_oldest(&mut forgotten);
         }
+        if source.order.is_empty() {
+            self.sources.remove(&key);
+        }
+        self.count_out(&forgotten);
     }
 
     /// When [`forget`](Self::forget) is worth calling next.
@@ -216,7 +249,7 @@ mod tests {
             timers += 1;
         }
         assert!(timers <= 6, "{timers} timers for 50 s of messages");
-        assert!(recent.seen.is_empty() && recent.sources.is_empty() && recent.bytes == 0);
+        assert!(recent.sources.is_empty() && recent.count == 0 && recent.bytes == 0);
     }
 
     #[test]
@@ -226,7 +259,7 @@ mod tests {
         for id in 0..(2 * MAX as u64) {
             recent.see(now, NodeKey(1), NodeKey(9), id);
         }
-        assert!(recent.seen.len() <= MAX);
+        assert!(recent.count <= MAX);
         for id in 0..100 {
             recent.see(now, NodeKey(2), NodeKey(9), id);
             recent.answered(NodeKey(2), NodeKey(9), id, Bytes::from(vec![0; 1 << 20]));

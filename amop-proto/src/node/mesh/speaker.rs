@@ -194,7 +194,7 @@ impl Speaker {
             let changed = self.changed.iter();
             record.topics = changed.map(|topic| (topic.clone(), count(topic))).collect();
         }
-        let Some(signed) = record.sign(signer) else {
+        let Some(signed) = record.sign_as(self.key, signer) else {
             self.retry_at = Some(now + RETRY);
             return None;
         };

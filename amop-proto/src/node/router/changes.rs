@@ -121,6 +121,11 @@ impl Changes {
         self.turns.is_empty() && self.waiting.is_empty() && self.leaving.is_empty()
     }
 
+    /// Whether there is no news.
+    pub(super) fn is_still(&self) -> bool {
+        self.news.is_empty()
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let waiting = self.waiting.first().map(|&(at, _)| at);
         sooner(self.next, waiting)

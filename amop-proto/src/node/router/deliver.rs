@@ -162,8 +162,7 @@ impl Router {
         for &peer in peers {
             match self.links.peers.get_mut(&peer) {
                 Some(link) if link.takes(lane, len) => {
-                    self.send_in(peer, lane, message.clone());
-                    self.pause_if_filling(now, origin, peer);
+                    self.send_of(now, origin, peer, message.clone());
                 }
                 Some(link) => {
                     link.queue.count_dropped();
@@ -175,7 +174,10 @@ impl Router {
     }
 
     fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Range<usize>>) {
-        if self.is_repeated(origin, &frame) {
+        let Some((holder, is_repeated)) = self.look_up(origin, &frame) else {
+            return;
+        };
+        if is_repeated {
             self.counters.repeated += 1;
             return;
         }
@@ -183,10 +185,7 @@ impl Router {
         let Some(topic) = topic else {
             return self.answer_error(origin, &frame, code::NO_SUBSCRIBER);
         };
-        let Some(holder) = self.holder_of_origin(origin) else {
-            return;
-        };
-        if !self.make_room(holder, frame.wire_len()) {
+        if !self.make_room(holder, &frame) {
             self.counters.over_limit += 1;
             return self.answer_error(origin, &frame, code::OVER_LIMIT);
         }
@@ -220,9 +219,8 @@ impl Router {
             }
         };
         let deadline = after(now, patience);
-        self.links.shares.take(holder, Pool::InFlight, 1);
-        let len = frame.wire_len();
-        self.links.shares.take(holder, Pool::InFlightBytes, len);
+        let amounts = in_flight(&frame);
+        self.links.shares.take_each(holder, amounts);
         let unicast = Unicast {
             origin,
             holder,
@@ -238,26 +236,36 @@ impl Router {
         self.advance(now, id, unicast);
     }
 
-    /// For whom a unicast counts; `None` if whoever sent it is gone.
-    fn holder_of_origin(&mut self, origin: Origin) -> Option<HolderId> {
-        let key = match origin {
+    /// For whom a unicast counts, and whether it is in flight already, so that its answer is on the way;
+    /// `None` if whoever sent it is gone.
+    fn look_up(&mut self, origin: Origin, frame: &Frame) -> Option<(HolderId, bool)> {
+        let links = &mut self.links;
+        let of_node = |key: NodeKey| SessionIdentity::of_node(key.0);
+        match origin {
             Origin::Session(session) => {
-                return self.links.sessions.get(&session).map(|link| link.holder);
+                let link = links.sessions.get(&session)?;
+                let held = link.asking.get(&frame.seq);
+                let held = held.and_then(|id| self.unicasts.get(id));
+                // A session may use a seq again for another message; that is none.
+                let is_repeated = held.is_some_and(|unicast| unicast.frame == *frame);
+                Some((link.holder, is_repeated))
             }
-            Origin::Node(source, ..) => source,
-            Origin::Peer(peer, _) => match self.links.peers.get(&peer)?.node {
-                Some(node) => NodeKey::from(&node),
-                None => NodeKey(peer.0),
-            },
-        };
-        let identity = SessionIdentity::of_node(key.0);
-        Some(self.links.shares.holder(identity))
+            Origin::Node(source, target, id) => {
+                let is_repeated = links.asking_nodes.contains(&(source, target, id));
+                Some((links.shares.holder(of_node(source)), is_repeated))
+            }
+            // Real nodes never send twice, and answer each message (p2p-v2 section 7).
+            Origin::Peer(peer, _) => {
+                let key = links.peers.get(&peer)?.key.unwrap_or(NodeKey(peer.0));
+                Some((links.shares.holder(of_node(key)), false))
+            }
+        }
     }
 
-    /// Whether a unicast of this length may be in flight for a holder. Where there are too many, those
+    /// Whether a unicast may be in flight for a holder. Where there are too many, those
     /// of holders with more than their fair share end.
-    fn make_room(&mut self, holder: HolderId, len: usize) -> bool {
-        for (pool, amount) in [(Pool::InFlight, 1), (Pool::InFlightBytes, len)] {
+    fn make_room(&mut self, holder: HolderId, frame: &Frame) -> bool {
+        for (pool, amount) in in_flight(frame) {
             match self.links.shares.may(holder, pool, amount) {
                 May::Take => {}
                 May::TakeFromOthers if self.end_some(holder, pool, amount) => {}
@@ -293,26 +301,6 @@ impl Router {
         false
     }
 
-    /// Whether a unicast is in flight already, so that its answer is on the way. A session may use a
-    /// seq again for another message; that is none.
-    fn is_repeated(&self, origin: Origin, frame: &Frame) -> bool {
-        match origin {
-            Origin::Session(session) => self
-                .links
-                .sessions
-                .get(&session)
-                .and_then(|link| link.asking.get(&frame.seq))
-                .and_then(|id| self.unicasts.get(id))
-                .is_some_and(|unicast| unicast.frame == *frame),
-            Origin::Node(source, target, id) => {
-                let asking = (source, target, id);
-                self.links.asking_nodes.contains(&asking)
-            }
-            // Real nodes never send twice, and answer each message (p2p-v2 section 7).
-            Origin::Peer(..) => false,
-        }
-    }
-
     /// Sends a unicast, which is not among those in flight, to the next subscriber and puts it there, or
     /// ends it when there is none.
     fn advance(&mut self, now: Instant, id: UnicastId, mut unicast: Unicast) {
@@ -331,7 +319,7 @@ impl Router {
                 } else {
                     code::NO_SUBSCRIBER
                 };
-                return self.end(id, unicast, Err(result));
+                return self.end(id, &mut unicast, Err(result));
             };
             unicast.tried.insert(target);
             let elsewhere = !matches!(target, Target::Session(_));
@@ -339,7 +327,7 @@ impl Router {
                 let len = peer_len(&unicast.frame);
                 if !self.bandwidth.take(now, len) {
                     self.counters.over_bandwidth += 1;
-                    return self.end(id, unicast, Err(code::OVER_LIMIT));
+                    return self.end(id, &mut unicast, Err(code::OVER_LIMIT));
                 }
             }
             if self.attempt(now, id, &mut unicast, target) {
@@ -400,8 +388,7 @@ impl Router {
                 unicast.at = Some(Attempt::Peer(peer, seq));
                 self.set_timer(id, unicast, after(now, self.timeouts.peer_answer));
                 let message = amop_message(packet::UNICAST, seq, unicast.frame.to_parts());
-                self.send_in(peer, unicast.origin.lane(), message);
-                self.pause_if_filling(now, unicast.origin, peer);
+                self.send_of(now, unicast.origin, peer, message);
                 true
             }
             Target::Node(node) => {
@@ -469,13 +456,13 @@ impl Router {
 
     /// Ends a unicast, and copies that wait for it, with a subscriber's answer or an error.
     pub(super) fn finish(&mut self, id: UnicastId, outcome: Result<Frame, i32>) {
-        if let Some(unicast) = self.unicasts.remove(&id) {
-            self.end(id, unicast, outcome);
+        if let Some(mut unicast) = self.unicasts.remove(&id) {
+            self.end(id, &mut unicast, outcome);
         }
     }
 
     /// As [`finish`](Self::finish), of a unicast that is not among those in flight any more.
-    fn end(&mut self, id: UnicastId, mut unicast: Unicast, outcome: Result<Frame, i32>) {
+    fn end(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<Frame, i32>) {
         let mut joined = std::mem::take(&mut unicast.joined);
         if joined.is_empty() {
             return self.end_one(id, unicast, outcome);
@@ -484,22 +471,19 @@ impl Router {
         while let Some(id) = joined.pop() {
             if let Some(mut unicast) = self.unicasts.remove(&id) {
                 joined.append(&mut unicast.joined);
-                self.end_one(id, unicast, outcome.clone());
+                self.end_one(id, &mut unicast, outcome.clone());
             }
         }
     }
 
-    fn end_one(&mut self, id: UnicastId, mut unicast: Unicast, outcome: Result<Frame, i32>) {
+    fn end_one(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<Frame, i32>) {
         let lane = unicast.at.and_then(Attempt::lane);
-        self.forget_attempt(id, &mut unicast);
+        self.forget_attempt(id, unicast);
         if let Some(at) = unicast.timer {
             self.timers.remove(&(at, id));
         }
-        let len = unicast.frame.wire_len();
-        self.links.shares.give(unicast.holder, Pool::InFlight, 1);
-        self.links
-            .shares
-            .give(unicast.holder, Pool::InFlightBytes, len);
+        let amounts = in_flight(&unicast.frame);
+        self.links.shares.give_each(unicast.holder, amounts);
         match unicast.origin {
             Origin::Session(session) => {
                 if let Some(link) = self.links.sessions.get_mut(&session) {
@@ -623,6 +607,12 @@ fn amop_message(packet: u16, seq: u32, body: Body) -> PeerMessage {
         },
         tail: body.tail,
     }
+}
+
+/// What a unicast uses while it is in flight.
+fn in_flight(frame: &Frame) -> [(Pool, usize); 2] {
+    let bytes = frame.wire_len();
+    [(Pool::InFlight, 1), (Pool::InFlightBytes, bytes)]
 }
 
 /// The length of a session's frame on its way to another node.

@@ -3,12 +3,12 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet},
 };
 
 use bytes::Bytes;
 
-use super::{changes::Wanted, unicast::UnicastId};
+use super::{by_lane::ByLane, changes::Wanted, unicast::UnicastId};
 use crate::{
     channel::Seq,
     hash::{HashMap, HashSet},
@@ -187,7 +187,7 @@ pub(super) struct PeerLink {
     /// It is none of ours, and takes part in the network of ours by way of this node.
     pub(super) transit: bool,
     /// What of `queue` is of which lane, without packets about the network.
-    lanes: HashMap<Lane, usize>,
+    lanes: ByLane,
 }
 
 impl PeerLink {
@@ -202,38 +202,31 @@ impl PeerLink {
             paused: BTreeSet::new(),
             stuck: false,
             transit: false,
-            lanes: HashMap::default(),
+            lanes: ByLane::default(),
         }
     }
 
     /// A frame is queued.
     pub(super) fn push(&mut self, lane: Lane, len: usize) -> Level {
         if lane != Lane::Control {
-            *self.lanes.entry(lane).or_default() += len;
+            self.lanes.add(lane, len);
         }
         self.queue.push(len)
     }
 
     /// So much of a lane has left.
     pub(super) fn written(&mut self, lane: Lane, len: usize) -> Level {
-        if let Entry::Occupied(mut queued) = self.lanes.entry(lane) {
-            *queued.get_mut() = queued.get().saturating_sub(len);
-            if *queued.get() == 0 {
-                queued.remove();
-            }
+        if lane != Lane::Control {
+            self.lanes.take(lane, len);
         }
         self.queue.written(len)
-    }
-
-    fn queued_of(&self, lane: Lane) -> usize {
-        self.lanes.get(&lane).copied().unwrap_or(0)
     }
 
     /// What a lane may have queued even when others have filled the queue, in bytes. All such shares
     /// together are half the limit, or one fragment for each if they are many.
     fn share(&self, lane: Lane) -> usize {
         let limit = self.queue.limit;
-        let lanes = self.lanes.len() + usize::from(!self.lanes.contains_key(&lane));
+        let lanes = self.lanes.len() + usize::from(self.lanes.of(lane) == 0);
         (limit / (2 * lanes)).max(FRAGMENT.min(limit / 16))
     }
 
@@ -242,13 +235,13 @@ impl PeerLink {
     pub(super) fn takes(&self, lane: Lane, len: usize) -> bool {
         let Queue { limit, queued, .. } = self.queue;
         self.queue.is_open()
-            || (self.queued_of(lane) + len <= self.share(lane)
+            || (self.lanes.of(lane) + len <= self.share(lane)
                 && queued + len <= limit.saturating_mul(2) - limit / 4)
     }
 
     /// Whether it is who sends in this lane that fills the queue.
     pub(super) fn is_filled_by(&self, lane: Lane) -> bool {
-        self.queue.is_half_full() && self.queued_of(lane) > self.share(lane)
+        self.queue.is_half_full() && self.lanes.of(lane) > self.share(lane)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     MAX_TOPIC_LEN,
     channel::Seq,
     node::{Action, PeerId, SessionId, shares::Pool},
+    p2p::PeerMessage,
 };
 
 /// How long publishers stay paused for a peer's queue before it counts as stuck.
@@ -105,19 +106,34 @@ impl Router {
         }
     }
 
-    /// Pauses a publisher while what it sends fills a peer's queue.
-    pub(super) fn pause_if_filling(&mut self, now: Instant, origin: Origin, peer: PeerId) {
+    /// Queues a message for a peer, and pauses its publisher while what that sends fills the queue.
+    pub(super) fn send_of(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        peer: PeerId,
+        message: PeerMessage,
+    ) {
+        if self.send_in(peer, origin.lane(), message) {
+            self.pause_if_filling(now, origin, peer);
+        }
+    }
+
+    fn pause_if_filling(&mut self, now: Instant, origin: Origin, peer: PeerId) {
         let Origin::Session(session) = origin else {
             return;
         };
-        let (Some(peer_link), Some(link)) = (
-            self.links.peers.get_mut(&peer),
-            self.links.sessions.get_mut(&session),
-        ) else {
+        let Some(peer_link) = self.links.peers.get_mut(&peer) else {
             return;
         };
         let fills = peer_link.is_filled_by(origin.lane());
-        if !fills || peer_link.stuck || !peer_link.paused.insert(session) {
+        if !fills || peer_link.stuck {
+            return;
+        }
+        let Some(link) = self.links.sessions.get_mut(&session) else {
+            return;
+        };
+        if !peer_link.paused.insert(session) {
             return;
         }
         link.pauses += 1;

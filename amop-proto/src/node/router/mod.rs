@@ -2,6 +2,7 @@
 //!
 //! Deterministic: the same configuration, seed and events give the same actions.
 
+mod by_lane;
 mod changes;
 mod counters;
 mod deliver;
@@ -353,6 +354,11 @@ impl Router {
         changes
     }
 
+    /// Whether there is no change of topics that somebody is to be told of.
+    pub(in crate::node) fn is_still(&self) -> bool {
+        self.changes.is_still() && self.table.is_still() && !self.beyond_changed
+    }
+
     /// The number of the statement to the network of ours that says all that is so now.
     pub fn statement(&self) -> u64 {
         self.mesh.statement()
@@ -480,18 +486,19 @@ impl Router {
         self.send_in(peer, Lane::Control, frame.into());
     }
 
-    /// Queues a frame for a peer.
-    pub(super) fn send_in(&mut self, peer: PeerId, lane: Lane, message: PeerMessage) {
+    /// Queues a frame for a peer. Whether its queue is filling up.
+    pub(super) fn send_in(&mut self, peer: PeerId, lane: Lane, message: PeerMessage) -> bool {
         let Some(link) = self.links.peers.get_mut(&peer) else {
-            return;
+            return false;
         };
         let level = link.push(lane, message.wire_len());
-        let queued = link.queue.queued();
+        let (queued, fills) = (link.queue.queued(), link.queue.is_half_full());
         match level {
             Level::Hopeless => {
                 self.counters.slow_peers += 1;
                 let reason = PeerCloseReason::SlowReader { queued };
-                return self.close(Action::ClosePeer { peer, reason });
+                self.close(Action::ClosePeer { peer, reason });
+                return fills;
             }
             Level::Behind => self.notice(Notice::PeerBehind { peer, queued }),
             Level::Same | Level::CaughtUp { .. } => {}
@@ -501,6 +508,7 @@ impl Router {
             lane,
             message,
         });
+        fills
     }
 
     /// So many bytes of what was queued for a session have left.
@@ -538,27 +546,30 @@ impl Router {
         }
     }
 
-    /// If a message with this frame's seq was pushed to the session and waits for its answer, takes
-    /// the frame as that answer, whatever its type (channel-v2 section 4), and says so.
-    pub fn take_answer(&mut self, now: Instant, session: SessionId, frame: &Frame) -> bool {
-        let Some(link) = self.links.sessions.get(&session) else {
-            return false;
-        };
-        let Some(&id) = link.asked.get(&frame.seq) else {
-            return false;
-        };
+    /// If a message with this frame's seq was pushed to the session and waits for its answer, the frame
+    /// is that answer, whatever its type (channel-v2 section 4), for
+    /// [`take_answer`](Self::take_answer).
+    pub(in crate::node) fn answered_by(
+        &self,
+        session: SessionId,
+        frame: &Frame,
+    ) -> Option<UnicastId> {
+        let link = self.links.sessions.get(&session)?;
+        let &id = link.asked.get(&frame.seq)?;
         // Neither is a message that the session has itself published, over another connection before.
         let pushed = || self.unicasts.get(&id).map(|unicast| &unicast.frame);
-        if frame.kind == FrameType::UNICAST && pushed() == Some(frame) {
-            return false;
-        }
-        if frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION {
+        let published = frame.kind == FrameType::UNICAST && pushed() == Some(frame);
+        (!published).then_some(id)
+    }
+
+    /// Takes the answer to a message.
+    pub(in crate::node) fn take_answer(&mut self, now: Instant, id: UnicastId, answer: Frame) {
+        if answer.kind == FrameType::RESPONSE && answer.result == code::NO_SESSION {
             // A client of ours that cannot take the message now says so, and another may.
             self.attempt_failed(now, id, true);
         } else {
-            self.finish(id, Ok(frame.clone()));
+            self.finish(id, Ok(answer));
         }
-        true
     }
 
     fn notice(&mut self, notice: Notice) {

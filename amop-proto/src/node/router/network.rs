@@ -23,7 +23,7 @@ use crate::{
     node::{
         Action, Lane, Notice, PeerCloseReason, PeerId,
         checker::CheckedRecords,
-        mesh::{Output, Seen, extension},
+        mesh::{Hop, Output, Seen, extension},
     },
     p2p::{
         Body, NodeId, PeerFrame, PeerMessage,
@@ -186,7 +186,14 @@ impl Router {
             }
             // Its answer will come or has come.
             Seen::Before => {}
-            Seen::Answered(answer) => self.send_answer(answer, Lane::node(source)),
+            Seen::Answered(answer) => {
+                let back = Envelope {
+                    source: target,
+                    target: source,
+                    id,
+                };
+                self.send_answer(back, answer, Lane::node(source));
+            }
         }
         Some(())
     }
@@ -393,7 +400,7 @@ impl Router {
         let lane = Lane::relayed(from, called.source, bytes);
         for (target, seal) in targets {
             match self.hop(target, Some(from), lane, bytes.len()) {
-                Some(peer) => copies.entry(peer).or_default().push((target, seal)),
+                Some(hop) => copies.entry(hop.peer).or_default().push((target, seal)),
                 None => self.counters.undeliverable += 1,
             }
         }
@@ -426,36 +433,33 @@ impl Router {
         };
         self.next_unicast += 1;
         // Mostly there is one, next to this node.
-        let mut copies: BTreeMap<PeerId, Vec<NodeKey>> = BTreeMap::new();
+        let mut copies: BTreeMap<Hop, Vec<NodeKey>> = BTreeMap::new();
         for &target in &*targets {
-            let Some(peer) = self.hop(target, None, origin.lane(), frame.wire_len()) else {
+            let Some(hop) = self.hop(target, None, origin.lane(), frame.wire_len()) else {
                 self.counters.undeliverable += 1;
                 continue;
             };
             if let [_] = targets[..]
-                && self.mesh.is_neighbour(peer, target)
+                && hop.key == target
             {
                 let body = called.direct(Vec::new()).seal_parts(frame);
-                self.send_copy(now, origin, peer, packet::MULTICAST, body);
+                self.send_copy(now, origin, hop.peer, packet::MULTICAST, body);
                 return;
             }
-            copies.entry(peer).or_default().push(target);
+            copies.entry(hop).or_default().push(target);
         }
         // The same bytes for every neighbour that is the only target of its copy.
         let mut alone = None;
         let mut content = None;
-        for (peer, targets) in copies {
-            if targets.len() == 1 && self.mesh.is_neighbour(peer, targets[0]) {
+        for (Hop { peer, key }, targets) in copies {
+            if targets[..] == [key] {
                 let body = alone.get_or_insert_with(|| called.direct(Vec::new()).seal_parts(frame));
                 let body = body.clone();
                 self.send_copy(now, origin, peer, packet::MULTICAST, body);
                 continue;
             }
             for targets in targets.chunks(MAX_TARGETS) {
-                if targets
-                    .iter()
-                    .all(|&target| self.mesh.ends_at(peer, target))
-                {
+                if targets.iter().all(|&target| self.mesh.ends_at(key, target)) {
                     let body = called.direct(targets.to_vec()).seal_parts(frame);
                     self.send_copy(now, origin, peer, packet::MULTICAST, body);
                     continue;
@@ -495,8 +499,7 @@ impl Router {
     }
 
     fn send_copy(&mut self, now: Instant, origin: Origin, peer: PeerId, packet: u16, body: Body) {
-        self.send_in(peer, origin.lane(), carrying(packet, MAX_HOPS, body));
-        self.pause_if_filling(now, origin, peer);
+        self.send_of(now, origin, peer, carrying(packet, MAX_HOPS, body));
     }
 
     /// Sends a unicast, for the first time or again, to the node of ours it is for; `false` if there
@@ -512,7 +515,7 @@ impl Router {
         };
         let node = *node;
         let lane = unicast.origin.lane();
-        let Some(peer) = self.hop(node, None, lane, unicast.frame.wire_len()) else {
+        let Some(Hop { peer, key }) = self.hop(node, None, lane, unicast.frame.wire_len()) else {
             return false;
         };
         *changes = self.mesh.changes();
@@ -521,7 +524,7 @@ impl Router {
             target: node,
             id,
         };
-        let (packet, body) = if self.mesh.ends_at(peer, node) {
+        let (packet, body) = if self.mesh.ends_at(key, node) {
             (packet::UNICAST, envelope.seal_parts(&unicast.frame))
         } else {
             let Some(body) = self.relay_body(Purpose::Unicast, envelope, &unicast.frame) else {
@@ -529,8 +532,7 @@ impl Router {
             };
             (packet::RELAYED_UNICAST, body.into())
         };
-        self.send_in(peer, lane, carrying(packet, MAX_HOPS, body));
-        self.pause_if_filling(now, unicast.origin, peer);
+        self.send_of(now, unicast.origin, peer, carrying(packet, MAX_HOPS, body));
         true
     }
 
@@ -568,20 +570,18 @@ impl Router {
         };
         let body = envelope.seal(answer);
         self.recent.answered(source, target, id, body.clone());
-        self.send_answer(body, lane);
+        self.send_answer(envelope, body, lane);
     }
 
     /// Sends an answer, for the first time or again; the body is as for a neighbour.
-    fn send_answer(&mut self, body: Bytes, lane: Lane) {
-        let Some((envelope, frame)) = Envelope::open(body.clone()) else {
-            return;
-        };
+    fn send_answer(&mut self, envelope: Envelope, body: Bytes, lane: Lane) {
         let hop = self.hop(envelope.target, None, lane, body.len());
-        let sent = hop.and_then(|peer| {
-            if self.mesh.ends_at(peer, envelope.target) {
+        let sent = hop.and_then(|Hop { peer, key }| {
+            if self.mesh.ends_at(key, envelope.target) {
                 return Some((peer, packet::ANSWER, body));
             }
-            let body = self.relay_body(Purpose::Answer, envelope, &frame[..])?;
+            let frame = &body[Envelope::LEN..];
+            let body = self.relay_body(Purpose::Answer, envelope, frame)?;
             Some((peer, packet::RELAYED_ANSWER, body))
         });
         match sent {
@@ -601,7 +601,7 @@ impl Router {
         from: Option<PeerId>,
         lane: Lane,
         len: usize,
-    ) -> Option<PeerId> {
+    ) -> Option<Hop> {
         let links = &self.links;
         let onward = |peer| Some(peer) != from && links.peer_takes(peer, lane, len);
         self.mesh.next_hop(target, onward)
@@ -613,7 +613,7 @@ impl Router {
         let lane = Lane::relayed(from, source, Relayed::content_of(&message.body));
         let hop = self.hop(target, Some(from), lane, message.wire_len());
         match (message.seq.min(MAX_HOPS).checked_sub(1), hop) {
-            (Some(hops_left), Some(peer)) if hops_left > 0 => {
+            (Some(hops_left), Some(Hop { peer, .. })) if hops_left > 0 => {
                 self.counters.relayed += 1;
                 message.seq = hops_left;
                 self.send_in(peer, lane, message.into());

@@ -76,6 +76,11 @@ impl Table {
         entry.is_some_and(|entry| !entry.sessions.is_empty())
     }
 
+    /// Whether no local count has changed since they were asked for.
+    pub(super) fn is_still(&self) -> bool {
+        self.changed.is_empty()
+    }
+
     /// The topics whose local count is not what it was at the last call, with the count before and
     /// the count now.
     pub(super) fn take_changes(&mut self) -> Vec<(Bytes, u32, u32)> {

@@ -29,9 +29,11 @@ impl Envelope {
     pub const LEN: usize = 8 + 8 + 8;
 
     fn put(&self, out: &mut BytesMut) {
-        out.put_u64(self.source.0);
-        out.put_u64(self.target.0);
-        out.put_u64(self.id);
+        let mut bytes = [0; Self::LEN];
+        bytes[..8].copy_from_slice(&self.source.0.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.target.0.to_be_bytes());
+        bytes[16..].copy_from_slice(&self.id.to_be_bytes());
+        out.put_slice(&bytes);
     }
 
     /// As [`seal`](Self::seal); a long frame is not copied.
@@ -71,11 +73,16 @@ impl Envelope {
 
     /// The address and the bytes of the channel frame.
     pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
-        let envelope = Self {
-            source: NodeKey(body.try_get_u64().ok()?),
-            target: NodeKey(body.try_get_u64().ok()?),
-            id: body.try_get_u64().ok()?,
+        let (words, _) = body.first_chunk::<{ Self::LEN }>()?.as_chunks();
+        let [source, target, id] = *words else {
+            return None;
         };
+        let envelope = Self {
+            source: NodeKey(u64::from_be_bytes(source)),
+            target: NodeKey(u64::from_be_bytes(target)),
+            id: u64::from_be_bytes(id),
+        };
+        body.advance(Self::LEN);
         Some((envelope, body))
     }
 }

@@ -118,7 +118,13 @@ impl Record {
 
     /// The record as it goes over the wire. `None` if the signer cannot sign.
     #[must_use]
-    pub fn sign(mut self, signer: &dyn Signer) -> Option<SignedRecord> {
+    pub fn sign(self, signer: &dyn Signer) -> Option<SignedRecord> {
+        let key = self.key();
+        self.sign_as(key, signer)
+    }
+
+    /// As [`sign`](Self::sign), where its [`key`](Self::key) is known.
+    pub(crate) fn sign_as(mut self, key: NodeKey, signer: &dyn Signer) -> Option<SignedRecord> {
         self.topics.sort_by(|(a, _), (b, _)| a.cmp(b));
         self.topics.dedup_by(|(a, _), (b, _)| a == b);
         self.topics
@@ -132,6 +138,7 @@ impl Record {
         message.put_slice(&signature);
         Some(SignedRecord {
             record: self,
+            key,
             bytes: message.freeze().slice(DOMAIN.len()..),
             statement,
             algorithm: signer.algorithm(),
@@ -240,6 +247,8 @@ impl Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRecord {
     record: Record,
+    /// The record's: a hash, which is not worked out each time it is asked for.
+    key: NodeKey,
     bytes: Bytes,
     /// How many of the bytes are signed.
     statement: usize,
@@ -251,6 +260,12 @@ impl SignedRecord {
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// Its subject's name in routing.
+    #[must_use]
+    pub fn key(&self) -> NodeKey {
+        self.key
     }
 
     /// As [`record`](Self::record), for good.
@@ -308,8 +323,10 @@ impl SignedRecord {
             }
             let bytes = body.split_to(statement + 3 + len);
             records.extend(record.transpose().map(|record| {
+                let record = record?;
                 Ok(Self {
-                    record: record?,
+                    key: record.key(),
+                    record,
                     bytes,
                     statement,
                     algorithm,
