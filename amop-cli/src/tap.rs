@@ -5,6 +5,7 @@
 //! or not. What passes is told before it goes on, so a request is always told before its answer;
 //! a reader that does not keep up slows the connections down, and nothing is lost.
 
+mod door;
 mod record;
 mod relay;
 mod watch;
@@ -15,18 +16,23 @@ use amop_tls::rustls::ClientConfig;
 use amop_tls::{HandshakeFailure, Identity, Mode, ServerOptions, Side, TlsError};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{Semaphore, mpsc},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::door::{Door, Place};
 pub use self::record::{Direction, FrameRecord, Record, Style, What};
 use self::relay::{Reporter, relay};
 use crate::wire;
 
-/// SDKs connected at once. More wait in the operating system's queue.
+/// SDKs connected at once. More are turned away.
 const CONNECTIONS: usize = 256;
+
+/// Connections at once that have not completed TLS. A newcomer takes the place of the one that has kept the
+/// tap waiting longest, of the address with the most.
+const HANDSHAKES: usize = 64;
 
 /// How long an SDK may take to complete TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -155,23 +161,21 @@ struct Port {
 impl Port {
     async fn run(self, listener: TcpListener) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let door = Arc::new(Door::new(HANDSHAKES));
         let mut number = 0;
         loop {
-            let next = async {
-                let slot = slots.clone().acquire_owned().await.ok()?;
-                Some((listener.accept().await, slot))
-            };
             let accepted = tokio::select! {
-                next = next => next,
-                () = self.stop.cancelled() => None,
+                accepted = listener.accept() => accepted,
+                () = self.stop.cancelled() => return,
             };
             match accepted {
-                None => return,
-                Some((Ok((tcp, address)), slot)) => {
-                    number += 1;
-                    self.serve(number, tcp, address, slot);
+                Ok((tcp, address)) => {
+                    if let Some(place) = door.admit(address) {
+                        number += 1;
+                        self.serve(number, tcp, address, (place, slots.clone()));
+                    }
                 }
-                Some((Err(error), _)) => {
+                Err(error) => {
                     let reporter = Reporter::new(0, &self.records);
                     reporter.note(format!("cannot accept: {error}")).await;
                     tokio::select! {
@@ -183,18 +187,38 @@ impl Port {
         }
     }
 
-    fn serve(&self, number: u64, tcp: TcpStream, address: SocketAddr, slot: OwnedSemaphorePermit) {
+    fn serve(
+        &self,
+        number: u64,
+        tcp: TcpStream,
+        address: SocketAddr,
+        (place, slots): (Place, Arc<Semaphore>),
+    ) {
         let reporter = Reporter::new(number, &self.records);
         let (acceptor, mode) = (self.acceptor.clone(), self.mode);
         let (upstream, preview) = (self.upstream.clone(), self.preview);
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            let _slot = slot;
             let served = async {
                 reporter.note(format!("connection from {address}")).await;
-                let end = match connect_both(acceptor, mode, tcp, &upstream).await {
-                    Ok((sdk, node)) => relay(sdk, node, preview, &reporter).await,
-                    Err(problem) => problem,
+                let accepted = tokio::select! {
+                    accepted = accept(acceptor, mode, tcp) => accepted,
+                    () = place.lost() => Err(
+                        "it gave way to a newcomer before TLS was complete: too many connections are \
+                         there at once"
+                            .to_owned(),
+                    ),
+                };
+                drop(place);
+                let end = match (accepted, slots.try_acquire_owned()) {
+                    (Err(problem), _) => problem,
+                    (Ok(_), Err(_)) => {
+                        format!("turned away: {CONNECTIONS} SDKs are connected already")
+                    }
+                    (Ok(sdk), Ok(_slot)) => match connect(&upstream).await {
+                        Ok(node) => relay(sdk, node, preview, &reporter).await,
+                        Err(problem) => problem,
+                    },
                 };
                 reporter.note(format!("ended: {end}")).await;
             };
@@ -210,32 +234,28 @@ impl Port {
 type ToSdk = tokio_rustls::server::TlsStream<TcpStream>;
 type ToNode = tokio_rustls::client::TlsStream<TcpStream>;
 
-/// TLS with the SDK, then with the node.
-async fn connect_both(
-    acceptor: TlsAcceptor,
-    mode: Mode,
-    tcp: TcpStream,
-    upstream: &Upstream,
-) -> Result<(ToSdk, ToNode), String> {
+/// TLS with the SDK.
+async fn accept(acceptor: TlsAcceptor, mode: Mode, tcp: TcpStream) -> Result<ToSdk, String> {
     let accepting = async {
         tcp.set_nodelay(true)?;
         acceptor.accept(tcp).await
     };
-    let sdk = match timeout(HANDSHAKE, accepting).await {
-        Ok(Ok(stream)) => stream,
+    match timeout(HANDSHAKE, accepting).await {
+        Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => {
             let failure = HandshakeFailure::from_io(error, Side::Server, mode);
-            return Err(format!("no TLS with the SDK: {failure}"));
+            Err(format!("no TLS with the SDK: {failure}"))
         }
-        Err(_) => {
-            return Err(format!(
-                "the SDK did not complete TLS within {} s",
-                HANDSHAKE.as_secs()
-            ));
-        }
-    };
-    let node = wire::connect(&upstream.endpoint, upstream.tls.clone(), upstream.mode)
+        Err(_) => Err(format!(
+            "the SDK did not complete TLS within {} s",
+            HANDSHAKE.as_secs()
+        )),
+    }
+}
+
+/// TLS with the node.
+async fn connect(upstream: &Upstream) -> Result<ToNode, String> {
+    wire::connect(&upstream.endpoint, upstream.tls.clone(), upstream.mode)
         .await
-        .map_err(|error| error.to_string())?;
-    Ok((sdk, node))
+        .map_err(|error| error.to_string())
 }

@@ -392,3 +392,35 @@ async fn the_command_prints_lines() {
     }
     network.shutdown().await;
 }
+
+/// Those who connect and say nothing do not keep others out.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_give_way_to_newcomers() {
+    let network = network(2).await;
+    let (tap, mut records) = tap(&network, network.endpoint(0)).await;
+    let address = tap.address().to_string();
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        let stream = within("TCP", TcpStream::connect(&address)).await;
+        silent.push(stream.unwrap());
+    }
+    let told = tokio::spawn(async move {
+        let mut gave_way = 0;
+        while let Some(record) = records.recv().await {
+            if let What::Note(text) = record.what {
+                gave_way += usize::from(text.contains("gave way to a newcomer"));
+            }
+        }
+        gave_way
+    });
+    exchange(&address, network.endpoint(1), network.sdk()).await;
+    // The first is gone, the last is not: it has waited for less time.
+    let mut byte = [0];
+    let first = within("its end", silent[0].read(&mut byte)).await;
+    assert!(matches!(first, Ok(0) | Err(_)));
+    drop(silent);
+    tap.shutdown().await;
+    let gave_way = within("the records", told).await.unwrap();
+    assert!(gave_way > 200, "{gave_way}");
+    network.shutdown().await;
+}

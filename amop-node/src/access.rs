@@ -18,8 +18,9 @@ pub(crate) use self::{
 };
 use crate::core::Core;
 
-/// The clock that certificates go by may be set: it is looked at this often at least.
-const LOOK: Duration = Duration::from_secs(60);
+/// The clock that certificates go by may be set: it is looked at this often at least. So long after it has
+/// passed their end connections go at the latest.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Whom a node lets in.
 #[derive(Debug)]
@@ -168,7 +169,100 @@ pub(crate) fn admit(
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use amop_proto::{
+        channel::rpc::NodeFacts,
+        node::{Limits, Node, NodeConfig, PeerId, PeerIdentity, Timeouts},
+        p2p::NodeId,
+    };
+    use amop_tls::{
+        PeerFilter, PeerOptions, PublicKey,
+        pki::{Agency, Authority, Leaf},
+    };
+
     use super::*;
+    use crate::statements::NodeSigner;
+
+    fn identity(agency: &Agency) -> Identity {
+        let issued = agency.issue(Leaf::Node, "node").unwrap();
+        Identity::from_pem(
+            issued.cert_pem.as_bytes(),
+            issued.key_pem.as_bytes(),
+            agency.root_pem().as_bytes(),
+        )
+        .unwrap()
+    }
+
+    fn core(own: &Identity) -> Core {
+        let facts = NodeFacts {
+            fisco_version: "2.11.1".into(),
+            chain_id: "1".into(),
+            node_id: String::new(),
+            name: "node".into(),
+            agency: "agency".into(),
+            address: String::new(),
+        };
+        let machine = Node::new(NodeConfig {
+            node: NodeId(own.public_key().unwrap().0),
+            signer: Arc::new(NodeSigner(own.clone())),
+            facts: facts.clone(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            transit: BTreeSet::new(),
+            epoch: 1,
+            seed: [0; 32],
+        });
+        Core::new(machine, facts)
+    }
+
+    /// Lists that let nobody in.
+    fn nobody(own: &Identity) -> Loaded {
+        let filter: Arc<dyn PeerFilter> = Arc::new(|_: &PublicKey| false);
+        Loaded {
+            p2p: own.clone(),
+            channel: own.clone(),
+            peers: Some(filter),
+            sdks: None,
+        }
+    }
+
+    /// Whether lists come before a node whose handshake is over is among those they are looked at for, or
+    /// after that: it is closed.
+    #[test]
+    fn no_list_falls_between_a_handshake_and_the_entry() {
+        let agency = Authority::new_ec("chain").unwrap().agency("a").unwrap();
+        let (own, other) = (identity(&agency), identity(&agency));
+        for lists_come_first in [true, false] {
+            let rules = || own.verifier_of_peers(PeerOptions::default()).unwrap();
+            let access = Access::new(own.clone(), own.clone(), rules(), rules());
+            let core = core(&own);
+            let admitted = admit(&access.peers, Some(other.chain()), Side::Client).unwrap();
+            let peer = PeerId(7);
+            let identity = PeerIdentity {
+                node: NodeId(other.public_key().unwrap().0),
+                name: "other".into(),
+                agency: "a".into(),
+                address: String::new(),
+            };
+            core.handle([Event::PeerOpened {
+                peer,
+                identity,
+                dialled: false,
+            }]);
+            let peers = || core.lock().machine.peers().count();
+            let enter = || access.enter(&core, Link::Peer(peer), admitted.standing.clone());
+            let reload = || access.put(&core, nobody(&own)).peers_closed;
+            if lists_come_first {
+                assert_eq!((reload(), peers()), (0, 1));
+                enter();
+            } else {
+                enter();
+                assert_eq!((peers(), reload()), (1, 1));
+            }
+            assert_eq!(peers(), 0, "{lists_come_first}");
+        }
+    }
 
     #[test]
     fn a_certificate_is_valid_in_its_last_second() {

@@ -342,6 +342,7 @@ impl NodeBuilder {
             agency: p2p_identity.agency().unwrap_or_default().to_owned(),
             address: p2p_address.to_string(),
         };
+        let transit: BTreeSet<MachineId> = self.transit.into_iter().map(MachineId).collect();
         let machine = Machine::new(MachineConfig {
             node: MachineId(node_id.0),
             signer: Arc::new(NodeSigner(p2p_identity.clone())),
@@ -351,13 +352,14 @@ impl NodeBuilder {
                 ..self.limits
             },
             timeouts: self.timeouts,
-            transit: self.transit.into_iter().map(MachineId).collect(),
+            transit: transit.clone(),
             epoch: epoch(),
             seed,
         });
         let verifier = Arc::new(NodeVerifier(peers.clone()));
+        let checker = Checker::new(verifier, self.limits.peer_topics);
         node::start(Setup {
-            checker: Arc::new(Checker::new(verifier, self.limits.peer_topics)),
+            checker: Arc::new(checker.of_node(&MachineId(node_id.0), &transit)),
             access: Arc::new(Access::new(p2p_identity, channel_identity, peers, sdks)),
             core: Arc::new(Core::new(machine, facts)),
             node_id,

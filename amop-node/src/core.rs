@@ -2,9 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    ops::{Deref, DerefMut},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -12,8 +13,8 @@ use std::{
 use amop_proto::{
     channel::{Frame, rpc::NodeFacts},
     node::{
-        Action, CloseReason, Event, LinkQueue, Node as Machine, Notice, PeerCloseReason, PeerId,
-        Question, SessionId,
+        Action, CloseReason, Event, Held, LinkQueue, Node as Machine, Notice, PeerCloseReason,
+        PeerId, Question, SessionId,
     },
 };
 use foldhash::fast::RandomState;
@@ -40,6 +41,30 @@ pub(crate) struct Core {
     timer: Notify,
     /// Counts up when a peer comes or goes.
     peers_changed: watch::Sender<u64>,
+    /// What the machine said last of nodes that are not next to this one.
+    distant: AtomicBool,
+}
+
+/// The state while this task has it alone. Texts are read, long messages hashed and log lines written
+/// before or after: tests look at [`Held`].
+#[derive(Debug)]
+pub(crate) struct Locked<'a> {
+    state: MutexGuard<'a, State>,
+    _held: Held,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
 }
 
 #[derive(Debug)]
@@ -69,13 +94,24 @@ impl Core {
             apart: Apart::default(),
             timer: Notify::new(),
             peers_changed: watch::Sender::new(0),
+            distant: AtomicBool::new(false),
         }
     }
 
     /// Never held across an await.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> Locked<'_> {
         // The machine keeps its invariants even if a task died with the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked {
+            state,
+            _held: Held::new(),
+        }
+    }
+
+    /// Whether messages may go to nodes that are not next to this one, so that long ones are better
+    /// hashed before the machine sees them.
+    pub(crate) fn has_distant(&self) -> bool {
+        self.distant.load(Ordering::Relaxed)
     }
 
     pub(crate) fn next_session(&self) -> SessionId {
@@ -115,6 +151,10 @@ impl Core {
             }
             while let Some(action) = state.machine.poll_action() {
                 state.carry_out(action, &mut left);
+            }
+            let distant = state.machine.router().has_distant();
+            if distant != self.has_distant() {
+                self.distant.store(distant, Ordering::Relaxed);
             }
             state.must_rearm()
         };

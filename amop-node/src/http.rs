@@ -2,7 +2,7 @@
 //!
 //! There is no TLS and nobody is known here, as with real nodes; nothing that is answered changes
 //! anything. Every connection is for one request and has one deadline for all of it; when there are too
-//! many, the one that has kept the node waiting longest goes.
+//! many, the one that has kept the node waiting longest goes. How often an address may ask is bounded, too.
 
 use std::{
     convert::Infallible,
@@ -10,9 +10,10 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use amop_proto::channel::rpc;
@@ -21,14 +22,14 @@ use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body, Incoming},
-    header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN},
+    header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::{
@@ -36,7 +37,7 @@ use crate::{
     core::Core,
     journal::{Cause, Kind},
     node::Context,
-    ports::{Door, Place},
+    ports::{Door, Place, Rates},
 };
 
 /// The longest body of a request, in bytes; the channel reads no longer ones either.
@@ -47,21 +48,27 @@ const MAX_HEAD: usize = 16 * 1024;
 
 /// Answers requests until the node stops.
 pub(crate) async fn serve_http(context: Context, door: Arc<Door>, listener: TcpListener) {
+    let rates = Arc::new(Mutex::new(Rates::new(context.limits.http_rate)));
     while let Some((stream, address, place)) = door.next(&listener, &context.stop).await {
-        let context = context.clone();
+        let (context, rates) = (context.clone(), rates.clone());
         let ports = context.ports.clone();
         ports.spawn(async move {
             tokio::select! {
                 biased;
                 () = place.lost() => place.log_loss(address),
-                () = exchange(&context, stream, address, &place) => {}
+                () = exchange(&context, stream, address, (&place, &rates)) => {}
             }
         });
     }
 }
 
 /// One connection: one request, one answer.
-async fn exchange(context: &Context, stream: TcpStream, address: SocketAddr, place: &Place) {
+async fn exchange(
+    context: &Context,
+    stream: TcpStream,
+    address: SocketAddr,
+    (place, rates): (&Place, &Mutex<Rates>),
+) {
     let limits = &context.limits;
     let complain = |text: fmt::Arguments<'_>| {
         let cause = Cause::Address(place.source());
@@ -80,7 +87,7 @@ async fn exchange(context: &Context, stream: TcpStream, address: SocketAddr, pla
     }
     let whole = AtomicBool::new(false);
     let service = service_fn(|request| async {
-        let response = respond(request, &whole, &context.core, place).await;
+        let response = respond(request, &whole, &context.core, (place, rates)).await;
         Ok::<_, Infallible>(response.unwrap_or_else(|refusal| refusal))
     });
     let connection = async {
@@ -116,8 +123,9 @@ async fn respond(
     request: Request<Incoming>,
     whole: &AtomicBool,
     core: &Arc<Core>,
-    place: &Place,
+    (place, rates): (&Place, &Mutex<Rates>),
 ) -> Result<Reply, Reply> {
+    let rates = || rates.lock().unwrap_or_else(PoisonError::into_inner);
     if request.method() != Method::POST {
         let mut refusal = refuse(StatusCode::METHOD_NOT_ALLOWED, "ask by POST");
         refusal
@@ -129,7 +137,13 @@ async fn respond(
     if request.headers().contains_key(ORIGIN) {
         return Err(refuse(StatusCode::FORBIDDEN, "web pages get no answer"));
     }
+    let asked = rates().ask(Instant::now().into_std(), place.source());
+    if let Err(wait) = asked {
+        core.refusals.http_refused();
+        return Err(too_often(wait));
+    }
     let body = read(request.into_body()).await?;
+    let length = body.len();
     whole.store(true, Ordering::Relaxed);
     place.spoke();
     let stopping = |_| refuse(StatusCode::SERVICE_UNAVAILABLE, "the node stops");
@@ -141,6 +155,7 @@ async fn respond(
         }
     };
     let answer = write(core, request).await.map_err(stopping)?;
+    rates().spend(place.source(), length + answer.len());
     Ok(reply(StatusCode::OK, "application/json", answer))
 }
 
@@ -165,6 +180,16 @@ async fn read(mut body: Incoming) -> Result<BytesMut, Reply> {
         whole.extend_from_slice(&data);
     }
     Ok(whole)
+}
+
+fn too_often(wait: Duration) -> Reply {
+    let seconds = wait.as_secs_f64().ceil();
+    let text = format!("too many questions from your address: ask again in {seconds} s\n");
+    let mut refusal = reply(StatusCode::TOO_MANY_REQUESTS, "text/plain", text.into());
+    if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
+        refusal.headers_mut().insert(RETRY_AFTER, value);
+    }
+    refusal
 }
 
 fn refuse(status: StatusCode, text: &'static str) -> Reply {

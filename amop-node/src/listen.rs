@@ -69,6 +69,9 @@ pub struct ListenLimits {
     pub fragment_time: Duration,
     /// HTTP requests at once.
     pub http: usize,
+    /// HTTP requests a second; four times as many at once. Every address that has asked lately has an
+    /// equal part of it. Every 64 KiB read or written count as one more.
+    pub http_rate: usize,
     /// How long an HTTP request may take, from the connection to the end of the answer.
     pub http_time: Duration,
 }
@@ -89,6 +92,7 @@ impl Default for ListenLimits {
             receiving: 512 << 20,
             fragment_time: Duration::from_secs(60),
             http: 64,
+            http_rate: 200,
             http_time: Duration::from_secs(10),
         }
     }
@@ -381,6 +385,7 @@ async fn run_session(
         None => context.intake.share(agency, info.name.as_deref()),
     };
     let reading = ChannelReading {
+        core: &context.core,
         decoder: context.decoder,
         max_topics: context.machine_limits.session_topics,
         text: context.machine_limits.session_text,

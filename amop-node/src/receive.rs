@@ -30,6 +30,8 @@ const READ_MIN: usize = 4 * 1024;
 const READ_MAX: usize = 64 * 1024;
 /// Of a long frame this much is read before others have their turn.
 const READ_LONG: usize = 256 * 1024;
+/// So many bytes are hashed where they come: that takes less than 100 microseconds.
+const HASHED_HERE: usize = 64 * 1024;
 /// A peer is not read from for this long for each signature that it gave reason to verify: a third of
 /// a processor, and no more, for one that does nothing else.
 const SIGNATURE: Duration = Duration::from_micros(200);
@@ -102,7 +104,8 @@ pub(crate) enum Refusal {
 
 /// SDK connections.
 #[derive(Debug)]
-pub(crate) struct ChannelReading {
+pub(crate) struct ChannelReading<'a> {
+    pub(crate) core: &'a Core,
     pub(crate) decoder: FrameDecoder,
     /// So many topics of a set are read.
     pub(crate) max_topics: usize,
@@ -110,7 +113,7 @@ pub(crate) struct ChannelReading {
     pub(crate) text: usize,
 }
 
-impl Reading for ChannelReading {
+impl Reading for ChannelReading<'_> {
     type Id = SessionId;
     const SHORT: usize = READ_MIN;
 
@@ -155,6 +158,42 @@ impl Reading for ChannelReading {
     fn pace(&self) -> Pace {
         Pace::new(self.text)
     }
+
+    async fn prepare(&self, events: Vec<Event>) -> (Vec<Event>, Duration) {
+        if !self.core.has_distant() {
+            return (events, Duration::ZERO);
+        }
+        let long: usize = events.iter().map(undigested).sum();
+        let events = match long {
+            0 => events,
+            ..=HASHED_HERE => events.into_iter().map(digested).collect(),
+            _ => aside(move || events.into_iter().map(digested).collect()).await,
+        };
+        (events, Duration::ZERO)
+    }
+}
+
+/// How many bytes of a session's message are to be hashed before the machine sees it.
+fn undigested(event: &Event) -> usize {
+    match event {
+        Event::SessionFrame(_, input) => input.undigested(),
+        _ => 0,
+    }
+}
+
+fn digested(event: Event) -> Event {
+    match event {
+        Event::SessionFrame(session, input) => Event::SessionFrame(session, input.digested()),
+        event => event,
+    }
+}
+
+/// Does some work on a thread where nobody waits behind it.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// Connections to other nodes.
@@ -195,7 +234,7 @@ impl<'a> PeerReading<'a> {
             .map_err(|error| error.to_string())?;
         match taken {
             Assembled::Nothing => Ok(Step::Nothing),
-            Assembled::Whole(frame) => Ok(Step::Event(Event::PeerFrame(id, frame))),
+            Assembled::Whole(frame) => Ok(Step::Event(Event::PeerFrame(id, frame.into()))),
             Assembled::Refused { frame, total } => {
                 self.core.refusals.no_room(total);
                 // A unicast is sent again by who asked.
@@ -243,7 +282,7 @@ impl Reading for PeerReading<'_> {
         if Assembler::<Room>::is_fragment(&frame) {
             return self.fragment(id, frame).map(Some);
         }
-        Ok(Some(Step::Event(Event::PeerFrame(id, frame))))
+        Ok(Some(Step::Event(Event::PeerFrame(id, frame.into()))))
     }
 
     fn missing(&self, buffer: &[u8]) -> usize {
@@ -260,7 +299,7 @@ impl Reading for PeerReading<'_> {
             // Of an answer this says that it cannot be read.
             let response = frame.protocol == -protocol::AMOP;
             let event = if response {
-                Event::PeerFrame(id, PeerFrame { body, ..frame })
+                Event::PeerFrame(id, PeerFrame { body, ..frame }.into())
             } else {
                 Event::PeerActive(id)
             };
@@ -287,20 +326,22 @@ impl Reading for PeerReading<'_> {
         if !events.iter().any(Checker::concerns) {
             return (events, Duration::ZERO);
         }
-        // It takes milliseconds, in bad cases seconds: other connections must not wait for that.
         let checker = self.checker.clone();
-        let checked = spawn_blocking(move || {
+        let check = move |events: Vec<Event>| {
             let events = events.into_iter().map(|event| checker.checked(event));
             events.collect::<Vec<Event>>()
-        });
-        match checked.await {
-            Ok(events) => {
-                let work: usize = events.iter().map(work).sum();
-                let pause = SIGNATURE.saturating_mul(work.try_into().unwrap_or(u32::MAX));
-                (events, pause.min(MAX_PAUSE))
-            }
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+        };
+        let length: usize = events.iter().map(Checker::length).sum();
+        let signed = events.iter().any(Checker::is_signed);
+        let events = if signed || length > HASHED_HERE {
+            // It takes milliseconds, in bad cases seconds: other connections must not wait for that.
+            aside(move || check(events)).await
+        } else {
+            check(events)
+        };
+        let work: usize = events.iter().map(work).sum();
+        let pause = SIGNATURE.saturating_mul(work.try_into().unwrap_or(u32::MAX));
+        (events, pause.min(MAX_PAUSE))
     }
 }
 

@@ -4,12 +4,17 @@ use amop_proto::p2p::{
     NodeId,
     mesh::{Refusal, Signer, Verifier},
 };
-use amop_tls::{Identity, PeerVerifier, PublicKey, Side};
+use amop_tls::{
+    Identity, Mode, PeerVerifier, PublicKey, Side, rsa_public_key, rsa_signed_statement,
+};
 use bytes::Bytes;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 /// ECDSA on secp256k1 with SHA-256, in DER.
-const ALGORITHM: u8 = 1;
+const ECDSA: u8 = 1;
+
+/// RSA with PKCS#1 v1.5 and SHA-256.
+const RSA: u8 = 2;
 
 /// Signs with this node's key.
 #[derive(Debug)]
@@ -17,7 +22,15 @@ pub(crate) struct NodeSigner(pub(crate) Identity);
 
 impl Signer for NodeSigner {
     fn algorithm(&self) -> u8 {
-        ALGORITHM
+        match self.0.mode() {
+            Mode::Ec => ECDSA,
+            _ => RSA,
+        }
+    }
+
+    fn long_id(&self) -> Option<Bytes> {
+        let own = self.0.chain().first()?;
+        rsa_public_key(own).map(Bytes::from)
     }
 
     fn sign(&self, message: &[u8]) -> Option<Bytes> {
@@ -44,13 +57,24 @@ impl Verifier for NodeVerifier {
         let key = admitted.map(|admitted| admitted.info.public_key);
         match key {
             Ok(Some(key)) => Ok(NodeId(key.0)),
-            Ok(None) => Err(Refusal("its certificate gives no node ID".into())),
+            // Nodes of RSA chains have the whole key as their ID.
+            Ok(None) => chain
+                .first()
+                .and_then(rsa_public_key)
+                .and_then(|id| NodeId::named(&id))
+                .ok_or_else(|| Refusal("its certificate gives no node ID".into())),
             Err(error) => Err(Refusal(error.to_string())),
         }
     }
 
-    fn is_signed(&self, algorithm: u8, node: &NodeId, message: &[u8], signature: &[u8]) -> bool {
-        algorithm == ALGORITHM && PublicKey(node.0).signed_statement(message, signature)
+    fn is_signed(&self, algorithm: u8, id: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        match algorithm {
+            ECDSA => id
+                .try_into()
+                .is_ok_and(|key| PublicKey(key).signed_statement(message, signature)),
+            RSA => rsa_signed_statement(id, message, signature),
+            _ => false,
+        }
     }
 }
 
@@ -86,11 +110,32 @@ mod tests {
         let verifier = NodeVerifier(rules);
         assert_eq!(verifier.identify(&signer.chain()), Ok(id));
         let signature = signer.sign(b"statement").unwrap();
-        assert!(verifier.is_signed(ALGORITHM, &id, b"statement", &signature));
-        assert!(!verifier.is_signed(ALGORITHM, &id, b"another", &signature));
-        assert!(!verifier.is_signed(2, &id, b"statement", &signature));
+        assert_eq!((signer.algorithm(), signer.long_id()), (ECDSA, None));
+        assert!(verifier.is_signed(ECDSA, &id.0, b"statement", &signature));
+        assert!(!verifier.is_signed(ECDSA, &id.0, b"another", &signature));
+        assert!(!verifier.is_signed(ECDSA, &id.0[1..], b"statement", &signature));
+        for algorithm in [0, RSA, 3, 200] {
+            assert!(!verifier.is_signed(algorithm, &id.0, b"statement", &signature));
+        }
+        // Keys of RSA chains are longer.
+        let authority = pki::RsaAuthority::new("a").unwrap();
+        let issued = authority.issue().unwrap();
+        let rsa = NodeSigner(
+            Identity::from_pem(
+                issued.cert_pem.as_bytes(),
+                issued.key_pem.as_bytes(),
+                authority.cert_pem().as_bytes(),
+            )
+            .unwrap(),
+        );
+        let (long, signature) = (rsa.long_id().unwrap(), rsa.sign(b"statement").unwrap());
+        assert_eq!((rsa.algorithm(), long.len()), (RSA, 270));
+        assert!(verifier.is_signed(RSA, &long, b"statement", &signature));
+        assert!(!verifier.is_signed(RSA, &long, b"another", &signature));
+        assert!(!verifier.is_signed(ECDSA, &long, b"statement", &signature));
+        let signature = signer.sign(b"statement").unwrap();
         let stranger = NodeId(other.public_key().unwrap().0);
-        assert!(!verifier.is_signed(ALGORITHM, &stranger, b"statement", &signature));
+        assert!(!verifier.is_signed(ECDSA, &stranger.0, b"statement", &signature));
 
         let foreign = pki::Authority::new_ec("other")
             .unwrap()

@@ -30,6 +30,8 @@ pub struct Stats {
     pub handshakes_displaced: u64,
     /// HTTP connections that lost their place to a newcomer, or found none.
     pub http_displaced: u64,
+    /// HTTP requests refused because their address asks too often.
+    pub http_refused: u64,
     /// TLS handshakes that failed for another reason than the three below.
     pub handshakes_failed: u64,
     /// SDKs that are not on the allow list, and nodes that the black or white list keeps out.
@@ -62,6 +64,7 @@ impl Stats {
             handshakes_timed_out,
             handshakes_displaced,
             http_displaced,
+            http_refused,
             handshakes_failed,
             unlisted,
             revoked,
@@ -78,6 +81,7 @@ impl Stats {
             ("handshakes_timed_out", handshakes_timed_out),
             ("handshakes_displaced", handshakes_displaced),
             ("http_displaced", http_displaced),
+            ("http_refused", http_refused),
             ("handshakes_failed", handshakes_failed),
             ("unlisted", unlisted),
             ("revoked", revoked),
@@ -111,6 +115,7 @@ pub(crate) struct Refusals {
     handshakes_timed_out: AtomicU64,
     pub(crate) handshakes_displaced: AtomicU64,
     pub(crate) http_displaced: AtomicU64,
+    http_refused: AtomicU64,
     handshakes_failed: AtomicU64,
     unlisted: AtomicU64,
     revoked: AtomicU64,
@@ -133,6 +138,10 @@ impl Refusals {
             _ => &self.handshakes_failed,
         };
         add(counter);
+    }
+
+    pub(crate) fn http_refused(&self) {
+        add(&self.http_refused);
     }
 
     pub(crate) fn lapsed(&self) {
@@ -186,6 +195,7 @@ impl Core {
             handshakes_timed_out: read(&refusals.handshakes_timed_out),
             handshakes_displaced: read(&refusals.handshakes_displaced),
             http_displaced: read(&refusals.http_displaced),
+            http_refused: read(&refusals.http_refused),
             handshakes_failed: read(&refusals.handshakes_failed),
             unlisted: read(&refusals.unlisted),
             revoked: read(&refusals.revoked),

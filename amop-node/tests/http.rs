@@ -7,7 +7,7 @@ use amop_proto::channel::FrameType;
 use amop_tests::{PATIENCE, Sdk, client, network_with, within};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 const VERSION: &str = r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion"}"#;
@@ -218,5 +218,52 @@ async fn shutting_down_ends_it() {
 async fn it_is_off_unless_asked_for() {
     let network = amop_tests::network(1).await;
     assert_eq!(network.node(0).unwrap().rpc_address(), None);
+    network.shutdown().await;
+}
+
+/// From another address of this machine.
+async fn ask_from(network: &Network, host: [u8; 4]) -> String {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((host, 0))).unwrap();
+    let mut stream = within("TCP", socket.connect(address(network)))
+        .await
+        .unwrap();
+    let request = post(VERSION);
+    within("writing", stream.write_all(request.as_bytes()))
+        .await
+        .unwrap();
+    rest(&mut stream).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn an_address_that_asks_too_often_is_told_so_and_others_are_answered() {
+    let limits = ListenLimits {
+        http_rate: 1,
+        ..patient()
+    };
+    let network = network(1, limits).await;
+    let mut refused = None;
+    // Four at once, and one for each second that passes.
+    for _ in 0..200 {
+        let answer = ask_from(&network, [127, 0, 0, 1]).await;
+        if !answer.starts_with("HTTP/1.1 200") {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("one is too many");
+    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+    assert!(
+        refused.to_lowercase().contains("retry-after: "),
+        "{refused}"
+    );
+    assert!(
+        refused.contains("too many questions from your address"),
+        "{refused}"
+    );
+    let other = ask_from(&network, [127, 0, 0, 2]).await;
+    assert!(other.starts_with("HTTP/1.1 200"), "{other}");
+    assert_eq!(network.node(0).unwrap().stats().http_refused, 1);
     network.shutdown().await;
 }

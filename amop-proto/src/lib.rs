@@ -11,11 +11,13 @@
 //! | [`client`] | the SDK side of a channel connection |
 //! | [`node`] | a node: its sessions, its peers and the router between them |
 //! | [`log`] | foreign text on one line, and how many lines of a kind are logged |
+//! | [`admission`] | who may hold a place at a port before it is known who it is |
 //!
 //! Comments cite the protocol descriptions as "channel-v2 section N" (SDK-node) and
 //! "p2p-v2 section N" (node-node).
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod channel;
 pub mod client;
 mod hash;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use amop_proto::{
     channel::code,
     node::{Notice, PeerCloseReason},
-    p2p::packet,
+    p2p::{PeerFrame, packet},
 };
 use node_support::{Link, Net, hello, node_id, records, reply, state, topic_seq, unicast};
 
@@ -251,7 +251,7 @@ fn what_a_closed_connection_still_says_is_ignored() {
     let held = net.foreign(0, 5, TOPIC);
     let refused = net.raw_peer(0, node_id(5), false);
     let node = 0;
-    let event = |frame| amop_proto::node::Event::PeerFrame(refused.id, frame);
+    let event = |frame: PeerFrame| amop_proto::node::Event::PeerFrame(refused.id, frame.into());
     net.event(node, event(hello()));
     let more = state(5, 1, &[0], &[("more", 1)]);
     let more = net.nodes[0].checker.event(refused.id, records(1, &[more]));

@@ -17,7 +17,7 @@ const fn oid(dotted: &str) -> ObjectIdentifier {
 
 // Keys and curves.
 const EC_PUBLIC_KEY: ObjectIdentifier = oid("1.2.840.10045.2.1");
-const RSA_ENCRYPTION: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
+pub(crate) const RSA_ENCRYPTION: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
 const SECP256K1: ObjectIdentifier = oid("1.3.132.0.10");
 const P256: ObjectIdentifier = oid("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = oid("1.3.132.0.34");

@@ -132,6 +132,7 @@ pub use pin::{NodeKey, ParseNodeKeyError};
 pub use provider::crypto_provider;
 pub use role::Role;
 pub use rustls;
+pub use statement::{rsa_public_key, rsa_signed_statement};
 pub use verify::VerifyError;
 
 /// Which kind of certificates a channel uses (channel-v2 section 2.2).

@@ -1,9 +1,13 @@
 //! Statements that a node signs with the key of its certificate, outside of TLS.
 
-use aws_lc_rs::signature::{ECDSA_P256K1_SHA256_ASN1, UnparsedPublicKey};
-use rustls::SignatureScheme;
+use aws_lc_rs::signature::{
+    ECDSA_P256K1_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+};
+use der::Decode;
+use rustls::{SignatureScheme, pki_types::CertificateDer};
+use x509_cert::certificate::Certificate;
 
-use crate::{Identity, Mode, PublicKey};
+use crate::{Identity, Mode, PublicKey, cert::RSA_ENCRYPTION};
 
 /// Goes before every statement. The same key signs TLS 1.2 handshakes, whose first 32 signed bytes the
 /// client chooses and whose next 32 the server draws at random: with a longer prefix no
@@ -11,16 +15,37 @@ use crate::{Identity, Mode, PublicKey};
 const PREFIX: &[u8; 65] = b"AMOP: what a node says of itself, signed by its certificate's key";
 
 impl Identity {
-    /// Signs what we say of ourselves to nodes that have no TLS connection to us: ECDSA on secp256k1
-    /// with SHA-256, in DER. `None` in RSA mode, or if the random source fails.
+    /// Signs what we say of ourselves to nodes that have no TLS connection to us: with ECDSA on secp256k1
+    /// and SHA-256, in DER; in RSA mode with PKCS#1 v1.5 and SHA-256. `None` if the random source fails.
     pub fn sign_statement(&self, statement: &[u8]) -> Option<Vec<u8>> {
-        if self.mode() != Mode::Ec {
-            return None;
-        }
-        let key = self.signing_key();
-        let signer = key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256])?;
+        let scheme = match self.mode() {
+            Mode::Ec => SignatureScheme::ECDSA_NISTP256_SHA256,
+            _ => SignatureScheme::RSA_PKCS1_SHA256,
+        };
+        let signer = self.signing_key().choose_scheme(&[scheme])?;
         signer.sign(&prefixed(statement)).ok()
     }
+}
+
+/// The public key of an RSA certificate: in DER, as it is in there. It is what nodes of 3.x RSA chains have
+/// as their ID. `None` if the certificate has another kind of key.
+#[must_use]
+pub fn rsa_public_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let key = certificate.tbs_certificate().subject_public_key_info();
+    if key.algorithm.oid != RSA_ENCRYPTION {
+        return None;
+    }
+    key.subject_public_key.as_bytes().map(<[u8]>::to_vec)
+}
+
+/// Whether the owner of an RSA key (in DER, see [`rsa_public_key`]) has signed a statement with
+/// [`Identity::sign_statement`].
+#[must_use]
+pub fn rsa_signed_statement(key: &[u8], statement: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key)
+        .verify(&prefixed(statement), signature)
+        .is_ok()
 }
 
 impl PublicKey {
@@ -41,6 +66,48 @@ fn prefixed(statement: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::pki::{Authority, Leaf};
+
+    #[test]
+    fn rsa_keys_sign_statements_too() {
+        let authority = crate::pki::RsaAuthority::new("agency").unwrap();
+        let identities = [(); 2].map(|()| {
+            let issued = authority.issue().unwrap();
+            let root = authority.cert_pem().as_bytes();
+            let (cert, key) = (issued.cert_pem.as_bytes(), issued.key_pem.as_bytes());
+            Identity::from_pem(cert, key, root).unwrap()
+        });
+        let [key, strange] = identities.each_ref().map(|identity| {
+            let key = rsa_public_key(&identity.chain()[0]).unwrap();
+            // gateway-v3 section 1.1: 540 characters in hexadecimal digits.
+            assert_eq!(key.len(), 270);
+            key
+        });
+        let signature = identities[0].sign_statement(b"links: none").unwrap();
+        assert!(rsa_signed_statement(&key, b"links: none", &signature));
+        assert!(!rsa_signed_statement(&key, b"links: many", &signature));
+        assert!(!rsa_signed_statement(&strange, b"links: none", &signature));
+        assert!(!rsa_signed_statement(&key[1..], b"links: none", &signature));
+        assert!(!rsa_signed_statement(&[], b"links: none", &signature));
+        for at in [0, 100, signature.len() - 1] {
+            let mut bad = signature.clone();
+            bad[at] ^= 1;
+            assert!(!rsa_signed_statement(&key, b"links: none", &bad));
+            assert!(!rsa_signed_statement(
+                &key,
+                b"links: none",
+                &signature[..at]
+            ));
+        }
+        let agency = Authority::new_ec("chain").unwrap().agency("a").unwrap();
+        let issued = agency.issue(Leaf::Node, "node").unwrap();
+        let other = Identity::from_pem(
+            issued.cert_pem.as_bytes(),
+            issued.key_pem.as_bytes(),
+            agency.root_pem().as_bytes(),
+        );
+        assert_eq!(rsa_public_key(&other.unwrap().chain()[0]), None);
+        assert_eq!(rsa_public_key(&CertificateDer::from(&b"none"[..])), None);
+    }
 
     #[test]
     fn a_statement_is_of_its_signer_and_as_it_was_signed() {

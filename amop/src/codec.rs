@@ -3,6 +3,8 @@
 //! A codec is a type without values. It adds no envelope: the payload is exactly what the format
 //! itself gives, so that any program that knows the format can read it.
 
+use std::fmt;
+
 use amop_proto::log::OneLine;
 use bytes::Bytes;
 
@@ -158,11 +160,29 @@ impl<T: BytesValue> Codec<T> for Raw {
 
 /// A value or a payload that a codec could not take.
 #[derive(Debug, thiserror::Error)]
-#[error("{codec} codec: {}", OneLine::new(source).max(512))]
+#[error("{codec} codec: {source}")]
 pub struct CodecError {
     codec: &'static str,
-    source: Box<dyn std::error::Error + Send + Sync>,
+    source: Shown,
 }
+
+/// An error that may say what somebody else wrote, shown on one line. What it wraps is not part of the
+/// chain of sources: whoever walks that writes what he finds into a log.
+struct Shown(Box<dyn std::error::Error + Send + Sync>);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        OneLine::new(&self.0).max(512).fmt(f)
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        OneLine::new(format_args!("{:?}", self.0)).max(512).fmt(f)
+    }
+}
+
+impl std::error::Error for Shown {}
 
 impl CodecError {
     /// An error of the codec named `codec`.
@@ -172,12 +192,44 @@ impl CodecError {
     ) -> Self {
         Self {
             codec,
-            source: source.into(),
+            source: Shown(source.into()),
         }
+    }
+
+    /// The codec's own error. Its text may hold what somebody else wrote, line breaks and all.
+    pub fn get_ref(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.source.0
     }
 
     /// The codec's name.
     pub fn codec(&self) -> &'static str {
         self.codec
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    /// Nothing of what others wrote does anything to a log, along the whole chain of sources.
+    #[test]
+    fn foreign_text_is_on_one_line_in_every_form() {
+        let text = "a\nb\r\u{1b}[31m\u{202e}\u{85}";
+        let error = CodecError::new("text", text);
+        assert_eq!(error.get_ref().to_string(), text);
+        let source = error.source().expect("what went wrong");
+        assert!(source.source().is_none());
+        for shown in [
+            error.to_string(),
+            source.to_string(),
+            format!("{source:?}"),
+            format!("{error:?}"),
+        ] {
+            assert!(shown.contains("\\n"), "{shown:?}");
+            let does_something = |c: char| c.is_control() || c == '\u{202e}';
+            assert!(!shown.chars().any(does_something), "{shown:?}");
+        }
     }
 }

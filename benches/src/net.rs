@@ -332,7 +332,8 @@ impl Net {
                     self.events.push_back((other.node, arrived));
                 } else if frame.packet == packet::RECORDS {
                     let taken = extension(packet::TAKEN, frame.seq, Bytes::new());
-                    self.events.push_back((node, Event::PeerFrame(peer, taken)));
+                    self.events
+                        .push_back((node, Event::PeerFrame(peer, taken.into())));
                 }
             }
             Action::Notice(_) | Action::FragmentPeer { .. } => {}

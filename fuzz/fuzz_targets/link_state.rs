@@ -175,7 +175,7 @@ impl Run {
                 0,
                 &mesh::encode_hello(),
             );
-            self.event(Event::PeerFrame(peer, hello));
+            self.event(Event::PeerFrame(peer, hello.into()));
         }
     }
 
@@ -191,7 +191,7 @@ impl Run {
         };
         let seq = script.word();
         let frame = frame(protocol, packet, seq, script.bytes());
-        self.event(Event::PeerFrame(peer, frame));
+        self.event(Event::PeerFrame(peer, frame.into()));
     }
 
     /// A packet of records of whomever, signed by whomever.
@@ -250,7 +250,7 @@ impl Run {
         }
         let seq = script.word();
         let frame = frame(protocol::EXTENSION, mesh::packet::RECORDS, seq, &body);
-        self.event(Event::PeerFrame(peer, frame));
+        self.event(Event::PeerFrame(peer, frame.into()));
     }
 
     /// What a third SDK does.

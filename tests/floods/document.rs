@@ -45,6 +45,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         receiving,
         fragment_time,
         http,
+        http_rate,
         http_time,
     } = ListenLimits::default();
     let numbers = [
@@ -75,6 +76,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("frame_rate", frame_rate),
         ("receiving", receiving),
         ("http", http),
+        ("http_rate", http_rate),
     ];
     let times = [
         ("first_byte_time", first_byte_time),

@@ -21,7 +21,7 @@ use amop_tls::{
 
 pub use self::{
     bystanders::Bystanders,
-    log::{Log, log},
+    log::{Log, NASTY, does_something, log},
     peer::Peer,
     ports::free_ports,
     process::{Finished, Program},

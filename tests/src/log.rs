@@ -5,6 +5,7 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
 };
 
+use amop_proto::node::Held;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -14,6 +15,8 @@ use crate::within;
 #[derive(Debug)]
 pub struct Log {
     lines: Mutex<Vec<String>>,
+    /// Those written while a node was locked, which should be none.
+    while_held: Mutex<Vec<String>>,
     count: watch::Sender<usize>,
 }
 
@@ -21,6 +24,7 @@ pub struct Log {
 pub fn log() -> &'static Log {
     static LOG: LazyLock<Log> = LazyLock::new(|| Log {
         lines: Mutex::new(Vec::new()),
+        while_held: Mutex::new(Vec::new()),
         count: watch::Sender::new(0),
     });
     static COLLECT: LazyLock<()> = LazyLock::new(|| {
@@ -58,6 +62,20 @@ impl Log {
         self.find_all(parts).into_iter().next()
     }
 
+    /// The lines that were written by somebody who had a node locked at that time.
+    pub fn while_held(&self) -> Vec<String> {
+        let lines = self.while_held.lock();
+        lines.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The lines that do something to a terminal or to whoever reads the log line by line: what comes
+    /// from outside has to be escaped.
+    pub fn unclean(&self) -> Vec<String> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let unclean = |line: &&String| line.chars().any(does_something);
+        lines.iter().filter(unclean).cloned().collect()
+    }
+
     /// All lines that hold all of `parts`.
     pub fn find_all(&self, parts: &[&str]) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,6 +87,16 @@ impl Log {
     }
 }
 
+/// Text that tries to do something to a log or a terminal: breaks lines, moves the cursor, turns the
+/// reading direction, hides.
+pub const NASTY: &str = "n\n2026-01-01 INFO all is well\r\u{1b}[2J\u{8}\u{7f}\u{85}\u{2028}\u{202e}\u{2066}\u{200b}\u{feff}\t.";
+
+/// Whether a character does more than to be seen.
+pub fn does_something(c: char) -> bool {
+    let marks = "\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}";
+    c.is_control() || marks.contains(c)
+}
+
 /// Gets one call per line.
 struct Writer;
 
@@ -76,6 +104,11 @@ impl io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = String::from_utf8_lossy(bytes).trim_end().to_owned();
         let log = log();
+        if Held::is_held() {
+            let mut held = log.while_held.lock();
+            let held = held.as_deref_mut();
+            held.map(|lines| lines.push(line.clone())).ok();
+        }
         log.lines
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

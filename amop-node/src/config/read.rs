@@ -63,7 +63,7 @@ const SECURITY_KEYS: [&str; 6] = [
 /// The section of this node's own limits.
 const LIMITS: &str = "amop_limits";
 
-const LIMIT_KEYS: [&str; 33] = [
+const LIMIT_KEYS: [&str; 34] = [
     "session_queue",
     "session_queues",
     "peer_queue",
@@ -96,6 +96,7 @@ const LIMIT_KEYS: [&str; 33] = [
     "receiving",
     "fragment_time",
     "http",
+    "http_rate",
     "http_time",
 ];
 
@@ -352,6 +353,7 @@ impl<'a> Reader<'a> {
             ("frame_rate", &mut listen.frame_rate),
             ("receiving", &mut listen.receiving),
             ("http", &mut listen.http),
+            ("http_rate", &mut listen.http_rate),
         ];
         let count = "a whole number from 1 to 4294967295";
         let number = |key| keys.get(key, count, |value| value.parse().ok().filter(|n| *n > 0u32));

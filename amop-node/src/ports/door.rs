@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use amop_proto::admission::{Admission, Arrival, Source, Ticket};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::yield_now,
@@ -17,7 +18,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::admission::{Admission, Arrival, Source, Ticket};
 use crate::{
     config::PeerAddr,
     core::Core,

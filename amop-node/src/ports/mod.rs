@@ -5,8 +5,8 @@
 //! carries messages waits for any of it. A connection whose other end is known moves to the runtime of
 //! the node ([`Tcp::moved`](crate::tcp::Tcp::moved)).
 
-mod admission;
 mod door;
+mod rates;
 mod turns;
 
 use std::{
@@ -27,9 +27,11 @@ use tokio_util::{
 };
 
 use self::turns::{Turns, Waits};
+pub(crate) use amop_proto::admission::Source;
+
 pub(crate) use self::{
-    admission::Source,
     door::{Door, Place},
+    rates::Rates,
 };
 
 /// How much nicer the thread is than those that carry messages: in contention it gets a third of what

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::admission::Source;
+use amop_proto::admission::Source;
 
 /// What waits, in the order of its turns: first what is expected, then one of each source.
 #[derive(Debug)]

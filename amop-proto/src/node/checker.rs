@@ -9,7 +9,10 @@ use std::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{Event, PeerId};
+use super::{
+    Event, PeerId,
+    peer_input::{Ends, PeerInput},
+};
 use crate::{
     hash::HashSet,
     p2p::{
@@ -114,6 +117,7 @@ impl CheckedRecords {
 pub struct Checker {
     verifier: Arc<dyn Verifier>,
     max_topics: usize,
+    ends: Ends,
     seen: Mutex<Seen>,
 }
 
@@ -132,8 +136,17 @@ impl Checker {
         Self {
             verifier,
             max_topics,
+            ends: Ends::default(),
             seen: Mutex::default(),
         }
+    }
+
+    /// As [`new`](Self::new) for this node, with its [`transit`](super::NodeConfig::transit): what is for
+    /// them is hashed here, and not by the machine.
+    #[must_use]
+    pub fn of_node<'a>(self, node: &NodeId, transit: impl IntoIterator<Item = &'a NodeId>) -> Self {
+        let ends = Ends::new(node, transit);
+        Self { ends, ..self }
     }
 
     /// What was good before is looked at again when it comes again: the verifier's lists have changed.
@@ -171,23 +184,41 @@ impl Checker {
         if frame.protocol == protocol::EXTENSION && frame.packet == packet::RECORDS {
             Event::PeerRecords(peer, self.check(&frame))
         } else {
-            Event::PeerFrame(peer, frame)
+            let input = PeerInput::read(frame, self.max_topics, &self.ends);
+            Event::PeerFrame(peer, input)
         }
     }
 
-    /// Whether an event is a frame of records that has yet to be checked.
+    /// Whether a frame is one of records, or has something to be read: [`event`](Self::event) takes time.
     pub fn concerns(event: &Event) -> bool {
+        let Event::PeerFrame(_, input) = event else {
+            return false;
+        };
+        Self::is_signed(event) || PeerInput::is_long(&input.frame)
+    }
+
+    /// Whether it is a frame of records that has yet to be checked.
+    pub fn is_signed(event: &Event) -> bool {
         matches!(
             event,
-            Event::PeerFrame(_, frame)
+            Event::PeerFrame(_, PeerInput { frame, .. })
                 if frame.protocol == protocol::EXTENSION && frame.packet == packet::RECORDS
         )
+    }
+
+    /// How many bytes have to be read of it at most, if it is a frame that [`event`](Self::event) takes
+    /// time for.
+    pub fn length(event: &Event) -> usize {
+        match event {
+            Event::PeerFrame(_, input) if Self::concerns(event) => input.frame.body.len(),
+            _ => 0,
+        }
     }
 
     /// An event as the machine takes it: as [`event`](Self::event), of what is one already.
     pub fn checked(&self, event: Event) -> Event {
         match event {
-            Event::PeerFrame(peer, frame) => self.event(peer, frame),
+            Event::PeerFrame(peer, input) => self.event(peer, input.frame),
             event => event,
         }
     }

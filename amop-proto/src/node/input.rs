@@ -1,7 +1,12 @@
 //! What a session's frame says, read before the node is asked: a node that many tasks share reads no
 //! text while one of them has it.
 
-use super::{Event, SessionId, topic_set::ReadTopics};
+use super::{
+    Event, Message, SessionId,
+    digest::{Digest, SHORT},
+    held,
+    topic_set::ReadTopics,
+};
 use crate::channel::{
     Frame, FrameType, HandshakeError, HandshakeRequest, SetTopics, Verdict, rpc::Request,
 };
@@ -10,7 +15,7 @@ use crate::channel::{
 /// else from its sessions, and reads nothing itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionInput {
-    pub(super) frame: Frame,
+    pub(super) message: Message,
     /// Few frames have one, and all are moved from hand to hand.
     pub(super) text: Option<Box<Text>>,
 }
@@ -31,16 +36,49 @@ impl SessionInput {
     ///
     /// It takes time that grows with [`text`](Self::text), some nanoseconds for every byte.
     pub fn read(frame: Frame, max_topics: usize) -> Self {
+        if Self::text(&frame) > 0 {
+            held::reads_text();
+        }
         let text = match frame.kind {
             FrameType::HANDSHAKE => Text::Handshake(HandshakeRequest::parse(&frame.body)),
             FrameType::SET_TOPICS => Text::Topics(ReadTopics::read(&frame.body, max_topics)),
             FrameType::RPC => Text::Rpc(Request::read(&frame.body)),
             FrameType::VERIFY_RESULT => Text::Verdict(Verdict::parse(&frame.body)),
             // A message, an answer, a heartbeat.
-            _ => return Self { frame, text: None },
+            _ => {
+                return Self {
+                    message: frame.into(),
+                    text: None,
+                };
+            }
         };
-        let text = Some(Box::new(text));
-        Self { frame, text }
+        Self {
+            message: frame.into(),
+            text: Some(Box::new(text)),
+        }
+    }
+
+    /// How many bytes [`digested`](Self::digested) hashes: those of a long message or answer.
+    pub fn undigested(&self) -> usize {
+        let frame = &self.message.frame;
+        match frame.kind {
+            FrameType::UNICAST | FrameType::MULTICAST | FrameType::RESPONSE
+                if !self.message.digest.is_known() && frame.wire_len() > SHORT =>
+            {
+                frame.wire_len()
+            }
+            _ => 0,
+        }
+    }
+
+    /// The same with the hash of a long message, about a nanosecond for each byte. What goes to a node
+    /// that is not next to this one is proven with it; without this the machine takes it then.
+    #[must_use]
+    pub fn digested(mut self) -> Self {
+        if self.undigested() > 0 {
+            self.message.digest = Digest::of_long(&self.message.frame);
+        }
+        self
     }
 
     /// How many bytes of text [`read`](Self::read) reads of a frame at most; 0 for messages, answers

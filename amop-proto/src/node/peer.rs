@@ -5,10 +5,11 @@ use std::{collections::BTreeSet, time::Instant};
 use bytes::Bytes;
 
 use super::{
-    Limits, Notice, PeerCloseReason, PeerId, PeerIdentity, Timeouts, after, mesh::extension,
+    Notice, PeerCloseReason, PeerId, PeerIdentity, Timeouts, after, mesh::extension,
+    peer_input::PeerInput,
 };
 use crate::p2p::{
-    PeerFrame, TopicList, TopicListError,
+    PeerFrame, TopicListError,
     mesh::{self, common_version, encode_hello},
     packet, parse_topic_seq, protocol,
 };
@@ -185,15 +186,12 @@ impl Peer {
         &mut self,
         now: Instant,
         peer: PeerId,
-        frame: &PeerFrame,
+        input: PeerInput,
         node: NodeTopics<'_, impl FnOnce() -> Bytes>,
         output: &mut Output,
     ) -> TopicUpdate {
-        let NodeTopics {
-            list,
-            limits,
-            timeouts,
-        } = node;
+        let NodeTopics { list, timeouts } = node;
+        let frame = &input.frame;
         match (frame.protocol, frame.packet) {
             (protocol::TOPIC, packet::TOPIC_SEQ) => {
                 let Ok(seq) = parse_topic_seq(&frame.body) else {
@@ -227,13 +225,14 @@ impl Peer {
                     Some((seq, until)) if seq == frame.seq && now < until => self.requested = None,
                     _ => return output.ignored(peer, "a topic list nobody asked for"),
                 }
-                match TopicList::parse(&frame.body, limits.peer_topics) {
+                // Whoever runs the machine has to have it read.
+                match input.topics.unwrap_or(Err(TopicListError::BadNumber)) {
                     Ok(list) => {
                         self.known_seq = list.seq;
                         if self.is_ours() {
                             return TopicUpdate::Nothing;
                         }
-                        TopicUpdate::Replace(list.topics.into_iter().collect())
+                        TopicUpdate::Replace(list.topics)
                     }
                     Err(TopicListError::TooMany { max }) => {
                         TopicUpdate::Close(PeerCloseReason::TooManyTopics { max })
@@ -254,7 +253,6 @@ impl Peer {
 pub(super) struct NodeTopics<'a, F> {
     /// The topics the peer is told of, asked for if they are.
     pub(super) list: F,
-    pub(super) limits: &'a Limits,
     pub(super) timeouts: &'a Timeouts,
 }
 

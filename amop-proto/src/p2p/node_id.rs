@@ -2,9 +2,30 @@
 
 use std::{fmt, str::FromStr};
 
+use sha2::{Digest, Sha512};
+
 /// A node's ID: the 64 bytes of its public key's point, written as 128 hex digits.
+///
+/// IDs of other kinds of chains are longer: of RSA chains it is the whole key. Here such an ID goes by its
+/// SHA-512, which is as long as a point; see [`named`](Self::named).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub [u8; 64]);
+
+impl NodeId {
+    /// The longest ID, in bytes: an RSA key of 16,384 bits is shorter.
+    pub const MAX: usize = 4096;
+
+    /// What a node with this ID goes by: 64 bytes are its own name, longer ones have the SHA-512 as theirs.
+    /// Nobody can find an ID whose name is another one. `None` for IDs that no node has.
+    #[must_use]
+    pub fn named(id: &[u8]) -> Option<Self> {
+        match id.len() {
+            64 => id.try_into().ok().map(Self),
+            65..=Self::MAX => Some(Self(Sha512::digest(id).into())),
+            _ => None,
+        }
+    }
+}
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -59,7 +59,15 @@ impl Net {
     pub(crate) fn send(&mut self, sdk: Sdk, frame: Frame) {
         let mut wire = BytesMut::from(&frame.to_bytes()[..]);
         let frame = FrameDecoder::default().decode(&mut wire).unwrap().unwrap();
-        self.event(sdk.node, Event::session_frame(sdk.id, frame));
+        let event = match Event::session_frame(sdk.id, frame) {
+            Event::SessionFrame(id, input)
+                if self.nodes[sdk.node].machine.router().has_distant() =>
+            {
+                Event::SessionFrame(id, input.digested())
+            }
+            event => event,
+        };
+        self.event(sdk.node, event);
     }
 
     /// Sends a type and a body, with a seq nothing else has.

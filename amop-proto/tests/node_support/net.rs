@@ -128,7 +128,8 @@ impl TestNode {
     fn new(config: NodeConfig) -> Self {
         let verifier = SharedSecret::new(config.node);
         Self {
-            checker: Checker::new(Arc::new(verifier), config.limits.peer_topics),
+            checker: Checker::new(Arc::new(verifier), config.limits.peer_topics)
+                .of_node(&config.node, &config.transit),
             machine: Node::new(config),
             notices: Vec::new(),
             sessions: BTreeMap::new(),

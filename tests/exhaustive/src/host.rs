@@ -43,7 +43,7 @@ impl Verifier for Gullible {
         self.0.identify(chain)
     }
 
-    fn is_signed(&self, _: u8, _: &NodeId, _: &[u8], _: &[u8]) -> bool {
+    fn is_signed(&self, _: u8, _: &[u8], _: &[u8], _: &[u8]) -> bool {
         true
     }
 }

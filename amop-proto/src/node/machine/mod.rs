@@ -13,13 +13,16 @@ use bytes::Bytes;
 
 use self::peers::NAMES_RATE;
 use super::{
-    Action, CloseReason, Kept, Lane, Lapse, NodeConfig, Notice, PeerCloseReason, PeerId, Router,
+    Action, CloseReason, Kept, Lane, Lapse, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
+    Router,
     RouterEvent, SessionId, SessionIdentity, after,
     barrier::{Barriers, Mutes},
     bucket::Bucket,
     checker::CheckedRecords,
+    held::Held,
     input::{SessionInput, Text},
     peer::Peer,
+    peer_input::PeerInput,
     session::Session,
     sooner,
     topic_set::{Ignored, ReadTopics},
@@ -30,7 +33,7 @@ use crate::{
         frame_topic, heartbeat_answer, heartbeat_refusal,
     },
     hash::HashMap,
-    p2p::{NodeId, PeerFrame},
+    p2p::NodeId,
 };
 
 /// Idle connections are looked for this often.
@@ -96,8 +99,8 @@ pub enum Event {
         dialled: bool,
     },
     /// A peer sent a frame, other than one of records: [`Checker::event`](super::Checker::event)
-    /// knows which.
-    PeerFrame(PeerId, PeerFrame),
+    /// knows which, and reads what there is to be read.
+    PeerFrame(PeerId, PeerInput),
     /// A peer sent records of nodes, which have been checked.
     PeerRecords(PeerId, CheckedRecords),
     /// These nodes are no longer believed: what they said of themselves is forgotten. What they say
@@ -253,6 +256,7 @@ impl Node {
 
     /// Takes one event in.
     pub fn handle(&mut self, now: Instant, event: Event) {
+        let _held = Held::new();
         match event {
             Event::SessionOpened { session, .. } if self.stopping => {
                 let reason = CloseReason::Stopping;
@@ -302,7 +306,7 @@ impl Node {
                 return;
             }
             Event::PeerWritten(peer, lane, len) => {
-                self.router.peer_written(peer, lane, len);
+                self.router.peer_written(now, peer, lane, len);
                 if self.is_settled() {
                     return;
                 }
@@ -478,18 +482,18 @@ impl Node {
             return;
         };
         session.active = now;
-        let SessionInput { frame, text } = input;
-        if let Some(asked) = self.router.answered_by(id, &frame) {
-            return self.router.take_answer(now, asked, frame);
+        let SessionInput { message, text } = input;
+        if let Some(asked) = self.router.answered_by(id, &message.frame) {
+            return self.router.take_answer(now, asked, message);
         }
         let Some(text) = text else {
-            return self.plain_frame(now, id, frame);
+            return self.plain_frame(now, id, message);
         };
         match *text {
-            Text::Handshake(request) => self.handshake(now, id, frame, request),
+            Text::Handshake(request) => self.handshake(now, id, message.frame, request),
             Text::Topics(topics) => self.topics(now, id, topics),
             Text::Rpc(request) => {
-                let seq = frame.seq;
+                let seq = message.frame.seq;
                 self.actions.push_back(Action::Answer {
                     session: id,
                     question: Question { seq, request },
@@ -502,19 +506,21 @@ impl Node {
     }
 
     /// A frame without a text.
-    fn plain_frame(&mut self, now: Instant, id: SessionId, frame: Frame) {
+    fn plain_frame(&mut self, now: Instant, id: SessionId, message: Message) {
+        let frame = &message.frame;
         match frame.kind {
             FrameType::UNICAST | FrameType::MULTICAST => {
-                self.router.handle(now, RouterEvent::FromSession(id, frame));
+                self.router
+                    .handle(now, RouterEvent::FromSession(id, message));
             }
-            FrameType::HEARTBEAT => self.heartbeat(now, id, frame),
+            FrameType::HEARTBEAT => self.heartbeat(now, id, message.frame),
             FrameType::EVENT_REGISTER | FrameType::EVENT_UNREGISTER => {
                 let body = frame_topic(b"", NO_SUCH_GROUP);
                 let result = 0;
                 let answer = Frame {
                     body,
                     result,
-                    ..frame
+                    ..message.frame
                 };
                 self.router.send_session(id, answer);
             }

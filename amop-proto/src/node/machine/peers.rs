@@ -8,8 +8,9 @@ use crate::{
         Action, Notice, PeerCloseReason, PeerId, PeerIdentity, RouterEvent, after,
         checker::CheckedRecords,
         peer::{NodeTopics, Output, Peer, TopicUpdate, topic_seq_frame},
+        peer_input::PeerInput,
     },
-    p2p::{PeerFrame, TopicList, protocol},
+    p2p::protocol,
 };
 
 /// Two connections to one node that are made within this time are a race of both sides' dialling.
@@ -92,19 +93,20 @@ impl Node {
         })
     }
 
-    pub(super) fn peer_frame(&mut self, now: Instant, id: PeerId, frame: PeerFrame) {
+    pub(super) fn peer_frame(&mut self, now: Instant, id: PeerId, input: PeerInput) {
+        let frame = &input.frame;
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        let recognised = peer.heard(now, &frame, &self.config.timeouts);
+        let recognised = peer.heard(now, frame, &self.config.timeouts);
         let ours = peer.is_ours();
         if recognised {
             self.recognised(now, id);
         }
         match frame.protocol.unsigned_abs() as i32 {
-            protocol::AMOP => return self.router.handle(now, RouterEvent::FromPeer(id, frame)),
+            protocol::AMOP => return self.router.handle(now, RouterEvent::FromPeer(id, input)),
             protocol::EXTENSION if ours => {
-                return self.router.handle(now, RouterEvent::Extension(id, frame));
+                return self.router.handle(now, RouterEvent::Extension(id, input));
             }
             _ => {}
         }
@@ -117,18 +119,16 @@ impl Node {
         let list = || {
             // Whoever asks again and again gets what was written for the first time.
             if held.0 != seq || held.1.is_empty() {
-                let topics = router.topics_for(id).into_iter().collect();
-                *held = (seq, TopicList { seq, topics }.encode());
+                *held = (seq, router.topic_list_for(id, seq));
             }
             held.1.clone()
         };
         let node = NodeTopics {
             list,
-            limits: &self.config.limits,
             timeouts: &self.config.timeouts,
         };
         let mut output = Output::default();
-        let update = peer.topic_packet(now, id, &frame, node, &mut output);
+        let update = peer.topic_packet(now, id, input, node, &mut output);
         for frame in output.frames {
             self.router.send_peer(id, frame);
         }

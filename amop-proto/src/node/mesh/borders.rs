@@ -29,13 +29,20 @@ impl Mesh {
     }
 
     /// Whether some node announces this FISCO node.
-    pub(in crate::node) fn is_announced(&self, node: &NodeId) -> bool {
-        self.database.behind().any(|state| state.node == *node)
+    pub(in crate::node) fn is_announced(&self, fisco: NodeKey) -> bool {
+        !self.database.stubs_for(fisco).is_empty()
+    }
+
+    /// The names a FISCO node has in the network: one for each node that announces it. If it speaks for
+    /// itself, its own too.
+    pub(in crate::node) fn names_of(&self, fisco: NodeKey) -> Vec<NodeKey> {
+        let stubs = self.database.stubs_for(fisco);
+        stubs.iter().copied().chain([fisco]).collect()
     }
 
     /// Whether some node announces a FISCO node.
     pub(in crate::node) fn has_announced(&self) -> bool {
-        self.database.behind().next().is_some()
+        self.database.has_stubs()
     }
 
     /// All topics of nodes that can be reached, FISCO nodes too, except one of them.
@@ -97,7 +104,7 @@ impl Mesh {
         while let (_, Some(next)) = self.database.apply_topics(&record, at, usize::MAX) {
             at = next;
         }
-        self.flood(&bytes, None);
+        self.flood((true, key), &bytes, None);
         true
     }
 

@@ -136,10 +136,14 @@ pub(super) struct Database {
     advanced: BTreeSet<(Instant, NodeKey)>,
     /// FISCO nodes behind nodes of ours: by the node that announces them and their own key.
     behind: BTreeMap<(NodeKey, NodeKey), NodeKey>,
+    /// The same by the FISCO nodes.
+    stubs: BTreeMap<NodeKey, Vec<NodeKey>>,
     graves: HashMap<NodeKey, Grave>,
     graves_order: VecDeque<NodeKey>,
     charges: BTreeMap<NodeKey, Charge>,
     used: usize,
+    /// Nodes that can be reached, without FISCO nodes behind others.
+    reachable: usize,
     /// Forgotten to make room.
     evicted: Vec<(NodeKey, State)>,
     limits: Limits,
@@ -153,10 +157,12 @@ impl Database {
             away: BTreeSet::new(),
             advanced: BTreeSet::new(),
             behind: BTreeMap::new(),
+            stubs: BTreeMap::new(),
             graves: HashMap::default(),
             graves_order: VecDeque::new(),
             charges: BTreeMap::new(),
             used: 0,
+            reachable: 0,
             evicted: Vec::new(),
             limits,
         }
@@ -164,6 +170,11 @@ impl Database {
 
     pub(super) fn len(&self) -> usize {
         self.states.len()
+    }
+
+    /// Nodes that can be reached, without FISCO nodes behind others.
+    pub(super) fn reachable(&self) -> usize {
+        self.reachable
     }
 
     /// Bytes that neighbours made this node hold.
@@ -178,6 +189,10 @@ impl Database {
     /// Notes that a node can be reached, or since when it cannot. Returns its state, if it is known.
     pub(super) fn set_away(&mut self, key: NodeKey, since: Option<Instant>) -> Option<&State> {
         let state = self.states.get_mut(&key)?;
+        if state.border.is_none() {
+            self.reachable -= usize::from(state.away_since.is_none());
+            self.reachable += usize::from(since.is_none());
+        }
         if let Some(before) = state.away_since {
             self.away.remove(&(before, key));
         }
@@ -188,9 +203,14 @@ impl Database {
         Some(state)
     }
 
-    /// The FISCO nodes that some node of ours announces, in the order of the nodes that do.
-    pub(super) fn behind(&self) -> impl Iterator<Item = &State> {
-        self.behind.values().filter_map(|key| self.states.get(key))
+    /// The keys under which nodes of ours announce a FISCO node, in order.
+    pub(super) fn stubs_for(&self, fisco: NodeKey) -> &[NodeKey] {
+        self.stubs.get(&fisco).map_or(&[], |stubs| &stubs[..])
+    }
+
+    /// Whether some node of ours announces a FISCO node.
+    pub(super) fn has_stubs(&self) -> bool {
+        !self.behind.is_empty()
     }
 
     /// Whether a node announces the FISCO node with this key.
@@ -313,7 +333,12 @@ impl Database {
         let state = self.states.entry(key).or_insert_with(|| {
             self.away.insert((now, key));
             if let Some(border) = border {
-                self.behind.insert((border, NodeKey::from(&node)), key);
+                let fisco = NodeKey::from(&node);
+                self.behind.insert((border, fisco), key);
+                let stubs = self.stubs.entry(fisco).or_default();
+                if let Err(at) = stubs.binary_search(&key) {
+                    stubs.insert(at, key);
+                }
             }
             State {
                 node,
@@ -537,12 +562,22 @@ impl Database {
             let Some(state) = self.states.remove(&key) else {
                 continue;
             };
+            if state.is_reachable() && state.border.is_none() {
+                self.reachable -= 1;
+            }
             if let Some(since) = state.away_since {
                 self.away.remove(&(since, key));
             }
             self.advanced.remove(&(state.advanced, key));
             if let Some(border) = state.border {
-                self.behind.remove(&(border, NodeKey::from(&state.node)));
+                let fisco = NodeKey::from(&state.node);
+                self.behind.remove(&(border, fisco));
+                if let Some(stubs) = self.stubs.get_mut(&fisco) {
+                    stubs.retain(|&stub| stub != key);
+                    if stubs.is_empty() {
+                        self.stubs.remove(&fisco);
+                    }
+                }
             }
             self.bury(key, state.version, stale);
             forgotten.push((key, state));

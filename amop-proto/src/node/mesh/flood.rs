@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::{Mesh, Output, bucket::Bucket, database::Taken, extension};
+use super::{Link, Mesh, Output, database::Taken, extension, sync::Wanted};
 use crate::{
     hash::HashMap,
     node::{
@@ -20,12 +20,9 @@ use crate::{
     },
 };
 
-/// Records are joined up to about this many bytes a frame.
-const BATCH: usize = 256 * 1024;
-
 /// More frames with this node's record than this are not waited for; a later acknowledgement covers
 /// the earlier ones.
-const MAX_AWAITED: usize = 1024;
+pub(super) const MAX_AWAITED: usize = 1024;
 
 /// Versions are times. One this far ahead of this node's clock leaves its own node no room to outbid
 /// it, and is refused; clocks are not that wrong.
@@ -45,13 +42,6 @@ const DISBELIEF: Duration = Duration::from_secs(60);
 
 /// Not more than this many are remembered.
 const MAX_DISBELIEVED: usize = 1024;
-
-/// A neighbour tells what it knows when a connection comes up, and now and then after it had no room.
-pub(super) const TELLS: Bucket = Bucket::new(4, Duration::from_secs(4));
-
-/// A neighbour may ask for so much at once and then for 4 MiB a second: so many bytes are one token.
-const ASK_BYTES: usize = 16 * 1024;
-pub(super) const ASKS: Bucket = Bucket::new(4096, Duration::from_millis(4));
 
 /// Records that have come and are not yet applied.
 #[derive(Debug, Clone, Default)]
@@ -118,74 +108,6 @@ impl Mesh {
         }
     }
 
-    /// The neighbour told what it knows: send it what is newer here.
-    fn known(&mut self, now: Instant, peer: PeerId, body: Bytes) -> Option<()> {
-        let max = 2 * self.limits.nodes + 16;
-        let link = self.links.get_mut(&peer)?;
-        if !link.tells.take(now, 1) {
-            self.outputs.push_back(Output::AsksTooMuch(peer));
-            return Some(());
-        }
-        let known: HashMap<NodeKey, u64> = mesh::decode_known(body, max)?.into_iter().collect();
-        let newer =
-            |key: NodeKey, version: u64| known.get(&key).is_none_or(|&theirs| theirs < version);
-        let (own, number) = (self.own.key(), self.own.number());
-        let tell_own = newer(own, self.own.version());
-        if !tell_own {
-            self.acknowledged(peer, number);
-        }
-        let mut records = Vec::new();
-        if tell_own {
-            records.push(self.own.records().to_vec());
-        }
-        records.extend(self.records_of(newer));
-        self.send_records(peer, &records, tell_own.then_some(number));
-        if let Some(link) = self.links.get_mut(&peer) {
-            link.known = Some(known.get(&link.key).copied().unwrap_or(0));
-        }
-        self.count_if_ready(now, peer);
-        Some(())
-    }
-
-    /// Records of other nodes, those of FISCO nodes behind the nodes that announce them.
-    fn records_of(&self, wanted: impl Fn(NodeKey, u64) -> bool) -> Vec<Vec<Bytes>> {
-        let fits = |stub: bool| {
-            let wanted = &wanted;
-            self.database
-                .iter()
-                .filter(move |&(key, state)| {
-                    state.border.is_some() == stub && wanted(key, state.version)
-                })
-                .map(|(_, state)| state.records.to_vec())
-        };
-        fits(false).chain(fits(true)).collect()
-    }
-
-    fn asked(&mut self, now: Instant, peer: PeerId, body: Bytes) -> Option<()> {
-        let max = 2 * self.limits.nodes + 16;
-        let keys: BTreeSet<NodeKey> = mesh::decode_keys(body, max)?.into_iter().collect();
-        let asks_own = keys.contains(&self.own.key());
-        let mut records = Vec::new();
-        if asks_own {
-            records.push(self.own.records().to_vec());
-        }
-        for stub in [false, true] {
-            let states = keys.iter().filter_map(|&key| self.database.get(key));
-            let states = states.filter(|state| state.border.is_some() == stub);
-            records.extend(states.map(|state| state.records.to_vec()));
-        }
-        let bytes: usize = records.iter().flatten().map(Bytes::len).sum();
-        let tokens = 1 + keys.len() / 64 + bytes / ASK_BYTES;
-        let link = self.links.get_mut(&peer)?;
-        if !link.asks.take(now, tokens.min(4096) as u32) {
-            self.outputs.push_back(Output::AsksTooMuch(peer));
-            return Some(());
-        }
-        let number = asks_own.then(|| self.own.number());
-        self.send_records(peer, &records, number);
-        Some(())
-    }
-
     fn taken(&mut self, peer: PeerId, seq: u32) {
         let Some(link) = self.links.get_mut(&peer) else {
             return;
@@ -206,7 +128,7 @@ impl Mesh {
         }
     }
 
-    fn acknowledged(&mut self, peer: PeerId, number: u64) {
+    pub(super) fn acknowledged(&mut self, peer: PeerId, number: u64) {
         if let Some(link) = self.links.get_mut(&peer)
             && link.acknowledged < number
         {
@@ -376,7 +298,8 @@ impl Mesh {
         }
         match taken {
             Taken::New { linked, unlinked } => {
-                self.flood(checked.signed().bytes(), Some(peer));
+                let stub = matches!(record.subject, Subject::Stub { .. });
+                self.flood((stub, key), checked.signed().bytes(), Some(peer));
                 self.links_changed(now, key, &linked, &unlinked);
                 return true;
             }
@@ -452,58 +375,33 @@ impl Mesh {
         self.send(peer, packet::KNOWN, 0, body);
     }
 
-    /// Sends a record to all neighbours but one. Those that have yet to say what they know get
-    /// everything then.
-    pub(super) fn flood(&mut self, record: &Bytes, except: Option<PeerId>) {
-        self.flood_numbered(record, except, None);
+    /// Sends a record of another node to all neighbours but one. Those that have yet to say what they
+    /// know, or to be sent the whole state of that node, get everything then.
+    pub(super) fn flood(&mut self, (stub, key): Wanted, record: &Bytes, except: Option<PeerId>) {
+        let awaits = |link: &Link| link.sync.awaits((stub, key));
+        self.flood_to(record, None, |peer, link| {
+            Some(peer) != except && !awaits(link)
+        });
     }
 
-    pub(super) fn flood_numbered(
+    /// Sends a record of this node to all neighbours.
+    pub(super) fn flood_own(&mut self, record: &Bytes, number: u64) {
+        self.flood_to(record, Some(number), |_, link| !link.sync.awaits_own());
+    }
+
+    fn flood_to(
         &mut self,
         record: &Bytes,
-        except: Option<PeerId>,
         number: Option<u64>,
+        to: impl Fn(PeerId, &Link) -> bool,
     ) {
-        let peers: Vec<PeerId> = self
-            .links
-            .iter()
-            .filter(|&(&peer, link)| Some(peer) != except && link.known.is_some())
+        let links = self.links.iter();
+        let peers: Vec<PeerId> = links
+            .filter(|&(&peer, link)| link.known.is_some() && to(peer, link))
             .map(|(&peer, _)| peer)
             .collect();
         for peer in peers {
-            self.send_records(peer, &[vec![record.clone()]], number);
-        }
-    }
-
-    /// Sends records, those of one node together. `number` is that of the last of this node's own
-    /// statements, if they are among the records.
-    pub(super) fn send_records(
-        &mut self,
-        peer: PeerId,
-        records: &[Vec<Bytes>],
-        number: Option<u64>,
-    ) {
-        let mut body = BytesMut::new();
-        for (n, of_one) in records.iter().enumerate() {
-            for record in of_one {
-                body.extend_from_slice(record);
-            }
-            if body.is_empty() || (body.len() < BATCH && n + 1 < records.len()) {
-                continue;
-            }
-            let Some(link) = self.links.get_mut(&peer) else {
-                return;
-            };
-            let seq = link.next_seq;
-            link.next_seq = link.next_seq.wrapping_add(1);
-            // That is so once the last frame is taken.
-            if let Some(number) = number.filter(|_| n + 1 == records.len()) {
-                if link.awaited.len() == MAX_AWAITED {
-                    link.awaited.pop_front();
-                }
-                link.awaited.push_back((seq, number));
-            }
-            self.send(peer, packet::RECORDS, seq, body.split().freeze());
+            self.send_records(peer, record.clone(), number);
         }
     }
 

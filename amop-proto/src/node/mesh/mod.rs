@@ -17,6 +17,7 @@ mod paths;
 mod recent;
 mod signed;
 mod speaker;
+mod sync;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -35,10 +36,11 @@ use self::{
     pairs::Pairs,
     paths::{Change, Paths},
     speaker::Speaker,
+    sync::Sync,
 };
 pub(super) use self::{
     bucket::Bucket,
-    recent::{Recent, Seen},
+    recent::{Kept, Recent, Seen},
 };
 use super::{Kept, Limits, NodeConfig, PeerId, checker::RecordsFault, sooner};
 use crate::p2p::{
@@ -128,6 +130,7 @@ struct Link {
     tells: Bucket,
     /// How much it may ask for.
     asks: Bucket,
+    sync: Sync,
     /// The connection is gone, and until then another one to the same node is waited for.
     suspended: Option<Instant>,
 }
@@ -156,6 +159,8 @@ pub(super) struct Mesh {
     turns: HashMap<NodeKey, usize>,
     /// How often links have changed.
     changes: u64,
+    /// There are nodes in reach that are not next to this one.
+    distant: bool,
     /// No suspended link's time ends before this; it may have gone already.
     suspensions_end: Option<Instant>,
     /// Packets to neighbours. They leave before anything is done about what they tell: a message that
@@ -192,6 +197,7 @@ impl Mesh {
             work: Work::default(),
             turns: HashMap::default(),
             changes: 0,
+            distant: false,
             suspensions_end: None,
             sends: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -252,10 +258,12 @@ impl Mesh {
 
     /// How many other nodes can be reached.
     pub(super) fn reachable(&self) -> usize {
-        self.database
-            .iter()
-            .filter(|(_, state)| state.is_reachable() && state.border.is_none())
-            .count()
+        self.database.reachable()
+    }
+
+    /// Whether nodes can be reached that are not next to this one.
+    pub(super) fn has_distant(&self) -> bool {
+        self.distant
     }
 
     /// How many links away a node is.
@@ -401,8 +409,9 @@ impl Mesh {
             known,
             ready,
             listed,
-            tells: flood::TELLS,
-            asks: flood::ASKS,
+            tells: sync::TELLS,
+            asks: sync::ASKS,
+            sync: Sync::default(),
             suspended: None,
         };
         let first = self.links.is_empty();
@@ -414,8 +423,8 @@ impl Mesh {
         if ready {
             // What told the neighbour of this node may be lost, and it must know the way back before
             // it is asked something.
-            let records = [self.own.records().to_vec()];
-            self.send_records(peer, &records, Some(self.own.number()));
+            let records = self.own.records().concat().into();
+            self.send_records(peer, records, Some(self.own.number()));
             self.outputs.push_back(Output::Moved(key));
         }
         self.tell_known(peer);
@@ -471,7 +480,7 @@ impl Mesh {
             .speak(now, clock, at_once, &**signer, whole, changed);
         if let Some(signed) = signed {
             let number = self.own.number();
-            self.flood_numbered(signed.bytes(), None, Some(number));
+            self.flood_own(signed.bytes(), number);
         }
     }
 
@@ -609,6 +618,9 @@ impl Mesh {
 
     /// What follows when nodes have been forgotten, reachable or not.
     fn forgotten(&mut self, now: Instant, nodes: Vec<(NodeKey, State)>) {
+        if nodes.is_empty() {
+            return;
+        }
         let mut links = Vec::new();
         for (key, state) in nodes {
             if state.is_reachable() {
@@ -620,7 +632,9 @@ impl Mesh {
             // A record that comes when the node is back says nothing of links it lost meanwhile.
             links.extend(state.neighbours.iter().map(|&other| (key, other)));
         }
-        if !links.is_empty() {
+        if links.is_empty() {
+            self.look_for_distant();
+        } else {
             self.relink(now, &[], &links);
         }
     }
@@ -672,6 +686,13 @@ impl Mesh {
         if cut {
             self.outputs.push_back(Output::Cut { shaken, changes });
         }
+        self.look_for_distant();
+    }
+
+    /// Looks whether there are nodes in reach that are not next to this one.
+    fn look_for_distant(&mut self) {
+        let near = |&&key: &&NodeKey| self.database.get(key).is_some_and(State::is_reachable);
+        self.distant = self.database.reachable() > self.by_key.keys().filter(near).count();
     }
 
     /// Forgets nodes that have been out of reach for long, and links whose place nothing has taken.

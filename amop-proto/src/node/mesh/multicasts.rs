@@ -3,7 +3,12 @@
 //! A node counts its messages, so a bit for each of the last ones will do: memory that stays in the
 //! processor's cache, unlike a table of what came. A node that starts again counts from elsewhere.
 
-use std::{collections::VecDeque, fmt, time::Instant};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    time::Instant,
+};
 
 use super::recent::{AGE, MAX, SLACK};
 use crate::{
@@ -32,22 +37,21 @@ pub(super) struct Multicasts {
     windows_due: Option<Instant>,
     /// Those that are no counts.
     names: HashSet<(Way, u64)>,
-    names_order: VecDeque<(Instant, Way, u64)>,
+    /// By who brought them into the network or here. When there are too many, whoever has the most gives
+    /// up its oldest.
+    brought: BTreeMap<NodeKey, VecDeque<(Instant, Way, u64)>>,
+    /// No name is to be forgotten before this.
+    names_due: Option<Instant>,
 }
 
 impl Multicasts {
     /// The bit that tells names of messages, which are as good as random, from counts.
     pub(super) const NAME: u64 = 1 << 63;
 
-    /// Whether one is new; it is remembered from now on.
-    pub(super) fn see(&mut self, now: Instant, way: Way, id: u64) -> bool {
+    /// Whether one is new; it is remembered from now on. `by` brought it.
+    pub(super) fn see(&mut self, now: Instant, way: Way, id: u64, by: NodeKey) -> bool {
         if id & Self::NAME != 0 {
-            let new = self.names.insert((way, id));
-            if new {
-                self.names_order.push_back((now, way, id));
-                self.forget_names(now);
-            }
-            return new;
+            return self.see_name(now, way, id, by);
         }
         if let Some(window) = self.windows.get_mut(&way) {
             return window.see(now, id);
@@ -62,17 +66,63 @@ impl Multicasts {
         window.see(now, id)
     }
 
-    fn forget_names(&mut self, now: Instant) {
-        while let Some(&(at, way, id)) = self.names_order.front()
-            && (at + AGE <= now || self.names_order.len() > MAX)
+    fn see_name(&mut self, now: Instant, way: Way, id: u64, by: NodeKey) -> bool {
+        self.forget_names(now, by);
+        if !self.names.insert((way, id)) {
+            return false;
+        }
+        let order = self.brought.entry(by).or_default();
+        order.push_back((now, way, id));
+        self.names_due.get_or_insert(now + AGE + SLACK);
+        if self.names.len() > MAX {
+            self.make_room();
+        }
+        true
+    }
+
+    /// Forgets what is old of what somebody brought.
+    fn forget_names(&mut self, now: Instant, by: NodeKey) {
+        while let Some(&(at, ..)) = self.brought.get(&by).and_then(VecDeque::front)
+            && at + AGE <= now
         {
-            self.names_order.pop_front();
+            self.forget_oldest(by);
+        }
+    }
+
+    fn forget_oldest(&mut self, by: NodeKey) {
+        let Some(order) = self.brought.get_mut(&by) else {
+            return;
+        };
+        if let Some((_, way, id)) = order.pop_front() {
             self.names.remove(&(way, id));
+        }
+        if order.is_empty() {
+            self.brought.remove(&by);
+        }
+    }
+
+    /// Whoever brought the most gives up a part: it is not looked for at each message.
+    fn make_room(&mut self) {
+        let brought = self.brought.iter();
+        // Of several the lowest, so that the same happens again.
+        let most = brought.max_by_key(|&(&by, order)| (order.len(), Reverse(by)));
+        if let Some((&by, order)) = most {
+            for _ in 0..order.len() / 64 + 1 {
+                self.forget_oldest(by);
+            }
         }
     }
 
     pub(super) fn forget(&mut self, now: Instant) {
-        self.forget_names(now);
+        if self.names_due.is_some_and(|due| due <= now) {
+            let all: Vec<NodeKey> = self.brought.keys().copied().collect();
+            for by in all {
+                self.forget_names(now, by);
+            }
+            let oldest = self.brought.values().filter_map(VecDeque::front);
+            let oldest = oldest.map(|&(at, ..)| at).min();
+            self.names_due = oldest.map(|at| at + AGE + SLACK);
+        }
         if self.windows_due.is_some_and(|due| due <= now) {
             self.windows.retain(|_, window| now < window.used + AGE);
             let used = self.windows.values().map(|window| window.used).min();
@@ -82,8 +132,7 @@ impl Multicasts {
 
     /// When there is something to forget.
     pub(super) fn next_forget(&self) -> Option<Instant> {
-        let name = self.names_order.front().map(|&(at, ..)| at + AGE + SLACK);
-        sooner(name, self.windows_due)
+        sooner(self.names_due, self.windows_due)
     }
 }
 
@@ -159,6 +208,7 @@ mod tests {
     use super::*;
 
     const WAY: Way = (NodeKey(1), NodeKey(9));
+    const BY: NodeKey = NodeKey(1);
 
     #[test]
     fn each_is_new_once_in_any_order() {
@@ -168,12 +218,12 @@ mod tests {
             // Later ones first within each hundred; and every hundredth does not come at all.
             for hundred in 0..2000 {
                 for id in (1..100).rev().map(|n| start + 100 * hundred + n) {
-                    assert!(multicasts.see(now, WAY, id), "{start} {id}");
-                    assert!(!multicasts.see(now, WAY, id), "{start} {id}");
+                    assert!(multicasts.see(now, WAY, id, BY), "{start} {id}");
+                    assert!(!multicasts.see(now, WAY, id, BY), "{start} {id}");
                 }
                 let late = start + 100 * hundred.saturating_sub(600);
                 assert_eq!(
-                    multicasts.see(now, WAY, late),
+                    multicasts.see(now, WAY, late, BY),
                     hundred == 0 || hundred > 600
                 );
             }
@@ -186,8 +236,8 @@ mod tests {
         let mut multicasts = Multicasts::default();
         let ways = [(1, 9), (9, 1), (2, 9), (1, 8)].map(|(a, b)| (NodeKey(a), NodeKey(b)));
         for id in [7, 7 | Multicasts::NAME] {
-            assert!(ways.iter().all(|&way| multicasts.see(now, way, id)));
-            assert!(!ways.iter().any(|&way| multicasts.see(now, way, id)));
+            assert!(ways.iter().all(|&way| multicasts.see(now, way, id, BY)));
+            assert!(!ways.iter().any(|&way| multicasts.see(now, way, id, BY)));
         }
     }
 
@@ -197,10 +247,10 @@ mod tests {
         let mut multicasts = Multicasts::default();
         for start in [1 << 40, 1 << 50, 5, 1 << 62, 1 << 61] {
             for id in start..start + 10 {
-                assert!(multicasts.see(now, WAY, id));
+                assert!(multicasts.see(now, WAY, id, BY));
             }
             for id in start..start + 10 {
-                assert!(!multicasts.see(now, WAY, id));
+                assert!(!multicasts.see(now, WAY, id, BY));
             }
         }
         assert_eq!(multicasts.windows.len(), 1);
@@ -211,14 +261,14 @@ mod tests {
         let now = Instant::now();
         let mut multicasts = Multicasts::default();
         let all = 64 * WORDS;
-        assert!(multicasts.see(now, WAY, 100));
-        assert!(multicasts.see(now, WAY, 100 + all - 64));
-        assert!(!multicasts.see(now, WAY, 100));
-        assert!(multicasts.see(now, WAY, 100 + all));
-        assert!(multicasts.see(now, WAY, 100));
-        assert!(multicasts.see(now, WAY, 100));
-        assert!(!multicasts.see(now, WAY, 100 + all));
-        assert!(multicasts.see(now, WAY, 101 + all));
+        assert!(multicasts.see(now, WAY, 100, BY));
+        assert!(multicasts.see(now, WAY, 100 + all - 64, BY));
+        assert!(!multicasts.see(now, WAY, 100, BY));
+        assert!(multicasts.see(now, WAY, 100 + all, BY));
+        assert!(multicasts.see(now, WAY, 100, BY));
+        assert!(multicasts.see(now, WAY, 100, BY));
+        assert!(!multicasts.see(now, WAY, 100 + all, BY));
+        assert!(multicasts.see(now, WAY, 101 + all, BY));
     }
 
     #[test]
@@ -227,16 +277,16 @@ mod tests {
         let mut multicasts = Multicasts::default();
         for n in 0..2 * WAYS as u64 {
             let later = now + Duration::from_micros(n);
-            assert!(multicasts.see(later, (NodeKey(n), NodeKey(9)), 7));
+            assert!(multicasts.see(later, (NodeKey(n), NodeKey(9)), 7, BY));
         }
         assert_eq!(multicasts.windows.len(), WAYS);
         // The latest are there still.
         let last = (NodeKey(2 * WAYS as u64 - 1), NodeKey(9));
-        assert!(!multicasts.see(now, last, 7));
+        assert!(!multicasts.see(now, last, 7, BY));
         for id in 0..2 * MAX as u64 {
-            multicasts.see(now, WAY, id | Multicasts::NAME);
+            multicasts.see(now, WAY, id | Multicasts::NAME, BY);
         }
-        assert!(multicasts.names.len() <= MAX && multicasts.names_order.len() <= MAX);
+        assert!(multicasts.names.len() <= MAX);
         let mut timers = 0;
         while let Some(at) = multicasts.next_forget() {
             multicasts.forget(at);
@@ -244,5 +294,26 @@ mod tests {
         }
         assert!(timers <= 2, "{timers}");
         assert!(multicasts.windows.is_empty() && multicasts.names.is_empty());
+        assert!(multicasts.brought.is_empty());
+    }
+
+    #[test]
+    fn names_that_one_node_brings_do_not_make_those_of_others_forgotten() {
+        let now = Instant::now();
+        let mut multicasts = Multicasts::default();
+        let name = |id: u64| id | Multicasts::NAME;
+        let innocent = (NodeKey(2), NodeKey(9));
+        for id in 0..1000 {
+            assert!(multicasts.see(now, innocent, name(id), NodeKey(2)));
+        }
+        // Under as many names as it likes.
+        for id in 0..2 * MAX as u64 {
+            let way = (NodeKey(100 + id % 50), NodeKey(9));
+            multicasts.see(now, way, name(id), NodeKey(1));
+        }
+        assert!(multicasts.names.len() <= MAX);
+        for id in 0..1000 {
+            assert!(!multicasts.see(now, innocent, name(id), NodeKey(2)));
+        }
     }
 }

@@ -5,10 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-
 use super::multicasts::Multicasts;
-use crate::{hash::HashMap, node::sooner, p2p::mesh::NodeKey};
+use crate::{
+    hash::HashMap,
+    node::{digest::Digest, sooner},
+    p2p::{Body, mesh::NodeKey},
+};
 
 /// Nobody repeats a message after this long.
 pub(super) const AGE: Duration = Duration::from_secs(120);
@@ -41,11 +43,20 @@ pub(in crate::node) struct Recent {
 #[derive(Debug, Clone, Default)]
 struct Source {
     /// With the answer, once it is there.
-    seen: HashMap<(NodeKey, u64), Option<Bytes>>,
+    seen: HashMap<(NodeKey, u64), Option<Kept>>,
     /// The oldest first.
     order: VecDeque<(Instant, NodeKey, u64)>,
     /// Of the answers.
     bytes: usize,
+}
+
+/// An answer, in case it gets lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::node) struct Kept {
+    /// As for a neighbour.
+    pub(in crate::node) body: Body,
+    /// Of the channel frame in it.
+    pub(in crate::node) digest: Digest,
 }
 
 /// Messages, and bytes of answers.
@@ -73,8 +84,8 @@ impl Source {
         };
         forgotten.count += 1;
         if let Some(Some(answer)) = self.seen.remove(&(target, id)) {
-            self.bytes -= answer.len();
-            forgotten.bytes += answer.len();
+            self.bytes -= answer.body.len();
+            forgotten.bytes += answer.body.len();
         }
     }
 }
@@ -86,23 +97,25 @@ pub(in crate::node) enum Seen {
     New,
     /// It is being worked on, or needs no answer, or its answer is no longer kept.
     Before,
-    /// It was answered with this channel frame.
-    Answered(Bytes),
+    /// It was answered with this.
+    Answered(Kept),
 }
 
 impl Recent {
     /// Marks the id of a multicast that is not counted by the node that sent it into the network.
     pub(in crate::node) const NAME: u64 = Multicasts::NAME;
 
-    /// A multicast came. Returns whether it is new; it is remembered from now on.
+    /// A multicast came, by way of the node or border `by`. Returns whether it is new; it is remembered
+    /// from now on.
     pub(in crate::node) fn see_multicast(
         &mut self,
         now: Instant,
         source: NodeKey,
         target: NodeKey,
         id: u64,
+        by: NodeKey,
     ) -> bool {
-        self.multicasts.see(now, (source, target), id)
+        self.multicasts.see(now, (source, target), id, by)
     }
 
     /// A unicast came.
@@ -142,13 +155,13 @@ impl Recent {
         source: NodeKey,
         target: NodeKey,
         id: u64,
-        answer: Bytes,
+        answer: Kept,
     ) {
         if let Some(source) = self.sources.get_mut(&source)
             && let Some(held) = source.seen.get_mut(&(target, id))
         {
-            let added = answer.len();
-            let gone = held.replace(answer).map_or(0, |old| old.len());
+            let added = answer.body.len();
+            let gone = held.replace(answer).map_or(0, |old| old.body.len());
             self.bytes = self.bytes + added - gone;
             source.bytes = source.bytes + added - gone;
         }
@@ -215,6 +228,13 @@ impl Recent {
 mod tests {
     use super::*;
 
+    fn kept(bytes: Vec<u8>) -> Kept {
+        Kept {
+            body: bytes::Bytes::from(bytes).into(),
+            digest: Digest::UNKNOWN,
+        }
+    }
+
     #[test]
     fn a_message_is_new_once_and_its_answer_is_kept() {
         let now = Instant::now();
@@ -222,8 +242,8 @@ mod tests {
         assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), Seen::New);
         assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), Seen::Before);
         assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::New);
-        recent.answered(NodeKey(1), NodeKey(9), 7, Bytes::from_static(b"a"));
-        let answered = Seen::Answered(Bytes::from_static(b"a"));
+        recent.answered(NodeKey(1), NodeKey(9), 7, kept(b"a".to_vec()));
+        let answered = Seen::Answered(kept(b"a".to_vec()));
         assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), answered);
         assert_eq!(recent.see(now + AGE, NodeKey(1), NodeKey(9), 7), Seen::New);
         assert_eq!(recent.bytes, 0);
@@ -241,7 +261,7 @@ mod tests {
                 NodeKey(9),
                 id,
             );
-            recent.answered(NodeKey(1), NodeKey(9), id, Bytes::from_static(b"a"));
+            recent.answered(NodeKey(1), NodeKey(9), id, kept(b"a".to_vec()));
         }
         let mut timers = 0;
         while let Some(at) = recent.next_forget() {
@@ -262,7 +282,7 @@ mod tests {
         assert!(recent.count <= MAX);
         for id in 0..100 {
             recent.see(now, NodeKey(2), NodeKey(9), id);
-            recent.answered(NodeKey(2), NodeKey(9), id, Bytes::from(vec![0; 1 << 20]));
+            recent.answered(NodeKey(2), NodeKey(9), id, kept(vec![0; 1 << 20]));
         }
         assert!(recent.bytes <= MAX_BYTES + (2 << 20));
     }

@@ -1,6 +1,10 @@
 //! The way of one message through the router: unicasts with their attempts, multicasts, answers.
 
-use std::{collections::hash_map::Entry, ops::Range, time::Instant};
+use std::{
+    collections::hash_map::Entry,
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
@@ -8,19 +12,23 @@ use super::{
     Router,
     network::again_after,
     transit::Audience,
-    unicast::{Attempt, Origin, Target, Tried, Unicast, UnicastId},
+    unicast::{Attempt, Drawn, Origin, Target, Tried, Unicast, UnicastId},
 };
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, QUIET, code, topic_end},
     node::{
-        Action, CloseReason, Lane, Notice, PeerId, SessionId, SessionIdentity, after,
+        Action, CloseReason, Lane, Message, Notice, PeerId, SessionId, SessionIdentity, after,
         shares::{HolderId, May, Pool},
     },
     p2p::{Body, PEER_HEADER_LEN, PeerFrame, PeerMessage, mesh::NodeKey, packet, protocol},
 };
 
+/// Between two parts of a look at very many subscribers others have their turn.
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
+
 impl Router {
-    pub(super) fn unicast_or_multicast(&mut self, now: Instant, origin: Origin, frame: Frame) {
+    pub(super) fn unicast_or_multicast(&mut self, now: Instant, origin: Origin, message: Message) {
+        let frame = &message.frame;
         let foreign = !matches!(origin, Origin::Session(_));
         if foreign && frame.wire_len() > self.limits.frame {
             self.counters.over_frame_limit += 1;
@@ -28,7 +36,7 @@ impl Router {
                 len: frame.wire_len(),
             });
             if frame.kind == FrameType::UNICAST {
-                self.answer_error(origin, &frame, code::NO_SESSION);
+                self.answer_error(origin, frame, code::NO_SESSION);
             }
             return;
         }
@@ -54,9 +62,9 @@ impl Router {
             (Err(AmopBodyError::BeyondBody { .. }), _) => None,
         };
         if frame.kind == FrameType::MULTICAST {
-            self.multicast(now, origin, frame, topic);
+            self.multicast(now, origin, message, topic);
         } else {
-            self.unicast(now, origin, frame, topic);
+            self.unicast(now, origin, message, topic);
         }
     }
 
@@ -64,17 +72,17 @@ impl Router {
         &mut self,
         now: Instant,
         origin: Origin,
-        frame: Frame,
+        message: Message,
         topic: Option<Range<usize>>,
     ) {
-        if !self.is_first_copy(now, origin, &frame) {
+        if !self.is_first_copy(now, origin, &message) {
             return;
         }
         let mut audience = std::mem::take(&mut self.audience);
         if let Some(topic) = topic {
-            self.find_audience(origin, &frame.body[topic], &mut audience);
+            self.find_audience(origin, &message.frame.body[topic], &mut audience);
         }
-        self.multicast_to(now, origin, frame, &mut audience);
+        self.multicast_to(now, origin, message, &mut audience);
         audience.clear();
         self.audience = audience;
     }
@@ -83,7 +91,7 @@ impl Router {
         &mut self,
         now: Instant,
         origin: Origin,
-        mut frame: Frame,
+        mut message: Message,
         audience: &mut Audience,
     ) {
         let Audience {
@@ -92,16 +100,17 @@ impl Router {
             peers,
         } = audience;
         let terse = matches!(origin, Origin::Session(publisher) if self.is_terse(publisher));
-        let quiet = terse && frame.result == QUIET;
+        let quiet = terse && message.frame.result == QUIET;
         if quiet {
             // It is between the client and this node: everybody else gets a plain multicast.
-            frame.result = code::SUCCESS;
+            message = message.with_result(code::SUCCESS);
         }
+        let frame = &message.frame;
         // Nobody gets it then, not even the node's own sessions (channel-v2 section 7.3).
         if let Origin::Session(publisher) = origin {
             // A neighbour gets one copy for all the nodes behind it.
             let copies = (nodes.len() + peers.len()).min(self.links.peers.len());
-            let len = peer_len(&frame).saturating_mul(copies);
+            let len = peer_len(frame).saturating_mul(copies);
             if !self.bandwidth.take(now, len) {
                 self.counters.over_bandwidth += 1;
                 let refusal = frame.respond(code::OVER_LIMIT, Bytes::new());
@@ -110,10 +119,10 @@ impl Router {
         }
         self.counters.multicasts += 1;
         for &session in &*sessions {
-            self.multicast_to_session(session, &frame);
+            self.multicast_to_session(session, frame);
         }
         if !nodes.is_empty() {
-            self.spread_from_here(now, origin, nodes, &frame);
+            self.spread_from_here(now, origin, nodes, &message);
         }
         if !peers.is_empty() {
             self.multicast_to_peers(now, origin, peers, frame.to_parts());
@@ -173,7 +182,14 @@ impl Router {
         }
     }
 
-    fn unicast(&mut self, now: Instant, origin: Origin, frame: Frame, topic: Option<Range<usize>>) {
+    fn unicast(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        message: Message,
+        topic: Option<Range<usize>>,
+    ) {
+        let Message { frame, digest } = message;
         let Some((holder, is_repeated)) = self.look_up(origin, &frame) else {
             return;
         };
@@ -225,10 +241,12 @@ impl Router {
             origin,
             holder,
             frame,
+            digest,
             topic,
             at: None,
             joined: Vec::new(),
             tried: Tried::default(),
+            walk: None,
             refused: false,
             deadline,
             timer: None,
@@ -306,20 +324,32 @@ impl Router {
     fn advance(&mut self, now: Instant, id: UnicastId, mut unicast: Unicast) {
         loop {
             let entry = self.table.get(unicast.topic());
-            let reach = self.reach(unicast.origin, unicast.topic(), entry);
-            let target =
-                entry.and_then(|entry| unicast.draw(entry, &reach, &self.links, &mut self.rng));
-            let Some(target) = target else {
-                if let Some(other) = self.other_copy(&unicast) {
-                    return self.join(id, unicast, other);
+            let reach = self.reach(unicast.origin, unicast.topic());
+            let drawn = match entry {
+                Some(entry) => unicast.draw(entry, &reach, &self.links, &mut self.rng),
+                None => Drawn::Nobody {
+                    busy: false,
+                    asked: None,
+                },
+            };
+            let target = match drawn {
+                Drawn::Target(target) => target,
+                Drawn::Nobody { busy, asked } => {
+                    if let Some(other) = self.other_copy(&unicast, asked) {
+                        return self.join(id, unicast, other);
+                    }
+                    let result = if unicast.refused || busy {
+                        code::NO_SESSION
+                    } else {
+                        code::NO_SUBSCRIBER
+                    };
+                    return self.end(id, &mut unicast, Err(result));
                 }
-                let busy = entry.is_some_and(|entry| unicast.passes_over(entry, &reach));
-                let result = if unicast.refused || busy {
-                    code::NO_SESSION
-                } else {
-                    code::NO_SUBSCRIBER
-                };
-                return self.end(id, &mut unicast, Err(result));
+                Drawn::Later => {
+                    self.set_timer(id, &mut unicast, now + LOOK_PAUSE);
+                    self.unicasts.insert(id, unicast);
+                    return;
+                }
             };
             unicast.tried.insert(target);
             let elsewhere = !matches!(target, Target::Session(_));
@@ -339,14 +369,22 @@ impl Router {
         }
     }
 
-    /// Another copy of a unicast, if one of this node's sessions has that and has not answered.
-    fn other_copy(&self, unicast: &Unicast) -> Option<UnicastId> {
+    /// Another copy of a unicast, if one of this node's sessions has that and has not answered: `asked`,
+    /// or one of few.
+    fn other_copy(&self, unicast: &Unicast, asked: Option<SessionId>) -> Option<UnicastId> {
+        /// So many subscribers are looked at.
+        const LOOKS: usize = 64;
         let sessions = &self.table.get(unicast.topic())?.sessions;
-        sessions.iter().find_map(|session| {
-            let link = self.links.sessions.get(session)?;
-            let &other = link.asked.get(&unicast.frame.seq)?;
-            (self.unicasts.get(&other)?.frame == unicast.frame).then_some(other)
-        })
+        sessions
+            .iter()
+            .take(LOOKS)
+            .copied()
+            .chain(asked)
+            .find_map(|session| {
+                let link = self.links.sessions.get(&session)?;
+                let &other = link.asked.get(&unicast.frame.seq)?;
+                (self.unicasts.get(&other)?.frame == unicast.frame).then_some(other)
+            })
     }
 
     /// Lets a unicast wait for the answer to another copy of it.
@@ -455,14 +493,14 @@ impl Router {
     }
 
     /// Ends a unicast, and copies that wait for it, with a subscriber's answer or an error.
-    pub(super) fn finish(&mut self, id: UnicastId, outcome: Result<Frame, i32>) {
+    pub(super) fn finish(&mut self, id: UnicastId, outcome: Result<Message, i32>) {
         if let Some(mut unicast) = self.unicasts.remove(&id) {
             self.end(id, &mut unicast, outcome);
         }
     }
 
     /// As [`finish`](Self::finish), of a unicast that is not among those in flight any more.
-    fn end(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<Frame, i32>) {
+    fn end(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<Message, i32>) {
         let mut joined = std::mem::take(&mut unicast.joined);
         if joined.is_empty() {
             return self.end_one(id, unicast, outcome);
@@ -476,7 +514,7 @@ impl Router {
         }
     }
 
-    fn end_one(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<Frame, i32>) {
+    fn end_one(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<Message, i32>) {
         let lane = unicast.at.and_then(Attempt::lane);
         self.forget_attempt(id, unicast);
         if let Some(at) = unicast.timer {
@@ -525,7 +563,7 @@ impl Router {
             // The asking node has the request itself.
             (Origin::Node(..), _) => request.respond(code::NO_SESSION, Bytes::new()),
         };
-        self.answer(origin, answer, origin.lane());
+        self.answer(origin, answer.into(), origin.lane());
     }
 
     /// There was no room for a message of a node that is none of ours.
@@ -536,11 +574,11 @@ impl Router {
     }
 
     /// `lane` is that of whoever answers.
-    fn answer(&mut self, origin: Origin, answer: Frame, lane: Lane) {
+    fn answer(&mut self, origin: Origin, answer: Message, lane: Lane) {
         match origin {
-            Origin::Session(session) => self.send_session(session, answer),
+            Origin::Session(session) => self.send_session(session, answer.frame),
             Origin::Peer(peer, seq) => {
-                let mut message = amop_message(packet::UNICAST, seq, answer.to_parts());
+                let mut message = amop_message(packet::UNICAST, seq, answer.frame.to_parts());
                 message.frame.protocol = -protocol::AMOP;
                 self.send_in(peer, lane, message);
             }
@@ -571,6 +609,12 @@ impl Router {
                         self.set_timer(id, &mut unicast, at);
                         self.send_enveloped(now, id, &mut unicast);
                         self.unicasts.insert(id, unicast);
+                    }
+                }
+                None => {
+                    // The look at very many subscribers goes on.
+                    if let Some(unicast) = self.unicasts.remove(&id) {
+                        self.advance(now, id, unicast);
                     }
                 }
                 at => {

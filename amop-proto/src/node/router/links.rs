@@ -294,6 +294,17 @@ impl Links {
             .is_some_and(|link| link.is_open(&self.shares) && !link.asked.contains_key(seq))
     }
 
+    /// Whether a message with this seq waits for a session's answer.
+    pub(super) fn is_asked(&self, session: SessionId, seq: &Seq) -> bool {
+        let link = self.sessions.get(&session);
+        link.is_some_and(|link| link.asked.contains_key(seq))
+    }
+
+    pub(super) fn has_topic(&self, session: SessionId, topic: &[u8]) -> bool {
+        let link = self.sessions.get(&session);
+        link.is_some_and(|link| link.topics.contains_key(topic))
+    }
+
     /// The session with the most bytes waiting, the oldest of several, of whoever has most beyond its
     /// fair share.
     pub(super) fn longest_queue(&self) -> Option<SessionId> {

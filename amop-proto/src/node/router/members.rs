@@ -5,15 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-
 use super::{
     Router,
-    private::Remote,
     unicast::{Origin, UnicastId},
 };
 use crate::{
-    MAX_TOPIC_LEN,
     channel::Seq,
     node::{Action, PeerId, SessionId, shares::Pool},
     p2p::PeerMessage,
@@ -49,31 +45,6 @@ impl Router {
         }
     }
 
-    pub(super) fn peer_topics(&mut self, now: Instant, peer: PeerId, topics: &BTreeSet<Bytes>) {
-        let Some(link) = self.links.peers.get_mut(&peer) else {
-            return;
-        };
-        let gone: Vec<Bytes> = link.topics.difference(topics).cloned().collect();
-        // Nothing longer can be addressed. A slice of the packet it came in would keep all of that in
-        // memory.
-        let new: Vec<Bytes> = topics
-            .difference(&link.topics)
-            .filter(|topic| topic.len() <= MAX_TOPIC_LEN)
-            .map(|topic| Bytes::copy_from_slice(topic))
-            .collect();
-        for topic in &gone {
-            link.topics.remove(topic);
-        }
-        link.topics.extend(new.iter().cloned());
-        self.announce_border(peer, &gone, &new);
-        for topic in gone {
-            self.set_remote(now, Remote::Peer(peer), &topic, 0);
-        }
-        for topic in new {
-            self.set_remote(now, Remote::Peer(peer), &topic, 1);
-        }
-    }
-
     pub(super) fn peer_gone(&mut self, now: Instant, peer: PeerId) {
         let Some(link) = self.links.peers.remove(&peer) else {
             return;
@@ -85,9 +56,7 @@ impl Router {
             self.mesh.border_down(now, peer);
             self.beyond_changed = true;
         }
-        for topic in &link.topics {
-            self.set_remote(now, Remote::Peer(peer), topic, 0);
-        }
+        self.peer_topics_left(now, peer, link.topics);
         self.pauses.remove(&peer);
         self.resume(link.paused);
         for id in link.asked.into_values() {

@@ -9,6 +9,7 @@ mod deliver;
 mod links;
 mod members;
 mod network;
+mod peer_lists;
 mod private;
 mod table;
 mod transit;
@@ -27,14 +28,15 @@ pub use self::counters::Counters;
 use self::{
     changes::{Changes, rate_of_session},
     links::{Level, Links, PeerLink, SessionLink},
+    peer_lists::PeerLists,
     private::{NEED_VERIFY, Private, Remote},
     table::Table,
     transit::Audience,
     unicast::{Origin, Unicast, UnicastId},
 };
 use super::{
-    Action, CloseReason, Lane, Limits, NodeConfig, Notice, PeerCloseReason, PeerId, SessionId,
-    SessionIdentity, Timeouts, TopicSet,
+    Action, CloseReason, Lane, Limits, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
+    PeerInput, SessionId, SessionIdentity, Timeouts, TopicSet,
     bandwidth::Bandwidth,
     checker::CheckedRecords,
     dice::Dice,
@@ -60,7 +62,7 @@ pub enum RouterEvent {
     /// It wants other topics. These were left out of them already, the first of them at least.
     SessionTopics(SessionId, TopicSet, Vec<String>),
     /// It sent a unicast or a multicast.
-    FromSession(SessionId, Frame),
+    FromSession(SessionId, Message),
     /// It is gone.
     SessionDown(SessionId),
     /// A node connected.
@@ -75,9 +77,9 @@ pub enum RouterEvent {
     /// It turned out to be none, and is to take part in the network of ours by way of this node.
     Transit(PeerId),
     /// It sent an AMOP message or an answer to one.
-    FromPeer(PeerId, PeerFrame),
+    FromPeer(PeerId, PeerInput),
     /// It sent a packet of the extension protocol, other than records.
-    Extension(PeerId, PeerFrame),
+    Extension(PeerId, PeerInput),
     /// It sent records, which have been checked.
     Records(PeerId, CheckedRecords),
     /// These nodes are no longer believed.
@@ -116,6 +118,7 @@ pub struct Router {
     /// What real nodes that take part in the network are told of may have changed.
     beyond_changed: bool,
     private: Private,
+    peer_lists: PeerLists,
     /// Empty, for the next multicast.
     audience: Audience,
     actions: VecDeque<Action>,
@@ -137,6 +140,7 @@ impl Router {
             acknowledged: false,
             beyond_changed: false,
             private: Private::default(),
+            peer_lists: PeerLists::default(),
             audience: Audience::default(),
             limits,
             timeouts,
@@ -182,7 +186,7 @@ impl Router {
                 self.links.by_key.insert((NodeKey::from(&node), peer));
                 self.links.peers.insert(peer, link);
             }
-            RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, &topics),
+            RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, topics),
             RouterEvent::LinkUp(peer, node) => self.mesh.link_up(now, peer, &node),
             RouterEvent::Transit(peer) => self.transit(now, peer),
             RouterEvent::FromPeer(peer, frame) => self.peer_message(now, peer, frame),
@@ -203,6 +207,9 @@ impl Router {
                 self.verifications_due(now);
                 self.timeout(now);
                 self.change_topics(now);
+                if self.peer_lists.next_timeout().is_some_and(|at| at <= now) {
+                    self.change_peer_topics(now);
+                }
             }
         }
         self.settle_mesh(now);
@@ -267,7 +274,10 @@ impl Router {
         let recent = self.recent.next_forget();
         sooner(
             sooner(sooner(unicast, pause), self.mesh.next_age()),
-            sooner(sooner(recent, private), self.changes.next_timeout()),
+            sooner(
+                sooner(recent, private),
+                sooner(self.changes.next_timeout(), self.peer_lists.next_timeout()),
+            ),
         )
     }
 
@@ -288,6 +298,7 @@ impl Router {
             && self.unicasts.is_empty()
             && self.links.shares.is_empty()
             && self.changes.is_empty()
+            && self.peer_lists.is_empty()
             && self.timers.is_empty()
             && self.pauses.is_empty()
             && self.links.asked_nodes.is_empty()
@@ -384,6 +395,13 @@ impl Router {
     /// Whether a neighbour has acknowledged something since the last call.
     pub fn take_acknowledged(&mut self) -> bool {
         std::mem::take(&mut self.acknowledged)
+    }
+
+    /// Whether there are nodes of ours that are not next to this one: messages for them are proven with a
+    /// hash, which is best taken before the node is asked. See
+    /// [`SessionInput::digested`](super::SessionInput::digested).
+    pub fn has_distant(&self) -> bool {
+        self.mesh.has_distant()
     }
 
     /// How many other nodes of ours can be reached.
@@ -528,7 +546,10 @@ impl Router {
     }
 
     /// So many bytes of what was queued for a peer in a lane have left.
-    pub fn peer_written(&mut self, peer: PeerId, lane: Lane, len: usize) {
+    pub fn peer_written(&mut self, now: Instant, peer: PeerId, lane: Lane, len: usize) {
+        if lane == Lane::Control && self.mesh.written(peer, len) {
+            self.settle_mesh(now);
+        }
         let Some(link) = self.links.peers.get_mut(&peer) else {
             return;
         };
@@ -563,8 +584,9 @@ impl Router {
     }
 
     /// Takes the answer to a message.
-    pub(in crate::node) fn take_answer(&mut self, now: Instant, id: UnicastId, answer: Frame) {
-        if answer.kind == FrameType::RESPONSE && answer.result == code::NO_SESSION {
+    pub(in crate::node) fn take_answer(&mut self, now: Instant, id: UnicastId, answer: Message) {
+        let frame = &answer.frame;
+        if frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION {
             // A client of ours that cannot take the message now says so, and another may.
             self.attempt_failed(now, id, true);
         } else {

@@ -21,9 +21,10 @@ use super::{
 use crate::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, code},
     node::{
-        Action, Lane, Notice, PeerCloseReason, PeerId,
+        Action, Lane, Message, Notice, PeerCloseReason, PeerId, PeerInput,
         checker::CheckedRecords,
-        mesh::{Hop, Output, Seen, extension},
+        digest::Digest,
+        mesh::{Hop, Kept, Output, Seen, extension},
     },
     p2p::{
         Body, NodeId, PeerFrame, PeerMessage,
@@ -49,10 +50,10 @@ pub(super) fn again_after(len: usize) -> Duration {
 
 /// Where a multicast for nodes of ours comes from and what it is called.
 #[derive(Debug, Clone, Copy)]
-struct Called {
-    voucher: NodeKey,
-    source: NodeKey,
-    id: u64,
+pub(super) struct Called {
+    pub(super) voucher: NodeKey,
+    pub(super) source: NodeKey,
+    pub(super) id: u64,
 }
 
 /// A packet of the extension protocol with a message.
@@ -64,7 +65,12 @@ fn carrying(packet: u16, hops_left: u32, body: Body) -> PeerMessage {
 }
 
 impl Router {
-    pub(super) fn peer_message(&mut self, now: Instant, peer: PeerId, mut message: PeerFrame) {
+    pub(super) fn peer_message(&mut self, now: Instant, peer: PeerId, input: PeerInput) {
+        let PeerInput {
+            frame: mut message,
+            digest,
+            ..
+        } = input;
         let body = std::mem::take(&mut message.body);
         let inner = Frame::from_bytes(body, PROTOCOL_MAX_FRAME);
         if message.is_response() {
@@ -84,7 +90,8 @@ impl Router {
                     if answer.result == code::NO_SESSION {
                         self.attempt_failed(now, id, true);
                     } else {
-                        self.finish(id, Ok(answer));
+                        let frame = answer;
+                        self.finish(id, Ok(Message { frame, digest }));
                     }
                 }
                 _ => {
@@ -100,7 +107,8 @@ impl Router {
         // No answer to what cannot be decoded (p2p-v2 section 7).
         match inner {
             Ok(frame) if frame.kind == FrameType::UNICAST || frame.kind == FrameType::MULTICAST => {
-                self.unicast_or_multicast(now, Origin::Peer(peer, message.seq), frame);
+                let origin = Origin::Peer(peer, message.seq);
+                self.unicast_or_multicast(now, origin, Message { frame, digest });
             }
             _ => self.notice(Notice::BadPeerMessage {
                 peer,
@@ -110,13 +118,16 @@ impl Router {
     }
 
     /// Handles a packet of the extension protocol.
-    pub(super) fn extension_packet(&mut self, now: Instant, peer: PeerId, frame: PeerFrame) {
+    pub(super) fn extension_packet(&mut self, now: Instant, peer: PeerId, input: PeerInput) {
+        let PeerInput { frame, digest, .. } = input;
         let understood = match frame.packet {
             packet::UNICAST => self.neighbours_unicast(now, peer, frame),
             packet::ANSWER => self.neighbours_answer(now, peer, frame),
             packet::MULTICAST => self.neighbours_multicast(now, peer, frame),
-            packet::RELAYED_UNICAST | packet::RELAYED_ANSWER => self.relayed(now, peer, frame),
-            packet::RELAYED_MULTICAST => self.relayed_multicast(now, peer, frame),
+            packet::RELAYED_UNICAST | packet::RELAYED_ANSWER => {
+                self.relayed(now, peer, frame, digest)
+            }
+            packet::RELAYED_MULTICAST => self.relayed_multicast(now, peer, frame, digest),
             // Whoever runs the machine has not had them checked.
             packet::RECORDS => None,
             _ => {
@@ -168,11 +179,17 @@ impl Router {
             self.unproven(peer);
             return Some(());
         }
-        self.node_asks(now, envelope, bytes)
+        self.node_asks(now, envelope, bytes, Digest::UNKNOWN)
     }
 
     /// A unicast for this node, of which is known who asks.
-    fn node_asks(&mut self, now: Instant, envelope: Envelope, bytes: Bytes) -> Option<()> {
+    fn node_asks(
+        &mut self,
+        now: Instant,
+        envelope: Envelope,
+        bytes: Bytes,
+        digest: Digest,
+    ) -> Option<()> {
         let frame = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
         if frame.kind != FrameType::UNICAST {
             return None;
@@ -182,7 +199,7 @@ impl Router {
             // What was forgotten for want of room may be in flight still; the router sees that.
             Seen::New => {
                 let origin = Origin::Node(source, target, id);
-                self.unicast_or_multicast(now, origin, frame);
+                self.unicast_or_multicast(now, origin, Message { frame, digest });
             }
             // Its answer will come or has come.
             Seen::Before => {}
@@ -205,11 +222,17 @@ impl Router {
             self.unproven(peer);
             return Some(());
         }
-        self.node_answers(now, envelope, bytes)
+        self.node_answers(now, envelope, bytes, Digest::UNKNOWN)
     }
 
     /// An answer of which is known who gives it.
-    fn node_answers(&mut self, now: Instant, envelope: Envelope, bytes: Bytes) -> Option<()> {
+    fn node_answers(
+        &mut self,
+        now: Instant,
+        envelope: Envelope,
+        bytes: Bytes,
+        digest: Digest,
+    ) -> Option<()> {
         let answer = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
         let Some(unicast) = self.unicasts.get(&envelope.id) else {
             // It was sent more than once, and so was its answer.
@@ -223,14 +246,21 @@ impl Router {
             if answer.result == code::NO_SESSION {
                 self.attempt_failed(now, envelope.id, true);
             } else {
-                self.finish(envelope.id, Ok(answer));
+                let frame = answer;
+                self.finish(envelope.id, Ok(Message { frame, digest }));
             }
         }
         Some(())
     }
 
     /// A unicast or answer that came over more than one link, or has more before it.
-    fn relayed(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
+    fn relayed(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        message: PeerFrame,
+        digest: Digest,
+    ) -> Option<()> {
         let target = Envelope::target_of(&message.body)?;
         if !self.is_here(target) {
             self.pass_on(peer, target, message);
@@ -253,15 +283,15 @@ impl Router {
             source: envelope.source,
             target,
             id: envelope.id,
-            content: bytes[..].digest(),
+            content: digest.get(&bytes),
         };
         if !self.mesh.is_sealed(&statement, &seal) {
             self.unproven(peer);
             return Some(());
         }
         match purpose {
-            Purpose::Answer => self.node_answers(now, envelope, bytes),
-            _ => self.node_asks(now, envelope, bytes),
+            Purpose::Answer => self.node_answers(now, envelope, bytes, digest),
+            _ => self.node_asks(now, envelope, bytes, digest),
         }
     }
 
@@ -277,22 +307,34 @@ impl Router {
             id,
             mut targets,
         } = spread;
-        let vouches = |voucher| self.mesh.vouches(voucher, source);
         if targets.is_empty() {
             targets.push(self.mesh.own());
         }
         let here = targets.iter().all(|&target| self.is_here(target));
-        if !here || !self.key_of(peer).is_some_and(vouches) {
+        let voucher = self.key_of(peer);
+        let voucher = voucher.filter(|&voucher| self.mesh.vouches(voucher, source));
+        let Some(voucher) = voucher.filter(|_| here) else {
             self.unproven(peer);
             return Some(());
-        }
+        };
         for target in targets {
-            self.multicast_for(now, (source, id), target, &bytes)?;
+            let called = Called {
+                voucher,
+                source,
+                id,
+            };
+            self.multicast_for(now, called, target, &bytes, Digest::UNKNOWN)?;
         }
         Some(())
     }
 
-    fn relayed_multicast(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
+    fn relayed_multicast(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        message: PeerFrame,
+        digest: Digest,
+    ) -> Option<()> {
         let (mut spread, bytes) = RelayedSpread::open(message.body)?;
         let (mut here, mut named) = (Vec::new(), BTreeSet::new());
         spread.targets.retain(|&(target, seal)| {
@@ -312,7 +354,7 @@ impl Router {
             id: spread.id,
         };
         if !here.is_empty() {
-            self.sealed_multicast(now, peer, called, &here, &bytes)?;
+            self.sealed_multicast(now, peer, called, &here, (&bytes, digest))?;
         }
         if spread.targets.is_empty() {
             return Some(());
@@ -334,14 +376,14 @@ impl Router {
         peer: PeerId,
         called: Called,
         here: &[(NodeKey, Seal)],
-        bytes: &Bytes,
+        (bytes, digest): (&Bytes, Digest),
     ) -> Option<()> {
         let Called {
             voucher,
             source,
             id,
         } = called;
-        let content = bytes[..].digest();
+        let content = digest.get(bytes);
         for (target, seal) in here {
             let statement = Statement {
                 purpose: Purpose::Multicast,
@@ -356,7 +398,7 @@ impl Router {
                 self.unproven(peer);
                 continue;
             }
-            self.multicast_for(now, (source, id), *target, bytes)?;
+            self.multicast_for(now, called, *target, bytes, digest)?;
         }
         Some(())
     }
@@ -366,22 +408,28 @@ impl Router {
     fn multicast_for(
         &mut self,
         now: Instant,
-        (source, id): (NodeKey, u64),
+        called: Called,
         target: NodeKey,
         bytes: &Bytes,
+        digest: Digest,
     ) -> Option<()> {
+        let Called {
+            voucher,
+            source,
+            id,
+        } = called;
         let own = self.mesh.own();
         if target != own {
-            self.multicast_to_border(now, (source, id), target, bytes);
+            self.multicast_to_border(now, called, target, bytes);
             return Some(());
         }
         let frame = Frame::from_bytes(bytes.clone(), PROTOCOL_MAX_FRAME).ok()?;
         if frame.kind != FrameType::MULTICAST {
             return None;
         }
-        if self.recent.see_multicast(now, source, own, id) {
+        if self.recent.see_multicast(now, source, own, id, voucher) {
             let origin = Origin::Node(source, own, id);
-            self.unicast_or_multicast(now, origin, frame);
+            self.unicast_or_multicast(now, origin, Message { frame, digest });
         }
         Some(())
     }
@@ -406,8 +454,8 @@ impl Router {
         }
         for (peer, targets) in copies {
             let spread = called.spread(targets);
-            let body = spread.seal(&bytes[..]);
-            let message = carrying(packet::RELAYED_MULTICAST, hops_left, body.into());
+            let body = spread.seal_parts(bytes);
+            let message = carrying(packet::RELAYED_MULTICAST, hops_left, body);
             self.send_in(peer, lane, message);
         }
     }
@@ -419,10 +467,11 @@ impl Router {
         now: Instant,
         origin: Origin,
         targets: &mut Vec<NodeKey>,
-        frame: &Frame,
+        message: &Message,
     ) {
+        let frame = &message.frame;
         let voucher = self.mesh.own();
-        let (source, id) = match self.real_source(origin, frame) {
+        let (source, id) = match self.real_source(origin, message) {
             Some(named) => named,
             None => (voucher, self.next_unicast),
         };
@@ -464,10 +513,10 @@ impl Router {
                     self.send_copy(now, origin, peer, packet::MULTICAST, body);
                     continue;
                 }
-                let content = *content.get_or_insert_with(|| frame.digest());
+                let content = *content.get_or_insert_with(|| message.digest.get(frame));
                 let spread = called.spread(self.seals(called, targets, content));
                 if !spread.targets.is_empty() {
-                    let body = spread.seal(frame).into();
+                    let body = spread.seal_parts(frame);
                     self.send_copy(now, origin, peer, packet::RELAYED_MULTICAST, body);
                 }
             }
@@ -527,10 +576,11 @@ impl Router {
         let (packet, body) = if self.mesh.ends_at(key, node) {
             (packet::UNICAST, envelope.seal_parts(&unicast.frame))
         } else {
-            let Some(body) = self.relay_body(Purpose::Unicast, envelope, &unicast.frame) else {
+            let content = (&unicast.frame, unicast.digest);
+            let Some(body) = self.relay_body(Purpose::Unicast, envelope, content) else {
                 return false;
             };
-            (packet::RELAYED_UNICAST, body.into())
+            (packet::RELAYED_UNICAST, body)
         };
         self.send_of(now, unicast.origin, peer, carrying(packet, MAX_HOPS, body));
         true
@@ -540,18 +590,18 @@ impl Router {
         &mut self,
         purpose: Purpose,
         envelope: Envelope,
-        frame: &(impl Content + ?Sized),
-    ) -> Option<Bytes> {
+        (frame, digest): (&impl Content, Digest),
+    ) -> Option<Body> {
         let statement = Statement {
             purpose,
             voucher: self.mesh.own(),
             source: envelope.source,
             target: envelope.target,
             id: envelope.id,
-            content: frame.digest(),
+            content: digest.get(frame),
         };
         let seal = self.mesh.seal(&statement)?;
-        Some(Relayed { envelope, seal }.seal(frame))
+        Some(Relayed { envelope, seal }.seal_parts(frame))
     }
 
     /// Answers a unicast of a node of ours, and keeps the answer in case it gets lost.
@@ -560,7 +610,7 @@ impl Router {
         source: NodeKey,
         target: NodeKey,
         id: u64,
-        answer: &Frame,
+        answer: &Message,
         lane: Lane,
     ) {
         let envelope = Envelope {
@@ -568,25 +618,32 @@ impl Router {
             target: source,
             id,
         };
-        let body = envelope.seal(answer);
-        self.recent.answered(source, target, id, body.clone());
-        self.send_answer(envelope, body, lane);
+        let kept = Kept {
+            body: envelope.seal_parts(&answer.frame),
+            digest: answer.digest,
+        };
+        self.recent.answered(source, target, id, kept.clone());
+        self.send_answer(envelope, kept, lane);
     }
 
     /// Sends an answer, for the first time or again; the body is as for a neighbour.
-    fn send_answer(&mut self, envelope: Envelope, body: Bytes, lane: Lane) {
+    fn send_answer(&mut self, envelope: Envelope, answer: Kept, lane: Lane) {
+        let Kept { body, digest } = answer;
         let hop = self.hop(envelope.target, None, lane, body.len());
         let sent = hop.and_then(|Hop { peer, key }| {
             if self.mesh.ends_at(key, envelope.target) {
                 return Some((peer, packet::ANSWER, body));
             }
-            let frame = &body[Envelope::LEN..];
-            let body = self.relay_body(Purpose::Answer, envelope, frame)?;
+            let frame = Body {
+                head: body.head.slice(Envelope::LEN..),
+                tail: body.tail,
+            };
+            let body = self.relay_body(Purpose::Answer, envelope, (&frame, digest))?;
             Some((peer, packet::RELAYED_ANSWER, body))
         });
         match sent {
             Some((peer, packet, body)) => {
-                self.send_in(peer, lane, carrying(packet, MAX_HOPS, body.into()));
+                self.send_in(peer, lane, carrying(packet, MAX_HOPS, body));
             }
             // The node will ask again when there is a way.
             None => self.counters.undeliverable += 1,

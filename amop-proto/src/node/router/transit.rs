@@ -11,13 +11,12 @@ use bytes::Bytes;
 
 use super::{
     Router,
-    table::Entry,
+    network::Called,
     unicast::{Origin, Reach, Target},
 };
 use crate::{
-    channel::Frame,
-    node::{PeerId, SessionId, mesh::Recent},
-    p2p::mesh::{Content, NodeKey},
+    node::{Message, PeerId, SessionId, mesh::Recent},
+    p2p::{TopicList, mesh::NodeKey},
 };
 
 /// Topics that begin so serve private topics (channel-v2 section 9).
@@ -89,6 +88,16 @@ impl Router {
         own.chain(beyond).cloned().collect()
     }
 
+    /// The same as a list with this number, for the wire.
+    pub(in crate::node) fn topic_list_for(&self, peer: PeerId, seq: u32) -> Bytes {
+        if self.is_transit(peer) {
+            let topics = self.topics_for(peer).into_iter().collect();
+            return TopicList { seq, topics }.encode();
+        }
+        let topics = self.table.local().map(|(topic, _)| topic.clone()).collect();
+        TopicList { seq, topics }.encode()
+    }
+
     /// Whether [`topics_for`](Self::topics_for) a real node that takes part may have changed since the
     /// last call, other than by this node's own topics.
     pub fn take_beyond_changed(&mut self) -> bool {
@@ -96,30 +105,20 @@ impl Router {
     }
 
     /// Who may be asked on behalf of an origin.
-    pub(super) fn reach(&self, origin: Origin, topic: &[u8], entry: Option<&Entry>) -> Reach {
+    pub(super) fn reach(&self, origin: Origin, topic: &[u8]) -> Reach {
         match origin {
             Origin::Session(_) => Reach::Anyone,
             Origin::Node(_, target, _) if target == self.mesh.own() => Reach::Sessions,
             Origin::Node(_, target, _) => match self.mesh.border(target) {
                 Some(peer) => Reach::Peer(peer),
-                None => Reach::Beyond {
-                    peers: BTreeSet::new(),
-                    not: BTreeSet::new(),
-                },
+                // It is gone.
+                None => Reach::Sessions,
             },
             Origin::Peer(from, _) if self.is_transit(from) && !topic.starts_with(PRIVATE) => {
-                let node = self.links.peers.get(&from).and_then(|link| link.node);
-                let nodes = entry.into_iter().flat_map(|entry| entry.nodes.iter());
-                let peers = self.links.peers.iter();
+                let key = self.links.peers.get(&from).and_then(|link| link.key);
                 Reach::Beyond {
-                    peers: peers
-                        .filter(|&(&peer, link)| peer != from && link.transit)
-                        .map(|(&peer, _)| peer)
-                        .collect(),
-                    not: nodes
-                        .map(|(key, _)| key)
-                        .filter(|&key| self.mesh.node_id(key) == node)
-                        .collect(),
+                    from,
+                    not: key.map(|key| self.mesh.names_of(key)).unwrap_or_default(),
                 }
             }
             Origin::Peer(..) => Reach::Sessions,
@@ -137,10 +136,10 @@ impl Router {
             return;
         };
         sessions.extend_from_slice(&entry.sessions);
-        let reach = self.reach(origin, topic, Some(entry));
-        let reached = |&peer: &PeerId| reach.allows(Target::Peer(peer));
+        let reach = self.reach(origin, topic);
+        let reached = |&peer: &PeerId| reach.allows(Target::Peer(peer), &self.links);
         peers.extend(entry.peers.iter().copied().filter(reached));
-        let reached = |&node: &NodeKey| reach.allows(Target::Node(node));
+        let reached = |&node: &NodeKey| reach.allows(Target::Node(node), &self.links);
         nodes.extend(entry.nodes.iter().map(|(node, _)| node).filter(reached));
         if !nodes.is_empty() && self.mesh.has_announced() {
             let node_of = |peer: &PeerId| self.links.peers.get(peer)?.node;
@@ -151,41 +150,51 @@ impl Router {
 
     /// What a FISCO node's multicast is called throughout the network: by the whole of it, so that
     /// nobody can use its name up for another.
-    pub(super) fn real_source(&self, origin: Origin, frame: &Frame) -> Option<(NodeKey, u64)> {
+    pub(super) fn real_source(&self, origin: Origin, message: &Message) -> Option<(NodeKey, u64)> {
         let Origin::Peer(peer, _) = origin else {
             return None;
         };
         let source = self.links.peers.get(&peer)?.key?;
-        let digest = frame.digest();
+        let digest = message.digest.get(&message.frame);
         let first = digest.iter().take(8);
         let name = first.fold(0, |name, &byte| name << 8 | u64::from(byte));
         Some((source, name | Recent::NAME))
     }
 
     /// Whether a FISCO node's multicast has not come here by another way.
-    pub(super) fn is_first_copy(&mut self, now: Instant, origin: Origin, frame: &Frame) -> bool {
+    pub(super) fn is_first_copy(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        message: &Message,
+    ) -> bool {
         let Origin::Peer(peer, _) = origin else {
             return true;
         };
         let node = self.links.peers.get(&peer).and_then(|link| link.node);
-        if !node.is_some_and(|node| self.mesh.is_announced(&node)) {
+        if !node.is_some_and(|node| self.mesh.is_announced(NodeKey::from(&node))) {
             return true;
         }
         let own = self.mesh.own();
-        self.real_source(origin, frame)
-            .is_none_or(|(source, id)| self.recent.see_multicast(now, source, own, id))
+        self.real_source(origin, message)
+            .is_none_or(|(source, id)| self.recent.see_multicast(now, source, own, id, source))
     }
 
     /// Hands a multicast to the FISCO node behind this one that it is for.
     pub(super) fn multicast_to_border(
         &mut self,
         now: Instant,
-        (source, id): (NodeKey, u64),
+        called: Called,
         target: NodeKey,
         bytes: &Bytes,
     ) {
+        let Called {
+            voucher,
+            source,
+            id,
+        } = called;
         if let Some(peer) = self.mesh.border(target)
-            && self.recent.see_multicast(now, source, target, id)
+            && self.recent.see_multicast(now, source, target, id, voucher)
         {
             let origin = Origin::Node(source, target, id);
             self.multicast_to_peers(now, origin, &[peer], bytes.clone().into());

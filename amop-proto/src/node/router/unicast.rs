@@ -9,7 +9,7 @@ use std::{
 use super::{links::Links, table::Entry};
 use crate::{
     channel::Frame,
-    node::{Lane, PeerId, SessionId, dice::Dice, shares::HolderId},
+    node::{Lane, PeerId, SessionId, dice::Dice, digest::Digest, shares::HolderId},
     p2p::mesh::NodeKey,
 };
 
@@ -20,6 +20,9 @@ pub(super) type UnicastId = u64;
 
 /// So often one is drawn of many, before all are looked at.
 const DRAWS: u64 = 32;
+
+/// So many are looked at for one event: some 20 microseconds.
+const LOOKS: usize = 256;
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,17 +67,19 @@ pub(super) enum Reach {
     Peer(PeerId),
     /// All but the real node it comes from, under whatever name, and peers that do not take part.
     Beyond {
-        peers: BTreeSet<PeerId>,
-        not: BTreeSet<NodeKey>,
+        from: PeerId,
+        not: Vec<NodeKey>,
     },
 }
 
 impl Reach {
-    pub(super) fn allows(&self, target: Target) -> bool {
+    pub(super) fn allows(&self, target: Target, links: &Links) -> bool {
         match (self, target) {
             (Self::Anyone, _) | (Self::Sessions | Self::Beyond { .. }, Target::Session(_)) => true,
             (Self::Peer(only), Target::Peer(peer)) => *only == peer,
-            (Self::Beyond { peers, .. }, Target::Peer(peer)) => peers.contains(&peer),
+            (Self::Beyond { from, .. }, Target::Peer(peer)) => {
+                peer != *from && links.peers.get(&peer).is_some_and(|link| link.transit)
+            }
             (Self::Beyond { not, .. }, Target::Node(node)) => !not.contains(&node),
             (Self::Sessions | Self::Peer(_), _) => false,
         }
@@ -123,6 +128,7 @@ pub(super) struct Unicast {
     pub(super) holder: HolderId,
     /// The publisher's frame: sent on as it is, and its body comes back with result 104.
     pub(super) frame: Frame,
+    pub(super) digest: Digest,
     /// Where the topic is in the frame's body.
     pub(super) topic: Range<usize>,
     /// Whom it was sent to and who has not answered yet.
@@ -131,12 +137,39 @@ pub(super) struct Unicast {
     pub(super) joined: Vec<UnicastId>,
     /// Whom not to try again.
     pub(super) tried: Tried,
+    /// Where the look at all subscribers is, once drawing finds nobody.
+    pub(super) walk: Option<Walk>,
     /// A subscriber was asked and did not take it, or is too busy to be asked.
     pub(super) refused: bool,
     /// When it is over, whatever happens.
     pub(super) deadline: Instant,
     /// When its timer fires next, once it has been sent.
     pub(super) timer: Option<Instant>,
+}
+
+/// What comes of a draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drawn {
+    Target(Target),
+    /// Nobody can be asked.
+    Nobody {
+        /// Somebody has the topic and cannot be sent the message now,
+        busy: bool,
+        /// this session because another message with its seq is there.
+        asked: Option<SessionId>,
+    },
+    /// There are so many that the look goes on later.
+    Later,
+}
+
+/// A look at all subscribers, one after the other from a random one on: twice, since they change their
+/// places when others leave. However many refuse a unicast, each is looked at so often and no more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk {
+    at: u64,
+    left: u64,
+    busy: bool,
+    asked: Option<SessionId>,
 }
 
 /// A set of targets, mostly of one.
@@ -170,28 +203,25 @@ impl Unicast {
     /// and not left out with result 104, because a subscriber it is, which others answer
     /// (channel-v2 section 7.6: it must be eligible, and may be skipped for others).
     pub(super) fn draw(
-        &self,
+        &mut self,
         entry: &Entry,
         reach: &Reach,
         links: &Links,
         rng: &mut Dice,
-    ) -> Option<Target> {
+    ) -> Drawn {
+        let nobody = Drawn::Nobody {
+            busy: false,
+            asked: None,
+        };
         let own = match self.origin {
             Origin::Session(session) => Some(Target::Session(session)),
             Origin::Peer(..) | Origin::Node(..) => None,
         };
         let local_only = matches!(reach, Reach::Sessions);
         let usable = |target: Target| {
-            reach.allows(target)
+            reach.allows(target, links)
                 && !self.tried.contains(target)
-                && match target {
-                    Target::Session(session) => links.session_takes(session, &self.frame.seq),
-                    Target::Peer(peer) => {
-                        links.peer_takes(peer, self.origin.lane(), self.frame.wire_len())
-                    }
-                    // Whether there is a way shows when it is sent.
-                    Target::Node(_) => true,
-                }
+                && self.may_take(target, links)
         };
         let remote = if local_only {
             0
@@ -200,18 +230,24 @@ impl Unicast {
         };
         let total = entry.sessions.len() as u64 + remote;
         if total == 0 {
-            return None;
+            return nobody;
         }
         // The common case in one draw. Where it hits somebody unusable, the next draw is as uniform
         // among the usable ones. To look at all of them is left for when most are unusable.
         for _ in 0..DRAWS {
-            let target = pick(entry, rng.random_range(0..total))?;
+            let Some(target) = pick(entry, rng.random_range(0..total)) else {
+                break;
+            };
             if usable(target) && (Some(target) != own || total == 1) {
-                return Some(target);
+                return Drawn::Target(target);
             }
             if total < 2 * DRAWS {
                 break;
             }
+        }
+        if total >= 2 * DRAWS {
+            let start = || rng.random_range(0..total);
+            return self.walk(entry, total, start, (own, reach, links));
         }
         let sessions = entry
             .sessions
@@ -228,26 +264,94 @@ impl Unicast {
             .collect();
         let total: u64 = candidates.iter().map(|&(_, weight)| weight).sum();
         if total == 0 {
-            return own.filter(|&own| is_subscribed(entry, own) && usable(own));
+            let own = own.filter(|&own| is_subscribed(entry, own) && usable(own));
+            return own.map_or_else(|| self.nobody(entry, reach, links), Drawn::Target);
         }
         let mut at = rng.random_range(0..total);
-        candidates
-            .into_iter()
-            .find(|&(_, weight)| {
-                let hit = at < weight;
-                at = at.saturating_sub(weight);
-                hit
-            })
-            .map(|(target, _)| target)
+        let hit = candidates.into_iter().find(|&(_, weight)| {
+            let hit = at < weight;
+            at = at.saturating_sub(weight);
+            hit
+        });
+        hit.map_or(nobody, |(target, _)| Drawn::Target(target))
     }
 
-    /// Whether somebody who has the topic was left out because it cannot be sent the message now.
-    pub(super) fn passes_over(&self, entry: &Entry, reach: &Reach) -> bool {
-        let untried = |target: Target| reach.allows(target) && !self.tried.contains(target);
+    /// Why there is nobody among the few that there are.
+    fn nobody(&self, entry: &Entry, reach: &Reach, links: &Links) -> Drawn {
+        let untried = |target: Target| reach.allows(target, links) && !self.tried.contains(target);
         let here = entry.sessions.iter().copied().map(Target::Session);
         let nodes = entry.nodes.iter().map(|(node, _)| Target::Node(node));
         let peers = entry.peers.iter().copied().map(Target::Peer);
-        here.chain(nodes.chain(peers)).any(untried)
+        Drawn::Nobody {
+            busy: here.chain(nodes.chain(peers)).any(untried),
+            asked: None,
+        }
+    }
+
+    /// Goes on with the look at all subscribers, a part of it at once.
+    fn walk(
+        &mut self,
+        entry: &Entry,
+        total: u64,
+        start: impl FnOnce() -> u64,
+        (own, reach, links): (Option<Target>, &Reach, &Links),
+    ) -> Drawn {
+        let mut walk = self.walk.unwrap_or_else(|| Walk {
+            at: start(),
+            left: 2 * total,
+            busy: false,
+            asked: None,
+        });
+        for _ in 0..LOOKS {
+            let Some(left) = walk.left.checked_sub(1) else {
+                break;
+            };
+            let at = walk.at % total;
+            (walk.left, walk.at) = (left, at + 1);
+            let Some(target) = pick(entry, at) else {
+                continue;
+            };
+            if !reach.allows(target, links) || self.tried.contains(target) {
+                continue;
+            }
+            if let Target::Session(session) = target
+                && links.is_asked(session, &self.frame.seq)
+            {
+                walk.asked = Some(session);
+            }
+            let may = self.may_take(target, links);
+            if may && Some(target) != own {
+                self.walk = Some(walk);
+                return Drawn::Target(target);
+            }
+            walk.busy |= !may;
+        }
+        self.walk = Some(walk);
+        if walk.left > 0 {
+            return Drawn::Later;
+        }
+        let topic = self.topic();
+        let own = own.filter(|&own| match own {
+            Target::Session(session) => links.has_topic(session, topic),
+            Target::Peer(_) | Target::Node(_) => false,
+        });
+        match own.filter(|&own| !self.tried.contains(own) && self.may_take(own, links)) {
+            Some(own) => Drawn::Target(own),
+            None => Drawn::Nobody {
+                busy: walk.busy,
+                asked: walk.asked,
+            },
+        }
+    }
+
+    /// Whether a target can be sent the message now.
+    fn may_take(&self, target: Target, links: &Links) -> bool {
+        match target {
+            Target::Session(session) => links.session_takes(session, &self.frame.seq),
+            Target::Peer(peer) => links.peer_takes(peer, self.origin.lane(), self.frame.wire_len()),
+            // Whether there is a way shows when it is sent.
+            Target::Node(_) => true,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use x25519_dalek::{PublicKey, StaticSecret};
@@ -88,17 +89,12 @@ impl Agreement {
         let mine = (self.own, self.public());
         let mut ends = [mine, (*other, *theirs)];
         ends.sort_unstable();
-        // HKDF (RFC 5869) with one block of output, the salt empty.
-        let mut extract = keyed(&[0; 32]);
-        extract.update(shared.as_bytes());
-        let mut expand = keyed(&extract.finalize().into_bytes());
-        expand.update(b"amop mesh pair");
-        for (id, public) in &ends {
-            expand.update(&id.0);
-            expand.update(public);
-        }
-        expand.update(&[1]);
-        Some(PairKey(expand.finalize().into_bytes().into()))
+        let [(low, low_public), (high, high_public)] = &ends;
+        let info: [&[u8]; 5] = [b"amop mesh pair", &low.0, low_public, &high.0, high_public];
+        let mut key = [0; 32];
+        let hkdf = Hkdf::<Sha256>::new(None, shared.as_bytes());
+        hkdf.expand_multi_info(&info, &mut key).ok()?;
+        Some(PairKey(key))
     }
 }
 

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::{NodeKey, keys};
 use crate::{
-    channel::{Frame, HEADER_LEN},
+    channel::Frame,
     p2p::{Body, FRAGMENT},
 };
 
@@ -37,16 +37,14 @@ impl Envelope {
     }
 
     /// As [`seal`](Self::seal); a long frame is not copied.
-    pub fn seal_parts(&self, frame: &Frame) -> Body {
-        if frame.body.len() <= FRAGMENT {
-            return self.seal(frame).into();
-        }
-        let mut head = BytesMut::with_capacity(Self::LEN + HEADER_LEN);
+    pub fn seal_parts(&self, frame: &impl Content) -> Body {
+        let tail = frame.tail();
+        let mut head = BytesMut::with_capacity(Self::LEN + frame.len() - tail.len());
         self.put(&mut head);
-        head.put_slice(&frame.header());
+        frame.put_head(&mut head);
         Body {
             head: head.freeze(),
-            tail: frame.body.clone(),
+            tail,
         }
     }
 
@@ -137,6 +135,20 @@ impl Relayed {
         out.freeze()
     }
 
+    /// As [`seal`](Self::seal); a long frame is not copied.
+    pub fn seal_parts(&self, frame: &impl Content) -> Body {
+        let tail = frame.tail();
+        let len = Envelope::LEN + Seal::LEN + frame.len() - tail.len();
+        let mut head = BytesMut::with_capacity(len);
+        self.envelope.put(&mut head);
+        self.seal.put(&mut head);
+        frame.put_head(&mut head);
+        Body {
+            head: head.freeze(),
+            tail,
+        }
+    }
+
     /// The address, the seal and the bytes of the channel frame.
     pub fn open(body: Bytes) -> Option<(Self, Bytes)> {
         let (envelope, mut body) = Envelope::open(body)?;
@@ -154,6 +166,24 @@ pub trait Content {
     fn put(&self, out: &mut BytesMut);
     /// The SHA-256 of its bytes.
     fn digest(&self) -> [u8; 32];
+    /// The end of a long one, which is shared instead of copied; nothing of a short one.
+    fn tail(&self) -> Bytes {
+        Bytes::new()
+    }
+    /// Appends what comes before the [`tail`](Self::tail).
+    fn put_head(&self, out: &mut BytesMut) {
+        self.put(out);
+    }
+}
+
+/// Nothing, where it is short enough to be copied: a slice of a few bytes would keep the memory of all
+/// that was read with them.
+fn if_long(bytes: &Bytes) -> Bytes {
+    if bytes.len() > FRAGMENT {
+        bytes.clone()
+    } else {
+        Bytes::new()
+    }
 }
 
 impl Content for Frame {
@@ -169,6 +199,18 @@ impl Content for Frame {
         let hash = Sha256::new().chain_update(self.header());
         hash.chain_update(&self.body).finalize().into()
     }
+
+    fn tail(&self) -> Bytes {
+        if_long(&self.body)
+    }
+
+    fn put_head(&self, out: &mut BytesMut) {
+        if self.body.len() > FRAGMENT {
+            out.put_slice(&self.header());
+        } else {
+            self.put(out);
+        }
+    }
 }
 
 impl Content for [u8] {
@@ -182,6 +224,57 @@ impl Content for [u8] {
 
     fn digest(&self) -> [u8; 32] {
         content_digest(self)
+    }
+}
+
+impl Content for Bytes {
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn put(&self, out: &mut BytesMut) {
+        out.put_slice(self);
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        content_digest(self)
+    }
+
+    fn tail(&self) -> Bytes {
+        if_long(self)
+    }
+
+    fn put_head(&self, out: &mut BytesMut) {
+        if <[u8]>::len(self) <= FRAGMENT {
+            out.put_slice(self);
+        }
+    }
+}
+
+impl Content for Body {
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn put(&self, out: &mut BytesMut) {
+        out.put_slice(&self.head);
+        out.put_slice(&self.tail);
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let hash = Sha256::new().chain_update(&self.head);
+        hash.chain_update(&self.tail).finalize().into()
+    }
+
+    fn tail(&self) -> Bytes {
+        if_long(&self.tail)
+    }
+
+    fn put_head(&self, out: &mut BytesMut) {
+        out.put_slice(&self.head);
+        if self.tail.len() <= FRAGMENT {
+            out.put_slice(&self.tail);
+        }
     }
 }
 
@@ -203,30 +296,35 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// The body of a packet with a channel frame.
+    pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
+        let mut out = self.start(frame.len());
+        frame.put(&mut out);
+        out.freeze()
+    }
+
     /// As [`seal`](Self::seal); a long frame is not copied.
-    pub fn seal_parts(&self, frame: &Frame) -> Body {
-        if frame.body.len() <= FRAGMENT {
-            return self.seal(frame).into();
-        }
+    pub fn seal_parts(&self, frame: &impl Content) -> Body {
+        let tail = frame.tail();
+        let mut head = self.start(frame.len() - tail.len());
+        frame.put_head(&mut head);
         Body {
-            head: self.seal(&frame.header()[..]),
-            tail: frame.body.clone(),
+            head: head.freeze(),
+            tail,
         }
     }
 
-    /// The body of a packet with a channel frame.
-    pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
+    /// The address, with room for so many bytes more.
+    fn start(&self, room: usize) -> BytesMut {
         let targets = &self.targets[..self.targets.len().min(MAX_TARGETS)];
-        let len = 8 + 8 + 2 + 8 * targets.len() + frame.len();
-        let mut out = BytesMut::with_capacity(len);
+        let mut out = BytesMut::with_capacity(8 + 8 + 2 + 8 * targets.len() + room);
         out.put_u64(self.source.0);
         out.put_u64(self.id);
         out.put_u16(targets.len() as u16);
         for target in targets {
             out.put_u64(target.0);
         }
-        frame.put(&mut out);
-        out.freeze()
+        out
     }
 
     /// The address and the bytes of the channel frame.
@@ -265,8 +363,45 @@ pub struct RelayedSpread {
 impl RelayedSpread {
     /// The body of a packet with a channel frame.
     pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
+        let mut out = self.start(frame.len());
+        frame.put(&mut out);
+        out.freeze()
+    }
+
+    /// As [`seal`](Self::seal); a long frame is not copied.
+    pub fn seal_parts(&self, frame: &impl Content) -> Body {
+        let tail = frame.tail();
+        let mut head = self.start(frame.len() - tail.len());
+        frame.put_head(&mut head);
+        Body {
+            head: head.freeze(),
+            tail,
+        }
+    }
+
+    /// The nodes that the body of a packet names, for those who only want to know that.
+    pub fn targets_of(body: &[u8]) -> impl Iterator<Item = NodeKey> {
+        const HEAD: usize = 8 + 8 + 8 + 2;
+        let count = body.get(HEAD - 2..HEAD).map_or(0, |count| {
+            usize::from(u16::from_be_bytes([count[0], count[1]]))
+        });
+        let targets = body.get(HEAD..).unwrap_or_default();
+        let each = targets.chunks_exact(8 + Seal::LEN).take(count);
+        each.filter_map(|target| Some(NodeKey(u64::from_be_bytes(*target.first_chunk()?))))
+    }
+
+    /// The bytes of the channel frame that the body of a packet carries.
+    pub fn content_of(body: &[u8]) -> &[u8] {
+        const HEAD: usize = 8 + 8 + 8 + 2;
+        let count = Self::targets_of(body).count();
+        body.get(HEAD + (8 + Seal::LEN) * count..)
+            .unwrap_or_default()
+    }
+
+    /// The address, with room for so many bytes more.
+    fn start(&self, room: usize) -> BytesMut {
         let targets = &self.targets[..self.targets.len().min(MAX_TARGETS)];
-        let len = 8 + 8 + 8 + 2 + (8 + Seal::LEN) * targets.len() + frame.len();
+        let len = 8 + 8 + 8 + 2 + (8 + Seal::LEN) * targets.len() + room;
         let mut out = BytesMut::with_capacity(len);
         out.put_u64(self.voucher.0);
         out.put_u64(self.source.0);
@@ -276,8 +411,7 @@ impl RelayedSpread {
             out.put_u64(target.0);
             seal.put(&mut out);
         }
-        frame.put(&mut out);
-        out.freeze()
+        out
     }
 
     /// The address and the bytes of the channel frame.
@@ -372,8 +506,77 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_has_one_digest_in_either_form() {
+    fn a_frame_has_one_digest_in_every_form() {
         let frame = frame();
-        assert_eq!(frame.digest(), frame.to_bytes()[..].digest());
+        let bytes = frame.to_bytes();
+        let body = Body {
+            head: bytes.slice(..9),
+            tail: bytes.slice(9..),
+        };
+        assert_eq!(frame.digest(), bytes[..].digest());
+        assert_eq!(frame.digest(), bytes.digest());
+        assert_eq!(frame.digest(), body.digest());
+    }
+
+    /// Whether bytes are those of a frame's own memory.
+    fn shares(tail: &Bytes, frame: &Frame) -> bool {
+        frame.body.as_ptr_range().contains(&tail.as_ptr())
+    }
+
+    #[test]
+    fn long_frames_are_shared_and_short_ones_copied() {
+        let relayed = Relayed {
+            envelope: ENVELOPE,
+            seal: SEAL,
+        };
+        let direct = Spread {
+            source: NodeKey(1),
+            id: 7,
+            targets: vec![NodeKey(2)],
+        };
+        let spread = RelayedSpread {
+            voucher: NodeKey(4),
+            source: NodeKey(1),
+            id: 7,
+            targets: vec![(NodeKey(2), SEAL)],
+        };
+        for len in [10, FRAGMENT, FRAGMENT + 1] {
+            let frame = Frame::new(FrameType::UNICAST, Seq([b'0'; 32]), vec![1; len]);
+            let parts = Body {
+                head: frame.header().to_vec().into(),
+                tail: frame.body.clone(),
+            };
+            let sealed = [
+                (ENVELOPE.seal_parts(&frame), ENVELOPE.seal(&frame)),
+                (relayed.seal_parts(&parts), relayed.seal(&frame)),
+                (direct.seal_parts(&frame), direct.seal(&frame)),
+                (spread.seal_parts(&frame), spread.seal(&frame)),
+                (spread.seal_parts(&frame.body), spread.seal(&frame.body)),
+            ];
+            for (n, (body, whole)) in sealed.into_iter().enumerate() {
+                let long = len > FRAGMENT;
+                assert_eq!(body.tail.is_empty(), !long, "{n} {len}");
+                assert!(!long || shares(&body.tail, &frame), "{n} {len}");
+                assert_eq!([&body.head[..], &body.tail[..]].concat(), whole, "{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_spread_shows_whom_it_is_for_unopened() {
+        let spread = RelayedSpread {
+            voucher: NodeKey(4),
+            source: NodeKey(1),
+            id: 7,
+            targets: vec![(NodeKey(2), SEAL), (NodeKey(3), SEAL)],
+        };
+        let body = spread.seal(&frame());
+        let targets: Vec<NodeKey> = RelayedSpread::targets_of(&body).collect();
+        assert_eq!(targets, [NodeKey(2), NodeKey(3)]);
+        assert_eq!(RelayedSpread::content_of(&body), frame().to_bytes());
+        for len in 0..body.len() {
+            assert!(RelayedSpread::targets_of(&body[..len]).count() <= 2);
+            RelayedSpread::content_of(&body[..len]);
+        }
     }
 }

@@ -12,9 +12,15 @@ use crate::p2p::NodeId;
 /// Called by the node machine when its statement changes, some 20 times a second at most; it must not
 /// block.
 pub trait Signer: fmt::Debug + Send + Sync {
-    /// The number of the algorithm: 1 is ECDSA on secp256k1 with SHA-256, in DER. The others up to 127
-    /// are kept for later; those from 128 on are for tests.
+    /// The number of the algorithm: 1 is ECDSA on secp256k1 with SHA-256, in DER; 2 is RSA with PKCS#1
+    /// v1.5 and SHA-256. The others up to 127 are kept for later; those from 128 on are for tests.
     fn algorithm(&self) -> u8;
+
+    /// The node's whole ID, if it is longer than the 64 bytes that it goes by (see [`NodeId::named`]): its
+    /// records state it, since it is what their signatures are verified with.
+    fn long_id(&self) -> Option<Bytes> {
+        None
+    }
 
     /// Signs a message with the node's key. `None` if the key cannot be used just now; the statement
     /// is tried again later.
@@ -43,8 +49,8 @@ pub trait Verifier: fmt::Debug + Send + Sync {
     /// [`Refusal`] with the rule that is broken.
     fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal>;
 
-    /// Whether the node with this ID signed the message.
-    fn is_signed(&self, algorithm: u8, node: &NodeId, message: &[u8], signature: &[u8]) -> bool;
+    /// Whether the node with this ID, the whole of it, signed the message.
+    fn is_signed(&self, algorithm: u8, id: &[u8], message: &[u8], signature: &[u8]) -> bool;
 }
 
 /// Signs and verifies with one secret that all nodes share: for simulations and tests alone, where it
@@ -122,7 +128,9 @@ impl Verifier for SharedSecret {
         Ok(node)
     }
 
-    fn is_signed(&self, algorithm: u8, node: &NodeId, message: &[u8], signature: &[u8]) -> bool {
-        algorithm == Self::ALGORITHM && signature == Self::tag(node, message)
+    fn is_signed(&self, algorithm: u8, id: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        let node = NodeId::named(id);
+        algorithm == Self::ALGORITHM
+            && node.is_some_and(|node| signature == Self::tag(&node, message))
     }
 }

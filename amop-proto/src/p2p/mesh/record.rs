@@ -24,10 +24,8 @@ pub const MAX_CHAIN: usize = 8;
 /// Nor than this, in bytes.
 const MAX_CHAIN_BYTES: usize = 32 * 1024;
 
-/// IDs of other kinds of chains are as long as an RSA key in hexadecimal digits.
-const MAX_ID: usize = 4096;
-
-const MAX_SIGNATURE: usize = 1024;
+/// That of an RSA key of 16,384 bits is as long.
+const MAX_SIGNATURE: usize = 2048;
 
 /// One packet brings at most this many records.
 const MAX_RECORDS: usize = 4096;
@@ -88,7 +86,8 @@ pub struct Whole {
 /// A node's state, whole or as a change of an earlier version.
 ///
 /// Format (1; 2), flags (1: neighbours, 2: a stub), version (8), base (8; 0: whole), a length (2) and
-/// the node's ID; of a stub a length (2) and the ID of the node that announces it. A whole record that
+/// the node's ID; of a stub a length (2) and the ID of the node that announces it. The ID of who signs is
+/// whole, that of a stub's FISCO node is what it [goes by](NodeId::named). A whole record that
 /// is no stub goes on with the agreement key (32) and a count (1) of certificates, each with its
 /// length (2). With flag 1 follow a count (2) and the neighbours' keys (8 each), all of them. Then a
 /// count (4) and for each topic a length byte, the topic, and its subscribers (4; 0 removes it), in the
@@ -130,7 +129,8 @@ impl Record {
         self.topics
             .retain(|(topic, _)| topic.len() <= MAX_TOPIC_LEN);
         let mut message = BytesMut::from(DOMAIN);
-        self.encode(&mut message);
+        let long = signer.long_id();
+        self.encode(long.as_deref(), &mut message);
         let signature = signer.sign(&message)?;
         let statement = message.len() - DOMAIN.len();
         message.put_u8(signer.algorithm());
@@ -142,10 +142,12 @@ impl Record {
             bytes: message.freeze().slice(DOMAIN.len()..),
             statement,
             algorithm: signer.algorithm(),
+            long_id: long,
         })
     }
 
-    fn encode(&self, out: &mut BytesMut) {
+    /// `long` is the whole ID of who signs, if it is longer than its name.
+    fn encode(&self, long: Option<&[u8]>, out: &mut BytesMut) {
         let stub = matches!(self.subject, Subject::Stub { .. });
         let neighbours = self.neighbours.as_ref().filter(|_| !stub);
         out.put_u8(FORMAT);
@@ -158,10 +160,11 @@ impl Record {
         );
         out.put_u64(self.version);
         out.put_u64(self.base);
-        put_id(self.subject.node(), out);
-        if let Subject::Stub { border, .. } = &self.subject {
-            put_id(border, out);
+        let signer = long.unwrap_or(&self.subject.signer().0);
+        if let Subject::Stub { fisco, .. } = &self.subject {
+            put_id(&fisco.0, out);
         }
+        put_id(signer, out);
         if let Some(whole) = &self.whole {
             out.put_slice(&whole.agreement);
             out.put_u8(whole.chain.len().min(MAX_CHAIN) as u8);
@@ -186,9 +189,13 @@ impl Record {
         }
     }
 
-    /// Reads what comes before the signature. `None` in the middle: of a node whose ID this version of
-    /// the project does not know what to do with.
-    fn decode(body: &mut Bytes, max_topics: usize) -> Option<Result<Option<Self>, RecordsError>> {
+    /// Reads what comes before the signature, and the whole ID of who signs, if that is longer than its
+    /// name. `None` in the middle: of a node whose ID this version of the project does not know what to do
+    /// with.
+    fn decode(
+        body: &mut Bytes,
+        max_topics: usize,
+    ) -> Option<Result<Option<(Self, Option<Bytes>)>, RecordsError>> {
         if body.try_get_u8().ok()? != FORMAT {
             return None;
         }
@@ -222,24 +229,32 @@ impl Record {
         let topics = match topics(body, max_topics)? {
             Some(topics) => topics,
             None => {
-                let (node, max) = (known(&node), max_topics);
+                let (node, max) = (NodeId::named(&node), max_topics);
                 return Some(Err(RecordsError::TooManyTopics { node, max }));
             }
         };
-        let subject = match border {
-            None => known(&node).map(Subject::Node),
-            Some(border) => known(&node)
-                .zip(known(&border))
+        let subject = match &border {
+            None => NodeId::named(&node).map(Subject::Node),
+            // Nobody needs the key of a FISCO node: it goes by its name.
+            Some(border) => node[..]
+                .try_into()
+                .ok()
+                .map(NodeId)
+                .zip(NodeId::named(border))
                 .map(|(fisco, border)| Subject::Stub { fisco, border }),
         };
-        Some(Ok(subject.map(|subject| Self {
+        let signer = border.unwrap_or(node);
+        let long = (signer.len() > subject.map_or(0, |subject| subject.signer().0.len()))
+            .then_some(signer);
+        let record = subject.map(|subject| Self {
             subject,
             version,
             base,
             whole,
             neighbours,
             topics,
-        })))
+        });
+        Some(Ok(record.map(|record| (record, long))))
     }
 }
 
@@ -253,6 +268,8 @@ pub struct SignedRecord {
     /// How many of the bytes are signed.
     statement: usize,
     algorithm: u8,
+    /// The whole ID of who signed it, if that is longer than its name.
+    long_id: Option<Bytes>,
 }
 
 impl SignedRecord {
@@ -286,12 +303,13 @@ impl SignedRecord {
         // The algorithm and the length stand before the signature.
         let signature = self.bytes.get(self.statement + 3..).unwrap_or_default();
         let message = [DOMAIN, &self.bytes[..self.statement]].concat();
-        let signer = self.record.subject.signer();
+        let name = self.record.subject.signer();
+        let signer = self.long_id.as_deref().unwrap_or(&name.0);
         verifier.is_signed(self.algorithm, signer, &message, signature)
     }
 
-    /// Reads the body of a records packet. Records of nodes whose IDs are of another kind than this
-    /// project's are left out.
+    /// Reads the body of a records packet. Records of nodes whose IDs no node of a chain that is known has
+    /// (shorter ones than 64 bytes, say) are left out.
     ///
     /// # Errors
     ///
@@ -323,13 +341,14 @@ impl SignedRecord {
             }
             let bytes = body.split_to(statement + 3 + len);
             records.extend(record.transpose().map(|record| {
-                let record = record?;
+                let (record, long_id) = record?;
                 Ok(Self {
                     key: record.key(),
                     record,
                     bytes,
                     statement,
                     algorithm,
+                    long_id,
                 })
             }));
         }
@@ -337,18 +356,14 @@ impl SignedRecord {
     }
 }
 
-fn put_id(id: &NodeId, out: &mut BytesMut) {
-    out.put_u16(id.0.len() as u16);
-    out.put_slice(&id.0);
+fn put_id(id: &[u8], out: &mut BytesMut) {
+    out.put_u16(id.len() as u16);
+    out.put_slice(id);
 }
 
 fn id(body: &mut Bytes) -> Option<Bytes> {
     let len = usize::from(body.try_get_u16().ok()?);
-    (len <= MAX_ID && len <= body.len()).then(|| body.split_to(len))
-}
-
-fn known(id: &[u8]) -> Option<NodeId> {
-    id.try_into().ok().map(NodeId)
+    (len <= NodeId::MAX && len <= body.len()).then(|| body.split_to(len))
 }
 
 fn whole(body: &mut Bytes) -> Option<Whole> {
@@ -541,5 +556,75 @@ mod tests {
         let known = signed(&record());
         body.put_slice(&known.bytes);
         assert_eq!(decode(body.freeze(), 2), Ok(vec![known]));
+    }
+
+    /// A node of a chain whose IDs are longer.
+    #[derive(Debug)]
+    struct Long(Bytes);
+
+    impl Long {
+        fn name(&self) -> NodeId {
+            NodeId::named(&self.0).unwrap()
+        }
+    }
+
+    impl Signer for Long {
+        fn algorithm(&self) -> u8 {
+            SharedSecret::ALGORITHM
+        }
+
+        fn long_id(&self) -> Option<Bytes> {
+            Some(self.0.clone())
+        }
+
+        fn sign(&self, message: &[u8]) -> Option<Bytes> {
+            SharedSecret::new(self.name()).sign(message)
+        }
+
+        fn chain(&self) -> Vec<Bytes> {
+            SharedSecret::new(self.name()).chain()
+        }
+    }
+
+    #[test]
+    fn ids_of_other_lengths_go_by_a_name() {
+        let verifier = SharedSecret::new(NodeId([0; 64]));
+        for len in [65, 270, NodeId::MAX] {
+            let signer = Long(vec![7; len].into());
+            let own = Record {
+                subject: Subject::Node(signer.name()),
+                ..record()
+            };
+            let stub = Record {
+                subject: Subject::Stub {
+                    fisco: NodeId([9; 64]),
+                    border: signer.name(),
+                },
+                whole: None,
+                neighbours: None,
+                ..record()
+            };
+            for record in [own, stub] {
+                let signed = record.clone().sign(&signer).unwrap();
+                let read = SignedRecord::decode_all(signed.bytes().clone(), 10).unwrap();
+                assert_eq!(read, std::slice::from_ref(&signed), "{len}");
+                assert_eq!(read[0].record().subject, record.subject, "{len}");
+                assert!(read[0].is_signed(&verifier), "{len}");
+                // Its name signs nothing: that is no key.
+                let short = record.sign(&SharedSecret::new(signer.name())).unwrap();
+                assert_ne!(short.bytes(), signed.bytes());
+            }
+        }
+        let too_long = Long(vec![7; NodeId::MAX + 1].into());
+        assert_eq!(NodeId::named(&too_long.0), None);
+        let mut bytes = BytesMut::new();
+        record().encode(Some(&too_long.0), &mut bytes);
+        bytes.extend_from_slice(&[0, 0, 0]);
+        assert!(SignedRecord::decode_all(bytes.freeze(), 10).is_err());
+        // Nobody has shorter ones: they are passed over.
+        let mut bytes = BytesMut::new();
+        record().encode(Some(&[7; 63]), &mut bytes);
+        bytes.extend_from_slice(&[0, 0, 0]);
+        assert_eq!(SignedRecord::decode_all(bytes.freeze(), 10), Ok(vec![]));
     }
 }

@@ -17,15 +17,17 @@ use std::{
 };
 
 /// Places kept for each expected address: two nodes behind one need one each, and some for retries.
-pub(crate) const KEPT: usize = 16;
+pub const KEPT: usize = 16;
 
 /// Where connections come from, as far as they are counted together: an IPv4 address, or the 64 bits of
 /// an IPv6 address that a network is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Source(IpAddr);
+pub struct Source(IpAddr);
 
 impl Source {
-    pub(crate) fn of(address: IpAddr) -> Self {
+    /// That of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(v6) => {
                 let [a, b, c, d, ..] = v6.segments();
@@ -36,15 +38,16 @@ impl Source {
     }
 }
 
-/// One connection that holds a place.
+/// One connection that holds a place: names it, and is never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket(u64);
+pub struct Ticket(u64);
 
 /// What becomes of a newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Arrival {
+pub enum Arrival {
     /// It has a place.
     Welcome {
+        /// What it is known by.
         ticket: Ticket,
         /// The place is one of those kept for its address.
         expected: bool,
@@ -57,7 +60,7 @@ pub(crate) enum Arrival {
 
 /// The places of one port.
 #[derive(Debug)]
-pub(crate) struct Admission {
+pub struct Admission {
     places: usize,
     per_source: usize,
     expected: HashSet<Source>,
@@ -87,7 +90,8 @@ struct Holder {
 
 impl Admission {
     /// So many places for everybody, at most `per_source` of them for one source.
-    pub(crate) fn new(places: usize, per_source: usize) -> Self {
+    #[must_use]
+    pub fn new(places: usize, per_source: usize) -> Self {
         Self {
             places,
             per_source,
@@ -100,12 +104,12 @@ impl Admission {
     }
 
     /// From now on places are kept for these, and for nobody else.
-    pub(crate) fn expect(&mut self, sources: HashSet<Source>) {
+    pub fn expect(&mut self, sources: HashSet<Source>) {
         self.expected = sources;
     }
 
     /// Somebody connects. Whoever loses its place for it has none from now on.
-    pub(crate) fn arrive(&mut self, now: Instant, source: Source) -> Arrival {
+    pub fn arrive(&mut self, now: Instant, source: Source) -> Arrival {
         let held = self.held.get(&source);
         let (shared, kept) = held.map_or((0, 0), |held| (held.shared, held.kept));
         let expected = kept < KEPT && self.expected.contains(&source);
@@ -145,21 +149,21 @@ impl Admission {
     }
 
     /// A connection has said something that counts; its time begins anew.
-    pub(crate) fn spoke(&mut self, now: Instant, ticket: Ticket) {
+    pub fn spoke(&mut self, now: Instant, ticket: Ticket) {
         if let Some(holder) = self.holders.get_mut(&ticket) {
             holder.since = now;
         }
     }
 
     /// A connection waits for the node.
-    pub(crate) fn queued(&mut self, now: Instant, ticket: Ticket) {
+    pub fn queued(&mut self, now: Instant, ticket: Ticket) {
         if let Some(holder) = self.holders.get_mut(&ticket) {
             holder.queued.get_or_insert(now);
         }
     }
 
     /// The node waits for a connection.
-    pub(crate) fn waiting(&mut self, now: Instant, ticket: Ticket) {
+    pub fn waiting(&mut self, now: Instant, ticket: Ticket) {
         if let Some(holder) = self.holders.get_mut(&ticket)
             && let Some(queued) = holder.queued.take()
         {
@@ -168,7 +172,7 @@ impl Admission {
     }
 
     /// A connection needs no place any more, or is gone.
-    pub(crate) fn leave(&mut self, ticket: Ticket) {
+    pub fn leave(&mut self, ticket: Ticket) {
         let Some(holder) = self.holders.remove(&ticket) else {
             return;
         };
@@ -188,7 +192,7 @@ impl Admission {
 
     /// Takes a place from somebody, as for a newcomer from an address that has none: the system is out
     /// of something that connections take.
-    pub(crate) fn relieve(&mut self) -> Option<Ticket> {
+    pub fn relieve(&mut self) -> Option<Ticket> {
         let victim = self.place_of_heaviest(1)?;
         self.leave(victim);
         Some(victim)

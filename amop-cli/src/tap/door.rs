@@ -1,0 +1,80 @@
+//! Who may connect before it is known who it is: as at a node's ports.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use amop_proto::admission::{Admission, Arrival, Source, Ticket};
+use tokio_util::sync::CancellationToken;
+
+/// Gives out places.
+#[derive(Debug)]
+pub(super) struct Door(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    admission: Admission,
+    /// How those are told that they have lost their place.
+    holders: HashMap<Ticket, CancellationToken>,
+}
+
+/// A place. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Place {
+    door: Arc<Door>,
+    ticket: Ticket,
+    lost: CancellationToken,
+}
+
+impl Door {
+    pub(super) fn new(places: usize) -> Self {
+        Self(Mutex::new(State {
+            admission: Admission::new(places, places),
+            holders: HashMap::new(),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a newcomer; `None` if there is none.
+    pub(super) fn admit(self: &Arc<Self>, address: SocketAddr) -> Option<Place> {
+        let mut state = self.lock();
+        let source = Source::of(address.ip());
+        let Arrival::Welcome {
+            ticket, instead_of, ..
+        } = state.admission.arrive(Instant::now(), source)
+        else {
+            return None;
+        };
+        if let Some(lost) = instead_of.and_then(|victim| state.holders.remove(&victim)) {
+            lost.cancel();
+        }
+        let lost = CancellationToken::new();
+        state.holders.insert(ticket, lost.clone());
+        Some(Place {
+            door: self.clone(),
+            ticket,
+            lost,
+        })
+    }
+}
+
+impl Place {
+    /// Waits until it is lost to a newcomer.
+    pub(super) async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.door.lock();
+        state.admission.leave(self.ticket);
+        state.holders.remove(&self.ticket);
+    }
+}

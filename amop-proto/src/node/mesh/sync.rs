@@ -1,0 +1,200 @@
+//! What a neighbour does not know and is sent, a piece at a time as what was sent before leaves: all that
+//! is known of a large network would fill the queue to it.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Mesh, Output, bucket::Bucket, flood::MAX_AWAITED};
+use crate::{
+    hash::HashMap,
+    node::PeerId,
+    p2p::mesh::{self, NodeKey, packet},
+};
+
+/// Records are joined up to about this many bytes a frame.
+const BATCH: usize = 256 * 1024;
+
+/// So many bytes of them are on their way at once, and a frame more.
+const AHEAD: usize = 512 * 1024;
+
+/// A neighbour tells what it knows when a connection comes up, and now and then after it had no room.
+pub(super) const TELLS: Bucket = Bucket::new(4, Duration::from_secs(4));
+
+/// A neighbour may ask for so much at once and then for 4 MiB a second: so many bytes are one token.
+const ASK_BYTES: usize = 16 * 1024;
+pub(super) const ASKS: Bucket = Bucket::new(4096, Duration::from_millis(4));
+
+/// A node whose records are to be sent; those of FISCO nodes come behind those of the nodes that
+/// announce them.
+pub(super) type Wanted = (bool, NodeKey);
+
+/// Records that a neighbour is to be sent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sync {
+    /// In order; those before `at` have been sent.
+    keys: Vec<Wanted>,
+    at: usize,
+    /// This node's own record, at the end: with it the neighbour knows all the others.
+    own: bool,
+    /// Bytes that have been sent and not written.
+    under_way: usize,
+}
+
+impl Sync {
+    fn add(&mut self, keys: impl IntoIterator<Item = Wanted>, own: bool) {
+        self.keys.drain(..self.at);
+        self.at = 0;
+        self.keys.extend(keys);
+        self.keys.sort_unstable();
+        self.keys.dedup();
+        self.own |= own;
+    }
+
+    fn next(&mut self) -> Option<NodeKey> {
+        let &(_, key) = self.keys.get(self.at)?;
+        self.at += 1;
+        if self.at == self.keys.len() {
+            (self.keys, self.at) = (Vec::new(), 0);
+        }
+        Some(key)
+    }
+
+    fn is_over(&self) -> bool {
+        self.keys.is_empty() && !self.own
+    }
+
+    /// Whether the whole state of a node is to be sent yet; what is new of it need not be sent then.
+    pub(super) fn awaits(&self, wanted: Wanted) -> bool {
+        !self.keys.is_empty() && self.keys[self.at..].binary_search(&wanted).is_ok()
+    }
+
+    /// The same of this node.
+    pub(super) fn awaits_own(&self) -> bool {
+        self.own
+    }
+}
+
+impl Mesh {
+    /// The neighbour told what it knows: send it what is newer here.
+    pub(super) fn known(&mut self, now: Instant, peer: PeerId, body: Bytes) -> Option<()> {
+        let max = 2 * self.limits.nodes + 16;
+        let link = self.links.get_mut(&peer)?;
+        if !link.tells.take(now, 1) {
+            self.outputs.push_back(Output::AsksTooMuch(peer));
+            return Some(());
+        }
+        let known: HashMap<NodeKey, u64> = mesh::decode_known(body, max)?.into_iter().collect();
+        let newer =
+            |key: NodeKey, version: u64| known.get(&key).is_none_or(|&theirs| theirs < version);
+        let tell_own = newer(self.own.key(), self.own.version());
+        if !tell_own {
+            self.acknowledged(peer, self.own.number());
+        }
+        let states = self.database.iter();
+        let wanted = states
+            .filter(|(key, state)| newer(*key, state.version))
+            .map(|(key, state)| (state.border.is_some(), key));
+        let link = self.links.get_mut(&peer)?;
+        link.sync.add(wanted, tell_own);
+        link.known = Some(known.get(&link.key).copied().unwrap_or(0));
+        self.send_some(peer);
+        self.count_if_ready(now, peer);
+        Some(())
+    }
+
+    /// The neighbour asks for the whole states of nodes.
+    pub(super) fn asked(&mut self, now: Instant, peer: PeerId, body: Bytes) -> Option<()> {
+        let max = 2 * self.limits.nodes + 16;
+        let keys = mesh::decode_keys(body, max)?;
+        let own = self.own.key();
+        let asks_own = keys.contains(&own);
+        let mut bytes = match asks_own {
+            true => self.own.records().iter().map(Bytes::len).sum(),
+            false => 0,
+        };
+        let mut wanted = Vec::new();
+        for &key in &keys {
+            if let Some(state) = self.database.get(key) {
+                bytes += state.records.iter().map(Bytes::len).sum::<usize>();
+                wanted.push((state.border.is_some(), key));
+            }
+        }
+        let tokens = 1 + keys.len() / 64 + bytes / ASK_BYTES;
+        let link = self.links.get_mut(&peer)?;
+        if !link.asks.take(now, tokens.min(4096) as u32) {
+            self.outputs.push_back(Output::AsksTooMuch(peer));
+            return Some(());
+        }
+        link.sync.add(wanted, asks_own);
+        self.send_some(peer);
+        Some(())
+    }
+
+    /// Sends a neighbour the next pieces of what it is to be sent, as many as may be on their way.
+    fn send_some(&mut self, peer: PeerId) {
+        loop {
+            let Some(link) = self.links.get_mut(&peer) else {
+                return;
+            };
+            if link.sync.is_over() || link.sync.under_way >= AHEAD {
+                return;
+            }
+            let mut body = BytesMut::new();
+            while body.len() < BATCH
+                && let Some(key) = link.sync.next()
+            {
+                // It may have been forgotten meanwhile.
+                for record in self
+                    .database
+                    .get(key)
+                    .iter()
+                    .flat_map(|state| state.records.iter())
+                {
+                    body.extend_from_slice(record);
+                }
+            }
+            let mut number = None;
+            if link.sync.keys.is_empty() && std::mem::take(&mut link.sync.own) {
+                number = Some(self.own.number());
+                for record in self.own.records() {
+                    body.extend_from_slice(record);
+                }
+            }
+            if !body.is_empty() {
+                link.sync.under_way += body.len();
+                self.send_records(peer, body.freeze(), number);
+            }
+        }
+    }
+
+    /// So many bytes of what nodes say of themselves have left for a neighbour. Whether there is
+    /// something to send.
+    pub(in crate::node) fn written(&mut self, peer: PeerId, len: usize) -> bool {
+        let Some(link) = self.links.get_mut(&peer) else {
+            return false;
+        };
+        link.sync.under_way = link.sync.under_way.saturating_sub(len);
+        if link.sync.is_over() || link.sync.under_way > AHEAD / 2 {
+            return false;
+        }
+        self.send_some(peer);
+        true
+    }
+
+    /// Sends records. `number` is that of the last of this node's own statements, if they are among them.
+    pub(super) fn send_records(&mut self, peer: PeerId, records: Bytes, number: Option<u64>) {
+        let Some(link) = self.links.get_mut(&peer) else {
+            return;
+        };
+        let seq = link.next_seq;
+        link.next_seq = link.next_seq.wrapping_add(1);
+        if let Some(number) = number {
+            if link.awaited.len() == MAX_AWAITED {
+                link.awaited.pop_front();
+            }
+            link.awaited.push_back((seq, number));
+        }
+        self.send(peer, packet::RECORDS, seq, records);
+    }
+}

@@ -1,0 +1,142 @@
+//! What a neighbour's frame says, read before the node is asked: topic lists of FISCO nodes are texts, and
+//! what is proven with a hash is hashed.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::{digest::Digest, held};
+use crate::{
+    MAX_TOPIC_LEN,
+    channel::{Frame, FrameType, PROTOCOL_MAX_FRAME},
+    hash::HashSet,
+    p2p::{
+        NodeId, PeerFrame, TopicList, TopicListError,
+        mesh::{Envelope, NodeKey, Relayed, RelayedSpread, Subject, packet as mesh_packet},
+        packet, protocol,
+    },
+};
+
+/// A frame of a neighbour with whatever is long in it read. [`Checker::event`](super::Checker::event) makes
+/// it of a frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerInput {
+    pub(super) frame: PeerFrame,
+    pub(super) digest: Digest,
+    /// The topics of a FISCO node, where the frame brings them.
+    pub(super) topics: Option<Result<ReadList, TopicListError>>,
+}
+
+/// A topic list that has been read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ReadList {
+    pub(super) seq: u32,
+    /// Those that can be addressed.
+    pub(super) topics: BTreeSet<Bytes>,
+}
+
+impl From<PeerFrame> for PeerInput {
+    /// Nothing is read. A topic list is not understood then, and a long message is hashed where it is
+    /// needed.
+    fn from(frame: PeerFrame) -> Self {
+        Self {
+            frame,
+            digest: Digest::UNKNOWN,
+            topics: None,
+        }
+    }
+}
+
+/// What ends at this node: messages for it are proven with a hash, and those that pass are not.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ends {
+    keys: HashSet<NodeKey>,
+    transit: bool,
+}
+
+impl Ends {
+    /// Of a node, and FISCO nodes that take part by way of it.
+    pub(super) fn new<'a>(node: &NodeId, transit: impl IntoIterator<Item = &'a NodeId>) -> Self {
+        let mut keys: HashSet<NodeKey> = HashSet::default();
+        keys.insert(NodeKey::from(node));
+        let of_node = keys.len();
+        keys.extend(transit.into_iter().map(|&fisco| {
+            let border = *node;
+            Subject::Stub { fisco, border }.key()
+        }));
+        let transit = keys.len() > of_node;
+        Self { keys, transit }
+    }
+
+    fn has(&self, key: NodeKey) -> bool {
+        self.keys.contains(&key)
+    }
+}
+
+impl PeerInput {
+    /// Whether [`read`](Self::read) has something to do.
+    pub(super) fn is_long(frame: &PeerFrame) -> bool {
+        match (frame.protocol, frame.packet) {
+            (p, packet::TOPICS) => p == -protocol::TOPIC,
+            _ => frame.body.len() > super::digest::SHORT,
+        }
+    }
+
+    /// Reads a frame: of a topic list so many topics.
+    pub(super) fn read(frame: PeerFrame, max_topics: usize, ends: &Ends) -> Self {
+        if (frame.protocol, frame.packet) == (-protocol::TOPIC, packet::TOPICS) {
+            let topics = Some(ReadList::read(&frame.body, max_topics));
+            return Self {
+                topics,
+                ..frame.into()
+            };
+        }
+        let digest = Self::digest(&frame, ends);
+        Self {
+            digest,
+            ..frame.into()
+        }
+    }
+
+    fn digest(frame: &PeerFrame, ends: &Ends) -> Digest {
+        let body = &frame.body;
+        match (frame.protocol.unsigned_abs() as i32, frame.packet) {
+            (protocol::EXTENSION, mesh_packet::RELAYED_UNICAST | mesh_packet::RELAYED_ANSWER)
+                if Envelope::target_of(body).is_some_and(|target| ends.has(target)) =>
+            {
+                Digest::of_long(Relayed::content_of(body))
+            }
+            (protocol::EXTENSION, mesh_packet::RELAYED_MULTICAST)
+                if RelayedSpread::targets_of(body).any(|target| ends.has(target)) =>
+            {
+                Digest::of_long(RelayedSpread::content_of(body))
+            }
+            // The network calls a FISCO node's multicast by its hash, and carries its unicasts and answers.
+            (protocol::AMOP, _) if body.len() > super::digest::SHORT => {
+                match Frame::from_bytes(body.clone(), PROTOCOL_MAX_FRAME) {
+                    Ok(frame) if ends.transit || frame.kind == FrameType::MULTICAST => {
+                        Digest::of_long(&frame)
+                    }
+                    _ => Digest::UNKNOWN,
+                }
+            }
+            _ => Digest::UNKNOWN,
+        }
+    }
+}
+
+impl ReadList {
+    fn read(body: &Bytes, max_topics: usize) -> Result<Self, TopicListError> {
+        held::reads_text();
+        let list = TopicList::parse(body, max_topics)?;
+        // Nothing longer can be addressed. A slice of the packet it came in would keep all of that in
+        // memory.
+        let topics = list.topics.into_iter();
+        let topics = topics
+            .filter(|topic| topic.len() <= MAX_TOPIC_LEN)
+            .map(|topic| Bytes::copy_from_slice(&topic))
+            .collect();
+        let seq = list.seq;
+        Ok(Self { seq, topics })
+    }
+}

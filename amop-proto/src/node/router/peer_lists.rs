@@ -1,0 +1,189 @@
+//! Topic lists of FISCO nodes come into force a little at a time, so that messages and others do not wait
+//! for a long one.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    ops::Bound,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{Router, private::Remote};
+use crate::{hash::HashMap, node::PeerId};
+
+/// So many topics change for one event, some 100 microseconds,
+const SLICE: usize = 256;
+
+/// and so many are looked at.
+const LOOKS: usize = 2048;
+
+/// Between two slices others have their turn.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Lists that are not in force yet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PeerLists {
+    jobs: HashMap<PeerId, Job>,
+    /// Whose turn it is.
+    turns: VecDeque<PeerId>,
+    next: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+struct Job {
+    wanted: BTreeSet<Bytes>,
+    step: Step,
+    /// The topics of a node that is gone; those of one that is there are with its connection.
+    left: Option<BTreeSet<Bytes>>,
+}
+
+/// First what is not in the list is taken out, then what is new is put in; each behind this topic.
+#[derive(Debug, Clone)]
+enum Step {
+    Out(Option<Bytes>),
+    In(Option<Bytes>),
+}
+
+/// What a slice changes.
+#[derive(Debug, Default)]
+struct Part {
+    gone: Vec<Bytes>,
+    new: Vec<Bytes>,
+    looks: usize,
+    /// Nothing is left to do.
+    all: bool,
+}
+
+impl Job {
+    fn part(&mut self, held: &BTreeSet<Bytes>, changes: usize, looks: usize) -> Part {
+        let mut part = Part::default();
+        if let Step::Out(after) = &mut self.step {
+            let over = pick(
+                (held, &self.wanted),
+                after,
+                (changes, looks),
+                &mut part.looks,
+                &mut part.gone,
+            );
+            if !over {
+                return part;
+            }
+            self.step = Step::In(None);
+        }
+        if let Step::In(after) = &mut self.step {
+            let left = (changes - part.gone.len(), looks);
+            part.all = pick(
+                (&self.wanted, held),
+                after,
+                left,
+                &mut part.looks,
+                &mut part.new,
+            );
+        }
+        part
+    }
+}
+
+/// Those of one set behind a topic that are not in the other, as many as may be. Whether that is all.
+fn pick(
+    (of, not_in): (&BTreeSet<Bytes>, &BTreeSet<Bytes>),
+    after: &mut Option<Bytes>,
+    (max, max_looks): (usize, usize),
+    looks: &mut usize,
+    found: &mut Vec<Bytes>,
+) -> bool {
+    let from = match after {
+        Some(topic) => Bound::Excluded(topic.clone()),
+        None => Bound::Unbounded,
+    };
+    for topic in of.range((from, Bound::Unbounded)) {
+        if found.len() >= max || *looks >= max_looks {
+            return false;
+        }
+        *looks += 1;
+        *after = Some(topic.clone());
+        if !not_in.contains(topic) {
+            found.push(topic.clone());
+        }
+    }
+    true
+}
+
+impl PeerLists {
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+
+    fn push(&mut self, peer: PeerId, wanted: BTreeSet<Bytes>, left: Option<BTreeSet<Bytes>>) {
+        let step = Step::Out(None);
+        let job = Job { wanted, step, left };
+        if self.jobs.insert(peer, job).is_none() {
+            self.turns.push_back(peer);
+        }
+    }
+}
+
+impl Router {
+    /// A FISCO node has these topics now.
+    pub(super) fn peer_topics(&mut self, now: Instant, peer: PeerId, topics: BTreeSet<Bytes>) {
+        if self.links.peers.contains_key(&peer) {
+            self.peer_lists.push(peer, topics, None);
+            self.change_peer_topics(now);
+        }
+    }
+
+    /// A FISCO node that had these topics is gone.
+    pub(super) fn peer_topics_left(&mut self, now: Instant, peer: PeerId, topics: BTreeSet<Bytes>) {
+        if !topics.is_empty() || self.peer_lists.jobs.contains_key(&peer) {
+            self.peer_lists.push(peer, BTreeSet::new(), Some(topics));
+            self.change_peer_topics(now);
+        }
+    }
+
+    /// Goes on with what is to be done, as much as may be at once.
+    pub(super) fn change_peer_topics(&mut self, now: Instant) {
+        let (mut changes, mut looks) = (SLICE, LOOKS);
+        self.peer_lists.next = None;
+        while let Some(peer) = self.peer_lists.turns.pop_front() {
+            if changes == 0 || looks == 0 {
+                self.peer_lists.turns.push_front(peer);
+                self.peer_lists.next = Some(now + PAUSE);
+                return;
+            }
+            let Some(mut job) = self.peer_lists.jobs.remove(&peer) else {
+                continue;
+            };
+            let left = job.left.take();
+            let held = self.links.peers.get(&peer).map(|link| &link.topics);
+            let Some(held) = left.as_ref().or(held) else {
+                continue;
+            };
+            let part = job.part(held, changes, looks);
+            job.left = left;
+            changes -= part.gone.len() + part.new.len();
+            looks -= part.looks.min(looks);
+            if let Some(link) = self.links.peers.get_mut(&peer) {
+                for topic in &part.gone {
+                    link.topics.remove(topic);
+                }
+                link.topics.extend(part.new.iter().cloned());
+                self.announce_border(peer, &part.gone, &part.new);
+            }
+            for topic in part.gone {
+                self.set_remote(now, Remote::Peer(peer), &topic, 0);
+            }
+            for topic in part.new {
+                self.set_remote(now, Remote::Peer(peer), &topic, 1);
+            }
+            if !part.all {
+                self.peer_lists.jobs.insert(peer, job);
+                self.peer_lists.turns.push_back(peer);
+            }
+        }
+    }
+}
