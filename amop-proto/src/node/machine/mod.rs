@@ -14,8 +14,7 @@ use bytes::Bytes;
 use self::peers::NAMES_RATE;
 use super::{
     Action, CloseReason, Kept, Lane, Lapse, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
-    Router,
-    RouterEvent, SessionId, SessionIdentity, after,
+    Router, RouterEvent, SessionId, SessionIdentity, after,
     barrier::{Barriers, Mutes},
     bucket::Bucket,
     checker::CheckedRecords,

@@ -40,7 +40,7 @@ use self::{
 };
 pub(super) use self::{
     bucket::Bucket,
-    recent::{Kept, Recent, Seen},
+    recent::{GivenAnswer, Recent, Seen},
 };
 use super::{Kept, Limits, NodeConfig, PeerId, checker::RecordsFault, sooner};
 use crate::p2p::{

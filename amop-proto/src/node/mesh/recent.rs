@@ -43,7 +43,7 @@ pub(in crate::node) struct Recent {
 #[derive(Debug, Clone, Default)]
 struct Source {
     /// With the answer, once it is there.
-    seen: HashMap<(NodeKey, u64), Option<Kept>>,
+    seen: HashMap<(NodeKey, u64), Option<GivenAnswer>>,
     /// The oldest first.
     order: VecDeque<(Instant, NodeKey, u64)>,
     /// Of the answers.
@@ -52,7 +52,7 @@ struct Source {
 
 /// An answer, in case it gets lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::node) struct Kept {
+pub(in crate::node) struct GivenAnswer {
     /// As for a neighbour.
     pub(in crate::node) body: Body,
     /// Of the channel frame in it.
@@ -98,7 +98,7 @@ pub(in crate::node) enum Seen {
     /// It is being worked on, or needs no answer, or its answer is no longer kept.
     Before,
     /// It was answered with this.
-    Answered(Kept),
+    Answered(GivenAnswer),
 }
 
 impl Recent {
@@ -155,7 +155,7 @@ impl Recent {
         source: NodeKey,
         target: NodeKey,
         id: u64,
-        answer: Kept,
+        answer: GivenAnswer,
     ) {
         if let Some(source) = self.sources.get_mut(&source)
             && let Some(held) = source.seen.get_mut(&(target, id))
@@ -228,8 +228,8 @@ impl Recent {
 mod tests {
     use super::*;
 
-    fn kept(bytes: Vec<u8>) -> Kept {
-        Kept {
+    fn kept(bytes: Vec<u8>) -> GivenAnswer {
+        GivenAnswer {
             body: bytes::Bytes::from(bytes).into(),
             digest: Digest::UNKNOWN,
         }

@@ -24,7 +24,7 @@ use crate::{
         Action, Lane, Message, Notice, PeerCloseReason, PeerId, PeerInput,
         checker::CheckedRecords,
         digest::Digest,
-        mesh::{Hop, Kept, Output, Seen, extension},
+        mesh::{GivenAnswer, Hop, Output, Seen, extension},
     },
     p2p::{
         Body, NodeId, PeerFrame, PeerMessage,
@@ -618,7 +618,7 @@ impl Router {
             target: source,
             id,
         };
-        let kept = Kept {
+        let kept = GivenAnswer {
             body: envelope.seal_parts(&answer.frame),
             digest: answer.digest,
         };
@@ -627,8 +627,8 @@ impl Router {
     }
 
     /// Sends an answer, for the first time or again; the body is as for a neighbour.
-    fn send_answer(&mut self, envelope: Envelope, answer: Kept, lane: Lane) {
-        let Kept { body, digest } = answer;
+    fn send_answer(&mut self, envelope: Envelope, answer: GivenAnswer, lane: Lane) {
+        let GivenAnswer { body, digest } = answer;
         let hop = self.hop(envelope.target, None, lane, body.len());
         let sent = hop.and_then(|Hop { peer, key }| {
             if self.mesh.ends_at(key, envelope.target) {
