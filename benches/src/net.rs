@@ -77,7 +77,7 @@ impl Verifier for Unsigned {
         SharedSecret::new(self.0).identify(chain)
     }
 
-    fn is_signed(&self, _: u8, _: &NodeId, _: &[u8], signature: &[u8]) -> bool {
+    fn is_signed(&self, _: u8, _: &[u8], _: &[u8], signature: &[u8]) -> bool {
         signature == SIGNATURE
     }
 }
