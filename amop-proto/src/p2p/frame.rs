@@ -155,20 +155,30 @@ impl PeerCodec {
         message.tail.clone()
     }
 
-    #[inline]
     fn put_header(&self, frame: &PeerFrame, len: usize, version: u16, out: &mut BytesMut) {
-        out.reserve(self.header_len());
-        out.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
+        let len = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
+        let (packet, seq) = (frame.packet.to_be_bytes(), frame.seq.to_be_bytes());
+        // Put together first: the buffer looks for room once.
         match self.header {
             Header::Current => {
-                out.put_u16(version);
-                out.put_i32(frame.protocol);
+                let mut header = [0; PEER_HEADER_LEN];
+                header[..4].copy_from_slice(&len);
+                header[4..6].copy_from_slice(&version.to_be_bytes());
+                header[6..10].copy_from_slice(&frame.protocol.to_be_bytes());
+                header[10..12].copy_from_slice(&packet);
+                header[12..].copy_from_slice(&seq);
+                out.put_slice(&header);
             }
-            // The low 16 bits; bit 15 marks a response.
-            Header::Rc1 => out.put_u16(frame.protocol as u16),
+            Header::Rc1 => {
+                let mut header = [0; RC1_HEADER_LEN];
+                header[..4].copy_from_slice(&len);
+                // The low 16 bits; bit 15 marks a response.
+                header[4..6].copy_from_slice(&(frame.protocol as u16).to_be_bytes());
+                header[6..8].copy_from_slice(&packet);
+                header[8..].copy_from_slice(&seq);
+                out.put_slice(&header);
+            }
         }
-        out.put_u16(frame.packet);
-        out.put_u32(frame.seq);
     }
 
     /// Takes the next complete frame out of `buffer`; `None` until more bytes are there.

@@ -60,6 +60,8 @@ pub(super) struct State {
     /// In order.
     pub(super) neighbours: Vec<NodeKey>,
     pub(super) topics: BTreeMap<Bytes, u32>,
+    /// What they cost together, in bytes: a change does not look at all of them.
+    topics_cost: usize,
     /// Since when it cannot be reached, if it cannot.
     away_since: Option<Instant>,
     /// When it last stated something, as far as this node knows.
@@ -84,8 +86,15 @@ impl State {
         self.records.first().map_or(0, Bytes::len)
     }
 
-    fn topics_cost(&self) -> usize {
-        self.topics.keys().map(|topic| topic_cost(topic)).sum()
+    /// Sets how many subscribers a topic has; 0 removes it.
+    fn set_topic(&mut self, topic: Bytes, count: u32) {
+        let cost = topic_cost(&topic);
+        let before = match count {
+            0 => self.topics.remove(&topic),
+            count => self.topics.insert(topic, count),
+        };
+        self.topics_cost -= before.map_or(0, |_| cost);
+        self.topics_cost += if count > 0 { cost } else { 0 };
     }
 }
 
@@ -279,7 +288,7 @@ impl Database {
         let cost = match self.states.get(&key) {
             Some(held) if record.base != 0 => held.cost + len + checked.weight(),
             // For a moment both sets of topics are there.
-            Some(held) => NODE_COST + len + checked.weight() + held.topics_cost(),
+            Some(held) => NODE_COST + len + checked.weight() + held.topics_cost,
             None => NODE_COST + len + checked.weight(),
         };
         if !self.charge(key, bringer, cost) {
@@ -348,6 +357,7 @@ impl Database {
                 version: 0,
                 neighbours: Vec::new(),
                 topics: BTreeMap::new(),
+                topics_cost: 0,
                 away_since: Some(now),
                 advanced: now,
                 records: Signed::default(),
@@ -429,7 +439,7 @@ impl Database {
             let gone: Vec<Bytes> = gone.take(max).cloned().collect();
             let more = gone.len() == max;
             for topic in gone {
-                state.topics.remove(&topic);
+                state.set_topic(topic.clone(), 0);
                 changes.push((topic, 0));
             }
             if more {
@@ -441,10 +451,7 @@ impl Database {
                 continue;
             }
             let topic = Bytes::copy_from_slice(topic);
-            match *count {
-                0 => state.topics.remove(&topic),
-                count => state.topics.insert(topic.clone(), count),
-            };
+            state.set_topic(topic.clone(), *count);
             changes.push((topic, *count));
         }
         if end < topics.len() {
@@ -458,7 +465,7 @@ impl Database {
     fn settle_cost(&mut self, key: NodeKey) {
         if let Some(state) = self.states.get(&key) {
             let records: usize = state.records.iter().map(Bytes::len).sum();
-            let cost = NODE_COST + records + state.topics_cost();
+            let cost = NODE_COST + records + state.topics_cost;
             let (bringer, least) = (state.bringer, cost.min(state.cost));
             self.set_charge(key, Some((bringer, least)));
             if let Some(state) = self.states.get_mut(&key) {

@@ -305,11 +305,14 @@ impl Router {
         let Spread {
             source,
             id,
-            mut targets,
+            targets,
         } = spread;
-        if targets.is_empty() {
-            targets.push(self.mesh.own());
-        }
+        let own = [self.mesh.own()];
+        let targets = if targets.is_empty() {
+            &own[..]
+        } else {
+            &targets
+        };
         let here = targets.iter().all(|&target| self.is_here(target));
         let voucher = self.key_of(peer);
         let voucher = voucher.filter(|&voucher| self.mesh.vouches(voucher, source));
@@ -317,7 +320,7 @@ impl Router {
             self.unproven(peer);
             return Some(());
         };
-        for target in targets {
+        for &target in targets {
             let called = Called {
                 voucher,
                 source,
