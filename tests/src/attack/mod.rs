@@ -1,10 +1,12 @@
-//! Programs that attack a node: members who hold one certificate, and strangers who hold none.
+//! Programs that attack a node: members who hold one certificate, of an SDK or a node, and strangers who
+//! hold none.
 //!
 //! Each starts tasks that go on until they are stopped, whatever the node does to their connections, and
 //! counts what it got done. `tests/hostile` bounds what they do to others, `benches/hostile` measures it.
 //! Nothing of this is ever shipped.
 
 mod link;
+mod nodes;
 mod programs;
 mod sessions;
 mod strangers;
@@ -19,12 +21,17 @@ use std::{
     time::Duration,
 };
 
-use amop_node::Network;
-use amop_tls::{Identity, pki::Leaf};
+use amop_node::{Network, Node};
+use amop_proto::p2p::NodeId;
+use amop_tls::{
+    Identity,
+    pki::{Agency, Leaf},
+};
 use tokio::{task::JoinSet, time::sleep};
 
 pub use self::{
     link::Link,
+    nodes::{FiscoLie, Lie, fisco_liars, liars},
     programs::{Field, PROGRAMS, Program, Size},
     sessions::{
         big_messages, change_topics, half_frames, hold_answers, json, leave_unread, sessions,
@@ -53,11 +60,48 @@ impl Field {
     /// If none can be made.
     pub fn of(network: &Network) -> Self {
         let count = network.running().count();
+        let targets = (0..count).map(|node| Target::of(network, node)).collect();
+        let members = network.running().map(Node::node_id).collect();
+        Self::new(targets, members, network.agency())
+    }
+
+    /// Nodes at these addresses and with these IDs, and certificates of their agency for an attacker.
+    ///
+    /// # Panics
+    ///
+    /// If none can be made.
+    pub fn new(targets: Vec<Target>, members: Vec<NodeId>, agency: &Agency) -> Self {
+        let key = agency.key_pem().unwrap();
+        let own = Agency::from_pem(agency.root_pem(), agency.cert_pem(), &key).unwrap();
         Self {
-            targets: (0..count).map(|node| Target::of(network, node)).collect(),
-            node: identity(network.agency(), Leaf::Node, "attacker"),
-            stranger: stranger(network.agency().root_pem()),
+            targets,
+            members,
+            node: identity(agency, Leaf::Node, "attacker"),
+            others: vec![identity(agency, Leaf::Node, "other")],
+            agency: Arc::new(own),
+            stranger: stranger(agency.root_pem()),
         }
+    }
+
+    /// The same with certificates of so many more nodes.
+    ///
+    /// # Panics
+    ///
+    /// If they cannot be made.
+    #[must_use]
+    pub fn with_others(mut self, count: usize) -> Self {
+        let issue = |n| identity(&self.agency, Leaf::Node, &format!("invented{n}"));
+        self.others = (0..count).map(issue).collect();
+        self
+    }
+
+    /// The ID by which nodes know the attacker.
+    ///
+    /// # Panics
+    ///
+    /// If its certificate has no key of a node.
+    pub fn attacker(&self) -> NodeId {
+        NodeId(self.node.public_key().expect("a node's key").0)
     }
 }
 
@@ -90,6 +134,7 @@ pub struct Attack {
 struct Counts {
     done: AtomicU64,
     refused: AtomicU64,
+    seen: AtomicU64,
 }
 
 /// What a task of an attack counts with.
@@ -103,6 +148,15 @@ impl Tally {
 
     fn refused(&self) {
         self.0.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It was given a message between others.
+    fn saw(&self, count: u64) {
+        self.0.seen.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.done.load(Ordering::Relaxed)
     }
 }
 
@@ -149,6 +203,12 @@ impl Attack {
     pub fn refusals(&self) -> u64 {
         let others: u64 = self.others.iter().map(Self::refusals).sum();
         self.counts.refused.load(Ordering::Relaxed) + others
+    }
+
+    /// How many messages of others it was given.
+    pub fn seen(&self) -> u64 {
+        let others: u64 = self.others.iter().map(Self::seen).sum();
+        self.counts.seen.load(Ordering::Relaxed) + others
     }
 
     /// Waits until it has done so much, or has been stopped by the node so often.

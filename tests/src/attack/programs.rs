@@ -1,12 +1,13 @@
 //! The attacks by name, in the sizes in which they are tested and measured.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use amop_tls::Identity;
+use amop_proto::p2p::NodeId;
+use amop_tls::{Identity, pki::Agency};
 
 use super::{
-    Attack, Target, big_messages, change_topics, half_frames, half_open, hellos, hold_answers,
-    json, leave_unread, long_chains, sessions, write_logs,
+    Attack, FiscoLie, Lie, Target, big_messages, change_topics, fisco_liars, half_frames,
+    half_open, hellos, hold_answers, json, leave_unread, liars, long_chains, sessions, write_logs,
 };
 
 /// What an attacker has before it.
@@ -14,8 +15,14 @@ use super::{
 pub struct Field {
     /// The nodes of a network. The first is attacked.
     pub targets: Vec<Target>,
+    /// Their IDs.
+    pub members: Vec<NodeId>,
     /// A node's certificate of the same chain.
     pub node: Identity,
+    /// Those of other nodes that the attacker holds, too.
+    pub others: Vec<Identity>,
+    /// The attacker's own agency.
+    pub agency: Arc<Agency>,
     /// Certificates of another chain; see [`stranger`](super::stranger).
     pub stranger: Identity,
 }
@@ -150,5 +157,105 @@ pub const PROGRAMS: &[Program] = &[
             let attack = long_chains(&field.first().channel, &field.stranger, count);
             attack.and(long_chains(&field.first().p2p, &field.stranger, count))
         },
+    },
+    Program {
+        name: "forged-records",
+        what: "node: forged records of members, from versions of today to the end of time",
+        start: |field, _| liars(field, Lie::Forge),
+    },
+    Program {
+        name: "future-records",
+        what: "node: records of its own from the far future",
+        start: |field, _| liars(field, Lie::Future),
+    },
+    Program {
+        name: "old-records",
+        what: "node: records of the members and of itself as they were, again and again",
+        start: |field, _| liars(field, Lie::Replay),
+    },
+    Program {
+        name: "unwanted-records",
+        what: "node: records of strangers, SDKs and their like, rightly signed by those",
+        start: |field, _| liars(field, Lie::Vouch),
+    },
+    Program {
+        name: "invented-nodes",
+        what: "node: 500 invented nodes with subscribers of every topic, links to everybody",
+        start: |field, _| liars(field, Lie::Invent),
+    },
+    Program {
+        name: "issued-nodes",
+        what: "node: 500 nodes with certificates and no existence, with subscribers of every topic",
+        start: |field, size| liars(&field.clone().with_others(size.of(20, 500)), Lie::Populate),
+    },
+    Program {
+        name: "too-much",
+        what: "node: as many nodes with as many topics as it can sign",
+        start: |field, size| liars(&field.clone().with_others(size.of(10, 200)), Lie::Fill),
+    },
+    Program {
+        name: "circles",
+        what: "node: messages that may cross any number of links",
+        start: |field, _| liars(field, Lie::Circles),
+    },
+    Program {
+        name: "forged-origins",
+        what: "node: messages in the names of others, with guessed ids",
+        start: |field, _| liars(field, Lie::Origins),
+    },
+    Program {
+        name: "false-answers",
+        what: "node: answers to what it was never asked",
+        start: |field, _| liars(field, Lie::Answers),
+    },
+    Program {
+        name: "wrong-seals",
+        what: "node: messages of 16 KiB with wrong seals, as fast as they are taken",
+        start: |field, _| liars(field, Lie::Seals(16 << 10)),
+    },
+    Program {
+        name: "fragments",
+        what: "node: beginnings of 1,000 messages of 16 MiB",
+        start: |field, _| liars(field, Lie::Fragments),
+    },
+    Program {
+        name: "bad-fragments",
+        what: "node: fragments that are out of place",
+        start: |field, _| liars(field, Lie::BadFragments),
+    },
+    Program {
+        name: "questions",
+        what: "node: questions for all records, without end",
+        start: |field, _| liars(field, Lie::Ask),
+    },
+    Program {
+        name: "chatter",
+        what: "node: signs of life and acknowledgements of nothing, without end",
+        start: |field, _| liars(field, Lie::Chatter),
+    },
+    Program {
+        name: "mute",
+        what: "node: reads, and acknowledges nothing",
+        start: |field, _| liars(field, Lie::Mute),
+    },
+    Program {
+        name: "fisco-numbers",
+        what: "FISCO node: numbers of topic lists that are at the end of their range, or none",
+        start: |field, _| fisco_liars(field, FiscoLie::Numbers),
+    },
+    Program {
+        name: "fisco-lists",
+        what: "FISCO node: another list of 50,000 topics whenever it is asked",
+        start: |field, size| fisco_liars(field, FiscoLie::Lists(size.of(5_000, 50_000))),
+    },
+    Program {
+        name: "fisco-questions",
+        what: "FISCO node: asks for all topics, without end",
+        start: |field, _| fisco_liars(field, FiscoLie::Ask),
+    },
+    Program {
+        name: "fisco-messages",
+        what: "FISCO node: answers nobody asked for, messages that are none",
+        start: |field, _| fisco_liars(field, FiscoLie::Messages),
     },
 ];
