@@ -331,6 +331,28 @@ impl Node {
         self.core.lock().machine.router().session_bytes()
     }
 
+    /// Bytes that wait to be written to other nodes now.
+    pub fn peer_bytes(&self) -> usize {
+        self.core.lock().machine.router().peer_bytes()
+    }
+
+    /// Bytes of what other nodes have told of nodes, as
+    /// [`Limits::records_bytes`](crate::Limits::records_bytes) counts them.
+    pub fn records_bytes(&self) -> usize {
+        self.core.lock().machine.router().records_bytes()
+    }
+
+    /// How many overlay nodes can be reached, neighbours included.
+    pub fn reachable(&self) -> usize {
+        self.core.lock().machine.router().reachable()
+    }
+
+    /// How many signatures of nodes have been verified since the start: the dearest of what others can
+    /// make a node do.
+    pub fn signatures_verified(&self) -> u64 {
+        self.checker.verified()
+    }
+
     /// The length of all frames of which a part has come now, as
     /// [`ListenLimits::receiving`](crate::ListenLimits::receiving) counts them.
     pub fn receiving_bytes(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use amop::{Client, TopicName};
 use amop_node::Network;
-use amop_tests::{Bystanders, client, within};
+use amop_tests::{Bystanders, client, once_known, within};
 use tokio::{sync::watch, task::JoinHandle};
 
 /// A pair that exchanges unicasts, and a pair that sends multicasts one way, both from the first node of
@@ -19,12 +19,25 @@ pub(crate) struct Innocents {
 
 impl Innocents {
     pub(crate) async fn start(network: &Network) -> Self {
-        let unicasts = Bystanders::start(network).await;
-        let publisher = client(network, 0).await;
-        let subscriber = client(network, network.running().count() - 1).await;
+        let last = network.running().count() - 1;
+        Self::between(async |end| client(network, end * last).await).await
+    }
+
+    /// Between two clients each, which `connect` makes for the one end (0) and the other (1).
+    pub(crate) async fn between(connect: impl AsyncFn(usize) -> Client) -> Self {
+        let unicasts = Bystanders::between(connect(0).await, connect(1).await).await;
+        let (publisher, subscriber) = (connect(0).await, connect(1).await);
         let topic = TopicName::new("numbered").unwrap();
         let mut numbers = subscriber.subscribe_raw(&topic).await.unwrap();
         let (counted, came) = watch::channel(0);
+        let known = publisher.clone();
+        let to = topic.clone();
+        let (known, first) = tokio::join!(
+            once_known(|| known.unicast(&to, "known".into())),
+            // It is answered when it is dropped.
+            async { within("the first message", numbers.next()).await.is_some() }
+        );
+        assert!(known.is_ok() && first, "{known:?}");
         let subscribed = tokio::spawn(async move {
             let mut next = 0_u64;
             while let Some(number) = numbers.next().await {

@@ -5,4 +5,5 @@
 
 mod beside;
 mod innocents;
+mod nodes;
 mod roles;

@@ -7,12 +7,9 @@
 //! include the subscriber.
 #![forbid(unsafe_code)]
 
-mod graph;
-
 use amop::{Client, Deliveries, Kind, PublishError, TopicKey};
 use amop_node::AccessLists;
-use amop_tests::within;
-use graph::{Graph, once_known};
+use amop_tests::{Graph, once_known, within};
 
 #[amop::topic("ask", reply = "String")]
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,7 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use crate::{client, within};
+use crate::{client, once_known, within};
 
 /// A publisher on the first node of a network and a subscriber on the last.
 #[derive(Debug)]
@@ -26,9 +26,18 @@ impl Bystanders {
     ///
     /// If they cannot.
     pub async fn start(network: &Network) -> Self {
-        let topic = TopicName::new("bystanders").unwrap();
         let publisher = client(network, 0).await;
         let subscriber = client(network, network.running().count() - 1).await;
+        Self::between(publisher, subscriber).await
+    }
+
+    /// Lets two clients exchange unicasts, from when they know of each other.
+    ///
+    /// # Panics
+    ///
+    /// If they cannot.
+    pub async fn between(publisher: Client, subscriber: Client) -> Self {
+        let topic = TopicName::new("bystanders").unwrap();
         let mut subscription = subscriber.subscribe_raw(&topic).await.unwrap();
         let reading = tokio::spawn(async move {
             while let Some(delivery) = subscription.next().await {
@@ -36,6 +45,8 @@ impl Bystanders {
                 delivery.reply_bytes(payload).unwrap();
             }
         });
+        let found = once_known(|| publisher.unicast(&topic, "first".into())).await;
+        assert_eq!(found.unwrap().payload, "first");
         let (counted, rounds) = watch::channel(0);
         let (stop, stopped) = watch::channel(false);
         let clients = [publisher.clone(), subscriber];

@@ -3,6 +3,7 @@
 
 pub mod attack;
 mod bystanders;
+mod graph;
 mod log;
 mod peer;
 mod ports;
@@ -21,6 +22,7 @@ use amop_tls::{
 
 pub use self::{
     bystanders::Bystanders,
+    graph::{Graph, once_known},
     log::{Log, NASTY, does_something, log},
     peer::Peer,
     ports::free_ports,

@@ -157,6 +157,9 @@ pub enum PeerCloseReason {
     /// There is a connection to that node already.
     #[error("already connected to that node")]
     Duplicate,
+    /// It has connected too often.
+    #[error("it connects again and again; it is let in every 2 s")]
+    TooOften,
     /// Nothing came for too long.
     #[error("silent for too long")]
     Idle,
@@ -231,16 +234,20 @@ pub enum Notice {
     },
     BadPeerMessage {
         peer: PeerId,
+        node: NodeId,
         what: &'static str,
     },
     /// Told at the first time, the second, the fourth and so on.
     PeerMisbehaves {
         peer: PeerId,
+        node: NodeId,
         what: &'static str,
         count: u64,
     },
     Disbelieved {
         peer: PeerId,
+        /// The neighbour.
+        teller: NodeId,
         node: NodeId,
         why: Refusal,
     },
@@ -374,17 +381,29 @@ impl fmt::Display for Notice {
                 f,
                 "refused an AMOP message of {len} bytes from another node: over the frame limit"
             ),
-            Self::PeerMisbehaves { peer, what, count } => write!(
+            Self::PeerMisbehaves {
+                peer,
+                node,
+                what,
+                count,
+            } => write!(
                 f,
-                "peer {}: ignored {what} ({count} so far on this connection)",
+                "peer {} (node {node}): ignored {what} ({count} so far on this connection)",
                 peer.0
             ),
-            Self::Disbelieved { peer, node, why } => write!(
+            Self::Disbelieved {
+                peer,
+                teller,
+                node,
+                why,
+            } => write!(
                 f,
-                "peer {} told of node {node}, which is not believed: {why}",
+                "peer {} (node {teller}) told of node {node}, which is not believed: {why}",
                 peer.0
             ),
-            Self::BadPeerMessage { peer, what } => write!(f, "peer {}: ignored {what}", peer.0),
+            Self::BadPeerMessage { peer, node, what } => {
+                write!(f, "peer {} (node {node}): ignored {what}", peer.0)
+            }
         }
     }
 }

@@ -3,7 +3,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -119,6 +122,7 @@ pub struct Checker {
     max_topics: usize,
     ends: Ends,
     seen: Mutex<Seen>,
+    verified: AtomicU64,
 }
 
 /// The SHA-256 of records that were good.
@@ -138,6 +142,7 @@ impl Checker {
             max_topics,
             ends: Ends::default(),
             seen: Mutex::default(),
+            verified: AtomicU64::new(0),
         }
     }
 
@@ -147,6 +152,11 @@ impl Checker {
     pub fn of_node<'a>(self, node: &NodeId, transit: impl IntoIterator<Item = &'a NodeId>) -> Self {
         let ends = Ends::new(node, transit);
         Self { ends, ..self }
+    }
+
+    /// How many signatures have been verified, certificates counted as one each.
+    pub fn verified(&self) -> u64 {
+        self.verified.load(Ordering::Relaxed)
     }
 
     /// What was good before is looked at again when it comes again: the verifier's lists have changed.
@@ -237,6 +247,8 @@ impl Checker {
             checked.fault = Some(fault);
             checked.records.clear();
         }
+        let work = checked.work as u64;
+        self.verified.fetch_add(work, Ordering::Relaxed);
         checked
     }
 

@@ -22,6 +22,7 @@ mod router;
 mod session;
 mod shares;
 mod topic_set;
+mod visits;
 
 use std::{
     fmt,

@@ -1,11 +1,15 @@
 //! The link to one other node: topic synchronisation and its timers (p2p-v2 section 6).
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
 use super::{
-    Notice, PeerCloseReason, PeerId, PeerIdentity, Timeouts, after, mesh::extension,
+    PeerCloseReason, PeerIdentity, Timeouts, after,
+    mesh::{Bucket, extension},
     peer_input::PeerInput,
 };
 use crate::p2p::{
@@ -13,6 +17,16 @@ use crate::p2p::{
     mesh::{self, common_version, encode_hello},
     packet, parse_topic_seq, protocol,
 };
+
+/// A FISCO node may have so much of topic lists at once, and then 4 MiB a second: so many bytes are one
+/// token, and each question is one.
+const LIST_BYTES: usize = 16 * 1024;
+const ANSWERS: Bucket = Bucket::new(4096, Duration::from_millis(4));
+
+/// Its own list is asked for as often as it changes, until that is half a million topics, and then for
+/// 10,000 a second: so many are one token, and each list is one. It tells its number again and again.
+const LIST_TOPICS: usize = 128;
+const QUESTIONS: Bucket = Bucket::new(4096, Duration::from_micros(12_800));
 
 /// One connection to another node, from TLS to its end.
 #[derive(Debug, Clone)]
@@ -32,6 +46,10 @@ pub(super) struct Peer {
     requested: Option<(u32, Instant)>,
     /// The seq of the next RequestTopics.
     next_seq: u32,
+    /// How often its list may be asked for, and how many topics that had last.
+    questions: (Bucket, usize),
+    /// How often it may ask for this node's list, and how long that was last.
+    answers: (Bucket, usize),
     /// The topics it may ask for, if it takes part in the network of ours.
     pub(super) told: BTreeSet<Bytes>,
     kind: Kind,
@@ -61,12 +79,15 @@ pub(super) enum TopicUpdate {
 #[derive(Debug, Default)]
 pub(super) struct Output {
     pub(super) frames: Vec<PeerFrame>,
-    pub(super) notice: Option<Notice>,
+    /// Something was ignored.
+    pub(super) ignored: Option<&'static str>,
+    /// A question was not answered, because there were too many.
+    pub(super) asks_too_much: bool,
 }
 
 impl Output {
-    fn ignored(&mut self, peer: PeerId, what: &'static str) -> TopicUpdate {
-        self.notice = Some(Notice::BadPeerMessage { peer, what });
+    fn ignored(&mut self, what: &'static str) -> TopicUpdate {
+        self.ignored = Some(what);
         TopicUpdate::Nothing
     }
 }
@@ -87,6 +108,8 @@ impl Peer {
             known_seq: 0,
             requested: None,
             next_seq: 1,
+            questions: (QUESTIONS, 0),
+            answers: (ANSWERS, 0),
             told: BTreeSet::new(),
             kind: Kind::Unknown,
         }
@@ -181,11 +204,16 @@ impl Peer {
         matches!(self.kind, Kind::Ours)
     }
 
+    /// Whether it is time to ask for its list.
+    fn may_ask(&mut self, now: Instant) -> bool {
+        let (questions, topics) = &mut self.questions;
+        questions.take(now, tokens(*topics / LIST_TOPICS))
+    }
+
     /// Handles a topic packet.
     pub(super) fn topic_packet(
         &mut self,
         now: Instant,
-        peer: PeerId,
         input: PeerInput,
         node: NodeTopics<'_, impl FnOnce() -> Bytes>,
         output: &mut Output,
@@ -195,10 +223,11 @@ impl Peer {
         match (frame.protocol, frame.packet) {
             (protocol::TOPIC, packet::TOPIC_SEQ) => {
                 let Ok(seq) = parse_topic_seq(&frame.body) else {
-                    return output.ignored(peer, "a topic sequence number that is none");
+                    return output.ignored("a topic sequence number that is none");
                 };
                 let waiting = self.requested.is_some_and(|(_, until)| now < until);
-                if seq != self.known_seq && !self.is_ours() && !waiting {
+                let wanted = seq != self.known_seq && !self.is_ours() && !waiting;
+                if wanted && self.may_ask(now) {
                     let seq = self.next_seq;
                     self.next_seq = self.next_seq.wrapping_add(1);
                     self.requested = Some((seq, after(now, timeouts.topic_list)));
@@ -212,23 +241,31 @@ impl Peer {
                 TopicUpdate::Nothing
             }
             (protocol::TOPIC, packet::REQUEST_TOPICS) => {
+                let (answers, len) = &mut self.answers;
+                if !answers.take(now, tokens(*len / LIST_BYTES)) {
+                    output.asks_too_much = true;
+                    return TopicUpdate::Nothing;
+                }
+                let body = list();
+                *len = body.len();
                 output.frames.push(PeerFrame {
                     protocol: -protocol::TOPIC,
                     packet: packet::TOPICS,
                     seq: frame.seq,
-                    body: list(),
+                    body,
                 });
                 TopicUpdate::Nothing
             }
             (p, packet::TOPICS) if p == -protocol::TOPIC => {
                 match self.requested {
                     Some((seq, until)) if seq == frame.seq && now < until => self.requested = None,
-                    _ => return output.ignored(peer, "a topic list nobody asked for"),
+                    _ => return output.ignored("a topic list nobody asked for"),
                 }
                 // Whoever runs the machine has to have it read.
                 match input.topics.unwrap_or(Err(TopicListError::BadNumber)) {
                     Ok(list) => {
                         self.known_seq = list.seq;
+                        self.questions.1 = list.topics.len();
                         if self.is_ours() {
                             return TopicUpdate::Nothing;
                         }
@@ -237,15 +274,18 @@ impl Peer {
                     Err(TopicListError::TooMany { max }) => {
                         TopicUpdate::Close(PeerCloseReason::TooManyTopics { max })
                     }
-                    Err(TopicListError::BadNumber) => {
-                        output.ignored(peer, "a malformed topic list")
-                    }
+                    Err(TopicListError::BadNumber) => output.ignored("a malformed topic list"),
                 }
             }
             // Unknown protocols are dropped without a word (p2p-v2 section 5).
             _ => TopicUpdate::Nothing,
         }
     }
+}
+
+/// What something costs that is so long: never more than a bucket holds.
+fn tokens(len: usize) -> u32 {
+    1 + len.min(4000) as u32
 }
 
 /// What a peer link needs to know of its node.

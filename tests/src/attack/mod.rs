@@ -31,8 +31,8 @@ use tokio::{task::JoinSet, time::sleep};
 
 pub use self::{
     link::Link,
-    nodes::{FiscoLie, Lie, fisco_liars, liars},
-    programs::{Field, PROGRAMS, Program, Size},
+    nodes::{FiscoLie, Lie, fisco_liars, liars, relay},
+    programs::{Field, PROGRAMS, Program, Size, program},
     sessions::{
         big_messages, change_topics, half_frames, hold_answers, json, leave_unread, sessions,
         write_logs,
@@ -205,12 +205,6 @@ impl Attack {
         self.counts.refused.load(Ordering::Relaxed) + others
     }
 
-    /// How many messages of others it was given.
-    pub fn seen(&self) -> u64 {
-        let others: u64 = self.others.iter().map(Self::seen).sum();
-        self.counts.seen.load(Ordering::Relaxed) + others
-    }
-
     /// Waits until it has done so much, or has been stopped by the node so often.
     ///
     /// # Panics
@@ -225,11 +219,14 @@ impl Attack {
         .await;
     }
 
-    /// Ends it; its connections are gone when this returns.
-    pub async fn stop(mut self) {
+    /// Ends it; its connections are gone when this returns. Returns how many messages of others it was
+    /// given.
+    pub async fn stop(mut self) -> u64 {
         self.tasks.shutdown().await;
+        let mut seen = self.counts.seen.load(Ordering::Relaxed);
         for other in self.others {
-            Box::pin(other.stop()).await;
+            seen += Box::pin(other.stop()).await;
         }
+        seen
     }
 }

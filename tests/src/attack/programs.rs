@@ -74,6 +74,16 @@ impl fmt::Debug for Program {
     }
 }
 
+/// The attack with this name.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn program(name: &str) -> &'static Program {
+    let found = PROGRAMS.iter().find(|program| program.name == name);
+    found.unwrap_or_else(|| panic!("no attack is called {name}"))
+}
+
 const MIB: usize = 1 << 20;
 
 /// All attacks.
@@ -185,8 +195,17 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "issued-nodes",
-        what: "node: 500 nodes with certificates and no existence, with subscribers of every topic",
+        what: "node: 500 nodes with certificates that do not exist, each with 100 topics",
         start: |field, size| liars(&field.clone().with_others(size.of(20, 500)), Lie::Populate),
+    },
+    Program {
+        name: "one-sided-links",
+        what: "node: links to everybody, from a neighbour of one node",
+        start: |field, _| {
+            let mut field = field.clone();
+            field.targets.truncate(1);
+            liars(&field, Lie::Between)
+        },
     },
     Program {
         name: "too-much",

@@ -25,6 +25,7 @@ use super::{
     session::Session,
     sooner,
     topic_set::{Ignored, ReadTopics},
+    visits::Visits,
 };
 use crate::{
     channel::{
@@ -159,6 +160,7 @@ pub struct Node {
     /// The peer that heartbeat answers wait for, or one of them.
     blocker: Option<PeerId>,
     mutes: Mutes,
+    visits: Visits,
     /// No peer is due before this. It may be too early, since every frame of a peer puts its own off:
     /// what a message costs must not depend on how many peers there are.
     peers_due: Option<Instant>,
@@ -189,6 +191,7 @@ impl Node {
             barriers: Barriers::default(),
             blocker: None,
             mutes: Mutes::default(),
+            visits: Visits::default(),
             peers_due: None,
             sweep_at: None,
             stopping: false,

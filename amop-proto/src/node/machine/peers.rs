@@ -62,6 +62,12 @@ impl Node {
             replaced = Some((old, ours));
         }
         let node = identity.node;
+        // Whom this node dials it dials at its own pace.
+        if !dialled && !self.visits.admit(now, node) {
+            self.router.counters_mut().peers_too_often += 1;
+            self.actions.push_back(reject(PeerCloseReason::TooOften));
+            return;
+        }
         let moves = replaced.is_some_and(|(_, ours)| ours);
         let link = Peer::new(now, identity, dialled, &self.config.timeouts);
         self.peers.insert(peer, link);
@@ -128,12 +134,15 @@ impl Node {
             timeouts: &self.config.timeouts,
         };
         let mut output = Output::default();
-        let update = peer.topic_packet(now, id, input, node, &mut output);
+        let update = peer.topic_packet(now, input, node, &mut output);
         for frame in output.frames {
             self.router.send_peer(id, frame);
         }
-        if let Some(notice) = output.notice {
-            self.notice(notice);
+        if let Some(what) = output.ignored {
+            self.router.bad_message(id, what);
+        }
+        if output.asks_too_much {
+            self.router.refuse_question(id);
         }
         match update {
             TopicUpdate::Nothing => {}

@@ -39,6 +39,11 @@ impl Bucket {
         self.full = Some(self.full_after(now, 1).min(most));
     }
 
+    /// Whether nothing is missing.
+    pub(in crate::node) fn is_full(&self, now: Instant) -> bool {
+        self.full.is_none_or(|full| full <= now)
+    }
+
     fn full_after(&self, now: Instant, tokens: u32) -> Instant {
         self.full.map_or(now, |full| full.max(now)) + self.interval * tokens
     }

@@ -162,7 +162,7 @@ impl Mesh {
                 return self.outputs.push_back(Output::TooManyTopics(peer));
             }
             let what = "a record over this node's limits";
-            self.outputs.push_back(Output::Bad(peer, what));
+            self.outputs.push_back(Output::Refused(peer, what));
         }
         let len = |record: &CheckedRecord| record.signed().bytes().len();
         let bytes: usize = checked.records.iter().map(len).sum();
@@ -287,7 +287,7 @@ impl Mesh {
         let ahead = MAX_AHEAD.as_micros() as u64;
         if record.version > self.clock().saturating_add(ahead) {
             let what = "a record with a time far ahead of this node's clock";
-            self.outputs.push_back(Output::Bad(peer, what));
+            self.outputs.push_back(Output::Refused(peer, what));
             return false;
         }
         let taken = self.database.take(now, sender, checked, leads_to);
@@ -318,7 +318,7 @@ impl Mesh {
             }
             Taken::TooManyTopics => {
                 let what = "a record over this node's limits";
-                self.outputs.push_back(Output::Bad(peer, what));
+                self.outputs.push_back(Output::Refused(peer, what));
             }
             Taken::NoRoom => {
                 self.outputs.push_back(Output::OverBudget(peer));

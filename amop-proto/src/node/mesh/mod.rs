@@ -80,6 +80,8 @@ pub(super) enum Output {
     TooManyTopics(PeerId),
     /// A neighbour sent something malformed.
     Bad(PeerId, &'static str),
+    /// A neighbour sent a record that is not taken.
+    Refused(PeerId, &'static str),
     /// A neighbour sent what no honest node passes on.
     Fault(PeerId, RecordsFault),
     /// A neighbour sent a record of a node that this node does not believe.

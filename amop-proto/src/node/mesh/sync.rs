@@ -23,6 +23,8 @@ pub(super) const TELLS: Bucket = Bucket::new(4, Duration::from_secs(4));
 
 /// A neighbour may ask for so much at once and then for 4 MiB a second: so many bytes are one token.
 const ASK_BYTES: usize = 16 * 1024;
+/// As are so many bytes of the question.
+const ASK_BYTES_READ: usize = 512;
 pub(super) const ASKS: Bucket = Bucket::new(4096, Duration::from_millis(4));
 
 /// A node whose records are to be sent; those of FISCO nodes come behind those of the nodes that
@@ -106,6 +108,13 @@ impl Mesh {
     /// The neighbour asks for the whole states of nodes.
     pub(super) fn asked(&mut self, now: Instant, peer: PeerId, body: Bytes) -> Option<()> {
         let max = 2 * self.limits.nodes + 16;
+        // To look them up costs something, whatever there is of them.
+        let tokens = 1 + body.len() / ASK_BYTES_READ;
+        let link = self.links.get_mut(&peer)?;
+        if !link.asks.take(now, tokens.min(4096) as u32) {
+            self.outputs.push_back(Output::AsksTooMuch(peer));
+            return Some(());
+        }
         let keys = mesh::decode_keys(body, max)?;
         let own = self.own.key();
         let asks_own = keys.contains(&own);
@@ -120,9 +129,9 @@ impl Mesh {
                 wanted.push((state.border.is_some(), key));
             }
         }
-        let tokens = 1 + keys.len() / 64 + bytes / ASK_BYTES;
+        let tokens = bytes / ASK_BYTES;
         let link = self.links.get_mut(&peer)?;
-        if !link.asks.take(now, tokens.min(4096) as u32) {
+        if !link.asks.take(now, tokens.min(4000) as u32) {
             self.outputs.push_back(Output::AsksTooMuch(peer));
             return Some(());
         }

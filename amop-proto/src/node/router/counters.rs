@@ -51,6 +51,8 @@ pub struct Counters {
     pub slow_peers: u64,
     /// Peers closed because they announce too many topics.
     pub peers_over_topics: u64,
+    /// Connections of nodes closed because they connect too often.
+    pub peers_too_often: u64,
     /// Messages passed on for other nodes.
     pub relayed: u64,
     /// Messages to or for other nodes of ours dropped because there was no way just then. Unicasts
@@ -58,7 +60,10 @@ pub struct Counters {
     pub undeliverable: u64,
     /// Messages for this node that did not prove where they come from.
     pub unproven: u64,
-    /// Records of nodes refused: forged, or of nodes that are not believed.
+    /// Messages of other nodes that could not be read, or were answers to nothing.
+    pub peer_messages_ignored: u64,
+    /// Records of nodes refused: forged, from the far future, over a limit, or of nodes that are not
+    /// believed.
     pub records_refused: u64,
     /// Records of nodes for which there was no room, and nodes forgotten to make some.
     pub over_budget: u64,
@@ -99,9 +104,11 @@ impl Counters {
             queues_cut,
             slow_peers,
             peers_over_topics,
+            peers_too_often,
             relayed,
             undeliverable,
             unproven,
+            peer_messages_ignored,
             records_refused,
             over_budget,
             statements_late,
@@ -132,9 +139,11 @@ impl Counters {
             ("queues_cut", queues_cut),
             ("slow_peers", slow_peers),
             ("peers_over_topics", peers_over_topics),
+            ("peers_too_often", peers_too_often),
             ("relayed", relayed),
             ("undeliverable", undeliverable),
             ("unproven", unproven),
+            ("peer_messages_ignored", peer_messages_ignored),
             ("records_refused", records_refused),
             ("over_budget", over_budget),
             ("statements_late", statements_late),

@@ -50,10 +50,7 @@ impl Router {
                 return self.close(Action::CloseSession { session, reason });
             }
             (Err(AmopBodyError::Empty | AmopBodyError::ZeroLength), Origin::Peer(peer, _)) => {
-                return self.notice(Notice::BadPeerMessage {
-                    peer,
-                    what: "an AMOP body without a topic",
-                });
+                return self.bad_message(peer, "an AMOP body without a topic");
             }
             (Err(AmopBodyError::Empty | AmopBodyError::ZeroLength), Origin::Node(..)) => return,
             // A real node reads past the end and finds nobody (channel-v2 section 3.5); so does

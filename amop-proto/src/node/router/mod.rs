@@ -317,6 +317,12 @@ impl Router {
         self.links.shares.used(Pool::Queued)
     }
 
+    /// Bytes that wait to be written to other nodes now.
+    pub fn peer_bytes(&self) -> usize {
+        let peers = self.links.peers.values();
+        peers.map(|peer| peer.queue.queued()).sum()
+    }
+
     /// This node's own topics with their subscriber counts, in byte order.
     pub fn local_topics(&self) -> impl Iterator<Item = (&Bytes, u32)> {
         self.table.local()

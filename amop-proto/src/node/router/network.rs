@@ -78,11 +78,7 @@ impl Router {
                 return;
             };
             let Some(id) = link.asked.remove(&message.seq) else {
-                self.notice(Notice::BadPeerMessage {
-                    peer,
-                    what: "a response nobody waits for",
-                });
-                return;
+                return self.bad_message(peer, "a response nobody waits for");
             };
             let expected = self.unicasts.get(&id).map(|unicast| unicast.frame.seq);
             match inner {
@@ -95,10 +91,7 @@ impl Router {
                     }
                 }
                 _ => {
-                    self.notice(Notice::BadPeerMessage {
-                        peer,
-                        what: "an undecodable answer",
-                    });
+                    self.bad_message(peer, "an undecodable answer");
                     self.attempt_failed(now, id, false);
                 }
             }
@@ -110,10 +103,7 @@ impl Router {
                 let origin = Origin::Peer(peer, message.seq);
                 self.unicast_or_multicast(now, origin, Message { frame, digest });
             }
-            _ => self.notice(Notice::BadPeerMessage {
-                peer,
-                what: "an undecodable AMOP message",
-            }),
+            _ => self.bad_message(peer, "an undecodable AMOP message"),
         }
     }
 
@@ -136,8 +126,7 @@ impl Router {
             }
         };
         if understood.is_none() {
-            let what = "a malformed message of the network";
-            self.notice(Notice::BadPeerMessage { peer, what });
+            self.bad_message(peer, "a malformed message of the network");
         }
     }
 
@@ -160,16 +149,38 @@ impl Router {
         self.complain(peer, "a message that does not prove where it comes from");
     }
 
+    /// A peer sent something that makes no sense.
+    pub(in crate::node) fn bad_message(&mut self, peer: PeerId, what: &'static str) {
+        self.counters.peer_messages_ignored += 1;
+        if let Some(node) = self.links.peers.get(&peer).and_then(|link| link.node) {
+            self.notice(Notice::BadPeerMessage { peer, node, what });
+        }
+    }
+
+    /// A peer asked too much.
+    pub(in crate::node) fn refuse_question(&mut self, peer: PeerId) {
+        self.counters.questions_refused += 1;
+        self.complain(peer, "more questions than are answered");
+    }
+
     /// Says in the log what a peer did, but not each time.
     fn complain(&mut self, peer: PeerId, what: &'static str) {
         let Some(link) = self.links.peers.get_mut(&peer) else {
+            return;
+        };
+        let Some(node) = link.node else {
             return;
         };
         let count = link.complaints.entry(what).or_default();
         *count += 1;
         let count = *count;
         if count.is_power_of_two() {
-            self.notice(Notice::PeerMisbehaves { peer, what, count });
+            self.notice(Notice::PeerMisbehaves {
+                peer,
+                node,
+                what,
+                count,
+            });
         }
     }
 
@@ -364,7 +375,6 @@ impl Router {
         }
         match message.seq.min(MAX_HOPS).checked_sub(1) {
             Some(hops_left) if hops_left > 0 => {
-                self.counters.relayed += 1;
                 self.relay_spread(peer, called, spread.targets, &bytes, hops_left);
             }
             _ => self.counters.undeliverable += 1,
@@ -455,6 +465,7 @@ impl Router {
                 None => self.counters.undeliverable += 1,
             }
         }
+        self.counters.relayed += u64::from(!copies.is_empty());
         for (peer, targets) in copies {
             let spread = called.spread(targets);
             let body = spread.seal_parts(bytes);
@@ -760,7 +771,11 @@ impl Router {
             }
             Output::Acknowledged => self.acknowledged = true,
             Output::Borders => self.beyond_changed = true,
-            Output::Bad(peer, what) => self.notice(Notice::BadPeerMessage { peer, what }),
+            Output::Bad(peer, what) => self.bad_message(peer, what),
+            Output::Refused(peer, what) => {
+                self.counters.records_refused += 1;
+                self.complain(peer, what);
+            }
             Output::Fault(peer, fault) => {
                 self.counters.records_refused += 1;
                 let reason = PeerCloseReason::BadRecords(fault);
@@ -769,8 +784,16 @@ impl Router {
             Output::Disbelieved { peer, node, why } => {
                 self.counters.records_refused += 1;
                 let count = self.counters.records_refused;
-                if count <= 16 || count.is_power_of_two() {
-                    self.notice(Notice::Disbelieved { peer, node, why });
+                let teller = self.links.peers.get(&peer).and_then(|link| link.node);
+                if let Some(teller) = teller
+                    && (count <= 16 || count.is_power_of_two())
+                {
+                    self.notice(Notice::Disbelieved {
+                        peer,
+                        teller,
+                        node,
+                        why,
+                    });
                 }
             }
             Output::OverBudget(peer) => {
@@ -782,10 +805,7 @@ impl Router {
                 self.counters.statements_late += 1;
                 self.complain(peer, "statements of a node that makes too many");
             }
-            Output::AsksTooMuch(peer) => {
-                self.counters.questions_refused += 1;
-                self.complain(peer, "more questions than are answered");
-            }
+            Output::AsksTooMuch(peer) => self.refuse_question(peer),
         }
     }
 }

@@ -152,12 +152,25 @@ impl Liar {
         neighbours: Vec<NodeKey>,
         topics: Vec<(Bytes, u32)>,
     ) -> io::Result<()> {
-        self.say(packet::KNOWN, 0, encode_known([])).await?;
+        self.introduce(neighbours, topics).await?;
+        self.listen(Duration::from_millis(100)).await
+    }
+
+    /// The same, and reads nothing.
+    pub(super) async fn introduce(
+        &mut self,
+        neighbours: Vec<NodeKey>,
+        topics: Vec<(Bytes, u32)>,
+    ) -> io::Result<()> {
+        self.put(&extension(packet::KNOWN, 0, encode_known([])))
+            .await?;
         let own = self
             .key
             .record(Subject::Node(self.own), now(), neighbours, topics);
-        self.state(own).await?;
-        self.listen(Duration::from_millis(100)).await
+        let own = own.ok_or(io::ErrorKind::InvalidInput)?;
+        let number = self.number();
+        self.put(&extension(packet::RECORDS, number, own.bytes().clone()))
+            .await
     }
 
     pub(super) async fn send(
@@ -167,16 +180,32 @@ impl Liar {
         seq: u32,
         body: Bytes,
     ) -> io::Result<()> {
-        let mut wire = BytesMut::new();
         let frame = PeerFrame {
             protocol,
             packet,
             seq,
             body,
         };
-        self.codec.encode(&frame, &mut wire);
-        self.write(&wire).await?;
+        self.put(&frame).await?;
         self.take().await
+    }
+
+    /// Sends a frame, and looks at none that has come.
+    pub(super) async fn put(&mut self, frame: &PeerFrame) -> io::Result<()> {
+        let mut wire = BytesMut::new();
+        self.codec.encode(frame, &mut wire);
+        self.write(&wire).await
+    }
+
+    /// The next frame, which it does nothing about.
+    pub(super) async fn next(&mut self) -> io::Result<PeerFrame> {
+        loop {
+            let frame = self.codec.decode(&mut self.buffer);
+            if let Some(frame) = frame.map_err(io::Error::other)? {
+                return Ok(frame);
+            }
+            ended(self.link.reader.read_buf(&mut self.buffer).await?)?;
+        }
     }
 
     /// Writes, and reads meanwhile: a node waits for nobody who does not read.
@@ -315,7 +344,7 @@ fn ended(read: usize) -> io::Result<()> {
     }
 }
 
-fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
+pub(super) fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
     PeerFrame {
         protocol: protocol::EXTENSION,
         packet,

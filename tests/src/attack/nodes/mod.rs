@@ -6,8 +6,11 @@ mod liar;
 mod messages;
 mod questions;
 mod records;
+mod relay;
 
 use std::{io, time::Duration};
+
+pub use self::relay::relay;
 
 use self::liar::{Kind, Liar};
 use super::{Attack, Field, Tally, Target};
@@ -29,7 +32,7 @@ pub enum Lie {
     /// Nodes without certificates, and FISCO nodes, with subscribers of everybody's topics; what comes for
     /// them is refused at once. Counts the packets.
     Invent,
-    /// The same with certificates. Counts the records.
+    /// Nodes with certificates of its own agency that do not exist. Counts the records.
     Populate,
     /// As many nodes and topics as it can sign. Counts the records.
     Fill,
@@ -50,6 +53,8 @@ pub enum Lie {
     Ask,
     /// Signs of life without end. Counts the rounds.
     Chatter,
+    /// Links to everybody that only it states. Counts the times it was let in.
+    Between,
     /// It acknowledges nothing. Counts the times it was let in.
     Mute,
 }
@@ -135,6 +140,7 @@ async fn tell(liar: &mut Liar, lie: Lie, field: &Field, tally: &Tally) -> io::Re
         Lie::BadFragments => liar.break_fragments(tally).await,
         Lie::Ask => liar.ask(members, tally).await,
         Lie::Chatter => liar.chatter(tally).await,
+        Lie::Between => liar.stand_between(members, tally).await,
         Lie::Mute => liar.say_nothing(tally).await,
     }
 }

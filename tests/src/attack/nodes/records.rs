@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use amop_proto::p2p::{
     NodeId,
-    mesh::{NodeKey, Subject, encode_hello, packet},
+    mesh::{NodeKey, Subject, packet},
 };
 use bytes::{Bytes, BytesMut};
 
@@ -155,28 +155,35 @@ impl Liar {
         self.listen(Duration::from_millis(500)).await
     }
 
-    /// Nodes with certificates of the liar's own agency behind it, with subscribers of everything. What
-    /// comes for them is refused.
+    /// A way to everybody, it says.
+    pub(super) async fn stand_between(
+        &mut self,
+        members: &[NodeId],
+        tally: &Tally,
+    ) -> io::Result<()> {
+        self.settle_in(keys(members), Vec::new()).await?;
+        tally.done();
+        self.stay().await
+    }
+
+    /// Nodes with certificates of the liar's own agency behind it, with many topics. Subscribers of
+    /// others' topics they could have, too, and never answer: an agency's nodes are nodes.
     pub(super) async fn populate(&mut self, field: &Field, tally: &Tally) -> io::Result<()> {
         let mut links = keys(&field.members);
         let others: Vec<Key> = field.others.iter().cloned().map(Key).collect();
         for other in &others {
             links.push(NodeKey::from(&other.id()?));
         }
-        self.settle_in(links, all_topics(16)).await?;
+        self.settle_in(links, Vec::new()).await?;
         let own = NodeKey::from(&self.own);
-        for other in &others {
+        for (node, other) in others.iter().enumerate() {
             let subject = Subject::Node(other.id()?);
-            let record = other.record(subject, now(), vec![own], all_topics(16));
+            let topics = many_topics(node).into_iter().take(100).collect();
+            let record = other.record(subject, now(), vec![own], topics);
             tally.done();
             self.state(record).await?;
         }
-        for _ in 0..10 {
-            self.listen(Duration::from_millis(200)).await?;
-            self.say(packet::HELLO, 0, encode_hello()).await?;
-            tally.done();
-        }
-        Ok(())
+        self.stay().await
     }
 
     /// As many nodes with as many topics as it can sign.
