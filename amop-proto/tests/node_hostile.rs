@@ -307,8 +307,8 @@ fn invented_fisco_nodes_are_few_and_a_claim_counts_only_so_much() {
         net.send(publisher, unicast(n, TOPIC, ""));
         here += net.inbox(honest).len();
     }
-    // One in 1 + 16 + 16 · 16 at the very worst; the stubs count as one each if they say so.
-    assert!(here > 0, "{here} of {tries}");
+    // One in 1 + 16 + 16 at the very worst: each stub counts once.
+    assert!(here > tries / 33 / 2, "{here} of {tries}");
 }
 
 fn with_limits(set: impl FnOnce(&mut NodeConfig)) -> Net {

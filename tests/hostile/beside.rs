@@ -140,7 +140,7 @@ attacks! {
     records_of_the_far_future: "future-records" 60 "records_refused";
     records_that_are_old: "old-records" 500;
     records_of_nodes_nobody_lets_in: "unwanted-records" 100 "records_refused";
-    nodes_that_are_invented: "invented-nodes" 33 "records_refused" "over_budget" "claims_capped";
+    nodes_that_are_invented: "invented-nodes" 100 "records_refused" "over_budget" "claims_capped";
     nodes_that_are_issued: "issued-nodes" 60;
     links_that_one_end_states: "one-sided-links" 1;
     more_than_a_node_can_hold: "too-much" 200 "over_budget";

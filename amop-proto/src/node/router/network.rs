@@ -743,10 +743,15 @@ impl Router {
             Output::Send(peer, frame) => self.send_peer(peer, frame),
             Output::Topic(node, topic, count) => {
                 self.beyond_changed = true;
-                if count > self.limits.claimed {
+                // A FISCO node counts once, wherever it is announced.
+                let most = match self.mesh.owner(node) == node {
+                    true => self.limits.claimed,
+                    false => 1,
+                };
+                if count > most {
                     self.counters.claims_capped += 1;
                 }
-                let count = count.min(self.limits.claimed);
+                let count = count.min(most);
                 self.set_remote(now, Remote::Node(node), &topic, count);
             }
             Output::Lost(node) => {

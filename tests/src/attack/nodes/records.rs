@@ -138,9 +138,9 @@ impl Liar {
     pub(super) async fn invent(&mut self, field: &Field, tally: &Tally) -> io::Result<()> {
         let links = keys(&field.members);
         self.settle_in(links, all_topics(u32::MAX)).await?;
-        for first in (0..500).step_by(50) {
+        for first in (0..500).step_by(10) {
             let (key, own) = (&self.key, self.own);
-            let stubs = (first..first + 50).filter_map(|n| {
+            let stubs = (first..first + 10).filter_map(|n| {
                 key.record(nobody(n, own), now(), Vec::new(), all_topics(u32::MAX))
             });
             let stubs: Vec<_> = stubs.collect();
