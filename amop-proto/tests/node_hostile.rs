@@ -308,7 +308,7 @@ fn invented_fisco_nodes_are_few_and_a_claim_counts_only_so_much() {
         here += net.inbox(honest).len();
     }
     // One in 1 + 16 + 16 at the very worst: each stub counts once.
-    assert!(here > tries / 33 / 2, "{here} of {tries}");
+    assert!(here as u64 > tries / 33 / 2, "{here} of {tries}");
 }
 
 fn with_limits(set: impl FnOnce(&mut NodeConfig)) -> Net {

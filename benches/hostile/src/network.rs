@@ -8,6 +8,7 @@ use std::{
 };
 
 use amop_node::layout::{DevnetLayout, DevnetSpec, write_devnet};
+use amop_proto::p2p::NodeId;
 use amop_tests::{
     attack::{Field, Target},
     free_ports, identity,
@@ -146,9 +147,6 @@ pub(crate) fn field(dir: &Path) -> Result<Field> {
         p2p: node.p2p.to_string(),
         sdk: sdk.clone(),
     });
-    Ok(Field {
-        targets: targets.collect(),
-        node: identity(&agency, Leaf::Node, "attacker"),
-        stranger: amop_tests::attack::stranger(agency.root_pem()),
-    })
+    let members = layout.nodes.iter().map(|node| NodeId(node.node_id));
+    Ok(Field::new(targets.collect(), members.collect(), &agency))
 }
