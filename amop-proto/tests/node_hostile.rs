@@ -302,7 +302,7 @@ fn invented_fisco_nodes_are_few_and_a_claim_counts_only_so_much() {
     assert!(router.known_nodes() <= limits.stubs + 2);
     assert!(counters(&net).claims_capped > 0 && counters(&net).over_budget > 0);
     let publisher = net.sdk(0);
-    let (mut here, tries) = (0, 400);
+    let (mut here, tries) = (0, 2000);
     for n in 0..tries {
         net.send(publisher, unicast(n, TOPIC, ""));
         here += net.inbox(honest).len();

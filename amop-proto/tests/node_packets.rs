@@ -4,13 +4,13 @@
 mod node_support;
 
 use amop_proto::{
-    node::PeerCloseReason,
+    node::{Notice, PeerCloseReason},
     p2p::{mesh, packet, protocol},
 };
 use bytes::Bytes;
 use node_support::{
-    Net, bad_messages, config, extension, peer_frame, records, reply, silent, state, topic_list,
-    topic_seq, topics_of, unicast,
+    Net, bad_messages, config, extension, node_id, peer_frame, records, reply, silent, state,
+    topic_list, topic_seq, topics_of, unicast,
 };
 
 const TOPIC: &str = "hello";
@@ -56,7 +56,7 @@ fn a_far_node_with_too_many_topics_costs_the_neighbour_that_tells_of_it_nothing(
     config.limits.peer_topics = 3;
     let mut net = Net::with([config]);
     let ours = net.ours(0, 5, &[("a", 1)]);
-    for count in [4, 7] {
+    for (refused, count) in [(1, 4), (2, 7)] {
         let topics = &[
             ("a", 1),
             ("b", 1),
@@ -69,7 +69,13 @@ fn a_far_node_with_too_many_topics_costs_the_neighbour_that_tells_of_it_nothing(
         let far = state(6, 1, &[5], &topics[..count]);
         net.notices(0);
         net.peer_send(ours, records(9, &[far]));
-        assert_eq!(bad_messages(&mut net), 1);
+        let counters = net.nodes[0].machine.router().counters();
+        assert_eq!(counters.records_refused, refused);
+        let told = net.notices(0).into_iter().any(|notice| {
+            matches!(notice, Notice::PeerMisbehaves { node, count, .. }
+                if node == node_id(5) && count == refused)
+        });
+        assert!(told, "the neighbour is named");
     }
     assert_eq!(net.link(ours).closed, None);
     assert_eq!(topics_of(&net, ours), ["a"]);

@@ -16,6 +16,8 @@ use amop_tls::{
     rustls::{ClientConfig, SignatureScheme, client::ResolvesClientCert, sign::CertifiedKey},
 };
 
+use crate::roles;
+
 fn foreign_agency() -> Agency {
     Authority::new_ec("chain")
         .unwrap()
@@ -25,18 +27,7 @@ fn foreign_agency() -> Agency {
 
 /// What connecting with an identity fails with; the message must name the endpoint.
 async fn failure(endpoint: &str, identity: Identity) -> (HandshakeFailure, String) {
-    let connecting = Client::builder()
-        .endpoint(endpoint)
-        .identity(identity)
-        .connect_timeout(PATIENCE)
-        .connect();
-    let error = within("the error", connecting).await.unwrap_err();
-    let text = error.to_string();
-    assert!(text.contains(endpoint), "{text}");
-    match error {
-        ConnectError::Tls { source, .. } => (source, text),
-        other => panic!("{other:?}"),
-    }
+    roles::failure(endpoint, Client::builder().identity(identity)).await
 }
 
 async fn beside_bystanders<F: AsyncFnOnce(&Network)>(test: F) {

@@ -6,7 +6,11 @@ use amop_node::Node;
 use amop_tests::{Bystanders, PATIENCE, RawLink, identity, log, network, within};
 use amop_tls::{Identity, VerifyError, pki::Leaf};
 
-async fn failure(endpoint: &str, builder: amop::ClientBuilder) -> (HandshakeFailure, String) {
+/// What a client fails with at an endpoint.
+pub(crate) async fn failure(
+    endpoint: &str,
+    builder: amop::ClientBuilder,
+) -> (HandshakeFailure, String) {
     let connecting = builder
         .endpoint(endpoint)
         .connect_timeout(PATIENCE)

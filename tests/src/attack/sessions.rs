@@ -1,12 +1,17 @@
 //! What one SDK certificate can do, in as many sessions as it likes.
 
-use std::{future::pending, io, time::Duration};
+use std::{
+    future::{Future, pending},
+    io,
+    pin::Pin,
+    time::Duration,
+};
 
 use amop_proto::channel::{Frame, FrameType, HEADER_LEN, Seq, encode_topics, frame_topic};
 use bytes::{Bytes, BytesMut};
 use tokio::time::sleep;
 
-use super::{Attack, Link, Target};
+use super::{Attack, Link, Tally, Target};
 
 /// The longest frame a node takes by default.
 const LONGEST: usize = 32 * 1024 * 1024;
@@ -107,8 +112,15 @@ pub fn change_topics(target: &Target, count: usize, topics: usize) -> Attack {
     attack
 }
 
-/// So many sessions that do nothing but be there. Counts those that have a place.
-pub fn sessions(target: &Target, count: usize) -> Attack {
+/// What a session does until the node ends it.
+type Acting<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
+
+/// So many sessions that do the same, and begin again.
+fn in_sessions(
+    target: &Target,
+    count: usize,
+    act: for<'a> fn(&'a mut Link, &'a Tally) -> Acting<'a>,
+) -> Attack {
     let mut attack = Attack::new();
     for _ in 0..count {
         let target = target.clone();
@@ -116,17 +128,22 @@ pub fn sessions(target: &Target, count: usize) -> Attack {
             let target = target.clone();
             async move {
                 let mut link = Link::session(&target.channel, &target.sdk).await?;
-                settle(&mut link, 1).await?;
-                tally.done();
-                keep(&mut link).await
+                act(&mut link, &tally).await
             }
         });
     }
     attack
 }
 
+/// So many sessions that do nothing but be there. Counts those that have a place.
+pub fn sessions(target: &Target, count: usize) -> Attack {
+    in_sessions(target, count, |link, tally| Box::pin(stay(link, tally)))
+}
+
 /// Stays, with a heartbeat now and then.
-async fn keep(link: &mut Link) -> io::Result<()> {
+async fn stay(link: &mut Link, tally: &Tally) -> io::Result<()> {
+    settle(link, 1).await?;
+    tally.done();
     for number in 100.. {
         sleep(Duration::from_secs(5)).await;
         settle(link, number).await?;
@@ -137,34 +154,29 @@ async fn keep(link: &mut Link) -> io::Result<()> {
 /// Sessions that send all but the last bytes of a frame of 32 MiB and then a byte now and then. Counts
 /// the frames that are held.
 pub fn half_frames(target: &Target, count: usize) -> Attack {
-    let mut attack = Attack::new();
-    for _ in 0..count {
-        let target = target.clone();
-        attack.persist(move |tally| {
-            let target = target.clone();
-            async move {
-                let mut link = Link::session(&target.channel, &target.sdk).await?;
-                let mut head = BytesMut::new();
-                Frame::new(FrameType::MULTICAST, seq(1), Bytes::new()).encode(&mut head);
-                head[..4].copy_from_slice(&(LONGEST as u32).to_be_bytes());
-                link.write(&head).await?;
-                let piece = vec![0; 64 * 1024];
-                let mut left = LONGEST - HEADER_LEN - 1024;
-                while left > 0 {
-                    let len = left.min(piece.len());
-                    link.write(&piece[..len]).await?;
-                    left -= len;
-                }
-                tally.done();
-                for _ in 0..1023 {
-                    sleep(Duration::from_secs(1)).await;
-                    link.write(&[0]).await?;
-                }
-                pending().await
-            }
-        });
+    in_sessions(target, count, |link, tally| {
+        Box::pin(half_a_frame(link, tally))
+    })
+}
+
+async fn half_a_frame(link: &mut Link, tally: &Tally) -> io::Result<()> {
+    let mut head = BytesMut::new();
+    Frame::new(FrameType::MULTICAST, seq(1), Bytes::new()).encode(&mut head);
+    head[..4].copy_from_slice(&(LONGEST as u32).to_be_bytes());
+    link.write(&head).await?;
+    let piece = vec![0; 64 * 1024];
+    let mut left = LONGEST - HEADER_LEN - 1024;
+    while left > 0 {
+        let len = left.min(piece.len());
+        link.write(&piece[..len]).await?;
+        left -= len;
     }
-    attack
+    tally.done();
+    for _ in 0..1023 {
+        sleep(Duration::from_secs(1)).await;
+        link.write(&[0]).await?;
+    }
+    pending().await
 }
 
 /// A subscriber that takes unicasts and never answers, and sessions that send it as many as they can,
