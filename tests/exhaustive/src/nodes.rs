@@ -48,7 +48,7 @@ impl State {
                 let reply = self.hosts[host].node.answer(&question);
                 events.push_back(Event::SessionReply(session, reply));
             }
-            Action::Notice(Notice::BadPeerMessage { peer, what })
+            Action::Notice(Notice::BadPeerMessage { peer, what, .. })
                 if self.are_honest(host, peer) =>
             {
                 self.fail(format!(
