@@ -28,6 +28,9 @@ use crate::{
 const READ_MIN: usize = 4 * 1024;
 /// A busy one grows to this.
 const READ_MAX: usize = 64 * 1024;
+/// Bodies up to this length are copied out of a buffer of which little is used, so that what is kept of
+/// them does not keep all of it. Where much comes, buffers are full, and nothing is copied.
+const COPIED: usize = 2 * 1024;
 /// Of a long frame this much is read before others have their turn.
 const READ_LONG: usize = 256 * 1024;
 /// So many bytes are hashed where they come: that takes less than 100 microseconds.
@@ -62,8 +65,22 @@ pub(crate) trait Reading: Send {
     /// Frames up to this length need no room of their own.
     const SHORT: usize;
 
-    /// Takes the next frame out of the buffer; `None` until more is there.
-    fn decode(&mut self, id: Self::Id, buffer: &mut BytesMut) -> Result<Option<Step>, String>;
+    /// Takes the next frame out of the buffer; `None` until more is there. Its body is a piece of the
+    /// buffer, or `apart` from it if it is short.
+    fn decode(
+        &mut self,
+        id: Self::Id,
+        buffer: &mut BytesMut,
+        apart: bool,
+    ) -> Result<Option<Step>, String>;
+    /// The room of a frame that came in several others and is whole since the last call.
+    fn room(&mut self) -> Option<Room> {
+        None
+    }
+    /// What to do about the frame that begins the buffer, of this length, if nobody would read it.
+    fn pointless(&self, _id: Self::Id, _buffer: &[u8], _len: usize) -> Option<Refusal> {
+        None
+    }
     /// How much is missing of the frame that begins the buffer, as far as is known.
     fn missing(&self, buffer: &[u8]) -> usize;
     /// What to do where there is no room for the frame that begins the buffer; `None` while too little of
@@ -117,11 +134,19 @@ impl Reading for ChannelReading<'_> {
     type Id = SessionId;
     const SHORT: usize = READ_MIN;
 
-    fn decode(&mut self, id: SessionId, buffer: &mut BytesMut) -> Result<Option<Step>, String> {
+    fn decode(
+        &mut self,
+        id: SessionId,
+        buffer: &mut BytesMut,
+        apart: bool,
+    ) -> Result<Option<Step>, String> {
         let decoded = self.decoder.decode(buffer);
-        let Some(frame) = decoded.map_err(|error| error.to_string())? else {
+        let Some(mut frame) = decoded.map_err(|error| error.to_string())? else {
             return Ok(None);
         };
+        if apart {
+            set_apart(&mut frame.body);
+        }
         let (text, max_topics) = (SessionInput::text(&frame), self.max_topics);
         let event = move || Event::SessionFrame(id, SessionInput::read(frame, max_topics));
         Ok(Some(if text == 0 {
@@ -133,6 +158,11 @@ impl Reading for ChannelReading<'_> {
 
     fn missing(&self, buffer: &[u8]) -> usize {
         self.decoder.missing(buffer)
+    }
+
+    fn pointless(&self, id: SessionId, buffer: &[u8], len: usize) -> Option<Refusal> {
+        let input = SessionInput::too_long(Frame::peek(buffer)?, len)?;
+        Some(Refusal::Drop(Event::SessionFrame(id, input)))
     }
 
     fn refuse(&self, id: SessionId, buffer: &[u8]) -> Option<Refusal> {
@@ -271,14 +301,22 @@ impl Reading for PeerReading<'_> {
     // A fragment needs none beside that of its frame.
     const SHORT: usize = FRAGMENT + READ_MIN;
 
-    fn decode(&mut self, id: PeerId, buffer: &mut BytesMut) -> Result<Option<Step>, String> {
+    fn decode(
+        &mut self,
+        id: PeerId,
+        buffer: &mut BytesMut,
+        apart: bool,
+    ) -> Result<Option<Step>, String> {
         let frame = self
             .codec
             .decode(buffer)
             .map_err(|error| error.to_string())?;
-        let Some(frame) = frame else {
+        let Some(mut frame) = frame else {
             return Ok(None);
         };
+        if apart {
+            set_apart(&mut frame.body);
+        }
         if Assembler::<Room>::is_fragment(&frame) {
             return self.fragment(id, frame).map(Some);
         }
@@ -307,6 +345,10 @@ impl Reading for PeerReading<'_> {
         }
         let head = Frame::peek(&frame.body)?;
         Some(Refusal::Drop(Event::PeerRefused(id, frame.seq, head)))
+    }
+
+    fn room(&mut self) -> Option<Room> {
+        self.assembler.take_held()
     }
 
     fn look_through(&mut self) {
@@ -345,6 +387,13 @@ impl Reading for PeerReading<'_> {
     }
 }
 
+/// Copies a short body, so that it does not keep the buffer it came in.
+fn set_apart(body: &mut Bytes) {
+    if body.len() <= COPIED {
+        *body = Bytes::copy_from_slice(body);
+    }
+}
+
 /// How many signatures were verified for an event.
 fn work(event: &Event) -> usize {
     match event {
@@ -372,6 +421,15 @@ impl Head {
             room: None,
         }
     }
+}
+
+/// What has come at once.
+#[derive(Default)]
+struct Taken {
+    steps: Vec<Step>,
+    /// The room of what was long. It is kept until the machine has what came: whatever waits for its turn
+    /// before that is in the budget.
+    rooms: Vec<Room>,
 }
 
 /// Reads until the connection ends.
@@ -419,7 +477,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             };
         // Busy connections get larger reads, idle ones give the memory back.
         room = (len * 2).clamp(READ_MIN, READ_MAX);
-        let mut steps = Vec::new();
+        let mut taken = Taken::default();
         let end = take_frames(
             core,
             &mut reading,
@@ -427,10 +485,10 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             &mut buffer,
             &mut head,
             share,
-            &mut steps,
+            &mut taken,
         );
         reading.look_through();
-        let Ok(mut events) = read_texts(core, &mut pace, steps).await else {
+        let Ok(mut events) = read_texts(core, &mut pace, taken.steps).await else {
             return LinkEnd::Shutdown;
         };
         if events.is_empty() {
@@ -443,6 +501,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             };
             pace.spend(Instant::now, written);
         }
+        drop(taken.rooms);
         if !pause.is_zero() {
             sleep(pause).await;
             if let Some(head) = &mut head {
@@ -523,7 +582,7 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
     buffer: &mut BytesMut,
     head: &mut Option<Head>,
     share: &Share,
-    steps: &mut Vec<Step>,
+    taken: &mut Taken,
 ) -> Option<LinkEnd<C>> {
     if let Some(unwanted) = head
         && unwanted.to_drop > 0
@@ -537,14 +596,18 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
         }
         *head = None;
     }
-    let mut longest = 0;
+    let apart = buffer.len() < buffer.capacity() / 2;
     loop {
         let before = buffer.len();
-        match reading.decode(id, buffer) {
+        match reading.decode(id, buffer, apart) {
             Ok(Some(step)) => {
-                longest = longest.max(before - buffer.len());
-                *head = None;
-                steps.push(step);
+                let room = head.take().and_then(|head| head.room);
+                taken.rooms.extend(room.into_iter().chain(reading.room()));
+                taken.steps.push(step);
+                if before - buffer.len() > READ_MAX {
+                    // What few bytes follow must not keep the memory of a long frame.
+                    *buffer = BytesMut::from(&buffer[..]);
+                }
             }
             Ok(None) => break,
             Err(error) => {
@@ -552,10 +615,6 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
                 return Some(LinkEnd::BadFrame(error));
             }
         }
-    }
-    if longest > READ_MAX {
-        // A few bytes must not keep the memory of a long frame.
-        *buffer = BytesMut::from(&buffer[..]);
     }
     if buffer.is_empty() {
         return None;
@@ -566,15 +625,21 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
     if missing == 0 || len <= R::SHORT || frame.room.is_some() {
         return None;
     }
-    frame.room = share.admit(len);
-    if frame.room.is_some() {
-        return None;
-    }
-    let refusal = reading.refuse(id, buffer)?;
-    core.refusals.no_room(len);
+    let refusal = match reading.pointless(id, buffer, len) {
+        Some(refusal) => refusal,
+        None => {
+            frame.room = share.admit(len);
+            if frame.room.is_some() {
+                return None;
+            }
+            let refusal = reading.refuse(id, buffer)?;
+            core.refusals.no_room(len);
+            refusal
+        }
+    };
     match refusal {
         Refusal::Drop(event) => {
-            steps.push(Step::Event(event));
+            taken.steps.push(Step::Event(event));
             (frame.dropped, frame.to_drop) = (buffer.len(), missing);
             *buffer = BytesMut::new();
             None

@@ -5,8 +5,8 @@
 mod node_support;
 
 use amop_proto::{
-    channel::code,
-    node::{CloseReason, Limits, NodeConfig},
+    channel::{FrameType, code, encode_topics},
+    node::{CloseReason, Limits, NodeConfig, Notice},
 };
 use node_support::{Net, Sdk, config, multicast, reply, unicast};
 
@@ -199,6 +199,68 @@ fn queues_of_whoever_has_most_waiting_go_first_and_the_others_lose_nothing() {
     for &sdk in &greedy {
         assert_eq!(net.only(sdk), multicast(99, "flood", ""));
     }
+}
+
+#[test]
+fn sets_of_topics_that_wait_are_shared_and_what_has_no_room_is_told() {
+    let mut net = net(|limits| {
+        limits.session_queues = 16 * 40_000;
+        limits.topic_changes = 1;
+    });
+    // What was saved up is used up, and everything waits.
+    let first = net.sdk_of(0, 3, 3);
+    let names: Vec<String> = (0..40).map(|n| format!("{n}")).collect();
+    set(&mut net, first, &names);
+    let names = |sdk: Sdk| (0..20).map(move |n| format!("{sdk:?}{n:0200}"));
+    let greedy: Vec<Sdk> = (0..20).map(|_| net.sdk_of(0, 1, 1)).collect();
+    for &sdk in &greedy {
+        let names: Vec<String> = names(sdk).collect();
+        set(&mut net, sdk, &names);
+    }
+    let refused = counters(&net).topic_sets_refused;
+    // The first one still has a share.
+    assert!((8..20).contains(&refused), "{refused}");
+    let told = net
+        .notices(0)
+        .into_iter()
+        .filter_map(|notice| match notice {
+            Notice::TopicIgnored {
+                session, others, ..
+            } => Some((session, others)),
+            _ => None,
+        });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len() as u64, refused);
+    assert!(told.contains(&(greedy[19].id, 19)));
+    // One set takes the place of another that waits, whatever else there is.
+    set(&mut net, greedy[0], &["a".into()]);
+    assert_eq!(counters(&net).topic_sets_refused, refused);
+    // Others have their share.
+    for key in 0..6 {
+        let modest = net.sdk_of(0, 10 + key, 1);
+        let names: Vec<String> = names(modest).collect();
+        set(&mut net, modest, &names);
+        assert!(net.is_open(modest));
+    }
+    assert_eq!(counters(&net).topic_sets_refused, refused);
+    let what = "bytes of topic sets that wait";
+    let reasons: Vec<_> = greedy.iter().filter_map(|&sdk| net.closed(sdk)).collect();
+    assert!((1..5).contains(&reasons.len()), "{reasons:?}");
+    for reason in reasons {
+        assert_eq!(reason, CloseReason::OverShare { what });
+    }
+    net.secs(1000);
+    for sdk in greedy {
+        if net.is_open(sdk) {
+            net.hang_up(sdk);
+        }
+    }
+    assert!(!net.nodes[0].machine.router().is_changing_topics());
+}
+
+fn set(net: &mut Net, sdk: Sdk, names: &[String]) {
+    let body = encode_topics(names.iter().map(String::as_str));
+    net.send_body(sdk, FrameType::SET_TOPICS, &body);
 }
 
 /// A node's own SDKs are not at the mercy of other nodes' questions.

@@ -142,10 +142,17 @@ const MAX_BODY: usize = 16 * 1024;
 /// So much of a reader's complaint is kept, which may quote what it complains of.
 const MAX_COMPLAINT: usize = 160;
 
+impl HandshakeError {
+    /// Of a body of this length, if it is too long to be read.
+    pub(crate) fn too_long(len: usize) -> Option<Self> {
+        let text = || format!("the body has {len} bytes, {MAX_BODY} are read");
+        (len > MAX_BODY).then(|| Self::Malformed(text()))
+    }
+}
+
 fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HandshakeError> {
-    if body.len() > MAX_BODY {
-        let error = format!("the body has {} bytes, {MAX_BODY} are read", body.len());
-        return Err(HandshakeError::Malformed(error));
+    if let Some(error) = HandshakeError::too_long(body.len()) {
+        return Err(error);
     }
     // Arrays would do as structs for serde, but a real node refuses them.
     if body.trim_ascii_start().first() != Some(&b'{') {

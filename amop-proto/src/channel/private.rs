@@ -210,6 +210,11 @@ pub(crate) fn verify_request(node: &NodeId, topic: &[u8], route: &[u8]) -> Bytes
 /// The longest 0x38 body read, in bytes: much longer than any publisher writes.
 const MAX_VERDICT: usize = 16 * 1024;
 
+impl Verdict {
+    /// The longest body read, in bytes.
+    pub(crate) const MOST: usize = MAX_VERDICT;
+}
+
 /// A publisher's verdict on the subscribers of another node, 0x38.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {

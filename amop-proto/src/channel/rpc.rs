@@ -201,10 +201,15 @@ pub fn answer(
 }
 
 impl Request {
+    /// What a body of this length comes to if it is too long to be read: no valid request.
+    pub(crate) fn too_long(len: usize) -> Option<Self> {
+        (len > MAX_REQUEST).then(|| Self(Read::One(Call::default())))
+    }
+
     /// Reads a body. What is over 1 MiB is not read, nor what follows request 64 of a batch.
     pub fn read(body: &[u8]) -> Self {
-        if body.len() > MAX_REQUEST {
-            return Self(Read::One(Call::default()));
+        if let Some(request) = Self::too_long(body.len()) {
+            return request;
         }
         let mut over = false;
         // Text after the first value is ignored (channel-v2 section 4).

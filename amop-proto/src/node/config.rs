@@ -102,6 +102,9 @@ pub struct Limits {
     pub claimed: u32,
 }
 
+/// Topic sets that wait to come into force may take this part of what may wait to be written.
+const SETS: usize = 16;
+
 impl Limits {
     /// Those that are shared fairly, in the order of the pools.
     pub(super) fn pools(&self) -> [usize; POOLS] {
@@ -112,6 +115,7 @@ impl Limits {
             self.in_flight,
             self.in_flight_bytes,
             self.session_queues,
+            self.session_queues / SETS,
         ]
     }
 }

@@ -1,6 +1,8 @@
 //! What a session's frame says, read before the node is asked: a node that many tasks share reads no
 //! text while one of them has it.
 
+use bytes::Bytes;
+
 use super::{
     Event, Message, SessionId,
     digest::{Digest, SHORT},
@@ -8,7 +10,8 @@ use super::{
     topic_set::ReadTopics,
 };
 use crate::channel::{
-    Frame, FrameType, HandshakeError, HandshakeRequest, SetTopics, Verdict, rpc::Request,
+    Frame, FrameType, HEADER_LEN, HandshakeError, HandshakeRequest, SetTopics, Verdict,
+    rpc::Request,
 };
 
 /// A frame of a session with whatever text is in its body read. A [`Node`](super::Node) takes nothing
@@ -79,6 +82,24 @@ impl SessionInput {
             self.message.digest = Digest::of_long(&self.message.frame);
         }
         self
+    }
+
+    /// What a frame of this length, of which the header is here, comes to if its text is too long to be
+    /// read: there is no need to take it in. `None` if it is not.
+    pub fn too_long(head: Frame, len: usize) -> Option<Self> {
+        let body = len.saturating_sub(HEADER_LEN);
+        let text = match head.kind {
+            FrameType::HANDSHAKE => Text::Handshake(Err(HandshakeError::too_long(body)?)),
+            FrameType::SET_TOPICS if body > SetTopics::MOST => Text::Topics(None),
+            FrameType::RPC => Text::Rpc(Request::too_long(body)?),
+            FrameType::VERIFY_RESULT if body > Verdict::MOST => Text::Verdict(None),
+            _ => return None,
+        };
+        let body = Bytes::new();
+        Some(Self {
+            message: Frame { body, ..head }.into(),
+            text: Some(Box::new(text)),
+        })
     }
 
     /// How many bytes of text [`read`](Self::read) reads of a frame at most; 0 for messages, answers

@@ -31,9 +31,11 @@ pub(super) enum Pool {
     InFlight,
     InFlightBytes,
     Queued,
+    /// Bytes of topic sets that are not in force yet.
+    Sets,
 }
 
-pub(super) const POOLS: usize = 6;
+pub(super) const POOLS: usize = 7;
 
 impl Pool {
     /// For an operator.
@@ -45,6 +47,7 @@ impl Pool {
             Self::InFlight => "unicasts in flight",
             Self::InFlightBytes => "bytes in flight",
             Self::Queued => "bytes that wait to be written",
+            Self::Sets => "bytes of topic sets that wait",
         }
     }
 }

@@ -23,6 +23,11 @@ impl TopicSet {
         self.ends.len()
     }
 
+    /// The memory it takes, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.text.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+
     pub(super) fn get(&self, at: usize) -> Option<&str> {
         let end = *self.ends.get(at)? as usize;
         let start = match at {
@@ -67,6 +72,8 @@ impl FromIterator<String> for TopicSet {
             // A body of 2 MiB at most is behind it.
             set.ends.push(set.text.len() as u32);
         }
+        set.text.shrink_to_fit();
+        set.ends.shrink_to_fit();
         set
     }
 }
@@ -82,8 +89,11 @@ pub(super) struct Ignored {
     pub(super) names: Vec<String>,
 }
 
-/// So many topics that were refused are told to a client that understands it.
+/// So many topics that were refused are told to a client that understands it,
 const MAX_NAMED: usize = 64;
+
+/// or as many as have this many bytes together: sessions keep them for as long as the set is in force.
+const MAX_NAMES: usize = 4096;
 
 impl Ignored {
     pub(super) fn add(ignored: &mut Option<Self>, topic: &str) {
@@ -98,7 +108,9 @@ impl Ignored {
                 names: Vec::new(),
             }),
         };
-        if ignored.names.len() < MAX_NAMED && TopicError::check(topic).is_ok() {
+        let bytes: usize = ignored.names.iter().map(String::len).sum();
+        let room = ignored.names.len() < MAX_NAMED && bytes + topic.len() <= MAX_NAMES;
+        if room && TopicError::check(topic).is_ok() {
             ignored.names.push(topic.to_owned());
         }
     }
@@ -170,6 +182,20 @@ mod tests {
         let read = ReadTopics::read(body.as_bytes(), 2).unwrap();
         assert_eq!(read.ignored.unwrap().others, MAX_IGNORED - 1);
         assert_eq!(ReadTopics::read(body.as_bytes(), 299), None);
+    }
+
+    #[test]
+    fn the_names_that_are_told_are_bounded() {
+        let mut ignored = None;
+        for n in 0..1000 {
+            Ignored::add(&mut ignored, &format!("{n:0250}"));
+        }
+        let ignored = ignored.unwrap();
+        assert_eq!((ignored.names.len(), ignored.others), (16, 999));
+        let body = format!("[{}1]", "\"a\",".repeat(100));
+        assert_eq!(ReadTopics::read(body.as_bytes(), 10), None);
+        let read = ReadTopics::read(br#"["a","bc"]"#, 10).unwrap();
+        assert_eq!(read.set.bytes(), size_of::<TopicSet>() + 3 + 8);
     }
 
     #[test]

@@ -93,6 +93,8 @@ impl Cutting {
 #[derive(Debug)]
 pub struct Assembler<H> {
     open: HashMap<u32, Open<H>>,
+    /// What was held for the frame that is whole since the last look.
+    held: Option<H>,
     max: usize,
     patience: Duration,
 }
@@ -131,6 +133,7 @@ impl<H> Assembler<H> {
     pub fn new(max: usize, patience: Duration) -> Self {
         Self {
             open: HashMap::default(),
+            held: None,
             max,
             patience,
         }
@@ -178,7 +181,17 @@ impl<H> Assembler<H> {
             return Ok(Assembled::Nothing);
         }
         let whole = self.open.remove(&number).and_then(Open::whole);
-        Ok(whole.map_or(Assembled::Nothing, Assembled::Whole))
+        let Some((frame, held)) = whole else {
+            return Ok(Assembled::Nothing);
+        };
+        self.held = Some(held);
+        Ok(Assembled::Whole(frame))
+    }
+
+    /// What was held for the frame that [`take`](Self::take) gave out whole last, for who is to hold it
+    /// until the frame is dealt with. It is dropped with the next such frame otherwise.
+    pub fn take_held(&mut self) -> Option<H> {
+        self.held.take()
     }
 
     fn first(
@@ -278,12 +291,13 @@ impl<H> Open<H> {
         Ok(())
     }
 
-    fn whole(self) -> Option<PeerFrame> {
-        let (content, _) = self.content?;
-        Some(PeerFrame {
+    fn whole(self) -> Option<(PeerFrame, H)> {
+        let (content, held) = self.content?;
+        let frame = PeerFrame {
             body: content.freeze(),
             ..self.frame
-        })
+        };
+        Some((frame, held))
     }
 }
 

@@ -41,6 +41,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// So many changes of all sessions may follow from events that come at once.
 const AT_ONCE: usize = 4096;
 
+/// So many topics of a set for which there is no room are looked at to be named.
+const NAMED: usize = 64;
+
 /// A session whose changes are used up goes on when it may make so many.
 const ENOUGH: usize = 64;
 
@@ -84,6 +87,14 @@ pub(super) struct Wanted {
     ignored: Option<Ignored>,
     /// It has cost what every set costs.
     begun: bool,
+    /// What it counts for while it waits, in bytes.
+    bytes: usize,
+}
+
+impl Wanted {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// First what is not in the set is taken out, then what is new is put in.
@@ -185,6 +196,10 @@ impl Router {
         set: TopicSet,
         refused: Vec<String>,
     ) {
+        let bytes = set.bytes();
+        if !self.make_room_for_set(session, bytes) {
+            return self.leave_set_out(session, &set);
+        }
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
         };
@@ -194,14 +209,51 @@ impl Router {
             step: Step::Out { after: None },
             ignored: None,
             begun: false,
+            bytes,
         };
-        if link.wanted.replace(wanted).is_some() {
+        let shares = &mut self.links.shares;
+        shares.take(link.holder, Pool::Sets, bytes);
+        if let Some(before) = link.wanted.replace(wanted) {
+            shares.give(link.holder, Pool::Sets, before.bytes);
             // The one before never came into force, or not all of it.
             self.counters.topic_sets_passed_over += 1;
         } else {
             self.changes.push(link.holder, session);
         }
         self.change_topics(now);
+    }
+
+    /// Whether a session's set may wait. Where too much waits, a session of whoever has most beyond its
+    /// fair share of that is closed.
+    fn make_room_for_set(&mut self, session: SessionId, bytes: usize) -> bool {
+        let Some(link) = self.links.sessions.get(&session) else {
+            return false;
+        };
+        let (holder, before) = (link.holder, link.wanted.as_ref().map_or(0, Wanted::bytes));
+        // It takes the place of the one before.
+        let more = bytes.saturating_sub(before);
+        match self.links.shares.may(holder, Pool::Sets, more) {
+            May::Take => true,
+            May::TakeFromOthers => self.evict(Pool::Sets, holder),
+            May::Not => false,
+        }
+    }
+
+    /// There is no room for a set: the session keeps what it has, and is told.
+    fn leave_set_out(&mut self, session: SessionId, set: &TopicSet) {
+        let Some(link) = self.links.sessions.get_mut(&session) else {
+            return;
+        };
+        let mut ignored = None;
+        for at in 0..set.len().min(NAMED) {
+            Ignored::add(&mut ignored, set.get(at).unwrap_or_default());
+        }
+        if let Some(ignored) = &mut ignored {
+            ignored.others = set.len() - 1;
+        }
+        link.refused.clear();
+        self.counters.topic_sets_refused += 1;
+        self.topics_ignored(session, ignored);
     }
 
     /// A session that is gone has had these topics.
@@ -375,14 +427,18 @@ impl Router {
             self.changes.news.push((session, done.all));
         }
         if done.all {
-            self.set_in_force(session, wanted.ignored);
+            if let Some(holder) = self.holder_of(session) {
+                self.links.shares.give(holder, Pool::Sets, wanted.bytes);
+            }
+            self.topics_ignored(session, wanted.ignored);
         } else if let Some(link) = self.links.sessions.get_mut(&session) {
             link.wanted = Some(wanted);
         }
         done
     }
 
-    fn set_in_force(&mut self, session: SessionId, ignored: Option<Ignored>) {
+    /// Says which topics of its set a session does not get.
+    fn topics_ignored(&mut self, session: SessionId, ignored: Option<Ignored>) {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
         };
@@ -496,6 +552,7 @@ impl Router {
                 Pool::Subscriptions | Pool::Topics => (link.topics.len(), session),
                 Pool::Queued => (link.queue.queued(), session),
                 Pool::InFlight | Pool::InFlightBytes => (link.in_flight, session),
+                Pool::Sets => (link.wanted.as_ref().map_or(0, Wanted::bytes), session),
                 Pool::Sessions => (0, session),
             })
             .max();

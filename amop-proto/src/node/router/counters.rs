@@ -33,6 +33,8 @@ pub struct Counters {
     pub topics_ignored: u64,
     /// Topic sets of sessions that another one followed before they were in force.
     pub topic_sets_passed_over: u64,
+    /// Topic sets of sessions left out because too many wait to come into force.
+    pub topic_sets_refused: u64,
     /// SDK connections refused because there are too many, and not because others have more than their
     /// fair share.
     pub sessions_refused: u64,
@@ -96,6 +98,7 @@ impl Counters {
             over_frame_limit,
             topics_ignored,
             topic_sets_passed_over,
+            topic_sets_refused,
             sessions_refused,
             over_share,
             shares_cut,
@@ -131,6 +134,7 @@ impl Counters {
             ("over_frame_limit", over_frame_limit),
             ("topics_ignored", topics_ignored),
             ("topic_sets_passed_over", topic_sets_passed_over),
+            ("topic_sets_refused", topic_sets_refused),
             ("sessions_refused", sessions_refused),
             ("over_share", over_share),
             ("shares_cut", shares_cut),

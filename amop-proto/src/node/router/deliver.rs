@@ -102,6 +102,7 @@ impl Router {
             // It is between the client and this node: everybody else gets a plain multicast.
             message = message.with_result(code::SUCCESS);
         }
+        self.queue_apart(&mut message.frame);
         let frame = &message.frame;
         // Nobody gets it then, not even the node's own sessions (channel-v2 section 7.3).
         if let Origin::Session(publisher) = origin {
@@ -186,7 +187,7 @@ impl Router {
         message: Message,
         topic: Option<Range<usize>>,
     ) {
-        let Message { frame, digest } = message;
+        let Message { mut frame, digest } = message;
         let Some((holder, is_repeated)) = self.look_up(origin, &frame) else {
             return;
         };
@@ -202,6 +203,7 @@ impl Router {
             self.counters.over_limit += 1;
             return self.answer_error(origin, &frame, code::OVER_LIMIT);
         }
+        self.keep_apart(&mut frame);
         let id = self.next_unicast;
         match origin {
             Origin::Session(session) => {
@@ -571,9 +573,12 @@ impl Router {
     }
 
     /// `lane` is that of whoever answers.
-    fn answer(&mut self, origin: Origin, answer: Message, lane: Lane) {
+    fn answer(&mut self, origin: Origin, mut answer: Message, lane: Lane) {
         match origin {
-            Origin::Session(session) => self.send_session(session, answer.frame),
+            Origin::Session(session) => {
+                self.queue_apart(&mut answer.frame);
+                self.send_session(session, answer.frame);
+            }
             Origin::Peer(peer, seq) => {
                 let mut message = amop_message(packet::UNICAST, seq, answer.frame.to_parts());
                 message.frame.protocol = -protocol::AMOP;

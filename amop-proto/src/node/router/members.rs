@@ -28,6 +28,10 @@ impl Router {
             self.links.shares.give(link.holder, Pool::Queued, queued);
         }
         self.links.shares.give(link.holder, Pool::Sessions, 1);
+        if let Some(wanted) = &link.wanted {
+            let waits = wanted.bytes();
+            self.links.shares.give(link.holder, Pool::Sets, waits);
+        }
         let topics = link.topics.len();
         self.links
             .shares

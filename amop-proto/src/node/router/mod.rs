@@ -6,6 +6,7 @@ mod by_lane;
 mod changes;
 mod counters;
 mod deliver;
+mod keep;
 mod links;
 mod members;
 mod network;

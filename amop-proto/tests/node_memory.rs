@@ -1,0 +1,96 @@
+//! What a node keeps does not keep more memory than it counts.
+#![forbid(unsafe_code)]
+
+mod node_support;
+
+use std::time::Instant;
+
+use amop_proto::{
+    channel::{Frame, FrameType, encode_topics, frame_topic},
+    node::{Action, Event, Node, SessionId, SessionIdentity},
+};
+use bytes::{Bytes, BytesMut};
+use node_support::{config, seq};
+
+/// A machine with a subscriber that neither reads nor answers, and a publisher.
+struct Bench {
+    machine: Node,
+    now: Instant,
+}
+
+const SUBSCRIBER: SessionId = SessionId(1);
+const PUBLISHER: SessionId = SessionId(2);
+
+impl Bench {
+    fn new() -> Self {
+        let machine = Node::new(config(0));
+        let now = Instant::now();
+        let mut bench = Self { machine, now };
+        for (session, key) in [(SUBSCRIBER, 1), (PUBLISHER, 2)] {
+            let identity = SessionIdentity {
+                key: [key; 32],
+                agency: [key; 32],
+            };
+            bench.event(Event::SessionOpened { session, identity });
+        }
+        let body = encode_topics(["void"].into_iter());
+        let frame = Frame::new(FrameType::SET_TOPICS, seq(0), body);
+        bench.event(Event::session_frame(SUBSCRIBER, frame));
+        bench
+    }
+
+    /// Returns what is sent, which waits.
+    fn event(&mut self, event: Event) -> Vec<Frame> {
+        self.machine.handle(self.now, event);
+        let actions = std::iter::from_fn(|| self.machine.poll_action());
+        let frames = actions.filter_map(|action| match action {
+            Action::SendSession { frame, .. } => Some(frame),
+            _ => None,
+        });
+        frames.collect()
+    }
+
+    /// A short message in a long buffer, and what became of the buffer.
+    fn message(&mut self, number: u64, kind: FrameType) -> (Vec<Frame>, bool) {
+        let mut buffer = BytesMut::from(&frame_topic(b"void", &[7; 60])[..]);
+        buffer.resize(64 * 1024, 0);
+        let buffer = buffer.freeze();
+        let body = buffer.slice(..frame_topic(b"void", &[7; 60]).len());
+        let frame = Frame::new(kind, seq(number), body);
+        let sent = self.event(Event::session_frame(PUBLISHER, frame));
+        (sent, buffer.is_unique())
+    }
+}
+
+fn content(frames: &[Frame]) -> Vec<Bytes> {
+    frames.iter().map(|frame| frame.body.clone()).collect()
+}
+
+#[test]
+fn many_unicasts_in_flight_do_not_keep_the_buffers_they_came_in() {
+    let mut bench = Bench::new();
+    let (mut kept, mut waiting) = (0, Vec::new());
+    for number in 0..2000 {
+        let (sent, freed) = bench.message(number, FrameType::UNICAST);
+        kept += usize::from(!freed);
+        assert_eq!(content(&sent), [frame_topic(b"void", &[7; 60])]);
+        waiting.extend(sent);
+    }
+    assert_eq!(bench.machine.router().in_flight(), 2000);
+    assert!(kept <= 256, "{kept} buffers are kept");
+}
+
+#[test]
+fn what_waits_to_be_written_does_not_keep_the_buffers_it_came_in() {
+    let mut bench = Bench::new();
+    let (mut kept, mut waiting) = (0, Vec::new());
+    for number in 0..30_000 {
+        let (sent, freed) = bench.message(number, FrameType::MULTICAST);
+        kept += usize::from(!freed);
+        let delivered = sent.iter().filter(|f| f.kind == FrameType::MULTICAST);
+        assert_eq!(delivered.count(), 1);
+        waiting.extend(sent);
+    }
+    assert!(bench.machine.router().session_bytes() > 2 << 20);
+    assert!(kept <= 1 << 13, "{kept} buffers are kept");
+}
