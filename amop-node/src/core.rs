@@ -27,6 +27,12 @@ use crate::{
     stats::Refusals,
 };
 
+/// So much work is done in one turn: sent frames and the like count one each, some 200 nanoseconds.
+const TURN: usize = 2000;
+
+/// An event counts as many.
+const PER_EVENT: usize = 4;
+
 /// What all tasks of a node share.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -141,23 +147,61 @@ impl Core {
         &self,
         prepare: impl FnOnce(&mut State) -> I,
     ) -> Vec<(SessionId, Question)> {
+        let mut state = self.lock();
+        let mut events = prepare(&mut state).into_iter();
+        let (mut questions, mut more) = self.handle_part(state, &mut events);
+        while more {
+            std::thread::yield_now();
+            let (others, left) = self.handle_part(self.lock(), &mut events);
+            questions.extend(others);
+            more = left;
+        }
+        questions
+    }
+
+    /// As [`handle`](Self::handle), of a part of the events, for callers that wait between the parts so
+    /// that others have their turn. Also returns whether there may be more of them.
+    pub(crate) fn handle_some(
+        &self,
+        events: &mut impl Iterator<Item = Event>,
+    ) -> (Vec<(SessionId, Question)>, bool) {
+        self.handle_part(self.lock(), events)
+    }
+
+    /// Feeds events to the machine until there are none or it was work enough for one turn. What follows
+    /// from them is handed on before others have theirs, so that it never piles up.
+    fn handle_part(
+        &self,
+        mut state: Locked<'_>,
+        events: &mut impl Iterator<Item = Event>,
+    ) -> (Vec<(SessionId, Question)>, bool) {
         let mut left = Left::default();
-        let rearm = {
-            let mut state = self.lock();
-            let events = prepare(&mut state);
-            let now = Instant::now();
-            for event in events {
-                state.machine.handle(now, event);
-            }
+        let now = Instant::now();
+        let mut work = 0;
+        let mut more = true;
+        while work < TURN {
+            let Some(event) = events.next() else {
+                more = false;
+                break;
+            };
+            state.machine.handle(now, event);
+            work += PER_EVENT;
             while let Some(action) = state.machine.poll_action() {
                 state.carry_out(action, &mut left);
+                work += 1;
             }
-            let distant = state.machine.router().has_distant();
-            if distant != self.has_distant() {
-                self.distant.store(distant, Ordering::Relaxed);
-            }
-            state.must_rearm()
-        };
+        }
+        let distant = state.machine.router().has_distant();
+        if distant != self.has_distant() {
+            self.distant.store(distant, Ordering::Relaxed);
+        }
+        let rearm = state.must_rearm();
+        drop(state);
+        (self.hand_on(left, rearm), more)
+    }
+
+    /// What is done once the machine is unlocked.
+    fn hand_on(&self, left: Left, rearm: bool) -> Vec<(SessionId, Question)> {
         for signals in left.wake {
             signals.write.notify_one();
         }

@@ -10,7 +10,7 @@ use amop_proto::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::AsyncRead,
-    task::spawn_blocking,
+    task::{spawn_blocking, yield_now},
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tokio_util::io::poll_read_buf;
@@ -495,11 +495,20 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             events.push(R::active(id));
         }
         let (events, pause) = reading.prepare(events).await;
-        for (session, question) in core.handle(events) {
-            let Ok(written) = answer(core, session, question).await else {
-                return LinkEnd::Shutdown;
-            };
-            pace.spend(Instant::now, written);
+        let mut events = events.into_iter();
+        let mut more = true;
+        while more {
+            let (questions, left) = core.handle_some(&mut events);
+            more = left;
+            for (session, question) in questions {
+                let Ok(written) = answer(core, session, question).await else {
+                    return LinkEnd::Shutdown;
+                };
+                pace.spend(Instant::now, written);
+            }
+            if more {
+                yield_now().await;
+            }
         }
         drop(taken.rooms);
         if !pause.is_zero() {
@@ -511,7 +520,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
         if len >= READ_MAX / 2 {
             // What came of this much is written while more is read, instead of all of it waiting for
             // the last of it.
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         if let Some(end) = end {
             return end;

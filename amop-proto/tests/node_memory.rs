@@ -81,6 +81,33 @@ fn many_unicasts_in_flight_do_not_keep_the_buffers_they_came_in() {
 }
 
 #[test]
+fn short_frames_count_with_what_they_take_until_they_have_left() {
+    let mut bench = Bench::new();
+    let before = bench.machine.router().session_bytes();
+    let mut bytes = 0;
+    for number in 0..100 {
+        let (sent, _) = bench.message(number, FrameType::MULTICAST);
+        let delivered = sent.iter().find(|f| f.kind == FrameType::MULTICAST);
+        bytes += delivered.unwrap().wire_len();
+    }
+    let counted = |bench: &Bench| bench.machine.router().session_bytes() - before;
+    // Of each, and of the answer to the publisher.
+    let all = counted(&bench);
+    assert!(all >= bytes + 100 * 128, "{all}");
+    // Whatever the pieces in which they leave.
+    for _ in 0..bytes / 7 {
+        bench.event(Event::SessionWritten(SUBSCRIBER, 7));
+    }
+    bench.event(Event::SessionWritten(SUBSCRIBER, bytes % 7));
+    let answers = counted(&bench);
+    assert!(answers < all / 2 + 1000 && answers > 100 * 128, "{answers}");
+    for session in [PUBLISHER, SUBSCRIBER] {
+        bench.event(Event::SessionClosed(session));
+    }
+    assert_eq!(bench.machine.router().session_bytes(), 0);
+}
+
+#[test]
 fn what_waits_to_be_written_does_not_keep_the_buffers_it_came_in() {
     let mut bench = Bench::new();
     let (mut kept, mut waiting) = (0, Vec::new());

@@ -20,6 +20,9 @@ use crate::{
     p2p::{FRAGMENT, NodeId, mesh::NodeKey},
 };
 
+/// What a frame that waits takes in memory beside its bytes.
+const BESIDE: usize = 128;
+
 /// Bytes waiting to be written to a connection, held against a limit.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
@@ -116,6 +119,8 @@ pub(super) struct SessionLink {
     /// It is a client of ours, which has no use for the body of its multicasts' acknowledgements.
     pub(super) terse: bool,
     pub(super) queue: Queue,
+    /// What the frames of `queue` take beside their bytes.
+    pub(super) beside: usize,
     /// Its topics, with its place among the sessions of each.
     pub(super) topics: BTreeMap<Bytes, u32>,
     /// The set that is to take their place.
@@ -145,6 +150,7 @@ impl SessionLink {
         Self {
             terse: false,
             queue: Queue::new(queue),
+            beside: 0,
             topics: BTreeMap::new(),
             wanted: None,
             rate,
@@ -156,6 +162,38 @@ impl SessionLink {
             in_flight_bytes: 0,
             pauses: 0,
             closing: false,
+        }
+    }
+
+    /// A frame is queued.
+    pub(super) fn push(&mut self, shares: &mut Shares, len: usize) -> Level {
+        self.beside += BESIDE;
+        shares.take(self.holder, Pool::Queued, len + BESIDE);
+        self.queue.push(len)
+    }
+
+    /// So many bytes have left. How many frames they were is not known: what frames take beside their
+    /// bytes leaves with as large a part of them.
+    pub(super) fn written(&mut self, shares: &mut Shares, len: usize) -> Level {
+        let before = self.queue.queued();
+        let level = self.queue.written(len);
+        let written = before - self.queue.queued();
+        let beside = match self.queue.queued() {
+            0 => self.beside,
+            _ => (self.beside as u64 * written as u64 / before.max(1) as u64) as usize,
+        };
+        self.beside -= beside;
+        if !self.closing {
+            shares.give(self.holder, Pool::Queued, written + beside);
+        }
+        level
+    }
+
+    /// What waits to be written counts no longer.
+    pub(super) fn uncount(&self, shares: &mut Shares) {
+        if !self.closing {
+            let queued = self.queue.queued() + self.beside;
+            shares.give(self.holder, Pool::Queued, queued);
         }
     }
 

@@ -23,10 +23,7 @@ impl Router {
         let Some(link) = self.links.sessions.remove(&session) else {
             return;
         };
-        if !link.closing {
-            let queued = link.queue.queued();
-            self.links.shares.give(link.holder, Pool::Queued, queued);
-        }
+        link.uncount(&mut self.links.shares);
         self.links.shares.give(link.holder, Pool::Sessions, 1);
         if let Some(wanted) = &link.wanted {
             let waits = wanted.bytes();

@@ -313,7 +313,7 @@ impl Router {
         self.unicasts.len()
     }
 
-    /// Bytes that wait to be written to this node's sessions now.
+    /// Memory, in bytes, of what waits to be written to this node's sessions now.
     pub fn session_bytes(&self) -> usize {
         self.links.shares.used(Pool::Queued)
     }
@@ -472,10 +472,8 @@ impl Router {
         if link.closing {
             return;
         }
-        let level = link.queue.push(frame.wire_len());
+        let level = link.push(&mut self.links.shares, frame.wire_len());
         let queued = link.queue.queued();
-        let shares = &mut self.links.shares;
-        shares.take(link.holder, Pool::Queued, frame.wire_len());
         match level {
             Level::Hopeless => {
                 self.counters.slow_sessions += 1;
@@ -499,9 +497,8 @@ impl Router {
     /// Closes a session for what waits to be written to it, which counts no longer.
     fn cut(&mut self, session: SessionId, reason: CloseReason) {
         if let Some(link) = self.links.sessions.get_mut(&session) {
+            link.uncount(&mut self.links.shares);
             link.closing = true;
-            let queued = link.queue.queued();
-            self.links.shares.give(link.holder, Pool::Queued, queued);
             self.close(Action::CloseSession { session, reason });
         }
     }
@@ -541,12 +538,7 @@ impl Router {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
         };
-        let before = link.queue.queued();
-        let level = link.queue.written(len);
-        if !link.closing {
-            let written = before - link.queue.queued();
-            self.links.shares.give(link.holder, Pool::Queued, written);
-        }
+        let level = link.written(&mut self.links.shares, len);
         if let Level::CaughtUp { dropped } = level {
             self.notice(Notice::SessionCaughtUp { session, dropped });
         }
