@@ -114,6 +114,28 @@ fn others_take_turns_with_whoever_has_much_to_change() {
     assert_eq!(net.only(other), unicast(1, "wanted", ""));
 }
 
+/// An agency takes one turn, however many keys it has.
+#[test]
+fn others_take_turns_with_an_agency_of_many_keys() {
+    let mut config = config(0);
+    config.limits.topic_changes = 100;
+    let mut net = Net::with([config]);
+    let flippers: Vec<Sdk> = (0..200).map(|key| net.sdk_of(0, 1, key)).collect();
+    for (n, &sdk) in flippers.iter().enumerate() {
+        set(&mut net, sdk, &names(&format!("{n}."), 300));
+    }
+    net.advance(Duration::from_millis(100));
+    assert!(!is_quiet(&net));
+    let other = net.sdk_of(0, 2, 1);
+    set(&mut net, other, &["wanted".to_owned()]);
+    // A turn of each key would take more than a minute.
+    net.secs(2);
+    assert!(!is_quiet(&net));
+    let publisher = net.sdk_of(0, 3, 3);
+    net.send(publisher, unicast(1, "wanted", ""));
+    assert_eq!(net.only(other), unicast(1, "wanted", ""));
+}
+
 #[test]
 fn a_heartbeat_behind_a_set_is_answered_when_the_set_is_in_force() {
     let mut net = Net::new(1);

@@ -6,15 +6,18 @@
 //! a node that does not say what it knows although it should.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, VecDeque, hash_map::Entry},
     time::{Duration, Instant},
 };
 
 use super::SessionId;
 use crate::{channel::Frame, hash::HashMap, p2p::NodeId};
 
-/// More answers than this are never held back at once.
-const MAX_HELD: usize = 4096;
+/// More answers than this are never held back at once,
+const MAX_HELD: usize = 16_384;
+
+/// nor more of one session: others of it get no answer. Our clients remember as many.
+const MAX_OF_SESSION: usize = 8;
 
 /// A peer that was waited for in vain is not waited for again for this long, the next time for twice as
 /// long, and so on, whatever it says meanwhile and however often it connects.
@@ -28,13 +31,16 @@ const MAX_MUTES: usize = 4096;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Barriers {
     held: BTreeMap<(u64, u64), (SessionId, Frame)>,
+    /// How many there are of each session.
+    of: HashMap<SessionId, usize>,
     /// Until when each is held; some may have gone.
     due: VecDeque<(Instant, (u64, u64))>,
     pushed: u64,
 }
 
 impl Barriers {
-    /// Holds an answer back until then at most. If there are too many, the oldest is not held any longer.
+    /// Holds an answer back until then at most. If there are too many of all sessions, the oldest is not
+    /// held any longer; what is too much of one is dropped.
     pub(super) fn push(
         &mut self,
         until: Instant,
@@ -42,17 +48,37 @@ impl Barriers {
         statement: u64,
         answer: Frame,
     ) -> Option<(SessionId, Frame)> {
+        let of = self.of.entry(session).or_default();
+        if *of >= MAX_OF_SESSION {
+            return None;
+        }
+        *of += 1;
         let mut oldest = None;
         if self.held.len() >= MAX_HELD {
             self.forget_gone();
             let name = self.due.pop_front().map(|(_, name)| name);
-            oldest = name.and_then(|name| self.held.remove(&name));
+            oldest = name.and_then(|name| self.remove(name));
         }
         self.pushed += 1;
         let name = (statement, self.pushed);
         self.held.insert(name, (session, answer));
         self.due.push_back((until, name));
         oldest
+    }
+
+    fn remove(&mut self, name: (u64, u64)) -> Option<(SessionId, Frame)> {
+        let held = self.held.remove(&name)?;
+        self.let_go(held.0);
+        Some(held)
+    }
+
+    fn let_go(&mut self, session: SessionId) {
+        if let Entry::Occupied(mut of) = self.of.entry(session) {
+            *of.get_mut() -= 1;
+            if *of.get() == 0 {
+                of.remove();
+            }
+        }
     }
 
     /// The lowest statement that somebody waits for.
@@ -82,7 +108,7 @@ impl Barriers {
         let mut taken = Vec::new();
         while self.is_due(now) {
             let name = self.due.pop_front().map(|(_, name)| name);
-            taken.extend(name.and_then(|name| self.held.remove(&name)));
+            taken.extend(name.and_then(|name| self.remove(name)));
         }
         taken
     }
@@ -95,7 +121,11 @@ impl Barriers {
         };
         let known = std::mem::replace(&mut self.held, later);
         self.forget_gone();
-        known.into_values().collect()
+        let known: Vec<_> = known.into_values().collect();
+        for &(session, _) in &known {
+            self.let_go(session);
+        }
+        known
     }
 }
 
@@ -134,6 +164,37 @@ impl Mutes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_session_throws_out_nothing_of_others() {
+        let until = Instant::now() + Duration::from_secs(1);
+        let mut barriers = Barriers::default();
+        let answer = || {
+            Frame::new(
+                crate::channel::FrameType::HEARTBEAT,
+                crate::channel::Seq([0; 32]),
+                "1",
+            )
+        };
+        let innocent = SessionId(1);
+        assert_eq!(barriers.push(until, innocent, 5, answer()), None);
+        for _ in 0..100_000 {
+            assert_eq!(barriers.push(until, SessionId(2), 5, answer()), None);
+        }
+        assert_eq!(barriers.held.len(), 1 + MAX_OF_SESSION);
+        assert_eq!(barriers.take_known(4), []);
+        let known = barriers
+            .take_known(5)
+            .into_iter()
+            .map(|(session, _)| session);
+        let known: Vec<_> = known.collect();
+        assert_eq!(known[0], innocent);
+        assert_eq!(known.len(), 1 + MAX_OF_SESSION);
+        // Then it may again.
+        assert_eq!(barriers.push(until, SessionId(2), 6, answer()), None);
+        assert_eq!(barriers.take_due(until).len(), 1);
+        assert!(barriers.of.is_empty());
+    }
 
     #[test]
     fn a_peer_that_goes_on_is_not_waited_for_ever_longer() {

@@ -83,6 +83,13 @@ impl fmt::Display for SessionIdentity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct HolderId(usize);
 
+impl HolderId {
+    /// A small number that no other holder has at the same time.
+    pub(super) fn place(self) -> usize {
+        self.0
+    }
+}
+
 /// Whether something may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum May {
@@ -230,6 +237,15 @@ impl Shares {
     pub(super) fn identity(&self, id: HolderId) -> SessionIdentity {
         let holder = self.holders.get(id.0).and_then(Option::as_ref);
         holder.map(|holder| holder.identity).unwrap_or_default()
+    }
+
+    pub(super) fn used_by(&self, id: HolderId, pool: Pool) -> usize {
+        self.get(id).map_or(0, |holder| holder.used[pool as usize])
+    }
+
+    /// The place of a holder's agency.
+    pub(super) fn agency(&self, id: HolderId) -> usize {
+        self.get(id).map_or(0, |holder| holder.agency)
     }
 
     pub(super) fn used(&self, pool: Pool) -> usize {

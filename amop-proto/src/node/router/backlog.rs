@@ -58,7 +58,13 @@ enum JobKind {
 impl JobKind {
     /// What both of them come to.
     fn with(self, other: Self) -> Self {
-        let (Self::Again { changes, shaken }, Self::Again { changes: c, shaken: s }) = (self, other)
+        let (
+            Self::Again { changes, shaken },
+            Self::Again {
+                changes: c,
+                shaken: s,
+            },
+        ) = (self, other)
         else {
             return Self::Lost;
         };
@@ -134,7 +140,7 @@ impl Router {
         &mut self,
         now: Instant,
         changes: u64,
-        shaken: impl Fn(&Self, NodeKey) -> bool,
+        mut shaken: impl FnMut(&mut Self, NodeKey) -> bool,
     ) {
         let mut next = self.links.next_asked(None);
         while let Some(node) = next {

@@ -6,7 +6,7 @@
 //! certificates taking turns, so that neither messages nor other sessions wait long for it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     mem::take,
     ops::Bound,
     time::{Duration, Instant},
@@ -14,7 +14,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::Router;
+use super::{
+    Router,
+    turns::{Job, Turns},
+};
 use crate::{
     hash::HashMap,
     node::{
@@ -60,10 +63,8 @@ pub(super) struct Changes {
     node: Bucket,
     /// The same from one moment to the next.
     smooth: Bucket,
-    /// Holders with changes to make.
-    turns: VecDeque<HolderId>,
-    /// Their sessions, which take turns, too.
-    jobs: HashMap<HolderId, VecDeque<SessionId>>,
+    /// Sessions with changes to make.
+    turns: Turns,
     /// Sessions that have used up their own, by when they go on.
     waiting: BTreeSet<(Instant, SessionId)>,
     /// Sessions that are gone, whose topics are still to be taken out.
@@ -119,8 +120,7 @@ impl Changes {
         Self {
             node: Bucket::new(rate, rate.saturating_mul(NODE_SAVED)),
             smooth: Bucket::new(SLICE * 1000, AT_ONCE),
-            turns: VecDeque::new(),
-            jobs: HashMap::default(),
+            turns: Turns::default(),
             waiting: BTreeSet::new(),
             leaving: HashMap::default(),
             next: None,
@@ -142,40 +142,18 @@ impl Changes {
         sooner(self.next, waiting)
     }
 
-    fn push(&mut self, holder: HolderId, session: SessionId) {
-        let jobs = self.jobs.entry(holder).or_default();
-        if jobs.is_empty() {
-            self.turns.push_back(holder);
-        }
-        jobs.push_back(session);
+    fn push(&mut self, job: Job) {
+        self.turns.push(job, false);
     }
 
     /// Whose turn it is.
-    fn pop(&mut self) -> Option<(HolderId, SessionId)> {
-        loop {
-            let holder = self.turns.pop_front()?;
-            let Some(jobs) = self.jobs.get_mut(&holder) else {
-                continue;
-            };
-            let session = jobs.pop_front();
-            if jobs.is_empty() {
-                self.jobs.remove(&holder);
-            } else {
-                self.turns.push_back(holder);
-            }
-            if let Some(session) = session {
-                return Some((holder, session));
-            }
-        }
+    fn pop(&mut self) -> Option<Job> {
+        self.turns.pop()
     }
 
     /// Puts one back whose turn it was and that cannot go on now.
-    fn unpop(&mut self, holder: HolderId, session: SessionId) {
-        let jobs = self.jobs.entry(holder).or_default();
-        if jobs.is_empty() {
-            self.turns.push_front(holder);
-        }
-        jobs.push_front(session);
+    fn unpop(&mut self, job: Job) {
+        self.turns.push(job, true);
     }
 }
 
@@ -218,7 +196,9 @@ impl Router {
             // The one before never came into force, or not all of it.
             self.counters.topic_sets_passed_over += 1;
         } else {
-            self.changes.push(link.holder, session);
+            let holder = link.holder;
+            let job = self.job_of(holder, session);
+            self.changes.push(job);
         }
         self.change_topics(now);
     }
@@ -270,7 +250,8 @@ impl Router {
         self.changes
             .leaving
             .insert(session, Leaving { holder, topics });
-        self.changes.push(holder, session);
+        let job = self.job_of(holder, session);
+        self.changes.push(job);
         self.change_topics(now);
     }
 
@@ -297,12 +278,14 @@ impl Router {
         {
             self.changes.waiting.pop_first();
             if let Some(link) = self.links.sessions.get(&session) {
-                self.changes.push(link.holder, session);
+                let job = self.job_of(link.holder, session);
+                self.changes.push(job);
             }
         }
         self.changes.next = None;
         let mut left = SLICE;
-        while let Some((holder, session)) = self.changes.pop() {
+        while let Some(job) = self.changes.pop() {
+            let session = job.session;
             let shared = self.changes.smooth.available(now);
             let gone = self.changes.leaving.contains_key(&session);
             // Who is gone takes nothing more: that is not made to wait.
@@ -312,7 +295,7 @@ impl Router {
             };
             let may = left.min(shared).min(node);
             if may == 0 {
-                self.changes.unpop(holder, session);
+                self.changes.unpop(job);
                 let ready = match node {
                     0 => self.changes.node.ready_at(now, ENOUGH),
                     _ => self.changes.smooth.ready_at(now, ENOUGH),
@@ -325,7 +308,7 @@ impl Router {
                 self.changes.smooth.spend(now, done.changes);
                 left -= done.changes.min(left);
                 if !done.all {
-                    self.changes.push(holder, session);
+                    self.changes.push(job);
                 }
                 continue;
             }
@@ -347,8 +330,16 @@ impl Router {
             self.changes.smooth.spend(now, cost);
             left -= cost.min(left);
             if !done.all {
-                self.changes.push(holder, session);
+                self.changes.push(job);
             }
+        }
+    }
+
+    fn job_of(&self, holder: HolderId, session: SessionId) -> Job {
+        Job {
+            agency: self.links.shares.agency(holder),
+            holder,
+            session,
         }
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::{
     Router,
+    backlog::SLICE,
     network::again_after,
     transit::Audience,
     unicast::{Attempt, Drawn, Origin, Target, Tried, Unicast, UnicastId},
@@ -234,6 +235,10 @@ impl Router {
             }
         };
         let deadline = after(now, patience);
+        let before = self.links.shares.used_by(holder, Pool::InFlight);
+        let unicasts = &self.unicasts;
+        let lives = |id| unicasts.contains_key(&id);
+        self.newest.push(holder, id, before, lives);
         let amounts = in_flight(&frame);
         self.links.shares.take_each(holder, amounts);
         let unicast = Unicast {
@@ -292,23 +297,27 @@ impl Router {
         true
     }
 
-    /// Ends unicasts of holders that have more than their fair share, those with the latest timers
-    /// first, until a holder may take something.
+    /// Ends unicasts of holders that have more than their fair share, the newest first, until a holder may
+    /// take something.
     fn end_some(&mut self, holder: HolderId, pool: Pool, amount: usize) -> bool {
-        /// So many timers are looked at.
-        const LOOKS: usize = 256;
         /// So many unicasts end.
         const ENDS: usize = 32;
-        let timers = self.timers.iter().rev().take(LOOKS);
-        let others: Vec<UnicastId> = timers
-            .filter_map(|&(_, id)| {
-                let other = self.unicasts.get(&id)?.holder;
-                let over = self.links.shares.excess(other, pool, Some(holder)) > 0;
-                (other != holder && over).then_some(id)
-            })
-            .take(ENDS)
-            .collect();
-        for id in others {
+        for _ in 0..ENDS {
+            let over = |&other: &HolderId| {
+                other != holder && self.links.shares.excess(other, pool, Some(holder)) > 0
+            };
+            let greedy = self.greedy.filter(over);
+            let greedy = greedy.or_else(|| self.links.shares.most_over(pool, Some(holder)));
+            let Some(other) = greedy.filter(|&other| other != holder) else {
+                return false;
+            };
+            self.greedy = Some(other);
+            let unicasts = &self.unicasts;
+            let lives = |id| unicasts.get(&id).is_some_and(|one| one.holder == other);
+            let Some(id) = self.newest.pop(other, lives) else {
+                self.greedy = None;
+                return false;
+            };
             self.counters.over_share += 1;
             self.finish(id, Err(code::OVER_LIMIT));
             if self.links.shares.may(holder, pool, amount) == May::Take {
@@ -591,9 +600,22 @@ impl Router {
     }
 
     pub(super) fn timeout(&mut self, now: Instant) {
+        if self.backlog.timers_may(now) {
+            self.timers_due(now);
+        }
+        self.end_pauses(now);
+    }
+
+    /// Looks after unicasts whose time has come, not all of them at once.
+    fn timers_due(&mut self, now: Instant) {
+        let mut left = SLICE;
         while let Some(&(at, id)) = self.timers.first()
             && at <= now
         {
+            if left == 0 {
+                return self.backlog.timers_wait(now);
+            }
+            left -= 1;
             self.timers.pop_first();
             let Some(unicast) = self.unicasts.get_mut(&id) else {
                 continue;
@@ -625,6 +647,9 @@ impl Router {
                 }
             }
         }
+    }
+
+    fn end_pauses(&mut self, now: Instant) {
         let stuck: Vec<PeerId> = self
             .pauses
             .iter()

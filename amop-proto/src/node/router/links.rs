@@ -4,6 +4,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
 };
 
 use bytes::Bytes;
@@ -318,10 +319,38 @@ impl Links {
         self.by_key.range(all).next().map(|&(_, peer)| peer)
     }
 
-    /// The messages on their way to a node and not yet answered, the oldest first.
-    pub(super) fn asked_node(&self, node: NodeKey) -> Vec<UnicastId> {
-        let all = (node, UnicastId::MIN)..=(node, UnicastId::MAX);
-        self.asked_nodes.range(all).map(|&(_, id)| id).collect()
+    /// The messages on their way to a node and not yet answered, the oldest first: so many at most, behind
+    /// one and before another.
+    pub(super) fn asked_node(
+        &self,
+        node: NodeKey,
+        after: Option<UnicastId>,
+        before: UnicastId,
+        most: usize,
+    ) -> Vec<UnicastId> {
+        let start = match after {
+            Some(after) => Bound::Excluded((node, after)),
+            None => Bound::Included((node, UnicastId::MIN)),
+        };
+        let Some(last) = before.checked_sub(1) else {
+            return Vec::new();
+        };
+        if after.is_some_and(|after| after >= last) {
+            return Vec::new();
+        }
+        let range = (start, Bound::Included((node, last)));
+        let asked = self.asked_nodes.range(range).map(|&(_, id)| id);
+        asked.take(most).collect()
+    }
+
+    /// The next node behind one that was asked something and has not answered.
+    pub(super) fn next_asked(&self, after: Option<NodeKey>) -> Option<NodeKey> {
+        let start = match after {
+            Some(after) => Bound::Excluded((after, UnicastId::MAX)),
+            None => Bound::Unbounded,
+        };
+        let mut range = self.asked_nodes.range((start, Bound::Unbounded));
+        range.next().map(|&(node, _)| node)
     }
 
     /// Whether a session can be sent a message with this seq: it reads, and no other message with

@@ -1,16 +1,15 @@
 //! Sessions and peers that come and go, their topics, and the pauses of publishers.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use super::{
     Router,
-    unicast::{Origin, UnicastId},
+    unicast::{Origin, Target, UnicastId},
 };
 use crate::{
-    channel::Seq,
     node::{Action, PeerId, SessionId, shares::Pool},
     p2p::PeerMessage,
 };
@@ -40,10 +39,9 @@ impl Router {
             }
         }
         // What follows must not depend on a hash.
-        let asked: BTreeMap<Seq, UnicastId> = link.asked.into_iter().collect();
-        for id in asked.into_values() {
-            self.attempt_failed(now, id, true);
-        }
+        let mut asked: Vec<UnicastId> = link.asked.into_values().collect();
+        asked.sort_unstable();
+        self.attempts_failed(now, Target::Session(session), true, asked);
     }
 
     pub(super) fn peer_gone(&mut self, now: Instant, peer: PeerId) {
@@ -60,9 +58,8 @@ impl Router {
         self.peer_topics_left(now, peer, link.topics);
         self.pauses.remove(&peer);
         self.resume(link.paused);
-        for id in link.asked.into_values() {
-            self.attempt_failed(now, id, false);
-        }
+        let asked = link.asked.into_values();
+        self.attempts_failed(now, Target::Peer(peer), false, asked);
     }
 
     pub(super) fn resume(&mut self, paused: BTreeSet<SessionId>) {

@@ -2,6 +2,7 @@
 //!
 //! Deterministic: the same configuration, seed and events give the same actions.
 
+mod backlog;
 mod by_lane;
 mod changes;
 mod counters;
@@ -10,10 +11,12 @@ mod keep;
 mod links;
 mod members;
 mod network;
+mod newest;
 mod peer_lists;
 mod private;
 mod table;
 mod transit;
+mod turns;
 mod unicast;
 mod weighted;
 
@@ -27,8 +30,10 @@ use rand::RngExt;
 
 pub use self::counters::Counters;
 use self::{
+    backlog::Backlog,
     changes::{Changes, rate_of_session},
     links::{Level, Links, PeerLink, SessionLink},
+    newest::Newest,
     peer_lists::PeerLists,
     private::{NEED_VERIFY, Private, Remote},
     table::Table,
@@ -42,7 +47,7 @@ use super::{
     checker::CheckedRecords,
     dice::Dice,
     mesh::{Mesh, Recent},
-    shares::{May, Pool},
+    shares::{HolderId, May, Pool},
     sooner,
 };
 use crate::{
@@ -106,6 +111,10 @@ pub struct Router {
     changes: Changes,
     bandwidth: Bandwidth,
     timers: BTreeSet<(Instant, UnicastId)>,
+    backlog: Backlog,
+    newest: Newest,
+    /// Whose unicasts ended last for others, who may still have more than a fair share.
+    greedy: Option<HolderId>,
     /// When the pauses for a peer's queue end.
     pauses: BTreeMap<PeerId, Instant>,
     next_unicast: UnicastId,
@@ -152,6 +161,9 @@ impl Router {
             changes: Changes::new(&limits),
             bandwidth: Bandwidth::new(limits.outgoing_bandwidth),
             timers: BTreeSet::new(),
+            backlog: Backlog::default(),
+            newest: Newest::default(),
+            greedy: None,
             pauses: BTreeMap::new(),
             next_unicast,
             // As on real nodes (p2p-v2 section 4.6).
@@ -206,6 +218,7 @@ impl Router {
                 self.mesh.age(now);
                 self.recent.forget(now);
                 self.verifications_due(now);
+                self.go_on_working(now);
                 self.timeout(now);
                 self.change_topics(now);
                 if self.peer_lists.next_timeout().is_some_and(|at| at <= now) {
@@ -270,6 +283,7 @@ impl Router {
     /// When [`RouterEvent::Timeout`] is due.
     pub fn next_timeout(&self) -> Option<Instant> {
         let unicast = self.timers.first().map(|&(at, _)| at);
+        let unicast = self.backlog.next_timeout(unicast);
         let pause = self.pauses.values().min().copied();
         let private = self.private.next_timeout();
         let recent = self.recent.next_forget();
@@ -301,6 +315,7 @@ impl Router {
             && self.changes.is_empty()
             && self.peer_lists.is_empty()
             && self.timers.is_empty()
+            && self.backlog.is_empty()
             && self.pauses.is_empty()
             && self.links.asked_nodes.is_empty()
             && self.links.asking_nodes.is_empty()

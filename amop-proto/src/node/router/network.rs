@@ -693,38 +693,6 @@ impl Router {
         }
     }
 
-    /// Sends once more what was asked, has not been answered, and may be lost: it was sent to a node of
-    /// which `shaken` says so before this many changes of the network and one more, or so long ago
-    /// that nobody knows which way it or its answer went. A node takes it once, and answers it again.
-    fn send_again(
-        &mut self,
-        now: Instant,
-        changes: u64,
-        mut shaken: impl FnMut(&mut Self, NodeKey) -> bool,
-    ) {
-        let mut nodes: Vec<NodeKey> = self.links.asked_nodes.iter().map(|&(n, _)| n).collect();
-        nodes.dedup();
-        for node in nodes {
-            let shaken = shaken(self, node);
-            let lost = |id: &UnicastId| {
-                matches!(
-                    self.unicasts.get(id).and_then(|unicast| unicast.at),
-                    Some(Attempt::Node { changes: sent, .. })
-                        if sent < changes || (shaken && sent == changes)
-                )
-            };
-            let mut asked = self.links.asked_node(node);
-            asked.retain(lost);
-            for id in asked {
-                // If there is no way just now the timer tries again.
-                if let Some(mut unicast) = self.unicasts.remove(&id) {
-                    self.send_enveloped(now, id, &mut unicast);
-                    self.unicasts.insert(id, unicast);
-                }
-            }
-        }
-    }
-
     /// Nodes that are no longer believed are forgotten.
     pub(super) fn disbelieve(&mut self, now: Instant, nodes: &[NodeId]) {
         self.mesh.disbelieve(now, nodes);
@@ -754,11 +722,7 @@ impl Router {
                 let count = count.min(most);
                 self.set_remote(now, Remote::Node(node), &topic, count);
             }
-            Output::Lost(node) => {
-                for id in self.links.asked_node(node) {
-                    self.attempt_failed(now, id, false);
-                }
-            }
+            Output::Lost(node) => self.node_lost(now, node),
             Output::Cut { shaken, changes } => {
                 self.send_again(now, changes, |_, node| shaken.contains(&node));
             }

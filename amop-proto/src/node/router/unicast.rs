@@ -109,6 +109,16 @@ pub(super) enum Attempt {
 }
 
 impl Attempt {
+    /// Who has the unicast; `None` where it waits with another.
+    pub(super) fn target(self) -> Option<Target> {
+        match self {
+            Self::Session(session) => Some(Target::Session(session)),
+            Self::Peer(peer, _) => Some(Target::Peer(peer)),
+            Self::Node { node, .. } => Some(Target::Node(node)),
+            Self::Joined(_) => None,
+        }
+    }
+
     /// Whose turn the answer takes on a link: that of whoever gives it.
     pub(super) fn lane(self) -> Option<Lane> {
         match self {
@@ -194,6 +204,14 @@ impl Tried {
 impl Unicast {
     pub(super) fn topic(&self) -> &[u8] {
         &self.frame.body[self.topic.clone()]
+    }
+
+    /// How often links of the network had changed when a node of ours was sent it last.
+    pub(super) fn sent_at(&self) -> Option<u64> {
+        match self.at {
+            Some(Attempt::Node { changes, .. }) => Some(changes),
+            _ => None,
+        }
     }
 
     /// Draws one subscriber uniformly among those that can take the message.
