@@ -26,7 +26,7 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 
-use self::turns::{Turns, Waits};
+use self::turns::{Caller, Turns, Waits};
 pub(crate) use amop_proto::admission::Source;
 
 pub(crate) use self::{
@@ -109,7 +109,10 @@ impl Ports {
         place: &Place,
         handshake: F,
     ) -> impl Future<Output = F::Output> {
-        let source = (!place.expected()).then(|| place.source());
+        let source = match place.expected() {
+            true => Caller::Peer(place.source()),
+            false => Caller::Stranger(place.source()),
+        };
         let told = |waits| match waits {
             Waits::Turn => place.queued(),
             Waits::Other => place.waiting(),
@@ -117,9 +120,9 @@ impl Ports {
         self.turns.take(source, told, handshake)
     }
 
-    /// A handshake that this node wants: before those of strangers.
+    /// A handshake that this node wants: it waits for no more than one of each stranger and configured peer.
     pub(crate) async fn shake_first<F: Future>(&self, handshake: F) -> F::Output {
-        self.turns.take(None, |_| {}, handshake).await
+        self.turns.take(Caller::Here, |_| {}, handshake).await
     }
 }
 

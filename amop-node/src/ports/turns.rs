@@ -12,28 +12,40 @@ use tokio::sync::oneshot;
 
 use amop_proto::admission::Source;
 
-/// What waits, in the order of its turns: first what is expected, then one of each source.
-#[derive(Debug)]
-struct Queue<T> {
-    expected: VecDeque<T>,
-    sources: HashMap<Source, VecDeque<T>>,
-    /// The sources with something waiting, each once.
-    order: VecDeque<Source>,
+/// Whose handshake it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Caller {
+    /// This node's own, which it dials.
+    Here,
+    /// One from the address of a configured peer: expected, but whoever is behind that address is a
+    /// stranger as others are.
+    Peer(Source),
+    Stranger(Source),
 }
 
-impl<T> Queue<T> {
+impl Caller {
+    fn is_expected(self) -> bool {
+        !matches!(self, Self::Stranger(_))
+    }
+}
+
+/// What waits, one of each source after the other.
+#[derive(Debug)]
+struct Round<T> {
+    sources: HashMap<Caller, VecDeque<T>>,
+    /// The sources with something waiting, each once.
+    order: VecDeque<Caller>,
+}
+
+impl<T> Round<T> {
     fn new() -> Self {
         Self {
-            expected: VecDeque::new(),
             sources: HashMap::new(),
             order: VecDeque::new(),
         }
     }
 
-    fn push(&mut self, source: Option<Source>, item: T) {
-        let Some(source) = source else {
-            return self.expected.push_back(item);
-        };
+    fn push(&mut self, source: Caller, item: T) {
         let waiting = self.sources.entry(source).or_default();
         if waiting.is_empty() {
             self.order.push_back(source);
@@ -42,9 +54,6 @@ impl<T> Queue<T> {
     }
 
     fn pop(&mut self) -> Option<T> {
-        if let Some(item) = self.expected.pop_front() {
-            return Some(item);
-        }
         let source = self.order.pop_front()?;
         let waiting = self.sources.get_mut(&source)?;
         let item = waiting.pop_front();
@@ -54,6 +63,45 @@ impl<T> Queue<T> {
             self.order.push_back(source);
         }
         item
+    }
+}
+
+/// What waits, in the order of its turns: what is expected and what is not alternate.
+#[derive(Debug)]
+struct Queue<T> {
+    expected: Round<T>,
+    strangers: Round<T>,
+    /// The last turn was of what is expected.
+    last_expected: bool,
+}
+
+impl<T> Queue<T> {
+    fn new() -> Self {
+        Self {
+            expected: Round::new(),
+            strangers: Round::new(),
+            last_expected: false,
+        }
+    }
+
+    fn push(&mut self, source: Caller, item: T) {
+        match source.is_expected() {
+            true => self.expected.push(source, item),
+            false => self.strangers.push(source, item),
+        }
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let (expected, strangers) = (&mut self.expected, &mut self.strangers);
+        let (first, second) = match self.last_expected {
+            true => (strangers, expected),
+            false => (expected, strangers),
+        };
+        if let Some(item) = first.pop() {
+            self.last_expected = !self.last_expected;
+            return Some(item);
+        }
+        second.pop()
     }
 }
 
@@ -85,8 +133,7 @@ impl Turns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a turn; without a source, before all others.
-    fn ask(&self, source: Option<Source>) -> oneshot::Receiver<Turn> {
+    fn ask(&self, source: Caller) -> oneshot::Receiver<Turn> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
         state.queue.push(source, sender);
@@ -120,7 +167,7 @@ impl Turns {
     /// when it waits for something else.
     pub(crate) fn take<F>(
         &self,
-        source: Option<Source>,
+        source: Caller,
         told: impl FnMut(Waits) + Unpin,
         future: F,
     ) -> impl Future<Output = F::Output>
@@ -156,7 +203,7 @@ pub(crate) enum Waits {
 
 struct InTurns<F, T> {
     turns: Turns,
-    source: Option<Source>,
+    source: Caller,
     told: T,
     asked: Option<oneshot::Receiver<Turn>>,
     future: Pin<Box<F>>,
@@ -189,20 +236,24 @@ mod tests {
 
     use super::*;
 
-    fn source(n: u8) -> Source {
-        Source::of(IpAddr::from([10, 0, 0, n]))
+    fn source(n: u8) -> Caller {
+        Caller::Stranger(Source::of(IpAddr::from([10, 0, 0, n])))
+    }
+
+    fn peer(n: u8) -> Caller {
+        Caller::Peer(Source::of(IpAddr::from([10, 0, 1, n])))
     }
 
     #[test]
     fn a_source_with_much_waiting_does_not_hold_up_one_with_little() {
         let mut queue = Queue::new();
         for n in 0..100 {
-            queue.push(Some(source(1)), (1, n));
+            queue.push(source(1), (1, n));
         }
-        queue.push(Some(source(2)), (2, 0));
-        queue.push(Some(source(2)), (2, 1));
-        queue.push(Some(source(3)), (3, 0));
-        queue.push(None, (0, 0));
+        queue.push(source(2), (2, 0));
+        queue.push(source(2), (2, 1));
+        queue.push(source(3), (3, 0));
+        queue.push(Caller::Here, (0, 0));
         let order: Vec<_> = (0..7).filter_map(|_| queue.pop()).collect();
         assert_eq!(
             order,
@@ -210,16 +261,43 @@ mod tests {
         );
         let rest = std::iter::from_fn(|| queue.pop()).count();
         assert_eq!(rest, 97);
-        assert!(queue.sources.is_empty() && queue.order.is_empty());
+        assert!(queue.strangers.sources.is_empty() && queue.strangers.order.is_empty());
+    }
+
+    #[test]
+    fn what_comes_from_a_configured_peer_s_address_leaves_every_second_turn_to_others() {
+        let mut queue = Queue::new();
+        for n in 0..100 {
+            queue.push(peer(1), (1, n));
+        }
+        for n in 0..3 {
+            queue.push(source(2), (2, n));
+        }
+        queue.push(peer(3), (3, 0));
+        queue.push(Caller::Here, (0, 0));
+        let order: Vec<_> = (0..8).filter_map(|_| queue.pop()).collect();
+        assert_eq!(
+            order,
+            [
+                (1, 0),
+                (2, 0),
+                (3, 0),
+                (2, 1),
+                (0, 0),
+                (2, 2),
+                (1, 1),
+                (1, 2)
+            ]
+        );
     }
 
     #[test]
     fn turns_come_one_after_the_other_and_those_that_are_gone_are_passed_over() {
         let turns = Turns::new(1);
         let mut cx = Context::from_waker(Waker::noop());
-        let mut first = turns.ask(Some(source(1)));
-        let second = turns.ask(Some(source(1)));
-        let mut third = turns.ask(Some(source(1)));
+        let mut first = turns.ask(source(1));
+        let second = turns.ask(source(1));
+        let mut third = turns.ask(source(1));
         let Poll::Ready(Ok(turn)) = Pin::new(&mut first).poll(&mut cx) else {
             panic!("the first has no turn");
         };
@@ -228,7 +306,7 @@ mod tests {
         drop(turn);
         // Given a turn that it does not take: dropping it lets the next one work.
         drop(third);
-        let mut fourth = turns.ask(None);
+        let mut fourth = turns.ask(Caller::Here);
         assert!(Pin::new(&mut fourth).poll(&mut cx).is_ready());
         // That turn was dropped at once.
         assert_eq!(turns.lock().free, 1);
@@ -248,9 +326,9 @@ mod tests {
                 Poll::Pending
             }
         });
-        let turn = turns.ask(None);
+        let turn = turns.ask(Caller::Here);
         {
-            let work = turns.take(Some(source(1)), |waits| told.push(waits), work);
+            let work = turns.take(source(1), |waits| told.push(waits), work);
             let mut work = std::pin::pin!(work);
             assert!(work.as_mut().poll(&mut cx).is_pending());
             assert!(work.as_mut().poll(&mut cx).is_pending());
