@@ -11,7 +11,7 @@ use amop_proto::{
     node::{CloseReason, Counters, Notice},
     p2p::PEER_HEADER_LEN,
 };
-use node_support::{Link, Net, config, error, multicast, reply, unicast};
+use node_support::{Link, Net, Sdk, config, error, multicast, reply, unicast};
 
 const TOPIC: &str = "hello";
 
@@ -211,8 +211,8 @@ fn topics_of_all_sessions_are_bounded_together() {
 #[test]
 fn when_all_queues_together_are_too_long_the_longest_is_cut() {
     let mut config = config(0);
-    config.limits.session_queue = 1000;
-    config.limits.session_queues = 3000;
+    config.limits.session_queue = 10_000;
+    config.limits.session_queues = 6000;
     let mut net = Net::with([config]);
     let publisher = net.sdk(0);
     let reader = net.subscriber(0, &[TOPIC]);
@@ -221,30 +221,35 @@ fn when_all_queues_together_are_too_long_the_longest_is_cut() {
     for &sdk in slow.iter().chain([&long]) {
         net.end(sdk).stalled = true;
     }
-    net.send(publisher, multicast(0, "more", &"x".repeat(500)));
+    net.send(publisher, multicast(0, "more", &"x".repeat(1500)));
     let router = |net: &Net| net.nodes[0].machine.router().session_bytes();
     let mut n = 1;
     while net.is_open(long) {
         net.send(publisher, shout(n));
-        assert!(router(&net) <= 3000);
+        assert!(router(&net) <= 6000);
         n += 1;
-        assert!(n < 10);
+        assert!(n < 20);
     }
     let closed = net.closed(long);
     assert!(
-        matches!(closed, Some(CloseReason::QueuesFull { queued, max: 3000 }) if queued > 3000),
+        matches!(closed, Some(CloseReason::QueuesFull { queued, max: 6000 }) if queued > 6000),
         "{closed:?}"
     );
     assert!(slow.iter().all(|&sdk| net.is_open(sdk)));
     assert_eq!(net.inbox(reader).len() as u64, n - 1);
     assert_eq!(counters(&net).queues_cut, 1);
-    // What is counted is what waits.
-    let waiting: usize = slow.iter().map(|&sdk| net.end(sdk).unwritten).sum();
-    assert_eq!(router(&net), waiting);
+    // What is counted is what waits, and what each frame takes beside its bytes.
+    let frames = n as usize - 1;
+    let waiting = |net: &mut Net, sdks: &[Sdk]| -> usize {
+        let unwritten = sdks
+            .iter()
+            .map(|&sdk| net.end(sdk).unwritten + 128 * frames);
+        unwritten.sum()
+    };
+    assert_eq!(router(&net), waiting(&mut net, &slow));
     net.read(slow[0], usize::MAX);
     net.hang_up(slow[1]);
-    let waiting: usize = slow[2..].iter().map(|&sdk| net.end(sdk).unwritten).sum();
-    assert_eq!(router(&net), waiting);
+    assert_eq!(router(&net), waiting(&mut net, &slow[2..]));
 }
 
 #[test]
