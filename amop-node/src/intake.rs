@@ -12,16 +12,24 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use amop_tls::Standing;
 use foldhash::fast::RandomState;
 
 /// As many frames of the same length must fit after a further frame of an agency.
 const LEFT_FOR_OTHERS: usize = 10;
 
+/// Where a connection came from. What an agency's SDKs hold takes nothing from its nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Port {
+    Sdks,
+    Nodes,
+}
+
 /// What all connections of a node hold of frames that are not whole.
 #[derive(Debug)]
 pub(crate) struct Intake {
     limit: usize,
-    names: RandomState,
+    digests: RandomState,
     held: Mutex<Held>,
 }
 
@@ -74,16 +82,20 @@ impl Intake {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             limit,
-            names: RandomState::default(),
+            digests: RandomState::default(),
             held: Mutex::default(),
         })
     }
 
-    /// The share of a connection: all with this key have one, and all of this agency.
-    pub(crate) fn share(self: &Arc<Self>, agency: impl Hash, key: impl Hash) -> Share {
-        let agency = self.names.hash_one((0u8, agency));
+    /// The share of a connection: all with this key have one, and all of this agency, on this port.
+    pub(crate) fn share(self: &Arc<Self>, port: Port, standing: &Standing) -> Share {
+        self.share_of((port, standing.agency_digest()), standing.key_digest())
+    }
+
+    fn share_of(self: &Arc<Self>, agency: impl Hash, key: impl Hash) -> Share {
+        let agency = self.digests.hash_one((0u8, agency));
         Share {
-            key: self.names.hash_one((1u8, agency, key)),
+            key: self.digests.hash_one((1u8, agency, key)),
             agency,
             intake: self.clone(),
         }
@@ -154,17 +166,17 @@ mod tests {
     #[test]
     fn a_key_gets_a_third_an_agency_half_and_others_find_room() {
         let intake = Intake::new(1200);
-        let hog = fill(&intake.share("a", 1), 10);
+        let hog = fill(&intake.share_of("a", 1), 10);
         assert_eq!(hog.len(), 40);
         // Another key of the agency has a fair part of the agency's half.
-        let second = fill(&intake.share("a", 2), 10);
+        let second = fill(&intake.share_of("a", 2), 10);
         assert!((10..=20).contains(&second.len()), "{}", second.len());
         let many: Vec<Room> = (3..50)
-            .flat_map(|key| fill(&intake.share("a", key), 10))
+            .flat_map(|key| fill(&intake.share_of("a", key), 10))
             .collect();
         assert!(intake.bytes() <= 600, "{}", intake.bytes());
         // Another agency gets a long frame at once.
-        let other = intake.share("b", 1).admit(200);
+        let other = intake.share_of("b", 1).admit(200);
         assert!(other.is_some());
         drop((hog, second, many, other));
         assert_eq!(intake.bytes(), 0);
@@ -174,7 +186,7 @@ mod tests {
     #[test]
     fn room_is_given_back_and_a_frame_over_the_budget_has_none() {
         let intake = Intake::new(100);
-        let share = intake.share("a", 1);
+        let share = intake.share_of("a", 1);
         assert!(share.admit(101).is_none());
         let room = share.admit(100);
         assert!(room.is_some() && share.admit(1).is_none());
@@ -188,8 +200,8 @@ mod tests {
         let intake = Intake::new(512 << 20);
         let mut rooms = Vec::new();
         for agency in 0..10 {
-            rooms.extend(fill(&intake.share(agency, 1), 32 << 20));
+            rooms.extend(fill(&intake.share_of(agency, 1), 32 << 20));
         }
-        assert!(intake.share("newcomer", 1).admit(32 << 20).is_some());
+        assert!(intake.share_of("newcomer", 1).admit(32 << 20).is_some());
     }
 }

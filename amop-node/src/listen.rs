@@ -26,6 +26,7 @@ use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
     access::{Link, admit},
+    intake::Port,
     journal::{Cause, Kind},
     link::{self, Channel, LinkEnd, P2p},
     node::{Context, short},
@@ -350,6 +351,7 @@ async fn run_session(
     address: SocketAddr,
 ) {
     let Admitted { info, standing, .. } = admitted;
+    let share = context.intake.share(Port::Sdks, &standing);
     let identity = SessionIdentity {
         key: standing.key_digest(),
         agency: standing.agency_digest(),
@@ -379,11 +381,6 @@ async fn run_session(
             id.0
         ),
     );
-    let agency = ("sdk", info.agency.as_deref());
-    let share = match &info.public_key {
-        Some(key) => context.intake.share(agency, key.0.as_slice()),
-        None => context.intake.share(agency, info.name.as_deref()),
-    };
     let reading = ChannelReading {
         core: &context.core,
         decoder: context.decoder,
@@ -433,8 +430,7 @@ pub(crate) async fn run_peer(
     // Real nodes read any number of frames at once (p2p-v2 section 4.4).
     let outbox = Outbox::new(true);
     let signals = outbox.signals.clone();
-    let agency = ("node", &identity.agency);
-    let share = context.intake.share(agency, identity.node.0.as_slice());
+    let share = context.intake.share(Port::Nodes, &standing);
     context.core.handle_with(|state| {
         state.peers.insert(peer, outbox);
         [Event::PeerOpened {

@@ -1,5 +1,7 @@
 //! The parts of an X.509 certificate that the verifier needs, read strictly.
 
+use std::cell::OnceCell;
+
 use der::asn1::{Any, AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use rustls::pki_types::{AlgorithmIdentifier, alg_id};
@@ -9,6 +11,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
+use crate::known::digest;
 use crate::role::{Role, role_of};
 
 const fn oid(dotted: &str) -> ObjectIdentifier {
@@ -54,6 +57,13 @@ const SHORT_NAMES: [(ObjectIdentifier, &str); 6] = [
 /// Longest certificate that is read, in bytes. Real ones have some 800, with RSA keys of 8,192 bits
 /// some 3,000.
 const MAX_CERTIFICATE: usize = 16 * 1024;
+
+/// Extensions that are read of one certificate. Real ones have at most six.
+const MAX_EXTENSIONS: usize = 32;
+
+/// Parts of a name that are read. Real ones have four. Names are compared and put into messages many times
+/// for one chain.
+const MAX_NAME_PARTS: usize = 32;
 
 /// Kinds of public key that can be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +127,8 @@ pub(crate) struct Usages {
 
 pub(crate) struct Cert<'a> {
     x509: Certificate,
+    /// Of the signed bytes and the signature, once somebody has asked for it.
+    digest: OnceCell<[u8; 32]>,
     /// The signed bytes as they came.
     tbs: &'a [u8],
     /// X.509 v3, the only version that can carry extensions.
@@ -152,6 +164,11 @@ impl<'a> Cert<'a> {
         if fields.signature() != x509.signature_algorithm() {
             return Err("its two signature algorithm fields differ".into());
         }
+        for name in [fields.subject(), fields.issuer()] {
+            if name.iter().nth(MAX_NAME_PARTS).is_some() {
+                return Err(format!("it has a name of more than {MAX_NAME_PARTS} parts"));
+            }
+        }
         let v3 = fields.version() == Version::V3;
         if !v3 && fields.extensions().is_some() {
             return Err("it has extensions but is not of version 3".into());
@@ -163,6 +180,7 @@ impl<'a> Cert<'a> {
         let validity = fields.validity();
         let mut cert = Cert {
             tbs,
+            digest: OnceCell::new(),
             v3,
             not_before: seconds(validity.not_before),
             not_after: seconds(validity.not_after),
@@ -180,6 +198,10 @@ impl<'a> Cert<'a> {
 
     fn read_extensions(&mut self) -> Result<(), String> {
         let extensions = self.x509.tbs_certificate().extensions();
+        // Before they are compared, each with those before it.
+        if extensions.map_or(0, |all| all.len()) > MAX_EXTENSIONS {
+            return Err(format!("it has more than {MAX_EXTENSIONS} extensions"));
+        }
         let mut seen = Vec::new();
         for ext in extensions.into_iter().flatten() {
             let id = ext.extn_id;
@@ -229,6 +251,13 @@ impl<'a> Cert<'a> {
 
     pub(crate) fn signature(&self) -> &[u8] {
         self.x509.signature().raw_bytes()
+    }
+
+    /// A digest of the signed bytes and the signature. It is asked for once for each certificate that may
+    /// be the issuer, so it is made once.
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        let make = || digest(&[self.tbs(), self.signature()]);
+        self.digest.get_or_init(make)
     }
 
     pub(crate) fn serial(&self) -> &[u8] {
@@ -339,6 +368,10 @@ const NAME_LIMIT: usize = 256;
 pub(crate) fn one_line(name: &Name) -> String {
     let mut line = String::new();
     for part in name.iter() {
+        // What comes after that is cut off below.
+        if line.len() > 4 * NAME_LIMIT {
+            break;
+        }
         if !line.is_empty() {
             line.push_str(", ");
         }
@@ -347,7 +380,9 @@ pub(crate) fn one_line(name: &Name) -> String {
             None => line.push_str(&part.oid.to_string()),
         }
         line.push('=');
-        for c in String::from_utf8_lossy(part.value.value()).chars() {
+        let value = part.value.value();
+        let value = &value[..value.len().min(4 * NAME_LIMIT)];
+        for c in String::from_utf8_lossy(value).chars() {
             if c.is_control() || c.escape_debug().len() > 2 {
                 line.extend(c.escape_debug());
             } else {

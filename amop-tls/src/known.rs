@@ -20,8 +20,7 @@ impl Fact {
         Self(digest(&[
             key_alg.name().as_bytes(),
             key_bits,
-            cert.tbs(),
-            cert.signature(),
+            cert.digest(),
         ]))
     }
 }

@@ -114,6 +114,8 @@ pub(crate) struct Path {
     pub(crate) links: Box<[Link]>,
     /// The key that signed the leaf.
     pub(crate) issuer: KeyId,
+    /// Tells the agency from all others; see [`Standing::agency_digest`](crate::Standing::agency_digest).
+    pub(crate) agency: [u8; 32],
 }
 
 /// Finds a valid path from one of `anchors` over `others` down to `leaf`; `now` is in seconds since
@@ -135,6 +137,7 @@ pub(crate) fn build(
         leaf,
         others,
         candidates: candidates(leaf, others),
+        anchors,
         revoked,
         known,
         now,
@@ -211,6 +214,7 @@ struct Search<'s, 'a> {
     others: &'s [Cert<'a>],
     /// Which of them may be on the path.
     candidates: Vec<usize>,
+    anchors: &'s [Anchor],
     revoked: &'s Revoked,
     known: &'s Known,
     now: i64,
@@ -291,6 +295,23 @@ impl Search<'_, '_> {
             links: above.iter().map(|step| step.link).chain([leaf]).collect(),
             expires: issuer.expires.min(self.leaf.not_after),
             issuer: KeyId::new(issuer.key_alg, issuer.key_bits),
+            agency: self.agency(issuer, above),
+        }
+    }
+
+    /// From the lowest anchor on. Where `ca.crt` has a CA and the root above it, peers may send the CA
+    /// along or leave it out: that must not make two agencies of one, nor one of all.
+    fn agency(&self, issuer: &Trusted<'_>, above: &[Step]) -> [u8; 32] {
+        let is_anchor = |step: &Step| {
+            let cert = &self.others[step.cert];
+            self.anchors.iter().any(|anchor| {
+                cert.key_alg == Ok(anchor.key_alg) && cert.key_bits() == anchor.key_bits
+            })
+        };
+        let below = above.iter().rposition(is_anchor).map_or(0, |at| at + 1);
+        match above.get(below) {
+            Some(step) => step.link.bytes(),
+            None => KeyId::new(issuer.key_alg, issuer.key_bits).bytes(),
         }
     }
 

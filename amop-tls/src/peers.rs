@@ -92,8 +92,8 @@ impl Standing {
     }
 
     /// A digest of what tells the peer's agency from all others: the certificate of its path that the
-    /// one in `ca.crt` signed, or that one where it signed the peer's own. An agency cannot be
-    /// several, whatever authorities it makes below itself.
+    /// lowest one in `ca.crt` signed, or that one where it signed the peer's own. An agency cannot be
+    /// several, whatever authorities it makes below itself and whatever it calls them.
     pub fn agency_digest(&self) -> [u8; 32] {
         self.agency
     }
@@ -226,15 +226,11 @@ impl PeerVerifier {
         // Only now is what the leaf says worth anything.
         self.check_rules(&leaf, &path, &lists)?;
         let info = info_of(&leaf);
-        let agency = match &path.links[..] {
-            [top, _, ..] => top.bytes(),
-            _ => path.issuer.bytes(),
-        };
         let standing = Standing {
             key: leaf
                 .key_alg
                 .map_or([0; 32], |alg| KeyId::new(alg, leaf.key_bits()).bytes()),
-            agency,
+            agency: path.agency,
             public_key: info.public_key,
             expires: path.expires,
             links: path.links,

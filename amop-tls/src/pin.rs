@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::cert::{Cert, KeyAlg};
+use crate::cert::Cert;
 use crate::key::{PUBLIC_KEY_LEN, PublicKey};
 
 /// The longest key in bytes: RSA of 8,192 bits and what is around it.
@@ -25,15 +25,21 @@ const MAX_KEY: usize = 2048;
 pub struct NodeKey(Vec<u8>);
 
 impl NodeKey {
-    /// A secp256k1 point without the leading `04`, or an RSA key in PKCS#1, as in a certificate.
+    /// A secp256k1 or P-256 point without the leading `04`, or else the key as in a certificate: an RSA
+    /// one in PKCS#1, a P-384 point.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
     pub(crate) fn of(leaf: &Cert<'_>) -> Self {
-        let bits = leaf.key_bits();
-        Self(match (leaf.key_alg, bits) {
-            (Ok(KeyAlg::Secp256k1), [4, point @ ..]) => point.to_vec(),
+        Self::of_bits(leaf.key_bits())
+    }
+
+    /// Points of curves of 256 bits are told by their length alone, so that a text says the same as a
+    /// certificate.
+    fn of_bits(bits: &[u8]) -> Self {
+        Self(match bits {
+            [4, point @ ..] if point.len() == PUBLIC_KEY_LEN => point.to_vec(),
             _ => bits.to_vec(),
         })
     }
@@ -81,11 +87,7 @@ impl FromStr for NodeKey {
         let byte = |i: usize| Some(digit(2 * i)? << 4 | digit(2 * i + 1)?);
         let bytes: Option<Vec<u8>> = (0..found / 2).map(byte).collect();
         let bytes = bytes.ok_or(ParseNodeKeyError::Digit)?;
-        // The point as certificates have it.
-        Ok(Self(match bytes.split_first() {
-            Some((4, point)) if point.len() == PUBLIC_KEY_LEN => point.to_vec(),
-            _ => bytes,
-        }))
+        Ok(Self::of_bits(&bytes))
     }
 }
 

@@ -393,6 +393,37 @@ fn lists_are_replaced_while_they_are_in_use() {
     assert_eq!(judged(), [Ok(()); 3]);
 }
 
+/// Where `ca.crt` has a root and the chain's CA below it, peers may send the CA along or not.
+#[test]
+fn an_agency_is_the_same_with_and_without_the_certificates_above_it() {
+    let root = Authority::new_ec("root").unwrap();
+    let ca = root.agency("chain").unwrap();
+    let [one, two] = ["a", "b"].map(|name| ca.agency(name).unwrap());
+    let below = one.agency("b").unwrap();
+    let issued = [&one, &one, &below, &two].map(|agency| agency.issue(Leaf::Node, "x").unwrap());
+    for anchors in [
+        [root.cert_pem(), ca.cert_pem()].concat(),
+        [ca.cert_pem(), root.cert_pem()].concat(),
+    ] {
+        let node = one.issue(Leaf::Node, "node").unwrap();
+        let files = [&node.cert_pem, &node.key_pem, &anchors].map(|text| text.as_bytes());
+        let node = Identity::from_pem(files[0], files[1], files[2]).unwrap();
+        let verifier = node.verifier_of_peers(PeerOptions::default()).unwrap();
+        let agency = |issued: &Issued, sent: usize| {
+            let chain = &chain_of(issued)[..sent];
+            let admitted = verifier.verify(chain, Side::Client, UnixTime::now());
+            admitted.unwrap().standing.agency_digest()
+        };
+        let first = agency(&issued[0], 2);
+        assert_eq!(agency(&issued[1], 3), first);
+        assert_eq!(agency(&issued[1], 4), first);
+        assert_eq!(agency(&issued[2], 3), first);
+        assert_eq!(agency(&issued[2], 5), first);
+        assert_ne!(agency(&issued[3], 2), first);
+        assert_eq!(agency(&issued[3], 3), agency(&issued[3], 2));
+    }
+}
+
 /// The first certificate of the path that expires ends it, whichever it is.
 #[test]
 fn a_standing_ends_with_the_first_certificate() {

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use amop_node::{ListenLimits, Network, Node};
-use amop_proto::channel::{Frame, FrameType, code};
-use amop_tests::{Bystanders, Sdk, identity, network_with, seq, within};
+use amop_proto::{
+    channel::{Frame, FrameType, code},
+    p2p::{PeerCodec, PeerFrame, protocol},
+};
+use amop_tests::{Bystanders, RawLink, Sdk, identity, network_with, seq, within};
 use amop_tls::pki::{Authority, Leaf};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 const BUDGET: usize = 12 << 20;
 const LEN: usize = 4 << 20;
@@ -139,6 +142,85 @@ async fn a_hog_and_its_agency_leave_room_for_others() {
     drop(hogs);
     receiving(&node, |bytes| bytes == 0).await;
     node.shutdown().await;
+}
+
+/// Authorities below an agency are the agency, and what they are called does not matter: neither names of
+/// their own, nor the name of somebody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agency_is_one_whatever_it_calls_those_below_it() {
+    let names = ["e1", "e2", "e3", "e4", "e5", "e6"];
+    for names in [names, ["good"; 6]] {
+        hogs_below_one_agency(names).await;
+    }
+}
+
+async fn hogs_below_one_agency(names: [&str; 6]) {
+    amop_tests::log();
+    let chain = Authority::new_ec("chain").unwrap();
+    let [good, bad] = ["good", "bad"].map(|name| chain.agency(name).unwrap());
+    let listen = ListenLimits {
+        receiving: BUDGET,
+        ..ListenLimits::default()
+    };
+    let node = Node::builder()
+        .identity(identity(&good, Leaf::Node, "node"))
+        .timeouts(amop_tests::patient())
+        .listen_limits(listen)
+        .check_cert_issuer(false)
+        .start()
+        .await
+        .unwrap();
+    let (channel, p2p) = (
+        node.channel_address().to_string(),
+        node.p2p_address().to_string(),
+    );
+    // An SDK and a node of each, which send the beginning of a long message.
+    let (mut sdks, mut nodes) = (Vec::new(), Vec::new());
+    for (number, name) in (1u32..).zip(names) {
+        let below = bad.agency(name).unwrap();
+        let sdk = identity(&below, Leaf::Sdk, "sdk").client_config().unwrap();
+        let mut sdk = Sdk::connect(&channel, sdk).await;
+        let long = message(number.into(), FrameType::UNICAST);
+        sdk.send_bytes(&long[..BEGUN]).await;
+        sdks.push(sdk);
+        let config = identity(&below, Leaf::Node, "node").peer_client_config(None);
+        let link = RawLink::connect(&p2p, config.unwrap());
+        let mut link = within("TLS", link).await.unwrap();
+        within("writing", link.write(&peer_message(number)[..BEGUN]))
+            .await
+            .unwrap();
+        nodes.push(link);
+    }
+    within("all of them are counted", async {
+        while node.receiving_bytes() / LEN + (node.stats().frames_without_room as usize) < 12 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    // A frame of its SDKs and one of its nodes.
+    let held = node.receiving_bytes();
+    assert!(held < 2 * LEN + BEGUN, "{names:?}: {held}");
+    let good = identity(&good, Leaf::Sdk, "sdk").client_config().unwrap();
+    let mut good = Sdk::connect(&channel, good).await;
+    let body = message(1, FrameType::UNICAST).slice(42..);
+    let answer = good.ask(FrameType::UNICAST, 1, body).await;
+    assert_eq!(answer.result, code::NO_SUBSCRIBER, "{names:?}");
+    drop((sdks, nodes));
+    receiving(&node, |bytes| bytes == 0).await;
+    node.shutdown().await;
+}
+
+/// As [`message`], from node to node.
+fn peer_message(number: u32) -> BytesMut {
+    let frame = PeerFrame {
+        protocol: protocol::AMOP,
+        packet: 0,
+        seq: number,
+        body: message(number.into(), FrameType::UNICAST),
+    };
+    let mut wire = BytesMut::new();
+    PeerCodec::default().encode(&frame, &mut wire);
+    wire
 }
 
 /// A frame that comes at less than the least rate is cut off, however much of it is there.

@@ -1,8 +1,12 @@
 //! The verifier on chains with one thing out of the ordinary each, and on
 //! damaged ones.
 
+use der::asn1::{Any, OctetString};
+use der::{Decode, Encode, Tag, TagNumber};
 use proptest::prelude::*;
 use rustls::pki_types::pem::PemObject;
+use x509_cert::ext::Extension;
+use x509_cert::name::Name;
 
 use super::*;
 use crate::algs;
@@ -281,6 +285,76 @@ fn sizes_are_bounded() {
         check(&verifier, &chain),
         Err(VerifyError::TooComplex { .. })
     ));
+}
+
+/// `certificate` with one field of what is signed replaced; its signature is wrong then.
+fn with_field(certificate: &[u8], at: usize, field: &impl Encode) -> CertificateDer<'static> {
+    let mut parts = Vec::<Any>::from_der(certificate).unwrap();
+    let mut fields = Vec::<Any>::from_der(&parts[0].to_der().unwrap()).unwrap();
+    fields[at] = Any::from_der(&field.to_der().unwrap()).unwrap();
+    parts[0] = Any::from_der(&fields.to_der().unwrap()).unwrap();
+    parts.to_der().unwrap().into()
+}
+
+/// Nothing that is compared with each other has more than some 30 parts, and it is looked at before.
+#[test]
+fn parts_of_a_certificate_are_bounded() {
+    let good = chain("odd/sdk");
+    let extensions = |count: usize| {
+        let extension = |n: usize| Extension {
+            extn_id: format!("1.2.3.{n}").parse().unwrap(),
+            critical: false,
+            extn_value: OctetString::new([]).unwrap(),
+        };
+        let all: Vec<_> = (0..count).map(extension).collect();
+        let inner = all.to_der().unwrap();
+        let tag = Tag::ContextSpecific {
+            constructed: true,
+            number: TagNumber(3),
+        };
+        with_field(&good[0], 7, &Any::new(tag, inner).unwrap())
+    };
+    let name = |count: usize, at: usize| {
+        let name: Name = vec!["CN=x"; count].join(",").parse().unwrap();
+        with_field(&good[0], at, &name)
+    };
+    let said = |leaf: CertificateDer<'static>| {
+        let verifier = client_verifier(Mode::Ec, "odd/ca", Rules::default());
+        let verified = verifier.verify(&leaf, &good[1..], at(now(&good)));
+        verified.unwrap_err().to_string()
+    };
+    for (leaf, bad) in [
+        (extensions(33), "more than 32 extensions"),
+        (extensions(1500), "more than 32 extensions"),
+        (name(33, 3), "more than 32 parts"),
+        (name(33, 5), "more than 32 parts"),
+        (name(1000, 5), "more than 32 parts"),
+    ] {
+        let text = said(leaf);
+        assert!(text.contains(bad), "{text}");
+    }
+    for leaf in [extensions(32), name(32, 3), name(32, 5)] {
+        let text = said(leaf);
+        assert!(!text.contains("more than"), "{text}");
+    }
+}
+
+/// A key of whatever kind can be pinned by what the error shows.
+#[test]
+fn a_p256_node_is_pinned_by_what_the_error_shows() {
+    let chain = chain("odd/p256");
+    let pinned = |key: crate::NodeKey| {
+        let rules = Rules {
+            pins: Some(vec![key].into()),
+            ..Rules::default()
+        };
+        check(&client_verifier(Mode::Ec, "odd/ca", rules), &chain)
+    };
+    let error = pinned(crate::NodeKey::from([7; 64])).unwrap_err();
+    let VerifyError::NotPinned { key, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(pinned(key.parse().unwrap()), Ok(()));
 }
 
 /// A stranger's chain ends where the first signature by one of ours is looked for in vain, however
