@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use amop_proto::{
     channel::FrameDecoder,
     node::{Checker, Counters, Event, Limits},
-    p2p::{NodeId, PeerCodec},
+    p2p::{NodeId, PeerCodec, mesh::Subject},
 };
 use amop_tls::PublicKey;
 use bytes::Bytes;
@@ -32,7 +32,7 @@ use crate::{
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Certificates of nodes expire: those that are known are looked at this often.
-const LOOK_AT_NODES: Duration = Duration::from_secs(10 * 60);
+const LOOK_AT_NODES: Duration = Duration::from_secs(60);
 
 /// A running AMOP node.
 ///
@@ -236,13 +236,16 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     })
 }
 
-/// Forgets what nodes said of themselves whose certificates are not believed any longer: those that are
-/// no neighbours, whose connections could be closed.
+/// Forgets what nodes said of themselves whose certificates are not believed any longer, and what borders
+/// said of FISCO nodes that the lists refuse: those that are no neighbours, whose connections could be
+/// closed.
 async fn look_at_nodes(core: &Arc<Core>, checker: &Arc<Checker>) {
-    let chains: Vec<(NodeId, Vec<Bytes>)> = {
+    let chains: Vec<(Subject, Vec<Bytes>)> = {
         let state = core.lock();
         let chains = state.machine.router().chains();
-        chains.map(|(node, chain)| (node, chain.to_vec())).collect()
+        chains
+            .map(|(subject, chain)| (subject, chain.to_vec()))
+            .collect()
     };
     let checker = checker.clone();
     // It may take seconds.

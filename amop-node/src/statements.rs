@@ -67,6 +67,14 @@ impl Verifier for NodeVerifier {
         }
     }
 
+    fn admits(&self, fisco: &NodeId) -> Result<(), Refusal> {
+        if self.0.lists_admit(&PublicKey(fisco.0)) {
+            Ok(())
+        } else {
+            Err(Refusal("the lists of this node do not let it in".into()))
+        }
+    }
+
     fn is_signed(&self, algorithm: u8, id: &[u8], message: &[u8], signature: &[u8]) -> bool {
         match algorithm {
             ECDSA => id
@@ -152,6 +160,10 @@ mod tests {
         let nobody = PeerOptions::default().filter(Some(Arc::new(|_: &PublicKey| false)));
         let refused = NodeVerifier(own.verifier_of_peers(nobody).unwrap());
         let refused = refused.identify(&signer.chain());
+        assert!(refused.unwrap_err().0.contains("lists"));
+        assert_eq!(verifier.admits(&id), Ok(()));
+        let nobody = PeerOptions::default().filter(Some(Arc::new(|_: &PublicKey| false)));
+        let refused = NodeVerifier(own.verifier_of_peers(nobody).unwrap()).admits(&id);
         assert!(refused.unwrap_err().0.contains("lists"));
     }
 }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use amop_proto::{
     channel::{Frame, FrameType, code},
     node::{Checker, Event, Limits, NodeConfig, PeerCloseReason, RecordsFault},
-    p2p::mesh::{self, Envelope, NodeKey, Record, SharedSecret, Spread, packet},
+    p2p::mesh::{self, Envelope, NodeKey, Record, SharedSecret, Spread, Subject, packet},
 };
 use node_support::{
     EPOCH, Link, Net, change, config, enveloped, error, extension, hello, key, known, multicast,
@@ -482,7 +482,7 @@ fn a_node_that_is_no_longer_believed_is_forgotten_and_its_neighbour_is_not_to_bl
         .map(|(node, chain)| (node, chain.to_vec()))
         .collect();
     let refused = net.nodes[0].checker.disbelieved(chains);
-    assert_eq!(refused, [node_id(FAR)]);
+    assert_eq!(refused, [Subject::Node(node_id(FAR))]);
     net.event(0, Event::Disbelieve(refused));
     assert_eq!(distance(&net, FAR), None);
     let publisher = net.sdk(0);
@@ -496,4 +496,43 @@ fn a_node_that_is_no_longer_believed_is_forgotten_and_its_neighbour_is_not_to_bl
         (distance(&net, FAR), topics_of(&net, liar)),
         (None, vec!["mine".into()])
     );
+}
+
+/// A FISCO node has no certificates that others see: the lists are what decides.
+#[test]
+fn a_fisco_node_behind_somebody_else_is_forgotten_once_lists_refuse_it() {
+    const FISCO: usize = 8;
+    const OTHER: usize = 9;
+    let (mut net, liar) = with_liar(&[]);
+    let stubs = |version| {
+        [(FISCO, TOPIC), (OTHER, "other")].map(|(n, topic)| stub(n, LIAR, version, &[(topic, 1)]))
+    };
+    net.peer_send(liar, records(3, &stubs(500)));
+    let known_stub = |n: usize| Subject::Stub {
+        fisco: node_id(n),
+        border: node_id(LIAR),
+    };
+    let subscribers = |net: &Net| {
+        let router = net.nodes[0].machine.router();
+        [FISCO, OTHER].map(|n| router.chains().any(|(node, _)| node == known_stub(n)))
+    };
+    assert_eq!(subscribers(&net), [true, true]);
+
+    let lists = SharedSecret::new(node_id(0));
+    lists.refuse(node_id(FISCO));
+    net.nodes[0].checker = Checker::new(Arc::new(lists), 1000);
+    let router = net.nodes[0].machine.router();
+    let known = router.chains();
+    let known: Vec<_> = known.map(|(node, chain)| (node, chain.to_vec())).collect();
+    let refused = net.nodes[0].checker.disbelieved(known);
+    assert_eq!(refused, [known_stub(FISCO)]);
+    net.event(0, Event::Disbelieve(refused));
+    assert_eq!(subscribers(&net), [false, true]);
+    // Its border goes on telling of it, and is not to blame.
+    net.peer_send(liar, records(4, &stubs(600)));
+    assert_eq!(subscribers(&net), [false, true]);
+    assert!(net.is_up(liar));
+    let publisher = net.sdk(0);
+    net.send(publisher, unicast(1, TOPIC, ""));
+    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
 }

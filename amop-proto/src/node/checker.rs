@@ -17,7 +17,7 @@ use super::{
     peer_input::{Ends, PeerInput},
 };
 use crate::{
-    hash::HashSet,
+    hash::{HashMap, HashSet},
     p2p::{
         NodeId, PeerFrame,
         mesh::{NodeKey, Record, RecordsError, Refusal, SignedRecord, Subject, Verifier, packet},
@@ -27,6 +27,12 @@ use crate::{
 
 /// Flooding brings each record over every link: this many are remembered as good, 32 bytes each.
 const MAX_SEEN: usize = 32 * 1024;
+
+/// This many chains of certificates are remembered as refused, some 300 bytes each.
+const MAX_REFUSALS: usize = 1024;
+
+/// To read so many bytes of certificates takes about as long as to verify a signature.
+const BYTES_OF_A_SIGNATURE: usize = 4096;
 
 /// A change names at most this many topics; what changes more is stated whole. It bounds what the
 /// machine does for a change at once.
@@ -97,7 +103,7 @@ pub struct CheckedRecords {
     pub(super) records: Vec<CheckedRecord>,
     /// Nodes that this node does not believe, and why. That is its own view: its lists may be newer or
     /// older than those of the neighbour, who is not to blame.
-    pub(super) refused: Vec<(NodeId, Refusal)>,
+    pub(super) refused: Vec<(Subject, Refusal)>,
     /// Nodes with more topics than this node takes. Its neighbour may take more.
     pub(super) too_long: Vec<NodeId>,
     /// Then there are no records.
@@ -106,7 +112,8 @@ pub struct CheckedRecords {
 }
 
 impl CheckedRecords {
-    /// How many signatures had to be verified for it, certificates counted as one each. A connection
+    /// How many signatures had to be verified for it, certificates counted as one each and long ones as
+    /// more. A connection
     /// that causes much of that should be read from more slowly.
     #[must_use]
     pub fn work(&self) -> usize {
@@ -123,6 +130,7 @@ pub struct Checker {
     ends: Ends,
     seen: Mutex<Seen>,
     verified: AtomicU64,
+    refusals: Mutex<Refusals>,
 }
 
 /// The SHA-256 of records that were good.
@@ -143,6 +151,7 @@ impl Checker {
             ends: Ends::default(),
             seen: Mutex::default(),
             verified: AtomicU64::new(0),
+            refusals: Mutex::default(),
         }
     }
 
@@ -162,6 +171,7 @@ impl Checker {
     /// What was good before is looked at again when it comes again: the verifier's lists have changed.
     /// What the machine holds should be looked at, too, with [`disbelieved`](Self::disbelieved).
     pub fn forget(&self) {
+        self.refusals().forget();
         let mut seen = self.seen();
         let renewals = seen.renewals + 1;
         *seen = Seen {
@@ -171,20 +181,22 @@ impl Checker {
     }
 
     /// Which of these nodes, with their certificates, the verifier does not let in any longer: for
-    /// [`Event::Disbelieve`]. See [`Router::chains`](super::Router::chains). Takes as long as verifying
-    /// them does.
+    /// [`Event::Disbelieve`]. See [`Router::chains`](super::Router::chains). FISCO nodes are looked for
+    /// in the lists alone. Takes as long as verifying them does.
     pub fn disbelieved(
         &self,
-        chains: impl IntoIterator<Item = (NodeId, Vec<Bytes>)>,
-    ) -> Vec<NodeId> {
-        let refused = |node: &NodeId, chain: &[Bytes]| {
-            let found = self.verifier.identify(chain);
-            found.as_ref() != Ok(node)
+        chains: impl IntoIterator<Item = (Subject, Vec<Bytes>)>,
+    ) -> Vec<Subject> {
+        let refused = |subject: &Subject, chain: &[Bytes]| match subject {
+            Subject::Node(node) => self.verifier.identify(chain).as_ref() != Ok(node),
+            Subject::Stub { fisco, .. } => self.verifier.admits(fisco).is_err(),
         };
+        // What was refused for its dates may be valid by now.
+        self.refusals().forget();
         let chains = chains.into_iter();
         chains
-            .filter(|(node, chain)| refused(node, chain))
-            .map(|(node, _)| node)
+            .filter(|(subject, chain)| refused(subject, chain))
+            .map(|(subject, _)| subject)
             .collect()
     }
 
@@ -281,11 +293,11 @@ impl Checker {
                 if !signed.is_signed(verifier) {
                     return Err(RecordsFault::Forged(*record.subject.node()));
                 }
-                match identify(record, verifier, &mut checked.work) {
+                match self.identify(record, &mut checked.work) {
                     Ok(()) => self.good(digest, renewals),
                     Err(Unbelieved::Others(node)) => return Err(RecordsFault::OthersChain(node)),
-                    Err(Unbelieved::Refused(node, why)) => {
-                        checked.refused.push((node, why));
+                    Err(Unbelieved::Refused(why)) => {
+                        checked.refused.push((record.subject, why));
                         continue;
                     }
                 }
@@ -293,6 +305,39 @@ impl Checker {
             checked.records.push(CheckedRecord::own(signed));
         }
         Ok(())
+    }
+
+    /// Whole records bring certificates. What else is signed with the same key is believed as long as the
+    /// whole record is; the machine sees to that. FISCO nodes bring none, and lists are all there is.
+    fn identify(&self, record: &Record, work: &mut usize) -> Result<(), Unbelieved> {
+        let (node, whole) = match (&record.subject, &record.whole) {
+            (Subject::Node(node), Some(whole)) => (node, whole),
+            (Subject::Node(_), None) => return Ok(()),
+            (Subject::Stub { fisco, .. }, _) => {
+                return self.verifier.admits(fisco).map_err(Unbelieved::Refused);
+            }
+        };
+        let chain = digest_of(&whole.chain);
+        let (refused, renewals) = {
+            let refusals = self.refusals();
+            (refusals.by_chain.get(&chain).cloned(), refusals.renewals)
+        };
+        if let Some(why) = refused {
+            return Err(Unbelieved::Refused(why));
+        }
+        *work += work_of(&whole.chain);
+        match self.verifier.identify(&whole.chain) {
+            Ok(found) if found == *node => Ok(()),
+            Ok(_) => Err(Unbelieved::Others(*node)),
+            Err(why) => {
+                self.refusals().note(chain, why.clone(), renewals);
+                Err(Unbelieved::Refused(why))
+            }
+        }
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn good(&self, digest: [u8; 32], renewals: u64) {
@@ -315,21 +360,56 @@ impl Checker {
 
 enum Unbelieved {
     Others(NodeId),
-    Refused(NodeId, Refusal),
+    Refused(Refusal),
 }
 
-/// Whole records bring certificates. What else is signed with the same key is believed as long as the
-/// whole record is; the machine sees to that.
-fn identify(record: &Record, verifier: &dyn Verifier, work: &mut usize) -> Result<(), Unbelieved> {
-    let (Subject::Node(node), Some(whole)) = (&record.subject, &record.whole) else {
-        return Ok(());
-    };
-    *work += whole.chain.len();
-    match verifier.identify(&whole.chain) {
-        Ok(found) if found == *node => Ok(()),
-        Ok(_) => Err(Unbelieved::Others(*node)),
-        Err(why) => Err(Unbelieved::Refused(*node, why)),
+/// Certificates that were refused, by the digest of their chain, the latest ones: a node that this one
+/// does not let in goes on telling of itself by way of others.
+#[derive(Debug, Default)]
+struct Refusals {
+    by_chain: HashMap<[u8; 32], Refusal>,
+    order: VecDeque<[u8; 32]>,
+    /// Counts how often all was forgotten.
+    renewals: u64,
+}
+
+impl Refusals {
+    fn forget(&mut self) {
+        let renewals = self.renewals + 1;
+        *self = Self {
+            renewals,
+            ..Self::default()
+        };
     }
+
+    fn note(&mut self, chain: [u8; 32], why: Refusal, renewals: u64) {
+        // What was judged by lists that have been replaced since is not noted.
+        if self.renewals != renewals || self.by_chain.insert(chain, why).is_some() {
+            return;
+        }
+        self.order.push_back(chain);
+        if self.order.len() > MAX_REFUSALS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_chain.remove(&oldest);
+        }
+    }
+}
+
+/// What it takes to read and verify a chain, in signatures: one for each certificate, and what reading
+/// takes of long ones.
+fn work_of(chain: &[Bytes]) -> usize {
+    let bytes: usize = chain.iter().map(Bytes::len).sum();
+    chain.len() + bytes / BYTES_OF_A_SIGNATURE
+}
+
+fn digest_of(chain: &[Bytes]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for certificate in chain {
+        digest.update((certificate.len() as u64).to_be_bytes());
+        digest.update(certificate);
+    }
+    digest.finalize().into()
 }
 
 #[cfg(all(test, feature = "test-util"))]
@@ -413,9 +493,75 @@ mod tests {
         checker.forget();
         let checked = checker.check(&both);
         assert_eq!((checked.records.len(), checked.fault), (1, None));
-        assert_eq!(checked.refused[0].0, id(1));
-        let chains = [1, 2].map(|n| (id(n), SharedSecret::new(id(n)).chain()));
-        assert_eq!(checker.disbelieved(chains), [id(1)]);
+        assert_eq!(checked.refused[0].0, Subject::Node(id(1)));
+        let chains = [1, 2].map(|n| (Subject::Node(id(n)), SharedSecret::new(id(n)).chain()));
+        assert_eq!(checker.disbelieved(chains), [Subject::Node(id(1))]);
+    }
+
+    /// What a border says of a FISCO node behind it.
+    fn stub(fisco: u8, border: u8) -> SignedRecord {
+        let record = Record {
+            subject: Subject::Stub {
+                fisco: id(fisco),
+                border: id(border),
+            },
+            whole: None,
+            neighbours: None,
+            ..record(fisco, border)
+        };
+        record.sign(&SharedSecret::new(id(border))).unwrap()
+    }
+
+    #[test]
+    fn lists_count_for_fisco_nodes_behind_a_border() {
+        let lists = SharedSecret::new(id(0));
+        let checker = Checker::new(Arc::new(lists.clone()), 10);
+        let both = frame(&[stub(8, 1), stub(9, 1)]);
+        assert_eq!(checker.check(&both).records.len(), 2);
+        lists.refuse(id(8));
+        checker.forget();
+        let checked = checker.check(&both);
+        let refused = Subject::Stub {
+            fisco: id(8),
+            border: id(1),
+        };
+        assert_eq!((checked.records.len(), checked.fault), (1, None));
+        assert_eq!(checked.refused[0].0, refused);
+        let other = *checked.records[0].record();
+        let held = [(refused, Vec::new()), (other.subject, Vec::new())];
+        assert_eq!(checker.disbelieved(held), [refused]);
+    }
+
+    #[test]
+    fn certificates_that_are_refused_are_judged_once_and_charged_by_their_length() {
+        let lists = SharedSecret::new(id(0));
+        lists.refuse(id(1));
+        let checker = Checker::new(Arc::new(lists), 10);
+        let of_version = |version: u64, padding: usize| {
+            let mut record = record(1, 1);
+            record.version = version;
+            let whole = record.whole.as_mut().unwrap();
+            whole.chain.push(Bytes::from(vec![0; padding]));
+            record.sign(&SharedSecret::new(id(1))).unwrap()
+        };
+        let work = |record: SignedRecord| {
+            let checked = checker.check(&frame(&[record]));
+            assert_eq!((checked.records.len(), checked.refused.len()), (0, 1));
+            checked.work()
+        };
+        assert_eq!(work(of_version(1, 10)), 3);
+        assert_eq!(work(of_version(2, 10)), 1, "the same certificates");
+        assert_eq!(work(of_version(3, 5 * BYTES_OF_A_SIGNATURE)), 8);
+        checker.forget();
+        assert_eq!(work(of_version(4, 10)), 3);
+        assert!(checker.disbelieved([]).is_empty());
+        assert_eq!(work(of_version(5, 10)), 3, "it may be valid by now");
+        for n in 0..2 * MAX_REFUSALS {
+            work(of_version(6, n));
+        }
+        let refusals = checker.refusals();
+        assert_eq!(refusals.by_chain.len(), MAX_REFUSALS);
+        assert_eq!(refusals.order.len(), MAX_REFUSALS);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use crate::{
         frame_topic, heartbeat_answer, heartbeat_refusal,
     },
     hash::HashMap,
-    p2p::NodeId,
+    p2p::{NodeId, mesh::Subject},
 };
 
 /// Idle connections are looked for this often.
@@ -106,7 +106,7 @@ pub enum Event {
     /// These nodes are no longer believed: what they said of themselves is forgotten. What they say
     /// from now on is for the [`Checker`](super::Checker) to refuse. See
     /// [`Router::chains`](super::Router::chains).
-    Disbelieve(Vec<NodeId>),
+    Disbelieve(Vec<Subject>),
     /// A peer sends an AMOP message for which the shell has no room; here are its P2P seq and the header
     /// of its frame. What comes of it is dropped.
     PeerRefused(PeerId, u32, Frame),

@@ -143,8 +143,8 @@ impl Mesh {
         let Some(sender) = self.links.get(&peer).map(|link| link.key) else {
             return;
         };
-        for (node, why) in checked.refused {
-            let key = NodeKey::from(&node);
+        for (subject, why) in checked.refused {
+            let (key, node) = (subject.key(), *subject.node());
             if self.work.disbelieved.len() >= MAX_DISBELIEVED {
                 self.work.disbelieved.clear();
             }

@@ -385,12 +385,19 @@ impl Mesh {
         self.pairs.open(state.version, other, statement, seal)
     }
 
-    /// The certificates of all nodes that are known, for those who look whether they still hold.
-    pub(super) fn chains(&self) -> impl Iterator<Item = (NodeId, &[Bytes])> {
-        let states = self.database.iter().map(|(_, state)| state);
-        states
-            .filter(|state| state.border.is_none())
-            .map(|state| (state.node, &state.chain[..]))
+    /// The certificates of all nodes that are known, for those who look whether they still hold. Those
+    /// behind a border, this node excepted, have none.
+    pub(super) fn chains(&self) -> impl Iterator<Item = (Subject, &[Bytes])> {
+        self.database.iter().filter_map(|(_, state)| {
+            let subject = match state.border {
+                None => Subject::Node(state.node),
+                Some(border) => Subject::Stub {
+                    fisco: state.node,
+                    border: self.database.get(border)?.node,
+                },
+            };
+            Some((subject, &state.chain[..]))
+        })
     }
 
     /// A neighbour turned out to be a node of this project. A link to the same node that is there
@@ -611,10 +618,10 @@ impl Mesh {
     }
 
     /// These nodes are no longer believed.
-    pub(super) fn disbelieve(&mut self, now: Instant, nodes: &[NodeId]) {
+    pub(super) fn disbelieve(&mut self, now: Instant, nodes: &[Subject]) {
         self.touched.0 = true;
         for node in nodes {
-            self.forget(now, node.into());
+            self.forget(now, node.key());
         }
     }
 

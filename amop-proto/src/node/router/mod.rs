@@ -53,7 +53,10 @@ use super::{
 use crate::{
     channel::{Frame, FrameType, Seq, Verdict, code},
     hash::HashMap,
-    p2p::{NodeId, PeerFrame, PeerMessage, mesh::NodeKey},
+    p2p::{
+        NodeId, PeerFrame, PeerMessage,
+        mesh::{NodeKey, Subject},
+    },
 };
 
 /// How long a node of ours whose connection was one of two is waited for on the other: both sides may
@@ -89,7 +92,7 @@ pub enum RouterEvent {
     /// It sent records, which have been checked.
     Records(PeerId, CheckedRecords),
     /// These nodes are no longer believed.
-    Disbelieve(Vec<NodeId>),
+    Disbelieve(Vec<Subject>),
     /// It is gone.
     PeerDown(PeerId),
     /// Its connection is gone, and another one to the same node may follow in a moment. Between
@@ -408,9 +411,10 @@ impl Router {
         self.mesh.used()
     }
 
-    /// The nodes of ours that are known, with their certificates (in DER, their own first): for whoever
-    /// has to look whether they are still believed. See [`RouterEvent::Disbelieve`].
-    pub fn chains(&self) -> impl Iterator<Item = (NodeId, &[Bytes])> {
+    /// The nodes that are known, with their certificates (in DER, their own first; FISCO nodes behind
+    /// others have none): for those who have to look whether they are still believed. See
+    /// [`RouterEvent::Disbelieve`].
+    pub fn chains(&self) -> impl Iterator<Item = (Subject, &[Bytes])> {
         self.mesh.chains()
     }
 

@@ -27,10 +27,10 @@ use crate::{
         mesh::{GivenAnswer, Hop, Output, Seen, extension},
     },
     p2p::{
-        Body, NodeId, PeerFrame, PeerMessage,
+        Body, PeerFrame, PeerMessage,
         mesh::{
             Content, Envelope, MAX_TARGETS, NodeKey, Purpose, Relayed, RelayedSpread, Seal, Spread,
-            Statement, packet,
+            Statement, Subject, packet,
         },
     },
 };
@@ -694,7 +694,7 @@ impl Router {
     }
 
     /// Nodes that are no longer believed are forgotten.
-    pub(super) fn disbelieve(&mut self, now: Instant, nodes: &[NodeId]) {
+    pub(super) fn disbelieve(&mut self, now: Instant, nodes: &[Subject]) {
         self.mesh.disbelieve(now, nodes);
     }
 

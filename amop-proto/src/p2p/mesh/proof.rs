@@ -38,7 +38,7 @@ pub struct Refusal(pub String);
 
 /// What a node believes of others: the rules of its P2P port, for nodes that are not its neighbours.
 ///
-/// Both functions may take hundreds of microseconds, so they are called off the node's lock. They
+/// All functions may take hundreds of microseconds, so they are called off the node's lock. They
 /// must not block.
 pub trait Verifier: fmt::Debug + Send + Sync {
     /// The ID of the node with these certificates (in DER, its own first), if they lead to the CA, are
@@ -48,6 +48,14 @@ pub trait Verifier: fmt::Debug + Send + Sync {
     ///
     /// [`Refusal`] with the rule that is broken.
     fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal>;
+
+    /// Whether the node's lists let in a FISCO node of which there are no certificates, because it is
+    /// behind somebody else.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`], if not.
+    fn admits(&self, fisco: &NodeId) -> Result<(), Refusal>;
 
     /// Whether the node with this ID, the whole of it, signed the message.
     fn is_signed(&self, algorithm: u8, id: &[u8], message: &[u8], signature: &[u8]) -> bool;
@@ -118,14 +126,18 @@ impl Verifier for SharedSecret {
     fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal> {
         let first = chain.first().and_then(|first| first[..].try_into().ok());
         let node = NodeId(first.ok_or_else(|| Refusal("no certificate of a test".into()))?);
+        self.admits(&node).map(|()| node)
+    }
+
+    fn admits(&self, node: &NodeId) -> Result<(), Refusal> {
         let refused = self
             .refused
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if refused.contains(&node) {
+        if refused.contains(node) {
             return Err(Refusal(format!("the lists do not let {node} in")));
         }
-        Ok(node)
+        Ok(())
     }
 
     fn is_signed(&self, algorithm: u8, id: &[u8], message: &[u8], signature: &[u8]) -> bool {
