@@ -58,6 +58,9 @@ pub enum Kind {
     Reply,
     /// From a subscriber: it has taken a unicast. The content is empty.
     Acknowledgement,
+    /// From a subscriber: it has taken a unicast and refuses it. The content is a code, 4 bytes,
+    /// big-endian: see [`Opened::refusal`](crate::Opened::refusal).
+    Refusal,
 }
 
 impl Kind {
@@ -67,6 +70,7 @@ impl Kind {
             Self::Unicast => 2,
             Self::Reply => 3,
             Self::Acknowledgement => 4,
+            Self::Refusal => 5,
         }
     }
 
@@ -76,13 +80,14 @@ impl Kind {
             2 => Some(Self::Unicast),
             3 => Some(Self::Reply),
             4 => Some(Self::Acknowledgement),
+            5 => Some(Self::Refusal),
             _ => None,
         }
     }
 
     /// Whether it answers a unicast.
     pub fn is_answer(self) -> bool {
-        matches!(self, Self::Reply | Self::Acknowledgement)
+        matches!(self, Self::Reply | Self::Acknowledgement | Self::Refusal)
     }
 }
 

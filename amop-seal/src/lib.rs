@@ -55,8 +55,8 @@ pub use keys::{KeyId, SealingKey, SealingKeyError, SealingKeyProblem, SealingPub
 pub use layout::{
     Digest, Id, Kind, MAGIC, MAX_RECIPIENTS, OVERHEAD, OVERHEAD_PER_RECIPIENT, VERSION,
 };
-pub use open::{Opened, Reader, open_reply};
-pub use seal::{Recipients, Sealed, seal, seal_reply};
+pub use open::{Opened, Reader, is_sealed, open_reply};
+pub use seal::{Answer, Recipients, Sealed, seal, seal_reply};
 pub use state::StateError;
 pub use store::{FileStore, ReplayStore};
 pub use window::{MAX_REMEMBERED, Mark, Refusal, Settings, Window};

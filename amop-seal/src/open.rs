@@ -38,6 +38,21 @@ pub struct Opened {
     pub recipient: KeyId,
 }
 
+impl Opened {
+    /// The code that a refusal refuses with; `None` if it is none.
+    #[must_use]
+    pub fn refusal(&self) -> Option<i32> {
+        let code = self.content[..].try_into().ok()?;
+        (self.kind == Kind::Refusal).then(|| i32::from_be_bytes(code))
+    }
+}
+
+/// Whether a payload has the layout of a sealed message. Whether anybody signed it is not looked at.
+#[must_use]
+pub fn is_sealed(payload: &[u8]) -> bool {
+    Parts::of(payload).is_ok()
+}
+
 /// Opens the messages of a topic for one subscriber, and takes each once.
 #[derive(Debug)]
 pub struct Reader {
@@ -163,7 +178,12 @@ pub fn open_reply(
     let Some(sender) = recipients.iter().find(|key| key.id() == sender) else {
         return Err(OpenError::UnknownPublisher { sender });
     };
-    open(&parts, topic, sender, std::slice::from_ref(publisher))
+    let opened = open(&parts, topic, sender, std::slice::from_ref(publisher))?;
+    if opened.kind == Kind::Refusal && opened.refusal().is_none() {
+        let sender = sender.id();
+        return Err(OpenError::Unreadable { sender });
+    }
+    Ok(opened)
 }
 
 fn open(

@@ -88,8 +88,19 @@ pub fn seal(
     )
 }
 
-/// Seals the answer to the unicast `request` to the one who sent it; an acknowledgement if there is no
-/// content.
+/// What a subscriber says to a unicast that it has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer<'a> {
+    /// A reply with this content.
+    Reply(&'a [u8]),
+    /// Nothing but that it has taken it.
+    Acknowledgement,
+    /// That it refuses it, with a code.
+    Refusal(i32),
+}
+
+/// Seals the answer to the unicast `request` to the one who sent it.
 ///
 /// # Errors
 ///
@@ -100,14 +111,18 @@ pub fn seal_reply(
     topic: &str,
     request: &Digest,
     now: u64,
-    content: Option<&[u8]>,
+    answer: Answer<'_>,
     rng: &mut impl CryptoRng,
 ) -> Result<Sealed, SealError> {
-    let kind = match content {
-        Some(_) => Kind::Reply,
-        None => Kind::Acknowledgement,
+    let code;
+    let (kind, content) = match answer {
+        Answer::Reply(content) => (Kind::Reply, content),
+        Answer::Acknowledgement => (Kind::Acknowledgement, &[][..]),
+        Answer::Refusal(of) => {
+            code = of.to_be_bytes();
+            (Kind::Refusal, &code[..])
+        }
     };
-    let content = content.unwrap_or_default();
     let to = std::slice::from_ref(publisher);
     build(subscriber, to, topic, kind, *request, now, content, rng)
 }

@@ -15,7 +15,8 @@ const SUM: usize = 32;
 /// Why saved bytes cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the saved state of the replay guard {problem}; delete it: messages from before that are refused then"
+    "the saved state of the replay guard {problem}; stop publishers whose clocks are ahead or wait for \
+     clock_tolerance (5 s), then delete it: what is stamped before the next start is refused"
 )]
 pub struct StateError {
     problem: &'static str,

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use amop_seal::{
-    Kind, MAX_RECIPIENTS, OVERHEAD, OVERHEAD_PER_RECIPIENT, OpenError, Reader, ReaderError,
+    Answer, Kind, MAX_RECIPIENTS, OVERHEAD, OVERHEAD_PER_RECIPIENT, OpenError, Reader, ReaderError,
     Recipients, Refusal, SealError, Sealed, SealingKey, SealingPublicKey, Settings, Window,
     open_reply, seal, seal_reply,
 };
@@ -325,18 +325,28 @@ fn an_answer_is_bound_to_its_request() {
         .unwrap()
         .bytes
     };
-    let reply = answer(bob, Some(&b"yes"[..]));
+    let reply = answer(bob, Answer::Reply(b"yes"));
     let opened = open_reply(&reply, alice, &to, TOPIC, &one.digest).unwrap();
     assert_eq!(
         (opened.kind, &opened.content[..]),
         (Kind::Reply, &b"yes"[..])
     );
-    let acknowledged = answer(bob, None);
+    let acknowledged = answer(bob, Answer::Acknowledgement);
     let opened = open_reply(&acknowledged, alice, &to, TOPIC, &one.digest).unwrap();
     assert_eq!(
         (opened.kind, &opened.content[..]),
         (Kind::Acknowledgement, &b""[..])
     );
+    assert_eq!(opened.refusal(), None);
+    for code in [0, 105, 1234, i32::MIN] {
+        let refused = answer(bob, Answer::Refusal(code));
+        let opened = open_reply(&refused, alice, &to, TOPIC, &one.digest).unwrap();
+        assert_eq!((opened.kind, opened.refusal()), (Kind::Refusal, Some(code)));
+    }
+    // Four bytes of a reply are no code.
+    let four = answer(bob, Answer::Reply(b"four"));
+    let opened = open_reply(&four, alice, &to, TOPIC, &one.digest).unwrap();
+    assert_eq!(opened.refusal(), None);
 
     let open = |reply: &[u8]| open_reply(reply, alice, &to, TOPIC, &one.digest).unwrap_err();
     let error = open_reply(&reply, alice, &to, TOPIC, &two.digest).unwrap_err();
@@ -344,7 +354,7 @@ fn an_answer_is_bound_to_its_request() {
     let error = open_reply(&reply, alice, &to, "other", &one.digest).unwrap_err();
     assert_eq!(error, OpenError::BadSignature { sender: bob.id() });
     // By somebody to whom the request was not sealed; by nobody; no answer at all.
-    let error = open(&answer(carol, Some(b"yes")));
+    let error = open(&answer(carol, Answer::Reply(b"yes")));
     assert_eq!(error, OpenError::UnknownPublisher { sender: carol.id() });
     assert!(matches!(open(b""), OpenError::Malformed { .. }));
     let other = seal(

@@ -10,8 +10,8 @@ mod second;
 use std::{collections::VecDeque, convert::Infallible, fs, path::PathBuf};
 
 use amop_seal::{
-    Digest, Kind, Reader, Recipients, Sealed, SealingKey, SealingPublicKey, Settings, Window,
-    open_reply, seal, seal_reply,
+    Answer, Digest, Kind, Reader, Recipients, Sealed, SealingKey, SealingPublicKey, Settings,
+    Window, open_reply, seal, seal_reply,
 };
 use rand::{TryCryptoRng, TryRng};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub struct Vector {
     pub name: String,
     /// The topic.
     pub topic: String,
-    /// 1 to 4.
+    /// 1 to 5.
     pub kind: u8,
     /// Milliseconds since 1970.
     pub time: u64,
@@ -115,6 +115,7 @@ fn kind(kind: u8) -> Kind {
         2 => Kind::Unicast,
         3 => Kind::Reply,
         4 => Kind::Acknowledgement,
+        5 => Kind::Refusal,
         other => unreachable!("kind {other}"),
     }
 }
@@ -136,14 +137,18 @@ fn make(keys: &[SealingKey], vector: &Vector) -> Sealed {
             seal(sender, &to, topic, kind, time, &content, &mut rng)
         }
         kind => {
-            let content = (kind == Kind::Reply).then_some(&content[..]);
+            let answer = match kind {
+                Kind::Reply => Answer::Reply(&content),
+                Kind::Refusal => Answer::Refusal(i32::from_be_bytes(content.try_into().unwrap())),
+                _ => Answer::Acknowledgement,
+            };
             seal_reply(
                 sender,
                 &recipients[0],
                 topic,
                 &about,
                 time,
-                content,
+                answer,
                 &mut rng,
             )
         }
@@ -218,6 +223,14 @@ fn expected() -> (Vec<SealingKey>, Vectors) {
     let about = add("unicast", "settlement", 2, &[1, 2], &none, b"how much?");
     add("reply", "settlement", 3, &[0], &about, b"100");
     add("acknowledgement", "settlement", 4, &[0], &about, b"");
+    add(
+        "refusal",
+        "settlement",
+        5,
+        &[0],
+        &about,
+        &1234_i32.to_be_bytes(),
+    );
     (
         keys,
         Vectors {

@@ -85,18 +85,29 @@ impl Hub {
         topic: &TopicName,
         payload: &[u8],
     ) -> Result<Answer, PublishError> {
+        let deadline = Instant::now() + self.options.timeout;
+        self.publish_until(deadline, kind, topic, payload).await
+    }
+
+    /// As [`publish`](Self::publish), with a deadline that others have a part in.
+    pub(crate) async fn publish_until(
+        &self,
+        deadline: Instant,
+        kind: Kind,
+        topic: &TopicName,
+        payload: &[u8],
+    ) -> Result<Answer, PublishError> {
         let private = PrivateName::of_topic(topic);
         self.check_granted(private.as_ref())?;
         self.sealed.check(topic, payload)?;
         let _counted = self.publishing.one();
-        let timeout = self.options.timeout;
         let message = Message {
             kind,
             seq: None,
             topic,
             payload,
-            deadline: Instant::now() + timeout,
-            timeout,
+            deadline,
+            timeout: self.options.timeout,
         };
         self.deliver(message, private.as_ref()).await
     }

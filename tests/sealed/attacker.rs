@@ -1,9 +1,14 @@
 //! Somebody with a certificate of the chain who sees every message and can send any bytes to the topic:
 //! what a node on the way can do as well.
 
-use amop::{Client, PublishError, RawSubscription, Reply, TopicName};
+use std::pin::pin;
+
+use amop::{Client, Delivery, PublishError, RawSubscription, Reply, TopicName};
 use amop_node::Network;
 use amop_tests::{client, within};
+use bytes::Bytes;
+
+pub(crate) type RawDelivery = Delivery<Bytes>;
 
 pub(crate) struct Attacker {
     client: Client,
@@ -49,10 +54,27 @@ impl Attacker {
         }
     }
 
-    /// Answers the next unicast, which it cannot read.
-    pub(crate) async fn answer(&mut self, with: &[u8]) {
-        let delivery = within("a message on the wire", self.seen.next()).await;
-        delivery.unwrap().reply_bytes(with).unwrap();
+    /// Answers every unicast that it draws, which it cannot read, until `publish` ends; how many it drew.
+    pub(crate) async fn answering<T>(
+        &mut self,
+        answer: impl Fn(usize, RawDelivery),
+        publish: impl Future<Output = T>,
+    ) -> (T, usize) {
+        let mut publish = pin!(within("publishing", publish));
+        let mut drawn = 0;
+        loop {
+            tokio::select! {
+                done = &mut publish => return (done, drawn),
+                delivery = self.seen.next() => answer(drawn, delivery.unwrap()),
+            }
+            drawn += 1;
+        }
+    }
+
+    /// Sends a unicast to whom it may.
+    pub(crate) async fn bring(&self, payload: Vec<u8>) -> Result<Reply, PublishError> {
+        let publish = self.client.unicast(&self.topic, payload.into());
+        within("the attacker's unicast", publish).await
     }
 
     /// Subscribes to nothing any more.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use amop::{Event, Kind, PublishError, Refusal, ReplayGuard, SealedDeliveryError, TopicName};
 use amop_tests::{client, network, within};
-use attacker::Attacker;
+use attacker::{Attacker, RawDelivery};
 use members::{Member, Settlement, Wire, receive};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,28 +165,31 @@ async fn requests_are_answered_by_recipients_alone() {
     let network = network(2).await;
     let bank = Member::new(&network, 0).await;
     let custodian = Member::new(&network, 1).await;
-    let sealer = bank.sealer(&[&custodian]);
+    let hasty = Member::hasty(&network, 0).await;
 
     // A subscriber without a key acknowledges what it cannot read. Nobody is deceived.
     let mut attacker = Attacker::new(&network, 1).await;
-    for answer in [&b""[..], b"true", b"AMPS"] {
+    let sealer = hasty.sealer(&[&custodian]);
+    for answer in [&b""[..], b"AMPS"] {
         let message = Settlement::new(1, "");
-        let request = within("asking", message.request(&sealer));
-        let (replied, ()) = tokio::join!(request, attacker.answer(answer));
+        let reply = |_, delivery: RawDelivery| delivery.reply_bytes(answer).unwrap();
+        let (replied, _) = attacker.answering(reply, message.request(&sealer)).await;
         let error = replied.unwrap_err();
         assert!(
             matches!(error, PublishError::UnprovenAnswer { .. }),
             "{error:?}"
         );
-        let publish = within("publishing", message.publish_unicast(&sealer));
-        let (published, ()) = tokio::join!(publish, attacker.answer(answer));
+        let publish = message.publish_unicast(&sealer);
+        let (published, drawn) = attacker.answering(reply, publish).await;
         let error = published.unwrap_err();
         assert!(
             matches!(error, PublishError::UnprovenAnswer { .. }),
             "{error:?}"
         );
+        assert!(drawn > 1, "it is sent again");
     }
     attacker.leave().await;
+    let sealer = bank.sealer(&[&custodian]);
 
     let mut deliveries = custodian.deliveries(&[&bank]).await;
     let answer = async {
@@ -244,6 +247,106 @@ async fn requests_are_answered_by_recipients_alone() {
         matches!(error, PublishError::Rejected { code: 1234, .. }),
         "{error:?}"
     );
+    network.shutdown().await;
+}
+
+/// Whoever subscribes draws a part of the unicasts. Whatever it answers without a key, they arrive.
+#[tokio::test(flavor = "multi_thread")]
+async fn false_answers_and_refusals_delay_unicasts_and_do_not_stop_them() {
+    let network = network(2).await;
+    let bank = Member::new(&network, 0).await;
+    let custodian = Member::new(&network, 1).await;
+    let mut attacker = Attacker::new(&network, 1).await;
+    let mut settlements = custodian.subscribe(&[&bank]).await;
+    let sealer = bank.sealer(&[&custodian]);
+    let publish = async {
+        for amount in 0..40 {
+            let message = Settlement::new(amount, "");
+            let (published, ()) = tokio::join!(
+                message.publish_unicast(&sealer),
+                receive(&mut settlements, amount)
+            );
+            published.unwrap();
+        }
+    };
+    let answer = |drawn: usize, delivery: RawDelivery| {
+        match drawn % 4 {
+            0 => delivery.reply_bytes(b"true"),
+            1 => delivery.refuse(105),
+            2 => delivery.refuse(1234),
+            _ => delivery.refuse(104),
+        }
+        .unwrap();
+    };
+    let ((), drawn) = attacker.answering(answer, publish).await;
+    assert!(drawn > 0);
+    // Each was taken once, and no copy came to one that had it.
+    assert_eq!(settlements.refused().total(), 0);
+    network.shutdown().await;
+}
+
+/// A unicast may be brought to each recipient once. One that refuses it as a copy ends it: it does not go on
+/// to the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_unicast_ends_where_it_is_refused() {
+    let network = network(2).await;
+    let bank = Member::new(&network, 0).await;
+    let members = [
+        Member::new(&network, 0).await,
+        Member::new(&network, 1).await,
+    ];
+    let mut attacker = Attacker::new(&network, 1).await;
+    let mut readers = Vec::new();
+    let mut ends = Vec::new();
+    for member in &members {
+        let mut settlements = member.subscribe(&[&bank]).await;
+        let (end, mut ended) = tokio::sync::oneshot::channel::<()>();
+        ends.push(end);
+        readers.push(tokio::spawn(async move {
+            let mut taken = 0;
+            loop {
+                tokio::select! {
+                    message = settlements.next() => taken += u64::from(message.is_some()),
+                    _ = &mut ended => return (taken, settlements.refused()),
+                }
+            }
+        }));
+    }
+    let sealer = bank.sealer(&[&members[0], &members[1]]);
+    let copies = std::sync::Mutex::new(Vec::new());
+    let publish = async {
+        for amount in 0..60 {
+            let message = Settlement::new(amount, "");
+            message.publish_unicast(&sealer).await.unwrap();
+        }
+    };
+    // It takes a copy, and lets the message go on to those that it is for.
+    let pass_on = |_, delivery: RawDelivery| {
+        copies.lock().unwrap().push(delivery.to_vec());
+        delivery.refuse(104).unwrap();
+    };
+    attacker.answering(pass_on, publish).await;
+    attacker.leave().await;
+    let copies = copies.into_inner().unwrap();
+    let (mut brought, mut refused) = (0, 0);
+    for copy in &copies {
+        match attacker.bring(copy.clone()).await {
+            Ok(_) => brought += 1,
+            Err(PublishError::Undecodable { .. }) => refused += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert!(refused > 0, "{} copies", copies.len());
+    drop(ends);
+    let mut replayed = 0;
+    let mut taken = 0;
+    for reader in readers {
+        let (messages, refusals) = within("a reader's end", reader).await.unwrap();
+        assert_eq!(refusals.total(), refusals.replayed);
+        replayed += refusals.replayed;
+        taken += messages;
+    }
+    assert_eq!((replayed, taken), (refused, 60 + brought));
     network.shutdown().await;
 }
 
@@ -393,6 +496,9 @@ async fn nothing_leaves_as_it_is_by_way_of_a_client_that_knows_better() {
             .unwrap_err(),
     );
     refused(bank.client.unicast(&topic, plain.into()).await.unwrap_err());
+    // The first bytes of a sealed message do not make it one.
+    let begun = bank.client.multicast(&topic, "AMPS{\"amount\":1}".into());
+    refused(begun.await.unwrap_err());
     let mut publisher = bank.client.publisher_raw(&topic);
     refused(publisher.publish(plain.into()).await.unwrap_err());
     // Another type that was given the same topic and forgot to be sealed.

@@ -1,13 +1,13 @@
 //! Members of the network, each with a client, a key and a folder.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 use amop::{
     Client, ReplayGuard, ReplayStore, SealedDeliveries, SealedSubscription, Sealer, SealingKey,
     SealingPublicKey,
 };
 use amop_node::Network;
-use amop_tests::{client, within};
+use amop_tests::{builder, client, within};
 use tempfile::TempDir;
 
 #[amop::topic("settlement", sealed, reply = u64)]
@@ -42,6 +42,15 @@ impl Member {
             client: client(network, node).await,
             key: SealingKey::generate(),
             folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// One that does not wait for long.
+    pub(crate) async fn hasty(network: &Network, node: usize) -> Self {
+        let client = builder(network, node).timeout(Duration::from_secs(2));
+        Self {
+            client: client.connect().await.unwrap(),
+            ..Self::new(network, node).await
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt, ops::Deref};
 
 use amop_proto::{channel::code, client::Kind};
-use amop_seal::{Digest, SealingKey, SealingPublicKey, seal_reply};
+use amop_seal::{Answer, Digest, SealingKey, SealingPublicKey, seal_reply};
 
 use super::{SealedRequest, now};
 use crate::{Codec, ReplyError, delivery::Receipt};
@@ -40,15 +40,15 @@ impl SealedReceipt {
         self.receipt.as_ref()
     }
 
-    /// Answers with a reply, or without one.
-    fn answer(&mut self, content: Option<&[u8]>) -> Result<(), ReplyError> {
+    /// Answers with what its publisher can tell to be this recipient's.
+    fn answer(&mut self, answer: Answer<'_>) -> Result<(), ReplyError> {
         let Some(receipt) = self.receipt.take() else {
             return Ok(());
         };
         let topic = receipt.topic().to_string();
         let rng = &mut rand::rng();
         let (key, to, request) = (&self.key, &self.publisher, &self.request);
-        match seal_reply(key, to, &topic, request, now(), content, rng) {
+        match seal_reply(key, to, &topic, request, now(), answer, rng) {
             Ok(sealed) => match receipt.check_len(&sealed.bytes) {
                 Ok(()) => receipt.answer(code::SUCCESS, &sealed.bytes),
                 Err(error) => {
@@ -63,8 +63,11 @@ impl SealedReceipt {
         }
     }
 
-    /// Refuses the message.
+    /// Refuses the message. The node is told only of a refusal after which it is to ask somebody else.
     pub(super) fn refuse(mut self, code: i32) -> Result<(), ReplyError> {
+        if code != code::NO_SESSION {
+            return self.answer(Answer::Refusal(code));
+        }
         match self.receipt.take() {
             Some(receipt) => receipt.answer(code, b""),
             None => Ok(()),
@@ -77,7 +80,7 @@ impl Drop for SealedReceipt {
         let kind = self.receipt.as_ref().map(Receipt::kind);
         // Fails only if the connection is gone; the node has told the publisher then.
         if kind == Some(Kind::Unicast)
-            && let Err(error) = self.answer(None)
+            && let Err(error) = self.answer(Answer::Acknowledgement)
         {
             tracing::debug!("a sealed unicast is not acknowledged: {error}");
         }
@@ -87,8 +90,8 @@ impl Drop for SealedReceipt {
 /// A sealed message together with who made it.
 ///
 /// It derefs to the message. A unicast's publisher waits for an answer: reply, refuse, or drop the
-/// delivery to acknowledge it. Replies and acknowledgements are signed by the key that opened the message
-/// and sealed to its publisher; a refusal is not, as anybody on the way can refuse.
+/// delivery to acknowledge it. Each of these is signed by the key that opened the message and sealed to its
+/// publisher, which believes nothing else.
 pub struct SealedDelivery<T> {
     message: T,
     kind: Kind,
@@ -141,7 +144,8 @@ impl<T> SealedDelivery<T> {
 
     /// Refuses a unicast: its publisher gets `code` as
     /// [`PublishError::Rejected`](crate::PublishError::Rejected), or the variant of a code with a meaning
-    /// of its own. 0 would mean success and is sent as 104, "nobody took it".
+    /// of its own. 0 would mean success and is sent as 104, "nobody took it": the node asks another
+    /// subscriber then. That alone is not signed.
     ///
     /// # Errors
     ///
@@ -164,7 +168,7 @@ impl<T: SealedRequest> SealedDelivery<T> {
     /// [`ReplyError`].
     pub fn reply(mut self, reply: T::Reply) -> Result<(), ReplyError> {
         match T::ReplyCodec::encode(&reply) {
-            Ok(content) => self.receipt.answer(Some(&content)),
+            Ok(content) => self.receipt.answer(Answer::Reply(&content)),
             Err(source) => {
                 let topic = self.topic;
                 // Rather than an acknowledgement the publisher could not read.

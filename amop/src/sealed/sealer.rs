@@ -1,16 +1,23 @@
 //! Publishing to a sealed topic.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use amop_proto::{TopicName, client::Kind};
+use amop_proto::{TopicName, channel::code, client::Kind};
 use amop_seal::{
     Kind as SealedKind, Opened, Recipients, Sealed, SealingKey, SealingPublicKey, open_reply, seal,
 };
+use bytes::Bytes;
+use tokio::time::{Instant, sleep};
 
 use super::{SealedPublisher, SealedRequest, SealedTopic, now};
 use crate::{
     Codec, CodecError, PublishError, RawPublisher, delivery::Of, hub::Hub, publish::Answer,
 };
+
+/// How long to wait before a unicast is sent again that somebody has answered falsely. Each time it is
+/// twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Publishes to a sealed topic: seals messages of one type to the keys that it was granted to, and signs
 /// them. Made by [`Client::seal_for`](crate::Client::seal_for).
@@ -35,8 +42,13 @@ use crate::{
 /// * The content is encrypted once, whatever the number of recipients; each adds 96 bytes and one key
 ///   agreement (`benches/sealed.rs` measures it). A message has 194 bytes besides.
 /// * A unicast is answered by one of the recipients, which signs its answer, and seals it to the
-///   publisher. Anything else is [`PublishError::UnprovenAnswer`]: a node, or a subscriber that is no
-///   recipient, cannot acknowledge a message.
+///   publisher. After any other answer, of a node or of a subscriber that is no recipient, the same
+///   bytes are sent again until the client's timeout; then it is [`PublishError::UnprovenAnswer`], or
+///   what the false answer said. So nobody else can acknowledge a message, and those who draw a part of
+///   the unicasts without a key delay that part.
+/// * A unicast is taken once by *each* recipient, and by each process that reads with a recipient's key:
+///   each has a replay guard of its own. A node, or a subscriber that saw its bytes, can bring it to all
+///   of them. What must happen once is sealed to one key that one subscription reads with.
 /// * To change the recipients, or the key, make another one.
 ///
 /// It does not keep the client open. Cloning is cheap.
@@ -107,7 +119,7 @@ impl<T: SealedTopic> Sealer<T> {
     /// # Errors
     ///
     /// [`PublishError`]; after [`UnprovenAnswer`](PublishError::UnprovenAnswer),
-    /// [`Timeout`](PublishError::Timeout), [`Unanswered`](PublishError::Unanswered) and
+    /// [`Undecodable`](PublishError::Undecodable), [`Rejected`](PublishError::Rejected), [`Timeout`](PublishError::Timeout), [`Unanswered`](PublishError::Unanswered) and
     /// [`Disconnected`](PublishError::Disconnected) it is not known whether it was delivered. Dropping
     /// the future leaves that open, too.
     pub fn publish_unicast<'a>(
@@ -166,21 +178,50 @@ impl<T: SealedTopic> Sealer<T> {
         })
     }
 
-    /// Sends a unicast and opens its answer.
+    /// Sends a unicast, and sends it again as it is while it is answered by others than its recipients:
+    /// somebody who subscribes without a key draws a part of them. Recipients refuse what they have taken
+    /// before, so that is safe.
     async fn ask(&self, sealed: Sealed) -> Result<(Opened, Answer), PublishError> {
+        let deadline = Instant::now() + self.hub.options.timeout;
+        let mut pause = FIRST_PAUSE;
+        let mut unproven = None;
+        loop {
+            match self.ask_once(deadline, &sealed).await {
+                Ok((opened, answer)) => match opened.refusal() {
+                    Some(code) => return Err(self.refused(code, &answer)),
+                    None => return Ok((opened, answer)),
+                },
+                Err(error) if is_unproven(&error) => unproven = Some(error),
+                // It may have been delivered before.
+                Err(error) => return Err(unproven.unwrap_or(error)),
+            }
+            if let Some(error) = unproven.take_if(|_| deadline <= Instant::now() + pause) {
+                return Err(error);
+            }
+            sleep(pause).await;
+            pause = (2 * pause).min(LAST_PAUSE);
+        }
+    }
+
+    async fn ask_once(
+        &self,
+        deadline: Instant,
+        sealed: &Sealed,
+    ) -> Result<(Opened, Answer), PublishError> {
         let answer = self
             .hub
-            .publish(Kind::Unicast, &self.topic, &sealed.bytes)
+            .publish_until(deadline, Kind::Unicast, &self.topic, &sealed.bytes)
             .await?;
         let recipients = self.recipients.keys();
         let topic = self.topic.as_str();
-        match open_reply(
+        let opened = open_reply(
             &answer.payload,
             &self.key,
             recipients,
             topic,
             &sealed.digest,
-        ) {
+        );
+        match opened {
             Ok(opened) => Ok((opened, answer)),
             Err(source) => Err(PublishError::UnprovenAnswer {
                 topic: self.topic.to_string(),
@@ -189,6 +230,32 @@ impl<T: SealedTopic> Sealer<T> {
             }),
         }
     }
+
+    /// A recipient said no.
+    fn refused(&self, code: i32, answer: &Answer) -> PublishError {
+        let topic = self.topic.to_string();
+        let endpoint = answer.connection.endpoint().to_owned();
+        match code {
+            code::DECODE => PublishError::Undecodable { topic, endpoint },
+            code => PublishError::Rejected {
+                topic,
+                endpoint,
+                code,
+                payload: Bytes::new(),
+            },
+        }
+    }
+}
+
+/// Whether an error is what somebody said who did not prove to be a recipient. Refusals are: a recipient
+/// signs its own.
+fn is_unproven(error: &PublishError) -> bool {
+    matches!(
+        error,
+        PublishError::UnprovenAnswer { .. }
+            | PublishError::Undecodable { .. }
+            | PublishError::Rejected { .. }
+    )
 }
 
 impl<T: SealedRequest> Sealer<T> {

@@ -285,9 +285,11 @@ impl Unsealer {
     }
 }
 
-/// What the publisher of a refused unicast is told: whether another subscriber may take it.
+/// What the publisher of a refused unicast is told: whether another subscriber may take it. What was taken
+/// before is not to be taken again by the next one.
 fn answer(error: &OpenError) -> i32 {
     match error {
+        OpenError::Refused(Refusal::Replayed) => code::DECODE,
         OpenError::UnknownPublisher { .. } | OpenError::NotRecipient | OpenError::Refused(_) => {
             code::NO_SESSION
         }
