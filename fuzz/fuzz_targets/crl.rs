@@ -5,16 +5,34 @@
 
 use std::sync::LazyLock;
 
-use amop_fuzz::{assert_one_line, node};
-use amop_tls::Identity;
+use amop_fuzz::{assert_one_line, node, pki};
+use amop_tls::{
+    Identity, ServerOptions, Side,
+    rustls::pki_types::{CertificateDer, UnixTime, pem::PemObject},
+};
 use libfuzzer_sys::fuzz_target;
 
 static NODE: LazyLock<Identity> = LazyLock::new(node);
 
+/// A node and an SDK that the chain has certified.
+static CHAINS: LazyLock<[Vec<CertificateDer<'static>>; 2]> = LazyLock::new(|| {
+    [pki::NODE1, pki::SDK].map(|pem| {
+        let certificates = CertificateDer::pem_slice_iter(pem);
+        certificates.collect::<Result<_, _>>().unwrap()
+    })
+});
+
 fuzz_target!(|file: &[u8]| {
-    match NODE.clone().with_revocation("lists.crl", file) {
-        // The chain of the fixtures has signed none, so each was made by an authority of the file itself.
-        Ok(_) => assert!(file.windows(16).any(|part| part == b"BEGIN CERTIFICAT")),
-        Err(error) => assert_one_line(&error),
+    let listed = match NODE.clone().with_revocation("lists.crl", file) {
+        Ok(listed) => listed,
+        Err(error) => return assert_one_line(&error),
+    };
+    // The chain of the fixtures has signed none, so each was made by an authority of the file itself, and
+    // none of the chain's certificates is on one.
+    assert!(file.windows(16).any(|part| part == b"BEGIN CERTIFICAT"));
+    let verifier = listed.verifier_of_sdks(ServerOptions::default()).unwrap();
+    for chain in &*CHAINS {
+        let judged = verifier.verify(chain, Side::Client, UnixTime::now());
+        assert!(judged.is_ok(), "{judged:?}");
     }
 });
