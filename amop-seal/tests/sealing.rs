@@ -312,7 +312,7 @@ fn an_answer_is_bound_to_its_request() {
         world.seal(Kind::Unicast, b"2"),
     );
     let to = [bob.public_key()];
-    let answer = |by: &SealingKey, content| {
+    let answer = |by: &SealingKey, content: Answer<'_>| {
         seal_reply(
             by,
             &alice.public_key(),
@@ -377,7 +377,7 @@ fn an_answer_is_bound_to_its_request() {
         assert_eq!(open(&changed), OpenError::BadSignature { sender: bob.id() });
     }
     // A reply is not taken for a message.
-    let reply = answer(bob, Some(b"yes"));
+    let reply = answer(bob, Answer::Reply(b"yes"));
     let reader = reader(TOPIC, alice.as_ref(), &[bob.public_key()]);
     for came in [Kind::Multicast, Kind::Unicast] {
         assert!(matches!(

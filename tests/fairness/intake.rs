@@ -7,7 +7,7 @@ use amop_proto::{
     channel::{Frame, FrameType, code},
     p2p::{PeerCodec, PeerFrame, protocol},
 };
-use amop_tests::{Bystanders, RawLink, Sdk, identity, network_with, seq, within};
+use amop_tests::{Bystanders, PATIENCE, RawLink, Sdk, identity, network_with, seq, within};
 use amop_tls::pki::{Authority, Leaf};
 use bytes::{Bytes, BytesMut};
 
@@ -98,6 +98,8 @@ async fn a_hog_and_its_agency_leave_room_for_others() {
     let issued = |agency: usize, name: &str| identity(&agencies[agency], Leaf::Sdk, name);
     let listen = ListenLimits {
         receiving: BUDGET,
+        // What has begun stays, however long the others take.
+        frame_time: PATIENCE * 4,
         ..ListenLimits::default()
     };
     let node = Node::builder()
@@ -160,6 +162,8 @@ async fn hogs_below_one_agency(names: [&str; 6]) {
     let [good, bad] = ["good", "bad"].map(|name| chain.agency(name).unwrap());
     let listen = ListenLimits {
         receiving: BUDGET,
+        // What has begun stays, however long the others take.
+        frame_time: PATIENCE * 4,
         ..ListenLimits::default()
     };
     let node = Node::builder()
