@@ -161,7 +161,7 @@ async fn hogs_below_one_agency(names: [&str; 6]) {
     let chain = Authority::new_ec("chain").unwrap();
     let [good, bad] = ["good", "bad"].map(|name| chain.agency(name).unwrap());
     let listen = ListenLimits {
-        receiving: BUDGET,
+        receiving: BUDGET + LEN / 2,
         // What has begun stays, however long the others take.
         frame_time: PATIENCE * 4,
         ..ListenLimits::default()
