@@ -77,6 +77,10 @@ impl Verifier for Unsigned {
         SharedSecret::new(self.0).identify(chain)
     }
 
+    fn admits(&self, _: &NodeId) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     fn is_signed(&self, _: u8, _: &[u8], _: &[u8], signature: &[u8]) -> bool {
         signature == SIGNATURE
     }

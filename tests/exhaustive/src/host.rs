@@ -43,6 +43,10 @@ impl Verifier for Gullible {
         self.0.identify(chain)
     }
 
+    fn admits(&self, fisco: &NodeId) -> Result<(), Refusal> {
+        self.0.admits(fisco)
+    }
+
     fn is_signed(&self, _: u8, _: &[u8], _: &[u8], _: &[u8]) -> bool {
         true
     }
