@@ -527,7 +527,7 @@ mod tests {
         };
         assert_eq!((checked.records.len(), checked.fault), (1, None));
         assert_eq!(checked.refused[0].0, refused);
-        let other = *checked.records[0].record();
+        let other = checked.records[0].record();
         let held = [(refused, Vec::new()), (other.subject, Vec::new())];
         assert_eq!(checker.disbelieved(held), [refused]);
     }
