@@ -196,7 +196,7 @@ impl Reading for ChannelReading<'_> {
         let long: usize = events.iter().map(undigested).sum();
         let events = match long {
             0 => events,
-            ..=HASHED_HERE => events.into_iter().map(digested).collect(),
+            1..=HASHED_HERE => events.into_iter().map(digested).collect(),
             _ => aside(move || events.into_iter().map(digested).collect()).await,
         };
         (events, Duration::ZERO)

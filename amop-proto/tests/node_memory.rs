@@ -33,7 +33,7 @@ impl Bench {
             };
             bench.event(Event::SessionOpened { session, identity });
         }
-        let body = encode_topics(["void"].into_iter());
+        let body = encode_topics(["void"]);
         let frame = Frame::new(FrameType::SET_TOPICS, seq(0), body);
         bench.event(Event::session_frame(SUBSCRIBER, frame));
         bench
