@@ -7,13 +7,13 @@ use std::{sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::{Frame, FrameType, code},
-    node::{Checker, Event, Limits, NodeConfig, PeerCloseReason, RecordsFault},
+    node::{Checker, Event, Limits, NodeConfig, Notice, PeerCloseReason, RecordsFault},
     p2p::mesh::{self, Envelope, NodeKey, Record, SharedSecret, Spread, Subject, packet},
 };
 use node_support::{
     EPOCH, Link, Net, change, config, enveloped, error, extension, hello, key, known, multicast,
-    node_id, records, relayed, relayed_envelope, relayed_multicast, reply, signed_records, state,
-    stub, topics_of, unicast,
+    node_id, read_records, records, relayed, relayed_envelope, relayed_multicast, reply,
+    signed_records, state, stub, topics_of, unicast,
 };
 
 const TOPIC: &str = "hello";
@@ -193,6 +193,107 @@ fn what_a_neighbour_sends_in_the_name_of_others_is_not_taken() {
         net.peer_send(liar, true_one.clone());
         net.peer_send(liar, spread.clone());
         net.nothing(subscriber);
+    }
+}
+
+#[test]
+fn no_counter_is_so_high_that_it_stops_the_node_or_uses_others_up() {
+    let (mut net, liar) = with_liar(&[]);
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    let request = unicast(1, TOPIC, "");
+    let message = multicast(2, TOPIC, "");
+    let two_years = 2 * 365 * 24 * 3600 * 1_000_000;
+    let high = [u64::MAX, u64::MAX - 1, 1 << 63, 1 << 62, 2 * two_years];
+    for (n, counter) in high.into_iter().enumerate() {
+        let id = 100 + n as u64;
+        let sealed = relayed(packet::RELAYED_UNICAST, (FAR, 0), (id, counter), &request);
+        net.peer_send(liar, sealed);
+        let sealed = relayed_multicast((FAR, FAR, 0), (id, counter - 1), &message);
+        net.peer_send(liar, sealed);
+    }
+    net.nothing(subscriber);
+    assert_eq!(counters(&net).unproven, 10);
+    let sealed = relayed(packet::RELAYED_UNICAST, (FAR, 0), (7, 1 << 30), &request);
+    net.peer_send(liar, sealed);
+    assert_eq!(net.only(subscriber), request);
+}
+
+#[test]
+fn what_a_relay_kept_is_not_taken_again_when_its_source_was_forgotten_meanwhile() {
+    let (mut net, liar) = with_liar(&[]);
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    let kept = [
+        relayed(
+            packet::RELAYED_UNICAST,
+            (FAR, 0),
+            (7, 1 << 30),
+            &unicast(1, TOPIC, ""),
+        ),
+        relayed_multicast((FAR, FAR, 0), (8, (1 << 30) + 1), &multicast(2, TOPIC, "")),
+    ];
+    for message in &kept {
+        net.peer_send(liar, message.clone());
+        assert_eq!(net.inbox(subscriber).len(), 1);
+    }
+    net.peer_send(liar, records(5, &[state(LIAR, 501, &[0], &[])]));
+    for _ in 0..130 {
+        net.peer_send(liar, hello());
+        net.secs(1);
+    }
+    assert_eq!(net.nodes[0].machine.router().known_nodes(), 1);
+    let back = [
+        state(LIAR, 502, &[0, FAR], &[]),
+        state(FAR, 500, &[LIAR], &[]),
+    ];
+    net.peer_send(liar, records(6, &back));
+    assert_eq!(distance(&net, FAR), Some(2));
+    for message in kept {
+        net.peer_send(liar, message);
+        net.nothing(subscriber);
+    }
+}
+
+#[test]
+fn messages_for_invented_nodes_are_counted_and_leave_nothing_behind() {
+    let (mut net, liar) = with_liar(&[]);
+    let before = format!("{:?}", net.nodes[0].machine.router()).len();
+    for n in 20..250 {
+        let request = unicast(1, TOPIC, "");
+        let names = (FAR, n);
+        net.peer_send(
+            liar,
+            relayed(packet::RELAYED_UNICAST, names, (7, 9), &request),
+        );
+        let message = multicast(2, TOPIC, "");
+        let names = (FAR, FAR, n);
+        net.peer_send(liar, relayed_multicast(names, (7, 9), &message));
+    }
+    assert_eq!(counters(&net).undeliverable, 2 * 230);
+    let after = format!("{:?}", net.nodes[0].machine.router()).len();
+    assert!(after < before + 1000, "{before} to {after} bytes of state");
+    let misbehaves = |notice: &Notice| matches!(notice, Notice::PeerMisbehaves { .. });
+    assert!(net.notices(0).iter().any(misbehaves));
+}
+
+#[test]
+fn a_node_does_not_go_on_from_a_version_of_its_own_that_nobody_would_take() {
+    const YEAR: u64 = 365 * 24 * 3600 * 1_000_000;
+    let (mut net, liar) = with_liar(&[]);
+    net.peer_inbox(liar);
+    let stated = |net: &mut Net, topic: &str| {
+        net.subscriber(0, &[topic]);
+        let frames = net.peer_inbox(liar);
+        let told = frames
+            .iter()
+            .filter(|frame| frame.packet == packet::RECORDS);
+        let records: Vec<Record> = told.flat_map(read_records).collect();
+        records.last().unwrap().version
+    };
+    net.peer_send(liar, records(9, &[state(0, EPOCH + YEAR / 2, &[], &[])]));
+    assert!(stated(&mut net, "a") > EPOCH + YEAR / 2);
+    for version in [EPOCH + 2 * YEAR, mesh::MAX_VERSION] {
+        net.peer_send(liar, records(9, &[state(0, version, &[], &[])]));
+        assert!(stated(&mut net, &format!("b {version}")) < EPOCH + YEAR);
     }
 }
 
@@ -535,4 +636,314 @@ fn a_fisco_node_behind_somebody_else_is_forgotten_once_lists_refuse_it() {
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, TOPIC, ""));
     assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+}
+
+/// Topics enough to make a record of about so many bytes in memory.
+fn topics_of_bytes(name: &str, bytes: usize) -> Vec<String> {
+    let one = format!("{name} 0000");
+    let count = bytes / (2 * one.len() + 5 + 128);
+    (0..count).map(|n| format!("{name} {n:04}")).collect()
+}
+
+fn once(topics: &[String]) -> Vec<(&str, u32)> {
+    topics.iter().map(|topic| (&topic[..], 1)).collect()
+}
+
+#[test]
+fn links_that_come_and_go_are_priced_by_what_they_show_and_hide() {
+    let mut net = with_limits(|config| config.limits.peer_topics = 2000);
+    let liar = net.ours(0, LIAR, &[]);
+    let topics: Vec<String> = (0..2000).map(|n| format!("topic {n}")).collect();
+    let mut version = 500;
+    let whole = state(LIAR, version, &[0], &once(&topics));
+    net.peer_send(liar, records(9, &[whole]));
+    net.secs(1);
+    let toggle = |net: &mut Net, version: u64| {
+        let linked = version % 2 == 0;
+        let neighbours = if linked { vec![key(0)] } else { Vec::new() };
+        let toggled = Record {
+            neighbours: Some(neighbours),
+            ..change(LIAR, version, version - 1, &[])
+        };
+        net.peer_send(liar, records(9, &[toggled]));
+        distance(net, LIAR).is_some() == linked
+    };
+    let mut toggles = 0;
+    for _ in 0..60 {
+        version += 1;
+        if !toggle(&mut net, version) {
+            break;
+        }
+        toggles += 1;
+    }
+    // 158 statements at once, and 16 for each of these.
+    assert!((4..=12).contains(&toggles), "{toggles}");
+    assert!(counters(&net).statements_late > 0);
+    // Others do not pay for it, and it is believed when it has calmed down.
+    let honest = net.ours(0, 7, &[(TOPIC, 1)]);
+    assert_eq!(topics_of(&net, honest), [TOPIC]);
+    for _ in 0..10 {
+        net.peer_send(liar, hello());
+        net.peer_send(honest, hello());
+        net.secs(1);
+    }
+    net.peer_send(liar, records(9, &[state(LIAR, 900, &[0], &[])]));
+    assert_eq!(distance(&net, LIAR), Some(1));
+}
+
+#[test]
+fn who_lets_a_node_behind_it_come_and_go_pays_for_that_one() {
+    let mut net = with_limits(|config| config.limits.peer_topics = 2000);
+    let liar = net.ours(0, LIAR, &[]);
+    let topics: Vec<String> = (0..2000).map(|n| format!("topic {n}")).collect();
+    let chain = [
+        state(LIAR, 500, &[0, 7], &[]),
+        state(7, 500, &[LIAR, FAR], &[]),
+        state(FAR, 500, &[7], &once(&topics)),
+    ];
+    net.peer_send(liar, records(9, &chain));
+    net.secs(1);
+    let mut toggles = 0;
+    for version in 501..560 {
+        let links: &[usize] = if version % 2 == 0 { &[0, 7] } else { &[0] };
+        net.peer_send(liar, records(9, &[state(LIAR, version, links, &[])]));
+        if distance(&net, FAR).is_some() != (links.len() == 2) {
+            break;
+        }
+        toggles += 1;
+    }
+    assert!((4..=12).contains(&toggles), "{toggles}");
+    // The node behind has not stated too much.
+    let late = counters(&net).statements_late;
+    net.peer_send(
+        liar,
+        records(9, &[change(FAR, 501, 500, &[("topic 7", 0)])]),
+    );
+    assert_eq!(counters(&net).statements_late, late);
+}
+
+#[test]
+fn no_fisco_node_has_the_name_of_a_node_that_speaks_for_itself() {
+    let mut net = Net::new(1);
+    let liar = net.ours(0, LIAR, &[]);
+    // Before the node comes, after it, and this very node.
+    let stubs = [7, 8, 0].map(|n| stub(n, LIAR, 1, &[(TOPIC, 1)]));
+    let names = [7, 8, 0].map(|n| NodeKey::stub(&node_id(n), &node_id(LIAR)));
+    let own = Record {
+        neighbours: Some(names.into_iter().chain([key(0)]).collect()),
+        ..state(LIAR, 500, &[], &[])
+    };
+    net.peer_send(liar, records(3, &[own, stubs[0].clone()]));
+    let seven = net.ours(0, 7, &[(TOPIC, 1)]);
+    let eight = net.ours(0, 8, &[(TOPIC, 1)]);
+    net.peer_send(liar, records(4, &stubs[1..]));
+    assert_eq!(net.nodes[0].machine.router().known_nodes(), 3);
+    for link in [liar, seven, eight] {
+        net.peer_inbox(link);
+    }
+    let publisher = net.sdk(0);
+    net.send(publisher, multicast(1, TOPIC, ""));
+    let copies = [liar, seven, eight].map(|link| net.peer_inbox(link).len());
+    assert_eq!(copies, [0, 1, 1]);
+    // Nor when it says so once more.
+    net.peer_send(liar, records(5, &[stub(7, LIAR, 2, &[(TOPIC, 1)])]));
+    assert_eq!(net.nodes[0].machine.router().known_nodes(), 3);
+}
+
+#[test]
+fn four_neighbours_with_all_they_can_state_leave_room_for_what_others_state() {
+    const MAX: usize = 400_000;
+    let mut net = with_limits(|config| {
+        config.limits.records_bytes = MAX;
+        config.limits.record_bytes = MAX / 4;
+    });
+    let long = topics_of_bytes("long", MAX / 4 - 8_000);
+    let hogs: Vec<Link> = (20..24).map(|n| net.ours(0, n, &once(&long))).collect();
+    net.secs(1);
+    let held = |net: &Net| net.nodes[0].machine.router().records_bytes();
+    assert!(held(&net) > MAX * 8 / 10, "{}", held(&net));
+    let honest = net.ours(0, 7, &[]);
+    let some = topics_of_bytes("some", 20_000);
+    net.announce(honest, &once(&some));
+    let far = state(8, 1 << 40, &[7], &once(&some));
+    let near = state(7, 1 << 40, &[0, 8], &once(&some));
+    net.peer_send(honest, records(9, &[near, far]));
+    net.peer_send(
+        honest,
+        records(9, &[change(8, (1 << 40) + 1, 1 << 40, &[("new", 1)])]),
+    );
+    assert_eq!((distance(&net, 7), distance(&net, 8)), (Some(1), Some(2)));
+    assert_eq!(topics_at(&net, 8), some.len() + 1);
+    assert!(held(&net) <= MAX);
+    // Those that gave way do not take it back.
+    for (n, hog) in hogs.into_iter().enumerate() {
+        let again = state(20 + n, 1 << 41, &[0], &once(&long));
+        net.peer_send(hog, records(9, &[again]));
+    }
+    assert_eq!((distance(&net, 7), distance(&net, 8)), (Some(1), Some(2)));
+    assert!(held(&net) <= MAX);
+}
+
+#[test]
+fn what_comes_over_the_same_relay_finds_room_too() {
+    const MAX: usize = 400_000;
+    let mut net = with_limits(|config| {
+        config.limits.records_bytes = MAX;
+        config.limits.record_bytes = MAX / 4;
+    });
+    let relay = net.ours(0, 7, &[(TOPIC, 1)]);
+    let long = topics_of_bytes("long", MAX / 4 - 8_000);
+    net.peer_send(relay, records(9, &[state(LIAR, 500, &[7], &once(&long))]));
+    for n in 20..26 {
+        net.peer_send(relay, records(9, &[stub(n, LIAR, 500, &once(&long))]));
+        net.secs(1);
+        net.peer_send(relay, hello());
+    }
+    let small = once(&long[..40]);
+    for n in 30..35 {
+        net.peer_send(relay, records(9, &[state(n, 500, &[7], &small)]));
+        assert_eq!(topics_at(&net, n), 0, "not linked yet");
+    }
+    let near = state(7, 1 << 40, &[0, 30, 31, 32, 33, 34], &[(TOPIC, 1)]);
+    net.peer_send(relay, records(9, &[near]));
+    for n in 30..35 {
+        assert_eq!((distance(&net, n), topics_at(&net, n)), (Some(2), 40));
+    }
+    assert!(net.nodes[0].machine.router().records_bytes() <= MAX);
+}
+
+#[test]
+fn a_neighbour_is_told_that_its_record_is_taken_when_it_is() {
+    let mut net = with_limits(|config| config.limits.record_bytes = 20_000);
+    let peer = net.ours(0, 7, &[]);
+    net.peer_inbox(peer);
+    let takes = |net: &mut Net| {
+        let told = net.peer_inbox(peer).into_iter();
+        let taken = told.filter(|frame| frame.packet == packet::TAKEN);
+        taken.map(|frame| frame.seq).collect::<Vec<u32>>()
+    };
+    let long = topics_of_bytes("long", 30_000);
+    net.peer_send(peer, records(7, &[state(7, 1 << 40, &[0], &once(&long))]));
+    // Nor does a later word on something else say so.
+    net.peer_send(peer, records(8, &[state(FAR, 500, &[7], &[])]));
+    assert_eq!(takes(&mut net), Vec::<u32>::new());
+    net.peer_send(peer, records(9, &[state(7, (1 << 40) + 1, &[0], &[])]));
+    assert_eq!(takes(&mut net), [9]);
+}
+
+/// A record with certificates that nobody believes.
+fn without_chain(record: Record) -> Record {
+    let whole = record.whole.map(|whole| mesh::Whole {
+        chain: Vec::new(),
+        ..whole
+    });
+    Record { whole, ..record }
+}
+
+#[test]
+fn old_certificates_of_a_node_do_not_take_it_away() {
+    let (mut net, liar) = with_liar(&[(TOPIC, 1)]);
+    let old = without_chain(state(FAR, 499, &[LIAR], &[]));
+    net.peer_send(liar, records(9, &[old]));
+    assert_eq!((distance(&net, FAR), topics_at(&net, FAR)), (Some(2), 1));
+    assert_eq!(counters(&net).records_refused, 1);
+    // Of a newer one it counts, and what is newer still is asked for.
+    let newer = without_chain(state(FAR, 600, &[LIAR], &[]));
+    net.peer_send(liar, records(9, &[newer]));
+    assert_eq!(distance(&net, FAR), None);
+    net.peer_inbox(liar);
+    let asks = |net: &mut Net| {
+        let told = net.peer_inbox(liar).into_iter();
+        told.filter(|frame| frame.packet == packet::ASK).count()
+    };
+    net.peer_send(liar, records(9, &[change(FAR, 600, 599, &[])]));
+    assert_eq!(asks(&mut net), 0);
+    net.secs(2);
+    net.peer_send(liar, hello());
+    net.secs(2);
+    net.peer_send(liar, hello());
+    net.secs(2);
+    for version in 701..750 {
+        net.peer_send(liar, records(9, &[change(FAR, version, version - 1, &[])]));
+    }
+    assert_eq!(asks(&mut net), 1);
+    net.peer_send(liar, records(9, &[state(FAR, 750, &[LIAR], &[])]));
+    assert_eq!(distance(&net, FAR), Some(2));
+}
+
+#[test]
+fn a_neighbour_with_certificates_of_its_own_that_are_not_believed_is_closed() {
+    let (mut net, liar) = with_liar(&[]);
+    net.peer_send(
+        liar,
+        records(9, &[without_chain(state(LIAR, 501, &[0], &[]))]),
+    );
+    let fault = RecordsFault::Unbelieved(node_id(LIAR));
+    assert_eq!(
+        net.link(liar).closed,
+        Some(PeerCloseReason::BadRecords(fault))
+    );
+}
+
+#[test]
+fn a_node_that_is_forgotten_may_not_state_more_than_before() {
+    let (mut net, liar) = with_liar(&[]);
+    let statements = |net: &Net| counters(net).statements_late;
+    let mut version = 501;
+    while statements(&net) == 0 {
+        net.peer_send(liar, records(9, &[change(FAR, version, version - 1, &[])]));
+        version += 1;
+        assert!(version < 5_000);
+    }
+    let gone = without_chain(state(FAR, version, &[LIAR], &[]));
+    net.peer_send(liar, records(9, &[gone]));
+    assert_eq!(distance(&net, FAR), None);
+    let late = statements(&net);
+    for version in version + 1..version + 10 {
+        net.peer_send(liar, records(9, &[state(FAR, version, &[LIAR], &[])]));
+    }
+    assert!(statements(&net) >= late + 8, "{}", statements(&net) - late);
+}
+
+#[test]
+fn what_somebody_kept_of_a_node_that_is_long_gone_does_not_bring_it_back() {
+    const HOUR: u64 = 3600 * 1_000_000;
+    let now = 1000 * 24 * HOUR;
+    let mut net = with_limits(|config| config.epoch = now);
+    // A neighbour is there, whatever its clock says.
+    let liar = net.ours(0, LIAR, &[]);
+    let old = [
+        state(LIAR, 500, &[0, FAR, 7], &[]),
+        state(FAR, now - 25 * HOUR, &[LIAR], &[(TOPIC, 1)]),
+        state(7, now - 23 * HOUR, &[LIAR], &[]),
+    ];
+    net.peer_send(liar, records(9, &old));
+    let near = [LIAR, FAR, 7].map(|n| distance(&net, n));
+    assert_eq!(near, [Some(1), None, Some(2)]);
+}
+
+#[test]
+fn neighbours_are_asked_again_less_and_less_often_and_only_those_that_were_refused() {
+    let (mut net, liar) = with_liar(&[]);
+    let honest = net.ours(0, 7, &[]);
+    let mut version = 501;
+    let (mut asked, mut others) = (0, 0);
+    for _ in 0..120 {
+        for _ in 0..200 {
+            net.peer_send(liar, records(9, &[state(FAR, version, &[LIAR], &[])]));
+            version += 1;
+        }
+        net.peer_send(honest, hello());
+        net.secs(1);
+        let count = |frames: Vec<amop_proto::p2p::PeerFrame>| {
+            let known = frames
+                .into_iter()
+                .filter(|frame| frame.packet == packet::KNOWN);
+            known.count()
+        };
+        asked += count(net.peer_inbox(liar));
+        others += count(net.peer_inbox(honest));
+    }
+    assert!((2..=6).contains(&asked), "{asked}");
+    assert_eq!(others, 0);
 }

@@ -94,6 +94,18 @@ pub enum RecordsFault {
     /// A record comes with the certificates of another node.
     #[error("a record of node {0} with the certificates of another node")]
     OthersChain(NodeId),
+    /// The neighbour's own record comes with certificates that this node does not believe, though it
+    /// let the neighbour in.
+    #[error("a record of its own, node {0}, with certificates that are not believed")]
+    Unbelieved(NodeId),
+}
+
+/// A record that is not believed, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) subject: Subject,
+    pub(super) version: u64,
+    pub(super) why: Refusal,
 }
 
 /// A records packet after its check: all that the machine takes.
@@ -101,9 +113,9 @@ pub enum RecordsFault {
 pub struct CheckedRecords {
     pub(super) seq: u32,
     pub(super) records: Vec<CheckedRecord>,
-    /// Nodes that this node does not believe, and why. That is its own view: its lists may be newer or
+    /// Records of nodes that this node does not believe. That is its own view: its lists may be newer or
     /// older than those of the neighbour, who is not to blame.
-    pub(super) refused: Vec<(Subject, Refusal)>,
+    pub(super) refused: Vec<Refused>,
     /// Nodes with more topics than this node takes. Its neighbour may take more.
     pub(super) too_long: Vec<NodeId>,
     /// Then there are no records.
@@ -297,7 +309,12 @@ impl Checker {
                     Ok(()) => self.good(digest, renewals),
                     Err(Unbelieved::Others(node)) => return Err(RecordsFault::OthersChain(node)),
                     Err(Unbelieved::Refused(why)) => {
-                        checked.refused.push((record.subject, why));
+                        let (subject, version) = (record.subject, record.version);
+                        checked.refused.push(Refused {
+                            subject,
+                            version,
+                            why,
+                        });
                         continue;
                     }
                 }
@@ -493,7 +510,7 @@ mod tests {
         checker.forget();
         let checked = checker.check(&both);
         assert_eq!((checked.records.len(), checked.fault), (1, None));
-        assert_eq!(checked.refused[0].0, Subject::Node(id(1)));
+        assert_eq!(checked.refused[0].subject, Subject::Node(id(1)));
         let chains = [1, 2].map(|n| (Subject::Node(id(n)), SharedSecret::new(id(n)).chain()));
         assert_eq!(checker.disbelieved(chains), [Subject::Node(id(1))]);
     }
@@ -526,7 +543,7 @@ mod tests {
             border: id(1),
         };
         assert_eq!((checked.records.len(), checked.fault), (1, None));
-        assert_eq!(checked.refused[0].0, refused);
+        assert_eq!(checked.refused[0].subject, refused);
         let other = checked.records[0].record();
         let held = [(refused, Vec::new()), (other.subject, Vec::new())];
         assert_eq!(checker.disbelieved(held), [refused]);

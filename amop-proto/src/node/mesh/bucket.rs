@@ -35,8 +35,13 @@ impl Bucket {
     /// Takes a token even if there is none: the next ones come later then. Never owes more than it
     /// holds.
     pub(in crate::node) fn take_anyway(&mut self, now: Instant) {
+        self.owe(now, 1);
+    }
+
+    /// Takes so many tokens, there or not: as [`take_anyway`](Self::take_anyway).
+    pub(in crate::node) fn owe(&mut self, now: Instant, tokens: u32) {
         let most = now + self.interval * self.size * 2;
-        self.full = Some(self.full_after(now, 1).min(most));
+        self.full = Some(self.full_after(now, tokens.min(2 * self.size)).min(most));
     }
 
     /// Whether nothing is missing.

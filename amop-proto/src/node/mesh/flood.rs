@@ -12,7 +12,7 @@ use crate::{
     hash::HashMap,
     node::{
         PeerId,
-        checker::{CheckedRecord, CheckedRecords},
+        checker::{CheckedRecord, CheckedRecords, RecordsFault, Refused},
     },
     p2p::{
         PeerFrame,
@@ -26,7 +26,7 @@ pub(super) const MAX_AWAITED: usize = 1024;
 
 /// Versions are times. One this far ahead of this node's clock leaves its own node no room to outbid
 /// it, and is refused; clocks are not that wrong.
-const MAX_AHEAD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const MAX_AHEAD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// So many topics and records are worked on for one event, and the rest after this time, so that
 /// messages get their turn.
@@ -34,7 +34,15 @@ const TOPICS_AT_ONCE: usize = 2048;
 const RECORDS_AT_ONCE: usize = 256;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What is asked for later, because it came too often or there was no room, is asked for after this.
+/// A node states itself anew every few minutes. What others say it stated longer ago than this is what
+/// somebody kept of a node that is gone; clocks are not that wrong.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A link counts as so many topics where it changes; where it is only named, this many links do.
+const LINKS_A_TOPIC: usize = 8;
+
+/// What is asked for later, because it came too often or there was no room, is asked for after this; and
+/// if that does not help after twice as long, and so on up to eight times.
 const ASK_LATER: Duration = Duration::from_secs(5);
 
 /// A node that is not believed is not asked for this long.
@@ -53,11 +61,27 @@ pub(super) struct Work {
     at: Option<usize>,
     /// What to ask for at the end of the frame at hand.
     wanted: BTreeSet<NodeKey>,
+    /// Neighbours whose last word on themselves was not taken.
+    refused: BTreeSet<NodeKey>,
     resume: Option<Instant>,
     /// When to ask neighbours for everything that is not here.
     ask_again: Option<Instant>,
-    /// Nodes whose certificates this node does not believe, and until when not to ask for them.
-    disbelieved: HashMap<NodeKey, Instant>,
+    /// Which of them.
+    ask_whom: BTreeSet<PeerId>,
+    /// When they were asked last, and how many times in a row.
+    asked: Option<(Instant, u32)>,
+    disbelieved: HashMap<NodeKey, Disbelief>,
+}
+
+/// Of a node whose certificates this node does not believe.
+#[derive(Debug, Clone)]
+struct Disbelief {
+    /// Of the record that was refused.
+    version: u64,
+    /// Until then it is not asked for because of that version or an older one.
+    until: Instant,
+    /// Until then it is not asked for at all.
+    ask_at: Instant,
 }
 
 #[derive(Debug, Clone)]
@@ -80,6 +104,36 @@ enum Item {
 impl Work {
     pub(super) fn next(&self) -> Option<Instant> {
         crate::node::sooner(self.resume, self.ask_again)
+    }
+
+    pub(super) fn link_down(&mut self, neighbour: NodeKey) {
+        self.refused.remove(&neighbour);
+    }
+
+    fn disbelieve(&mut self, now: Instant, key: NodeKey, version: u64) {
+        if self.disbelieved.len() >= MAX_DISBELIEVED {
+            self.disbelieved.clear();
+        }
+        let held = self.disbelieved.get(&key).map_or(0, |held| held.version);
+        let disbelief = Disbelief {
+            version: version.max(held),
+            until: now + DISBELIEF,
+            ask_at: now + ASK_LATER,
+        };
+        self.disbelieved.insert(key, disbelief);
+    }
+
+    /// A statement of this version cannot be used without what went before: that is to be asked for,
+    /// unless it is known not to be believed.
+    fn want(&mut self, now: Instant, key: NodeKey, version: u64) {
+        if let Some(held) = self.disbelieved.get_mut(&key) {
+            let open = version > held.version || held.until <= now;
+            if !open || now < held.ask_at {
+                return;
+            }
+            held.ask_at = now + ASK_LATER;
+        }
+        self.wanted.insert(key);
     }
 }
 
@@ -143,14 +197,26 @@ impl Mesh {
         let Some(sender) = self.links.get(&peer).map(|link| link.key) else {
             return;
         };
-        for (subject, why) in checked.refused {
+        for refused in checked.refused {
+            let Refused {
+                subject,
+                version,
+                why,
+            } = refused;
             let (key, node) = (subject.key(), *subject.node());
-            if self.work.disbelieved.len() >= MAX_DISBELIEVED {
-                self.work.disbelieved.clear();
-            }
-            self.work.disbelieved.insert(key, now + DISBELIEF);
             self.outputs
                 .push_back(Output::Disbelieved { peer, node, why });
+            // What is held is newer: the node has other certificates now, or its old ones are what
+            // somebody kept.
+            let held = self.database.get(key);
+            if held.is_some_and(|held| version < held.version) {
+                continue;
+            }
+            if key == sender {
+                let fault = RecordsFault::Unbelieved(node);
+                return self.outputs.push_back(Output::Fault(peer, fault));
+            }
+            self.work.disbelieve(now, key, version);
             // What it said before it was refused counts no longer.
             self.forget(now, key);
         }
@@ -169,7 +235,7 @@ impl Mesh {
         let waiting = self.work.bytes.entry(sender).or_default();
         if *waiting > 0 && *waiting + bytes > self.limits.records_bytes / 4 {
             self.outputs.push_back(Output::OverBudget(peer));
-            self.ask_again(now);
+            self.ask_again(now, peer);
             return;
         }
         *waiting += bytes;
@@ -215,7 +281,7 @@ impl Mesh {
                     let at = match begun {
                         Some(at) => Some(at),
                         None => self
-                            .record(now, (peer, sender), &record, leads_to)
+                            .record(now, (peer, sender), &record, leads_to, &mut topics)
                             .then_some(0),
                     };
                     let next = at.and_then(|at| self.topics_of_record(&record, at, &mut topics));
@@ -265,28 +331,45 @@ impl Mesh {
         next
     }
 
-    /// Takes a record in, all but its topics; whether it is new.
+    /// Takes a record in, all but its topics; whether it is new. Its links count against the topics that
+    /// are `left` for this event.
     fn record(
         &mut self,
         now: Instant,
         (peer, sender): (PeerId, NodeKey),
         checked: &CheckedRecord,
         leads_to: u64,
+        left: &mut usize,
     ) -> bool {
         let (record, key) = (checked.record(), checked.key());
+        let ahead = MAX_AHEAD.as_micros() as u64;
+        if record.version > self.clock().saturating_add(ahead) {
+            // Nor does this node go on from one of its own: nobody would take what it says.
+            let what = "a record with a time far ahead of this node's clock";
+            self.outputs.push_back(Output::Refused(peer, what));
+            return false;
+        }
         if key == self.own.key() {
             // The network holds a record of this very node: from before it started again, with a clock
             // that was ahead. Its state now has to win.
-            self.own.outbid(record.version);
+            if record.subject == Subject::Node(self.own_id) {
+                self.own.outbid(record.version);
+            }
             return false;
         }
         if let Some(border) = self.borders.get_mut(&key) {
-            border.speaker.outbid(record.version);
+            if border.speaker.is_of(&record.subject) {
+                border.speaker.outbid(record.version);
+            }
             return false;
         }
-        let ahead = MAX_AHEAD.as_micros() as u64;
-        if record.version > self.clock().saturating_add(ahead) {
-            let what = "a record with a time far ahead of this node's clock";
+        let signer = NodeKey::from(record.subject.signer());
+        let kept = KEPT.as_micros() as u64;
+        if signer != sender
+            && leads_to.saturating_add(kept) < self.clock()
+            && self.database.get(key).is_none()
+        {
+            let what = "a record of a node that has stated nothing for a day";
             self.outputs.push_back(Output::Refused(peer, what));
             return false;
         }
@@ -296,20 +379,45 @@ impl Mesh {
             self.outputs.push_back(Output::Evicted(evicted.len()));
             self.forgotten(now, evicted);
         }
+        let displaced = self.database.take_displaced();
+        if !displaced.is_empty() {
+            self.forgotten(now, displaced);
+        }
+        let named = record.neighbours.as_ref().map_or(0, Vec::len);
+        *left = left.saturating_sub(named / LINKS_A_TOPIC);
+        if let Taken::New { .. } | Taken::Old = taken {
+            self.work.refused.remove(&key);
+        } else if key == sender {
+            self.work.refused.insert(key);
+        }
         match taken {
             Taken::New { linked, unlinked } => {
+                *left = left.saturating_sub(linked.len() + unlinked.len());
                 let stub = matches!(record.subject, Subject::Stub { .. });
                 self.flood((stub, key), checked.signed().bytes(), Some(peer));
                 self.links_changed(now, key, &linked, &unlinked);
                 return true;
             }
             Taken::Old => {}
+            Taken::OthersName => {
+                let what = "a record in the name of another node";
+                self.outputs.push_back(Output::Refused(peer, what));
+                let named = NodeKey::from(record.subject.node());
+                if self
+                    .database
+                    .get(named)
+                    .is_some_and(|held| !held.is_reachable())
+                {
+                    // It may be a FISCO node from now on.
+                    self.ask_again(now, peer);
+                }
+            }
             Taken::Gap => {
-                self.work.wanted.insert(key);
+                self.work.want(now, key, record.version);
                 if let Subject::Stub { border, .. } = &record.subject {
                     let border = NodeKey::from(border);
                     if border != self.own.key() && self.database.get(border).is_none() {
-                        self.work.wanted.insert(border);
+                        self.work.want(now, border, record.version);
                     }
                 }
             }
@@ -322,32 +430,42 @@ impl Mesh {
             }
             Taken::NoRoom => {
                 self.outputs.push_back(Output::OverBudget(peer));
-                self.ask_again(now);
+                self.ask_again(now, peer);
             }
             Taken::TooOften => {
                 self.outputs.push_back(Output::TooOften(peer));
-                self.ask_again(now);
+                self.ask_again(now, peer);
             }
         }
         false
     }
 
     fn end_of_frame(&mut self, now: Instant, peer: PeerId, sender: NodeKey, seq: u32) {
-        let mut wanted = std::mem::take(&mut self.work.wanted);
+        let wanted = std::mem::take(&mut self.work.wanted);
         self.count_if_ready(now, peer);
-        // The acknowledgement speaks of the sender's own record, so it waits until that is whole here.
-        if !wanted.contains(&sender) {
+        // The acknowledgement speaks of the sender's own record, and of all that went before: it waits
+        // until what that says is in force here.
+        if !self.work.refused.contains(&sender) {
             self.send(peer, packet::TAKEN, seq, Bytes::new());
         }
-        wanted.retain(|key| !self.work.disbelieved.contains_key(key));
         if !wanted.is_empty() {
             self.send(peer, packet::ASK, 0, mesh::encode_keys(wanted));
         }
     }
 
-    /// Neighbours are told once more what is known here, so that they send what is not.
-    fn ask_again(&mut self, now: Instant) {
-        self.work.ask_again.get_or_insert(now + ASK_LATER);
+    /// A neighbour is told once more what is known here, so that it sends what is not.
+    fn ask_again(&mut self, now: Instant, peer: PeerId) {
+        self.work.ask_whom.insert(peer);
+        if self.work.ask_again.is_some() {
+            return;
+        }
+        let times = match self.work.asked {
+            Some((at, times)) if now < at + ASK_LATER * (2 << times) => (times + 1).min(3),
+            _ => 0,
+        };
+        let at = now + ASK_LATER * (1 << times);
+        self.work.ask_again = Some(at);
+        self.work.asked = Some((at, times));
     }
 
     /// Does what is due of all this.
@@ -357,10 +475,11 @@ impl Mesh {
         }
         if self.work.ask_again.is_some_and(|at| at <= now) {
             self.work.ask_again = None;
-            self.work.disbelieved.retain(|_, until| *until > now);
-            let peers: Vec<PeerId> = self.links.keys().copied().collect();
-            for peer in peers {
-                self.tell_known(peer);
+            self.work.disbelieved.retain(|_, held| held.until > now);
+            for peer in std::mem::take(&mut self.work.ask_whom) {
+                if self.links.contains_key(&peer) {
+                    self.tell_known(peer);
+                }
             }
         }
     }

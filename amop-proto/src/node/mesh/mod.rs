@@ -32,7 +32,7 @@ use crate::hash::HashMap;
 use self::{
     borders::Border,
     database::{Database, State},
-    flood::Work,
+    flood::{MAX_AHEAD, Work},
     pairs::Pairs,
     paths::{Change, Paths},
     speaker::Speaker,
@@ -45,7 +45,10 @@ pub(super) use self::{
 use super::{Kept, Limits, NodeConfig, PeerId, checker::RecordsFault, sooner};
 use crate::p2p::{
     NodeId, PeerFrame,
-    mesh::{Agreement, MAX_VERSION, NodeKey, Refusal, Seal, Signer, Statement, Subject, Whole},
+    mesh::{
+        Agreement, MAX_NEIGHBOURS, MAX_VERSION, NodeKey, Refusal, Seal, Signer, Statement, Subject,
+        Whole,
+    },
     protocol,
 };
 
@@ -193,7 +196,7 @@ impl Mesh {
             by_key: BTreeMap::new(),
             borders: BTreeMap::new(),
             database: Database::new(own.key(), config.limits),
-            pairs: Pairs::new(agreement),
+            pairs: Pairs::new(agreement, config.limits.nodes),
             paths: Paths::new(own.key()),
             own,
             work: Work::default(),
@@ -271,6 +274,11 @@ impl Mesh {
     /// How many links away a node is.
     pub(super) fn distance(&self, node: NodeKey) -> Option<u32> {
         self.paths.distance(node)
+    }
+
+    /// Whether a node is known, or is this one.
+    pub(super) fn is_known(&self, key: NodeKey) -> bool {
+        key == self.own() || self.database.get(key).is_some()
     }
 
     /// The ID of a node that is known.
@@ -375,6 +383,10 @@ impl Mesh {
 
     /// Whether a message is what its voucher sent, and has not come before.
     pub(super) fn is_sealed(&mut self, statement: &Statement, seal: &Seal) -> bool {
+        // Counters are times, as versions are.
+        let latest = self
+            .clock()
+            .saturating_add(2 * MAX_AHEAD.as_micros() as u64);
         let Some(state) = self.database.get(statement.voucher) else {
             return false;
         };
@@ -382,7 +394,8 @@ impl Mesh {
             return false;
         };
         let other = (statement.voucher, &state.node, theirs);
-        self.pairs.open(state.version, other, statement, seal)
+        let versions = (state.version, latest);
+        self.pairs.open(versions, other, statement, seal)
     }
 
     /// The certificates of all nodes that are known, for those who look whether they still hold. Those
@@ -519,6 +532,7 @@ impl Mesh {
             .filter(|(_, peer)| ready(peer))
             .map(|(&key, _)| key)
             .chain(self.borders.keys().copied())
+            .take(MAX_NEIGHBOURS)
             .collect()
     }
 
@@ -530,6 +544,7 @@ impl Mesh {
         };
         if self.by_key.get(&link.key) == Some(&peer) {
             self.by_key.remove(&link.key);
+            self.work.link_down(link.key);
             self.relink(now, &[], &[(self.own.key(), link.key)]);
         }
         if link.ready {
@@ -565,7 +580,7 @@ impl Mesh {
     fn reports_link_to_us(&self, key: NodeKey) -> bool {
         self.database
             .get(key)
-            .is_some_and(|state| state.neighbours.contains(&self.own.key()))
+            .is_some_and(|state| state.reports(self.own.key()))
     }
 
     /// What follows from the links of a record.
@@ -586,7 +601,18 @@ impl Mesh {
             .map(|&other| (key, other))
             .collect();
         let removed: Vec<_> = unlinked.iter().map(|&other| (key, other)).collect();
-        self.relink(now, &added, &removed);
+        // Who lets a link come and go pays for what that shows and hides: its two ends for their own
+        // topics, the one that states it for those of the nodes behind it.
+        let mut rest = 0;
+        for (node, topics) in self.relink(now, &added, &removed) {
+            let is_end = |ends: &[NodeKey]| ends.binary_search(&node).is_ok();
+            if is_end(linked) || is_end(unlinked) {
+                self.database.owe(now, node, topics);
+            } else {
+                rest += topics;
+            }
+        }
+        self.database.owe(now, key, rest);
     }
 
     /// Tells the rest of the node what subscribers a node has for a topic.
@@ -656,15 +682,18 @@ impl Mesh {
         }
         self.database
             .get(from)
-            .is_some_and(|state| state.neighbours.contains(&to))
+            .is_some_and(|state| state.reports(to))
     }
 
+    /// Adds and removes links. Returns the nodes that came into reach or went out of it, with the number
+    /// of their topics, one more each.
     fn relink(
         &mut self,
         now: Instant,
         added: &[(NodeKey, NodeKey)],
         removed: &[(NodeKey, NodeKey)],
-    ) {
+    ) -> Vec<(NodeKey, usize)> {
+        let mut shown = Vec::new();
         let Change {
             cut,
             gained,
@@ -679,14 +708,16 @@ impl Mesh {
             if let Some(state) = self.database.set_away(key, None) {
                 let topics = state.topics.iter();
                 let topics = topics.map(|(topic, &count)| (topic.clone(), count));
-                let topics = topics.collect();
+                let topics: Vec<_> = topics.collect();
+                shown.push((key, topics.len() + 1));
                 self.show_all(key, topics);
             }
         }
         for &key in &lost {
             if let Some(state) = self.database.set_away(key, Some(now)) {
                 let topics = state.topics.keys().map(|topic| (topic.clone(), 0));
-                let topics = topics.collect();
+                let topics: Vec<_> = topics.collect();
+                shown.push((key, topics.len() + 1));
                 self.show_all(key, topics);
             }
             self.turns.remove(&key);
@@ -696,6 +727,7 @@ impl Mesh {
             self.outputs.push_back(Output::Cut { shaken, changes });
         }
         self.look_for_distant();
+        shown
     }
 
     /// Looks whether there are nodes in reach that are not next to this one.

@@ -1,6 +1,6 @@
 //! The keys this node shares with others, and which of their messages have come.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{
     hash::HashMap,
@@ -18,13 +18,20 @@ const ERA: u64 = 1 << 26;
 /// Messages that overtake each other by fewer than this are all taken.
 const WINDOW: u64 = 8192;
 
-/// Keys of more nodes than this are not kept; they cost 50 microseconds to make again.
-const MAX: usize = 20_000;
+/// No honest node's counter comes near this: counters are times. A counter up to here can be added to.
+const MAX_COUNTER: u64 = 1 << 62;
 
 #[derive(Debug, Clone)]
 pub(super) struct Pairs {
     agreement: Agreement,
     pairs: HashMap<NodeKey, Pair>,
+    /// Those of nodes that were forgotten, the first of them first. A relay that kept a node's messages
+    /// could have them taken once more otherwise.
+    forgotten: BTreeMap<u64, NodeKey>,
+    /// How many nodes have been forgotten.
+    count: u64,
+    /// More forgotten ones are not kept.
+    max: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -36,13 +43,19 @@ struct Pair {
     /// The last counter used.
     sent: u64,
     taken: Option<Taken>,
+    /// Its place among the forgotten, if it is one of them.
+    forgotten: Option<u64>,
 }
 
 impl Pairs {
-    pub(super) fn new(agreement: Agreement) -> Self {
+    /// `nodes` is how many nodes may be known.
+    pub(super) fn new(agreement: Agreement, nodes: usize) -> Self {
         Self {
             agreement,
             pairs: HashMap::default(),
+            forgotten: BTreeMap::new(),
+            count: 0,
+            max: nodes.max(16),
         }
     }
 
@@ -56,21 +69,26 @@ impl Pairs {
             .get(&other)
             .is_some_and(|pair| pair.theirs == *theirs);
         if !fits {
-            if self.pairs.len() >= MAX {
-                self.pairs.clear();
-            }
             let key = self.agreement.with(id, theirs);
             let pair = Pair {
                 theirs: *theirs,
                 key,
                 sent: 0,
                 taken: None,
+                forgotten: None,
             };
-            self.pairs.insert(other, pair);
+            if let Some(before) = self.pairs.insert(other, pair)
+                && let Some(place) = before.forgotten
+            {
+                self.forgotten.remove(&place);
+            }
         }
-        self.pairs
-            .get_mut(&other)
-            .unwrap_or_else(|| unreachable!("it was put there"))
+        let pair = self.pairs.get_mut(&other);
+        let pair = pair.unwrap_or_else(|| unreachable!("it was put there"));
+        if let Some(place) = pair.forgotten.take() {
+            self.forgotten.remove(&place);
+        }
+        pair
     }
 
     /// Seals a message for another node. `clock` is the version a statement of this node would have
@@ -88,10 +106,10 @@ impl Pairs {
     }
 
     /// Whether a seal of another node is good and has not come before. `version` is that of its latest
-    /// record.
+    /// record; a counter above `latest` is none that an honest node has come to.
     pub(super) fn open(
         &mut self,
-        version: u64,
+        (version, latest): (u64, u64),
         (other, id, theirs): (NodeKey, &NodeId, &[u8; 32]),
         statement: &Statement,
         seal: &Seal,
@@ -101,7 +119,7 @@ impl Pairs {
             return false;
         };
         // The counter counts only once the seal is known to be good.
-        if !key.is_sealed(statement, seal) {
+        if seal.counter > latest.min(MAX_COUNTER) || !key.is_sealed(statement, seal) {
             return false;
         }
         // What was sent before that record may still be on its way, but not for longer than an era.
@@ -110,8 +128,25 @@ impl Pairs {
         taken.take(seal.counter)
     }
 
+    /// A node is forgotten. What came of it is not, so that it does not come again with the node.
     pub(super) fn forget(&mut self, other: NodeKey) {
-        self.pairs.remove(&other);
+        let Some(pair) = self.pairs.get_mut(&other) else {
+            return;
+        };
+        if pair.taken.is_none() {
+            self.pairs.remove(&other);
+            return;
+        }
+        if pair.forgotten.is_none() {
+            self.count += 1;
+            pair.forgotten = Some(self.count);
+            self.forgotten.insert(self.count, other);
+        }
+        if self.forgotten.len() > self.max
+            && let Some((_, oldest)) = self.forgotten.pop_first()
+        {
+            self.pairs.remove(&oldest);
+        }
     }
 }
 
@@ -135,7 +170,7 @@ impl Taken {
     }
 
     fn take(&mut self, counter: u64) -> bool {
-        if counter < self.least {
+        if counter < self.least || counter > MAX_COUNTER {
             return false;
         }
         if counter >= self.now.end.saturating_add(WINDOW) {
@@ -267,5 +302,57 @@ mod tests {
         let mut taken = Taken::new(5 * ERA);
         assert!(!taken.take(5 * ERA - 1));
         assert!(taken.take(5 * ERA));
+    }
+
+    #[test]
+    fn no_counter_is_so_high_that_it_costs_more_than_others_or_takes_their_place() {
+        for highest in [u64::MAX, u64::MAX - 1, 1 << 63, MAX_COUNTER + 1] {
+            let mut taken = Taken::new(0);
+            assert!(!taken.take(highest));
+            assert!(taken.take(5));
+            assert!(!taken.take(highest));
+            assert!(taken.take(6) && !taken.take(5));
+        }
+        let mut taken = Taken::new(0);
+        assert!(taken.take(MAX_COUNTER) && !taken.take(MAX_COUNTER));
+    }
+
+    fn seal(of: &Pairs, to: &Agreement, id: NodeId, counter: u64) -> (Statement, Seal) {
+        let statement = Statement {
+            purpose: crate::p2p::mesh::Purpose::Unicast,
+            voucher: NodeKey(1),
+            source: NodeKey(1),
+            target: NodeKey(2),
+            id: counter,
+            content: [0; 32],
+        };
+        let key = to.with(&id, &of.public()).unwrap();
+        (statement, key.seal(&statement, counter))
+    }
+
+    #[test]
+    fn what_came_of_a_node_is_known_after_it_was_forgotten_and_forgotten_nodes_are_bounded() {
+        let (own, other) = (NodeId([2; 64]), NodeId([1; 64]));
+        let theirs = Agreement::new(other, &[1; 32], 1000);
+        let mut pairs = Pairs::new(Agreement::new(own, &[2; 32], 1000), 16);
+        let public = theirs.public();
+        let open = |pairs: &mut Pairs, n: u64, counter| {
+            let (statement, seal) = seal(pairs, &theirs, own, counter);
+            let other = (NodeKey(n), &other, &public);
+            pairs.open((0, MAX_COUNTER), other, &statement, &seal)
+        };
+        assert!(open(&mut pairs, 1, 7));
+        for _ in 0..3 {
+            pairs.forget(NodeKey(1));
+            assert!(!open(&mut pairs, 1, 7));
+        }
+        assert!(open(&mut pairs, 1, 8));
+        assert!(pairs.forgotten.is_empty());
+        for n in 1..100 {
+            open(&mut pairs, n, 9);
+            pairs.forget(NodeKey(n));
+        }
+        assert_eq!((pairs.pairs.len(), pairs.forgotten.len()), (16, 16));
+        assert!(!open(&mut pairs, 99, 9));
     }
 }

@@ -51,6 +51,10 @@ impl Paths {
 
     /// The neighbours of this node through which a node is reached in the fewest steps, in order.
     pub(super) fn first_steps(&mut self, node: NodeKey) -> &[NodeKey] {
+        // What is asked for may be a stranger's invention: of that nothing is kept.
+        if !self.distance.contains_key(&node) {
+            return &[];
+        }
         if !self.first_steps.contains_key(&node) {
             let steps = self.search_back(node);
             self.first_steps.insert(node, steps);
@@ -253,6 +257,17 @@ mod tests {
         assert_eq!(paths.distance(key(4)), Some(3));
         assert_eq!(paths.first_steps(key(9)), []);
         assert_eq!(paths.first_steps(key(0)), []);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_nodes_that_cannot_be_reached() {
+        let mut paths = Paths::new(key(0));
+        paths.change(&[edge(0, 1)], &[]);
+        for node in 2..10_000 {
+            assert_eq!(paths.first_steps(key(node)), []);
+        }
+        assert_eq!(paths.first_steps(key(1)), [key(1)]);
+        assert_eq!(paths.first_steps.len(), 1);
     }
 
     #[test]

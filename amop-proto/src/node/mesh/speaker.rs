@@ -83,6 +83,10 @@ impl Speaker {
         self.version
     }
 
+    pub(super) fn is_of(&self, subject: &Subject) -> bool {
+        self.subject == *subject
+    }
+
     /// How many statements there have been.
     pub(super) fn number(&self) -> u64 {
         self.number

@@ -39,6 +39,9 @@ use crate::{
 /// goes round in a circle while paths change ends here.
 const MAX_HOPS: u32 = 32;
 
+/// Views differ for a moment when a node has gone; a neighbour that goes on with it makes targets up.
+const UNKNOWN_TARGET: &str = "messages for nodes that nobody has told of";
+
 /// A message to a node of ours is sent again this long after it was first sent, then after twice as
 /// long, and so on: a link in between may have failed. The node takes it once.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -458,14 +461,21 @@ impl Router {
         hops_left: u32,
     ) {
         let mut copies: BTreeMap<PeerId, Vec<(NodeKey, Seal)>> = BTreeMap::new();
+        let mut unknown = false;
         let lane = Lane::relayed(from, called.source, bytes);
         for (target, seal) in targets {
             match self.hop(target, Some(from), lane, bytes.len()) {
                 Some(hop) => copies.entry(hop.peer).or_default().push((target, seal)),
-                None => self.counters.undeliverable += 1,
+                None => {
+                    unknown |= !self.mesh.is_known(target);
+                    self.counters.undeliverable += 1;
+                }
             }
         }
         self.counters.relayed += u64::from(!copies.is_empty());
+        if unknown {
+            self.complain(from, UNKNOWN_TARGET);
+        }
         for (peer, targets) in copies {
             let spread = called.spread(targets);
             let body = spread.seal_parts(bytes);
@@ -683,6 +693,9 @@ impl Router {
         let source = Envelope::source_of(&message.body).unwrap_or(target);
         let lane = Lane::relayed(from, source, Relayed::content_of(&message.body));
         let hop = self.hop(target, Some(from), lane, message.wire_len());
+        if hop.is_none() && !self.mesh.is_known(target) {
+            self.complain(from, UNKNOWN_TARGET);
+        }
         match (message.seq.min(MAX_HOPS).checked_sub(1), hop) {
             (Some(hops_left), Some(Hop { peer, .. })) if hops_left > 0 => {
                 self.counters.relayed += 1;

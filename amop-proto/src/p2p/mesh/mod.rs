@@ -36,7 +36,9 @@ pub use self::{
         Content, Envelope, MAX_TARGETS, Relayed, RelayedSpread, Seal, Spread, content_digest,
     },
     proof::{Refusal, Signer, Verifier},
-    record::{MAX_CHAIN, MAX_VERSION, Record, RecordsError, SignedRecord, Subject, Whole},
+    record::{
+        MAX_CHAIN, MAX_NEIGHBOURS, MAX_VERSION, Record, RecordsError, SignedRecord, Subject, Whole,
+    },
 };
 #[cfg(feature = "test-util")]
 pub use proof::SharedSecret;

@@ -18,6 +18,9 @@ const IS_STUB: u8 = 2;
 /// is told.
 pub const MAX_VERSION: u64 = 1 << 62;
 
+/// A record names at most this many neighbours. A node with more links states the first of them.
+pub const MAX_NEIGHBOURS: usize = 4096;
+
 /// A chain of certificates is not longer than this, in certificates.
 pub const MAX_CHAIN: usize = 8;
 
@@ -177,10 +180,9 @@ impl Record {
             }
         }
         if let Some(neighbours) = neighbours {
-            // A node has far fewer connections than that.
-            let count = u16::try_from(neighbours.len()).unwrap_or(u16::MAX);
-            out.put_u16(count);
-            for key in &neighbours[..usize::from(count)] {
+            let count = neighbours.len().min(MAX_NEIGHBOURS);
+            out.put_u16(count as u16);
+            for key in &neighbours[..count] {
                 out.put_u64(key.0);
             }
         }
@@ -222,6 +224,9 @@ impl Record {
         };
         let neighbours = if has_neighbours {
             let count = usize::from(body.try_get_u16().ok()?);
+            if count > MAX_NEIGHBOURS {
+                return None;
+            }
             Some(keys(body, count)?)
         } else {
             None
@@ -506,6 +511,31 @@ mod tests {
                 "bit {bit}"
             );
         }
+    }
+
+    #[test]
+    fn a_record_names_so_many_neighbours_and_no_more() {
+        let with = |count: usize| Record {
+            neighbours: Some((0..count as u64).map(NodeKey).collect()),
+            ..record()
+        };
+        let most = signed(&with(MAX_NEIGHBOURS));
+        assert_eq!(decode(most.bytes.clone(), 2).unwrap(), [most.clone()]);
+        let more = signed(&with(MAX_NEIGHBOURS + 1));
+        let stated = decode(more.bytes, 2).unwrap();
+        let neighbours = stated[0].record.neighbours.as_ref();
+        assert_eq!(neighbours.map(Vec::len), Some(MAX_NEIGHBOURS));
+        // One more than that, by hand: the count stands before the keys.
+        let mut body = BytesMut::from(&most.bytes[..]);
+        let count = (MAX_NEIGHBOURS as u16).to_be_bytes();
+        let at = body
+            .windows(10)
+            .position(|at| at == [&count[..], &[0; 8]].concat());
+        let at = at.unwrap();
+        body[at..at + 2].copy_from_slice(&(MAX_NEIGHBOURS as u16 + 1).to_be_bytes());
+        let mut body = body.to_vec();
+        body.splice(at + 2..at + 2, [0; 8]);
+        assert_eq!(decode(body.into(), 2), Err(RecordsError::Malformed));
     }
 
     #[test]

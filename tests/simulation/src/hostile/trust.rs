@@ -74,7 +74,9 @@ impl World {
         {
             let invariant = match fault {
                 RecordsFault::Unreadable(_) | RecordsFault::LongChange(_) => Invariant::WellFormed,
-                RecordsFault::Forged(_) | RecordsFault::OthersChain(_) => Invariant::NoForgery,
+                RecordsFault::Forged(_)
+                | RecordsFault::OthersChain(_)
+                | RecordsFault::Unbelieved(_) => Invariant::NoForgery,
             };
             let text = format!("node {host} blames honest node {other} for {fault}");
             self.violated(invariant, text);
