@@ -574,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_with_ids_of_another_kind_are_passed_over() {
+    fn nodes_with_ids_that_no_chain_has_are_passed_over() {
         let mut body = BytesMut::new();
         body.put_u8(FORMAT);
         body.put_u8(0);
