@@ -287,7 +287,9 @@ impl State {
                 message,
             } => {
                 if let Some(outbox) = self.peers.get_mut(&peer) {
-                    outbox.filling(&mut left.wake).push(lane, message);
+                    let router = self.machine.router();
+                    let queue = outbox.filling(&mut left.wake);
+                    queue.push_of(lane, message, |session| router.group_of(session));
                 }
             }
             Action::FragmentPeer { peer } => {

@@ -1,7 +1,8 @@
 //! Whose turn it is on the link to another node.
 //!
 //! What a node says about the network goes first. Messages take turns by who sent them: first the
-//! senders this node knows apart, then the flows of each of them. Turns are deficit round robin in bytes,
+//! agencies of sessions, and neighbours, then the keys of each agency, then the sessions of each key, then
+//! the flows of a sender. Turns are deficit round robin in bytes,
 //! and a sender that has been quiet and has something short is next (as in FQ-CoDel, RFC 8290): it waits for what
 //! is being written and for others like it, however much the rest have queued. The messages of one flow keep their order.
 
@@ -49,6 +50,23 @@ pub enum Sender {
     Peer(PeerId),
     /// Another node of the network, whichever neighbour brought it.
     Node(NodeKey),
+}
+
+/// Whose a session is: all sessions of an agency have one turn among others, and within it all of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Names the agency.
+    pub agency: u64,
+    /// Names the key.
+    pub key: u64,
+}
+
+/// Those who have a turn of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Party {
+    Agency(u64),
+    /// No session.
+    Sender(Sender),
 }
 
 impl Lane {
@@ -127,7 +145,7 @@ pub struct LinkQueue {
     ready: VecDeque<Piece>,
     ready_len: usize,
     /// Those behind them.
-    waiting: Rounds<Sender, Rounds<u64, Flow>>,
+    waiting: Rounds<Party, Rounds<u64, Rounds<Sender, Rounds<u64, Flow>>>>,
     cuts: Cuts,
 }
 
@@ -147,8 +165,18 @@ impl LinkQueue {
         self.cuts.allowed = true;
     }
 
-    /// Queues a frame.
+    /// Queues a frame, where every session is one of its own agency.
     pub fn push(&mut self, lane: Lane, message: PeerMessage) {
+        self.push_of(lane, message, |SessionId(agency)| Group { agency, key: 0 });
+    }
+
+    /// Queues a frame. `group` says whose a session is; it is asked only where others wait.
+    pub fn push_of(
+        &mut self,
+        lane: Lane,
+        message: PeerMessage,
+        group: impl FnOnce(SessionId) -> Group,
+    ) {
         let Lane::Messages { from, flow } = lane else {
             return self.control.waiting.push_back((lane, message));
         };
@@ -162,7 +190,15 @@ impl LinkQueue {
             return self.ready.push_back(Piece::whole(lane, message));
         }
         let short = len <= SHORT;
-        let flows = self.waiting.of(from, short);
+        let (party, key) = match from {
+            Sender::Session(session) => {
+                let Group { agency, key } = group(session);
+                (Party::Agency(agency), key)
+            }
+            other => (Party::Sender(other), 0),
+        };
+        let senders = self.waiting.of(party, short).of(key, short);
+        let flows = senders.of(from, short);
         flows.of(flow, short).waiting.push_back((lane, message));
     }
 

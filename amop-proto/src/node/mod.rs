@@ -35,7 +35,7 @@ pub use config::{Limits, NodeConfig, Timeouts};
 pub use digest::Message;
 pub use held::Held;
 pub use input::SessionInput;
-pub use lanes::{Lane, LinkQueue, Piece, Sender};
+pub use lanes::{Group, Lane, LinkQueue, Piece, Sender};
 pub use machine::{Event, Listing, Node, PeerIdentity, Question};
 pub use peer_input::PeerInput;
 pub use router::{Counters, Router, RouterEvent};

@@ -277,3 +277,73 @@ fn a_relay_lets_a_topic_pass_another_one_of_the_same_node() {
     queue.push(lane(b"short"), message(1, 300));
     assert!(bytes_until(&mut queue, 1) <= 2 * BATCH);
 }
+
+/// Session `n` is of agency `n / 1000`, and of its key `n / 100`.
+fn group(SessionId(n): SessionId) -> Group {
+    Group {
+        agency: n / 1000,
+        key: n / 100,
+    }
+}
+
+/// How many bytes of each session leave until so many have in all.
+fn parts(queue: &mut LinkQueue, total: usize) -> HashMap<u64, usize> {
+    let mut parts: HashMap<u64, usize> = HashMap::default();
+    let mut sum = 0;
+    while sum < total {
+        for piece in queue.take() {
+            let Lane::Messages { from, .. } = piece.lane else {
+                continue;
+            };
+            let Sender::Session(SessionId(n)) = from else {
+                continue;
+            };
+            sum += piece.counts;
+            *parts.entry(n).or_default() += piece.counts;
+        }
+    }
+    parts
+}
+
+#[test]
+fn an_agency_with_many_sessions_has_one_turn_and_so_has_each_of_its_keys() {
+    let mut queue = link();
+    // Agency 0: 99 sessions with one key, 1 with another. Agency 1: one session.
+    let sessions = (1..100).chain([100, 1000]);
+    let one = message(7, FRAGMENT);
+    for n in sessions {
+        for _ in 0..600 {
+            queue.push_of(session(n), one.clone(), group);
+        }
+    }
+    let total = 64 << 20;
+    let parts = parts(&mut queue, total);
+    let near = |n: u64, part: usize| {
+        let own = parts[&n];
+        assert!(own.abs_diff(part) < total / 20, "{n}: {own} of {part}");
+    };
+    near(1000, total / 2);
+    near(100, total / 4);
+    let others: usize = (1..100).map(|n| parts.get(&n).copied().unwrap_or(0)).sum();
+    assert!(others.abs_diff(total / 4) < total / 20, "{others}");
+    // And those of one key take turns.
+    let each = (1..100).map(|n| parts.get(&n).copied().unwrap_or(0));
+    assert!(each.clone().min() > Some(0) && each.max() < Some(total / 100));
+}
+
+#[test]
+fn what_is_short_is_next_where_nothing_of_its_agency_waits() {
+    let mut queue = link();
+    let long = message(7, LONG);
+    for n in 0..50 {
+        queue.push_of(session(n), long.clone(), group);
+    }
+    queue.take();
+    queue.push_of(session(1000), message(1, 300), group);
+    let waited = bytes_until(&mut queue, 1);
+    assert!(waited <= 2 * BATCH, "{waited} bytes");
+    // Within the agency it is next when the agency is.
+    queue.push_of(session(60), message(2, 300), group);
+    let waited = bytes_until(&mut queue, 2);
+    assert!(waited <= 3 * BATCH, "{waited} bytes");
+}

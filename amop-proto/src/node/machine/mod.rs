@@ -30,7 +30,7 @@ use super::{
 use crate::{
     channel::{
         CLIENT_TYPE, Frame, FrameType, HandshakeError, HandshakeRequest, HandshakeResponse, code,
-        frame_topic, heartbeat_answer, heartbeat_refusal,
+        frame_topic, heartbeat_answer,
     },
     hash::HashMap,
     p2p::{NodeId, mesh::Subject},
@@ -557,9 +557,8 @@ impl Node {
         let Some(session) = self.sessions.get(&id) else {
             return;
         };
-        let refused = self.router.refused_topics(id);
-        if !refused.is_empty() {
-            answer.body = heartbeat_refusal(refused);
+        if let Some(refusal) = self.router.refusal(id) {
+            answer.body = refusal;
         }
         let version = session.topics_version;
         let until = after(now, self.config.timeouts.neighbours);

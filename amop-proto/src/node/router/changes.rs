@@ -181,7 +181,7 @@ impl Router {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
         };
-        link.refused = refused;
+        (link.refused, link.refusal) = (refused, None);
         let wanted = Wanted {
             set,
             step: Step::Out { after: None },
@@ -442,6 +442,7 @@ impl Router {
             return;
         };
         link.refused.extend(names);
+        link.refusal = None;
         let identity = self.links.shares.identity(link.holder);
         self.counters.topics_ignored += 1 + others as u64;
         self.notice(Notice::TopicIgnored {

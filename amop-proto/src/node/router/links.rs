@@ -130,6 +130,8 @@ pub(super) struct SessionLink {
     pub(super) rate: Bucket,
     /// Topics of its set that it did not get, the first of them.
     pub(super) refused: Vec<String>,
+    /// The same as it is told, once it has been.
+    pub(super) refusal: Option<Bytes>,
     /// Whose it is.
     pub(super) holder: HolderId,
     /// Messages pushed to it and not yet answered, by seq.
@@ -156,6 +158,7 @@ impl SessionLink {
             wanted: None,
             rate,
             refused: Vec::new(),
+            refusal: None,
             holder,
             asked: HashMap::default(),
             asking: HashMap::default(),

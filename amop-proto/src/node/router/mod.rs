@@ -41,7 +41,7 @@ use self::{
     unicast::{Origin, Unicast, UnicastId},
 };
 use super::{
-    Action, CloseReason, Lane, Limits, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
+    Action, CloseReason, Group, Lane, Limits, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
     PeerInput, SessionId, SessionIdentity, Timeouts, TopicSet,
     bandwidth::Bandwidth,
     checker::CheckedRecords,
@@ -51,7 +51,7 @@ use super::{
     sooner,
 };
 use crate::{
-    channel::{Frame, FrameType, Seq, Verdict, code},
+    channel::{Frame, FrameType, Seq, Verdict, code, heartbeat_refusal},
     hash::HashMap,
     p2p::{
         NodeId, PeerFrame, PeerMessage,
@@ -245,11 +245,18 @@ impl Router {
         admitted
     }
 
-    /// Topics that a session wanted and did not get, the first of them.
-    pub(in crate::node) fn refused_topics(&self, session: SessionId) -> &[String] {
-        let link = self.links.sessions.get(&session);
-        link.filter(|link| link.terse)
-            .map_or(&[], |link| &link.refused)
+    /// What a session is told of topics that it wanted and did not get, the first of them; `None` if
+    /// there are none. It is written once, however often it is asked for.
+    pub(in crate::node) fn refusal(&mut self, session: SessionId) -> Option<Bytes> {
+        let link = self.links.sessions.get_mut(&session)?;
+        if !link.terse || link.refused.is_empty() {
+            return None;
+        }
+        let SessionLink {
+            refused, refusal, ..
+        } = link;
+        let refusal = refusal.get_or_insert_with(|| heartbeat_refusal(refused));
+        Some(refusal.clone())
     }
 
     /// The next thing to do.
@@ -473,6 +480,21 @@ impl Router {
             .into_iter()
             .flat_map(|link| &link.topics)
             .filter(move |topic| self.is_shown(topic, Remote::Peer(peer)))
+    }
+
+    /// Whose a session is, where sessions take turns.
+    pub fn group_of(&self, session: SessionId) -> Group {
+        let first = |digest: &[u8; 32]| {
+            let first = digest.iter().take(8);
+            first.fold(0, |number, &byte| number << 8 | u64::from(byte))
+        };
+        let link = self.links.sessions.get(&session);
+        let identity = link.map(|link| self.links.shares.identity(link.holder));
+        let SessionIdentity { key, agency } = identity.unwrap_or_default();
+        Group {
+            agency: first(&agency),
+            key: first(&key),
+        }
     }
 
     /// The session turned out to be a client of ours: its multicasts are acknowledged without their
