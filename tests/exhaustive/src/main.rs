@@ -1,7 +1,7 @@
 //! Searches; see the library's documentation.
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use amop_exhaustive::{Bound, Report, Scenario, replay, search};
 use clap::Parser;
@@ -18,6 +18,9 @@ struct Args {
     /// Try at most so many steps in each scenario.
     #[arg(long, default_value_t = 20_000_000)]
     steps: usize,
+    /// Search each scenario for so many seconds at most.
+    #[arg(long, default_value_t = 24 * 3600)]
+    seconds: u64,
     /// Search with so many threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
     let bound = Bound {
         steps: args.steps,
         threads: args.threads,
+        time: Duration::from_secs(args.seconds),
     };
     let scenarios = args.scenario.map_or_else(Scenario::all, |only| vec![only]);
     let mut good = true;

@@ -59,6 +59,8 @@ pub struct Bound {
     pub steps: usize,
     /// Threads to search with.
     pub threads: usize,
+    /// How long to search at most.
+    pub time: Duration,
 }
 
 /// What a search found.
@@ -101,6 +103,7 @@ pub fn search(scenario: &Scenario, bound: Bound) -> Report {
         .checker()
         .threads(bound.threads)
         .target_state_count(bound.steps)
+        .timeout(bound.time)
         .finish_when(HasDiscoveries::AnyFailures)
         .spawn_dfs()
         .join();
@@ -114,7 +117,9 @@ pub fn search(scenario: &Scenario, bound: Bound) -> Report {
         steps: checker.state_count(),
         depth: checker.max_depth(),
         ends: ends.load(Ordering::Relaxed),
-        complete: failure.is_none() && checker.state_count() < bound.steps,
+        complete: failure.is_none()
+            && checker.state_count() < bound.steps
+            && started.elapsed() < bound.time,
         time: started.elapsed(),
         failure,
     }

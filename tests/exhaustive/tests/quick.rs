@@ -1,12 +1,15 @@
 //! A quick bound of the search, and each sabotage that fits its size, found by it.
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use amop_exhaustive::{Bound, Report, Sabotage, Scenario, Subscriber, Wile, replay, search};
 
 /// Small enough for every test run. The command goes further; see the library's documentation.
 const QUICK: Bound = Bound {
     steps: 10_000,
     threads: 2,
+    time: Duration::from_secs(600),
 };
 
 /// For each scenario without a sabotage: there are many.

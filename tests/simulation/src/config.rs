@@ -81,7 +81,15 @@ pub enum Sabotage {
     BelieveNames,
     /// Nodes have no limits.
     NoLimits,
-    /// Nodes send what they pass on a thousand times.
+    /// Nodes believe every seal of a message from afar.
+    BelieveSeals,
+    /// A message uses up its id though it does not prove where it comes from.
+    UseIds,
+    /// Nodes take old records of others for new ones.
+    BelieveOld,
+    /// Nodes believe a link that one of its ends states.
+    BelieveLinks,
+    /// Nodes send what they pass on hundreds of times, as if it went round.
     Echo,
 }
 

@@ -3,10 +3,10 @@
 
 use amop_sim::{HostilePlan, Invariant, Sabotage, Summary, Wile, run_each, run_hostile};
 
-/// Seeds that found something once, each with what it was.
-const PAST: [u64; 1] = [
+/// Seeds and wiles that found something once, each with what it was.
+const PAST: [(u64, &[Wile]); 1] = [
     // A node announced another one as a FISCO node behind itself, and spoke in its name.
-    73,
+    (73, &[Wile::ForgeMessages, Wile::ReplayRecords, Wile::Stubs]),
 ];
 
 fn all_good(summaries: &[Summary]) {
@@ -22,7 +22,12 @@ fn all_good(summaries: &[Summary]) {
 fn seeds_that_failed_before_hold() {
     let runs: Vec<Summary> = PAST
         .iter()
-        .map(|&seed| run_hostile(&HostilePlan::of(seed)))
+        .map(|&(seed, wiles)| {
+            run_hostile(&HostilePlan {
+                wiles: Some(wiles.to_vec()),
+                ..HostilePlan::of(seed)
+            })
+        })
         .collect();
     all_good(&runs);
 }
@@ -77,6 +82,51 @@ fn names_that_nobody_checks() {
         Sabotage::BelieveNames,
         &[Wile::ForgeMessages],
         &[Invariant::NoForgery],
+    );
+}
+
+#[test]
+fn seals_that_nobody_checks() {
+    finds(
+        Sabotage::BelieveSeals,
+        &[Wile::ForgeMessages],
+        &[Invariant::NoForgery],
+    );
+}
+
+#[test]
+fn ids_that_forged_messages_use_up() {
+    finds(
+        Sabotage::UseIds,
+        &[Wile::PreemptIds],
+        &[Invariant::MulticastsArrive],
+    );
+}
+
+#[test]
+fn old_records_that_count_again() {
+    finds(
+        Sabotage::BelieveOld,
+        &[Wile::ReplayRecords],
+        &[Invariant::UnicastsArrive, Invariant::MulticastsArrive],
+    );
+}
+
+#[test]
+fn links_that_one_end_states() {
+    finds(
+        Sabotage::BelieveLinks,
+        &[Wile::ClaimLinks, Wile::Mute],
+        &[Invariant::UnicastsArrive, Invariant::MulticastsArrive],
+    );
+}
+
+#[test]
+fn messages_that_go_round() {
+    finds(
+        Sabotage::Echo,
+        &[Wile::ForgeRecords],
+        &[Invariant::BoundedWork],
     );
 }
 

@@ -32,6 +32,10 @@ use crate::{
 /// Records of nodes that cannot be reached are dropped after this long.
 const AGE: Duration = Duration::from_secs(60);
 
+/// One that has been out of reach for this long makes room for others, if there is none. Of a node that
+/// is new the links may be yet to come.
+const UNNEEDED: Duration = Duration::from_secs(2);
+
 /// A node that states nothing for this long is gone, whatever its neighbours say: what is held of it
 /// may be what somebody repeats.
 const STALE: Duration = REFRESH.saturating_mul(4);
@@ -329,7 +333,7 @@ impl Database {
             Some(held) => NODE_COST + new + held.topics_cost,
             None => NODE_COST + new,
         };
-        if !self.charge((key, border), bringer, cost) {
+        if !self.charge(now, (key, border), bringer, cost) {
             return Taken::NoRoom;
         }
         self.enter(now, key, border, (bringer, cost, bucket), checked)
@@ -554,6 +558,7 @@ impl Database {
     /// Charges a neighbour for a node, and makes room for it where that is fair.
     fn charge(
         &mut self,
+        now: Instant,
         (key, border): (NodeKey, Option<NodeKey>),
         bringer: NodeKey,
         cost: usize,
@@ -568,6 +573,9 @@ impl Database {
             let crowded = nodes > self.limits.nodes;
             if bytes <= self.limits.records_bytes && !crowded {
                 break;
+            }
+            if self.evict_away(now, key, border) {
+                continue;
             }
             let not = [Some(key), border];
             let longest = if crowded {
@@ -587,6 +595,20 @@ impl Database {
         if let Some(state) = self.states.get_mut(&key) {
             (state.bringer, state.cost) = (bringer, cost);
         }
+        true
+    }
+
+    /// Forgets the node that has been out of reach longest, and long enough: it may be what somebody left
+    /// behind. Not the one there is to be room for, nor the one that is in front of that.
+    fn evict_away(&mut self, now: Instant, not: NodeKey, border: Option<NodeKey>) -> bool {
+        let away = self.away.iter();
+        let mut away = away.take_while(|&&(since, _)| since + UNNEEDED <= now);
+        let victim = away.find(|&&(_, key)| key != not && Some(key) != border);
+        let Some(&(_, victim)) = victim else {
+            return false;
+        };
+        let evicted = self.forget(victim, false);
+        self.evicted.extend(evicted);
         true
     }
 
@@ -813,6 +835,10 @@ mod tests {
         })
     }
 
+    fn of_version(n: u8, version: u64) -> CheckedRecord {
+        signed(of(n, version, &[], &[]))
+    }
+
     fn stub(n: u8, border: u8, version: u64) -> CheckedRecord {
         signed(Record {
             subject: Subject::Stub {
@@ -863,6 +889,48 @@ mod tests {
         record: &CheckedRecord,
     ) -> Taken {
         database.take(now, key(bringer), record, record.record().version)
+    }
+
+    #[test]
+    fn what_nobody_reaches_makes_room() {
+        let now = Instant::now();
+        let mut database = database(Limits {
+            nodes: 2,
+            ..Limits::default()
+        });
+        for n in [1, 2] {
+            take(&mut database, now, &of_version(n, 5));
+            database.set_away(key(n), None);
+        }
+        assert_eq!(
+            take_one(&mut database, now, 9, &of_version(3, 5)),
+            Taken::NoRoom
+        );
+        database.set_away(key(2), Some(now));
+        // Its links may be yet to come.
+        let soon = now + Duration::from_secs(1);
+        assert_eq!(
+            take_one(&mut database, soon, 9, &of_version(3, 5)),
+            Taken::NoRoom
+        );
+        let later = now + UNNEEDED;
+        take(&mut database, later, &of_version(3, 5));
+        let evicted: Vec<NodeKey> = database
+            .take_evicted()
+            .iter()
+            .map(|(key, _)| *key)
+            .collect();
+        assert_eq!(evicted, [key(2)]);
+        // What it said before does not count again, what it says when it is back does.
+        assert_eq!(
+            take_one(&mut database, later, 9, &of_version(2, 4)),
+            Taken::Old
+        );
+        database.set_away(key(3), None);
+        database.set_away(key(1), Some(later));
+        let back = later + UNNEEDED;
+        take(&mut database, back, &of_version(2, 6));
+        assert!(database.get(key(1)).is_none() && database.get(key(3)).is_some());
     }
 
     #[test]

@@ -19,6 +19,9 @@ use super::{FORGED, FORGER, OWN};
 /// The hops a frame asks for that wants to go round for ever.
 const HOPS: u32 = u32::MAX;
 
+/// So many ids are guessed at once.
+const NEXT_IDS: u64 = 16;
+
 pub(super) fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
     PeerFrame {
         protocol: protocol::EXTENSION,
@@ -130,6 +133,84 @@ pub(super) fn message(
         }
     };
     extension(packet, HOPS, body)
+}
+
+/// The node that a message names as its source.
+pub(super) fn source_of(frame: &PeerFrame) -> Option<NodeKey> {
+    Envelope::source_of(&frame.body)
+}
+
+/// A message for a neighbour, with its id, for a topic that nobody has.
+pub(super) fn for_nobody(frame: &PeerFrame) -> Option<PeerFrame> {
+    let other = |bytes| {
+        let inner = read(bytes)?;
+        let nobody = b"nobody's";
+        Some(channel_frame(inner.kind, inner.seq, nobody, FORGED))
+    };
+    let body = frame.body.clone();
+    let body = if frame.packet == packet::MULTICAST {
+        let (spread, bytes) = Spread::open(body)?;
+        spread.seal(&other(bytes)?)
+    } else {
+        let (envelope, bytes) = Envelope::open(body)?;
+        envelope.seal(&other(bytes)?)
+    };
+    Some(PeerFrame {
+        body,
+        ..frame.clone()
+    })
+}
+
+/// A unicast or answer from afar, as a neighbour would send it.
+pub(super) fn direct(frame: &PeerFrame) -> Option<PeerFrame> {
+    let packet = match frame.packet {
+        packet::RELAYED_UNICAST => packet::UNICAST,
+        packet::RELAYED_ANSWER => packet::ANSWER,
+        _ => return None,
+    };
+    let (Relayed { envelope, .. }, bytes) = Relayed::open(frame.body.clone())?;
+    Some(extension(packet, frame.seq, envelope.seal(&read(bytes)?)))
+}
+
+/// The record of a frame that has one.
+pub(super) fn only_record(frame: &PeerFrame) -> Option<Record> {
+    if frame.packet != packet::RECORDS {
+        return None;
+    }
+    let mut records = SignedRecord::decode_all(frame.body.clone(), usize::MAX).ok()?;
+    let last = records.pop().filter(|_| records.is_empty())?;
+    Some(last.into_record())
+}
+
+pub(super) fn records(record: &Record, signer: &SharedSecret) -> Option<PeerFrame> {
+    let signed = record.clone().sign(signer)?;
+    Some(extension(packet::RECORDS, 1, signed.bytes().clone()))
+}
+
+/// Multicasts with the ids that the source of a message is about to use, for a neighbour.
+pub(super) fn with_next_ids(rng: &mut StdRng, message: &PeerFrame, topic: &[u8]) -> Vec<PeerFrame> {
+    let body = message.body.clone();
+    let named = match message.packet {
+        packet::MULTICAST => Spread::open(body).map(|(spread, _)| (spread.source, spread.id)),
+        packet::RELAYED_MULTICAST => {
+            RelayedSpread::open(body).map(|(spread, _)| (spread.source, spread.id))
+        }
+        _ => Envelope::open(body).map(|(envelope, _)| (envelope.source, envelope.id)),
+    };
+    let Some((source, id)) = named else {
+        return Vec::new();
+    };
+    let mut forged = |id| {
+        let seq = Seq::random(rng);
+        let frame = channel_frame(FrameType::MULTICAST, seq, topic, FORGED);
+        let spread = Spread {
+            source,
+            id,
+            targets: Vec::new(),
+        };
+        extension(packet::MULTICAST, 1, spread.seal(&frame))
+    };
+    (1..=NEXT_IDS).map(|n| forged(id.wrapping_add(n))).collect()
 }
 
 /// An answer to a unicast that passes: as if its target had given it.

@@ -4,6 +4,7 @@
 //! bends what goes in and out; beside that it writes frames of its own making to its neighbours. It
 //! cannot sign for others nor make their seals: it has no key but its own.
 
+mod defence;
 mod forge;
 mod node;
 mod plan;
@@ -49,6 +50,8 @@ pub enum Wile {
     ForgeMessages,
     /// Sends again what passed.
     ReplayMessages,
+    /// Sends messages with the ids that others are about to use.
+    PreemptIds,
     /// Answers what others were asked.
     ForgeAnswers,
     /// Changes what it passes on.
@@ -68,7 +71,7 @@ pub enum Wile {
 }
 
 /// All of them.
-pub const WILES: [Wile; 16] = [
+pub const WILES: [Wile; 17] = [
     Wile::ForgeRecords,
     Wile::ClaimLinks,
     Wile::ClaimTopics,
@@ -77,6 +80,7 @@ pub const WILES: [Wile; 16] = [
     Wile::Stubs,
     Wile::ForgeMessages,
     Wile::ReplayMessages,
+    Wile::PreemptIds,
     Wile::ForgeAnswers,
     Wile::Alter,
     Wile::Mute,

@@ -121,8 +121,10 @@ impl World {
             frame.packet, frame.protocol
         );
         self.log.step(self.now, what, &frame.body);
+        // How often that is answered does not depend on how often it is asked.
+        let asks = (frame.protocol, frame.packet) == (protocol::EXTENSION, packet::KNOWN);
         if let Some(attacker) = &mut self.hosts[host].attacker {
-            attacker.injected += 1;
+            attacker.injected += u64::from(!asks);
         }
         self.pump(conn, side);
     }
@@ -220,6 +222,13 @@ impl World {
             Wile::ReplayMessages => {
                 let frame = attacker.captured(forge::is_message);
                 frame.map(forge::again).into_iter().collect()
+            }
+            Wile::PreemptIds => {
+                let message = attacker.captured(forge::is_message);
+                let rng = &mut attacker.rng;
+                message.map_or_else(Vec::new, |message| {
+                    forge::with_next_ids(rng, &message, &topic)
+                })
             }
             Wile::FloodQuestions => (0..FLOOD).map(|_| forge::question(rng, &keys)).collect(),
             Wile::FloodRecords => {

@@ -36,6 +36,8 @@ pub struct HostilePlan {
     pub trace: bool,
     /// Which defence is taken away.
     pub sabotage: Option<Sabotage>,
+    /// Whether there is little more room than the honest need.
+    pub narrow: bool,
 }
 
 impl HostilePlan {
@@ -46,6 +48,7 @@ impl HostilePlan {
             wiles: None,
             trace: false,
             sabotage: None,
+            narrow: seed % 4 == 3,
         }
     }
 
@@ -74,6 +77,11 @@ impl HostilePlan {
         limits.peer_topics = 400;
         limits.record_bytes = 256 << 10;
         limits.records_bytes = 1 << 20;
+        if self.narrow {
+            limits.nodes = nodes + 6;
+            limits.record_bytes = 64 << 10;
+            limits.records_bytes = 192 << 10;
+        }
         limits.in_flight = 500;
         limits.session_in_flight = 100;
         config

@@ -1,16 +1,14 @@
-//! Checks that need to know who is hostile, and defences that a sabotage takes away.
+//! Checks that need to know who is hostile.
 
 use amop_proto::{
-    node::{Limits, PeerCloseReason, PeerId, RecordsFault},
+    node::{Limits, PeerCloseReason, RecordsFault},
     p2p::{
-        NodeId, PeerCodec, PeerFrame,
-        mesh::{NodeKey, Refusal, SharedSecret, Verifier, packet},
-        protocol,
+        NodeId,
+        mesh::{Refusal, SharedSecret, Verifier},
     },
 };
 use bytes::Bytes;
 
-use super::forge;
 use crate::{
     Sabotage,
     graph::{Edge, distances},
@@ -81,51 +79,6 @@ impl World {
             let text = format!("node {host} blames honest node {other} for {fault}");
             self.violated(invariant, text);
         }
-    }
-
-    /// Whose connection a frame is taken to come over: the one it comes over.
-    pub(crate) fn believed(
-        &self,
-        host: usize,
-        from: Option<usize>,
-        peer: PeerId,
-        frame: &PeerFrame,
-    ) -> PeerId {
-        let hostile = from.is_some_and(|from| self.is_hostile(from));
-        let direct = [packet::UNICAST, packet::MULTICAST, packet::ANSWER];
-        if !hostile
-            || !self.does(Sabotage::BelieveNames)
-            || frame.protocol != protocol::EXTENSION
-            || !direct.contains(&frame.packet)
-        {
-            return peer;
-        }
-        let named = frame
-            .body
-            .first_chunk()
-            .map(|key| NodeKey(u64::from_be_bytes(*key)));
-        let peers = self.hosts[host].peers.iter();
-        peers
-            .filter(|&(_, &end)| {
-                let key = self.neighbour(end).map(|other| self.hosts[other].key);
-                key.is_some() && key == named
-            })
-            .map(|(&peer, _)| peer)
-            .next()
-            .unwrap_or(peer)
-    }
-
-    /// With a sabotage: what is passed on for the first time is so again and again, as if it went round.
-    pub(crate) fn echo(&mut self, (conn, side): (ConnId, usize), frame: &PeerFrame) {
-        if !self.does(Sabotage::Echo) || !forge::is_relayed(frame) || frame.seq != 31 {
-            return;
-        }
-        for _ in 0..1000 {
-            self.honest_frames += 1;
-            let out = &mut self.conns[conn.0].pipes[side].out;
-            PeerCodec::default().encode(frame, out);
-        }
-        self.pump(conn, side);
     }
 
     /// Whether what goes from one node to another passes honest nodes alone, whatever hostile ones say:

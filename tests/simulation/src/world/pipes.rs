@@ -162,8 +162,9 @@ impl World {
                 let from = self.neighbour((at, reader));
                 for frame in frames {
                     self.overhear(host, &frame);
-                    let id = self.believed(host, from, id, &frame);
-                    self.tell_host(host, life, checker.event(id, frame));
+                    for (id, frame) in self.believed(host, from, id, frame) {
+                        self.tell_host(host, life, checker.event(id, frame));
+                    }
                 }
             }
             Owner::Session { host, life, id } => {
