@@ -135,6 +135,12 @@ impl<'a> Plan<'a> {
                 const PRIVATE: ::core::primitive::bool = true;
             )
         });
+        // Who takes a sealed request proves it, and says whether there is a reply.
+        let replies = (settings.reply.is_some() && !settings.sealed).then(|| {
+            quote!(
+                const REQUEST: ::core::primitive::bool = true;
+            )
+        });
         let (request, request_functions) = match &settings.reply {
             Some(reply) => {
                 let (format, span) = settings.reply_codec.unwrap_or_else(|| {
@@ -167,6 +173,7 @@ impl<'a> Plan<'a> {
             impl #impl_generics #krate::#topic_trait for #name #ty_generics #where_clause {
                 const TOPIC: &'static ::core::primitive::str = #topic;
                 #private
+                #replies
                 type Codec = #codec_type;
             }
             #request

@@ -192,6 +192,7 @@ fn handshakes_and_heartbeats_are_answered_as_recorded() {
                         node_version: "2.11.1".to_owned(),
                         protocol: version.number(),
                         quiet_multicasts: false,
+                        answer_within: None,
                     };
                     response.to_body()
                 })

@@ -292,7 +292,8 @@ impl Client {
     /// # Errors
     ///
     /// As [`publish_unicast`](Self::publish_unicast), and [`PublishError::Reply`] for a reply that
-    /// cannot be read; an empty acknowledgement mostly is one.
+    /// cannot be read, and [`PublishError::NoReply`] if the subscriber took the message without replying.
+    /// Subscribers on other SDKs may acknowledge it with nothing instead, which is an empty reply here.
     pub fn request<'a, R: Request>(
         &'a self,
         message: &R,
@@ -328,8 +329,11 @@ impl Client {
         encoded: Result<(TopicName, Bytes), PublishError>,
     ) -> Result<(), PublishError> {
         let (topic, payload) = encoded?;
-        self.exchange(kind, &topic, &payload).await?;
-        Ok(())
+        match self.exchange(kind, &topic, &payload).await {
+            // A subscriber has taken it, and nobody asked for the reply that its topic may have.
+            Ok(_) | Err(PublishError::NoReply { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends bytes to one subscriber of a topic and returns its answer. An answer without the

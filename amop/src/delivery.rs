@@ -1,6 +1,6 @@
 //! A message that was delivered, and its answer.
 
-use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc};
+use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc, time::Instant};
 
 use amop_proto::{
     TopicName,
@@ -17,8 +17,12 @@ pub(crate) struct Receipt {
     seq: Seq,
     topic: TopicName,
     connection: Connection,
+    /// When the message came.
+    at: Instant,
     /// Where its answer is noted; a multicast has none.
     routes: Option<Arc<Routes>>,
+    /// Whether an answer without a reply is none.
+    needs_reply: bool,
     answered: bool,
 }
 
@@ -30,10 +34,17 @@ impl Receipt {
             seq: incoming.seq,
             topic: incoming.topic,
             connection: incoming.connection,
+            at: incoming.at,
             routes: unicast.then(|| Arc::clone(routes)),
+            needs_reply: false,
             answered: false,
         };
         (receipt, incoming.payload)
+    }
+
+    /// Says whether the message is a request: if nobody replies, its publisher gets an error.
+    pub(crate) fn set_needs_reply(&mut self, needs_reply: bool) {
+        self.needs_reply = needs_reply;
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -60,15 +71,31 @@ impl Receipt {
                 topic: self.topic.to_string(),
             });
         }
+        // There is a reply, and if it cannot be sent an empty one must not stand for it.
+        self.needs_reply = true;
         self.check_len(payload)?;
         self.answered = true;
-        if self.send(result, payload) {
+        if !self.send(result, payload) {
+            return Err(ReplyError::Disconnected {
+                topic: self.topic.to_string(),
+                endpoint: self.connection.endpoint().to_owned(),
+                reason: self.connection.close_reason().unwrap_or(CloseReason::Local),
+            });
+        }
+        self.check_time()
+    }
+
+    /// Whether the node was still waiting for an answer.
+    fn check_time(&self) -> Result<(), ReplyError> {
+        let (after, limit) = (self.at.elapsed(), self.connection.answer_within());
+        if after <= limit {
             return Ok(());
         }
-        Err(ReplyError::Disconnected {
+        Err(ReplyError::Late {
             topic: self.topic.to_string(),
             endpoint: self.connection.endpoint().to_owned(),
-            reason: self.connection.close_reason().unwrap_or(CloseReason::Local),
+            after,
+            limit,
         })
     }
 
@@ -85,22 +112,43 @@ impl Receipt {
         routes.sent();
         sent
     }
+
+    /// What an answer that nobody gave is.
+    fn unanswered(&self) -> i32 {
+        if std::thread::panicking() {
+            code::FAILED
+        } else if self.needs_reply {
+            code::NO_REPLY
+        } else {
+            code::SUCCESS
+        }
+    }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
         if self.kind == Kind::Unicast && !self.answered {
             // Fails only if the connection is gone; the node has told the publisher then.
-            self.send(code::SUCCESS, b"");
+            self.send(self.unanswered(), b"");
         }
     }
 }
 
 /// A message together with where it came from.
 ///
-/// It derefs to the message. A unicast's publisher waits for an answer: reply, refuse, or drop
-/// the delivery to acknowledge it with an empty payload. A node gives a subscriber 5 s; it then
-/// tries the next one, and a later answer is lost.
+/// It derefs to the message. A unicast's publisher waits for an answer: reply, or refuse. Dropping the
+/// delivery acknowledges the message with an empty payload, except
+///
+/// * on a topic with replies ([`Topic::REQUEST`]): the publisher gets
+///   [`PublishError::NoReply`](crate::PublishError::NoReply), since an empty payload could be read as a
+///   reply,
+/// * while its thread panics, on every topic: the publisher gets
+///   [`PublishError::SubscriberFailed`](crate::PublishError::SubscriberFailed).
+///
+/// A delivery that is neither answered nor dropped, as by `std::mem::forget`, is answered by nobody: after
+/// 5 s a node tries the next subscriber, and a later answer is lost ([`ReplyError::Late`]). Bytes of
+/// [`RawSubscription`](crate::RawSubscription) have no type that says whether they are requests: answer
+/// each.
 pub struct Delivery<T> {
     message: T,
     receipt: Receipt,
@@ -127,7 +175,8 @@ impl<T> Delivery<T> {
         self.receipt.kind
     }
 
-    /// The message alone. A unicast is acknowledged with an empty payload.
+    /// The message alone. A unicast is acknowledged with an empty payload; on a topic with replies its
+    /// publisher gets [`PublishError::NoReply`](crate::PublishError::NoReply).
     pub fn into_inner(self) -> T {
         self.message
     }
@@ -165,12 +214,17 @@ impl<T: Request> Delivery<T> {
     ///
     /// [`ReplyError`].
     pub fn reply(self, reply: T::Reply) -> Result<(), ReplyError> {
+        const {
+            assert!(
+                T::REQUEST,
+                "implement Request by way of `reply = ...` in #[amop::topic]"
+            )
+        };
         match T::ReplyCodec::encode(&reply) {
             Ok(payload) => self.receipt.answer(code::SUCCESS, &payload),
             Err(source) => {
                 let topic = self.receipt.topic.to_string();
-                // Rather than an acknowledgement the publisher could not read.
-                self.receipt.answer(code::DECODE, b"")?;
+                self.receipt.answer(code::NO_REPLY, b"")?;
                 Err(ReplyError::Encode { topic, source })
             }
         }

@@ -303,8 +303,9 @@ pub enum PublishError {
     },
     /// No subscriber took the message (result 104): each was silent, gone or had a full queue.
     #[error(
-        "no subscriber of {topic:?} took the message sent to {endpoint}; it may have been \
-         processed all the same if a subscriber was merely slow: publish again if that is safe"
+        "no subscriber of {topic:?} took the message sent to {endpoint}: each was silent, gone or had a full \
+         queue. A node waits 5 s for each, so one that takes longer may have processed it all the same: \
+         publish again if that is safe, answer sooner, or add subscribers"
     )]
     Unanswered {
         /// The topic.
@@ -342,6 +343,29 @@ pub enum PublishError {
          the topic's type and codec on both sides"
     )]
     Undecodable {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+    },
+    /// The subscriber took the request and gave no reply (result 106): its program dropped the delivery,
+    /// could not encode the reply, or subscribed without being able to reply.
+    #[error(
+        "the subscriber of {topic:?} (by way of {endpoint}) took the request and gave no reply; it may have \
+         been processed: let the subscriber reply to every delivery (Client::deliveries), or refuse it"
+    )]
+    NoReply {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+    },
+    /// The subscriber failed while it had the message (result 107): its code panicked.
+    #[error(
+        "the subscriber of {topic:?} (by way of {endpoint}) failed while it had the message, which may be \
+         half processed: see the subscriber's log, and publish again if that is safe"
+    )]
+    SubscriberFailed {
         /// The topic.
         topic: String,
         /// The node.
@@ -623,7 +647,26 @@ pub enum ReplyError {
         /// The topic.
         topic: String,
     },
-    /// The reply cannot be written with its codec. The publisher got result 105.
+    /// The node had given the subscriber up when the reply was sent; it has asked another one, or its
+    /// publisher has an error.
+    #[error(
+        "the reply to a message of {topic:?} came {} ms after the message and {endpoint} waits {} ms: it is \
+         lost, and another subscriber may have been asked; reply sooner, or accept the request and publish \
+         the result to a topic of its own",
+        after.as_millis(),
+        limit.as_millis()
+    )]
+    Late {
+        /// The topic.
+        topic: String,
+        /// The node.
+        endpoint: String,
+        /// How long after the message the reply was sent.
+        after: Duration,
+        /// How long the node waits.
+        limit: Duration,
+    },
+    /// The reply cannot be written with its codec. The publisher got result 106, "no reply".
     #[error("cannot encode the reply to a message of {topic:?}: {source}")]
     Encode {
         /// The topic.
@@ -631,7 +674,7 @@ pub enum ReplyError {
         /// The codec's error.
         source: CodecError,
     },
-    /// The reply cannot be sealed. The publisher got result 105.
+    /// The reply cannot be sealed. The publisher got result 106, "no reply".
     #[error("cannot seal the reply to a message of {topic:?}: {source}")]
     Seal {
         /// The topic.
@@ -639,7 +682,7 @@ pub enum ReplyError {
         /// Why.
         source: SealError,
     },
-    /// The frame would be over the limit. The publisher got an empty acknowledgement.
+    /// The frame would be over the limit. The publisher got result 106, "no reply".
     #[error(
         "the reply to a message of {topic:?} is too large: its frame would have {len} bytes, the \
          limit is {max}; send less, or raise max_frame"

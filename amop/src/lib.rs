@@ -70,12 +70,19 @@
 //! * A unicast reaches one subscriber at a time. A node gives each 5 s to answer and then tries
 //!   another one, so a message can be processed although its publisher got an error, and, by slow
 //!   subscribers, more than once. Errors that leave this open are
-//!   [`Timeout`](PublishError::Timeout), [`Unanswered`](PublishError::Unanswered) and
-//!   [`Disconnected`](PublishError::Disconnected).
+//!   [`Timeout`](PublishError::Timeout), [`NodeTimeout`](PublishError::NodeTimeout),
+//!   [`Unanswered`](PublishError::Unanswered), [`Disconnected`](PublishError::Disconnected),
+//!   [`UnprovenAnswer`](PublishError::UnprovenAnswer), and, where a subscriber had the message and did not
+//!   finish, [`NoReply`](PublishError::NoReply) and [`SubscriberFailed`](PublishError::SubscriberFailed).
 //! * A [`Subscription`] acknowledges a unicast when it is taken from the stream, a [`Delivery`]
 //!   when it is answered or dropped. What was not taken is refused when the subscription is
 //!   dropped, and left to the node when the connection ends: it goes to another subscriber, or its
 //!   publisher gets an error.
+//! * A request succeeds only with a reply. A delivery of a topic with replies that is dropped without one,
+//!   and a request taken from a plain [`Subscription`], give a publisher that asked for a reply
+//!   [`PublishError::NoReply`]; a panic with a delivery in hand gives
+//!   [`PublishError::SubscriberFailed`], on every topic. A reply that comes too late for its node says so:
+//!   [`ReplyError::Late`].
 //! * When a subscription's queue is full, a unicast is refused, so that the node tries another
 //!   subscriber, and a multicast is dropped and counted ([`Subscription::stats`]).
 //!   [`Client::subscription`] offers other ways, see [`Overflow`].

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use amop_proto::{
@@ -32,16 +32,19 @@ pub(crate) struct Incoming {
     pub(crate) payload: Bytes,
     /// Where it came from and where its answer goes.
     pub(crate) connection: Connection,
+    /// When it came.
+    pub(crate) at: Instant,
 }
 
 impl Incoming {
-    pub(crate) fn new(push: Push, connection: Connection) -> Self {
+    pub(crate) fn new(push: Push, connection: Connection, at: Instant) -> Self {
         Self {
             kind: push.kind,
             seq: push.seq,
             topic: push.topic,
             payload: push.payload,
             connection,
+            at,
         }
     }
 }

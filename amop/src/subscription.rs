@@ -12,7 +12,7 @@ use std::{
 use amop_proto::{
     TopicName,
     channel::{PrivateName, code},
-    log::{LogLimits, LogThrottle},
+    log::{LogLimits, LogThrottle, OneLine},
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -254,7 +254,8 @@ impl<T> fmt::Debug for Deliveries<T> {
 /// A subscription to a topic as a stream of its messages, made by
 /// [`Client::subscribe`](crate::Client::subscribe).
 ///
-/// Each unicast is acknowledged, with an empty payload, when it is taken from the stream. A
+/// Each unicast is acknowledged, with an empty payload, when it is taken from the stream; on a topic with
+/// replies ([`Topic::REQUEST`]) its publisher is told by result 106 that there is none. A
 /// message that cannot be decoded is skipped: it is counted in [`errors`](Self::errors) and
 /// logged, and the publisher of a unicast is told by result 105. It ends and is dropped as
 /// [`RawSubscription`] is.
@@ -282,6 +283,13 @@ pub struct Subscription<T> {
 
 impl<T: Topic> Subscription<T> {
     pub(crate) fn new(raw: RawSubscription) -> Self {
+        if T::REQUEST {
+            tracing::warn!(
+                topic = %OneLine::new(raw.topic()),
+                "a subscription cannot reply, and the topic's unicasts are requests: their publishers are told \
+                 that there is no reply; take deliveries instead"
+            );
+        }
         Self {
             raw,
             errors: DecodeErrors::default(),
@@ -353,7 +361,8 @@ impl<T> fmt::Debug for Subscription<T> {
 
 /// Decodes a message, or tells its publisher that it cannot be.
 fn decode<T: Topic>(incoming: Incoming, routes: &Arc<Routes>) -> Result<Delivery<T>, DecodeError> {
-    let (receipt, payload) = Receipt::of(incoming, routes);
+    let (mut receipt, payload) = Receipt::of(incoming, routes);
+    receipt.set_needs_reply(T::REQUEST);
     let len = payload.len();
     match T::Codec::decode(payload) {
         Ok(message) => Ok(Delivery::new(message, receipt)),

@@ -25,6 +25,11 @@ pub trait Topic: Sized + Send + 'static {
     /// [`TOPIC`](Self::TOPIC) then has 1 to 185 bytes.
     const PRIVATE: bool = false;
 
+    /// Whether its unicasts are requests, answered with a typed reply: `reply = ...` in the macros. If a
+    /// subscriber takes one without replying, a publisher that asked for a reply gets an error; see
+    /// [`Delivery`](crate::Delivery).
+    const REQUEST: bool = false;
+
     /// How messages become bytes and back. There is no envelope: the payload is the codec's bytes
     /// alone, so programs in other languages read it.
     type Codec: Codec<Self>;

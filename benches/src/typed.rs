@@ -46,6 +46,7 @@ fn session(now: Instant, quiet_multicasts: bool) -> (ClientSession<u32>, TopicNa
         node_version: "2.11.1".into(),
         protocol: 3,
         quiet_multicasts,
+        answer_within: None,
     };
     let body = response.to_body();
     session.handle_frame(now, Frame { body, ..hello });

@@ -36,6 +36,8 @@ rows! {
     subscriber_refuses: "the subscriber refuses",
     subscriber_has_its_own_code: "the subscriber answers with a code of its own",
     subscriber_cannot_decode: "the subscriber cannot decode",
+    subscriber_gives_no_reply: "the subscriber takes a request and gives no reply",
+    subscriber_panics: "the subscriber panics with the message",
     too_much_in_flight: "too much in flight at the node",
     over_bandwidth: "over the node's outgoing bandwidth limit",
     node_gives_up: "the node's limit for a unicast altogether",

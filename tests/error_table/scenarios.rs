@@ -181,6 +181,37 @@ pub(crate) async fn subscriber_cannot_decode(who: Publisher) -> Seen {
     seen
 }
 
+/// A request of a program that takes it from our client and does this with it.
+#[amop::topic("work", codec = "bytes", reply = u64, reply_codec = "json")]
+struct Order(Vec<u8>);
+
+async fn order_taken<F>(who: Publisher, take: impl FnOnce(amop::Delivery<Order>) -> F) -> Seen
+where
+    F: Future<Output = ()>,
+{
+    let network = network(2).await;
+    let subscriber = client(&network, 1).await;
+    let mut orders = Order::deliveries(&subscriber).await.unwrap();
+    let publishing = publish(&network, who, PAYLOAD).await;
+    take(orders.next().await.unwrap().unwrap()).await;
+    let seen = outcome(publishing).await;
+    subscriber.close().await;
+    network.shutdown().await;
+    seen
+}
+
+pub(crate) async fn subscriber_gives_no_reply(who: Publisher) -> Seen {
+    order_taken(who, |order| async { drop(order) }).await
+}
+
+pub(crate) async fn subscriber_panics(who: Publisher) -> Seen {
+    let panic = |order: amop::Delivery<Order>| async {
+        let failing = tokio::spawn(async move { assert!(order.0.is_empty(), "its own fault") });
+        assert!(failing.await.unwrap_err().is_panic());
+    };
+    order_taken(who, panic).await
+}
+
 pub(crate) async fn too_much_in_flight(who: Publisher) -> Seen {
     let limits = Limits {
         in_flight: 1,

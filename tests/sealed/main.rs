@@ -233,7 +233,7 @@ async fn requests_are_answered_by_recipients_alone() {
     });
     let () = delivery;
     let error = replied.unwrap_err();
-    assert!(matches!(error, PublishError::Reply { .. }), "{error:?}");
+    assert!(matches!(error, PublishError::NoReply { .. }), "{error:?}");
     let message = Settlement::new(21, "");
     let (replied, ()) = tokio::join!(message.request(&sealer), async {
         let delivery = within("a request", deliveries.next())

@@ -2,6 +2,7 @@
 //! and TLS with certificates of the chain's kind.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod delivery;
 mod failures;
 mod payloads;

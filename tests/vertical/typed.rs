@@ -207,26 +207,6 @@ async fn a_subscriber_may_refuse() {
     end(network, [asking, answering]).await;
 }
 
-/// An acknowledgement is no reply; the publisher is told, and not given a made-up one.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_acknowledgement_is_no_reply() {
-    let network = network(2).await;
-    let (asking, answering) = (client(&network, 0).await, client(&network, 1).await);
-    let mut quotes = Quote::subscribe(&answering).await.unwrap();
-    let quote = Quote {
-        bond: "b".to_owned(),
-        price: 1,
-    };
-    let (result, taken) = within("an acknowledgement", async {
-        tokio::join!(quote.request(&asking), quotes.next())
-    })
-    .await;
-    assert_eq!(taken, Some(quote));
-    let error = result.unwrap_err();
-    assert!(matches!(error, PublishError::Reply { .. }), "{error:?}");
-    end(network, [asking, answering]).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_publisher_learns_that_a_message_was_not_understood() {
     let network = network(2).await;

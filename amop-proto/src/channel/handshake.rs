@@ -111,6 +111,11 @@ pub struct HandshakeResponse {
     /// so to clients of ours alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quiet_multicasts: bool,
+    /// How long the node waits for a subscriber's answer to a unicast, in milliseconds; an answer that
+    /// comes later is lost. Only nodes of ours say so, and to clients of ours alone; others wait 5 s
+    /// (channel-v2 section 7.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_within: Option<u64>,
 }
 
 impl HandshakeResponse {

@@ -45,6 +45,12 @@ pub mod code {
     /// The subscriber could not decode the payload. SDKs of other languages use it locally; this
     /// stack also sends it, so that the publisher learns of it.
     pub const DECODE: i32 = 105;
+    /// The subscriber took the message and gave no reply, although the topic's unicasts are requests.
+    /// Only subscribers of this stack send it.
+    pub const NO_REPLY: i32 = 106;
+    /// The subscriber failed while it had the message: its code panicked. Only subscribers of this stack
+    /// send it.
+    pub const FAILED: i32 = 107;
 
     /// What a code means, for people.
     pub fn describe(code: i32) -> &'static str {
@@ -57,6 +63,8 @@ pub mod code {
             OVER_LIMIT => "the publisher's node is over its bandwidth or in-flight limit",
             NO_SESSION => "the subscriber's node found no session that took the message",
             DECODE => "the subscriber could not decode the message",
+            NO_REPLY => "the subscriber took the request and gave no reply",
+            FAILED => "the subscriber failed while it had the message",
             _ => "an application-defined result",
         }
     }

@@ -121,6 +121,10 @@ pub enum Outcome {
     Unanswered,
     /// Result 105: the subscriber could not decode the message.
     Undecodable,
+    /// Result 106: the subscriber took the request and gave no reply.
+    NoReply,
+    /// Result 107: the subscriber failed while it had the message.
+    Failed,
     /// Any other result: the subscriber's own.
     Rejected {
         /// The result.
@@ -153,6 +157,8 @@ impl Outcome {
             code::OVER_LIMIT => Self::OverLimit,
             code::NO_SESSION => Self::Unanswered,
             code::DECODE => Self::Undecodable,
+            code::NO_REPLY => Self::NoReply,
+            code::FAILED => Self::Failed,
             code => Self::Rejected {
                 code,
                 payload: payload(body),

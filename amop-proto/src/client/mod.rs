@@ -42,6 +42,7 @@
 //!     node_version: "2.11.1".into(),
 //!     protocol: 3,
 //!     quiet_multicasts: false,
+//!     answer_within: None,
 //! }
 //! .to_body();
 //! session.handle_frame(now, Frame { body, ..hello });

@@ -2,7 +2,11 @@
 
 mod private;
 
-use std::{collections::VecDeque, io, time::Instant};
+use std::{
+    collections::VecDeque,
+    io,
+    time::{Duration, Instant},
+};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rand::{SeedableRng, rngs::StdRng};
@@ -19,6 +23,9 @@ use crate::{
         topic_end,
     },
 };
+
+/// So long a node waits for an answer that does not say how long it does (channel-v2 section 7.2).
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Unanswered heartbeats remembered. A live node answers each before the next is due.
 const MAX_HEARTBEATS: usize = 8;
@@ -53,6 +60,8 @@ pub struct ClientSession<T> {
     handshake: Seq,
     /// Whether the node understands quiet multicasts.
     quiet: bool,
+    /// How long the node waits for an answer to a unicast.
+    answer_within: Duration,
     out: BytesMut,
     events: VecDeque<Event<T>>,
     requests: Requests<T>,
@@ -86,6 +95,7 @@ impl<T> ClientSession<T> {
             version: ProtocolVersion::V1,
             handshake,
             quiet: false,
+            answer_within: ANSWER_WITHIN,
             out,
             events: VecDeque::new(),
             requests: Requests::new(),
@@ -105,6 +115,11 @@ impl<T> ClientSession<T> {
     /// Whether the session is over.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
+    }
+
+    /// How long the node waits for an answer to a unicast that it delivered; a later one is lost.
+    pub fn answer_within(&self) -> Duration {
+        self.answer_within
     }
 
     /// The version spoken: 1 until the handshake says otherwise.
@@ -435,6 +450,9 @@ impl<T> ClientSession<T> {
         // An answer that comes late counts too: the node speaks that version from here on.
         self.version = version;
         self.quiet = answer.quiet_multicasts;
+        if let Some(millis) = answer.answer_within {
+            self.answer_within = Duration::from_millis(millis);
+        }
         if self.state != State::Ready {
             self.ready(self.last_received, Some(answer.node_version));
         }

@@ -48,6 +48,7 @@ pub(crate) const CHECKS: &[Check] = &[
             node_version: "2.11.1".to_owned(),
             protocol: ProtocolVersion::V3.number(),
             quiet_multicasts: false,
+            answer_within: None,
         };
         assert_eq!(
             HandshakeResponse::parse(&v.frame().body),

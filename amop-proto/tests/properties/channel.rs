@@ -221,6 +221,7 @@ proptest! {
             node_version: request.client_type,
             protocol,
             quiet_multicasts: protocol == 2,
+            answer_within: (protocol == 2).then_some(5000),
         };
         prop_assert_eq!(HandshakeResponse::parse(&response.to_body()), Ok(response));
     }

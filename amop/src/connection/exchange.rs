@@ -284,6 +284,8 @@ impl<'a> Context<'a> {
             Outcome::NodeTimedOut => Failed::Final(PublishError::NodeTimeout { topic, endpoint }),
             Outcome::OverLimit => Failed::Final(PublishError::OverLimit { topic, endpoint }),
             Outcome::Undecodable => Failed::Final(PublishError::Undecodable { topic, endpoint }),
+            Outcome::NoReply => Failed::Final(PublishError::NoReply { topic, endpoint }),
+            Outcome::Failed => Failed::Final(PublishError::SubscriberFailed { topic, endpoint }),
             Outcome::Rejected { code, payload } => Failed::Final(PublishError::Rejected {
                 topic,
                 endpoint,

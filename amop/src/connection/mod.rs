@@ -11,6 +11,7 @@ use std::{
     mem::{Discriminant, discriminant},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
+    time::Duration,
 };
 
 use amop_proto::{
@@ -197,6 +198,11 @@ impl Connection {
 
     pub(crate) fn protocol_version(&self) -> u32 {
         self.lock().session.version().number()
+    }
+
+    /// How long the node waits for an answer to a unicast.
+    pub(crate) fn answer_within(&self) -> Duration {
+        self.lock().session.answer_within()
     }
 
     /// Why the session is over, if it is.
@@ -386,7 +392,7 @@ impl State {
                     }
                 },
                 Event::Push(push) => {
-                    let incoming = Incoming::new(push, connection.clone());
+                    let incoming = Incoming::new(push, connection.clone(), now);
                     self.deliver(connection, incoming, false, now);
                 }
                 Event::Challenged {

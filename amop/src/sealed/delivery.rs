@@ -57,7 +57,7 @@ impl SealedReceipt {
                 }
             },
             Err(source) => {
-                receipt.answer(code::DECODE, b"")?;
+                receipt.answer(code::NO_REPLY, b"")?;
                 Err(ReplyError::Seal { topic, source })
             }
         }
@@ -75,12 +75,21 @@ impl SealedReceipt {
     }
 }
 
+/// What an answer that nobody gave is.
+fn unanswered() -> Answer<'static> {
+    if std::thread::panicking() {
+        Answer::Refusal(code::FAILED)
+    } else {
+        Answer::Acknowledgement
+    }
+}
+
 impl Drop for SealedReceipt {
     fn drop(&mut self) {
         let kind = self.receipt.as_ref().map(Receipt::kind);
         // Fails only if the connection is gone; the node has told the publisher then.
         if kind == Some(Kind::Unicast)
-            && let Err(error) = self.answer(Answer::Acknowledgement)
+            && let Err(error) = self.answer(unanswered())
         {
             tracing::debug!("a sealed unicast is not acknowledged: {error}");
         }
@@ -90,8 +99,11 @@ impl Drop for SealedReceipt {
 /// A sealed message together with who made it.
 ///
 /// It derefs to the message. A unicast's publisher waits for an answer: reply, refuse, or drop the
-/// delivery to acknowledge it. Each of these is signed by the key that opened the message and sealed to its
-/// publisher, which believes nothing else.
+/// delivery to acknowledge it; a publisher that asked for a reply gets
+/// [`PublishError::NoReply`](crate::PublishError::NoReply) then, and every publisher
+/// [`PublishError::SubscriberFailed`](crate::PublishError::SubscriberFailed) if the thread panics. Each of
+/// these is signed by the key that opened the message and sealed to its publisher, which believes nothing
+/// else.
 pub struct SealedDelivery<T> {
     message: T,
     kind: Kind,
@@ -171,8 +183,7 @@ impl<T: SealedRequest> SealedDelivery<T> {
             Ok(content) => self.receipt.answer(Answer::Reply(&content)),
             Err(source) => {
                 let topic = self.topic;
-                // Rather than an acknowledgement the publisher could not read.
-                self.receipt.refuse(code::DECODE)?;
+                self.receipt.refuse(code::NO_REPLY)?;
                 Err(ReplyError::Encode { topic, source })
             }
         }

@@ -10,9 +10,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use super::{SealedPublisher, SealedRequest, SealedTopic, now};
-use crate::{
-    Codec, CodecError, PublishError, RawPublisher, delivery::Of, hub::Hub, publish::Answer,
-};
+use crate::{Codec, PublishError, RawPublisher, delivery::Of, hub::Hub, publish::Answer};
 
 /// How long to wait before a unicast is sent again that somebody has answered falsely. Each time it is
 /// twice as long.
@@ -237,6 +235,8 @@ impl<T: SealedTopic> Sealer<T> {
         let endpoint = answer.connection.endpoint().to_owned();
         match code {
             code::DECODE => PublishError::Undecodable { topic, endpoint },
+            code::NO_REPLY => PublishError::NoReply { topic, endpoint },
+            code::FAILED => PublishError::SubscriberFailed { topic, endpoint },
             code => PublishError::Rejected {
                 topic,
                 endpoint,
@@ -254,6 +254,8 @@ fn is_unproven(error: &PublishError) -> bool {
         error,
         PublishError::UnprovenAnswer { .. }
             | PublishError::Undecodable { .. }
+            | PublishError::NoReply { .. }
+            | PublishError::SubscriberFailed { .. }
             | PublishError::Rejected { .. }
     )
 }
@@ -264,8 +266,8 @@ impl<T: SealedRequest> Sealer<T> {
     ///
     /// # Errors
     ///
-    /// As [`publish_unicast`](Self::publish_unicast), and [`PublishError::Reply`] for an acknowledgement
-    /// without a reply, or a reply that cannot be read.
+    /// As [`publish_unicast`](Self::publish_unicast), [`PublishError::NoReply`] for an acknowledgement
+    /// without a reply, and [`PublishError::Reply`] for a reply that cannot be read.
     pub fn request<'a>(
         &'a self,
         message: &T,
@@ -273,16 +275,14 @@ impl<T: SealedRequest> Sealer<T> {
         let sealed = self.seal(SealedKind::Unicast, message);
         async move {
             let (opened, answer) = self.ask(sealed?).await?;
-            let reply = match opened.kind {
-                SealedKind::Reply => T::ReplyCodec::decode(opened.content.into()),
-                _ => Err(CodecError::new(
-                    T::ReplyCodec::NAME,
-                    "the subscriber acknowledged the message without a reply",
-                )),
-            };
-            reply.map_err(|source| PublishError::Reply {
-                topic: self.topic.to_string(),
-                endpoint: answer.connection.endpoint().to_owned(),
+            let topic = self.topic.to_string();
+            let endpoint = answer.connection.endpoint().to_owned();
+            if opened.kind != SealedKind::Reply {
+                return Err(PublishError::NoReply { topic, endpoint });
+            }
+            T::ReplyCodec::decode(opened.content.into()).map_err(|source| PublishError::Reply {
+                topic,
+                endpoint,
                 source,
             })
         }

@@ -107,6 +107,7 @@ impl Node {
             node_version: "2.11.1".into(),
             protocol,
             quiet_multicasts,
+            answer_within: None,
         };
         self.send(Frame {
             body: response.to_body(),
@@ -213,6 +214,7 @@ struct Hello(String);
 
 impl Topic for Hello {
     const TOPIC: &'static str = "hello";
+    const REQUEST: bool = true;
     type Codec = codec::Text;
 }
 

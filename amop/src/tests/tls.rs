@@ -56,6 +56,7 @@ async fn serve(stream: &mut TlsStream<TcpStream>) {
                 node_version: "2.11.1".into(),
                 protocol: 3,
                 quiet_multicasts: false,
+                answer_within: None,
             };
             Frame {
                 body: response.to_body(),

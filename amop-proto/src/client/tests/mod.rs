@@ -116,6 +116,7 @@ fn handshake_body(protocol: u32) -> Bytes {
         node_version: "2.11.1".into(),
         protocol,
         quiet_multicasts: false,
+        answer_within: None,
     };
     response.to_body()
 }

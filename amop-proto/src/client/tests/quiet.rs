@@ -11,6 +11,7 @@ fn shake_hands(harness: &mut Harness, quiet_multicasts: bool) {
         node_version: "2.11.1".into(),
         protocol: 3,
         quiet_multicasts,
+        answer_within: None,
     };
     harness.receive(Frame {
         body: response.to_body(),

@@ -53,6 +53,10 @@ const OTHERS_WAIT: Duration = Duration::from_secs(1);
 /// What an AMOP node answers to event-log registrations: it has no groups (channel-v2 section 11.7).
 const NO_SUCH_GROUP: &[u8] = b"{\"result\":-41002}\n";
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Who a peer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerIdentity {
@@ -652,6 +656,7 @@ impl Node {
             node_version: self.config.facts.fisco_version.clone(),
             protocol: version.number(),
             quiet_multicasts: ours,
+            answer_within: ours.then(|| millis(self.config.timeouts.session_answer)),
         };
         self.router.send_session(
             id,

@@ -186,7 +186,10 @@ impl World {
             Outcome::TimedOut | Outcome::NodeTimedOut => {
                 return self.finish(client, number, Verdict::TimedOut);
             }
-            Outcome::Undecodable | Outcome::Rejected { .. } => {
+            Outcome::Undecodable
+            | Outcome::NoReply
+            | Outcome::Failed
+            | Outcome::Rejected { .. } => {
                 return self.finish(client, number, Verdict::Rejected);
             }
         };
