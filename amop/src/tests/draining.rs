@@ -30,7 +30,7 @@ async fn draining_hands_over_and_answers_what_was_accepted() {
     for seq in [unread, during] {
         let delivery = deliveries.next().await.unwrap().unwrap();
         assert!(futures::poll!(&mut draining).is_pending());
-        delivery.reply(1).unwrap();
+        delivery.reply_bytes(1.to_string()).unwrap();
         assert!(node.is_quiet_but(seq).await);
     }
     assert!(deliveries.next().await.is_none());
@@ -41,7 +41,7 @@ async fn draining_hands_over_and_answers_what_was_accepted() {
     let mut asking = pin!(client.unicast(&other, "more".into()));
     assert!(futures::poll!(&mut asking).is_pending());
     let request = node.expect(FrameType::UNICAST).await;
-    in_hand.reply(2).unwrap();
+    in_hand.reply_bytes(2.to_string()).unwrap();
     assert_eq!(node.answered(held).await, (0, "2".into()));
     assert!(futures::poll!(&mut draining).is_pending());
     node.answer(&request, 0, framed("")).await;

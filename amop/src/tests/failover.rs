@@ -158,7 +158,7 @@ async fn a_unicast_by_two_ways_is_processed_once_and_answered_twice() {
     // While the program works on it, and after it answered.
     nodes[1].push(Kind::Unicast, 1, b"x").await;
     assert!(nodes[1].is_quiet().await);
-    delivery.reply(42).unwrap();
+    delivery.reply_bytes(42.to_string()).unwrap();
     for node in &mut nodes {
         assert_eq!(node.answered(seq).await, (0, "42".into()));
     }
@@ -203,7 +203,7 @@ async fn an_answer_goes_to_the_connections_that_are_left() {
     while !matches!(events.next().await, Some(Event::Connected { .. })) {}
     a.push(Kind::Unicast, 1, b"held").await;
     assert!(a.is_quiet().await);
-    held.reply(1).unwrap();
+    held.reply_bytes(1.to_string()).unwrap();
     assert_eq!(a.answered(seq).await, (0, "1".into()));
     assert!(futures::poll!(std::pin::pin!(deliveries.next())).is_pending());
 }

@@ -160,8 +160,8 @@ async fn threads_do_not_get_in_each_others_way() {
         let mut count = 0;
         while let Some(delivery) = deliveries.next().await {
             let delivery = delivery.unwrap();
-            let number = delivery.0.parse().unwrap();
-            delivery.reply(number).unwrap();
+            let number: u64 = delivery.0.parse().unwrap();
+            delivery.reply_bytes(number.to_string()).unwrap();
             count += 1;
         }
         count
@@ -172,7 +172,7 @@ async fn threads_do_not_get_in_each_others_way() {
             tokio::spawn(async move {
                 for n in 0..MESSAGES {
                     let number = (publisher * MESSAGES + n) as u64;
-                    let reply = client.request(&text(&number.to_string())).await;
+                    let reply = client.request(&Question(number.to_string())).await;
                     assert_eq!(reply.unwrap(), number);
                 }
             })

@@ -214,16 +214,35 @@ struct Hello(String);
 
 impl Topic for Hello {
     const TOPIC: &'static str = "hello";
+    type Codec = codec::Text;
+}
+
+impl codec::TextValue for Hello {
+    fn as_text(&self) -> &str {
+        &self.0
+    }
+
+    fn from_text(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// The same messages, whose publisher asks for a number.
+#[derive(Debug, Clone, PartialEq)]
+struct Question(String);
+
+impl Topic for Question {
+    const TOPIC: &'static str = "hello";
     const REQUEST: bool = true;
     type Codec = codec::Text;
 }
 
-impl Request for Hello {
+impl Request for Question {
     type Reply = u64;
     type ReplyCodec = codec::Json;
 }
 
-impl codec::TextValue for Hello {
+impl codec::TextValue for Question {
     fn as_text(&self) -> &str {
         &self.0
     }

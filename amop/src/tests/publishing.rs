@@ -78,7 +78,7 @@ async fn typed_messages_go_out_as_the_codec_writes_them() {
 #[tokio::test(start_paused = true)]
 async fn a_request_decodes_its_reply() {
     let (client, mut node) = connect().await;
-    let question = text("6 * 7");
+    let question = Question("6 * 7".into());
     for (answer, expected) in [("42", Some(42)), ("", None), ("\"42\"", None)] {
         let (result, ()) = tokio::join!(client.request(&question), async {
             let request = node.expect(FrameType::UNICAST).await;

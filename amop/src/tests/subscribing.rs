@@ -99,7 +99,7 @@ async fn deliveries_answer_in_every_way() {
     let mut deliveries = deliveries.unwrap();
     type Answer = fn(Delivery<Hello>);
     let cases: [(Answer, i32, &str); 6] = [
-        (|d| d.reply(42).unwrap(), 0, "42"),
+        (|d| d.reply_bytes(42.to_string()).unwrap(), 0, "42"),
         (|d| d.reply_bytes("raw").unwrap(), 0, "raw"),
         (|d| d.refuse(7).unwrap(), 7, ""),
         (|d| d.refuse(0).unwrap(), 104, ""),
@@ -119,10 +119,32 @@ async fn deliveries_answer_in_every_way() {
         assert!(node.is_quiet().await);
     }
 
+    // The same of a topic with replies: an empty answer could be read as one.
+    drop(deliveries);
+    let (deliveries, _) = tokio::join!(client.deliveries::<Question>(), node.confirm());
+    let mut questions = deliveries.unwrap();
+    type Reply = fn(Delivery<Question>);
+    let cases: [(Reply, i32, &str); 3] = [
+        (|d| d.reply(42).unwrap(), 0, "42"),
+        (drop, 106, ""),
+        (|d| drop(d.into_inner()), 106, ""),
+    ];
+    for (n, (answer, result, payload)) in (b'A'..).zip(cases) {
+        let seq = node.push(Kind::Unicast, n, b"x").await;
+        answer(questions.next().await.unwrap().unwrap());
+        assert_eq!(node.answered(seq).await, (result, payload.into()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_answered_says_so() {
+    let (client, mut node) = connect().await;
+    let (deliveries, _) = tokio::join!(client.deliveries::<Hello>(), node.confirm());
+    let mut deliveries = deliveries.unwrap();
     node.push(Kind::Multicast, b'2', b"x").await;
     let delivery = deliveries.next().await.unwrap().unwrap();
     assert!(matches!(
-        delivery.reply(1),
+        delivery.reply_bytes(1.to_string()),
         Err(ReplyError::Multicast { .. })
     ));
     let bad = node.push(Kind::Unicast, b'3', b"\xff").await;
@@ -149,7 +171,8 @@ async fn answers_that_cannot_be_sent_say_so() {
             ..
         }
     ));
-    assert_eq!(node.answered(seq).await, (0, Bytes::new()));
+    // No reply, and nothing that could be read as one.
+    assert_eq!(node.answered(seq).await, (106, Bytes::new()));
 
     node.push(Kind::Unicast, 2, b"").await;
     let delivery = raw.next().await.unwrap();
