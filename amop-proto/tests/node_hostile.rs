@@ -659,7 +659,7 @@ fn links_that_come_and_go_are_priced_by_what_they_show_and_hide() {
     net.peer_send(liar, records(9, &[whole]));
     net.secs(1);
     let toggle = |net: &mut Net, version: u64| {
-        let linked = version % 2 == 0;
+        let linked = version.is_multiple_of(2);
         let neighbours = if linked { vec![key(0)] } else { Vec::new() };
         let toggled = Record {
             neighbours: Some(neighbours),

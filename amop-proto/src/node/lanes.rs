@@ -137,6 +137,9 @@ impl Piece {
     }
 }
 
+/// The messages of an agency: its certificate keys take turns, then their senders, then flows.
+type ByKey = Rounds<u64, Rounds<Sender, Rounds<u64, Flow>>>;
+
 /// What waits to be written to another node.
 #[derive(Debug, Default)]
 pub struct LinkQueue {
@@ -145,7 +148,7 @@ pub struct LinkQueue {
     ready: VecDeque<Piece>,
     ready_len: usize,
     /// Those behind them.
-    waiting: Rounds<Party, Rounds<u64, Rounds<Sender, Rounds<u64, Flow>>>>,
+    waiting: Rounds<Party, ByKey>,
     cuts: Cuts,
 }
 
