@@ -139,7 +139,7 @@ impl Drop for Receipt {
 /// It derefs to the message. A unicast's publisher waits for an answer: reply, or refuse. Dropping the
 /// delivery acknowledges the message with an empty payload, except
 ///
-/// * on a topic with replies ([`Topic::REQUEST`]): the publisher gets
+/// * on a topic with replies ([`Topic::REQUEST`](crate::Topic::REQUEST)): the publisher gets
 ///   [`PublishError::NoReply`](crate::PublishError::NoReply), since an empty payload could be read as a
 ///   reply,
 /// * while its thread panics, on every topic: the publisher gets

@@ -75,9 +75,6 @@ async fn beside(name: &str, enough: u64, counted: &[&str]) {
         attack.count(),
         attack.refusals(),
     );
-    let seen = attack.stop().await;
-    assert!(name == CLAIMS || seen == 0, "{seen} were given to it");
-    innocents.stop().await;
     for counter in counted {
         within(counter, async {
             while count(&network, counter) == 0 {
@@ -86,6 +83,9 @@ async fn beside(name: &str, enough: u64, counted: &[&str]) {
         })
         .await;
     }
+    let seen = attack.stop().await;
+    assert!(name == CLAIMS || seen == 0, "{seen} were given to it");
+    innocents.stop().await;
     if program.what.starts_with("node") {
         is_logged(&field, reachable.len(), start.elapsed());
     }

@@ -152,7 +152,8 @@ impl Liar {
         let forged = self.key.record(invented, now(), Vec::new(), all_topics(1));
         tally.done();
         self.state(forged).await?;
-        self.listen(Duration::from_millis(500)).await
+        // What came before is checked first, at the node's pace.
+        self.listen(Duration::from_secs(20)).await
     }
 
     /// A way to everybody, it says.
