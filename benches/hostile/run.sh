@@ -13,7 +13,7 @@ cd "$root"
 broken() { echo "run.sh: $*" >&2; exit 2; }
 
 target="${CARGO_TARGET_DIR:-$root/target}"
-cargo build --release --locked -p amop-node --bin amop-node -p amop-hostile || broken "it does not build"
+cargo build --release --locked --workspace --bin amop-node --bin amop-hostile || broken "it does not build"
 
 # Thousands of connections in one process.
 ulimit -n "$(ulimit -H -n)" 2>/dev/null
