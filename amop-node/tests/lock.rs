@@ -1,5 +1,5 @@
-//! Nobody waits for a reader of texts or a writer of log lines: neither is done while the node is locked.
-//! And no line does anything to whoever reads it, whatever others wrote.
+//! A node reads no text and writes no log line while it is locked, so that nobody waits for either. No log
+//! line does anything to a terminal, whatever text of others it shows.
 //!
 //! Reading a text with the lock is a panic in builds with debug assertions, in every test of the workspace;
 //! log lines are looked at here.

@@ -144,7 +144,7 @@ fn what_is_sent_again_is_sent_in_pieces() {
     );
 }
 
-/// In flight, whoever has most gives way, however new what others have.
+/// When too much is in flight, the holder with the most gives way, however new the others' messages are.
 #[test]
 fn the_newest_of_others_does_not_hide_what_is_over_its_share() {
     let mut config = config(0);

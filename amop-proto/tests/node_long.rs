@@ -188,7 +188,7 @@ fn lists_in_any_order_end_as_the_last_one_says() {
     assert_eq!(topics_of(&net, fisco), last);
 }
 
-/// Texts are read before: whoever reads one with a machine in his hands is told so in tests.
+/// Texts are read before the machine has them: reading one while a node is held panics in tests.
 #[test]
 #[should_panic(expected = "a text is read while the node is held")]
 fn reading_a_text_with_the_node_held_is_seen() {

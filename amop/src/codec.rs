@@ -167,7 +167,7 @@ pub struct CodecError {
 }
 
 /// An error that may say what somebody else wrote, shown on one line. What it wraps is not part of the
-/// chain of sources: whoever walks that writes what he finds into a log.
+/// chain of sources: programs walk that and write what they find into a log.
 struct Shown(Box<dyn std::error::Error + Send + Sync>);
 
 impl fmt::Display for Shown {

@@ -68,7 +68,7 @@ impl Log {
         lines.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The lines that do something to a terminal or to whoever reads the log line by line: what comes
+    /// The lines that do something to a terminal or to a program that reads the log line by line: what comes
     /// from outside has to be escaped.
     pub fn unclean(&self) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);

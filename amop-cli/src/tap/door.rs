@@ -41,7 +41,7 @@ impl Door {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a newcomer; `None` if there is none.
+    /// Gives a newcomer a place. Returns `None` if all are taken and nobody has to give one up.
     pub(super) fn admit(self: &Arc<Self>, address: SocketAddr) -> Option<Place> {
         let mut state = self.lock();
         let source = Source::of(address.ip());

@@ -17,8 +17,8 @@ use amop_proto::admission::Source;
 pub(crate) enum Caller {
     /// This node's own, which it dials.
     Here,
-    /// One from the address of a configured peer: expected, but whoever is behind that address is a
-    /// stranger as others are.
+    /// One from the address of a configured peer: expected, and until its handshake is over a
+    /// stranger all the same.
     Peer(Source),
     Stranger(Source),
 }

@@ -11,8 +11,8 @@ thread_local! {
     static LONG: Cell<u64> = const { Cell::new(0) };
 }
 
-/// While it is there, its thread has a node: [`Node::handle`](super::Node::handle) makes one, and whoever
-/// locks a node makes one with the lock.
+/// Marks the time in which a thread has a node to itself. [`Node::handle`](super::Node::handle) makes one,
+/// and a shell makes one together with its lock.
 #[derive(Debug)]
 pub struct Held(());
 

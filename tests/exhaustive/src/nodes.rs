@@ -7,7 +7,7 @@ use amop_proto::node::{Action, Event, Notice, PeerCloseReason, PeerId};
 use crate::{host::Host, state::State};
 
 impl State {
-    /// Feeds an event to a node and carries out what comes of it.
+    /// Feeds an event to a node and carries out its actions.
     pub(crate) fn tell(&mut self, host: usize, event: Event) {
         let now = self.instant();
         let mut events = VecDeque::from([event]);

@@ -32,8 +32,8 @@ use crate::{
 /// Records of nodes that cannot be reached are dropped after this long.
 const AGE: Duration = Duration::from_secs(60);
 
-/// One that has been out of reach for this long makes room for others, if there is none. Of a node that
-/// is new the links may be yet to come.
+/// When memory is short, a node that has been out of reach for this long is forgotten first. A new node has
+/// this long for its links to become known.
 const UNNEEDED: Duration = Duration::from_secs(2);
 
 /// A node that states nothing for this long is gone, whatever its neighbours say: what is held of it
@@ -623,9 +623,9 @@ impl Database {
         bytes <= self.limits.records_bytes / sharers && nodes <= self.limits.nodes / sharers
     }
 
-    /// The costliest node, if it costs more than each would if all that are known cost the same, and
-    /// more than what there is to be room for: whoever brought it. So what an honest node states finds
-    /// room, however much others state, and wherever that comes from.
+    /// The costliest node, if it costs more than an even share of the memory and more than the newcomer.
+    /// Which neighbour brought it does not matter. So what an honest node states finds room, however much
+    /// others state.
     fn longest(&self, not: [Option<NodeKey>; 2], cost: usize) -> Option<NodeKey> {
         let even = self.limits.records_bytes / (self.states.len() + 1);
         let longest = self.costs.iter().rev();
@@ -660,7 +660,8 @@ impl Database {
         })
     }
 
-    /// Forgets FISCO nodes that turn out to be a node of ours, whoever announced them.
+    /// Forgets the records of FISCO nodes with the ID of a node that has just spoken for itself. It does not
+    /// matter which border announced them.
     fn displace_stubs(&mut self, node: NodeKey) {
         let named = self.behind.iter().filter(|((_, fisco), _)| *fisco == node);
         let named: Vec<NodeKey> = named.map(|(_, &key)| key).collect();

@@ -37,8 +37,8 @@ pub(super) struct Multicasts {
     windows_due: Option<Instant>,
     /// Those that are no counts.
     names: HashSet<(Way, u64)>,
-    /// By who brought them into the network or here. When there are too many, whoever has the most gives
-    /// up its oldest.
+    /// The names by the node that brought them into the network or to this node. When there are too many,
+    /// the node with the most gives up its oldest.
     brought: BTreeMap<NodeKey, VecDeque<(Instant, Way, u64)>>,
     /// No name is to be forgotten before this.
     names_due: Option<Instant>,

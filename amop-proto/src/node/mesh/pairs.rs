@@ -106,7 +106,7 @@ impl Pairs {
     }
 
     /// Whether a seal of another node is good and has not come before. `version` is that of its latest
-    /// record; a counter above `latest` is none that an honest node has come to.
+    /// record. An honest node's counter never exceeds `latest`.
     pub(super) fn open(
         &mut self,
         (version, latest): (u64, u64),

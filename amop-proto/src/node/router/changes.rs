@@ -203,8 +203,8 @@ impl Router {
         self.change_topics(now);
     }
 
-    /// Whether a session's set may wait. Where too much waits, a session of whoever has most beyond its
-    /// fair share of that is closed.
+    /// Whether a session's set may wait. When too much waits, a session of the holder that is furthest over
+    /// its fair share is closed.
     fn make_room_for_set(&mut self, session: SessionId, bytes: usize) -> bool {
         let Some(link) = self.links.sessions.get(&session) else {
             return false;
@@ -531,8 +531,9 @@ impl Router {
         link.or_else(|| self.changes.leaving.get(&session).map(|gone| gone.holder))
     }
 
-    /// Closes a session of whoever has most beyond its fair share, for another one: of several the one that holds most,
-    /// of equal ones the newest. `false` if nobody has more.
+    /// Closes a session of the holder that is furthest over its fair share, to make room for `other`. It
+    /// closes the session that holds most, and of equal ones the newest. Returns `false` if no holder is
+    /// over its share.
     pub(super) fn evict(&mut self, pool: Pool, other: HolderId) -> bool {
         let Some(holder) = self.links.shares.most_over(pool, Some(other)) else {
             return false;

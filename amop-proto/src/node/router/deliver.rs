@@ -259,7 +259,7 @@ impl Router {
     }
 
     /// For whom a unicast counts, and whether it is in flight already, so that its answer is on the way;
-    /// `None` if whoever sent it is gone.
+    /// `None` if its sender is gone.
     fn look_up(&mut self, origin: Origin, frame: &Frame) -> Option<(HolderId, bool)> {
         let links = &mut self.links;
         let of_node = |key: NodeKey| SessionIdentity::of_node(key.0);

@@ -157,7 +157,7 @@ pub(super) struct Unicast {
     pub(super) timer: Option<Instant>,
 }
 
-/// What comes of a draw.
+/// What a draw of a subscriber gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Drawn {
     Target(Target),
