@@ -35,10 +35,11 @@ const COPIED: usize = 2 * 1024;
 const READ_LONG: usize = 256 * 1024;
 /// So many bytes are hashed where they come: that takes less than 100 microseconds.
 const HASHED_HERE: usize = 64 * 1024;
-/// A peer is not read from for this long for each signature that it gave reason to verify: a third of
-/// a processor, and no more, for one that does nothing else.
+/// A peer is not read from for this long for each signature that it gave reason to verify. So one that does
+/// nothing else takes about a third of a processor, as long as its frames give reason for less than the
+/// longest pause.
 const SIGNATURE: Duration = Duration::from_micros(200);
-/// Nor longer than this at once, since it must be heard of.
+/// The longest pause: a peer that is not read from for longer would seem to be silent.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
 /// Half-received frames are looked through this often.
 const LOOK: Duration = Duration::from_secs(1);
