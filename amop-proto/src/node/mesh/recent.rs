@@ -126,7 +126,7 @@ impl Recent {
         target: NodeKey,
         id: u64,
     ) -> Seen {
-        let full = self.count >= MAX || self.bytes > MAX_BYTES;
+        let full = self.count >= MAX;
         let held = self.sources.entry(source).or_default();
         let forgotten = held.forget(now);
         match held.seen.entry((target, id)) {
@@ -164,6 +164,10 @@ impl Recent {
             let gone = held.replace(answer).map_or(0, |old| old.body.len());
             self.bytes = self.bytes + added - gone;
             source.bytes = source.bytes + added - gone;
+        }
+        // The answer itself may be what gives way: it is too long to be kept beside all others then.
+        while self.bytes > MAX_BYTES {
+            self.make_room();
         }
     }
 
@@ -285,6 +289,29 @@ mod tests {
             recent.answered(NodeKey(2), NodeKey(9), id, kept(vec![0; 1 << 20]));
         }
         assert!(recent.bytes <= MAX_BYTES + (2 << 20));
+    }
+
+    /// However many questions came before the first answer.
+    #[test]
+    fn answers_that_come_late_are_bounded() {
+        let now = Instant::now();
+        let mut recent = Recent::default();
+        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::New);
+        recent.answered(NodeKey(2), NodeKey(9), 7, kept(b"small".to_vec()));
+        for id in 0..100 {
+            recent.see(now, NodeKey(1), NodeKey(9), id);
+        }
+        for id in 0..100 {
+            recent.answered(NodeKey(1), NodeKey(9), id, kept(vec![0; 1 << 20]));
+            assert!(recent.bytes <= MAX_BYTES, "{} after {id}", recent.bytes);
+        }
+        // The last ones are there, and what others have is, too.
+        let last = Seen::Answered(kept(vec![0; 1 << 20]));
+        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 99), last);
+        let others = Seen::Answered(kept(b"small".to_vec()));
+        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), others);
+        recent.forget(now + AGE + SLACK);
+        assert_eq!((recent.count, recent.bytes), (0, 0));
     }
 
     #[test]
