@@ -1,7 +1,7 @@
 //! What sealing a message costs its publisher, and opening it a recipient, by recipients and by length:
 //! `cargo bench -p amop-benches --bench sealed`.
 
-use amop_seal::{Kind, Reader, Recipients, SealingKey, Settings, Window, seal};
+use amop_seal::{Kind, Reader, Recipients, Sealed, SealingKey, Settings, Window, seal};
 use divan::{AllocProfiler, counter::BytesCount};
 
 /// Counts allocations.
@@ -23,53 +23,37 @@ fn people(recipients: usize) -> (SealingKey, Vec<SealingKey>, Recipients) {
     (SealingKey::generate(), keys, recipients)
 }
 
+/// A multicast with this content.
+fn seal_one(publisher: &SealingKey, recipients: &Recipients, content: &[u8]) -> Sealed {
+    let (kind, rng) = (Kind::Multicast, &mut rand::rng());
+    let sealed = seal(publisher, recipients, TOPIC, kind, NOW, content, rng);
+    sealed.expect("the content is not too long")
+}
+
 #[divan::bench(args = [1, 16, 256])]
 fn seal_1_kib(bencher: divan::Bencher<'_, '_>, recipients: usize) {
     let (publisher, _, recipients) = people(recipients);
     let content = [7; 1024];
-    bencher.bench_local(|| {
-        let rng = &mut rand::rng();
-        seal(
-            &publisher,
-            &recipients,
-            TOPIC,
-            Kind::Multicast,
-            NOW,
-            &content,
-            rng,
-        )
-    });
+    bencher.bench_local(|| seal_one(&publisher, &recipients, &content));
 }
 
 #[divan::bench(args = [1024, 65_536, 1_048_576])]
 fn seal_for_one(bencher: divan::Bencher<'_, '_>, len: usize) {
     let (publisher, _, recipients) = people(1);
     let content = vec![7; len];
-    bencher.counter(BytesCount::new(len)).bench_local(|| {
-        let rng = &mut rand::rng();
-        seal(
-            &publisher,
-            &recipients,
-            TOPIC,
-            Kind::Multicast,
-            NOW,
-            &content,
-            rng,
-        )
-    });
+    bencher
+        .counter(BytesCount::new(len))
+        .bench_local(|| seal_one(&publisher, &recipients, &content));
 }
 
 #[divan::bench(args = [1024, 65_536, 1_048_576])]
 fn open(bencher: divan::Bencher<'_, '_>, len: usize) {
     let (publisher, mut keys, recipients) = people(1);
-    let (content, rng) = (vec![7; len], &mut rand::rng());
-    let kind = Kind::Multicast;
-    let message = seal(&publisher, &recipients, TOPIC, kind, NOW, &content, rng);
-    let message = message.expect("it is sealed").bytes;
+    let message = seal_one(&publisher, &recipients, &vec![7; len]).bytes;
     let window = Window::first(Settings::default(), NOW);
     let publishers = [publisher.public_key()];
     let reader = Reader::new(TOPIC, &[keys.remove(0)], &publishers, window).expect("a reader");
     bencher
         .counter(BytesCount::new(len))
-        .bench_local(|| reader.open(&message, kind, NOW));
+        .bench_local(|| reader.open(&message, Kind::Multicast, NOW));
 }

@@ -38,14 +38,11 @@ impl Envelope {
 
     /// As [`seal`](Self::seal); a long frame is not copied.
     pub fn seal_parts(&self, frame: &impl Content) -> Body {
-        let tail = frame.tail();
-        let mut head = BytesMut::with_capacity(Self::LEN + frame.len() - tail.len());
-        self.put(&mut head);
-        frame.put_head(&mut head);
-        Body {
-            head: head.freeze(),
-            tail,
-        }
+        sealed_parts(frame, |room| {
+            let mut out = BytesMut::with_capacity(Self::LEN + room);
+            self.put(&mut out);
+            out
+        })
     }
 
     /// Who sent the body of a packet into the network, for a node in between.
@@ -128,25 +125,20 @@ impl Relayed {
 
     /// The body of a packet with a channel frame.
     pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
-        let mut out = BytesMut::with_capacity(Envelope::LEN + Seal::LEN + frame.len());
-        self.envelope.put(&mut out);
-        self.seal.put(&mut out);
-        frame.put(&mut out);
-        out.freeze()
+        sealed(frame, |room| self.start(room))
     }
 
     /// As [`seal`](Self::seal); a long frame is not copied.
     pub fn seal_parts(&self, frame: &impl Content) -> Body {
-        let tail = frame.tail();
-        let len = Envelope::LEN + Seal::LEN + frame.len() - tail.len();
-        let mut head = BytesMut::with_capacity(len);
-        self.envelope.put(&mut head);
-        self.seal.put(&mut head);
-        frame.put_head(&mut head);
-        Body {
-            head: head.freeze(),
-            tail,
-        }
+        sealed_parts(frame, |room| self.start(room))
+    }
+
+    /// The address and its seal, with room for so many bytes more.
+    fn start(&self, room: usize) -> BytesMut {
+        let mut out = BytesMut::with_capacity(Envelope::LEN + Seal::LEN + room);
+        self.envelope.put(&mut out);
+        self.seal.put(&mut out);
+        out
     }
 
     /// The address, the seal and the bytes of the channel frame.
@@ -284,6 +276,24 @@ pub fn content_digest(frame: &[u8]) -> [u8; 32] {
     Sha256::digest(frame).into()
 }
 
+/// An address, which `start` makes with room for so many bytes more, and a channel frame behind it.
+fn sealed(frame: &(impl Content + ?Sized), start: impl FnOnce(usize) -> BytesMut) -> Bytes {
+    let mut out = start(frame.len());
+    frame.put(&mut out);
+    out.freeze()
+}
+
+/// As [`sealed`]; a long frame is not copied.
+fn sealed_parts(frame: &impl Content, start: impl FnOnce(usize) -> BytesMut) -> Body {
+    let tail = frame.tail();
+    let mut head = start(frame.len() - tail.len());
+    frame.put_head(&mut head);
+    Body {
+        head: head.freeze(),
+        tail,
+    }
+}
+
 /// The address of a multicast for a neighbour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spread {
@@ -298,20 +308,12 @@ pub struct Spread {
 impl Spread {
     /// The body of a packet with a channel frame.
     pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
-        let mut out = self.start(frame.len());
-        frame.put(&mut out);
-        out.freeze()
+        sealed(frame, |room| self.start(room))
     }
 
     /// As [`seal`](Self::seal); a long frame is not copied.
     pub fn seal_parts(&self, frame: &impl Content) -> Body {
-        let tail = frame.tail();
-        let mut head = self.start(frame.len() - tail.len());
-        frame.put_head(&mut head);
-        Body {
-            head: head.freeze(),
-            tail,
-        }
+        sealed_parts(frame, |room| self.start(room))
     }
 
     /// The address, with room for so many bytes more.
@@ -363,20 +365,12 @@ pub struct RelayedSpread {
 impl RelayedSpread {
     /// The body of a packet with a channel frame.
     pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
-        let mut out = self.start(frame.len());
-        frame.put(&mut out);
-        out.freeze()
+        sealed(frame, |room| self.start(room))
     }
 
     /// As [`seal`](Self::seal); a long frame is not copied.
     pub fn seal_parts(&self, frame: &impl Content) -> Body {
-        let tail = frame.tail();
-        let mut head = self.start(frame.len() - tail.len());
-        frame.put_head(&mut head);
-        Body {
-            head: head.freeze(),
-            tail,
-        }
+        sealed_parts(frame, |room| self.start(room))
     }
 
     /// The nodes that the body of a packet names, for those who only want to know that.
