@@ -51,6 +51,16 @@ impl Apart {
     }
 }
 
+/// Does some work on a thread of its own, since other connections must not wait behind it. A panic of the
+/// work goes on here. If the runtime ends first, the future is never ready: it is dropped with the runtime.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// Answers a session's question. Returns the length of the answer in bytes.
 pub(crate) async fn answer(
     core: &Arc<Core>,

@@ -16,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     AccessLists, NodeBuilder, ReloadError, Reloaded,
     access::Access,
+    apart::aside,
     config::PeerAddr,
     core::Core,
     dial::Dialler,
@@ -249,12 +250,9 @@ async fn look_at_nodes(core: &Arc<Core>, checker: &Arc<Checker>) {
     };
     let checker = checker.clone();
     // It may take seconds.
-    match tokio::task::spawn_blocking(move || checker.disbelieved(chains)).await {
-        Ok(nodes) if nodes.is_empty() => {}
-        Ok(nodes) => {
-            core.handle([Event::Disbelieve(nodes)]);
-        }
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    let nodes = aside(move || checker.disbelieved(chains)).await;
+    if !nodes.is_empty() {
+        core.handle([Event::Disbelieve(nodes)]);
     }
 }
 
@@ -427,11 +425,7 @@ impl Node {
     /// [`ReloadError`] if a list cannot be used. The lists in force stay.
     pub async fn reload(&self, lists: AccessLists) -> Result<Reloaded, ReloadError> {
         let (p2p, channel) = self.access.identities();
-        let loaded = tokio::task::spawn_blocking(move || lists.load(p2p, channel));
-        let loaded = match loaded.await {
-            Ok(loaded) => loaded?,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
+        let loaded = aside(move || lists.load(p2p, channel)).await?;
         let reloaded = self.access.put(&self.core, loaded);
         self.checker.forget();
         look_at_nodes(&self.core, &self.checker).await;

@@ -10,13 +10,13 @@ use amop_proto::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::AsyncRead,
-    task::{spawn_blocking, yield_now},
+    task::yield_now,
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tokio_util::io::poll_read_buf;
 
 use crate::{
-    apart::{Gone, SHORT, answer},
+    apart::{Gone, SHORT, answer, aside},
     core::Core,
     intake::{Room, Share},
     link::LinkEnd,
@@ -216,14 +216,6 @@ fn digested(event: Event) -> Event {
     match event {
         Event::SessionFrame(session, input) => Event::SessionFrame(session, input.digested()),
         event => event,
-    }
-}
-
-/// Does some work on a thread where nobody waits behind it.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
