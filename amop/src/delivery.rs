@@ -1,6 +1,12 @@
 //! A message that was delivered, and its answer.
 
-use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    marker::PhantomData,
+    ops::Deref,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use amop_proto::{
     TopicName,
@@ -19,6 +25,8 @@ pub(crate) struct Receipt {
     connection: Connection,
     /// When the message came.
     at: Instant,
+    /// How long its node waits for an answer, in milliseconds.
+    answer_within: u32,
     /// Where its answer is noted; a multicast has none.
     routes: Option<Arc<Routes>>,
     /// Whether an answer without a reply is none.
@@ -35,6 +43,7 @@ impl Receipt {
             topic: incoming.topic,
             connection: incoming.connection,
             at: incoming.at,
+            answer_within: u32::try_from(incoming.answer_within.as_millis()).unwrap_or(u32::MAX),
             routes: unicast.then(|| Arc::clone(routes)),
             needs_reply: false,
             answered: false,
@@ -87,7 +96,8 @@ impl Receipt {
 
     /// Whether the node was still waiting for an answer.
     fn check_time(&self) -> Result<(), ReplyError> {
-        let (after, limit) = (self.at.elapsed(), self.connection.answer_within());
+        let limit = Duration::from_millis(self.answer_within.into());
+        let after = self.at.elapsed();
         if after <= limit {
             return Ok(());
         }

@@ -34,10 +34,17 @@ pub(crate) struct Incoming {
     pub(crate) connection: Connection,
     /// When it came.
     pub(crate) at: Instant,
+    /// How long its node waits for an answer.
+    pub(crate) answer_within: Duration,
 }
 
 impl Incoming {
-    pub(crate) fn new(push: Push, connection: Connection, at: Instant) -> Self {
+    pub(crate) fn new(
+        push: Push,
+        connection: Connection,
+        at: Instant,
+        answer_within: Duration,
+    ) -> Self {
         Self {
             kind: push.kind,
             seq: push.seq,
@@ -45,6 +52,7 @@ impl Incoming {
             payload: push.payload,
             connection,
             at,
+            answer_within,
         }
     }
 }

@@ -11,7 +11,6 @@ use std::{
     mem::{Discriminant, discriminant},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
-    time::Duration,
 };
 
 use amop_proto::{
@@ -198,11 +197,6 @@ impl Connection {
 
     pub(crate) fn protocol_version(&self) -> u32 {
         self.lock().session.version().number()
-    }
-
-    /// How long the node waits for an answer to a unicast.
-    pub(crate) fn answer_within(&self) -> Duration {
-        self.lock().session.answer_within()
     }
 
     /// Why the session is over, if it is.
@@ -392,7 +386,8 @@ impl State {
                     }
                 },
                 Event::Push(push) => {
-                    let incoming = Incoming::new(push, connection.clone(), now);
+                    let incoming =
+                        Incoming::new(push, connection.clone(), now, self.session.answer_within());
                     self.deliver(connection, incoming, false, now);
                 }
                 Event::Challenged {
