@@ -1,18 +1,21 @@
-//! Puts the generated files together: prost's structs, the topics' derives and pbjson's impls.
+//! Puts the generated files together: prost's structs, the topics' derives and the JSON mapping.
 //!
 //! prost-build can add an attribute to a message and everything nested in it, but not to the message
 //! alone, and does not tell what a message's struct is called. So each type is marked with the names
 //! of its message and of those it is nested in, and the marks are replaced afterwards.
 
 use crate::{
-    error::Error,
-    json::{JsonTypes, Settings},
-    names::{ExternPaths, Generated, RustPath},
+    docs,
+    error::{Error, Unsupported},
+    json::{self, JsonTypes},
+    names::{self, ExternPaths, Generated, RustPath},
+    structs,
 };
 use amop_schema::{Codec, Schema, TopicDecl};
 use prost_build::Module;
 use prost_reflect::MessageDescriptor;
-use quote::quote;
+use prost_types::FileDescriptorSet;
+use quote::{ToTokens, quote};
 use std::{
     mem,
     path::{Path, PathBuf},
@@ -70,7 +73,8 @@ impl<'a> Assembler<'a> {
 
     /// Adds one of prost's files.
     pub(crate) fn add(&mut self, name: PathBuf, text: &str) -> Result<(), Error> {
-        let code = syn::parse_file(text).map_err(|error| syntax(&name, &error))?;
+        let mut code = syn::parse_file(text).map_err(|error| syntax(&name, &error))?;
+        docs::harmless(&mut code);
         let Some(package) = self.package_of(&code.items) else {
             self.plain.push((name, text.to_owned()));
             return Ok(());
@@ -86,18 +90,35 @@ impl<'a> Assembler<'a> {
             code,
         };
         let generated = &mut self.generated;
+        let mut clashes = Vec::new();
         each_type(
             &mut file.code.items,
             &mut file.modules,
             &mut |ty, modules| {
                 if let (Some(name), Type::Struct(item)) = (own_mark(ty.attrs()), ty) {
+                    structs::keep_signed_zeros(item);
+                    clashes.extend(structs::clashing_accessors(item).map(|clash| (name.clone(), clash)));
                     let path = RustPath::new(modules, item.ident.to_string());
                     generated.insert(name, path);
                 }
             },
         );
         self.files.push(file);
-        Ok(())
+        if clashes.is_empty() {
+            return Ok(());
+        }
+        let refused = clashes.into_iter().filter_map(|(name, (one, other, function))| {
+            let message = self.schema.pool.get_message_by_name(&name)?;
+            let proto = message.parent_file();
+            Some(Unsupported {
+                location: self.schema.location(proto.name(), message.path()),
+                reason: format!(
+                    "the fields `{one}` and `{other}` of `{name}` would both have a function `{function}` in Rust: \
+                     give one of them another name"
+                ),
+            })
+        });
+        Err(Error::Unsupported(refused.collect()))
     }
 
     /// The package of the types in a file, by the first mark.
@@ -128,7 +149,12 @@ impl<'a> Assembler<'a> {
                 &mut |mut ty, modules| {
                     let name = own_mark(ty.attrs());
                     let decl = name.as_deref().and_then(|name| self.schema.topic_of(name));
-                    let attributes = match decl.map(|decl| self.attributes(decl, modules)) {
+                    let without = match &ty {
+                        Type::Struct(item) => structs::functions_taken(item),
+                        Type::Enum(_) => Vec::new(),
+                    };
+                    let attributes = decl.map(|decl| self.attributes(decl, modules, &without));
+                    let attributes = match attributes {
                         Some(Ok(attributes)) => attributes,
                         Some(Err(error)) => {
                             failed.get_or_insert(error);
@@ -156,15 +182,26 @@ impl<'a> Assembler<'a> {
         Ok(())
     }
 
-    fn attributes(&self, decl: &TopicDecl, modules: &[String]) -> Result<Vec<Attribute>, Error> {
+    /// What makes a message's struct a topic, `without` functions whose names it has itself.
+    fn attributes(
+        &self,
+        decl: &TopicDecl,
+        modules: &[String],
+        without: &[syn::Ident],
+    ) -> Result<Vec<Attribute>, Error> {
         let amop: syn::Path = parse_path(self.amop_path)?;
         let topic = &decl.topic;
-        let codec = decl.codec.name();
+        let codec = match decl.codec {
+            Codec::Json => quote!(#amop::codec::ProtoJson),
+            other => other.name().to_token_stream(),
+        };
         let mut options = quote!(topic = #topic, codec = #codec);
         if let Some(reply) = &decl.reply {
             let path = self.path_of(decl, reply, modules)?;
             options.extend(quote!(, reply = #path));
-            if decl.reply_codec != decl.codec {
+            if decl.reply_codec == Codec::Json {
+                options.extend(quote!(, reply_codec = #amop::codec::ProtoJsonReply<Self>));
+            } else if decl.reply_codec != decl.codec {
                 let codec = decl.reply_codec.name();
                 options.extend(quote!(, reply_codec = #codec));
             }
@@ -174,6 +211,9 @@ impl<'a> Assembler<'a> {
         }
         if decl.sealed {
             options.extend(quote!(, sealed));
+        }
+        if !without.is_empty() {
+            options.extend(quote!(, without(#(#without),*)));
         }
         if self.amop_path != "::amop" {
             let path = self.amop_path;
@@ -196,8 +236,11 @@ impl<'a> Assembler<'a> {
         if let Some(path) = self.extern_paths.resolve(name) {
             return Ok(path);
         }
-        match self.generated.get(name) {
-            Some(path) => Ok(path.relative_to(modules)),
+        if let Some(path) = self.generated.get(name) {
+            return Ok(path.relative_to(modules));
+        }
+        match names::well_known(name) {
+            Some(path) => Ok(path),
             None => Err(Error::ReplyNotGenerated {
                 location: decl.location.clone(),
                 message: decl.message.full_name().to_owned(),
@@ -234,27 +277,45 @@ impl<'a> Assembler<'a> {
         })
     }
 
-    /// Adds the JSON mapping to each package.
+    /// Adds the JSON mapping to each package. `files` are those that code is generated for.
     pub(crate) fn add_json(
         &mut self,
         types: &JsonTypes,
-        settings: &Settings,
-        pbjson_path: &str,
+        files: &FileDescriptorSet,
     ) -> Result<(), Error> {
-        let amop = parse_path(self.amop_path)?;
-        let pbjson = parse_path(pbjson_path)?;
+        let amop: syn::Path = parse_path(self.amop_path)?;
         for file in &mut self.files {
-            let code = types.code(self.schema, &file.package, self.extern_paths, settings)?;
-            let Some(code) = code else { continue };
-            // The crates' names are those of this block rather than of the user's crate.
-            let code = code.replace("::pbjson::", "pbjson::");
-            let impls = syn::parse_file(&code).map_err(|error| syntax(&file.name, &error))?;
-            let impls = impls.items;
+            let at = |name: &str| {
+                let path = self.generated.get(name)?;
+                parse_path(&path.relative_to(&file.modules)).ok()
+            };
+            let mut roots: Vec<&str> = Vec::new();
+            let mut impls = Vec::new();
+            for name in types.messages(&file.package) {
+                let Some(path) = at(name) else { continue };
+                roots.push(name);
+                impls.push(message_impls(&amop, &path, name));
+            }
+            for decl in &self.schema.topics {
+                let (package, name) = (decl.message.package_name(), decl.message.full_name());
+                if let (true, Some(reply)) = (package == file.package, json::json_reply(decl))
+                    && let Some(path) = at(name)
+                {
+                    let reply = reply.full_name();
+                    roots.push(reply);
+                    impls.push(reply_impl(&amop, &path, reply));
+                }
+            }
+            if impls.is_empty() {
+                continue;
+            }
+            let descriptors = json::descriptors(&self.schema.pool, files, roots.into_iter());
+            let set = syn::LitByteStr::new(&descriptors, proc_macro2::Span::call_site());
             file.code.items.push(parse_quote! {
-                #[allow(unused_imports, unused_qualifications, clippy::all)]
+                #[allow(deprecated, unused_qualifications, clippy::all)]
                 const _: () = {
-                    use #amop::__private::serde;
-                    use #pbjson as pbjson;
+                    static MAPPING: ::std::sync::LazyLock<#amop::__private::Mapping> =
+                        ::std::sync::LazyLock::new(|| #amop::__private::mapping(#set));
                     #(#impls)*
                 };
             });
@@ -269,6 +330,47 @@ impl<'a> Assembler<'a> {
             (file.name, format!("{HEADER}{code}"))
         });
         files.chain(self.plain).collect()
+    }
+}
+
+/// What a message has for JSON: its mapping, and serde's traits in the same shape.
+fn message_impls(amop: &syn::Path, path: &syn::Path, name: &str) -> proc_macro2::TokenStream {
+    let private = quote!(#amop::__private);
+    let result = quote!(::core::result::Result);
+    quote! {
+        impl #amop::codec::ProtoMessage for #path {
+            const NAME: &'static ::core::primitive::str = #name;
+            fn mapping() -> &'static #private::Mapping {
+                &MAPPING
+            }
+        }
+        impl #private::serde::Serialize for #path {
+            fn serialize<S: #private::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> #result<S::Ok, S::Error> {
+                #private::serialize(self, serializer)
+            }
+        }
+        impl<'de> #private::serde::Deserialize<'de> for #path {
+            fn deserialize<D: #private::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> #result<Self, D::Error> {
+                #private::deserialize(deserializer)
+            }
+        }
+    }
+}
+
+/// What a topic has for replies that travel as JSON.
+fn reply_impl(amop: &syn::Path, path: &syn::Path, reply: &str) -> proc_macro2::TokenStream {
+    quote! {
+        impl #amop::codec::ProtoReply for #path {
+            const REPLY: &'static ::core::primitive::str = #reply;
+            fn mapping() -> &'static #amop::__private::Mapping {
+                &MAPPING
+            }
+        }
     }
 }
 

@@ -1,15 +1,12 @@
 //! The builder: what prost-build offers, as far as topics are concerned with it.
 
 use crate::{
-    assemble::Assembler,
-    error::Error,
-    json::{self, JsonTypes},
-    names::ExternPaths,
+    assemble::Assembler, clashes, error::Error, files, json::JsonTypes, names::ExternPaths,
 };
 use amop_schema::{OPTIONS_PROTO_NAME, Schema};
 use prost_types::FileDescriptorSet;
 use std::{
-    env, fs, io,
+    env,
     path::{Path, PathBuf},
 };
 
@@ -26,9 +23,10 @@ pub struct Builder {
     out_dir: Option<PathBuf>,
     descriptor_set: Option<PathBuf>,
     extern_paths: ExternPaths,
-    json: json::Settings,
+    /// The messages that have the JSON mapping although no topic needs it.
+    json: Vec<String>,
+    retain_enum_prefix: bool,
     amop_path: String,
-    pbjson_path: String,
     rerun_if_changed: bool,
 }
 
@@ -39,9 +37,9 @@ impl Builder {
             out_dir: None,
             descriptor_set: None,
             extern_paths: ExternPaths::default(),
-            json: json::Settings::default(),
+            json: Vec::new(),
+            retain_enum_prefix: false,
             amop_path: String::new(),
-            pbjson_path: "::pbjson".to_owned(),
             rerun_if_changed: true,
         }
         .amop_path("::amop")
@@ -119,12 +117,16 @@ impl Builder {
         self
     }
 
-    /// Uses `BTreeMap` for map fields. A message that travels as JSON has one kind of map: if one
-    /// of its fields is chosen, all are.
-    pub fn btree_map(mut self, path: impl Into<String>) -> Self {
-        let path = path.into();
-        self.prost.btree_map([&path]);
-        self.json.btree_map.push(path);
+    /// Uses `BTreeMap` for map fields.
+    pub fn btree_map(mut self, path: impl AsRef<str>) -> Self {
+        self.prost.btree_map([path]);
+        self
+    }
+
+    /// Gives messages the JSON mapping although no topic of this schema needs it: they implement
+    /// [serde](https://serde.rs)'s traits in its shape. Types that travel as JSON have it anyway.
+    pub fn json(mut self, path: impl Into<String>) -> Self {
+        self.json.push(path.into());
         self
     }
 
@@ -149,7 +151,7 @@ impl Builder {
     /// Keeps the enum's name in the names of its variants.
     pub fn retain_enum_prefix(mut self) -> Self {
         self.prost.retain_enum_prefix();
-        self.json.retain_enum_prefix = true;
+        self.retain_enum_prefix = true;
         self
     }
 
@@ -159,13 +161,6 @@ impl Builder {
         self.amop_path = path.into();
         self.prost
             .prost_path(format!("{}::__private::prost", self.amop_path));
-        self
-    }
-
-    /// Where the `pbjson` crate is for the generated code, which topics with the codec JSON need;
-    /// `::pbjson` by default.
-    pub fn pbjson_path(mut self, path: impl Into<String>) -> Self {
-        self.pbjson_path = path.into();
         self
     }
 
@@ -206,55 +201,73 @@ impl Builder {
             for source in schema.sources() {
                 println!("cargo:rerun-if-changed={}", source.display());
             }
+            // A file that appears in one of these would be read in the place of another.
+            for folder in schema.shadowing() {
+                println!("cargo:rerun-if-changed={}", folder.display());
+            }
         }
         self.generate(&schema, &target)
     }
 
     fn generate(mut self, schema: &Schema, target: &Path) -> Result<(), Error> {
-        let json = self.check(schema)?;
+        let files = files_to_generate(schema);
+        let json = self.check(schema, &files)?;
 
-        // prost-build's files are only raw material here.
+        // prost-build's files are only raw material here. They are where the result will be: other
+        // folders may not be writable.
         let raw = tempfile::Builder::new()
             .prefix("amop-build")
-            .tempdir()
+            .tempdir_in(target)
             .map_err(|source| Error::Io {
                 action: "create a folder in",
-                path: env::temp_dir(),
+                path: target.to_owned(),
                 source,
             })?;
         self.prost.out_dir(raw.path()).format(false);
-        self.prost.btree_map(json.btree_maps(schema, &self.json));
         let mut assembler = Assembler::new(schema, &self.extern_paths, &self.amop_path);
         assembler.mark(&mut self.prost);
         self.prost
-            .compile_fds(files_to_generate(schema))
+            .compile_fds(files.clone())
             .map_err(|source| Error::Generator {
                 generator: "prost-build",
                 source,
             })?;
-        for (name, code) in read_all(raw.path())? {
+        for (name, code) in files::read_all(raw.path())? {
             assembler.add(name, &code)?;
         }
         assembler.add_topics()?;
-        assembler.add_json(&json, &self.json, &self.pbjson_path)?;
+        assembler.add_json(&json, &files)?;
         for (name, code) in assembler.finish() {
-            write_if_changed(&target.join(name), code.as_bytes())?;
+            files::write_if_changed(&target.join(name), code.as_bytes())?;
         }
         if let Some(path) = &self.descriptor_set {
-            write_if_changed(path, &schema.pool.encode_to_vec())?;
+            files::write_if_changed(path, &schema.pool.encode_to_vec())?;
         }
         Ok(())
     }
 
     /// Refuses what cannot be generated.
-    fn check(&self, schema: &Schema) -> Result<JsonTypes, Error> {
+    fn check(&self, schema: &Schema, files: &FileDescriptorSet) -> Result<JsonTypes, Error> {
         let mut refused = Vec::new();
-        let json = JsonTypes::of(schema, &self.extern_paths, &mut refused);
+        let own = files.file.iter().map(|file| file.name());
+        let own = own.filter(|name| !self.is_elsewhere(schema, name));
+        clashes::check(schema, own, self.retain_enum_prefix, &mut refused);
+        let json = JsonTypes::of(schema, &self.json, &mut refused);
         if refused.is_empty() {
             Ok(json)
         } else {
+            refused.sort_by(|a, b| a.location.cmp(&b.location));
+            refused.dedup();
             Err(Error::Unsupported(refused))
         }
+    }
+
+    /// Whether the types of a file are not generated here.
+    fn is_elsewhere(&self, schema: &Schema, file: &str) -> bool {
+        schema.pool.get_file_by_name(file).is_some_and(|file| {
+            let package = file.package_name();
+            package == "google.protobuf" || self.extern_paths.resolve(package).is_some()
+        })
     }
 }
 
@@ -276,42 +289,4 @@ fn files_to_generate(schema: &Schema) -> FileDescriptorSet {
             .cloned()
             .collect(),
     }
-}
-
-/// The files of a folder, in the order of their names.
-fn read_all(dir: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
-    let failed = |path: &Path, source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let mut files = Vec::new();
-    let entries = fs::read_dir(dir).map_err(|source| failed(dir, source))?;
-    for entry in entries {
-        let path = entry.map_err(|source| failed(dir, source))?.path();
-        let code = fs::read_to_string(&path).map_err(|source| failed(&path, source))?;
-        files.push((path.file_name().unwrap_or_default().into(), code));
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Writes a file unless it has that content, so that what depends on it stays up to date.
-fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), Error> {
-    match fs::read(path) {
-        Ok(old) if old == content => return Ok(()),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(Error::Io {
-                action: "read",
-                path: path.to_owned(),
-                source: error,
-            });
-        }
-        _ => {}
-    }
-    fs::write(path, content).map_err(|source| Error::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })
 }

@@ -32,7 +32,7 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// prost-build or pbjson-build failed.
+    /// prost-build failed.
     #[error("{generator} failed: {source}")]
     Generator {
         /// Which of them.
@@ -71,11 +71,11 @@ impl fmt::Debug for Error {
     }
 }
 
-/// What a schema asks for in vain, and where.
+/// What a schema asks for that cannot be generated, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{location}: {reason}")]
 pub struct Unsupported {
-    /// Where the topic is stated.
+    /// Where it stands.
     pub location: Location,
     /// What it is, and what to do instead.
     pub reason: String,

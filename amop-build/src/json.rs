@@ -1,19 +1,14 @@
-//! The JSON mapping of messages: which of them need it, and pbjson's code for it.
+//! The JSON mapping of messages: which of them need it, and what it has to know of the schema.
 
-use crate::{
-    error::{Error, Unsupported},
-    names::ExternPaths,
-};
+use crate::error::Unsupported;
 use amop_schema::{Codec, Schema, TopicDecl};
-use prost_reflect::{Kind, MessageDescriptor};
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FieldOptions, FileDescriptorProto,
+    FileDescriptorSet, MessageOptions,
+};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What of prost-build's configuration pbjson has to know, so that its code fits.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) btree_map: Vec<String>,
-    pub(crate) retain_enum_prefix: bool,
-}
 
 /// The types that travel as JSON or inside of what does: full names, by package.
 #[derive(Debug, Default)]
@@ -22,182 +17,292 @@ pub(crate) struct JsonTypes {
 }
 
 impl JsonTypes {
-    /// Finds them. What has no code for JSON is refused.
-    pub(crate) fn of(
-        schema: &Schema,
-        extern_paths: &ExternPaths,
-        refused: &mut Vec<Unsupported>,
-    ) -> Self {
+    /// Finds them: what topics and replies with the codec JSON are made of, and what was `chosen`,
+    /// by paths as prost-build matches them. What JSON cannot tell apart is refused.
+    pub(crate) fn of(schema: &Schema, chosen: &[String], refused: &mut Vec<Unsupported>) -> Self {
         let mut types = Self::default();
+        let mut walk = Walk {
+            schema,
+            types: &mut types,
+            refused,
+        };
         for decl in &schema.topics {
-            let mut walk = Walk {
-                decl,
-                extern_paths,
-                types: &mut types,
-                refused,
-            };
             if decl.codec == Codec::Json {
                 walk.message(&decl.message);
             }
-            if let Some(reply) = &decl.reply
-                && decl.reply_codec == Codec::Json
-            {
+            if let Some(reply) = json_reply(decl) {
                 walk.message(reply);
             }
         }
+        for message in schema.pool.all_messages() {
+            let name = message.full_name();
+            if chosen.iter().any(|path| is_match(path, name)) && !message.is_map_entry() {
+                walk.message(&message);
+            }
+        }
         types
+    }
+
+    /// The messages of a package.
+    pub(crate) fn messages(&self, package: &str) -> impl Iterator<Item = &str> {
+        let names = self.packages.get(package).into_iter().flatten();
+        names.map(String::as_str)
     }
 
     fn insert(&mut self, package: &str, name: &str) -> bool {
         let names = self.packages.entry(package.to_owned()).or_default();
         names.insert(name.to_owned())
     }
-
-    /// pbjson's code for a package, if it has such types.
-    pub(crate) fn code(
-        &self,
-        schema: &Schema,
-        package: &str,
-        extern_paths: &ExternPaths,
-        settings: &Settings,
-    ) -> Result<Option<String>, Error> {
-        let Some(names) = self.packages.get(package) else {
-            return Ok(None);
-        };
-        let mut builder = pbjson_build::Builder::new();
-        // A schema may gain fields, as it may in the wire format.
-        builder.ignore_unknown_fields();
-        builder.btree_map(self.btree_maps(schema, settings));
-        if settings.retain_enum_prefix {
-            builder.retain_enum_prefix();
-        }
-        for (proto_path, rust_path) in extern_paths.iter() {
-            builder.extern_path(proto_path, rust_path);
-        }
-        for file in schema.pool.file_descriptor_protos() {
-            // pbjson panics at files without a package, whose types were refused.
-            if !file.package().is_empty() {
-                builder.register_file_descriptor(file.clone());
-            }
-        }
-        let paths: Vec<_> = names.iter().map(|name| format!(".{name}")).collect();
-        let failed = |source| Error::Generator {
-            generator: "pbjson-build",
-            source,
-        };
-        let written = builder
-            .generate(&paths, |_| Ok(Vec::new()))
-            .map_err(failed)?;
-        let bytes = written.into_iter().flat_map(|(_, code)| code).collect();
-        String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|error| failed(std::io::Error::other(error)))
-    }
-
-    /// The messages with map fields that are to be a `BTreeMap`, as protobuf paths. pbjson knows one
-    /// kind of map for all fields of a message and what is nested in it, so prost has to do the same.
-    pub(crate) fn btree_maps(&self, schema: &Schema, settings: &Settings) -> Vec<String> {
-        let chosen = |name: &str| {
-            let mut paths = settings.btree_map.iter();
-            paths.any(|path| is_match(path, name))
-        };
-        schema
-            .pool
-            .all_messages()
-            .filter(|message| {
-                let names = self.packages.get(message.package_name());
-                names.is_some_and(|names| names.contains(message.full_name()))
-                    && message
-                        .fields()
-                        .any(|field| field.is_map() && chosen(&format!(".{}", field.full_name())))
-            })
-            .map(|message| format!(".{}", message.full_name()))
-            .collect()
-    }
 }
 
-/// Whether a path given to prost-build means the field of that name.
+/// A topic's reply, if it travels as JSON.
+pub(crate) fn json_reply(decl: &TopicDecl) -> Option<&MessageDescriptor> {
+    let reply = decl.reply.as_ref();
+    reply.filter(|_| decl.reply_codec == Codec::Json)
+}
+
+/// Whether a path given to prost-build means the item of that name.
 fn is_match(path: &str, name: &str) -> bool {
-    if path.starts_with('.') {
-        path == "."
-            || name
-                .strip_prefix(path)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    } else {
-        name.strip_suffix(path)
-            .is_some_and(|rest| rest.ends_with('.'))
+    let within = |rest: &str| rest.is_empty() || rest.starts_with('.');
+    match path.strip_prefix('.') {
+        Some("") => true,
+        Some(path) => name.strip_prefix(path).is_some_and(within),
+        None => {
+            let ends = |name: &str| {
+                name == path
+                    || name
+                        .strip_suffix(path)
+                        .is_some_and(|rest| rest.ends_with('.'))
+            };
+            // What is nested in it is meant, too.
+            let mut outer = Some(name);
+            std::iter::from_fn(|| {
+                let this = outer?;
+                outer = this.rsplit_once('.').map(|(outer, _)| outer);
+                Some(this)
+            })
+            .any(ends)
+        }
     }
 }
 
 struct Walk<'a> {
-    decl: &'a TopicDecl,
-    extern_paths: &'a ExternPaths,
+    schema: &'a Schema,
     types: &'a mut JsonTypes,
     refused: &'a mut Vec<Unsupported>,
 }
 
 impl Walk<'_> {
     fn message(&mut self, message: &MessageDescriptor) {
-        let name = message.full_name();
-        if self.extern_paths.resolve(name).is_some()
-            || !self.types.insert(message.package_name(), name)
+        if !self
+            .types
+            .insert(message.package_name(), message.full_name())
         {
             return;
         }
-        if message.package_name().is_empty() {
-            self.refuse_without_package(name);
-        }
-        // pbjson covers what is nested in a type together with it.
+        self.check_names(message);
         for nested in message.child_messages().filter(|m| !m.is_map_entry()) {
             self.message(&nested);
         }
         for field in message.fields() {
-            let kind = match field.kind() {
-                Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
-                kind => kind,
-            };
-            match kind {
-                Kind::Message(of) if self.is_well_known(of.full_name()) => {
-                    self.refuse_well_known(field.full_name(), of.full_name());
-                }
-                Kind::Message(of) => self.message(&of),
-                Kind::Enum(of) if self.is_well_known(of.full_name()) => {
-                    self.refuse_well_known(field.full_name(), of.full_name());
-                }
-                Kind::Enum(of) if self.extern_paths.resolve(of.full_name()).is_none() => {
-                    let (package, name) = (of.package_name(), of.full_name());
-                    if self.types.insert(package, name) && package.is_empty() {
-                        self.refuse_without_package(name);
-                    }
-                }
-                _ => {}
+            if let Kind::Message(of) = value_kind(&field) {
+                self.message(&of);
             }
         }
     }
 
-    fn is_well_known(&self, name: &str) -> bool {
-        name.starts_with("google.protobuf.") && self.extern_paths.resolve(name).is_none()
+    /// Refuses fields that a reader of JSON would take for each other.
+    fn check_names(&mut self, message: &MessageDescriptor) {
+        let fields: Vec<_> = message.fields().collect();
+        for (at, field) in fields.iter().enumerate() {
+            let clash = fields[..at].iter().find(|other| {
+                other.json_name() == field.json_name()
+                    || other.json_name() == field.name()
+                    || other.name() == field.json_name()
+            });
+            if let Some(other) = clash {
+                let proto = field.parent_message().parent_file_descriptor_proto().name();
+                self.refused.push(Unsupported {
+                    location: self.schema.location(proto, field.path()),
+                    reason: format!(
+                        "`{}` and `{}` cannot be told apart in JSON, where a field has its JSON name {:?} and \
+                         its own: give one of them another name, or another `json_name`",
+                        other.full_name(),
+                        field.full_name(),
+                        field.json_name(),
+                    ),
+                });
+            }
+        }
+    }
+}
+
+/// The kind of a field, or of a map's values.
+fn value_kind(field: &FieldDescriptor) -> Kind {
+    match field.kind() {
+        Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
+        kind => kind,
+    }
+}
+
+/// An encoded descriptor set with what the mapping of these messages has to know, and no more. An
+/// `Any` may hold every message there is.
+pub(crate) fn descriptors<'a>(
+    pool: &DescriptorPool,
+    files: &FileDescriptorSet,
+    messages: impl Iterator<Item = &'a str>,
+) -> Vec<u8> {
+    let mut reached = Reached::default();
+    for name in messages {
+        reached.message_of(pool, name);
+    }
+    if reached.messages.contains("google.protobuf.Any") {
+        let names: Vec<String> = files.file.iter().map(|f| f.name().to_owned()).collect();
+        for message in pool.all_messages() {
+            let file = message.parent_file();
+            if names.iter().any(|name| name == file.name()) {
+                reached.message(&message);
+            }
+        }
+    }
+    let files = pool.file_descriptor_protos();
+    let file = files.filter_map(|file| reached.file(file)).collect();
+    FileDescriptorSet { file }.encode_to_vec()
+}
+
+#[derive(Default)]
+struct Reached {
+    messages: BTreeSet<String>,
+    enums: BTreeSet<String>,
+}
+
+impl Reached {
+    fn message_of(&mut self, pool: &DescriptorPool, name: &str) {
+        if let Some(message) = pool.get_message_by_name(name) {
+            self.message(&message);
+        }
     }
 
-    fn refuse_well_known(&mut self, field: &str, of: &str) {
-        self.refuse(&format!(
-            "there is no JSON code for `{field}`, a `{of}`: add `.extern_path(\".google.protobuf\", \
-             \"::pbjson_types\")` to build.rs and pbjson-types to the dependencies, or use another \
-             type"
-        ));
+    fn message(&mut self, message: &MessageDescriptor) {
+        // A list rather than recursion: a schema may nest deeper than the stack.
+        let mut next = vec![message.clone()];
+        while let Some(message) = next.pop() {
+            if !self.messages.insert(message.full_name().to_owned()) {
+                continue;
+            }
+            for field in message.fields() {
+                match field.kind() {
+                    Kind::Message(of) => next.push(of),
+                    Kind::Enum(of) => self.enumeration(&of),
+                    _ => {}
+                }
+            }
+        }
     }
 
-    fn refuse_without_package(&mut self, name: &str) {
-        self.refuse(&format!(
-            "there is no JSON code for types without a package: add `package ...;` to the file \
-             with `{name}`"
-        ));
+    fn enumeration(&mut self, of: &EnumDescriptor) {
+        self.enums.insert(of.full_name().to_owned());
     }
 
-    fn refuse(&mut self, why: &str) {
-        self.refused.push(Unsupported {
-            location: self.decl.location.clone(),
-            reason: format!("topic {:?} needs JSON, and {why}", self.decl.topic),
-        });
+    fn file(&self, file: &FileDescriptorProto) -> Option<FileDescriptorProto> {
+        let scope = file.package();
+        let messages = file.message_type.iter();
+        let message_type: Vec<_> = messages.filter_map(|m| self.pruned(scope, m)).collect();
+        let enum_type = self.pruned_enums(scope, &file.enum_type);
+        (!message_type.is_empty() || !enum_type.is_empty()).then(|| FileDescriptorProto {
+            name: file.name.clone(),
+            package: file.package.clone(),
+            syntax: file.syntax.clone(),
+            message_type,
+            enum_type,
+            ..Default::default()
+        })
+    }
+
+    fn pruned(&self, scope: &str, message: &DescriptorProto) -> Option<DescriptorProto> {
+        let name = within(scope, message.name());
+        let nested = message.nested_type.iter();
+        let nested_type: Vec<_> = nested.filter_map(|m| self.pruned(&name, m)).collect();
+        let enum_type = self.pruned_enums(&name, &message.enum_type);
+        let own = self.messages.contains(&name);
+        if !own && nested_type.is_empty() && enum_type.is_empty() {
+            return None;
+        }
+        let entry = message.options.as_ref().is_some_and(|o| o.map_entry());
+        let mut pruned = DescriptorProto {
+            name: message.name.clone(),
+            nested_type,
+            enum_type,
+            options: entry.then(|| MessageOptions {
+                map_entry: Some(true),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        if own {
+            pruned.field = message.field.iter().map(pruned_field).collect();
+            pruned.oneof_decl = message.oneof_decl.clone();
+            for oneof in &mut pruned.oneof_decl {
+                oneof.options = None;
+            }
+        }
+        Some(pruned)
+    }
+
+    fn pruned_enums(&self, scope: &str, enums: &[EnumDescriptorProto]) -> Vec<EnumDescriptorProto> {
+        let wanted = |of: &&EnumDescriptorProto| self.enums.contains(&within(scope, of.name()));
+        let pruned = |of: &EnumDescriptorProto| {
+            let mut of = EnumDescriptorProto {
+                name: of.name.clone(),
+                value: of.value.clone(),
+                ..Default::default()
+            };
+            for value in &mut of.value {
+                value.options = None;
+            }
+            of
+        };
+        enums.iter().filter(wanted).map(pruned).collect()
+    }
+}
+
+fn pruned_field(field: &FieldDescriptorProto) -> FieldDescriptorProto {
+    let packed = field.options.as_ref().and_then(|options| options.packed);
+    FieldDescriptorProto {
+        default_value: None,
+        options: packed.map(|packed| FieldOptions {
+            packed: Some(packed),
+            ..Default::default()
+        }),
+        ..field.clone()
+    }
+}
+
+fn within(scope: &str, name: &str) -> String {
+    if scope.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{scope}.{name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_match_as_prost_build_matches_them() {
+        for (path, name, expected) in [
+            (".", "a.b.C", true),
+            (".a", "a.b.C", true),
+            (".a.b.C", "a.b.C", true),
+            (".a.b.C", "a.b.C.D", true),
+            (".a.b", "a.bc.D", false),
+            ("C", "a.b.C", true),
+            ("b.C", "a.b.C.D", true),
+            ("C", "a.b.AC", false),
+        ] {
+            assert_eq!(is_match(path, name), expected, "{path} {name}");
+        }
     }
 }

@@ -58,14 +58,24 @@
 //! There is no envelope: payloads are what any protobuf library gives, in any language.
 //!
 //! - `PROTOBUF` is the wire format.
-//! - `JSON` is the [JSON mapping](https://protobuf.dev/programming-guides/json/) of protobuf, by
-//!   [pbjson](https://docs.rs/pbjson): names in lowerCamelCase, enums by name, 64-bit integers as
-//!   strings, bytes as base64, fields with their default value left out. When reading, unknown
-//!   fields are skipped, so that a schema may gain fields as it may with `PROTOBUF`. The generated
-//!   types implement serde's traits in this shape. It needs `pbjson` among the crate's
-//!   dependencies, as types of `google.protobuf` need `prost-types` with `PROTOBUF`, and
-//!   `pbjson-types` with `JSON` and [`Builder::extern_path`].
+//! - `JSON` is the [JSON mapping](https://protobuf.dev/programming-guides/json/) of protobuf, as
+//!   Google's libraries write and read it: names in lowerCamelCase, enums by name, 64-bit integers as
+//!   strings, bytes as base64, fields with their default value left out, the types of
+//!   `google.protobuf` in forms of their own. When reading, unknown members are skipped, so that a
+//!   schema may gain fields as it may with `PROTOBUF`; unknown names of an enum's values are an error.
+//!   What would not read as it was is refused when it is written. The types in such a message
+//!   implement serde's traits in this shape, and [`Builder::json`] gives them to others.
 //! - `TEXT` is the string itself, for messages with one plain `string` field.
+//!
+//! Types of `google.protobuf` need `prost-types` among the crate's dependencies, but for `Empty` and the
+//! wrappers, which are `()` and Rust's own types. Floating-point numbers keep all their bits, -0.0 among
+//! them, but for one in a `DoubleValue` or `FloatValue`, which prost reads as 0.0.
+//!
+//! # Names
+//!
+//! Where a message has accessors by the names of a topic's functions, such as those of an enum field
+//! `request`, they win: call `client.request(&message)` in place of `message.request(&client)`. Names that
+//! would be the same in Rust are mistakes, with the place of the second.
 //!
 //! # Cargo
 //!
@@ -76,9 +86,13 @@
 
 mod assemble;
 mod builder;
+mod clashes;
+mod docs;
 mod error;
+mod files;
 mod json;
 mod names;
+mod structs;
 
 pub use amop_schema;
 pub use builder::Builder;

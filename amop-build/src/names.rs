@@ -1,6 +1,6 @@
 //! Which Rust types the messages became, and how one names another.
 
-use heck::ToUpperCamelCase;
+use heck::{ToSnakeCase, ToUpperCamelCase};
 use std::collections::BTreeMap;
 
 /// The path of a generated type: modules, then the type.
@@ -36,10 +36,6 @@ pub(crate) struct ExternPaths(Vec<(String, String)>);
 impl ExternPaths {
     pub(crate) fn add(&mut self, proto_path: String, rust_path: String) {
         self.0.push((proto_path, rust_path));
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(String, String)> {
-        self.0.iter()
     }
 
     /// The Rust path of a type, if it is elsewhere, by its full name.
@@ -78,6 +74,36 @@ impl ExternPaths {
         }
         Some(path)
     }
+}
+
+/// The Rust type that prost has for a message of `google.protobuf`, where it generates none.
+pub(crate) fn well_known(full_name: &str) -> Option<String> {
+    let name = full_name.strip_prefix("google.protobuf.")?;
+    Some(match name {
+        "Empty" => "()".to_owned(),
+        "BoolValue" => "::core::primitive::bool".to_owned(),
+        "BytesValue" => "::std::vec::Vec<::core::primitive::u8>".to_owned(),
+        "DoubleValue" => "::core::primitive::f64".to_owned(),
+        "FloatValue" => "::core::primitive::f32".to_owned(),
+        "Int32Value" => "::core::primitive::i32".to_owned(),
+        "Int64Value" => "::core::primitive::i64".to_owned(),
+        "StringValue" => "::std::string::String".to_owned(),
+        "UInt32Value" => "::core::primitive::u32".to_owned(),
+        "UInt64Value" => "::core::primitive::u64".to_owned(),
+        other => {
+            let mut path = "::prost_types".to_owned();
+            let mut parts = other.split('.').peekable();
+            while let Some(part) = parts.next() {
+                path.push_str("::");
+                if parts.peek().is_some() {
+                    path.push_str(&part.to_snake_case());
+                } else {
+                    path.push_str(&part.to_upper_camel_case());
+                }
+            }
+            path
+        }
+    })
 }
 
 #[cfg(test)]

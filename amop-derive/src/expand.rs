@@ -11,7 +11,9 @@ use crate::{
 };
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::{Attribute, DeriveInput, Field, GenericParam, Lifetime, Meta, Path, spanned::Spanned};
+use syn::{
+    Attribute, DeriveInput, Field, GenericParam, Lifetime, Meta, Path, parse_quote, spanned::Spanned,
+};
 
 /// `#[amop::topic(args)]` on `input`.
 pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
@@ -116,7 +118,7 @@ impl<'a> Plan<'a> {
         let krate = &settings.krate;
         let name = &item.ident;
         let (impl_generics, ty_generics, where_clause) = item.generics.split_for_impl();
-        let codec_type = codec.path(krate, self.codec_span);
+        let codec_type = codec.path(settings.codec_type.as_ref(), krate, self.codec_span);
 
         let value = self
             .value
@@ -143,11 +145,13 @@ impl<'a> Plan<'a> {
         });
         let (request, request_functions) = match &settings.reply {
             Some(reply) => {
-                let (format, span) = settings.reply_codec.unwrap_or_else(|| {
+                let reply_codec = match settings.reply_codec {
+                    Some((format, span)) => {
+                        format.path(settings.reply_codec_type.as_ref(), krate, span)
+                    }
                     // If it cannot be used with the reply, it is the reply that is not suited.
-                    (codec, reply.span())
-                });
-                let reply_codec = format.path(krate, span);
+                    None => codec.path(settings.codec_type.as_ref(), krate, reply.span()),
+                };
                 let request = quote! {
                     #[automatically_derived]
                     #[allow(unused_qualifications)]
@@ -166,6 +170,7 @@ impl<'a> Plan<'a> {
             None => (None, None),
         };
 
+        let functions = kept(quote!(#functions #request_functions), &settings.without);
         // What stands where the user's tokens are, for errors, is linted like those.
         Some(quote! {
             #[automatically_derived]
@@ -182,10 +187,21 @@ impl<'a> Plan<'a> {
             #[allow(dead_code, unused_qualifications)]
             impl #impl_generics #name #ty_generics #where_clause {
                 #functions
-                #request_functions
             }
         })
     }
+}
+
+/// The functions but those with these names.
+fn kept(functions: TokenStream, without: &[syn::Ident]) -> TokenStream {
+    if without.is_empty() {
+        return functions;
+    }
+    let block: syn::ItemImpl = parse_quote!(impl T { #functions });
+    let items = block.items.into_iter().filter(|item| {
+        !matches!(item, syn::ImplItem::Fn(of) if without.contains(&of.sig.ident))
+    });
+    quote!(#(#items)*)
 }
 
 /// `TextValue` or `BytesValue`, by way of the field's own impl.

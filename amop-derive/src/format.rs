@@ -12,6 +12,8 @@ pub(crate) enum Format {
     Json,
     Protobuf,
     Bytes,
+    /// A type of the user's.
+    Own,
 }
 
 const NAMES: [&str; 4] = ["text", "json", "protobuf", "bytes"];
@@ -64,7 +66,7 @@ impl Format {
     }
 
     /// The `amop` type that implements the codec. Bounds that do not hold are reported at `span`.
-    pub(crate) fn path(self, krate: &Path, span: Span) -> TokenStream {
+    pub(crate) fn path(self, own: Option<&Type>, krate: &Path, span: Span) -> TokenStream {
         let krate: TokenStream = krate
             .to_token_stream()
             .into_iter()
@@ -78,13 +80,14 @@ impl Format {
             Self::Json => quote_spanned!(span=> #krate::codec::Json),
             Self::Protobuf => quote_spanned!(span=> #krate::codec::Protobuf),
             Self::Bytes => quote_spanned!(span=> #krate::codec::Raw),
+            Self::Own => own.to_token_stream(),
         }
     }
 
     /// What a type parameter needs for this codec.
     pub(crate) fn bounds(self) -> &'static str {
         match self {
-            Self::Text | Self::Bytes => "Send + 'static",
+            Self::Text | Self::Bytes | Self::Own => "Send + 'static",
             Self::Json => "serde::Serialize + serde::de::DeserializeOwned + Send + 'static",
             Self::Protobuf => "prost::Message + Default + 'static",
         }
@@ -96,7 +99,7 @@ impl Format {
         let (name, wanted, fits): (_, _, fn(&Type) -> bool) = match self {
             Self::Text => ("text", "`String`", is_string),
             Self::Bytes => ("bytes", "`Vec<u8>` or `Bytes`", is_bytes),
-            Self::Json | Self::Protobuf => return Ok(None),
+            Self::Json | Self::Protobuf | Self::Own => return Ok(None),
         };
         let Some(fields) = fields(item) else {
             return Ok(None);

@@ -67,6 +67,10 @@ pub(crate) struct Options {
     private: Option<Given<()>>,
     sealed: Option<Given<()>>,
     krate: Option<Given<Path>>,
+    /// Codecs that are types of their own.
+    codec_type: Option<Type>,
+    reply_codec_type: Option<Type>,
+    without: Vec<Ident>,
 }
 
 impl Options {
@@ -81,6 +85,9 @@ impl Options {
             private: None,
             sealed: None,
             krate: None,
+            codec_type: None,
+            reply_codec_type: None,
+            without: Vec::new(),
         }
     }
 
@@ -131,8 +138,22 @@ impl Options {
                     "the topic has no name here: write `#[amop::topic(\"hello\")]`",
                 ))
             }
-            "codec" => set(&mut self.codec, &name, || codec(input, &name)),
-            "reply_codec" => set(&mut self.reply_codec, &name, || codec(input, &name)),
+            "codec" => {
+                let of = &mut self.codec_type;
+                set(&mut self.codec, &name, || codec(input, &name, of))
+            }
+            "reply_codec" => {
+                let of = &mut self.reply_codec_type;
+                set(&mut self.reply_codec, &name, || codec(input, &name, of))
+            }
+            // For amop-build, where a message's own functions have the names of ours.
+            "without" => {
+                let names;
+                syn::parenthesized!(names in input);
+                let names = names.parse_terminated(Ident::parse_any, Token![,])?;
+                self.without.extend(names);
+                Ok(())
+            }
             "reply" => set(&mut self.reply, &name, || reply(input, &name)),
             "private" => set(&mut self.private, &name, || flag(input, &name)),
             "sealed" => set(&mut self.sealed, &name, || flag(input, &name)),
@@ -251,6 +272,9 @@ impl Options {
             private,
             sealed: self.sealed.is_some(),
             krate: value(self.krate).unwrap_or_else(|| parse_quote!(::amop)),
+            codec_type: self.codec_type,
+            reply_codec_type: self.reply_codec_type,
+            without: self.without,
         }
     }
 }
@@ -268,6 +292,11 @@ pub(crate) struct Settings {
     pub(crate) private: bool,
     pub(crate) sealed: bool,
     pub(crate) krate: Path,
+    /// The codec if it is a type of its own.
+    pub(crate) codec_type: Option<Type>,
+    pub(crate) reply_codec_type: Option<Type>,
+    /// Functions that are not written.
+    pub(crate) without: Vec<Ident>,
 }
 
 fn value<T>(given: Option<Given<T>>) -> Option<T> {
@@ -358,9 +387,35 @@ fn not_a_literal(what: &str, example: &str) -> String {
     )
 }
 
-fn codec(input: ParseStream<'_>, name: &Ident) -> syn::Result<(Format, Span)> {
+/// The name of a codec, or a type that is one.
+fn codec(
+    input: ParseStream<'_>,
+    name: &Ident,
+    of: &mut Option<Type>,
+) -> syn::Result<(Format, Span)> {
+    if let Some((ty, span)) = codec_type(input) {
+        *of = Some(ty);
+        return Ok((Format::Own, span));
+    }
     let lit = string(input, name, "\"json\"")?;
     Ok((Format::parse(&lit)?, lit.span()))
+}
+
+/// The type behind `=`, if it is the path of one. A word in lower case is a codec's name that lacks its
+/// quotes.
+fn codec_type(input: ParseStream<'_>) -> Option<(Type, Span)> {
+    let ahead = input.fork();
+    ahead.parse::<Token![=]>().ok()?;
+    let span = ahead.span();
+    let Type::Path(path) = ahead.parse().ok()? else {
+        return None;
+    };
+    let last = path.path.segments.last()?.ident.to_string();
+    if !last.starts_with(char::is_uppercase) || !(ahead.is_empty() || ahead.peek(Token![,])) {
+        return None;
+    }
+    input.parse::<Token![=]>().ok()?;
+    input.parse().ok().map(|ty| (ty, span))
 }
 
 /// A type, or a string with one.

@@ -194,6 +194,20 @@ pub enum SchemaErrorKind {
         /// The extension's full name.
         extension: String,
     },
+    /// Another file has the same name in an include folder that comes first.
+    #[error(
+        "{file} would never be read: its name in imports is {name:?}, and that is {other}. Name an include \
+         folder in which the two have different names, such as the one above both, or change the order of \
+         the include folders"
+    )]
+    Shadowed {
+        /// The file.
+        file: String,
+        /// Its name in imports.
+        name: String,
+        /// The file that has the name.
+        other: String,
+    },
     /// The protobuf compiler's verdict.
     #[error("{message}")]
     Protobuf {

@@ -1,5 +1,6 @@
 //! Reads `.proto` files with a compiler written in Rust: no `protoc` is needed.
 
+mod descriptor_set;
 mod diagnostic;
 mod resolver;
 mod topics;
@@ -7,7 +8,7 @@ mod topics;
 use crate::{Schema, SchemaError, SchemaErrorKind, SchemaErrors};
 use prost_reflect::DescriptorPool;
 use resolver::{Opened, Resolver};
-use std::{error::Error as _, path::Path};
+use std::path::Path;
 
 /// The name schemas import `amop/options.proto` by.
 pub const OPTIONS_PROTO_NAME: &str = "amop/options.proto";
@@ -36,7 +37,12 @@ impl Schema {
         let mut compiler = protox::Compiler::with_file_resolver(resolver);
         let mut found = Vec::new();
         for file in files {
-            if let Err(error) = compiler.open_file(file) {
+            if let Some(kind) = resolver::shadowed(file.as_ref(), includes) {
+                found.push(SchemaError {
+                    location: None,
+                    kind,
+                });
+            } else if let Err(error) = compiler.open_file(file) {
                 diagnostic::explain(&error, &opened, &mut found);
             }
         }
@@ -48,6 +54,7 @@ impl Schema {
                 pool,
                 topics,
                 sources: opened.sources(),
+                shadowing: opened.shadowing(),
             }),
         }
     }
@@ -61,15 +68,10 @@ impl Schema {
     /// All that is wrong with the set.
     pub fn from_descriptor_set(bytes: &[u8]) -> Result<Self, SchemaErrors> {
         let mut found = Vec::new();
-        let pool = DescriptorPool::decode(bytes).unwrap_or_else(|error| {
+        let pool = descriptor_set::pool(bytes).unwrap_or_else(|reason| {
             found.push(SchemaError {
                 location: None,
-                kind: SchemaErrorKind::DescriptorSet {
-                    reason: match error.source() {
-                        Some(source) => format!("{error}: {source}"),
-                        None => error.to_string(),
-                    },
-                },
+                kind: SchemaErrorKind::DescriptorSet { reason },
             });
             DescriptorPool::new()
         });
@@ -80,6 +82,7 @@ impl Schema {
                 pool,
                 topics,
                 sources: Vec::new(),
+                shadowing: Vec::new(),
             }),
         }
     }

@@ -22,14 +22,49 @@ pub struct Schema {
     /// All topics, those of imported files included, in the order of files (imports come before
     /// what imports them) and of messages.
     pub topics: Vec<TopicDecl>,
-    pub(crate) sources: Vec<PathBuf>,
+    pub(crate) sources: Vec<(String, PathBuf)>,
+    pub(crate) shadowing: Vec<PathBuf>,
 }
 
 impl Schema {
     /// The files on disk the schema was read from, imports included, in the order they were read.
     /// Files that are built in are not among them, and a descriptor set has none.
     pub fn sources(&self) -> impl Iterator<Item = &Path> {
-        self.sources.iter().map(PathBuf::as_path)
+        self.sources.iter().map(|(_, path)| path.as_path())
+    }
+
+    /// The folders in which a file may appear that would be read in the place of one of
+    /// [`sources`](Self::sources), because they come before its own among the include folders.
+    pub fn shadowing(&self) -> impl Iterator<Item = &Path> {
+        self.shadowing.iter().map(PathBuf::as_path)
+    }
+
+    /// Where something is declared: its file, by the name in imports, and its path as
+    /// `google.protobuf.SourceCodeInfo` has it. What the nearest thing around it has if it has no
+    /// place itself.
+    pub fn location(&self, file: &str, path: &[i32]) -> Location {
+        let read = self.sources.iter().find(|(name, _)| name == file);
+        let known = read.map_or_else(|| file.to_owned(), |(_, path)| path.display().to_string());
+        let descriptor = self.pool.get_file_by_name(file);
+        let descriptor = descriptor.as_ref().map(|file| file.file_descriptor_proto());
+        let places = descriptor
+            .and_then(|file| file.source_code_info.as_ref())
+            .map_or(&[][..], |info| &info.location);
+        let place = (0..=path.len()).rev().find_map(|len| {
+            let of = |place: &&prost_types::source_code_info::Location| place.path == path[..len];
+            places.iter().find(of)
+        });
+        let position = |index: usize| {
+            place
+                .and_then(|place| place.span.get(index))
+                .and_then(|&position| u32::try_from(position).ok())
+                .map_or(0, |position| position.saturating_add(1))
+        };
+        Location {
+            file: known,
+            line: position(0),
+            column: position(1),
+        }
     }
 
     /// The topic that a message type belongs to, by the message's full name.

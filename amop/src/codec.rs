@@ -3,12 +3,23 @@
 //! A codec is a type without values. It adds no envelope: the payload is exactly what the format
 //! itself gives, so that any program that knows the format can read it.
 
+mod json;
+mod proto_json;
+mod protobuf;
+
 use std::fmt;
 
 use amop_proto::log::OneLine;
 use bytes::Bytes;
 
+pub use json::{Json, JsonError};
+pub use proto_json::{ProtoJson, ProtoJsonReply, ProtoMessage, ProtoReply};
+pub use protobuf::Protobuf;
+
 /// Turns values of type `T` into payloads and back.
+///
+/// The codecs of this crate read what they have written as the value it was. What their format cannot
+/// hold is refused when it is written, rather than changed on the way.
 pub trait Codec<T> {
     /// The format's name, for errors and logs.
     const NAME: &'static str;
@@ -32,13 +43,6 @@ pub trait Codec<T> {
 #[derive(Debug)]
 pub enum Text {}
 
-/// JSON, by serde.
-#[derive(Debug)]
-pub enum Json {}
-
-/// Protocol Buffers, by prost.
-#[derive(Debug)]
-pub enum Protobuf {}
 
 /// Bytes as they are.
 #[derive(Debug)]
@@ -115,34 +119,6 @@ impl<T: TextValue> Codec<T> for Text {
         String::from_utf8(payload.into())
             .map(T::from_text)
             .map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
-    }
-}
-
-impl<T: serde::Serialize + serde::de::DeserializeOwned> Codec<T> for Json {
-    const NAME: &'static str = "json";
-
-    fn encode(value: &T) -> Result<Bytes, CodecError> {
-        serde_json::to_vec(value)
-            .map(Bytes::from)
-            .map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
-    }
-
-    fn decode(payload: Bytes) -> Result<T, CodecError> {
-        serde_json::from_slice(&payload)
-            .map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
-    }
-}
-
-impl<T: prost::Message + Default> Codec<T> for Protobuf {
-    const NAME: &'static str = "protobuf";
-
-    fn encode(value: &T) -> Result<Bytes, CodecError> {
-        Ok(value.encode_to_vec().into())
-    }
-
-    fn decode(payload: Bytes) -> Result<T, CodecError> {
-        // From `Bytes`, so that `bytes` fields share the payload's memory.
-        T::decode(payload).map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
     }
 }
 

@@ -302,10 +302,6 @@ pub use subscription::{DecodeErrors, Deliveries, RawSubscription, Subscription};
 pub use tls::Tls;
 pub use topic::{Request, Topic};
 
-/// What the macros' expansions name. Not for anybody else.
 #[doc(hidden)]
-pub mod __private {
-    pub use bytes;
-    pub use prost;
-    pub use serde;
-}
+#[path = "generated.rs"]
+pub mod __private;

@@ -52,7 +52,8 @@ fn message(diagnostic: &dyn Diagnostic, error: &protox::Error) -> String {
     {
         message.push_str(&format!(": {source}"));
     }
-    if let Some(help) = options_help(&message) {
+    let scope = diagnostic.help().map(|help| help.to_string());
+    if let Some(help) = options_help(&message, scope.as_deref()) {
         message.push_str(&format!(" ({help})"));
     } else if let Some(help) = diagnostic.help() {
         message.push_str(&format!(" ({help})"));
@@ -62,7 +63,7 @@ fn message(diagnostic: &dyn Diagnostic, error: &protox::Error) -> String {
 
 /// What to do about an option of ours. The compiler does not know what is meant, and advises about
 /// scopes.
-fn options_help(message: &str) -> Option<String> {
+fn options_help(message: &str, compiler: Option<&str>) -> Option<String> {
     if message.contains("'amop.Codec' for option '(amop.codec)'") {
         return Some("the codecs are PROTOBUF, JSON and TEXT".to_owned());
     }
@@ -70,8 +71,12 @@ fn options_help(message: &str) -> Option<String> {
         return None;
     }
     let name = message.split("'amop.").nth(1)?.split('\'').next()?;
+    let known = ["topic", "reply", "codec", "private", "sealed"].contains(&name);
     Some(
-        if ["topic", "reply", "codec", "private", "sealed"].contains(&name) {
+        // In a package that has the word `amop` in its own name, that is meant by it.
+        if known && compiler.is_some_and(|help| help.contains(".amop.")) {
+            format!("write `(.amop.{name})`: `amop` alone is a part of this package's name")
+        } else if known {
             format!("add `import \"{OPTIONS_PROTO_NAME}\";`")
         } else {
             "the options are (amop.topic), (amop.reply), (amop.codec), (amop.private) and (amop.sealed)"

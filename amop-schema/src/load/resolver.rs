@@ -5,15 +5,17 @@ use protox::{
     Error,
     file::{File, FileResolver, GoogleFileResolver, IncludeFileResolver},
 };
+use crate::SchemaErrorKind;
 use std::{
     cell::RefCell,
+    fs,
     path::{Path, PathBuf},
     rc::Rc,
 };
 
 /// The files that were opened, with the names they have among protobuf files.
 #[derive(Clone, Default)]
-pub(super) struct Opened(Rc<RefCell<Vec<(String, PathBuf)>>>);
+pub(super) struct Opened(Rc<RefCell<Vec<(String, PathBuf)>>>, Rc<RefCell<Vec<PathBuf>>>);
 
 impl Opened {
     fn add(&self, name: &str, path: PathBuf) {
@@ -32,12 +34,27 @@ impl Opened {
         }
     }
 
-    pub(super) fn sources(&self) -> Vec<PathBuf> {
-        self.0
-            .borrow()
-            .iter()
-            .map(|(_, path)| path.clone())
-            .collect()
+    pub(super) fn sources(&self) -> Vec<(String, PathBuf)> {
+        self.0.borrow().clone()
+    }
+
+    /// The folders that were looked into before a file was found.
+    pub(super) fn shadowing(&self) -> Vec<PathBuf> {
+        self.1.borrow().clone()
+    }
+
+    /// Notes that a file was looked up in an include folder that does not have it: the nearest folder
+    /// that is there, in which it would appear.
+    fn missed(&self, include: &Path, name: &str) {
+        let place = include.join(name);
+        let folders = place.ancestors().skip(1);
+        let below = folders.take_while(|folder| folder.starts_with(include));
+        let mut known = self.1.borrow_mut();
+        if let Some(folder) = below.into_iter().find(|folder| folder.is_dir())
+            && !known.iter().any(|known| known == folder)
+        {
+            known.push(folder.to_owned());
+        }
     }
 }
 
@@ -71,16 +88,51 @@ impl FileResolver for Resolver {
         if name == OPTIONS_PROTO_NAME {
             return File::from_source(name, OPTIONS_PROTO);
         }
-        for (dir, include) in &self.includes {
+        for (at, (dir, include)) in self.includes.iter().enumerate() {
             match include.open_file(name) {
                 Err(error) if error.is_file_not_found() => {}
                 // Those that have syntax errors were read as well.
                 result => {
                     self.opened.add(name, dir.join(name));
-                    return result;
+                    for (earlier, _) in &self.includes[..at] {
+                        self.opened.missed(earlier, name);
+                    }
+                    return without_mark(result, name, &dir.join(name));
                 }
             }
         }
         self.google.open_file(name)
     }
+}
+
+/// Editors on Windows put a mark in front of UTF-8, which the compiler does not know.
+fn without_mark(read: Result<File, Error>, name: &str, path: &Path) -> Result<File, Error> {
+    let text = || fs::read_to_string(path).ok();
+    match read {
+        Err(error) => match text().as_deref().and_then(|text| text.strip_prefix('\u{feff}')) {
+            Some(text) => File::from_source(name, text),
+            None => Err(error),
+        },
+        read => read,
+    }
+}
+
+/// What is wrong with a file that cannot be read by its name, because another one has it.
+pub(super) fn shadowed(
+    file: &Path,
+    includes: &[impl AsRef<Path>],
+) -> Option<SchemaErrorKind> {
+    let own = fs::canonicalize(file).ok()?;
+    let mut names = includes.iter().filter_map(|include| {
+        let include = fs::canonicalize(include.as_ref()).ok()?;
+        own.strip_prefix(include).ok().map(Path::to_owned)
+    });
+    let name = names.next()?;
+    let mut places = includes.iter().map(|include| include.as_ref().join(&name));
+    let read = places.find(|place| place.is_file())?;
+    (fs::canonicalize(&read).ok()? != own).then(|| SchemaErrorKind::Shadowed {
+        file: file.display().to_string(),
+        name: name.display().to_string(),
+        other: read.display().to_string(),
+    })
 }

@@ -1,0 +1,219 @@
+//! Names that differ in a schema and are the same in Rust. prost-build panics at some of them, and the
+//! compiler refuses the others in a file that nobody wrote.
+
+use crate::error::Unsupported;
+use amop_schema::Schema;
+use heck::{ToSnakeCase, ToUpperCamelCase};
+use prost_reflect::{EnumDescriptor, FileDescriptor, MessageDescriptor};
+use std::collections::{BTreeMap, HashMap};
+
+/// Refuses them, in the files that code is generated for.
+pub(crate) fn check<'a>(
+    schema: &Schema,
+    files: impl Iterator<Item = &'a str>,
+    retain_enum_prefix: bool,
+    refused: &mut Vec<Unsupported>,
+) {
+    let files: Vec<FileDescriptor> = files
+        .filter_map(|name| schema.pool.get_file_by_name(name))
+        .collect();
+    let mut check = Check {
+        schema,
+        retain_enum_prefix,
+        refused,
+    };
+    let mut packages: BTreeMap<String, Vec<Named>> = BTreeMap::new();
+    for file in &files {
+        let types = packages
+            .entry(file.package_name().to_owned())
+            .or_default();
+        for message in file.messages() {
+            types.push(Named::of_message(&message));
+            check.message(&message);
+        }
+        for of in file.enums() {
+            types.push(Named::of_enum(&of));
+            check.enumeration(&of);
+        }
+    }
+    check.modules(&files);
+    for types in packages.values() {
+        check.unique("type", types);
+    }
+}
+
+/// Something with a name in Rust.
+struct Named {
+    rust: String,
+    full_name: String,
+    file: String,
+    path: Vec<i32>,
+}
+
+impl Named {
+    fn of_message(message: &MessageDescriptor) -> Self {
+        Self {
+            rust: message.name().to_upper_camel_case(),
+            full_name: message.full_name().to_owned(),
+            file: message.parent_file().name().to_owned(),
+            path: message.path().to_vec(),
+        }
+    }
+
+    fn of_enum(of: &EnumDescriptor) -> Self {
+        Self {
+            rust: of.name().to_upper_camel_case(),
+            full_name: of.full_name().to_owned(),
+            file: of.parent_file().name().to_owned(),
+            path: of.path().to_vec(),
+        }
+    }
+}
+
+struct Check<'a> {
+    schema: &'a Schema,
+    retain_enum_prefix: bool,
+    refused: &'a mut Vec<Unsupported>,
+}
+
+impl Check<'_> {
+    /// Refuses the second of two that have the same name in Rust.
+    fn unique(&mut self, what: &str, all: &[Named]) {
+        let mut known: HashMap<&str, &Named> = HashMap::new();
+        for named in all {
+            let Some(other) = known.insert(&named.rust, named) else {
+                continue;
+            };
+            self.refused.push(Unsupported {
+                location: self.schema.location(&named.file, &named.path),
+                reason: format!(
+                    "`{}` and `{}` would both be the {what} `{}` in Rust: give one of them another name",
+                    other.full_name, named.full_name, named.rust
+                ),
+            });
+        }
+    }
+
+    fn message(&mut self, message: &MessageDescriptor) {
+        if message.is_map_entry() {
+            return;
+        }
+        let file = message.parent_file().name().to_owned();
+        let mut fields = Vec::new();
+        let mut types: Vec<Named> = Vec::new();
+        for nested in message.child_messages().filter(|of| !of.is_map_entry()) {
+            types.push(Named::of_message(&nested));
+            self.message(&nested);
+        }
+        for of in message.child_enums() {
+            types.push(Named::of_enum(&of));
+            self.enumeration(&of);
+        }
+        for field in message.fields() {
+            let oneof = field.containing_oneof();
+            if oneof.is_none_or(|oneof| oneof.is_synthetic()) {
+                fields.push(Named {
+                    rust: field.name().to_snake_case(),
+                    full_name: field.full_name().to_owned(),
+                    file: file.clone(),
+                    path: field.path().to_vec(),
+                });
+            }
+        }
+        let taken: Vec<String> = types.iter().map(|named| named.rust.clone()).collect();
+        for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
+            let named = |rust| Named {
+                rust,
+                full_name: oneof.full_name().to_owned(),
+                file: file.clone(),
+                path: oneof.path().to_vec(),
+            };
+            fields.push(named(oneof.name().to_snake_case()));
+            let mut name = oneof.name().to_upper_camel_case();
+            if taken.contains(&name) {
+                // As prost-build does.
+                name.push_str("OneOf");
+            }
+            types.push(named(name));
+            let alternatives = oneof.fields().map(|field| Named {
+                rust: field.name().to_upper_camel_case(),
+                full_name: field.full_name().to_owned(),
+                file: file.clone(),
+                path: field.path().to_vec(),
+            });
+            self.unique("variant", &alternatives.collect::<Vec<_>>());
+        }
+        self.unique("field", &fields);
+        self.unique("type", &types);
+    }
+
+    /// Of several names for a number, Rust has the first.
+    fn enumeration(&mut self, of: &EnumDescriptor) {
+        let prefix = of.name().to_upper_camel_case();
+        let mut numbers = Vec::new();
+        let mut variants = Vec::new();
+        for (index, value) in of.enum_descriptor_proto().value.iter().enumerate() {
+            if numbers.contains(&value.number()) {
+                continue;
+            }
+            numbers.push(value.number());
+            let mut name = value.name().to_upper_camel_case();
+            let stripped = name.strip_prefix(&prefix);
+            if let Some(stripped) = stripped.filter(|_| !self.retain_enum_prefix)
+                && stripped.starts_with(char::is_uppercase)
+            {
+                name = stripped.to_owned();
+            }
+            let mut path = of.path().to_vec();
+            // `value` is the descriptor's field 2.
+            path.extend([2, i32::try_from(index).unwrap_or(i32::MAX)]);
+            variants.push(Named {
+                rust: name,
+                full_name: format!("{}.{}", of.full_name(), value.name()),
+                file: of.parent_file().name().to_owned(),
+                path,
+            });
+        }
+        self.unique("variant", &variants);
+    }
+
+    /// What is nested in a message is in a module, and so is a package below the message's one.
+    fn modules(&mut self, files: &[FileDescriptor]) {
+        let mut packages: HashMap<Vec<String>, &str> = HashMap::new();
+        for file in files {
+            let mut modules = Vec::new();
+            for part in file.package_name().split('.').filter(|part| !part.is_empty()) {
+                modules.push(part.to_snake_case());
+                packages.insert(modules.clone(), file.package_name());
+            }
+        }
+        for file in files {
+            let package = file.package_name().split('.');
+            let package: Vec<String> = package
+                .filter(|part| !part.is_empty())
+                .map(ToSnakeCase::to_snake_case)
+                .collect();
+            for message in file.messages().filter(has_module) {
+                let mut path = package.clone();
+                path.push(message.name().to_snake_case());
+                if let Some(other) = packages.get(&path) {
+                    self.refused.push(Unsupported {
+                        location: self.schema.location(file.name(), message.path()),
+                        reason: format!(
+                            "what is nested in `{}` and the package `{other}` would both be in the module `{}` in \
+                             Rust: give one of them another name",
+                            message.full_name(),
+                            path.join("::"),
+                        ),
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn has_module(message: &MessageDescriptor) -> bool {
+    message.child_messages().any(|of| !of.is_map_entry())
+        || message.child_enums().len() > 0
+        || message.oneofs().any(|oneof| !oneof.is_synthetic())
+}

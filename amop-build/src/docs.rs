@@ -1,0 +1,157 @@
+//! Comments of schemas as documentation. They are written by people who do not think of rustdoc, which
+//! takes code blocks for tests and would compile and run them.
+
+use quote::ToTokens as _;
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, parse_quote, visit_mut::VisitMut};
+
+/// Makes code blocks in all comments text.
+pub(crate) fn harmless(file: &mut syn::File) {
+    Comments.visit_file_mut(file);
+}
+
+struct Comments;
+
+impl VisitMut for Comments {
+    fn visit_attributes_mut(&mut self, attrs: &mut Vec<Attribute>) {
+        let Some(place) = attrs.iter().position(|attr| line(attr).is_some()) else {
+            return;
+        };
+        let lines: Vec<String> = attrs.iter().filter_map(line).collect();
+        let text: Vec<&str> = lines.iter().flat_map(|line| line.split('\n')).collect();
+        let harmless = text_only(&text);
+        if harmless == text {
+            return;
+        }
+        attrs.retain(|attr| line(attr).is_none());
+        let new = harmless.iter().map(|line| parse_quote!(#[doc = #line]));
+        attrs.splice(place..place, new.collect::<Vec<Attribute>>());
+    }
+}
+
+/// The text of a comment's line.
+fn line(attr: &Attribute) -> Option<String> {
+    match &attr.meta {
+        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            }) => Some(text.value()),
+            other => Some(other.to_token_stream().to_string()),
+        },
+        _ => None,
+    }
+}
+
+/// A fence that opens or closes a block of code: its sign and how many there are.
+fn fence(line: &str) -> Option<(char, usize)> {
+    let rest = line.trim_start_matches(' ');
+    // One space is the comment's; with four more, it is no fence.
+    if line.len() - rest.len() > 4 {
+        return None;
+    }
+    let sign = rest.chars().next().filter(|sign| matches!(sign, '`' | '~'))?;
+    let len = rest.chars().take_while(|c| *c == sign).count();
+    (len >= 3).then_some((sign, len))
+}
+
+/// The lines with all blocks of code marked as text, and no others than those with fences.
+fn text_only(lines: &[&str]) -> Vec<String> {
+    let mut out = Vec::with_capacity(lines.len());
+    let mut open: Option<(char, usize)> = None;
+    for line in lines {
+        match (open, fence(line)) {
+            (None, Some((sign, len))) => {
+                let fence: String = std::iter::repeat_n(sign, len).collect();
+                out.push(format!(" {fence}text"));
+                open = Some((sign, len));
+            }
+            (Some((sign, len)), Some((other, more)))
+                if sign == other && more >= len && line.trim().chars().all(|c| c == sign) =>
+            {
+                out.push(line.to_string());
+                open = None;
+            }
+            (Some(_), _) => out.push(line.to_string()),
+            (None, None) => out.push(prose(line)),
+        }
+    }
+    if let Some((sign, len)) = open {
+        let fence: String = std::iter::repeat_n(sign, len).collect();
+        out.push(format!(" {fence}"));
+    }
+    out
+}
+
+/// A line in which Markdown sees no code block and no HTML.
+fn prose(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    // Quotes and lists may hold blocks of their own, so that what follows their signs counts, too.
+    loop {
+        let word = rest.trim_start_matches([' ', '\t']);
+        let space = rest.len() - word.len();
+        let tabs = rest[..space].contains('\t');
+        out.push_str(if tabs || space > 4 { "   " } else { &rest[..space] });
+        let sign = word.find([' ', '\t']).map_or(word, |end| &word[..end]);
+        let is_sign = matches!(sign, ">" | "-" | "*" | "+")
+            || sign.len() > 1
+                && sign.ends_with(['.', ')'])
+                && sign[..sign.len() - 1].bytes().all(|byte| byte.is_ascii_digit());
+        if is_sign {
+            out.push_str(sign);
+            rest = &word[sign.len()..];
+            let next = rest.trim_start_matches([' ', '\t']);
+            if rest.len() != next.len() {
+                out.push(' ');
+            }
+            rest = next;
+        } else {
+            rest = word;
+            break;
+        }
+    }
+    // Fences behind such signs.
+    let mut signs = 0;
+    let mut last = '\0';
+    for c in rest.chars() {
+        signs = if c == last { signs + 1 } else { 1 };
+        let fence = matches!(c, '`' | '~') && signs > 2;
+        // prost-build makes links of addresses, which stay.
+        let tag = c == '<' && last != '\\' && !rest.contains("<http");
+        last = c;
+        if tag {
+            out.push('\\');
+        }
+        if !fence {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn becomes(lines: &[&str], expected: &[&str]) {
+        assert_eq!(text_only(lines), expected);
+    }
+
+    #[test]
+    fn prose_stays_as_it_is() {
+        let lines = ["", " Plain words.", "", " - a list", "   that goes on", " 1. one", " `code`"];
+        becomes(&lines, &lines);
+    }
+
+    #[test]
+    fn code_is_text() {
+        becomes(&[" ```", " x", " ```"], &[" ```text", " x", " ```"]);
+        becomes(&[" ```rust", " x"], &[" ```text", " x", " ```"]);
+        becomes(&["   ~~~~ json", " ```", " ~~~~"], &[" ~~~~text", " ```", " ~~~~"]);
+        becomes(&["", "     let x;"], &["", "   let x;"]);
+        becomes(&["\tlet x;"], &["   let x;"]);
+        becomes(&[" -      let x;", " > ```", " 1.     x"], &[" - let x;", " > ``", " 1. x"]);
+        becomes(&[" <div> <b>"], &[" \\<div> \\<b>"]);
+    }
+}

@@ -1,0 +1,45 @@
+//! Reading and writing generated files.
+
+use crate::error::Error;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// The files of a folder, in the order of their names.
+pub(crate) fn read_all(dir: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
+    let failed = |path: &Path, source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    let entries = fs::read_dir(dir).map_err(|source| failed(dir, source))?;
+    for entry in entries {
+        let path = entry.map_err(|source| failed(dir, source))?.path();
+        let code = fs::read_to_string(&path).map_err(|source| failed(&path, source))?;
+        files.push((path.file_name().unwrap_or_default().into(), code));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Writes a file unless it has that content, so that what depends on it stays up to date.
+pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), Error> {
+    match fs::read(path) {
+        Ok(old) if old == content => return Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::Io {
+                action: "read",
+                path: path.to_owned(),
+                source: error,
+            });
+        }
+        _ => {}
+    }
+    fs::write(path, content).map_err(|source| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,71 @@
+//! What can go wrong, and where.
+
+use std::fmt;
+
+/// A value that has no form in JSON, or a text that is no message of its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// From the innermost place outwards.
+    path: Vec<String>,
+    reason: String,
+}
+
+impl Error {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self {
+            path: Vec::new(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Adds where it happened: a field, seen from the message around it.
+    pub(crate) fn field(mut self, name: &str) -> Self {
+        let dot = matches!(self.path.last(), Some(inner) if !inner.starts_with('['));
+        if dot {
+            self.path.push(".".to_owned());
+        }
+        self.path.push(name.to_owned());
+        self
+    }
+
+    /// Adds which element of a list, or value of a map.
+    pub(crate) fn element(mut self, at: impl fmt::Display) -> Self {
+        if matches!(self.path.last(), Some(inner) if !inner.starts_with('[')) {
+            self.path.push(".".to_owned());
+        }
+        self.path.push(format!("[{at}]"));
+        self
+    }
+
+    /// Where it is, such as `orders[2].price`; empty for the message itself.
+    pub fn path(&self) -> String {
+        self.path.iter().rev().map(String::as_str).collect()
+    }
+
+    /// What is wrong, without the place.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "`{}`: ", self.path())?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Files that no mapping can be made of.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SchemaError(String);
+
+impl SchemaError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}

@@ -1,0 +1,102 @@
+//! Numbers in JSON's notation, without rounding.
+
+/// Whether a text is a number as JSON writes it.
+pub(crate) fn is_number(text: &str) -> bool {
+    let rest = text.strip_prefix('-').unwrap_or(text);
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let whole = digits(rest);
+    if whole == 0 || whole > 1 && rest.starts_with('0') {
+        return false;
+    }
+    let mut rest = &rest[whole..];
+    if let Some(fraction) = rest.strip_prefix('.') {
+        let len = digits(fraction);
+        if len == 0 {
+            return false;
+        }
+        rest = &fraction[len..];
+    }
+    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
+        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        let len = digits(exponent);
+        if len == 0 {
+            return false;
+        }
+        rest = &exponent[len..];
+    }
+    rest.is_empty()
+}
+
+/// The integer that a number is, in whatever notation; `None` if it has a fraction or more than 30
+/// digits.
+pub(crate) fn integer(text: &str) -> Option<i128> {
+    let (negative, rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent),
+        None => (rest, "0"),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        return Some(0);
+    }
+    // What is out of range here is out of every type's range.
+    let exponent: i64 = exponent.parse().ok()?;
+    let significant = digits.trim_end_matches('0');
+    let zeros = digits.len() - significant.len();
+    let scale = exponent
+        .checked_sub(i64::try_from(fraction.len()).ok()?)?
+        .checked_add(i64::try_from(zeros).ok()?)?;
+    let scale = u32::try_from(scale).ok()?;
+    if significant.len() + usize::try_from(scale).ok()? > 30 {
+        return None;
+    }
+    let value = significant.parse::<i128>().ok()? * 10_i128.pow(scale);
+    Some(if negative { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_json() {
+        for text in ["0", "-0", "1", "10", "1.0", "1e5", "1E+5", "-1.25e-07", "0.0"] {
+            assert!(is_number(text), "{text}");
+            assert!(serde_json::from_str::<f64>(text).is_ok(), "{text}");
+        }
+        for text in [
+            "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "NaN", "inf", " 1", "1 ", "0x1", "1_0", "--1",
+        ] {
+            assert!(!is_number(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn integers_in_any_notation_are_exact() {
+        for (text, value) in [
+            ("0", Some(0)),
+            ("-0.0", Some(0)),
+            ("0e999999999999", Some(0)),
+            ("1.0", Some(1)),
+            ("1e3", Some(1000)),
+            ("1.50e1", Some(15)),
+            ("150e-1", Some(15)),
+            ("9007199254740993.0", Some(9_007_199_254_740_993)),
+            ("18446744073709551615", Some(u64::MAX.into())),
+            ("-9223372036854775808", Some(i64::MIN.into())),
+            ("1.5", None),
+            ("15e-2", None),
+            ("1e400", None),
+            ("1e99999999999999999999", None),
+            ("1e-99999999999999999999", None),
+        ] {
+            assert_eq!(integer(text), value, "{text}");
+        }
+    }
+}

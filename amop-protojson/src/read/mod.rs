@@ -1,0 +1,212 @@
+//! From JSON to the wire format.
+
+mod scalar;
+mod well_known;
+
+use crate::{
+    Error, MAX_DEPTH,
+    schema::{Field, Form, Kind, Message, Schema, Shape},
+    text::{Next, Text},
+    wire::Value,
+};
+use std::collections::HashSet;
+
+pub(crate) fn message(schema: &Schema, message: &Message, json: &[u8]) -> Result<Vec<u8>, Error> {
+    let text = std::str::from_utf8(json)
+        .map_err(|error| Error::new(format!("the text is no UTF-8: {error}")))?;
+    let mut text = Text::new(text);
+    let reader = Reader { schema };
+    let wire = reader.message(message, &mut text, MAX_DEPTH)?;
+    text.end()?;
+    Ok(wire)
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'s> {
+    schema: &'s Schema,
+}
+
+/// A message's fields, each in the wire format.
+#[derive(Default)]
+struct Fields(Vec<(u32, Vec<u8>)>);
+
+impl Fields {
+    fn add(&mut self, number: u32, wire: Vec<u8>) {
+        self.0.push((number, wire));
+    }
+
+    /// The message, its fields in the order of their numbers, as other implementations write it.
+    fn message(mut self) -> Vec<u8> {
+        self.0.sort_by_key(|(number, _)| *number);
+        let fields: Vec<_> = self.0.into_iter().map(|(_, wire)| wire).collect();
+        fields.concat()
+    }
+}
+
+impl Reader<'_> {
+    /// Reads a message, below which `depth` more may be nested.
+    fn message(
+        self,
+        message: &Message,
+        text: &mut Text<'_>,
+        depth: u32,
+    ) -> Result<Vec<u8>, Error> {
+        match message.form {
+            Form::Object => self.members(message, text, depth, &[]),
+            form => self.well_known(form, message, text, depth),
+        }
+    }
+
+    /// Reads an object with a message's fields. The members called `apart` are not of them.
+    fn members(
+        self,
+        message: &Message,
+        text: &mut Text<'_>,
+        depth: u32,
+        apart: &[&str],
+    ) -> Result<Vec<u8>, Error> {
+        let mut fields = Fields::default();
+        let mut seen = HashSet::new();
+        let mut chosen = HashSet::new();
+        text.object(|text, name| {
+            let field = message
+                .by_name(&name)
+                .filter(|_| !apart.contains(&&*name))
+                .map(|index| (index, &message.fields[index]));
+            let Some((index, field)) = field else {
+                return text.skip();
+            };
+            let at = |error: Error| error.field(&field.name);
+            if !seen.insert(index) {
+                return Err(at(Error::new("the field is there twice")));
+            }
+            if text.next()? == Next::Null && !self.takes_null(field) {
+                return text.null();
+            }
+            if let Some(oneof) = field.oneof
+                && !chosen.insert(oneof)
+            {
+                return Err(at(Error::new(
+                    "another alternative of its oneof is there as well",
+                )));
+            }
+            let wire = self.field(field, text, depth).map_err(at)?;
+            fields.add(field.number, wire);
+            Ok(())
+        })?;
+        Ok(fields.message())
+    }
+
+    /// Whether `null` is a value of the field, rather than none.
+    fn takes_null(self, field: &Field) -> bool {
+        matches!(field.shape, Shape::Single { .. })
+            && match field.kind {
+                Kind::Message(index) => self.schema.messages[index].form == Form::Value,
+                Kind::Enum(index) => self.schema.enums[index].null,
+                _ => false,
+            }
+    }
+
+    fn field(self, field: &Field, text: &mut Text<'_>, depth: u32) -> Result<Vec<u8>, Error> {
+        let mut wire = Vec::new();
+        match field.shape {
+            Shape::Single { presence } => {
+                let value = self.value(field.kind, text, depth)?;
+                if presence || !value.is_default() {
+                    value.put(field.number, &mut wire);
+                }
+            }
+            Shape::List { packed } => {
+                let mut bare = Vec::new();
+                self.list(field.kind, text, depth, |value| {
+                    if packed {
+                        value.put_bare(&mut bare);
+                    } else {
+                        value.put(field.number, &mut wire);
+                    }
+                })?;
+                if !bare.is_empty() {
+                    Value::Bytes(bare).put(field.number, &mut wire);
+                }
+            }
+            Shape::Map { key } => self.map(key, field, text, depth, &mut wire)?,
+        }
+        Ok(wire)
+    }
+
+    fn list(
+        self,
+        kind: Kind,
+        text: &mut Text<'_>,
+        depth: u32,
+        mut take: impl FnMut(Value),
+    ) -> Result<(), Error> {
+        expect(text, Next::Array)?;
+        text.array(|text, at| {
+            let value = self.value(kind, text, depth);
+            take(value.map_err(|error| error.element(at))?);
+            Ok(())
+        })
+    }
+
+    fn map(
+        self,
+        key_kind: Kind,
+        field: &Field,
+        text: &mut Text<'_>,
+        depth: u32,
+        wire: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let depth = below(depth)?;
+        let mut keys = HashSet::new();
+        expect(text, Next::Object)?;
+        text.object(|text, name| {
+            let at = |error: Error| error.element(format_args!("{name:?}"));
+            let mut entry = Vec::new();
+            scalar::map_key(key_kind, &name)
+                .map_err(at)?
+                .put(1, &mut entry);
+            if !keys.insert(entry.clone()) {
+                return Err(at(Error::new("the key is there twice")));
+            }
+            let value = self.value(field.kind, text, depth).map_err(at)?;
+            value.put(2, &mut entry);
+            Value::Bytes(entry).put(field.number, wire);
+            Ok(())
+        })
+    }
+
+    /// Reads one value.
+    fn value(self, kind: Kind, text: &mut Text<'_>, depth: u32) -> Result<Value, Error> {
+        match kind {
+            Kind::Message(index) => self
+                .message(&self.schema.messages[index], text, below(depth)?)
+                .map(Value::Bytes),
+            Kind::Group(index) => self
+                .message(&self.schema.messages[index], text, below(depth)?)
+                .map(Value::Group),
+            Kind::Enum(index) => scalar::enumeration(&self.schema.enums[index], text),
+            kind => scalar::read(kind, text),
+        }
+    }
+}
+
+/// The depth that is left inside of a message.
+fn below(depth: u32) -> Result<u32, Error> {
+    depth
+        .checked_sub(1)
+        .ok_or_else(|| Error::new(format!("messages are nested deeper than {MAX_DEPTH}")))
+}
+
+/// That a value of that sort stands next.
+fn expect(text: &mut Text<'_>, wanted: Next) -> Result<(), Error> {
+    let found = text.next()?;
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "expected {}, found {}",
+        wanted.name(),
+        found.name()
+    )))
+}

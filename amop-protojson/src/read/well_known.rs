@@ -1,0 +1,183 @@
+//! The forms that types of `google.protobuf` have in JSON.
+
+use super::{Fields, Reader, below, expect, scalar};
+use crate::{
+    Error,
+    schema::{Field, Form, Kind, Message, Shape},
+    text::{Next, Text},
+    time,
+    wire::Value,
+    write::{read_field_mask, type_name, unknown_type},
+};
+
+impl Reader<'_> {
+    pub(super) fn well_known(
+        self,
+        form: Form,
+        message: &Message,
+        text: &mut Text<'_>,
+        depth: u32,
+    ) -> Result<Vec<u8>, Error> {
+        match form {
+            Form::Any => self.any(text, depth),
+            Form::Timestamp => {
+                expect(text, Next::String)?;
+                let (seconds, nanos) = time::read_timestamp(&text.string()?)?;
+                Ok(seconds_and_nanos(seconds, nanos))
+            }
+            Form::Duration => {
+                expect(text, Next::String)?;
+                let (seconds, nanos) = time::read_duration(&text.string()?)?;
+                Ok(seconds_and_nanos(seconds, nanos))
+            }
+            Form::FieldMask => {
+                expect(text, Next::String)?;
+                field_mask(&text.string()?)
+            }
+            Form::Struct => {
+                let field = &message.fields[0];
+                let Shape::Map { key } = field.shape else {
+                    return Err(unusual(message));
+                };
+                let mut wire = Vec::new();
+                self.map(key, field, text, depth, &mut wire)?;
+                Ok(wire)
+            }
+            Form::ListValue => {
+                let field = &message.fields[0];
+                let mut wire = Vec::new();
+                self.list(field.kind, text, depth, |value| {
+                    value.put(field.number, &mut wire);
+                })?;
+                Ok(wire)
+            }
+            Form::Value => self.any_value(message, text, depth),
+            Form::Wrapper | Form::Object => {
+                let Field { number, kind, .. } = message.fields[0];
+                let value = self.value(kind, text, depth)?;
+                let mut wire = Vec::new();
+                if !value.is_default() {
+                    value.put(number, &mut wire);
+                }
+                Ok(wire)
+            }
+        }
+    }
+
+    fn any_value(
+        self,
+        message: &Message,
+        text: &mut Text<'_>,
+        depth: u32,
+    ) -> Result<Vec<u8>, Error> {
+        let (number, value) = match text.next()? {
+            Next::Null => {
+                text.null()?;
+                (1, Value::Varint(0))
+            }
+            Next::Number => (2, scalar::read(Kind::Double, text)?),
+            Next::String => (3, scalar::read(Kind::String, text)?),
+            Next::Bool => (4, scalar::read(Kind::Bool, text)?),
+            container => {
+                let number = if container == Next::Object { 5 } else { 6 };
+                let field = message.by_number(number);
+                let kind = message.fields[field.ok_or_else(|| unusual(message))?].kind;
+                (number, self.value(kind, text, depth)?)
+            }
+        };
+        // Also a default: which alternative it is says what it is.
+        let mut wire = Vec::new();
+        value.put(number, &mut wire);
+        Ok(wire)
+    }
+
+    fn any(self, text: &mut Text<'_>, depth: u32) -> Result<Vec<u8>, Error> {
+        expect(text, Next::Object)?;
+        let Some(url) = find_type(text.clone())? else {
+            // An empty one has no type; members that it does not have are skipped.
+            text.skip()?;
+            return Ok(Vec::new());
+        };
+        let name = type_name(&url)?;
+        let found = self.schema.find(name);
+        let message = found.ok_or_else(|| unknown_type(name))?;
+        let depth = below(depth)?;
+        let content = if message.form == Form::Object {
+            self.members(message, text, depth, &["@type"])?
+        } else {
+            let mut content = None;
+            text.object(|text, member| {
+                if member != "value" {
+                    return text.skip();
+                }
+                if content.is_some() {
+                    return Err(Error::new("the field is there twice").field("value"));
+                }
+                let read = self.message(message, text, depth);
+                content = Some(read.map_err(|error| error.field("value"))?);
+                Ok(())
+            })?;
+            content.ok_or_else(|| {
+                Error::new(format!("an `Any` with a `{name}` lacks the member \"value\""))
+            })?
+        };
+        let mut fields = Fields::default();
+        for (number, bytes) in [(1, url.into_bytes()), (2, content)] {
+            let mut wire = Vec::new();
+            let value = Value::Bytes(bytes);
+            if !value.is_default() {
+                value.put(number, &mut wire);
+            }
+            fields.add(number, wire);
+        }
+        Ok(fields.message())
+    }
+}
+
+/// The type of an `Any`, wherever it stands in the object.
+fn find_type(mut text: Text<'_>) -> Result<Option<String>, Error> {
+    let mut found = None;
+    let mut rest = Ok(());
+    let read = text.object(|text, name| {
+        if name != "@type" {
+            return text.skip();
+        }
+        expect(text, Next::String).map_err(|error| error.field("@type"))?;
+        found = Some(text.string()?.into_owned());
+        // Enough was read: what follows is read, and judged, with the content.
+        rest = Err(());
+        Err(Error::new("found"))
+    });
+    match (read, rest) {
+        (Err(error), Ok(())) => Err(error),
+        _ => Ok(found),
+    }
+}
+
+fn seconds_and_nanos(seconds: i64, nanos: i32) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for (number, value) in [(1, seconds), (2, i64::from(nanos))] {
+        let value = Value::Varint(value as u64);
+        if !value.is_default() {
+            value.put(number, &mut wire);
+        }
+    }
+    wire
+}
+
+fn field_mask(text: &str) -> Result<Vec<u8>, Error> {
+    let paths = read_field_mask(text).ok_or_else(|| {
+        Error::new(format!(
+            "{text:?} is no field mask: write paths in lowerCamelCase with commas between them"
+        ))
+    })?;
+    let mut wire = Vec::new();
+    for path in paths {
+        Value::Bytes(path.into_bytes()).put(1, &mut wire);
+    }
+    Ok(wire)
+}
+
+fn unusual(message: &Message) -> Error {
+    Error::new(format!("`{}` is not as Google declares it", message.name))
+}

@@ -1,0 +1,358 @@
+//! What is to know of messages: their fields, by number and by name, and the forms that types of
+//! `google.protobuf` have.
+
+use crate::{Error, SchemaError};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+    field_descriptor_proto::{Label, Type},
+};
+use std::collections::HashMap;
+
+#[derive(Debug, Default)]
+pub(crate) struct Schema {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) enums: Vec<Enum>,
+    by_name: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) name: String,
+    pub(crate) form: Form,
+    /// In the order of their numbers.
+    pub(crate) fields: Vec<Field>,
+    by_number: HashMap<u32, usize>,
+    by_name: HashMap<String, usize>,
+}
+
+/// How a message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As an object with its fields.
+    Object,
+    Any,
+    Timestamp,
+    Duration,
+    FieldMask,
+    Struct,
+    Value,
+    ListValue,
+    /// As the value it holds.
+    Wrapper,
+}
+
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) number: u32,
+    /// The name in the `.proto` file.
+    pub(crate) name: String,
+    pub(crate) json_name: String,
+    pub(crate) kind: Kind,
+    pub(crate) shape: Shape,
+    pub(crate) oneof: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One value. Without presence, the default is not written.
+    Single { presence: bool },
+    List { packed: bool },
+    /// The field's kind is that of the values.
+    Map { key: Kind },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Double,
+    Float,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Bool,
+    String,
+    Bytes,
+    Enum(usize),
+    Message(usize),
+    Group(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct Enum {
+    pub(crate) name: String,
+    /// Whether numbers without a name are no values.
+    pub(crate) closed: bool,
+    /// Whether it is `google.protobuf.NullValue`, which is written as `null`.
+    pub(crate) null: bool,
+    names: HashMap<i32, String>,
+    numbers: HashMap<String, i32>,
+}
+
+impl Schema {
+    pub(crate) fn new(files: &FileDescriptorSet) -> Result<Self, SchemaError> {
+        let mut types = Types::default();
+        for file in &files.file {
+            let proto3 = match file.syntax() {
+                "proto3" => true,
+                "" | "proto2" => false,
+                other => {
+                    return Err(SchemaError::new(format!(
+                        "{} is written in {other}, which this version does not know: use proto2 or proto3",
+                        file.name()
+                    )));
+                }
+            };
+            let scope = match file.package() {
+                "" => String::new(),
+                package => format!(".{package}"),
+            };
+            for message in &file.message_type {
+                types.message(&scope, message, proto3);
+            }
+            for of in &file.enum_type {
+                types.add_enum(&scope, of, proto3);
+            }
+        }
+        types.schema()
+    }
+
+    pub(crate) fn message(&self, name: &str) -> Result<&Message, Error> {
+        self.find(name)
+            .ok_or_else(|| Error::new(format!("no message is called `{name}`")))
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&Message> {
+        self.by_name.get(name).map(|index| &self.messages[*index])
+    }
+}
+
+impl Message {
+    pub(crate) fn by_number(&self, number: u32) -> Option<usize> {
+        self.by_number.get(&number).copied()
+    }
+
+    /// The field that JSON means by a name: its JSON name, or the one in the `.proto` file.
+    pub(crate) fn by_name(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+}
+
+impl Enum {
+    pub(crate) fn name_of(&self, number: i32) -> Option<&str> {
+        self.names.get(&number).map(String::as_str)
+    }
+
+    pub(crate) fn number_of(&self, name: &str) -> Option<i32> {
+        self.numbers.get(name).copied()
+    }
+}
+
+/// The types of all files, before they are put together.
+#[derive(Default)]
+struct Types<'a> {
+    messages: Vec<(String, &'a DescriptorProto, bool)>,
+    enums: Vec<Enum>,
+    /// Names as descriptors write them, with a dot in front.
+    message_names: HashMap<String, usize>,
+    enum_names: HashMap<String, usize>,
+}
+
+impl<'a> Types<'a> {
+    fn message(&mut self, scope: &str, message: &'a DescriptorProto, proto3: bool) {
+        let name = format!("{scope}.{}", message.name());
+        for nested in &message.nested_type {
+            self.message(&name, nested, proto3);
+        }
+        for of in &message.enum_type {
+            self.add_enum(&name, of, proto3);
+        }
+        self.message_names
+            .insert(name.clone(), self.messages.len());
+        self.messages.push((name, message, proto3));
+    }
+
+    fn add_enum(&mut self, scope: &str, of: &EnumDescriptorProto, proto3: bool) {
+        let name = format!("{scope}.{}", of.name());
+        let mut names = HashMap::new();
+        for value in &of.value {
+            // Of several names for a number, the first is written.
+            names
+                .entry(value.number())
+                .or_insert_with(|| value.name().to_owned());
+        }
+        let numbers = of.value.iter();
+        self.enum_names.insert(name.clone(), self.enums.len());
+        self.enums.push(Enum {
+            closed: !proto3,
+            null: name == ".google.protobuf.NullValue",
+            names,
+            numbers: numbers
+                .map(|value| (value.name().to_owned(), value.number()))
+                .collect(),
+            name: name[1..].to_owned(),
+        });
+    }
+
+    fn schema(self) -> Result<Schema, SchemaError> {
+        let mut schema = Schema::default();
+        for (name, message, proto3) in &self.messages {
+            let fields = message.field.iter();
+            let fields = fields
+                .map(|field| self.field(name, field, *proto3))
+                .collect::<Result<Vec<_>, _>>()?;
+            let name = name[1..].to_owned();
+            schema
+                .by_name
+                .insert(name.clone(), schema.messages.len());
+            schema.messages.push(Message::new(name, fields));
+        }
+        schema.enums = self.enums;
+        Ok(schema)
+    }
+
+    fn field(
+        &self,
+        message: &str,
+        field: &FieldDescriptorProto,
+        proto3: bool,
+    ) -> Result<Field, SchemaError> {
+        let number = u32::try_from(field.number()).map_err(|_| {
+            SchemaError::new(format!("{message}.{} has no number", field.name()))
+        })?;
+        let mut kind = self.kind(message, field)?;
+        let list = field.label() == Label::Repeated;
+        let entry = match kind {
+            Kind::Message(index) if list => Some(&self.messages[index])
+                .filter(|(_, of, _)| of.options.as_ref().is_some_and(|o| o.map_entry())),
+            _ => None,
+        };
+        let shape = if let Some((name, entry, _)) = entry {
+            let part = |number: i32| {
+                let field = entry.field.iter().find(|field| field.number() == number);
+                let missing = || SchemaError::new(format!("{name} is no entry of a map"));
+                self.kind(name, field.ok_or_else(missing)?)
+            };
+            kind = part(2)?;
+            Shape::Map { key: part(1)? }
+        } else if list {
+            let packable = !matches!(
+                kind,
+                Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Group(_)
+            );
+            let packed = field.options.as_ref().and_then(|options| options.packed);
+            Shape::List {
+                packed: packable && packed.unwrap_or(proto3),
+            }
+        } else {
+            let message = matches!(kind, Kind::Message(_) | Kind::Group(_));
+            Shape::Single {
+                presence: !proto3 || message || field.oneof_index.is_some(),
+            }
+        };
+        let oneof = field.oneof_index.filter(|_| !field.proto3_optional());
+        Ok(Field {
+            number,
+            name: field.name().to_owned(),
+            json_name: match &field.json_name {
+                Some(name) => name.clone(),
+                None => json_name(field.name()),
+            },
+            kind,
+            shape,
+            oneof: oneof.and_then(|index| usize::try_from(index).ok()),
+        })
+    }
+
+    fn kind(&self, message: &str, field: &FieldDescriptorProto) -> Result<Kind, SchemaError> {
+        let find = |names: &HashMap<String, usize>| {
+            names.get(field.type_name()).copied().ok_or_else(|| {
+                SchemaError::new(format!(
+                    "{}.{} is of the type `{}`, which no file has",
+                    message.trim_start_matches('.'),
+                    field.name(),
+                    field.type_name()
+                ))
+            })
+        };
+        Ok(match field.r#type() {
+            Type::Double => Kind::Double,
+            Type::Float => Kind::Float,
+            Type::Int32 => Kind::Int32,
+            Type::Int64 => Kind::Int64,
+            Type::Uint32 => Kind::Uint32,
+            Type::Uint64 => Kind::Uint64,
+            Type::Sint32 => Kind::Sint32,
+            Type::Sint64 => Kind::Sint64,
+            Type::Fixed32 => Kind::Fixed32,
+            Type::Fixed64 => Kind::Fixed64,
+            Type::Sfixed32 => Kind::Sfixed32,
+            Type::Sfixed64 => Kind::Sfixed64,
+            Type::Bool => Kind::Bool,
+            Type::String => Kind::String,
+            Type::Bytes => Kind::Bytes,
+            Type::Enum => Kind::Enum(find(&self.enum_names)?),
+            Type::Message => Kind::Message(find(&self.message_names)?),
+            Type::Group => Kind::Group(find(&self.message_names)?),
+        })
+    }
+}
+
+impl Message {
+    fn new(name: String, mut fields: Vec<Field>) -> Self {
+        fields.sort_by_key(|field| field.number);
+        let mut by_number = HashMap::new();
+        let mut by_name = HashMap::new();
+        for (index, field) in fields.iter().enumerate() {
+            by_number.insert(field.number, index);
+            by_name.entry(field.name.clone()).or_insert(index);
+        }
+        // A JSON name counts before another field's name.
+        for (index, field) in fields.iter().enumerate() {
+            by_name.insert(field.json_name.clone(), index);
+        }
+        let form = match name.strip_prefix("google.protobuf.") {
+            Some("Any") => Form::Any,
+            Some("Timestamp") => Form::Timestamp,
+            Some("Duration") => Form::Duration,
+            Some("FieldMask") => Form::FieldMask,
+            Some("Struct") => Form::Struct,
+            Some("Value") => Form::Value,
+            Some("ListValue") => Form::ListValue,
+            Some(
+                "BoolValue" | "BytesValue" | "DoubleValue" | "FloatValue" | "Int32Value"
+                | "Int64Value" | "StringValue" | "UInt32Value" | "UInt64Value",
+            ) => Form::Wrapper,
+            _ => Form::Object,
+        };
+        Self {
+            name,
+            form,
+            fields,
+            by_number,
+            by_name,
+        }
+    }
+}
+
+/// The JSON name of a field whose descriptor does not say it.
+fn json_name(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut upper = false;
+    for c in name.chars() {
+        if c == '_' {
+            upper = true;
+        } else if upper {
+            out.push(c.to_ascii_uppercase());
+            upper = false;
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}

@@ -1,0 +1,269 @@
+//! JSON text, value by value. Numbers stay as they are written, so that nothing is rounded before it
+//! is known what they are for; that is why this is not serde_json, which reads the strings.
+
+use crate::{Error, number};
+use std::borrow::Cow;
+
+/// How deep objects and arrays may be nested; serde_json has the same limit.
+pub(crate) const MAX_NESTING: u32 = 127;
+
+#[derive(Clone)]
+pub(crate) struct Text<'a> {
+    text: &'a str,
+    at: usize,
+    nesting: u32,
+}
+
+/// What stands next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Null,
+    Bool,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+impl Next {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool => "a boolean",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        }
+    }
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            nesting: 0,
+        }
+    }
+
+    fn error(&self, what: &str) -> Error {
+        let before = &self.text[..self.at];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Error::new(format!("{what} at line {line}, column {column}"))
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
+    fn skip_space(&mut self) {
+        let space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        self.at += self.rest().iter().take_while(space).count();
+    }
+
+    /// The first byte of what stands next.
+    fn byte(&mut self) -> Option<u8> {
+        self.skip_space();
+        self.rest().first().copied()
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Next, Error> {
+        match self.byte() {
+            Some(b'n') => Ok(Next::Null),
+            Some(b't' | b'f') => Ok(Next::Bool),
+            Some(b'-' | b'0'..=b'9') => Ok(Next::Number),
+            Some(b'"') => Ok(Next::String),
+            Some(b'[') => Ok(Next::Array),
+            Some(b'{') => Ok(Next::Object),
+            Some(_) => Err(self.error("expected a value")),
+            None => Err(self.error("the text ends where a value is expected")),
+        }
+    }
+
+    /// That nothing follows.
+    pub(crate) fn end(&mut self) -> Result<(), Error> {
+        match self.byte() {
+            None => Ok(()),
+            Some(_) => Err(self.error("something follows the value")),
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), Error> {
+        self.skip_space();
+        if !self.rest().starts_with(word.as_bytes()) {
+            return Err(self.error(&format!("expected {word}")));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    pub(crate) fn null(&mut self) -> Result<(), Error> {
+        self.word("null")
+    }
+
+    pub(crate) fn bool(&mut self) -> Result<bool, Error> {
+        let value = self.byte() == Some(b't');
+        self.word(if value { "true" } else { "false" })?;
+        Ok(value)
+    }
+
+    /// A number as it is written.
+    pub(crate) fn number(&mut self) -> Result<&'a str, Error> {
+        self.skip_space();
+        let part =
+            |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+        let len = self.rest().iter().take_while(part).count();
+        let written = &self.text[self.at..self.at + len];
+        if !number::is_number(written) {
+            return Err(self.error("this is no number"));
+        }
+        self.at += len;
+        Ok(written)
+    }
+
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Error> {
+        self.word("\"")
+            .map_err(|_| self.error("expected a string"))?;
+        let start = self.at;
+        let mut plain = true;
+        loop {
+            match self.rest().first() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    plain = false;
+                    self.at += 1;
+                    // Whatever is escaped, a quote too.
+                    self.at += self.text[self.at..].chars().next().map_or(0, char::len_utf8);
+                }
+                Some(0..=0x1f) => return Err(self.error("a string holds a control character")),
+                Some(_) => self.at += 1,
+                None => return Err(self.error("a string does not end")),
+            }
+        }
+        let end = self.at;
+        self.at += 1;
+        if plain {
+            return Ok(Cow::Borrowed(&self.text[start..end]));
+        }
+        serde_json::from_str(&self.text[start - 1..=end])
+            .map(Cow::Owned)
+            .map_err(|_| self.error("a string has a wrong escape"))
+    }
+
+    fn enter(&mut self, open: u8) -> Result<(), Error> {
+        if self.byte() != Some(open) {
+            return Err(self.error(&format!("expected `{}`", char::from(open))));
+        }
+        if self.nesting == MAX_NESTING {
+            return Err(self.error("objects and arrays are nested too deep"));
+        }
+        self.nesting += 1;
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Whether another element follows; the closing bracket is taken.
+    fn more(&mut self, first: bool, close: u8) -> Result<bool, Error> {
+        match self.byte() {
+            Some(byte) if byte == close => {
+                self.at += 1;
+                self.nesting -= 1;
+                Ok(false)
+            }
+            Some(b',') if !first => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(_) if first => Ok(true),
+            _ => Err(self.error(&format!("expected `,` or `{}`", char::from(close)))),
+        }
+    }
+
+    /// Reads an array by way of `element`, which gets the element's place.
+    pub(crate) fn array(
+        &mut self,
+        mut element: impl FnMut(&mut Self, usize) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.enter(b'[')?;
+        let mut at = 0;
+        while self.more(at == 0, b']')? {
+            element(self, at)?;
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// Reads an object by way of `member`, which has to read the value.
+    pub(crate) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.enter(b'{')?;
+        let mut first = true;
+        while self.more(first, b'}')? {
+            first = false;
+            let name = self.string()?;
+            self.word(":").map_err(|_| self.error("expected `:`"))?;
+            member(self, name)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a value that nobody wants.
+    pub(crate) fn skip(&mut self) -> Result<(), Error> {
+        match self.next()? {
+            Next::Null => self.null(),
+            Next::Bool => self.bool().map(|_| ()),
+            Next::Number => self.number().map(|_| ()),
+            Next::String => self.string().map(|_| ()),
+            Next::Array => self.array(|text, _| text.skip()),
+            Next::Object => self.object(|text, _| text.skip()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn accepts(text: &str) -> bool {
+        let mut text = Text::new(text);
+        text.skip().and_then(|()| text.end()).is_ok()
+    }
+
+    #[test]
+    fn it_takes_what_serde_json_takes() {
+        for text in [
+            "null", " [ ] ", "{}", "[1,2]", r#"{"a":{"b":[true,false,null]}}"#, r#""\u00e9\ud83d\ude00\n""#,
+            "[1,]", "[,1]", "{,}", r#"{"a"}"#, r#"{"a":}"#, r#"{a:1}"#, "tru", "nul", "\"", "\"\\\"",
+            r#""\x""#, r#""\ud83d""#, r#""\ude00""#, "\"\n\"", "[1 2]", "1 2", "", " ", "[", "{", "]", "}",
+            "'a'", "[1}", "\u{a0}1", "\u{feff}1", "01", "-", "1e5", "NaN", "Infinity", "\"\\\u{e9}\"",
+        ] {
+            let expected = serde_json::from_str::<serde_json::Value>(text).is_ok();
+            assert_eq!(accepts(text), expected, "{text}");
+        }
+        for depth in [126, 127, 128, 129] {
+            let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            let expected = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+            assert_eq!(accepts(&text), expected, "{depth} arrays");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn it_takes_what_serde_json_takes_of_anything(
+            text in r#"[\[\]{},:"\\0-9eE.+\-a-fnlrstu\n é]{0,24}"#,
+        ) {
+            // Numbers beyond f64 are none to serde_json; they are judged later here.
+            let expected = serde_json::from_str::<serde_json::Value>(&text);
+            let large = expected.as_ref().is_err_and(|error| error.to_string().contains("out of range"));
+            prop_assume!(!large);
+            prop_assert_eq!(accepts(&text), expected.is_ok(), "{}", text);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The wire format, without knowing what the fields are.
+
+use crate::Error;
+use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
+
+/// A field's content.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Item<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Fixed32(u32),
+    Bytes(&'a [u8]),
+    Group(&'a [u8]),
+}
+
+/// The fields of a message in the order in which they stand there.
+pub(crate) fn items(mut bytes: &[u8]) -> Result<Vec<(u32, Item<'_>)>, Error> {
+    let mut all = Vec::new();
+    while !bytes.is_empty() {
+        let (number, wire) = key(&mut bytes)?;
+        all.push((number, item(&mut bytes, number, wire)?));
+    }
+    Ok(all)
+}
+
+fn broken(error: impl std::fmt::Display) -> Error {
+    Error::new(format!("this is no protobuf message: {error}"))
+}
+
+fn key(bytes: &mut &[u8]) -> Result<(u32, WireType), Error> {
+    decode_key(bytes).map_err(broken)
+}
+
+fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8], Error> {
+    let (taken, rest) = bytes
+        .split_at_checked(len)
+        .ok_or_else(|| broken("it ends too early"))?;
+    *bytes = rest;
+    Ok(taken)
+}
+
+fn array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Error> {
+    let mut array = [0; N];
+    array.copy_from_slice(take(bytes, N)?);
+    Ok(array)
+}
+
+/// One value of a wire type, of which `bytes` has the start.
+pub(crate) fn item<'a>(
+    bytes: &mut &'a [u8],
+    number: u32,
+    wire: WireType,
+) -> Result<Item<'a>, Error> {
+    Ok(match wire {
+        WireType::Varint => Item::Varint(decode_varint(bytes).map_err(broken)?),
+        WireType::SixtyFourBit => Item::Fixed64(u64::from_le_bytes(array(bytes)?)),
+        WireType::ThirtyTwoBit => Item::Fixed32(u32::from_le_bytes(array(bytes)?)),
+        WireType::LengthDelimited => {
+            let len = decode_varint(bytes).map_err(broken)?;
+            let len = usize::try_from(len).map_err(broken)?;
+            Item::Bytes(take(bytes, len)?)
+        }
+        WireType::StartGroup => Item::Group(group(bytes, number)?),
+        WireType::EndGroup => return Err(broken("a group ends that did not begin")),
+    })
+}
+
+/// What stands before a group's end. Groups in groups are counted, not called.
+fn group<'a>(bytes: &mut &'a [u8], number: u32) -> Result<&'a [u8], Error> {
+    let start = *bytes;
+    let mut open = vec![number];
+    loop {
+        let before = bytes.len();
+        let (number, wire) = key(bytes)?;
+        match wire {
+            WireType::StartGroup => open.push(number),
+            WireType::EndGroup => {
+                if open.pop() != Some(number) {
+                    return Err(broken("groups overlap"));
+                }
+                if open.is_empty() {
+                    return Ok(&start[..start.len() - before]);
+                }
+            }
+            other => {
+                item(bytes, number, other)?;
+            }
+        }
+    }
+}
+
+/// A value to be written.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Value {
+    Varint(u64),
+    Fixed64(u64),
+    Fixed32(u32),
+    Bytes(Vec<u8>),
+    Group(Vec<u8>),
+}
+
+impl Value {
+    /// Whether it is what a field without presence does not write. A zero with a sign is not.
+    pub(crate) fn is_default(&self) -> bool {
+        match self {
+            Self::Varint(value) | Self::Fixed64(value) => *value == 0,
+            Self::Fixed32(value) => *value == 0,
+            Self::Bytes(value) => value.is_empty(),
+            Self::Group(_) => false,
+        }
+    }
+
+    /// Writes it as a field.
+    pub(crate) fn put(&self, number: u32, out: &mut Vec<u8>) {
+        let wire = match self {
+            Self::Varint(_) => WireType::Varint,
+            Self::Fixed64(_) => WireType::SixtyFourBit,
+            Self::Fixed32(_) => WireType::ThirtyTwoBit,
+            Self::Bytes(_) => WireType::LengthDelimited,
+            Self::Group(_) => WireType::StartGroup,
+        };
+        encode_key(number, wire, out);
+        self.put_bare(out);
+        if let Self::Group(_) = self {
+            encode_key(number, WireType::EndGroup, out);
+        }
+    }
+
+    /// Writes it without a key, as in a packed list.
+    pub(crate) fn put_bare(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Varint(value) => encode_varint(*value, out),
+            Self::Fixed64(value) => out.extend_from_slice(&value.to_le_bytes()),
+            Self::Fixed32(value) => out.extend_from_slice(&value.to_le_bytes()),
+            Self::Bytes(value) => {
+                encode_varint(value.len() as u64, out);
+                out.extend_from_slice(value);
+            }
+            Self::Group(value) => out.extend_from_slice(value),
+        }
+    }
+}

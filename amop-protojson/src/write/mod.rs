@@ -1,0 +1,435 @@
+//! From the wire format to JSON.
+
+mod well_known;
+
+pub(crate) use well_known::{read_field_mask, type_name, unknown_type};
+
+use crate::{
+    Error, MAX_DEPTH,
+    schema::{Field, Form, Kind, Message, Schema, Shape},
+    text::MAX_NESTING,
+    wire::{self, Item},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use prost::encoding::WireType;
+use std::{borrow::Cow, fmt::Write as _};
+
+pub(crate) fn message(schema: &Schema, message: &Message, wire: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut writer = Writer {
+        schema,
+        out: Vec::with_capacity(wire.len() * 2 + 2),
+        nesting: 0,
+        in_any: false,
+    };
+    writer.message(message, wire, MAX_DEPTH)?;
+    Ok(writer.out)
+}
+
+struct Writer<'s> {
+    schema: &'s Schema,
+    out: Vec<u8>,
+    /// Objects and arrays that are open.
+    nesting: u32,
+    /// Whether this is the content of an `Any`, which may hold what its type does not know.
+    in_any: bool,
+}
+
+/// The values of a message's fields, those of a field together.
+type Values<'w> = Vec<(usize, Vec<Item<'w>>)>;
+
+impl Writer<'_> {
+    /// Writes a message, below which `depth` more may be nested.
+    fn message(&mut self, message: &Message, wire: &[u8], depth: u32) -> Result<(), Error> {
+        match message.form {
+            Form::Object => {
+                self.open(b'{')?;
+                self.members(message, wire, depth, true)?;
+                self.close(b'}');
+                Ok(())
+            }
+            form => self.well_known(form, message, wire, depth),
+        }
+    }
+
+    /// Writes a message's fields as members of the object that is open.
+    fn members(
+        &mut self,
+        message: &Message,
+        wire: &[u8],
+        depth: u32,
+        mut first: bool,
+    ) -> Result<(), Error> {
+        for (index, items) in self.values(message, wire)? {
+            let field = &message.fields[index];
+            let mark = self.out.len();
+            if !first {
+                self.out.push(b',');
+            }
+            self.string(&field.json_name)?;
+            self.out.push(b':');
+            if self
+                .field(field, &items, depth)
+                .map_err(|error| error.field(&field.name))?
+            {
+                first = false;
+            } else {
+                self.out.truncate(mark);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sorts a message's fields. Of the alternatives of a oneof, the last counts.
+    fn values<'w>(&self, message: &Message, wire: &'w [u8]) -> Result<Values<'w>, Error> {
+        let mut found = Vec::new();
+        let mut chosen: Vec<(usize, usize)> = Vec::new();
+        for (number, item) in wire::items(wire)? {
+            let Some(index) = message.by_number(number) else {
+                if self.in_any {
+                    return Err(Error::new(format!(
+                        "there is a field with the number {number}, which `{}` does not have, and which JSON \
+                         cannot hold",
+                        message.name
+                    )));
+                }
+                continue;
+            };
+            if let Some(oneof) = message.fields[index].oneof {
+                chosen.retain(|(known, _)| *known != oneof);
+                chosen.push((oneof, index));
+            }
+            found.push((index, item));
+        }
+        found.retain(|(index, _)| {
+            let oneof = message.fields[*index].oneof;
+            oneof.is_none_or(|oneof| chosen.contains(&(oneof, *index)))
+        });
+        // Stable: the values of a field stay in their order.
+        found.sort_by_key(|(index, _)| *index);
+        let mut values: Values<'w> = Vec::new();
+        for (index, item) in found {
+            match values.last_mut() {
+                Some((last, items)) if *last == index => items.push(item),
+                _ => values.push((index, vec![item])),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Writes a field's value; says if there is one to be written.
+    fn field(&mut self, field: &Field, items: &[Item<'_>], depth: u32) -> Result<bool, Error> {
+        match field.shape {
+            Shape::Single { presence } => {
+                if !presence && items.last().is_none_or(is_default) {
+                    return Ok(false);
+                }
+                self.single(field.kind, items, depth)?;
+            }
+            Shape::List { .. } => {
+                let items = unpacked(field.kind, items)?;
+                if items.is_empty() {
+                    return Ok(false);
+                }
+                self.list(field.kind, &items, depth)?;
+            }
+            Shape::Map { key } => self.map(key, field.kind, items, depth)?,
+        }
+        Ok(true)
+    }
+
+    fn list(&mut self, kind: Kind, items: &[Item<'_>], depth: u32) -> Result<(), Error> {
+        self.open(b'[')?;
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            self.single(kind, std::slice::from_ref(item), depth)
+                .map_err(|error| error.element(at))?;
+        }
+        self.close(b']');
+        Ok(())
+    }
+
+    fn map(
+        &mut self,
+        key_kind: Kind,
+        kind: Kind,
+        items: &[Item<'_>],
+        depth: u32,
+    ) -> Result<(), Error> {
+        let depth = below(depth)?;
+        // Of entries with the same key, the last counts.
+        let mut entries: Vec<(String, Vec<Item<'_>>)> = Vec::with_capacity(items.len());
+        let mut places = std::collections::HashMap::new();
+        for item in items {
+            let Item::Bytes(entry) = item else {
+                return Err(wrong_type());
+            };
+            let (mut key, mut values) = (None, Vec::new());
+            for (number, part) in wire::items(entry)? {
+                match number {
+                    1 => key = Some(part),
+                    2 => values.push(part),
+                    _ => {}
+                }
+            }
+            let key = map_key(key_kind, key)?;
+            let place = *places.entry(key.clone()).or_insert(entries.len());
+            if place == entries.len() {
+                entries.push((key, values));
+            } else {
+                entries[place].1 = values;
+            }
+        }
+        self.open(b'{')?;
+        for (at, (key, values)) in entries.iter().enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            self.string(key)?;
+            self.out.push(b':');
+            self.single(kind, values, depth)
+                .map_err(|error| error.element(format_args!("{key:?}")))?;
+        }
+        self.close(b'}');
+        Ok(())
+    }
+
+    /// Writes one value. Of several the last counts, and messages are merged; none is the default.
+    fn single(&mut self, kind: Kind, items: &[Item<'_>], depth: u32) -> Result<(), Error> {
+        if let Kind::Message(index) | Kind::Group(index) = kind {
+            let depth = below(depth)?;
+            let schema = self.schema;
+            return self.message(&schema.messages[index], &merged(items)?, depth);
+        }
+        let varint = || match items.last() {
+            None => Ok(0),
+            Some(Item::Varint(value)) => Ok(*value),
+            Some(_) => Err(wrong_type()),
+        };
+        let fixed64 = || match items.last() {
+            None => Ok(0),
+            Some(Item::Fixed64(value)) => Ok(*value),
+            Some(_) => Err(wrong_type()),
+        };
+        let fixed32 = || match items.last() {
+            None => Ok(0),
+            Some(Item::Fixed32(value)) => Ok(*value),
+            Some(_) => Err(wrong_type()),
+        };
+        match kind {
+            Kind::Double => self.double(f64::from_bits(fixed64()?)),
+            Kind::Float => self.float(f32::from_bits(fixed32()?)),
+            Kind::Int32 => self.plain(varint()? as i32),
+            Kind::Uint32 => self.plain(varint()? as u32),
+            Kind::Sint32 => self.plain(unzigzag(u64::from(varint()? as u32)) as i32),
+            Kind::Fixed32 => self.plain(fixed32()?),
+            Kind::Sfixed32 => self.plain(fixed32()? as i32),
+            Kind::Int64 => self.quoted(varint()? as i64),
+            Kind::Uint64 => self.quoted(varint()?),
+            Kind::Sint64 => self.quoted(unzigzag(varint()?)),
+            Kind::Fixed64 => self.quoted(fixed64()?),
+            Kind::Sfixed64 => self.quoted(fixed64()? as i64),
+            Kind::Bool => self.plain(varint()? != 0),
+            Kind::String => self.string(utf8(bytes(items)?)?),
+            Kind::Bytes => {
+                let bytes = bytes(items)?;
+                self.string(&BASE64_STANDARD.encode(bytes))
+            }
+            Kind::Enum(index) => self.enumeration(index, varint()? as i32),
+            Kind::Message(_) | Kind::Group(_) => Err(wrong_type()),
+        }
+    }
+
+    fn enumeration(&mut self, index: usize, number: i32) -> Result<(), Error> {
+        let schema = self.schema;
+        let of = &schema.enums[index];
+        if of.null {
+            if number != 0 {
+                return Err(Error::new(format!(
+                    "{number} is no `google.protobuf.NullValue`, which is 0 alone"
+                )));
+            }
+            return self.plain("null");
+        }
+        match of.name_of(number) {
+            Some(name) => self.string(name),
+            None if of.closed => Err(Error::new(format!(
+                "{number} is no value of `{}`, and proto2 has no others",
+                of.name
+            ))),
+            None => self.plain(number),
+        }
+    }
+
+    fn plain(&mut self, value: impl std::fmt::Display) -> Result<(), Error> {
+        let mut text = String::new();
+        let written = write!(text, "{value}");
+        self.out.extend_from_slice(text.as_bytes());
+        written.map_err(|error| Error::new(error.to_string()))
+    }
+
+    /// 64-bit integers are strings, because JavaScript would round them.
+    fn quoted(&mut self, value: impl std::fmt::Display) -> Result<(), Error> {
+        self.plain(format_args!("\"{value}\""))
+    }
+
+    fn double(&mut self, value: f64) -> Result<(), Error> {
+        match special(value) {
+            Some(name) => self.string(name),
+            None => written(serde_json::to_writer(&mut self.out, &value)),
+        }
+    }
+
+    fn float(&mut self, value: f32) -> Result<(), Error> {
+        match special(f64::from(value)) {
+            Some(name) => self.string(name),
+            None => written(serde_json::to_writer(&mut self.out, &value)),
+        }
+    }
+
+    fn string(&mut self, value: &str) -> Result<(), Error> {
+        written(serde_json::to_writer(&mut self.out, value))
+    }
+
+    fn open(&mut self, bracket: u8) -> Result<(), Error> {
+        if self.nesting == MAX_NESTING {
+            return Err(Error::new(format!(
+                "objects and lists are nested deeper than {MAX_NESTING}, which JSON readers refuse"
+            )));
+        }
+        self.nesting += 1;
+        self.out.push(bracket);
+        Ok(())
+    }
+
+    fn close(&mut self, bracket: u8) {
+        self.nesting -= 1;
+        self.out.push(bracket);
+    }
+}
+
+fn written(result: serde_json::Result<()>) -> Result<(), Error> {
+    result.map_err(|error| Error::new(error.to_string()))
+}
+
+/// The depth that is left inside of a message.
+fn below(depth: u32) -> Result<u32, Error> {
+    depth.checked_sub(1).ok_or_else(|| {
+        Error::new(format!(
+            "messages are nested deeper than {MAX_DEPTH}, which readers refuse"
+        ))
+    })
+}
+
+fn wrong_type() -> Error {
+    Error::new("the value is encoded as another type")
+}
+
+fn is_default(item: &Item<'_>) -> bool {
+    match item {
+        Item::Varint(value) | Item::Fixed64(value) => *value == 0,
+        Item::Fixed32(value) => *value == 0,
+        Item::Bytes(value) => value.is_empty(),
+        Item::Group(_) => false,
+    }
+}
+
+/// What JSON calls numbers that it cannot write.
+fn special(value: f64) -> Option<&'static str> {
+    if value.is_nan() {
+        Some("NaN")
+    } else if value == f64::INFINITY {
+        Some("Infinity")
+    } else if value == f64::NEG_INFINITY {
+        Some("-Infinity")
+    } else {
+        None
+    }
+}
+
+fn unzigzag(value: u64) -> i64 {
+    ((value >> 1) as i64) ^ -((value & 1) as i64)
+}
+
+fn bytes<'w>(items: &[Item<'w>]) -> Result<&'w [u8], Error> {
+    match items.last() {
+        None => Ok(&[]),
+        Some(Item::Bytes(bytes)) => Ok(bytes),
+        Some(_) => Err(wrong_type()),
+    }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(bytes).map_err(|error| Error::new(format!("a string is no UTF-8: {error}")))
+}
+
+/// A message that came in pieces is all of them, one behind the other.
+fn merged<'w>(items: &[Item<'w>]) -> Result<Cow<'w, [u8]>, Error> {
+    let content = |item: &Item<'w>| match item {
+        Item::Bytes(bytes) | Item::Group(bytes) => Ok(*bytes),
+        _ => Err(wrong_type()),
+    };
+    match items {
+        [] => Ok(Cow::Borrowed(&[])),
+        [one] => content(one).map(Cow::Borrowed),
+        many => {
+            let parts = many.iter().map(content).collect::<Result<Vec<_>, _>>()?;
+            Ok(Cow::Owned(parts.concat()))
+        }
+    }
+}
+
+/// The elements of a list, of which some may be packed.
+fn unpacked<'w>(kind: Kind, items: &[Item<'w>]) -> Result<Vec<Item<'w>>, Error> {
+    let wire = match kind {
+        Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Group(_) => {
+            return Ok(items.to_vec());
+        }
+        Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => WireType::SixtyFourBit,
+        Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => WireType::ThirtyTwoBit,
+        _ => WireType::Varint,
+    };
+    let mut all = Vec::with_capacity(items.len());
+    for item in items {
+        match item {
+            Item::Bytes(packed) => {
+                let mut packed = *packed;
+                while !packed.is_empty() {
+                    all.push(wire::item(&mut packed, 0, wire)?);
+                }
+            }
+            one => all.push(one.clone()),
+        }
+    }
+    Ok(all)
+}
+
+/// The text of a map's key; a missing one is the default.
+fn map_key(kind: Kind, item: Option<Item<'_>>) -> Result<String, Error> {
+    let signed = |value: i64| Ok(value.to_string());
+    match (kind, item.unwrap_or(default_key(kind))) {
+        (Kind::String, Item::Bytes(bytes)) => Ok(utf8(bytes)?.to_owned()),
+        (Kind::Bool, Item::Varint(value)) => Ok((value != 0).to_string()),
+        (Kind::Int32, Item::Varint(value)) => signed(i64::from(value as i32)),
+        (Kind::Int64, Item::Varint(value)) => signed(value as i64),
+        (Kind::Uint32, Item::Varint(value)) => Ok((value as u32).to_string()),
+        (Kind::Uint64, Item::Varint(value)) => Ok(value.to_string()),
+        (Kind::Sint32, Item::Varint(value)) => signed(unzigzag(u64::from(value as u32))),
+        (Kind::Sint64, Item::Varint(value)) => signed(unzigzag(value)),
+        (Kind::Fixed32, Item::Fixed32(value)) => Ok(value.to_string()),
+        (Kind::Fixed64, Item::Fixed64(value)) => Ok(value.to_string()),
+        (Kind::Sfixed32, Item::Fixed32(value)) => signed(i64::from(value as i32)),
+        (Kind::Sfixed64, Item::Fixed64(value)) => signed(value as i64),
+        _ => Err(wrong_type()),
+    }
+}
+
+fn default_key(kind: Kind) -> Item<'static> {
+    match kind {
+        Kind::String => Item::Bytes(&[]),
+        Kind::Fixed32 | Kind::Sfixed32 => Item::Fixed32(0),
+        Kind::Fixed64 | Kind::Sfixed64 => Item::Fixed64(0),
+        _ => Item::Varint(0),
+    }
+}

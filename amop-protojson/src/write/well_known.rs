@@ -1,0 +1,212 @@
+//! The forms that types of `google.protobuf` have in JSON.
+
+use super::{Writer, bytes, merged, special, utf8};
+use crate::{
+    Error,
+    schema::{Form, Message},
+    time,
+    wire::{self, Item},
+};
+
+/// The values that a message of `google.protobuf` has, by number.
+struct Parts<'w>(Vec<(u32, Item<'w>)>);
+
+impl<'w> Parts<'w> {
+    fn of(wire: &'w [u8]) -> Result<Self, Error> {
+        wire::items(wire).map(Self)
+    }
+
+    fn all(&self, number: u32) -> Vec<Item<'w>> {
+        let of = |(found, item): &(u32, Item<'w>)| (*found == number).then(|| item.clone());
+        self.0.iter().filter_map(of).collect()
+    }
+
+    fn varint(&self, number: u32) -> Result<u64, Error> {
+        match self.all(number).last() {
+            None => Ok(0),
+            Some(Item::Varint(value)) => Ok(*value),
+            Some(_) => Err(super::wrong_type()),
+        }
+    }
+
+    fn text(&self, number: u32) -> Result<&'w str, Error> {
+        utf8(bytes(&self.all(number))?)
+    }
+}
+
+impl Writer<'_> {
+    pub(super) fn well_known(
+        &mut self,
+        form: Form,
+        message: &Message,
+        wire: &[u8],
+        depth: u32,
+    ) -> Result<(), Error> {
+        let parts = Parts::of(wire)?;
+        let time = || Ok::<_, Error>((parts.varint(1)? as i64, parts.varint(2)? as i32));
+        match form {
+            Form::Timestamp => {
+                let (seconds, nanos) = time()?;
+                self.string(&time::timestamp(seconds, nanos)?)
+            }
+            Form::Duration => {
+                let (seconds, nanos) = time()?;
+                self.string(&time::duration(seconds, nanos)?)
+            }
+            Form::FieldMask => {
+                let paths = parts.all(1);
+                let paths = paths.iter().map(|path| utf8(bytes(std::slice::from_ref(path))?));
+                let mask = field_mask(&paths.collect::<Result<Vec<_>, _>>()?)?;
+                self.string(&mask)
+            }
+            Form::Any => self.any(parts.text(1)?, bytes(&parts.all(2))?, depth),
+            Form::Value => self.value(message, &parts, depth),
+            Form::Struct => {
+                let field = &message.fields[0];
+                let crate::schema::Shape::Map { key } = field.shape else {
+                    return Err(unusual(message));
+                };
+                self.map(key, field.kind, &parts.all(1), depth)
+            }
+            Form::ListValue => self.list(message.fields[0].kind, &parts.all(1), depth),
+            // The default is written, too: that it is there says something.
+            Form::Wrapper | Form::Object => {
+                self.single(message.fields[0].kind, &parts.all(1), depth)
+            }
+        }
+    }
+
+    fn any(&mut self, url: &str, content: &[u8], depth: u32) -> Result<(), Error> {
+        self.open(b'{')?;
+        if url.is_empty() && content.is_empty() {
+            self.close(b'}');
+            return Ok(());
+        }
+        let name = type_name(url)?;
+        let schema = self.schema;
+        let message = schema.find(name).ok_or_else(|| unknown_type(name))?;
+        self.out.extend_from_slice(b"\"@type\":");
+        self.string(url)?;
+        let outer = std::mem::replace(&mut self.in_any, true);
+        let written = if message.form == Form::Object {
+            super::below(depth).and_then(|depth| self.members(message, content, depth, false))
+        } else {
+            self.out.extend_from_slice(b",\"value\":");
+            super::below(depth).and_then(|depth| self.message(message, content, depth))
+        };
+        self.in_any = outer;
+        written.map_err(|error| error.field("value"))?;
+        self.close(b'}');
+        Ok(())
+    }
+
+    fn value(&mut self, message: &Message, parts: &Parts<'_>, depth: u32) -> Result<(), Error> {
+        let Some((number, last)) = parts.0.iter().rev().find(|(number, _)| *number <= 6) else {
+            return Err(Error::new(
+                "a `google.protobuf.Value` holds nothing: set `null_value` if it is to be null",
+            ));
+        };
+        let field = message
+            .by_number(*number)
+            .map(|index| &message.fields[index])
+            .ok_or_else(|| unusual(message))?;
+        if let Item::Fixed64(bits) = last
+            && let Some(name) = special(f64::from_bits(*bits))
+        {
+            return Err(Error::new(format!(
+                "a `google.protobuf.Value` is {name}, which is no number in JSON"
+            )));
+        }
+        match last {
+            Item::Bytes(_) => {
+                // What was written in pieces is one message, unless others came between.
+                let others = parts.0.iter().rposition(|(found, _)| found != number);
+                let pieces = &parts.0[others.map_or(0, |at| at + 1)..];
+                let pieces: Vec<_> = pieces.iter().map(|(_, item)| item.clone()).collect();
+                match field.kind {
+                    crate::schema::Kind::Message(_) => {
+                        let whole = merged(&pieces)?;
+                        self.single(field.kind, &[Item::Bytes(&whole)], depth)
+                    }
+                    kind => self.single(kind, &pieces, depth),
+                }
+            }
+            one => self.single(field.kind, std::slice::from_ref(one), depth),
+        }
+    }
+}
+
+fn unusual(message: &Message) -> Error {
+    Error::new(format!("`{}` is not as Google declares it", message.name))
+}
+
+pub(crate) fn unknown_type(name: &str) -> Error {
+    Error::new(format!(
+        "an `Any` holds a `{name}`, which this program does not know: import the file that declares it"
+    ))
+}
+
+/// The full name in a type URL.
+pub(crate) fn type_name(url: &str) -> Result<&str, Error> {
+    match url.rsplit_once('/') {
+        Some((_, name)) if !name.is_empty() => Ok(name),
+        _ => Err(Error::new(format!(
+            "{url:?} names no type: write it as \"type.googleapis.com/full.Name\""
+        ))),
+    }
+}
+
+/// The paths in lowerCamelCase, with commas between them.
+fn field_mask(paths: &[&str]) -> Result<String, Error> {
+    let camel: Vec<String> = paths.iter().map(|path| to_camel(path)).collect();
+    let mask = camel.join(",");
+    let read = read_field_mask(&mask).unwrap_or_default();
+    if read != paths {
+        let lost = paths.iter().enumerate();
+        let lost = lost.map(|(at, path)| (path, read.get(at)));
+        let (path, _) = lost
+            .clone()
+            .find(|(path, read)| *read != Some(&(**path).to_owned()))
+            .unwrap_or((&"", None));
+        return Err(Error::new(format!(
+            "the path {path:?} of a field mask cannot be written in lowerCamelCase and read again: use \
+             lower_snake_case"
+        )));
+    }
+    Ok(mask)
+}
+
+fn to_camel(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '_' => out.extend(chars.next().map(|c| c.to_ascii_uppercase())),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The paths that a text of a field mask names; `None` if it is none.
+pub(crate) fn read_field_mask(mask: &str) -> Option<Vec<String>> {
+    if mask.is_empty() {
+        return Some(Vec::new());
+    }
+    mask.split(',')
+        .map(|path| {
+            let mut out = String::with_capacity(path.len());
+            for c in path.chars() {
+                match c {
+                    '_' => return None,
+                    'A'..='Z' => {
+                        out.push('_');
+                        out.push(c.to_ascii_lowercase());
+                    }
+                    c => out.push(c),
+                }
+            }
+            Some(out)
+        })
+        .collect()
+}

@@ -1,0 +1,31 @@
+//! Descriptor sets, which any program may have written.
+
+use prost::Message as _;
+use prost_reflect::DescriptorPool;
+use prost_types::FileDescriptorSet;
+use std::{error::Error as _, panic};
+
+/// The files of a descriptor set; what is wrong with it otherwise.
+pub(super) fn pool(bytes: &[u8]) -> Result<DescriptorPool, String> {
+    let set = FileDescriptorSet::decode(bytes).map_err(|error| error.to_string())?;
+    for file in &set.file {
+        if !matches!(file.syntax(), "" | "proto2" | "proto3") {
+            return Err(format!(
+                "{} is written in a protobuf edition, which this version does not read: use \
+                 `syntax = \"proto3\";` or \"proto2\" in it",
+                file.name()
+            ));
+        }
+    }
+    // Descriptors that no compiler writes make the library panic, and it says which part it did not
+    // expect on standard error.
+    let decoded = panic::catch_unwind(|| DescriptorPool::decode(bytes));
+    match decoded {
+        Ok(Ok(pool)) => Ok(pool),
+        Ok(Err(error)) => Err(match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        }),
+        Err(_) => Err("its descriptors contradict themselves".to_owned()),
+    }
+}

@@ -1,0 +1,66 @@
+//! JSON by serde, with what serde_json would write as something else refused.
+
+mod strict;
+
+use bytes::Bytes;
+
+use super::{Codec, CodecError};
+
+/// JSON, by serde.
+///
+/// Values are refused that JSON cannot hold, with the place in [`JsonError`]: numbers that are not
+/// finite, which serde_json writes as `null`; `Some` of what is written as `null`, which reads as
+/// `None`; and what is nested deeper than readers go.
+#[derive(Debug)]
+pub enum Json {}
+
+/// A value that JSON cannot hold.
+///
+/// It is what [`CodecError::get_ref`] gives if [`Json`] refused to write a value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// A number is not finite. JSON has no such numbers.
+    #[error(
+        "`{path}` is {value}, which is no number in JSON: leave such values out, or use another codec"
+    )]
+    NotFinite {
+        /// Where, such as `quotes[2].price`; empty for the value itself.
+        path: String,
+        /// The number.
+        value: f64,
+    },
+    /// A `Some` is written as `null`, which reads as `None`.
+    #[error(
+        "`{path}` is `Some` of a value that JSON writes as `null`, which reads as `None`: use another \
+         type, such as an enum"
+    )]
+    SomeOfNull {
+        /// Where it is.
+        path: String,
+    },
+    /// The value is nested deeper than serde_json reads.
+    #[error("`{path}` is nested deeper than 127 objects and lists, which readers refuse")]
+    TooDeep {
+        /// Where it is.
+        path: String,
+    },
+    /// serde_json, or a `Serialize` of the value, refused it.
+    #[error(transparent)]
+    Refused(serde_json::Error),
+}
+
+impl<T: serde::Serialize + serde::de::DeserializeOwned> Codec<T> for Json {
+    const NAME: &'static str = "json";
+
+    fn encode(value: &T) -> Result<Bytes, CodecError> {
+        strict::to_vec(value)
+            .map(Bytes::from)
+            .map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
+    }
+
+    fn decode(payload: Bytes) -> Result<T, CodecError> {
+        serde_json::from_slice(&payload)
+            .map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
+    }
+}

@@ -1,0 +1,81 @@
+//! Protocol Buffers by prost.
+
+use bytes::Bytes;
+use prost::encoding::{WireType, decode_key, decode_varint};
+
+use super::{Codec, CodecError};
+
+/// Protocol Buffers, by prost.
+///
+/// Messages that are nested deeper than prost reads, 100 levels, are refused.
+#[derive(Debug)]
+pub enum Protobuf {}
+
+/// How deep prost reads: as deep as Google's libraries.
+const MAX_DEPTH: usize = 100;
+
+impl<T: prost::Message + Default> Codec<T> for Protobuf {
+    const NAME: &'static str = "protobuf";
+
+    fn encode(value: &T) -> Result<Bytes, CodecError> {
+        let payload = Bytes::from(value.encode_to_vec());
+        // What may be too deep is read to know whether it is.
+        if may_be_deeper(&payload, MAX_DEPTH) {
+            T::decode(payload.clone())
+                .map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))?;
+        }
+        Ok(payload)
+    }
+
+    fn decode(payload: Bytes) -> Result<T, CodecError> {
+        // From `Bytes`, so that `bytes` fields share the payload's memory.
+        T::decode(payload).map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
+    }
+}
+
+/// Whether a message may have more than `levels` messages in one another: what has a length may be a
+/// message if it reads as one. Every level takes two bytes, so most messages need no look.
+fn may_be_deeper(message: &[u8], levels: usize) -> bool {
+    if message.len() < 2 * (levels + 1) {
+        return false;
+    }
+    deepest(message, levels).unwrap_or(false)
+}
+
+/// `None` if this is no message.
+fn deepest(mut message: &[u8], levels: usize) -> Option<bool> {
+    let mut groups = 0_usize;
+    let mut found = false;
+    while !message.is_empty() {
+        let (_, wire) = decode_key(&mut message).ok()?;
+        let skip = match wire {
+            WireType::Varint => {
+                decode_varint(&mut message).ok()?;
+                0
+            }
+            WireType::SixtyFourBit => 8,
+            WireType::ThirtyTwoBit => 4,
+            WireType::LengthDelimited => {
+                let len = usize::try_from(decode_varint(&mut message).ok()?).ok()?;
+                let content = message.get(..len)?;
+                let levels = levels.checked_sub(groups);
+                found |= match levels.and_then(|levels| levels.checked_sub(1)) {
+                    Some(levels) => may_be_deeper(content, levels),
+                    None => true,
+                };
+                len
+            }
+            WireType::StartGroup => {
+                groups += 1;
+                found |= groups > levels;
+                0
+            }
+            WireType::EndGroup => {
+                groups = groups.checked_sub(1)?;
+                0
+            }
+        };
+        message = message.get(skip..)?;
+    }
+    Some(found)
+}
