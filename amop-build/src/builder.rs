@@ -252,9 +252,8 @@ impl Builder {
         let own = files.file.iter().map(|file| file.name());
         let own = own.filter(|name| !self.is_elsewhere(schema, name));
         clashes::check(schema, own, self.retain_enum_prefix, &mut refused);
-        let json = JsonTypes::of(schema, &self.json, &mut refused);
         if refused.is_empty() {
-            Ok(json)
+            Ok(JsonTypes::of(schema, &self.json))
         } else {
             refused.sort_by(|a, b| a.location.cmp(&b.location));
             refused.dedup();

@@ -1,6 +1,5 @@
 //! The JSON mapping of messages: which of them need it, and what it has to know of the schema.
 
-use crate::error::Unsupported;
 use amop_schema::{Codec, Schema, TopicDecl};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
@@ -18,26 +17,21 @@ pub(crate) struct JsonTypes {
 
 impl JsonTypes {
     /// Finds them: what topics and replies with the codec JSON are made of, and what was `chosen`,
-    /// by paths as prost-build matches them. What JSON cannot tell apart is refused.
-    pub(crate) fn of(schema: &Schema, chosen: &[String], refused: &mut Vec<Unsupported>) -> Self {
+    /// by paths as prost-build matches them.
+    pub(crate) fn of(schema: &Schema, chosen: &[String]) -> Self {
         let mut types = Self::default();
-        let mut walk = Walk {
-            schema,
-            types: &mut types,
-            refused,
-        };
         for decl in &schema.topics {
             if decl.codec == Codec::Json {
-                walk.message(&decl.message);
+                types.add(&decl.message);
             }
             if let Some(reply) = json_reply(decl) {
-                walk.message(reply);
+                types.add(reply);
             }
         }
         for message in schema.pool.all_messages() {
             let name = message.full_name();
             if chosen.iter().any(|path| is_match(path, name)) && !message.is_map_entry() {
-                walk.message(&message);
+                types.add(&message);
             }
         }
         types
@@ -49,9 +43,22 @@ impl JsonTypes {
         names.map(String::as_str)
     }
 
-    fn insert(&mut self, package: &str, name: &str) -> bool {
-        let names = self.packages.entry(package.to_owned()).or_default();
-        names.insert(name.to_owned())
+    /// Adds a message, what is nested in it, and all it consists of.
+    fn add(&mut self, message: &MessageDescriptor) {
+        // A list rather than recursion: a schema may nest deeper than the stack.
+        let mut next = vec![message.clone()];
+        while let Some(message) = next.pop() {
+            let package = message.package_name().to_owned();
+            let names = self.packages.entry(package).or_default();
+            if !names.insert(message.full_name().to_owned()) {
+                continue;
+            }
+            next.extend(message.child_messages().filter(|of| !of.is_map_entry()));
+            next.extend(message.fields().filter_map(|field| match value_kind(&field) {
+                Kind::Message(of) => Some(of),
+                _ => None,
+            }));
+        }
     }
 }
 
@@ -82,57 +89,6 @@ fn is_match(path: &str, name: &str) -> bool {
                 Some(this)
             })
             .any(ends)
-        }
-    }
-}
-
-struct Walk<'a> {
-    schema: &'a Schema,
-    types: &'a mut JsonTypes,
-    refused: &'a mut Vec<Unsupported>,
-}
-
-impl Walk<'_> {
-    fn message(&mut self, message: &MessageDescriptor) {
-        if !self
-            .types
-            .insert(message.package_name(), message.full_name())
-        {
-            return;
-        }
-        self.check_names(message);
-        for nested in message.child_messages().filter(|m| !m.is_map_entry()) {
-            self.message(&nested);
-        }
-        for field in message.fields() {
-            if let Kind::Message(of) = value_kind(&field) {
-                self.message(&of);
-            }
-        }
-    }
-
-    /// Refuses fields that a reader of JSON would take for each other.
-    fn check_names(&mut self, message: &MessageDescriptor) {
-        let fields: Vec<_> = message.fields().collect();
-        for (at, field) in fields.iter().enumerate() {
-            let clash = fields[..at].iter().find(|other| {
-                other.json_name() == field.json_name()
-                    || other.json_name() == field.name()
-                    || other.name() == field.json_name()
-            });
-            if let Some(other) = clash {
-                let proto = field.parent_message().parent_file_descriptor_proto().name();
-                self.refused.push(Unsupported {
-                    location: self.schema.location(proto, field.path()),
-                    reason: format!(
-                        "`{}` and `{}` cannot be told apart in JSON, where a field has its JSON name {:?} and \
-                         its own: give one of them another name, or another `json_name`",
-                        other.full_name(),
-                        field.full_name(),
-                        field.json_name(),
-                    ),
-                });
-            }
         }
     }
 }

@@ -5,6 +5,9 @@ use std::{error, fs};
 
 const HEAD: &str = "syntax = \"proto3\";\npackage p;\nimport \"amop/options.proto\";\n";
 
+/// The compiler refuses more in proto3.
+const PROTO2: &str = "syntax = \"proto2\";\npackage p;\nimport \"amop/options.proto\";\n";
+
 /// The error of compiling one file, as a build script's `main` prints it.
 fn error_of(text: &str, configure: impl FnOnce(Builder) -> Builder) -> String {
     let dir = tempfile::tempdir().unwrap();
@@ -53,44 +56,6 @@ fn private_topics_leave_room_for_their_prefixes() {
     );
 }
 
-const TIMED: &str = "syntax = \"proto3\";\npackage p;\nimport \"amop/options.proto\";\n\
-    import \"google/protobuf/timestamp.proto\";\n\
-    message A {\n  option (amop.topic) = \"a\";\n  option (amop.codec) = JSON;\n  \
-    repeated B b = 1;\n}\nmessage B { map<string, google.protobuf.Timestamp> at = 1; A a = 2; }\n";
-
-#[test]
-fn json_needs_code_for_all_types() {
-    assert_eq!(
-        error_of(TIMED, |builder| builder),
-        "a.proto:6:3: topic \"a\" needs JSON, and there is no JSON code for `p.B.at`, a \
-         `google.protobuf.Timestamp`: add `.extern_path(\".google.protobuf\", \
-         \"::pbjson_types\")` to build.rs and pbjson-types to the dependencies, or use another type"
-    );
-    assert_eq!(
-        error_of(
-            "syntax = \"proto3\";\nimport \"amop/options.proto\";\nmessage A {\n  option \
-             (amop.topic) = \"a\";\n  option (amop.codec) = JSON;\n}\n",
-            |builder| builder
-        ),
-        "a.proto:4:3: topic \"a\" needs JSON, and there is no JSON code for types without a \
-         package: add `package ...;` to the file with `A`"
-    );
-}
-
-#[test]
-fn json_code_may_be_elsewhere() {
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("a.proto"), TIMED).unwrap();
-    amop_build::configure()
-        .out_dir(dir.path())
-        .emit_rerun_if_changed(false)
-        .extern_path(".google.protobuf", "::pbjson_types")
-        .compile(&["a.proto"], &[dir.path()])
-        .unwrap();
-    let code = fs::read_to_string(dir.path().join("p.rs")).unwrap();
-    assert!(code.contains("::pbjson_types::Timestamp"), "{code}");
-}
-
 #[test]
 fn replies_need_code() {
     let text = format!(
@@ -135,12 +100,58 @@ fn folders_have_to_exist() {
         .emit_rerun_if_changed(false)
         .compile(&["a.proto"], &[dir.path()])
         .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "cannot write {}: No such file or directory (os error 2)",
-            missing.join("p.rs").display()
-        )
+    assert!(
+        error.to_string().starts_with(&format!(
+            "cannot create a folder in {}: No such file or directory (os error 2)",
+            missing.display()
+        )),
+        "{error}"
     );
     assert!(matches!(error, Error::Io { .. }));
+}
+
+/// What a schema may say and Rust, or JSON, cannot: each with the place of the second.
+#[test]
+fn names_that_are_the_same_in_rust_are_mistakes() {
+    for (text, expected) in [
+        (
+            "message A { optional string fooBAR = 1; optional string fooBar = 2; }",
+            "4:41: `p.A.fooBAR` and `p.A.fooBar` would both be the field `foo_bar` in Rust: give one of them \
+             another name",
+        ),
+        (
+            "message A { optional string foo_bar = 1; oneof fooBar { int32 x = 2; } }",
+            "4:42: `p.A.foo_bar` and `p.A.fooBar` would both be the field `foo_bar` in Rust: give one of them \
+             another name",
+        ),
+        (
+            "message FooBar {}\nmessage Foo_Bar {}",
+            "5:1: `p.FooBar` and `p.Foo_Bar` would both be the type `FooBar` in Rust: give one of them another name",
+        ),
+        (
+            "message A { message foo {} enum Foo { X = 0; } }",
+            "4:28: `p.A.foo` and `p.A.Foo` would both be the type `Foo` in Rust: give one of them another name",
+        ),
+        (
+            "message A { message Kind {} message KindOneOf {} oneof kind { int32 x = 1; } }",
+            "4:50: `p.A.KindOneOf` and `p.A.kind` would both be the type `KindOneOf` in Rust: give one of them \
+             another name",
+        ),
+        (
+            "message A { oneof o { int32 aBC = 1; int32 aBc = 2; } }",
+            "4:38: `p.A.aBC` and `p.A.aBc` would both be the variant `ABc` in Rust: give one of them another name",
+        ),
+        (
+            "enum E { E_A = 0; A = 1; }",
+            "4:19: `p.E.E_A` and `p.E.A` would both be the variant `A` in Rust: give one of them another name",
+        ),
+        (
+            "enum E { X = 0; }\nmessage A { required E x = 1; repeated E set = 2; required E set_x = 3; }",
+            "5:1: the fields `x` and `set_x` of `p.A` would both have a function `set_x` in Rust: give one of them \
+             another name",
+        ),
+    ] {
+        let error = error_of(&format!("{PROTO2}{text}"), |builder| builder);
+        assert_eq!(error, format!("a.proto:{expected}"), "{text}");
+    }
 }

@@ -64,7 +64,7 @@ fn topics_of_all_kinds_work() {
         payload,
         concat!(
             r#"{"items":[{"article":"pen","count":2}],"notes":{"en":{"text":"!"}},"#,
-            r#""type":"TYPE_EXPRESS","signature":"AQ==","cash":"1"}"#
+            r#""type":"TYPE_EXPRESS","cash":"1","signature":"AQ=="}"#
         )
     );
     let decoded: Order = <Order as Topic>::Codec::decode(payload.into()).unwrap();

@@ -62,33 +62,38 @@ fn field_types_are_passed_on() {
         &code,
         "pub notes: ::amop::__private::prost::alloc::collections::BTreeMap<",
     );
-    assert_contains(&code, "std::collections::BTreeMap<_, _>>()");
     assert_contains(&code, "impl ::amop::__private::prost::Name for Order {");
     assert!(!code.contains("/// An order"), "{code}");
 }
 
 #[test]
-fn enum_prefixes_are_kept_in_json_too() {
+fn enum_prefixes_are_kept() {
     let code = orders(Builder::retain_enum_prefix);
     assert_contains(&code, "TypeExpress = 1");
-    assert_contains(&code, "order::Type::TypeExpress");
+}
+
+#[test]
+fn messages_have_the_json_mapping_if_asked_for() {
+    let plain = orders(|builder| builder);
+    let serde = "serde::Serialize for Question";
+    assert!(!plain.contains(serde), "{plain}");
+    let code = orders(|builder| builder.json(".shop.orders.v1.Question"));
+    assert_contains(&code, serde);
+    let out = compile(|builder, _| builder.json("."));
+    let common = fs::read_to_string(out.path().join("shop.common.rs")).unwrap();
+    assert_contains(&common, "serde::Serialize for Unrelated");
 }
 
 #[test]
 fn crates_may_be_elsewhere() {
-    let code = orders(|builder| {
-        builder
-            .amop_path("crate::reexports::amop")
-            .pbjson_path("crate::reexports::pbjson")
-    });
-    assert!(!code.contains("::pbjson::"), "{code}");
+    let code = orders(|builder| builder.amop_path("crate::reexports::amop"));
     assert!(
         !code.contains(" ::amop::") && !code.contains("(::amop::"),
         "{code}"
     );
     assert_contains(&code, "#[derive(crate::reexports::amop::AmopTopic)]");
     assert_contains(&code, "crate = \"crate::reexports::amop\"");
-    assert_contains(&code, "use crate::reexports::pbjson as pbjson;");
+    assert_contains(&code, "codec = crate::reexports::amop::codec::ProtoJson");
 }
 
 #[test]

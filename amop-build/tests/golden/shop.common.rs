@@ -66,310 +66,52 @@ impl State {
         }
     }
 }
-#[allow(unused_imports, unused_qualifications, clippy::all)]
+#[allow(deprecated, unused_qualifications, clippy::all)]
 const _: () = {
-    use ::amop::__private::serde;
-    use ::pbjson as pbjson;
-    impl serde::Serialize for Note {
-        #[allow(deprecated)]
-        fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
-        where
-            S: serde::Serializer,
-        {
-            use serde::ser::SerializeStruct;
-            let mut len = 0;
-            if !self.text.is_empty() {
-                len += 1;
-            }
-            let mut struct_ser = serializer.serialize_struct("shop.common.Note", len)?;
-            if !self.text.is_empty() {
-                struct_ser.serialize_field("text", &self.text)?;
-            }
-            struct_ser.end()
+    static MAPPING: ::std::sync::LazyLock<::amop::__private::Mapping> = ::std::sync::LazyLock::new(||
+    ::amop::__private::mapping(
+        b"\n\xC5\x01\n\x11shop/common.proto\x12\x0Bshop.common\"K\n\x07Receipt\x12\x16\n\x06number\x18\x01 \x01(\x04R\x06number\x12(\n\x05state\x18\x02 \x01(\x0E2\x12.shop.common.StateR\x05state\"\x1A\n\x04Note\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text*2\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\0\x12\x12\n\x0ESTATE_ACCEPTED\x10\x01b\x06proto3",
+    ));
+    impl ::amop::codec::ProtoMessage for Note {
+        const NAME: &'static ::core::primitive::str = "shop.common.Note";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
         }
     }
-    impl<'de> serde::Deserialize<'de> for Note {
-        #[allow(deprecated)]
-        fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
-        where
-            D: serde::Deserializer<'de>,
-        {
-            const FIELDS: &[&str] = &["text"];
-            #[allow(clippy::enum_variant_names)]
-            enum GeneratedField {
-                Text,
-                __SkipField__,
-            }
-            impl<'de> serde::Deserialize<'de> for GeneratedField {
-                fn deserialize<D>(
-                    deserializer: D,
-                ) -> std::result::Result<GeneratedField, D::Error>
-                where
-                    D: serde::Deserializer<'de>,
-                {
-                    struct GeneratedVisitor;
-                    impl serde::de::Visitor<'_> for GeneratedVisitor {
-                        type Value = GeneratedField;
-                        fn expecting(
-                            &self,
-                            formatter: &mut std::fmt::Formatter<'_>,
-                        ) -> std::fmt::Result {
-                            write!(formatter, "expected one of: {:?}", & FIELDS)
-                        }
-                        #[allow(unused_variables)]
-                        fn visit_str<E>(
-                            self,
-                            value: &str,
-                        ) -> std::result::Result<GeneratedField, E>
-                        where
-                            E: serde::de::Error,
-                        {
-                            match value {
-                                "text" => Ok(GeneratedField::Text),
-                                _ => Ok(GeneratedField::__SkipField__),
-                            }
-                        }
-                    }
-                    deserializer.deserialize_identifier(GeneratedVisitor)
-                }
-            }
-            struct GeneratedVisitor;
-            impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
-                type Value = Note;
-                fn expecting(
-                    &self,
-                    formatter: &mut std::fmt::Formatter<'_>,
-                ) -> std::fmt::Result {
-                    formatter.write_str("struct shop.common.Note")
-                }
-                fn visit_map<V>(self, mut map_: V) -> std::result::Result<Note, V::Error>
-                where
-                    V: serde::de::MapAccess<'de>,
-                {
-                    let mut text__ = None;
-                    while let Some(k) = map_.next_key()? {
-                        match k {
-                            GeneratedField::Text => {
-                                if text__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("text"));
-                                }
-                                text__ = Some(map_.next_value()?);
-                            }
-                            GeneratedField::__SkipField__ => {
-                                let _ = map_.next_value::<serde::de::IgnoredAny>()?;
-                            }
-                        }
-                    }
-                    Ok(Note {
-                        text: text__.unwrap_or_default(),
-                    })
-                }
-            }
-            deserializer.deserialize_struct("shop.common.Note", FIELDS, GeneratedVisitor)
+    impl ::amop::__private::serde::Serialize for Note {
+        fn serialize<S: ::amop::__private::serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::amop::__private::serialize(self, serializer)
         }
     }
-    impl serde::Serialize for Receipt {
-        #[allow(deprecated)]
-        fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
-        where
-            S: serde::Serializer,
-        {
-            use serde::ser::SerializeStruct;
-            let mut len = 0;
-            if self.number != 0 {
-                len += 1;
-            }
-            if self.state != 0 {
-                len += 1;
-            }
-            let mut struct_ser = serializer
-                .serialize_struct("shop.common.Receipt", len)?;
-            if self.number != 0 {
-                #[allow(clippy::needless_borrow)]
-                #[allow(clippy::needless_borrows_for_generic_args)]
-                struct_ser
-                    .serialize_field(
-                        "number",
-                        ToString::to_string(&self.number).as_str(),
-                    )?;
-            }
-            if self.state != 0 {
-                let v = State::try_from(self.state)
-                    .map_err(|_| serde::ser::Error::custom(
-                        format!("Invalid variant {}", self.state),
-                    ))?;
-                struct_ser.serialize_field("state", &v)?;
-            }
-            struct_ser.end()
+    impl<'de> ::amop::__private::serde::Deserialize<'de> for Note {
+        fn deserialize<D: ::amop::__private::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            ::amop::__private::deserialize(deserializer)
         }
     }
-    impl<'de> serde::Deserialize<'de> for Receipt {
-        #[allow(deprecated)]
-        fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
-        where
-            D: serde::Deserializer<'de>,
-        {
-            const FIELDS: &[&str] = &["number", "state"];
-            #[allow(clippy::enum_variant_names)]
-            enum GeneratedField {
-                Number,
-                State,
-                __SkipField__,
-            }
-            impl<'de> serde::Deserialize<'de> for GeneratedField {
-                fn deserialize<D>(
-                    deserializer: D,
-                ) -> std::result::Result<GeneratedField, D::Error>
-                where
-                    D: serde::Deserializer<'de>,
-                {
-                    struct GeneratedVisitor;
-                    impl serde::de::Visitor<'_> for GeneratedVisitor {
-                        type Value = GeneratedField;
-                        fn expecting(
-                            &self,
-                            formatter: &mut std::fmt::Formatter<'_>,
-                        ) -> std::fmt::Result {
-                            write!(formatter, "expected one of: {:?}", & FIELDS)
-                        }
-                        #[allow(unused_variables)]
-                        fn visit_str<E>(
-                            self,
-                            value: &str,
-                        ) -> std::result::Result<GeneratedField, E>
-                        where
-                            E: serde::de::Error,
-                        {
-                            match value {
-                                "number" => Ok(GeneratedField::Number),
-                                "state" => Ok(GeneratedField::State),
-                                _ => Ok(GeneratedField::__SkipField__),
-                            }
-                        }
-                    }
-                    deserializer.deserialize_identifier(GeneratedVisitor)
-                }
-            }
-            struct GeneratedVisitor;
-            impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
-                type Value = Receipt;
-                fn expecting(
-                    &self,
-                    formatter: &mut std::fmt::Formatter<'_>,
-                ) -> std::fmt::Result {
-                    formatter.write_str("struct shop.common.Receipt")
-                }
-                fn visit_map<V>(
-                    self,
-                    mut map_: V,
-                ) -> std::result::Result<Receipt, V::Error>
-                where
-                    V: serde::de::MapAccess<'de>,
-                {
-                    let mut number__ = None;
-                    let mut state__ = None;
-                    while let Some(k) = map_.next_key()? {
-                        match k {
-                            GeneratedField::Number => {
-                                if number__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("number"));
-                                }
-                                number__ = Some(
-                                    map_
-                                        .next_value::<pbjson::private::NumberDeserialize<_>>()?
-                                        .0,
-                                );
-                            }
-                            GeneratedField::State => {
-                                if state__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("state"));
-                                }
-                                state__ = Some(map_.next_value::<State>()? as i32);
-                            }
-                            GeneratedField::__SkipField__ => {
-                                let _ = map_.next_value::<serde::de::IgnoredAny>()?;
-                            }
-                        }
-                    }
-                    Ok(Receipt {
-                        number: number__.unwrap_or_default(),
-                        state: state__.unwrap_or_default(),
-                    })
-                }
-            }
-            deserializer
-                .deserialize_struct("shop.common.Receipt", FIELDS, GeneratedVisitor)
+    impl ::amop::codec::ProtoMessage for Receipt {
+        const NAME: &'static ::core::primitive::str = "shop.common.Receipt";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
         }
     }
-    impl serde::Serialize for State {
-        #[allow(deprecated)]
-        fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
-        where
-            S: serde::Serializer,
-        {
-            let variant = match self {
-                Self::Unspecified => "STATE_UNSPECIFIED",
-                Self::Accepted => "STATE_ACCEPTED",
-            };
-            serializer.serialize_str(variant)
+    impl ::amop::__private::serde::Serialize for Receipt {
+        fn serialize<S: ::amop::__private::serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::amop::__private::serialize(self, serializer)
         }
     }
-    impl<'de> serde::Deserialize<'de> for State {
-        #[allow(deprecated)]
-        fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
-        where
-            D: serde::Deserializer<'de>,
-        {
-            const FIELDS: &[&str] = &["STATE_UNSPECIFIED", "STATE_ACCEPTED"];
-            struct GeneratedVisitor;
-            impl serde::de::Visitor<'_> for GeneratedVisitor {
-                type Value = State;
-                fn expecting(
-                    &self,
-                    formatter: &mut std::fmt::Formatter<'_>,
-                ) -> std::fmt::Result {
-                    write!(formatter, "expected one of: {:?}", & FIELDS)
-                }
-                fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
-                where
-                    E: serde::de::Error,
-                {
-                    i32::try_from(v)
-                        .ok()
-                        .and_then(|x| x.try_into().ok())
-                        .ok_or_else(|| {
-                            serde::de::Error::invalid_value(
-                                serde::de::Unexpected::Signed(v),
-                                &self,
-                            )
-                        })
-                }
-                fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
-                where
-                    E: serde::de::Error,
-                {
-                    i32::try_from(v)
-                        .ok()
-                        .and_then(|x| x.try_into().ok())
-                        .ok_or_else(|| {
-                            serde::de::Error::invalid_value(
-                                serde::de::Unexpected::Unsigned(v),
-                                &self,
-                            )
-                        })
-                }
-                fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
-                where
-                    E: serde::de::Error,
-                {
-                    match value {
-                        "STATE_UNSPECIFIED" => Ok(State::Unspecified),
-                        "STATE_ACCEPTED" => Ok(State::Accepted),
-                        _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
-                    }
-                }
-            }
-            deserializer.deserialize_any(GeneratedVisitor)
+    impl<'de> ::amop::__private::serde::Deserialize<'de> for Receipt {
+        fn deserialize<D: ::amop::__private::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            ::amop::__private::deserialize(deserializer)
         }
     }
 };

@@ -3,7 +3,12 @@
 ///
 /// Its `Item` is nested, and no topic.
 #[derive(::amop::AmopTopic)]
-#[amop(topic = "orders", codec = "json", reply = "super::super::common::Receipt")]
+#[amop(
+    topic = "orders",
+    codec = ::amop::codec::ProtoJson,
+    reply = "super::super::common::Receipt",
+    reply_codec = ::amop::codec::ProtoJsonReply<Self>
+)]
 #[derive(Clone, PartialEq, ::amop::__private::prost::Message)]
 #[prost(prost_path = "::amop::__private::prost")]
 pub struct Order {
@@ -142,7 +147,12 @@ pub struct Answer {
 }
 /// Asked in protobuf, answered in JSON.
 #[derive(::amop::AmopTopic)]
-#[amop(topic = "stock", codec = "protobuf", reply = "StockReply", reply_codec = "json")]
+#[amop(
+    topic = "stock",
+    codec = "protobuf",
+    reply = "StockReply",
+    reply_codec = ::amop::codec::ProtoJsonReply<Self>
+)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::amop::__private::prost::Message)]
 #[prost(prost_path = "::amop::__private::prost")]
 pub struct StockRequest {}
@@ -172,749 +182,128 @@ impl ::amop::codec::TextValue for Answer {
         Self { text }
     }
 }
-#[allow(unused_imports, unused_qualifications, clippy::all)]
+#[allow(deprecated, unused_qualifications, clippy::all)]
 const _: () = {
-    use ::amop::__private::serde;
-    use ::pbjson as pbjson;
-    impl serde::Serialize for Order {
-        #[allow(deprecated)]
-        fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
-        where
-            S: serde::Serializer,
-        {
-            use serde::ser::SerializeStruct;
-            let mut len = 0;
-            if !self.items.is_empty() {
-                len += 1;
-            }
-            if !self.notes.is_empty() {
-                len += 1;
-            }
-            if self.r#type != 0 {
-                len += 1;
-            }
-            if !self.signature.is_empty() {
-                len += 1;
-            }
-            if self.payment.is_some() {
-                len += 1;
-            }
-            let mut struct_ser = serializer
-                .serialize_struct("shop.orders.v1.Order", len)?;
-            if !self.items.is_empty() {
-                struct_ser.serialize_field("items", &self.items)?;
-            }
-            if !self.notes.is_empty() {
-                struct_ser.serialize_field("notes", &self.notes)?;
-            }
-            if self.r#type != 0 {
-                let v = order::Type::try_from(self.r#type)
-                    .map_err(|_| serde::ser::Error::custom(
-                        format!("Invalid variant {}", self.r#type),
-                    ))?;
-                struct_ser.serialize_field("type", &v)?;
-            }
-            if !self.signature.is_empty() {
-                #[allow(clippy::needless_borrow)]
-                #[allow(clippy::needless_borrows_for_generic_args)]
-                struct_ser
-                    .serialize_field(
-                        "signature",
-                        pbjson::private::base64::encode(&self.signature).as_str(),
-                    )?;
-            }
-            if let Some(v) = self.payment.as_ref() {
-                match v {
-                    order::Payment::Iban(v) => {
-                        struct_ser.serialize_field("iban", v)?;
-                    }
-                    order::Payment::Cash(v) => {
-                        #[allow(clippy::needless_borrow)]
-                        #[allow(clippy::needless_borrows_for_generic_args)]
-                        struct_ser
-                            .serialize_field("cash", ToString::to_string(&v).as_str())?;
-                    }
-                }
-            }
-            struct_ser.end()
+    static MAPPING: ::std::sync::LazyLock<::amop::__private::Mapping> = ::std::sync::LazyLock::new(||
+    ::amop::__private::mapping(
+        b"\n\xC5\x01\n\x11shop/common.proto\x12\x0Bshop.common\"K\n\x07Receipt\x12\x16\n\x06number\x18\x01 \x01(\x04R\x06number\x12(\n\x05state\x18\x02 \x01(\x0E2\x12.shop.common.StateR\x05state\"\x1A\n\x04Note\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text*2\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\0\x12\x12\n\x0ESTATE_ACCEPTED\x10\x01b\x06proto3\n\xC6\x04\n\x11shop/orders.proto\x12\x0Eshop.orders.v1\"\xF4\x03\n\x05Order\x120\n\x05items\x18\x01 \x03(\x0B2\x1A.shop.orders.v1.Order.ItemR\x05items\x126\n\x05notes\x18\x02 \x03(\x0B2 .shop.orders.v1.Order.NotesEntryR\x05notes\x12.\n\x04type\x18\x03 \x01(\x0E2\x1A.shop.orders.v1.Order.TypeR\x04type\x12\x14\n\x04iban\x18\x04 \x01(\tH\0R\x04iban\x12\x14\n\x04cash\x18\x05 \x01(\x04H\0R\x04cash\x12\x1C\n\tsignature\x18\x06 \x01(\x0CR\tsignature\x1AK\n\nNotesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12'\n\x05value\x18\x02 \x01(\x0B2\x11.shop.common.NoteR\x05value:\x028\x01\x1A\x7F\n\x04Item\x12\x18\n\x07article\x18\x01 \x01(\tR\x07article\x12\x14\n\x05count\x18\x02 \x01(\rR\x05count\x1AG\n\x06Recall\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x1A%\n\x06Answer\x12\x1B\n\tsent_back\x18\x01 \x01(\x08R\x08sentBack\".\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\0\x12\x10\n\x0CTYPE_EXPRESS\x10\x01B\t\n\x07payment\"\"\n\nStockReply\x12\x14\n\x05count\x18\x01 \x01(\x03R\x05countb\x06proto3",
+    ));
+    impl ::amop::codec::ProtoMessage for Order {
+        const NAME: &'static ::core::primitive::str = "shop.orders.v1.Order";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
         }
     }
-    impl<'de> serde::Deserialize<'de> for Order {
-        #[allow(deprecated)]
-        fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
-        where
-            D: serde::Deserializer<'de>,
-        {
-            const FIELDS: &[&str] = &[
-                "items",
-                "notes",
-                "type",
-                "signature",
-                "iban",
-                "cash",
-            ];
-            #[allow(clippy::enum_variant_names)]
-            enum GeneratedField {
-                Items,
-                Notes,
-                Type,
-                Signature,
-                Iban,
-                Cash,
-                __SkipField__,
-            }
-            impl<'de> serde::Deserialize<'de> for GeneratedField {
-                fn deserialize<D>(
-                    deserializer: D,
-                ) -> std::result::Result<GeneratedField, D::Error>
-                where
-                    D: serde::Deserializer<'de>,
-                {
-                    struct GeneratedVisitor;
-                    impl serde::de::Visitor<'_> for GeneratedVisitor {
-                        type Value = GeneratedField;
-                        fn expecting(
-                            &self,
-                            formatter: &mut std::fmt::Formatter<'_>,
-                        ) -> std::fmt::Result {
-                            write!(formatter, "expected one of: {:?}", & FIELDS)
-                        }
-                        #[allow(unused_variables)]
-                        fn visit_str<E>(
-                            self,
-                            value: &str,
-                        ) -> std::result::Result<GeneratedField, E>
-                        where
-                            E: serde::de::Error,
-                        {
-                            match value {
-                                "items" => Ok(GeneratedField::Items),
-                                "notes" => Ok(GeneratedField::Notes),
-                                "type" => Ok(GeneratedField::Type),
-                                "signature" => Ok(GeneratedField::Signature),
-                                "iban" => Ok(GeneratedField::Iban),
-                                "cash" => Ok(GeneratedField::Cash),
-                                _ => Ok(GeneratedField::__SkipField__),
-                            }
-                        }
-                    }
-                    deserializer.deserialize_identifier(GeneratedVisitor)
-                }
-            }
-            struct GeneratedVisitor;
-            impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
-                type Value = Order;
-                fn expecting(
-                    &self,
-                    formatter: &mut std::fmt::Formatter<'_>,
-                ) -> std::fmt::Result {
-                    formatter.write_str("struct shop.orders.v1.Order")
-                }
-                fn visit_map<V>(
-                    self,
-                    mut map_: V,
-                ) -> std::result::Result<Order, V::Error>
-                where
-                    V: serde::de::MapAccess<'de>,
-                {
-                    let mut items__ = None;
-                    let mut notes__ = None;
-                    let mut r#type__ = None;
-                    let mut signature__ = None;
-                    let mut payment__ = None;
-                    while let Some(k) = map_.next_key()? {
-                        match k {
-                            GeneratedField::Items => {
-                                if items__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("items"));
-                                }
-                                items__ = Some(map_.next_value()?);
-                            }
-                            GeneratedField::Notes => {
-                                if notes__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("notes"));
-                                }
-                                notes__ = Some(
-                                    map_.next_value::<std::collections::HashMap<_, _>>()?,
-                                );
-                            }
-                            GeneratedField::Type => {
-                                if r#type__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("type"));
-                                }
-                                r#type__ = Some(map_.next_value::<order::Type>()? as i32);
-                            }
-                            GeneratedField::Signature => {
-                                if signature__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("signature"));
-                                }
-                                signature__ = Some(
-                                    map_.next_value::<pbjson::private::BytesDeserialize<_>>()?.0,
-                                );
-                            }
-                            GeneratedField::Iban => {
-                                if payment__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("iban"));
-                                }
-                                payment__ = map_
-                                    .next_value::<::std::option::Option<_>>()?
-                                    .map(order::Payment::Iban);
-                            }
-                            GeneratedField::Cash => {
-                                if payment__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("cash"));
-                                }
-                                payment__ = map_
-                                    .next_value::<
-                                        ::std::option::Option<pbjson::private::NumberDeserialize<_>>,
-                                    >()?
-                                    .map(|x| order::Payment::Cash(x.0));
-                            }
-                            GeneratedField::__SkipField__ => {
-                                let _ = map_.next_value::<serde::de::IgnoredAny>()?;
-                            }
-                        }
-                    }
-                    Ok(Order {
-                        items: items__.unwrap_or_default(),
-                        notes: notes__.unwrap_or_default(),
-                        r#type: r#type__.unwrap_or_default(),
-                        signature: signature__.unwrap_or_default(),
-                        payment: payment__,
-                    })
-                }
-            }
-            deserializer
-                .deserialize_struct("shop.orders.v1.Order", FIELDS, GeneratedVisitor)
+    impl ::amop::__private::serde::Serialize for Order {
+        fn serialize<S: ::amop::__private::serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::amop::__private::serialize(self, serializer)
         }
     }
-    impl serde::Serialize for order::Item {
-        #[allow(deprecated)]
-        fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
-        where
-            S: serde::Serializer,
-        {
-            use serde::ser::SerializeStruct;
-            let mut len = 0;
-            if !self.article.is_empty() {
-                len += 1;
-            }
-            if self.count != 0 {
-                len += 1;
-            }
-            let mut struct_ser = serializer
-                .serialize_struct("shop.orders.v1.Order.Item", len)?;
-            if !self.article.is_empty() {
-                struct_ser.serialize_field("article", &self.article)?;
-            }
-            if self.count != 0 {
-                struct_ser.serialize_field("count", &self.count)?;
-            }
-            struct_ser.end()
+    impl<'de> ::amop::__private::serde::Deserialize<'de> for Order {
+        fn deserialize<D: ::amop::__private::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            ::amop::__private::deserialize(deserializer)
         }
     }
-    impl<'de> serde::Deserialize<'de> for order::Item {
-        #[allow(deprecated)]
-        fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
-        where
-            D: serde::Deserializer<'de>,
-        {
-            const FIELDS: &[&str] = &["article", "count"];
-            #[allow(clippy::enum_variant_names)]
-            enum GeneratedField {
-                Article,
-                Count,
-                __SkipField__,
-            }
-            impl<'de> serde::Deserialize<'de> for GeneratedField {
-                fn deserialize<D>(
-                    deserializer: D,
-                ) -> std::result::Result<GeneratedField, D::Error>
-                where
-                    D: serde::Deserializer<'de>,
-                {
-                    struct GeneratedVisitor;
-                    impl serde::de::Visitor<'_> for GeneratedVisitor {
-                        type Value = GeneratedField;
-                        fn expecting(
-                            &self,
-                            formatter: &mut std::fmt::Formatter<'_>,
-                        ) -> std::fmt::Result {
-                            write!(formatter, "expected one of: {:?}", & FIELDS)
-                        }
-                        #[allow(unused_variables)]
-                        fn visit_str<E>(
-                            self,
-                            value: &str,
-                        ) -> std::result::Result<GeneratedField, E>
-                        where
-                            E: serde::de::Error,
-                        {
-                            match value {
-                                "article" => Ok(GeneratedField::Article),
-                                "count" => Ok(GeneratedField::Count),
-                                _ => Ok(GeneratedField::__SkipField__),
-                            }
-                        }
-                    }
-                    deserializer.deserialize_identifier(GeneratedVisitor)
-                }
-            }
-            struct GeneratedVisitor;
-            impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
-                type Value = order::Item;
-                fn expecting(
-                    &self,
-                    formatter: &mut std::fmt::Formatter<'_>,
-                ) -> std::fmt::Result {
-                    formatter.write_str("struct shop.orders.v1.Order.Item")
-                }
-                fn visit_map<V>(
-                    self,
-                    mut map_: V,
-                ) -> std::result::Result<order::Item, V::Error>
-                where
-                    V: serde::de::MapAccess<'de>,
-                {
-                    let mut article__ = None;
-                    let mut count__ = None;
-                    while let Some(k) = map_.next_key()? {
-                        match k {
-                            GeneratedField::Article => {
-                                if article__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("article"));
-                                }
-                                article__ = Some(map_.next_value()?);
-                            }
-                            GeneratedField::Count => {
-                                if count__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("count"));
-                                }
-                                count__ = Some(
-                                    map_
-                                        .next_value::<pbjson::private::NumberDeserialize<_>>()?
-                                        .0,
-                                );
-                            }
-                            GeneratedField::__SkipField__ => {
-                                let _ = map_.next_value::<serde::de::IgnoredAny>()?;
-                            }
-                        }
-                    }
-                    Ok(order::Item {
-                        article: article__.unwrap_or_default(),
-                        count: count__.unwrap_or_default(),
-                    })
-                }
-            }
-            deserializer
-                .deserialize_struct(
-                    "shop.orders.v1.Order.Item",
-                    FIELDS,
-                    GeneratedVisitor,
-                )
+    impl ::amop::codec::ProtoMessage for order::Item {
+        const NAME: &'static ::core::primitive::str = "shop.orders.v1.Order.Item";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
         }
     }
-    impl serde::Serialize for order::item::Recall {
-        #[allow(deprecated)]
-        fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
-        where
-            S: serde::Serializer,
-        {
-            use serde::ser::SerializeStruct;
-            let mut len = 0;
-            if !self.reason.is_empty() {
-                len += 1;
-            }
-            let mut struct_ser = serializer
-                .serialize_struct("shop.orders.v1.Order.Item.Recall", len)?;
-            if !self.reason.is_empty() {
-                struct_ser.serialize_field("reason", &self.reason)?;
-            }
-            struct_ser.end()
+    impl ::amop::__private::serde::Serialize for order::Item {
+        fn serialize<S: ::amop::__private::serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::amop::__private::serialize(self, serializer)
         }
     }
-    impl<'de> serde::Deserialize<'de> for order::item::Recall {
-        #[allow(deprecated)]
-        fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
-        where
-            D: serde::Deserializer<'de>,
-        {
-            const FIELDS: &[&str] = &["reason"];
-            #[allow(clippy::enum_variant_names)]
-            enum GeneratedField {
-                Reason,
-                __SkipField__,
-            }
-            impl<'de> serde::Deserialize<'de> for GeneratedField {
-                fn deserialize<D>(
-                    deserializer: D,
-                ) -> std::result::Result<GeneratedField, D::Error>
-                where
-                    D: serde::Deserializer<'de>,
-                {
-                    struct GeneratedVisitor;
-                    impl serde::de::Visitor<'_> for GeneratedVisitor {
-                        type Value = GeneratedField;
-                        fn expecting(
-                            &self,
-                            formatter: &mut std::fmt::Formatter<'_>,
-                        ) -> std::fmt::Result {
-                            write!(formatter, "expected one of: {:?}", & FIELDS)
-                        }
-                        #[allow(unused_variables)]
-                        fn visit_str<E>(
-                            self,
-                            value: &str,
-                        ) -> std::result::Result<GeneratedField, E>
-                        where
-                            E: serde::de::Error,
-                        {
-                            match value {
-                                "reason" => Ok(GeneratedField::Reason),
-                                _ => Ok(GeneratedField::__SkipField__),
-                            }
-                        }
-                    }
-                    deserializer.deserialize_identifier(GeneratedVisitor)
-                }
-            }
-            struct GeneratedVisitor;
-            impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
-                type Value = order::item::Recall;
-                fn expecting(
-                    &self,
-                    formatter: &mut std::fmt::Formatter<'_>,
-                ) -> std::fmt::Result {
-                    formatter.write_str("struct shop.orders.v1.Order.Item.Recall")
-                }
-                fn visit_map<V>(
-                    self,
-                    mut map_: V,
-                ) -> std::result::Result<order::item::Recall, V::Error>
-                where
-                    V: serde::de::MapAccess<'de>,
-                {
-                    let mut reason__ = None;
-                    while let Some(k) = map_.next_key()? {
-                        match k {
-                            GeneratedField::Reason => {
-                                if reason__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("reason"));
-                                }
-                                reason__ = Some(map_.next_value()?);
-                            }
-                            GeneratedField::__SkipField__ => {
-                                let _ = map_.next_value::<serde::de::IgnoredAny>()?;
-                            }
-                        }
-                    }
-                    Ok(order::item::Recall {
-                        reason: reason__.unwrap_or_default(),
-                    })
-                }
-            }
-            deserializer
-                .deserialize_struct(
-                    "shop.orders.v1.Order.Item.Recall",
-                    FIELDS,
-                    GeneratedVisitor,
-                )
+    impl<'de> ::amop::__private::serde::Deserialize<'de> for order::Item {
+        fn deserialize<D: ::amop::__private::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            ::amop::__private::deserialize(deserializer)
         }
     }
-    impl serde::Serialize for order::item::recall::Answer {
-        #[allow(deprecated)]
-        fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
-        where
-            S: serde::Serializer,
-        {
-            use serde::ser::SerializeStruct;
-            let mut len = 0;
-            if self.sent_back {
-                len += 1;
-            }
-            let mut struct_ser = serializer
-                .serialize_struct("shop.orders.v1.Order.Item.Recall.Answer", len)?;
-            if self.sent_back {
-                struct_ser.serialize_field("sentBack", &self.sent_back)?;
-            }
-            struct_ser.end()
+    impl ::amop::codec::ProtoMessage for order::item::Recall {
+        const NAME: &'static ::core::primitive::str = "shop.orders.v1.Order.Item.Recall";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
         }
     }
-    impl<'de> serde::Deserialize<'de> for order::item::recall::Answer {
-        #[allow(deprecated)]
-        fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
-        where
-            D: serde::Deserializer<'de>,
-        {
-            const FIELDS: &[&str] = &["sent_back", "sentBack"];
-            #[allow(clippy::enum_variant_names)]
-            enum GeneratedField {
-                SentBack,
-                __SkipField__,
-            }
-            impl<'de> serde::Deserialize<'de> for GeneratedField {
-                fn deserialize<D>(
-                    deserializer: D,
-                ) -> std::result::Result<GeneratedField, D::Error>
-                where
-                    D: serde::Deserializer<'de>,
-                {
-                    struct GeneratedVisitor;
-                    impl serde::de::Visitor<'_> for GeneratedVisitor {
-                        type Value = GeneratedField;
-                        fn expecting(
-                            &self,
-                            formatter: &mut std::fmt::Formatter<'_>,
-                        ) -> std::fmt::Result {
-                            write!(formatter, "expected one of: {:?}", & FIELDS)
-                        }
-                        #[allow(unused_variables)]
-                        fn visit_str<E>(
-                            self,
-                            value: &str,
-                        ) -> std::result::Result<GeneratedField, E>
-                        where
-                            E: serde::de::Error,
-                        {
-                            match value {
-                                "sentBack" | "sent_back" => Ok(GeneratedField::SentBack),
-                                _ => Ok(GeneratedField::__SkipField__),
-                            }
-                        }
-                    }
-                    deserializer.deserialize_identifier(GeneratedVisitor)
-                }
-            }
-            struct GeneratedVisitor;
-            impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
-                type Value = order::item::recall::Answer;
-                fn expecting(
-                    &self,
-                    formatter: &mut std::fmt::Formatter<'_>,
-                ) -> std::fmt::Result {
-                    formatter.write_str("struct shop.orders.v1.Order.Item.Recall.Answer")
-                }
-                fn visit_map<V>(
-                    self,
-                    mut map_: V,
-                ) -> std::result::Result<order::item::recall::Answer, V::Error>
-                where
-                    V: serde::de::MapAccess<'de>,
-                {
-                    let mut sent_back__ = None;
-                    while let Some(k) = map_.next_key()? {
-                        match k {
-                            GeneratedField::SentBack => {
-                                if sent_back__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("sentBack"));
-                                }
-                                sent_back__ = Some(map_.next_value()?);
-                            }
-                            GeneratedField::__SkipField__ => {
-                                let _ = map_.next_value::<serde::de::IgnoredAny>()?;
-                            }
-                        }
-                    }
-                    Ok(order::item::recall::Answer {
-                        sent_back: sent_back__.unwrap_or_default(),
-                    })
-                }
-            }
-            deserializer
-                .deserialize_struct(
-                    "shop.orders.v1.Order.Item.Recall.Answer",
-                    FIELDS,
-                    GeneratedVisitor,
-                )
+    impl ::amop::__private::serde::Serialize for order::item::Recall {
+        fn serialize<S: ::amop::__private::serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::amop::__private::serialize(self, serializer)
         }
     }
-    impl serde::Serialize for order::Type {
-        #[allow(deprecated)]
-        fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
-        where
-            S: serde::Serializer,
-        {
-            let variant = match self {
-                Self::Unspecified => "TYPE_UNSPECIFIED",
-                Self::Express => "TYPE_EXPRESS",
-            };
-            serializer.serialize_str(variant)
+    impl<'de> ::amop::__private::serde::Deserialize<'de> for order::item::Recall {
+        fn deserialize<D: ::amop::__private::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            ::amop::__private::deserialize(deserializer)
         }
     }
-    impl<'de> serde::Deserialize<'de> for order::Type {
-        #[allow(deprecated)]
-        fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
-        where
-            D: serde::Deserializer<'de>,
-        {
-            const FIELDS: &[&str] = &["TYPE_UNSPECIFIED", "TYPE_EXPRESS"];
-            struct GeneratedVisitor;
-            impl serde::de::Visitor<'_> for GeneratedVisitor {
-                type Value = order::Type;
-                fn expecting(
-                    &self,
-                    formatter: &mut std::fmt::Formatter<'_>,
-                ) -> std::fmt::Result {
-                    write!(formatter, "expected one of: {:?}", & FIELDS)
-                }
-                fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
-                where
-                    E: serde::de::Error,
-                {
-                    i32::try_from(v)
-                        .ok()
-                        .and_then(|x| x.try_into().ok())
-                        .ok_or_else(|| {
-                            serde::de::Error::invalid_value(
-                                serde::de::Unexpected::Signed(v),
-                                &self,
-                            )
-                        })
-                }
-                fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
-                where
-                    E: serde::de::Error,
-                {
-                    i32::try_from(v)
-                        .ok()
-                        .and_then(|x| x.try_into().ok())
-                        .ok_or_else(|| {
-                            serde::de::Error::invalid_value(
-                                serde::de::Unexpected::Unsigned(v),
-                                &self,
-                            )
-                        })
-                }
-                fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
-                where
-                    E: serde::de::Error,
-                {
-                    match value {
-                        "TYPE_UNSPECIFIED" => Ok(order::Type::Unspecified),
-                        "TYPE_EXPRESS" => Ok(order::Type::Express),
-                        _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
-                    }
-                }
-            }
-            deserializer.deserialize_any(GeneratedVisitor)
+    impl ::amop::codec::ProtoMessage for order::item::recall::Answer {
+        const NAME: &'static ::core::primitive::str = "shop.orders.v1.Order.Item.Recall.Answer";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
         }
     }
-    impl serde::Serialize for StockReply {
-        #[allow(deprecated)]
-        fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
-        where
-            S: serde::Serializer,
-        {
-            use serde::ser::SerializeStruct;
-            let mut len = 0;
-            if self.count != 0 {
-                len += 1;
-            }
-            let mut struct_ser = serializer
-                .serialize_struct("shop.orders.v1.StockReply", len)?;
-            if self.count != 0 {
-                #[allow(clippy::needless_borrow)]
-                #[allow(clippy::needless_borrows_for_generic_args)]
-                struct_ser
-                    .serialize_field(
-                        "count",
-                        ToString::to_string(&self.count).as_str(),
-                    )?;
-            }
-            struct_ser.end()
+    impl ::amop::__private::serde::Serialize for order::item::recall::Answer {
+        fn serialize<S: ::amop::__private::serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::amop::__private::serialize(self, serializer)
         }
     }
-    impl<'de> serde::Deserialize<'de> for StockReply {
-        #[allow(deprecated)]
-        fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
-        where
-            D: serde::Deserializer<'de>,
-        {
-            const FIELDS: &[&str] = &["count"];
-            #[allow(clippy::enum_variant_names)]
-            enum GeneratedField {
-                Count,
-                __SkipField__,
-            }
-            impl<'de> serde::Deserialize<'de> for GeneratedField {
-                fn deserialize<D>(
-                    deserializer: D,
-                ) -> std::result::Result<GeneratedField, D::Error>
-                where
-                    D: serde::Deserializer<'de>,
-                {
-                    struct GeneratedVisitor;
-                    impl serde::de::Visitor<'_> for GeneratedVisitor {
-                        type Value = GeneratedField;
-                        fn expecting(
-                            &self,
-                            formatter: &mut std::fmt::Formatter<'_>,
-                        ) -> std::fmt::Result {
-                            write!(formatter, "expected one of: {:?}", & FIELDS)
-                        }
-                        #[allow(unused_variables)]
-                        fn visit_str<E>(
-                            self,
-                            value: &str,
-                        ) -> std::result::Result<GeneratedField, E>
-                        where
-                            E: serde::de::Error,
-                        {
-                            match value {
-                                "count" => Ok(GeneratedField::Count),
-                                _ => Ok(GeneratedField::__SkipField__),
-                            }
-                        }
-                    }
-                    deserializer.deserialize_identifier(GeneratedVisitor)
-                }
-            }
-            struct GeneratedVisitor;
-            impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
-                type Value = StockReply;
-                fn expecting(
-                    &self,
-                    formatter: &mut std::fmt::Formatter<'_>,
-                ) -> std::fmt::Result {
-                    formatter.write_str("struct shop.orders.v1.StockReply")
-                }
-                fn visit_map<V>(
-                    self,
-                    mut map_: V,
-                ) -> std::result::Result<StockReply, V::Error>
-                where
-                    V: serde::de::MapAccess<'de>,
-                {
-                    let mut count__ = None;
-                    while let Some(k) = map_.next_key()? {
-                        match k {
-                            GeneratedField::Count => {
-                                if count__.is_some() {
-                                    return Err(serde::de::Error::duplicate_field("count"));
-                                }
-                                count__ = Some(
-                                    map_
-                                        .next_value::<pbjson::private::NumberDeserialize<_>>()?
-                                        .0,
-                                );
-                            }
-                            GeneratedField::__SkipField__ => {
-                                let _ = map_.next_value::<serde::de::IgnoredAny>()?;
-                            }
-                        }
-                    }
-                    Ok(StockReply {
-                        count: count__.unwrap_or_default(),
-                    })
-                }
-            }
-            deserializer
-                .deserialize_struct(
-                    "shop.orders.v1.StockReply",
-                    FIELDS,
-                    GeneratedVisitor,
-                )
+    impl<'de> ::amop::__private::serde::Deserialize<'de>
+    for order::item::recall::Answer {
+        fn deserialize<D: ::amop::__private::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            ::amop::__private::deserialize(deserializer)
+        }
+    }
+    impl ::amop::codec::ProtoMessage for StockReply {
+        const NAME: &'static ::core::primitive::str = "shop.orders.v1.StockReply";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
+        }
+    }
+    impl ::amop::__private::serde::Serialize for StockReply {
+        fn serialize<S: ::amop::__private::serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::amop::__private::serialize(self, serializer)
+        }
+    }
+    impl<'de> ::amop::__private::serde::Deserialize<'de> for StockReply {
+        fn deserialize<D: ::amop::__private::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            ::amop::__private::deserialize(deserializer)
+        }
+    }
+    impl ::amop::codec::ProtoReply for Order {
+        const REPLY: &'static ::core::primitive::str = "shop.common.Receipt";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
+        }
+    }
+    impl ::amop::codec::ProtoReply for StockRequest {
+        const REPLY: &'static ::core::primitive::str = "shop.orders.v1.StockReply";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
         }
     }
 };

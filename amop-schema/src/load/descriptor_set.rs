@@ -7,7 +7,8 @@ use std::{error::Error as _, panic};
 
 /// The files of a descriptor set; what is wrong with it otherwise.
 pub(super) fn pool(bytes: &[u8]) -> Result<DescriptorPool, String> {
-    let set = FileDescriptorSet::decode(bytes).map_err(|error| error.to_string())?;
+    let set = FileDescriptorSet::decode(bytes)
+        .map_err(|error| format!("failed to decode file descriptor set: {error}"))?;
     for file in &set.file {
         if !matches!(file.syntax(), "" | "proto2" | "proto3") {
             return Err(format!(
