@@ -284,6 +284,8 @@ impl Writer<'_> {
     fn float(&mut self, value: f32) -> Result<(), Error> {
         match special(f64::from(value)) {
             Some(name) => self.string(name),
+            // Its shortest notation is a little more, which Python's library takes for too large.
+            None if value.abs() == f32::MAX => self.double(value.into()),
             None => written(serde_json::to_writer(&mut self.out, &value)),
         }
     }
