@@ -97,7 +97,9 @@ impl<'a> Assembler<'a> {
             &mut |ty, modules| {
                 if let (Some(name), Type::Struct(item)) = (own_mark(ty.attrs()), ty) {
                     structs::keep_signed_zeros(item);
-                    clashes.extend(structs::clashing_accessors(item).map(|clash| (name.clone(), clash)));
+                    clashes.extend(
+                        structs::clashing_accessors(item).map(|clash| (name.clone(), clash)),
+                    );
                     let path = RustPath::new(modules, item.ident.to_string());
                     generated.insert(name, path);
                 }

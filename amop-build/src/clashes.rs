@@ -24,9 +24,7 @@ pub(crate) fn check<'a>(
     };
     let mut packages: BTreeMap<String, Vec<Named>> = BTreeMap::new();
     for file in &files {
-        let types = packages
-            .entry(file.package_name().to_owned())
-            .or_default();
+        let types = packages.entry(file.package_name().to_owned()).or_default();
         for message in file.messages() {
             types.push(Named::of_message(&message));
             check.message(&message);
@@ -182,7 +180,11 @@ impl Check<'_> {
         let mut packages: HashMap<Vec<String>, &str> = HashMap::new();
         for file in files {
             let mut modules = Vec::new();
-            for part in file.package_name().split('.').filter(|part| !part.is_empty()) {
+            for part in file
+                .package_name()
+                .split('.')
+                .filter(|part| !part.is_empty())
+            {
                 modules.push(part.to_snake_case());
                 packages.insert(modules.clone(), file.package_name());
             }

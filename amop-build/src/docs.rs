@@ -49,7 +49,10 @@ fn fence(line: &str) -> Option<(char, usize)> {
     if line.len() - rest.len() > 4 {
         return None;
     }
-    let sign = rest.chars().next().filter(|sign| matches!(sign, '`' | '~'))?;
+    let sign = rest
+        .chars()
+        .next()
+        .filter(|sign| matches!(sign, '`' | '~'))?;
     let len = rest.chars().take_while(|c| *c == sign).count();
     (len >= 3).then_some((sign, len))
 }
@@ -91,12 +94,18 @@ fn prose(line: &str) -> String {
         let word = rest.trim_start_matches([' ', '\t']);
         let space = rest.len() - word.len();
         let tabs = rest[..space].contains('\t');
-        out.push_str(if tabs || space > 4 { "   " } else { &rest[..space] });
+        out.push_str(if tabs || space > 4 {
+            "   "
+        } else {
+            &rest[..space]
+        });
         let sign = word.find([' ', '\t']).map_or(word, |end| &word[..end]);
         let is_sign = matches!(sign, ">" | "-" | "*" | "+")
             || sign.len() > 1
                 && sign.ends_with(['.', ')'])
-                && sign[..sign.len() - 1].bytes().all(|byte| byte.is_ascii_digit());
+                && sign[..sign.len() - 1]
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit());
         if is_sign {
             out.push_str(sign);
             rest = &word[sign.len()..];
@@ -140,7 +149,15 @@ mod tests {
 
     #[test]
     fn prose_stays_as_it_is() {
-        let lines = ["", " Plain words.", "", " - a list", "   that goes on", " 1. one", " `code`"];
+        let lines = [
+            "",
+            " Plain words.",
+            "",
+            " - a list",
+            "   that goes on",
+            " 1. one",
+            " `code`",
+        ];
         becomes(&lines, &lines);
     }
 
@@ -148,10 +165,16 @@ mod tests {
     fn code_is_text() {
         becomes(&[" ```", " x", " ```"], &[" ```text", " x", " ```"]);
         becomes(&[" ```rust", " x"], &[" ```text", " x", " ```"]);
-        becomes(&["   ~~~~ json", " ```", " ~~~~"], &[" ~~~~text", " ```", " ~~~~"]);
+        becomes(
+            &["   ~~~~ json", " ```", " ~~~~"],
+            &[" ~~~~text", " ```", " ~~~~"],
+        );
         becomes(&["", "     let x;"], &["", "   let x;"]);
         becomes(&["\tlet x;"], &["   let x;"]);
-        becomes(&[" -      let x;", " > ```", " 1.     x"], &[" - let x;", " > ``", " 1. x"]);
+        becomes(
+            &[" -      let x;", " > ```", " 1.     x"],
+            &[" - let x;", " > ``", " 1. x"],
+        );
         becomes(&[" <div> <b>"], &[" \\<div> \\<b>"]);
     }
 }

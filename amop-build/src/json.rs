@@ -54,10 +54,14 @@ impl JsonTypes {
                 continue;
             }
             next.extend(message.child_messages().filter(|of| !of.is_map_entry()));
-            next.extend(message.fields().filter_map(|field| match value_kind(&field) {
-                Kind::Message(of) => Some(of),
-                _ => None,
-            }));
+            next.extend(
+                message
+                    .fields()
+                    .filter_map(|field| match value_kind(&field) {
+                        Kind::Message(of) => Some(of),
+                        _ => None,
+                    }),
+            );
         }
     }
 }

@@ -1,8 +1,6 @@
 //! What prost makes of a message's fields that topics have to know.
 
-use syn::{
-    Attribute, Field, ItemStruct, Meta, Token, parse_quote, punctuated::Punctuated,
-};
+use syn::{Attribute, Field, ItemStruct, Meta, Token, parse_quote, punctuated::Punctuated};
 
 /// The functions that `#[derive(AmopTopic)]` writes and that may be called like a field.
 const FUNCTIONS: [&str; 14] = [
@@ -24,10 +22,11 @@ const FUNCTIONS: [&str; 14] = [
 
 /// The options in a field's `#[prost(...)]`.
 fn options(field: &Field) -> Option<(&Attribute, Punctuated<Meta, Token![,]>)> {
-    let attr = field.attrs.iter().find(|attr| attr.path().is_ident("prost"))?;
-    let options = attr
-        .parse_args_with(Punctuated::parse_terminated)
-        .ok()?;
+    let attr = field
+        .attrs
+        .iter()
+        .find(|attr| attr.path().is_ident("prost"))?;
+    let options = attr.parse_args_with(Punctuated::parse_terminated).ok()?;
     Some((attr, options))
 }
 

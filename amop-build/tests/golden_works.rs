@@ -8,7 +8,7 @@ mod generated {
 }
 
 use generated::{
-    Reading, reading,
+    Levels, Ping, Reading, reading,
     shop::{
         common::{Note, Receipt, State},
         orders::v1::{
@@ -118,4 +118,62 @@ fn nested_messages_are_topics_by_their_own_options() {
     }
     impl NoTopic for Item {}
     assert_eq!(Item::TOPIC, "none");
+}
+
+/// prost takes -0.0 for 0.0, which it leaves out.
+#[test]
+fn numbers_keep_their_bits_in_both_formats() {
+    let bits = |levels: &Levels| {
+        let many: Vec<u64> = levels.many.values().map(|value| value.to_bits()).collect();
+        let maybe = levels.maybe.map(f64::to_bits);
+        (levels.one.to_bits(), levels.short.to_bits(), many, maybe)
+    };
+    for value in [
+        0.0,
+        -0.0,
+        0.1,
+        f64::MIN_POSITIVE,
+        5e-324,
+        f64::MAX,
+        f64::INFINITY,
+    ] {
+        let levels = Levels {
+            one: value,
+            short: value as f32,
+            many: [("a".to_owned(), value)].into(),
+            maybe: Some(value),
+        };
+        let payload = <amop::codec::Protobuf as Codec<Levels>>::encode(&levels).unwrap();
+        let read = <amop::codec::Protobuf as Codec<Levels>>::decode(payload).unwrap();
+        assert_eq!(bits(&read), bits(&levels), "{value}");
+        let payload = <Levels as Topic>::Codec::encode(&levels).unwrap();
+        let read: Levels = <Levels as Topic>::Codec::decode(payload).unwrap();
+        assert_eq!(bits(&read), bits(&levels), "{value}");
+    }
+    let nothing = Levels::default();
+    assert_eq!(json::<<Levels as Topic>::Codec, _>(&nothing), "{}");
+}
+
+#[test]
+fn googles_types_are_replies() {
+    assert_eq!(
+        json::<<Levels as Request>::ReplyCodec, _>(&f64::NAN),
+        "\"NaN\""
+    );
+    assert_eq!(json::<<Ping as Request>::ReplyCodec, _>(&()), "{}");
+    let read: () = <Ping as Request>::ReplyCodec::decode("{\"more\":1}".into()).unwrap();
+    assert_eq!(read, ());
+}
+
+/// serde's traits have the shape of the mapping, in any format that serde has.
+#[test]
+fn messages_are_serdes_too() {
+    let receipt = Receipt {
+        number: u64::MAX,
+        state: State::Accepted.into(),
+    };
+    let value = serde_json::to_value(receipt).unwrap();
+    assert_eq!(value["number"], "18446744073709551615");
+    assert_eq!(value["state"], "STATE_ACCEPTED");
+    assert_eq!(serde_json::from_value::<Receipt>(value).unwrap(), receipt);
 }

@@ -11,7 +11,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use amop_schema::{Codec, OPTIONS_PROTO_NAME, Schema, TopicDecl};
+use amop_schema::{OPTIONS_PROTO_NAME, Schema, TopicDecl};
 
 pub use self::{
     error::GenerateError,
@@ -76,10 +76,6 @@ pub fn generate(options: &Options) -> Result<Project, GenerateError> {
     let lib = package.replace('-', "_");
     let topics = topics(&schema, &lib);
     let well_known = uses_well_known_types(&schema);
-    let json = schema
-        .topics
-        .iter()
-        .any(|decl| decl.codec == Codec::Json || decl.reply_codec == Codec::Json);
 
     let out = Output(&options.out);
     for (name, source) in &protos {
@@ -92,15 +88,14 @@ pub fn generate(options: &Options) -> Result<Project, GenerateError> {
         &lib,
         &amop.dependency("amop"),
         &amop.dependency("amop-build"),
-        match (json, well_known) {
-            (true, true) => "pbjson = \"0.9\"\npbjson-types = \"0.9\"\n",
-            (true, false) => "pbjson = \"0.9\"\n",
-            (false, true) => "prost-types = \"0.14\"\n",
-            (false, false) => "",
+        if well_known {
+            "prost-types = \"0.14\"\n"
+        } else {
+            ""
         },
     );
     out.write("Cargo.toml", manifest)?;
-    out.write("build.rs", render::build_script(&names, json && well_known))?;
+    out.write("build.rs", render::build_script(&names))?;
     out.write(".gitignore", "/target\n")?;
     out.write("README.md", render::readme(&package, &topics))?;
     out.write("src/lib.rs", render::library(&topics))?;

@@ -12,7 +12,8 @@ use crate::{
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{
-    Attribute, DeriveInput, Field, GenericParam, Lifetime, Meta, Path, parse_quote, spanned::Spanned,
+    Attribute, DeriveInput, Field, GenericParam, Lifetime, Meta, Path, parse_quote,
+    spanned::Spanned,
 };
 
 /// `#[amop::topic(args)]` on `input`.
@@ -198,9 +199,10 @@ fn kept(functions: TokenStream, without: &[syn::Ident]) -> TokenStream {
         return functions;
     }
     let block: syn::ItemImpl = parse_quote!(impl T { #functions });
-    let items = block.items.into_iter().filter(|item| {
-        !matches!(item, syn::ImplItem::Fn(of) if without.contains(&of.sig.ident))
-    });
+    let items = block
+        .items
+        .into_iter()
+        .filter(|item| !matches!(item, syn::ImplItem::Fn(of) if without.contains(&of.sig.ident)));
     quote!(#(#items)*)
 }
 

@@ -66,12 +66,23 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_json() {
-        for text in ["0", "-0", "1", "10", "1.0", "1e5", "1E+5", "-1.25e-07", "0.0"] {
+        for text in [
+            "0",
+            "-0",
+            "1",
+            "10",
+            "1.0",
+            "1e5",
+            "1E+5",
+            "-1.25e-07",
+            "0.0",
+        ] {
             assert!(is_number(text), "{text}");
             assert!(serde_json::from_str::<f64>(text).is_ok(), "{text}");
         }
         for text in [
-            "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "NaN", "inf", " 1", "1 ", "0x1", "1_0", "--1",
+            "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "NaN", "inf", " 1", "1 ", "0x1", "1_0",
+            "--1",
         ] {
             assert!(!is_number(text), "{text}");
         }

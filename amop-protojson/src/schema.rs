@@ -55,10 +55,16 @@ pub(crate) struct Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// One value. Without presence, the default is not written.
-    Single { presence: bool },
-    List { packed: bool },
+    Single {
+        presence: bool,
+    },
+    List {
+        packed: bool,
+    },
     /// The field's kind is that of the values.
-    Map { key: Kind },
+    Map {
+        key: Kind,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,8 +178,7 @@ impl<'a> Types<'a> {
         for of in &message.enum_type {
             self.add_enum(&name, of, proto3);
         }
-        self.message_names
-            .insert(name.clone(), self.messages.len());
+        self.message_names.insert(name.clone(), self.messages.len());
         self.messages.push((name, message, proto3));
     }
 
@@ -207,9 +212,7 @@ impl<'a> Types<'a> {
                 .map(|field| self.field(name, field, *proto3))
                 .collect::<Result<Vec<_>, _>>()?;
             let name = name[1..].to_owned();
-            schema
-                .by_name
-                .insert(name.clone(), schema.messages.len());
+            schema.by_name.insert(name.clone(), schema.messages.len());
             schema.messages.push(Message::new(name, fields));
         }
         schema.enums = self.enums;
@@ -222,9 +225,8 @@ impl<'a> Types<'a> {
         field: &FieldDescriptorProto,
         proto3: bool,
     ) -> Result<Field, SchemaError> {
-        let number = u32::try_from(field.number()).map_err(|_| {
-            SchemaError::new(format!("{message}.{} has no number", field.name()))
-        })?;
+        let number = u32::try_from(field.number())
+            .map_err(|_| SchemaError::new(format!("{message}.{} has no number", field.name())))?;
         let mut kind = self.kind(message, field)?;
         let list = field.label() == Label::Repeated;
         let entry = match kind {

@@ -112,8 +112,7 @@ impl<'a> Text<'a> {
     /// A number as it is written.
     pub(crate) fn number(&mut self) -> Result<&'a str, Error> {
         self.skip_space();
-        let part =
-            |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+        let part = |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
         let len = self.rest().iter().take_while(part).count();
         let written = &self.text[self.at..self.at + len];
         if !number::is_number(written) {
@@ -135,7 +134,10 @@ impl<'a> Text<'a> {
                     plain = false;
                     self.at += 1;
                     // Whatever is escaped, a quote too.
-                    self.at += self.text[self.at..].chars().next().map_or(0, char::len_utf8);
+                    self.at += self.text[self.at..]
+                        .chars()
+                        .next()
+                        .map_or(0, char::len_utf8);
                 }
                 Some(0..=0x1f) => return Err(self.error("a string holds a control character")),
                 Some(_) => self.at += 1,
@@ -237,10 +239,44 @@ mod tests {
     #[test]
     fn it_takes_what_serde_json_takes() {
         for text in [
-            "null", " [ ] ", "{}", "[1,2]", r#"{"a":{"b":[true,false,null]}}"#, r#""\u00e9\ud83d\ude00\n""#,
-            "[1,]", "[,1]", "{,}", r#"{"a"}"#, r#"{"a":}"#, r#"{a:1}"#, "tru", "nul", "\"", "\"\\\"",
-            r#""\x""#, r#""\ud83d""#, r#""\ude00""#, "\"\n\"", "[1 2]", "1 2", "", " ", "[", "{", "]", "}",
-            "'a'", "[1}", "\u{a0}1", "\u{feff}1", "01", "-", "1e5", "NaN", "Infinity", "\"\\\u{e9}\"",
+            "null",
+            " [ ] ",
+            "{}",
+            "[1,2]",
+            r#"{"a":{"b":[true,false,null]}}"#,
+            r#""\u00e9\ud83d\ude00\n""#,
+            "[1,]",
+            "[,1]",
+            "{,}",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{a:1}"#,
+            "tru",
+            "nul",
+            "\"",
+            "\"\\\"",
+            r#""\x""#,
+            r#""\ud83d""#,
+            r#""\ude00""#,
+            "\"\n\"",
+            "[1 2]",
+            "1 2",
+            "",
+            " ",
+            "[",
+            "{",
+            "]",
+            "}",
+            "'a'",
+            "[1}",
+            "\u{a0}1",
+            "\u{feff}1",
+            "01",
+            "-",
+            "1e5",
+            "NaN",
+            "Infinity",
+            "\"\\\u{e9}\"",
         ] {
             let expected = serde_json::from_str::<serde_json::Value>(text).is_ok();
             assert_eq!(accepts(text), expected, "{text}");

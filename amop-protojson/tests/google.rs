@@ -93,14 +93,23 @@ fn random_messages_come_through_in_both_directions() {
                 panic!("{theirs} is not written: {error}");
             });
             let ours = String::from_utf8(ours).unwrap();
-            let read = google.mapping.to_wire(name, theirs.as_bytes()).unwrap_or_else(|error| {
-                panic!("{theirs} is not read: {error}");
-            });
+            let read = google
+                .mapping
+                .to_wire(name, theirs.as_bytes())
+                .unwrap_or_else(|error| {
+                    panic!("{theirs} is not read: {error}");
+                });
             // What was written here reads as the message here, too.
-            let again = google.mapping.to_wire(name, ours.as_bytes()).unwrap_or_else(|error| {
-                panic!("{ours} is not read: {error}");
-            });
-            assert_eq!(google.mapping.to_json(name, &again).unwrap(), ours.as_bytes());
+            let again = google
+                .mapping
+                .to_wire(name, ours.as_bytes())
+                .unwrap_or_else(|error| {
+                    panic!("{ours} is not read: {error}");
+                });
+            assert_eq!(
+                google.mapping.to_json(name, &again).unwrap(),
+                ours.as_bytes()
+            );
             Value::from(vec![
                 Value::from(name),
                 line[1].clone(),
@@ -112,7 +121,11 @@ fn random_messages_come_through_in_both_directions() {
     let verdicts = google.run("check", &[], &lines);
     assert_eq!(verdicts.len(), MESSAGES);
     for ((verdict, line), written) in verdicts.iter().zip(&lines).zip(&written) {
-        assert_eq!(verdict[0], true, "Google reads something else in {}\nthan {}", line[2], written[2]);
+        assert_eq!(
+            verdict[0], true,
+            "Google reads something else in {}\nthan {}",
+            line[2], written[2]
+        );
         assert_eq!(verdict[1], true, "something else is read in {}", written[2]);
     }
 }

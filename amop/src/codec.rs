@@ -43,7 +43,6 @@ pub trait Codec<T> {
 #[derive(Debug)]
 pub enum Text {}
 
-
 /// Bytes as they are.
 #[derive(Debug)]
 pub enum Raw {}

@@ -27,7 +27,9 @@ pub mod prost {
 
                     use ::prost::{
                         bytes::BufMut,
-                        encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len},
+                        encoding::{
+                            WireType, encode_key, encode_varint, encoded_len_varint, key_len,
+                        },
                     };
 
                     pub fn encode<K, V, B, KE, KL, VE, VL>(

@@ -23,3 +23,102 @@ pub mod reading {
         pub name: ::amop::__private::prost::alloc::string::String,
     }
 }
+/// Numbers of which every bit counts, as JSON though there is no package.
+#[derive(::amop::AmopTopic)]
+#[amop(
+    topic = "levels",
+    codec = ::amop::codec::ProtoJson,
+    reply = "::core::primitive::f64",
+    reply_codec = ::amop::codec::ProtoJsonReply<Self>
+)]
+#[derive(Clone, PartialEq, ::amop::__private::prost::Message)]
+#[prost(prost_path = "::amop::__private::prost")]
+pub struct Levels {
+    /// One number.
+    #[prost(double, required, tag = "1")]
+    pub one: f64,
+    /// A short one.
+    #[prost(float, required, tag = "2")]
+    pub short: f32,
+    /// Many.
+    #[prost(map = "string, double", tag = "3")]
+    pub many: ::std::collections::HashMap<
+        ::amop::__private::prost::alloc::string::String,
+        f64,
+    >,
+    /// One that may be missing.
+    #[prost(double, optional, tag = "4")]
+    pub maybe: ::core::option::Option<f64>,
+}
+/// Answered with nothing.
+#[derive(::amop::AmopTopic)]
+#[amop(
+    topic = "pings",
+    codec = ::amop::codec::ProtoJson,
+    reply = "()",
+    reply_codec = ::amop::codec::ProtoJsonReply<Self>
+)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::amop::__private::prost::Message)]
+#[prost(prost_path = "::amop::__private::prost")]
+pub struct Ping {}
+#[allow(deprecated, unused_qualifications, clippy::all)]
+const _: () = {
+    static MAPPING: ::std::sync::LazyLock<::amop::__private::Mapping> = ::std::sync::LazyLock::new(||
+    ::amop::__private::mapping(
+        b"\n?\n\x1Bgoogle/protobuf/empty.proto\x12\x0Fgoogle.protobuf\"\x07\n\x05Emptyb\x06proto3\n^\n\x1Egoogle/protobuf/wrappers.proto\x12\x0Fgoogle.protobuf\"#\n\x0BDoubleValue\x12\x14\n\x05value\x18\x01 \x01(\x01R\x05valueb\x06proto3\n\xD4\x01\n\nbare.proto\"\xB5\x01\n\x06Levels\x12\x10\n\x03one\x18\x01 \x01(\x01R\x03one\x12\x14\n\x05short\x18\x02 \x01(\x02R\x05short\x12%\n\x04many\x18\x03 \x03(\x0B2\x11.Levels.ManyEntryR\x04many\x12\x19\n\x05maybe\x18\x04 \x01(\x01H\0R\x05maybe\x88\x01\x01\x1A7\n\tManyEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\x08\n\x06_maybe\"\x06\n\x04Pingb\x06proto3",
+    ));
+    impl ::amop::codec::ProtoMessage for Levels {
+        const NAME: &'static ::core::primitive::str = "Levels";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
+        }
+    }
+    impl ::amop::__private::serde::Serialize for Levels {
+        fn serialize<S: ::amop::__private::serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::amop::__private::serialize(self, serializer)
+        }
+    }
+    impl<'de> ::amop::__private::serde::Deserialize<'de> for Levels {
+        fn deserialize<D: ::amop::__private::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            ::amop::__private::deserialize(deserializer)
+        }
+    }
+    impl ::amop::codec::ProtoMessage for Ping {
+        const NAME: &'static ::core::primitive::str = "Ping";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
+        }
+    }
+    impl ::amop::__private::serde::Serialize for Ping {
+        fn serialize<S: ::amop::__private::serde::Serializer>(
+            &self,
+            serializer: S,
+        ) -> ::core::result::Result<S::Ok, S::Error> {
+            ::amop::__private::serialize(self, serializer)
+        }
+    }
+    impl<'de> ::amop::__private::serde::Deserialize<'de> for Ping {
+        fn deserialize<D: ::amop::__private::serde::Deserializer<'de>>(
+            deserializer: D,
+        ) -> ::core::result::Result<Self, D::Error> {
+            ::amop::__private::deserialize(deserializer)
+        }
+    }
+    impl ::amop::codec::ProtoReply for Levels {
+        const REPLY: &'static ::core::primitive::str = "google.protobuf.DoubleValue";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
+        }
+    }
+    impl ::amop::codec::ProtoReply for Ping {
+        const REPLY: &'static ::core::primitive::str = "google.protobuf.Empty";
+        fn mapping() -> &'static ::amop::__private::Mapping {
+            &MAPPING
+        }
+    }
+};

@@ -19,8 +19,6 @@ const TAKEN: &[&str] = &[
     "examples",
     "futures",
     "incremental",
-    "pbjson",
-    "pbjson-types",
     "proc-macro",
     "prost-types",
     "std",

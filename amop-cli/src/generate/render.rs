@@ -117,7 +117,7 @@ pub(super) fn library(topics: &[Topic<'_>]) -> String {
     )
 }
 
-pub(super) fn build_script(files: &[&str], json_well_known: bool) -> String {
+pub(super) fn build_script(files: &[&str]) -> String {
     let name = |file: &str| format!("{:?}", format!("proto/{file}"));
     // As rustfmt would write it.
     let compile = match files {
@@ -128,14 +128,9 @@ pub(super) fn build_script(files: &[&str], json_well_known: bool) -> String {
             format!("\n            &[\n{lines}            ],\n            &[\"proto\"],\n        ")
         }
     };
-    let external = if json_well_known {
-        "\n        .extern_path(\".google.protobuf\", \"::pbjson_types\")"
-    } else {
-        ""
-    };
     fill(
         include_str!("../../templates/build.rs.in"),
-        &[("compile", &compile), ("extern", external)],
+        &[("compile", &compile)],
     )
 }
 

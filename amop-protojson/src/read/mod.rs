@@ -45,12 +45,7 @@ impl Fields {
 
 impl Reader<'_> {
     /// Reads a message, below which `depth` more may be nested.
-    fn message(
-        self,
-        message: &Message,
-        text: &mut Text<'_>,
-        depth: u32,
-    ) -> Result<Vec<u8>, Error> {
+    fn message(self, message: &Message, text: &mut Text<'_>, depth: u32) -> Result<Vec<u8>, Error> {
         match message.form {
             Form::Object => self.members(message, text, depth, &[]),
             form => self.well_known(form, message, text, depth),

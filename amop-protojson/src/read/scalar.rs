@@ -70,7 +70,10 @@ fn numeral<'a>(text: &mut Text<'a>, what: &str) -> Result<Cow<'a, str>, Error> {
     match text.next()? {
         Next::Number => text.number().map(Cow::Borrowed),
         Next::String => text.string(),
-        other => Err(Error::new(format!("expected {what}, found {}", other.name()))),
+        other => Err(Error::new(format!(
+            "expected {what}, found {}",
+            other.name()
+        ))),
     }
 }
 
@@ -135,9 +138,8 @@ pub(super) fn enumeration(of: &Enum, text: &mut Text<'_>) -> Result<Value, Error
             match of.number_of(&name) {
                 Some(number) => number,
                 // Python's library reads numbers in quotes.
-                None => enum_number(&name).ok_or_else(|| {
-                    Error::new(format!("`{}` has no value {name:?}", of.name))
-                })?,
+                None => enum_number(&name)
+                    .ok_or_else(|| Error::new(format!("`{}` has no value {name:?}", of.name)))?,
             }
         }
         Next::Number => {

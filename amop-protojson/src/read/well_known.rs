@@ -118,7 +118,9 @@ impl Reader<'_> {
                 Ok(())
             })?;
             content.ok_or_else(|| {
-                Error::new(format!("an `Any` with a `{name}` lacks the member \"value\""))
+                Error::new(format!(
+                    "an `Any` with a `{name}` lacks the member \"value\""
+                ))
             })?
         };
         let mut fields = Fields::default();

@@ -55,7 +55,9 @@ impl Writer<'_> {
             }
             Form::FieldMask => {
                 let paths = parts.all(1);
-                let paths = paths.iter().map(|path| utf8(bytes(std::slice::from_ref(path))?));
+                let paths = paths
+                    .iter()
+                    .map(|path| utf8(bytes(std::slice::from_ref(path))?));
                 let mask = field_mask(&paths.collect::<Result<Vec<_>, _>>()?)?;
                 self.string(&mask)
             }

@@ -1,11 +1,11 @@
 //! Finds files in include folders and among the built-in ones, and remembers which were opened.
 
 use super::{OPTIONS_PROTO, OPTIONS_PROTO_NAME};
+use crate::SchemaErrorKind;
 use protox::{
     Error,
     file::{File, FileResolver, GoogleFileResolver, IncludeFileResolver},
 };
-use crate::SchemaErrorKind;
 use std::{
     cell::RefCell,
     fs,
@@ -15,7 +15,10 @@ use std::{
 
 /// The files that were opened, with the names they have among protobuf files.
 #[derive(Clone, Default)]
-pub(super) struct Opened(Rc<RefCell<Vec<(String, PathBuf)>>>, Rc<RefCell<Vec<PathBuf>>>);
+pub(super) struct Opened(
+    Rc<RefCell<Vec<(String, PathBuf)>>>,
+    Rc<RefCell<Vec<PathBuf>>>,
+);
 
 impl Opened {
     fn add(&self, name: &str, path: PathBuf) {
@@ -109,7 +112,10 @@ impl FileResolver for Resolver {
 fn without_mark(read: Result<File, Error>, name: &str, path: &Path) -> Result<File, Error> {
     let text = || fs::read_to_string(path).ok();
     match read {
-        Err(error) => match text().as_deref().and_then(|text| text.strip_prefix('\u{feff}')) {
+        Err(error) => match text()
+            .as_deref()
+            .and_then(|text| text.strip_prefix('\u{feff}'))
+        {
             Some(text) => File::from_source(name, text),
             None => Err(error),
         },
@@ -118,10 +124,7 @@ fn without_mark(read: Result<File, Error>, name: &str, path: &Path) -> Result<Fi
 }
 
 /// What is wrong with a file that cannot be read by its name, because another one has it.
-pub(super) fn shadowed(
-    file: &Path,
-    includes: &[impl AsRef<Path>],
-) -> Option<SchemaErrorKind> {
+pub(super) fn shadowed(file: &Path, includes: &[impl AsRef<Path>]) -> Option<SchemaErrorKind> {
     let own = fs::canonicalize(file).ok()?;
     let mut names = includes.iter().filter_map(|include| {
         let include = fs::canonicalize(include.as_ref()).ok()?;

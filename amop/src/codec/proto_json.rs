@@ -62,11 +62,7 @@ impl<T: prost::Message + Default, R: ProtoReply> Codec<T> for ProtoJsonReply<R> 
     }
 }
 
-fn encode(
-    mapping: &Mapping,
-    name: &str,
-    value: &impl prost::Message,
-) -> Result<Bytes, CodecError> {
+fn encode(mapping: &Mapping, name: &str, value: &impl prost::Message) -> Result<Bytes, CodecError> {
     mapping
         .to_json(name, &value.encode_to_vec())
         .map(Bytes::from)

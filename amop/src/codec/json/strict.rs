@@ -6,8 +6,8 @@ use std::{
 };
 
 use serde::ser::{
-    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
-    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
 use super::JsonError;
@@ -408,7 +408,8 @@ impl<C: SerializeMap> SerializeMap for Inside<'_, C> {
         let name = || serde_json::to_string(key).unwrap_or_default();
         let place = Place::Value(self.at.place, &name);
         self.elements += 1;
-        self.inner.serialize_entry(key, &self.at.wrap(&place, value))
+        self.inner
+            .serialize_entry(key, &self.at.wrap(&place, value))
     }
 
     fn end(self) -> Result<C::Ok, C::Error> {
