@@ -24,7 +24,7 @@ fn topics_and_codecs_are_those_of_the_files() {
         .map(|decl| {
             let codec = match decl.codec {
                 Codec::Protobuf => "Protobuf",
-                Codec::Json => "Json",
+                Codec::Json => "ProtoJson",
                 Codec::Text => "Text",
             };
             (decl.topic.clone(), codec, decl.message.name())
