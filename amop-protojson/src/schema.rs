@@ -21,7 +21,6 @@ pub(crate) struct Message {
     pub(crate) form: Form,
     /// In the order of their numbers.
     pub(crate) fields: Vec<Field>,
-    by_number: HashMap<u32, usize>,
     by_name: HashMap<String, usize>,
 }
 
@@ -47,6 +46,8 @@ pub(crate) struct Field {
     /// The name in the `.proto` file.
     pub(crate) name: String,
     pub(crate) json_name: String,
+    /// The JSON name as it is written: in quotes, with a colon.
+    pub(crate) key: Vec<u8>,
     pub(crate) kind: Kind,
     pub(crate) shape: Shape,
     pub(crate) oneof: Option<usize>,
@@ -140,7 +141,10 @@ impl Schema {
 
 impl Message {
     pub(crate) fn by_number(&self, number: u32) -> Option<usize> {
-        self.by_number.get(&number).copied()
+        let fields = &self.fields;
+        fields
+            .binary_search_by_key(&number, |field| field.number)
+            .ok()
     }
 
     /// The field that JSON means by a name: its JSON name, or the one in the `.proto` file.
@@ -258,13 +262,15 @@ impl<'a> Types<'a> {
             }
         };
         let oneof = field.oneof_index.filter(|_| !field.proto3_optional());
+        let json_name = match &field.json_name {
+            Some(name) => name.clone(),
+            None => json_name(field.name()),
+        };
         Ok(Field {
             number,
             name: field.name().to_owned(),
-            json_name: match &field.json_name {
-                Some(name) => name.clone(),
-                None => json_name(field.name()),
-            },
+            key: format!("{}:", serde_json::Value::from(json_name.as_str())).into_bytes(),
+            json_name,
             kind,
             shape,
             oneof: oneof.and_then(|index| usize::try_from(index).ok()),
@@ -308,10 +314,8 @@ impl<'a> Types<'a> {
 impl Message {
     fn new(name: String, mut fields: Vec<Field>) -> Self {
         fields.sort_by_key(|field| field.number);
-        let mut by_number = HashMap::new();
         let mut by_name = HashMap::new();
         for (index, field) in fields.iter().enumerate() {
-            by_number.insert(field.number, index);
             by_name.entry(field.name.clone()).or_insert(index);
         }
         // A JSON name counts before another field's name.
@@ -336,7 +340,6 @@ impl Message {
             name,
             form,
             fields,
-            by_number,
             by_name,
         }
     }

@@ -214,7 +214,11 @@ fn json_fields_are_known_by_name() {
         (
             "Old.Side a = 1;",
             "New.Side a = 1;",
-            &["break > M.a enum-value-unknown"],
+            &[
+                "break > M.a enum-value-unknown",
+                "break > M.a enum-value-reused",
+                "break < M.a enum-value-reused",
+            ],
         ),
         (
             "optional Old.Side a = 1;",
@@ -222,6 +226,8 @@ fn json_fields_are_known_by_name() {
             &[
                 "break > M.a enum-value-unknown",
                 "break < M.a enum-value-unknown",
+                "lossy > M.a default-changed",
+                "lossy < M.a default-changed",
             ],
         ),
         (

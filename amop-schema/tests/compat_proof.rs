@@ -6,6 +6,7 @@
 
 mod compat_support;
 
+use amop_protojson::Mapping;
 use amop_schema::{
     Schema,
     compat::{self, Finding, Options, Report, Rule, Severity, UnknownFields},
@@ -37,6 +38,7 @@ fn prove(
     forward: bool,
 ) -> Result<(), String> {
     let (writer, reader) = if forward { (new, old) } else { (old, new) };
+    let mappings = [writer, reader].map(|of| Mapping::decode(&of.pool.encode_to_vec()).unwrap());
     let (writer, reader) = (&writer.topics[0].message, &reader.topics[0].message);
     let breaks = report
         .findings
@@ -51,7 +53,7 @@ fn prove(
     let (mut refused, mut differs) = (false, false);
     for seed in 0..MESSAGES {
         let message = random::message(&mut Random::new(seed), writer, 3);
-        match meaning::send(&message, reader, wire) {
+        match meaning::send(&message, reader, wire, (&mappings[0], &mappings[1])) {
             Outcome::Same => {}
             Outcome::Refused if !breaks => {
                 return Err(format!(
@@ -291,6 +293,85 @@ fn verdicts_hold_for_proto2() {
             let schemas = [old, new].map(|members| topic("proto2", "PROTOBUF", members, others));
             if let Err(error) = prove_both(&schemas[0], &schemas[1], Wire::Protobuf) {
                 wrong.push(format!("{old} {new}: {error}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Enums: their zero swapped or renamed, other names for a number in any order, negative values first,
+/// values in another order than their numbers, gone, new and renumbered; in every place that a field has.
+#[test]
+fn verdicts_hold_for_all_pairs_of_enums() {
+    let enums = [
+        "A = 0; B = 1;",
+        "B = 0; A = 1;",
+        "Z = 0; B = 1;",
+        "Z = 0; A = 1; B = 2;",
+        "A = 0; Z = 2; B = 1;",
+        "A = 0;",
+        "A = 0; B = 1; C = 2;",
+        "A = 0; B = -1;",
+        "A = 0; C = -5; B = 1;",
+        "option allow_alias = true; A = 0; B = 1; BB = 1;",
+        "option allow_alias = true; A = 0; BB = 1; B = 1;",
+        "option allow_alias = true; AA = 0; A = 0; B = 1;",
+        "option allow_alias = true; A = 0; AA = 0; B = -1; BB = -1;",
+    ];
+    let fields = [
+        "E a = 1;",
+        "optional E a = 1;",
+        "repeated E a = 1;",
+        "map<string, E> a = 1;",
+        "oneof o { E a = 1; int32 b = 2; }",
+    ];
+    let mut wrong = Vec::new();
+    for (codec, wire) in [("PROTOBUF", Wire::Protobuf), ("JSON", Wire::Json)] {
+        for field in fields {
+            let schemas =
+                enums.map(|of| topic("proto3", codec, field, &format!("enum E {{ {of} }}")));
+            for (old, was) in schemas.iter().zip(enums) {
+                for (new, is) in schemas.iter().zip(enums) {
+                    if let Err(error) = prove_both(old, new, wire) {
+                        wrong.push(format!("{codec} {field} {was} -> {is}: {error}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// In proto2 the first value that is declared is the default, or another one that the field states.
+#[test]
+fn verdicts_hold_for_defaults_of_enums() {
+    let enums = [
+        "HIGH = 10; LOW = 1; MID = 5;",
+        "LOW = 1; MID = 5; HIGH = 10;",
+        "HIGH = 1; LOW = 10; MID = 5;",
+        "MID = -3; LOW = 1; HIGH = 10;",
+    ];
+    let fields = [
+        "optional E a = 1;",
+        "optional E a = 1 [default = LOW];",
+        "optional E a = 1 [default = MID];",
+        "required E a = 1;",
+        "repeated E a = 1;",
+    ];
+    let mut wrong = Vec::new();
+    for (codec, wire) in [("PROTOBUF", Wire::Protobuf), ("JSON", Wire::Json)] {
+        let mut schemas = Vec::new();
+        for of in enums {
+            for field in fields {
+                let schema = topic("proto2", codec, field, &format!("enum E {{ {of} }}"));
+                schemas.push((schema, format!("{field} {of}")));
+            }
+        }
+        for (old, was) in &schemas {
+            for (new, is) in &schemas {
+                if let Err(error) = prove_both(old, new, wire) {
+                    wrong.push(format!("{codec} {was} -> {is}: {error}"));
+                }
             }
         }
     }

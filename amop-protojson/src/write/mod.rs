@@ -12,7 +12,7 @@ use crate::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use prost::encoding::WireType;
-use std::{borrow::Cow, fmt::Write as _};
+use std::{borrow::Cow, io::Write as _};
 
 pub(crate) fn message(schema: &Schema, message: &Message, wire: &[u8]) -> Result<Vec<u8>, Error> {
     let mut writer = Writer {
@@ -34,8 +34,8 @@ struct Writer<'s> {
     in_any: bool,
 }
 
-/// The values of a message's fields, those of a field together.
-type Values<'w> = Vec<(usize, Vec<Item<'w>>)>;
+/// The values of a message's fields, each with its field's place, those of a field together.
+type Values<'w> = Vec<(usize, Item<'w>)>;
 
 impl Writer<'_> {
     /// Writes a message, below which `depth` more may be nested.
@@ -59,18 +59,22 @@ impl Writer<'_> {
         depth: u32,
         mut first: bool,
     ) -> Result<(), Error> {
-        for (index, items) in self.values(message, wire)? {
-            let field = &message.fields[index];
+        let values = self.values(message, wire)?;
+        for values in values.chunk_by(|(a, _), (b, _)| a == b) {
+            let field = &message.fields[values[0].0];
             let mark = self.out.len();
             if !first {
                 self.out.push(b',');
             }
-            self.string(&field.json_name)?;
-            self.out.push(b':');
-            if self
-                .field(field, &items, depth)
-                .map_err(|error| error.field(&field.name))?
-            {
+            self.out.extend_from_slice(&field.key);
+            let written = match values {
+                [(_, one)] => self.field(field, std::slice::from_ref(one), depth),
+                many => {
+                    let items: Vec<_> = many.iter().map(|(_, item)| item.clone()).collect();
+                    self.field(field, &items, depth)
+                }
+            };
+            if written.map_err(|error| error.field(&field.name))? {
                 first = false;
             } else {
                 self.out.truncate(mark);
@@ -100,20 +104,17 @@ impl Writer<'_> {
             }
             found.push((index, item));
         }
+        if chosen.is_empty() {
+            found.sort_by_key(|(index, _)| *index);
+            return Ok(found);
+        }
         found.retain(|(index, _)| {
             let oneof = message.fields[*index].oneof;
             oneof.is_none_or(|oneof| chosen.contains(&(oneof, *index)))
         });
         // Stable: the values of a field stay in their order.
         found.sort_by_key(|(index, _)| *index);
-        let mut values: Values<'w> = Vec::new();
-        for (index, item) in found {
-            match values.last_mut() {
-                Some((last, items)) if *last == index => items.push(item),
-                _ => values.push((index, vec![item])),
-            }
-        }
-        Ok(values)
+        Ok(found)
     }
 
     /// Writes a field's value; says if there is one to be written.
@@ -263,10 +264,7 @@ impl Writer<'_> {
     }
 
     fn plain(&mut self, value: impl std::fmt::Display) -> Result<(), Error> {
-        let mut text = String::new();
-        let written = write!(text, "{value}");
-        self.out.extend_from_slice(text.as_bytes());
-        written.map_err(|error| Error::new(error.to_string()))
+        write!(self.out, "{value}").map_err(|error| Error::new(error.to_string()))
     }
 
     /// 64-bit integers are strings, because JavaScript would round them.

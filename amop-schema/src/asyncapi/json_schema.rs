@@ -4,7 +4,10 @@
 //! everybody takes.
 
 use super::{Content, SCHEMAS, comments::Comments};
-use crate::compat::json::{Special, special};
+use crate::compat::{
+    json::{Special, special},
+    types,
+};
 use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -151,10 +154,8 @@ impl Schemas {
     }
 
     fn names(&mut self, values: &EnumDescriptor) -> Value {
-        let names: Vec<_> = values
-            .values()
-            .map(|value| value.name().to_owned())
-            .collect();
+        let names = types::declared(values).into_iter();
+        let names: Vec<_> = names.map(|(name, _)| name.to_owned()).collect();
         let schema = json!({ "type": "string", "enum": names });
         match self.comments.of(&values.parent_file(), values.path()) {
             Some(comment) => describe(schema, comment),

@@ -308,7 +308,10 @@ impl File {
         if numbers.len() < values.values().len() {
             text.push_str(&format!("{indent}  option allow_alias = true;\n"));
         }
-        for value in values.values() {
+        let mut declared: Vec<_> = values.values().collect();
+        // The library's order is that of the numbers; the first that is declared is a default.
+        declared.sort_by_key(|value| value.path().last().copied());
+        for value in declared {
             self.comment(text, &values.parent_file(), value.path(), depth + 1);
             let (name, number) = (value.name(), value.number());
             text.push_str(&format!("{indent}  {name} = {number};\n"));

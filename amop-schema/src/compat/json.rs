@@ -5,7 +5,7 @@ use super::{
     types::{Reading, type_name},
     walk::{Pair, Walk},
 };
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use std::collections::HashSet;
 
 /// Compares the fields of two messages.
@@ -153,9 +153,11 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
         }
         Reading::Messages(writer, reader) => walk.enqueue(&writer, &reader, path.to_owned()),
         Reading::Enums(from, to) => {
-            // A default is not written, so that its name does not matter.
+            // A default is not written, so that its name does not reach the reader.
             let unwritten = !writer.supports_presence() && !types::is_many(writer);
             enums(walk, path, &from, &to, unwritten);
+            enum_default(walk, path, (writer, &from), (reader, &to));
+            return;
         }
     }
     walk.default(path, writer, reader);
@@ -177,6 +179,9 @@ enum Form {
 
 fn form(kind: &Kind) -> Form {
     match kind {
+        Kind::Enum(values) if values.full_name() == "google.protobuf.NullValue" => {
+            Form::Special(values.full_name().to_owned())
+        }
         Kind::Enum(values) => Form::Enum(values.clone()),
         Kind::Bool => Form::Bool,
         Kind::Float => Form::Float,
@@ -246,7 +251,12 @@ fn in_json(from: &Kind, to: &Kind) -> Reading {
         }
         (Form::Integer(range), Form::Double) => integers(1 << 53, range),
         (Form::Integer(range), Form::Float) => integers(1 << 24, range),
-        (Form::Double, Form::Float) => Reading::Changed(format!("{names}, which rounds")),
+        (Form::Double, Form::Float) => Reading::Broken(format!(
+            "{names}, which refuses numbers out of its range and rounds the others"
+        )),
+        (Form::Integer(range), Form::Enum(to)) if is_open(&to) && fits_i32(range) => {
+            Reading::Remark(format!("{names}: by its number"))
+        }
         (Form::Float | Form::Double, Form::Double)
         | (Form::Float, Form::Float)
         | (Form::Bool, Form::Bool)
@@ -274,6 +284,15 @@ fn in_json(from: &Kind, to: &Kind) -> Reading {
         }
         _ => Reading::Broken("the two are written in different ways".to_owned()),
     }
+}
+
+/// Whether an enum takes numbers that have no name.
+fn is_open(of: &EnumDescriptor) -> bool {
+    of.parent_file().syntax() == prost_reflect::Syntax::Proto3
+}
+
+fn fits_i32(range: (i128, i128)) -> bool {
+    i128::from(i32::MIN) <= range.0 && range.1 <= i128::from(i32::MAX)
 }
 
 /// Whether a type's numbers are written as strings, because JavaScript would round them.
@@ -316,7 +335,8 @@ fn keys(from: &Kind, to: &Kind) -> Option<String> {
     })
 }
 
-/// Compares enums by name. Of several names for a number, the first is written and read.
+/// Compares enums by name. Of several names for a number, the first that is declared is written, and all
+/// are read.
 fn enums(
     walk: &mut Walk<'_>,
     path: &str,
@@ -324,19 +344,12 @@ fn enums(
     reader: &EnumDescriptor,
     default_is_unwritten: bool,
 ) {
-    let names = |of: &EnumDescriptor| -> Vec<(String, i32)> {
-        let mut seen = HashSet::new();
-        of.values()
-            .filter(|value| seen.insert(value.number()))
-            .map(|value| (value.name().to_owned(), value.number()))
-            .collect()
-    };
-    let default = writer.default_value().number();
-    let read = names(reader);
-    let unknown: Vec<_> = names(writer)
+    let mut seen = HashSet::new();
+    let unknown: Vec<_> = types::declared(writer)
         .into_iter()
-        .filter(|(_, number)| !(default_is_unwritten && *number == default))
-        .filter(|(name, _)| !read.iter().any(|(read, _)| read == name))
+        .filter(|(_, number)| seen.insert(*number))
+        .filter(|(_, number)| !(default_is_unwritten && *number == 0))
+        .filter(|(name, _)| reader.get_value_by_name(name).is_none())
         .map(|(name, _)| name)
         .collect();
     if !unknown.is_empty() {
@@ -351,6 +364,50 @@ fn enums(
             Rule::EnumValueUnknown,
             format!("the reader refuses the values {}", unknown.join(", ")),
             advice,
+        );
+    }
+}
+
+/// Compares what it means that an enum field is not there. A zero without presence is not written, so that
+/// it is read as the reader's zero, whatever that is called.
+fn enum_default(
+    walk: &mut Walk<'_>,
+    path: &str,
+    (writer, from): (&FieldDescriptor, &EnumDescriptor),
+    (reader, to): (&FieldDescriptor, &EnumDescriptor),
+) {
+    let required = writer.cardinality() == Cardinality::Required;
+    if required || types::is_many(writer) || types::is_many(reader) {
+        return;
+    }
+    let number = |field: &FieldDescriptor, of: &EnumDescriptor| {
+        if field.supports_presence() {
+            types::enum_default(field, of)
+        } else {
+            0
+        }
+    };
+    let was = types::names_of(from, number(writer, from));
+    let is = types::names_of(to, number(reader, to));
+    if was.iter().any(|name| is.contains(name)) {
+        return;
+    }
+    let (was, is) = (was.join("/"), is.join("/"));
+    if writer.supports_presence() {
+        walk.add(
+            path,
+            Severity::Lossy,
+            Rule::DefaultChanged,
+            format!("an unset field means {was} to the writer and {is} to the reader"),
+            "set the field always, or keep the default",
+        );
+    } else {
+        walk.add(
+            path,
+            Severity::Break,
+            Rule::EnumValueReused,
+            format!("{was} = 0 is not written, and is read as {is}"),
+            "keep the name of the value 0, or make the field `optional`, which is written if it is set",
         );
     }
 }

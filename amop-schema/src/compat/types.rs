@@ -154,6 +154,9 @@ pub(super) fn field_type(field: &FieldDescriptor) -> String {
 
 /// What an unset field means, so that defaults of different types compare. Messages have none.
 pub(super) fn default(field: &FieldDescriptor) -> Option<String> {
+    if let Kind::Enum(of) = field.kind() {
+        return Some(enum_default(field, &of).to_string());
+    }
     Some(match field.default_value() {
         Value::Bool(value) => i32::from(value).to_string(),
         Value::I32(value) | Value::EnumNumber(value) => value.to_string(),
@@ -166,6 +169,32 @@ pub(super) fn default(field: &FieldDescriptor) -> Option<String> {
         Value::Bytes(value) => format!("\"{}\"", value.escape_ascii()),
         Value::Message(_) | Value::List(_) | Value::Map(_) => return None,
     })
+}
+
+/// The values of an enum, by name and number, in the order in which they are declared. The library's
+/// own order is that of the numbers.
+pub(crate) fn declared(of: &EnumDescriptor) -> Vec<(&str, i32)> {
+    let values = of.enum_descriptor_proto().value.iter();
+    values.map(|value| (value.name(), value.number())).collect()
+}
+
+/// The names that a number has, in the order in which they are declared.
+pub(super) fn names_of(of: &EnumDescriptor, number: i32) -> Vec<&str> {
+    let values = declared(of).into_iter();
+    values
+        .filter_map(|(name, value)| (value == number).then_some(name))
+        .collect()
+}
+
+/// What an unset enum field means: its default, or the first value that is declared.
+pub(super) fn enum_default(field: &FieldDescriptor, of: &EnumDescriptor) -> i32 {
+    let stated = field.field_descriptor_proto().default_value.as_deref();
+    let values = declared(of);
+    let mut named = values.iter().filter(|(name, _)| Some(*name) == stated);
+    named
+        .next()
+        .or(values.first())
+        .map_or(0, |(_, number)| *number)
 }
 
 /// The differences between two enums, seen from the writer.
@@ -185,20 +214,13 @@ pub(super) fn enums(writer: &EnumDescriptor, reader: &EnumDescriptor) -> EnumDif
     let mut numbers: Vec<i32> = writer.values().map(|value| value.number()).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let names = |of: &EnumDescriptor, number: i32| -> Vec<String> {
-        of.values()
-            .filter(|value| value.number() == number)
-            .map(|value| value.name().to_owned())
-            .collect()
-    };
-    let known = |of: &EnumDescriptor, names: &[String]| {
-        names
-            .iter()
-            .any(|name| of.get_value_by_name(name).is_some())
+    let known = |of: &EnumDescriptor, names: &[&str]| {
+        let mut names = names.iter();
+        names.any(|name| of.get_value_by_name(name).is_some())
     };
     for number in numbers {
-        let written = names(writer, number);
-        let read = names(reader, number);
+        let written = names_of(writer, number);
+        let read = names_of(reader, number);
         let shown = written.join("/");
         if read.is_empty() {
             if known(reader, &written) {

@@ -1,7 +1,9 @@
 //! Whether a message means the same to its reader as to its writer.
 
+use amop_protojson::Mapping;
 use prost_reflect::{
-    Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value, prost::Message,
+    Cardinality, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _,
+    Value, prost::Message,
 };
 
 /// Which format the message travels in.
@@ -21,26 +23,27 @@ pub enum Outcome {
     Refused,
 }
 
-/// Sends a message to a reader that has another type for it.
-pub fn send(message: &DynamicMessage, reader: &MessageDescriptor, wire: Wire) -> Outcome {
+/// Sends a message to a reader that has another type for it, in the codec that generated code uses.
+pub fn send(
+    message: &DynamicMessage,
+    reader: &MessageDescriptor,
+    wire: Wire,
+    (from, to): (&Mapping, &Mapping),
+) -> Outcome {
     let read = match wire {
-        Wire::Protobuf => {
-            DynamicMessage::decode(reader.clone(), message.encode_to_vec().as_slice()).ok()
-        }
+        Wire::Protobuf => Some(message.encode_to_vec()),
         Wire::Json | Wire::StrictJson => {
-            let text = serde_json::to_string(message).unwrap();
-            let mut json = serde_json::from_str(&text).unwrap();
-            if wire == Wire::Json {
-                skip_unknown(&mut json, reader);
-            }
-            // From text, as numbers read differently from a value.
-            let text = json.to_string();
-            let mut json = serde_json::Deserializer::from_str(&text);
-            DynamicMessage::deserialize(reader.clone(), &mut json)
-                .ok()
-                .filter(enums_are_known)
+            let name = message.descriptor().full_name().to_owned();
+            let json = from
+                .to_json(&name, &message.encode_to_vec())
+                .unwrap_or_else(|error| panic!("{message:?} is not written: {error}"));
+            let value = serde_json::from_slice(&json).unwrap();
+            let refused = wire == Wire::StrictJson && knows_not_all(&value, reader);
+            let read = to.to_wire(reader.full_name(), &json).ok();
+            read.filter(|_| !refused)
         }
     };
+    let read = read.and_then(|wire| DynamicMessage::decode(reader.clone(), wire.as_slice()).ok());
     match read {
         Some(read) if is_complete(&read) => {
             if means_the_same(message, &read, wire) {
@@ -53,36 +56,31 @@ pub fn send(message: &DynamicMessage, reader: &MessageDescriptor, wire: Wire) ->
     }
 }
 
-/// Removes members that the reader does not know. The reflection could, but then it would skip
-/// unknown values of enums as well, which generated code refuses.
-fn skip_unknown(json: &mut serde_json::Value, reader: &MessageDescriptor) {
-    let Some(members) = json.as_object_mut() else {
-        return;
+/// Whether there are members that the reader does not know.
+fn knows_not_all(json: &serde_json::Value, reader: &MessageDescriptor) -> bool {
+    let Some(members) = json.as_object() else {
+        return false;
     };
-    let find = |name: &str| {
+    members.iter().any(|(name, value)| {
         let by_name = || reader.get_field_by_name(name);
-        reader.get_field_by_json_name(name).or_else(by_name)
-    };
-    members.retain(|name, _| find(name).is_some());
-    for (name, value) in members {
-        let Some(field) = find(name) else { continue };
+        let Some(field) = reader.get_field_by_json_name(name).or_else(by_name) else {
+            return true;
+        };
         let kind = match field.kind() {
             Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
             kind => kind,
         };
-        let Kind::Message(desc) = kind else { continue };
+        let Kind::Message(desc) = kind else {
+            return false;
+        };
         match value {
-            serde_json::Value::Array(items) => {
-                items.iter_mut().for_each(|item| skip_unknown(item, &desc));
-            }
+            serde_json::Value::Array(items) => items.iter().any(|item| knows_not_all(item, &desc)),
             serde_json::Value::Object(values) if field.is_map() => {
-                values
-                    .values_mut()
-                    .for_each(|item| skip_unknown(item, &desc));
+                values.values().any(|item| knows_not_all(item, &desc))
             }
-            one => skip_unknown(one, &desc),
+            one => knows_not_all(one, &desc),
         }
-    }
+    })
 }
 
 fn nested(message: &DynamicMessage) -> Vec<DynamicMessage> {
@@ -107,35 +105,12 @@ fn is_complete(message: &DynamicMessage) -> bool {
         && nested(message).iter().all(is_complete)
 }
 
-/// Generated code refuses numbers without a name in JSON, which the reflection does not.
-fn enums_are_known(message: &DynamicMessage) -> bool {
-    message.fields().all(|(field, value)| {
-        let kind = match field.kind() {
-            Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
-            kind => kind,
-        };
-        let Kind::Enum(values) = kind else {
-            return true;
-        };
-        let known = |value: &Value| {
-            let number = value.as_enum_number();
-            number.is_none_or(|number| values.get_value(number).is_some())
-        };
-        match value {
-            Value::List(all) => all.iter().all(known),
-            Value::Map(all) => all.values().all(known),
-            one => known(one),
-        }
-    }) && nested(message).iter().all(enums_are_known)
-}
-
 trait Fields {
     fn descriptor_fields(&self) -> Vec<FieldDescriptor>;
 }
 
 impl Fields for DynamicMessage {
     fn descriptor_fields(&self) -> Vec<FieldDescriptor> {
-        use prost_reflect::ReflectMessage;
         self.descriptor().fields().collect()
     }
 }
@@ -228,10 +203,10 @@ fn same_field(
         }
         if !is_many(to) && were.len() == 1 && are.is_empty() {
             // The default need not be there.
-            are.push(read.get_field(to).into_owned());
+            are.push(value(read, to));
         }
         if !is_many(from) && were.is_empty() && are.len() == 1 {
-            were.push(written.get_field(from).into_owned());
+            were.push(value(written, from));
         }
         return were.len() == are.len()
             && were
@@ -240,8 +215,13 @@ fn same_field(
                 .all(|(was, is)| same(was, &from.kind(), is, &to.kind(), wire));
     }
     let messages = |field: &FieldDescriptor| matches!(field.kind(), Kind::Message(_));
-    let (was, is) = (written.get_field(from), read.get_field(to));
+    let (was, is) = (value(written, from), value(read, to));
     if !written.has_field(from) && !read.has_field(to) {
+        // A zero that is not written is the value that has this number.
+        let names_count = wire != Wire::Protobuf || !from.supports_presence();
+        if let (Value::EnumNumber(_), Value::EnumNumber(_), true) = (&was, &is, names_count) {
+            return same(&was, &from.kind(), &is, &to.kind(), wire);
+        }
         let number = |value: &Value| match value {
             Value::EnumNumber(number) => scalar(&Value::I32(*number)),
             other => scalar(other),
@@ -252,6 +232,24 @@ fn same_field(
         return false;
     }
     same(&was, &from.kind(), &is, &to.kind(), wire)
+}
+
+/// A field's value. The library's default of an enum is not the one that is declared first.
+fn value(message: &DynamicMessage, field: &FieldDescriptor) -> Value {
+    match field.kind() {
+        Kind::Enum(of) if !message.has_field(field) && !is_many(field) => {
+            let values = &of.enum_descriptor_proto().value;
+            let stated = field.field_descriptor_proto().default_value.clone();
+            let default = values.iter().find(|value| value.name == stated);
+            let first = default.or(values.first()).unwrap();
+            Value::EnumNumber(if field.supports_presence() {
+                first.number()
+            } else {
+                0
+            })
+        }
+        _ => message.get_field(field).into_owned(),
+    }
 }
 
 /// A scalar in a form that compares.
@@ -304,9 +302,8 @@ fn same(was: &Value, from: &Kind, is: &Value, to: &Kind, wire: Wire) -> bool {
             let Kind::Enum(values) = from else {
                 unreachable!()
             };
-            values
-                .get_value(*number)
-                .is_some_and(|value| value.name() == text)
+            let mut values = values.values().filter(|value| value.number() == *number);
+            values.any(|value| value.name() == text)
         }
         (number, Value::String(text)) if wire != Wire::Protobuf && !is_text(number) => {
             scalar(number) == Scalar::Number(text.clone())
