@@ -114,11 +114,14 @@ fn refusal<T: Serialize + for<'de> Deserialize<'de>>(value: &T) -> (CodecError, 
 
 #[test]
 fn refusals_of_json_name_the_place() {
-    let mut numbers = Numbers::default();
-    numbers.nested = Some(Box::new(Numbers {
+    let nested = Numbers {
         list: vec![0.0, f32::NEG_INFINITY],
         ..Numbers::default()
-    }));
+    };
+    let numbers = Numbers {
+        nested: Some(Box::new(nested)),
+        ..Numbers::default()
+    };
     let (error, text) = refusal(&numbers);
     let refused = error.get_ref().downcast_ref::<JsonError>();
     assert!(
