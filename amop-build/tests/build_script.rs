@@ -124,14 +124,15 @@ fn build_scripts_run_when_schemas_change_and_say_what_is_wrong() {
     assert_eq!(
         printed,
         "cargo:rerun-if-changed=proto/main.proto\n\
-         cargo:rerun-if-changed=proto/sub/imported.proto\n"
+         cargo:rerun-if-changed=proto/sub/imported.proto\n\
+         cargo:rerun-if-changed=first\n"
     );
     let code = fs::read_to_string(out_dir.join("main.rs")).unwrap();
     assert!(code.contains("#[amop(topic = \"a\", codec = \"protobuf\")]"));
     assert!(out_dir.join("imported.rs").exists());
 
     // Files that are not part of the schema cost nothing.
-    krate.write("first/unused.proto", "still not read");
+    krate.write("proto/unused.proto", "not read either");
     krate.write("src/lib.rs", "//! Changed.\n");
     krate.succeeds();
     assert_eq!(krate.runs(), 1);
