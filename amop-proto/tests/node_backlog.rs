@@ -6,7 +6,7 @@ mod node_support;
 use std::time::Duration;
 
 use amop_proto::channel::code;
-use node_support::{Net, Sdk, config, node_id, unicast};
+use node_support::{Net, Sdk, config, multicast, node_id, unicast};
 
 const MANY: usize = 3000;
 
@@ -171,4 +171,96 @@ fn the_newest_of_others_does_not_hide_what_is_over_its_share() {
     let ended = net.inbox(greedy);
     assert_eq!(ended.len(), 500);
     assert!(ended.iter().all(|frame| frame.result == code::OVER_LIMIT));
+}
+
+/// Copies of multicasts handed out for one event.
+const COPIES: u64 = 1024;
+
+fn delivered(net: &Net) -> u64 {
+    net.nodes[0].machine.router().counters().delivered
+}
+
+fn many_subscribers(net: &mut Net, count: usize) -> Vec<Sdk> {
+    let subscribers: Vec<Sdk> = (0..count).map(|_| net.subscriber(0, &["many"])).collect();
+    settle_topics(net);
+    subscribers
+}
+
+/// Topics of many sessions come into force a part at a time.
+fn settle_topics(net: &mut Net) {
+    while net.nodes[0].machine.router().is_changing_topics() {
+        net.advance(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_multicast_to_very_many_sessions_is_handed_out_in_parts() {
+    let mut net = Net::new(1);
+    let subscribers = many_subscribers(&mut net, 10_000);
+    let few = net.subscriber(0, &["few"]);
+    net.subscribe(subscribers[9_999], &["many", "few"]);
+    settle_topics(&mut net);
+    let (publisher, other) = (net.sdk(0), net.sdk(0));
+    let big = multicast(1, "many", "");
+    net.send(publisher, big.clone());
+    assert_eq!(net.inbox(publisher).len(), 1, "it is taken");
+    assert_eq!(delivered(&net), COPIES);
+    // Others do not wait for it; what its publisher sends does, so that it arrives behind it.
+    net.send(other, multicast(2, "few", "other"));
+    assert_eq!(net.inbox(few), [multicast(2, "few", "other")]);
+    net.send(publisher, multicast(3, "few", "same"));
+    net.nothing(few);
+    let mut rounds = 0;
+    let mut before = delivered(&net);
+    while before < 10_000 + 4 {
+        net.advance(Duration::from_millis(1));
+        let now = delivered(&net);
+        assert!(now > before && now - before <= COPIES, "{before} to {now}");
+        before = now;
+        rounds += 1;
+    }
+    assert!(rounds <= 10, "{rounds}");
+    let last = subscribers[9_999];
+    let got: Vec<u8> = net
+        .inbox(last)
+        .iter()
+        .map(|frame| frame.seq.0[31])
+        .collect();
+    assert_eq!(got, *b"213");
+    assert_eq!(net.inbox(few), [multicast(3, "few", "same")]);
+    for &sdk in &subscribers[..9_999] {
+        assert_eq!(net.only(sdk), big);
+    }
+    net.hang_up(few);
+    for sdk in subscribers.into_iter().chain([publisher, other]) {
+        net.hang_up(sdk);
+    }
+    settle_topics(&mut net);
+    net.secs(1);
+    assert!(net.nodes[0].machine.router().is_empty());
+}
+
+#[test]
+fn who_leaves_meanwhile_gets_none_and_those_that_come_fast_are_not_kept() {
+    let mut net = Net::new(1);
+    let subscribers = many_subscribers(&mut net, 4000);
+    let publisher = net.sdk(0);
+    net.send(publisher, multicast(1, "many", ""));
+    for &sdk in &subscribers[2000..] {
+        net.hang_up(sdk);
+    }
+    net.advance(Duration::from_millis(10));
+    assert_eq!(delivered(&net), 2000);
+    // Of very many at once no more than so many copies wait.
+    for n in 2..202 {
+        net.send(publisher, multicast(n, "many", ""));
+    }
+    assert!(delivered(&net) >= 201 * 2000 - 64 * 1024);
+    net.advance(Duration::from_millis(100));
+    assert_eq!(delivered(&net), 201 * 2000);
+    for &sdk in &subscribers[..2000] {
+        let seqs = net.inbox(sdk).into_iter().map(|frame| frame.seq);
+        let seqs: Vec<_> = seqs.collect();
+        assert!(seqs.is_sorted() && seqs.len() == 201, "in their order");
+    }
 }

@@ -24,13 +24,20 @@ const MAX_OF_SESSION: usize = 8;
 const MUTE: Duration = Duration::from_secs(10);
 const MAX_MUTE: Duration = Duration::from_secs(60 * 60);
 
-/// More mute peers than this are not remembered.
+/// A peer that does say what it knows, but late, may hold answers back for so long in a minute, without the
+/// first part of each time, which is what a way through the network and a busy node take. Then it is not
+/// waited for for a minute.
+const LATE: Duration = Duration::from_secs(1);
+const NOT_LATE: Duration = Duration::from_millis(100);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// More mute or late peers than this are not remembered.
 const MAX_MUTES: usize = 4096;
 
 /// The answers held back, by the statement that the peers must know and then in their order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Barriers {
-    held: BTreeMap<(u64, u64), (SessionId, Frame)>,
+    held: BTreeMap<(u64, u64), Answer>,
     /// How many there are of each session.
     of: HashMap<SessionId, usize>,
     /// Until when each is held; some may have gone.
@@ -38,15 +45,23 @@ pub(super) struct Barriers {
     pushed: u64,
 }
 
+/// An answer, and since when it is held back.
+#[derive(Debug, Clone)]
+struct Answer {
+    session: SessionId,
+    frame: Frame,
+    since: Instant,
+}
+
 impl Barriers {
     /// Holds an answer back until then at most. If there are too many of all sessions, the oldest is not
     /// held any longer; what is too much of one is dropped.
     pub(super) fn push(
         &mut self,
-        until: Instant,
+        (since, until): (Instant, Instant),
         session: SessionId,
         statement: u64,
-        answer: Frame,
+        frame: Frame,
     ) -> Option<(SessionId, Frame)> {
         let of = self.of.entry(session).or_default();
         if *of >= MAX_OF_SESSION {
@@ -61,15 +76,20 @@ impl Barriers {
         }
         self.pushed += 1;
         let name = (statement, self.pushed);
-        self.held.insert(name, (session, answer));
+        let answer = Answer {
+            session,
+            frame,
+            since,
+        };
+        self.held.insert(name, answer);
         self.due.push_back((until, name));
         oldest
     }
 
     fn remove(&mut self, name: (u64, u64)) -> Option<(SessionId, Frame)> {
-        let held = self.held.remove(&name)?;
-        self.let_go(held.0);
-        Some(held)
+        let Answer { session, frame, .. } = self.held.remove(&name)?;
+        self.let_go(session);
+        Some((session, frame))
     }
 
     fn let_go(&mut self, session: SessionId) {
@@ -84,6 +104,11 @@ impl Barriers {
     /// The lowest statement that somebody waits for.
     pub(super) fn first(&self) -> Option<u64> {
         self.held.keys().next().map(|&(statement, _)| statement)
+    }
+
+    /// Since when an answer waits for that statement.
+    pub(super) fn first_since(&self) -> Option<Instant> {
+        self.held.values().next().map(|answer| answer.since)
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
@@ -121,7 +146,8 @@ impl Barriers {
         };
         let known = std::mem::replace(&mut self.held, later);
         self.forget_gone();
-        let known: Vec<_> = known.into_values().collect();
+        let known = known.into_values();
+        let known: Vec<_> = known.map(|answer| (answer.session, answer.frame)).collect();
         for &(session, _) in &known {
             self.let_go(session);
         }
@@ -129,26 +155,32 @@ impl Barriers {
     }
 }
 
-/// Peers that were waited for in vain.
+/// Peers that are not waited for: they said nothing, or said it late too often.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Mutes(HashMap<NodeId, (Instant, Duration)>);
+pub(super) struct Mutes {
+    /// Until when, and for how long that is.
+    mutes: HashMap<NodeId, (Instant, Duration)>,
+    late: HashMap<NodeId, Late>,
+}
+
+/// How long a peer has held answers back lately.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    /// So long at that moment; a minute later that much less as a peer may in one.
+    time: Duration,
+    at: Instant,
+}
 
 impl Mutes {
     /// Whether not to wait for a node.
     pub(super) fn contains(&self, now: Instant, node: &NodeId) -> bool {
-        self.0.get(node).is_some_and(|&(until, _)| now < until)
+        self.mutes.get(node).is_some_and(|&(until, _)| now < until)
     }
 
     /// A node was waited for in vain.
     pub(super) fn insert(&mut self, now: Instant, node: NodeId) {
-        if self.0.len() >= MAX_MUTES {
-            // Those whose time is over, and if there are none, all.
-            self.0.retain(|_, (until, _)| now < *until);
-            if self.0.len() >= MAX_MUTES {
-                self.0.clear();
-            }
-        }
-        let before = self.0.get(&node).map(|&(until, time)| {
+        self.make_room(now);
+        let before = self.mutes.get(&node).map(|&(until, time)| {
             // It has behaved for as long as it was mute.
             if now >= until + time {
                 MUTE
@@ -157,7 +189,51 @@ impl Mutes {
             }
         });
         let time = before.unwrap_or(MUTE);
-        self.0.insert(node, (now + time, time));
+        self.mutes.insert(node, (now + time, time));
+    }
+
+    /// A node was waited for since then, and has said what it knows now.
+    pub(super) fn waited(&mut self, now: Instant, node: NodeId, since: Instant) {
+        let since = since + NOT_LATE;
+        if now <= since {
+            return;
+        }
+        self.make_room(now);
+        let new = Late {
+            time: Duration::ZERO,
+            at: since,
+        };
+        let late = self.late.entry(node).or_insert(new);
+        // What several answers waited for at once counts once.
+        let waited = now.saturating_duration_since(since.max(late.at));
+        let passed = now.saturating_duration_since(late.at);
+        let forgiven = passed.mul_f64(LATE.as_secs_f64() / MINUTE.as_secs_f64());
+        late.time = late.time.saturating_sub(forgiven) + waited;
+        late.at = now;
+        if late.time < LATE {
+            return;
+        }
+        self.late.remove(&node);
+        let muted = self.mutes.get(&node);
+        if muted.is_none_or(|&(until, _)| until < now + MINUTE) {
+            self.mutes.insert(node, (now + MINUTE, MUTE));
+        }
+    }
+
+    /// Forgets those whose time is over when there are too many, and if there are none, all.
+    fn make_room(&mut self, now: Instant) {
+        if self.mutes.len() >= MAX_MUTES {
+            self.mutes.retain(|_, (until, _)| now < *until);
+            if self.mutes.len() >= MAX_MUTES {
+                self.mutes.clear();
+            }
+        }
+        if self.late.len() >= MAX_MUTES {
+            self.late.retain(|_, late| now < late.at + MINUTE);
+            if self.late.len() >= MAX_MUTES {
+                self.late.clear();
+            }
+        }
     }
 }
 
@@ -167,7 +243,8 @@ mod tests {
 
     #[test]
     fn one_session_throws_out_nothing_of_others() {
-        let until = Instant::now() + Duration::from_secs(1);
+        let now = Instant::now();
+        let until = now + Duration::from_secs(1);
         let mut barriers = Barriers::default();
         let answer = || {
             Frame::new(
@@ -177,9 +254,9 @@ mod tests {
             )
         };
         let innocent = SessionId(1);
-        assert_eq!(barriers.push(until, innocent, 5, answer()), None);
+        assert_eq!(barriers.push((now, until), innocent, 5, answer()), None);
         for _ in 0..100_000 {
-            assert_eq!(barriers.push(until, SessionId(2), 5, answer()), None);
+            assert_eq!(barriers.push((now, until), SessionId(2), 5, answer()), None);
         }
         assert_eq!(barriers.held.len(), 1 + MAX_OF_SESSION);
         assert_eq!(barriers.take_known(4), []);
@@ -191,7 +268,7 @@ mod tests {
         assert_eq!(known[0], innocent);
         assert_eq!(known.len(), 1 + MAX_OF_SESSION);
         // Then it may again.
-        assert_eq!(barriers.push(until, SessionId(2), 6, answer()), None);
+        assert_eq!(barriers.push((now, until), SessionId(2), 6, answer()), None);
         assert_eq!(barriers.take_due(until).len(), 1);
         assert!(barriers.of.is_empty());
     }
@@ -216,6 +293,42 @@ mod tests {
             node[..8].copy_from_slice(&n.to_be_bytes());
             mutes.insert(now, NodeId(node));
         }
-        assert!(mutes.0.len() <= MAX_MUTES);
+        assert!(mutes.mutes.len() <= MAX_MUTES);
+    }
+    #[test]
+    fn a_peer_that_is_late_again_and_again_is_not_waited_for() {
+        let ms = Duration::from_millis;
+        let start = Instant::now();
+        let node = NodeId([1; 64]);
+        let mut mutes = Mutes::default();
+        // Whoever is in time is waited for as often as he likes.
+        for n in 0..1000 {
+            let at = start + n * ms(100);
+            mutes.waited(at, node, at - NOT_LATE);
+        }
+        let mut now = start + ms(200_000);
+        assert!(!mutes.contains(now, &node));
+        // Several answers that wait at once are one delay.
+        for n in 0..10 {
+            mutes.waited(now, node, now - ms(500 - n));
+        }
+        assert!(!mutes.contains(now, &node));
+        now += ms(900);
+        mutes.waited(now, node, now - ms(800));
+        assert!(mutes.contains(now + MINUTE - ms(1), &node));
+        assert!(!mutes.contains(now + MINUTE, &node));
+        // After the minute all of it is there once more, and what is seldom is forgiven.
+        now += MINUTE;
+        for _ in 0..100 {
+            mutes.waited(now, node, now - ms(900));
+            assert!(!mutes.contains(now, &node));
+            now += MINUTE;
+        }
+        for n in 0..2 * MAX_MUTES as u64 {
+            let mut node = [2; 64];
+            node[..8].copy_from_slice(&n.to_be_bytes());
+            mutes.waited(now, NodeId(node), now - ms(900));
+        }
+        assert!(mutes.late.len() <= MAX_MUTES);
     }
 }

@@ -34,6 +34,9 @@ const MAX_REFUSALS: usize = 1024;
 /// To read so many bytes of certificates takes about as long as to verify a signature.
 const BYTES_OF_A_SIGNATURE: usize = 4096;
 
+/// To read and look up so many short records that are known takes less than that.
+const REPEATS_OF_A_SIGNATURE: usize = 16;
+
 /// A change names at most this many topics; what changes more is stated whole. It bounds what the
 /// machine does for a change at once.
 pub(super) const MAX_CHANGE: usize = 4096;
@@ -121,15 +124,17 @@ pub struct CheckedRecords {
     /// Then there are no records.
     pub(super) fault: Option<RecordsFault>,
     work: usize,
+    /// Records that had been good before.
+    repeats: usize,
 }
 
 impl CheckedRecords {
     /// How many signatures had to be verified for it, certificates counted as one each and long ones as
-    /// more. A connection
+    /// more, and records that had been good before as one for so many. A connection
     /// that causes much of that should be read from more slowly.
     #[must_use]
     pub fn work(&self) -> usize {
-        self.work
+        self.work + self.repeats / REPEATS_OF_A_SIGNATURE
     }
 }
 
@@ -266,6 +271,7 @@ impl Checker {
             too_long: Vec::new(),
             fault: None,
             work: 0,
+            repeats: 0,
         };
         if let Err(fault) = self.check_all(frame, &mut checked) {
             checked.fault = Some(fault);
@@ -300,7 +306,9 @@ impl Checker {
                 let seen = self.seen();
                 (seen.digests.contains(&digest), seen.renewals)
             };
-            if !seen {
+            if seen {
+                checked.repeats += 1;
+            } else {
                 checked.work += 1;
                 if !signed.is_signed(verifier) {
                     return Err(RecordsFault::Forged(*record.subject.node()));

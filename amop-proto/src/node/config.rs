@@ -94,11 +94,12 @@ pub struct Limits {
     pub records_bytes: usize,
     /// Bytes of what is told of one node.
     pub record_bytes: usize,
-    /// FISCO nodes that one node of ours may announce.
+    /// FISCO nodes that one node of ours may announce, and fewer than `claimed` in any case.
     pub stubs: usize,
-    /// Subscribers that one other node of ours may claim for one topic; more count as this many. The
-    /// share of a topic's unicasts that a node draws by lying is at most this over this and the
-    /// subscribers of all others. A FISCO node counts as one subscriber.
+    /// Subscribers that one other node of ours may claim for one topic, with all FISCO nodes that it
+    /// announces: each of them counts as one, the node itself as what they leave. More count as this many.
+    /// The share of a topic's unicasts that a node draws by lying is at most this over this and the
+    /// subscribers of all others.
     pub claimed: u32,
 }
 
@@ -143,7 +144,7 @@ impl Default for Limits {
             nodes: 10_000,
             records_bytes: 128 << 20,
             record_bytes: 32 << 20,
-            stubs: 16,
+            stubs: 15,
             // Nobody can show how many subscribers a node has. An honest node with more than this for
             // one topic gets less than its share; one that lies gets no more than 16 honest ones.
             claimed: 16,

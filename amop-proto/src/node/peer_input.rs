@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::{digest::Digest, held};
+use super::{digest::Digest, held, mesh::Recent};
 use crate::{
     MAX_TOPIC_LEN,
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME},
     hash::HashSet,
     p2p::{
         NodeId, PeerFrame, TopicList, TopicListError,
-        mesh::{Envelope, NodeKey, Relayed, RelayedSpread, Subject, packet as mesh_packet},
+        mesh::{Envelope, NodeKey, Relayed, RelayedSpread, Spread, Subject, packet as mesh_packet},
         packet, protocol,
     },
 };
@@ -110,6 +110,13 @@ impl PeerInput {
                 if RelayedSpread::targets_of(body).any(|target| ends.has(target)) =>
             {
                 Digest::of_long(RelayedSpread::content_of(body))
+            }
+            // The name must be that of the content.
+            (protocol::EXTENSION, mesh_packet::MULTICAST)
+                if body.len() > super::digest::SHORT
+                    && Spread::id_of(body).is_some_and(|id| id & Recent::NAME != 0) =>
+            {
+                Digest::of_long(Spread::content_of(body))
             }
             // The network calls a FISCO node's multicast by its hash, and carries its unicasts and answers.
             (protocol::AMOP, _) if body.len() > super::digest::SHORT => {

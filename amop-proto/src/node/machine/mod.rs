@@ -162,7 +162,7 @@ pub struct Node {
     late: BTreeSet<(Instant, SessionId)>,
     barriers: Barriers,
     /// The peer that heartbeat answers wait for, or one of them.
-    blocker: Option<PeerId>,
+    blocker: Option<(PeerId, NodeId)>,
     mutes: Mutes,
     visits: Visits,
     /// No peer is due before this. It may be too early, since every frame of a peer puts its own off:
@@ -566,7 +566,7 @@ impl Node {
         }
         let version = session.topics_version;
         let until = after(now, self.config.timeouts.neighbours);
-        if let Some((session, oldest)) = self.barriers.push(until, id, version, answer) {
+        if let Some((session, oldest)) = self.barriers.push((now, until), id, version, answer) {
             self.router.send_session(session, oldest);
         }
         self.release_barriers(now);

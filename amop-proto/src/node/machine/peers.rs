@@ -272,8 +272,18 @@ impl Node {
         let due = self.barriers.is_due(now);
         // Mostly it is one peer that all the others wait for: no need to ask each of them for each
         // acknowledgement.
-        if !due && self.blocker.is_some_and(|id| self.blocks(now, id, first)) {
+        if !due
+            && self
+                .blocker
+                .is_some_and(|(id, _)| self.blocks(now, id, first))
+        {
             return;
+        }
+        if let Some((id, node)) = self.blocker
+            && let Some(since) = self.barriers.first_since()
+            && !self.blocks(now, id, first)
+        {
+            self.mutes.waited(now, node, since);
         }
         if due {
             let ids = self.peers.keys().copied();
@@ -284,10 +294,11 @@ impl Node {
         }
         let mut released = self.barriers.take_due(now);
         let ids = self.peers.keys().copied();
-        self.blocker = ids
+        let blocker = ids
             .min_by_key(|&id| self.known_to(now, id))
             .filter(|&id| self.known_to(now, id).is_none_or(|known| known < u64::MAX));
-        let known = match self.blocker {
+        self.blocker = blocker.and_then(|id| Some((id, self.peers.get(&id)?.identity.node)));
+        let known = match blocker {
             Some(id) => self.known_to(now, id),
             None => Some(u64::MAX),
         };

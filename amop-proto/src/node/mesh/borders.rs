@@ -131,7 +131,8 @@ impl Mesh {
         }
     }
 
-    fn border_of(&self, peer: PeerId) -> Option<NodeKey> {
+    /// The name under which this node announces the FISCO node at the other end of a connection.
+    pub(in crate::node) fn border_of(&self, peer: PeerId) -> Option<NodeKey> {
         let mut borders = self.borders.iter();
         borders
             .find(|(_, held)| held.peer == peer)

@@ -252,7 +252,8 @@ impl Database {
         self.behind.contains_key(&(border, fisco))
     }
 
-    fn stubs_of(&self, border: NodeKey) -> impl Iterator<Item = NodeKey> {
+    /// The keys under which a node announces FISCO nodes.
+    pub(super) fn stubs_of(&self, border: NodeKey) -> impl Iterator<Item = NodeKey> {
         let all = (border, NodeKey(0))..=(border, NodeKey(u64::MAX));
         self.behind.range(all).map(|(_, &key)| key)
     }
@@ -299,7 +300,7 @@ impl Database {
             if border != self.own && !self.states.contains_key(&border) {
                 return Taken::Gap;
             }
-            if held.is_none() && self.stubs_of(border).count() >= self.limits.stubs {
+            if held.is_none() && self.stubs_of(border).count() >= self.most_stubs() {
                 return Taken::NoRoom;
             }
         }
@@ -337,6 +338,13 @@ impl Database {
             return Taken::NoRoom;
         }
         self.enter(now, key, border, (bringer, cost, bucket), checked)
+    }
+
+    /// So many FISCO nodes one node may announce. Each of them counts as a subscriber, and all of them with
+    /// the node itself as no more than `claimed`.
+    fn most_stubs(&self) -> usize {
+        let claimed = self.limits.claimed as usize;
+        self.limits.stubs.min(claimed.saturating_sub(1))
     }
 
     /// Whether a node is one of ours, which nobody announces.

@@ -1,13 +1,13 @@
 //! The link-state protocol itself: which records go to whom, and what comes of those that come.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
-use super::{Link, Mesh, Output, database::Taken, extension, sync::Wanted};
+use super::{Link, Mesh, Output, database::Taken, extension, inbox::Inbox, sync::Wanted};
 use crate::{
     hash::HashMap,
     node::{
@@ -27,12 +27,6 @@ pub(super) const MAX_AWAITED: usize = 1024;
 /// Versions are times. One this far ahead of this node's clock leaves its own node no room to outbid
 /// it, and is refused; clocks are not that wrong.
 pub(super) const MAX_AHEAD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// So many topics and records are worked on for one event, and the rest after this time, so that
-/// messages get their turn.
-const TOPICS_AT_ONCE: usize = 2048;
-const RECORDS_AT_ONCE: usize = 256;
-const PAUSE: Duration = Duration::from_millis(1);
 
 /// A node states itself anew every few minutes. What others say it stated longer ago than this is what
 /// somebody kept of a node that is gone; clocks are not that wrong.
@@ -54,16 +48,12 @@ const MAX_DISBELIEVED: usize = 1024;
 /// Records that have come and are not yet applied.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Work {
-    waiting: VecDeque<Item>,
-    /// Bytes of the records of each neighbour in there.
-    bytes: HashMap<NodeKey, usize>,
-    /// Where the first of them goes on, if it has been begun.
-    at: Option<usize>,
-    /// What to ask for at the end of the frame at hand.
-    wanted: BTreeSet<NodeKey>,
+    pub(super) inbox: Inbox,
+    /// How many records have been new.
+    pub(super) news: u64,
     /// Neighbours whose last word on themselves was not taken.
-    refused: BTreeSet<NodeKey>,
-    resume: Option<Instant>,
+    pub(super) refused: BTreeSet<NodeKey>,
+    pub(super) resume: Option<Instant>,
     /// When to ask neighbours for everything that is not here.
     ask_again: Option<Instant>,
     /// Which of them.
@@ -82,23 +72,6 @@ struct Disbelief {
     until: Instant,
     /// Until then it is not asked for at all.
     ask_at: Instant,
-}
-
-#[derive(Debug, Clone)]
-enum Item {
-    Record {
-        peer: PeerId,
-        sender: NodeKey,
-        record: Box<CheckedRecord>,
-        /// The last version of its node in the same frame: what this is a step on the way to.
-        leads_to: u64,
-    },
-    /// Of a frame.
-    End {
-        peer: PeerId,
-        sender: NodeKey,
-        seq: u32,
-    },
 }
 
 impl Work {
@@ -125,7 +98,7 @@ impl Work {
 
     /// A statement of this version cannot be used without what went before: that is to be asked for,
     /// unless it is known not to be believed.
-    fn want(&mut self, now: Instant, key: NodeKey, version: u64) {
+    fn want(&mut self, now: Instant, sender: NodeKey, (key, version): (NodeKey, u64)) {
         if let Some(held) = self.disbelieved.get_mut(&key) {
             let open = version > held.version || held.until <= now;
             if !open || now < held.ask_at {
@@ -133,7 +106,9 @@ impl Work {
             }
             held.ask_at = now + ASK_LATER;
         }
-        self.wanted.insert(key);
+        if let Some(queue) = self.inbox.queue(sender) {
+            queue.wanted.insert(key);
+        }
     }
 }
 
@@ -230,85 +205,11 @@ impl Mesh {
             let what = "a record over this node's limits";
             self.outputs.push_back(Output::Refused(peer, what));
         }
-        let len = |record: &CheckedRecord| record.signed().bytes().len();
-        let bytes: usize = checked.records.iter().map(len).sum();
-        let waiting = self.work.bytes.entry(sender).or_default();
-        if *waiting > 0 && *waiting + bytes > self.limits.records_bytes / 4 {
-            self.outputs.push_back(Output::OverBudget(peer));
-            self.ask_again(now, peer);
-            return;
-        }
-        *waiting += bytes;
-        let mut last: HashMap<NodeKey, u64> = HashMap::default();
-        for record in &checked.records {
-            let last = last.entry(record.key()).or_default();
-            *last = record.record().version.max(*last);
-        }
-        let records = checked.records.into_iter();
-        self.work.waiting.extend(records.map(|record| Item::Record {
-            peer,
-            sender,
-            leads_to: last.get(&record.key()).copied().unwrap_or(0),
-            record: Box::new(record),
-        }));
-        let seq = checked.seq;
-        self.work.waiting.push_back(Item::End { peer, sender, seq });
-        if self.work.resume.is_none() {
-            self.work(now);
-        }
-    }
-
-    /// Works on records that have come, so much of it at once.
-    pub(super) fn work(&mut self, now: Instant) {
-        self.work.resume = None;
-        let (mut topics, mut records) = (TOPICS_AT_ONCE, RECORDS_AT_ONCE);
-        while let Some(item) = self.work.waiting.pop_front() {
-            if topics == 0 || records == 0 {
-                self.work.waiting.push_front(item);
-                self.work.resume = Some(now + PAUSE);
-                return;
-            }
-            match item {
-                Item::End { peer, sender, seq } => self.end_of_frame(now, peer, sender, seq),
-                Item::Record {
-                    peer,
-                    sender,
-                    record,
-                    leads_to,
-                } => {
-                    records -= 1;
-                    let begun = self.work.at.take();
-                    let at = match begun {
-                        Some(at) => Some(at),
-                        None => self
-                            .record(now, (peer, sender), &record, leads_to, &mut topics)
-                            .then_some(0),
-                    };
-                    let next = at.and_then(|at| self.topics_of_record(&record, at, &mut topics));
-                    if next.is_some() {
-                        self.work.at = next;
-                        let item = Item::Record {
-                            peer,
-                            sender,
-                            record,
-                            leads_to,
-                        };
-                        self.work.waiting.push_front(item);
-                        continue;
-                    }
-                    if let Some(bytes) = self.work.bytes.get_mut(&sender) {
-                        *bytes = bytes.saturating_sub(record.signed().bytes().len());
-                        if *bytes == 0 {
-                            self.work.bytes.remove(&sender);
-                        }
-                    }
-                }
-            }
-        }
+        self.enqueue(now, (peer, sender), checked.seq, checked.records);
     }
 
     /// Applies so many topics of a record; returns where to go on, if that is not all.
-    fn topics_of_record(
+    pub(super) fn topics_of_record(
         &mut self,
         record: &CheckedRecord,
         at: usize,
@@ -318,10 +219,11 @@ impl Mesh {
         let touched = next.unwrap_or(record.record().topics.len()) - at;
         *left = left.saturating_sub(touched.max(changes.len()));
         let key = record.key();
-        let reachable = |state: &super::database::State| state.is_reachable();
-        if self.database.get(key).is_some_and(reachable) {
+        let state = self.database.get(key);
+        if let Some(state) = state.filter(|state| state.is_reachable()) {
+            let whose = (key, state.border);
             for (topic, count) in changes {
-                self.show(key, topic, count);
+                self.show(whose, topic, count);
             }
         }
         if next.is_some() {
@@ -333,7 +235,7 @@ impl Mesh {
 
     /// Takes a record in, all but its topics; whether it is new. Its links count against the topics that
     /// are `left` for this event.
-    fn record(
+    pub(super) fn record(
         &mut self,
         now: Instant,
         (peer, sender): (PeerId, NodeKey),
@@ -393,12 +295,15 @@ impl Mesh {
         match taken {
             Taken::New { linked, unlinked } => {
                 *left = left.saturating_sub(linked.len() + unlinked.len());
+                self.work.news += 1;
                 let stub = matches!(record.subject, Subject::Stub { .. });
                 self.flood((stub, key), checked.signed().bytes(), Some(peer));
                 self.links_changed(now, key, &linked, &unlinked);
                 return true;
             }
-            Taken::Old => {}
+            Taken::Old => {
+                self.may_repeat(now, peer, 1);
+            }
             Taken::OthersName => {
                 let what = "a record in the name of another node";
                 self.outputs.push_back(Output::Refused(peer, what));
@@ -413,11 +318,11 @@ impl Mesh {
                 }
             }
             Taken::Gap => {
-                self.work.want(now, key, record.version);
+                self.work.want(now, sender, (key, record.version));
                 if let Subject::Stub { border, .. } = &record.subject {
                     let border = NodeKey::from(border);
                     if border != self.own.key() && self.database.get(border).is_none() {
-                        self.work.want(now, border, record.version);
+                        self.work.want(now, sender, (border, record.version));
                     }
                 }
             }
@@ -440,8 +345,10 @@ impl Mesh {
         false
     }
 
-    fn end_of_frame(&mut self, now: Instant, peer: PeerId, sender: NodeKey, seq: u32) {
-        let wanted = std::mem::take(&mut self.work.wanted);
+    pub(super) fn end_of_frame(&mut self, now: Instant, peer: PeerId, sender: NodeKey, seq: u32) {
+        let queue = self.work.inbox.queue(sender);
+        let wanted = queue.map(|queue| std::mem::take(&mut queue.wanted));
+        let wanted = wanted.unwrap_or_default();
         self.count_if_ready(now, peer);
         // The acknowledgement speaks of the sender's own record, and of all that went before: it waits
         // until what that says is in force here.
@@ -454,7 +361,7 @@ impl Mesh {
     }
 
     /// A neighbour is told once more what is known here, so that it sends what is not.
-    fn ask_again(&mut self, now: Instant, peer: PeerId) {
+    pub(super) fn ask_again(&mut self, now: Instant, peer: PeerId) {
         self.work.ask_whom.insert(peer);
         if self.work.ask_again.is_some() {
             return;

@@ -7,10 +7,13 @@
 //! to it, so flooding ends. What a node does not trust its neighbours with is in
 //! `docs/mesh-protocol.md`.
 
+mod arrivals;
 mod borders;
 mod bucket;
+mod damping;
 mod database;
 mod flood;
+mod inbox;
 mod multicasts;
 mod pairs;
 mod paths;
@@ -30,7 +33,9 @@ use bytes::Bytes;
 use crate::hash::HashMap;
 
 use self::{
+    arrivals::REPEATS,
     borders::Border,
+    damping::Damping,
     database::{Database, State},
     flood::{MAX_AHEAD, Work},
     pairs::Pairs,
@@ -99,6 +104,8 @@ pub(super) enum Output {
     Evicted(usize),
     /// A neighbour sent statements of a node that makes too many.
     TooOften(PeerId),
+    /// A neighbour sends what is known, again and again.
+    Repeats(PeerId),
     /// A neighbour asks too much.
     AsksTooMuch(PeerId),
 }
@@ -110,6 +117,9 @@ pub(super) struct Hop {
     /// The neighbour there.
     pub(super) key: NodeKey,
 }
+
+/// A node, and the one that announces it if it is a FISCO node.
+type Whose = (NodeKey, Option<NodeKey>);
 
 /// A link to a neighbour.
 #[derive(Debug, Clone)]
@@ -129,15 +139,27 @@ struct Link {
     /// at a loss, and no circle lasts. A node that starts again would be taken to know ways by the
     /// record it left otherwise.
     ready: bool,
+    /// Until then it does not count all the same: it came and went too often.
+    held: Option<Instant>,
     /// The number of this node's statement with which it came to count.
     listed: u64,
     /// How often the neighbour may tell what it knows.
     tells: Bucket,
     /// How much it may ask for.
     asks: Bucket,
+    /// How many records that are known already it may send beside those that are an echo of news,
+    repeats: Bucket,
+    /// and up to which of the news these are.
+    echoes: u64,
     sync: Sync,
     /// The connection is gone, and until then another one to the same node is waited for.
     suspended: Option<Instant>,
+}
+
+impl Link {
+    fn counts(&self) -> bool {
+        self.ready && self.held.is_none()
+    }
 }
 
 /// What this node knows of the network.
@@ -168,6 +190,9 @@ pub(super) struct Mesh {
     distant: bool,
     /// No suspended link's time ends before this; it may have gone already.
     suspensions_end: Option<Instant>,
+    damping: Damping,
+    /// No link that is held down is to count before this.
+    holds_end: Option<Instant>,
     /// Packets to neighbours. They leave before anything is done about what they tell: a message that
     /// is sent another way must not overtake the news of why.
     sends: VecDeque<Output>,
@@ -204,6 +229,8 @@ impl Mesh {
             changes: 0,
             distant: false,
             suspensions_end: None,
+            damping: Damping::default(),
+            holds_end: None,
             sends: VecDeque::new(),
             outputs: VecDeque::new(),
             backlog: VecDeque::new(),
@@ -252,7 +279,7 @@ impl Mesh {
     /// counts and the neighbour knows so; `None` if there is no link.
     pub(super) fn acknowledged_by(&self, peer: PeerId) -> Option<(u64, bool)> {
         let link = self.links.get(&peer)?;
-        let settled = link.ready && link.acknowledged >= link.listed;
+        let settled = link.counts() && link.acknowledged >= link.listed;
         Some((link.acknowledged, settled))
     }
 
@@ -284,6 +311,31 @@ impl Mesh {
     /// The ID of a node that is known.
     pub(super) fn node_id(&self, key: NodeKey) -> Option<NodeId> {
         self.database.get(key).map(|state| state.node)
+    }
+
+    /// The FISCO node that a node of ours announces under this name.
+    pub(super) fn fisco_at(&self, key: NodeKey) -> Option<NodeId> {
+        let state = self.database.get(key)?;
+        state.border.map(|_| state.node)
+    }
+
+    /// As how many subscribers of a topic a node may count where one may be `claimed` as often as this: a
+    /// FISCO node as one, wherever it is announced, and the node that announces FISCO nodes as what these
+    /// leave.
+    pub(super) fn may_claim(&self, node: NodeKey, topic: &[u8], claimed: u32) -> u32 {
+        if self.owner(node) != node {
+            return 1;
+        }
+        let stubs = self.database.stubs_of(node);
+        let holding = stubs.filter(|&stub| self.claim(stub, topic) > 0).count();
+        claimed.saturating_sub(holding as u32).max(1)
+    }
+
+    /// How many subscribers of a topic a node says it has, if it can be reached.
+    fn claim(&self, node: NodeKey, topic: &[u8]) -> u32 {
+        let state = self.database.get(node).filter(|state| state.is_reachable());
+        let count = state.and_then(|state| state.topics.get(topic));
+        count.copied().unwrap_or(0)
     }
 
     /// The first topic of a node at or behind this one in byte order.
@@ -430,13 +482,17 @@ impl Mesh {
             next_seq: 1,
             known,
             ready,
+            held: self.damping.held(now, key),
             listed,
             tells: sync::TELLS,
             asks: sync::ASKS,
+            repeats: REPEATS,
+            echoes: self.work.news,
             sync: Sync::default(),
             suspended: None,
         };
         let first = self.links.is_empty();
+        self.holds_end = sooner(self.holds_end, link.held);
         self.links.insert(peer, link);
         if first {
             // Nobody was there to be told before.
@@ -511,25 +567,68 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&peer) else {
             return;
         };
-        let key = link.key;
-        let held = self.database.get(key).map(|state| state.version);
+        let held = self.database.get(link.key).map(|state| state.version);
         if link.ready || link.known.is_none_or(|known| held < Some(known)) {
             return;
         }
         link.ready = true;
+        if link.held.is_none() {
+            self.count(now, peer);
+        }
+    }
+
+    /// A link counts from now on.
+    fn count(&mut self, now: Instant, peer: PeerId) {
         self.own.neighbours_changed();
+        let Some(link) = self.links.get_mut(&peer) else {
+            return;
+        };
+        let key = link.key;
         link.listed = self.own.next_number();
         if self.reports_link_to_us(key) {
             self.relink(now, &[(self.own.key(), key)], &[]);
         }
     }
 
+    /// A link that counted for both ends does not any more. If that happens too often it is held down, and
+    /// this node does not state it for a while.
+    fn uncount(&mut self, now: Instant, key: NodeKey) {
+        self.damping.lost(now, key);
+        let Some(until) = self.damping.held(now, key) else {
+            return;
+        };
+        let peer = self.by_key.get(&key);
+        if let Some(link) = peer.and_then(|peer| self.links.get_mut(peer)) {
+            link.held = Some(until);
+            self.holds_end = sooner(self.holds_end, Some(until));
+            self.own.neighbours_changed();
+        }
+    }
+
+    /// Lets links count that have been held down for long enough.
+    fn end_holds(&mut self, now: Instant) {
+        if self.holds_end.is_none_or(|end| now < end) {
+            return;
+        }
+        let links = self.links.iter_mut();
+        let over = links.filter(|(_, link)| link.held.is_some_and(|until| until <= now));
+        let over = over.map(|(&peer, link)| {
+            link.held = None;
+            (peer, link.ready)
+        });
+        let over: Vec<_> = over.collect();
+        self.holds_end = self.links.values().filter_map(|link| link.held).min();
+        for (peer, _) in over.into_iter().filter(|&(_, ready)| ready) {
+            self.count(now, peer);
+        }
+    }
+
     /// The neighbours of the links that count.
     fn neighbours(&self) -> Vec<NodeKey> {
-        let ready = |peer: &PeerId| self.links.get(peer).is_some_and(|link| link.ready);
+        let counts = |peer: &PeerId| self.links.get(peer).is_some_and(Link::counts);
         self.by_key
             .iter()
-            .filter(|(_, peer)| ready(peer))
+            .filter(|(_, peer)| counts(peer))
             .map(|(&key, _)| key)
             .chain(self.borders.keys().copied())
             .take(MAX_NEIGHBOURS)
@@ -543,6 +642,9 @@ impl Mesh {
             return;
         };
         if self.by_key.get(&link.key) == Some(&peer) {
+            if link.counts() && self.reports_link_to_us(link.key) {
+                self.uncount(now, link.key);
+            }
             self.by_key.remove(&link.key);
             self.work.link_down(link.key);
             self.relink(now, &[], &[(self.own.key(), link.key)]);
@@ -594,6 +696,10 @@ impl Mesh {
         if linked.is_empty() && unlinked.is_empty() {
             return;
         }
+        let own = self.own.key();
+        if unlinked.binary_search(&own).is_ok() && self.is_linked(own, key) {
+            self.uncount(now, key);
+        }
         // A link counts when both ends report it.
         let added: Vec<_> = linked
             .iter()
@@ -615,8 +721,19 @@ impl Mesh {
         self.database.owe(now, key, rest);
     }
 
-    /// Tells the rest of the node what subscribers a node has for a topic.
-    fn show(&mut self, key: NodeKey, topic: Bytes, count: u32) {
+    /// Tells the rest of the node what subscribers a node has for a topic, and what the one that announces
+    /// it has: what that may claim is another number now.
+    fn show(&mut self, (key, border): Whose, topic: Bytes, count: u32) {
+        let of_border = border.map(|border| (border, self.claim(border, &topic)));
+        let of_border = of_border.filter(|&(_, count)| count > 0);
+        let of_border = of_border.map(|(border, count)| (border, topic.clone(), count));
+        self.show_one(key, topic, count);
+        if let Some((border, topic, count)) = of_border {
+            self.show_one(border, topic, count);
+        }
+    }
+
+    fn show_one(&mut self, key: NodeKey, topic: Bytes, count: u32) {
         if self.backlog.is_empty() {
             self.outputs.push_back(Output::Topic(key, topic, count));
         } else {
@@ -625,15 +742,14 @@ impl Mesh {
         }
     }
 
-    fn show_all(&mut self, key: NodeKey, topics: Vec<(Bytes, u32)>) {
+    fn show_all(&mut self, (key, border): Whose, mut topics: Vec<(Bytes, u32)>) {
         if topics.len() > SHOWN_AT_ONCE {
-            let topics = topics.into_iter();
+            // What is shown after the first of them waits behind it.
             self.backlog
-                .extend(topics.map(|(topic, count)| (key, topic, count)));
-        } else {
-            for (topic, count) in topics {
-                self.show(key, topic, count);
-            }
+                .extend(topics.pop().map(|(topic, count)| (key, topic, count)));
+        }
+        for (topic, count) in topics {
+            self.show((key, border), topic, count);
         }
     }
 
@@ -660,7 +776,7 @@ impl Mesh {
         for (key, state) in nodes {
             if state.is_reachable() {
                 let topics = state.topics.keys().map(|topic| (topic.clone(), 0));
-                self.show_all(key, topics.collect());
+                self.show_all((key, state.border), topics.collect());
             }
             self.turns.remove(&key);
             self.pairs.forget(key);
@@ -678,7 +794,7 @@ impl Mesh {
     fn is_linked(&self, from: NodeKey, to: NodeKey) -> bool {
         if from == self.own.key() {
             let link = self.by_key.get(&to).and_then(|peer| self.links.get(peer));
-            return link.is_some_and(|link| link.ready) || self.borders.contains_key(&to);
+            return link.is_some_and(Link::counts) || self.borders.contains_key(&to);
         }
         self.database
             .get(from)
@@ -709,16 +825,18 @@ impl Mesh {
                 let topics = state.topics.iter();
                 let topics = topics.map(|(topic, &count)| (topic.clone(), count));
                 let topics: Vec<_> = topics.collect();
-                shown.push((key, topics.len() + 1));
-                self.show_all(key, topics);
+                let whose = (key, state.border);
+                shown.push((key, shown_for(whose, &topics)));
+                self.show_all(whose, topics);
             }
         }
         for &key in &lost {
             if let Some(state) = self.database.set_away(key, Some(now)) {
                 let topics = state.topics.keys().map(|topic| (topic.clone(), 0));
                 let topics: Vec<_> = topics.collect();
-                shown.push((key, topics.len() + 1));
-                self.show_all(key, topics);
+                let whose = (key, state.border);
+                shown.push((key, shown_for(whose, &topics)));
+                self.show_all(whose, topics);
             }
             self.turns.remove(&key);
             self.outputs.push_back(Output::Lost(key));
@@ -749,6 +867,7 @@ impl Mesh {
             self.link_down(now, peer);
         }
         self.suspensions_end = self.links.values().filter_map(|link| link.suspended).min();
+        self.end_holds(now);
         let forgotten = self.database.age(now);
         self.forgotten(now, forgotten);
         self.work_due(now);
@@ -765,6 +884,7 @@ impl Mesh {
 
     fn find_due(&self) -> Option<Instant> {
         let mut next = sooner(self.suspensions_end, self.database.next_age());
+        next = sooner(next, self.holds_end);
         next = sooner(next, self.work.next());
         if !self.links.is_empty() {
             next = sooner(next, self.own.next());
@@ -774,6 +894,11 @@ impl Mesh {
         }
         sooner(next, self.backlog_at)
     }
+}
+
+/// What it costs to show or hide a node: the one that announces it is shown anew as well.
+fn shown_for((_, border): Whose, topics: &[(Bytes, u32)]) -> usize {
+    1 + topics.len() * (1 + usize::from(border.is_some()))
 }
 
 /// A frame of the extension protocol.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::multicasts::Multicasts;
+use super::{bucket::Bucket, multicasts::Multicasts};
 use crate::{
     hash::HashMap,
     node::{digest::Digest, sooner},
@@ -24,6 +24,12 @@ pub(super) const MAX: usize = 200_000;
 /// More bytes of answers than this are not kept.
 const MAX_BYTES: usize = 64 << 20;
 
+/// Of answers that are asked for again each source is given so much at once, and then 8 MiB a second: so
+/// many bytes are one token.
+const AGAIN_BYTES: usize = 256;
+const AGAIN_TOKENS: u32 = 128 * 1024;
+const AGAIN: Bucket = Bucket::new(AGAIN_TOKENS, Duration::from_nanos(30_500));
+
 /// Messages by who sent them into the network, whom of those reached here they are for, and their id.
 /// When there are too many, the source with the most gives up its oldest.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +46,7 @@ pub(in crate::node) struct Recent {
 }
 
 /// The messages of one source.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Source {
     /// With the answer, once it is there.
     seen: HashMap<(NodeKey, u64), Option<GivenAnswer>>,
@@ -48,6 +54,19 @@ struct Source {
     order: VecDeque<(Instant, NodeKey, u64)>,
     /// Of the answers.
     bytes: usize,
+    /// How much of them it is given again.
+    again: Bucket,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            seen: HashMap::default(),
+            order: VecDeque::new(),
+            bytes: 0,
+            again: AGAIN,
+        }
+    }
 }
 
 /// An answer, in case it gets lost.
@@ -95,7 +114,7 @@ impl Source {
 pub(in crate::node) enum Seen {
     /// It is new, and remembered from now on.
     New,
-    /// It is being worked on, or needs no answer, or its answer is no longer kept.
+    /// It is being worked on, or needs no answer, or its answer is no longer kept or was given too often.
     Before,
     /// It was answered with this.
     Answered(GivenAnswer),
@@ -132,7 +151,12 @@ impl Recent {
         match held.seen.entry((target, id)) {
             Entry::Vacant(place) => place.insert(None),
             Entry::Occupied(seen) => {
-                let answer = seen.get().clone();
+                let tokens = |answer: &GivenAnswer| {
+                    let tokens = 1 + answer.body.len() / AGAIN_BYTES;
+                    u32::try_from(tokens).map_or(AGAIN_TOKENS, |tokens| tokens.min(AGAIN_TOKENS))
+                };
+                let again = |answer: &&GivenAnswer| held.again.take(now, tokens(answer));
+                let answer = seen.get().as_ref().filter(again).cloned();
                 self.count_out(&forgotten);
                 return answer.map_or(Seen::Before, Seen::Answered);
             }
@@ -323,5 +347,29 @@ mod tests {
             recent.see(now, NodeKey(1), NodeKey(9), id);
         }
         assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::Before);
+    }
+    #[test]
+    fn an_answer_is_given_again_so_often() {
+        // Its length, how often at once, and how often in a minute after that at most.
+        for (len, at_once, later) in [
+            (16 << 20, 1, 31),
+            (60 << 20, 1, 15),
+            (100, 131_072, 2_000_000),
+        ] {
+            let now = Instant::now();
+            let mut recent = Recent::default();
+            recent.see(now, NodeKey(1), NodeKey(9), 7);
+            recent.answered(NodeKey(1), NodeKey(9), 7, kept(vec![0; len]));
+            let mut given = |second| {
+                let now = now + Duration::from_secs(second);
+                let tries = if second == 0 { 140_000 } else { 40_000 };
+                let tries = if len > 100 { 100 } else { tries };
+                let again = (0..tries).map(|_| recent.see(now, NodeKey(1), NodeKey(9), 7));
+                again.filter(|seen| *seen != Seen::Before).count()
+            };
+            assert_eq!(given(0), at_once, "{len}");
+            let more: usize = (1..=60).map(given).sum();
+            assert!((later / 2..=later).contains(&more), "{more} of {len}");
+        }
     }
 }

@@ -10,7 +10,10 @@ use super::{
     Router,
     unicast::{Target, UnicastId},
 };
-use crate::{node::sooner, p2p::mesh::NodeKey};
+use crate::{
+    node::{mesh::Bucket, sooner},
+    p2p::mesh::NodeKey,
+};
 
 /// So many unicasts are dealt with for one event: some 300 microseconds.
 pub(super) const SLICE: usize = 256;
@@ -18,14 +21,33 @@ pub(super) const SLICE: usize = 256;
 /// Between two slices others have their turn.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// When links come and go, so much is sent again at once and then 10,000 messages or 160 MiB a second: so
+/// many bytes are one message more. What is left out its timer sends again in some seconds.
+const AGAIN_BYTES: usize = 16 * 1024;
+const AGAIN_TOKENS: u32 = 20_000;
+const AGAIN: Bucket = Bucket::new(AGAIN_TOKENS, Duration::from_micros(100));
+
 /// What is still to be done.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Backlog {
     failed: VecDeque<Failed>,
     jobs: BTreeMap<NodeKey, Job>,
     resume: Option<Instant>,
     /// More timers are due than were dealt with.
     timers: Option<Instant>,
+    again: Bucket,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self {
+            failed: VecDeque::new(),
+            jobs: BTreeMap::new(),
+            resume: None,
+            timers: None,
+            again: AGAIN,
+        }
+    }
 }
 
 /// An attempt that came to nothing, if it is still the last one.
@@ -197,6 +219,7 @@ impl Router {
                 let lost = |sent| sent < changes || (shaken && sent == changes);
                 // If there is no way just now the timer tries again.
                 if sent.is_some_and(lost)
+                    && self.may_send_again(now, id)
                     && let Some(mut unicast) = self.unicasts.remove(&id)
                 {
                     self.send_enveloped(now, id, &mut unicast);
@@ -204,5 +227,11 @@ impl Router {
                 }
             }
         }
+    }
+    fn may_send_again(&mut self, now: Instant, id: UnicastId) -> bool {
+        let unicast = self.unicasts.get(&id);
+        let len = unicast.map_or(0, |unicast| unicast.frame.wire_len());
+        let tokens = u32::try_from(1 + len / AGAIN_BYTES).unwrap_or(u32::MAX);
+        self.backlog.again.take(now, tokens.min(AGAIN_TOKENS))
     }
 }

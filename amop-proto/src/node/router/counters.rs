@@ -71,6 +71,8 @@ pub struct Counters {
     pub over_budget: u64,
     /// Records of nodes that state more than is taken; they count later.
     pub statements_late: u64,
+    /// Frames with records of nodes that say nothing new, beyond what comes over several links anyway.
+    pub records_repeated: u64,
     /// Subscriber counts of other nodes over the limit.
     pub claims_capped: u64,
     /// Questions of neighbours that were not answered because they ask too much.
@@ -115,6 +117,7 @@ impl Counters {
             records_refused,
             over_budget,
             statements_late,
+            records_repeated,
             claims_capped,
             questions_refused,
             verification_looks,
@@ -151,6 +154,7 @@ impl Counters {
             ("records_refused", records_refused),
             ("over_budget", over_budget),
             ("statements_late", statements_late),
+            ("records_repeated", records_repeated),
             ("claims_capped", claims_capped),
             ("questions_refused", questions_refused),
             ("verification_looks", verification_looks),

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Between two parts of a look at very many subscribers others have their turn.
-const LOOK_PAUSE: Duration = Duration::from_millis(1);
+pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
 impl Router {
     pub(super) fn unicast_or_multicast(&mut self, now: Instant, origin: Origin, message: Message) {
@@ -117,14 +117,14 @@ impl Router {
             }
         }
         self.counters.multicasts += 1;
-        for &session in &*sessions {
-            self.multicast_to_session(session, frame);
-        }
+        self.multicast_to_sessions(now, origin, sessions, frame);
         if !nodes.is_empty() {
             self.spread_from_here(now, origin, nodes, &message);
         }
         if !peers.is_empty() {
-            self.multicast_to_peers(now, origin, peers, frame.to_parts());
+            self.leave_unserved(now, origin, &message, peers);
+            let body = message.frame.to_parts();
+            self.multicast_to_peers(now, origin, peers, body);
         }
         if let Origin::Session(publisher) = origin
             && !quiet
@@ -145,7 +145,7 @@ impl Router {
         link.is_some_and(|link| link.terse)
     }
 
-    fn multicast_to_session(&mut self, session: SessionId, frame: &Frame) {
+    pub(super) fn multicast_to_session(&mut self, session: SessionId, frame: &Frame) {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
         };
@@ -221,8 +221,8 @@ impl Router {
                     link.in_flight_bytes = bytes;
                 }
             }
-            Origin::Node(source, target, id) => {
-                self.links.asking_nodes.insert((source, target, id));
+            Origin::Node(source, target, theirs) => {
+                self.links.asking_nodes.insert((source, target, theirs), id);
             }
             Origin::Peer(..) => {}
         }
@@ -273,7 +273,7 @@ impl Router {
                 Some((link.holder, is_repeated))
             }
             Origin::Node(source, target, id) => {
-                let is_repeated = links.asking_nodes.contains(&(source, target, id));
+                let is_repeated = links.asking_nodes.contains_key(&(source, target, id));
                 Some((links.shares.holder(of_node(source)), is_repeated))
             }
             // Real nodes never send twice, and answer each message (p2p-v2 section 7).
@@ -329,7 +329,7 @@ impl Router {
 
     /// Sends a unicast, which is not among those in flight, to the next subscriber and puts it there, or
     /// ends it when there is none.
-    fn advance(&mut self, now: Instant, id: UnicastId, mut unicast: Unicast) {
+    pub(super) fn advance(&mut self, now: Instant, id: UnicastId, mut unicast: Unicast) {
         loop {
             let entry = self.table.get(unicast.topic());
             let reach = self.reach(unicast.origin, unicast.topic());
@@ -454,7 +454,7 @@ impl Router {
     }
 
     /// Sets when to look after a unicast next; its deadline comes first.
-    fn set_timer(&mut self, id: UnicastId, unicast: &mut Unicast, at: Instant) {
+    pub(super) fn set_timer(&mut self, id: UnicastId, unicast: &mut Unicast, at: Instant) {
         let at = at.min(unicast.deadline);
         if let Some(before) = unicast.timer.replace(at) {
             self.timers.remove(&(before, id));
@@ -476,7 +476,7 @@ impl Router {
         }
     }
 
-    fn forget_attempt(&mut self, id: UnicastId, unicast: &mut Unicast) {
+    pub(super) fn forget_attempt(&mut self, id: UnicastId, unicast: &mut Unicast) {
         match unicast.at.take() {
             Some(Attempt::Session(session)) => {
                 if let Some(link) = self.links.sessions.get_mut(&session) {
@@ -617,7 +617,7 @@ impl Router {
             }
             left -= 1;
             self.timers.pop_first();
-            let Some(unicast) = self.unicasts.get_mut(&id) else {
+            let Some(unicast) = self.unicasts.get(&id) else {
                 continue;
             };
             if unicast.deadline <= now {
@@ -625,16 +625,8 @@ impl Router {
                 self.finish(id, Err(code::TIMEOUT));
                 continue;
             }
-            match &mut unicast.at {
-                Some(Attempt::Node { until, again, .. }) if now < *until => {
-                    *again *= 2;
-                    let at = (*until).min(now + *again);
-                    if let Some(mut unicast) = self.unicasts.remove(&id) {
-                        self.set_timer(id, &mut unicast, at);
-                        self.send_enveloped(now, id, &mut unicast);
-                        self.unicasts.insert(id, unicast);
-                    }
-                }
+            match &unicast.at {
+                Some(Attempt::Node { until, .. }) if now < *until => self.node_is_late(now, id),
                 None => {
                     // The look at very many subscribers goes on.
                     if let Some(unicast) = self.unicasts.remove(&id) {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{by_lane::ByLane, changes::Wanted, unicast::UnicastId};
 use crate::{
     channel::Seq,
-    hash::{HashMap, HashSet},
+    hash::HashMap,
     node::{
         Lane, Limits, PeerId, SessionId,
         bucket::Bucket,
@@ -301,7 +301,7 @@ pub(super) struct Links {
     pub(super) asked_nodes: BTreeSet<(NodeKey, UnicastId)>,
     /// Unicasts of nodes of ours that wait for an answer here, by the node, the name it sent them to,
     /// and its id of them.
-    pub(super) asking_nodes: HashSet<(NodeKey, NodeKey, u64)>,
+    pub(super) asking_nodes: HashMap<(NodeKey, NodeKey, u64), UnicastId>,
 }
 
 impl Links {
@@ -312,7 +312,7 @@ impl Links {
             peers: BTreeMap::new(),
             by_key: BTreeSet::new(),
             asked_nodes: BTreeSet::new(),
-            asking_nodes: HashSet::default(),
+            asking_nodes: HashMap::default(),
         }
     }
 

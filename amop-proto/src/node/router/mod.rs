@@ -5,9 +5,11 @@
 mod backlog;
 mod by_lane;
 mod changes;
+mod copies;
 mod counters;
 mod deliver;
 mod keep;
+mod late;
 mod links;
 mod members;
 mod network;
@@ -32,6 +34,7 @@ pub use self::counters::Counters;
 use self::{
     backlog::Backlog,
     changes::{Changes, rate_of_session},
+    copies::Copies,
     links::{Level, Links, PeerLink, SessionLink},
     newest::Newest,
     peer_lists::PeerLists,
@@ -115,6 +118,7 @@ pub struct Router {
     bandwidth: Bandwidth,
     timers: BTreeSet<(Instant, UnicastId)>,
     backlog: Backlog,
+    copies: Copies,
     newest: Newest,
     /// Whose unicasts ended last for others, who may still have more than a fair share.
     greedy: Option<HolderId>,
@@ -165,6 +169,7 @@ impl Router {
             bandwidth: Bandwidth::new(limits.outgoing_bandwidth),
             timers: BTreeSet::new(),
             backlog: Backlog::default(),
+            copies: Copies::default(),
             newest: Newest::default(),
             greedy: None,
             pauses: BTreeMap::new(),
@@ -222,6 +227,7 @@ impl Router {
                 self.recent.forget(now);
                 self.verifications_due(now);
                 self.go_on_working(now);
+                self.go_on_handing_out(now);
                 self.timeout(now);
                 self.change_topics(now);
                 if self.peer_lists.next_timeout().is_some_and(|at| at <= now) {
@@ -296,7 +302,7 @@ impl Router {
         let unicast = self.backlog.next_timeout(unicast);
         let pause = self.pauses.values().min().copied();
         let private = self.private.next_timeout();
-        let recent = self.recent.next_forget();
+        let recent = sooner(self.recent.next_forget(), self.copies.next_timeout());
         sooner(
             sooner(sooner(unicast, pause), self.mesh.next_age()),
             sooner(
@@ -326,6 +332,7 @@ impl Router {
             && self.peer_lists.is_empty()
             && self.timers.is_empty()
             && self.backlog.is_empty()
+            && self.copies.is_empty()
             && self.pauses.is_empty()
             && self.links.asked_nodes.is_empty()
             && self.links.asking_nodes.is_empty()

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::{
     Router,
     private::Remote,
+    transit::name_of,
     unicast::{Attempt, Origin, Unicast, UnicastId},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
         Action, Lane, Message, Notice, PeerCloseReason, PeerId, PeerInput,
         checker::CheckedRecords,
         digest::Digest,
-        mesh::{GivenAnswer, Hop, Output, Seen, extension},
+        mesh::{GivenAnswer, Hop, Output, Recent, Seen, extension},
     },
     p2p::{
         Body, PeerFrame, PeerMessage,
@@ -116,7 +117,7 @@ impl Router {
         let understood = match frame.packet {
             packet::UNICAST => self.neighbours_unicast(now, peer, frame),
             packet::ANSWER => self.neighbours_answer(now, peer, frame),
-            packet::MULTICAST => self.neighbours_multicast(now, peer, frame),
+            packet::MULTICAST => self.neighbours_multicast(now, peer, frame, digest),
             packet::RELAYED_UNICAST | packet::RELAYED_ANSWER => {
                 self.relayed(now, peer, frame, digest)
             }
@@ -205,10 +206,11 @@ impl Router {
         digest: Digest,
     ) -> Option<()> {
         let frame = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
-        if frame.kind != FrameType::UNICAST {
-            return None;
-        }
         let Envelope { source, target, id } = envelope;
+        if frame.kind != FrameType::UNICAST {
+            let taken_back = frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION;
+            return taken_back.then(|| self.taken_back(now, source, target, id));
+        }
         match self.recent.see(now, source, target, id) {
             // What was forgotten for want of room may be in flight still; the router sees that.
             Seen::New => {
@@ -314,6 +316,7 @@ impl Router {
         now: Instant,
         peer: PeerId,
         message: PeerFrame,
+        digest: Digest,
     ) -> Option<()> {
         let (spread, bytes) = Spread::open(message.body)?;
         let Spread {
@@ -334,13 +337,17 @@ impl Router {
             self.unproven(peer);
             return Some(());
         };
+        let called = Called {
+            voucher,
+            source,
+            id,
+        };
+        if !called.is_named(|| digest.get(&bytes)) {
+            self.unproven(peer);
+            return Some(());
+        }
         for &target in targets {
-            let called = Called {
-                voucher,
-                source,
-                id,
-            };
-            self.multicast_for(now, called, target, &bytes, Digest::UNKNOWN)?;
+            self.multicast_for(now, called, target, &bytes, digest)?;
         }
         Some(())
     }
@@ -400,6 +407,10 @@ impl Router {
             id,
         } = called;
         let content = digest.get(bytes);
+        if !called.is_named(|| content) {
+            self.unproven(peer);
+            return Some(());
+        }
         for (target, seal) in here {
             let statement = Statement {
                 purpose: Purpose::Multicast,
@@ -586,28 +597,39 @@ impl Router {
         let Some(Attempt::Node { node, changes, .. }) = &mut unicast.at else {
             return false;
         };
-        let node = *node;
         let lane = unicast.origin.lane();
-        let Some(Hop { peer, key }) = self.hop(node, None, lane, unicast.frame.wire_len()) else {
+        let content = (&unicast.frame, unicast.digest);
+        let Some((peer, message)) = self.enveloped(*node, id, lane, content) else {
             return false;
         };
         *changes = self.mesh.changes();
+        self.send_of(now, unicast.origin, peer, message);
+        true
+    }
+
+    /// A frame for a node of ours that was asked a unicast, and the neighbour to send it to; `None` if
+    /// there is no way.
+    pub(super) fn enveloped(
+        &mut self,
+        node: NodeKey,
+        id: UnicastId,
+        lane: Lane,
+        (frame, digest): (&Frame, Digest),
+    ) -> Option<(PeerId, PeerMessage)> {
+        let Hop { peer, key } = self.hop(node, None, lane, frame.wire_len())?;
         let envelope = Envelope {
             source: self.mesh.own(),
             target: node,
             id,
         };
         let (packet, body) = if self.mesh.ends_at(key, node) {
-            (packet::UNICAST, envelope.seal_parts(&unicast.frame))
+            (packet::UNICAST, envelope.seal_parts(frame))
         } else {
-            let content = (&unicast.frame, unicast.digest);
-            let Some(body) = self.relay_body(Purpose::Unicast, envelope, content) else {
-                return false;
-            };
+            let content = (frame, digest);
+            let body = self.relay_body(Purpose::Unicast, envelope, content)?;
             (packet::RELAYED_UNICAST, body)
         };
-        self.send_of(now, unicast.origin, peer, carrying(packet, MAX_HOPS, body));
-        true
+        Some((peer, carrying(packet, MAX_HOPS, body)))
     }
 
     fn relay_body(
@@ -724,11 +746,7 @@ impl Router {
             Output::Send(peer, frame) => self.send_peer(peer, frame),
             Output::Topic(node, topic, count) => {
                 self.beyond_changed = true;
-                // A FISCO node counts once, wherever it is announced.
-                let most = match self.mesh.owner(node) == node {
-                    true => self.limits.claimed,
-                    false => 1,
-                };
+                let most = self.mesh.may_claim(node, &topic, self.limits.claimed);
                 if count > most {
                     self.counters.claims_capped += 1;
                 }
@@ -787,12 +805,26 @@ impl Router {
                 self.counters.statements_late += 1;
                 self.complain(peer, "statements of a node that makes too many");
             }
+            Output::Repeats(peer) => {
+                self.counters.records_repeated += 1;
+                self.complain(peer, "records that are known already, again and again");
+            }
             Output::AsksTooMuch(peer) => self.refuse_question(peer),
         }
     }
 }
 
 impl Called {
+    /// Whether the id is one that multicasts of the source have. A node counts its own. Those of a FISCO
+    /// node are called by their content, so that nobody can use a name up for something else.
+    fn is_named(self, content: impl FnOnce() -> [u8; 32]) -> bool {
+        let counted = self.id & Recent::NAME == 0;
+        if self.source == self.voucher {
+            return counted;
+        }
+        !counted && self.id == name_of(&content())
+    }
+
     fn direct(self, targets: Vec<NodeKey>) -> Spread {
         Spread {
             source: self.source,

@@ -38,6 +38,13 @@ impl Audience {
     }
 }
 
+/// What a FISCO node's multicast is called, by the hash of its channel frame.
+pub(super) fn name_of(digest: &[u8; 32]) -> u64 {
+    let first = digest.iter().take(8);
+    let name = first.fold(0, |name, &byte| name << 8 | u64::from(byte));
+    name | Recent::NAME
+}
+
 impl Router {
     /// A real node takes part in the network by way of this node.
     pub(super) fn transit(&mut self, now: Instant, peer: PeerId) {
@@ -125,7 +132,8 @@ impl Router {
         }
     }
 
-    /// Whom a multicast goes to from here: a real node that several nodes announce gets one copy.
+    /// Whom a multicast goes to from here. A real node next to this one gets its copy here. Of several
+    /// nodes that announce one each is sent a copy: what the others say of it must not take that away.
     pub(super) fn find_audience(&self, origin: Origin, topic: &[u8], audience: &mut Audience) {
         let Audience {
             sessions,
@@ -141,10 +149,35 @@ impl Router {
         peers.extend(entry.peers.iter().copied().filter(reached));
         let reached = |&node: &NodeKey| reach.allows(Target::Node(node), &self.links);
         nodes.extend(entry.nodes.iter().map(|(node, _)| node).filter(reached));
-        if !nodes.is_empty() && self.mesh.has_announced() {
+        if !nodes.is_empty() && !peers.is_empty() && self.mesh.has_announced() {
             let node_of = |peer: &PeerId| self.links.peers.get(peer)?.node;
-            let mut served: BTreeSet<_> = peers.iter().filter_map(node_of).collect();
-            nodes.retain(|&node| self.mesh.node_id(node).is_none_or(|id| served.insert(id)));
+            let served: BTreeSet<_> = peers.iter().filter_map(node_of).collect();
+            nodes.retain(|&node| {
+                self.mesh
+                    .fisco_at(node)
+                    .is_none_or(|id| !served.contains(&id))
+            });
+        }
+    }
+
+    /// Leaves those real nodes next to this one that have not been sent a real node's multicast: what one
+    /// hands to several nodes of ours comes to others by way of each of them.
+    pub(super) fn leave_unserved(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        message: &Message,
+        peers: &mut Vec<PeerId>,
+    ) {
+        if peers.is_empty() {
+            return;
+        }
+        if let Some((source, id)) = self.real_source(origin, message) {
+            peers.retain(|&peer| {
+                self.mesh
+                    .border_of(peer)
+                    .is_none_or(|target| self.recent.see_multicast(now, source, target, id, source))
+            });
         }
     }
 
@@ -156,9 +189,7 @@ impl Router {
         };
         let source = self.links.peers.get(&peer)?.key?;
         let digest = message.digest.get(&message.frame);
-        let first = digest.iter().take(8);
-        let name = first.fold(0, |name, &byte| name << 8 | u64::from(byte));
-        Some((source, name | Recent::NAME))
+        Some((source, name_of(&digest)))
     }
 
     /// Whether a FISCO node's multicast has not come here by another way.

@@ -306,6 +306,22 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// What the body of a packet calls its multicast, for those who only want to know that.
+    pub fn id_of(body: &[u8]) -> Option<u64> {
+        let (head, _) = body.split_at_checked(8 + 8)?;
+        let id = head[8..].first_chunk()?;
+        Some(u64::from_be_bytes(*id))
+    }
+
+    /// The bytes of the channel frame that the body of a packet carries.
+    pub fn content_of(body: &[u8]) -> &[u8] {
+        const HEAD: usize = 8 + 8 + 2;
+        let count = body.get(HEAD - 2..HEAD).map_or(0, |count| {
+            usize::from(u16::from_be_bytes([count[0], count[1]]))
+        });
+        body.get(HEAD + 8 * count..).unwrap_or_default()
+    }
+
     /// The body of a packet with a channel frame.
     pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
         sealed(frame, |room| self.start(room))
@@ -487,6 +503,10 @@ mod tests {
         };
         let body = spread.seal(&frame);
         assert_eq!(Spread::open(body.slice(..33)), None);
+        assert_eq!(Spread::id_of(&body), Some(7));
+        assert_eq!(Spread::id_of(&body[..15]), None);
+        assert_eq!(Spread::content_of(&body), frame.to_bytes());
+        assert_eq!(Spread::content_of(&body[..33]), b"");
         assert_eq!(Spread::open(body), Some((spread, frame.to_bytes())));
         let spread = RelayedSpread {
             voucher: NodeKey(4),

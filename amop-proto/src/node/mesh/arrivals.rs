@@ -1,0 +1,179 @@
+//! What comes of records that neighbours send: what is known is passed over, the rest waits for its turn.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Mesh, Output,
+    bucket::Bucket,
+    inbox::{Item, Next},
+};
+use crate::{
+    hash::HashMap,
+    node::{PeerId, checker::CheckedRecord},
+    p2p::mesh::NodeKey,
+};
+
+/// So many topics and records are worked on for one event, and the rest after this time, so that
+/// messages get their turn.
+const TOPICS_AT_ONCE: usize = 2048;
+const RECORDS_AT_ONCE: usize = 256;
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// So many of them are those of one neighbour, and then it is another one's turn.
+const TOPICS_A_TURN: usize = 256;
+const RECORDS_A_TURN: usize = 32;
+
+/// Flooding brings each record over every link, so as many records as are new may come over each link once
+/// more, and so many at once and then a second beside these: a link that comes up has its news, too.
+pub(super) const REPEATS: Bucket = Bucket::new(1024, Duration::from_millis(50));
+const ECHOES: u64 = 16 * 1024;
+
+/// What may be done yet for one event, or in one turn.
+#[derive(Debug)]
+struct Left {
+    topics: usize,
+    records: usize,
+}
+
+impl Mesh {
+    /// Puts records behind what the neighbour has sent before; what is known is none.
+    pub(super) fn enqueue(
+        &mut self,
+        now: Instant,
+        (peer, sender): (PeerId, NodeKey),
+        seq: u32,
+        mut records: Vec<CheckedRecord>,
+    ) {
+        let mut last: HashMap<NodeKey, u64> = HashMap::default();
+        for record in &records {
+            let last = last.entry(record.key()).or_default();
+            *last = record.record().version.max(*last);
+        }
+        let all = records.len();
+        records.retain(|record| !self.is_known_record(record));
+        // An empty frame is as good as a known record.
+        let known = (all - records.len()).max(usize::from(all == 0));
+        if !self.may_repeat(now, peer, known) && records.is_empty() {
+            return;
+        }
+        let items = records.into_iter().map(|record| Item::Record {
+            leads_to: last.get(&record.key()).copied().unwrap_or(0),
+            record: Box::new(record),
+        });
+        let items: VecDeque<Item> = items.chain([Item::End { seq }]).collect();
+        let most = self.limits.records_bytes / 2;
+        let (taken, gone) = self.work.inbox.push((sender, peer), items, most);
+        for (sender, queue) in gone {
+            let own = queue.nodes().any(|node| node == sender);
+            self.not_taken(now, (queue.peer, sender), own);
+        }
+        if !taken {
+            self.not_taken(now, (peer, sender), last.contains_key(&sender));
+        }
+        if self.work.resume.is_none() {
+            self.work(now);
+        }
+    }
+
+    /// There was no room for records, the neighbour's own among them or not.
+    fn not_taken(&mut self, now: Instant, (peer, sender): (PeerId, NodeKey), own: bool) {
+        if own {
+            self.work.refused.insert(sender);
+        }
+        self.outputs.push_back(Output::OverBudget(peer));
+        self.ask_again(now, peer);
+    }
+
+    /// Whether a record says nothing new.
+    fn is_known_record(&mut self, checked: &CheckedRecord) -> bool {
+        let (record, key) = (checked.record(), checked.key());
+        let held = self.database.get(key);
+        let known = held.is_some_and(|held| {
+            held.node == *record.subject.node() && record.version <= held.version
+        });
+        if known {
+            self.work.refused.remove(&key);
+        }
+        known
+    }
+
+    /// Whether a neighbour may send so many records that are known already.
+    pub(super) fn may_repeat(&mut self, now: Instant, peer: PeerId, count: usize) -> bool {
+        let news = self.work.news;
+        let Some(link) = self.links.get_mut(&peer) else {
+            return true;
+        };
+        link.echoes = link.echoes.max(news.saturating_sub(ECHOES));
+        let echoes = (news - link.echoes).min(count as u64);
+        link.echoes += echoes;
+        for _ in echoes..count as u64 {
+            if !link.repeats.take(now, 1) {
+                self.outputs.push_back(Output::Repeats(peer));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Works on records that have come, so much of it at once.
+    pub(super) fn work(&mut self, now: Instant) {
+        self.work.resume = None;
+        let mut left = Left {
+            topics: TOPICS_AT_ONCE,
+            records: RECORDS_AT_ONCE,
+        };
+        while let Some(sender) = self.work.inbox.turn() {
+            if left.topics == 0 || left.records == 0 {
+                self.work.resume = Some(now + PAUSE);
+                return;
+            }
+            let mut turn = Left {
+                topics: TOPICS_A_TURN.min(left.topics),
+                records: RECORDS_A_TURN.min(left.records),
+            };
+            let Left { topics, records } = turn;
+            self.turn(now, sender, &mut turn);
+            left.topics -= topics - turn.topics;
+            left.records -= records - turn.records;
+            self.work.inbox.end_turn(sender);
+        }
+    }
+
+    /// Works on records of one neighbour.
+    fn turn(&mut self, now: Instant, sender: NodeKey, left: &mut Left) {
+        while left.topics > 0 && left.records > 0 {
+            let (item, begun) = match self.work.inbox.take(sender) {
+                Next::Nothing => return,
+                Next::Blocked => {
+                    left.records -= 1;
+                    return;
+                }
+                Next::Item(item, begun) => (item, begun),
+            };
+            left.records -= 1;
+            let Some(peer) = self.work.inbox.queue(sender).map(|queue| queue.peer) else {
+                return;
+            };
+            match item {
+                Item::End { seq } => self.end_of_frame(now, peer, sender, seq),
+                Item::Record { record, leads_to } => {
+                    let at = match begun {
+                        Some(at) => Some(at),
+                        None => self
+                            .record(now, (peer, sender), &record, leads_to, &mut left.topics)
+                            .then_some(0),
+                    };
+                    let next =
+                        at.and_then(|at| self.topics_of_record(&record, at, &mut left.topics));
+                    if let Some(at) = next {
+                        let item = Item::Record { record, leads_to };
+                        self.work.inbox.put_back(sender, item, at);
+                    }
+                }
+            }
+        }
+    }
+}

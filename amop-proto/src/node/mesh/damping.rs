@@ -1,0 +1,113 @@
+//! Links of this node that come and go. Each time is news for the whole network, and what is on its way is
+//! sent again. One that does it too often is held down: this node does not state it, so it counts for
+//! nobody, whatever the other end says. Held down it is at most for seconds, and then it counts.
+
+use std::time::{Duration, Instant};
+
+use super::bucket::Bucket;
+use crate::{hash::HashMap, p2p::mesh::NodeKey};
+
+/// A link may go so often at once, and then once each so long.
+const FREE: u32 = 8;
+const EACH: Duration = Duration::from_secs(5);
+
+/// One that goes more often is held down for this long, the next time for twice as long, and so on.
+const HOLD: Duration = Duration::from_secs(1);
+const MAX_HOLD: Duration = Duration::from_secs(8);
+
+/// Not more neighbours than this are remembered.
+const MAX: usize = 4096;
+
+/// How the link to a neighbour has behaved.
+#[derive(Debug, Clone)]
+struct Record {
+    losses: Bucket,
+    hold: Duration,
+    until: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Damping(HashMap<NodeKey, Record>);
+
+impl Damping {
+    /// A link that counted does not any more.
+    pub(super) fn lost(&mut self, now: Instant, neighbour: NodeKey) {
+        if self.0.len() >= MAX && !self.0.contains_key(&neighbour) {
+            // Those that have behaved for long, and if there are none, all.
+            self.0.retain(|_, record| !record.losses.is_full(now));
+            if self.0.len() >= MAX {
+                self.0.clear();
+            }
+        }
+        let record = self.0.entry(neighbour).or_insert(Record {
+            losses: Bucket::new(FREE, EACH),
+            hold: Duration::ZERO,
+            until: None,
+        });
+        if record.losses.is_full(now) {
+            record.hold = Duration::ZERO;
+        }
+        if !record.losses.take(now, 1) {
+            record.hold = (record.hold * 2).clamp(HOLD, MAX_HOLD);
+            record.until = Some(now + record.hold);
+        }
+    }
+
+    /// Until when the link to a neighbour is held down, if it is.
+    pub(super) fn held(&self, now: Instant, neighbour: NodeKey) -> Option<Instant> {
+        self.0.get(&neighbour)?.until.filter(|&until| now < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: NodeKey = NodeKey(7);
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn a_link_that_comes_and_goes_is_held_down_longer_and_longer_up_to_seconds() {
+        let mut now = Instant::now();
+        let mut damping = Damping::default();
+        for _ in 0..FREE {
+            damping.lost(now, KEY);
+            assert_eq!(damping.held(now, KEY), None);
+        }
+        for hold in [1, 2] {
+            damping.lost(now, KEY);
+            let until = now + secs(hold);
+            assert_eq!(damping.held(now, KEY), Some(until));
+            now = until;
+            assert_eq!(damping.held(now, KEY), None);
+        }
+        for _ in 0..1000 {
+            for _ in 0..3 {
+                damping.lost(now, KEY);
+            }
+            let until = damping.held(now, KEY).unwrap();
+            assert!(until <= now + MAX_HOLD);
+            now = until;
+        }
+        // One that is lost now and then is not held down.
+        now += secs(60);
+        for _ in 0..1000 {
+            damping.lost(now, KEY);
+            assert_eq!(damping.held(now, KEY), None);
+            now += EACH;
+        }
+    }
+
+    #[test]
+    fn so_many_are_remembered() {
+        let now = Instant::now();
+        let mut damping = Damping::default();
+        for n in 0..3 * MAX as u64 {
+            damping.lost(now, NodeKey(n));
+            assert!(damping.0.len() <= MAX);
+        }
+    }
+}

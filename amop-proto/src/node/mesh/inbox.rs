@@ -1,0 +1,341 @@
+//! Records that have come and are not yet applied. Each neighbour has a queue of its own, and they take
+//! turns: who sends much holds up what he sends himself, and nobody else's.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+};
+
+use crate::{
+    hash::HashMap,
+    node::{PeerId, checker::CheckedRecord},
+    p2p::mesh::NodeKey,
+};
+
+/// What an item takes in memory beside the bytes of its record, about.
+const BESIDE: usize = 256;
+
+#[derive(Debug, Clone)]
+pub(super) enum Item {
+    Record {
+        record: Box<CheckedRecord>,
+        /// The last version of its node in the same frame: what this is a step on the way to.
+        leads_to: u64,
+    },
+    /// Of a frame.
+    End { seq: u32 },
+}
+
+impl Item {
+    fn len(&self) -> usize {
+        BESIDE
+            + match self {
+                Self::Record { record, .. } => record.signed().bytes().len(),
+                Self::End { .. } => 0,
+            }
+    }
+}
+
+/// What one neighbour has sent.
+#[derive(Debug, Clone)]
+pub(super) struct Queue {
+    /// The connection that the last of it came on.
+    pub(super) peer: PeerId,
+    items: VecDeque<Item>,
+    bytes: usize,
+    /// Where the first of them goes on, if it has been begun.
+    at: Option<usize>,
+    /// What to ask for at the end of the frame at hand.
+    pub(super) wanted: BTreeSet<NodeKey>,
+}
+
+/// What there is to do next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// An item, and where it goes on if it has been begun.
+    Item(Item, Option<usize>),
+    /// A record of the same node has been begun by another neighbour, which comes first.
+    Blocked,
+    Nothing,
+}
+
+/// The queues of all neighbours.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Inbox {
+    /// None of them is empty between two events.
+    queues: BTreeMap<NodeKey, Queue>,
+    /// Who has one, in the order of their turns.
+    turns: VecDeque<NodeKey>,
+    /// Nodes of which a record has been begun, by the neighbours that sent it: what changes them must not
+    /// come in between.
+    begun: HashMap<NodeKey, NodeKey>,
+    bytes: usize,
+}
+
+impl Inbox {
+    /// Puts what a neighbour sent behind what it sent before, if there is room. All neighbours together have
+    /// so much of it, and each of them a half. Those that have more than this one give theirs up for it.
+    /// Returns whether there was room, and who gave up what.
+    pub(super) fn push(
+        &mut self,
+        (sender, peer): (NodeKey, PeerId),
+        items: VecDeque<Item>,
+        most: usize,
+    ) -> (bool, Vec<(NodeKey, Queue)>) {
+        let mut gone = Vec::new();
+        let new: usize = items.iter().map(Item::len).sum();
+        let held = self.queues.get(&sender).map_or(0, |queue| queue.bytes);
+        if held > 0 && held + new > most / 2 {
+            return (false, gone);
+        }
+        while self.bytes > 0 && self.bytes + new > most {
+            let queues = self.queues.iter().filter(|&(&other, _)| other != sender);
+            // Of several the lowest, so that the same happens again.
+            let longest = queues.max_by_key(|&(&other, queue)| (queue.spare(), Reverse(other)));
+            let longest = longest.filter(|(_, queue)| queue.spare() > held + new);
+            let Some((&longest, _)) = longest else {
+                // One frame alone may be longer than what all may have.
+                return (false, gone);
+            };
+            gone.extend(self.drop_queue(longest));
+        }
+        self.bytes += new;
+        let queue = self.queues.entry(sender).or_insert_with(|| {
+            self.turns.push_back(sender);
+            Queue::new(peer)
+        });
+        queue.peer = peer;
+        queue.bytes += new;
+        queue.items.extend(items);
+        (true, gone)
+    }
+
+    /// Drops what a neighbour sent, all but a record that has been begun: half of that would be in force.
+    fn drop_queue(&mut self, sender: NodeKey) -> Option<(NodeKey, Queue)> {
+        let queue = self.queues.get_mut(&sender)?;
+        let mut dropped = Queue::new(queue.peer);
+        dropped.bytes = queue.spare();
+        let kept = usize::from(queue.at.is_some());
+        dropped.items = queue.items.split_off(kept.min(queue.items.len()));
+        queue.bytes -= dropped.bytes;
+        self.bytes -= dropped.bytes;
+        if queue.items.is_empty() {
+            self.queues.remove(&sender);
+            self.turns.retain(|&other| other != sender);
+        }
+        Some((sender, dropped))
+    }
+
+    /// Whose turn it is. Whoever takes it says when it is over, with [`end_turn`](Self::end_turn).
+    pub(super) fn turn(&mut self) -> Option<NodeKey> {
+        self.turns.front().copied()
+    }
+
+    /// The turn of a neighbour is over.
+    pub(super) fn end_turn(&mut self, sender: NodeKey) {
+        if self.turns.front() != Some(&sender) {
+            return;
+        }
+        self.turns.pop_front();
+        match self.queues.get(&sender) {
+            Some(queue) if !queue.items.is_empty() => self.turns.push_back(sender),
+            _ => {
+                self.queues.remove(&sender);
+            }
+        }
+    }
+
+    pub(super) fn queue(&mut self, sender: NodeKey) -> Option<&mut Queue> {
+        self.queues.get_mut(&sender)
+    }
+
+    /// Takes the first that a neighbour has.
+    pub(super) fn take(&mut self, sender: NodeKey) -> Next {
+        let Some(queue) = self.queues.get_mut(&sender) else {
+            return Next::Nothing;
+        };
+        if let Some(Item::Record { record, .. }) = queue.items.front()
+            && self
+                .begun
+                .get(&record.key())
+                .is_some_and(|&by| by != sender)
+        {
+            return Next::Blocked;
+        }
+        let Some(item) = queue.items.pop_front() else {
+            return Next::Nothing;
+        };
+        queue.bytes -= item.len();
+        self.bytes -= item.len();
+        if let Item::Record { record, .. } = &item {
+            self.begun.remove(&record.key());
+        }
+        Next::Item(item, queue.at.take())
+    }
+
+    /// Puts an item back that goes on there.
+    pub(super) fn put_back(&mut self, sender: NodeKey, item: Item, at: usize) {
+        let Some(queue) = self.queues.get_mut(&sender) else {
+            return;
+        };
+        if let Item::Record { record, .. } = &item {
+            self.begun.insert(record.key(), sender);
+        }
+        queue.bytes += item.len();
+        self.bytes += item.len();
+        queue.items.push_front(item);
+        queue.at = Some(at);
+    }
+}
+
+impl Queue {
+    /// Bytes without those of a record that has been begun.
+    fn spare(&self) -> usize {
+        let begun = self.items.front().filter(|_| self.at.is_some());
+        self.bytes - begun.map_or(0, Item::len)
+    }
+
+    fn new(peer: PeerId) -> Self {
+        Self {
+            peer,
+            items: VecDeque::new(),
+            bytes: 0,
+            at: None,
+            wanted: BTreeSet::new(),
+        }
+    }
+
+    /// The nodes that it has records of.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeKey> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Record { record, .. } => Some(record.key()),
+            Item::End { .. } => None,
+        })
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use super::*;
+    use crate::p2p::{
+        NodeId,
+        mesh::{Record, SharedSecret, Subject},
+    };
+
+    fn id(n: u8) -> NodeId {
+        NodeId([n; 64])
+    }
+
+    fn item(node: u8, version: u64, len: usize) -> Item {
+        let record = Record {
+            subject: Subject::Node(id(node)),
+            version,
+            base: 1,
+            whole: None,
+            neighbours: None,
+            topics: vec![("t".repeat(len.min(255)).into(), 1)],
+        };
+        let signed = record.sign(&SharedSecret::new(id(node))).unwrap();
+        Item::Record {
+            record: Box::new(CheckedRecord::own(signed)),
+            leads_to: version,
+        }
+    }
+
+    fn from(n: u64) -> (NodeKey, PeerId) {
+        (NodeKey(n), PeerId(n))
+    }
+
+    /// Takes all in turns, an item each; who sent them.
+    fn drain(inbox: &mut Inbox) -> Vec<u64> {
+        let mut order = Vec::new();
+        while let Some(sender) = inbox.turn() {
+            if let Next::Item(..) = inbox.take(sender) {
+                order.push(sender.0);
+            }
+            inbox.end_turn(sender);
+        }
+        assert!(inbox.queues.is_empty() && inbox.bytes == 0 && inbox.begun.is_empty());
+        order
+    }
+
+    #[test]
+    fn neighbours_take_turns() {
+        let mut inbox = Inbox::default();
+        for (sender, count) in [(1, 5), (2, 1), (3, 2)] {
+            let items = (0..count).map(|n| item(9, n + 2, 10)).collect();
+            assert!(inbox.push(from(sender), items, 1 << 20).0);
+        }
+        assert_eq!(drain(&mut inbox), [1, 2, 3, 1, 3, 1, 1, 1]);
+    }
+
+    #[test]
+    fn what_changes_a_node_waits_for_the_record_of_it_that_has_been_begun() {
+        let mut inbox = Inbox::default();
+        inbox.push(from(1), [item(9, 2, 10), item(8, 2, 10)].into(), 1 << 20);
+        inbox.push(from(2), [item(9, 3, 10)].into(), 1 << 20);
+        let Next::Item(first, None) = inbox.take(NodeKey(1)) else {
+            panic!("an item");
+        };
+        inbox.put_back(NodeKey(1), first, 7);
+        inbox.end_turn(NodeKey(1));
+        assert!(matches!(inbox.take(NodeKey(2)), Next::Blocked));
+        inbox.end_turn(NodeKey(2));
+        assert!(matches!(inbox.take(NodeKey(1)), Next::Item(_, Some(7))));
+        inbox.end_turn(NodeKey(1));
+        assert!(matches!(inbox.take(NodeKey(2)), Next::Item(_, None)));
+        assert_eq!(drain(&mut inbox), [1]);
+    }
+
+    #[test]
+    fn all_together_have_so_much_room_and_who_has_most_gives_it_up() {
+        const MOST: usize = 100_000;
+        let mut inbox = Inbox::default();
+        let frame = |count| {
+            (0..count)
+                .map(|n| item(9, n + 2, 200))
+                .collect::<VecDeque<_>>()
+        };
+        // Each of them fills what one may have.
+        for sender in 1..50 {
+            while inbox.push(from(sender), frame(10), MOST).0 {
+                assert!(inbox.bytes <= MOST, "{}", inbox.bytes);
+            }
+        }
+        assert!(inbox.bytes > MOST / 2);
+        // One of them has begun a record.
+        let begun = inbox.turn().unwrap();
+        let Next::Item(first, _) = inbox.take(begun) else {
+            panic!("an item");
+        };
+        inbox.put_back(begun, first, 1);
+        for sender in 100..110 {
+            let (room, gone) = inbox.push(from(sender), frame(1), MOST);
+            assert!(room);
+            let longest = gone.iter().all(|(sender, queue)| {
+                sender.0 < 100 && queue.bytes > 1000 && queue.nodes().count() > 1
+            });
+            assert!(longest);
+            assert!(inbox.bytes <= MOST);
+        }
+        let order = drain(&mut inbox);
+        assert!(order.contains(&begun.0));
+        assert!((100..110).all(|sender| order.contains(&sender)));
+    }
+
+    #[test]
+    fn one_long_frame_comes_in_where_there_is_nothing_else() {
+        let mut inbox = Inbox::default();
+        let long = || {
+            (0..100)
+                .map(|n| item(9, n + 2, 200))
+                .collect::<VecDeque<_>>()
+        };
+        assert!(inbox.push(from(1), long(), 1000).0);
+        assert!(!inbox.push(from(1), [item(9, 500, 1)].into(), 1000).0);
+        // And gives way.
+        let (room, gone) = inbox.push(from(2), [item(9, 500, 1)].into(), 1000);
+        assert!(room && gone.len() == 1);
+        assert_eq!(drain(&mut inbox), [2]);
+    }
+}

@@ -1,0 +1,116 @@
+//! Nodes of ours that have a unicast and do not answer. One that claims subscribers and is silent holds up
+//! what it draws no longer than a subscriber that is.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{
+    Router,
+    deliver::LOOK_PAUSE,
+    network::again_after,
+    unicast::{Attempt, Drawn, Origin, Target, Unicast, UnicastId},
+};
+use crate::{
+    channel::{Frame, FrameType, code},
+    node::{after, digest::Digest, mesh::Seen},
+    p2p::mesh::NodeKey,
+};
+
+impl Router {
+    /// A node of ours has been asked a unicast and has not answered. After some time it is sent the unicast
+    /// again. When it has had as long as one of its subscribers may take, and the way there and back,
+    /// somebody else is asked, if there is anybody: it may have no subscriber at all.
+    pub(super) fn node_is_late(&mut self, now: Instant, id: UnicastId) {
+        let Some(mut unicast) = self.unicasts.remove(&id) else {
+            return;
+        };
+        let first = again_after(unicast.frame.wire_len());
+        let part = self.timeouts.session_answer.saturating_add(first);
+        let Some(Attempt::Node { until, again, .. }) = &mut unicast.at else {
+            self.unicasts.insert(id, unicast);
+            return;
+        };
+        let until = *until;
+        // It is sent again after `first`, then after twice as long, and so on: that is when all of these
+        // times have passed.
+        let passed = *again * 2 - first;
+        let asked = until.checked_sub(self.timeouts.peer_answer);
+        // Where the time is without end, it is for that that the timer has come.
+        let asked = asked.or(now.checked_sub(passed)).unwrap_or(now);
+        let sends = now >= asked + passed;
+        if sends {
+            *again *= 2;
+        }
+        let next = (asked + *again * 2 - first).max(now + first / 4);
+        let mut at = until.min(next);
+        let enough = after(asked, part);
+        if now < enough {
+            at = at.min(enough);
+        } else {
+            match self.draw_another(&mut unicast) {
+                Drawn::Target(_) => {
+                    self.counters.failed_attempts += 1;
+                    self.take_back(id, &unicast);
+                    self.forget_attempt(id, &mut unicast);
+                    return self.advance(now, id, unicast);
+                }
+                Drawn::Later => at = at.min(now + LOOK_PAUSE),
+                Drawn::Nobody { .. } => at = at.min(after(now, part)),
+            }
+        }
+        self.set_timer(id, &mut unicast, at);
+        if sends {
+            self.send_enveloped(now, id, &mut unicast);
+        }
+        self.unicasts.insert(id, unicast);
+    }
+
+    /// Draws somebody who has not been asked, other than the publisher itself.
+    fn draw_another(&mut self, unicast: &mut Unicast) -> Drawn {
+        let nobody = Drawn::Nobody {
+            busy: false,
+            asked: None,
+        };
+        let Some(entry) = self.table.get(unicast.topic()) else {
+            return nobody;
+        };
+        let reach = self.reach(unicast.origin, unicast.topic());
+        let drawn = unicast.draw(entry, &reach, &self.links, &mut self.rng);
+        match (drawn, unicast.origin) {
+            (Drawn::Target(Target::Session(session)), Origin::Session(own)) if session == own => {
+                nobody
+            }
+            _ => drawn,
+        }
+    }
+
+    /// Tells a node of ours that somebody else is asked instead, so that it hands the unicast to none of
+    /// its subscribers any more.
+    fn take_back(&mut self, id: UnicastId, unicast: &Unicast) {
+        let Some(Attempt::Node { node, .. }) = unicast.at else {
+            return;
+        };
+        let frame = Frame {
+            kind: FrameType::RESPONSE,
+            seq: unicast.frame.seq,
+            result: code::NO_SESSION,
+            body: Bytes::new(),
+        };
+        let lane = unicast.origin.lane();
+        if let Some((peer, message)) = self.enveloped(node, id, lane, (&frame, Digest::UNKNOWN)) {
+            self.send_in(peer, lane, message);
+        }
+    }
+
+    /// A node of ours has asked somebody else instead.
+    pub(super) fn taken_back(&mut self, now: Instant, source: NodeKey, target: NodeKey, id: u64) {
+        // If it comes yet, it is not new.
+        if self.recent.see(now, source, target, id) == Seen::New {
+            return;
+        }
+        if let Some(&id) = self.links.asking_nodes.get(&(source, target, id)) {
+            self.finish(id, Err(code::TIMEOUT));
+        }
+    }
+}
