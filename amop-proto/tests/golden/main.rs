@@ -6,8 +6,10 @@
 
 mod amop;
 mod malformed;
+mod mesh_vectors;
 mod p2p;
 mod session;
+mod transcripts_codec;
 mod vectors;
 
 use std::collections::BTreeSet;

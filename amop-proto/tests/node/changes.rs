@@ -1,0 +1,290 @@
+//! Changes of topics have a price: one session that flips thousands makes the node, and the nodes around
+//! it, do no more than it may.
+
+use std::time::Duration;
+
+use crate::support::{Net, Sdk, config, multicast, read_records, unicast};
+use amop_proto::{
+    channel::{FrameType, encode_topics, refused_topics},
+    node::Notice,
+    p2p::mesh,
+};
+
+/// As many as a session may hold.
+const MANY: usize = 4096;
+
+fn names(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{prefix}{n:04}")).collect()
+}
+
+/// Sends a set and lets no time pass.
+fn set(net: &mut Net, sdk: Sdk, names: &[String]) {
+    let body = encode_topics(names.iter().map(String::as_str));
+    net.send_body(sdk, FrameType::SET_TOPICS, &body);
+}
+
+fn held(net: &Net) -> usize {
+    net.nodes[0].machine.router().local_topics().count()
+}
+
+fn is_quiet(net: &Net) -> bool {
+    !net.nodes[0].machine.router().is_changing_topics()
+}
+
+/// Topics that records told a peer of.
+fn told(net: &mut Net, peer: crate::support::Link) -> usize {
+    let frames = net.peer_inbox(peer).into_iter();
+    let records = frames.filter(|frame| frame.packet == mesh::packet::RECORDS);
+    let records: Vec<_> = records.flat_map(|frame| read_records(&frame)).collect();
+    records.iter().map(|record| record.topics.len()).sum()
+}
+
+#[test]
+fn what_a_client_wants_at_its_start_is_there_within_milliseconds() {
+    let mut net = Net::new(1);
+    let sdk = net.sdk(0);
+    set(&mut net, sdk, &names("a", MANY));
+    assert!(held(&net) > 0 && held(&net) < MANY, "not all in one go");
+    net.advance(Duration::from_millis(20));
+    assert!(is_quiet(&net));
+    assert_eq!(held(&net), MANY);
+    // And others at the same time, though all of them at once have to wait a little.
+    let sdks: Vec<Sdk> = (0..50).map(|key| net.sdk_of(0, 1, key)).collect();
+    for &sdk in &sdks {
+        set(&mut net, sdk, &names("b", 200));
+    }
+    net.advance(Duration::from_millis(50));
+    assert!(is_quiet(&net));
+    assert_eq!(held(&net), MANY + 200);
+}
+
+#[test]
+fn a_session_that_flips_all_its_topics_makes_no_more_work_than_it_may() {
+    let mut net = Net::new(1);
+    let peer = net.ours(0, 5, &[]);
+    let flipper = net.sdk(0);
+    let sets = [names("a", MANY), names("b", MANY)];
+    let (rate, burst) = (1000, 16_000);
+    let mut frames = 0;
+    // Twenty every second, for 20 s.
+    for round in 0..400 {
+        set(&mut net, flipper, &sets[round % 2]);
+        net.advance(Duration::from_millis(50));
+        frames += 1;
+    }
+    // All of them together would be 3 million.
+    let told = told(&mut net, peer);
+    let most = burst + 20 * rate;
+    assert!(told > burst / 2 && told <= most, "{told} of {frames} sets");
+    let counters = net.nodes[0].machine.router().counters();
+    assert!(counters.topic_sets_passed_over > 390, "{counters:?}");
+    // The last one wins, once it may.
+    set(&mut net, flipper, &["last".to_owned()]);
+    net.secs(20);
+    assert!(is_quiet(&net));
+    let topics: Vec<_> = net.nodes[0].machine.own_topics();
+    assert_eq!(topics, ["last"]);
+}
+
+#[test]
+fn others_take_turns_with_whoever_has_much_to_change() {
+    let mut config = config(0);
+    config.limits.topic_changes = 100;
+    let mut net = Net::with([config]);
+    // Twenty sessions of one key use up what the node may change.
+    let sets = [names("a", 1000), names("b", 1000)];
+    let flippers: Vec<Sdk> = (0..20).map(|_| net.sdk_of(0, 1, 1)).collect();
+    for round in 0..10 {
+        for &sdk in &flippers {
+            set(&mut net, sdk, &sets[round % 2]);
+        }
+        net.advance(Duration::from_millis(100));
+    }
+    assert!(!is_quiet(&net));
+    // Another key's few topics come with its turn, not behind all of theirs.
+    let other = net.sdk_of(0, 1, 2);
+    set(&mut net, other, &["wanted".to_owned()]);
+    net.secs(2);
+    assert!(!is_quiet(&net));
+    let publisher = net.sdk_of(0, 1, 3);
+    net.send(publisher, unicast(1, "wanted", ""));
+    assert_eq!(net.only(other), unicast(1, "wanted", ""));
+}
+
+/// An agency takes one turn, however many keys it has.
+#[test]
+fn others_take_turns_with_an_agency_of_many_keys() {
+    let mut config = config(0);
+    config.limits.topic_changes = 100;
+    let mut net = Net::with([config]);
+    let flippers: Vec<Sdk> = (0..200).map(|key| net.sdk_of(0, 1, key)).collect();
+    for (n, &sdk) in flippers.iter().enumerate() {
+        set(&mut net, sdk, &names(&format!("{n}."), 300));
+    }
+    net.advance(Duration::from_millis(100));
+    assert!(!is_quiet(&net));
+    let other = net.sdk_of(0, 2, 1);
+    set(&mut net, other, &["wanted".to_owned()]);
+    // A turn of each key would take more than a minute.
+    net.secs(2);
+    assert!(!is_quiet(&net));
+    let publisher = net.sdk_of(0, 3, 3);
+    net.send(publisher, unicast(1, "wanted", ""));
+    assert_eq!(net.only(other), unicast(1, "wanted", ""));
+}
+
+#[test]
+fn a_heartbeat_behind_a_set_is_answered_when_the_set_is_in_force() {
+    let mut net = Net::new(1);
+    let sdk = net.sdk(0);
+    let sets = [names("a", MANY), names("b", MANY)];
+    // What may change at once is used up: 3 sets and their ends are 20,480 changes.
+    for set_ in [&sets[0], &sets[1], &sets[0]] {
+        set(&mut net, sdk, set_);
+        net.advance(Duration::from_millis(100));
+    }
+    assert!(!is_quiet(&net));
+    net.send_body(sdk, FrameType::HEARTBEAT, b"0");
+    net.advance(Duration::from_millis(900));
+    net.nothing(sdk);
+    // Nobody but our own clients means it so: others wait for a second.
+    net.advance(Duration::from_millis(100));
+    assert_eq!(net.only(sdk).kind, FrameType::HEARTBEAT);
+
+    // One of ours waits for its topics.
+    let mut net = Net::new(1);
+    let ours = net.sdk(0);
+    net.send_body(
+        ours,
+        FrameType::HANDSHAKE,
+        br#"{"clientType":"amop-rust","maximumSupport":3}"#,
+    );
+    net.only(ours);
+    for set_ in [&sets[0], &sets[1], &sets[0]] {
+        set(&mut net, ours, set_);
+        net.advance(Duration::from_millis(100));
+    }
+    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
+    net.secs(1);
+    net.nothing(ours);
+    while !is_quiet(&net) {
+        net.nothing(ours);
+        net.advance(Duration::from_millis(64));
+    }
+    assert_eq!(net.only(ours).kind, FrameType::HEARTBEAT);
+    assert!(
+        net.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        net.elapsed()
+    );
+    // One before any set is answered at once.
+    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
+    net.only(ours);
+}
+
+#[test]
+fn topics_of_a_session_that_is_gone_go_little_by_little_and_get_nothing_meanwhile() {
+    let mut net = Net::new(1);
+    let sdk = net.sdk(0);
+    set(&mut net, sdk, &names("a", MANY));
+    net.advance(Duration::from_millis(100));
+    let publisher = net.sdk(0);
+    net.hang_up(sdk);
+    let left = held(&net);
+    assert!(left > MANY / 2, "{left}");
+    // The harness refuses frames for a session that is gone.
+    net.send(publisher, multicast(1, "a4095", ""));
+    net.only(publisher);
+    net.send(publisher, unicast(2, "a4095", ""));
+    net.only(publisher);
+    net.advance(Duration::from_millis(100));
+    assert_eq!(held(&net), 0);
+    net.hang_up(publisher);
+    net.secs(1);
+    assert!(net.nodes[0].machine.router().is_empty());
+}
+
+#[test]
+fn a_session_that_leaves_in_the_middle_leaves_nothing_behind() {
+    let mut net = Net::new(1);
+    for n in 0..20 {
+        let sdk = net.sdk(0);
+        set(&mut net, sdk, &names("a", MANY));
+        net.advance(Duration::from_millis(n));
+        set(&mut net, sdk, &names("b", MANY));
+        net.hang_up(sdk);
+    }
+    net.secs(10);
+    assert!(net.nodes[0].machine.router().is_empty());
+    assert_eq!(net.nodes[0].machine.next_timeout(), None);
+}
+
+/// Each of many sessions with a topic is taken out by its place, and whoever takes that place is found.
+#[test]
+fn many_sessions_with_the_same_topics_come_and_go() {
+    let mut net = Net::new(1);
+    let publisher = net.sdk(0);
+    let mut sdks: Vec<Sdk> = (0..40)
+        .map(|n| {
+            let topics = [format!("t{}", n % 3), "all".into(), format!("t{}", n % 5)];
+            let sdk = net.sdk(0);
+            set(&mut net, sdk, &topics);
+            sdk
+        })
+        .collect();
+    let mut number = 0;
+    while let Some(sdk) = sdks.pop() {
+        match sdks.len() % 3 {
+            0 => net.hang_up(sdk),
+            1 => set(&mut net, sdk, &["t0".to_owned()]),
+            _ => set(&mut net, sdk, &[]),
+        }
+        let turn = 7 % sdks.len().max(1);
+        sdks.rotate_left(turn);
+        number += 1;
+        net.send(publisher, multicast(number, "all", ""));
+        let got = sdks.iter().filter(|&&sdk| net.inbox(sdk).len() == 1);
+        let got = got.count();
+        assert_eq!(got, sdks.len());
+        net.inbox(publisher);
+    }
+}
+
+#[test]
+fn a_client_of_ours_is_told_which_topics_it_did_not_get() {
+    let mut config = config(0);
+    config.limits.topics = 3;
+    let mut net = Net::with([config]);
+    let ours = net.sdk(0);
+    net.send_body(
+        ours,
+        FrameType::HANDSHAKE,
+        br#"{"clientType":"amop-rust","maximumSupport":3}"#,
+    );
+    net.only(ours);
+    net.subscribe(ours, &["a", "b", "c", "d", "e"]);
+    let [
+        Notice::TopicIgnored {
+            topic,
+            others,
+            identity,
+            ..
+        },
+    ] = &net.notices(0)[..]
+    else {
+        panic!("one notice");
+    };
+    assert_eq!((topic.as_str(), *others), ("d", 1));
+    assert_eq!(identity.to_string(), "0000000000000000");
+    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
+    assert_eq!(refused_topics(&net.only(ours).body), ["d", "e"]);
+    // It is said as long as it is so.
+    net.subscribe(ours, &["a", "d", "e"]);
+    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
+    assert_eq!(&net.only(ours).body[..], b"{\"heartBeat\":1}\n");
+    // Others get the answer they always get.
+    let other = net.sdk(0);
+    net.subscribe(other, &["f"]);
+    net.send_body(other, FrameType::HEARTBEAT, b"0");
+    assert_eq!(&net.only(other).body[..], b"1");
+}

@@ -1,0 +1,128 @@
+//! What neighbours make a node hold.
+
+use std::time::Duration;
+
+use amop_proto::channel::code;
+
+use super::{LIAR, TOPIC, counters, distance, once, topics_at, topics_of_bytes, with_limits};
+use crate::support::{Link, Net, change, error, hello, records, reply, state, stub, unicast};
+
+#[test]
+fn what_a_neighbour_makes_a_node_hold_is_bounded_and_others_get_their_share() {
+    const MAX: usize = 400_000;
+    let mut net = with_limits(|config| config.limits.records_bytes = MAX);
+    let flood = net.ours(0, LIAR, &[]);
+    let topics: Vec<String> = (0..20)
+        .map(|n| format!("a topic of the flood {n}"))
+        .collect();
+    let topics: Vec<(&str, u32)> = topics.iter().map(|topic| (&topic[..], 1)).collect();
+    for n in 20..250 {
+        net.peer_send(flood, records(n as u32, &[state(n, 1, &[], &topics)]));
+        let held = net.nodes[0].machine.router().records_bytes();
+        assert!(held <= MAX, "{held}");
+    }
+    assert!(counters(&net).over_budget > 0);
+    let honest = net.ours(0, 7, &[(TOPIC, 1)]);
+    net.peer_send(honest, records(9, &[state(8, 1, &[7], &[("far", 1)])]));
+    net.peer_send(
+        honest,
+        records(10, &[state(7, 1 << 40, &[0, 8], &[(TOPIC, 1)])]),
+    );
+    assert_eq!(distance(&net, 8), Some(2));
+    assert!(net.nodes[0].machine.router().records_bytes() <= MAX);
+    assert!(net.is_up(flood) && net.is_up(honest));
+}
+
+#[test]
+fn a_long_record_is_worked_on_bit_by_bit() {
+    let mut net = Net::new(1);
+    let peer = net.ours(0, LIAR, &[]);
+    let publisher = net.sdk(0);
+    let topics: Vec<String> = (0..50_000).map(|n| format!("topic {n}")).collect();
+    let many: Vec<(&str, u32)> = topics.iter().map(|topic| (&topic[..], 1)).collect();
+    let whole = records(9, &[state(LIAR, 1 << 40, &[0], &many)]);
+    net.peer_send(peer, whole);
+    let held = |net: &Net| topics_at(net, LIAR);
+    assert!(held(&net) < 5_000, "{} at once", held(&net));
+    // Messages get their turn.
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    net.send(publisher, unicast(1, TOPIC, ""));
+    assert_eq!(net.only(subscriber), unicast(1, TOPIC, ""));
+    net.send(subscriber, reply(&unicast(1, TOPIC, ""), ""));
+    net.advance(Duration::from_secs(1));
+    assert_eq!(held(&net), 50_000);
+    net.inbox(publisher);
+    net.send(publisher, unicast(2, "topic 49999", ""));
+    net.nothing(publisher);
+    // So is its end.
+    net.peer_send(peer, hello());
+    net.peer_send(peer, records(10, &[state(LIAR, (1 << 40) + 1, &[0], &[])]));
+    assert!(held(&net) > 40_000);
+    net.advance(Duration::from_secs(1));
+    assert_eq!(held(&net), 0);
+    net.send(publisher, unicast(3, "topic 7", ""));
+    let refused = error(3, code::NO_SUBSCRIBER, "");
+    assert!(net.inbox(publisher).contains(&refused));
+}
+
+#[test]
+fn four_neighbours_with_all_they_can_state_leave_room_for_what_others_state() {
+    const MAX: usize = 400_000;
+    let mut net = with_limits(|config| {
+        config.limits.records_bytes = MAX;
+        config.limits.record_bytes = MAX / 4;
+    });
+    let long = topics_of_bytes("long", MAX / 4 - 8_000);
+    let hogs: Vec<Link> = (20..24).map(|n| net.ours(0, n, &once(&long))).collect();
+    net.secs(1);
+    let held = |net: &Net| net.nodes[0].machine.router().records_bytes();
+    assert!(held(&net) > MAX * 8 / 10, "{}", held(&net));
+    let honest = net.ours(0, 7, &[]);
+    let some = topics_of_bytes("some", 20_000);
+    net.announce(honest, &once(&some));
+    let far = state(8, 1 << 40, &[7], &once(&some));
+    let near = state(7, 1 << 40, &[0, 8], &once(&some));
+    net.peer_send(honest, records(9, &[near, far]));
+    net.peer_send(
+        honest,
+        records(9, &[change(8, (1 << 40) + 1, 1 << 40, &[("new", 1)])]),
+    );
+    assert_eq!((distance(&net, 7), distance(&net, 8)), (Some(1), Some(2)));
+    assert_eq!(topics_at(&net, 8), some.len() + 1);
+    assert!(held(&net) <= MAX);
+    // Those that gave way do not take it back.
+    for (n, hog) in hogs.into_iter().enumerate() {
+        let again = state(20 + n, 1 << 41, &[0], &once(&long));
+        net.peer_send(hog, records(9, &[again]));
+    }
+    assert_eq!((distance(&net, 7), distance(&net, 8)), (Some(1), Some(2)));
+    assert!(held(&net) <= MAX);
+}
+
+#[test]
+fn what_comes_over_the_same_relay_finds_room_too() {
+    const MAX: usize = 400_000;
+    let mut net = with_limits(|config| {
+        config.limits.records_bytes = MAX;
+        config.limits.record_bytes = MAX / 4;
+    });
+    let relay = net.ours(0, 7, &[(TOPIC, 1)]);
+    let long = topics_of_bytes("long", MAX / 4 - 8_000);
+    net.peer_send(relay, records(9, &[state(LIAR, 500, &[7], &once(&long))]));
+    for n in 20..26 {
+        net.peer_send(relay, records(9, &[stub(n, LIAR, 500, &once(&long))]));
+        net.secs(1);
+        net.peer_send(relay, hello());
+    }
+    let small = once(&long[..40]);
+    for n in 30..35 {
+        net.peer_send(relay, records(9, &[state(n, 500, &[7], &small)]));
+        assert_eq!(topics_at(&net, n), 0, "not linked yet");
+    }
+    let near = state(7, 1 << 40, &[0, 30, 31, 32, 33, 34], &[(TOPIC, 1)]);
+    net.peer_send(relay, records(9, &[near]));
+    for n in 30..35 {
+        assert_eq!((distance(&net, n), topics_at(&net, n)), (Some(2), 40));
+    }
+    assert!(net.nodes[0].machine.router().records_bytes() <= MAX);
+}

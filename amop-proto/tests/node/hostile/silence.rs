@@ -1,0 +1,202 @@
+//! Nodes that claim subscribers and never answer.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use amop_proto::{
+    channel::{Frame, FrameType, code},
+    p2p::{
+        PeerFrame,
+        mesh::{Envelope, packet},
+    },
+};
+
+use super::{LIAR, TOPIC, counters, with_liar};
+use crate::support::{
+    Link, Net, Sdk, enveloped, error, extension, hello, key, relayed_envelope, reply, unicast,
+};
+
+/// What says that somebody else was asked instead.
+fn is_taken_back(frame: &Frame) -> bool {
+    frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION && frame.body.is_empty()
+}
+
+/// Unicasts, and how many of them were taken back.
+fn asked(frames: Vec<PeerFrame>) -> (usize, usize) {
+    let frames = frames.into_iter().filter_map(|frame| match frame.packet {
+        packet::UNICAST => Some(enveloped(&frame, packet::UNICAST).1),
+        packet::RELAYED_UNICAST => Some(relayed_envelope(&frame, packet::RELAYED_UNICAST).1),
+        _ => None,
+    });
+    let mut seqs = BTreeSet::new();
+    let mut back = 0;
+    for frame in frames {
+        match frame.kind {
+            FrameType::UNICAST => drop(seqs.insert(frame.seq.0)),
+            _ => {
+                assert!(is_taken_back(&frame), "{frame:?}");
+                assert!(seqs.contains(&frame.seq.0));
+                back += 1;
+            }
+        }
+    }
+    (seqs.len(), back)
+}
+
+/// Publishes 50 unicasts, and lets a subscriber answer what comes to it for some seconds. Returns how many
+/// came, each once, and were answered.
+fn publish(net: &mut Net, link: Link, honest: Sdk, seconds: u64) -> usize {
+    let publisher = net.sdk(0);
+    for n in 0..50 {
+        net.send(publisher, unicast(n, TOPIC, ""));
+    }
+    let (mut got, mut answers) = (BTreeSet::new(), 0);
+    for _ in 0..seconds {
+        for message in net.inbox(honest) {
+            assert!(got.insert(message.seq.0), "twice");
+            net.send(honest, reply(&message, ""));
+        }
+        let answered = net.inbox(publisher);
+        assert!(answered.iter().all(|answer| answer.result == 0));
+        answers += answered.len();
+        net.peer_send(link, hello());
+        net.secs(1);
+    }
+    assert_eq!(got.len(), answers);
+    answers
+}
+
+#[test]
+fn a_silent_neighbour_holds_a_unicast_no_longer_than_a_silent_subscriber() {
+    let mut net = Net::new(2);
+    net.connect(0, 1);
+    let honest = net.subscriber(1, &[TOPIC]);
+    let silent = net.ours(0, LIAR, &[(TOPIC, 100)]);
+    net.peer_inbox(silent);
+    assert_eq!(publish(&mut net, silent, honest, 8), 50);
+    let (drawn, back) = asked(net.peer_inbox(silent));
+    assert!(drawn >= 40, "{drawn}");
+    assert_eq!(back, drawn);
+    assert_eq!(net.in_flight(), 0);
+}
+
+#[test]
+fn so_does_one_far_away() {
+    let (mut net, liar) = with_liar(&[(TOPIC, 100)]);
+    let honest = net.subscriber(0, &[TOPIC]);
+    net.peer_inbox(liar);
+    assert_eq!(publish(&mut net, liar, honest, 8), 50);
+    let (drawn, back) = asked(net.peer_inbox(liar));
+    assert!(drawn >= 40, "{drawn}");
+    assert_eq!(back, drawn);
+}
+
+#[test]
+fn the_only_one_there_is_has_all_its_time() {
+    let (mut net, liar) = with_liar(&[(TOPIC, 1)]);
+    let publisher = net.sdk(0);
+    // Not even the publisher itself, which has the topic, is asked before.
+    net.subscribe(publisher, &[TOPIC]);
+    net.peer_inbox(liar);
+    net.send(publisher, unicast(1, TOPIC, ""));
+    for _ in 0..29 {
+        net.peer_send(liar, hello());
+        net.secs(1);
+        net.nothing(publisher);
+    }
+    let (drawn, back) = asked(net.peer_inbox(liar));
+    assert_eq!((drawn, back), (1, 0));
+    net.peer_send(liar, hello());
+    net.secs(2);
+    assert_eq!(net.only(publisher), unicast(1, TOPIC, ""));
+}
+
+#[test]
+fn somebody_who_comes_later_is_asked_then() {
+    let (mut net, liar) = with_liar(&[(TOPIC, 1)]);
+    let publisher = net.sdk(0);
+    net.send(publisher, unicast(1, TOPIC, ""));
+    let wait = |net: &mut Net, seconds| {
+        for _ in 0..seconds {
+            net.peer_send(liar, hello());
+            net.secs(1);
+        }
+    };
+    wait(&mut net, 10);
+    let honest = net.subscriber(0, &[TOPIC]);
+    wait(&mut net, 7);
+    assert_eq!(net.only(honest), unicast(1, TOPIC, ""));
+    net.nothing(publisher);
+}
+
+#[test]
+fn a_slow_subscriber_of_another_node_has_its_time() {
+    let mut net = Net::new(2);
+    net.connect(0, 1);
+    let slow = net.subscriber(1, &[TOPIC]);
+    let publisher = net.sdk(0);
+    net.send(publisher, unicast(1, TOPIC, ""));
+    let message = net.only(slow);
+    let other = net.subscriber(0, &[TOPIC]);
+    net.advance(Duration::from_millis(4900));
+    net.send(slow, reply(&message, ""));
+    assert_eq!(net.only(publisher), reply(&message, ""));
+    net.secs(10);
+    net.nothing(other);
+}
+
+fn take_back(from: usize, id: u64) -> PeerFrame {
+    let envelope = Envelope {
+        source: key(from),
+        target: key(0),
+        id,
+    };
+    let frame = error(1, code::NO_SESSION, "");
+    extension(packet::UNICAST, 32, envelope.seal(&frame))
+}
+
+fn ask(from: usize, id: u64) -> PeerFrame {
+    let envelope = Envelope {
+        source: key(from),
+        target: key(0),
+        id,
+    };
+    extension(packet::UNICAST, 32, envelope.seal(&unicast(1, TOPIC, "")))
+}
+
+#[test]
+fn what_is_taken_back_is_handed_to_nobody_else() {
+    let mut net = Net::new(1);
+    let asker = net.ours(0, 7, &[]);
+    let liar = net.ours(0, LIAR, &[]);
+    let mine = [(); 3].map(|()| net.subscriber(0, &[TOPIC]));
+    let got = |net: &mut Net| mine.iter().map(|&sdk| net.inbox(sdk).len()).sum::<usize>();
+    let wait = |net: &mut Net, seconds| {
+        for _ in 0..seconds {
+            net.peer_send(asker, hello());
+            net.peer_send(liar, hello());
+            net.secs(1);
+        }
+    };
+    net.peer_send(asker, ask(7, 70));
+    assert_eq!(got(&mut net), 1);
+    // Not by somebody else, in whoever's name.
+    net.peer_send(liar, take_back(7, 70));
+    net.peer_send(liar, take_back(LIAR, 70));
+    wait(&mut net, 6);
+    assert_eq!(got(&mut net), 1, "the next one after 5 s");
+    net.peer_send(asker, take_back(7, 70));
+    assert_eq!(net.in_flight(), 0);
+    // Nor when it comes once more.
+    net.peer_send(asker, ask(7, 70));
+    wait(&mut net, 10);
+    assert_eq!(got(&mut net), 0);
+    // What is taken back before it comes is not taken then.
+    net.peer_send(asker, take_back(7, 71));
+    net.peer_send(asker, ask(7, 71));
+    assert_eq!(got(&mut net), 0);
+    assert_eq!(counters(&net).unproven, 1);
+    // An answer that comes late all the same is nothing that the node dies of.
+    net.send(mine[0], reply(&unicast(1, TOPIC, ""), ""));
+    net.peer_send(asker, ask(7, 72));
+    assert_eq!(got(&mut net), 1);
+}

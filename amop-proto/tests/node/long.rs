@@ -1,0 +1,407 @@
+//! What takes long is done before the machine is asked, or a little at a time.
+
+use std::time::Duration;
+
+use crate::support::{
+    Link, Net, config, from_node, hello, known, multicast, node_id, records, refused, reply, state,
+    topic_list, topic_seq, topics_of, unicast,
+};
+use amop_proto::{
+    channel::{Frame, FrameType},
+    node::{Event, Held, SessionInput},
+    p2p::{
+        NodeId,
+        mesh::{Record, SharedSecret, Signer, Subject},
+        packet,
+    },
+};
+use bytes::Bytes;
+
+const LONG: usize = 200 * 1024;
+
+/// What happens is done, and this thread has hashed so many long messages with a machine in its hands.
+fn hashed(act: impl FnOnce()) -> u64 {
+    let before = Held::long_digests();
+    act();
+    Held::long_digests() - before
+}
+
+fn row(nodes: usize) -> Net {
+    let mut net = Net::new(nodes);
+    for node in 1..nodes {
+        net.connect(node - 1, node);
+    }
+    net
+}
+
+#[test]
+fn a_node_knows_whether_there_are_nodes_beyond_its_neighbours() {
+    let distant = |net: &Net, node: usize| net.nodes[node].machine.router().has_distant();
+    let mut net = row(3);
+    assert_eq!(
+        [0, 1, 2].map(|node| distant(&net, node)),
+        [true, false, true]
+    );
+    net.connect(0, 2);
+    assert_eq!([0, 1, 2].map(|node| distant(&net, node)), [false; 3]);
+    net.cut_between(0, 1);
+    assert_eq!(
+        [0, 1, 2].map(|node| distant(&net, node)),
+        [true, true, false]
+    );
+    net.cut_between(1, 2);
+    net.secs(200);
+    assert_eq!([0, 1, 2].map(|node| distant(&net, node)), [false; 3]);
+    // A FISCO node behind a neighbour needs no proof.
+    let mut behind = config(1);
+    behind.transit.insert(node_id(9));
+    let mut net = Net::with([config(0), behind]);
+    net.connect(0, 1);
+    net.foreign(1, 9, "hello");
+    assert_eq!(net.nodes[0].machine.router().known_nodes(), 2);
+    assert!(!distant(&net, 0));
+}
+
+#[test]
+fn long_messages_are_hashed_before_the_machine_sees_them() {
+    let text = "x".repeat(LONG);
+    let mut net = row(4);
+    let subscriber = net.subscriber(3, &["far"]);
+    let publisher = net.sdk(0);
+    assert_eq!(
+        hashed(|| {
+            net.send(publisher, unicast(1, "far", &text));
+            let push = net.only(subscriber);
+            net.send(subscriber, reply(&push, &text));
+            assert_eq!(net.only(publisher).body, push.body);
+            net.send(publisher, multicast(2, "far", &text));
+            assert_eq!(net.only(subscriber).body, push.body);
+        }),
+        0
+    );
+    // The test sees it where nobody has done so before.
+    net.inbox(publisher);
+    let late = SessionInput::read(unicast(3, "far", &text), 1);
+    assert_eq!(
+        hashed(|| net.event(0, Event::SessionFrame(publisher.id, late))),
+        1
+    );
+}
+
+#[test]
+fn long_messages_of_fisco_nodes_are_hashed_before_the_machine_sees_them() {
+    let text = "x".repeat(LONG);
+    let mut border = config(0);
+    border.transit.insert(node_id(9));
+    let mut net = Net::with([border, config(1), config(2)]);
+    net.connect(0, 1);
+    net.connect(1, 2);
+    let fisco = net.foreign(0, 9, "there");
+    let subscriber = net.subscriber(2, &["far"]);
+    let publisher = net.sdk(2);
+    net.secs(1);
+    net.peer_inbox(fisco);
+    assert_eq!(
+        hashed(|| {
+            net.peer_send(fisco, from_node(5, &unicast(1, "far", &text)));
+            let push = net.only(subscriber);
+            net.send(subscriber, reply(&push, &text));
+            assert_eq!(net.peer_only(fisco).seq, 5);
+            let mut message = from_node(6, &multicast(2, "far", &text));
+            message.packet = packet::MULTICAST;
+            net.peer_send(fisco, message);
+            assert_eq!(net.only(subscriber).body, push.body);
+            // And the other way.
+            net.send(publisher, unicast(3, "there", &text));
+            let asked = net.peer_only(fisco);
+            let push = crate::support::inner(&asked);
+            let mut answer = from_node(asked.seq, &reply(&push, &text));
+            answer.protocol = -answer.protocol;
+            net.peer_send(fisco, answer);
+            assert_eq!(net.only(publisher).kind, FrameType::RESPONSE);
+        }),
+        0
+    );
+}
+
+/// A FISCO node tells `topics`.
+fn tells(net: &mut Net, fisco: Link, number: &str, topics: &[String]) {
+    net.peer_send(fisco, topic_seq(number));
+    let asked = net.peer_inbox(fisco);
+    let request = asked.last().unwrap().seq;
+    let text = format!("{number}\t{}", topics.join("\t"));
+    net.peer_send(fisco, topic_list(request, &text));
+}
+
+#[test]
+fn long_topic_lists_come_into_force_a_little_at_a_time() {
+    const MANY: usize = 5000;
+    let topics: Vec<String> = (0..MANY).map(|n| format!("topic{n:05}")).collect();
+    let mut net = Net::new(1);
+    let fisco = net.raw_peer(0, node_id(9), false);
+    tells(&mut net, fisco, "1", &topics);
+    let held = topics_of(&net, fisco).len();
+    assert!((1..=256).contains(&held), "{held} after one event");
+    // Others have their turn meanwhile.
+    let sdk = net.subscriber(0, &["hello"]);
+    net.send(sdk, multicast(1, "hello", "in between"));
+    assert_eq!(net.inbox(sdk).len(), 2);
+    assert!(topics_of(&net, fisco).len() < MANY);
+    net.advance(Duration::from_millis(100));
+    assert_eq!(topics_of(&net, fisco), topics);
+    // A later list takes the place of one that is not in force yet.
+    tells(&mut net, fisco, "2", &topics[..10]);
+    tells(&mut net, fisco, "3", &topics[MANY - 10..]);
+    assert!(topics_of(&net, fisco).len() > 4000);
+    net.advance(Duration::from_millis(100));
+    assert_eq!(topics_of(&net, fisco), &topics[MANY - 10..]);
+    // So it goes when the node is gone.
+    tells(&mut net, fisco, "4", &topics);
+    net.advance(Duration::from_millis(100));
+    net.cut(fisco);
+    net.send(sdk, unicast(2, &topics[0], "?"));
+    net.hang_up(sdk);
+    assert!(!net.nodes[0].machine.router().is_empty());
+    net.advance(Duration::from_millis(100));
+    assert!(net.nodes[0].machine.router().is_empty());
+}
+
+/// Every step on the way from one list to another is one towards it.
+#[test]
+fn lists_in_any_order_end_as_the_last_one_says() {
+    let name = |n: usize| format!("t{:04}", n * 7919 % 4096);
+    let mut net = Net::new(1);
+    let fisco = net.raw_peer(0, node_id(9), false);
+    let mut last = Vec::new();
+    for number in 1..40usize {
+        let (from, len) = (number * 37 % 500, number * 131 % 900);
+        last = (from..from + len).map(name).collect();
+        tells(&mut net, fisco, &number.to_string(), &last);
+        net.advance(Duration::from_micros(700 * (number as u64 % 4)));
+    }
+    net.advance(Duration::from_millis(100));
+    last.sort();
+    last.dedup();
+    assert_eq!(topics_of(&net, fisco), last);
+}
+
+/// Texts are read before the machine has them: reading one while a node is held panics in tests.
+#[test]
+#[should_panic(expected = "a text is read while the node is held")]
+fn reading_a_text_with_the_node_held_is_seen() {
+    let _held = Held::new();
+    let frame = Frame::new(FrameType::SET_TOPICS, crate::support::seq(1), "[]");
+    let _ = SessionInput::read(frame, 1);
+}
+
+/// All that is known of a large network does not fill the queue to a neighbour: it goes in pieces.
+#[test]
+fn a_neighbour_that_knows_nothing_is_told_a_piece_at_a_time() {
+    const NODES: usize = 150;
+    const TOPICS: usize = 500;
+    let topics: Vec<String> = (0..TOPICS).map(|n| format!("{n:0100}")).collect();
+    let topics: Vec<(&str, u32)> = topics.iter().map(|topic| (&**topic, 1)).collect();
+    let mut net = Net::new(1);
+    let neighbour = net.ours(0, 2, &[]);
+    for n in 3..3 + NODES {
+        net.peer_send(neighbour, records(0, &[state(n, 9, &[2], &topics)]));
+        net.advance(Duration::from_millis(20));
+    }
+    assert_eq!(net.nodes[0].machine.router().known_nodes(), 1 + NODES);
+    // The neighbour reads nothing at first.
+    let here = net.raw_peer(0, node_id(1), false);
+    net.link(here).stalled = true;
+    net.peer_send(here, hello());
+    net.peer_send(here, known(&[]));
+    const MOST: usize = 1024 * 1024;
+    let queued = |net: &mut Net| net.link(here).unwritten;
+    let first = queued(&mut net);
+    assert!((100_000..MOST).contains(&first), "{first} bytes at once");
+    // What is new meanwhile, too.
+    let change = [("new", 1)];
+    net.peer_send(
+        neighbour,
+        records(0, &[state(3 + NODES - 1, 10, &[2], &change)]),
+    );
+    let mut read = 0;
+    while queued(&mut net) > 0 {
+        assert!(queued(&mut net) < MOST, "{} bytes wait", queued(&mut net));
+        net.peer_read(here, 100_000);
+        read += 100_000;
+        assert!(read < 100_000_000, "it ends");
+    }
+    assert!(read > NODES * TOPICS * 100, "all of it was sent");
+}
+
+/// A whole network is known to the newcomer in the end, and it counts only then.
+#[test]
+fn a_newcomer_knows_all_of_a_large_network_before_its_link_counts() {
+    const NODES: usize = 60;
+    let topics: Vec<String> = (0..300).map(|n| format!("{n:0100}")).collect();
+    let topics: Vec<(&str, u32)> = topics.iter().map(|topic| (&**topic, 1)).collect();
+    let mut net = Net::new(2);
+    let neighbour = net.ours(0, 2, &[]);
+    for n in 3..3 + NODES {
+        net.peer_send(neighbour, records(0, &[state(n, 9, &[2], &topics)]));
+        net.advance(Duration::from_millis(20));
+    }
+    net.wire_held = true;
+    net.connect(0, 1);
+    let held = |net: &Net, node: usize| net.nodes[node].machine.router().known_nodes();
+    let counts = |net: &Net| {
+        net.nodes[1]
+            .machine
+            .router()
+            .distance(&node_id(0))
+            .is_some()
+    };
+    for _ in 0..1000 {
+        if counts(&net) {
+            break;
+        }
+        net.deliver_one();
+        net.advance(Duration::from_millis(10));
+    }
+    assert!(counts(&net));
+    assert_eq!(held(&net, 1), 2 + NODES);
+}
+
+/// However many refuse a unicast, each is asked once, and the last one gets it.
+#[test]
+fn a_unicast_that_thousands_refuse_is_offered_to_each_once() {
+    const MANY: usize = 1000;
+    let mut net = Net::new(1);
+    let all: Vec<_> = (0..MANY).map(|_| net.subscriber(0, &["busy"])).collect();
+    let publisher = net.sdk(0);
+    for (n, accepts) in [(1, None), (2, Some(all[MANY / 2]))] {
+        net.send(publisher, unicast(n, "busy", "?"));
+        let mut asked = std::collections::BTreeSet::new();
+        loop {
+            net.advance(Duration::from_millis(5));
+            let Some(&at) = all.iter().find(|&&sdk| !net.end(sdk).inbox.is_empty()) else {
+                break;
+            };
+            assert!(asked.insert(at), "nobody is asked twice");
+            let push = net.only(at);
+            if accepts == Some(at) {
+                net.send(at, reply(&push, "!"));
+                break;
+            }
+            net.send(at, refused(&push));
+        }
+        let answer = net.only(publisher);
+        match accepts {
+            None => {
+                assert_eq!((asked.len(), answer.result), (MANY, 104));
+            }
+            Some(_) => assert_eq!(answer.result, 0),
+        }
+    }
+}
+
+/// Nor is a topic with thousands of subscribers that are all busy looked through at once.
+#[test]
+fn a_unicast_for_thousands_that_are_busy_takes_turns_with_others() {
+    const MANY: usize = 1000;
+    let mut config = config(0);
+    config.limits.session_queue = 100;
+    let mut net = Net::with([config]);
+    for _ in 0..MANY {
+        let sdk = net.subscriber(0, &["busy"]);
+        net.end(sdk).stalled = true;
+    }
+    let publisher = net.sdk(0);
+    // One copy for each may wait, and no more.
+    net.send(publisher, multicast(1, "busy", &"x".repeat(150)));
+    net.send(publisher, multicast(2, "busy", "x"));
+    net.inbox(publisher);
+    net.send(publisher, unicast(3, "busy", "?"));
+    net.nothing(publisher);
+    net.advance(Duration::from_millis(50));
+    assert_eq!(net.only(publisher).result, 104);
+}
+
+/// A node of a chain whose IDs are whole RSA keys.
+#[derive(Debug)]
+struct Long(Bytes);
+
+impl Long {
+    fn name(&self) -> NodeId {
+        NodeId::named(&self.0).unwrap()
+    }
+}
+
+impl Signer for Long {
+    fn algorithm(&self) -> u8 {
+        SharedSecret::ALGORITHM
+    }
+
+    fn long_id(&self) -> Option<Bytes> {
+        Some(self.0.clone())
+    }
+
+    fn sign(&self, message: &[u8]) -> Option<Bytes> {
+        SharedSecret::new(self.name()).sign(message)
+    }
+
+    fn chain(&self) -> Vec<Bytes> {
+        SharedSecret::new(self.name()).chain()
+    }
+}
+
+/// Nodes with longer IDs take part as all others do.
+#[test]
+fn nodes_with_long_ids_are_neighbours_and_are_told_of() {
+    let long = Long(vec![7; 270].into());
+    let mut config = config(0);
+    config.node = long.name();
+    config.signer = std::sync::Arc::new(Long(long.0.clone()));
+    let mut net = Net::with([crate::support::config(1), config]);
+    let far = Long(vec![9; 300].into());
+    let link = net.raw_peer(1, far.name(), false);
+    net.peer_send(link, hello());
+    net.peer_send(link, known(&[]));
+    let record = Record {
+        subject: Subject::Node(far.name()),
+        neighbours: Some(vec![(&long.name()).into()]),
+        ..state(5, 9, &[], &[("far", 1)])
+    };
+    let whole = record
+        .whole
+        .clone()
+        .map(|whole| amop_proto::p2p::mesh::Whole {
+            chain: far.chain(),
+            ..whole
+        });
+    let record = Record { whole, ..record };
+    let signed = record.sign(&far).unwrap();
+    net.peer_send(link, crate::support::signed_records(0, &[signed]));
+    let sent = net.peer_inbox(link);
+    for frame in sent.iter().filter(|frame| frame.packet == 3) {
+        net.peer_send(link, crate::support::taken(frame.seq));
+    }
+    assert_eq!(net.nodes[1].machine.router().distance(&far.name()), Some(1));
+    // And by way of it, where nobody has a connection to it.
+    let [a, b] = [
+        net.raw_peer(0, long.name(), true),
+        net.raw_peer(1, node_id(1), false),
+    ];
+    for frame in net.peer_inbox(a) {
+        net.peer_send(b, frame);
+    }
+    for _ in 0..10 {
+        for (from, to) in [(a, b), (b, a)] {
+            for frame in net.peer_inbox(from) {
+                net.peer_send(to, frame);
+            }
+        }
+    }
+    assert_eq!(
+        net.nodes[0].machine.router().distance(&long.name()),
+        Some(1)
+    );
+    assert_eq!(net.nodes[0].machine.router().distance(&far.name()), Some(2));
+    let publisher = net.sdk(0);
+    net.send(publisher, unicast(1, "far", "?"));
+    assert_eq!(net.nodes[0].machine.router().in_flight(), 1);
+}

@@ -1,0 +1,190 @@
+//! Multicasts: one copy for every subscriber, and an acknowledgement that promises nothing.
+
+use crate::support::{Net, inner, key, multicast, peer_frame, seq, spread};
+use amop_proto::{
+    channel::{Frame, FrameType, code},
+    node::Notice,
+    p2p::{packet, protocol},
+};
+
+const TOPIC: &str = "hello";
+
+/// The publisher's acknowledgement: its own frame, result 0.
+fn echo(request: &Frame) -> Frame {
+    request.respond(code::SUCCESS, request.body.clone())
+}
+
+#[test]
+fn every_subscriber_on_every_node_gets_one_copy() {
+    let mut net = Net::mesh(3);
+    let publisher = net.sdk(0);
+    let subscribers = [0, 0, 1, 1, 1, 2].map(|node| net.subscriber(node, &["x", TOPIC]));
+    let others = [0, 1, 2].map(|node| net.subscriber(node, &["other"]));
+    let request = Frame {
+        result: 9,
+        ..multicast(1, TOPIC, "to all")
+    };
+    net.send(publisher, request.clone());
+    assert_eq!(net.only(publisher), echo(&request));
+    for subscriber in subscribers {
+        assert_eq!(net.only(subscriber), request, "{subscriber:?}");
+    }
+    for other in others {
+        net.nothing(other);
+    }
+    let delivered = |node: usize, net: &Net| {
+        let counters = net.nodes[node].machine.router().counters();
+        (counters.multicasts, counters.delivered, counters.dropped)
+    };
+    assert_eq!(delivered(0, &net), (1, 2, 0));
+    assert_eq!(delivered(1, &net), (1, 3, 0));
+    assert_eq!(delivered(2, &net), (1, 1, 0));
+    assert_eq!(net.in_flight(), 0);
+}
+
+#[test]
+fn a_peer_gets_one_message_however_many_subscribers_it_has() {
+    let mut net = Net::new(1);
+    let publisher = net.sdk(0);
+    let ours = net.ours(0, 5, &[(TOPIC, 40)]);
+    let real = [6, 8].map(|n| net.foreign(0, n, TOPIC));
+    let uninterested = net.foreign(0, 7, "other");
+    let request = multicast(1, TOPIC, "to all");
+    net.send(publisher, request.clone());
+    let copies = real.map(|peer| net.peer_only(peer));
+    for copy in &copies {
+        assert_eq!(
+            (copy.protocol, copy.packet),
+            (protocol::AMOP, packet::MULTICAST)
+        );
+        assert_eq!(inner(copy), request);
+    }
+    assert_eq!(copies[0].seq, copies[1].seq, "one number for all");
+    let (address, copy) = spread(&net.peer_only(ours));
+    assert_eq!((address.source, address.targets), (key(0), vec![]));
+    assert_eq!(copy, request);
+    assert!(net.peer_inbox(uninterested).is_empty());
+}
+
+#[test]
+fn without_subscribers_it_succeeds_all_the_same() {
+    let mut net = Net::mesh(2);
+    let publisher = net.sdk(0);
+    let request = multicast(1, TOPIC, "anyone?");
+    net.send(publisher, request.clone());
+    assert_eq!(net.only(publisher), echo(&request));
+}
+
+#[test]
+fn a_publisher_that_is_subscribed_gets_its_own_copy_and_the_acknowledgement() {
+    let mut net = Net::mesh(2);
+    let publisher = net.subscriber(0, &[TOPIC]);
+    let subscriber = net.subscriber(1, &[TOPIC]);
+    let request = multicast(1, TOPIC, "to all");
+    net.send(publisher, request.clone());
+    assert_eq!(net.inbox(publisher), [request.clone(), echo(&request)]);
+    assert_eq!(net.only(subscriber), request);
+}
+
+#[test]
+fn another_nodes_multicast_is_neither_forwarded_nor_answered() {
+    let mut net = Net::new(1);
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    let from = net.foreign(0, 5, TOPIC);
+    let other = net.foreign(0, 6, TOPIC);
+    let request = multicast(1, TOPIC, "to all");
+    // The packet type does not matter, the inner frame's does (p2p-v2 section 7).
+    for kind in [packet::MULTICAST, packet::UNICAST, 99] {
+        let message = peer_frame(protocol::AMOP, kind, 7, request.to_bytes());
+        net.peer_send(from, message);
+        assert_eq!(net.only(subscriber), request);
+    }
+    assert!(net.peer_inbox(from).is_empty());
+    assert!(net.peer_inbox(other).is_empty());
+}
+
+#[test]
+fn answers_to_multicasts_are_dropped() {
+    let mut net = Net::mesh(2);
+    let publisher = net.sdk(0);
+    let subscriber = net.subscriber(1, &[TOPIC]);
+    let request = multicast(1, TOPIC, "to all");
+    net.send(publisher, request.clone());
+    net.only(publisher);
+    net.only(subscriber);
+    // One SDK answers multicasts, too (channel-v2 section 7.4).
+    net.send(subscriber, echo(&request));
+    net.nothing(publisher);
+    let session = subscriber.id;
+    let notice = Notice::UnsolicitedResponse {
+        session,
+        seq: seq(1),
+    };
+    assert!(net.notices(1).contains(&notice));
+}
+
+#[test]
+fn the_same_multicast_through_two_nodes_arrives_twice() {
+    // Two SDKs publish through every node they are connected to (channel-v2 section 8);
+    // subscribers sort that out.
+    let mut net = Net::mesh(2);
+    let publisher = [0, 1].map(|node| net.sdk(node));
+    let subscriber = net.subscriber(1, &[TOPIC]);
+    let request = multicast(1, TOPIC, "to all");
+    for publisher in publisher {
+        net.send(publisher, request.clone());
+        assert_eq!(net.only(publisher), echo(&request));
+    }
+    assert_eq!(net.inbox(subscriber), [request.clone(), request]);
+}
+
+#[test]
+fn a_multicast_with_an_outstanding_seq_is_that_seqs_answer() {
+    let mut net = Net::new(1);
+    let publisher = net.sdk(0);
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    net.send(publisher, crate::support::unicast(1, TOPIC, "?"));
+    net.only(subscriber);
+    let shout = multicast(1, TOPIC, "!");
+    net.send(subscriber, shout.clone());
+    assert_eq!(net.only(publisher), shout);
+    net.nothing(subscriber);
+}
+
+#[test]
+fn an_empty_body_is_dropped_and_a_zero_length_byte_closes() {
+    let mut net = Net::new(1);
+    let bystander = net.subscriber(0, &[TOPIC]);
+    for kind in [FrameType::UNICAST, FrameType::MULTICAST] {
+        let publisher = net.sdk(0);
+        net.send(publisher, Frame::new(kind, seq(1), ""));
+        net.nothing(publisher);
+        assert_eq!(net.closed(publisher), None);
+        let session = publisher.id;
+        assert_eq!(net.notices(0), [Notice::EmptyAmopBody { session }]);
+        net.send(publisher, Frame::new(kind, seq(2), &b"\0hello"[..]));
+        let reason = net.closed(publisher).unwrap();
+        assert!(reason.to_string().contains("length byte is 0"), "{reason}");
+        net.nothing(publisher);
+    }
+    assert_eq!(net.closed(bystander), None);
+    assert_eq!(net.nodes[0].machine.session_count(), 1);
+}
+
+#[test]
+fn empty_and_zero_length_bodies_from_a_node_are_ignored() {
+    let mut net = Net::new(1);
+    let subscriber = net.subscriber(0, &[TOPIC]);
+    let peer = net.foreign(0, 5, "x");
+    net.notices(0);
+    for kind in [FrameType::UNICAST, FrameType::MULTICAST] {
+        for body in ["", "\0hello"] {
+            let message = Frame::new(kind, seq(1), body).to_bytes();
+            net.peer_send(peer, peer_frame(protocol::AMOP, 0, 3, message));
+        }
+    }
+    assert_eq!(net.notices(0).len(), 4);
+    assert!(net.peer_inbox(peer).is_empty());
+    assert_eq!(net.link(peer).closed, None);
+    net.nothing(subscriber);
+}

@@ -1,0 +1,284 @@
+//! Whoever has more than its fair share of what a node has gives way to others, and has everything as
+//! long as there are none.
+
+use crate::support::{Net, Sdk, config, multicast, reply, unicast};
+use amop_proto::{
+    channel::{FrameType, code, encode_topics},
+    node::{CloseReason, Limits, NodeConfig, Notice},
+};
+
+fn net(limits: impl FnOnce(&mut Limits)) -> Net {
+    let mut config: NodeConfig = config(0);
+    limits(&mut config.limits);
+    Net::with([config])
+}
+
+fn counters(net: &Net) -> amop_proto::node::Counters {
+    net.nodes[0].machine.router().counters()
+}
+
+#[test]
+fn connections_one_key_may_have_all_and_the_newest_goes_when_another_comes() {
+    let mut net = net(|limits| limits.sessions = 10);
+    let crowd: Vec<Sdk> = (0..10).map(|_| net.sdk_of(0, 1, 1)).collect();
+    assert!(
+        crowd.iter().all(|&sdk| net.is_open(sdk)),
+        "alone it has all"
+    );
+    let eleventh = net.sdk_of(0, 1, 1);
+    assert_eq!(
+        net.closed(eleventh),
+        Some(CloseReason::TooManySessions { max: 10 })
+    );
+    // Five are the other's share, and no more.
+    let others: Vec<Sdk> = (0..5).map(|_| net.sdk_of(0, 1, 2)).collect();
+    assert!(others.iter().all(|&sdk| net.is_open(sdk)));
+    for (n, &sdk) in crowd.iter().enumerate() {
+        assert_eq!(net.is_open(sdk), n < 5, "{n}");
+    }
+    let what = "connections";
+    assert_eq!(net.closed(crowd[9]), Some(CloseReason::OverShare { what }));
+    let sixth = net.sdk_of(0, 1, 2);
+    assert!(!net.is_open(sixth));
+    assert_eq!(net.nodes[0].machine.session_count(), 10);
+    let counters = counters(&net);
+    assert_eq!((counters.sessions_refused, counters.shares_cut), (2, 5));
+}
+
+#[test]
+fn connections_an_agency_with_many_keys_is_one_agency() {
+    let mut net = net(|limits| limits.sessions = 20);
+    let crowd: Vec<Sdk> = (0..20).map(|key| net.sdk_of(0, 1, key)).collect();
+    assert_eq!(crowd.iter().filter(|&&sdk| net.is_open(sdk)).count(), 20);
+    let others: Vec<Sdk> = (0..10).map(|key| net.sdk_of(0, 2, key)).collect();
+    assert!(others.iter().all(|&sdk| net.is_open(sdk)));
+    assert_eq!(crowd.iter().filter(|&&sdk| net.is_open(sdk)).count(), 10);
+}
+
+#[test]
+fn topics_whoever_has_most_beyond_its_share_is_closed_for_others() {
+    let mut net = net(|limits| limits.topics = 100);
+    let greedy: Vec<Sdk> = (0..4).map(|_| net.sdk_of(0, 1, 1)).collect();
+    for (n, &sdk) in greedy.iter().enumerate() {
+        let names: Vec<String> = (0..25).map(|k| format!("{n}.{k}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        net.subscribe(sdk, &names);
+    }
+    assert_eq!(
+        net.nodes[0].machine.own_topics().len(),
+        100,
+        "alone it has all"
+    );
+    let modest = net.sdk_of(0, 1, 2);
+    net.subscribe(modest, &["wanted"]);
+    let open = greedy.iter().filter(|&&sdk| net.is_open(sdk)).count();
+    assert_eq!(open, 3);
+    let what = "topics";
+    assert_eq!(net.closed(greedy[3]), Some(CloseReason::OverShare { what }));
+    let publisher = net.sdk_of(0, 1, 3);
+    net.send(publisher, unicast(1, "wanted", ""));
+    assert_eq!(net.only(modest), unicast(1, "wanted", ""));
+    assert_eq!(counters(&net).topics_ignored, 0);
+    // Over its share it gets no more, though there is room.
+    net.subscribe(greedy[0], &["new"]);
+    assert_eq!(counters(&net).topics_ignored, 1);
+    assert_eq!(net.nodes[0].machine.own_topics().len(), 51);
+}
+
+#[test]
+fn a_topic_counts_for_one_of_those_who_have_it_as_long_as_any_has() {
+    let mut net = net(|limits| limits.topics = 4);
+    let first = net.sdk_of(0, 1, 1);
+    net.subscribe(first, &["a", "b"]);
+    let second = net.sdk_of(0, 1, 2);
+    net.subscribe(second, &["a", "b"]);
+    net.hang_up(first);
+    // Both are the second's now: two more make its share and the rest.
+    net.subscribe(second, &["a", "b", "c", "d", "e"]);
+    assert_eq!(counters(&net).topics_ignored, 1);
+    assert_eq!(net.nodes[0].machine.own_topics(), ["a", "b", "c", "d"]);
+    net.hang_up(second);
+    assert!(net.nodes[0].machine.router().is_empty());
+}
+
+#[test]
+fn in_flight_whoever_has_more_than_its_share_gets_103_for_others() {
+    let mut net = net(|limits| limits.in_flight = 10);
+    // Nobody answers.
+    let subscriber = net.sdk_of(0, 1, 9);
+    net.subscribe(subscriber, &["void", "wanted"]);
+    let greedy = net.sdk_of(0, 1, 1);
+    for n in 0..10 {
+        net.send(greedy, unicast(n, "void", ""));
+    }
+    net.nothing(greedy);
+    net.send(greedy, unicast(10, "void", ""));
+    assert_eq!(
+        net.only(greedy).result,
+        code::OVER_LIMIT,
+        "alone it had all"
+    );
+    let modest = net.sdk_of(0, 1, 2);
+    net.inbox(subscriber);
+    for n in 20..25 {
+        net.send(modest, unicast(n, "wanted", ""));
+        net.nothing(modest);
+        assert_eq!(net.only(greedy).result, code::OVER_LIMIT);
+        let push = net.only(subscriber);
+        assert_eq!(push, unicast(n, "wanted", ""));
+    }
+    // Each has its share.
+    net.send(modest, unicast(25, "wanted", ""));
+    assert_eq!(net.only(modest).result, code::OVER_LIMIT);
+    net.send(subscriber, reply(&unicast(20, "wanted", ""), "here"));
+    assert_eq!(net.only(modest), reply(&unicast(20, "wanted", ""), "here"));
+    let counters = counters(&net);
+    assert_eq!((counters.over_share, counters.over_limit), (5, 2));
+    net.secs(100);
+    assert_eq!(net.in_flight(), 0);
+}
+
+#[test]
+fn in_flight_bytes_are_shared_too() {
+    let mut net = net(|limits| limits.in_flight_bytes = 10_000);
+    let subscriber = net.sdk_of(0, 1, 9);
+    net.subscribe(subscriber, &["void"]);
+    let greedy = net.sdk_of(0, 1, 1);
+    for n in 0..9 {
+        net.send(greedy, unicast(n, "void", &"x".repeat(950)));
+    }
+    net.nothing(greedy);
+    let modest = net.sdk_of(0, 1, 2);
+    net.send(modest, unicast(20, "void", &"x".repeat(3000)));
+    net.nothing(modest);
+    let ended = net.inbox(greedy);
+    assert!(ended.len() == 3 || ended.len() == 2, "{}", ended.len());
+    assert!(ended.iter().all(|frame| frame.result == code::OVER_LIMIT));
+}
+
+#[test]
+fn queues_of_whoever_has_most_waiting_go_first_and_the_others_lose_nothing() {
+    let mut net = net(|limits| {
+        limits.session_queue = 1_000_000;
+        limits.session_queues = 100_000;
+    });
+    // Three of one key that read nothing, and one of another that is slow.
+    let greedy: Vec<Sdk> = (0..3).map(|_| net.sdk_of(0, 1, 1)).collect();
+    let modest = net.sdk_of(0, 1, 2);
+    for &sdk in greedy.iter().chain([&modest]) {
+        net.end(sdk).stalled = true;
+    }
+    for &sdk in &greedy {
+        net.subscribe(sdk, &["flood"]);
+    }
+    net.subscribe(modest, &["calm"]);
+    let publisher = net.sdk_of(0, 1, 3);
+    // The slow one has the longest queue of all, and less than its share.
+    for n in 0..4 {
+        net.send(publisher, multicast(n, "calm", &"x".repeat(10_000)));
+    }
+    for n in 10..40 {
+        net.send(publisher, multicast(n, "flood", &"x".repeat(1000)));
+    }
+    assert!(net.is_open(modest));
+    assert_eq!(net.inbox(modest).len(), 4);
+    // Above half of all, with more than their share, they get no more.
+    let waiting: usize = greedy.iter().map(|&sdk| net.end(sdk).unwritten).sum();
+    assert!(waiting <= 50_000 + 3 * 1100, "{waiting}");
+    assert!(counters(&net).dropped > 0);
+    // When they have read they get all again.
+    for &sdk in &greedy {
+        net.read(sdk, usize::MAX);
+        net.end(sdk).stalled = false;
+        net.inbox(sdk);
+    }
+    net.send(publisher, multicast(99, "flood", ""));
+    for &sdk in &greedy {
+        assert_eq!(net.only(sdk), multicast(99, "flood", ""));
+    }
+}
+
+#[test]
+fn sets_of_topics_that_wait_are_shared_and_what_has_no_room_is_told() {
+    let mut net = net(|limits| {
+        limits.session_queues = 16 * 40_000;
+        limits.topic_changes = 1;
+    });
+    // What was saved up is used up, and everything waits.
+    let first = net.sdk_of(0, 3, 3);
+    let names: Vec<String> = (0..40).map(|n| format!("{n}")).collect();
+    set(&mut net, first, &names);
+    let names = |sdk: Sdk| (0..20).map(move |n| format!("{sdk:?}{n:0200}"));
+    let greedy: Vec<Sdk> = (0..20).map(|_| net.sdk_of(0, 1, 1)).collect();
+    for &sdk in &greedy {
+        let names: Vec<String> = names(sdk).collect();
+        set(&mut net, sdk, &names);
+    }
+    let refused = counters(&net).topic_sets_refused;
+    // The first one still has a share.
+    assert!((8..20).contains(&refused), "{refused}");
+    let told = net
+        .notices(0)
+        .into_iter()
+        .filter_map(|notice| match notice {
+            Notice::TopicIgnored {
+                session, others, ..
+            } => Some((session, others)),
+            _ => None,
+        });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len() as u64, refused);
+    assert!(told.contains(&(greedy[19].id, 19)));
+    // One set takes the place of another that waits, whatever else there is.
+    set(&mut net, greedy[0], &["a".into()]);
+    assert_eq!(counters(&net).topic_sets_refused, refused);
+    // Others have their share.
+    for key in 0..6 {
+        let modest = net.sdk_of(0, 10 + key, 1);
+        let names: Vec<String> = names(modest).collect();
+        set(&mut net, modest, &names);
+        assert!(net.is_open(modest));
+    }
+    assert_eq!(counters(&net).topic_sets_refused, refused);
+    let what = "bytes of topic sets that wait";
+    let reasons: Vec<_> = greedy.iter().filter_map(|&sdk| net.closed(sdk)).collect();
+    assert!((1..5).contains(&reasons.len()), "{reasons:?}");
+    for reason in reasons {
+        assert_eq!(reason, CloseReason::OverShare { what });
+    }
+    net.secs(1000);
+    for sdk in greedy {
+        if net.is_open(sdk) {
+            net.hang_up(sdk);
+        }
+    }
+    assert!(!net.nodes[0].machine.router().is_changing_topics());
+}
+
+fn set(net: &mut Net, sdk: Sdk, names: &[String]) {
+    let body = encode_topics(names.iter().map(String::as_str));
+    net.send_body(sdk, FrameType::SET_TOPICS, &body);
+}
+
+/// A node's own SDKs are not at the mercy of other nodes' questions.
+#[test]
+fn questions_of_other_nodes_leave_room_for_this_node_s_sessions() {
+    let mut net = net(|limits| limits.in_flight = 20);
+    let subscriber = net.sdk_of(0, 1, 9);
+    net.subscribe(subscriber, &["void"]);
+    let peer = net.foreign(0, 5, "");
+    for n in 0..25 {
+        net.peer_send(
+            peer,
+            crate::support::from_node(n, &unicast(n.into(), "void", "")),
+        );
+    }
+    net.peer_inbox(peer);
+    net.inbox(subscriber);
+    let own = net.sdk_of(0, 1, 1);
+    for n in 100..110 {
+        net.send(own, unicast(n, "void", ""));
+        net.nothing(own);
+    }
+    assert_eq!(net.inbox(subscriber).len(), 10);
+}
