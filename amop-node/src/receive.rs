@@ -101,12 +101,15 @@ pub(crate) trait Reading: Send {
     }
 }
 
+/// Reads a text.
+type Text = Box<dyn FnOnce() -> Event + Send>;
+
 /// What a frame turned out to be.
 pub(crate) enum Step {
     Event(Event),
     /// So many bytes of text have to be read before it is an event: the machine, which is locked when it
     /// gets the event, reads none.
-    Text(usize, Box<dyn FnOnce() -> Event + Send>),
+    Text(usize, Text),
     /// It was a part of something.
     Nothing,
 }
@@ -419,10 +422,26 @@ impl Head {
 /// What has come at once.
 #[derive(Default)]
 struct Taken {
-    steps: Vec<Step>,
+    events: Vec<Event>,
+    /// Texts that have yet to be read, with their length and their place among the events, which something
+    /// else keeps for them.
+    texts: Vec<(usize, usize, Text)>,
     /// The room of what was long. It is kept until the machine has what came: whatever waits for its turn
     /// before that is in the budget.
     rooms: Vec<Room>,
+}
+
+impl Taken {
+    fn push(&mut self, step: Step, placeholder: impl FnOnce() -> Event) {
+        match step {
+            Step::Event(event) => self.events.push(event),
+            Step::Text(len, text) => {
+                self.texts.push((self.events.len(), len, text));
+                self.events.push(placeholder());
+            }
+            Step::Nothing => {}
+        }
+    }
 }
 
 /// Reads until the connection ends.
@@ -481,13 +500,13 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             &mut taken,
         );
         reading.look_through();
-        let Ok(mut events) = read_texts(core, &mut pace, taken.steps).await else {
-            return LinkEnd::Shutdown;
-        };
-        if events.is_empty() {
-            events.push(R::active(id));
+        if taken.events.is_empty() {
+            taken.events.push(R::active(id));
         }
-        let (events, pause) = reading.prepare(events).await;
+        if read_texts(core, &mut pace, &mut taken).await.is_err() {
+            return LinkEnd::Shutdown;
+        }
+        let (events, pause) = reading.prepare(taken.events).await;
         let mut events = events.into_iter();
         let mut more = true;
         while more {
@@ -525,24 +544,17 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
     }
 }
 
-/// Makes events of what has come. Long texts are read apart.
-async fn read_texts(core: &Core, pace: &mut Pace, steps: Vec<Step>) -> Result<Vec<Event>, Gone> {
-    let mut events = Vec::with_capacity(steps.len());
-    for step in steps {
-        match step {
-            Step::Event(event) => events.push(event),
-            Step::Text(text, event) => {
-                pace.spend(Instant::now, text);
-                if text > SHORT {
-                    events.push(core.apart.run(event).await?);
-                } else {
-                    events.push(event());
-                }
-            }
-            Step::Nothing => {}
-        }
+/// Makes events of the texts that have come. Long ones are read apart.
+async fn read_texts(core: &Core, pace: &mut Pace, taken: &mut Taken) -> Result<(), Gone> {
+    for (place, text, event) in taken.texts.drain(..) {
+        pace.spend(Instant::now, text);
+        taken.events[place] = if text > SHORT {
+            core.apart.run(event).await?
+        } else {
+            event()
+        };
     }
-    Ok(events)
+    Ok(())
 }
 
 /// Waits for bytes, as long as the frame at the head of the buffer has time.
@@ -605,7 +617,7 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
             Ok(Some(step)) => {
                 let room = head.take().and_then(|head| head.room);
                 taken.rooms.extend(room.into_iter().chain(reading.room()));
-                taken.steps.push(step);
+                taken.push(step, || R::active(id));
                 if before - buffer.len() > READ_MAX {
                     // What few bytes follow must not keep the memory of a long frame.
                     *buffer = BytesMut::from(&buffer[..]);
@@ -641,7 +653,7 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
     };
     match refusal {
         Refusal::Drop(event) => {
-            taken.steps.push(Step::Event(event));
+            taken.events.push(event);
             (frame.dropped, frame.to_drop) = (buffer.len(), missing);
             *buffer = BytesMut::new();
             None
