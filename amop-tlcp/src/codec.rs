@@ -1,0 +1,99 @@
+//! Reading and writing what handshake messages are made of.
+
+use crate::Error;
+
+/// Reads a message from front to back.
+pub(crate) struct Reader<'a> {
+    message: &'static str,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(message: &'static str, body: &'a [u8]) -> Self {
+        Self {
+            message,
+            rest: body,
+        }
+    }
+
+    pub(crate) fn malformed(&self, reason: &'static str) -> Error {
+        Error::Malformed {
+            message: self.message,
+            reason,
+        }
+    }
+
+    pub(crate) fn illegal(&self, reason: &'static str) -> Error {
+        Error::Illegal {
+            message: self.message,
+            reason,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], Error> {
+        let (part, rest) = self
+            .rest
+            .split_at_checked(count)
+            .ok_or_else(|| self.malformed("it ends too early"))?;
+        self.rest = rest;
+        Ok(part)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let part = self.take(N)?;
+        Ok(part.try_into().expect("as long as was asked for"))
+    }
+
+    /// A number of `bytes` bytes.
+    fn number(&mut self, bytes: usize) -> Result<usize, Error> {
+        let digits = self.take(bytes)?;
+        Ok(digits
+            .iter()
+            .fold(0, |number, digit| number << 8 | usize::from(*digit)))
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, Error> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, Error> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    /// What has its length in front of it, in as many bytes.
+    pub(crate) fn prefixed(&mut self, bytes: usize) -> Result<&'a [u8], Error> {
+        let length = self.number(bytes)?;
+        self.take(length)
+    }
+
+    /// The same, to be read on.
+    pub(crate) fn nested(&mut self, bytes: usize) -> Result<Reader<'a>, Error> {
+        Ok(Self::new(self.message, self.prefixed(bytes)?))
+    }
+
+    /// Nothing may follow.
+    pub(crate) fn end(self) -> Result<(), Error> {
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(self.malformed("something follows its end"))
+        }
+    }
+}
+
+/// Appends `part` with its length in front of it, in `bytes` bytes.
+pub(crate) fn put_prefixed(out: &mut Vec<u8>, bytes: usize, part: &[u8]) {
+    let length = part.len().to_be_bytes();
+    let (zeros, length) = length.split_at(length.len() - bytes);
+    debug_assert!(zeros.iter().all(|zero| *zero == 0));
+    out.extend(length);
+    out.extend(part);
+}
+
+pub(crate) fn put_u16(out: &mut Vec<u8>, number: u16) {
+    out.extend(number.to_be_bytes());
+}

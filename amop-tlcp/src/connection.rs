@@ -1,0 +1,440 @@
+//! The state machine.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rand_core::CryptoRng;
+
+use crate::handshake::{Handshake, Peer};
+use crate::record::{ContentType, MacOrder, Record, Records};
+use crate::{Alert, Config, Error, PeerCertificates, PeerKeys, Randomness, Role, limits};
+
+/// One connection, without socket, clock or randomness of its own: bytes that came go in by
+/// [`receive`](Self::receive), bytes to be sent come out by [`output`](Self::output), and the caller passes time
+/// and randomness in.
+///
+/// A connection holds one record that is not whole, the content of one that is, and what waits to be sent: some
+/// 100 KiB at most, and no buffer while it is idle.
+///
+/// # Example
+///
+/// Client and server in one thread, each with its own end of a wire.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::SystemTime;
+/// use amop_tlcp::{Config, Connection, Flavour, Identity, PeerCertificates, PeerKeys, Refusal, Verifier};
+/// use rand::{SeedableRng, rngs::StdRng};
+///
+/// # macro_rules! file { ($name:literal) => { include_str!(concat!("../tests/data/v3/", $name)) } }
+/// // A real verifier looks for a path to the chain's authority, and at validity and revocation.
+/// struct Anybody;
+/// impl Verifier for Anybody {
+///     fn verify(&self, peer: &PeerCertificates, _now: SystemTime) -> Result<PeerKeys, Refusal> {
+///         peer.public_keys()
+///     }
+/// }
+///
+/// let sdk = Identity::from_pem(
+///     file!("sdk/sm_sdk.crt"), file!("sdk/sm_sdk.key"),
+///     file!("sdk/sm_ensdk.crt"), file!("sdk/sm_ensdk.key"),
+/// )?;
+/// let node = Identity::from_pem(
+///     file!("node0/sm_ssl.crt"), file!("node0/sm_ssl.key"),
+///     file!("node0/sm_enssl.crt"), file!("node0/sm_enssl.key"),
+/// )?;
+/// let node_key = *node.public_key();
+/// let config = |identity| Arc::new(Config::new(Flavour::Tlcp, identity, Arc::new(Anybody)));
+/// let mut client = Connection::client(config(sdk), StdRng::from_rng(&mut rand::rng()));
+/// let mut server = Connection::server(config(node), StdRng::from_rng(&mut rand::rng()));
+///
+/// /// What one end has to send goes to the other.
+/// fn carry(from: &mut Connection, to: &mut Connection) -> Result<(), amop_tlcp::Error> {
+///     while !from.output().is_empty() {
+///         let count = to.receive(SystemTime::now(), from.output())?;
+///         from.sent(count);
+///     }
+///     Ok(())
+/// }
+///
+/// while client.is_handshaking() || server.is_handshaking() {
+///     carry(&mut client, &mut server)?;
+///     carry(&mut server, &mut client)?;
+/// }
+/// assert_eq!(client.peer_keys().map(|keys| keys.signature), Some(node_key));
+///
+/// client.write(b"hello")?;
+/// carry(&mut client, &mut server)?;
+/// assert_eq!(server.plaintext(), b"hello");
+/// server.consume(5);
+///
+/// client.close();
+/// carry(&mut client, &mut server)?;
+/// assert!(server.peer_has_closed());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Connection {
+    config: Arc<Config>,
+    role: Role,
+    rng: Randomness,
+    records: Records,
+    /// `None` once it is over.
+    handshake: Option<Box<Handshake>>,
+    peer: Option<Box<Peer>>,
+    plaintext: Vec<u8>,
+    /// What of it has not been read.
+    unread: Range<usize>,
+    empty_records: u32,
+    warnings: u32,
+    peer_has_closed: bool,
+    closed: bool,
+    error: Option<Error>,
+}
+
+impl Connection {
+    /// The client's end. Its first message waits to be sent.
+    ///
+    /// All randomness comes from `rng`: it has to be one for cryptography, seeded from the system.
+    pub fn client(config: Arc<Config>, rng: impl CryptoRng + Send + Sync + 'static) -> Self {
+        Self::new(config, Role::Client, Box::new(rng))
+    }
+
+    /// The server's end. It asks clients for certificates and lets nobody in without.
+    ///
+    /// All randomness comes from `rng`: it has to be one for cryptography, seeded from the system.
+    pub fn server(config: Arc<Config>, rng: impl CryptoRng + Send + Sync + 'static) -> Self {
+        Self::new(config, Role::Server, Box::new(rng))
+    }
+
+    fn new(config: Arc<Config>, role: Role, rng: Randomness) -> Self {
+        let mut connection = Self::idle(config, role, rng);
+        connection.start();
+        connection
+    }
+
+    fn idle(config: Arc<Config>, role: Role, rng: Randomness) -> Self {
+        Self {
+            role,
+            rng,
+            records: Records::new(config.flavour, role),
+            handshake: Some(Box::new(Handshake::new(Arc::clone(&config), role))),
+            config,
+            peer: None,
+            plaintext: Vec::new(),
+            unread: 0..0,
+            empty_records: 0,
+            warnings: 0,
+            peer_has_closed: false,
+            closed: false,
+            error: None,
+        }
+    }
+
+    fn start(&mut self) {
+        if let Some(handshake) = &mut self.handshake
+            && let Err(error) = handshake.start(&mut self.records, &mut self.rng)
+        {
+            self.fail(error);
+        }
+    }
+
+    /// The same with a recorded handshake of this side in place of its own.
+    #[cfg(test)]
+    pub(crate) fn replaying(
+        config: Arc<Config>,
+        role: Role,
+        rng: Randomness,
+        replay: crate::handshake::replay::Replay,
+    ) -> Self {
+        let mut connection = Self::idle(config, role, rng);
+        if let Some(handshake) = &mut connection.handshake {
+            handshake.replay = Some(replay);
+        }
+        connection.start();
+        connection
+    }
+
+    /// As one kind of peer does.
+    #[cfg(test)]
+    pub(crate) fn send_empty_record(&mut self) {
+        self.send_record(ContentType::Data, &[]);
+    }
+
+    /// As no peer should.
+    #[cfg(test)]
+    pub(crate) fn send_record(&mut self, kind: ContentType, content: &[u8]) {
+        self.records
+            .send_one(kind, content, &mut self.rng)
+            .expect("numbers are not used up");
+    }
+
+    #[cfg(test)]
+    pub(crate) fn replay(&self) -> &crate::handshake::replay::Replay {
+        let handshake = self.handshake.as_ref().expect("the handshake is not over");
+        handshake.replay.as_ref().expect("it is a replay")
+    }
+
+    /// Takes bytes that came from the peer; says how many. It stops at the end of a record with application
+    /// data, so that no more than one is held: read it and go on with the rest. `now` is the time at which
+    /// certificates have to be valid.
+    ///
+    /// What comes after the peer's close_notify is thrown away.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the connection. An alert for the peer waits to be sent then, unless the peer itself has ended
+    /// it; send the output before you close the socket.
+    pub fn receive(&mut self, now: SystemTime, input: &[u8]) -> Result<usize, Error> {
+        self.check()?;
+        let mut rest = input;
+        let result = self.receive_all(now, &mut rest);
+        match result {
+            Ok(()) => Ok(input.len() - rest.len()),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    fn receive_all(&mut self, now: SystemTime, rest: &mut &[u8]) -> Result<(), Error> {
+        while !rest.is_empty() && self.unread.is_empty() {
+            if self.peer_has_closed {
+                *rest = &[];
+                return Ok(());
+            }
+            if let Some(record) = self.records.receive(rest)? {
+                self.record(now, record)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, now: SystemTime, record: Record) -> Result<(), Error> {
+        if record.kind == ContentType::Alert {
+            return self.alert(record.content());
+        }
+        if let Some(handshake) = &mut self.handshake {
+            let (records, rng) = (&mut self.records, &mut self.rng);
+            if let Some(peer) = handshake.record(&record, records, rng, now)? {
+                self.peer = Some(Box::new(peer));
+                self.handshake = None;
+            }
+            return Ok(());
+        }
+        if record.kind != ContentType::Data {
+            return Err(Error::Unexpected {
+                found: record.kind.name().to_owned(),
+                expected: "application data (there is no renegotiation)",
+            });
+        }
+        let (bytes, range) = record.into_parts();
+        if range.is_empty() {
+            self.empty_records += 1;
+            if self.empty_records > limits::EMPTY_RECORDS {
+                return Err(Error::Unexpected {
+                    found: "one empty record after the other".to_owned(),
+                    expected: "application data",
+                });
+            }
+            return Ok(());
+        }
+        self.empty_records = 0;
+        self.plaintext = bytes;
+        self.unread = range;
+        Ok(())
+    }
+
+    fn alert(&mut self, content: &[u8]) -> Result<(), Error> {
+        const WARNING: u8 = 1;
+        const FATAL: u8 = 2;
+        let [level, code] = *content else {
+            return Err(Error::Malformed {
+                message: "an alert",
+                reason: "it is not 2 bytes long",
+            });
+        };
+        let alert = Alert::from_code(code);
+        match level {
+            WARNING | FATAL if alert == Alert::CLOSE_NOTIFY => {
+                if self.handshake.is_some() {
+                    return Err(Error::ClosedEarly);
+                }
+                self.peer_has_closed = true;
+                Ok(())
+            }
+            WARNING => {
+                self.warnings += 1;
+                if self.warnings > limits::WARNINGS {
+                    return Err(Error::Unexpected {
+                        found: "one warning after the other".to_owned(),
+                        expected: "anything else",
+                    });
+                }
+                Ok(())
+            }
+            FATAL => Err(Error::PeerAlert(alert)),
+            _ => Err(Error::Illegal {
+                message: "an alert",
+                reason: "its level is neither warning nor fatal",
+            }),
+        }
+    }
+
+    /// The stream of the peer's bytes has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Truncated`] if the peer has not said by close_notify that it is done: somebody may have cut the
+    /// connection, and data may be missing. During the handshake [`Error::ClosedEarly`].
+    pub fn end_of_input(&mut self) -> Result<(), Error> {
+        self.check()?;
+        if self.peer_has_closed {
+            return Ok(());
+        }
+        let error = if self.handshake.is_some() {
+            Error::ClosedEarly
+        } else {
+            Error::Truncated
+        };
+        Err(self.fail(error))
+    }
+
+    /// Application data that has come and was not consumed: at most 16 KiB.
+    pub fn plaintext(&self) -> &[u8] {
+        &self.plaintext[self.unread.clone()]
+    }
+
+    /// The first `count` bytes of the [`plaintext`](Self::plaintext) have been read.
+    pub fn consume(&mut self, count: usize) {
+        self.unread.start = self.unread.end.min(self.unread.start + count);
+        if self.unread.is_empty() {
+            // An idle connection holds no buffer.
+            self.plaintext = Vec::new();
+            self.unread = 0..0;
+        }
+    }
+
+    /// Takes application data to be sent; says how many bytes. That is less than all of `data` when more than
+    /// 64 KiB wait to be sent, and none until some of it is.
+    ///
+    /// # Errors
+    ///
+    /// If the handshake is not over, the connection is closed, or has failed before.
+    pub fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
+        self.check()?;
+        if self.handshake.is_some() {
+            return Err(Error::HandshakePending);
+        }
+        if self.closed {
+            return Err(Error::Closed);
+        }
+        let mut taken = 0;
+        for part in data.chunks(limits::PLAINTEXT) {
+            if self.records.output().len() >= limits::OUTPUT {
+                break;
+            }
+            let sent = self.records.send(ContentType::Data, part, &mut self.rng);
+            if let Err(error) = sent {
+                return Err(self.fail(error));
+            }
+            taken += part.len();
+        }
+        Ok(taken)
+    }
+
+    /// Tells the peer that nothing more comes. What the peer still sends can be read. During the handshake it
+    /// gives the connection up.
+    pub fn close(&mut self) {
+        if self.closed || self.error.is_some() {
+            return;
+        }
+        self.closed = true;
+        let content = [1, Alert::CLOSE_NOTIFY.code()];
+        let sent = self
+            .records
+            .send(ContentType::Alert, &content, &mut self.rng);
+        if let Err(error) = sent {
+            self.fail(error);
+        }
+    }
+
+    /// What has to be sent to the peer, next byte first.
+    pub fn output(&self) -> &[u8] {
+        self.records.output()
+    }
+
+    /// The first `count` bytes of the [`output`](Self::output) have been sent.
+    pub fn sent(&mut self, count: usize) {
+        self.records.advance(count);
+    }
+
+    /// Whether the handshake is going on.
+    pub fn is_handshaking(&self) -> bool {
+        self.handshake.is_some() && self.error.is_none()
+    }
+
+    /// Whether the peer has said by close_notify that nothing more comes.
+    pub fn peer_has_closed(&self) -> bool {
+        self.peer_has_closed
+    }
+
+    /// Why the connection has failed, if it has.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What the peer has shown, once the handshake is over.
+    pub fn peer_certificates(&self) -> Option<&PeerCertificates> {
+        self.peer.as_ref().map(|peer| &peer.certificates)
+    }
+
+    /// The peer's public keys, once the handshake is over.
+    pub fn peer_keys(&self) -> Option<&PeerKeys> {
+        self.peer.as_ref().map(|peer| &peer.keys)
+    }
+
+    /// Whether the MAC is over the ciphertext, once the handshake is over.
+    pub fn encrypts_then_macs(&self) -> bool {
+        let peer = self.peer.as_ref();
+        peer.is_some_and(|peer| peer.order == MacOrder::EncryptThenMac)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match &self.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the connection, with an alert if the peer is to be told. Keys are forgotten with the handshake.
+    fn fail(&mut self, error: Error) -> Error {
+        // Nothing follows close_notify, not even an alert.
+        if let Some(alert) = error.alert().filter(|_| !self.closed) {
+            let content = [2, alert.code()];
+            // If not even this can be sent the peer will notice by itself.
+            let _ = self
+                .records
+                .send(ContentType::Alert, &content, &mut self.rng);
+        }
+        self.handshake = None;
+        self.closed = true;
+        self.error = Some(error.clone());
+        error
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("flavour", &self.config.flavour)
+            .field("role", &self.role)
+            .field("handshaking", &self.is_handshaking())
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}

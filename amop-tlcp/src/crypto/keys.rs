@@ -1,0 +1,291 @@
+//! Public and private keys of SM2.
+
+use std::fmt;
+use std::hint::black_box;
+use std::sync::LazyLock;
+
+use der::Decode;
+use rand_core::CryptoRng;
+use sm2::dsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use sm2::dsa::signature::{MultipartSigner, MultipartVerifier};
+use sm2::dsa::{Signature, SigningKey, VerifyingKey};
+use sm2::elliptic_curve::sec1::ToSec1Point;
+use sm2::pkcs8::{DecodePrivateKey, EncodePublicKey};
+use sm2::pke::{Cipher, DecryptingKey, EncryptingKey};
+use sm2::{ProjectivePoint, SecretKey};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use x509_cert::Certificate;
+use zeroize::Zeroizing;
+
+use super::IDENTITY;
+use super::prf::PREMASTER;
+use crate::{Alert, Error, Refusal};
+
+/// A public key of SM2: a point on the curve, not the infinite one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey(sm2::PublicKey);
+
+impl PublicKey {
+    /// Reads an uncompressed point, 65 bytes from `04` on; `None` if it is anything else or not on the curve.
+    ///
+    /// ```
+    /// use amop_tlcp::PublicKey;
+    ///
+    /// assert!(PublicKey::from_sec1(&[4; 65]).is_none());
+    /// ```
+    pub fn from_sec1(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() != 65 || bytes[0] != 4 {
+            return None;
+        }
+        sm2::PublicKey::from_sec1_bytes(bytes).ok().map(Self)
+    }
+
+    /// The uncompressed point: `04`, x, y. Without its first byte it is what chains identify a node by.
+    pub fn to_sec1(&self) -> [u8; 65] {
+        let mut bytes = [0; 65];
+        bytes.copy_from_slice(self.0.to_sec1_point(false).as_bytes());
+        bytes
+    }
+
+    /// The key that an X.509 certificate is about.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be read, or is about a key that is none of SM2's.
+    pub fn from_certificate(certificate: &[u8]) -> Result<Self, Refusal> {
+        let certificate = Certificate::from_der(certificate)
+            .map_err(|e| Refusal::new(Alert::BAD_CERTIFICATE, e))?;
+        Self::of(&certificate)
+    }
+
+    pub(crate) fn of(certificate: &Certificate) -> Result<Self, Refusal> {
+        let not_sm2 = || {
+            Refusal::new(
+                Alert::UNSUPPORTED_CERTIFICATE,
+                "a certificate has another key than one of SM2",
+            )
+        };
+        let info = certificate.tbs_certificate().subject_public_key_info();
+        let bytes = info.subject_public_key.as_bytes().ok_or_else(not_sm2)?;
+        let key = Self::from_sec1(bytes).ok_or_else(not_sm2)?;
+        // The algorithm and the curve, too.
+        let expected = key.0.to_public_key_der().map_err(|_| not_sm2())?;
+        let found = der::Encode::to_der(info).map_err(|_| not_sm2())?;
+        if expected.as_bytes() == found {
+            Ok(key)
+        } else {
+            Err(not_sm2())
+        }
+    }
+
+    /// Whether `signature`, in DER, is by this key over the parts of `message` one after the other, with the
+    /// identity that guomi chains use, `1234567812345678`. So are certificates signed.
+    pub fn verifies(&self, message: &[&[u8]], signature: &[u8]) -> bool {
+        self.verifies_by(signature, |key, signature| {
+            key.multipart_verify(message, signature).is_ok()
+        })
+    }
+
+    /// The same for a hash that is signed as it is, without the identity.
+    pub(crate) fn verifies_hash(&self, hash: &[u8; 32], signature: &[u8]) -> bool {
+        self.verifies_by(signature, |key, signature| {
+            key.verify_prehash(hash, signature).is_ok()
+        })
+    }
+
+    fn verifies_by(
+        &self,
+        signature: &[u8],
+        verify: impl FnOnce(&VerifyingKey, &Signature) -> bool,
+    ) -> bool {
+        let signature = Signature::from_der(signature);
+        let key = VerifyingKey::new(IDENTITY, self.0);
+        matches!((key, signature), (Ok(key), Ok(signature)) if verify(&key, &signature))
+    }
+
+    /// Encrypts a premaster secret to this key (GB/T 32918.4 in DER: C1, C3, C2).
+    pub(crate) fn encrypt(
+        &self,
+        premaster: &[u8; PREMASTER],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Vec<u8>, Error> {
+        let mut rng = rng;
+        EncryptingKey::new(self.0)
+            .encrypt_der(&mut rng, premaster)
+            .map_err(|_| Error::Computation)
+    }
+
+    pub(crate) fn point(&self) -> ProjectivePoint {
+        self.0.to_projective()
+    }
+
+    pub(crate) fn from_point(point: &ProjectivePoint) -> Option<Self> {
+        sm2::PublicKey::from_affine(point.to_affine())
+            .ok()
+            .map(Self)
+    }
+}
+
+impl From<sm2::PublicKey> for PublicKey {
+    fn from(key: sm2::PublicKey) -> Self {
+        Self(key)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PublicKey(")?;
+        for byte in &self.to_sec1()[1..] {
+            write!(f, "{byte:02x}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// A private key of SM2. It is zeroed when dropped and never printed.
+pub struct PrivateKey(SecretKey);
+
+impl PrivateKey {
+    /// Reads a key in PEM, PKCS#8 (`BEGIN PRIVATE KEY`) or SEC1 (`BEGIN EC PRIVATE KEY`), unencrypted.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be read, or is no key of SM2. The reason says nothing about the key.
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        SecretKey::from_pem(pem)
+            .map(Self)
+            .map_err(|e| KeyError(e.to_string()))
+    }
+
+    /// Reads a key in PKCS#8 DER.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pem`](Self::from_pem).
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
+        SecretKey::from_pkcs8_der(der)
+            .map(Self)
+            .map_err(|e| KeyError(e.to_string()))
+    }
+
+    /// The public key that belongs to it.
+    pub fn public_key(&self) -> PublicKey {
+        PublicKey(self.0.public_key())
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey")
+    }
+}
+
+/// Why a private key cannot be read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the private key cannot be read as an unencrypted key of SM2: {0}")]
+pub struct KeyError(String);
+
+/// Signs. The key is overwritten when dropped, which the type that it wraps does not do.
+pub(crate) struct Signer(Box<SigningKey>);
+
+impl Signer {
+    pub(crate) fn new(key: &PrivateKey) -> Result<Self, Error> {
+        SigningKey::new(IDENTITY, &key.0)
+            .map(|key| Self(Box::new(key)))
+            .map_err(|_| Error::Computation)
+    }
+
+    /// Signs the parts of a message; the nonce is by RFC 6979.
+    pub(crate) fn sign(&self, message: &[&[u8]]) -> Result<Vec<u8>, Error> {
+        let signature = self.0.try_multipart_sign(message);
+        Ok(signature.map_err(|_| Error::Computation)?.to_der().to_vec())
+    }
+
+    /// The same for a hash as it is, without the identity.
+    pub(crate) fn sign_hash(&self, hash: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        let signature = self.0.sign_prehash(hash);
+        Ok(signature.map_err(|_| Error::Computation)?.to_der().to_vec())
+    }
+}
+
+impl Drop for Signer {
+    fn drop(&mut self) {
+        static NOBODYS: LazyLock<SigningKey> =
+            LazyLock::new(|| SigningKey::from_slice(IDENTITY, &ONE).expect("one is a private key"));
+        *self.0 = NOBODYS.clone();
+        // Else the compiler may leave out what nobody reads.
+        black_box(&*self.0);
+    }
+}
+
+/// The smallest private key.
+const ONE: [u8; 32] = {
+    let mut bytes = [0; 32];
+    bytes[31] = 1;
+    bytes
+};
+
+/// Decrypts premaster secrets, and takes part in key exchanges.
+pub(crate) struct Decrypter {
+    /// Zeroed when dropped.
+    secret: SecretKey,
+    public: PublicKey,
+    /// Overwritten when dropped.
+    key: Box<DecryptingKey>,
+}
+
+impl Decrypter {
+    pub(crate) fn new(key: PrivateKey) -> Self {
+        Self {
+            public: key.public_key(),
+            key: Box::new(DecryptingKey::new(key.0.clone())),
+            secret: key.0.clone(),
+        }
+    }
+
+    pub(crate) fn secret(&self) -> &SecretKey {
+        &self.secret
+    }
+
+    pub(crate) fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The premaster secret in `ciphertext`, or `instead` if there is none of this `version`. Nothing tells
+    /// the two cases apart but, later, that the handshake fails.
+    pub(crate) fn premaster(
+        &self,
+        ciphertext: &[u8],
+        version: u16,
+        instead: Zeroizing<[u8; PREMASTER]>,
+    ) -> Zeroizing<[u8; PREMASTER]> {
+        let mut premaster = instead;
+        // What is no ciphertext at all is so for anybody who sees it: there is nothing to hide in that.
+        let Ok(cipher) = Cipher::from_der(ciphertext) else {
+            return premaster;
+        };
+        if cipher.c2().len() != PREMASTER {
+            return premaster;
+        }
+        let mut opened = Zeroizing::new([0; PREMASTER]);
+        // Also in case of failure it fills the buffer and takes the same way.
+        let result = self
+            .key
+            .decrypt_cipher_with_buf::<sm3::Sm3>(&cipher, &mut *opened);
+        let good = Choice::from(u8::from(black_box(result.is_ok())))
+            & opened[..2].ct_eq(&version.to_be_bytes());
+        for (byte, opened) in premaster.iter_mut().zip(opened.iter()) {
+            byte.conditional_assign(opened, good);
+        }
+        premaster
+    }
+}
+
+impl Drop for Decrypter {
+    fn drop(&mut self) {
+        static NOBODYS: LazyLock<DecryptingKey> =
+            LazyLock::new(|| DecryptingKey::from_slice(&ONE).expect("one is a private key"));
+        *self.key = NOBODYS.clone();
+        black_box(&*self.key);
+    }
+}

@@ -1,0 +1,287 @@
+//! The handshake: one state machine for each role, one message at a time.
+//!
+//! ```text
+//! client                                  server
+//! ClientHello
+//!                                         ServerHello, Certificate, ServerKeyExchange,
+//!                                         CertificateRequest, ServerHelloDone
+//! Certificate, ClientKeyExchange,
+//! CertificateVerify, ChangeCipherSpec,
+//! Finished
+//!                                         ChangeCipherSpec, Finished
+//! ```
+
+mod client;
+mod joiner;
+#[cfg(test)]
+pub(crate) mod replay;
+mod server;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rand_core::Rng as _;
+use subtle::ConstantTimeEq;
+
+use crate::codec::put_prefixed;
+use crate::crypto::Transcript;
+use crate::crypto::prf::{DirectionKeys, Master};
+use crate::messages::{HEADER, MessageType};
+use crate::record::{ContentType, MacOrder, Record, Records};
+use crate::{Config, Error, PeerCertificates, PeerKeys, Randomness, Refusal, Role};
+
+use joiner::Joiner;
+
+/// What is known of the peer once the handshake is over.
+pub(crate) struct Peer {
+    pub(crate) certificates: PeerCertificates,
+    pub(crate) keys: PeerKeys,
+    pub(crate) order: MacOrder,
+}
+
+/// A handshake message.
+struct Message<'a> {
+    kind: MessageType,
+    body: &'a [u8],
+    /// The hash of all messages before it.
+    before: [u8; 32],
+}
+
+/// What a state needs to take its step.
+struct Context<'a> {
+    config: &'a Config,
+    transcript: &'a mut Transcript,
+    records: &'a mut Records,
+    rng: &'a mut Randomness,
+    now: SystemTime,
+    #[cfg(test)]
+    replay: &'a mut Option<replay::Replay>,
+}
+
+impl Context<'_> {
+    fn send(&mut self, kind: MessageType, body: &[u8]) -> Result<(), Error> {
+        let mut message = vec![kind as u8];
+        put_prefixed(&mut message, 3, body);
+        #[cfg(test)]
+        if let Some(replay) = self.replay {
+            message = replay.instead_of(message);
+        }
+        self.transcript.add(&message);
+        self.records
+            .send(ContentType::Handshake, &message, self.rng)
+    }
+
+    fn send_change_cipher_spec(&mut self) -> Result<(), Error> {
+        self.records
+            .send(ContentType::ChangeCipherSpec, &[1], self.rng)
+    }
+
+    /// ChangeCipherSpec, and Finished under the new keys.
+    fn finish(
+        &mut self,
+        role: Role,
+        master: &Master,
+        keys: &DirectionKeys,
+        order: MacOrder,
+    ) -> Result<(), Error> {
+        self.send_change_cipher_spec()?;
+        self.records.seal_with(keys, order);
+        let content = master.finished(role, &self.transcript.hash());
+        self.send(MessageType::Finished, &content)
+    }
+
+    fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    /// Reads the peer's certificates and asks the caller about them. `None` if the list is empty.
+    fn judge(&self, body: &[u8], order: MacOrder) -> Result<Option<Peer>, Error> {
+        let Some(certificates) = PeerCertificates::read(body)? else {
+            return Ok(None);
+        };
+        let keys = self.config.verifier.verify(&certificates, self.now)?;
+        if keys.signature == keys.encryption {
+            let reason = "the certificates for signatures and for encryption have the same key";
+            return Err(Refusal::new(crate::Alert::UNSUPPORTED_CERTIFICATE, reason).into());
+        }
+        Ok(Some(Peer {
+            certificates,
+            keys,
+            order,
+        }))
+    }
+}
+
+/// Whether the other side has seen the same handshake as this one.
+fn check_finished(master: &Master, of: Role, message: &Message<'_>) -> Result<(), Error> {
+    let expected = master.finished(of, &message.before);
+    if bool::from(expected[..].ct_eq(message.body)) {
+        Ok(())
+    } else {
+        Err(Error::WrongFinished)
+    }
+}
+
+/// The step of a state.
+enum Step {
+    Client(client::State),
+    Server(server::State),
+}
+
+impl Step {
+    /// Which messages are due.
+    fn due(&self) -> &'static [MessageType] {
+        match self {
+            Self::Client(state) => state.due(),
+            Self::Server(state) => state.due(),
+        }
+    }
+
+    fn message(self, message: &Message<'_>, context: &mut Context<'_>) -> Result<Self, Error> {
+        Ok(match self {
+            Self::Client(state) => Self::Client(state.message(message, context)?),
+            Self::Server(state) => Self::Server(state.message(message, context)?),
+        })
+    }
+
+    fn change_cipher_spec(self, context: &mut Context<'_>) -> Result<Self, Error> {
+        Ok(match self {
+            Self::Client(state) => Self::Client(state.change_cipher_spec(context)?),
+            Self::Server(state) => Self::Server(state.change_cipher_spec(context)?),
+        })
+    }
+}
+
+/// A handshake that is not over.
+pub(crate) struct Handshake {
+    config: Arc<Config>,
+    joiner: Joiner,
+    transcript: Transcript,
+    /// `None` after an error.
+    step: Option<Step>,
+    #[cfg(test)]
+    pub(crate) replay: Option<replay::Replay>,
+}
+
+impl Handshake {
+    pub(crate) fn new(config: Arc<Config>, role: Role) -> Self {
+        Self {
+            config,
+            joiner: Joiner::default(),
+            transcript: Transcript::default(),
+            step: Some(match role {
+                Role::Client => Step::Client(client::State::Start),
+                Role::Server => Step::Server(server::State::Hello),
+            }),
+            #[cfg(test)]
+            replay: None,
+        }
+    }
+
+    /// Sends the ClientHello, if this is the client.
+    pub(crate) fn start(
+        &mut self,
+        records: &mut Records,
+        rng: &mut Randomness,
+    ) -> Result<(), Error> {
+        self.step(records, rng, SystemTime::UNIX_EPOCH, |step, context| {
+            Ok(match step {
+                Step::Client(state) => Step::Client(state.start(context)?),
+                server => server,
+            })
+        })
+    }
+
+    /// Takes a record of the handshake. Gives the peer when the handshake is over.
+    pub(crate) fn record(
+        &mut self,
+        record: &Record,
+        records: &mut Records,
+        rng: &mut Randomness,
+        now: SystemTime,
+    ) -> Result<Option<Peer>, Error> {
+        match record.kind {
+            ContentType::Handshake => {
+                self.joiner.add(record.content());
+                self.messages(records, rng, now)?;
+            }
+            ContentType::ChangeCipherSpec => {
+                // Keys change where they are due, between messages and not within one.
+                if record.content() != [1] || !self.joiner.is_empty() || !self.due().is_empty() {
+                    return Err(self.unexpected(record.kind.name()));
+                }
+                self.step(records, rng, now, Step::change_cipher_spec)?;
+            }
+            ContentType::Data | ContentType::Alert => {
+                return Err(self.unexpected(record.kind.name()));
+            }
+        }
+        self.done()
+    }
+
+    fn messages(
+        &mut self,
+        records: &mut Records,
+        rng: &mut Randomness,
+        now: SystemTime,
+    ) -> Result<(), Error> {
+        while let Some(message) = self.joiner.next(self.due())? {
+            let kind = MessageType::from_code(message[0]).ok_or(Error::HandshakePending)?;
+            let before = self.transcript.hash();
+            self.transcript.add(&message);
+            let message = Message {
+                kind,
+                body: &message[HEADER..],
+                before,
+            };
+            self.step(records, rng, now, |step, context| {
+                step.message(&message, context)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        records: &mut Records,
+        rng: &mut Randomness,
+        now: SystemTime,
+        take: impl FnOnce(Step, &mut Context<'_>) -> Result<Step, Error>,
+    ) -> Result<(), Error> {
+        // An error ends the connection, which gives no record to a handshake any more then.
+        let step = self.step.take().ok_or(Error::ClosedEarly)?;
+        let mut context = Context {
+            config: &self.config,
+            transcript: &mut self.transcript,
+            records,
+            rng,
+            now,
+            #[cfg(test)]
+            replay: &mut self.replay,
+        };
+        self.step = Some(take(step, &mut context)?);
+        Ok(())
+    }
+
+    fn due(&self) -> &'static [MessageType] {
+        self.step.as_ref().map_or(&[], Step::due)
+    }
+
+    fn unexpected(&self, found: &str) -> Error {
+        joiner::unexpected(found, self.due())
+    }
+
+    fn done(&mut self) -> Result<Option<Peer>, Error> {
+        match self.step.take() {
+            Some(
+                Step::Client(client::State::Done(peer)) | Step::Server(server::State::Done(peer)),
+            ) => Ok(Some(peer)),
+            step => {
+                self.step = step;
+                Ok(None)
+            }
+        }
+    }
+}

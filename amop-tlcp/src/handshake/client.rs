@@ -1,0 +1,252 @@
+//! The client's side.
+
+use rand_core::Rng as _;
+use zeroize::Zeroizing;
+
+use super::{Context, Message, Peer, check_finished};
+use crate::codec::{Reader, put_prefixed};
+use crate::crypto::exchange::{Ephemeral, Own, Theirs, agree};
+use crate::crypto::prf::{DirectionKeys, Master, PREMASTER, Randoms};
+use crate::messages::{self, MessageType, ServerHello};
+use crate::record::MacOrder;
+use crate::{Error, Flavour, PublicKey, Role};
+
+const KEY_EXCHANGE: &str = "ServerKeyExchange";
+
+/// What is due.
+pub(super) enum State {
+    /// Nothing: the ClientHello is to be sent.
+    Start,
+    Hello {
+        random: [u8; 32],
+    },
+    Certificate {
+        randoms: Randoms,
+        order: MacOrder,
+    },
+    KeyExchange {
+        randoms: Randoms,
+        peer: Peer,
+    },
+    /// The server asks for certificates, or says that it is done.
+    RequestOrDone(Flight),
+    /// It has asked.
+    HelloDone(Flight),
+    ChangeCipherSpec(Closing),
+    Finished(Closing),
+    Done(Peer),
+}
+
+/// What the client's second flight is made of.
+pub(super) struct Flight {
+    randoms: Randoms,
+    peer: Peer,
+    /// The server's ephemeral key, where there is one.
+    ephemeral: Option<PublicKey>,
+}
+
+/// What the server's last flight is checked with.
+pub(super) struct Closing {
+    master: Master,
+    /// The server's.
+    keys: DirectionKeys,
+    peer: Peer,
+}
+
+impl State {
+    pub(super) fn due(&self) -> &'static [MessageType] {
+        match self {
+            Self::Hello { .. } => &[MessageType::ServerHello],
+            Self::Certificate { .. } => &[MessageType::Certificate],
+            Self::KeyExchange { .. } => &[MessageType::ServerKeyExchange],
+            Self::RequestOrDone(_) => &[
+                MessageType::CertificateRequest,
+                MessageType::ServerHelloDone,
+            ],
+            Self::HelloDone(_) => &[MessageType::ServerHelloDone],
+            Self::Finished(_) => &[MessageType::Finished],
+            Self::Start | Self::ChangeCipherSpec(_) | Self::Done(_) => &[],
+        }
+    }
+
+    pub(super) fn start(self, context: &mut Context<'_>) -> Result<Self, Error> {
+        let random = context.random();
+        let config = context.config;
+        let hello = messages::client_hello(config.flavour, &random, config.encrypt_then_mac);
+        context.send(MessageType::ClientHello, &hello)?;
+        Ok(Self::Hello { random })
+    }
+
+    /// Takes a message of a type that is due.
+    pub(super) fn message(
+        self,
+        message: &Message<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Self, Error> {
+        let flavour = context.config.flavour;
+        match self {
+            Self::Hello { random } => {
+                let offered = context.config.encrypt_then_mac;
+                let hello = ServerHello::read(flavour, message.body, offered)?;
+                context.records.fix_version();
+                let randoms = Randoms {
+                    client: random,
+                    server: hello.random,
+                };
+                let order = hello.order;
+                Ok(Self::Certificate { randoms, order })
+            }
+            Self::Certificate { randoms, order } => {
+                let peer = context.judge(message.body, order)?;
+                let peer = peer.ok_or(Error::NoCertificates("the server sent no certificates"))?;
+                Ok(Self::KeyExchange { randoms, peer })
+            }
+            Self::KeyExchange { randoms, peer } => {
+                let ephemeral = server_key_exchange(flavour, message.body, &randoms, &peer)?;
+                Ok(Self::RequestOrDone(Flight {
+                    randoms,
+                    peer,
+                    ephemeral,
+                }))
+            }
+            Self::RequestOrDone(flight) if message.kind == MessageType::CertificateRequest => {
+                messages::check_request(flavour, message.body)?;
+                Ok(Self::HelloDone(flight))
+            }
+            Self::RequestOrDone(flight) => flight.send(false, context),
+            Self::HelloDone(flight) => flight.send(true, context),
+            Self::Finished(closing) => {
+                check_finished(&closing.master, Role::Server, message)?;
+                Ok(Self::Done(closing.peer))
+            }
+            Self::Start | Self::ChangeCipherSpec(_) | Self::Done(_) => {
+                Err(super::joiner::unexpected(message.kind.name(), &[]))
+            }
+        }
+    }
+
+    pub(super) fn change_cipher_spec(self, context: &mut Context<'_>) -> Result<Self, Error> {
+        match self {
+            Self::ChangeCipherSpec(closing) => {
+                let order = closing.peer.order;
+                context.records.open_with(&closing.keys, order);
+                Ok(Self::Finished(closing))
+            }
+            other => Err(super::joiner::unexpected("a ChangeCipherSpec", other.due())),
+        }
+    }
+}
+
+/// Whether the server has signed the key exchange with the key of its certificate. Gives its ephemeral key, where
+/// there is one.
+fn server_key_exchange(
+    flavour: Flavour,
+    body: &[u8],
+    randoms: &Randoms,
+    peer: &Peer,
+) -> Result<Option<PublicKey>, Error> {
+    let mut reader = Reader::new(KEY_EXCHANGE, body);
+    let (ephemeral, signed) = match flavour {
+        // The certificate for encryption, with its length in front of it.
+        Flavour::Tlcp => {
+            let mut signed = Vec::new();
+            put_prefixed(&mut signed, 3, peer.certificates.encryption());
+            (None, signed)
+        }
+        Flavour::Tls12Sm => {
+            let key = messages::read_point(&mut reader)?;
+            (Some(key), messages::point(&key))
+        }
+    };
+    let signature = messages::read_signature(flavour, reader)?;
+    let message = [&randoms.client[..], &randoms.server, &signed];
+    if peer.keys.signature.verifies(&message, signature) {
+        Ok(ephemeral)
+    } else {
+        Err(Error::WrongSignature {
+            message: KEY_EXCHANGE,
+        })
+    }
+}
+
+impl Flight {
+    /// Sends certificates, if the server has `asked` for them, and all the rest.
+    fn send(self, asked: bool, context: &mut Context<'_>) -> Result<State, Error> {
+        let identity = &context.config.identity;
+        if asked {
+            context.send(MessageType::Certificate, identity.message())?;
+        }
+        let premaster = match self.ephemeral {
+            None => self.encrypted_premaster(context)?,
+            Some(ephemeral) if asked => self.agreed_premaster(&ephemeral, context)?,
+            Some(_) => {
+                return Err(Error::NoCertificates(
+                    "the server asks for no certificates, which its key exchange needs; switch on mutual \
+                     authentication there",
+                ));
+            }
+        };
+        if asked {
+            let flavour = context.config.flavour;
+            let hash = context.transcript.hash();
+            let signature = match flavour {
+                Flavour::Tlcp => identity.signer.sign(&[&hash])?,
+                Flavour::Tls12Sm => identity.signer.sign_hash(&hash)?,
+            };
+            let mut body = Vec::new();
+            messages::put_signature(flavour, &mut body, &signature);
+            context.send(MessageType::CertificateVerify, &body)?;
+        }
+        let master = Master::new(&premaster, &self.randoms);
+        let keys = master.keys(&self.randoms);
+        context.finish(Role::Client, &master, &keys.client, self.peer.order)?;
+        Ok(State::ChangeCipherSpec(Closing {
+            master,
+            keys: keys.server,
+            peer: self.peer,
+        }))
+    }
+
+    /// Draws a secret and sends it under the server's key.
+    fn encrypted_premaster(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Result<Zeroizing<[u8; PREMASTER]>, Error> {
+        let mut premaster = Zeroizing::new([0; PREMASTER]);
+        let (version, random) = premaster.split_at_mut(2);
+        version.copy_from_slice(&context.config.flavour.version().to_be_bytes());
+        context.rng.fill_bytes(random);
+        let encrypted = self.peer.keys.encryption.encrypt(&premaster, context.rng)?;
+        let mut body = Vec::new();
+        put_prefixed(&mut body, 2, &encrypted);
+        context.send(MessageType::ClientKeyExchange, &body)?;
+        Ok(premaster)
+    }
+
+    /// Sends an ephemeral key, and computes what both ends agree on.
+    fn agreed_premaster(
+        &self,
+        server: &PublicKey,
+        context: &mut Context<'_>,
+    ) -> Result<Zeroizing<[u8; PREMASTER]>, Error> {
+        let decrypter = &context.config.identity.decrypter;
+        let ephemeral = Ephemeral::generate(context.rng);
+        let own = Own {
+            role: Role::Client,
+            long_term: decrypter.secret(),
+            long_term_public: decrypter.public(),
+            ephemeral: &ephemeral,
+        };
+        let theirs = Theirs {
+            long_term: &self.peer.keys.encryption,
+            ephemeral: server,
+        };
+        let premaster = agree(&own, &theirs).ok_or(Error::Illegal {
+            message: KEY_EXCHANGE,
+            reason: "its key cancels the one of the certificate",
+        })?;
+        let body = messages::point(ephemeral.public());
+        context.send(MessageType::ClientKeyExchange, &body)?;
+        Ok(premaster)
+    }
+}

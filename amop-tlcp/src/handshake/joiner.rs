@@ -1,0 +1,56 @@
+//! Joins the records of a handshake to messages.
+
+use crate::Error;
+use crate::messages::{HEADER, MessageType};
+
+/// Holds a message that is not whole, and what came behind it in the same record.
+#[derive(Default)]
+pub(super) struct Joiner {
+    bytes: Vec<u8>,
+}
+
+impl Joiner {
+    pub(super) fn add(&mut self, content: &[u8]) {
+        self.bytes.extend_from_slice(content);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The next message, if it is whole. That it is not due, or too long, is said as soon as it shows.
+    pub(super) fn next(&mut self, due: &[MessageType]) -> Result<Option<Vec<u8>>, Error> {
+        let Some(&first) = self.bytes.first() else {
+            return Ok(None);
+        };
+        let kind = match MessageType::from_code(first) {
+            Some(kind) if due.contains(&kind) => kind,
+            Some(kind) => return Err(unexpected(kind.name(), due)),
+            None => return Err(unexpected(&format!("a message of type {first}"), due)),
+        };
+        let Some(&[_, a, b, c]) = self.bytes.first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let limit = kind.limit();
+        if length > limit {
+            return Err(Error::MessageTooLong {
+                message: kind.name(),
+                length,
+                limit,
+            });
+        }
+        if self.bytes.len() < HEADER + length {
+            return Ok(None);
+        }
+        let rest = self.bytes.split_off(HEADER + length);
+        Ok(Some(std::mem::replace(&mut self.bytes, rest)))
+    }
+}
+
+pub(super) fn unexpected(found: &str, due: &[MessageType]) -> Error {
+    Error::Unexpected {
+        found: found.to_owned(),
+        expected: due.first().map_or("a ChangeCipherSpec", |kind| kind.name()),
+    }
+}

@@ -1,0 +1,192 @@
+//! Records: framing, protection, and what waits to be sent.
+
+mod cbc_mac;
+mod framer;
+mod protect;
+
+use rand_core::Rng as _;
+
+use crate::crypto::prf::DirectionKeys;
+use crate::{Error, Flavour, Randomness, Role, limits};
+
+use framer::Framer;
+use protect::{Opener, Sealer};
+
+/// What a record carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentType {
+    ChangeCipherSpec = 20,
+    Alert = 21,
+    Handshake = 22,
+    Data = 23,
+}
+
+impl ContentType {
+    fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            20 => Self::ChangeCipherSpec,
+            21 => Self::Alert,
+            22 => Self::Handshake,
+            23 => Self::Data,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ChangeCipherSpec => "a ChangeCipherSpec",
+            Self::Alert => "an alert",
+            Self::Handshake => "a handshake record",
+            Self::Data => "application data",
+        }
+    }
+}
+
+/// A record that came, as plaintext.
+pub(crate) struct Record {
+    pub(crate) kind: ContentType,
+    body: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Record {
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.body[self.start..self.end]
+    }
+
+    /// The buffer, and where in it the content is.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, std::ops::Range<usize>) {
+        (self.body, self.start..self.end)
+    }
+}
+
+/// Whether the MAC is over the ciphertext (RFC 7366) or below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MacOrder {
+    EncryptThenMac,
+    MacThenEncrypt,
+}
+
+/// Both directions of a connection's records.
+pub(crate) struct Records {
+    flavour: Flavour,
+    framer: Framer,
+    opener: Option<Opener>,
+    sealer: Option<Sealer>,
+    /// The version on the next record that goes out unprotected.
+    plain_version: u16,
+    output: Vec<u8>,
+    sent: usize,
+}
+
+impl Records {
+    pub(crate) fn new(flavour: Flavour, role: Role) -> Self {
+        // Clients of TLS 1.2 call their first record 1.0, for old servers; the real ones here do, too.
+        let plain_version = match (flavour, role) {
+            (Flavour::Tls12Sm, Role::Client) => 0x0301,
+            _ => flavour.version(),
+        };
+        Self {
+            flavour,
+            framer: Framer::new(flavour),
+            opener: None,
+            sealer: None,
+            plain_version,
+            output: Vec::new(),
+            sent: 0,
+        }
+    }
+
+    /// Takes bytes from the front of `input` until a record is whole.
+    ///
+    /// # Errors
+    ///
+    /// What is no record, or does not decrypt.
+    pub(crate) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Record>, Error> {
+        let protected = self.opener.is_some();
+        let Some((kind, mut body)) = self.framer.feed(input, protected)? else {
+            return Ok(None);
+        };
+        let range = match &mut self.opener {
+            Some(opener) => opener.open(kind, &mut body)?,
+            None => 0..body.len(),
+        };
+        // The framer says the same of what is not protected.
+        if range.is_empty() && kind != ContentType::Data {
+            return Err(Error::Malformed {
+                message: kind.name(),
+                reason: "the record is empty",
+            });
+        }
+        Ok(Some(Record {
+            kind,
+            body,
+            start: range.start,
+            end: range.end,
+        }))
+    }
+
+    /// From now on records have the flavour's version and no other.
+    pub(crate) fn fix_version(&mut self) {
+        self.framer.fix_version();
+    }
+
+    /// Sends `content` in as many records as it takes.
+    pub(crate) fn send(
+        &mut self,
+        kind: ContentType,
+        content: &[u8],
+        rng: &mut Randomness,
+    ) -> Result<(), Error> {
+        for part in content.chunks(limits::PLAINTEXT) {
+            self.send_one(kind, part, rng)?;
+        }
+        Ok(())
+    }
+
+    /// Sends `content`, at most 2^14 bytes, in one record.
+    pub(crate) fn send_one(
+        &mut self,
+        kind: ContentType,
+        content: &[u8],
+        rng: &mut Randomness,
+    ) -> Result<(), Error> {
+        if let Some(sealer) = &mut self.sealer {
+            let mut iv = [0; 16];
+            rng.fill_bytes(&mut iv);
+            return sealer.seal(kind, content, iv, &mut self.output);
+        }
+        let length = u16::try_from(content.len()).expect("a record is at most 2^14 long");
+        self.output.push(kind as u8);
+        self.output.extend(self.plain_version.to_be_bytes());
+        self.plain_version = self.flavour.version();
+        self.output.extend(length.to_be_bytes());
+        self.output.extend(content);
+        Ok(())
+    }
+
+    /// What is sent from now on is protected.
+    pub(crate) fn seal_with(&mut self, keys: &DirectionKeys, order: MacOrder) {
+        self.sealer = Some(Sealer::new(self.flavour, keys, order));
+    }
+
+    /// What comes from now on is protected.
+    pub(crate) fn open_with(&mut self, keys: &DirectionKeys, order: MacOrder) {
+        self.opener = Some(Opener::new(self.flavour, keys, order));
+    }
+
+    pub(crate) fn output(&self) -> &[u8] {
+        &self.output[self.sent..]
+    }
+
+    /// The first `count` bytes of the output have been sent.
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.sent = self.output.len().min(self.sent + count);
+        if self.sent == self.output.len() {
+            // An idle connection holds no buffer.
+            self.output = Vec::new();
+            self.sent = 0;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Cuts records out of a stream.
+
+use super::ContentType;
+use crate::{Error, Flavour, limits};
+
+const HEADER: usize = 5;
+
+pub(super) struct Framer {
+    flavour: Flavour,
+    version_is_fixed: bool,
+    /// Whether a record was read before.
+    any: bool,
+    header: [u8; HEADER],
+    /// How much of the header is here.
+    header_read: usize,
+    body: Vec<u8>,
+}
+
+impl Framer {
+    pub(super) fn new(flavour: Flavour) -> Self {
+        Self {
+            flavour,
+            version_is_fixed: false,
+            any: false,
+            header: [0; HEADER],
+            header_read: 0,
+            body: Vec::new(),
+        }
+    }
+
+    pub(super) fn fix_version(&mut self) {
+        self.version_is_fixed = true;
+    }
+
+    /// Takes bytes from the front of `input` until a record is whole. What is wrong with its header is said
+    /// before its body is waited for.
+    pub(super) fn feed(
+        &mut self,
+        input: &mut &[u8],
+        protected: bool,
+    ) -> Result<Option<(ContentType, Vec<u8>)>, Error> {
+        if self.header_read < HEADER {
+            let part = take(input, HEADER - self.header_read);
+            self.header[self.header_read..][..part.len()].copy_from_slice(part);
+            self.header_read += part.len();
+            // The first byte alone tells what is not TLS.
+            if self.header_read > 0 {
+                self.kind()?;
+            }
+            if self.header_read < HEADER {
+                return Ok(None);
+            }
+        }
+        let kind = self.kind()?;
+        self.check_version(kind, protected)?;
+        let length = self.length(kind, protected)?;
+        let part = take(input, length - self.body.len());
+        self.body.extend_from_slice(part);
+        if self.body.len() < length {
+            return Ok(None);
+        }
+        self.header_read = 0;
+        self.any = true;
+        Ok(Some((kind, std::mem::take(&mut self.body))))
+    }
+
+    fn kind(&self) -> Result<ContentType, Error> {
+        let first = self.header[0];
+        ContentType::from_code(first).ok_or_else(|| {
+            if self.any {
+                Error::Unexpected {
+                    found: format!("a record of type {first}"),
+                    expected: "a record of a known type",
+                }
+            } else {
+                Error::NotTls { first }
+            }
+        })
+    }
+
+    fn check_version(&self, kind: ContentType, protected: bool) -> Result<(), Error> {
+        let found = u16::from_be_bytes([self.header[1], self.header[2]]);
+        // A peer of another protocol says by an alert that it is one, with a version of its own, and one that gives
+        // up early may still use that of its first record.
+        let is_early_alert = kind == ContentType::Alert && !protected;
+        let good = if is_early_alert {
+            found == 0x0101 || found >> 8 == 3
+        } else if self.version_is_fixed {
+            found == self.flavour.version()
+        } else {
+            self.flavour.takes_early(found)
+        };
+        if good {
+            Ok(())
+        } else {
+            Err(Error::Version {
+                flavour: self.flavour,
+                found,
+            })
+        }
+    }
+
+    fn length(&self, kind: ContentType, protected: bool) -> Result<usize, Error> {
+        let length = usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
+        let limit = if protected {
+            limits::CIPHERTEXT
+        } else {
+            limits::PLAINTEXT
+        };
+        if length > limit {
+            return Err(Error::RecordTooLong { length, limit });
+        }
+        // Only application data may be empty, and there is none before protection begins.
+        if length == 0 && !protected {
+            return Err(Error::Malformed {
+                message: kind.name(),
+                reason: "the record is empty",
+            });
+        }
+        Ok(length)
+    }
+}
+
+/// At most `count` bytes from the front of `input`.
+fn take<'a>(input: &mut &'a [u8], count: usize) -> &'a [u8] {
+    let (part, rest) = input.split_at(count.min(input.len()));
+    *input = rest;
+    part
+}

@@ -1,0 +1,299 @@
+//! Connections over tokio.
+//!
+//! [`connect`] and [`accept`] do the handshake and give a [`TlcpStream`], which is read and written like a
+//! socket. Time and randomness come from the system here.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use amop_tlcp::{Config, Flavour, Identity, stream};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! # use amop_tlcp::{PeerCertificates, PeerKeys, Refusal, Verifier};
+//! # macro_rules! file { ($name:literal) => { include_str!(concat!("../tests/data/v2/", $name)) } }
+//! # struct Anybody;
+//! # impl Verifier for Anybody {
+//! #     fn verify(&self, peer: &PeerCertificates, _: std::time::SystemTime) -> Result<PeerKeys, Refusal> {
+//! #         peer.public_keys()
+//! #     }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sdk = Identity::from_pem(
+//!     file!("sdk/gmsdk.crt"), file!("sdk/gmsdk.key"),
+//!     file!("sdk/gmensdk.crt"), file!("sdk/gmensdk.key"),
+//! )?;
+//! let node = Identity::from_pem(
+//!     file!("node0/gmnode.crt"), file!("node0/gmnode.key"),
+//!     file!("node0/gmennode.crt"), file!("node0/gmennode.key"),
+//! )?;
+//! let config = |identity| Arc::new(Config::new(Flavour::Tls12Sm, identity, Arc::new(Anybody)));
+//! let (near, far) = tokio::io::duplex(64 * 1024);
+//! let patience = Duration::from_secs(10);
+//! let (client, server) = tokio::join!(
+//!     stream::connect(config(sdk), near, patience),
+//!     stream::accept(config(node), far, patience),
+//! );
+//! let (mut client, mut server) = (client?, server?);
+//!
+//! client.write_all(b"hello").await?;
+//! client.shutdown().await?;
+//! let mut text = String::new();
+//! server.read_to_string(&mut text).await?;
+//! assert_eq!(text, "hello");
+//! # Ok(())
+//! # }
+//! ```
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use rand::rngs::SysRng;
+use rand_core::UnwrapErr;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{Config, Connection, Error};
+
+/// Bytes that are read from the socket at a time.
+const CHUNK: usize = 8_192;
+
+/// Why a handshake over a socket failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The socket failed.
+    #[error("the connection failed during the handshake: {0}")]
+    Io(#[from] io::Error),
+    /// The two ends did not come together.
+    #[error(transparent)]
+    Protocol(#[from] Error),
+    /// It took too long.
+    #[error(
+        "the handshake was not over after {0:?}; check that the peer speaks this protocol at this port, and that \
+         it is not overloaded"
+    )]
+    Timeout(Duration),
+}
+
+/// A connection over `IO`, after its handshake.
+///
+/// Reading gives the end of the stream only after the peer's close_notify; a connection that is cut is an error of
+/// the kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). Other failures of the protocol are errors of the kind
+/// [`InvalidData`](io::ErrorKind::InvalidData), with an [`Error`] inside.
+///
+/// What is written may wait in the stream, 64 KiB at most, until it is flushed or more is written. Shut it down
+/// when nothing more comes, or the peer cannot tell the end from a cut.
+///
+/// Reading and writing are cancel safe in the way they are for tokio's own sockets.
+#[derive(Debug)]
+pub struct TlcpStream<IO> {
+    io: IO,
+    connection: Connection,
+    /// What came behind the record that is being read.
+    leftover: Vec<u8>,
+    /// What of it has been taken.
+    taken: usize,
+}
+
+/// Does the handshake as client.
+///
+/// Cancel safe in that nothing is left behind: `io` is closed when the future is dropped.
+///
+/// # Errors
+///
+/// If the handshake fails or takes longer than `patience`. The peer has been told why, where there was
+/// something to tell.
+pub async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
+    config: Arc<Config>,
+    io: IO,
+    patience: Duration,
+) -> Result<TlcpStream<IO>, StreamError> {
+    let connection = Connection::client(config, UnwrapErr(SysRng));
+    TlcpStream::handshake(connection, io, patience).await
+}
+
+/// Does the handshake as server.
+///
+/// Cancel safe in that nothing is left behind: `io` is closed when the future is dropped.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
+    config: Arc<Config>,
+    io: IO,
+    patience: Duration,
+) -> Result<TlcpStream<IO>, StreamError> {
+    let connection = Connection::server(config, UnwrapErr(SysRng));
+    TlcpStream::handshake(connection, io, patience).await
+}
+
+impl<IO> TlcpStream<IO> {
+    /// The protocol's state: who the peer is, for instance.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// What the connection goes over.
+    pub fn get_ref(&self) -> &IO {
+        &self.io
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> TlcpStream<IO> {
+    async fn handshake(
+        connection: Connection,
+        io: IO,
+        patience: Duration,
+    ) -> Result<Self, StreamError> {
+        let mut stream = Self {
+            io,
+            connection,
+            leftover: Vec::new(),
+            taken: 0,
+        };
+        match tokio::time::timeout(patience, stream.finish_handshake()).await {
+            Ok(Ok(())) => Ok(stream),
+            Ok(Err(e)) => Err(e),
+            Err(_) => Err(StreamError::Timeout(patience)),
+        }
+    }
+
+    async fn finish_handshake(&mut self) -> Result<(), StreamError> {
+        loop {
+            poll_fn(|cx| self.poll_flush_all(cx)).await?;
+            if !self.connection.is_handshaking() {
+                return Ok(());
+            }
+            if let Err(error) = poll_fn(|cx| self.poll_receive(cx)).await? {
+                // What the alert says is worth the wait; the caller's patience bounds it.
+                let _ = poll_fn(|cx| self.poll_flush_all(cx)).await;
+                return Err(error.into());
+            }
+        }
+    }
+
+    /// Takes one chunk from the socket, or what is left of the last one. The inner error is the protocol's.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<(), Error>>> {
+        if self.taken < self.leftover.len() {
+            let rest = &self.leftover[self.taken..];
+            let result = self.connection.receive(SystemTime::now(), rest);
+            self.taken += *result.as_ref().unwrap_or(&0);
+            if self.taken == self.leftover.len() {
+                // An idle connection holds no buffer.
+                self.leftover = Vec::new();
+                self.taken = 0;
+            }
+            return Poll::Ready(Ok(result.map(|_| ())));
+        }
+        let mut chunk = [0; CHUNK];
+        let mut chunk = ReadBuf::new(&mut chunk);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut chunk))?;
+        let chunk = chunk.filled();
+        if chunk.is_empty() {
+            return Poll::Ready(Ok(self.connection.end_of_input()));
+        }
+        let result = self.connection.receive(SystemTime::now(), chunk);
+        if let Ok(taken) = result
+            && taken < chunk.len()
+        {
+            self.leftover = chunk[taken..].to_vec();
+            self.taken = 0;
+        }
+        Poll::Ready(Ok(result.map(|_| ())))
+    }
+
+    /// Gives the socket what waits to be sent.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.connection.output().is_empty() {
+            let output = self.connection.output();
+            let sent = ready!(Pin::new(&mut self.io).poll_write(cx, output))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.connection.sent(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+}
+
+/// As the traits of tokio want it.
+fn io_error(error: Error) -> io::Error {
+    let kind = match error {
+        Error::Truncated => io::ErrorKind::UnexpectedEof,
+        Error::Closed => io::ErrorKind::BrokenPipe,
+        _ => io::ErrorKind::InvalidData,
+    };
+    io::Error::new(kind, error)
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlcpStream<IO> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            let plaintext = this.connection.plaintext();
+            if !plaintext.is_empty() {
+                let count = plaintext.len().min(buf.remaining());
+                buf.put_slice(&plaintext[..count]);
+                this.connection.consume(count);
+                return Poll::Ready(Ok(()));
+            }
+            if this.connection.peer_has_closed() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(error) = this.connection.error() {
+                return Poll::Ready(Err(io_error(error.clone())));
+            }
+            if let Err(error) = ready!(this.poll_receive(cx))? {
+                // The alert goes out if the socket takes it; nobody waits for that.
+                let _ = this.poll_flush_all(cx)?;
+                return Poll::Ready(Err(io_error(error)));
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlcpStream<IO> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        loop {
+            let taken = this.connection.write(data).map_err(io_error)?;
+            if taken > 0 || data.is_empty() {
+                // Whether the socket takes it now or later is for flush to wait for.
+                let _ = this.poll_send(cx)?;
+                return Poll::Ready(Ok(taken));
+            }
+            ready!(this.poll_send(cx))?;
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_flush_all(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.connection.close();
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}

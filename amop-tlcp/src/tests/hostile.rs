@@ -1,0 +1,544 @@
+//! Peers that break the rules. They count what they send in their own hash of the handshake, so that nothing but
+//! the rule itself can give them away.
+
+use std::sync::Arc;
+
+use super::common::{self, FLAVOURS, Fixed, Who, ends_in_one_alert, give, take_output, text};
+use crate::certificates::certificate_message;
+use crate::codec::put_prefixed;
+use crate::handshake::replay::Replay;
+use crate::messages::MessageType;
+use crate::{Alert, Connection, Error, Flavour, Role};
+
+/// What a side sends in place of a message.
+fn message(kind: MessageType, body: &[u8]) -> Vec<u8> {
+    let mut message = vec![kind as u8];
+    put_prefixed(&mut message, 3, body);
+    message
+}
+
+/// A handshake in which `hostile` sends what `alter` makes of its messages of one `kind`. Gives the honest
+/// side's error, which its peer has been told by one alert, and that alone.
+fn refusal(
+    flavour: Flavour,
+    hostile: Role,
+    kind: MessageType,
+    mut alter: impl FnMut(Vec<u8>) -> Vec<u8> + Send + Sync + 'static,
+) -> Error {
+    let (who, honest) = match hostile {
+        Role::Client => (Who::Sdk, Who::Node),
+        Role::Server => (Who::Node, Who::Sdk),
+    };
+    let replay = Replay::altering(move |own| {
+        if own[0] == kind as u8 {
+            alter(own)
+        } else {
+            own
+        }
+    });
+    let config = Arc::new(common::config(flavour, who));
+    let mut bad = Connection::replaying(config, hostile, Box::new(Fixed::new(3)), replay);
+    let config = Arc::new(common::config(flavour, honest));
+    let mut good = match hostile {
+        Role::Client => Connection::server(config, Fixed::new(4)),
+        Role::Server => Connection::client(config, Fixed::new(4)),
+    };
+    for _ in 0..6 {
+        let _ = give(&mut bad, &take_output(&mut good));
+        let output = take_output(&mut bad);
+        if let Err(error) = give(&mut good, &output) {
+            let alert = error.alert().expect("the peer is told");
+            let output = take_output(&mut good);
+            assert!(ends_in_one_alert(&output), "{error}: {output:02x?}");
+            // What was wrong may have come behind what is answered.
+            if common::records(&output).len() == 1 {
+                assert_eq!(seen(&mut bad, &output), alert);
+            }
+            return error;
+        }
+    }
+    panic!("nothing was refused: {good:?}");
+}
+
+fn seen(bad: &mut Connection, alert: &[u8]) -> Alert {
+    match give(bad, alert) {
+        Err(Error::PeerAlert(alert)) => alert,
+        other => panic!("{other:?} in place of an alert"),
+    }
+}
+
+/// The body of a message with some bytes replaced.
+fn with(at: usize, bytes: &'static [u8]) -> impl FnMut(Vec<u8>) -> Vec<u8> + Send + Sync + 'static {
+    move |mut own| {
+        own[4 + at..][..bytes.len()].copy_from_slice(bytes);
+        own
+    }
+}
+
+/// The same message with another body.
+fn body(
+    mut make: impl FnMut(&[u8]) -> Vec<u8> + Send + Sync + 'static,
+) -> impl FnMut(Vec<u8>) -> Vec<u8> + Send + Sync + 'static {
+    move |own| {
+        let mut altered = vec![own[0]];
+        put_prefixed(&mut altered, 3, &make(&own[4..]));
+        altered
+    }
+}
+
+/// Version, random, session ID: where what follows them begins in our own hellos.
+const AFTER_SESSION: usize = 2 + 32 + 1;
+
+#[test]
+fn hellos_that_say_what_they_may_not() {
+    for flavour in FLAVOURS {
+        let client = |alter: &'static [u8], at| {
+            refusal(
+                flavour,
+                Role::Client,
+                MessageType::ClientHello,
+                with(at, alter),
+            )
+        };
+        let server = |alter: &'static [u8], at| {
+            refusal(
+                flavour,
+                Role::Server,
+                MessageType::ServerHello,
+                with(at, alter),
+            )
+        };
+        assert!(matches!(
+            client(&[3, 9], 0),
+            Error::Version { found: 0x0309, .. }
+        ));
+        assert!(matches!(
+            server(&[3, 9], 0),
+            Error::Version { found: 0x0309, .. }
+        ));
+        // The suite.
+        let error = client(&[0, 5], AFTER_SESSION + 2);
+        assert!(matches!(error, Error::NoCommonSuite { .. }), "{error}");
+        let error = server(&[0, 5], AFTER_SESSION);
+        assert!(matches!(error, Error::NoCommonSuite { .. }), "{error}");
+        // An odd length, and none.
+        let error = client(&[0, 3], AFTER_SESSION);
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        let error = client(&[0, 0], AFTER_SESSION);
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        // Compression.
+        let error = client(&[1, 1], AFTER_SESSION + 6);
+        assert!(matches!(error, Error::Illegal { .. }), "{error}");
+        let error = server(&[1], AFTER_SESSION + 2);
+        assert!(matches!(error, Error::Illegal { .. }), "{error}");
+        // A session ID that is too long.
+        let error = client(&[33], AFTER_SESSION - 1);
+        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    }
+}
+
+/// A hello with these extensions in place of its own.
+fn extended(flavour: Flavour, hostile: Role, extensions: &[(u16, &[u8])]) -> Error {
+    let mut list = Vec::new();
+    for (number, content) in extensions {
+        list.extend(number.to_be_bytes());
+        put_prefixed(&mut list, 2, content);
+    }
+    // Suites and compression, or the one suite and compression.
+    let (kind, fixed) = match hostile {
+        Role::Client => (MessageType::ClientHello, AFTER_SESSION + 8),
+        Role::Server => (MessageType::ServerHello, AFTER_SESSION + 3),
+    };
+    refusal(
+        flavour,
+        hostile,
+        kind,
+        body(move |own| {
+            let mut body = own[..fixed].to_vec();
+            put_prefixed(&mut body, 2, &list);
+            body
+        }),
+    )
+}
+
+#[test]
+fn extensions_that_are_wrong() {
+    for flavour in FLAVOURS {
+        for role in [Role::Client, Role::Server] {
+            let twice = extended(flavour, role, &[(0x16, &[]), (0x16, &[])]);
+            assert!(
+                matches!(twice, Error::Illegal { .. } | Error::Malformed { .. }),
+                "{twice}"
+            );
+            let filled = extended(flavour, role, &[(0x16, &[0])]);
+            assert!(matches!(filled, Error::Malformed { .. }), "{filled}");
+            let renegotiates = extended(flavour, role, &[(0xff01, &[1, 7])]);
+            assert!(
+                matches!(renegotiates, Error::Illegal { .. }),
+                "{renegotiates}"
+            );
+        }
+        let unknown = extended(flavour, Role::Server, &[(0x23, &[])]);
+        assert!(
+            matches!(unknown, Error::UnknownExtension { extension: 0x23 }),
+            "{unknown}"
+        );
+    }
+}
+
+fn der(flavour: Flavour, who: Who) -> [Vec<u8>; 2] {
+    let [sign, _, encrypt, _] = common::files(flavour, who);
+    [sign, encrypt].map(|name| {
+        let (_, der) = ::der::pem::decode_vec(first_block(&text(&name)).as_bytes()).unwrap();
+        der
+    })
+}
+
+fn first_block(pem: &str) -> String {
+    const END: &str = "-----END CERTIFICATE-----\n";
+    let begin = pem.find("-----BEGIN").unwrap();
+    let end = pem.find(END).unwrap() + END.len();
+    pem[begin..end].to_owned()
+}
+
+#[test]
+fn lists_of_certificates_that_are_wrong() {
+    for flavour in FLAVOURS {
+        for (role, who) in [(Role::Client, Who::Sdk), (Role::Server, Who::Node)] {
+            let send = |list: Vec<Vec<u8>>| {
+                let list = certificate_message(list.iter().map(|der| &der[..]));
+                refusal(
+                    flavour,
+                    role,
+                    MessageType::Certificate,
+                    body(move |_| list.clone()),
+                )
+            };
+            let [sign, encrypt] = der(flavour, who);
+            assert!(matches!(send(vec![]), Error::NoCertificates(_)));
+            let refused = |list: Vec<Vec<u8>>, alert| match send(list) {
+                Error::Refused(refusal) => assert_eq!(refusal.alert(), alert, "{refusal}"),
+                other => panic!("{other}"),
+            };
+            let unsupported = Alert::UNSUPPORTED_CERTIFICATE;
+            refused(vec![sign.clone()], unsupported);
+            refused(vec![encrypt.clone()], unsupported);
+            refused(vec![encrypt.clone(), sign.clone()], unsupported);
+            refused(vec![sign.clone(), sign.clone()], unsupported);
+            let other = if who == Who::Sdk { Who::Node } else { Who::Sdk };
+            let [_, others] = der(flavour, other);
+            refused(vec![sign.clone(), encrypt.clone(), others], unsupported);
+            refused(
+                vec![sign.clone(), encrypt[1..].to_vec()],
+                Alert::BAD_CERTIFICATE,
+            );
+            let mut longer = encrypt.clone();
+            longer.push(0);
+            refused(vec![sign.clone(), longer], Alert::BAD_CERTIFICATE);
+            let mut many = vec![sign.clone(), encrypt.clone()];
+            many.resize(11, encrypt.clone());
+            refused(many, Alert::BAD_CERTIFICATE);
+            // Those of the other chain.
+            let stranger = if flavour == Flavour::Tlcp {
+                Flavour::Tls12Sm
+            } else {
+                Flavour::Tlcp
+            };
+            refused(der(stranger, who).to_vec(), Alert::UNKNOWN_CA);
+        }
+    }
+}
+
+/// The certificate of another, whose key the peer has not.
+#[test]
+fn stolen_certificates() {
+    for flavour in FLAVOURS {
+        for (role, other) in [(Role::Client, Who::Node), (Role::Server, Who::Sdk)] {
+            let stolen = common::config(flavour, other).identity().message().to_vec();
+            let error = refusal(
+                flavour,
+                role,
+                MessageType::Certificate,
+                body(move |_| stolen.clone()),
+            );
+            // As server it does not know what is encrypted to the certificate either; its signature is first.
+            let signed = match role {
+                Role::Client => "CertificateVerify",
+                Role::Server => "ServerKeyExchange",
+            };
+            assert!(
+                matches!(error, Error::WrongSignature { message } if message == signed),
+                "{flavour}, {role:?}: {error}"
+            );
+        }
+    }
+}
+
+/// In the last byte of each message with a signature is a part of the signature.
+#[test]
+fn signatures_that_are_wrong() {
+    for flavour in FLAVOURS {
+        for (role, kind) in [
+            (Role::Server, MessageType::ServerKeyExchange),
+            (Role::Client, MessageType::CertificateVerify),
+        ] {
+            let alter = |mut own: Vec<u8>| {
+                *own.last_mut().unwrap() ^= 1;
+                own
+            };
+            let error = refusal(flavour, role, kind, alter);
+            assert!(matches!(error, Error::WrongSignature { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn key_exchanges_of_2_x_that_are_wrong() {
+    for (role, kind) in [
+        (Role::Server, MessageType::ServerKeyExchange),
+        (Role::Client, MessageType::ClientKeyExchange),
+    ] {
+        let send =
+            |alter: &'static [u8], at| refusal(Flavour::Tls12Sm, role, kind, with(at, alter));
+        for error in [
+            // Another kind of curve, another curve, a compressed point, one that is not on the curve.
+            send(&[1], 0),
+            send(&[0, 23], 1),
+            send(&[2], 4),
+            send(&[0; 64], 5),
+        ] {
+            assert!(matches!(error, Error::Illegal { .. }), "{error}");
+        }
+        let error = send(&[64], 3);
+        assert!(
+            matches!(error, Error::Malformed { .. } | Error::Illegal { .. }),
+            "{error}"
+        );
+    }
+}
+
+/// Whatever is wrong with an encrypted secret, the answer is the same and comes at the same place: when the
+/// client's Finished does not decrypt.
+#[test]
+fn a_secret_that_does_not_decrypt_is_found_at_finished_only() {
+    let send = |alter: Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send + Sync>| {
+        refusal(
+            Flavour::Tlcp,
+            Role::Client,
+            MessageType::ClientKeyExchange,
+            alter,
+        )
+    };
+    let key = common::config(Flavour::Tlcp, Who::Node)
+        .identity()
+        .decrypter
+        .public()
+        .to_owned();
+    let encrypted = move |secret: [u8; 48]| {
+        body(move |_| {
+            let mut body = Vec::new();
+            put_prefixed(
+                &mut body,
+                2,
+                &key.encrypt(&secret, &mut Fixed::new(5)).unwrap(),
+            );
+            body
+        })
+    };
+    // C2, C3, the point, no ciphertext at all, and none.
+    let mut errors = Vec::new();
+    for back in [1, 48, 49, 60, 90, 120] {
+        errors.push(send(Box::new(move |mut own| {
+            let at = own.len() - back;
+            own[at] ^= 1;
+            own
+        })));
+    }
+    errors.push(send(Box::new(body(|_| vec![0, 1, 0]))));
+    errors.push(send(Box::new(body(|_| vec![0, 0]))));
+    // A secret of another version.
+    let mut secret = [9; 48];
+    errors.push(send(Box::new(encrypted(secret))));
+    // A good one, but not that of the client's keys.
+    secret[..2].copy_from_slice(&[1, 1]);
+    errors.push(send(Box::new(encrypted(secret))));
+    for error in errors {
+        assert!(matches!(error, Error::BadRecord), "{error}");
+    }
+}
+
+#[test]
+fn a_wrong_finished() {
+    for flavour in FLAVOURS {
+        for role in [Role::Client, Role::Server] {
+            for at in 0..12 {
+                let alter = move |mut own: Vec<u8>| {
+                    own[4 + at] ^= 1;
+                    own
+                };
+                let error = refusal(flavour, role, MessageType::Finished, alter);
+                assert!(matches!(error, Error::WrongFinished), "{error}");
+            }
+        }
+    }
+}
+
+/// Every message left out, sent twice, and followed by something of another type. Empty ones where none may be.
+#[test]
+fn messages_that_are_missing_doubled_or_of_another_type() {
+    let server = [
+        MessageType::ServerHello,
+        MessageType::Certificate,
+        MessageType::ServerKeyExchange,
+        MessageType::ServerHelloDone,
+        MessageType::Finished,
+    ];
+    let client = [
+        MessageType::ClientHello,
+        MessageType::Certificate,
+        MessageType::ClientKeyExchange,
+        MessageType::CertificateVerify,
+        MessageType::Finished,
+    ];
+    for flavour in FLAVOURS {
+        for (role, kinds) in [(Role::Server, server), (Role::Client, client)] {
+            for kind in kinds {
+                let twice = refusal(flavour, role, kind, |own| [&own[..], &own].concat());
+                assert!(
+                    matches!(twice, Error::Unexpected { .. }),
+                    "{kind:?}: {twice}"
+                );
+                let other = refusal(flavour, role, kind, |own| {
+                    [&message(MessageType::CertificateRequest, &[])[..], &own].concat()
+                });
+                assert!(
+                    matches!(other, Error::Unexpected { .. } | Error::Malformed { .. }),
+                    "{kind:?}: {other}"
+                );
+                let unknown = refusal(flavour, role, kind, |own| {
+                    [&[99, 0, 0, 0][..], &own].concat()
+                });
+                assert!(
+                    matches!(unknown, Error::Unexpected { .. }),
+                    "{kind:?}: {unknown}"
+                );
+                let long = refusal(flavour, role, kind, |mut own| {
+                    own[1] = 0xff;
+                    own
+                });
+                assert!(
+                    matches!(long, Error::MessageTooLong { .. }),
+                    "{kind:?}: {long}"
+                );
+                // The last message before a wait is only waited for.
+                let is_last = matches!(
+                    kind,
+                    MessageType::ClientHello | MessageType::ServerHelloDone | MessageType::Finished
+                );
+                if !is_last {
+                    let missing = refusal(flavour, role, kind, |_| Vec::new());
+                    assert!(
+                        matches!(missing, Error::Unexpected { .. }),
+                        "{kind:?}: {missing}"
+                    );
+                }
+            }
+        }
+        // The key exchange of 2.x needs the client's certificates.
+        if flavour == Flavour::Tls12Sm {
+            let error = refusal(
+                flavour,
+                Role::Server,
+                MessageType::CertificateRequest,
+                |_| Vec::new(),
+            );
+            assert!(matches!(error, Error::NoCertificates(_)), "{error}");
+        }
+    }
+}
+
+/// Each byte of each message altered in turn by the side that sends it: nothing panics, and what is not refused
+/// ends with both sides having the same keys.
+#[test]
+fn a_peer_that_alters_any_byte_of_its_own_messages() {
+    for flavour in FLAVOURS {
+        for hostile in [Role::Client, Role::Server] {
+            let mut connected = 0;
+            let mut refused = 0;
+            for step in 0.. {
+                match any_byte(flavour, hostile, step) {
+                    None => break,
+                    Some(true) => connected += 1,
+                    Some(false) => refused += 1,
+                }
+            }
+            // Nobody minds a longer list of groups, or an authority that is not needed.
+            assert!(
+                refused > 4 * connected,
+                "{flavour}, {hostile:?}: {refused} of {connected}"
+            );
+        }
+    }
+}
+
+/// `None` if no message has so many bytes.
+fn any_byte(flavour: Flavour, hostile: Role, step: usize) -> Option<bool> {
+    // Certificates are long, and most of them is signed.
+    let stride = |kind: u8| {
+        if kind == MessageType::Certificate as u8 {
+            13
+        } else {
+            1
+        }
+    };
+    let mut left = step;
+    let mut altered = false;
+    let touched = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flag = Arc::clone(&touched);
+    let replay = Replay::altering(move |mut own| {
+        let positions = own.len().div_ceil(stride(own[0]));
+        if !altered && left < positions {
+            let at = left * stride(own[0]);
+            own[at] ^= 1 << (at % 8);
+            altered = true;
+            flag.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        left = left.saturating_sub(positions);
+        own
+    });
+    let (who, honest) = match hostile {
+        Role::Client => (Who::Sdk, Who::Node),
+        Role::Server => (Who::Node, Who::Sdk),
+    };
+    let config = Arc::new(common::config(flavour, who));
+    let mut bad = Connection::replaying(config, hostile, Box::new(Fixed::new(3)), replay);
+    let config = Arc::new(common::config(flavour, honest));
+    let mut good = match hostile {
+        Role::Client => Connection::server(config, Fixed::new(4)),
+        Role::Server => Connection::client(config, Fixed::new(4)),
+    };
+    for _ in 0..4 {
+        let up = take_output(&mut bad);
+        if let Err(error) = give(&mut good, &up) {
+            // The altered side may have been the first to find that something is wrong.
+            let told = ends_in_one_alert(&take_output(&mut good));
+            assert_eq!(told, error.alert().is_some(), "{error}");
+            return Some(false);
+        }
+        let _ = give(&mut bad, &take_output(&mut good));
+    }
+    if !touched.load(std::sync::atomic::Ordering::Relaxed) {
+        return None;
+    }
+    if good.is_handshaking() || bad.is_handshaking() || bad.error().is_some() {
+        // It waits for the rest, which does not come.
+        good.end_of_input().unwrap_err();
+        return Some(false);
+    }
+    good.write(b"same keys").unwrap();
+    assert_eq!(
+        give(&mut bad, &take_output(&mut good)).unwrap(),
+        b"same keys"
+    );
+    Some(true)
+}

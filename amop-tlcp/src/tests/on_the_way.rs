@@ -1,0 +1,517 @@
+//! What can happen to bytes between two honest sides: they come in other pieces, altered, cut, doubled or in
+//! another order.
+
+use proptest::prelude::*;
+
+use super::common::{
+    self, FLAVOURS, connected, ends_in_one_alert, give, pair, records, shake, take_output,
+};
+use crate::record::ContentType;
+use crate::{Alert, Connection, Error, Flavour};
+
+/// Every combination of flavour and order of encryption and MAC that two sides of ours come to.
+const KINDS: [(Flavour, bool); 4] = [
+    (Flavour::Tlcp, true),
+    (Flavour::Tlcp, false),
+    (Flavour::Tls12Sm, true),
+    (Flavour::Tls12Sm, false),
+];
+
+/// Both sides' flights in the order that they are sent in: the client's are the first and the third.
+fn flights(flavour: Flavour, encrypt_then_mac: bool) -> [Vec<u8>; 4] {
+    let (mut client, mut server) = pair(flavour, encrypt_then_mac);
+    let hello = take_output(&mut client);
+    give(&mut server, &hello).unwrap();
+    let answer = take_output(&mut server);
+    give(&mut client, &answer).unwrap();
+    let second = take_output(&mut client);
+    give(&mut server, &second).unwrap();
+    let last = take_output(&mut server);
+    give(&mut client, &last).unwrap();
+    assert!(!client.is_handshaking() && !server.is_handshaking());
+    [hello, answer, second, last]
+}
+
+/// A handshake in which a flight is replaced by what `alter` makes of it. Gives the side that got it, and the
+/// one that had sent it.
+fn altered(
+    flavour: Flavour,
+    number: usize,
+    alter: impl FnOnce(&mut Vec<u8>),
+) -> (Connection, Connection, Result<(), Error>) {
+    let (mut client, mut server) = pair(flavour, true);
+    let mut alter = Some(alter);
+    for flight in 0..4 {
+        let (from, to) = if flight % 2 == 0 {
+            (&mut client, &mut server)
+        } else {
+            (&mut server, &mut client)
+        };
+        let mut bytes = take_output(from);
+        if flight == number
+            && let Some(alter) = alter.take()
+        {
+            alter(&mut bytes);
+        }
+        let result = give(to, &bytes).map(|_| ());
+        if flight >= number {
+            let stopped = result.is_err() || to.output().is_empty();
+            if stopped {
+                return if flight % 2 == 0 {
+                    (server, client, result)
+                } else {
+                    (client, server, result)
+                };
+            }
+        }
+        result.unwrap();
+    }
+    unreachable!("the last flight has no answer")
+}
+
+/// Neither side takes an altered handshake for a good one; who notices says so by one alert, and the other hears it.
+#[test]
+fn every_byte_of_a_handshake_is_protected() {
+    for flavour in FLAVOURS {
+        let flights = flights(flavour, true);
+        for (number, flight) in flights.iter().enumerate() {
+            for at in bodies(flight) {
+                let (mut noticed, mut other, result) =
+                    altered(flavour, number, |bytes| bytes[at] ^= 1 << (at % 8));
+                let place = format!("{flavour}, flight {number}, byte {at}");
+                let Err(error) = result else {
+                    // A length became greater, and the rest is waited for.
+                    assert!(noticed.is_handshaking(), "{place}");
+                    assert!(
+                        matches!(noticed.end_of_input(), Err(Error::ClosedEarly)),
+                        "{place}"
+                    );
+                    continue;
+                };
+                assert!(noticed.peer_keys().is_none(), "{place}");
+                let alert = error.alert().expect("the peer is told");
+                let output = take_output(&mut noticed);
+                assert!(ends_in_one_alert(&output), "{place}: {error}");
+                let heard = give(&mut other, &output);
+                assert!(
+                    matches!(heard, Err(Error::PeerAlert(heard)) if heard == alert)
+                        || other.is_handshaking()
+                        || records(&output).len() > 1,
+                    "{place}: {heard:?}"
+                );
+                // Once failed, always failed.
+                assert_eq!(
+                    noticed
+                        .receive(common::now(), &[0])
+                        .unwrap_err()
+                        .to_string(),
+                    error.to_string()
+                );
+                assert!(noticed.write(b"data").is_err());
+                assert!(noticed.output().is_empty());
+            }
+        }
+    }
+}
+
+/// Where in a flight something is to be altered: all of the records' bodies, and one byte in 11 of long ones.
+fn bodies(flight: &[u8]) -> Vec<usize> {
+    let mut places = Vec::new();
+    let mut start = 0;
+    for record in records(flight) {
+        let stride = if record.len() > 700 { 11 } else { 1 };
+        places.extend((start + 5..start + record.len()).step_by(stride));
+        start += record.len();
+    }
+    places
+}
+
+/// A stream that ends is not taken for one that was closed, wherever it ends.
+#[test]
+fn a_handshake_that_is_cut_is_an_error() {
+    for flavour in FLAVOURS {
+        for (number, flight) in flights(flavour, true).iter().enumerate() {
+            let step = (flight.len() / 40).max(1);
+            for length in (0..flight.len()).step_by(step) {
+                let (mut got, _, result) = altered(flavour, number, |bytes| bytes.truncate(length));
+                result.unwrap();
+                assert!(matches!(got.end_of_input(), Err(Error::ClosedEarly)));
+                assert!(got.output().is_empty());
+            }
+        }
+    }
+}
+
+/// Handshake messages may come in records of any size, and several in one.
+#[test]
+fn messages_may_be_cut_and_joined_in_any_way() {
+    for flavour in FLAVOURS {
+        for size in (1..40).chain([100, 1_000, 16_384]) {
+            let (mut client, mut server) = pair(flavour, true);
+            give(&mut server, &recut(&take_output(&mut client), size)).unwrap();
+            give(&mut client, &recut(&take_output(&mut server), size)).unwrap();
+            give(&mut server, &recut(&take_output(&mut client), size)).unwrap();
+            give(&mut client, &take_output(&mut server)).unwrap();
+            assert!(
+                !client.is_handshaking() && !server.is_handshaking(),
+                "{flavour}, {size}"
+            );
+        }
+    }
+}
+
+/// The handshake records before a ChangeCipherSpec, cut anew.
+fn recut(flight: &[u8], size: usize) -> Vec<u8> {
+    let records = records(flight);
+    let plain = records.iter().position(|record| record[0] != 22);
+    let (plain, rest) = records.split_at(plain.unwrap_or(records.len()));
+    let content: Vec<u8> = plain
+        .iter()
+        .flat_map(|record| record[5..].to_vec())
+        .collect();
+    let mut out = Vec::new();
+    for part in content.chunks(size) {
+        out.extend(&plain[0][..3]);
+        out.extend(u16::try_from(part.len()).unwrap().to_be_bytes());
+        out.extend(part);
+    }
+    out.extend(rest.concat());
+    out
+}
+
+/// A whole conversation, cut at each place in turn and byte by byte.
+#[test]
+fn bytes_may_come_in_any_pieces() {
+    for flavour in FLAVOURS {
+        let lengths = flights(flavour, true).map(|flight| flight.len());
+        for (number, length) in lengths.into_iter().enumerate() {
+            for cut in (1..length).step_by((length / 60).max(1)) {
+                in_pieces(flavour, |flight, bytes| {
+                    if flight == number {
+                        vec![bytes[..cut].to_vec(), bytes[cut..].to_vec()]
+                    } else {
+                        vec![bytes]
+                    }
+                });
+            }
+        }
+        in_pieces(flavour, |_, bytes| {
+            bytes.iter().map(|byte| vec![*byte]).collect()
+        });
+    }
+}
+
+fn in_pieces(flavour: Flavour, cut: impl Fn(usize, Vec<u8>) -> Vec<Vec<u8>>) {
+    let (mut client, mut server) = pair(flavour, true);
+    for flight in 0..4 {
+        let (from, to) = if flight % 2 == 0 {
+            (&mut client, &mut server)
+        } else {
+            (&mut server, &mut client)
+        };
+        for piece in cut(flight, take_output(from)) {
+            give(to, &piece).unwrap();
+        }
+    }
+    assert!(!client.is_handshaking() && !server.is_handshaking());
+}
+
+#[test]
+fn every_byte_of_a_record_is_protected() {
+    for (flavour, etm) in KINDS {
+        let length = {
+            let (mut client, _) = connected(flavour, etm);
+            client.write(b"twenty bytes of data").unwrap();
+            take_output(&mut client).len()
+        };
+        let (client, server) = connected(flavour, etm);
+        drop((client, server));
+        for at in 0..length {
+            for bit in [0, 7] {
+                let (mut client, mut server) = connected(flavour, etm);
+                client.write(b"twenty bytes of data").unwrap();
+                let mut record = take_output(&mut client);
+                record[at] ^= 1 << bit;
+                let place = format!("{flavour}, {etm}, byte {at}, bit {bit}");
+                match give(&mut server, &record) {
+                    Err(Error::BadRecord) => {
+                        assert!(at >= 3 || at == 0, "{place}");
+                        let alert = take_output(&mut server);
+                        assert!(ends_in_one_alert(&alert), "{place}");
+                        let heard = give(&mut client, &alert);
+                        assert!(
+                            matches!(heard, Err(Error::PeerAlert(Alert::BAD_RECORD_MAC))),
+                            "{place}: {heard:?}"
+                        );
+                    }
+                    Err(error) => {
+                        assert!(at < 5, "{place}: {error}");
+                        assert!(ends_in_one_alert(&take_output(&mut server)), "{place}");
+                    }
+                    Ok(text) => {
+                        // A length became greater.
+                        assert!(text.is_empty() && (3..5).contains(&at), "{place}");
+                        assert!(
+                            matches!(server.end_of_input(), Err(Error::Truncated)),
+                            "{place}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn records_that_are_doubled_lost_or_exchanged_are_refused() {
+    for (flavour, etm) in KINDS {
+        let orders: [&[usize]; 4] = [&[0, 0], &[1, 0], &[0, 2], &[0, 1, 0]];
+        for order in orders {
+            let (mut client, mut server) = connected(flavour, etm);
+            for text in ["one", "two", "three"] {
+                client.write(text.as_bytes()).unwrap();
+            }
+            let records = records(&take_output(&mut client));
+            let good = order
+                .iter()
+                .enumerate()
+                .take_while(|(i, n)| i == *n)
+                .count();
+            for number in &order[..good] {
+                give(&mut server, &records[*number]).unwrap();
+            }
+            let result = give(&mut server, &records[order[good]]);
+            assert!(
+                matches!(result, Err(Error::BadRecord)),
+                "{order:?}: {result:?}"
+            );
+        }
+        // One's own record does not come back.
+        let (mut client, mut server) = connected(flavour, etm);
+        client.write(b"mirror").unwrap();
+        let record = take_output(&mut client);
+        assert!(matches!(give(&mut client, &record), Err(Error::BadRecord)));
+        server.close();
+    }
+}
+
+#[test]
+fn empty_records_are_taken_but_not_without_end() {
+    for (flavour, etm) in KINDS {
+        let (mut client, mut server) = connected(flavour, etm);
+        for _ in 0..100 {
+            client.send_empty_record();
+            client.write(b"x").unwrap();
+        }
+        let text = give(&mut server, &take_output(&mut client)).unwrap();
+        assert_eq!(text, vec![b'x'; 100]);
+        for _ in 0..33 {
+            client.send_empty_record();
+        }
+        let result = give(&mut server, &take_output(&mut client));
+        assert!(
+            matches!(result, Err(Error::Unexpected { .. })),
+            "{result:?}"
+        );
+    }
+}
+
+#[test]
+fn nothing_but_data_and_alerts_comes_after_the_handshake() {
+    for flavour in FLAVOURS {
+        for (kind, content) in [
+            // A HelloRequest, a ClientHello, a change of keys.
+            (ContentType::Handshake, &[0, 0, 0, 0][..]),
+            (ContentType::Handshake, &[1, 0, 0, 0]),
+            (ContentType::ChangeCipherSpec, &[1]),
+            (ContentType::Alert, &[1]),
+            (ContentType::Alert, &[3, 0]),
+            (ContentType::Alert, &[1, 0, 0]),
+        ] {
+            let (mut client, mut server) = connected(flavour, true);
+            client.send_record(kind, content);
+            let result = give(&mut server, &take_output(&mut client));
+            let error = result.unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    Error::Unexpected { .. } | Error::Malformed { .. } | Error::Illegal { .. }
+                ),
+                "{error}"
+            );
+            assert!(ends_in_one_alert(&take_output(&mut server)));
+        }
+        // Empty ones where only data may be empty.
+        for kind in [
+            ContentType::Handshake,
+            ContentType::ChangeCipherSpec,
+            ContentType::Alert,
+        ] {
+            let (mut client, mut server) = connected(flavour, true);
+            client.send_record(kind, &[]);
+            let result = give(&mut server, &take_output(&mut client));
+            assert!(matches!(result, Err(Error::Malformed { .. })), "{result:?}");
+        }
+    }
+}
+
+#[test]
+fn warnings_are_passed_over_but_not_without_end() {
+    let (mut client, mut server) = connected(Flavour::Tlcp, true);
+    for number in 0..5 {
+        client.send_record(ContentType::Alert, &[1, 90]);
+        let result = give(&mut server, &take_output(&mut client));
+        assert_eq!(result.is_ok(), number < 4, "{result:?}");
+    }
+}
+
+#[test]
+fn each_side_closes_for_itself() {
+    for (flavour, etm) in KINDS {
+        let (mut client, mut server) = connected(flavour, etm);
+        client.write(b"last words").unwrap();
+        client.close();
+        client.close();
+        assert!(matches!(client.write(b"more"), Err(Error::Closed)));
+        let text = give(&mut server, &take_output(&mut client)).unwrap();
+        assert_eq!(text, b"last words");
+        assert!(server.peer_has_closed());
+        server.end_of_input().unwrap();
+        // The other direction is still open.
+        server.write(b"an answer").unwrap();
+        server.close();
+        let text = give(&mut client, &take_output(&mut server)).unwrap();
+        assert_eq!(text, b"an answer");
+        client.end_of_input().unwrap();
+        // What comes after it is thrown away.
+        give(&mut client, b"whatever").unwrap();
+
+        let (_, mut server) = connected(flavour, etm);
+        assert!(matches!(server.end_of_input(), Err(Error::Truncated)));
+    }
+}
+
+#[test]
+fn what_is_no_tls_or_of_another_generation_is_named() {
+    let (_, mut server) = pair(Flavour::Tlcp, true);
+    let error = give(&mut server, b"GET / HTTP/1.1\r\n").unwrap_err();
+    assert!(matches!(error, Error::NotTls { first: b'G' }), "{error}");
+    for (ours, theirs) in [
+        (Flavour::Tlcp, Flavour::Tls12Sm),
+        (Flavour::Tls12Sm, Flavour::Tlcp),
+    ] {
+        let (mut client, _) = pair(theirs, true);
+        let (_, mut server) = pair(ours, true);
+        let error = give(&mut server, &take_output(&mut client)).unwrap_err();
+        assert!(matches!(error, Error::Version { .. }), "{error}");
+        // The client can read the answer, though it is of another version.
+        let error = give(&mut client, &take_output(&mut server)).unwrap_err();
+        assert!(
+            matches!(error, Error::PeerAlert(Alert::PROTOCOL_VERSION)),
+            "{error}"
+        );
+    }
+}
+
+/// Output waits within a bound; what is not taken is said.
+#[test]
+fn writing_stops_while_nothing_is_sent() {
+    let (mut client, mut server) = connected(Flavour::Tlcp, true);
+    let data = vec![7; 1 << 20];
+    let taken = client.write(&data).unwrap();
+    assert!((64 * 1_024..96 * 1_024).contains(&taken), "{taken}");
+    assert_eq!(client.write(&data).unwrap(), 0);
+    let text = give(&mut server, &take_output(&mut client)).unwrap();
+    assert_eq!(text, data[..taken]);
+    assert!(client.write(&data).unwrap() > 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Whatever is written on both sides in whatever pieces comes out the same.
+    #[test]
+    fn both_directions_carry_what_is_written(
+        kind in 0..KINDS.len(),
+        turns in prop::collection::vec((any::<bool>(), 0..40_000_usize, 1..20_000_usize), 1..8),
+    ) {
+        let (flavour, etm) = KINDS[kind];
+        let (mut client, mut server) = connected(flavour, etm);
+        for (number, (up, length, piece)) in turns.into_iter().enumerate() {
+            let data: Vec<u8> = (0..length).map(|i| (i * 31 + number) as u8).collect();
+            let (from, to) = if up { (&mut client, &mut server) } else { (&mut server, &mut client) };
+            prop_assert_eq!(from.write(&data).unwrap(), length);
+            let mut got = Vec::new();
+            for part in take_output(from).chunks(piece) {
+                got.extend(give(to, part).unwrap());
+            }
+            prop_assert_eq!(got, data);
+        }
+    }
+
+    /// Nothing that comes makes a connection panic, hold more than it may, or say more than one alert.
+    #[test]
+    fn noise_is_refused(
+        flavour in 0..2_usize,
+        client in any::<bool>(),
+        noise in prop::collection::vec(any::<u8>(), 0..600),
+        framed in any::<bool>(),
+    ) {
+        let flavour = FLAVOURS[flavour];
+        let (ours, theirs) = pair(flavour, true);
+        let mut side = if client { ours } else { theirs };
+        take_output(&mut side);
+        let mut bytes = noise.clone();
+        if framed && !noise.is_empty() {
+            bytes = vec![22];
+            bytes.extend(flavour.version().to_be_bytes());
+            bytes.extend(u16::try_from(noise.len()).unwrap().to_be_bytes());
+            bytes.extend(&noise);
+        }
+        match give(&mut side, &bytes) {
+            Ok(_) => prop_assert!(side.is_handshaking()),
+            Err(error) => {
+                let output = take_output(&mut side);
+                prop_assert_eq!(ends_in_one_alert(&output), error.alert().is_some());
+            }
+        }
+    }
+}
+
+/// Handshakes of our own with fixed randomness are the same in every build: what both sides sent, hashed.
+#[test]
+fn our_own_handshakes_are_as_they_were() {
+    use sm3::{Digest, Sm3};
+
+    let hash = |flavour, etm| {
+        let (mut client, mut server) = pair(flavour, etm);
+        let mut all = Sm3::new();
+        loop {
+            let (up, down) = (take_output(&mut client), take_output(&mut server));
+            if up.is_empty() && down.is_empty() {
+                break;
+            }
+            all.update(&up);
+            all.update(&down);
+            give(&mut server, &up).unwrap();
+            give(&mut client, &down).unwrap();
+        }
+        client.write(b"up").unwrap();
+        server.write(b"down").unwrap();
+        all.update(take_output(&mut client));
+        all.update(take_output(&mut server));
+        hex::encode(all.finalize())
+    };
+    let hashes = KINDS.map(|(flavour, etm)| hash(flavour, etm));
+    assert_eq!(
+        hashes,
+        [
+            "2b8a3dac80312c2c92f1d7b0816f34a79b8ce014cd2d4a367c2771561b704ef2",
+            "8613a2c731fd584e08142b630e809140be837fc47a73ed1be8d61cfc8d19ee55",
+            "49cb20874e03938256c1b065c9d1c80bc0378379c38cb8c934cd26edae8fa7ba",
+            "7546b6ef437fe1cb63064af5bdbb4d085e4498c53fc25905def7645e9124068a",
+        ]
+    );
+    let (mut client, mut server) = pair(Flavour::Tlcp, true);
+    shake(&mut client, &mut server).unwrap();
+}
