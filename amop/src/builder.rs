@@ -26,6 +26,13 @@ use crate::{
 /// The longest time that can be set, so that no deadline overflows.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+/// A node that somebody waits for is asked for a sign of life after a quarter of the timeout, but not sooner
+/// than a busy machine needs
+const SHORTEST_PROBE: Duration = Duration::from_secs(1);
+
+/// and not later than this.
+const LONGEST_PROBE: Duration = Duration::from_millis(2500);
+
 /// Sets up a [`Client`]. Everything has a default but the endpoint, and that one is a local
 /// node's.
 ///
@@ -49,6 +56,8 @@ pub struct ClientBuilder {
     connections: Connections,
     reconnect: Reconnect,
     offline: Offline,
+    copies: usize,
+    ask_another: Option<Duration>,
     certificates: Certificates,
     tls: Tls,
     nodes: ClientOptions,
@@ -80,6 +89,8 @@ impl Default for ClientBuilder {
             connections: Connections::default(),
             reconnect: Reconnect::default(),
             offline: Offline::default(),
+            copies: 2,
+            ask_another: None,
             certificates: Certificates::Find,
             tls: Tls::default(),
             nodes: ClientOptions::default(),
@@ -167,8 +178,14 @@ impl ClientBuilder {
 
     /// The nodes to connect to, as for [`endpoint`](Self::endpoint). One named twice counts once.
     ///
-    /// Messages are received by way of all connections, each once, and published by way of the one
-    /// with the fewest messages in flight; another one takes over when that is lost.
+    /// Messages are received by way of all connections, each once. A unicast is published by way of the one
+    /// with the fewest messages in flight, the multicasts of one topic by way of the same one, so that they
+    /// keep their order; another one takes over when that is lost.
+    ///
+    /// Of a chain with FISCO nodes, name at least two: such a node does not deliver to its own subscribers, so
+    /// a client of one node hears nothing of the others there. Multicasts go by
+    /// [two of them](Self::multicast_copies), unicasts by one unless
+    /// [another one is to be asked](Self::ask_another_node_after).
     pub fn endpoints<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
         self.endpoints = endpoints.into_iter().map(Into::into).collect();
         self
@@ -191,6 +208,30 @@ impl ClientBuilder {
     /// [`timeout`](Self::timeout).
     pub fn offline(mut self, offline: Offline) -> Self {
         self.offline = offline;
+        self
+    }
+
+    /// By how many connections a multicast goes at a time where the first is one to a FISCO node, as far as
+    /// there are so many. Default 2; at least 1.
+    ///
+    /// A FISCO node does not deliver to its own subscribers. By another node they are reached, too.
+    /// Subscribers on this crate recognise the copy by its seq; those on other SDKs take it twice, as they do
+    /// from java-sdk, which sends by all of its connections. Towards overlay nodes there is one copy.
+    pub fn multicast_copies(mut self, copies: usize) -> Self {
+        self.copies = copies.max(1);
+        self
+    }
+
+    /// After how long without an answer a unicast goes by another connection as well, where the first is one
+    /// to a FISCO node; the first answer counts. Default: never. A second does well; held between 1 ms and
+    /// 24 h.
+    ///
+    /// Where a FISCO node picks a subscriber of its own, it delivers nothing and says so after 30 s. By another
+    /// node that subscriber is reached. The copy has the message's seq, by which subscribers on this crate take
+    /// it once. Subscribers on other SDKs may process it twice, and two subscribers may get it where the first
+    /// one is slow; so it has to be asked for.
+    pub fn ask_another_node_after(mut self, pause: Duration) -> Self {
+        self.ask_another = Some(hold(pause));
         self
     }
 
@@ -259,6 +300,10 @@ impl ClientBuilder {
 
     /// Time between heartbeats. A node without a sign of life for two of them counts as
     /// lost. Default 10 s; held between 1 ms and 20 s.
+    ///
+    /// A node that somebody waits for is asked sooner: after a quarter of the [`timeout`](Self::timeout),
+    /// between 1 s and 2.5 s, and counts as lost after the same again, and a second more for each MiB that it
+    /// was sent meanwhile, 4 s at most.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = interval;
         self
@@ -367,9 +412,13 @@ impl ClientBuilder {
             },
             reconnect: self.reconnect.clone(),
             offline: self.offline,
+            copies: self.copies,
+            ask_another: self.ask_another,
             connection: Settings {
                 session: ClientConfig {
                     heartbeat: self.heartbeat,
+                    // Twice that, and there is time for another node.
+                    probe: (hold(self.timeout) / 4).clamp(SHORTEST_PROBE, LONGEST_PROBE),
                     max_in_flight: self.max_in_flight,
                     ..ClientConfig::default()
                 },

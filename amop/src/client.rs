@@ -66,6 +66,10 @@ pub(crate) struct Options {
     pub(crate) connections: usize,
     pub(crate) reconnect: Reconnect,
     pub(crate) offline: Offline,
+    /// By how many connections a multicast goes towards FISCO nodes; at least 1.
+    pub(crate) copies: usize,
+    /// After how long a unicast goes by another connection as well, towards FISCO nodes.
+    pub(crate) ask_another: Option<Duration>,
     pub(crate) connection: Settings,
     pub(crate) grants: Vec<(PrivateName, Vec<TopicPublicKey>)>,
     /// Of subscriptions to private topics.
@@ -94,6 +98,9 @@ pub struct NodeInfo {
     pub node_version: Option<String>,
     /// Its public key, which also is its node id; `None` if its certificate is an RSA one.
     pub public_key: Option<PublicKey>,
+    /// Whether it is a FISCO node, and no overlay node of this project. See
+    /// [the crate's documentation](crate#fisco-nodes) for what that means.
+    pub fisco: bool,
 }
 
 impl Client {
@@ -234,9 +241,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; after [`Timeout`](PublishError::Timeout),
-    /// [`Unanswered`](PublishError::Unanswered) and [`Disconnected`](PublishError::Disconnected)
-    /// it is not known whether the message was delivered.
+    /// [`PublishError`]. [The crate's documentation](crate#what-is-promised-when) lists those after which the
+    /// message may have been delivered.
     pub fn publish_unicast<'a, T: Topic>(
         &'a self,
         message: &T,

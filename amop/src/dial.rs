@@ -1,15 +1,24 @@
 //! From an endpoint's text to a TLS stream.
 
-use std::{fmt, future::Future, net::Ipv6Addr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    io,
+    net::{Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use amop_tls::{
     ClientOptions, HandshakeFailure, Identity, PeerVerifier, Side, TlsError,
     rustls::{ClientConfig, pki_types::UnixTime},
 };
+use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     io::BufReader,
     net::{TcpStream, lookup_host},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -187,28 +196,75 @@ pub(crate) async fn tcp(endpoint: &Endpoint, budget: &Budget) -> Result<TcpStrea
         .spend(Stage::Resolve, resolve)
         .await?
         .map_err(unresolved)?;
-    let mut last = unresolved(std::io::Error::other("the name has no address"));
-    for address in addresses {
-        let connected = budget
-            .spend(Stage::Tcp, TcpStream::connect(address))
-            .await?;
-        // Small frames must not wait for acknowledgements of earlier ones.
-        match connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
-            Ok(stream) => return Ok(stream),
-            Err(source) => {
-                last = ConnectError::Tcp {
-                    endpoint: endpoint.to_string(),
-                    address,
-                    source,
-                };
-            }
+    let addresses = interleave(addresses);
+    budget
+        .spend(Stage::Tcp, first_of(addresses, PAUSE))
+        .await?
+        .map_err(|failed| match failed {
+            Some((address, source)) => ConnectError::Tcp {
+                endpoint: endpoint.to_string(),
+                address,
+                source,
+            },
+            None => unresolved(io::Error::other("the name has no address")),
+        })
+}
+
+/// How long an address has to itself before the next one is tried as well (RFC 8305 section 5).
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The addresses in turns of their families, beginning with the resolver's first (RFC 8305 section 4).
+fn interleave(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let addresses: Vec<SocketAddr> = addresses.collect();
+    let v6_first = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (VecDeque<_>, VecDeque<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == v6_first);
+    let mut queues = [first, second];
+    let mut turns = Vec::new();
+    while let Some(address) = queues[0].pop_front() {
+        turns.push(address);
+        let next = usize::from(!queues[1].is_empty());
+        queues.swap(0, next);
+    }
+    turns
+}
+
+/// The first connection that comes about. Each address is tried a pause after the one before it, or as soon as
+/// that has failed, and those before it go on. The error is that of the address that failed last.
+async fn first_of(
+    addresses: Vec<SocketAddr>,
+    pause: Duration,
+) -> Result<TcpStream, Option<(SocketAddr, io::Error)>> {
+    let mut waiting = addresses.into_iter();
+    let mut trying = FuturesUnordered::new();
+    let mut last = None;
+    loop {
+        match waiting.next() {
+            Some(address) => trying.push(async move {
+                let connected = TcpStream::connect(address).await;
+                // Small frames must not wait for acknowledgements of earlier ones.
+                let stream = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+                (address, stream)
+            }),
+            None if trying.is_empty() => return Err(last),
+            None => {}
+        }
+        let is_last = waiting.len() == 0;
+        tokio::select! {
+            Some((address, connected)) = trying.next() => match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = Some((address, error)),
+            },
+            () = sleep(pause), if !is_last => {}
         }
     }
-    Err(last)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
 
     #[test]
@@ -217,6 +273,60 @@ mod tests {
             assert_eq!(Endpoint::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Endpoint::parse("[::1]:2").unwrap().host, "::1");
+    }
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let given = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"].map(at);
+        let expected = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"].map(at);
+        assert_eq!(interleave(given.into_iter()), expected);
+        let given = ["1.1.1.1:1", "2.2.2.2:1", "[::1]:1"].map(at);
+        let expected = ["1.1.1.1:1", "[::1]:1", "2.2.2.2:1"].map(at);
+        assert_eq!(interleave(given.into_iter()), expected);
+        assert!(interleave(std::iter::empty()).is_empty());
+    }
+
+    /// An address whose queue of connections is full: what comes to it gets no answer.
+    async fn silent() -> (SocketAddr, Vec<TcpStream>, tokio::net::TcpListener) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(at("127.0.0.1:0")).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut held = Vec::new();
+        let patience = Duration::from_millis(300);
+        while let Ok(stream) = timeout(patience, TcpStream::connect(address)).await {
+            held.push(stream.unwrap());
+        }
+        (address, held, listener)
+    }
+
+    #[tokio::test]
+    async fn a_silent_address_does_not_use_up_the_time_of_the_others() {
+        let (silent, _held, _listener) = silent().await;
+        let closed = {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap()
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        for addresses in [
+            vec![silent, good],
+            vec![closed, silent, good],
+            vec![silent, closed, good],
+            vec![good, silent],
+        ] {
+            let connected = first_of(addresses, Duration::from_millis(10));
+            let stream = timeout(Duration::from_secs(60), connected).await;
+            assert_eq!(stream.unwrap().unwrap().peer_addr().unwrap(), good);
+        }
+        let (address, error) = first_of(vec![closed], PAUSE).await.unwrap_err().unwrap();
+        assert_eq!(address, closed);
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(first_of(Vec::new(), PAUSE).await.unwrap_err().is_none());
     }
 
     #[test]

@@ -193,6 +193,10 @@ impl fmt::Display for CertificatesNotFound {
 
 impl std::error::Error for CertificatesNotFound {}
 
+/// What is added to an error where a FISCO node does not answer.
+const FISCO_TIMEOUT: &str = ". A FISCO node does not deliver to subscribers of its own, and says so after \
+    30 s only: with several endpoints, ClientBuilder::ask_another_node_after asks another node meanwhile";
+
 /// Why a message was not delivered, or is not known to be.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -208,7 +212,8 @@ pub enum PublishError {
         /// The codec's error.
         source: CodecError,
     },
-    /// The frame would be over the limit. Nothing was sent.
+    /// The frame would be over the limit: this client's or, as far as they tell, that of every node connected
+    /// to. Nothing was sent.
     #[error(
         "message for {topic:?} is too large: its frame would have {len} bytes, the limit is \
          {max}; send less, or raise max_frame on the clients and the node"
@@ -218,8 +223,24 @@ pub enum PublishError {
         topic: String,
         /// The frame's length in bytes.
         len: usize,
-        /// The limit in bytes.
+        /// The limit in bytes; of several nodes, that of the one asked last.
         max: usize,
+    },
+    /// The node ended the connection each time the message was under way, twice. It is not sent again.
+    #[error(
+        "the message for {topic:?} is probably too large for {endpoint}: twice a node ended the connection \
+         while it was under way, a frame of {len} bytes, the longest that was ({longest} bytes were taken \
+         before); send less, or have the node's limit for frames raised"
+    )]
+    CutOff {
+        /// The topic.
+        topic: String,
+        /// The node that ended the connection last.
+        endpoint: String,
+        /// The frame's length in bytes.
+        len: usize,
+        /// The longest frame that the node is known to have taken, in bytes.
+        longest: usize,
     },
     /// There was no room for the message before the deadline. Nothing was sent.
     #[error(
@@ -389,8 +410,9 @@ pub enum PublishError {
     /// No answer came in time.
     #[error(
         "no answer from {endpoint} to the message for {topic:?} within {} ms; it may have been \
-         delivered: publish again if that is safe, or raise the timeout",
-        after.as_millis()
+         delivered: publish again if that is safe, or raise the timeout{}",
+        after.as_millis(),
+        if *fisco { FISCO_TIMEOUT } else { "" }
     )]
     Timeout {
         /// The topic.
@@ -399,6 +421,10 @@ pub enum PublishError {
         endpoint: String,
         /// How long was waited.
         after: Duration,
+        /// Whether it is a FISCO node: it answers nothing for 30 s where it picks a subscriber of its own,
+        /// to which it does not deliver. See
+        /// [`ask_another_node_after`](crate::ClientBuilder::ask_another_node_after).
+        fisco: bool,
     },
     /// No node was connected. Nothing was sent.
     #[error(

@@ -20,7 +20,8 @@ const CAPACITY: usize = 256;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// A node is connected and has confirmed every topic subscribed to.
+    /// A node is connected and has confirmed every topic subscribed to, but for those of a
+    /// [`TopicsRefused`](Self::TopicsRefused) before.
     Connected {
         /// The node.
         endpoint: String,
@@ -45,13 +46,24 @@ pub enum Event {
         /// After what pause the endpoint may be tried again; `None` if it will not be.
         retry_in: Option<Duration>,
     },
-    /// Messages were turned away because a subscription's queue was full. Reported at most once a
-    /// second per subscription; [`Subscription::stats`](crate::Subscription::stats) is exact.
+    /// Messages were turned away because a subscription's queue was full, or nobody read it. The first one is
+    /// reported at once, others at most once a second per subscription, the last ones too; reports about one
+    /// topic that wait here to be read become one. Their sum is that of
+    /// [`Subscription::stats`](crate::Subscription::stats).
     Lagged {
         /// The topic.
         topic: String,
         /// How many since the last report.
         dropped: u64,
+    },
+    /// A node has no room for topics subscribed to: over a limit of the node's, or over this client's fair
+    /// share of one. The client goes on with the others, and asks again every 10 s. A `subscribe` that waits
+    /// for one of them fails with [`SubscribeError::Refused`](crate::SubscribeError::Refused).
+    TopicsRefused {
+        /// The node.
+        endpoint: String,
+        /// All that it has no room for now; none once it has them all.
+        topics: Vec<String>,
     },
     /// A subscriber of a private topic proved that it has a granted key: its node gets the topic's
     /// messages by way of that endpoint.
@@ -76,8 +88,8 @@ pub enum Event {
         failure: VerificationFailure,
     },
     /// A subscription to a sealed topic refused messages: they were forged, copies, sealed to other keys,
-    /// or too old. Reported at most once a second per subscription;
-    /// [`SealedSubscription::refused`](crate::SealedSubscription::refused) is exact.
+    /// or too old. Reported as [`Lagged`](Self::Lagged) is;
+    /// [`SealedSubscription::refused`](crate::SealedSubscription::refused) has the reasons.
     SealedRefused {
         /// The topic.
         topic: String,
@@ -146,16 +158,68 @@ impl Inbox {
     fn put(&self, event: Event) {
         let mut content = self.lock();
         content.closed |= matches!(event, Event::Closed { .. });
-        if content.events.len() == CAPACITY {
-            content.events.pop_front();
-            content.missed += 1;
+        if !content.add_up(&event) {
+            if content.events.len() == CAPACITY {
+                content.make_room();
+            }
+            content.events.push_back(event);
         }
-        content.events.push_back(event);
         let waker = content.waker.take();
         drop(content);
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+impl Content {
+    /// Adds losses to those of the same topic that wait here already: whatever else is missing, their sum is
+    /// right.
+    fn add_up(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Lagged { topic, dropped } => self.events.iter_mut().any(|waiting| {
+                let Event::Lagged {
+                    topic: of,
+                    dropped: sum,
+                } = waiting
+                else {
+                    return false;
+                };
+                let same = of == topic;
+                *sum += if same { *dropped } else { 0 };
+                same
+            }),
+            Event::SealedRefused {
+                topic,
+                refused,
+                last,
+            } => self.events.iter_mut().any(|waiting| {
+                let Event::SealedRefused {
+                    topic: of,
+                    refused: sum,
+                    last: error,
+                } = waiting
+                else {
+                    return false;
+                };
+                let same = of == topic;
+                if same {
+                    *sum += refused;
+                    *error = last.clone();
+                }
+                same
+            }),
+            _ => false,
+        }
+    }
+
+    /// Takes the oldest event out, rather one that counts nothing.
+    fn make_room(&mut self) {
+        let counts =
+            |event: &Event| matches!(event, Event::Lagged { .. } | Event::SealedRefused { .. });
+        let at = self.events.iter().position(|event| !counts(event));
+        self.events.remove(at.unwrap_or(0));
+        self.missed += 1;
     }
 }
 
@@ -182,7 +246,7 @@ impl Reporter {
         Events(inbox)
     }
 
-    pub(crate) fn report(&self, event: &Event) {
+    pub(crate) fn report(&self, event: Event) {
         let inboxes = self.lock();
         for inbox in inboxes.iter().filter_map(Weak::upgrade) {
             inbox.put(event.clone());
@@ -194,9 +258,9 @@ impl Reporter {
 mod tests {
     use super::*;
 
-    fn lagged(dropped: u64) -> Event {
+    fn lagged(topic: u64, dropped: u64) -> Event {
         Event::Lagged {
-            topic: String::new(),
+            topic: topic.to_string(),
             dropped,
         }
     }
@@ -207,7 +271,7 @@ mod tests {
         let mut events = reporter.stream([]);
         let total = CAPACITY as u64 + 3;
         for n in 0..total {
-            reporter.report(&lagged(n));
+            reporter.report(lagged(n, n));
         }
         assert!(matches!(events.next().await, Some(Event::Missed(3))));
         for n in 3..total {
@@ -215,11 +279,32 @@ mod tests {
             assert!(matches!(event, Event::Lagged { dropped, .. } if dropped == n));
         }
         assert!(futures::poll!(StreamExt::next(&mut events)).is_pending());
-        reporter.report(&Event::Closed {
+        reporter.report(Event::Closed {
             reason: CloseReason::Local,
         });
         assert!(matches!(events.next().await, Some(Event::Closed { .. })));
         assert!(events.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn losses_add_up_and_outlive_what_else_happens() {
+        let reporter = Reporter::default();
+        let mut events = reporter.stream([]);
+        for n in 0..2 * CAPACITY as u64 {
+            reporter.report(lagged(n % 2, 1));
+            reporter.report(Event::Missed(n));
+        }
+        let (mut sum, mut missed, mut others) = (0, 0, 0);
+        while let Poll::Ready(Some(event)) = futures::poll!(StreamExt::next(&mut events)) {
+            match event {
+                Event::Lagged { dropped, .. } => sum += dropped,
+                Event::Missed(n) if missed == 0 => missed = n,
+                _ => others += 1,
+            }
+        }
+        assert_eq!(sum, 2 * CAPACITY as u64);
+        assert_eq!(others, CAPACITY - 2);
+        assert_eq!(missed, 2 * CAPACITY as u64 - (CAPACITY as u64 - 2));
     }
 
     #[test]

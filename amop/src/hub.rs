@@ -2,13 +2,13 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
 };
 
 use amop_proto::{
     TopicName,
-    channel::PrivateName,
-    client::{Attempts, CloseReason, Pool, PoolConfig},
+    channel::{PrivateName, Seq},
+    client::{Attempts, CloseReason, Kind, Pool, PoolConfig},
 };
 use amop_tls::PublicKey;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -19,6 +19,8 @@ use crate::{
     client::Options,
     connection::{Connection, Settling},
     events::Reporter,
+    later::Later,
+    pins::Pins,
     publish::Publishing,
     routes::Routes,
     sealed::SealedTopics,
@@ -30,6 +32,8 @@ pub(crate) struct Hub {
     pub(crate) endpoints: Vec<Arc<str>>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) events: Arc<Reporter>,
+    /// What is told of with a delay.
+    pub(super) later: Arc<Later>,
     state: Mutex<State>,
     /// Changes whenever a connection comes or goes, or the client closes.
     changed: watch::Sender<()>,
@@ -46,6 +50,8 @@ struct State {
     pool: Pool,
     rng: StdRng,
     links: Vec<Link>,
+    /// By which connections the multicasts of each topic go.
+    pins: Pins,
     connections_made: u64,
     last_lost: Option<CloseReason>,
     closing: Option<CloseReason>,
@@ -62,6 +68,8 @@ struct Link {
     info: Option<NodeInfo>,
     /// Why the first try failed.
     failure: Option<Arc<ConnectError>>,
+    /// The longest frame that a node here has taken.
+    longest_taken: Arc<AtomicUsize>,
 }
 
 /// Whether there is a connection to try.
@@ -91,7 +99,8 @@ impl Hub {
         };
         let now = Instant::now().into_std();
         let pool = Pool::new(config, endpoints.len(), rng.random(), now);
-        let routes = Routes::new(Arc::clone(&events));
+        let later = Arc::new(Later::default());
+        let routes = Routes::new(Arc::clone(&events), Arc::clone(&later));
         for (name, keys) in &options.grants {
             routes.grant(name, keys);
         }
@@ -99,10 +108,12 @@ impl Hub {
             options,
             routes: Arc::new(routes),
             events,
+            later,
             state: Mutex::new(State {
                 pool,
                 rng,
                 links: endpoints.iter().map(|_| Link::default()).collect(),
+                pins: Pins::default(),
                 connections_made: 0,
                 last_lost: None,
                 closing: None,
@@ -131,26 +142,61 @@ impl Hub {
         self.changed.subscribe()
     }
 
-    /// The connection that a message is to be tried over next.
-    pub(super) fn pick(&self, attempts: &Attempts) -> Picked {
-        let State {
-            pool,
-            links,
-            closing,
-            ..
-        } = &mut *self.lock();
-        if let Some(reason) = closing {
+    /// The connection that a message is to be tried over next: for a multicast that of the one before it to
+    /// the topic, for a unicast that follows one the same, and else the least busy one.
+    pub(super) fn pick(&self, attempts: &Attempts, topic: &TopicName, kind: Kind) -> Picked {
+        let state = &mut *self.lock();
+        if let Some(reason) = &state.closing {
             return Picked::Closed(reason.clone());
         }
-        let usable = links.iter().enumerate().filter_map(|(index, link)| {
-            let connection = link.up.as_ref()?;
-            let usable = connection.is_open() && attempts.may_try(connection.id());
-            usable.then(|| (index, connection.load()))
-        });
-        match pool.pick(usable).and_then(|index| links[index].up.clone()) {
-            Some(connection) => Picked::Connection(connection),
-            None => Picked::None,
+        let now = Instant::now();
+        let pinned = match kind {
+            Kind::Multicast => state.pins.ways(topic).first().copied(),
+            Kind::Unicast => state.pins.recent(topic, now),
+        };
+        let may = |connection: &Connection| attempts.may_try(connection.id());
+        let pinned = pinned.and_then(|id| state.usable(|c| c.id() == id && may(c)));
+        let Some(connection) = pinned.or_else(|| state.least_busy(may)) else {
+            return Picked::None;
+        };
+        if kind == Kind::Multicast {
+            let id = connection.id();
+            let others = state.pins.ways(topic).iter().filter(|&&other| other != id);
+            let ways: Vec<u64> = std::iter::once(id).chain(others.copied().take(1)).collect();
+            state.pins.set(topic, &ways, now);
         }
+        Picked::Connection(connection)
+    }
+
+    /// Another connection for a copy of a message, none of those of these numbers: for a multicast that which
+    /// had the copy of the one before it, or else the least busy one.
+    pub(super) fn pick_other(
+        &self,
+        topic: &TopicName,
+        kind: Kind,
+        not: &[u64],
+    ) -> Option<Connection> {
+        let state = &mut *self.lock();
+        if state.closing.is_some() {
+            return None;
+        }
+        let may = |connection: &Connection| !not.contains(&connection.id());
+        if kind == Kind::Unicast {
+            return state.least_busy(may);
+        }
+        let pinned = state.pins.ways(topic).get(1).copied();
+        let pinned = pinned.and_then(|id| state.usable(|c| c.id() == id && may(c)));
+        let other = pinned.or_else(|| state.least_busy(may))?;
+        if let Some(&first) = state.pins.ways(topic).first() {
+            let ways = [first, other.id()];
+            state.pins.set(topic, &ways, Instant::now());
+        }
+        Some(other)
+    }
+
+    /// A seq for a message that goes by several connections.
+    pub(super) fn new_seq(&self) -> Seq {
+        Seq::random(&mut self.lock().rng)
     }
 
     /// Whether the connection of that number can be used.
@@ -251,11 +297,12 @@ impl Hub {
         due.ok_or_else(|| state.pool.next_timeout().map(Instant::from_std))
     }
 
-    /// A number and a seed for a connection.
-    pub(super) fn new_connection(&self) -> (u64, [u8; 32]) {
+    /// A number and a seed for a connection to an endpoint, and the longest frame that was taken there.
+    pub(super) fn new_connection(&self, index: usize) -> (u64, [u8; 32], Arc<AtomicUsize>) {
         let mut state = self.lock();
         state.connections_made += 1;
-        (state.connections_made, state.rng.random())
+        let longest = Arc::clone(&state.links[index].longest_taken);
+        (state.connections_made, state.rng.random(), longest)
     }
 
     /// A connection that is not ready yet. Closed at once if the client is.
@@ -274,7 +321,10 @@ impl Hub {
         let mut state = self.lock();
         let State { pool, links, .. } = &mut *state;
         pool.up(index, Instant::now().into_std());
-        self.events.report(&connected(&info));
+        if info.fisco {
+            describe_fisco(&info, self.endpoints.len());
+        }
+        self.events.report(connected(&info));
         let link = &mut links[index];
         link.joining = None;
         link.up = Some(connection.clone());
@@ -292,7 +342,7 @@ impl Hub {
         };
         tracing::warn!(?retry_in, "{error}");
         let error = Arc::new(error);
-        self.events.report(&Event::ConnectFailed {
+        self.events.report(Event::ConnectFailed {
             endpoint: self.endpoints[index].to_string(),
             error: Arc::clone(&error),
             retry_in,
@@ -313,7 +363,7 @@ impl Hub {
         };
         state.links[index].up = None;
         state.last_lost = Some(reason.clone());
-        self.events.report(&Event::Disconnected {
+        self.events.report(Event::Disconnected {
             endpoint: self.endpoints[index].to_string(),
             reason,
             retry_in,
@@ -339,13 +389,15 @@ impl Hub {
         let reason = state.closing.get_or_insert(reason).clone();
         drop(state);
         self.routes.close();
+        // Before the last event.
+        self.later.finish();
         let first = self.over.send_if_modified(|over| {
             let first = over.is_none();
             over.get_or_insert_with(|| reason.clone());
             first
         });
         if first {
-            self.events.report(&Event::Closed { reason });
+            self.events.report(Event::Closed { reason });
         }
         self.changed.send_replace(());
     }
@@ -403,6 +455,25 @@ impl Hub {
     }
 }
 
+impl State {
+    /// A connection that can be used.
+    fn usable(&self, is_it: impl Fn(&Connection) -> bool) -> Option<Connection> {
+        let mut up = self.links.iter().filter_map(|link| link.up.as_ref());
+        up.find(|c| c.is_open() && is_it(c)).cloned()
+    }
+
+    fn least_busy(&mut self, may: impl Fn(&Connection) -> bool) -> Option<Connection> {
+        let Self { pool, links, .. } = self;
+        let usable = links.iter().enumerate().filter_map(|(index, link)| {
+            let connection = link.up.as_ref()?;
+            let usable = connection.is_open() && may(connection);
+            usable.then(|| (index, connection.load()))
+        });
+        let index = pool.pick(usable)?;
+        links[index].up.clone()
+    }
+}
+
 impl Link {
     fn current_info(&self) -> Option<NodeInfo> {
         let mut info = self.info.clone()?;
@@ -431,5 +502,26 @@ pub(super) fn node_info(
         protocol_version: connection.protocol_version(),
         node_version,
         public_key,
+        fisco: !connection.is_overlay(),
     }
+}
+
+/// Says what is to be expected of a FISCO node.
+fn describe_fisco(info: &NodeInfo, endpoints: usize) {
+    let (endpoint, version) = (&info.endpoint, info.node_version.as_deref());
+    let advice = match endpoints {
+        1 => {
+            "subscribers at this node get nothing from publishers at this node: publish and subscribe at \
+             different nodes, or name several endpoints"
+        }
+        _ => {
+            "multicasts go by two nodes; a unicast stalls where the node picks a subscriber of its own, see \
+             ClientBuilder::ask_another_node_after"
+        }
+    };
+    tracing::info!(
+        endpoint,
+        version,
+        "connected to a FISCO node, which does not deliver to its own subscribers: {advice}"
+    );
 }

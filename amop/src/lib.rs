@@ -58,7 +58,7 @@
 //!
 //! | when this returns | this has happened |
 //! | --- | --- |
-//! | `subscribe` | Every node connected to confirmed a heartbeat sent behind the new set of topics. A node of this project handles a connection's frames in order, so it has the topic. A FISCO BCOS node may handle two frames in either order: it has the topic milliseconds later, if not now. Other nodes learn of it at once from a node of this project, within 5 s from a FISCO BCOS node. |
+//! | `subscribe` | Every node connected to confirmed a heartbeat sent behind the new set of topics. An overlay node of this project handles a connection's frames in order and says what it has no room for, so it has the topic. A FISCO node may handle two frames in either order: it has the topic milliseconds later, if not now, and keeps it, since sets are sent to it at least 100 ms apart, and the last one once more after a second. Other nodes learn of it at once from an overlay node, within 5 s from a FISCO node. |
 //! | `unsubscribe` | The same for the set without the topic. Everything delivered until then can be read. |
 //! | `drain` | That for all topics; everything delivered was read and answered, everything published has its answer; the client is closed. |
 //! | `publish_unicast` | One subscriber has taken the message from its stream, or answered it. |
@@ -91,8 +91,25 @@
 //!   [`PublishError::Undecodable`].
 //! * Several subscriptions to one topic in one client each get every multicast and share the
 //!   unicasts in turn.
-//! * FISCO BCOS nodes 2.8.0 to 2.11.1 do not deliver between clients of the same node; publish and
-//!   subscribe at different nodes of such a chain.
+//! * What a node has no room for is an error of `subscribe` ([`SubscribeError::Refused`]), and no topic that
+//!   it has gives way. A connection that is made again may find less room: [`Event::TopicsRefused`].
+//! * Every message that is turned away is in an [`Event::Lagged`]. A unicast is refused also where nobody has
+//!   read the subscription for as long as a node waits, 5 s.
+//! * A message longer than a node takes is not sent ([`PublishError::TooLarge`]): overlay nodes tell their
+//!   limit. What cost two connections of nodes that do not is not sent again ([`PublishError::CutOff`]).
+//!
+//! # FISCO nodes
+//!
+//! FISCO BCOS nodes 2.8.0 to 2.11.1 do not deliver to subscribers at the publisher's own node. Multicasts never
+//! arrive there; a unicast for which the node picks such a subscriber is answered after 30 s, by result 100. So
+//! name two nodes or more of such a chain, or publish and subscribe at different ones.
+//!
+//! * A multicast goes by two connections then ([`multicast_copies`](ClientBuilder::multicast_copies)).
+//!   Subscribers on this crate drop the copy; those on other SDKs take it twice, as they do from java-sdk.
+//! * A unicast goes by a second one only if the program asks for that
+//!   ([`ask_another_node_after`](ClientBuilder::ask_another_node_after)), since subscribers on other SDKs may
+//!   process it twice. Without that it ends with [`PublishError::Timeout`], which names the setting.
+//! * FISCO nodes change the order of multicasts, about 7 in 100.
 //!
 //! # Several nodes, and nodes that go away
 //!
@@ -100,6 +117,11 @@
 //! configuration of a Java or Go SDK. [`ClientBuilder::connect`] returns with the first connection;
 //! [`Client::events`] tells of all.
 //!
+//! * The multicasts of one topic go by one connection for as long as that lives, and so do the unicasts to it
+//!   within a minute: those that one caller awaits one by one keep their order. Two callers, two topics, and
+//!   messages around the loss of a connection have no order.
+//! * A node that a message waits for is asked for a sign of life after 2.5 s and given up after 5 s, in time
+//!   for another one; see [`heartbeat`](ClientBuilder::heartbeat).
 //! * Topics are subscribed to at every node connected to. A connection that is made again counts as
 //!   [`Connected`](Event::Connected) once its node has confirmed them.
 //! * A message is published by way of one node. If that connection is lost before the answer comes,
@@ -205,7 +227,9 @@
 //! | [`connections`](ClientBuilder::connections) | all | of the endpoints at a time |
 //! | [`reconnect`](ClientBuilder::reconnect) | for ever | with pauses of 0.5 to 1 s at first, 10 to 20 s in the end |
 //! | [`offline`](ClientBuilder::offline) | wait | while no node is connected |
-//! | [`heartbeat`](ClientBuilder::heartbeat) | 10 s | between heartbeats; twice that without a sign of life, and the connection is lost |
+//! | [`heartbeat`](ClientBuilder::heartbeat) | 10 s | between heartbeats; twice that without a sign of life, and the connection is lost; 5 s while somebody waits |
+//! | [`multicast_copies`](ClientBuilder::multicast_copies) | 2 | connections that a multicast goes by, towards FISCO nodes |
+//! | [`ask_another_node_after`](ClientBuilder::ask_another_node_after) | never | a unicast goes by another connection, too, towards FISCO nodes |
 //! | [`queue`](ClientBuilder::queue) | 1024 messages | that may wait in a subscription; 256 MiB at most |
 //! | [`max_in_flight`](ClientBuilder::max_in_flight) | 8192 messages | that may wait for their answers, per connection |
 //! | [`max_frame`](ClientBuilder::max_frame) | 32 MiB | per message sent, with 43 bytes and the topic |
@@ -247,8 +271,10 @@ mod error;
 mod events;
 mod expiry;
 mod hub;
+mod later;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
+mod pins;
 mod pipeline;
 mod policy;
 mod private;
@@ -266,6 +292,7 @@ mod supervisor;
 mod tests;
 mod tls;
 mod topic;
+mod ways;
 
 pub use amop_derive::{AmopTopic, topic};
 pub use amop_proto::{

@@ -27,6 +27,8 @@ pub(crate) struct Pipeline {
     /// Those that wait, here or at a connection, and their payloads' bytes.
     unconfirmed: AtomicUsize,
     bytes: AtomicUsize,
+    /// Copies of them that do.
+    copies: AtomicUsize,
     /// Whether `lost` holds something.
     has_lost: AtomicBool,
     trouble: Mutex<Trouble>,
@@ -52,6 +54,8 @@ pub(crate) struct Lost {
     pub(crate) seq: Seq,
     pub(crate) payload: Bytes,
     pub(crate) again: Again,
+    pub(crate) cut_offs: u32,
+    pub(crate) copy: bool,
 }
 
 /// Where a message that was lost may go.
@@ -72,6 +76,10 @@ pub(crate) struct Pipelined {
     pub(crate) seq: Seq,
     /// Kept until a node has the message.
     pub(crate) payload: Bytes,
+    /// How many connections it may have cost.
+    pub(crate) cut_offs: u32,
+    /// It goes by another connection as well.
+    pub(crate) copy: bool,
 }
 
 impl Pipelined {
@@ -82,18 +90,22 @@ impl Pipelined {
             number,
             seq,
             payload,
+            cut_offs,
+            copy,
         } = self;
         let mut trouble = pipeline.lock();
         if trouble.abandoned {
             drop(trouble);
             tracing::debug!(%seq, "a message of a publisher that was dropped may be lost");
-            return pipeline.settled(1, payload.len());
+            return pipeline.settled_one(copy, payload.len());
         }
         trouble.lost.push(Lost {
             number,
             seq,
             payload,
             again,
+            cut_offs,
+            copy,
         });
         pipeline.has_lost.store(true, Ordering::Release);
         drop(trouble);
@@ -109,6 +121,7 @@ impl Pipeline {
             publishing,
             unconfirmed: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            copies: AtomicUsize::new(0),
             has_lost: AtomicBool::new(false),
             trouble: Mutex::default(),
             changed: Notify::new(),
@@ -133,9 +146,13 @@ impl Pipeline {
     }
 
     /// A connection takes a message.
-    pub(crate) fn sent(&self, bytes: usize) {
+    pub(crate) fn sent(&self, bytes: usize, copy: bool) {
         self.publishing.add();
-        self.unconfirmed.fetch_add(1, Ordering::Relaxed);
+        let count = match copy {
+            false => &self.unconfirmed,
+            true => &self.copies,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -147,8 +164,19 @@ impl Pipeline {
         self.changed.notify_waiters();
     }
 
+    /// That is over for one, or for a copy of one.
+    pub(crate) fn settled_one(&self, copy: bool, bytes: usize) {
+        if !copy {
+            return self.settled(1, bytes);
+        }
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.copies.fetch_sub(1, Ordering::Release);
+        self.publishing.remove(1);
+        self.changed.notify_waiters();
+    }
+
     /// It is over for one, and it did not get through.
-    pub(crate) fn failed(&self, bytes: usize, error: PublishError) {
+    pub(crate) fn failed(&self, (copy, bytes): (bool, usize), error: PublishError) {
         let mut trouble = self.lock();
         if trouble.abandoned {
             tracing::debug!("a message of a publisher that was dropped failed: {error}");
@@ -156,11 +184,16 @@ impl Pipeline {
         trouble.failed += 1;
         trouble.first.get_or_insert(error);
         drop(trouble);
-        self.settled(1, bytes);
+        self.settled_one(copy, bytes);
     }
 
     pub(crate) fn unconfirmed(&self) -> usize {
         self.unconfirmed.load(Ordering::Acquire)
+    }
+
+    /// Whether no message waits, and no copy of one.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unconfirmed() == 0 && self.copies.load(Ordering::Acquire) == 0
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -201,10 +234,12 @@ impl Pipeline {
         trouble.abandoned = true;
         let lost = std::mem::take(&mut trouble.lost);
         drop(trouble);
-        let lengths = lost
-            .into_iter()
-            .chain(others)
-            .map(|lost| lost.payload.len());
+        let (copies, lost): (Vec<Lost>, Vec<Lost>) =
+            lost.into_iter().chain(others).partition(|lost| lost.copy);
+        for copy in copies {
+            self.settled_one(true, copy.payload.len());
+        }
+        let lengths = lost.into_iter().map(|lost| lost.payload.len());
         let (messages, bytes) = lengths.fold((0, 0), |(n, bytes), len| (n + 1, bytes + len));
         if messages > 0 {
             let topic = PrivateName::shown(&self.topic);
@@ -230,6 +265,11 @@ pub(crate) struct Confirmed {
 
 impl Confirmed {
     pub(crate) fn add(&mut self, message: Pipelined) {
+        if message.copy {
+            message.pipeline.settled_one(true, message.payload.len());
+            self.others += 1;
+            return;
+        }
         let same = |pipeline: &Arc<Pipeline>| Arc::ptr_eq(pipeline, &message.pipeline);
         if !self.pipeline.as_ref().is_some_and(same) {
             self.tell();

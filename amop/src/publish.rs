@@ -46,7 +46,7 @@ impl Verdict {
             (Attempt::NotSent, _) => 0,
             (Attempt::Turned, PublishError::NoSubscriber { .. }) | (Attempt::Unverified, _) => 1,
             (Attempt::Turned, _) => 2,
-            (Attempt::Lost, _) => 3,
+            (Attempt::Lost | Attempt::CutOff, _) => 3,
         };
         if self.0.as_ref().is_none_or(|&(most, _)| most <= rank) {
             self.0 = Some((rank, error));
@@ -108,6 +108,7 @@ impl Hub {
             payload,
             deadline,
             timeout: self.options.timeout,
+            cut_offs: 0,
         };
         self.deliver(message, private.as_ref()).await
     }
@@ -128,17 +129,24 @@ impl Hub {
         mut message: Message<'_>,
         private: Option<&PrivateName>,
     ) -> Result<Answer, PublishError> {
-        let Message { topic, timeout, .. } = message;
-        let mut attempts = Attempts::default();
+        let topic = message.topic;
+        let mut attempts = Attempts::after_cut_offs(message.cut_offs);
         let mut verdict = Verdict::default();
+        let mut copied = false;
         // Set before the last look at the connections, so that no change is missed.
         let mut changes: Option<watch::Receiver<()>> = None;
         // As above: set before the first attempt.
         let mut verifications = private.map(|_| self.routes.verifications());
         loop {
-            match self.pick(&attempts) {
+            match self.pick(&attempts, topic, message.kind) {
                 Picked::Connection(connection) => {
-                    match connection.exchange(&mut message).await {
+                    let sent = self.send(connection, &mut message, &mut copied).await;
+                    for (connection, failed) in sent.failed {
+                        let tries = (&mut attempts, &mut verdict);
+                        note(&message, private, tries, &connection, failed)?;
+                    }
+                    let connection = sent.connection;
+                    match sent.result {
                         Ok((seq, payload)) => {
                             return Ok(Answer {
                                 seq,
@@ -146,22 +154,9 @@ impl Hub {
                                 connection,
                             });
                         }
-                        Err(Failed::Final(error)) => return Err(verdict.after(error)),
-                        Err(Failed::Retry(attempt, error)) => {
-                            let (attempt, error) = match (private, error) {
-                                (Some(name), PublishError::NoSubscriber { endpoint, .. }) => {
-                                    let topic = name.to_string();
-                                    let error = PublishError::NoVerifiedSubscriber {
-                                        topic,
-                                        endpoint,
-                                        after: timeout,
-                                    };
-                                    (Attempt::Unverified, error)
-                                }
-                                (_, error) => (attempt, error),
-                            };
-                            attempts.ended(connection.id(), attempt);
-                            verdict.note(attempt, error);
+                        Err(failed) => {
+                            let tries = (&mut attempts, &mut verdict);
+                            note(&message, private, tries, &connection, failed)?;
                         }
                     }
                     continue;
@@ -331,6 +326,46 @@ impl Hub {
             after,
         }
     }
+}
+
+/// Takes note of an attempt that failed.
+///
+/// # Errors
+///
+/// The error of the message if no other connection is to be tried.
+fn note(
+    message: &Message<'_>,
+    private: Option<&PrivateName>,
+    (attempts, verdict): (&mut Attempts, &mut Verdict),
+    connection: &Connection,
+    failed: Failed,
+) -> Result<(), PublishError> {
+    let (attempt, error) = match failed {
+        Failed::Final(error) => return Err(std::mem::take(verdict).after(error)),
+        Failed::Retry(attempt, error) => (attempt, error),
+    };
+    let (attempt, error) = match (private, error) {
+        (Some(name), PublishError::NoSubscriber { endpoint, .. }) => {
+            let error = PublishError::NoVerifiedSubscriber {
+                topic: name.to_string(),
+                endpoint,
+                after: message.timeout,
+            };
+            (Attempt::Unverified, error)
+        }
+        (_, error) => (attempt, error),
+    };
+    attempts.ended(connection.id(), attempt);
+    if attempt == Attempt::CutOff {
+        if attempts.is_costly() {
+            return Err(error);
+        }
+        // Once may be chance.
+        verdict.note(Attempt::Lost, connection.gone(message.topic));
+        return Ok(());
+    }
+    verdict.note(attempt, error);
+    Ok(())
 }
 
 /// Waits for a change, forever if there is nothing to watch.

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt, marker::PhantomData, pin::pin, sync::Arc};
 use amop_proto::{
     TopicName,
     channel::PrivateName,
-    client::{Attempts, Kind},
+    client::{Attempt, Attempts, Kind},
 };
 use bytes::Bytes;
 use tokio::{
@@ -121,6 +121,8 @@ pub struct RawPublisher {
     pipeline: Arc<Pipeline>,
     /// The one in use.
     connection: Option<Connection>,
+    /// Those by which copies go, where that is one to a FISCO node.
+    others: Vec<Connection>,
     /// Messages so far.
     count: u64,
     /// What was lost and has yet to be sent again.
@@ -151,6 +153,7 @@ impl RawPublisher {
             pipeline: Arc::new(Pipeline::new(topic.clone(), timeout, publishing)),
             hub,
             connection: None,
+            others: Vec::new(),
             count: 0,
             again: VecDeque::new(),
         }
@@ -185,6 +188,8 @@ impl RawPublisher {
             number: self.count,
             seq: None,
             payload: &payload,
+            cut_offs: 0,
+            copy: false,
         };
         self.send(message, deadline).await
     }
@@ -202,7 +207,7 @@ impl RawPublisher {
             // Before the looks, so that no change is missed.
             changed.as_mut().enable();
             self.send_again(deadline).await;
-            if pipeline.unconfirmed() == 0 {
+            if pipeline.is_settled() {
                 return pipeline.take_failures();
             }
             if !self.has_lost() {
@@ -263,17 +268,25 @@ impl RawPublisher {
                 number: lost.number,
                 seq: Some(lost.seq),
                 payload: &payload,
+                cut_offs: lost.cut_offs,
+                copy: lost.copy,
             };
-            let sent = match (lost.again, self.check_granted()) {
+            let (again, copy) = (lost.again, lost.copy);
+            let sent = match (again, self.check_granted()) {
                 (_, Err(revoked)) => Err(revoked),
+                // One copy more or less is no error.
+                (_, Ok(())) if copy => {
+                    self.send_copies(message, Some(deadline)).await;
+                    Ok(())
+                }
                 (Again::Anywhere, _) => self.send(message, Some(deadline)).await,
                 (Again::Elsewhere, _) => self.deliver(message, deadline).await,
             };
             // Only now: it is still there if this future is dropped before.
             self.again.pop_front();
             match sent {
-                Ok(()) => self.pipeline.settled(1, payload.len()),
-                Err(error) => self.pipeline.failed(payload.len(), error),
+                Ok(()) => self.pipeline.settled_one(copy, payload.len()),
+                Err(error) => self.pipeline.failed((copy, payload.len()), error),
             }
         }
     }
@@ -284,24 +297,79 @@ impl RawPublisher {
         message: PipelinedMessage<'_>,
         deadline: Option<Instant>,
     ) -> Result<(), PublishError> {
+        let until = |timeout| deadline.unwrap_or_else(|| Instant::now() + timeout);
         loop {
             let connection = match &self.connection {
                 Some(connection) if connection.is_open() => connection,
-                _ => match self.hub.pick(&Attempts::default()) {
+                _ => match self.pick() {
                     Picked::Connection(connection) => self.connection.insert(connection),
                     Picked::None | Picked::Closed(_) => {
-                        let timeout = self.pipeline.timeout();
-                        let deadline = deadline.unwrap_or_else(|| Instant::now() + timeout);
-                        return self.deliver(message, deadline).await;
+                        let until = until(self.pipeline.timeout());
+                        return self.deliver(message, until).await;
                     }
                 },
             };
+            let overlay = connection.is_overlay();
             let sent = connection.enqueue(&self.pipeline, message, deadline);
             match sent.await {
-                Ok(()) => return Ok(()),
+                Ok(_) if overlay => return Ok(()),
+                Ok(seq) => {
+                    let seq = Some(seq);
+                    let message = PipelinedMessage { seq, ..message };
+                    self.send_copies(message, deadline).await;
+                    return Ok(());
+                }
                 Err(Failed::Final(error)) => return Err(error),
                 // It is not open any more, and not chosen again.
-                Err(Failed::Retry(..)) => self.connection = None,
+                Err(Failed::Retry(Attempt::NotSent, _)) => self.connection = None,
+                // It is too long for this node; another one may take it.
+                Err(Failed::Retry(..)) => {
+                    let until = until(self.pipeline.timeout());
+                    return self.deliver(message, until).await;
+                }
+            }
+        }
+    }
+
+    fn pick(&self) -> Picked {
+        let attempts = Attempts::default();
+        self.hub
+            .pick(&attempts, self.pipeline.topic(), Kind::Multicast)
+    }
+
+    /// Puts copies of a message into the send buffers of other connections, as far as there are some: a FISCO
+    /// node does not deliver to its own subscribers.
+    async fn send_copies(&mut self, message: PipelinedMessage<'_>, deadline: Option<Instant>) {
+        let copies = self.hub.options.copies - 1;
+        let mut asked: Vec<u64> = self.connection.iter().map(Connection::id).collect();
+        self.others.retain(Connection::is_open);
+        let mut sent = 0;
+        while sent < copies {
+            let known = |other: &&Connection| !asked.contains(&other.id());
+            let other = match self.others.iter().find(known) {
+                Some(other) => other.clone(),
+                None => {
+                    let topic = self.pipeline.topic();
+                    let Some(other) = self.hub.pick_other(topic, Kind::Multicast, &asked) else {
+                        return;
+                    };
+                    self.others.push(other.clone());
+                    other
+                }
+            };
+            asked.push(other.id());
+            let message = PipelinedMessage {
+                copy: true,
+                ..message
+            };
+            match other.enqueue(&self.pipeline, message, deadline).await {
+                Ok(_) => sent += 1,
+                Err(Failed::Retry(..)) => {}
+                Err(Failed::Final(error)) => {
+                    let topic = self.shown();
+                    tracing::debug!(topic, "a copy of a multicast was not sent: {error}");
+                    return;
+                }
             }
         }
     }
@@ -313,7 +381,12 @@ impl RawPublisher {
         message: PipelinedMessage<'_>,
         deadline: Instant,
     ) -> Result<(), PublishError> {
-        let PipelinedMessage { seq, payload, .. } = message;
+        let PipelinedMessage {
+            seq,
+            payload,
+            cut_offs,
+            ..
+        } = message;
         // One that is sent again is counted by the pipeline.
         let _counted = seq.is_none().then(|| self.hub.publishing.one());
         let message = Message {
@@ -323,6 +396,7 @@ impl RawPublisher {
             payload,
             deadline,
             timeout: self.pipeline.timeout(),
+            cut_offs,
         };
         self.hub.deliver(message, self.private.as_ref()).await?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
@@ -15,13 +15,10 @@ use amop_proto::{
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::{Overflow, connection::Connection, quiet::Quiet};
+use crate::{Overflow, connection::Connection, later::Losses};
 
 /// Bytes of payload in one queue. An empty queue takes any message.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
-
-/// How far apart reports of one queue's losses are.
-const REPORTS: Duration = Duration::from_secs(1);
 
 /// A message that waits for the program.
 #[derive(Debug, Clone)]
@@ -65,7 +62,8 @@ pub struct SubscriptionStats {
     pub received: u64,
     /// Multicasts that are lost because the queue was full.
     pub dropped: u64,
-    /// Unicasts that were refused because the queue was full; the node tried another subscriber.
+    /// Unicasts that were refused because the queue was full, or because what was in it had not been read for
+    /// as long as a node waits (5 s); the node tried another subscriber.
     pub refused: u64,
     /// Messages that a connection held back until there was room ([`Overflow::Block`]).
     pub blocked: u64,
@@ -80,6 +78,8 @@ pub(crate) struct Queue {
     inner: Mutex<Inner>,
     /// Counts what is taken out, for those who wait for the queue to be empty.
     taken: watch::Sender<()>,
+    /// What is told of messages that were turned away.
+    losses: Arc<Losses<(Kind, Seq)>>,
 }
 
 #[derive(Debug, Default)]
@@ -93,10 +93,6 @@ struct Inner {
     /// Connections that wait for room.
     blocked: Vec<Connection>,
     stats: SubscriptionStats,
-    /// Losses that were not reported yet.
-    unreported: u64,
-    quiet: Quiet,
-    reports: Quiet,
 }
 
 impl Inner {
@@ -112,6 +108,14 @@ impl Inner {
         if !self.blocked.contains(connection) {
             self.blocked.push(connection.clone());
         }
+    }
+
+    /// Whether a unicast would find nobody: what has waited longest has waited for as long as a node does.
+    /// Another subscriber may be there for it.
+    fn is_unread(&self, incoming: &Incoming) -> bool {
+        let oldest = self.items.front();
+        incoming.kind == Kind::Unicast
+            && oldest.is_some_and(|oldest| oldest.at + oldest.answer_within <= incoming.at)
     }
 
     fn pop(&mut self) -> Option<Incoming> {
@@ -147,22 +151,18 @@ pub(crate) enum Why {
     Closed,
 }
 
-/// What to tell about a loss: nothing most of the time.
-#[derive(Debug, Default)]
-pub(crate) struct Loss {
-    /// For the log: the total.
-    pub(crate) total: Option<u64>,
-    /// For the events: how many since the last.
-    pub(crate) dropped: Option<u64>,
-}
-
 impl Queue {
-    pub(crate) fn new(capacity: usize, overflow: Overflow) -> Self {
+    pub(crate) fn new(
+        capacity: usize,
+        overflow: Overflow,
+        losses: Arc<Losses<(Kind, Seq)>>,
+    ) -> Self {
         Self {
             capacity,
             overflow,
             inner: Mutex::default(),
             taken: watch::Sender::new(()),
+            losses,
         }
     }
 
@@ -197,6 +197,10 @@ impl Queue {
         if inner.closed {
             return Pushed::Left(incoming, Why::Closed);
         }
+        // A queue that blocks turns nothing away.
+        if self.overflow != Overflow::Block && inner.is_unread(&incoming) {
+            return Pushed::Left(incoming, Why::Full);
+        }
         let mut evicted = Vec::new();
         let len = incoming.payload.len();
         while !(inner.has_room(self.capacity, len) || held && inner.leaving) {
@@ -220,22 +224,25 @@ impl Queue {
         Pushed::Taken(evicted)
     }
 
-    /// Counts a message that was turned away for want of room.
-    pub(crate) fn count_loss(&self, kind: Kind) -> Loss {
+    /// Counts a message that was turned away, and tells of it.
+    pub(crate) fn count_loss(&self, kind: Kind, seq: Seq) {
         let mut inner = self.lock();
         match kind {
             Kind::Unicast => inner.stats.refused += 1,
             Kind::Multicast => inner.stats.dropped += 1,
         }
-        inner.unreported += 1;
-        let total = inner.stats.dropped + inner.stats.refused;
-        Loss {
-            total: inner.quiet.is_over().then_some(total),
-            dropped: inner
-                .reports
-                .is_over_after(REPORTS)
-                .then(|| std::mem::take(&mut inner.unreported)),
-        }
+        drop(inner);
+        self.losses.count((kind, seq));
+    }
+
+    /// Tells of all losses: there will be no more.
+    pub(crate) fn tell_losses(&self) {
+        self.losses.finish();
+    }
+
+    /// Whether the program waits for the next message.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.lock().waker.is_some()
     }
 
     pub(crate) fn stats(&self) -> SubscriptionStats {

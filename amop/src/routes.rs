@@ -26,6 +26,7 @@ use crate::{
     Event, Overflow, TopicKey, TopicPublicKey, VerificationFailure,
     connection::Connection,
     events::Reporter,
+    later::{Later, Losses},
     private::{Judged, Private},
     queue::{Incoming, Pushed, Queue, Why},
 };
@@ -34,6 +35,7 @@ use crate::{
 pub(crate) struct Routes {
     inner: Mutex<Inner>,
     events: Arc<Reporter>,
+    later: Arc<Later>,
     /// Counts answers, for those who wait for all of them.
     answered: watch::Sender<()>,
     /// Counts subscribers of private topics that were verified.
@@ -62,6 +64,16 @@ struct Member {
     queue: Arc<Queue>,
     /// It is unsubscribing and takes only what nobody else can.
     leaving: bool,
+}
+
+/// Who gets a unicast before whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    /// Its program waits for a message.
+    Awaited,
+    Other,
+    /// It is unsubscribing.
+    Leaving,
 }
 
 /// What became of a message, and what its connection has to do.
@@ -108,7 +120,7 @@ impl Fate {
 }
 
 impl Routes {
-    pub(crate) fn new(events: Arc<Reporter>) -> Self {
+    pub(crate) fn new(events: Arc<Reporter>, later: Arc<Later>) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 topics: HashMap::new(),
@@ -118,6 +130,7 @@ impl Routes {
                 closed: false,
             }),
             events,
+            later,
             answered: watch::Sender::new(()),
             verified: watch::Sender::new(()),
         }
@@ -145,13 +158,46 @@ impl Routes {
         {
             return Err(NotAdded::OtherKey);
         }
-        let queue = Arc::new(Queue::new(capacity, overflow));
+        let losses = self.losses_of(topic);
+        let queue = Arc::new(Queue::new(capacity, overflow, losses));
         let route = inner.topics.entry(topic.clone()).or_default();
         route.members.push(Member {
             queue: Arc::clone(&queue),
             leaving: false,
         });
         Ok(queue)
+    }
+
+    /// What is told of messages to a topic that are turned away.
+    fn losses_of(&self, topic: &TopicName) -> Arc<Losses<(Kind, Seq)>> {
+        let shown = PrivateName::shown(topic).to_owned();
+        let (topic, events) = (shown.clone(), Arc::clone(&self.events));
+        let event = move |dropped, _| {
+            let topic = shown.clone();
+            events.report(Event::Lagged { topic, dropped });
+        };
+        let line = move |total, (kind, seq): (Kind, Seq)| {
+            let fate = match kind {
+                Kind::Unicast => "refused with result 104",
+                Kind::Multicast => "dropped",
+            };
+            tracing::warn!(
+                topic = %OneLine::new(&topic),
+                %seq,
+                total,
+                "a subscription's queue is full, or nobody reads it: a message was {fate}; read faster, raise \
+                 the queue's length, or drop a subscription that is not read"
+            );
+        };
+        Losses::new(&self.later, event, line)
+    }
+
+    pub(crate) fn later(&self) -> &Arc<Later> {
+        &self.later
+    }
+
+    pub(crate) fn report(&self, event: Event) {
+        self.events.report(event);
     }
 
     /// Marks a queue as leaving.
@@ -189,6 +235,7 @@ impl Routes {
             route
                 .members
                 .retain(|member| !Arc::ptr_eq(&member.queue, queue));
+            queue.tell_losses();
             if route.members.is_empty() {
                 inner.topics.remove(topic);
                 inner.private.forget(topic);
@@ -264,7 +311,7 @@ impl Routes {
                     let node = request.node.to_string();
                     let shown = OneLine::new(&topic);
                     tracing::info!(topic = %shown, %endpoint, %node, "verified a subscriber");
-                    self.events.report(&Event::SubscriberVerified {
+                    self.events.report(Event::SubscriberVerified {
                         topic,
                         endpoint: endpoint.to_owned(),
                         node,
@@ -302,7 +349,7 @@ impl Routes {
             return tracing::debug!(topic = %shown, %endpoint, %node, "still not verified: {failure}");
         }
         tracing::warn!(topic = %shown, %endpoint, %node, "a subscriber was not verified: {failure}");
-        self.events.report(&Event::VerificationFailed {
+        self.events.report(Event::VerificationFailed {
             topic: topic.to_string(),
             endpoint: endpoint.to_owned(),
             node: node.to_string(),
@@ -359,13 +406,15 @@ impl Routes {
         };
         let mut blocked = false;
         let count = route.members.len();
-        for leaving in [false, true] {
+        // Those whose program waits for a message come first: nobody may read the others.
+        let ranks: Vec<Rank> = route.members.iter().map(Member::rank).collect();
+        for rank in [Rank::Awaited, Rank::Other, Rank::Leaving] {
             for offset in 0..count {
                 let at = (route.next + offset) % count;
-                let member = &route.members[at];
-                if member.leaving != leaving {
+                if ranks[at] != rank {
                     continue;
                 }
+                let member = &route.members[at];
                 match member.queue.push(incoming, held) {
                     Pushed::Taken(evicted) => {
                         window.taken(&topic, seq, way);
@@ -385,7 +434,7 @@ impl Routes {
         }
         // All are full. One of them counts it, so that the sum over subscriptions is right.
         if let Some(member) = route.members.get(route.next % count.max(1)) {
-            self.lost(&member.queue, &incoming);
+            lost(&member.queue, &incoming);
         }
         Fate::refused(incoming)
     }
@@ -424,7 +473,7 @@ impl Routes {
             match member.queue.push(incoming.clone(), held) {
                 Pushed::Taken(evicted) => self.evicted(&member.queue, evicted, window, refused),
                 Pushed::Left(_, Why::Closed) => {}
-                Pushed::Left(left, _) => self.lost(&member.queue, &left),
+                Pushed::Left(left, _) => lost(&member.queue, &left),
             }
         }
         match last.queue.push(incoming, held) {
@@ -434,7 +483,7 @@ impl Routes {
                 return Fate::Blocked(left);
             }
             Pushed::Left(_, Why::Closed) => {}
-            Pushed::Left(left, _) => self.lost(&last.queue, &left),
+            Pushed::Left(left, _) => lost(&last.queue, &left),
         }
         Fate::Settled
     }
@@ -448,33 +497,11 @@ impl Routes {
         refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
     ) {
         for incoming in evicted {
-            self.lost(queue, &incoming);
+            lost(queue, &incoming);
             if incoming.kind == Kind::Unicast {
                 let ways = window.refused(&incoming.topic, incoming.seq);
                 refused.push((incoming.seq, incoming.topic, ways));
             }
-        }
-    }
-
-    /// Counts a message that was turned away.
-    fn lost(&self, queue: &Queue, incoming: &Incoming) {
-        let loss = queue.count_loss(incoming.kind);
-        if let Some(dropped) = loss.dropped {
-            let topic = PrivateName::shown(&incoming.topic).to_owned();
-            self.events.report(&Event::Lagged { topic, dropped });
-        }
-        if let Some(total) = loss.total {
-            let fate = match incoming.kind {
-                Kind::Unicast => "refused with result 104",
-                Kind::Multicast => "dropped",
-            };
-            tracing::warn!(
-                topic = %OneLine::new(&incoming.topic),
-                seq = %incoming.seq,
-                total,
-                "a subscription's queue is full, a message was {fate}; read faster or raise the \
-                 queue's length"
-            );
         }
     }
 
@@ -560,6 +587,7 @@ impl Routes {
         };
         for member in topics.into_values().flat_map(|route| route.members) {
             member.queue.close_without_unicasts();
+            member.queue.tell_losses();
         }
     }
 }
@@ -570,6 +598,21 @@ impl Inner {
         let topic = self.private.topic_of(topic).unwrap_or(topic);
         let route = self.topics.get(topic);
         route.is_some_and(Route::is_wanted) || self.private.is_push_topic(topic)
+    }
+}
+
+/// Counts a message that was turned away.
+fn lost(queue: &Queue, incoming: &Incoming) {
+    queue.count_loss(incoming.kind, incoming.seq);
+}
+
+impl Member {
+    fn rank(&self) -> Rank {
+        match self.leaving {
+            true => Rank::Leaving,
+            false if self.queue.is_awaited() => Rank::Awaited,
+            false => Rank::Other,
+        }
     }
 }
 

@@ -6,13 +6,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
 };
 
 use amop_proto::{
     TopicName,
     channel::{PrivateName, code},
-    log::{LogLimits, LogThrottle, OneLine},
+    log::OneLine,
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -22,6 +21,7 @@ use crate::{
     connection::Connection,
     delivery::{Of, Receipt},
     hub::Hub,
+    later::Warnings,
     queue::{Incoming, Queue},
     routes::{NotAdded, Routes},
 };
@@ -172,15 +172,9 @@ impl DecodeErrors {
     }
 
     /// Counts one, and logs it as far as the log's limits allow.
-    pub(crate) fn add(&mut self, error: DecodeError, log: &mut LogThrottle<(), ()>) {
+    pub(crate) fn add(&mut self, error: DecodeError, log: &Warnings) {
         self.count += 1;
-        let now = Instant::now();
-        if let Some(summary) = log.summary(now, &()) {
-            tracing::warn!("{summary}");
-        }
-        if let Some(line) = log.line(now, (), (), &error) {
-            tracing::warn!(total = self.count, "{line}");
-        }
+        log.warn(self.count, &error);
         self.last = Some(error);
     }
 }
@@ -277,7 +271,7 @@ impl<T> fmt::Debug for Deliveries<T> {
 pub struct Subscription<T> {
     raw: RawSubscription,
     errors: DecodeErrors,
-    log: LogThrottle<(), ()>,
+    log: Arc<Warnings>,
     message: Of<T>,
 }
 
@@ -290,10 +284,11 @@ impl<T: Topic> Subscription<T> {
                  that there is no reply; take deliveries instead"
             );
         }
+        let log = Warnings::new(raw.hub.routes.later());
         Self {
             raw,
             errors: DecodeErrors::default(),
-            log: LogThrottle::new(LogLimits::default()),
+            log,
             message: PhantomData,
         }
     }
@@ -346,10 +341,16 @@ impl<T: Topic> Stream for Subscription<T> {
                 Ok(delivery) => return Poll::Ready(Some(delivery.into_inner())),
                 Err(error) => {
                     let this = &mut *self;
-                    this.errors.add(error, &mut this.log);
+                    this.errors.add(error, &this.log);
                 }
             }
         }
+    }
+}
+
+impl<T> Drop for Subscription<T> {
+    fn drop(&mut self) {
+        self.log.finish();
     }
 }
 

@@ -46,8 +46,12 @@ pub(crate) fn start<D: Dialer>(hub: &Arc<Hub>, dialer: D) {
     let supervising = Supervising(Arc::clone(hub));
     let task = tokio::spawn(async move {
         let supervising = supervising;
-        let reason = supervise(&supervising.0, &dialer).await;
-        supervising.0.finish(reason);
+        let hub = &supervising.0;
+        let reason = tokio::select! {
+            reason = supervise(hub, &dialer) => reason,
+            never = hub.later.run() => match never {},
+        };
+        hub.finish(reason);
     });
     hub.supervised_by(task);
 }
@@ -113,7 +117,7 @@ async fn link<D: Dialer>(hub: &Hub, dialer: &D, index: usize) {
         Ok(dialed) => dialed,
         Err(error) => return hub.failed(index, error),
     };
-    let (id, seed) = hub.new_connection();
+    let (id, seed, longest_taken) = hub.new_connection(index);
     let (connection, hello) = Connection::start(
         stream,
         id,
@@ -121,6 +125,7 @@ async fn link<D: Dialer>(hub: &Hub, dialer: &D, index: usize) {
         &hub.options.connection,
         seed,
         Arc::clone(&hub.routes),
+        longest_taken,
     );
     hub.joining(index, &connection);
     match settle(hub, &connection, hello, &budget).await {

@@ -47,6 +47,7 @@ fn session(now: Instant, quiet_multicasts: bool) -> (ClientSession<u32>, TopicNa
         protocol: 3,
         quiet_multicasts,
         answer_within: None,
+        max_frame: None,
     };
     let body = response.to_body();
     session.handle_frame(now, Frame { body, ..hello });

@@ -236,3 +236,27 @@ async fn a_spare_takes_over() {
         &within("the subscriber", taken).await.unwrap(),
     );
 }
+
+/// Two nodes pass messages on side by side, and what one caller awaits one by one keeps its order.
+#[tokio::test(flavor = "multi_thread")]
+async fn multicasts_by_two_nodes_keep_their_order() {
+    const NUMBERS: u32 = 1000;
+    let chain = Chain::start(2).await;
+    let publisher = chain.client(&[0, 1]).await;
+    let subscriber = chain.client(&[1]).await;
+    let mut numbers = Number::subscribe(&subscriber).await.unwrap();
+    let publish = async {
+        for number in 0..NUMBERS {
+            let message = Number(number.to_string());
+            message.publish_multicast(&publisher).await.unwrap();
+        }
+    };
+    let take = async {
+        for number in 0..NUMBERS {
+            let received = within("a multicast", numbers.next()).await;
+            assert_eq!(received, Some(Number(number.to_string())));
+        }
+    };
+    tokio::join!(publish, take);
+    chain.end([publisher, subscriber]).await;
+}

@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use amop::{Client, Overflow};
+use amop::{Client, Event, Overflow};
 use amop_tests::within;
 use tokio::sync::watch;
 
-use crate::chain::{Chain, Number, judge, publish_all, take_all};
+use crate::chain::{Chain, Number, judge, next_event, publish_all, take_all};
 
 /// Sends 100 numbers to a subscription that is not read and holds 8.
 async fn flood(overflow: Overflow) -> (Chain, [Client; 2], amop::Subscription<Number>) {
@@ -49,6 +49,29 @@ async fn a_slow_subscriber_loses_the_newest_or_the_oldest() {
         }
         chain.end([publisher, slow]).await;
     }
+}
+
+/// The sum of the events is what was lost, though nothing follows the burst.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_subscriber_is_told_of_every_loss() {
+    let chain = Chain::start(1).await;
+    let (publisher, slow) = (chain.client(&[0]).await, chain.client(&[0]).await);
+    let numbers = slow.subscription::<Number>().queue(8).subscribe().await;
+    let numbers = numbers.unwrap();
+    let mut events = slow.events();
+    for number in 0..1008 {
+        let message = Number(number.to_string());
+        message.publish_multicast(&publisher).await.unwrap();
+    }
+    let mut lost = 0;
+    while lost < 1000 {
+        let lagged = |event: &Event| matches!(event, Event::Lagged { .. });
+        if let Event::Lagged { dropped, .. } = next_event(&mut events, lagged).await {
+            lost += dropped;
+        }
+    }
+    assert_eq!((lost, numbers.stats().dropped), (1000, 1000));
+    chain.end([publisher, slow]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,3 +120,40 @@ async fn one_certificate_cannot_keep_another_out() {
     other.close().await;
     network.shutdown().await;
 }
+
+/// Whatever names they have: what a client holds stays, and each topic beyond the limit is an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_topic_beyond_the_limit_is_a_success_and_none_before_it_is_lost() {
+    const HELD: usize = 200;
+    let limits = Limits {
+        session_topics: HELD,
+        ..Limits::default()
+    };
+    let network = network_with(1, |_, builder| builder.limits(limits)).await;
+    let (client, publisher) = (client(&network, 0).await, client(&network, 0).await);
+    let mut held = Vec::new();
+    for n in 0..HELD {
+        let topic = TopicName::new(&format!("m{n:04}")).unwrap();
+        held.push((client.subscribe_raw(&topic).await.unwrap(), topic));
+    }
+    // In one set, more than a node names; before, between and behind what is there.
+    let names = (0..HELD).flat_map(|n| ["a", "m", "z"].map(|c| format!("{c}{n:04}+")));
+    let more = names.map(|name| {
+        let client = client.clone();
+        async move {
+            let topic = TopicName::new(&name).unwrap();
+            client.subscribe_raw(&topic).await.map(drop)
+        }
+    });
+    for result in within("the errors", futures::future::join_all(more)).await {
+        let error = result.unwrap_err();
+        assert!(matches!(error, SubscribeError::Refused { .. }), "{error:?}");
+    }
+    for (subscription, topic) in &mut held {
+        publisher.multicast(topic, "x".into()).await.unwrap();
+        assert!(within("a multicast", subscription.next()).await.is_some());
+    }
+    client.close().await;
+    publisher.close().await;
+    network.shutdown().await;
+}

@@ -116,9 +116,19 @@ pub struct HandshakeResponse {
     /// (channel-v2 section 7.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_within: Option<u64>,
+    /// The longest frame that the node takes, in bytes, header included: it ends the session of an SDK that
+    /// sends a longer one. Only nodes of ours say so, and to clients of ours alone; others take 100 MiB
+    /// (channel-v2 section 3.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_frame: Option<usize>,
 }
 
 impl HandshakeResponse {
+    /// Whether it is an overlay node's: no other says more than FISCO nodes do.
+    pub fn is_overlay(&self) -> bool {
+        self.quiet_multicasts || self.answer_within.is_some() || self.max_frame.is_some()
+    }
+
     /// Its body: JSON and a line feed, as every body a node writes.
     pub fn to_body(&self) -> Bytes {
         let mut body = to_json(self);

@@ -1,7 +1,7 @@
 //! Heartbeats, 0x13 (channel-v2 section 5.2).
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::ProtocolVersion;
 
@@ -14,39 +14,120 @@ pub fn heartbeat_request(version: ProtocolVersion) -> Bytes {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Refusal {
-    #[serde(rename = "heartBeat")]
-    heart_beat: i64,
-    /// Topics of the session's set that it did not get, as many as fit.
+/// What a session did not get of the set of topics that it sent, as a node of ours tells a client of ours
+/// behind an answer to a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Shortage {
+    /// The first of the topics that it does not have, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
+    /// The whole set is not in force: the session has what it had before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
+    /// So many topics of the set were looked at, in byte order; the session has none of the others.
     #[serde(default)]
-    refused: Vec<String>,
+    pub read: usize,
+    /// Of those that were, the ones that it does not have.
+    #[serde(default, skip_serializing_if = "Places::is_empty")]
+    pub missing: Places,
 }
 
-/// What a node answers to a client of ours that did not get all topics of its set: as always, and the
-/// first of them. Clients that do not know it do not look at it.
-pub fn heartbeat_refusal(refused: &[String]) -> Bytes {
-    let refusal = Refusal {
+impl Shortage {
+    /// Whether the session has everything.
+    pub fn is_none(&self) -> bool {
+        !self.kept && self.refused.is_empty() && self.missing.is_empty()
+    }
+
+    /// Whether the session has the topic at a place of its set, in byte order.
+    pub fn spares(&self, place: usize) -> bool {
+        !self.kept && place < self.read && !self.missing.contains(place)
+    }
+}
+
+/// Places in a list, a bit each; hexadecimal digits on the wire, four places a digit, the first place the
+/// highest bit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Places(Vec<u8>);
+
+impl Places {
+    /// Adds a place.
+    pub fn insert(&mut self, place: usize) {
+        let byte = place / 8;
+        if self.0.len() <= byte {
+            self.0.resize(byte + 1, 0);
+        }
+        self.0[byte] |= 0x80 >> (place % 8);
+    }
+
+    /// Whether a place is among them.
+    pub fn contains(&self, place: usize) -> bool {
+        let byte = self.0.get(place / 8).copied().unwrap_or(0);
+        byte & (0x80 >> (place % 8)) != 0
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|&byte| byte == 0)
+    }
+}
+
+impl Serialize for Places {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits = self.0.iter().flat_map(|&byte| [byte >> 4, byte & 0xf]);
+        let digits = digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
+        serializer.collect_str(&digits.collect::<String>())
+    }
+}
+
+impl<'de> Deserialize<'de> for Places {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
+        let mut places = Self::default();
+        for (at, digit) in text.chars().enumerate() {
+            let bits = digit
+                .to_digit(16)
+                .ok_or_else(|| de::Error::custom("not hexadecimal"))?;
+            for bit in (0..4).filter(|bit| bits & (8 >> bit) != 0) {
+                places.insert(at * 4 + bit);
+            }
+        }
+        Ok(places)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    #[serde(rename = "heartBeat")]
+    heart_beat: i64,
+    #[serde(flatten)]
+    shortage: Shortage,
+}
+
+/// What a node answers to a client of ours that did not get all topics of its set: as always, and which.
+/// Clients that do not know it do not look at it.
+pub fn heartbeat_shortage(shortage: &Shortage) -> Bytes {
+    let answer = Answer {
         heart_beat: 1,
-        refused: refused.to_vec(),
+        shortage: shortage.clone(),
     };
-    // A number and texts always serialise.
-    let mut body = serde_json::to_vec(&refusal).unwrap_or_default();
+    // Numbers and texts always serialise.
+    let mut body = serde_json::to_vec(&answer).unwrap_or_default();
     body.push(b'\n');
     body.into()
 }
 
-/// The longest such answer, in bytes: 64 of the longest topics, escaped.
-const MAX_REFUSAL: usize = 128 * 1024;
+/// The longest such answer, in bytes: 64 of the longest topics, escaped, and a digit for four topics of the
+/// longest set.
+const MAX_SHORTAGE: usize = 512 * 1024;
 
-/// The topics that an answer says the session did not get.
-pub fn refused_topics(answer: &[u8]) -> Vec<String> {
+/// What an answer says that the session did not get.
+pub fn read_shortage(answer: &[u8]) -> Shortage {
     // Mostly it says nothing.
-    if answer.len() <= "{\"heartBeat\":1}\n".len() || answer.len() > MAX_REFUSAL {
-        return Vec::new();
+    if answer.len() <= "{\"heartBeat\":1}\n".len() || answer.len() > MAX_SHORTAGE {
+        return Shortage::default();
     }
-    let refusal = Refusal::deserialize(&mut serde_json::Deserializer::from_slice(answer));
-    refusal.map_or_else(|_| Vec::new(), |refusal| refusal.refused)
+    let answer = Answer::deserialize(&mut serde_json::Deserializer::from_slice(answer));
+    answer.map_or_else(|_| Shortage::default(), |answer| answer.shortage)
 }
 
 /// The body a node answers with; `None` where it stays silent.
@@ -64,21 +145,56 @@ pub fn heartbeat_answer(version: ProtocolVersion, request: &[u8]) -> Option<Byte
 mod tests {
     use super::*;
 
+    fn shortage(places: &[usize]) -> Shortage {
+        let mut missing = Places::default();
+        for &place in places {
+            missing.insert(place);
+        }
+        Shortage {
+            refused: vec!["a".to_owned(), "话\"题".to_owned()],
+            kept: false,
+            read: 1000,
+            missing,
+        }
+    }
+
     #[test]
-    fn refused_topics_come_back_and_whatever_else_is_said_names_none() {
-        let refused = vec!["a".to_owned(), "话\"题".to_owned()];
-        let body = heartbeat_refusal(&refused);
+    fn a_shortage_comes_back_and_whatever_else_is_said_is_none() {
+        let told = shortage(&[0, 7, 8, 500]);
+        let body = heartbeat_shortage(&told);
         assert!(body.starts_with(b"{\"heartBeat\":1,") && body.ends_with(b"}\n"));
-        assert_eq!(refused_topics(&body), refused);
-        let long = vec!["\u{1}".repeat(254); 64];
-        assert_eq!(refused_topics(&heartbeat_refusal(&long)), long);
+        let read = read_shortage(&body);
+        assert_eq!(read.refused, told.refused);
+        for place in 0..1200 {
+            let spared = place < 1000 && ![0, 7, 8, 500].contains(&place);
+            assert_eq!(read.spares(place), spared, "{place}");
+        }
+        let kept = Shortage {
+            kept: true,
+            ..Shortage::default()
+        };
+        let read = read_shortage(&heartbeat_shortage(&kept));
+        assert_eq!(read, kept);
+        assert!(!read.spares(0) && !read.is_none());
         for body in [
             "1",
             "{\"heartBeat\":1}\n",
             "{\"heartBeat\":1,\"refused\":1}",
+            "{\"heartBeat\":1,\"read\":1,\"missing\":\"xy\"}",
             "not JSON at all",
         ] {
-            assert!(refused_topics(body.as_bytes()).is_empty(), "{body}");
+            assert!(read_shortage(body.as_bytes()).is_none(), "{body}");
         }
+    }
+
+    #[test]
+    fn the_longest_shortage_is_read() {
+        let mut long = Shortage {
+            refused: vec!["\u{1}".repeat(254); 64],
+            read: 700_000,
+            ..Shortage::default()
+        };
+        long.missing.insert(699_999);
+        assert_eq!(read_shortage(&heartbeat_shortage(&long)), long);
     }
 }

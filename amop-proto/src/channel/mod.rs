@@ -21,7 +21,9 @@ pub use handshake::{
     CLIENT_TYPE, HandshakeError, HandshakeRequest, HandshakeResponse, PROTOCOL_VERSIONS,
     ProtocolVersion,
 };
-pub use heartbeat::{heartbeat_answer, heartbeat_refusal, heartbeat_request, refused_topics};
+pub use heartbeat::{
+    Places, Shortage, heartbeat_answer, heartbeat_request, heartbeat_shortage, read_shortage,
+};
 pub use private::{MAX_PRIVATE_LEN, PrivateName, Verdict, VerifyRequest, VerifyRequestError};
 pub(crate) use private::{is_route, verify_request};
 pub use seq::Seq;

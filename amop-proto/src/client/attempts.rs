@@ -8,6 +8,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
+/// So many connections a message may cost.
+pub const MAX_CUT_OFFS: u32 = 2;
+
 /// How an attempt over one connection ended, when that is not the end of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
@@ -15,6 +18,8 @@ pub enum Attempt {
     NotSent,
     /// The connection was lost before the answer came.
     Lost,
+    /// The same, and the message may be why: the node may not take one that long.
+    CutOff,
     /// The node answered that it reaches no subscriber (result 100), or none that took the message
     /// (result 104).
     Turned,
@@ -47,11 +52,13 @@ pub enum Next {
 /// * Once a connection was lost with the message under way they do not stand: the message may be
 ///   with a subscriber whose node refuses a second copy for now, and a node that restarts knows no
 ///   subscribers at first. So it is tried until its deadline.
+/// * A message that may have cost a connection twice is not sent a third time.
 #[derive(Debug, Default)]
 pub struct Attempts {
     /// Connections that are gone, or were asked in this round, with how that ended.
     tried: Vec<(u64, Attempt)>,
     lost: bool,
+    cut_off: u32,
     pauses: u32,
 }
 
@@ -63,8 +70,23 @@ impl Attempts {
 
     /// Takes note of how an attempt ended.
     pub fn ended(&mut self, link: u64, attempt: Attempt) {
-        self.lost |= attempt == Attempt::Lost;
+        self.lost |= matches!(attempt, Attempt::Lost | Attempt::CutOff);
+        self.cut_off += u32::from(attempt == Attempt::CutOff);
         self.tried.push((link, attempt));
+    }
+
+    /// A message that cost so many connections before.
+    pub fn after_cut_offs(cut_off: u32) -> Self {
+        Self {
+            lost: cut_off > 0,
+            cut_off,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the message has cost too many connections to be sent again.
+    pub fn is_costly(&self) -> bool {
+        self.cut_off >= MAX_CUT_OFFS
     }
 
     /// Whether the message may have been delivered by a connection that was lost.

@@ -13,6 +13,10 @@ const MAX_HEARTBEAT: Duration = Duration::from_secs(20);
 pub struct ClientConfig {
     /// Time between heartbeats; held between 1 ms and 20 s. Default 10 s.
     pub heartbeat: Duration,
+    /// A request that waits so long without a sign of life from the node has the node asked for one; if none
+    /// comes for as long again, and some time more for what was sent meanwhile, the session is over. Held
+    /// between 1 ms and the heartbeat's interval. Default 2.5 s.
+    pub probe: Duration,
     /// How long the handshake's answer may take before version 1 is assumed. Default 5 s.
     pub handshake_timeout: Duration,
     /// The longest frame sent, header included, in bytes; held between 42 and 100 MiB. Default
@@ -20,15 +24,19 @@ pub struct ClientConfig {
     pub max_frame: usize,
     /// Requests that may wait for their answers at a time. Default 8192.
     pub max_in_flight: usize,
+    /// The longest frame that the node is known to have taken before, in bytes. Default 0.
+    pub longest_taken: usize,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_secs(10),
+            probe: Duration::from_millis(2500),
             handshake_timeout: Duration::from_secs(5),
             max_frame: DEFAULT_MAX_FRAME,
             max_in_flight: 8192,
+            longest_taken: 0,
         }
     }
 }
@@ -37,8 +45,10 @@ impl ClientConfig {
     /// With every value within its bounds.
     pub(super) fn held(self) -> Self {
         let shortest = Duration::from_millis(1);
+        let heartbeat = self.heartbeat.clamp(shortest, MAX_HEARTBEAT);
         Self {
-            heartbeat: self.heartbeat.clamp(shortest, MAX_HEARTBEAT),
+            heartbeat,
+            probe: self.probe.clamp(shortest, heartbeat),
             max_frame: self.max_frame.clamp(HEADER_LEN, PROTOCOL_MAX_FRAME),
             ..self
         }

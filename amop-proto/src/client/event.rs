@@ -43,16 +43,20 @@ pub enum Event<T> {
         version: ProtocolVersion,
         /// The node's compatibility version, e.g. `2.11.1`; `None` if it did not answer.
         node_version: Option<String>,
+        /// Whether it is an overlay node, and no FISCO node.
+        overlay: bool,
     },
-    /// A heartbeat sent behind the topic set was answered: a node that handles frames in order has
-    /// every change up to this one.
+    /// A heartbeat sent behind the topic set was answered. An overlay node has every change up to this one,
+    /// but for the topics of [`TopicsRefused`](Self::TopicsRefused); a FISCO node has it within
+    /// milliseconds, since its threads handle the frames of a session side by side.
     TopicsSettled {
         /// As returned by [`subscribe`](super::ClientSession::subscribe) and
         /// [`unsubscribe`](super::ClientSession::unsubscribe).
         version: u64,
     },
-    /// The node did not get all topics of the set: it has no room for these, the first of those it
-    /// refused. [`TopicsSettled`](Self::TopicsSettled) follows. Only nodes of ours say so.
+    /// The node did not get all topics of the set: it has no room for these, and has all others.
+    /// [`TopicsSettled`](Self::TopicsSettled) follows. Only nodes of ours say so. They are asked again every
+    /// 10 s while the set is the same; another `TopicsSettled` tells what has changed.
     TopicsRefused {
         /// Of the set that is settled.
         topics: Vec<TopicName>,
@@ -136,6 +140,14 @@ pub enum Outcome {
     TimedOut,
     /// The session closed first.
     Disconnected,
+    /// The session closed first, and this may be why: the node ended it, and the frame is the longest that
+    /// was under way, and longer than any that the node has ever taken.
+    CutOff {
+        /// The frame's length in bytes.
+        len: usize,
+        /// The longest frame that the node is known to have taken, in bytes.
+        longest: usize,
+    },
 }
 
 impl Outcome {

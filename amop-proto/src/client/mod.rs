@@ -43,6 +43,7 @@
 //!     protocol: 3,
 //!     quiet_multicasts: false,
 //!     answer_within: None,
+//!     max_frame: None,
 //! }
 //! .to_body();
 //! session.handle_frame(now, Frame { body, ..hello });
@@ -54,6 +55,7 @@ mod attempts;
 mod challenges;
 mod config;
 mod event;
+mod liveness;
 mod multicasts;
 mod pool;
 mod requests;
@@ -63,7 +65,7 @@ mod tests;
 mod topics;
 mod window;
 
-pub use attempts::{Attempt, Attempts, Next};
+pub use attempts::{Attempt, Attempts, MAX_CUT_OFFS, Next};
 pub use challenges::Challenge;
 pub use config::{ClientConfig, Refused, RefusedWhy};
 pub use event::{CloseReason, Event, Kind, Notice, Outcome, Push};

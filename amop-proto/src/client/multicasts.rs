@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use super::requests::lower;
+use super::requests::{Ended, lower};
 use crate::channel::{QUIET, Seq};
 
 /// One in so many multicasts asks for an answer, however fast they come.
@@ -21,6 +21,8 @@ struct Multicast<T> {
     /// Nothing once it was cancelled or expired. It stays in its place, since its answer still
     /// confirms those before it.
     token: Option<T>,
+    /// Its frame's, in bytes.
+    len: usize,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,7 @@ impl<T> Multicasts<T> {
             seq,
             deadline,
             token: Some(token),
+            len,
         });
         self.waiting += 1;
         lower(&mut self.earliest, deadline);
@@ -111,16 +114,18 @@ impl<T> Multicasts<T> {
     }
 
     /// The node answered one. `confirmed` gets those before it. Returns `None` if there is no such
-    /// one, and no token if nobody waits for it any more.
+    /// one, and no token if nobody waits for it any more; and the longest frame that the node took.
     pub(super) fn answered(
         &mut self,
         seq: &Seq,
         mut confirmed: impl FnMut(T),
-    ) -> Option<Option<T>> {
+    ) -> Option<(Option<T>, usize)> {
         // Those passed over are taken out below, so each is looked at about once, unless a node sends
         // answers to nothing.
         let at = self.sent.iter().position(|sent| sent.seq == *seq)?;
+        let mut longest = self.sent[at].len;
         for sent in self.sent.drain(..at) {
+            longest = longest.max(sent.len);
             if let Some(token) = sent.token {
                 self.waiting -= 1;
                 confirmed(token);
@@ -129,7 +134,7 @@ impl<T> Multicasts<T> {
         let token = self.sent.pop_front().and_then(|sent| sent.token);
         self.waiting -= usize::from(token.is_some());
         self.tidy();
-        Some(token)
+        Some((token, longest))
     }
 
     pub(super) fn cancel(&mut self, seq: &Seq) -> Option<T> {
@@ -176,10 +181,9 @@ impl<T> Multicasts<T> {
     }
 
     /// All of them, in the order they were sent.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = T> {
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Ended<T>> + use<T> {
         (self.waiting, self.earliest) = (0, None);
-        std::mem::take(&mut self.sent)
-            .into_iter()
-            .filter_map(|sent| sent.token)
+        let all = std::mem::take(&mut self.sent).into_iter();
+        all.filter_map(|Multicast { token, len, .. }| token.map(|token| Ended { token, len }))
     }
 }

@@ -10,6 +10,15 @@ struct Request<T> {
     topic: TopicName,
     deadline: Instant,
     token: T,
+    /// Its frame's, in bytes.
+    len: usize,
+}
+
+/// A request that is over, with the length of its frame.
+#[derive(Debug)]
+pub(super) struct Ended<T> {
+    pub(super) token: T,
+    pub(super) len: usize,
 }
 
 #[derive(Debug)]
@@ -38,22 +47,30 @@ impl<T> Requests<T> {
         Ok(())
     }
 
-    pub(super) fn insert(&mut self, seq: Seq, topic: TopicName, deadline: Instant, token: T) {
+    pub(super) fn insert(
+        &mut self,
+        seq: Seq,
+        topic: TopicName,
+        deadline: Instant,
+        Ended { token, len }: Ended<T>,
+    ) {
         let request = Request {
             topic,
             deadline,
             token,
+            len,
         };
         self.by_seq.insert(seq, request);
         lower(&mut self.earliest, deadline);
     }
 
-    pub(super) fn take(&mut self, seq: &Seq) -> Option<(TopicName, T)> {
+    pub(super) fn take(&mut self, seq: &Seq) -> Option<(TopicName, Ended<T>)> {
         let request = self.by_seq.remove(seq)?;
         if self.by_seq.is_empty() {
             self.earliest = None;
         }
-        Some((request.topic, request.token))
+        let Request { token, len, .. } = request;
+        Some((request.topic, Ended { token, len }))
     }
 
     /// When to ask for what has expired: when something may have.
@@ -67,23 +84,27 @@ impl<T> Requests<T> {
             return Vec::new();
         }
         let expired = self.take_if(|request| request.deadline <= now);
+        let expired = expired.into_iter().map(|ended| ended.token).collect();
         self.earliest = self.by_seq.values().map(|request| request.deadline).min();
         expired
     }
 
     /// All requests, in the order they would expire.
-    pub(super) fn take_all(&mut self) -> Vec<T> {
+    pub(super) fn take_all(&mut self) -> Vec<Ended<T>> {
         self.earliest = None;
         self.take_if(|_| true)
     }
 
-    fn take_if(&mut self, which: impl Fn(&Request<T>) -> bool) -> Vec<T> {
+    fn take_if(&mut self, which: impl Fn(&Request<T>) -> bool) -> Vec<Ended<T>> {
         let taken = self.by_seq.extract_if(|_, request| which(request));
         let mut taken: Vec<_> = taken.collect();
         // The hash map's own order differs from run to run.
         taken.sort_unstable_by_key(|(seq, request)| (request.deadline, *seq));
-        let tokens = taken.into_iter().map(|(_, request)| request.token);
-        tokens.collect()
+        let ended = taken.into_iter().map(|(_, request)| {
+            let Request { token, len, .. } = request;
+            Ended { token, len }
+        });
+        ended.collect()
     }
 }
 
@@ -100,6 +121,10 @@ mod tests {
 
     use super::*;
 
+    fn ended<T>(token: T) -> Ended<T> {
+        Ended { token, len: 42 }
+    }
+
     fn seq(number: u8) -> Seq {
         Seq([number; Seq::LEN])
     }
@@ -111,15 +136,16 @@ mod tests {
         let topic = TopicName::new("topic").unwrap();
         let mut requests = Requests::new();
         for (number, seconds) in [(3, 9), (1, 5), (2, 5), (0, 7), (4, 6)] {
-            requests.insert(seq(number), topic.clone(), at(seconds), number);
+            requests.insert(seq(number), topic.clone(), at(seconds), ended(number));
         }
         assert_eq!(requests.next_deadline(), Some(at(5)));
         assert!(requests.take(&seq(4)).is_some());
         assert!(requests.take_expired(at(4)).is_empty());
         assert_eq!(requests.take_expired(at(7)), [1, 2, 0]);
         assert_eq!((requests.next_deadline(), requests.len()), (Some(at(9)), 1));
-        requests.insert(seq(5), topic, at(8), 5);
-        assert_eq!(requests.take_all(), [5, 3]);
+        requests.insert(seq(5), topic, at(8), ended(5));
+        let all: Vec<_> = requests.take_all().into_iter().map(|e| e.token).collect();
+        assert_eq!(all, [5, 3]);
         assert_eq!((requests.next_deadline(), requests.len()), (None, 0));
     }
 
@@ -127,8 +153,9 @@ mod tests {
     fn without_requests_no_time_is_waited_for() {
         let mut requests = Requests::new();
         let topic = TopicName::new("topic").unwrap();
-        requests.insert(seq(0), topic.clone(), Instant::now(), ());
-        assert_eq!(requests.take(&seq(0)), Some((topic, ())));
+        requests.insert(seq(0), topic.clone(), Instant::now(), ended(()));
+        let (of, ended) = requests.take(&seq(0)).unwrap();
+        assert_eq!((of, ended.len), (topic, 42));
         assert_eq!(requests.next_deadline(), None);
     }
 }

@@ -13,14 +13,18 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
     ClientConfig, CloseReason, Event, Kind, Notice, Outcome, Push, Refused, RefusedWhy,
-    challenges::Challenges, multicasts::Multicasts, requests::Requests, topics::Topics,
+    challenges::Challenges,
+    liveness::Liveness,
+    multicasts::Multicasts,
+    requests::{Ended, Requests},
+    topics::{Settled, Topics},
 };
 use crate::{
     TopicName,
     channel::{
         Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest, HandshakeResponse,
-        ProtocolVersion, RESULT_OFFSET, Seq, code, heartbeat_request, is_route, refused_topics,
-        topic_end,
+        PROTOCOL_MAX_FRAME, ProtocolVersion, RESULT_OFFSET, Seq, SetTopics, code,
+        heartbeat_request, is_route, read_shortage, topic_end,
     },
 };
 
@@ -29,6 +33,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Unanswered heartbeats remembered. A live node answers each before the next is due.
 const MAX_HEARTBEATS: usize = 8;
+
+/// A question that every node answers at once, whatever it is busy with.
+const PROBE: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion","params":[]}"#;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -58,6 +65,10 @@ pub struct ClientSession<T> {
     state: State,
     version: ProtocolVersion,
     handshake: Seq,
+    /// Whether the node is an overlay node.
+    overlay: bool,
+    /// The longest frame that the node takes, if it said so.
+    node_max: Option<usize>,
     /// Whether the node understands quiet multicasts.
     quiet: bool,
     /// How long the node waits for an answer to a unicast.
@@ -72,6 +83,9 @@ pub struct ClientSession<T> {
     heartbeats: VecDeque<Heartbeat>,
     next_heartbeat: Instant,
     last_received: Instant,
+    liveness: Liveness,
+    /// The longest frame that the node has taken.
+    longest_taken: usize,
 }
 
 impl<T> ClientSession<T> {
@@ -79,6 +93,7 @@ impl<T> ClientSession<T> {
     /// from a good source of randomness outside tests.
     pub fn new(config: ClientConfig, seed: [u8; 32], now: Instant) -> Self {
         let config = config.held();
+        let longest_taken = config.longest_taken;
         let mut rng = StdRng::from_seed(seed);
         let handshake = Seq::random(&mut rng);
         let mut out = BytesMut::new();
@@ -94,6 +109,8 @@ impl<T> ClientSession<T> {
             rng,
             version: ProtocolVersion::V1,
             handshake,
+            overlay: false,
+            node_max: None,
             quiet: false,
             answer_within: ANSWER_WITHIN,
             out,
@@ -104,6 +121,8 @@ impl<T> ClientSession<T> {
             challenges: Challenges::default(),
             heartbeats: VecDeque::new(),
             last_received: now,
+            liveness: Liveness::default(),
+            longest_taken,
         }
     }
 
@@ -120,6 +139,23 @@ impl<T> ClientSession<T> {
     /// How long the node waits for an answer to a unicast that it delivered; a later one is lost.
     pub fn answer_within(&self) -> Duration {
         self.answer_within
+    }
+
+    /// Whether the node is an overlay node. Until the handshake is over it is taken for a FISCO node.
+    pub fn is_overlay(&self) -> bool {
+        self.overlay
+    }
+
+    /// The longest frame that may be sent, header included, in bytes: this side's limit, and the node's as
+    /// far as it has told one.
+    pub fn max_frame(&self) -> usize {
+        let max = self.config.max_frame;
+        self.node_max.map_or(max, |node| node.min(max))
+    }
+
+    /// The longest frame that the node is known to have taken, in bytes.
+    pub fn longest_taken(&self) -> usize {
+        self.longest_taken
     }
 
     /// The version spoken: 1 until the handshake says otherwise.
@@ -222,12 +258,13 @@ impl<T> ClientSession<T> {
         deadline: Instant,
         token: T,
     ) {
+        let len = wire_len(topic, payload.len());
         let result = if self.quiet && kind == Kind::Multicast {
-            let len = wire_len(topic, payload.len());
             let at = self.out.len() + RESULT_OFFSET;
             self.multicasts.push(seq, deadline, token, len, at)
         } else {
-            self.requests.insert(seq, topic.clone(), deadline, token);
+            let ended = Ended { token, len };
+            self.requests.insert(seq, topic.clone(), deadline, ended);
             code::SUCCESS
         };
         let kind = kind.frame_type();
@@ -247,7 +284,7 @@ impl<T> ClientSession<T> {
             State::Closed => return Err(RefusedWhy::Closed),
             State::Ready => {}
         }
-        let (len, max) = (wire_len(topic, payload), self.config.max_frame);
+        let (len, max) = (wire_len(topic, payload), self.max_frame());
         if len > max {
             return Err(RefusedWhy::TooLong { len, max });
         }
@@ -260,14 +297,16 @@ impl<T> ClientSession<T> {
 
     /// Forgets a request, returning its token. What was sent stays sent.
     pub fn cancel(&mut self, seq: &Seq) -> Option<T> {
-        let request = self.requests.take(seq).map(|(_, token)| token);
-        request.or_else(|| self.multicasts.cancel(seq))
+        let request = self.requests.take(seq).map(|(_, ended)| ended.token);
+        let token = request.or_else(|| self.multicasts.cancel(seq));
+        self.rest();
+        token
     }
 
     /// Answers a pushed unicast. Returns whether the answer was queued: not when the session is
     /// over or the frame would be too long.
     pub fn respond(&mut self, seq: Seq, topic: &TopicName, result: i32, payload: &[u8]) -> bool {
-        if self.state == State::Closed || wire_len(topic, payload.len()) > self.config.max_frame {
+        if self.state == State::Closed || wire_len(topic, payload.len()) > self.max_frame() {
             return false;
         }
         put_amop(
@@ -301,6 +340,7 @@ impl<T> ClientSession<T> {
     /// or it took bytes that it had kept waiting.
     pub fn handle_alive(&mut self, at: Instant) {
         self.last_received = self.last_received.max(at);
+        self.liveness.heard();
     }
 
     /// A frame arrived.
@@ -309,7 +349,9 @@ impl<T> ClientSession<T> {
             return;
         }
         self.last_received = now;
+        self.liveness.heard();
         match frame.kind {
+            FrameType::RPC if self.liveness.is_answer(&frame.seq) => {}
             FrameType::RESPONSE => self.handle_response(frame),
             // A push is never an answer, even with the seq of a request of our own: publisher and
             // subscriber may be the same session (channel-v2 section 7.6).
@@ -374,13 +416,18 @@ impl<T> ClientSession<T> {
                     self.put_heartbeat();
                     self.next_heartbeat = now + self.config.heartbeat;
                 }
+                if self.probe_at().is_some_and(|at| at <= now) {
+                    self.put_probe(now);
+                }
             }
         }
+        self.topics.handle_timeout(now);
         let requests = self.requests.take_expired(now).into_iter();
         for token in requests.chain(self.multicasts.take_expired(now)) {
             let outcome = Outcome::TimedOut;
             self.events.push_back(Event::Finished { token, outcome });
         }
+        self.rest();
         while let Some(request) = self.challenges.take_expired(now) {
             let outcome = Outcome::TimedOut;
             self.notice(Notice::Unproven { request, outcome });
@@ -397,6 +444,7 @@ impl<T> ClientSession<T> {
             State::Ready => [
                 Some(self.next_heartbeat),
                 Some(self.silent_at()),
+                self.probe_at(),
                 self.requests.next_deadline(),
                 self.multicasts.next_deadline(),
                 self.topics.next_timeout(),
@@ -411,7 +459,7 @@ impl<T> ClientSession<T> {
     /// Appends everything that is to be written to `out` and returns whether there was anything.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut BytesMut) -> bool {
         if self.state == State::Ready
-            && let Some(body) = self.topics.take_update(now)
+            && let Some(body) = self.topics.take_update(now, self.longest_set())
         {
             let seq = Seq::random(&mut self.rng);
             Frame::new(FrameType::SET_TOPICS, seq, body).encode(&mut self.out);
@@ -423,6 +471,10 @@ impl<T> ClientSession<T> {
         if let Some(at) = self.multicasts.transmitted() {
             self.out[at..HEADER_LEN - RESULT_OFFSET + at].fill(0);
         }
+        self.liveness.sent(self.out.len());
+        if self.state == State::Ready && self.is_waiting() {
+            self.liveness.waits(now);
+        }
         if out.is_empty() {
             std::mem::swap(&mut self.out, out);
         } else {
@@ -430,6 +482,20 @@ impl<T> ClientSession<T> {
             self.out.clear();
         }
         true
+    }
+
+    /// How long the body of a topic set may be: a node ends the connection for a frame that is too long, and
+    /// an overlay node does not read a set beyond a certain length.
+    fn longest_set(&self) -> usize {
+        let frame = match self.overlay {
+            true => self.node_max.unwrap_or(PROTOCOL_MAX_FRAME),
+            false => PROTOCOL_MAX_FRAME,
+        };
+        let body = frame.saturating_sub(HEADER_LEN);
+        match self.overlay {
+            true => body.min(SetTopics::MOST),
+            false => body,
+        }
     }
 
     /// The next thing the owner should know.
@@ -449,6 +515,9 @@ impl<T> ClientSession<T> {
         };
         // An answer that comes late counts too: the node speaks that version from here on.
         self.version = version;
+        self.overlay = answer.is_overlay();
+        self.topics.set_fisco(!self.overlay);
+        self.node_max = answer.max_frame.map(|max| max.max(HEADER_LEN));
         self.quiet = answer.quiet_multicasts;
         if let Some(millis) = answer.answer_within {
             self.answer_within = Duration::from_millis(millis);
@@ -460,28 +529,35 @@ impl<T> ClientSession<T> {
 
     fn ready(&mut self, now: Instant, node_version: Option<String>) {
         self.state = State::Ready;
+        self.topics.set_fisco(!self.overlay);
         self.next_heartbeat = now + self.config.heartbeat;
         self.last_received = now;
         self.events.push_back(Event::Ready {
             version: self.version,
             node_version,
+            overlay: self.overlay,
         });
     }
 
     fn handle_response(&mut self, frame: Frame) {
-        if let Some((topic, token)) = self.requests.take(&frame.seq) {
+        if let Some((topic, Ended { token, len })) = self.requests.take(&frame.seq) {
+            self.longest_taken = self.longest_taken.max(len);
             let outcome = Outcome::of_response(&topic, frame.result, frame.body);
             self.events.push_back(Event::Finished { token, outcome });
-            return;
+            return self.rest();
         }
         let events = &mut self.events;
         let answered = self.multicasts.answered(&frame.seq, |token| {
             let outcome = Outcome::Answered(Bytes::new());
             events.push_back(Event::Finished { token, outcome });
         });
-        if let Some(Some(token)) = answered {
+        if let Some((_, longest)) = answered {
+            self.longest_taken = self.longest_taken.max(longest);
+        }
+        if let Some((Some(token), _)) = answered {
             let outcome = Outcome::of_multicast(frame.result, frame.body);
             self.events.push_back(Event::Finished { token, outcome });
+            self.rest();
         } else if let Some(challenge) = self.challenges.take(&frame.seq) {
             self.handle_signature(challenge, frame);
         } else {
@@ -531,16 +607,16 @@ impl<T> ClientSession<T> {
         let Some(at) = self.heartbeats.iter().position(|h| h.seq == frame.seq) else {
             return self.notice(Notice::Ignored(frame.kind));
         };
-        if let Some(heartbeat) = self.heartbeats.remove(at)
-            && self.topics.confirm(heartbeat.covers)
-        {
-            let version = heartbeat.covers;
-            let refused = refused_topics(&frame.body).into_iter();
-            let topics: Vec<TopicName> = refused
-                .filter_map(|topic| TopicName::new(&topic).ok())
-                .filter(|topic| self.topics.wants(topic))
-                .collect();
-            if !topics.is_empty() {
+        let Some(heartbeat) = self.heartbeats.remove(at) else {
+            return;
+        };
+        let shortage = read_shortage(&frame.body);
+        let settled = self
+            .topics
+            .confirm(heartbeat.covers, &shortage, self.last_received);
+        if let Some(Settled { version, refused }) = settled {
+            if !refused.is_empty() {
+                let topics = refused;
                 self.events.push_back(Event::TopicsRefused { topics });
             }
             self.events.push_back(Event::TopicsSettled { version });
@@ -560,10 +636,43 @@ impl<T> ClientSession<T> {
         });
     }
 
+    /// Asks the node for a sign of life. It may hold the answer to a heartbeat back until a set of topics is
+    /// in force, so it is asked something else while one is on its way.
+    fn put_probe(&mut self, now: Instant) {
+        let other = self.topics.is_unconfirmed().then(|| {
+            let seq = Seq::random(&mut self.rng);
+            Frame::new(FrameType::RPC, seq, Bytes::from_static(PROBE)).encode(&mut self.out);
+            seq
+        });
+        if other.is_none() {
+            self.put_heartbeat();
+        }
+        self.liveness.probed(now, other);
+    }
+
+    /// Whether somebody waits for something that was sent.
+    fn is_waiting(&self) -> bool {
+        self.in_flight() > 0 || self.topics.is_unconfirmed()
+    }
+
+    /// If nobody waits for anything any more, the node need not show that it lives.
+    fn rest(&mut self) {
+        if !self.is_waiting() {
+            self.liveness.rest();
+        }
+    }
+
+    fn probe_at(&self) -> Option<Instant> {
+        self.liveness
+            .probe_at(self.last_received, self.config.probe)
+    }
+
     /// When the node counts as dead. Every version answers our heartbeats (channel-v2 section
     /// 5.2), so silence says something in all of them.
     fn silent_at(&self) -> Instant {
-        self.last_received + 2 * self.config.heartbeat
+        let idle = self.last_received + 2 * self.config.heartbeat;
+        let waiting = self.liveness.silent_at(self.config.probe);
+        waiting.map_or(idle, |at| at.min(idle))
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -576,8 +685,20 @@ impl<T> ClientSession<T> {
         }
         self.state = State::Closed;
         let requests = self.requests.take_all().into_iter();
-        for token in requests.chain(self.multicasts.take_all()) {
-            let outcome = Outcome::Disconnected;
+        let ended: Vec<Ended<T>> = requests.chain(self.multicasts.take_all()).collect();
+        let longest = self.longest_taken;
+        let suspect = match reason {
+            CloseReason::Peer | CloseReason::Transport { .. } => {
+                let most = ended.iter().map(|ended| ended.len).max();
+                most.filter(|&most| most > longest)
+            }
+            _ => None,
+        };
+        for Ended { token, len } in ended {
+            let outcome = match suspect {
+                Some(most) if most == len => Outcome::CutOff { len, longest },
+                _ => Outcome::Disconnected,
+            };
             self.events.push_back(Event::Finished { token, outcome });
         }
         self.challenges = Challenges::default();

@@ -1,20 +1,40 @@
 //! The session's topic set and how much of it the node has.
 //!
-//! 0x32 replaces the whole set and has no answer, and real nodes may handle two of them in either
-//! order (channel-v2 section 6.3). So changes are numbered, sent as one set, followed by a
+//! 0x32 replaces the whole set and has no answer. So changes are numbered, sent as one set, followed by a
 //! heartbeat, and the next set waits until a heartbeat sent behind the last one is answered.
+//!
+//! FISCO nodes may handle two sets in either order, and the heartbeat before both (channel-v2 section 6.3).
+//! Towards them sets keep a distance, so that the later one is handled last; and because a busy node may take
+//! longer than that, a set that followed another one is sent once more when nothing has followed it for a
+//! while. Overlay nodes handle frames in order, and say which topics of a set the session did not get.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
-use crate::{TopicName, channel::encode_topics};
+use crate::{
+    TopicName,
+    channel::{Shortage, encode_topics},
+};
 
 /// How long a set may stay unconfirmed before the next one is sent all the same.
 const CONFIRM_GRACE: Duration = Duration::from_secs(5);
+
+/// Towards a FISCO node so much time is between two sets, at least: its threads have dealt with one by then.
+const DISTANCE: Duration = Duration::from_millis(100);
+
+/// A FISCO node that answers heartbeats slowly handles sets slowly, too: twice that time is the distance, up
+/// to this.
+const MAX_DISTANCE: Duration = Duration::from_secs(1);
+
+/// So long after a set that followed another one a FISCO node is sent it once more.
+const REPEAT: Duration = Duration::from_secs(1);
+
+/// So long after an overlay node had no room for a topic it is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Topics {
@@ -29,6 +49,26 @@ pub(super) struct Topics {
     sent_at: Option<Instant>,
     /// Changes confirmed so far.
     settled: u64,
+    /// The set that was sent last, in byte order.
+    last: Vec<TopicName>,
+    /// Topics that did not fit into it.
+    left_out: Vec<TopicName>,
+    /// Topics of the last set that was confirmed which the node does not have.
+    refused: BTreeSet<TopicName>,
+    /// How long two sets are apart, for a FISCO node.
+    distance: Option<Duration>,
+    /// When the set is to be sent once more.
+    repeat_at: Option<Instant>,
+    /// The time has come that [`next_timeout`](Self::next_timeout) named.
+    due: bool,
+}
+
+/// A set that the node has confirmed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Settled {
+    pub(super) version: u64,
+    /// Topics of it that the node does not have.
+    pub(super) refused: Vec<TopicName>,
 }
 
 impl Topics {
@@ -47,6 +87,7 @@ impl Topics {
             return self.leaving.get(topic).copied().unwrap_or(self.settled);
         }
         self.version += 1;
+        self.refused.remove(topic);
         self.leaving.insert(topic.clone(), self.version);
         self.version
     }
@@ -74,35 +115,152 @@ impl Topics {
         self.sent
     }
 
-    /// The body of the 0x32 that is due, if one is.
-    pub(super) fn take_update(&mut self, now: Instant) -> Option<Bytes> {
-        if self.version == self.sent || self.retry_at().is_some_and(|at| now < at) {
+    /// Whether a set that was sent is not confirmed.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.sent > self.settled
+    }
+
+    /// Says whether the node is a FISCO node, which may handle two sets in either order.
+    pub(super) fn set_fisco(&mut self, fisco: bool) {
+        self.distance = fisco.then_some(DISTANCE);
+    }
+
+    /// The body of the 0x32 that is due, if one is: of so many bytes at most.
+    pub(super) fn take_update(&mut self, now: Instant, max: usize) -> Option<Bytes> {
+        let at = self.next_at()?;
+        if !self.due && at.is_some_and(|at| now < at) {
             return None;
         }
+        let follows = self.distance.is_some() && self.sent_at.is_some();
+        let repeated = self.version == self.sent;
+        self.due = false;
         self.sent = self.version;
         self.sent_at = Some(now);
-        Some(encode_topics(self.wanted.keys().map(TopicName::as_str)))
+        self.repeat_at = (follows && !repeated).then_some(now + REPEAT);
+        Some(self.encode(max))
     }
 
-    /// When a set that waits for the last one's confirmation stops waiting.
-    fn retry_at(&self) -> Option<Instant> {
-        let unconfirmed = self.sent > self.settled;
-        self.sent_at
-            .filter(|_| unconfirmed)
-            .map(|at| at + CONFIRM_GRACE)
-    }
-
-    pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.retry_at().filter(|_| self.version > self.sent)
-    }
-
-    /// A heartbeat sent after change `version` was answered. Returns whether that is news.
-    pub(super) fn confirm(&mut self, version: u64) -> bool {
-        if version <= self.settled {
-            return false;
+    /// When a set is to be sent, at once if the inner value is nothing; nothing if none is.
+    fn next_at(&self) -> Option<Option<Instant>> {
+        if self.version == self.sent {
+            return self.repeat_at.map(Some);
         }
+        let Some(sent_at) = self.sent_at else {
+            return Some(None);
+        };
+        let grace = self.is_unconfirmed().then_some(CONFIRM_GRACE);
+        Some(grace.max(self.distance).map(|pause| sent_at + pause))
+    }
+
+    /// Writes the set. If it is too long, what the node has comes before what is new.
+    fn encode(&mut self, max: usize) -> Bytes {
+        self.left_out.clear();
+        self.last = self.wanted.keys().cloned().collect();
+        let body = encode_topics(self.last.iter().map(TopicName::as_str));
+        if body.len() <= max {
+            return body;
+        }
+        let mut left = max.saturating_sub("[]".len());
+        let mut fitting = BTreeSet::new();
+        let mut left_out = Vec::new();
+        for held in [true, false] {
+            for topic in self.wanted.keys().filter(|topic| self.has(topic) == held) {
+                // With its comma, or its brackets less those of the set.
+                let len = encode_topics([topic.as_str()]).len() - 1;
+                if len <= left {
+                    left -= len;
+                    fitting.insert(topic.clone());
+                } else {
+                    left_out.push(topic.clone());
+                }
+            }
+        }
+        self.left_out = left_out;
+        self.last = fitting.into_iter().collect();
+        encode_topics(self.last.iter().map(TopicName::as_str))
+    }
+
+    /// Whether the node has a topic, as far as it has confirmed.
+    fn has(&self, topic: &TopicName) -> bool {
+        let since = self.wanted.get(topic);
+        since.is_some_and(|&since| since <= self.settled) && !self.refused.contains(topic)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        if self.due {
+            return None;
+        }
+        self.next_at().flatten()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.due |= self.next_timeout().is_some_and(|at| at <= now);
+    }
+
+    /// A heartbeat sent after change `covers` was answered. Returns what is news of it.
+    pub(super) fn confirm(
+        &mut self,
+        covers: u64,
+        shortage: &Shortage,
+        now: Instant,
+    ) -> Option<Settled> {
+        let news = covers > self.settled;
+        let is_last = covers == self.sent;
+        if !is_last {
+            // What is missing now is missing of the last set, which has its own heartbeat.
+            if !news || !shortage.is_none() {
+                return None;
+            }
+            self.settle(covers);
+            let refused = Vec::new();
+            return Some(Settled {
+                version: covers,
+                refused,
+            });
+        }
+        if news && let (Some(distance), Some(sent_at)) = (&mut self.distance, self.sent_at) {
+            let took = now.saturating_duration_since(sent_at);
+            *distance = (2 * took).clamp(DISTANCE, MAX_DISTANCE);
+        }
+        let missing = self.missing(shortage);
+        if !missing.is_empty() {
+            self.repeat_at.get_or_insert(now + ASK_AGAIN);
+        }
+        if !news && missing == self.refused {
+            return None;
+        }
+        let refused = missing.iter().cloned().collect();
+        self.refused = missing;
+        if !shortage.kept {
+            self.settle(covers);
+        } else {
+            self.settled = covers;
+        }
+        Some(Settled {
+            version: covers,
+            refused,
+        })
+    }
+
+    fn settle(&mut self, version: u64) {
         self.settled = version;
         self.leaving.retain(|_, left| *left > version);
-        true
+    }
+
+    /// The topics of the last set that the node does not have.
+    fn missing(&self, shortage: &Shortage) -> BTreeSet<TopicName> {
+        let left_out = self.left_out.iter().filter(|topic| self.wants(topic));
+        let mut missing: BTreeSet<TopicName> = left_out.cloned().collect();
+        if !shortage.is_none() {
+            let last = self.last.iter().enumerate();
+            let without = last.filter(|&(place, topic)| match shortage.kept {
+                true => !self.has(topic),
+                false => !shortage.spares(place),
+            });
+            let without = without.map(|(_, topic)| topic);
+            missing.extend(without.filter(|topic| self.wants(topic)).cloned());
+        }
+        missing
     }
 }

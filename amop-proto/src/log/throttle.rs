@@ -145,6 +145,15 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
         self.over(now, Duration::ZERO)
     }
 
+    /// When something that was held back is to be told by [`summaries`](Self::summaries); `None` if nothing
+    /// was.
+    pub fn next_summary(&self) -> Option<Instant> {
+        let hiding = self.kinds.values().filter(|kind| kind.hidden > 0);
+        hiding
+            .map(|kind| kind.window.since + self.limits.window)
+            .min()
+    }
+
     fn over(&mut self, now: Instant, window: Duration) -> Vec<(K, Summary)> {
         let kinds = self.kinds.iter_mut();
         kinds
@@ -341,6 +350,18 @@ mod tests {
             log.line(now, "b", n, "others");
         }
         assert_eq!(shown, LIMITS.per_source);
+    }
+
+    #[test]
+    fn the_next_summary_is_known_while_something_is_hidden() {
+        let (mut log, now) = throttle();
+        for _ in 0..=LIMITS.per_source {
+            assert_eq!(log.next_summary(), None);
+            log.line(now, "kind", 1, "text");
+        }
+        assert_eq!(log.next_summary(), Some(now + seconds(10)));
+        assert_eq!(log.summaries(now + seconds(10)).len(), 1);
+        assert_eq!(log.next_summary(), None);
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub(super) enum Text {
 }
 
 impl SessionInput {
-    /// Reads a frame. Of its topics, if it has any, the first `max_topics` are read, which should be
-    /// the node's [`session_topics`](super::Limits::session_topics).
+    /// Reads a frame. Of its topics, if it has any, somewhat more than twice `max_topics` are read, which
+    /// should be the node's [`session_topics`](super::Limits::session_topics).
     ///
     /// It takes time that grows with [`text`](Self::text), some nanoseconds for every byte.
     pub fn read(frame: Frame, max_topics: usize) -> Self {

@@ -4,11 +4,12 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 use crate::{TopicError, channel::read_names};
 
-/// So many topics that are ignored are counted, then no more is read of the set.
+/// So many topics that are none are counted, then no more is read of the set.
 const MAX_IGNORED: usize = 256;
 
-/// So many elements beyond the topics a session may hold are read, if they are repetitions.
-const MAX_REPEATED: usize = 4096;
+/// Twice the topics that a session may hold are read, and so many more: those that it holds already are
+/// to be found among them, whatever their order.
+const MAX_BEYOND: usize = 4096;
 
 /// A set of topics in byte order. It is two pieces of memory, however many topics it has, so that a set
 /// that nobody needs any more costs nothing to drop.
@@ -35,16 +36,6 @@ impl TopicSet {
             _ => self.ends[at - 1] as usize,
         };
         self.text.get(start..end)
-    }
-
-    /// Leaves out what is behind the first `max` in byte order.
-    pub(super) fn limit(&mut self, max: usize, ignored: &mut Option<Ignored>) {
-        for at in max..self.len() {
-            Ignored::add(ignored, self.get(at).unwrap_or_default());
-        }
-        self.ends.truncate(max);
-        self.text
-            .truncate(self.ends.last().map_or(0, |&end| end as usize));
     }
 
     /// Where a topic is, or would be.
@@ -124,16 +115,16 @@ pub(super) struct ReadTopics {
 }
 
 impl ReadTopics {
-    /// Reads a 0x32 body: the first `max` topics in the order given. `None` where the old set stays.
+    /// Reads a 0x32 body, of a session that may hold `max` topics: somewhat more than twice as many. Which
+    /// of them it gets is not decided here. `None` where the old set stays.
     pub(super) fn read(body: &[u8], max: usize) -> Option<Self> {
         let mut topics = BTreeSet::new();
         let mut ignored = None;
-        let mut left = max.saturating_mul(2).saturating_add(MAX_REPEATED);
+        let mut left = max.saturating_mul(2).saturating_add(MAX_BEYOND);
         read_names(body, |name| {
             left -= 1;
-            if topics.contains(&*name) {
-                // Once more.
-            } else if topics.len() < max && TopicError::check(&name).is_ok() {
+            if TopicError::check(&name).is_ok() {
+                // It may be there once more.
                 topics.insert(name.into_owned());
             } else {
                 Ignored::add(&mut ignored, &name);
@@ -170,18 +161,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_ones_count_and_what_is_far_over_is_not_read() {
-        let read = ReadTopics::read(br#"["z","y","x"]"#, 2).unwrap();
-        assert_eq!(names(&read.set), ["y", "z"]);
+    fn more_is_read_than_a_session_may_hold_and_what_is_far_over_is_not() {
+        let read = ReadTopics::read(br#"["z","y","","x"]"#, 2).unwrap();
+        assert_eq!(names(&read.set), ["x", "y", "z"]);
         let ignored = read.ignored.unwrap();
-        assert_eq!((ignored.first.as_str(), ignored.others), ("x", 0));
-        assert_eq!(ignored.names, ["x"]);
+        assert_eq!((ignored.first.as_str(), ignored.others), ("", 0));
         // The text breaks off behind what is read of it.
-        let many: Vec<String> = (0..300).map(|n| format!("\"{n}\"")).collect();
+        let most = 2 * 100 + MAX_BEYOND;
+        let many: Vec<String> = (0..most).map(|n| format!("\"{n}\"")).collect();
         let body = format!("[{}, and no JSON", many.join(","));
-        let read = ReadTopics::read(body.as_bytes(), 2).unwrap();
+        let read = ReadTopics::read(body.as_bytes(), 100).unwrap();
+        assert_eq!(read.set.len(), most);
+        assert_eq!(ReadTopics::read(body.as_bytes(), 101), None);
+        // What is no topic ends sooner.
+        let none: Vec<String> = (0..300).map(|_| "\"\"".to_owned()).collect();
+        let body = format!("[{}, and no JSON", none.join(","));
+        let read = ReadTopics::read(body.as_bytes(), 100).unwrap();
         assert_eq!(read.ignored.unwrap().others, MAX_IGNORED - 1);
-        assert_eq!(ReadTopics::read(body.as_bytes(), 299), None);
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub(crate) const CHECKS: &[Check] = &[
             protocol: ProtocolVersion::V3.number(),
             quiet_multicasts: false,
             answer_within: None,
+            max_frame: None,
         };
         assert_eq!(
             HandshakeResponse::parse(&v.frame().body),

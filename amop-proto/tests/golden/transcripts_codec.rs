@@ -193,6 +193,7 @@ fn handshakes_and_heartbeats_are_answered_as_recorded() {
                         protocol: version.number(),
                         quiet_multicasts: false,
                         answer_within: None,
+                        max_frame: None,
                     };
                     response.to_body()
                 })

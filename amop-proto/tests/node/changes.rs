@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::{Net, Sdk, config, multicast, read_records, unicast};
 use amop_proto::{
-    channel::{FrameType, encode_topics, refused_topics},
+    channel::{FrameType, encode_topics, read_shortage},
     node::Notice,
     p2p::mesh,
 };
@@ -277,7 +277,10 @@ fn a_client_of_ours_is_told_which_topics_it_did_not_get() {
     assert_eq!((topic.as_str(), *others), ("d", 1));
     assert_eq!(identity.to_string(), "0000000000000000");
     net.send_body(ours, FrameType::HEARTBEAT, b"{}");
-    assert_eq!(refused_topics(&net.only(ours).body), ["d", "e"]);
+    let shortage = read_shortage(&net.only(ours).body);
+    assert_eq!(shortage.refused, ["d", "e"]);
+    let spared = (0..6).filter(|&place| shortage.spares(place));
+    assert_eq!(spared.collect::<Vec<_>>(), [0, 1, 2]);
     // It is said as long as it is so.
     net.subscribe(ours, &["a", "d", "e"]);
     net.send_body(ours, FrameType::HEARTBEAT, b"{}");
@@ -287,4 +290,69 @@ fn a_client_of_ours_is_told_which_topics_it_did_not_get() {
     net.subscribe(other, &["f"]);
     net.send_body(other, FrameType::HEARTBEAT, b"0");
     assert_eq!(&net.only(other).body[..], b"1");
+}
+
+/// What a session holds stays, wherever it stands in a set that is too long, and what it does not get is told
+/// to the last topic.
+#[test]
+fn what_a_session_holds_is_not_given_up_for_what_it_wants_besides() {
+    const HELD: usize = 300;
+    let mut config = config(0);
+    config.limits.session_topics = HELD;
+    let mut net = Net::with([config]);
+    let ours = net.sdk(0);
+    net.send_body(
+        ours,
+        FrameType::HANDSHAKE,
+        br#"{"clientType":"amop-rust","maximumSupport":3}"#,
+    );
+    net.only(ours);
+    let name = |n: usize| format!("m{n:03}");
+    let held: Vec<String> = (0..HELD).map(name).collect();
+    let held: Vec<&str> = held.iter().map(String::as_str).collect();
+    net.subscribe(ours, &held);
+    // New ones before, between and behind them.
+    let new: Vec<String> = (0..HELD)
+        .flat_map(|n| [format!("a{n}"), format!("m{n:03}-"), format!("z{n}")])
+        .collect();
+    let mut all: Vec<&str> = held.clone();
+    all.extend(new.iter().map(String::as_str));
+    all.sort_unstable();
+    net.subscribe(ours, &all);
+    assert_eq!(net.nodes[0].machine.own_topics(), held);
+    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
+    let shortage = read_shortage(&net.only(ours).body);
+    for (place, topic) in all.iter().enumerate() {
+        assert_eq!(shortage.spares(place), held.contains(topic), "{topic}");
+    }
+    // As one leaves, one of the others gets its place.
+    all.retain(|topic| *topic != "m000");
+    net.subscribe(ours, &all);
+    assert_eq!(net.nodes[0].machine.own_topics().len(), HELD);
+    assert!(held[1..].iter().all(|&topic| {
+        let own = net.nodes[0].machine.own_topics();
+        own.iter().any(|held| held == topic)
+    }));
+}
+
+/// A set that is not understood leaves the old one; a client of ours learns of it.
+#[test]
+fn a_client_of_ours_is_told_that_its_set_does_not_count() {
+    let mut net = Net::new(1);
+    let ours = net.sdk(0);
+    net.send_body(
+        ours,
+        FrameType::HANDSHAKE,
+        br#"{"clientType":"amop-rust","maximumSupport":3}"#,
+    );
+    net.only(ours);
+    net.subscribe(ours, &["a"]);
+    net.send_body(ours, FrameType::SET_TOPICS, b"[\"a\",\"b\"");
+    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
+    let shortage = read_shortage(&net.only(ours).body);
+    assert!(shortage.kept && !shortage.spares(0));
+    assert_eq!(net.nodes[0].machine.own_topics(), ["a"]);
+    net.subscribe(ours, &["a", "b"]);
+    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
+    assert_eq!(&net.only(ours).body[..], b"{\"heartBeat\":1}\n");
 }

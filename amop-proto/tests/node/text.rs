@@ -71,31 +71,26 @@ fn only_texts_count_as_text() {
     }
 }
 
+/// However many the reader takes in.
 #[test]
-fn of_a_set_as_many_topics_are_read_as_a_session_may_hold() {
+fn of_a_set_a_session_gets_as_many_topics_as_it_may_hold() {
     let topics: Vec<String> = (0..100).map(|n| format!("{n:03}")).collect();
     let body = encode_topics(topics.iter().map(String::as_str));
-    let mut net = Net::new(1);
-    let sdk = net.sdk(0);
-    let frame = Frame::new(FrameType::SET_TOPICS, seq(1), body.clone());
-    net.event(
-        0,
-        Event::SessionFrame(sdk.id, SessionInput::read(frame, 10)),
-    );
-    assert_eq!(net.nodes[0].machine.own_topics(), topics[..10]);
-    let [Notice::TopicIgnored { topic, others, .. }] = &net.notices(0)[..] else {
-        panic!("one notice");
-    };
-    assert_eq!((topic.as_str(), *others), ("010", 89));
-
-    // Where the reader allows more than the node, the node's limit counts.
-    let mut config = config(0);
-    config.limits.session_topics = 10;
-    let mut net = Net::with([config]);
-    let sdk = net.sdk(0);
-    net.send(sdk, Frame::new(FrameType::SET_TOPICS, seq(1), body));
-    assert_eq!(net.nodes[0].machine.own_topics(), topics[..10]);
-    assert_eq!(net.nodes[0].machine.router().counters().topics_ignored, 90);
+    for read in [10, 1_000_000] {
+        let mut config = config(0);
+        config.limits.session_topics = 10;
+        let mut net = Net::with([config]);
+        let sdk = net.sdk(0);
+        let frame = Frame::new(FrameType::SET_TOPICS, seq(1), body.clone());
+        let input = SessionInput::read(frame, read);
+        net.event(0, Event::SessionFrame(sdk.id, input));
+        assert_eq!(net.nodes[0].machine.own_topics(), topics[..10]);
+        let [Notice::TopicIgnored { topic, others, .. }] = &net.notices(0)[..] else {
+            panic!("one notice");
+        };
+        assert_eq!((topic.as_str(), *others), ("010", 89));
+        assert_eq!(net.nodes[0].machine.router().counters().topics_ignored, 90);
+    }
 }
 
 /// Whatever is asked, a node is lent for small pieces, and all of them together are the whole.

@@ -222,6 +222,7 @@ proptest! {
             protocol,
             quiet_multicasts: protocol == 2,
             answer_within: (protocol == 2).then_some(5000),
+            max_frame: (protocol == 2).then_some(1000),
         };
         prop_assert_eq!(HandshakeResponse::parse(&response.to_body()), Ok(response));
     }

@@ -196,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.charged += std::mem::take(&mut state.charged);
         }
         // Published messages alone stay below this: they hold permits, or are a single long one.
-        let published = SEND_BUFFER.max(self.connection.0.max_frame);
+        let published = SEND_BUFFER.max(self.connection.max_frame());
         let waiting = self.write.len() - self.written + state.session.queued_bytes();
         self.paused = waiting > published + ANSWER_BUFFER;
         state.batch = None;
@@ -217,9 +217,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             };
             self.close_deadline = Some(now + CLOSE_TIMEOUT);
         }
-        let next = state.session.next_timeout().map(Instant::from_std);
+        let next = state.session.next_timeout();
+        let next = next.into_iter().chain(state.log.next_summary()).min();
         drop(state);
-        let next = next.or(self.close_deadline);
+        let next = next.map(Instant::from_std).or(self.close_deadline);
         // Set only to be earlier: a timer that fires early costs less than one set per message.
         if let Some(next) = next
             && self.armed.is_none_or(|armed| next < armed)
@@ -250,6 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         state.session.handle_timeout(now.into_std());
         state.drain_events(&self.connection, now.into_std());
+        state.tell_held_back(&self.connection.0.endpoint, now.into_std());
         true
     }
 

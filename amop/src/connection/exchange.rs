@@ -30,6 +30,8 @@ pub(crate) struct Message<'a> {
     pub(crate) deadline: Instant,
     /// The time allowed for everything, for errors.
     pub(crate) timeout: Duration,
+    /// How many connections it may have cost before.
+    pub(crate) cut_offs: u32,
 }
 
 /// A multicast of a pipeline.
@@ -40,6 +42,10 @@ pub(crate) struct PipelinedMessage<'a> {
     /// If it is sent again.
     pub(crate) seq: Option<Seq>,
     pub(crate) payload: &'a Bytes,
+    /// How many connections it may have cost.
+    pub(crate) cut_offs: u32,
+    /// It goes by another connection as well.
+    pub(crate) copy: bool,
 }
 
 /// How an attempt failed.
@@ -52,6 +58,15 @@ pub(crate) enum Failed {
 }
 
 impl Connection {
+    /// The error of a message that was under way when the connection was lost.
+    pub(crate) fn gone(&self, topic: &TopicName) -> PublishError {
+        PublishError::Disconnected {
+            topic: PrivateName::shown(topic).to_owned(),
+            endpoint: self.endpoint().to_owned(),
+            reason: self.close_reason().unwrap_or(CloseReason::Local),
+        }
+    }
+
     /// Sends a message and waits for its answer.
     pub(crate) async fn exchange(&self, message: &mut Message<'_>) -> Result<(Seq, Bytes), Failed> {
         let Message {
@@ -61,6 +76,7 @@ impl Connection {
             payload,
             deadline,
             timeout,
+            cut_offs: _,
         } = *message;
         let context = Context {
             connection: self,
@@ -99,17 +115,19 @@ impl Connection {
     }
 
     /// Sends a multicast of a pipeline, which is told what becomes of it. Waits for room until
-    /// `deadline`, or as long as the timeout is.
+    /// `deadline`, or as long as the timeout is. Returns its seq.
     pub(crate) async fn enqueue(
         &self,
         pipeline: &Arc<Pipeline>,
         message: PipelinedMessage<'_>,
         deadline: Option<Instant>,
-    ) -> Result<(), Failed> {
+    ) -> Result<Seq, Failed> {
         let PipelinedMessage {
             number,
             seq,
             payload,
+            cut_offs,
+            copy,
         } = message;
         let (topic, timeout) = (pipeline.topic(), pipeline.timeout());
         let context = Context {
@@ -138,21 +156,22 @@ impl Connection {
                     number,
                     seq,
                     payload,
+                    cut_offs,
+                    copy,
                 })
             };
             let (session, kind) = (&mut state.session, Kind::Multicast);
             match seq {
-                None => session
-                    .request_with(kind, topic, payload, until, token)
-                    .map(|_| ()),
+                None => session.request_with(kind, topic, payload, until, token),
                 Some(seq) => session
                     .request_as(seq, kind, topic, payload, until, token(seq))
+                    .map(|()| seq)
                     .map_err(|refused| refused.why),
             }
             // While the state is locked, so that no answer comes first.
-            .inspect(|()| {
+            .inspect(|_| {
                 state.charged += charge;
-                pipeline.sent(payload.len());
+                pipeline.sent(payload.len(), copy);
             })
         });
         sent.map_err(|why| {
@@ -196,7 +215,7 @@ impl<'a> Context<'a> {
     /// How much of the send buffer a message takes.
     fn charge(&self, payload: &[u8]) -> Result<usize, Failed> {
         let len = wire_len(self.topic, payload);
-        if len > self.connection.0.max_frame {
+        if len > self.connection.max_frame() {
             return Err(self.too_large(len));
         }
         Ok(len.min(SEND_BUFFER))
@@ -240,12 +259,14 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Another node may take longer frames.
     fn too_large(&self, len: usize) -> Failed {
-        Failed::Final(PublishError::TooLarge {
+        let error = PublishError::TooLarge {
             topic: self.topic(),
             len,
-            max: self.connection.0.max_frame,
-        })
+            max: self.connection.max_frame(),
+        };
+        Failed::Retry(Attempt::Turned, error)
     }
 
     fn congested(&self) -> Failed {
@@ -257,11 +278,7 @@ impl<'a> Context<'a> {
     }
 
     fn gone(&self, attempt: Attempt) -> Failed {
-        let error = PublishError::Disconnected {
-            topic: self.topic(),
-            endpoint: self.endpoint(),
-            reason: self.connection.close_reason().unwrap_or(CloseReason::Local),
-        };
+        let error = self.connection.gone(self.topic);
         Failed::Retry(attempt, error)
     }
 
@@ -296,8 +313,18 @@ impl<'a> Context<'a> {
                 topic,
                 endpoint,
                 after: self.timeout,
+                fisco: !self.connection.is_overlay(),
             }),
             Outcome::Disconnected => self.gone(Attempt::Lost),
+            Outcome::CutOff { len, longest } => {
+                let error = PublishError::CutOff {
+                    topic,
+                    endpoint,
+                    len,
+                    longest,
+                };
+                Failed::Retry(Attempt::CutOff, error)
+            }
         })
     }
 }

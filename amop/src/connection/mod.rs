@@ -7,16 +7,20 @@ mod driver;
 mod exchange;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     mem::{Discriminant, discriminant},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     task::Waker,
 };
 
 use amop_proto::{
     TopicName,
-    channel::{FrameDecoder, HEADER_LEN, Seq, code},
-    client::{ClientConfig, ClientSession, CloseReason, Event, Notice, Outcome},
+    channel::{FrameDecoder, HEADER_LEN, PrivateName, Seq, code},
+    client::{ClientConfig, ClientSession, CloseReason, Event, MAX_CUT_OFFS, Notice, Outcome},
     log::{LogLimits, LogThrottle, OneLine},
 };
 use tokio::{
@@ -77,7 +81,12 @@ struct Shared {
     /// Its number among all connections of the client.
     id: u64,
     endpoint: Arc<str>,
-    max_frame: usize,
+    /// The longest frame that may be sent, as far as the node has told.
+    max_frame: AtomicUsize,
+    /// Whether the node is an overlay node.
+    overlay: AtomicBool,
+    /// The longest frame that a node at this endpoint has taken, on this connection or one before.
+    longest_taken: Arc<AtomicUsize>,
     max_in_flight: usize,
     state: Mutex<State>,
     /// One permit per request that waits for its answer. Closed with the session.
@@ -109,7 +118,7 @@ struct State {
     /// Who waits for which change of the topic set.
     settling: Vec<(u64, oneshot::Sender<()>)>,
     /// Topics of the set that the node has no room for.
-    refused: Vec<TopicName>,
+    refused: BTreeSet<TopicName>,
     /// Those of the set that is about to be settled.
     refusing: Vec<TopicName>,
     closed: Option<CloseReason>,
@@ -131,12 +140,14 @@ impl Connection {
         settings: &Settings,
         seed: [u8; 32],
         routes: Arc<Routes>,
+        longest_taken: Arc<AtomicUsize>,
     ) -> (Self, oneshot::Receiver<Hello>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let config = ClientConfig {
             max_frame: settings.max_frame,
+            longest_taken: longest_taken.load(Ordering::Relaxed),
             ..settings.session.clone()
         };
         let in_flight = config.max_in_flight;
@@ -144,7 +155,9 @@ impl Connection {
         let connection = Self(Arc::new(Shared {
             id,
             endpoint,
-            max_frame: settings.max_frame,
+            max_frame: AtomicUsize::new(settings.max_frame),
+            overlay: AtomicBool::new(false),
+            longest_taken,
             max_in_flight: in_flight,
             state: Mutex::new(State {
                 session: ClientSession::new(config, seed, Instant::now().into_std()),
@@ -154,7 +167,7 @@ impl Connection {
                 charged: 0,
                 hello: Some(hello),
                 settling: Vec::new(),
-                refused: Vec::new(),
+                refused: BTreeSet::new(),
                 refusing: Vec::new(),
                 closed: None,
                 held: None,
@@ -193,6 +206,16 @@ impl Connection {
                 .in_flight
                 .available_permits()
                 .min(self.0.max_in_flight)
+    }
+
+    /// Whether the node is an overlay node; others are FISCO nodes.
+    pub(crate) fn is_overlay(&self) -> bool {
+        self.0.overlay.load(Ordering::Relaxed)
+    }
+
+    /// The longest frame that may be sent, in bytes.
+    pub(crate) fn max_frame(&self) -> usize {
+        self.0.max_frame.load(Ordering::Relaxed)
     }
 
     pub(crate) fn protocol_version(&self) -> u32 {
@@ -321,7 +344,7 @@ impl Connection {
 
     /// Whether an answer can be written.
     pub(crate) fn check_len(&self, topic: &TopicName, payload: &[u8]) -> Result<(), ReplyError> {
-        let (len, max) = (wire_len(topic, payload), self.0.max_frame);
+        let (len, max) = (wire_len(topic, payload), self.max_frame());
         if len > max {
             return Err(ReplyError::TooLarge {
                 topic: topic.to_string(),
@@ -356,21 +379,23 @@ impl State {
                 Event::Ready {
                     version,
                     node_version,
+                    overlay,
                 } => {
+                    let max = self.session.max_frame();
+                    connection.0.max_frame.store(max, Ordering::Relaxed);
+                    connection.0.overlay.store(overlay, Ordering::Relaxed);
                     let number = version.number();
-                    tracing::debug!(%endpoint, version = number, ?node_version, "connected");
+                    tracing::debug!(%endpoint, version = number, ?node_version, overlay, "connected");
                     if let Some(hello) = self.hello.take() {
                         // Nobody listens if connecting was given up.
                         let _ = hello.send(Hello { node_version });
                     }
                 }
                 Event::TopicsRefused { topics } => {
-                    let (count, first) = (topics.len(), topics.first().map(TopicName::as_str));
-                    tracing::warn!(%endpoint, count, ?first, "the node has no room for all topics");
                     self.refusing = topics;
                 }
                 Event::TopicsSettled { version } => {
-                    self.refused = std::mem::take(&mut self.refusing);
+                    self.refused(endpoint);
                     for (_, waiter) in self.settling.extract_if(.., |(v, _)| *v <= version) {
                         let _ = waiter.send(());
                     }
@@ -432,10 +457,39 @@ impl State {
         }
     }
 
+    /// A set is settled: takes note of what the node has no room for, and tells of it if that is another
+    /// list than before.
+    fn refused(&mut self, endpoint: &str) {
+        let refused: BTreeSet<_> = std::mem::take(&mut self.refusing).into_iter().collect();
+        if refused == self.refused {
+            return;
+        }
+        self.refused = refused;
+        let mut topics = self.refused.iter().map(PrivateName::shown);
+        let (count, first) = (topics.len(), topics.next());
+        if let Some(first) = first {
+            let first = OneLine::new(first);
+            tracing::warn!(endpoint, count, %first, "the node has no room for all topics");
+        }
+        let topics = self
+            .refused
+            .iter()
+            .map(|topic| PrivateName::shown(topic).to_owned());
+        self.routes.report(crate::Event::TopicsRefused {
+            endpoint: endpoint.to_owned(),
+            topics: topics.collect(),
+        });
+    }
+
     /// Tells a pipeline that a message was not taken, or that nobody knows.
-    fn pipelined_failed(&self, connection: &Connection, message: Pipelined, outcome: Outcome) {
+    fn pipelined_failed(&self, connection: &Connection, mut message: Pipelined, outcome: Outcome) {
         let again = match outcome {
             Outcome::Disconnected => Again::Anywhere,
+            // It may have been too long for the node: that is tried once more.
+            Outcome::CutOff { .. } if message.cut_offs + 1 < MAX_CUT_OFFS => {
+                message.cut_offs += 1;
+                Again::Anywhere
+            }
             Outcome::NoSubscriber | Outcome::Unanswered => Again::Elsewhere,
             outcome => {
                 let pipeline = &message.pipeline;
@@ -447,7 +501,7 @@ impl State {
                 // The outcomes above aside, this does not lock the state.
                 if let Err(Failed::Final(error) | Failed::Retry(_, error)) = context.result(outcome)
                 {
-                    pipeline.failed(message.payload.len(), error);
+                    pipeline.failed((message.copy, message.payload.len()), error);
                 }
                 return;
             }
@@ -503,6 +557,13 @@ impl State {
         }
     }
 
+    /// Logs what was held back of what the node did, if it is time.
+    fn tell_held_back(&mut self, endpoint: &str, now: std::time::Instant) {
+        for ((_, warning), summary) in self.log.summaries(now) {
+            log(endpoint, warning, &summary);
+        }
+    }
+
     fn closed(&mut self, connection: &Connection, reason: CloseReason) {
         for ((_, warning), summary) in self.log.finish(Instant::now().into_std()) {
             log(&connection.0.endpoint, warning, &summary);
@@ -512,6 +573,11 @@ impl State {
         } else {
             tracing::warn!(endpoint = %connection.0.endpoint, %reason, "connection lost");
         }
+        let taken = self.session.longest_taken();
+        connection
+            .0
+            .longest_taken
+            .fetch_max(taken, Ordering::Relaxed);
         self.closed = Some(reason.clone());
         self.hello = None;
         self.held = None;

@@ -8,11 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use amop_proto::{
-    channel::code,
-    client::Kind,
-    log::{LogLimits, LogThrottle},
-};
+use amop_proto::{channel::code, client::Kind};
 use amop_seal::OpenError;
 use futures::{Stream, StreamExt};
 
@@ -20,7 +16,10 @@ use super::{
     SealedDelivery, SealedRefusals, SealedTopic,
     unsealer::{Refused, Unsealed, Unsealer},
 };
-use crate::{Codec, DecodeError, DecodeErrors, SubscribeError, SubscriptionStats, delivery::Of};
+use crate::{
+    Codec, DecodeError, DecodeErrors, SubscribeError, SubscriptionStats, delivery::Of,
+    later::Warnings,
+};
 
 /// Why a message of a sealed topic is not handed over.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -139,15 +138,16 @@ impl<T> fmt::Debug for SealedDeliveries<T> {
 pub struct SealedSubscription<T> {
     deliveries: SealedDeliveries<T>,
     errors: DecodeErrors,
-    log: LogThrottle<(), ()>,
+    log: Arc<Warnings>,
 }
 
 impl<T: SealedTopic> SealedSubscription<T> {
     pub(super) fn new(unsealer: Unsealer) -> Self {
+        let log = Warnings::new(unsealer.raw().hub().routes.later());
         Self {
             deliveries: SealedDeliveries::new(unsealer),
             errors: DecodeErrors::default(),
-            log: LogThrottle::new(LogLimits::default()),
+            log,
         }
     }
 
@@ -196,12 +196,18 @@ impl<T: SealedTopic> Stream for SealedSubscription<T> {
                 None => return Poll::Ready(None),
                 Some(Ok(delivery)) => return Poll::Ready(Some(delivery.into_inner())),
                 Some(Err(SealedDeliveryError::Decode(error))) => {
-                    this.errors.add(error, &mut this.log);
+                    this.errors.add(error, &this.log);
                 }
                 // Counted and told already.
                 Some(Err(SealedDeliveryError::Refused { .. })) => {}
             }
         }
+    }
+}
+
+impl<T> Drop for SealedSubscription<T> {
+    fn drop(&mut self) {
+        self.log.finish();
     }
 }
 

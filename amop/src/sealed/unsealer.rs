@@ -4,8 +4,8 @@ use std::{
     future::ready,
     io,
     pin::Pin,
+    sync::Arc,
     task::{self, Context, Poll},
-    time::Duration,
 };
 
 use amop_proto::{channel::code, client::Kind};
@@ -13,10 +13,7 @@ use amop_seal::{Kind as SealedKind, Mark, OpenError, Opened, Reader, Refusal, Re
 use tokio::{runtime::Handle, task::JoinError};
 
 use super::{delivery::SealedReceipt, now};
-use crate::{Event, RawSubscription, delivery::Receipt, quiet::Quiet};
-
-/// How far apart reports of one subscription's refusals are.
-const REPORTS: Duration = Duration::from_secs(1);
+use crate::{Event, RawSubscription, delivery::Receipt, later::Losses, quiet::Quiet};
 
 /// How many messages a subscription to a sealed topic has refused, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,6 +89,13 @@ pub(super) struct Refused {
     pub(super) error: OpenError,
 }
 
+/// What there is to say of a message that was refused.
+#[derive(Debug, Clone)]
+struct Told {
+    seq: String,
+    error: OpenError,
+}
+
 type Store = Box<dyn ReplayStore>;
 
 pub(super) struct Unsealer {
@@ -103,10 +107,8 @@ pub(super) struct Unsealer {
     /// Something was saved that has to be replaced at the end.
     running: bool,
     refusals: SealedRefusals,
-    unreported: u64,
-    quiet: Quiet,
+    losses: Arc<Losses<Told>>,
     unsaved: Quiet,
-    reports: Quiet,
 }
 
 /// Gives the store back, with what came of saving.
@@ -122,6 +124,7 @@ struct Saving {
 
 impl Unsealer {
     pub(super) fn new(raw: RawSubscription, reader: Reader, store: Option<Store>) -> Self {
+        let losses = losses_of(&raw);
         Self {
             raw,
             reader,
@@ -129,10 +132,8 @@ impl Unsealer {
             saving: None,
             running: false,
             refusals: SealedRefusals::default(),
-            unreported: 0,
-            quiet: Quiet::default(),
+            losses,
             unsaved: Quiet::default(),
-            reports: Quiet::default(),
         }
     }
 
@@ -255,34 +256,38 @@ impl Unsealer {
 
     fn refuse(&mut self, receipt: Receipt, error: OpenError) -> Refused {
         self.refusals.count(&error);
-        self.unreported += 1;
-        let (topic, seq, kind) = (
-            receipt.topic().to_string(),
-            receipt.seq().to_string(),
-            receipt.kind(),
-        );
-        if self.quiet.is_over() {
-            let total = self.refusals.total();
-            tracing::warn!(
-                topic,
-                seq,
-                total,
-                "a message to a sealed topic is refused: {error}"
-            );
-        }
-        if self.reports.is_over_after(REPORTS) {
-            let refused = std::mem::take(&mut self.unreported);
-            let last = error;
-            self.raw.hub().events.report(&Event::SealedRefused {
-                topic,
-                refused,
-                last,
-            });
-        }
+        let (seq, kind) = (receipt.seq().to_string(), receipt.kind());
+        self.losses.count(Told {
+            seq: seq.clone(),
+            error: error.clone(),
+        });
         // A multicast has no answer, and a connection that is gone needs none.
         let _ = receipt.answer(answer(&error), b"");
         Refused { seq, kind, error }
     }
+}
+
+/// What is told of messages that a subscription refuses.
+fn losses_of(raw: &RawSubscription) -> Arc<Losses<Told>> {
+    let (topic, shown) = (raw.topic().to_owned(), raw.topic().to_owned());
+    let routes = Arc::clone(&raw.hub().routes);
+    let later = Arc::clone(routes.later());
+    let event = move |refused, told: Told| {
+        routes.report(Event::SealedRefused {
+            topic: shown.clone(),
+            refused,
+            last: told.error,
+        });
+    };
+    let line = move |total, Told { seq, error }: Told| {
+        tracing::warn!(
+            topic,
+            seq,
+            total,
+            "a message to a sealed topic is refused: {error}"
+        );
+    };
+    Losses::new(&later, event, line)
 }
 
 /// What the publisher of a refused unicast is told: whether another subscriber may take it. What was taken
@@ -299,6 +304,7 @@ fn answer(error: &OpenError) -> i32 {
 
 impl Drop for Unsealer {
     fn drop(&mut self) {
+        self.losses.finish();
         if let Some(saving) = self.saving.take() {
             // It was not handed over: its node tries somebody else.
             let _ = saving.receipt.answer(code::NO_SESSION, b"");

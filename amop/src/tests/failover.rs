@@ -230,3 +230,191 @@ async fn a_lost_connection_takes_its_unread_unicasts_along() {
     assert_eq!(subscription.next().await, Some(text("only there")));
     assert_eq!(b.answered(again).await.0, 0);
 }
+
+/// A node that is frozen is found out early enough for another one to be asked.
+#[tokio::test(start_paused = true)]
+async fn a_frozen_node_costs_no_message() {
+    let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
+    let topic = hello();
+    let started = tokio::time::Instant::now();
+    let publish = client.unicast(&topic, "x".into());
+    let (reply, ()) = tokio::join!(publish, async {
+        let [a, b] = &mut nodes;
+        let (frozen, other) = tokio::select! {
+            _ = a.expect(FrameType::UNICAST) => (0, b),
+            _ = b.expect(FrameType::UNICAST) => (1, a),
+        };
+        let request = other.expect(FrameType::UNICAST).await;
+        assert!(started.elapsed() < Duration::from_secs(6), "{frozen}");
+        other.answer(&request, 0, framed("y")).await;
+    });
+    assert_eq!(reply.unwrap().payload, "y");
+}
+
+/// What costs one connection after the other is not sent for ever.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {
+    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(Client::builder()).await;
+    // So much is known to be taken.
+    let topic = hello();
+    let (taken, ()) = tokio::join!(client.unicast(&topic, "short".into()), async {
+        let request = node.expect(FrameType::UNICAST).await;
+        node.answer(&request, 0, framed("")).await;
+    });
+    taken.unwrap();
+    let long = Bytes::from(vec![7; 1000]);
+    let (result, mut node) = tokio::join!(client.unicast(&topic, long.clone()), async {
+        node.expect(FrameType::UNICAST).await;
+        drop(node);
+        let mut node = harbour.welcome(0).await;
+        node.expect(FrameType::UNICAST).await;
+        drop(node);
+        harbour.welcome(0).await
+    });
+    let error = result.unwrap_err();
+    let PublishError::CutOff { len, longest, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!((*len, *longest), (42 + 6 + 1000, 42 + 6 + 5));
+    assert!(error.to_string().contains("too large"), "{error}");
+    assert!(node.is_quiet().await);
+
+    // The same of a publisher.
+    let mut publisher = client.publisher_raw(&topic);
+    let (flushed, mut node) = tokio::join!(
+        async {
+            publisher.publish(long).await.unwrap();
+            publisher.flush().await
+        },
+        async {
+            node.expect(FrameType::MULTICAST).await;
+            drop(node);
+            let mut node = harbour.welcome(0).await;
+            node.expect(FrameType::MULTICAST).await;
+            drop(node);
+            harbour.welcome(0).await
+        }
+    );
+    let error = flushed.unwrap_err();
+    assert!(
+        matches!(error.first, PublishError::CutOff { .. }),
+        "{error}"
+    );
+    assert!(node.is_quiet().await);
+}
+
+/// One caller's multicasts to one topic keep their way.
+#[tokio::test(start_paused = true)]
+async fn multicasts_of_one_topic_go_by_one_node() {
+    let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
+    let topic = hello();
+    let [a, b] = &mut nodes;
+    let publish = async {
+        for n in 0..20 {
+            client.multicast(&topic, vec![n].into()).await.unwrap();
+        }
+    };
+    let answer = async |node: &mut Node| {
+        for _ in 0..20 {
+            let request = node.expect(FrameType::MULTICAST).await;
+            node.answer(&request, 0, request.body.clone()).await;
+        }
+    };
+    tokio::select! {
+        _ = async { tokio::join!(publish, answer(a)) } => assert!(b.is_quiet().await),
+        _ = answer(b) => panic!("the first node is asked first"),
+    }
+}
+
+/// Past the handshakes of two FISCO nodes.
+async fn at_fisco_nodes(builder: ClientBuilder) -> (Harbour, Client, [Node; 2]) {
+    let (mut harbour, client) = Harbour::start(2, &builder);
+    let client = tokio::spawn(client);
+    let mut nodes = Vec::new();
+    for index in 0..2 {
+        let mut node = harbour.arrival(index).await;
+        let hello = node.expect(FrameType::HANDSHAKE).await;
+        let body = "{\"nodeVersion\":\"2.11.1\",\"protocol\":3}\n".into();
+        node.send(Frame { body, ..hello }).await;
+        nodes.push(node);
+    }
+    let client = client.await.unwrap().unwrap();
+    let mut events = client.events();
+    for _ in 0..2 {
+        assert!(matches!(events.next().await, Some(Event::Connected { .. })));
+    }
+    assert!(client.nodes().iter().all(|node| node.fisco));
+    let Ok(nodes) = nodes.try_into() else {
+        unreachable!("there are two")
+    };
+    (harbour, client, nodes)
+}
+
+/// A FISCO node delivers nothing to its own subscribers, so a multicast goes by two.
+#[tokio::test(start_paused = true)]
+async fn a_multicast_goes_by_two_fisco_nodes() {
+    let (_harbour, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
+    let topic = hello();
+    let mut publisher = client.publisher_raw(&topic);
+    let publish = async {
+        client.multicast(&topic, "x".into()).await.unwrap();
+        publisher.publish("y".into()).await.unwrap();
+        publisher.flush().await.unwrap();
+    };
+    let answer = async |node: &mut Node| {
+        let mut seqs = Vec::new();
+        for payload in ["x", "y"] {
+            let request = node.expect(FrameType::MULTICAST).await;
+            assert_eq!(request.body, framed(payload));
+            node.answer(&request, 0, request.body.clone()).await;
+            seqs.push(request.seq);
+        }
+        seqs
+    };
+    let ((), by_a, by_b) = tokio::join!(publish, answer(&mut a), answer(&mut b));
+    assert_eq!(by_a, by_b);
+    assert_eq!(publisher.unconfirmed(), 0);
+
+    // One copy, if that is wanted.
+    let builder = Client::builder().multicast_copies(1);
+    let (_harbour, client, [mut a, mut b]) = at_fisco_nodes(builder).await;
+    let ((), ()) = tokio::join!(
+        async { client.multicast(&topic, "x".into()).await.unwrap() },
+        async {
+            let request = a.expect(FrameType::MULTICAST).await;
+            a.answer(&request, 0, request.body.clone()).await;
+        }
+    );
+    assert!(b.is_quiet().await);
+}
+
+/// A unicast that finds its subscriber at its own node stalls, unless the program has another node asked.
+#[tokio::test(start_paused = true)]
+async fn a_unicast_that_stalls_at_a_fisco_node_goes_by_another_one_if_that_is_asked_for() {
+    let topic = hello();
+    let builder = Client::builder().ask_another_node_after(Duration::from_secs(1));
+    let (_harbour, client, [mut a, mut b]) = at_fisco_nodes(builder).await;
+    let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+        let stalled = a.expect(FrameType::UNICAST).await;
+        let request = b.expect(FrameType::UNICAST).await;
+        assert_eq!(request, stalled);
+        b.answer(&request, 0, framed("y")).await;
+    });
+    assert_eq!(reply.unwrap().payload, "y");
+
+    let (_harbour, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
+    let (result, (), ()) = tokio::join!(
+        client.unicast(&topic, "x".into()),
+        async {
+            a.expect(FrameType::UNICAST).await;
+            a.lives(Duration::from_secs(11)).await;
+        },
+        b.lives(Duration::from_secs(11))
+    );
+    let error = result.unwrap_err();
+    assert!(matches!(error, PublishError::Timeout { fisco: true, .. }));
+    assert!(
+        error.to_string().contains("ask_another_node_after"),
+        "{error}"
+    );
+}

@@ -65,12 +65,28 @@ impl Node {
     fn expect(&mut self, kind: FrameType) -> impl Future<Output = Frame> {
         let caller = std::panic::Location::caller();
         async move {
-            let frame = self.next().await;
-            match frame {
-                Some(frame) if frame.kind == kind => frame,
-                other => panic!("{caller}: expected {kind:?}, got {other:?}"),
+            loop {
+                match self.next().await {
+                    Some(frame) if frame.kind == kind => return frame,
+                    // Who waits asks whether the node lives.
+                    Some(frame) if [FrameType::HEARTBEAT, FrameType::RPC].contains(&frame.kind) => {
+                        self.send(frame).await;
+                    }
+                    other => panic!("{caller}: expected {kind:?}, got {other:?}"),
+                }
             }
         }
+    }
+
+    /// Lives on and does nothing else for so long.
+    async fn lives(&mut self, time: Duration) {
+        let live = async {
+            while let Some(frame) = self.next().await {
+                assert!(matches!(frame.kind, FrameType::HEARTBEAT | FrameType::RPC));
+                self.send(frame).await;
+            }
+        };
+        let _ = tokio::time::timeout(time, live).await;
     }
 
     /// Whether nothing comes until everybody else waits too, plus far less than a heartbeat.
@@ -107,7 +123,9 @@ impl Node {
             node_version: "2.11.1".into(),
             protocol,
             quiet_multicasts,
-            answer_within: None,
+            // An overlay node.
+            answer_within: Some(5000),
+            max_frame: None,
         };
         self.send(Frame {
             body: response.to_body(),

@@ -204,3 +204,44 @@ async fn dropping_a_blocked_subscription_lets_the_connection_go_on() {
     }
     assert!(client.is_connected());
 }
+
+/// Every loss is told of, the last ones of a burst too.
+#[tokio::test(start_paused = true)]
+async fn events_tell_of_every_loss() {
+    let (client, mut node, subscription) = with(Overflow::DropNewest, 2).await;
+    let mut events = client.events();
+    assert!(matches!(events.next().await, Some(Event::Connected { .. })));
+    for n in 0..=255 {
+        node.push(Kind::Multicast, n, b"x").await;
+    }
+    let mut told = 0;
+    while told < 254 {
+        let event = tokio::time::timeout(Duration::from_secs(9), events.next()).await;
+        match event.expect("the tail is missing") {
+            Some(Event::Lagged { dropped, .. }) => told += dropped,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(subscription.stats().dropped, told);
+}
+
+/// Where nobody reads, a unicast is refused at once, so that another subscriber gets it.
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_nobody_reads_holds_no_unicasts_up() {
+    let (client, mut node, mut unread) = with(Overflow::DropNewest, 100).await;
+    node.push(Kind::Unicast, 1, b"1").await;
+    assert!(node.is_quiet().await);
+    node.lives(Duration::from_secs(5)).await;
+    let second = node.push(Kind::Unicast, 2, b"2").await;
+    assert_eq!(node.answered(second).await.0, 104);
+    // Of two in one client that one gets it whose program waits.
+    let (read, ()) = tokio::join!(client.subscribe::<Hello>(), async {});
+    let mut read = read.unwrap();
+    assert_eq!(unread.next().await, Some(text("1")));
+    node.expect(FrameType::RESPONSE).await;
+    for n in 3..=6 {
+        let (message, seq) = tokio::join!(read.next(), node.push(Kind::Unicast, n, b"x"));
+        assert_eq!(message, Some(text("x")));
+        assert_eq!(node.answered(seq).await.0, 0);
+    }
+}

@@ -107,11 +107,15 @@ async fn messages_nobody_confirms_fail_at_their_deadline() {
     let mut publisher = publisher(&client);
     let started = tokio::time::Instant::now();
     publish(&mut publisher, 0..3).await;
-    let error = publisher.flush().await.unwrap_err();
-    assert_eq!(started.elapsed(), Duration::from_secs(3));
+    take(&mut node, 0..3).await;
+    let flush = async {
+        let error = publisher.flush().await.unwrap_err();
+        assert_eq!(started.elapsed(), Duration::from_secs(3));
+        error
+    };
+    let (error, ()) = tokio::join!(flush, node.lives(Duration::from_secs(4)));
     assert_eq!(error.failed, 3);
     assert!(matches!(error.first, PublishError::Timeout { .. }));
-    take(&mut node, 0..3).await;
 }
 
 #[tokio::test(start_paused = true)]

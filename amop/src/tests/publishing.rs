@@ -119,12 +119,19 @@ async fn silence_ends_at_the_timeout() {
     let builder = Client::builder().timeout(Duration::from_secs(3));
     let (client, mut node) = connect_with(builder, PIPE).await;
     let started = tokio::time::Instant::now();
-    let error = client.publish_unicast(&text("")).await.unwrap_err();
-    assert_eq!(started.elapsed(), Duration::from_secs(3));
+    let publish = async {
+        let error = client.publish_unicast(&text("")).await.unwrap_err();
+        assert_eq!(started.elapsed(), Duration::from_secs(3));
+        error
+    };
+    let (error, late) = tokio::join!(publish, async {
+        let late = node.expect(FrameType::UNICAST).await;
+        node.lives(Duration::from_secs(4)).await;
+        late
+    });
     assert!(matches!(error, PublishError::Timeout { .. }));
 
     // The late answer does no harm.
-    let late = node.expect(FrameType::UNICAST).await;
     node.answer(&late, 0, framed("")).await;
     let message = text("");
     let (result, ()) = tokio::join!(client.publish_unicast(&message), async {
@@ -189,6 +196,7 @@ async fn publishing_waits_for_its_turn() {
             node.answer(&first, 0, framed("")).await;
             let third = node.expect(FrameType::UNICAST).await;
             node.answer(&third, 0, framed("")).await;
+            node.lives(Duration::from_secs(4)).await;
         }
     );
     a.unwrap();
@@ -196,9 +204,11 @@ async fn publishing_waits_for_its_turn() {
     c.unwrap();
 
     // Nothing was sent of a message that never had its turn.
-    let (_, _, c) = tokio::join!(publish(), publish(), publish());
+    let (_, _, c, ()) = tokio::join!(publish(), publish(), publish(), async {
+        node.expect(FrameType::UNICAST).await;
+        node.expect(FrameType::UNICAST).await;
+        node.lives(Duration::from_secs(4)).await;
+    });
     assert!(matches!(c, Err(PublishError::Congested { .. })));
-    node.expect(FrameType::UNICAST).await;
-    node.expect(FrameType::UNICAST).await;
     assert!(node.is_quiet().await);
 }

@@ -43,10 +43,15 @@ async fn subscriptions_made_together_share_a_set() {
 async fn a_subscription_that_is_not_confirmed_is_taken_back() {
     let builder = Client::builder().timeout(Duration::from_secs(3));
     let (client, mut node) = connect_with(builder, PIPE).await;
-    let error = client.subscribe::<Hello>().await.unwrap_err();
+    let (subscribed, ()) = tokio::join!(client.subscribe::<Hello>(), async {
+        assert_eq!(node.set().await, ["hello"]);
+        node.expect(FrameType::HEARTBEAT).await;
+        // It lives, and says nothing of the topics.
+        node.lives(Duration::from_secs(4)).await;
+    });
+    let error = subscribed.unwrap_err();
     assert!(matches!(error, SubscribeError::Timeout { .. }));
     assert!(error.to_string().contains("node:1"));
-    assert_eq!(node.confirm().await, ["hello"]);
     assert!(node.confirm().await.is_empty());
 
     // So is one whose future is dropped.

@@ -57,6 +57,7 @@ async fn serve(stream: &mut TlsStream<TcpStream>) {
                 protocol: 3,
                 quiet_multicasts: false,
                 answer_within: None,
+                max_frame: None,
             };
             Frame {
                 body: response.to_body(),

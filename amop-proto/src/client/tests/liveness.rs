@@ -29,6 +29,7 @@ fn the_handshake_is_the_first_frame_and_decides_the_version() {
     assert!(harness.events().contains(&Event::Ready {
         version: ProtocolVersion::V2,
         node_version: Some("2.11.1".into()),
+        overlay: true,
     }));
     harness.pass(seconds(10));
     assert_eq!(&harness.sent_one().body[..], b"{\"heartBeat\":0}");
@@ -52,6 +53,7 @@ fn without_an_answer_version_1_is_spoken_until_it_comes() {
             Event::Ready {
                 version: ProtocolVersion::V1,
                 node_version: None,
+                overlay: false,
             },
         ]
     );
@@ -267,4 +269,112 @@ fn the_same_input_gives_the_same_output() {
     };
     assert_eq!(run([1; 32]), run([1; 32]));
     assert_ne!(run([1; 32]).0, run([2; 32]).0);
+}
+
+/// What was sent since the last look, by type.
+fn kinds(harness: &mut Harness) -> Vec<FrameType> {
+    harness.sent().iter().map(|frame| frame.kind).collect()
+}
+
+#[test]
+fn who_waits_has_the_node_asked_for_a_sign_of_life() {
+    let mut harness = Harness::ready();
+    harness.request(Kind::Unicast, "", seconds(10), 1);
+    assert_eq!(kinds(&mut harness), [FrameType::UNICAST]);
+    harness.pass(Duration::from_millis(2499));
+    assert_eq!(harness.sent(), []);
+    harness.pass(Duration::from_millis(1));
+    let probe = harness.sent_one();
+    assert_eq!(probe.kind, FrameType::HEARTBEAT);
+    // A node that lives may take its time with the message.
+    harness.answer_heartbeat(&probe);
+    harness.pass(Duration::from_millis(2499));
+    assert_eq!(harness.sent(), []);
+    harness.pass(Duration::from_millis(1));
+    assert_eq!(kinds(&mut harness), [FrameType::HEARTBEAT]);
+    // One that says nothing is given up before the message is.
+    harness.pass(Duration::from_millis(2499));
+    assert_eq!(harness.events(), []);
+    harness.pass(Duration::from_millis(2));
+    let events = harness.events();
+    assert_eq!(events[0], finished(1, Outcome::Disconnected));
+    assert!(matches!(
+        events[1],
+        Event::Closed(CloseReason::Silent { .. })
+    ));
+}
+
+#[test]
+fn who_waits_for_nothing_asks_no_more_often_than_before() {
+    let mut harness = Harness::ready();
+    for token in 0..3 {
+        let seq = harness.request(Kind::Unicast, "", seconds(10), token);
+        harness.sent();
+        harness.receive(Frame::new(FrameType::RESPONSE, seq, framed("")));
+        assert_eq!(harness.events().len(), 1);
+        harness.pass(seconds(3));
+        assert_eq!(harness.sent(), []);
+    }
+}
+
+#[test]
+fn what_is_still_on_its_way_gives_a_node_more_time() {
+    let mut harness = Harness::ready();
+    let long = "x".repeat(2 << 20);
+    harness.request(Kind::Unicast, &long, seconds(60), 1);
+    harness.sent();
+    harness.pass(Duration::from_millis(2500));
+    assert_eq!(kinds(&mut harness), [FrameType::HEARTBEAT]);
+    harness.pass(seconds(4));
+    assert!(!harness.session.is_closed());
+    harness.pass(seconds(1));
+    assert!(harness.session.is_closed());
+}
+
+/// A node may hold heartbeats back until topics are in force, and no other answer.
+#[test]
+fn while_topics_are_on_their_way_the_node_is_asked_something_else() {
+    let mut harness = Harness::ready();
+    harness.session.subscribe(&hello());
+    harness.sent();
+    harness.pass(Duration::from_millis(2500));
+    let probe = harness.sent_one();
+    assert_eq!(probe.kind, FrameType::RPC);
+    harness.receive(Frame {
+        body: "{}".into(),
+        ..probe
+    });
+    assert_eq!(harness.events(), []);
+    harness.pass(Duration::from_millis(2500));
+    assert_eq!(kinds(&mut harness), [FrameType::RPC]);
+    assert!(!harness.session.is_closed());
+}
+
+#[test]
+fn the_longest_frame_is_suspected_when_a_node_ends_the_session() {
+    let mut harness = Harness::ready();
+    let seq = harness.request(Kind::Unicast, "12345", seconds(10), 0);
+    harness.receive(Frame::new(FrameType::RESPONSE, seq, framed("")));
+    let taken = harness.session.longest_taken();
+    assert_eq!(taken, 42 + 6 + 5);
+    harness.events();
+    harness.request(Kind::Unicast, "1234", seconds(10), 1);
+    harness.request(Kind::Unicast, "1234567", seconds(10), 2);
+    harness.request(Kind::Multicast, "123456", seconds(10), 3);
+    harness.session.handle_eof();
+    let (len, longest) = (taken + 2, taken);
+    let events = harness.events();
+    assert!(events.contains(&finished(1, Outcome::Disconnected)));
+    assert!(events.contains(&finished(2, Outcome::CutOff { len, longest })));
+    assert!(events.contains(&finished(3, Outcome::Disconnected)));
+
+    // What the node took before is no reason for it.
+    let config = ClientConfig {
+        longest_taken: taken,
+        ..ClientConfig::default()
+    };
+    let mut harness = Harness::ready_with(config, 3);
+    harness.request(Kind::Unicast, "12345", seconds(10), 1);
+    harness.session.handle_eof();
+    assert_eq!(harness.events()[0], finished(1, Outcome::Disconnected));
 }

@@ -116,7 +116,9 @@ fn handshake_body(protocol: u32) -> Bytes {
         node_version: "2.11.1".into(),
         protocol,
         quiet_multicasts: false,
-        answer_within: None,
+        // An overlay node; a FISCO node says nothing of the kind.
+        answer_within: Some(5000),
+        max_frame: None,
     };
     response.to_body()
 }

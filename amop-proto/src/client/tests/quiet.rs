@@ -12,6 +12,7 @@ fn shake_hands(harness: &mut Harness, quiet_multicasts: bool) {
         protocol: 3,
         quiet_multicasts,
         answer_within: None,
+        max_frame: None,
     };
     harness.receive(Frame {
         body: response.to_body(),

@@ -132,3 +132,177 @@ fn subscribing_again_while_leaving_keeps_the_topic() {
     harness.receive(Frame::new(FrameType::MULTICAST, Seq([0; 32]), framed("x")));
     assert!(matches!(harness.events()[..], [.., Event::Push(_)]));
 }
+
+/// Past a handshake of a FISCO node.
+fn at_fisco_node() -> Harness {
+    let mut harness = Harness::new(ClientConfig::default());
+    let first = harness.sent_one();
+    let body = HandshakeResponse {
+        node_version: "2.11.1".into(),
+        protocol: 3,
+        quiet_multicasts: false,
+        answer_within: None,
+        max_frame: None,
+    };
+    harness.receive(Frame {
+        body: body.to_body(),
+        ..first
+    });
+    assert!(matches!(
+        harness.events()[..],
+        [Event::Ready { overlay: false, .. }]
+    ));
+    harness
+}
+
+/// Two sets may be handled in either order: they keep a distance, and the last one is sent once more.
+#[test]
+fn sets_for_a_fisco_node_keep_a_distance_and_are_repeated() {
+    let mut harness = at_fisco_node();
+    let a = harness.session.subscribe(&topic("a"));
+    let first = set_of(&harness.sent(), r#"["a"]"#);
+    harness.answer_heartbeat(&first);
+    assert_eq!(harness.events(), [Event::TopicsSettled { version: a }]);
+
+    let b = harness.session.subscribe(&topic("b"));
+    assert_eq!(harness.sent(), []);
+    let at = harness.session.next_timeout();
+    assert_eq!(at, Some(harness.now + Duration::from_millis(100)));
+    harness.pass(Duration::from_millis(99));
+    assert_eq!(harness.sent(), []);
+    harness.pass(Duration::from_millis(1));
+    let second = set_of(&harness.sent(), r#"["a","b"]"#);
+    harness.answer_heartbeat(&second);
+    assert_eq!(harness.events(), [Event::TopicsSettled { version: b }]);
+
+    harness.pass(Duration::from_millis(999));
+    assert_eq!(harness.sent(), []);
+    harness.pass(Duration::from_millis(1));
+    let again = set_of(&harness.sent(), r#"["a","b"]"#);
+    harness.answer_heartbeat(&again);
+    // Nothing has changed, and nothing is sent a third time.
+    assert_eq!(harness.events(), []);
+    harness.pass(seconds(9));
+    assert!(
+        harness
+            .sent()
+            .iter()
+            .all(|frame| frame.kind == FrameType::HEARTBEAT)
+    );
+}
+
+#[test]
+fn a_fisco_node_that_is_slow_gets_its_sets_further_apart() {
+    let mut harness = at_fisco_node();
+    harness.session.subscribe(&topic("a"));
+    let first = set_of(&harness.sent(), r#"["a"]"#);
+    harness.pass(Duration::from_millis(300));
+    harness.answer_heartbeat(&first);
+    harness.session.subscribe(&topic("b"));
+    harness.pass(Duration::from_millis(299));
+    assert_eq!(harness.sent(), []);
+    harness.pass(Duration::from_millis(1));
+    set_of(&harness.sent(), r#"["a","b"]"#);
+}
+
+/// Answers a heartbeat as a node that has no room for the topics at these places of the set.
+fn refuse(harness: &mut Harness, heartbeat: &Frame, read: usize, places: &[usize]) {
+    let mut shortage = crate::channel::Shortage {
+        read,
+        ..Default::default()
+    };
+    for &place in places {
+        shortage.missing.insert(place);
+    }
+    harness.receive(Frame {
+        body: crate::channel::heartbeat_shortage(&shortage),
+        ..heartbeat.clone()
+    });
+}
+
+#[test]
+fn every_topic_that_a_node_has_no_room_for_is_told_and_asked_for_again() {
+    let mut harness = Harness::ready();
+    let names: Vec<String> = (0..1000).map(|n| format!("{n:03}")).collect();
+    let mut version = 0;
+    for name in &names {
+        version = harness.session.subscribe(&topic(name));
+    }
+    let frames = harness.sent();
+    let refused: Vec<usize> = (0..1000).filter(|n| n % 3 == 0).collect();
+    refuse(&mut harness, &frames[1], 900, &refused);
+    let missing = names.iter().enumerate();
+    let missing = missing.filter(|(n, _)| n % 3 == 0 || *n >= 900);
+    let topics: Vec<_> = missing.map(|(_, name)| topic(name)).collect();
+    let settled = Event::TopicsSettled { version };
+    assert_eq!(harness.events(), [Event::TopicsRefused { topics }, settled]);
+
+    harness.pass(seconds(10));
+    let frames = harness.sent();
+    let set = frames
+        .iter()
+        .find(|frame| frame.kind == FrameType::SET_TOPICS);
+    assert!(set.is_some(), "it is asked for again");
+    let heartbeat = frames.last().unwrap();
+    harness.answer_heartbeat(heartbeat);
+    assert_eq!(harness.events(), [Event::TopicsSettled { version }]);
+}
+
+#[test]
+fn a_set_that_does_not_count_refuses_what_is_new() {
+    let mut harness = Harness::ready();
+    harness.session.subscribe(&topic("a"));
+    let first = set_of(&harness.sent(), r#"["a"]"#);
+    harness.answer_heartbeat(&first);
+    harness.events();
+    let version = harness.session.subscribe(&topic("b"));
+    let second = set_of(&harness.sent(), r#"["a","b"]"#);
+    harness.receive(Frame {
+        body: "{\"heartBeat\":1,\"kept\":true}\n".into(),
+        ..second
+    });
+    let topics = vec![topic("b")];
+    let settled = Event::TopicsSettled { version };
+    assert_eq!(harness.events(), [Event::TopicsRefused { topics }, settled]);
+}
+
+/// A frame that is too long would cost the connection.
+#[test]
+fn what_does_not_fit_into_a_frame_is_left_out_and_what_is_there_stays() {
+    let mut harness = Harness::new(ClientConfig::default());
+    let first = harness.sent_one();
+    let body = HandshakeResponse {
+        node_version: "2.11.1".into(),
+        protocol: 3,
+        quiet_multicasts: false,
+        answer_within: None,
+        max_frame: Some(42 + 20),
+    };
+    harness.receive(Frame {
+        body: body.to_body(),
+        ..first
+    });
+    harness.events();
+    for name in ["mmmm", "nnnn"] {
+        harness.session.subscribe(&topic(name));
+    }
+    let heartbeat = set_of(&harness.sent(), r#"["mmmm","nnnn"]"#);
+    harness.answer_heartbeat(&heartbeat);
+    harness.events();
+    for name in ["aa", "zzzz"] {
+        harness.session.subscribe(&topic(name));
+    }
+    let heartbeat = set_of(&harness.sent(), r#"["aa","mmmm","nnnn"]"#);
+    harness.answer_heartbeat(&heartbeat);
+    let topics = vec![topic("zzzz")];
+    assert_eq!(harness.events()[0], Event::TopicsRefused { topics });
+    assert!(matches!(
+        harness
+            .session
+            .request(Kind::Unicast, &hello(), &[0; 20], harness.now, 1),
+        Err(Refused {
+            why: RefusedWhy::TooLong { max: 62, .. },
+            ..
+        })
+    ));
+}

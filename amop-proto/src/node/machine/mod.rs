@@ -29,8 +29,8 @@ use super::{
 };
 use crate::{
     channel::{
-        CLIENT_TYPE, Frame, FrameType, HandshakeError, HandshakeRequest, HandshakeResponse, code,
-        frame_topic, heartbeat_answer,
+        CLIENT_TYPE, Frame, FrameType, HandshakeError, HandshakeRequest, HandshakeResponse,
+        PROTOCOL_MAX_FRAME, code, frame_topic, heartbeat_answer,
     },
     hash::HashMap,
     p2p::{NodeId, mesh::Subject},
@@ -561,8 +561,8 @@ impl Node {
         let Some(session) = self.sessions.get(&id) else {
             return;
         };
-        if let Some(refusal) = self.router.refusal(id) {
-            answer.body = refusal;
+        if let Some(shortage) = self.router.shortage(id) {
+            answer.body = shortage;
         }
         let version = session.topics_version;
         let until = after(now, self.config.timeouts.neighbours);
@@ -602,16 +602,11 @@ impl Node {
     }
 
     fn topics(&mut self, now: Instant, session: SessionId, topics: Option<ReadTopics>) {
-        let Some(ReadTopics {
-            mut set,
-            mut ignored,
-        }) = topics
-        else {
+        let Some(ReadTopics { set, ignored }) = topics else {
             self.router.counters_mut().bad_topics += 1;
+            self.router.keep_topics(session);
             return self.notice(Notice::BadTopics { session });
         };
-        // Whoever read it may have read more.
-        set.limit(self.config.limits.session_topics, &mut ignored);
         let mut refused = Vec::new();
         if let Some(Ignored {
             first,
@@ -657,6 +652,7 @@ impl Node {
             protocol: version.number(),
             quiet_multicasts: ours,
             answer_within: ours.then(|| millis(self.config.timeouts.session_answer)),
+            max_frame: ours.then_some(self.config.limits.frame.min(PROTOCOL_MAX_FRAME)),
         };
         self.router.send_session(
             id,

@@ -19,6 +19,7 @@ use super::{
     turns::{Job, Turns},
 };
 use crate::{
+    channel::Shortage,
     hash::HashMap,
     node::{
         CloseReason, Limits, Notice, SessionId, TopicSet,
@@ -86,6 +87,8 @@ pub(super) struct Wanted {
     set: TopicSet,
     step: Step,
     ignored: Option<Ignored>,
+    /// What the session does not get of it so far.
+    shortage: Shortage,
     /// It has cost what every set costs.
     begun: bool,
     /// What it counts for while it waits, in bytes.
@@ -95,6 +98,11 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The set that the session sent behind this one does not come into force.
+    pub(super) fn is_kept(&mut self) {
+        self.shortage.kept = true;
     }
 }
 
@@ -181,11 +189,17 @@ impl Router {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
         };
-        (link.refused, link.refusal) = (refused, None);
+        let shortage = Shortage {
+            // What is no topic at all.
+            refused,
+            read: set.len(),
+            ..Shortage::default()
+        };
         let wanted = Wanted {
             set,
             step: Step::Out { after: None },
             ignored: None,
+            shortage,
             begun: false,
             bytes,
         };
@@ -231,9 +245,16 @@ impl Router {
         if let Some(ignored) = &mut ignored {
             ignored.others = set.len() - 1;
         }
-        link.refused.clear();
+        link.keeps_topics();
         self.counters.topic_sets_refused += 1;
         self.topics_ignored(session, ignored);
+    }
+
+    /// A session's set was not understood: it keeps what it has, and is told.
+    pub(in crate::node) fn keep_topics(&mut self, session: SessionId) {
+        if let Some(link) = self.links.sessions.get_mut(&session) {
+            link.keeps_topics();
+        }
     }
 
     /// A session that is gone has had these topics.
@@ -408,9 +429,15 @@ impl Router {
             let new = in_from(&link.topics, &wanted.set, at, left, &mut done.looks);
             done.all = *at == wanted.set.len();
             let mut evicted = false;
-            for topic in new {
+            for (place, topic) in new {
                 done.changes += 1;
-                done.changes += self.add_topic(now, session, &topic, &mut evicted, &mut wanted);
+                match self.add_topic(now, session, &topic, &mut evicted) {
+                    Some(more) => done.changes += more,
+                    None => {
+                        Ignored::add(&mut wanted.ignored, &String::from_utf8_lossy(&topic));
+                        wanted.shortage.missing.insert(place);
+                    }
+                }
             }
         }
         let changed = done.changes > 0;
@@ -420,6 +447,9 @@ impl Router {
         if done.all {
             if let Some(holder) = self.holder_of(session) {
                 self.links.shares.give(holder, Pool::Sets, wanted.bytes);
+            }
+            if let Some(link) = self.links.sessions.get_mut(&session) {
+                (link.shortage, link.told) = (wanted.shortage, None);
             }
             self.topics_ignored(session, wanted.ignored);
         } else if let Some(link) = self.links.sessions.get_mut(&session) {
@@ -441,8 +471,8 @@ impl Router {
         else {
             return;
         };
-        link.refused.extend(names);
-        link.refusal = None;
+        link.shortage.refused.extend(names);
+        link.told = None;
         let identity = self.links.shares.identity(link.holder);
         self.counters.topics_ignored += 1 + others as u64;
         self.notice(Notice::TopicIgnored {
@@ -453,18 +483,20 @@ impl Router {
         });
     }
 
-    /// Puts a topic in, if there is room. Returns what that cost beyond one change.
+    /// Puts a topic in, if there is room. Returns what that cost beyond one change; `None` if there is no
+    /// room. What the session holds already stays.
     fn add_topic(
         &mut self,
         now: Instant,
         session: SessionId,
         topic: &Bytes,
         evicted: &mut bool,
-        wanted: &mut Wanted,
-    ) -> usize {
-        let Some(holder) = self.links.sessions.get(&session).map(|link| link.holder) else {
-            return 0;
-        };
+    ) -> Option<usize> {
+        let link = self.links.sessions.get(&session)?;
+        if link.topics.len() >= self.limits.session_topics {
+            return None;
+        }
+        let holder = link.holder;
         let is_new = !self.table.is_local(topic);
         for pool in [Pool::Subscriptions, Pool::Topics] {
             if pool == Pool::Topics && !is_new {
@@ -474,11 +506,7 @@ impl Router {
                 May::Take => {}
                 // Whoever gives way gives more than is needed now.
                 May::TakeFromOthers if *evicted || self.evict(pool, holder) => *evicted = true,
-                May::TakeFromOthers | May::Not => {
-                    let name = String::from_utf8_lossy(topic);
-                    Ignored::add(&mut wanted.ignored, &name);
-                    return 0;
-                }
+                May::TakeFromOthers | May::Not => return None,
             }
         }
         self.links.shares.take(holder, Pool::Subscriptions, 1);
@@ -489,7 +517,7 @@ impl Router {
         if let Some(link) = self.links.sessions.get_mut(&session) {
             link.topics.insert(topic.clone(), position.unwrap_or(0));
         }
-        self.publisher_came(now, topic)
+        Some(self.publisher_came(now, topic))
     }
 
     /// Takes a topic of a session out of the table.
@@ -591,14 +619,14 @@ fn out(
     (gone, true)
 }
 
-/// The topics of the set that are not held, so many at most, from one on.
+/// The topics of the set that are not held, so many at most, from one on, with their places.
 fn in_from(
     held: &BTreeMap<Bytes, u32>,
     set: &TopicSet,
     at: &mut usize,
     may: usize,
     looks: &mut usize,
-) -> Vec<Bytes> {
+) -> Vec<(usize, Bytes)> {
     let mut new = Vec::new();
     let Some(first) = set.get(*at) else {
         return new;
@@ -615,7 +643,7 @@ fn in_from(
             next = held.next();
         }
         if next.is_none_or(|next| &next[..] != name.as_bytes()) {
-            new.push(Bytes::copy_from_slice(name.as_bytes()));
+            new.push((*at, Bytes::copy_from_slice(name.as_bytes())));
         }
         *at += 1;
     }

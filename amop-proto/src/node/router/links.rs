@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::{by_lane::ByLane, changes::Wanted, unicast::UnicastId};
 use crate::{
-    channel::Seq,
+    channel::{Seq, Shortage},
     hash::HashMap,
     node::{
         Lane, Limits, PeerId, SessionId,
@@ -128,10 +128,10 @@ pub(super) struct SessionLink {
     pub(super) wanted: Option<Wanted>,
     /// How many changes of topics it may make.
     pub(super) rate: Bucket,
-    /// Topics of its set that it did not get, the first of them.
-    pub(super) refused: Vec<String>,
+    /// What it did not get of its set.
+    pub(super) shortage: Shortage,
     /// The same as it is told, once it has been.
-    pub(super) refusal: Option<Bytes>,
+    pub(super) told: Option<Bytes>,
     /// Whose it is.
     pub(super) holder: HolderId,
     /// Messages pushed to it and not yet answered, by seq.
@@ -157,8 +157,8 @@ impl SessionLink {
             topics: BTreeMap::new(),
             wanted: None,
             rate,
-            refused: Vec::new(),
-            refusal: None,
+            shortage: Shortage::default(),
+            told: None,
             holder,
             asked: HashMap::default(),
             asking: HashMap::default(),
@@ -166,6 +166,15 @@ impl SessionLink {
             in_flight_bytes: 0,
             pauses: 0,
             closing: false,
+        }
+    }
+
+    /// Its latest set does not come into force.
+    pub(super) fn keeps_topics(&mut self) {
+        self.shortage.kept = true;
+        self.told = None;
+        if let Some(wanted) = &mut self.wanted {
+            wanted.is_kept();
         }
     }
 

@@ -54,7 +54,7 @@ use super::{
     sooner,
 };
 use crate::{
-    channel::{Frame, FrameType, Seq, Verdict, code, heartbeat_refusal},
+    channel::{Frame, FrameType, Seq, Verdict, code, heartbeat_shortage},
     hash::HashMap,
     p2p::{
         NodeId, PeerFrame, PeerMessage,
@@ -251,18 +251,16 @@ impl Router {
         admitted
     }
 
-    /// What a session is told of topics that it wanted and did not get, the first of them; `None` if
-    /// there are none. It is written once, however often it is asked for.
-    pub(in crate::node) fn refusal(&mut self, session: SessionId) -> Option<Bytes> {
+    /// What a session is told of topics that it wanted and did not get; `None` if there are none. It is
+    /// written once, however often it is asked for.
+    pub(in crate::node) fn shortage(&mut self, session: SessionId) -> Option<Bytes> {
         let link = self.links.sessions.get_mut(&session)?;
-        if !link.terse || link.refused.is_empty() {
+        if !link.terse || link.shortage.is_none() {
             return None;
         }
-        let SessionLink {
-            refused, refusal, ..
-        } = link;
-        let refusal = refusal.get_or_insert_with(|| heartbeat_refusal(refused));
-        Some(refusal.clone())
+        let SessionLink { shortage, told, .. } = link;
+        let told = told.get_or_insert_with(|| heartbeat_shortage(shortage));
+        Some(told.clone())
     }
 
     /// The next thing to do.

@@ -178,7 +178,7 @@ impl World {
                 message.verdict = Verdict::Unanswered;
                 Attempt::Turned
             }
-            Outcome::Disconnected => {
+            Outcome::Disconnected | Outcome::CutOff { .. } => {
                 message.verdict = Verdict::Disconnected;
                 Attempt::Lost
             }

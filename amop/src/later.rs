@@ -1,0 +1,372 @@
+//! What is told of now and then, and in the end: losses that come faster than anybody reads.
+//!
+//! The first of a burst is told at once, the others together, once their time has come: also when nothing
+//! follows them. The client's supervisor keeps the time.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use amop_proto::log::{LogLimits, LogThrottle};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+/// How far apart events about one subscription are.
+const EVENTS: Duration = Duration::from_secs(1);
+
+/// How far apart lines of the log about one subscription are.
+const LINES: Duration = Duration::from_secs(10);
+
+/// Something with more to tell.
+pub(crate) trait Tell: Send + Sync {
+    /// Tells what may be told now, or everything at the `end`. Returns when the rest may be.
+    fn tell(&self, now: Instant, end: bool) -> Option<Instant>;
+}
+
+/// Who has something to tell, and when. Locked for a moment, with nothing else locked inside.
+#[derive(Default)]
+pub(crate) struct Later {
+    waiting: Mutex<Vec<(Instant, Weak<dyn Tell>)>>,
+    news: Notify,
+}
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Later").finish_non_exhaustive()
+    }
+}
+
+impl Later {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Instant, Weak<dyn Tell>)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at(&self, when: Instant, who: Weak<dyn Tell>) {
+        self.lock().push((when, who));
+        self.news.notify_one();
+    }
+
+    /// Has everybody tell when their time comes.
+    pub(crate) async fn run(&self) -> Infallible {
+        loop {
+            let next = self.lock().iter().map(|&(at, _)| at).min();
+            let due = async {
+                match next {
+                    Some(next) => sleep_until(next).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => self.tell(Instant::now(), false),
+                () = self.news.notified() => {}
+            }
+        }
+    }
+
+    /// Has everybody tell everything.
+    pub(crate) fn finish(&self) {
+        self.tell(Instant::now(), true);
+    }
+
+    fn tell(&self, now: Instant, end: bool) {
+        let due: Vec<_> = self
+            .lock()
+            .extract_if(.., |(at, _)| end || *at <= now)
+            .collect();
+        for (_, who) in due {
+            let again = who.upgrade().and_then(|teller| teller.tell(now, end));
+            if let Some(again) = again {
+                self.lock().push((again, who));
+            }
+        }
+    }
+}
+
+/// Messages that one subscription lost or refused, with what there is to say of the last one.
+pub(crate) struct Losses<L> {
+    me: Weak<Self>,
+    later: Arc<Later>,
+    state: Mutex<State<L>>,
+    event: Box<dyn Fn(u64, L) + Send + Sync>,
+    line: Box<dyn Fn(u64, L) + Send + Sync>,
+}
+
+#[derive(Debug)]
+struct State<L> {
+    total: u64,
+    last: Option<L>,
+    /// How many no event tells of yet.
+    unreported: u64,
+    /// How many no line of the log does.
+    unlogged: u64,
+    next_event: Option<Instant>,
+    next_line: Option<Instant>,
+    /// Whether the time is kept.
+    waits: bool,
+}
+
+impl<L> fmt::Debug for Losses<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Losses").finish_non_exhaustive()
+    }
+}
+
+impl<L: Clone + Send + 'static> Losses<L> {
+    /// `event` gets how many there were since it was called last, `line` how many there are in all.
+    pub(crate) fn new(
+        later: &Arc<Later>,
+        event: impl Fn(u64, L) + Send + Sync + 'static,
+        line: impl Fn(u64, L) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            later: Arc::clone(later),
+            state: Mutex::new(State {
+                total: 0,
+                last: None,
+                unreported: 0,
+                unlogged: 0,
+                next_event: None,
+                next_line: None,
+                waits: false,
+            }),
+            event: Box::new(event),
+            line: Box::new(line),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<L>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one, and tells of it unless something was told just before; then it is told later.
+    pub(crate) fn count(&self, last: L) {
+        let mut state = self.lock();
+        state.total += 1;
+        state.unreported += 1;
+        state.unlogged += 1;
+        state.last = Some(last);
+        drop(state);
+        let again = self.look(Instant::now(), false);
+        if let Some(again) = again
+            && !std::mem::replace(&mut self.lock().waits, true)
+        {
+            let me: Weak<dyn Tell> = Weak::<Self>::clone(&self.me);
+            self.later.at(again, me);
+        }
+    }
+
+    /// Tells everything: nothing more is counted.
+    pub(crate) fn finish(&self) {
+        self.look(Instant::now(), true);
+    }
+
+    fn look(&self, now: Instant, end: bool) -> Option<Instant> {
+        let mut state = self.lock();
+        let last = state.last.clone()?;
+        let may = |next: Option<Instant>| end || next.is_none_or(|next| next <= now);
+        let mut event = None;
+        if state.unreported > 0 && may(state.next_event) {
+            state.next_event = Some(now + EVENTS);
+            event = Some(std::mem::take(&mut state.unreported));
+        }
+        let mut line = None;
+        if state.unlogged > 0 && may(state.next_line) {
+            state.next_line = Some(now + LINES);
+            state.unlogged = 0;
+            line = Some(state.total);
+        }
+        let next_event = state.next_event.filter(|_| state.unreported > 0);
+        let next_line = state.next_line.filter(|_| state.unlogged > 0);
+        drop(state);
+        if let Some(count) = event {
+            (self.event)(count, last.clone());
+        }
+        if let Some(total) = line {
+            (self.line)(total, last);
+        }
+        next_event.into_iter().chain(next_line).min()
+    }
+}
+
+impl<L: Clone + Send + 'static> Tell for Losses<L> {
+    fn tell(&self, now: Instant, end: bool) -> Option<Instant> {
+        // What is counted from here on without being told asks to be waited for itself.
+        self.lock().waits = false;
+        let again = self.look(now, end);
+        if again.is_some() && std::mem::replace(&mut self.lock().waits, true) {
+            return None;
+        }
+        again
+    }
+}
+
+/// Warnings of one kind, of which the first are logged and the others counted.
+pub(crate) struct Warnings {
+    me: Weak<Self>,
+    later: Arc<Later>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    log: LogThrottle<(), ()>,
+    waits: bool,
+}
+
+impl fmt::Debug for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Warnings").finish_non_exhaustive()
+    }
+}
+
+impl Warnings {
+    pub(crate) fn new(later: &Arc<Later>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            later: Arc::clone(later),
+            inner: Mutex::new(Inner {
+                log: LogThrottle::new(LogLimits::default()),
+                waits: false,
+            }),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs a warning, the `total`th one, as far as the log's limits allow.
+    pub(crate) fn warn(&self, total: u64, text: impl fmt::Display) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        let summary = inner.log.summary(now.into_std(), &());
+        let line = inner.log.line(now.into_std(), (), (), text);
+        let later = inner.log.next_summary().map(Instant::from_std);
+        let later = later.filter(|_| !std::mem::replace(&mut inner.waits, true));
+        drop(inner);
+        if let Some(summary) = summary {
+            tracing::warn!("{summary}");
+        }
+        if let Some(line) = line {
+            tracing::warn!(total, "{line}");
+        }
+        if let Some(later) = later {
+            let me: Weak<dyn Tell> = Weak::<Self>::clone(&self.me);
+            self.later.at(later, me);
+        }
+    }
+
+    /// Tells everything.
+    pub(crate) fn finish(&self) {
+        self.tell(Instant::now(), true);
+    }
+}
+
+impl Tell for Warnings {
+    fn tell(&self, now: Instant, end: bool) -> Option<Instant> {
+        let mut inner = self.lock();
+        let summaries = match end {
+            true => inner.log.finish(now.into_std()),
+            false => inner.log.summaries(now.into_std()),
+        };
+        let again = inner.log.next_summary().map(Instant::from_std);
+        inner.waits = again.is_some();
+        drop(inner);
+        for (_, summary) in summaries {
+            tracing::warn!("{summary}");
+        }
+        again
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was told: counts by events, totals by lines.
+    type Told = Arc<Mutex<(Vec<u64>, Vec<u64>)>>;
+
+    fn losses(later: &Arc<Later>) -> (Arc<Losses<()>>, Told) {
+        let told = Told::default();
+        let (by_event, by_line) = (Arc::clone(&told), Arc::clone(&told));
+        let losses = Losses::new(
+            later,
+            move |count, ()| by_event.lock().unwrap().0.push(count),
+            move |total, ()| by_line.lock().unwrap().1.push(total),
+        );
+        (losses, told)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_tail_of_a_burst_is_told_though_nothing_follows() {
+        let later = Arc::new(Later::default());
+        let (losses, told) = losses(&later);
+        for _ in 0..3976 {
+            losses.count(());
+        }
+        assert_eq!(*told.lock().unwrap(), (vec![1], vec![1]));
+        let run = async { later.run().await };
+        assert!(tokio::time::timeout(EVENTS * 2, run).await.is_err());
+        assert_eq!(*told.lock().unwrap(), (vec![1, 3975], vec![1]));
+        let run = async { later.run().await };
+        assert!(tokio::time::timeout(LINES, run).await.is_err());
+        assert_eq!(*told.lock().unwrap(), (vec![1, 3975], vec![1, 3976]));
+        assert!(later.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn losses_without_end_are_told_of_once_a_second() {
+        let later = Arc::new(Later::default());
+        let (losses, told) = losses(&later);
+        let lose = async {
+            for _ in 0..100 {
+                losses.count(());
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            _ = later.run() => {}
+            () = lose => {}
+        }
+        later.finish();
+        let (events, lines) = told.lock().unwrap().clone();
+        assert_eq!(events.iter().sum::<u64>(), 100);
+        assert!((10..=12).contains(&events.len()), "{events:?}");
+        assert!((2..=3).contains(&lines.len()), "{lines:?}");
+        assert_eq!(lines.last(), Some(&100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_tells_everything_and_who_is_gone_is_forgotten() {
+        let later = Arc::new(Later::default());
+        let (losses, told) = losses(&later);
+        for _ in 0..5 {
+            losses.count(());
+        }
+        losses.finish();
+        assert_eq!(*told.lock().unwrap(), (vec![1, 4], vec![1, 5]));
+        drop(losses);
+        later.finish();
+        assert_eq!(*told.lock().unwrap(), (vec![1, 4], vec![1, 5]));
+        assert!(later.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn warnings_that_were_held_back_are_summed_up() {
+        let later = Arc::new(Later::default());
+        let warnings = Warnings::new(&later);
+        for n in 1..=100 {
+            warnings.warn(n, "again");
+        }
+        assert!(warnings.lock().log.next_summary().is_some());
+        let run = async { later.run().await };
+        assert!(tokio::time::timeout(LINES * 2, run).await.is_err());
+        assert!(warnings.lock().log.next_summary().is_none());
+    }
+}

@@ -1,0 +1,191 @@
+//! Messages that go by several connections at a time.
+//!
+//! A FISCO node does not deliver to its own subscribers. So towards such nodes a multicast goes by two, and a
+//! unicast that gets no answer by another one as well, if the program asked for that. All copies have one seq.
+
+use std::{future::pending, time::Duration};
+
+use amop_proto::{
+    channel::Seq,
+    client::{Attempt, Kind},
+};
+use bytes::Bytes;
+use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    PublishError,
+    connection::{Connection, Failed, Message},
+    hub::Hub,
+};
+
+/// What came of a message that was sent.
+pub(crate) struct Sent {
+    /// Of the connection that brought it.
+    pub(crate) result: Result<(Seq, Bytes), Failed>,
+    pub(crate) connection: Connection,
+    /// What others brought before.
+    pub(crate) failed: Vec<(Connection, Failed)>,
+}
+
+impl Sent {
+    fn by(connection: Connection, result: Result<(Seq, Bytes), Failed>) -> Self {
+        Self {
+            result,
+            connection,
+            failed: Vec::new(),
+        }
+    }
+}
+
+impl Hub {
+    /// Sends a message by a connection, and by others as well where that is how it arrives. `copied`: copies
+    /// of it were taken already.
+    pub(crate) async fn send(
+        &self,
+        connection: Connection,
+        message: &mut Message<'_>,
+        copied: &mut bool,
+    ) -> Sent {
+        if !connection.is_overlay() {
+            match (message.kind, self.options.ask_another) {
+                (Kind::Multicast, _) if self.options.copies > 1 && !*copied => {
+                    return self.send_copies(connection, message, copied).await;
+                }
+                (Kind::Unicast, Some(pause)) => {
+                    return self.ask_several(connection, message, pause).await;
+                }
+                _ => {}
+            }
+        }
+        let result = connection.exchange(message).await;
+        Sent::by(connection, result)
+    }
+
+    /// Sends a multicast by several connections. It counts as taken if all nodes have taken it that could be
+    /// reached.
+    async fn send_copies(
+        &self,
+        connection: Connection,
+        message: &mut Message<'_>,
+        copied: &mut bool,
+    ) -> Sent {
+        message.seq.get_or_insert_with(|| self.new_seq());
+        let copy = *message;
+        let (first, others) = tokio::join!(
+            connection.exchange(message),
+            self.copies(connection.id(), copy)
+        );
+        *copied = others.taken > 0;
+        let result = match (first, others.error) {
+            (Ok(_), Some(error)) => Err(Failed::Final(error)),
+            (first, _) => first,
+        };
+        Sent {
+            result,
+            connection,
+            failed: others.failed,
+        }
+    }
+
+    /// Sends the copies of a multicast that goes by the connection of that number.
+    async fn copies(&self, first: u64, message: Message<'_>) -> Copies {
+        let mut copies = Copies::default();
+        let mut asked = vec![first];
+        while copies.taken + 1 < self.options.copies {
+            let Some(other) = self.pick_other(message.topic, Kind::Multicast, &asked) else {
+                break;
+            };
+            asked.push(other.id());
+            match other.exchange(&mut message.clone()).await {
+                Ok(_) => copies.taken += 1,
+                Err(Failed::Final(error)) => {
+                    copies.error = Some(error);
+                    break;
+                }
+                Err(failed) => {
+                    let costly = matches!(failed, Failed::Retry(Attempt::CutOff, _));
+                    copies.failed.push((other, failed));
+                    if costly {
+                        break;
+                    }
+                }
+            }
+        }
+        copies
+    }
+
+    /// Sends a unicast by one connection after the other until an answer comes, each `pause` after the one
+    /// before it.
+    async fn ask_several(
+        &self,
+        first: Connection,
+        message: &mut Message<'_>,
+        pause: Duration,
+    ) -> Sent {
+        message.seq.get_or_insert_with(|| self.new_seq());
+        let message = *message;
+        let ask = |connection: Connection| {
+            let mut message = message;
+            async move {
+                let result = connection.exchange(&mut message).await;
+                (connection, result)
+            }
+        };
+        let mut asked = vec![first.id()];
+        let mut failed = Vec::new();
+        let mut running = FuturesUnordered::from_iter([ask(first)]);
+        let mut next = Some(Instant::now() + pause);
+        loop {
+            let due = async {
+                match next {
+                    Some(next) => sleep_until(next).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Some((connection, result)) = running.next() => {
+                    let is_last = running.is_empty();
+                    match result {
+                        Err(this) if !is_last && !is_answer(&this) => failed.push((connection, this)),
+                        result => {
+                            return Sent {
+                                result,
+                                connection,
+                                failed,
+                            };
+                        }
+                    }
+                }
+                () = due => {
+                    let other = self.pick_other(message.topic, Kind::Unicast, &asked);
+                    next = other.as_ref().map(|_| Instant::now() + pause);
+                    if let Some(other) = other {
+                        asked.push(other.id());
+                        running.push(ask(other));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What came of the copies of a multicast.
+#[derive(Default)]
+struct Copies {
+    taken: usize,
+    error: Option<PublishError>,
+    failed: Vec<(Connection, Failed)>,
+}
+
+/// Whether a subscriber has said so: another node would not change it.
+fn is_answer(failed: &Failed) -> bool {
+    use PublishError::{NoReply, Rejected, SubscriberFailed, Undecodable};
+    matches!(
+        failed,
+        Failed::Final(
+            NoReply { .. } | Rejected { .. } | SubscriberFailed { .. } | Undecodable { .. }
+        )
+    )
+}
