@@ -205,7 +205,7 @@ impl Content {
                 let same = of == topic;
                 if same {
                     *sum += refused;
-                    *error = last.clone();
+                    *error = *last;
                 }
                 same
             }),

@@ -259,7 +259,7 @@ impl Unsealer {
         let (seq, kind) = (receipt.seq().to_string(), receipt.kind());
         self.losses.count(Told {
             seq: seq.clone(),
-            error: error.clone(),
+            error,
         });
         // A multicast has no answer, and a connection that is gone needs none.
         let _ = receipt.answer(answer(&error), b"");
