@@ -302,8 +302,9 @@ impl ClientBuilder {
     /// lost. Default 10 s; held between 1 ms and 20 s.
     ///
     /// A node that somebody waits for is asked sooner: after a quarter of the [`timeout`](Self::timeout),
-    /// between 1 s and 2.5 s, and counts as lost after the same again, and a second more for each MiB that it
-    /// was sent meanwhile, 4 s at most.
+    /// between 1 s and 2.5 s, and counts as lost after the same again, and a second more for each 64 KiB that it
+    /// was sent and has not answered, 3 s at most. A connection that still takes or brings bytes is not lost,
+    /// however slowly it does.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = interval;
         self

@@ -226,7 +226,9 @@ pub enum PublishError {
         /// The limit in bytes; of several nodes, that of the one asked last.
         max: usize,
     },
-    /// The node ended the connection each time the message was under way, twice. It is not sent again.
+    /// The node ended the connection each time the message was under way, twice, and its length may be why: it
+    /// is longer than 64 KiB and than anything that the node has taken, and the node has not told its limit. It
+    /// is not sent again.
     #[error(
         "the message for {topic:?} is probably too large for {endpoint}: twice a node ended the connection \
          while it was under way, a frame of {len} bytes, the longest that was ({longest} bytes were taken \

@@ -141,7 +141,8 @@ pub enum Outcome {
     /// The session closed first.
     Disconnected,
     /// The session closed first, and this may be why: the node ended it, and the frame is the longest that
-    /// was under way, and longer than any that the node has ever taken.
+    /// was under way, longer than any that the node has ever taken, and longer than 64 KiB, which every
+    /// node takes. A node that tells its limit is never suspected: it is not sent more.
     CutOff {
         /// The frame's length in bytes.
         len: usize,

@@ -10,10 +10,12 @@ use crate::channel::Seq;
 
 /// A node gets one more second to answer for so many bytes that it was sent meanwhile: on a slow line they
 /// wait somewhere in between, and the question behind them.
-const BYTES_PER_SECOND: usize = 1024 * 1024;
+const BYTES_PER_SECOND: usize = 64 * 1024;
 
-/// More than this does not wait in between.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// More than this gives no more time, so that another node can be asked before a message is given up. While
+/// the transport still takes bytes of a longer message, that is a sign of life each time; what it has taken
+/// at the end and not yet passed on is about what the line holds.
+const MAX_BYTES: usize = 192 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Liveness {
@@ -23,20 +25,24 @@ pub(super) struct Liveness {
     probed: Option<Instant>,
     /// What it was asked by, if not by a heartbeat.
     seq: Option<Seq>,
-    /// Bytes sent since the node was last heard.
-    unheard: usize,
+    /// Bytes sent since the node last answered something.
+    unanswered: usize,
 }
 
 impl Liveness {
     /// The node showed a sign of life.
     pub(super) fn heard(&mut self) {
         self.probed = None;
-        self.unheard = 0;
+    }
+
+    /// The node answered something: what was sent before is not under way any more.
+    pub(super) fn answered(&mut self) {
+        self.unanswered = 0;
     }
 
     /// Bytes were sent.
     pub(super) fn sent(&mut self, bytes: usize) {
-        self.unheard = self.unheard.saturating_add(bytes);
+        self.unanswered = self.unanswered.saturating_add(bytes);
     }
 
     /// Somebody waits for the node.
@@ -69,7 +75,7 @@ impl Liveness {
 
     /// When a node that was asked counts as dead.
     pub(super) fn silent_at(&self, patience: Duration) -> Option<Instant> {
-        let bytes = self.unheard.min(MAX_BYTES);
+        let bytes = self.unanswered.min(MAX_BYTES);
         let more = Duration::from_secs_f64(bytes as f64 / BYTES_PER_SECOND as f64);
         Some(self.probed? + patience + more)
     }

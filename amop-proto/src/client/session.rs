@@ -34,6 +34,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Unanswered heartbeats remembered. A live node answers each before the next is due.
 const MAX_HEARTBEATS: usize = 8;
 
+/// A frame of so many bytes is no reason for any node to end a session.
+const SURELY_TAKEN: usize = 64 * 1024;
+
 /// A question that every node answers at once, whatever it is busy with.
 const PROBE: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion","params":[]}"#;
 
@@ -350,6 +353,9 @@ impl<T> ClientSession<T> {
         }
         self.last_received = now;
         self.liveness.heard();
+        if is_answer(frame.kind) {
+            self.liveness.answered();
+        }
         match frame.kind {
             FrameType::RPC if self.liveness.is_answer(&frame.seq) => {}
             FrameType::RESPONSE => self.handle_response(frame),
@@ -688,9 +694,10 @@ impl<T> ClientSession<T> {
         let ended: Vec<Ended<T>> = requests.chain(self.multicasts.take_all()).collect();
         let longest = self.longest_taken;
         let suspect = match reason {
-            CloseReason::Peer | CloseReason::Transport { .. } => {
+            // A node that told its limit was not sent more.
+            CloseReason::Peer | CloseReason::Transport { .. } if self.node_max.is_none() => {
                 let most = ended.iter().map(|ended| ended.len).max();
-                most.filter(|&most| most > longest)
+                most.filter(|&most| most > longest.max(SURELY_TAKEN))
             }
             _ => None,
         };
@@ -704,6 +711,14 @@ impl<T> ClientSession<T> {
         self.challenges = Challenges::default();
         self.events.push_back(Event::Closed(reason));
     }
+}
+
+/// Whether a node sends such frames to answer what it was sent.
+fn is_answer(kind: FrameType) -> bool {
+    matches!(
+        kind,
+        FrameType::RESPONSE | FrameType::HEARTBEAT | FrameType::RPC | FrameType::HANDSHAKE
+    )
 }
 
 /// The length of an AMOP frame in bytes.

@@ -160,12 +160,13 @@ impl Topics {
         if body.len() <= max {
             return body;
         }
-        let mut left = max.saturating_sub("[]".len());
+        // The last one has no comma.
+        let mut left = (max + 1).saturating_sub("[]".len());
         let mut fitting = BTreeSet::new();
         let mut left_out = Vec::new();
         for held in [true, false] {
             for topic in self.wanted.keys().filter(|topic| self.has(topic) == held) {
-                // With its comma, or its brackets less those of the set.
+                // With a comma in place of its brackets.
                 let len = encode_topics([topic.as_str()]).len() - 1;
                 if len <= left {
                     left -= len;

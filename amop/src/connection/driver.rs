@@ -302,8 +302,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 .room
                 .add_permits(std::mem::take(&mut self.charged));
         }
-        if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
-            self.unflushed = false;
+        if self.unflushed {
+            let flushed = Pin::new(&mut self.stream).poll_flush(cx)?.is_ready();
+            self.unflushed = !flushed;
+            if !flushed {
+                self.blocked = true;
+            } else if std::mem::take(&mut self.blocked) {
+                self.unblocked = Some(Instant::now());
+            }
         }
         Poll::Ready(Ok(progress))
     }

@@ -262,7 +262,7 @@ async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {
         node.answer(&request, 0, framed("")).await;
     });
     taken.unwrap();
-    let long = Bytes::from(vec![7; 1000]);
+    let long = Bytes::from(vec![7; 100_000]);
     let (result, mut node) = tokio::join!(client.unicast(&topic, long.clone()), async {
         node.expect(FrameType::UNICAST).await;
         drop(node);
@@ -275,7 +275,7 @@ async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {
     let PublishError::CutOff { len, longest, .. } = &error else {
         panic!("{error:?}");
     };
-    assert_eq!((*len, *longest), (42 + 6 + 1000, 42 + 6 + 5));
+    assert_eq!((*len, *longest), (42 + 6 + 100_000, 42 + 6 + 5));
     assert!(error.to_string().contains("too large"), "{error}");
     assert!(node.is_quiet().await);
 
@@ -301,6 +301,23 @@ async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {
         "{error}"
     );
     assert!(node.is_quiet().await);
+}
+
+/// A node that restarts and restarts under a message that every node takes is not the message's fault.
+#[tokio::test(start_paused = true)]
+async fn a_short_message_is_sent_however_often_its_node_restarts() {
+    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(Client::builder()).await;
+    let topic = hello();
+    let (result, ()) = tokio::join!(client.unicast(&topic, "short".into()), async {
+        for _ in 0..4 {
+            node.expect(FrameType::UNICAST).await;
+            drop(node);
+            node = harbour.welcome(0).await;
+        }
+        let request = node.expect(FrameType::UNICAST).await;
+        node.answer(&request, 0, framed("y")).await;
+    });
+    assert_eq!(result.unwrap().payload, "y");
 }
 
 /// One caller's multicasts to one topic keep their way.

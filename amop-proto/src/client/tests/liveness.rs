@@ -325,9 +325,34 @@ fn what_is_still_on_its_way_gives_a_node_more_time() {
     harness.sent();
     harness.pass(Duration::from_millis(2500));
     assert_eq!(kinds(&mut harness), [FrameType::HEARTBEAT]);
-    harness.pass(seconds(4));
+    harness.pass(Duration::from_millis(5499));
     assert!(!harness.session.is_closed());
-    harness.pass(seconds(1));
+    harness.pass(Duration::from_millis(1));
+    assert!(harness.session.is_closed());
+}
+
+/// The last bytes of a long message are still on their way when the transport has taken them all.
+#[test]
+fn a_line_that_moves_is_not_given_up_and_its_tail_has_time() {
+    let mut harness = Harness::ready();
+    harness.request(Kind::Unicast, &"x".repeat(8 << 20), seconds(600), 1);
+    harness.sent();
+    for _ in 0..20 {
+        harness.pass(Duration::from_millis(2500));
+        harness.sent();
+        harness.pass(Duration::from_millis(5499));
+        assert!(!harness.session.is_closed());
+        harness.session.handle_alive(harness.now);
+    }
+    harness.pass(Duration::from_millis(2500));
+    let probe = harness.sent().pop().unwrap();
+    harness.pass(Duration::from_millis(5499));
+    assert!(!harness.session.is_closed());
+    harness.answer_heartbeat(&probe);
+    // Nothing is on its way now.
+    harness.pass(Duration::from_millis(2500));
+    harness.sent();
+    harness.pass(Duration::from_millis(2510));
     assert!(harness.session.is_closed());
 }
 
@@ -353,14 +378,15 @@ fn while_topics_are_on_their_way_the_node_is_asked_something_else() {
 #[test]
 fn the_longest_frame_is_suspected_when_a_node_ends_the_session() {
     let mut harness = Harness::ready();
-    let seq = harness.request(Kind::Unicast, "12345", seconds(10), 0);
+    let long = |more: usize| "x".repeat((64 << 10) + more);
+    let seq = harness.request(Kind::Unicast, &long(5), seconds(10), 0);
     harness.receive(Frame::new(FrameType::RESPONSE, seq, framed("")));
     let taken = harness.session.longest_taken();
-    assert_eq!(taken, 42 + 6 + 5);
+    assert_eq!(taken, 42 + 6 + (64 << 10) + 5);
     harness.events();
-    harness.request(Kind::Unicast, "1234", seconds(10), 1);
-    harness.request(Kind::Unicast, "1234567", seconds(10), 2);
-    harness.request(Kind::Multicast, "123456", seconds(10), 3);
+    harness.request(Kind::Unicast, &long(4), seconds(10), 1);
+    harness.request(Kind::Unicast, &long(7), seconds(10), 2);
+    harness.request(Kind::Multicast, &long(6), seconds(10), 3);
     harness.session.handle_eof();
     let (len, longest) = (taken + 2, taken);
     let events = harness.events();
@@ -374,7 +400,35 @@ fn the_longest_frame_is_suspected_when_a_node_ends_the_session() {
         ..ClientConfig::default()
     };
     let mut harness = Harness::ready_with(config, 3);
-    harness.request(Kind::Unicast, "12345", seconds(10), 1);
+    harness.request(Kind::Unicast, &long(5), seconds(10), 1);
+    harness.session.handle_eof();
+    assert_eq!(harness.events()[0], finished(1, Outcome::Disconnected));
+}
+
+/// A node that restarts under the first messages of a client does not end the session for their length.
+#[test]
+fn a_short_frame_is_not_suspected_and_none_of_a_node_that_told_its_limit() {
+    let mut harness = Harness::ready();
+    let short = "x".repeat((64 << 10) - 42 - 6);
+    harness.request(Kind::Unicast, &short, seconds(10), 1);
+    harness.session.handle_eof();
+    assert_eq!(harness.events()[0], finished(1, Outcome::Disconnected));
+
+    let mut harness = Harness::new(ClientConfig::default());
+    let hello = harness.sent_one();
+    let body = HandshakeResponse {
+        node_version: "2.11.1".into(),
+        protocol: 3,
+        quiet_multicasts: false,
+        answer_within: None,
+        max_frame: Some(1 << 20),
+    };
+    harness.receive(Frame {
+        body: body.to_body(),
+        ..hello
+    });
+    harness.events();
+    harness.request(Kind::Unicast, &"x".repeat(1 << 19), seconds(10), 1);
     harness.session.handle_eof();
     assert_eq!(harness.events()[0], finished(1, Outcome::Disconnected));
 }
