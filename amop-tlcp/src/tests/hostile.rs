@@ -542,3 +542,59 @@ fn any_byte(flavour: Flavour, hostile: Role, step: usize) -> Option<bool> {
     );
     Some(true)
 }
+
+/// The certificate for encryption with another key in it, signed anew by the authority.
+fn issued_for(key: &crate::PublicKey, certificate: &[u8]) -> Vec<u8> {
+    use ::der::{Decode, Encode};
+
+    let certificate = x509_cert::Certificate::from_der(certificate).unwrap();
+    let old = crate::PublicKey::of(&certificate).unwrap().to_sec1();
+    let mut tbs = certificate.tbs_certificate().to_der().unwrap();
+    let at = tbs.windows(65).position(|part| part == old).unwrap();
+    tbs[at..at + 65].copy_from_slice(&key.to_sec1());
+    let authority = crate::PrivateKey::from_pem(&text("v3/ca/sm_ca.key")).unwrap();
+    let signer = crate::crypto::keys::Signer::new(&authority).unwrap();
+    let signature = signer.sign(&[&tbs]).unwrap();
+    let mut content = tbs;
+    content.extend(certificate.signature_algorithm().to_der().unwrap());
+    content.extend([3, u8::try_from(signature.len() + 1).unwrap(), 0]);
+    content.extend(signature);
+    let mut whole = vec![0x30];
+    whole.push(0x82);
+    put_prefixed(&mut whole, 2, &content);
+    whole
+}
+
+/// Both certificates are good, each for itself.
+#[test]
+fn one_key_for_both_purposes() {
+    for (role, who) in [(Role::Client, Who::Sdk), (Role::Server, Who::Node)] {
+        let [sign, encrypt] = der(Flavour::Tlcp, who);
+        let key = *common::identity(Flavour::Tlcp, who).public_key();
+        let both = [sign, issued_for(&key, &encrypt)];
+        let list = certificate_message(both.iter().map(|der| &der[..]));
+        let alter = body(move |_| list.clone());
+        match refusal(Flavour::Tlcp, role, MessageType::Certificate, alter) {
+            Error::Refused(refusal) => {
+                assert_eq!(refusal.alert(), Alert::UNSUPPORTED_CERTIFICATE);
+                assert!(refusal.to_string().contains("same key"), "{refusal}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// The verifier judges by the time that the caller passes in.
+#[test]
+fn certificates_that_are_not_valid_at_the_time() {
+    use std::time::SystemTime;
+
+    for flavour in FLAVOURS {
+        let (mut client, mut server) = common::pair(flavour, true);
+        give(&mut server, &take_output(&mut client)).unwrap();
+        let answer = take_output(&mut server);
+        let error = client.receive(SystemTime::UNIX_EPOCH, &answer).unwrap_err();
+        assert!(matches!(error, Error::Refused(_)), "{error}");
+        assert!(ends_in_one_alert(&take_output(&mut client)));
+    }
+}
