@@ -33,6 +33,16 @@ const TURN: usize = 2000;
 /// An event counts as many.
 const PER_EVENT: usize = 4;
 
+/// What came of a part of some events.
+pub(crate) struct Part {
+    /// To be answered by who handed the events in.
+    pub(crate) questions: Vec<(SessionId, Question)>,
+    /// How much it was.
+    pub(crate) work: usize,
+    /// Whether there may be more events.
+    pub(crate) more: bool,
+}
+
 /// What all tasks of a node share.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -149,32 +159,25 @@ impl Core {
     ) -> Vec<(SessionId, Question)> {
         let mut state = self.lock();
         let mut events = prepare(&mut state).into_iter();
-        let (mut questions, mut more) = self.handle_part(state, &mut events);
-        while more {
+        let mut part = self.handle_part(state, &mut events);
+        let mut questions = part.questions;
+        while part.more {
             std::thread::yield_now();
-            let (others, left) = self.handle_part(self.lock(), &mut events);
-            questions.extend(others);
-            more = left;
+            part = self.handle_part(self.lock(), &mut events);
+            questions.append(&mut part.questions);
         }
         questions
     }
 
     /// As [`handle`](Self::handle), of a part of the events, for callers that wait between the parts so
-    /// that others have their turn. Also returns whether there may be more of them.
-    pub(crate) fn handle_some(
-        &self,
-        events: &mut impl Iterator<Item = Event>,
-    ) -> (Vec<(SessionId, Question)>, bool) {
+    /// that others have their turn.
+    pub(crate) fn handle_some(&self, events: &mut impl Iterator<Item = Event>) -> Part {
         self.handle_part(self.lock(), events)
     }
 
     /// Feeds events to the machine until there are none or it was work enough for one turn. What follows
     /// from them is handed on before others have theirs, so that it never piles up.
-    fn handle_part(
-        &self,
-        mut state: Locked<'_>,
-        events: &mut impl Iterator<Item = Event>,
-    ) -> (Vec<(SessionId, Question)>, bool) {
+    fn handle_part(&self, mut state: Locked<'_>, events: &mut impl Iterator<Item = Event>) -> Part {
         let mut left = Left::default();
         let now = Instant::now();
         let mut work = 0;
@@ -197,7 +200,11 @@ impl Core {
         }
         let rearm = state.must_rearm();
         drop(state);
-        (self.hand_on(left, rearm), more)
+        Part {
+            questions: self.hand_on(left, rearm),
+            work,
+            more,
+        }
     }
 
     /// What is done once the machine is unlocked.

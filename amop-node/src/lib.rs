@@ -20,6 +20,7 @@ mod builder;
 pub mod config;
 mod core;
 mod dial;
+mod effort;
 mod error;
 mod http;
 mod intake;

@@ -68,6 +68,10 @@ pub struct ListenLimits {
     pub receiving: usize,
     /// How long a long frame of an overlay node may wait for its next fragment.
     pub fragment_time: Duration,
+    /// How long tasks of the node may wait for a processor. While it is longer, SDKs of the agencies and
+    /// keys that make the node do most are read from more slowly; not below a twentieth of a processor for
+    /// each key.
+    pub lag: Duration,
     /// HTTP requests at once.
     pub http: usize,
     /// HTTP requests a second; four times as many at once. Every address that has asked lately has an
@@ -92,6 +96,7 @@ impl Default for ListenLimits {
             frame_rate: 256 * 1024,
             receiving: 512 << 20,
             fragment_time: Duration::from_secs(60),
+            lag: Duration::from_millis(1),
             http: 64,
             http_rate: 200,
             http_time: Duration::from_secs(10),
@@ -352,6 +357,7 @@ async fn run_session(
 ) {
     let Admitted { info, standing, .. } = admitted;
     let share = context.intake.share(Port::Sdks, &standing);
+    let effort = context.efforts.session(&standing);
     let identity = SessionIdentity {
         key: standing.key_digest(),
         agency: standing.agency_digest(),
@@ -386,6 +392,7 @@ async fn run_session(
         decoder: context.decoder,
         max_topics: context.machine_limits.session_topics,
         text: context.machine_limits.session_text,
+        effort,
     };
     let end = link::run(
         &context.core,

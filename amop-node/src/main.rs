@@ -64,9 +64,25 @@ fn more_descriptors() {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let options = Options::parse();
+/// Tasks that run before it is looked whether something has come for others, or their time has. What one SDK
+/// sends may keep a task busy for a millisecond, and the 61 that is usual would be a long time then.
+const EVENT_INTERVAL: u32 = 8;
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run(Options::parse())),
+        Err(error) => {
+            eprintln!("amop-node: cannot start threads: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -20,6 +20,7 @@ use crate::{
     config::PeerAddr,
     core::Core,
     dial::Dialler,
+    effort::Efforts,
     error::StartError,
     http::serve_http,
     intake::Intake,
@@ -103,6 +104,7 @@ pub(crate) struct Context {
     /// Those of the machine.
     pub(crate) machine_limits: Limits,
     pub(crate) intake: Arc<Intake>,
+    pub(crate) efforts: Arc<Efforts>,
 }
 
 impl Context {
@@ -145,8 +147,16 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         checker: checker.clone(),
         limits: setup.limits,
         intake: Intake::new(setup.limits.receiving),
+        efforts: Efforts::new(setup.limits.lag),
         machine_limits: setup.machine_limits,
     };
+    let (efforts, stopped) = (context.efforts.clone(), stop.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = efforts.watch() => {}
+            () = stopped.cancelled() => {}
+        }
+    });
     let intake = context.intake.clone();
     let (core, stopped) = (setup.core.clone(), stop.clone());
     tasks.spawn(async move {

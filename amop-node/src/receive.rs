@@ -18,6 +18,7 @@ use tokio_util::io::poll_read_buf;
 use crate::{
     apart::{Gone, SHORT, answer, aside},
     core::Core,
+    effort::{Effort, Work},
     intake::{Room, Share},
     link::LinkEnd,
     outbox::Signals,
@@ -94,6 +95,10 @@ pub(crate) trait Reading: Send {
     fn pace(&self) -> Pace {
         Pace::none()
     }
+    /// Counts what was done for the other side. Returns how long not to read on for that.
+    fn spend(&self, _work: Work) -> Duration {
+        Duration::ZERO
+    }
     /// Does with events what takes longer than the machine should, before it sees them. Also returns
     /// how long not to read on for that.
     fn prepare(&self, events: Vec<Event>) -> impl Future<Output = (Vec<Event>, Duration)> + Send {
@@ -132,6 +137,7 @@ pub(crate) struct ChannelReading<'a> {
     pub(crate) max_topics: usize,
     /// Bytes of text per second.
     pub(crate) text: usize,
+    pub(crate) effort: Effort,
 }
 
 impl Reading for ChannelReading<'_> {
@@ -191,6 +197,14 @@ impl Reading for ChannelReading<'_> {
 
     fn pace(&self) -> Pace {
         Pace::new(self.text)
+    }
+
+    fn spend(&self, work: Work) -> Duration {
+        let pause = self.effort.spend(work);
+        if !pause.is_zero() {
+            self.core.refusals.read_later();
+        }
+        pause
     }
 
     async fn prepare(&self, events: Vec<Event>) -> (Vec<Event>, Duration) {
@@ -503,26 +517,34 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
         if taken.events.is_empty() {
             taken.events.push(R::active(id));
         }
-        if read_texts(core, &mut pace, &mut taken).await.is_err() {
+        let Ok(text) = read_texts(core, &mut pace, &mut taken).await else {
             return LinkEnd::Shutdown;
-        }
+        };
+        let mut work = Work {
+            bytes: len,
+            text,
+            steps: 0,
+        };
         let (events, pause) = reading.prepare(taken.events).await;
         let mut events = events.into_iter();
         let mut more = true;
         while more {
-            let (questions, left) = core.handle_some(&mut events);
-            more = left;
-            for (session, question) in questions {
+            let part = core.handle_some(&mut events);
+            more = part.more;
+            work.steps += part.work;
+            for (session, question) in part.questions {
                 let Ok(written) = answer(core, session, question).await else {
                     return LinkEnd::Shutdown;
                 };
                 pace.spend(Instant::now, written);
+                work.text += written;
             }
             if more {
                 yield_now().await;
             }
         }
         drop(taken.rooms);
+        let pause = pause.max(reading.spend(work));
         if !pause.is_zero() {
             sleep(pause).await;
             if let Some(head) = &mut head {
@@ -544,9 +566,11 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
     }
 }
 
-/// Makes events of the texts that have come. Long ones are read apart.
-async fn read_texts(core: &Core, pace: &mut Pace, taken: &mut Taken) -> Result<(), Gone> {
+/// Makes events of the texts that have come. Long ones are read apart. Returns the length of them all.
+async fn read_texts(core: &Core, pace: &mut Pace, taken: &mut Taken) -> Result<usize, Gone> {
+    let mut read = 0;
     for (place, text, event) in taken.texts.drain(..) {
+        read += text;
         pace.spend(Instant::now, text);
         taken.events[place] = if text > SHORT {
             core.apart.run(event).await?
@@ -554,7 +578,7 @@ async fn read_texts(core: &Core, pace: &mut Pace, taken: &mut Taken) -> Result<(
             event()
         };
     }
-    Ok(())
+    Ok(read)
 }
 
 /// Waits for bytes, as long as the frame at the head of the buffer has time.

@@ -51,6 +51,8 @@ pub struct Stats {
     pub frames_without_room: u64,
     /// Frames of overlay nodes whose other fragments did not come in time.
     pub fragments_lost: u64,
+    /// Reads put off because the SDK's key or agency makes the node do much while others wait.
+    pub reads_put_off: u64,
 }
 
 impl Stats {
@@ -74,6 +76,7 @@ impl Stats {
             bad_frames,
             frames_without_room,
             fragments_lost,
+            reads_put_off,
         } = *self;
         messages.entries().chain([
             ("sessions_turned_away", sessions_turned_away),
@@ -91,6 +94,7 @@ impl Stats {
             ("bad_frames", bad_frames),
             ("frames_without_room", frames_without_room),
             ("fragments_lost", fragments_lost),
+            ("reads_put_off", reads_put_off),
         ])
     }
 
@@ -125,6 +129,7 @@ pub(crate) struct Refusals {
     bad_frames: AtomicU64,
     frames_without_room: AtomicU64,
     fragments_lost: AtomicU64,
+    reads_put_off: AtomicU64,
 }
 
 impl Refusals {
@@ -150,6 +155,10 @@ impl Refusals {
 
     pub(crate) fn handshake_timed_out(&self) {
         add(&self.handshakes_timed_out);
+    }
+
+    pub(crate) fn read_later(&self) {
+        add(&self.reads_put_off);
     }
 
     pub(crate) fn slow_frame(&self) {
@@ -202,6 +211,7 @@ impl Core {
             wrong_role: read(&refusals.wrong_role),
             lapsed: read(&refusals.lapsed),
             slow_frames: read(&refusals.slow_frames),
+            reads_put_off: read(&refusals.reads_put_off),
             bad_frames: read(&refusals.bad_frames),
             frames_without_room: read(&refusals.frames_without_room),
             fragments_lost: read(&refusals.fragments_lost),

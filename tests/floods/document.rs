@@ -44,6 +44,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         frame_rate,
         receiving,
         fragment_time,
+        lag,
         http,
         http_rate,
         http_time,
@@ -77,6 +78,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("receiving", receiving),
         ("http", http),
         ("http_rate", http_rate),
+        ("lag", lag.as_millis() as usize),
     ];
     let times = [
         ("first_byte_time", first_byte_time),

@@ -63,13 +63,14 @@ const SECURITY_KEYS: [&str; 6] = [
 /// The section of this node's own limits.
 const LIMITS: &str = "amop_limits";
 
-const LIMIT_KEYS: [&str; 34] = [
+const LIMIT_KEYS: [&str; 35] = [
     "session_queue",
     "session_queues",
     "peer_queue",
     "frame",
     "in_flight",
     "in_flight_bytes",
+    "lag",
     "session_in_flight",
     "session_in_flight_bytes",
     "session_topics",
@@ -361,6 +362,9 @@ impl<'a> Reader<'a> {
             if let Some(value) = number(key)? {
                 *field = value as usize;
             }
+        }
+        if let Some(millis) = number("lag")? {
+            listen.lag = Duration::from_millis(u64::from(millis));
         }
         limits.claimed = number("claimed")?.unwrap_or(limits.claimed);
         for (key, field) in [

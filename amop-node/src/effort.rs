@@ -1,0 +1,521 @@
+//! Fair shares of the processors: sessions of those who use most of them are read from more slowly while
+//! others have to wait.
+//!
+//! What a session makes the node do is estimated by its bytes and by what the machine did. How long tasks
+//! wait for a processor is measured, and only while somebody uses much. While that is too long, the agencies
+//! that use most, and of each of them the keys that use most, have a rate below what they used. While it is
+//! not, rates grow, and go in the end. An agency or key that is the only one has none: nobody else waits.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use amop_tls::Standing;
+use foldhash::fast::RandomState;
+use tokio::{sync::Notify, task::yield_now, time::sleep};
+
+/// How often is looked at who uses how much, while somebody uses much.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Whoever uses this much, in nanoseconds, between two looks uses much: a tenth of a processor.
+const MUCH: u64 = 1_000_000;
+
+/// Rates are lowered once in so many ticks, so that the effect is seen before.
+const HOLD: u32 = 2;
+
+/// Of what is used at least one part in so many remains when rates are lowered, and half of it at most.
+const REMAINS: u64 = 20;
+
+/// What part of it a rate grows by in a tick while nobody waits: it doubles in about four seconds, so that those
+/// who take all they get are too much for short moments only.
+const GROWS: u64 = 512;
+
+/// The lowest rate of a key, in thousandths of a processor.
+const KEY_FLOOR: u64 = 50;
+
+/// The lowest rate of an agency.
+const AGENCY_FLOOR: u64 = 100;
+
+/// A rate that has grown to this is none.
+const NO_RATE: u64 = 4000;
+
+/// The longest time not to read for: the other side must not seem to be silent.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// What was used counts for about so many ticks.
+const RECENT: u64 = 8;
+
+/// Nanoseconds for a byte that was read: it came over TLS.
+const BYTE: u64 = 1;
+
+/// Nanoseconds for a byte of text that was read or written.
+const TEXT_BYTE: u64 = 20;
+
+/// Nanoseconds for a step of the machine.
+const STEP: u64 = 200;
+
+type Digest = [u8; 32];
+
+/// Who uses how much of the node's time.
+#[derive(Debug)]
+pub(crate) struct Efforts {
+    start: Instant,
+    /// How long tasks may wait for a processor.
+    patience: Duration,
+    agencies: Mutex<HashMap<Digest, Agency, RandomState>>,
+    /// Somebody uses much.
+    busy: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Agency {
+    account: Arc<Account>,
+    keys: HashMap<Digest, Key, RandomState>,
+}
+
+#[derive(Debug, Default)]
+struct Key {
+    account: Arc<Account>,
+    sessions: usize,
+}
+
+/// All that an agency or a key uses, in nanoseconds.
+#[derive(Debug, Default)]
+struct Account {
+    /// Since the last look.
+    used: AtomicU64,
+    /// As it was lately, [`RECENT`] times what is used in a tick.
+    recent: AtomicU64,
+    /// In thousandths of a processor; 0: there is none.
+    rate: AtomicU64,
+    /// Since the start of the node: until then what was used is paid for.
+    paid: AtomicU64,
+}
+
+impl Account {
+    /// Counts what was used. Whether that is much now and was not before.
+    fn spend(&self, now: u64, work: u64) -> bool {
+        let before = self.used.fetch_add(work, Ordering::Relaxed);
+        let rate = self.rate.load(Ordering::Relaxed);
+        if rate > 0 {
+            let cost = work.saturating_mul(1000) / rate;
+            let pay = |paid: u64| Some(paid.max(now).saturating_add(cost));
+            let _ = self
+                .paid
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay);
+        }
+        before < MUCH && before + work >= MUCH
+    }
+
+    /// Until when what was used is paid for.
+    fn due(&self) -> u64 {
+        match self.rate.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.paid.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What is used in a tick, after so much time.
+    fn look(&self, elapsed: u64) -> u64 {
+        let used = self.used.swap(0, Ordering::Relaxed);
+        let used = (u128::from(used) * u128::from(nanos(TICK)) / u128::from(elapsed.max(1))) as u64;
+        let before = self.recent.load(Ordering::Relaxed);
+        let recent = before - before.div_ceil(RECENT) + used;
+        self.recent.store(recent, Ordering::Relaxed);
+        recent.div_ceil(RECENT)
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.rate.load(Ordering::Relaxed) > 0
+    }
+
+    fn bound(&self, used: u64, floor: u64) {
+        let rate = used * 1000 / nanos(TICK);
+        let before = self.rate.load(Ordering::Relaxed);
+        let most = if before > 0 { before } else { u64::MAX };
+        self.rate
+            .store(rate.min(most).max(floor), Ordering::Relaxed);
+    }
+
+    fn grow(&self) {
+        let rate = self.rate.load(Ordering::Relaxed);
+        if rate > 0 {
+            let rate = rate + (rate / GROWS).max(1);
+            let rate = if rate < NO_RATE { rate } else { 0 };
+            self.rate.store(rate, Ordering::Relaxed);
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What everybody may use so that all together use this much: those who use less keep what they have.
+fn level(used: &[u64], total: u64) -> u64 {
+    let mut used = used.to_vec();
+    used.sort_unstable();
+    let (mut left, mut others) = (total, used.len() as u64);
+    for used in used {
+        let fair = left / others.max(1);
+        if used > fair {
+            return fair;
+        }
+        left -= used;
+        others -= 1;
+    }
+    u64::MAX
+}
+
+/// Lowers the rates of those who use most, so that one part in so many of what all use remains. Returns which of them that are.
+fn lower(accounts: &[(&Account, u64)], parts: u64, floor: u64) -> Vec<usize> {
+    let used: Vec<u64> = accounts.iter().map(|&(_, used)| used).collect();
+    if used.len() < 2 {
+        return Vec::new();
+    }
+    let level = level(&used, used.iter().sum::<u64>() / parts);
+    let over = (0..used.len()).filter(|&n| used[n] > level);
+    over.inspect(|&n| accounts[n].0.bound(level, floor))
+        .collect()
+}
+
+/// What becomes of the rates.
+enum Next {
+    Grow,
+    /// What was done last has yet to show.
+    Wait,
+    /// To one part in so many.
+    Lower(u64),
+}
+
+/// What is known of how long tasks wait.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// On average.
+    lag: Duration,
+    /// Ticks since rates were lowered.
+    ticks: u32,
+}
+
+impl Waiting {
+    /// Another tick is over. What is to be done then.
+    fn look(&mut self, lag: Duration, patience: Duration) -> Next {
+        self.lag = (self.lag + lag) / 2;
+        self.ticks += 1;
+        if self.lag <= patience {
+            return Next::Grow;
+        }
+        if self.ticks < HOLD {
+            return Next::Wait;
+        }
+        self.ticks = 0;
+        let parts = nanos(self.lag) / nanos(patience).max(1);
+        Next::Lower(parts.clamp(2, REMAINS))
+    }
+}
+
+impl Efforts {
+    pub(crate) fn new(patience: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            patience,
+            agencies: Mutex::default(),
+            busy: Notify::new(),
+        })
+    }
+
+    /// The account of a session, as long as it lasts.
+    pub(crate) fn session(self: &Arc<Self>, standing: &Standing) -> Effort {
+        self.session_of(standing.agency_digest(), standing.key_digest())
+    }
+
+    fn session_of(self: &Arc<Self>, agency: Digest, key: Digest) -> Effort {
+        let mut agencies = self.agencies();
+        let of_agency = agencies.entry(agency).or_default();
+        let of_key = of_agency.keys.entry(key).or_default();
+        of_key.sessions += 1;
+        Effort {
+            key_account: of_key.account.clone(),
+            agency_account: of_agency.account.clone(),
+            names: (agency, key),
+            efforts: self.clone(),
+        }
+    }
+
+    fn agencies(&self) -> MutexGuard<'_, HashMap<Digest, Agency, RandomState>> {
+        self.agencies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that nobody waits for long; never returns.
+    pub(crate) async fn watch(&self) {
+        loop {
+            self.busy.notified().await;
+            let mut waiting = Waiting::default();
+            loop {
+                let began = Instant::now();
+                sleep(TICK).await;
+                // Behind all that are ready now. Timers are too coarse to see how long that takes.
+                let since = Instant::now();
+                yield_now().await;
+                if !self.look(&mut waiting, since.elapsed(), began.elapsed()) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Whether there is reason to look again after a tick.
+    fn look(&self, waiting: &mut Waiting, lag: Duration, elapsed: Duration) -> bool {
+        let elapsed = nanos(elapsed);
+        let mut agencies = self.agencies();
+        let mut active = Vec::new();
+        let mut busy = false;
+        for agency in agencies.values() {
+            let accounts = agency.keys.values().map(|key| &*key.account);
+            let keys: Vec<(&Account, u64)> = accounts.map(|key| (key, key.look(elapsed))).collect();
+            busy |= keys
+                .iter()
+                .any(|&(key, used)| used >= MUCH || key.is_bounded());
+            let used = agency.account.look(elapsed);
+            busy |= agency.account.is_bounded();
+            if used > 0 {
+                let keys: Vec<_> = keys.into_iter().filter(|&(_, used)| used > 0).collect();
+                active.push(((&*agency.account, used), keys));
+            }
+        }
+        match waiting.look(lag, self.patience) {
+            Next::Lower(parts) => {
+                let (accounts, keys): (Vec<_>, Vec<_>) = active.into_iter().unzip();
+                let over = match accounts.len() {
+                    1 => vec![0],
+                    _ => lower(&accounts, parts, AGENCY_FLOOR),
+                };
+                for agency in over {
+                    lower(&keys[agency], parts, KEY_FLOOR);
+                }
+            }
+            Next::Grow => {
+                for agency in agencies.values() {
+                    agency.account.grow();
+                    agency.keys.values().for_each(|key| key.account.grow());
+                }
+                agencies.retain(|_, agency| {
+                    let keys = &mut agency.keys;
+                    keys.retain(|_, key| key.sessions > 0 || key.account.is_bounded());
+                    !keys.is_empty() || agency.account.is_bounded()
+                });
+            }
+            Next::Wait => {}
+        }
+        busy
+    }
+
+    fn now(&self) -> u64 {
+        nanos(self.start.elapsed())
+    }
+}
+
+/// What a session makes the node do.
+#[derive(Debug)]
+pub(crate) struct Effort {
+    key_account: Arc<Account>,
+    agency_account: Arc<Account>,
+    names: (Digest, Digest),
+    efforts: Arc<Efforts>,
+}
+
+/// What was done for a session at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Work {
+    /// Bytes that were read.
+    pub(crate) bytes: usize,
+    /// Bytes of text that were read or written.
+    pub(crate) text: usize,
+    /// Steps of the machine.
+    pub(crate) steps: usize,
+}
+
+impl Work {
+    fn nanos(self) -> u64 {
+        let of = |count: usize, each: u64| (count as u64).saturating_mul(each);
+        of(self.bytes, BYTE)
+            .saturating_add(of(self.text, TEXT_BYTE))
+            .saturating_add(of(self.steps, STEP))
+    }
+}
+
+impl Effort {
+    /// Counts what was done, and returns how long not to read on.
+    pub(crate) fn spend(&self, work: Work) -> Duration {
+        self.spend_at(self.efforts.now(), work.nanos())
+    }
+
+    fn spend_at(&self, now: u64, work: u64) -> Duration {
+        if self.key_account.spend(now, work) {
+            self.efforts.busy.notify_one();
+        }
+        self.agency_account.spend(now, work);
+        let due = self.key_account.due().max(self.agency_account.due());
+        Duration::from_nanos(due.saturating_sub(now)).min(LONGEST)
+    }
+}
+
+impl Drop for Effort {
+    fn drop(&mut self) {
+        let (agency_name, key_name) = &self.names;
+        let mut agencies = self.efforts.agencies();
+        let Some(agency) = agencies.get_mut(agency_name) else {
+            return;
+        };
+        if let Some(key) = agency.keys.get_mut(key_name) {
+            key.sessions -= 1;
+            // A rate stays: connecting again does not end it.
+            if key.sessions == 0 && !key.account.is_bounded() {
+                agency.keys.remove(key_name);
+            }
+        }
+        if agency.keys.is_empty() && !agency.account.is_bounded() {
+            agencies.remove(agency_name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_millis(20);
+
+    /// A node whose time goes on in ticks. Tasks wait while more is used than there is.
+    struct Ticks {
+        efforts: Arc<Efforts>,
+        waiting: Waiting,
+        now: u64,
+    }
+
+    /// One who uses up to so much in a tick, in nanoseconds, and how much that was in the last one.
+    struct User {
+        session: Effort,
+        wants: u64,
+        free_at: u64,
+        used: u64,
+    }
+
+    impl Ticks {
+        fn new() -> Self {
+            Self {
+                efforts: Efforts::new(Duration::from_millis(3)),
+                waiting: Waiting::default(),
+                now: 0,
+            }
+        }
+
+        fn user(&self, agency: u8, key: u8, wants: u64) -> User {
+            User {
+                session: self.efforts.session_of([agency; 32], [key; 32]),
+                wants,
+                free_at: 0,
+                used: 0,
+            }
+        }
+
+        fn run(&mut self, ticks: u32, capacity: u64, users: &mut [User]) {
+            for _ in 0..ticks {
+                let mut all = 0;
+                for user in &mut *users {
+                    user.used = 0;
+                    // In pieces, as reads are.
+                    let piece = (user.wants / 20).max(1);
+                    for step in 0..20 {
+                        let now = self.now + step * nanos(TICK) / 20;
+                        if user.free_at <= now && user.used < user.wants {
+                            let pause = user.session.spend_at(now, piece);
+                            user.free_at = now + nanos(pause);
+                            user.used += piece;
+                        }
+                    }
+                    all += user.used;
+                }
+                let lag = if all > capacity { LONG } else { Duration::ZERO };
+                self.efforts.look(&mut self.waiting, lag, TICK);
+                self.now += nanos(TICK);
+            }
+        }
+    }
+
+    fn rate(user: &User) -> u64 {
+        user.session.key_account.rate.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_level_takes_from_those_who_use_most() {
+        assert_eq!(level(&[10, 100, 1], 80), 69);
+        assert_eq!(level(&[50, 50], 70), 35);
+        assert_eq!(level(&[1, 2], 10), u64::MAX);
+        assert_eq!(level(&[], 10), u64::MAX);
+    }
+
+    #[test]
+    fn one_who_uses_all_gives_way_and_gets_it_back() {
+        let mut ticks = Ticks::new();
+        let mut users = [ticks.user(1, 1, 20_000_000), ticks.user(1, 2, 100_000)];
+        ticks.run(300, 10_000_000, &mut users);
+        assert!(users[0].used <= 10_000_000, "{}", users[0].used);
+        assert!(users[0].used >= 1_000_000, "{}", users[0].used);
+        assert_eq!((users[1].used, rate(&users[1])), (100_000, 0));
+        // There is enough for both again.
+        ticks.run(3000, 100_000_000, &mut users);
+        assert_eq!((users[0].used, rate(&users[0])), (20_000_000, 0));
+    }
+
+    #[test]
+    fn nobody_gives_way_to_nobody() {
+        let mut ticks = Ticks::new();
+        // Another one is connected, and silent.
+        let mut users = [ticks.user(1, 1, 20_000_000), ticks.user(1, 2, 0)];
+        ticks.run(300, 10_000_000, &mut users[..1]);
+        assert_eq!((users[0].used, rate(&users[0])), (20_000_000, 0));
+    }
+
+    #[test]
+    fn many_keys_of_an_agency_do_not_outweigh_another_agency() {
+        let mut ticks = Ticks::new();
+        let mut users: Vec<User> = (0..20).map(|key| ticks.user(1, key, 1_000_000)).collect();
+        users.push(ticks.user(2, 100, 1_000_000));
+        ticks.run(300, 10_000_000, &mut users);
+        let (honest, hogs) = users.split_last().unwrap();
+        assert_eq!((honest.used, rate(honest)), (1_000_000, 0));
+        let all: u64 = hogs.iter().map(|hog| hog.used).sum();
+        assert!(all <= 11_000_000, "{all}");
+    }
+
+    #[test]
+    fn the_lowest_rate_is_not_nothing_however_long_tasks_wait() {
+        let mut ticks = Ticks::new();
+        let mut users = [ticks.user(1, 1, 5_000_000), ticks.user(1, 2, 100_000)];
+        ticks.run(300, 0, &mut users);
+        assert_eq!(rate(&users[0]), KEY_FLOOR);
+        // It is enough for those who use little.
+        assert_eq!(users[1].used, 100_000);
+    }
+
+    #[test]
+    fn accounts_go_with_their_sessions_and_rates_stay() {
+        let mut ticks = Ticks::new();
+        let mut users = [ticks.user(1, 1, 20_000_000), ticks.user(1, 2, 100_000)];
+        ticks.run(100, 10_000_000, &mut users);
+        let before = rate(&users[0]);
+        assert!(before > 0);
+        drop(users);
+        let again = ticks.user(1, 1, 0);
+        assert_eq!(rate(&again), before);
+        drop(again);
+        ticks.run(3000, 10_000_000, &mut []);
+        assert!(ticks.efforts.agencies().is_empty());
+    }
+}
