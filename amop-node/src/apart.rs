@@ -1,52 +1,131 @@
 //! Work that takes longer than a message: long texts are read, and answers with lists written, apart from
 //! the tasks of the connections and never while the machine is locked.
 
-use std::{panic::resume_unwind, sync::Arc};
+use std::{
+    panic::resume_unwind,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use amop_proto::{
     channel::rpc::{NodeFacts, Request},
     node::{Event, Listing, Question, SessionId},
 };
 use bytes::Bytes;
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{sync::oneshot, task::spawn_blocking};
 
-use crate::core::Core;
+use crate::{
+    core::Core,
+    turns::{Party, Turns},
+};
 
 /// Texts up to this length are read where they come: that takes some 10 microseconds.
 pub(crate) const SHORT: usize = 4 * 1024;
 
 /// One thread for such work, on threads where nobody waits behind it. However many ask, the others have
-/// the rest of the processors.
-#[derive(Debug, Clone)]
-pub(crate) struct Apart(Arc<Semaphore>);
+/// the rest of the processors. Those who ask take turns: all whom nobody knows are as one agency.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Apart(Arc<Mutex<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Somebody has the turn.
+    busy: bool,
+    turns: Turns<oneshot::Sender<Turn>>,
+}
+
+/// The right to work now. Dropping it lets the next one work.
+#[derive(Debug)]
+struct Turn {
+    apart: Option<Apart>,
+    party: Party,
+    cost: usize,
+}
 
 /// The runtime is about to end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gone;
 
-impl Default for Apart {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(1)))
-    }
-}
-
 impl Apart {
-    /// Does some work when it is its turn. If the caller stops waiting, work that has begun ends in the
-    /// background, within milliseconds.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self, party: Party) -> oneshot::Receiver<Turn> {
+        let (sender, receiver) = oneshot::channel();
+        let mut queue = self.lock();
+        queue.turns.push(party, sender);
+        let free = !std::mem::replace(&mut queue.busy, true);
+        drop(queue);
+        if free {
+            self.next();
+        }
+        receiver
+    }
+
+    /// Gives the turn, which nobody has, to the next one that still wants it.
+    fn next(&self) {
+        loop {
+            let mut queue = self.lock();
+            let Some((party, sender)) = queue.turns.pop() else {
+                queue.busy = false;
+                return;
+            };
+            drop(queue);
+            let apart = Some(self.clone());
+            let turn = Turn {
+                apart,
+                party,
+                cost: 0,
+            };
+            match sender.send(turn) {
+                Ok(()) => return,
+                // It is gone. Not by its drop, which would come back here.
+                Err(mut turn) => {
+                    turn.apart = None;
+                    self.lock().turns.done(party, 0);
+                }
+            }
+        }
+    }
+
+    /// Does some work when it is its turn; it costs as much as so many bytes of text. If the caller stops
+    /// waiting, work that has begun ends in the background, within milliseconds.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        party: Party,
+        cost: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Gone> {
+        self.run_costing(party, move || (work(), cost)).await
+    }
+
+    /// As [`run`](Self::run), where what it costs is known behind it.
+    async fn run_costing<T: Send + 'static>(
+        &self,
+        party: Party,
+        work: impl FnOnce() -> (T, usize) + Send + 'static,
+    ) -> Result<T, Gone> {
         // It moves with the work, so that the next one waits for its end and not for the caller's.
-        let turn = self.0.clone().acquire_owned().await.map_err(|_| Gone)?;
+        let turn = self.ask(party).await.map_err(|_| Gone)?;
         let working = spawn_blocking(move || {
-            let _turn = turn;
-            work()
+            let mut turn = turn;
+            let (done, cost) = work();
+            turn.cost = cost;
+            done
         });
         match working.await {
             Ok(result) => Ok(result),
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             Err(_) => Err(Gone),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(apart) = self.apart.take() {
+            apart.lock().turns.done(self.party, self.cost);
+            apart.next();
         }
     }
 }
@@ -64,27 +143,115 @@ pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
 /// Answers a session's question. Returns the length of the answer in bytes.
 pub(crate) async fn answer(
     core: &Arc<Core>,
+    party: Party,
     session: SessionId,
     question: Question,
 ) -> Result<usize, Gone> {
-    let body = write(core, question.request.clone()).await?;
+    let body = write(core, party, question.request.clone()).await?;
     let len = body.len();
     core.handle([Event::SessionReply(session, question.reply(body))]);
     Ok(len)
 }
 
 /// Writes the answer to a request.
-pub(crate) async fn write(core: &Arc<Core>, request: Request) -> Result<Bytes, Gone> {
+pub(crate) async fn write(core: &Arc<Core>, party: Party, request: Request) -> Result<Bytes, Gone> {
     let needs = request.needs();
     if !needs.peers && !needs.own_topics {
         return Ok(request.answer(&core.facts, &[], &[]));
     }
     let core_of_work = core.clone();
-    let work = move || write_lists(&core_of_work, &core_of_work.facts, &request);
-    core.apart.run(work).await
+    let work = move || {
+        let answer = write_lists(&core_of_work, &core_of_work.facts, &request);
+        let len = answer.len();
+        (answer, len)
+    };
+    core.apart.run_costing(party, work).await
 }
 
 fn write_lists(core: &Core, facts: &NodeFacts, request: &Request) -> Bytes {
     let listing = Listing::copy(request.needs(), |piece| piece(&core.lock().machine));
     request.answer(facts, &listing.peers, &listing.own_topics)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+
+    fn party(agency: u64, key: u64, one: u64) -> Party {
+        Party { agency, key, one }
+    }
+
+    #[tokio::test]
+    async fn strangers_and_many_sessions_of_one_key_leave_the_next_turn_to_another() {
+        let apart = Apart::default();
+        let (begin, begun) = mpsc::channel::<()>();
+        let (notes, noted) = mpsc::channel();
+        let mut tasks = tokio::task::JoinSet::new();
+        let mut ask = |party: Party, cost: usize| {
+            let (apart, notes) = (apart.clone(), notes.clone());
+            tasks.spawn(async move {
+                let work = move || notes.send(party).unwrap();
+                apart.run(party, cost, work).await.unwrap();
+            });
+        };
+        let busy = {
+            let apart = apart.clone();
+            async move {
+                let work = move || begun.recv().unwrap();
+                apart.run(party(9, 9, 9), 1, work).await.unwrap();
+            }
+        };
+        let mut busy = std::pin::pin!(busy);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(busy.as_mut().poll(&mut cx).is_pending());
+        for n in 0..300 {
+            ask(party(1, 1, n), 1_000_000);
+            ask(Party::stranger(n % 5), 1_000_000);
+        }
+        // So that all of them wait before it does.
+        while apart.lock().turns.len() < 600 {
+            tokio::task::yield_now().await;
+        }
+        let innocent = party(2, 1, 0);
+        ask(innocent, 1000);
+        ask(party(1, 2, 0), 1000);
+        while apart.lock().turns.len() < 602 {
+            tokio::task::yield_now().await;
+        }
+        begin.send(()).unwrap();
+        busy.await;
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+        drop(notes);
+        let order: Vec<Party> = noted.iter().collect();
+        let place = |party: Party| order.iter().position(|&other| other == party).unwrap();
+        // One of each agency at most, and one more of its own.
+        assert!(place(innocent) <= 2, "{}", place(innocent));
+        assert!(place(party(1, 2, 0)) <= 5, "{}", place(party(1, 2, 0)));
+    }
+
+    #[tokio::test]
+    async fn turns_of_those_who_are_gone_are_passed_over() {
+        let apart = Apart::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut first = apart.ask(party(1, 1, 1));
+        let second = apart.ask(party(1, 1, 2));
+        let mut third = apart.ask(party(2, 1, 1));
+        let Poll::Ready(Ok(turn)) = std::pin::pin!(&mut first).poll(&mut cx) else {
+            panic!("the first has no turn");
+        };
+        assert!(std::pin::pin!(&mut third).poll(&mut cx).is_pending());
+        drop((second, turn));
+        // Given a turn that it does not take: dropping it lets the next one work.
+        drop(third);
+        assert!(!apart.lock().busy);
+        let done = apart.run(party(1, 1, 3), 1, || 7).await;
+        assert_eq!(done.unwrap(), 7);
+    }
 }

@@ -146,15 +146,17 @@ async fn respond(
     let length = body.len();
     whole.store(true, Ordering::Relaxed);
     place.spoke();
+    let party = place.party();
     let stopping = |_| refuse(StatusCode::SERVICE_UNAVAILABLE, "the node stops");
     let request = match body.len() {
         0..=SHORT => rpc::Request::read(&body),
         _ => {
-            let reading = core.apart.run(move || rpc::Request::read(&body));
-            reading.await.map_err(stopping)?
+            let reading = move || rpc::Request::read(&body);
+            let read = core.apart.run(party, length, reading).await;
+            read.map_err(stopping)?
         }
     };
-    let answer = write(core, request).await.map_err(stopping)?;
+    let answer = write(core, party, request).await.map_err(stopping)?;
     rates().spend(place.source(), length + answer.len());
     Ok(reply(StatusCode::OK, "application/json", answer))
 }

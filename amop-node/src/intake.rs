@@ -15,6 +15,8 @@ use std::{
 use amop_tls::Standing;
 use foldhash::fast::RandomState;
 
+use crate::turns::Party;
+
 /// As many frames of the same length must fit after a further frame of an agency.
 const LEFT_FOR_OTHERS: usize = 10;
 
@@ -134,6 +136,12 @@ impl Share {
                 len,
             }
         })
+    }
+
+    /// Whose turn it is when one of its connections has something to be done.
+    pub(crate) fn party(&self, one: u64) -> Party {
+        let (agency, key) = (self.agency, self.key);
+        Party { agency, key, one }
     }
 
     pub(crate) fn intake(&self) -> &Intake {

@@ -17,6 +17,7 @@
 mod access;
 mod apart;
 mod builder;
+mod checking;
 pub mod config;
 mod core;
 mod dial;
@@ -39,6 +40,7 @@ pub mod signal;
 mod statements;
 mod stats;
 mod tcp;
+mod turns;
 
 pub use amop_proto::node::{Counters, Limits, Timeouts};
 

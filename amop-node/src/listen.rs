@@ -391,7 +391,9 @@ async fn run_session(
         core: &context.core,
         decoder: context.decoder,
         max_topics: context.machine_limits.session_topics,
-        text: context.machine_limits.session_text,
+        text: context
+            .paces
+            .of_one(share.party(id.0).key, context.machine_limits.session_text),
         effort,
     };
     let end = link::run(
@@ -451,11 +453,11 @@ pub(crate) async fn run_peer(
         .enter(&context.core, Link::Peer(peer), standing);
     let fragment_time = context.limits.fragment_time;
     let reading = PeerReading::new(
-        &context.core,
+        (&context.core, peer),
         context.codec,
         share.clone(),
         fragment_time,
-        context.checker.clone(),
+        (context.checker.clone(), context.checking.clone()),
     );
     let end = link::run(
         &context.core,

@@ -17,6 +17,7 @@ use crate::{
     AccessLists, NodeBuilder, ReloadError, Reloaded,
     access::Access,
     apart::aside,
+    checking::{Checking, CheckingThread},
     config::PeerAddr,
     core::Core,
     dial::Dialler,
@@ -25,6 +26,7 @@ use crate::{
     http::serve_http,
     intake::Intake,
     listen::{ListenLimits, serve_channel, serve_p2p},
+    pace::Paces,
     ports::{Door, Ports, PortsThread},
     receive::Patience,
     stats::Stats,
@@ -52,6 +54,7 @@ pub struct Node {
     stop: CancellationToken,
     tasks: TaskTracker,
     ports: Option<PortsThread>,
+    checking: Option<CheckingThread>,
     intake: Arc<Intake>,
 }
 
@@ -100,11 +103,14 @@ pub(crate) struct Context {
     pub(crate) decoder: FrameDecoder,
     pub(crate) codec: PeerCodec,
     pub(crate) checker: Arc<Checker>,
+    pub(crate) checking: Checking,
     pub(crate) limits: ListenLimits,
     /// Those of the machine.
     pub(crate) machine_limits: Limits,
     pub(crate) intake: Arc<Intake>,
     pub(crate) efforts: Arc<Efforts>,
+    /// How fast texts are read for those who share a key.
+    pub(crate) paces: Arc<Paces>,
 }
 
 impl Context {
@@ -134,6 +140,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     };
     let (channel_door, p2p_door) = (tls_door("SDK"), tls_door("node"));
     let checker = setup.checker;
+    let (checking, checking_thread) = Checking::start().map_err(StartError::Thread)?;
     let context = Context {
         core: setup.core.clone(),
         access: setup.access.clone(),
@@ -145,10 +152,12 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         decoder: setup.decoder,
         codec: setup.codec,
         checker: checker.clone(),
+        checking,
         limits: setup.limits,
         intake: Intake::new(setup.limits.receiving),
         efforts: Efforts::new(setup.limits.lag),
         machine_limits: setup.machine_limits,
+        paces: Arc::default(),
     };
     let (efforts, stopped) = (context.efforts.clone(), stop.clone());
     tasks.spawn(async move {
@@ -243,6 +252,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         stop,
         tasks,
         ports: Some(ports_thread),
+        checking: Some(checking_thread),
         intake,
     })
 }
@@ -453,6 +463,10 @@ impl Node {
             }
             self.tasks.close();
             self.tasks.wait().await;
+            // The tasks were its users.
+            if let Some(checking) = self.checking.take() {
+                checking.join().await;
+            }
         };
         if tokio::time::timeout(SHUTDOWN, ended).await.is_err() {
             tracing::warn!("{} tasks did not end in time", self.tasks.len());

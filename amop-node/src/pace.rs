@@ -1,31 +1,96 @@
 //! How fast one connection may have texts read and written: those are worth more of the node's time than
 //! messages are.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use foldhash::fast::RandomState;
 
 /// So much may be used at once after a pause: what an SDK has to say when it connects is far less.
 const BURST: Duration = Duration::from_secs(8);
 
+/// All connections with one key may have so many times as much as one, however many they are.
+const OF_A_KEY: usize = 2;
+
+/// And what they may use at once: no less than one of them.
+const BURST_OF_A_KEY: Duration = Duration::from_secs(4);
+
+/// So many keys are kept before those are looked for that have nothing to make up for.
+const KEYS: usize = 1024;
+
 /// A rate of bytes, kept as the moment until which all of them have been used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pace {
     /// `None`: there is no bound.
     bytes_per_second: Option<u64>,
+    burst: Duration,
     used_until: Option<Instant>,
+    /// That of its key, and when it was to go on by that.
+    shared: Option<(Arc<Paces>, u64)>,
+    shared_until: Option<Instant>,
+}
+
+/// The paces of keys.
+#[derive(Debug, Default)]
+pub(crate) struct Paces(Mutex<Keys>);
+
+#[derive(Debug, Default)]
+struct Keys {
+    of: HashMap<u64, Pace, RandomState>,
+    look_at: usize,
+}
+
+impl Paces {
+    fn lock(&self) -> MutexGuard<'_, Keys> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pace of a connection with this key.
+    pub(crate) fn of_one(self: &Arc<Self>, key: u64, bytes_per_second: usize) -> Pace {
+        Pace {
+            shared: Some((self.clone(), key)),
+            ..Pace::new(bytes_per_second)
+        }
+    }
+
+    fn spend(&self, key: u64, rate: u64, now: Instant, bytes: usize) -> Option<Instant> {
+        let mut keys = self.lock();
+        if keys.of.len() >= keys.look_at.max(KEYS) {
+            keys.of
+                .retain(|_, pace| pace.used_until.is_some_and(|until| until > now));
+            keys.look_at = 2 * keys.of.len();
+        }
+        let rate = rate.saturating_mul(OF_A_KEY as u64);
+        let pace = keys.of.entry(key).or_insert_with(|| Pace {
+            burst: BURST_OF_A_KEY,
+            ..Pace::new(usize::try_from(rate).unwrap_or(usize::MAX))
+        });
+        pace.spend(|| now, bytes);
+        pace.next(now)
+    }
 }
 
 impl Pace {
     pub(crate) fn new(bytes_per_second: usize) -> Self {
         Self {
             bytes_per_second: Some((bytes_per_second as u64).max(1)),
+            burst: BURST,
             used_until: None,
+            shared: None,
+            shared_until: None,
         }
     }
 
     pub(crate) fn none() -> Self {
         Self {
             bytes_per_second: None,
+            burst: BURST,
             used_until: None,
+            shared: None,
+            shared_until: None,
         }
     }
 
@@ -40,11 +105,17 @@ impl Pace {
         let until = self.used_until.map_or(now, |until| until.max(now));
         // What is added is of one frame, or one answer, which have limits of their own.
         self.used_until = until.checked_add(cost).or(Some(until));
+        if let Some((paces, key)) = &self.shared {
+            self.shared_until = paces.spend(*key, rate, now, bytes);
+        }
     }
 
     /// Until when nothing more is to be used; `None` if that is not later than now.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Instant> {
-        let at = self.used_until?.checked_sub(BURST)?;
+        let own = self
+            .used_until
+            .and_then(|until| until.checked_sub(self.burst));
+        let at = own.max(self.shared_until)?;
         (at > now).then_some(at)
     }
 }
@@ -68,6 +139,32 @@ mod tests {
         let later = start + Duration::from_secs(100);
         pace.spend(|| later, 9000);
         assert_eq!(pace.next(later), Some(later + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn connections_with_one_key_have_a_pace_together() {
+        let (start, paces) = (Instant::now(), Arc::<Paces>::default());
+        // Each of them has a burst left when all of them together have none.
+        let mut many: Vec<Pace> = (0..100).map(|_| paces.of_one(1, 1000)).collect();
+        for pace in &mut many {
+            pace.spend(|| start, 800);
+        }
+        let last = many.last_mut().unwrap();
+        // 80,000 bytes at 2,000 a second, of which 4 s were saved.
+        assert_eq!(last.next(start), Some(start + Duration::from_secs(36)));
+        let mut other = paces.of_one(2, 1000);
+        other.spend(|| start, 800);
+        assert_eq!(other.next(start), None);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_keys_that_owe_nothing() {
+        let (start, paces) = (Instant::now(), Arc::<Paces>::default());
+        for key in 0..10 * KEYS as u64 {
+            let now = start + Duration::from_secs(key);
+            paces.of_one(key, 1000).spend(|| now, 1000);
+        }
+        assert!(paces.lock().of.len() <= KEYS);
     }
 
     #[test]

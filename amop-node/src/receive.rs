@@ -1,28 +1,37 @@
 //! Reading one connection: frames out of bytes, with room and time for those that are long.
 
-use std::{future::poll_fn, io, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use amop_proto::{
     channel::{Frame, FrameDecoder, FrameType, code},
-    node::{Checker, Event, PeerId, SessionId, SessionInput},
+    node::{Check, Checker, Event, PeerId, SessionId, SessionInput},
     p2p::{Assembled, Assembler, FRAGMENT, PeerCodec, PeerFrame, mesh, protocol},
 };
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::AsyncRead,
     task::yield_now,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_util::io::poll_read_buf;
 
 use crate::{
     apart::{Gone, SHORT, answer, aside},
+    checking::{Checking, Progress},
     core::Core,
     effort::{Effort, Work},
     intake::{Room, Share},
     link::LinkEnd,
     outbox::Signals,
     pace::Pace,
+    turns::Party,
 };
 
 /// A read buffer starts with this much, so that idle connections stay small.
@@ -36,12 +45,9 @@ const COPIED: usize = 2 * 1024;
 const READ_LONG: usize = 256 * 1024;
 /// So many bytes are hashed where they come: that takes less than 100 microseconds.
 const HASHED_HERE: usize = 64 * 1024;
-/// A peer is not read from for this long for each signature that it gave reason to verify. So one that does
-/// nothing else takes about a third of a processor, as long as its frames give reason for less than the
-/// longest pause.
-const SIGNATURE: Duration = Duration::from_micros(200);
-/// The longest pause: a peer that is not read from for longer would seem to be silent.
-const MAX_PAUSE: Duration = Duration::from_millis(500);
+/// While a peer's records wait for their turn it is taken for alive this often, much oftener than one goes
+/// that is silent.
+const ALIVE: Duration = Duration::from_millis(500);
 /// Half-received frames are looked through this often.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -91,6 +97,8 @@ pub(crate) trait Reading: Send {
     /// Gives up what has waited for too long.
     fn look_through(&mut self) {}
     fn active(id: Self::Id) -> Event;
+    /// Tells its connections apart.
+    fn number(id: Self::Id) -> u64;
     /// How fast the other side may have texts read and written.
     fn pace(&self) -> Pace {
         Pace::none()
@@ -99,10 +107,13 @@ pub(crate) trait Reading: Send {
     fn spend(&self, _work: Work) -> Duration {
         Duration::ZERO
     }
-    /// Does with events what takes longer than the machine should, before it sees them. Also returns
-    /// how long not to read on for that.
-    fn prepare(&self, events: Vec<Event>) -> impl Future<Output = (Vec<Event>, Duration)> + Send {
-        std::future::ready((events, Duration::ZERO))
+    /// Does with events what takes longer than the machine should, before it sees them: with the first of
+    /// them at least. Those that are not ready yet are given back.
+    fn prepare(
+        &mut self,
+        events: Vec<Event>,
+    ) -> impl Future<Output = Result<Prepared, Gone>> + Send {
+        std::future::ready(Ok(Prepared::all(events)))
     }
 }
 
@@ -117,6 +128,21 @@ pub(crate) enum Step {
     Text(usize, Text),
     /// It was a part of something.
     Nothing,
+}
+
+/// Events, in their order.
+pub(crate) struct Prepared {
+    /// For the machine.
+    ready: Vec<Event>,
+    /// To be prepared after that, if that is not all.
+    later: Option<Vec<Event>>,
+}
+
+impl Prepared {
+    fn all(ready: Vec<Event>) -> Self {
+        let later = None;
+        Self { ready, later }
+    }
 }
 
 /// What to do about a frame for which there is no room.
@@ -135,8 +161,8 @@ pub(crate) struct ChannelReading<'a> {
     pub(crate) decoder: FrameDecoder,
     /// So many topics of a set are read.
     pub(crate) max_topics: usize,
-    /// Bytes of text per second.
-    pub(crate) text: usize,
+    /// How fast texts are read and written for it.
+    pub(crate) text: Pace,
     pub(crate) effort: Effort,
 }
 
@@ -195,8 +221,8 @@ impl Reading for ChannelReading<'_> {
         Event::SessionActive(id)
     }
 
-    fn pace(&self) -> Pace {
-        Pace::new(self.text)
+    fn number(SessionId(number): SessionId) -> u64 {
+        number
     }
 
     fn spend(&self, work: Work) -> Duration {
@@ -207,9 +233,13 @@ impl Reading for ChannelReading<'_> {
         pause
     }
 
-    async fn prepare(&self, events: Vec<Event>) -> (Vec<Event>, Duration) {
+    fn pace(&self) -> Pace {
+        self.text.clone()
+    }
+
+    async fn prepare(&mut self, events: Vec<Event>) -> Result<Prepared, Gone> {
         if !self.core.has_distant() {
-            return (events, Duration::ZERO);
+            return Ok(Prepared::all(events));
         }
         let long: usize = events.iter().map(undigested).sum();
         let events = match long {
@@ -217,7 +247,7 @@ impl Reading for ChannelReading<'_> {
             1..=HASHED_HERE => events.into_iter().map(digested).collect(),
             _ => aside(move || events.into_iter().map(digested).collect()).await,
         };
-        (events, Duration::ZERO)
+        Ok(Prepared::all(events))
     }
 }
 
@@ -244,17 +274,22 @@ pub(crate) struct PeerReading<'a> {
     share: Share,
     assembler: Assembler<Room>,
     looked: Instant,
+    peer: PeerId,
     checker: Arc<Checker>,
+    checking: Checking,
+    /// A packet of which the records have been checked in part.
+    begun: Option<Check>,
 }
 
 impl<'a> PeerReading<'a> {
-    /// A frame in fragments of which nothing comes for `fragment_time` is given up.
+    /// A frame in fragments of which nothing comes for `fragment_time` is given up. Records are checked
+    /// by `checking`.
     pub(crate) fn new(
-        core: &'a Core,
+        (core, peer): (&'a Core, PeerId),
         codec: PeerCodec,
         share: Share,
         fragment_time: Duration,
-        checker: Arc<Checker>,
+        (checker, checking): (Arc<Checker>, Checking),
     ) -> Self {
         Self {
             core,
@@ -262,8 +297,45 @@ impl<'a> PeerReading<'a> {
             share,
             assembler: Assembler::new(codec.max_body(), fragment_time),
             looked: Instant::now(),
+            peer,
             checker,
+            checking,
+            begun: None,
         }
+    }
+
+    /// Has something done in turns with others. Whoever waits for that is not read from, and must not
+    /// seem to be silent.
+    async fn in_turns<T: Send + 'static>(
+        &self,
+        turn: impl FnMut() -> Progress<T> + Send + 'static,
+    ) -> Result<T, Gone> {
+        let party = self.share.party(self.peer.0);
+        let mut done = pin!(self.checking.run(party, turn));
+        loop {
+            if let Ok(done) = timeout(ALIVE, done.as_mut()).await {
+                return done;
+            }
+            self.core.handle([Event::PeerActive(self.peer)]);
+        }
+    }
+
+    /// Goes on with the packet at hand, until there is something for the machine.
+    async fn check(&mut self, check: Check, later: Vec<Event>) -> Result<Prepared, Gone> {
+        let checker = self.checker.clone();
+        let mut check = Some(check);
+        let turn = move || {
+            let cost = check.as_mut().map_or(0, |check| checker.go_on(check));
+            match check.take_if(|check| check.ready().is_some()) {
+                Some(mut check) => Progress::Done(cost, (check.take_event(), check)),
+                None => Progress::More(cost),
+            }
+        };
+        let (event, check) = self.in_turns(turn).await?;
+        self.begun = (!check.is_over()).then_some(check);
+        let later = (self.begun.is_some() || !later.is_empty()).then_some(later);
+        let ready = vec![event];
+        Ok(Prepared { ready, later })
     }
 
     fn fragment(&mut self, id: PeerId, fragment: PeerFrame) -> Result<Step, String> {
@@ -374,26 +446,55 @@ impl Reading for PeerReading<'_> {
         Event::PeerActive(id)
     }
 
-    async fn prepare(&self, events: Vec<Event>) -> (Vec<Event>, Duration) {
-        if !events.iter().any(Checker::concerns) {
-            return (events, Duration::ZERO);
+    fn number(PeerId(number): PeerId) -> u64 {
+        number
+    }
+
+    async fn prepare(&mut self, mut events: Vec<Event>) -> Result<Prepared, Gone> {
+        if let Some(begun) = self.begun.take() {
+            return self.check(begun, events).await;
         }
+        if !events.iter().any(Checker::concerns) {
+            return Ok(Prepared::all(events));
+        }
+        // What comes before records is not kept waiting by them, and what comes behind them may depend on
+        // them.
+        let before = events.iter().position(Checker::is_signed);
+        let later = match before {
+            Some(0) => {
+                let later = events.split_off(1);
+                return match events.first().and_then(|first| self.checker.begin(first)) {
+                    Some(check) => {
+                        drop(events);
+                        self.check(check, later).await
+                    }
+                    None => Ok(Prepared {
+                        ready: events,
+                        later: Some(later),
+                    }),
+                };
+            }
+            Some(first) => Some(events.split_off(first)),
+            None => None,
+        };
+        let length: usize = events.iter().map(Checker::length).sum();
+        let lists = events.iter().any(Checker::is_list);
         let checker = self.checker.clone();
         let check = move |events: Vec<Event>| {
             let events = events.into_iter().map(|event| checker.checked(event));
             events.collect::<Vec<Event>>()
         };
-        let length: usize = events.iter().map(Checker::length).sum();
-        let signed = events.iter().any(Checker::is_signed);
-        let events = if signed || length > HASHED_HERE {
-            // It takes milliseconds, in bad cases seconds: other connections must not wait for that.
-            aside(move || check(events)).await
-        } else {
+        let ready = if length <= HASHED_HERE {
             check(events)
+        } else if lists {
+            let mut events = Some(events);
+            let turn = move || Progress::Done(length, check(events.take().unwrap_or_default()));
+            self.in_turns(turn).await?
+        } else {
+            // It takes milliseconds: other connections must not wait for that.
+            aside(move || check(events)).await
         };
-        let work: usize = events.iter().map(work).sum();
-        let pause = SIGNATURE.saturating_mul(work.try_into().unwrap_or(u32::MAX));
-        (events, pause.min(MAX_PAUSE))
+        Ok(Prepared { ready, later })
     }
 }
 
@@ -401,14 +502,6 @@ impl Reading for PeerReading<'_> {
 fn set_apart(body: &mut Bytes) {
     if body.len() <= COPIED {
         *body = Bytes::copy_from_slice(body);
-    }
-}
-
-/// How many signatures were verified for an event.
-fn work(event: &Event) -> usize {
-    match event {
-        Event::PeerRecords(_, records) => records.work(),
-        _ => 0,
     }
 }
 
@@ -472,6 +565,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
     let mut room = READ_MIN;
     let mut head: Option<Head> = None;
     let mut pace = reading.pace();
+    let party = share.party(R::number(id));
     loop {
         // Who has much text read is read from again when that is paid for.
         if let Some(at) = pace.next(Instant::now().into_std()) {
@@ -517,7 +611,9 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
         if taken.events.is_empty() {
             taken.events.push(R::active(id));
         }
-        let Ok(text) = read_texts(core, &mut pace, &mut taken).await else {
+        // Nor can it help what the node takes for what has come.
+        let since = head.as_ref().map(|_| Instant::now());
+        let Ok(text) = read_texts((core, party), &mut pace, &mut taken).await else {
             return LinkEnd::Shutdown;
         };
         let mut work = Work {
@@ -525,31 +621,24 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             text,
             steps: 0,
         };
-        let (events, pause) = reading.prepare(taken.events).await;
-        let mut events = events.into_iter();
-        let mut more = true;
-        while more {
-            let part = core.handle_some(&mut events);
-            more = part.more;
-            work.steps += part.work;
-            for (session, question) in part.questions {
-                let Ok(written) = answer(core, session, question).await else {
-                    return LinkEnd::Shutdown;
-                };
-                pace.spend(Instant::now, written);
-                work.text += written;
-            }
-            if more {
-                yield_now().await;
+        let mut left = Some(taken.events);
+        while let Some(events) = left {
+            let Ok(Prepared { ready, later }) = reading.prepare(events).await else {
+                return LinkEnd::Shutdown;
+            };
+            left = later;
+            let handled = handle((core, party), &mut pace, ready, &mut work);
+            if handled.await.is_err() {
+                return LinkEnd::Shutdown;
             }
         }
         drop(taken.rooms);
-        let pause = pause.max(reading.spend(work));
+        let pause = reading.spend(work);
         if !pause.is_zero() {
             sleep(pause).await;
-            if let Some(head) = &mut head {
-                head.since += pause;
-            }
+        }
+        if let (Some(head), Some(since)) = (&mut head, since) {
+            head.since += since.elapsed();
         }
         if len >= READ_MAX / 2 {
             // What came of this much is written while more is read, instead of all of it waiting for
@@ -566,14 +655,43 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
     }
 }
 
+/// Hands events to the machine in parts, so that others have their turn between, and answers what is asked.
+async fn handle(
+    (core, party): (&Arc<Core>, Party),
+    pace: &mut Pace,
+    events: Vec<Event>,
+    work: &mut Work,
+) -> Result<(), Gone> {
+    let mut events = events.into_iter();
+    let mut more = true;
+    while more {
+        let part = core.handle_some(&mut events);
+        more = part.more;
+        work.steps += part.work;
+        for (session, question) in part.questions {
+            let written = answer(core, party, session, question).await?;
+            pace.spend(Instant::now, written);
+            work.text += written;
+        }
+        if more {
+            yield_now().await;
+        }
+    }
+    Ok(())
+}
+
 /// Makes events of the texts that have come. Long ones are read apart. Returns the length of them all.
-async fn read_texts(core: &Core, pace: &mut Pace, taken: &mut Taken) -> Result<usize, Gone> {
+async fn read_texts(
+    (core, party): (&Core, Party),
+    pace: &mut Pace,
+    taken: &mut Taken,
+) -> Result<usize, Gone> {
     let mut read = 0;
     for (place, text, event) in taken.texts.drain(..) {
         read += text;
         pace.spend(Instant::now, text);
         taken.events[place] = if text > SHORT {
-            core.apart.run(event).await?
+            core.apart.run(party, text, event).await?
         } else {
             event()
         };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -23,6 +24,7 @@ use crate::{
     core::Core,
     journal::{Cause, Kind},
     stats::Refusals,
+    turns::Party,
 };
 
 /// After a failed accept (no file descriptor left, say) the next try waits this long.
@@ -201,6 +203,13 @@ impl Door {
 impl Place {
     pub(crate) fn source(&self) -> Source {
         self.source
+    }
+
+    /// Whose turn it is when something is done for it beside the thread of the ports.
+    pub(crate) fn party(&self) -> Party {
+        let mut address = DefaultHasher::new();
+        self.source.hash(&mut address);
+        Party::stranger(address.finish())
     }
 
     /// Whether it is one of those kept for the address.

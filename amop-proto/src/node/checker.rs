@@ -1,32 +1,33 @@
 //! What neighbours say of nodes, checked before the machine sees it: signatures cost hundreds of
 //! microseconds, so this is done outside the node's lock.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+mod check;
+mod latest;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+pub use self::check::Check;
+use self::latest::Latest;
 use super::{
     Event, PeerId,
     peer_input::{Ends, PeerInput},
 };
-use crate::{
-    hash::{HashMap, HashSet},
-    p2p::{
-        NodeId, PeerFrame,
-        mesh::{NodeKey, Record, RecordsError, Refusal, SignedRecord, Subject, Verifier, packet},
-        protocol,
-    },
+use crate::p2p::{
+    NodeId, PeerFrame,
+    mesh::{NodeKey, Record, RecordsError, Refusal, SignedRecord, Subject, Verifier},
 };
 
 /// Flooding brings each record over every link: this many are remembered as good, 32 bytes each.
 const MAX_SEEN: usize = 32 * 1024;
+
+/// This many records are remembered as refused, some 200 bytes each.
+const MAX_REFUSED: usize = 8 * 1024;
 
 /// This many chains of certificates are remembered as refused, some 300 bytes each.
 const MAX_REFUSALS: usize = 1024;
@@ -34,7 +35,10 @@ const MAX_REFUSALS: usize = 1024;
 /// To read so many bytes of certificates takes about as long as to verify a signature.
 const BYTES_OF_A_SIGNATURE: usize = 4096;
 
-/// To read and look up so many short records that are known takes less than that.
+/// To read and hash so many bytes of records takes about as long as to verify a signature.
+const COST_OF_A_SIGNATURE: usize = 32 * 1024;
+
+/// However short they are, to read and look up so many takes as long.
 const REPEATS_OF_A_SIGNATURE: usize = 16;
 
 /// A change names at most this many topics; what changes more is stated whole. It bounds what the
@@ -111,7 +115,7 @@ pub(super) struct Refused {
     pub(super) why: Refusal,
 }
 
-/// A records packet after its check: all that the machine takes.
+/// A records packet, or a part of one, after its check: all that the machine takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedRecords {
     pub(super) seq: u32,
@@ -123,18 +127,17 @@ pub struct CheckedRecords {
     pub(super) too_long: Vec<NodeId>,
     /// Then there are no records.
     pub(super) fault: Option<RecordsFault>,
+    /// It is the last part.
+    pub(super) last: bool,
     work: usize,
-    /// Records that had been good before.
-    repeats: usize,
 }
 
 impl CheckedRecords {
     /// How many signatures had to be verified for it, certificates counted as one each and long ones as
-    /// more, and records that had been good before as one for so many. A connection
-    /// that causes much of that should be read from more slowly.
+    /// more.
     #[must_use]
     pub fn work(&self) -> usize {
-        self.work + self.repeats / REPEATS_OF_A_SIGNATURE
+        self.work
     }
 }
 
@@ -145,18 +148,10 @@ pub struct Checker {
     verifier: Arc<dyn Verifier>,
     max_topics: usize,
     ends: Ends,
-    seen: Mutex<Seen>,
+    seen: Mutex<Latest<()>>,
+    refused: Mutex<Latest<Arc<Refusal>>>,
+    refused_chains: Mutex<Latest<Arc<Refusal>>>,
     verified: AtomicU64,
-    refusals: Mutex<Refusals>,
-}
-
-/// The SHA-256 of records that were good.
-#[derive(Debug, Default)]
-struct Seen {
-    digests: HashSet<[u8; 32]>,
-    order: VecDeque<[u8; 32]>,
-    /// Counts how often all was forgotten.
-    renewals: u64,
 }
 
 impl Checker {
@@ -166,9 +161,10 @@ impl Checker {
             verifier,
             max_topics,
             ends: Ends::default(),
-            seen: Mutex::default(),
+            seen: Mutex::new(Latest::new(MAX_SEEN)),
+            refused: Mutex::new(Latest::new(MAX_REFUSED)),
+            refused_chains: Mutex::new(Latest::new(MAX_REFUSALS)),
             verified: AtomicU64::new(0),
-            refusals: Mutex::default(),
         }
     }
 
@@ -188,13 +184,13 @@ impl Checker {
     /// What was good before is looked at again when it comes again: the verifier's lists have changed.
     /// What the machine holds should be looked at, too, with [`disbelieved`](Self::disbelieved).
     pub fn forget(&self) {
-        self.refusals().forget();
-        let mut seen = self.seen();
-        let renewals = seen.renewals + 1;
-        *seen = Seen {
-            renewals,
-            ..Seen::default()
-        };
+        self.forget_refusals();
+        lock(&self.seen).forget();
+    }
+
+    fn forget_refusals(&self) {
+        lock(&self.refused).forget();
+        lock(&self.refused_chains).forget();
     }
 
     /// Which of these nodes, with their certificates, the verifier does not let in any longer: for
@@ -209,7 +205,7 @@ impl Checker {
             Subject::Stub { fisco, .. } => self.verifier.admits(fisco).is_err(),
         };
         // What was refused for its dates may be valid by now.
-        self.refusals().forget();
+        self.forget_refusals();
         let chains = chains.into_iter();
         chains
             .filter(|(subject, chain)| refused(subject, chain))
@@ -218,9 +214,9 @@ impl Checker {
     }
 
     /// The event that a peer's frame is. Takes as long as it takes to verify what the frame brings
-    /// that is new; must not be called with the node's lock held.
+    /// that is new; must not be called with the node's lock held. See [`begin`](Self::begin) for long ones.
     pub fn event(&self, peer: PeerId, frame: PeerFrame) -> Event {
-        if frame.protocol == protocol::EXTENSION && frame.packet == packet::RECORDS {
+        if PeerInput::is_records(&frame) {
             Event::PeerRecords(peer, self.check(&frame))
         } else {
             let input = PeerInput::read(frame, self.max_topics, &self.ends);
@@ -238,11 +234,7 @@ impl Checker {
 
     /// Whether it is a frame of records that has yet to be checked.
     pub fn is_signed(event: &Event) -> bool {
-        matches!(
-            event,
-            Event::PeerFrame(_, PeerInput { frame, .. })
-                if frame.protocol == protocol::EXTENSION && frame.packet == packet::RECORDS
-        )
+        matches!(event, Event::PeerFrame(_, input) if PeerInput::is_records(&input.frame))
     }
 
     /// How many bytes have to be read of it at most, if it is a frame that [`event`](Self::event) takes
@@ -262,73 +254,86 @@ impl Checker {
         }
     }
 
-    /// Checks a records packet.
-    pub fn check(&self, frame: &PeerFrame) -> CheckedRecords {
-        let mut checked = CheckedRecords {
-            seq: frame.seq,
-            records: Vec::new(),
-            refused: Vec::new(),
-            too_long: Vec::new(),
-            fault: None,
-            work: 0,
-            repeats: 0,
-        };
-        if let Err(fault) = self.check_all(frame, &mut checked) {
-            checked.fault = Some(fault);
-            checked.records.clear();
-        }
-        let work = checked.work as u64;
-        self.verified.fetch_add(work, Ordering::Relaxed);
-        checked
+    /// Whether it is a topic list, which is a text to be read.
+    pub fn is_list(event: &Event) -> bool {
+        matches!(event, Event::PeerFrame(_, input) if PeerInput::is_list(&input.frame))
     }
 
-    fn check_all(
-        &self,
-        frame: &PeerFrame,
-        checked: &mut CheckedRecords,
-    ) -> Result<(), RecordsFault> {
-        let verifier = &*self.verifier;
-        for signed in SignedRecord::decode_each(frame.body.clone(), self.max_topics)? {
-            let signed = match signed {
-                Ok(signed) => signed,
-                Err(RecordsError::TooManyTopics { node, .. }) => {
-                    checked.too_long.extend(node);
-                    continue;
-                }
-                Err(malformed) => return Err(malformed.into()),
-            };
-            let record = signed.record();
-            if record.base != 0 && record.topics.len() > MAX_CHANGE {
-                return Err(RecordsFault::LongChange(*record.subject.node()));
-            }
-            let digest: [u8; 32] = Sha256::digest(signed.bytes()).into();
-            let (seen, renewals) = {
-                let seen = self.seen();
-                (seen.digests.contains(&digest), seen.renewals)
-            };
-            if seen {
-                checked.repeats += 1;
-            } else {
-                checked.work += 1;
-                if !signed.is_signed(verifier) {
-                    return Err(RecordsFault::Forged(*record.subject.node()));
-                }
-                match self.identify(record, &mut checked.work) {
-                    Ok(()) => self.good(digest, renewals),
-                    Err(Unbelieved::Others(node)) => return Err(RecordsFault::OthersChain(node)),
-                    Err(Unbelieved::Refused(why)) => {
-                        let (subject, version) = (record.subject, record.version);
-                        checked.refused.push(Refused {
-                            subject,
-                            version,
-                            why,
-                        });
-                        continue;
-                    }
-                }
-            }
-            checked.records.push(CheckedRecord::own(signed));
+    /// Checks a records packet, all of it at once.
+    pub fn check(&self, frame: &PeerFrame) -> CheckedRecords {
+        let mut check = Check::whole(frame, self.max_topics);
+        while check.ready().is_none() {
+            self.go_on(&mut check);
         }
+        check.take()
+    }
+
+    /// Begins to check a frame of records, which is then done one record at a time by
+    /// [`go_on`](Self::go_on). `None` if it is none.
+    #[must_use]
+    pub fn begin(&self, event: &Event) -> Option<Check> {
+        match event {
+            Event::PeerFrame(peer, input) if PeerInput::is_records(&input.frame) => {
+                Some(Check::new(*peer, &input.frame, self.max_topics))
+            }
+            _ => None,
+        }
+    }
+
+    /// Checks one more record of a packet. Returns what that cost: what is read counts as its length in
+    /// bytes, and what is verified as what might have been read in that time.
+    pub fn go_on(&self, check: &mut Check) -> usize {
+        let before = check.work();
+        let len = check.step(|signed, part| self.check_one(signed, part));
+        let work = check.work() - before;
+        self.verified.fetch_add(work as u64, Ordering::Relaxed);
+        len.max(COST_OF_A_SIGNATURE / REPEATS_OF_A_SIGNATURE) + work * COST_OF_A_SIGNATURE
+    }
+
+    fn check_one(
+        &self,
+        signed: SignedRecord,
+        part: &mut CheckedRecords,
+    ) -> Result<(), RecordsFault> {
+        let record = signed.record();
+        if record.base != 0 && record.topics.len() > MAX_CHANGE {
+            return Err(RecordsFault::LongChange(*record.subject.node()));
+        }
+        let digest: [u8; 32] = Sha256::digest(signed.bytes()).into();
+        let (seen, rules) = {
+            let seen = lock(&self.seen);
+            (seen.get(&digest).is_some(), seen.rules())
+        };
+        if !seen {
+            let (refused, refused_rules) = {
+                let refused = lock(&self.refused);
+                (refused.get(&digest), refused.rules())
+            };
+            let identified = match refused {
+                Some(why) => Err(Unbelieved::Refused(why)),
+                None => {
+                    part.work += 1;
+                    if !signed.is_signed(&*self.verifier) {
+                        return Err(RecordsFault::Forged(*record.subject.node()));
+                    }
+                    self.identify(record, &mut part.work)
+                }
+            };
+            match identified {
+                Ok(()) => lock(&self.seen).note(digest, (), rules),
+                Err(Unbelieved::Others(node)) => return Err(RecordsFault::OthersChain(node)),
+                Err(Unbelieved::Refused(why)) => {
+                    lock(&self.refused).note(digest, why.clone(), refused_rules);
+                    part.refused.push(Refused {
+                        subject: record.subject,
+                        version: record.version,
+                        why: Refusal::clone(&why),
+                    });
+                    return Ok(());
+                }
+            }
+        }
+        part.records.push(CheckedRecord::own(signed));
         Ok(())
     }
 
@@ -339,13 +344,14 @@ impl Checker {
             (Subject::Node(node), Some(whole)) => (node, whole),
             (Subject::Node(_), None) => return Ok(()),
             (Subject::Stub { fisco, .. }, _) => {
-                return self.verifier.admits(fisco).map_err(Unbelieved::Refused);
+                let admitted = self.verifier.admits(fisco);
+                return admitted.map_err(|why| Unbelieved::Refused(Arc::new(why)));
             }
         };
         let chain = digest_of(&whole.chain);
-        let (refused, renewals) = {
-            let refusals = self.refusals();
-            (refusals.by_chain.get(&chain).cloned(), refusals.renewals)
+        let (refused, rules) = {
+            let refused = lock(&self.refused_chains);
+            (refused.get(&chain), refused.rules())
         };
         if let Some(why) = refused {
             return Err(Unbelieved::Refused(why));
@@ -355,70 +361,21 @@ impl Checker {
             Ok(found) if found == *node => Ok(()),
             Ok(_) => Err(Unbelieved::Others(*node)),
             Err(why) => {
-                self.refusals().note(chain, why.clone(), renewals);
+                let why = Arc::new(why);
+                lock(&self.refused_chains).note(chain, why.clone(), rules);
                 Err(Unbelieved::Refused(why))
             }
         }
     }
+}
 
-    fn refusals(&self) -> MutexGuard<'_, Refusals> {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn good(&self, digest: [u8; 32], renewals: u64) {
-        let mut seen = self.seen();
-        if seen.renewals != renewals || !seen.digests.insert(digest) {
-            return;
-        }
-        seen.order.push_back(digest);
-        if seen.order.len() > MAX_SEEN
-            && let Some(oldest) = seen.order.pop_front()
-        {
-            seen.digests.remove(&oldest);
-        }
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 enum Unbelieved {
     Others(NodeId),
-    Refused(Refusal),
-}
-
-/// Certificates that were refused, by the digest of their chain, the latest ones: a node that this one
-/// does not let in goes on telling of itself by way of others.
-#[derive(Debug, Default)]
-struct Refusals {
-    by_chain: HashMap<[u8; 32], Refusal>,
-    order: VecDeque<[u8; 32]>,
-    /// Counts how often all was forgotten.
-    renewals: u64,
-}
-
-impl Refusals {
-    fn forget(&mut self) {
-        let renewals = self.renewals + 1;
-        *self = Self {
-            renewals,
-            ..Self::default()
-        };
-    }
-
-    fn note(&mut self, chain: [u8; 32], why: Refusal, renewals: u64) {
-        // What was judged by lists that have been replaced since is not noted.
-        if self.renewals != renewals || self.by_chain.insert(chain, why).is_some() {
-            return;
-        }
-        self.order.push_back(chain);
-        if self.order.len() > MAX_REFUSALS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_chain.remove(&oldest);
-        }
-    }
+    Refused(Arc<Refusal>),
 }
 
 /// What it takes to read and verify a chain, in signatures: one for each certificate, and what reading
@@ -442,7 +399,10 @@ mod tests {
     use bytes::BytesMut;
 
     use super::*;
-    use crate::p2p::mesh::{SharedSecret, Signer, Whole};
+    use crate::p2p::{
+        mesh::{SharedSecret, Signer, Whole, packet},
+        protocol,
+    };
 
     fn id(n: u8) -> NodeId {
         NodeId([n; 64])
@@ -584,9 +544,120 @@ mod tests {
         for n in 0..2 * MAX_REFUSALS {
             work(of_version(6, n));
         }
-        let refusals = checker.refusals();
-        assert_eq!(refusals.by_chain.len(), MAX_REFUSALS);
-        assert_eq!(refusals.order.len(), MAX_REFUSALS);
+        assert_eq!(lock(&checker.refused_chains).len(), MAX_REFUSALS);
+    }
+
+    #[test]
+    fn a_record_that_is_refused_costs_once_until_lists_change() {
+        let lists = SharedSecret::new(id(0));
+        lists.refuse(id(1));
+        lists.refuse(id(8));
+        let checker = Checker::new(Arc::new(lists), 10);
+        let packet = frame(&[signed(1), stub(8, 2)]);
+        let work = || {
+            let checked = checker.check(&packet);
+            assert_eq!((checked.records.len(), checked.refused.len()), (0, 2));
+            checked.work()
+        };
+        assert_eq!((work(), work()), (3, 0));
+        checker.forget();
+        assert_eq!((work(), work()), (3, 0));
+        assert!(checker.disbelieved([]).is_empty());
+        assert_eq!(work(), 3, "it may be valid by now");
+    }
+
+    fn parts(checker: &Checker, frame: &PeerFrame) -> (Vec<CheckedRecords>, Vec<usize>) {
+        let event = Event::PeerFrame(PeerId(1), frame.clone().into());
+        let mut check = checker.begin(&event).unwrap();
+        let (mut parts, mut costs) = (Vec::new(), Vec::new());
+        loop {
+            match check.ready() {
+                None => costs.push(checker.go_on(&mut check)),
+                Some(last) => {
+                    parts.push(check.take());
+                    if last {
+                        return (parts, costs);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_packet_is_checked_record_by_record_and_handed_over_in_parts() {
+        let checker = checker();
+        let of_version = |n: u8, version: u64| {
+            let changed = Record {
+                version,
+                ..record(n, n)
+            };
+            changed.sign(&SharedSecret::new(id(n))).unwrap()
+        };
+        let records: Vec<SignedRecord> = (1..=200)
+            .flat_map(|n| (1..=4).map(move |version| (n, version)))
+            .map(|(n, version)| of_version(n, version))
+            .collect();
+        let (parts, costs) = parts(&checker, &frame(&records));
+        let whole: Vec<SignedRecord> = parts
+            .iter()
+            .flat_map(|part| part.records.iter().map(|record| record.signed().clone()))
+            .collect();
+        assert!(whole == records);
+        assert!(parts.len() >= 3, "{}", parts.len());
+        for part in &parts[..parts.len() - 1] {
+            assert!(!part.last);
+            // What is said of one node stays together.
+            assert_eq!(part.records.len() % 4, 0);
+            assert!(part.records.len() <= 2 * check::RECORDS);
+        }
+        assert!(parts.last().unwrap().last);
+        // Each step is about one record, and nothing is free.
+        assert!(costs.len() >= records.len());
+        let dearest = 3 * COST_OF_A_SIGNATURE + records[0].bytes().len();
+        assert!(costs.iter().all(|&cost| cost <= dearest));
+        let again = self::parts(&checker, &frame(&records)).1;
+        assert!(again.iter().sum::<usize>() >= frame(&records).body.len());
+    }
+
+    #[test]
+    fn one_node_alone_cannot_make_a_part_that_has_no_end() {
+        let checker = checker();
+        let records: Vec<SignedRecord> = (1..=2000)
+            .map(|version| {
+                let changed = Record {
+                    version,
+                    ..record(1, 1)
+                };
+                changed.sign(&SharedSecret::new(id(1))).unwrap()
+            })
+            .collect();
+        let (parts, _) = parts(&checker, &frame(&records));
+        assert!(
+            parts
+                .iter()
+                .all(|part| part.records.len() <= 4 * check::RECORDS)
+        );
+        let count: usize = parts.iter().map(|part| part.records.len()).sum();
+        assert_eq!(count, records.len());
+    }
+
+    #[test]
+    fn the_check_stops_at_the_first_fault() {
+        let checker = checker();
+        let forged = record(3, 3).sign(&SharedSecret::new(id(2))).unwrap();
+        let mut records = vec![signed(1), forged];
+        records.extend((4..100).map(signed));
+        let (parts, costs) = parts(&checker, &frame(&records));
+        assert_eq!((parts.len(), costs.len()), (1, 2));
+        assert_eq!(parts[0].fault, Some(RecordsFault::Forged(id(3))));
+        assert!(parts[0].last && parts[0].records.is_empty());
+        assert_eq!(checker.verified(), 3);
+        let mut broken = frame(&[signed(5), signed(6)]);
+        broken.body.truncate(broken.body.len() - 1);
+        let (parts, _) = self::parts(&checker, &broken);
+        let fault = RecordsFault::Unreadable(RecordsError::Malformed);
+        assert_eq!(parts[0].fault, Some(fault));
+        assert!(parts[0].records.is_empty());
     }
 
     #[test]
@@ -595,9 +666,8 @@ mod tests {
         for n in 0..2 * MAX_SEEN as u64 {
             let mut digest = [0; 32];
             digest[..8].copy_from_slice(&n.to_be_bytes());
-            checker.good(digest, 0);
+            lock(&checker.seen).note(digest, (), 0);
         }
-        let seen = checker.seen();
-        assert_eq!((seen.digests.len(), seen.order.len()), (MAX_SEEN, MAX_SEEN));
+        assert_eq!(lock(&checker.seen).len(), MAX_SEEN);
     }
 }

@@ -30,7 +30,7 @@ use std::{
 };
 
 pub use action::{Action, CloseReason, Lapse, Notice, PeerCloseReason};
-pub use checker::{CheckedRecord, CheckedRecords, Checker, RecordsFault};
+pub use checker::{Check, CheckedRecord, CheckedRecords, Checker, RecordsFault};
 pub use config::{Limits, NodeConfig, Timeouts};
 pub use digest::Message;
 pub use held::Held;

@@ -76,15 +76,22 @@ impl Ends {
 impl PeerInput {
     /// Whether [`read`](Self::read) has something to do.
     pub(super) fn is_long(frame: &PeerFrame) -> bool {
-        match (frame.protocol, frame.packet) {
-            (p, packet::TOPICS) => p == -protocol::TOPIC,
-            _ => frame.body.len() > super::digest::SHORT,
-        }
+        Self::is_list(frame) || frame.body.len() > super::digest::SHORT
+    }
+
+    /// Whether it is a topic list.
+    pub(super) fn is_list(frame: &PeerFrame) -> bool {
+        (frame.protocol, frame.packet) == (-protocol::TOPIC, packet::TOPICS)
+    }
+
+    /// Whether it brings records.
+    pub(super) fn is_records(frame: &PeerFrame) -> bool {
+        (frame.protocol, frame.packet) == (protocol::EXTENSION, mesh_packet::RECORDS)
     }
 
     /// Reads a frame: of a topic list so many topics.
     pub(super) fn read(frame: PeerFrame, max_topics: usize, ends: &Ends) -> Self {
-        if (frame.protocol, frame.packet) == (-protocol::TOPIC, packet::TOPICS) {
+        if Self::is_list(&frame) {
             let topics = Some(ReadList::read(&frame.body, max_topics));
             return Self {
                 topics,

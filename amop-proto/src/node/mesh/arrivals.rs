@@ -31,6 +31,18 @@ const RECORDS_A_TURN: usize = 32;
 pub(super) const REPEATS: Bucket = Bucket::new(1024, Duration::from_millis(50));
 const ECHOES: u64 = 16 * 1024;
 
+/// What is checked comes in parts, if it is much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Whole,
+    /// There are others to come.
+    More,
+    /// All others before it were taken.
+    Last,
+    /// They were not.
+    LastOfTorn,
+}
+
 /// What may be done yet for one event, or in one turn.
 #[derive(Debug)]
 struct Left {
@@ -44,9 +56,10 @@ impl Mesh {
         &mut self,
         now: Instant,
         (peer, sender): (PeerId, NodeKey),
-        seq: u32,
+        (seq, is_last): (u32, bool),
         mut records: Vec<CheckedRecord>,
     ) {
+        let part = self.work.begin_part(peer, is_last);
         let mut last: HashMap<NodeKey, u64> = HashMap::default();
         for record in &records {
             let last = last.entry(record.key()).or_default();
@@ -55,7 +68,8 @@ impl Mesh {
         let all = records.len();
         records.retain(|record| !self.is_known_record(record));
         // An empty frame is as good as a known record.
-        let known = (all - records.len()).max(usize::from(all == 0));
+        let is_empty = all == 0 && part == Part::Whole;
+        let known = (all - records.len()).max(usize::from(is_empty));
         if !self.may_repeat(now, peer, known) && records.is_empty() {
             return;
         }
@@ -63,7 +77,9 @@ impl Mesh {
             leads_to: last.get(&record.key()).copied().unwrap_or(0),
             record: Box::new(record),
         });
-        let items: VecDeque<Item> = items.chain([Item::End { seq }]).collect();
+        // Of a frame of which a part was not taken nothing is acknowledged.
+        let end = matches!(part, Part::Whole | Part::Last).then_some(Item::End { seq });
+        let items: VecDeque<Item> = items.chain(end).collect();
         let most = self.limits.records_bytes / 2;
         let (taken, gone) = self.work.inbox.push((sender, peer), items, most);
         for (sender, queue) in gone {
@@ -80,6 +96,7 @@ impl Mesh {
 
     /// There was no room for records, the neighbour's own among them or not.
     fn not_taken(&mut self, now: Instant, (peer, sender): (PeerId, NodeKey), own: bool) {
+        self.work.torn(peer);
         if own {
             self.work.refused.insert(sender);
         }

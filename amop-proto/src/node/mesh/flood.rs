@@ -1,13 +1,15 @@
 //! The link-state protocol itself: which records go to whom, and what comes of those that come.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
-use super::{Link, Mesh, Output, database::Taken, extension, inbox::Inbox, sync::Wanted};
+use super::{
+    Link, Mesh, Output, arrivals::Part, database::Taken, extension, inbox::Inbox, sync::Wanted,
+};
 use crate::{
     hash::HashMap,
     node::{
@@ -53,6 +55,8 @@ pub(super) struct Work {
     pub(super) news: u64,
     /// Neighbours whose last word on themselves was not taken.
     pub(super) refused: BTreeSet<NodeKey>,
+    /// Neighbours of whose frame a part has come, but not the last one, and whether a part was not taken.
+    parts: BTreeMap<PeerId, bool>,
     pub(super) resume: Option<Instant>,
     /// When to ask neighbours for everything that is not here.
     ask_again: Option<Instant>,
@@ -77,6 +81,31 @@ struct Disbelief {
 impl Work {
     pub(super) fn next(&self) -> Option<Instant> {
         crate::node::sooner(self.resume, self.ask_again)
+    }
+
+    /// Of what a neighbour sends a part has come. Until the last one has, what is not taken of the others is
+    /// noted.
+    pub(super) fn begin_part(&mut self, peer: PeerId, is_last: bool) -> Part {
+        if !is_last {
+            self.parts.entry(peer).or_insert(false);
+            return Part::More;
+        }
+        match self.parts.remove(&peer) {
+            None => Part::Whole,
+            Some(false) => Part::Last,
+            Some(true) => Part::LastOfTorn,
+        }
+    }
+
+    /// What has come of a neighbour was not taken, or not all of it.
+    pub(super) fn torn(&mut self, peer: PeerId) {
+        if let Some(torn) = self.parts.get_mut(&peer) {
+            *torn = true;
+        }
+    }
+
+    pub(super) fn peer_gone(&mut self, peer: PeerId) {
+        self.parts.remove(&peer);
     }
 
     pub(super) fn link_down(&mut self, neighbour: NodeKey) {
@@ -205,7 +234,12 @@ impl Mesh {
             let what = "a record over this node's limits";
             self.outputs.push_back(Output::Refused(peer, what));
         }
-        self.enqueue(now, (peer, sender), checked.seq, checked.records);
+        self.enqueue(
+            now,
+            (peer, sender),
+            (checked.seq, checked.last),
+            checked.records,
+        );
     }
 
     /// Applies so many topics of a record; returns where to go on, if that is not all.

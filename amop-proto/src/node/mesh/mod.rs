@@ -641,6 +641,7 @@ impl Mesh {
         let Some(link) = self.links.remove(&peer) else {
             return;
         };
+        self.work.peer_gone(peer);
         if self.by_key.get(&link.key) == Some(&peer) {
             if link.counts() && self.reports_link_to_us(link.key) {
                 self.uncount(now, link.key);

@@ -37,7 +37,8 @@ pub use self::{
     },
     proof::{Refusal, Signer, Verifier},
     record::{
-        MAX_CHAIN, MAX_NEIGHBOURS, MAX_VERSION, Record, RecordsError, SignedRecord, Subject, Whole,
+        MAX_CHAIN, MAX_NEIGHBOURS, MAX_VERSION, Record, RecordsError, SignedRecord, SignedRecords,
+        Subject, Whole,
     },
 };
 #[cfg(feature = "test-util")]

@@ -323,44 +323,75 @@ impl SignedRecord {
     ///
     /// [`RecordsError`] if any of it is malformed or a record has more topics than `max_topics`.
     pub fn decode_all(body: Bytes, max_topics: usize) -> Result<Vec<Self>, RecordsError> {
-        Self::decode_each(body, max_topics)?.into_iter().collect()
+        let records = SignedRecords::new(body, max_topics);
+        records.filter_map(Result::transpose).collect()
+    }
+}
+
+/// The body of a records packet, read one record after the other: a packet may be long, and what its
+/// records take in memory several times that. For a record of a node whose ID is none that is known there
+/// is `None`. A record with too many topics says nothing of those behind it; behind one that is malformed
+/// there are none.
+#[derive(Debug, Clone)]
+pub struct SignedRecords {
+    body: Bytes,
+    max_topics: usize,
+    /// So many have been read.
+    count: usize,
+}
+
+impl SignedRecords {
+    /// A body that is still to be read.
+    #[must_use]
+    pub fn new(body: Bytes, max_topics: usize) -> Self {
+        Self {
+            body,
+            max_topics,
+            count: 0,
+        }
     }
 
-    /// As [`decode_all`](Self::decode_all), where a record with too many topics says nothing of the
-    /// others.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordsError::Malformed`] if any of it is malformed.
-    pub fn decode_each(
-        mut body: Bytes,
-        max_topics: usize,
-    ) -> Result<Vec<Result<Self, RecordsError>>, RecordsError> {
-        let mut records = Vec::new();
-        while body.has_remaining() {
-            let mut rest = body.clone();
-            let record = Record::decode(&mut rest, max_topics).ok_or(RecordsError::Malformed)?;
-            let statement = body.len() - rest.len();
-            let algorithm = rest.try_get_u8().map_err(|_| RecordsError::Malformed)?;
-            let len = rest.try_get_u16().map_err(|_| RecordsError::Malformed)?;
-            let len = usize::from(len);
-            if len > MAX_SIGNATURE || rest.len() < len || records.len() == MAX_RECORDS {
-                return Err(RecordsError::Malformed);
-            }
-            let bytes = body.split_to(statement + 3 + len);
-            records.extend(record.transpose().map(|record| {
-                let (record, long_id) = record?;
-                Ok(Self {
-                    key: record.key(),
-                    record,
-                    bytes,
-                    statement,
-                    algorithm,
-                    long_id,
-                })
-            }));
+    /// How many bytes are still to be read.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.body.len()
+    }
+
+    /// `None` if it is malformed.
+    fn read(&mut self) -> Option<Result<Option<SignedRecord>, RecordsError>> {
+        let mut rest = self.body.clone();
+        let record = Record::decode(&mut rest, self.max_topics)?;
+        let statement = self.body.len() - rest.len();
+        let algorithm = rest.try_get_u8().ok()?;
+        let len = usize::from(rest.try_get_u16().ok()?);
+        if len > MAX_SIGNATURE || rest.len() < len || self.count == MAX_RECORDS {
+            return None;
         }
-        Ok(records)
+        self.count += 1;
+        let bytes = self.body.split_to(statement + 3 + len);
+        let signed = |(record, long_id): WithLongId| SignedRecord {
+            key: record.key(),
+            record,
+            bytes,
+            statement,
+            algorithm,
+            long_id,
+        };
+        Some(record.map(|record| record.map(signed)))
+    }
+}
+
+impl Iterator for SignedRecords {
+    type Item = Result<Option<SignedRecord>, RecordsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.body.has_remaining() {
+            return None;
+        }
+        Some(self.read().unwrap_or_else(|| {
+            self.body.clear();
+            Err(RecordsError::Malformed)
+        }))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use amop_proto::channel::code;
+use amop_proto::{channel::code, node::Event, p2p::PeerFrame};
 
 use super::{LIAR, TOPIC, counters, distance, once, topics_at, topics_of_bytes, with_limits};
-use crate::support::{Link, Net, change, error, hello, records, reply, state, stub, unicast};
+use crate::support::{
+    Link, Net, change, error, hello, records, reply, state, stub, taken, unicast,
+};
 
 #[test]
 fn what_a_neighbour_makes_a_node_hold_is_bounded_and_others_get_their_share() {
@@ -125,4 +127,48 @@ fn what_comes_over_the_same_relay_finds_room_too() {
         assert_eq!((distance(&net, n), topics_at(&net, n)), (Some(2), 40));
     }
     assert!(net.nodes[0].machine.router().records_bytes() <= MAX);
+}
+
+/// A frame that comes in parts, as those do of a node that checks one record at a time.
+fn send_in_parts(net: &mut Net, link: Link, frame: PeerFrame) -> usize {
+    let frame = Event::PeerFrame(link.id, frame.into());
+    let checker = &net.nodes[link.node].checker;
+    let mut check = checker.begin(&frame).unwrap();
+    let mut parts = Vec::new();
+    while !check.is_over() {
+        checker.go_on(&mut check);
+        if check.ready().is_some() {
+            parts.push(check.take_event());
+        }
+    }
+    let count = parts.len();
+    for part in parts {
+        net.event(link.node, part);
+    }
+    count
+}
+
+/// What was dropped for want of room comes again only if the neighbour knows that it was not taken.
+#[test]
+fn a_frame_of_which_a_part_finds_no_room_is_not_acknowledged() {
+    let topics: Vec<String> = (0..100).map(|n| format!("topic {n:0100}")).collect();
+    let topics: Vec<(&str, u32)> = topics.iter().map(|topic| (&topic[..], 1)).collect();
+    let all: Vec<_> = (20..220).map(|n| state(n, 1, &[], &topics)).collect();
+    let acknowledged = |net: &mut Net, peer: Link| {
+        net.advance(Duration::from_secs(1));
+        let sent = net.peer_inbox(peer);
+        sent.iter().any(|frame| *frame == taken(9))
+    };
+    for (room, whole) in [(64 << 20, true), (2 << 20, false)] {
+        let mut net = with_limits(|config| config.limits.records_bytes = room);
+        let peer = net.ours(0, LIAR, &[]);
+        net.secs(1);
+        net.peer_inbox(peer);
+        assert!(send_in_parts(&mut net, peer, records(9, &all)) > 2);
+        assert_eq!(acknowledged(&mut net, peer), whole, "{room}");
+        assert_eq!(counters(&net).over_budget == 0, whole);
+        // What is sent after it is taken for itself.
+        net.peer_send(peer, records(9, &[state(LIAR, 1 << 40, &[0], &[])]));
+        assert!(acknowledged(&mut net, peer), "{room}");
+    }
 }

@@ -1,0 +1,181 @@
+//! A packet of records under way through its check.
+
+use super::{CheckedRecord, CheckedRecords, RecordsFault};
+use crate::{
+    node::{Event, PeerId},
+    p2p::{
+        PeerFrame,
+        mesh::{RecordsError, SignedRecord, SignedRecords},
+    },
+};
+
+/// A part is handed over once it has so many records,
+pub(super) const RECORDS: usize = 256;
+
+/// or takes so many bytes. It is longer where one node states much.
+const BYTES: usize = 1024 * 1024;
+
+/// What is said of one node stays together up to so many times as much.
+const TOGETHER: usize = 4;
+
+/// A packet of records that is being checked, one record at a time. What has been checked is handed over in
+/// parts, so that a long packet never stands in memory as a whole, read.
+#[derive(Debug)]
+pub struct Check {
+    peer: PeerId,
+    seq: u32,
+    records: SignedRecords,
+    /// Read, and for the next part.
+    held: Option<SignedRecord>,
+    part: CheckedRecords,
+    /// What the records of the part take.
+    bytes: usize,
+    /// Those of the part, and bytes they may take.
+    most: (usize, usize),
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Checking,
+    /// The part can be taken.
+    Full,
+    /// It is the last one.
+    Over,
+}
+
+impl Check {
+    pub(super) fn new(peer: PeerId, frame: &PeerFrame, max_topics: usize) -> Self {
+        Self {
+            peer,
+            seq: frame.seq,
+            records: SignedRecords::new(frame.body.clone(), max_topics),
+            held: None,
+            part: part(frame.seq),
+            bytes: 0,
+            most: (RECORDS, BYTES),
+            state: State::Checking,
+        }
+    }
+
+    /// Without parts.
+    pub(super) fn whole(frame: &PeerFrame, max_topics: usize) -> Self {
+        Self {
+            most: (usize::MAX, usize::MAX),
+            ..Self::new(PeerId(0), frame, max_topics)
+        }
+    }
+
+    /// Whether there is a part to be taken, and if so whether it is the last one.
+    pub fn ready(&self) -> Option<bool> {
+        match self.state {
+            State::Checking => None,
+            State::Full => Some(false),
+            State::Over => Some(true),
+        }
+    }
+
+    /// Whether the last part has been taken.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Takes what is [`ready`](Self::ready), for the machine.
+    pub fn take_event(&mut self) -> Event {
+        Event::PeerRecords(self.peer, self.take())
+    }
+
+    pub(super) fn take(&mut self) -> CheckedRecords {
+        self.bytes = 0;
+        let mut taken = std::mem::replace(&mut self.part, part(self.seq));
+        taken.last = self.state == State::Over;
+        if self.state == State::Full {
+            self.state = State::Checking;
+        }
+        taken
+    }
+
+    pub(super) fn work(&self) -> usize {
+        self.part.work
+    }
+
+    /// Reads one more record and has it checked. Returns how many bytes were read.
+    pub(super) fn step(
+        &mut self,
+        check: impl FnOnce(SignedRecord, &mut CheckedRecords) -> Result<(), RecordsFault>,
+    ) -> usize {
+        if self.state != State::Checking {
+            return 0;
+        }
+        let before = self.records.left();
+        if let Err(fault) = self.next(check) {
+            self.part.fault = Some(fault);
+            self.part.records.clear();
+            self.state = State::Over;
+        }
+        before - self.records.left()
+    }
+
+    fn next(
+        &mut self,
+        check: impl FnOnce(SignedRecord, &mut CheckedRecords) -> Result<(), RecordsFault>,
+    ) -> Result<(), RecordsFault> {
+        let signed = match self.held.take() {
+            Some(held) => held,
+            None => match self.records.next() {
+                Some(Ok(Some(signed))) => signed,
+                // Of a node of a kind that is not known.
+                Some(Ok(None)) => return Ok(()),
+                Some(Err(RecordsError::TooManyTopics { node, .. })) => {
+                    self.part.too_long.extend(node);
+                    return Ok(());
+                }
+                Some(Err(malformed)) => return Err(malformed.into()),
+                None => {
+                    self.state = State::Over;
+                    return Ok(());
+                }
+            },
+        };
+        if self.is_full_for(&signed) {
+            self.held = Some(signed);
+            self.state = State::Full;
+            return Ok(());
+        }
+        let before = self.part.records.len();
+        check(signed, &mut self.part)?;
+        let taken = self.part.records[before..].iter();
+        let size = |record: &CheckedRecord| record.weight() + record.signed().bytes().len();
+        self.bytes += taken.map(size).sum::<usize>();
+        Ok(())
+    }
+
+    fn is_full_for(&self, signed: &SignedRecord) -> bool {
+        let (records, bytes) = self.most;
+        let part = &self.part;
+        let count = part.records.len() + part.refused.len() + part.too_long.len();
+        if count < records && self.bytes < bytes {
+            return false;
+        }
+        let together = part
+            .records
+            .last()
+            .is_some_and(|last| last.key() == signed.key());
+        !together
+            || count >= records.saturating_mul(TOGETHER)
+            || self.bytes >= bytes.saturating_mul(TOGETHER)
+    }
+}
+
+fn part(seq: u32) -> CheckedRecords {
+    CheckedRecords {
+        seq,
+        records: Vec::new(),
+        refused: Vec::new(),
+        too_long: Vec::new(),
+        fault: None,
+        last: true,
+        work: 0,
+    }
+}

@@ -1,0 +1,92 @@
+//! What was found out about the latest of many things.
+
+use std::collections::VecDeque;
+
+use crate::hash::HashMap;
+
+/// By SHA-256. What was found before the rules changed is never noted: who finds something out remembers
+/// [under which rules](Self::rules) that was.
+#[derive(Debug)]
+pub(super) struct Latest<V> {
+    found: HashMap<[u8; 32], V>,
+    order: VecDeque<[u8; 32]>,
+    most: usize,
+    rules: u64,
+}
+
+impl<V: Clone> Latest<V> {
+    /// So many are remembered.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            found: HashMap::default(),
+            order: VecDeque::new(),
+            most,
+            rules: 0,
+        }
+    }
+
+    /// Counts the changes of the rules.
+    pub(super) fn rules(&self) -> u64 {
+        self.rules
+    }
+
+    pub(super) fn get(&self, digest: &[u8; 32]) -> Option<V> {
+        self.found.get(digest).cloned()
+    }
+
+    /// The rules have changed.
+    pub(super) fn forget(&mut self) {
+        let rules = self.rules + 1;
+        *self = Self {
+            rules,
+            ..Self::new(self.most)
+        };
+    }
+
+    /// Notes what was found by rules that may have changed since.
+    pub(super) fn note(&mut self, digest: [u8; 32], found: V, rules: u64) {
+        if self.rules != rules || self.found.insert(digest, found).is_some() {
+            return;
+        }
+        self.order.push_back(digest);
+        if self.order.len() > self.most
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.found.remove(&oldest);
+        }
+    }
+
+    #[cfg(all(test, feature = "test-util"))]
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(n: u64) -> [u8; 32] {
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&n.to_be_bytes());
+        digest
+    }
+
+    #[test]
+    fn the_latest_are_remembered_until_the_rules_change() {
+        let mut latest = Latest::new(10);
+        for n in 0..25 {
+            latest.note(digest(n), n, 0);
+            latest.note(digest(n), n, 0);
+        }
+        assert_eq!((latest.found.len(), latest.order.len()), (10, 10));
+        assert_eq!(latest.get(&digest(14)), None);
+        assert_eq!(latest.get(&digest(15)), Some(15));
+        latest.forget();
+        assert_eq!(latest.get(&digest(15)), None);
+        latest.note(digest(1), 1, 0);
+        assert_eq!(latest.get(&digest(1)), None, "by rules that are gone");
+        latest.note(digest(1), 1, latest.rules());
+        assert_eq!(latest.get(&digest(1)), Some(1));
+    }
+}
