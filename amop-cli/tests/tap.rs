@@ -107,7 +107,7 @@ async fn a_client_works_through_it() {
     assert_eq!(answer.seq, handshake.seq);
     assert_eq!(
         answer.payload,
-        "{\"nodeVersion\":\"2.11.1\",\"protocol\":3,\"quietMulticasts\":true,\"answerWithin\":60000}\n"
+        "{\"nodeVersion\":\"2.11.1\",\"protocol\":3,\"quietMulticasts\":true,\"answerWithin\":60000,\"maxFrame\":33554432}\n"
     );
     let (direction, message) = frame(&mut records, "unicast").await;
     assert_eq!(direction, Direction::ToNode);

@@ -102,8 +102,7 @@ impl Account {
     fn spend(&self, now: u64, work: u64) -> bool {
         let before = self.used.fetch_add(work, Ordering::Relaxed);
         let rate = self.rate.load(Ordering::Relaxed);
-        if rate > 0 {
-            let cost = work.saturating_mul(1000) / rate;
+        if let Some(cost) = work.saturating_mul(1000).checked_div(rate) {
             let pay = |paid: u64| Some(paid.max(now).saturating_add(cost));
             let _ = self
                 .paid
