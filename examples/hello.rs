@@ -3,7 +3,10 @@
 //! The publisher is connected to node 0, the subscriber to node 1; between them are the real
 //! protocols and TLS with certificates made on the spot.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use amop::Client;
 use amop_examples::{Hello, timestamp};
@@ -32,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
     let subscriber = connect(&network, 1).await?;
 
     for demo in [Demo::Unicast, Demo::Multicast] {
-        println!("--- {demo:?} from node 0 to node 1");
+        writeln!(io::stdout(), "--- {demo:?} from node 0 to node 1")?;
         demo.run(&publisher, &subscriber, &options).await?;
     }
 
@@ -65,18 +68,19 @@ impl Demo {
         options: &Options,
     ) -> anyhow::Result<()> {
         let subscription = Hello::subscribe(subscriber).await?;
-        println!("Subscriber success");
+        writeln!(io::stdout(), "Subscriber success")?;
         let receive = async {
             let mut messages = subscription.take(options.count);
             while let Some(Hello(text)) = messages.next().await {
-                println!("{} received: {text}", timestamp());
+                writeln!(io::stdout(), "{} received: {text}", timestamp())?;
             }
+            anyhow::Ok(())
         };
         let publish = self.publish(publisher, options);
         let patience = Duration::from_secs(30);
         let (received, published) = tokio::join!(timeout(patience, receive), publish);
         published?;
-        received.context("not every message arrived")
+        received.context("not every message arrived")?
     }
 
     async fn publish(self, client: &Client, options: &Options) -> anyhow::Result<()> {
@@ -88,7 +92,7 @@ impl Demo {
                 Self::Multicast => "multi",
             };
             let text = format!("hello, FISCO BCOS, I am {who} broadcast publisher! {n}");
-            println!("{} publish message: {text}", timestamp());
+            writeln!(io::stdout(), "{} publish message: {text}", timestamp())?;
             let message = Hello(text);
             match self {
                 Self::Unicast => message.publish_unicast(client).await?,

@@ -3,7 +3,10 @@
 //! The publisher at node 0 grants the topic to one of the two subscribers, at nodes 1 and 2, and that
 //! one gets the message.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use amop::{Client, Event, TopicKey};
 use amop_node::Network;
@@ -32,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
     publisher.grant::<Settlement>(&[key.public_key()]).await?;
     // A unicast waits for a verified subscriber by itself; this is to show both verifications.
     for _ in 0..2 {
-        println!("{}", next_verification(&mut events).await?);
+        writeln!(io::stdout(), "{}", next_verification(&mut events).await?)?;
     }
 
     Settlement { amount: 100 }
@@ -40,10 +43,14 @@ async fn main() -> anyhow::Result<()> {
         .await?;
     let patience = Duration::from_secs(30);
     let settlement = timeout(patience, settlements.next()).await?;
-    println!("the custodian got {:?}", settlement.context("closed")?);
+    writeln!(
+        io::stdout(),
+        "the custodian got {:?}",
+        settlement.context("closed")?
+    )?;
     let second = Duration::from_secs(1);
     match timeout(second, nothing.next()).await {
-        Err(_) => println!("the stranger got nothing"),
+        Err(_) => writeln!(io::stdout(), "the stranger got nothing")?,
         Ok(settlement) => anyhow::bail!("the stranger got {settlement:?}"),
     }
 

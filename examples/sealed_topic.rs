@@ -3,7 +3,10 @@
 //! The bank seals a settlement to the custodian. A stranger at the same node sees bytes, and sends them
 //! once more; the custodian reads the settlement once, and its answer is proven to be its own.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use amop::{Client, ReplayGuard, SealingKey, TopicName};
 use amop_node::Network;
@@ -44,18 +47,19 @@ async fn main() -> anyhow::Result<()> {
         .publish_multicast(&sealer)
         .await?;
     let settlement = next(&mut settlements).await??;
-    println!("the custodian got {:?}", *settlement);
+    writeln!(io::stdout(), "the custodian got {:?}", *settlement)?;
     let copy = seen.next().await.context("closed")?.into_inner();
-    println!(
+    writeln!(
+        io::stdout(),
         "the stranger saw {} bytes, beginning with {:02x?}",
         copy.len(),
         &copy[..8]
-    );
+    )?;
 
     stranger.multicast(&topic, copy).await?;
     seen.unsubscribe().await?;
     match next(&mut settlements).await? {
-        Err(refused) => println!("{refused}"),
+        Err(refused) => writeln!(io::stdout(), "{refused}")?,
         Ok(settlement) => anyhow::bail!("the custodian took the copy: {settlement:?}"),
     }
 
@@ -67,7 +71,7 @@ async fn main() -> anyhow::Result<()> {
         anyhow::Ok(())
     });
     answered?;
-    println!("the custodian signed {:?}", receipt?);
+    writeln!(io::stdout(), "the custodian signed {:?}", receipt?)?;
 
     drop(settlements);
     for client in [bank, custodian, stranger] {

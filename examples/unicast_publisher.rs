@@ -1,5 +1,7 @@
 //! Publishes a message to one random subscriber every two seconds: `unicast_publisher [endpoint] [topic]`.
 
+use std::io::{self, Write};
+
 use amop::Client;
 use clap::Parser;
 use tokio::time::interval;
@@ -17,10 +19,15 @@ async fn main() -> anyhow::Result<()> {
         let message = Hello(format!(
             "hello, FISCO BCOS, I am unique broadcast publisher! {n}"
         ));
-        println!("{} publish message: {}", timestamp(), message.0);
+        writeln!(
+            io::stdout(),
+            "{} publish message: {}",
+            timestamp(),
+            message.0
+        )?;
         let sent = message.publish_unicast_to(&client, &options.topic).await;
         if let Err(error) = sent {
-            eprintln!("{} not delivered: {error}", timestamp());
+            writeln!(io::stderr(), "{} not delivered: {error}", timestamp())?;
         }
     }
     client.close().await;

@@ -1,6 +1,6 @@
 //! `amop devnet up`: a network of AMOP nodes on this machine.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, pin::pin, time::Duration};
 
 use amop_node::{
     Node, NodeBuilder,
@@ -55,6 +55,25 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) async fn run(self) -> Result<()> {
         let layout = self.layout()?;
+        // First, so that Ctrl-C counts from the start on.
+        let mut stopped = pin!(signal::stop().context("cannot wait for Ctrl-C")?);
+        let nodes = tokio::select! {
+            nodes = self.start(&layout) => nodes?,
+            () = &mut stopped => Vec::new(),
+        };
+        if !nodes.is_empty() {
+            self.greet(&layout, &nodes);
+            stopped.await;
+        }
+        say!("Stopping.");
+        // All at once, so that none complains that another is gone.
+        let stopping: JoinSet<()> = nodes.into_iter().map(Node::shutdown).collect();
+        stopping.join_all().await;
+        Ok(())
+    }
+
+    /// The nodes, which know each other.
+    async fn start(&self, layout: &DevnetLayout) -> Result<Vec<Node>> {
         let mut nodes = Vec::new();
         for node in &layout.nodes {
             let started = match NodeBuilder::from_config_file(&node.config) {
@@ -66,15 +85,7 @@ impl Up {
         for node in &nodes {
             node.wait_for_peers(nodes.len() - 1, MESH).await?;
         }
-        // Before the greeting: whoever reads it may press Ctrl-C at once.
-        let stopped = signal::stop().context("cannot wait for Ctrl-C")?;
-        self.greet(&layout, &nodes);
-        stopped.await;
-        println!("Stopping.");
-        // All at once, so that none complains that another is gone.
-        let stopping: JoinSet<()> = nodes.into_iter().map(Node::shutdown).collect();
-        stopping.join_all().await;
-        Ok(())
+        Ok(nodes)
     }
 
     /// What was asked for holds for the nodes that exist, too.
@@ -118,37 +129,35 @@ impl Up {
     }
 
     fn greet(&self, layout: &DevnetLayout, nodes: &[Node]) {
-        println!(
+        say!(
             "AMOP network of {} nodes is up, with no chain below it.",
             nodes.len()
         );
         for (entry, node) in layout.nodes.iter().zip(nodes) {
-            print!(
-                "  node{}  SDKs {}  nodes {}",
+            let rpc = node.rpc_address();
+            say!(
+                "  node{}  SDKs {}  nodes {}{}",
                 entry.index,
                 node.channel_address(),
-                node.p2p_address()
+                node.p2p_address(),
+                rpc.map_or_else(String::new, |rpc| format!("  JSON-RPC {rpc}"))
             );
-            match node.rpc_address() {
-                Some(rpc) => println!("  JSON-RPC {rpc}"),
-                None => println!(),
-            }
         }
-        println!(
+        say!(
             "Certificates for SDKs: {}",
             layout.root.join("sdk").display()
         );
         if let [first, .., last] = nodes {
-            println!("Try, in two other terminals:");
-            println!(
+            say!("Try, in two other terminals:");
+            say!(
                 "  cargo run --release --example subscriber -- {} hello",
                 last.channel_address()
             );
-            println!(
+            say!(
                 "  cargo run --release --example unicast_publisher -- {} hello",
                 first.channel_address()
             );
         }
-        println!("Ctrl-C stops the network.");
+        say!("Ctrl-C stops the network.");
     }
 }

@@ -1,16 +1,19 @@
 //! The `amop` command.
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod say;
+
 mod chaos;
 mod conformance_command;
 mod devnet;
 mod schema_command;
 mod tap_command;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::process::ExitCode;
 
+use amop_node::program::Log;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 /// Tools for AMOP, the messenger of FISCO BCOS.
 #[derive(Debug, Parser)]
@@ -55,12 +58,13 @@ async fn main() -> ExitCode {
         Command::Chaos(_) => "error",
         _ => "warn",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let log = match Log::start(level) {
+        Ok(log) => log,
+        Err(error) => {
+            tell!("amop: cannot start the log: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let result = match options.command {
         Command::Chaos(chaos) => chaos.run().await,
         Command::ChaosNode(node) => node.run().await.map(|()| ExitCode::SUCCESS),
@@ -73,7 +77,7 @@ async fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("amop: {error:#}");
+            log.say(format_args!("amop: {error:#}"));
             ExitCode::FAILURE
         }
     }

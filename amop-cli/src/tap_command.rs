@@ -66,7 +66,7 @@ impl TapCommand {
         .await?;
         // Before the greeting: whoever reads it may press Ctrl-C at once.
         let mut stopped = std::pin::pin!(signal::stop().context("cannot wait for Ctrl-C")?);
-        eprintln!(
+        tell!(
             "amop tap: SDKs connect to {}, frames go to {}; Ctrl-C stops",
             tap.address(),
             self.to

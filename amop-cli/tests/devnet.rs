@@ -7,7 +7,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use amop::Client;
@@ -322,4 +322,48 @@ fn a_folder_that_is_none_is_named() {
         finished.errors.contains(&*file.to_string_lossy()),
         "{finished:?}"
     );
+}
+
+/// Neither what it prints nor its log need be read, and both may go to a disk that is full.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_needs_to_read_what_it_prints() {
+    let broken = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let full = || {
+        let file = fs::OpenOptions::new().write(true).open("/dev/full");
+        file.map_or_else(|_| broken(), Stdio::from)
+    };
+    for (out, log) in [(broken(), broken()), (full(), full())] {
+        let temp = TempDir::new().unwrap();
+        let base = free_ports(2);
+        let mut command = up(temp.path(), base, &[]);
+        let mut devnet = Killed(command.stdout(out).stderr(log).spawn().unwrap());
+        for port in [base, base + 1] {
+            let listening = async {
+                while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+                    assert!(devnet.0.try_wait().unwrap().is_none(), "it ended");
+                    tokio::task::yield_now().await;
+                }
+            };
+            within("a node", listening).await;
+        }
+        exchange(base, base + 1, &temp.path().join("127.0.0.1/sdk")).await;
+        let kill = Command::new("kill").arg(devnet.0.id().to_string()).status();
+        assert!(kill.unwrap().success());
+        let status = tokio::task::spawn_blocking(move || devnet.0.wait().unwrap());
+        assert_eq!(within("the end", status).await.unwrap().code(), Some(0));
+    }
+}
+
+/// Does not outlive the test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use crate::{
     apart::Gone,
     ports::be_nice,
+    supervise::keep_thread,
     turns::{Party, Turns},
 };
 
@@ -127,7 +128,7 @@ impl Checking {
             .name("amop-checking".into())
             .spawn(move || {
                 be_nice();
-                of_thread.run();
+                keep_thread("the thread that checks records", || of_thread.run());
                 // Nobody may wait for it.
                 let _ = end.send(());
             })?;

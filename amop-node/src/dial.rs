@@ -2,6 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
+    io,
     net::SocketAddr,
     sync::Arc,
     time::Duration,
@@ -10,13 +11,15 @@ use std::{
 use amop_proto::{
     node::{PeerCloseReason, PeerIdentity},
     p2p::NodeId,
+    race::AddressRace,
 };
 use amop_tls::{Admitted, HandshakeFailure, Identity, Mode, Side, Standing};
 use rand::RngExt;
 use rustls::ClientConfig;
 use tokio::{
     net::{TcpStream, lookup_host},
-    time::{Instant, sleep, timeout},
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -56,11 +59,11 @@ pub(crate) struct Dialler {
 #[derive(Debug, thiserror::Error)]
 enum DialError {
     #[error("the name does not resolve: {0}")]
-    Resolve(std::io::Error),
+    Resolve(io::Error),
     #[error("the name has no address")]
     NoAddress,
     #[error("cannot connect: {0}")]
-    Connect(std::io::Error),
+    Connect(io::Error),
     #[error("TLS: {0}")]
     Tls(#[from] HandshakeFailure),
     #[error("no answer within {} s", DIAL.as_secs())]
@@ -192,10 +195,9 @@ impl Dialler {
         // The peer may dial this node from there. It finds a place then, however many others want one.
         let door = &self.context.p2p_door;
         door.expect(&self.peer, addresses.iter().map(SocketAddr::ip));
-        let address = *addresses.first().ok_or(DialError::NoAddress)?;
-        let connecting = connect(self.context.ports.clone(), address, self.tls.clone());
-        let connected = self.context.ports.run(connecting).await;
-        let mut stream = connected
+        let racing = race(self.context.ports.clone(), addresses, self.tls.clone());
+        let won = self.context.ports.run(racing).await;
+        let (address, mut stream) = won
             .map_err(|gone| DialError::Connect(gone.into()))?
             .inspect_err(|error| {
                 if let DialError::Tls(failure) = error {
@@ -212,20 +214,173 @@ impl Dialler {
     }
 }
 
-/// Connects on the thread of the ports: checking certificates takes time there and not from messages.
-async fn connect(
+/// A step of one of several addresses that is over.
+enum Step {
+    Connected(io::Result<Tcp>),
+    Shaken(Result<Box<TlsStream<Tcp>>, DialError>),
+}
+
+/// The first connection that comes about, TLS included, on the thread of the ports: checking certificates takes
+/// time there and not from messages. The addresses of a name are tried side by side. Where all fail, the error is that
+/// of one that took the connection, if there is one: that says most.
+async fn race(
     ports: Ports,
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
+    tls: Arc<ClientConfig>,
+) -> Result<(SocketAddr, TlsStream<Tcp>), DialError> {
+    let mut addresses = AddressRace::new(addresses);
+    let mut steps = JoinSet::new();
+    let mut last = DialError::NoAddress;
+    loop {
+        while let Some(address) = addresses.poll(Instant::now().into_std()) {
+            steps.spawn(async move { (address, Step::Connected(connect(address).await)) });
+        }
+        let due = async {
+            match addresses.next_timeout() {
+                Some(due) => sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let (address, step) = tokio::select! {
+            step = steps.join_next() => match step {
+                Some(Ok(over)) => over,
+                // It panicked, which counts as an address that is not there.
+                Some(Err(_)) => {
+                    addresses.failed();
+                    continue;
+                }
+                None => return Err(last),
+            },
+            () = due => continue,
+        };
+        match step {
+            Step::Connected(Ok(stream)) => {
+                addresses.connected(Instant::now().into_std());
+                let (ports, tls) = (ports.clone(), tls.clone());
+                steps.spawn(async move {
+                    let shaken = shake(&ports, stream, tls).await;
+                    (address, Step::Shaken(shaken.map(Box::new)))
+                });
+            }
+            Step::Connected(Err(error)) => {
+                addresses.failed();
+                if !matches!(last, DialError::Tls(_)) {
+                    last = DialError::Connect(error);
+                }
+            }
+            Step::Shaken(Ok(stream)) => return Ok((address, *stream)),
+            Step::Shaken(Err(error)) => {
+                addresses.failed();
+                last = error;
+            }
+        }
+    }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<Tcp> {
+    Tcp::new(TcpStream::connect(address).await?)
+}
+
+async fn shake(
+    ports: &Ports,
+    stream: Tcp,
     tls: Arc<ClientConfig>,
 ) -> Result<TlsStream<Tcp>, DialError> {
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(DialError::Connect)?;
-    let stream = Tcp::new(stream).map_err(DialError::Connect)?;
     let handshake = async {
         let connector = TlsConnector::from(tls);
         connector.connect(Identity::server_name(), stream).await
     };
     let shaken = ports.shake_first(handshake).await;
     shaken.map_err(|error| HandshakeFailure::from_io(error, Side::Client, Mode::Ec).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use amop_tls::pki::{Authority, Leaf};
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio_rustls::TlsAcceptor;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// An address whose queue of connections is full: what comes to it gets no answer.
+    async fn silent() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut held = Vec::new();
+        let patience = Duration::from_millis(300);
+        while let Ok(stream) = timeout(patience, TcpStream::connect(address)).await {
+            held.push(stream.unwrap());
+        }
+        (address, held, listener)
+    }
+
+    async fn listen() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    #[tokio::test]
+    async fn the_first_address_of_a_name_is_not_the_only_one() {
+        let agency = Authority::new_ec("chain")
+            .unwrap()
+            .agency("agency")
+            .unwrap();
+        let issued = agency.issue(Leaf::Node, "node0").unwrap();
+        let (cert, key) = (issued.cert_pem.as_bytes(), issued.key_pem.as_bytes());
+        let identity = Identity::from_pem(cert, key, agency.root_pem().as_bytes()).unwrap();
+        let (listener, good) = listen().await;
+        let acceptor = TlsAcceptor::from(identity.peer_server_config(None).unwrap());
+        let serving = tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                held.extend(acceptor.accept(stream).await);
+            }
+        });
+        // One takes connections and ends them.
+        let (other, wrong) = listen().await;
+        let hanging_up = tokio::spawn(async move {
+            while let Ok((stream, _)) = other.accept().await {
+                drop(stream);
+            }
+        });
+        let (silent, _held, _listener) = silent().await;
+        let closed = listen().await.1;
+
+        let stop = CancellationToken::new();
+        let (ports, thread) = Ports::start(stop.clone()).unwrap();
+        let tls = identity.peer_client_config(None).unwrap();
+        let run = async |addresses: Vec<SocketAddr>| {
+            let racing = ports.run(race(ports.clone(), addresses, tls.clone()));
+            timeout(LONG, racing).await.unwrap().unwrap()
+        };
+        for addresses in [
+            vec![silent, good],
+            vec![closed, good],
+            vec![wrong, good],
+            vec![silent, wrong, closed, good],
+            vec![good, silent],
+        ] {
+            let (address, _) = run(addresses).await.unwrap();
+            assert_eq!(address, good);
+        }
+        // That of the one that took the connection says most.
+        for addresses in [vec![closed, wrong], vec![wrong, closed]] {
+            let error = run(addresses).await.unwrap_err();
+            assert!(matches!(error, DialError::Tls(_)), "{error}");
+        }
+        let error = run(vec![closed]).await.unwrap_err();
+        assert!(matches!(error, DialError::Connect(_)), "{error}");
+        let error = run(Vec::new()).await.unwrap_err();
+        assert!(matches!(error, DialError::NoAddress), "{error}");
+        serving.abort();
+        hanging_up.abort();
+        stop.cancel();
+        thread.join().await;
+    }
 }

@@ -38,6 +38,7 @@ use crate::{
     journal::{Cause, Kind},
     node::Context,
     ports::{Door, Place, Rates},
+    supervise::keep,
 };
 
 /// The longest body of a request, in bytes; the channel reads no longer ones either.
@@ -49,7 +50,17 @@ const MAX_HEAD: usize = 16 * 1024;
 /// Answers requests until the node stops.
 pub(crate) async fn serve_http(context: Context, door: Arc<Door>, listener: TcpListener) {
     let rates = Arc::new(Mutex::new(Rates::new(context.limits.http_rate)));
-    while let Some((stream, address, place)) = door.next(&listener, &context.stop).await {
+    let accepting = || accept(&context, &door, &listener, &rates);
+    keep("the port for JSON-RPC", context.stop.clone(), accepting).await;
+}
+
+async fn accept(
+    context: &Context,
+    door: &Arc<Door>,
+    listener: &TcpListener,
+    rates: &Arc<Mutex<Rates>>,
+) {
+    while let Some((stream, address, place)) = door.next(listener, &context.stop).await {
         let (context, rates) = (context.clone(), rates.clone());
         let ports = context.ports.clone();
         ports.spawn(async move {

@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Refused(&'static str),
     /// A handshake that took too long, at the port named.
     TimedOut(&'static str),
+    /// Somebody who connected and went, at the port named.
+    Silent(&'static str),
     /// A connection that lost its place or found none, at the port named.
     Displaced(&'static str),
     /// An established connection too many, at the port named.
@@ -39,6 +41,8 @@ pub(crate) enum Kind {
     DialFailed,
     /// An HTTP request that failed.
     Http,
+    /// A reply over the frame limit.
+    LongReply,
     /// What the machine tells.
     Notice(Discriminant<Notice>),
 }

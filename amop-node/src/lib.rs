@@ -34,11 +34,13 @@ mod node;
 mod outbox;
 mod pace;
 mod ports;
+pub mod program;
 mod receive;
 mod serve;
 pub mod signal;
 mod statements;
 mod stats;
+mod supervise;
 mod tcp;
 mod turns;
 

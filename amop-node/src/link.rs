@@ -19,6 +19,7 @@ use crate::{
     intake::Share,
     outbox::{Outbox, Queue, Signals, Taken},
     receive::{Patience, Reading, read},
+    supervise::{Fault, caught},
 };
 
 /// Bodies from this length on are written by themselves rather than copied behind their headers.
@@ -131,6 +132,8 @@ pub(crate) enum LinkEnd<R: fmt::Display> {
     NoRoom { len: usize, limit: usize },
     #[error("the node stops")]
     Shutdown,
+    #[error("{0}")]
+    Fault(Fault),
 }
 
 impl<R: fmt::Display> LinkEnd<R> {
@@ -146,9 +149,22 @@ impl<R: fmt::Display> LinkEnd<R> {
     }
 }
 
-/// Runs a connection until it ends. The machine knows it already; the caller tells the machine that
+/// Runs a connection until it ends, or panics. The machine knows it already; the caller tells the machine that
 /// it is gone.
 pub(crate) async fn run<W: Wire, R: Reading<Id = W::Id>>(
+    core: &Arc<Core>,
+    wiring: (&W, R),
+    id: W::Id,
+    signals: &Arc<Signals>,
+    stream: impl AsyncRead + AsyncWrite,
+    intake: (Patience, &Share),
+    stop: &CancellationToken,
+) -> LinkEnd<W::Close> {
+    let running = run_until_it_ends(core, wiring, id, signals, stream, intake, stop);
+    caught(running).await.unwrap_or_else(LinkEnd::Fault)
+}
+
+async fn run_until_it_ends<W: Wire, R: Reading<Id = W::Id>>(
     core: &Arc<Core>,
     (wire, reading): (&W, R),
     id: W::Id,

@@ -2,10 +2,12 @@
 
 use std::{
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -26,6 +28,7 @@ use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
     access::{Link, admit},
+    core::State,
     intake::Port,
     journal::{Cause, Kind},
     link::{self, Channel, LinkEnd, P2p},
@@ -34,6 +37,7 @@ use crate::{
     ports::{self, Door, Place},
     receive::{ChannelReading, PeerReading},
     stats::Refusals,
+    supervise::keep,
     tcp::Tcp,
 };
 
@@ -125,15 +129,12 @@ pub(crate) async fn serve_channel(
         )),
         turned_away: |refusals| &refusals.sessions_turned_away,
     };
-    port.run(
-        context,
-        listener,
-        |context, stream, admitted, address| async move {
-            let id = context.core.next_session();
-            run_session(&context, id, stream, admitted, address).await;
-        },
-    )
-    .await;
+    let serve = |context: Context, stream: TlsStream<Tcp>, admitted, address| async move {
+        let id = context.core.next_session();
+        run_session(&context, id, stream, admitted, address).await;
+    };
+    let accepting = || port.clone().run(context.clone(), &listener, serve);
+    keep("the port for SDKs", context.stop.clone(), accepting).await;
 }
 
 /// Serves other nodes until the node stops.
@@ -150,26 +151,23 @@ pub(crate) async fn serve_p2p(
         connections: Arc::new(Semaphore::new(context.limits.peers)),
         turned_away: |refusals| &refusals.peers_turned_away,
     };
-    port.run(
-        context,
-        listener,
-        |context, stream, admitted, address| async move {
-            let Admitted { info, standing, .. } = admitted;
-            if let Some(identity) = identify(info, address) {
-                let node = identity.node.to_string();
-                let end = run_peer(&context, identity, standing, false, stream).await;
-                context.core.journal.info(
-                    Kind::PeerEnded,
-                    Cause::Address(ports::source(address.ip())),
-                    format_args!(
-                        "connection from node {} at {address} ended: {end}",
-                        short(&node)
-                    ),
-                );
-            }
-        },
-    )
-    .await;
+    let serve = |context: Context, stream: TlsStream<Tcp>, admitted, address: SocketAddr| async move {
+        let Admitted { info, standing, .. } = admitted;
+        if let Some(identity) = identify(info, address) {
+            let node = identity.node.to_string();
+            let end = run_peer(&context, identity, standing, false, stream).await;
+            context.core.journal.info(
+                Kind::PeerEnded,
+                Cause::Address(ports::source(address.ip())),
+                format_args!(
+                    "connection from node {} at {address} ended: {end}",
+                    short(&node)
+                ),
+            );
+        }
+    };
+    let accepting = || port.clone().run(context.clone(), &listener, serve);
+    keep("the port for nodes", context.stop.clone(), accepting).await;
 }
 
 #[derive(Clone)]
@@ -188,16 +186,18 @@ enum Unfinished {
     Slow(String),
     /// Its place was needed.
     Displaced,
+    /// It went without a word.
+    Silent,
     Stopping,
 }
 
 impl AcceptingPort {
-    async fn run<F, Fut>(self, context: Context, listener: TcpListener, serve: F)
+    async fn run<F, Fut>(self, context: Context, listener: &TcpListener, serve: F)
     where
         F: Fn(Context, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        while let Some((stream, address, place)) = self.door.next(&listener, &context.stop).await {
+        while let Some((stream, address, place)) = self.door.next(listener, &context.stop).await {
             let (port, serve, context) = (self.clone(), serve.clone(), context.clone());
             let ports = context.ports.clone();
             ports.spawn(async move {
@@ -256,10 +256,12 @@ impl AcceptingPort {
             let seconds = limits.handshake_time.as_secs_f64();
             Unfinished::Slow(format!("did not complete TLS within {seconds} s"))
         };
-        within(due(limits.first_byte_time), stream.readable())
-            .await
-            .ok_or_else(|| late(limits.first_byte_time, "said nothing"))?
-            .map_err(failed)?;
+        let first = within(due(limits.first_byte_time), stream.peek(&mut [0])).await;
+        let first = first.ok_or_else(|| late(limits.first_byte_time, "said nothing"))?;
+        // Load balancers and monitors look whether somebody listens, and that is all.
+        if !matches!(first, Ok(1)) {
+            return Err(Unfinished::Silent);
+        }
         let stream = Tcp::new(stream).map_err(failed)?;
         // Reads and takes apart, and calculates nothing.
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
@@ -335,6 +337,13 @@ impl AcceptingPort {
                 core.journal.warn(Kind::TimedOut(who), cause, text);
             }
             Unfinished::Displaced => place.log_loss(address),
+            Unfinished::Silent => {
+                let text = format_args!(
+                    "somebody at {address} connected to the port for {who}s and went without a word, as \
+                     health checks do"
+                );
+                core.journal.debug(Kind::Silent(who), cause, text);
+            }
             Unfinished::Stopping => {}
         }
     }
@@ -364,16 +373,13 @@ async fn run_session(
     };
     let outbox = Outbox::new(false);
     let signals = outbox.signals.clone();
-    context.core.handle_with(|state| {
+    let entered = Entered::new(context, Link::Session(id), standing, |state| {
         state.sessions.insert(id, outbox);
-        [Event::SessionOpened {
+        Event::SessionOpened {
             session: id,
             identity,
-        }]
+        }
     });
-    context
-        .access
-        .enter(&context.core, Link::Session(id), standing);
     let name = OneLine::new(info.name.as_deref().unwrap_or("unnamed")).max(64);
     let (journal, cause) = (
         &context.core.journal,
@@ -406,11 +412,7 @@ async fn run_session(
         &context.stop,
     )
     .await;
-    context.access.leave(Link::Session(id));
-    context.core.handle_with(|state| {
-        state.sessions.remove(&id);
-        [Event::SessionClosed(id)]
-    });
+    drop(entered);
     match end {
         LinkEnd::Closed | LinkEnd::Shutdown | LinkEnd::ByMachine(CloseReason::Stopping) => {
             journal.info(
@@ -440,17 +442,14 @@ pub(crate) async fn run_peer(
     let outbox = Outbox::new(true);
     let signals = outbox.signals.clone();
     let share = context.intake.share(Port::Nodes, &standing);
-    context.core.handle_with(|state| {
+    let _entered = Entered::new(context, Link::Peer(peer), standing, |state| {
         state.peers.insert(peer, outbox);
-        [Event::PeerOpened {
+        Event::PeerOpened {
             peer,
             identity,
             dialled,
-        }]
+        }
     });
-    context
-        .access
-        .enter(&context.core, Link::Peer(peer), standing);
     let fragment_time = context.limits.fragment_time;
     let reading = PeerReading::new(
         (&context.core, peer),
@@ -459,7 +458,7 @@ pub(crate) async fn run_peer(
         fragment_time,
         (context.checker.clone(), context.checking.clone()),
     );
-    let end = link::run(
+    link::run(
         &context.core,
         (&P2p(context.codec), reading),
         peer,
@@ -468,13 +467,54 @@ pub(crate) async fn run_peer(
         (context.patience(), &share),
         &context.stop,
     )
-    .await;
-    context.access.leave(Link::Peer(peer));
-    context.core.handle_with(|state| {
-        state.peers.remove(&peer);
-        [Event::PeerClosed(peer)]
-    });
-    end
+    .await
+}
+
+/// A connection that the machine knows. Dropping it tells the machine that it is gone, so that one whose task
+/// panics is not left behind.
+struct Entered<'a> {
+    context: &'a Context,
+    link: Link,
+}
+
+impl<'a> Entered<'a> {
+    fn new(
+        context: &'a Context,
+        link: Link,
+        standing: Standing,
+        open: impl FnOnce(&mut State) -> Event,
+    ) -> Self {
+        // First, since what follows is logged.
+        let entered = Self { context, link };
+        context.core.handle_with(|state| [open(state)]);
+        context.access.enter(&context.core, link, standing);
+        entered
+    }
+
+    fn leave(&self) {
+        let Context { core, access, .. } = self.context;
+        access.leave(self.link);
+        core.handle_with(|state| match self.link {
+            Link::Session(id) => {
+                state.sessions.remove(&id);
+                [Event::SessionClosed(id)]
+            }
+            Link::Peer(id) => {
+                state.peers.remove(&id);
+                [Event::PeerClosed(id)]
+            }
+        });
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        match thread::panicking() {
+            // A second panic that went on from here would end the process.
+            true => drop(catch_unwind(AssertUnwindSafe(|| self.leave()))),
+            false => self.leave(),
+        }
+    }
 }
 
 /// Who a peer is by its certificate.

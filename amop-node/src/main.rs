@@ -1,14 +1,14 @@
 //! The `amop-node` command: runs one node from a `config.ini`.
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
-use amop_node::{NodeBuilder, StartError, config::ChainVersion, signal};
+use amop_node::{NodeBuilder, StartError, config::ChainVersion, program::Log, signal};
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 /// Gives memory back to the system soon after a flood, and costs less for each message than that of most
 /// systems does.
@@ -68,49 +68,58 @@ fn more_descriptors() {
 /// sends may keep a task busy for a millisecond, and the 61 that is usual would be a long time then.
 const EVENT_INTERVAL: u32 = 8;
 
+/// At its end the program waits so long for what the system has not done yet: resolving a name may take half
+/// a minute.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .event_interval(EVENT_INTERVAL)
-        .build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(run(Options::parse())),
+    let options = Options::parse();
+    let log = match Log::start("info") {
+        Ok(log) => log,
         Err(error) => {
-            eprintln!("amop-node: cannot start threads: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(options: Options) -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-
-    more_descriptors();
-    // Before the node says that it serves: whoever waits for that may stop it at once.
-    let signals = signal::stop().and_then(|stopped| Ok((stopped, signal::hangups()?)));
-    let (stopped, hangups) = match signals {
-        Ok(signals) => signals,
-        Err(error) => {
-            eprintln!("amop-node: cannot wait for signals: {error}");
+            // Nobody may read it.
+            let _ = writeln!(io::stderr(), "amop-node: cannot start the log: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let served = match options.builder() {
-        Ok(builder) => {
-            amop_node::serve_reloading(builder, &options.config, hangups, || {}, stopped).await
-        }
-        Err(error) => Err(error),
-    };
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("amop-node: {error}");
-            ExitCode::FAILURE
-        }
+    let ended = run(&options);
+    if let Err(error) = &ended {
+        log.say(format_args!("amop-node: {error}"));
     }
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Why the program ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("cannot start threads: {0}")]
+    Threads(io::Error),
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+fn run(options: &Options) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .build()
+        .map_err(RunError::Threads)?;
+    let ended = runtime.block_on(serve(options));
+    runtime.shutdown_timeout(LAST_CALLS);
+    ended
+}
+
+async fn serve(options: &Options) -> Result<(), RunError> {
+    more_descriptors();
+    // Before the node says that it serves: whoever waits for that may stop it at once.
+    let stopped = signal::stop().map_err(RunError::Signals)?;
+    let hangups = signal::hangups().map_err(RunError::Signals)?;
+    let builder = options.builder()?;
+    let serving = amop_node::serve_reloading(builder, &options.config, hangups, || {}, stopped);
+    Ok(serving.await?)
 }

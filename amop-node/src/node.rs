@@ -1,6 +1,6 @@
 //! A running node: its tasks, its addresses, its end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::FrameDecoder,
@@ -30,6 +30,7 @@ use crate::{
     ports::{Door, Ports, PortsThread},
     receive::Patience,
     stats::Stats,
+    supervise::{keep, keep_until_stopped},
 };
 
 /// Connections get this long at shutdown to take what was sent to them.
@@ -159,51 +160,8 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         machine_limits: setup.machine_limits,
         paces: Arc::default(),
     };
-    let (efforts, stopped) = (context.efforts.clone(), stop.clone());
-    tasks.spawn(async move {
-        tokio::select! {
-            () = efforts.watch() => {}
-            () = stopped.cancelled() => {}
-        }
-    });
     let intake = context.intake.clone();
-    let (core, stopped) = (setup.core.clone(), stop.clone());
-    tasks.spawn(async move {
-        tokio::select! {
-            () = core.run_timer() => {}
-            () = stopped.cancelled() => {}
-        }
-    });
-    let (core, stopped) = (setup.core.clone(), stop.clone());
-    tasks.spawn(async move {
-        tokio::select! {
-            () = core.log_stats() => {}
-            () = stopped.cancelled() => {}
-        }
-    });
-    let (core, access, stopped) = (setup.core.clone(), setup.access.clone(), stop.clone());
-    tasks.spawn(async move {
-        tokio::select! {
-            () = access.watch(&core) => {}
-            () = stopped.cancelled() => {}
-        }
-    });
-    let (core, stopped) = (setup.core.clone(), stop.clone());
-    tasks.spawn(async move {
-        tokio::select! {
-            () = core.journal.run() => {}
-            () = stopped.cancelled() => {}
-        }
-    });
-    let (core, checked, stopped) = (setup.core.clone(), checker.clone(), stop.clone());
-    tasks.spawn(async move {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_AT_NODES) => look_at_nodes(&core, &checked).await,
-                () = stopped.cancelled() => return,
-            }
-        }
-    });
+    spawn_lasting(&context);
     ports.spawn(serve_channel(
         context.clone(),
         channel_door,
@@ -231,8 +189,11 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     });
     let rpc = rpc.transpose()?;
     for peer in setup.peers {
-        let dialler = Dialler::new(context.clone(), peer, setup.p2p_client.clone());
-        tasks.spawn(dialler.run());
+        let (context, tls) = (context.clone(), setup.p2p_client.clone());
+        let (name, stop) = (format!("the dialler of {peer}"), stop.clone());
+        tasks.spawn(keep(name, stop, move || {
+            Dialler::new(context.clone(), peer.clone(), tls.clone()).run()
+        }));
     }
     tracing::info!(
         "node {} serves SDKs on {} and nodes on {}",
@@ -256,6 +217,42 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         intake,
     })
 }
+
+/// Starts the tasks that last as long as the node and belong to no connection.
+fn spawn_lasting(context: &Context) {
+    let spawn = |name, task: fn(Context) -> BoxFuture| {
+        let (context, stop) = (context.clone(), context.stop.clone());
+        let tasks = context.tasks.clone();
+        tasks.spawn(keep_until_stopped(name, stop, move || {
+            task(context.clone())
+        }));
+    };
+    spawn("the task that shares processors", |context| {
+        Box::pin(async move { context.efforts.watch().await })
+    });
+    spawn("the timer", |context| {
+        Box::pin(async move { context.core.run_timer().await })
+    });
+    spawn("the task that logs counters", |context| {
+        Box::pin(async move { context.core.log_stats().await })
+    });
+    spawn("the task that looks at certificates", |context| {
+        Box::pin(async move { context.access.watch(&context.core).await })
+    });
+    spawn("the task that logs what was held back", |context| {
+        Box::pin(async move { context.core.journal.run().await })
+    });
+    spawn("the task that looks at nodes", |context| {
+        Box::pin(async move {
+            loop {
+                tokio::time::sleep(LOOK_AT_NODES).await;
+                look_at_nodes(&context.core, &context.checker).await;
+            }
+        })
+    });
+}
+
+type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Forgets what nodes said of themselves whose certificates are not believed any longer, and what borders
 /// said of FISCO nodes that the lists refuse: those that are no neighbours, whose connections could be

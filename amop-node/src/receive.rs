@@ -10,7 +10,7 @@ use std::{
 };
 
 use amop_proto::{
-    channel::{Frame, FrameDecoder, FrameType, code},
+    channel::{Frame, FrameDecoder, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, code},
     node::{Check, Checker, Event, PeerId, SessionId, SessionInput},
     p2p::{Assembled, Assembler, FRAGMENT, PeerCodec, PeerFrame, mesh, protocol},
 };
@@ -28,6 +28,7 @@ use crate::{
     core::Core,
     effort::{Effort, Work},
     intake::{Room, Share},
+    journal::{Cause, Kind},
     link::LinkEnd,
     outbox::Signals,
     pace::Pace,
@@ -166,6 +167,47 @@ pub(crate) struct ChannelReading<'a> {
     pub(crate) effort: Effort,
 }
 
+/// A frame over the limit that is a reply, or may be one.
+struct LongReply {
+    len: usize,
+    /// Nothing until the whole header is there.
+    head: Option<Frame>,
+}
+
+impl ChannelReading<'_> {
+    /// The frame that begins the buffer, if it is over the limit and may be a reply. Another subscriber's
+    /// would be as long, and cost its connection, too: so it is passed over, and the publisher told that there
+    /// is none.
+    fn long_reply(&self, buffer: &[u8]) -> Option<LongReply> {
+        let len = u32::from_be_bytes(*buffer.first_chunk()?) as usize;
+        if len <= self.decoder.max() || len > PROTOCOL_MAX_FRAME {
+            return None;
+        }
+        let head = Frame::peek(buffer);
+        let may_be = head
+            .as_ref()
+            .is_none_or(|head| head.kind == FrameType::RESPONSE);
+        may_be.then_some(LongReply { len, head })
+    }
+
+    /// What the machine is told instead of a reply that is passed over.
+    fn no_reply(&self, id: SessionId, head: Frame, len: usize) -> Event {
+        self.core.refusals.long_reply();
+        let max = self.decoder.max();
+        let text = format_args!(
+            "session {}: its reply of {len} bytes is over the limit of {max} and was not taken: its \
+             publisher gets result {}; send less, or raise amop_limits.frame",
+            id.0,
+            code::NO_REPLY
+        );
+        let journal = &self.core.journal;
+        journal.warn(Kind::LongReply, Cause::Session(id.0), text);
+        let result = code::NO_REPLY;
+        let input = SessionInput::read(Frame { result, ..head }, self.max_topics);
+        Event::SessionFrame(id, input)
+    }
+}
+
 impl Reading for ChannelReading<'_> {
     type Id = SessionId;
     const SHORT: usize = READ_MIN;
@@ -176,9 +218,19 @@ impl Reading for ChannelReading<'_> {
         buffer: &mut BytesMut,
         apart: bool,
     ) -> Result<Option<Step>, String> {
-        let decoded = self.decoder.decode(buffer);
-        let Some(mut frame) = decoded.map_err(|error| error.to_string())? else {
-            return Ok(None);
+        let mut frame = match self.decoder.decode(buffer) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                let LongReply { len, head } =
+                    self.long_reply(buffer).ok_or_else(|| error.to_string())?;
+                // Else it is passed over as it comes.
+                let whole = head.filter(|_| buffer.len() >= len);
+                return Ok(whole.map(|head| {
+                    buffer.advance(len);
+                    Step::Event(self.no_reply(id, head, len))
+                }));
+            }
         };
         if apart {
             set_apart(&mut frame.body);
@@ -193,10 +245,19 @@ impl Reading for ChannelReading<'_> {
     }
 
     fn missing(&self, buffer: &[u8]) -> usize {
-        self.decoder.missing(buffer)
+        match self.long_reply(buffer) {
+            Some(LongReply { len, head }) => {
+                let known = if head.is_some() { len } else { HEADER_LEN };
+                known.saturating_sub(buffer.len())
+            }
+            None => self.decoder.missing(buffer),
+        }
     }
 
     fn pointless(&self, id: SessionId, buffer: &[u8], len: usize) -> Option<Refusal> {
+        if let Some(LongReply { len, head }) = self.long_reply(buffer) {
+            return Some(Refusal::Drop(self.no_reply(id, head?, len)));
+        }
         let input = SessionInput::too_long(Frame::peek(buffer)?, len)?;
         Some(Refusal::Drop(Event::SessionFrame(id, input)))
     }

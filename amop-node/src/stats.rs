@@ -47,6 +47,8 @@ pub struct Stats {
     pub slow_frames: u64,
     /// Connections closed because what came was no frame, or one over the limit.
     pub bad_frames: u64,
+    /// Replies of SDKs that were not taken because they are over the frame limit.
+    pub replies_too_long: u64,
     /// Frames not taken because too much was half received already.
     pub frames_without_room: u64,
     /// Frames of overlay nodes whose other fragments did not come in time.
@@ -74,6 +76,7 @@ impl Stats {
             lapsed,
             slow_frames,
             bad_frames,
+            replies_too_long,
             frames_without_room,
             fragments_lost,
             reads_put_off,
@@ -92,6 +95,7 @@ impl Stats {
             ("lapsed", lapsed),
             ("slow_frames", slow_frames),
             ("bad_frames", bad_frames),
+            ("replies_too_long", replies_too_long),
             ("frames_without_room", frames_without_room),
             ("fragments_lost", fragments_lost),
             ("reads_put_off", reads_put_off),
@@ -127,6 +131,7 @@ pub(crate) struct Refusals {
     lapsed: AtomicU64,
     slow_frames: AtomicU64,
     bad_frames: AtomicU64,
+    replies_too_long: AtomicU64,
     frames_without_room: AtomicU64,
     fragments_lost: AtomicU64,
     reads_put_off: AtomicU64,
@@ -167,6 +172,10 @@ impl Refusals {
 
     pub(crate) fn bad_frame(&self) {
         add(&self.bad_frames);
+    }
+
+    pub(crate) fn long_reply(&self) {
+        add(&self.replies_too_long);
     }
 
     pub(crate) fn no_room(&self, len: usize) {
@@ -213,6 +222,7 @@ impl Core {
             slow_frames: read(&refusals.slow_frames),
             reads_put_off: read(&refusals.reads_put_off),
             bad_frames: read(&refusals.bad_frames),
+            replies_too_long: read(&refusals.replies_too_long),
             frames_without_room: read(&refusals.frames_without_room),
             fragments_lost: read(&refusals.fragments_lost),
         }

@@ -11,6 +11,7 @@
 //! | [`client`] | the SDK side of a channel connection |
 //! | [`node`] | a node: its sessions, its peers and the router between them |
 //! | [`log`] | foreign text on one line, and how many lines of a kind are logged |
+//! | [`race`] | which of a name's addresses are tried when |
 //! | [`admission`] | who may hold a place at a port before it is known who it is |
 //!
 //! Comments cite the protocol descriptions as "channel-v2 section N" (SDK-node) and
@@ -24,6 +25,7 @@ mod hash;
 pub mod log;
 pub mod node;
 pub mod p2p;
+pub mod race;
 mod topic;
 
 pub use topic::{MAX_TOPIC_LEN, TopicError, TopicName};

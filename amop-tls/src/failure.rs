@@ -6,6 +6,7 @@ use rustls::{
     AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved,
 };
 
+use crate::time::Utc;
 use crate::verify::VerifyError;
 use crate::{Mode, Side};
 
@@ -24,7 +25,7 @@ pub enum HandshakeFailure {
     )]
     PeerUnknownIssuer,
     /// A certificate of the peer has expired.
-    #[error("a certificate of the peer expired at {not_after:?} (seconds since 1970); renew it")]
+    #[error("a certificate of the peer {}; renew it", expired(*not_after))]
     PeerExpired {
         /// End of validity in seconds since 1970, if known.
         not_after: Option<u64>,
@@ -106,6 +107,12 @@ pub enum HandshakeFailure {
          causes: it refused our certificate, its lists do not let us in, or the port is not a TLS one"
     )]
     Closed(#[source] io::Error),
+    /// As server: the client ended the connection within the handshake.
+    #[error(
+        "the client closed the connection during the handshake ({0}): it may have given up waiting, been \
+         stopped, or refused this node's certificate without saying so; its log says why"
+    )]
+    ClosedByClient(#[source] io::Error),
     /// The peer broke the protocol.
     #[error("the peer broke the TLS protocol: {0}")]
     Protocol(#[source] Error),
@@ -124,6 +131,13 @@ pub enum HandshakeFailure {
     Other(#[source] Error),
 }
 
+fn expired(not_after: Option<u64>) -> String {
+    match not_after.map(i64::try_from) {
+        Some(Ok(at)) => format!("expired at {}", Utc(at)),
+        _ => "has expired".to_owned(),
+    }
+}
+
 impl HandshakeFailure {
     /// Explains an I/O error of a handshake, as `tokio_rustls` or
     /// `complete_io` return it. `we` is our side of the connection, `mode`
@@ -139,7 +153,10 @@ impl HandshakeFailure {
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe => Self::Closed(error),
+            | io::ErrorKind::BrokenPipe => match we {
+                Side::Client => Self::Closed(error),
+                Side::Server => Self::ClosedByClient(error),
+            },
             _ => Self::Io(error),
         }
     }
@@ -177,7 +194,10 @@ impl HandshakeFailure {
     /// Whether another attempt with the same files may succeed; otherwise the
     /// configuration of one side must be changed first.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Closed(_) | Self::Io(_))
+        matches!(
+            self,
+            Self::Closed(_) | Self::ClosedByClient(_) | Self::Io(_)
+        )
     }
 
     fn from_certificate(error: &CertificateError) -> Self {

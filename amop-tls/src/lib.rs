@@ -111,6 +111,7 @@ mod revoke;
 mod role;
 mod sign;
 mod statement;
+mod time;
 mod verify;
 
 use std::fmt;

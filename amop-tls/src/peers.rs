@@ -12,6 +12,7 @@ use crate::path::{self, Anchor, Path};
 use crate::pin::NodeKey;
 use crate::revoke::{KeyId, Link, Revoked};
 use crate::role::Role;
+use crate::time::Utc;
 use crate::verify::{OwnIssuer, VerifyError};
 use crate::{Identity, Mode, Side};
 
@@ -104,7 +105,7 @@ impl Standing {
 #[non_exhaustive]
 pub enum Lapse {
     /// A certificate on its path has expired.
-    #[error("a certificate of its chain expired at {at} (seconds since 1970); renew it")]
+    #[error("a certificate of its chain expired at {}; renew it", Utc(*at))]
     Expired {
         /// End of its validity in seconds since 1970.
         at: i64,

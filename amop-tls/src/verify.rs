@@ -21,6 +21,7 @@ use crate::cert::Cert;
 use crate::key::PublicKey;
 use crate::peers::{Admitted, PeerVerifier};
 use crate::revoke::KeyId;
+use crate::time::Utc;
 use crate::{Mode, Side};
 
 /// Why a peer's certificate is refused.
@@ -42,7 +43,7 @@ pub enum VerifyError {
         subject: String,
     },
     /// A certificate has expired.
-    #[error("the certificate of {subject:?} expired at {not_after} (seconds since 1970)")]
+    #[error("the certificate of {subject:?} expired at {}; renew it", Utc(*not_after))]
     Expired {
         /// Subject of the expired certificate.
         subject: String,
@@ -50,7 +51,10 @@ pub enum VerifyError {
         not_after: i64,
     },
     /// A certificate is not valid yet; perhaps a clock is wrong.
-    #[error("the certificate of {subject:?} is valid only from {not_before} (seconds since 1970)")]
+    #[error(
+        "the certificate of {subject:?} is valid only from {}; check the clocks of both machines",
+        Utc(*not_before)
+    )]
     NotYetValid {
         /// Subject of the certificate.
         subject: String,

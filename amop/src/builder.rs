@@ -172,6 +172,9 @@ impl ClientBuilder {
 
     /// The one node to connect to: its channel port as `host:port`; an IPv6 address goes in brackets.
     /// Default `127.0.0.1:20200`.
+    ///
+    /// A FISCO node does not deliver to its own subscribers: a client of it alone reaches and hears only those
+    /// that are connected to other nodes. A line in the log says so at connecting.
     pub fn endpoint(self, endpoint: impl Into<String>) -> Self {
         self.endpoints([endpoint])
     }

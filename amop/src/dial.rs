@@ -1,7 +1,6 @@
 //! From an endpoint's text to a TLS stream.
 
 use std::{
-    collections::VecDeque,
     fmt,
     future::Future,
     io,
@@ -10,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use amop_proto::race::AddressRace;
 use amop_tls::{
     ClientOptions, HandshakeFailure, Identity, PeerVerifier, Side, TlsError,
     rustls::{ClientConfig, pki_types::UnixTime},
@@ -18,7 +18,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     io::BufReader,
     net::{TcpStream, lookup_host},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -46,8 +46,11 @@ impl Endpoint {
             endpoint: text.to_owned(),
             problem,
         };
+        let text = text.trim();
+        if text.contains("://") {
+            return Err(invalid("begins like a URL"));
+        }
         let (host, port) = text
-            .trim()
             .rsplit_once(':')
             .ok_or_else(|| invalid("has no port"))?;
         let host = match host.strip_prefix('[') {
@@ -56,7 +59,12 @@ impl Endpoint {
                 .filter(|address| address.parse::<Ipv6Addr>().is_ok())
                 .ok_or_else(|| invalid("has no IPv6 address in its brackets"))?,
             None if host.contains(':') => {
-                return Err(invalid("has an IPv6 address without brackets"));
+                // A host and its zone, or something that only looks like one.
+                let address = host.split('%').next().unwrap_or(host);
+                return Err(invalid(match address.parse::<Ipv6Addr>() {
+                    Ok(_) => "has an IPv6 address without brackets",
+                    Err(_) => "has several colons, and its host is no IPv6 address",
+                }));
             }
             None => host,
         };
@@ -165,13 +173,17 @@ impl Dialer for RustlsDialer {
             endpoint: endpoint.to_string(),
             source,
         };
-        let tcp = BufReader::with_capacity(READ_BUFFER, tcp(endpoint, budget).await?);
-        let connector = TlsConnector::from(self.config.clone());
         let mode = self.identity.mode();
-        let stream = budget
-            .spend(Stage::Tls, connector.connect(Identity::server_name(), tcp))
-            .await?
-            .map_err(|error| failed(HandshakeFailure::from_io(error, Side::Client, mode)))?;
+        let stream = connect(endpoint, budget, |tcp| {
+            let tcp = BufReader::with_capacity(READ_BUFFER, tcp);
+            let connector = TlsConnector::from(self.config.clone());
+            let handshake = connector.connect(Identity::server_name(), tcp);
+            async move {
+                let shaken = handshake.await;
+                shaken.map_err(|error| failed(HandshakeFailure::from_io(error, Side::Client, mode)))
+            }
+        })
+        .await?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         // The handshake has done it; this finds out until when.
         let admitted = self
@@ -186,7 +198,18 @@ impl Dialer for RustlsDialer {
     }
 }
 
-pub(crate) async fn tcp(endpoint: &Endpoint, budget: &Budget) -> Result<TcpStream, ConnectError> {
+/// The first connection to the endpoint that comes about, TLS included. `shake` does the latter.
+///
+/// Where several addresses fail, the error is that of one that took the connection, if there is one: that says
+/// most.
+pub(crate) async fn connect<S, F>(
+    endpoint: &Endpoint,
+    budget: &Budget,
+    shake: impl Fn(TcpStream) -> F,
+) -> Result<S, ConnectError>
+where
+    F: Future<Output = Result<S, ConnectError>>,
+{
     let resolve = lookup_host((endpoint.host.as_str(), endpoint.port));
     let unresolved = |source| ConnectError::Resolve {
         endpoint: endpoint.to_string(),
@@ -196,69 +219,101 @@ pub(crate) async fn tcp(endpoint: &Endpoint, budget: &Budget) -> Result<TcpStrea
         .spend(Stage::Resolve, resolve)
         .await?
         .map_err(unresolved)?;
-    let addresses = interleave(addresses);
-    budget
-        .spend(Stage::Tcp, first_of(addresses, PAUSE))
-        .await?
-        .map_err(|failed| match failed {
-            Some((address, source)) => ConnectError::Tcp {
-                endpoint: endpoint.to_string(),
-                address,
-                source,
-            },
-            None => unresolved(io::Error::other("the name has no address")),
-        })
+    let mut race = Race::new(endpoint, addresses);
+    let won = timeout_at(budget.deadline, race.run(shake)).await;
+    match won {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(Some(error))) => Err(error),
+        Ok(Err(None)) => Err(unresolved(io::Error::other("the name has no address"))),
+        Err(_) => Err(budget.timeout(race.stage)),
+    }
 }
 
-/// How long an address has to itself before the next one is tried as well (RFC 8305 section 5).
-const PAUSE: Duration = Duration::from_millis(250);
-
-/// The addresses in turns of their families, beginning with the resolver's first (RFC 8305 section 4).
-fn interleave(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let addresses: Vec<SocketAddr> = addresses.collect();
-    let v6_first = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (VecDeque<_>, VecDeque<_>) = addresses
-        .into_iter()
-        .partition(|address| address.is_ipv6() == v6_first);
-    let mut queues = [first, second];
-    let mut turns = Vec::new();
-    while let Some(address) = queues[0].pop_front() {
-        turns.push(address);
-        let next = usize::from(!queues[1].is_empty());
-        queues.swap(0, next);
-    }
-    turns
+/// Several addresses tried side by side.
+struct Race<'a> {
+    endpoint: &'a Endpoint,
+    addresses: AddressRace,
+    /// How far one of them has come.
+    stage: Stage,
 }
 
-/// The first connection that comes about. Each address is tried a pause after the one before it, or as soon as
-/// that has failed, and those before it go on. The error is that of the address that failed last.
-async fn first_of(
-    addresses: Vec<SocketAddr>,
-    pause: Duration,
-) -> Result<TcpStream, Option<(SocketAddr, io::Error)>> {
-    let mut waiting = addresses.into_iter();
-    let mut trying = FuturesUnordered::new();
-    let mut last = None;
-    loop {
-        match waiting.next() {
-            Some(address) => trying.push(async move {
-                let connected = TcpStream::connect(address).await;
-                // Small frames must not wait for acknowledgements of earlier ones.
-                let stream = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-                (address, stream)
-            }),
-            None if trying.is_empty() => return Err(last),
-            None => {}
-        }
-        let is_last = waiting.len() == 0;
-        tokio::select! {
-            Some((address, connected)) = trying.next() => match connected {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Some((address, error)),
-            },
-            () = sleep(pause), if !is_last => {}
+/// A step of one of the addresses that is over.
+enum Step<S> {
+    Connected(SocketAddr, io::Result<TcpStream>),
+    Shaken(Result<S, ConnectError>),
+}
+
+impl<'a> Race<'a> {
+    fn new(endpoint: &'a Endpoint, addresses: impl Iterator<Item = SocketAddr>) -> Self {
+        Self {
+            endpoint,
+            addresses: AddressRace::new(addresses),
+            stage: Stage::Tcp,
         }
     }
+
+    async fn run<S, F>(&mut self, shake: impl Fn(TcpStream) -> F) -> Result<S, Option<ConnectError>>
+    where
+        F: Future<Output = Result<S, ConnectError>>,
+    {
+        let (mut connecting, mut shaking) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let mut last: Option<ConnectError> = None;
+        loop {
+            while let Some(address) = self.addresses.poll(Instant::now().into_std()) {
+                connecting.push(async move { Step::Connected(address, tcp(address).await) });
+            }
+            if connecting.is_empty() && shaking.is_empty() {
+                return Err(last);
+            }
+            let due = self.addresses.next_timeout();
+            let due = async {
+                match due {
+                    Some(due) => sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let step = tokio::select! {
+                Some(step) = connecting.next() => step,
+                Some(shaken) = shaking.next() => Step::Shaken(shaken),
+                () = due => continue,
+            };
+            match step {
+                Step::Connected(_, Ok(stream)) => {
+                    self.stage = Stage::Tls;
+                    self.addresses.connected(Instant::now().into_std());
+                    shaking.push(shake(stream));
+                }
+                Step::Connected(address, Err(source)) => {
+                    self.addresses.failed();
+                    let endpoint = self.endpoint.to_string();
+                    let error = ConnectError::Tcp {
+                        endpoint,
+                        address,
+                        source,
+                    };
+                    if last.as_ref().is_none_or(is_tcp) {
+                        last = Some(error);
+                    }
+                }
+                Step::Shaken(Ok(stream)) => return Ok(stream),
+                Step::Shaken(Err(error)) => {
+                    self.addresses.failed();
+                    last = Some(error);
+                }
+            }
+        }
+    }
+}
+
+fn is_tcp(error: &ConnectError) -> bool {
+    matches!(error, ConnectError::Tcp { .. })
+}
+
+async fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // Small frames must not wait for acknowledgements of earlier ones.
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 #[cfg(test)]
@@ -279,17 +334,6 @@ mod tests {
         text.parse().unwrap()
     }
 
-    #[test]
-    fn families_take_turns() {
-        let given = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"].map(at);
-        let expected = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"].map(at);
-        assert_eq!(interleave(given.into_iter()), expected);
-        let given = ["1.1.1.1:1", "2.2.2.2:1", "[::1]:1"].map(at);
-        let expected = ["1.1.1.1:1", "[::1]:1", "2.2.2.2:1"].map(at);
-        assert_eq!(interleave(given.into_iter()), expected);
-        assert!(interleave(std::iter::empty()).is_empty());
-    }
-
     /// An address whose queue of connections is full: what comes to it gets no answer.
     async fn silent() -> (SocketAddr, Vec<TcpStream>, tokio::net::TcpListener) {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -304,8 +348,26 @@ mod tests {
         (address, held, listener)
     }
 
+    /// Which address is taken, where only the good one shakes hands; and the error if there is none.
+    async fn race(addresses: Vec<SocketAddr>, good: SocketAddr) -> Result<SocketAddr, String> {
+        let endpoint = Endpoint::parse("node.example.org:1").unwrap();
+        let mut race = Race::new(&endpoint, addresses.into_iter());
+        let won = race.run(async |stream| {
+            let address = stream.peer_addr().unwrap();
+            if address == good {
+                return Ok(address);
+            }
+            Err(ConnectError::NotANode {
+                endpoint: address.to_string(),
+                source: amop_proto::channel::FrameError::TooShort { len: 0 },
+            })
+        });
+        let won = timeout(Duration::from_secs(60), won).await.unwrap();
+        won.map_err(|error| error.map_or_else(String::new, |error| error.to_string()))
+    }
+
     #[tokio::test]
-    async fn a_silent_address_does_not_use_up_the_time_of_the_others() {
+    async fn an_address_that_does_not_do_takes_no_other_one_s_place() {
         let (silent, _held, _listener) = silent().await;
         let closed = {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -313,20 +375,49 @@ mod tests {
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let good = listener.local_addr().unwrap();
+        // Something else listens there.
+        let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wrong = other.local_addr().unwrap();
         for addresses in [
             vec![silent, good],
             vec![closed, silent, good],
             vec![silent, closed, good],
+            vec![wrong, good],
+            vec![silent, wrong, closed, good],
             vec![good, silent],
         ] {
-            let connected = first_of(addresses, Duration::from_millis(10));
-            let stream = timeout(Duration::from_secs(60), connected).await;
-            assert_eq!(stream.unwrap().unwrap().peer_addr().unwrap(), good);
+            assert_eq!(race(addresses, good).await.unwrap(), good);
         }
-        let (address, error) = first_of(vec![closed], PAUSE).await.unwrap_err().unwrap();
-        assert_eq!(address, closed);
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        assert!(first_of(Vec::new(), PAUSE).await.unwrap_err().is_none());
+        let error = race(vec![closed], good).await.unwrap_err();
+        assert!(error.contains(&closed.to_string()), "{error}");
+        for addresses in [vec![closed, wrong], vec![wrong, closed]] {
+            let error = race(addresses, good).await.unwrap_err();
+            assert!(
+                error.contains("does not speak the channel protocol"),
+                "{error}"
+            );
+        }
+        assert_eq!(race(Vec::new(), good).await.unwrap_err(), "");
+    }
+
+    /// What takes a connection and says nothing has the connection for a while, and not for ever.
+    #[tokio::test]
+    async fn an_address_that_says_nothing_is_not_waited_for() {
+        let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let addresses = vec![mute.local_addr().unwrap(), good];
+        let endpoint = Endpoint::parse("node.example.org:1").unwrap();
+        let mut race = Race::new(&endpoint, addresses.into_iter());
+        let won = race.run(async |stream| {
+            let address = stream.peer_addr().unwrap();
+            if address != good {
+                std::future::pending::<()>().await;
+            }
+            Ok(address)
+        });
+        let won = timeout(Duration::from_secs(60), won).await.unwrap();
+        assert_eq!(won.ok(), Some(good));
     }
 
     #[test]
@@ -338,6 +429,13 @@ mod tests {
             ("host:65536", "1 to 65535"),
             ("host:", "1 to 65535"),
             ("::1:20200", "without brackets"),
+            ("fe80::1%eth0:20200", "without brackets"),
+            ("tcp://127.0.0.1:20200", "like a URL"),
+            (" https://node0.example.org:20200/", "like a URL"),
+            ("channel://[::1]:20200", "like a URL"),
+            ("node0:30300:20200", "several colons"),
+            ("127.0.0.1:20200:", "several colons"),
+            ("127.0.0.1:20200,127.0.0.1:20201", "several colons"),
             ("[host]:20200", "no IPv6 address"),
             ("//host:20200", "characters"),
             ("user@host:20200", "characters"),

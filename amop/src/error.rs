@@ -106,18 +106,30 @@ pub enum ConnectError {
     /// The configuration file cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The node closed the connection instead of answering the version handshake.
-    #[error(
-        "{endpoint} closed the connection before the version handshake was over ({reason}): it \
-         speaks none of the protocol versions 1 to 3, or it does not let this client in; its log \
-         says why"
-    )]
+    /// The connection ended before it could be used: the node closed it instead of answering the version
+    /// handshake or confirming the topics, or it failed.
+    #[error("{}", closed_early(endpoint, reason))]
     ClosedDuringHandshake {
         /// Where to.
         endpoint: String,
         /// How it ended.
         reason: CloseReason,
     },
+}
+
+fn closed_early(endpoint: &str, reason: &CloseReason) -> String {
+    match reason {
+        CloseReason::Peer | CloseReason::DuringHandshake => format!(
+            "{endpoint} closed the connection before the version handshake was over: it speaks none of \
+             the protocol versions 1 to 3, or it does not let this client in; its log says why"
+        ),
+        CloseReason::Local => {
+            format!("this client was closed while it connected to {endpoint}")
+        }
+        reason => {
+            format!("the connection to {endpoint} ended before it could be used: {reason}")
+        }
+    }
 }
 
 impl ConnectError {
@@ -193,6 +205,10 @@ impl fmt::Display for CertificatesNotFound {
 
 impl std::error::Error for CertificatesNotFound {}
 
+/// What is added to an error where a FISCO node knows of no subscriber.
+const FISCO_OWN: &str = ". A FISCO node does not deliver to subscribers of its own: publish and subscribe at \
+    different nodes, or name several endpoints";
+
 /// What is added to an error where a FISCO node does not answer.
 const FISCO_TIMEOUT: &str = ". A FISCO node does not deliver to subscribers of its own, and says so after \
     30 s only: with several endpoints, ClientBuilder::ask_another_node_after asks another node meanwhile";
@@ -261,13 +277,17 @@ pub enum PublishError {
     /// Nobody subscribes to the topic, as far as the node knows (result 100).
     #[error(
         "nobody subscribes to {topic:?} as far as {endpoint} knows; topics of other nodes take \
-         up to 5 s to arrive there: start a subscriber, or publish again later"
+         up to 5 s to arrive there: start a subscriber, or publish again later{}",
+        if *fisco { FISCO_OWN } else { "" }
     )]
     NoSubscriber {
         /// The topic.
         topic: String,
         /// The node.
         endpoint: String,
+        /// Whether it is a FISCO node: it says the same of a topic that only subscribers of its own have, 30 s
+        /// later, since it does not deliver to them.
+        fisco: bool,
     },
     /// The topic is private and this client has not granted it to anybody. Nothing was sent.
     #[error(
@@ -372,7 +392,8 @@ pub enum PublishError {
         endpoint: String,
     },
     /// The subscriber took the request and gave no reply (result 106): its program dropped the delivery,
-    /// could not encode the reply, or subscribed without being able to reply.
+    /// could not encode the reply, or subscribed without being able to reply; or the reply was longer than the
+    /// subscriber's node takes.
     #[error(
         "the subscriber of {topic:?} (by way of {endpoint}) took the request and gave no reply; it may have \
          been processed: let the subscriber reply to every delivery (Client::deliveries), or refuse it"
@@ -733,4 +754,38 @@ pub enum ReplyError {
         /// Why the connection is gone.
         reason: CloseReason,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What this side did is not said of the node.
+    #[test]
+    fn who_ended_a_connection_is_said_as_it_was() {
+        let shown = |reason| {
+            let endpoint = "node:1".to_owned();
+            ConnectError::ClosedDuringHandshake { endpoint, reason }.to_string()
+        };
+        for reason in [CloseReason::Peer, CloseReason::DuringHandshake] {
+            assert!(shown(reason).contains("does not let this client in"));
+        }
+        let expired = CloseReason::Expired {
+            own: true,
+            at: 1_609_459_200,
+        };
+        let lost = CloseReason::Transport {
+            kind: io::ErrorKind::TimedOut,
+            message: "no route".to_owned(),
+        };
+        for (reason, part) in [
+            (CloseReason::Local, "this client was closed"),
+            (expired, "this client expired at 2021-01-01T00:00:00Z"),
+            (lost, "no route"),
+        ] {
+            let shown = shown(reason);
+            assert!(shown.contains(part) && shown.contains("node:1"), "{shown}");
+            assert!(!shown.contains("let this client in"), "{shown}");
+        }
+    }
 }

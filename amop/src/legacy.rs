@@ -7,8 +7,8 @@ use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 use crate::{
-    ConnectError, Stage,
-    dial::{Budget, Endpoint, tcp},
+    ConnectError,
+    dial::{Budget, Endpoint, connect},
     expiry::Expiry,
     supervisor::{Dialed, Dialer},
 };
@@ -44,17 +44,17 @@ async fn dial(
     legacy: &LegacyRsa,
     budget: &Budget,
 ) -> Result<(SslStream<TcpStream>, Standing), ConnectError> {
-    let tcp = tcp(endpoint, budget).await?;
-    let (ssl, handshake) = legacy.start()?;
-    let mut stream = SslStream::new(ssl, tcp).map_err(TlsError::from)?;
     let failed = |source: HandshakeFailure| ConnectError::Tls {
         endpoint: endpoint.to_string(),
         source,
     };
-    budget
-        .spend(Stage::Tls, Pin::new(&mut stream).connect())
-        .await?
-        .map_err(|error| failed(handshake.failure(error)))?;
-    let admitted = handshake.admit(stream.ssl()).map_err(failed)?;
-    Ok((stream, admitted.standing))
+    let shake = async |tcp| {
+        let (ssl, handshake) = legacy.start()?;
+        let mut stream = SslStream::new(ssl, tcp).map_err(TlsError::from)?;
+        let shaken = Pin::new(&mut stream).connect().await;
+        shaken.map_err(|error| failed(handshake.failure(error)))?;
+        let admitted = handshake.admit(stream.ssl()).map_err(failed)?;
+        Ok((stream, admitted.standing))
+    };
+    connect(endpoint, budget, shake).await
 }

@@ -109,7 +109,10 @@
 //! * A unicast goes by a second one only if the program asks for that
 //!   ([`ask_another_node_after`](ClientBuilder::ask_another_node_after)), since subscribers on other SDKs may
 //!   process it twice. Without that it ends with [`PublishError::Timeout`], which names the setting.
+//! * What a FISCO node draws is alike for a second: until then all unicasts to a topic go to one subscriber, or
+//!   stall. A pause of a second or more lets the second node draw anew.
 //! * FISCO nodes change the order of multicasts, about 7 in 100.
+//! * A subscription at a FISCO node is heard of by other nodes after up to 5 s.
 //!
 //! # Several nodes, and nodes that go away
 //!

@@ -169,11 +169,19 @@ impl SdkConfig {
     /// [`ConfigError`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let bytes = std::fs::read(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(path, &text)
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let valid = &bytes[..error.valid_up_to()];
+            ConfigError::Syntax {
+                path: path.to_owned(),
+                line: 1 + valid.iter().filter(|&&byte| byte == b'\n').count(),
+                message: "not UTF-8 text, but GBK perhaps; save the file as UTF-8".to_owned(),
+            }
+        })?;
+        Self::parse(path, text)
     }
 
     /// Reads the text of a file. `path` is for errors and for relative paths.

@@ -1,6 +1,12 @@
 //! The task that keeps a client connected.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    thread,
+};
 
 use amop_proto::client::CloseReason;
 use amop_tls::PublicKey;
@@ -59,12 +65,24 @@ pub(crate) fn start<D: Dialer>(hub: &Arc<Hub>, dialer: D) {
 /// Nobody is left waiting if the runtime ends, or the task panics.
 struct Supervising(Arc<Hub>);
 
-impl Drop for Supervising {
-    fn drop(&mut self) {
+impl Supervising {
+    fn end(&self, why: &str) {
         self.0.finish(CloseReason::Transport {
             kind: std::io::ErrorKind::Other,
-            message: "the runtime of the client's supervisor has shut down".to_owned(),
+            message: why.to_owned(),
         });
+    }
+}
+
+impl Drop for Supervising {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // The log may be what panics, and a second panic from here would end the process.
+            let end = || self.end("the client's supervisor panicked; please report it");
+            let _ = catch_unwind(AssertUnwindSafe(end));
+        } else {
+            self.end("the runtime of the client's supervisor has shut down");
+        }
     }
 }
 

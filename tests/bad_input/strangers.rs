@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use amop::{Client, CloseReason, ConnectError, HandshakeFailure, Identity, PublishError, Stage};
-use amop_tests::{PATIENCE, identity, within};
+use amop_tests::{PATIENCE, identity, log, network, within};
 use amop_tls::{
     ServerOptions,
     pki::{Agency, Authority, Leaf},
@@ -123,6 +123,32 @@ async fn a_server_that_hangs_up_is_recognised() {
     assert!(error.to_string().contains("its log says why"), "{error}");
 }
 
+/// Monitors that look whether a port is open are no news, and no reason to look at certificates.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_checks_are_no_refused_handshakes() {
+    let network = network(1).await;
+    let node = network.node(0).unwrap();
+    for port in [node.channel_address(), node.p2p_address()] {
+        let stream = TcpStream::connect(port).await.unwrap();
+        let from = format!("at {} ", stream.local_addr().unwrap());
+        drop(stream);
+        let line = log().wait_for(&[&from, "as health checks do"]).await;
+        assert!(
+            line.contains("DEBUG") && !line.contains("certificate"),
+            "{line}"
+        );
+    }
+    assert_eq!(node.stats().handshakes_failed, 0);
+    // One that begins TLS and goes may be what the line says.
+    let mut stream = TcpStream::connect(node.channel_address()).await.unwrap();
+    stream.write_all(&[22, 3, 1]).await.unwrap();
+    let from = format!("at {} ", stream.local_addr().unwrap());
+    drop(stream);
+    let line = log().wait_for(&[&from, "refused"]).await;
+    assert!(line.contains("the client closed the connection"), "{line}");
+    network.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_server_is_given_up() {
     let endpoint = serve(|mut stream: TcpStream| async move {
@@ -205,7 +231,7 @@ async fn a_client_does_not_hang_on_a_silent_node() {
 /// The node's P2P port instead of its channel port: the same TLS, another protocol.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wrong_port_of_a_node_is_recognised() {
-    let network = Arc::new(amop_tests::network(1).await);
+    let network = Arc::new(network(1).await);
     let node = network.node(0).unwrap();
     let p2p = node.p2p_address().to_string();
     // Those of a node get as far as its protocol.

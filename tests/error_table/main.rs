@@ -37,6 +37,7 @@ rows! {
     subscriber_has_its_own_code: "the subscriber answers with a code of its own",
     subscriber_cannot_decode: "the subscriber cannot decode",
     subscriber_gives_no_reply: "the subscriber takes a request and gives no reply",
+    reply_too_long: "the reply is longer than the subscriber's node takes",
     subscriber_panics: "the subscriber panics with the message",
     too_much_in_flight: "too much in flight at the node",
     over_bandwidth: "over the node's outgoing bandwidth limit",

@@ -153,6 +153,37 @@ pub(crate) async fn too_long_for_the_subscribers_node(who: Publisher) -> Seen {
     seen
 }
 
+/// The subscriber stays, and nobody else is asked.
+pub(crate) async fn reply_too_long(who: Publisher) -> Seen {
+    let network = with_node(1, |builder| builder.max_frame(1000)).await;
+    let mut seen = Vec::new();
+    // The whole of it comes at once, or in many pieces.
+    for len in [2000, 2_000_000] {
+        let (mut subscriber, mut other) =
+            (subscriber(&network, 1).await, subscriber(&network, 1).await);
+        let publishing = publish(&network, who, PAYLOAD).await;
+        let (asked, of_first) = tokio::select! {
+            asked = subscriber.receive() => (asked, true),
+            asked = other.receive() => (asked, false),
+        };
+        let asked_one = if of_first {
+            &mut subscriber
+        } else {
+            &mut other
+        };
+        let reply = frame_topic(TOPIC.as_bytes(), &vec![b'x'; len]);
+        asked_one.send(&asked.respond(0, reply)).await;
+        seen.push(outcome(publishing).await);
+        subscriber.settle(3).await;
+        other.settle(4).await;
+    }
+    assert_eq!(network.node(1).unwrap().stats().replies_too_long, 2);
+    network.shutdown().await;
+    let (last, first) = (seen.pop().unwrap(), seen.pop().unwrap());
+    assert_eq!(format!("{first:?}"), format!("{last:?}"));
+    last
+}
+
 pub(crate) async fn subscriber_refuses(who: Publisher) -> Seen {
     answered(who, code::NO_SESSION, Bytes::new()).await
 }

@@ -3,6 +3,7 @@
 
 pub mod attack;
 mod bystanders;
+pub mod fisco;
 mod graph;
 mod log;
 mod peer;

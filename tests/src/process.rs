@@ -27,7 +27,7 @@ pub struct Finished {
     pub status: ExitStatus,
     /// All lines of its standard output.
     pub lines: Vec<String>,
-    /// Its standard error.
+    /// Its standard error, unless it had one of its own.
     pub errors: String,
 }
 
@@ -38,28 +38,38 @@ impl Program {
     ///
     /// If it cannot be started.
     pub fn start(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::piped())
+    }
+
+    /// As [`start`](Self::start), with a standard error of its own.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub fn start_with(command: &mut Command, errors: Stdio) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(errors)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let (sender, lines) = channel();
         let output = child.stdout.take().unwrap();
         std::thread::spawn(move || pass_on(output, &sender));
-        let mut errors = child.stderr.take().unwrap();
-        let errors = std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let _ = errors.read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
+        let errors = child.stderr.take().map(|mut errors| {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                let _ = errors.read_to_end(&mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            })
         });
         Self {
             child,
             name,
             lines,
             seen: Vec::new(),
-            errors: Some(errors),
+            errors,
         }
     }
 

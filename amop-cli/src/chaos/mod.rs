@@ -137,20 +137,20 @@ impl Chaos {
             topology.links.len()
         );
         let traffic = self.traffic(seed);
-        eprintln!("amop chaos: {network}, seed {seed}");
+        tell!("amop chaos: {network}, seed {seed}");
         tokio::select! {
             report = self.through(traffic, topology, network, dir.path(), &logs) => {
                 let report = report?;
                 if self.json {
-                    println!("{}", report.to_json());
+                    say!("{}", report.to_json());
                 } else {
-                    println!("{report}");
+                    say!("{report}");
                 }
                 Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             () = stopped => {
                 // Dropping everything kills the nodes.
-                eprintln!("amop chaos: given up");
+                tell!("amop chaos: given up");
                 Ok(ExitCode::FAILURE)
             }
         }
@@ -270,7 +270,7 @@ impl Chaos {
                     let seconds = start.elapsed().as_secs();
                     let settled = ledger.unicasts().settled();
                     let faults: u32 = faults.tally().faults.values().sum();
-                    eprintln!("{seconds:>5} s: {settled} unicasts, {faults} faults");
+                    tell!("{seconds:>5} s: {settled} unicasts, {faults} faults");
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::{
     time::SystemTime,
 };
 
+use amop_proto::log::Utc;
 use amop_tls::{Identity, Mode, PeerFilter, PublicKey, TlsError};
 
 use crate::{
@@ -127,8 +128,9 @@ fn revoke(
         && u64::try_from(due).is_ok_and(|due| due < now)
     {
         tracing::warn!(
-            "a revocation list should have been replaced at {due} (seconds since 1970): what it lists \
-             stays revoked, but what was revoked since is not known; get a newer one"
+            "a revocation list should have been replaced at {}: what it lists stays revoked, but what was \
+             revoked since is not known; get a newer one",
+            Utc(due)
         );
     }
     Ok((p2p, channel))

@@ -29,7 +29,7 @@ pub enum ConfigError {
         limit: u64,
     },
     /// The file is not text.
-    #[error("{}:{line}: not UTF-8 text; save the file as UTF-8", file.display())]
+    #[error("{}:{line}: not UTF-8 text, but GBK perhaps; save the file as UTF-8", file.display())]
     NotText {
         /// The file.
         file: PathBuf,

@@ -26,6 +26,8 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 
+use crate::supervise::keep_thread;
+
 use self::turns::{Caller, Turns, Waits};
 pub(crate) use amop_proto::admission::Source;
 
@@ -71,11 +73,14 @@ impl Ports {
             .name("amop-ports".into())
             .spawn(move || {
                 be_nice();
-                runtime.block_on(async {
-                    stop.cancelled().await;
-                    tasks.close();
-                    tasks.wait().await;
-                });
+                let run = || {
+                    runtime.block_on(async {
+                        stop.cancelled().await;
+                        tasks.close();
+                        tasks.wait().await;
+                    });
+                };
+                keep_thread("the thread of the ports", run);
                 drop(runtime);
                 // Nobody may wait for it.
                 let _ = end.send(());

@@ -208,6 +208,11 @@ impl FrameDecoder {
         }
     }
 
+    /// The longest frame that it takes, in bytes.
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
     /// Takes the next complete frame out of `buffer`; `None` until more bytes are there.
     ///
     /// # Errors

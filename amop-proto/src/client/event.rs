@@ -11,6 +11,7 @@ use crate::{
         AmopBodyError, FrameError, FrameType, HandshakeError, ProtocolVersion, Seq, VerifyRequest,
         VerifyRequestError, code,
     },
+    log::Utc,
 };
 
 /// How a message travels.
@@ -266,8 +267,9 @@ pub enum CloseReason {
     /// A certificate that the connection rests on has expired: one of the node's chain, or of this
     /// side's own.
     #[error(
-        "a certificate of {} expired at {at} (seconds since 1970); renew it",
-        if *own { "this client" } else { "the node" }
+        "a certificate of {} expired at {}; renew it",
+        if *own { "this client" } else { "the node" },
+        Utc(*at)
     )]
     Expired {
         /// Whether it is this side's own.

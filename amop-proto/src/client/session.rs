@@ -306,12 +306,18 @@ impl<T> ClientSession<T> {
         token
     }
 
-    /// Answers a pushed unicast. Returns whether the answer was queued: not when the session is
-    /// over or the frame would be too long.
+    /// Answers a pushed unicast. Returns whether the answer was queued: not when the session is over.
+    ///
+    /// In place of one that would be over [`max_frame`](Self::max_frame), [`code::NO_REPLY`] is sent, so that
+    /// the node does not wait for it.
     pub fn respond(&mut self, seq: Seq, topic: &TopicName, result: i32, payload: &[u8]) -> bool {
-        if self.state == State::Closed || wire_len(topic, payload.len()) > self.max_frame() {
+        if self.state == State::Closed {
             return false;
         }
+        let (result, payload) = match wire_len(topic, payload.len()) > self.max_frame() {
+            true => (code::NO_REPLY, &b""[..]),
+            false => (result, payload),
+        };
         put_amop(
             &mut self.out,
             FrameType::RESPONSE,

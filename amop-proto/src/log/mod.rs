@@ -6,8 +6,10 @@
 
 mod text;
 mod throttle;
+mod time;
 
 pub use self::{
     text::OneLine,
     throttle::{LogLimits, LogThrottle, Summary},
+    time::Utc,
 };

@@ -3,9 +3,11 @@
 use std::{
     future::Future,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::MutexGuard,
     task::{Context, Poll},
+    thread,
     time::Duration,
 };
 
@@ -356,13 +358,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
     }
 }
 
+impl<S> Driver<S> {
+    /// The connection may not be closed yet.
+    fn end(&self, why: &'static str) {
+        let mut state = self.connection.lock();
+        state.session.handle_io_error(&io::Error::other(why));
+        state.drain_events(&self.connection, Instant::now().into_std());
+    }
+}
+
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
-        let mut state = self.connection.lock();
-        // Not closed yet if the runtime shuts down or the driver panicked.
-        let error = io::Error::other("the runtime of the connection's driver has shut down");
-        state.session.handle_io_error(&error);
-        state.drain_events(&self.connection, Instant::now().into_std());
+        if thread::panicking() {
+            // The log may be what panics, and a second panic from here would end the process.
+            let end = || self.end("the connection's driver panicked; please report it");
+            let _ = catch_unwind(AssertUnwindSafe(end));
+        } else {
+            self.end("the runtime of the connection's driver has shut down");
+        }
     }
 }
 

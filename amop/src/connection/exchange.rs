@@ -291,7 +291,11 @@ impl<'a> Context<'a> {
         Err(match outcome {
             Outcome::Answered(payload) => return Ok(payload),
             Outcome::NoSubscriber => {
-                let error = PublishError::NoSubscriber { topic, endpoint };
+                let error = PublishError::NoSubscriber {
+                    topic,
+                    endpoint,
+                    fisco: !self.connection.is_overlay(),
+                };
                 Failed::Retry(Attempt::Turned, error)
             }
             Outcome::Unanswered => {

@@ -565,14 +565,6 @@ impl State {
     }
 
     fn closed(&mut self, connection: &Connection, reason: CloseReason) {
-        for ((_, warning), summary) in self.log.finish(Instant::now().into_std()) {
-            log(&connection.0.endpoint, warning, &summary);
-        }
-        if reason == CloseReason::Local {
-            tracing::debug!(endpoint = %connection.0.endpoint, "closing");
-        } else {
-            tracing::warn!(endpoint = %connection.0.endpoint, %reason, "connection lost");
-        }
         let taken = self.session.longest_taken();
         connection
             .0
@@ -585,7 +577,16 @@ impl State {
         connection.0.in_flight.close();
         connection.0.room.close();
         self.routes.connection_lost(connection);
-        connection.0.lost.send_replace(Some(reason));
+        connection.0.lost.send_replace(Some(reason.clone()));
+        // Last: a log that panics keeps nobody waiting.
+        for ((_, warning), summary) in self.log.finish(Instant::now().into_std()) {
+            log(&connection.0.endpoint, warning, &summary);
+        }
+        if reason == CloseReason::Local {
+            tracing::debug!(endpoint = %connection.0.endpoint, "closing");
+        } else {
+            tracing::warn!(endpoint = %connection.0.endpoint, %reason, "connection lost");
+        }
     }
 }
 

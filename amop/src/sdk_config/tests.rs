@@ -212,3 +212,17 @@ fn private_topics_that_cannot_be_used_are_errors_with_their_lines() {
         assert!(!error.contains("123456"), "{error}");
     }
 }
+
+/// A file saved in another encoding says where that shows.
+#[test]
+fn text_that_is_no_utf_8_has_a_line() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut bytes = b"[network]\n# ".to_vec();
+    // Two characters in GBK.
+    bytes.extend([0xc5, 0xe4, 0xd6, 0xc3]);
+    bytes.extend(b"\npeers=[\"127.0.0.1:20200\"]\n");
+    std::fs::write(file.path(), bytes).unwrap();
+    let error = SdkConfig::load(file.path()).unwrap_err().to_string();
+    assert!(error.contains(":2: not UTF-8"), "{error}");
+    assert!(error.contains("save the file as UTF-8"), "{error}");
+}

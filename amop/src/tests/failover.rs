@@ -435,3 +435,32 @@ async fn a_unicast_that_stalls_at_a_fisco_node_goes_by_another_one_if_that_is_as
         "{error}"
     );
 }
+
+/// A reply that only one of two nodes can carry goes there, and the other one is told that there is none.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_one_node_does_not_take_keeps_nobody_waiting() {
+    let (mut harbour, connecting) = Harbour::start(2, &Client::builder());
+    let connecting = tokio::spawn(connecting);
+    let a = harbour.welcome(0).await;
+    let mut b = harbour.arrival(1).await;
+    b.shake_hands_within(3, false, Some(200)).await;
+    let client = connecting.await.unwrap().unwrap();
+    let mut events = client.events();
+    for _ in 0..2 {
+        let event = events.next().await;
+        assert!(matches!(event, Some(Event::Connected { .. })), "{event:?}");
+    }
+    let mut nodes = [a, b];
+    let mut deliveries = deliveries_at(&client, &mut nodes).await;
+    let seq = nodes[0].push(Kind::Unicast, 1, b"x").await;
+    let delivery = deliveries.next().await.unwrap().unwrap();
+    nodes[1].push(Kind::Unicast, 1, b"x").await;
+    assert!(nodes[1].is_quiet().await);
+    let reply = [b'y'; 300];
+    delivery.reply_bytes(reply).unwrap();
+    assert_eq!(nodes[0].answered(seq).await, (0, reply.to_vec().into()));
+    assert_eq!(nodes[1].answered(seq).await, (106, Bytes::new()));
+    // So it is when the message comes again.
+    nodes[1].push(Kind::Unicast, 1, b"x").await;
+    assert_eq!(nodes[1].answered(seq).await, (106, Bytes::new()));
+}

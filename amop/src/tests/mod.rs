@@ -118,6 +118,16 @@ impl Node {
     }
 
     async fn shake_hands_as(&mut self, protocol: u32, quiet_multicasts: bool) {
+        self.shake_hands_within(protocol, quiet_multicasts, None)
+            .await;
+    }
+
+    async fn shake_hands_within(
+        &mut self,
+        protocol: u32,
+        quiet_multicasts: bool,
+        max_frame: Option<usize>,
+    ) {
         let hello = self.expect(FrameType::HANDSHAKE).await;
         let response = HandshakeResponse {
             node_version: "2.11.1".into(),
@@ -125,7 +135,7 @@ impl Node {
             quiet_multicasts,
             // An overlay node.
             answer_within: Some(5000),
-            max_frame: None,
+            max_frame,
         };
         self.send(Frame {
             body: response.to_body(),

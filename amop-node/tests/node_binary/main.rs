@@ -2,6 +2,8 @@
 //! node.
 #![cfg(unix)]
 
+mod log;
+
 use std::{
     fs,
     io::{Read, Write},

@@ -1,0 +1,333 @@
+//! What a program needs that runs nodes: a log that nothing waits for.
+//!
+//! Standard error may be a full disk, a closed pipe, or a pipe that nobody reads. A node goes on all the
+//! same: lines are put into a queue, which a thread of its own writes.
+
+use std::{
+    any::Any,
+    backtrace::{Backtrace, BacktraceStatus},
+    collections::VecDeque,
+    env,
+    fmt::{self, Write as _},
+    io::{self, IsTerminal, Write},
+    panic::{self, PanicHookInfo},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use amop_proto::log::OneLine;
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        MakeWriter,
+        format::Writer,
+        time::{FormatTime, SystemTime},
+    },
+};
+
+/// The memory of lines that wait to be written, in bytes: some 5,000 lines.
+const ROOM: usize = 1 << 20;
+
+/// Once lines were lost, no more are taken until no more than this waits: losses are told in one line for
+/// many.
+const ROOM_AGAIN: usize = ROOM / 2;
+
+/// How long the end of a program waits for what its log has not written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// A standard error that takes nothing now is asked again this soon.
+const ASK_AGAIN: Duration = Duration::from_millis(10);
+
+/// The log of a program, on standard error.
+///
+/// Nothing ever waits for it: a line that finds no room is lost, and so is one that cannot be written. The next
+/// line that is written says how many were. Panics are written to the log instead of to standard error itself.
+///
+/// Dropping it waits up to 1 s for the lines that were not written.
+///
+/// ```
+/// let log = amop_node::program::Log::start("info")?;
+/// tracing::info!("this is the log");
+/// log.say("ready");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Log(Arc<Queue>);
+
+impl Log {
+    /// Starts the log: from now on it gets what `tracing` is told in this process, unless somebody else
+    /// does already. `RUST_LOG` chooses what that is; if it is not set, `level` does.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says if it gives no thread.
+    pub fn start(level: &str) -> io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let of_thread = queue.clone();
+        // Not joined: it may wait for a reader for ever.
+        thread::Builder::new()
+            .name("amop-log".into())
+            .spawn(move || of_thread.write_to(io::stderr()))?;
+        let (filter, unread) = filter(level);
+        // An error is another subscriber, which is to have the lines.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(Lines(queue.clone()))
+            .with_ansi(io::stderr().is_terminal())
+            // By itself it would write errors to standard error, and panic if that fails.
+            .log_internal_errors(false)
+            .try_init();
+        let of_hook = queue.clone();
+        panic::set_hook(Box::new(move |info| of_hook.push(panic_line(info))));
+        if let Some(unread) = unread {
+            tracing::warn!("{unread}");
+        }
+        Ok(Self(queue))
+    }
+
+    /// Writes a line of the program's own, as it is.
+    pub fn say(&self, line: impl fmt::Display) {
+        self.0.push(format!("{line}\n").into_bytes());
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.finish(LAST_LINES);
+    }
+}
+
+/// What is logged, and what is wrong with what the user said about it.
+fn filter(level: &str) -> (EnvFilter, Option<String>) {
+    let name = EnvFilter::DEFAULT_ENV;
+    let wanted = env::var(name).unwrap_or_default();
+    if wanted.trim().is_empty() {
+        return (EnvFilter::new(level), None);
+    }
+    match EnvFilter::try_new(&wanted) {
+        Ok(filter) => (filter, None),
+        Err(error) => {
+            let wanted = OneLine::new(wanted).max(100);
+            let text =
+                format!("{name}={wanted} is not understood, so that {level} counts: {error}");
+            (EnvFilter::new(level), Some(text))
+        }
+    }
+}
+
+/// The text that a panic was given.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a text")
+}
+
+fn panic_line(info: &PanicHookInfo<'_>) -> Vec<u8> {
+    let thread = thread::current();
+    let mut line = now();
+    let _ = write!(
+        line,
+        " ERROR amop_node: thread {} panicked",
+        thread.name().unwrap_or("without a name")
+    );
+    if let Some(place) = info.location() {
+        let _ = write!(line, " at {place}");
+    }
+    let text = panic_text(info.payload());
+    let _ = writeln!(line, ": {}", OneLine::new(text));
+    let trace = Backtrace::capture();
+    if trace.status() == BacktraceStatus::Captured {
+        let _ = writeln!(line, "{trace}");
+    }
+    line.into_bytes()
+}
+
+/// As the other lines begin.
+fn now() -> String {
+    let mut text = String::new();
+    // Without a time the line is still worth its place.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
+}
+
+/// Puts what `tracing` writes into the queue.
+struct Lines(Arc<Queue>);
+
+/// Gets one call for each line.
+struct Line<'a>(&'a Queue);
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0)
+    }
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line.to_vec());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines that wait for the thread that writes them.
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<State>,
+    more: Condvar,
+    written: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: VecDeque<Waiting>,
+    /// What all lines take, the one that is being written among them.
+    bytes: usize,
+    /// That one.
+    writing: Option<usize>,
+    /// Lines that found no room since the last one that did.
+    lost: u64,
+    /// There was no room, and there is not enough again.
+    full: bool,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    line: Vec<u8>,
+    /// So many were lost before it.
+    lost: u64,
+}
+
+/// What is written next.
+struct Next {
+    /// So many lines were lost before it.
+    lost: u64,
+    /// Nothing but that, if there is none.
+    line: Option<Vec<u8>>,
+}
+
+impl Queue {
+    /// Held for moments only, and never while anything is written.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: Vec<u8>) {
+        let takes = line.len() + size_of::<Waiting>();
+        let mut state = self.lock();
+        state.full = match state.full {
+            true => state.bytes > ROOM_AGAIN,
+            false => state.bytes + takes > ROOM,
+        };
+        if state.full || state.bytes + takes > ROOM {
+            state.lost += 1;
+        } else {
+            let lost = std::mem::take(&mut state.lost);
+            state.bytes += takes;
+            state.lines.push_back(Waiting { line, lost });
+        }
+        drop(state);
+        self.more.notify_one();
+    }
+
+    /// What is next; what was next before is written. `None` once there will be nothing.
+    fn next(&self) -> Option<Next> {
+        let mut state = self.lock();
+        let takes = state.writing.take();
+        state.bytes -= takes.unwrap_or_default();
+        loop {
+            if let Some(Waiting { line, lost }) = state.lines.pop_front() {
+                state.writing = Some(line.len() + size_of::<Waiting>());
+                let line = Some(line);
+                return Some(Next { lost, line });
+            }
+            if state.lost > 0 {
+                state.full = false;
+                state.writing = Some(0);
+                let lost = std::mem::take(&mut state.lost);
+                return Some(Next { lost, line: None });
+            }
+            self.written.notify_all();
+            if state.closed {
+                return None;
+            }
+            state = self
+                .more
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Writes lines until there will be none. Lines that cannot be written are lost, which is said as soon
+    /// as lines can be written again.
+    fn write_to(&self, mut out: impl Write) {
+        let mut lost = 0;
+        let mut failure = None;
+        while let Some(next) = self.next() {
+            lost += next.lost;
+            if lost > 0 && write_line(&mut out, &loss_line(lost, failure.as_ref())).is_ok() {
+                (lost, failure) = (0, None);
+            }
+            let Some(line) = next.line else {
+                continue;
+            };
+            if let Err(error) = write_line(&mut out, &line) {
+                lost += 1;
+                failure = Some(error);
+            }
+        }
+    }
+
+    /// Waits until all is written, as long as somebody can be asked to wait.
+    fn finish(&self, patience: Duration) {
+        let mut state = self.lock();
+        state.closed = true;
+        self.more.notify_one();
+        let unwritten = |state: &mut State| {
+            !state.lines.is_empty() || state.writing.is_some() || state.lost > 0
+        };
+        let waited = self.written.wait_timeout_while(state, patience, unwritten);
+        drop(waited);
+    }
+}
+
+/// One line that says how many there could have been.
+fn loss_line(lost: u64, failure: Option<&io::Error>) -> Vec<u8> {
+    let mut line = now();
+    let lines = if lost == 1 { "line" } else { "lines" };
+    let _ = write!(
+        line,
+        "  WARN amop_node: {lost} {lines} of this log were lost: "
+    );
+    let _ = match failure {
+        Some(error) => writeln!(line, "standard error could not be written: {error}"),
+        None => writeln!(line, "standard error was not read fast enough"),
+    };
+    line.into_bytes()
+}
+
+fn write_line(out: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
+    while !line.is_empty() {
+        match out.write(line) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => line = &line[written..],
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                // Another program has made it so.
+                io::ErrorKind::WouldBlock => thread::sleep(ASK_AGAIN),
+                _ => return Err(error),
+            },
+        }
+    }
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests;

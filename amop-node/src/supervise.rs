@@ -1,0 +1,162 @@
+//! Tasks that last as long as the node: one that panics is reported and started again.
+
+use std::{
+    any::Any,
+    fmt,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::Poll,
+    time::Duration,
+};
+
+use amop_proto::log::OneLine;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::program::panic_text;
+
+/// A task that panicked is started again this soon, after the next panic after twice as long, and so on.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// No later than this.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// A task that ran longer was good: its next panic counts as the first.
+const GOOD: Duration = Duration::from_secs(60);
+
+/// A fault of this program, by what the panic said.
+#[derive(Debug, thiserror::Error)]
+#[error("a fault of this program, please report it: {0}")]
+pub(crate) struct Fault(String);
+
+impl Fault {
+    pub(crate) fn of(panic: &(dyn Any + Send)) -> Self {
+        Self(OneLine::new(panic_text(panic)).to_string())
+    }
+}
+
+/// The output of a future, or its panic.
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Fault> {
+    let mut future = Box::pin(future);
+    let result = poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(Fault::of(&*panic))),
+        },
+    )
+    .await;
+    // What is left of it may panic, too.
+    match catch_unwind(AssertUnwindSafe(|| drop(future))) {
+        Ok(()) => result,
+        Err(panic) => Err(Fault::of(&*panic)),
+    }
+}
+
+/// Runs a task until it ends by itself. After a panic it is started again, until the node stops.
+pub(crate) async fn keep<F: Future<Output = ()>>(
+    name: impl fmt::Display,
+    stop: CancellationToken,
+    mut task: impl FnMut() -> F,
+) {
+    let mut pause = PAUSE_MIN;
+    loop {
+        let started = Instant::now();
+        let Err(fault) = caught(async { task().await }).await else {
+            return;
+        };
+        if started.elapsed() > GOOD {
+            pause = PAUSE_MIN;
+        }
+        let report = || {
+            let seconds = pause.as_secs_f64();
+            tracing::error!("{name} ended and starts again in {seconds} s: {fault}");
+        };
+        // The log may be what panics.
+        let _ = catch_unwind(AssertUnwindSafe(report));
+        tokio::select! {
+            () = sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// As [`keep`], for a task that never ends: it is dropped when the node stops.
+pub(crate) async fn keep_until_stopped<F: Future<Output = ()>>(
+    name: impl fmt::Display,
+    stop: CancellationToken,
+    task: impl FnMut() -> F,
+) {
+    let stopped = stop.clone();
+    tokio::select! {
+        () = keep(name, stop, task) => {}
+        () = stopped.cancelled() => {}
+    }
+}
+
+/// Runs what a thread does until it ends by itself, and again after each panic.
+pub(crate) fn keep_thread(name: &str, mut run: impl FnMut()) {
+    while let Err(panic) = catch_unwind(AssertUnwindSafe(&mut run)) {
+        let fault = Fault::of(&*panic);
+        let report = || tracing::error!("{name} goes on after a panic: {fault}");
+        let _ = catch_unwind(AssertUnwindSafe(report));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_started_again_until_it_ends() {
+        let starts = AtomicUsize::new(0);
+        let task = || async {
+            if starts.fetch_add(1, Ordering::Relaxed) < 2 {
+                panic!("a fault in the task");
+            }
+        };
+        keep("a task", CancellationToken::new(), task).await;
+        assert_eq!(starts.into_inner(), 3);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_node_is_the_end_of_a_task_that_panics() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        keep("a task", stop, || async { panic!("a fault in the task") }).await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_says_what_it_was_given_also_while_it_is_cleaned_up() {
+        struct Untidy;
+        impl Drop for Untidy {
+            fn drop(&mut self) {
+                if !std::thread::panicking() {
+                    panic!("a fault in the drop");
+                }
+            }
+        }
+        async fn fails() {
+            panic!("a fault\nof {}", 7)
+        }
+        let fault = caught(fails()).await.unwrap_err().to_string();
+        assert!(fault.ends_with("a fault\\nof 7"), "{fault}");
+        let untidy = Untidy;
+        let fault = caught(async move {
+            let _untidy = &untidy;
+        })
+        .await;
+        assert!(fault.unwrap_err().to_string().contains("in the drop"));
+        assert_eq!(caught(async { 7 }).await.unwrap(), 7);
+    }
+
+    #[test]
+    fn a_thread_goes_on_after_a_panic() {
+        let mut runs = 0;
+        keep_thread("a thread", || {
+            runs += 1;
+            assert!(runs > 2, "a fault in the thread");
+        });
+        assert_eq!(runs, 3);
+    }
+}

@@ -1,0 +1,87 @@
+//! Times for people.
+
+use std::fmt;
+
+const DAY: i64 = 86_400;
+
+/// A time as people read it: seconds since 1970 become `2021-01-01T00:00:00Z`.
+///
+/// ```
+/// assert_eq!(amop_proto::log::Utc(1_609_459_200).to_string(), "2021-01-01T00:00:00Z");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Utc(
+    /// Seconds since the beginning of 1970, without leap seconds.
+    pub i64,
+);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
+        let (year, month, day) = date(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+        )
+    }
+}
+
+/// The date of a day, counted from 1970-01-01. Years begin with March here, so that a leap day is the last of
+/// its year, and eras of 400 years are all of one length.
+fn date(days: i64) -> (i64, i64, i64) {
+    /// From 0000-03-01 to 1970-01-01.
+    const EPOCH: i64 = 719_468;
+    const ERA: i64 = 146_097;
+    let days = days + EPOCH;
+    let (era, of_era) = (days.div_euclid(ERA), days.rem_euclid(ERA));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = (from_march + 2) % 12 + 1;
+    let year = era * 400 + year + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_times_are_known() {
+        for (seconds, shown) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_609_459_200, "2021-01-01T00:00:00Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(Utc(seconds).to_string(), shown);
+        }
+    }
+
+    /// Each day is the one after the day before it.
+    #[test]
+    fn days_follow_each_other() {
+        let mut before = date(-200_000);
+        for day in -199_999..400_000 {
+            let now = date(day);
+            let (year, month, of_month) = before;
+            let next = [
+                (year, month, of_month + 1),
+                (year, month + 1, 1),
+                (year + 1, 1, 1),
+            ];
+            assert!(next.contains(&now), "{before:?} {now:?}");
+            assert!((1..=12).contains(&now.1) && (1..=31).contains(&now.2));
+            before = now;
+        }
+        assert!(Utc(i64::MAX).to_string().len() < 40);
+        assert!(Utc(i64::MIN).to_string().len() < 40);
+    }
+}

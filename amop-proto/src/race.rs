@@ -1,0 +1,134 @@
+//! Which of a name's addresses are tried when: Happy Eyeballs (RFC 8305, sections 4 and 5).
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// How long an address has to itself before the next one is tried as well (RFC 8305 section 5).
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long one has to itself that took the connection: what follows needs several more round trips, and
+/// some calculation.
+const CONNECTED: Duration = Duration::from_secs(2);
+
+/// The order of a name's addresses and their times. Each is tried a while after the one before it, or as soon as
+/// that has failed; those before it go on meanwhile, and the first one through is taken.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use amop_proto::race::AddressRace;
+///
+/// let now = Instant::now();
+/// let addresses = ["[::1]:1", "[::2]:1", "127.0.0.1:1"].map(|text| text.parse().unwrap());
+/// let mut race = AddressRace::new(addresses);
+/// // The families take turns.
+/// assert_eq!(race.poll(now), Some(addresses[0]));
+/// assert_eq!(race.poll(now), None);
+/// assert_eq!(race.next_timeout(), Some(now + Duration::from_millis(250)));
+/// race.failed();
+/// assert_eq!(race.poll(now), Some(addresses[2]));
+/// ```
+#[derive(Debug, Clone)]
+pub struct AddressRace {
+    waiting: VecDeque<SocketAddr>,
+    /// When the next one is tried, if not at once.
+    due: Option<Instant>,
+}
+
+impl AddressRace {
+    /// The addresses in turns of their families, beginning with the resolver's first.
+    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self {
+            waiting: interleave(addresses),
+            due: None,
+        }
+    }
+
+    /// The next address, if its time has come. Ask again until there is none.
+    pub fn poll(&mut self, now: Instant) -> Option<SocketAddr> {
+        if self.due.is_some_and(|due| now < due) {
+            return None;
+        }
+        let next = self.waiting.pop_front()?;
+        self.due = Some(now + PAUSE);
+        Some(next)
+    }
+
+    /// When to [poll](Self::poll) again; `None` if all have been tried, or the next one is due now.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.due.filter(|_| !self.waiting.is_empty())
+    }
+
+    /// An address took the connection. It has longer now.
+    pub fn connected(&mut self, now: Instant) {
+        self.due = Some(now + CONNECTED);
+    }
+
+    /// One of those tried has failed: the next one is due.
+    pub fn failed(&mut self) {
+        self.due = None;
+    }
+}
+
+fn interleave(addresses: impl IntoIterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
+    let addresses: Vec<SocketAddr> = addresses.into_iter().collect();
+    let v6_first = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (VecDeque<_>, VecDeque<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == v6_first);
+    let mut queues = [first, second];
+    let mut turns = VecDeque::new();
+    while let Some(address) = queues[0].pop_front() {
+        turns.push_back(address);
+        let next = usize::from(!queues[1].is_empty());
+        queues.swap(0, next);
+    }
+    turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let given = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"].map(at);
+        let expected = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"].map(at);
+        assert_eq!(interleave(given), expected);
+        let given = ["1.1.1.1:1", "2.2.2.2:1", "[::1]:1"].map(at);
+        let expected = ["1.1.1.1:1", "[::1]:1", "2.2.2.2:1"].map(at);
+        assert_eq!(interleave(given), expected);
+        assert!(interleave([]).is_empty());
+    }
+
+    #[test]
+    fn each_has_its_time() {
+        let start = Instant::now();
+        let addresses = ["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1", "4.4.4.4:1"].map(at);
+        let mut race = AddressRace::new(addresses);
+        assert_eq!(race.poll(start), Some(addresses[0]));
+        assert_eq!(race.poll(start + PAUSE / 2), None);
+        let due = race.next_timeout().unwrap();
+        assert_eq!(due, start + PAUSE);
+        assert_eq!(race.poll(due), Some(addresses[1]));
+        assert_eq!(race.poll(due), None);
+        // One is being talked to.
+        race.connected(due);
+        assert_eq!(race.next_timeout(), Some(due + CONNECTED));
+        assert_eq!(race.poll(due + PAUSE), None);
+        // To no end.
+        race.failed();
+        assert_eq!(race.next_timeout(), None);
+        assert_eq!(race.poll(due), Some(addresses[2]));
+        let last = race.next_timeout().unwrap();
+        assert_eq!(race.poll(last), Some(addresses[3]));
+        assert_eq!(race.next_timeout(), None);
+        assert_eq!(race.poll(last + CONNECTED), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! Times for people.
+
+use std::{fmt, time::Duration};
+
+use der::DateTime;
+
+/// Seconds since 1970, shown as `2021-01-01T00:00:00Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Utc(pub(crate) i64);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = u64::try_from(self.0).map(Duration::from_secs);
+        match since.map(DateTime::from_unix_duration) {
+            Ok(Ok(time)) => time.fmt(f),
+            // Before 1970 or after 9999.
+            _ => write!(f, "{} seconds since 1970", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_by_people() {
+        assert_eq!(Utc(1_609_459_200).to_string(), "2021-01-01T00:00:00Z");
+        assert_eq!(Utc(-5).to_string(), "-5 seconds since 1970");
+        assert!(Utc(i64::MAX).to_string().ends_with("since 1970"));
+    }
+}

@@ -1,0 +1,118 @@
+//! Overlay nodes beside FISCO nodes: SDKs of either reach those of the other.
+
+use std::time::Duration;
+
+use amop::Client;
+use amop_node::Network;
+use amop_tests::{
+    client as client_of,
+    fisco::{FiscoChain, Habits},
+    network, within,
+};
+
+use crate::client;
+
+#[amop::topic("question", reply = String, codec = "json")]
+#[derive(Debug, PartialEq)]
+struct Question(String);
+
+/// Two overlay nodes, of which the first is a neighbour of two FISCO nodes.
+async fn beside(seed: u64) -> (Network, FiscoChain) {
+    let network = network(2).await;
+    let agency = network.agency();
+    let chain = FiscoChain::start(agency, 2, Habits::quick(seed)).await;
+    let node = network.node(0).unwrap();
+    for fisco in &chain.nodes {
+        fisco.dial(node.p2p_address()).await;
+    }
+    node.wait_for_peers(3, Duration::from_secs(60))
+        .await
+        .unwrap();
+    (network, chain)
+}
+
+/// Asks from one side, and is answered on the other.
+async fn exchange(from: &Client, to: &Client) {
+    let mut questions = Question::deliveries(to).await.unwrap();
+    let asked = async {
+        loop {
+            match Question("how much?".to_owned()).request(from).await {
+                Ok(reply) => break reply,
+                // Topics take a while between such nodes.
+                Err(amop::PublishError::NoSubscriber { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let answered = async {
+        let question = questions.next().await.unwrap().unwrap();
+        assert_eq!(*question, Question("how much?".to_owned()));
+        question.reply("42".to_owned()).unwrap();
+    };
+    let both = async { tokio::join!(asked, answered) };
+    assert_eq!(within("an answer", both).await.0, "42");
+
+    let message = Question("to all".to_owned());
+    message.publish_multicast(from).await.unwrap();
+    let got = within("a multicast", questions.next())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(*got, message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sdks_of_either_side_reach_the_other() {
+    let (network, chain) = beside(41).await;
+    let overlay = client_of(&network, 0).await;
+    let fisco = client(&chain, &[1]).await;
+    exchange(&overlay, &fisco).await;
+    exchange(&fisco, &overlay).await;
+
+    // Long ones as well.
+    let topic = "long".parse().unwrap();
+    let mut messages = fisco.subscribe_raw(&topic).await.unwrap();
+    let long = bytes::Bytes::from(vec![7; 1 << 20]);
+    let sent = async {
+        while let Err(error) = overlay.unicast(&topic, long.clone()).await {
+            assert!(
+                matches!(error, amop::PublishError::NoSubscriber { .. }),
+                "{error}"
+            );
+        }
+    };
+    let taken = async {
+        let message = messages.next().await.unwrap();
+        assert!(*message == long);
+    };
+    let both = async { tokio::join!(sent, taken) };
+    within("a long one", both).await;
+    for client in [overlay, fisco] {
+        client.close().await;
+    }
+    network.shutdown().await;
+}
+
+/// FISCO nodes do not pass messages on: who is two steps away is not reached, unless by `transit`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fisco_node_reaches_its_neighbours_only() {
+    let (network, chain) = beside(42).await;
+    let (far, fisco) = (client_of(&network, 1).await, client(&chain, &[0]).await);
+    let topic = "far".parse().unwrap();
+    let _messages = far.subscribe_raw(&topic).await.unwrap();
+    let near = client_of(&network, 0).await;
+    let mark = "mark".parse().unwrap();
+    let _marks = near.subscribe_raw(&mark).await.unwrap();
+    // What the neighbour has is known, and of the other node nothing.
+    chain.nodes[0].learns("mark", 1).await;
+    assert_eq!(chain.nodes[0].neighbours_with("far"), 0);
+    let error = fisco.unicast(&topic, "x".into()).await.unwrap_err();
+    assert!(
+        matches!(error, amop::PublishError::NoSubscriber { .. }),
+        "{error}"
+    );
+    for client in [far, fisco, near] {
+        client.close().await;
+    }
+    network.shutdown().await;
+}

@@ -1,0 +1,85 @@
+//! The order in which a FISCO node deals with the frames of one session.
+
+use std::collections::VecDeque;
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
+
+/// So many frames that come behind a frame may be dealt with before it.
+const PASSES: u8 = 2;
+
+/// Threads that take frames in turn, each at its own pace: any frame may be passed by the two behind it.
+///
+/// How long a thread takes does not depend on the clock, so that a busy test machine changes nothing: who keeps two
+/// frames apart by others, or by a pause, has them dealt with in order.
+#[derive(Debug)]
+pub struct Pool<T> {
+    rng: StdRng,
+    held: VecDeque<(T, u8)>,
+}
+
+impl<T> Pool<T> {
+    /// Threads that have nothing to do.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            held: VecDeque::new(),
+        }
+    }
+
+    /// A frame has come. Returns what is dealt with now, in that order.
+    pub fn put(&mut self, frame: T) -> Vec<T> {
+        let mut now = Vec::new();
+        let mut late = None;
+        match self.rng.random_range(0..=PASSES) {
+            0 => now.push(frame),
+            passes => late = Some((frame, passes)),
+        }
+        for (_, passes) in &mut self.held {
+            *passes -= 1;
+        }
+        let (over, held) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|(_, passes)| *passes == 0);
+        self.held = held;
+        let over: VecDeque<(T, u8)> = over;
+        now.extend(over.into_iter().map(|(frame, _)| frame));
+        self.held.extend(late);
+        now
+    }
+
+    /// Nothing has come for a while. Returns what is dealt with then.
+    pub fn rest(&mut self) -> Vec<T> {
+        let mut now: Vec<T> = self.held.drain(..).map(|(frame, _)| frame).collect();
+        now.shuffle(&mut self.rng);
+        now
+    }
+
+    /// Whether a thread is at work.
+    pub fn is_busy(&self) -> bool {
+        !self.held.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_passed_by_two_at_most_and_none_is_lost() {
+        let mut changed = 0;
+        for seed in 0..100 {
+            let mut pool = Pool::new(seed);
+            let mut order: Vec<usize> = (0..50).flat_map(|frame| pool.put(frame)).collect();
+            order.extend(pool.rest());
+            assert!(!pool.is_busy());
+            for (place, &frame) in order.iter().enumerate() {
+                let passed = order[..place].iter().filter(|&&other| other > frame);
+                assert!(passed.count() <= usize::from(PASSES), "{order:?}");
+            }
+            changed += usize::from(!order.is_sorted());
+            order.sort_unstable();
+            assert!(order.into_iter().eq(0..50));
+        }
+        assert_eq!(changed, 100);
+    }
+}
