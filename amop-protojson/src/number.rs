@@ -30,6 +30,12 @@ pub(crate) fn is_number(text: &str) -> bool {
 /// The integer that a number is, in whatever notation; `None` if it has a fraction or more than 30
 /// digits.
 pub(crate) fn integer(text: &str) -> Option<i128> {
+    // Most are written with digits alone, and these are not too many for any type.
+    if text.len() < 19
+        && let Ok(value) = text.parse::<i64>()
+    {
+        return Some(value.into());
+    }
     let (negative, rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),

@@ -97,7 +97,8 @@ pub(crate) struct Enum {
     pub(crate) closed: bool,
     /// Whether it is `google.protobuf.NullValue`, which is written as `null`.
     pub(crate) null: bool,
-    names: HashMap<i32, String>,
+    /// In the order of the numbers.
+    names: Vec<(i32, String)>,
     numbers: HashMap<String, i32>,
 }
 
@@ -142,20 +143,48 @@ impl Schema {
 impl Message {
     pub(crate) fn by_number(&self, number: u32) -> Option<usize> {
         let fields = &self.fields;
+        // Most messages number their fields from 1 on.
+        let guess = (number as usize).wrapping_sub(1);
+        if fields
+            .get(guess)
+            .is_some_and(|field| field.number == number)
+        {
+            return Some(guess);
+        }
         fields
             .binary_search_by_key(&number, |field| field.number)
             .ok()
     }
 
-    /// The field that JSON means by a name: its JSON name, or the one in the `.proto` file.
-    pub(crate) fn by_name(&self, name: &str) -> Option<usize> {
+    /// The field that JSON means by a name: its JSON name, or the one in the `.proto` file. `guess` is where it
+    /// may be, as most texts have the members in the order of the fields.
+    pub(crate) fn by_name(&self, name: &str, guess: usize) -> Option<usize> {
+        if self
+            .fields
+            .get(guess)
+            .is_some_and(|field| field.json_name == name)
+        {
+            return Some(guess);
+        }
         self.by_name.get(name).copied()
     }
 }
 
 impl Enum {
     pub(crate) fn name_of(&self, number: i32) -> Option<&str> {
-        self.names.get(&number).map(String::as_str)
+        // Most enums number their values from 0 on.
+        let guess = usize::try_from(number)
+            .ok()
+            .and_then(|guess| self.names.get(guess));
+        if let Some((known, name)) = guess
+            && *known == number
+        {
+            return Some(name);
+        }
+        let found = self
+            .names
+            .binary_search_by_key(&number, |(known, _)| *known);
+        found.ok().map(|at| self.names[at].1.as_str())
     }
 
     pub(crate) fn number_of(&self, name: &str) -> Option<i32> {
@@ -188,13 +217,13 @@ impl<'a> Types<'a> {
 
     fn add_enum(&mut self, scope: &str, of: &EnumDescriptorProto, proto3: bool) {
         let name = format!("{scope}.{}", of.name());
-        let mut names = HashMap::new();
-        for value in &of.value {
-            // Of several names for a number, the first is written.
-            names
-                .entry(value.number())
-                .or_insert_with(|| value.name().to_owned());
-        }
+        let names = of.value.iter();
+        let mut names: Vec<_> = names
+            .map(|of| (of.number(), of.name().to_owned()))
+            .collect();
+        // Stable: of several names for a number, the first is written.
+        names.sort_by_key(|(number, _)| *number);
+        names.dedup_by_key(|(number, _)| *number);
         let numbers = of.value.iter();
         self.enum_names.insert(name.clone(), self.enums.len());
         self.enums.push(Enum {

@@ -128,6 +128,8 @@ impl<'a> Text<'a> {
         let start = self.at;
         let mut plain = true;
         loop {
+            let simple = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..=0x1f);
+            self.at += self.rest().iter().take_while(simple).count();
             match self.rest().first() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -140,8 +142,7 @@ impl<'a> Text<'a> {
                         .map_or(0, char::len_utf8);
                 }
                 Some(0..=0x1f) => return Err(self.error("a string holds a control character")),
-                Some(_) => self.at += 1,
-                None => return Err(self.error("a string does not end")),
+                _ => return Err(self.error("a string does not end")),
             }
         }
         let end = self.at;

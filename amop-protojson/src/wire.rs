@@ -2,6 +2,7 @@
 
 use crate::Error;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
+use std::borrow::Cow;
 
 /// A field's content.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,13 +15,23 @@ pub(crate) enum Item<'a> {
 }
 
 /// The fields of a message in the order in which they stand there.
-pub(crate) fn items(mut bytes: &[u8]) -> Result<Vec<(u32, Item<'_>)>, Error> {
-    let mut all = Vec::new();
-    while !bytes.is_empty() {
-        let (number, wire) = key(&mut bytes)?;
-        all.push((number, item(&mut bytes, number, wire)?));
-    }
-    Ok(all)
+pub(crate) fn items(bytes: &[u8]) -> Result<Vec<(u32, Item<'_>)>, Error> {
+    each(bytes).collect()
+}
+
+/// The same, one by one. Behind an error there is nothing to be read.
+pub(crate) fn each(mut bytes: &[u8]) -> impl Iterator<Item = Result<(u32, Item<'_>), Error>> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let read = key(&mut bytes)
+            .and_then(|(number, wire)| Ok((number, item(&mut bytes, number, wire)?)));
+        if read.is_err() {
+            bytes = &[];
+        }
+        Some(read)
+    })
 }
 
 fn broken(error: impl std::fmt::Display) -> Error {
@@ -29,6 +40,17 @@ fn broken(error: impl std::fmt::Display) -> Error {
 
 fn key(bytes: &mut &[u8]) -> Result<(u32, WireType), Error> {
     decode_key(bytes).map_err(broken)
+}
+
+/// A varint, most of which have one byte.
+fn varint(bytes: &mut &[u8]) -> Result<u64, Error> {
+    match *bytes {
+        [first, rest @ ..] if *first < 0x80 => {
+            *bytes = rest;
+            Ok(u64::from(*first))
+        }
+        _ => decode_varint(bytes).map_err(broken),
+    }
 }
 
 fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8], Error> {
@@ -52,11 +74,11 @@ pub(crate) fn item<'a>(
     wire: WireType,
 ) -> Result<Item<'a>, Error> {
     Ok(match wire {
-        WireType::Varint => Item::Varint(decode_varint(bytes).map_err(broken)?),
+        WireType::Varint => Item::Varint(varint(bytes)?),
         WireType::SixtyFourBit => Item::Fixed64(u64::from_le_bytes(array(bytes)?)),
         WireType::ThirtyTwoBit => Item::Fixed32(u32::from_le_bytes(array(bytes)?)),
         WireType::LengthDelimited => {
-            let len = decode_varint(bytes).map_err(broken)?;
+            let len = varint(bytes)?;
             let len = usize::try_from(len).map_err(broken)?;
             Item::Bytes(take(bytes, len)?)
         }
@@ -91,21 +113,23 @@ fn group<'a>(bytes: &mut &'a [u8], number: u32) -> Result<&'a [u8], Error> {
 
 /// A value to be written.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum Value<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
     Bytes(Vec<u8>),
+    Text(Cow<'a, str>),
     Group(Vec<u8>),
 }
 
-impl Value {
+impl Value<'_> {
     /// Whether it is what a field without presence does not write. A zero with a sign is not.
     pub(crate) fn is_default(&self) -> bool {
         match self {
             Self::Varint(value) | Self::Fixed64(value) => *value == 0,
             Self::Fixed32(value) => *value == 0,
             Self::Bytes(value) => value.is_empty(),
+            Self::Text(value) => value.is_empty(),
             Self::Group(_) => false,
         }
     }
@@ -116,7 +140,7 @@ impl Value {
             Self::Varint(_) => WireType::Varint,
             Self::Fixed64(_) => WireType::SixtyFourBit,
             Self::Fixed32(_) => WireType::ThirtyTwoBit,
-            Self::Bytes(_) => WireType::LengthDelimited,
+            Self::Bytes(_) | Self::Text(_) => WireType::LengthDelimited,
             Self::Group(_) => WireType::StartGroup,
         };
         encode_key(number, wire, out);
@@ -135,6 +159,10 @@ impl Value {
             Self::Bytes(value) => {
                 encode_varint(value.len() as u64, out);
                 out.extend_from_slice(value);
+            }
+            Self::Text(value) => {
+                encode_varint(value.len() as u64, out);
+                out.extend_from_slice(value.as_bytes());
             }
             Self::Group(value) => out.extend_from_slice(value),
         }

@@ -26,20 +26,60 @@ struct Reader<'s> {
     schema: &'s Schema,
 }
 
-/// A message's fields, each in the wire format.
+/// A message's fields in the wire format.
 #[derive(Default)]
-struct Fields(Vec<(u32, Vec<u8>)>);
+struct Fields {
+    wire: Vec<u8>,
+    /// The numbers of the fields, with where each begins in `wire`.
+    begins: Vec<(u32, usize)>,
+}
 
 impl Fields {
-    fn add(&mut self, number: u32, wire: Vec<u8>) {
-        self.0.push((number, wire));
+    /// Where the next field is to be written.
+    fn begin(&mut self, number: u32) -> &mut Vec<u8> {
+        self.begins.push((number, self.wire.len()));
+        &mut self.wire
     }
 
     /// The message, its fields in the order of their numbers, as other implementations write it.
-    fn message(mut self) -> Vec<u8> {
-        self.0.sort_by_key(|(number, _)| *number);
-        let fields: Vec<_> = self.0.into_iter().map(|(_, wire)| wire).collect();
-        fields.concat()
+    fn message(self) -> Vec<u8> {
+        if self.begins.is_sorted_by_key(|(number, _)| *number) {
+            return self.wire;
+        }
+        let ends = self.begins.iter().skip(1).map(|(_, begin)| *begin);
+        let ends = ends.chain([self.wire.len()]);
+        let fields = self.begins.iter().zip(ends);
+        let mut fields: Vec<_> = fields
+            .map(|((number, begin), end)| (*number, *begin..end))
+            .collect();
+        fields.sort_by_key(|(number, _)| *number);
+        let mut wire = Vec::with_capacity(self.wire.len());
+        for (_, place) in fields {
+            wire.extend_from_slice(&self.wire[place]);
+        }
+        wire
+    }
+}
+
+/// Small numbers, of which each may come once.
+#[derive(Default)]
+struct Once {
+    small: u64,
+    others: HashSet<usize>,
+}
+
+impl Once {
+    /// Whether it comes for the first time.
+    fn insert(&mut self, number: usize) -> bool {
+        let Some(bit) = u32::try_from(number)
+            .ok()
+            .and_then(|number| 1_u64.checked_shl(number))
+        else {
+            return self.others.insert(number);
+        };
+        let new = self.small & bit == 0;
+        self.small |= bit;
+        new
     }
 }
 
@@ -61,16 +101,18 @@ impl Reader<'_> {
         apart: &[&str],
     ) -> Result<Vec<u8>, Error> {
         let mut fields = Fields::default();
-        let mut seen = HashSet::new();
-        let mut chosen = HashSet::new();
+        let mut seen = Once::default();
+        let mut chosen = Once::default();
+        let mut next = 0;
         text.object(|text, name| {
             let field = message
-                .by_name(&name)
+                .by_name(&name, next)
                 .filter(|_| !apart.contains(&&*name))
                 .map(|index| (index, &message.fields[index]));
             let Some((index, field)) = field else {
                 return text.skip();
             };
+            next = index + 1;
             let at = |error: Error| error.field(&field.name);
             if !seen.insert(index) {
                 return Err(at(Error::new("the field is there twice")));
@@ -85,9 +127,8 @@ impl Reader<'_> {
                     "another alternative of its oneof is there as well",
                 )));
             }
-            let wire = self.field(field, text, depth).map_err(at)?;
-            fields.add(field.number, wire);
-            Ok(())
+            let wire = fields.begin(field.number);
+            self.field(field, text, depth, wire).map_err(at)
         })?;
         Ok(fields.message())
     }
@@ -102,13 +143,18 @@ impl Reader<'_> {
             }
     }
 
-    fn field(self, field: &Field, text: &mut Text<'_>, depth: u32) -> Result<Vec<u8>, Error> {
-        let mut wire = Vec::new();
+    fn field(
+        self,
+        field: &Field,
+        text: &mut Text<'_>,
+        depth: u32,
+        wire: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         match field.shape {
             Shape::Single { presence } => {
                 let value = self.value(field.kind, text, depth)?;
                 if presence || !value.is_default() {
-                    value.put(field.number, &mut wire);
+                    value.put(field.number, wire);
                 }
             }
             Shape::List { packed } => {
@@ -117,16 +163,16 @@ impl Reader<'_> {
                     if packed {
                         value.put_bare(&mut bare);
                     } else {
-                        value.put(field.number, &mut wire);
+                        value.put(field.number, wire);
                     }
                 })?;
                 if !bare.is_empty() {
-                    Value::Bytes(bare).put(field.number, &mut wire);
+                    Value::Bytes(bare).put(field.number, wire);
                 }
             }
-            Shape::Map { key } => self.map(key, field, text, depth, &mut wire)?,
+            Shape::Map { key } => self.map(key, field, text, depth, wire)?,
         }
-        Ok(wire)
+        Ok(())
     }
 
     fn list(
@@ -134,7 +180,7 @@ impl Reader<'_> {
         kind: Kind,
         text: &mut Text<'_>,
         depth: u32,
-        mut take: impl FnMut(Value),
+        mut take: impl FnMut(Value<'_>),
     ) -> Result<(), Error> {
         expect(text, Next::Array)?;
         text.array(|text, at| {
@@ -172,7 +218,7 @@ impl Reader<'_> {
     }
 
     /// Reads one value.
-    fn value(self, kind: Kind, text: &mut Text<'_>, depth: u32) -> Result<Value, Error> {
+    fn value<'t>(self, kind: Kind, text: &mut Text<'t>, depth: u32) -> Result<Value<'t>, Error> {
         match kind {
             Kind::Message(index) => self
                 .message(&self.schema.messages[index], text, below(depth)?)

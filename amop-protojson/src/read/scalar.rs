@@ -13,7 +13,7 @@ use base64::{
 };
 use std::borrow::Cow;
 
-pub(super) fn read(kind: Kind, text: &mut Text<'_>) -> Result<Value, Error> {
+pub(super) fn read<'t>(kind: Kind, text: &mut Text<'t>) -> Result<Value<'t>, Error> {
     match kind {
         Kind::Bool => {
             expect(text, Next::Bool)?;
@@ -21,8 +21,7 @@ pub(super) fn read(kind: Kind, text: &mut Text<'_>) -> Result<Value, Error> {
         }
         Kind::String => {
             expect(text, Next::String)?;
-            let text = text.string()?;
-            Ok(Value::Bytes(text.into_owned().into_bytes()))
+            text.string().map(Value::Text)
         }
         Kind::Bytes => {
             expect(text, Next::String)?;
@@ -77,7 +76,7 @@ fn numeral<'a>(text: &mut Text<'a>, what: &str) -> Result<Cow<'a, str>, Error> {
     }
 }
 
-pub(super) fn integer(kind: Kind, text: &str) -> Result<Value, Error> {
+pub(super) fn integer(kind: Kind, text: &str) -> Result<Value<'static>, Error> {
     let value = Some(text)
         .filter(|text| number::is_number(text))
         .and_then(number::integer)
@@ -127,7 +126,7 @@ fn base64(text: &str) -> Result<Vec<u8>, Error> {
         .map_err(|error| Error::new(format!("this is no base64: {error}")))
 }
 
-pub(super) fn enumeration(of: &Enum, text: &mut Text<'_>) -> Result<Value, Error> {
+pub(super) fn enumeration(of: &Enum, text: &mut Text<'_>) -> Result<Value<'static>, Error> {
     let number = match text.next()? {
         Next::Null if of.null => {
             text.null()?;
@@ -168,7 +167,7 @@ fn enum_number(text: &str) -> Option<i32> {
 }
 
 /// A map's key, which is always a string.
-pub(super) fn map_key(kind: Kind, text: &str) -> Result<Value, Error> {
+pub(super) fn map_key(kind: Kind, text: &str) -> Result<Value<'static>, Error> {
     match (kind, text) {
         (Kind::String, text) => Ok(Value::Bytes(text.as_bytes().to_vec())),
         (Kind::Bool, "true") => Ok(Value::Varint(1)),

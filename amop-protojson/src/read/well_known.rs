@@ -125,12 +125,10 @@ impl Reader<'_> {
         };
         let mut fields = Fields::default();
         for (number, bytes) in [(1, url.into_bytes()), (2, content)] {
-            let mut wire = Vec::new();
             let value = Value::Bytes(bytes);
             if !value.is_default() {
-                value.put(number, &mut wire);
+                value.put(number, fields.begin(number));
             }
-            fields.add(number, wire);
         }
         Ok(fields.message())
     }

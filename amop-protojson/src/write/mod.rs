@@ -12,7 +12,7 @@ use crate::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use prost::encoding::WireType;
-use std::{borrow::Cow, io::Write as _};
+use std::borrow::Cow;
 
 pub(crate) fn message(schema: &Schema, message: &Message, wire: &[u8]) -> Result<Vec<u8>, Error> {
     let mut writer = Writer {
@@ -85,9 +85,11 @@ impl Writer<'_> {
 
     /// Sorts a message's fields. Of the alternatives of a oneof, the last counts.
     fn values<'w>(&self, message: &Message, wire: &'w [u8]) -> Result<Values<'w>, Error> {
-        let mut found = Vec::new();
+        let mut found: Values<'w> = Vec::with_capacity(message.fields.len());
         let mut chosen: Vec<(usize, usize)> = Vec::new();
-        for (number, item) in wire::items(wire)? {
+        let mut in_order = true;
+        for part in wire::each(wire) {
+            let (number, item) = part?;
             let Some(index) = message.by_number(number) else {
                 if self.in_any {
                     return Err(Error::new(format!(
@@ -102,18 +104,19 @@ impl Writer<'_> {
                 chosen.retain(|(known, _)| *known != oneof);
                 chosen.push((oneof, index));
             }
+            in_order &= found.last().is_none_or(|(last, _)| *last <= index);
             found.push((index, item));
         }
-        if chosen.is_empty() {
-            found.sort_by_key(|(index, _)| *index);
-            return Ok(found);
+        if !chosen.is_empty() {
+            found.retain(|(index, _)| {
+                let oneof = message.fields[*index].oneof;
+                oneof.is_none_or(|oneof| chosen.contains(&(oneof, *index)))
+            });
         }
-        found.retain(|(index, _)| {
-            let oneof = message.fields[*index].oneof;
-            oneof.is_none_or(|oneof| chosen.contains(&(oneof, *index)))
-        });
-        // Stable: the values of a field stay in their order.
-        found.sort_by_key(|(index, _)| *index);
+        if !in_order {
+            // Stable: the values of a field stay in their order.
+            found.sort_by_key(|(index, _)| *index);
+        }
         Ok(found)
     }
 
@@ -221,21 +224,38 @@ impl Writer<'_> {
         match kind {
             Kind::Double => self.double(f64::from_bits(fixed64()?)),
             Kind::Float => self.float(f32::from_bits(fixed32()?)),
-            Kind::Int32 => self.plain(varint()? as i32),
-            Kind::Uint32 => self.plain(varint()? as u32),
-            Kind::Sint32 => self.plain(unzigzag(u64::from(varint()? as u32)) as i32),
-            Kind::Fixed32 => self.plain(fixed32()?),
-            Kind::Sfixed32 => self.plain(fixed32()? as i32),
-            Kind::Int64 => self.quoted(varint()? as i64),
-            Kind::Uint64 => self.quoted(varint()?),
-            Kind::Sint64 => self.quoted(unzigzag(varint()?)),
-            Kind::Fixed64 => self.quoted(fixed64()?),
-            Kind::Sfixed64 => self.quoted(fixed64()? as i64),
-            Kind::Bool => self.plain(varint()? != 0),
+            Kind::Int32 => self.signed((varint()? as i32).into()),
+            Kind::Uint32 => self.unsigned((varint()? as u32).into()),
+            Kind::Sint32 => self.signed((unzigzag(u64::from(varint()? as u32)) as i32).into()),
+            Kind::Fixed32 => self.unsigned(fixed32()?.into()),
+            Kind::Sfixed32 => self.signed((fixed32()? as i32).into()),
+            // 64-bit integers are strings, because JavaScript would round them.
+            Kind::Int64 => {
+                let value = varint()? as i64;
+                self.quoted(|this| this.signed(value))
+            }
+            Kind::Uint64 => {
+                let value = varint()?;
+                self.quoted(|this| this.unsigned(value))
+            }
+            Kind::Sint64 => {
+                let value = unzigzag(varint()?);
+                self.quoted(|this| this.signed(value))
+            }
+            Kind::Fixed64 => {
+                let value = fixed64()?;
+                self.quoted(|this| this.unsigned(value))
+            }
+            Kind::Sfixed64 => {
+                let value = fixed64()? as i64;
+                self.quoted(|this| this.signed(value))
+            }
+            Kind::Bool => self.word(if varint()? == 0 { "false" } else { "true" }),
             Kind::String => self.string(utf8(bytes(items)?)?),
             Kind::Bytes => {
                 let bytes = bytes(items)?;
-                self.string(&BASE64_STANDARD.encode(bytes))
+                let text = BASE64_STANDARD.encode(bytes);
+                self.quoted(|this| this.word(&text))
             }
             Kind::Enum(index) => self.enumeration(index, varint()? as i32),
             Kind::Message(_) | Kind::Group(_) => Err(wrong_type()),
@@ -251,7 +271,7 @@ impl Writer<'_> {
                     "{number} is no `google.protobuf.NullValue`, which is 0 alone"
                 )));
             }
-            return self.plain("null");
+            return self.word("null");
         }
         match of.name_of(number) {
             Some(name) => self.string(name),
@@ -259,17 +279,42 @@ impl Writer<'_> {
                 "{number} is no value of `{}`, and proto2 has no others",
                 of.name
             ))),
-            None => self.plain(number),
+            None => self.signed(number.into()),
         }
     }
 
-    fn plain(&mut self, value: impl std::fmt::Display) -> Result<(), Error> {
-        write!(self.out, "{value}").map_err(|error| Error::new(error.to_string()))
+    fn word(&mut self, word: &str) -> Result<(), Error> {
+        self.out.extend_from_slice(word.as_bytes());
+        Ok(())
     }
 
-    /// 64-bit integers are strings, because JavaScript would round them.
-    fn quoted(&mut self, value: impl std::fmt::Display) -> Result<(), Error> {
-        self.plain(format_args!("\"{value}\""))
+    fn signed(&mut self, value: i64) -> Result<(), Error> {
+        if value < 0 {
+            self.out.push(b'-');
+        }
+        self.unsigned(value.unsigned_abs())
+    }
+
+    fn unsigned(&mut self, mut value: u64) -> Result<(), Error> {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(&digits[at..]);
+        Ok(())
+    }
+
+    fn quoted(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+        self.out.push(b'"');
+        write(self)?;
+        self.out.push(b'"');
+        Ok(())
     }
 
     fn double(&mut self, value: f64) -> Result<(), Error> {
@@ -289,6 +334,10 @@ impl Writer<'_> {
     }
 
     fn string(&mut self, value: &str) -> Result<(), Error> {
+        let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+        if value.bytes().all(plain) {
+            return self.quoted(|this| this.word(value));
+        }
         written(serde_json::to_writer(&mut self.out, value))
     }
 
@@ -381,10 +430,10 @@ fn merged<'w>(items: &[Item<'w>]) -> Result<Cow<'w, [u8]>, Error> {
 }
 
 /// The elements of a list, of which some may be packed.
-fn unpacked<'w>(kind: Kind, items: &[Item<'w>]) -> Result<Vec<Item<'w>>, Error> {
+fn unpacked<'i, 'w>(kind: Kind, items: &'i [Item<'w>]) -> Result<Cow<'i, [Item<'w>]>, Error> {
     let wire = match kind {
         Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Group(_) => {
-            return Ok(items.to_vec());
+            return Ok(Cow::Borrowed(items));
         }
         Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => WireType::SixtyFourBit,
         Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => WireType::ThirtyTwoBit,
@@ -402,7 +451,7 @@ fn unpacked<'w>(kind: Kind, items: &[Item<'w>]) -> Result<Vec<Item<'w>>, Error> 
             one => all.push(one.clone()),
         }
     }
-    Ok(all)
+    Ok(Cow::Owned(all))
 }
 
 /// The text of a map's key; a missing one is the default.

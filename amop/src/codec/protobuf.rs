@@ -47,6 +47,12 @@ fn deepest(mut message: &[u8], levels: usize) -> Option<bool> {
     let mut groups = 0_usize;
     let mut found = false;
     while !message.is_empty() {
+        if groups == 0
+            && let Some(len) = short_field(message, levels)
+        {
+            message = message.get(len..)?;
+            continue;
+        }
         let (_, wire) = decode_key(&mut message).ok()?;
         let skip = match wire {
             WireType::Varint => {
@@ -78,4 +84,18 @@ fn deepest(mut message: &[u8], levels: usize) -> Option<bool> {
         message = message.get(skip..)?;
     }
     Some(found)
+}
+
+/// The bytes of a field that is too short to matter, if all its numbers have one byte: most fields.
+fn short_field(message: &[u8], levels: usize) -> Option<usize> {
+    let [key @ 8..0x80, second @ 0..0x80, ..] = *message else {
+        return None;
+    };
+    let len = usize::from(second);
+    match key & 7 {
+        0 => Some(2),
+        // As much as `may_be_deeper` would say of its content.
+        2 if len < 2 * levels => Some(2 + len),
+        _ => None,
+    }
 }
