@@ -4,7 +4,8 @@
 //! ([`rust_source`](crate::rust_source)) alike; both become [`DeclaredTopic`]s.
 //!
 //! A topic is a channel with two operations, `send` and `receive`. The payload's schema is a JSON
-//! Schema for JSON, the `.proto` text for protobuf, and a string for text. A typed reply is the
+//! Schema for JSON, the `.proto` text for protobuf (with `@RootNode` in the comment on the message that it is
+//! about, as AsyncAPI's parser wants it), and a string for text. A typed reply is the
 //! operations' `reply`, over a channel without an address: AMOP returns replies on the connection
 //! that the message came over. What AsyncAPI has no word for is in extension fields:
 //!
@@ -36,6 +37,10 @@ mod proto_text;
 pub use declared::{Content, DeclaredTopic, Payload};
 pub use document::document;
 pub(crate) use json_schema::describe;
+
+/// The comment above the message that a `.proto` text is about. AsyncAPI's own tools look for it, as does
+/// everybody who reads the text.
+pub(crate) const ROOT_MARK: &str = "// @RootNode";
 
 /// Where a document's JSON schemas are, as a `$ref` names them.
 pub(crate) const SCHEMAS: &str = "#/components/schemas/";

@@ -4,7 +4,7 @@ use crate::{
     Location,
     model::{MAX_PRIVATE_LEN, MAX_TOPIC_LEN},
 };
-use std::{error, fmt};
+use std::{error, fmt, fmt::Write as _};
 
 /// All mistakes found in a schema, in the order of files and lines.
 ///
@@ -67,10 +67,22 @@ pub struct SchemaError {
 
 impl fmt::Display for SchemaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
         if let Some(location) = &self.location {
-            write!(f, "{location}: ")?;
+            write!(text, "{location}: ")?;
         }
-        self.kind.fmt(f)
+        write!(text, "{}", self.kind)?;
+        // What a schema says may hold signs that move a terminal's cursor, or that turn text around.
+        for c in text.chars() {
+            match c {
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                    write!(f, "{}", c.escape_unicode())?
+                }
+                c if c.is_control() => write!(f, "{}", c.escape_debug())?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
     }
 }
 

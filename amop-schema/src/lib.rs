@@ -40,6 +40,7 @@ mod error;
 mod load;
 mod model;
 pub mod rust_source;
+mod utf8;
 
 pub use error::{SchemaError, SchemaErrorKind, SchemaErrors};
 pub use load::{OPTIONS_PROTO, OPTIONS_PROTO_NAME};

@@ -1,6 +1,8 @@
 //! Finds the topics that structs declare in Rust source files, and describes their messages.
 //!
-//! The files are parsed, not compiled: what a macro writes or another crate defines is not seen.
+//! The files are parsed, not compiled: what a macro writes or another crate defines is not seen. What is for
+//! tests alone is left out; what is under other conditions is described, and fields that some builds lack need
+//! not be there.
 //! Types that are not found in the files become an empty JSON schema, which allows anything, with
 //! the type's name as `x-rust-type`. Serde's attributes for names, defaults, skipping, flattening
 //! and the representation of enums are followed.
@@ -27,6 +29,7 @@
 mod amop_attr;
 mod attrs;
 mod case;
+mod conditions;
 mod index;
 mod items;
 mod prost_attr;
@@ -34,14 +37,17 @@ mod prost_text;
 mod serde_attr;
 mod types;
 
-use crate::asyncapi::{Content, DeclaredTopic, Payload};
+use crate::{
+    asyncapi::{Content, DeclaredTopic, Payload},
+    utf8,
+};
 use amop_attr::{Format, Settings};
 use index::{Found, Index};
 use std::{
     io,
     path::{Path, PathBuf},
 };
-use syn::{Fields, ItemStruct, Type, spanned::Spanned};
+use syn::{ItemStruct, Type, spanned::Spanned};
 
 /// Why topics could not be read from Rust source files.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +84,18 @@ pub fn read(files: &[impl AsRef<Path>]) -> Result<Vec<DeclaredTopic>, SourceErro
     let mut sources = Vec::new();
     for file in files {
         let file = file.as_ref();
-        let text = std::fs::read_to_string(file).map_err(|source| SourceError::Read {
+        let bytes = std::fs::read(file).map_err(|source| SourceError::Read {
             file: file.to_owned(),
             source,
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let (line, column) = utf8::place(error.as_bytes());
+            SourceError::Syntax {
+                file: file.to_owned(),
+                line,
+                column,
+                message: utf8::NOT_UTF8.to_owned(),
+            }
         })?;
         sources.push((file, text));
     }
@@ -102,15 +117,15 @@ pub fn parse(
         let file = file.as_ref().to_owned();
         let parsed =
             syn::parse_file(text.as_ref()).map_err(|error| SourceError::at(&file, &error))?;
-        index.add(files.len(), parsed.items);
+        index.add(files.len(), &parsed.items);
         files.push(file);
     }
     let mut topics = Vec::new();
     for found in index.structs() {
-        let (file, item) = found;
-        let at = |error: syn::Error| SourceError::at(&files[file], &error);
-        if let Some(settings) = Settings::of(item).map_err(at)? {
-            topics.push(topic(&index, file, item, &settings).map_err(at)?);
+        let (scope, item) = found;
+        let at = |error: syn::Error| SourceError::at(&files[index.file(scope)], &error);
+        if let Some(settings) = Settings::of(&index, scope, item).map_err(at)? {
+            topics.push(topic(&index, scope, item, &settings).map_err(at)?);
         }
     }
     Ok(topics)
@@ -134,9 +149,10 @@ fn topic(
     item: &ItemStruct,
     settings: &Settings,
 ) -> syn::Result<DeclaredTopic> {
-    let format = settings
-        .format
-        .unwrap_or_else(|| default_format(&item.fields));
+    let format = match settings.format {
+        Some(format) => format,
+        None => default_format(item)?,
+    };
     let name = item.ident.to_string();
     let description = attrs::doc(&item.attrs);
     let content = match format {
@@ -182,12 +198,23 @@ fn reply_payload(index: &Index, file: usize, reply: &Type, format: Format) -> sy
 }
 
 /// The codec of a struct that names none: text for one `String`, JSON for all else.
-fn default_format(fields: &Fields) -> Format {
-    let mut fields = fields.iter();
-    match (fields.next(), fields.next()) {
-        (Some(only), None) if types::name(&only.ty).rsplit("::").next() == Some("String") => {
-            Format::Text
-        }
-        _ => Format::Json,
+fn default_format(item: &ItemStruct) -> syn::Result<Format> {
+    let fields: Vec<_> = item.fields.iter().collect();
+    let uncertain = |field: &&syn::Field| conditions::is_uncertain(&field.attrs);
+    let certain = fields.iter().filter(|field| !uncertain(field)).count();
+    let text = |field: &syn::Field| types::name(&field.ty).rsplit("::").next() == Some("String");
+    // Whether the only one that is left may be a string.
+    let alone = |field: &&syn::Field| text(field) && certain == usize::from(!uncertain(field));
+    match fields.as_slice() {
+        [only] if certain == 1 && text(only) => Ok(Format::Text),
+        fields if certain < fields.len() && fields.iter().any(alone) => Err(syn::Error::new(
+            item.ident.span(),
+            format!(
+                "the codec of `{}` depends on what `#[cfg(...)]` leaves of its fields: name it, as in \
+                 `codec = \"json\"`",
+                item.ident
+            ),
+        )),
+        _ => Ok(Format::Json),
     }
 }

@@ -2,7 +2,7 @@
 
 use amop_schema::{OPTIONS_PROTO, Schema};
 use prost::Message as _;
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
 use std::{fs, path::Path};
 
 const HEAD: &str = "syntax = \"proto3\";\npackage p;\nimport \"amop/options.proto\";\n";
@@ -275,6 +275,167 @@ fn descriptor_sets_have_to_be_whole() {
              added. {advice}"
         )
     );
+}
+
+/// The library does not know editions, and would panic.
+#[test]
+fn editions_are_refused() {
+    let file = FileDescriptorProto {
+        name: Some("new.proto".to_owned()),
+        syntax: Some("editions".to_owned()),
+        ..Default::default()
+    };
+    let bytes = FileDescriptorSet { file: vec![file] }.encode_to_vec();
+    assert_eq!(
+        Schema::from_descriptor_set(&bytes).unwrap_err().to_string(),
+        "this is not a usable descriptor set: new.proto is written in a protobuf edition, which this version does \
+         not read: use `syntax = \"proto3\";` or \"proto2\" in it. Write it with `protoc --include_imports \
+         --descriptor_set_out=FILE`"
+    );
+    assert_eq!(
+        errors_of(&[("a.proto", "// New.\nedition = \"2023\";\nmessage M {}\n")]),
+        "a.proto:2:1: this is written in a protobuf edition, which this version does not read: use \
+         `syntax = \"proto3\";` or \"proto2\""
+    );
+}
+
+/// Whatever a descriptor set says, it is read or refused.
+#[test]
+fn odd_descriptor_sets_are_refused() {
+    let field = |name: &str, number, of: Option<i32>| FieldDescriptorProto {
+        name: Some(name.to_owned()),
+        number: Some(number),
+        r#type: of,
+        ..Default::default()
+    };
+    let with = |field| FileDescriptorProto {
+        name: Some("odd.proto".to_owned()),
+        message_type: vec![DescriptorProto {
+            name: Some("M".to_owned()),
+            field: vec![field],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    for field in [
+        field("", 1, Some(5)),
+        field("a", 0, Some(5)),
+        field("a", 1, Some(99)),
+        field("a", 1, None),
+        FieldDescriptorProto {
+            oneof_index: Some(7),
+            ..field("a", 1, Some(5))
+        },
+        FieldDescriptorProto {
+            type_name: Some(".Nobody".to_owned()),
+            ..field("a", 1, Some(11))
+        },
+    ] {
+        let set = FileDescriptorSet {
+            file: vec![with(field.clone())],
+        };
+        // What matters is that this returns.
+        let read = Schema::from_descriptor_set(&set.encode_to_vec());
+        if let Err(error) = read {
+            assert!(
+                error.to_string().contains("not a usable descriptor set"),
+                "{field:?}: {error}"
+            );
+        }
+    }
+}
+
+/// A package with the word `amop` in its own name.
+#[test]
+fn the_options_have_a_longer_name_in_some_packages() {
+    let text = |option: &str| {
+        format!(
+            "syntax = \"proto3\";\npackage bank.amop.v1;\nimport \"amop/options.proto\";\n\
+             message M {{\n  option ({option}) = \"t\";\n}}\n"
+        )
+    };
+    let errors = errors_of(&[("a.proto", &text("amop.topic"))]);
+    assert!(
+        errors.starts_with("a.proto:5:3: ")
+            && errors
+                .ends_with("(write `(.amop.topic)`: `amop` alone is something of this package)"),
+        "{errors}"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.proto"), text(".amop.topic")).unwrap();
+    let schema = Schema::load(&["a.proto"], &[dir.path()]).unwrap();
+    assert_eq!(schema.topics[0].topic, "t");
+}
+
+/// Two folders, each with a file of the same name.
+#[test]
+fn files_of_one_name_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["one", "two"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+        let text = format!(
+            "syntax = \"proto3\";\npackage {name};\nimport \"amop/options.proto\";\n\
+             message M {{ option (amop.topic) = \"{name}\"; }}\n"
+        );
+        fs::write(dir.path().join(name).join("message.proto"), text).unwrap();
+    }
+    let place = |name: &str| dir.path().join(name);
+    let files = [place("one/message.proto"), place("two/message.proto")];
+    let errors = Schema::load(&files, &[place("one"), place("two")]).unwrap_err();
+    assert_eq!(
+        errors
+            .to_string()
+            .replace(&format!("{}/", dir.path().display()), ""),
+        "two/message.proto would never be read: its name in imports is \"message.proto\", and that is \
+         one/message.proto. Name an include folder in which the two have different names, such as the one above \
+         both, or change the order of the include folders"
+    );
+    // As the error says.
+    let schema = Schema::load(&files, &[dir.path()]).unwrap();
+    assert_eq!(schema.topics.len(), 2);
+}
+
+#[test]
+fn files_that_are_not_utf8_are_refused_with_the_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let gbk = b"syntax = \"proto3\";\nmessage M {} // \xb3\xc9\xbd\xbb\n";
+    fs::write(dir.path().join("gbk.proto"), gbk).unwrap();
+    let importing = "syntax = \"proto3\";\nimport \"gbk.proto\";\n";
+    fs::write(dir.path().join("a.proto"), importing).unwrap();
+    for file in ["gbk.proto", "a.proto"] {
+        let errors = Schema::load(&[file], &[dir.path()]).unwrap_err();
+        assert_eq!(
+            errors
+                .to_string()
+                .replace(&format!("{}/", dir.path().display()), ""),
+            "gbk.proto:2:17: from here on this is not UTF-8: save the file as UTF-8, as by \
+             `iconv -f GBK -t UTF-8` if it is in GBK"
+        );
+    }
+}
+
+/// Nothing that a schema says moves the cursor of who reads the error.
+#[test]
+fn signs_of_schemas_are_shown() {
+    let errors = errors(
+        "message M { option (amop.topic) = \"t\"; option (amop.reply) = \"a\\nerror: \\033[2J\u{202e}\"; }",
+    );
+    assert!(
+        errors.contains("`a\\nerror: \\u{1b}[2J\\u{202e}`") && errors.lines().count() == 1,
+        "{errors}"
+    );
+}
+
+/// A mark that editors put in front of UTF-8 is no mistake.
+#[test]
+fn a_byte_order_mark_is_read_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!("\u{feff}{HEAD}message M {{ option (amop.topic) = \"\"; }}");
+    fs::write(dir.path().join("a.proto"), text).unwrap();
+    let errors = Schema::load(&["a.proto"], &[dir.path()])
+        .unwrap_err()
+        .to_string();
+    assert!(errors.contains("a.proto:4:13: the topic"), "{errors}");
 }
 
 #[test]

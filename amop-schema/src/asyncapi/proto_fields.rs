@@ -114,6 +114,7 @@ fn options(file: &File, field: &FieldDescriptor) -> String {
             Kind::String => format!("default = \"{}\"", default.as_bytes().escape_ascii()),
             // It is escaped in the descriptor.
             Kind::Bytes => format!("default = \"{default}\""),
+            Kind::Enum(of) => format!("default = {}", file.value_name(&of, default)),
             _ => format!("default = {default}"),
         });
     }

@@ -5,7 +5,7 @@
 //! imported, as every protobuf compiler has them.
 
 use super::{
-    Content,
+    Content, ROOT_MARK,
     comments::Comments,
     proto_fields::{self, Syntax},
 };
@@ -39,6 +39,10 @@ pub(super) struct File {
     imports: BTreeSet<String>,
     /// The names that top-level types have here, by their full name.
     names: HashMap<String, String>,
+    /// The names of values of top-level enums that have others here, by the enum's full name and their own.
+    values: HashMap<(String, String), String>,
+    /// The full name of the message that the text is about.
+    root: String,
 }
 
 impl File {
@@ -52,6 +56,8 @@ impl File {
             used: HashSet::new(),
             imports: BTreeSet::new(),
             names: HashMap::new(),
+            values: HashMap::new(),
+            root: root.full_name().to_owned(),
         };
         file.collect(root);
         file.name();
@@ -141,24 +147,39 @@ impl File {
         let (own, others): (Vec<_>, Vec<_>) = messages
             .chain(enums)
             .partition(|(package, ..)| *package == self.package);
-        // Values of an enum are named beside the enum.
-        let mut taken: HashSet<String> = self
-            .enums
-            .iter()
-            .flat_map(|values| values.values())
-            .map(|value| value.name().to_owned())
-            .collect();
+        let mut taken = HashSet::new();
         for (_, name, full) in own {
             taken.insert(name.clone());
             self.names.insert(full, name);
         }
+        // Values of an enum are named beside the enum.
+        let (own_enums, other_enums): (Vec<_>, Vec<_>) = std::mem::take(&mut self.enums)
+            .into_iter()
+            .partition(|values| values.package_name() == self.package);
+        for value in own_enums.iter().flat_map(EnumDescriptor::values) {
+            taken.insert(value.name().to_owned());
+        }
         for (_, _, full) in others {
-            let mut name = full.replace('.', "_");
-            while !taken.insert(name.clone()) {
-                name.push('_');
-            }
+            let name = free(&mut taken, full.replace('.', "_"));
             self.names.insert(full, name);
         }
+        for values in &other_enums {
+            let name = self.own_name(values.full_name(), values.name());
+            for value in values.values() {
+                if !taken.insert(value.name().to_owned()) {
+                    let key = (values.full_name().to_owned(), value.name().to_owned());
+                    let unique = free(&mut taken, format!("{name}_{}", value.name()));
+                    self.values.insert(key, unique);
+                }
+            }
+        }
+        self.enums = [own_enums, other_enums].concat();
+    }
+
+    /// What a value of an enum is called in the text.
+    pub(super) fn value_name(&self, of: &EnumDescriptor, name: &str) -> String {
+        let key = (of.full_name().to_owned(), name.to_owned());
+        self.values.get(&key).cloned().unwrap_or(key.1)
     }
 
     /// What a type is called in the text, from within a message.
@@ -186,7 +207,9 @@ impl File {
         };
         let name = format!("{name}{}", &full[outer.len()..]);
         let first = name.split('.').next().unwrap_or(&name);
-        if proto_fields::is_shadowed(first, within) {
+        // Who looks for a message that nobody refers to by its name alone finds the one this is about.
+        let root = full == self.root && within.full_name() != full;
+        if root || proto_fields::is_shadowed(first, within) {
             match self.package.as_str() {
                 "" => format!(".{name}"),
                 package => format!(".{package}.{name}"),
@@ -250,6 +273,9 @@ impl File {
     ) {
         let indent = "  ".repeat(depth);
         self.comment(text, &message.parent_file(), message.path(), depth);
+        if message.full_name() == self.root {
+            text.push_str(&format!("{indent}{ROOT_MARK}\n"));
+        }
         text.push_str(&format!("{indent}message {name} {{\n"));
         let mark = text.len();
         self.body(text, message, depth + 1);
@@ -313,7 +339,7 @@ impl File {
         declared.sort_by_key(|value| value.path().last().copied());
         for value in declared {
             self.comment(text, &values.parent_file(), value.path(), depth + 1);
-            let (name, number) = (value.name(), value.number());
+            let (name, number) = (self.value_name(values, value.name()), value.number());
             text.push_str(&format!("{indent}  {name} = {number};\n"));
         }
         text.push_str(&format!("{indent}}}\n"));
@@ -333,6 +359,14 @@ impl File {
             text.push('\n');
         }
     }
+}
+
+/// The name, or one like it that is not taken.
+fn free(taken: &mut HashSet<String>, mut name: String) -> String {
+    while !taken.insert(name.clone()) {
+        name.push('_');
+    }
+    name
 }
 
 /// An empty line between declarations.

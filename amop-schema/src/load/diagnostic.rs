@@ -1,7 +1,7 @@
 //! The protobuf compiler's errors, as this crate reports errors.
 
 use super::{OPTIONS_PROTO_NAME, resolver::Opened};
-use crate::{Location, SchemaError, SchemaErrorKind};
+use crate::{Location, SchemaError, SchemaErrorKind, utf8};
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 use std::error::Error as _;
 
@@ -9,6 +9,20 @@ use std::error::Error as _;
 pub(super) fn explain(error: &protox::Error, opened: &Opened, found: &mut Vec<SchemaError>) {
     let source = error.source_code();
     let file = error.file();
+    if let Some((path, bytes)) = file.and_then(|name| not_text(&opened.path_of(name))) {
+        let (line, column) = utf8::place(&bytes);
+        found.push(SchemaError {
+            location: Some(Location {
+                file: path,
+                line: u32::try_from(line).unwrap_or(0),
+                column: u32::try_from(column).unwrap_or(0),
+            }),
+            kind: SchemaErrorKind::Protobuf {
+                message: utf8::NOT_UTF8.to_owned(),
+            },
+        });
+        return;
+    }
     let mut add = |diagnostic: &dyn Diagnostic| {
         let (line, column) = place(diagnostic, source).unwrap_or_default();
         found.push(SchemaError {
@@ -26,6 +40,14 @@ pub(super) fn explain(error: &protox::Error, opened: &Opened, found: &mut Vec<Sc
     for related in error.related().into_iter().flatten() {
         add(related);
     }
+}
+
+/// The file, if it is not UTF-8.
+fn not_text(path: &str) -> Option<(String, Vec<u8>)> {
+    let bytes = std::fs::read(path).ok()?;
+    std::str::from_utf8(&bytes)
+        .is_err()
+        .then(|| (path.to_owned(), bytes))
 }
 
 /// Line and column, from 1, of the label that marks the mistake; others mark what it is at odds
@@ -46,6 +68,11 @@ fn place(diagnostic: &dyn Diagnostic, source: Option<&dyn SourceCode>) -> Option
 
 fn message(diagnostic: &dyn Diagnostic, error: &protox::Error) -> String {
     let mut message = diagnostic.to_string();
+    if message.contains("found 'edition'") {
+        return "this is written in a protobuf edition, which this version does not read: use \
+            `syntax = \"proto3\";` or \"proto2\""
+            .to_owned();
+    }
     // An I/O error's reason.
     if error.is_io()
         && let Some(source) = error.source()
@@ -73,9 +100,9 @@ fn options_help(message: &str, compiler: Option<&str>) -> Option<String> {
     let name = message.split("'amop.").nth(1)?.split('\'').next()?;
     let known = ["topic", "reply", "codec", "private", "sealed"].contains(&name);
     Some(
-        // In a package that has the word `amop` in its own name, that is meant by it.
+        // In a package that has the word `amop` in its own name, or a type of that name, that is meant by it.
         if known && compiler.is_some_and(|help| help.contains(".amop.")) {
-            format!("write `(.amop.{name})`: `amop` alone is a part of this package's name")
+            format!("write `(.amop.{name})`: `amop` alone is something of this package")
         } else if known {
             format!("add `import \"{OPTIONS_PROTO_NAME}\";`")
         } else {

@@ -91,6 +91,10 @@ impl FileResolver for Resolver {
         if name == OPTIONS_PROTO_NAME {
             return File::from_source(name, OPTIONS_PROTO);
         }
+        // The same of Google's: prost has types for what these are.
+        if is_googles(name) {
+            return self.google.open_file(name);
+        }
         for (at, (dir, include)) in self.includes.iter().enumerate() {
             match include.open_file(name) {
                 Err(error) if error.is_file_not_found() => {}
@@ -104,8 +108,13 @@ impl FileResolver for Resolver {
                 }
             }
         }
-        self.google.open_file(name)
+        Err(Error::file_not_found(name))
     }
+}
+
+/// Whether a file is built in because every protobuf compiler has it.
+fn is_googles(name: &str) -> bool {
+    name.starts_with("google/protobuf/") && GoogleFileResolver::new().open_file(name).is_ok()
 }
 
 /// Editors on Windows put a mark in front of UTF-8, which the compiler does not know.
@@ -131,6 +140,11 @@ pub(super) fn shadowed(file: &Path, includes: &[impl AsRef<Path>]) -> Option<Sch
         own.strip_prefix(include).ok().map(Path::to_owned)
     });
     let name = names.next()?;
+    // Copies of what is built in, for other compilers, are known.
+    let plain = name.to_string_lossy();
+    if plain == OPTIONS_PROTO_NAME || is_googles(&plain) {
+        return None;
+    }
     let mut places = includes.iter().map(|include| include.as_ref().join(&name));
     let read = places.find(|place| place.is_file())?;
     (fs::canonicalize(&read).ok()? != own).then(|| SchemaErrorKind::Shadowed {

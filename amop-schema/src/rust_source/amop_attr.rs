@@ -1,6 +1,7 @@
 //! The attributes that make a struct a topic: `#[amop::topic(...)]` and `#[derive(AmopTopic)]` with
 //! `#[amop(...)]`.
 
+use super::index::Index;
 use syn::{
     Attribute, Ident, ItemStruct, LitStr, Path, Token, Type, ext::IdentExt, parse::ParseStream,
     punctuated::Punctuated, spanned::Spanned,
@@ -33,16 +34,18 @@ struct Given {
     format: Option<Format>,
     reply: Option<Type>,
     reply_format: Option<Format>,
+    /// Where the crate is said to be.
+    krate: Option<String>,
 }
 
 impl Settings {
-    /// The options of a struct; `None` if it is no topic.
-    pub(super) fn of(item: &ItemStruct) -> syn::Result<Option<Self>> {
+    /// The options of a struct in a scope; `None` if it is no topic.
+    pub(super) fn of(index: &Index, scope: usize, item: &ItemStruct) -> syn::Result<Option<Self>> {
         let derived = item.attrs.iter().any(derives_topic);
         let mut given = Given::default();
         let mut place = None;
         for attr in &item.attrs {
-            if is_topic(attr.path()) || derived && attr.path().is_ident("amop") {
+            if is_topic(index, scope, attr) || derived && attr.path().is_ident("amop") {
                 place.get_or_insert(attr.span());
                 attr.parse_args_with(|input: ParseStream<'_>| given.read(input))?;
             }
@@ -89,9 +92,7 @@ impl Given {
                         self.reply = Some(input.parse::<LitStr>()?.parse()?);
                     }
                     "reply" => self.reply = Some(input.parse()?),
-                    "crate" => {
-                        input.parse::<LitStr>()?;
-                    }
+                    "crate" => self.krate = Some(input.parse::<LitStr>()?.value()),
                     other => {
                         return Err(syn::Error::new(
                             name.span(),
@@ -111,17 +112,29 @@ impl Given {
     }
 }
 
-/// `topic` or `amop::topic`.
-fn is_topic(path: &Path) -> bool {
-    let names: Vec<_> = path
+/// `topic` or `amop::topic`, by the names that the file's imports and the option `crate` give them.
+fn is_topic(index: &Index, scope: usize, attr: &Attribute) -> bool {
+    let names: Vec<_> = attr
+        .path()
         .segments
         .iter()
         .map(|segment| segment.ident.to_string())
         .collect();
-    matches!(
-        names.iter().map(String::as_str).collect::<Vec<_>>()[..],
-        ["topic"] | ["amop", "topic"]
-    )
+    match names.as_slice() {
+        [name] => index.is_topic(scope, name),
+        [krate, name] if name == "topic" => {
+            index.is_crate(scope, krate) || names_crate(attr, krate)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the options say that `amop` is known by this name.
+fn names_crate(attr: &Attribute, name: &str) -> bool {
+    let mut given = Given::default();
+    let read = attr.parse_args_with(|input: ParseStream<'_>| given.read(input));
+    let krate = given.krate.unwrap_or_default();
+    read.is_ok() && krate.trim_start_matches("::") == name
 }
 
 fn derives_topic(attr: &Attribute) -> bool {

@@ -60,6 +60,8 @@ impl Schemas<'_> {
             choices.insert(0, json!({ "type": "string", "enum": names }));
         }
         match choices.len() {
+            // No value is of a type without any.
+            0 => json!({ "not": {} }),
             1 => choices.remove(0),
             _ if serde.untagged => json!({ "anyOf": choices }),
             _ => json!({ "oneOf": choices }),

@@ -10,7 +10,7 @@ use super::{
     prost_attr::{Label, Prost},
     types,
 };
-use crate::asyncapi::Content;
+use crate::asyncapi::{Content, ROOT_MARK};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::{
     Expr, Field, Fields, ItemEnum, ItemStruct, Lit, Type, UnOp, ext::IdentExt, spanned::Spanned,
@@ -23,14 +23,17 @@ pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Res
         proto2: false,
         imports: BTreeSet::new(),
         names: BTreeMap::new(),
+        values: BTreeMap::new(),
+        root: String::new(),
         queue: Vec::new(),
     };
     let message = text.declared(file, &item.ident.unraw().to_string());
+    text.root.clone_from(&message);
     let mut blocks: Vec<Vec<Line>> = Vec::new();
     while let Some((file, name, found)) = text.queue.pop() {
         blocks.push(match found {
             Found::Struct(item) => text.message(file, item, &name)?,
-            Found::Enum(item) => values(item, &name)?,
+            Found::Enum(item) => text.enumeration(item, &name)?,
             Found::Alias(item) => {
                 return Err(syn::Error::new(
                     item.span(),
@@ -41,6 +44,7 @@ pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Res
     }
     // The message itself comes first.
     blocks[1..].sort_by(|a, b| a[..1].cmp(&b[..1]));
+    blocks[0].insert(0, Line::Plain(ROOT_MARK.to_owned()));
 
     let syntax = if text.proto2 { "proto2" } else { "proto3" };
     let mut written = format!("syntax = \"{syntax}\";\n");
@@ -121,6 +125,10 @@ struct Text<'a> {
     imports: BTreeSet<String>,
     /// The names in the text of types, by file and name.
     names: BTreeMap<(usize, String), String>,
+    /// The names in the text of enums' values, by those of the enum and the variant.
+    values: BTreeMap<(String, String), String>,
+    /// The message that the text is about.
+    root: String,
     queue: Vec<(usize, String, Found<'a>)>,
 }
 
@@ -131,10 +139,7 @@ impl Text<'_> {
         if let Some(known) = self.names.get(&key) {
             return known.clone();
         }
-        let mut unique = name.to_owned();
-        while self.names.values().any(|taken| *taken == unique) {
-            unique.push('_');
-        }
+        let unique = self.free(name.to_owned());
         self.names.insert(key, unique.clone());
         if let Some((file, found)) = self.index.get(file, name) {
             self.queue.push((file, unique.clone(), found));
@@ -142,7 +147,41 @@ impl Text<'_> {
         unique
     }
 
+    /// The name, or one like it that is not in the text: types and the values of all enums share a scope.
+    fn free(&self, mut name: String) -> String {
+        let taken = |name: &str| {
+            let mut all = self.names.values().chain(self.values.values());
+            all.any(|taken| taken == name)
+        };
+        while taken(&name) {
+            name.push('_');
+        }
+        name
+    }
+
+    /// The name in the text of an enum's value, with the enum's name before it.
+    fn value(&mut self, of: &str, variant: &str) -> String {
+        let key = (of.to_owned(), variant.to_owned());
+        if let Some(known) = self.values.get(&key) {
+            return known.clone();
+        }
+        let name = self.free(Case::ScreamingSnake.variant(&format!("{of}{variant}")));
+        self.values.insert(key, name.clone());
+        name
+    }
+
+    /// How a message names another: who looks for the one that nobody refers to by its name alone finds the
+    /// message that the text is about.
+    fn reference(&self, name: String, within: &str) -> String {
+        if name == self.root && within != name {
+            format!(".{name}")
+        } else {
+            name
+        }
+    }
+
     fn message(&mut self, file: usize, item: &ItemStruct, name: &str) -> syn::Result<Vec<Line>> {
+        let within = name.to_owned();
         let mut lines = vec![Line::Plain(format!("message {name} {{"))];
         let fields = match &item.fields {
             Fields::Named(fields) => fields.named.iter().collect(),
@@ -163,8 +202,10 @@ impl Text<'_> {
                 .unwrap_or_default();
             comment(&mut lines, &field.attrs, "  ");
             match &prost.oneof {
-                Some(oneof) => self.oneof(&mut lines, file, field, &name, oneof)?,
-                None => lines.push(self.field(file, &name, &field.ty, &prost, "  ")?),
+                Some(oneof) => self.oneof(&mut lines, file, field, (&name, &within), oneof)?,
+                None => {
+                    lines.push(self.field(file, (&name, &within), &field.ty, &prost, "  ")?);
+                }
             }
         }
         lines.push(Line::Plain("}".to_owned()));
@@ -176,10 +217,10 @@ impl Text<'_> {
         lines: &mut Vec<Line>,
         file: usize,
         field: &Field,
-        name: &str,
+        (name, within): (&str, &str),
         oneof: &str,
     ) -> syn::Result<()> {
-        let Some((file, Found::Enum(item))) = self.index.get(file, last_word(oneof)) else {
+        let Some((file, Found::Enum(item))) = self.index.get_path(file, oneof) else {
             return Err(missing(field.span(), oneof));
         };
         lines.push(Line::Plain(format!("  oneof {name} {{")));
@@ -193,7 +234,7 @@ impl Text<'_> {
                 ));
             };
             comment(lines, &variant.attrs, "    ");
-            let mut line = self.field(file, &name, &of.ty, &prost, "    ")?;
+            let mut line = self.field(file, (&name, within), &of.ty, &prost, "    ")?;
             if let Line::Field { label, .. } = &mut line {
                 *label = None;
             }
@@ -206,7 +247,7 @@ impl Text<'_> {
     fn field(
         &mut self,
         file: usize,
-        name: &str,
+        (name, within): (&str, &str),
         ty: &Type,
         prost: &Prost,
         indent: &'static str,
@@ -221,9 +262,24 @@ impl Text<'_> {
                     ));
                 };
                 let value = self.type_name(file, value.trim(), ty)?;
+                let value = self.reference(value, within);
                 (None, format!("map<{}, {value}>", key.trim()))
             }
-            None => (Some(prost.label), self.type_name(file, &prost.of, ty)?),
+            None => {
+                let of = self.type_name(file, &prost.of, ty)?;
+                (Some(prost.label), self.reference(of, within))
+            }
+        };
+        let default = match prost.default.clone() {
+            Some(default) => Some(match prost.of.as_str() {
+                "string" | "bytes" => format!("\"{}\"", default.as_bytes().escape_ascii()),
+                of if of.starts_with("enumeration(") => {
+                    let of = self.type_name(file, of, ty)?;
+                    self.value(&of, last_word(&default))
+                }
+                _ => default,
+            }),
+            None => None,
         };
         let numeric = !matches!(prost.of.as_str(), "string" | "bytes" | "message");
         Ok(Line::Field {
@@ -232,24 +288,37 @@ impl Text<'_> {
             declaration: format!("{of} {name} = {}", prost.tag),
             packed: (label == Some(Label::Repeated) && numeric)
                 .then(|| prost.packed.unwrap_or(true)),
-            default: prost
-                .default
-                .clone()
-                .map(|default| match prost.of.as_str() {
-                    "string" | "bytes" => format!("\"{}\"", default.as_bytes().escape_ascii()),
-                    of => match of.strip_prefix("enumeration(") {
-                        Some(name) => value_name(name.trim_end_matches(')'), last_word(&default)),
-                        None => default,
-                    },
-                }),
+            default,
         })
+    }
+
+    fn enumeration(&mut self, item: &ItemEnum, name: &str) -> syn::Result<Vec<Line>> {
+        let mut lines = vec![Line::Plain(format!("enum {name} {{"))];
+        let mut next = 0_i32;
+        for variant in &item.variants {
+            if let Some((_, number)) = &variant.discriminant {
+                next = integer(number).ok_or_else(|| {
+                    syn::Error::new(
+                        number.span(),
+                        "the number of an enum's value must be a literal",
+                    )
+                })?;
+            }
+            comment(&mut lines, &variant.attrs, "  ");
+            let value = self.value(name, &variant.ident.unraw().to_string());
+            lines.push(Line::Plain(format!("  {value} = {next};")));
+            next = next.wrapping_add(1);
+        }
+        lines.push(Line::Plain("}".to_owned()));
+        Ok(lines)
     }
 
     /// The type as the text has it. `of` is prost's word for it, `ty` the type of the Rust field.
     fn type_name(&mut self, file: usize, of: &str, ty: &Type) -> syn::Result<String> {
         if let Some(name) = of.strip_prefix("enumeration(") {
-            let name = last_word(name.trim_end_matches(')'));
-            return match self.index.get(file, name) {
+            let path = name.trim_end_matches(')');
+            let name = last_word(path);
+            return match self.index.get_path(file, path) {
                 Some((found_in, Found::Enum(_))) => Ok(self.declared(found_in, name)),
                 _ => Err(missing(ty.span(), name)),
             };
@@ -272,37 +341,11 @@ impl Text<'_> {
             self.imports.insert(format!("google/protobuf/{file}.proto"));
             return Ok(format!("google.protobuf.{name}"));
         }
-        match self.index.get(file, name) {
+        match self.index.get_path(file, &inner) {
             Some((found_in, Found::Struct(_))) => Ok(self.declared(found_in, name)),
             _ => Err(missing(ty.span(), name)),
         }
     }
-}
-
-fn values(item: &ItemEnum, name: &str) -> syn::Result<Vec<Line>> {
-    let mut lines = vec![Line::Plain(format!("enum {name} {{"))];
-    let mut next = 0_i32;
-    for variant in &item.variants {
-        if let Some((_, number)) = &variant.discriminant {
-            next = integer(number).ok_or_else(|| {
-                syn::Error::new(
-                    number.span(),
-                    "the number of an enum's value must be a literal",
-                )
-            })?;
-        }
-        comment(&mut lines, &variant.attrs, "  ");
-        let value = value_name(name, &variant.ident.unraw().to_string());
-        lines.push(Line::Plain(format!("  {value} = {next};")));
-        next = next.wrapping_add(1);
-    }
-    lines.push(Line::Plain("}".to_owned()));
-    Ok(lines)
-}
-
-/// The name of an enum's value, with the enum's name before it: values of all enums share a scope.
-fn value_name(of: &str, value: &str) -> String {
-    Case::ScreamingSnake.variant(&format!("{}{value}", last_word(of)))
 }
 
 fn integer(expr: &Expr) -> Option<i32> {

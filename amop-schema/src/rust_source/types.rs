@@ -5,7 +5,7 @@ use crate::asyncapi::{Content, SCHEMAS};
 use quote::ToTokens;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
-use syn::{Expr, ExprLit, GenericArgument, Ident, Lit, PathArguments, Type, TypePath};
+use syn::{Expr, ExprLit, GenericArgument, Generics, Ident, Lit, PathArguments, Type, TypePath};
 
 /// Types within types and aliases of aliases are followed so far. A circle of aliases does not
 /// compile, but is not seen by the parser.
@@ -18,10 +18,16 @@ pub(super) fn content(index: &Index, file: usize, ty: &Type) -> Content {
         names: HashMap::new(),
         queue: Vec::new(),
         depth: 0,
+        parameters: Vec::new(),
     };
     let schema = schemas.of(file, ty);
     let mut definitions = BTreeMap::new();
     while let Some((name, file, found)) = schemas.queue.pop() {
+        schemas.parameters = match found {
+            Found::Struct(item) => parameters(&item.generics),
+            Found::Enum(item) => parameters(&item.generics),
+            Found::Alias(_) => Vec::new(),
+        };
         let definition = match found {
             Found::Struct(item) => schemas.structure(file, item),
             Found::Enum(item) => schemas.enumeration(file, item),
@@ -33,6 +39,11 @@ pub(super) fn content(index: &Index, file: usize, ty: &Type) -> Content {
         schema,
         definitions,
     }
+}
+
+fn parameters(generics: &Generics) -> Vec<String> {
+    let names = generics.type_params().map(|param| param.ident.to_string());
+    names.collect()
 }
 
 /// The type of a struct by its name.
@@ -68,6 +79,8 @@ pub(super) struct Schemas<'a> {
     names: HashMap<(usize, String), String>,
     queue: Vec<(String, usize, Found<'a>)>,
     depth: usize,
+    /// The type parameters of what is described: they are any type.
+    pub(super) parameters: Vec<String>,
 }
 
 impl Schemas<'_> {
@@ -113,6 +126,10 @@ impl Schemas<'_> {
     /// An array with an item of each schema.
     pub(super) fn tuple(&self, items: Vec<Value>) -> Value {
         let len = items.len();
+        if len == 0 {
+            // A list of no schemas is not allowed.
+            return json!({ "type": "array", "maxItems": 0 });
+        }
         json!({ "type": "array", "items": items, "minItems": len, "maxItems": len })
     }
 
@@ -124,6 +141,13 @@ impl Schemas<'_> {
         let Some(last) = path.path.segments.last() else {
             return unknown(ty);
         };
+        if path
+            .path
+            .get_ident()
+            .is_some_and(|name| self.parameters.iter().any(|of| name == of))
+        {
+            return unknown(ty);
+        }
         if let Some((found_in, found)) = self.index.of_type(file, ty) {
             if let Found::Alias(alias) = found {
                 return if alias.generics.params.is_empty() {

@@ -1,0 +1,16 @@
+//! Files that are not what their readers take for text.
+
+/// What is wrong with such a file, and what to do.
+pub(crate) const NOT_UTF8: &str = "from here on this is not UTF-8: save the file as UTF-8, as by \
+    `iconv -f GBK -t UTF-8` if it is in GBK";
+
+/// Line and column, from 1, of the first byte that is not UTF-8.
+pub(crate) fn place(bytes: &[u8]) -> (usize, usize) {
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    let line = valid.matches('\n').count() + 1;
+    let last = valid.rsplit('\n').next().unwrap_or_default();
+    (line, last.chars().count() + 1)
+}

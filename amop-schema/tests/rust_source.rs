@@ -1,0 +1,180 @@
+//! Topics in Rust files, wherever they stand and whatever the attribute is called there.
+
+use amop_schema::{
+    asyncapi::{self, Content, DeclaredTopic, Info},
+    rust_source,
+};
+use serde_json::{Value, json};
+
+fn topics(source: &str) -> Vec<DeclaredTopic> {
+    rust_source::parse([("src/topics.rs", source)]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn names(source: &str) -> Vec<String> {
+    topics(source)
+        .into_iter()
+        .map(|topic| topic.topic)
+        .collect()
+}
+
+/// The properties of a topic's message.
+#[track_caller]
+fn schema(topics: &[DeclaredTopic], topic: &str) -> Value {
+    let found = topics.iter().find(|known| known.topic == topic).unwrap();
+    let Content::Json {
+        schema,
+        definitions,
+    } = &found.message.content
+    else {
+        panic!("{topic} is no JSON");
+    };
+    let name = schema["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+    definitions[name].clone()
+}
+
+fn error(source: &str) -> String {
+    rust_source::parse([("src/topics.rs", source)])
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn modules_have_types_of_one_name() {
+    let topics = topics(
+        "mod one { #[amop::topic(\"one\")] pub struct Note { pub a: u8, pub b: Part } pub struct Part { c: u8 } }
+         mod two { #[amop::topic(\"two\")] pub struct Note { pub d: u8, pub e: super::one::Part }
+                   pub mod inner { pub struct Part { f: String } } }
+         mod three { #[amop::topic(\"three\")] pub struct Third { g: super::two::inner::Part, h: u8 } }",
+    );
+    let part = |topic: &str, field: &str| {
+        let schema = schema(&topics, topic);
+        schema["properties"][field].clone()
+    };
+    assert!(schema(&topics, "one")["properties"]["a"].is_object());
+    assert!(schema(&topics, "two")["properties"]["d"].is_object());
+    let document = asyncapi::document(&topics, &Info::new("Modules", "1"));
+    let described = |reference: Value| {
+        let name = reference["$ref"]
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        name
+    };
+    assert_eq!(described(part("one", "b")), "Part");
+    // In the document, those that differ have names of their own.
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let of = |property: &str| {
+        schemas
+            .values()
+            .filter(|schema| schema["properties"][property].is_object())
+            .count()
+    };
+    assert_eq!(
+        [of("c"), of("f"), of("a"), of("d"), of("g")],
+        [1, 1, 1, 1, 1]
+    );
+}
+
+#[test]
+fn the_attribute_has_many_names() {
+    assert_eq!(
+        names(
+            "use amop::topic as t; use amop as am; use amop::{self as ours, topic as other};
+             #[t(\"a\")] struct A { x: u8, y: u8 }
+             #[am::topic(\"b\")] struct B { x: u8, y: u8 }
+             #[::amop::topic(\"c\")] struct C { x: u8, y: u8 }
+             #[renamed::topic(\"d\", crate = \"renamed\")] struct D { x: u8, y: u8 }
+             #[ours::topic(\"e\")] struct E { x: u8, y: u8 }
+             #[other(\"f\")] struct F { x: u8, y: u8 }
+             #[cfg_attr(all(), amop::topic(\"g\"))] struct G { x: u8, y: u8 }
+             #[cfg_attr(feature = \"amop\", derive(amop::AmopTopic), amop(topic = \"h\"))] struct H(String);
+             #[rocket::topic(\"i\")] struct I { x: u8, y: u8 }
+             #[t2(\"j\")] struct J { x: u8, y: u8 }
+             fn topic() {}"
+        ),
+        ["a", "b", "c", "d", "e", "f", "g", "h"]
+    );
+}
+
+#[test]
+fn topics_are_found_in_functions_and_not_in_tests() {
+    assert_eq!(
+        names(
+            "fn f() { { #[amop::topic(\"fn\")] struct A { x: u8, y: u8 } } }
+             impl X { fn g() { let _ = || { #[amop::topic(\"closure\")] struct A(String); }; } }
+             const _: () = { #[amop::topic(\"const\")] struct A(String); };
+             #[cfg(test)] mod tests { #[amop::topic(\"test\")] struct A(String); }
+             #[cfg(all(test, unix))] #[amop::topic(\"test\")] struct B(String);
+             #[cfg(not(test))] #[amop::topic(\"no test\")] struct C(String);
+             #[cfg(feature = \"more\")] #[amop::topic(\"feature\")] struct D(String);
+             #[cfg(any())] #[amop::topic(\"never\")] struct E(String);"
+        ),
+        ["fn", "closure", "const", "no test", "feature"]
+    );
+}
+
+#[test]
+fn fields_under_conditions_need_not_be_there() {
+    let topics = topics(
+        "#[amop::topic(\"a\")] struct A { x: u8, y: u8, #[cfg(feature = \"z\")] z: u8, #[cfg(test)] t: u8 }
+         #[amop::topic(\"b\")] struct B { text: String, #[cfg(test)] t: u8 }
+         #[amop::topic(\"c\", codec = \"json\")] struct C { text: String, #[cfg(feature = \"z\")] z: u8 }
+         #[amop::topic(\"d\")] struct D { x: u8, #[cfg(feature = \"z\")] text: String }",
+    );
+    let a = schema(&topics, "a");
+    assert_eq!(a["required"], json!(["x", "y"]));
+    assert!(
+        a["properties"]["z"].is_object() && a["properties"]["t"].is_null(),
+        "{a}"
+    );
+    assert_eq!(topics[1].message.content, Content::Text);
+    assert_eq!(schema(&topics, "c")["required"], json!(["text"]));
+    assert_eq!(schema(&topics, "d")["required"], json!(["x"]));
+
+    let unclear = "#[amop::topic(\"t\")]\nstruct T { text: String, #[cfg(feature = \"z\")] z: u8 }";
+    assert_eq!(
+        error(unclear),
+        "src/topics.rs:2:8: the codec of `T` depends on what `#[cfg(...)]` leaves of its fields: name it, as in \
+         `codec = \"json\"`"
+    );
+}
+
+#[test]
+fn type_parameters_are_any_type() {
+    let topics = topics(
+        "struct T { wrong: u8 }
+         #[amop::topic(\"g\")] struct G<T: Send> { t: T, list: Vec<T>, other: U } struct U { right: T }",
+    );
+    let g = schema(&topics, "g");
+    assert_eq!(g["properties"]["t"], json!({ "x-rust-type": "T" }));
+    assert_eq!(
+        g["properties"]["list"]["items"],
+        json!({ "x-rust-type": "T" })
+    );
+    let Content::Json { definitions, .. } = &topics[0].message.content else {
+        panic!("no JSON");
+    };
+    assert_eq!(
+        definitions["U"]["properties"]["right"],
+        json!({ "$ref": "#/components/schemas/T" })
+    );
+}
+
+#[test]
+fn files_that_are_not_utf8_are_refused_with_the_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gbk.rs");
+    std::fs::write(&path, b"// a\n/// \xb1\xa8\xbc\xdb\nstruct A;\n").unwrap();
+    let error = rust_source::read(&[&path]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "{}:2:5: from here on this is not UTF-8: save the file as UTF-8, as by `iconv -f GBK -t UTF-8` if it is \
+             in GBK",
+            path.display()
+        )
+    );
+}
