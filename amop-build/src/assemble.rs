@@ -6,7 +6,8 @@
 
 use crate::{
     docs,
-    error::{Error, Unsupported},
+    error::Error,
+    fit::fit_for_prost,
     json::{self, JsonTypes},
     names::{self, ExternPaths, Generated, RustPath},
     structs,
@@ -89,38 +90,32 @@ impl<'a> Assembler<'a> {
             modules,
             code,
         };
-        let generated = &mut self.generated;
-        let mut clashes = Vec::new();
+        let (schema, generated) = (self.schema, &mut self.generated);
+        let mut refused = Vec::new();
         each_type(
             &mut file.code.items,
             &mut file.modules,
             &mut |ty, modules| {
-                if let (Some(name), Type::Struct(item)) = (own_mark(ty.attrs()), ty) {
-                    structs::keep_signed_zeros(item);
-                    clashes.extend(
-                        structs::clashing_accessors(item).map(|clash| (name.clone(), clash)),
-                    );
-                    let path = RustPath::new(modules, item.ident.to_string());
-                    generated.insert(name, path);
+                let name = own_mark(ty.attrs());
+                match (name, ty) {
+                    (Some(name), Type::Struct(item)) => {
+                        let path = RustPath::new(modules, item.ident.to_string());
+                        if let Some(message) = schema.pool.get_message_by_name(&name) {
+                            refused.extend(fit_for_prost(schema, &message, item));
+                        }
+                        generated.insert(name, path);
+                    }
+                    (_, Type::Enum(item)) => structs::name_enums_of_oneof_from_outside(item),
+                    (None, Type::Struct(_)) => {}
                 }
             },
         );
         self.files.push(file);
-        if clashes.is_empty() {
-            return Ok(());
+        if refused.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Unsupported(refused))
         }
-        let refused = clashes.into_iter().filter_map(|(name, (one, other, function))| {
-            let message = self.schema.pool.get_message_by_name(&name)?;
-            let proto = message.parent_file();
-            Some(Unsupported {
-                location: self.schema.location(proto.name(), message.path()),
-                reason: format!(
-                    "the fields `{one}` and `{other}` of `{name}` would both have a function `{function}` in Rust: \
-                     give one of them another name"
-                ),
-            })
-        });
-        Err(Error::Unsupported(refused.collect()))
     }
 
     /// The package of the types in a file, by the first mark.
@@ -268,6 +263,7 @@ impl<'a> Assembler<'a> {
         let name = &item.ident;
         let field = item.fields.iter().next()?.ident.as_ref()?;
         Some(parse_quote! {
+            #[allow(deprecated)]
             impl #amop::codec::TextValue for #name {
                 fn as_text(&self) -> &::core::primitive::str {
                     &self.#field

@@ -1,7 +1,8 @@
 //! The builder: what prost-build offers, as far as topics are concerned with it.
 
 use crate::{
-    assemble::Assembler, clashes, error::Error, files, json::JsonTypes, names::ExternPaths,
+    assemble::Assembler, clashes, defaults, error::Error, files, json::JsonTypes,
+    names::ExternPaths,
 };
 use amop_schema::{OPTIONS_PROTO_NAME, Schema};
 use prost_types::FileDescriptorSet;
@@ -226,6 +227,7 @@ impl Builder {
         self.prost.out_dir(raw.path()).format(false);
         let mut assembler = Assembler::new(schema, &self.extern_paths, &self.amop_path);
         assembler.mark(&mut self.prost);
+        defaults::box_groups(&schema.pool, &mut self.prost);
         self.prost
             .compile_fds(files.clone())
             .map_err(|source| Error::Generator {
@@ -286,6 +288,10 @@ fn files_to_generate(schema: &Schema) -> FileDescriptorSet {
             .file_descriptor_protos()
             .filter(|file| wanted(file.name()))
             .cloned()
+            .map(|mut file| {
+                defaults::readable(&mut file);
+                file
+            })
             .collect(),
     }
 }

@@ -1,11 +1,20 @@
-//! Names that differ in a schema and are the same in Rust. prost-build panics at some of them, and the
-//! compiler refuses the others in a file that nobody wrote.
+//! Names that differ in a schema and are the same in Rust, and those that Rust has no place for. prost-build
+//! panics at some of them, and the compiler refuses the others in a file that nobody wrote.
 
 use crate::error::Unsupported;
 use amop_schema::Schema;
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use prost_reflect::{EnumDescriptor, FileDescriptor, MessageDescriptor};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Rust's types that are named in what prost generates. A module of such a name beside it would be meant
+/// there in their place.
+const PRIMITIVES: [&str; 10] = [
+    "bool", "f32", "f64", "i32", "i64", "str", "u8", "u32", "u64", "usize",
+];
+
+/// The field `package` of a file's descriptor.
+const PACKAGE: [i32; 1] = [2];
 
 /// Refuses them, in the files that code is generated for.
 pub(crate) fn check<'a>(
@@ -79,17 +88,33 @@ impl Check<'_> {
     fn unique(&mut self, what: &str, all: &[Named]) {
         let mut known: HashMap<&str, &Named> = HashMap::new();
         for named in all {
+            if named.rust.is_empty() {
+                self.refuse(
+                    &named.file,
+                    &named.path,
+                    format!(
+                        "`{}` has no letter and no digit, and so no name in Rust: give it another name",
+                        named.full_name
+                    ),
+                );
+                continue;
+            }
             let Some(other) = known.insert(&named.rust, named) else {
                 continue;
             };
-            self.refused.push(Unsupported {
-                location: self.schema.location(&named.file, &named.path),
-                reason: format!(
-                    "`{}` and `{}` would both be the {what} `{}` in Rust: give one of them another name",
-                    other.full_name, named.full_name, named.rust
-                ),
-            });
+            let reason = format!(
+                "`{}` and `{}` would both be the {what} `{}` in Rust: give one of them another name",
+                other.full_name, named.full_name, named.rust
+            );
+            self.refuse(&named.file, &named.path, reason);
         }
+    }
+
+    fn refuse(&mut self, file: &str, path: &[i32], reason: String) {
+        self.refused.push(Unsupported {
+            location: self.schema.location(file, path),
+            reason,
+        });
     }
 
     fn message(&mut self, message: &MessageDescriptor) {
@@ -97,6 +122,15 @@ impl Check<'_> {
             return;
         }
         let file = message.parent_file().name().to_owned();
+        let module = message.name().to_snake_case();
+        if has_module(message) && PRIMITIVES.contains(&module.as_str()) {
+            let reason = format!(
+                "what is nested in `{}` would be in the module `{module}` in Rust, which hides the type of that \
+                 name: give the message another name",
+                message.full_name()
+            );
+            self.refuse(&file, message.path(), reason);
+        }
         let mut fields = Vec::new();
         let mut types: Vec<Named> = Vec::new();
         for nested in message.child_messages().filter(|of| !of.is_map_entry()) {
@@ -177,41 +211,72 @@ impl Check<'_> {
 
     /// What is nested in a message is in a module, and so is a package below the message's one.
     fn modules(&mut self, files: &[FileDescriptor]) {
-        let mut packages: HashMap<Vec<String>, &str> = HashMap::new();
-        for file in files {
-            let mut modules = Vec::new();
-            for part in file
-                .package_name()
-                .split('.')
-                .filter(|part| !part.is_empty())
-            {
-                modules.push(part.to_snake_case());
-                packages.insert(modules.clone(), file.package_name());
+        let mut packages: HashMap<Vec<String>, String> = HashMap::new();
+        let with_types: HashSet<Vec<String>> =
+            files.iter().filter(has_types).map(module_of).collect();
+        for file in files.iter().filter(has_types) {
+            let parts: Vec<&str> = file.package_name().split_terminator('.').collect();
+            let modules = module_of(file);
+            if modules.iter().any(String::is_empty) {
+                let reason = format!(
+                    "a part of the package `{}` has no letter and no digit, and so no name in Rust: give it another \
+                     name",
+                    file.package_name()
+                );
+                self.refuse(file.name(), &PACKAGE, reason);
+                continue;
+            }
+            for len in 1..=modules.len() {
+                let (outer, module) = (&modules[..len - 1], &modules[len - 1]);
+                if PRIMITIVES.contains(&module.as_str()) && with_types.contains(outer) {
+                    let reason = format!(
+                        "the package `{}` would be in the module `{}` in Rust, which hides the type of that name: \
+                         give it another name",
+                        file.package_name(),
+                        modules[..len].join("::"),
+                    );
+                    self.refuse(file.name(), &PACKAGE, reason);
+                }
+                let name = parts[..len].join(".");
+                let other = packages
+                    .entry(modules[..len].to_vec())
+                    .or_insert(name.clone());
+                if *other != name {
+                    let reason = format!(
+                        "the packages `{other}` and `{name}` would both be the module `{}` in Rust: give one of \
+                         them another name",
+                        modules[..len].join("::"),
+                    );
+                    self.refuse(file.name(), &PACKAGE, reason);
+                }
             }
         }
         for file in files {
-            let package = file.package_name().split('.');
-            let package: Vec<String> = package
-                .filter(|part| !part.is_empty())
-                .map(ToSnakeCase::to_snake_case)
-                .collect();
             for message in file.messages().filter(has_module) {
-                let mut path = package.clone();
+                let mut path = module_of(file);
                 path.push(message.name().to_snake_case());
                 if let Some(other) = packages.get(&path) {
-                    self.refused.push(Unsupported {
-                        location: self.schema.location(file.name(), message.path()),
-                        reason: format!(
-                            "what is nested in `{}` and the package `{other}` would both be in the module `{}` in \
-                             Rust: give one of them another name",
-                            message.full_name(),
-                            path.join("::"),
-                        ),
-                    });
+                    let reason = format!(
+                        "what is nested in `{}` and the package `{other}` would both be in the module `{}` in Rust: \
+                         give one of them another name",
+                        message.full_name(),
+                        path.join("::"),
+                    );
+                    self.refuse(file.name(), message.path(), reason);
                 }
             }
         }
     }
+}
+
+/// The module of a file's package.
+fn module_of(file: &FileDescriptor) -> Vec<String> {
+    let parts = file.package_name().split_terminator('.');
+    parts.map(ToSnakeCase::to_snake_case).collect()
+}
+
+fn has_types(file: &&FileDescriptor) -> bool {
+    file.messages().len() > 0 || file.enums().len() > 0
 }
 
 fn has_module(message: &MessageDescriptor) -> bool {

@@ -75,7 +75,9 @@
 //!
 //! Where a message has accessors by the names of a topic's functions, such as those of an enum field
 //! `request`, they win: call `client.request(&message)` in place of `message.request(&client)`. Names that
-//! would be the same in Rust are mistakes, with the place of the second.
+//! would be the same in Rust are mistakes, with the place of the second, and so are names that Rust has no
+//! place for. All others work, those of keywords and of Rust's own types included, as prost writes them:
+//! `r#type`, `self_`.
 //!
 //! # Cargo
 //!
@@ -87,9 +89,11 @@
 mod assemble;
 mod builder;
 mod clashes;
+mod defaults;
 mod docs;
 mod error;
 mod files;
+mod fit;
 mod json;
 mod names;
 mod structs;

@@ -69,7 +69,10 @@ impl ExternPaths {
                 let module = prost_build::Module::from_protobuf_package_name(part);
                 path.push_str(module.parts().next().unwrap_or(part));
             } else {
-                path.push_str(&part.to_upper_camel_case());
+                match part.to_upper_camel_case().as_str() {
+                    "Self" => path.push_str("Self_"),
+                    name => path.push_str(name),
+                }
             }
         }
         Some(path)

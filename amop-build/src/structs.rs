@@ -1,6 +1,9 @@
 //! What prost makes of a message's fields that topics have to know.
 
-use syn::{Attribute, Field, ItemStruct, Meta, Token, parse_quote, punctuated::Punctuated};
+use syn::{
+    Attribute, Field, ItemEnum, ItemStruct, Lit, LitStr, Meta, Token, parse_quote,
+    punctuated::Punctuated,
+};
 
 /// The functions that `#[derive(AmopTopic)]` writes and that may be called like a field.
 const FUNCTIONS: [&str; 14] = [
@@ -20,8 +23,19 @@ const FUNCTIONS: [&str; 14] = [
     "request_to",
 ];
 
+/// The names of types that prost's derives declare inside of functions, where they hide what is outside.
+const LOCAL: [&str; 5] = [
+    "Inner",
+    "KeyWrapper",
+    "MapWrapper",
+    "ScalarWrapper",
+    "ValueWrapper",
+];
+
+type MetaList = Punctuated<Meta, Token![,]>;
+
 /// The options in a field's `#[prost(...)]`.
-fn options(field: &Field) -> Option<(&Attribute, Punctuated<Meta, Token![,]>)> {
+fn options(field: &Field) -> Option<(&Attribute, MetaList)> {
     let attr = field
         .attrs
         .iter()
@@ -30,8 +44,100 @@ fn options(field: &Field) -> Option<(&Attribute, Punctuated<Meta, Token![,]>)> {
     Some((attr, options))
 }
 
+/// Changes the strings in the options of `#[prost(...)]`, by their names. Says whether there were any to change.
+fn change_strings(attrs: &mut [Attribute], change: &dyn Fn(&str, &str) -> Option<String>) -> bool {
+    let mut any = false;
+    for attr in attrs
+        .iter_mut()
+        .filter(|attr| attr.path().is_ident("prost"))
+    {
+        let parsed: syn::Result<MetaList> = attr.parse_args_with(Punctuated::parse_terminated);
+        let Ok(mut options) = parsed else { continue };
+        let mut changed = false;
+        for option in &mut options {
+            if let Some((name, value)) = string(option)
+                && let Some(new) = change(&name, &value)
+                && let Meta::NameValue(option) = option
+            {
+                let new = LitStr::new(&new, proc_macro2::Span::call_site());
+                option.value = parse_quote!(#new);
+                changed = true;
+            }
+        }
+        if changed {
+            *attr = parse_quote!(#[prost(#options)]);
+            any = true;
+        }
+    }
+    any
+}
+
+/// An option whose value is a string: its name and the value.
+fn string(option: &Meta) -> Option<(String, String)> {
+    let Meta::NameValue(option) = option else {
+        return None;
+    };
+    match &option.value {
+        syn::Expr::Lit(syn::ExprLit {
+            lit: Lit::Str(value),
+            ..
+        }) => Some((option.path.get_ident()?.to_string(), value.value())),
+        _ => None,
+    }
+}
+
+/// Has enums be found that are called as types inside of functions that prost's derives write.
+pub(crate) fn name_enums_from_outside(item: &mut ItemStruct) {
+    for field in &mut item.fields {
+        change_strings(&mut field.attrs, &from_outside);
+    }
+}
+
+/// The same for the alternatives of a oneof.
+pub(crate) fn name_enums_of_oneof_from_outside(item: &mut ItemEnum) {
+    for variant in &mut item.variants {
+        change_strings(&mut variant.attrs, &from_outside);
+    }
+}
+
+fn from_outside(option: &str, value: &str) -> Option<String> {
+    if option == "enumeration" {
+        return LOCAL.contains(&value).then(|| format!("self::{value}"));
+    }
+    if !matches!(option, "map" | "btree_map") {
+        return None;
+    }
+    let (before, of) = value.split_once("enumeration(")?;
+    let of = of.strip_suffix(')')?;
+    LOCAL
+        .contains(&of)
+        .then(|| format!("{before}enumeration(self::{of})"))
+}
+
+/// Writes maps whose values are enums as maps of integers where prost cannot name their accessors: those of
+/// fields that are keywords. Both are the same on the wire if the enum's first value is 0. Gives the names of
+/// the fields.
+pub(crate) fn plain_enum_maps(item: &mut ItemStruct) -> Vec<String> {
+    let mut changed = Vec::new();
+    for field in &mut item.fields {
+        let name = field.ident.as_ref().map(ToString::to_string);
+        let Some(name) = name.as_deref().and_then(|name| name.strip_prefix("r#")) else {
+            continue;
+        };
+        let changes = change_strings(&mut field.attrs, &|option, value| {
+            let of_enum = matches!(option, "map" | "btree_map");
+            let (before, _) = value.split_once("enumeration(").filter(|_| of_enum)?;
+            Some(format!("{before}int32"))
+        });
+        if changes {
+            changed.push(name.to_owned());
+        }
+    }
+    changed
+}
+
 /// Whether one of the options has one of these names.
-fn has(options: &Punctuated<Meta, Token![,]>, names: &[&str]) -> bool {
+fn has(options: &MetaList, names: &[&str]) -> bool {
     options
         .iter()
         .any(|option| names.iter().any(|name| option.path().is_ident(name)))
@@ -68,11 +174,10 @@ fn accessors(field: &Field) -> Vec<String> {
     let name = name.trim_start_matches("r#");
     let enumeration = has(&options, &["enumeration"]);
     if has(&options, &["map", "btree_map"]) {
-        let map = options.iter().any(|option| {
-            matches!(option, Meta::NameValue(option)
-                if matches!(&option.value, syn::Expr::Lit(lit)
-                    if matches!(&lit.lit, syn::Lit::Str(of) if of.value().contains("enumeration"))))
-        });
+        let strings = options.iter().filter_map(string);
+        let map = strings
+            .map(|(_, of)| of)
+            .any(|of| of.contains("enumeration"));
         return if map {
             vec![format!("get_{name}"), format!("insert_{name}")]
         } else {

@@ -44,6 +44,8 @@ impl Crate {
              fn main() -> Result<(), Box<dyn Error>> {\n\
                  let mut runs = fs::OpenOptions::new().create(true).append(true).open(\"runs\")?;\n\
                  runs.write_all(b\"x\")?;\n\
+                 // Nothing but OUT_DIR has to be writable.\n\
+                 unsafe { std::env::set_var(\"TMPDIR\", \"/nowhere\") };\n\
                  amop_build::compile(&[\"main.proto\"], &[\"first\", \"proto\"])?;\n\
                  Ok(())\n\
              }\n",
@@ -145,6 +147,16 @@ fn build_scripts_run_when_schemas_change_and_say_what_is_wrong() {
     assert_eq!(krate.runs(), 2);
     let code = fs::read_to_string(out_dir.join("imported.rs")).unwrap();
     assert!(code.contains("pub words:"));
+
+    // A file that comes to be read in the place of another.
+    krate.write(
+        "first/sub/imported.proto",
+        &IMPORTED.replace("text", "other"),
+    );
+    let out_dir = krate.succeeds();
+    assert_eq!(krate.runs(), 3);
+    let code = fs::read_to_string(out_dir.join("imported.rs")).unwrap();
+    assert!(code.contains("pub other:"));
 
     // All mistakes of a schema are shown at once.
     let too_long = "x".repeat(255);

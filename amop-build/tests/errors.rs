@@ -155,3 +155,79 @@ fn names_that_are_the_same_in_rust_are_mistakes() {
         assert_eq!(error, format!("a.proto:{expected}"), "{text}");
     }
 }
+
+/// Names that Rust has no place for.
+#[test]
+fn names_that_rust_has_no_place_for_are_mistakes() {
+    let nothing = |what: &str| {
+        format!("`{what}` has no letter and no digit, and so no name in Rust: give it another name")
+    };
+    for (text, place, expected) in [
+        ("message A { optional int32 _ = 1; }", "4:13", nothing("p.A._")),
+        ("message __ {}", "4:1", nothing("p.__")),
+        ("enum E { X = 0; _ = 1; }", "4:17", nothing("p.E._")),
+        ("message A { oneof _ { int32 x = 1; } }", "4:13", nothing("p.A._")),
+        ("message A { oneof o { int32 __ = 1; } }", "4:23", nothing("p.A.__")),
+        (
+            "message A { message I32 { message B {} } }",
+            "4:13",
+            "what is nested in `p.A.I32` would be in the module `i32` in Rust, which hides the type of that name: \
+             give the message another name"
+                .to_owned(),
+        ),
+        (
+            "message Str { oneof of { int32 x = 1; } }",
+            "4:1",
+            "what is nested in `p.Str` would be in the module `str` in Rust, which hides the type of that name: \
+             give the message another name"
+                .to_owned(),
+        ),
+        (
+            "enum E { X = 1; }\nmessage A { map<string, E> type = 1; }",
+            "5:13",
+            "`p.A.type` is a keyword in Rust, which a map cannot be called whose values are of an enum that does not \
+             begin with 0: give it another name"
+                .to_owned(),
+        ),
+    ] {
+        let error = error_of(&format!("{PROTO2}{text}"), |builder| builder);
+        assert_eq!(error, format!("a.proto:{place}: {expected}"), "{text}");
+    }
+}
+
+#[test]
+fn packages_are_modules() {
+    let error = |packages: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = Vec::new();
+        for (n, package) in packages.iter().enumerate() {
+            let name = format!("{n}.proto");
+            let text = format!("syntax = \"proto3\";\npackage {package};\nmessage M{n} {{}}\n");
+            fs::write(dir.path().join(&name), text).unwrap();
+            files.push(name);
+        }
+        let error = amop_build::configure()
+            .out_dir(dir.path())
+            .emit_rerun_if_changed(false)
+            .compile(&files, &[dir.path()])
+            .unwrap_err();
+        error
+            .to_string()
+            .replace(&format!("{}/", dir.path().display()), "")
+    };
+    assert_eq!(
+        error(&["a.Bank", "a.bank"]),
+        "1.proto:2:1: the packages `a.Bank` and `a.bank` would both be the module `a::bank` in Rust: give one of \
+         them another name"
+    );
+    assert_eq!(
+        error(&["a", "a.i32.b"]),
+        "1.proto:2:1: the package `a.i32.b` would be in the module `a::i32` in Rust, which hides the type of that \
+         name: give it another name"
+    );
+    assert_eq!(
+        error(&["a._"]),
+        "0.proto:2:1: a part of the package `a._` has no letter and no digit, and so no name in Rust: give it \
+         another name"
+    );
+}

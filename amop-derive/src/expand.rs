@@ -8,6 +8,7 @@ use crate::{
     format::Format,
     item,
     options::{Form, Options, Settings},
+    shapes::{self, Shape},
 };
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -21,7 +22,7 @@ pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let mut options = Options::new(Form::Attribute);
     options.read(args, &mut errors);
-    let settings = options.finish(&mut errors);
+    let mut settings = options.finish(&mut errors);
 
     let mut item: DeriveInput = match syn::parse2(input.clone()) {
         Ok(item) => item,
@@ -35,13 +36,21 @@ pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
         }
     };
     item::check_single_use(&item, &mut errors);
-    let plan = Plan::new(&item, &settings, &mut errors);
-    match plan.expand(&item, &settings) {
-        Some(generated) if errors.is_empty() => {
-            let json = plan.codec == Some(Format::Json);
-            let derives = json.then(|| derives::missing(&item, &settings));
-            quote!(#derives #input #generated)
+    let by_rule = settings.codec.is_none() && !settings.codec_failed;
+    let shapes = shapes::of(&item).filter(|_| by_rule);
+    let generated = match shapes {
+        Some(shapes) => by_shape(&item, shapes, &mut settings, &mut errors),
+        None => {
+            let plan = Plan::new(&item, &settings, &mut errors);
+            plan.expand(&item, &settings).map(|generated| {
+                let json = plan.codec == Some(Format::Json);
+                let derives = json.then(|| derives::missing(&item, &settings));
+                (quote!(#derives), generated)
+            })
         }
+    };
+    match generated {
+        Some((derives, generated)) if errors.is_empty() => quote!(#derives #input #generated),
         _ => {
             let derived = derives::Derived::of(&item);
             item::strip(&mut item, derived.serialize || derived.deserialize);
@@ -49,6 +58,30 @@ pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
             quote!(#item #errors)
         }
     }
+}
+
+/// What is written above and below a struct whose codec depends on which of its fields the compiler keeps.
+fn by_shape(
+    item: &DeriveInput,
+    shapes: Vec<Shape>,
+    settings: &mut Settings,
+    errors: &mut Errors,
+) -> Option<(TokenStream, TokenStream)> {
+    let (mut above, mut below) = (TokenStream::new(), TokenStream::new());
+    for shape in shapes {
+        settings.codec = Some((shape.format, item.ident.span()));
+        let plan = Plan::new(&shape.item, settings, errors);
+        let generated = plan.expand(&shape.item, settings)?;
+        if !errors.is_empty() {
+            // The next shape has the same mistakes.
+            return None;
+        }
+        if shape.format == Format::Json {
+            above.extend(shape.attributes(derives::missing(item, settings)));
+        }
+        below.extend(shape.items(generated));
+    }
+    Some((above, below))
 }
 
 /// `#[derive(AmopTopic)]` on `input`.
@@ -155,7 +188,7 @@ impl<'a> Plan<'a> {
                 };
                 let request = quote! {
                     #[automatically_derived]
-                    #[allow(unused_qualifications)]
+                    #[allow(deprecated, unused_qualifications)]
                     impl #impl_generics #krate::#request_trait for #name #ty_generics #where_clause {
                         type Reply = #reply;
                         type ReplyCodec = #reply_codec;
@@ -175,7 +208,7 @@ impl<'a> Plan<'a> {
         // What stands where the user's tokens are, for errors, is linted like those.
         Some(quote! {
             #[automatically_derived]
-            #[allow(unused_qualifications)]
+            #[allow(deprecated, unused_qualifications)]
             impl #impl_generics #krate::#topic_trait for #name #ty_generics #where_clause {
                 const TOPIC: &'static ::core::primitive::str = #topic;
                 #private
@@ -185,7 +218,7 @@ impl<'a> Plan<'a> {
             #request
             #value
             // A program rarely uses all of them.
-            #[allow(dead_code, unused_qualifications)]
+            #[allow(dead_code, deprecated, unused_qualifications)]
             impl #impl_generics #name #ty_generics #where_clause {
                 #functions
             }
@@ -218,7 +251,7 @@ fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) ->
     if codec == Format::Text {
         quote! {
             #[automatically_derived]
-            #[allow(unused_qualifications)]
+            #[allow(deprecated, unused_qualifications)]
             impl #impl_generics #krate::codec::TextValue for #name #ty_generics #where_clause {
                 fn as_text(&self) -> &::core::primitive::str {
                     <#ty as #krate::codec::TextValue>::as_text(&self.#member)
@@ -232,7 +265,7 @@ fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) ->
     } else {
         quote! {
             #[automatically_derived]
-            #[allow(unused_qualifications)]
+            #[allow(deprecated, unused_qualifications)]
             impl #impl_generics #krate::codec::BytesValue for #name #ty_generics #where_clause {
                 fn to_bytes(&self) -> #krate::__private::bytes::Bytes {
                     <#ty as #krate::codec::BytesValue>::to_bytes(&self.#member)

@@ -143,7 +143,7 @@ fn only(fields: &Fields) -> Option<&Field> {
 
 /// Whether the type is written as a `String`, with any path. Macros see names, not types: an
 /// alias is not recognised.
-fn is_string(ty: &Type) -> bool {
+pub(crate) fn is_string(ty: &Type) -> bool {
     matches!(last_segment(ty), Some(last) if last.ident == "String" && last.arguments.is_none())
 }
 

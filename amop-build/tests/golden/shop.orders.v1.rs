@@ -174,6 +174,7 @@ pub struct StockReply {
     #[prost(int64, tag = "1")]
     pub count: i64,
 }
+#[allow(deprecated)]
 impl ::amop::codec::TextValue for Answer {
     fn as_text(&self) -> &::core::primitive::str {
         &self.text
