@@ -1,7 +1,9 @@
-//! Writes a Cargo project with a subscriber and two publishers for every topic of a schema.
+//! Writes a Cargo project with programs for every topic of a schema: a subscriber and two publishers, or
+//! for a topic with a reply, a responder and a requester.
 
 mod error;
 mod names;
+mod output;
 mod render;
 mod sample;
 
@@ -13,9 +15,10 @@ use std::{
 
 use amop_schema::{OPTIONS_PROTO_NAME, Schema, TopicDecl};
 
+use self::output::Output;
 pub use self::{
     error::GenerateError,
-    render::{Programs, multicast_publisher, subscriber, unicast_publisher},
+    render::{Access, Programs, ReplySample, multicast_publisher, subscriber, unicast_publisher},
 };
 
 const DESCRIPTOR_PROTO: &str = "google/protobuf/descriptor.proto";
@@ -40,7 +43,7 @@ pub struct Options {
 pub struct Project {
     /// The name of the Cargo package.
     pub package: String,
-    /// The names of all programs: a subscriber and two publishers for each topic.
+    /// The names of all programs, for each topic what subscribes and then what publishes.
     pub programs: Vec<String>,
 }
 
@@ -60,8 +63,8 @@ pub struct Project {
 ///
 /// # Errors
 ///
-/// All mistakes of the schema, or the file that could not be read or written. Nothing is written
-/// before the schema was found right.
+/// All mistakes of the schema, or the file that could not be read or written. The folder is whole, or it is
+/// as it was.
 pub fn generate(options: &Options) -> Result<Project, GenerateError> {
     let includes = includes(options);
     let schema = Schema::load(&options.protos, &includes)?;
@@ -69,7 +72,6 @@ pub fn generate(options: &Options) -> Result<Project, GenerateError> {
         return Err(GenerateError::NoTopics);
     }
     let amop = Amop::find(options.amop_path.as_deref())?;
-    must_be_empty(&options.out)?;
 
     let protos = sources(&schema, &includes);
     let package = names::package(&options.out);
@@ -77,7 +79,8 @@ pub fn generate(options: &Options) -> Result<Project, GenerateError> {
     let topics = topics(&schema, &lib);
     let well_known = uses_well_known_types(&schema);
 
-    let out = Output(&options.out);
+    let mut out = Output::new(&options.out)?;
+    out.check(&options.protos, &includes)?;
     for (name, source) in &protos {
         let text = fs::read(source).map_err(|error| GenerateError::read(source, error))?;
         out.write(Path::new("proto").join(name), &text)?;
@@ -109,6 +112,7 @@ pub fn generate(options: &Options) -> Result<Project, GenerateError> {
             programs.push(name);
         }
     }
+    out.keep()?;
     Ok(Project { package, programs })
 }
 
@@ -119,6 +123,8 @@ struct Topic<'a> {
     module: String,
     /// The path of the message below the module `proto`.
     path: String,
+    /// That of the reply, if its type is generated.
+    reply_path: Option<String>,
     programs: Programs,
 }
 
@@ -130,9 +136,20 @@ fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<Topic<'a>> {
         let module = format!("{name}_topic");
         let type_name = names::shared_type(&decl.message);
         let sample = sample::message(decl, &type_name);
+        let reply = decl.reply.as_ref();
+        // Those of `google.protobuf` are Rust's own types, or those of a crate.
+        let generated = reply.filter(|reply| reply.package_name() != "google.protobuf");
+        let reply_type = generated.map(|reply| {
+            if *reply == decl.message {
+                type_name.clone()
+            } else {
+                names::reply_type(reply, &type_name)
+            }
+        });
         Topic {
             decl,
             path: names::path(&decl.message),
+            reply_path: generated.map(names::path),
             programs: Programs {
                 prefix: if single {
                     String::new()
@@ -144,6 +161,15 @@ fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<Topic<'a>> {
                 text_field: sample.text_field,
                 message: sample.message,
                 uses_number: sample.uses_number,
+                access: match (decl.private, decl.sealed) {
+                    (_, true) => Access::Sealed,
+                    (true, _) => Access::Private,
+                    _ => Access::Plain,
+                },
+                reply: reply.map(|reply| ReplySample {
+                    expression: sample::reply(reply, reply_type.as_deref()),
+                    type_name: reply_type,
+                }),
             },
             module,
         }
@@ -186,19 +212,6 @@ fn uses_well_known_types(schema: &Schema) -> bool {
         .any(|file| file.package_name() == "google.protobuf" && file.name() != DESCRIPTOR_PROTO)
 }
 
-fn must_be_empty(out: &Path) -> Result<(), GenerateError> {
-    match fs::read_dir(out) {
-        Ok(mut entries) => match entries.next() {
-            Some(_) => Err(GenerateError::NotEmpty {
-                folder: out.to_owned(),
-            }),
-            None => Ok(()),
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(GenerateError::read(out, error)),
-    }
-}
-
 /// Where the project gets the `amop` crates from.
 enum Amop {
     Folder(PathBuf),
@@ -238,21 +251,5 @@ impl Amop {
             }
             Self::Released => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
         }
-    }
-}
-
-struct Output<'a>(&'a Path);
-
-impl Output<'_> {
-    fn write(
-        &self,
-        name: impl AsRef<Path>,
-        content: impl AsRef<[u8]>,
-    ) -> Result<(), GenerateError> {
-        let path = self.0.join(name);
-        path.parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| fs::write(&path, content))
-            .map_err(|source| GenerateError::Write { path, source })
     }
 }

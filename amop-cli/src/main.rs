@@ -35,7 +35,7 @@ enum Command {
     /// Local development networks.
     #[command(subcommand)]
     Devnet(DevnetCommand),
-    /// Writes a Cargo project with a subscriber and two publishers for every topic of a schema.
+    /// Writes a Cargo project with a program for every side of every topic of a schema.
     Generate(schema_command::Generate),
     /// Schemas: their compatibility, and their description.
     #[command(subcommand)]

@@ -62,9 +62,13 @@ impl SchemaCommand {
     }
 }
 
-/// Unlike `println!`, this does not panic when a reader such as `head` has read enough.
+/// Unlike `println!`, this does not panic when a reader such as `head` has read enough: that is no mistake, and
+/// the exit code still tells what was found.
 fn print(text: &str) -> std::io::Result<()> {
-    writeln!(std::io::stdout(), "{text}")
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }
 
 #[derive(Debug, Args)]

@@ -85,3 +85,34 @@ fn asyncapi_takes_proto_and_rust_files() {
     addresses.sort_unstable();
     assert_eq!(addresses, [Some("hello"), Some("quote")]);
 }
+
+/// A reader that has read enough, such as `head`, is no mistake, and the exit code tells the same.
+#[test]
+fn a_closed_pipe_changes_nothing() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("old.proto"), schema(1)).unwrap();
+    fs::write(dir.path().join("new.proto"), schema(2)).unwrap();
+    for (args, expected) in [
+        (&["check", "old.proto", "old.proto"][..], 0),
+        (&["check", "old.proto", "new.proto"], 1),
+        (&["asyncapi", "old.proto"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let finished = Command::new(env!("CARGO_BIN_EXE_amop"))
+            .arg("schema")
+            .args(args)
+            .current_dir(dir.path())
+            .env_remove("RUST_LOG")
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(
+            finished.status.code(),
+            Some(expected),
+            "{args:?}: {finished:?}"
+        );
+        assert_eq!(text(&finished.stderr), "");
+    }
+}

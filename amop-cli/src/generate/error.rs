@@ -14,6 +14,9 @@ pub enum GenerateError {
     /// The schema has mistakes.
     #[error(transparent)]
     Schema(#[from] SchemaErrors),
+    /// The schema is right, and cannot be expressed in Rust.
+    #[error(transparent)]
+    Build(#[from] amop_build::Error),
     /// No message of the schema is a topic.
     #[error(
         "the schema has no topics: give a message the option (amop.topic), such as \
@@ -56,6 +59,13 @@ pub enum GenerateError {
 impl GenerateError {
     pub(super) fn read(path: &Path, source: io::Error) -> Self {
         Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write {
             path: path.to_owned(),
             source,
         }

@@ -11,14 +11,18 @@ const TAKEN: &[&str] = &[
     "amop",
     "amop-build",
     "anyhow",
+    "aux",
     "build",
     "chrono",
     "clap",
+    "con",
     "core",
     "deps",
     "examples",
     "futures",
     "incremental",
+    "nul",
+    "prn",
     "proc-macro",
     "prost-types",
     "std",
@@ -26,27 +30,73 @@ const TAKEN: &[&str] = &[
     "tokio",
 ];
 
-/// Types that are in scope where a message is.
+/// Names of types that are in scope where a message is, of Rust's prelude or of the templates' own. What is
+/// called so is known by another name there.
 const IN_SCOPE: &[&str] = &[
+    "AsMut",
+    "AsRef",
+    "Box",
     "Client",
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "DoubleEndedIterator",
+    "Drop",
     "Duration",
+    "Eq",
     "Err",
+    "ExactSizeIterator",
+    "Extend",
+    "Fn",
+    "FnMut",
+    "FnOnce",
+    "From",
+    "FromIterator",
+    "Future",
+    "Hash",
+    "Into",
+    "IntoFuture",
+    "IntoIterator",
+    "Iterator",
+    "Kind",
+    "None",
     "Ok",
     "Option",
+    "Ord",
     "Parser",
+    "PartialEq",
+    "PartialOrd",
     "PublisherOptions",
+    "ReplayGuard",
     "Result",
+    "SealingKey",
+    "Send",
+    "Sized",
+    "Some",
     "StreamExt",
     "String",
     "SubscriberOptions",
+    "Sync",
+    "ToOwned",
+    "ToString",
+    "TopicKey",
+    "TryFrom",
+    "TryInto",
+    "Unpin",
+    "Vec",
+    "Write",
 ];
+
+/// Longer names are shortened: file systems allow 255 bytes, and Cargo and rustc add to names.
+const MAX_NAME: usize = 40;
 
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
-    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let",
-    "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return",
-    "static", "struct", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use",
-    "virtual", "where", "while", "yield",
+    "else", "enum", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
+    "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "static",
+    "struct", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual",
+    "where", "while", "yield",
 ];
 
 /// The package in a folder has the folder's name, as far as Cargo allows.
@@ -54,7 +104,7 @@ pub(super) fn package(out: &Path) -> String {
     // Of `.` and `..`, too.
     let absolute = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
     let name = absolute.file_name().unwrap_or_default().to_string_lossy();
-    let name = words(&name, '-');
+    let name = shortened(words(&name, '-'), '-');
     let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic());
     let snake = name.replace('-', "_");
     if !begins_well {
@@ -71,11 +121,34 @@ pub(super) fn package(out: &Path) -> String {
 /// The topic's name in those of files and modules; the message's if nothing of it is left.
 pub(super) fn topic(decl: &TopicDecl) -> String {
     let name = words(&decl.topic, '_');
-    if name.is_empty() || !decl.topic.is_ascii() {
+    let name = if name.is_empty() || !decl.topic.is_ascii() {
         words(&decl.message.name().to_snake_case(), '_')
     } else {
         name
+    };
+    let name = shortened(name, '_');
+    // A module's name begins with a letter.
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("topic_{name}")
+    } else {
+        name
     }
+}
+
+/// The name, or as many of its words as fit.
+fn shortened(name: String, separator: char) -> String {
+    if name.len() <= MAX_NAME {
+        return name;
+    }
+    let start = &name[..MAX_NAME];
+    let whole = if name[MAX_NAME..].starts_with(separator) {
+        start
+    } else {
+        start
+            .rsplit_once(separator)
+            .map_or(start, |(words, _)| words)
+    };
+    whole.to_owned()
 }
 
 /// Numbers names that come again.
@@ -119,15 +192,27 @@ pub(super) fn shared_type(message: &MessageDescriptor) -> String {
     }
 }
 
+/// The name the programs know the type of a reply by, beside that of the message.
+pub(super) fn reply_type(reply: &MessageDescriptor, message: &str) -> String {
+    let name = shared_type(reply);
+    if name == message {
+        format!("{name}Reply")
+    } else {
+        name
+    }
+}
+
 /// The name of a field.
 pub(super) fn field(name: &str) -> String {
     ident(&name.to_snake_case())
 }
 
+/// As prost-build writes it.
 fn ident(name: &str) -> String {
     match name {
-        "self" | "super" | "crate" | "Self" | "_" => format!("{name}_"),
+        "self" | "super" | "crate" | "extern" | "Self" | "_" => format!("{name}_"),
         name if KEYWORDS.contains(&name) => format!("r#{name}"),
+        name if name.starts_with(|c: char| c.is_ascii_digit()) => format!("_{name}"),
         name => name.to_owned(),
     }
 }
@@ -151,6 +236,19 @@ mod tests {
         assert_eq!(package(Path::new("a/type")), "type-programs");
         assert_eq!(package(Path::new("a/2nd")), "amop-programs-2nd");
         assert_eq!(package(Path::new("a/合同")), "amop-programs");
+        assert_eq!(package(Path::new("a/extern")), "extern-programs");
+        assert_eq!(package(Path::new("a/con")), "con-programs");
+        let long = format!("a/{}", "x".repeat(255));
+        assert_eq!(package(Path::new(&long)), "x".repeat(40));
+    }
+
+    #[test]
+    fn long_names_end_with_a_word() {
+        let long = |name: &str| shortened(name.to_owned(), '_');
+        assert_eq!(long(&"ab_".repeat(20)), ["ab"; 13].join("_"));
+        assert_eq!(long(&format!("{}_b", "a".repeat(40))), "a".repeat(40));
+        assert_eq!(long(&"a".repeat(41)), "a".repeat(40));
+        assert_eq!(long("short"), "short");
     }
 
     #[test]

@@ -2,8 +2,29 @@
 
 use super::{Topic, sample::TEXT};
 
-/// A topic's programs as the templates see them.
+/// How a topic's messages reach its subscribers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody may subscribe.
+    #[default]
+    Plain,
+    /// Nodes deliver to those with a granted key.
+    Private,
+    /// Messages are encrypted to chosen keys.
+    Sealed,
+}
+
+/// What a topic is answered with, as the templates see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplySample {
+    /// What is imported for it: the name of its type in the topic's module, unless it is one of Rust's.
+    pub type_name: Option<String>,
+    /// The expression of a reply, in which `n` is its number.
+    pub expression: String,
+}
+
+/// A topic's programs as the templates see them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Programs {
     /// What the names of the programs begin with.
     pub prefix: String,
@@ -18,25 +39,39 @@ pub struct Programs {
     pub message: String,
     /// Whether the expression uses `n`.
     pub uses_number: bool,
+    /// Who gets the messages.
+    pub access: Access,
+    /// What is answered, if the topic has a reply.
+    pub reply: Option<ReplySample>,
 }
 
 impl Programs {
-    /// All programs: their names and texts.
-    pub fn all(&self) -> [(String, String); 3] {
-        [
-            (self.name("subscriber"), subscriber(self)),
-            (self.name("unicast_publisher"), unicast_publisher(self)),
-            (self.name("multicast_publisher"), multicast_publisher(self)),
-        ]
+    /// All programs: their names and texts. The first of them subscribes.
+    pub fn all(&self) -> Vec<(String, String)> {
+        if self.reply.is_some() {
+            vec![
+                (self.name("responder"), responder(self)),
+                (self.name("requester"), requester(self)),
+            ]
+        } else {
+            vec![
+                (self.name("subscriber"), subscriber(self)),
+                (self.name("unicast_publisher"), unicast_publisher(self)),
+                (self.name("multicast_publisher"), multicast_publisher(self)),
+            ]
+        }
     }
 
     fn name(&self, program: &str) -> String {
         format!("{}{program}", self.prefix)
     }
 
-    fn uses(&self, options: &str) -> String {
-        let mut uses = [self.type_name.as_str(), options];
+    /// What a program takes from the topic's module.
+    fn uses(&self, options: &str, reply: Option<&str>) -> String {
+        let mut uses = vec![self.type_name.as_str(), options];
+        uses.extend(reply);
         uses.sort_unstable();
+        uses.dedup();
         format!("{}, timestamp", uses.join(", "))
     }
 
@@ -47,6 +82,112 @@ impl Programs {
             None => ("{:?}", "message".to_owned()),
         }
     }
+
+    /// Calls `function`, of the topic on the command line where there is one.
+    fn publish(&self, function: &str) -> String {
+        match self.access {
+            Access::Plain => format!("{function}_to(&client, &options.topic)"),
+            Access::Private => format!("{function}(&client)"),
+            Access::Sealed => format!("{function}(&sealer)"),
+        }
+    }
+
+    /// Subscribes, by a function that begins with `plain` or `other`.
+    fn subscribe(&self, plain: &str, other: &str) -> String {
+        match self.access {
+            Access::Plain => format!("{plain}(&client, &options.topic)"),
+            Access::Private => format!("{other}_private(&client, &key)"),
+            Access::Sealed => {
+                format!("{other}_sealed(&client, &key, &options.publishers, guard)")
+            }
+        }
+    }
+
+    /// What publishers do before they publish.
+    fn publisher_setup(&self) -> String {
+        let ty = &self.type_name;
+        match self.access {
+            Access::Plain => String::new(),
+            Access::Private => format!("    client.grant::<{ty}>(&options.grant).await?;\n"),
+            Access::Sealed => format!(
+                "    let key = SealingKey::load(&options.key)?;\n    \
+                 let sealer = client.seal_for::<{ty}>(&key, &options.to)?;\n"
+            ),
+        }
+    }
+
+    fn subscriber_setup(&self) -> &'static str {
+        match self.access {
+            Access::Plain => "",
+            Access::Private => "    let key = TopicKey::load(&options.key)?;\n",
+            Access::Sealed => {
+                "    let key = SealingKey::load(&options.key)?;\n    \
+                 let guard = ReplayGuard::file(&options.replay)?;\n"
+            }
+        }
+    }
+
+    fn publisher_usage(&self) -> &'static str {
+        match self.access {
+            Access::Plain => "[endpoint] [topic]",
+            Access::Private => "[endpoint] --grant KEY",
+            Access::Sealed => "[endpoint] --key FILE --to KEY",
+        }
+    }
+
+    fn subscriber_usage(&self) -> &'static str {
+        match self.access {
+            Access::Plain => "[endpoint] [topic]",
+            Access::Private => "[endpoint] --key FILE",
+            Access::Sealed => "[endpoint] --key FILE --publisher KEY",
+        }
+    }
+
+    /// How programs are started on a network of `amop devnet up`.
+    fn commands(&self) -> String {
+        let (subscriber, publisher) = match self.access {
+            Access::Plain => ("", ""),
+            Access::Private => (" --key subscriber.pem", " --grant subscriber.pub"),
+            Access::Sealed => (
+                " --key subscriber.pem --publisher publisher.pub",
+                " --key publisher.pem --to subscriber.pub",
+            ),
+        };
+        let command = |(number, (name, _)): (usize, (String, String))| {
+            let (port, options) = match number {
+                0 => (20201, subscriber),
+                _ => (20200, publisher),
+            };
+            format!("cargo run --bin {name} -- 127.0.0.1:{port}{options}\n")
+        };
+        self.all().into_iter().enumerate().map(command).collect()
+    }
+}
+
+/// `Client` and others of the crate, for a `use`.
+fn of_amop(others: &[&str]) -> String {
+    let mut names = vec!["Client"];
+    names.extend(others);
+    names.sort_unstable();
+    match names.as_slice() {
+        [only] => (*only).to_owned(),
+        names => format!("{{{}}}", names.join(", ")),
+    }
+}
+
+fn subscriber_uses(access: Access) -> &'static [&'static str] {
+    match access {
+        Access::Plain => &[],
+        Access::Private => &["TopicKey"],
+        Access::Sealed => &["ReplayGuard", "SealingKey"],
+    }
+}
+
+fn publisher_uses(access: Access) -> &'static [&'static str] {
+    match access {
+        Access::Plain | Access::Private => &[],
+        Access::Sealed => &["SealingKey"],
+    }
 }
 
 /// The program that prints every message of a topic.
@@ -56,11 +197,52 @@ pub fn subscriber(programs: &Programs) -> String {
         include_str!("../../templates/subscriber.rs.in"),
         &[
             ("bin", &programs.name("subscriber")),
+            ("usage", programs.subscriber_usage()),
+            ("amop", &of_amop(subscriber_uses(programs.access))),
             ("module", &programs.module),
-            ("subscriber_uses", &programs.uses("SubscriberOptions")),
+            ("subscriber_uses", &programs.uses("SubscriberOptions", None)),
+            ("setup", programs.subscriber_setup()),
             ("type", &programs.type_name),
+            (
+                "subscribe",
+                &programs.subscribe("subscribe_to", "subscribe"),
+            ),
             ("format", format),
             ("shown", &shown),
+        ],
+    )
+}
+
+/// The program that answers every request on a topic.
+fn responder(programs: &Programs) -> String {
+    let (format, shown) = match &programs.text_field {
+        Some(field) => ("{}", format!("message.{field}")),
+        // The message, rather than how it came.
+        None => ("{:?}", "*message".to_owned()),
+    };
+    let reply = programs.reply.as_ref();
+    let reply_type = reply.and_then(|reply| reply.type_name.as_deref());
+    let others = [subscriber_uses(programs.access), &["Kind"]].concat();
+    fill(
+        include_str!("../../templates/responder.rs.in"),
+        &[
+            ("bin", &programs.name("responder")),
+            ("usage", programs.subscriber_usage()),
+            ("amop", &of_amop(&others)),
+            ("module", &programs.module),
+            (
+                "subscriber_uses",
+                &programs.uses("SubscriberOptions", reply_type),
+            ),
+            ("setup", programs.subscriber_setup()),
+            ("type", &programs.type_name),
+            (
+                "subscribe",
+                &programs.subscribe("deliveries_of", "deliveries"),
+            ),
+            ("format", format),
+            ("shown", &shown),
+            ("reply", reply.map_or("", |reply| &reply.expression)),
         ],
     )
 }
@@ -76,35 +258,169 @@ pub fn multicast_publisher(programs: &Programs) -> String {
 }
 
 fn publisher(programs: &Programs, kind: &str, receivers: &str, who: &str) -> String {
+    let name = programs.name(&format!("{kind}_publisher"));
+    let template = include_str!("../../templates/publisher.rs.in");
+    let publish = programs.publish(&format!("publish_{kind}"));
+    let more: [(&str, &str); 2] = [("receivers", receivers), ("publish", &publish)];
+    sender(programs, template, &name, who, &more)
+}
+
+/// The program that asks one subscriber of a topic.
+fn requester(programs: &Programs) -> String {
+    let name = programs.name("requester");
+    let template = include_str!("../../templates/requester.rs.in");
+    let request = programs.publish("request");
+    sender(
+        programs,
+        template,
+        &name,
+        "unique",
+        &[("request", &request)],
+    )
+}
+
+fn sender(
+    programs: &Programs,
+    template: &str,
+    name: &str,
+    who: &str,
+    more: &[(&str, &str)],
+) -> String {
     let text = format!("\"hello, FISCO BCOS, I am {who} broadcast publisher! {{n}}\"");
     let (format, shown) = programs.shown();
-    fill(
-        include_str!("../../templates/publisher.rs.in"),
-        &[
-            ("bin", &programs.name(&format!("{kind}_publisher"))),
-            ("receivers", receivers),
-            ("module", &programs.module),
-            ("publisher_uses", &programs.uses("PublisherOptions")),
-            ("n", if programs.uses_number { "n" } else { "_" }),
-            ("message", &programs.message.replace(TEXT, &text)),
-            ("format", format),
-            ("shown", &shown),
-            ("publish", &format!("publish_{kind}_to")),
-        ],
-    )
+    let message = programs.message.replace(TEXT, &text);
+    let amop = of_amop(publisher_uses(programs.access));
+    let setup = programs.publisher_setup();
+    let uses = programs.uses("PublisherOptions", None);
+    let values: [(&str, &str); 10] = [
+        ("bin", name),
+        ("usage", programs.publisher_usage()),
+        ("amop", &amop),
+        ("module", &programs.module),
+        ("publisher_uses", &uses),
+        ("setup", &setup),
+        ("n", if programs.uses_number { "n" } else { "_" }),
+        ("message", &message),
+        ("format", format),
+        ("shown", &shown),
+    ];
+    fill(template, &[&values[..], more].concat())
 }
 
 /// What the programs of a topic share.
 pub(super) fn topic(topic: &Topic<'_>) -> String {
     let programs = &topic.programs;
-    let mut path = format!("crate::proto::{}", topic.path);
-    if path.rsplit("::").next() != Some(&programs.type_name) {
-        path = format!("{path} as {}", programs.type_name);
+    let (publishers, subscribers) = match programs.reply {
+        Some(_) => ("requester", "responder"),
+        None => ("publishers", "subscriber"),
+    };
+    let reply = programs
+        .reply
+        .as_ref()
+        .and_then(|reply| reply.type_name.as_deref());
+    let mut uses = vec![used(&topic.path, &programs.type_name)];
+    if let (Some(path), Some(name)) = (&topic.reply_path, reply) {
+        uses.push(used(path, name));
     }
+    uses.sort_unstable();
+    uses.dedup();
     fill(
         include_str!("../../templates/topic.rs.in"),
-        &[("path", &path), ("type", &programs.type_name)],
+        &[
+            ("uses", &uses.concat()),
+            ("publishers", publishers),
+            ("subscribers", subscribers),
+            ("publisher_options", &publisher_options(programs)),
+            (
+                "subscriber_options",
+                &subscriber_options(programs, &topic.module),
+            ),
+            // Replies are numbered as messages are.
+            (
+                "count",
+                if programs.reply.is_some() {
+                    "u64"
+                } else {
+                    "usize"
+                },
+            ),
+            ("functions", key_function(programs.access)),
+        ],
     )
+}
+
+/// Imports a generated type by a name that may be another one.
+fn used(path: &str, name: &str) -> String {
+    if path.rsplit("::").next() == Some(name) {
+        format!("pub use crate::proto::{path};\n")
+    } else {
+        format!("pub use crate::proto::{path} as {name};\n")
+    }
+}
+
+fn topic_option(programs: &Programs, what: &str) -> String {
+    let ty = &programs.type_name;
+    format!(
+        "    /// The topic to {what}.\n    \
+         #[arg(default_value = {ty}::TOPIC)]\n    \
+         pub topic: String,\n"
+    )
+}
+
+fn publisher_options(programs: &Programs) -> String {
+    match programs.access {
+        Access::Plain => topic_option(programs, "publish to"),
+        Access::Private => "    \
+             /// The public key of a subscriber that gets the messages, or its file; may be repeated.\n    \
+             #[arg(long, value_name = \"KEY\", required = true, value_parser = public_key)]\n    \
+             pub grant: Vec<amop::TopicPublicKey>,\n"
+            .to_owned(),
+        Access::Sealed => "    \
+             /// The file with the publisher's own key.\n    \
+             #[arg(long, value_name = \"FILE\")]\n    \
+             pub key: std::path::PathBuf,\n    \
+             /// The public key of a recipient, or its file; may be repeated.\n    \
+             #[arg(long, value_name = \"KEY\", required = true, value_parser = public_key)]\n    \
+             pub to: Vec<amop::SealingPublicKey>,\n"
+            .to_owned(),
+    }
+}
+
+fn subscriber_options(programs: &Programs, module: &str) -> String {
+    let key = "    \
+         /// The file with the subscriber's own key.\n    \
+         #[arg(long, value_name = \"FILE\")]\n    \
+         pub key: std::path::PathBuf,\n";
+    match programs.access {
+        Access::Plain => topic_option(programs, "subscribe to"),
+        Access::Private => key.to_owned(),
+        Access::Sealed => format!(
+            "{key}    \
+             /// The public key of a publisher whose messages are taken, or its file; may be repeated.\n    \
+             #[arg(long = \"publisher\", value_name = \"KEY\", required = true, value_parser = public_key)]\n    \
+             pub publishers: Vec<amop::SealingPublicKey>,\n    \
+             /// The file that remembers which messages were taken.\n    \
+             #[arg(long, value_name = \"FILE\", default_value = \"{module}.replay\")]\n    \
+             pub replay: std::path::PathBuf,\n"
+        ),
+    }
+}
+
+/// What reads public keys from the command line.
+fn key_function(access: Access) -> &'static str {
+    match access {
+        Access::Plain => "",
+        Access::Private => {
+            "\n/// A public key, or the file that has it.\n\
+             fn public_key(text: &str) -> Result<amop::TopicPublicKey, amop::KeyError> {\n    \
+             text.parse().or_else(|_| amop::TopicPublicKey::load(text))\n}\n"
+        }
+        Access::Sealed => {
+            "\n/// A public key, or the file that has it.\n\
+             fn public_key(text: &str) -> Result<amop::SealingPublicKey, amop::SealingKeyError> {\n    \
+             text.parse().or_else(|_| amop::SealingPublicKey::load(text))\n}\n"
+        }
+    }
 }
 
 pub(super) fn library(topics: &[Topic<'_>]) -> String {
@@ -155,21 +471,74 @@ pub(super) fn manifest(
 
 pub(super) fn readme(package: &str, topics: &[Topic<'_>]) -> String {
     let row = |topic: &Topic<'_>| {
-        let [subscriber, unicast, multicast] = topic.programs.all().map(|(name, _)| name);
+        let names = topic.programs.all().into_iter();
+        let names: Vec<String> = names.map(|(name, _)| format!("`{name}`")).collect();
         format!(
-            "| {} | `{subscriber}`, `{unicast}`, `{multicast}` | `{}` | {} |\n",
-            topic.decl.topic.replace('|', "\\|"),
+            "| {} | {} | `{}` | {} |\n",
+            on_one_line(&topic.decl.topic),
+            names.join(", "),
             topic.decl.message.full_name(),
             topic.decl.codec,
         )
     };
     let rows: String = topics.iter().map(row).collect();
-    let first = topics.first().map_or("", |topic| &topic.programs.prefix);
+    let any = |access| topics.iter().any(|topic| topic.programs.access == access);
+    let mut keys = String::new();
+    if any(Access::Private) {
+        keys.push_str(PRIVATE_KEYS);
+    }
+    if any(Access::Sealed) {
+        keys.push_str(SEALED_KEYS);
+    }
+    let commands = topics
+        .first()
+        .map_or(String::new(), |topic| topic.programs.commands());
+    let topic = if any(Access::Plain) {
+        " and a topic"
+    } else {
+        ""
+    };
     fill(
         include_str!("../../templates/README.md.in"),
-        &[("package", package), ("rows", &rows), ("first", first)],
+        &[
+            ("package", package),
+            ("rows", &rows),
+            ("keys", &keys),
+            ("commands", &commands),
+            ("topic", topic),
+        ],
     )
 }
+
+/// A topic in a cell of a table.
+fn on_one_line(topic: &str) -> String {
+    topic.escape_debug().to_string().replace('|', "\\|")
+}
+
+const PRIVATE_KEYS: &str = "\
+Private topics: each subscriber has a key, and publishers grant the topic to its public half.
+
+```sh
+openssl ecparam -name secp256k1 -genkey -noout -out subscriber.pem
+openssl ec -in subscriber.pem -pubout -out subscriber.pub
+```
+
+";
+
+const SEALED_KEYS: &str = "\
+Sealed topics: publishers and subscribers have keys, and know the public halves of each other's.
+
+```sh
+for who in publisher subscriber; do
+    openssl genpkey -algorithm ed25519 -out signing.pem
+    openssl genpkey -algorithm x25519 -out opening.pem
+    cat signing.pem opening.pem > $who.pem
+    for half in signing opening; do openssl pkey -in $half.pem -pubout; done > $who.pub
+    rm signing.pem opening.pem
+done
+```
+
+";
 
 /// Replaces `{{name}}`. What is put in is not looked at again, so it may contain anything.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {

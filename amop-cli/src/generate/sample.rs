@@ -2,7 +2,7 @@
 
 use amop_schema::{
     Codec, TopicDecl,
-    prost_reflect::{FieldDescriptor, Kind, Syntax},
+    prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, Syntax},
 };
 
 use super::names;
@@ -28,27 +28,49 @@ pub(super) fn message(decl: &TopicDecl, type_name: &str) -> Sample {
             uses_number: true,
         };
     }
-    let fields: Vec<String> = decl.message.fields().filter_map(|f| value(&f)).collect();
-    if fields.is_empty() {
-        return Sample {
-            text_field: None,
-            message: format!("{type_name}::default()"),
-            uses_number: false,
-        };
-    }
-    let mut message = format!("{type_name} {{\n");
-    for field in &fields {
-        message += &format!("            {field},\n");
-    }
-    if fields.len() < decl.message.fields().len() {
-        message += "            ..Default::default()\n";
-    }
-    message += "        }";
+    let (message, uses_number) = expression(&decl.message, type_name, "        ");
     Sample {
         text_field: None,
         message,
-        uses_number: true,
+        uses_number,
     }
+}
+
+/// A reply with something in its plain fields. `type_name` is `None` for those of `google.protobuf`, which
+/// are Rust's own types or have defaults.
+pub(super) fn reply(reply: &MessageDescriptor, type_name: Option<&str>) -> String {
+    match type_name {
+        Some(name) => expression(reply, name, "            ").0,
+        None if reply.full_name() == "google.protobuf.Empty" => "()".to_owned(),
+        None => "Default::default()".to_owned(),
+    }
+}
+
+/// The expression, on lines after the first indented so far, and whether it uses the number.
+fn expression(message: &MessageDescriptor, type_name: &str, indent: &str) -> (String, bool) {
+    let fields: Vec<String> = message.fields().filter_map(|f| value(&f)).collect();
+    if fields.is_empty() {
+        return (format!("{type_name}::default()"), false);
+    }
+    let mut text = format!("{type_name} {{\n");
+    for field in &fields {
+        text += &format!("{indent}    {field},\n");
+    }
+    if fields.len() < rust_fields(message) {
+        text += &format!("{indent}    ..Default::default()\n");
+    }
+    text += &format!("{indent}}}");
+    (text, true)
+}
+
+/// How many fields the struct has: all alternatives of a oneof are in one.
+fn rust_fields(message: &MessageDescriptor) -> usize {
+    let is_own = |field: &FieldDescriptor| {
+        let oneof = field.containing_oneof();
+        oneof.is_none_or(|oneof| oneof.is_synthetic())
+    };
+    let oneofs = message.oneofs().filter(|oneof| !oneof.is_synthetic());
+    message.fields().filter(is_own).count() + oneofs.count()
 }
 
 /// Where a text message has the literal of its text.
