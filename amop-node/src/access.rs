@@ -243,6 +243,7 @@ mod tests {
                 node: NodeId(other.public_key().unwrap().0),
                 name: "other".into(),
                 agency: "a".into(),
+                authority: [0; 32],
                 address: String::new(),
             };
             core.handle([Event::PeerOpened {

@@ -349,6 +349,7 @@ impl NodeBuilder {
             facts: facts.clone(),
             limits: Limits {
                 sessions: self.listen.sessions,
+                peers: self.listen.peers,
                 ..self.limits
             },
             timeouts: self.timeouts,

@@ -296,7 +296,7 @@ impl State {
                 if let Some(outbox) = self.peers.get_mut(&peer) {
                     let router = self.machine.router();
                     let queue = outbox.filling(&mut left.wake);
-                    queue.push_of(lane, message, |session| router.group_of(session));
+                    queue.push_of(lane, message, |sender| router.group_of(sender));
                 }
             }
             Action::FragmentPeer { peer } => {

@@ -209,7 +209,7 @@ impl Dialler {
         let Admitted { info, standing, .. } =
             admit(&self.context.access.peers, certificates, Side::Server)
                 .map_err(HandshakeFailure::PeerCertificate)?;
-        let identity = identify(info, address).ok_or(DialError::NoNodeId)?;
+        let identity = identify(info, &standing, address).ok_or(DialError::NoNodeId)?;
         Ok((stream, identity, standing))
     }
 }

@@ -46,7 +46,7 @@ use crate::{
 pub struct ListenLimits {
     /// SDK connections at once.
     pub sessions: usize,
-    /// Connections accepted from other nodes at once.
+    /// Connections accepted from other nodes at once, shared fairly by agency and node.
     pub peers: usize,
     /// TLS handshakes under way at once, on each of the two TLS ports. When all are, the address with
     /// the most gives up the one that has kept the node waiting longest.
@@ -148,12 +148,18 @@ pub(crate) async fn serve_p2p(
         door,
         tls,
         verifier: context.access.peers.clone(),
-        connections: Arc::new(Semaphore::new(context.limits.peers)),
+        // As above.
+        connections: Arc::new(Semaphore::new(
+            context
+                .limits
+                .peers
+                .saturating_add(context.limits.handshakes),
+        )),
         turned_away: |refusals| &refusals.peers_turned_away,
     };
     let serve = |context: Context, stream: TlsStream<Tcp>, admitted, address: SocketAddr| async move {
         let Admitted { info, standing, .. } = admitted;
-        if let Some(identity) = identify(info, address) {
+        if let Some(identity) = identify(info, &standing, address) {
             let node = identity.node.to_string();
             let end = run_peer(&context, identity, standing, false, stream).await;
             context.core.journal.info(
@@ -518,7 +524,11 @@ impl Drop for Entered<'_> {
 }
 
 /// Who a peer is by its certificate.
-pub(crate) fn identify(info: PeerInfo, address: SocketAddr) -> Option<PeerIdentity> {
+pub(crate) fn identify(
+    info: PeerInfo,
+    standing: &Standing,
+    address: SocketAddr,
+) -> Option<PeerIdentity> {
     let Some(key) = info.public_key else {
         // The verifier demands one.
         tracing::warn!("the certificate of the node at {address} gives no node ID");
@@ -528,6 +538,7 @@ pub(crate) fn identify(info: PeerInfo, address: SocketAddr) -> Option<PeerIdenti
         node: NodeId(key.0),
         name: info.name.unwrap_or_default(),
         agency: info.agency.unwrap_or_default(),
+        authority: standing.agency_digest(),
         address: address.to_string(),
     })
 }

@@ -2,7 +2,7 @@
 
 use amop_proto::p2p::{
     NodeId,
-    mesh::{Refusal, Signer, Verifier},
+    mesh::{Identified, Refusal, Signer, Verifier},
 };
 use amop_tls::{
     Identity, Mode, PeerVerifier, PublicKey, Side, rsa_public_key, rsa_signed_statement,
@@ -48,23 +48,24 @@ impl Signer for NodeSigner {
 pub(crate) struct NodeVerifier(pub(crate) PeerVerifier);
 
 impl Verifier for NodeVerifier {
-    fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal> {
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal> {
         let chain: Vec<CertificateDer<'_>> = chain
             .iter()
             .map(|der| CertificateDer::from(&der[..]))
             .collect();
         let admitted = self.0.verify(&chain, Side::Client, UnixTime::now());
-        let key = admitted.map(|admitted| admitted.info.public_key);
-        match key {
-            Ok(Some(key)) => Ok(NodeId(key.0)),
+        let admitted = admitted.map_err(|error| Refusal(error.to_string()))?;
+        let node = match admitted.info.public_key {
+            Some(key) => Some(NodeId(key.0)),
             // Nodes of RSA chains have the whole key as their ID.
-            Ok(None) => chain
+            None => chain
                 .first()
                 .and_then(rsa_public_key)
-                .and_then(|id| NodeId::named(&id))
-                .ok_or_else(|| Refusal("its certificate gives no node ID".into())),
-            Err(error) => Err(Refusal(error.to_string())),
-        }
+                .and_then(|id| NodeId::named(&id)),
+        };
+        let node = node.ok_or_else(|| Refusal("its certificate gives no node ID".into()))?;
+        let authority = admitted.standing.agency_digest();
+        Ok(Identified { node, authority })
     }
 
     fn admits(&self, fisco: &NodeId) -> Result<(), Refusal> {
@@ -106,17 +107,22 @@ mod tests {
 
     #[test]
     fn what_a_node_signs_is_believed_by_nodes_of_its_chain() {
-        let agency = pki::Authority::new_ec("chain")
-            .unwrap()
-            .agency("a")
-            .unwrap();
+        let chain = pki::Authority::new_ec("chain").unwrap();
+        let agency = chain.agency("a").unwrap();
         let own = identity(&agency, pki::Leaf::Node);
         let id = NodeId(own.public_key().unwrap().0);
         let signer = NodeSigner(own.clone());
         let other = identity(&agency, pki::Leaf::Node);
         let rules = other.verifier_of_peers(PeerOptions::default()).unwrap();
         let verifier = NodeVerifier(rules);
-        assert_eq!(verifier.identify(&signer.chain()), Ok(id));
+        let identified = verifier.identify(&signer.chain()).unwrap();
+        assert_eq!(identified.node, id);
+        // All nodes of an agency have it, and no node of another one.
+        let of_other = verifier.identify(&NodeSigner(other.clone()).chain());
+        assert_eq!(of_other.unwrap().authority, identified.authority);
+        let elsewhere = identity(&chain.agency("a").unwrap(), pki::Leaf::Node);
+        let elsewhere = verifier.identify(&NodeSigner(elsewhere).chain()).unwrap();
+        assert_ne!(elsewhere.authority, identified.authority);
         let signature = signer.sign(b"statement").unwrap();
         assert_eq!((signer.algorithm(), signer.long_id()), (ECDSA, None));
         assert!(verifier.is_signed(ECDSA, &id.0, b"statement", &signature));

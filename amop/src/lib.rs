@@ -113,8 +113,6 @@
 //!   stall. A pause of a second or more lets the second node draw anew.
 //! * FISCO nodes change the order of multicasts, about 7 in 100.
 //! * A subscription at a FISCO node is heard of by other nodes after up to 5 s.
-//! * A FISCO node may handle a message before the verdict on a private topic that was sent ahead of it: a
-//!   multicast in the first milliseconds after [`SubscriberVerified`](Event::SubscriberVerified) may be lost.
 //!
 //! # Several nodes, and nodes that go away
 //!

@@ -19,7 +19,8 @@ use amop_proto::{
     p2p::{
         NodeId, PeerFrame,
         mesh::{
-            self, NodeKey, Record, Refusal, SharedSecret, Signer, Subject, Verifier, Whole, packet,
+            self, Identified, NodeKey, Record, Refusal, SharedSecret, Signer, Subject, Verifier,
+            Whole, packet,
         },
         protocol,
     },
@@ -73,7 +74,7 @@ impl Signer for Unsigned {
 }
 
 impl Verifier for Unsigned {
-    fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal> {
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal> {
         SharedSecret::new(self.0).identify(chain)
     }
 
@@ -281,6 +282,7 @@ impl Net {
             node: node_id(other),
             name: format!("node{other}"),
             agency: "agency".into(),
+            authority: SharedSecret::agency_of(&node_id(other)),
             address: "127.0.0.1:30300".into(),
         };
         let peer = link.id;

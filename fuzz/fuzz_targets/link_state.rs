@@ -160,6 +160,7 @@ impl Run {
             node: id(number),
             name: format!("node{number}"),
             agency: "agency".into(),
+            authority: SharedSecret::agency_of(&id(number)),
             address: "127.0.0.1:30301".into(),
         };
         let dialled = script.byte() & 1 != 0;

@@ -36,10 +36,6 @@ async fn who_was_granted_the_topic_gets_its_messages_and_nobody_else() {
             _ => {}
         }
     }
-    // The node may deal with the verdict behind the message that follows it.
-    chain.nodes[0]
-        .learns("#!$TopicNeedVerify_settlement", 1)
-        .await;
     for amount in 1..=3 {
         let message = Settlement { amount };
         message.publish_multicast(&publisher).await.unwrap();

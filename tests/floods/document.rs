@@ -19,8 +19,9 @@ fn defaults() -> Vec<(&'static str, String)> {
         session_text,
         session_topic_changes,
         topic_changes,
-        // That of the ports below.
+        // Those of the ports below.
         sessions: _,
+        peers: _,
         subscriptions,
         topics,
         peer_topics,

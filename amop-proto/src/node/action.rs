@@ -160,6 +160,17 @@ pub enum PeerCloseReason {
     /// It has connected too often.
     #[error("it connects again and again; it is let in every 2 s")]
     TooOften,
+    /// There are too many already.
+    #[error(
+        "{max} connections of nodes are in use, and its agency has no less than its share of them"
+    )]
+    TooMany {
+        /// The limit in force.
+        max: usize,
+    },
+    /// Its agency has more than its share of connections, and somebody with less has come.
+    #[error("its agency has more than its share of connections, and another one needs some")]
+    OverShare,
     /// Nothing came for too long.
     #[error("silent for too long")]
     Idle,

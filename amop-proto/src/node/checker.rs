@@ -54,6 +54,8 @@ pub struct CheckedRecord {
     signed: SignedRecord,
     /// Bytes that its topics take here.
     weight: usize,
+    /// Of the agency of a node, where the record brings its certificates.
+    authority: [u8; 32],
 }
 
 impl CheckedRecord {
@@ -61,7 +63,16 @@ impl CheckedRecord {
     pub(super) fn own(signed: SignedRecord) -> Self {
         let topics = signed.record().topics.iter();
         let weight = topics.map(|(topic, _)| topic.len() + TOPIC_COST).sum();
-        Self { signed, weight }
+        Self {
+            signed,
+            weight,
+            authority: [0; 32],
+        }
+    }
+
+    /// See [`Identified`].
+    pub(super) fn authority(&self) -> [u8; 32] {
+        self.authority
     }
 
     pub(super) fn record(&self) -> &Record {
@@ -148,7 +159,8 @@ pub struct Checker {
     verifier: Arc<dyn Verifier>,
     max_topics: usize,
     ends: Ends,
-    seen: Mutex<Latest<()>>,
+    /// With the agency of a node, where a record brings its certificates.
+    seen: Mutex<Latest<[u8; 32]>>,
     refused: Mutex<Latest<Arc<Refusal>>>,
     refused_chains: Mutex<Latest<Arc<Refusal>>>,
     verified: AtomicU64,
@@ -201,7 +213,10 @@ impl Checker {
         chains: impl IntoIterator<Item = (Subject, Vec<Bytes>)>,
     ) -> Vec<Subject> {
         let refused = |subject: &Subject, chain: &[Bytes]| match subject {
-            Subject::Node(node) => self.verifier.identify(chain).as_ref() != Ok(node),
+            Subject::Node(node) => {
+                let found = self.verifier.identify(chain);
+                found.map(|found| found.node).as_ref() != Ok(node)
+            }
             Subject::Stub { fisco, .. } => self.verifier.admits(fisco).is_err(),
         };
         // What was refused for its dates may be valid by now.
@@ -302,9 +317,11 @@ impl Checker {
         let digest: [u8; 32] = Sha256::digest(signed.bytes()).into();
         let (seen, rules) = {
             let seen = lock(&self.seen);
-            (seen.get(&digest).is_some(), seen.rules())
+            (seen.get(&digest), seen.rules())
         };
-        if !seen {
+        let authority = if let Some(authority) = seen {
+            authority
+        } else {
             let (refused, refused_rules) = {
                 let refused = lock(&self.refused);
                 (refused.get(&digest), refused.rules())
@@ -320,7 +337,10 @@ impl Checker {
                 }
             };
             match identified {
-                Ok(()) => lock(&self.seen).note(digest, (), rules),
+                Ok(authority) => {
+                    lock(&self.seen).note(digest, authority, rules);
+                    authority
+                }
                 Err(Unbelieved::Others(node)) => return Err(RecordsFault::OthersChain(node)),
                 Err(Unbelieved::Refused(why)) => {
                     lock(&self.refused).note(digest, why.clone(), refused_rules);
@@ -332,19 +352,24 @@ impl Checker {
                     return Ok(());
                 }
             }
-        }
-        part.records.push(CheckedRecord::own(signed));
+        };
+        let checked = CheckedRecord::own(signed);
+        part.records.push(CheckedRecord {
+            authority,
+            ..checked
+        });
         Ok(())
     }
 
     /// Whole records bring certificates. What else is signed with the same key is believed as long as the
     /// whole record is; the machine sees to that. FISCO nodes bring none, and lists are all there is.
-    fn identify(&self, record: &Record, work: &mut usize) -> Result<(), Unbelieved> {
+    fn identify(&self, record: &Record, work: &mut usize) -> Result<[u8; 32], Unbelieved> {
+        const NONE: [u8; 32] = [0; 32];
         let (node, whole) = match (&record.subject, &record.whole) {
             (Subject::Node(node), Some(whole)) => (node, whole),
-            (Subject::Node(_), None) => return Ok(()),
+            (Subject::Node(_), None) => return Ok(NONE),
             (Subject::Stub { fisco, .. }, _) => {
-                let admitted = self.verifier.admits(fisco);
+                let admitted = self.verifier.admits(fisco).map(|()| NONE);
                 return admitted.map_err(|why| Unbelieved::Refused(Arc::new(why)));
             }
         };
@@ -358,7 +383,7 @@ impl Checker {
         }
         *work += work_of(&whole.chain);
         match self.verifier.identify(&whole.chain) {
-            Ok(found) if found == *node => Ok(()),
+            Ok(found) if found.node == *node => Ok(found.authority),
             Ok(_) => Err(Unbelieved::Others(*node)),
             Err(why) => {
                 let why = Arc::new(why);
@@ -566,6 +591,19 @@ mod tests {
         assert_eq!(work(), 3, "it may be valid by now");
     }
 
+    #[test]
+    fn the_agency_of_a_node_is_known_though_its_record_was_seen_before() {
+        let checker = checker();
+        let packet = frame(&[signed(1)]);
+        for _ in 0..2 {
+            let checked = checker.check(&packet);
+            assert_eq!(
+                checked.records[0].authority(),
+                SharedSecret::agency_of(&id(1))
+            );
+        }
+    }
+
     fn parts(checker: &Checker, frame: &PeerFrame) -> (Vec<CheckedRecords>, Vec<usize>) {
         let event = Event::PeerFrame(PeerId(1), frame.clone().into());
         let mut check = checker.begin(&event).unwrap();
@@ -666,7 +704,7 @@ mod tests {
         for n in 0..2 * MAX_SEEN as u64 {
             let mut digest = [0; 32];
             digest[..8].copy_from_slice(&n.to_be_bytes());
-            lock(&checker.seen).note(digest, (), 0);
+            lock(&checker.seen).note(digest, [0; 32], 0);
         }
         assert_eq!(lock(&checker.seen).len(), MAX_SEEN);
     }

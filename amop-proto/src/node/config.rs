@@ -40,6 +40,8 @@ pub struct Limits {
     /// SDK connections at once. Who comes above it is closed, or somebody of those who have more than
     /// their fair share of them.
     pub sessions: usize,
+    /// Connections accepted from nodes at once, likewise.
+    pub peers: usize,
     /// Bytes waiting to be written to one session. Above it the session gets no more unicasts or
     /// multicasts until it reads on; at twice this it is closed.
     pub session_queue: usize,
@@ -117,6 +119,7 @@ impl Limits {
             self.in_flight_bytes,
             self.session_queues,
             self.session_queues / SETS,
+            self.peers,
         ]
     }
 }
@@ -125,6 +128,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             sessions: 20_000,
+            peers: 1_000,
             session_queue: 32 << 20,
             peer_queue: 64 << 20,
             frame: DEFAULT_MAX_FRAME,

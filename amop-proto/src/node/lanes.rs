@@ -1,8 +1,7 @@
 //! Whose turn it is on the link to another node.
 //!
-//! What a node says about the network goes first. Messages take turns by who sent them: first the
-//! agencies of sessions, and neighbours, then the keys of each agency, then the sessions of each key, then
-//! the flows of a sender. Turns are deficit round robin in bytes,
+//! What a node says about the network goes first. Messages take turns by who sent them: first
+//! agencies, then the keys of each, then the sessions or nodes of each key, then the flows of a sender. Turns are deficit round robin in bytes,
 //! and a sender that has been quiet and has something short is next (as in FQ-CoDel, RFC 8290): it waits for what
 //! is being written and for others like it, however much the rest have queued. The messages of one flow keep their order.
 
@@ -52,21 +51,17 @@ pub enum Sender {
     Node(NodeKey),
 }
 
-/// Whose a session is: all sessions of an agency have one turn among others, and within it all of one key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Flows of one sender. Messages that a neighbour brings are told apart by what it says of them, so that
+/// there must not be as many as it likes.
+const FLOWS: u64 = 1024;
+
+/// Whose a sender is: all of an agency have one turn among others, and within it all of one key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Group {
     /// Names the agency.
     pub agency: u64,
     /// Names the key.
     pub key: u64,
-}
-
-/// Those who have a turn of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Party {
-    Agency(u64),
-    /// No session.
-    Sender(Sender),
 }
 
 impl Lane {
@@ -84,7 +79,7 @@ impl Lane {
     pub fn relayed(from: PeerId, source: NodeKey, frame: &[u8]) -> Self {
         Self::Messages {
             from: Sender::Peer(from),
-            flow: source.0 ^ topic_hash(frame),
+            flow: (source.0 ^ topic_hash(frame)) % FLOWS,
         }
     }
 
@@ -148,7 +143,7 @@ pub struct LinkQueue {
     ready: VecDeque<Piece>,
     ready_len: usize,
     /// Those behind them.
-    waiting: Rounds<Party, ByKey>,
+    waiting: Rounds<u64, ByKey>,
     cuts: Cuts,
 }
 
@@ -168,17 +163,24 @@ impl LinkQueue {
         self.cuts.allowed = true;
     }
 
-    /// Queues a frame, where every session is one of its own agency.
+    /// Queues a frame, where every sender is one of its own agency.
     pub fn push(&mut self, lane: Lane, message: PeerMessage) {
-        self.push_of(lane, message, |SessionId(agency)| Group { agency, key: 0 });
+        self.push_of(lane, message, |sender| {
+            let agency = match sender {
+                Sender::Session(SessionId(number)) => number.rotate_left(2),
+                Sender::Peer(PeerId(number)) => number.rotate_left(2) ^ 1,
+                Sender::Node(NodeKey(number)) => number.rotate_left(2) ^ 2,
+            };
+            Group { agency, key: 0 }
+        });
     }
 
-    /// Queues a frame. `group` says whose a session is; it is asked only where others wait.
+    /// Queues a frame. `group` says whose a sender is; it is asked only where others wait.
     pub fn push_of(
         &mut self,
         lane: Lane,
         message: PeerMessage,
-        group: impl FnOnce(SessionId) -> Group,
+        group: impl FnOnce(Sender) -> Group,
     ) {
         let Lane::Messages { from, flow } = lane else {
             return self.control.waiting.push_back((lane, message));
@@ -193,14 +195,8 @@ impl LinkQueue {
             return self.ready.push_back(Piece::whole(lane, message));
         }
         let short = len <= SHORT;
-        let (party, key) = match from {
-            Sender::Session(session) => {
-                let Group { agency, key } = group(session);
-                (Party::Agency(agency), key)
-            }
-            other => (Party::Sender(other), 0),
-        };
-        let senders = self.waiting.of(party, short).of(key, short);
+        let Group { agency, key } = group(from);
+        let senders = self.waiting.of(agency, short).of(key, short);
         let flows = senders.of(from, short);
         flows.of(flow, short).waiting.push_back((lane, message));
     }

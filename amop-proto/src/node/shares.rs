@@ -11,7 +11,8 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use crate::hash::HashMap;
+use super::Group;
+use crate::{hash::HashMap, p2p::mesh::NodeKey};
 
 /// Who is behind a session. Applications that share a certificate are one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,9 +34,11 @@ pub(super) enum Pool {
     Queued,
     /// Bytes of topic sets that are not in force yet.
     Sets,
+    /// Connections accepted from nodes.
+    Peers,
 }
 
-pub(super) const POOLS: usize = 7;
+pub(super) const POOLS: usize = 8;
 
 impl Pool {
     /// For an operator.
@@ -48,16 +51,33 @@ impl Pool {
             Self::InFlightBytes => "bytes in flight",
             Self::Queued => "bytes that wait to be written",
             Self::Sets => "bytes of topic sets that wait",
+            Self::Peers => "connections of nodes",
         }
     }
 }
 
 impl SessionIdentity {
-    /// A node's sessions are one agency among those of this node's.
-    pub(super) fn of_node(key: u64) -> Self {
-        let mut identity = Self::default();
-        identity.key[..8].copy_from_slice(&key.to_be_bytes());
+    /// Another node, of an agency that is known by this. What an agency's nodes send and what its sessions
+    /// here do counts apart.
+    pub(super) fn of_node(key: NodeKey, authority: [u8; 32]) -> Self {
+        let mut identity = Self {
+            key: [0; 32],
+            agency: authority.map(|byte| !byte),
+        };
+        identity.key[..8].copy_from_slice(&key.0.to_be_bytes());
         identity
+    }
+
+    /// Whose it is, where senders take turns.
+    pub(super) fn group(&self) -> Group {
+        let first = |digest: &[u8; 32]| {
+            let first = digest.iter().take(8);
+            first.fold(0, |number, &byte| number << 8 | u64::from(byte))
+        };
+        Group {
+            agency: first(&self.agency),
+            key: first(&self.key),
+        }
     }
 }
 
@@ -248,6 +268,19 @@ impl Shares {
         self.get(id).map_or(0, |holder| holder.agency)
     }
 
+    /// How many agencies use some.
+    pub(super) fn agencies(&self, pool: Pool) -> usize {
+        self.active[pool as usize]
+    }
+
+    /// How many keys of a holder's agency use some.
+    pub(super) fn keys(&self, id: HolderId, pool: Pool) -> usize {
+        let agency = self
+            .get(id)
+            .and_then(|holder| self.agencies.get(holder.agency));
+        agency.map_or(0, |agency| agency.active[pool as usize])
+    }
+
     pub(super) fn used(&self, pool: Pool) -> usize {
         self.used[pool as usize]
     }
@@ -323,6 +356,16 @@ impl Shares {
             false if own < used => May::TakeFromOthers,
             false => May::Not,
         }
+    }
+
+    /// Whether somebody's agency has no more than its fair share with so much more.
+    pub(super) fn agency_may(&self, id: HolderId, pool: Pool, amount: usize) -> bool {
+        let at = pool as usize;
+        let agency = self.get(id).map(|holder| &self.agencies[holder.agency]);
+        agency.is_some_and(|agency| {
+            let agencies = self.active[at] + usize::from(agency.used[at] == 0);
+            agency.used[at].saturating_add(amount) <= self.limits[at] / agencies.max(1)
+        })
     }
 
     /// The fair share of one that takes part, if another one that may not use any yet does, too.

@@ -1,10 +1,14 @@
 //! Whoever has more than its fair share of what a node has gives way to others, and has everything as
 //! long as there are none.
 
-use crate::support::{Net, Sdk, config, multicast, reply, unicast};
+use crate::support::{
+    Link, Net, Sdk, config, from_node, hello, known, multicast, node_id, records, relayed, reply,
+    state, unicast,
+};
 use amop_proto::{
     channel::{FrameType, code, encode_topics},
-    node::{CloseReason, Limits, NodeConfig, Notice},
+    node::{CloseReason, Limits, NodeConfig, Notice, PeerCloseReason},
+    p2p::mesh::packet,
 };
 
 fn net(limits: impl FnOnce(&mut Limits)) -> Net {
@@ -268,10 +272,7 @@ fn questions_of_other_nodes_leave_room_for_this_node_s_sessions() {
     net.subscribe(subscriber, &["void"]);
     let peer = net.foreign(0, 5, "");
     for n in 0..25 {
-        net.peer_send(
-            peer,
-            crate::support::from_node(n, &unicast(n.into(), "void", "")),
-        );
+        net.peer_send(peer, from_node(n, &unicast(n.into(), "void", "")));
     }
     net.peer_inbox(peer);
     net.inbox(subscriber);
@@ -281,4 +282,223 @@ fn questions_of_other_nodes_leave_room_for_this_node_s_sessions() {
         net.nothing(own);
     }
     assert_eq!(net.inbox(subscriber).len(), 10);
+}
+
+/// Of one agency, in these tests.
+const LIARS: std::ops::Range<usize> = 1..14;
+
+/// Of another one.
+const HONEST: usize = 20;
+
+/// However many nodes an agency has, another one's node has its share.
+#[test]
+fn questions_of_nodes_are_shared_by_agency() {
+    let mut net = net(|limits| limits.in_flight = 40);
+    let subscriber = net.sdk_of(0, 1, 9);
+    net.subscribe(subscriber, &["void"]);
+    let liars: Vec<Link> = LIARS.map(|n| net.foreign(0, n, "")).collect();
+    let honest = net.foreign(0, HONEST, "");
+    for n in 0..10 {
+        for (liar, &link) in liars.iter().enumerate() {
+            let seq = 1000 * (liar as u64 + 1) + u64::from(n);
+            net.peer_send(link, from_node(n, &unicast(seq, "void", "")));
+        }
+    }
+    let taken = net.inbox(subscriber).len();
+    assert!(taken >= 20, "{taken}");
+    for n in 0..20 {
+        net.peer_send(
+            honest,
+            from_node(n, &unicast(100 + u64::from(n), "void", "")),
+        );
+    }
+    assert_eq!(net.inbox(subscriber).len(), 20);
+    assert!(net.peer_inbox(honest).is_empty());
+}
+
+/// The same of nodes that are not next to this one: what they state says whose they are.
+#[test]
+fn questions_of_nodes_far_away_are_shared_by_agency() {
+    let mut net = net(|limits| limits.in_flight = 40);
+    let subscriber = net.sdk_of(0, 1, 9);
+    net.subscribe(subscriber, &["void"]);
+    let relay = net.raw_peer(0, node_id(30), false);
+    net.peer_send(relay, hello());
+    net.peer_send(relay, known(&[]));
+    let far: Vec<usize> = LIARS.chain([HONEST]).collect();
+    let neighbours: Vec<usize> = [0].into_iter().chain(far.iter().copied()).collect();
+    net.peer_send(relay, records(1, &[state(30, 5, &neighbours, &[])]));
+    for &n in &far {
+        net.peer_send(relay, records(2, &[state(n, 5, &[30], &[])]));
+    }
+    net.secs(1);
+    assert_eq!(
+        net.nodes[0].machine.router().distance(&node_id(HONEST)),
+        Some(2)
+    );
+    let ask = |net: &mut Net, from: usize, n: u64| {
+        let frame = unicast(1000 * from as u64 + n, "void", "");
+        let packet = relayed(packet::RELAYED_UNICAST, (from, 0), (n, 10 + n), &frame);
+        net.peer_send(relay, packet);
+    };
+    for n in 0..10 {
+        for from in LIARS {
+            ask(&mut net, from, n);
+        }
+    }
+    let taken = net.inbox(subscriber).len();
+    assert!(taken >= 20, "{taken}");
+    for n in 0..20 {
+        ask(&mut net, HONEST, n);
+    }
+    assert_eq!(net.inbox(subscriber).len(), 20);
+}
+
+/// Many certificates of one agency do not keep another one's nodes out.
+#[test]
+fn places_for_nodes_are_shared_by_agency() {
+    let mut net = net(|limits| limits.peers = 10);
+    let crowd: Vec<Link> = (1..=10)
+        .map(|n| net.raw_peer(0, node_id(n), false))
+        .collect();
+    assert!(
+        crowd.iter().all(|&peer| net.is_up(peer)),
+        "alone it has all"
+    );
+    let eleventh = net.raw_peer(0, node_id(11), false);
+    let refused = Some(PeerCloseReason::TooMany { max: 10 });
+    assert_eq!(net.peer_closed(eleventh), refused);
+    // Whom this node dials it has chosen itself.
+    let dialled = net.raw_peer(0, node_id(12), true);
+    assert!(net.is_up(dialled));
+    for n in HONEST..HONEST + 5 {
+        let honest = net.raw_peer(0, node_id(n), false);
+        assert!(net.is_up(honest), "{n}");
+    }
+    let sixth = net.raw_peer(0, node_id(HONEST + 5), false);
+    assert_eq!(net.peer_closed(sixth), refused);
+    let cut = crowd.iter().filter(|&&peer| !net.is_up(peer)).count();
+    assert_eq!(cut, 5);
+    let closed = crowd.iter().filter_map(|&peer| net.peer_closed(peer));
+    assert_eq!(
+        closed.collect::<Vec<_>>(),
+        vec![PeerCloseReason::OverShare; 5]
+    );
+    assert!(net.is_up(dialled));
+    let counters = counters(&net);
+    assert_eq!((counters.peers_refused, counters.shares_cut), (2, 5));
+}
+
+/// A node that reads nothing, and a session of an agency of its own.
+fn stalled(limits: impl FnOnce(&mut Limits)) -> (Net, Link, Sdk) {
+    let mut net = net(limits);
+    let far = net.ours(0, HONEST, &[("there", 1)]);
+    net.secs(1);
+    let modest = net.sdk_of(0, 2, 1);
+    net.peer_inbox(far);
+    net.link(far).stalled = true;
+    (net, far, modest)
+}
+
+const LINK: usize = 1 << 20;
+
+/// What a modest session sends is queued, and it is not paused.
+fn is_served(net: &mut Net, far: Link, modest: Sdk, rounds: usize) {
+    net.peer_inbox(far);
+    for n in 0..rounds as u64 {
+        net.send(modest, unicast(5000 + n, "there", &"x".repeat(1000)));
+        net.send(modest, multicast(6000 + n, "there", &"x".repeat(1000)));
+    }
+    assert_eq!(net.peer_inbox(far).len(), 2 * rounds);
+    assert!(!net.end(modest).paused);
+    let answers = net.inbox(modest);
+    assert!(answers.iter().all(|frame| frame.result == 0), "{answers:?}");
+}
+
+/// Admission goes by agency and key, as turns do: sessions are free.
+#[test]
+fn many_sessions_of_one_agency_leave_room_on_a_link_for_another() {
+    for keys in [1, 7] {
+        let (mut net, far, modest) = stalled(|limits| limits.peer_queue = LINK);
+        let crowd: Vec<Sdk> = (0..900)
+            .map(|n| net.sdk_of(0, 1, (n % keys) as u8))
+            .collect();
+        for round in 0..2 {
+            for (n, &sdk) in crowd.iter().enumerate() {
+                let seq = (round * 1000 + n) as u64;
+                net.send(sdk, multicast(seq, "there", &"x".repeat(1400)));
+            }
+        }
+        let queued = net.nodes[0].machine.router().peer_bytes();
+        assert!(queued > LINK, "{queued}");
+        is_served(&mut net, far, modest, 20);
+        // Another key of the same agency has its share as well: an eighth of what its agency may have, at least.
+        let beside = net.sdk_of(0, 1, 99);
+        is_served(&mut net, far, beside, 12);
+        assert!(net.is_up(far));
+        // What the crowd sends now is refused.
+        net.inbox(crowd[0]);
+        net.send(crowd[0], unicast(9000, "there", &"x".repeat(1400)));
+        assert_ne!(net.only(crowd[0]).result, 0);
+    }
+}
+
+/// Nobody is so small that together they fill what is kept for others.
+#[test]
+fn a_closed_link_keeps_room_for_those_who_have_not_come_yet() {
+    let (mut net, far, modest) = stalled(|limits| limits.peer_queue = LINK);
+    let greedy = net.sdk_of(0, 1, 1);
+    for n in 0..1200 {
+        net.send(greedy, multicast(n, "there", &"x".repeat(1000)));
+    }
+    // More and more keys of one agency, each with little: by and by none of them is served any more.
+    let mut last = 0;
+    for key in 2..250 {
+        let sdk = net.sdk_of(0, 1, key);
+        net.peer_inbox(far);
+        for n in 0..8 {
+            net.send(sdk, multicast(2000 + n, "there", &"x".repeat(1000)));
+        }
+        last = net.peer_inbox(far).len();
+    }
+    assert_eq!(last, 0);
+    is_served(&mut net, far, modest, 20);
+    assert!(net.is_up(far));
+}
+
+/// A neighbour that invents whom it relays for has no more room for it.
+#[test]
+fn a_neighbour_that_invents_senders_leaves_room_on_a_link() {
+    let (mut net, far, modest) = stalled(|limits| limits.peer_queue = LINK);
+    let liar = net.ours(0, 1, &[]);
+    net.secs(1);
+    for n in 0..2000 {
+        let frame = unicast(n, "there", &"x".repeat(1000));
+        let mut packet = relayed(packet::RELAYED_UNICAST, (1, HONEST), (n, n + 10), &frame);
+        // Nothing here proves where it comes from.
+        let mut body = packet.body.to_vec();
+        body[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+        packet.body = body.into();
+        net.peer_send(liar, packet);
+    }
+    let queued = net.nodes[0].machine.router().peer_bytes();
+    assert!(queued > LINK, "{queued}");
+    is_served(&mut net, far, modest, 20);
+}
+
+/// Alone somebody may fill a link to its end, and what was counted is forgotten with it.
+#[test]
+fn a_link_that_drains_serves_everybody_again() {
+    let (mut net, far, modest) = stalled(|limits| limits.peer_queue = LINK);
+    let greedy = net.sdk_of(0, 1, 1);
+    for n in 0..1200 {
+        net.send(greedy, multicast(n, "there", &"x".repeat(1000)));
+    }
+    assert!(net.end(greedy).paused);
+    is_served(&mut net, far, modest, 20);
+    net.peer_read(far, usize::MAX);
+    assert!(!net.end(greedy).paused);
+    net.peer_inbox(far);
+    net.send(greedy, multicast(9000, "there", ""));
+    assert_eq!(net.peer_inbox(far).len(), 1);
 }

@@ -7,7 +7,7 @@ use amop_proto::{
     node::{Checker, Limits, Node, NodeConfig, Timeouts},
     p2p::{
         NodeId,
-        mesh::{NodeKey, Refusal, SharedSecret, Verifier},
+        mesh::{Identified, NodeKey, Refusal, SharedSecret, Verifier},
     },
 };
 use bytes::Bytes;
@@ -39,7 +39,7 @@ pub(crate) fn key_of(host: usize) -> NodeKey {
 struct Gullible(SharedSecret);
 
 impl Verifier for Gullible {
-    fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal> {
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal> {
         self.0.identify(chain)
     }
 

@@ -4,7 +4,11 @@ use std::collections::VecDeque;
 
 use amop_proto::{
     node::{Event, PeerId, PeerIdentity},
-    p2p::{PeerFrame, mesh, protocol},
+    p2p::{
+        PeerFrame,
+        mesh::{self, SharedSecret},
+        protocol,
+    },
 };
 
 use crate::{
@@ -88,6 +92,7 @@ impl State {
             node: id_of(other),
             name: format!("node{other}"),
             agency: "agency".into(),
+            authority: SharedSecret::agency_of(&id_of(other)),
             address: format!("node{other}"),
         };
         let dialled = end == 0;

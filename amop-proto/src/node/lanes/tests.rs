@@ -179,6 +179,49 @@ fn flows_of_one_neighbour_share_its_turn() {
 }
 
 #[test]
+fn neighbours_of_one_agency_have_one_turn() {
+    let mut queue = link();
+    let group = |sender: Sender| match sender {
+        Sender::Peer(PeerId(n)) if n < 100 => Group { agency: 1, key: n },
+        _ => Group { agency: 2, key: 0 },
+    };
+    for n in 0..100 {
+        queue.push_of(Lane::peer(PeerId(n)), message(7, 1 << 20), group);
+    }
+    let other = Lane::peer(PeerId(100));
+    queue.push_of(other, message(1, 3 * FRAGMENT), group);
+    assert!(bytes_until_counts(&mut queue, other, 3 * FRAGMENT) <= 10 * FRAGMENT);
+}
+
+/// Writes batches until so much of a lane has left, and returns how much that was of all.
+fn bytes_until_counts(queue: &mut LinkQueue, lane: Lane, wanted: usize) -> usize {
+    let (mut of_lane, mut written) = (0, 0);
+    while of_lane < wanted {
+        for piece in queue.take() {
+            written += piece.counts;
+            of_lane += if piece.lane == lane { piece.counts } else { 0 };
+        }
+    }
+    written
+}
+
+#[test]
+fn a_neighbour_cannot_open_lanes_without_end() {
+    let mut queue = link();
+    let mut lanes: HashMap<Lane, ()> = HashMap::default();
+    for n in 0..10 * FLOWS {
+        let lane = Lane::relayed(
+            PeerId(1),
+            NodeKey(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            b"",
+        );
+        lanes.insert(lane, ());
+        queue.push(lane, message(7, FRAGMENT));
+    }
+    assert!(lanes.len() as u64 <= FLOWS, "{}", lanes.len());
+}
+
+#[test]
 fn what_leaves_counts_as_much_as_was_queued() {
     for allowed in [true, false] {
         let mut queue = LinkQueue::default();
@@ -279,7 +322,10 @@ fn a_relay_lets_a_topic_pass_another_one_of_the_same_node() {
 }
 
 /// Session `n` is of agency `n / 1000`, and of its key `n / 100`.
-fn group(SessionId(n): SessionId) -> Group {
+fn group(sender: Sender) -> Group {
+    let Sender::Session(SessionId(n)) = sender else {
+        panic!("only sessions send here");
+    };
     Group {
         agency: n / 1000,
         key: n / 100,

@@ -63,6 +63,8 @@ pub(super) struct State {
     pub(super) agreement: Option<[u8; 32]>,
     /// The certificates it came with.
     pub(super) chain: Signed,
+    /// A digest of what its agency is known by; none of a FISCO node.
+    pub(super) authority: Option<[u8; 32]>,
     pub(super) version: u64,
     /// In order, each once.
     pub(super) neighbours: Vec<NodeKey>,
@@ -417,6 +419,7 @@ impl Database {
                 border,
                 agreement: None,
                 chain: Signed::default(),
+                authority: None,
                 version: 0,
                 neighbours: Vec::new(),
                 topics: BTreeMap::new(),
@@ -446,6 +449,7 @@ impl Database {
         state.records.push(bytes);
         if let Some(whole) = &record.whole {
             state.agreement = Some(whole.agreement);
+            state.authority = Some(checked.authority());
             let chain = whole.chain.iter();
             state.chain = chain.map(|der| Bytes::copy_from_slice(der)).collect();
         }

@@ -754,6 +754,15 @@ impl Mesh {
         }
     }
 
+    /// A digest of what tells the agency of a node from all others, or of the node that speaks for it.
+    pub(super) fn authority(&self, node: NodeKey) -> Option<[u8; 32]> {
+        let state = self.database.get(node)?;
+        match state.border {
+            Some(border) => self.database.get(border)?.authority,
+            None => state.authority,
+        }
+    }
+
     /// Forgets what a node said.
     fn forget(&mut self, now: Instant, key: NodeKey) {
         let forgotten = self.database.forget(key, false);

@@ -574,7 +574,7 @@ impl Router {
                 Pool::Queued => (link.queue.queued(), session),
                 Pool::InFlight | Pool::InFlightBytes => (link.in_flight, session),
                 Pool::Sets => (link.wanted.as_ref().map_or(0, Wanted::bytes), session),
-                Pool::Sessions => (0, session),
+                Pool::Sessions | Pool::Peers => (0, session),
             })
             .max();
         let Some((_, session)) = victim else {

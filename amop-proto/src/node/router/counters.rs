@@ -38,10 +38,13 @@ pub struct Counters {
     /// SDK connections refused because there are too many, and not because others have more than their
     /// fair share.
     pub sessions_refused: u64,
+    /// Connections of nodes refused, likewise.
+    pub peers_refused: u64,
     /// Unicasts ended with result 103 for others, by senders that had more than their fair share of
     /// those in flight.
     pub over_share: u64,
-    /// Sessions closed for others, of whoever had most beyond a fair share of connections or topics.
+    /// Sessions and nodes closed for others, of whoever had most beyond a fair share of connections or
+    /// topics.
     pub shares_cut: u64,
     /// Topic sets of sessions ignored as a whole: no JSON array of strings, or longer than 2 MiB.
     pub bad_topics: u64,
@@ -102,6 +105,7 @@ impl Counters {
             topic_sets_passed_over,
             topic_sets_refused,
             sessions_refused,
+            peers_refused,
             over_share,
             shares_cut,
             bad_topics,
@@ -139,6 +143,7 @@ impl Counters {
             ("topic_sets_passed_over", topic_sets_passed_over),
             ("topic_sets_refused", topic_sets_refused),
             ("sessions_refused", sessions_refused),
+            ("peers_refused", peers_refused),
             ("over_share", over_share),
             ("shares_cut", shares_cut),
             ("bad_topics", bad_topics),

@@ -12,16 +12,17 @@ use super::{
     Router,
     backlog::SLICE,
     network::again_after,
+    places::{group_in, identity_of_node},
     transit::Audience,
     unicast::{Attempt, Drawn, Origin, Target, Tried, Unicast, UnicastId},
 };
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, QUIET, code, topic_end},
     node::{
-        Action, CloseReason, Lane, Message, Notice, PeerId, SessionId, SessionIdentity, after,
+        Action, CloseReason, Lane, Message, Notice, PeerId, SessionId, after,
         shares::{HolderId, May, Pool},
     },
-    p2p::{Body, PEER_HEADER_LEN, PeerFrame, PeerMessage, mesh::NodeKey, packet, protocol},
+    p2p::{Body, PEER_HEADER_LEN, PeerFrame, PeerMessage, packet, protocol},
 };
 
 /// Between two parts of a look at very many subscribers others have their turn.
@@ -168,15 +169,13 @@ impl Router {
         let message = amop_message(packet::MULTICAST, self.peer_seq(), body);
         let (lane, len) = (origin.lane(), message.wire_len());
         for &peer in peers {
-            match self.links.peers.get_mut(&peer) {
-                Some(link) if link.takes(lane, len) => {
-                    self.send_of(now, origin, peer, message.clone());
-                }
-                Some(link) => {
-                    link.queue.count_dropped();
-                    self.counters.dropped += 1;
-                }
-                None => {}
+            let (links, mesh) = (&self.links, &self.mesh);
+            let group = |from| group_in(links, mesh, from);
+            if links.peer_takes(peer, lane, len, group) {
+                self.send_of(now, origin, peer, message.clone());
+            } else if let Some(link) = self.links.peers.get_mut(&peer) {
+                link.queue.count_dropped();
+                self.counters.dropped += 1;
             }
         }
     }
@@ -262,7 +261,6 @@ impl Router {
     /// `None` if its sender is gone.
     fn look_up(&mut self, origin: Origin, frame: &Frame) -> Option<(HolderId, bool)> {
         let links = &mut self.links;
-        let of_node = |key: NodeKey| SessionIdentity::of_node(key.0);
         match origin {
             Origin::Session(session) => {
                 let link = links.sessions.get(&session)?;
@@ -274,12 +272,13 @@ impl Router {
             }
             Origin::Node(source, target, id) => {
                 let is_repeated = links.asking_nodes.contains_key(&(source, target, id));
-                Some((links.shares.holder(of_node(source)), is_repeated))
+                let identity = identity_of_node(links, &self.mesh, source);
+                Some((links.shares.holder(identity), is_repeated))
             }
             // Real nodes never send twice, and answer each message (p2p-v2 section 7).
             Origin::Peer(peer, _) => {
-                let key = links.peers.get(&peer)?.key.unwrap_or(NodeKey(peer.0));
-                Some((links.shares.holder(of_node(key)), false))
+                let identity = links.peers.get(&peer)?.identity;
+                Some((links.shares.holder(identity), false))
             }
         }
     }

@@ -3,116 +3,31 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     ops::Bound,
 };
 
 use bytes::Bytes;
 
-use super::{by_lane::ByLane, changes::Wanted, unicast::UnicastId};
+use super::{
+    changes::Wanted,
+    peer_link::{Crowd, PeerLink},
+    queue::{Level, Queue},
+    unicast::UnicastId,
+};
 use crate::{
     channel::{Seq, Shortage},
     hash::HashMap,
     node::{
-        Lane, Limits, PeerId, SessionId,
+        Group, Lane, Limits, PeerId, Sender, SessionId,
         bucket::Bucket,
         shares::{HolderId, Pool, Shares},
     },
-    p2p::{FRAGMENT, NodeId, mesh::NodeKey},
+    p2p::mesh::NodeKey,
 };
 
 /// What a frame that waits takes in memory beside its bytes.
 const BESIDE: usize = 128;
-
-/// Bytes waiting to be written to a connection, held against a limit.
-#[derive(Debug, Clone)]
-pub(super) struct Queue {
-    limit: usize,
-    queued: usize,
-    /// The longest frame since it was last empty. One frame alone may be longer than the limit, and
-    /// what little follows it must not count as if it was too much.
-    longest: usize,
-    /// Over the limit: no more messages until it is down to half.
-    behind: bool,
-    /// Multicasts not sent while behind.
-    dropped: u64,
-}
-
-/// What a step did to a queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
-    /// Nothing new.
-    Same,
-    /// It went over its limit.
-    Behind,
-    /// It is down again; so many multicasts were not sent.
-    CaughtUp { dropped: u64 },
-    /// It is over twice its limit.
-    Hopeless,
-}
-
-impl Queue {
-    pub(super) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            queued: 0,
-            longest: 0,
-            behind: false,
-            dropped: 0,
-        }
-    }
-
-    pub(super) fn queued(&self) -> usize {
-        self.queued
-    }
-
-    /// Whether another message may be sent.
-    pub(super) fn is_open(&self) -> bool {
-        !self.behind
-    }
-
-    pub(super) fn is_half_full(&self) -> bool {
-        self.queued > self.limit / 2
-    }
-
-    pub(super) fn is_low(&self) -> bool {
-        self.queued <= self.limit / 4
-    }
-
-    pub(super) fn count_dropped(&mut self) {
-        self.dropped += 1;
-    }
-
-    pub(super) fn push(&mut self, len: usize) -> Level {
-        if self.queued == 0 {
-            self.longest = 0;
-        }
-        self.longest = self.longest.max(len);
-        self.queued = self.queued.saturating_add(len);
-        let limit = self.limit.max(self.longest);
-        if self.queued <= limit {
-            return Level::Same;
-        }
-        if self.queued > limit.saturating_mul(2) {
-            return Level::Hopeless;
-        }
-        if self.behind {
-            return Level::Same;
-        }
-        self.behind = true;
-        Level::Behind
-    }
-
-    pub(super) fn written(&mut self, len: usize) -> Level {
-        self.queued = self.queued.saturating_sub(len);
-        if self.behind && self.queued <= self.limit / 2 {
-            self.behind = false;
-            let dropped = std::mem::take(&mut self.dropped);
-            return Level::CaughtUp { dropped };
-        }
-        Level::Same
-    }
-}
 
 /// One SDK connection.
 #[derive(Debug, Clone)]
@@ -217,85 +132,6 @@ impl SessionLink {
     }
 }
 
-/// One connection to another node.
-#[derive(Debug, Clone)]
-pub(super) struct PeerLink {
-    pub(super) queue: Queue,
-    /// Who it is, where that is known.
-    pub(super) node: Option<NodeId>,
-    /// Its name in routing.
-    pub(super) key: Option<NodeKey>,
-    /// What it did that it should not do, and how often.
-    pub(super) complaints: BTreeMap<&'static str, u64>,
-    /// The topics it announced, if it is none of ours.
-    pub(super) topics: BTreeSet<Bytes>,
-    /// Messages sent to it and not yet answered, by P2P seq.
-    pub(super) asked: BTreeMap<u32, UnicastId>,
-    /// Sessions paused because of its queue.
-    pub(super) paused: BTreeSet<SessionId>,
-    /// It did not drain while they were paused: they are not paused again until it does.
-    pub(super) stuck: bool,
-    /// It is none of ours, and takes part in the network of ours by way of this node.
-    pub(super) transit: bool,
-    /// What of `queue` is of which lane, without packets about the network.
-    lanes: ByLane,
-}
-
-impl PeerLink {
-    pub(super) fn new(node: NodeId, queue: usize) -> Self {
-        Self {
-            queue: Queue::new(queue),
-            node: Some(node),
-            key: Some(NodeKey::from(&node)),
-            complaints: BTreeMap::new(),
-            topics: BTreeSet::new(),
-            asked: BTreeMap::new(),
-            paused: BTreeSet::new(),
-            stuck: false,
-            transit: false,
-            lanes: ByLane::default(),
-        }
-    }
-
-    /// A frame is queued.
-    pub(super) fn push(&mut self, lane: Lane, len: usize) -> Level {
-        if lane != Lane::Control {
-            self.lanes.add(lane, len);
-        }
-        self.queue.push(len)
-    }
-
-    /// So much of a lane has left.
-    pub(super) fn written(&mut self, lane: Lane, len: usize) -> Level {
-        if lane != Lane::Control {
-            self.lanes.take(lane, len);
-        }
-        self.queue.written(len)
-    }
-
-    /// What a lane may have queued even when others have filled the queue, in bytes. All such shares
-    /// together are half the limit, or one fragment for each if they are many.
-    fn share(&self, lane: Lane) -> usize {
-        let limit = self.queue.limit;
-        let lanes = self.lanes.len() + usize::from(self.lanes.of(lane) == 0);
-        (limit / (2 * lanes)).max(FRAGMENT.min(limit / 16))
-    }
-
-    /// Whether a message may be queued: always while the queue is open, and from whoever has less than
-    /// his share of it until it is near the length at which the connection is closed.
-    pub(super) fn takes(&self, lane: Lane, len: usize) -> bool {
-        let Queue { limit, queued, .. } = self.queue;
-        self.queue.is_open()
-            || (self.lanes.of(lane) + len <= self.share(lane)
-                && queued + len <= limit.saturating_mul(2) - limit / 4)
-    }
-
-    /// Whether it is who sends in this lane that fills the queue.
-    pub(super) fn is_filled_by(&self, lane: Lane) -> bool {
-        self.queue.is_half_full() && self.lanes.of(lane) > self.share(lane)
-    }
-}
-
 /// All connections.
 #[derive(Debug, Clone)]
 pub(super) struct Links {
@@ -308,6 +144,10 @@ pub(super) struct Links {
     pub(super) by_key: BTreeSet<(NodeKey, PeerId)>,
     /// Messages on their way to nodes of ours and not yet answered.
     pub(super) asked_nodes: BTreeSet<(NodeKey, UnicastId)>,
+    /// Neighbours of each agency.
+    agencies: BTreeMap<u64, usize>,
+    /// Peers of whose queue agencies and keys are counted.
+    counted: usize,
     /// Unicasts of nodes of ours that wait for an answer here, by the node, the name it sent them to,
     /// and its id of them.
     pub(super) asking_nodes: HashMap<(NodeKey, NodeKey, u64), UnicastId>,
@@ -322,6 +162,115 @@ impl Links {
             by_key: BTreeSet::new(),
             asked_nodes: BTreeSet::new(),
             asking_nodes: HashMap::default(),
+            agencies: BTreeMap::new(),
+            counted: 0,
+        }
+    }
+
+    pub(super) fn peer_up(&mut self, peer: PeerId, mut link: PeerLink, dialled: bool) {
+        if !dialled {
+            let place = self.shares.join(link.identity);
+            self.shares.take(place, Pool::Peers, 1);
+            link.place = Some(place);
+        }
+        *self
+            .agencies
+            .entry(link.identity.group().agency)
+            .or_default() += 1;
+        self.by_key.extend(link.key.map(|key| (key, peer)));
+        self.peers.insert(peer, link);
+    }
+
+    pub(super) fn peer_down(&mut self, peer: PeerId) -> Option<PeerLink> {
+        let link = self.peers.remove(&peer)?;
+        if let Some(key) = link.key {
+            self.by_key.remove(&(key, peer));
+        }
+        self.counted -= usize::from(link.waiting.is_counted());
+        if let Some(place) = link.place {
+            self.shares.give(place, Pool::Peers, 1);
+            self.shares.leave(place);
+        }
+        let agency = link.identity.group().agency;
+        if let Entry::Occupied(mut count) = self.agencies.entry(agency) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        Some(link)
+    }
+
+    /// Something was queued for a peer, late if its queue was closed before. If the queue fills up, or has
+    /// filled up, it is counted by agency and key. `group` says whose senders are.
+    pub(super) fn count_if_filling(
+        &mut self,
+        peer: PeerId,
+        (lane, len): (Lane, usize),
+        late: bool,
+        group: impl Fn(&Self, Sender) -> Group,
+    ) {
+        let Some(link) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        if !link.waiting.is_counted() {
+            if link.queue.is_half_full() {
+                let mut waiting = std::mem::take(&mut link.waiting);
+                waiting.count(|sender| group(self, sender));
+                self.counted += 1;
+                if let Some(link) = self.peers.get_mut(&peer) {
+                    link.waiting = waiting;
+                }
+            }
+            return;
+        }
+        let Lane::Messages { from, .. } = lane else {
+            return;
+        };
+        let group = group(self, from);
+        if let Some(link) = self.peers.get_mut(&peer) {
+            link.waiting
+                .count_added(from, group, if late { len } else { 0 });
+        }
+    }
+
+    /// So many bytes of a lane were written to a peer.
+    pub(super) fn peer_written(
+        &mut self,
+        peer: PeerId,
+        lane: Lane,
+        len: usize,
+    ) -> Option<(&mut PeerLink, Level)> {
+        let link = self.peers.get_mut(&peer)?;
+        let level = link.written(lane, len);
+        if link.waiting.is_counted() && link.needs_no_count() {
+            link.waiting.uncount();
+            self.counted -= 1;
+        }
+        Some((link, level))
+    }
+
+    /// Whether the queue of some peer is so long that shares count.
+    pub(super) fn is_counted(&self) -> bool {
+        self.counted > 0
+    }
+
+    /// Those for whom a closed queue keeps room, where this sender is one of them.
+    fn crowd(&self, from: Sender, group: Group) -> Crowd {
+        let agencies = self.shares.agencies(Pool::Sessions) + self.agencies.len();
+        let (keys, senders) = match from {
+            Sender::Session(session) => self.sessions.get(&session).map_or((1, 1), |link| {
+                let keys = self.shares.keys(link.holder, Pool::Sessions);
+                (keys, self.shares.used_by(link.holder, Pool::Sessions))
+            }),
+            Sender::Peer(_) | Sender::Node(_) => {
+                (self.agencies.get(&group.agency).copied().unwrap_or(1), 1)
+            }
+        };
+        Crowd {
+            agencies,
+            keys,
+            senders,
         }
     }
 
@@ -395,41 +344,28 @@ impl Links {
             .map(|(&id, _)| id)
     }
 
-    /// Whether a message of this length may be queued for a peer.
-    pub(super) fn peer_takes(&self, peer: PeerId, lane: Lane, len: usize) -> bool {
-        self.peers
-            .get(&peer)
-            .is_some_and(|link| link.takes(lane, len))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_queue_closes_over_its_limit_and_opens_at_half() {
-        let mut queue = Queue::new(100);
-        assert_eq!(queue.push(100), Level::Same);
-        assert_eq!(queue.push(1), Level::Behind);
-        assert!(!queue.is_open());
-        queue.count_dropped();
-        assert_eq!(queue.written(50), Level::Same);
-        assert_eq!(queue.written(1), Level::CaughtUp { dropped: 1 });
-        assert!(queue.is_open());
+    /// Whether a message of this length may be queued for a peer. `group` is whose sender it is.
+    pub(super) fn peer_takes(
+        &self,
+        peer: PeerId,
+        lane: Lane,
+        len: usize,
+        group: impl FnOnce(Sender) -> Group,
+    ) -> bool {
+        let whose = |from| {
+            let group = group(from);
+            (group, self.crowd(from, group))
+        };
+        let link = self.peers.get(&peer);
+        link.is_some_and(|link| link.takes(lane, len, whose))
     }
 
-    #[test]
-    fn a_long_frame_passes_alone() {
-        let mut queue = Queue::new(100);
-        assert_eq!(queue.push(1000), Level::Same);
-        assert_eq!(queue.push(1), Level::Behind);
-        assert_eq!(queue.push(998), Level::Same);
-        assert_eq!(queue.push(2), Level::Hopeless);
-        // Once it is gone the limit is the limit again.
-        assert_eq!(queue.written(2001), Level::CaughtUp { dropped: 0 });
-        assert_eq!(queue.push(100), Level::Same);
-        assert_eq!(queue.push(1), Level::Behind);
-        assert_eq!(queue.push(100), Level::Hopeless);
+    /// Whether it is a session that fills a peer's queue.
+    pub(super) fn is_filled_by(&self, peer: PeerId, session: SessionId) -> bool {
+        let (Some(link), Some(of)) = (self.peers.get(&peer), self.sessions.get(&session)) else {
+            return false;
+        };
+        let group = self.shares.identity(of.holder).group();
+        link.is_filled_by(Sender::Session(session), group)
     }
 }

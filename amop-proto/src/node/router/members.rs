@@ -45,12 +45,9 @@ impl Router {
     }
 
     pub(super) fn peer_gone(&mut self, now: Instant, peer: PeerId) {
-        let Some(link) = self.links.peers.remove(&peer) else {
+        let Some(link) = self.links.peer_down(peer) else {
             return;
         };
-        if let Some(key) = link.key {
-            self.links.by_key.remove(&(key, peer));
-        }
         if link.transit {
             self.mesh.border_down(now, peer);
             self.beyond_changed = true;
@@ -90,11 +87,13 @@ impl Router {
         let Origin::Session(session) = origin else {
             return;
         };
+        if !self.links.is_filled_by(peer, session) {
+            return;
+        }
         let Some(peer_link) = self.links.peers.get_mut(&peer) else {
             return;
         };
-        let fills = peer_link.is_filled_by(origin.lane());
-        if !fills || peer_link.stuck {
+        if peer_link.stuck {
             return;
         }
         let Some(link) = self.links.sessions.get_mut(&session) else {

@@ -3,7 +3,6 @@
 //! Deterministic: the same configuration, seed and events give the same actions.
 
 mod backlog;
-mod by_lane;
 mod changes;
 mod copies;
 mod counters;
@@ -14,12 +13,17 @@ mod links;
 mod members;
 mod network;
 mod newest;
+mod peer_link;
 mod peer_lists;
+mod places;
 mod private;
+mod queue;
+mod sending;
 mod table;
 mod transit;
 mod turns;
 mod unicast;
+mod waiting;
 mod weighted;
 
 use std::{
@@ -35,8 +39,9 @@ use self::{
     backlog::Backlog,
     changes::{Changes, rate_of_session},
     copies::Copies,
-    links::{Level, Links, PeerLink, SessionLink},
+    links::{Links, SessionLink},
     newest::Newest,
+    peer_link::PeerLink,
     peer_lists::PeerLists,
     private::{NEED_VERIFY, Private, Remote},
     table::Table,
@@ -44,20 +49,20 @@ use self::{
     unicast::{Origin, Unicast, UnicastId},
 };
 use super::{
-    Action, CloseReason, Group, Lane, Limits, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
-    PeerInput, SessionId, SessionIdentity, Timeouts, TopicSet,
+    Action, Limits, Message, NodeConfig, Notice, PeerId, PeerInput, SessionId, SessionIdentity,
+    Timeouts, TopicSet,
     bandwidth::Bandwidth,
     checker::CheckedRecords,
     dice::Dice,
     mesh::{Mesh, Recent},
-    shares::{HolderId, May, Pool},
+    shares::{HolderId, Pool},
     sooner,
 };
 use crate::{
     channel::{Frame, FrameType, Seq, Verdict, code, heartbeat_shortage},
     hash::HashMap,
     p2p::{
-        NodeId, PeerFrame, PeerMessage,
+        NodeId,
         mesh::{NodeKey, Subject},
     },
 };
@@ -77,8 +82,17 @@ pub enum RouterEvent {
     FromSession(SessionId, Message),
     /// It is gone.
     SessionDown(SessionId),
-    /// A node connected.
-    PeerUp(PeerId, NodeId),
+    /// A node connected. [`Router::admit_peer`] has let it in if it was accepted.
+    PeerUp {
+        /// Its name here.
+        peer: PeerId,
+        /// Who it is.
+        node: NodeId,
+        /// A digest of what tells its agency from all others.
+        authority: [u8; 32],
+        /// Whether this node made the connection.
+        dialled: bool,
+    },
     /// A session tells its verdict on a remote node's subscribers of a private topic (0x38), if it
     /// can be read.
     Verdict(SessionId, Option<Verdict>),
@@ -202,10 +216,14 @@ impl Router {
             }
             RouterEvent::SessionDown(session) => self.session_down(now, session),
             RouterEvent::Verdict(session, verdict) => self.verdict(session, verdict),
-            RouterEvent::PeerUp(peer, node) => {
-                let link = PeerLink::new(node, self.limits.peer_queue);
-                self.links.by_key.insert((NodeKey::from(&node), peer));
-                self.links.peers.insert(peer, link);
+            RouterEvent::PeerUp {
+                peer,
+                node,
+                authority,
+                dialled,
+            } => {
+                let link = PeerLink::new(node, authority, self.limits.peer_queue);
+                self.links.peer_up(peer, link, dialled);
             }
             RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, topics),
             RouterEvent::LinkUp(peer, node) => self.mesh.link_up(now, peer, &node),
@@ -236,19 +254,6 @@ impl Router {
             }
         }
         self.settle_mesh(now);
-    }
-
-    /// Whether an SDK may connect. If there are too many and others have more than their fair share,
-    /// one of theirs is closed for it.
-    pub fn admit(&mut self, identity: SessionIdentity) -> bool {
-        let holder = self.links.shares.holder(identity);
-        let admitted = match self.links.shares.may(holder, Pool::Sessions, 1) {
-            May::Take => true,
-            May::TakeFromOthers => self.evict(Pool::Sessions, holder),
-            May::Not => false,
-        };
-        self.counters.sessions_refused += u64::from(!admitted);
-        admitted
     }
 
     /// What a session is told of topics that it wanted and did not get; `None` if there are none. It is
@@ -487,128 +492,11 @@ impl Router {
             .filter(move |topic| self.is_shown(topic, Remote::Peer(peer)))
     }
 
-    /// Whose a session is, where sessions take turns.
-    pub fn group_of(&self, session: SessionId) -> Group {
-        let first = |digest: &[u8; 32]| {
-            let first = digest.iter().take(8);
-            first.fold(0, |number, &byte| number << 8 | u64::from(byte))
-        };
-        let link = self.links.sessions.get(&session);
-        let identity = link.map(|link| self.links.shares.identity(link.holder));
-        let SessionIdentity { key, agency } = identity.unwrap_or_default();
-        Group {
-            agency: first(&agency),
-            key: first(&key),
-        }
-    }
-
     /// The session turned out to be a client of ours: its multicasts are acknowledged without their
     /// bodies, which real nodes send back (channel-v2 section 7.3).
     pub fn session_is_ours(&mut self, session: SessionId) {
         if let Some(link) = self.links.sessions.get_mut(&session) {
             link.terse = true;
-        }
-    }
-
-    /// Queues a frame that is no AMOP message (a heartbeat's answer, say) for a session.
-    pub fn send_session(&mut self, session: SessionId, frame: Frame) {
-        let Some(link) = self.links.sessions.get_mut(&session) else {
-            return;
-        };
-        if link.closing {
-            return;
-        }
-        let level = link.push(&mut self.links.shares, frame.wire_len());
-        let queued = link.queue.queued();
-        match level {
-            Level::Hopeless => {
-                self.counters.slow_sessions += 1;
-                return self.cut(session, CloseReason::SlowReader { queued });
-            }
-            Level::Behind => self.notice(Notice::SessionBehind { session, queued }),
-            Level::Same | Level::CaughtUp { .. } => {}
-        }
-        self.actions
-            .push_back(Action::SendSession { session, frame });
-        while self.session_bytes() > self.limits.session_queues {
-            let Some(longest) = self.links.longest_queue() else {
-                return;
-            };
-            self.counters.queues_cut += 1;
-            let (queued, max) = (self.session_bytes(), self.limits.session_queues);
-            self.cut(longest, CloseReason::QueuesFull { queued, max });
-        }
-    }
-
-    /// Closes a session for what waits to be written to it, which counts no longer.
-    fn cut(&mut self, session: SessionId, reason: CloseReason) {
-        if let Some(link) = self.links.sessions.get_mut(&session) {
-            link.uncount(&mut self.links.shares);
-            link.closing = true;
-            self.close(Action::CloseSession { session, reason });
-        }
-    }
-
-    /// Queues for a peer what nodes say about themselves.
-    pub fn send_peer(&mut self, peer: PeerId, frame: PeerFrame) {
-        self.send_in(peer, Lane::Control, frame.into());
-    }
-
-    /// Queues a frame for a peer. Whether its queue is filling up.
-    pub(super) fn send_in(&mut self, peer: PeerId, lane: Lane, message: PeerMessage) -> bool {
-        let Some(link) = self.links.peers.get_mut(&peer) else {
-            return false;
-        };
-        let level = link.push(lane, message.wire_len());
-        let (queued, fills) = (link.queue.queued(), link.queue.is_half_full());
-        match level {
-            Level::Hopeless => {
-                self.counters.slow_peers += 1;
-                let reason = PeerCloseReason::SlowReader { queued };
-                self.close(Action::ClosePeer { peer, reason });
-                return fills;
-            }
-            Level::Behind => self.notice(Notice::PeerBehind { peer, queued }),
-            Level::Same | Level::CaughtUp { .. } => {}
-        }
-        self.actions.push_back(Action::SendPeer {
-            peer,
-            lane,
-            message,
-        });
-        fills
-    }
-
-    /// So many bytes of what was queued for a session have left.
-    pub fn session_written(&mut self, session: SessionId, len: usize) {
-        let Some(link) = self.links.sessions.get_mut(&session) else {
-            return;
-        };
-        let level = link.written(&mut self.links.shares, len);
-        if let Level::CaughtUp { dropped } = level {
-            self.notice(Notice::SessionCaughtUp { session, dropped });
-        }
-    }
-
-    /// So many bytes of what was queued for a peer in a lane have left.
-    pub fn peer_written(&mut self, now: Instant, peer: PeerId, lane: Lane, len: usize) {
-        if lane == Lane::Control && self.mesh.written(peer, len) {
-            self.settle_mesh(now);
-        }
-        let Some(link) = self.links.peers.get_mut(&peer) else {
-            return;
-        };
-        let level = link.written(lane, len);
-        if link.queue.is_low() {
-            link.stuck = false;
-        }
-        if link.queue.is_low() && !link.paused.is_empty() {
-            let paused = std::mem::take(&mut link.paused);
-            self.pauses.remove(&peer);
-            self.resume(paused);
-        }
-        if let Level::CaughtUp { dropped } = level {
-            self.notice(Notice::PeerCaughtUp { peer, dropped });
         }
     }
 

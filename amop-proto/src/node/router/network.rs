@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::{
     Router,
+    places::group_in,
     private::Remote,
     transit::name_of,
     unicast::{Attempt, Origin, Unicast, UnicastId},
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, code},
     node::{
-        Action, Lane, Message, Notice, PeerCloseReason, PeerId, PeerInput,
+        Action, Group, Lane, Message, Notice, PeerCloseReason, PeerId, PeerInput,
         checker::CheckedRecords,
         digest::Digest,
         mesh::{GivenAnswer, Hop, Output, Recent, Seen, extension},
@@ -706,7 +707,12 @@ impl Router {
         len: usize,
     ) -> Option<Hop> {
         let links = &self.links;
-        let onward = |peer| Some(peer) != from && links.peer_takes(peer, lane, len);
+        // Mostly no queue is so long that it matters.
+        let group = match lane {
+            Lane::Messages { from, .. } if links.is_counted() => group_in(links, &self.mesh, from),
+            _ => Group::default(),
+        };
+        let onward = |peer| Some(peer) != from && links.peer_takes(peer, lane, len, |_| group);
         self.mesh.next_hop(target, onward)
     }
 

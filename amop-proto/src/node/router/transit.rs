@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     node::{Message, PeerId, SessionId, mesh::Recent},
-    p2p::{TopicList, mesh::NodeKey},
+    p2p::mesh::NodeKey,
 };
 
 /// Topics that begin so serve private topics (channel-v2 section 9).
@@ -93,16 +93,6 @@ impl Router {
             .into_iter()
             .filter(|topic| !topic.starts_with(PRIVATE));
         own.chain(beyond).cloned().collect()
-    }
-
-    /// The same as a list with this number, for the wire.
-    pub(in crate::node) fn topic_list_for(&self, peer: PeerId, seq: u32) -> Bytes {
-        if self.is_transit(peer) {
-            let topics = self.topics_for(peer).into_iter().collect();
-            return TopicList { seq, topics }.encode();
-        }
-        let topics = self.table.local().map(|(topic, _)| topic.clone()).collect();
-        TopicList { seq, topics }.encode()
     }
 
     /// Whether [`topics_for`](Self::topics_for) a real node that takes part may have changed since the

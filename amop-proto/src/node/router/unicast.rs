@@ -366,7 +366,10 @@ impl Unicast {
     fn may_take(&self, target: Target, links: &Links) -> bool {
         match target {
             Target::Session(session) => links.session_takes(session, &self.frame.seq),
-            Target::Peer(peer) => links.peer_takes(peer, self.origin.lane(), self.frame.wire_len()),
+            Target::Peer(peer) => {
+                let group = |_| links.shares.identity(self.holder).group();
+                links.peer_takes(peer, self.origin.lane(), self.frame.wire_len(), group)
+            }
             // Whether there is a way shows when it is sent.
             Target::Node(_) => true,
         }

@@ -35,7 +35,7 @@ pub use self::{
     message::{
         Content, Envelope, MAX_TARGETS, Relayed, RelayedSpread, Seal, Spread, content_digest,
     },
-    proof::{Refusal, Signer, Verifier},
+    proof::{Identified, Refusal, Signer, Verifier},
     record::{
         MAX_CHAIN, MAX_NEIGHBOURS, MAX_VERSION, Record, RecordsError, SignedRecord, SignedRecords,
         Subject, Whole,
@@ -58,8 +58,9 @@ impl From<&NodeId> for NodeKey {
 }
 
 impl NodeKey {
-    /// The name of a FISCO node behind the node of this project that announces it. Nobody can choose
-    /// IDs so that it is the key of another node.
+    /// The name of a FISCO node behind the node of this project that announces it. To find IDs with which it is
+    /// the key of another node takes some 2^64 hashes; a record for a key that is held for another ID is
+    /// refused.
     #[must_use]
     pub fn stub(fisco: &NodeId, border: &NodeId) -> Self {
         let digest = Sha256::new()

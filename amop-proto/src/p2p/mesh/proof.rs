@@ -36,18 +36,28 @@ pub trait Signer: fmt::Debug + Send + Sync {
 #[error("{0}")]
 pub struct Refusal(pub String);
 
+/// Who a node is by its certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identified {
+    /// Its ID.
+    pub node: NodeId,
+    /// A digest of what tells its agency from all others, whatever name that has: what is short is shared by
+    /// agency.
+    pub authority: [u8; 32],
+}
+
 /// What a node believes of others: the rules of its P2P port, for nodes that are not its neighbours.
 ///
 /// All functions may take hundreds of microseconds, so they are called off the node's lock. They
 /// must not block.
 pub trait Verifier: fmt::Debug + Send + Sync {
-    /// The ID of the node with these certificates (in DER, its own first), if they lead to the CA, are
+    /// The node with these certificates (in DER, its own first), if they lead to the CA, are
     /// those of a node, have not expired and are not revoked, and the node's lists let it in.
     ///
     /// # Errors
     ///
     /// [`Refusal`] with the rule that is broken.
-    fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal>;
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal>;
 
     /// Whether the node's lists let in a FISCO node of which there are no certificates, because it is
     /// behind somebody else.
@@ -94,6 +104,12 @@ impl SharedSecret {
         refused.insert(node);
     }
 
+    /// The agency of a node, which the last byte of its ID names here: sixteen nodes are of one.
+    #[must_use]
+    pub fn agency_of(node: &NodeId) -> [u8; 32] {
+        [node.0[63] >> 4; 32]
+    }
+
     fn tag(node: &NodeId, message: &[u8]) -> [u8; 32] {
         use hmac::{KeyInit, Mac};
         let mut mac = hmac::Hmac::<sha2::Sha256>::new(
@@ -123,10 +139,11 @@ impl Signer for SharedSecret {
 
 #[cfg(feature = "test-util")]
 impl Verifier for SharedSecret {
-    fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal> {
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal> {
         let first = chain.first().and_then(|first| first[..].try_into().ok());
         let node = NodeId(first.ok_or_else(|| Refusal("no certificate of a test".into()))?);
-        self.admits(&node).map(|()| node)
+        let authority = Self::agency_of(&node);
+        self.admits(&node).map(|()| Identified { node, authority })
     }
 
     fn admits(&self, node: &NodeId) -> Result<(), Refusal> {

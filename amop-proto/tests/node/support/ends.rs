@@ -4,8 +4,15 @@ use std::{collections::VecDeque, mem::take, time::Duration};
 
 use amop_proto::{
     channel::{Frame, FrameDecoder, FrameType, encode_topics},
-    node::{CloseReason, Event, Notice, PeerId, PeerIdentity, SessionId, SessionIdentity},
-    p2p::{NodeId, PeerFrame, mesh, packet},
+    node::{
+        CloseReason, Event, Notice, PeerCloseReason, PeerId, PeerIdentity, SessionId,
+        SessionIdentity,
+    },
+    p2p::{
+        NodeId, PeerFrame,
+        mesh::{self, SharedSecret},
+        packet,
+    },
 };
 use bytes::BytesMut;
 
@@ -130,6 +137,7 @@ impl Net {
                 node: remote,
                 name: "peer".into(),
                 agency: "agency".into(),
+                authority: SharedSecret::agency_of(&remote),
                 address: "127.0.0.1:1".into(),
             },
             dialled,
@@ -188,6 +196,11 @@ impl Net {
         let link = self.end_of_link(node, remote, dialled);
         self.open(link);
         link
+    }
+
+    /// Why a node closed the connection, if it did.
+    pub(crate) fn peer_closed(&mut self, link: Link) -> Option<PeerCloseReason> {
+        self.link(link).closed.clone()
     }
 
     /// A peer that behaves as a real node does, with these topics, after its greeting.

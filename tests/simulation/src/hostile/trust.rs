@@ -4,7 +4,7 @@ use amop_proto::{
     node::{Limits, PeerCloseReason, RecordsFault},
     p2p::{
         NodeId,
-        mesh::{Refusal, SharedSecret, Verifier},
+        mesh::{Identified, Refusal, SharedSecret, Verifier},
     },
 };
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use crate::{
 pub(crate) struct Gullible(pub(crate) SharedSecret);
 
 impl Verifier for Gullible {
-    fn identify(&self, chain: &[Bytes]) -> Result<NodeId, Refusal> {
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal> {
         self.0.identify(chain)
     }
 

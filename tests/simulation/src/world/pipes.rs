@@ -5,7 +5,7 @@ use std::time::Duration;
 use amop_proto::{
     channel::FrameDecoder,
     node::{Event as NodeEvent, PeerIdentity, SessionIdentity},
-    p2p::{Assembled, Assembler, PeerCodec},
+    p2p::{Assembled, Assembler, PeerCodec, mesh::SharedSecret},
 };
 use bytes::Bytes;
 use rand::RngExt;
@@ -228,6 +228,7 @@ impl World {
                     node: self.hosts[remote].id,
                     name: format!("node{remote}"),
                     agency: "agency".into(),
+                    authority: SharedSecret::agency_of(&self.hosts[remote].id),
                     address: format!("node{remote}"),
                 };
                 self.hosts[host].peers.insert(peer, (id, side));

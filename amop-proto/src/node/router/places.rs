@@ -1,0 +1,91 @@
+//! Who is let in, and whose it is what others send.
+
+use super::{Router, links::Links};
+use crate::{
+    node::{
+        Action, Group, PeerCloseReason, Sender, SessionIdentity,
+        mesh::Mesh,
+        shares::{HolderId, May, Pool},
+    },
+    p2p::{NodeId, mesh::NodeKey},
+};
+
+/// Who another node is. Of a neighbour its certificate tells the agency, of others what they state.
+pub(super) fn identity_of_node(links: &Links, mesh: &Mesh, node: NodeKey) -> SessionIdentity {
+    if let Some(authority) = mesh.authority(node) {
+        return SessionIdentity::of_node(node, authority);
+    }
+    let peer = links
+        .peer_with(node)
+        .and_then(|peer| links.peers.get(&peer));
+    peer.map_or_else(
+        || SessionIdentity::of_node(node, [0; 32]),
+        |link| link.identity,
+    )
+}
+
+/// Whose a sender is.
+pub(super) fn group_in(links: &Links, mesh: &Mesh, sender: Sender) -> Group {
+    let identity = match sender {
+        Sender::Session(session) => {
+            let link = links.sessions.get(&session);
+            link.map(|link| links.shares.identity(link.holder))
+        }
+        Sender::Peer(peer) => links.peers.get(&peer).map(|link| link.identity),
+        Sender::Node(node) => Some(identity_of_node(links, mesh, node)),
+    };
+    identity.unwrap_or_default().group()
+}
+
+impl Router {
+    /// Whether an SDK may connect. If there are too many and others have more than their fair share,
+    /// one of theirs is closed for it.
+    pub fn admit(&mut self, identity: SessionIdentity) -> bool {
+        let holder = self.links.shares.holder(identity);
+        let admitted = match self.links.shares.may(holder, Pool::Sessions, 1) {
+            May::Take => true,
+            May::TakeFromOthers => self.evict(Pool::Sessions, holder),
+            May::Not => false,
+        };
+        self.counters.sessions_refused += u64::from(!admitted);
+        admitted
+    }
+
+    /// Whether a node that was not dialled may connect, as with [`admit`](Self::admit).
+    pub fn admit_peer(&mut self, node: &NodeId, authority: [u8; 32]) -> bool {
+        let identity = SessionIdentity::of_node(NodeKey::from(node), authority);
+        let holder = self.links.shares.holder(identity);
+        let shares = &self.links.shares;
+        let admitted = match shares.may(holder, Pool::Peers, 1) {
+            May::Take => true,
+            // Nodes of one agency do not take places from each other.
+            May::TakeFromOthers => {
+                shares.agency_may(holder, Pool::Peers, 1) && self.evict_peer(holder)
+            }
+            May::Not => false,
+        };
+        self.counters.peers_refused += u64::from(!admitted);
+        admitted
+    }
+
+    /// Closes a connection of the node that is furthest over its share, the newest of several.
+    fn evict_peer(&mut self, other: HolderId) -> bool {
+        let Some(holder) = self.links.shares.most_over(Pool::Peers, Some(other)) else {
+            return false;
+        };
+        let peers = self.links.peers.iter();
+        let victim = peers.rev().find(|(_, link)| link.place == Some(holder));
+        let Some((&peer, _)) = victim else {
+            return false;
+        };
+        self.counters.shares_cut += 1;
+        let reason = PeerCloseReason::OverShare;
+        self.close(Action::ClosePeer { peer, reason });
+        true
+    }
+
+    /// Whose a sender is, where senders take turns.
+    pub fn group_of(&self, sender: Sender) -> Group {
+        group_in(&self.links, &self.mesh, sender)
+    }
+}

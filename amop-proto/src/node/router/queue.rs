@@ -1,0 +1,95 @@
+//! What waits to be written to a connection.
+
+/// Bytes waiting to be written to a connection, held against a limit.
+#[derive(Debug, Clone)]
+pub(super) struct Queue {
+    limit: usize,
+    queued: usize,
+    /// The longest frame since it was last empty. One frame alone may be longer than the limit, and
+    /// what little follows it must not count as if it was too much.
+    longest: usize,
+    /// Over the limit: no more messages until it is down to half.
+    behind: bool,
+    /// Multicasts not sent while behind.
+    dropped: u64,
+}
+
+/// What a step did to a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// Nothing new.
+    Same,
+    /// It went over its limit.
+    Behind,
+    /// It is down again; so many multicasts were not sent.
+    CaughtUp { dropped: u64 },
+    /// It is over twice its limit.
+    Hopeless,
+}
+
+impl Queue {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            queued: 0,
+            longest: 0,
+            behind: false,
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Whether another message may be sent.
+    pub(super) fn is_open(&self) -> bool {
+        !self.behind
+    }
+
+    pub(super) fn is_half_full(&self) -> bool {
+        self.queued > self.limit / 2
+    }
+
+    pub(super) fn is_low(&self) -> bool {
+        self.queued <= self.limit / 4
+    }
+
+    pub(super) fn count_dropped(&mut self) {
+        self.dropped += 1;
+    }
+
+    pub(super) fn push(&mut self, len: usize) -> Level {
+        if self.queued == 0 {
+            self.longest = 0;
+        }
+        self.longest = self.longest.max(len);
+        self.queued = self.queued.saturating_add(len);
+        let limit = self.limit.max(self.longest);
+        if self.queued <= limit {
+            return Level::Same;
+        }
+        if self.queued > limit.saturating_mul(2) {
+            return Level::Hopeless;
+        }
+        if self.behind {
+            return Level::Same;
+        }
+        self.behind = true;
+        Level::Behind
+    }
+
+    pub(super) fn written(&mut self, len: usize) -> Level {
+        self.queued = self.queued.saturating_sub(len);
+        if self.behind && self.queued <= self.limit / 2 {
+            self.behind = false;
+            let dropped = std::mem::take(&mut self.dropped);
+            return Level::CaughtUp { dropped };
+        }
+        Level::Same
+    }
+}

@@ -1,0 +1,119 @@
+//! What is queued for connections, and what of it has left.
+
+use std::time::Instant;
+
+use super::{Router, links::Links, places::group_in, queue::Level};
+use crate::{
+    channel::Frame,
+    node::{Action, CloseReason, Lane, Notice, PeerCloseReason, PeerId, SessionId},
+    p2p::{PeerFrame, PeerMessage},
+};
+
+impl Router {
+    /// Queues a frame that is no AMOP message (a heartbeat's answer, say) for a session.
+    pub fn send_session(&mut self, session: SessionId, frame: Frame) {
+        let Some(link) = self.links.sessions.get_mut(&session) else {
+            return;
+        };
+        if link.closing {
+            return;
+        }
+        let level = link.push(&mut self.links.shares, frame.wire_len());
+        let queued = link.queue.queued();
+        match level {
+            Level::Hopeless => {
+                self.counters.slow_sessions += 1;
+                return self.cut(session, CloseReason::SlowReader { queued });
+            }
+            Level::Behind => self.notice(Notice::SessionBehind { session, queued }),
+            Level::Same | Level::CaughtUp { .. } => {}
+        }
+        self.actions
+            .push_back(Action::SendSession { session, frame });
+        while self.session_bytes() > self.limits.session_queues {
+            let Some(longest) = self.links.longest_queue() else {
+                return;
+            };
+            self.counters.queues_cut += 1;
+            let (queued, max) = (self.session_bytes(), self.limits.session_queues);
+            self.cut(longest, CloseReason::QueuesFull { queued, max });
+        }
+    }
+
+    /// Closes a session for what waits to be written to it, which counts no longer.
+    pub(super) fn cut(&mut self, session: SessionId, reason: CloseReason) {
+        if let Some(link) = self.links.sessions.get_mut(&session) {
+            link.uncount(&mut self.links.shares);
+            link.closing = true;
+            self.close(Action::CloseSession { session, reason });
+        }
+    }
+
+    /// Queues for a peer what nodes say about themselves.
+    pub fn send_peer(&mut self, peer: PeerId, frame: PeerFrame) {
+        self.send_in(peer, Lane::Control, frame.into());
+    }
+
+    /// Queues a frame for a peer. Whether its queue is filling up.
+    pub(super) fn send_in(&mut self, peer: PeerId, lane: Lane, message: PeerMessage) -> bool {
+        let Some(link) = self.links.peers.get_mut(&peer) else {
+            return false;
+        };
+        let (len, late) = (message.wire_len(), !link.queue.is_open());
+        let level = link.push(lane, len);
+        let (queued, fills) = (link.queue.queued(), link.queue.is_half_full());
+        if fills || self.links.is_counted() {
+            let mesh = &self.mesh;
+            let group = |links: &Links, sender| group_in(links, mesh, sender);
+            self.links.count_if_filling(peer, (lane, len), late, group);
+        }
+        match level {
+            Level::Hopeless => {
+                self.counters.slow_peers += 1;
+                let reason = PeerCloseReason::SlowReader { queued };
+                self.close(Action::ClosePeer { peer, reason });
+                return fills;
+            }
+            Level::Behind => self.notice(Notice::PeerBehind { peer, queued }),
+            Level::Same | Level::CaughtUp { .. } => {}
+        }
+        self.actions.push_back(Action::SendPeer {
+            peer,
+            lane,
+            message,
+        });
+        fills
+    }
+
+    /// So many bytes of what was queued for a session have left.
+    pub fn session_written(&mut self, session: SessionId, len: usize) {
+        let Some(link) = self.links.sessions.get_mut(&session) else {
+            return;
+        };
+        let level = link.written(&mut self.links.shares, len);
+        if let Level::CaughtUp { dropped } = level {
+            self.notice(Notice::SessionCaughtUp { session, dropped });
+        }
+    }
+
+    /// So many bytes of what was queued for a peer in a lane have left.
+    pub fn peer_written(&mut self, now: Instant, peer: PeerId, lane: Lane, len: usize) {
+        if lane == Lane::Control && self.mesh.written(peer, len) {
+            self.settle_mesh(now);
+        }
+        let Some((link, level)) = self.links.peer_written(peer, lane, len) else {
+            return;
+        };
+        if link.queue.is_low() {
+            link.stuck = false;
+        }
+        if link.queue.is_low() && !link.paused.is_empty() {
+            let paused = std::mem::take(&mut link.paused);
+            self.pauses.remove(&peer);
+            self.resume(paused);
+        }
+        if let Level::CaughtUp { dropped } = level {
+            self.notice(Notice::PeerCaughtUp { peer, dropped });
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! How much of a peer's queue is of whom.
+
+use std::{collections::hash_map::Entry, fmt};
+
+use crate::{
+    hash::HashMap,
+    node::{Group, Sender},
+};
+
+/// Bytes by sender. Mostly one sends at a time, so one is kept where it is found without a look-up. By
+/// agency and key they are counted only while there is much.
+#[derive(Clone, Default)]
+pub(super) struct Waiting {
+    /// Not among the others. Without bytes it is nobody's.
+    one: Option<Sender>,
+    bytes: usize,
+    /// None of them is without bytes.
+    others: HashMap<Sender, usize>,
+    groups: Option<Box<Groups>>,
+}
+
+/// Who there is, by agency and key, and what they have sent late: while the queue was closed.
+#[derive(Debug, Clone, Default)]
+struct Groups {
+    /// Everybody who has bytes.
+    senders: HashMap<Sender, One>,
+    agencies: HashMap<u64, Part>,
+    /// By agency and key.
+    keys: HashMap<(u64, u64), Part>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct One {
+    group: Group,
+    late: usize,
+}
+
+/// An agency or a key.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    /// Its keys, or its senders, that have something.
+    members: usize,
+    late: usize,
+}
+
+/// What somebody has waiting, among whom, and how much of it they sent late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) sender: usize,
+    pub(super) sender_late: usize,
+    pub(super) key_late: usize,
+    pub(super) agency_late: usize,
+    /// Senders of its key that have something, and itself.
+    pub(super) senders: usize,
+    /// Keys of its agency that have something, and its own.
+    pub(super) keys: usize,
+    /// Agencies that have something, and its own.
+    pub(super) agencies: usize,
+}
+
+/// As a plain map: where a sender is kept is nobody's business.
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = self.one.as_ref().filter(|_| self.bytes > 0);
+        let one = one.map(|one| (one, &self.bytes));
+        f.debug_map().entries(one).entries(&self.others).finish()
+    }
+}
+
+impl Waiting {
+    pub(super) fn of(&self, sender: Sender) -> usize {
+        if self.one == Some(sender) {
+            return self.bytes;
+        }
+        self.others.get(&sender).copied().unwrap_or(0)
+    }
+
+    /// What a sender of this group has, and among whom while that is [counted](Self::count).
+    pub(super) fn held(&self, sender: Sender, group: Group) -> Held {
+        let bytes = self.of(sender);
+        match &self.groups {
+            Some(groups) => groups.held(sender, group, bytes),
+            None => Held {
+                sender: bytes,
+                sender_late: 0,
+                key_late: 0,
+                agency_late: 0,
+                senders: 1 + self.others.len(),
+                keys: 1,
+                agencies: 1,
+            },
+        }
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, sender: Sender, bytes: usize) {
+        if self.one == Some(sender) {
+            self.bytes += bytes;
+        } else if self.bytes == 0 && self.others.is_empty() {
+            (self.one, self.bytes) = (Some(sender), bytes);
+        } else {
+            self.add_to_others(sender, bytes);
+        }
+    }
+
+    fn add_to_others(&mut self, sender: Sender, bytes: usize) {
+        if self.bytes > 0 {
+            *self.others.entry(sender).or_default() += bytes;
+            return;
+        }
+        let before = self.others.remove(&sender).unwrap_or(0);
+        (self.one, self.bytes) = (Some(sender), before + bytes);
+    }
+
+    /// Takes bytes out; more than there are is all of them.
+    #[inline]
+    pub(super) fn take(&mut self, sender: Sender, bytes: usize) {
+        if self.groups.is_some() {
+            self.take_counted(sender, bytes);
+        } else {
+            self.take_out(sender, bytes);
+        }
+    }
+
+    #[inline]
+    fn take_out(&mut self, sender: Sender, bytes: usize) {
+        if self.one == Some(sender) {
+            self.bytes = self.bytes.saturating_sub(bytes);
+        } else if !self.others.is_empty() {
+            self.take_from_others(sender, bytes);
+        }
+    }
+
+    fn take_from_others(&mut self, sender: Sender, bytes: usize) {
+        if let Entry::Occupied(mut held) = self.others.entry(sender) {
+            *held.get_mut() = held.get().saturating_sub(bytes);
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
+    }
+
+    fn take_counted(&mut self, sender: Sender, bytes: usize) {
+        self.take_out(sender, bytes);
+        let left = self.of(sender);
+        if let Some(groups) = &mut self.groups {
+            groups.left(sender, left);
+        }
+    }
+
+    /// Whether agencies and keys are counted.
+    #[inline]
+    pub(super) fn is_counted(&self) -> bool {
+        self.groups.is_some()
+    }
+
+    /// Counts by agency and key from now on. `group` says whose a sender is.
+    pub(super) fn count(&mut self, group: impl Fn(Sender) -> Group) {
+        let mut groups = Box::<Groups>::default();
+        let one = self.one.filter(|_| self.bytes > 0);
+        for sender in one.into_iter().chain(self.others.keys().copied()) {
+            groups.add(sender, group(sender), 0);
+        }
+        self.groups = Some(groups);
+    }
+
+    /// Something was [added](Self::add) while it is counted, so many bytes of it late.
+    pub(super) fn count_added(&mut self, sender: Sender, group: Group, late: usize) {
+        if self.of(sender) > 0
+            && let Some(groups) = &mut self.groups
+        {
+            groups.add(sender, group, late);
+        }
+    }
+
+    /// Counts by sender alone from now on.
+    pub(super) fn uncount(&mut self) {
+        self.groups = None;
+    }
+}
+
+impl Groups {
+    fn held(&self, sender: Sender, group: Group, bytes: usize) -> Held {
+        let one = self.senders.get(&sender);
+        let (is_new, late) = one.map_or((true, 0), |one| (false, one.late));
+        let key = self.keys.get(&(group.agency, group.key));
+        let agency = self.agencies.get(&group.agency);
+        let members = |part: Option<&Part>| part.map_or(0, |part| part.members);
+        let late_of = |part: Option<&Part>| part.map_or(0, |part| part.late);
+        Held {
+            sender: bytes,
+            sender_late: late,
+            key_late: late_of(key),
+            agency_late: late_of(agency),
+            senders: (members(key) + usize::from(is_new)).max(1),
+            keys: members(agency) + usize::from(key.is_none()),
+            agencies: self.agencies.len() + usize::from(agency.is_none()),
+        }
+    }
+
+    fn add(&mut self, sender: Sender, group: Group, late: usize) {
+        let (is_new, one) = match self.senders.entry(sender) {
+            Entry::Vacant(entry) => (true, entry.insert(One { group, late: 0 })),
+            Entry::Occupied(entry) => (false, entry.into_mut()),
+        };
+        one.late += late;
+        // Who has bytes stays in the group it was in when they came.
+        let Group { agency, key } = one.group;
+        let (is_new_key, key) = match self.keys.entry((agency, key)) {
+            Entry::Vacant(entry) => (true, entry.insert(Part::default())),
+            Entry::Occupied(entry) => (false, entry.into_mut()),
+        };
+        key.members += usize::from(is_new);
+        key.late += late;
+        let agency = self.agencies.entry(agency).or_default();
+        agency.members += usize::from(is_new_key);
+        agency.late += late;
+    }
+
+    /// A sender has so much left. What was late is the last to leave.
+    fn left(&mut self, sender: Sender, left: usize) {
+        let Entry::Occupied(mut entry) = self.senders.entry(sender) else {
+            return;
+        };
+        let One { group, late } = *entry.get();
+        let gone = late.saturating_sub(left);
+        entry.get_mut().late -= gone;
+        let ends = left == 0;
+        if ends {
+            entry.remove();
+        }
+        let key = self.keys.entry((group.agency, group.key));
+        let key_ends = Part::give(key, ends, gone);
+        Part::give(self.agencies.entry(group.agency), key_ends, gone);
+    }
+}
+
+impl Part {
+    /// A member is gone, or has so much less that was late. Returns whether it was the last one.
+    fn give<K>(entry: Entry<'_, K, Self>, member: bool, late: usize) -> bool {
+        let Entry::Occupied(mut part) = entry else {
+            return false;
+        };
+        part.get_mut().members -= usize::from(member);
+        part.get_mut().late -= late;
+        let ends = part.get().members == 0;
+        if ends {
+            part.remove();
+        }
+        ends
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::node::SessionId;
+
+    fn sender(n: u64) -> Sender {
+        Sender::Session(SessionId(n))
+    }
+
+    /// Three sessions to a key, two keys to an agency.
+    fn group(sender: Sender) -> Group {
+        let Sender::Session(SessionId(n)) = sender else {
+            panic!("only sessions send here");
+        };
+        Group {
+            agency: n / 6,
+            key: n / 3,
+        }
+    }
+
+    proptest! {
+        /// Whatever order they come in, the bytes are those of a plain map, and so are the members of keys
+        /// and agencies, and what was late, whenever they begin to be counted.
+        #[test]
+        fn it_counts_as_maps_do(
+            steps in proptest::collection::vec((0..12u64, 0..9u8, 1..5usize, any::<bool>()), 0..96),
+        ) {
+            let mut waiting = Waiting::default();
+            // Bytes, and how many of them were late.
+            let mut map = BTreeMap::<u64, (usize, usize)>::new();
+            for (n, what, bytes, late) in steps {
+                let held = map.entry(n).or_default();
+                match what {
+                    0 if !waiting.is_counted() => waiting.count(group),
+                    0 | 1 => {
+                        waiting.uncount();
+                        map.values_mut().for_each(|(_, late)| *late = 0);
+                    }
+                    2..6 => {
+                        let late = if late && waiting.is_counted() { bytes } else { 0 };
+                        waiting.add(sender(n), bytes);
+                        waiting.count_added(sender(n), group(sender(n)), late);
+                        *held = (held.0 + bytes, held.1 + late);
+                    }
+                    _ => {
+                        waiting.take(sender(n), bytes);
+                        held.0 = held.0.saturating_sub(bytes);
+                        held.1 = held.1.min(held.0);
+                    }
+                }
+                map.retain(|_, held| held.0 > 0);
+                for n in 0..12 {
+                    let own = map.get(&n).copied().unwrap_or_default();
+                    prop_assert_eq!(waiting.of(sender(n)), own.0);
+                    if !waiting.is_counted() {
+                        continue;
+                    }
+                    let of = group(sender(n));
+                    let sum = |wanted: &dyn Fn(Group) -> bool| -> usize {
+                        let all = map.iter().filter(|(n, _)| wanted(group(sender(**n))));
+                        all.map(|(_, (_, late))| late).sum()
+                    };
+                    let mut all: BTreeSet<u64> = map.keys().copied().collect();
+                    all.insert(n);
+                    let groups = all.iter().map(|&n| group(sender(n)));
+                    let of_key = groups.clone().filter(|&other| other == of);
+                    let of_agency = groups.clone().filter(|other| other.agency == of.agency);
+                    let held = Held {
+                        sender: own.0,
+                        sender_late: own.1,
+                        key_late: sum(&|other| other == of),
+                        agency_late: sum(&|other| other.agency == of.agency),
+                        senders: of_key.count(),
+                        keys: of_agency.map(|group| group.key).collect::<BTreeSet<_>>().len(),
+                        agencies: groups.map(|group| group.agency).collect::<BTreeSet<_>>().len(),
+                    };
+                    prop_assert_eq!(waiting.held(sender(n), of), held);
+                }
+            }
+            for (&n, &(bytes, _)) in &map {
+                waiting.take(sender(n), bytes);
+            }
+            if let Some(groups) = &waiting.groups {
+                prop_assert!(groups.senders.is_empty() && groups.keys.is_empty());
+                prop_assert!(groups.agencies.is_empty());
+            }
+        }
+    }
+}
