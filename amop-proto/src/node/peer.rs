@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ops::Bound,
     time::{Duration, Instant},
 };
 
@@ -81,6 +82,8 @@ pub(super) struct Output {
     pub(super) frames: Vec<PeerFrame>,
     /// Something was ignored.
     pub(super) ignored: Option<&'static str>,
+    /// It asks for this node's list, with this seq.
+    pub(super) question: Option<u32>,
     /// A question was not answered, because there were too many.
     pub(super) asks_too_much: bool,
 }
@@ -204,6 +207,20 @@ impl Peer {
         matches!(self.kind, Kind::Ours)
     }
 
+    /// It was sent this node's list, which is so long.
+    pub(super) fn was_told(&mut self, len: usize) {
+        self.answers.1 = len;
+    }
+
+    /// The topics it may ask for behind one in byte order, or all, if it takes part.
+    pub(super) fn told_after(&self, after: Option<&Bytes>) -> impl Iterator<Item = &Bytes> {
+        let start = match after {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Unbounded,
+        };
+        self.told.range::<Bytes, _>((start, Bound::Unbounded))
+    }
+
     /// Whether it is time to ask for its list.
     fn may_ask(&mut self, now: Instant) -> bool {
         let (questions, topics) = &mut self.questions;
@@ -215,10 +232,9 @@ impl Peer {
         &mut self,
         now: Instant,
         input: PeerInput,
-        node: NodeTopics<'_, impl FnOnce() -> Bytes>,
+        timeouts: &Timeouts,
         output: &mut Output,
     ) -> TopicUpdate {
-        let NodeTopics { list, timeouts } = node;
         let frame = &input.frame;
         match (frame.protocol, frame.packet) {
             (protocol::TOPIC, packet::TOPIC_SEQ) => {
@@ -246,14 +262,7 @@ impl Peer {
                     output.asks_too_much = true;
                     return TopicUpdate::Nothing;
                 }
-                let body = list();
-                *len = body.len();
-                output.frames.push(PeerFrame {
-                    protocol: -protocol::TOPIC,
-                    packet: packet::TOPICS,
-                    seq: frame.seq,
-                    body,
-                });
+                output.question = Some(frame.seq);
                 TopicUpdate::Nothing
             }
             (p, packet::TOPICS) if p == -protocol::TOPIC => {
@@ -286,14 +295,6 @@ impl Peer {
 /// What something costs that is so long: never more than a bucket holds.
 fn tokens(len: usize) -> u32 {
     1 + len.min(4000) as u32
-}
-
-/// What a peer link needs to know of its node.
-#[derive(Debug)]
-pub(super) struct NodeTopics<'a, F> {
-    /// The topics the peer is told of, asked for if they are.
-    pub(super) list: F,
-    pub(super) timeouts: &'a Timeouts,
 }
 
 pub(super) fn topic_seq_frame(topic_seq: u32) -> PeerFrame {

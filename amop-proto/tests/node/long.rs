@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use crate::support::{
-    Link, Net, config, from_node, hello, known, multicast, node_id, records, refused, reply, state,
-    topic_list, topic_seq, topics_of, unicast,
+    Link, Net, config, from_node, hello, known, multicast, node_id, peer_frame, records, refused,
+    reply, state, topic_list, topic_seq, topics_of, unicast,
 };
 use amop_proto::{
     channel::{Frame, FrameType},
     node::{Event, Held, SessionInput},
     p2p::{
-        NodeId,
+        NodeId, PeerFrame, TopicList,
         mesh::{Record, SharedSecret, Signer, Subject},
-        packet,
+        packet, protocol,
     },
 };
 use bytes::Bytes;
@@ -404,4 +404,115 @@ fn nodes_with_long_ids_are_neighbours_and_are_told_of() {
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, "far", "?"));
     assert_eq!(net.nodes[0].machine.router().in_flight(), 1);
+}
+
+/// All that a node asks for is written while others have their turn, and once for all that ask.
+#[test]
+fn a_long_list_that_a_node_asks_for_is_written_a_little_at_a_time() {
+    const MANY: usize = 5000;
+    let mut net = Net::with([{
+        let mut config = config(0);
+        config.limits.session_topics = 2 * MANY;
+        config.limits.session_topic_changes = 2 * MANY;
+        config
+    }]);
+    let names: Vec<String> = (0..MANY).map(|n| format!("topic{n:05}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let sdk = net.subscriber(0, &names);
+    let ask = |net: &mut Net, peer, seq| {
+        let question = peer_frame(protocol::TOPIC, packet::REQUEST_TOPICS, seq, "");
+        net.peer_send(peer, question);
+    };
+    let first = net.foreign(0, 9, "");
+    let second = net.foreign(0, 10, "");
+    net.secs(1);
+    net.peer_inbox(first);
+    net.peer_inbox(second);
+    ask(&mut net, first, 71);
+    ask(&mut net, second, 81);
+    assert!(net.peer_inbox(first).is_empty(), "all of it at once");
+    // Others have their turn meanwhile.
+    net.send(sdk, multicast(1, names[7], "in between"));
+    assert_eq!(net.inbox(sdk).len(), 2);
+    net.peer_inbox(second);
+    net.advance(Duration::from_millis(2));
+    assert!(net.peer_inbox(first).is_empty());
+    net.advance(Duration::from_millis(20));
+    let list = |frame: &PeerFrame| {
+        let list = TopicList::parse(&frame.body, usize::MAX).unwrap();
+        let topics = list.topics.iter();
+        let topics: Vec<String> = topics
+            .map(|topic| String::from_utf8(topic.to_vec()).unwrap())
+            .collect();
+        (frame.seq, list.seq, topics)
+    };
+    let told = list(&net.peer_only(first));
+    assert_eq!((told.0, told.2.len()), (71, MANY));
+    assert_eq!(told.2, names);
+    let other = list(&net.peer_only(second));
+    assert_eq!((other.0, &other.2), (81, &told.2));
+    // It is there now.
+    ask(&mut net, second, 82);
+    assert_eq!(list(&net.peer_only(second)).0, 82);
+    // Whoever asks while an older one is being written gets what there is now.
+    let changed = |net: &mut Net, names: &[&str]| {
+        net.subscribe(sdk, names);
+        net.secs(1);
+        net.peer_inbox(first);
+    };
+    changed(&mut net, &names[1..]);
+    ask(&mut net, first, 72);
+    net.subscribe(sdk, &names[1..MANY - 1]);
+    ask(&mut net, first, 73);
+    net.advance(Duration::from_millis(40));
+    let lists: Vec<_> = net
+        .peer_inbox(first)
+        .iter()
+        .filter(|frame| frame.packet == packet::TOPICS)
+        .map(list)
+        .collect();
+    let (seq, number, topics) = lists.last().unwrap();
+    assert_eq!((*seq, topics.len()), (73, MANY - 2));
+    assert!(*number > told.1);
+    // One that is gone is not waited for.
+    changed(&mut net, &names[2..]);
+    ask(&mut net, first, 74);
+    net.cut(first);
+    net.advance(Duration::from_millis(40));
+}
+
+/// A FISCO node that takes part connects and tells its topics; it is told a number, too.
+fn border(net: &mut Net, n: usize, topics: &str) -> Link {
+    let link = net.raw_peer(0, node_id(n), false);
+    net.peer_send(link, topic_seq("1"));
+    let mut asked = net.peer_inbox(link).into_iter();
+    let request = asked.find(|frame| frame.packet == packet::REQUEST_TOPICS);
+    let request = request.expect("it is asked for its topics");
+    net.peer_send(link, topic_list(request.seq, &format!("1\t{topics}")));
+    link
+}
+
+/// So is the list of all that a node beyond this one is told of.
+#[test]
+fn a_node_that_takes_part_is_told_all_topics_a_little_at_a_time() {
+    const MANY: usize = 3000;
+    let mut config = config(0);
+    config.transit.insert(node_id(9));
+    let mut net = Net::with([config]);
+    let names: Vec<String> = (0..MANY).map(|n| format!("topic{n:05}")).collect();
+    let topics: Vec<(&str, u32)> = names.iter().map(|name| (&**name, 1)).collect();
+    net.ours(0, 2, &topics);
+    net.secs(1);
+    net.subscriber(0, &["own"]);
+    let fisco = border(&mut net, 9, "theirs");
+    net.secs(1);
+    net.peer_inbox(fisco);
+    let question = peer_frame(protocol::TOPIC, packet::REQUEST_TOPICS, 71, "");
+    net.peer_send(fisco, question);
+    assert!(net.peer_inbox(fisco).is_empty(), "all of it at once");
+    net.advance(Duration::from_millis(20));
+    let list = TopicList::parse(&net.peer_only(fisco).body, usize::MAX).unwrap();
+    let mut expected: Vec<&str> = names.iter().map(String::as_str).collect();
+    expected.insert(0, "own");
+    assert_eq!(list.topics, expected);
 }

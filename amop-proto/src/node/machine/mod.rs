@@ -1,6 +1,7 @@
 //! The whole node as one machine: sessions and peers around the router.
 
 mod listing;
+mod lists;
 mod peers;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 pub use self::listing::{Listing, Question};
 use bytes::Bytes;
 
-use self::peers::NAMES_RATE;
+use self::{lists::Lists, peers::NAMES_RATE};
 use super::{
     Action, CloseReason, Kept, Lane, Lapse, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
     Router, RouterEvent, SessionId, SessionIdentity, after,
@@ -64,8 +65,10 @@ pub struct PeerIdentity {
     pub node: NodeId,
     /// Its name, from its certificate.
     pub name: String,
-    /// Its agency, from its certificate.
+    /// Its agency, from its certificate: a name, which agencies give themselves.
     pub agency: String,
+    /// A digest of what tells its agency from all others.
+    pub authority: [u8; 32],
     /// The address the connection was made to or came from.
     pub address: String,
 }
@@ -148,9 +151,7 @@ pub struct Node {
     /// Ordered, because they are walked.
     peers: BTreeMap<PeerId, Peer>,
     topic_seq: u32,
-    /// The lists of topics that were asked for last, by the number they were written for: of those that
-    /// take part in the network, and of all others.
-    lists: BTreeMap<Option<PeerId>, (u32, Bytes)>,
+    lists: Lists,
     /// Names of this node's topics changed, and real nodes have not been told.
     renamed: bool,
     /// So may have those beyond it.
@@ -186,7 +187,7 @@ impl Node {
             sessions: HashMap::default(),
             peers: BTreeMap::new(),
             topic_seq: 0,
-            lists: BTreeMap::new(),
+            lists: Lists::default(),
             renamed: false,
             beyond_changed: false,
             names_rate: Bucket::new(NAMES_RATE.0, NAMES_RATE.1),
@@ -245,7 +246,7 @@ impl Node {
     fn find_due(&self) -> Option<Instant> {
         let late = self.late.first().map(|&(at, _)| at);
         let barrier = sooner(self.barriers.next_timeout(), late);
-        let barrier = sooner(barrier, self.names_at);
+        let barrier = sooner(sooner(barrier, self.names_at), self.lists.next_timeout());
         sooner(
             sooner(self.router.next_timeout(), self.sweep_at),
             sooner(self.peers_due, barrier),
@@ -464,7 +465,7 @@ impl Node {
     fn forget_peer(&mut self, now: Instant, peer: PeerId, moves: bool) {
         if let Some(gone) = self.peers.remove(&peer) {
             self.closed = true;
-            self.lists.remove(&Some(peer));
+            self.lists.peer_gone(peer);
             if self.peers.is_empty() {
                 self.peers_due = None;
                 self.lists.clear();
@@ -680,6 +681,9 @@ impl Node {
         self.release_barriers(now);
         if self.names_at.is_some_and(|at| at <= now) {
             self.announce_names(now);
+        }
+        if self.lists.next_timeout().is_some_and(|at| at <= now) {
+            self.write_lists(now);
         }
         self.router.handle(now, RouterEvent::Timeout);
         let timeouts = self.config.timeouts;

@@ -7,7 +7,7 @@ use crate::{
     node::{
         Action, Notice, PeerCloseReason, PeerId, PeerIdentity, RouterEvent, after,
         checker::CheckedRecords,
-        peer::{NodeTopics, Output, Peer, TopicUpdate, topic_seq_frame},
+        peer::{Output, Peer, TopicUpdate, topic_seq_frame},
         peer_input::PeerInput,
     },
     p2p::protocol,
@@ -61,17 +61,31 @@ impl Node {
             }
             replaced = Some((old, ours));
         }
-        let node = identity.node;
+        let (node, authority) = (identity.node, identity.authority);
         // Whom this node dials it dials at its own pace.
         if !dialled && !self.visits.admit(now, node) {
             self.router.counters_mut().peers_too_often += 1;
             self.actions.push_back(reject(PeerCloseReason::TooOften));
             return;
         }
+        if !dialled && !self.router.admit_peer(&node, authority) {
+            let max = self.config.limits.peers;
+            self.actions
+                .push_back(reject(PeerCloseReason::TooMany { max }));
+            return;
+        }
         let moves = replaced.is_some_and(|(_, ours)| ours);
         let link = Peer::new(now, identity, dialled, &self.config.timeouts);
         self.peers.insert(peer, link);
-        self.router.handle(now, RouterEvent::PeerUp(peer, node));
+        self.router.handle(
+            now,
+            RouterEvent::PeerUp {
+                peer,
+                node,
+                authority,
+                dialled,
+            },
+        );
         for frame in Peer::greeting(self.topic_seq) {
             self.router.send_peer(peer, frame);
         }
@@ -119,22 +133,11 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        let transit = self.config.transit.contains(&peer.identity.node);
-        let (seq, router) = (self.topic_seq, &self.router);
-        let held = self.lists.entry(transit.then_some(id)).or_default();
-        let list = || {
-            // Whoever asks again and again gets what was written for the first time.
-            if held.0 != seq || held.1.is_empty() {
-                *held = (seq, router.topic_list_for(id, seq));
-            }
-            held.1.clone()
-        };
-        let node = NodeTopics {
-            list,
-            timeouts: &self.config.timeouts,
-        };
         let mut output = Output::default();
-        let update = peer.topic_packet(now, input, node, &mut output);
+        let update = peer.topic_packet(now, input, &self.config.timeouts, &mut output);
+        if let Some(seq) = output.question {
+            self.asked_for_list(now, id, seq);
+        }
         for frame in output.frames {
             self.router.send_peer(id, frame);
         }
@@ -156,6 +159,11 @@ impl Node {
                 self.close_peer(now, id, reason);
             }
         }
+    }
+
+    /// Whether it is a FISCO node that takes part in the network of ours by way of this one.
+    pub(super) fn takes_part(&self, peer: &Peer) -> bool {
+        peer.is_foreign() && self.config.transit.contains(&peer.identity.node)
     }
 
     /// It has become known which implementation a peer is.

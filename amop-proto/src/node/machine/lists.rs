@@ -1,0 +1,189 @@
+//! The lists of topics that FISCO nodes ask for. A long one is written a little at a time, so that messages do
+//! not wait for it, and once for each number.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    time::{Duration, Instant},
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::Node;
+use crate::{
+    node::PeerId,
+    p2p::{PeerFrame, packet, protocol},
+};
+
+/// So many topics are written for one event: some 100 microseconds.
+const PIECE: usize = 1024;
+
+/// Between two pieces others have their turn.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The lists that were asked for last: of each node that takes part in the network, and of all others.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lists {
+    of: BTreeMap<Option<PeerId>, List>,
+    /// Which of them was written last: they take turns.
+    last: Option<PeerId>,
+    resume: Option<Instant>,
+}
+
+#[derive(Debug, Clone)]
+struct List {
+    /// The number it is written for.
+    number: u32,
+    body: Body,
+    /// Who asked, with the seq of the question and the number that there was.
+    asked: Vec<(PeerId, u32, u32)>,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    /// As far as it is written, and the last topic in it.
+    Begun(BytesMut, Option<Bytes>),
+    Whole(Bytes),
+}
+
+impl List {
+    fn begin(number: u32) -> Self {
+        let text = BytesMut::from(number.to_string().as_bytes());
+        Self {
+            number,
+            body: Body::Begun(text, None),
+            asked: Vec::new(),
+        }
+    }
+
+    fn is_begun(&self) -> bool {
+        matches!(self.body, Body::Begun(..))
+    }
+}
+
+impl Lists {
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.resume
+    }
+
+    pub(super) fn peer_gone(&mut self, peer: PeerId) {
+        self.of.remove(&Some(peer));
+        for list in self.of.values_mut() {
+            list.asked.retain(|&(asked, ..)| asked != peer);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Node {
+    /// A node asks for the topics it is told of.
+    pub(super) fn asked_for_list(&mut self, now: Instant, peer: PeerId, seq: u32) {
+        let transit = self
+            .peers
+            .get(&peer)
+            .is_some_and(|peer| self.takes_part(peer));
+        let whose = transit.then_some(peer);
+        let number = self.topic_seq;
+        let list = self.lists.of.entry(whose);
+        let list = list.or_insert_with(|| List::begin(number));
+        if let Body::Whole(body) = &list.body {
+            if list.number == number {
+                let body = body.clone();
+                return self.send_list(peer, seq, body);
+            }
+            *list = List::begin(number);
+        }
+        // One that is being written is written to its end, even if it is out of date by then. Of several
+        // questions that wait for it the last one counts.
+        list.asked.retain(|&(asked, ..)| asked != peer);
+        list.asked.push((peer, seq, number));
+        if self.lists.resume.is_none() {
+            self.write_list(now, whose);
+        }
+    }
+
+    /// Goes on with the lists that are being written.
+    pub(super) fn write_lists(&mut self, now: Instant) {
+        self.lists.resume = None;
+        let behind = (Bound::Excluded(self.lists.last), Bound::Unbounded);
+        let lists = self.lists.of.range(behind).chain(&self.lists.of);
+        let begun = lists.into_iter().find(|(_, list)| list.is_begun());
+        if let Some((&whose, _)) = begun {
+            self.write_list(now, whose);
+        }
+    }
+
+    /// Writes a piece of a list. If that is the last one, those who asked get it.
+    fn write_list(&mut self, now: Instant, whose: Option<PeerId>) {
+        self.lists.last = whose;
+        let Some(list) = self.lists.of.get_mut(&whose) else {
+            return;
+        };
+        if let Body::Begun(text, last) = &mut list.body {
+            let after = last.take();
+            let mut count = 0;
+            let mut put = |topic: &Bytes| {
+                text.put_u8(b'\t');
+                text.put_slice(topic);
+                count += 1;
+                if count == PIECE {
+                    *last = Some(topic.clone());
+                }
+            };
+            match whose.map(|peer| self.peers.get(&peer)) {
+                // What it was told of when it was told the number.
+                Some(peer) => {
+                    let told = peer.map(|peer| peer.told_after(after.as_ref()));
+                    told.into_iter().flatten().take(PIECE).for_each(&mut put);
+                }
+                None => {
+                    let topics = self.router.local_topics_after(after.as_ref());
+                    topics.take(PIECE).for_each(&mut put);
+                }
+            }
+            if last.is_none() {
+                list.body = Body::Whole(std::mem::take(text).freeze());
+            }
+        }
+        if let Body::Whole(body) = &list.body {
+            let (body, number) = (body.clone(), list.number);
+            let asked = std::mem::take(&mut list.asked);
+            let (now_late, answered): (Vec<_>, Vec<_>) = asked
+                .into_iter()
+                .partition(|&(.., wanted)| wanted != number);
+            for (peer, seq, _) in answered {
+                self.send_list(peer, seq, body.clone());
+            }
+            // Those who asked since the number changed are told of what there is now.
+            if !now_late.is_empty() {
+                let number = self.topic_seq;
+                let late = now_late
+                    .into_iter()
+                    .map(|(peer, seq, _)| (peer, seq, number));
+                let mut list = List::begin(number);
+                list.asked.extend(late);
+                self.lists.of.insert(whose, list);
+            }
+        }
+        if self.lists.of.values().any(List::is_begun) {
+            self.lists.resume = Some(now + PAUSE);
+        }
+    }
+
+    fn send_list(&mut self, peer: PeerId, seq: u32, body: Bytes) {
+        let Some(link) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        link.was_told(body.len());
+        let frame = PeerFrame {
+            protocol: -protocol::TOPIC,
+            packet: packet::TOPICS,
+            seq,
+            body,
+        };
+        self.router.send_peer(peer, frame);
+    }
+}
