@@ -54,14 +54,13 @@ fn modules_have_types_of_one_name() {
     assert!(schema(&topics, "two")["properties"]["d"].is_object());
     let document = asyncapi::document(&topics, &Info::new("Modules", "1"));
     let described = |reference: Value| {
-        let name = reference["$ref"]
+        reference["$ref"]
             .as_str()
             .unwrap()
             .rsplit('/')
             .next()
             .unwrap()
-            .to_owned();
-        name
+            .to_owned()
     };
     assert_eq!(described(part("one", "b")), "Part");
     // In the document, those that differ have names of their own.

@@ -5,6 +5,7 @@
 #![deny(warnings)]
 
 /// A schema with comments of all kinds.
+#[allow(clippy::all)] // Names and comments are the schema's.
 pub mod comments {
     include!(concat!(env!("OUT_DIR"), "/comments.rs"));
 }

@@ -1,6 +1,6 @@
 //! The macros on structs with conditions and on what is deprecated, in a crate that denies warnings.
 #![deny(warnings)]
-#![allow(missing_docs, unreachable_pub)]
+#![allow(missing_docs, unreachable_pub, clippy::non_minimal_cfg)]
 
 use amop::{AmopTopic, Codec, Topic};
 

@@ -4,6 +4,7 @@
 
 mod support;
 
+#[allow(clippy::all)] // Names and comments are the schema's.
 mod users {
     include!(concat!(env!("OUT_DIR"), "/users/all.rs"));
 }
