@@ -26,6 +26,7 @@ pub mod log;
 pub mod node;
 pub mod p2p;
 pub mod race;
+mod shards;
 mod topic;
 
 pub use topic::{MAX_TOPIC_LEN, TopicError, TopicName};

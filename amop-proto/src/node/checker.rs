@@ -59,8 +59,10 @@ pub struct CheckedRecord {
 }
 
 impl CheckedRecord {
-    /// A record that this very node has signed.
-    pub(super) fn own(signed: SignedRecord) -> Self {
+    /// A record that has been checked, or that this very node has signed. It has memory of its own: it is kept,
+    /// and what it came in is not.
+    pub(super) fn new(signed: SignedRecord) -> Self {
+        let signed = signed.apart();
         let topics = signed.record().topics.iter();
         let weight = topics.map(|(topic, _)| topic.len() + TOPIC_COST).sum();
         Self {
@@ -353,7 +355,7 @@ impl Checker {
                 }
             }
         };
-        let checked = CheckedRecord::own(signed);
+        let checked = CheckedRecord::new(signed);
         part.records.push(CheckedRecord {
             authority,
             ..checked

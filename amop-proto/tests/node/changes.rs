@@ -45,7 +45,7 @@ fn what_a_client_wants_at_its_start_is_there_within_milliseconds() {
     let sdk = net.sdk(0);
     set(&mut net, sdk, &names("a", MANY));
     assert!(held(&net) > 0 && held(&net) < MANY, "not all in one go");
-    net.advance(Duration::from_millis(20));
+    net.advance(Duration::from_millis(80));
     assert!(is_quiet(&net));
     assert_eq!(held(&net), MANY);
     // And others at the same time, though all of them at once have to wait a little.
@@ -53,7 +53,7 @@ fn what_a_client_wants_at_its_start_is_there_within_milliseconds() {
     for &sdk in &sdks {
         set(&mut net, sdk, &names("b", 200));
     }
-    net.advance(Duration::from_millis(50));
+    net.advance(Duration::from_millis(200));
     assert!(is_quiet(&net));
     assert_eq!(held(&net), MANY + 200);
 }
@@ -64,7 +64,7 @@ fn a_session_that_flips_all_its_topics_makes_no_more_work_than_it_may() {
     let peer = net.ours(0, 5, &[]);
     let flipper = net.sdk(0);
     let sets = [names("a", MANY), names("b", MANY)];
-    let (rate, burst) = (1000, 16_000);
+    let (rate, burst) = (1000, 5000);
     let mut frames = 0;
     // Twenty every second, for 20 s.
     for round in 0..400 {
@@ -138,8 +138,8 @@ fn a_heartbeat_behind_a_set_is_answered_when_the_set_is_in_force() {
     let mut net = Net::new(1);
     let sdk = net.sdk(0);
     let sets = [names("a", MANY), names("b", MANY)];
-    // What may change at once is used up: 3 sets and their ends are 20,480 changes.
-    for set_ in [&sets[0], &sets[1], &sets[0]] {
+    // What may change at once is used up: two sets and the end of the first are 12,288 changes.
+    for set_ in &sets {
         set(&mut net, sdk, set_);
         net.advance(Duration::from_millis(100));
     }
@@ -160,7 +160,7 @@ fn a_heartbeat_behind_a_set_is_answered_when_the_set_is_in_force() {
         br#"{"clientType":"amop-rust","maximumSupport":3}"#,
     );
     net.only(ours);
-    for set_ in [&sets[0], &sets[1], &sets[0]] {
+    for set_ in &sets {
         set(&mut net, ours, set_);
         net.advance(Duration::from_millis(100));
     }

@@ -1,7 +1,7 @@
 //! A node reads no text of a session itself: frames come to it read, so that nobody who shares it waits
 //! for a reader of JSON.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use crate::support::{Net, config, seq};
 use amop_proto::{
@@ -84,6 +84,7 @@ fn of_a_set_a_session_gets_as_many_topics_as_it_may_hold() {
         let frame = Frame::new(FrameType::SET_TOPICS, seq(1), body.clone());
         let input = SessionInput::read(frame, read);
         net.event(0, Event::SessionFrame(sdk.id, input));
+        net.advance(Duration::from_millis(10));
         assert_eq!(net.nodes[0].machine.own_topics(), topics[..10]);
         let [Notice::TopicIgnored { topic, others, .. }] = &net.notices(0)[..] else {
             panic!("one notice");

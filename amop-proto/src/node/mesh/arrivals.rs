@@ -18,13 +18,13 @@ use crate::{
 
 /// So many topics and records are worked on for one event, and the rest after this time, so that
 /// messages get their turn.
-const TOPICS_AT_ONCE: usize = 2048;
-const RECORDS_AT_ONCE: usize = 256;
+const TOPICS_AT_ONCE: usize = 96;
+const RECORDS_AT_ONCE: usize = 64;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// So many of them are those of one neighbour, and then it is another one's turn.
-const TOPICS_A_TURN: usize = 256;
-const RECORDS_A_TURN: usize = 32;
+const TOPICS_A_TURN: usize = 32;
+const RECORDS_A_TURN: usize = 16;
 
 /// Flooding brings each record over every link, so as many records as are new may come over each link once
 /// more, and so many at once and then a second beside these: a link that comes up has its news, too.

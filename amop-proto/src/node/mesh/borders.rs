@@ -92,7 +92,7 @@ impl Mesh {
             return false;
         };
         let bytes = signed.bytes().clone();
-        let record = CheckedRecord::own(signed);
+        let record = CheckedRecord::new(signed);
         let own = self.own.key();
         let version = record.record().version;
         let taken = self.database.take(now, own, &record, version);

@@ -398,8 +398,7 @@ impl Database {
         checked: &CheckedRecord,
     ) -> Taken {
         let record = checked.record();
-        // A slice of the packet it came in would keep all of that in memory.
-        let bytes = Bytes::copy_from_slice(checked.signed().bytes());
+        let bytes = checked.signed().bytes().clone();
         let node = *record.subject.node();
         if border.is_none() && !self.states.contains_key(&key) {
             self.displace_stubs(key);
@@ -520,9 +519,8 @@ impl Database {
             if state.topics.get(topic).copied().unwrap_or(0) == *count {
                 continue;
             }
-            let topic = Bytes::copy_from_slice(topic);
             state.set_topic(topic.clone(), *count);
-            changes.push((topic, *count));
+            changes.push((topic.clone(), *count));
         }
         if end < topics.len() {
             return (changes, Some(end));

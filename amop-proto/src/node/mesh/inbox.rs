@@ -237,7 +237,7 @@ mod tests {
         };
         let signed = record.sign(&SharedSecret::new(id(node))).unwrap();
         Item::Record {
-            record: Box::new(CheckedRecord::own(signed)),
+            record: Box::new(CheckedRecord::new(signed)),
             leads_to: version,
         }
     }

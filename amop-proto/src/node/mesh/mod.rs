@@ -58,8 +58,10 @@ use crate::p2p::{
 };
 
 /// What the rest of the node is told of topics at once; what is more waits its turn.
-const SHOWN_AT_ONCE: usize = 2048;
+const SHOWN_AT_ONCE: usize = 96;
 const BACKLOG_PAUSE: Duration = Duration::from_millis(1);
+/// Of a backlog longer than this more is told at once, so that it does not grow for ever.
+const LONG_BACKLOG: usize = 1 << 19;
 
 /// What the mesh wants done or tells.
 #[derive(Debug, Clone)]
@@ -532,8 +534,9 @@ impl Mesh {
                 }
             }
         }
-        if !self.backlog.is_empty() {
-            let shown = SHOWN_AT_ONCE.max(self.backlog.len() / 16);
+        if !self.backlog.is_empty() && self.backlog_at.is_none_or(|at| at <= now) {
+            let behind = self.backlog.len().saturating_sub(LONG_BACKLOG);
+            let shown = SHOWN_AT_ONCE.max(behind / 16);
             let shown = self.backlog.drain(..shown.min(self.backlog.len()));
             self.outputs
                 .extend(shown.map(|(key, topic, count)| Output::Topic(key, topic, count)));

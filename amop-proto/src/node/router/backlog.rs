@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     Router,
+    credit::Outcome,
     unicast::{Target, UnicastId},
 };
 use crate::{
@@ -213,7 +214,7 @@ impl Router {
 
     fn carry_on(&mut self, now: Instant, id: UnicastId, kind: JobKind) {
         match kind {
-            JobKind::Lost => self.attempt_failed(now, id, false),
+            JobKind::Lost => self.attempt_ended(now, id, false, Outcome::Ended),
             JobKind::Again { changes, shaken } => {
                 let sent = self.unicasts.get(&id).and_then(|unicast| unicast.sent_at());
                 let lost = |sent| sent < changes || (shaken && sent == changes);

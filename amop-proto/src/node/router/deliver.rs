@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::{
     Router,
     backlog::SLICE,
+    credit::Outcome,
     network::again_after,
     places::{group_in, identity_of_node},
     transit::Audience,
@@ -152,7 +153,9 @@ impl Router {
         };
         if link.is_open(&self.links.shares) {
             self.counters.delivered += 1;
-            self.send_session(session, frame.clone());
+            let level = link.push(&mut self.links.shares, frame.wire_len());
+            let queued = link.queue.queued();
+            self.queued(session, frame.clone(), (level, queued));
         } else {
             link.queue.count_dropped();
             self.counters.dropped += 1;
@@ -240,7 +243,7 @@ impl Router {
         self.newest.push(holder, id, before, lives);
         let amounts = in_flight(&frame);
         self.links.shares.take_each(holder, amounts);
-        let unicast = Unicast {
+        let unicast = Box::new(Unicast {
             origin,
             holder,
             frame,
@@ -253,7 +256,7 @@ impl Router {
             refused: false,
             deadline,
             timer: None,
-        };
+        });
         self.advance(now, id, unicast);
     }
 
@@ -328,12 +331,16 @@ impl Router {
 
     /// Sends a unicast, which is not among those in flight, to the next subscriber and puts it there, or
     /// ends it when there is none.
-    pub(super) fn advance(&mut self, now: Instant, id: UnicastId, mut unicast: Unicast) {
+    pub(super) fn advance(&mut self, now: Instant, id: UnicastId, mut unicast: Box<Unicast>) {
         loop {
             let entry = self.table.get(unicast.topic());
             let reach = self.reach(unicast.origin, unicast.topic());
             let drawn = match entry {
-                Some(entry) => unicast.draw(entry, &reach, &self.links, &mut self.rng),
+                Some(entry) => {
+                    let (mesh, credits) = (&self.mesh, &self.credits);
+                    let credit = |node| credits.of(now, mesh.owner(node));
+                    unicast.draw(entry, &reach, (&self.links, &credit), &mut self.rng)
+                }
                 None => Drawn::Nobody {
                     busy: false,
                     asked: None,
@@ -371,7 +378,7 @@ impl Router {
                 self.unicasts.insert(id, unicast);
                 return;
             }
-            self.forget_attempt(id, &mut unicast);
+            self.forget_attempt(id, &mut unicast, Outcome::Ended);
             unicast.refused = true;
         }
     }
@@ -395,7 +402,7 @@ impl Router {
     }
 
     /// Lets a unicast wait for the answer to another copy of it.
-    fn join(&mut self, id: UnicastId, mut unicast: Unicast, other: UnicastId) {
+    fn join(&mut self, id: UnicastId, mut unicast: Box<Unicast>, other: UnicastId) {
         if let Some(other) = self.unicasts.get_mut(&other) {
             other.joined.push(id);
         }
@@ -439,8 +446,11 @@ impl Router {
             Target::Node(node) => {
                 let until = after(now, self.timeouts.peer_answer);
                 let again = again_after(unicast.frame.wire_len());
+                let owner = self.mesh.owner(node);
+                self.credits.give(owner);
                 unicast.at = Some(Attempt::Node {
                     node,
+                    owner,
                     until,
                     again,
                     changes: self.mesh.changes(),
@@ -465,17 +475,33 @@ impl Router {
         next_peer_seq(&mut self.next_peer_seq)
     }
 
-    /// Whoever has the unicast did not take it: forget the attempt and try the next at once.
+    /// Who has the unicast did not take it: forget the attempt and try the next at once.
     pub(super) fn attempt_failed(&mut self, now: Instant, id: UnicastId, refused: bool) {
+        self.attempt_ended(now, id, refused, Outcome::Failed(now));
+    }
+
+    /// Who has the unicast cannot answer it any more: try the next at once.
+    pub(super) fn attempt_ended(
+        &mut self,
+        now: Instant,
+        id: UnicastId,
+        refused: bool,
+        outcome: Outcome,
+    ) {
         self.counters.failed_attempts += 1;
         if let Some(mut unicast) = self.unicasts.remove(&id) {
-            self.forget_attempt(id, &mut unicast);
+            self.forget_attempt(id, &mut unicast, outcome);
             unicast.refused |= refused;
             self.advance(now, id, unicast);
         }
     }
 
-    pub(super) fn forget_attempt(&mut self, id: UnicastId, unicast: &mut Unicast) {
+    pub(super) fn forget_attempt(
+        &mut self,
+        id: UnicastId,
+        unicast: &mut Unicast,
+        outcome: Outcome,
+    ) {
         match unicast.at.take() {
             Some(Attempt::Session(session)) => {
                 if let Some(link) = self.links.sessions.get_mut(&session) {
@@ -487,7 +513,8 @@ impl Router {
                     link.asked.remove(&seq);
                 }
             }
-            Some(Attempt::Node { node, .. }) => {
+            Some(Attempt::Node { node, owner, .. }) => {
+                self.credits.take(owner, outcome);
                 self.links.asked_nodes.remove(&(node, id));
             }
             Some(Attempt::Joined(other)) => {
@@ -523,7 +550,11 @@ impl Router {
 
     fn end_one(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<Message, i32>) {
         let lane = unicast.at.and_then(Attempt::lane);
-        self.forget_attempt(id, unicast);
+        let ended = match outcome {
+            Ok(_) => Outcome::Answered,
+            Err(_) => Outcome::Ended,
+        };
+        self.forget_attempt(id, unicast, ended);
         if let Some(at) = unicast.timer {
             self.timers.remove(&(at, id));
         }
@@ -621,7 +652,10 @@ impl Router {
             };
             if unicast.deadline <= now {
                 self.counters.failed_attempts += 1;
-                self.finish(id, Err(code::TIMEOUT));
+                if let Some(mut unicast) = self.unicasts.remove(&id) {
+                    self.forget_attempt(id, &mut unicast, Outcome::Failed(now));
+                    self.end(id, &mut unicast, Err(code::TIMEOUT));
+                }
                 continue;
             }
             match &unicast.at {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::{
     Router,
+    credit::Outcome,
     deliver::LOOK_PAUSE,
     network::again_after,
     unicast::{Attempt, Drawn, Origin, Target, Unicast, UnicastId},
@@ -48,11 +49,11 @@ impl Router {
         if now < enough {
             at = at.min(enough);
         } else {
-            match self.draw_another(&mut unicast) {
+            match self.draw_another(now, &mut unicast) {
                 Drawn::Target(_) => {
                     self.counters.failed_attempts += 1;
                     self.take_back(id, &unicast);
-                    self.forget_attempt(id, &mut unicast);
+                    self.forget_attempt(id, &mut unicast, Outcome::Failed(now));
                     return self.advance(now, id, unicast);
                 }
                 Drawn::Later => at = at.min(now + LOOK_PAUSE),
@@ -67,7 +68,7 @@ impl Router {
     }
 
     /// Draws somebody who has not been asked, other than the publisher itself.
-    fn draw_another(&mut self, unicast: &mut Unicast) -> Drawn {
+    fn draw_another(&mut self, now: Instant, unicast: &mut Unicast) -> Drawn {
         let nobody = Drawn::Nobody {
             busy: false,
             asked: None,
@@ -76,7 +77,9 @@ impl Router {
             return nobody;
         };
         let reach = self.reach(unicast.origin, unicast.topic());
-        let drawn = unicast.draw(entry, &reach, &self.links, &mut self.rng);
+        let (mesh, credits) = (&self.mesh, &self.credits);
+        let credit = |node| credits.of(now, mesh.owner(node));
+        let drawn = unicast.draw(entry, &reach, (&self.links, &credit), &mut self.rng);
         match (drawn, unicast.origin) {
             (Drawn::Target(Target::Session(session)), Origin::Session(own)) if session == own => {
                 nobody

@@ -24,6 +24,7 @@ use crate::{
         shares::{HolderId, Pool, Shares},
     },
     p2p::mesh::NodeKey,
+    shards::Shards,
 };
 
 /// What a frame that waits takes in memory beside its bytes.
@@ -150,7 +151,7 @@ pub(super) struct Links {
     counted: usize,
     /// Unicasts of nodes of ours that wait for an answer here, by the node, the name it sent them to,
     /// and its id of them.
-    pub(super) asking_nodes: HashMap<(NodeKey, NodeKey, u64), UnicastId>,
+    pub(super) asking_nodes: Shards<(NodeKey, NodeKey, u64), UnicastId>,
 }
 
 impl Links {
@@ -161,7 +162,7 @@ impl Links {
             peers: BTreeMap::new(),
             by_key: BTreeSet::new(),
             asked_nodes: BTreeSet::new(),
-            asking_nodes: HashMap::default(),
+            asking_nodes: Shards::default(),
             agencies: BTreeMap::new(),
             counted: 0,
         }

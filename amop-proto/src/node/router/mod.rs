@@ -6,6 +6,7 @@ mod backlog;
 mod changes;
 mod copies;
 mod counters;
+mod credit;
 mod deliver;
 mod keep;
 mod late;
@@ -39,6 +40,7 @@ use self::{
     backlog::Backlog,
     changes::{Changes, rate_of_session},
     copies::Copies,
+    credit::Credits,
     links::{Links, SessionLink},
     newest::Newest,
     peer_link::PeerLink,
@@ -60,11 +62,11 @@ use super::{
 };
 use crate::{
     channel::{Frame, FrameType, Seq, Verdict, code, heartbeat_shortage},
-    hash::HashMap,
     p2p::{
         NodeId,
         mesh::{NodeKey, Subject},
     },
+    shards::Shards,
 };
 
 /// How long a node of ours whose connection was one of two is waited for on the other: both sides may
@@ -127,12 +129,13 @@ pub struct Router {
     rng: Dice,
     table: Table,
     links: Links,
-    unicasts: HashMap<UnicastId, Unicast>,
+    unicasts: Shards<UnicastId, Box<Unicast>>,
     changes: Changes,
     bandwidth: Bandwidth,
     timers: BTreeSet<(Instant, UnicastId)>,
     backlog: Backlog,
     copies: Copies,
+    credits: Credits,
     newest: Newest,
     /// Whose unicasts ended last for others, who may still have more than a fair share.
     greedy: Option<HolderId>,
@@ -178,12 +181,13 @@ impl Router {
             rng,
             table: Table::default(),
             links: Links::new(&limits),
-            unicasts: HashMap::default(),
+            unicasts: Shards::default(),
             changes: Changes::new(&limits),
             bandwidth: Bandwidth::new(limits.outgoing_bandwidth),
             timers: BTreeSet::new(),
             backlog: Backlog::default(),
             copies: Copies::default(),
+            credits: Credits::default(),
             newest: Newest::default(),
             greedy: None,
             pauses: BTreeMap::new(),

@@ -20,6 +20,16 @@ impl Router {
         }
         let level = link.push(&mut self.links.shares, frame.wire_len());
         let queued = link.queue.queued();
+        self.queued(session, frame, (level, queued));
+    }
+
+    /// A frame counts in a session's queue.
+    pub(super) fn queued(
+        &mut self,
+        session: SessionId,
+        frame: Frame,
+        (level, queued): (Level, usize),
+    ) {
         match level {
             Level::Hopeless => {
                 self.counters.slow_sessions += 1;

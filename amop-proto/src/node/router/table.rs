@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::weighted::Weighted;
 use crate::{
-    hash::HashMap,
     node::{PeerId, SessionId},
     p2p::mesh::NodeKey,
+    shards::Shards,
 };
 
 /// Topics that begin so ask for block notifications, not for AMOP messages.
@@ -17,7 +17,7 @@ const BLOCK_NOTIFY: &[u8] = b"_block_notify_";
 /// Subscribers by topic.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
-    topics: HashMap<Bytes, Entry>,
+    topics: Shards<Bytes, Box<Entry>>,
     /// How many sessions hold each topic; ordered, as announcements are.
     local: BTreeMap<Bytes, u32>,
     /// Topics whose local count changed since the last announcement.
@@ -43,7 +43,7 @@ struct Change {
 
 impl Table {
     pub(super) fn get(&self, topic: &[u8]) -> Option<&Entry> {
-        self.topics.get(topic)
+        self.topics.get(topic).map(|entry| &**entry)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -104,7 +104,7 @@ impl Table {
         if topic.starts_with(BLOCK_NOTIFY) {
             return None;
         }
-        let sessions = &mut self.topics.entry(topic.clone()).or_default().sessions;
+        let sessions = &mut self.topics.or_default(topic.clone()).sessions;
         let place = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
         sessions.push(session);
         self.count(topic, |count| count + 1);
@@ -162,7 +162,7 @@ impl Table {
             return;
         }
         if adds {
-            set(self.topics.entry(topic.clone()).or_default());
+            set(self.topics.or_default(topic.clone()));
         } else if let Some(entry) = self.topics.get_mut(topic) {
             set(entry);
             self.drop_if_empty(topic);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{links::Links, table::Entry};
+use super::{credit::Allowance, links::Links, table::Entry};
 use crate::{
     channel::Frame,
     node::{Lane, PeerId, SessionId, dice::Dice, digest::Digest, shares::HolderId},
@@ -96,6 +96,8 @@ pub(super) enum Attempt {
     /// By the unicast's id.
     Node {
         node: NodeKey,
+        /// Who spoke for the node then.
+        owner: NodeKey,
         /// When to give this node up.
         until: Instant,
         /// How long after the last sending to send again, in case it was lost on the way.
@@ -224,7 +226,7 @@ impl Unicast {
         &mut self,
         entry: &Entry,
         reach: &Reach,
-        links: &Links,
+        (links, credits): (&Links, &impl Fn(NodeKey) -> Allowance),
         rng: &mut Dice,
     ) -> Drawn {
         let nobody = Drawn::Nobody {
@@ -241,6 +243,11 @@ impl Unicast {
                 && !self.tried.contains(target)
                 && self.may_take(target, links)
         };
+        let has_choice = entry.sessions.len() + entry.nodes.len() + entry.peers.len() > 1;
+        let has_credit = |target: Target| match target {
+            Target::Node(node) => !has_choice || credits(node).more,
+            Target::Session(_) | Target::Peer(_) => true,
+        };
         let remote = if local_only {
             0
         } else {
@@ -256,7 +263,7 @@ impl Unicast {
             let Some(target) = pick(entry, rng.random_range(0..total)) else {
                 break;
             };
-            if usable(target) && (Some(target) != own || total == 1) {
+            if usable(target) && has_credit(target) && (Some(target) != own || total == 1) {
                 return Drawn::Target(target);
             }
             if total < 2 * DRAWS {
@@ -265,7 +272,7 @@ impl Unicast {
         }
         if total >= 2 * DRAWS {
             let start = || rng.random_range(0..total);
-            return self.walk(entry, total, start, (own, reach, links));
+            return self.walk(entry, total, start, (own, reach, links), has_credit);
         }
         let sessions = entry
             .sessions
@@ -276,10 +283,15 @@ impl Unicast {
             .iter()
             .map(|(node, count)| (Target::Node(node), count));
         let peers = entry.peers.iter().map(|&peer| (Target::Peer(peer), 1));
-        let candidates: Vec<(Target, u64)> = sessions
+        let mut candidates: Vec<(Target, u64)> = sessions
             .chain(nodes.chain(peers).filter(|_| !local_only))
             .filter(|&(target, _)| Some(target) != own && usable(target))
             .collect();
+        if candidates.iter().any(|&(target, _)| has_credit(target)) {
+            candidates.retain(|&(target, _)| has_credit(target));
+        } else {
+            by_credit(&mut candidates, credits);
+        }
         let total: u64 = candidates.iter().map(|&(_, weight)| weight).sum();
         if total == 0 {
             let own = own.filter(|&own| is_subscribed(entry, own) && usable(own));
@@ -313,6 +325,7 @@ impl Unicast {
         total: u64,
         start: impl FnOnce() -> u64,
         (own, reach, links): (Option<Target>, &Reach, &Links),
+        has_credit: impl Fn(Target) -> bool,
     ) -> Drawn {
         let mut walk = self.walk.unwrap_or_else(|| Walk {
             at: start(),
@@ -330,6 +343,10 @@ impl Unicast {
                 continue;
             };
             if !reach.allows(target, links) || self.tried.contains(target) {
+                continue;
+            }
+            // The second time around it is as good as any other.
+            if left >= total && !has_credit(target) {
                 continue;
             }
             if let Target::Session(session) = target
@@ -372,6 +389,20 @@ impl Unicast {
             }
             // Whether there is a way shows when it is sent.
             Target::Node(_) => true,
+        }
+    }
+}
+
+/// Where all have what they may have, those who may have more are given more: what they say of their
+/// subscribers does not count. Nobody who pauses, if there is anybody else.
+fn by_credit(candidates: &mut [(Target, u64)], credits: impl Fn(NodeKey) -> Allowance) {
+    let most = |target| match target {
+        Target::Node(node) => u64::from(credits(node).most),
+        Target::Session(_) | Target::Peer(_) => 1,
+    };
+    if candidates.iter().any(|&(target, _)| most(target) > 0) {
+        for (target, weight) in candidates {
+            *weight = most(*target);
         }
     }
 }

@@ -4,9 +4,85 @@ use std::hash::Hash;
 
 use crate::hash::HashMap;
 
-/// Members with weights, in a binary indexed tree.
+/// Members with weights. Most sets have one member, and there are very many sets.
 #[derive(Debug, Clone)]
 pub(super) struct Weighted<K> {
+    one: Option<(K, u64)>,
+    /// All of them, once there have been two.
+    many: Option<Box<Tree<K>>>,
+}
+
+impl<K> Default for Weighted<K> {
+    fn default() -> Self {
+        Self {
+            one: None,
+            many: None,
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash> Weighted<K> {
+    pub(super) fn total(&self) -> u64 {
+        match &self.many {
+            Some(many) => many.total(),
+            None => self.one.map_or(0, |(_, weight)| weight),
+        }
+    }
+
+    /// How many members there are.
+    pub(super) fn len(&self) -> usize {
+        match &self.many {
+            Some(many) => many.len(),
+            None => usize::from(self.one.is_some()),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.total() == 0
+    }
+
+    /// The members and their weights, in a fixed order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (K, u64)> {
+        let many = self.many.iter().flat_map(|many| many.iter());
+        self.one.into_iter().chain(many)
+    }
+
+    /// Sets a member's weight; 0 removes it.
+    pub(super) fn set(&mut self, member: K, weight: u64) {
+        if let Some(many) = &mut self.many {
+            many.set(member, weight);
+            if many.len() == 0 {
+                self.many = None;
+            }
+            return;
+        }
+        match self.one {
+            Some((other, before)) if other != member && weight > 0 => {
+                let mut many = Box::new(Tree::default());
+                many.set(other, before);
+                many.set(member, weight);
+                (self.one, self.many) = (None, Some(many));
+            }
+            Some((other, _)) if other != member => {}
+            _ => self.one = (weight > 0).then_some((member, weight)),
+        }
+    }
+
+    /// The member at a point of the sum of all weights.
+    pub(super) fn at(&self, point: u64) -> Option<K> {
+        match &self.many {
+            Some(many) => many.at(point),
+            None => self
+                .one
+                .filter(|&(_, weight)| point < weight)
+                .map(|(member, _)| member),
+        }
+    }
+}
+
+/// Members with weights, in a binary indexed tree.
+#[derive(Debug, Clone)]
+struct Tree<K> {
     /// Members by position; `None` where one was removed.
     members: Vec<Option<K>>,
     weights: Vec<u64>,
@@ -18,7 +94,7 @@ pub(super) struct Weighted<K> {
     total: u64,
 }
 
-impl<K> Default for Weighted<K> {
+impl<K> Default for Tree<K> {
     fn default() -> Self {
         Self {
             members: Vec::new(),
@@ -31,17 +107,18 @@ impl<K> Default for Weighted<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> Weighted<K> {
-    pub(super) fn total(&self) -> u64 {
+impl<K: Copy + Eq + Hash> Tree<K> {
+    fn total(&self) -> u64 {
         self.total
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.total == 0
+    /// How many members there are.
+    fn len(&self) -> usize {
+        self.positions.len()
     }
 
     /// The members and their weights, in a fixed order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (K, u64)> {
+    fn iter(&self) -> impl Iterator<Item = (K, u64)> {
         self.members
             .iter()
             .zip(&self.weights)
@@ -49,7 +126,7 @@ impl<K: Copy + Eq + Hash> Weighted<K> {
     }
 
     /// Sets a member's weight; 0 removes it.
-    pub(super) fn set(&mut self, member: K, weight: u64) {
+    fn set(&mut self, member: K, weight: u64) {
         let at = match self.positions.get(&member) {
             Some(&at) => at,
             None if weight == 0 => return,
@@ -90,7 +167,7 @@ impl<K: Copy + Eq + Hash> Weighted<K> {
     }
 
     /// The member at a point of the sum of all weights.
-    pub(super) fn at(&self, mut point: u64) -> Option<K> {
+    fn at(&self, mut point: u64) -> Option<K> {
         if point >= self.total {
             return None;
         }
@@ -118,9 +195,16 @@ mod tests {
     #[test]
     fn every_point_falls_to_its_member() {
         let mut rng = StdRng::seed_from_u64(3);
-        let mut weighted = Weighted::default();
-        for _ in 0..2000 {
-            weighted.set(rng.random_range(0..40_u32), rng.random_range(0..5));
+        let mut weighted = Weighted::<u32>::default();
+        for step in 0..4000 {
+            // Few at times, so that there is none and one and two again and again.
+            let members = if step < 2000 { 40 } else { 3 };
+            if step == 2000 {
+                weighted = Weighted::default();
+            }
+            weighted.set(rng.random_range(0..members), rng.random_range(0..5_u64));
+            assert_eq!(weighted.len(), weighted.iter().count());
+            assert_eq!(weighted.is_empty(), weighted.len() == 0);
             assert_eq!(
                 weighted.total(),
                 weighted.iter().map(|(_, weight)| weight).sum::<u64>()

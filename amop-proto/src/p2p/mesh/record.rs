@@ -299,6 +299,16 @@ impl SignedRecord {
         self.record
     }
 
+    /// The same with memory of its own: a slice of the packet it came in would keep all of that.
+    #[must_use]
+    pub(crate) fn apart(mut self) -> Self {
+        self.bytes = Bytes::copy_from_slice(&self.bytes);
+        for (topic, _) in &mut self.record.topics {
+            *topic = Bytes::copy_from_slice(topic);
+        }
+        self
+    }
+
     /// It as it goes over the wire.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {

@@ -33,7 +33,7 @@ fn what_one_neighbour_states_does_not_hold_up_what_another_does() {
     net.advance(Duration::from_millis(2));
     assert_eq!(topics_of(&net, honest), [TOPIC]);
     assert_eq!(topics_at(&net, 24), 0, "that takes longer");
-    net.advance(Duration::from_secs(1));
+    net.advance(Duration::from_secs(2));
     assert_eq!(topics_at(&net, 24), 20_000);
 }
 

@@ -1,5 +1,7 @@
 //! Claims that nobody can prove: subscribers, and FISCO nodes behind a border.
 
+use std::time::Duration;
+
 use amop_proto::{
     node::{Event, Limits},
     p2p::mesh::{NodeKey, Record, Subject},
@@ -24,6 +26,7 @@ fn invented_fisco_nodes_are_few_and_a_claim_counts_only_so_much() {
     };
     net.peer_send(liar, records(3, &stubs));
     net.peer_send(liar, records(4, &[own]));
+    net.advance(Duration::from_millis(20));
     let limits = Limits::default();
     // The liar, what it invented, and the node that it took its link from.
     let router = net.nodes[0].machine.router();
@@ -34,13 +37,13 @@ fn invented_fisco_nodes_are_few_and_a_claim_counts_only_so_much() {
         net.subscriber(0, &[TOPIC]),
         net.subscriber(0, &[TOPIC]),
     ];
-    assert_draws(&mut net, &mine, limits.claimed);
+    assert_draws(&mut net, liar, &mine, limits.claimed);
 }
 
 /// These subscribers get as many of a topic's unicasts as they should beside a node that draws as so many
 /// others.
 #[track_caller]
-fn assert_draws(net: &mut Net, mine: &[Sdk], others: u32) {
+fn assert_draws(net: &mut Net, liar: Link, mine: &[Sdk], others: u32) {
     let publisher = net.sdk(0);
     // What was asked of somebody who is gone may have come to them meanwhile.
     for &sdk in mine {
@@ -52,6 +55,8 @@ fn assert_draws(net: &mut Net, mine: &[Sdk], others: u32) {
     for n in first..first + tries {
         net.send(publisher, unicast(n, TOPIC, ""));
         here += mine.iter().map(|&sdk| net.inbox(sdk).len()).sum::<usize>();
+        // Who answers nothing would soon be given little.
+        net.answer_asked(liar, 0);
     }
     net.hang_up(publisher);
     let part = mine.len() as f64 / (mine.len() as f64 + f64::from(others));
@@ -90,33 +95,33 @@ fn a_border_and_its_fisco_nodes_share_what_it_may_claim_whatever_changes() {
     };
     // The border first, then what is behind it, then it counts.
     net.peer_send(liar, records(4, &[border(501, 100, &[])]));
-    assert_draws(&mut net, &mine, 16);
+    assert_draws(&mut net, liar, &mine, 16);
     net.peer_send(liar, stubs(1, 100));
     net.peer_send(liar, records(4, &[border(502, 100, &fisco)]));
-    assert_draws(&mut net, &mine, 16);
+    assert_draws(&mut net, liar, &mine, 16);
     // One takes nothing from those behind it by claiming nothing itself.
     net.peer_send(liar, records(4, &[border(503, 0, &fisco)]));
-    assert_draws(&mut net, &mine, 10);
+    assert_draws(&mut net, liar, &mine, 10);
     net.peer_send(liar, records(4, &[border(504, 3, &fisco)]));
-    assert_draws(&mut net, &mine, 13);
+    assert_draws(&mut net, liar, &mine, 13);
     // They drop the topic, one by one and all together.
     net.peer_send(liar, records(4, &[border(505, 100, &fisco)]));
     net.peer_send(liar, records(3, &[stub(100, LIAR, 2, &[])]));
-    assert_draws(&mut net, &mine, 16);
+    assert_draws(&mut net, liar, &mine, 16);
     net.peer_send(liar, stubs(3, 0));
-    assert_draws(&mut net, &mine, 16);
+    assert_draws(&mut net, liar, &mine, 16);
     // And are not there any more, or believed.
     net.peer_send(liar, stubs(4, 1));
     net.peer_send(liar, records(4, &[border(506, 100, &fisco[..5])]));
-    assert_draws(&mut net, &mine, 16);
+    assert_draws(&mut net, liar, &mine, 16);
     let gone = fisco.iter().map(|&n| Subject::Stub {
         fisco: node_id(n),
         border: node_id(LIAR),
     });
     net.event(0, Event::Disbelieve(gone.collect()));
-    assert_draws(&mut net, &mine, 16);
+    assert_draws(&mut net, liar, &mine, 16);
     net.peer_send(liar, records(4, &[border(507, 2, &[])]));
-    assert_draws(&mut net, &mine, 2);
+    assert_draws(&mut net, liar, &mine, 2);
 }
 
 /// However many FISCO nodes a configuration lets a border have.
@@ -132,7 +137,7 @@ fn fisco_nodes_are_never_as_many_as_a_border_may_claim() {
         .collect();
     net.peer_send(liar, records(3, &stubs));
     net.peer_send(liar, records(4, &[border(501, 100, &fisco)]));
-    assert_draws(&mut net, &mine, 16);
+    assert_draws(&mut net, liar, &mine, 16);
     // All 15 that are known get a copy, and the border its own.
     net.peer_inbox(liar);
     let publisher = net.sdk(0);

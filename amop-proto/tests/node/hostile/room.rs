@@ -89,6 +89,7 @@ fn four_neighbours_with_all_they_can_state_leave_room_for_what_others_state() {
         honest,
         records(9, &[change(8, (1 << 40) + 1, 1 << 40, &[("new", 1)])]),
     );
+    net.advance(Duration::from_millis(100));
     assert_eq!((distance(&net, 7), distance(&net, 8)), (Some(1), Some(2)));
     assert_eq!(topics_at(&net, 8), some.len() + 1);
     assert!(held(&net) <= MAX);
@@ -97,6 +98,7 @@ fn four_neighbours_with_all_they_can_state_leave_room_for_what_others_state() {
         let again = state(20 + n, 1 << 41, &[0], &once(&long));
         net.peer_send(hog, records(9, &[again]));
     }
+    net.advance(Duration::from_millis(100));
     assert_eq!((distance(&net, 7), distance(&net, 8)), (Some(1), Some(2)));
     assert!(held(&net) <= MAX);
 }

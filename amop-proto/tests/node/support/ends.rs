@@ -17,7 +17,10 @@ use amop_proto::{
 use bytes::BytesMut;
 
 use super::{
-    frames::{change, hello, known, records, seq, state, taken, topic_list, topic_seq},
+    frames::{
+        change, enveloped, extension, hello, known, records, reply, seq, state, taken, topic_list,
+        topic_seq,
+    },
     net::{Link, Net, PeerEnd, Sdk, SdkEnd, node_id, number},
 };
 
@@ -265,6 +268,31 @@ impl Net {
 
     pub(crate) fn peer_inbox(&mut self, link: Link) -> Vec<PeerFrame> {
         take(&mut self.link(link).inbox).into()
+    }
+
+    /// Answers the unicasts that were sent to an overlay node which the test plays, all with this result.
+    /// Returns how many that were.
+    pub(crate) fn answer_asked(&mut self, link: Link, result: i32) -> usize {
+        let mut count = 0;
+        for frame in self.peer_inbox(link) {
+            if frame.packet != mesh::packet::UNICAST {
+                continue;
+            }
+            let (asked, message) = enveloped(&frame, mesh::packet::UNICAST);
+            let envelope = mesh::Envelope {
+                source: asked.target,
+                target: asked.source,
+                id: asked.id,
+            };
+            let answer = Frame {
+                result,
+                ..reply(&message, "")
+            };
+            let body = envelope.seal(&answer);
+            self.peer_send(link, extension(mesh::packet::ANSWER, 32, body));
+            count += 1;
+        }
+        count
     }
 
     pub(crate) fn peer_only(&mut self, link: Link) -> PeerFrame {

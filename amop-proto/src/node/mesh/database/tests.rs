@@ -17,7 +17,7 @@ fn key(n: u8) -> NodeKey {
 
 fn signed(record: Record) -> CheckedRecord {
     let signer = SharedSecret::new(*record.subject.signer());
-    CheckedRecord::own(record.sign(&signer).unwrap())
+    CheckedRecord::new(record.sign(&signer).unwrap())
 }
 
 fn of(n: u8, version: u64, links: &[u8], topics: &[(&'static str, u32)]) -> Record {

@@ -1,0 +1,185 @@
+//! A hash map in parts, for what may become large: a map that grows moves all it holds at once, which takes
+//! tens of milliseconds for some hundred thousand entries, and here one part after the other does.
+
+use std::{
+    borrow::Borrow,
+    hash::{BuildHasher, Hash},
+};
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashTable, hash_table::Entry};
+
+/// A part is chosen by so many bits of the hash.
+const BITS: u32 = 6;
+
+/// A map whose parts grow by themselves.
+#[derive(Debug, Clone)]
+pub(crate) struct Shards<K, V> {
+    parts: Vec<HashTable<(K, V)>>,
+    len: usize,
+    hasher: RandomState,
+}
+
+impl<K, V> Default for Shards<K, V> {
+    fn default() -> Self {
+        Self {
+            parts: (0..1 << BITS).map(|_| HashTable::new()).collect(),
+            len: 0,
+            hasher: RandomState::default(),
+        }
+    }
+}
+
+/// The tables use the highest bits and the lowest.
+fn part_of(hash: u64) -> usize {
+    (hash >> 32) as usize % (1 << BITS)
+}
+
+impl<K: Hash + Eq, V> Shards<K, V> {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hasher.hash_one(key);
+        let found = self.parts[part_of(hash)].find(hash, |(held, _)| held.borrow() == key);
+        found.map(|(_, value)| value)
+    }
+
+    pub(crate) fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hasher.hash_one(key);
+        let found = self.parts[part_of(hash)].find_mut(hash, |(held, _)| held.borrow() == key);
+        found.map(|(_, value)| value)
+    }
+
+    pub(crate) fn contains_key<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.get(key).is_some()
+    }
+
+    /// Puts a value there. Returns the one that was there.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let hash = self.hasher.hash_one(&key);
+        let hasher = &self.hasher;
+        let part = &mut self.parts[part_of(hash)];
+        let same = |held: &(K, V)| held.0 == key;
+        match part.entry(hash, same, |held| hasher.hash_one(&held.0)) {
+            Entry::Occupied(mut held) => Some(std::mem::replace(&mut held.get_mut().1, value)),
+            Entry::Vacant(place) => {
+                place.insert((key, value));
+                self.len += 1;
+                None
+            }
+        }
+    }
+
+    /// The value there, which is made if there is none.
+    pub(crate) fn or_default(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        let hash = self.hasher.hash_one(&key);
+        let hasher = &self.hasher;
+        let part = &mut self.parts[part_of(hash)];
+        let same = |held: &(K, V)| held.0 == key;
+        let held = match part.entry(hash, same, |held| hasher.hash_one(&held.0)) {
+            Entry::Occupied(held) => held,
+            Entry::Vacant(place) => {
+                self.len += 1;
+                place.insert((key, V::default()))
+            }
+        };
+        &mut held.into_mut().1
+    }
+
+    pub(crate) fn remove<Q>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.hasher.hash_one(key);
+        let part = &mut self.parts[part_of(hash)];
+        let held = part.find_entry(hash, |(held, _)| held.borrow() == key);
+        let ((_, value), _) = held.ok()?.remove();
+        self.len -= 1;
+        // What has been large and is empty gives its memory back.
+        if part.is_empty() && part.capacity() > KEPT {
+            *part = HashTable::new();
+        }
+        Some(value)
+    }
+}
+
+/// An empty part keeps memory for so many.
+const KEPT: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn it_holds_what_any_map_does() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let (mut shards, mut model) = (Shards::default(), BTreeMap::new());
+        for step in 0..50_000_u32 {
+            let key = rng.random_range(0..4000_u32);
+            match rng.random_range(0..5) {
+                0 | 1 => assert_eq!(shards.insert(key, step), model.insert(key, step)),
+                2 | 3 => assert_eq!(shards.remove(&key), model.remove(&key)),
+                _ => {
+                    *shards.or_default(key) += 1;
+                    *model.entry(key).or_default() += 1;
+                }
+            }
+            assert_eq!(shards.get(&key), model.get(&key));
+            assert_eq!(shards.contains_key(&key), model.contains_key(&key));
+            assert_eq!(shards.len(), model.len());
+        }
+        for (key, value) in &mut model {
+            assert_eq!(shards.get_mut(key), Some(value));
+            shards.remove(key);
+        }
+        assert!(shards.is_empty());
+    }
+
+    #[test]
+    fn its_parts_grow_at_different_times_and_give_memory_back() {
+        let mut shards = Shards::default();
+        let (mut grown, mut most) = (0, 0);
+        for key in 0..200_000_u32 {
+            let before: usize = shards.parts.iter().map(HashTable::capacity).sum();
+            shards.insert(key, [0_u8; 32]);
+            let after: usize = shards.parts.iter().map(HashTable::capacity).sum();
+            if key > 50_000 && after > before {
+                grown += 1;
+                most = most.max(after - before);
+            }
+        }
+        assert!(grown >= 64, "{grown}");
+        assert!(most < 200_000 / 16, "{most}");
+        for key in 0..200_000 {
+            shards.remove(&key);
+        }
+        let left: usize = shards.parts.iter().map(HashTable::capacity).sum();
+        assert!(left <= KEPT << BITS, "{left}");
+    }
+}
