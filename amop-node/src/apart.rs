@@ -1,44 +1,29 @@
 //! Work that takes longer than a message: long texts are read, and answers with lists written, apart from
 //! the tasks of the connections and never while the machine is locked.
 
-use std::{
-    panic::resume_unwind,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{panic::resume_unwind, sync::Arc};
 
 use amop_proto::{
     channel::rpc::{NodeFacts, Request},
     node::{Event, Listing, Question, SessionId},
 };
 use bytes::Bytes;
-use tokio::{sync::oneshot, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
-use crate::{
-    core::Core,
-    turns::{Party, Turns},
-};
+use crate::{core::Core, gate::Gate, turns::Party};
 
 /// Texts up to this length are read where they come: that takes some 10 microseconds.
 pub(crate) const SHORT: usize = 4 * 1024;
 
 /// One thread for such work, on threads where nobody waits behind it. However many ask, the others have
 /// the rest of the processors. Those who ask take turns: all whom nobody knows are as one agency.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Apart(Arc<Mutex<Queue>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Apart(Gate);
 
-#[derive(Debug, Default)]
-struct Queue {
-    /// Somebody has the turn.
-    busy: bool,
-    turns: Turns<oneshot::Sender<Turn>>,
-}
-
-/// The right to work now. Dropping it lets the next one work.
-#[derive(Debug)]
-struct Turn {
-    apart: Option<Apart>,
-    party: Party,
-    cost: usize,
+impl Default for Apart {
+    fn default() -> Self {
+        Self(Gate::new(1))
+    }
 }
 
 /// The runtime is about to end.
@@ -46,48 +31,6 @@ struct Turn {
 pub(crate) struct Gone;
 
 impl Apart {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ask(&self, party: Party) -> oneshot::Receiver<Turn> {
-        let (sender, receiver) = oneshot::channel();
-        let mut queue = self.lock();
-        queue.turns.push(party, sender);
-        let free = !std::mem::replace(&mut queue.busy, true);
-        drop(queue);
-        if free {
-            self.next();
-        }
-        receiver
-    }
-
-    /// Gives the turn, which nobody has, to the next one that still wants it.
-    fn next(&self) {
-        loop {
-            let mut queue = self.lock();
-            let Some((party, sender)) = queue.turns.pop() else {
-                queue.busy = false;
-                return;
-            };
-            drop(queue);
-            let apart = Some(self.clone());
-            let turn = Turn {
-                apart,
-                party,
-                cost: 0,
-            };
-            match sender.send(turn) {
-                Ok(()) => return,
-                // It is gone. Not by its drop, which would come back here.
-                Err(mut turn) => {
-                    turn.apart = None;
-                    self.lock().turns.done(party, 0);
-                }
-            }
-        }
-    }
-
     /// Does some work when it is its turn; it costs as much as so many bytes of text. If the caller stops
     /// waiting, work that has begun ends in the background, within milliseconds.
     pub(crate) async fn run<T: Send + 'static>(
@@ -106,26 +49,17 @@ impl Apart {
         work: impl FnOnce() -> (T, usize) + Send + 'static,
     ) -> Result<T, Gone> {
         // It moves with the work, so that the next one waits for its end and not for the caller's.
-        let turn = self.ask(party).await.map_err(|_| Gone)?;
+        let turn = self.0.turn(party).await;
         let working = spawn_blocking(move || {
             let mut turn = turn;
             let (done, cost) = work();
-            turn.cost = cost;
+            turn.costs(cost);
             done
         });
         match working.await {
             Ok(result) => Ok(result),
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             Err(_) => Err(Gone),
-        }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if let Some(apart) = self.apart.take() {
-            apart.lock().turns.done(self.party, self.cost);
-            apart.next();
         }
     }
 }
@@ -177,7 +111,7 @@ fn write_lists(core: &Core, facts: &NodeFacts, request: &Request) -> Bytes {
 mod tests {
     use std::{
         sync::mpsc,
-        task::{Context, Poll, Waker},
+        task::{Context, Waker},
     };
 
     use super::*;
@@ -214,13 +148,13 @@ mod tests {
             ask(Party::stranger(n % 5), 1_000_000);
         }
         // So that all of them wait before it does.
-        while apart.lock().turns.len() < 600 {
+        while apart.0.waiting() < 600 {
             tokio::task::yield_now().await;
         }
         let innocent = party(2, 1, 0);
         ask(innocent, 1000);
         ask(party(1, 2, 0), 1000);
-        while apart.lock().turns.len() < 602 {
+        while apart.0.waiting() < 602 {
             tokio::task::yield_now().await;
         }
         begin.send(()).unwrap();
@@ -234,24 +168,5 @@ mod tests {
         // One of each agency at most, and one more of its own.
         assert!(place(innocent) <= 2, "{}", place(innocent));
         assert!(place(party(1, 2, 0)) <= 5, "{}", place(party(1, 2, 0)));
-    }
-
-    #[tokio::test]
-    async fn turns_of_those_who_are_gone_are_passed_over() {
-        let apart = Apart::default();
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut first = apart.ask(party(1, 1, 1));
-        let second = apart.ask(party(1, 1, 2));
-        let mut third = apart.ask(party(2, 1, 1));
-        let Poll::Ready(Ok(turn)) = std::pin::pin!(&mut first).poll(&mut cx) else {
-            panic!("the first has no turn");
-        };
-        assert!(std::pin::pin!(&mut third).poll(&mut cx).is_pending());
-        drop((second, turn));
-        // Given a turn that it does not take: dropping it lets the next one work.
-        drop(third);
-        assert!(!apart.lock().busy);
-        let done = apart.run(party(1, 1, 3), 1, || 7).await;
-        assert_eq!(done.unwrap(), 7);
     }
 }

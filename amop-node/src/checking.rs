@@ -2,8 +2,8 @@
 //! and each agency in its turn.
 //!
 //! Signatures cost hundreds of microseconds each, and anybody with the certificate of a node can send as many
-//! as it likes. The thread has a lower share of the processor than those that carry messages, and a
-//! connection is not read from while its records wait here.
+//! as it likes. It is one thread, whatever comes, and a connection is not read from while its records wait here.
+//! Its priority is that of the others: messages that come behind records wait for them.
 
 use std::{
     any::Any,
@@ -17,7 +17,6 @@ use tokio::sync::oneshot;
 
 use crate::{
     apart::Gone,
-    ports::be_nice,
     supervise::keep_thread,
     turns::{Party, Turns},
 };
@@ -127,7 +126,6 @@ impl Checking {
         let thread = thread::Builder::new()
             .name("amop-checking".into())
             .spawn(move || {
-                be_nice();
                 keep_thread("the thread that checks records", || of_thread.run());
                 // Nobody may wait for it.
                 let _ = end.send(());

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use amop_proto::{
@@ -32,6 +32,12 @@ const TURN: usize = 2000;
 
 /// An event counts as many.
 const PER_EVENT: usize = 4;
+
+/// A turn is over after this time, too: some events are much work and nothing is sent for them.
+const LONGEST_TURN: Duration = Duration::from_micros(500);
+
+/// So many events pass before one looks at the time.
+const LOOK: usize = 4;
 
 /// What came of a part of some events.
 pub(crate) struct Part {
@@ -182,11 +188,16 @@ impl Core {
         let now = Instant::now();
         let mut work = 0;
         let mut more = true;
+        let mut count = 0;
         while work < TURN {
+            if count % LOOK == LOOK - 1 && now.elapsed() > LONGEST_TURN {
+                break;
+            }
             let Some(event) = events.next() else {
                 more = false;
                 break;
             };
+            count += 1;
             state.machine.handle(now, event);
             work += PER_EVENT;
             while let Some(action) = state.machine.poll_action() {

@@ -19,6 +19,11 @@ use amop_tls::Standing;
 use foldhash::fast::RandomState;
 use tokio::{sync::Notify, task::yield_now, time::sleep};
 
+use crate::{
+    gate::{Gate, Turn},
+    turns::Party,
+};
+
 /// How often is looked at who uses how much, while somebody uses much.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -70,6 +75,8 @@ pub(crate) struct Efforts {
     agencies: Mutex<HashMap<Digest, Agency, RandomState>>,
     /// Somebody uses much.
     busy: Notify,
+    /// For those who use much.
+    gate: Gate,
 }
 
 #[derive(Debug, Default)]
@@ -127,6 +134,12 @@ impl Account {
         let recent = before - before.div_ceil(RECENT) + used;
         self.recent.store(recent, Ordering::Relaxed);
         recent.div_ceil(RECENT)
+    }
+
+    /// Whether it is much now.
+    fn is_much(&self) -> bool {
+        let used = self.used.load(Ordering::Relaxed);
+        used + self.recent.load(Ordering::Relaxed) / RECENT >= MUCH
     }
 
     fn is_bounded(&self) -> bool {
@@ -219,12 +232,14 @@ impl Waiting {
 }
 
 impl Efforts {
-    pub(crate) fn new(patience: Duration) -> Arc<Self> {
+    /// So many of those who use much work at once.
+    pub(crate) fn new(patience: Duration, places: usize) -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
             patience,
             agencies: Mutex::default(),
             busy: Notify::new(),
+            gate: Gate::new(places),
         })
     }
 
@@ -354,6 +369,24 @@ impl Effort {
         self.spend_at(self.efforts.now(), work.nanos())
     }
 
+    /// Whether its key uses much now.
+    pub(crate) fn is_much(&self) -> bool {
+        self.key_account.is_much()
+    }
+
+    /// Waits for a turn to work for the session, if its key uses much: of those who do only a few work at
+    /// once, and whoever uses little goes between them.
+    pub(crate) async fn turn(&self, party: Party) -> Option<Worker> {
+        if !self.is_much() {
+            return None;
+        }
+        let turn = self.efforts.gate.turn(party).await;
+        Some(Worker {
+            turn,
+            since: Instant::now(),
+        })
+    }
+
     fn spend_at(&self, now: u64, work: u64) -> Duration {
         if self.key_account.spend(now, work) {
             self.efforts.busy.notify_one();
@@ -361,6 +394,28 @@ impl Effort {
         self.agency_account.spend(now, work);
         let due = self.key_account.due().max(self.agency_account.due());
         Duration::from_nanos(due.saturating_sub(now)).min(LONGEST)
+    }
+}
+
+/// Somebody who uses much and works now.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    turn: Turn,
+    since: Instant,
+}
+
+impl Worker {
+    /// Whether others wait for their turn.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.turn.is_crowded()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let micros = self.since.elapsed().as_micros();
+        self.turn
+            .costs(usize::try_from(micros).unwrap_or(usize::MAX));
     }
 }
 
@@ -408,7 +463,7 @@ mod tests {
     impl Ticks {
         fn new() -> Self {
             Self {
-                efforts: Efforts::new(Duration::from_millis(3)),
+                efforts: Efforts::new(Duration::from_millis(3), 1),
                 waiting: Waiting::default(),
                 now: 0,
             }

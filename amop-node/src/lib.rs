@@ -23,6 +23,7 @@ mod core;
 mod dial;
 mod effort;
 mod error;
+mod gate;
 mod http;
 mod intake;
 mod journal;

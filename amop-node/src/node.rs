@@ -142,6 +142,8 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     let (channel_door, p2p_door) = (tls_door("SDK"), tls_door("node"));
     let checker = setup.checker;
     let (checking, checking_thread) = Checking::start().map_err(StartError::Thread)?;
+    // One of the runtime's workers is left to those who use little.
+    let places = Handle::current().metrics().num_workers().saturating_sub(1);
     let context = Context {
         core: setup.core.clone(),
         access: setup.access.clone(),
@@ -156,7 +158,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         checking,
         limits: setup.limits,
         intake: Intake::new(setup.limits.receiving),
-        efforts: Efforts::new(setup.limits.lag),
+        efforts: Efforts::new(setup.limits.lag, places),
         machine_limits: setup.machine_limits,
         paces: Arc::default(),
     };

@@ -9,14 +9,14 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-/// So much may be used at once after a pause: what an SDK has to say when it connects is far less.
-const BURST: Duration = Duration::from_secs(8);
+/// So much may be used at once after a pause: what an SDK has to say when it connects is less.
+const BURST: Duration = Duration::from_secs(2);
 
 /// All connections with one key may have so many times as much as one, however many they are.
 const OF_A_KEY: usize = 2;
 
-/// And what they may use at once: no less than one of them.
-const BURST_OF_A_KEY: Duration = Duration::from_secs(4);
+/// And what they may use at once: as much as one of them.
+const BURST_OF_A_KEY: Duration = Duration::from_secs(1);
 
 /// So many keys are kept before those are looked for that have nothing to make up for.
 const KEYS: usize = 1024;
@@ -129,7 +129,7 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(1000);
         assert_eq!(pace.next(start), None);
-        pace.spend(|| start, 8000);
+        pace.spend(|| start, 2000);
         assert_eq!(pace.next(start), None);
         pace.spend(|| start, 500);
         let later = start + Duration::from_millis(500);
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(pace.next(later), None);
         // However long it was quiet, no more than a burst has been saved.
         let later = start + Duration::from_secs(100);
-        pace.spend(|| later, 9000);
+        pace.spend(|| later, 3000);
         assert_eq!(pace.next(later), Some(later + Duration::from_secs(1)));
     }
 
@@ -150,8 +150,8 @@ mod tests {
             pace.spend(|| start, 800);
         }
         let last = many.last_mut().unwrap();
-        // 80,000 bytes at 2,000 a second, of which 4 s were saved.
-        assert_eq!(last.next(start), Some(start + Duration::from_secs(36)));
+        // 80,000 bytes at 2,000 a second, of which 1 s was saved.
+        assert_eq!(last.next(start), Some(start + Duration::from_secs(39)));
         let mut other = paces.of_one(2, 1000);
         other.spend(|| start, 800);
         assert_eq!(other.next(start), None);

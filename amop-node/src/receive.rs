@@ -26,7 +26,7 @@ use crate::{
     apart::{Gone, SHORT, answer, aside},
     checking::{Checking, Progress},
     core::Core,
-    effort::{Effort, Work},
+    effort::{Effort, Work, Worker},
     intake::{Room, Share},
     journal::{Cause, Kind},
     link::LinkEnd,
@@ -44,6 +44,8 @@ const READ_MAX: usize = 64 * 1024;
 const COPIED: usize = 2 * 1024;
 /// Of a long frame this much is read before others have their turn.
 const READ_LONG: usize = 256 * 1024;
+/// And this much is read for those who make the node do much while others do so, too.
+const READ_MUCH: usize = 16 * 1024;
 /// So many bytes are hashed where they come: that takes less than 100 microseconds.
 const HASHED_HERE: usize = 64 * 1024;
 /// While a peer's records wait for their turn it is taken for alive this often, much oftener than one goes
@@ -103,6 +105,14 @@ pub(crate) trait Reading: Send {
     /// How fast the other side may have texts read and written.
     fn pace(&self) -> Pace {
         Pace::none()
+    }
+    /// Waits for a turn to do something for the other side, if it makes the node do much.
+    fn turn(&self, _party: Party) -> impl Future<Output = Option<Worker>> + Send {
+        std::future::ready(None)
+    }
+    /// Whether it makes the node do much.
+    fn is_much(&self) -> bool {
+        false
     }
     /// Counts what was done for the other side. Returns how long not to read on for that.
     fn spend(&self, _work: Work) -> Duration {
@@ -292,6 +302,14 @@ impl Reading for ChannelReading<'_> {
             self.core.refusals.read_later();
         }
         pause
+    }
+
+    fn turn(&self, party: Party) -> impl Future<Output = Option<Worker>> + Send {
+        self.effort.turn(party)
+    }
+
+    fn is_much(&self) -> bool {
+        self.effort.is_much()
     }
 
     fn pace(&self) -> Pace {
@@ -600,6 +618,11 @@ struct Taken {
 }
 
 impl Taken {
+    /// Whether others should not be kept waiting for what is done with it.
+    fn takes_long(&self) -> bool {
+        !self.rooms.is_empty() || self.texts.iter().any(|&(_, text, _)| text > SHORT)
+    }
+
     fn push(&mut self, step: Step, placeholder: impl FnOnce() -> Event) {
         match step {
             Step::Event(event) => self.events.push(event),
@@ -646,16 +669,34 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
                 head.since += since.elapsed();
             }
         }
-        let len =
-            match read_part(reader, &mut buffer, &reading, head.as_ref(), room, patience).await {
-                Ok(Ok(0)) => return LinkEnd::Closed,
-                Ok(Ok(len)) => len,
-                Ok(Err(error)) => return LinkEnd::of(error),
-                Err(_) => {
-                    core.refusals.slow_frame();
-                    return LinkEnd::SlowFrame(patience);
-                }
+        let most = match reading.is_much() {
+            true => (READ_MIN, READ_MIN),
+            false => (room, READ_LONG),
+        };
+        let part = read_part(reader, &mut buffer, &reading, head.as_ref(), most, patience);
+        let mut len = match part.await {
+            Ok(Ok(0)) => return LinkEnd::Closed,
+            Ok(Ok(len)) => len,
+            Ok(Err(error)) => return LinkEnd::of(error),
+            Err(_) => {
+                core.refusals.slow_frame();
+                return LinkEnd::SlowFrame(patience);
+            }
+        };
+        // Nor can it help what the node takes for what has come.
+        let since = head.as_ref().map(|_| Instant::now());
+        let mut worker = reading.turn(party).await;
+        if let Some(worker) = &worker {
+            let most = match worker.is_crowded() {
+                true => READ_MUCH,
+                false if head.as_ref().is_some_and(|head| head.room.is_some()) => READ_LONG,
+                false => READ_MAX,
             };
+            match read_more(reader, &mut buffer, most.saturating_sub(len)).await {
+                Ok(more) => len += more,
+                Err(error) => return LinkEnd::of(error),
+            }
+        }
         // Busy connections get larger reads, idle ones give the memory back.
         room = (len * 2).clamp(READ_MIN, READ_MAX);
         let mut taken = Taken::default();
@@ -672,8 +713,9 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
         if taken.events.is_empty() {
             taken.events.push(R::active(id));
         }
-        // Nor can it help what the node takes for what has come.
-        let since = head.as_ref().map(|_| Instant::now());
+        if taken.takes_long() {
+            worker = None;
+        }
         let Ok(text) = read_texts((core, party), &mut pace, &mut taken).await else {
             return LinkEnd::Shutdown;
         };
@@ -688,7 +730,13 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
                 return LinkEnd::Shutdown;
             };
             left = later;
-            let handled = handle((core, party), &mut pace, ready, &mut work);
+            let handled = handle(
+                core,
+                (&reading, party, worker.take()),
+                &mut pace,
+                ready,
+                &mut work,
+            );
             if handled.await.is_err() {
                 return LinkEnd::Shutdown;
             }
@@ -701,7 +749,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
         if let (Some(head), Some(since)) = (&mut head, since) {
             head.since += since.elapsed();
         }
-        if len >= READ_MAX / 2 {
+        if len >= READ_MAX / 2 || reading.is_much() {
             // What came of this much is written while more is read, instead of all of it waiting for
             // the last of it.
             yield_now().await;
@@ -718,15 +766,21 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
 
 /// Hands events to the machine in parts, so that others have their turn between, and answers what is asked.
 async fn handle(
-    (core, party): (&Arc<Core>, Party),
+    core: &Arc<Core>,
+    (reading, party, worker): (&impl Reading, Party, Option<Worker>),
     pace: &mut Pace,
     events: Vec<Event>,
     work: &mut Work,
 ) -> Result<(), Gone> {
     let mut events = events.into_iter();
     let mut more = true;
+    let mut worker = match worker {
+        None => reading.turn(party).await,
+        worker => worker,
+    };
     while more {
         let part = core.handle_some(&mut events);
+        let was_much = worker.take().is_some();
         more = part.more;
         work.steps += part.work;
         for (session, question) in part.questions {
@@ -734,7 +788,9 @@ async fn handle(
             pace.spend(Instant::now, written);
             work.text += written;
         }
-        if more {
+        if more && was_much {
+            worker = reading.turn(party).await;
+        } else if more {
             yield_now().await;
         }
     }
@@ -766,10 +822,10 @@ async fn read_part(
     buffer: &mut BytesMut,
     reading: &impl Reading,
     head: Option<&Head>,
-    room: usize,
+    (most, most_of_long): (usize, usize),
     patience: Patience,
 ) -> Result<io::Result<usize>, tokio::time::error::Elapsed> {
-    let mut wanted = room;
+    let mut wanted = most;
     if let Some(head) = head
         && head.to_drop == 0
     {
@@ -778,7 +834,7 @@ async fn read_part(
             // Once for all of it. The memory is touched only as bytes come.
             buffer.reserve(missing);
         }
-        wanted = wanted.max(missing.min(READ_LONG));
+        wanted = wanted.max(missing.min(most_of_long));
     }
     let due = head.and_then(|head| {
         let received = head.dropped + buffer.len();
@@ -886,6 +942,31 @@ async fn read_some(
                 // Comes again at the next call.
                 Poll::Ready(_) | Poll::Pending if len > 0 => return Poll::Ready(Ok(len)),
                 polled => return polled,
+            }
+        }
+    })
+    .await
+}
+
+/// Reads what is there, up to about `room`, without waiting.
+async fn read_more(
+    reader: &mut (impl AsyncRead + Unpin),
+    buffer: &mut BytesMut,
+    room: usize,
+) -> io::Result<usize> {
+    let before = buffer.len();
+    poll_fn(|cx| {
+        loop {
+            let len = buffer.len() - before;
+            if len >= room {
+                return Poll::Ready(Ok(len));
+            }
+            buffer.reserve((room - len).max(READ_MIN));
+            match poll_read_buf(Pin::new(&mut *reader), cx, buffer) {
+                Poll::Ready(Ok(read)) if read > 0 => {}
+                // An end comes again at the next call.
+                Poll::Ready(Ok(_)) | Poll::Pending => return Poll::Ready(Ok(len)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             }
         }
     })

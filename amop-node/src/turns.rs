@@ -52,11 +52,6 @@ impl<T> Turns<T> {
         self.0.pop()
     }
 
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// What was taken is done, and has cost so much. If there is more to do of it, that is
     /// [put back](Self::push) before.
     pub(crate) fn done(&mut self, party: Party, cost: usize) {
@@ -98,12 +93,6 @@ impl<T> Default for Level<T> {
 }
 
 impl<T> Level<T> {
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        let below = self.parts.values().map(|part| part.level.len());
-        self.items.len() + below.sum::<usize>()
-    }
-
     fn is_empty(&self) -> bool {
         self.items.is_empty() && self.order.is_empty()
     }

@@ -149,7 +149,7 @@ pub(crate) fn source(address: IpAddr) -> Source {
 
 /// Gives the thread that calls it a lower share of the processor: what strangers and neighbours cost must not
 /// be taken from messages. Only on Linux is this of a thread.
-pub(crate) fn be_nice() {
+fn be_nice() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICER) {
         tracing::debug!("a thread keeps its priority: {error}");
