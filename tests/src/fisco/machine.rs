@@ -1,6 +1,9 @@
 //! What a FISCO node knows: its sessions, its neighbours and their topics.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
 
 use amop_proto::{
     channel::{Frame, FrameType, ProtocolVersion, Seq},
@@ -12,6 +15,9 @@ use serde_json::json;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::second;
+
+/// How long an answer with a list is waited for.
+const LIST: Duration = Duration::from_secs(5);
 
 /// The topics that a publisher has to verify begin with it.
 const PRIVATE: &[u8] = b"#!$TopicNeedVerify_";
@@ -56,6 +62,8 @@ struct Peer {
     out: UnboundedSender<PeerFrame>,
     /// The number of the list that was fetched last.
     known: u32,
+    /// The number for which the list was asked last, and when.
+    asked: Option<(u32, Instant)>,
     topics: BTreeSet<Bytes>,
     /// Private topics that were judged.
     verdicts: BTreeMap<Bytes, bool>,
@@ -179,6 +187,7 @@ impl Machine {
             node,
             out,
             known: 0,
+            asked: None,
             topics: BTreeSet::new(),
             verdicts: BTreeMap::new(),
             waiting: HashMap::new(),
@@ -204,12 +213,16 @@ impl Machine {
     /// A neighbour said the number of its list. If it is new, the whole list is asked for.
     pub(super) fn heard(&mut self, peer: u64, number: u32) {
         let seq = self.seq();
-        let Some(known) = self.peers.get(&peer).map(|peer| peer.known) else {
+        let Some(Peer { known, asked, .. }) = self.peers.get_mut(&peer) else {
             return;
         };
-        if number == known {
+        if number == *known {
             return self.verify(peer);
         }
+        if asked.is_some_and(|(asked, at)| asked == number && at.elapsed() < LIST) {
+            return;
+        }
+        *asked = Some((number, Instant::now()));
         let request = PeerFrame {
             protocol: protocol::TOPIC,
             packet: packet::REQUEST_TOPICS,
