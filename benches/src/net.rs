@@ -191,7 +191,7 @@ impl Net {
 
     /// Long records are worked on bit by bit: lets the nodes come to their end.
     pub(crate) fn work_off(&mut self) {
-        for _ in 0..1000 {
+        for _ in 0..5000 {
             self.pass(Duration::from_millis(1));
         }
     }
