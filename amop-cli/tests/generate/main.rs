@@ -131,8 +131,10 @@ fn a_failed_run_leaves_nothing_behind() {
         );
         let error = fails_and_leaves_nothing(&format!("{head}message M {{}}"), out);
         assert!(error.starts_with("the schema has no topics"), "{error}");
+        let error = fails_and_leaves_nothing("syntax = \"proto3\"; message {", out);
+        assert!(error.starts_with("a.proto:1:28: "), "{error}");
         let error = fails_and_leaves_nothing("syntax = \"proto3\"; message", out);
-        assert!(error.starts_with("a.proto:1:27: "), "{error}");
+        assert!(error.starts_with("a.proto: expected"), "{error}");
     }
     // A file is where a folder has to be.
     let good = format!("{head}{topic}");
