@@ -122,11 +122,12 @@ fn prose(line: &str) -> String {
     // Fences behind such signs.
     let mut signs = 0;
     let mut last = '\0';
-    for c in rest.chars() {
+    for (at, c) in rest.char_indices() {
         signs = if c == last { signs + 1 } else { 1 };
         let fence = matches!(c, '`' | '~') && signs > 2;
         // prost-build makes links of addresses, which stay.
-        let tag = c == '<' && last != '\\' && !rest.contains("<http");
+        let link = rest[at..].trim_start_matches('<').starts_with("http");
+        let tag = c == '<' && last != '\\' && !link;
         last = c;
         if tag {
             out.push('\\');

@@ -204,7 +204,7 @@ mod tests {
             }
             weighted.set(rng.random_range(0..members), rng.random_range(0..5_u64));
             assert_eq!(weighted.len(), weighted.iter().count());
-            assert_eq!(weighted.is_empty(), weighted.len() == 0);
+            assert_eq!(weighted.is_empty(), weighted.iter().next().is_none());
             assert_eq!(
                 weighted.total(),
                 weighted.iter().map(|(_, weight)| weight).sum::<u64>()
