@@ -1,13 +1,8 @@
 //! Reading one connection: frames out of bytes, with room and time for those that are long.
 
-use std::{
-    future::poll_fn,
-    io,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+mod part;
+
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::{Frame, FrameDecoder, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, code},
@@ -18,10 +13,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::AsyncRead,
     task::yield_now,
-    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout},
 };
-use tokio_util::io::poll_read_buf;
 
+use self::part::{read_more, read_part};
 use crate::{
     apart::{Gone, SHORT, answer, aside},
     checking::{Checking, Progress},
@@ -186,8 +181,8 @@ struct LongReply {
 
 impl ChannelReading<'_> {
     /// The frame that begins the buffer, if it is over the limit and may be a reply. Another subscriber's
-    /// would be as long, and cost its connection, too: so it is passed over, and the publisher told that there
-    /// is none.
+    /// would be as long, and cost its connection, too: so it is passed over, and the publisher is told
+    /// that there is no reply.
     fn long_reply(&self, buffer: &[u8]) -> Option<LongReply> {
         let len = u32::from_be_bytes(*buffer.first_chunk()?) as usize;
         if len <= self.decoder.max() || len > PROTOCOL_MAX_FRAME {
@@ -692,10 +687,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
                 false if head.as_ref().is_some_and(|head| head.room.is_some()) => READ_LONG,
                 false => READ_MAX,
             };
-            match read_more(reader, &mut buffer, most.saturating_sub(len)).await {
-                Ok(more) => len += more,
-                Err(error) => return LinkEnd::of(error),
-            }
+            len += read_more(reader, &mut buffer, most.saturating_sub(len)).await;
         }
         // Busy connections get larger reads, idle ones give the memory back.
         room = (len * 2).clamp(READ_MIN, READ_MAX);
@@ -816,37 +808,6 @@ async fn read_texts(
     Ok(read)
 }
 
-/// Waits for bytes, as long as the frame at the head of the buffer has time.
-async fn read_part(
-    reader: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
-    reading: &impl Reading,
-    head: Option<&Head>,
-    (most, most_of_long): (usize, usize),
-    patience: Patience,
-) -> Result<io::Result<usize>, tokio::time::error::Elapsed> {
-    let mut wanted = most;
-    if let Some(head) = head
-        && head.to_drop == 0
-    {
-        let missing = reading.missing(buffer);
-        if head.room.is_some() {
-            // Once for all of it. The memory is touched only as bytes come.
-            buffer.reserve(missing);
-        }
-        wanted = wanted.max(missing.min(most_of_long));
-    }
-    let due = head.and_then(|head| {
-        let received = head.dropped + buffer.len();
-        head.since.checked_add(patience.of(received))
-    });
-    let part = read_some(reader, buffer, wanted);
-    match due {
-        None => Ok(part.await),
-        Some(due) => timeout_at(due, part).await,
-    }
-}
-
 /// Takes all frames out of the buffer, and sees to it that there is room for the one that is left.
 fn take_frames<R: Reading, C: std::fmt::Display>(
     core: &Core,
@@ -922,53 +883,4 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
             limit: share.intake().limit(),
         }),
     }
-}
-
-/// Waits for bytes and reads what is there, up to about `room`: TLS gives out one record at a time,
-/// and the machine is better asked once for many frames. 0 at the end of the stream.
-async fn read_some(
-    reader: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
-    room: usize,
-) -> io::Result<usize> {
-    let before = buffer.len();
-    poll_fn(|cx| {
-        loop {
-            buffer.reserve(room.saturating_sub(buffer.len() - before).max(READ_MIN));
-            let polled = poll_read_buf(Pin::new(&mut *reader), cx, buffer);
-            let len = buffer.len() - before;
-            match polled {
-                Poll::Ready(Ok(read)) if read > 0 && len < room => {}
-                // Comes again at the next call.
-                Poll::Ready(_) | Poll::Pending if len > 0 => return Poll::Ready(Ok(len)),
-                polled => return polled,
-            }
-        }
-    })
-    .await
-}
-
-/// Reads what is there, up to about `room`, without waiting.
-async fn read_more(
-    reader: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
-    room: usize,
-) -> io::Result<usize> {
-    let before = buffer.len();
-    poll_fn(|cx| {
-        loop {
-            let len = buffer.len() - before;
-            if len >= room {
-                return Poll::Ready(Ok(len));
-            }
-            buffer.reserve((room - len).max(READ_MIN));
-            match poll_read_buf(Pin::new(&mut *reader), cx, buffer) {
-                Poll::Ready(Ok(read)) if read > 0 => {}
-                // An end comes again at the next call.
-                Poll::Ready(Ok(_)) | Poll::Pending => return Poll::Ready(Ok(len)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            }
-        }
-    })
-    .await
 }
