@@ -7,8 +7,7 @@ use std::{
 };
 
 use amop_node::Network;
-use amop_tests::{Finished, Program, client, network, within};
-use amop_tls::pki::Leaf;
+use amop_tests::{Finished, Program, client, network, sdk_folder, within};
 use tempfile::TempDir;
 
 /// The built example; `cargo test` builds all of them before it runs this.
@@ -38,12 +37,7 @@ struct Setting {
 impl Setting {
     async fn new() -> Self {
         let network = network(2).await;
-        let conf = tempfile::tempdir().unwrap();
-        let issued = network.agency().issue(Leaf::Sdk, "sdk").unwrap();
-        let write = |name: &str, text: &str| fs::write(conf.path().join(name), text).unwrap();
-        write("ca.crt", network.agency().root_pem());
-        write("sdk.crt", &issued.cert_pem);
-        write("sdk.key", &issued.key_pem);
+        let conf = sdk_folder(&network);
         Self { network, conf }
     }
 

@@ -21,6 +21,8 @@ use amop_tls::{
     pki::{Agency, Leaf},
 };
 
+use tempfile::TempDir;
+
 pub use self::{
     bystanders::Bystanders,
     graph::{Graph, once_known},
@@ -98,6 +100,17 @@ pub fn builder(network: &Network, node: usize) -> ClientBuilder {
 /// If it cannot connect.
 pub async fn client(network: &Network, node: usize) -> Client {
     builder(network, node).connect().await.unwrap()
+}
+
+/// A folder with an SDK's certificate of a network's agency, named as SDKs look for it.
+pub fn sdk_folder(network: &Network) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let issued = network.agency().issue(Leaf::Sdk, "sdk").unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("ca.crt", network.agency().root_pem());
+    write("sdk.crt", &issued.cert_pem);
+    write("sdk.key", &issued.key_pem);
+    folder
 }
 
 /// New certificates of an agency.

@@ -4,8 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use amop_cli::generate::{Access, Options, generate};
 use amop_node::Network;
-use amop_tests::{Finished, Program, network};
-use amop_tls::pki::Leaf;
+use amop_tests::{Finished, Program, network, sdk_folder};
 use tempfile::TempDir;
 
 use crate::{
@@ -22,12 +21,7 @@ struct Setting {
 impl Setting {
     async fn new() -> Self {
         let network = network(2).await;
-        let conf = tempfile::tempdir().unwrap();
-        let issued = network.agency().issue(Leaf::Sdk, "sdk").unwrap();
-        let write = |name: &str, text: &str| fs::write(conf.path().join(name), text).unwrap();
-        write("ca.crt", network.agency().root_pem());
-        write("sdk.crt", &issued.cert_pem);
-        write("sdk.key", &issued.key_pem);
+        let conf = sdk_folder(&network);
         Self { network, conf }
     }
 

@@ -31,6 +31,18 @@ fn is_quiet(net: &Net) -> bool {
     !net.nodes[0].machine.router().is_changing_topics()
 }
 
+/// A session whose client is one of ours, past its handshake.
+fn client_of_ours(net: &mut Net) -> Sdk {
+    let ours = net.sdk(0);
+    net.send_body(
+        ours,
+        FrameType::HANDSHAKE,
+        br#"{"clientType":"amop-rust","maximumSupport":3}"#,
+    );
+    net.only(ours);
+    ours
+}
+
 /// Topics that records told a peer of.
 fn told(net: &mut Net, peer: crate::support::Link) -> usize {
     let frames = net.peer_inbox(peer).into_iter();
@@ -153,13 +165,7 @@ fn a_heartbeat_behind_a_set_is_answered_when_the_set_is_in_force() {
 
     // One of ours waits for its topics.
     let mut net = Net::new(1);
-    let ours = net.sdk(0);
-    net.send_body(
-        ours,
-        FrameType::HANDSHAKE,
-        br#"{"clientType":"amop-rust","maximumSupport":3}"#,
-    );
-    net.only(ours);
+    let ours = client_of_ours(&mut net);
     for set_ in &sets {
         set(&mut net, ours, set_);
         net.advance(Duration::from_millis(100));
@@ -255,13 +261,7 @@ fn a_client_of_ours_is_told_which_topics_it_did_not_get() {
     let mut config = config(0);
     config.limits.topics = 3;
     let mut net = Net::with([config]);
-    let ours = net.sdk(0);
-    net.send_body(
-        ours,
-        FrameType::HANDSHAKE,
-        br#"{"clientType":"amop-rust","maximumSupport":3}"#,
-    );
-    net.only(ours);
+    let ours = client_of_ours(&mut net);
     net.subscribe(ours, &["a", "b", "c", "d", "e"]);
     let [
         Notice::TopicIgnored {
@@ -300,13 +300,7 @@ fn what_a_session_holds_is_not_given_up_for_what_it_wants_besides() {
     let mut config = config(0);
     config.limits.session_topics = HELD;
     let mut net = Net::with([config]);
-    let ours = net.sdk(0);
-    net.send_body(
-        ours,
-        FrameType::HANDSHAKE,
-        br#"{"clientType":"amop-rust","maximumSupport":3}"#,
-    );
-    net.only(ours);
+    let ours = client_of_ours(&mut net);
     let name = |n: usize| format!("m{n:03}");
     let held: Vec<String> = (0..HELD).map(name).collect();
     let held: Vec<&str> = held.iter().map(String::as_str).collect();
@@ -339,13 +333,7 @@ fn what_a_session_holds_is_not_given_up_for_what_it_wants_besides() {
 #[test]
 fn a_client_of_ours_is_told_that_its_set_does_not_count() {
     let mut net = Net::new(1);
-    let ours = net.sdk(0);
-    net.send_body(
-        ours,
-        FrameType::HANDSHAKE,
-        br#"{"clientType":"amop-rust","maximumSupport":3}"#,
-    );
-    net.only(ours);
+    let ours = client_of_ours(&mut net);
     net.subscribe(ours, &["a"]);
     net.send_body(ours, FrameType::SET_TOPICS, b"[\"a\",\"b\"");
     net.send_body(ours, FrameType::HEARTBEAT, b"{}");
