@@ -54,7 +54,7 @@ use proc_macro::TokenStream;
 ///
 /// There is never an envelope: programs in other languages read `Hello` above as the text that it
 /// holds, and send it as such. Fields are recognised by the name of their type; an alias of
-/// `String` is none. A struct with `#[prost(...)]` fields must name its codec. Fields that `#[cfg(...)]` leaves
+/// `String` does not count as a `String`. A struct with `#[prost(...)]` fields must name its codec. Fields that `#[cfg(...)]` leaves
 /// out are not counted, so features may decide on the default: name the codec if they should not.
 ///
 /// With `"json"` the macro derives serde's `Serialize` and `Deserialize`, unless they are derived

@@ -46,7 +46,7 @@ const KEY_FLOOR: u64 = 50;
 /// The lowest rate of an agency.
 const AGENCY_FLOOR: u64 = 100;
 
-/// A rate that has grown to this is none.
+/// A rate that grows to this value is removed.
 const NO_RATE: u64 = 4000;
 
 /// The longest time not to read for: the other side must not seem to be silent.
@@ -98,7 +98,7 @@ struct Account {
     used: AtomicU64,
     /// As it was lately, [`RECENT`] times what is used in a tick.
     recent: AtomicU64,
-    /// In thousandths of a processor; 0: there is none.
+    /// In thousandths of a processor. Zero means that there is no bound.
     rate: AtomicU64,
     /// Since the start of the node: until then what was used is paid for.
     paid: AtomicU64,
@@ -374,8 +374,8 @@ impl Effort {
         self.key_account.is_much()
     }
 
-    /// Waits for a turn to work for the session, if its key uses much: of those who do only a few work at
-    /// once, and whoever uses little goes between them.
+    /// Waits for a turn to work for the session, if its key uses much: only a few of those work at
+    /// once, and sessions that use little do not wait for them.
     pub(crate) async fn turn(&self, party: Party) -> Option<Worker> {
         if !self.is_much() {
             return None;

@@ -116,7 +116,8 @@ fn run(options: &Options) -> Result<(), RunError> {
 
 async fn serve(options: &Options) -> Result<(), RunError> {
     more_descriptors();
-    // Before the node says that it serves: whoever waits for that may stop it at once.
+    // Signals are caught before the node says that it serves: a program that waits for that line may stop the
+    // node at once.
     let stopped = signal::stop().map_err(RunError::Signals)?;
     let hangups = signal::hangups().map_err(RunError::Signals)?;
     let builder = options.builder()?;

@@ -209,7 +209,7 @@ struct Waiting {
 struct Next {
     /// So many lines were lost before it.
     lost: u64,
-    /// Nothing but that, if there is none.
+    /// The line itself. `None`: only the loss is to be told.
     line: Option<Vec<u8>>,
 }
 

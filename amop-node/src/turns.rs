@@ -68,7 +68,7 @@ struct Level<T> {
     order: BTreeSet<(u64, u64)>,
     /// Those with nothing waiting, likewise.
     owing: BTreeSet<(u64, u64)>,
-    /// What those have cost who had the last turn: whoever comes now has cost as much.
+    /// What the party with the last turn has cost. A new party starts with the same cost.
     now: u64,
 }
 

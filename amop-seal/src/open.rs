@@ -39,7 +39,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// The code that a refusal refuses with; `None` if it is none.
+    /// The code of a refusal; `None` if this is no refusal.
     #[must_use]
     pub fn refusal(&self) -> Option<i32> {
         let code = self.content[..].try_into().ok()?;

@@ -1,8 +1,8 @@
 //! Whether a node that somebody waits for is alive.
 //!
 //! An idle session learns it by heartbeats, which are rare. A request that waits does not wait for the next
-//! one: the node is asked as soon as nothing has come of it for a while, and is given up early enough for
-//! another node to be asked in its place.
+//! one: the session asks the node as soon as the node has sent nothing for a while, and gives it up early enough to ask
+//! another node instead.
 
 use std::time::{Duration, Instant};
 

@@ -286,7 +286,7 @@ impl Checker {
     }
 
     /// Begins to check a frame of records, which is then done one record at a time by
-    /// [`go_on`](Self::go_on). `None` if it is none.
+    /// [`go_on`](Self::go_on). `None` if the event is no such frame.
     #[must_use]
     pub fn begin(&self, event: &Event) -> Option<Check> {
         match event {

@@ -65,15 +65,16 @@ pub struct Limits {
     pub session_in_flight_bytes: usize,
     /// Topics one session may hold; more are ignored.
     pub session_topics: usize,
-    /// Topics that one session may take or drop per second, 16 times as many at once. Beyond that its
+    /// Topics that one session may take or drop per second, five times as many at once. Beyond that its
     /// topics change later; of several sets that wait the last one counts.
     pub session_topic_changes: usize,
-    /// Topics that all sessions together may take or drop per second, 25 times as many at once. Beyond
+    /// Topics that all sessions together may take or drop per second, ten times as many at once. Beyond
     /// that sessions take turns.
     pub topic_changes: usize,
     /// Bytes of text (topic sets, JSON-RPC requests and answers, handshakes, verdicts) per second that
-    /// are read and written for one session; eight times as much at once. A session that has more is
-    /// not read from until that is made up for.
+    /// are read and written for one session; twice as much at once. All sessions with one key have
+    /// twice as much, and no more than that at once. A session that has more is not read from until that
+    /// is made up for.
     pub session_text: usize,
     /// Topics that all sessions may hold together, each counted for every session that holds it; more
     /// are ignored.
