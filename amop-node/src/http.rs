@@ -2,7 +2,8 @@
 //!
 //! There is no TLS and nobody is known here, as with real nodes; nothing that is answered changes
 //! anything. Every connection is for one request and has one deadline for all of it; when there are too
-//! many, the one that has kept the node waiting longest goes. How often an address may ask is bounded, too.
+//! many, the one that has kept the node waiting longest goes. How often an address may ask is bounded, too, and
+//! so is what waits to be read by all together.
 
 use std::{
     convert::Infallible,
@@ -10,7 +11,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -33,6 +34,7 @@ use tokio::{
 };
 
 use crate::{
+    answers::{AnswerRoom, Answers},
     apart::{SHORT, write},
     core::Core,
     journal::{Cause, Kind},
@@ -40,6 +42,15 @@ use crate::{
     ports::{Door, Place, Rates},
     supervise::keep,
 };
+
+/// What those who ask have together.
+#[derive(Debug)]
+struct Desk {
+    rates: Mutex<Rates>,
+    answers: Arc<Answers>,
+    /// How long an answer waits to be read at most.
+    time: Duration,
+}
 
 /// The longest body of a request, in bytes; the channel reads no longer ones either.
 const MAX_BODY: usize = 1024 * 1024;
@@ -49,25 +60,24 @@ const MAX_HEAD: usize = 16 * 1024;
 
 /// Answers requests until the node stops.
 pub(crate) async fn serve_http(context: Context, door: Arc<Door>, listener: TcpListener) {
-    let rates = Arc::new(Mutex::new(Rates::new(context.limits.http_rate)));
-    let accepting = || accept(&context, &door, &listener, &rates);
+    let desk = Arc::new(Desk {
+        rates: Mutex::new(Rates::new(context.limits.http_rate)),
+        answers: Answers::new(context.limits.http_answers),
+        time: context.limits.http_time,
+    });
+    let accepting = || accept(&context, &door, &listener, &desk);
     keep("the port for JSON-RPC", context.stop.clone(), accepting).await;
 }
 
-async fn accept(
-    context: &Context,
-    door: &Arc<Door>,
-    listener: &TcpListener,
-    rates: &Arc<Mutex<Rates>>,
-) {
+async fn accept(context: &Context, door: &Arc<Door>, listener: &TcpListener, desk: &Arc<Desk>) {
     while let Some((stream, address, place)) = door.next(listener, &context.stop).await {
-        let (context, rates) = (context.clone(), rates.clone());
+        let (context, desk) = (context.clone(), desk.clone());
         let ports = context.ports.clone();
         ports.spawn(async move {
             tokio::select! {
                 biased;
                 () = place.lost() => place.log_loss(address),
-                () = exchange(&context, stream, address, (&place, &rates)) => {}
+                () = exchange(&context, stream, address, (&place, &desk)) => {}
             }
         });
     }
@@ -78,7 +88,7 @@ async fn exchange(
     context: &Context,
     stream: TcpStream,
     address: SocketAddr,
-    (place, rates): (&Place, &Mutex<Rates>),
+    (place, desk): (&Place, &Desk),
 ) {
     let limits = &context.limits;
     let complain = |text: fmt::Arguments<'_>| {
@@ -97,8 +107,10 @@ async fn exchange(
         ));
     }
     let whole = AtomicBool::new(false);
+    // Until the answer was read, or given up.
+    let room = OnceLock::new();
     let service = service_fn(|request| async {
-        let response = respond(request, &whole, &context.core, (place, rates)).await;
+        let response = respond(request, (&whole, &room), &context.core, (place, desk)).await;
         Ok::<_, Infallible>(response.unwrap_or_else(|refusal| refusal))
     });
     let connection = async {
@@ -129,14 +141,15 @@ async fn exchange(
 
 type Reply = Response<Full<Bytes>>;
 
-/// The answer to a request, or why there is none. Sets `whole` once the request was read to its end.
+/// The answer to a request, or why there is none. Sets `whole` once the request was read to its end, and `room`
+/// to that of the answer.
 async fn respond(
     request: Request<Incoming>,
-    whole: &AtomicBool,
+    (whole, room): (&AtomicBool, &OnceLock<AnswerRoom>),
     core: &Arc<Core>,
-    (place, rates): (&Place, &Mutex<Rates>),
+    (place, desk): (&Place, &Desk),
 ) -> Result<Reply, Reply> {
-    let rates = || rates.lock().unwrap_or_else(PoisonError::into_inner);
+    let rates = || desk.rates.lock().unwrap_or_else(PoisonError::into_inner);
     if request.method() != Method::POST {
         let mut refusal = refuse(StatusCode::METHOD_NOT_ALLOWED, "ask by POST");
         refusal
@@ -169,6 +182,12 @@ async fn respond(
     };
     let answer = write(core, party, request).await.map_err(stopping)?;
     rates().spend(place.source(), length + answer.len());
+    let Some(admitted) = desk.answers.admit(place.source(), answer.len()) else {
+        core.refusals.http_refused();
+        return Err(no_room(answer.len(), desk.time));
+    };
+    // A connection has one answer.
+    let _ = room.set(admitted);
     Ok(reply(StatusCode::OK, "application/json", answer))
 }
 
@@ -196,9 +215,23 @@ async fn read(mut body: Incoming) -> Result<BytesMut, Reply> {
 }
 
 fn too_often(wait: Duration) -> Reply {
+    let text = "too many questions from your address: ask again";
+    later(StatusCode::TOO_MANY_REQUESTS, text, wait)
+}
+
+/// Too much waits to be read, and this would be too much more.
+fn no_room(len: usize, wait: Duration) -> Reply {
+    let text = format!(
+        "the answer is {len} bytes long, and others that long wait to be read, or it is over half of \
+         amop_limits.http_answers: read answers at once, ask for less, or ask again"
+    );
+    later(StatusCode::SERVICE_UNAVAILABLE, &text, wait)
+}
+
+fn later(status: StatusCode, text: &str, wait: Duration) -> Reply {
     let seconds = wait.as_secs_f64().ceil();
-    let text = format!("too many questions from your address: ask again in {seconds} s\n");
-    let mut refusal = reply(StatusCode::TOO_MANY_REQUESTS, "text/plain", text.into());
+    let text = format!("{text} in {seconds} s\n");
+    let mut refusal = reply(status, "text/plain", text.into());
     if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
         refusal.headers_mut().insert(RETRY_AFTER, value);
     }

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod answers;
 mod apart;
 mod builder;
 mod checking;

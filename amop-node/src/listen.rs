@@ -81,6 +81,9 @@ pub struct ListenLimits {
     /// HTTP requests a second; four times as many at once. Every address that has asked lately has an
     /// equal part of it. Every 64 KiB read or written count as one more.
     pub http_rate: usize,
+    /// Bytes of answers over HTTP that wait to be read, each over 4 KiB. An address gets at most half of what
+    /// is free, with what it holds; a longer answer is refused (503).
+    pub http_answers: usize,
     /// How long an HTTP request may take, from the connection to the end of the answer.
     pub http_time: Duration,
 }
@@ -103,6 +106,7 @@ impl Default for ListenLimits {
             lag: Duration::from_millis(1),
             http: 64,
             http_rate: 200,
+            http_answers: 64 << 20,
             http_time: Duration::from_secs(10),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use amop_node::{ListenLimits, Network, NodeBuilder};
+use amop_node::{Limits, ListenLimits, Network, NodeBuilder};
 use amop_proto::channel::FrameType;
 use amop_tests::{PATIENCE, Sdk, client, network_with, within};
 use tokio::{
@@ -223,16 +223,111 @@ async fn it_is_off_unless_asked_for() {
 
 /// From another address of this machine.
 async fn ask_from(network: &Network, host: [u8; 4]) -> String {
+    rest(&mut asked_from(network, host, VERSION).await).await
+}
+
+/// A question that was asked from another address of this machine, by somebody who takes little at a time.
+async fn asked_from(network: &Network, host: [u8; 4], body: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from((host, 0))).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = within("TCP", socket.connect(address(network)))
         .await
         .unwrap();
-    let request = post(VERSION);
-    within("writing", stream.write_all(request.as_bytes()))
+    within("writing", stream.write_all(post(body).as_bytes()))
         .await
         .unwrap();
-    rest(&mut stream).await
+    stream
+}
+
+#[cfg(target_os = "linux")]
+const LISTS: &str = r#"{"jsonrpc":"2.0","id":1,"method":"getNodeInfo"}"#;
+
+/// Subscribes to so much that the node's list of topics is as long as a list may be, and waits until it is.
+#[cfg(target_os = "linux")]
+async fn subscribe_to_much(network: &Network) -> Vec<Sdk> {
+    let config = network.sdk().client_config().unwrap();
+    let mut sdks = Vec::new();
+    for sdk in 0..4 {
+        // Each of these characters is two bytes of JSON.
+        let name = |n| format!("\"{sdk}{n:04}{}\"", r"\\".repeat(230));
+        let names: Vec<String> = (0..4000).map(name).collect();
+        let mut sdk = Sdk::connect(network.endpoint(0), config.clone()).await;
+        let set = format!("[{}]", names.join(","));
+        sdk.send_new(FrameType::SET_TOPICS, 1, set).await;
+        sdk.settle(2).await;
+        sdks.push(sdk);
+    }
+    let last = sdks.last_mut().unwrap();
+    within("the topics", async {
+        for number in 3.. {
+            let answer = last.ask(FrameType::RPC, number, LISTS).await;
+            if answer.body.len() > LONG {
+                break;
+            }
+        }
+    })
+    .await;
+    sdks
+}
+
+#[cfg(target_os = "linux")]
+const LONG: usize = 5_000_000;
+
+/// The beginning of an answer.
+#[cfg(target_os = "linux")]
+fn head(answer: &str) -> &str {
+    answer.get(..500).unwrap_or(answer)
+}
+
+/// What strangers do not read is held within a budget, and short answers are there for everybody.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn answers_that_nobody_reads_are_bounded_and_leave_room_for_others() {
+    let listen = ListenLimits {
+        http_answers: 12 << 20,
+        http_rate: 100_000,
+        ..patient()
+    };
+    let limits = Limits {
+        session_text: 1 << 30,
+        session_topic_changes: 100_000,
+        topic_changes: 100_000,
+        ..Limits::default()
+    };
+    let network = network_with(1, move |_, builder| serving(builder, listen).limits(limits)).await;
+    let sdks = subscribe_to_much(&network).await;
+    let mut idle = asked_from(&network, [127, 0, 0, 1], LISTS).await;
+    let mut begins = [0; 12];
+    within("the answer", idle.read_exact(&mut begins))
+        .await
+        .unwrap();
+    assert_eq!(&begins, b"HTTP/1.1 200");
+    let other = [127, 0, 0, 2];
+    let refused = rest(&mut asked_from(&network, other, LISTS).await).await;
+    assert!(refused.starts_with("HTTP/1.1 503"), "{}", head(&refused));
+    assert!(
+        refused.to_lowercase().contains("retry-after: "),
+        "{refused}"
+    );
+    assert!(refused.contains("amop_limits.http_answers"), "{refused}");
+    let short = ask_from(&network, other).await;
+    assert!(short.starts_with("HTTP/1.1 200"), "{short}");
+    assert_eq!(network.node(0).unwrap().stats().http_refused, 1);
+    // Once it was read there is room again.
+    assert!(rest(&mut idle).await.len() > LONG);
+    within("room for another answer", async {
+        loop {
+            let answer = rest(&mut asked_from(&network, other, LISTS).await).await;
+            if answer.starts_with("HTTP/1.1 200") {
+                return assert!(answer.len() > LONG);
+            }
+            assert!(answer.starts_with("HTTP/1.1 503"), "{}", head(&answer));
+        }
+    })
+    .await;
+    drop(sdks);
+    network.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,6 +48,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         lag,
         http,
         http_rate,
+        http_answers,
         http_time,
     } = ListenLimits::default();
     let numbers = [
@@ -79,6 +80,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("receiving", receiving),
         ("http", http),
         ("http_rate", http_rate),
+        ("http_answers", http_answers),
         ("lag", lag.as_millis() as usize),
     ];
     let times = [

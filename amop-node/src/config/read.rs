@@ -63,7 +63,7 @@ const SECURITY_KEYS: [&str; 6] = [
 /// The section of this node's own limits.
 const LIMITS: &str = "amop_limits";
 
-const LIMIT_KEYS: [&str; 35] = [
+const LIMIT_KEYS: [&str; 36] = [
     "session_queue",
     "session_queues",
     "peer_queue",
@@ -98,6 +98,7 @@ const LIMIT_KEYS: [&str; 35] = [
     "fragment_time",
     "http",
     "http_rate",
+    "http_answers",
     "http_time",
 ];
 
@@ -355,6 +356,7 @@ impl<'a> Reader<'a> {
             ("receiving", &mut listen.receiving),
             ("http", &mut listen.http),
             ("http_rate", &mut listen.http_rate),
+            ("http_answers", &mut listen.http_answers),
         ];
         let count = "a whole number from 1 to 4294967295";
         let number = |key| keys.get(key, count, |value| value.parse().ok().filter(|n| *n > 0u32));

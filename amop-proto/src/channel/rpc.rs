@@ -4,14 +4,15 @@
 //! answered, what needs a group is refused as by a real node that is not in that group, and the rest
 //! does not exist.
 
-use std::{borrow::Cow, fmt};
+mod read;
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use bytes::Bytes;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::{Deserializer, Serialize};
 use serde_json::{Value, json};
+
+use self::read::Top;
 
 /// The method does not exist here.
 pub const METHOD_NOT_FOUND: i32 = -32601;
@@ -66,7 +67,7 @@ const GROUP_METHODS: &[&str] = &[
 /// The most requests one batch may hold.
 const MAX_BATCH: usize = 64;
 
-/// So long, in bytes, the answers to a batch may grow before the rest of it is refused. A node whose
+/// So long, in bytes, the answers to a batch may be together before the rest of it is refused. A node whose
 /// peers have many topics would otherwise tell of them 64 times at once.
 const MAX_BATCH_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -153,7 +154,7 @@ enum Id {
     Bad,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Method {
     ClientVersion,
     BlockNumber,
@@ -245,6 +246,7 @@ impl Request {
             facts,
             peers,
             own_topics,
+            written: RefCell::default(),
         };
         let reply = match &self.0 {
             Read::Broken => Some(failure(
@@ -257,194 +259,12 @@ impl Request {
         };
         match reply {
             // Keys come out in byte order and a line feed ends the body, as a real node writes it.
-            Some(reply) => format!("{reply}\n").into(),
+            Some(mut reply) => {
+                reply.push('\n');
+                reply.into()
+            }
             None => Bytes::new(),
         }
-    }
-}
-
-/// The top of a body; sets the flag where a batch is too long.
-struct Top<'a>(&'a mut bool);
-
-impl<'de> Visitor<'de> for Top<'_> {
-    type Value = Read;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a request or a batch of them")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Read, A::Error> {
-        let mut calls = Vec::new();
-        while let Some(call) = items.next_element()? {
-            if calls.len() == MAX_BATCH {
-                *self.0 = true;
-                return Err(de::Error::custom("too many requests"));
-            }
-            calls.push(call);
-        }
-        Ok(match calls.is_empty() {
-            true => Read::One(Call::default()),
-            false => Read::Batch(calls),
-        })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Read, A::Error> {
-        CallVisitor.visit_map(map).map(Read::One)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Read, E> {
-        CallVisitor.visit_str(text).map(Read::One)
-    }
-
-    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Read, E> {
-        CallVisitor.visit_bool(flag).map(Read::One)
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Read, E> {
-        CallVisitor.visit_i64(number).map(Read::One)
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Read, E> {
-        CallVisitor.visit_u64(number).map(Read::One)
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Read, E> {
-        CallVisitor.visit_f64(number).map(Read::One)
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Read, E> {
-        CallVisitor.visit_unit().map(Read::One)
-    }
-}
-
-/// What is no object is no valid request.
-struct CallVisitor;
-
-impl<'de> Deserialize<'de> for Call {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        value.deserialize_any(CallVisitor)
-    }
-}
-
-impl<'de> Visitor<'de> for CallVisitor {
-    type Value = Call;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a request")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Call, A::Error> {
-        let mut call = Call::default();
-        // Of a key that occurs twice the last one counts.
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match &*key {
-                "id" => call.id = Some(map.next_value()?),
-                "jsonrpc" => {
-                    let version: Text = map.next_value()?;
-                    call.current = version.0.as_deref() == Some("2.0");
-                }
-                "method" => {
-                    let name: Text = map.next_value()?;
-                    call.method = name.0.as_deref().map(Method::named);
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(call)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Call, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Call::default())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Call, E> {
-        Ok(Call::default())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Call, E> {
-        Ok(Call::default())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Call, E> {
-        Ok(Call::default())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Call, E> {
-        Ok(Call::default())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Call, E> {
-        Ok(Call::default())
-    }
-
-    fn visit_unit<E>(self) -> Result<Call, E> {
-        Ok(Call::default())
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        value.deserialize_any(IdVisitor)
-    }
-}
-
-struct IdVisitor;
-
-impl<'de> Visitor<'de> for IdVisitor {
-    type Value = Id;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an id")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Id, E> {
-        Ok(Id::Text(text.to_owned()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Id, E> {
-        Ok(Id::Number(number))
-    }
-
-    fn visit_unit<E>(self) -> Result<Id, E> {
-        Ok(Id::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Id, E> {
-        Ok(Id::Bad)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Id, E> {
-        Ok(Id::Bad)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Id, E> {
-        Ok(Id::Bad)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Id, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Id::Bad)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Id, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Id::Bad)
-    }
-}
-
-/// A text, or nothing where there is something else.
-struct Text(Option<String>);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        let text = match Id::deserialize(value)? {
-            Id::Text(text) => Some(text),
-            Id::Null | Id::Number(_) | Id::Bad => None,
-        };
-        Ok(Self(text))
     }
 }
 
@@ -452,6 +272,23 @@ struct Context<'a> {
     facts: &'a NodeFacts,
     peers: &'a [PeerInfo],
     own_topics: &'a [String],
+    /// Results by method, each written once for a batch.
+    written: RefCell<BTreeMap<Method, Rc<str>>>,
+}
+
+/// What is told of a node, by reference. In the order in which a real node writes it.
+#[derive(Serialize)]
+struct Info<'a> {
+    #[serde(rename = "Agency")]
+    agency: &'a str,
+    #[serde(rename = "IPAndPort")]
+    address: &'a str,
+    #[serde(rename = "Node")]
+    name: &'a str,
+    #[serde(rename = "NodeID")]
+    node_id: &'a str,
+    #[serde(rename = "Topic")]
+    topics: &'a [String],
 }
 
 impl Context<'_> {
@@ -459,12 +296,17 @@ impl Context<'_> {
     fn batch(&self, batch: &[Call]) -> Option<String> {
         let mut replies = String::new();
         for call in batch {
-            let reply = if replies.len() < MAX_BATCH_ANSWER {
-                self.one(call)
-            } else {
-                let text = "INTERNAL_ERROR: the answers before this one are too long, ask alone";
-                let id = call.id.as_ref();
-                id.map(|id| failure(id, INTERNAL_ERROR, text))
+            let too_long = |reply: &String| {
+                !replies.is_empty() && replies.len() + reply.len() > MAX_BATCH_ANSWER
+            };
+            let reply = match self.one(call) {
+                Some(reply) if too_long(&reply) => {
+                    let text =
+                        "INTERNAL_ERROR: the answers before this one are too long, ask alone";
+                    let id = call.id.as_ref();
+                    id.map(|id| failure(id, INTERNAL_ERROR, text))
+                }
+                reply => reply,
             };
             if let Some(reply) = reply {
                 replies.push(if replies.is_empty() { '[' } else { ',' });
@@ -494,15 +336,22 @@ impl Context<'_> {
                 "METHOD_NOT_FOUND: The method being requested is not available on this server",
             ),
             method => {
-                let result = self.result(method);
-                json!({ "id": id.printable(), "jsonrpc": "2.0", "result": result }).to_string()
+                let (id, result) = (id.printable(), self.result(method));
+                format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{result}}}"#)
             }
         })
     }
 
-    fn result(&self, method: Method) -> Value {
+    /// The result of a method, as JSON.
+    fn result(&self, method: Method) -> Rc<str> {
+        let mut written = self.written.borrow_mut();
+        let result = written.entry(method);
+        result.or_insert_with(|| self.write(method).into()).clone()
+    }
+
+    fn write(&self, method: Method) -> String {
         let facts = self.facts;
-        match method {
+        let value = match method {
             Method::ClientVersion => json!({
                 "Build Time": "",
                 "Build Type": "AMOP node",
@@ -518,19 +367,27 @@ impl Context<'_> {
             Method::NodeIdList => {
                 let mut ids = vec![&facts.node_id];
                 ids.extend(self.peers.iter().map(|peer| &peer.node_id));
-                json!(ids)
+                return text_of(&ids);
             }
-            Method::Peers => json!(self.peers),
-            Method::NodeInfo => json!({
-                "Agency": facts.agency,
-                "IPAndPort": facts.address,
-                "Node": facts.name,
-                "NodeID": facts.node_id,
-                "Topic": self.own_topics,
-            }),
+            Method::Peers => return text_of(&self.peers),
+            Method::NodeInfo => {
+                return text_of(&Info {
+                    agency: &facts.agency,
+                    address: &facts.address,
+                    name: &facts.name,
+                    node_id: &facts.node_id,
+                    topics: self.own_topics,
+                });
+            }
             Method::OfGroup | Method::Unknown => Value::Null,
-        }
+        };
+        value.to_string()
     }
+}
+
+/// A list as JSON: of texts, which can always be written.
+fn text_of(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
 impl Id {
@@ -550,134 +407,4 @@ fn failure(id: &Id, code: i32, message: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ask(body: &str) -> String {
-        let facts = NodeFacts {
-            fisco_version: "2.11.1".into(),
-            chain_id: "1".into(),
-            node_id: "ab".repeat(64),
-            name: "node0".into(),
-            agency: "agency".into(),
-            address: "127.0.0.1:30300".into(),
-        };
-        let peers = || {
-            vec![PeerInfo {
-                agency: "agency".into(),
-                address: "127.0.0.1:30301".into(),
-                name: "node1".into(),
-                node_id: "cd".repeat(64),
-                topics: vec!["hello".into()],
-            }]
-        };
-        let answer = answer(body.as_bytes(), &facts, peers, || vec!["own".into()]);
-        String::from_utf8(answer.to_vec()).unwrap()
-    }
-
-    #[test]
-    fn go_and_java_requests_are_answered() {
-        let go = ask(r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion"}"#);
-        assert!(go.starts_with(r#"{"id":1,"jsonrpc":"2.0","result":{"Build Time":"#));
-        assert!(go.contains(r#""Chain Id":"1","FISCO-BCOS Version":"2.11.1""#));
-        assert!(go.ends_with("\"Supported Version\":\"2.11.1\"}}\n"));
-        assert_eq!(
-            ask(r#"{"jsonrpc":"2.0","method":"getGroupList","params":[],"id":3}"#),
-            "{\"id\":3,\"jsonrpc\":\"2.0\",\"result\":[]}\n"
-        );
-        assert_eq!(
-            ask(r#"{"jsonrpc":"2.0","method":"getBlockNumber","params":[1],"id":4}"#),
-            "{\"id\":4,\"jsonrpc\":\"2.0\",\"result\":\"0x0\"}\n"
-        );
-        assert_eq!(
-            ask("{\"jsonrpc\":\"2.0\",\"method\":\"getGroupList\",\"id\":5} trailing"),
-            "{\"id\":5,\"jsonrpc\":\"2.0\",\"result\":[]}\n"
-        );
-    }
-
-    #[test]
-    fn nodes_are_listed() {
-        let ids = ask(r#"{"jsonrpc":"2.0","id":1,"method":"getNodeIDList","params":[1]}"#);
-        assert!(ids.contains(&format!(
-            "[\"{}\",\"{}\"]",
-            "ab".repeat(64),
-            "cd".repeat(64)
-        )));
-        let peers = ask(r#"{"jsonrpc":"2.0","id":1,"method":"getPeers","params":[1]}"#);
-        assert!(peers.contains(
-            r#"[{"Agency":"agency","IPAndPort":"127.0.0.1:30301","Node":"node1","NodeID":"cd"#
-        ));
-        assert!(peers.contains(r#""Topic":["hello"]}]"#));
-    }
-
-    #[test]
-    fn what_needs_a_chain_is_refused_as_for_an_unknown_group() {
-        let refused = ask(
-            r#"{"jsonrpc":"2.0","method":"sendRawTransactionAndGetProof","params":[1,"0x"],"id":5}"#,
-        );
-        assert!(refused.starts_with(
-            r#"{"error":{"code":-40001,"data":null,"message":"GroupID does not exist: this node"#
-        ));
-        assert!(refused.ends_with("\"},\"id\":5,\"jsonrpc\":\"2.0\"}\n"));
-        for method in GROUP_METHODS {
-            let asked = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":[1],"id":1}}"#);
-            assert!(ask(&asked).contains("-40001"), "{method}");
-        }
-    }
-
-    #[test]
-    fn everything_else_is_an_error_of_the_protocols_own() {
-        assert_eq!(
-            ask(r#"{"jsonrpc":"2.0","method":"generateGroup","params":[1,{}],"id":5}"#),
-            "{\"error\":{\"code\":-32601,\"message\":\"METHOD_NOT_FOUND: The method being requested is not \
-             available on this server\"},\"id\":5,\"jsonrpc\":\"2.0\"}\n"
-        );
-        assert!(ask("not json").contains("-32700"));
-        assert!(ask("").contains("-32700"));
-        assert!(ask(&" ".repeat(MAX_REQUEST + 1)).contains("-32600"));
-        assert!(ask(r#"{"id":1,"method":"getPeers"}"#).contains("-32600"));
-        assert!(ask(r#"[]"#).contains("-32600"));
-        assert!(ask(r#"[1]"#).starts_with(r#"[{"error":{"code":-32600"#));
-        assert_eq!(ask(r#"{"jsonrpc":"2.0","method":"getPeers"}"#), "");
-        assert_eq!(ask(r#"[{"jsonrpc":"2.0","method":"getPeers"}]"#), "");
-    }
-
-    /// The peers are asked for once, and the answer stays bounded.
-    #[test]
-    fn a_batch_cannot_ask_for_more_than_it_may_get() {
-        let peer = PeerInfo {
-            agency: "agency".into(),
-            address: "127.0.0.1:30301".into(),
-            name: "node1".into(),
-            node_id: "cd".repeat(64),
-            topics: vec!["t".repeat(1 << 20)],
-        };
-        let facts = NodeFacts {
-            fisco_version: "2.11.1".into(),
-            chain_id: "1".into(),
-            node_id: "ab".repeat(64),
-            name: "node0".into(),
-            agency: "agency".into(),
-            address: "127.0.0.1:30300".into(),
-        };
-        let one = r#"{"jsonrpc":"2.0","id":1,"method":"getPeers"}"#;
-        let batch = format!("[{}]", [one; MAX_BATCH].join(","));
-        let answer = answer(batch.as_bytes(), &facts, || vec![peer], Vec::new);
-        assert!(answer.len() < MAX_BATCH_ANSWER + (2 << 20));
-        let replies: Vec<Value> = serde_json::from_slice(&answer).unwrap();
-        assert_eq!(replies.len(), MAX_BATCH);
-        assert!(replies[0]["result"].is_array());
-        assert_eq!(replies[MAX_BATCH - 1]["error"]["code"], INTERNAL_ERROR);
-    }
-
-    #[test]
-    fn a_batch_is_answered_in_order() {
-        let batch = ask(
-            r#"[{"jsonrpc":"2.0","id":1,"method":"getGroupList"},{"jsonrpc":"2.0","id":2,"method":"getBlockNumber"}]"#,
-        );
-        assert_eq!(
-            batch,
-            "[{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":[]},{\"id\":2,\"jsonrpc\":\"2.0\",\"result\":\"0x0\"}]\n"
-        );
-    }
-}
+mod tests;

@@ -1,0 +1,195 @@
+//! Reading requests: no more of them than matters.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use super::{Call, Id, MAX_BATCH, Method, Read};
+
+/// The top of a body; sets the flag where a batch is too long.
+pub(super) struct Top<'a>(pub(super) &'a mut bool);
+
+impl<'de> Visitor<'de> for Top<'_> {
+    type Value = Read;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request or a batch of them")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Read, A::Error> {
+        let mut calls = Vec::new();
+        while let Some(call) = items.next_element()? {
+            if calls.len() == MAX_BATCH {
+                *self.0 = true;
+                return Err(de::Error::custom("too many requests"));
+            }
+            calls.push(call);
+        }
+        Ok(match calls.is_empty() {
+            true => Read::One(Call::default()),
+            false => Read::Batch(calls),
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Read, A::Error> {
+        CallVisitor.visit_map(map).map(Read::One)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Read, E> {
+        CallVisitor.visit_str(text).map(Read::One)
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Read, E> {
+        CallVisitor.visit_bool(flag).map(Read::One)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Read, E> {
+        CallVisitor.visit_i64(number).map(Read::One)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Read, E> {
+        CallVisitor.visit_u64(number).map(Read::One)
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Read, E> {
+        CallVisitor.visit_f64(number).map(Read::One)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Read, E> {
+        CallVisitor.visit_unit().map(Read::One)
+    }
+}
+
+/// What is no object is no valid request.
+struct CallVisitor;
+
+impl<'de> Deserialize<'de> for Call {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        value.deserialize_any(CallVisitor)
+    }
+}
+
+impl<'de> Visitor<'de> for CallVisitor {
+    type Value = Call;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Call, A::Error> {
+        let mut call = Call::default();
+        // Of a key that occurs twice the last one counts.
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            match &*key {
+                "id" => call.id = Some(map.next_value()?),
+                "jsonrpc" => {
+                    let version: Text = map.next_value()?;
+                    call.current = version.0.as_deref() == Some("2.0");
+                }
+                "method" => {
+                    let name: Text = map.next_value()?;
+                    call.method = name.0.as_deref().map(Method::named);
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(call)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Call, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Call::default())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+
+    fn visit_unit<E>(self) -> Result<Call, E> {
+        Ok(Call::default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        value.deserialize_any(IdVisitor)
+    }
+}
+
+struct IdVisitor;
+
+impl<'de> Visitor<'de> for IdVisitor {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Id, E> {
+        Ok(Id::Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Id, E> {
+        Ok(Id::Number(number))
+    }
+
+    fn visit_unit<E>(self) -> Result<Id, E> {
+        Ok(Id::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Id, E> {
+        Ok(Id::Bad)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Id, E> {
+        Ok(Id::Bad)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Id, E> {
+        Ok(Id::Bad)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Id, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Id::Bad)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Id, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Id::Bad)
+    }
+}
+
+/// A text, or nothing where there is something else.
+struct Text(Option<String>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        let text = match Id::deserialize(value)? {
+            Id::Text(text) => Some(text),
+            Id::Null | Id::Number(_) | Id::Bad => None,
+        };
+        Ok(Self(text))
+    }
+}

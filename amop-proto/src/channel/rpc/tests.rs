@@ -1,0 +1,155 @@
+use super::*;
+
+fn ask(body: &str) -> String {
+    let facts = NodeFacts {
+        fisco_version: "2.11.1".into(),
+        chain_id: "1".into(),
+        node_id: "ab".repeat(64),
+        name: "node0".into(),
+        agency: "agency".into(),
+        address: "127.0.0.1:30300".into(),
+    };
+    let peers = || {
+        vec![PeerInfo {
+            agency: "agency".into(),
+            address: "127.0.0.1:30301".into(),
+            name: "node1".into(),
+            node_id: "cd".repeat(64),
+            topics: vec!["hello".into()],
+        }]
+    };
+    let answer = answer(body.as_bytes(), &facts, peers, || vec!["own".into()]);
+    String::from_utf8(answer.to_vec()).unwrap()
+}
+
+#[test]
+fn go_and_java_requests_are_answered() {
+    let go = ask(r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion"}"#);
+    assert!(go.starts_with(r#"{"id":1,"jsonrpc":"2.0","result":{"Build Time":"#));
+    assert!(go.contains(r#""Chain Id":"1","FISCO-BCOS Version":"2.11.1""#));
+    assert!(go.ends_with("\"Supported Version\":\"2.11.1\"}}\n"));
+    assert_eq!(
+        ask(r#"{"jsonrpc":"2.0","method":"getGroupList","params":[],"id":3}"#),
+        "{\"id\":3,\"jsonrpc\":\"2.0\",\"result\":[]}\n"
+    );
+    assert_eq!(
+        ask(r#"{"jsonrpc":"2.0","method":"getBlockNumber","params":[1],"id":4}"#),
+        "{\"id\":4,\"jsonrpc\":\"2.0\",\"result\":\"0x0\"}\n"
+    );
+    assert_eq!(
+        ask("{\"jsonrpc\":\"2.0\",\"method\":\"getGroupList\",\"id\":5} trailing"),
+        "{\"id\":5,\"jsonrpc\":\"2.0\",\"result\":[]}\n"
+    );
+}
+
+#[test]
+fn nodes_are_listed() {
+    let ids = ask(r#"{"jsonrpc":"2.0","id":1,"method":"getNodeIDList","params":[1]}"#);
+    assert!(ids.contains(&format!(
+        "[\"{}\",\"{}\"]",
+        "ab".repeat(64),
+        "cd".repeat(64)
+    )));
+    let peers = ask(r#"{"jsonrpc":"2.0","id":1,"method":"getPeers","params":[1]}"#);
+    assert!(peers.contains(
+        r#"[{"Agency":"agency","IPAndPort":"127.0.0.1:30301","Node":"node1","NodeID":"cd"#
+    ));
+    assert!(peers.contains(r#""Topic":["hello"]}]"#));
+}
+
+#[test]
+fn what_needs_a_chain_is_refused_as_for_an_unknown_group() {
+    let refused = ask(
+        r#"{"jsonrpc":"2.0","method":"sendRawTransactionAndGetProof","params":[1,"0x"],"id":5}"#,
+    );
+    assert!(refused.starts_with(
+        r#"{"error":{"code":-40001,"data":null,"message":"GroupID does not exist: this node"#
+    ));
+    assert!(refused.ends_with("\"},\"id\":5,\"jsonrpc\":\"2.0\"}\n"));
+    for method in GROUP_METHODS {
+        let asked = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":[1],"id":1}}"#);
+        assert!(ask(&asked).contains("-40001"), "{method}");
+    }
+}
+
+#[test]
+fn everything_else_is_an_error_of_the_protocols_own() {
+    assert_eq!(
+        ask(r#"{"jsonrpc":"2.0","method":"generateGroup","params":[1,{}],"id":5}"#),
+        "{\"error\":{\"code\":-32601,\"message\":\"METHOD_NOT_FOUND: The method being requested is not \
+         available on this server\"},\"id\":5,\"jsonrpc\":\"2.0\"}\n"
+    );
+    assert!(ask("not json").contains("-32700"));
+    assert!(ask("").contains("-32700"));
+    assert!(ask(&" ".repeat(MAX_REQUEST + 1)).contains("-32600"));
+    assert!(ask(r#"{"id":1,"method":"getPeers"}"#).contains("-32600"));
+    assert!(ask(r#"[]"#).contains("-32600"));
+    assert!(ask(r#"[1]"#).starts_with(r#"[{"error":{"code":-32600"#));
+    assert_eq!(ask(r#"{"jsonrpc":"2.0","method":"getPeers"}"#), "");
+    assert_eq!(ask(r#"[{"jsonrpc":"2.0","method":"getPeers"}]"#), "");
+}
+
+/// The peers are asked for once, and the answer stays bounded.
+#[test]
+fn a_batch_cannot_ask_for_more_than_it_may_get() {
+    let peer = PeerInfo {
+        agency: "agency".into(),
+        address: "127.0.0.1:30301".into(),
+        name: "node1".into(),
+        node_id: "cd".repeat(64),
+        topics: vec!["t".repeat(1 << 20)],
+    };
+    let facts = NodeFacts {
+        fisco_version: "2.11.1".into(),
+        chain_id: "1".into(),
+        node_id: "ab".repeat(64),
+        name: "node0".into(),
+        agency: "agency".into(),
+        address: "127.0.0.1:30300".into(),
+    };
+    let one = r#"{"jsonrpc":"2.0","id":1,"method":"getPeers"}"#;
+    let batch = format!("[{}]", [one; MAX_BATCH].join(","));
+    let answer = answer(batch.as_bytes(), &facts, || vec![peer], Vec::new);
+    assert!(answer.len() <= MAX_BATCH_ANSWER + MAX_BATCH * 256);
+    let replies: Vec<Value> = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(replies.len(), MAX_BATCH);
+    assert!(replies[0]["result"].is_array());
+    assert_eq!(replies[MAX_BATCH - 1]["error"]["code"], INTERNAL_ERROR);
+}
+
+/// A long answer is whole where it is alone, and the first of a batch.
+#[test]
+fn an_answer_that_fills_a_batch_is_its_first_or_none() {
+    let facts = NodeFacts {
+        fisco_version: "2.11.1".into(),
+        chain_id: "1".into(),
+        node_id: "ab".repeat(64),
+        name: "node0".into(),
+        agency: "agency".into(),
+        address: "127.0.0.1:30300".into(),
+    };
+    let topics = || vec!["t".repeat(MAX_BATCH_ANSWER)];
+    let long = r#"{"jsonrpc":"2.0","id":1,"method":"getNodeInfo"}"#;
+    let short = r#"{"jsonrpc":"2.0","id":2,"method":"getBlockNumber"}"#;
+    for (batch, is_long) in [
+        (format!("[{long},{long}]"), [true, false]),
+        (format!("[{short},{long}]"), [false, false]),
+    ] {
+        let answer = answer(batch.as_bytes(), &facts, Vec::new, topics);
+        let replies: Vec<Value> = serde_json::from_slice(&answer).unwrap();
+        let told = [0, 1].map(|n: usize| replies[n]["result"]["Topic"].is_array());
+        assert_eq!(told, is_long, "{}", &batch);
+        assert_eq!(replies[1]["error"]["code"], INTERNAL_ERROR);
+    }
+}
+
+#[test]
+fn a_batch_is_answered_in_order() {
+    let batch = ask(
+        r#"[{"jsonrpc":"2.0","id":1,"method":"getGroupList"},{"jsonrpc":"2.0","id":2,"method":"getBlockNumber"}]"#,
+    );
+    assert_eq!(
+        batch,
+        "[{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":[]},{\"id\":2,\"jsonrpc\":\"2.0\",\"result\":\"0x0\"}]\n"
+    );
+}
