@@ -8,7 +8,7 @@ use std::{
 };
 
 use amop_proto::{
-    log::{LogLimits, LogThrottle, Summary},
+    log::{LogLimits, LogThrottle, OneLine, Summary},
     node::Notice,
 };
 use tokio::time::{MissedTickBehavior, interval};
@@ -101,10 +101,12 @@ impl Journal {
         if !enabled(level) {
             return;
         }
+        // Others want the throttle, too, and a long text takes its time.
+        let text = OneLine::new(text).to_string();
         let (now, key) = (Instant::now(), (kind, level));
         let mut throttle = self.lock();
         let summary = throttle.summary(now, &key);
-        let line = throttle.line(now, key, cause, text);
+        let line = throttle.escaped(now, key, cause, text);
         drop(throttle);
         if let Some(summary) = summary {
             emit(level, &summary);

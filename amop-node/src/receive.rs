@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use self::part::{read_more, read_part};
+use self::part::{Buffer, read_more, read_part};
 use crate::{
     apart::{Gone, SHORT, answer, aside},
     checking::{Checking, Progress},
@@ -640,7 +640,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
     reader: &mut (impl AsyncRead + Unpin),
 ) -> LinkEnd<C> {
     let mut paused = signals.paused.subscribe();
-    let mut buffer = BytesMut::new();
+    let mut buffer = Buffer::default();
     let mut room = READ_MIN;
     let mut head: Option<Head> = None;
     let mut pace = reading.pace();
@@ -649,6 +649,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
         // Who has much text read is read from again when that is paid for.
         if let Some(at) = pace.next(Instant::now().into_std()) {
             let since = Instant::now();
+            buffer.wait(head.as_ref());
             sleep_until(at.into()).await;
             if let Some(head) = &mut head {
                 head.since += since.elapsed();
@@ -656,6 +657,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
         }
         if *paused.borrow_and_update() {
             let since = Instant::now();
+            buffer.wait(head.as_ref());
             if paused.wait_for(|&paused| !paused).await.is_err() {
                 return LinkEnd::Closed;
             }
@@ -696,7 +698,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             core,
             &mut reading,
             id,
-            &mut buffer,
+            &mut buffer.bytes,
             &mut head,
             share,
             &mut taken,
@@ -748,10 +750,6 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
         }
         if let Some(end) = end {
             return end;
-        }
-        if buffer.is_empty() && room == READ_MIN {
-            // Idle connections hold no buffer while they wait.
-            buffer = BytesMut::new();
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What TLS runs over: TCP that is read far ahead while much comes.
 //!
-//! rustls asks for 4 KiB at a time, which is a system call for every dozen messages. Idle connections
-//! hold no buffer, so that ten thousand of them stay small.
+//! rustls asks for 4 KiB at a time, which is a system call for every dozen messages. Connections that wait hold no
+//! buffer, so that ten thousand of them stay small: each thread keeps some for those that do not.
 
 use std::{
+    cell::RefCell,
     io::{self, IoSlice},
+    mem::take,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -28,12 +30,37 @@ const LITTLE: usize = 4 * 1024;
 /// certificates takes. TLS itself would put together far more, of records as small as one byte.
 const HANDSHAKE: usize = 32 * 1024;
 
+/// So many buffers each thread keeps.
+const KEPT: usize = 4;
+
+thread_local! {
+    static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer of [`READ_AHEAD`] bytes.
+fn buffer() -> Vec<u8> {
+    let kept = BUFFERS.with_borrow_mut(Vec::pop);
+    kept.unwrap_or_else(|| vec![0; READ_AHEAD])
+}
+
+/// The buffer is not needed for now.
+fn give_back(buffer: Vec<u8>) {
+    if buffer.is_empty() {
+        return;
+    }
+    BUFFERS.with_borrow_mut(|buffers| {
+        if buffers.len() < KEPT {
+            buffers.push(buffer);
+        }
+    });
+}
+
 /// A TCP connection without Nagle's delay.
 #[derive(Debug)]
 pub(crate) struct Tcp<S = TcpStream> {
     /// Gone only if moving it failed.
     stream: Option<S>,
-    /// Read ahead; empty while little comes.
+    /// Read ahead; empty while little comes, or nothing.
     buffer: Vec<u8>,
     /// What of it was read, and what of that was handed out.
     filled: usize,
@@ -107,7 +134,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tcp<S> {
         let this = self.get_mut();
         if this.taken == this.filled {
             if !this.much {
-                this.buffer = Vec::new();
+                give_back(take(&mut this.buffer));
                 let before = out.filled().len();
                 ready!(pinned(&mut this.stream)?.poll_read(cx, out))?;
                 let read = out.filled().len() - before;
@@ -116,11 +143,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tcp<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.buffer.is_empty() {
-                this.buffer = vec![0; READ_AHEAD];
+                this.buffer = buffer();
             }
             let mut ahead = ReadBuf::new(&mut this.buffer);
-            ready!(pinned(&mut this.stream)?.poll_read(cx, &mut ahead))?;
+            let polled = pinned(&mut this.stream)?.poll_read(cx, &mut ahead);
             (this.filled, this.taken) = (ahead.filled().len(), 0);
+            if polled.is_pending() {
+                give_back(take(&mut this.buffer));
+            }
+            ready!(polled)?;
             this.much = this.filled >= LITTLE;
         }
         let len = out.remaining().min(this.filled - this.taken);
@@ -206,5 +237,29 @@ mod tests {
         assert_eq!(tcp.buffer.capacity(), 0);
         drop(near);
         assert_eq!(tcp.read(&mut got).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_while_a_connection_waits_after_much_has_come() {
+        let (mut near, far) = duplex(1 << 20);
+        let mut tcp = Tcp::over(far);
+        near.write_all(&[1; 20_000]).await.unwrap();
+        let mut got = vec![0; 20_000];
+        tcp.read_exact(&mut got).await.unwrap();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut out = [0; 4096];
+        for round in 2..6 {
+            let mut read = ReadBuf::new(&mut out);
+            assert!(
+                Pin::new(&mut tcp)
+                    .poll_read(&mut cx, &mut read)
+                    .is_pending()
+            );
+            assert!(tcp.much);
+            assert_eq!(tcp.buffer.capacity(), 0);
+            near.write_all(&vec![round; 20_000]).await.unwrap();
+            tcp.read_exact(&mut got).await.unwrap();
+            assert!(got.iter().all(|&byte| byte == round));
+        }
     }
 }

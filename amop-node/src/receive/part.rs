@@ -16,10 +16,46 @@ use tokio_util::io::poll_read_buf;
 
 use super::{Head, Patience, READ_MIN, Reading};
 
+/// What has come of a connection and is not frames yet.
+#[derive(Default)]
+pub(super) struct Buffer {
+    pub(super) bytes: BytesMut,
+    /// Whether it may have more memory than a small one.
+    grown: bool,
+}
+
+impl Buffer {
+    fn reserve(&mut self, len: usize) {
+        self.grown |= len > READ_MIN;
+        self.bytes.reserve(len);
+    }
+
+    /// Nothing is read for a while: gives back the memory that nothing is in, unless it is for a frame that was
+    /// let in.
+    pub(super) fn wait(&mut self, head: Option<&Head>) {
+        if !is_let_in(head) {
+            self.give_back();
+        }
+    }
+
+    /// More than a little is not copied: a frame of which so much is there is one that was let in, or a neighbour's.
+    fn give_back(&mut self) {
+        if self.bytes.is_empty() || (self.grown && self.bytes.len() <= READ_MIN) {
+            // Of nothing this is nothing.
+            self.bytes = BytesMut::from(&self.bytes[..]);
+            self.grown = false;
+        }
+    }
+}
+
+fn is_let_in(head: Option<&Head>) -> bool {
+    head.is_some_and(|head| head.room.is_some())
+}
+
 /// Waits for bytes, as long as the frame at the head of the buffer has time.
 pub(super) async fn read_part(
     reader: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
+    buffer: &mut Buffer,
     reading: &impl Reading,
     head: Option<&Head>,
     (most, most_of_long): (usize, usize),
@@ -29,18 +65,18 @@ pub(super) async fn read_part(
     if let Some(head) = head
         && head.to_drop == 0
     {
-        let missing = reading.missing(buffer);
-        if head.room.is_some() {
+        let missing = reading.missing(&buffer.bytes);
+        if is_let_in(Some(head)) {
             // Once for all of it. The memory is touched only as bytes come.
             buffer.reserve(missing);
         }
         wanted = wanted.max(missing.min(most_of_long));
     }
     let due = head.and_then(|head| {
-        let received = head.dropped + buffer.len();
+        let received = head.dropped + buffer.bytes.len();
         head.since.checked_add(patience.of(received))
     });
-    let part = read_some(reader, buffer, wanted);
+    let part = read_some(reader, buffer, wanted, is_let_in(head));
     match due {
         None => Ok(part.await),
         Some(due) => timeout_at(due, part).await,
@@ -49,22 +85,33 @@ pub(super) async fn read_part(
 
 /// Waits for bytes and reads what is there, up to about `room`: TLS gives out one record at a time,
 /// and the machine is better asked once for many frames. 0 at the end of the stream.
+///
+/// While nothing comes the memory of the buffer is given back, unless it is `kept` for a frame that was let in.
 async fn read_some(
     reader: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
+    buffer: &mut Buffer,
     room: usize,
+    kept: bool,
 ) -> io::Result<usize> {
-    let before = buffer.len();
+    let before = buffer.bytes.len();
     poll_fn(|cx| {
         loop {
-            buffer.reserve(room.saturating_sub(buffer.len() - before).max(READ_MIN));
-            let polled = poll_read_buf(Pin::new(&mut *reader), cx, buffer);
-            let len = buffer.len() - before;
+            buffer.reserve(
+                room.saturating_sub(buffer.bytes.len() - before)
+                    .max(READ_MIN),
+            );
+            let polled = poll_read_buf(Pin::new(&mut *reader), cx, &mut buffer.bytes);
+            let len = buffer.bytes.len() - before;
             match polled {
                 Poll::Ready(Ok(read)) if read > 0 && len < room => {}
                 // Comes again at the next call.
                 Poll::Ready(_) | Poll::Pending if len > 0 => return Poll::Ready(Ok(len)),
-                polled => return polled,
+                polled => {
+                    if polled.is_pending() && !kept {
+                        buffer.give_back();
+                    }
+                    return polled;
+                }
             }
         }
     })
@@ -75,13 +122,13 @@ async fn read_some(
 /// what came before it is dealt with first.
 pub(super) async fn read_more(
     reader: &mut (impl AsyncRead + Unpin),
-    buffer: &mut BytesMut,
+    buffer: &mut Buffer,
     room: usize,
 ) -> usize {
     if room == 0 {
         return 0;
     }
-    let mut read = pin!(read_some(reader, buffer, room));
+    let mut read = pin!(read_some(reader, buffer, room, true));
     poll_fn(|cx| match read.as_mut().poll(cx) {
         Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
         Poll::Pending => Poll::Ready(0),
@@ -91,11 +138,14 @@ pub(super) async fn read_more(
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::VecDeque, task::Context};
+    use std::{
+        collections::VecDeque,
+        task::{Context, Waker},
+    };
 
-    use tokio::io::ReadBuf;
+    use tokio::io::{AsyncWriteExt, ReadBuf, duplex};
 
-    use super::*;
+    use super::{super::READ_MAX, *};
 
     /// A connection that gives these pieces and then fails, each time it is asked.
     struct Failing(VecDeque<&'static [u8]>);
@@ -117,21 +167,73 @@ mod tests {
     #[tokio::test]
     async fn what_came_before_a_failure_is_not_lost() {
         let mut reader = Failing([&b"one"[..], b"two", b"three"].into());
-        let mut buffer = BytesMut::new();
-        assert_eq!(read_some(&mut reader, &mut buffer, 1).await.unwrap(), 3);
+        let mut buffer = Buffer::default();
+        assert_eq!(
+            read_some(&mut reader, &mut buffer, 1, false).await.unwrap(),
+            3
+        );
         assert_eq!(read_more(&mut reader, &mut buffer, 100).await, 8);
         assert_eq!(read_more(&mut reader, &mut buffer, 100).await, 0);
-        assert_eq!(&buffer[..], b"onetwothree");
-        let failed = read_some(&mut reader, &mut buffer, 1).await.unwrap_err();
+        assert_eq!(&buffer.bytes[..], b"onetwothree");
+        let failed = read_some(&mut reader, &mut buffer, 1, false)
+            .await
+            .unwrap_err();
         assert_eq!(failed.kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[tokio::test]
     async fn nothing_is_waited_for() {
-        let (mut reader, _writer) = tokio::io::duplex(64);
-        let mut buffer = BytesMut::new();
+        let (mut reader, _writer) = duplex(64);
+        let mut buffer = Buffer::default();
         assert_eq!(read_more(&mut reader, &mut buffer, 100).await, 0);
         assert_eq!(read_more(&mut reader, &mut buffer, 0).await, 0);
-        assert!(buffer.is_empty());
+        assert!(buffer.bytes.is_empty());
+    }
+
+    /// Polls once, which is to find nothing.
+    fn waits(reader: &mut (impl AsyncRead + Unpin), buffer: &mut Buffer, kept: bool) {
+        let read = pin!(read_some(reader, buffer, READ_MAX, kept));
+        let polled = read.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    }
+
+    /// Reads much, of which `left` bytes wait for more.
+    async fn much(left: usize) -> (tokio::io::DuplexStream, tokio::io::DuplexStream, Buffer) {
+        let (mut near, mut far) = duplex(1 << 20);
+        let mut buffer = Buffer::default();
+        near.write_all(&[7; READ_MAX]).await.unwrap();
+        let read = read_some(&mut far, &mut buffer, READ_MAX, false).await;
+        assert_eq!(read.unwrap(), READ_MAX);
+        drop(buffer.bytes.split_to(READ_MAX - left));
+        (near, far, buffer)
+    }
+
+    #[tokio::test]
+    async fn connections_that_wait_keep_no_more_than_what_has_come() {
+        for left in [0, 10, READ_MIN] {
+            let (mut near, mut far, mut buffer) = much(left).await;
+            for _ in 0..3 {
+                waits(&mut far, &mut buffer, false);
+                assert_eq!(buffer.bytes.capacity(), left);
+            }
+            near.write_all(b"more").await.unwrap();
+            let read = read_some(&mut far, &mut buffer, READ_MIN, false).await;
+            assert_eq!(read.unwrap(), 4);
+            assert_eq!(buffer.bytes[..left], vec![7; left]);
+            assert_eq!(&buffer.bytes[left..], b"more");
+        }
+        // A small one, too, if it is empty.
+        let (_near, mut far) = duplex(64);
+        let mut buffer = Buffer::default();
+        waits(&mut far, &mut buffer, false);
+        assert_eq!(buffer.bytes.capacity(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_a_frame_that_was_let_in_is_kept() {
+        let (_near, mut far, mut buffer) = much(10).await;
+        waits(&mut far, &mut buffer, true);
+        assert!(buffer.bytes.capacity() > READ_MIN);
+        assert_eq!(buffer.bytes[..], [7; 10]);
     }
 }

@@ -19,6 +19,9 @@ pub struct LogLimits {
     pub per_source: u32,
     /// Lines of one kind within a window, from all sources together. Default: 50.
     pub per_kind: u32,
+    /// Bytes of lines of one kind within a window: a line over it is shown only if it is the first.
+    /// Default: 8 KiB.
+    pub bytes_per_kind: usize,
     /// Sources remembered at once, each counted for every kind. Default: 1024.
     pub sources: usize,
 }
@@ -29,6 +32,7 @@ impl Default for LogLimits {
             window: Duration::from_secs(10),
             per_source: 10,
             per_kind: 50,
+            bytes_per_kind: 8 * 1024,
             sources: 1024,
         }
     }
@@ -52,6 +56,8 @@ pub struct LogThrottle<K, S> {
 #[derive(Debug)]
 struct Kind {
     window: Window,
+    /// Shown within the window.
+    bytes: usize,
     hidden: u64,
     last: String,
 }
@@ -105,6 +111,12 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
         source: S,
         text: impl fmt::Display,
     ) -> Option<String> {
+        self.escaped(now, kind, source, OneLine::new(text).to_string())
+    }
+
+    /// As [`line`](Self::line), of a text that [`OneLine`] has written: for those who share a throttle, and
+    /// write texts before they have it to themselves.
+    pub fn escaped(&mut self, now: Instant, kind: K, source: S, text: String) -> Option<String> {
         let limits = self.limits;
         let fresh = || Window {
             since: now,
@@ -114,15 +126,19 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
         of_source.renew(now, limits.window);
         let of_kind = self.kinds.entry(kind).or_insert_with(|| Kind {
             window: fresh(),
+            bytes: 0,
             hidden: 0,
             last: String::new(),
         });
         // A window with lines to tell of stays open until they are told.
-        if of_kind.hidden == 0 {
-            of_kind.window.renew(now, limits.window);
+        if of_kind.hidden == 0 && of_kind.window.renew(now, limits.window) {
+            of_kind.bytes = 0;
         }
-        let text = OneLine::new(text).to_string();
-        if of_source.take(limits.per_source) && of_kind.window.take(limits.per_kind) {
+        if of_kind.has_room(text.len(), limits.bytes_per_kind)
+            && of_source.take(limits.per_source)
+            && of_kind.window.take(limits.per_kind)
+        {
+            of_kind.bytes += text.len();
             return Some(text);
         }
         of_kind.hidden += 1;
@@ -169,6 +185,10 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
 }
 
 impl Kind {
+    fn has_room(&self, len: usize, limit: usize) -> bool {
+        self.bytes == 0 || self.bytes + len <= limit
+    }
+
     fn summary(&mut self, now: Instant, window: Duration) -> Option<Summary> {
         let within = now.saturating_duration_since(self.window.since);
         if self.hidden == 0 || within < window {
@@ -178,6 +198,7 @@ impl Kind {
             since: now,
             shown: 0,
         };
+        self.bytes = 0;
         Some(Summary {
             hidden: mem::take(&mut self.hidden),
             within,
@@ -187,14 +208,16 @@ impl Kind {
 }
 
 impl Window {
-    /// Starts again if the time is over.
-    fn renew(&mut self, now: Instant, length: Duration) {
-        if now.saturating_duration_since(self.since) >= length {
+    /// Starts again if the time is over; returns whether it was.
+    fn renew(&mut self, now: Instant, length: Duration) -> bool {
+        let over = now.saturating_duration_since(self.since) >= length;
+        if over {
             *self = Self {
                 since: now,
                 shown: 0,
             };
         }
+        over
     }
 
     /// Takes a line if there is room for one.
@@ -238,6 +261,7 @@ mod tests {
         window: Duration::from_secs(10),
         per_source: 3,
         per_kind: 5,
+        bytes_per_kind: 100,
         sources: 8,
     };
 
@@ -339,6 +363,29 @@ mod tests {
         assert!(log.remembered() <= LIMITS.sources, "{}", log.remembered());
         let (_, summary) = log.summaries(now + seconds(10)).remove(0);
         assert_eq!(summary.hidden, 100_000 - 5);
+    }
+
+    #[test]
+    fn long_lines_are_fewer_and_one_is_always_shown() {
+        let (mut log, start) = throttle();
+        let mut shown = 0;
+        for n in 0..20 {
+            let line = log.line(start, "kind", n, "x".repeat(30));
+            shown += line.map_or(0, |line| line.len());
+        }
+        assert_eq!(shown, 90);
+        let later = start + seconds(10);
+        let (_, summary) = log.summaries(later).remove(0);
+        assert_eq!(summary.hidden, 17);
+        let line = log.line(later, "kind", 1, "x".repeat(200));
+        assert_eq!(line.map(|line| line.len()), Some(200));
+        assert_eq!(log.line(later, "kind", 2, "x"), None);
+        // And in the window after one in which nothing was held back.
+        for window in 2..5 {
+            let now = later + seconds(20 * window);
+            log.summary(now, &"kind");
+            assert!(log.line(now, "kind", 1, "x".repeat(99)).is_some());
+        }
     }
 
     #[test]
