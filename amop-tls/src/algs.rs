@@ -1,6 +1,8 @@
 //! Signature algorithms: one table for certificates and for handshakes.
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use k256::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier};
 use rustls::SignatureScheme;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{
@@ -76,6 +78,38 @@ algs! {
     PSS_SHA512: RSA_ENCRYPTION, RSA_PSS_SHA512, RSA_PSS_2048_8192_SHA512;
 }
 
+/// ECDSA with SHA-1 by a secp256k1 key, which aws-lc-rs does not have. For what clients sign in a
+/// handshake, and for nothing else: no certificate is believed by it.
+#[derive(Debug)]
+struct P256k1Sha1;
+
+static P256K1_SHA1: &dyn SignatureVerificationAlgorithm = &P256k1Sha1;
+
+impl SignatureVerificationAlgorithm for P256k1Sha1 {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let key = VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
+        let signature = Signature::from_der(signature).map_err(|_| InvalidSignature)?;
+        let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, message);
+        // JDKs write either of the two values of s; k256 takes the lower one only.
+        key.verify_prehash(digest.as_ref(), &signature.normalize_s())
+            .map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_P256K1
+    }
+
+    /// Of no use for certificates: [`CERTIFICATE`] does not have it, so that this is never compared.
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::ECDSA_SHA256
+    }
+}
+
 /// Algorithms for the signatures in certificates.
 static CERTIFICATE: &[&dyn SignatureVerificationAlgorithm] = &[
     P256K1_SHA256,
@@ -88,16 +122,30 @@ static CERTIFICATE: &[&dyn SignatureVerificationAlgorithm] = &[
     PKCS1_SHA512,
 ];
 
+/// Under the one scheme that everybody has.
+const BY_SHA256: (SignatureScheme, &[&dyn SignatureVerificationAlgorithm]) = (
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    &[P256K1_SHA256, P256_SHA256, P384_SHA256],
+);
+
 /// EC mode. In TLS 1.2 a scheme names the hash only, so secp256k1 signs under
 /// the scheme that is called after P-256. SHA-384 is left out on purpose: a
 /// peer could choose it for its secp256k1 key, which aws-lc-rs cannot check.
 pub(crate) static EC: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: CERTIFICATE,
-    mapping: &[(
-        SignatureScheme::ECDSA_NISTP256_SHA256,
-        &[P256K1_SHA256, P256_SHA256, P384_SHA256],
-    )],
+    mapping: &[BY_SHA256],
 };
+
+/// EC mode, for what SDKs sign: a JDK before 16 uses the scheme above for P-256 keys only, by its name,
+/// and has SHA-224 and SHA-1 left for secp256k1 ones. rustls offers no SHA-224. The better scheme stands
+/// first, and nobody who has it takes the other.
+pub(crate) static EC_SDKS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+    all: CERTIFICATE,
+    mapping: &[BY_SHA256, (OLD_SCHEME, &[P256K1_SHA1])],
+};
+
+/// The scheme of those who have no better one.
+pub(crate) const OLD_SCHEME: SignatureScheme = SignatureScheme::ECDSA_SHA1_Legacy;
 
 /// RSA mode. PSS is for peers with OpenSSL 1.1.1 and later.
 pub(crate) static RSA: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
@@ -135,4 +183,34 @@ pub(crate) fn for_handshake(
     algs.iter()
         .copied()
         .find(|alg| alg.public_key_alg_id() == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What JDKs cannot do otherwise, and nothing beyond.
+    #[test]
+    fn sha1_is_for_handshakes_of_secp256k1_keys_alone() {
+        let of = |table, key| for_handshake(table, key, OLD_SCHEME).is_some();
+        assert!(of(&EC_SDKS, alg_id::ECDSA_P256K1));
+        for key in [
+            alg_id::ECDSA_P256,
+            alg_id::ECDSA_P384,
+            alg_id::RSA_ENCRYPTION,
+        ] {
+            assert!(!of(&EC_SDKS, key));
+        }
+        for table in [&EC, &RSA] {
+            assert!(!of(table, alg_id::ECDSA_P256K1));
+            assert!(!table.supported_schemes().contains(&OLD_SCHEME));
+        }
+        assert!(
+            CERTIFICATE
+                .iter()
+                .all(|alg| format!("{alg:?}") != "P256k1Sha1")
+        );
+        let (first, _) = EC_SDKS.mapping[0];
+        assert_ne!(first, OLD_SCHEME);
+    }
 }

@@ -24,6 +24,10 @@ pub struct ServerOptions {
     /// section 2.5; real nodes compare the names, and only of EC leaves).
     /// Default true, as on nodes since 2.5.0.
     pub check_cert_issuer: bool,
+    /// SDKs with a secp256k1 key may sign their handshake with SHA-1, as SDKs in Java on JDK 8 to 15
+    /// must; whoever can sign with SHA-256 does. [`PeerVerifier::signed_with_sha1`] tells who did.
+    /// Certificates and nodes are never believed by SHA-1. Default true, as on real nodes.
+    pub sha1_client_signatures: bool,
     /// Decides on the client's key. With a filter, clients whose certificate
     /// yields no key are refused: RSA ones, and EC ones that do not meet the
     /// rules of [`peer_public_key`](crate::peer_public_key). Default: let all in.
@@ -34,6 +38,7 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             check_cert_issuer: true,
+            sha1_client_signatures: true,
             filter: None,
         }
     }
@@ -44,6 +49,13 @@ impl ServerOptions {
     #[must_use]
     pub fn check_cert_issuer(mut self, check: bool) -> Self {
         self.check_cert_issuer = check;
+        self
+    }
+
+    /// Sets [`ServerOptions::sha1_client_signatures`].
+    #[must_use]
+    pub fn sha1_client_signatures(mut self, allow: bool) -> Self {
+        self.sha1_client_signatures = allow;
         self
     }
 
@@ -59,6 +71,7 @@ impl fmt::Debug for ServerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerOptions")
             .field("check_cert_issuer", &self.check_cert_issuer)
+            .field("sha1_client_signatures", &self.sha1_client_signatures)
             .field("filter", &self.filter.is_some())
             .finish()
     }
@@ -186,6 +199,7 @@ impl Identity {
         };
         let rules = Rules {
             issuer,
+            sha1_signatures: options.sha1_client_signatures && self.mode() == Mode::Ec,
             ..Rules::default()
         };
         Ok(self.verifier(rules, options.filter))

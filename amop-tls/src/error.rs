@@ -57,7 +57,7 @@ pub enum TlsError {
     /// The private key is encrypted.
     #[error(
         "the private key in {file} is encrypted; decrypt it with \
-         `openssl pkcs8 -in KEY -out PLAIN_KEY`"
+         `openssl pkey -in {file} -out plain.key`, which asks for its password"
     )]
     EncryptedKey {
         /// Name of the file.

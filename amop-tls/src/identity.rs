@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::SigningKey;
 use zeroize::Zeroizing;
@@ -18,6 +18,7 @@ use crate::cert::{Cert, KeyAlg, Unusable};
 use crate::key::{PublicKey, public_key_of};
 use crate::known::Known;
 use crate::path::{self, Anchor};
+use crate::pem;
 use crate::revoke::{Issuer, KeyId, Revoked};
 use crate::role::Role;
 use crate::sign::{self, KeyProblem};
@@ -90,6 +91,46 @@ impl CertFiles {
     }
 }
 
+/// A text in PEM, or the file that holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PemSource {
+    /// A file.
+    File(PathBuf),
+    /// The text itself.
+    Text {
+        /// What errors call it.
+        name: String,
+        /// The text, wiped when it is dropped.
+        text: Zeroizing<String>,
+    },
+}
+
+impl PemSource {
+    fn name(&self) -> String {
+        match self {
+            Self::File(path) => name_of(path),
+            Self::Text { name, .. } => name.clone(),
+        }
+    }
+
+    fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+        match self {
+            Self::File(path) => read(path),
+            Self::Text { text, .. } => Ok(Zeroizing::new(text.as_bytes().to_vec())),
+        }
+    }
+}
+
+impl fmt::Debug for PemSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            // It may hold a key.
+            Self::Text { name, .. } => f.debug_tuple("Text").field(name).finish(),
+        }
+    }
+}
+
 /// One side's certificate, key and trust anchors.
 ///
 /// Cheap to clone. `Debug` does not show the key.
@@ -146,13 +187,22 @@ impl Identity {
     /// # Errors
     /// [`TlsError`] naming the file and what is wrong with it.
     pub fn load(files: &CertFiles) -> Result<Self, TlsError> {
-        let cert = read(&files.cert)?;
-        let key = read(&files.key)?;
-        let ca = read(&files.ca)?;
+        let [cert, key, ca] =
+            [&files.cert, &files.key, &files.ca].map(|path| PemSource::File(path.clone()));
+        Self::load_from(&cert, &key, &ca)
+    }
+
+    /// As [`load`](Self::load), from files or texts.
+    ///
+    /// # Errors
+    /// [`TlsError`] naming the file or text and what is wrong with it.
+    pub fn load_from(cert: &PemSource, key: &PemSource, ca: &PemSource) -> Result<Self, TlsError> {
+        // That one is missing is said before what is wrong with another.
+        let (cert_text, key_text, ca_text) = (cert.bytes()?, key.bytes()?, ca.bytes()?);
         Self::build(
-            Source::new(name_of(&files.cert), &cert),
-            Source::new(name_of(&files.key), &key),
-            Source::new(name_of(&files.ca), &ca),
+            Source::new(cert.name(), &cert_text)?,
+            Source::new(key.name(), &key_text)?,
+            Source::new(ca.name(), &ca_text)?,
         )
     }
 
@@ -163,13 +213,13 @@ impl Identity {
     /// and "the CA PEM".
     pub fn from_pem(cert: &[u8], key: &[u8], ca: &[u8]) -> Result<Self, TlsError> {
         Self::build(
-            Source::new("the certificate PEM".into(), cert),
-            Source::new("the key PEM".into(), key),
-            Source::new("the CA PEM".into(), ca),
+            Source::new("the certificate PEM".into(), cert)?,
+            Source::new("the key PEM".into(), key)?,
+            Source::new("the CA PEM".into(), ca)?,
         )
     }
 
-    fn build(cert: Source<'_>, key: Source<'_>, ca: Source<'_>) -> Result<Self, TlsError> {
+    fn build(cert: Source, key: Source, ca: Source) -> Result<Self, TlsError> {
         let chain = cert.certificates()?;
         let parsed = cert.parse(&chain)?;
         let leaf = parsed.first().ok_or_else(|| cert.no_certificate())?;
@@ -235,14 +285,19 @@ impl Identity {
     /// # Errors
     /// As [`with_revocation_file`](Self::with_revocation_file).
     pub fn with_revocation(mut self, name: &str, bytes: &[u8]) -> Result<Self, TlsError> {
-        let source = Source::new(name.to_owned(), bytes);
-        let along = if source.contains(b"-----BEGIN CERTIFICATE-----") {
+        // In DER there are no certificates along with the list.
+        let source = match pem::tidy(bytes) {
+            Ok(text) => Source::tidied(name.to_owned(), text),
+            Err(_) => Source::tidied(name.to_owned(), Zeroizing::default()),
+        };
+        let along = if source.contains("-----BEGIN CERTIFICATE-----") {
             source.certificates()?
         } else {
             Vec::new()
         };
         let along = source.parse(&along)?;
-        let own = Source::new(self.cert_file.clone(), &[]).parse(&self.chain)?;
+        let own = Source::tidied(self.cert_file.clone(), Zeroizing::default());
+        let own = own.parse(&self.chain)?;
         let issuers: Vec<Issuer<'_>> = self
             .anchors
             .iter()
@@ -366,7 +421,7 @@ impl Identity {
     }
 }
 
-fn mode_of_leaf(leaf: &Cert<'_>, source: &Source<'_>) -> Result<Mode, TlsError> {
+fn mode_of_leaf(leaf: &Cert<'_>, source: &Source) -> Result<Mode, TlsError> {
     match leaf.key_alg {
         _ if leaf.is_guomi() => Err(source.guomi()),
         Ok(KeyAlg::Secp256k1) if PublicKey::from_point(leaf.key_bits()).is_none() => {
@@ -421,8 +476,8 @@ fn check_modes(
     mode: Mode,
     chain: &[Cert<'_>],
     anchors: &[Anchor],
-    cert: &Source<'_>,
-    ca: &Source<'_>,
+    cert: &Source,
+    ca: &Source,
 ) -> Result<(), TlsError> {
     let of_anchor = |anchor: &Anchor| match anchor.key_alg() {
         KeyAlg::Rsa => Mode::Rsa,
@@ -442,14 +497,24 @@ fn check_modes(
     }
 }
 
-/// The contents of one file and what to call it.
-struct Source<'a> {
+/// The PEM sections of one file and what to call it.
+struct Source {
     name: String,
-    text: &'a [u8],
+    text: Zeroizing<String>,
 }
 
-impl<'a> Source<'a> {
-    fn new(name: String, text: &'a [u8]) -> Self {
+impl Source {
+    fn new(name: String, text: &[u8]) -> Result<Self, TlsError> {
+        match pem::tidy(text) {
+            Ok(text) => Ok(Self::tidied(name, text)),
+            Err(problem) => Err(TlsError::NotPem {
+                file: name,
+                detail: problem.to_string(),
+            }),
+        }
+    }
+
+    fn tidied(name: String, text: Zeroizing<String>) -> Self {
         Self { name, text }
     }
 
@@ -465,31 +530,20 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn contains(&self, text: &[u8]) -> bool {
-        self.text.windows(text.len()).any(|window| window == text)
+    fn contains(&self, text: &str) -> bool {
+        self.text.contains(text)
     }
 
-    fn not_pem(&self, error: &pem::Error) -> TlsError {
+    fn not_pem(&self, error: &rustls::pki_types::pem::Error) -> TlsError {
         TlsError::NotPem {
             file: self.name.clone(),
             detail: error.to_string(),
         }
     }
 
-    /// Says of an empty result whether there was any PEM at all.
-    fn require_pem(&self) -> Result<(), TlsError> {
-        if self.contains(b"-----BEGIN ") {
-            return Ok(());
-        }
-        Err(TlsError::NotPem {
-            file: self.name.clone(),
-            detail: "there is no BEGIN line in it".into(),
-        })
-    }
-
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let mut certs = Vec::new();
-        for cert in CertificateDer::pem_slice_iter(self.text) {
+        for cert in CertificateDer::pem_slice_iter(self.text.as_bytes()) {
             if certs.len() == MAX_CERTIFICATES {
                 return Err(TlsError::NotPem {
                     file: self.name.clone(),
@@ -499,7 +553,6 @@ impl<'a> Source<'a> {
             certs.push(cert.map_err(|e| self.not_pem(&e))?);
         }
         if certs.is_empty() {
-            self.require_pem()?;
             return Err(self.no_certificate());
         }
         Ok(certs)
@@ -545,15 +598,12 @@ impl<'a> Source<'a> {
 
     fn private_key(&self) -> Result<Zeroizing<PrivateKeyDer<'static>>, TlsError> {
         let file = || self.name.clone();
-        // PKCS#8 says so in the label, the older forms in a header.
-        if self.contains(b"BEGIN ENCRYPTED PRIVATE KEY") || self.contains(b"Proc-Type: 4,ENCRYPTED")
-        {
+        if pem::is_encrypted(&self.text) {
             return Err(TlsError::EncryptedKey { file: file() });
         }
-        match PrivateKeyDer::from_pem_slice(self.text) {
+        match PrivateKeyDer::from_pem_slice(self.text.as_bytes()) {
             Ok(der) => Ok(Zeroizing::new(der)),
-            Err(pem::Error::NoItemsFound) => {
-                self.require_pem()?;
+            Err(rustls::pki_types::pem::Error::NoItemsFound) => {
                 Err(TlsError::NoKey { file: file() })
             }
             Err(e) => Err(self.not_pem(&e)),

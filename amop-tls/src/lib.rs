@@ -38,7 +38,10 @@
 //! | signatures | ECDSA with SHA-256 | RSA PSS and PKCS#1, SHA-256 to SHA-512 |
 //! | own certificate | secp256k1 | RSA, 2048 bits or more |
 //!
-//! X25519 is never offered, see [`crypto_provider`].
+//! X25519 is never offered, see [`crypto_provider`]. What SDKs sign in their handshakes with a secp256k1 key
+//! may have SHA-1 in place of SHA-256, see [`ServerOptions::sha1_client_signatures`].
+//!
+//! Files are read as people have them, see [`pem`]; [`pkcs12`] reads the stores of SDKs in Java.
 //!
 //! # What is not
 //!
@@ -103,7 +106,9 @@ mod kx;
 mod legacy;
 mod path;
 mod peers;
+pub mod pem;
 mod pin;
+pub mod pkcs12;
 #[cfg(feature = "pki")]
 pub mod pki;
 mod provider;
@@ -119,7 +124,7 @@ use std::fmt;
 pub use config::{ClientOptions, PeerOptions, ServerOptions};
 pub use error::TlsError;
 pub use failure::HandshakeFailure;
-pub use identity::{CertFiles, Identity};
+pub use identity::{CertFiles, Identity, PemSource};
 pub use key::{
     PUBLIC_KEY_LEN, ParsePublicKeyError, PeerFilter, PeerInfo, PublicKey, peer_info,
     peer_public_key,

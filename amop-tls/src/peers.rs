@@ -1,10 +1,14 @@
 //! [`PeerVerifier`]: whom one port lets in, or one client connects to.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use rustls::SignatureScheme;
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
+use crate::algs;
 use crate::cert::{Cert, KeyAlg};
 use crate::key::{PeerFilter, PeerInfo, PublicKey, info_of, public_key_of};
 use crate::known::Known;
@@ -29,8 +33,13 @@ struct Shared {
     anchors: Arc<[Anchor]>,
     rules: Rules,
     known: Known,
+    /// Digests of the keys that signed a handshake with SHA-1 lately.
+    by_sha1: Mutex<VecDeque<[u8; 32]>>,
     lists: RwLock<Arc<Lists>>,
 }
+
+/// How many keys that signed with SHA-1 are remembered.
+const BY_SHA1: usize = 1024;
 
 /// What a leaf must satisfy beyond a valid path.
 #[derive(Clone, Default)]
@@ -45,6 +54,8 @@ pub(crate) struct Rules {
     pub(crate) pins: Option<Arc<[NodeKey]>>,
     /// The leaf's key may decrypt instead of signing: static RSA.
     pub(crate) may_decipher: bool,
+    /// Clients with secp256k1 keys may sign with SHA-1.
+    pub(crate) sha1_signatures: bool,
 }
 
 /// What may be replaced.
@@ -134,6 +145,7 @@ impl PeerVerifier {
             anchors,
             rules,
             known: Known::default(),
+            by_sha1: Mutex::default(),
             lists: RwLock::new(Arc::new(lists)),
         }))
     }
@@ -141,6 +153,48 @@ impl PeerVerifier {
     /// What kind of certificates it takes.
     pub fn mode(&self) -> Mode {
         self.0.mode
+    }
+
+    /// Whether a peer that was let in signed its last handshake with SHA-1, which is allowed to SDKs with
+    /// secp256k1 keys ([`ServerOptions::sha1_client_signatures`](crate::ServerOptions)). Of the last 1,024
+    /// such keys it is known.
+    pub fn signed_with_sha1(&self, standing: &Standing) -> bool {
+        self.by_sha1().contains(&standing.key)
+    }
+
+    fn by_sha1(&self) -> MutexGuard<'_, VecDeque<[u8; 32]>> {
+        let keys = self.0.by_sha1.lock();
+        keys.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// By what the handshakes of peers at that end are checked.
+    pub(crate) fn handshake_algs(&self, peer: Side) -> &'static WebPkiSupportedAlgorithms {
+        match peer {
+            Side::Client if self.0.rules.sha1_signatures => &algs::EC_SDKS,
+            _ => self.0.mode.algs(),
+        }
+    }
+
+    /// A peer has signed a handshake.
+    pub(crate) fn signed(&self, leaf: &Cert<'_>, scheme: SignatureScheme) {
+        let (true, Ok(alg)) = (self.0.rules.sha1_signatures, leaf.key_alg) else {
+            return;
+        };
+        let key = KeyId::new(alg, leaf.key_bits()).bytes();
+        let mut keys = self.by_sha1();
+        let old = keys.iter().position(|known| *known == key);
+        match (old, scheme == algs::OLD_SCHEME) {
+            (None, true) => {
+                if keys.len() == BY_SHA1 {
+                    keys.pop_front();
+                }
+                keys.push_back(key);
+            }
+            (Some(at), false) => {
+                keys.remove(at);
+            }
+            _ => {}
+        }
     }
 
     /// Judges a chain, leaf first, as the handshake does. After a handshake it costs no signature

@@ -16,6 +16,7 @@ use x509_cert::time::Time;
 
 use crate::cert::{self, KeyAlg};
 use crate::known::digest;
+use crate::pem::{self, PemProblem};
 use crate::{TlsError, algs};
 
 /// Lists taken from one file.
@@ -132,8 +133,15 @@ fn lists_in(
         file: file.to_owned(),
         detail,
     };
+    let text = match pem::tidy(bytes) {
+        Ok(text) => text,
+        Err(PemProblem::NoSection) => {
+            return Err(bad("it has no BEGIN X509 CRL section and is no DER".into()));
+        }
+        Err(problem) => return Err(bad(format!("damaged PEM: {problem}"))),
+    };
     let mut lists = Vec::new();
-    for list in CertificateRevocationListDer::pem_slice_iter(bytes) {
+    for list in CertificateRevocationListDer::pem_slice_iter(text.as_bytes()) {
         if lists.len() == MAX_LISTS {
             return Err(bad(format!("it has more than {MAX_LISTS} lists")));
         }

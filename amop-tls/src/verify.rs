@@ -258,7 +258,7 @@ impl fmt::Debug for Verifier {
 
 impl Verifier {
     pub(crate) fn new(peers: PeerVerifier, peer: Side) -> Self {
-        let algs = peers.mode().algs();
+        let algs = peers.handshake_algs(peer);
         Self { peers, peer, algs }
     }
 
@@ -288,6 +288,7 @@ impl Verifier {
             .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
         alg.verify_signature(cert.key_bits(), message, dss.signature())
             .map_err(|_| Error::InvalidCertificate(CertificateError::BadSignature))?;
+        self.peers.signed(&cert, dss.scheme);
         Ok(HandshakeSignatureValid::assertion())
     }
 }

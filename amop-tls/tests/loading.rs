@@ -262,3 +262,37 @@ fn several_certificates_in_the_ca_file() {
         assert!(done.ok(), "{ca}");
     }
 }
+
+/// Files as editors, web pages and chat programs hand them on.
+#[test]
+fn files_that_were_pasted_are_read() {
+    let bom = |text: &str| format!("\u{feff}{text}");
+    let no_break = |text: &str| text.replace('\n', "\u{a0}\n");
+    let html = |text: &str| text.replace('\n', "&#10;").replace('+', "&#43;");
+    let json = |text: &str| text.replace('\n', "\\n");
+    let pastes: [&dyn Fn(&str) -> String; 4] = [&bom, &no_break, &html, &json];
+    for name in ["ca.crt", "sdk.crt", "sdk.key"] {
+        for paste in pastes {
+            let dir = folder();
+            let path = dir.path().join(name);
+            let text = fs::read_to_string(&path).unwrap();
+            let text = paste(&text);
+            fs::write(&path, &text).unwrap();
+            let identity = Identity::load_sdk(dir.path());
+            assert!(identity.is_ok(), "{text}: {:?}", identity.err());
+            assert_eq!(identity.unwrap().chain(), sdk("ec/sdk").chain());
+        }
+    }
+}
+
+/// Chains before 2.1 call the SDK's files after nodes.
+#[test]
+fn a_folder_of_a_chain_before_2_1() {
+    let dir = folder();
+    for end in ["crt", "key"] {
+        let (from, to) = (format!("sdk.{end}"), format!("node.{end}"));
+        fs::rename(dir.path().join(from), dir.path().join(to)).unwrap();
+    }
+    let identity = Identity::load_sdk(dir.path()).unwrap();
+    assert_eq!(identity.chain(), sdk("ec/sdk").chain());
+}

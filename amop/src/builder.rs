@@ -11,7 +11,7 @@ use amop_proto::{
     channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME, PrivateName},
     client::ClientConfig,
 };
-use amop_tls::{CertFiles, ClientOptions, Identity, NodeKey};
+use amop_tls::{ClientOptions, Identity, NodeKey, PemSource};
 
 use crate::{
     Client, ConfigError, ConnectError, Connections, Offline, Reconnect, SdkConfig, Tls, TopicKey,
@@ -77,7 +77,8 @@ pub struct ClientBuilder {
 enum Certificates {
     Find,
     Folder(PathBuf),
-    Files(CertFiles),
+    /// Certificate, key and CA.
+    Sources([PemSource; 3]),
     Given(Box<Identity>),
 }
 
@@ -118,7 +119,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the line that cannot be used: a `privateKey` in PKCS#12, for instance.
+    /// [`ConfigError`] names the line that cannot be used: a `privateKey` that is not there, for instance.
     pub fn from_config_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let config = SdkConfig::load(path)?;
         for warning in &config.warnings {
@@ -133,21 +134,16 @@ impl ClientBuilder {
                 source,
             };
             let name = topic.name(&config.path)?;
-            let keys = topic.public_keys.iter().map(TopicPublicKey::load);
-            let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(failed)?;
+            let keys = topic.grants().map_err(failed)?;
             if !keys.is_empty() {
                 builder = builder.grant(name.clone(), keys);
             }
-            if let Some(path) = &topic.private_key {
-                builder = builder.topic_key(name, &TopicKey::load(path).map_err(failed)?);
+            if let Some(key) = topic.own_key().map_err(failed)? {
+                builder = builder.topic_key(name, &key);
             }
         }
         Ok(Self {
-            certificates: Certificates::Files(CertFiles {
-                cert: config.cert,
-                key: config.key,
-                ca: config.ca,
-            }),
+            certificates: Certificates::Sources([config.cert, config.key, config.ca]),
             ..builder
         })
     }
@@ -377,7 +373,7 @@ impl ClientBuilder {
         let identity = match &self.certificates {
             Certificates::Given(identity) => Identity::clone(identity),
             Certificates::Folder(folder) => Identity::load_sdk(folder)?,
-            Certificates::Files(files) => Identity::load(files)?,
+            Certificates::Sources([cert, key, ca]) => Identity::load_from(cert, key, ca)?,
             Certificates::Find => Identity::load_sdk(find_certificates()?)?,
         };
         let names: Vec<Arc<str>> = endpoints

@@ -10,8 +10,12 @@ use crate::CertificatesNotFound;
 /// What a folder must hold.
 const FILES: [&str; 3] = ["ca.crt", "sdk.crt", "sdk.key"];
 
+/// The same as chains before 2.1 call them.
+const OLD_FILES: [&str; 3] = ["ca.crt", "node.crt", "node.key"];
+
 /// Finds the SDK's certificate folder: the first of `$AMOP_CONF`, `./conf`, `.` and
-/// `./nodes/127.0.0.1/sdk` that holds `ca.crt`, `sdk.crt` and `sdk.key`.
+/// `./nodes/127.0.0.1/sdk` that holds `ca.crt`, `sdk.crt` and `sdk.key`, or `ca.crt`, `node.crt` and
+/// `node.key`, as chains before 2.1 call them.
 ///
 /// # Errors
 ///
@@ -48,10 +52,13 @@ fn problem(dir: &Path) -> Option<String> {
     if !dir.is_dir() {
         return Some("no such folder".to_owned());
     }
-    let missing: Vec<&str> = FILES
-        .into_iter()
-        .filter(|file| !dir.join(file).is_file())
-        .collect();
+    let missing = |files: [&'static str; 3]| -> Vec<&str> {
+        let missing = files.into_iter().filter(|file| !dir.join(file).is_file());
+        missing.collect()
+    };
+    let (new, old) = (missing(FILES), missing(OLD_FILES));
+    // The names of which more are there are those that are meant.
+    let missing = if old.len() < new.len() { old } else { new };
     (!missing.is_empty()).then(|| format!("lacks {}", missing.join(", ")))
 }
 
@@ -62,8 +69,12 @@ mod tests {
     use super::*;
 
     fn fill(dir: &Path) {
+        fill_with(dir, FILES);
+    }
+
+    fn fill_with(dir: &Path, files: [&str; 3]) {
         fs::create_dir_all(dir).unwrap();
-        for file in FILES {
+        for file in files {
             fs::write(dir.join(file), "").unwrap();
         }
     }
@@ -90,6 +101,17 @@ mod tests {
             assert_eq!(find(Some(configured.clone()), dir).as_ref(), Ok(place));
         }
         assert_eq!(find(None, dir), Ok(dir.join("conf")));
+    }
+
+    #[test]
+    fn a_folder_of_a_chain_before_2_1_will_do() {
+        let temp = tempfile::tempdir().unwrap();
+        let conf = temp.path().join("conf");
+        fill_with(&conf, OLD_FILES);
+        assert_eq!(find(None, temp.path()), Ok(conf.clone()));
+        fs::remove_file(conf.join("ca.crt")).unwrap();
+        let error = find(None, temp.path()).unwrap_err().to_string();
+        assert!(error.contains("conf: lacks ca.crt;"), "{error}");
     }
 
     #[test]

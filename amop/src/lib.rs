@@ -307,7 +307,10 @@ pub use amop_seal::{
     FileStore, GuardError, KeyId, OpenError, ReaderError, Refusal, ReplayGuard, ReplayStore,
     SealError, SealingKey, SealingKeyError, SealingKeyProblem, SealingPublicKey,
 };
-pub use amop_tls::{HandshakeFailure, Identity, NodeKey, ParseNodeKeyError, PublicKey, TlsError};
+pub use amop_tls::{
+    HandshakeFailure, Identity, NodeKey, ParseNodeKeyError, PemSource, PublicKey, TlsError,
+    pem::PemProblem, pkcs12::Pkcs12Problem,
+};
 pub use builder::ClientBuilder;
 pub use certificates::find_certificates;
 pub use client::{Client, NodeInfo, Reply};
@@ -322,7 +325,9 @@ pub use policy::{Connections, Offline, Overflow, Reconnect};
 pub use private::{KeyError, KeyProblem, TopicKey, TopicPublicKey, VerificationFailure};
 pub use publisher::{Publisher, RawPublisher};
 pub use queue::SubscriptionStats;
-pub use sdk_config::{ConfigError, ConfigWarning, PrivateTopic, SdkConfig, SdkLayout};
+pub use sdk_config::{
+    ConfigError, ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout,
+};
 pub use sealed::{
     SealedDeliveries, SealedDelivery, SealedDeliveryError, SealedPublisher, SealedRefusals,
     SealedRequest, SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,

@@ -8,9 +8,11 @@ use std::{
 };
 
 use amop_proto::channel::PrivateName;
+use amop_tls::PemSource;
 use read::Reader;
+use zeroize::Zeroizing;
 
-use crate::KeyError;
+use crate::{KeyError, TopicKey, TopicPublicKey};
 
 /// Whose configuration file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +36,12 @@ pub struct SdkConfig {
     pub layout: SdkLayout,
     /// The nodes, each `host:port`; at least one.
     pub endpoints: Vec<String>,
-    /// The CA certificates.
-    pub ca: PathBuf,
-    /// The SDK's certificate.
-    pub cert: PathBuf,
-    /// The SDK's private key.
-    pub key: PathBuf,
+    /// The CA certificates; text where a Go SDK's file holds them itself (`CAContext`).
+    pub ca: PemSource,
+    /// The SDK's certificate, likewise (`CertContext`).
+    pub cert: PemSource,
+    /// The SDK's private key, likewise (`KeyContext`).
+    pub key: PemSource,
     /// Private topics. Their keys are not read yet.
     pub private_topics: Vec<PrivateTopic>,
     /// What was not understood, or has no effect.
@@ -55,15 +57,57 @@ pub struct PrivateTopic {
     pub line: usize,
     /// The topic.
     pub topic: String,
-    /// For publishing: the files of the subscribers' public keys.
+    /// For publishing: the files of the subscribers' public keys, or their hex digits.
     pub public_keys: Vec<PathBuf>,
     /// For subscribing: the file of the private key.
-    pub private_key: Option<PathBuf>,
-    /// What the private key's file is locked with. Only PKCS#12 files are, which cannot be used.
+    pub private_key: Option<PrivateKeySource>,
+    /// What the private key's file is locked with. Only PKCS#12 stores are.
     pub password: Option<String>,
 }
 
+/// Where a private topic's private key is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PrivateKeySource {
+    /// A file in PEM, with hex digits, or in PKCS#12.
+    File(PathBuf),
+    /// The key itself, in hex digits.
+    Hex(Zeroizing<String>),
+}
+
+impl fmt::Debug for PrivateKeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Hex(_) => f.write_str("Hex(...)"),
+        }
+    }
+}
+
 impl PrivateTopic {
+    /// The keys to publish to.
+    pub(crate) fn grants(&self) -> Result<Vec<TopicPublicKey>, KeyError> {
+        let key = |place: &PathBuf| match place.to_str().map(str::parse) {
+            Some(Ok(key)) => Ok(key),
+            _ => TopicPublicKey::load(place),
+        };
+        self.public_keys.iter().map(key).collect()
+    }
+
+    /// The key to subscribe with.
+    pub(crate) fn own_key(&self) -> Result<Option<TopicKey>, KeyError> {
+        let Some(source) = &self.private_key else {
+            return Ok(None);
+        };
+        match (source, &self.password) {
+            (PrivateKeySource::Hex(digits), _) => TopicKey::from_hex(digits),
+            (PrivateKeySource::File(path), Some(password)) => {
+                TopicKey::load_with_password(path, password)
+            }
+            (PrivateKeySource::File(path), None) => TopicKey::load(path),
+        }
+        .map(Some)
+    }
+
     /// The topic's name, checked.
     pub(crate) fn name(&self, path: &Path) -> Result<PrivateName, ConfigError> {
         PrivateName::new(&self.topic).map_err(|error| ConfigError::Value {
@@ -148,6 +192,20 @@ pub enum ConfigError {
         topic: String,
         /// Which key, and what is wrong with it.
         source: KeyError,
+    },
+    /// It is the file of a Java SDK of version 3.
+    #[error(
+        "{}:{line}: {key} is a key of the Java SDK 3.x, whose nodes speak another protocol \
+         (FISCO BCOS 3.x), which is not supported here; if the chain is of version 2, remove the key",
+        path.display()
+    )]
+    Version3 {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The key with its tables.
+        key: String,
     },
     /// Something is missing.
     #[error("{}: {key} is missing; {hint}", path.display())]

@@ -30,8 +30,21 @@ async fn a_client_connects_as_a_java_or_go_sdks_file_says() {
          [[Network.Connection]]\nNodeURL=\"{first}\"\nGroupID=1\n\
          [[Network.Connection]]\nNodeURL=\"{second}\"\nGroupID=1\n"
     );
+    let held = format!(
+        "[Network]\nType=\"Channel\"\nCAContext='''{}'''\nCertContext='''{}'''\nKeyContext='''{}'''\n\
+         [[Network.Connection]]\nNodeURL=\"{first}\"\n[[Network.Connection]]\nNodeURL=\"{second}\"\n",
+        files[0].1, files[1].1, files[2].1
+    );
+    let old = folder.path().join("old");
+    std::fs::create_dir(&old).unwrap();
+    for (name, text) in [("ca.crt", 0), ("node.crt", 1), ("node.key", 2)] {
+        // As an editor on Windows leaves it.
+        let text = files[text].1.replace('\n', "\r\n");
+        std::fs::write(old.join(name), format!("\u{feff}{text}")).unwrap();
+    }
+    let before_2_1 = java.replace(&format!("{at}"), &format!("{}", old.display()));
     let topic = TopicName::new("hello").unwrap();
-    for text in [java, go] {
+    for text in [java, go, held, before_2_1] {
         let path = folder.path().join("config.toml");
         std::fs::write(&path, text).unwrap();
         let client = within("connecting", Client::from_config(&path))

@@ -6,6 +6,10 @@ use std::{
     str::FromStr,
 };
 
+use amop_tls::{
+    pem::{self as pem_text, PemProblem},
+    pkcs12::{self, Pkcs12Problem},
+};
 use k256::{
     SecretKey,
     ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey},
@@ -52,14 +56,32 @@ impl TopicKey {
         Self(SigningKey::generate())
     }
 
-    /// Reads a PEM file.
+    /// Reads a file with PEM or hex digits, see [`from_pem`](Self::from_pem) and
+    /// [`from_hex`](Self::from_hex).
     ///
     /// # Errors
     ///
     /// [`KeyError`] names the file and what is wrong with it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, KeyError> {
-        let path = path.as_ref();
-        let read = read(path).and_then(|text| Self::parse(&text));
+        Self::load_file(path.as_ref(), None)
+    }
+
+    /// Reads a PKCS#12 store (`.p12`), as SDKs in Java have them, with its password; a file of another
+    /// kind is read as [`load`](Self::load) does.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] names the file and what is wrong with it.
+    pub fn load_with_password(path: impl AsRef<Path>, password: &str) -> Result<Self, KeyError> {
+        Self::load_file(path.as_ref(), Some(password))
+    }
+
+    fn load_file(path: &Path, password: Option<&str>) -> Result<Self, KeyError> {
+        let read = read(path).and_then(|bytes| match (is_store(path, &bytes), password) {
+            (true, Some(password)) => Self::from_store(&bytes, password),
+            (true, None) => Err(KeyProblem::NoPassword),
+            (false, _) => Self::parse(&bytes),
+        });
         read.map_err(|problem| problem.of(Some(path)))
     }
 
@@ -69,22 +91,73 @@ impl TopicKey {
     ///
     /// [`KeyError`] says what is wrong with it.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
-        Self::parse(text.as_bytes()).map_err(|problem| problem.of(None))
+        Self::parse_pem(text.as_bytes()).map_err(|problem| problem.of(None))
+    }
+
+    /// Reads the hex digits of a private key as SDKs in Java and Go write it: 64, fewer where zeros at
+    /// the front are left out, with or without `0x` before them.
+    ///
+    /// ```
+    /// let key = amop::TopicKey::from_hex("0x0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20")?;
+    /// # Ok::<(), amop::KeyError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] says what is wrong with it.
+    pub fn from_hex(text: &str) -> Result<Self, KeyError> {
+        Self::parse_hex(text.as_bytes()).map_err(|problem| problem.of(None))
     }
 
     fn parse(text: &[u8]) -> Result<Self, KeyProblem> {
-        let der = PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
-            pem::Error::NoItemsFound if contains(text, b"ENCRYPTED PRIVATE KEY") => {
-                KeyProblem::Encrypted
-            }
+        match pem_text::tidy(text) {
+            Err(PemProblem::NoSection) if looks_hex(text) => Self::parse_hex(text),
+            _ => Self::parse_pem(text),
+        }
+    }
+
+    fn parse_pem(text: &[u8]) -> Result<Self, KeyProblem> {
+        let text = tidy(text).map_err(|problem| match problem {
+            KeyProblem::NotPem(PemProblem::NoSection) => KeyProblem::NoPrivateKey,
+            other => other,
+        })?;
+        if pem_text::is_encrypted(&text) {
+            return Err(KeyProblem::Encrypted);
+        }
+        let der = PrivateKeyDer::from_pem_slice(text.as_bytes());
+        let der = der.map_err(|error| match error {
             pem::Error::NoItemsFound => KeyProblem::NoPrivateKey,
-            _ => KeyProblem::NotPem,
+            _ => KeyProblem::NotSecp256k1,
         })?;
         let der = Zeroizing::new(der);
         if matches!(*der, PrivateKeyDer::Pkcs1(_)) {
             return Err(KeyProblem::NotSecp256k1);
         }
-        let key = SecretKey::from_der(der.secret_der()).map_err(|_| KeyProblem::NotSecp256k1)?;
+        Self::from_der(der.secret_der())
+    }
+
+    fn parse_hex(text: &[u8]) -> Result<Self, KeyProblem> {
+        let digits = digits_of(text);
+        let significant = digits.iter().position(|digit| *digit != b'0');
+        let digits = &digits[significant.unwrap_or(digits.len())..];
+        if digits.len() > 64 {
+            return Err(KeyProblem::PrivateDigits(digits.len()));
+        }
+        let mut secret = Zeroizing::new([0; 32]);
+        for (at, digit) in digits.iter().rev().enumerate() {
+            let value = char::from(*digit).to_digit(16).ok_or(KeyProblem::NotHex)?;
+            secret[31 - at / 2] |= (value as u8) << (4 * (at % 2));
+        }
+        let key = SecretKey::from_slice(&*secret).map_err(|_| KeyProblem::NotSecp256k1)?;
+        Ok(Self(key.into()))
+    }
+
+    fn from_store(store: &[u8], password: &str) -> Result<Self, KeyProblem> {
+        Self::from_der(&pkcs12::private_key(store, password)?)
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, KeyProblem> {
+        let key = SecretKey::from_der(der).map_err(|_| KeyProblem::NotSecp256k1)?;
         Ok(Self(key.into()))
     }
 
@@ -133,17 +206,17 @@ impl TopicPublicKey {
     }
 
     fn parse(text: &[u8]) -> Result<Self, KeyProblem> {
-        if contains(text, b"-----BEGIN") {
-            let der = SubjectPublicKeyInfoDer::from_pem_slice(text);
+        if contains(text, b"BEGIN") {
+            let text = tidy(text)?;
+            let der = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes());
             let der = der.map_err(|error| match error {
                 pem::Error::NoItemsFound => KeyProblem::NoPublicKey,
-                _ => KeyProblem::NotPem,
+                _ => KeyProblem::NotSecp256k1,
             })?;
             let key = VerifyingKey::from_public_key_der(&der);
             return Ok(Self::of(&key.map_err(|_| KeyProblem::NotSecp256k1)?));
         }
-        let text = text.trim_ascii();
-        let digits = text.strip_prefix(b"0x").unwrap_or(text);
+        let digits = digits_of(text);
         let digits = match digits.strip_prefix(b"04") {
             Some(rest) if digits.len() == 130 => rest,
             _ => digits,
@@ -242,21 +315,29 @@ pub enum KeyProblem {
     /// The file is longer than any key.
     #[error("is longer than {MAX_FILE} bytes, so it is no key")]
     TooLong,
-    /// It is a PKCS#12 store, as the Java SDK takes them.
+    /// It is a PKCS#12 store that gives no key.
+    #[error(transparent)]
+    Pkcs12(#[from] Pkcs12Problem),
+    /// It is a PKCS#12 store, and no password was given.
     #[error(
-        "is a PKCS#12 store, which is not read here; turn it into PEM: openssl pkcs12 -nocerts \
-         -nodes -in FILE -out key.pem"
+        "is a PKCS#12 store, for which a password is needed: TopicKey::load_with_password, or password \
+         beside privateKey in config.toml"
     )]
-    Pkcs12,
+    NoPassword,
     /// It is PEM that is cut or garbled, or no text at all.
-    #[error("is not PEM; give the file that get_account.sh wrote")]
-    NotPem,
+    #[error("is not PEM: {0}; give the file that get_account.sh wrote")]
+    NotPem(PemProblem),
     /// There is no private key in it.
-    #[error("has no private key; give PEM with PRIVATE KEY or EC PRIVATE KEY")]
+    #[error("has no private key; give PEM with PRIVATE KEY or EC PRIVATE KEY, or 64 hex digits")]
     NoPrivateKey,
     /// The private key is encrypted.
-    #[error("is encrypted; decrypt it: openssl pkcs8 -in FILE -out key.pem")]
+    #[error(
+        "is encrypted; decrypt it: openssl pkey -in FILE -out key.pem, which asks for its password"
+    )]
     Encrypted,
+    /// It has more hex digits than a private key.
+    #[error("has {0} hex digits; a private key has 64")]
+    PrivateDigits(usize),
     /// There is no public key in it.
     #[error("has no public key; give PEM with PUBLIC KEY, or 128 hex digits")]
     NoPublicKey,
@@ -267,7 +348,7 @@ pub enum KeyProblem {
     #[error("has {0} characters; a public key is 128 hex digits, with or without 0x and 04 before")]
     Digits(usize),
     /// A character is not a hex digit.
-    #[error("has characters that are no hex digits; a public key is 128 hex digits or PEM")]
+    #[error("has characters that are no hex digits; give hex digits or PEM")]
     NotHex,
 }
 
@@ -281,14 +362,39 @@ impl KeyProblem {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
-    let extension = path.extension().unwrap_or_default();
-    if extension.eq_ignore_ascii_case("p12") || extension.eq_ignore_ascii_case("pfx") {
-        return Err(KeyProblem::Pkcs12);
-    }
     if std::fs::metadata(path)?.len() > MAX_FILE {
         return Err(KeyProblem::TooLong);
     }
     Ok(Zeroizing::new(std::fs::read(path)?))
+}
+
+/// By its name, or by how DER begins.
+fn is_store(path: &Path, bytes: &[u8]) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    let named = ["p12", "pfx"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known));
+    named || bytes.first() == Some(&0x30) && bytes.get(1).is_some_and(|byte| *byte >= 0x80)
+}
+
+fn tidy(text: &[u8]) -> Result<Zeroizing<String>, KeyProblem> {
+    pem_text::tidy(text).map_err(KeyProblem::NotPem)
+}
+
+/// What hex digits are written in, without what may stand around them.
+fn digits_of(text: &[u8]) -> &[u8] {
+    let text = text
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(text)
+        .trim_ascii();
+    let prefixed = text.strip_prefix(b"0x").or(text.strip_prefix(b"0X"));
+    prefixed.unwrap_or(text)
+}
+
+/// Whether somebody meant hex digits: a key in them is neither empty nor a sentence.
+fn looks_hex(text: &[u8]) -> bool {
+    let digits = digits_of(text);
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -11,7 +11,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{ConfigError, ConfigWarning, PrivateTopic, SdkConfig, SdkLayout};
+use amop_tls::PemSource;
+use zeroize::Zeroizing;
+
+use super::{ConfigError, ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
 use crate::dial::Endpoint;
 
 /// Where the certificates of an SDK lie when the file does not say.
@@ -23,6 +26,12 @@ const GO_OTHER: [&str; 3] = ["account", "chain", "log"];
 
 /// Keys of `[cryptoMaterial]` that belong to national cryptography.
 const JAVA_SM: [&str; 2] = ["enSslCert", "enSslKey"];
+
+/// Keys that the Java SDK has since version 3, by their tables.
+const JAVA_3: [(&str, &[&str]); 2] = [
+    ("cryptoMaterial", &["disableSsl", "enableSsl", "enableHsm"]),
+    ("network", &["defaultGroup", "messageTimeout"]),
+];
 
 pub(super) struct Reader<'a> {
     path: &'a Path,
@@ -117,6 +126,7 @@ impl<'a> Reader<'a> {
     }
 
     fn java(&mut self, mut root: Table<'_>) -> Result<SdkConfig, ConfigError> {
+        self.refuse_version_3(&mut root)?;
         let empty = DeTable::new();
         let crypto = root.get("cryptoMaterial");
         let mut crypto = match &crypto {
@@ -128,12 +138,14 @@ impl<'a> Reader<'a> {
             Some(value) => self.text(&value)?.to_owned(),
             None => CERT_PATH.to_owned(),
         };
-        let mut file = |key, default| match crypto.get(key) {
-            Some(value) => Ok(self.place(self.text(&value)?)),
-            None => Ok(self.place(&format!("{folder}/{default}"))),
+        let names = self.default_names(&folder);
+        let mut file = |key, default: &str| match crypto.get(key) {
+            Some(value) => Ok(PemSource::File(self.place(self.text(&value)?))),
+            None => Ok(PemSource::File(self.place(&joined(&folder, default)))),
         };
-        let (ca, cert) = (file("caCert", "ca.crt")?, file("sslCert", "sdk.crt")?);
-        let key = file("sslKey", "sdk.key")?;
+        let ca = file("caCert", "ca.crt")?;
+        let cert = file("sslCert", &format!("{names}.crt"))?;
+        let key = file("sslKey", &format!("{names}.key"))?;
         for key in JAVA_SM {
             crypto.get(key);
         }
@@ -190,13 +202,18 @@ impl<'a> Reader<'a> {
             }
         }
         let private_key = match table.get("privateKey") {
-            Some(key) => Some(self.place(self.text(&key)?)),
+            Some(key) => Some(self.private_key(self.text(&key)?)),
             None => None,
         };
         let password = match table.get("password") {
             Some(password) => {
-                let is_store = |path: &PathBuf| path.extension().is_some_and(|name| name == "p12");
-                if !private_key.as_ref().is_some_and(is_store) {
+                let is_pem = |key: &PrivateKeySource| match key {
+                    PrivateKeySource::File(path) => path
+                        .extension()
+                        .is_some_and(|name| name.eq_ignore_ascii_case("pem")),
+                    PrivateKeySource::Hex(_) => true,
+                };
+                if private_key.as_ref().is_none_or(is_pem) {
                     let message = "amop.password is for a PKCS#12 privateKey and has no effect";
                     self.warn(password.span.clone(), message.to_owned());
                 }
@@ -231,17 +248,35 @@ impl<'a> Reader<'a> {
         })?;
         let mut network = self.table(&network, true)?;
         if let Some(kind) = network.get("Type")
-            && self.text(&kind)? != "channel"
+            && !self.text(&kind)?.eq_ignore_ascii_case("channel")
         {
             let problem = "must be \"channel\": AMOP goes over the node's channel port";
             return Err(self.wrong(&kind, problem));
         }
-        let mut file = |key, default| match network.get(key) {
-            Some(value) => Ok(self.place(self.text(&value)?)),
-            None => Ok(self.place(default)),
+        let names = self.default_names("");
+        let mut source = |text, key, default: &str| {
+            let given = network.get(text);
+            let file = network.get(key);
+            // An empty one means the file, as for that SDK.
+            if let Some(given) = given
+                && let text = self.text(&given)?
+                && !text.is_empty()
+            {
+                let place = format!("{} in {}", given.key, self.path.display());
+                return Ok(PemSource::Text {
+                    name: place,
+                    text: Zeroizing::new(text.to_owned()),
+                });
+            }
+            let path = match &file {
+                Some(file) => self.text(file)?,
+                None => default,
+            };
+            Ok(PemSource::File(self.place(path)))
         };
-        let (ca, cert) = (file("CAFile", "ca.crt")?, file("Cert", "sdk.crt")?);
-        let key = file("Key", "sdk.key")?;
+        let ca = source("CAContext", "CAFile", "ca.crt")?;
+        let cert = source("CertContext", "Cert", &format!("{names}.crt"))?;
+        let key = source("KeyContext", "Key", &format!("{names}.key"))?;
         let connections = network.get("Connection").ok_or_else(|| {
             let hint = "write [[Network.Connection]] with NodeURL = \"127.0.0.1:20200\"";
             self.missing("Network.Connection", hint)
@@ -285,6 +320,49 @@ impl<'a> Reader<'a> {
     }
 
     // ---- values ----
+
+    fn refuse_version_3(&self, root: &mut Table<'_>) -> Result<(), ConfigError> {
+        for (name, keys) in JAVA_3 {
+            let Some(value) = root.get(name) else {
+                continue;
+            };
+            let mut table = self.table(&value, false)?;
+            if let Some(value) = keys.iter().find_map(|key| table.get(key)) {
+                return Err(ConfigError::Version3 {
+                    path: self.path.to_owned(),
+                    line: self.line(value.span),
+                    key: value.key,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What certificate and key are called in a folder: `sdk`, and `node` on chains before 2.1.
+    fn default_names(&self, folder: &str) -> &'static str {
+        let is_there = |name: &str| {
+            let ends = [".crt", ".key"].iter();
+            let mut paths = ends.map(|end| self.place(&joined(folder, &format!("{name}{end}"))));
+            paths.any(|path| path.exists())
+        };
+        if !is_there("sdk") && is_there("node") {
+            "node"
+        } else {
+            "sdk"
+        }
+    }
+
+    /// A file, unless it is the key itself.
+    fn private_key(&self, text: &str) -> PrivateKeySource {
+        let place = self.place(text);
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let is_key = digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_key && !place.exists() {
+            PrivateKeySource::Hex(Zeroizing::new(text.to_owned()))
+        } else {
+            PrivateKeySource::File(place)
+        }
+    }
 
     fn refuse_sm(&self, value: Option<Value<'_>>) -> Result<(), ConfigError> {
         let Some(value) = value else { return Ok(()) };
@@ -380,5 +458,12 @@ impl<'a> Reader<'a> {
     fn line(&self, span: Range<usize>) -> usize {
         let before = self.text.as_bytes().iter().take(span.start);
         1 + before.filter(|&&byte| byte == b'\n').count()
+    }
+}
+
+fn joined(folder: &str, name: &str) -> String {
+    match folder {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
     }
 }

@@ -10,14 +10,18 @@ fn parse(text: &str) -> Result<SdkConfig, ConfigError> {
     SdkConfig::parse("nowhere/config.toml", text)
 }
 
+fn file(path: &str) -> PemSource {
+    PemSource::File(path.into())
+}
+
 #[test]
 fn a_java_sdks_file() {
     let config = parse(JAVA).unwrap();
     assert_eq!(config.layout, SdkLayout::Java);
     assert_eq!(config.endpoints, ["127.0.0.1:20200", "127.0.0.1:20201"]);
-    assert_eq!(config.ca, Path::new("conf/ca.crt"));
-    assert_eq!(config.cert, Path::new("certificates/app.crt"));
-    assert_eq!(config.key, Path::new("conf/sdk.key"));
+    assert_eq!(config.ca, file("conf/ca.crt"));
+    assert_eq!(config.cert, file("certificates/app.crt"));
+    assert_eq!(config.key, file("conf/sdk.key"));
     let [publish, subscribe] = &config.private_topics[..] else {
         panic!("{config:?}");
     };
@@ -25,7 +29,7 @@ fn a_java_sdks_file() {
     let key = Path::new("conf/amop/consumer_public_key_1.pem");
     assert_eq!(publish.public_keys, [key]);
     assert_eq!(publish.private_key, None);
-    let key = PathBuf::from("conf/amop/consumer_private_key.p12");
+    let key = PrivateKeySource::File("conf/amop/consumer_private_key.p12".into());
     assert_eq!(subscribe.private_key, Some(key));
     assert_eq!(subscribe.password.as_deref(), Some("123456"));
     assert!(!format!("{config:?}").contains("123456"));
@@ -41,18 +45,80 @@ fn a_go_sdks_file() {
         config.endpoints,
         ["127.0.0.1:20200", "node1.example.org:20201"]
     );
-    assert_eq!(config.ca, Path::new("./sdk/ca.crt"));
-    assert_eq!(config.cert, Path::new("./sdk/sdk.crt"));
-    assert_eq!(config.key, Path::new("./sdk/sdk.key"));
+    assert_eq!(config.ca, file("./sdk/ca.crt"));
+    assert_eq!(config.cert, file("./sdk/sdk.crt"));
+    assert_eq!(config.key, file("./sdk/sdk.key"));
     assert_eq!(config.warnings, []);
+}
+
+/// An empty text stands for the file, as for that SDK.
+#[test]
+fn a_go_sdks_file_may_hold_the_certificates_itself() {
+    let text = "[Network]\nType=\"Channel\"\nCAFile=\"other.crt\"\nCAContext='''\nCA'''\n\
+                CertContext=''''''\nKeyContext='''\nsecret\n'''\n\
+                [[Network.Connection]]\nNodeURL = \"a:1\"\n";
+    let config = parse(text).unwrap();
+    let text = |of: &PemSource| match of {
+        PemSource::Text { name, text } => (name.clone(), text.to_string()),
+        PemSource::File(path) => panic!("{}", path.display()),
+    };
+    let named = |key: &str| format!("Network.{key} in nowhere/config.toml");
+    assert_eq!(text(&config.ca), (named("CAContext"), "CA".to_owned()));
+    assert_eq!(config.cert, file("sdk.crt"));
+    assert_eq!(
+        text(&config.key),
+        (named("KeyContext"), "secret\n".to_owned())
+    );
+    assert_eq!(config.warnings, []);
+    assert!(!format!("{config:?}").contains("secret"));
+}
+
+#[test]
+fn the_type_of_network_may_be_in_any_case() {
+    for kind in ["channel", "Channel", "CHANNEL"] {
+        let text =
+            format!("[Network]\nType = \"{kind}\"\n[[Network.Connection]]\nNodeURL = \"a:1\"");
+        assert_eq!(parse(&text).unwrap().layout, SdkLayout::Go, "{kind}");
+    }
+}
+
+/// As editors on Windows write it.
+#[test]
+fn a_mark_before_the_text_does_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    for text in [JAVA, GO] {
+        std::fs::write(&path, format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+        let config = SdkConfig::load(&path).unwrap();
+        assert_eq!(config.endpoints, parse(text).unwrap().endpoints);
+    }
+}
+
+/// Chains before 2.1 call the SDK's files after nodes.
+#[test]
+fn files_of_a_chain_before_2_1_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["ca.crt", "node.crt", "node.key"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let at = folder.path().display();
+    let java = format!("[cryptoMaterial]\ncertPath = \"{at}\"\n[network]\npeers = [\"a:1\"]");
+    let go = "[Network]\n[[Network.Connection]]\nNodeURL = \"a:1\"";
+    let path = folder.path().join("config.toml");
+    for text in [java.as_str(), go] {
+        let config = SdkConfig::parse(&path, text).unwrap();
+        for (source, name) in [(config.cert, "node.crt"), (config.key, "node.key")] {
+            assert_eq!(source, PemSource::File(folder.path().join(name)), "{text}");
+        }
+    }
 }
 
 #[test]
 fn defaults_are_those_of_the_sdks() {
     let config = parse("[network]\npeers = [\"a:1\"]").unwrap();
-    assert_eq!(config.cert, Path::new("conf/sdk.crt"));
+    assert_eq!(config.cert, file("conf/sdk.crt"));
     let config = parse("[Network]\n[[Network.Connection]]\nNodeURL = \"a:1\"").unwrap();
-    assert_eq!(config.cert, Path::new("sdk.crt"));
+    assert_eq!(config.cert, file("sdk.crt"));
 }
 
 #[test]
@@ -63,7 +129,7 @@ fn relative_paths_may_be_beside_the_file() {
     let text = "[cryptoMaterial]\ncaCert = \"own-ca.crt\"\n[network]\npeers = [\"a:1\"]";
     std::fs::write(&path, text).unwrap();
     let config = SdkConfig::load(&path).unwrap();
-    assert_eq!(config.ca, folder.path().join("own-ca.crt"));
+    assert_eq!(config.ca, PemSource::File(folder.path().join("own-ca.crt")));
     let error = SdkConfig::load(folder.path().join("none.toml")).unwrap_err();
     assert!(matches!(error, ConfigError::Read { .. }));
     assert!(error.to_string().contains("none.toml"));
@@ -131,6 +197,14 @@ fn wrong_values_are_errors_with_their_lines() {
         ),
         ("[network\n", "config.toml:1: "),
         (
+            "[network]\npeers = [\"a:1\"]\nmessageTimeout = \"10000\"\ndefaultGroup = \"group0\"",
+            "config.toml:4: network.defaultGroup is a key of the Java SDK 3.x",
+        ),
+        (
+            "[cryptoMaterial]\ncertPath = \"conf\"\ndisableSsl = \"false\"\n[network]\npeers = [\"a:1\"]",
+            "config.toml:3: cryptoMaterial.disableSsl is a key of the Java SDK 3.x",
+        ),
+        (
             "[Network]\nType = \"rpc\"",
             "config.toml:2: Network.Type must be \"channel\"",
         ),
@@ -187,13 +261,43 @@ fn private_topics_become_grants_and_keys() {
     assert_eq!(options.grants, [(name, vec![key.public_key()])]);
 }
 
+/// Java SDKs have their private keys in PKCS#12, or give the digits.
+#[test]
+fn a_private_topics_keys_are_read_in_all_the_forms_of_java_sdks() {
+    let key =
+        TopicKey::load(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/keys/pkcs8.pem"));
+    let key = key.unwrap();
+    let digits = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
+    for entry in [
+        "privateKey = \"store.p12\"\npassword = \"123456\"".to_owned(),
+        format!("privateKey = \"{digits}\""),
+        format!("privateKey = \"0x{digits}\""),
+    ] {
+        let public = key.public_key();
+        let entry = format!("topicName = \"t\"\npublicKeys = [\"04{public}\"]\n{entry}");
+        let options = builder_with(&entry).unwrap().options();
+        let name = PrivateName::new("t").unwrap();
+        assert_eq!(options.keys[&name], key, "{entry}");
+        assert_eq!(options.grants, [(name, vec![public])]);
+    }
+    let config = parse(&format!(
+        "[network]\npeers = [\"a:1\"]\n[[amop]]\ntopicName = \"t\"\nprivateKey = \"{digits}\""
+    ));
+    assert!(!format!("{:?}", config.unwrap()).contains(digits));
+}
+
 #[test]
 fn private_topics_that_cannot_be_used_are_errors_with_their_lines() {
     let cases = [
         (
-            "topicName = \"t\"\nprivateKey = \"store.p12\"\npassword = \"123456\"",
+            "topicName = \"t\"\nprivateKey = \"store.p12\"\npassword = \"wrong\"",
             "config.toml:3: private topic \"t\": key file",
-            "is a PKCS#12 store, which is not read here",
+            "is a PKCS#12 store with another password",
+        ),
+        (
+            "topicName = \"t\"\nprivateKey = \"store.p12\"",
+            "config.toml:3: private topic \"t\": key file",
+            "or password beside privateKey in config.toml",
         ),
         (
             "topicName = \"t\"\npublicKeys = [\"pkcs8.pem\"]",

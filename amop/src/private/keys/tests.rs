@@ -90,6 +90,68 @@ fn private_keys_are_read_in_the_forms_openssl_writes() {
 }
 
 #[test]
+fn private_keys_are_read_in_the_forms_of_other_sdks() {
+    let short = &SECRET[1..];
+    for text in [
+        SECRET.to_owned(),
+        SECRET.to_uppercase(),
+        format!("0x{SECRET}\n"),
+        format!("0X00{SECRET}"),
+        short.to_owned(),
+    ] {
+        assert_eq!(TopicKey::from_hex(&text).unwrap(), key(), "{text}");
+    }
+    // Smaller than any key has to be, and all that is too long.
+    assert_ne!(TopicKey::from_hex("1").unwrap(), key());
+    for text in [
+        "",
+        "0",
+        "0x",
+        "00",
+        &format!("1{SECRET}"),
+        &"f".repeat(64),
+        "12g4",
+    ] {
+        let error = TopicKey::from_hex(text).unwrap_err();
+        assert!(!error.to_string().contains(SECRET), "{error}");
+    }
+
+    let store = TopicKey::load_with_password(file("store.p12"), "123456").unwrap();
+    assert_eq!(store, key());
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("key");
+    // By its contents, whatever its name.
+    std::fs::copy(file("store.p12"), &at).unwrap();
+    assert_eq!(TopicKey::load_with_password(&at, "123456").unwrap(), key());
+    assert!(matches!(
+        TopicKey::load(&at).unwrap_err().problem(),
+        KeyProblem::NoPassword
+    ));
+    for text in [format!("{SECRET}\n"), format!("\u{feff}0x{SECRET}\r\n")] {
+        std::fs::write(&at, text).unwrap();
+        assert_eq!(TopicKey::load(&at).unwrap(), key());
+        // A password that is not needed does no harm.
+        assert_eq!(TopicKey::load_with_password(&at, "123456").unwrap(), key());
+    }
+    let pem = std::fs::read_to_string(file("pkcs8.pem")).unwrap();
+    for text in [
+        format!("\u{feff}{pem}"),
+        pem.replace('\n', "\u{a0}\r\n"),
+        pem.replace('\n', "&#10;"),
+    ] {
+        std::fs::write(&at, &text).unwrap();
+        assert_eq!(TopicKey::load(&at).unwrap(), key());
+        assert_eq!(TopicKey::from_pem(&text).unwrap(), key());
+    }
+    let public = std::fs::read_to_string(file("public.pem")).unwrap();
+    let pasted = format!("\u{feff}{}", public.replace('\n', "&#10;"));
+    assert_eq!(
+        pasted.parse::<TopicPublicKey>().unwrap(),
+        TopicPublicKey::load(file("public.pem")).unwrap()
+    );
+}
+
+#[test]
 fn public_keys_are_read_in_all_their_forms() {
     let upper = PUBLIC.to_uppercase();
     for text in [
@@ -121,7 +183,7 @@ fn public_keys_are_read_in_all_their_forms() {
 fn what_is_no_key_is_refused_with_the_reason() {
     type Check = fn(&KeyProblem) -> bool;
     let private: [(&str, Check); 6] = [
-        ("store.p12", |p| matches!(p, KeyProblem::Pkcs12)),
+        ("store.p12", |p| matches!(p, KeyProblem::NoPassword)),
         ("encrypted.pem", |p| matches!(p, KeyProblem::Encrypted)),
         ("p256.pem", |p| matches!(p, KeyProblem::NotSecp256k1)),
         ("public.pem", |p| matches!(p, KeyProblem::NoPrivateKey)),
@@ -154,6 +216,11 @@ fn what_is_no_key_is_refused_with_the_reason() {
         let error = text.parse::<TopicPublicKey>().unwrap_err();
         assert!(check(error.problem()), "{text}: {error:?}");
         assert_eq!(error.file(), None);
+    }
+    for password in ["", "654321"] {
+        let error = TopicKey::load_with_password(file("store.p12"), password).unwrap_err();
+        let wrong = KeyProblem::Pkcs12(Pkcs12Problem::Password);
+        assert_eq!(error.problem().to_string(), wrong.to_string());
     }
     for text in [
         "",

@@ -1,0 +1,309 @@
+//! [`private_key`]: the key in a PKCS#12 store, as SDKs in Java have them.
+//!
+//! Read are the stores of OpenSSL and of Java, DER with a key encrypted by PBES2 (PBKDF2, AES-CBC) or by
+//! three-key Triple DES; no library reads these without dozens of others in its wake. The store's MAC is
+//! not looked at: who could change the store could change it, too, and a wrong password shows by the key.
+
+mod derive;
+
+use std::fmt;
+
+use aws_lc_rs::cipher::{
+    AES_128, AES_192, AES_256, Algorithm as Cipher, DecryptionContext, PaddedBlockDecryptingKey,
+    UnboundCipherKey,
+};
+use cbc::Decryptor;
+use cbc::cipher::{Array, BlockModeDecrypt, KeyIvInit};
+use der::asn1::{AnyRef, ObjectIdentifier, OctetString};
+use der::{Decode, Encode, Sequence};
+use des::TdesEde3;
+use zeroize::Zeroizing;
+
+use self::derive::Purpose;
+
+/// More rounds than any tool makes; a file must not keep a program busy.
+const MAX_ITERATIONS: u32 = 1_000_000;
+
+const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
+const ENCRYPTED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.6");
+const KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.1");
+const SHROUDED_KEY_BAG: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.2");
+const SHA1_3DES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.3");
+const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
+const DES_EDE3_CBC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.3.7");
+const AES: [(ObjectIdentifier, usize, &Cipher); 3] = [
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.2"),
+        16,
+        &AES_128,
+    ),
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.22"),
+        24,
+        &AES_192,
+    ),
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.42"),
+        32,
+        &AES_256,
+    ),
+];
+
+/// Why a PKCS#12 store gives no key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pkcs12Problem {
+    /// It is none, or a damaged one, or one in BER.
+    Malformed,
+    /// It has no private key.
+    NoKey,
+    /// The password is not that of the key.
+    Password,
+    /// It is encrypted in a way that is not read here.
+    Unsupported {
+        /// The algorithm's object identifier.
+        algorithm: String,
+    },
+}
+
+impl fmt::Display for Pkcs12Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("is no PKCS#12 store in DER, or a damaged one"),
+            Self::NoKey => f.write_str("is a PKCS#12 store without a private key"),
+            Self::Password => f.write_str("is a PKCS#12 store with another password"),
+            Self::Unsupported { algorithm } => write!(
+                f,
+                "is a PKCS#12 store whose encryption ({algorithm}) is not read here; turn it into PEM: \
+                 openssl pkcs12 -legacy -nocerts -nodes -in FILE -out key.pem"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Pkcs12Problem {}
+
+/// The first private key of a store, as PKCS#8 in DER.
+///
+/// # Errors
+/// [`Pkcs12Problem`] says why there is none.
+pub fn private_key(store: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, Pkcs12Problem> {
+    let store = Pfx::from_der(store).map_err(malformed)?;
+    if store.contents.kind != DATA {
+        return Err(Pkcs12Problem::Malformed);
+    }
+    let safes: OctetString = store.contents.content.decode_as().map_err(malformed)?;
+    let safes: Vec<ContentInfo<'_>> = Vec::from_der(safes.as_bytes()).map_err(malformed)?;
+    // Certificates are encrypted by older ways than keys: that such a safe stays closed matters only if
+    // there is no key elsewhere.
+    let mut closed = None;
+    for safe in safes {
+        match open_safe(&safe, password).and_then(|bags| key_of(&bags, password)) {
+            Ok(Some(key)) => return Ok(key),
+            Ok(None) => {}
+            Err(problem) if safe.kind == DATA => return Err(problem),
+            Err(problem) => closed = Some(problem),
+        }
+    }
+    Err(closed.unwrap_or(Pkcs12Problem::NoKey))
+}
+
+fn malformed(_: der::Error) -> Pkcs12Problem {
+    Pkcs12Problem::Malformed
+}
+
+#[derive(Sequence)]
+struct Pfx<'a> {
+    version: u8,
+    contents: ContentInfo<'a>,
+    mac: Option<AnyRef<'a>>,
+}
+
+#[derive(Sequence)]
+struct ContentInfo<'a> {
+    kind: ObjectIdentifier,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
+    content: AnyRef<'a>,
+}
+
+#[derive(Sequence)]
+struct EncryptedData<'a> {
+    version: u8,
+    content: EncryptedContent<'a>,
+}
+
+#[derive(Sequence)]
+struct EncryptedContent<'a> {
+    kind: ObjectIdentifier,
+    algorithm: Algorithm<'a>,
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
+    bytes: OctetString,
+}
+
+#[derive(Sequence)]
+struct EncryptedKey<'a> {
+    algorithm: Algorithm<'a>,
+    bytes: OctetString,
+}
+
+#[derive(Sequence)]
+struct Algorithm<'a> {
+    oid: ObjectIdentifier,
+    parameters: Option<AnyRef<'a>>,
+}
+
+#[derive(Sequence)]
+struct Bag<'a> {
+    kind: ObjectIdentifier,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
+    value: AnyRef<'a>,
+    attributes: Option<AnyRef<'a>>,
+}
+
+#[derive(Sequence)]
+struct Pbes1 {
+    salt: OctetString,
+    iterations: u32,
+}
+
+#[derive(Sequence)]
+struct Pbes2<'a> {
+    derivation: Algorithm<'a>,
+    encryption: Algorithm<'a>,
+}
+
+/// The bags of a safe, in DER.
+fn open_safe(safe: &ContentInfo<'_>, password: &str) -> Result<Zeroizing<Vec<u8>>, Pkcs12Problem> {
+    match safe.kind {
+        DATA => {
+            let bags: OctetString = safe.content.decode_as().map_err(malformed)?;
+            Ok(Zeroizing::new(bags.into_bytes().into()))
+        }
+        ENCRYPTED_DATA => {
+            let data: EncryptedData<'_> = safe.content.decode_as().map_err(malformed)?;
+            decrypt(
+                &data.content.algorithm,
+                data.content.bytes.as_bytes(),
+                password,
+            )
+        }
+        other => Err(Pkcs12Problem::Unsupported {
+            algorithm: other.to_string(),
+        }),
+    }
+}
+
+fn key_of(bags: &[u8], password: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Pkcs12Problem> {
+    // What a wrong password leaves is no list of bags.
+    let bags: Vec<Bag<'_>> = Vec::from_der(bags).map_err(|_| Pkcs12Problem::Password)?;
+    for bag in bags {
+        match bag.kind {
+            KEY_BAG => {
+                let key = bag.value.to_der().map_err(malformed)?;
+                return Ok(Some(Zeroizing::new(key)));
+            }
+            SHROUDED_KEY_BAG => {
+                let key: EncryptedKey<'_> = bag.value.decode_as().map_err(malformed)?;
+                let key = decrypt(&key.algorithm, key.bytes.as_bytes(), password)?;
+                // By chance, one wrong password in 256 leaves a padding that looks right.
+                AnyRef::from_der(&key).map_err(|_| Pkcs12Problem::Password)?;
+                return Ok(Some(key));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+fn decrypt(
+    algorithm: &Algorithm<'_>,
+    bytes: &[u8],
+    password: &str,
+) -> Result<Zeroizing<Vec<u8>>, Pkcs12Problem> {
+    let parameters = algorithm.parameters.ok_or(Pkcs12Problem::Malformed)?;
+    match algorithm.oid {
+        SHA1_3DES => {
+            let Pbes1 { salt, iterations } = parameters.decode_as().map_err(malformed)?;
+            let rounds = bounded(iterations)?;
+            let derive =
+                |purpose, len| derive::by_sha1(purpose, password, salt.as_bytes(), rounds, len);
+            let (key, iv) = (derive(Purpose::Key, 24), derive(Purpose::Iv, 8));
+            triple_des(&key, &iv, bytes)
+        }
+        PBES2 => {
+            let Pbes2 {
+                derivation,
+                encryption,
+            } = parameters.decode_as().map_err(malformed)?;
+            let iv = encryption.parameters.ok_or(Pkcs12Problem::Malformed)?;
+            let iv: OctetString = iv.decode_as().map_err(malformed)?;
+            if encryption.oid == DES_EDE3_CBC {
+                let key = derive::by_pbkdf2(&derivation, password, 24)?;
+                return triple_des(&key, iv.as_bytes(), bytes);
+            }
+            let known = AES.iter().find(|(oid, ..)| *oid == encryption.oid);
+            let (_, len, cipher) = known.ok_or_else(|| unsupported(&encryption))?;
+            let key = derive::by_pbkdf2(&derivation, password, *len)?;
+            aes(cipher, &key, iv.as_bytes(), bytes)
+        }
+        _ => Err(unsupported(algorithm)),
+    }
+}
+
+fn unsupported(algorithm: &Algorithm<'_>) -> Pkcs12Problem {
+    Pkcs12Problem::Unsupported {
+        algorithm: algorithm.oid.to_string(),
+    }
+}
+
+fn bounded(iterations: u32) -> Result<u32, Pkcs12Problem> {
+    let sensible = (1..=MAX_ITERATIONS).contains(&iterations);
+    sensible
+        .then_some(iterations)
+        .ok_or(Pkcs12Problem::Malformed)
+}
+
+fn aes(
+    cipher: &'static Cipher,
+    key: &[u8],
+    iv: &[u8],
+    bytes: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Pkcs12Problem> {
+    let iv: [u8; 16] = iv.try_into().map_err(|_| Pkcs12Problem::Malformed)?;
+    let wrong = |_| Pkcs12Problem::Password;
+    let key = UnboundCipherKey::new(cipher, key).map_err(wrong)?;
+    let key = PaddedBlockDecryptingKey::cbc_pkcs7(key).map_err(wrong)?;
+    let mut bytes = Zeroizing::new(bytes.to_vec());
+    let context = DecryptionContext::Iv128(iv.into());
+    let len = key.decrypt(&mut bytes, context).map_err(wrong)?.len();
+    bytes.truncate(len);
+    Ok(bytes)
+}
+
+fn triple_des(key: &[u8], iv: &[u8], bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, Pkcs12Problem> {
+    let mut mode =
+        Decryptor::<TdesEde3>::new_from_slices(key, iv).map_err(|_| Pkcs12Problem::Malformed)?;
+    let mut bytes = Zeroizing::new(bytes.to_vec());
+    let (blocks, rest) = Array::slice_as_chunks_mut(&mut bytes);
+    if !rest.is_empty() {
+        return Err(Pkcs12Problem::Malformed);
+    }
+    mode.decrypt_blocks(blocks);
+    // PKCS#7.
+    let padding = usize::from(*bytes.last().ok_or(Pkcs12Problem::Malformed)?);
+    let len = bytes.len().checked_sub(padding);
+    let len = len.filter(|_| (1..=8).contains(&padding));
+    let len = len.ok_or(Pkcs12Problem::Password)?;
+    if bytes[len..]
+        .iter()
+        .any(|byte| usize::from(*byte) != padding)
+    {
+        return Err(Pkcs12Problem::Password);
+    }
+    bytes.truncate(len);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;
