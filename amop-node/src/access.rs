@@ -202,6 +202,7 @@ mod tests {
             name: "node".into(),
             agency: "agency".into(),
             address: String::new(),
+            groups: Vec::new(),
         };
         let machine = Node::new(NodeConfig {
             node: NodeId(own.public_key().unwrap().0),

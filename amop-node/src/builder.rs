@@ -39,10 +39,12 @@ pub struct NodeBuilder {
     p2p_identity: Option<Identity>,
     channel_identity: Option<Identity>,
     check_cert_issuer: bool,
+    sha1_client_signatures: bool,
     sdks_as_nodes: bool,
     lists: AccessLists,
     compress: bool,
     chain_id: String,
+    groups: BTreeSet<u16>,
     version: ChainVersion,
     limits: Limits,
     timeouts: Timeouts,
@@ -62,10 +64,12 @@ impl Default for NodeBuilder {
             p2p_identity: None,
             channel_identity: None,
             check_cert_issuer: true,
+            sha1_client_signatures: true,
             sdks_as_nodes: false,
             lists: AccessLists::default(),
             compress: false,
             chain_id: "1".to_owned(),
+            groups: BTreeSet::new(),
             version: ChainVersion::DEFAULT,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
@@ -109,6 +113,7 @@ impl NodeBuilder {
             peers: config.peers.clone(),
             transit: config.transit.iter().copied().collect(),
             check_cert_issuer: config.check_cert_issuer,
+            sha1_client_signatures: config.sha1_client_signatures,
             sdks_as_nodes: config.sdk_certificates_as_nodes,
             lists: AccessLists::from_config(config),
             limits: Limits {
@@ -118,6 +123,7 @@ impl NodeBuilder {
             listen: config.listen_limits,
             compress: config.send_compressed,
             chain_id: config.chain_id.clone(),
+            groups: config.groups.clone(),
             version: config.supported_version.clone(),
             ..Self::default()
         };
@@ -152,6 +158,15 @@ impl NodeBuilder {
     #[must_use]
     pub fn chain_id(mut self, id: u64) -> Self {
         self.chain_id = id.to_string();
+        self
+    }
+
+    /// The groups that the node tells SDKs it has. Default: none. SDKs in Java make a client for a group
+    /// only if it is among them, as the chain's own demos do before they publish; there is no chain behind
+    /// them all the same.
+    #[must_use]
+    pub fn groups(mut self, groups: impl IntoIterator<Item = u16>) -> Self {
+        self.groups = groups.into_iter().collect();
         self
     }
 
@@ -201,6 +216,15 @@ impl NodeBuilder {
     #[must_use]
     pub fn check_cert_issuer(mut self, check: bool) -> Self {
         self.check_cert_issuer = check;
+        self
+    }
+
+    /// Whether SDKs with secp256k1 keys may sign their TLS handshakes with SHA-1, as SDKs in Java on
+    /// JDK 8 to 15 have to. Those that can do better do; each of the others is logged. Nodes never may,
+    /// and no certificate is believed by SHA-1. Default: yes, as on real nodes.
+    #[must_use]
+    pub fn sha1_client_signatures(mut self, allow: bool) -> Self {
+        self.sha1_client_signatures = allow;
         self
     }
 
@@ -302,7 +326,9 @@ impl NodeBuilder {
         let loaded = self
             .lists
             .load(p2p_identity.clone(), channel_identity.clone())?;
-        let mut options = ServerOptions::default().check_cert_issuer(self.check_cert_issuer);
+        let mut options = ServerOptions::default()
+            .check_cert_issuer(self.check_cert_issuer)
+            .sha1_client_signatures(self.sha1_client_signatures);
         options.filter = loaded.sdks;
         let sdks = loaded
             .channel
@@ -341,6 +367,7 @@ impl NodeBuilder {
             name: p2p_identity.name().unwrap_or_default().to_owned(),
             agency: p2p_identity.agency().unwrap_or_default().to_owned(),
             address: p2p_address.to_string(),
+            groups: self.groups.into_iter().collect(),
         };
         let transit: BTreeSet<MachineId> = self.transit.into_iter().map(MachineId).collect();
         let machine = Machine::new(MachineConfig {

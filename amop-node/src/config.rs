@@ -17,7 +17,7 @@
 //! | unknown key | ignored | ignored, with a warning |
 //! | `[sdk_allowlist]` | in `group.N.ini`, for JSON-RPC | here, for all SDK connections |
 //! | `network_security.revocation_list.N`, `[amop_limits]` | not known | revoked certificates, limits |
-//! | `[amop]` | not known | `transit.N`, `sdk_certificates_as_nodes` |
+//! | `[amop]` | not known | `transit.N`, `sdk_certificates_as_nodes`, `sha1_client_signatures`, `groups` |
 //!
 //! ```
 //! use amop_node::config::NodeConfig;
@@ -35,6 +35,7 @@ mod peer;
 mod read;
 mod version;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -82,6 +83,13 @@ pub struct NodeConfig {
     /// Whether an SDK's certificate must come from the agency of the node's:
     /// `network_security.check_cert_issuer` (true).
     pub check_cert_issuer: bool,
+    /// Whether SDKs with secp256k1 keys may sign their handshakes with SHA-1: `[amop]
+    /// sha1_client_signatures` (true), a key that FISCO nodes do not have. See
+    /// [`NodeBuilder::sha1_client_signatures`](crate::NodeBuilder::sha1_client_signatures).
+    pub sha1_client_signatures: bool,
+    /// The groups that SDKs are told of: `[amop] groups`, ids with commas between; none by default. A
+    /// key that FISCO nodes do not have. See [`NodeBuilder::groups`](crate::NodeBuilder::groups).
+    pub groups: BTreeSet<u16>,
     /// Nodes that may not connect: `[certificate_blacklist] crl.N`.
     pub blacklist: Vec<NodeId>,
     /// The only nodes that may connect, if any are listed: `[certificate_whitelist]

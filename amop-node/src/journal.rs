@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     CannotAccept,
     /// A session came.
     SessionOpened,
+    /// A session's handshake was signed with SHA-1.
+    Sha1Signature,
     /// A session went.
     SessionClosed,
     /// A connection with a node ended.

@@ -375,6 +375,7 @@ async fn run_session(
     address: SocketAddr,
 ) {
     let Admitted { info, standing, .. } = admitted;
+    let by_sha1 = context.access.sdks.signed_with_sha1(&standing);
     let share = context.intake.share(Port::Sdks, &standing);
     let effort = context.efforts.session(&standing);
     let identity = SessionIdentity {
@@ -403,6 +404,18 @@ async fn run_session(
             id.0
         ),
     );
+    if by_sha1 {
+        journal.warn(
+            Kind::Sha1Signature,
+            cause,
+            format_args!(
+                "session {} from {address} ({name}) signed its TLS handshake with SHA-1, as Java before 16 \
+                 does with secp256k1 keys; sha1_client_signatures=false in [amop] would refuse it: see \
+                 docs/security.md",
+                id.0
+            ),
+        );
+    }
     let reading = ChannelReading {
         core: &context.core,
         decoder: context.decoder,

@@ -334,12 +334,15 @@ fn the_switch_is_read_from_the_configuration() {
     let dir = TempDir::new().unwrap();
     let layout = write_devnet(&DevnetSpec::new(dir.path(), 1)).unwrap();
     let text = fs::read_to_string(&layout.nodes[0].config).unwrap();
-    let read = |more: &str| NodeConfig::from_ini_str(&format!("{text}\n{more}"), "config.ini");
+    let read = |more: &str| {
+        let text = text.replace("[amop]\n", &format!("[amop]\n{more}"));
+        NodeConfig::from_ini_str(&text, "config.ini")
+    };
     assert!(!read("").unwrap().0.sdk_certificates_as_nodes);
-    let (config, warnings) = read("[amop]\nsdk_certificates_as_nodes=true\n").unwrap();
+    let (config, warnings) = read("sdk_certificates_as_nodes=true\n").unwrap();
     assert!(config.sdk_certificates_as_nodes);
     assert_eq!(warnings, []);
-    let error = read("[amop]\nsdk_certificates_as_nodes=maybe\n").unwrap_err();
+    let error = read("sdk_certificates_as_nodes=maybe\n").unwrap_err();
     assert!(
         error.to_string().contains("amop.sdk_certificates_as_nodes"),
         "{error}"

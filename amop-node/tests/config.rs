@@ -95,6 +95,15 @@ fn everything_has_a_default_but_the_version_warns() {
 }
 
 #[test]
+fn what_other_sdks_need_is_read() {
+    let config = quiet("");
+    assert!(config.groups.is_empty() && config.sha1_client_signatures);
+    let config = quiet("[amop]\ngroups=3, 1,3\nsha1_client_signatures=false\n");
+    assert_eq!(config.groups.into_iter().collect::<Vec<_>>(), [1, 3]);
+    assert!(!config.sha1_client_signatures);
+}
+
+#[test]
 fn values_are_read() {
     let id = "aB".repeat(64);
     let config = quiet(&format!(
@@ -288,6 +297,14 @@ fn wrong_values_name_file_line_key_and_what_is_accepted() {
             "positive",
         ),
         (&format!("[cal]\ncal.3={half}"), "cal.cal.3", "128"),
+        ("[amop]\ngroups=0", "amop.groups", "from 1 to 32767"),
+        ("[amop]\ngroups=1,", "amop.groups", "such as 1 or 1,2"),
+        ("[amop]\ngroups=32768", "amop.groups", "from 1 to 32767"),
+        (
+            "[amop]\nsha1_client_signatures=maybe",
+            "amop.sha1_client_signatures",
+            "true or false",
+        ),
         ("[amop_limits]\nframe=0", "amop_limits.frame", "from 1"),
         (
             "[amop_limits]\nhandshake_time=4294967296",

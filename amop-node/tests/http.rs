@@ -89,6 +89,8 @@ async fn http_and_channel_give_the_same_answers() {
         "{".to_owned(),
         String::new(),
         r#"{"jsonrpc":"2.0","method":"getPeers"}"#.to_owned(),
+        method("rpc_modules"),
+        r#"{"jsonrpc":"2.0","id":-3,"method":"getPeers","params":["1"]}"#.to_owned(),
     ];
     for (number, body) in (1..).zip(&bodies) {
         let answer = sdk.ask(FrameType::RPC, number, body.clone()).await;

@@ -72,6 +72,21 @@ fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
+/// Chains before 2.1 call the SDK's files after nodes.
+#[test]
+fn an_sdk_folder_of_a_chain_before_2_1_is_known_again() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&ec(&dir, 1));
+    let sdk = dir.path().join("127.0.0.1/sdk");
+    for end in ["crt", "key"] {
+        let (new, old) = (format!("sdk.{end}"), format!("node.{end}"));
+        fs::rename(sdk.join(new), sdk.join(old)).unwrap();
+    }
+    let before = names(&dir);
+    write(&ec(&dir, 1));
+    assert_eq!(names(&dir), before);
+}
+
 #[test]
 fn an_ec_layout_has_the_files_of_the_chain_s_script() {
     let dir = tempfile::tempdir().unwrap();

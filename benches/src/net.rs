@@ -130,6 +130,7 @@ fn config(n: usize) -> NodeConfig {
             name: format!("node{n}"),
             agency: "agency".into(),
             address: "127.0.0.1:30300".into(),
+            groups: Vec::new(),
         },
         limits: Limits::default(),
         timeouts: Timeouts {

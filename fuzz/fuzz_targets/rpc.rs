@@ -14,6 +14,7 @@ fuzz_target!(|body: &[u8]| {
         name: "node0".into(),
         agency: "agency".into(),
         address: "127.0.0.1:30300".into(),
+        groups: Vec::new(),
     };
     let peers = || {
         vec![PeerInfo {

@@ -2,7 +2,7 @@
 
 use amop_proto::channel::{
     FrameType,
-    rpc::{METHOD_NOT_FOUND, PARSE_ERROR},
+    rpc::{IS_METHOD, METHOD_NOT_FOUND, PARSE_ERROR},
 };
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "rpc-no-id",
         section: "11",
-        about: "a request without id is answered with an empty body",
+        about: "a request without id is error -32604, with id null",
         run: Run::Node(|bench| Box::pin(no_id(bench))),
     },
 ];
@@ -154,6 +154,7 @@ async fn id(bench: &Bench) -> Checked {
     let mut link = bench.link().await?;
     for id in [
         json!(0),
+        json!(-1),
         json!(4_000_000_000u64),
         json!("seven"),
         json!(null),
@@ -184,8 +185,16 @@ async fn malformed(bench: &Bench) -> Checked {
 
 async fn no_id(bench: &Bench) -> Checked {
     let body = r#"{"jsonrpc":"2.0","method":"getGroupList","params":[]}"#;
-    let answer = bench.link().await?.ask(FrameType::RPC, body).await?;
-    same("type of the answer", answer.kind, FrameType::RPC)?;
-    same("body", &answer.body[..], b"")?;
+    let answer = call(&mut bench.link().await?, body.to_owned()).await?;
+    same("error code", &answer["error"]["code"], &json!(IS_METHOD))?;
+    same("id", &answer["id"], &Value::Null)?;
+    let body = r#"{"jsonrpc":"2.0","method":"noSuchMethod"}"#;
+    let answer = call(&mut bench.link().await?, body.to_owned()).await?;
+    same(
+        "error code",
+        &answer["error"]["code"],
+        &json!(METHOD_NOT_FOUND),
+    )?;
+    same("id", &answer["id"], &Value::Null)?;
     passed()
 }

@@ -1,6 +1,6 @@
 //! From the lines of a `config.ini` to a [`NodeConfig`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ const IP: &str = "an IPv4 or IPv6 address such as 127.0.0.1 (not a name)";
 const PORT: &str = "a port number from 0 to 65535";
 const BOOL: &str = "true or false";
 const FILE: &str = "a file or folder name";
+const GROUPS: &str = "group ids from 1 to 32767 with commas between, such as 1 or 1,2";
 const NODE_ID: &str = "a node id: 128 hexadecimal digits";
 
 /// The sections that are read, with their keys. Keys that end in a dot are numbered
@@ -47,7 +48,15 @@ const READ: &[(&str, &[&str])] = &[
     ),
     ("compatibility", &["supported_version"]),
     ("flow_control", &["outgoing_bandwidth_limit"]),
-    ("amop", &["transit.", "sdk_certificates_as_nodes"]),
+    (
+        "amop",
+        &[
+            "transit.",
+            "sdk_certificates_as_nodes",
+            "sha1_client_signatures",
+            "groups",
+        ],
+    ),
     ("sdk_allowlist", &["public_key."]),
     (LIMITS, &LIMIT_KEYS),
 ];
@@ -209,6 +218,8 @@ impl<'a> Reader<'a> {
         let amop = self.keys("amop");
         let transit = amop.list("transit.", NODE_ID, node_id)?;
         let sdks_as_nodes = amop.get("sdk_certificates_as_nodes", BOOL, boolean)?;
+        let sha1_client_signatures = amop.get("sha1_client_signatures", BOOL, boolean)?;
+        let groups = amop.get("groups", GROUPS, groups)?;
 
         let chain_id = "a whole number from 0 to 9223372036854775807";
         let chain_id = self.keys("chain").get("id", chain_id, |value| {
@@ -248,6 +259,8 @@ impl<'a> Reader<'a> {
             listen_limits,
             transit,
             sdk_certificates_as_nodes: sdks_as_nodes.unwrap_or(false),
+            sha1_client_signatures: sha1_client_signatures.unwrap_or(true),
+            groups: groups.unwrap_or_default(),
             chain_id: chain_id.unwrap_or(1).to_string(),
             supported_version,
             outgoing_bandwidth_limit,
@@ -520,6 +533,17 @@ fn boolean(value: &str) -> Option<bool> {
         "false" | "0" => Some(false),
         _ => None,
     }
+}
+
+/// Each once, in ascending order, as a real node lists them.
+fn groups(value: &str) -> Option<BTreeSet<u16>> {
+    let group = |text: &str| {
+        text.trim()
+            .parse()
+            .ok()
+            .filter(|id| (1..=0x7fff).contains(id))
+    };
+    value.split(',').map(group).collect()
 }
 
 fn non_empty(value: &str) -> Option<&str> {

@@ -6,6 +6,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use amop_tls::CertFiles;
 use amop_tls::pki::{self, Leaf};
 
 use super::authorities::Authorities;
@@ -102,12 +103,15 @@ pub(super) struct SdkFiles {
 
 impl SdkFiles {
     pub(super) fn new(dir: &Path) -> Self {
+        // Chains before 2.1 call the files after nodes.
+        let files = CertFiles::sdk(dir)
+            .unwrap_or_else(|_| CertFiles::node(dir, "sdk.key", "sdk.crt", "ca.crt"));
         Self {
             dir: dir.to_owned(),
             certs: CertPaths {
-                key: dir.join("sdk.key"),
-                cert: dir.join("sdk.crt"),
-                ca: dir.join("ca.crt"),
+                key: files.key,
+                cert: files.cert,
+                ca: files.ca,
             },
         }
     }

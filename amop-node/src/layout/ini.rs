@@ -97,6 +97,13 @@ impl NodeIni<'_> {
     max_log_file_size=200
     flush=true
 
+[amop]
+    ; read by AMOP nodes only
+    ; the groups that SDKs are told of; the chain's Java demos need group 1
+    groups=1
+    ; whether SDKs with secp256k1 keys may sign their TLS handshakes with SHA-1, as Java before 16 does
+    ;sha1_client_signatures=true
+
 [flow_control]
     ; requests per second, used by consensus nodes only
     ;limit_req=1000

@@ -4,18 +4,26 @@
 //! answered, what needs a group is refused as by a real node that is not in that group, and the rest
 //! does not exist.
 
+mod params;
 mod read;
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use bytes::Bytes;
 use serde::{Deserializer, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
-use self::read::Top;
+use self::{
+    params::{Method, Params},
+    read::Top,
+};
 
 /// The method does not exist here.
 pub const METHOD_NOT_FOUND: i32 = -32601;
+/// The parameters are too few, too many or of the wrong type.
+pub const INVALID_PARAMS: i32 = -32602;
+/// A request without an id, whose answer nobody could know.
+pub const IS_METHOD: i32 = -32604;
 /// The request is JSON but not a JSON-RPC 2.0 request.
 pub const INVALID_REQUEST: i32 = -32600;
 /// The request is not JSON.
@@ -31,38 +39,6 @@ const INVALID_REQUEST_TEXT: &str =
 /// Begins as a real node's text, which SDKs show to people.
 const NO_SUCH_GROUP_TEXT: &str = "GroupID does not exist: this node carries AMOP messages only, it has \
                                   no chain to read from or to send transactions to";
-
-/// What a real node does for one of its groups.
-const GROUP_METHODS: &[&str] = &[
-    "call",
-    "estimateGas",
-    "getBatchReceiptsByBlockHashAndRange",
-    "getBatchReceiptsByBlockNumberAndRange",
-    "getBlockByHash",
-    "getBlockByNumber",
-    "getBlockHashByNumber",
-    "getBlockHeaderByHash",
-    "getBlockHeaderByNumber",
-    "getCode",
-    "getConsensusStatus",
-    "getGroupPeers",
-    "getObserverList",
-    "getPbftView",
-    "getPendingTransactions",
-    "getPendingTxSize",
-    "getSealerList",
-    "getSyncStatus",
-    "getSystemConfigByKey",
-    "getTotalTransactionCount",
-    "getTransactionByBlockHashAndIndex",
-    "getTransactionByBlockNumberAndIndex",
-    "getTransactionByHash",
-    "getTransactionByHashWithProof",
-    "getTransactionReceipt",
-    "getTransactionReceiptByHashWithProof",
-    "sendRawTransaction",
-    "sendRawTransactionAndGetProof",
-];
 
 /// The most requests one batch may hold.
 const MAX_BATCH: usize = 64;
@@ -89,6 +65,9 @@ pub struct NodeFacts {
     pub agency: String,
     /// Where peers reach the node.
     pub address: String,
+    /// The groups that `getGroupList` names, in ascending order. There is no chain behind them: they
+    /// are for SDKs that make their objects for a group before they send messages.
+    pub groups: Vec<u16>,
 }
 
 /// What a node tells of itself or of a peer in `getPeers` and `getNodeInfo`.
@@ -142,6 +121,7 @@ struct Call {
     /// It says `2.0`.
     current: bool,
     method: Option<Method>,
+    params: Params,
 }
 
 /// A request's id.
@@ -149,39 +129,13 @@ struct Call {
 enum Id {
     Null,
     Text(String),
-    Number(u64),
+    /// A whole one.
+    Number(Number),
     /// None that may come back.
     Bad,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Method {
-    ClientVersion,
-    BlockNumber,
-    GroupList,
-    NodeIdList,
-    Peers,
-    NodeInfo,
-    OfGroup,
-    Unknown,
-}
-
-impl Method {
-    fn named(name: &str) -> Self {
-        match name {
-            "getClientVersion" => Self::ClientVersion,
-            "getBlockNumber" => Self::BlockNumber,
-            "getGroupList" => Self::GroupList,
-            "getNodeIDList" => Self::NodeIdList,
-            "getPeers" => Self::Peers,
-            "getNodeInfo" => Self::NodeInfo,
-            name if GROUP_METHODS.contains(&name) => Self::OfGroup,
-            _ => Self::Unknown,
-        }
-    }
-}
-
-/// Answers the body of a 0x12 frame or of an HTTP request. Empty if there is nothing to answer.
+/// Answers the body of a 0x12 frame or of an HTTP request.
 ///
 /// `peers` and `own_topics` are called only for the methods that need them, and once for a batch.
 pub fn answer(
@@ -231,7 +185,7 @@ impl Request {
             Read::Batch(calls) => &calls[..],
         };
         let mut needs = Needs::default();
-        for method in calls.iter().filter_map(|call| call.method) {
+        for method in calls.iter().filter_map(Call::of_method) {
             needs.peers |= matches!(method, Method::NodeIdList | Method::Peers);
             needs.peer_topics |= method == Method::Peers;
             needs.own_topics |= method == Method::NodeInfo;
@@ -239,8 +193,7 @@ impl Request {
         needs
     }
 
-    /// The answer; empty if there is nothing to answer. What it does not [need](Self::needs) is not
-    /// looked at.
+    /// The answer. What it does not [need](Self::needs) is not looked at.
     pub fn answer(&self, facts: &NodeFacts, peers: &[PeerInfo], own_topics: &[String]) -> Bytes {
         let context = Context {
             facts,
@@ -248,23 +201,18 @@ impl Request {
             own_topics,
             written: RefCell::default(),
         };
-        let reply = match &self.0 {
-            Read::Broken => Some(failure(
+        let mut reply = match &self.0 {
+            Read::Broken => failure(
                 &Id::Null,
                 PARSE_ERROR,
                 "JSON_PARSE_ERROR: The JSON-Object is not JSON-Valid",
-            )),
+            ),
             Read::One(call) => context.one(call),
             Read::Batch(calls) => context.batch(calls),
         };
-        match reply {
-            // Keys come out in byte order and a line feed ends the body, as a real node writes it.
-            Some(mut reply) => {
-                reply.push('\n');
-                reply.into()
-            }
-            None => Bytes::new(),
-        }
+        // Keys come out in byte order and a line feed ends the body, as a real node writes it.
+        reply.push('\n');
+        reply.into()
     }
 }
 
@@ -292,54 +240,55 @@ struct Info<'a> {
 }
 
 impl Context<'_> {
-    /// The replies to the requests that have an id; `None` if none has.
-    fn batch(&self, batch: &[Call]) -> Option<String> {
+    fn batch(&self, batch: &[Call]) -> String {
         let mut replies = String::new();
         for call in batch {
-            let too_long = |reply: &String| {
-                !replies.is_empty() && replies.len() + reply.len() > MAX_BATCH_ANSWER
-            };
-            let reply = match self.one(call) {
-                Some(reply) if too_long(&reply) => {
-                    let text =
-                        "INTERNAL_ERROR: the answers before this one are too long, ask alone";
-                    let id = call.id.as_ref();
-                    id.map(|id| failure(id, INTERNAL_ERROR, text))
-                }
-                reply => reply,
-            };
-            if let Some(reply) = reply {
-                replies.push(if replies.is_empty() { '[' } else { ',' });
-                replies.push_str(&reply);
+            let mut reply = self.one(call);
+            if !replies.is_empty() && replies.len() + reply.len() > MAX_BATCH_ANSWER {
+                let text = "INTERNAL_ERROR: the answers before this one are too long, ask alone";
+                reply = failure(call.id(), INTERNAL_ERROR, text);
             }
+            replies.push(if replies.is_empty() { '[' } else { ',' });
+            replies.push_str(&reply);
         }
-        (!replies.is_empty()).then(|| replies + "]")
+        replies + "]"
     }
 
-    /// The reply to one request; `None` for a notification, which has no id.
-    fn one(&self, call: &Call) -> Option<String> {
-        let valid_id = call.id != Some(Id::Bad);
-        let (Some(method), true, true) = (call.method, call.current, valid_id) else {
-            let id = call.id.as_ref().unwrap_or(&Id::Null);
-            return Some(failure(id, INVALID_REQUEST, INVALID_REQUEST_TEXT));
+    /// The reply to one request, looked at in a real node's order.
+    fn one(&self, call: &Call) -> String {
+        let id = call.id();
+        let valid = call.current && *id != Id::Bad && call.params != Params::Bad;
+        let (Some(method), true) = (call.method, valid) else {
+            return failure(id, INVALID_REQUEST, INVALID_REQUEST_TEXT);
         };
-        let id = call.id.as_ref()?;
-        Some(match method {
-            Method::OfGroup => {
-                let error =
-                    json!({ "code": NO_SUCH_GROUP, "data": null, "message": NO_SUCH_GROUP_TEXT });
-                json!({ "error": error, "id": id.printable(), "jsonrpc": "2.0" }).to_string()
-            }
-            Method::Unknown => failure(
+        if method == Method::Unknown {
+            return failure(
                 id,
                 METHOD_NOT_FOUND,
                 "METHOD_NOT_FOUND: The method being requested is not available on this server",
-            ),
-            method => {
-                let (id, result) = (id.printable(), self.result(method));
-                format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{result}}}"#)
-            }
-        })
+            );
+        }
+        if call.id.is_none() {
+            return failure(
+                id,
+                IS_METHOD,
+                "PROCEDURE_IS_METHOD: The requested notification is declared as a method",
+            );
+        }
+        if !method.takes(&call.params) {
+            return failure(
+                id,
+                INVALID_PARAMS,
+                "INVALID_PARAMS: Invalid method parameters (invalid name and/or type) recognised",
+            );
+        }
+        if let Method::OfGroup(_) = method {
+            let error =
+                json!({ "code": NO_SUCH_GROUP, "data": null, "message": NO_SUCH_GROUP_TEXT });
+            return json!({ "error": error, "id": id.printable(), "jsonrpc": "2.0" }).to_string();
+        }
+        let (id, result) = (id.printable(), self.result(method));
+        format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{result}}}"#)
     }
 
     /// The result of a method, as JSON.
@@ -363,7 +312,8 @@ impl Context<'_> {
             }),
             // Of any group: python-sdk does not go on without a number (channel-v2 section 11.4).
             Method::BlockNumber => json!("0x0"),
-            Method::GroupList => json!([]),
+            Method::GroupList => json!(facts.groups),
+            Method::Modules => json!({ "FISCO BCOS": "2.0" }),
             Method::NodeIdList => {
                 let mut ids = vec![&facts.node_id];
                 ids.extend(self.peers.iter().map(|peer| &peer.node_id));
@@ -379,7 +329,7 @@ impl Context<'_> {
                     topics: self.own_topics,
                 });
             }
-            Method::OfGroup | Method::Unknown => Value::Null,
+            Method::OfGroup(_) | Method::Unknown => Value::Null,
         };
         value.to_string()
     }
@@ -388,6 +338,18 @@ impl Context<'_> {
 /// A list as JSON: of texts, which can always be written.
 fn text_of(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+impl Call {
+    /// The method that is answered with a result.
+    fn of_method(&self) -> Option<Method> {
+        self.method.filter(|method| method.takes(&self.params))
+    }
+
+    /// Its id; null where it has none.
+    fn id(&self) -> &Id {
+        self.id.as_ref().unwrap_or(&Id::Null)
+    }
 }
 
 impl Id {

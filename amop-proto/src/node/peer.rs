@@ -29,6 +29,9 @@ const ANSWERS: Bucket = Bucket::new(4096, Duration::from_millis(4));
 const LIST_TOPICS: usize = 128;
 const QUESTIONS: Bucket = Bucket::new(4096, Duration::from_micros(12_800));
 
+/// A list is asked for unasked no more often than this.
+const ASK_PAUSE: Duration = Duration::from_secs(1);
+
 /// One connection to another node, from TLS to its end.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
@@ -47,6 +50,8 @@ pub(super) struct Peer {
     requested: Option<(u32, Instant)>,
     /// The seq of the next RequestTopics.
     next_seq: u32,
+    /// When its list may be asked for again without its having told of a change.
+    ask_at: Instant,
     /// How often its list may be asked for, and how many topics that had last.
     questions: (Bucket, usize),
     /// How often it may ask for this node's list, and how long that was last.
@@ -111,6 +116,7 @@ impl Peer {
             known_seq: 0,
             requested: None,
             next_seq: 1,
+            ask_at: now,
             questions: (QUESTIONS, 0),
             answers: (ANSWERS, 0),
             told: BTreeSet::new(),
@@ -221,6 +227,31 @@ impl Peer {
         self.told.range::<Bytes, _>((start, Bound::Unbounded))
     }
 
+    /// The question for its list, if it is a FISCO node and has not been asked for it in the last second.
+    pub(super) fn ask(&mut self, now: Instant, timeouts: &Timeouts) -> Option<PeerFrame> {
+        if !self.is_foreign() || now < self.ask_at || self.is_asked(now) || !self.may_ask(now) {
+            return None;
+        }
+        self.ask_at = after(now, ASK_PAUSE);
+        Some(self.request(now, timeouts))
+    }
+
+    fn is_asked(&self, now: Instant) -> bool {
+        self.requested.is_some_and(|(_, until)| now < until)
+    }
+
+    fn request(&mut self, now: Instant, timeouts: &Timeouts) -> PeerFrame {
+        let seq = self.next_seq;
+        self.next_seq = self.next_seq.wrapping_add(1);
+        self.requested = Some((seq, after(now, timeouts.topic_list)));
+        PeerFrame {
+            protocol: protocol::TOPIC,
+            packet: packet::REQUEST_TOPICS,
+            seq,
+            body: Bytes::new(),
+        }
+    }
+
     /// Whether it is time to ask for its list.
     fn may_ask(&mut self, now: Instant) -> bool {
         let (questions, topics) = &mut self.questions;
@@ -241,18 +272,9 @@ impl Peer {
                 let Ok(seq) = parse_topic_seq(&frame.body) else {
                     return output.ignored("a topic sequence number that is none");
                 };
-                let waiting = self.requested.is_some_and(|(_, until)| now < until);
-                let wanted = seq != self.known_seq && !self.is_ours() && !waiting;
+                let wanted = seq != self.known_seq && !self.is_ours() && !self.is_asked(now);
                 if wanted && self.may_ask(now) {
-                    let seq = self.next_seq;
-                    self.next_seq = self.next_seq.wrapping_add(1);
-                    self.requested = Some((seq, after(now, timeouts.topic_list)));
-                    output.frames.push(PeerFrame {
-                        protocol: protocol::TOPIC,
-                        packet: packet::REQUEST_TOPICS,
-                        seq,
-                        body: Bytes::new(),
-                    });
+                    output.frames.push(self.request(now, timeouts));
                 }
                 TopicUpdate::Nothing
             }

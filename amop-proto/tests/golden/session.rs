@@ -150,6 +150,7 @@ fn facts() -> rpc::NodeFacts {
         name: "node0".to_owned(),
         agency: "agency".to_owned(),
         address: "127.0.0.1:30300".to_owned(),
+        groups: Vec::new(),
     }
 }
 

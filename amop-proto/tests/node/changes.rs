@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use crate::support::{Net, Sdk, config, multicast, read_records, unicast};
+use crate::support::{
+    Net, Sdk, config, error, inner, multicast, peer_frame, read_records, topic_list, unicast,
+};
 use amop_proto::{
-    channel::{FrameType, encode_topics, read_shortage},
+    channel::{FrameType, code, encode_topics, read_shortage},
     node::Notice,
-    p2p::mesh,
+    p2p::{PeerFrame, TopicList, mesh, packet, protocol},
 };
 
 /// As many as a session may hold.
@@ -343,4 +345,79 @@ fn a_client_of_ours_is_told_that_its_set_does_not_count() {
     net.subscribe(ours, &["a", "b"]);
     net.send_body(ours, FrameType::HEARTBEAT, b"{}");
     assert_eq!(&net.only(ours).body[..], b"{\"heartBeat\":1}\n");
+}
+
+/// Numbers of topic lists that a FISCO node was told.
+fn numbers(net: &mut Net, peer: crate::support::Link) -> usize {
+    let frames = net.peer_inbox(peer).into_iter();
+    let numbers =
+        |frame: &PeerFrame| (frame.protocol, frame.packet) == (protocol::TOPIC, packet::TOPIC_SEQ);
+    frames.filter(numbers).count()
+}
+
+/// It fetches the whole list each time.
+#[test]
+fn a_fisco_node_is_told_of_changes_at_once_and_then_every_200_ms() {
+    let mut net = Net::new(1);
+    let peer = net.foreign(0, 5, "");
+    let sdk = net.sdk(0);
+    net.advance(Duration::from_secs(1));
+    numbers(&mut net, peer);
+    set(&mut net, sdk, &names("a", 1));
+    assert_eq!(numbers(&mut net, peer), 1, "at once");
+    let mut told = 0;
+    for count in 2..102 {
+        set(&mut net, sdk, &names("a", count));
+        net.advance(Duration::from_millis(10));
+        told += numbers(&mut net, peer);
+    }
+    assert!((4..=5).contains(&told), "{told} in a second");
+    net.advance(Duration::from_millis(200));
+    assert!(
+        told + numbers(&mut net, peer) >= 5,
+        "the last change is told, too"
+    );
+    net.peer_send(
+        peer,
+        peer_frame(protocol::TOPIC, packet::REQUEST_TOPICS, 7, ""),
+    );
+    let list = net.peer_only(peer);
+    let list = TopicList::parse(&list.body, 1000).unwrap();
+    assert_eq!(list.topics.len(), 101);
+}
+
+/// FISCO nodes tell of new topics within 5 s; they are asked where a unicast needs to know.
+#[test]
+fn a_fisco_node_is_asked_for_its_list_when_a_unicast_finds_nobody() {
+    let mut net = Net::new(1);
+    let peer = net.foreign(0, 5, "old");
+    let publisher = net.sdk(0);
+    let asked = |net: &mut Net| -> Vec<PeerFrame> {
+        let frames = net.peer_inbox(peer).into_iter();
+        frames
+            .filter(|frame| frame.packet == packet::REQUEST_TOPICS)
+            .collect()
+    };
+    asked(&mut net);
+    net.send(publisher, unicast(1, "new", "anybody?"));
+    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
+    let requests = asked(&mut net);
+    assert_eq!(requests.len(), 1);
+    net.peer_send(peer, topic_list(requests[0].seq, "2\told\tnew"));
+    let message = unicast(2, "new", "and now?");
+    net.send(publisher, message.clone());
+    let arrived = net.peer_only(peer);
+    assert_eq!(inner(&arrived), message);
+
+    // Not for every such message, and not for multicasts.
+    for number in 3..20 {
+        net.send(publisher, unicast(number, "none", ""));
+        assert_eq!(net.only(publisher), error(number, code::NO_SUBSCRIBER, ""));
+    }
+    assert_eq!(asked(&mut net).len(), 0);
+    net.advance(Duration::from_secs(1));
+    net.send(publisher, multicast(30, "none", ""));
+    assert_eq!(asked(&mut net).len(), 0);
+    net.send(publisher, unicast(31, "none", ""));
+    assert_eq!(asked(&mut net).len(), 1);
 }

@@ -188,3 +188,31 @@ fn empty_and_zero_length_bodies_from_a_node_are_ignored() {
     assert_eq!(net.link(peer).closed, None);
     net.nothing(subscriber);
 }
+
+/// SDKs in Java send a multicast by all their connections. Its nodes know each other's subscribers.
+#[test]
+fn a_multicast_that_comes_by_two_nodes_is_delivered_once_by_each() {
+    let mut net = Net::mesh(3);
+    let subscribers = [0, 1, 2].map(|node| net.subscriber(node, &["news"]));
+    let publishers = [0, 1].map(|node| net.sdk(node));
+    let message = multicast(1, "news", "by both");
+    for publisher in publishers {
+        net.send(publisher, message.clone());
+        // Both nodes have taken it.
+        assert_eq!(net.inbox(publisher).len(), 1);
+    }
+    for subscriber in subscribers {
+        assert_eq!(net.only(subscriber), message);
+    }
+    // What another one sends with its seq is another message.
+    let other = multicast(1, "news", "something else");
+    net.send(publishers[1], other.clone());
+    for subscriber in subscribers {
+        assert_eq!(net.only(subscriber), other);
+    }
+    net.secs(10);
+    net.send(publishers[0], message.clone());
+    for subscriber in subscribers {
+        assert_eq!(net.only(subscriber), message);
+    }
+}

@@ -252,7 +252,7 @@ impl Storm {
             0 => self.bytes(60),
             1 => br#"{"minimumSupport":1,"maximumSupport":3}"#.to_vec(),
             2 => br#"{"minimumSupport":7,"maximumSupport":9}"#.to_vec(),
-            3 => br#"{"jsonrpc":"2.0","id":1,"method":"getPeers"}"#.to_vec(),
+            3 => br#"{"jsonrpc":"2.0","id":1,"method":"getPeers","params":[1]}"#.to_vec(),
             _ => br#"["a",{}]"#.to_vec(),
         };
         self.net.send_body(sdk, kind, &body);

@@ -287,3 +287,34 @@ fn a_node_that_starts_again_takes_its_real_neighbour_with_it() {
         assert_eq!(inner(&arrived[0]), multicast(1, "new", ""));
     }
 }
+
+/// It is known by a name from each node that it is behind, and drawn as often as any other subscriber all
+/// the same.
+#[test]
+fn a_real_node_behind_two_nodes_is_drawn_as_often_as_another_subscriber() {
+    let mut net = row(&[0, 2]);
+    let links = [0, 2].map(|node| real(&mut net, node, "both"));
+    let subscriber = net.subscriber(1, &["both"]);
+    let publisher = net.sdk(1);
+    let (mut here, mut there) = (0, [0, 0]);
+    for number in 0..400 {
+        let message = unicast(number, "both", "whose?");
+        net.send(publisher, message.clone());
+        let pushed = net.inbox(subscriber);
+        here += pushed.len();
+        for push in pushed {
+            net.send(subscriber, reply(&push, "mine"));
+        }
+        for (link, count) in links.iter().zip(&mut there) {
+            for frame in messages(&mut net, *link) {
+                *count += 1;
+                let answer = reply(&inner(&frame), "its").to_bytes();
+                let answer = peer_frame(-protocol::AMOP, packet::UNICAST, frame.seq, answer);
+                net.peer_send(*link, answer);
+            }
+        }
+    }
+    assert_eq!(here + there[0] + there[1], 400);
+    assert!((160..=240).contains(&here), "{here} and {there:?}");
+    assert!(there.iter().all(|count| *count > 60), "{there:?}");
+}

@@ -73,6 +73,7 @@ impl Host {
                 name: format!("node{host}"),
                 agency: "agency".into(),
                 address: format!("node{host}"),
+                groups: Vec::new(),
             },
             limits,
             timeouts,

@@ -6,8 +6,12 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::Number;
 
-use super::{Call, Id, MAX_BATCH, Method, Read};
+use super::{
+    Call, Id, MAX_BATCH, Read,
+    params::{self, Method},
+};
 
 /// The top of a body; sets the flag where a batch is too long.
 pub(super) struct Top<'a>(pub(super) &'a mut bool);
@@ -93,6 +97,7 @@ impl<'de> Visitor<'de> for CallVisitor {
                     let name: Text = map.next_value()?;
                     call.method = name.0.as_deref().map(Method::named);
                 }
+                "params" => call.params = map.next_value()?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -151,7 +156,7 @@ impl<'de> Visitor<'de> for IdVisitor {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Id, E> {
-        Ok(Id::Number(number))
+        Ok(Id::Number(number.into()))
     }
 
     fn visit_unit<E>(self) -> Result<Id, E> {
@@ -162,12 +167,13 @@ impl<'de> Visitor<'de> for IdVisitor {
         Ok(Id::Bad)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Id, E> {
-        Ok(Id::Bad)
+    fn visit_i64<E>(self, number: i64) -> Result<Id, E> {
+        Ok(Id::Number(number.into()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Id, E> {
-        Ok(Id::Bad)
+    fn visit_f64<E>(self, number: f64) -> Result<Id, E> {
+        let whole = params::is_whole(number).then(|| Number::from_f64(number));
+        Ok(whole.flatten().map_or(Id::Bad, Id::Number))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Id, A::Error> {

@@ -1,14 +1,24 @@
-use super::*;
+//! Questions of SDKs, and what is no question.
 
-fn ask(body: &str) -> String {
-    let facts = NodeFacts {
+use super::{
+    params::{Kind, Method},
+    *,
+};
+
+fn facts() -> NodeFacts {
+    NodeFacts {
         fisco_version: "2.11.1".into(),
         chain_id: "1".into(),
         node_id: "ab".repeat(64),
         name: "node0".into(),
         agency: "agency".into(),
         address: "127.0.0.1:30300".into(),
-    };
+        groups: Vec::new(),
+    }
+}
+
+fn ask(body: &str) -> String {
+    let facts = facts();
     let peers = || {
         vec![PeerInfo {
             agency: "agency".into(),
@@ -66,8 +76,11 @@ fn what_needs_a_chain_is_refused_as_for_an_unknown_group() {
         r#"{"error":{"code":-40001,"data":null,"message":"GroupID does not exist: this node"#
     ));
     assert!(refused.ends_with("\"},\"id\":5,\"jsonrpc\":\"2.0\"}\n"));
-    for method in GROUP_METHODS {
-        let asked = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":[1],"id":1}}"#);
+    for (method, kinds) in Method::of_groups() {
+        let params: Vec<&str> = kinds.unwrap_or_default().iter().map(example).collect();
+        let params = params.join(",");
+        let asked =
+            format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":[{params}],"id":1}}"#);
         assert!(ask(&asked).contains("-40001"), "{method}");
     }
 }
@@ -85,8 +98,6 @@ fn everything_else_is_an_error_of_the_protocols_own() {
     assert!(ask(r#"{"id":1,"method":"getPeers"}"#).contains("-32600"));
     assert!(ask(r#"[]"#).contains("-32600"));
     assert!(ask(r#"[1]"#).starts_with(r#"[{"error":{"code":-32600"#));
-    assert_eq!(ask(r#"{"jsonrpc":"2.0","method":"getPeers"}"#), "");
-    assert_eq!(ask(r#"[{"jsonrpc":"2.0","method":"getPeers"}]"#), "");
 }
 
 /// The peers are asked for once, and the answer stays bounded.
@@ -99,17 +110,9 @@ fn a_batch_cannot_ask_for_more_than_it_may_get() {
         node_id: "cd".repeat(64),
         topics: vec!["t".repeat(1 << 20)],
     };
-    let facts = NodeFacts {
-        fisco_version: "2.11.1".into(),
-        chain_id: "1".into(),
-        node_id: "ab".repeat(64),
-        name: "node0".into(),
-        agency: "agency".into(),
-        address: "127.0.0.1:30300".into(),
-    };
-    let one = r#"{"jsonrpc":"2.0","id":1,"method":"getPeers"}"#;
+    let one = r#"{"jsonrpc":"2.0","id":1,"method":"getPeers","params":[1]}"#;
     let batch = format!("[{}]", [one; MAX_BATCH].join(","));
-    let answer = answer(batch.as_bytes(), &facts, || vec![peer], Vec::new);
+    let answer = answer(batch.as_bytes(), &facts(), || vec![peer], Vec::new);
     assert!(answer.len() <= MAX_BATCH_ANSWER + MAX_BATCH * 256);
     let replies: Vec<Value> = serde_json::from_slice(&answer).unwrap();
     assert_eq!(replies.len(), MAX_BATCH);
@@ -120,22 +123,14 @@ fn a_batch_cannot_ask_for_more_than_it_may_get() {
 /// A long answer is whole where it is alone, and the first of a batch.
 #[test]
 fn an_answer_that_fills_a_batch_is_its_first_or_none() {
-    let facts = NodeFacts {
-        fisco_version: "2.11.1".into(),
-        chain_id: "1".into(),
-        node_id: "ab".repeat(64),
-        name: "node0".into(),
-        agency: "agency".into(),
-        address: "127.0.0.1:30300".into(),
-    };
     let topics = || vec!["t".repeat(MAX_BATCH_ANSWER)];
     let long = r#"{"jsonrpc":"2.0","id":1,"method":"getNodeInfo"}"#;
-    let short = r#"{"jsonrpc":"2.0","id":2,"method":"getBlockNumber"}"#;
+    let short = r#"{"jsonrpc":"2.0","id":2,"method":"getBlockNumber","params":[1]}"#;
     for (batch, is_long) in [
         (format!("[{long},{long}]"), [true, false]),
         (format!("[{short},{long}]"), [false, false]),
     ] {
-        let answer = answer(batch.as_bytes(), &facts, Vec::new, topics);
+        let answer = answer(batch.as_bytes(), &facts(), Vec::new, topics);
         let replies: Vec<Value> = serde_json::from_slice(&answer).unwrap();
         let told = [0, 1].map(|n: usize| replies[n]["result"]["Topic"].is_array());
         assert_eq!(told, is_long, "{}", &batch);
@@ -146,10 +141,145 @@ fn an_answer_that_fills_a_batch_is_its_first_or_none() {
 #[test]
 fn a_batch_is_answered_in_order() {
     let batch = ask(
-        r#"[{"jsonrpc":"2.0","id":1,"method":"getGroupList"},{"jsonrpc":"2.0","id":2,"method":"getBlockNumber"}]"#,
+        r#"[{"jsonrpc":"2.0","id":1,"method":"getGroupList"},{"jsonrpc":"2.0","id":2,"method":"getBlockNumber","params":[1]}]"#,
     );
     assert_eq!(
         batch,
         "[{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":[]},{\"id\":2,\"jsonrpc\":\"2.0\",\"result\":\"0x0\"}]\n"
     );
+}
+
+/// A parameter of that kind.
+fn example(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Integer => "1",
+        Kind::Text => r#""0x""#,
+        Kind::Flag => "true",
+        Kind::Object => "{}",
+        Kind::Other => "null",
+    }
+}
+
+/// As a real node was seen to answer them.
+#[test]
+fn a_request_without_an_id_is_an_error() {
+    let answer = "{\"error\":{\"code\":-32604,\"message\":\"PROCEDURE_IS_METHOD: The requested notification \
+                  is declared as a method\"},\"id\":null,\"jsonrpc\":\"2.0\"}\n";
+    for method in ["getGroupList", "getPeers", "call", "rpc_modules"] {
+        let asked = format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#);
+        assert_eq!(ask(&asked), answer, "{method}");
+    }
+    let unknown = ask(r#"{"jsonrpc":"2.0","method":"noSuchMethod"}"#);
+    assert!(
+        unknown.contains("-32601") && unknown.contains("\"id\":null"),
+        "{unknown}"
+    );
+    let batch = ask(
+        r#"[{"jsonrpc":"2.0","method":"getGroupList"},{"jsonrpc":"2.0","id":-1,"method":"getGroupList"}]"#,
+    );
+    let replies: Vec<Value> = serde_json::from_str(&batch).unwrap();
+    assert_eq!(replies[0]["error"]["code"], IS_METHOD);
+    assert_eq!(
+        (&replies[1]["id"], &replies[1]["result"]),
+        (&json!(-1), &json!([]))
+    );
+}
+
+#[test]
+fn whole_numbers_texts_and_null_are_ids() {
+    let asked = |id: &str| {
+        let asked = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"getGroupList"}}"#);
+        serde_json::from_str::<Value>(&ask(&asked)).unwrap()
+    };
+    for id in [
+        "0",
+        "-1",
+        "-9223372036854775808",
+        "18446744073709551615",
+        "1.0",
+        "\"seven\"",
+        "null",
+    ] {
+        let answer = asked(id);
+        assert_eq!(answer["id"].to_string(), id);
+        assert!(answer["result"].is_array(), "{answer}");
+    }
+    for id in ["1.5", "1e30", "true", "[1]", "{}", "18446744073709551616"] {
+        let answer = asked(id);
+        assert_eq!(answer["error"]["code"], INVALID_REQUEST, "{id}");
+        assert_eq!(answer["id"], Value::Null, "{id}");
+    }
+}
+
+#[test]
+fn parameters_are_looked_at_where_there_are_any() {
+    let code = |method: &str, params: &str| {
+        let asked = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"{params}}}"#);
+        let answer: Value = serde_json::from_str(&ask(&asked)).unwrap();
+        answer["error"]["code"].as_i64()
+    };
+    let invalid = Some(i64::from(INVALID_PARAMS));
+    for method in ["getBlockNumber", "getPeers", "getNodeIDList"] {
+        for params in [
+            r#","params":[1]"#,
+            r#","params":[1.0]"#,
+            r#","params":[-7]"#,
+        ] {
+            assert_eq!(code(method, params), None, "{method} {params}");
+        }
+        for params in [
+            "",
+            r#","params":null"#,
+            r#","params":[]"#,
+            r#","params":["1"]"#,
+            r#","params":[1.5]"#,
+            r#","params":[[1]]"#,
+            r#","params":[1,2]"#,
+            r#","params":[1,2,3,4,5,6]"#,
+            r#","params":{"group":1}"#,
+        ] {
+            assert_eq!(code(method, params), invalid, "{method} {params}");
+        }
+    }
+    assert_eq!(code("call", r#","params":[1,"0x"]"#), invalid);
+    assert_eq!(
+        code("getBlockByNumber", r#","params":[1,"0x0",1]"#),
+        invalid
+    );
+    let no_request = Some(i64::from(INVALID_REQUEST));
+    // Where there are none, any will do that can be parameters at all.
+    for method in [
+        "getClientVersion",
+        "getGroupList",
+        "getNodeInfo",
+        "rpc_modules",
+    ] {
+        for params in [
+            "",
+            r#","params":[1]"#,
+            r#","params":{}"#,
+            r#","params":null"#,
+        ] {
+            assert_eq!(code(method, params), None, "{method} {params}");
+        }
+        for params in [r#","params":1"#, r#","params":"1""#, r#","params":false"#] {
+            assert_eq!(code(method, params), no_request, "{method} {params}");
+        }
+    }
+    let modules = ask(r#"{"jsonrpc":"2.0","id":1,"method":"rpc_modules"}"#);
+    assert!(
+        modules.contains(r#""result":{"FISCO BCOS":"2.0"}"#),
+        "{modules}"
+    );
+}
+
+#[test]
+fn groups_are_those_of_the_configuration() {
+    let facts = NodeFacts {
+        groups: vec![1, 3],
+        ..facts()
+    };
+    let asked = br#"{"jsonrpc":"2.0","id":1,"method":"getGroupList","params":[]}"#;
+    let answer = answer(asked, &facts, Vec::new, Vec::new);
+    assert_eq!(answer, "{\"id\":1,\"jsonrpc\":\"2.0\",\"result\":[1,3]}\n");
 }

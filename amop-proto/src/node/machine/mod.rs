@@ -356,6 +356,9 @@ impl Node {
                 }
             }
             self.announce_changes(now);
+            if self.router.take_unfound() {
+                self.ask_for_lists(now);
+            }
             if self.router.take_acknowledged() {
                 self.release_barriers(now);
             }

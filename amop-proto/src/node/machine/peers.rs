@@ -20,8 +20,9 @@ const DUPLICATE_RACE: Duration = Duration::from_secs(10);
 /// the one that stays is there. One that ends later has failed.
 const RACE_SEEN: Duration = Duration::from_secs(2);
 
-/// Real nodes are told of changed names so often per second, and so often at once.
-pub(super) const NAMES_RATE: (usize, usize) = (20, 64);
+/// FISCO nodes are told of changed names at once, and then so often per second: each of them fetches the
+/// whole list each time.
+pub(super) const NAMES_RATE: (usize, usize) = (5, 1);
 
 /// To compare so many topics, where a real node takes part in the network, costs one turn more.
 const TOPICS_PER_TURN: usize = 10_000;
@@ -252,6 +253,15 @@ impl Node {
                 if !peer.is_ours() {
                     self.router.send_peer(id, topic_seq_frame(self.topic_seq));
                 }
+            }
+        }
+    }
+
+    /// Asks FISCO nodes what they have, since a unicast found nobody: they tell of it only every 5 s.
+    pub(super) fn ask_for_lists(&mut self, now: Instant) {
+        for (&id, peer) in &mut self.peers {
+            if let Some(frame) = peer.ask(now, &self.config.timeouts) {
+                self.router.send_peer(id, frame);
             }
         }
     }

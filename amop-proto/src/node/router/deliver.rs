@@ -119,7 +119,11 @@ impl Router {
             }
         }
         self.counters.multicasts += 1;
-        self.multicast_to_sessions(now, origin, sessions, frame);
+        // Clients of ours look themselves.
+        let others = !sessions.is_empty() && self.links.sessions.len() > self.repeats.ours;
+        if !others || self.repeats.is_first(now, frame) {
+            self.multicast_to_sessions(now, origin, sessions, frame);
+        }
         if !nodes.is_empty() {
             self.spread_from_here(now, origin, nodes, &message);
         }
@@ -333,19 +337,12 @@ impl Router {
     /// ends it when there is none.
     pub(super) fn advance(&mut self, now: Instant, id: UnicastId, mut unicast: Box<Unicast>) {
         loop {
-            let entry = self.table.get(unicast.topic());
-            let reach = self.reach(unicast.origin, unicast.topic());
-            let drawn = match entry {
-                Some(entry) => {
-                    let (mesh, credits) = (&self.mesh, &self.credits);
-                    let credit = |node| credits.of(now, mesh.owner(node));
-                    unicast.draw(entry, &reach, (&self.links, &credit), &mut self.rng)
-                }
-                None => Drawn::Nobody {
+            let drawn = self
+                .draw_evenly(now, &mut unicast)
+                .unwrap_or(Drawn::Nobody {
                     busy: false,
                     asked: None,
-                },
-            };
+                });
             let target = match drawn {
                 Drawn::Target(target) => target,
                 Drawn::Nobody { busy, asked } => {
@@ -355,6 +352,7 @@ impl Router {
                     let result = if unicast.refused || busy {
                         code::NO_SESSION
                     } else {
+                        self.unfound |= matches!(unicast.origin, Origin::Session(_));
                         code::NO_SUBSCRIBER
                     };
                     return self.end(id, &mut unicast, Err(result));

@@ -73,13 +73,9 @@ impl Router {
             busy: false,
             asked: None,
         };
-        let Some(entry) = self.table.get(unicast.topic()) else {
+        let Some(drawn) = self.draw_evenly(now, unicast) else {
             return nobody;
         };
-        let reach = self.reach(unicast.origin, unicast.topic());
-        let (mesh, credits) = (&self.mesh, &self.credits);
-        let credit = |node| credits.of(now, mesh.owner(node));
-        let drawn = unicast.draw(entry, &reach, (&self.links, &credit), &mut self.rng);
         match (drawn, unicast.origin) {
             (Drawn::Target(Target::Session(session)), Origin::Session(own)) if session == own => {
                 nobody

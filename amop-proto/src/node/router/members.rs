@@ -22,6 +22,7 @@ impl Router {
         let Some(link) = self.links.sessions.remove(&session) else {
             return;
         };
+        self.repeats.ours -= usize::from(link.terse);
         link.uncount(&mut self.links.shares);
         self.links.shares.give(link.holder, Pool::Sessions, 1);
         if let Some(wanted) = &link.wanted {

@@ -19,6 +19,7 @@ mod peer_lists;
 mod places;
 mod private;
 mod queue;
+mod repeats;
 mod sending;
 mod table;
 mod transit;
@@ -46,6 +47,7 @@ use self::{
     peer_link::PeerLink,
     peer_lists::PeerLists,
     private::{NEED_VERIFY, Private, Remote},
+    repeats::Repeats,
     table::Table,
     transit::Audience,
     unicast::{Origin, Unicast, UnicastId},
@@ -151,6 +153,10 @@ pub struct Router {
     acknowledged: bool,
     /// What real nodes that take part in the network are told of may have changed.
     beyond_changed: bool,
+    /// A unicast of a publisher here found no subscriber.
+    unfound: bool,
+    /// Multicasts that may come by several connections.
+    repeats: Repeats,
     private: Private,
     peer_lists: PeerLists,
     /// Empty, for the next multicast.
@@ -173,6 +179,8 @@ impl Router {
             recent: Recent::default(),
             acknowledged: false,
             beyond_changed: false,
+            unfound: false,
+            repeats: Repeats::default(),
             private: Private::default(),
             peer_lists: PeerLists::default(),
             audience: Audience::default(),
@@ -500,6 +508,7 @@ impl Router {
     /// bodies, which real nodes send back (channel-v2 section 7.3).
     pub fn session_is_ours(&mut self, session: SessionId) {
         if let Some(link) = self.links.sessions.get_mut(&session) {
+            self.repeats.ours += usize::from(!link.terse);
             link.terse = true;
         }
     }

@@ -8,11 +8,13 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use bytes::Bytes;
+use rand::RngExt;
 
 use super::{
     Router,
     network::Called,
-    unicast::{Origin, Reach, Target},
+    table::Entry,
+    unicast::{Drawn, Origin, Reach, Target, Unicast},
 };
 use crate::{
     node::{Message, PeerId, SessionId, mesh::Recent},
@@ -21,6 +23,9 @@ use crate::{
 
 /// Topics that begin so serve private topics (channel-v2 section 9).
 const PRIVATE: &[u8] = b"#!$";
+
+/// So often a draw is made again at most. A FISCO node has few names, so that it hardly ever comes to that.
+const REDRAWS: usize = 64;
 
 /// Whom a multicast goes to. Kept from one to the next for its memory.
 #[derive(Debug, Clone, Default)]
@@ -99,6 +104,51 @@ impl Router {
     /// last call, other than by this node's own topics.
     pub fn take_beyond_changed(&mut self) -> bool {
         std::mem::take(&mut self.beyond_changed)
+    }
+
+    /// Whether a unicast of a publisher here found no subscriber since the last call.
+    pub(in crate::node) fn take_unfound(&mut self) -> bool {
+        std::mem::take(&mut self.unfound)
+    }
+
+    /// Draws a subscriber of a unicast's topic, a FISCO node as often as any other: it is known by a name
+    /// from each node that announces it, and a draw of one of several names counts only now and then.
+    pub(super) fn draw_evenly(&mut self, now: Instant, unicast: &mut Unicast) -> Option<Drawn> {
+        let entry = self.table.get(unicast.topic())?;
+        let reach = self.reach(unicast.origin, unicast.topic());
+        let (mesh, credits) = (&self.mesh, &self.credits);
+        let credit = |node| credits.of(now, mesh.owner(node));
+        let mut drawn = unicast.draw(entry, &reach, (&self.links, &credit), &mut self.rng);
+        for _ in 0..REDRAWS {
+            let Drawn::Target(target) = drawn else { break };
+            let names = self.names_drawn(entry, target);
+            if names < 2 || self.rng.random_range(0..names) == 0 {
+                break;
+            }
+            drawn = unicast.draw(entry, &reach, (&self.links, &credit), &mut self.rng);
+        }
+        Some(drawn)
+    }
+
+    /// How often a target is among the subscribers of a topic: a FISCO node under each of its names there.
+    fn names_drawn(&self, entry: &Entry, target: Target) -> usize {
+        if !self.mesh.has_announced() {
+            return 1;
+        }
+        let node_of = |peer: &PeerId| self.links.peers.get(peer)?.node;
+        let fisco = match target {
+            Target::Session(_) => None,
+            Target::Node(node) => self.mesh.fisco_at(node),
+            Target::Peer(peer) => node_of(&peer),
+        };
+        let Some(fisco) = fisco else { return 1 };
+        let names = self.mesh.names_of(NodeKey::from(&fisco));
+        let far = names.into_iter().filter(|&name| entry.nodes.contains(name));
+        let near = entry
+            .peers
+            .iter()
+            .filter(|peer| node_of(peer) == Some(fisco));
+        far.count() + near.count()
     }
 
     /// Who may be asked on behalf of an origin.

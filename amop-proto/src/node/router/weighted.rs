@@ -41,6 +41,13 @@ impl<K: Copy + Eq + Hash> Weighted<K> {
         self.total() == 0
     }
 
+    pub(super) fn contains(&self, member: K) -> bool {
+        match &self.many {
+            Some(many) => many.positions.contains_key(&member),
+            None => self.one.is_some_and(|(one, _)| one == member),
+        }
+    }
+
     /// The members and their weights, in a fixed order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, u64)> {
         let many = self.many.iter().flat_map(|many| many.iter());

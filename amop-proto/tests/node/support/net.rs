@@ -115,6 +115,7 @@ pub(crate) fn config(n: usize) -> NodeConfig {
             name: format!("node{n}"),
             agency: "agency".into(),
             address: format!("127.0.0.1:{}", 30300 + n),
+            groups: Vec::new(),
         },
         limits: Limits::default(),
         timeouts: Timeouts::default(),

@@ -96,6 +96,7 @@ impl World {
                 name: format!("node{index}"),
                 agency: "agency".into(),
                 address: format!("node{index}"),
+                groups: Vec::new(),
             },
             limits: self.node_limits(),
             timeouts: self.config.timeouts,

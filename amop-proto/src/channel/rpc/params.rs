@@ -1,0 +1,254 @@
+//! The methods of a node's JSON-RPC, and the parameters they take.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+/// A method, as far as the answer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Method {
+    ClientVersion,
+    BlockNumber,
+    GroupList,
+    NodeIdList,
+    Peers,
+    NodeInfo,
+    Modules,
+    /// What a real node does for one of its groups, with such parameters; `None` if that is not known.
+    OfGroup(Option<&'static [Kind]>),
+    Unknown,
+}
+
+/// The kind of one parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Integer,
+    Text,
+    Flag,
+    Object,
+    Other,
+}
+
+use Kind::{Flag, Integer, Object, Text};
+
+const GROUP: &[Kind] = &[Integer];
+const GROUP_TEXT: &[Kind] = &[Integer, Text];
+const GROUP_TEXT_FLAG: &[Kind] = &[Integer, Text, Flag];
+const GROUP_TEXTS: &[Kind] = &[Integer, Text, Text];
+const GROUP_OBJECT: &[Kind] = &[Integer, Object];
+
+const GROUP_METHODS: &[(&str, Option<&[Kind]>)] = &[
+    ("call", Some(GROUP_OBJECT)),
+    ("estimateGas", None),
+    ("getBatchReceiptsByBlockHashAndRange", None),
+    ("getBatchReceiptsByBlockNumberAndRange", None),
+    ("getBlockByHash", Some(GROUP_TEXT_FLAG)),
+    ("getBlockByNumber", Some(GROUP_TEXT_FLAG)),
+    ("getBlockHashByNumber", Some(GROUP_TEXT)),
+    ("getBlockHeaderByHash", Some(GROUP_TEXT_FLAG)),
+    ("getBlockHeaderByNumber", Some(GROUP_TEXT_FLAG)),
+    ("getCode", Some(GROUP_TEXT)),
+    ("getConsensusStatus", Some(GROUP)),
+    ("getGroupPeers", Some(GROUP)),
+    ("getObserverList", Some(GROUP)),
+    ("getPbftView", Some(GROUP)),
+    ("getPendingTransactions", Some(GROUP)),
+    ("getPendingTxSize", Some(GROUP)),
+    ("getSealerList", Some(GROUP)),
+    ("getSyncStatus", Some(GROUP)),
+    ("getSystemConfigByKey", Some(GROUP_TEXT)),
+    ("getTotalTransactionCount", Some(GROUP)),
+    ("getTransactionByBlockHashAndIndex", Some(GROUP_TEXTS)),
+    ("getTransactionByBlockNumberAndIndex", Some(GROUP_TEXTS)),
+    ("getTransactionByHash", Some(GROUP_TEXT)),
+    ("getTransactionByHashWithProof", Some(GROUP_TEXT)),
+    ("getTransactionReceipt", Some(GROUP_TEXT)),
+    ("getTransactionReceiptByHashWithProof", Some(GROUP_TEXT)),
+    ("sendRawTransaction", Some(GROUP_TEXT)),
+    ("sendRawTransactionAndGetProof", Some(GROUP_TEXT)),
+];
+
+impl Method {
+    pub(super) fn named(name: &str) -> Self {
+        match name {
+            "getClientVersion" => Self::ClientVersion,
+            "getBlockNumber" => Self::BlockNumber,
+            "getGroupList" => Self::GroupList,
+            "getNodeIDList" => Self::NodeIdList,
+            "getPeers" => Self::Peers,
+            "getNodeInfo" => Self::NodeInfo,
+            "rpc_modules" => Self::Modules,
+            name => GROUP_METHODS
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map_or(Self::Unknown, |(_, kinds)| Self::OfGroup(*kinds)),
+        }
+    }
+
+    /// Whether these parameters will do. A method without parameters takes any.
+    pub(super) fn takes(self, params: &Params) -> bool {
+        let wanted = match self {
+            Self::BlockNumber | Self::NodeIdList | Self::Peers => GROUP,
+            Self::OfGroup(Some(kinds)) => kinds,
+            _ => return true,
+        };
+        matches!(params, Params::List(list) if list.kinds() == Some(wanted))
+    }
+
+    /// The methods that need a group.
+    #[cfg(test)]
+    pub(super) fn of_groups() -> impl Iterator<Item = (&'static str, Option<&'static [Kind]>)> {
+        GROUP_METHODS.iter().copied()
+    }
+}
+
+/// More than any method takes.
+const MOST: usize = 4;
+
+/// A request's parameters, as far as they matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Params {
+    /// There are none, or null.
+    #[default]
+    None,
+    List(List),
+    Named,
+    /// Neither a list nor an object, so that the request is no valid one.
+    Bad,
+}
+
+/// The kinds of the first few parameters, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct List {
+    first: [Kind; MOST],
+    len: usize,
+}
+
+impl List {
+    /// `None` if there are more than any method takes.
+    fn kinds(&self) -> Option<&[Kind]> {
+        self.first.get(..self.len)
+    }
+}
+
+/// Whether a real node takes a number with a point for a whole one.
+pub(super) fn is_whole(number: f64) -> bool {
+    // Between the least number of 64 bits with a sign and the greatest without one.
+    number.fract() == 0.0 && number >= -(2f64.powi(63)) && number < 2f64.powi(64)
+}
+
+impl<'de> Deserialize<'de> for Params {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        value.deserialize_any(ParamsVisitor)
+    }
+}
+
+struct ParamsVisitor;
+
+impl<'de> Visitor<'de> for ParamsVisitor {
+    type Value = Params;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("parameters")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Params, A::Error> {
+        let mut list = List {
+            first: [Kind::Other; MOST],
+            len: 0,
+        };
+        while let Some(kind) = items.next_element()? {
+            if let Some(place) = list.first.get_mut(list.len) {
+                *place = kind;
+            }
+            list.len += 1;
+        }
+        Ok(Params::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Params::Named)
+    }
+
+    fn visit_unit<E>(self) -> Result<Params, E> {
+        Ok(Params::None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Params, E> {
+        Ok(Params::Bad)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Params, E> {
+        Ok(Params::Bad)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Params, E> {
+        Ok(Params::Bad)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Params, E> {
+        Ok(Params::Bad)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Params, E> {
+        Ok(Params::Bad)
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        value.deserialize_any(KindVisitor)
+    }
+}
+
+struct KindVisitor;
+
+impl<'de> Visitor<'de> for KindVisitor {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a parameter")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Kind, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Kind::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Object)
+    }
+
+    fn visit_unit<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Kind, E> {
+        Ok(Flag)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Kind, E> {
+        Ok(Integer)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Kind, E> {
+        Ok(Integer)
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Kind, E> {
+        Ok(if is_whole(number) {
+            Integer
+        } else {
+            Kind::Other
+        })
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Kind, E> {
+        Ok(Text)
+    }
+}

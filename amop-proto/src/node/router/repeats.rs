@@ -1,0 +1,102 @@
+//! Multicasts that an SDK hands to several nodes, of which a session gets no more than one copy.
+//!
+//! SDKs in Java send a multicast by all their connections, with one seq. Nodes that know each other's
+//! subscribers would deliver it as often. Clients of this project take a message once by themselves, so that
+//! this is looked at only where there are sessions of others.
+
+use std::{
+    collections::VecDeque,
+    hash::BuildHasher,
+    time::{Duration, Instant},
+};
+
+use foldhash::fast::RandomState;
+
+use crate::{channel::Frame, hash::HashSet};
+
+/// Copies come within milliseconds of each other; a seq is not used again in this time.
+const AGE: Duration = Duration::from_secs(10);
+
+/// More messages are not remembered.
+const MAX: usize = 32 * 1024;
+
+/// Of a long message so many bytes at both ends are looked at: what holds all others up must be short.
+const END: usize = 256;
+
+/// The multicasts of the last seconds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Repeats {
+    /// Has a secret of its own: nobody can make a message that is taken for another.
+    hasher: RandomState,
+    seen: HashSet<u64>,
+    /// The oldest first.
+    order: VecDeque<(Instant, u64)>,
+    /// Sessions of clients of ours.
+    pub(super) ours: usize,
+}
+
+impl Repeats {
+    /// Whether a multicast has not been here lately, seq, topic and payload being the same.
+    pub(super) fn is_first(&mut self, now: Instant, frame: &Frame) -> bool {
+        while let Some(&(at, name)) = self.order.front()
+            && (now.duration_since(at) >= AGE || self.order.len() >= MAX)
+        {
+            self.order.pop_front();
+            self.seen.remove(&name);
+        }
+        let body = &frame.body[..];
+        let head = &body[..body.len().min(END)];
+        let tail = &body[body.len().saturating_sub(END)..];
+        let name = self.hasher.hash_one((frame.seq.0, body.len(), head, tail));
+        let first = self.seen.insert(name);
+        if first {
+            self.order.push_back((now, name));
+        }
+        first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::channel::{FrameType, Seq};
+
+    fn frame(n: u8, body: impl Into<Bytes>) -> Frame {
+        Frame {
+            kind: FrameType::MULTICAST,
+            seq: Seq([n; 32]),
+            result: 0,
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn the_same_message_is_known_for_a_while_and_no_other_is() {
+        let start = Instant::now();
+        let mut repeats = Repeats::default();
+        let long = vec![1; 10_000];
+        for body in [vec![], vec![1], long.clone()] {
+            assert!(repeats.is_first(start, &frame(1, body.clone())));
+            assert!(!repeats.is_first(start, &frame(1, body.clone())));
+            assert!(repeats.is_first(start, &frame(2, body)));
+        }
+        let mut other = long.clone();
+        other[9_999] = 2;
+        assert!(repeats.is_first(start, &frame(1, other)));
+        assert!(!repeats.is_first(start + AGE / 2, &frame(1, long.clone())));
+        assert!(repeats.is_first(start + AGE, &frame(1, long)));
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_when_there_are_too_many() {
+        let now = Instant::now();
+        let mut repeats = Repeats::default();
+        for n in 0..2 * MAX {
+            assert!(repeats.is_first(now, &frame(0, n.to_be_bytes().to_vec())));
+        }
+        assert_eq!((repeats.seen.len(), repeats.order.len()), (MAX, MAX));
+        assert!(repeats.is_first(now, &frame(0, 0usize.to_be_bytes().to_vec())));
+    }
+}
