@@ -26,6 +26,10 @@ pub struct Event {
     pub sha256: Option<String>,
     /// The payload, if it is a short text.
     pub text: Option<String>,
+    /// The message's number.
+    pub seq: Option<String>,
+    /// What a Java SDK calls a result.
+    pub code: Option<i32>,
 }
 
 impl Event {

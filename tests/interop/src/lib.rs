@@ -4,11 +4,15 @@
 
 mod build;
 mod event;
+mod java;
 mod known;
 mod program;
+mod running;
 
 pub use self::{
     event::Event,
+    java::{Java, JavaSdks, Mode, SdkFiles},
     known::known_at,
-    program::{Ended, Go, GoSdk},
+    program::GoSdk,
+    running::{Ended, Running, Running as Go},
 };

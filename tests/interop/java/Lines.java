@@ -1,0 +1,91 @@
+import java.io.PrintStream;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.util.Random;
+
+/** What both programs share: payloads as they are asked for, and events as lines of JSON. */
+class Lines {
+    /** What the SDKs print goes elsewhere. */
+    private static final PrintStream OUT = System.out;
+
+    static {
+        System.setOut(System.err);
+    }
+
+    /** Standard output is for events alone from here on. */
+    static void begin() {}
+
+    private final StringBuilder line = new StringBuilder("{");
+
+    static Lines event(String kind) {
+        return new Lines().with("event", kind);
+    }
+
+    Lines with(String key, Object value) {
+        if (value == null) return this;
+        if (line.length() > 1) line.append(',');
+        quote(key);
+        line.append(':');
+        if (value instanceof Number) line.append(value);
+        else quote(value.toString());
+        return this;
+    }
+
+    Lines payload(byte[] bytes) {
+        if (bytes == null) return this;
+        with("bytes", bytes.length).with("sha256", sha256(bytes));
+        return with("text", text(bytes));
+    }
+
+    void print() {
+        synchronized (OUT) {
+            OUT.println(line.append('}'));
+            OUT.flush();
+        }
+    }
+
+    /** A payload: text:..., or size:N for N bytes that are always the same. */
+    static byte[] make(String spec) {
+        if (spec.startsWith("text:")) return spec.substring(5).getBytes(StandardCharsets.UTF_8);
+        if (spec.startsWith("size:")) {
+            byte[] bytes = new byte[Integer.parseInt(spec.substring(5))];
+            new Random(bytes.length).nextBytes(bytes);
+            return bytes;
+        }
+        throw new IllegalArgumentException(spec);
+    }
+
+    private static String sha256(byte[] bytes) {
+        try {
+            StringBuilder hex = new StringBuilder();
+            for (byte b : MessageDigest.getInstance("SHA-256").digest(bytes)) {
+                hex.append(String.format("%02x", b));
+            }
+            return hex.toString();
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Of short texts. */
+    private static String text(byte[] bytes) {
+        if (bytes.length > 200) return null;
+        try {
+            return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+        } catch (CharacterCodingException e) {
+            return null;
+        }
+    }
+
+    private void quote(String text) {
+        line.append('"');
+        for (char c : text.toCharArray()) {
+            if (c == '"' || c == '\\') line.append('\\').append(c);
+            else if (c < ' ') line.append(String.format("\\u%04x", (int) c));
+            else line.append(c);
+        }
+        line.append('"');
+    }
+}

@@ -1,0 +1,221 @@
+//! Both SDKs and our client in one network, in every direction.
+
+use std::path::Path;
+
+use amop::{Client, Event, Kind, PrivateName, RawSubscription, TopicKey, TopicPublicKey};
+use amop_interop::{Java, JavaSdks, Mode, Running};
+use amop_tests::{log, within};
+
+use crate::net::{Net, ask, topic};
+
+const MIB: usize = 1 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_ec_mode_on_a_jdk_that_signs_with_sha1() {
+    let Some(sdks) = JavaSdks::find() else { return };
+    both_ways(&sdks, Mode::Ec).await;
+    log()
+        .wait_for(&[
+            "signed its TLS handshake with SHA-1",
+            "sha1_client_signatures=false",
+        ])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_rsa_mode() {
+    let Some(sdks) = JavaSdks::find() else { return };
+    both_ways(&sdks, Mode::Rsa).await;
+}
+
+/// java-sdk is at the first node, web3sdk at the second, a client of ours at each.
+async fn both_ways(sdks: &JavaSdks, mode: Mode) {
+    let mut net = Net::start(mode, 2).await;
+    let (files, first, second) = (net.files("java"), [net.endpoint(0)], [net.endpoint(1)]);
+    let (mut java, mut web) = tokio::join!(
+        sdks.start(Java::JavaSdk, mode, &files, &first),
+        sdks.start(Java::Web3sdk, mode, &files, &second),
+    );
+    let clients = [net.client(0).await, net.client(1).await];
+    java.does(&["subscribe", "to-java", "echo"]).await;
+    web.does(&["subscribe", "to-web", "echo"]).await;
+    for client in &clients {
+        asks(client, "to-java", &mut java).await;
+        asks(client, "to-web", &mut web).await;
+    }
+    for (at, client) in clients.iter().enumerate() {
+        is_asked(client, at, &mut java).await;
+        is_asked(client, at, &mut web).await;
+    }
+    // Each became known to our clients above, at both nodes.
+    ask_each_other(&mut java, &mut web, "to-web").await;
+    ask_each_other(&mut web, &mut java, "to-java").await;
+    multicasts(&clients, &mut java, &mut web).await;
+    for sdk in [&mut java, &mut web] {
+        sdk.does(&["unicast", "nobody", "text:anyone?"]).await;
+        assert_eq!(sdk.find("answered").await.code, Some(100));
+    }
+    private(&clients, &mut java).await;
+
+    for node in 0..2 {
+        net.restart(node).await;
+    }
+    // They connect again by themselves, and subscribe.
+    asks(&clients[1], "to-java", &mut java).await;
+    asks(&clients[0], "to-web", &mut web).await;
+    net.end(clients).await;
+}
+
+/// We ask a subscriber in Java, which answers with what it was asked.
+async fn asks(client: &Client, name: &str, sdk: &mut Running) {
+    let large: Vec<u8> = (0..MIB).map(|at| (at * 31 + at / 251) as u8).collect();
+    for payload in ["你好".as_bytes().to_vec(), large] {
+        let reply = ask(client, &topic(name), payload.clone()).await;
+        assert_eq!(reply.payload, payload);
+        assert!(sdk.find("received").await.has(&payload));
+    }
+}
+
+/// A publisher in Java asks us.
+async fn is_asked(client: &Client, at: usize, sdk: &mut Running) {
+    let name = format!("to-us-{at}");
+    let mut questions = client.subscribe_raw(&topic(&name)).await.unwrap();
+    for payload in ["text:你好".to_owned(), format!("size:{MIB}")] {
+        // The node may not know of us yet.
+        let question = loop {
+            sdk.does(&["unicast", &name, &payload]).await;
+            let question = tokio::select! {
+                question = within("a question", questions.next()) => question.unwrap(),
+                answer = sdk.find("answered") => {
+                    assert_eq!(answer.code, Some(100), "{answer:?}");
+                    continue;
+                }
+            };
+            break question;
+        };
+        assert_eq!(question.kind(), Kind::Unicast);
+        let asked = question.to_vec();
+        question.reply_bytes(&asked).unwrap();
+        let answer = sdk.find("answered").await;
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        assert!(answer.has(&asked), "{answer:?}");
+    }
+}
+
+/// Java asks Java.
+async fn ask_each_other(asking: &mut Running, asked: &mut Running, at: &str) {
+    asking
+        .does(&["unicast", at, "text:from Java to Java"])
+        .await;
+    assert!(asked.find("received").await.has("from Java to Java"));
+    answered(asking, "from Java to Java").await;
+}
+
+async fn answered(sdk: &mut Running, text: &str) {
+    let answer = sdk.find("answered").await;
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    assert!(answer.has(text), "{answer:?}");
+}
+
+/// All subscribers get a multicast once, wherever they and the publisher are.
+async fn multicasts(clients: &[Client; 2], java: &mut Running, web: &mut Running) {
+    let news = topic("news");
+    let mut streams: Vec<RawSubscription> = Vec::new();
+    for client in clients {
+        streams.push(client.subscribe_raw(&news).await.unwrap());
+    }
+    for sdk in [&mut *java, &mut *web] {
+        sdk.does(&["subscribe", "news", "echo"]).await;
+    }
+    // Topics come one after the other: a node that knows of the last one knows of news, too.
+    for (sdk, client, name) in [
+        (&mut *java, &clients[1], "known-java"),
+        (&mut *web, &clients[0], "known-web"),
+    ] {
+        sdk.does(&["subscribe", name, "echo"]).await;
+        ask(client, &topic(name), "there?").await;
+        assert!(sdk.find("received").await.has("there?"));
+    }
+    clients[0].multicast(&news, "from us".into()).await.unwrap();
+    java.does(&["multicast", "news", "text:from java-sdk"])
+        .await;
+    web.does(&["multicast", "news", "text:from web3sdk"]).await;
+    let texts = ["from us", "from java-sdk", "from web3sdk"];
+    for stream in &mut streams {
+        let mut got = Vec::new();
+        for _ in texts {
+            let message = within("news", stream.next()).await.unwrap();
+            assert_eq!(message.kind(), Kind::Multicast);
+            got.push(String::from_utf8(message.to_vec()).unwrap());
+        }
+        got.sort();
+        assert_eq!(got, ["from java-sdk", "from us", "from web3sdk"]);
+    }
+    // What SDKs publish comes back to them, as to all at their node.
+    for sdk in [java, web] {
+        let mut expected = texts.to_vec();
+        for _ in texts {
+            let event = sdk.find("received").await;
+            let at = expected.iter().position(|text| event.has(text));
+            expected.remove(at.unwrap_or_else(|| panic!("{event:?}")));
+        }
+    }
+}
+
+fn account(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/accounts");
+    folder.join(name).display().to_string()
+}
+
+/// A private topic in both directions, with keys in all the forms that SDK takes.
+async fn private(clients: &[Client; 2], sdk: &mut Running) {
+    let [here, there] = clients;
+    // Ours subscribes, the SDK grants.
+    let ours = "to-us";
+    let name = PrivateName::new(ours).unwrap();
+    let key = TopicKey::load(account("custodian.pem")).unwrap();
+    for client in [here, there] {
+        let subscribing = client.subscribe_private_raw(&name, &key);
+        let mut messages = within("subscribing", subscribing).await.unwrap();
+        let public = account("custodian.public.pem");
+        sdk.does(&["grant", ours, &public]).await;
+        let message = loop {
+            sdk.does(&["unicast-private", ours, "text:deal"]).await;
+            tokio::select! {
+                message = within("a message", messages.next()) => break message.unwrap(),
+                answer = sdk.find("answered") => assert_eq!(answer.code, Some(100), "{answer:?}"),
+            }
+        };
+        assert_eq!(&message[..], b"deal");
+        message.reply_bytes(b"done").unwrap();
+        answered(sdk, "done").await;
+    }
+
+    // The SDK subscribes, ours grants.
+    let theirs = "to-them";
+    let name = PrivateName::new(theirs).unwrap();
+    let public = TopicPublicKey::load(account("custodian.public.pem")).unwrap();
+    let mut events = there.events();
+    for client in [here, there] {
+        client.grant_to(&name, &[public]).await.unwrap();
+    }
+    for form in ["custodian.p12", "custodian.pem"] {
+        sdk.does(&["subscribe-private", theirs, "echo", &account(form)])
+            .await;
+        for client in [here, there] {
+            let reply = ask(client, name.topic(), form).await;
+            assert_eq!(reply.payload, form);
+            assert!(sdk.find("received").await.has(form));
+        }
+    }
+    let verified = async {
+        loop {
+            match events.next().await.expect("the client is open") {
+                Event::SubscriberVerified { .. } => break,
+                Event::VerificationFailed { failure, .. } => panic!("{failure}"),
+                _ => {}
+            }
+        }
+    };
+    within("a verification", verified).await;
+}
