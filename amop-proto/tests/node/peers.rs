@@ -194,8 +194,10 @@ fn a_real_node_is_told_of_new_names_at_once_and_of_nothing_else() {
     net.hang_up(a);
     net.subscribe(b, &["a", "_block_notify_1"]);
     assert!(net.peer_inbox(peer).is_empty());
+    net.advance(Duration::from_millis(200));
     net.subscribe(b, &["c", "d"]);
     assert_eq!(net.peer_only(peer), topic_seq("2"));
+    net.advance(Duration::from_millis(200));
     net.hang_up(b);
     assert_eq!(net.peer_only(peer), topic_seq("3"));
 }

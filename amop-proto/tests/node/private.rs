@@ -392,7 +392,14 @@ fn a_real_node_is_sent_messages_once_it_is_verified() {
     let peer = foreign(&mut net, &[TOPIC.into(), route("a")]);
     assert_eq!(asked(&mut net, publisher), about(5, "a"));
     closed(&mut net, 1);
-    assert!(net.peer_inbox(peer).is_empty());
+    // It is asked what it has, and gets no message.
+    let asked = net.peer_inbox(peer);
+    assert!(
+        asked
+            .iter()
+            .all(|frame| frame.packet == amop_proto::p2p::packet::REQUEST_TOPICS),
+        "{asked:?}"
+    );
     verdict(&mut net, publisher, 5, true);
     net.send(publisher, unicast(2, TOPIC, "now"));
     let message = net.peer_only(peer);

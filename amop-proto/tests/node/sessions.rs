@@ -27,8 +27,13 @@ fn ask(net: &mut Net, sdk: Sdk, kind: FrameType, body: &[u8]) -> String {
 }
 
 fn has(net: &mut Net, sdk: Sdk, topic: &str) -> bool {
+    thread_local! {
+        // A message of its own for each question.
+        static NEXT: std::cell::Cell<u64> = const { std::cell::Cell::new(1_000) };
+    }
+    let number = NEXT.replace(NEXT.get() + 1);
     let publisher = net.sdk(sdk.node);
-    net.send(publisher, multicast(1, topic, ""));
+    net.send(publisher, multicast(number, topic, ""));
     net.hang_up(publisher);
     !net.inbox(sdk).is_empty()
 }

@@ -143,6 +143,8 @@ fn what_changes_on_one_side_is_told_on_the_other() {
     let mut net = row(&[0]);
     let link = real(&mut net, 0, "real");
     let publisher = net.sdk(2);
+    // What it is told of once, it is told of again after 200 ms at the earliest.
+    net.advance(std::time::Duration::from_millis(200));
     let subscriber = net.subscriber(2, &["ours"]);
     let announced = net.peer_inbox(link);
     assert!(
@@ -157,6 +159,7 @@ fn what_changes_on_one_side_is_told_on_the_other() {
     assert_eq!(told(&mut net, link), ["ours"]);
     net.hang_up(subscriber);
     assert_eq!(told(&mut net, link), ["ours"]);
+    net.advance(std::time::Duration::from_millis(200));
     net.cut_between(0, 1);
     assert_eq!(net.peer_inbox(link), [topic_seq("2")]);
     assert_eq!(told(&mut net, link), [""; 0]);
