@@ -393,13 +393,18 @@ fn a_real_node_is_sent_messages_once_it_is_verified() {
     assert_eq!(asked(&mut net, publisher), about(5, "a"));
     closed(&mut net, 1);
     // It is asked what it has, and gets no message.
-    let asked = net.peer_inbox(peer);
+    let frames = net.peer_inbox(peer);
     assert!(
-        asked
+        frames
             .iter()
             .all(|frame| frame.packet == amop_proto::p2p::packet::REQUEST_TOPICS),
-        "{asked:?}"
+        "{frames:?}"
     );
+    for frame in frames {
+        let list = format!("1\t{TOPIC}\t{}", route("a"));
+        net.peer_send(peer, topic_list(frame.seq, &list));
+    }
+    net.peer_inbox(peer);
     verdict(&mut net, publisher, 5, true);
     net.send(publisher, unicast(2, TOPIC, "now"));
     let message = net.peer_only(peer);

@@ -12,7 +12,10 @@ use std::{
 pub use self::listing::{Listing, Question};
 use bytes::Bytes;
 
-use self::{lists::Lists, peers::NAMES_RATE};
+use self::{
+    lists::Lists,
+    peers::{LOOKS_RATE, NAMES_RATE},
+};
 use super::{
     Action, CloseReason, Kept, Lane, Lapse, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
     Router, RouterEvent, SessionId, SessionIdentity, after,
@@ -157,6 +160,8 @@ pub struct Node {
     /// So may have those beyond it.
     beyond_changed: bool,
     names_rate: Bucket,
+    /// How often it is looked whether there are any.
+    looks_rate: Bucket,
     /// When they are told.
     names_at: Option<Instant>,
     /// Sessions with answers held back until their topics are in force, by when that ends.
@@ -191,6 +196,7 @@ impl Node {
             renamed: false,
             beyond_changed: false,
             names_rate: Bucket::new(NAMES_RATE.0, NAMES_RATE.1),
+            looks_rate: Bucket::new(LOOKS_RATE.0, LOOKS_RATE.1),
             names_at: None,
             late: BTreeSet::new(),
             barriers: Barriers::default(),

@@ -24,6 +24,9 @@ const RACE_SEEN: Duration = Duration::from_secs(2);
 /// whole list each time.
 pub(super) const NAMES_RATE: (usize, usize) = (5, 1);
 
+/// It is looked so often per second, and so often at once, what those that take part are to be told.
+pub(super) const LOOKS_RATE: (usize, usize) = (20, 64);
+
 /// To compare so many topics, where a real node takes part in the network, costs one turn more.
 const TOPICS_PER_TURN: usize = 10_000;
 
@@ -220,7 +223,8 @@ impl Node {
             .iter()
             .any(|&(_, before, now)| before == 0 || now == 0);
         self.beyond_changed |= self.router.take_beyond_changed();
-        if self.renamed || self.beyond_changed {
+        let waits = self.names_at.is_some_and(|at| now < at);
+        if (self.renamed || self.beyond_changed) && !waits {
             self.announce_names(now);
         }
     }
@@ -228,12 +232,12 @@ impl Node {
     /// Tells real nodes that the names of topics changed, unless they were told too often: each of them
     /// asks for all names then.
     pub(super) fn announce_names(&mut self, now: Instant) {
-        if self.names_rate.available(now) == 0 {
-            self.names_at = Some(self.names_rate.ready_at(now, 1));
+        if self.looks_rate.available(now) == 0 {
+            self.names_at = Some(self.looks_rate.ready_at(now, 1));
             return;
         }
         self.names_at = None;
-        self.names_rate.spend(now, 1);
+        self.looks_rate.spend(now, 1);
         self.beyond_changed = false;
         let mut renamed = std::mem::take(&mut self.renamed);
         let mut topics = 0;
@@ -246,8 +250,12 @@ impl Node {
             }
         }
         // To look through very many takes time that others want.
-        self.names_rate.spend(now, topics / TOPICS_PER_TURN);
-        if renamed {
+        self.looks_rate.spend(now, topics / TOPICS_PER_TURN);
+        if renamed && self.names_rate.available(now) == 0 {
+            self.renamed = true;
+            self.names_at = Some(self.names_rate.ready_at(now, 1));
+        } else if renamed {
+            self.names_rate.spend(now, 1);
             self.topic_seq = self.topic_seq.wrapping_add(1);
             for (&id, peer) in &self.peers {
                 if !peer.is_ours() {
