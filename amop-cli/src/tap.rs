@@ -2,11 +2,12 @@
 //!
 //! It ends TLS on both sides: SDKs connect to it as to a node, it connects to the node as an SDK.
 //! Bytes go on as they came, in the same TLS records as far as TLS allows, whether they are frames
-//! or not. What passes is told before it goes on, so a request is always told before its answer;
-//! a reader that does not keep up slows the connections down, and nothing is lost.
+//! or not. What passes is told before it goes on, so a request is always told before its answer.
+//! The connections do not wait for a reader that does not keep up: it loses records, and is told how many.
 
 mod door;
 mod record;
+mod records;
 mod relay;
 mod watch;
 
@@ -16,7 +17,7 @@ use amop_tls::rustls::ClientConfig;
 use amop_tls::{HandshakeFailure, Identity, Mode, ServerOptions, Side, TlsError};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::Semaphore,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -24,6 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::door::{Door, Place};
 pub use self::record::{Direction, FrameRecord, Record, Style, What};
+pub use self::records::Records;
 use self::relay::{Reporter, relay};
 use crate::wire;
 
@@ -36,9 +38,6 @@ const HANDSHAKES: usize = 64;
 
 /// How long an SDK may take to complete TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// Records that wait for the reader. When there are more, the connections wait.
-const RECORDS: usize = 1024;
 
 /// After a failed accept (no file descriptor left, say) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -85,12 +84,12 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Starts to listen. What passes comes out of the receiver, which ends when the tap has stopped.
+    /// Starts to listen. What passes comes out of the records, which end when the tap has stopped.
     ///
     /// # Errors
     ///
     /// [`StartError`] if the address cannot be listened on or the certificates do not work.
-    pub async fn start(options: Options) -> Result<(Self, mpsc::Receiver<Record>), StartError> {
+    pub async fn start(options: Options) -> Result<(Self, Records), StartError> {
         let server = options.node.server_config(ServerOptions::default())?;
         let client = options.sdk.client_config()?;
         let failed = |source| StartError::Listen {
@@ -99,7 +98,7 @@ impl Tap {
         };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (records, receiver) = mpsc::channel(RECORDS);
+        let (records, receiver) = records::channel();
         let tap = Self {
             address,
             stop: CancellationToken::new(),
@@ -153,7 +152,7 @@ struct Port {
     mode: Mode,
     upstream: Upstream,
     preview: usize,
-    records: mpsc::Sender<Record>,
+    records: records::Sender,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -177,7 +176,7 @@ impl Port {
                 }
                 Err(error) => {
                     let reporter = Reporter::new(0, &self.records);
-                    reporter.note(format!("cannot accept: {error}")).await;
+                    reporter.note(format!("cannot accept: {error}"));
                     tokio::select! {
                         () = tokio::time::sleep(ACCEPT_PAUSE) => {}
                         () = self.stop.cancelled() => return,
@@ -200,7 +199,7 @@ impl Port {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let served = async {
-                reporter.note(format!("connection from {address}")).await;
+                reporter.note(format!("connection from {address}"));
                 let accepted = tokio::select! {
                     accepted = accept(acceptor, mode, tcp) => accepted,
                     () = place.lost() => Err(
@@ -220,7 +219,7 @@ impl Port {
                         Err(problem) => problem,
                     },
                 };
-                reporter.note(format!("ended: {end}")).await;
+                reporter.note(format!("ended: {end}"));
             };
             tokio::select! {
                 () = served => {}

@@ -4,14 +4,20 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     path::PathBuf,
+    thread,
+    time::Duration,
 };
 
-use amop_cli::tap::{Options, Record, Style, Tap};
+use amop_cli::tap::{Options, Record, Records, Style, Tap};
 use amop_tls::{CertFiles, Identity};
 use anyhow::Context;
 use clap::Args;
+use tokio::{sync::oneshot, time::timeout};
 
 use amop_node::signal;
+
+/// How long the end waits for a reader that does not read.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Shows every frame between SDKs and a node.
 ///
@@ -56,7 +62,7 @@ impl TapCommand {
             hex: self.hex,
             max: usize::try_from(self.max).unwrap_or(usize::MAX),
         };
-        let (tap, mut records) = Tap::start(Options {
+        let (tap, records) = Tap::start(Options {
             listen: self.listen,
             to: self.to.clone(),
             sdk,
@@ -71,40 +77,59 @@ impl TapCommand {
             tap.address(),
             self.to
         );
-        let printed = loop {
-            let record = tokio::select! {
-                record = records.recv() => record,
-                () = &mut stopped => break Ok(()),
-            };
-            let Some(record) = record else { break Ok(()) };
-            if let Err(error) = self.print(&record, style) {
-                break Err(error);
-            }
+        let mut printing = self.print_all(records, style)?;
+        let printed = tokio::select! {
+            printed = &mut printing => Some(printed),
+            () = &mut stopped => None,
         };
-        // Not into the void: what has passed is told.
-        let ((), rest) = tokio::join!(tap.shutdown(), async {
-            while let Some(record) = records.recv().await {
-                if printed.is_ok() {
-                    self.print(&record, style)?;
-                }
-            }
-            io::Result::Ok(())
-        });
-        match printed.and(rest) {
+        // Not into the void: what has passed is told, to a reader that reads.
+        tap.shutdown().await;
+        let printed = match printed {
+            Some(printed) => Ok(printed),
+            None => timeout(LAST_LINES, printing).await,
+        };
+        match printed {
             // A reader such as `head` has read enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => Ok(result?),
+            Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Ok(Ok(result)) => Ok(result?),
+            Ok(Err(_)) => anyhow::bail!("the thread that prints has ended"),
+            Err(_) => {
+                tracing::warn!("the last lines are lost: nobody reads the output of amop tap");
+                Ok(())
+            }
         }
     }
 
-    /// Each line is seen at once, also through a pipe.
-    fn print(&self, record: &Record, style: Style) -> io::Result<()> {
-        let line = match self.json {
-            true => record.to_json(style),
-            false => record.to_text(style),
-        };
-        let mut out = io::stdout().lock();
-        writeln!(out, "{line}")?;
-        out.flush()
+    /// Prints records until the tap has stopped, on a thread that may wait for its reader for ever.
+    fn print_all(
+        &self,
+        mut records: Records,
+        style: Style,
+    ) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+        let json = self.json;
+        let (done, printed) = oneshot::channel();
+        thread::Builder::new()
+            .name("amop-tap-output".into())
+            .spawn(move || {
+                let mut result = Ok(());
+                while result.is_ok()
+                    && let Some(record) = records.blocking_recv()
+                {
+                    result = print(&record, json, style);
+                }
+                let _ = done.send(result);
+            })?;
+        Ok(printed)
     }
+}
+
+/// Each line is seen at once, also through a pipe.
+fn print(record: &Record, json: bool, style: Style) -> io::Result<()> {
+    let line = match json {
+        true => record.to_json(style),
+        false => record.to_text(style),
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
 }

@@ -1,10 +1,16 @@
 //! The tap: clients work through it, every frame is told, and no byte is changed.
 #![forbid(unsafe_code)]
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use amop::Client;
-use amop_cli::tap::{Direction, FrameRecord, Options, Record, Style, Tap, What};
+use amop_cli::tap::{Direction, FrameRecord, Options, Record, Records, Style, Tap, What};
 use amop_node::Network;
 use amop_proto::channel::{Frame, FrameType};
 use amop_tests::{PATIENCE, Program, RawLink, identity, network, seq, within};
@@ -15,12 +21,11 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::mpsc::Receiver,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// A tap with the certificates of a network.
-async fn tap(network: &Network, to: &str) -> (Tap, Receiver<Record>) {
+async fn tap(network: &Network, to: &str) -> (Tap, Records) {
     let options = Options {
         listen: "127.0.0.1:0".parse().unwrap(),
         to: to.to_owned(),
@@ -63,7 +68,7 @@ async fn exchange(endpoint: &str, direct: &str, sdk: Identity) {
 }
 
 /// The next record of a frame of this type.
-async fn frame(records: &mut Receiver<Record>, name: &str) -> (Direction, FrameRecord) {
+async fn frame(records: &mut Records, name: &str) -> (Direction, FrameRecord) {
     loop {
         let record = within("a record", records.recv()).await.unwrap();
         if let What::Frame(frame) = record.what
@@ -75,7 +80,7 @@ async fn frame(records: &mut Receiver<Record>, name: &str) -> (Direction, FrameR
 }
 
 /// The next record that is no frame.
-async fn other(records: &mut Receiver<Record>) -> Record {
+async fn other(records: &mut Records) -> Record {
     loop {
         let record = within("a record", records.recv()).await.unwrap();
         if !matches!(record.what, What::Frame(_)) {
@@ -355,7 +360,7 @@ async fn the_command_prints_lines() {
         let program = Program::start(&mut command);
         within("listening", async {
             while TcpStream::connect(&address).await.is_err() {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
         .await;
@@ -422,5 +427,108 @@ async fn silent_connections_give_way_to_newcomers() {
     tap.shutdown().await;
     let gave_way = within("the records", told).await.unwrap();
     assert!(gave_way > 200, "{gave_way}");
+    network.shutdown().await;
+}
+
+/// Ends with the test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Killed {
+    fn ended(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// The program, with an output that nobody reads; a publisher has sent so many multicasts through it.
+#[cfg(unix)]
+async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
+    write_certificates(network, Leaf::Sdk, "sdk", dir);
+    let address = format!("127.0.0.1:{}", amop_tests::free_ports(1));
+    let child = Command::new(env!("CARGO_BIN_EXE_amop"))
+        .args(["tap", "--max", "2000", "--json", "--listen", &address])
+        .args(["--to", network.endpoint(0), "--certs"])
+        .arg(dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let child = Killed(child);
+    within("listening", async {
+        while TcpStream::connect(&address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let publisher = client(&address, network.sdk()).await;
+    let topic = "hello".parse().unwrap();
+    for _ in 0..multicasts {
+        let sent = publisher.multicast(&topic, vec![b'x'; 2000].into());
+        within("a multicast", sent).await.unwrap();
+    }
+    publisher.close().await;
+    child
+}
+
+/// What it would have shown and could not is counted; the traffic goes on.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_nobody_reads_stops_no_traffic() {
+    let network = network(1).await;
+    let dir = TempDir::new().unwrap();
+    let multicasts = 2000;
+    let mut program = unread(&network, dir.path(), multicasts).await;
+    let output = program.0.stdout.take().unwrap();
+    let (tell, lost) = tokio::sync::oneshot::channel();
+    let reading = tokio::task::spawn_blocking(move || {
+        let lines = BufReader::new(output).lines().map(Result::unwrap);
+        let mut records = Vec::<Value>::new();
+        let mut tell = Some(tell);
+        for line in lines {
+            let record: Value = serde_json::from_str(&line).unwrap();
+            if record["event"] == "lost" {
+                tell.take().map(|tell| tell.send(()));
+            }
+            records.push(record);
+        }
+        records
+    });
+    within("a loss", lost).await.unwrap();
+    let id = program.0.id().to_string();
+    let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+    assert!(told.success());
+    let records = within("the output", reading).await.unwrap();
+    assert_eq!(program.ended(), Some(0));
+    let shown = |record: &&Value| record["type"] == "multicast";
+    let shown = records.iter().filter(shown).count();
+    let lost = records.iter().filter_map(|record| record["lines"].as_u64());
+    let lost = lost.sum::<u64>() as usize;
+    assert!(0 < shown && shown < multicasts, "{shown}");
+    assert!(shown + lost >= multicasts, "{shown} and {lost}");
+    network.shutdown().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_nobody_reads_keeps_it_from_ending_for_a_second_only() {
+    let network = network(1).await;
+    let dir = TempDir::new().unwrap();
+    let mut program = unread(&network, dir.path(), 100).await;
+    let id = program.0.id().to_string();
+    let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(program.ended(), Some(0));
     network.shutdown().await;
 }

@@ -61,6 +61,9 @@ pub enum What {
     },
     /// Something about the connection.
     Note(String),
+    /// So many records are not here, because those before them were not read in time. What they told of
+    /// was passed on.
+    Lost(u64),
 }
 
 /// A frame as far as it is told.
@@ -111,6 +114,9 @@ impl FrameRecord {
     }
 }
 
+/// Why lines are lost.
+const SLOW: &str = "the output was not read fast enough; what they told of was passed on";
+
 /// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
@@ -121,6 +127,19 @@ pub struct Style {
 }
 
 impl Record {
+    /// What it takes beyond its own size.
+    pub(super) fn len(&self) -> usize {
+        match &self.what {
+            What::Frame(frame) => {
+                let topic = frame.topic.as_ref().map_or(0, |topic| topic.len());
+                frame.seq.len() + topic + frame.payload.len()
+            }
+            What::Bytes { start, .. } | What::Truncated { start, .. } => start.len(),
+            What::Note(text) => text.len(),
+            What::Lost(_) => 0,
+        }
+    }
+
     /// The record as a line of text. No content of a frame can break the line.
     pub fn to_text(&self, style: Style) -> String {
         let mut line = format!("{} #{}", self.time.format("%H:%M:%S%.3f"), self.connection);
@@ -142,6 +161,8 @@ impl Record {
                 cut(start, start.len(), style.max, true)
             ),
             What::Note(text) => write!(line, " {}", OneLine::new(text)),
+            What::Lost(1) => write!(line, " 1 line was lost: {SLOW}"),
+            What::Lost(lost) => write!(line, " {lost} lines were lost: {SLOW}"),
         };
         line
     }
@@ -192,6 +213,10 @@ impl Record {
             What::Note(text) => {
                 put("event", "note".into());
                 put("text", text.as_str().into());
+            }
+            What::Lost(lost) => {
+                put("event", "lost".into());
+                put("lines", json!(lost));
             }
         }
         // JSON escapes the first 32 characters only, and terminals obey others, too.

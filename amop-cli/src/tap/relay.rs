@@ -12,12 +12,11 @@ use bytes::{Buf, Bytes};
 use chrono::Local;
 use tokio::{
     io::{AsyncBufRead, AsyncWrite},
-    sync::mpsc,
     time::timeout,
 };
 
 use super::{
-    Direction, Record, ToNode, ToSdk, What,
+    Direction, Record, ToNode, ToSdk, What, records,
     watch::{Seen, Watcher},
 };
 use crate::wire;
@@ -28,34 +27,32 @@ const LINGER: Duration = Duration::from_secs(30);
 /// Tells of one connection.
 pub(super) struct Reporter {
     connection: u64,
-    records: mpsc::Sender<Record>,
+    records: records::Sender,
 }
 
 impl Reporter {
-    pub(super) fn new(connection: u64, records: &mpsc::Sender<Record>) -> Self {
+    pub(super) fn new(connection: u64, records: &records::Sender) -> Self {
         Self {
             connection,
             records: records.clone(),
         }
     }
 
-    pub(super) async fn note(&self, text: String) {
-        self.tell(None, What::Note(text)).await;
+    pub(super) fn note(&self, text: String) {
+        self.tell(None, What::Note(text));
     }
 
-    async fn seen(&self, direction: Direction, seen: Seen) {
-        self.tell(Some(direction), What::of(seen)).await;
+    fn seen(&self, direction: Direction, seen: Seen) {
+        self.tell(Some(direction), What::of(seen));
     }
 
-    async fn tell(&self, direction: Option<Direction>, what: What) {
-        let record = Record {
+    fn tell(&self, direction: Option<Direction>, what: What) {
+        self.records.send(Record {
             time: Local::now(),
             connection: self.connection,
             direction,
             what,
-        };
-        // Nobody to tell any more: the bytes go on all the same.
-        let _ = self.records.send(record).await;
+        });
     }
 }
 
@@ -131,12 +128,12 @@ where
         let content = from.read().await?;
         if content.is_empty() {
             if let Some(seen) = watcher.end() {
-                reporter.seen(direction, seen).await;
+                reporter.seen(direction, seen);
             }
             return ended(to.finish().await);
         }
         for seen in watcher.see(&content) {
-            reporter.seen(direction, seen).await;
+            reporter.seen(direction, seen);
         }
         match to.write(content).await {
             Ok(()) => {}

@@ -1,0 +1,223 @@
+//! Records on their way to the reader. The connections do not wait for it: what finds no room is lost, and
+//! counted.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::Local;
+use tokio::sync::mpsc::{
+    UnboundedReceiver, UnboundedSender, error::TryRecvError, unbounded_channel,
+};
+
+use super::{Record, What};
+
+/// The memory of records that wait for the reader, in bytes. One record may be longer if it waits alone.
+const ROOM: usize = 1 << 20;
+
+/// Once records were lost, no more are taken until no more than this waits: losses are told in one record for
+/// many.
+const ROOM_AGAIN: usize = ROOM / 2;
+
+/// What passes through a tap, in its order.
+///
+/// A reader that does not keep up loses records: it finds a [`What::Lost`] in their place.
+#[derive(Debug)]
+pub struct Records {
+    receiver: UnboundedReceiver<Waiting>,
+    room: Arc<Mutex<Room>>,
+    /// What comes behind the loss that was told last.
+    next: Option<Record>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Sender {
+    sender: UnboundedSender<Waiting>,
+    room: Arc<Mutex<Room>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    record: Record,
+    takes: usize,
+    /// So many were lost before it.
+    lost: u64,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    /// What waits, in bytes.
+    bytes: usize,
+    /// Records that found no room since the last one that did.
+    lost: u64,
+    /// There was no room, and there is not enough again.
+    full: bool,
+}
+
+pub(super) fn channel() -> (Sender, Records) {
+    let (sender, receiver) = unbounded_channel();
+    let room = Arc::<Mutex<Room>>::default();
+    let records = Records {
+        receiver,
+        room: room.clone(),
+        next: None,
+    };
+    (Sender { sender, room }, records)
+}
+
+fn lock(room: &Mutex<Room>) -> MutexGuard<'_, Room> {
+    room.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sender {
+    pub(super) fn send(&self, record: Record) {
+        let takes = size_of::<Waiting>() + record.len();
+        let mut room = lock(&self.room);
+        room.full = match room.full {
+            true => room.bytes > ROOM_AGAIN,
+            false => room.bytes > 0 && room.bytes + takes > ROOM,
+        };
+        if room.full {
+            room.lost += 1;
+            return;
+        }
+        room.bytes += takes;
+        let lost = std::mem::take(&mut room.lost);
+        // Nobody to tell any more: the bytes go on all the same.
+        let _ = self.sender.send(Waiting {
+            record,
+            takes,
+            lost,
+        });
+    }
+}
+
+impl Records {
+    /// The next record; `None` when the tap has stopped and everything was told.
+    ///
+    /// Cancel safe: nothing is lost when the future is dropped.
+    pub async fn recv(&mut self) -> Option<Record> {
+        if let Some(record) = self.next.take().or_else(|| self.at_hand()) {
+            return Some(record);
+        }
+        let waiting = self.receiver.recv().await;
+        self.taken(waiting)
+    }
+
+    /// As [`recv`](Self::recv), for threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// In a task of the runtime.
+    pub fn blocking_recv(&mut self) -> Option<Record> {
+        if let Some(record) = self.next.take().or_else(|| self.at_hand()) {
+            return Some(record);
+        }
+        let waiting = self.receiver.blocking_recv();
+        self.taken(waiting)
+    }
+
+    /// What is there already: a record, or a loss behind which there is none yet.
+    fn at_hand(&mut self) -> Option<Record> {
+        match self.receiver.try_recv() {
+            Ok(waiting) => self.taken(Some(waiting)),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => self.last_loss(),
+        }
+    }
+
+    fn taken(&mut self, waiting: Option<Waiting>) -> Option<Record> {
+        let Some(waiting) = waiting else {
+            return self.last_loss();
+        };
+        lock(&self.room).bytes -= waiting.takes;
+        if waiting.lost == 0 {
+            return Some(waiting.record);
+        }
+        self.next = Some(waiting.record);
+        Some(loss(waiting.lost))
+    }
+
+    fn last_loss(&self) -> Option<Record> {
+        let mut room = lock(&self.room);
+        // Something has come meanwhile, which has it.
+        if !self.receiver.is_empty() {
+            return None;
+        }
+        let lost = std::mem::take(&mut room.lost);
+        (lost > 0).then(|| loss(lost))
+    }
+}
+
+fn loss(records: u64) -> Record {
+    Record {
+        time: Local::now(),
+        connection: 0,
+        direction: None,
+        what: What::Lost(records),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(number: u64, len: usize) -> Record {
+        Record {
+            connection: number,
+            what: What::Note("x".repeat(len)),
+            ..loss(0)
+        }
+    }
+
+    fn numbers(records: &mut Records, count: usize) -> Vec<Result<u64, u64>> {
+        let one = |record: Record| match record.what {
+            What::Lost(lost) => Err(lost),
+            _ => Ok(record.connection),
+        };
+        (0..count)
+            .map(|_| one(records.blocking_recv().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_where_it_would_have_been() {
+        let (sender, mut records) = channel();
+        let len = 100 * 1024;
+        for number in 1..=15 {
+            sender.send(note(number, len));
+        }
+        // Ten find room. Until half of it is free no more are taken.
+        assert_eq!(numbers(&mut records, 2), [Ok(1), Ok(2)]);
+        sender.send(note(16, len));
+        assert_eq!(numbers(&mut records, 4), [Ok(3), Ok(4), Ok(5), Ok(6)]);
+        sender.send(note(17, len));
+        let rest = [Ok(7), Ok(8), Ok(9), Ok(10), Err(6), Ok(17)];
+        assert_eq!(numbers(&mut records, 6), rest);
+        assert!(records.at_hand().is_none());
+        drop(sender);
+        assert_eq!(records.blocking_recv(), None);
+    }
+
+    #[test]
+    fn a_loss_is_told_though_nothing_comes_behind_it() {
+        let (sender, mut records) = channel();
+        // Longer than the room, and alone.
+        sender.send(note(1, 2 * ROOM));
+        for number in 2..=4 {
+            sender.send(note(number, 1));
+        }
+        assert_eq!(numbers(&mut records, 2), [Ok(1), Err(3)]);
+        sender.send(note(5, 2 * ROOM));
+        sender.send(note(6, 1));
+        drop(sender);
+        assert_eq!(numbers(&mut records, 2), [Ok(5), Err(1)]);
+        assert_eq!(records.blocking_recv(), None);
+    }
+
+    #[tokio::test]
+    async fn tasks_may_wait_for_it() {
+        let (sender, mut records) = channel();
+        let (record, ()) = tokio::join!(records.recv(), async { sender.send(note(1, 1)) });
+        assert_eq!(record.unwrap().connection, 1);
+        drop(sender);
+        assert_eq!(records.recv().await, None);
+    }
+}
