@@ -69,7 +69,7 @@
 //!
 //! Types of `google.protobuf` need `prost-types` among the crate's dependencies, but for `Empty` and the
 //! wrappers, which are `()` and Rust's own types. Floating-point numbers keep all their bits, -0.0 among
-//! them, but for one in a `DoubleValue` or `FloatValue`, which prost reads as 0.0.
+//! them.
 //!
 //! # Names
 //!

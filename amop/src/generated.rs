@@ -1,5 +1,8 @@
 //! What generated code names: the macros' and amop-build's. Not for anybody else.
 
+#[path = "generated/wrappers.rs"]
+pub mod wrappers;
+
 pub use amop_protojson::Mapping;
 pub use bytes;
 pub use serde;
@@ -14,6 +17,7 @@ pub mod prost {
 
     /// The functions that prost's derive calls.
     pub mod encoding {
+        pub use super::super::wrappers as message;
         pub use ::prost::encoding::*;
 
         /// Writes every key and every value, as Google's libraries do. prost leaves out values that
@@ -145,7 +149,7 @@ pub fn serialize<T: ProtoMessage, S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let json = T::mapping()
-        .to_json(T::NAME, &value.encode_to_vec())
+        .to_json(T::NAME, &wrappers::to_vec(value))
         .map_err(ser::Error::custom)?;
     let value: serde_json::Value = serde_json::from_slice(&json).map_err(ser::Error::custom)?;
     value.serialize(serializer)

@@ -42,6 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             &[
                 "proto/aliases.proto",
                 "proto/enums.proto",
+                "proto/floats.proto",
                 "proto/marked.proto",
                 "proto/methods.proto",
                 "proto/old.proto",

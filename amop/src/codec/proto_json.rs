@@ -6,6 +6,7 @@ use amop_protojson::Mapping;
 use bytes::Bytes;
 
 use super::{Codec, CodecError};
+use crate::__private::wrappers;
 
 /// JSON as Protocol Buffers map it, for messages that `amop-build` made.
 ///
@@ -19,7 +20,7 @@ pub enum ProtoJson {}
 pub struct ProtoJsonReply<T>(PhantomData<T>);
 
 /// A message that knows its JSON mapping. `amop-build` implements it.
-pub trait ProtoMessage: prost::Message + Default {
+pub trait ProtoMessage: prost::Message + Default + 'static {
     /// The message's full name, such as `quotes.v1.Quote`.
     const NAME: &'static str;
 
@@ -50,7 +51,7 @@ impl<T: ProtoMessage> Codec<T> for ProtoJson {
     }
 }
 
-impl<T: prost::Message + Default, R: ProtoReply> Codec<T> for ProtoJsonReply<R> {
+impl<T: prost::Message + Default + 'static, R: ProtoReply> Codec<T> for ProtoJsonReply<R> {
     const NAME: &'static str = NAME;
 
     fn encode(value: &T) -> Result<Bytes, CodecError> {
@@ -62,9 +63,13 @@ impl<T: prost::Message + Default, R: ProtoReply> Codec<T> for ProtoJsonReply<R> 
     }
 }
 
-fn encode(mapping: &Mapping, name: &str, value: &impl prost::Message) -> Result<Bytes, CodecError> {
+fn encode<T: prost::Message + 'static>(
+    mapping: &Mapping,
+    name: &str,
+    value: &T,
+) -> Result<Bytes, CodecError> {
     mapping
-        .to_json(name, &value.encode_to_vec())
+        .to_json(name, &wrappers::to_vec(value))
         .map(Bytes::from)
         .map_err(|error| CodecError::new(NAME, error))
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
 use super::{Codec, CodecError};
+use crate::__private::wrappers;
 
 /// Protocol Buffers, by prost.
 ///
@@ -14,11 +15,11 @@ pub enum Protobuf {}
 /// How deep prost reads: as deep as Google's libraries.
 const MAX_DEPTH: usize = 100;
 
-impl<T: prost::Message + Default> Codec<T> for Protobuf {
+impl<T: prost::Message + Default + 'static> Codec<T> for Protobuf {
     const NAME: &'static str = "protobuf";
 
     fn encode(value: &T) -> Result<Bytes, CodecError> {
-        let payload = Bytes::from(value.encode_to_vec());
+        let payload = Bytes::from(wrappers::to_vec(value));
         // What may be too deep is read to know whether it is.
         if may_be_deeper(&payload, MAX_DEPTH) {
             T::decode(payload.clone())

@@ -9,10 +9,10 @@ mod users {
     include!(concat!(env!("OUT_DIR"), "/users/all.rs"));
 }
 
-use amop::{Codec, Kind, Request, Topic};
+use amop::{__private::prost::Message as _, Codec, Kind, Request, Topic};
 use amop_codegen_tests::comments;
 use support::Schema;
-use users::{aliases, enums, marked, methods, old, replies, vec};
+use users::{aliases, enums, floats, marked, methods, old, replies, vec};
 
 fn schema() -> Schema {
     Schema::new(include_bytes!(concat!(env!("OUT_DIR"), "/users.binpb")))
@@ -117,4 +117,57 @@ fn googles_types_are_replies() {
     );
     let value = prost_types::Value::from(true);
     assert_eq!(replies_with::<replies::Free, _>(&value), "true");
+}
+
+/// prost leaves out zeros, and takes -0.0 for one, which it is not.
+#[test]
+fn wrapped_numbers_keep_their_signs() {
+    use floats::json::Either;
+
+    fn through<T, C: Codec<T>>(value: &T) -> T {
+        C::decode(C::encode(value).unwrap()).unwrap()
+    }
+    fn bits(of: &floats::Json) -> (u64, Vec<u32>, Vec<u64>, u64) {
+        let many = of.many.iter().map(|value| value.to_bits()).collect();
+        let named = of.named.values().map(|value| value.to_bits()).collect();
+        let either = match of.either.unwrap() {
+            Either::Short(value) => u64::from(value.to_bits()),
+            Either::Long(value) => value.to_bits(),
+        };
+        (of.one.unwrap().to_bits(), many, named, either)
+    }
+    for value in [0.0, -0.0, 0.5, -f64::MIN_POSITIVE, f64::INFINITY] {
+        let short = value as f32;
+        for either in [Either::Short(short), Either::Long(value)] {
+            let json = floats::Json {
+                one: Some(value),
+                many: vec![1.0, short, 0.0],
+                named: [("x".to_owned(), value)].into(),
+                either: Some(either),
+            };
+            let wire = floats::Wire {
+                of: Some(json.clone()),
+            };
+            assert_eq!(wire.encode_to_vec().len(), wire.encoded_len());
+            let read = through::<_, <floats::Json as Topic>::Codec>(&json);
+            assert_eq!(bits(&read), bits(&json), "{value}");
+            let read = through::<_, <floats::Wire as Topic>::Codec>(&wire)
+                .of
+                .unwrap();
+            assert_eq!(bits(&read), bits(&json), "{value}");
+        }
+        let read = through::<f64, <floats::Json as Request>::ReplyCodec>(&value);
+        assert_eq!(read.to_bits(), value.to_bits());
+        let read = through::<f32, <floats::Wire as Request>::ReplyCodec>(&short);
+        assert_eq!(read.to_bits(), short.to_bits());
+    }
+    // As Google's libraries write them.
+    let json = floats::Json {
+        one: Some(-0.0),
+        ..Default::default()
+    };
+    let text = <floats::Json as Topic>::Codec::encode(&json).unwrap();
+    assert_eq!(&text[..], br#"{"one":-0.0}"#);
+    let reply = <floats::Json as Request>::ReplyCodec::encode(&-0.0).unwrap();
+    assert_eq!(&reply[..], b"-0.0");
 }
