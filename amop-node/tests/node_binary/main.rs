@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod log;
+mod names;
 
 use std::{
     fs,
