@@ -1,6 +1,6 @@
 //! Overlay nodes beside FISCO nodes: SDKs of either reach those of the other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amop::Client;
 use amop_node::Network;
@@ -17,10 +17,10 @@ use crate::client;
 struct Question(String);
 
 /// Two overlay nodes, of which the first is a neighbour of two FISCO nodes.
-async fn beside(seed: u64) -> (Network, FiscoChain) {
+async fn beside(habits: Habits) -> (Network, FiscoChain) {
     let network = network(2).await;
     let agency = network.agency();
-    let chain = FiscoChain::start(agency, 2, Habits::quick(seed)).await;
+    let chain = FiscoChain::start(agency, 2, habits).await;
     let node = network.node(0).unwrap();
     for fisco in &chain.nodes {
         fisco.dial(node.p2p_address()).await;
@@ -63,7 +63,7 @@ async fn exchange(from: &Client, to: &Client) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sdks_of_either_side_reach_the_other() {
-    let (network, chain) = beside(41).await;
+    let (network, chain) = beside(Habits::quick(41)).await;
     let overlay = client_of(&network, 0).await;
     let fisco = client(&chain, &[1]).await;
     exchange(&overlay, &fisco).await;
@@ -96,7 +96,7 @@ async fn sdks_of_either_side_reach_the_other() {
 /// FISCO nodes do not pass messages on: who is two steps away is not reached, unless by `transit`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fisco_node_reaches_its_neighbours_only() {
-    let (network, chain) = beside(42).await;
+    let (network, chain) = beside(Habits::quick(42)).await;
     let (far, fisco) = (client_of(&network, 1).await, client(&chain, &[0]).await);
     let topic = "far".parse().unwrap();
     let _messages = far.subscribe_raw(&topic).await.unwrap();
@@ -112,6 +112,42 @@ async fn a_fisco_node_reaches_its_neighbours_only() {
         "{error}"
     );
     for client in [far, fisco, near] {
+        client.close().await;
+    }
+    network.shutdown().await;
+}
+
+/// At each new number a FISCO node fetches the whole list: it is told at once, and then every 200 ms.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_subscribe_calls_cost_a_fisco_node_few_lists() {
+    let (network, chain) = beside(Habits::quick(43)).await;
+    let client = client_of(&network, 0).await;
+    let fisco = &chain.nodes[0];
+    let (start, before) = (Instant::now(), fisco.fetched().lists);
+    let mut subscriptions = Vec::new();
+    for n in 0..200 {
+        let topic = format!("topic{n}").parse().unwrap();
+        subscriptions.push(client.subscribe_raw(&topic).await.unwrap());
+    }
+    fisco.learns("topic199", 1).await;
+    let lists = u128::from(fisco.fetched().lists - before);
+    let most = 2 + start.elapsed().as_millis() / 200;
+    assert!(lists <= most, "{lists} lists, not {most}");
+    client.close().await;
+    network.shutdown().await;
+}
+
+/// It tells of new topics at its next tick only, and is asked before if somebody needs to know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_at_a_fisco_node_is_found_before_the_node_tells_of_it() {
+    let habits = Habits {
+        tick: Duration::from_secs(3600),
+        ..Habits::quick(44)
+    };
+    let (network, chain) = beside(habits).await;
+    let (overlay, fisco) = (client_of(&network, 0).await, client(&chain, &[1]).await);
+    exchange(&overlay, &fisco).await;
+    for client in [overlay, fisco] {
         client.close().await;
     }
     network.shutdown().await;
