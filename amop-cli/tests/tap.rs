@@ -459,7 +459,7 @@ async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
     write_certificates(network, Leaf::Sdk, "sdk", dir);
     let address = format!("127.0.0.1:{}", amop_tests::free_ports(1));
     let child = Command::new(env!("CARGO_BIN_EXE_amop"))
-        .args(["tap", "--max", "2000", "--json", "--listen", &address])
+        .args(["tap", "--max", "16000", "--json", "--listen", &address])
         .args(["--to", network.endpoint(0), "--certs"])
         .arg(dir)
         .stdout(Stdio::piped())
@@ -475,7 +475,7 @@ async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
     let publisher = client(&address, network.sdk()).await;
     let topic = "hello".parse().unwrap();
     for _ in 0..multicasts {
-        let sent = publisher.multicast(&topic, vec![b'x'; 2000].into());
+        let sent = publisher.multicast(&topic, vec![b'x'; 16_000].into());
         within("a multicast", sent).await.unwrap();
     }
     publisher.close().await;
@@ -488,7 +488,7 @@ async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
 async fn an_output_that_nobody_reads_stops_no_traffic() {
     let network = network(1).await;
     let dir = TempDir::new().unwrap();
-    let multicasts = 2000;
+    let multicasts = 200;
     let mut program = unread(&network, dir.path(), multicasts).await;
     let output = program.0.stdout.take().unwrap();
     let (tell, lost) = tokio::sync::oneshot::channel();
@@ -525,7 +525,7 @@ async fn an_output_that_nobody_reads_stops_no_traffic() {
 async fn an_output_that_nobody_reads_keeps_it_from_ending_for_a_second_only() {
     let network = network(1).await;
     let dir = TempDir::new().unwrap();
-    let mut program = unread(&network, dir.path(), 100).await;
+    let mut program = unread(&network, dir.path(), 20).await;
     let id = program.0.id().to_string();
     let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
     assert!(told.success());

@@ -4,14 +4,18 @@ use std::{
     fs,
     io::{self, PipeReader, Read, Write},
     process::Stdio,
+    sync::mpsc,
     thread,
 };
 
 use amop_node::layout::DevnetLayout;
-use amop_tests::Program;
+use amop_tests::{PATIENCE, Program};
 use tempfile::TempDir;
 
 use super::{command, connect, exchange, layout, stopped};
+
+/// How the end of a client's session is told.
+const CLOSED: &str = "closed: the other side closed it";
 
 /// A disk that is full.
 #[cfg(target_os = "linux")]
@@ -90,14 +94,29 @@ async fn a_reader_that_comes_late_gets_what_there_was_room_for() {
     let (errors, mut reader) = stalled_pipe();
     let program = Program::start_with(&mut command(&layout.nodes[0].config), errors);
     connect(&layout, 0).await.close().await;
+    let (tell, served) = mpsc::channel();
     let reading = thread::spawn(move || {
-        let mut text = String::new();
-        reader.read_to_string(&mut text).unwrap();
-        text
+        let mut text = Vec::new();
+        let mut part = [0; 4096];
+        loop {
+            let len = reader.read(&mut part).unwrap();
+            if len == 0 {
+                return String::from_utf8(text).unwrap();
+            }
+            text.extend_from_slice(&part[..len]);
+            if text
+                .windows(CLOSED.len())
+                .any(|part| part == CLOSED.as_bytes())
+            {
+                let _ = tell.send(());
+            }
+        }
     });
+    // The program does not wait long for its last line to be read.
+    served.recv_timeout(PATIENCE).unwrap();
     stopped(program, "TERM");
     let text = reading.join().unwrap();
-    for part in ["serves SDKs on", "session 1 from", "stopping"] {
+    for part in ["serves SDKs on", " opened", CLOSED, "stopping"] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
     assert!(!text.contains("were lost"), "{text}");
