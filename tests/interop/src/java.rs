@@ -100,6 +100,23 @@ impl JavaSdks {
         files: &SdkFiles,
         endpoints: &[String],
     ) -> Running {
+        let mut running = self.launch(program, mode, files, endpoints);
+        running.find("connected").await;
+        running
+    }
+
+    /// Starts a program, which connects to nodes at `host:port`, or tells that it failed.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn launch(
+        &self,
+        program: Java,
+        mode: Mode,
+        files: &SdkFiles,
+        endpoints: &[String],
+    ) -> Running {
         let folder = tempfile::tempdir().unwrap();
         write_files(folder.path(), files, endpoints);
         let (libraries, class) = program.names();
@@ -124,9 +141,7 @@ impl JavaSdks {
                 "config.toml",
             ])
             .args(endpoints);
-        let mut running = Running::start(class, command, folder);
-        running.find("connected").await;
-        running
+        Running::start(class, command, folder)
     }
 }
 

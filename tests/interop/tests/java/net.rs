@@ -14,6 +14,8 @@ use bytes::Bytes;
 
 pub(crate) struct Net {
     agency: Agency,
+    /// SDKs may sign with SHA-1.
+    sha1: bool,
     /// In RSA mode the channel has certificates of its own.
     channel: Option<RsaAuthority>,
     identities: Vec<Identity>,
@@ -24,6 +26,14 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) async fn start(mode: Mode, nodes: usize) -> Self {
+        Self::start_with(mode, nodes, true).await
+    }
+
+    pub(crate) async fn without_sha1() -> Self {
+        Self::start_with(Mode::Ec, 1, false).await
+    }
+
+    async fn start_with(mode: Mode, nodes: usize, sha1: bool) -> Self {
         log();
         let agency = Authority::new_ec("chain")
             .unwrap()
@@ -34,6 +44,7 @@ impl Net {
             identities: identities.collect(),
             channel: (mode == Mode::Rsa).then(|| RsaAuthority::new("agency").unwrap()),
             agency,
+            sha1,
             nodes: Vec::new(),
             ports: Vec::new(),
         };
@@ -56,6 +67,7 @@ impl Net {
             .channel_listen(channel)
             .p2p_listen(p2p)
             .groups([1])
+            .sha1_client_signatures(self.sha1)
             .timeouts(patient());
         if self.channel.is_some() {
             builder = builder.channel_identity(self.channel_identity());

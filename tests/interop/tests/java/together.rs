@@ -22,6 +22,22 @@ async fn in_ec_mode_on_a_jdk_that_signs_with_sha1() {
         .await;
 }
 
+/// Where a node does not allow that, such a JDK has nothing to sign with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jdk_that_signs_with_sha1_stays_out_where_that_is_switched_off() {
+    let Some(sdks) = JavaSdks::find() else { return };
+    let net = Net::without_sha1().await;
+    let (files, node) = (net.files("java"), [net.endpoint(0)]);
+    let java = sdks.launch(Java::JavaSdk, Mode::Ec, &files, &node);
+    let ended = java.end().await;
+    assert!(!ended.status.success(), "{ended:?}");
+    let kinds: Vec<&str> = ended.events.iter().map(|event| &*event.event).collect();
+    assert_eq!(kinds, ["failed"]);
+    // Others get in as ever.
+    let client = net.client(0).await;
+    net.end([client]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn in_rsa_mode() {
     let Some(sdks) = JavaSdks::find() else { return };
