@@ -63,7 +63,7 @@
 //! | `drain` | That for all topics; everything delivered was read and answered, everything published has its answer; the client is closed. |
 //! | `publish_unicast` | One subscriber has taken the message from its stream, or answered it. |
 //! | `request` | One subscriber has replied, and the reply is of the right type. |
-//! | `publish_multicast` | A node has taken the message. Nobody may have received it. |
+//! | `publish_multicast` | A node has taken the message. Nobody may have received it. Among overlay nodes it reaches every subscriber's node to which there is a path, though links are cut under it, unless a node on its way stops; see below for what a subscriber's queue drops. |
 //! | [`Publisher::publish`] | The message waits to be written. |
 //! | [`Publisher::flush`] | A node has taken every message published until then. |
 //!

@@ -66,8 +66,8 @@ pub(super) struct Peer {
 enum Kind {
     /// Nothing came yet. It is told everything, and leaves out what it does not understand.
     Unknown,
-    /// One of ours: it speaks the extension, and needs no topic lists.
-    Ours,
+    /// One of ours: it speaks this version of the extension, and needs no topic lists.
+    Ours(u8),
     /// A real node, say: it gets sequence numbers and asks for the names.
     Foreign,
 }
@@ -148,7 +148,7 @@ impl Peer {
     /// When it has been silent for too long.
     pub(super) fn idle_at(&self, timeouts: &Timeouts) -> Instant {
         let patience = match self.kind {
-            Kind::Ours => timeouts.link_idle,
+            Kind::Ours(_) => timeouts.link_idle,
             Kind::Foreign => timeouts.peer_idle,
             // One of ours greets at once, a real node tells its topic number within its interval. A
             // connection of which only this end ever heard must not keep that node's next one out.
@@ -173,11 +173,11 @@ impl Peer {
             return false;
         }
         let greets = (frame.protocol, frame.packet) == (protocol::EXTENSION, mesh::packet::HELLO);
-        // One that speaks no version of ours is as good as a FISCO node.
-        if greets && common_version(&frame.body).is_some() {
-            self.recognise(now, timeouts);
-        } else {
-            self.kind = Kind::Foreign;
+        let version = greets.then(|| common_version(&frame.body)).flatten();
+        match version {
+            Some(version) => self.recognise(now, version, timeouts),
+            // One that speaks no version of ours is as good as a FISCO node.
+            None => self.kind = Kind::Foreign,
         }
         true
     }
@@ -193,9 +193,9 @@ impl Peer {
         unknown
     }
 
-    /// It is one of ours.
-    pub(super) fn recognise(&mut self, now: Instant, timeouts: &Timeouts) {
-        self.kind = Kind::Ours;
+    /// It is one of ours, and this version is spoken with it.
+    pub(super) fn recognise(&mut self, now: Instant, version: u8, timeouts: &Timeouts) {
+        self.kind = Kind::Ours(version);
         self.announce_at = after(now, timeouts.link_ping);
     }
 
@@ -210,7 +210,15 @@ impl Peer {
     }
 
     pub(super) fn is_ours(&self) -> bool {
-        matches!(self.kind, Kind::Ours)
+        self.version().is_some()
+    }
+
+    /// The version of the extension that is spoken with it, if it is one of ours.
+    pub(super) fn version(&self) -> Option<u8> {
+        match self.kind {
+            Kind::Ours(version) => Some(version),
+            Kind::Unknown | Kind::Foreign => None,
+        }
     }
 
     /// It was sent this node's list, which is so long.

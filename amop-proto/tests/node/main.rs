@@ -8,6 +8,7 @@ mod barrier;
 mod bounds;
 mod changes;
 mod copies;
+mod cuts;
 mod duplicates;
 mod failover;
 mod failures;

@@ -10,7 +10,7 @@ use crate::{
         peer::{Output, Peer, TopicUpdate, topic_seq_frame},
         peer_input::PeerInput,
     },
-    p2p::protocol,
+    p2p::{mesh::CONFIRMS, protocol},
 };
 
 /// Two connections to one node that are made within this time are a race of both sides' dialling.
@@ -49,11 +49,11 @@ impl Node {
             .iter()
             .find(|(_, held)| held.identity.node == identity.node)
             .map(|(&id, held)| {
-                let (foreign, ours) = (held.is_foreign(), held.is_ours());
-                (id, held.dialled, held.since, foreign, ours)
+                let (foreign, version) = (held.is_foreign(), held.version());
+                (id, held.dialled, held.since, foreign, version)
             });
         let mut replaced = None;
-        if let Some((old, old_dialled, since, foreign, ours)) = existing {
+        if let Some((old, old_dialled, since, foreign, version)) = existing {
             // Real nodes always close the new connection (p2p-v2 section 3.2). When both sides dial
             // at once that can close both; two of ours agree to keep the one the lower ID dialled.
             // With a real node there is nothing to agree: it has closed the new one already.
@@ -63,7 +63,7 @@ impl Node {
                 self.actions.push_back(reject(PeerCloseReason::Duplicate));
                 return;
             }
-            replaced = Some((old, ours));
+            replaced = Some((old, version));
         }
         let (node, authority) = (identity.node, identity.authority);
         // Whom this node dials it dials at its own pace.
@@ -78,7 +78,7 @@ impl Node {
                 .push_back(reject(PeerCloseReason::TooMany { max }));
             return;
         }
-        let moves = replaced.is_some_and(|(_, ours)| ours);
+        let moves = replaced.and_then(|(_, version)| version);
         let link = Peer::new(now, identity, dialled, &self.config.timeouts);
         self.peers.insert(peer, link);
         self.router.handle(
@@ -93,13 +93,15 @@ impl Node {
         for frame in Peer::greeting(self.topic_seq) {
             self.router.send_peer(peer, frame);
         }
-        if moves {
+        if let Some(version) = moves {
             // What it is, its first connection has shown; what was under way there need not wait.
             if let Some(link) = self.peers.get_mut(&peer) {
-                link.recognise(now, &self.config.timeouts);
+                link.recognise(now, version, &self.config.timeouts);
             }
             self.actions.push_back(Action::FragmentPeer { peer });
-            self.router.handle(now, RouterEvent::LinkUp(peer, node));
+            let confirms = version >= CONFIRMS;
+            self.router
+                .handle(now, RouterEvent::LinkUp(peer, node, confirms));
         }
         self.peer_due(peer);
         if let Some((old, _)) = replaced {
@@ -175,11 +177,12 @@ impl Node {
         let Some(peer) = self.peers.get(&id) else {
             return;
         };
-        let (ours, node) = (peer.is_ours(), peer.identity.node);
+        let (version, node) = (peer.version(), peer.identity.node);
         self.peer_due(id);
-        if ours {
+        if let Some(version) = version {
             self.actions.push_back(Action::FragmentPeer { peer: id });
-            return self.router.handle(now, RouterEvent::LinkUp(id, node));
+            let event = RouterEvent::LinkUp(id, node, version >= CONFIRMS);
+            return self.router.handle(now, event);
         }
         if self.config.transit.contains(&node) {
             self.router.handle(now, RouterEvent::Transit(id));

@@ -45,6 +45,7 @@ use self::{
 };
 pub(super) use self::{
     bucket::Bucket,
+    pairs::Proof,
     recent::{GivenAnswer, Recent, Seen},
 };
 use super::{Kept, Limits, NodeConfig, PeerId, checker::RecordsFault, sooner};
@@ -333,6 +334,17 @@ impl Mesh {
         claimed.saturating_sub(holding as u32).max(1)
     }
 
+    /// What tells a node, or the one that announces it, from itself after it has started again.
+    pub(super) fn life(&self, node: NodeKey) -> Option<[u8; 32]> {
+        self.database.get(self.owner(node))?.agreement
+    }
+
+    /// Whether a node has said that it has subscribers of a topic, and can be reached or not.
+    pub(super) fn says_it_has(&self, node: NodeKey, topic: &[u8]) -> bool {
+        let state = self.database.get(node);
+        state.is_some_and(|state| state.topics.contains_key(topic))
+    }
+
     /// How many subscribers of a topic a node says it has, if it can be reached.
     fn claim(&self, node: NodeKey, topic: &[u8]) -> u32 {
         let state = self.database.get(node).filter(|state| state.is_reachable());
@@ -435,17 +447,17 @@ impl Mesh {
         self.pairs.seal(clock, other, statement)
     }
 
-    /// Whether a message is what its voucher sent, and has not come before.
-    pub(super) fn is_sealed(&mut self, statement: &Statement, seal: &Seal) -> bool {
+    /// What a message's seal proves.
+    pub(super) fn prove(&mut self, statement: &Statement, seal: &Seal) -> Proof {
         // Counters are times, as versions are.
         let latest = self
             .clock()
             .saturating_add(2 * MAX_AHEAD.as_micros() as u64);
         let Some(state) = self.database.get(statement.voucher) else {
-            return false;
+            return Proof::None;
         };
         let Some(theirs) = &state.agreement else {
-            return false;
+            return Proof::None;
         };
         let other = (statement.voucher, &state.node, theirs);
         let versions = (state.version, latest);

@@ -21,6 +21,17 @@ const WINDOW: u64 = 8192;
 /// No honest node's counter comes near this: counters are times. A counter up to here can be added to.
 const MAX_COUNTER: u64 = 1 << 62;
 
+/// What a seal proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::node) enum Proof {
+    /// The message is what its voucher sent, and has not come before.
+    New,
+    /// It is, and has come before or is too old to tell.
+    Before,
+    /// Nothing.
+    None,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Pairs {
     agreement: Agreement,
@@ -105,27 +116,31 @@ impl Pairs {
         Some(key.seal(statement, pair.sent))
     }
 
-    /// Whether a seal of another node is good and has not come before. `version` is that of its latest
-    /// record. An honest node's counter never exceeds `latest`.
+    /// What a seal of another node proves. `version` is that of its latest record. An honest node's counter
+    /// never exceeds `latest`.
     pub(super) fn open(
         &mut self,
         (version, latest): (u64, u64),
         (other, id, theirs): (NodeKey, &NodeId, &[u8; 32]),
         statement: &Statement,
         seal: &Seal,
-    ) -> bool {
+    ) -> Proof {
         let pair = self.pair(other, id, theirs);
         let Some(key) = &pair.key else {
-            return false;
+            return Proof::None;
         };
         // The counter counts only once the seal is known to be good.
         if seal.counter > latest.min(MAX_COUNTER) || !key.is_sealed(statement, seal) {
-            return false;
+            return Proof::None;
         }
         // What was sent before that record may still be on its way, but not for longer than an era.
         let least = (version - version % ERA).saturating_sub(ERA);
         let taken = pair.taken.get_or_insert_with(|| Taken::new(least));
-        taken.take(seal.counter)
+        if taken.take(seal.counter) {
+            Proof::New
+        } else {
+            Proof::Before
+        }
     }
 
     /// A node is forgotten. What came of it is not, so that it does not come again with the node.
@@ -339,7 +354,7 @@ mod tests {
         let open = |pairs: &mut Pairs, n: u64, counter| {
             let (statement, seal) = seal(pairs, &theirs, own, counter);
             let other = (NodeKey(n), &other, &public);
-            pairs.open((0, MAX_COUNTER), other, &statement, &seal)
+            pairs.open((0, MAX_COUNTER), other, &statement, &seal) == Proof::New
         };
         assert!(open(&mut pairs, 1, 7));
         for _ in 0..3 {

@@ -63,6 +63,14 @@ pub struct Counters {
     /// Messages to or for other nodes of ours dropped because there was no way just then. Unicasts
     /// among them are sent again.
     pub undeliverable: u64,
+    /// Copies of multicasts sent again because a link ended before the neighbour had confirmed them.
+    pub multicasts_again: u64,
+    /// Copies of multicasts given up: a link to their node was cut and there was no other for 10 s, or there
+    /// was no room for them to wait.
+    pub multicasts_lost: u64,
+    /// Relayed multicasts that had come before: a link was cut before they were confirmed, or somebody sends
+    /// them again and again.
+    pub copies_repeated: u64,
     /// Messages for this node that did not prove where they come from.
     pub unproven: u64,
     /// Messages of other nodes that could not be read, or were answers to nothing.
@@ -116,6 +124,9 @@ impl Counters {
             peers_too_often,
             relayed,
             undeliverable,
+            multicasts_again,
+            multicasts_lost,
+            copies_repeated,
             unproven,
             peer_messages_ignored,
             records_refused,
@@ -154,6 +165,9 @@ impl Counters {
             ("peers_too_often", peers_too_often),
             ("relayed", relayed),
             ("undeliverable", undeliverable),
+            ("multicasts_again", multicasts_again),
+            ("multicasts_lost", multicasts_lost),
+            ("copies_repeated", copies_repeated),
             ("unproven", unproven),
             ("peer_messages_ignored", peer_messages_ignored),
             ("records_refused", records_refused),

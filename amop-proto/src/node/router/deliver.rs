@@ -80,7 +80,11 @@ impl Router {
         }
         let mut audience = std::mem::take(&mut self.audience);
         if let Some(topic) = topic {
-            self.find_audience(origin, &message.frame.body[topic], &mut audience);
+            let topic = &message.frame.body[topic];
+            self.find_audience(origin, topic, &mut audience);
+            if self.stranded.has_absent() {
+                self.add_absent(origin, topic, &mut audience.nodes);
+            }
         }
         self.multicast_to(now, origin, message, &mut audience);
         audience.clear();

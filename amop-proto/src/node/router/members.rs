@@ -53,6 +53,9 @@ impl Router {
             self.mesh.border_down(now, peer);
             self.beyond_changed = true;
         }
+        if let Some((key, unconfirmed)) = link.key.zip(link.unconfirmed) {
+            self.strand_unconfirmed(now, key, unconfirmed);
+        }
         self.peer_topics_left(now, peer, link.topics);
         self.pauses.remove(&peer);
         self.resume(link.paused);
@@ -84,7 +87,7 @@ impl Router {
         }
     }
 
-    fn pause_if_filling(&mut self, now: Instant, origin: Origin, peer: PeerId) {
+    pub(super) fn pause_if_filling(&mut self, now: Instant, origin: Origin, peer: PeerId) {
         let Origin::Session(session) = origin else {
             return;
         };

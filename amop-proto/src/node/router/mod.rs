@@ -21,9 +21,12 @@ mod private;
 mod queue;
 mod repeats;
 mod sending;
+mod spread;
+mod stranded;
 mod table;
 mod transit;
 mod turns;
+mod unconfirmed;
 mod unicast;
 mod waiting;
 mod weighted;
@@ -48,8 +51,10 @@ use self::{
     peer_lists::PeerLists,
     private::{NEED_VERIFY, Private, Remote},
     repeats::Repeats,
+    stranded::Stranded,
     table::Table,
     transit::Audience,
+    unconfirmed::Unconfirmed,
     unicast::{Origin, Unicast, UnicastId},
 };
 use super::{
@@ -102,8 +107,8 @@ pub enum RouterEvent {
     Verdict(SessionId, Option<Verdict>),
     /// The topics of a node that is none of ours; each counts as one subscriber.
     PeerTopics(PeerId, BTreeSet<Bytes>),
-    /// It turned out to be a node of this project.
-    LinkUp(PeerId, NodeId),
+    /// It turned out to be a node of this project, and confirms multicasts or does not.
+    LinkUp(PeerId, NodeId, bool),
     /// It turned out to be none, and is to take part in the network of ours by way of this node.
     Transit(PeerId),
     /// It sent an AMOP message or an answer to one.
@@ -137,6 +142,10 @@ pub struct Router {
     timers: BTreeSet<(Instant, UnicastId)>,
     backlog: Backlog,
     copies: Copies,
+    /// Multicasts that wait for a way.
+    stranded: Stranded,
+    /// When multicasts that came are confirmed.
+    confirm_at: Option<Instant>,
     credits: Credits,
     newest: Newest,
     /// Whose unicasts ended last for others, who may still have more than a fair share.
@@ -195,6 +204,8 @@ impl Router {
             timers: BTreeSet::new(),
             backlog: Backlog::default(),
             copies: Copies::default(),
+            stranded: Stranded::default(),
+            confirm_at: None,
             credits: Credits::default(),
             newest: Newest::default(),
             greedy: None,
@@ -238,7 +249,12 @@ impl Router {
                 self.links.peer_up(peer, link, dialled);
             }
             RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, topics),
-            RouterEvent::LinkUp(peer, node) => self.mesh.link_up(now, peer, &node),
+            RouterEvent::LinkUp(peer, node, confirms) => {
+                if let Some(link) = self.links.peers.get_mut(&peer) {
+                    link.unconfirmed = confirms.then(Unconfirmed::default);
+                }
+                self.mesh.link_up(now, peer, &node);
+            }
             RouterEvent::Transit(peer) => self.transit(now, peer),
             RouterEvent::FromPeer(peer, frame) => self.peer_message(now, peer, frame),
             RouterEvent::Extension(peer, frame) => self.extension_packet(now, peer, frame),
@@ -258,6 +274,7 @@ impl Router {
                 self.verifications_due(now);
                 self.go_on_working(now);
                 self.go_on_handing_out(now);
+                self.confirm_due(now);
                 self.timeout(now);
                 self.change_topics(now);
                 if self.peer_lists.next_timeout().is_some_and(|at| at <= now) {
@@ -266,6 +283,8 @@ impl Router {
             }
         }
         self.settle_mesh(now);
+        // Behind the news of what was cut.
+        self.send_stranded(now);
     }
 
     /// What a session is told of topics that it wanted and did not get; `None` if there are none. It is
@@ -318,10 +337,11 @@ impl Router {
         let pause = self.pauses.values().min().copied();
         let private = self.private.next_timeout();
         let recent = sooner(self.recent.next_forget(), self.copies.next_timeout());
+        let multicasts = sooner(self.confirm_at, self.stranded.next_timeout());
         sooner(
             sooner(sooner(unicast, pause), self.mesh.next_age()),
             sooner(
-                sooner(recent, private),
+                sooner(sooner(recent, multicasts), private),
                 sooner(self.changes.next_timeout(), self.peer_lists.next_timeout()),
             ),
         )
@@ -348,6 +368,7 @@ impl Router {
             && self.timers.is_empty()
             && self.backlog.is_empty()
             && self.copies.is_empty()
+            && self.stranded.is_empty()
             && self.pauses.is_empty()
             && self.links.asked_nodes.is_empty()
             && self.links.asking_nodes.is_empty()
@@ -369,6 +390,14 @@ impl Router {
     pub fn peer_bytes(&self) -> usize {
         let peers = self.links.peers.values();
         peers.map(|peer| peer.queue.queued()).sum()
+    }
+
+    /// Bytes of multicasts that overlay nodes have not confirmed, or that wait for a way to theirs. They are
+    /// in memory once, together with what waits to be written.
+    pub fn unconfirmed_bytes(&self) -> usize {
+        let peers = self.links.peers.values();
+        let sent = peers.filter_map(|peer| Some(peer.unconfirmed.as_ref()?.bytes()));
+        sent.sum::<usize>() + self.stranded.bytes()
     }
 
     /// This node's own topics with their subscriber counts, in byte order.

@@ -6,10 +6,7 @@
 //! source can have made. Nothing else is looked at: a message whose seal is not good does not use up its
 //! id, and is good when it comes again with a good one.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -17,7 +14,6 @@ use super::{
     Router,
     places::group_in,
     private::Remote,
-    transit::name_of,
     unicast::{Attempt, Origin, Unicast, UnicastId},
 };
 use crate::{
@@ -26,23 +22,20 @@ use crate::{
         Action, Group, Lane, Message, Notice, PeerCloseReason, PeerId, PeerInput,
         checker::CheckedRecords,
         digest::Digest,
-        mesh::{GivenAnswer, Hop, Output, Recent, Seen, extension},
+        mesh::{GivenAnswer, Hop, Output, Proof, Seen, extension},
     },
     p2p::{
         Body, PeerFrame, PeerMessage,
-        mesh::{
-            Content, Envelope, MAX_TARGETS, NodeKey, Purpose, Relayed, RelayedSpread, Seal, Spread,
-            Statement, Subject, packet,
-        },
+        mesh::{Content, Envelope, NodeKey, Purpose, Relayed, Statement, Subject, packet},
     },
 };
 
 /// A message crosses at most this many links, whatever it says itself. Networks are far smaller; what
 /// goes round in a circle while paths change ends here.
-const MAX_HOPS: u32 = 32;
+pub(super) const MAX_HOPS: u32 = 32;
 
 /// Views differ for a moment when a node has gone; a neighbour that goes on with it makes targets up.
-const UNKNOWN_TARGET: &str = "messages for nodes that nobody has told of";
+pub(super) const UNKNOWN_TARGET: &str = "messages for nodes that nobody has told of";
 
 /// A message to a node of ours is sent again this long after it was first sent, then after twice as
 /// long, and so on: a link in between may have failed. The node takes it once.
@@ -53,16 +46,8 @@ pub(super) fn again_after(len: usize) -> Duration {
     AGAIN + Duration::from_millis(len as u64 / 4096)
 }
 
-/// Where a multicast for nodes of ours comes from and what it is called.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Called {
-    pub(super) voucher: NodeKey,
-    pub(super) source: NodeKey,
-    pub(super) id: u64,
-}
-
 /// A packet of the extension protocol with a message.
-fn carrying(packet: u16, hops_left: u32, body: Body) -> PeerMessage {
+pub(super) fn carrying(packet: u16, hops_left: u32, body: Body) -> PeerMessage {
     PeerMessage {
         frame: extension(packet, hops_left, body.head),
         tail: body.tail,
@@ -114,7 +99,12 @@ impl Router {
 
     /// Handles a packet of the extension protocol.
     pub(super) fn extension_packet(&mut self, now: Instant, peer: PeerId, input: PeerInput) {
-        let PeerInput { frame, digest, .. } = input;
+        let PeerInput {
+            mut frame, digest, ..
+        } = input;
+        if let packet::MULTICAST | packet::RELAYED_MULTICAST = frame.packet {
+            self.multicast_came(now, peer, &mut frame);
+        }
         let understood = match frame.packet {
             packet::UNICAST => self.neighbours_unicast(now, peer, frame),
             packet::ANSWER => self.neighbours_answer(now, peer, frame),
@@ -123,6 +113,7 @@ impl Router {
                 self.relayed(now, peer, frame, digest)
             }
             packet::RELAYED_MULTICAST => self.relayed_multicast(now, peer, frame, digest),
+            packet::CONFIRMED => self.confirmed(peer, frame.body),
             // Whoever runs the machine has not had them checked.
             packet::RECORDS => None,
             _ => {
@@ -140,16 +131,16 @@ impl Router {
     }
 
     /// Whether what is for a name ends here: at this node or a FISCO node behind it.
-    fn is_here(&self, target: NodeKey) -> bool {
+    pub(super) fn is_here(&self, target: NodeKey) -> bool {
         target == self.mesh.own() || self.mesh.border(target).is_some()
     }
 
-    fn key_of(&self, peer: PeerId) -> Option<NodeKey> {
+    pub(super) fn key_of(&self, peer: PeerId) -> Option<NodeKey> {
         self.links.peers.get(&peer)?.key
     }
 
     /// A message does not prove where it comes from.
-    fn unproven(&mut self, peer: PeerId) {
+    pub(super) fn unproven(&mut self, peer: PeerId) {
         self.counters.unproven += 1;
         self.complain(peer, "a message that does not prove where it comes from");
     }
@@ -169,7 +160,7 @@ impl Router {
     }
 
     /// Says in the log what a peer did, but not each time.
-    fn complain(&mut self, peer: PeerId, what: &'static str) {
+    pub(super) fn complain(&mut self, peer: PeerId, what: &'static str) {
         let Some(link) = self.links.peers.get_mut(&peer) else {
             return;
         };
@@ -302,7 +293,7 @@ impl Router {
             id: envelope.id,
             content: digest.get(&bytes),
         };
-        if !self.mesh.is_sealed(&statement, &seal) {
+        if self.mesh.prove(&statement, &seal) != Proof::New {
             self.unproven(peer);
             return Some(());
         }
@@ -310,281 +301,6 @@ impl Router {
             Purpose::Answer => self.node_answers(now, envelope, bytes, digest),
             _ => self.node_asks(now, envelope, bytes, digest),
         }
-    }
-
-    fn neighbours_multicast(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        message: PeerFrame,
-        digest: Digest,
-    ) -> Option<()> {
-        let (spread, bytes) = Spread::open(message.body)?;
-        let Spread {
-            source,
-            id,
-            targets,
-        } = spread;
-        let own = [self.mesh.own()];
-        let targets = if targets.is_empty() {
-            &own[..]
-        } else {
-            &targets
-        };
-        let here = targets.iter().all(|&target| self.is_here(target));
-        let voucher = self.key_of(peer);
-        let voucher = voucher.filter(|&voucher| self.mesh.vouches(voucher, source));
-        let Some(voucher) = voucher.filter(|_| here) else {
-            self.unproven(peer);
-            return Some(());
-        };
-        let called = Called {
-            voucher,
-            source,
-            id,
-        };
-        if !called.is_named(|| digest.get(&bytes)) {
-            self.unproven(peer);
-            return Some(());
-        }
-        for &target in targets {
-            self.multicast_for(now, called, target, &bytes, digest)?;
-        }
-        Some(())
-    }
-
-    fn relayed_multicast(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        message: PeerFrame,
-        digest: Digest,
-    ) -> Option<()> {
-        let (mut spread, bytes) = RelayedSpread::open(message.body)?;
-        let (mut here, mut named) = (Vec::new(), BTreeSet::new());
-        spread.targets.retain(|&(target, seal)| {
-            // Named twice, one would have the work done twice.
-            if !named.insert(target) {
-                return false;
-            }
-            let ends = self.is_here(target);
-            if ends {
-                here.push((target, seal));
-            }
-            !ends
-        });
-        let called = Called {
-            voucher: spread.voucher,
-            source: spread.source,
-            id: spread.id,
-        };
-        if !here.is_empty() {
-            self.sealed_multicast(now, peer, called, &here, (&bytes, digest))?;
-        }
-        if spread.targets.is_empty() {
-            return Some(());
-        }
-        match message.seq.min(MAX_HOPS).checked_sub(1) {
-            Some(hops_left) if hops_left > 0 => {
-                self.relay_spread(peer, called, spread.targets, &bytes, hops_left);
-            }
-            _ => self.counters.undeliverable += 1,
-        }
-        Some(())
-    }
-
-    /// A multicast that came over several links, for these names here.
-    fn sealed_multicast(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        called: Called,
-        here: &[(NodeKey, Seal)],
-        (bytes, digest): (&Bytes, Digest),
-    ) -> Option<()> {
-        let Called {
-            voucher,
-            source,
-            id,
-        } = called;
-        let content = digest.get(bytes);
-        if !called.is_named(|| content) {
-            self.unproven(peer);
-            return Some(());
-        }
-        for (target, seal) in here {
-            let statement = Statement {
-                purpose: Purpose::Multicast,
-                voucher,
-                source,
-                target: *target,
-                id,
-                content,
-            };
-            let vouches = self.mesh.vouches(voucher, source);
-            if !vouches || !self.mesh.is_sealed(&statement, seal) {
-                self.unproven(peer);
-                continue;
-            }
-            self.multicast_for(now, called, *target, bytes, digest)?;
-        }
-        Some(())
-    }
-
-    /// Takes a multicast for this node or a FISCO node behind it, of which is known where it comes
-    /// from.
-    fn multicast_for(
-        &mut self,
-        now: Instant,
-        called: Called,
-        target: NodeKey,
-        bytes: &Bytes,
-        digest: Digest,
-    ) -> Option<()> {
-        let Called {
-            voucher,
-            source,
-            id,
-        } = called;
-        let own = self.mesh.own();
-        if target != own {
-            self.multicast_to_border(now, called, target, bytes);
-            return Some(());
-        }
-        let frame = Frame::from_bytes(bytes.clone(), PROTOCOL_MAX_FRAME).ok()?;
-        if frame.kind != FrameType::MULTICAST {
-            return None;
-        }
-        if self.recent.see_multicast(now, source, own, id, voucher) {
-            let origin = Origin::Node(source, own, id);
-            self.unicast_or_multicast(now, origin, Message { frame, digest });
-        }
-        Some(())
-    }
-
-    /// Sends on a multicast of another node, one copy for all targets that are reached through the same
-    /// neighbour, and never back.
-    fn relay_spread(
-        &mut self,
-        from: PeerId,
-        called: Called,
-        targets: Vec<(NodeKey, Seal)>,
-        bytes: &Bytes,
-        hops_left: u32,
-    ) {
-        let mut copies: BTreeMap<PeerId, Vec<(NodeKey, Seal)>> = BTreeMap::new();
-        let mut unknown = false;
-        let lane = Lane::relayed(from, called.source, bytes);
-        for (target, seal) in targets {
-            match self.hop(target, Some(from), lane, bytes.len()) {
-                Some(hop) => copies.entry(hop.peer).or_default().push((target, seal)),
-                None => {
-                    unknown |= !self.mesh.is_known(target);
-                    self.counters.undeliverable += 1;
-                }
-            }
-        }
-        self.counters.relayed += u64::from(!copies.is_empty());
-        if unknown {
-            self.complain(from, UNKNOWN_TARGET);
-        }
-        for (peer, targets) in copies {
-            let spread = called.spread(targets);
-            let body = spread.seal_parts(bytes);
-            let message = carrying(packet::RELAYED_MULTICAST, hops_left, body);
-            self.send_in(peer, lane, message);
-        }
-    }
-
-    /// Sends a multicast into the network of ours: this node's own, or a FISCO node's. `targets` is as
-    /// before afterwards.
-    pub(super) fn spread_from_here(
-        &mut self,
-        now: Instant,
-        origin: Origin,
-        targets: &mut Vec<NodeKey>,
-        message: &Message,
-    ) {
-        let frame = &message.frame;
-        let voucher = self.mesh.own();
-        let (source, id) = match self.real_source(origin, message) {
-            Some(named) => named,
-            None => (voucher, self.next_unicast),
-        };
-        let called = Called {
-            voucher,
-            source,
-            id,
-        };
-        self.next_unicast += 1;
-        // Mostly there is one, next to this node.
-        let mut copies: BTreeMap<Hop, Vec<NodeKey>> = BTreeMap::new();
-        for &target in &*targets {
-            let Some(hop) = self.hop(target, None, origin.lane(), frame.wire_len()) else {
-                self.counters.undeliverable += 1;
-                continue;
-            };
-            if let [_] = targets[..]
-                && hop.key == target
-            {
-                let body = called.direct(Vec::new()).seal_parts(frame);
-                self.send_copy(now, origin, hop.peer, packet::MULTICAST, body);
-                return;
-            }
-            copies.entry(hop).or_default().push(target);
-        }
-        // The same bytes for every neighbour that is the only target of its copy.
-        let mut alone = None;
-        let mut content = None;
-        for (Hop { peer, key }, targets) in copies {
-            if targets[..] == [key] {
-                let body = alone.get_or_insert_with(|| called.direct(Vec::new()).seal_parts(frame));
-                let body = body.clone();
-                self.send_copy(now, origin, peer, packet::MULTICAST, body);
-                continue;
-            }
-            for targets in targets.chunks(MAX_TARGETS) {
-                if targets.iter().all(|&target| self.mesh.ends_at(key, target)) {
-                    let body = called.direct(targets.to_vec()).seal_parts(frame);
-                    self.send_copy(now, origin, peer, packet::MULTICAST, body);
-                    continue;
-                }
-                let content = *content.get_or_insert_with(|| message.digest.get(frame));
-                let spread = called.spread(self.seals(called, targets, content));
-                if !spread.targets.is_empty() {
-                    let body = spread.seal_parts(frame);
-                    self.send_copy(now, origin, peer, packet::RELAYED_MULTICAST, body);
-                }
-            }
-        }
-    }
-
-    fn seals(
-        &mut self,
-        called: Called,
-        targets: &[NodeKey],
-        content: [u8; 32],
-    ) -> Vec<(NodeKey, Seal)> {
-        let mut seals = Vec::with_capacity(targets.len());
-        for &target in targets {
-            let statement = Statement {
-                purpose: Purpose::Multicast,
-                voucher: called.voucher,
-                source: called.source,
-                target,
-                id: called.id,
-                content,
-            };
-            match self.mesh.seal(&statement) {
-                Some(seal) => seals.push((target, seal)),
-                None => self.counters.undeliverable += 1,
-            }
-        }
-        seals
-    }
-
-    fn send_copy(&mut self, now: Instant, origin: Origin, peer: PeerId, packet: u16, body: Body) {
-        self.send_of(now, origin, peer, carrying(packet, MAX_HOPS, body));
     }
 
     /// Sends a unicast, for the first time or again, to the node of ours it is for; `false` if there
@@ -699,7 +415,7 @@ impl Router {
 
     /// The neighbour to send something for a node to. Never back where it came from: what has turned
     /// round once may do so for ever. Its source sends it again when the way is known everywhere.
-    fn hop(
+    pub(super) fn hop(
         &mut self,
         target: NodeKey,
         from: Option<PeerId>,
@@ -714,6 +430,13 @@ impl Router {
         };
         let onward = |peer| Some(peer) != from && links.peer_takes(peer, lane, len, |_| group);
         self.mesh.next_hop(target, onward)
+    }
+
+    /// Whether there is a link on the way to a node, however much waits there.
+    pub(super) fn has_way(&mut self, target: NodeKey, from: Option<PeerId>) -> bool {
+        let peers = &self.links.peers;
+        let onward = |peer| Some(peer) != from && peers.contains_key(&peer);
+        self.mesh.next_hop(target, onward).is_some()
     }
 
     /// Sends a message for another node on its way.
@@ -759,8 +482,12 @@ impl Router {
                 let count = count.min(most);
                 self.set_remote(now, Remote::Node(node), &topic, count);
             }
-            Output::Lost(node) => self.node_lost(now, node),
+            Output::Lost(node) => {
+                self.node_absent(now, node);
+                self.node_lost(now, node);
+            }
             Output::Cut { shaken, changes } => {
+                self.links_changed(now);
                 self.send_again(now, changes, |_, node| shaken.contains(&node));
             }
             Output::Moved(neighbour) => {
@@ -816,35 +543,6 @@ impl Router {
                 self.complain(peer, "records that are known already, again and again");
             }
             Output::AsksTooMuch(peer) => self.refuse_question(peer),
-        }
-    }
-}
-
-impl Called {
-    /// Whether the id is one that multicasts of the source have. A node counts its own. Those of a FISCO
-    /// node are called by their content, so that nobody can use a name up for something else.
-    fn is_named(self, content: impl FnOnce() -> [u8; 32]) -> bool {
-        let counted = self.id & Recent::NAME == 0;
-        if self.source == self.voucher {
-            return counted;
-        }
-        !counted && self.id == name_of(&content())
-    }
-
-    fn direct(self, targets: Vec<NodeKey>) -> Spread {
-        Spread {
-            source: self.source,
-            id: self.id,
-            targets,
-        }
-    }
-
-    fn spread(self, targets: Vec<(NodeKey, Seal)>) -> RelayedSpread {
-        RelayedSpread {
-            voucher: self.voucher,
-            source: self.source,
-            id: self.id,
-            targets,
         }
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     queue::{Level, Queue},
+    unconfirmed::{ToConfirm, Unconfirmed},
     unicast::UnicastId,
     waiting::{Held, Waiting},
 };
@@ -38,6 +39,10 @@ pub(super) struct PeerLink {
     pub(super) stuck: bool,
     /// It is none of ours, and takes part in the network of ours by way of this node.
     pub(super) transit: bool,
+    /// Multicasts that it was sent, if it is an overlay node that confirms them.
+    pub(super) unconfirmed: Option<Unconfirmed>,
+    /// Its own that came.
+    pub(super) to_confirm: ToConfirm,
     /// Whose it is.
     pub(super) identity: SessionIdentity,
     /// For whom it counts, if it was accepted.
@@ -69,6 +74,8 @@ impl PeerLink {
             paused: BTreeSet::new(),
             stuck: false,
             transit: false,
+            unconfirmed: None,
+            to_confirm: ToConfirm::default(),
             identity: SessionIdentity::of_node(key, authority),
             place: None,
             waiting: Waiting::default(),

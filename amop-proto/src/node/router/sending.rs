@@ -64,6 +64,23 @@ impl Router {
         self.send_in(peer, Lane::Control, frame.into());
     }
 
+    /// Queues a multicast for an overlay node, and keeps it until that has confirmed it. Whether its queue is
+    /// filling up.
+    pub(super) fn send_multicast(
+        &mut self,
+        peer: PeerId,
+        lane: Lane,
+        mut message: PeerMessage,
+    ) -> bool {
+        if let Some(link) = self.links.peers.get_mut(&peer)
+            && let Some(unconfirmed) = &mut link.unconfirmed
+        {
+            let queued = link.queue.queued();
+            self.counters.multicasts_lost += unconfirmed.push(lane, &mut message, queued);
+        }
+        self.send_in(peer, lane, message)
+    }
+
     /// Queues a frame for a peer. Whether its queue is filling up.
     pub(super) fn send_in(&mut self, peer: PeerId, lane: Lane, message: PeerMessage) -> bool {
         let Some(link) = self.links.peers.get_mut(&peer) else {

@@ -12,7 +12,7 @@ use rand::RngExt;
 
 use super::{
     Router,
-    network::Called,
+    spread::Called,
     table::Entry,
     unicast::{Drawn, Origin, Reach, Target, Unicast},
 };
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Topics that begin so serve private topics (channel-v2 section 9).
-const PRIVATE: &[u8] = b"#!$";
+pub(super) const PRIVATE: &[u8] = b"#!$";
 
 /// So often a draw is made again at most. A FISCO node has few names, so that it hardly ever comes to that.
 const REDRAWS: usize = 64;

@@ -17,10 +17,12 @@
 //! | relayed unicast | source (8), target (8), id (8), counter (8), MAC (16), channel frame |
 //! | relayed answer | as relayed unicast |
 //! | relayed multicast | voucher (8), source (8), id (8), count (2), for each target: key (8), counter (8), MAC (16); channel frame |
+//! | confirmed | runs of numbers of multicasts that have come: first (4), count (4) each |
 //!
 //! The three kinds of message that are not relayed cross one link and are believed because TLS says who
-//! is at its other end. Those that are relayed carry a MAC for each target; the P2P frame's seq says how
-//! many more links they may cross.
+//! is at its other end. Those that are relayed carry a MAC for each target; the last byte of the P2P
+//! frame's seq says how many more links they may cross. The other three bytes of a multicast's number it on
+//! its link, from version 3 on: see [`Numbered`].
 
 mod agreement;
 mod message;
@@ -101,12 +103,17 @@ pub mod packet {
     pub const RELAYED_ANSWER: u16 = 10;
     /// A multicast for several nodes, some of them further away.
     pub const RELAYED_MULTICAST: u16 = 11;
+    /// Confirms multicasts, so that their sender need not keep them any more.
+    pub const CONFIRMED: u16 = 12;
     /// A part of a long frame: see [`Assembler`](crate::p2p::Assembler).
     pub const FRAGMENT: u16 = 20;
 }
 
 /// The version of the extension that is spoken.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
+
+/// From this version on multicasts are numbered and confirmed.
+pub const CONFIRMS: u8 = 3;
 
 /// The lowest version of the extension that is spoken. Version 1 proved nothing and is gone.
 pub const MIN_VERSION: u8 = 2;
@@ -124,6 +131,84 @@ pub fn common_version(hello: &[u8]) -> Option<u8> {
     let (&lowest, &highest) = (hello.first()?, hello.get(1).or(hello.first())?);
     let version = highest.min(VERSION);
     (version >= lowest.max(MIN_VERSION)).then_some(version)
+}
+
+/// What the seq of a multicast's frame says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its number on this link, below [`NUMBERS`](Self::NUMBERS); 0 if it is not to be confirmed.
+    pub number: u32,
+    /// How many more links it may cross.
+    pub hops_left: u32,
+}
+
+impl Numbered {
+    /// Numbers begin again at 1 behind the last one below this.
+    pub const NUMBERS: u32 = 1 << 24;
+
+    /// As the seq of a frame.
+    #[must_use]
+    pub fn seq(self) -> u32 {
+        self.number << 8 | self.hops_left.min(0xff)
+    }
+
+    /// From the seq of a frame.
+    #[must_use]
+    pub fn of(seq: u32) -> Self {
+        Self {
+            number: seq >> 8,
+            hops_left: seq & 0xff,
+        }
+    }
+
+    /// The number behind this one.
+    #[must_use]
+    pub fn after(number: u32) -> u32 {
+        match number + 1 {
+            Self::NUMBERS => 1,
+            next => next,
+        }
+    }
+
+    /// How many numbers behind `first` this one is.
+    #[must_use]
+    pub fn behind(first: u32, number: u32) -> u32 {
+        if number >= first {
+            number - first
+        } else {
+            number + (Self::NUMBERS - 1) - first
+        }
+    }
+}
+
+/// Writes the body of a confirmed packet: the first number of each run, and how many there are in it.
+#[must_use]
+pub fn encode_confirmed(runs: &[(u32, u32)]) -> Bytes {
+    let mut out = BytesMut::with_capacity(8 * runs.len());
+    for &(first, count) in runs {
+        out.put_u32(first);
+        out.put_u32(count);
+    }
+    out.freeze()
+}
+
+/// Reads the body of a confirmed packet; returns `None` if it is malformed or has more numbers than `max`.
+#[must_use]
+pub fn decode_confirmed(mut body: Bytes, max: u32) -> Option<Vec<(u32, u32)>> {
+    if !body.len().is_multiple_of(8) || body.len() / 8 > max as usize {
+        return None;
+    }
+    let mut runs = Vec::with_capacity(body.len() / 8);
+    let mut numbers = 0_u32;
+    while body.has_remaining() {
+        let (first, count) = (body.get_u32(), body.get_u32());
+        numbers = numbers.checked_add(count)?;
+        if count == 0 || numbers > max || first == 0 || first >= Numbered::NUMBERS {
+            return None;
+        }
+        runs.push((first, count));
+    }
+    Some(runs)
 }
 
 fn keys(body: &mut Bytes, count: usize) -> Option<Vec<NodeKey>> {
@@ -183,11 +268,12 @@ mod tests {
             (&[1][..], None),
             (&[2], Some(2)),
             (&[1, 2], Some(2)),
-            (&[2, 9], Some(2)),
-            (&[3, 9], None),
+            (&[2, 9], Some(3)),
+            (&[3, 9], Some(3)),
+            (&[4, 9], None),
             (&[1, 1], None),
             (&[9, 2], None),
-            (&[2, 3, 77, 77], Some(2)),
+            (&[2, 3, 77, 77], Some(3)),
             (&[], None),
         ] {
             assert_eq!(common_version(hello), version, "{hello:?}");
@@ -215,5 +301,42 @@ mod tests {
         assert_eq!(decode_keys(encode_keys(keys), 2), Some(keys.to_vec()));
         assert_eq!(decode_keys(encode_keys(keys), 1), None);
         assert_eq!(decode_keys(encode_keys(keys).slice(1..), 2), None);
+    }
+
+    #[test]
+    fn numbers_go_round_and_leave_room_for_hops() {
+        for (number, hops_left) in [(0, 32), (1, 1), (0xff_ffff, 255)] {
+            let numbered = Numbered { number, hops_left };
+            assert_eq!(Numbered::of(numbered.seq()), numbered);
+        }
+        let last = Numbered::NUMBERS - 1;
+        assert_eq!((Numbered::after(1), Numbered::after(last)), (2, 1));
+        for first in [1, 2, last - 1, last] {
+            let mut number = first;
+            for behind in 0..5 {
+                assert_eq!(Numbered::behind(first, number), behind, "{first}");
+                number = Numbered::after(number);
+            }
+        }
+    }
+
+    #[test]
+    fn runs_of_numbers_are_bounded() {
+        let runs = [(1, 5), (9, 1), (Numbered::NUMBERS - 1, 3)];
+        assert_eq!(
+            decode_confirmed(encode_confirmed(&runs), 9),
+            Some(runs.to_vec())
+        );
+        assert_eq!(decode_confirmed(encode_confirmed(&runs), 8), None);
+        for bad in [(0, 1), (Numbered::NUMBERS, 1), (5, 0), (5, u32::MAX)] {
+            assert_eq!(
+                decode_confirmed(encode_confirmed(&[(1, 1), bad]), 100),
+                None
+            );
+        }
+        assert_eq!(
+            decode_confirmed(encode_confirmed(&runs).slice(1..), 9),
+            None
+        );
     }
 }

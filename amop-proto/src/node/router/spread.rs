@@ -1,0 +1,428 @@
+//! Multicasts from and to overlay nodes, and the confirmation of each on its link.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{
+    Router,
+    network::{MAX_HOPS, UNKNOWN_TARGET, carrying},
+    transit::name_of,
+    unconfirmed::AT_ONCE,
+    unicast::Origin,
+};
+use crate::{
+    channel::{Frame, FrameType, PROTOCOL_MAX_FRAME},
+    node::{
+        Lane, Message, PeerId,
+        digest::Digest,
+        mesh::{Hop, Proof, Recent, extension},
+    },
+    p2p::{
+        Body, PeerFrame,
+        mesh::{
+            MAX_TARGETS, NodeKey, Numbered, Purpose, RelayedSpread, Seal, Spread, Statement,
+            decode_confirmed, encode_confirmed, packet,
+        },
+    },
+};
+
+/// What has come is confirmed after this long, if it is not much before.
+const CONFIRM_AFTER: Duration = Duration::from_millis(20);
+
+/// Where a multicast for nodes of ours comes from and what it is called.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Called {
+    pub(super) voucher: NodeKey,
+    pub(super) source: NodeKey,
+    pub(super) id: u64,
+}
+
+impl Router {
+    /// A neighbour sent a multicast. If it has a number it is to be confirmed.
+    pub(super) fn multicast_came(&mut self, now: Instant, peer: PeerId, frame: &mut PeerFrame) {
+        let Some(link) = self.links.peers.get_mut(&peer) else {
+            return;
+        };
+        if link.unconfirmed.is_none() {
+            return;
+        }
+        let Numbered { number, hops_left } = Numbered::of(frame.seq);
+        frame.seq = hops_left;
+        if number == 0 {
+            return;
+        }
+        if link.to_confirm.push(number, frame.wire_len()) {
+            self.confirm(peer);
+        } else if self.confirm_at.is_none() {
+            self.confirm_at = Some(now + CONFIRM_AFTER);
+        }
+    }
+
+    /// Tells a neighbour which of its multicasts have come.
+    fn confirm(&mut self, peer: PeerId) {
+        let Some(link) = self.links.peers.get_mut(&peer) else {
+            return;
+        };
+        let runs = link.to_confirm.take();
+        if !runs.is_empty() {
+            let body = encode_confirmed(&runs);
+            self.send_peer(peer, extension(packet::CONFIRMED, 0, body));
+        }
+    }
+
+    /// Confirms what has come, when it is time.
+    pub(super) fn confirm_due(&mut self, now: Instant) {
+        if self.confirm_at.is_none_or(|at| now < at) {
+            return;
+        }
+        self.confirm_at = None;
+        let peers = self.links.peers.iter();
+        let peers = peers.filter(|(_, link)| !link.to_confirm.is_empty());
+        let peers: Vec<PeerId> = peers.map(|(&peer, _)| peer).collect();
+        for peer in peers {
+            self.confirm(peer);
+        }
+    }
+
+    /// A neighbour has multicasts of this node.
+    pub(super) fn confirmed(&mut self, peer: PeerId, body: Bytes) -> Option<()> {
+        let link = self.links.peers.get_mut(&peer)?;
+        let unconfirmed = link.unconfirmed.as_mut()?;
+        for (first, count) in decode_confirmed(body, AT_ONCE)? {
+            unconfirmed.confirmed(first, count);
+        }
+        Some(())
+    }
+
+    pub(super) fn neighbours_multicast(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        message: PeerFrame,
+        digest: Digest,
+    ) -> Option<()> {
+        let (spread, bytes) = Spread::open(message.body)?;
+        let Spread {
+            source,
+            id,
+            targets,
+        } = spread;
+        let own = [self.mesh.own()];
+        let targets = if targets.is_empty() {
+            &own[..]
+        } else {
+            &targets
+        };
+        let here = targets.iter().all(|&target| self.is_here(target));
+        let voucher = self.key_of(peer);
+        let voucher = voucher.filter(|&voucher| self.mesh.vouches(voucher, source));
+        let Some(voucher) = voucher.filter(|_| here) else {
+            self.unproven(peer);
+            return Some(());
+        };
+        let called = Called {
+            voucher,
+            source,
+            id,
+        };
+        if !called.is_named(|| digest.get(&bytes)) {
+            self.unproven(peer);
+            return Some(());
+        }
+        for &target in targets {
+            self.multicast_for(now, called, target, &bytes, digest)?;
+        }
+        Some(())
+    }
+
+    pub(super) fn relayed_multicast(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        message: PeerFrame,
+        digest: Digest,
+    ) -> Option<()> {
+        let (mut spread, bytes) = RelayedSpread::open(message.body)?;
+        let (mut here, mut named) = (Vec::new(), BTreeSet::new());
+        spread.targets.retain(|&(target, seal)| {
+            // Named twice, one would have the work done twice.
+            if !named.insert(target) {
+                return false;
+            }
+            let ends = self.is_here(target);
+            if ends {
+                here.push((target, seal));
+            }
+            !ends
+        });
+        let called = Called {
+            voucher: spread.voucher,
+            source: spread.source,
+            id: spread.id,
+        };
+        if !here.is_empty() {
+            self.sealed_multicast(now, peer, called, &here, (&bytes, digest))?;
+        }
+        if spread.targets.is_empty() {
+            return Some(());
+        }
+        match message.seq.min(MAX_HOPS).checked_sub(1) {
+            Some(hops_left) if hops_left > 0 => {
+                self.relay_spread(now, peer, called, spread.targets, (&bytes, hops_left));
+            }
+            _ => self.counters.undeliverable += 1,
+        }
+        Some(())
+    }
+
+    /// A multicast that came over several links, for these names here.
+    fn sealed_multicast(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        called: Called,
+        here: &[(NodeKey, Seal)],
+        (bytes, digest): (&Bytes, Digest),
+    ) -> Option<()> {
+        let Called {
+            voucher,
+            source,
+            id,
+        } = called;
+        let content = digest.get(bytes);
+        if !called.is_named(|| content) {
+            self.unproven(peer);
+            return Some(());
+        }
+        for (target, seal) in here {
+            let statement = Statement {
+                purpose: Purpose::Multicast,
+                voucher,
+                source,
+                target: *target,
+                id,
+                content,
+            };
+            let vouches = self.mesh.vouches(voucher, source);
+            match self.mesh.prove(&statement, seal) {
+                Proof::New if vouches => {
+                    self.multicast_for(now, called, *target, bytes, digest)?;
+                }
+                // Somebody on the way did not know that it had arrived.
+                Proof::Before if vouches => self.counters.copies_repeated += 1,
+                _ => self.unproven(peer),
+            }
+        }
+        Some(())
+    }
+
+    /// Takes a multicast for this node or a FISCO node behind it, of which is known where it comes
+    /// from.
+    fn multicast_for(
+        &mut self,
+        now: Instant,
+        called: Called,
+        target: NodeKey,
+        bytes: &Bytes,
+        digest: Digest,
+    ) -> Option<()> {
+        let Called {
+            voucher,
+            source,
+            id,
+        } = called;
+        let own = self.mesh.own();
+        if target != own {
+            self.multicast_to_border(now, called, target, bytes);
+            return Some(());
+        }
+        let frame = Frame::from_bytes(bytes.clone(), PROTOCOL_MAX_FRAME).ok()?;
+        if frame.kind != FrameType::MULTICAST {
+            return None;
+        }
+        if self.recent.see_multicast(now, source, own, id, voucher) {
+            let origin = Origin::Node(source, own, id);
+            self.unicast_or_multicast(now, origin, Message { frame, digest });
+        }
+        Some(())
+    }
+
+    /// Sends on a multicast of another node, one copy for all targets that are reached through the same
+    /// neighbour, and never back.
+    fn relay_spread(
+        &mut self,
+        now: Instant,
+        from: PeerId,
+        called: Called,
+        targets: Vec<(NodeKey, Seal)>,
+        (bytes, hops_left): (&Bytes, u32),
+    ) {
+        let mut copies: BTreeMap<PeerId, Vec<(NodeKey, Seal)>> = BTreeMap::new();
+        let mut unknown = false;
+        let lane = Lane::relayed(from, called.source, bytes);
+        for (target, seal) in targets {
+            let waits = self.stranded.is_waiting(target);
+            let hop = match waits {
+                true => None,
+                false => self.hop(target, Some(from), lane, bytes.len()),
+            };
+            if let Some(hop) = hop {
+                copies.entry(hop.peer).or_default().push((target, seal));
+            } else if self.mesh.is_known(target) && (waits || !self.has_way(target, Some(from))) {
+                let copy = (called, target, Some(seal));
+                self.strand(now, copy, bytes.clone().into(), lane, hops_left);
+            } else {
+                unknown |= !self.mesh.is_known(target);
+                self.counters.undeliverable += 1;
+            }
+        }
+        self.counters.relayed += u64::from(!copies.is_empty());
+        if unknown {
+            self.complain(from, UNKNOWN_TARGET);
+        }
+        for (peer, targets) in copies {
+            let spread = called.spread(targets);
+            let body = spread.seal_parts(bytes);
+            let message = carrying(packet::RELAYED_MULTICAST, hops_left, body);
+            self.send_multicast(peer, lane, message);
+        }
+    }
+
+    /// Sends a multicast into the network of ours: this node's own, or a FISCO node's. `targets` is as
+    /// before afterwards.
+    pub(super) fn spread_from_here(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        targets: &mut Vec<NodeKey>,
+        message: &Message,
+    ) {
+        let frame = &message.frame;
+        let voucher = self.mesh.own();
+        let (source, id) = match self.real_source(origin, message) {
+            Some(named) => named,
+            None => (voucher, self.next_unicast),
+        };
+        let called = Called {
+            voucher,
+            source,
+            id,
+        };
+        self.next_unicast += 1;
+        // Mostly there is one, next to this node.
+        let mut copies: BTreeMap<Hop, Vec<NodeKey>> = BTreeMap::new();
+        for &target in &*targets {
+            let lane = origin.lane();
+            let waits = self.stranded.is_waiting(target);
+            let hop = match waits {
+                true => None,
+                false => self.hop(target, None, lane, frame.wire_len()),
+            };
+            let Some(hop) = hop else {
+                if waits || !self.has_way(target, None) {
+                    let copy = (called, target, None);
+                    self.strand(now, copy, frame.to_parts(), lane, MAX_HOPS);
+                } else {
+                    self.counters.undeliverable += 1;
+                }
+                continue;
+            };
+            if let [_] = targets[..]
+                && hop.key == target
+            {
+                let body = called.direct(Vec::new()).seal_parts(frame);
+                self.send_copy(now, origin, hop.peer, packet::MULTICAST, body);
+                return;
+            }
+            copies.entry(hop).or_default().push(target);
+        }
+        // The same bytes for every neighbour that is the only target of its copy.
+        let mut alone = None;
+        let mut content = None;
+        for (Hop { peer, key }, targets) in copies {
+            if targets[..] == [key] {
+                let body = alone.get_or_insert_with(|| called.direct(Vec::new()).seal_parts(frame));
+                let body = body.clone();
+                self.send_copy(now, origin, peer, packet::MULTICAST, body);
+                continue;
+            }
+            for targets in targets.chunks(MAX_TARGETS) {
+                if targets.iter().all(|&target| self.mesh.ends_at(key, target)) {
+                    let body = called.direct(targets.to_vec()).seal_parts(frame);
+                    self.send_copy(now, origin, peer, packet::MULTICAST, body);
+                    continue;
+                }
+                let content = *content.get_or_insert_with(|| message.digest.get(frame));
+                let spread = called.spread(self.seals(called, targets, content));
+                if !spread.targets.is_empty() {
+                    let body = spread.seal_parts(frame);
+                    self.send_copy(now, origin, peer, packet::RELAYED_MULTICAST, body);
+                }
+            }
+        }
+    }
+
+    pub(super) fn seals(
+        &mut self,
+        called: Called,
+        targets: &[NodeKey],
+        content: [u8; 32],
+    ) -> Vec<(NodeKey, Seal)> {
+        let mut seals = Vec::with_capacity(targets.len());
+        for &target in targets {
+            let statement = Statement {
+                purpose: Purpose::Multicast,
+                voucher: called.voucher,
+                source: called.source,
+                target,
+                id: called.id,
+                content,
+            };
+            match self.mesh.seal(&statement) {
+                Some(seal) => seals.push((target, seal)),
+                None => self.counters.undeliverable += 1,
+            }
+        }
+        seals
+    }
+
+    fn send_copy(&mut self, now: Instant, origin: Origin, peer: PeerId, packet: u16, body: Body) {
+        let message = carrying(packet, MAX_HOPS, body);
+        if self.send_multicast(peer, origin.lane(), message) {
+            self.pause_if_filling(now, origin, peer);
+        }
+    }
+}
+
+impl Called {
+    /// Whether the id is one that multicasts of the source have. A node counts its own. Those of a FISCO
+    /// node are called by their content, so that nobody can use a name up for something else.
+    fn is_named(self, content: impl FnOnce() -> [u8; 32]) -> bool {
+        let counted = self.id & Recent::NAME == 0;
+        if self.source == self.voucher {
+            return counted;
+        }
+        !counted && self.id == name_of(&content())
+    }
+
+    pub(super) fn direct(self, targets: Vec<NodeKey>) -> Spread {
+        Spread {
+            source: self.source,
+            id: self.id,
+            targets,
+        }
+    }
+
+    pub(super) fn spread(self, targets: Vec<(NodeKey, Seal)>) -> RelayedSpread {
+        RelayedSpread {
+            voucher: self.voucher,
+            source: self.source,
+            id: self.id,
+            targets,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Multicasts that a neighbour was sent and has not confirmed: if the connection ends they are sent again.
+
+use std::collections::VecDeque;
+
+use crate::{
+    node::Lane,
+    p2p::{PeerMessage, mesh::Numbered},
+};
+
+/// What a message takes in memory beside its bytes.
+const BESIDE: usize = 128;
+
+/// So many bytes of what was written to a connection are kept at most: more than a connection has under way.
+const UNDER_WAY: usize = 16 << 20;
+
+/// A packet confirms at most so many multicasts.
+pub(super) const AT_ONCE: u32 = 4096;
+
+/// A multicast as it was sent.
+pub(super) type Sent = (Lane, PeerMessage);
+
+/// See the module.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unconfirmed {
+    /// The number of the last one that was sent.
+    last: u32,
+    /// By their numbers; `None` where it is confirmed. The first one is not.
+    sent: VecDeque<Option<Sent>>,
+    bytes: usize,
+}
+
+impl Unconfirmed {
+    /// Numbers a multicast that is about to be sent, and keeps it. `queued` is how much waits to be written
+    /// to the connection. Returns how many others were given up for it.
+    pub(super) fn push(&mut self, lane: Lane, message: &mut PeerMessage, queued: usize) -> u64 {
+        self.last = Numbered::after(self.last);
+        let number = self.last;
+        let hops_left = message.frame.seq;
+        message.frame.seq = Numbered { number, hops_left }.seq();
+        self.bytes += message.wire_len() + BESIDE;
+        self.sent.push_back(Some((lane, message.clone())));
+        let mut given_up = 0;
+        while self.bytes > queued.saturating_add(queued / 8 + UNDER_WAY) && self.sent.len() > 1 {
+            given_up += u64::from(self.take(0));
+            self.drop_taken();
+        }
+        given_up
+    }
+
+    /// What is kept, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn take(&mut self, at: usize) -> bool {
+        let Some((_, message)) = self.sent.get_mut(at).and_then(Option::take) else {
+            return false;
+        };
+        self.bytes -= message.wire_len() + BESIDE;
+        true
+    }
+
+    fn drop_taken(&mut self) {
+        while self.sent.front().is_some_and(Option::is_none) {
+            self.sent.pop_front();
+        }
+    }
+
+    /// The neighbour has so many multicasts from this number on.
+    pub(super) fn confirmed(&mut self, number: u32, count: u32) {
+        // From the last one backwards; before the first one there is nothing to look for.
+        let back = Numbered::behind(number, self.last) as usize;
+        let Some(start) = self.sent.len().checked_sub(back + 1) else {
+            return;
+        };
+        for at in start..start.saturating_add(count as usize).min(self.sent.len()) {
+            self.take(at);
+        }
+        self.drop_taken();
+    }
+
+    /// All of them, the first one first.
+    pub(super) fn into_sent(self) -> impl Iterator<Item = Sent> {
+        self.sent.into_iter().flatten()
+    }
+}
+
+/// After so many multicasts, so many bytes, or so many gaps between numbers they are confirmed at once.
+const MANY: u32 = 1024;
+const MUCH: usize = 1 << 20;
+const GAPS: usize = 32;
+
+/// Multicasts that came from a neighbour and are to be confirmed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ToConfirm {
+    /// Runs of numbers: the first of each, and how many.
+    runs: Vec<(u32, u32)>,
+    count: u32,
+    bytes: usize,
+}
+
+impl ToConfirm {
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// One came. Returns whether it is time to confirm.
+    pub(super) fn push(&mut self, number: u32, len: usize) -> bool {
+        self.count += 1;
+        self.bytes += len;
+        match self.runs.last_mut() {
+            Some((first, count)) if Numbered::behind(*first, number) == *count => *count += 1,
+            _ => self.runs.push((number, 1)),
+        }
+        self.count >= MANY || self.bytes >= MUCH || self.runs.len() >= GAPS
+    }
+
+    /// The runs, which are confirmed now.
+    pub(super) fn take(&mut self) -> Vec<(u32, u32)> {
+        std::mem::take(self).runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{node::mesh::extension, p2p::mesh::packet::MULTICAST};
+
+    fn message(len: usize) -> PeerMessage {
+        extension(MULTICAST, 32, Bytes::from(vec![0; len])).into()
+    }
+
+    fn push(unconfirmed: &mut Unconfirmed, len: usize, queued: usize) -> (u32, u64) {
+        let mut message = message(len);
+        let given_up = unconfirmed.push(Lane::Control, &mut message, queued);
+        let numbered = Numbered::of(message.frame.seq);
+        assert_eq!(numbered.hops_left, 32);
+        (numbered.number, given_up)
+    }
+
+    fn numbers(unconfirmed: &Unconfirmed) -> Vec<u32> {
+        let sent = unconfirmed.clone().into_sent();
+        sent.map(|(_, message)| Numbered::of(message.frame.seq).number)
+            .collect()
+    }
+
+    #[test]
+    fn what_is_not_confirmed_is_kept_in_its_order() {
+        let mut unconfirmed = Unconfirmed::default();
+        for number in 1..=6 {
+            assert_eq!(push(&mut unconfirmed, 10, 0), (number, 0));
+        }
+        unconfirmed.confirmed(3, 2);
+        assert_eq!(numbers(&unconfirmed), [1, 2, 5, 6]);
+        unconfirmed.confirmed(1, 1);
+        unconfirmed.confirmed(1, 1);
+        assert_eq!(numbers(&unconfirmed), [2, 5, 6]);
+        // Of numbers that were never sent nothing comes.
+        unconfirmed.confirmed(7, 1000);
+        unconfirmed.confirmed(100, 1);
+        assert_eq!(numbers(&unconfirmed), [2, 5, 6]);
+        unconfirmed.confirmed(2, 5);
+        assert_eq!((numbers(&unconfirmed), unconfirmed.bytes), (vec![], 0));
+        assert_eq!(push(&mut unconfirmed, 10, 0), (7, 0));
+        unconfirmed.confirmed(6, 1);
+        assert_eq!(numbers(&unconfirmed), [7]);
+    }
+
+    #[test]
+    fn numbers_go_round() {
+        let last = Numbered::NUMBERS - 1;
+        let mut unconfirmed = Unconfirmed {
+            last: last - 2,
+            ..Unconfirmed::default()
+        };
+        let sent: Vec<u32> = (0..4).map(|_| push(&mut unconfirmed, 1, 0).0).collect();
+        assert_eq!(sent, [last - 1, last, 1, 2]);
+        unconfirmed.confirmed(last, 2);
+        assert_eq!(numbers(&unconfirmed), [last - 1, 2]);
+        unconfirmed.confirmed(last - 1, 4);
+        assert_eq!(push(&mut unconfirmed, 1, 0), (3, 0));
+    }
+
+    #[test]
+    fn of_a_neighbour_that_confirms_nothing_so_much_is_kept() {
+        let mut unconfirmed = Unconfirmed::default();
+        let mut given_up = 0;
+        for _ in 0..40 {
+            given_up += push(&mut unconfirmed, 1 << 20, 0).1;
+        }
+        assert_eq!(given_up, 25);
+        assert!(unconfirmed.bytes <= UNDER_WAY);
+        // What waits to be written is in memory anyway.
+        assert_eq!(push(&mut unconfirmed, 1 << 20, 8 << 20).1, 0);
+        // One alone may be longer.
+        assert_eq!(push(&mut unconfirmed, 32 << 20, 0).1, 16);
+        assert_eq!(unconfirmed.clone().into_sent().count(), 1);
+    }
+
+    #[test]
+    fn what_comes_is_confirmed_in_runs() {
+        let mut came = ToConfirm::default();
+        let last = Numbered::NUMBERS - 1;
+        for number in [last - 1, last, 1, 2, 9, 10, 5] {
+            assert!(!came.push(number, 10));
+        }
+        assert_eq!(came.take(), [(last - 1, 4), (9, 2), (5, 1)]);
+        assert!(came.is_empty());
+        assert!(!came.push(11, MUCH - 1));
+        assert!(came.push(12, 1));
+        came.take();
+        let in_time = (0..MANY).position(|n| came.push(n + 1, 1));
+        assert_eq!(in_time, Some(MANY as usize - 1));
+        came.take();
+        let in_time = (0..MANY).position(|n| came.push(2 * n + 1, 1));
+        assert_eq!(in_time, Some(GAPS - 1));
+    }
+}
