@@ -15,10 +15,12 @@ use crate::{
 /// How long connections and topics must have been there before a message for it to rely on them.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// Before and after a multicast nothing may change for it to reach everybody: a cut that nobody is
-/// told of is found within 3 s and a tick, and what follows from that is known everywhere a moment
-/// later.
+/// A cut that nobody is told of is found within 3 s and a tick, and what follows from that is known
+/// everywhere a moment later.
 const QUIET: Duration = Duration::from_secs(5);
+
+/// So long a multicast may be on its way: its links may be held down because they went too often.
+const ARRIVES: Duration = Duration::from_secs(15);
 
 /// A message crosses at most this many links; the node-node protocol's own bound.
 const MAX_HOPS: u32 = 32;
@@ -150,7 +152,7 @@ impl World {
     fn multicast_missed(&self, message: &Message) -> Option<usize> {
         // Over whichever connection it went; what was sent twice is as good as once.
         let (first, &conn) = (message.sent, message.over.first()?);
-        let (from, until) = (first.checked_sub(QUIET)?, first + QUIET);
+        let (from, until) = (first.checked_sub(QUIET)?, first + ARRIVES);
         if message.over.len() > 1 || self.now < until || self.overloaded(from, until) {
             return None;
         }
@@ -164,7 +166,10 @@ impl World {
         let reached: Vec<bool> = (0..self.hosts.len())
             .map(|to| reached[to].is_some() && self.is_honest_way(&edges, host, to))
             .collect();
-        if !self.is_quiet_around(&reached, from, until) {
+        // Those who lie confirm what they drop, and who crashes forgets what it has confirmed.
+        let crash = |&at: &At| from <= at && at <= until;
+        let lies = self.has_hostile() && !self.is_quiet_around(&reached, from, until);
+        if lies || self.crashes.iter().any(crash) {
             return None;
         }
         let settled = first.checked_sub(SETTLED)?;

@@ -63,6 +63,8 @@ pub enum Sabotage {
     FalseAnswer,
     /// A unicast vanishes wherever it goes.
     LoseUnicasts,
+    /// Nodes say that they speak the version before the one that confirms multicasts.
+    ConfirmNothing,
     /// One subscriber's copy of a multicast vanishes.
     LoseMulticast,
     /// The answer to a publisher comes twice, and the program hears of both.

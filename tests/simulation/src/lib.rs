@@ -44,10 +44,10 @@
 //!   published until its outcome, one of the publisher's connections, one connection of a
 //!   subscriber that answers, and links that join their nodes all carried bytes without a break, and no
 //!   queue was over its limit. Other links, nodes and subscribers may do as they like meanwhile.
-//! * [`MulticastsArrive`](Invariant::MulticastsArrive): multicasts are sent once and not
-//!   repeated, so one that meets a change of ways may be lost. It reaches every subscriber that is
-//!   connected from 2 s before to 5 s after, provided that from 5 s before to 5 s after it no
-//!   connection of a node in its part of the network changed. It is never delivered twice.
+//! * [`MulticastsArrive`](Invariant::MulticastsArrive): a multicast reaches every subscriber that is connected
+//!   from 2 s before to 15 s after, if from 5 s before on links that join its node and the publisher's carried
+//!   bytes without a break, no queue was over its limit, and no node crashed. Other links may do as they like
+//!   meanwhile. It is never delivered twice.
 //! * [`NoLoop`](Invariant::NoLoop): each copy of a message between nodes crosses at most 32 links,
 //!   and exactly the fewest possible if nothing changed in the 5 s before. Each version of a node's
 //!   record goes over a connection at most 8 times each way.
@@ -70,7 +70,9 @@
 //!   of no answer that nobody gave.
 //! * [`UnicastsArrive`](Invariant::UnicastsArrive) and
 //!   [`MulticastsArrive`](Invariant::MulticastsArrive) where the ways that lead over hostile nodes are
-//!   longer than the honest ones: a node on the shortest way may drop what it is to pass on.
+//!   longer than the honest ones: a node on the shortest way may drop what it is to pass on. Of multicasts
+//!   only where no connection of a node in the publisher's part of the network changed: a hostile node
+//!   confirms what it drops.
 //! * [`BoundedMemory`](Invariant::BoundedMemory): what neighbours tell of nodes stays within its budget.
 //! * [`BoundedWork`](Invariant::BoundedWork): honest nodes write frames in proportion to those that
 //!   hostile hosts made up.

@@ -15,7 +15,7 @@ pub enum Invariant {
     OneOutcome,
     /// A unicast is answered while there is a way to a subscriber that answers.
     UnicastsArrive,
-    /// A multicast reaches every subscriber while nothing changes around it.
+    /// A multicast reaches every subscriber to whose node there is a way.
     MulticastsArrive,
     /// After the last fault every node's view becomes the truth.
     Convergence,

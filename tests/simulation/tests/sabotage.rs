@@ -88,6 +88,25 @@ fn a_multicast_that_misses_one() {
 }
 
 #[test]
+fn a_multicast_that_nobody_confirms() {
+    // Whether one is on a link when that is cut depends on the seed.
+    let missed = (0..40).any(|seed| {
+        let plan = Plan {
+            profile: Some(Profile::Faults),
+            ..Plan::of(seed)
+        };
+        assert!(run(&plan).is_good(), "without sabotage nothing is found");
+        let summary = run(&Plan {
+            sabotage: Some(Sabotage::ConfirmNothing),
+            ..plan
+        });
+        let mut violations = summary.violations.iter();
+        violations.any(|violation| violation.invariant == Invariant::MulticastsArrive)
+    });
+    assert!(missed);
+}
+
+#[test]
 fn two_outcomes() {
     finds(Sabotage::AnswerTwice, Profile::Calm, Invariant::OneOutcome);
 }

@@ -9,10 +9,11 @@ use amop_proto::{
     },
     p2p::{
         NodeId, PeerFrame,
-        mesh::{NodeKey, SharedSecret, Verifier, packet},
+        mesh::{CONFIRMS, NodeKey, SharedSecret, Verifier, packet},
         protocol,
     },
 };
+use bytes::Bytes;
 use rand::{RngExt, rngs::StdRng};
 
 use super::{Event, World};
@@ -307,6 +308,10 @@ impl World {
             }
         }
         let mut frame = frame.clone();
+        let greets = (frame.protocol, frame.packet) == (protocol::EXTENSION, packet::HELLO);
+        if greets && self.does(Sabotage::ConfirmNothing) {
+            frame.body = Bytes::from_static(&[CONFIRMS - 1; 2]);
+        }
         if frame.packet == packet::RECORDS && self.does_once(Sabotage::Garble) {
             frame.body.truncate(frame.body.len() - 1);
         }

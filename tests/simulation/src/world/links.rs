@@ -137,6 +137,7 @@ impl World {
 
     /// A node dies with all it knows.
     pub(crate) fn crash(&mut self, host: usize, silent: bool) {
+        self.crashes.push(self.now);
         if self.hosts[host].node.take().is_none() {
             return;
         }

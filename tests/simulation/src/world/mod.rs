@@ -118,6 +118,8 @@ pub struct World {
     pub(crate) rogues: Vec<Rogue>,
     /// Frames that honest nodes wrote to each other and to hostile ones.
     pub(crate) honest_frames: u64,
+    /// When nodes crashed.
+    pub(crate) crashes: Vec<At>,
     pub(crate) conns: Vec<Conn>,
     pub(crate) topics: Vec<amop_proto::TopicName>,
     next_id: u64,
@@ -161,6 +163,7 @@ impl World {
             clients: Vec::new(),
             rogues: Vec::new(),
             honest_frames: 0,
+            crashes: Vec::new(),
             conns: Vec::new(),
             topics: Vec::new(),
             next_id: 1,
