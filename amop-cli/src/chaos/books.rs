@@ -1,6 +1,6 @@
 //! The books of a run: what was sent, what became of it, who got it.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// What became of a message at its publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,8 @@ enum Fate {
 #[derive(Debug)]
 pub(crate) struct Books {
     fates: Vec<Fate>,
+    /// When each was sent, since the start.
+    sent_at: Vec<Duration>,
     /// By subscriber, how often it was handed each message.
     taken: Vec<Vec<u8>>,
     failures: BTreeMap<&'static str, u64>,
@@ -46,7 +48,9 @@ pub(crate) struct Sums {
     pub(crate) unconfirmed: u64,
     /// Something that no fault excuses, with an example.
     pub(crate) wrong: BTreeMap<&'static str, (u64, String)>,
-    /// Some numbers of lost or duplicated messages.
+    /// Some of the lost messages.
+    pub(crate) lost_of: Vec<usize>,
+    /// Some numbers of duplicated messages.
     pub(crate) examples: Vec<String>,
 }
 
@@ -57,15 +61,28 @@ impl Books {
     pub(crate) fn new(messages: usize, subscribers: usize) -> Self {
         Self {
             fates: vec![Fate::NotSent; messages],
+            sent_at: vec![Duration::ZERO; messages],
             taken: vec![vec![0; messages]; subscribers],
             failures: BTreeMap::new(),
             wrong: BTreeMap::new(),
         }
     }
 
-    /// A message is about to be sent.
-    pub(crate) fn sent(&mut self, message: usize) {
+    /// A message is about to be sent, so long after the start.
+    pub(crate) fn sent(&mut self, message: usize, at: Duration) {
         self.fates[message] = Fate::UnderWay;
+        self.sent_at[message] = at;
+    }
+
+    /// Messages that were acknowledged, when they were sent, and who was not handed them.
+    pub(crate) fn missed(&self) -> impl Iterator<Item = (usize, Duration, usize)> {
+        let fates = self.fates.iter().enumerate();
+        let acknowledged = fates.filter(|&(_, &fate)| fate == Fate::Acknowledged);
+        acknowledged.flat_map(move |(message, _)| {
+            let taken = self.taken.iter().enumerate();
+            let missed = taken.filter(move |(_, taken)| taken[message] == 0);
+            missed.map(move |(subscriber, _)| (message, self.sent_at[message], subscriber))
+        })
     }
 
     /// The publisher was told that a subscriber has it.
@@ -129,7 +146,9 @@ impl Books {
             sums.unconfirmed += u64::from(!acknowledged && subscribers > 0);
             if acknowledged && subscribers == 0 {
                 sums.lost += 1;
-                sums.example(|| format!("number {message} was acknowledged and is lost"));
+                if sums.lost_of.len() < EXAMPLES {
+                    sums.lost_of.push(message);
+                }
             }
             if let Some((subscriber, times)) = twice {
                 sums.duplicated += 1;
@@ -154,9 +173,17 @@ impl Sums {
         self.lost == 0 && self.duplicated == 0 && self.wrong.is_empty()
     }
 
-    /// Whether no subscriber was handed anything twice. Multicasts may be lost.
+    /// Whether no subscriber was handed anything twice.
     pub(crate) fn nothing_twice(&self) -> bool {
         self.duplicated == 0 && self.wrong.is_empty()
+    }
+
+    /// The same of multicasts: of each of them every subscriber is to be handed a copy, so that whoever was
+    /// handed none is counted apart.
+    pub(crate) fn of_copies(mut self) -> Self {
+        self.lost = 0;
+        self.lost_of.clear();
+        self
     }
 
     pub(crate) fn failed(&self) -> u64 {
@@ -169,6 +196,12 @@ impl fmt::Display for Sums {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (what, (count, example)) in &self.wrong {
             writeln!(f, "  wrong       {what}: {count}, for example {example}")?;
+        }
+        for message in &self.lost_of {
+            writeln!(
+                f,
+                "  wrong       number {message} was acknowledged and is lost"
+            )?;
         }
         for example in &self.examples {
             writeln!(f, "  wrong       {example}")?;
@@ -185,7 +218,7 @@ mod tests {
     fn books() -> Books {
         let mut books = Books::new(5, 3);
         for message in 0..4 {
-            books.sent(message);
+            books.sent(message, Duration::ZERO);
         }
         for message in 0..2 {
             books.acknowledged(message);

@@ -55,6 +55,8 @@ pub(crate) struct Tally {
     pub(crate) no_detour: u32,
     /// Cuts of links that no messages could be sent over before.
     pub(crate) unmeasured: u32,
+    /// What was done, with the time when it really began.
+    pub(crate) steps: Vec<Step>,
 }
 
 /// What faults are inflicted on.
@@ -85,9 +87,14 @@ impl Faults {
     }
 
     /// Carries the plan out until `stop`. Everything is repaired when it returns.
-    pub(crate) async fn run(self: Arc<Self>, plan: Plan, stop: CancellationToken) -> Result<()> {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        plan: Plan,
+        start: Instant,
+        stop: CancellationToken,
+    ) -> Result<()> {
         let mut tasks = JoinSet::new();
-        let result = self.carry_out(plan, &stop, &mut tasks).await;
+        let result = self.carry_out(plan, start, &stop, &mut tasks).await;
         // What is left only waits to be repaired, and does so at once.
         stop.cancel();
         let mut results = vec![result];
@@ -100,10 +107,10 @@ impl Faults {
     async fn carry_out(
         self: &Arc<Self>,
         mut plan: Plan,
+        start: Instant,
         stop: &CancellationToken,
         tasks: &mut JoinSet<Result<()>>,
     ) -> Result<()> {
-        let start = Instant::now();
         let mut next = plan.next();
         let mut watching = tokio::time::interval(WATCH);
         loop {
@@ -127,6 +134,8 @@ impl Faults {
                         && let Some(allowed) = stop.run_until_cancelled(self.allowed(step.fault)).await
                     {
                         if allowed {
+                            let at = start.elapsed();
+                            self.tally().steps.push(Step { at, ..step });
                             self.begin(step, stop, tasks);
                         } else {
                             self.tally().skipped += 1;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use amop::{Client, Kind, PublishError, RawSubscription, TopicName};
+use amop::{Client, Event, Events, Kind, PublishError, RawSubscription, TopicName};
 use anyhow::Result;
 use bytes::Bytes;
 use tokio::{
@@ -52,6 +52,8 @@ pub(crate) struct Ledger {
     unicasts: Mutex<Books>,
     multicasts: Mutex<Books>,
     deliveries: AtomicU64,
+    /// Multicasts that the queue of each subscriber had no room for.
+    dropped: Vec<AtomicU64>,
 }
 
 impl Ledger {
@@ -61,7 +63,15 @@ impl Ledger {
             unicasts: books(traffic.unicasts),
             multicasts: books(traffic.multicasts),
             deliveries: AtomicU64::new(0),
+            dropped: (0..traffic.subscribers)
+                .map(|_| AtomicU64::new(0))
+                .collect(),
         }
+    }
+
+    pub(crate) fn dropped(&self) -> Vec<u64> {
+        let dropped = self.dropped.iter();
+        dropped.map(|count| count.load(Ordering::Relaxed)).collect()
     }
 
     pub(crate) fn unicasts(&self) -> MutexGuard<'_, Books> {
@@ -184,6 +194,8 @@ impl Subscribers {
                 let subscription = client.subscribe_raw(topic).await?;
                 tasks.spawn(listen(subscription, subscriber, Arc::clone(ledger)));
             }
+            let (events, all) = (client.events(), topics.all.to_string());
+            tasks.spawn(count_dropped(events, all, subscriber, Arc::clone(ledger)));
         }
         Ok(Self(tasks))
     }
@@ -209,6 +221,17 @@ async fn listen(mut subscription: RawSubscription, subscriber: usize, ledger: Ar
             _ => ledger.of(kind).wrong("a message that cannot be read", || {
                 String::from_utf8_lossy(&delivery).into_owned()
             }),
+        }
+    }
+}
+
+/// Counts what a subscriber's queue had no room for, until its client is closed.
+async fn count_dropped(mut events: Events, all: String, subscriber: usize, ledger: Arc<Ledger>) {
+    while let Some(event) = events.next().await {
+        if let Event::Lagged { topic, dropped } = event
+            && topic == all
+        {
+            ledger.dropped[subscriber].fetch_add(dropped, Ordering::Relaxed);
         }
     }
 }
@@ -270,9 +293,9 @@ pub(crate) fn publish(
     clients: &[Client],
     traffic: &Traffic,
     ledger: &Arc<Ledger>,
+    start: Instant,
     stop: &CancellationToken,
 ) -> Result<JoinSet<()>> {
-    let start = Instant::now();
     let mut tasks = JoinSet::new();
     for (number, client) in clients.iter().enumerate() {
         let publisher = Arc::new(Publisher {
@@ -300,7 +323,7 @@ impl Publisher {
             if self.due(kind, message).await.is_none() {
                 return;
             }
-            self.ledger.of(kind).sent(message);
+            self.ledger.of(kind).sent(message, self.start.elapsed());
             let result = match kind {
                 Kind::Unicast => self.unicast(message).await,
                 Kind::Multicast => {

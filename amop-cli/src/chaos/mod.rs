@@ -12,6 +12,7 @@ mod books;
 mod clients;
 mod faults;
 mod load;
+mod missing;
 mod net;
 mod node;
 mod plan;
@@ -41,6 +42,7 @@ use self::{
     clients::Sdk,
     faults::Faults,
     load::{Ledger, Subscribers, Traffic, probe_topic, publish},
+    missing::{Excuse, Missing},
     net::Net,
     plan::{Pace, Plan},
     report::Report,
@@ -60,7 +62,8 @@ const QUIET_PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// Starts nodes as processes of their own on this machine, with every connection led through a proxy
 /// that can be cut. Publishers and subscribers are connected to two nodes each. Exit code 1 if a
-/// unicast that was acknowledged reached nobody, or a subscriber was handed a message twice.
+/// unicast that was acknowledged reached nobody, a multicast missed a subscriber and neither a full queue nor
+/// a fault explains that, or a subscriber was handed a message twice.
 #[derive(Debug, Args)]
 pub(crate) struct Chaos {
     /// How many nodes; as many publishers and subscribers.
@@ -200,11 +203,11 @@ impl Chaos {
 
         let start = Instant::now();
         let stop = CancellationToken::new();
-        let sending = publish(&senders, &traffic, &ledger, &stop)?;
+        let sending = publish(&senders, &traffic, &ledger, start, &stop)?;
         let took = {
             let _stop = stop.clone().drop_guard();
             let calm = stop.child_token();
-            let breaking = tokio::spawn(Arc::clone(&faults).run(plan, calm.clone()));
+            let breaking = tokio::spawn(Arc::clone(&faults).run(plan, start, calm.clone()));
             let sent = self.send(sending, breaking, &stop, &calm, &ledger, &faults);
             sent.await?;
             start.elapsed()
@@ -217,14 +220,17 @@ impl Chaos {
         faults.shutdown().await?;
         listening.join().await;
         probing.join_all().await;
+        let of_step = |step| Excuse::of(step, traffic.publishers, self.partitions);
+        let excuses: Vec<Excuse> = tally.steps.iter().filter_map(of_step).collect();
+        let missing = Missing::of(&ledger.multicasts(), &excuses, &ledger.dropped());
         let report = Report {
             network,
             seed: traffic.seed,
             took,
             wanted: traffic.unicasts,
-            subscribers: traffic.subscribers,
             unicasts: ledger.unicasts().sums(),
-            multicasts: ledger.multicasts().sums(),
+            multicasts: ledger.multicasts().sums().of_copies(),
+            missing,
             tally,
         };
         Ok(report)

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{books::Sums, faults::Tally};
+use super::{books::Sums, faults::Tally, missing::Missing};
 
 /// What a run comes to.
 #[derive(Debug)]
@@ -16,22 +16,17 @@ pub(crate) struct Report {
     pub(crate) took: Duration,
     /// How many unicasts were asked for.
     pub(crate) wanted: usize,
-    pub(crate) subscribers: usize,
     pub(crate) unicasts: Sums,
     pub(crate) multicasts: Sums,
+    /// Copies of acknowledged multicasts that subscribers were not handed.
+    pub(crate) missing: Missing,
     pub(crate) tally: Tally,
 }
 
 impl Report {
     /// Whether nothing acknowledged was lost and nobody was handed anything twice.
     pub(crate) fn is_good(&self) -> bool {
-        self.unicasts.hold() && self.multicasts.nothing_twice()
-    }
-
-    /// Copies of acknowledged multicasts that subscribers were not handed.
-    fn multicasts_missing(&self) -> u64 {
-        let expected = self.multicasts.acknowledged * self.subscribers as u64;
-        expected.saturating_sub(self.multicasts.deliveries)
+        self.unicasts.hold() && self.multicasts.nothing_twice() && self.missing.lost == 0
     }
 
     /// The median and the longest time to another path.
@@ -61,7 +56,11 @@ impl Report {
         unicasts["redelivered"] = self.unicasts.redelivered.into();
         unicasts["unconfirmed"] = self.unicasts.unconfirmed.into();
         let mut multicasts = of(&self.multicasts);
-        multicasts["missing"] = self.multicasts_missing().into();
+        multicasts["missing"] = json!({
+            "full_queues": self.missing.queues,
+            "faults": self.missing.faults,
+            "lost": self.missing.lost,
+        });
         let detours = self.detours();
         json!({
             "good": self.is_good(),
@@ -92,6 +91,7 @@ impl fmt::Display for Report {
         let Self {
             unicasts,
             multicasts,
+            missing,
             tally,
             ..
         } = self;
@@ -135,15 +135,22 @@ impl fmt::Display for Report {
         write!(f, "{unicasts}")?;
         writeln!(
             f,
-            "  multicasts  sent {} acknowledged {} failed {} copies {} missing {} duplicated {}",
+            "  multicasts  sent {} acknowledged {} failed {} copies {} lost {} duplicated {}",
             multicasts.sent,
             multicasts.acknowledged,
             multicasts.failed(),
             multicasts.deliveries,
-            self.multicasts_missing(),
+            missing.lost,
             multicasts.duplicated,
         )?;
-        write!(f, "{multicasts}")?;
+        if missing.all() > missing.lost {
+            writeln!(
+                f,
+                "  missing     {} copies that subscribers' full queues dropped, {} that faults were in the way of",
+                missing.queues, missing.faults
+            )?;
+        }
+        write!(f, "{multicasts}{missing}")?;
         match self.detours() {
             Some((median, max)) => writeln!(
                 f,
@@ -185,9 +192,9 @@ mod tests {
             seed: 7,
             took: Duration::from_secs(2),
             wanted: 10,
-            subscribers: 3,
             unicasts,
             multicasts,
+            missing: Missing::default(),
             tally,
         }
     }
@@ -218,20 +225,22 @@ mod tests {
 
     #[test]
     fn both_forms_say_the_same() {
-        let multicasts = Sums {
-            acknowledged: 4,
-            deliveries: 10,
-            ..Sums::default()
-        };
-        let report = report(Sums::default(), multicasts);
+        let mut report = report(Sums::default(), Sums::default());
+        report.missing.queues = 2;
+        assert!(report.is_good());
+        report.missing.lost = 3;
+        assert!(!report.is_good());
         let json = report.to_json();
         assert_eq!(json["detour"]["p50_ms"], 2.0);
         assert_eq!(json["detour"]["max_ms"], 3.0);
-        assert_eq!(json["multicasts"]["missing"], 2);
+        assert_eq!(json["multicasts"]["missing"]["full_queues"], 2);
+        assert_eq!(json["multicasts"]["missing"]["lost"], 3);
+        assert_eq!(json["good"], false);
         let text = report.to_string();
         for part in [
             "p50 2.0 ms, max 3.0 ms",
-            "missing 2",
+            "missing     2 copies",
+            "lost 3",
             "after 0 of 10",
             "seed 7",
         ] {

@@ -1,0 +1,173 @@
+//! Copies of multicasts that subscribers were not handed, and why.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    books::Books,
+    plan::{Fault, Step},
+};
+
+/// So long before a fault a multicast may have been sent to be hit by it: what a node has confirmed to its
+/// neighbour is gone with it.
+const BEFORE: Duration = Duration::from_secs(1);
+
+/// So long after it: some still count on the node that is gone.
+const AFTER: Duration = Duration::from_secs(2);
+
+/// A client needs so long to be back with its topics.
+const BACK: Duration = Duration::from_secs(5);
+
+/// So many examples are kept.
+const EXAMPLES: usize = 5;
+
+/// A time in which somebody may miss multicasts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Excuse {
+    from: Duration,
+    until: Duration,
+    /// `None` is everybody.
+    subscriber: Option<usize>,
+}
+
+impl Excuse {
+    /// What a fault excuses: to cut or slow a link excuses nothing, as long as the network holds together.
+    /// The first so many clients are publishers.
+    pub(crate) fn of(step: &Step, publishers: usize, partitions: bool) -> Option<Self> {
+        let from = step.at.saturating_sub(BEFORE);
+        match step.fault {
+            Fault::Kill { .. } | Fault::Stop { .. } => Some(Self {
+                from,
+                until: step.at + AFTER,
+                subscriber: None,
+            }),
+            Fault::CutClient { client, .. } => Some(Self {
+                from,
+                until: step.at + step.down + BACK,
+                subscriber: Some(client.checked_sub(publishers)?),
+            }),
+            Fault::Cut { .. } | Fault::Hold { .. } | Fault::Slow { .. } => {
+                partitions.then_some(Self {
+                    from,
+                    until: Duration::MAX,
+                    subscriber: None,
+                })
+            }
+        }
+    }
+
+    fn covers(&self, at: Duration, subscriber: usize) -> bool {
+        let concerned = self.subscriber.is_none_or(|one| one == subscriber);
+        concerned && self.from <= at && at <= self.until
+    }
+}
+
+/// Copies that are missing, by cause.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// The subscriber's own queue was full.
+    pub(crate) queues: u64,
+    /// A fault was in the way.
+    pub(crate) faults: u64,
+    /// Nothing explains it.
+    pub(crate) lost: u64,
+    /// Some of the last kind.
+    examples: Vec<String>,
+}
+
+impl Missing {
+    /// Looks for the cause of each copy. `dropped` is how many the queue of each subscriber had no room for.
+    pub(crate) fn of(books: &Books, excuses: &[Excuse], dropped: &[u64]) -> Self {
+        let mut dropped = dropped.to_vec();
+        let mut missing = Self::default();
+        for (message, at, subscriber) in books.missed() {
+            let left = dropped.get_mut(subscriber).filter(|left| **left > 0);
+            if excuses.iter().any(|excuse| excuse.covers(at, subscriber)) {
+                missing.faults += 1;
+            } else if let Some(left) = left {
+                *left -= 1;
+                missing.queues += 1;
+            } else {
+                missing.lost += 1;
+                if missing.examples.len() < EXAMPLES {
+                    let at = at.as_secs_f64();
+                    missing.examples.push(format!(
+                        "multicast {message}, sent after {at:.3} s, never came to subscriber {subscriber}"
+                    ));
+                }
+            }
+        }
+        missing
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> u64 {
+        self.queues + self.faults + self.lost
+    }
+}
+
+/// What nothing explains, a line each.
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for example in &self.examples {
+            writeln!(f, "  wrong       {example}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(at: u64, fault: Fault) -> Step {
+        Step {
+            at: Duration::from_secs(at),
+            fault,
+            down: Duration::from_secs(2),
+        }
+    }
+
+    fn books() -> Books {
+        let mut books = Books::new(4, 2);
+        for message in 0..4 {
+            books.sent(message, Duration::from_secs(10 * message as u64));
+            books.acknowledged(message);
+        }
+        books.delivered(0, 0);
+        books.delivered(1, 3);
+        books
+    }
+
+    #[test]
+    fn each_copy_has_one_cause() {
+        let excuses = [
+            step(11, Fault::Kill { node: 3 }),
+            step(20, Fault::CutClient { client: 3, way: 0 }),
+        ];
+        let excuses: Vec<Excuse> = excuses
+            .iter()
+            .filter_map(|step| Excuse::of(step, 2, false))
+            .collect();
+        // 0 misses 1 (the kill), 2 and 3; 1 misses 0, 1 (the kill) and 2 (its way was cut).
+        let missing = Missing::of(&books(), &excuses, &[1, 0]);
+        let Missing {
+            queues,
+            faults,
+            lost,
+            ..
+        } = missing;
+        assert_eq!((queues, faults, lost), (1, 3, 2));
+        assert_eq!(missing.all(), 6);
+        let text = missing.to_string();
+        assert!(text.contains("multicast 0, sent after 0.000 s, never came to subscriber 1"));
+    }
+
+    #[test]
+    fn cuts_of_links_excuse_nothing_while_the_network_holds_together() {
+        let cut = step(1, Fault::Cut { link: 0 });
+        assert!(Excuse::of(&cut, 2, false).is_none());
+        assert!(Excuse::of(&cut, 2, true).is_some());
+        let publisher = step(1, Fault::CutClient { client: 1, way: 0 });
+        assert!(Excuse::of(&publisher, 2, false).is_none());
+    }
+}
