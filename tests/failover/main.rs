@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+mod cuts;
 mod restarts;
 mod sdk_config;
 mod slow;
