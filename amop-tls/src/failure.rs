@@ -116,6 +116,12 @@ pub enum HandshakeFailure {
     /// The peer broke the protocol.
     #[error("the peer broke the TLS protocol: {0}")]
     Protocol(#[source] Error),
+    /// As server in EC mode: the client gave up, for want of a way to sign as it seems.
+    #[error(
+        "the client ended the handshake with alert InternalError, as SDKs in Java before 16 do where \
+         SHA-1 is refused: see sha1_client_signatures in docs/security.md"
+    )]
+    CannotSign,
     /// Another alert from the peer.
     #[error("the peer ended the handshake with alert {0:?}")]
     Alert(AlertDescription),
@@ -245,6 +251,7 @@ impl HandshakeFailure {
                 };
             }
             A::ProtocolVersion => return Self::Version,
+            A::InternalError if (we, mode) == (Side::Server, Mode::Ec) => return Self::CannotSign,
             other => return Self::Alert(other),
         };
         Self::OursRefused { alert, reason }

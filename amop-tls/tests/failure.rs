@@ -134,6 +134,11 @@ fn a_server_that_receives_handshake_failure() {
     let error = Error::AlertReceived(AlertDescription::HandshakeFailure);
     let told = HandshakeFailure::from_rustls(&error, Side::Server, Mode::Rsa);
     assert!(matches!(told, HandshakeFailure::Alert(_)), "{told}");
+    let error = Error::AlertReceived(AlertDescription::InternalError);
+    for (mode, can_sign) in [(Mode::Rsa, true), (Mode::Ec, false)] {
+        let told = HandshakeFailure::from_rustls(&error, Side::Server, mode).to_string();
+        assert_ne!(told.contains("sha1_client_signatures"), can_sign, "{told}");
+    }
 }
 
 /// The way out is in the message.

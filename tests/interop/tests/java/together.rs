@@ -33,6 +33,8 @@ async fn a_jdk_that_signs_with_sha1_stays_out_where_that_is_switched_off() {
     assert!(!ended.status.success(), "{ended:?}");
     let kinds: Vec<&str> = ended.events.iter().map(|event| &*event.event).collect();
     assert_eq!(kinds, ["failed"]);
+    let told = ["refused: the client ended", "see sha1_client_signatures"];
+    log().wait_for(&told).await;
     // Others get in as ever.
     let client = net.client(0).await;
     net.end([client]).await;
