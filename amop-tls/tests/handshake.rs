@@ -266,9 +266,14 @@ impl rustls::client::ResolvesClientCert for NoCertificate {
         hints: &[&[u8]],
         schemes: &[SignatureScheme],
     ) -> Option<Arc<rustls::sign::CertifiedKey>> {
-        // The CertificateRequest names no CAs (channel-v2 section 2.4) and one scheme.
+        // The CertificateRequest names no CAs (channel-v2 section 2.4), one scheme, and behind it that of
+        // older JDKs.
         assert!(hints.is_empty());
-        assert_eq!(schemes, [SignatureScheme::ECDSA_NISTP256_SHA256]);
+        let schemes_of_sdks = [
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            SignatureScheme::ECDSA_SHA1_Legacy,
+        ];
+        assert_eq!(schemes, schemes_of_sdks);
         None
     }
 

@@ -123,8 +123,9 @@ impl Router {
             }
         }
         self.counters.multicasts += 1;
-        // Clients of ours look themselves.
+        // Clients of ours look themselves, and a node alone is the only one that it was sent to.
         let others = !sessions.is_empty() && self.links.sessions.len() > self.repeats.ours;
+        let others = others && !self.links.peers.is_empty();
         if !others || self.repeats.is_first(now, frame) {
             self.multicast_to_sessions(now, origin, sessions, frame);
         }

@@ -2,7 +2,7 @@
 //!
 //! SDKs in Java send a multicast by all their connections, with one seq. Nodes that know each other's
 //! subscribers would deliver it as often. Clients of this project take a message once by themselves, so that
-//! this is looked at only where there are sessions of others.
+//! this is looked at only where there are sessions of others, and other nodes.
 
 use std::{
     collections::VecDeque,
@@ -21,7 +21,7 @@ const AGE: Duration = Duration::from_secs(10);
 const MAX: usize = 32 * 1024;
 
 /// Of a long message so many bytes at both ends are looked at: what holds all others up must be short.
-const END: usize = 256;
+const END: usize = 128;
 
 /// The multicasts of the last seconds.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +46,7 @@ impl Repeats {
         }
         let body = &frame.body[..];
         let head = &body[..body.len().min(END)];
-        let tail = &body[body.len().saturating_sub(END)..];
+        let tail = &body[body.len().saturating_sub(END).max(head.len())..];
         let name = self.hasher.hash_one((frame.seq.0, body.len(), head, tail));
         let first = self.seen.insert(name);
         if first {
