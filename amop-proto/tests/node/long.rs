@@ -516,3 +516,41 @@ fn a_node_that_takes_part_is_told_all_topics_a_little_at_a_time() {
     expected.insert(0, "own");
     assert_eq!(list.topics, expected);
 }
+
+/// A list that is there is not held up by another one that is being written.
+#[test]
+fn whoever_asks_for_a_list_that_is_written_gets_it_at_once() {
+    const MANY: usize = 3000;
+    let mut config = config(0);
+    config.transit.insert(node_id(9));
+    let mut net = Net::with([config]);
+    let names: Vec<String> = (0..MANY).map(|n| format!("topic{n:05}")).collect();
+    let topics: Vec<(&str, u32)> = names.iter().map(|name| (&**name, 1)).collect();
+    net.ours(0, 2, &topics);
+    net.subscriber(0, &["own"]);
+    net.advance(Duration::from_millis(100));
+    let (border, plain) = (border(&mut net, 9, ""), net.foreign(0, 10, ""));
+    net.advance(Duration::from_millis(100));
+    let ask = |net: &mut Net, peer, seq| {
+        net.peer_inbox(peer);
+        let question = peer_frame(protocol::TOPIC, packet::REQUEST_TOPICS, seq, "");
+        net.peer_send(peer, question);
+    };
+    ask(&mut net, border, 71);
+    assert!(net.peer_inbox(border).is_empty(), "all of it at once");
+    ask(&mut net, plain, 81);
+    net.advance(Duration::from_millis(20));
+    assert_eq!(net.peer_only(plain).seq, 81);
+    assert_eq!(net.peer_only(border).seq, 71);
+    // Changes are told a little later, and so many per second.
+    net.subscriber(0, &["more"]);
+    net.secs(2);
+    ask(&mut net, plain, 82);
+    assert_eq!(net.peer_only(plain).seq, 82);
+    ask(&mut net, border, 72);
+    assert!(net.peer_inbox(border).is_empty(), "all of it at once");
+    ask(&mut net, plain, 83);
+    assert_eq!(net.peer_only(plain).seq, 83);
+    net.advance(Duration::from_millis(20));
+    assert_eq!(net.peer_only(border).seq, 72);
+}
