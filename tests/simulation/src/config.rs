@@ -93,6 +93,12 @@ pub enum Sabotage {
     BelieveLinks,
     /// Nodes send what they pass on hundreds of times, as if it went round.
     Echo,
+    /// Nodes answer every question of a neighbour, at length.
+    AnswerAll,
+    /// Nodes believe every answer, whoever gives it.
+    BelieveAnswers,
+    /// Nodes take what a relay hands over once more.
+    TakeAgain,
 }
 
 /// What a run is made from. The same configuration and seed make the same run.

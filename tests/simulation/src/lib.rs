@@ -101,7 +101,7 @@ mod world;
 pub use bulk::{run_each, run_many};
 pub use config::{Config, Profile, Sabotage};
 pub use graph::{Edge, Topology, distances};
-pub use hostile::{HostilePlan, WILES, Wile, run_hostile};
+pub use hostile::{HostilePlan, WILES, Wile, run_hostile, run_late};
 pub use ledger::{MessageId, Verdict};
 pub use reach::Reach;
 pub use scale::{Scale, scale};

@@ -1,7 +1,7 @@
 //! Hostile nodes and SDKs, and that the checks find each defence that is taken away.
 #![forbid(unsafe_code)]
 
-use amop_sim::{HostilePlan, Invariant, Sabotage, Summary, Wile, run_each, run_hostile};
+use amop_sim::{HostilePlan, Invariant, Sabotage, Summary, Wile, run_each, run_hostile, run_late};
 
 /// Seeds and wiles that found something once, each with what it was.
 const PAST: [(u64, &[Wile]); 1] = [
@@ -137,4 +137,53 @@ fn records_without_a_limit() {
         &[Wile::Stubs],
         &[Invariant::BoundedMemory],
     );
+}
+
+#[test]
+fn questions_that_are_all_answered() {
+    finds(
+        Sabotage::AnswerAll,
+        &[Wile::FloodQuestions],
+        &[Invariant::BoundedWork],
+    );
+}
+
+#[test]
+fn answers_that_anybody_gives() {
+    finds(
+        Sabotage::BelieveAnswers,
+        &[Wile::ForgeAnswers],
+        &[Invariant::TrueAnswers, Invariant::NoForgery],
+    );
+}
+
+/// Counters at the end of all counters, and lists as long as they may be, prove nothing and cost little.
+#[test]
+fn counters_and_lists_at_their_bounds_hold() {
+    for wiles in [
+        &[Wile::OddCounters][..],
+        &[Wile::LongLists],
+        &[Wile::OddCounters, Wile::LongLists, Wile::Stubs],
+    ] {
+        let runs = run_each(0..8, |seed| {
+            run_hostile(&HostilePlan {
+                wiles: Some(wiles.to_vec()),
+                ..HostilePlan::of(seed)
+            })
+        });
+        all_good(&runs);
+    }
+}
+
+/// What a relay kept is not taken again, though its source was forgotten meanwhile; and the check would see it.
+#[test]
+fn what_was_kept_until_its_source_was_forgotten_is_not_taken_again() {
+    let runs: Vec<Summary> = (0..8).map(|seed| run_late(seed, None)).collect();
+    all_good(&runs);
+    let found = (0..8).any(|seed| {
+        let summary = run_late(seed, Some(Sabotage::TakeAgain));
+        let mut violations = summary.violations.iter();
+        violations.any(|violation| violation.invariant == Invariant::NoDuplicate)
+    });
+    assert!(found);
 }

@@ -1,16 +1,38 @@
 //! Defences of honest nodes that a sabotage takes away: what they would do without one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use amop_proto::{
-    node::PeerId,
+    channel::{Frame, Seq},
+    node::{Event as NodeEvent, PeerId, SessionId},
     p2p::{
         PeerCodec, PeerFrame,
         mesh::{NodeKey, Record, SharedSecret, Subject, packet},
         protocol,
     },
 };
+use bytes::Bytes;
 
 use super::forge;
-use crate::{Sabotage, net::ConnId, world::World};
+use crate::{
+    Sabotage,
+    net::{ConnId, Owner},
+    world::World,
+};
+
+/// So much is written for each question, where all are answered.
+const ANSWERS: usize = 40;
+
+/// What nodes without a defence have seen.
+#[derive(Debug, Default)]
+pub(crate) struct Missing {
+    /// Multicasts that came over others, by the node they came to.
+    came: BTreeSet<(usize, Bytes)>,
+    /// Answers that are believed before the subscriber is asked, by the node it is at.
+    answers: BTreeMap<(usize, Seq), Frame>,
+    /// Subscribers that were asked.
+    asked: BTreeMap<(usize, Seq), SessionId>,
+}
 
 impl World {
     /// What a node takes a frame for that comes from another, and over which connections: the frame it
@@ -42,6 +64,83 @@ impl World {
             _ => None,
         };
         vec![believed.unwrap_or((peer, frame))]
+    }
+
+    /// What a node does beside that about a frame of a hostile one.
+    pub(crate) fn undefended(
+        &mut self,
+        (host, from): (usize, Option<usize>),
+        end: (ConnId, usize),
+        frame: &PeerFrame,
+    ) {
+        let hostile = from.is_some_and(|from| self.is_hostile(from));
+        if !hostile || self.is_hostile(host) || frame.protocol != protocol::EXTENSION {
+            return;
+        }
+        match self.config.sabotage {
+            Some(Sabotage::AnswerAll) if [packet::KNOWN, packet::ASK].contains(&frame.packet) => {
+                let answer = forge::extension(packet::TAKEN, u32::MAX, Bytes::new());
+                for _ in 0..ANSWERS {
+                    self.write_more(end, &answer);
+                }
+            }
+            Some(Sabotage::BelieveAnswers) => self.believe_answer(host, frame),
+            Some(Sabotage::TakeAgain) => self.take_again(host, frame),
+            _ => {}
+        }
+    }
+
+    /// Whoever gives an answer is believed: as if the subscriber's own node had it from the subscriber.
+    fn believe_answer(&mut self, host: usize, frame: &PeerFrame) {
+        let Some((source, target, answer)) = forge::forged_answer(frame) else {
+            return;
+        };
+        let Some(at) = self.with_key(source).filter(|&at| !self.is_hostile(at)) else {
+            return;
+        };
+        if target != self.hosts[host].key {
+            return;
+        }
+        match self.missing.asked.remove(&(at, answer.seq)) {
+            Some(session) => {
+                let life = self.hosts[at].life;
+                self.tell_host(at, life, NodeEvent::session_frame(session, answer));
+            }
+            None => {
+                self.missing.answers.insert((at, answer.seq), answer);
+            }
+        }
+    }
+
+    /// The answer to a unicast that a subscriber is about to be asked, if one is believed already.
+    pub(crate) fn believed_answer(
+        &mut self,
+        (conn, side): (ConnId, usize),
+        session: SessionId,
+        seq: Seq,
+    ) -> Option<Frame> {
+        let Owner::Session { host, .. } = self.conns[conn.0].owners[side] else {
+            return None;
+        };
+        let answer = self.missing.answers.remove(&(host, seq));
+        if answer.is_none() {
+            self.missing.asked.insert((host, seq), session);
+        }
+        answer
+    }
+
+    /// A multicast that has come before is delivered again.
+    fn take_again(&mut self, host: usize, frame: &PeerFrame) {
+        let Some(multicast) = forge::relayed_multicast(frame) else {
+            return;
+        };
+        if self.missing.came.insert((host, frame.body.clone())) {
+            return;
+        }
+        let sessions = self.hosts[host].sessions.clone();
+        for (session, end) in sessions {
+            self.write_session(session, end, &multicast, &mut Vec::new());
+        }
     }
 
     /// The connection of a node to an honest neighbour with this key.

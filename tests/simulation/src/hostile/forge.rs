@@ -5,8 +5,9 @@ use amop_proto::{
     p2p::{
         NodeId, PeerFrame,
         mesh::{
-            Envelope, NodeKey, Record, Relayed, RelayedSpread, Seal, SharedSecret, SignedRecord,
-            Signer, Spread, Subject, Whole, encode_keys, encode_known, packet,
+            Envelope, NodeKey, PairKey, Purpose, Record, Relayed, RelayedSpread, Seal,
+            SharedSecret, SignedRecord, Signer, Spread, Statement, Subject, Whole, content_digest,
+            encode_keys, encode_known, packet,
         },
         protocol,
     },
@@ -187,8 +188,13 @@ pub(super) fn records(record: &Record, signer: &SharedSecret) -> Option<PeerFram
     Some(extension(packet::RECORDS, 1, signed.bytes().clone()))
 }
 
-/// Multicasts with the ids that the source of a message is about to use, for a neighbour.
-pub(super) fn with_next_ids(rng: &mut StdRng, message: &PeerFrame, topic: &[u8]) -> Vec<PeerFrame> {
+/// Multicasts with the ids that the source of a message is about to use, for a neighbour. Not if that is the
+/// sender itself, which may send what it likes in its own name.
+pub(super) fn with_next_ids(
+    rng: &mut StdRng,
+    (message, own): (&PeerFrame, NodeKey),
+    topic: &[u8],
+) -> Vec<PeerFrame> {
     let body = message.body.clone();
     let named = match message.packet {
         packet::MULTICAST => Spread::open(body).map(|(spread, _)| (spread.source, spread.id)),
@@ -197,7 +203,7 @@ pub(super) fn with_next_ids(rng: &mut StdRng, message: &PeerFrame, topic: &[u8])
         }
         _ => Envelope::open(body).map(|(envelope, _)| (envelope.source, envelope.id)),
     };
-    let Some((source, id)) = named else {
+    let Some((source, id)) = named.filter(|&(source, _)| source != own) else {
         return Vec::new();
     };
     let mut forged = |id| {
@@ -262,6 +268,7 @@ pub(super) struct Claims<'a> {
     /// Who signs.
     pub(super) signer: NodeId,
     pub(super) version: u64,
+    pub(super) agreement: [u8; 32],
     pub(super) neighbours: &'a [NodeKey],
     pub(super) topics: Vec<(Bytes, u32)>,
 }
@@ -269,7 +276,7 @@ pub(super) struct Claims<'a> {
 impl Claims<'_> {
     fn whole(&self, subject: Subject, chain_of: &NodeId) -> Option<SignedRecord> {
         let whole = matches!(subject, Subject::Node(_)).then(|| Whole {
-            agreement: [9; 32],
+            agreement: self.agreement,
             chain: SharedSecret::new(*chain_of).chain(),
         });
         let record = Record {
@@ -300,6 +307,74 @@ impl Claims<'_> {
         let record = self.whole(Subject::Stub { fisco, border }, &self.signer)?;
         Some(extension(packet::RECORDS, 1, record.bytes().clone()))
     }
+}
+
+/// A message in the sender's own name, proven with its key.
+pub(super) fn in_own_name(
+    rng: &mut StdRng,
+    (own, target): (NodeKey, NodeKey),
+    pair: &PairKey,
+    topic: &[u8],
+    counter: u64,
+) -> PeerFrame {
+    let (id, seq) = (rng.random_range(0..1 << 60), Seq::random(rng));
+    let (purpose, kind) = if rng.random() {
+        (Purpose::Unicast, FrameType::UNICAST)
+    } else {
+        (Purpose::Multicast, FrameType::MULTICAST)
+    };
+    let frame = channel_frame(kind, seq, topic, OWN);
+    let statement = Statement {
+        purpose,
+        voucher: own,
+        source: own,
+        target,
+        id,
+        content: content_digest(&frame.to_bytes()),
+    };
+    let seal = pair.seal(&statement, counter);
+    if purpose == Purpose::Unicast {
+        let envelope = Envelope {
+            source: own,
+            target,
+            id,
+        };
+        let body = Relayed { envelope, seal }.seal(&frame);
+        return extension(packet::RELAYED_UNICAST, HOPS, body);
+    }
+    let spread = RelayedSpread {
+        voucher: own,
+        source: own,
+        id,
+        targets: vec![(target, seal)],
+    };
+    extension(packet::RELAYED_MULTICAST, HOPS, spread.seal(&frame))
+}
+
+/// The channel frame of a multicast that comes over others.
+pub(super) fn relayed_multicast(frame: &PeerFrame) -> Option<Frame> {
+    if !is_relayed(frame) || frame.packet != packet::RELAYED_MULTICAST {
+        return None;
+    }
+    read(RelayedSpread::open(frame.body.clone())?.1)
+}
+
+/// An answer that was forged, with who is said to give it and whom it is for.
+pub(super) fn forged_answer(frame: &PeerFrame) -> Option<(NodeKey, NodeKey, Frame)> {
+    if frame.protocol != protocol::EXTENSION {
+        return None;
+    }
+    let (envelope, bytes) = match frame.packet {
+        packet::ANSWER => Envelope::open(frame.body.clone())?,
+        packet::RELAYED_ANSWER => {
+            let (relayed, bytes) = Relayed::open(frame.body.clone())?;
+            (relayed.envelope, bytes)
+        }
+        _ => return None,
+    };
+    let answer = read(bytes)?;
+    let forged = split_topic(&answer.body).ok()?.payload[..] == FORGER.to_be_bytes();
+    forged.then_some((envelope.source, envelope.target, answer))
 }
 
 /// Questions about many nodes.

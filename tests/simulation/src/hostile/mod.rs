@@ -6,6 +6,7 @@
 
 mod defence;
 mod forge;
+mod late;
 mod node;
 mod plan;
 mod sdk;
@@ -13,11 +14,14 @@ mod trust;
 
 use std::collections::VecDeque;
 
-use amop_proto::p2p::PeerFrame;
+use amop_proto::p2p::{PeerFrame, mesh::Agreement};
 use rand::{RngExt, rngs::StdRng};
 
-pub use self::plan::{HostilePlan, run_hostile};
-pub(crate) use self::{sdk::Rogue, trust::Gullible};
+pub(crate) use self::{defence::Missing, sdk::Rogue, trust::Gullible};
+pub use self::{
+    late::run_late,
+    plan::{HostilePlan, run_hostile},
+};
 
 /// Payloads of messages that hostile hosts publish in their own name, which anybody may, begin so.
 pub(crate) const OWN: u64 = u64::MAX - 1;
@@ -68,10 +72,16 @@ pub enum Wile {
     FloodRecords,
     /// Sends what nobody can read.
     Garbage,
+    /// Sends messages in its own name, proven with its own key, with counters that no clock ever shows.
+    OddCounters,
+    /// States links to thousands of nodes, always others.
+    LongLists,
+    /// Passes no records on.
+    HoldBack,
 }
 
 /// All of them.
-pub const WILES: [Wile; 17] = [
+pub const WILES: [Wile; 20] = [
     Wile::ForgeRecords,
     Wile::ClaimLinks,
     Wile::ClaimTopics,
@@ -89,6 +99,9 @@ pub const WILES: [Wile; 17] = [
     Wile::FloodQuestions,
     Wile::FloodRecords,
     Wile::Garbage,
+    Wile::OddCounters,
+    Wile::LongLists,
+    Wile::HoldBack,
 ];
 
 /// A hostile node's part of a host.
@@ -97,6 +110,8 @@ pub(crate) struct Attacker {
     pub(crate) wiles: Vec<Wile>,
     /// Frames that came or went, with the neighbour they came from if they came.
     captured: VecDeque<PeerFrame>,
+    /// A key to agree on others with, whose secret half its machine does not know.
+    agreement: Option<Agreement>,
     rng: StdRng,
     pub(crate) active: bool,
     /// Frames of its own making that it wrote.
@@ -109,6 +124,7 @@ impl Attacker {
         Self {
             wiles,
             captured: VecDeque::new(),
+            agreement: None,
             rng,
             active: false,
             injected: 0,
@@ -121,6 +137,9 @@ impl Attacker {
     }
 
     fn capture(&mut self, frame: &PeerFrame) {
+        if !forge::is_message(frame) && !forge::is_records(frame) {
+            return;
+        }
         if self.captured.len() >= MAX_CAPTURED {
             // Old ones are worth keeping, too.
             let at = self.rng.random_range(0..MAX_CAPTURED);

@@ -6,7 +6,7 @@ use amop_proto::{
     channel::Seq,
     p2p::{
         NodeId, PeerCodec, PeerFrame,
-        mesh::{NodeKey, packet},
+        mesh::{Agreement, MAX_NEIGHBOURS, NodeKey, packet},
         protocol,
     },
 };
@@ -69,6 +69,9 @@ impl World {
         }
         let taken = (frame.protocol, frame.packet) == (protocol::EXTENSION, packet::TAKEN);
         if attacker.does(Wile::Deaf) && taken {
+            return false;
+        }
+        if attacker.does(Wile::HoldBack) && forge::is_records(frame) {
             return false;
         }
         if !forge::is_relayed(frame) {
@@ -160,15 +163,25 @@ impl World {
         let keys: Vec<NodeKey> = self.hosts.iter().map(|host| host.key).collect();
         let ids: Vec<NodeId> = self.hosts.iter().map(|host| host.id).collect();
         let victim = (host + attacker.rng.random_range(1..ids.len())) % ids.len();
+        let beside: Vec<NodeKey> = self
+            .ways_of(host)
+            .into_iter()
+            .filter_map(|way| self.neighbour(way))
+            .map(|other| self.hosts[other].key)
+            .collect();
         // What is claimed is a topic of the attacker's own: of one that others have, too, it may claim a
         // share, and loses what it draws.
         let topic = Bytes::copy_from_slice(self.any_topic(&mut attacker.rng));
         let clock = self.clock();
         attacker.version = attacker.version.max(clock) + 1;
+        if attacker.wiles[at] == Wile::OddCounters {
+            return attacker.odd_counters(own, &beside, (ids[victim], &topic), clock);
+        }
         let rng = &mut attacker.rng;
         let mut claims = Claims {
             signer: own,
             version: attacker.version,
+            agreement: [9; 32],
             neighbours: &[],
             topics: Vec::new(),
         };
@@ -212,6 +225,10 @@ impl World {
                 claims.topics = vec![("bait".into(), u32::MAX)];
                 let made_up = NodeId(std::array::from_fn(|_| rng.random()));
                 let fisco = if rng.random() { made_up } else { ids[victim] };
+                if fisco != made_up {
+                    // Somebody else's ID, and what that may have subscribed to.
+                    claims.topics.push((topic, 1));
+                }
                 claims.stub(fisco, own).into_iter().collect()
             }
             Wile::ForgeMessages => {
@@ -227,7 +244,7 @@ impl World {
                 let message = attacker.captured(forge::is_message);
                 let rng = &mut attacker.rng;
                 message.map_or_else(Vec::new, |message| {
-                    forge::with_next_ids(rng, &message, &topic)
+                    forge::with_next_ids(rng, (&message, keys[host]), &topic)
                 })
             }
             Wile::FloodQuestions => (0..FLOOD).map(|_| forge::question(rng, &keys)).collect(),
@@ -242,7 +259,20 @@ impl World {
                 frames
             }
             Wile::Garbage => vec![forge::garbage(rng)],
-            Wile::Alter | Wile::Mute | Wile::Deaf | Wile::Loop | Wile::ForgeAnswers => {
+            Wile::LongLists => {
+                let count = [100, 1000, MAX_NEIGHBOURS][rng.random_range(0..3)];
+                let made_up = std::iter::repeat_with(|| NodeKey(rng.random()));
+                let all: Vec<NodeKey> = keys.iter().copied().chain(made_up).take(count).collect();
+                claims.neighbours = &all;
+                claims.of(own).into_iter().collect()
+            }
+            Wile::Alter
+            | Wile::Mute
+            | Wile::Deaf
+            | Wile::Loop
+            | Wile::ForgeAnswers
+            | Wile::HoldBack
+            | Wile::OddCounters => {
                 // Its own messages, in its own name, keep coming meanwhile.
                 let seq = Seq::random(rng);
                 vec![forge::own_multicast(rng, keys[host], &topic, seq)]
@@ -252,5 +282,60 @@ impl World {
 
     fn any_topic(&self, rng: &mut StdRng) -> &[u8] {
         self.topics[rng.random_range(0..self.topics.len())].as_bytes()
+    }
+}
+
+impl Attacker {
+    /// States a key whose secret half it has, or sends a node a message that is proven with it and has a
+    /// counter that no clock ever shows.
+    fn odd_counters(
+        &mut self,
+        own: NodeId,
+        beside: &[NodeKey],
+        (victim, topic): (NodeId, &[u8]),
+        clock: u64,
+    ) -> Vec<PeerFrame> {
+        let theirs = self.agreement_of(&victim);
+        let rng = &mut self.rng;
+        let agreement = self
+            .agreement
+            .get_or_insert_with(|| Agreement::new(own, &rng.random(), clock));
+        let Some(theirs) = theirs.filter(|_| rng.random_range(0..4) != 0) else {
+            let claims = Claims {
+                signer: own,
+                version: self.version,
+                agreement: agreement.public(),
+                neighbours: beside,
+                topics: Vec::new(),
+            };
+            return claims.of(own).into_iter().collect();
+        };
+        let odd = [
+            u64::MAX,
+            u64::MAX - 1,
+            u64::MAX - (1 << 13),
+            1 << 63,
+            (1 << 62) + 1,
+            1 << 62,
+            clock + 3 * 365 * DAY,
+            clock + 365 * DAY,
+            clock,
+            0,
+        ];
+        let counter = odd[rng.random_range(0..odd.len())];
+        let pair = agreement.with(&victim, &theirs);
+        let pair = pair.expect("an honest node's key is good");
+        let ends = (NodeKey::from(&own), NodeKey::from(&victim));
+        vec![forge::in_own_name(rng, ends, &pair, topic, counter)]
+    }
+
+    /// What a node states to agree on keys with, as far as it has passed.
+    fn agreement_of(&self, node: &NodeId) -> Option<[u8; 32]> {
+        let records = self.captured.iter().rev();
+        records
+            .filter_map(forge::only_record)
+            .find(|record| record.subject.node() == node && record.whole.is_some())
+            .and_then(|record| record.whole)
+            .map(|whole| whole.agreement)
     }
 }

@@ -221,7 +221,7 @@ impl World {
         }
     }
 
-    fn write_session(
+    pub(crate) fn write_session(
         &mut self,
         session: SessionId,
         (conn, side): (ConnId, usize),
@@ -246,6 +246,12 @@ impl World {
                 }
             }
             FrameType::UNICAST if self.does(Sabotage::LoseUnicasts) => return,
+            FrameType::UNICAST if self.does(Sabotage::BelieveAnswers) => {
+                if let Some(answer) = self.believed_answer((conn, side), session, frame.seq) {
+                    made_up.push(NodeEvent::session_frame(session, answer));
+                    return;
+                }
+            }
             FrameType::UNICAST if self.does(Sabotage::FalseAnswer) => {
                 // As if a subscriber had answered, though it was never asked.
                 let topic = split_topic(&frame.body).map(|body| body.topic.clone());

@@ -21,7 +21,7 @@ pub(crate) use self::{
 use crate::{
     config::{Config, Sabotage},
     graph::Edge,
-    hostile::Rogue,
+    hostile::{Missing, Rogue},
     ledger::{Ledger, MessageId},
     log::Log,
     net::{At, Conn, ConnId},
@@ -135,6 +135,8 @@ pub struct World {
     events: u64,
     /// Multicasts put into each session.
     pub(crate) copies: BTreeMap<(ConnId, u64), u32>,
+    /// What nodes without a defence have seen.
+    pub(crate) missing: Missing,
 }
 
 impl fmt::Debug for World {
@@ -175,6 +177,7 @@ impl World {
             sabotaged: false,
             events: 0,
             copies: BTreeMap::new(),
+            missing: Missing::default(),
             rng,
             config,
         };

@@ -162,6 +162,7 @@ impl World {
                 let from = self.neighbour((at, reader));
                 for frame in frames {
                     self.overhear(host, &frame);
+                    self.undefended((host, from), (at, reader), &frame);
                     for (id, frame) in self.believed(host, from, id, frame) {
                         self.tell_host(host, life, checker.event(id, frame));
                     }
