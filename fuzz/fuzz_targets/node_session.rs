@@ -1,0 +1,362 @@
+//! A node's SDKs that say what they like, over time: frames of every kind, answers to what they were asked and
+//! were not, topic sets, private topics and verdicts, while others go on talking.
+//!
+//! The input is a script: a byte says what happens next, what follows it how.
+#![no_main]
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use amop_fuzz::Script;
+use amop_proto::{
+    channel::{Frame, FrameDecoder, FrameType, Seq, encode_topics, frame_topic, rpc::NodeFacts},
+    node::{Action, Event, Limits, Node, NodeConfig, SessionId, SessionIdentity, Timeouts},
+    p2p::{NodeId, mesh::SharedSecret},
+};
+use bytes::{Bytes, BytesMut};
+use libfuzzer_sys::fuzz_target;
+
+const PUBLISHER: SessionId = SessionId(1);
+const SUBSCRIBER: SessionId = SessionId(2);
+
+const TOPIC: &str = "bystanders";
+const TOPICS: [&str; 8] = [
+    TOPIC,
+    "hello",
+    "x",
+    "#!$TopicNeedVerify_private",
+    "#!$PushChannel_#!$TopicNeedVerify_private",
+    "#!$VerifyChannel_#!$TopicNeedVerify_private_00000000000000000000000000000001",
+    "_block_notify_1",
+    "another",
+];
+
+/// What one event may make the node do.
+const MOST_ACTIONS: usize = 2000;
+
+fuzz_target!(|data: &[u8]| {
+    let mut script = Script::new(data);
+    let mut run = Run::new();
+    while let Some(step) = script.step() {
+        run.step(step, &mut script);
+    }
+    run.end();
+});
+
+/// A session's end at its SDK.
+#[derive(Default)]
+struct End {
+    /// What was written to it, to be answered.
+    got: Vec<(FrameType, Seq)>,
+    /// It does not read: so many bytes are not written.
+    stalled: bool,
+    unwritten: usize,
+    paused: bool,
+}
+
+struct Run {
+    node: Node,
+    now: Instant,
+    sessions: BTreeMap<SessionId, End>,
+    next: u64,
+    /// Messages the bystander has got.
+    got: Vec<Bytes>,
+    rounds: u64,
+}
+
+fn config() -> NodeConfig {
+    let node = NodeId([1; 64]);
+    NodeConfig {
+        node,
+        facts: NodeFacts {
+            fisco_version: "2.11.1".into(),
+            chain_id: "1".into(),
+            node_id: node.to_string(),
+            name: "node0".into(),
+            agency: "agency".into(),
+            address: "127.0.0.1:30300".into(),
+        },
+        limits: Limits {
+            sessions: 8,
+            session_queue: 64 << 10,
+            session_queues: 256 << 10,
+            session_topics: 8,
+            subscriptions: 32,
+            topics: 16,
+            in_flight: 32,
+            session_in_flight: 16,
+            ..Limits::default()
+        },
+        timeouts: Timeouts::default(),
+        transit: [].into(),
+        signer: Arc::new(SharedSecret::new(node)),
+        epoch: 1_790_000_000_000_000,
+        seed: [1; 32],
+    }
+}
+
+impl Run {
+    fn new() -> Self {
+        let mut run = Self {
+            node: Node::new(config()),
+            now: Instant::now(),
+            sessions: BTreeMap::new(),
+            next: 10,
+            got: Vec::new(),
+            rounds: 0,
+        };
+        // Of another agency than all others.
+        run.open(PUBLISHER, 0);
+        run.open(SUBSCRIBER, 0);
+        let topics = Frame::new(
+            FrameType::SET_TOPICS,
+            Seq([b'2'; 32]),
+            encode_topics([TOPIC]),
+        );
+        run.event(Event::session_frame(SUBSCRIBER, topics));
+        run
+    }
+
+    fn open(&mut self, session: SessionId, agency: u8) {
+        self.sessions.insert(session, End::default());
+        let identity = SessionIdentity {
+            key: [agency; 32],
+            agency: [agency; 32],
+        };
+        self.event(Event::SessionOpened { session, identity });
+    }
+
+    /// One of those that say what they like.
+    fn any(&self, which: u8) -> Option<SessionId> {
+        let others = self
+            .sessions
+            .keys()
+            .filter(|&&id| id != PUBLISHER && id != SUBSCRIBER);
+        let count = others.clone().count().max(1);
+        others.copied().nth(usize::from(which) % count)
+    }
+
+    fn step(&mut self, step: u8, script: &mut Script<'_>) {
+        let kind = step & 15;
+        if kind == 0 {
+            self.next += 1;
+            return self.open(SessionId(self.next), 1 + (step >> 4) % 3);
+        }
+        let Some(session) = self.any(step >> 4) else {
+            return;
+        };
+        match kind {
+            1 => self.any_frame(session, script),
+            2 | 3 => self.topics(session, script),
+            4..=6 => self.message(session, script),
+            7..=9 => self.answer(session, script),
+            10 => self.text(session, script),
+            11 => self.pass(Duration::from_millis(script.short().into())),
+            12 => self.read(session, script),
+            13 => {
+                self.sessions.remove(&session);
+                self.event(Event::SessionClosed(session));
+            }
+            14 => {
+                let frame = Frame::new(FrameType::UNICAST, Seq([script.byte(); 32]), "");
+                self.event(Event::SessionRefused(session, frame));
+            }
+            _ => self.bystanders_talk(),
+        }
+    }
+
+    fn say(&mut self, session: SessionId, frame: Frame) {
+        // As it comes over the wire.
+        let mut wire = BytesMut::from(&frame.to_bytes()[..]);
+        let read = FrameDecoder::default().decode(&mut wire);
+        let read = read.expect("well-formed").expect("whole");
+        self.event(Event::session_frame(session, read));
+    }
+
+    fn any_frame(&mut self, session: SessionId, script: &mut Script<'_>) {
+        let frame = Frame {
+            kind: FrameType(script.short()),
+            seq: Seq([script.byte(); 32]),
+            result: script.word() as i32,
+            body: Bytes::copy_from_slice(script.bytes()),
+        };
+        self.say(session, frame);
+    }
+
+    fn topics(&mut self, session: SessionId, script: &mut Script<'_>) {
+        let which = script.byte();
+        let names = TOPICS.iter().enumerate();
+        let names = names.filter(|(n, _)| which >> n & 1 != 0);
+        let body = encode_topics(names.map(|(_, &name)| name));
+        let seq = Seq([script.byte(); 32]);
+        self.say(session, Frame::new(FrameType::SET_TOPICS, seq, body));
+    }
+
+    fn message(&mut self, session: SessionId, script: &mut Script<'_>) {
+        let how = script.byte();
+        let kinds = [FrameType::UNICAST, FrameType::MULTICAST];
+        let kind = kinds[usize::from(how & 1)];
+        let topic = TOPICS[usize::from(how >> 1) % TOPICS.len()];
+        let seq = Seq([script.byte(); 32]);
+        let body = frame_topic(topic.as_bytes(), script.bytes());
+        let frame = Frame {
+            result: i32::from(how >> 5),
+            ..Frame::new(kind, seq, body)
+        };
+        self.say(session, frame);
+    }
+
+    /// An answer, or what looks like one, to something that this session was sent, or another.
+    fn answer(&mut self, session: SessionId, script: &mut Script<'_>) {
+        let how = script.byte();
+        let whose = if how & 0x80 == 0 {
+            session
+        } else {
+            self.any(how).unwrap_or(session)
+        };
+        let sent = self.sessions.get(&whose).map_or(&[][..], |end| &end.got);
+        let at = usize::from(script.byte());
+        let sent = sent.iter().rev().nth(at).or(sent.last());
+        let (kind, seq) = sent
+            .copied()
+            .unwrap_or((FrameType::UNICAST, Seq([b'0'; 32])));
+        let kind = match (kind, how & 3) {
+            (FrameType::UNICAST | FrameType::MULTICAST, 0..=2) => FrameType::RESPONSE,
+            (kind, _) => kind,
+        };
+        let frame = Frame {
+            kind,
+            seq,
+            result: i32::from(how >> 2 & 0x1f) + if how & 1 == 0 { 0 } else { 100 - 8 },
+            body: Bytes::copy_from_slice(script.bytes()),
+        };
+        self.say(session, frame);
+    }
+
+    /// Handshakes, heartbeats, questions, verdicts.
+    fn text(&mut self, session: SessionId, script: &mut Script<'_>) {
+        let kinds = [
+            FrameType::HANDSHAKE,
+            FrameType::HEARTBEAT,
+            FrameType::RPC,
+            FrameType::VERIFY_PEER,
+            FrameType::VERIFY_RESULT,
+            FrameType::SET_TOPICS,
+            FrameType::EVENT_REGISTER,
+        ];
+        let kind = kinds[usize::from(script.byte()) % kinds.len()];
+        let seq = Seq([script.byte(); 32]);
+        let body = Bytes::copy_from_slice(script.bytes());
+        self.say(session, Frame::new(kind, seq, body));
+    }
+
+    /// The session stops reading, or reads some of what waits.
+    fn read(&mut self, session: SessionId, script: &mut Script<'_>) {
+        let how = script.byte();
+        let Some(end) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        end.stalled = how & 1 != 0;
+        let part = end.unwritten * usize::from(how) / 255;
+        let read = if end.stalled { part } else { end.unwritten };
+        end.unwritten -= read;
+        if read > 0 {
+            self.event(Event::SessionWritten(session, read));
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        let mut rounds = 0;
+        while let Some(due) = self.node.next_timeout().filter(|&due| due <= until) {
+            self.now = self.now.max(due);
+            // The bystanders show signs of life; the others may be closed for want of them.
+            for session in [PUBLISHER, SUBSCRIBER] {
+                self.event(Event::SessionActive(session));
+            }
+            self.event(Event::Timeout);
+            rounds += 1;
+            assert!(rounds < 100_000, "it is never done");
+        }
+        self.now = until;
+    }
+
+    /// A multicast of one SDK comes to the other, whatever the others have done.
+    fn bystanders_talk(&mut self) {
+        self.rounds += 1;
+        let mut seq = [b'0'; 32];
+        seq[..8].copy_from_slice(&self.rounds.to_be_bytes());
+        let body = frame_topic(TOPIC.as_bytes(), &self.rounds.to_be_bytes());
+        let message = Frame::new(FrameType::MULTICAST, Seq(seq), body.clone());
+        self.got.clear();
+        self.event(Event::session_frame(PUBLISHER, message));
+        assert!(self.got.contains(&body), "a multicast was lost");
+    }
+
+    /// All leave: then the node holds nothing.
+    fn end(mut self) {
+        self.bystanders_talk();
+        let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for session in sessions {
+            if self.sessions.remove(&session).is_some() {
+                self.event(Event::SessionClosed(session));
+            }
+        }
+        self.pass(Duration::from_secs(200));
+        assert_eq!(self.node.session_count(), 0);
+        assert!(self.node.router().is_empty(), "something is left");
+    }
+
+    fn event(&mut self, event: Event) {
+        self.node.handle(self.now, event);
+        let mut actions = 0;
+        while let Some(action) = self.node.poll_action() {
+            actions += 1;
+            assert!(actions < MOST_ACTIONS, "{actions} actions after one event");
+            self.apply(action);
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::SendSession { session, frame } => {
+                let end = self.sessions.get_mut(&session).expect("an open session");
+                end.got.push((frame.kind, frame.seq));
+                if session == SUBSCRIBER {
+                    self.got.push(frame.body.clone());
+                }
+                if end.stalled {
+                    end.unwritten += frame.wire_len();
+                } else {
+                    let written = Event::SessionWritten(session, frame.wire_len());
+                    self.node.handle(self.now, written);
+                }
+            }
+            Action::CloseSession { session, reason } => {
+                assert!(session != PUBLISHER && session != SUBSCRIBER, "{reason:?}");
+                assert!(self.sessions.remove(&session).is_some());
+            }
+            Action::Answer { session, question } => {
+                let reply = self.node.answer(&question);
+                self.node
+                    .handle(self.now, Event::SessionReply(session, reply));
+            }
+            Action::Notice(notice) => amop_fuzz::assert_one_line(&notice),
+            Action::PauseSession { session } => self.pause(session, true),
+            Action::ResumeSession { session } => self.pause(session, false),
+            Action::CoalesceSession { session } => assert!(self.sessions.contains_key(&session)),
+            Action::SendPeer { .. } | Action::FragmentPeer { .. } | Action::ClosePeer { .. } => {
+                panic!("there is no peer")
+            }
+        }
+    }
+
+    fn pause(&mut self, session: SessionId, paused: bool) {
+        let end = self.sessions.get_mut(&session).expect("an open session");
+        assert_eq!(std::mem::replace(&mut end.paused, paused), !paused);
+    }
+}

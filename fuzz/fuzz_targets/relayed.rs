@@ -1,0 +1,700 @@
+//! Messages of other nodes that prove where they come from, over time: neighbours and nodes behind them hold their
+//! keys, and say what they like with them. Two SDKs of the node go on talking, another one asks and answers.
+//!
+//! The input is a script: a byte says what happens next, what follows it how.
+#![no_main]
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use amop_fuzz::Script;
+use amop_proto::{
+    channel::{
+        Frame, FrameType, PROTOCOL_MAX_FRAME, Seq, encode_topics, frame_topic, rpc::NodeFacts,
+    },
+    node::{
+        Action, Checker, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId,
+        SessionIdentity, Timeouts,
+    },
+    p2p::{
+        NodeId, PeerFrame, PeerMessage,
+        mesh::{
+            self, Agreement, Envelope, NodeKey, Purpose, Record, Relayed, RelayedSpread, Seal,
+            SharedSecret, Signer, Spread, Statement, Subject, Whole, packet,
+        },
+        protocol,
+    },
+};
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+
+const PUBLISHER: SessionId = SessionId(1);
+const SUBSCRIBER: SessionId = SessionId(2);
+/// It holds what the other nodes hold, too.
+const THIRD: SessionId = SessionId(3);
+/// In microseconds since 1970.
+const EPOCH: u64 = 1_790_000_000_000_000;
+
+const TOPIC: &str = "bystanders";
+const TOPICS: [&str; 4] = [TOPIC, "shared", "far", "nobody's"];
+
+/// The neighbours, the nodes behind the first of them, and the FISCO nodes behind these and this one.
+const NEIGHBOURS: [u8; 2] = [1, 2];
+const BEHIND: [u8; 2] = [3, 4];
+const FISCO: u8 = 5;
+const OWN_FISCO: u8 = 6;
+
+/// What one event may make a node do.
+const MOST_ACTIONS: usize = 2000;
+
+fuzz_target!(|data: &[u8]| {
+    let mut script = Script::new(data);
+    let mut run = Run::new();
+    while let Some(step) = script.step() {
+        run.step(step, &mut script);
+    }
+    run.bystanders_talk();
+});
+
+struct Run {
+    node: Node,
+    checker: Checker,
+    now: Instant,
+    peers: BTreeSet<PeerId>,
+    sessions: BTreeSet<SessionId>,
+    counter: u64,
+    version: u64,
+    /// What the subscriber has got.
+    got: Vec<Bytes>,
+    /// What SDKs were asked, to be answered.
+    asked: Vec<Seq>,
+    /// What other nodes were asked by this one.
+    questions: Vec<(Envelope, Seq)>,
+    /// The last packet with a seal that came to the subscriber, and the neighbour it came by.
+    last: Option<(PeerId, PeerFrame)>,
+    rounds: u64,
+}
+
+/// The node with a number.
+fn id(number: u8) -> NodeId {
+    NodeId([number; 64])
+}
+
+fn key(number: u8) -> NodeKey {
+    NodeKey::from(&id(number))
+}
+
+fn stub(fisco: u8, border: u8) -> Subject {
+    Subject::Stub {
+        fisco: id(fisco),
+        border: id(border),
+    }
+}
+
+fn agreement(number: u8) -> Agreement {
+    Agreement::new(id(number), &[number; 32], EPOCH)
+}
+
+fn config() -> NodeConfig {
+    NodeConfig {
+        node: id(0),
+        facts: NodeFacts {
+            fisco_version: "2.11.1".into(),
+            chain_id: "1".into(),
+            node_id: id(0).to_string(),
+            name: "node0".into(),
+            agency: "agency".into(),
+            address: "127.0.0.1:30300".into(),
+        },
+        limits: Limits {
+            nodes: 32,
+            peer_topics: 64,
+            topics: 64,
+            in_flight: 64,
+            ..Limits::default()
+        },
+        timeouts: Timeouts::default(),
+        transit: [id(OWN_FISCO)].into(),
+        signer: Arc::new(SharedSecret::new(id(0))),
+        epoch: EPOCH,
+        seed: [0; 32],
+    }
+}
+
+impl Run {
+    fn new() -> Self {
+        let config = config();
+        let checker = Checker::new(Arc::new(SharedSecret::new(id(0))), 64);
+        let mut run = Self {
+            checker: checker.of_node(&config.node, &config.transit),
+            node: Node::new(config),
+            now: Instant::now(),
+            peers: BTreeSet::new(),
+            sessions: BTreeSet::new(),
+            counter: EPOCH,
+            version: EPOCH,
+            got: Vec::new(),
+            asked: Vec::new(),
+            questions: Vec::new(),
+            last: None,
+            rounds: 0,
+        };
+        for session in [PUBLISHER, SUBSCRIBER, THIRD] {
+            run.sessions.insert(session);
+            let identity = SessionIdentity::default();
+            run.event(Event::SessionOpened { session, identity });
+        }
+        for (session, topics) in [(SUBSCRIBER, &TOPICS[..2]), (THIRD, &TOPICS[1..2])] {
+            let body = encode_topics(topics.iter().copied());
+            let set = Frame::new(FrameType::SET_TOPICS, Seq([b'2'; 32]), body);
+            run.event(Event::session_frame(session, set));
+        }
+        for number in NEIGHBOURS {
+            run.connect(number);
+        }
+        let fisco = PeerId(u64::from(OWN_FISCO));
+        run.open(fisco, OWN_FISCO);
+        run.send(
+            fisco,
+            protocol::TOPIC,
+            amop_proto::p2p::packet::TOPIC_SEQ,
+            1,
+            b"1",
+        );
+        run
+    }
+
+    fn open(&mut self, peer: PeerId, number: u8) {
+        self.peers.insert(peer);
+        let identity = PeerIdentity {
+            node: id(number),
+            name: format!("node{number}"),
+            agency: "agency".into(),
+            authority: SharedSecret::agency_of(&id(number)),
+            address: "127.0.0.1:30301".into(),
+        };
+        let dialled = true;
+        self.event(Event::PeerOpened {
+            peer,
+            identity,
+            dialled,
+        });
+    }
+
+    /// A neighbour connects, and tells what there is.
+    fn connect(&mut self, number: u8) {
+        let peer = PeerId(u64::from(number));
+        if self.peers.contains(&peer) {
+            return;
+        }
+        self.open(peer, number);
+        self.send(
+            peer,
+            protocol::EXTENSION,
+            packet::HELLO,
+            0,
+            &mesh::encode_hello(),
+        );
+        let nothing = mesh::encode_known([]);
+        self.send(peer, protocol::EXTENSION, packet::KNOWN, 0, &nothing);
+        self.state(number, 0xff);
+    }
+
+    /// A neighbour's records, and those of the nodes behind it; bits say which links there are.
+    fn state(&mut self, number: u8, links: u8) {
+        let (first, second) = (NEIGHBOURS[0], NEIGHBOURS[1]);
+        let mut own = vec![key(0)];
+        if number == first {
+            let behind = BEHIND.iter().enumerate();
+            own.extend(
+                behind
+                    .filter(|(n, _)| links >> n & 1 != 0)
+                    .map(|(_, &n)| key(n)),
+            );
+        }
+        let mut body = Vec::new();
+        self.version += 1;
+        let mut all = vec![(Subject::Node(id(number)), own)];
+        if number == first {
+            let fisco = stub(FISCO, BEHIND[0]);
+            all.push((Subject::Node(id(BEHIND[0])), vec![key(first), fisco.key()]));
+            all.push((
+                Subject::Node(id(BEHIND[1])),
+                vec![key(first), key(BEHIND[0])],
+            ));
+            all.push((fisco, Vec::new()));
+        }
+        for (subject, neighbours) in all {
+            let is_node = matches!(subject, Subject::Node(_));
+            let border = subject.signer();
+            let signer = SharedSecret::new(*border);
+            let record = Record {
+                subject,
+                version: self.version,
+                base: 0,
+                whole: is_node.then(|| Whole {
+                    agreement: agreement(border.0[0]).public(),
+                    chain: signer.chain(),
+                }),
+                neighbours: is_node.then_some(neighbours),
+                topics: vec![("far".into(), 1), ("shared".into(), 1)],
+            };
+            let signed = record.sign(&signer).expect("it is well-formed");
+            body.extend_from_slice(signed.bytes());
+        }
+        let peer = PeerId(u64::from(if number == second { second } else { first }));
+        self.send(peer, protocol::EXTENSION, packet::RECORDS, 7, &body);
+    }
+
+    fn send(&mut self, peer: PeerId, protocol: i32, packet: u16, seq: u32, body: &[u8]) {
+        if self.peers.contains(&peer) {
+            let frame = PeerFrame {
+                protocol,
+                packet,
+                seq,
+                body: Bytes::copy_from_slice(body),
+            };
+            self.event(Event::PeerFrame(peer, frame.into()));
+        }
+    }
+
+    fn step(&mut self, step: u8, script: &mut Script<'_>) {
+        match step & 15 {
+            0..=2 => self.relayed(script),
+            3..=5 => self.relayed_multicast(script),
+            6 => self.direct(script),
+            7 | 8 => self.answer(script),
+            9 => self.ask(script),
+            10 => self.sdk_answers(script),
+            11 => {
+                let number = NEIGHBOURS[usize::from(step >> 4) % 2];
+                self.connect(number);
+                self.state(number, script.byte());
+            }
+            12 => {
+                let peer = PeerId(u64::from(NEIGHBOURS[usize::from(step >> 4) % 2]));
+                if self.peers.remove(&peer) {
+                    self.event(Event::PeerClosed(peer));
+                }
+            }
+            13 => self.again(),
+            14 => self.pass(Duration::from_millis(script.short().into())),
+            _ => self.bystanders_talk(),
+        }
+    }
+
+    /// A channel frame: mostly a message, or an answer.
+    fn content(&self, script: &mut Script<'_>) -> Bytes {
+        let how = script.byte();
+        let seq = Seq([script.byte() % 8; 32]);
+        let topic = TOPICS[usize::from(how >> 2) % TOPICS.len()];
+        let body = frame_topic(topic.as_bytes(), script.bytes());
+        let kinds = [
+            FrameType::UNICAST,
+            FrameType::MULTICAST,
+            FrameType::RESPONSE,
+        ];
+        let frame = match how & 3 {
+            3 if how & 0x80 != 0 => return body,
+            3 => Frame::new(FrameType(script.short()), seq, body),
+            kind => Frame::new(kinds[usize::from(kind)], seq, body),
+        };
+        let result = if how & 0x40 == 0 { 0 } else { 104 };
+        Frame { result, ..frame }.to_bytes()
+    }
+
+    /// A name in routing, of which the node knows most.
+    fn name(script: &mut Script<'_>) -> NodeKey {
+        match script.byte() % 10 {
+            7 => stub(FISCO, BEHIND[0]).key(),
+            8 => stub(OWN_FISCO, 0).key(),
+            number => key(number),
+        }
+    }
+
+    fn id(script: &mut Script<'_>, content: &[u8]) -> u64 {
+        let id = u64::from(script.byte());
+        match id & 3 {
+            // What a FISCO node's multicast is called.
+            0 => {
+                let digest = mesh::content_digest(content);
+                let first = digest.iter().take(8);
+                first.fold(0, |id, &byte| id << 8 | u64::from(byte)) | 1 << 63
+            }
+            1 => id | 1 << 63,
+            _ => id,
+        }
+    }
+
+    /// Mostly the next one.
+    fn next_counter(&mut self, script: &mut Script<'_>) -> u64 {
+        let how = script.byte();
+        if how < 0xc0 {
+            self.counter += 1;
+            return self.counter;
+        }
+        let far = i64::from(script.word() as i32) << (how & 0x1f);
+        self.counter.wrapping_add_signed(far)
+    }
+
+    /// The seal of a node for this one. The voucher has another name than a node's for some.
+    fn seal(&mut self, voucher: u8, statement: &Statement, script: &mut Script<'_>) -> Seal {
+        let counter = self.next_counter(script);
+        let other = agreement(0).public();
+        let pair = agreement(voucher).with(&id(0), &other);
+        pair.expect("a key").seal(statement, counter)
+    }
+
+    fn voucher(script: &mut Script<'_>) -> u8 {
+        let all = [NEIGHBOURS[0], NEIGHBOURS[1], BEHIND[0], BEHIND[1]];
+        all[usize::from(script.byte()) % all.len()]
+    }
+
+    fn relayed(&mut self, script: &mut Script<'_>) {
+        let voucher = Self::voucher(script);
+        let answers = script.byte() & 3 == 0;
+        let (purpose, packet) = match answers {
+            true => (Purpose::Answer, packet::RELAYED_ANSWER),
+            false => (Purpose::Unicast, packet::RELAYED_UNICAST),
+        };
+        let source = if answers && script.byte() & 1 == 0 {
+            Self::name(script)
+        } else {
+            key(voucher)
+        };
+        let target = match script.byte() % 8 {
+            0 => Self::name(script),
+            1 => stub(OWN_FISCO, 0).key(),
+            _ => key(0),
+        };
+        let content = self.content(script);
+        let envelope = Envelope {
+            source,
+            target,
+            id: u64::from(script.byte()),
+        };
+        let statement = Statement {
+            purpose,
+            voucher: key(voucher),
+            source,
+            target,
+            id: envelope.id,
+            content: mesh::content_digest(&content),
+        };
+        let seal = self.seal(voucher, &statement, script);
+        let body = Relayed { envelope, seal }.seal(&content[..]);
+        self.deliver(script, packet, body);
+    }
+
+    fn relayed_multicast(&mut self, script: &mut Script<'_>) {
+        let voucher = Self::voucher(script);
+        let source = match script.byte() % 4 {
+            0 => key(FISCO),
+            1 => Self::name(script),
+            _ => key(voucher),
+        };
+        let content = self.content(script);
+        let id = Self::id(script, &content);
+        let count = script.byte() % 4;
+        let mut targets = Vec::new();
+        for n in 0..=count {
+            let target = if n == 0 { key(0) } else { Self::name(script) };
+            let statement = Statement {
+                purpose: Purpose::Multicast,
+                voucher: key(voucher),
+                source,
+                target,
+                id,
+                content: mesh::content_digest(&content),
+            };
+            targets.push((target, self.seal(voucher, &statement, script)));
+        }
+        let spread = RelayedSpread {
+            voucher: key(voucher),
+            source,
+            id,
+            targets,
+        };
+        let body = spread.seal(&content[..]);
+        self.deliver(script, packet::RELAYED_MULTICAST, body);
+    }
+
+    /// What has a seal comes by one neighbour or the other; altered on the way, it is not taken.
+    fn deliver(&mut self, script: &mut Script<'_>, packet: u16, body: Bytes) {
+        let how = script.byte();
+        let peer = PeerId(u64::from(NEIGHBOURS[usize::from(how & 1)]));
+        if how & 0x0e == 0 && self.peers.contains(&peer) {
+            let mut altered = body.to_vec();
+            if let Some(last) = altered.last_mut() {
+                *last ^= 1 | how >> 4;
+            }
+            self.got.clear();
+            self.send(peer, protocol::EXTENSION, packet, 32, &altered);
+            assert!(self.got.is_empty(), "altered and taken");
+        }
+        let seq = u32::from(how >> 2);
+        let frame = PeerFrame {
+            protocol: protocol::EXTENSION,
+            packet,
+            seq,
+            body,
+        };
+        self.got.clear();
+        if self.peers.contains(&peer) {
+            self.event(Event::PeerFrame(peer, frame.clone().into()));
+        }
+        if !self.got.is_empty() {
+            self.last = Some((peer, frame));
+        }
+    }
+
+    /// The last packet with a seal comes once more.
+    fn again(&mut self) {
+        let Some((peer, frame)) = self.last.clone() else {
+            return;
+        };
+        if self.peers.contains(&peer) {
+            self.got.clear();
+            self.event(Event::PeerFrame(peer, frame.into()));
+            assert!(self.got.is_empty(), "taken twice");
+        }
+    }
+
+    /// A neighbour needs no seal.
+    fn direct(&mut self, script: &mut Script<'_>) {
+        let number = NEIGHBOURS[usize::from(script.byte()) % 2];
+        let peer = PeerId(u64::from(number));
+        let how = script.byte();
+        let source = if how & 1 == 0 {
+            key(number)
+        } else {
+            Self::name(script)
+        };
+        let target = if how & 2 == 0 {
+            key(0)
+        } else {
+            Self::name(script)
+        };
+        let content = self.content(script);
+        let id = Self::id(script, &content);
+        let envelope = Envelope { source, target, id };
+        let spread = Spread {
+            source,
+            id,
+            targets: if how & 4 == 0 {
+                Vec::new()
+            } else {
+                vec![target]
+            },
+        };
+        let mut body = Vec::new();
+        let packet = match how >> 3 & 3 {
+            0 => packet::UNICAST,
+            1 => packet::ANSWER,
+            _ => packet::MULTICAST,
+        };
+        if packet == packet::MULTICAST {
+            body.extend_from_slice(&spread.seal(&content[..]));
+        } else {
+            for word in [envelope.source.0, envelope.target.0, envelope.id] {
+                body.extend_from_slice(&word.to_be_bytes());
+            }
+            body.extend_from_slice(&content);
+        }
+        self.send(peer, protocol::EXTENSION, packet, 32, &body);
+    }
+
+    /// Somebody answers what this node has asked.
+    fn answer(&mut self, script: &mut Script<'_>) {
+        let at = usize::from(script.byte());
+        let question = self
+            .questions
+            .iter()
+            .rev()
+            .nth(at)
+            .or(self.questions.last());
+        let Some(&(asked, seq)) = question else {
+            return;
+        };
+        let how = script.byte();
+        let voucher = if asked.target == stub(FISCO, BEHIND[0]).key() {
+            BEHIND[0]
+        } else {
+            let all = NEIGHBOURS.iter().chain(&BEHIND);
+            all.copied().find(|&n| key(n) == asked.target).unwrap_or(1)
+        };
+        let voucher = if how & 3 == 3 {
+            Self::voucher(script)
+        } else {
+            voucher
+        };
+        let result = if how & 4 == 0 { 0 } else { 104 };
+        let body = frame_topic(b"far", script.bytes());
+        let frame = Frame {
+            result,
+            ..Frame::new(FrameType::RESPONSE, seq, body)
+        };
+        let content = frame.to_bytes();
+        let envelope = Envelope {
+            source: asked.target,
+            target: key(0),
+            id: asked.id,
+        };
+        if NEIGHBOURS.contains(&voucher) && how & 8 == 0 {
+            let body = envelope.seal(&frame);
+            let peer = PeerId(u64::from(voucher));
+            return self.send(peer, protocol::EXTENSION, packet::ANSWER, 32, &body);
+        }
+        let statement = Statement {
+            purpose: Purpose::Answer,
+            voucher: key(voucher),
+            source: envelope.source,
+            target: envelope.target,
+            id: envelope.id,
+            content: mesh::content_digest(&content),
+        };
+        let seal = self.seal(voucher, &statement, script);
+        let body = Relayed { envelope, seal }.seal(&content[..]);
+        self.deliver(script, packet::RELAYED_ANSWER, body);
+    }
+
+    /// An SDK publishes what others have subscribed to.
+    fn ask(&mut self, script: &mut Script<'_>) {
+        let how = script.byte();
+        let kind = if how & 1 == 0 {
+            FrameType::UNICAST
+        } else {
+            FrameType::MULTICAST
+        };
+        let topic = TOPICS[1 + usize::from(how >> 1) % 3];
+        let seq = Seq([0x10 | script.byte() & 15; 32]);
+        let body = frame_topic(topic.as_bytes(), script.bytes());
+        self.event(Event::session_frame(THIRD, Frame::new(kind, seq, body)));
+    }
+
+    /// An SDK answers what it was asked.
+    fn sdk_answers(&mut self, script: &mut Script<'_>) {
+        let at = usize::from(script.byte());
+        let Some(&seq) = self.asked.iter().rev().nth(at) else {
+            return;
+        };
+        let result = i32::from(script.byte() & 1) * 104;
+        let frame = Frame {
+            result,
+            ..Frame::new(
+                FrameType::RESPONSE,
+                seq,
+                frame_topic(b"shared", script.bytes()),
+            )
+        };
+        for session in [SUBSCRIBER, THIRD] {
+            self.event(Event::session_frame(session, frame.clone()));
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        let mut rounds = 0;
+        while let Some(due) = self.node.next_timeout().filter(|&due| due <= until) {
+            self.now = self.now.max(due);
+            for session in [PUBLISHER, SUBSCRIBER, THIRD] {
+                self.event(Event::SessionActive(session));
+            }
+            for peer in self.peers.clone() {
+                self.event(Event::PeerActive(peer));
+            }
+            self.event(Event::Timeout);
+            rounds += 1;
+            assert!(rounds < 100_000, "it is never done");
+        }
+        self.now = until;
+    }
+
+    /// A multicast of one SDK of the node comes to the other, whatever the peers have done.
+    fn bystanders_talk(&mut self) {
+        self.rounds += 1;
+        let mut seq = [b'0'; 32];
+        seq[..8].copy_from_slice(&self.rounds.to_be_bytes());
+        let body = frame_topic(TOPIC.as_bytes(), &self.rounds.to_be_bytes());
+        let message = Frame::new(FrameType::MULTICAST, Seq(seq), body.clone());
+        self.got.clear();
+        self.event(Event::session_frame(PUBLISHER, message));
+        assert!(self.got.contains(&body), "a multicast was lost");
+    }
+
+    fn event(&mut self, event: Event) {
+        let event = self.checker.checked(event);
+        self.node.handle(self.now, event);
+        let mut actions = 0;
+        while let Some(action) = self.node.poll_action() {
+            actions += 1;
+            assert!(actions < MOST_ACTIONS, "{actions} actions after one event");
+            self.apply(action);
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::SendSession { session, frame } => {
+                assert!(self.sessions.contains(&session));
+                if frame.kind == FrameType::UNICAST {
+                    self.asked.push(frame.seq);
+                }
+                if session == SUBSCRIBER {
+                    self.got.push(frame.body.clone());
+                }
+                let written = Event::SessionWritten(session, frame.wire_len());
+                self.node.handle(self.now, written);
+            }
+            Action::SendPeer {
+                peer,
+                lane,
+                message,
+            } => {
+                assert!(self.peers.contains(&peer));
+                let len = message.wire_len();
+                self.note(message);
+                self.node
+                    .handle(self.now, Event::PeerWritten(peer, lane, len));
+            }
+            Action::ClosePeer { peer, .. } => assert!(self.peers.remove(&peer)),
+            Action::CloseSession { reason, .. } => panic!("{reason:?}"),
+            Action::Answer { session, question } => {
+                let reply = self.node.answer(&question);
+                self.node
+                    .handle(self.now, Event::SessionReply(session, reply));
+            }
+            Action::Notice(notice) => amop_fuzz::assert_one_line(&notice),
+            Action::FragmentPeer { peer } => assert!(self.peers.contains(&peer)),
+            Action::CoalesceSession { session }
+            | Action::PauseSession { session }
+            | Action::ResumeSession { session } => assert!(self.sessions.contains(&session)),
+        }
+    }
+
+    /// Remembers what another node is asked.
+    fn note(&mut self, message: PeerMessage) {
+        let frame = message.joined();
+        if frame.protocol != protocol::EXTENSION {
+            return;
+        }
+        let opened = match frame.packet {
+            packet::UNICAST => Envelope::open(frame.body),
+            packet::RELAYED_UNICAST => {
+                Relayed::open(frame.body).map(|(relayed, content)| (relayed.envelope, content))
+            }
+            _ => return,
+        };
+        let (envelope, content) = opened.expect("well-formed");
+        let asked = Frame::from_bytes(content, PROTOCOL_MAX_FRAME);
+        if let Ok(asked) = asked
+            && envelope.source == key(0)
+        {
+            self.questions.push((envelope, asked.seq));
+        }
+    }
+}
