@@ -40,7 +40,8 @@ impl Router {
             }
         }
         // What follows must not depend on a hash.
-        let mut asked: Vec<UnicastId> = link.asked.into_values().collect();
+        let asked = link.asked.into_entries().map(|(_, id)| id);
+        let mut asked: Vec<UnicastId> = asked.collect();
         asked.sort_unstable();
         self.attempts_failed(now, Target::Session(session), true, asked);
     }
