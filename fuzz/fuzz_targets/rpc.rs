@@ -1,4 +1,4 @@
-//! The body of a 0x12 frame: whatever it is, the answer is one line of JSON or nothing.
+//! The body of a 0x12 frame: whatever it is, the answer is one line of JSON.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -26,9 +26,6 @@ fuzz_target!(|body: &[u8]| {
         }]
     };
     let reply = answer(body, &facts, peers, || vec!["own".into()]);
-    if reply.is_empty() {
-        return;
-    }
     assert_eq!(
         reply.iter().position(|&byte| byte == b'\n'),
         Some(reply.len() - 1)
@@ -46,6 +43,6 @@ fuzz_target!(|body: &[u8]| {
 fn check(reply: &Value) {
     assert_eq!(reply["jsonrpc"], "2.0");
     let id = &reply["id"];
-    assert!(id.is_null() || id.is_string() || id.is_u64());
+    assert!(id.is_null() || id.is_string() || id.is_number());
     assert_ne!(reply.get("result").is_some(), reply.get("error").is_some());
 }
