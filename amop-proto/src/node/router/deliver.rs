@@ -12,7 +12,7 @@ use super::{
     backlog::SLICE,
     credit::Outcome,
     network::again_after,
-    places::{group_in, identity_of_node},
+    places::{agency_of, group_in, identity_of_node},
     transit::Audience,
     unicast::{Attempt, Drawn, Origin, Target, Tried, Unicast, UnicastId},
 };
@@ -449,10 +449,11 @@ impl Router {
                 let until = after(now, self.timeouts.peer_answer);
                 let again = again_after(unicast.frame.wire_len());
                 let owner = self.mesh.owner(node);
-                self.credits.give(owner);
+                let agency = || agency_of(&self.links, &self.mesh, owner);
+                let given = self.credits.give(owner, agency);
                 unicast.at = Some(Attempt::Node {
                     node,
-                    owner,
+                    given,
                     until,
                     again,
                     changes: self.mesh.changes(),
@@ -515,8 +516,8 @@ impl Router {
                     link.asked.remove(&seq);
                 }
             }
-            Some(Attempt::Node { node, owner, .. }) => {
-                self.credits.take(owner, outcome);
+            Some(Attempt::Node { node, given, .. }) => {
+                self.credits.take(given, outcome);
                 self.links.asked_nodes.remove(&(node, id));
             }
             Some(Attempt::Joined(other)) => {

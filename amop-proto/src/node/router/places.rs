@@ -1,6 +1,12 @@
 //! Who is let in, and whose it is what others send.
 
-use super::{Router, links::Links};
+use std::time::Instant;
+
+use super::{
+    Router,
+    credit::{Allowance, Credits},
+    links::Links,
+};
 use crate::{
     node::{
         Action, Group, PeerCloseReason, Sender, SessionIdentity,
@@ -22,6 +28,21 @@ pub(super) fn identity_of_node(links: &Links, mesh: &Mesh, node: NodeKey) -> Ses
         || SessionIdentity::of_node(node, [0; 32]),
         |link| link.identity,
     )
+}
+
+/// Which agency another node is of.
+pub(super) fn agency_of(links: &Links, mesh: &Mesh, node: NodeKey) -> u64 {
+    identity_of_node(links, mesh, node).group().agency
+}
+
+/// What a node may be given although others may have it: that of who speaks for it.
+pub(super) fn allowance(
+    (links, mesh, credits): (&Links, &Mesh, &Credits),
+    now: Instant,
+    node: NodeKey,
+) -> Allowance {
+    let owner = mesh.owner(node);
+    credits.of(now, owner, || agency_of(links, mesh, owner))
 }
 
 /// Whose a sender is.

@@ -12,6 +12,7 @@ use rand::RngExt;
 
 use super::{
     Router,
+    places::allowance,
     spread::Called,
     table::Entry,
     unicast::{Drawn, Origin, Reach, Target, Unicast},
@@ -116,8 +117,8 @@ impl Router {
     pub(super) fn draw_evenly(&mut self, now: Instant, unicast: &mut Unicast) -> Option<Drawn> {
         let entry = self.table.get(unicast.topic())?;
         let reach = self.reach(unicast.origin, unicast.topic());
-        let (mesh, credits) = (&self.mesh, &self.credits);
-        let credit = |node| credits.of(now, mesh.owner(node));
+        let of = (&self.links, &self.mesh, &self.credits);
+        let credit = |node| allowance(of, now, node);
         let mut drawn = unicast.draw(entry, &reach, (&self.links, &credit), &mut self.rng);
         for _ in 0..REDRAWS {
             let Drawn::Target(target) = drawn else { break };

@@ -1,12 +1,16 @@
 //! One unicast on its way: whom it was sent to, whom it was tried with, how long it may take.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     time::{Duration, Instant},
 };
 
-use super::{credit::Allowance, links::Links, table::Entry};
+use super::{
+    credit::{Allowance, Given},
+    links::Links,
+    table::Entry,
+};
 use crate::{
     channel::Frame,
     node::{Lane, PeerId, SessionId, dice::Dice, digest::Digest, shares::HolderId},
@@ -96,8 +100,8 @@ pub(super) enum Attempt {
     /// By the unicast's id.
     Node {
         node: NodeKey,
-        /// Who spoke for the node then.
-        owner: NodeKey,
+        /// Whose credit it takes.
+        given: Given,
         /// When to give this node up.
         until: Instant,
         /// How long after the last sending to send again, in case it was lost on the way.
@@ -175,13 +179,60 @@ pub(super) enum Drawn {
 }
 
 /// A look at all subscribers, one after the other from a random one on: twice, since they change their
-/// places when others leave. However many refuse a unicast, each is looked at so often and no more.
+/// places when others leave, and once more between if some lack credit because of others of their agency.
+/// However many refuse a unicast, each is looked at so often and no more.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Walk {
     at: u64,
+    /// Until this time around is over.
     left: u64,
+    round: Round,
+    /// Some lack credit because of others of their agency.
+    crowded: bool,
     busy: bool,
     asked: Option<SessionId>,
+}
+
+/// Whom a time around is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// Those who have credit.
+    Credit,
+    /// Those who lack it because of others of their agency, too.
+    Alone,
+    Any,
+}
+
+impl Round {
+    fn allows(self, credit: Allowance) -> bool {
+        match self {
+            Self::Credit => credit.more,
+            Self::Alone => credit.alone,
+            Self::Any => true,
+        }
+    }
+}
+
+impl Walk {
+    /// Goes on to the next one, of the next time around if this one is over; `false` if all are.
+    fn step(&mut self, total: u64) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        if self.left == 0 {
+            self.left = total;
+            self.round = match self.round {
+                Round::Credit if self.crowded => Round::Alone,
+                _ => Round::Any,
+            };
+        }
+        self.left -= 1;
+        true
+    }
+
+    fn is_over(&self) -> bool {
+        self.left == 0 && self.round == Round::Any
+    }
 }
 
 /// A set of targets, mostly of one.
@@ -244,9 +295,9 @@ impl Unicast {
                 && self.may_take(target, links)
         };
         let has_choice = entry.sessions.len() + entry.nodes.len() + entry.peers.len() > 1;
-        let has_credit = |target: Target| match target {
-            Target::Node(node) => !has_choice || credits(node).more,
-            Target::Session(_) | Target::Peer(_) => true,
+        let credit = |target: Target| match target {
+            Target::Node(node) if has_choice => credits(node),
+            Target::Node(_) | Target::Session(_) | Target::Peer(_) => Allowance::ONE,
         };
         let remote = if local_only {
             0
@@ -263,7 +314,7 @@ impl Unicast {
             let Some(target) = pick(entry, rng.random_range(0..total)) else {
                 break;
             };
-            if usable(target) && has_credit(target) && (Some(target) != own || total == 1) {
+            if usable(target) && credit(target).more && (Some(target) != own || total == 1) {
                 return Drawn::Target(target);
             }
             if total < 2 * DRAWS {
@@ -272,7 +323,7 @@ impl Unicast {
         }
         if total >= 2 * DRAWS {
             let start = || rng.random_range(0..total);
-            return self.walk(entry, total, start, (own, reach, links), has_credit);
+            return self.walk(entry, total, start, (own, reach, links), credit);
         }
         let sessions = entry
             .sessions
@@ -283,15 +334,12 @@ impl Unicast {
             .iter()
             .map(|(node, count)| (Target::Node(node), count));
         let peers = entry.peers.iter().map(|&peer| (Target::Peer(peer), 1));
-        let mut candidates: Vec<(Target, u64)> = sessions
+        let candidates = sessions
             .chain(nodes.chain(peers).filter(|_| !local_only))
             .filter(|&(target, _)| Some(target) != own && usable(target))
+            .map(|(target, weight)| (target, weight, credit(target)))
             .collect();
-        if candidates.iter().any(|&(target, _)| has_credit(target)) {
-            candidates.retain(|&(target, _)| has_credit(target));
-        } else {
-            by_credit(&mut candidates, credits);
-        }
+        let candidates = by_credit(candidates);
         let total: u64 = candidates.iter().map(|&(_, weight)| weight).sum();
         if total == 0 {
             let own = own.filter(|&own| is_subscribed(entry, own) && usable(own));
@@ -325,29 +373,36 @@ impl Unicast {
         total: u64,
         start: impl FnOnce() -> u64,
         (own, reach, links): (Option<Target>, &Reach, &Links),
-        has_credit: impl Fn(Target) -> bool,
+        credit: impl Fn(Target) -> Allowance,
     ) -> Drawn {
         let mut walk = self.walk.unwrap_or_else(|| Walk {
             at: start(),
-            left: 2 * total,
+            left: total,
+            round: Round::Credit,
+            crowded: false,
             busy: false,
             asked: None,
         });
         for _ in 0..LOOKS {
-            let Some(left) = walk.left.checked_sub(1) else {
+            let before = walk;
+            if !walk.step(total) {
                 break;
-            };
+            }
             let at = walk.at % total;
-            (walk.left, walk.at) = (left, at + 1);
+            walk.at = at + 1;
             let Some(target) = pick(entry, at) else {
                 continue;
             };
             if !reach.allows(target, links) || self.tried.contains(target) {
                 continue;
             }
-            // The second time around it is as good as any other.
-            if left >= total && !has_credit(target) {
-                continue;
+            // The last time around it is as good as any other.
+            if walk.round != Round::Any {
+                let credit = credit(target);
+                walk.crowded |= credit.alone && !credit.more;
+                if !walk.round.allows(credit) {
+                    continue;
+                }
             }
             if let Target::Session(session) = target
                 && links.is_asked(session, &self.frame.seq)
@@ -356,13 +411,14 @@ impl Unicast {
             }
             let may = self.may_take(target, links);
             if may && Some(target) != own {
-                self.walk = Some(walk);
+                // It is passed over when it has been tried; who only asks for one finds it once more.
+                self.walk = Some(before);
                 return Drawn::Target(target);
             }
             walk.busy |= !may;
         }
         self.walk = Some(walk);
-        if walk.left > 0 {
+        if !walk.is_over() {
             return Drawn::Later;
         }
         let topic = self.topic();
@@ -393,18 +449,36 @@ impl Unicast {
     }
 }
 
-/// Where all have what they may have, those who may have more are given more: what they say of their
-/// subscribers does not count. Nobody who pauses, if there is anybody else.
-fn by_credit(candidates: &mut [(Target, u64)], credits: impl Fn(NodeKey) -> Allowance) {
-    let most = |target| match target {
-        Target::Node(node) => u64::from(credits(node).most),
-        Target::Session(_) | Target::Peer(_) => 1,
-    };
-    if candidates.iter().any(|&(target, _)| most(target) > 0) {
-        for (target, weight) in candidates {
-            *weight = most(*target);
+/// Those of the candidates that are to be drawn from, with their weights: who has credit, by the subscribers that
+/// each says it has.
+///
+/// Where nobody has, those first who lack it because of others of their agency. Where all have what they may have,
+/// those who may have more are given more, and an agency is given for its nodes that have proved nothing what it
+/// would be for one: what they say of their subscribers does not count. Nobody who pauses, if there is anybody else.
+fn by_credit(mut candidates: Vec<(Target, u64, Allowance)>) -> Vec<(Target, u64)> {
+    /// A credit that is shared is divided.
+    const PARTS: u64 = 1 << 16;
+    if candidates.iter().any(|(.., credit)| credit.more) {
+        candidates.retain(|(.., credit)| credit.more);
+    } else {
+        if candidates.iter().any(|(.., credit)| credit.alone) {
+            candidates.retain(|(.., credit)| credit.alone);
+        }
+        if candidates.iter().any(|(.., credit)| credit.most > 0) {
+            let mut sharers: BTreeMap<u64, u64> = BTreeMap::new();
+            for agency in candidates.iter().filter_map(|(.., credit)| credit.shared) {
+                *sharers.entry(agency).or_default() += 1;
+            }
+            for (_, weight, credit) in &mut candidates {
+                let sharers = credit.shared.and_then(|agency| sharers.get(&agency));
+                *weight = u64::from(credit.most) * PARTS / sharers.map_or(1, |&count| count);
+            }
         }
     }
+    let candidates = candidates.into_iter();
+    candidates
+        .map(|(target, weight, _)| (target, weight))
+        .collect()
 }
 
 /// The target at a point when every subscriber is one step.

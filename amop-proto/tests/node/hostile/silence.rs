@@ -1,6 +1,6 @@
 //! Nodes that claim subscribers and never answer.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use amop_proto::{
     channel::{Frame, FrameType, code},
@@ -12,7 +12,8 @@ use amop_proto::{
 
 use super::{LIAR, TOPIC, counters, with_liar};
 use crate::support::{
-    Link, Net, Sdk, enveloped, error, extension, hello, key, relayed_envelope, reply, unicast,
+    Link, Net, Sdk, enveloped, error, extension, hello, key, records, relayed_envelope, reply,
+    state, unicast,
 };
 
 /// What says that somebody else was asked instead.
@@ -81,7 +82,7 @@ fn a_silent_neighbour_holds_a_unicast_no_longer_than_a_silent_subscriber() {
 }
 
 /// Publishes unicasts one after the other, each answered at once if it comes to the subscriber.
-fn publish_slowly(net: &mut Net, link: Link, honest: Sdk, count: u64) {
+fn publish_slowly(net: &mut Net, links: &[Link], honest: Sdk, count: u64) {
     let publisher = net.sdk(0);
     for n in 0..count {
         net.send(publisher, unicast(n, TOPIC, ""));
@@ -90,51 +91,124 @@ fn publish_slowly(net: &mut Net, link: Link, honest: Sdk, count: u64) {
         }
         net.advance(Duration::from_millis(4));
         if n % 100 == 0 {
-            net.peer_send(link, hello());
+            for &link in links {
+                net.peer_send(link, hello());
+            }
         }
     }
 }
 
-#[test]
-fn who_answers_nothing_is_given_few_whatever_it_claims() {
+/// So many nodes of one agency, which is neither this node's nor that of the honest one. All of an agency here.
+const ISSUED: Range<usize> = 31..47;
+
+/// A node with an honest neighbour that has a subscriber, and neighbours that say they have a hundred each.
+fn with_issued(issued: Range<usize>) -> (Net, Sdk, Vec<Link>) {
     let mut net = Net::new(2);
     net.connect(0, 1);
     let honest = net.subscriber(1, &[TOPIC]);
-    let silent = net.ours(0, LIAR, &[(TOPIC, 100)]);
-    net.peer_inbox(silent);
-    publish_slowly(&mut net, silent, honest, 1000);
-    let (drawn, _) = asked(net.peer_inbox(silent));
-    assert!((1..=4).contains(&drawn), "{drawn}");
+    let links: Vec<Link> = issued.map(|n| net.ours(0, n, &[(TOPIC, 100)])).collect();
+    for &link in &links {
+        net.peer_inbox(link);
+    }
+    (net, honest, links)
+}
+
+/// One, and many of one agency.
+fn one_and_many() -> [Range<usize>; 2] {
+    [LIAR..LIAR + 1, ISSUED]
 }
 
 #[test]
-fn who_refuses_what_it_is_given_soon_gets_none_for_a_while() {
-    let mut net = Net::new(2);
-    net.connect(0, 1);
-    let honest = net.subscriber(1, &[TOPIC]);
-    let liar = net.ours(0, LIAR, &[(TOPIC, 100)]);
+fn who_answers_nothing_is_given_few_whatever_it_claims_and_so_are_all_of_an_agency() {
+    for issued in one_and_many() {
+        let (mut net, honest, silent) = with_issued(issued.clone());
+        publish_slowly(&mut net, &silent, honest, 1000);
+        let drawn = silent.iter().map(|&link| asked(net.peer_inbox(link)).0);
+        let drawn: usize = drawn.sum();
+        assert!((1..=4).contains(&drawn), "{drawn} of {issued:?}");
+    }
+}
+
+#[test]
+fn who_refuses_what_it_is_given_soon_gets_none_for_a_while_and_nor_does_its_agency() {
+    for issued in one_and_many() {
+        let (mut net, honest, liars) = with_issued(issued.clone());
+        let publisher = net.sdk(0);
+        let mut refused = 0;
+        let turn = |net: &mut Net, n, result| {
+            net.send(publisher, unicast(n, TOPIC, ""));
+            let mut asked = 0;
+            // To look at so many subscribers takes more than one event.
+            for _ in 0..100 {
+                for &liar in &liars {
+                    asked += net.answer_asked(liar, result);
+                }
+                for message in net.inbox(honest) {
+                    net.send(honest, reply(&message, ""));
+                }
+                if !net.end(publisher).inbox.is_empty() {
+                    break;
+                }
+                net.advance(Duration::from_millis(1));
+            }
+            assert_eq!(net.inbox(publisher).len(), 1);
+            for &liar in &liars {
+                net.peer_send(liar, hello());
+            }
+            net.advance(Duration::from_millis(4));
+            asked
+        };
+        for n in 0..2000 {
+            refused += turn(&mut net, n, code::NO_SESSION);
+        }
+        // Of 8 s: two for nothing, and then after 250 ms, 500 ms, 1 s and so on.
+        assert!((3..=8).contains(&refused), "{refused} by {issued:?}");
+        // When they answer, they are as good as anybody.
+        let answered: usize = (0..4000).map(|n| turn(&mut net, n, 0)).sum();
+        assert!(answered > 1000, "{answered} by {issued:?}");
+    }
+}
+
+#[test]
+fn nodes_of_an_agency_far_away_are_given_no_more_than_one() {
+    let mut net = Net::new(1);
+    let liar = net.ours(0, LIAR, &[]);
+    let links: Vec<usize> = [0].into_iter().chain(ISSUED).collect();
+    net.peer_send(liar, records(1, &[state(LIAR, 500, &links, &[])]));
+    for n in ISSUED {
+        let record = state(n, 500, &[LIAR], &[(TOPIC, 100)]);
+        net.peer_send(liar, records(2, &[record]));
+    }
+    let honest = net.subscriber(0, &[TOPIC]);
     net.peer_inbox(liar);
-    let publisher = net.sdk(0);
-    let mut refused = 0;
-    let turn = |net: &mut Net, n, result| {
-        net.send(publisher, unicast(n, TOPIC, ""));
-        let asked = net.answer_asked(liar, result);
-        for message in net.inbox(honest) {
-            net.send(honest, reply(&message, ""));
+    assert_eq!(publish(&mut net, liar, honest, 12), 50);
+    let (drawn, back) = asked(net.peer_inbox(liar));
+    assert_eq!(
+        (drawn, back),
+        (4, 4),
+        "this node's own session can have the others"
+    );
+}
+
+#[test]
+fn a_new_node_is_asked_though_others_of_its_agency_answer_nothing() {
+    // Few subscribers, which are all looked at, and many.
+    for count in [1, 100] {
+        let mut net = Net::new(1);
+        let links: Vec<Link> = ISSUED.map(|n| net.ours(0, n, &[(TOPIC, count)])).collect();
+        let publisher = net.sdk(0);
+        let mut answered = 0;
+        for n in 0..1000 {
+            net.send(publisher, unicast(n, TOPIC, ""));
+            answered += net.answer_asked(links[7], 0);
+            net.advance(Duration::from_millis(4));
+            for &link in links.iter().filter(|_| n % 100 == 0) {
+                net.peer_send(link, hello());
+            }
         }
-        assert_eq!(net.inbox(publisher).len(), 1);
-        net.peer_send(liar, hello());
-        net.advance(Duration::from_millis(4));
-        asked
-    };
-    for n in 0..2000 {
-        refused += turn(&mut net, n, code::NO_SESSION);
+        // All others have what they may have together before.
+        assert!(answered > 900, "{answered}");
     }
-    // Of 8 s: two for nothing, and then after 250 ms, 500 ms, 1 s and so on.
-    assert!((3..=8).contains(&refused), "{refused}");
-    // When it answers, it is as good as anybody.
-    let answered: usize = (0..4000).map(|n| turn(&mut net, n, 0)).sum();
-    assert!(answered > 1000, "{answered}");
 }
 
 #[test]
