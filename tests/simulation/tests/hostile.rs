@@ -46,7 +46,7 @@ fn dozens_of_seeds_hold() {
 
 /// Looks through some runs for what a missing defence leads to; with it, all of them are good.
 fn finds(sabotage: Sabotage, wiles: &[Wile], invariants: &[Invariant]) {
-    let found = (0..20).any(|seed| {
+    let found = (0..60).any(|seed| {
         let plan = HostilePlan {
             wiles: Some(wiles.to_vec()),
             sabotage: Some(sabotage),
