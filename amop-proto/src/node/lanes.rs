@@ -27,7 +27,7 @@ const BATCH: usize = 128 * 1024;
 const CONTROL: usize = 256 * 1024;
 
 /// Whose turn a frame takes on the link to another node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
     /// What nodes say to each other about themselves: it goes first.
     Control,
@@ -41,7 +41,7 @@ pub enum Lane {
 }
 
 /// Who a node got a message from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Sender {
     /// A session of its own.
     Session(SessionId),

@@ -8,7 +8,9 @@ use amop_proto::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use crate::support::{Link, Net, Sdk, config, extension, key, known, multicast, node_id, spread};
+use crate::support::{
+    Link, Net, Sdk, config, extension, key, known, multicast, node_id, records, spread, state,
+};
 
 const TOPIC: &str = "t";
 const RING: usize = 4;
@@ -363,4 +365,45 @@ fn a_neighbour_of_version_2_gets_no_numbers() {
     assert_eq!(seqs, [32, 32]);
     assert!(frames.iter().all(|frame| spread(frame).0.source == key(0)));
     assert!(is_idle(&net));
+}
+
+/// It has no way that does not lead back, and waits; what the node's own sessions send does not wait behind it.
+#[test]
+fn what_a_neighbour_sends_back_holds_up_nobody() {
+    let mut net = Net::new(1);
+    let publisher = net.sdk(0);
+    let peer = net.ours(0, 5, &[]);
+    let far = [
+        state(5, 1 << 40, &[0, 6], &[]),
+        state(6, 1, &[5], &[(TOPIC, 1)]),
+    ];
+    net.peer_send(peer, records(1, &far));
+    net.peer_inbox(peer);
+    let is_multicast = |frame: &PeerFrame| frame.packet == mesh::packet::RELAYED_MULTICAST;
+    for n in 0..5 {
+        publish(&mut net, publisher, n..n + 1);
+        let mut frames = net.peer_inbox(peer);
+        frames.retain(is_multicast);
+        assert_eq!(frames.len(), 1, "{n}");
+        let hops_left = 32;
+        let seq = Numbered {
+            number: n as u32 + 1,
+            hops_left,
+        };
+        let back = PeerFrame {
+            seq: seq.seq(),
+            ..frames.remove(0)
+        };
+        net.peer_send(peer, back);
+        net.advance(Duration::from_millis(20));
+        net.peer_inbox(peer);
+    }
+    // It is not kept for ever.
+    for _ in 0..15 {
+        net.secs(1);
+        net.peer_send(peer, crate::support::hello());
+    }
+    assert!(net.is_up(peer));
+    let counters = net.nodes[0].machine.router().counters();
+    assert_eq!((counters.multicasts_lost, counters.undeliverable), (5, 0));
 }

@@ -15,6 +15,10 @@ use crate::{
 /// How long connections and topics must have been there before a message for it to rely on them.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// A subscriber that never answers is given up by its own node after 5 s, and by another one, which cannot
+/// tell whether the link between them still lives, after this long.
+const LATE: Duration = Duration::from_secs(6);
+
 /// A cut that nobody is told of is found within 3 s and a tick, and what follows from that is known
 /// everywhere a moment later.
 const QUIET: Duration = Duration::from_secs(5);
@@ -121,10 +125,23 @@ impl World {
             .any(|&at| from <= at + Duration::from_secs(10) && at <= until)
     }
 
+    /// Whether subscribers that never answer may have taken all of a unicast's time, because links failed
+    /// meanwhile.
+    fn is_held_up(&self, message: &Message, from: At, done: At) -> bool {
+        let clients = self.clients.iter().enumerate();
+        let mute = clients.filter(|(_, client)| {
+            client.topics.contains(&message.topic) && matches!(client.behaviour, Behaviour::Never)
+        });
+        let sessions = mute.map(|(index, _)| self.hosts_of(index, message.sent, done).count());
+        let longest = LATE * sessions.sum::<usize>() as u32;
+        let all = vec![true; self.hosts.len()];
+        done.saturating_sub(message.sent) <= longest && !self.is_quiet_around(&all, from, done)
+    }
+
     /// A subscriber that would have answered, if one could be reached all the time.
     fn unicast_had_a_way(&self, message: &Message, done: At) -> Option<usize> {
         let from = message.sent.checked_sub(SETTLED)?;
-        if self.overloaded(from, done) {
+        if self.overloaded(from, done) || self.is_held_up(message, from, done) {
             return None;
         }
         let edges = self.honest(self.edges_where(|conn| conn.is_undisturbed(from, done)));

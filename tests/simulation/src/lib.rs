@@ -43,7 +43,8 @@
 //! * [`UnicastsArrive`](Invariant::UnicastsArrive): a unicast is answered if, from 2 s before it was
 //!   published until its outcome, one of the publisher's connections, one connection of a
 //!   subscriber that answers, and links that join their nodes all carried bytes without a break, and no
-//!   queue was over its limit. Other links, nodes and subscribers may do as they like meanwhile.
+//!   queue was over its limit. Other links, nodes and subscribers may do as they like meanwhile; where
+//!   links fail, subscribers that never answer may take 6 s each of its time.
 //! * [`MulticastsArrive`](Invariant::MulticastsArrive): a multicast reaches every subscriber that is connected
 //!   from 2 s before to 15 s after, if from 5 s before on links that join its node and the publisher's carried
 //!   bytes without a break, no queue was over its limit, and no node crashed. Other links may do as they like

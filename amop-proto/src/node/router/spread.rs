@@ -265,7 +265,7 @@ impl Router {
         let mut unknown = false;
         let lane = Lane::relayed(from, called.source, bytes);
         for (target, seal) in targets {
-            let waits = self.stranded.is_waiting(target);
+            let waits = self.stranded.is_waiting(target, lane);
             let hop = match waits {
                 true => None,
                 false => self.hop(target, Some(from), lane, bytes.len()),
@@ -317,7 +317,7 @@ impl Router {
         let mut copies: BTreeMap<Hop, Vec<NodeKey>> = BTreeMap::new();
         for &target in &*targets {
             let lane = origin.lane();
-            let waits = self.stranded.is_waiting(target);
+            let waits = self.stranded.is_waiting(target, lane);
             let hop = match waits {
                 true => None,
                 false => self.hop(target, None, lane, frame.wire_len()),

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::Bound,
     time::{Duration, Instant},
 };
 
@@ -53,6 +54,9 @@ const TARGETS: usize = 64;
 const PAUSE: Duration = Duration::from_millis(1);
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
+/// Who wants to send something, and the node that it is for.
+type Wanting = (NodeKey, Lane);
+
 /// One copy of a multicast, for one node.
 #[derive(Debug, Clone)]
 struct Copy {
@@ -94,19 +98,19 @@ struct Cut {
 #[derive(Debug, Clone)]
 enum Unsorted {
     Cut(Cut),
-    Copy(NodeKey, Copy),
+    Copy(Wanting, Copy),
 }
 
 /// See the module.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Stranded {
     /// What is to be put with what waits for its target: what was sent over links that are gone, and what
     /// came behind it.
     unsorted: VecDeque<Unsorted>,
-    /// None of them is empty.
-    waiting: BTreeMap<NodeKey, VecDeque<Copy>>,
-    /// From here on they have their turn next.
-    turn: NodeKey,
+    /// None of them is empty. What one sender has for a target keeps its order, and holds up nobody else.
+    waiting: BTreeMap<Wanting, VecDeque<Copy>>,
+    /// These had their turn last.
+    turn: Option<Wanting>,
     bytes: usize,
     by_sender: HashMap<Sender, usize>,
     /// When links of the network changed last.
@@ -116,22 +120,6 @@ pub(super) struct Stranded {
     resume: Option<Instant>,
     /// How many changes of the network there had been at the last look.
     seen: u64,
-}
-
-impl Default for Stranded {
-    fn default() -> Self {
-        Self {
-            unsorted: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            turn: NodeKey(0),
-            bytes: 0,
-            by_sender: HashMap::default(),
-            changed: None,
-            absent: BTreeMap::new(),
-            resume: None,
-            seen: 0,
-        }
-    }
 }
 
 impl Stranded {
@@ -153,9 +141,10 @@ impl Stranded {
         !self.absent.is_empty()
     }
 
-    /// Whether what is for a node waits behind others.
-    pub(super) fn is_waiting(&self, target: NodeKey) -> bool {
-        !self.is_empty() && (!self.unsorted.is_empty() || self.waiting.contains_key(&target))
+    /// Whether what comes in a lane for a node waits behind others.
+    pub(super) fn is_waiting(&self, target: NodeKey, lane: Lane) -> bool {
+        !self.is_empty()
+            && (!self.unsorted.is_empty() || self.waiting.contains_key(&(target, lane)))
     }
 
     /// Whether there is room for a copy, which counts from now on: nobody gets more than is left for others.
@@ -172,30 +161,34 @@ impl Stranded {
         true
     }
 
-    fn place(&mut self, target: NodeKey, copy: Copy) {
-        self.waiting.entry(target).or_default().push_back(copy);
+    fn place(&mut self, wanting: Wanting, copy: Copy) {
+        self.waiting.entry(wanting).or_default().push_back(copy);
     }
 
-    /// Some of those that something waits for, in turn.
-    fn next_targets(&mut self) -> Vec<NodeKey> {
-        let (from, waiting) = (self.turn, &self.waiting);
-        let targets = waiting.range(from..).chain(waiting.range(..from));
-        let targets: Vec<NodeKey> = targets.take(TARGETS).map(|(&key, _)| key).collect();
-        self.turn = targets
-            .last()
-            .map_or(from, |last| NodeKey(last.0.wrapping_add(1)));
-        targets
+    /// Some of those that wait, in turn.
+    fn next_wanting(&mut self) -> Vec<Wanting> {
+        let (waiting, last) = (&self.waiting, self.turn);
+        let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let before = last.map_or(
+            Bound::Excluded((NodeKey(0), Lane::Control)),
+            Bound::Included,
+        );
+        let next = waiting.range((behind, Bound::Unbounded));
+        let next = next.chain(waiting.range((Bound::Unbounded, before)));
+        let next: Vec<Wanting> = next.take(TARGETS).map(|(&wanting, _)| wanting).collect();
+        self.turn = next.last().copied();
+        next
     }
 
-    fn first(&self, target: NodeKey) -> Option<&Copy> {
-        self.waiting.get(&target)?.front()
+    fn first(&self, wanting: Wanting) -> Option<&Copy> {
+        self.waiting.get(&wanting)?.front()
     }
 
-    fn pop(&mut self, target: NodeKey) -> Option<Copy> {
-        let waiting = self.waiting.get_mut(&target)?;
+    fn pop(&mut self, wanting: Wanting) -> Option<Copy> {
+        let waiting = self.waiting.get_mut(&wanting)?;
         let copy = waiting.pop_front()?;
         if waiting.is_empty() {
-            self.waiting.remove(&target);
+            self.waiting.remove(&wanting);
         }
         self.bytes -= copy.size();
         if let Some(sender) = copy.sender()
@@ -283,12 +276,13 @@ impl Router {
             return;
         }
         // It keeps its place behind what is to be sorted.
+        let wanting = (target, lane);
         if self.stranded.unsorted.is_empty() {
-            self.stranded.place(target, copy);
+            self.stranded.place(wanting, copy);
         } else {
             self.stranded
                 .unsorted
-                .push_back(Unsorted::Copy(target, copy));
+                .push_back(Unsorted::Copy(wanting, copy));
         }
         let soon = Some(now + PAUSE);
         self.stranded.resume = sooner(self.stranded.resume, soon);
@@ -325,15 +319,15 @@ impl Router {
             left -= 1;
             match unsorted {
                 Unsorted::Cut(cut) => self.sort(cut),
-                Unsorted::Copy(target, copy) => self.stranded.place(target, copy),
+                Unsorted::Copy(wanting, copy) => self.stranded.place(wanting, copy),
             }
         }
         let mut more = left == 0;
         if self.stranded.unsorted.is_empty() {
-            let targets = self.stranded.next_targets();
-            more |= targets.len() < self.stranded.waiting.len();
-            for target in targets {
-                self.send_stranded_to(now, target, &mut left);
+            let next = self.stranded.next_wanting();
+            more |= next.len() < self.stranded.waiting.len();
+            for wanting in next {
+                self.send_stranded_of(now, wanting, &mut left);
                 more |= left == 0;
             }
         }
@@ -343,12 +337,13 @@ impl Router {
         self.stranded.resume = sooner(next, self.stranded.absent.values().min().copied());
     }
 
-    fn send_stranded_to(&mut self, now: Instant, target: NodeKey, left: &mut usize) {
+    fn send_stranded_of(&mut self, now: Instant, wanting: Wanting, left: &mut usize) {
+        let (target, lane) = wanting;
         // Its last node may have known less than this one does. Where nothing has changed lately nothing turns
         // round, since it could do so for ever.
         let may_turn = self.stranded.changed.is_some_and(|at| now < at + TURNS);
         while *left > 0
-            && let Some(copy) = self.stranded.first(target)
+            && let Some(copy) = self.stranded.first(wanting)
         {
             // It knows no more what it has had, and its subscribers went with it.
             let again = copy.cut
@@ -358,7 +353,7 @@ impl Router {
                     .is_some_and(|life| copy.life != Some(life));
             if again {
                 *left -= 1;
-                self.stranded.pop(target);
+                self.stranded.pop(wanting);
                 continue;
             }
             let over = copy.until <= now || copy.hops_left == 0;
@@ -366,7 +361,7 @@ impl Router {
                 Some(Sender::Peer(peer)) if !may_turn => Some(peer),
                 _ => None,
             };
-            let (lane, len) = (copy.lane, copy.content.len());
+            let len = copy.content.len();
             let hop = match over {
                 true => None,
                 false => self.hop(target, from, lane, len),
@@ -375,7 +370,7 @@ impl Router {
                 return;
             }
             *left -= 1;
-            let copy = self.stranded.pop(target);
+            let copy = self.stranded.pop(wanting);
             match copy.zip(hop) {
                 Some((mut copy, hop)) => {
                     if copy.sender() == Some(Sender::Peer(hop.peer)) {
@@ -450,7 +445,7 @@ impl Router {
                 until,
             };
             if self.admit_stranded(&copy) {
-                self.stranded.place(target, copy);
+                self.stranded.place((target, lane), copy);
             }
         }
     }
