@@ -109,6 +109,7 @@ fn config() -> NodeConfig {
             name: "node0".into(),
             agency: "agency".into(),
             address: "127.0.0.1:30300".into(),
+            groups: Vec::new(),
         },
         limits: Limits {
             nodes: 32,

@@ -157,7 +157,9 @@ fn two_connections_between_two_nodes_cost_no_multicast() {
         for _ in 0..400 {
             match rng.random_range(0..100) {
                 0..10 => {
-                    ends.pop().map(|end| net.open(end));
+                    if let Some(end) = ends.pop() {
+                        net.open(end);
+                    }
                 }
                 10..60 => {
                     let n = rng.random_range(0..2);
