@@ -12,61 +12,18 @@ use hashbrown::{HashTable, hash_table::Entry};
 /// A part is chosen by so many bits of the hash.
 const BITS: u32 = 6;
 
-/// So many are in one table: most maps that may become large are small.
-const SMALL: usize = 1024;
-
-/// An empty part keeps memory for so many.
-const KEPT: usize = 1024;
-
 /// A map whose parts grow by themselves.
 #[derive(Debug, Clone)]
 pub(crate) struct Shards<K, V> {
-    parts: Parts<K, V>,
+    parts: Vec<HashTable<(K, V)>>,
     len: usize,
     hasher: RandomState,
-}
-
-#[derive(Debug, Clone)]
-enum Parts<K, V> {
-    One(HashTable<(K, V)>),
-    /// From the time on when there were too many for one, until there is nothing.
-    Many(Box<[HashTable<(K, V)>]>),
-}
-
-impl<K, V> Parts<K, V> {
-    fn of(&self, hash: u64) -> &HashTable<(K, V)> {
-        match self {
-            Self::One(part) => part,
-            Self::Many(parts) => &parts[part_of(hash)],
-        }
-    }
-
-    fn of_mut(&mut self, hash: u64) -> &mut HashTable<(K, V)> {
-        match self {
-            Self::One(part) => part,
-            Self::Many(parts) => &mut parts[part_of(hash)],
-        }
-    }
-
-    fn all(&self) -> &[HashTable<(K, V)>] {
-        match self {
-            Self::One(part) => std::slice::from_ref(part),
-            Self::Many(parts) => parts,
-        }
-    }
-
-    fn into_all(self) -> Vec<HashTable<(K, V)>> {
-        match self {
-            Self::One(part) => vec![part],
-            Self::Many(parts) => parts.into_vec(),
-        }
-    }
 }
 
 impl<K, V> Default for Shards<K, V> {
     fn default() -> Self {
         Self {
-            parts: Parts::One(HashTable::new()),
+            parts: (0..1 << BITS).map(|_| HashTable::new()).collect(),
             len: 0,
             hasher: RandomState::default(),
         }
@@ -78,7 +35,7 @@ fn part_of(hash: u64) -> usize {
     (hash >> 32) as usize % (1 << BITS)
 }
 
-impl<K, V> Shards<K, V> {
+impl<K: Hash + Eq, V> Shards<K, V> {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -87,27 +44,13 @@ impl<K, V> Shards<K, V> {
         self.len == 0
     }
 
-    /// All, in no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        let all = self.parts.all().iter().flatten();
-        all.map(|(key, value)| (key, value))
-    }
-
-    /// All of them, in no order, which leaves nothing.
-    pub(crate) fn into_entries(self) -> impl Iterator<Item = (K, V)> {
-        self.parts.into_all().into_iter().flatten()
-    }
-}
-
-impl<K: Hash + Eq, V> Shards<K, V> {
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hasher.hash_one(key);
-        let part = self.parts.of(hash);
-        let found = part.find(hash, |(held, _)| held.borrow() == key);
+        let found = self.parts[part_of(hash)].find(hash, |(held, _)| held.borrow() == key);
         found.map(|(_, value)| value)
     }
 
@@ -117,8 +60,7 @@ impl<K: Hash + Eq, V> Shards<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hasher.hash_one(key);
-        let part = self.parts.of_mut(hash);
-        let found = part.find_mut(hash, |(held, _)| held.borrow() == key);
+        let found = self.parts[part_of(hash)].find_mut(hash, |(held, _)| held.borrow() == key);
         found.map(|(_, value)| value)
     }
 
@@ -132,11 +74,10 @@ impl<K: Hash + Eq, V> Shards<K, V> {
 
     /// Puts a value there. Returns the one that was there.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
-        self.divide_if_full();
         let hash = self.hasher.hash_one(&key);
         let hasher = &self.hasher;
+        let part = &mut self.parts[part_of(hash)];
         let same = |held: &(K, V)| held.0 == key;
-        let part = self.parts.of_mut(hash);
         match part.entry(hash, same, |held| hasher.hash_one(&held.0)) {
             Entry::Occupied(mut held) => Some(std::mem::replace(&mut held.get_mut().1, value)),
             Entry::Vacant(place) => {
@@ -152,11 +93,10 @@ impl<K: Hash + Eq, V> Shards<K, V> {
     where
         V: Default,
     {
-        self.divide_if_full();
         let hash = self.hasher.hash_one(&key);
         let hasher = &self.hasher;
+        let part = &mut self.parts[part_of(hash)];
         let same = |held: &(K, V)| held.0 == key;
-        let part = self.parts.of_mut(hash);
         let held = match part.entry(hash, same, |held| hasher.hash_one(&held.0)) {
             Entry::Occupied(held) => held,
             Entry::Vacant(place) => {
@@ -173,7 +113,7 @@ impl<K: Hash + Eq, V> Shards<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         let hash = self.hasher.hash_one(key);
-        let part = self.parts.of_mut(hash);
+        let part = &mut self.parts[part_of(hash)];
         let held = part.find_entry(hash, |(held, _)| held.borrow() == key);
         let ((_, value), _) = held.ok()?.remove();
         self.len -= 1;
@@ -181,31 +121,12 @@ impl<K: Hash + Eq, V> Shards<K, V> {
         if part.is_empty() && part.capacity() > KEPT {
             *part = HashTable::new();
         }
-        if self.len == 0 && matches!(self.parts, Parts::Many(_)) {
-            self.parts = Parts::One(HashTable::new());
-        }
         Some(value)
     }
-
-    /// The one table becomes many when it is as full as one may be.
-    fn divide_if_full(&mut self) {
-        let Parts::One(one) = &mut self.parts else {
-            return;
-        };
-        if one.len() < SMALL {
-            return;
-        }
-        let one = std::mem::take(one);
-        let mut parts: Box<[_]> = (0..1 << BITS).map(|_| HashTable::new()).collect();
-        let hasher = &self.hasher;
-        for held in one {
-            let hash = hasher.hash_one(&held.0);
-            let of_other = |held: &(K, V)| hasher.hash_one(&held.0);
-            parts[part_of(hash)].insert_unique(hash, held, of_other);
-        }
-        self.parts = Parts::Many(parts);
-    }
 }
+
+/// An empty part keeps memory for so many.
+const KEPT: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -233,40 +154,11 @@ mod tests {
             assert_eq!(shards.contains_key(&key), model.contains_key(&key));
             assert_eq!(shards.len(), model.len());
         }
-        let sorted = |entries: Vec<(u32, u32)>| entries.into_iter().collect::<BTreeMap<_, _>>();
-        let all = shards.iter().map(|(&key, &value)| (key, value)).collect();
-        assert_eq!(sorted(all), model);
-        assert_eq!(sorted(shards.clone().into_entries().collect()), model);
         for (key, value) in &mut model {
             assert_eq!(shards.get_mut(key), Some(value));
             shards.remove(key);
         }
         assert!(shards.is_empty());
-        assert_eq!(shards.iter().count(), 0);
-    }
-
-    /// Again and again, across the number at which one table becomes many.
-    #[test]
-    fn it_is_one_table_while_it_is_small() {
-        let mut shards = Shards::default();
-        for _ in 0..3 {
-            for key in 0..2 * SMALL {
-                assert_eq!(shards.insert(key, key), None);
-                assert_eq!(shards.parts.all().len() > 1, key >= SMALL);
-                assert_eq!(shards.len(), key + 1);
-            }
-            // What is there and is only looked at, or replaced.
-            for key in 0..2 * SMALL {
-                assert_eq!(shards.insert(key, key + 1), Some(key));
-                assert_eq!(*shards.or_default(key), key + 1);
-            }
-            assert_eq!(shards.iter().count(), 2 * SMALL);
-            for key in 0..2 * SMALL {
-                assert_eq!(shards.remove(&key), Some(key + 1));
-                assert_eq!(shards.remove(&key), None);
-            }
-            assert_eq!(shards.parts.all().len(), 1);
-        }
     }
 
     #[test]
@@ -274,9 +166,9 @@ mod tests {
         let mut shards = Shards::default();
         let (mut grown, mut most) = (0, 0);
         for key in 0..200_000_u32 {
-            let before: usize = shards.parts.all().iter().map(HashTable::capacity).sum();
+            let before: usize = shards.parts.iter().map(HashTable::capacity).sum();
             shards.insert(key, [0_u8; 32]);
-            let after: usize = shards.parts.all().iter().map(HashTable::capacity).sum();
+            let after: usize = shards.parts.iter().map(HashTable::capacity).sum();
             if key > 50_000 && after > before {
                 grown += 1;
                 most = most.max(after - before);
@@ -287,7 +179,7 @@ mod tests {
         for key in 0..200_000 {
             shards.remove(&key);
         }
-        let left: usize = shards.parts.all().iter().map(HashTable::capacity).sum();
+        let left: usize = shards.parts.iter().map(HashTable::capacity).sum();
         assert!(left <= KEPT << BITS, "{left}");
     }
 }

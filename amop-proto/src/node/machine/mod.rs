@@ -6,7 +6,6 @@ mod peers;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    mem::take,
     time::{Duration, Instant},
 };
 
@@ -37,8 +36,8 @@ use crate::{
         CLIENT_TYPE, Frame, FrameType, HandshakeError, HandshakeRequest, HandshakeResponse,
         PROTOCOL_MAX_FRAME, code, frame_topic, heartbeat_answer,
     },
+    hash::HashMap,
     p2p::{NodeId, mesh::Subject},
-    shards::Shards,
 };
 
 /// Idle connections are looked for this often.
@@ -151,7 +150,7 @@ pub enum Event {
 pub struct Node {
     config: NodeConfig,
     router: Router,
-    sessions: Shards<SessionId, Session>,
+    sessions: HashMap<SessionId, Session>,
     /// Ordered, because they are walked.
     peers: BTreeMap<PeerId, Peer>,
     topic_seq: u32,
@@ -190,7 +189,7 @@ impl Node {
         Self {
             router: Router::new(&config),
             config,
-            sessions: Shards::default(),
+            sessions: HashMap::default(),
             peers: BTreeMap::new(),
             topic_seq: 0,
             lists: Lists::default(),
@@ -424,8 +423,7 @@ impl Node {
     fn stop(&mut self, now: Instant) {
         self.stopping = true;
         self.closed = true;
-        let sessions = take(&mut self.sessions).into_entries();
-        let sessions: BTreeSet<SessionId> = sessions.map(|(id, _)| id).collect();
+        let sessions: BTreeSet<SessionId> = self.sessions.drain().map(|(id, _)| id).collect();
         for &session in &sessions {
             let reason = CloseReason::Stopping;
             self.actions
@@ -608,7 +606,7 @@ impl Node {
         if let Some(until) = session.held_until.take() {
             self.late.remove(&(until, id));
         }
-        for answer in take(&mut session.held) {
+        for answer in std::mem::take(&mut session.held) {
             self.answer_heartbeat(now, id, answer);
         }
     }

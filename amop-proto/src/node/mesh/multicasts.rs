@@ -11,7 +11,11 @@ use std::{
 };
 
 use super::recent::{AGE, MAX, SLACK};
-use crate::{hash::HashMap, node::sooner, p2p::mesh::NodeKey, shards::Shards};
+use crate::{
+    hash::{HashMap, HashSet},
+    node::sooner,
+    p2p::mesh::NodeKey,
+};
 
 /// Who sent a multicast into the network, and whom of those reached here it is for.
 type Way = (NodeKey, NodeKey);
@@ -32,7 +36,7 @@ pub(super) struct Multicasts {
     /// No window is to be forgotten before this.
     windows_due: Option<Instant>,
     /// Those that are no counts.
-    names: Shards<(Way, u64), ()>,
+    names: HashSet<(Way, u64)>,
     /// The names by the node that brought them into the network or to this node. When there are too many,
     /// the node with the most gives up its oldest.
     brought: BTreeMap<NodeKey, VecDeque<(Instant, Way, u64)>>,
@@ -64,7 +68,7 @@ impl Multicasts {
 
     fn see_name(&mut self, now: Instant, way: Way, id: u64, by: NodeKey) -> bool {
         self.forget_names(now, by);
-        if self.names.insert((way, id), ()).is_some() {
+        if !self.names.insert((way, id)) {
             return false;
         }
         let order = self.brought.entry(by).or_default();

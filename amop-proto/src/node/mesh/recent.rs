@@ -1,7 +1,7 @@
 //! The messages of other nodes that have come here lately, so that none is taken twice.
 
 use std::{
-    collections::VecDeque,
+    collections::{VecDeque, hash_map::Entry},
     time::{Duration, Instant},
 };
 
@@ -10,7 +10,6 @@ use crate::{
     hash::HashMap,
     node::{digest::Digest, sooner},
     p2p::{Body, mesh::NodeKey},
-    shards::Shards,
 };
 
 /// Nobody repeats a message after this long.
@@ -50,7 +49,7 @@ pub(in crate::node) struct Recent {
 #[derive(Debug, Clone)]
 struct Source {
     /// With the answer, once it is there.
-    seen: Shards<(NodeKey, u64), Option<GivenAnswer>>,
+    seen: HashMap<(NodeKey, u64), Option<GivenAnswer>>,
     /// The oldest first.
     order: VecDeque<(Instant, NodeKey, u64)>,
     /// Of the answers.
@@ -62,7 +61,7 @@ struct Source {
 impl Default for Source {
     fn default() -> Self {
         Self {
-            seen: Shards::default(),
+            seen: HashMap::default(),
             order: VecDeque::new(),
             bytes: 0,
             again: AGAIN,
@@ -149,17 +148,19 @@ impl Recent {
         let full = self.count >= MAX;
         let held = self.sources.entry(source).or_default();
         let forgotten = held.forget(now);
-        if let Some(answer) = held.seen.get(&(target, id)) {
-            let tokens = |answer: &GivenAnswer| {
-                let tokens = 1 + answer.body.len() / AGAIN_BYTES;
-                u32::try_from(tokens).map_or(AGAIN_TOKENS, |tokens| tokens.min(AGAIN_TOKENS))
-            };
-            let again = |answer: &&GivenAnswer| held.again.take(now, tokens(answer));
-            let answer = answer.as_ref().filter(again).cloned();
-            self.count_out(&forgotten);
-            return answer.map_or(Seen::Before, Seen::Answered);
-        }
-        held.seen.insert((target, id), None);
+        match held.seen.entry((target, id)) {
+            Entry::Vacant(place) => place.insert(None),
+            Entry::Occupied(seen) => {
+                let tokens = |answer: &GivenAnswer| {
+                    let tokens = 1 + answer.body.len() / AGAIN_BYTES;
+                    u32::try_from(tokens).map_or(AGAIN_TOKENS, |tokens| tokens.min(AGAIN_TOKENS))
+                };
+                let again = |answer: &&GivenAnswer| held.again.take(now, tokens(answer));
+                let answer = seen.get().as_ref().filter(again).cloned();
+                self.count_out(&forgotten);
+                return answer.map_or(Seen::Before, Seen::Answered);
+            }
+        };
         held.order.push_back((now, target, id));
         self.count += 1;
         self.count_out(&forgotten);

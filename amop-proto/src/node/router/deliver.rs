@@ -1,6 +1,7 @@
 //! The way of one message through the router: unicasts with their attempts, multicasts, answers.
 
 use std::{
+    collections::hash_map::Entry,
     ops::Range,
     time::{Duration, Instant},
 };
@@ -568,9 +569,10 @@ impl Router {
                 if let Some(link) = self.links.sessions.get_mut(&session) {
                     link.in_flight -= 1;
                     link.in_flight_bytes -= unicast.frame.wire_len();
-                    let seq = &unicast.frame.seq;
-                    if link.asking.get(seq) == Some(&id) {
-                        link.asking.remove(seq);
+                    if let Entry::Occupied(latest) = link.asking.entry(unicast.frame.seq)
+                        && *latest.get() == id
+                    {
+                        latest.remove();
                     }
                 }
             }

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     channel::{Seq, Shortage},
+    hash::HashMap,
     node::{
         Group, Lane, Limits, PeerId, Sender, SessionId,
         bucket::Bucket,
@@ -50,9 +51,9 @@ pub(super) struct SessionLink {
     /// Whose it is.
     pub(super) holder: HolderId,
     /// Messages pushed to it and not yet answered, by seq.
-    pub(super) asked: Shards<Seq, UnicastId>,
+    pub(super) asked: HashMap<Seq, UnicastId>,
     /// Its own unicasts that wait for an answer; of several with one seq, the latest.
-    pub(super) asking: Shards<Seq, UnicastId>,
+    pub(super) asking: HashMap<Seq, UnicastId>,
     /// Its unicasts that wait for an answer, those with the same seq too.
     pub(super) in_flight: usize,
     /// Bytes of their frames.
@@ -75,8 +76,8 @@ impl SessionLink {
             shortage: Shortage::default(),
             told: None,
             holder,
-            asked: Shards::default(),
-            asking: Shards::default(),
+            asked: HashMap::default(),
+            asking: HashMap::default(),
             in_flight: 0,
             in_flight_bytes: 0,
             pauses: 0,
@@ -137,7 +138,7 @@ impl SessionLink {
 pub(super) struct Links {
     /// Who has how much of what the node has.
     pub(super) shares: Shares,
-    pub(super) sessions: Shards<SessionId, SessionLink>,
+    pub(super) sessions: HashMap<SessionId, SessionLink>,
     /// Ordered, because it is walked.
     pub(super) peers: BTreeMap<PeerId, PeerLink>,
     /// The same by their names in routing; for a moment there may be two of one name.
@@ -157,7 +158,7 @@ impl Links {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             shares: Shares::new(limits.pools()),
-            sessions: Shards::default(),
+            sessions: HashMap::default(),
             peers: BTreeMap::new(),
             by_key: BTreeSet::new(),
             asked_nodes: BTreeSet::new(),

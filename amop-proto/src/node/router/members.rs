@@ -40,8 +40,7 @@ impl Router {
             }
         }
         // What follows must not depend on a hash.
-        let asked = link.asked.into_entries().map(|(_, id)| id);
-        let mut asked: Vec<UnicastId> = asked.collect();
+        let mut asked: Vec<UnicastId> = link.asked.into_values().collect();
         asked.sort_unstable();
         self.attempts_failed(now, Target::Session(session), true, asked);
     }
