@@ -409,3 +409,23 @@ fn what_a_neighbour_sends_back_holds_up_nobody() {
     let counters = net.nodes[0].machine.router().counters();
     assert_eq!((counters.multicasts_lost, counters.undeliverable), (5, 0));
 }
+
+/// However much a neighbour had that confirmed nothing, and is gone.
+#[test]
+fn what_is_to_be_sent_again_holds_up_nobody_else() {
+    const OTHER: &str = "other";
+    let mut net = Net::new(1);
+    let (one, other) = (net.sdk(0), net.sdk(0));
+    let gone = net.ours(0, 5, &[(TOPIC, 1)]);
+    let stays = net.ours(0, 6, &[(OTHER, 1)]);
+    publish(&mut net, one, 0..5000);
+    net.peer_inbox(stays);
+    net.cut(gone);
+    net.send(other, multicast(1, OTHER, "at once"));
+    let frames = net.peer_inbox(stays);
+    let multicasts = frames
+        .iter()
+        .filter(|frame| frame.packet == mesh::packet::MULTICAST);
+    assert_eq!(multicasts.count(), 1);
+    assert_eq!(net.elapsed(), Duration::ZERO);
+}

@@ -41,6 +41,15 @@ pub(super) struct Called {
     pub(super) id: u64,
 }
 
+/// Where a multicast goes.
+enum Way {
+    Over(Hop),
+    /// There is no way just now, or others wait for one.
+    Later,
+    /// Too much waits to be written there.
+    Full,
+}
+
 impl Router {
     /// A neighbour sent a multicast. If it has a number it is to be confirmed.
     pub(super) fn multicast_came(&mut self, now: Instant, peer: PeerId, frame: &mut PeerFrame) {
@@ -251,8 +260,20 @@ impl Router {
         Some(())
     }
 
+    /// Where a multicast for a node goes, other than back to where it came from.
+    fn way_of(&mut self, target: NodeKey, from: Option<PeerId>, lane: Lane, len: usize) -> Way {
+        if self.stranded.is_waiting(target, lane) {
+            return Way::Later;
+        }
+        match self.hop(target, from, lane, len) {
+            Some(hop) => Way::Over(hop),
+            None if self.has_way(target, from) => Way::Full,
+            None => Way::Later,
+        }
+    }
+
     /// Sends on a multicast of another node, one copy for all targets that are reached through the same
-    /// neighbour, and never back.
+    /// neighbour. None goes back at once; see [`Stranded`](super::stranded::Stranded).
     fn relay_spread(
         &mut self,
         now: Instant,
@@ -265,19 +286,16 @@ impl Router {
         let mut unknown = false;
         let lane = Lane::relayed(from, called.source, bytes);
         for (target, seal) in targets {
-            let waits = self.stranded.is_waiting(target, lane);
-            let hop = match waits {
-                true => None,
-                false => self.hop(target, Some(from), lane, bytes.len()),
-            };
-            if let Some(hop) = hop {
-                copies.entry(hop.peer).or_default().push((target, seal));
-            } else if self.mesh.is_known(target) && (waits || !self.has_way(target, Some(from))) {
-                let copy = (called, target, Some(seal));
-                self.strand(now, copy, bytes.clone().into(), lane, hops_left);
-            } else {
-                unknown |= !self.mesh.is_known(target);
-                self.counters.undeliverable += 1;
+            match self.way_of(target, Some(from), lane, bytes.len()) {
+                Way::Over(hop) => copies.entry(hop.peer).or_default().push((target, seal)),
+                Way::Later if self.mesh.is_known(target) => {
+                    let copy = (called, target, Some(seal));
+                    self.strand(now, copy, bytes.clone().into(), lane, hops_left);
+                }
+                Way::Later | Way::Full => {
+                    unknown |= !self.mesh.is_known(target);
+                    self.counters.undeliverable += 1;
+                }
             }
         }
         self.counters.relayed += u64::from(!copies.is_empty());
@@ -317,19 +335,17 @@ impl Router {
         let mut copies: BTreeMap<Hop, Vec<NodeKey>> = BTreeMap::new();
         for &target in &*targets {
             let lane = origin.lane();
-            let waits = self.stranded.is_waiting(target, lane);
-            let hop = match waits {
-                true => None,
-                false => self.hop(target, None, lane, frame.wire_len()),
-            };
-            let Some(hop) = hop else {
-                if waits || !self.has_way(target, None) {
+            let hop = match self.way_of(target, None, lane, frame.wire_len()) {
+                Way::Over(hop) => hop,
+                Way::Later => {
                     let copy = (called, target, None);
                     self.strand(now, copy, frame.to_parts(), lane, MAX_HOPS);
-                } else {
-                    self.counters.undeliverable += 1;
+                    continue;
                 }
-                continue;
+                Way::Full => {
+                    self.counters.undeliverable += 1;
+                    continue;
+                }
             };
             if let [_] = targets[..]
                 && hop.key == target

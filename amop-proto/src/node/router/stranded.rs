@@ -2,7 +2,7 @@
 //! about to be replaced. They wait for another way, for some seconds, and keep their order.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, VecDeque, hash_map::Entry},
     ops::Bound,
     time::{Duration, Instant},
 };
@@ -67,9 +67,9 @@ struct Copy {
     content: Body,
     lane: Lane,
     hops_left: u32,
-    /// It was on its way when a link was cut: the new way may lead back to where it came from.
+    /// It was on its way when a link was cut, so that it may have arrived.
     cut: bool,
-    /// What its node agrees on keys with: another thing once that has started again.
+    /// What its node agrees on keys with: another key once that has started again.
     life: Option<[u8; 32]>,
     until: Instant,
 }
@@ -101,12 +101,23 @@ enum Unsorted {
     Copy(Wanting, Copy),
 }
 
+impl Unsorted {
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Cut(cut) => cut.sent.0,
+            Self::Copy((_, lane), _) => *lane,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stranded {
     /// What is to be put with what waits for its target: what was sent over links that are gone, and what
     /// came behind it.
     unsorted: VecDeque<Unsorted>,
+    /// How much of it is in each lane. None of them is without.
+    unsorted_in: HashMap<Lane, usize>,
     /// None of them is empty. What one sender has for a target keeps its order, and holds up nobody else.
     waiting: BTreeMap<Wanting, VecDeque<Copy>>,
     /// These had their turn last.
@@ -144,7 +155,23 @@ impl Stranded {
     /// Whether what comes in a lane for a node waits behind others.
     pub(super) fn is_waiting(&self, target: NodeKey, lane: Lane) -> bool {
         !self.is_empty()
-            && (!self.unsorted.is_empty() || self.waiting.contains_key(&(target, lane)))
+            && (self.unsorted_in.contains_key(&lane) || self.waiting.contains_key(&(target, lane)))
+    }
+
+    fn push_unsorted(&mut self, unsorted: Unsorted) {
+        *self.unsorted_in.entry(unsorted.lane()).or_default() += 1;
+        self.unsorted.push_back(unsorted);
+    }
+
+    fn pop_unsorted(&mut self) -> Option<Unsorted> {
+        let unsorted = self.unsorted.pop_front()?;
+        if let Entry::Occupied(mut count) = self.unsorted_in.entry(unsorted.lane()) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        Some(unsorted)
     }
 
     /// Whether there is room for a copy, which counts from now on: nobody gets more than is left for others.
@@ -167,14 +194,11 @@ impl Stranded {
 
     /// Some of those that wait, in turn.
     fn next_wanting(&mut self) -> Vec<Wanting> {
-        let (waiting, last) = (&self.waiting, self.turn);
-        let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let before = last.map_or(
-            Bound::Excluded((NodeKey(0), Lane::Control)),
-            Bound::Included,
-        );
-        let next = waiting.range((behind, Bound::Unbounded));
-        let next = next.chain(waiting.range((Bound::Unbounded, before)));
+        let last = self.turn.unwrap_or((NodeKey(0), Lane::Control));
+        let next = self
+            .waiting
+            .range((Bound::Excluded(last), Bound::Unbounded));
+        let next = next.chain(self.waiting.range(..=last));
         let next: Vec<Wanting> = next.take(TARGETS).map(|(&wanting, _)| wanting).collect();
         self.turn = next.last().copied();
         next
@@ -212,14 +236,13 @@ impl Router {
         unconfirmed: Unconfirmed,
     ) {
         let until = now + PATIENCE;
-        let cut = unconfirmed.into_sent().map(|sent| {
-            Unsorted::Cut(Cut {
+        for sent in unconfirmed.into_sent() {
+            self.stranded.push_unsorted(Unsorted::Cut(Cut {
                 neighbour,
                 sent,
                 until,
-            })
-        });
-        self.stranded.unsorted.extend(cut);
+            }));
+        }
         if !self.stranded.is_empty() {
             self.stranded.resume = Some(now);
         }
@@ -277,12 +300,10 @@ impl Router {
         }
         // It keeps its place behind what is to be sorted.
         let wanting = (target, lane);
-        if self.stranded.unsorted.is_empty() {
-            self.stranded.place(wanting, copy);
+        if self.stranded.unsorted_in.contains_key(&lane) {
+            self.stranded.push_unsorted(Unsorted::Copy(wanting, copy));
         } else {
-            self.stranded
-                .unsorted
-                .push_back(Unsorted::Copy(wanting, copy));
+            self.stranded.place(wanting, copy);
         }
         let soon = Some(now + PAUSE);
         self.stranded.resume = sooner(self.stranded.resume, soon);
@@ -314,7 +335,7 @@ impl Router {
         self.stranded.absent.retain(|_, until| now < *until);
         let mut left = SLICE;
         while left > 0
-            && let Some(unsorted) = self.stranded.unsorted.pop_front()
+            && let Some(unsorted) = self.stranded.pop_unsorted()
         {
             left -= 1;
             match unsorted {
@@ -345,27 +366,20 @@ impl Router {
         while *left > 0
             && let Some(copy) = self.stranded.first(wanting)
         {
-            // It knows no more what it has had, and its subscribers went with it.
-            let again = copy.cut
-                && self
-                    .mesh
-                    .life(target)
-                    .is_some_and(|life| copy.life != Some(life));
-            if again {
+            // A node that has started again does not know what it has had, and its subscribers are gone.
+            let life = self.mesh.life(target);
+            if copy.cut && life.is_some() && life != copy.life {
                 *left -= 1;
                 self.stranded.pop(wanting);
                 continue;
             }
-            let over = copy.until <= now || copy.hops_left == 0;
+            let over = copy.until <= now;
             let from = match copy.sender() {
                 Some(Sender::Peer(peer)) if !may_turn => Some(peer),
                 _ => None,
             };
             let len = copy.content.len();
-            let hop = match over {
-                true => None,
-                false => self.hop(target, from, lane, len),
-            };
+            let hop = self.hop(target, from, lane, len).filter(|_| !over);
             if hop.is_none() && !over {
                 return;
             }
