@@ -11,12 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use amop_fuzz::Script;
+use amop_fuzz::{
+    Script,
+    machine::{EPOCH, bystanders_multicast, node_config},
+};
 use amop_proto::{
-    channel::{Frame, FrameType, Seq, frame_topic, rpc::NodeFacts},
+    channel::{Frame, FrameType, Seq},
     node::{
-        Action, Checker, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId,
-        SessionIdentity, Timeouts,
+        Action, Checker, Event, Node, NodeConfig, PeerId, PeerIdentity, SessionId, SessionIdentity,
     },
     p2p::{
         NodeId, PeerFrame,
@@ -34,9 +36,6 @@ fn opened(session: SessionId) -> Event {
 
 const PUBLISHER: SessionId = SessionId(1);
 const SUBSCRIBER: SessionId = SessionId(2);
-/// In microseconds since 1970.
-const EPOCH: u64 = 1_790_000_000_000_000;
-
 const TOPIC: &[u8] = b"bystanders";
 
 /// What one event may make a node do: some frames for each connection.
@@ -70,28 +69,8 @@ fn id(number: u8) -> NodeId {
 
 fn config() -> NodeConfig {
     NodeConfig {
-        node: id(0),
-        facts: NodeFacts {
-            fisco_version: "2.11.1".into(),
-            chain_id: "1".into(),
-            node_id: id(0).to_string(),
-            name: "node0".into(),
-            agency: "agency".into(),
-            address: "127.0.0.1:30300".into(),
-            groups: Vec::new(),
-        },
-        limits: Limits {
-            nodes: 32,
-            peer_topics: 64,
-            topics: 64,
-            in_flight: 64,
-            ..Limits::default()
-        },
-        timeouts: Timeouts::default(),
         transit: [id(3)].into(),
-        signer: Arc::new(SharedSecret::new(id(0))),
-        epoch: EPOCH,
-        seed: [1; 32],
+        ..node_config(id(0))
     }
 }
 
@@ -286,10 +265,7 @@ impl Run {
     /// A multicast of one SDK of the node comes to the other, whatever the peers have done.
     fn bystanders_talk(&mut self) {
         self.rounds += 1;
-        let mut seq = [b'0'; 32];
-        seq[..8].copy_from_slice(&self.rounds.to_be_bytes());
-        let body = frame_topic(TOPIC, &self.rounds.to_be_bytes());
-        let message = Frame::new(FrameType::MULTICAST, Seq(seq), body.clone());
+        let (message, body) = bystanders_multicast(TOPIC, self.rounds);
         self.got.clear();
         self.event(Event::session_frame(PUBLISHER, message));
         assert!(self.got.contains(&body), "a multicast was lost");

@@ -7,15 +7,17 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use amop_fuzz::Script;
+use amop_fuzz::{
+    Script,
+    machine::{bystanders_multicast, node_config},
+};
 use amop_proto::{
-    channel::{Frame, FrameDecoder, FrameType, Seq, encode_topics, frame_topic, rpc::NodeFacts},
-    node::{Action, Event, Limits, Node, NodeConfig, SessionId, SessionIdentity, Timeouts},
-    p2p::{NodeId, mesh::SharedSecret},
+    channel::{Frame, FrameDecoder, FrameType, Seq, encode_topics, frame_topic},
+    node::{Action, Event, Limits, Node, NodeConfig, SessionId, SessionIdentity},
+    p2p::NodeId,
 };
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
@@ -69,18 +71,7 @@ struct Run {
 }
 
 fn config() -> NodeConfig {
-    let node = NodeId([1; 64]);
     NodeConfig {
-        node,
-        facts: NodeFacts {
-            fisco_version: "2.11.1".into(),
-            chain_id: "1".into(),
-            node_id: node.to_string(),
-            name: "node0".into(),
-            agency: "agency".into(),
-            address: "127.0.0.1:30300".into(),
-            groups: Vec::new(),
-        },
         limits: Limits {
             sessions: 8,
             session_queue: 64 << 10,
@@ -92,11 +83,7 @@ fn config() -> NodeConfig {
             session_in_flight: 16,
             ..Limits::default()
         },
-        timeouts: Timeouts::default(),
-        transit: [].into(),
-        signer: Arc::new(SharedSecret::new(node)),
-        epoch: 1_790_000_000_000_000,
-        seed: [1; 32],
+        ..node_config(NodeId([1; 64]))
     }
 }
 
@@ -289,10 +276,7 @@ impl Run {
     /// A multicast of one SDK comes to the other, whatever the others have done.
     fn bystanders_talk(&mut self) {
         self.rounds += 1;
-        let mut seq = [b'0'; 32];
-        seq[..8].copy_from_slice(&self.rounds.to_be_bytes());
-        let body = frame_topic(TOPIC.as_bytes(), &self.rounds.to_be_bytes());
-        let message = Frame::new(FrameType::MULTICAST, Seq(seq), body.clone());
+        let (message, body) = bystanders_multicast(TOPIC.as_bytes(), self.rounds);
         self.got.clear();
         self.event(Event::session_frame(PUBLISHER, message));
         assert!(self.got.contains(&body), "a multicast was lost");

@@ -11,14 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use amop_fuzz::Script;
+use amop_fuzz::{
+    Script,
+    machine::{EPOCH, bystanders_multicast, node_config},
+};
 use amop_proto::{
-    channel::{
-        Frame, FrameType, PROTOCOL_MAX_FRAME, Seq, encode_topics, frame_topic, rpc::NodeFacts,
-    },
+    channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, Seq, encode_topics, frame_topic},
     node::{
-        Action, Checker, Event, Limits, Node, NodeConfig, PeerId, PeerIdentity, SessionId,
-        SessionIdentity, Timeouts,
+        Action, Checker, Event, Node, NodeConfig, PeerId, PeerIdentity, SessionId, SessionIdentity,
     },
     p2p::{
         NodeId, PeerFrame, PeerMessage,
@@ -36,9 +36,6 @@ const PUBLISHER: SessionId = SessionId(1);
 const SUBSCRIBER: SessionId = SessionId(2);
 /// It holds what the other nodes hold, too.
 const THIRD: SessionId = SessionId(3);
-/// In microseconds since 1970.
-const EPOCH: u64 = 1_790_000_000_000_000;
-
 const TOPIC: &str = "bystanders";
 const TOPICS: [&str; 4] = [TOPIC, "shared", "far", "nobody's"];
 
@@ -101,28 +98,10 @@ fn agreement(number: u8) -> Agreement {
 
 fn config() -> NodeConfig {
     NodeConfig {
-        node: id(0),
-        facts: NodeFacts {
-            fisco_version: "2.11.1".into(),
-            chain_id: "1".into(),
-            node_id: id(0).to_string(),
-            name: "node0".into(),
-            agency: "agency".into(),
-            address: "127.0.0.1:30300".into(),
-            groups: Vec::new(),
-        },
-        limits: Limits {
-            nodes: 32,
-            peer_topics: 64,
-            topics: 64,
-            in_flight: 64,
-            ..Limits::default()
-        },
-        timeouts: Timeouts::default(),
         transit: [id(OWN_FISCO)].into(),
-        signer: Arc::new(SharedSecret::new(id(0))),
-        epoch: EPOCH,
+        // That of `agreement(0)`.
         seed: [0; 32],
+        ..node_config(id(0))
     }
 }
 
@@ -618,10 +597,7 @@ impl Run {
     /// A multicast of one SDK of the node comes to the other, whatever the peers have done.
     fn bystanders_talk(&mut self) {
         self.rounds += 1;
-        let mut seq = [b'0'; 32];
-        seq[..8].copy_from_slice(&self.rounds.to_be_bytes());
-        let body = frame_topic(TOPIC.as_bytes(), &self.rounds.to_be_bytes());
-        let message = Frame::new(FrameType::MULTICAST, Seq(seq), body.clone());
+        let (message, body) = bystanders_multicast(TOPIC.as_bytes(), self.rounds);
         self.got.clear();
         self.event(Event::session_frame(PUBLISHER, message));
         assert!(self.got.contains(&body), "a multicast was lost");

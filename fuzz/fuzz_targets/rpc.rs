@@ -2,20 +2,16 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use amop_proto::channel::rpc::{NodeFacts, PeerInfo, answer};
+use amop_fuzz::machine::facts;
+use amop_proto::{
+    channel::rpc::{PeerInfo, answer},
+    p2p::NodeId,
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 fuzz_target!(|body: &[u8]| {
-    let facts = NodeFacts {
-        fisco_version: "2.11.1".into(),
-        chain_id: "1".into(),
-        node_id: "ab".repeat(64),
-        name: "node0".into(),
-        agency: "agency".into(),
-        address: "127.0.0.1:30300".into(),
-        groups: Vec::new(),
-    };
+    let facts = facts(NodeId([0xab; 64]));
     let peers = || {
         vec![PeerInfo {
             agency: "agency".into(),

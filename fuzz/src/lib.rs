@@ -1,6 +1,7 @@
 //! What the fuzz targets share.
 #![forbid(unsafe_code)]
 
+pub mod machine;
 mod script;
 
 use std::{fmt::Display, sync::LazyLock};

@@ -1,0 +1,55 @@
+//! The node machines of the fuzz targets.
+
+use std::sync::Arc;
+
+use amop_proto::{
+    channel::{Frame, FrameType, Seq, frame_topic, rpc::NodeFacts},
+    node::{Limits, NodeConfig, Timeouts},
+    p2p::{NodeId, mesh::SharedSecret},
+};
+use bytes::Bytes;
+
+/// When the machines start, in microseconds since 1970.
+pub const EPOCH: u64 = 1_790_000_000_000_000;
+
+/// What a node says of itself.
+pub fn facts(node: NodeId) -> NodeFacts {
+    NodeFacts {
+        fisco_version: "2.11.1".into(),
+        chain_id: "1".into(),
+        node_id: node.to_string(),
+        name: "node0".into(),
+        agency: "agency".into(),
+        address: "127.0.0.1:30300".into(),
+        groups: Vec::new(),
+    }
+}
+
+/// A machine that lets no FISCO node take part, with limits that are soon reached.
+pub fn node_config(node: NodeId) -> NodeConfig {
+    NodeConfig {
+        node,
+        facts: facts(node),
+        limits: Limits {
+            nodes: 32,
+            peer_topics: 64,
+            topics: 64,
+            in_flight: 64,
+            ..Limits::default()
+        },
+        timeouts: Timeouts::default(),
+        transit: [].into(),
+        signer: Arc::new(SharedSecret::new(node)),
+        epoch: EPOCH,
+        seed: [1; 32],
+    }
+}
+
+/// A multicast of bystanders, with a number of its own, and the body that the other one is to get.
+pub fn bystanders_multicast(topic: &[u8], number: u64) -> (Frame, Bytes) {
+    let mut seq = [b'0'; 32];
+    seq[..8].copy_from_slice(&number.to_be_bytes());
+    let body = frame_topic(topic, &number.to_be_bytes());
+    let message = Frame::new(FrameType::MULTICAST, Seq(seq), body.clone());
+    (message, body)
+}
