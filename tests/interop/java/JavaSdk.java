@@ -1,6 +1,3 @@
-import java.io.BufferedReader;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -29,30 +26,7 @@ public class JavaSdk {
     }
 
     public static void main(String[] args) throws Exception {
-        Lines.begin();
-        JavaSdk program;
-        try {
-            program = new JavaSdk(args[0]);
-        } catch (Throwable e) {
-            Lines.event("failed").with("error", e).print();
-            e.printStackTrace();
-            System.exit(1);
-            return;
-        }
-        Lines.event("connected").with("version", System.getProperty("java.version")).print();
-        BufferedReader in =
-                new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        for (String line = in.readLine(); line != null; line = in.readLine()) {
-            String[] words = line.split("\t");
-            try {
-                program.run(words);
-                Lines.event("did").with("text", words[0]).print();
-            } catch (Throwable e) {
-                Lines.event("failed").with("text", words[0]).with("error", e).print();
-                e.printStackTrace();
-            }
-        }
-        System.exit(0);
+        Lines.serve(() -> new JavaSdk(args[0])::run);
     }
 
     private void run(String[] words) throws Exception {

@@ -1,9 +1,13 @@
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.util.Random;
+import java.util.concurrent.Callable;
 
 /** What both programs share: payloads as they are asked for, and events as lines of JSON. */
 class Lines {
@@ -14,8 +18,37 @@ class Lines {
         System.setOut(System.err);
     }
 
-    /** Standard output is for events alone from here on. */
-    static void begin() {}
+    /** One of the programs: it carries out commands. */
+    interface Program {
+        void run(String[] words) throws Exception;
+    }
+
+    /** Starts a program, and has it carry out the commands that come, a line each with tabs between words. */
+    static void serve(Callable<Program> start) throws IOException {
+        Program program;
+        try {
+            program = start.call();
+        } catch (Throwable e) {
+            event("failed").with("error", e).print();
+            e.printStackTrace();
+            System.exit(1);
+            return;
+        }
+        event("connected").with("version", System.getProperty("java.version")).print();
+        BufferedReader in =
+                new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            String[] words = line.split("\t");
+            try {
+                program.run(words);
+                event("did").with("text", words[0]).print();
+            } catch (Throwable e) {
+                event("failed").with("text", words[0]).with("error", e).print();
+                e.printStackTrace();
+            }
+        }
+        System.exit(0);
+    }
 
     private final StringBuilder line = new StringBuilder("{");
 

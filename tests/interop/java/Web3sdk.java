@@ -1,6 +1,3 @@
-import java.io.BufferedReader;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -49,32 +46,12 @@ public class Web3sdk {
     }
 
     public static void main(String[] args) throws Exception {
-        Lines.begin();
-        BasicConfigurator.configure();
-        Logger.getRootLogger().setLevel(Level.INFO);
-        Web3sdk program;
-        try {
-            program = new Web3sdk(Arrays.asList(args).subList(1, args.length));
-        } catch (Throwable e) {
-            Lines.event("failed").with("error", e).print();
-            e.printStackTrace();
-            System.exit(1);
-            return;
-        }
-        Lines.event("connected").with("version", System.getProperty("java.version")).print();
-        BufferedReader in =
-                new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        for (String line = in.readLine(); line != null; line = in.readLine()) {
-            String[] words = line.split("\t");
-            try {
-                program.run(words);
-                Lines.event("did").with("text", words[0]).print();
-            } catch (Throwable e) {
-                Lines.event("failed").with("text", words[0]).with("error", e).print();
-                e.printStackTrace();
-            }
-        }
-        System.exit(0);
+        Lines.serve(
+                () -> {
+                    BasicConfigurator.configure();
+                    Logger.getRootLogger().setLevel(Level.INFO);
+                    return new Web3sdk(Arrays.asList(args).subList(1, args.length))::run;
+                });
     }
 
     private void run(String[] words) {
