@@ -358,12 +358,7 @@ async fn the_command_prints_lines() {
             .args(&options)
             .env_remove("RUST_LOG");
         let program = Program::start(&mut command);
-        within("listening", async {
-            while TcpStream::connect(&address).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+        listens(&address).await;
         exchange(&address, network.endpoint(1), network.sdk()).await;
         program.signal(signal);
         let finished = tokio::task::spawn_blocking(|| program.finish())
@@ -453,6 +448,17 @@ impl Killed {
     }
 }
 
+/// Waits until the program can be connected to.
+#[cfg(unix)]
+async fn listens(address: &str) {
+    within("listening", async {
+        while TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
 /// The program, with an output that nobody reads; a publisher has sent so many multicasts through it.
 #[cfg(unix)]
 async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
@@ -466,12 +472,7 @@ async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
         .spawn()
         .unwrap();
     let child = Killed(child);
-    within("listening", async {
-        while TcpStream::connect(&address).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    listens(&address).await;
     let publisher = client(&address, network.sdk()).await;
     let topic = "hello".parse().unwrap();
     for _ in 0..multicasts {

@@ -141,8 +141,8 @@ async fn exchange(
 
 type Reply = Response<Full<Bytes>>;
 
-/// The answer to a request, or why there is none. Sets `whole` once the request was read to its end, and `room`
-/// to that of the answer.
+/// Answers a request, or says why it is not answered. Sets `whole` once the request was read to its end, and `room`
+/// to the room that the answer takes.
 async fn respond(
     request: Request<Incoming>,
     (whole, room): (&AtomicBool, &OnceLock<AnswerRoom>),

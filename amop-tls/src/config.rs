@@ -25,7 +25,8 @@ pub struct ServerOptions {
     /// Default true, as on nodes since 2.5.0.
     pub check_cert_issuer: bool,
     /// SDKs with a secp256k1 key may sign their handshake with SHA-1, as SDKs in Java on JDK 8 to 15
-    /// must; whoever can sign with SHA-256 does. [`PeerVerifier::signed_with_sha1`] tells who did.
+    /// must. SDKs that can sign with SHA-256 do so. [`PeerVerifier::signed_with_sha1`] tells which clients used
+    /// SHA-1.
     /// Certificates and nodes are never believed by SHA-1. Default true, as on real nodes.
     pub sha1_client_signatures: bool,
     /// Decides on the client's key. With a filter, clients whose certificate

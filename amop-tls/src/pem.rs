@@ -269,7 +269,8 @@ fn decoded(text: &[u8]) -> Zeroizing<String> {
     decoded
 }
 
-/// The character that an entity of HTML stands for, and its length; `&` itself where there is none.
+/// The character that an entity of HTML stands for, and the length of the entity. An `&` that begins no entity
+/// stands for itself.
 fn entity(text: &str) -> (Option<char>, usize) {
     const LONGEST: usize = 10;
     let alone = (Some('&'), 1);

@@ -54,7 +54,7 @@ const AES: [(ObjectIdentifier, usize, &Cipher); 3] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pkcs12Problem {
-    /// It is none, or a damaged one, or one in BER.
+    /// The bytes are no PKCS#12 store, or a damaged one, or one in BER.
     Malformed,
     /// It has no private key.
     NoKey,
@@ -87,7 +87,7 @@ impl std::error::Error for Pkcs12Problem {}
 /// The first private key of a store, as PKCS#8 in DER.
 ///
 /// # Errors
-/// [`Pkcs12Problem`] says why there is none.
+/// [`Pkcs12Problem`] says why the store gives no key.
 pub fn private_key(store: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, Pkcs12Problem> {
     let store = Pfx::from_der(store).map_err(malformed)?;
     if store.contents.kind != DATA {

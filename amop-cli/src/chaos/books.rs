@@ -178,8 +178,8 @@ impl Sums {
         self.duplicated == 0 && self.wrong.is_empty()
     }
 
-    /// The same of multicasts: of each of them every subscriber is to be handed a copy, so that whoever was
-    /// handed none is counted apart.
+    /// The same for multicasts. Every subscriber is to be handed a copy of each, so that `Missing` counts the
+    /// copies that were lost, and not these sums.
     pub(crate) fn of_copies(mut self) -> Self {
         self.lost = 0;
         self.lost_of.clear();

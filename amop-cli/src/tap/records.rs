@@ -115,7 +115,7 @@ impl Records {
         self.taken(waiting)
     }
 
-    /// What is there already: a record, or a loss behind which there is none yet.
+    /// Takes what has come already: the next record, or a loss if no record has come behind it.
     fn at_hand(&mut self) -> Option<Record> {
         match self.receiver.try_recv() {
             Ok(waiting) => self.taken(Some(waiting)),

@@ -16,7 +16,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::{Head, Patience, READ_MIN, Reading};
 
-/// What has come of a connection and is not frames yet.
+/// Bytes that were read from a connection and not cut into frames yet.
 #[derive(Default)]
 pub(super) struct Buffer {
     pub(super) bytes: BytesMut,

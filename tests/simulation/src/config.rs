@@ -95,7 +95,7 @@ pub enum Sabotage {
     Echo,
     /// Nodes answer every question of a neighbour, at length.
     AnswerAll,
-    /// Nodes believe every answer, whoever gives it.
+    /// Nodes believe an answer of any node.
     BelieveAnswers,
     /// Nodes take what a relay hands over once more.
     TakeAgain,

@@ -54,7 +54,7 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// Of whoever needs no credit.
+    /// That of a node that needs no credit.
     pub(super) const ONE: Self = Self {
         more: true,
         alone: true,
