@@ -317,6 +317,13 @@ impl Client {
         topic: &str,
         message: &R,
     ) -> impl Future<Output = Result<R::Reply, PublishError>> + Send + use<'a, R> {
+        const {
+            assert!(
+                R::REQUEST,
+                "set `const REQUEST: bool = true` where Topic is implemented: without it, a request that nobody \
+                 answers gets an empty reply"
+            )
+        };
         let encoded = encode(topic, message);
         async move {
             let (topic, payload) = encoded?;

@@ -157,8 +157,8 @@ impl Drop for Receipt {
 ///
 /// A delivery that is neither answered nor dropped, as by `std::mem::forget`, is answered by nobody: after
 /// 5 s a node tries the next subscriber, and a later answer is lost ([`ReplyError::Late`]). Bytes of
-/// [`RawSubscription`](crate::RawSubscription) have no type that says whether they are requests: answer
-/// each.
+/// [`Client::subscribe_raw`](crate::Client::subscribe_raw) have no type that says whether they are requests:
+/// answer each.
 pub struct Delivery<T> {
     message: T,
     receipt: Receipt,

@@ -94,13 +94,16 @@ impl<T: Topic> SubscriptionBuilder<T> {
         Ok(Deliveries::new(self.raw().await?))
     }
 
-    /// Subscribes. The stream yields bytes.
+    /// Subscribes. The stream yields bytes. On a topic with replies ([`Topic::REQUEST`]) a unicast that is
+    /// dropped without an answer is an error to its publisher, as with [`deliveries`](Self::deliveries).
     ///
     /// # Errors
     ///
     /// [`SubscribeError`].
     pub async fn raw(self) -> Result<RawSubscription, SubscribeError> {
         let topic = wire_topic::<T>(&self.topic)?;
-        RawSubscription::start(topic, self.hub, self.queue, self.overflow, self.key).await
+        RawSubscription::start(topic, self.hub, self.queue, self.overflow, self.key)
+            .await
+            .map(|raw| raw.of_requests(T::REQUEST))
     }
 }

@@ -35,6 +35,8 @@ pub struct RawSubscription {
     topic: TopicName,
     queue: Arc<Queue>,
     hub: Arc<Hub>,
+    /// Whether its unicasts are requests.
+    needs_reply: bool,
 }
 
 impl RawSubscription {
@@ -63,7 +65,12 @@ impl RawSubscription {
             Err(NotAdded::OtherKey) => return Err(SubscribeError::OtherKey { topic: shown() }),
         };
         // From here on, giving up drops the subscription, which takes everything back.
-        let subscription = Self { topic, queue, hub };
+        let subscription = Self {
+            topic,
+            queue,
+            hub,
+            needs_reply: false,
+        };
         let topics = subscription.hub.routes.topics_of(&subscription.topic);
         subscription.hub.subscribed(&topics).await?;
         Ok(subscription)
@@ -109,6 +116,13 @@ impl RawSubscription {
         result
     }
 
+    /// Says whether its unicasts are requests: one that is dropped without an answer is an error to its
+    /// publisher then.
+    pub(crate) fn of_requests(mut self, needs_reply: bool) -> Self {
+        self.needs_reply = needs_reply;
+        self
+    }
+
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
     }
@@ -124,7 +138,8 @@ impl Stream for RawSubscription {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let incoming = ready!(self.poll_incoming(cx));
         Poll::Ready(incoming.map(|incoming| {
-            let (receipt, payload) = Receipt::of(incoming, &self.hub.routes);
+            let (mut receipt, payload) = Receipt::of(incoming, &self.hub.routes);
+            receipt.set_needs_reply(self.needs_reply);
             Delivery::new(payload, receipt)
         }))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use amop::{Delivery, PublishError, ReplyError};
 use amop_node::Network;
 use amop_tests::{builder, client, network, network_with, patient, within};
+use prost::Message as _;
 
 /// An empty payload is a reply in this codec, of zeros.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -147,6 +148,25 @@ async fn a_plain_subscription_gives_no_reply() {
     .await;
     assert_eq!(taken, Some(sum()));
     published.unwrap();
+    end(network, [asking, answering]).await;
+}
+
+/// Bytes of a topic with replies are requests all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_dropped_have_no_reply() {
+    let network = network(2).await;
+    let (asking, answering) = (client(&network, 0).await, client(&network, 1).await);
+    let raw = answering.subscription::<Sum>().raw();
+    let mut sums = raw.await.unwrap();
+    let request = sum();
+    let (result, taken) = within("the end of the request", async {
+        tokio::join!(request.request(&asking), async {
+            sums.next().await.unwrap().into_inner()
+        })
+    })
+    .await;
+    assert_eq!(taken, sum().encode_to_vec());
+    assert_no_reply(&result.unwrap_err());
     end(network, [asking, answering]).await;
 }
 
