@@ -140,6 +140,41 @@ fn refusals_of_json_name_the_place() {
     assert!(text.contains("`[\"b\"]` is NaN"), "{text}");
 }
 
+/// What is flattened may have the names of the fields beside it.
+#[test]
+fn json_writes_no_member_twice() {
+    #[amop::topic("flat")]
+    #[derive(Debug, PartialEq)]
+    struct Flat {
+        inner: Vec<Inner>,
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Inner {
+        name: String,
+        #[serde(flatten)]
+        others: BTreeMap<String, i32>,
+    }
+    let flat = |others: &[&str]| Flat {
+        inner: vec![Inner {
+            name: "a".to_owned(),
+            others: others.iter().map(|key| ((*key).to_owned(), 1)).collect(),
+        }],
+    };
+    let payload = <Flat as Topic>::Codec::encode(&flat(&["x", "y"])).unwrap();
+    let read: Flat = <Flat as Topic>::Codec::decode(payload).unwrap();
+    assert_eq!(read, flat(&["x", "y"]));
+    let (error, text) = refusal(&flat(&["name", "x"]));
+    let refused = error.get_ref().downcast_ref::<JsonError>();
+    assert!(
+        matches!(refused, Some(JsonError::Twice { .. })),
+        "{refused:?}"
+    );
+    assert!(
+        text.contains("`inner[0][\"name\"]` would be written twice"),
+        "{text}"
+    );
+}
+
 #[test]
 fn what_json_writes_as_null_is_no_some() {
     for value in [None, Some(Some(1)), Some(None)] {

@@ -10,7 +10,7 @@ use super::{Codec, CodecError};
 ///
 /// Values are refused that JSON cannot hold, with the place in [`JsonError`]: numbers that are not
 /// finite, which serde_json writes as `null`; `Some` of what is written as `null`, which reads as
-/// `None`; and what is nested deeper than readers go.
+/// `None`; members that `#[serde(flatten)]` would write twice; and what is nested deeper than readers go.
 #[derive(Debug)]
 pub enum Json {}
 
@@ -37,6 +37,14 @@ pub enum JsonError {
     )]
     SomeOfNull {
         /// Where it is.
+        path: String,
+    },
+    /// A flattened field has a member that the struct has as well.
+    #[error(
+        "`{path}` would be written twice, which readers refuse: leave it out of what is flattened"
+    )]
+    Twice {
+        /// The member.
         path: String,
     },
     /// The value is nested deeper than serde_json reads.

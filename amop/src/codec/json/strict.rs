@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::HashSet,
     fmt::{self, Display},
 };
 
@@ -145,6 +146,8 @@ struct Inside<'a, C> {
     inner: C,
     at: At<'a>,
     elements: usize,
+    /// The members of an object so far, if one may come twice.
+    keys: Option<HashSet<String>>,
 }
 
 impl<'a, C> Inside<'a, C> {
@@ -153,7 +156,27 @@ impl<'a, C> Inside<'a, C> {
             inner,
             at,
             elements: 0,
+            keys: None,
         }
+    }
+
+    /// Refuses a member that is there already: readers refuse such an object, or take one of the two.
+    fn once<K: Serialize + ?Sized, E: serde::ser::Error>(&mut self, key: &K) -> Result<(), E> {
+        let Some(keys) = &mut self.keys else {
+            return Ok(());
+        };
+        let key = serde_json::to_string(key).unwrap_or_default();
+        // Numbers are in quotes where they are names.
+        if keys.insert(key.trim_matches('"').to_owned()) {
+            return Ok(());
+        }
+        let name = || key.clone();
+        let place = Place::Value(self.at.place, &name);
+        let at = At {
+            place: &place,
+            ..self.at
+        };
+        Err(at.refuse(|path| JsonError::Twice { path }))
     }
 }
 
@@ -291,7 +314,12 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
 
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
         let at = self.at.below(1)?;
-        Ok(Inside::new(self.inner.serialize_map(len)?, at))
+        Ok(Inside {
+            // A struct into which others are flattened does not know how many members it has; a map does, and
+            // has each key once.
+            keys: len.is_none().then(HashSet::new),
+            ..Inside::new(self.inner.serialize_map(len)?, at)
+        })
     }
 
     #[inline]
@@ -391,6 +419,7 @@ impl<C: SerializeMap> SerializeMap for Inside<'_, C> {
     type Error = C::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), C::Error> {
+        self.once(key)?;
         self.inner.serialize_key(key)
     }
 
@@ -405,6 +434,7 @@ impl<C: SerializeMap> SerializeMap for Inside<'_, C> {
         key: &K,
         value: &V,
     ) -> Result<(), C::Error> {
+        self.once(key)?;
         let name = || serde_json::to_string(key).unwrap_or_default();
         let place = Place::Value(self.at.place, &name);
         self.elements += 1;
