@@ -104,10 +104,16 @@ impl Reader<'_> {
         let mut seen = Once::default();
         let mut chosen = Once::default();
         let mut next = 0;
+        let mut taken = vec![false; apart.len()];
         text.object(|text, name| {
+            if let Some(at) = apart.iter().position(|apart| *apart == name) {
+                if std::mem::replace(&mut taken[at], true) {
+                    return Err(Error::new("the field is there twice").field(&name));
+                }
+                return text.skip();
+            }
             let field = message
                 .by_name(&name, next)
-                .filter(|_| !apart.contains(&&*name))
                 .map(|index| (index, &message.fields[index]));
             let Some((index, field)) = field else {
                 return text.skip();

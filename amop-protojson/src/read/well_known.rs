@@ -94,8 +94,8 @@ impl Reader<'_> {
     fn any(self, text: &mut Text<'_>, depth: u32) -> Result<Vec<u8>, Error> {
         expect(text, Next::Object)?;
         let Some(url) = find_type(text.clone())? else {
-            // An empty one has no type; members that it does not have are skipped.
-            text.skip()?;
+            // An empty one has no type.
+            text.object(|_, _| Err(Error::new("an `Any` lacks the member \"@type\"")))?;
             return Ok(Vec::new());
         };
         let name = type_name(&url)?;
@@ -105,13 +105,14 @@ impl Reader<'_> {
         let content = if message.form == Form::Object {
             self.members(message, text, depth, &["@type"])?
         } else {
-            let mut content = None;
+            let (mut content, mut types) = (None, 0);
             text.object(|text, member| {
+                types += usize::from(member == "@type");
+                if types > 1 || member == "value" && content.is_some() {
+                    return Err(Error::new("the field is there twice").field(&member));
+                }
                 if member != "value" {
                     return text.skip();
-                }
-                if content.is_some() {
-                    return Err(Error::new("the field is there twice").field("value"));
                 }
                 let read = self.message(message, text, depth);
                 content = Some(read.map_err(|error| error.field("value"))?);

@@ -147,7 +147,7 @@ impl Writer<'_> {
             if at > 0 {
                 self.out.push(b',');
             }
-            self.single(kind, std::slice::from_ref(item), depth)
+            self.member(kind, std::slice::from_ref(item), depth)
                 .map_err(|error| error.element(at))?;
         }
         self.close(b']');
@@ -192,10 +192,24 @@ impl Writer<'_> {
             }
             self.string(key)?;
             self.out.push(b':');
-            self.single(kind, values, depth)
+            self.member(kind, values, depth)
                 .map_err(|error| error.element(format_args!("{key:?}")))?;
         }
         self.close(b'}');
+        Ok(())
+    }
+
+    /// Writes a value in a list or a map, where Google's library for Python refuses the `null` that it writes for
+    /// `google.protobuf.NullValue`. All libraries read its name.
+    fn member(&mut self, kind: Kind, items: &[Item<'_>], depth: u32) -> Result<(), Error> {
+        let mark = self.out.len();
+        self.single(kind, items, depth)?;
+        if let Kind::Enum(index) = kind
+            && self.schema.enums[index].null
+        {
+            self.out.truncate(mark);
+            self.string("NULL_VALUE")?;
+        }
         Ok(())
     }
 
