@@ -51,9 +51,32 @@ pub fn read(file: &Path, includes: &[PathBuf]) -> anyhow::Result<Schema> {
 ///
 /// # Errors
 ///
-/// If one of them cannot be read.
+/// If one of them cannot be read, or neither declares a topic.
 pub fn check(old: &Path, new: &Path, includes: &[PathBuf]) -> anyhow::Result<compat::Report> {
-    Ok(compat::check(&read(old, includes)?, &read(new, includes)?))
+    let was = read(old, &own_includes(old, new, includes))?;
+    let is = read(new, &own_includes(new, old, includes))?;
+    anyhow::ensure!(
+        !was.topics.is_empty() || !is.topics.is_empty(),
+        "{} and {} declare no topics, so that there is nothing to compare: topics are messages with the option \
+         (amop.topic)",
+        old.display(),
+        new.display()
+    );
+    Ok(compat::check(&was, &is))
+}
+
+/// The folders for one of two versions, those last that hold the file of the other one alone: what is there is of
+/// this version only if it is nowhere else.
+fn own_includes(file: &Path, other: &Path, includes: &[PathBuf]) -> Vec<PathBuf> {
+    let contains = |folder: &Path, file: &Path| match (folder.canonicalize(), file.canonicalize()) {
+        (Ok(folder), Ok(file)) => file.starts_with(folder),
+        _ => false,
+    };
+    let (own, others): (Vec<_>, Vec<_>) = includes
+        .iter()
+        .cloned()
+        .partition(|folder| contains(folder, file) || !contains(folder, other));
+    [own, folders(&[file.to_owned()]), others].concat()
 }
 
 /// Describes the topics of `.proto` and Rust files as an AsyncAPI 3.0 document in JSON.

@@ -15,7 +15,8 @@ pub(crate) enum SchemaCommand {
         old: PathBuf,
         /// The new version.
         new: PathBuf,
-        /// A folder to look imports up in, besides those of the files; may be repeated.
+        /// A folder to look imports up in, besides those of the files; may be repeated. One that holds the
+        /// file of one version only comes last for the other.
         #[arg(long, value_name = "DIR")]
         include: Vec<PathBuf>,
     },

@@ -43,6 +43,52 @@ fn check_tells_by_its_exit_code() {
     );
 }
 
+/// The imports of each version are its own, although both are called the same.
+#[test]
+fn check_looks_imports_up_in_the_versions_own_folders() {
+    let dir = TempDir::new().unwrap();
+    for (version, of) in [("old", "int32"), ("new", "string")] {
+        let folder = dir.path().join(version).join("quotes");
+        fs::create_dir_all(&folder).unwrap();
+        let text = schema(1).replace("uint64", "Price");
+        let text = text.replace("package", "import \"quotes/price.proto\";\npackage");
+        fs::write(folder.join("quote.proto"), text).unwrap();
+        let price = format!("syntax = \"proto3\"; package demo; message Price {{ {of} x = 1; }}");
+        fs::write(folder.join("price.proto"), price).unwrap();
+    }
+    let (old, new) = ("old/quotes/quote.proto", "new/quotes/quote.proto");
+    for includes in [["old", "new"], ["new", "old"]] {
+        let [a, b] = includes;
+        let args = ["schema", "check", old, new, "--include", a, "--include", b];
+        let other = amop(dir.path(), &args);
+        assert_eq!(other.status.code(), Some(1), "{other:?}");
+        let report = text(&other.stdout);
+        assert!(report.contains("Quote.price.x"), "{report}");
+    }
+}
+
+#[test]
+fn check_says_what_is_lost_and_that_nothing_was_compared() {
+    let dir = TempDir::new().unwrap();
+    let narrow = schema(1).replace("uint64", "uint32");
+    fs::write(dir.path().join("old.proto"), schema(1)).unwrap();
+    fs::write(dir.path().join("new.proto"), narrow).unwrap();
+    let lossy = amop(dir.path(), &["schema", "check", "old.proto", "new.proto"]);
+    assert_eq!(lossy.status.code(), Some(0), "{lossy:?}");
+    let report = text(&lossy.stdout);
+    assert!(report.contains("but for what is LOSSY"), "{report}");
+
+    let nothing = schema(1).replace("option (amop.topic) = \"quote\";", "");
+    fs::write(dir.path().join("nothing.proto"), nothing).unwrap();
+    let args = ["schema", "check", "nothing.proto", "nothing.proto"];
+    let nothing = amop(dir.path(), &args);
+    assert_eq!(nothing.status.code(), Some(1), "{nothing:?}");
+    assert!(
+        text(&nothing.stderr).contains("declare no topics"),
+        "{nothing:?}"
+    );
+}
+
 #[test]
 fn check_reads_descriptor_sets() {
     let dir = TempDir::new().unwrap();

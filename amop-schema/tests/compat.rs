@@ -282,9 +282,18 @@ fn well_known_types_have_forms_of_their_own_in_json() {
     assert!(check(timestamp, timestamp).is_empty());
     assert_eq!(
         check("string a = 1;", timestamp),
-        ["break < M.a type-changed", "note > M.a type-changed",]
+        [
+            "break < M.a type-changed",
+            "lossy > M.a default-changed",
+            "note > M.a type-changed",
+        ]
     );
-    assert!(check("int32 a = 1;", "google.protobuf.Int32Value a = 1;").is_empty());
+    // Zero and no value are two things to one side only.
+    assert_eq!(
+        check("int32 a = 1;", "google.protobuf.Int32Value a = 1;"),
+        ["lossy > M.a default-changed", "lossy < M.a default-changed"]
+    );
+    assert!(check("optional int32 a = 1;", "google.protobuf.Int32Value a = 1;").is_empty());
     assert_eq!(
         check("repeated string a = 1;", "google.protobuf.Value a = 1;"),
         [

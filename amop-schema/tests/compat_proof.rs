@@ -14,7 +14,7 @@ use amop_schema::{
 use compat_support::{
     meaning::{self, Outcome, Wire},
     random::{self, Random},
-    topic,
+    topic, try_topic,
 };
 use proptest::prelude::*;
 
@@ -246,6 +246,71 @@ proptest! {
     }
 }
 
+/// A message whose fields have names that are alike, with and without JSON names of their own.
+fn named_fields() -> impl Strategy<Value = String> {
+    let names = ["foo_bar", "fooBar", "x", "y", "x_1"];
+    let json = ["fooBar", "foo_bar", "x", "y", "X", "a b"];
+    let types = [
+        "int32",
+        "string",
+        "bool",
+        "N1",
+        "repeated int32",
+        "optional int32",
+    ];
+    let field = (0..names.len(), 0..json.len() + 5, 0..types.len(), 1..5_u32);
+    prop::collection::vec(field, 1..4).prop_map(move |fields| {
+        let (mut known, mut numbers) = (Vec::new(), Vec::new());
+        let mut text = String::new();
+        for (name, own, of, number) in fields {
+            let (name, of) = (names[name], types[of]);
+            if known.contains(&name) || numbers.contains(&number) {
+                continue;
+            }
+            known.push(name);
+            numbers.push(number);
+            let own = json.get(own).map(|json| format!(" [json_name = {json:?}]"));
+            text += &format!("{of} {name} = {number}{};\n", own.unwrap_or_default());
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn json_verdicts_hold_for_names_that_are_alike(
+        (old, new, syntax) in (named_fields(), named_fields(), 0..2_usize),
+    ) {
+        let syntax = ["proto3", "proto2"][syntax];
+        let of = |members: &str| {
+            let members = match syntax {
+                "proto2" => members
+                    .lines()
+                    .map(|line| match line.split(' ').next() {
+                        Some("repeated" | "optional") => format!("{line}\n"),
+                        _ => format!("optional {line}\n"),
+                    })
+                    .collect(),
+                _ => members.to_owned(),
+            };
+            let others = match syntax {
+                "proto2" => "message N1 { optional int32 x = 1; }",
+                _ => "message N1 { int32 x = 1; }",
+            };
+            try_topic(syntax, "JSON", &members, others)
+        };
+        // Names that are the same in JSON are refused.
+        let (Some(old), Some(new)) = (of(&old), of(&new)) else {
+            return Err(TestCaseError::reject("the names clash"));
+        };
+        for wire in [Wire::Json, Wire::StrictJson] {
+            prove_both(&old, &new, wire).map_err(TestCaseError::fail)?;
+        }
+    }
+}
+
 /// Every type read as every other type, in both formats.
 #[test]
 fn verdicts_hold_for_all_pairs_of_types() {
@@ -340,6 +405,88 @@ fn verdicts_hold_for_all_pairs_of_enums() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is not written is no value to a reader with a wrapper or another of Google's types, and the other way
+/// round no value is read as zero.
+#[test]
+fn zeros_are_not_no_values() {
+    const IMPORTS: &str = "import \"google/protobuf/wrappers.proto\"; import \"google/protobuf/struct.proto\"; \
+        import \"google/protobuf/timestamp.proto\";";
+    let number = |field: &str| topic("proto3", "JSON", &format!("{field} a = 1;"), IMPORTS);
+    for (plain, google, loses) in [
+        ("int32", "google.protobuf.Int32Value", true),
+        ("int64", "google.protobuf.Value", true),
+        ("bool", "google.protobuf.BoolValue", true),
+        ("string", "google.protobuf.Value", true),
+        ("optional int32", "google.protobuf.Int32Value", false),
+        (
+            "google.protobuf.Int32Value",
+            "google.protobuf.Int64Value",
+            false,
+        ),
+        (
+            "repeated int32",
+            "repeated google.protobuf.Int32Value",
+            false,
+        ),
+    ] {
+        let (old, new) = (number(plain), number(google));
+        let report = compat::check(&old, &new);
+        let said = |forward| {
+            let found = report.findings.iter();
+            found
+                .filter(|of| of.rule == Rule::DefaultChanged && applies(of, forward))
+                .count()
+                > 0
+        };
+        // Publishers on the old schema send nothing for a zero.
+        let mappings = [&old, &new].map(|of| Mapping::decode(&of.pool.encode_to_vec()).unwrap());
+        let zero = mappings[0].to_wire("demo.M", b"{\"a\":0}");
+        let zero = zero.or_else(|_| mappings[0].to_wire("demo.M", b"{\"a\":false}"));
+        let zero = zero.or_else(|_| mappings[0].to_wire("demo.M", b"{\"a\":\"\"}"));
+        let zero = zero.or_else(|_| mappings[0].to_wire("demo.M", b"{\"a\":[0]}"));
+        let json = mappings[0].to_json("demo.M", &zero.unwrap()).unwrap();
+        let read = mappings[1].to_wire("demo.M", &json).unwrap();
+        assert_eq!(read.is_empty(), loses, "{plain} as {google}");
+        assert_eq!(said(false), loses, "{plain} as {google}: {report}");
+    }
+    // No value, which is written as nothing, is zero to readers of numbers and of texts.
+    for (google, plain) in [
+        ("google.protobuf.Int32Value", "int32"),
+        ("google.protobuf.Timestamp", "string"),
+    ] {
+        let report = compat::check(&number(google), &number(plain));
+        let mut findings = report.findings.iter();
+        assert!(
+            findings.any(|of| of.rule == Rule::DefaultChanged && applies(of, false)),
+            "{report}"
+        );
+    }
+}
+
+/// Google's types that have the same fields mean different things.
+#[test]
+fn a_duration_is_no_time() {
+    const IMPORTS: &str = "import \"google/protobuf/duration.proto\"; import \"google/protobuf/timestamp.proto\"; \
+        message Own { int64 seconds = 1; int32 nanos = 2; }";
+    for label in ["", "repeated "] {
+        let of = |name: &str| {
+            let members = format!("{label}{name} a = 1;");
+            topic("proto3", "PROTOBUF", &members, IMPORTS)
+        };
+        let [duration, time, own] = [
+            "google.protobuf.Duration",
+            "google.protobuf.Timestamp",
+            "Own",
+        ]
+        .map(of);
+        let report = compat::check(&duration, &time);
+        assert!(!report.is_forward_compatible(), "{report}");
+        assert!(!report.is_backward_compatible(), "{report}");
+        // A type of one's own may be meant as either.
+        assert!(compat::check(&own, &time).is_compatible());
+    }
 }
 
 /// In proto2 the first value that is declared is the default, or another one that the field states.

@@ -30,7 +30,9 @@ pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
     }
     for read in reader.fields() {
         let path = format!("{path}.{}", read.name());
-        let written = writer.fields().find(|written| names(&read, written));
+        let written = writer
+            .fields()
+            .find(|written| is_read_as(written, &read, reader));
         if written.is_none() && !walk.misses_required(&path, None, &read) {
             // A renamed field was reported where it is written.
             let reported = writer
@@ -43,21 +45,32 @@ pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
     }
     walk.oneofs(
         pair,
-        |read| writer.fields().find(|written| names(read, written)),
+        |read| {
+            writer
+                .fields()
+                .find(|written| is_read_as(written, read, reader))
+        },
         Severity::Break,
         "refuses the message",
     );
 }
 
-/// Whether the name a field is written by is a name of the reader's: readers accept the JSON name
-/// and the one in the `.proto` file.
-fn names(reader: &FieldDescriptor, writer: &FieldDescriptor) -> bool {
+/// The field that readers take what is written for: they accept the JSON name and the one in the `.proto` file,
+/// of which the first counts before another field's second.
+fn find(writer: &FieldDescriptor, reader: &MessageDescriptor) -> Option<FieldDescriptor> {
     let name = writer.json_name();
-    reader.json_name() == name || reader.name() == name
+    let mut by_json = reader.fields().filter(|reader| reader.json_name() == name);
+    let by_name = || reader.get_field_by_name(name);
+    by_json.next().or_else(by_name)
 }
 
-fn find(writer: &FieldDescriptor, reader: &MessageDescriptor) -> Option<FieldDescriptor> {
-    reader.fields().find(|reader| names(reader, writer))
+/// Whether that is this field.
+fn is_read_as(
+    writer: &FieldDescriptor,
+    read: &FieldDescriptor,
+    reader: &MessageDescriptor,
+) -> bool {
+    find(writer, reader).is_some_and(|found| found.number() == read.number())
 }
 
 /// The reader's field with the number of a field that it does not know by name, unless the writer
@@ -65,7 +78,10 @@ fn find(writer: &FieldDescriptor, reader: &MessageDescriptor) -> Option<FieldDes
 fn renamed(writer: &FieldDescriptor, pair: &Pair) -> Option<FieldDescriptor> {
     pair.reader.get_field(writer.number()).filter(|reader| {
         find(writer, &pair.reader).is_none()
-            && !pair.writer.fields().any(|other| names(reader, &other))
+            && !pair
+                .writer
+                .fields()
+                .any(|other| is_read_as(&other, reader, &pair.reader))
     })
 }
 
@@ -160,7 +176,36 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
             return;
         }
     }
+    no_value(walk, path, writer, reader);
     walk.default(path, writer, reader);
+}
+
+/// Compares a default, which is not written, with a message of `google.protobuf` that is not there: the latter is
+/// no value at all.
+fn no_value(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &FieldDescriptor) {
+    if types::is_many(writer) || types::is_many(reader) {
+        return;
+    }
+    let may_lack = |field: &FieldDescriptor| matches!(field.kind(), Kind::Message(_));
+    let has_default = |field: &FieldDescriptor| !field.supports_presence();
+    let default = |field| types::default(field).unwrap_or_default();
+    let reason = if has_default(writer) && may_lack(reader) {
+        format!(
+            "{} is not written, and is no value to the reader",
+            default(writer)
+        )
+    } else if may_lack(writer) && has_default(reader) {
+        format!("no value is read as {}", default(reader))
+    } else {
+        return;
+    };
+    walk.add(
+        path,
+        Severity::Lossy,
+        Rule::DefaultChanged,
+        reason,
+        "give the new field another name, or hold zero and no value to be the same",
+    );
 }
 
 /// The forms values have in JSON.

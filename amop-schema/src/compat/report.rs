@@ -224,6 +224,12 @@ impl Report {
         !self.breaks().any(|finding| finding.directions.backward)
     }
 
+    /// Whether some of what messages say is lost or changed, in either direction, although nothing breaks there.
+    pub fn is_lossy(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.any(|finding| finding.severity == Severity::Lossy)
+    }
+
     fn breaks(&self) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
@@ -271,6 +277,10 @@ impl fmt::Display for Report {
         };
         write!(f, "{topics} compared: ")?;
         match (self.is_forward_compatible(), self.is_backward_compatible()) {
+            (true, true) if self.is_lossy() => writeln!(
+                f,
+                "compatible in both directions, but for what is LOSSY: that is lost or changed"
+            ),
             (true, true) => writeln!(f, "compatible in both directions"),
             (true, false) => writeln!(
                 f,

@@ -1,5 +1,6 @@
 //! How a value of one protobuf type reads as another.
 
+use super::json::{Special, special};
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value};
 
 /// What a reader makes of a value that was written as another type.
@@ -56,6 +57,9 @@ pub(super) fn on_the_wire(writer: &FieldDescriptor, reader: &FieldDescriptor) ->
         return Reading::Broken("the two are encoded in different ways".to_owned());
     }
     match (&from, &to) {
+        (Kind::Message(writer), Kind::Message(reader)) if are_other_things(writer, reader) => {
+            Reading::Broken(format!("{}, which is something else", names()))
+        }
         (Kind::Message(writer), Kind::Message(reader)) => {
             Reading::Messages(writer.clone(), reader.clone())
         }
@@ -73,6 +77,13 @@ pub(super) fn on_the_wire(writer: &FieldDescriptor, reader: &FieldDescriptor) ->
         }
         _ => in_range(&from, &to),
     }
+}
+
+/// Whether two messages are of `google.protobuf` and mean different things, whatever fields they have in common:
+/// a duration and a time have the same.
+fn are_other_things(writer: &MessageDescriptor, reader: &MessageDescriptor) -> bool {
+    let means_something = |of| matches!(special(of), Special::Form);
+    writer.full_name() != reader.full_name() && means_something(writer) && means_something(reader)
 }
 
 /// Whether all numbers of one type are numbers of another.

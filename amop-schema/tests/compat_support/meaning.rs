@@ -124,7 +124,12 @@ fn counterpart(
 ) -> Option<FieldDescriptor> {
     let name = |a: &FieldDescriptor, b: &FieldDescriptor| match wire {
         Wire::Protobuf => a.name() == b.name(),
-        _ => a.json_name() == b.json_name() || a.name() == b.json_name(),
+        // Readers take a name for another field's, if that is its JSON name.
+        _ => {
+            a.json_name() == b.json_name()
+                || a.name() == b.json_name()
+                    && reader.iter().all(|of| of.json_name() != b.json_name())
+        }
     };
     let by_name = writer.iter().find(|other| name(field, other));
     let by_number = || {

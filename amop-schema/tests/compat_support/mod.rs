@@ -5,29 +5,38 @@
 pub mod meaning;
 pub mod random;
 
-use amop_schema::Schema;
 use amop_schema::compat::{Report, Severity};
+use amop_schema::{Schema, SchemaErrors};
 
 /// A schema of one file. What is given follows its header.
 pub fn schema(syntax: &str, body: &str) -> Schema {
+    try_schema(syntax, body).unwrap_or_else(|error| panic!("{error}\nin\n{body}"))
+}
+
+fn try_schema(syntax: &str, body: &str) -> Result<Schema, SchemaErrors> {
     let dir = tempfile::tempdir().unwrap();
     let text =
         format!("syntax = \"{syntax}\";\npackage demo;\nimport \"amop/options.proto\";\n{body}");
     std::fs::write(dir.path().join("demo.proto"), &text).unwrap();
-    let schema = Schema::load(&["demo.proto"], &[dir.path()])
-        .unwrap_or_else(|error| panic!("{error}\nin\n{text}"));
+    let schema = Schema::load(&["demo.proto"], &[dir.path()])?;
     // Reflection over a pool from parsed files ignores `packed`.
-    Schema::from_descriptor_set(&schema.pool.encode_to_vec()).unwrap()
+    Schema::from_descriptor_set(&schema.pool.encode_to_vec())
 }
 
 /// A schema with one topic, whose message has these members. Other declarations follow it.
 pub fn topic(syntax: &str, codec: &str, members: &str, others: &str) -> Schema {
-    schema(
-        syntax,
-        &format!(
-            "message M {{\n  option (amop.topic) = \"topic\";\n  option (amop.codec) = {codec};\n\
-             {members}\n}}\n{others}"
-        ),
+    schema(syntax, &body(codec, members, others))
+}
+
+/// The same; `None` if it is no schema.
+pub fn try_topic(syntax: &str, codec: &str, members: &str, others: &str) -> Option<Schema> {
+    try_schema(syntax, &body(codec, members, others)).ok()
+}
+
+fn body(codec: &str, members: &str, others: &str) -> String {
+    format!(
+        "message M {{\n  option (amop.topic) = \"topic\";\n  option (amop.codec) = {codec};\n\
+         {members}\n}}\n{others}"
     )
 }
 
