@@ -149,15 +149,18 @@ fn topic(
     item: &ItemStruct,
     settings: &Settings,
 ) -> syn::Result<DeclaredTopic> {
-    let format = match settings.format {
+    let format = match settings.format.clone() {
         Some(format) => format,
         None => default_format(item)?,
     };
     let name = item.ident.to_string();
     let description = attrs::doc(&item.attrs);
-    let content = match format {
+    let content = match &format {
         Format::Text => Content::Text,
         Format::Bytes => Content::Bytes,
+        Format::Own(codec) => Content::Own {
+            codec: codec.clone(),
+        },
         Format::Json => types::content(index, file, &types::path_type(&item.ident)),
         Format::Protobuf => prost_text::content(index, file, item)?,
     };
@@ -167,17 +170,25 @@ fn topic(
     topic.message.description.clone_from(&description);
     topic.description = description;
     if let Some(reply) = &settings.reply {
-        let format = settings.reply_format.unwrap_or(format);
+        let format = settings.reply_format.as_ref().unwrap_or(&format);
         topic.reply = Some(reply_payload(index, file, reply, format)?);
     }
     Ok(topic)
 }
 
-fn reply_payload(index: &Index, file: usize, reply: &Type, format: Format) -> syn::Result<Payload> {
+fn reply_payload(
+    index: &Index,
+    file: usize,
+    reply: &Type,
+    format: &Format,
+) -> syn::Result<Payload> {
     let found = index.of_type(file, reply);
     let content = match (format, &found) {
         (Format::Text, _) => Content::Text,
         (Format::Bytes, _) => Content::Bytes,
+        (Format::Own(codec), _) => Content::Own {
+            codec: codec.clone(),
+        },
         (Format::Json, _) => types::content(index, file, reply),
         (Format::Protobuf, Some((file, Found::Struct(item)))) => {
             prost_text::content(index, *file, item)?

@@ -1,6 +1,7 @@
 //! Topics in Rust files, wherever they stand and whatever the attribute is called there.
 
 use amop_schema::{
+    Schema,
     asyncapi::{self, Content, DeclaredTopic, Info},
     rust_source,
 };
@@ -138,6 +139,75 @@ fn fields_under_conditions_need_not_be_there() {
         error(unclear),
         "src/topics.rs:2:8: the codec of `T` depends on what `#[cfg(...)]` leaves of its fields: name it, as in \
          `codec = \"json\"`"
+    );
+}
+
+/// What is legal in Rust is legal in the text: alternatives that are called as fields and oneofs are, enums that
+/// do not begin with 0, and Rust's own types for Google's wrappers.
+#[test]
+fn texts_of_prost_messages_compile() {
+    let topics = topics(
+        "#[amop::topic(\"p\", codec = \"protobuf\")] #[derive(prost::Message)]
+         struct P {
+             #[prost(string, tag = \"1\")] text: String,
+             #[prost(oneof = \"Choice\", tags = \"2, 3\")] choice: Option<Choice>,
+             #[prost(oneof = \"Other\", tags = \"4, 5\")] number: Option<Other>,
+             #[prost(enumeration = \"Level\", tag = \"6\")] level: i32,
+             #[prost(message, optional, tag = \"7\")] price: Option<f64>,
+             #[prost(message, repeated, tag = \"8\")] names: Vec<String>,
+             #[prost(message, optional, tag = \"9\")] raw: Option<Vec<u8>>,
+         }
+         #[derive(prost::Oneof)] enum Choice {
+             #[prost(string, tag = \"2\")] Text(String), #[prost(bool, tag = \"3\")] Choice(bool),
+         }
+         #[derive(prost::Oneof)] enum Other {
+             #[prost(string, tag = \"4\")] Text(String), #[prost(uint64, tag = \"5\")] Number(u64),
+         }
+         #[derive(prost::Enumeration)] enum Level { Low = 1, High = 2 }",
+    );
+    let Content::Protobuf { text, version, .. } = &topics[0].message.content else {
+        panic!("no protobuf");
+    };
+    assert_eq!(*version, 2);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("p.proto"), text).unwrap();
+    let pool = Schema::load(&["p.proto"], &[dir.path()]);
+    let pool = pool.unwrap_or_else(|error| panic!("{error}\n{text}")).pool;
+    let message = pool.get_message_by_name("P").unwrap();
+    let kinds = [
+        (7, "google.protobuf.DoubleValue"),
+        (8, "google.protobuf.StringValue"),
+        (9, "google.protobuf.BytesValue"),
+    ];
+    for (number, name) in kinds {
+        let kind = message.get_field(number).unwrap().kind();
+        assert_eq!(kind.as_message().unwrap().full_name(), name);
+    }
+}
+
+#[test]
+fn codecs_of_ones_own_are_bytes_of_that_name() {
+    let topics = topics(
+        "#[amop::topic(\"a\", codec = codecs::Cbor<A>, reply = B, reply_codec = \"json\")] struct A { x: u8 }
+         struct B { y: u8 }
+         #[derive(AmopTopic)] #[amop(topic = \"c\", reply = B, reply_codec = Own, without(request, subscribe))]
+         struct C { x: u8, y: u8 }",
+    );
+    let own = |codec: &str| Content::Own {
+        codec: codec.to_owned(),
+    };
+    assert_eq!(topics[0].message.content, own("codecs::Cbor<A>"));
+    let reply = |topic: usize| topics[topic].reply.as_ref().unwrap().content.clone();
+    assert!(matches!(reply(0), Content::Json { .. }), "{:?}", reply(0));
+    assert_eq!(schema(&topics, "c")["required"], json!(["x", "y"]));
+    assert_eq!(reply(1), own("Own"));
+    let document = asyncapi::document(&topics, &Info::new("Test", "1.0.0"));
+    let a = &document["components"]["messages"]["A"];
+    assert_eq!(a["contentType"], "application/octet-stream");
+    assert_eq!(a["x-amop-codec"], "codecs::Cbor<A>");
+    assert_eq!(
+        error("#[amop::topic(\"a\", codec = [u8])]\nstruct A(u8);"),
+        "src/topics.rs:1:28: this is no codec: write \"text\", \"json\", \"protobuf\", \"bytes\" or the path of a type"
     );
 }
 

@@ -61,6 +61,11 @@ pub enum Content {
     Text,
     /// Bytes of any form.
     Bytes,
+    /// Bytes in the form of a codec that a program has itself.
+    Own {
+        /// The codec's type, as it is written.
+        codec: String,
+    },
 }
 
 impl DeclaredTopic {

@@ -148,6 +148,11 @@ impl Document {
                 "application/octet-stream",
                 json!({ "type": "string", "format": "binary" }),
             ),
+            Content::Own { codec } => (
+                codec.as_str(),
+                "application/octet-stream",
+                json!({ "type": "string", "format": "binary" }),
+            ),
         };
         let mut message = json!({
             "name": payload.name,

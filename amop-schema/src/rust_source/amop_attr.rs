@@ -1,19 +1,22 @@
 //! The attributes that make a struct a topic: `#[amop::topic(...)]` and `#[derive(AmopTopic)]` with
 //! `#[amop(...)]`.
 
-use super::index::Index;
+use super::{index::Index, types};
+use proc_macro2::TokenStream;
 use syn::{
-    Attribute, Ident, ItemStruct, LitStr, Path, Token, Type, ext::IdentExt, parse::ParseStream,
-    punctuated::Punctuated, spanned::Spanned,
+    Attribute, Ident, ItemStruct, LitStr, Path, Token, Type, ext::IdentExt, parenthesized,
+    parse::ParseStream, punctuated::Punctuated, spanned::Spanned,
 };
 
 /// A codec by its name in the options.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Text,
     Json,
     Protobuf,
     Bytes,
+    /// A type of the program's, whose format is its own.
+    Own(String),
 }
 
 /// The options of a topic.
@@ -83,11 +86,19 @@ impl Given {
                     input.parse::<Option<Token![,]>>()?;
                     continue;
                 }
+                // What amop-build writes for its macro.
+                if name == "without" {
+                    let names;
+                    parenthesized!(names in input);
+                    names.parse::<TokenStream>()?;
+                    input.parse::<Option<Token![,]>>()?;
+                    continue;
+                }
                 input.parse::<Token![=]>()?;
                 match name.to_string().as_str() {
                     "topic" => self.topic = Some(input.parse()?),
-                    "codec" => self.format = Some(format(&input.parse()?)?),
-                    "reply_codec" => self.reply_format = Some(format(&input.parse()?)?),
+                    "codec" => self.format = Some(codec(input)?),
+                    "reply_codec" => self.reply_format = Some(codec(input)?),
                     "reply" if input.peek(LitStr) => {
                         self.reply = Some(input.parse::<LitStr>()?.parse()?);
                     }
@@ -147,6 +158,19 @@ fn derives_topic(attr: &Attribute) -> bool {
                     .filter_map(|path| path.segments.last())
                     .any(|last| last.ident == "AmopTopic")
             })
+}
+
+/// The name of a codec, or a type that is one.
+fn codec(input: ParseStream<'_>) -> syn::Result<Format> {
+    if input.peek(LitStr) {
+        return format(&input.parse()?);
+    }
+    let ty = input.parse::<Type>()?;
+    let own = matches!(&ty, Type::Path(_));
+    own.then(|| Format::Own(types::name(&ty))).ok_or_else(|| {
+        let codecs = "\"text\", \"json\", \"protobuf\", \"bytes\" or the path of a type";
+        syn::Error::new(ty.span(), format!("this is no codec: write {codecs}"))
+    })
 }
 
 fn format(name: &LitStr) -> syn::Result<Format> {

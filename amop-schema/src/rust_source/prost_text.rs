@@ -193,6 +193,13 @@ impl Text<'_> {
                 ));
             }
         };
+        let names = fields
+            .iter()
+            .filter_map(|field: &&Field| field.ident.as_ref());
+        // Alternatives share the scope of the fields, which they do not in Rust.
+        let mut taken: BTreeSet<String> = names
+            .map(|ident| in_json(&ident.unraw().to_string()))
+            .collect();
         for field in fields {
             let prost = Prost::of(&field.attrs, field.span())?;
             let name = field
@@ -202,7 +209,10 @@ impl Text<'_> {
                 .unwrap_or_default();
             comment(&mut lines, &field.attrs, "  ");
             match &prost.oneof {
-                Some(oneof) => self.oneof(&mut lines, file, field, (&name, &within), oneof)?,
+                Some(oneof) => {
+                    let names = (&*name, &*within, &mut taken);
+                    self.oneof(&mut lines, file, field, names, oneof)?;
+                }
                 None => {
                     lines.push(self.field(file, (&name, &within), &field.ty, &prost, "  ")?);
                 }
@@ -217,7 +227,7 @@ impl Text<'_> {
         lines: &mut Vec<Line>,
         file: usize,
         field: &Field,
-        (name, within): (&str, &str),
+        (name, within, taken): (&str, &str, &mut BTreeSet<String>),
         oneof: &str,
     ) -> syn::Result<()> {
         let Some((file, Found::Enum(item))) = self.index.get_path(file, oneof) else {
@@ -226,7 +236,14 @@ impl Text<'_> {
         lines.push(Line::Plain(format!("  oneof {name} {{")));
         for variant in &item.variants {
             let prost = Prost::of(&variant.attrs, variant.span())?;
-            let name = Case::Snake.variant(&variant.ident.unraw().to_string());
+            let plain = Case::Snake.variant(&variant.ident.unraw().to_string());
+            let others = (1_u32..).map(|number| match number {
+                1 => format!("{name}_{plain}"),
+                number => format!("{name}_{plain}{number}"),
+            });
+            let mut names = std::iter::once(plain.clone()).chain(others);
+            let free = names.find(|name| taken.insert(in_json(name)));
+            let name = free.unwrap_or_default();
             let Some(of) = variant.fields.iter().next() else {
                 return Err(syn::Error::new(
                     variant.span(),
@@ -295,6 +312,7 @@ impl Text<'_> {
     fn enumeration(&mut self, item: &ItemEnum, name: &str) -> syn::Result<Vec<Line>> {
         let mut lines = vec![Line::Plain(format!("enum {name} {{"))];
         let mut next = 0_i32;
+        let mut first = true;
         for variant in &item.variants {
             if let Some((_, number)) = &variant.discriminant {
                 next = integer(number).ok_or_else(|| {
@@ -304,6 +322,8 @@ impl Text<'_> {
                     )
                 })?;
             }
+            // The newer language has enums begin with 0.
+            self.proto2 |= std::mem::take(&mut first) && next != 0;
             comment(&mut lines, &variant.attrs, "  ");
             let value = self.value(name, &variant.ident.unraw().to_string());
             lines.push(Line::Plain(format!("  {value} = {next};")));
@@ -341,11 +361,37 @@ impl Text<'_> {
             self.imports.insert(format!("google/protobuf/{file}.proto"));
             return Ok(format!("google.protobuf.{name}"));
         }
-        match self.index.get_path(file, &inner) {
-            Some((found_in, Found::Struct(_))) => Ok(self.declared(found_in, name)),
+        match (self.index.get_path(file, &inner), wrapper(name)) {
+            (Some((found_in, Found::Struct(_))), _) => Ok(self.declared(found_in, name)),
+            (None, Some(wrapper)) => {
+                self.imports
+                    .insert("google/protobuf/wrappers.proto".to_owned());
+                Ok(format!("google.protobuf.{wrapper}"))
+            }
             _ => Err(missing(ty.span(), name)),
         }
     }
+}
+
+/// A field's name as protobuf compares it with others, so that JSON can tell them apart.
+fn in_json(name: &str) -> String {
+    name.replace('_', "").to_lowercase()
+}
+
+/// The message that one of Rust's own types is to prost; of bytes, the name of one byte.
+fn wrapper(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "bool" => "BoolValue",
+        "u8" | "Bytes" => "BytesValue",
+        "f64" => "DoubleValue",
+        "f32" => "FloatValue",
+        "i32" => "Int32Value",
+        "i64" => "Int64Value",
+        "String" => "StringValue",
+        "u32" => "UInt32Value",
+        "u64" => "UInt64Value",
+        _ => return None,
+    })
 }
 
 fn integer(expr: &Expr) -> Option<i32> {
