@@ -206,6 +206,18 @@ pub enum SchemaErrorKind {
         /// The extension's full name.
         extension: String,
     },
+    /// There is no such file.
+    #[error("{file} does not exist, nor does it in an include folder: check the path")]
+    Missing {
+        /// The file.
+        file: String,
+    },
+    /// A file is in none of the include folders, so that it has no name among protobuf files.
+    #[error("{file} is in none of the include folders: add the folder that it is in to them")]
+    Outside {
+        /// The file.
+        file: String,
+    },
     /// Another file has the same name in an include folder that comes first.
     #[error(
         "{file} would never be read: its name in imports is {name:?}, and that is {other}. Name an include \

@@ -37,7 +37,9 @@ impl Schema {
         let mut compiler = protox::Compiler::with_file_resolver(resolver);
         let mut found = Vec::new();
         for file in files {
-            if let Some(kind) = resolver::shadowed(file.as_ref(), includes) {
+            let unread = resolver::shadowed(file.as_ref(), includes)
+                .or_else(|| resolver::nowhere(file.as_ref(), includes));
+            if let Some(kind) = unread {
                 found.push(SchemaError {
                     location: None,
                     kind,

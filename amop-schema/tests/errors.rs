@@ -220,7 +220,22 @@ fn missing_files_are_named() {
     let errors = Schema::load(&["gone.proto"], &[Path::new(".")]).unwrap_err();
     assert_eq!(
         errors.to_string(),
-        "file 'gone.proto' is not in any include path"
+        "gone.proto does not exist, nor does it in an include folder: check the path"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let include = dir.path().join("include");
+    let (inside, outside) = (include.join("a.proto"), dir.path().join("b.proto"));
+    fs::create_dir(&include).unwrap();
+    for file in [&inside, &outside] {
+        fs::write(file, HEAD).unwrap();
+    }
+    let errors = Schema::load(&[&inside, &outside], &[&include]).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        format!(
+            "{} is in none of the include folders: add the folder that it is in to them",
+            outside.display()
+        )
     );
 }
 

@@ -132,6 +132,26 @@ fn without_mark(read: Result<File, Error>, name: &str, path: &Path) -> Result<Fi
     }
 }
 
+/// What is wrong with a file that is in no include folder, if there is such a file at all.
+pub(super) fn nowhere(file: &Path, includes: &[impl AsRef<Path>]) -> Option<SchemaErrorKind> {
+    let plain = file.to_string_lossy();
+    let mut places = includes.iter().map(|include| include.as_ref().join(file));
+    let is_named = file.is_relative() && places.any(|place| place.is_file());
+    if is_named || plain == OPTIONS_PROTO_NAME || is_googles(&plain) {
+        return None;
+    }
+    let Ok(own) = fs::canonicalize(file) else {
+        return Some(SchemaErrorKind::Missing {
+            file: plain.into_owned(),
+        });
+    };
+    let folders = includes.iter().filter_map(|of| fs::canonicalize(of).ok());
+    let mut folders = folders.filter(|folder| own.starts_with(folder));
+    folders.next().is_none().then(|| SchemaErrorKind::Outside {
+        file: plain.into_owned(),
+    })
+}
+
 /// What is wrong with a file that cannot be read by its name, because another one has it.
 pub(super) fn shadowed(file: &Path, includes: &[impl AsRef<Path>]) -> Option<SchemaErrorKind> {
     let own = fs::canonicalize(file).ok()?;
