@@ -170,6 +170,7 @@ fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<Topic<'a>> {
                     expression: sample::reply(reply, reply_type.as_deref()),
                     type_name: reply_type,
                 }),
+                accessors: names::accessors(&decl.message),
             },
             module,
         }

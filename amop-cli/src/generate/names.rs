@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use amop_schema::{TopicDecl, prost_reflect::MessageDescriptor};
+use amop_schema::{
+    TopicDecl,
+    prost_reflect::{FieldDescriptor, Kind, MessageDescriptor},
+};
 use heck::{ToSnakeCase, ToUpperCamelCase};
 
 /// Crates that a project depends on or that Rust reserves, so that no project can have their name.
@@ -205,6 +208,22 @@ pub(super) fn reply_type(reply: &MessageDescriptor, message: &str) -> String {
 /// The name of a field.
 pub(super) fn field(name: &str) -> String {
     ident(&name.to_snake_case())
+}
+
+/// The functions that prost writes for a message's fields and that are called like these.
+pub(super) fn accessors(message: &MessageDescriptor) -> Vec<String> {
+    let has_one = |field: &FieldDescriptor| {
+        let oneof = field.containing_oneof();
+        !field.is_map()
+            && oneof.is_none_or(|oneof| oneof.is_synthetic())
+            && match field.kind() {
+                Kind::Enum(_) => true,
+                Kind::Message(_) => false,
+                _ => field.supports_presence(),
+            }
+    };
+    let fields = message.fields().filter(has_one);
+    fields.map(|field| field.name().to_snake_case()).collect()
 }
 
 /// As prost-build writes it.

@@ -43,6 +43,9 @@ pub struct Programs {
     pub access: Access,
     /// What is answered, if the topic has a reply.
     pub reply: Option<ReplySample>,
+    /// Names of functions that the message's type has for its fields: where topics have functions of these names,
+    /// the client's are called.
+    pub accessors: Vec<String>,
 }
 
 impl Programs {
@@ -85,21 +88,36 @@ impl Programs {
 
     /// Calls `function`, of the topic on the command line where there is one.
     fn publish(&self, function: &str) -> String {
-        match self.access {
-            Access::Plain => format!("{function}_to(&client, &options.topic)"),
-            Access::Private => format!("{function}(&client)"),
-            Access::Sealed => format!("{function}(&sealer)"),
-        }
+        let (function, by, topic) = match self.access {
+            Access::Plain => (format!("{function}_to"), "client", "&options.topic"),
+            Access::Private => (function.to_owned(), "client", ""),
+            Access::Sealed => (function.to_owned(), "sealer", ""),
+        };
+        let (receiver, first, second) = if self.accessors.contains(&function) {
+            (by.to_owned(), topic.to_owned(), "&message")
+        } else {
+            ("message".to_owned(), format!("&{by}"), topic)
+        };
+        let arguments = [first.as_str(), second].into_iter();
+        let arguments: Vec<&str> = arguments.filter(|of| !of.is_empty()).collect();
+        format!("{receiver}.{function}({})", arguments.join(", "))
     }
 
     /// Subscribes, by a function that begins with `plain` or `other`.
     fn subscribe(&self, plain: &str, other: &str) -> String {
-        match self.access {
-            Access::Plain => format!("{plain}(&client, &options.topic)"),
-            Access::Private => format!("{other}_private(&client, &key)"),
-            Access::Sealed => {
-                format!("{other}_sealed(&client, &key, &options.publishers, guard)")
-            }
+        let (function, arguments) = match self.access {
+            Access::Plain => (plain.to_owned(), "&options.topic"),
+            Access::Private => (format!("{other}_private"), "&key"),
+            Access::Sealed => (
+                format!("{other}_sealed"),
+                "&key, &options.publishers, guard",
+            ),
+        };
+        let ty = &self.type_name;
+        if self.accessors.contains(&function) {
+            format!("client.{function}::<{ty}>({arguments})")
+        } else {
+            format!("{ty}::{function}(&client, {arguments})")
         }
     }
 
@@ -202,7 +220,6 @@ pub fn subscriber(programs: &Programs) -> String {
             ("module", &programs.module),
             ("subscriber_uses", &programs.uses("SubscriberOptions", None)),
             ("setup", programs.subscriber_setup()),
-            ("type", &programs.type_name),
             (
                 "subscribe",
                 &programs.subscribe("subscribe_to", "subscribe"),
@@ -235,7 +252,6 @@ fn responder(programs: &Programs) -> String {
                 &programs.uses("SubscriberOptions", reply_type),
             ),
             ("setup", programs.subscriber_setup()),
-            ("type", &programs.type_name),
             (
                 "subscribe",
                 &programs.subscribe("deliveries_of", "deliveries"),

@@ -290,7 +290,7 @@ async fn projects_of_all_schemas_build_and_run() {
     assert_eq!(programs, plain);
     let demos = ["price", "settlement", "file_transfer"];
     let demos = demos.map(|name| root().join(format!("schemas/proto/{name}.proto")));
-    let own = ["access", "odd"];
+    let own = ["access", "accessors", "odd"];
     let own = own.map(|name| root().join(format!("amop-cli/tests/generate/proto/{name}.proto")));
     generate(&Options {
         protos: [demos.to_vec(), own.to_vec()].concat(),
