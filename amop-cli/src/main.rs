@@ -12,7 +12,7 @@ mod tap_command;
 
 use std::process::ExitCode;
 
-use amop_node::program::Log;
+use amop_node::{config::PeerAddr, program::Log};
 use clap::{Parser, Subcommand};
 
 /// Tools for AMOP, the messenger of FISCO BCOS.
@@ -50,6 +50,17 @@ enum DevnetCommand {
     Up(devnet::Up),
 }
 
+/// A node's address on a command line.
+fn endpoint(text: &str) -> Result<String, String> {
+    match text.trim().parse::<PeerAddr>() {
+        Ok(address) => Ok(address.to_string()),
+        Err(_) => Err(
+            "write host:port, for example 127.0.0.1:20200 or [::1]:20200, with nothing before or behind it"
+                .to_owned(),
+        ),
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
@@ -77,7 +88,7 @@ async fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            log.say(format_args!("amop: {error:#}"));
+            log.say(format_args!("amop: {}", say::whole(&error)));
             ExitCode::FAILURE
         }
     }

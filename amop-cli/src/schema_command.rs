@@ -99,11 +99,11 @@ impl Generate {
             out: self.out,
             amop_path: self.amop_path,
         })?;
-        print(&format!(
-            "{folder} has a Cargo project with these programs:\n  {}\nIts README.md says how to \
-             run them.",
+        // The project is there whether somebody hears of it or not.
+        say!(
+            "{folder} has a Cargo project with these programs:\n  {}\nIts README.md says how to run them.",
             project.programs.join("\n  ")
-        ))?;
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -142,4 +142,11 @@ async fn what_cannot_run_is_explained() {
         errors.contains(&format!("cannot connect to {endpoint}")),
         "{errors}"
     );
+    assert_eq!(errors.matches("os error").count(), 1, "{errors}");
+    // What is no address is not looked up.
+    for wrong in ["tcp://127.0.0.1:1", "127.0.0.1", "[::1]", "::1:20200"] {
+        let finished = conformance(wrong, &certs, &[]).await;
+        assert_eq!(finished.status.code(), Some(2), "{finished:?}");
+        assert!(finished.errors.contains("write host:port"), "{finished:?}");
+    }
 }
