@@ -212,6 +212,15 @@ fn unknown_options_and_values_are_the_compilers_to_report() {
 }
 
 #[test]
+fn names_that_json_does_not_tell_apart_are_to_be_changed() {
+    assert_eq!(
+        errors("message M {\n  string a_b = 1;\n  string aB = 2;\n}"),
+        "a.proto:6:10: camel-case name of field 'a_b' conflicts with field 'aB': names are told apart without `_` \
+         and case, for JSON, so give one of them another name"
+    );
+}
+
+#[test]
 fn missing_files_are_named() {
     assert_eq!(
         errors_of(&[("a.proto", "syntax = \"proto3\";\nimport \"gone.proto\";\n")]),

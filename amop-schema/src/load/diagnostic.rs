@@ -73,6 +73,10 @@ fn message(diagnostic: &dyn Diagnostic, error: &protox::Error) -> String {
             `syntax = \"proto3\";` or \"proto2\""
             .to_owned();
     }
+    if message.starts_with("camel-case name of field") {
+        message.push_str(": names are told apart without `_` and case, for JSON, so give one of them another name");
+        return message;
+    }
     // An I/O error's reason.
     if error.is_io()
         && let Some(source) = error.source()
