@@ -469,21 +469,25 @@ fn zeros_are_not_no_values() {
 #[test]
 fn a_duration_is_no_time() {
     const IMPORTS: &str = "import \"google/protobuf/duration.proto\"; import \"google/protobuf/timestamp.proto\"; \
+        import \"google/protobuf/wrappers.proto\"; \
         message Own { int64 seconds = 1; int32 nanos = 2; }";
     for label in ["", "repeated "] {
         let of = |name: &str| {
             let members = format!("{label}{name} a = 1;");
             topic("proto3", "PROTOBUF", &members, IMPORTS)
         };
-        let [duration, time, own] = [
+        let [duration, time, number, own] = [
             "google.protobuf.Duration",
             "google.protobuf.Timestamp",
+            "google.protobuf.Int64Value",
             "Own",
         ]
         .map(of);
-        let report = compat::check(&duration, &time);
-        assert!(!report.is_forward_compatible(), "{report}");
-        assert!(!report.is_backward_compatible(), "{report}");
+        for other in [&duration, &number] {
+            let report = compat::check(other, &time);
+            assert!(!report.is_forward_compatible(), "{report}");
+            assert!(!report.is_backward_compatible(), "{report}");
+        }
         // A type of one's own may be meant as either.
         assert!(compat::check(&own, &time).is_compatible());
     }

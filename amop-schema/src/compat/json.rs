@@ -300,7 +300,9 @@ fn in_json(from: &Kind, to: &Kind) -> Reading {
             "{names}, which refuses numbers out of its range and rounds the others"
         )),
         (Form::Integer(range), Form::Enum(to)) if is_open(&to) && fits_i32(range) => {
-            Reading::Remark(format!("{names}: by its number"))
+            Reading::Changed(format!(
+                "{names}, whose default readers see for numbers without a name"
+            ))
         }
         (Form::Float | Form::Double, Form::Double)
         | (Form::Float, Form::Float)

@@ -75,15 +75,30 @@ pub(super) fn on_the_wire(writer: &FieldDescriptor, reader: &FieldDescriptor) ->
         (Kind::Message(_), Kind::Bytes) => {
             Reading::Remark(format!("{}: as the encoded message", names()))
         }
+        (_, Kind::Enum(values)) if !are_named(&from, values) => Reading::Changed(format!(
+            "{}, whose default readers see for numbers without a name",
+            names()
+        )),
         _ => in_range(&from, &to),
     }
 }
 
+/// Whether an enum has names for all numbers of a type.
+pub(super) fn are_named(from: &Kind, of: &EnumDescriptor) -> bool {
+    let Some((min, max)) = range(from) else {
+        return true;
+    };
+    // No enum has names for all numbers of a type with many.
+    max - min <= 1 && (min..=max).all(|n| i32::try_from(n).is_ok_and(|n| of.get_value(n).is_some()))
+}
+
 /// Whether two messages are of `google.protobuf` and mean different things, whatever fields they have in common:
-/// a duration and a time have the same.
+/// a duration and a time have the same. Wrappers mean what they hold.
 fn are_other_things(writer: &MessageDescriptor, reader: &MessageDescriptor) -> bool {
-    let means_something = |of| matches!(special(of), Special::Form);
-    writer.full_name() != reader.full_name() && means_something(writer) && means_something(reader)
+    match (special(writer), special(reader)) {
+        (Special::No, _) | (_, Special::No) | (Special::Wrapper, Special::Wrapper) => false,
+        _ => writer.full_name() != reader.full_name(),
+    }
 }
 
 /// Whether all numbers of one type are numbers of another.

@@ -303,6 +303,13 @@ fn same(was: &Value, from: &Kind, is: &Value, to: &Kind, wire: Wire) -> bool {
                     .any(|name| from.get_value_by_name(name).is_some());
             wire == Wire::Protobuf && was == is && !are.is_empty() && !elsewhere
         }
+        // A number without a name is no value of an enum.
+        (number, Value::EnumNumber(is)) => {
+            let Kind::Enum(values) = to else {
+                unreachable!()
+            };
+            values.get_value(*is).is_some() && scalar(number) == scalar(&Value::I32(*is))
+        }
         (Value::EnumNumber(number), Value::String(text)) if wire != Wire::Protobuf => {
             let Kind::Enum(values) = from else {
                 unreachable!()
