@@ -67,8 +67,8 @@
 //! answers what it was not asked. Then this must hold, too, with narrow limits:
 //!
 //! * [`NoForgery`](Invariant::NoForgery): no program gets a message made in another's name or altered on
-//!   its way, and no honest node closes a connection to another one for a forgery; publishers are told
-//!   of no answer that nobody gave.
+//!   its way, no honest node believes of another one what that has not stated, or closes a connection to it
+//!   for a forgery; publishers are told of no answer that nobody gave.
 //! * [`UnicastsArrive`](Invariant::UnicastsArrive) and
 //!   [`MulticastsArrive`](Invariant::MulticastsArrive) where the ways that lead over hostile nodes are
 //!   longer than the honest ones: a node on the shortest way may drop what it is to pass on. Of multicasts

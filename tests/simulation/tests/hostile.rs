@@ -72,7 +72,7 @@ fn signatures_that_nobody_checks() {
     finds(
         Sabotage::BelieveSignatures,
         &[Wile::ForgeRecords],
-        &[Invariant::UnicastsArrive, Invariant::Convergence],
+        &[Invariant::NoForgery],
     );
 }
 

@@ -377,6 +377,9 @@ pub(super) fn forged_answer(frame: &PeerFrame) -> Option<(NodeKey, NodeKey, Fram
     forged.then_some((envelope.source, envelope.target, answer))
 }
 
+/// Nobody subscribes to it: only forged records have it.
+pub(super) const TOPIC: &str = "forged";
+
 /// Questions about many nodes.
 pub(super) fn question(rng: &mut StdRng, keys: &[NodeKey]) -> PeerFrame {
     let many = keys.iter().copied().cycle().take(2000);

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     net::{ConnId, Owner},
+    violation::Invariant,
     world::{Event, World},
 };
 
@@ -192,6 +193,8 @@ impl World {
                     return Vec::new();
                 }
                 claims.version += rng.random_range(0..300 * DAY);
+                claims.neighbours = &keys;
+                claims.topics = vec![(forge::TOPIC.into(), 1)];
                 let forged = if rng.random() {
                     claims.of(ids[victim])
                 } else {
@@ -277,6 +280,22 @@ impl World {
                 let seq = Seq::random(rng);
                 vec![forge::own_multicast(rng, keys[host], &topic, seq)]
             }
+        }
+    }
+
+    /// An honest node believes nothing of others that they have not stated.
+    pub(crate) fn check_beliefs(&mut self, host: usize) {
+        let host_of = &self.hosts[host];
+        let (Some(node), None) = (&host_of.node, &host_of.attacker) else {
+            return;
+        };
+        let is_forged = |id| {
+            let mut topics = node.router().node_topics(id);
+            topics.any(|(topic, _)| topic == forge::TOPIC)
+        };
+        if let Some(victim) = self.hosts.iter().position(|other| is_forged(&other.id)) {
+            let what = format!("node {host} believes a forged record of node {victim}");
+            self.violated(Invariant::NoForgery, what);
         }
     }
 

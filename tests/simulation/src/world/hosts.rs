@@ -122,6 +122,7 @@ impl World {
             return;
         }
         // What the harness makes up on purpose is fed in behind what the machine does.
+        let tells = matches!(event, NodeEvent::PeerRecords(..));
         let mut made_up = vec![event];
         while let Some(event) = made_up.pop() {
             let now = self.instant();
@@ -136,6 +137,9 @@ impl World {
             for action in actions {
                 self.act(host, action, &mut made_up);
             }
+        }
+        if tells {
+            self.check_beliefs(host);
         }
         self.check_limits(host);
         self.arm(host);
