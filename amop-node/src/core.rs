@@ -14,14 +14,14 @@ use amop_proto::{
     channel::{Frame, rpc::NodeFacts},
     node::{
         Action, CloseReason, Event, Held, LinkQueue, Node as Machine, Notice, PeerCloseReason,
-        PeerId, Question, SessionId,
+        PeerId, Question, Restatement, SessionId,
     },
 };
 use foldhash::fast::RandomState;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    apart::Apart,
+    apart::{Apart, aside},
     journal::Journal,
     outbox::{Outbox, Signals},
     stats::Refusals,
@@ -63,6 +63,10 @@ pub(crate) struct Core {
     timer: Notify,
     /// Counts up when a peer comes or goes.
     peers_changed: watch::Sender<u64>,
+    /// What the machine asked for last, until it is put together.
+    restating: Mutex<Option<Box<Restatement>>>,
+    /// There is something to be put together.
+    restate: Notify,
     /// What the machine said last of nodes that are not next to this one.
     distant: AtomicBool,
 }
@@ -116,6 +120,8 @@ impl Core {
             apart: Apart::default(),
             timer: Notify::new(),
             peers_changed: watch::Sender::new(0),
+            restating: Mutex::default(),
+            restate: Notify::new(),
             distant: AtomicBool::new(false),
         }
     }
@@ -234,7 +240,29 @@ impl Core {
         for notice in &left.notices {
             self.journal.notice(notice);
         }
+        if let Some(restatement) = left.restatement {
+            *self.restatement() = Some(restatement);
+            self.restate.notify_one();
+        }
         left.questions
+    }
+
+    /// Puts together what the node states of itself where that is long; never returns.
+    pub(crate) async fn run_restating(&self) {
+        loop {
+            self.restate.notified().await;
+            let restatement = self.restatement().take();
+            if let Some(restatement) = restatement {
+                let event = aside(move || restatement.carry_out()).await;
+                self.handle([event]);
+            }
+        }
+    }
+
+    fn restatement(&self) -> MutexGuard<'_, Option<Box<Restatement>>> {
+        self.restating
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Feeds timeouts to the machine when they are due; never returns.
@@ -266,6 +294,7 @@ struct Left {
     wake: Vec<Arc<Signals>>,
     notices: Vec<Notice>,
     questions: Vec<(SessionId, Question)>,
+    restatement: Option<Box<Restatement>>,
 }
 
 impl State {
@@ -321,6 +350,7 @@ impl State {
                 }
             }
             Action::Answer { session, question } => left.questions.push((session, question)),
+            Action::Restate(restatement) => left.restatement = Some(restatement),
             Action::Notice(notice) => left.notices.push(notice),
         }
     }

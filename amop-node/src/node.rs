@@ -235,6 +235,9 @@ fn spawn_lasting(context: &Context) {
     spawn("the timer", |context| {
         Box::pin(async move { context.core.run_timer().await })
     });
+    spawn("the task that puts long statements together", |context| {
+        Box::pin(async move { context.core.run_restating().await })
+    });
     spawn("the task that logs counters", |context| {
         Box::pin(async move { context.core.log_stats().await })
     });

@@ -343,6 +343,9 @@ impl Net {
                         .push_back((node, Event::PeerFrame(peer, taken.into())));
                 }
             }
+            Action::Restate(restatement) => {
+                self.events.push_back((node, restatement.carry_out()));
+            }
             Action::Notice(_) | Action::FragmentPeer { .. } => {}
             // No case fills a queue, closes a connection or shakes hands.
             unexpected => unreachable!("{unexpected:?}"),

@@ -313,6 +313,7 @@ impl Run {
                 let answered = Event::SessionReply(session, reply);
                 self.node.handle(self.now, answered);
             }
+            Action::Restate(restatement) => self.node.handle(self.now, restatement.carry_out()),
             Action::Notice(notice) => amop_fuzz::assert_one_line(&notice),
             Action::CoalesceSession { session }
             | Action::PauseSession { session }

@@ -330,6 +330,7 @@ impl Run {
                 self.node
                     .handle(self.now, Event::SessionReply(session, reply));
             }
+            Action::Restate(restatement) => self.node.handle(self.now, restatement.carry_out()),
             Action::Notice(notice) => amop_fuzz::assert_one_line(&notice),
             Action::PauseSession { session } => self.pause(session, true),
             Action::ResumeSession { session } => self.pause(session, false),

@@ -645,6 +645,7 @@ impl Run {
                 self.node
                     .handle(self.now, Event::SessionReply(session, reply));
             }
+            Action::Restate(restatement) => self.node.handle(self.now, restatement.carry_out()),
             Action::Notice(notice) => amop_fuzz::assert_one_line(&notice),
             Action::FragmentPeer { peer } => assert!(self.peers.contains(&peer)),
             Action::CoalesceSession { session }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Lane, PeerId, Question, SessionId, SessionIdentity};
+use super::{Lane, PeerId, Question, Restatement, SessionId, SessionIdentity};
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, HandshakeError, Seq},
     node::RecordsFault,
@@ -53,6 +53,9 @@ pub enum Action {
         /// What.
         question: Question,
     },
+    /// Put together what the node states of itself, and hand the event back that comes of it. It takes time, so
+    /// nobody should wait for the node meanwhile.
+    Restate(Box<Restatement>),
     /// Write a frame to a peer, and report it with
     /// [`Event::PeerWritten`](super::Event::PeerWritten) when it has left.
     SendPeer {

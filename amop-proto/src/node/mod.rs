@@ -37,6 +37,7 @@ pub use held::Held;
 pub use input::SessionInput;
 pub use lanes::{Group, Lane, LinkQueue, Piece, Sender};
 pub use machine::{Event, Listing, Node, PeerIdentity, Question};
+pub use mesh::{Restated, Restatement};
 pub use peer_input::PeerInput;
 pub use router::{Counters, Router, RouterEvent};
 pub use shares::SessionIdentity;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{
-    Link, Net, config, from_node, hello, known, multicast, node_id, peer_frame, records, refused,
-    reply, state, topic_list, topic_seq, topics_of, unicast,
+    Link, Net, Sdk, config, from_node, hello, known, multicast, node_id, peer_frame, records,
+    refused, reply, state, topic_list, topic_seq, topics_of, unicast,
 };
 use amop_proto::{
     channel::{Frame, FrameType},
@@ -553,4 +553,94 @@ fn whoever_asks_for_a_list_that_is_written_gets_it_at_once() {
     assert_eq!(net.peer_only(plain).seq, 83);
     net.advance(Duration::from_millis(20));
     assert_eq!(net.peer_only(border).seq, 72);
+}
+
+/// A node that has so many topics, most of them new, that it has all of them put together, which the test does. And a
+/// neighbour, with a publisher.
+fn about_to_restate() -> (Net, Sdk) {
+    const MANY: usize = 4000;
+    let mut long = config(0);
+    long.limits.session_topic_changes = 2 * MANY;
+    let mut net = Net::with([long, config(1)]);
+    net.connect(0, 1);
+    let mut subscribe = |of: &str| {
+        let names: Vec<String> = (0..MANY)
+            .map(|n| format!("one of the very many topics of the {of} session, number {n}"))
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        net.subscriber(0, &names);
+        net.secs(1);
+        net.nodes[0].restates_late = true;
+    };
+    subscribe("one");
+    subscribe("other");
+    assert_eq!(net.nodes[0].restatements.len(), 1);
+    let publisher = net.sdk(1);
+    (net, publisher)
+}
+
+/// Whether the node that is next to it knows of a topic.
+fn is_stated(net: &mut Net, publisher: Sdk, topic: &str) -> bool {
+    let in_flight = net.in_flight();
+    net.send(
+        publisher,
+        unicast(net.elapsed().as_millis() as u64, topic, ""),
+    );
+    net.inbox(publisher);
+    net.in_flight() > in_flight
+}
+
+/// Changes wait for it, and are known when those who made them are told so.
+#[test]
+fn a_long_statement_is_put_together_while_others_have_their_turn() {
+    let (mut net, publisher) = about_to_restate();
+    let first = net.subscriber(0, &["first"]);
+    let second = net.subscriber(0, &["second"]);
+    for subscriber in [first, second] {
+        net.send_body(subscriber, FrameType::HEARTBEAT, b"0");
+    }
+    net.secs(1);
+    assert!(!is_stated(&mut net, publisher, "first"));
+    net.nodes[0].restates_late = false;
+    for restatement in std::mem::take(&mut net.nodes[0].restatements) {
+        net.event(0, restatement.carry_out());
+    }
+    net.secs(1);
+    let long = ["one", "other"]
+        .map(|of| format!("one of the very many topics of the {of} session, number 3999"));
+    for topic in ["first", "second", &long[0], &long[1]] {
+        assert!(is_stated(&mut net, publisher, topic), "{topic}");
+    }
+    for subscriber in [first, second] {
+        let frames = net.inbox(subscriber);
+        assert!(
+            frames
+                .iter()
+                .any(|frame| frame.kind == FrameType::HEARTBEAT)
+        );
+    }
+}
+
+/// If nobody does so, the node does it itself; what comes later is of no use any more.
+#[test]
+fn a_long_statement_that_is_not_put_together_does_not_hold_up_changes_for_ever() {
+    let (mut net, publisher) = about_to_restate();
+    let first = net.subscriber(0, &["first"]);
+    net.send_body(first, FrameType::HEARTBEAT, b"0");
+    net.secs(2);
+    assert!(!is_stated(&mut net, publisher, "first"));
+    net.secs(4);
+    assert!(is_stated(&mut net, publisher, "first"));
+    assert!(
+        net.inbox(first)
+            .iter()
+            .any(|frame| frame.kind == FrameType::HEARTBEAT)
+    );
+    net.subscribe(first, &["second"]);
+    net.secs(1);
+    for restatement in std::mem::take(&mut net.nodes[0].restatements) {
+        net.event(0, restatement.carry_out());
+    }
+    assert!(is_stated(&mut net, publisher, "second"));
+    assert!(!is_stated(&mut net, publisher, "first"));
 }

@@ -48,6 +48,7 @@ impl State {
                 let reply = self.hosts[host].node.answer(&question);
                 events.push_back(Event::SessionReply(session, reply));
             }
+            Action::Restate(restatement) => events.push_back(restatement.carry_out()),
             Action::Notice(Notice::BadPeerMessage { peer, what, .. })
                 if self.are_honest(host, peer) =>
             {

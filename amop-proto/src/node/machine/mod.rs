@@ -24,6 +24,7 @@ use super::{
     checker::CheckedRecords,
     held::Held,
     input::{SessionInput, Text},
+    mesh::Restated,
     peer::Peer,
     peer_input::PeerInput,
     session::Session,
@@ -117,6 +118,8 @@ pub enum Event {
     /// from now on is for the [`Checker`](super::Checker) to refuse. See
     /// [`Router::chains`](super::Router::chains).
     Disbelieve(Vec<Subject>),
+    /// An [`Action::Restate`](super::Action::Restate) was carried out.
+    Restated(Restated),
     /// A peer sends an AMOP message for which the shell has no room; here are its P2P seq and the header
     /// of its frame. What comes of it is dropped.
     PeerRefused(PeerId, u32, Frame),
@@ -310,6 +313,9 @@ impl Node {
             Event::Disbelieve(nodes) => {
                 self.router.handle(now, RouterEvent::Disbelieve(nodes));
             }
+            Event::Restated(restated) => {
+                self.router.handle(now, RouterEvent::Restated(restated));
+            }
             Event::PeerRefused(peer, seq, frame) => {
                 self.peer_active(now, peer);
                 self.router.refuse_peer(peer, seq, &frame);
@@ -414,6 +420,7 @@ impl Node {
             }
             action @ (Action::CoalesceSession { .. }
             | Action::Answer { .. }
+            | Action::Restate(_)
             | Action::Notice(_)) => {
                 self.actions.push_back(action);
             }

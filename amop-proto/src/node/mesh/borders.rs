@@ -6,7 +6,11 @@ use std::{collections::BTreeSet, time::Instant};
 
 use bytes::Bytes;
 
-use super::{Mesh, database::Taken, speaker::Speaker};
+use super::{
+    Mesh,
+    database::Taken,
+    speaker::{Speaker, Spoken, When},
+};
 use crate::{
     node::{PeerId, checker::CheckedRecord},
     p2p::{
@@ -83,12 +87,11 @@ impl Mesh {
         let Some(border) = self.borders.get_mut(&key) else {
             return false;
         };
-        let nothing = || None;
-        let signed =
-            border
-                .speaker
-                .speak(now, clock, at_once, &*self.signer, || (None, None), nothing);
-        let Some(signed) = signed else {
+        let when = if at_once { When::AtOnce } else { When::InTime };
+        let spoken = border
+            .speaker
+            .speak(now, clock, when, &self.signer, || (None, None), || None);
+        let Some(Spoken::Signed(signed)) = spoken else {
             return false;
         };
         let bytes = signed.bytes().clone();

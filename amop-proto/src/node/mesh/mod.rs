@@ -18,6 +18,7 @@ mod multicasts;
 mod pairs;
 mod paths;
 mod recent;
+mod restating;
 mod signed;
 mod speaker;
 mod sync;
@@ -32,6 +33,7 @@ use bytes::Bytes;
 
 use crate::hash::HashMap;
 
+pub use self::restating::{Restated, Restatement};
 use self::{
     arrivals::REPEATS,
     borders::Border,
@@ -40,7 +42,7 @@ use self::{
     flood::{MAX_AHEAD, Work},
     pairs::Pairs,
     paths::{Change, Paths},
-    speaker::Speaker,
+    speaker::{Speaker, Spoken, When},
     sync::Sync,
 };
 pub(super) use self::{
@@ -85,6 +87,8 @@ pub(super) enum Output {
     Moved(NodeKey),
     /// A neighbour knows more of what this node has stated.
     Acknowledged,
+    /// What this node states of itself is long, and is to be put together apart from the machine.
+    Restate(Box<Restatement>),
     /// The topics of FISCO nodes behind this one are stated anew.
     Borders,
     /// A neighbour announces more topics than this node takes.
@@ -510,7 +514,7 @@ impl Mesh {
         self.links.insert(peer, link);
         if first {
             // Nobody was there to be told before.
-            self.speak_of_own(now, true);
+            self.speak_of_own(now, When::AtOnce);
         }
         if ready {
             // What told the neighbour of this node may be lost, and it must know the way back before
@@ -532,7 +536,7 @@ impl Mesh {
 
     fn speak_now(&mut self, now: Instant) {
         if self.own.wants(now) && !self.links.is_empty() {
-            self.speak_of_own(now, false);
+            self.speak_of_own(now, When::Apart);
         }
         if self
             .borders
@@ -558,7 +562,7 @@ impl Mesh {
         self.touched.0 = false;
     }
 
-    fn speak_of_own(&mut self, now: Instant, at_once: bool) {
+    fn speak_of_own(&mut self, now: Instant, when: When) {
         let clock = self.clock();
         let neighbours = self.neighbours();
         let (pairs, signer) = (&self.pairs, &self.signer);
@@ -568,12 +572,21 @@ impl Mesh {
             (Some(Whole { agreement, chain }), Some(neighbours.clone()))
         };
         let changed = || Some(neighbours.clone());
-        let signed = self
-            .own
-            .speak(now, clock, at_once, &**signer, whole, changed);
-        if let Some(signed) = signed {
-            let number = self.own.number();
-            self.flood_own(signed.bytes(), number);
+        match self.own.speak(now, clock, when, signer, whole, changed) {
+            Some(Spoken::Signed(signed)) => self.flood_own(signed.bytes(), self.own.number()),
+            Some(Spoken::Apart(restatement)) => {
+                let restatement = Box::new(restatement);
+                self.outputs.push_back(Output::Restate(restatement));
+            }
+            None => {}
+        }
+    }
+
+    /// What this node states of itself was put together.
+    pub(super) fn restated(&mut self, now: Instant, restated: Restated) {
+        self.touched.0 = true;
+        if let Some(record) = self.own.restated(now, restated) {
+            self.flood_own(&record, self.own.number());
         }
     }
 

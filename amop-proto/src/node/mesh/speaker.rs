@@ -3,12 +3,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
-use super::{bucket::Bucket, signed::Signed};
+use super::{
+    bucket::Bucket,
+    restating::{Restated, Restatement},
+    signed::Signed,
+};
 use crate::{
     node::checker::MAX_CHANGE,
     p2p::mesh::{NodeKey, Record, SignedRecord, Signer, Subject, Whole},
@@ -24,6 +29,14 @@ pub(super) const REFRESH: Duration = Duration::from_secs(120);
 
 /// A signer that failed is asked again after this long.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// A whole record is put together apart from the machine if what was stated before is this long, in bytes, and a
+/// change if it has so many topics: what is shorter takes less than half a millisecond.
+const LONG: usize = 64 * 1024;
+const MANY: usize = 512;
+
+/// If that takes longer than this, it is done here.
+const APART: Duration = Duration::from_secs(5);
 
 /// Changes are kept until they take more bytes than this and half of the whole record: then the whole
 /// is stated anew. Who accepts changes accepts [`MAX_CHANGES`] of them.
@@ -54,6 +67,33 @@ pub(super) struct Speaker {
     refresh_at: Option<Instant>,
     /// The signer has failed.
     retry_at: Option<Instant>,
+    /// A record is put together apart from the machine. Nothing else is stated meanwhile.
+    restating: Option<Restating>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Restating {
+    version: u64,
+    is_whole: bool,
+    /// It is waited for until then.
+    until: Instant,
+}
+
+/// How something is stated.
+pub(super) enum Spoken {
+    Signed(SignedRecord),
+    /// It is to be put together apart from the machine.
+    Apart(Restatement),
+}
+
+/// When a speaker states what has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    AtOnce,
+    /// When it is time.
+    InTime,
+    /// When it is time, and a long statement may be put together apart from the machine.
+    Apart,
 }
 
 impl Speaker {
@@ -72,6 +112,7 @@ impl Speaker {
             bucket: Bucket::new(BURST, COLLECT),
             refresh_at: None,
             retry_at: None,
+            restating: None,
         }
     }
 
@@ -94,7 +135,7 @@ impl Speaker {
 
     /// The number of the statement that says all that is so now.
     pub(super) fn next_number(&self) -> u64 {
-        self.number + u64::from(self.is_pending())
+        self.number + u64::from(self.is_pending()) + u64::from(self.restating.is_some())
     }
 
     /// What was stated: the whole record and the changes since.
@@ -121,9 +162,24 @@ impl Speaker {
         if version > self.version {
             self.version = version;
             // A change of that version would be a change of something that nobody knows.
-            self.records.clear();
-            self.due = true;
+            self.forget_stated();
+            self.give_up_restating();
         }
+    }
+
+    /// What is put together apart is stated here, and all else with it.
+    fn give_up_restating(&mut self) {
+        if self.restating.take().is_some() {
+            self.forget_stated();
+            self.number += 1;
+        }
+    }
+
+    /// The whole is stated next.
+    fn forget_stated(&mut self) {
+        self.records.clear();
+        self.changes_len = 0;
+        self.due = true;
     }
 
     fn is_pending(&self) -> bool {
@@ -132,6 +188,9 @@ impl Speaker {
 
     /// When [`speak`](Self::speak) has something to say next, other than at once.
     pub(super) fn next(&self) -> Option<Instant> {
+        if let Some(restating) = self.restating {
+            return Some(restating.until);
+        }
         if self.retry_at.is_some() {
             return self.retry_at;
         }
@@ -143,6 +202,9 @@ impl Speaker {
 
     /// Whether there is something to say and it is time.
     pub(super) fn wants(&self, now: Instant) -> bool {
+        if let Some(restating) = self.restating {
+            return restating.until <= now;
+        }
         if self.is_pending() {
             let waits = self.retry_at.or(self.bucket.next());
             return waits.is_none_or(|at| at <= now);
@@ -150,17 +212,24 @@ impl Speaker {
         self.refresh_at.is_some_and(|at| at <= now)
     }
 
-    /// States what has changed, if there is anything and it is time; `at_once` if it cannot wait.
-    /// `clock` is the version for now, `whole` what only a whole record has.
+    /// States what has changed, if there is anything and it is time. `clock` is the version for now, `whole` what
+    /// only a whole record has.
     pub(super) fn speak(
         &mut self,
         now: Instant,
         clock: u64,
-        at_once: bool,
-        signer: &dyn Signer,
+        when: When,
+        signer: &Arc<dyn Signer>,
         whole: impl FnOnce() -> (Option<Whole>, Option<Vec<NodeKey>>),
         neighbours: impl FnOnce() -> Option<Vec<NodeKey>>,
-    ) -> Option<SignedRecord> {
+    ) -> Option<Spoken> {
+        let at_once = when == When::AtOnce;
+        if let Some(restating) = self.restating {
+            if now < restating.until && !at_once {
+                return None;
+            }
+            self.give_up_restating();
+        }
         let refreshes = self.refresh_at.is_some_and(|at| at <= now);
         let waits = self.retry_at.is_some_and(|at| now < at);
         if waits || !(self.is_pending() || refreshes) {
@@ -171,10 +240,6 @@ impl Speaker {
         } else if !self.bucket.take(now, 1) {
             return None;
         }
-        let whole_len = self.records.first().map_or(0, Bytes::len);
-        let is_whole = self.records.is_empty()
-            || self.changed.len() > MAX_CHANGE
-            || self.changes_len > CHANGES + whole_len / 2;
         let mut record = Record {
             subject: self.subject,
             version: clock.max(self.version + 1),
@@ -183,43 +248,111 @@ impl Speaker {
             neighbours: None,
             topics: Vec::new(),
         };
+        let is_whole = self.is_whole_due();
         if is_whole {
             (record.whole, record.neighbours) = whole();
-            let topics = self.topics.iter();
-            record.topics = topics
-                .map(|(topic, &count)| (topic.clone(), count))
-                .collect();
         } else {
             record.base = self.version;
             if self.neighbours_changed {
                 record.neighbours = neighbours();
             }
-            let count = |topic: &Bytes| self.topics.get(topic).copied().unwrap_or(0);
-            let changed = self.changed.iter();
-            record.topics = changed.map(|topic| (topic.clone(), count(topic))).collect();
         }
-        let Some(signed) = record.sign_as(self.key, signer) else {
+        if when == When::Apart && self.is_long(is_whole) {
+            return Some(Spoken::Apart(self.restate(now, record, signer.clone())));
+        }
+        record.topics = if is_whole {
+            let topics = self.topics.iter();
+            topics
+                .map(|(topic, &count)| (topic.clone(), count))
+                .collect()
+        } else {
+            self.changes()
+        };
+        let Some(signed) = record.sign_as(self.key, &**signer) else {
             self.retry_at = Some(now + RETRY);
             return None;
         };
-        self.stated(now, is_whole, &signed);
-        Some(signed)
-    }
-
-    fn stated(&mut self, now: Instant, is_whole: bool, signed: &SignedRecord) {
-        self.retry_at = None;
-        self.version = signed.record().version;
-        self.number += 1;
         self.changed.clear();
         self.neighbours_changed = false;
         self.due = false;
+        self.stated(now, is_whole, signed.record().version, signed.bytes());
+        Some(Spoken::Signed(signed))
+    }
+
+    /// Whether the next statement is a whole record.
+    fn is_whole_due(&self) -> bool {
+        let whole_len = self.records.first().map_or(0, Bytes::len);
+        self.records.is_empty()
+            || self.changed.len() > MAX_CHANGE
+            || self.changes_len > CHANGES + whole_len / 2
+    }
+
+    /// Whether there is much to a change, or to a whole record of which most has been stated before.
+    fn is_long(&self, is_whole: bool) -> bool {
+        let whole_len = self.records.first().map_or(0, Bytes::len);
+        if is_whole {
+            whole_len + self.changes_len > LONG
+        } else {
+            self.changed.len() > MANY
+        }
+    }
+
+    fn changes(&self) -> Vec<(Bytes, u32)> {
+        let count = |topic: &Bytes| self.topics.get(topic).copied().unwrap_or(0);
+        let changed = self.changed.iter();
+        changed.map(|topic| (topic.clone(), count(topic))).collect()
+    }
+
+    fn restate(&mut self, now: Instant, record: Record, signer: Arc<dyn Signer>) -> Restatement {
+        let changed = self.changes();
+        self.changed.clear();
+        self.neighbours_changed = false;
+        self.due = false;
+        let is_whole = record.base == 0;
+        self.restating = Some(Restating {
+            version: record.version,
+            is_whole,
+            until: now + APART,
+        });
+        Restatement {
+            record,
+            stated: if is_whole {
+                self.records.to_vec()
+            } else {
+                Vec::new()
+            },
+            changed,
+            signer,
+        }
+    }
+
+    /// A record was put together. Returns it if it is still good.
+    pub(super) fn restated(&mut self, now: Instant, restated: Restated) -> Option<Bytes> {
+        let Restated { version, bytes } = restated;
+        let restating = self
+            .restating
+            .filter(|awaited| awaited.version == version)?;
+        let Some(bytes) = bytes else {
+            self.give_up_restating();
+            self.retry_at = Some(now + RETRY);
+            return None;
+        };
+        self.restating = None;
+        self.stated(now, restating.is_whole, version, &bytes);
+        Some(bytes)
+    }
+
+    fn stated(&mut self, now: Instant, is_whole: bool, version: u64, bytes: &Bytes) {
+        self.retry_at = None;
+        self.version = version;
+        self.number += 1;
         self.refresh_at = Some(now + REFRESH);
         if is_whole {
             self.records.clear();
             self.changes_len = 0;
         } else {
-            self.changes_len += signed.bytes().len();
+            self.changes_len += bytes.len();
         }
-        self.records.push(signed.bytes().clone());
+        self.records.push(bytes.clone());
     }
 }

@@ -63,7 +63,7 @@ use super::{
     bandwidth::Bandwidth,
     checker::CheckedRecords,
     dice::Dice,
-    mesh::{Mesh, Recent},
+    mesh::{Mesh, Recent, Restated},
     shares::{HolderId, Pool},
     sooner,
 };
@@ -119,6 +119,8 @@ pub enum RouterEvent {
     Records(PeerId, CheckedRecords),
     /// These nodes are no longer believed.
     Disbelieve(Vec<Subject>),
+    /// What this node states of itself was put together.
+    Restated(Restated),
     /// It is gone.
     PeerDown(PeerId),
     /// Its connection is gone, and another one to the same node may follow in a moment. Between
@@ -260,6 +262,7 @@ impl Router {
             RouterEvent::Extension(peer, frame) => self.extension_packet(now, peer, frame),
             RouterEvent::Records(peer, records) => self.records(now, peer, records),
             RouterEvent::Disbelieve(nodes) => self.disbelieve(now, &nodes),
+            RouterEvent::Restated(restated) => self.mesh.restated(now, restated),
             RouterEvent::PeerDown(peer) => {
                 self.peer_gone(now, peer);
                 self.mesh.link_down(now, peer);

@@ -503,6 +503,9 @@ impl Router {
                 self.close(Action::ClosePeer { peer, reason });
             }
             Output::Acknowledged => self.acknowledged = true,
+            Output::Restate(restatement) => {
+                self.actions.push_back(Action::Restate(restatement));
+            }
             Output::Borders => self.beyond_changed = true,
             Output::Bad(peer, what) => self.bad_message(peer, what),
             Output::Refused(peer, what) => {

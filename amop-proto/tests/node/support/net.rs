@@ -11,7 +11,7 @@ use amop_proto::{
     channel::{Frame, FrameDecoder, rpc::NodeFacts},
     node::{
         Action, Checker, CloseReason, Event, Lane, Limits, Node, NodeConfig, Notice,
-        PeerCloseReason, PeerId, PeerIdentity, SessionId, Timeouts,
+        PeerCloseReason, PeerId, PeerIdentity, Restatement, SessionId, Timeouts,
     },
     p2p::{NodeId, PeerCodec, PeerFrame, mesh::SharedSecret},
 };
@@ -68,6 +68,9 @@ pub(crate) struct TestNode {
     pub(crate) machine: Node,
     pub(crate) checker: Checker,
     pub(crate) notices: Vec<Notice>,
+    /// What it asks for is put together later, by the test.
+    pub(crate) restates_late: bool,
+    pub(crate) restatements: Vec<Restatement>,
     pub(super) sessions: BTreeMap<SessionId, SdkEnd>,
     pub(super) peers: BTreeMap<PeerId, PeerEnd>,
 }
@@ -133,6 +136,8 @@ impl TestNode {
                 .of_node(&config.node, &config.transit),
             machine: Node::new(config),
             notices: Vec::new(),
+            restates_late: false,
+            restatements: Vec::new(),
             sessions: BTreeMap::new(),
             peers: BTreeMap::new(),
         }
@@ -376,6 +381,12 @@ impl Net {
                 let reply = self.nodes[node].machine.answer(&question);
                 self.written
                     .push_back((node, Event::SessionReply(session, reply)));
+            }
+            Action::Restate(restatement) if self.nodes[node].restates_late => {
+                self.nodes[node].restatements.push(*restatement);
+            }
+            Action::Restate(restatement) => {
+                self.written.push_back((node, restatement.carry_out()));
             }
             Action::FragmentPeer { .. } => {}
             Action::SendPeer {

@@ -191,6 +191,7 @@ impl World {
                     made_up.push(NodeEvent::SessionReply(session, reply));
                 }
             }
+            Action::Restate(restatement) => made_up.push(restatement.carry_out()),
             Action::Notice(notice) => self.notice(host, &notice),
         }
     }

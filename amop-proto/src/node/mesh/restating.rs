@@ -1,0 +1,85 @@
+//! A long statement of a node of itself, put together and signed while nobody waits for the node.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    node::Event,
+    p2p::mesh::{Record, SignedRecord, SignedRecords, Signer},
+};
+
+/// What a node states of itself, all of it or a change, where that is long: to put it together and to sign it takes
+/// up to some milliseconds.
+#[derive(Clone)]
+pub struct Restatement {
+    /// Without the topics.
+    pub(super) record: Record,
+    /// What was stated before, for all of it: a whole record and changes of it.
+    pub(super) stated: Vec<Bytes>,
+    /// Topics with their subscribers that have changed since.
+    pub(super) changed: Vec<(Bytes, u32)>,
+    pub(super) signer: Arc<dyn Signer>,
+}
+
+impl Restatement {
+    /// Puts it together and signs it: some 100 nanoseconds for each topic. The event is for the node that asked
+    /// for it.
+    #[must_use]
+    pub fn carry_out(self) -> Event {
+        let version = self.record.version;
+        let signed = self.signed();
+        Event::Restated(Restated {
+            version,
+            bytes: signed.map(|signed| signed.bytes().clone()),
+        })
+    }
+
+    /// `None` if the signer cannot sign.
+    fn signed(mut self) -> Option<SignedRecord> {
+        if self.record.base != 0 {
+            self.record.topics = self.changed;
+            return self.record.sign(&*self.signer);
+        }
+        let stated = self.stated.into_iter();
+        let stated = stated.flat_map(|bytes| SignedRecords::new(bytes, usize::MAX));
+        let stated = stated.filter_map(|record| record.ok().flatten());
+        let mut topics = BTreeMap::new();
+        for (n, signed) in stated.enumerate() {
+            let changes = signed.into_record().topics;
+            match n {
+                // They are in order, which is much faster than one by one.
+                0 => topics = changes.into_iter().collect(),
+                _ => topics.extend(changes),
+            }
+        }
+        topics.extend(self.changed);
+        let mut record = self.record;
+        record.topics = topics.into_iter().filter(|&(_, count)| count > 0).collect();
+        record.sign(&*self.signer)
+    }
+}
+
+impl PartialEq for Restatement {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.record, &self.stated, &self.changed)
+            == (&other.record, &other.stated, &other.changed)
+    }
+}
+
+impl fmt::Debug for Restatement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Restatement")
+            .field("version", &self.record.version)
+            .field("changed", &self.changed.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A [`Restatement`] that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restated {
+    pub(super) version: u64,
+    /// The record; none if it could not be signed.
+    pub(super) bytes: Option<Bytes>,
+}
