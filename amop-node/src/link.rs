@@ -26,6 +26,8 @@ use crate::{
 const LONG_BODY: usize = 64 * 1024;
 /// A connection that waits for something to write keeps a buffer of this much.
 const KEEP: usize = 4 * 1024;
+/// While it writes again and again it keeps room for so many frames.
+const SPARE: usize = 1024;
 /// Frames are joined up to about this much for one write.
 const WRITE_BATCH: usize = 128 * 1024;
 /// What a TLS record holds.
@@ -211,8 +213,10 @@ async fn write<W: Wire>(
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> LinkEnd<W::Close> {
     let mut out = BytesMut::new();
+    let mut spare = VecDeque::new();
     loop {
-        let taken = W::outbox(&mut core.lock(), id).map(Outbox::take);
+        let before = std::mem::take(&mut spare);
+        let taken = W::outbox(&mut core.lock(), id).map(|outbox| outbox.take(before));
         match taken {
             None => return LinkEnd::Closed,
             Some(None) => {
@@ -222,7 +226,7 @@ async fn write<W: Wire>(
                 signals.write.notified().await;
             }
             Some(Some(Taken {
-                frames,
+                mut frames,
                 last,
                 coalesce,
             })) => {
@@ -232,11 +236,16 @@ async fn write<W: Wire>(
                     len: 0,
                     lanes: Vec::new(),
                 };
-                if let Err(error) =
-                    write_frames(wire, written, frames, coalesce, &mut out, writer).await
-                {
+                let sent = write_frames(wire, written, &mut frames, coalesce, &mut out, writer);
+                if let Err(error) = sent.await {
                     return LinkEnd::of(error);
                 }
+                // Of very many it would be much for a connection that then has little to write.
+                spare = if frames.capacity() <= SPARE {
+                    frames
+                } else {
+                    VecDeque::new()
+                };
                 if last {
                     return LinkEnd::Closed;
                 }
@@ -275,7 +284,7 @@ impl<W: Wire> Written<'_, W> {
 async fn write_frames<W: Wire>(
     wire: &W,
     mut written: Written<'_, W>,
-    frames: VecDeque<W::Item>,
+    frames: &mut VecDeque<W::Item>,
     coalesce: bool,
     out: &mut BytesMut,
     writer: &mut (impl AsyncWrite + Unpin),
@@ -285,7 +294,7 @@ async fn write_frames<W: Wire>(
         let len: usize = frames.iter().map(|frame| W::len(frame).1).sum();
         out.reserve(len.min(WRITE_BATCH));
     }
-    for frame in frames {
+    for frame in frames.drain(..) {
         let mut body = wire.encode(&frame, out);
         written.count(W::len(&frame));
         if body.len() >= LONG_BODY {

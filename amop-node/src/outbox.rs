@@ -25,8 +25,10 @@ pub(crate) trait Queue: Default {
     type Item;
 
     fn is_empty(&self) -> bool;
-    /// What is to be written next.
-    fn take(&mut self) -> VecDeque<Self::Item>;
+    /// What is to be written next. `spare` is empty; what is put in next may use its memory.
+    fn take(&mut self, spare: VecDeque<Self::Item>) -> VecDeque<Self::Item>;
+    /// It is empty, and may be for long: gives memory back.
+    fn rest(&mut self);
 }
 
 /// Frames in their order.
@@ -37,8 +39,12 @@ impl Queue for VecDeque<Frame> {
         Self::is_empty(self)
     }
 
-    fn take(&mut self) -> VecDeque<Frame> {
-        std::mem::take(self)
+    fn take(&mut self, spare: VecDeque<Frame>) -> VecDeque<Frame> {
+        std::mem::replace(self, spare)
+    }
+
+    fn rest(&mut self) {
+        *self = Self::new();
     }
 }
 
@@ -49,8 +55,12 @@ impl Queue for LinkQueue {
         Self::is_empty(self)
     }
 
-    fn take(&mut self) -> VecDeque<Piece> {
-        Self::take(self)
+    fn take(&mut self, spare: VecDeque<Piece>) -> VecDeque<Piece> {
+        self.take_into(spare)
+    }
+
+    fn rest(&mut self) {
+        Self::rest(self);
     }
 }
 
@@ -128,13 +138,14 @@ impl<Q: Queue, R> Outbox<Q, R> {
         }
     }
 
-    /// Takes what is to be written next; `None` if there is nothing.
-    pub(crate) fn take(&mut self) -> Option<Taken<Q::Item>> {
+    /// Takes what is to be written next; `None` if there is nothing. `spare` is what was taken before, written.
+    pub(crate) fn take(&mut self, spare: VecDeque<Q::Item>) -> Option<Taken<Q::Item>> {
         if self.queue.is_empty() && !self.last {
             self.woken = false;
+            self.queue.rest();
             return None;
         }
-        let frames = self.queue.take();
+        let frames = self.queue.take(spare);
         Some(Taken {
             frames,
             last: self.last && self.queue.is_empty(),

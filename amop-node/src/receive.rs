@@ -34,9 +34,6 @@ use crate::{
 const READ_MIN: usize = 4 * 1024;
 /// A busy one grows to this.
 const READ_MAX: usize = 64 * 1024;
-/// Bodies up to this length are copied out of a buffer of which little is used, so that what is kept of
-/// them does not keep all of it. Where much comes, buffers are full, and nothing is copied.
-const COPIED: usize = 2 * 1024;
 /// Of a long frame this much is read before others have their turn.
 const READ_LONG: usize = 256 * 1024;
 /// And this much is read for those who make the node do much while others do so, too.
@@ -72,13 +69,8 @@ pub(crate) trait Reading: Send {
     const SHORT: usize;
 
     /// Takes the next frame out of the buffer; `None` until more is there. Its body is a piece of the
-    /// buffer, or `apart` from it if it is short.
-    fn decode(
-        &mut self,
-        id: Self::Id,
-        buffer: &mut BytesMut,
-        apart: bool,
-    ) -> Result<Option<Step>, String>;
+    /// buffer.
+    fn decode(&mut self, id: Self::Id, buffer: &mut BytesMut) -> Result<Option<Step>, String>;
     /// The room of a frame that came in several others and is whole since the last call.
     fn room(&mut self) -> Option<Room> {
         None
@@ -217,13 +209,8 @@ impl Reading for ChannelReading<'_> {
     type Id = SessionId;
     const SHORT: usize = READ_MIN;
 
-    fn decode(
-        &mut self,
-        id: SessionId,
-        buffer: &mut BytesMut,
-        apart: bool,
-    ) -> Result<Option<Step>, String> {
-        let mut frame = match self.decoder.decode(buffer) {
+    fn decode(&mut self, id: SessionId, buffer: &mut BytesMut) -> Result<Option<Step>, String> {
+        let frame = match self.decoder.decode(buffer) {
             Ok(Some(frame)) => frame,
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -237,9 +224,6 @@ impl Reading for ChannelReading<'_> {
                 }));
             }
         };
-        if apart {
-            set_apart(&mut frame.body);
-        }
         let (text, max_topics) = (SessionInput::text(&frame), self.max_topics);
         let event = move || Event::SessionFrame(id, SessionInput::read(frame, max_topics));
         Ok(Some(if text == 0 {
@@ -457,22 +441,14 @@ impl Reading for PeerReading<'_> {
     // A fragment needs none beside that of its frame.
     const SHORT: usize = FRAGMENT + READ_MIN;
 
-    fn decode(
-        &mut self,
-        id: PeerId,
-        buffer: &mut BytesMut,
-        apart: bool,
-    ) -> Result<Option<Step>, String> {
+    fn decode(&mut self, id: PeerId, buffer: &mut BytesMut) -> Result<Option<Step>, String> {
         let frame = self
             .codec
             .decode(buffer)
             .map_err(|error| error.to_string())?;
-        let Some(mut frame) = frame else {
+        let Some(frame) = frame else {
             return Ok(None);
         };
-        if apart {
-            set_apart(&mut frame.body);
-        }
         if Assembler::<Room>::is_fragment(&frame) {
             return self.fragment(id, frame).map(Some);
         }
@@ -569,13 +545,6 @@ impl Reading for PeerReading<'_> {
             aside(move || check(events)).await
         };
         Ok(Prepared { ready, later })
-    }
-}
-
-/// Copies a short body, so that it does not keep the buffer it came in.
-fn set_apart(body: &mut Bytes) {
-    if body.len() <= COPIED {
-        *body = Bytes::copy_from_slice(body);
     }
 }
 
@@ -806,6 +775,29 @@ async fn read_texts(
     Ok(read)
 }
 
+/// Takes all frames out of a buffer.
+fn decode_all<R: Reading>(
+    reading: &mut R,
+    id: R::Id,
+    buffer: &mut BytesMut,
+    head: &mut Option<Head>,
+    taken: &mut Taken,
+) -> Result<(), String> {
+    loop {
+        let before = buffer.len();
+        let Some(step) = reading.decode(id, buffer)? else {
+            return Ok(());
+        };
+        let room = head.take().and_then(|head| head.room);
+        taken.rooms.extend(room.into_iter().chain(reading.room()));
+        taken.push(step, || R::active(id));
+        if before - buffer.len() > READ_MAX {
+            // What few bytes follow must not keep the memory of a long frame.
+            *buffer = BytesMut::from(&buffer[..]);
+        }
+    }
+}
+
 /// Takes all frames out of the buffer, and sees to it that there is room for the one that is left.
 fn take_frames<R: Reading, C: std::fmt::Display>(
     core: &Core,
@@ -828,25 +820,18 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
         }
         *head = None;
     }
-    let apart = buffer.len() < buffer.capacity() / 2;
-    loop {
-        let before = buffer.len();
-        match reading.decode(id, buffer, apart) {
-            Ok(Some(step)) => {
-                let room = head.take().and_then(|head| head.room);
-                taken.rooms.extend(room.into_iter().chain(reading.room()));
-                taken.push(step, || R::active(id));
-                if before - buffer.len() > READ_MAX {
-                    // What few bytes follow must not keep the memory of a long frame.
-                    *buffer = BytesMut::from(&buffer[..]);
-                }
-            }
-            Ok(None) => break,
-            Err(error) => {
-                core.refusals.bad_frame();
-                return Some(LinkEnd::BadFrame(error));
-            }
-        }
+    let decoded = if buffer.len() < buffer.capacity() / 2 && reading.missing(buffer) == 0 {
+        // What is kept of little must not keep a large buffer.
+        let mut little = BytesMut::from(&buffer[..]);
+        let decoded = decode_all(reading, id, &mut little, head, taken);
+        buffer.advance(buffer.len() - little.len());
+        decoded
+    } else {
+        decode_all(reading, id, buffer, head, taken)
+    };
+    if let Err(error) = decoded {
+        core.refusals.bad_frame();
+        return Some(LinkEnd::BadFrame(error));
     }
     if buffer.is_empty() {
         return None;

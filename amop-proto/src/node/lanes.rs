@@ -201,6 +201,11 @@ impl LinkQueue {
         flows.of(flow, short).waiting.push_back((lane, message));
     }
 
+    /// Nothing waits, and nothing may for long: gives memory back.
+    pub fn rest(&mut self) {
+        self.ready.shrink_to(0);
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.control.is_empty() && self.ready.is_empty() && self.waiting.is_empty()
@@ -209,9 +214,13 @@ impl LinkQueue {
     /// Takes what is to be written next, about 128 KiB of it, or one frame that is longer and cannot be
     /// cut; nothing if nothing waits.
     pub fn take(&mut self) -> VecDeque<Piece> {
+        self.take_into(VecDeque::new())
+    }
+
+    /// As [`take`](Self::take), with the memory of an empty queue: for owners that take again and again.
+    pub fn take_into(&mut self, mut batch: VecDeque<Piece>) -> VecDeque<Piece> {
         self.ready_len = 0;
-        let mut ready = std::mem::take(&mut self.ready);
-        let mut batch = VecDeque::new();
+        batch.clear();
         let mut len = 0;
         while len < CONTROL
             && let Some(piece) = self.control.next(&mut self.cuts)
@@ -220,9 +229,9 @@ impl LinkQueue {
             batch.push_back(piece);
         }
         if batch.is_empty() {
-            batch = ready;
+            std::mem::swap(&mut batch, &mut self.ready);
         } else {
-            batch.append(&mut ready);
+            batch.append(&mut self.ready);
         }
         if self.waiting.is_empty() {
             return batch;
