@@ -3,6 +3,7 @@
 //! Frames, topic synchronisation and the extension by which nodes of this project tell each other
 //! how the network looks.
 
+mod blocks;
 mod fragment;
 mod frame;
 pub mod mesh;
@@ -10,6 +11,7 @@ mod message;
 mod node_id;
 mod topics;
 
+pub(crate) use blocks::Blocks;
 pub(crate) use fragment::Cutting;
 pub use fragment::{Assembled, Assembler, FRAGMENT, FragmentError, MAX_OPEN};
 pub use frame::{PEER_HEADER_LEN, PeerCodec, PeerFrame, PeerFrameError};

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+
 use super::{bucket::Bucket, multicasts::Multicasts};
 use crate::{
     hash::HashMap,
@@ -76,6 +78,23 @@ pub(in crate::node) struct GivenAnswer {
     pub(in crate::node) body: Body,
     /// Of the channel frame in it.
     pub(in crate::node) digest: Digest,
+}
+
+impl GivenAnswer {
+    /// The same, to be kept. Up to this length it is cheaper to copy bytes than to share them.
+    pub(in crate::node) fn to_keep(&self) -> Self {
+        const COPIED: usize = 1024;
+        let Body { head, tail } = &self.body;
+        let head = match head.len() {
+            0..=COPIED => Bytes::copy_from_slice(head),
+            _ => head.clone(),
+        };
+        let tail = tail.clone();
+        Self {
+            body: Body { head, tail },
+            digest: self.digest,
+        }
+    }
 }
 
 /// Messages, and bytes of answers.
@@ -258,7 +277,7 @@ mod tests {
 
     fn kept(bytes: Vec<u8>) -> GivenAnswer {
         GivenAnswer {
-            body: bytes::Bytes::from(bytes).into(),
+            body: Bytes::from(bytes).into(),
             digest: Digest::UNKNOWN,
         }
     }

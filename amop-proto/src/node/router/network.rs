@@ -381,12 +381,12 @@ impl Router {
             target: source,
             id,
         };
-        let kept = GivenAnswer {
+        let given = GivenAnswer {
             body: envelope.seal_parts(&answer.frame),
             digest: answer.digest,
         };
-        self.recent.answered(source, target, id, kept.clone());
-        self.send_answer(envelope, kept, lane);
+        self.recent.answered(source, target, id, given.to_keep());
+        self.send_answer(envelope, given, lane);
     }
 
     /// Sends an answer, for the first time or again; the body is as for a neighbour.

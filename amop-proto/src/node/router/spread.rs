@@ -350,7 +350,7 @@ impl Router {
             if let [_] = targets[..]
                 && hop.key == target
             {
-                let body = called.direct(Vec::new()).seal_parts(frame);
+                let body = self.for_neighbour(called, hop.peer, frame);
                 self.send_copy(now, origin, hop.peer, packet::MULTICAST, body);
                 return;
             }
@@ -379,6 +379,16 @@ impl Router {
                     self.send_copy(now, origin, peer, packet::RELAYED_MULTICAST, body);
                 }
             }
+        }
+    }
+
+    /// A multicast for a neighbour alone.
+    fn for_neighbour(&mut self, called: Called, peer: PeerId, frame: &Frame) -> Body {
+        let spread = called.direct(Vec::new());
+        let link = self.links.peers.get_mut(&peer);
+        match link.and_then(|link| link.unconfirmed.as_mut()) {
+            Some(unconfirmed) => spread.seal_parts_in(frame, &mut unconfirmed.blocks),
+            None => spread.seal_parts(frame),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::{
     node::Lane,
-    p2p::{PeerMessage, mesh::Numbered},
+    p2p::{Blocks, PeerMessage, mesh::Numbered},
 };
 
 /// What a message takes in memory beside its bytes.
@@ -19,14 +19,25 @@ pub(super) const AT_ONCE: u32 = 4096;
 /// A multicast as it was sent.
 pub(super) type Sent = (Lane, PeerMessage);
 
+/// What is kept of one.
+#[derive(Debug, Clone)]
+struct Place {
+    /// How much it counts, confirmed or not: it shares memory with those before it.
+    counts: usize,
+    /// `None` where it is confirmed.
+    sent: Option<Sent>,
+}
+
 /// See the module.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Unconfirmed {
     /// The number of the last one that was sent.
     last: u32,
-    /// By their numbers; `None` where it is confirmed. The first one is not.
-    sent: VecDeque<Option<Sent>>,
+    /// By their numbers. The first one is not confirmed.
+    sent: VecDeque<Place>,
     bytes: usize,
+    /// Memory for more of them.
+    pub(super) blocks: Blocks,
 }
 
 impl Unconfirmed {
@@ -37,8 +48,12 @@ impl Unconfirmed {
         let number = self.last;
         let hops_left = message.frame.seq;
         message.frame.seq = Numbered { number, hops_left }.seq();
-        self.bytes += message.wire_len() + BESIDE;
-        self.sent.push_back(Some((lane, message.clone())));
+        let counts = message.wire_len() + BESIDE;
+        self.bytes += counts;
+        self.sent.push_back(Place {
+            counts,
+            sent: Some((lane, message.clone())),
+        });
         let mut given_up = 0;
         while self.bytes > queued.saturating_add(queued / 8 + UNDER_WAY) && self.sent.len() > 1 {
             given_up += u64::from(self.take(0));
@@ -53,15 +68,15 @@ impl Unconfirmed {
     }
 
     fn take(&mut self, at: usize) -> bool {
-        let Some((_, message)) = self.sent.get_mut(at).and_then(Option::take) else {
-            return false;
-        };
-        self.bytes -= message.wire_len() + BESIDE;
-        true
+        let place = self.sent.get_mut(at);
+        place.and_then(|place| place.sent.take()).is_some()
     }
 
     fn drop_taken(&mut self) {
-        while self.sent.front().is_some_and(Option::is_none) {
+        while let Some(place) = self.sent.front()
+            && place.sent.is_none()
+        {
+            self.bytes -= place.counts;
             self.sent.pop_front();
         }
     }
@@ -81,12 +96,12 @@ impl Unconfirmed {
 
     /// All of them, the first one first.
     pub(super) fn into_sent(self) -> impl Iterator<Item = Sent> {
-        self.sent.into_iter().flatten()
+        self.sent.into_iter().filter_map(|place| place.sent)
     }
 }
 
 /// After so many multicasts, so many bytes, or so many gaps between numbers they are confirmed at once.
-const MANY: u32 = 1024;
+const MANY: u32 = 128;
 const MUCH: usize = 1 << 20;
 const GAPS: usize = 32;
 

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{NodeKey, keys};
 use crate::{
     channel::Frame,
-    p2p::{Body, FRAGMENT},
+    p2p::{Blocks, Body, FRAGMENT},
 };
 
 /// One copy of a multicast names at most this many nodes; a node that has more targets behind one
@@ -306,6 +306,9 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// The length of an address without targets, in bytes.
+    const LEN: usize = 8 + 8 + 2;
+
     /// What the body of a packet calls its multicast, for those who only want to know that.
     pub fn id_of(body: &[u8]) -> Option<u64> {
         let (head, _) = body.split_at_checked(8 + 8)?;
@@ -334,15 +337,38 @@ impl Spread {
 
     /// The address, with room for so many bytes more.
     fn start(&self, room: usize) -> BytesMut {
-        let targets = &self.targets[..self.targets.len().min(MAX_TARGETS)];
-        let mut out = BytesMut::with_capacity(8 + 8 + 2 + 8 * targets.len() + room);
-        out.put_u64(self.source.0);
-        out.put_u64(self.id);
-        out.put_u16(targets.len() as u16);
-        for target in targets {
+        let mut out = BytesMut::with_capacity(self.len() + room);
+        self.put(&mut out);
+        out
+    }
+
+    /// As [`seal_parts`](Self::seal_parts), in memory that it shares with others.
+    pub(crate) fn seal_parts_in(&self, frame: &impl Content, blocks: &mut Blocks) -> Body {
+        let tail = frame.tail();
+        let head = blocks.put(self.len() + frame.len() - tail.len(), |room| {
+            self.put(room);
+            frame.put_head(room);
+        });
+        Body { head, tail }
+    }
+
+    fn named(&self) -> &[NodeKey] {
+        &self.targets[..self.targets.len().min(MAX_TARGETS)]
+    }
+
+    fn len(&self) -> usize {
+        Self::LEN + 8 * self.named().len()
+    }
+
+    fn put(&self, out: &mut BytesMut) {
+        let mut bytes = [0; Self::LEN];
+        bytes[..8].copy_from_slice(&self.source.0.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.id.to_be_bytes());
+        bytes[16..].copy_from_slice(&(self.named().len() as u16).to_be_bytes());
+        out.put_slice(&bytes);
+        for target in self.named() {
             out.put_u64(target.0);
         }
-        out
     }
 
     /// The address and the bytes of the channel frame.

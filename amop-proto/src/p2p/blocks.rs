@@ -1,0 +1,55 @@
+//! Memory for many short messages at once.
+
+use bytes::{Bytes, BytesMut};
+
+/// What is taken from the system at once.
+const BLOCK: usize = 8 * 1024;
+
+/// Longer messages have memory of their own.
+const SHORT: usize = BLOCK / 4;
+
+/// Memory for messages that end in about the order in which they begin: a block is given back when all messages in it
+/// have ended. Who counts their bytes counts a message until those before it have ended, too.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Blocks(BytesMut);
+
+impl Blocks {
+    /// A message of this length, as it is written.
+    pub(super) fn put(&mut self, len: usize, write: impl FnOnce(&mut BytesMut)) -> Bytes {
+        if len > SHORT {
+            let mut own = BytesMut::with_capacity(len);
+            write(&mut own);
+            return own.freeze();
+        }
+        if self.0.capacity() < len {
+            self.0 = BytesMut::with_capacity(BLOCK);
+        }
+        write(&mut self.0);
+        self.0.split().freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BufMut;
+
+    use super::*;
+
+    #[test]
+    fn messages_share_a_block_and_long_ones_have_their_own() {
+        let mut blocks = Blocks::default();
+        let mut put = |len| blocks.put(len, |room| room.put_bytes(7, len));
+        let first = put(100);
+        let second = put(200);
+        assert_eq!((first.len(), second.len()), (100, 200));
+        assert_eq!(first.as_ptr() as usize + 100, second.as_ptr() as usize);
+        assert!(!first.is_unique());
+        let long = put(3 * BLOCK);
+        assert_eq!(long, vec![7; 3 * BLOCK]);
+        assert!(long.is_unique());
+        let third = put(100);
+        assert_eq!(second.as_ptr() as usize + 200, third.as_ptr() as usize);
+        let many: Vec<Bytes> = (0..10).map(|_| put(SHORT)).collect();
+        assert!(many.iter().all(|message| message == &vec![7; SHORT]));
+    }
+}
