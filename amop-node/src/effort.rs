@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -75,6 +75,8 @@ pub(crate) struct Efforts {
     agencies: Mutex<HashMap<Digest, Agency, RandomState>>,
     /// Somebody uses much.
     busy: Notify,
+    /// Several keys used something lately: whoever uses much gives way to others.
+    several: AtomicBool,
     /// For those who use much.
     gate: Gate,
 }
@@ -239,6 +241,7 @@ impl Efforts {
             patience,
             agencies: Mutex::default(),
             busy: Notify::new(),
+            several: AtomicBool::new(false),
             gate: Gate::new(places),
         })
     }
@@ -302,6 +305,8 @@ impl Efforts {
                 active.push(((&*agency.account, used), keys));
             }
         }
+        let keys = active.iter().map(|(_, keys)| keys.len()).sum::<usize>();
+        self.several.store(keys > 1, Ordering::Relaxed);
         match waiting.look(lag, self.patience) {
             Next::Lower(parts) => {
                 let (accounts, keys): (Vec<_>, Vec<_>) = active.into_iter().unzip();
@@ -369,9 +374,9 @@ impl Effort {
         self.spend_at(self.efforts.now(), work.nanos())
     }
 
-    /// Whether its key uses much now.
+    /// Whether its key uses much now, and not alone.
     pub(crate) fn is_much(&self) -> bool {
-        self.key_account.is_much()
+        self.key_account.is_much() && self.efforts.several.load(Ordering::Relaxed)
     }
 
     /// Waits for a turn to work for the session, if its key uses much: only a few of those work at
@@ -525,6 +530,18 @@ mod tests {
         // There is enough for both again.
         ticks.run(3000, 100_000_000, &mut users);
         assert_eq!((users[0].used, rate(&users[0])), (20_000_000, 0));
+    }
+
+    #[test]
+    fn one_who_is_alone_uses_not_too_much() {
+        let mut ticks = Ticks::new();
+        let mut users = [ticks.user(1, 1, 20_000_000), ticks.user(1, 2, 100_000)];
+        ticks.run(3, 100_000_000, &mut users[..1]);
+        assert!(!users[0].session.is_much());
+        ticks.run(3, 100_000_000, &mut users);
+        assert!(users[0].session.is_much() && !users[1].session.is_much());
+        ticks.run(200, 100_000_000, &mut users[..1]);
+        assert!(!users[0].session.is_much());
     }
 
     #[test]
