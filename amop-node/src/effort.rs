@@ -4,7 +4,8 @@
 //! What a session makes the node do is estimated by its bytes and by what the machine did. How long tasks
 //! wait for a processor is measured, and only while somebody uses much. While that is too long, the agencies
 //! that use most, and of each of them the keys that use most, have a rate below what they used. While it is
-//! not, rates grow, and go in the end. An agency or key that is the only one has none: nobody else waits.
+//! not, rates grow, and go in the end. An agency or key that is the only one has none: nobody else waits. Nor does it
+//! take turns with itself.
 
 use std::{
     collections::HashMap,
@@ -55,6 +56,10 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// What was used counts for about so many ticks.
 const RECENT: u64 = 8;
 
+/// A key is taken to be alone when no other one has used anything for so many ticks. That is longer than the time
+/// between two heartbeats of a client.
+const ALONE: u32 = 1500;
+
 /// Nanoseconds for a byte that was read: it came over TLS.
 const BYTE: u64 = 1;
 
@@ -75,7 +80,7 @@ pub(crate) struct Efforts {
     agencies: Mutex<HashMap<Digest, Agency, RandomState>>,
     /// Somebody uses much.
     busy: Notify,
-    /// Several keys used something lately: whoever uses much gives way to others.
+    /// Several keys have used something lately. Only then does one that uses much give way.
     several: AtomicBool,
     /// For those who use much.
     gate: Gate,
@@ -214,6 +219,8 @@ struct Waiting {
     lag: Duration,
     /// Ticks since rates were lowered.
     ticks: u32,
+    /// Ticks in which one key at most used anything.
+    alone: u32,
 }
 
 impl Waiting {
@@ -305,8 +312,11 @@ impl Efforts {
                 active.push(((&*agency.account, used), keys));
             }
         }
-        let keys = active.iter().map(|(_, keys)| keys.len()).sum::<usize>();
-        self.several.store(keys > 1, Ordering::Relaxed);
+        let keys: usize = active.iter().map(|(_, keys)| keys.len()).sum();
+        waiting.alone = if keys > 1 { 0 } else { waiting.alone + 1 };
+        if keys > 1 || waiting.alone >= ALONE {
+            self.several.store(keys > 1, Ordering::Relaxed);
+        }
         match waiting.look(lag, self.patience) {
             Next::Lower(parts) => {
                 let (accounts, keys): (Vec<_>, Vec<_>) = active.into_iter().unzip();
@@ -374,7 +384,7 @@ impl Effort {
         self.spend_at(self.efforts.now(), work.nanos())
     }
 
-    /// Whether its key uses much now, and not alone.
+    /// Whether its key uses much now, and others use something, too.
     pub(crate) fn is_much(&self) -> bool {
         self.key_account.is_much() && self.efforts.several.load(Ordering::Relaxed)
     }
@@ -540,7 +550,10 @@ mod tests {
         assert!(!users[0].session.is_much());
         ticks.run(3, 100_000_000, &mut users);
         assert!(users[0].session.is_much() && !users[1].session.is_much());
-        ticks.run(200, 100_000_000, &mut users[..1]);
+        // Others may come back in a moment.
+        ticks.run(ALONE, 100_000_000, &mut users[..1]);
+        assert!(users[0].session.is_much());
+        ticks.run(100, 100_000_000, &mut users[..1]);
         assert!(!users[0].session.is_much());
     }
 

@@ -53,8 +53,9 @@ pub enum Action {
         /// What.
         question: Question,
     },
-    /// Put together what the node states of itself, and hand the event back that comes of it. It takes time, so
-    /// nobody should wait for the node meanwhile.
+    /// Put together and sign what the node states of itself with
+    /// [`carry_out`](Restatement::carry_out), and hand the event that it returns back. That takes milliseconds:
+    /// do it while others use the node. A node that gets no such event states it itself after 5 s.
     Restate(Box<Restatement>),
     /// Write a frame to a peer, and report it with
     /// [`Event::PeerWritten`](super::Event::PeerWritten) when it has left.

@@ -35,7 +35,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const LONG: usize = 64 * 1024;
 const MANY: usize = 512;
 
-/// If that takes longer than this, it is done here.
+/// The machine does it itself if the result does not come within this time.
 const APART: Duration = Duration::from_secs(5);
 
 /// Changes are kept until they take more bytes than this and half of the whole record: then the whole
@@ -67,7 +67,7 @@ pub(super) struct Speaker {
     refresh_at: Option<Instant>,
     /// The signer has failed.
     retry_at: Option<Instant>,
-    /// A record is put together apart from the machine. Nothing else is stated meanwhile.
+    /// The record that is being put together apart from the machine. Nothing else is stated meanwhile.
     restating: Option<Restating>,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct Speaker {
 struct Restating {
     version: u64,
     is_whole: bool,
-    /// It is waited for until then.
+    /// When the machine stops waiting for it.
     until: Instant,
 }
 
@@ -167,7 +167,7 @@ impl Speaker {
         }
     }
 
-    /// What is put together apart is stated here, and all else with it.
+    /// Ignores what is put together apart when it comes. The whole record, which says the same, is stated next.
     fn give_up_restating(&mut self) {
         if self.restating.take().is_some() {
             self.forget_stated();
@@ -175,7 +175,7 @@ impl Speaker {
         }
     }
 
-    /// The whole is stated next.
+    /// Has the whole record stated next.
     fn forget_stated(&mut self) {
         self.records.clear();
         self.changes_len = 0;
@@ -354,5 +354,69 @@ impl Speaker {
             self.changes_len += bytes.len();
         }
         self.records.push(bytes.clone());
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use super::*;
+    use crate::p2p::{NodeId, mesh::SharedSecret};
+
+    fn speaker() -> Speaker {
+        Speaker::new(Subject::Node(NodeId([3; 64])))
+    }
+
+    fn topic(n: usize) -> Bytes {
+        format!("a topic with a rather long name, number {n}").into()
+    }
+
+    /// The next statement, put together here or apart, and whether it was apart.
+    fn next(speaker: &mut Speaker, now: Instant, when: When) -> (Bytes, bool) {
+        let signer: Arc<dyn Signer> = Arc::new(SharedSecret::new(NodeId([3; 64])));
+        let whole = || {
+            let (agreement, chain) = ([5; 32], signer.chain());
+            (Some(Whole { agreement, chain }), Some(vec![NodeKey(1)]))
+        };
+        let neighbours = || Some(vec![NodeKey(1)]);
+        match speaker.speak(now, 1000, when, &signer, whole, neighbours) {
+            Some(Spoken::Signed(signed)) => (signed.bytes().clone(), false),
+            Some(Spoken::Apart(restatement)) => {
+                let crate::node::Event::Restated(restated) = restatement.carry_out() else {
+                    unreachable!("another event");
+                };
+                (speaker.restated(now, restated).unwrap(), true)
+            }
+            None => panic!("nothing to say"),
+        }
+    }
+
+    /// Step by step: a few topics, then so many that a change is long, then more than a change may have.
+    #[test]
+    fn what_is_put_together_apart_is_what_is_put_together_here() {
+        let mut now = Instant::now();
+        let (mut here, mut apart) = (speaker(), speaker());
+        let mut kinds = Vec::new();
+        let steps = [0..10, 10..MANY + 20, 5..3 * MANY, 0..MAX_CHANGE + 1, 7..9];
+        for (step, topics) in steps.into_iter().enumerate() {
+            for n in topics {
+                // Some go again.
+                let count = (n + step) % 3;
+                here.set_topic(&topic(n), count as u32);
+                apart.set_topic(&topic(n), count as u32);
+            }
+            now += COLLECT;
+            let (stated, _) = next(&mut here, now, When::InTime);
+            let (same, was_apart) = next(&mut apart, now, When::Apart);
+            assert_eq!(stated, same, "step {step}");
+            assert_eq!(here.number(), apart.number());
+            assert_eq!(here.records(), apart.records());
+            kinds.push((was_apart, here.records().len() == 1));
+        }
+        // A change and a whole record were put together apart.
+        assert!(
+            kinds.contains(&(true, false)) && kinds.contains(&(true, true)),
+            "{kinds:?}"
+        );
+        assert!(kinds.contains(&(false, false)), "{kinds:?}");
     }
 }
