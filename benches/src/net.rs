@@ -50,6 +50,8 @@ pub(crate) struct Link {
 struct Node {
     machine: Machine,
     due: Option<Instant>,
+    /// It took something in since that was asked.
+    worked: bool,
 }
 
 /// Signs for nothing. What a signature costs, some 100 microseconds of a processor, is not the machine's
@@ -150,6 +152,7 @@ impl Net {
         let node = |n| Node {
             machine: Machine::new(config(n)),
             due: None,
+            worked: false,
         };
         Self {
             now: Instant::now(),
@@ -313,7 +316,13 @@ impl Net {
             while let Some(action) = self.nodes[n].machine.poll_action() {
                 self.act(n, action);
             }
-            self.nodes[n].due = self.nodes[n].machine.next_timeout();
+            self.nodes[n].worked = true;
+        }
+        // As the node's tasks do: once for what came together.
+        for node in &mut self.nodes {
+            if std::mem::take(&mut node.worked) {
+                node.due = node.machine.next_timeout();
+            }
         }
     }
 

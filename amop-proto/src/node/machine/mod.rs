@@ -17,7 +17,7 @@ use self::{
     peers::{LOOKS_RATE, NAMES_RATE},
 };
 use super::{
-    Action, CloseReason, Kept, Lane, Lapse, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
+    Action, CloseReason, Lane, Lapse, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
     Router, RouterEvent, SessionId, SessionIdentity, after,
     barrier::{Barriers, Mutes},
     bucket::Bucket,
@@ -181,8 +181,6 @@ pub struct Node {
     stopping: bool,
     /// A connection was closed, and the router may have decided something about it before.
     closed: bool,
-    /// When there is something to do next, or earlier: what is written ends some waits.
-    due: Kept<Option<Instant>>,
     actions: VecDeque<Action>,
 }
 
@@ -210,7 +208,6 @@ impl Node {
             sweep_at: None,
             stopping: false,
             closed: false,
-            due: Kept(None),
             actions: VecDeque::new(),
         }
     }
@@ -242,17 +239,9 @@ impl Node {
         self.actions.pop_front()
     }
 
-    /// When [`Event::Timeout`] is due; `None` while there is nothing to wait for.
+    /// When [`Event::Timeout`] is due; `None` while there is nothing to wait for. It is worked out anew: ask
+    /// once for many events.
     pub fn next_timeout(&self) -> Option<Instant> {
-        debug_assert_eq!(
-            self.due.0,
-            sooner(self.due.0, self.find_due()),
-            "something is due earlier"
-        );
-        self.due.0
-    }
-
-    fn find_due(&self) -> Option<Instant> {
         let late = self.late.first().map(|&(at, _)| at);
         let barrier = sooner(self.barriers.next_timeout(), late);
         let barrier = sooner(sooner(barrier, self.names_at), self.lists.next_timeout());
@@ -382,7 +371,6 @@ impl Node {
         if self.sweep_at.is_none() && !self.sessions.is_empty() {
             self.sweep_at = Some(now + SWEEP);
         }
-        self.due.0 = self.find_due();
     }
 
     /// Whether nothing follows from what was written: mostly so, and nothing is due earlier for it.
