@@ -1,4 +1,4 @@
-//! What a node machine wants done: frames to write, connections to close, things to log.
+//! What a node machine asks its shell to do: write frames, close connections, log events.
 
 use std::fmt;
 
@@ -9,91 +9,93 @@ use crate::{
     p2p::{NodeId, PeerMessage, mesh::Refusal},
 };
 
-/// One thing the I/O shell has to do, in the order given.
+/// One thing the I/O shell must do, in the order given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Write a frame to a session, and report it with
     /// [`Event::SessionWritten`](super::Event::SessionWritten) when it has left.
     SendSession {
-        /// To whom.
+        /// The session.
         session: SessionId,
-        /// What.
+        /// The frame to write.
         frame: Frame,
     },
-    /// Close a session after what was sent to it before. The machine has forgotten it already.
+    /// Close a session after the frames already queued for it are written. The machine has already
+    /// forgotten it.
     CloseSession {
-        /// Which.
+        /// The session.
         session: SessionId,
-        /// Why, for the log.
+        /// The reason, for the log.
         reason: CloseReason,
     },
-    /// The session's client is our own: frames may share a TLS record from now on. Towards others
-    /// every frame must be a record of its own (channel-v2 section 3.4).
+    /// The session's client is a native client: frames may share a TLS record from now on. Towards
+    /// other SDKs every frame must be a TLS record of its own (channel-v2 section 3.4).
     CoalesceSession {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// Stop reading from a session: what it publishes fills a peer's queue.
+    /// Stop reading from a session, because its messages fill a peer's queue.
     PauseSession {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// Read on from a paused session.
+    /// Read again from a paused session.
     ResumeSession {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// Answer a JSON-RPC request, and hand the answer back with
-    /// [`Event::SessionReply`](super::Event::SessionReply). It takes time, so nobody should wait for
-    /// the node meanwhile: copy a [`Listing`](super::Listing) of what is asked for and write the answer
-    /// while the node is free, or use [`Node::answer`](super::Node::answer) where nobody waits.
+    /// Answer a JSON-RPC request, and return the answer with
+    /// [`Event::SessionReply`](super::Event::SessionReply). This takes time, so do not hold the
+    /// node meanwhile: copy a [`Listing`](super::Listing) of the requested data and write the
+    /// answer after the node is released. Use [`Node::answer`](super::Node::answer) if no other
+    /// task waits for the node.
     Answer {
-        /// Who asks.
+        /// The session that asks.
         session: SessionId,
-        /// What.
+        /// The request.
         question: Question,
     },
-    /// Put together and sign what the node states of itself with
-    /// [`carry_out`](Restatement::carry_out), and hand the event that it returns back. That takes milliseconds:
-    /// do it while others use the node. A node that gets no such event states it itself after 5 s.
+    /// Build and sign the node's statement of itself with [`carry_out`](Restatement::carry_out),
+    /// and pass the returned event back to the node. This takes milliseconds: do it without holding
+    /// the node. If the node gets no such event within 5 s, it builds the statement itself.
     Restate(Box<Restatement>),
     /// Write a frame to a peer, and report it with
     /// [`Event::PeerWritten`](super::Event::PeerWritten) when it has left.
     SendPeer {
-        /// To whom.
+        /// The peer.
         peer: PeerId,
-        /// Whose turn it takes: a [`LinkQueue`](super::LinkQueue) keeps to that.
+        /// The lane of the message: a [`LinkQueue`](super::LinkQueue) takes turns by lane.
         lane: Lane,
-        /// What.
+        /// The message to write.
         message: PeerMessage,
     },
-    /// The peer puts fragments together: long frames for it are cut from now on
+    /// The peer can reassemble fragments: long frames for it are cut from now on
     /// ([`LinkQueue::allow_fragments`](super::LinkQueue::allow_fragments)).
     FragmentPeer {
-        /// Which.
+        /// The peer.
         peer: PeerId,
     },
-    /// Close a peer connection. The machine has forgotten it already.
+    /// Close a peer connection. The machine has already forgotten it.
     ClosePeer {
-        /// Which.
+        /// The peer.
         peer: PeerId,
-        /// Why, for the log.
+        /// The reason, for the log.
         reason: PeerCloseReason,
     },
     /// Something an operator may want to know.
     Notice(Notice),
 }
 
-/// Why the certificate of a connection, which let it in once, does so no longer.
+/// Why the certificate of a connection, which was accepted before, is no longer accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Lapse {
-    /// It has expired, or one above it has.
+    /// The certificate has expired, or one above it has.
     #[error("its certificate, or one above it, has expired: renew it")]
     Expired,
-    /// Its issuer has revoked it, or one above it.
+    /// The issuer has revoked the certificate, or one above it.
     #[error("its certificate, or one above it, has been revoked by its issuer")]
     Revoked,
-    /// The lists of the node refuse it.
+    /// The lists of the node refuse the certificate.
     #[error("the lists of this node do not let it in any longer")]
     Unlisted,
 }
@@ -104,39 +106,39 @@ pub enum CloseReason {
     /// Nothing was read or written for too long.
     #[error("idle for too long")]
     Idle,
-    /// The node stops.
-    #[error("the node stops")]
+    /// The node is stopping.
+    #[error("the node is stopping")]
     Stopping,
-    /// Its certificate does not let it in any longer.
+    /// The session's certificate is no longer accepted.
     #[error("{0}")]
     Lapsed(Lapse),
-    /// The handshake's version ranges do not meet.
+    /// The version range in the handshake does not overlap with the node's.
     #[error(transparent)]
     Handshake(HandshakeError),
     /// An AMOP body that no SDK sends.
     #[error("malformed AMOP frame: {0}")]
     Malformed(AmopBodyError),
-    /// It does not read what it is sent.
+    /// The SDK does not read what it is sent.
     #[error("{queued} bytes wait to be written to it; it does not read")]
     SlowReader {
         /// Bytes waiting.
         queued: usize,
     },
-    /// There are too many sessions, and nobody else has more than a fair share of them.
+    /// There are too many sessions, and no other key has more than its fair share of them.
     #[error("all {max} connections are in use; close some, or raise amop_limits.sessions")]
     TooManySessions {
         /// The limit in force.
         max: usize,
     },
-    /// A limit for all sessions is reached, and whoever holds its key has most beyond a fair share.
+    /// A limit for all sessions is reached, and the session's key is furthest above its fair share.
     #[error(
-        "others need some of the node's {what}, and its key has most beyond a fair share of them"
+        "other keys need some of the node's {what}, and its key is furthest above its fair share"
     )]
     OverShare {
-        /// What is short.
+        /// The resource that is short.
         what: &'static str,
     },
-    /// The limit for all sessions is reached, and its queue is the longest.
+    /// The limit for all sessions is reached, and this session's queue is the longest.
     #[error(
         "{queued} bytes wait to be written to all sessions, over the limit of {max}; its queue is the \
          longest"
@@ -152,50 +154,50 @@ pub enum CloseReason {
 /// Why a peer connection was closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerCloseReason {
-    /// Its certificate does not let it in any longer.
+    /// The peer's certificate is no longer accepted.
     #[error("{0}")]
     Lapsed(Lapse),
-    /// It is this node itself.
+    /// The peer is this node itself.
     #[error("the address is this node's own")]
     LocalIdentity,
-    /// There is a connection to that node already.
+    /// There is already a connection to that node.
     #[error("already connected to that node")]
     Duplicate,
-    /// It has connected too often.
-    #[error("it connects again and again; it is let in every 2 s")]
+    /// The node has connected too often.
+    #[error("it connects too often; one connection every 2 s is accepted")]
     TooOften,
-    /// There are too many already.
+    /// There are too many connections.
     #[error(
-        "{max} connections of nodes are in use, and its agency has no less than its share of them"
+        "all {max} connections of nodes are in use, and its agency has its full share of them"
     )]
     TooMany {
         /// The limit in force.
         max: usize,
     },
-    /// Its agency has more than its share of connections, and somebody with less has come.
-    #[error("its agency has more than its share of connections, and another one needs some")]
+    /// The peer's agency has more than its share of connections, and an agency with less needs one.
+    #[error("its agency has more than its share of connections, and another agency needs one")]
     OverShare,
-    /// Nothing came for too long.
+    /// The peer sent nothing for too long.
     #[error("silent for too long")]
     Idle,
-    /// It announces more topics than this node takes.
+    /// The peer announces more topics than this node accepts.
     #[error("it announces more than {max} topics")]
     TooManyTopics {
         /// The limit in force.
         max: usize,
     },
-    /// It does not read what it is sent.
+    /// The peer does not read what it is sent.
     #[error("{queued} bytes wait to be written to it; it does not read")]
     SlowReader {
         /// Bytes waiting.
         queued: usize,
     },
-    /// It sent what no honest node passes on.
-    #[error("it sent {0}; if it is a node of yours, somebody else may have its key")]
+    /// The peer sent records that no honest node passes on.
+    #[error("it sent {0}; if it is a node of yours, its key may be stolen")]
     BadRecords(RecordsFault),
 }
 
-/// Something worth a line in the log.
+/// An event that is worth a line in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each variant's text is its documentation")]
 pub enum Notice {
@@ -252,7 +254,7 @@ pub enum Notice {
         node: NodeId,
         what: &'static str,
     },
-    /// Told at the first time, the second, the fourth and so on.
+    /// Reported the first time, the second, the fourth and so on.
     PeerMisbehaves {
         peer: PeerId,
         node: NodeId,
@@ -261,7 +263,7 @@ pub enum Notice {
     },
     Disbelieved {
         peer: PeerId,
-        /// The neighbour.
+        /// The neighbour that sent the record.
         teller: NodeId,
         node: NodeId,
         why: Refusal,
@@ -281,7 +283,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// The connection that caused it: a session or a peer, or neither.
+    /// The connection that caused the notice: a session, a peer, or neither.
     pub fn connection(&self) -> (Option<SessionId>, Option<PeerId>) {
         match self {
             Self::UnknownFrame { session, .. }
@@ -351,7 +353,7 @@ impl fmt::Display for Notice {
             Self::UnsolicitedResponse { session, seq } => {
                 write!(
                     f,
-                    "session {}: nobody waits for a response with seq {seq}",
+                    "session {}: ignored a response with seq {seq}: no request waits for it",
                     session.0
                 )
             }
@@ -413,7 +415,7 @@ impl fmt::Display for Notice {
                 why,
             } => write!(
                 f,
-                "peer {} (node {teller}) told of node {node}, which is not believed: {why}",
+                "peer {} (node {teller}) sent a record of node {node}, which is refused: {why}",
                 peer.0
             ),
             Self::BadPeerMessage { peer, node, what } => {

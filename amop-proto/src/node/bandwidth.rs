@@ -1,16 +1,16 @@
-//! How much a node may send to other nodes: bytes against time, told from outside.
+//! How much a node may send to other nodes: bytes per second. The caller passes the time in.
 
 use std::time::{Duration, Instant};
 
 use super::after;
 
-/// What was not sent for this long may be sent at once later.
+/// Unused bandwidth of this much time is saved up and may be used at once later.
 const BURST: Duration = Duration::from_secs(1);
 
-/// A bound of bytes per second, kept as the moment until which all of it has been spent.
+/// A limit in bytes per second, stored as the time until which all of it is used up.
 #[derive(Debug, Clone)]
 pub(super) struct Bandwidth {
-    /// `None`: there is no bound.
+    /// `None`: there is no limit.
     bytes_per_second: Option<u64>,
     spent_until: Option<Instant>,
 }
@@ -23,9 +23,9 @@ impl Bandwidth {
         }
     }
 
-    /// Takes the right to send so many bytes; `false` if that is too much now. What is longer than a
-    /// second's worth may go when nothing else has gone for a second, and then nothing follows until
-    /// it is paid for.
+    /// Takes the right to send `bytes`; returns `false` if that is too much now. A message longer
+    /// than one second's worth may go if nothing was sent for a second, and then nothing else may
+    /// follow until it is paid for.
     pub(super) fn take(&mut self, now: Instant, bytes: usize) -> bool {
         let Some(rate) = self.bytes_per_second else {
             return true;
@@ -59,7 +59,7 @@ mod tests {
         let later = start + Duration::from_millis(99);
         assert!(!bandwidth.take(later, 100));
         assert!(bandwidth.take(later, 99), "what was refused cost nothing");
-        // However long it was idle, no more than a second's worth has been saved.
+        // After any idle time, no more than one second's worth has been saved up.
         let later = start + Duration::from_secs(100);
         assert!(bandwidth.take(later, 1000));
         assert!(!bandwidth.take(later, 1));

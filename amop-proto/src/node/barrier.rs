@@ -1,9 +1,9 @@
-//! Heartbeat answers held back until the peers know what the session subscribed to.
+//! Heartbeat answers held back until the peers know a session's subscriptions.
 //!
-//! 0x32 has no response, so our client sends a heartbeat behind it and takes its answer as the sign
-//! that the node has the topics. This node means more by it: every connected node of ours has them
-//! too. FISCO nodes never say what they know, so nothing waits for them, and nothing waits for long for
-//! a node that does not say what it knows although it should.
+//! 0x32 has no response, so a native client sends a heartbeat behind it and takes the answer as the
+//! sign that the node has the topics. This node gives the answer a stronger meaning: every
+//! neighbour knows the topics as well. FISCO nodes never confirm what they know, so nothing waits
+//! for them, and nothing waits long for an overlay node that should confirm and does not.
 
 use std::{
     collections::{BTreeMap, VecDeque, hash_map::Entry},
@@ -13,39 +13,40 @@ use std::{
 use super::SessionId;
 use crate::{channel::Frame, hash::HashMap, p2p::NodeId};
 
-/// More answers than this are never held back at once,
+/// The number of answers that may be held back at once,
 const MAX_HELD: usize = 16_384;
 
-/// nor more of one session: others of it get no answer. Our clients remember as many.
+/// and the number for one session: further heartbeats of the session get no answer. Native clients
+/// remember the same number.
 const MAX_OF_SESSION: usize = 8;
 
-/// A peer that was waited for in vain is not waited for again for this long, the next time for twice as
-/// long, and so on, whatever it says meanwhile and however often it connects.
+/// The time for which a peer that did not confirm in time is not waited for; each further time
+/// doubles it. What the peer sends meanwhile and how often it reconnects make no difference.
 const MUTE: Duration = Duration::from_secs(10);
 const MAX_MUTE: Duration = Duration::from_secs(60 * 60);
 
-/// A peer that does say what it knows, but late, may hold answers back for so long in a minute, without the
-/// first part of each time, which is what a way through the network and a busy node take. Then it is not
-/// waited for for a minute.
+/// The time in a minute for which a peer that confirms, but late, may hold answers back. The first
+/// `NOT_LATE` of each wait is not counted: a busy node and the path through the network take that
+/// long. A peer above the limit is not waited for during the next minute.
 const LATE: Duration = Duration::from_secs(1);
 const NOT_LATE: Duration = Duration::from_millis(100);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// More mute or late peers than this are not remembered.
+/// The number of mute or late peers that are remembered.
 const MAX_MUTES: usize = 4096;
 
-/// The answers held back, by the statement that the peers must know and then in their order.
+/// The answers held back, ordered by the statement that the peers must know, then by arrival.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Barriers {
     held: BTreeMap<(u64, u64), Answer>,
-    /// How many there are of each session.
+    /// The number of answers of each session.
     of: HashMap<SessionId, usize>,
-    /// Until when each is held; some may have gone.
+    /// Until when each answer is held; some may already have been sent.
     due: VecDeque<(Instant, (u64, u64))>,
     pushed: u64,
 }
 
-/// An answer, and since when it is held back.
+/// An answer, and the time since which it is held back.
 #[derive(Debug, Clone)]
 struct Answer {
     session: SessionId,
@@ -54,8 +55,8 @@ struct Answer {
 }
 
 impl Barriers {
-    /// Holds an answer back until then at most. If there are too many of all sessions, the oldest is not
-    /// held any longer; what is too much of one is dropped.
+    /// Holds an answer back until `until` at most. If there are too many in total, returns the
+    /// oldest, which must be sent now; if there are too many of one session, drops the new one.
     pub(super) fn push(
         &mut self,
         (since, until): (Instant, Instant),
@@ -101,12 +102,12 @@ impl Barriers {
         }
     }
 
-    /// The lowest statement that somebody waits for.
+    /// Returns the lowest statement that an answer waits for.
     pub(super) fn first(&self) -> Option<u64> {
         self.held.keys().next().map(|&(statement, _)| statement)
     }
 
-    /// Since when an answer waits for that statement.
+    /// Returns since when an answer waits for that statement.
     pub(super) fn first_since(&self) -> Option<Instant> {
         self.held.values().next().map(|answer| answer.since)
     }
@@ -115,7 +116,7 @@ impl Barriers {
         self.due.front().map(|&(until, _)| until)
     }
 
-    /// Whether some have waited long enough.
+    /// Returns whether some answers have waited long enough.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.due.front().is_some_and(|&(until, _)| until <= now)
     }
@@ -155,33 +156,33 @@ impl Barriers {
     }
 }
 
-/// Peers that are not waited for: they said nothing, or said it late too often.
+/// Peers that are not waited for: they did not confirm, or did so late too often.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Mutes {
-    /// Until when, and for how long that is.
+    /// Until when a peer is mute, and for how long it was muted.
     mutes: HashMap<NodeId, (Instant, Duration)>,
     late: HashMap<NodeId, Late>,
 }
 
-/// How long a peer has held answers back lately.
+/// How long a peer has held answers back recently.
 #[derive(Debug, Clone, Copy)]
 struct Late {
-    /// So long at that moment; a minute later that much less as a peer may in one.
+    /// The total at `at`; it falls over time, by what a peer is allowed per minute.
     time: Duration,
     at: Instant,
 }
 
 impl Mutes {
-    /// Whether not to wait for a node.
+    /// Returns whether the node is not waited for now.
     pub(super) fn contains(&self, now: Instant, node: &NodeId) -> bool {
         self.mutes.get(node).is_some_and(|&(until, _)| now < until)
     }
 
-    /// A node was waited for in vain.
+    /// Records that a node did not confirm in time.
     pub(super) fn insert(&mut self, now: Instant, node: NodeId) {
         self.make_room(now);
         let before = self.mutes.get(&node).map(|&(until, time)| {
-            // It has behaved for as long as it was mute.
+            // The peer has behaved well for as long as it was mute.
             if now >= until + time {
                 MUTE
             } else {
@@ -192,7 +193,7 @@ impl Mutes {
         self.mutes.insert(node, (now + time, time));
     }
 
-    /// A node was waited for since then, and has said what it knows now.
+    /// Records that a node was waited for since `since` and has confirmed now.
     pub(super) fn waited(&mut self, now: Instant, node: NodeId, since: Instant) {
         let since = since + NOT_LATE;
         if now <= since {
@@ -204,7 +205,7 @@ impl Mutes {
             at: since,
         };
         let late = self.late.entry(node).or_insert(new);
-        // What several answers waited for at once counts once.
+        // Time in which several answers waited counts once.
         let waited = now.saturating_duration_since(since.max(late.at));
         let passed = now.saturating_duration_since(late.at);
         let forgiven = passed.mul_f64(LATE.as_secs_f64() / MINUTE.as_secs_f64());
@@ -220,7 +221,7 @@ impl Mutes {
         }
     }
 
-    /// Forgets those whose time is over when there are too many, and if there are none, all.
+    /// Forgets peers whose time has passed when there are too many; if there are none, forgets all.
     fn make_room(&mut self, now: Instant) {
         if self.mutes.len() >= MAX_MUTES {
             self.mutes.retain(|_, (until, _)| now < *until);
@@ -267,7 +268,7 @@ mod tests {
         let known: Vec<_> = known.collect();
         assert_eq!(known[0], innocent);
         assert_eq!(known.len(), 1 + MAX_OF_SESSION);
-        // Then it may again.
+        // After that the session may have more answers held.
         assert_eq!(barriers.push((now, until), SessionId(2), 6, answer()), None);
         assert_eq!(barriers.take_due(until).len(), 1);
         assert!(barriers.of.is_empty());
@@ -301,14 +302,14 @@ mod tests {
         let start = Instant::now();
         let node = NodeId([1; 64]);
         let mut mutes = Mutes::default();
-        // Whoever is in time is waited for as often as he likes.
+        // A peer that confirms in time is waited for any number of times.
         for n in 0..1000 {
             let at = start + n * ms(100);
             mutes.waited(at, node, at - NOT_LATE);
         }
         let mut now = start + ms(200_000);
         assert!(!mutes.contains(now, &node));
-        // Several answers that wait at once are one delay.
+        // Several answers that wait at once count as one delay.
         for n in 0..10 {
             mutes.waited(now, node, now - ms(500 - n));
         }
@@ -317,7 +318,7 @@ mod tests {
         mutes.waited(now, node, now - ms(800));
         assert!(mutes.contains(now + MINUTE - ms(1), &node));
         assert!(!mutes.contains(now + MINUTE, &node));
-        // After the minute all of it is there once more, and what is seldom is forgiven.
+        // After the minute the whole allowance is available again, and rare delays are forgiven.
         now += MINUTE;
         for _ in 0..100 {
             mutes.waited(now, node, now - ms(900));

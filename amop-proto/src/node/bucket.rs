@@ -1,25 +1,25 @@
-//! How much of something may be done in a time: told from outside what time it is.
+//! A rate limit: how often something may be done in a time. The caller passes the time in.
 
 use std::time::{Duration, Instant};
 
 use super::after;
 
-/// A number of things per second, some of them at once, kept as the moment until which all of them are
-/// used up.
+/// A number of things per second, with a burst, stored as the time until which all of them are used
+/// up.
 #[derive(Debug, Clone)]
 pub(super) struct Bucket {
-    /// The time that one costs.
+    /// The time that one thing costs.
     cost: Duration,
-    /// What may be saved up.
+    /// The time that can be saved up.
     burst: Duration,
     used_until: Option<Instant>,
 }
 
 impl Bucket {
-    /// `burst` at once, and `per_second` from then on.
+    /// Creates a bucket that allows `burst` at once, and `per_second` from then on.
     pub(super) fn new(per_second: usize, burst: usize) -> Self {
         let cost = Duration::from_secs(1) / u32::try_from(per_second.max(1)).unwrap_or(u32::MAX);
-        // What costs nothing would never be used up.
+        // With a cost of zero, the bucket would never be used up.
         let cost = cost.max(Duration::from_nanos(1));
         Self {
             cost,
@@ -33,19 +33,20 @@ impl Bucket {
         until.duration_since(now)
     }
 
-    /// How many may be used now.
+    /// Returns how many may be used now.
     pub(super) fn available(&self, now: Instant) -> usize {
         let left = self.burst.saturating_sub(self.used(now));
         usize::try_from(left.as_nanos() / self.cost.as_nanos()).unwrap_or(usize::MAX)
     }
 
-    /// Uses so many, even if there are fewer: what is over is missing later.
+    /// Uses `count`, even if fewer are available: the difference is missing later.
     pub(super) fn spend(&mut self, now: Instant, count: usize) {
         let until = self.used_until.map_or(now, |until| until.max(now));
         self.used_until = Some(after(until, times(self.cost, count)));
     }
 
-    /// When so many may be used, or all that may be saved up if that is less.
+    /// Returns the time when `count` may be used, or when the bucket is full if `count` is more
+    /// than a burst.
     pub(super) fn ready_at(&self, now: Instant, count: usize) -> Instant {
         let wanted = times(self.cost, count).min(self.burst);
         let over = (self.used(now) + wanted).saturating_sub(self.burst);
@@ -76,7 +77,7 @@ mod tests {
         let free = later + Duration::from_millis(21);
         assert_eq!(bucket.ready_at(later, 1), free);
         assert_eq!(bucket.available(free), 1);
-        // However long it was quiet, no more than a burst has been saved up.
+        // After any idle time, no more than a burst has been saved up.
         let later = start + Duration::from_secs(100);
         assert_eq!(bucket.available(later), 50);
         assert_eq!(bucket.ready_at(later, 1000), later);

@@ -1,5 +1,5 @@
-//! What neighbours say of nodes, checked before the machine sees it: signatures cost hundreds of
-//! microseconds, so this is done outside the node's lock.
+//! Checks the records that neighbours send, before the machine sees them: signatures cost hundreds
+//! of microseconds, so this is done outside the node's lock.
 
 mod check;
 mod latest;
@@ -32,34 +32,35 @@ const MAX_REFUSED: usize = 8 * 1024;
 /// This many chains of certificates are remembered as refused, some 300 bytes each.
 const MAX_REFUSALS: usize = 1024;
 
-/// To read so many bytes of certificates takes about as long as to verify a signature.
+/// Reading this many bytes of certificates takes about as long as verifying a signature.
 const BYTES_OF_A_SIGNATURE: usize = 4096;
 
-/// To read and hash so many bytes of records takes about as long as to verify a signature.
+/// Reading and hashing this many bytes of records takes about as long as verifying a signature.
 const COST_OF_A_SIGNATURE: usize = 32 * 1024;
 
-/// However short they are, to read and look up so many takes as long.
+/// Reading and looking up this many records, however short, takes as long as verifying a signature.
 const REPEATS_OF_A_SIGNATURE: usize = 16;
 
-/// A change names at most this many topics; what changes more is stated whole. It bounds what the
-/// machine does for a change at once.
+/// A change names at most this many topics; a larger change is stated as a whole record. This
+/// limits the work that the machine does at once for a change.
 pub(super) const MAX_CHANGE: usize = 4096;
 
-/// What a topic of another node costs in memory beside its name, about.
+/// About what a topic of another node costs in memory in addition to its name.
 const TOPIC_COST: usize = 128;
 
-/// A record whose signature is good and, if it is whole, whose certificates are.
+/// A record whose signature is good; if it is whole, its certificates are good as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedRecord {
     signed: SignedRecord,
-    /// Bytes that its topics take here.
+    /// The bytes that its topics take in this node's memory.
     weight: usize,
-    /// Of the agency of a node, where the record brings its certificates.
+    /// The digest of the node's agency, if the record brings certificates.
     authority: [u8; 32],
 }
 
 impl CheckedRecord {
-    /// A record that has been checked, or that this very node has signed. It has memory of its own: it is kept,
+    /// Wraps a record that has been checked, or that this node has signed. It copies the record,
+    /// because the record is kept and the packet it came in is not.
     /// and what it came in is not.
     pub(super) fn new(signed: SignedRecord) -> Self {
         let signed = signed.apart();
@@ -72,7 +73,7 @@ impl CheckedRecord {
         }
     }
 
-    /// See [`Identified`].
+    /// Returns the digest of the agency; see [`Identified`].
     pub(super) fn authority(&self) -> [u8; 32] {
         self.authority
     }
@@ -98,29 +99,29 @@ pub(super) fn topic_cost(topic: &[u8]) -> usize {
     topic.len() + TOPIC_COST
 }
 
-/// What is wrong with a records packet. A node passes on only what it has checked itself, so the
-/// neighbour that sent it is at fault, and its connection is closed.
+/// What is wrong with a records packet. A node passes on only records that it has checked itself,
+/// so the neighbour that sent the packet is at fault, and its connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordsFault {
-    /// It cannot be read.
+    /// The packet cannot be read.
     #[error(transparent)]
     Unreadable(#[from] RecordsError),
-    /// A change of more topics than one may name.
+    /// A change names more topics than it may.
     #[error("a change of more than {MAX_CHANGE} topics of node {0}")]
     LongChange(NodeId),
-    /// A record is not signed by the node that it must be signed by.
+    /// A record is not signed by the node that must sign it.
     #[error("a forged record of node {0}")]
     Forged(NodeId),
     /// A record comes with the certificates of another node.
     #[error("a record of node {0} with the certificates of another node")]
     OthersChain(NodeId),
-    /// The neighbour's own record comes with certificates that this node does not believe, though it
-    /// let the neighbour in.
-    #[error("a record of its own, node {0}, with certificates that are not believed")]
+    /// The neighbour's own record comes with certificates that this node refuses, although it
+    /// accepted the neighbour's connection.
+    #[error("its own record, of node {0}, with certificates that are refused")]
     Unbelieved(NodeId),
 }
 
-/// A record that is not believed, and why.
+/// A record that is refused, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) subject: Subject,
@@ -128,40 +129,41 @@ pub(super) struct Refused {
     pub(super) why: Refusal,
 }
 
-/// A records packet, or a part of one, after its check: all that the machine takes.
+/// A records packet, or a part of one, after its check. The machine accepts records only in this
+/// form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedRecords {
     pub(super) seq: u32,
     pub(super) records: Vec<CheckedRecord>,
-    /// Records of nodes that this node does not believe. That is its own view: its lists may be newer or
-    /// older than those of the neighbour, who is not to blame.
+    /// Records of nodes that this node refuses. This is its own view: its lists may be newer or
+    /// older than those of the neighbour, so the neighbour is not at fault.
     pub(super) refused: Vec<Refused>,
-    /// Nodes with more topics than this node takes. Its neighbour may take more.
+    /// Nodes with more topics than this node accepts. The neighbour may accept more.
     pub(super) too_long: Vec<NodeId>,
-    /// Then there are no records.
+    /// The fault, if there is one; `records` is empty then.
     pub(super) fault: Option<RecordsFault>,
-    /// It is the last part.
+    /// Whether this is the last part.
     pub(super) last: bool,
     work: usize,
 }
 
 impl CheckedRecords {
-    /// How many signatures had to be verified for it, certificates counted as one each and long ones as
-    /// more.
+    /// Returns how many signatures had to be verified. Each certificate counts as one, and a long
+    /// one as more.
     #[must_use]
     pub fn work(&self) -> usize {
         self.work
     }
 }
 
-/// Turns what peers send into events, and checks records on the way. One for all connections of a
-/// node.
+/// Turns frames of peers into events, and checks records. A node has one for all its connections.
 #[derive(Debug)]
 pub struct Checker {
     verifier: Arc<dyn Verifier>,
     max_topics: usize,
     ends: Ends,
-    /// With the agency of a node, where a record brings its certificates.
+    /// The records that were good, each with the digest of the node's agency if it brings
+    /// certificates.
     seen: Mutex<Latest<[u8; 32]>>,
     refused: Mutex<Latest<Arc<Refusal>>>,
     refused_chains: Mutex<Latest<Arc<Refusal>>>,
@@ -169,7 +171,7 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// `max_topics` is [`Limits::peer_topics`](super::Limits::peer_topics).
+    /// Creates a checker. `max_topics` is [`Limits::peer_topics`](super::Limits::peer_topics).
     pub fn new(verifier: Arc<dyn Verifier>, max_topics: usize) -> Self {
         Self {
             verifier,
@@ -182,21 +184,22 @@ impl Checker {
         }
     }
 
-    /// As [`new`](Self::new) for this node, with its [`transit`](super::NodeConfig::transit): what is for
-    /// them is hashed here, and not by the machine.
+    /// Names this node and its [`transit`](super::NodeConfig::transit), so that messages for them
+    /// are hashed here and not by the machine.
     #[must_use]
     pub fn of_node<'a>(self, node: &NodeId, transit: impl IntoIterator<Item = &'a NodeId>) -> Self {
         let ends = Ends::new(node, transit);
         Self { ends, ..self }
     }
 
-    /// How many signatures have been verified, certificates counted as one each.
+    /// Returns how many signatures have been verified. Each certificate counts as one.
     pub fn verified(&self) -> u64 {
         self.verified.load(Ordering::Relaxed)
     }
 
-    /// What was good before is looked at again when it comes again: the verifier's lists have changed.
-    /// What the machine holds should be looked at, too, with [`disbelieved`](Self::disbelieved).
+    /// Forgets which records were good, so that they are checked again when they come again: the
+    /// verifier's lists have changed. The records that the machine holds should be checked as well,
+    /// with [`disbelieved`](Self::disbelieved).
     pub fn forget(&self) {
         self.forget_refusals();
         lock(&self.seen).forget();
@@ -207,9 +210,9 @@ impl Checker {
         lock(&self.refused_chains).forget();
     }
 
-    /// Which of these nodes, with their certificates, the verifier does not let in any longer: for
-    /// [`Event::Disbelieve`]. See [`Router::chains`](super::Router::chains). FISCO nodes are looked for
-    /// in the lists alone. Takes as long as verifying them does.
+    /// Returns which of these nodes, with their certificates, the verifier no longer accepts: for
+    /// [`Event::Disbelieve`]. See [`Router::chains`](super::Router::chains). FISCO nodes are only
+    /// looked up in the lists. This takes as long as verifying the certificates does.
     pub fn disbelieved(
         &self,
         chains: impl IntoIterator<Item = (Subject, Vec<Bytes>)>,
@@ -221,7 +224,7 @@ impl Checker {
             }
             Subject::Stub { fisco, .. } => self.verifier.admits(fisco).is_err(),
         };
-        // What was refused for its dates may be valid by now.
+        // Certificates that were refused for their dates may be valid by now.
         self.forget_refusals();
         let chains = chains.into_iter();
         chains
@@ -230,8 +233,8 @@ impl Checker {
             .collect()
     }
 
-    /// The event that a peer's frame is. Takes as long as it takes to verify what the frame brings
-    /// that is new; must not be called with the node's lock held. See [`begin`](Self::begin) for long ones.
+    /// Returns the event for a peer's frame. This takes as long as verifying the new records in the
+    /// frame; do not call it with the node's lock held. For long frames see [`begin`](Self::begin).
     pub fn event(&self, peer: PeerId, frame: PeerFrame) -> Event {
         if PeerInput::is_records(&frame) {
             Event::PeerRecords(peer, self.check(&frame))
@@ -241,7 +244,8 @@ impl Checker {
         }
     }
 
-    /// Whether a frame is one of records, or has something to be read: [`event`](Self::event) takes time.
+    /// Returns whether a frame brings records or has parts to be read, so that
+    /// [`event`](Self::event) takes time.
     pub fn concerns(event: &Event) -> bool {
         let Event::PeerFrame(_, input) = event else {
             return false;
@@ -249,13 +253,13 @@ impl Checker {
         Self::is_signed(event) || PeerInput::is_long(&input.frame)
     }
 
-    /// Whether it is a frame of records that has yet to be checked.
+    /// Returns whether it is a frame of records that has not been checked yet.
     pub fn is_signed(event: &Event) -> bool {
         matches!(event, Event::PeerFrame(_, input) if PeerInput::is_records(&input.frame))
     }
 
-    /// How many bytes have to be read of it at most, if it is a frame that [`event`](Self::event) takes
-    /// time for.
+    /// Returns how many bytes must be read at most, if it is a frame for which
+    /// [`event`](Self::event) takes time.
     pub fn length(event: &Event) -> usize {
         match event {
             Event::PeerFrame(_, input) if Self::concerns(event) => input.frame.body.len(),
@@ -263,7 +267,8 @@ impl Checker {
         }
     }
 
-    /// An event as the machine takes it: as [`event`](Self::event), of what is one already.
+    /// Returns an event as the machine accepts it: like [`event`](Self::event), for a frame that is
+    /// already in an event.
     pub fn checked(&self, event: Event) -> Event {
         match event {
             Event::PeerFrame(peer, input) => self.event(peer, input.frame),
@@ -271,7 +276,7 @@ impl Checker {
         }
     }
 
-    /// Whether it is a topic list, which is a text to be read.
+    /// Returns whether it is a topic list, which is a text that must be read.
     pub fn is_list(event: &Event) -> bool {
         matches!(event, Event::PeerFrame(_, input) if PeerInput::is_list(&input.frame))
     }
@@ -285,8 +290,8 @@ impl Checker {
         check.take()
     }
 
-    /// Begins to check a frame of records, which is then done one record at a time by
-    /// [`go_on`](Self::go_on). `None` if the event is no such frame.
+    /// Starts to check a frame of records; [`go_on`](Self::go_on) then checks one record at a time.
+    /// `None` if the event is not a frame of records.
     #[must_use]
     pub fn begin(&self, event: &Event) -> Option<Check> {
         match event {
@@ -297,8 +302,8 @@ impl Checker {
         }
     }
 
-    /// Checks one more record of a packet. Returns what that cost: what is read counts as its length in
-    /// bytes, and what is verified as what might have been read in that time.
+    /// Checks one more record of a packet. Returns the cost: the bytes read, plus, for each
+    /// signature verified, the bytes that could have been read in that time.
     pub fn go_on(&self, check: &mut Check) -> usize {
         let before = check.work();
         let len = check.step(|signed, part| self.check_one(signed, part));
@@ -363,8 +368,9 @@ impl Checker {
         Ok(())
     }
 
-    /// Whole records bring certificates. What else is signed with the same key is believed as long as the
-    /// whole record is; the machine sees to that. FISCO nodes bring none, and lists are all there is.
+    /// Checks the certificates of a whole record. Other records signed with the same key are
+    /// believed as long as the whole record is; the machine ensures this. FISCO nodes bring no
+    /// certificates, so only the lists are checked.
     fn identify(&self, record: &Record, work: &mut usize) -> Result<[u8; 32], Unbelieved> {
         const NONE: [u8; 32] = [0; 32];
         let (node, whole) = match (&record.subject, &record.whole) {
@@ -405,8 +411,8 @@ enum Unbelieved {
     Refused(Arc<Refusal>),
 }
 
-/// What it takes to read and verify a chain, in signatures: one for each certificate, and what reading
-/// takes of long ones.
+/// Returns the work to read and verify a chain, in signatures: one for each certificate, and more
+/// for long ones.
 fn work_of(chain: &[Bytes]) -> usize {
     let bytes: usize = chain.iter().map(Bytes::len).sum();
     chain.len() + bytes / BYTES_OF_A_SIGNATURE
@@ -510,7 +516,7 @@ mod tests {
         assert_eq!(checker.disbelieved(chains), [Subject::Node(id(1))]);
     }
 
-    /// What a border says of a FISCO node behind it.
+    /// A record in which a border node speaks for a FISCO node.
     fn stub(fisco: u8, border: u8) -> SignedRecord {
         let record = Record {
             subject: Subject::Stub {
@@ -646,12 +652,12 @@ mod tests {
         assert!(parts.len() >= 3, "{}", parts.len());
         for part in &parts[..parts.len() - 1] {
             assert!(!part.last);
-            // What is said of one node stays together.
+            // Records of one node stay together.
             assert_eq!(part.records.len() % 4, 0);
             assert!(part.records.len() <= 2 * check::RECORDS);
         }
         assert!(parts.last().unwrap().last);
-        // Each step is about one record, and nothing is free.
+        // Each step handles about one record, and each step has a cost.
         assert!(costs.len() >= records.len());
         let dearest = 3 * COST_OF_A_SIGNATURE + records[0].bytes().len();
         assert!(costs.iter().all(|&cost| cost <= dearest));

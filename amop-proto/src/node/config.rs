@@ -1,4 +1,4 @@
-//! What a node is told when it starts: its facts, its limits and its patience.
+//! What a node is told when it starts: its identity, its limits and its timeouts.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -11,70 +11,73 @@ use crate::{
 /// Configuration of a [`Node`](super::Node).
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
-    /// Its ID.
+    /// The node's ID.
     pub node: NodeId,
-    /// Signs what it states to the network of ours.
+    /// Signs the node's statements to the other overlay nodes.
     pub signer: Arc<dyn Signer>,
-    /// What it tells SDKs of itself.
+    /// Information reported to SDKs.
     pub facts: NodeFacts,
-    /// Its bounds.
+    /// Limits.
     pub limits: Limits,
-    /// Its patience.
+    /// Timeouts.
     pub timeouts: Timeouts,
-    /// Real nodes that take part in the network of ours by way of this one, where they are its peers:
-    /// each is told of all topics there, and all nodes there are told of its. Without that a real node
-    /// and nodes that are not its peers do not reach each other, as among real nodes.
+    /// FISCO nodes that take part in the overlay through this node while they are its peers: each
+    /// is told of all topics in the overlay, and all overlay nodes are told of its topics. Without
+    /// this setting a FISCO node and nodes that are not its peers do not reach each other, as among
+    /// FISCO nodes.
     pub transit: BTreeSet<NodeId>,
-    /// The time in microseconds since 1970 when the node is first told of an event. The versions of
-    /// what it states are times, and records of others that are more than a year ahead are refused.
-    /// Its messages in the network of ours are numbered from there, too.
+    /// The time, in microseconds since 1970, when the node is told of its first event. The versions
+    /// of its statements are times, and records of other nodes that are more than a year ahead are
+    /// refused. Its message numbers in the overlay start from this time, too.
     pub epoch: u64,
-    /// Seeds its random choices and its key agreement with other nodes; take it from the operating
-    /// system, and keep it secret.
+    /// Seeds the node's random choices and its key agreement with other nodes. Take it from the
+    /// operating system, and keep it secret.
     pub seed: [u8; 32],
 }
 
-/// The bounds of a node. Nothing in it grows beyond them.
+/// The limits of a node. Nothing in it grows beyond them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// SDK connections at once. Who comes above it is closed, or somebody of those who have more than
-    /// their fair share of them.
+    /// SDK connections at the same time. Above the limit the new connection is closed, or one that
+    /// belongs to a key with more than its fair share of connections.
     pub sessions: usize,
-    /// Connections accepted from nodes at once, likewise.
+    /// Connections accepted from other nodes at the same time. Above the limit the same rule
+    /// applies.
     pub peers: usize,
-    /// Bytes waiting to be written to one session. Above it the session gets no more unicasts or
-    /// multicasts until it reads on; at twice this it is closed.
+    /// Bytes waiting to be written to one session. Above the limit the session gets no more
+    /// unicasts or multicasts until it has read some; at twice the limit it is closed.
     pub session_queue: usize,
-    /// Bytes waiting to be written to one peer, likewise. Above half of it the publishers that fill
-    /// it are paused.
+    /// Bytes waiting to be written to one peer, with the same rule. Above half of the limit the
+    /// publishers that fill the queue are paused.
     pub peer_queue: usize,
     /// The longest AMOP frame taken from another node for this node's sessions, in bytes. Longer
-    /// unicasts are refused, longer multicasts dropped; real nodes relay up to 100 MiB.
+    /// unicasts are refused and longer multicasts dropped; FISCO nodes relay up to 100 MiB.
     pub frame: usize,
-    /// Bytes waiting to be written to all sessions together. Above it the session with the longest
-    /// queue is closed.
+    /// Bytes waiting to be written to all sessions together. Above the limit the session with the
+    /// longest queue is closed.
     pub session_queues: usize,
-    /// Unicasts waiting for an answer. Above it publishers get result 103.
+    /// Unicasts waiting for an answer. Above the limit publishers get result 103.
     pub in_flight: usize,
     /// Bytes of the frames of those unicasts.
     pub in_flight_bytes: usize,
-    /// Unicasts of one session waiting for an answer, so that one publisher cannot use up all there
-    /// are. Above it the publisher gets result 103.
+    /// Unicasts of one session waiting for an answer, so that one publisher cannot use up all of
+    /// them. Above the limit the publisher gets result 103.
     pub session_in_flight: usize,
     /// Bytes of the frames of those unicasts.
     pub session_in_flight_bytes: usize,
     /// Topics one session may hold; more are ignored.
     pub session_topics: usize,
-    /// Topics that one session may take or drop per second, five times as many at once. Beyond that its
-    /// topics change later; of several sets that wait the last one counts.
+    /// Topics that one session may add or remove per second; up to five times this many at once.
+    /// Above the limit the session's topics change later; if several sets wait, the last one
+    /// counts.
     pub session_topic_changes: usize,
-    /// Topics that all sessions together may take or drop per second, ten times as many at once. Beyond
-    /// that sessions take turns.
+    /// Topics that all sessions together may add or remove per second; up to ten times this many at
+    /// once. Above the limit sessions take turns.
     pub topic_changes: usize,
-    /// Bytes of text (topic sets, JSON-RPC requests and answers, handshakes, verdicts) per second that
-    /// are read and written for one session; twice as much at once. All sessions with one key have
-    /// twice as much, and no more than that at once. A session that has more is not read from until that
-    /// is made up for.
+    /// Bytes of text (topic sets, JSON-RPC requests and answers, handshakes, verdicts) per second
+    /// that are read and written for one session; up to twice as much at once. All sessions with
+    /// one key together have twice the rate, and may not use more than that at once. A session
+    /// above the limit is not read from until it is below it again.
     pub session_text: usize,
     /// Topics that all sessions may hold together, each counted for every session that holds it; more
     /// are ignored.
@@ -84,33 +87,36 @@ pub struct Limits {
     pub topics: usize,
     /// Topics one peer may announce; a peer that announces more is closed.
     pub peer_topics: usize,
-    /// Bytes per second sent to other nodes for the AMOP messages of this node's sessions, P2P header
-    /// included and before compression; a second's worth may be sent at once. Above it publishers get
-    /// result 103, for multicasts too (channel-v2 sections 7.2 and 7.3). Messages passed on for other
-    /// nodes, answers, and unicasts that are sent again count nothing. `None`: no limit.
+    /// Bytes per second sent to other nodes for the AMOP messages of this node's sessions, P2P
+    /// header included and before compression; one second's worth may be sent at once. Above the
+    /// limit publishers get result 103, for multicasts too (channel-v2 sections 7.2 and 7.3).
+    /// Messages passed on for other nodes, answers, and unicasts that are sent again do not count.
+    /// `None`: no limit.
     pub outgoing_bandwidth: Option<u64>,
-    /// Nodes of ours in the network, and FISCO nodes behind them.
+    /// Overlay nodes, and FISCO nodes behind them.
     pub nodes: usize,
-    /// Bytes of all that neighbours tell of nodes. When it is too much, a neighbour that has brought
-    /// more than its share (this over how many have brought something) gets no more in, and for one
-    /// that has less, nodes of the neighbour that has brought the most are forgotten.
+    /// Bytes of all records that neighbours send. Above the limit, a neighbour that has brought
+    /// more than its share (this limit divided by the number of neighbours that brought records)
+    /// can bring no more. For a neighbour below its share, nodes that were brought by the neighbour
+    /// with the most bytes are forgotten.
     pub records_bytes: usize,
-    /// Bytes of what is told of one node.
+    /// Bytes of the record of one node.
     pub record_bytes: usize,
-    /// FISCO nodes that one node of ours may announce, and fewer than `claimed` in any case.
+    /// FISCO nodes that one overlay node may announce. The number must also be less than `claimed`.
     pub stubs: usize,
-    /// Subscribers that one other node of ours may claim for one topic, with all FISCO nodes that it
-    /// announces: each of them counts as one, the node itself as what they leave. More count as this many.
-    /// The share of a topic's unicasts that a node draws by lying is at most this over this and the
-    /// subscribers of all others.
+    /// Subscribers that one other overlay node may claim for one topic, together with all FISCO
+    /// nodes that it announces: each FISCO node counts as one, and the overlay node gets the rest.
+    /// Larger numbers are clamped to this. A node that lies can draw at most this share of a
+    /// topic's unicasts: this number divided by the sum of this number and the subscribers of all
+    /// other nodes.
     pub claimed: u32,
 }
 
-/// Topic sets that wait to come into force may take this part of what may wait to be written.
+/// Topic sets that wait to come into force may take one part in this many of `session_queues`.
 const SETS: usize = 16;
 
 impl Limits {
-    /// Those that are shared fairly, in the order of the pools.
+    /// Returns the limits that are shared fairly, in the order of the pools.
     pub(super) fn pools(&self) -> [usize; POOLS] {
         [
             self.sessions,
@@ -150,37 +156,40 @@ impl Default for Limits {
             records_bytes: 128 << 20,
             record_bytes: 32 << 20,
             stubs: 15,
-            // Nobody can show how many subscribers a node has. An honest node with more than this for
-            // one topic gets less than its share; one that lies gets no more than 16 honest ones.
+            // No node can prove how many subscribers it has. An honest node with more than this
+            // number for one topic gets less than its share; a node that lies gets no more than 16
+            // honest ones.
             claimed: 16,
         }
     }
 }
 
-/// How long a node waits for what.
+/// How long a node waits for each thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For one session's answer to a unicast (channel-v2 section 7.2).
+    /// The wait for one session's answer to a unicast (channel-v2 section 7.2).
     pub session_answer: Duration,
-    /// For one peer's answer to a unicast (channel-v2 section 7.2).
+    /// The wait for one peer's answer to a unicast (channel-v2 section 7.2).
     pub peer_answer: Duration,
-    /// For a unicast altogether. Real nodes have no such limit.
+    /// The total wait for a unicast. FISCO nodes have no such limit.
     pub unicast: Duration,
-    /// Without a byte from or to a session before it is closed (channel-v2 section 5.3).
+    /// The time without a byte from or to a session after which it is closed (channel-v2 section
+    /// 5.3).
     pub session_idle: Duration,
-    /// Without a frame from a peer before it is closed (p2p-v2 section 3.4). One from which nothing
-    /// has come at all is closed after `announce` and `link_idle`.
+    /// The time without a frame from a peer after which it is closed (p2p-v2 section 3.4). A peer
+    /// that has sent nothing at all is closed after `announce` and `link_idle`.
     pub peer_idle: Duration,
-    /// Between two announcements of the topic sequence number (p2p-v2 section 3.4).
+    /// The time between two announcements of the topic sequence number (p2p-v2 section 3.4).
     pub announce: Duration,
-    /// Without a frame from a node of ours before it is closed and other ways are taken.
+    /// The time without a frame from a neighbour after which it is closed and other paths are used.
     pub link_idle: Duration,
-    /// Between two signs of life sent to a node of ours.
+    /// The time between two keepalive packets sent to a neighbour.
     pub link_ping: Duration,
-    /// For a peer's topic list (p2p-v2 section 6).
+    /// The wait for a peer's topic list (p2p-v2 section 6).
     pub topic_list: Duration,
-    /// For a neighbour to say that it knows what a session subscribed to; the session is answered without
-    /// it then. Java SDKs drop a node that does not answer for 10 s (channel-v2 section 5.3).
+    /// The wait for a neighbour to confirm that it knows a session's subscriptions; after this time
+    /// the session is answered without the confirmation. Java SDKs drop a node that does not answer
+    /// for 10 s (channel-v2 section 5.3).
     pub neighbours: Duration,
 }
 

@@ -4,8 +4,8 @@ use std::{convert::Infallible, fmt};
 
 use rand::{Rng, SeedableRng, TryRng, rngs::StdRng};
 
-/// The generator of a node. It remembers how often it was asked, so that a node can be copied: the
-/// copy goes on to draw what the node itself would have drawn.
+/// The random generator of a node. It counts its draws, so that a node can be copied: the copy
+/// draws the same numbers that the node itself would have drawn.
 pub(super) struct Dice {
     seed: [u8; 32],
     drawn: u64,
@@ -33,7 +33,7 @@ impl Clone for Dice {
     }
 }
 
-/// Nothing that tells what will be drawn.
+/// Shows nothing that predicts the next draws.
 impl fmt::Debug for Dice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dice")
@@ -42,7 +42,7 @@ impl fmt::Debug for Dice {
     }
 }
 
-/// All is made of draws of 64 bits, so that their number says where it is.
+/// Everything is made of draws of 64 bits, so that their number gives the position in the sequence.
 impl TryRng for Dice {
     type Error = Infallible;
 

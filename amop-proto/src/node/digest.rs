@@ -1,25 +1,26 @@
-//! The SHA-256 of long messages, taken before the machine is asked: a node that many tasks share does not
-//! hash megabytes while one of them has it.
+//! The SHA-256 of long messages, computed before the machine gets them: many tasks share the node,
+//! so no task may hash megabytes while it holds the node.
 
 use crate::{channel::Frame, p2p::mesh::Content};
 
-/// Up to this length a message is hashed where the hash is needed, in bytes: that takes a microsecond.
+/// The length up to which a message is hashed where the hash is needed, in bytes: this takes a
+/// microsecond.
 pub(super) const SHORT: usize = 1024;
 
-/// The SHA-256 of a channel frame, if somebody has computed it.
+/// The SHA-256 of a channel frame, if it has been computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Digest(Option<[u8; 32]>);
 
 impl Digest {
-    /// Nothing is known yet.
+    /// A hash that has not been computed.
     pub(super) const UNKNOWN: Self = Self(None);
 
-    /// That of a frame, if it is long.
+    /// Hashes a frame if it is long.
     pub(super) fn of_long(content: &(impl Content + ?Sized)) -> Self {
         Self((content.len() > SHORT).then(|| content.digest()))
     }
 
-    /// That of the frame it is of, which is hashed if nobody has done so before.
+    /// Returns the hash of `content`, the frame that this belongs to; computes it if it is unknown.
     pub(super) fn get(self, content: &(impl Content + ?Sized)) -> [u8; 32] {
         self.0.unwrap_or_else(|| {
             if content.len() > SHORT {
@@ -34,7 +35,7 @@ impl Digest {
     }
 }
 
-/// A channel frame and what is known of it.
+/// A channel frame and its hash, if known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub(super) frame: Frame,
@@ -42,7 +43,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// With another result. It is hashed anew, where that is needed: its header is part of the hash.
+    /// Returns the message with another result. Its hash is then unknown, because the header is
+    /// part of it.
     pub(super) fn with_result(self, result: i32) -> Self {
         let Self { frame, .. } = self;
         Frame { result, ..frame }.into()

@@ -1,6 +1,6 @@
-//! Whether this thread has a node that others wait for, so that tests see what should not be done then:
-//! reading texts, hashing long messages, writing log lines. In builds without debug assertions all of it is
-//! nothing.
+//! Records whether this thread holds a node that others wait for, so that tests notice what must
+//! not be done then: reading texts, hashing long messages, writing log lines. In builds without
+//! debug assertions this does nothing.
 
 #[cfg(debug_assertions)]
 use std::cell::Cell;
@@ -11,13 +11,13 @@ thread_local! {
     static LONG: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Marks the time in which a thread has a node to itself. [`Node::handle`](super::Node::handle) makes one,
-/// and a shell makes one together with its lock.
+/// Marks the time in which a thread holds a node. [`Node::handle`](super::Node::handle) creates
+/// one, and a shell creates one together with its lock.
 #[derive(Debug)]
 pub struct Held(());
 
 impl Held {
-    /// From now on.
+    /// Marks the node as held from now on, until the value is dropped.
     #[must_use]
     pub fn new() -> Self {
         #[cfg(debug_assertions)]
@@ -25,7 +25,7 @@ impl Held {
         Self(())
     }
 
-    /// Whether this thread has a node just now. Always `false` without debug assertions.
+    /// Returns whether this thread holds a node now. Always `false` without debug assertions.
     #[must_use]
     pub fn is_held() -> bool {
         #[cfg(debug_assertions)]
@@ -34,8 +34,8 @@ impl Held {
         false
     }
 
-    /// How many long messages this thread has hashed while it had a node. Always 0 without debug
-    /// assertions.
+    /// Returns how many long messages this thread has hashed while it held a node. Always 0 without
+    /// debug assertions.
     #[must_use]
     pub fn long_digests() -> u64 {
         #[cfg(debug_assertions)]
@@ -58,7 +58,7 @@ impl Drop for Held {
     }
 }
 
-/// A long message is hashed.
+/// Records that a long message is hashed.
 pub(super) fn count_long() {
     #[cfg(debug_assertions)]
     if Held::is_held() {
@@ -66,7 +66,7 @@ pub(super) fn count_long() {
     }
 }
 
-/// A text is read: nobody does that while others wait.
+/// Records that a text is read, which must not happen while the node is held.
 pub(super) fn reads_text() {
     debug_assert!(!Held::is_held(), "a text is read while the node is held");
 }

@@ -1,5 +1,5 @@
-//! What a session's frame says, read before the node is asked: a node that many tasks share reads no
-//! text while one of them has it.
+//! The content of a session's frame, read before the node gets it: many tasks share the node, so no
+//! task reads text while it holds the node.
 
 use bytes::Bytes;
 
@@ -14,30 +14,30 @@ use crate::channel::{
     rpc::Request,
 };
 
-/// A frame of a session with whatever text is in its body read. A [`Node`](super::Node) takes nothing
-/// else from its sessions, and reads nothing itself.
+/// A frame of a session whose text, if it has any, has been read. A [`Node`](super::Node) takes
+/// nothing else from its sessions, and reads no text itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionInput {
     pub(super) message: Message,
-    /// Few frames have one, and all are moved from hand to hand.
+    /// Boxed, because few frames have a text and all of them are moved often.
     pub(super) text: Option<Box<Text>>,
 }
 
-/// What was read.
+/// The text of a frame.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Text {
     Handshake(Result<HandshakeRequest, HandshakeError>),
-    /// `None` where the old set stays.
+    /// `None` if the set was not understood, so that the old one stays in force.
     Topics(Option<ReadTopics>),
     Rpc(Request),
     Verdict(Option<Verdict>),
 }
 
 impl SessionInput {
-    /// Reads a frame. Of its topics, if it has any, somewhat more than twice `max_topics` are read, which
-    /// should be the node's [`session_topics`](super::Limits::session_topics).
+    /// Reads a frame. Of a topic set, it reads somewhat more than twice `max_topics` topics;
+    /// `max_topics` should be the node's [`session_topics`](super::Limits::session_topics).
     ///
-    /// It takes time that grows with [`text`](Self::text), some nanoseconds for every byte.
+    /// The time it takes grows with [`text`](Self::text), some nanoseconds for every byte.
     pub fn read(frame: Frame, max_topics: usize) -> Self {
         if Self::text(&frame) > 0 {
             held::reads_text();
@@ -47,7 +47,7 @@ impl SessionInput {
             FrameType::SET_TOPICS => Text::Topics(ReadTopics::read(&frame.body, max_topics)),
             FrameType::RPC => Text::Rpc(Request::read(&frame.body)),
             FrameType::VERIFY_RESULT => Text::Verdict(Verdict::parse(&frame.body)),
-            // A message, an answer, a heartbeat.
+            // A message, an answer or a heartbeat.
             _ => {
                 return Self {
                     message: frame.into(),
@@ -61,7 +61,8 @@ impl SessionInput {
         }
     }
 
-    /// How many bytes [`digested`](Self::digested) hashes: those of a long message or answer.
+    /// Returns how many bytes [`digested`](Self::digested) hashes: the length of a long message or
+    /// answer.
     pub fn undigested(&self) -> usize {
         let frame = &self.message.frame;
         match frame.kind {
@@ -74,8 +75,9 @@ impl SessionInput {
         }
     }
 
-    /// The same with the hash of a long message, about a nanosecond for each byte. What goes to a node
-    /// that is not next to this one is proven with it; without this the machine takes it then.
+    /// Returns the same input with the hash of a long message, which takes about a nanosecond for
+    /// each byte. The hash proves a message to a node that is not a neighbour; without this call,
+    /// the machine computes it when it is needed.
     #[must_use]
     pub fn digested(mut self) -> Self {
         if self.undigested() > 0 {
@@ -84,8 +86,8 @@ impl SessionInput {
         self
     }
 
-    /// What a frame of this length, of which the header is here, comes to if its text is too long to be
-    /// read: there is no need to take it in. `None` if it is not.
+    /// Returns the input for a frame whose text is too long to be read, given its header and its
+    /// length, so that its body need not be received. `None` if the text is not too long.
     pub fn too_long(head: Frame, len: usize) -> Option<Self> {
         let body = len.saturating_sub(HEADER_LEN);
         let text = match head.kind {
@@ -102,8 +104,9 @@ impl SessionInput {
         })
     }
 
-    /// How many bytes of text [`read`](Self::read) reads of a frame at most; 0 for messages, answers
-    /// and heartbeats. What is too long to be read at all counts, too: it has to be taken in.
+    /// Returns how many bytes of text [`read`](Self::read) reads of a frame at most; 0 for
+    /// messages, answers and heartbeats. Text that is too long to be read counts as well, because
+    /// it must be received.
     pub fn text(frame: &Frame) -> usize {
         match frame.kind {
             FrameType::HANDSHAKE
@@ -116,8 +119,8 @@ impl SessionInput {
 }
 
 impl Event {
-    /// A session's frame, read here and now: for owners of a node that nobody else waits for. Others
-    /// call [`SessionInput::read`] before they lock it.
+    /// Reads a session's frame at once: for callers that do not share the node. Others call
+    /// [`SessionInput::read`] before they lock the node.
     pub fn session_frame(session: SessionId, frame: Frame) -> Self {
         Self::SessionFrame(session, SessionInput::read(frame, SetTopics::MOST))
     }

@@ -1,9 +1,10 @@
-//! Whose turn it is on the link to another node.
+//! The order in which frames are written to the link to another node.
 //!
-//! What a node says about the network goes first. Messages take turns by who sent them: first
-//! agencies, then the keys of each, then the sessions or nodes of each key, then the flows of a sender. Turns are deficit round robin in bytes,
-//! and a sender that has been quiet and has something short is next (as in FQ-CoDel, RFC 8290): it waits for what
-//! is being written and for others like it, however much the rest have queued. The messages of one flow keep their order.
+//! Packets about the network go first. Messages take turns by their origin: first agencies, then
+//! the keys of each, then the sessions or nodes of each key, then the flows of each sender. Turns
+//! are deficit round robin in bytes, and a sender that was quiet and has something short is next
+//! (as in FQ-CoDel, RFC 8290): it waits only for the batch that is being written and for other such
+//! senders, however much the rest have queued. The messages of one flow keep their order.
 
 use std::{collections::VecDeque, hash::Hash};
 
@@ -14,58 +15,59 @@ use crate::{
     p2p::{Cutting, FRAGMENT, MAX_OPEN, PeerMessage, mesh::NodeKey},
 };
 
-/// What one sender may send in one turn, in bytes.
+/// The amount that one sender may send in one turn, in bytes.
 const TURN: isize = FRAGMENT as isize;
 
-/// Whoever was quiet need not wait for his turn with a message up to this length, in bytes.
+/// The length up to which a message of a quiet sender goes before the others, in bytes.
 const SHORT: usize = 16 * 1024;
 
-/// A writer is given about this many bytes at once.
+/// About how many bytes a writer gets at once.
 const BATCH: usize = 128 * 1024;
 
-/// After so many bytes of a node's own packets in one batch messages get their turn, too.
+/// After this many bytes of control packets in one batch, messages get their turn as well.
 const CONTROL: usize = 256 * 1024;
 
-/// Whose turn a frame takes on the link to another node.
+/// The lane in which a frame takes its turn on the link to another node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
-    /// What nodes say to each other about themselves: it goes first.
+    /// Packets in which nodes tell about themselves and the network: they go first.
     Control,
     /// Messages.
     Messages {
-        /// Who this node got it from.
+        /// The sender that this node got the message from.
         from: Sender,
-        /// Tells the flows of one sender apart. Each keeps its order.
+        /// Tells the flows of one sender apart. Each flow keeps its order.
         flow: u64,
     },
 }
 
-/// Who a node got a message from.
+/// The sender that a node got a message from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Sender {
-    /// A session of its own.
+    /// A session of this node.
     Session(SessionId),
     /// A neighbour.
     Peer(PeerId),
-    /// Another node of the network, whichever neighbour brought it.
+    /// Another overlay node, through any neighbour.
     Node(NodeKey),
 }
 
-/// Flows of one sender. Messages that a neighbour brings are told apart by what it says of them, so that
-/// there must not be as many as it likes.
+/// The number of flows of one sender. A neighbour's messages are put into flows by what it writes
+/// into them, so the number of flows must have a limit.
 const FLOWS: u64 = 1024;
 
-/// Whose a sender is: all of an agency have one turn among others, and within it all of one key.
+/// The group that a sender belongs to: all senders of an agency share one turn, and within it all
+/// senders of one key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Group {
-    /// Names the agency.
+    /// A number for the agency.
     pub agency: u64,
-    /// Names the key.
+    /// A number for the key.
     pub key: u64,
 }
 
 impl Lane {
-    /// The lane of what a session sends.
+    /// Returns the lane of a session's messages.
     pub fn session(session: SessionId) -> Self {
         Self::Messages {
             from: Sender::Session(session),
@@ -73,9 +75,9 @@ impl Lane {
         }
     }
 
-    /// The lane of what came from a neighbour, by who sent it into the network and by its topic: which
-    /// session it came from is not known here, and what one session sends on one topic keeps its order.
-    /// `frame` is the channel frame.
+    /// Returns the lane of a message that a neighbour relayed, by its source and its topic: this
+    /// node does not know which session sent it, and the messages of one session on one topic must
+    /// keep their order. `frame` is the channel frame.
     pub fn relayed(from: PeerId, source: NodeKey, frame: &[u8]) -> Self {
         Self::Messages {
             from: Sender::Peer(from),
@@ -83,7 +85,7 @@ impl Lane {
         }
     }
 
-    /// The lane of what another node sent.
+    /// Returns the lane of another node's messages.
     pub fn node(source: NodeKey) -> Self {
         Self::Messages {
             from: Sender::Node(source),
@@ -91,7 +93,7 @@ impl Lane {
         }
     }
 
-    /// The lane of what a neighbour that is no overlay node sent.
+    /// Returns the lane of the messages of a peer that is not an overlay node.
     pub fn peer(peer: PeerId) -> Self {
         Self::Messages {
             from: Sender::Peer(peer),
@@ -100,7 +102,8 @@ impl Lane {
     }
 }
 
-/// FNV-1a of the topic of a channel frame; 0 if there is none.
+/// Returns the FNV-1a hash of the topic of a channel frame; for a frame without a topic, that of no
+/// bytes.
 fn topic_hash(frame: &[u8]) -> u64 {
     let body = frame.get(HEADER_LEN..).unwrap_or_default();
     let topic = topic_end(body).map_or(&[][..], |end| &body[1..end]);
@@ -109,15 +112,15 @@ fn topic_hash(frame: &[u8]) -> u64 {
     })
 }
 
-/// What is to be written next to another node.
+/// The next thing to write to another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// Whose turn it took.
+    /// The lane whose turn it took.
     pub lane: Lane,
     /// A whole frame, or a fragment of one.
     pub message: PeerMessage,
-    /// How much of the length of what was queued this is, in bytes. Of all pieces of a frame together it
-    /// is the frame's own length, without what cutting adds.
+    /// How many bytes of the queued length this piece is. For all pieces of a frame together this
+    /// is the frame's own length, without the bytes that cutting adds.
     pub counts: usize,
 }
 
@@ -135,35 +138,35 @@ impl Piece {
 /// The messages of an agency: its certificate keys take turns, then their senders, then flows.
 type ByKey = Rounds<u64, Rounds<Sender, Rounds<u64, Flow>>>;
 
-/// What waits to be written to another node.
+/// The frames that wait to be written to another node.
 #[derive(Debug, Default)]
 pub struct LinkQueue {
     control: Flow,
     /// Messages in the order they came, while there are few.
     ready: VecDeque<Piece>,
     ready_len: usize,
-    /// Those behind them.
+    /// The messages behind those in `ready`.
     waiting: Rounds<u64, ByKey>,
     cuts: Cuts,
 }
 
-/// What the cutting of frames needs to know.
+/// The state that cutting frames needs.
 #[derive(Debug, Default)]
 struct Cuts {
-    /// The node at the other end puts fragments together.
+    /// Whether the node at the other end reassembles fragments.
     allowed: bool,
-    /// Names the next frame.
+    /// The number of the next frame that is cut.
     next: u32,
     open: usize,
 }
 
 impl LinkQueue {
-    /// The node at the other end puts fragments together: long frames are cut from now on.
+    /// Allows cutting long frames, because the node at the other end reassembles fragments.
     pub fn allow_fragments(&mut self) {
         self.cuts.allowed = true;
     }
 
-    /// Queues a frame, where every sender is one of its own agency.
+    /// Queues a frame; every sender counts as an agency of its own.
     pub fn push(&mut self, lane: Lane, message: PeerMessage) {
         self.push_of(lane, message, |sender| {
             let agency = match sender {
@@ -175,7 +178,8 @@ impl LinkQueue {
         });
     }
 
-    /// Queues a frame. `group` says whose a sender is; it is asked only where others wait.
+    /// Queues a frame. `group` returns the group of a sender; it is called only if other frames
+    /// wait.
     pub fn push_of(
         &mut self,
         lane: Lane,
@@ -186,7 +190,8 @@ impl LinkQueue {
             return self.control.waiting.push_back((lane, message));
         };
         let len = message.wire_len();
-        // The order of coming does for a batch. A frame that is written whole is no longer than one.
+        // One batch is written in the order of arrival. A frame that is not cut is no longer than
+        // one batch.
         if self.waiting.is_empty()
             && self.ready_len + len <= BATCH
             && message.body_len() <= FRAGMENT
@@ -201,23 +206,23 @@ impl LinkQueue {
         flows.of(flow, short).waiting.push_back((lane, message));
     }
 
-    /// Nothing waits, and nothing may for long: gives memory back.
+    /// Gives memory back when nothing waits and probably nothing will for a long time.
     pub fn rest(&mut self) {
         self.ready.shrink_to(0);
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.control.is_empty() && self.ready.is_empty() && self.waiting.is_empty()
     }
 
-    /// Takes what is to be written next, about 128 KiB of it, or one frame that is longer and cannot be
+    /// Takes the next frames to write: about 128 KiB, or one frame that is longer and cannot be
     /// cut; nothing if nothing waits.
     pub fn take(&mut self) -> VecDeque<Piece> {
         self.take_into(VecDeque::new())
     }
 
-    /// As [`take`](Self::take), with the memory of an empty queue: for owners that take again and again.
+    /// Like [`take`](Self::take), but reuses the memory of `batch`: for callers that take often.
     pub fn take_into(&mut self, mut batch: VecDeque<Piece>) -> VecDeque<Piece> {
         self.ready_len = 0;
         batch.clear();
@@ -237,7 +242,7 @@ impl LinkQueue {
             return batch;
         }
         len = batch.iter().map(|piece| piece.counts).sum();
-        // What waits has its turn in every batch, whatever there is of control packets.
+        // Waiting messages have their turn in every batch, however many control packets there are.
         loop {
             let Some(piece) = self.waiting.next(&mut self.cuts) else {
                 return batch;
@@ -251,7 +256,7 @@ impl LinkQueue {
     }
 }
 
-/// Something pieces come from. It says that it has none only if it is empty.
+/// A source of pieces. It returns `None` only if it is empty.
 trait Source {
     fn next(&mut self, cuts: &mut Cuts) -> Option<Piece>;
 }
@@ -259,7 +264,7 @@ trait Source {
 /// Messages that keep their order.
 #[derive(Debug, Default)]
 struct Flow {
-    /// The one before those that wait, of which a part has left.
+    /// A frame that has been sent in part; it comes before those that wait.
     cut: Option<(Lane, Cutting)>,
     waiting: VecDeque<(Lane, PeerMessage)>,
 }
@@ -300,16 +305,17 @@ impl Source for Flow {
 #[derive(Debug)]
 struct Rounds<K, S> {
     turns: HashMap<K, Turn<S>>,
-    /// Those that were quiet before and have something short; they are first.
+    /// Sources that were quiet before and have something short; they are first.
     fresh: VecDeque<K>,
-    /// The others, and those that were fresh and are empty: nobody is fresh twice in one round.
+    /// The other sources, and those that were fresh and are now empty: a source is fresh only once
+    /// in a round.
     round: VecDeque<K>,
 }
 
 #[derive(Debug)]
 struct Turn<S> {
     source: S,
-    /// What may still be sent before the next turn, in bytes; less than nothing after a long frame.
+    /// The bytes that may still be sent before the next turn; negative after a long frame.
     credit: isize,
 }
 
@@ -324,12 +330,12 @@ impl<K, S> Default for Rounds<K, S> {
 }
 
 impl<K: Copy + Eq + Hash, S: Source + Default> Rounds<K, S> {
-    /// Whether nobody has anything to send, nor had in this round.
+    /// Returns whether no source has anything to send or had anything in this round.
     fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
 
-    /// A source. If it had nothing its turn comes before that of others, if what it has now is short.
+    /// Returns a source. A new source comes before the others if its first frame is short.
     fn of(&mut self, key: K, short: bool) -> &mut S {
         let turn = self.turns.entry(key).or_insert_with(|| {
             let list = if short {

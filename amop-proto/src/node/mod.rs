@@ -43,13 +43,14 @@ pub use router::{Counters, Router, RouterEvent};
 pub use shares::SessionIdentity;
 pub use topic_set::TopicSet;
 
-/// A time from now, or one so far off that it never comes where that cannot be told.
+/// Returns the time `time` after `now`, or a time that never comes if the sum cannot be
+/// represented.
 fn after(now: Instant, time: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     now.checked_add(time.min(NEVER)).unwrap_or(now)
 }
 
-/// The earlier of two times, of which there may be none. Asked for after every event.
+/// Returns the earlier of two optional times. Called after every event.
 fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -57,8 +58,8 @@ fn sooner(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     }
 }
 
-/// What is kept because it is asked for after every event, and follows from the rest: so it adds
-/// nothing to a `Debug` text, by which searches tell states apart.
+/// A value that follows from the rest of the state and is stored because it is read after every
+/// event. Its `Debug` text has no content, because searches compare states by their `Debug` text.
 #[derive(Clone, Copy, Default)]
 struct Kept<T>(T);
 
@@ -68,10 +69,10 @@ impl<T> fmt::Debug for Kept<T> {
     }
 }
 
-/// Names one SDK connection of a node. Never used twice.
+/// Names one SDK connection of a node. A number is never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
-/// Names one connection to another node. Never used twice.
+/// Names one connection to another node. A number is never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub u64);

@@ -19,28 +19,29 @@ use crate::p2p::{
     packet, parse_topic_seq, protocol,
 };
 
-/// A FISCO node may have so much of topic lists at once, and then 4 MiB a second: so many bytes are one
-/// token, and each question is one.
+/// The rate at which a FISCO node gets topic lists: a burst, and then 4 MiB a second. Each question
+/// costs one token, and one more for this many bytes.
 const LIST_BYTES: usize = 16 * 1024;
 const ANSWERS: Bucket = Bucket::new(4096, Duration::from_millis(4));
 
-/// Its own list is asked for as often as it changes, until that is half a million topics, and then for
-/// 10,000 a second: so many are one token, and each list is one. It tells its number again and again.
+/// The rate at which a peer's list is asked for: at each change, up to half a million topics, and
+/// then 10,000 topics a second. Each question costs one token, and one more for this many topics.
+/// The peer announces its sequence number repeatedly, so a missed change is fetched later.
 const LIST_TOPICS: usize = 128;
 const QUESTIONS: Bucket = Bucket::new(4096, Duration::from_micros(12_800));
 
-/// A list is asked for unasked no more often than this.
+/// The shortest time between two requests for a list that the peer has not announced.
 const ASK_PAUSE: Duration = Duration::from_secs(1);
 
 /// One connection to another node, from TLS to its end.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) identity: PeerIdentity,
-    /// Whether this node dialled it.
+    /// Whether this node dialled the peer.
     pub(super) dialled: bool,
     /// When the connection was made.
     pub(super) since: Instant,
-    /// When a frame last came.
+    /// When the last frame came.
     pub(super) heard: Instant,
     /// When to announce the topic sequence number next.
     pub(super) announce_at: Instant,
@@ -50,13 +51,13 @@ pub(super) struct Peer {
     requested: Option<(u32, Instant)>,
     /// The seq of the next RequestTopics.
     next_seq: u32,
-    /// When its list may be asked for again without its having told of a change.
+    /// When its list may be asked for again without an announced change.
     ask_at: Instant,
-    /// How often its list may be asked for, and how many topics that had last.
+    /// Limits how often the peer's list is asked for, with the number of topics in the last one.
     questions: (Bucket, usize),
-    /// How often it may ask for this node's list, and how long that was last.
+    /// Limits how often the peer may ask for this node's list, with the length of the last one.
     answers: (Bucket, usize),
-    /// The topics it may ask for, if it takes part in the network of ours.
+    /// The topics it may ask for, if it is a FISCO node that takes part in the overlay.
     pub(super) told: BTreeSet<Bytes>,
     kind: Kind,
 }
@@ -64,11 +65,12 @@ pub(super) struct Peer {
 /// Which implementation a peer is.
 #[derive(Debug, Clone)]
 enum Kind {
-    /// Nothing came yet. It is told everything, and leaves out what it does not understand.
+    /// Nothing has come yet. The peer is sent the packets of both kinds, and ignores those it does
+    /// not understand.
     Unknown,
-    /// One of ours: it speaks this version of the extension, and needs no topic lists.
+    /// An overlay node: it speaks this version of the extension, and needs no topic lists.
     Ours(u8),
-    /// A real node, say: it gets sequence numbers and asks for the names.
+    /// Another node, usually a FISCO node: it gets sequence numbers and asks for the names.
     Foreign,
 }
 
@@ -85,9 +87,9 @@ pub(super) enum TopicUpdate {
 #[derive(Debug, Default)]
 pub(super) struct Output {
     pub(super) frames: Vec<PeerFrame>,
-    /// Something was ignored.
+    /// What was ignored.
     pub(super) ignored: Option<&'static str>,
-    /// It asks for this node's list, with this seq.
+    /// The peer asks for this node's list, with this seq.
     pub(super) question: Option<u32>,
     /// A question was not answered, because there were too many.
     pub(super) asks_too_much: bool,
@@ -124,12 +126,13 @@ impl Peer {
         }
     }
 
-    /// What to send when the connection is up: first what tells a node of ours that this is one.
+    /// Returns the frames to send when the connection is up. The first one tells an overlay node
+    /// that this is one as well.
     pub(super) fn greeting(topic_seq: u32) -> [PeerFrame; 2] {
         [hello(), topic_seq_frame(topic_seq)]
     }
 
-    /// What to send from time to time, and when to do so next.
+    /// Returns the next keepalive frame, and sets when the following one is due.
     pub(super) fn sign_of_life(
         &mut self,
         now: Instant,
@@ -145,13 +148,14 @@ impl Peer {
         }
     }
 
-    /// When it has been silent for too long.
+    /// Returns when the peer counts as silent for too long.
     pub(super) fn idle_at(&self, timeouts: &Timeouts) -> Instant {
         let patience = match self.kind {
             Kind::Ours(_) => timeouts.link_idle,
             Kind::Foreign => timeouts.peer_idle,
-            // One of ours greets at once, a real node tells its topic number within its interval. A
-            // connection of which only this end ever heard must not keep that node's next one out.
+            // An overlay node greets at once; a FISCO node announces its topic number within its
+            // interval. A connection that only this end knows of must not keep out that node's next
+            // connection.
             Kind::Unknown => timeouts
                 .announce
                 .saturating_add(timeouts.link_idle)
@@ -160,13 +164,13 @@ impl Peer {
         after(self.heard, patience)
     }
 
-    /// When something is to be done about it next: to show a sign of life, or to give it up.
+    /// Returns when something must be done about the peer: send a keepalive, or close it.
     pub(super) fn due_at(&self, timeouts: &Timeouts) -> Instant {
         self.announce_at.min(self.idle_at(timeouts))
     }
 
-    /// A frame came. The first one tells which implementation the peer is: ours say hello. Returns
-    /// whether that has just become known.
+    /// Records that a frame came. The first frame shows which implementation the peer is: overlay
+    /// nodes say hello. Returns whether this has just become known.
     pub(super) fn heard(&mut self, now: Instant, frame: &PeerFrame, timeouts: &Timeouts) -> bool {
         self.heard = now;
         if !matches!(self.kind, Kind::Unknown) {
@@ -176,14 +180,14 @@ impl Peer {
         let version = greets.then(|| common_version(&frame.body)).flatten();
         match version {
             Some(version) => self.recognise(now, version, timeouts),
-            // One that speaks no version of ours is as good as a FISCO node.
+            // A node that shares no version of the extension is treated as a FISCO node.
             None => self.kind = Kind::Foreign,
         }
         true
     }
 
-    /// It is none of ours: something else came first than a greeting. Returns whether that has just
-    /// become known.
+    /// Records that another frame came before a greeting, so that the peer is not an overlay node.
+    /// Returns whether this has just become known.
     pub(super) fn heard_no_greeting(&mut self, now: Instant) -> bool {
         self.heard = now;
         let unknown = self.is_unknown();
@@ -193,18 +197,18 @@ impl Peer {
         unknown
     }
 
-    /// It is one of ours, and this version is spoken with it.
+    /// Records that the peer is an overlay node, and which version is spoken with it.
     pub(super) fn recognise(&mut self, now: Instant, version: u8, timeouts: &Timeouts) {
         self.kind = Kind::Ours(version);
         self.announce_at = after(now, timeouts.link_ping);
     }
 
-    /// Whether nothing has come yet, so that it may be one of ours or not.
+    /// Returns whether nothing has come yet, so that the kind of node is unknown.
     pub(super) fn is_unknown(&self) -> bool {
         matches!(self.kind, Kind::Unknown)
     }
 
-    /// Whether it is known not to be one of ours.
+    /// Returns whether the peer is known not to be an overlay node.
     pub(super) fn is_foreign(&self) -> bool {
         matches!(self.kind, Kind::Foreign)
     }
@@ -213,7 +217,7 @@ impl Peer {
         self.version().is_some()
     }
 
-    /// The version of the extension that is spoken with it, if it is one of ours.
+    /// Returns the version of the extension that is spoken with the peer, if it is an overlay node.
     pub(super) fn version(&self) -> Option<u8> {
         match self.kind {
             Kind::Ours(version) => Some(version),
@@ -221,12 +225,13 @@ impl Peer {
         }
     }
 
-    /// It was sent this node's list, which is so long.
+    /// Records that the peer was sent this node's list, of `len` bytes.
     pub(super) fn was_told(&mut self, len: usize) {
         self.answers.1 = len;
     }
 
-    /// The topics it may ask for behind one in byte order, or all, if it takes part.
+    /// Returns the topics that a participating FISCO node may ask for, in byte order: those after
+    /// `after`, or all.
     pub(super) fn told_after(&self, after: Option<&Bytes>) -> impl Iterator<Item = &Bytes> {
         let start = match after {
             Some(after) => Bound::Excluded(after),
@@ -235,7 +240,8 @@ impl Peer {
         self.told.range::<Bytes, _>((start, Bound::Unbounded))
     }
 
-    /// The question for its list, if it is a FISCO node and has not been asked for it in the last second.
+    /// Returns a request for the peer's list, if the peer is a FISCO node that was not asked in the
+    /// last second.
     pub(super) fn ask(&mut self, now: Instant, timeouts: &Timeouts) -> Option<PeerFrame> {
         if !self.is_foreign() || now < self.ask_at || self.is_asked(now) || !self.may_ask(now) {
             return None;
@@ -260,7 +266,7 @@ impl Peer {
         }
     }
 
-    /// Whether it is time to ask for its list.
+    /// Returns whether the list may be asked for now.
     fn may_ask(&mut self, now: Instant) -> bool {
         let (questions, topics) = &mut self.questions;
         questions.take(now, tokens(*topics / LIST_TOPICS))
@@ -278,7 +284,7 @@ impl Peer {
         match (frame.protocol, frame.packet) {
             (protocol::TOPIC, packet::TOPIC_SEQ) => {
                 let Ok(seq) = parse_topic_seq(&frame.body) else {
-                    return output.ignored("a topic sequence number that is none");
+                    return output.ignored("a malformed topic sequence number");
                 };
                 let wanted = seq != self.known_seq && !self.is_ours() && !self.is_asked(now);
                 if wanted && self.may_ask(now) {
@@ -298,9 +304,9 @@ impl Peer {
             (p, packet::TOPICS) if p == -protocol::TOPIC => {
                 match self.requested {
                     Some((seq, until)) if seq == frame.seq && now < until => self.requested = None,
-                    _ => return output.ignored("a topic list nobody asked for"),
+                    _ => return output.ignored("a topic list that this node did not ask for"),
                 }
-                // Whoever runs the machine has to have it read.
+                // The caller of the machine must have the list read first.
                 match input.topics.unwrap_or(Err(TopicListError::BadNumber)) {
                     Ok(list) => {
                         self.known_seq = list.seq;
@@ -316,13 +322,13 @@ impl Peer {
                     Err(TopicListError::BadNumber) => output.ignored("a malformed topic list"),
                 }
             }
-            // Unknown protocols are dropped without a word (p2p-v2 section 5).
+            // Unknown protocols are silently dropped (p2p-v2 section 5).
             _ => TopicUpdate::Nothing,
         }
     }
 }
 
-/// What something costs that is so long: never more than a bucket holds.
+/// Returns the tokens for something of this length: never more than a bucket holds.
 fn tokens(len: usize) -> u32 {
     1 + len.min(4000) as u32
 }

@@ -1,5 +1,5 @@
-//! What a neighbour's frame says, read before the node is asked: topic lists of FISCO nodes are texts, and
-//! what is proven with a hash is hashed.
+//! The content of a peer's frame, read before the node gets it: topic lists of FISCO nodes are
+//! texts, and messages that are proven with a hash are hashed.
 
 use std::collections::BTreeSet;
 
@@ -17,13 +17,13 @@ use crate::{
     },
 };
 
-/// A frame of a neighbour with whatever is long in it read. [`Checker::event`](super::Checker::event) makes
-/// it of a frame.
+/// A frame of a peer whose long parts have been read. [`Checker::event`](super::Checker::event)
+/// makes it from a frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PeerInput {
     pub(super) frame: PeerFrame,
     pub(super) digest: Digest,
-    /// The topics of a FISCO node, where the frame brings them.
+    /// The topics of a FISCO node, if the frame brings them.
     pub(super) topics: Option<Result<ReadList, TopicListError>>,
 }
 
@@ -31,13 +31,13 @@ pub struct PeerInput {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ReadList {
     pub(super) seq: u32,
-    /// Those that can be addressed.
+    /// The topics that can be addressed.
     pub(super) topics: BTreeSet<Bytes>,
 }
 
 impl From<PeerFrame> for PeerInput {
-    /// Nothing is read. A topic list is not understood then, and a long message is hashed where it is
-    /// needed.
+    /// Reads nothing. A topic list in it is then not understood, and a long message is hashed where
+    /// the hash is needed.
     fn from(frame: PeerFrame) -> Self {
         Self {
             frame,
@@ -47,7 +47,8 @@ impl From<PeerFrame> for PeerInput {
     }
 }
 
-/// What ends at this node: messages for it are proven with a hash, and those that pass are not.
+/// The destinations at this node: messages for them are proven with a hash; messages that only pass
+/// are not.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ends {
     keys: HashSet<NodeKey>,
@@ -55,7 +56,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// Of a node, and FISCO nodes that take part by way of it.
+    /// Collects this node and the FISCO nodes that take part through it.
     pub(super) fn new<'a>(node: &NodeId, transit: impl IntoIterator<Item = &'a NodeId>) -> Self {
         let mut keys: HashSet<NodeKey> = HashSet::default();
         keys.insert(NodeKey::from(node));
@@ -74,22 +75,22 @@ impl Ends {
 }
 
 impl PeerInput {
-    /// Whether [`read`](Self::read) has something to do.
+    /// Returns whether [`read`](Self::read) has something to read.
     pub(super) fn is_long(frame: &PeerFrame) -> bool {
         Self::is_list(frame) || frame.body.len() > super::digest::SHORT
     }
 
-    /// Whether it is a topic list.
+    /// Returns whether the frame is a topic list.
     pub(super) fn is_list(frame: &PeerFrame) -> bool {
         (frame.protocol, frame.packet) == (-protocol::TOPIC, packet::TOPICS)
     }
 
-    /// Whether it brings records.
+    /// Returns whether the frame brings records.
     pub(super) fn is_records(frame: &PeerFrame) -> bool {
         (frame.protocol, frame.packet) == (protocol::EXTENSION, mesh_packet::RECORDS)
     }
 
-    /// Reads a frame: of a topic list so many topics.
+    /// Reads a frame; of a topic list, it accepts up to `max_topics` topics.
     pub(super) fn read(frame: PeerFrame, max_topics: usize, ends: &Ends) -> Self {
         if Self::is_list(&frame) {
             let topics = Some(ReadList::read(&frame.body, max_topics));
@@ -118,14 +119,15 @@ impl PeerInput {
             {
                 Digest::of_long(RelayedSpread::content_of(body))
             }
-            // The name must be that of the content.
+            // A multicast is named by its content, which must be checked.
             (protocol::EXTENSION, mesh_packet::MULTICAST)
                 if body.len() > super::digest::SHORT
                     && Spread::id_of(body).is_some_and(|id| id & Recent::NAME != 0) =>
             {
                 Digest::of_long(Spread::content_of(body))
             }
-            // The network calls a FISCO node's multicast by its hash, and carries its unicasts and answers.
+            // The overlay names a FISCO node's multicast by its hash, and carries its unicasts and
+            // answers.
             (protocol::AMOP, _) if body.len() > super::digest::SHORT => {
                 match Frame::from_bytes(body.clone(), PROTOCOL_MAX_FRAME) {
                     Ok(frame) if ends.transit || frame.kind == FrameType::MULTICAST => {
@@ -143,8 +145,8 @@ impl ReadList {
     fn read(body: &Bytes, max_topics: usize) -> Result<Self, TopicListError> {
         held::reads_text();
         let list = TopicList::parse(body, max_topics)?;
-        // Nothing longer can be addressed. A slice of the packet it came in would keep all of that in
-        // memory.
+        // A longer topic cannot be addressed. Topics are copied, because a slice would keep the
+        // whole packet in memory.
         let topics = list.topics.into_iter();
         let topics = topics
             .filter(|topic| topic.len() <= MAX_TOPIC_LEN)

@@ -1,4 +1,4 @@
-//! What a node knows of one SDK connection beyond its topics: version, activity.
+//! The state of one SDK connection besides its topics: version, activity, held answers.
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -8,19 +8,20 @@ use crate::channel::{Frame, ProtocolVersion};
 /// One SDK connection, from TLS to its end.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
-    /// 1 until a handshake says otherwise.
+    /// The protocol version; 1 until a handshake changes it.
     pub(super) version: ProtocolVersion,
-    /// When something was last read or written.
+    /// The time of the last read or write.
     pub(super) active: Instant,
     /// The version of the node's topics that holds this session's latest change.
     pub(super) topics_version: u64,
-    /// Who is behind it.
+    /// The key and agency behind the session.
     pub(super) identity: SessionIdentity,
-    /// It is one of our clients, whose `subscribe` waits for the answer to a heartbeat.
+    /// Whether the client is a native client, whose `subscribe` waits for the answer to a
+    /// heartbeat.
     pub(super) ours: bool,
-    /// Answers to heartbeats that came behind a set of topics which is not in force yet.
+    /// Answers to heartbeats that came after a set of topics that is not in force yet.
     pub(super) held: VecDeque<Frame>,
-    /// When they are given all the same.
+    /// The time when the held answers are sent even if the set is still not in force.
     pub(super) held_until: Option<Instant>,
 }
 

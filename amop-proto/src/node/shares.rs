@@ -1,10 +1,10 @@
-//! Fair shares of what a node has, for those who use it.
+//! Fair shares of a node's resources.
 //!
-//! Up to half of a limit anyone may take. Above that whoever holds a certificate's key may take no more
-//! than its fair share: the limit divided by the agencies that use some of it, divided by the keys of
-//! its agency that do. So applications of one institution, which often share a key, have everything as
-//! long as nobody else needs it; and when all is taken, what goes is of those who have more than their
-//! share.
+//! Up to half of a limit is free for all. Above that, the holder of a certificate's key may take no
+//! more than its fair share: the limit divided by the agencies that use some of it, divided by the
+//! keys of its agency that do. So the applications of one institution, which often share a key, can
+//! use everything as long as no others need it; and when everything is in use, holders above their
+//! share lose some of it.
 
 use std::{
     fmt,
@@ -14,16 +14,16 @@ use std::{
 use super::Group;
 use crate::{hash::HashMap, p2p::mesh::NodeKey};
 
-/// Who is behind a session. Applications that share a certificate are one.
+/// The key and agency behind a session. Applications that share a certificate count as one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionIdentity {
     /// A digest of its certificate's public key.
     pub key: [u8; 32],
-    /// A digest of what its agency is known by.
+    /// A digest that identifies the agency.
     pub agency: [u8; 32],
 }
 
-/// The things that are shared.
+/// The resources that are shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pool {
     Sessions,
@@ -41,7 +41,7 @@ pub(super) enum Pool {
 pub(super) const POOLS: usize = 8;
 
 impl Pool {
-    /// For an operator.
+    /// Returns the name shown to operators.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Sessions => "connections",
@@ -57,8 +57,8 @@ impl Pool {
 }
 
 impl SessionIdentity {
-    /// Another node, of an agency that is known by this. What an agency's nodes send and what its sessions
-    /// here do counts apart.
+    /// Returns the identity of another node, of the agency with this digest. An agency's nodes and
+    /// its sessions at this node are counted separately.
     pub(super) fn of_node(key: NodeKey, authority: [u8; 32]) -> Self {
         let mut identity = Self {
             key: [0; 32],
@@ -68,7 +68,7 @@ impl SessionIdentity {
         identity
     }
 
-    /// Whose it is, where senders take turns.
+    /// Returns the group in which its messages take turns.
     pub(super) fn group(&self) -> Group {
         let first = |digest: &[u8; 32]| {
             let first = digest.iter().take(8);
@@ -81,7 +81,8 @@ impl SessionIdentity {
     }
 }
 
-/// Half of the key's digest tells keys apart: that is looked up for each message of another node.
+/// Half of the key's digest is enough to tell keys apart; this hash is needed for each message of
+/// another node.
 impl Hash for SessionIdentity {
     fn hash<H: Hasher>(&self, state: &mut H) {
         if let Some(half) = self.key.first_chunk() {
@@ -90,7 +91,7 @@ impl Hash for SessionIdentity {
     }
 }
 
-/// The beginning of the key's digest, enough to tell keys apart in a log.
+/// Shows the beginning of the key's digest, which is enough to tell keys apart in a log.
 impl fmt::Display for SessionIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.key[..8]
@@ -99,24 +100,24 @@ impl fmt::Display for SessionIdentity {
     }
 }
 
-/// One that takes part, by its place.
+/// The place of an identity that uses some resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct HolderId(usize);
 
 impl HolderId {
-    /// A small number that no other holder has at the same time.
+    /// Returns a small number that no other holder has at the same time.
     pub(super) fn place(self) -> usize {
         self.0
     }
 }
 
-/// Whether something may be taken.
+/// Whether some of a resource may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum May {
     Take,
-    /// If somebody with more than a fair share gives way: there is at least one.
+    /// It may be taken if a holder above its fair share gives some up; there is at least one.
     TakeFromOthers,
-    /// It is over its fair share, or alone and at the limit.
+    /// The holder is over its fair share, or it alone has reached the limit.
     Not,
 }
 
@@ -124,7 +125,7 @@ pub(super) enum May {
 struct Holder {
     identity: SessionIdentity,
     agency: usize,
-    /// Its sessions.
+    /// The number of its sessions.
     refs: usize,
     used: [usize; POOLS],
 }
@@ -138,17 +139,17 @@ impl Holder {
 #[derive(Debug, Clone, Default)]
 struct Agency {
     used: [usize; POOLS],
-    /// Its keys that use some.
+    /// The number of its keys that use some.
     active: [usize; POOLS],
     holders: usize,
 }
 
-/// Who holds how much of what.
+/// How much of each resource each holder uses.
 #[derive(Debug, Clone)]
 pub(super) struct Shares {
     limits: [usize; POOLS],
     used: [usize; POOLS],
-    /// Agencies that use some.
+    /// The number of agencies that use some.
     active: [usize; POOLS],
     holders: Vec<Option<Holder>>,
     free: Vec<usize>,
@@ -156,15 +157,16 @@ pub(super) struct Shares {
     free_agencies: Vec<usize>,
     by_identity: HashMap<SessionIdentity, usize>,
     by_agency: HashMap<[u8; 32], usize>,
-    /// Those that hold nothing are looked for once there are so many.
+    /// Idle holders are removed once there are this many identities.
     sweep_at: usize,
 }
 
-/// So many that hold nothing may be kept: those who come and go need no place made each time.
+/// The number of idle holders that may be kept, so that identities that come and go need no new
+/// place each time.
 const IDLE: usize = 1024;
 
 impl Shares {
-    /// The limits in the order of [`Pool`].
+    /// Creates an empty table. The limits are in the order of [`Pool`].
     pub(super) fn new(limits: [usize; POOLS]) -> Self {
         Self {
             limits,
@@ -180,12 +182,12 @@ impl Shares {
         }
     }
 
-    /// Whether nobody holds anything.
+    /// Returns whether nothing is in use.
     pub(super) fn is_empty(&self) -> bool {
         self.used == [0; POOLS] && self.holders.iter().flatten().all(Holder::is_idle)
     }
 
-    /// The place of an identity.
+    /// Returns the place of an identity; creates it if there is none.
     pub(super) fn holder(&mut self, identity: SessionIdentity) -> HolderId {
         if let Some(&at) = self.by_identity.get(&identity) {
             return HolderId(at);
@@ -221,7 +223,7 @@ impl Shares {
         HolderId(at)
     }
 
-    /// Forgets those that hold nothing.
+    /// Forgets idle holders.
     fn sweep(&mut self) {
         for (at, place) in self.holders.iter_mut().enumerate() {
             let Some(holder) = place.take_if(|holder| holder.is_idle()) else {
@@ -239,7 +241,7 @@ impl Shares {
         self.sweep_at = 2 * self.by_identity.len() + IDLE;
     }
 
-    /// A session of an identity came: its place is kept until it [leaves](Self::leave).
+    /// Adds a session of an identity: its place is kept until it [leaves](Self::leave).
     pub(super) fn join(&mut self, identity: SessionIdentity) -> HolderId {
         let id = self.holder(identity);
         if let Some(Some(holder)) = self.holders.get_mut(id.0) {
@@ -263,17 +265,17 @@ impl Shares {
         self.get(id).map_or(0, |holder| holder.used[pool as usize])
     }
 
-    /// The place of a holder's agency.
+    /// Returns the place of a holder's agency.
     pub(super) fn agency(&self, id: HolderId) -> usize {
         self.get(id).map_or(0, |holder| holder.agency)
     }
 
-    /// How many agencies use some.
+    /// Returns the number of agencies that use some.
     pub(super) fn agencies(&self, pool: Pool) -> usize {
         self.active[pool as usize]
     }
 
-    /// How many keys of a holder's agency use some.
+    /// Returns the number of keys of a holder's agency that use some.
     pub(super) fn keys(&self, id: HolderId, pool: Pool) -> usize {
         let agency = self
             .get(id)
@@ -285,12 +287,12 @@ impl Shares {
         self.used[pool as usize]
     }
 
-    /// Takes something, whether or not it [may](Self::may) be taken.
+    /// Takes an amount, without checking whether it [may](Self::may) be taken.
     pub(super) fn take(&mut self, id: HolderId, pool: Pool, amount: usize) {
         self.take_each(id, [(pool, amount)]);
     }
 
-    /// As [`take`](Self::take), of several things at once.
+    /// Like [`take`](Self::take), for several resources at once.
     #[inline]
     pub(super) fn take_each<const N: usize>(&mut self, id: HolderId, amounts: [(Pool, usize); N]) {
         let Some(Some(holder)) = self.holders.get_mut(id.0) else {
@@ -309,12 +311,12 @@ impl Shares {
         }
     }
 
-    /// Gives back what was taken.
+    /// Gives back an amount that was taken.
     pub(super) fn give(&mut self, id: HolderId, pool: Pool, amount: usize) {
         self.give_each(id, [(pool, amount)]);
     }
 
-    /// As [`give`](Self::give), of several things at once.
+    /// Like [`give`](Self::give), for several resources at once.
     #[inline]
     pub(super) fn give_each<const N: usize>(&mut self, id: HolderId, amounts: [(Pool, usize); N]) {
         let Some(Some(holder)) = self.holders.get_mut(id.0) else {
@@ -335,11 +337,11 @@ impl Shares {
         }
     }
 
-    /// Whether an identity may take something.
+    /// Returns whether a holder may take an amount.
     pub(super) fn may(&self, id: HolderId, pool: Pool, amount: usize) -> May {
         let (limit, used) = (self.limits[pool as usize], self.used[pool as usize]);
         let wanted = used.saturating_add(amount);
-        // Mostly so.
+        // The usual case.
         if wanted <= limit / 2 {
             return May::Take;
         }
@@ -347,7 +349,7 @@ impl Shares {
             return May::Not;
         };
         let own = holder.used[pool as usize];
-        // Whoever has nothing may have one thing, however large.
+        // A holder that uses nothing may take one thing of any size.
         if own > 0 && own.saturating_add(amount) > self.share(holder, pool, None) {
             return May::Not;
         }
@@ -358,7 +360,7 @@ impl Shares {
         }
     }
 
-    /// Whether somebody's agency has no more than its fair share with so much more.
+    /// Returns whether a holder's agency stays within its fair share with this amount added.
     pub(super) fn agency_may(&self, id: HolderId, pool: Pool, amount: usize) -> bool {
         let at = pool as usize;
         let agency = self.get(id).map(|holder| &self.agencies[holder.agency]);
@@ -368,7 +370,7 @@ impl Shares {
         })
     }
 
-    /// The fair share of one that takes part, if another one that may not use any yet does, too.
+    /// Returns the fair share of a holder, if `other` also starts to use some.
     fn share(&self, holder: &Holder, pool: Pool, other: Option<&Holder>) -> usize {
         let at = pool as usize;
         let agency = &self.agencies[holder.agency];
@@ -386,8 +388,8 @@ impl Shares {
         self.holders.get(id.0)?.as_ref()
     }
 
-    /// By how much one has more than its fair share, when more than half of all is taken, and another
-    /// one wants some.
+    /// Returns by how much a holder exceeds its fair share while more than half of the limit is in
+    /// use and `other` needs some.
     pub(super) fn excess(&self, id: HolderId, pool: Pool, other: Option<HolderId>) -> usize {
         if self.used[pool as usize] <= self.limits[pool as usize] / 2 {
             return 0;
@@ -402,7 +404,8 @@ impl Shares {
         holder.used[pool as usize].saturating_sub(share)
     }
 
-    /// Who has most beyond its fair share when another one wants some; the least identity of several.
+    /// Returns the holder that is furthest above its fair share when `other` needs some; of equal
+    /// ones, the one with the smallest identity.
     pub(super) fn most_over(&self, pool: Pool, other: Option<HolderId>) -> Option<HolderId> {
         let other = other.and_then(|other| self.get(other));
         let holders = self.holders.iter().enumerate();
@@ -430,7 +433,7 @@ mod tests {
         Shares::new([limit; POOLS])
     }
 
-    /// Takes one after the other until that is refused or would be at another's cost.
+    /// Takes one at a time until this is refused or would be at another holder's cost.
     fn fill(shares: &mut Shares, id: HolderId) -> usize {
         let mut taken = 0;
         while shares.may(id, Pool::Topics, 1) == May::Take {
@@ -471,7 +474,7 @@ mod tests {
             assert_eq!(shares.most_over(Pool::Topics, Some(modest)), Some(greedy));
             shares.give(greedy, Pool::Topics, 1);
         }
-        // Both have their share: neither gets more.
+        // Both have their share: neither may take more.
         for id in [greedy, modest] {
             assert_eq!(shares.may(id, Pool::Topics, 1), May::Not);
             assert_eq!(shares.excess(id, Pool::Topics, None), 0);
@@ -487,7 +490,8 @@ mod tests {
             shares.take(id, Pool::Topics, 1);
         }
         let other = shares.holder(identity(2, 0));
-        // Half is taken. The other agency may have half of all, each key of the first one.
+        // Half is in use. The other agency may have half of everything; the keys of the first one
+        // share their half.
         assert_eq!(fill(&mut shares, other), 60);
         assert_eq!(shares.may(many[0], Pool::Topics, 1), May::Not);
         assert_eq!(shares.may(other, Pool::Topics, 1), May::Not);

@@ -1,18 +1,18 @@
-//! The topics a session wants, as its frame tells them.
+//! The topics that a session wants, as its frame lists them.
 
 use std::{collections::BTreeSet, ops::ControlFlow};
 
 use crate::{TopicError, channel::read_names};
 
-/// So many topics that are none are counted, then no more is read of the set.
+/// The number of invalid topics after which no more of the set is read.
 const MAX_IGNORED: usize = 256;
 
-/// Twice the topics that a session may hold are read, and so many more: those that it holds already are
-/// to be found among them, whatever their order.
+/// Twice the topics that a session may hold are read, and this many more: the topics that it
+/// already holds must be found among them, in any order.
 const MAX_BEYOND: usize = 4096;
 
-/// A set of topics in byte order. It is two pieces of memory, however many topics it has, so that a set
-/// that nobody needs any more costs nothing to drop.
+/// A set of topics in byte order. It takes two pieces of memory, however many topics it has, so
+/// that dropping a set that is no longer needed costs almost nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicSet {
     text: String,
@@ -24,7 +24,7 @@ impl TopicSet {
         self.ends.len()
     }
 
-    /// The memory it takes, in bytes.
+    /// Returns the memory it takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.text.capacity() + self.ends.capacity() * size_of::<u32>()
     }
@@ -38,7 +38,7 @@ impl TopicSet {
         self.text.get(start..end)
     }
 
-    /// Where a topic is, or would be.
+    /// Returns the position of a topic, or the position where it would be.
     pub(super) fn find(&self, topic: &[u8]) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -60,7 +60,7 @@ impl FromIterator<String> for TopicSet {
         let mut set = Self::default();
         for topic in sorted {
             set.text.push_str(&topic);
-            // A body of 2 MiB at most is behind it.
+            // The set comes from a body of at most 2 MiB.
             set.ends.push(set.text.len() as u32);
         }
         set.text.shrink_to_fit();
@@ -69,21 +69,22 @@ impl FromIterator<String> for TopicSet {
     }
 }
 
-/// Topics of a set that are left out.
+/// Topics of a set that are ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ignored {
-    /// The beginning of the first.
+    /// The beginning of the first ignored topic.
     pub(super) first: String,
-    /// How many others. Far over the limit it is no more than a lower bound.
+    /// The number of other ignored topics. If the set is far over the limit, this is only a lower
+    /// bound.
     pub(super) others: usize,
-    /// Those that are topics, the first of them.
+    /// The first of those that are valid topics.
     pub(super) names: Vec<String>,
 }
 
-/// So many topics that were refused are told to a client that understands it,
+/// The number of refused topics that a native client is told of,
 const MAX_NAMED: usize = 64;
 
-/// or as many as have this many bytes together: sessions keep them for as long as the set is in force.
+/// or as many as have this many bytes together: sessions keep them as long as the set is in force.
 const MAX_NAMES: usize = 4096;
 
 impl Ignored {
@@ -115,8 +116,9 @@ pub(super) struct ReadTopics {
 }
 
 impl ReadTopics {
-    /// Reads a 0x32 body, of a session that may hold `max` topics: somewhat more than twice as many. Which
-    /// of them it gets is not decided here. `None` where the old set stays.
+    /// Reads a 0x32 body of a session that may hold `max` topics; it takes somewhat more than twice
+    /// as many topics. It does not decide which of them the session gets. `None` means that the
+    /// body was not understood and the old set stays.
     pub(super) fn read(body: &[u8], max: usize) -> Option<Self> {
         let mut topics = BTreeSet::new();
         let mut ignored = None;
@@ -124,7 +126,7 @@ impl ReadTopics {
         read_names(body, |name| {
             left -= 1;
             if TopicError::check(&name).is_ok() {
-                // It may be there once more.
+                // The topic may already be in the set.
                 topics.insert(name.into_owned());
             } else {
                 Ignored::add(&mut ignored, &name);
@@ -166,14 +168,14 @@ mod tests {
         assert_eq!(names(&read.set), ["x", "y", "z"]);
         let ignored = read.ignored.unwrap();
         assert_eq!((ignored.first.as_str(), ignored.others), ("", 0));
-        // The text breaks off behind what is read of it.
+        // Reading stops before the end of the text, which is not valid JSON.
         let most = 2 * 100 + MAX_BEYOND;
         let many: Vec<String> = (0..most).map(|n| format!("\"{n}\"")).collect();
         let body = format!("[{}, and no JSON", many.join(","));
         let read = ReadTopics::read(body.as_bytes(), 100).unwrap();
         assert_eq!(read.set.len(), most);
         assert_eq!(ReadTopics::read(body.as_bytes(), 101), None);
-        // What is no topic ends sooner.
+        // Invalid topics end the reading sooner.
         let none: Vec<String> = (0..300).map(|_| "\"\"".to_owned()).collect();
         let body = format!("[{}, and no JSON", none.join(","));
         let read = ReadTopics::read(body.as_bytes(), 100).unwrap();

@@ -1,27 +1,27 @@
-//! How often a node comes back. What it may ask for is counted for each connection, and each connection
-//! is news for the whole network: a node that connects anew again and again would have more of both than
-//! one that stays.
+//! How often a node connects. Limits are counted for each connection, and the whole network is told
+//! of each connection: without this check, a node that reconnects all the time would get more of
+//! both than a node that stays.
 
 use std::time::{Duration, Instant};
 
 use super::mesh::Bucket;
 use crate::{hash::HashMap, p2p::NodeId};
 
-/// So many connections at once, and then one each so long.
+/// The number of connections accepted at once; after that, one is accepted per `EACH`.
 const BURST: u32 = 16;
 const EACH: Duration = Duration::from_secs(2);
 
-/// Not more nodes than this are remembered.
+/// The number of nodes that are remembered.
 const MAX: usize = 4096;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Visits(HashMap<NodeId, Bucket>);
 
 impl Visits {
-    /// Whether a node may connect again.
+    /// Returns whether a node may connect now.
     pub(super) fn admit(&mut self, now: Instant, node: NodeId) -> bool {
         if self.0.len() >= MAX && !self.0.contains_key(&node) {
-            // Those that have not come for long, and if there are none, all.
+            // Forget the nodes that have not come for a long time, and if there are none, all.
             self.0.retain(|_, bucket| !bucket.is_full(now));
             if self.0.len() >= MAX {
                 self.0.clear();

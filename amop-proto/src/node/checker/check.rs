@@ -1,4 +1,4 @@
-//! A packet of records under way through its check.
+//! A records packet during its check.
 
 use super::{CheckedRecord, CheckedRecords, RecordsFault};
 use crate::{
@@ -9,28 +9,28 @@ use crate::{
     },
 };
 
-/// A part is handed over once it has so many records,
+/// The number of records after which a part is handed over,
 pub(super) const RECORDS: usize = 256;
 
-/// or takes so many bytes. It is longer where one node states much.
+/// or the number of bytes. A part is longer if one node states much.
 const BYTES: usize = 1024 * 1024;
 
-/// What is said of one node stays together up to so many times as much.
+/// Records of one node stay together up to this many times those limits.
 const TOGETHER: usize = 4;
 
-/// A packet of records that is being checked, one record at a time. What has been checked is handed over in
-/// parts, so that a long packet never stands in memory as a whole, read.
+/// A packet of records that is checked one record at a time. Checked records are handed over in
+/// parts, so that a long packet is never in memory as a whole after it is read.
 #[derive(Debug)]
 pub struct Check {
     peer: PeerId,
     seq: u32,
     records: SignedRecords,
-    /// Read, and for the next part.
+    /// A record that has been read and belongs to the next part.
     held: Option<SignedRecord>,
     part: CheckedRecords,
-    /// What the records of the part take.
+    /// The bytes that the records of the part take.
     bytes: usize,
-    /// Those of the part, and bytes they may take.
+    /// The limits of a part: records and bytes.
     most: (usize, usize),
     state: State,
 }
@@ -38,9 +38,9 @@ pub struct Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Checking,
-    /// The part can be taken.
+    /// A part is ready.
     Full,
-    /// It is the last one.
+    /// The last part is ready.
     Over,
 }
 
@@ -58,7 +58,7 @@ impl Check {
         }
     }
 
-    /// Without parts.
+    /// Creates a check whose result is not divided into parts.
     pub(super) fn whole(frame: &PeerFrame, max_topics: usize) -> Self {
         Self {
             most: (usize::MAX, usize::MAX),
@@ -66,7 +66,7 @@ impl Check {
         }
     }
 
-    /// Whether there is a part to be taken, and if so whether it is the last one.
+    /// Returns whether a part is ready, and if so whether it is the last one.
     pub fn ready(&self) -> Option<bool> {
         match self.state {
             State::Checking => None,
@@ -75,13 +75,13 @@ impl Check {
         }
     }
 
-    /// Whether the last part has been taken.
+    /// Returns whether the check has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.state == State::Over
     }
 
-    /// Takes what is [`ready`](Self::ready), for the machine.
+    /// Takes the part that is [`ready`](Self::ready), as an event for the machine.
     pub fn take_event(&mut self) -> Event {
         Event::PeerRecords(self.peer, self.take())
     }
@@ -100,7 +100,7 @@ impl Check {
         self.part.work
     }
 
-    /// Reads one more record and has it checked. Returns how many bytes were read.
+    /// Reads and checks one more record. Returns how many bytes were read.
     pub(super) fn step(
         &mut self,
         check: impl FnOnce(SignedRecord, &mut CheckedRecords) -> Result<(), RecordsFault>,
@@ -125,7 +125,7 @@ impl Check {
             Some(held) => held,
             None => match self.records.next() {
                 Some(Ok(Some(signed))) => signed,
-                // Of a node of a kind that is not known.
+                // The record is of a kind of node that is unknown here.
                 Some(Ok(None)) => return Ok(()),
                 Some(Err(RecordsError::TooManyTopics { node, .. })) => {
                     self.part.too_long.extend(node);

@@ -1,11 +1,11 @@
-//! What was found out about the latest of many things.
+//! Remembers findings about the latest of many things.
 
 use std::collections::VecDeque;
 
 use crate::hash::HashMap;
 
-/// By SHA-256. What was found before the rules changed is never noted: who finds something out remembers
-/// [under which rules](Self::rules) that was.
+/// Findings by SHA-256. A finding from before the rules changed is never stored: the caller notes
+/// [the number of the rules](Self::rules) before it starts.
 #[derive(Debug)]
 pub(super) struct Latest<V> {
     found: HashMap<[u8; 32], V>,
@@ -15,7 +15,7 @@ pub(super) struct Latest<V> {
 }
 
 impl<V: Clone> Latest<V> {
-    /// So many are remembered.
+    /// Creates a memory for `most` findings.
     pub(super) fn new(most: usize) -> Self {
         Self {
             found: HashMap::default(),
@@ -25,7 +25,7 @@ impl<V: Clone> Latest<V> {
         }
     }
 
-    /// Counts the changes of the rules.
+    /// Returns how often the rules have changed.
     pub(super) fn rules(&self) -> u64 {
         self.rules
     }
@@ -34,7 +34,7 @@ impl<V: Clone> Latest<V> {
         self.found.get(digest).cloned()
     }
 
-    /// The rules have changed.
+    /// Forgets everything, because the rules have changed.
     pub(super) fn forget(&mut self) {
         let rules = self.rules + 1;
         *self = Self {
@@ -43,7 +43,7 @@ impl<V: Clone> Latest<V> {
         };
     }
 
-    /// Notes what was found by rules that may have changed since.
+    /// Stores a finding, unless the rules have changed since `rules`.
     pub(super) fn note(&mut self, digest: [u8; 32], found: V, rules: u64) {
         if self.rules != rules || self.found.insert(digest, found).is_some() {
             return;

@@ -29,7 +29,7 @@ fn link() -> LinkQueue {
     queue
 }
 
-/// Writes batches until a frame has left, and returns how many bytes that were with it.
+/// Writes batches until a frame has left, and returns how many bytes were written up to its end.
 fn bytes_until(queue: &mut LinkQueue, name: u32) -> usize {
     let mut written = 0;
     loop {
@@ -84,7 +84,7 @@ fn a_short_message_waits_for_two_batches_whatever_others_have_queued() {
                 queue.push(session(n), message(7, LONG));
             }
         }
-        // The writer has begun.
+        // The writer has started.
         queue.take();
         queue.push(session(1000), message(1, 300));
         let waited = bytes_until(&mut queue, 1);
@@ -154,7 +154,7 @@ fn a_flow_keeps_its_order_long_or_short() {
 #[test]
 fn flows_of_one_neighbour_share_its_turn() {
     let mut queue = link();
-    // One neighbour brings what a hundred nodes send, another what one sends.
+    // One neighbour brings messages of a hundred nodes, another those of one node.
     for source in 0..100 {
         queue.push(
             Lane::relayed(PeerId(1), NodeKey(source), b""),
@@ -193,7 +193,7 @@ fn neighbours_of_one_agency_have_one_turn() {
     assert!(bytes_until_counts(&mut queue, other, 3 * FRAGMENT) <= 10 * FRAGMENT);
 }
 
-/// Writes batches until so much of a lane has left, and returns how much that was of all.
+/// Writes batches until this much of a lane has left, and returns how much was written in total.
 fn bytes_until_counts(queue: &mut LinkQueue, lane: Lane, wanted: usize) -> usize {
     let (mut of_lane, mut written) = (0, 0);
     while of_lane < wanted {
@@ -246,7 +246,7 @@ fn what_leaves_counts_as_much_as_was_queued() {
             }
         }
         assert_eq!(counted, expected, "{allowed}");
-        // Nothing of it is kept.
+        // Nothing is kept.
         queue.take();
         assert!(queue.waiting.turns.is_empty() && queue.cuts.open == 0);
     }
@@ -307,7 +307,7 @@ fn a_relay_lets_a_topic_pass_another_one_of_the_same_node() {
         lane(b"a"),
         Lane::relayed(PeerId(1), NodeKey(8), &frame(b"a"))
     );
-    // What is cut short or has no topic has a lane, too.
+    // A frame that is cut short or has no topic has a lane, too.
     let whole = frame(b"a");
     for len in 0..whole.len() {
         Lane::relayed(PeerId(1), NodeKey(9), &whole[..len]);
@@ -321,7 +321,7 @@ fn a_relay_lets_a_topic_pass_another_one_of_the_same_node() {
     assert!(bytes_until(&mut queue, 1) <= 2 * BATCH);
 }
 
-/// Session `n` is of agency `n / 1000`, and of its key `n / 100`.
+/// Puts session `n` into agency `n / 1000`, with key `n / 100`.
 fn group(sender: Sender) -> Group {
     let Sender::Session(SessionId(n)) = sender else {
         panic!("only sessions send here");
@@ -332,7 +332,7 @@ fn group(sender: Sender) -> Group {
     }
 }
 
-/// How many bytes of each session leave until so many have in all.
+/// Returns how many bytes of each session leave until `total` bytes have left.
 fn parts(queue: &mut LinkQueue, total: usize) -> HashMap<u64, usize> {
     let mut parts: HashMap<u64, usize> = HashMap::default();
     let mut sum = 0;
@@ -372,7 +372,7 @@ fn an_agency_with_many_sessions_has_one_turn_and_so_has_each_of_its_keys() {
     near(100, total / 4);
     let others: usize = (1..100).map(|n| parts.get(&n).copied().unwrap_or(0)).sum();
     assert!(others.abs_diff(total / 4) < total / 20, "{others}");
-    // And those of one key take turns.
+    // The sessions of one key take turns.
     let each = (1..100).map(|n| parts.get(&n).copied().unwrap_or(0));
     assert!(each.clone().min() > Some(0) && each.max() < Some(total / 100));
 }
@@ -388,7 +388,7 @@ fn what_is_short_is_next_where_nothing_of_its_agency_waits() {
     queue.push_of(session(1000), message(1, 300), group);
     let waited = bytes_until(&mut queue, 1);
     assert!(waited <= 2 * BATCH, "{waited} bytes");
-    // Within the agency it is next when the agency is.
+    // Within the agency, it goes first when it is the agency's turn.
     queue.push_of(session(60), message(2, 300), group);
     let waited = bytes_until(&mut queue, 2);
     assert!(waited <= 3 * BATCH, "{waited} bytes");

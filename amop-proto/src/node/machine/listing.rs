@@ -1,4 +1,4 @@
-//! What JSON-RPC tells of a node's peers and topics, copied piece by piece.
+//! The peers and topics that JSON-RPC answers list, copied piece by piece.
 
 use bytes::Bytes;
 
@@ -11,32 +11,32 @@ use crate::{
     node::{PeerId, PeerIdentity},
 };
 
-/// So many topics are looked at in one piece: some 100 microseconds.
+/// The number of topics read in one piece: some 100 microseconds.
 const PIECE: usize = 256;
 
-/// So many bytes of topics, as JSON has them, are listed at most.
+/// The limit for listed topics, in bytes of JSON.
 const MAX_LISTED: usize = 16 * 1024 * 1024;
 
 /// A JSON-RPC request that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// Of the session's frame.
+    /// The seq of the session's frame.
     pub seq: Seq,
-    /// What is asked.
+    /// The request.
     pub request: Request,
 }
 
 impl Question {
-    /// The frame to hand back with [`Event::SessionReply`](super::Event::SessionReply).
+    /// Returns the frame to hand back with [`Event::SessionReply`](super::Event::SessionReply).
     pub fn reply(&self, answer: Bytes) -> Frame {
         Frame::new(FrameType::RPC, self.seq, answer)
     }
 }
 
-/// Peers and topics as they were while they were copied.
+/// The peers and topics of a node at the time of copying.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The nodes connected, in the order they came.
+    /// The connected nodes, in the order they connected.
     pub peers: Vec<PeerInfo>,
     /// The topics of this node's sessions.
     pub own_topics: Vec<String>,
@@ -46,14 +46,14 @@ pub struct Listing {
 #[derive(Debug, Default)]
 struct Piece {
     topics: Vec<Bytes>,
-    /// The last that was looked at, if there may be more.
+    /// The last topic read, if there may be more.
     last: Option<Bytes>,
 }
 
 impl Listing {
-    /// Copies what an answer needs. `lend` lends the node to the function it is given and may be busy
-    /// elsewhere before and after: it is called often, and each time the function takes little time.
-    /// Of very many topics the last are left out: 16 MiB are told.
+    /// Copies the data that an answer needs. `lend` lends the node to the function it is given, and
+    /// may wait for it before and use it elsewhere after: it is called often, and each call takes
+    /// little time. If there are very many topics, only the first 16 MiB are listed.
     pub fn copy(needs: Needs, mut lend: impl FnMut(&mut dyn FnMut(&Node))) -> Self {
         let mut listing = Self::default();
         let mut left = MAX_LISTED;
@@ -120,14 +120,14 @@ fn collect(left: &mut usize, mut piece: impl FnMut(Option<&Bytes>) -> Piece) -> 
     }
 }
 
-/// How long a topic is in JSON, at most.
+/// Returns the largest length of a topic in JSON.
 fn written(topic: &str) -> usize {
     let escaped = |byte: &u8| *byte < 0x20 || matches!(*byte, b'"' | b'\\');
     topic.len() + 3 + 5 * topic.bytes().filter(|byte| escaped(byte)).count()
 }
 
 impl Node {
-    /// What `getPeers` tells of the nodes connected.
+    /// Returns the connected nodes as `getPeers` lists them.
     pub fn peer_infos(&self) -> Vec<PeerInfo> {
         let needs = Needs {
             peers: true,
@@ -137,7 +137,7 @@ impl Node {
         Listing::copy(needs, |piece| piece(self)).peers
     }
 
-    /// The topics that this node's sessions hold, as `getNodeInfo` tells them.
+    /// Returns the topics that this node's sessions hold, as `getNodeInfo` lists them.
     pub fn own_topics(&self) -> Vec<String> {
         let needs = Needs {
             own_topics: true,
@@ -146,7 +146,7 @@ impl Node {
         Listing::copy(needs, |piece| piece(self)).own_topics
     }
 
-    /// Answers a request here and now: for owners of a node that nobody else waits for.
+    /// Answers a request at once: for callers that do not share the node.
     pub fn answer(&self, question: &Question) -> Frame {
         let listing = Listing::copy(question.request.needs(), |piece| piece(self));
         let facts = &self.config.facts;

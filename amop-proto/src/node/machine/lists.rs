@@ -1,5 +1,5 @@
-//! The lists of topics that FISCO nodes ask for. A long one is written a little at a time, so that messages do
-//! not wait for it, and once for each number.
+//! The topic lists that FISCO nodes ask for. A long list is written a little at a time, so that
+//! messages do not wait for it, and only once for each sequence number.
 
 use std::{
     collections::BTreeMap,
@@ -15,33 +15,35 @@ use crate::{
     p2p::{PeerFrame, packet, protocol},
 };
 
-/// So many topics are written for one event: some 100 microseconds.
+/// The number of topics written for one event: some 100 microseconds.
 const PIECE: usize = 1024;
 
-/// Between two pieces others have their turn.
+/// The pause between two pieces, in which other work is done.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The lists that were asked for last: of each node that takes part in the network, and of all others.
+/// The lists that were asked for last: one for each FISCO node that takes part in the overlay, and
+/// one for all others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lists {
     of: BTreeMap<Option<PeerId>, List>,
-    /// Which of them was written last: they take turns.
+    /// The list that was written last: the lists take turns.
     last: Option<PeerId>,
     resume: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
 struct List {
-    /// The number it is written for.
+    /// The topic sequence number that the list is written for.
     number: u32,
     body: Body,
-    /// Who asked, with the seq of the question and the number that there was.
+    /// The peers that asked, each with the seq of its question and the sequence number at that
+    /// time.
     asked: Vec<(PeerId, u32, u32)>,
 }
 
 #[derive(Debug, Clone)]
 enum Body {
-    /// As far as it is written, and the last topic in it.
+    /// The text written so far, and the last topic in it.
     Begun(BytesMut, Option<Bytes>),
     Whole(Bytes),
 }
@@ -79,7 +81,7 @@ impl Lists {
 }
 
 impl Node {
-    /// A node asks for the topics it is told of.
+    /// Handles a peer's request for the list of the topics announced to it.
     pub(super) fn asked_for_list(&mut self, now: Instant, peer: PeerId, seq: u32) {
         let transit = self
             .peers
@@ -96,8 +98,8 @@ impl Node {
             }
             *list = List::begin(number);
         }
-        // One that is being written is written to its end, even if it is out of date by then. Of several
-        // questions that wait for it the last one counts.
+        // A list that is being written is finished even if it is out of date by then. If a peer
+        // asks several times, its last question counts.
         list.asked.retain(|&(asked, ..)| asked != peer);
         list.asked.push((peer, seq, number));
         if self.lists.resume.is_none() {
@@ -105,7 +107,7 @@ impl Node {
         }
     }
 
-    /// Goes on with the lists that are being written.
+    /// Continues the lists that are being written.
     pub(super) fn write_lists(&mut self, now: Instant) {
         self.lists.resume = None;
         let behind = (Bound::Excluded(self.lists.last), Bound::Unbounded);
@@ -116,7 +118,7 @@ impl Node {
         }
     }
 
-    /// Writes a piece of a list. If that is the last one, those who asked get it.
+    /// Writes a piece of a list. After the last piece, the peers that asked get the list.
     fn write_list(&mut self, now: Instant, whose: Option<PeerId>) {
         self.lists.last = whose;
         let Some(list) = self.lists.of.get_mut(&whose) else {
@@ -134,7 +136,7 @@ impl Node {
                 }
             };
             match whose.map(|peer| self.peers.get(&peer)) {
-                // What it was told of when it was told the number.
+                // The topics the peer was told of when it got the sequence number.
                 Some(peer) => {
                     let told = peer.map(|peer| peer.told_after(after.as_ref()));
                     told.into_iter().flatten().take(PIECE).for_each(&mut put);
@@ -157,7 +159,7 @@ impl Node {
             for (peer, seq, _) in answered {
                 self.send_list(peer, seq, body.clone());
             }
-            // Those who asked since the number changed are told of what there is now.
+            // Peers that asked after the number changed get the current topics.
             if !now_late.is_empty() {
                 let number = self.topic_seq;
                 let late = now_late

@@ -41,39 +41,39 @@ use crate::{
     p2p::{NodeId, mesh::Subject},
 };
 
-/// Idle connections are looked for this often.
+/// The time between two searches for idle sessions.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// So many heartbeats of a session wait for its topics at most; others get no answer. Our clients
-/// remember as many.
+/// The number of heartbeats of one session that may wait for its topics; further ones get no
+/// answer. Native clients remember the same number.
 const MAX_HELD: usize = 8;
 
-/// Our clients wait so long for their topics: then they would take the node for dead.
+/// How long a native client waits for its topics: after this time it would treat the node as dead.
 const OURS_WAIT: Duration = Duration::from_secs(15);
 
-/// Others mean nothing by a heartbeat that has to do with topics, and Java SDKs drop a node that does
-/// not answer for 10 s.
+/// How long other SDKs wait: their heartbeats do not ask about topics, and Java SDKs drop a node
+/// that does not answer for 10 s.
 const OTHERS_WAIT: Duration = Duration::from_secs(1);
 
-/// What an AMOP node answers to event-log registrations: it has no groups (channel-v2 section 11.7).
+/// The answer to event-log registrations: an AMOP node has no groups (channel-v2 section 11.7).
 const NO_SUCH_GROUP: &[u8] = b"{\"result\":-41002}\n";
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Who a peer is.
+/// The identity of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerIdentity {
-    /// Its ID, from its certificate.
+    /// The node's ID, from its certificate.
     pub node: NodeId,
-    /// Its name, from its certificate.
+    /// The node's name, from its certificate.
     pub name: String,
-    /// Its agency, from its certificate: a name, which agencies give themselves.
+    /// The agency's name, from the certificate: agencies choose their own names.
     pub agency: String,
-    /// A digest of what tells its agency from all others.
+    /// A digest that identifies the agency.
     pub authority: [u8; 32],
-    /// The address the connection was made to or came from.
+    /// The address that the connection was made to or came from.
     pub address: String,
 }
 
@@ -82,62 +82,63 @@ pub struct PeerIdentity {
 pub enum Event {
     /// An SDK completed TLS.
     SessionOpened {
-        /// Its name here.
+        /// The number of the new session.
         session: SessionId,
-        /// Who is behind it, by its certificate.
+        /// The key and agency of its certificate.
         identity: SessionIdentity,
     },
     /// A session sent a frame.
     SessionFrame(SessionId, SessionInput),
-    /// A session sends a message for which the shell has no room; here is its header. What comes of it is
-    /// dropped.
+    /// A session sends a message for which the shell has no room; this is its header. A response to
+    /// it is dropped.
     SessionRefused(SessionId, Frame),
     /// An [`Action::Answer`](super::Action::Answer) was carried out: the frame is for the session.
     SessionReply(SessionId, Frame),
-    /// Bytes came from a session that are no whole frame yet.
+    /// Bytes came from a session that are not a whole frame yet.
     SessionActive(SessionId),
-    /// So many bytes of the frames for a session have been written.
+    /// This many bytes of the frames for a session have been written.
     SessionWritten(SessionId, usize),
-    /// A session's connection is gone.
+    /// A session's connection has ended.
     SessionClosed(SessionId),
-    /// A peer completed TLS. `dialled` is whether this node made the connection.
+    /// A peer completed TLS.
     PeerOpened {
-        /// Its name here.
+        /// The number of the new connection.
         peer: PeerId,
-        /// Who it is.
+        /// The identity of the peer.
         identity: PeerIdentity,
         /// Whether this node made the connection.
         dialled: bool,
     },
-    /// A peer sent a frame, other than one of records: [`Checker::event`](super::Checker::event)
-    /// knows which, and reads what there is to be read.
+    /// A peer sent a frame that does not bring records: [`Checker::event`](super::Checker::event)
+    /// tells the two kinds apart, and reads what must be read.
     PeerFrame(PeerId, PeerInput),
     /// A peer sent records of nodes, which have been checked.
     PeerRecords(PeerId, CheckedRecords),
-    /// These nodes are no longer believed: what they said of themselves is forgotten. What they say
-    /// from now on is for the [`Checker`](super::Checker) to refuse. See
+    /// These nodes are no longer believed: their statements are forgotten. The
+    /// [`Checker`](super::Checker) must refuse their later statements. See
     /// [`Router::chains`](super::Router::chains).
     Disbelieve(Vec<Subject>),
     /// An [`Action::Restate`](super::Action::Restate) was carried out.
     Restated(Restated),
-    /// A peer sends an AMOP message for which the shell has no room; here are its P2P seq and the header
-    /// of its frame. What comes of it is dropped.
+    /// A peer sends an AMOP message for which the shell has no room; these are its P2P seq and the
+    /// header of its frame. An answer to it is dropped.
     PeerRefused(PeerId, u32, Frame),
-    /// Bytes came from a peer that are no whole frame yet.
+    /// Bytes came from a peer that are not a whole frame yet.
     PeerActive(PeerId),
-    /// So many bytes of a lane's frames for a peer have been written, uncompressed and not counting what
-    /// [cutting](super::LinkQueue) adds.
+    /// This many bytes of a lane's frames for a peer have been written, uncompressed and without
+    /// the bytes that [cutting](super::LinkQueue) adds.
     PeerWritten(PeerId, Lane, usize),
-    /// A peer's connection is gone.
+    /// A peer's connection has ended.
     PeerClosed(PeerId),
-    /// A session's certificate does not let it in any longer: it is closed.
+    /// A session's certificate is no longer accepted: the session is closed.
     SessionLapsed(SessionId, Lapse),
-    /// A peer's certificate does not let it in any longer: it is closed.
+    /// A peer's certificate is no longer accepted: the peer is closed.
     PeerLapsed(PeerId, Lapse),
     /// The time asked for with [`Node::next_timeout`] has come.
     Timeout,
-    /// The node is about to stop, its peers still there: all sessions are closed, and none is answered
-    /// any more, so that an SDK asks another node instead of believing that nobody takes its message.
+    /// The node is about to stop while its peers are still connected. All sessions are closed, and
+    /// none is answered any more, so that an SDK asks another node instead of concluding that its
+    /// message has no subscriber.
     Stop,
 }
 
@@ -147,45 +148,47 @@ pub enum Event {
 /// [`poll_action`](Self::poll_action) until there are none, and feeds [`Event::Timeout`] in at
 /// [`next_timeout`](Self::next_timeout).
 ///
-/// A clone goes on from the same state as the node itself would; searches through all orders of events
-/// make use of that.
+/// A clone continues from the same state as the node itself would; searches through all orders of
+/// events use this.
 #[derive(Debug, Clone)]
 pub struct Node {
     config: NodeConfig,
     router: Router,
     sessions: HashMap<SessionId, Session>,
-    /// Ordered, because they are walked.
+    /// Ordered, because the map is iterated.
     peers: BTreeMap<PeerId, Peer>,
     topic_seq: u32,
     lists: Lists,
-    /// Names of this node's topics changed, and real nodes have not been told.
+    /// The names of this node's topics changed, and FISCO nodes have not been told.
     renamed: bool,
-    /// So may have those beyond it.
+    /// The names of topics beyond this node may have changed as well.
     beyond_changed: bool,
     names_rate: Bucket,
-    /// How often it is looked whether there are any.
+    /// Limits how often changed names are looked for.
     looks_rate: Bucket,
-    /// When they are told.
+    /// When FISCO nodes are told of changed names.
     names_at: Option<Instant>,
-    /// Sessions with answers held back until their topics are in force, by when that ends.
+    /// Sessions with heartbeat answers held back until their topics are in force, ordered by when
+    /// the holding ends.
     late: BTreeSet<(Instant, SessionId)>,
     barriers: Barriers,
-    /// The peer that heartbeat answers wait for, or one of them.
+    /// A peer that heartbeat answers wait for.
     blocker: Option<(PeerId, NodeId)>,
     mutes: Mutes,
     visits: Visits,
-    /// No peer is due before this. It may be too early, since every frame of a peer puts its own off:
-    /// what a message costs must not depend on how many peers there are.
+    /// No peer is due before this time. It may be too early, because every frame of a peer
+    /// postpones that peer's own time: the cost of a message must not depend on the number of
+    /// peers.
     peers_due: Option<Instant>,
     sweep_at: Option<Instant>,
     stopping: bool,
-    /// A connection was closed, and the router may have decided something about it before.
+    /// Set when a connection is closed, because the router may have queued actions for it before.
     closed: bool,
     actions: VecDeque<Action>,
 }
 
 impl Node {
-    /// A node without connections.
+    /// Creates a node without connections.
     pub fn new(config: NodeConfig) -> Self {
         Self {
             router: Router::new(&config),
@@ -212,35 +215,35 @@ impl Node {
         }
     }
 
-    /// The router, for its counters.
+    /// Returns the router, for its counters.
     pub fn router(&self) -> &Router {
         &self.router
     }
 
-    /// How many SDKs are connected.
+    /// Returns the number of connected SDKs.
     pub fn session_count(&self) -> usize {
         self.sessions.len()
     }
 
-    /// The nodes connected, in the order they came.
+    /// Returns the connected nodes, in the order they connected.
     pub fn peers(&self) -> impl Iterator<Item = &PeerIdentity> {
         self.peers.values().map(|peer| &peer.identity)
     }
 
-    /// How many of the peers messages find their way to: overlay nodes count once both ends of the link
-    /// have said so, FISCO nodes at once.
+    /// Returns the number of peers that messages can reach: an overlay node counts once both ends
+    /// have announced the link, a FISCO node at once.
     pub fn peers_in_reach(&self, now: Instant) -> usize {
         let peers = self.peers.keys();
         peers.filter(|&&id| self.is_in_reach(now, id)).count()
     }
 
-    /// The next thing to do.
+    /// Returns the next thing to do.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    /// When [`Event::Timeout`] is due; `None` while there is nothing to wait for. It is worked out anew: ask
-    /// once for many events.
+    /// Returns when [`Event::Timeout`] is due; `None` if nothing is. The time is worked out by each
+    /// call: call this once after many events.
     pub fn next_timeout(&self) -> Option<Instant> {
         let late = self.late.first().map(|&(at, _)| at);
         let barrier = sooner(self.barriers.next_timeout(), late);
@@ -251,7 +254,7 @@ impl Node {
         )
     }
 
-    /// Looks when a peer is due next, after that may have become earlier.
+    /// Updates when the next peer is due, after this peer's time may have become earlier.
     fn peer_due(&mut self, peer: PeerId) {
         if let Some(peer) = self.peers.get(&peer) {
             let due = peer.due_at(&self.config.timeouts);
@@ -259,7 +262,7 @@ impl Node {
         }
     }
 
-    /// Takes one event in.
+    /// Handles one event.
     pub fn handle(&mut self, now: Instant, event: Event) {
         let _held = Held::new();
         match event {
@@ -347,10 +350,10 @@ impl Node {
             .push_back(Action::CloseSession { session, reason });
     }
 
-    /// Carries out what the router decided, until nothing follows from it any more.
+    /// Carries out the router's actions until no more follow.
     fn settle(&mut self, now: Instant) {
         loop {
-            // Mostly no connection is closed, and everything is to be done as it was decided.
+            // Usually no connection was closed, and all actions can be moved as they are.
             if self.closed || !self.router.move_actions(&mut self.actions) {
                 while let Some(action) = self.router.poll_action() {
                     self.apply(now, action);
@@ -373,7 +376,8 @@ impl Node {
         }
     }
 
-    /// Whether nothing follows from what was written: mostly so, and nothing is due earlier for it.
+    /// Returns whether the written bytes caused no actions, which is the usual case; nothing is due
+    /// earlier then.
     fn is_settled(&self) -> bool {
         !self.router.has_actions()
     }
@@ -393,7 +397,7 @@ impl Node {
                     self.forget_peer(now, peer, moves);
                 }
             }
-            // What was decided before a connection was closed may come up after it.
+            // Actions decided before a connection was closed may come after the close.
             Action::SendSession { session, .. }
             | Action::PauseSession { session }
             | Action::ResumeSession { session } => {
@@ -424,8 +428,8 @@ impl Node {
             self.actions
                 .push_back(Action::CloseSession { session, reason });
         }
-        // All are forgotten before the first is missed: what the router would tell one of them because
-        // another is gone goes nowhere. Nodes that wait for an answer get their 104.
+        // Forget all sessions before the router learns of the first one, so that messages that it
+        // would send to another session go nowhere. Nodes that wait for an answer get result 104.
         for session in sessions {
             self.router.handle(now, RouterEvent::SessionDown(session));
         }
@@ -465,7 +469,7 @@ impl Node {
         }
     }
 
-    /// `moves` is whether another connection to the same node takes this one's place.
+    /// Forgets a peer. `moves` means that another connection to the same node replaces this one.
     fn forget_peer(&mut self, now: Instant, peer: PeerId, moves: bool) {
         if let Some(gone) = self.peers.remove(&peer) {
             self.closed = true;
@@ -516,7 +520,7 @@ impl Node {
         }
     }
 
-    /// A frame without a text.
+    /// Handles a frame without a text.
     fn plain_frame(&mut self, now: Instant, id: SessionId, message: Message) {
         let frame = &message.frame;
         match frame.kind {
@@ -535,7 +539,7 @@ impl Node {
                 };
                 self.router.send_session(id, answer);
             }
-            // The acknowledgement of a request to verify; what counts is the verdict.
+            // The acknowledgement of a request to verify; only the verdict counts.
             FrameType::VERIFY_PEER => {}
             FrameType::RESPONSE => {
                 self.notice(Notice::UnsolicitedResponse {
@@ -561,7 +565,8 @@ impl Node {
         self.answer_heartbeat(now, id, answer);
     }
 
-    /// The session's topics are in force here; the nodes around are still to know of them.
+    /// Answers a heartbeat once the neighbours know the session's topics, which are already in
+    /// force here.
     fn answer_heartbeat(&mut self, now: Instant, id: SessionId, mut answer: Frame) {
         let Some(session) = self.sessions.get(&id) else {
             return;
@@ -577,7 +582,7 @@ impl Node {
         self.release_barriers(now);
     }
 
-    /// Holds an answer back until the session's topics are in force, or it takes too long.
+    /// Holds an answer back until the session's topics are in force, or until a timeout.
     fn hold(&mut self, now: Instant, id: SessionId, answer: Frame) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -593,7 +598,7 @@ impl Node {
         }
     }
 
-    /// Answers what was held back.
+    /// Releases the answers that were held back.
     fn let_go(&mut self, now: Instant, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -705,14 +710,14 @@ impl Node {
         }
         self.peers_due = self.peers.values().map(|peer| peer.due_at(&timeouts)).min();
         if self.sweep_at.is_some_and(|at| at <= now) {
-            // Answers that became due now leave before their sessions are closed.
+            // Send the answers that became due now before their sessions are closed.
             self.settle(now);
             self.sweep_at = None;
             self.sweep(now);
         }
     }
 
-    /// Closes what has been idle for too long.
+    /// Closes sessions that have been idle for too long.
     fn sweep(&mut self, now: Instant) {
         let timeouts = self.config.timeouts;
         let idle: BTreeSet<SessionId> = self

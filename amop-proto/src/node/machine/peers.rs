@@ -1,4 +1,4 @@
-//! The node's dealings with its peers: who they are, what they are told of its topics.
+//! How the node handles its peers: their identities, and what they are told about its topics.
 
 use std::time::{Duration, Instant};
 
@@ -13,21 +13,23 @@ use crate::{
     p2p::{mesh::CONFIRMS, protocol},
 };
 
-/// Two connections to one node that are made within this time are a race of both sides' dialling.
+/// Two connections to one node that are made within this time mean that both sides dialled at once.
 const DUPLICATE_RACE: Duration = Duration::from_secs(10);
 
-/// The connection that goes in such a race goes within this time: the other side closes it as soon as
-/// the one that stays is there. One that ends later has failed.
+/// After both sides have dialled, the surplus connection ends within this time: the other side
+/// closes it as soon as the remaining one is up. A connection that ends later has failed.
 const RACE_SEEN: Duration = Duration::from_secs(2);
 
-/// FISCO nodes are told of changed names at once, and then so often per second: each of them fetches the
-/// whole list each time.
+/// FISCO nodes are told of changed names at once, and then only this often per second, because each
+/// of them fetches the whole list each time.
 pub(super) const NAMES_RATE: (usize, usize) = (5, 1);
 
-/// It is looked so often per second, and so often at once, what those that take part are to be told.
+/// How often per second, and how often at once, the node looks up which topics participating FISCO
+/// nodes must be told of.
 pub(super) const LOOKS_RATE: (usize, usize) = (20, 64);
 
-/// To compare so many topics, where a real node takes part in the network, costs one turn more.
+/// Comparing this many topics for a FISCO node that takes part in the overlay uses up one more
+/// look.
 const TOPICS_PER_TURN: usize = 10_000;
 
 impl Node {
@@ -54,9 +56,10 @@ impl Node {
             });
         let mut replaced = None;
         if let Some((old, old_dialled, since, foreign, version)) = existing {
-            // Real nodes always close the new connection (p2p-v2 section 3.2). When both sides dial
-            // at once that can close both; two of ours agree to keep the one the lower ID dialled.
-            // With a real node there is nothing to agree: it has closed the new one already.
+            // FISCO nodes always close the new connection (p2p-v2 section 3.2). When both sides
+            // dial at once, this can close both; two overlay nodes therefore agree to keep the one
+            // that the node with the lower ID dialled. No agreement is possible with a FISCO node:
+            // it has already closed the new connection.
             let keep_dialled = self.config.node < identity.node;
             let race = now < since + DUPLICATE_RACE && !foreign;
             if !(race && dialled == keep_dialled && old_dialled != keep_dialled) {
@@ -66,7 +69,7 @@ impl Node {
             replaced = Some((old, version));
         }
         let (node, authority) = (identity.node, identity.authority);
-        // Whom this node dials it dials at its own pace.
+        // Nodes that this node dials are dialled at this node's own pace.
         if !dialled && !self.visits.admit(now, node) {
             self.router.counters_mut().peers_too_often += 1;
             self.actions.push_back(reject(PeerCloseReason::TooOften));
@@ -94,7 +97,8 @@ impl Node {
             self.router.send_peer(peer, frame);
         }
         if let Some(version) = moves {
-            // What it is, its first connection has shown; what was under way there need not wait.
+            // The first connection has already shown what the node is; messages on their way there
+            // need not wait.
             if let Some(link) = self.peers.get_mut(&peer) {
                 link.recognise(now, version, &self.config.timeouts);
             }
@@ -110,8 +114,8 @@ impl Node {
         self.notice(Notice::PeerUp { peer, node });
     }
 
-    /// Whether a connection is one that two nodes of ours give up when both have dialled: the other
-    /// side may have seen the one that stays already, and closed this one.
+    /// Returns whether the connection is one that two overlay nodes give up after both have
+    /// dialled: the other side may already have seen the remaining connection and closed this one.
     pub(super) fn loses_race(&self, now: Instant, peer: PeerId) -> bool {
         self.peers.get(&peer).is_some_and(|peer| {
             let keep_dialled = self.config.node < peer.identity.node;
@@ -167,12 +171,12 @@ impl Node {
         }
     }
 
-    /// Whether it is a FISCO node that takes part in the network of ours by way of this one.
+    /// Returns whether the peer is a FISCO node that takes part in the overlay through this node.
     pub(super) fn takes_part(&self, peer: &Peer) -> bool {
         peer.is_foreign() && self.config.transit.contains(&peer.identity.node)
     }
 
-    /// It has become known which implementation a peer is.
+    /// Acts on the discovery of which implementation a peer is.
     fn recognised(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get(&id) else {
             return;
@@ -201,10 +205,10 @@ impl Node {
         }
     }
 
-    /// Tells the peers at once what changed in this node's topics. Real nodes wait for the next
-    /// tick but ask at once when they are told (p2p-v2 section 6).
+    /// Tells the peers at once what changed in this node's topics. FISCO nodes announce changes
+    /// only at their next tick, but ask at once when they are told of one (p2p-v2 section 6).
     pub(super) fn announce_changes(&mut self, now: Instant) {
-        // After nearly every event.
+        // Called after nearly every event.
         if self.router.is_still() && !self.renamed && !self.beyond_changed {
             return;
         }
@@ -221,7 +225,7 @@ impl Node {
                 self.let_go(now, id);
             }
         }
-        // The number grows only when the names really changed; counts are our own affair.
+        // The sequence number grows only when names changed; counts matter only to overlay nodes.
         self.renamed |= changes
             .iter()
             .any(|&(_, before, now)| before == 0 || now == 0);
@@ -232,8 +236,8 @@ impl Node {
         }
     }
 
-    /// Tells real nodes that the names of topics changed, unless they were told too often: each of them
-    /// asks for all names then.
+    /// Tells FISCO nodes that the names of topics changed, unless they were told too often: each of
+    /// them then asks for all names.
     pub(super) fn announce_names(&mut self, now: Instant) {
         if self.looks_rate.available(now) == 0 {
             self.names_at = Some(self.looks_rate.ready_at(now, 1));
@@ -252,7 +256,7 @@ impl Node {
                 peer.told = told;
             }
         }
-        // To look through very many takes time that others want.
+        // Comparing very many topics takes time that other work needs.
         self.looks_rate.spend(now, topics / TOPICS_PER_TURN);
         if renamed && self.names_rate.available(now) == 0 {
             self.renamed = true;
@@ -268,7 +272,8 @@ impl Node {
         }
     }
 
-    /// Asks FISCO nodes what they have, since a unicast found nobody: they tell of it only every 5 s.
+    /// Asks FISCO nodes for their topics after a unicast found no subscriber: they announce changes
+    /// only every 5 s.
     pub(super) fn ask_for_lists(&mut self, now: Instant) {
         for (&id, peer) in &mut self.peers {
             if let Some(frame) = peer.ask(now, &self.config.timeouts) {
@@ -277,9 +282,9 @@ impl Node {
         }
     }
 
-    /// Whether messages find their way to a peer: an overlay node and this one have told each other of
-    /// the link. What has not said yet which kind of node it is has until
-    /// [`Timeouts::neighbours`](crate::node::Timeouts::neighbours) for it.
+    /// Returns whether messages reach a peer: an overlay node and this one must have told each
+    /// other of the link. A peer that has not shown yet which kind of node it is has
+    /// [`Timeouts::neighbours`](crate::node::Timeouts::neighbours) to do so.
     pub(super) fn is_in_reach(&self, now: Instant, id: PeerId) -> bool {
         let Some(peer) = self.peers.get(&id) else {
             return false;
@@ -293,14 +298,14 @@ impl Node {
         }
     }
 
-    /// Answers the heartbeats whose session's topics are known to all peers of ours.
+    /// Answers the heartbeats of sessions whose topics are known to all neighbours.
     pub(super) fn release_barriers(&mut self, now: Instant) {
         let Some(first) = self.barriers.first() else {
             return;
         };
         let due = self.barriers.is_due(now);
-        // Mostly it is one peer that all the others wait for: no need to ask each of them for each
-        // acknowledgement.
+        // Usually all the others wait for one peer, so there is no need to check each of them at
+        // each acknowledgement.
         if !due
             && self
                 .blocker
@@ -343,8 +348,8 @@ impl Node {
         self.known_to(now, id).is_none_or(|known| known < statement)
     }
 
-    /// Up to which statement a peer knows what this node has stated; `None` if nothing is known of
-    /// that, all if it is not waited for.
+    /// Returns up to which statement a peer knows this node's statements; `None` if this is
+    /// unknown, the maximum if the peer is not waited for.
     fn known_to(&self, now: Instant, id: PeerId) -> Option<u64> {
         const ALL: Option<u64> = Some(u64::MAX);
         let Some(peer) = self.peers.get(&id) else {
@@ -356,11 +361,11 @@ impl Node {
         let is_new = now < after(peer.since, self.config.timeouts.neighbours);
         let settled = match self.router.acknowledged_by(id) {
             _ if peer.is_unknown() => None,
-            // None of ours.
+            // A FISCO node.
             None => return ALL,
             Some((known, settled)) => settled.then_some(known),
         };
-        // It has some time to say who it is and what it knows.
+        // The peer has some time to show what it is and what it knows.
         if settled.is_none() && !is_new {
             ALL
         } else {
