@@ -61,7 +61,6 @@ pub struct CheckedRecord {
 impl CheckedRecord {
     /// Wraps a record that has been checked, or that this node has signed. It copies the record,
     /// because the record is kept and the packet it came in is not.
-    /// and what it came in is not.
     pub(super) fn new(signed: SignedRecord) -> Self {
         let signed = signed.apart();
         let topics = signed.record().topics.iter();

@@ -198,7 +198,7 @@ fn only_a_publisher_that_was_asked_judges() {
             _ => None,
         });
     let ignored: Vec<_> = ignored.collect();
-    assert_eq!(ignored, ["is of a session that was not asked"]);
+    assert_eq!(ignored, ["is from a session that was not asked"]);
     let sender = net.sdk(0);
     net.send(sender, unicast(1, TOPIC, ""));
     assert_eq!(net.only(sender).result, code::NO_SUBSCRIBER);

@@ -1,9 +1,10 @@
-//! Topics of sessions that change: how fast, in which order, and how much at once.
+//! Changes of sessions' topics: how fast, in which order, and how much at once.
 //!
-//! A change is work for this node and for all others, so it has a price. Each session may make some at
-//! once and so many per second after that, and so may all together. A set that comes while the one
-//! before it is not in force yet takes its place. What waits is done a little at a time, the holders of
-//! certificates taking turns, so that neither messages nor other sessions wait long for it.
+//! A change is work for this node and for all others, so it has a price. Each session may make some
+//! changes at once and a number per second after that, and so may all sessions together. A set that
+//! arrives while the one before it is not in force yet replaces it. Waiting changes are made a
+//! little at a time, and the holders of certificates take turns, so that neither messages nor other
+//! sessions wait long for them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,46 +31,47 @@ use crate::{
     },
 };
 
-/// So many changes follow from one event: some 100 microseconds. The machine is busy with changes for about a
-/// fifth of the time, however many there are.
+/// The number of changes made for one event: some 100 microseconds. The machine is busy with
+/// changes for about a fifth of the time, however many there are.
 const SLICE: usize = 64;
 
-/// So many topics are looked at, changed or not, in one go.
+/// The number of topics compared in one slice, changed or not.
 const LOOKS: usize = 2048;
 
-/// So many topics that stay as they are cost as much as one that changes.
+/// Comparing this many unchanged topics costs as much as one change.
 const LOOKS_PER_CHANGE: usize = 512;
 
-/// Between two slices others have their turn.
+/// The pause between two slices, in which other work is done.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// So many changes of all sessions may follow from events that come at once.
+/// The number of changes of all sessions that events at the same time may cause.
 const AT_ONCE: usize = 512;
 
-/// So many topics of a set for which there is no room are looked at to be named.
+/// The number of topics of a refused set that are checked to be named in the answer.
 const NAMED: usize = 64;
 
-/// A session whose changes are used up goes on when it may make so many.
+/// A session without changes left continues when it may make this many.
 const ENOUGH: usize = 64;
 
-/// What is saved up, in seconds of the rate: what clients bring when they connect is not held up.
+/// How much of its rate a session may save up, in seconds: the topics of a client that connects are
+/// not delayed.
 const SAVED: usize = 5;
 
-/// How much of the rate of the node may be saved up, in seconds.
+/// How much of the node's rate may be saved up, in seconds.
 const NODE_SAVED: usize = 10;
 
-/// Who has changes to make, and how many may be made.
+/// The sessions with changes to make, and how many changes may be made.
 #[derive(Debug, Clone)]
 pub(super) struct Changes {
-    /// Those of all sessions.
+    /// The changes of all sessions.
     node: Bucket,
-    /// The same from one moment to the next.
+    /// The same over short times, to spread the changes evenly.
     smooth: Bucket,
     /// Sessions with changes to make.
     turns: Turns,
-    /// Sessions that have used up their own, by when they go on.
+    /// Sessions that have used up their own rate, ordered by when they continue.
     waiting: BTreeSet<(Instant, SessionId)>,
-    /// Sessions that are gone, whose topics are still to be taken out.
+    /// Sessions that are gone, whose topics must still be removed.
     leaving: HashMap<SessionId, Leaving>,
     next: Option<Instant>,
     /// Sessions whose topics changed, and whether their set is in force.
@@ -82,17 +84,17 @@ struct Leaving {
     topics: BTreeMap<Bytes, u32>,
 }
 
-/// A set that is on its way into force.
+/// A set that is coming into force.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     set: TopicSet,
     step: Step,
     ignored: Option<Ignored>,
-    /// What the session does not get of it so far.
+    /// The topics of the set that the session has not got so far.
     shortage: Shortage,
-    /// It has cost what every set costs.
+    /// Whether the fixed price of a set has been paid.
     begun: bool,
-    /// What it counts for while it waits, in bytes.
+    /// The bytes that it counts for while it waits.
     bytes: usize,
 }
 
@@ -101,23 +103,23 @@ impl Wanted {
         self.bytes
     }
 
-    /// The set that the session sent behind this one does not come into force.
+    /// Records that the set sent after this one does not come into force.
     pub(super) fn is_kept(&mut self) {
         self.shortage.kept = true;
     }
 }
 
-/// First what is not in the set is taken out, then what is new is put in.
+/// First, topics that are not in the set are removed; then new ones are added.
 #[derive(Debug, Clone)]
 enum Step {
     Out {
         after: Option<Bytes>,
     },
-    /// From this one of the set on.
+    /// Continues at this topic of the set.
     In(usize),
 }
 
-/// A session's changes per second.
+/// Returns a session's rate of changes.
 pub(super) fn rate_of_session(limits: &Limits) -> Bucket {
     let rate = limits.session_topic_changes;
     Bucket::new(rate, rate.saturating_mul(SAVED))
@@ -141,7 +143,7 @@ impl Changes {
         self.turns.is_empty() && self.waiting.is_empty() && self.leaving.is_empty()
     }
 
-    /// Whether there is no news.
+    /// Returns whether there is no news.
     pub(super) fn is_still(&self) -> bool {
         self.news.is_empty()
     }
@@ -155,27 +157,27 @@ impl Changes {
         self.turns.push(job, false);
     }
 
-    /// Whose turn it is.
+    /// Takes the job whose turn it is.
     fn pop(&mut self) -> Option<Job> {
         self.turns.pop()
     }
 
-    /// Puts one back whose turn it was and that cannot go on now.
+    /// Puts back a job whose turn it was and that cannot continue now.
     fn unpop(&mut self, job: Job) {
         self.turns.push(job, true);
     }
 }
 
-/// What was done for one session.
+/// The work done for one session.
 struct Done {
     changes: usize,
     looks: usize,
-    /// There is nothing left to do.
+    /// Whether nothing is left to do.
     all: bool,
 }
 
 impl Router {
-    /// A session wants another set of topics.
+    /// Handles a session's request for another set of topics.
     pub(super) fn set_topics(
         &mut self,
         now: Instant,
@@ -191,7 +193,7 @@ impl Router {
             return;
         };
         let shortage = Shortage {
-            // What is no topic at all.
+            // Strings that are not valid topics.
             refused,
             read: set.len(),
             ..Shortage::default()
@@ -208,7 +210,7 @@ impl Router {
         shares.take(link.holder, Pool::Sets, bytes);
         if let Some(before) = link.wanted.replace(wanted) {
             shares.give(link.holder, Pool::Sets, before.bytes);
-            // The one before never came into force, or not all of it.
+            // The one before came into force only in part or not at all.
             self.counters.topic_sets_passed_over += 1;
         } else {
             let holder = link.holder;
@@ -218,8 +220,8 @@ impl Router {
         self.change_topics(now);
     }
 
-    /// Whether a session's set may wait. When too much waits, a session of the holder that is furthest over
-    /// its fair share is closed.
+    /// Returns whether a session's set may wait. When too much waits, closes a session of the
+    /// holder that is furthest over its fair share.
     fn make_room_for_set(&mut self, session: SessionId, bytes: usize) -> bool {
         let Some(link) = self.links.sessions.get(&session) else {
             return false;
@@ -234,7 +236,7 @@ impl Router {
         }
     }
 
-    /// There is no room for a set: the session keeps what it has, and is told.
+    /// Refuses a set for which there is no room: the session keeps its topics, and is told.
     fn leave_set_out(&mut self, session: SessionId, set: &TopicSet) {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
@@ -251,14 +253,14 @@ impl Router {
         self.topics_ignored(session, ignored);
     }
 
-    /// A session's set was not understood: it keeps what it has, and is told.
+    /// Handles a set that was not understood: the session keeps its topics, and is told.
     pub(in crate::node) fn keep_topics(&mut self, session: SessionId) {
         if let Some(link) = self.links.sessions.get_mut(&session) {
             link.keeps_topics();
         }
     }
 
-    /// A session that is gone has had these topics.
+    /// Starts to remove the topics of a session that is gone.
     pub(super) fn topics_left(
         &mut self,
         now: Instant,
@@ -277,23 +279,24 @@ impl Router {
         self.change_topics(now);
     }
 
-    /// Sessions whose topics changed since the last call, and whether their set is in force now.
+    /// Returns the sessions whose topics changed since the last call, and whether their set is in
+    /// force now.
     pub(in crate::node) fn take_topic_news(&mut self) -> Vec<(SessionId, bool)> {
         take(&mut self.changes.news)
     }
 
-    /// Whether a session's set is not in force yet.
+    /// Returns whether a session's set is not in force yet.
     pub(in crate::node) fn is_changing(&self, session: SessionId) -> bool {
         let link = self.links.sessions.get(&session);
         link.is_some_and(|link| link.wanted.is_some())
     }
 
-    /// Whether topics of sessions wait to be changed.
+    /// Returns whether topics of sessions wait to be changed.
     pub fn is_changing_topics(&self) -> bool {
         !self.changes.is_empty()
     }
 
-    /// Makes as many changes as may be made now.
+    /// Makes as many changes as are allowed now.
     pub(super) fn change_topics(&mut self, now: Instant) {
         while let Some(&(at, session)) = self.changes.waiting.first()
             && at <= now
@@ -310,7 +313,7 @@ impl Router {
             let session = job.session;
             let shared = self.changes.smooth.available(now);
             let gone = self.changes.leaving.contains_key(&session);
-            // Who is gone takes nothing more: that is not made to wait.
+            // Removing the topics of a gone session is not limited by the node's rate.
             let node = match gone {
                 true => usize::MAX,
                 false => self.changes.node.available(now),
@@ -365,7 +368,7 @@ impl Router {
         }
     }
 
-    /// Takes topics of a session that is gone out.
+    /// Removes topics of a session that is gone.
     fn take_out(&mut self, session: SessionId, may: usize) -> Done {
         let mut changes = 0;
         while changes < may
@@ -388,7 +391,7 @@ impl Router {
         }
     }
 
-    /// Goes on with a session's set.
+    /// Continues with a session's set.
     fn change_some(&mut self, now: Instant, session: SessionId, may: usize) -> Done {
         let mut done = Done {
             changes: 0,
@@ -459,7 +462,7 @@ impl Router {
         done
     }
 
-    /// Says which topics of its set a session does not get.
+    /// Reports which topics of its set a session does not get.
     fn topics_ignored(&mut self, session: SessionId, ignored: Option<Ignored>) {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
@@ -484,8 +487,8 @@ impl Router {
         });
     }
 
-    /// Puts a topic in, if there is room. Returns what that cost beyond one change; `None` if there is no
-    /// room. What the session holds already stays.
+    /// Adds a topic, if there is room. Returns the cost beyond one change; `None` if there is no
+    /// room. Topics that the session already holds stay.
     fn add_topic(
         &mut self,
         now: Instant,
@@ -505,7 +508,7 @@ impl Router {
             }
             match self.links.shares.may(holder, pool, 1) {
                 May::Take => {}
-                // Whoever gives way gives more than is needed now.
+                // A holder that gives way gives more than is needed now.
                 May::TakeFromOthers if *evicted || self.evict(pool, holder) => *evicted = true,
                 May::TakeFromOthers | May::Not => return None,
             }
@@ -521,7 +524,7 @@ impl Router {
         Some(self.publisher_came(now, topic))
     }
 
-    /// Takes a topic of a session out of the table.
+    /// Removes a topic of a session from the table.
     fn remove_topic(&mut self, topic: &Bytes, session: SessionId, holder: HolderId, position: u32) {
         if self
             .table
@@ -546,7 +549,7 @@ impl Router {
                 *held = position;
             }
         }
-        // A topic counts for whoever is first.
+        // A topic counts for the holder of its first session.
         if position == 0 {
             self.links.shares.give(holder, Pool::Topics, 1);
             if let Some(next) = moved.and_then(|moved| self.holder_of(moved)) {
@@ -560,9 +563,9 @@ impl Router {
         link.or_else(|| self.changes.leaving.get(&session).map(|gone| gone.holder))
     }
 
-    /// Closes a session of the holder that is furthest over its fair share, to make room for `other`. It
-    /// closes the session that holds most, and of equal ones the newest. Returns `false` if no holder is
-    /// over its share.
+    /// Closes a session of the holder that is furthest over its fair share, to make room for
+    /// `other`. It closes the session that holds most, and of equal ones the newest. Returns
+    /// `false` if no holder is over its share.
     pub(super) fn evict(&mut self, pool: Pool, other: HolderId) -> bool {
         let Some(holder) = self.links.shares.most_over(pool, Some(other)) else {
             return false;
@@ -588,7 +591,7 @@ impl Router {
     }
 }
 
-/// The topics that are held and not in the set, so many at most, and whether that is all.
+/// Returns topics that are held and not in the set, at most `may`, and whether these are all.
 fn out(
     held: &BTreeMap<Bytes, u32>,
     set: &TopicSet,
@@ -620,7 +623,7 @@ fn out(
     (gone, true)
 }
 
-/// The topics of the set that are not held, so many at most, from one on, with their places.
+/// Returns topics of the set that are not held, at most `may`, starting at `at`, with their places.
 fn in_from(
     held: &BTreeMap<Bytes, u32>,
     set: &TopicSet,

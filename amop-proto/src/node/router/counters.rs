@@ -1,17 +1,17 @@
-//! What a router counts.
+//! The counters of a router.
 
-/// What a router has counted since it started.
+/// The router's counters since it started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Unicasts that came from this node's sessions and from peers: each is answered, ends with an
-    /// error or is in flight.
+    /// Unicasts that came from this node's sessions and from peers: each is answered, ended with an
+    /// error, or in flight.
     pub unicasts: u64,
-    /// Unicasts sent once more while they were in flight: they are not counted again, not delivered
-    /// again, and answered with the first.
+    /// Unicasts that were sent again while they were in flight. They are not counted or delivered
+    /// again, and are answered together with the first copy.
     pub repeated: u64,
     /// Unicasts answered by a subscriber.
     pub answered: u64,
-    /// Attempts that failed and were followed by another or by an error.
+    /// Attempts that failed and were followed by another attempt or by an error.
     pub failed_attempts: u64,
     /// Unicasts that ended with an error.
     pub errors: u64,
@@ -21,7 +21,7 @@ pub struct Counters {
     pub delivered: u64,
     /// Copies of multicasts not sent because a session or peer does not keep up.
     pub dropped: u64,
-    /// Unicasts refused with result 103 because too many are in flight in all.
+    /// Unicasts refused with result 103 because too many are in flight in total.
     pub over_limit: u64,
     /// Unicasts refused with result 103 because too many of the same session are in flight.
     pub over_session_limit: u64,
@@ -29,28 +29,30 @@ pub struct Counters {
     pub over_bandwidth: u64,
     /// Messages from other nodes refused or dropped because they are over the frame limit.
     pub over_frame_limit: u64,
-    /// Topics of sessions ignored: over a limit, or none that AMOP has.
+    /// Topics of sessions ignored: over a limit, or not valid AMOP topics.
     pub topics_ignored: u64,
-    /// Topic sets of sessions that another one followed before they were in force.
+    /// Topic sets of sessions that were replaced by another set before they were in force.
     pub topic_sets_passed_over: u64,
-    /// Topic sets of sessions left out because too many wait to come into force.
+    /// Topic sets of sessions ignored because too many wait to come into force.
     pub topic_sets_refused: u64,
-    /// SDK connections refused because there are too many, and not because others have more than their
-    /// fair share.
+    /// SDK connections refused because there are too many, and no others have more than their fair
+    /// share.
     pub sessions_refused: u64,
-    /// Connections of nodes refused, likewise.
+    /// Connections of nodes refused for the same reason.
     pub peers_refused: u64,
-    /// Unicasts ended with result 103 for others, by senders that had more than their fair share of
-    /// those in flight.
+    /// Unicasts ended with result 103 in favour of others, because their senders had more than
+    /// their fair share of those in flight.
     pub over_share: u64,
-    /// Sessions and nodes closed for others, of whoever had most beyond a fair share of connections or
-    /// topics.
+    /// Sessions and nodes closed in favour of others, because their key or agency was furthest
+    /// above its fair share of connections or topics.
     pub shares_cut: u64,
-    /// Topic sets of sessions ignored as a whole: no JSON array of strings, or longer than 2 MiB.
+    /// Topic sets of sessions ignored as a whole: not a JSON array of strings, or longer than 2
+    /// MiB.
     pub bad_topics: u64,
     /// Sessions closed because they do not read.
     pub slow_sessions: u64,
-    /// Sessions closed because of the limit for the queues of all, the longest first.
+    /// Sessions closed because all queues together were over the limit; the longest queue is closed
+    /// first.
     pub queues_cut: u64,
     /// Peers closed because they do not read.
     pub slow_peers: u64,
@@ -60,42 +62,43 @@ pub struct Counters {
     pub peers_too_often: u64,
     /// Messages passed on for other nodes.
     pub relayed: u64,
-    /// Messages to or for other nodes of ours dropped because there was no way just then. Unicasts
-    /// among them are sent again.
+    /// Messages to or for other overlay nodes dropped because there was no path at that moment.
+    /// Unicasts among them are sent again.
     pub undeliverable: u64,
     /// Copies of multicasts sent again because a link ended before the neighbour had confirmed them.
     pub multicasts_again: u64,
-    /// Copies of multicasts given up: a link to their node was cut and there was no other for 10 s, or there
-    /// was no room for them to wait.
+    /// Copies of multicasts given up: a link to their node was cut and there was no other for 10 s,
+    /// or there was no room to store them.
     pub multicasts_lost: u64,
-    /// Relayed multicasts that had come before: a link was cut before they were confirmed, or somebody sends
-    /// them again and again.
+    /// Relayed multicasts that had come before: a link was cut before they were confirmed, or some
+    /// node sends them repeatedly.
     pub copies_repeated: u64,
-    /// Messages for this node that did not prove where they come from.
+    /// Messages for this node that did not prove their origin.
     pub unproven: u64,
-    /// Messages of other nodes that could not be read, or were answers to nothing.
+    /// Messages of other nodes that could not be read, or answers without a request.
     pub peer_messages_ignored: u64,
-    /// Records of nodes refused: forged, from the far future, over a limit, or of nodes that are not
-    /// believed.
+    /// Records of nodes refused: forged, from the far future, over a limit, or of nodes that this
+    /// node refuses.
     pub records_refused: u64,
-    /// Records of nodes for which there was no room, and nodes forgotten to make some.
+    /// Records of nodes for which there was no room, and nodes forgotten to make room.
     pub over_budget: u64,
-    /// Records of nodes that state more than is taken; they count later.
+    /// Records of nodes that send more statements than are accepted; they are applied later.
     pub statements_late: u64,
-    /// Frames with records of nodes that say nothing new, beyond what comes over several links anyway.
+    /// Frames with records that bring nothing new, beyond the repeats that several links cause
+    /// anyway.
     pub records_repeated: u64,
-    /// Subscriber counts of other nodes over the limit.
+    /// Subscriber counts of other nodes that were clamped to the limit.
     pub claims_capped: u64,
-    /// Questions of neighbours that were not answered because they ask too much.
+    /// Questions of neighbours that were not answered because there were too many.
     pub questions_refused: u64,
-    /// Private topics of other nodes looked at, to see whether somebody is to verify them.
+    /// Private topics of other nodes checked for a publisher that could verify them.
     pub verification_looks: u64,
 }
 
 impl Counters {
-    /// All of them by name.
+    /// Returns all counters by name.
     pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
-        // By hand and complete: a field that is missing here is a warning.
+        // Listed by hand and complete: a field that is missing here causes a warning.
         let Self {
             unicasts,
             repeated,

@@ -1,4 +1,4 @@
-//! The way of one message through the router: unicasts with their attempts, multicasts, answers.
+//! The path of one message through the router: unicasts with their attempts, multicasts, answers.
 
 use std::{
     collections::hash_map::Entry,
@@ -26,7 +26,8 @@ use crate::{
     p2p::{Body, PEER_HEADER_LEN, PeerFrame, PeerMessage, packet, protocol},
 };
 
-/// Between two parts of a look at very many subscribers others have their turn.
+/// The pause between two parts of a search through very many subscribers, in which other work is
+/// done.
 pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
 impl Router {
@@ -56,9 +57,10 @@ impl Router {
                 return self.bad_message(peer, "an AMOP body without a topic");
             }
             (Err(AmopBodyError::Empty | AmopBodyError::ZeroLength), Origin::Node(..)) => return,
-            // A real node reads past the end and finds nobody (channel-v2 section 3.5); so does
-            // this one, without the reading. It goes to nobody at all, not even to a peer that
-            // announces an empty topic: that peer may be one that reads past the end.
+            // A FISCO node reads past the end of the body and finds no subscriber (channel-v2
+            // section 3.5); this node finds none either, without reading. The message goes to no
+            // subscriber at all, not even to a peer that announces an empty topic: that peer may
+            // read past the end.
             (Err(AmopBodyError::BeyondBody { .. }), _) => None,
         };
         if frame.kind == FrameType::MULTICAST {
@@ -106,12 +108,13 @@ impl Router {
         let terse = matches!(origin, Origin::Session(publisher) if self.is_terse(publisher));
         let quiet = terse && message.frame.result == QUIET;
         if quiet {
-            // It is between the client and this node: everybody else gets a plain multicast.
+            // The flag concerns only the client and this node: all others get a plain multicast.
             message = message.with_result(code::SUCCESS);
         }
         self.queue_apart(&mut message.frame);
         let frame = &message.frame;
-        // Nobody gets it then, not even the node's own sessions (channel-v2 section 7.3).
+        // Over the limit, no subscriber gets it, not even the node's own sessions (channel-v2
+        // section 7.3).
         if let Origin::Session(publisher) = origin {
             // A neighbour gets one copy for all the nodes behind it.
             let copies = (nodes.len() + peers.len()).min(self.links.peers.len());
@@ -123,7 +126,8 @@ impl Router {
             }
         }
         self.counters.multicasts += 1;
-        // Clients of ours look themselves, and a node alone is the only one that it was sent to.
+        // Native clients detect repeats themselves, and a node without peers is the only one that
+        // the message was sent to.
         let others = !sessions.is_empty() && self.links.sessions.len() > self.repeats.ours;
         let others = others && !self.links.peers.is_empty();
         if !others || self.repeats.is_first(now, frame) {
@@ -150,7 +154,7 @@ impl Router {
         }
     }
 
-    /// Whether a session's client is one of ours.
+    /// Returns whether a session's client is a native client.
     fn is_terse(&self, session: SessionId) -> bool {
         let link = self.links.sessions.get(&session);
         link.is_some_and(|link| link.terse)
@@ -238,7 +242,7 @@ impl Router {
             Origin::Peer(..) => {}
         }
         self.next_unicast += 1;
-        // The asking node waits no longer than that for this one's answer.
+        // The asking node waits no longer than this for this node's answer.
         let patience = match origin {
             Origin::Session(_) => self.timeouts.unicast,
             Origin::Peer(..) | Origin::Node(..) => {
@@ -269,8 +273,8 @@ impl Router {
         self.advance(now, id, unicast);
     }
 
-    /// For whom a unicast counts, and whether it is in flight already, so that its answer is on the way;
-    /// `None` if its sender is gone.
+    /// Returns the holder that a unicast counts for, and whether it is already in flight, so that
+    /// its answer is on the way; `None` if its sender is gone.
     fn look_up(&mut self, origin: Origin, frame: &Frame) -> Option<(HolderId, bool)> {
         let links = &mut self.links;
         match origin {
@@ -278,7 +282,7 @@ impl Router {
                 let link = links.sessions.get(&session)?;
                 let held = link.asking.get(&frame.seq);
                 let held = held.and_then(|id| self.unicasts.get(id));
-                // A session may use a seq again for another message; that is none.
+                // A session may reuse a seq for another message; that is not a repeat.
                 let is_repeated = held.is_some_and(|unicast| unicast.frame == *frame);
                 Some((link.holder, is_repeated))
             }
@@ -287,7 +291,7 @@ impl Router {
                 let identity = identity_of_node(links, &self.mesh, source);
                 Some((links.shares.holder(identity), is_repeated))
             }
-            // Real nodes never send twice, and answer each message (p2p-v2 section 7).
+            // FISCO nodes never send twice, and answer each message (p2p-v2 section 7).
             Origin::Peer(peer, _) => {
                 let identity = links.peers.get(&peer)?.identity;
                 Some((links.shares.holder(identity), false))
@@ -295,8 +299,8 @@ impl Router {
         }
     }
 
-    /// Whether a unicast may be in flight for a holder. Where there are too many, those
-    /// of holders with more than their fair share end.
+    /// Returns whether a unicast may be in flight for a holder. If there are too many, ends
+    /// unicasts of holders that have more than their fair share.
     fn make_room(&mut self, holder: HolderId, frame: &Frame) -> bool {
         for (pool, amount) in in_flight(frame) {
             match self.links.shares.may(holder, pool, amount) {
@@ -308,10 +312,10 @@ impl Router {
         true
     }
 
-    /// Ends unicasts of holders that have more than their fair share, the newest first, until a holder may
-    /// take something.
+    /// Ends unicasts of holders that have more than their fair share, the newest first, until
+    /// `holder` may take the amount.
     fn end_some(&mut self, holder: HolderId, pool: Pool, amount: usize) -> bool {
-        /// So many unicasts end.
+        /// The number of unicasts that end at most.
         const ENDS: usize = 32;
         for _ in 0..ENDS {
             let over = |&other: &HolderId| {
@@ -338,8 +342,8 @@ impl Router {
         false
     }
 
-    /// Sends a unicast, which is not among those in flight, to the next subscriber and puts it there, or
-    /// ends it when there is none.
+    /// Sends a unicast that is not in the table of those in flight to the next subscriber and puts
+    /// it into the table, or ends it if there is no subscriber.
     pub(super) fn advance(&mut self, now: Instant, id: UnicastId, mut unicast: Box<Unicast>) {
         loop {
             let drawn = self
@@ -386,10 +390,10 @@ impl Router {
         }
     }
 
-    /// Another copy of a unicast, if one of this node's sessions has that and has not answered: `asked`,
-    /// or one of few.
+    /// Returns another copy of a unicast that one of this node's sessions has and has not answered:
+    /// it checks `asked` and the first few subscribers.
     fn other_copy(&self, unicast: &Unicast, asked: Option<SessionId>) -> Option<UnicastId> {
-        /// So many subscribers are looked at.
+        /// The number of subscribers checked.
         const LOOKS: usize = 64;
         let sessions = &self.table.get(unicast.topic())?.sessions;
         sessions
@@ -415,7 +419,7 @@ impl Router {
         self.unicasts.insert(id, unicast);
     }
 
-    /// Sends a unicast to a subscriber; `false` if it cannot be sent there.
+    /// Sends a unicast to a subscriber; returns `false` if it cannot be sent there.
     fn attempt(
         &mut self,
         now: Instant,
@@ -466,7 +470,7 @@ impl Router {
         }
     }
 
-    /// Sets when to look after a unicast next; its deadline comes first.
+    /// Sets when a unicast is looked at next, but not after its deadline.
     pub(super) fn set_timer(&mut self, id: UnicastId, unicast: &mut Unicast, at: Instant) {
         let at = at.min(unicast.deadline);
         if let Some(before) = unicast.timer.replace(at) {
@@ -479,12 +483,13 @@ impl Router {
         next_peer_seq(&mut self.next_peer_seq)
     }
 
-    /// Who has the unicast did not take it: forget the attempt and try the next at once.
+    /// Ends an attempt because the subscriber did not take the unicast, and tries the next one at
+    /// once.
     pub(super) fn attempt_failed(&mut self, now: Instant, id: UnicastId, refused: bool) {
         self.attempt_ended(now, id, refused, Outcome::Failed(now));
     }
 
-    /// Who has the unicast cannot answer it any more: try the next at once.
+    /// Ends an attempt because the subscriber can no longer answer, and tries the next one at once.
     pub(super) fn attempt_ended(
         &mut self,
         now: Instant,
@@ -537,7 +542,8 @@ impl Router {
         }
     }
 
-    /// As [`finish`](Self::finish), of a unicast that is not among those in flight any more.
+    /// Like [`finish`](Self::finish), for a unicast that is no longer in the table of those in
+    /// flight.
     fn end(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<Message, i32>) {
         let mut joined = std::mem::take(&mut unicast.joined);
         if joined.is_empty() {
@@ -594,28 +600,29 @@ impl Router {
     fn answer_error(&mut self, origin: Origin, request: &Frame, result: i32) {
         self.counters.errors += 1;
         let answer = match (origin, result) {
-            // The body of a 104 is the request's, of all others empty (channel-v2 section 10). A client
-            // of ours does not look at it, and its queue should not fill with what it could not send.
+            // The body of a 104 is the request's, of all other errors empty (channel-v2 section
+            // 10). A native client does not read it, and its queue should not fill with messages
+            // that it could not send.
             (Origin::Session(session), code::NO_SESSION) if !self.is_terse(session) => {
                 request.respond(result, request.body.clone())
             }
             (Origin::Session(_), _) => request.respond(result, Bytes::new()),
             // Between nodes there is no other error (p2p-v2 section 7.2).
             (Origin::Peer(..), _) => request.respond(code::NO_SESSION, request.body.clone()),
-            // The asking node has the request itself.
+            // The asking node still has the request.
             (Origin::Node(..), _) => request.respond(code::NO_SESSION, Bytes::new()),
         };
         self.answer(origin, answer.into(), origin.lane());
     }
 
-    /// There was no room for a message of a node that is none of ours.
+    /// Refuses a message of a peer that is not an overlay node, because there was no room for it.
     pub(in crate::node) fn refuse_peer(&mut self, peer: PeerId, seq: u32, request: &Frame) {
         if request.kind == FrameType::UNICAST {
             self.answer_error(Origin::Peer(peer, seq), request, code::NO_SESSION);
         }
     }
 
-    /// `lane` is that of whoever answers.
+    /// Sends an answer. `lane` is the lane of the node or session that answers.
     fn answer(&mut self, origin: Origin, mut answer: Message, lane: Lane) {
         match origin {
             Origin::Session(session) => {
@@ -640,7 +647,7 @@ impl Router {
         self.end_pauses(now);
     }
 
-    /// Looks after unicasts whose time has come, not all of them at once.
+    /// Handles unicasts whose timers are due, a limited number at once.
     fn timers_due(&mut self, now: Instant) {
         let mut left = SLICE;
         while let Some(&(at, id)) = self.timers.first()
@@ -665,7 +672,7 @@ impl Router {
             match &unicast.at {
                 Some(Attempt::Node { until, .. }) if now < *until => self.node_is_late(now, id),
                 None => {
-                    // The look at very many subscribers goes on.
+                    // The search through very many subscribers continues.
                     if let Some(unicast) = self.unicasts.remove(&id) {
                         self.advance(now, id, unicast);
                     }
@@ -696,7 +703,7 @@ impl Router {
     }
 }
 
-/// A message for a node that is none of ours.
+/// Builds a message for a peer that is not an overlay node.
 fn amop_message(packet: u16, seq: u32, body: Body) -> PeerMessage {
     PeerMessage {
         frame: PeerFrame {
@@ -709,13 +716,13 @@ fn amop_message(packet: u16, seq: u32, body: Body) -> PeerMessage {
     }
 }
 
-/// What a unicast uses while it is in flight.
+/// Returns the amounts that a unicast uses while it is in flight.
 fn in_flight(frame: &Frame) -> [(Pool, usize); 2] {
     let bytes = frame.wire_len();
     [(Pool::InFlight, 1), (Pool::InFlightBytes, bytes)]
 }
 
-/// The length of a session's frame on its way to another node.
+/// Returns the length of a session's frame on its way to another node.
 fn peer_len(frame: &Frame) -> usize {
     PEER_HEADER_LEN + frame.wire_len()
 }

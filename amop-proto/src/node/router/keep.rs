@@ -1,30 +1,30 @@
-//! What waits is not kept in the buffer it was read into.
+//! Stored messages do not keep the buffer that they were read into.
 //!
-//! A body is a piece of the buffer its connection was read into, which may be a thousand times as long.
-//! That is fine for a moment, and for some. Where much waits, what is kept longer gets memory of its own:
-//! once for each message, and not for each of its copies.
+//! A body is a slice of its connection's read buffer, which may be a thousand times as long. This
+//! is acceptable for a moment, and for a few messages. When much waits, stored bodies get memory of
+//! their own: once for each message, not for each of its copies.
 
 use bytes::Bytes;
 
 use super::Router;
 use crate::{channel::Frame, node::shares::Pool};
 
-/// Longer bodies keep no more than a few times their length.
+/// Bodies longer than this keep a buffer only a few times their length.
 const COPIED: usize = 16 * 1024;
 
-/// Where so much is in flight, one part in so many of all that may be, a few times is too much up to this
-/// length.
+/// When more than one part in `MUCH` of the in-flight limit is used, buffers a few times too large
+/// cost too much, so bodies up to `COPIED_OF_MUCH` are copied.
 const MUCH: usize = 8;
 const COPIED_OF_MUCH: usize = 256 * 1024;
 
-/// So many unicasts in flight may keep the buffers they came in.
+/// The number of unicasts in flight that may keep the buffers they came in.
 const UNICASTS: usize = 256;
 
-/// Up to so many bytes that wait to be written to sessions may.
+/// The number of bytes waiting for sessions up to which frames may keep their buffers.
 const QUEUED: usize = 1 << 20;
 
 impl Router {
-    /// Of a unicast that is to be in flight.
+    /// Copies the body of a unicast that is about to be in flight, if necessary.
     pub(super) fn keep_apart(&self, frame: &mut Frame) {
         let used = self.links.shares.used(Pool::InFlightBytes);
         if used > self.limits.in_flight_bytes / MUCH {
@@ -34,7 +34,7 @@ impl Router {
         }
     }
 
-    /// Of a frame that is to be queued for sessions.
+    /// Copies the body of a frame that is about to be queued for sessions, if necessary.
     pub(super) fn queue_apart(&self, frame: &mut Frame) {
         if self.session_bytes() > QUEUED {
             set_apart(frame, COPIED);

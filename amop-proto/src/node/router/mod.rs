@@ -76,55 +76,56 @@ use crate::{
     shards::Shards,
 };
 
-/// How long a node of ours whose connection was one of two is waited for on the other: both sides may
-/// still be at TLS.
+/// How long a neighbour that had two connections is waited for after one of them ends: TLS may not
+/// have finished on both sides of the other.
 const HANDOVER: Duration = Duration::from_secs(2);
 
 /// What happens to a router.
 #[derive(Debug)]
 pub enum RouterEvent {
-    /// An SDK connected, that of this identity. [`Router::admit`] has let it in.
+    /// An SDK of this identity connected. [`Router::admit`] has accepted it.
     SessionUp(SessionId, SessionIdentity),
-    /// It wants other topics. These were left out of them already, the first of them at least.
+    /// A session wants other topics. The strings are the first of the topics that were already left
+    /// out of the set.
     SessionTopics(SessionId, TopicSet, Vec<String>),
-    /// It sent a unicast or a multicast.
+    /// A session sent a unicast or a multicast.
     FromSession(SessionId, Message),
-    /// It is gone.
+    /// A session has ended.
     SessionDown(SessionId),
-    /// A node connected. [`Router::admit_peer`] has let it in if it was accepted.
+    /// A node connected. If this node did not dial it, [`Router::admit_peer`] has accepted it.
     PeerUp {
-        /// Its name here.
+        /// The number of the connection.
         peer: PeerId,
-        /// Who it is.
+        /// The ID of the node.
         node: NodeId,
-        /// A digest of what tells its agency from all others.
+        /// A digest that identifies its agency.
         authority: [u8; 32],
         /// Whether this node made the connection.
         dialled: bool,
     },
-    /// A session tells its verdict on a remote node's subscribers of a private topic (0x38), if it
-    /// can be read.
+    /// A session sends its verdict on a remote node's subscribers of a private topic (0x38); `None`
+    /// if the verdict could not be read.
     Verdict(SessionId, Option<Verdict>),
-    /// The topics of a node that is none of ours; each counts as one subscriber.
+    /// The topics of a peer that is not an overlay node; each counts as one subscriber.
     PeerTopics(PeerId, BTreeSet<Bytes>),
-    /// It turned out to be a node of this project, and confirms multicasts or does not.
+    /// A peer proved to be an overlay node; the flag says whether it confirms multicasts.
     LinkUp(PeerId, NodeId, bool),
-    /// It turned out to be none, and is to take part in the network of ours by way of this node.
+    /// A peer proved to be a FISCO node that takes part in the overlay through this node.
     Transit(PeerId),
-    /// It sent an AMOP message or an answer to one.
+    /// A peer sent an AMOP message or an answer to one.
     FromPeer(PeerId, PeerInput),
-    /// It sent a packet of the extension protocol, other than records.
+    /// A neighbour sent a packet of the extension protocol other than records.
     Extension(PeerId, PeerInput),
-    /// It sent records, which have been checked.
+    /// A neighbour sent records, which have been checked.
     Records(PeerId, CheckedRecords),
     /// These nodes are no longer believed.
     Disbelieve(Vec<Subject>),
-    /// What this node states of itself was put together.
+    /// A statement of this node was built.
     Restated(Restated),
-    /// It is gone.
+    /// A peer's connection has ended.
     PeerDown(PeerId),
-    /// Its connection is gone, and another one to the same node may follow in a moment. Between
-    /// nodes of ours, messages for which there is no other way wait for that.
+    /// A peer's connection has ended, and another one to the same node may follow soon. Between
+    /// overlay nodes, messages that have no other path wait for it.
     PeerMoves(PeerId),
     /// Time may have passed.
     Timeout,
@@ -144,46 +145,46 @@ pub struct Router {
     timers: BTreeSet<(Instant, UnicastId)>,
     backlog: Backlog,
     copies: Copies,
-    /// Multicasts that wait for a way.
+    /// Multicasts that wait for a path.
     stranded: Stranded,
-    /// When multicasts that came are confirmed.
+    /// When received multicasts are confirmed.
     confirm_at: Option<Instant>,
     credits: Credits,
     newest: Newest,
-    /// Whose unicasts ended last for others, who may still have more than a fair share.
+    /// The holder whose unicasts were ended last in favour of others; it may still have more than
+    /// its fair share.
     greedy: Option<HolderId>,
-    /// When the pauses for a peer's queue end.
+    /// When the pauses of publishers for a peer's queue end.
     pauses: BTreeMap<PeerId, Instant>,
     next_unicast: UnicastId,
     next_peer_seq: u32,
     counters: Counters,
     mesh: Mesh,
-    /// Messages of other nodes of ours that came lately.
+    /// Messages of other overlay nodes that came recently.
     recent: Recent,
-    /// A neighbour has acknowledged something.
+    /// Whether a neighbour has acknowledged something.
     acknowledged: bool,
-    /// What real nodes that take part in the network are told of may have changed.
+    /// Whether the topics announced to participating FISCO nodes may have changed.
     beyond_changed: bool,
-    /// A unicast of a publisher here found no subscriber.
+    /// Whether a unicast of a local publisher found no subscriber.
     unfound: bool,
-    /// Multicasts that may come by several connections.
+    /// Multicasts that may come over several connections.
     repeats: Repeats,
     private: Private,
     peer_lists: PeerLists,
-    /// Empty, for the next multicast.
+    /// An empty buffer for the next multicast.
     audience: Audience,
     actions: VecDeque<Action>,
-    /// One of them closes a connection.
+    /// Whether `actions` contains one that closes a connection.
     closes: bool,
 }
 
 impl Router {
-    /// A router without connections.
+    /// Creates a router without connections.
     pub fn new(config: &NodeConfig) -> Self {
         let (limits, timeouts) = (config.limits, config.timeouts);
         let mut rng = Dice::new(config.seed);
-        // Other nodes remember the ids of this node's messages for a while, longer than it takes to
-        // start again.
+        // Other nodes remember the ids of this node's messages for longer than a restart takes.
         let next_unicast = (rng.random::<u64>() >> 2) + config.epoch.min(u64::MAX >> 2);
         Self {
             mesh: Mesh::new(config),
@@ -213,7 +214,7 @@ impl Router {
             greedy: None,
             pauses: BTreeMap::new(),
             next_unicast,
-            // As on real nodes (p2p-v2 section 4.6).
+            // As on FISCO nodes (p2p-v2 section 4.6).
             next_peer_seq: 2,
             counters: Counters::default(),
             actions: VecDeque::new(),
@@ -221,8 +222,7 @@ impl Router {
         }
     }
 
-    /// Takes one event in. What follows from it is then fetched with
-    /// [`poll_action`](Self::poll_action).
+    /// Handles one event. Fetch the resulting actions with [`poll_action`](Self::poll_action).
     pub fn handle(&mut self, now: Instant, event: RouterEvent) {
         self.mesh.tick(now);
         match event {
@@ -286,12 +286,12 @@ impl Router {
             }
         }
         self.settle_mesh(now);
-        // Behind the news of what was cut.
+        // After the news of the lost links.
         self.send_stranded(now);
     }
 
-    /// What a session is told of topics that it wanted and did not get; `None` if there are none. It is
-    /// written once, however often it is asked for.
+    /// Returns the heartbeat body that tells a native client which wanted topics it did not get;
+    /// `None` if there are none. It is written once, however often it is asked for.
     pub(in crate::node) fn shortage(&mut self, session: SessionId) -> Option<Bytes> {
         let link = self.links.sessions.get_mut(&session)?;
         if !link.terse || link.shortage.is_none() {
@@ -302,7 +302,7 @@ impl Router {
         Some(told.clone())
     }
 
-    /// The next thing to do.
+    /// Returns the next thing to do.
     pub fn poll_action(&mut self) -> Option<Action> {
         let action = self.actions.pop_front();
         self.closes &= !self.actions.is_empty();
@@ -313,8 +313,8 @@ impl Router {
         !self.actions.is_empty()
     }
 
-    /// Moves everything that is to be done to the end of `actions`, unless it includes closing a
-    /// connection. Returns whether it did.
+    /// Moves all actions to the end of `actions`, unless one of them closes a connection. Returns
+    /// whether it moved them.
     pub(in crate::node) fn move_actions(&mut self, actions: &mut VecDeque<Action>) -> bool {
         if self.closes {
             return false;
@@ -327,13 +327,13 @@ impl Router {
         true
     }
 
-    /// Has a connection closed.
+    /// Queues an action that closes a connection.
     fn close(&mut self, action: Action) {
         self.closes = true;
         self.actions.push_back(action);
     }
 
-    /// When [`RouterEvent::Timeout`] is due.
+    /// Returns when [`RouterEvent::Timeout`] is due.
     pub fn next_timeout(&self) -> Option<Instant> {
         let unicast = self.timers.first().map(|&(at, _)| at);
         let unicast = self.backlog.next_timeout(unicast);
@@ -350,7 +350,7 @@ impl Router {
         )
     }
 
-    /// What it has counted.
+    /// Returns the router's counters.
     pub fn counters(&self) -> Counters {
         self.counters
     }
@@ -359,7 +359,7 @@ impl Router {
         &mut self.counters
     }
 
-    /// Whether it holds nothing: no connection, no topic, no message, no timer.
+    /// Returns whether the router holds nothing: no connection, no topic, no message, no timer.
     pub fn is_empty(&self) -> bool {
         self.links.sessions.is_empty()
             && self.links.peers.is_empty()
@@ -379,36 +379,37 @@ impl Router {
             && self.actions.is_empty()
     }
 
-    /// Unicasts waiting for an answer now.
+    /// Returns the number of unicasts that wait for an answer now.
     pub fn in_flight(&self) -> usize {
         self.unicasts.len()
     }
 
-    /// Memory, in bytes, of what waits to be written to this node's sessions now.
+    /// Returns the memory, in bytes, of the frames that wait to be written to this node's sessions
+    /// now.
     pub fn session_bytes(&self) -> usize {
         self.links.shares.used(Pool::Queued)
     }
 
-    /// Bytes that wait to be written to other nodes now.
+    /// Returns the bytes that wait to be written to other nodes now.
     pub fn peer_bytes(&self) -> usize {
         let peers = self.links.peers.values();
         peers.map(|peer| peer.queue.queued()).sum()
     }
 
-    /// Bytes of multicasts that overlay nodes have not confirmed, or that wait for a way to theirs. They are
-    /// in memory once, together with what waits to be written.
+    /// Returns the bytes of multicasts that overlay nodes have not confirmed, or that wait for a
+    /// path to their node. They share memory with the frames that wait to be written.
     pub fn unconfirmed_bytes(&self) -> usize {
         let peers = self.links.peers.values();
         let sent = peers.filter_map(|peer| Some(peer.unconfirmed.as_ref()?.bytes()));
         sent.sum::<usize>() + self.stranded.bytes()
     }
 
-    /// This node's own topics with their subscriber counts, in byte order.
+    /// Returns this node's own topics with their subscriber counts, in byte order.
     pub fn local_topics(&self) -> impl Iterator<Item = (&Bytes, u32)> {
         self.table.local()
     }
 
-    /// This node's own topics behind one in byte order, or all.
+    /// Returns this node's own topics in byte order: those after `after`, or all.
     pub(in crate::node) fn local_topics_after(
         &self,
         after: Option<&Bytes>,
@@ -416,8 +417,9 @@ impl Router {
         self.table.local_after(after)
     }
 
-    /// The topics of a peer behind one in byte order, or all, and whether they are shown: private ones
-    /// for which it is not verified are not. `node` is who it is if it is one of ours.
+    /// Returns the topics of a peer in byte order, those after `after` or all, and whether each is
+    /// shown: private topics for which the peer is not verified are not shown. `node` is the ID of
+    /// the peer if it is an overlay node.
     pub(in crate::node) fn topics_of_peer(
         &self,
         peer: PeerId,
@@ -435,9 +437,10 @@ impl Router {
         })
     }
 
-    /// The topics whose local count changed since the last call: topic, count before, count now.
+    /// Returns the topics whose local count changed since the last call: topic, count before, count
+    /// now.
     ///
-    /// The nodes of ours are told of them.
+    /// It also passes the changes on to the overlay nodes.
     pub fn take_topic_changes(&mut self, now: Instant) -> Vec<(Bytes, u32, u32)> {
         let changes = self.table.take_changes();
         if !changes.is_empty() {
@@ -451,58 +454,58 @@ impl Router {
         changes
     }
 
-    /// Whether there is no change of topics that somebody is to be told of.
+    /// Returns whether there is no change of topics to tell others of.
     pub(in crate::node) fn is_still(&self) -> bool {
         self.changes.is_still() && self.table.is_still() && !self.beyond_changed
     }
 
-    /// The number of the statement to the network of ours that says all that is so now.
+    /// Returns the number of the statement to the overlay that covers the current state.
     pub fn statement(&self) -> u64 {
         self.mesh.statement()
     }
 
-    /// The number of the last such statement that a neighbour of ours has said it has, and whether the
-    /// link to it counts by now; `None` if there is no link.
+    /// Returns the number of the last such statement that a neighbour has acknowledged, and whether
+    /// the link to it counts by now; `None` if there is no link.
     pub fn acknowledged_by(&self, peer: PeerId) -> Option<(u64, bool)> {
         self.mesh.acknowledged_by(peer)
     }
 
-    /// Bytes of what neighbours of ours tell of nodes, held here.
+    /// Returns the bytes of the records that neighbours brought and that are held here.
     pub fn records_bytes(&self) -> usize {
         self.mesh.used()
     }
 
-    /// The nodes that are known, with their certificates (in DER, their own first; FISCO nodes behind
-    /// others have none): for those who have to look whether they are still believed. See
+    /// Returns the known nodes with their certificates (in DER, each node's own first; FISCO nodes
+    /// behind others have none): for callers that check whether they are still believed. See
     /// [`RouterEvent::Disbelieve`].
     pub fn chains(&self) -> impl Iterator<Item = (Subject, &[Bytes])> {
         self.mesh.chains()
     }
 
-    /// Whether a neighbour has acknowledged something since the last call.
+    /// Returns whether a neighbour has acknowledged something since the last call.
     pub fn take_acknowledged(&mut self) -> bool {
         std::mem::take(&mut self.acknowledged)
     }
 
-    /// Whether there are nodes of ours that are not next to this one: messages for them are proven with a
-    /// hash, which is best taken before the node is asked. See
+    /// Returns whether there are overlay nodes that are not neighbours: messages for them are
+    /// proven with a hash, which is best computed before the machine gets the message. See
     /// [`SessionInput::digested`](super::SessionInput::digested).
     pub fn has_distant(&self) -> bool {
         self.mesh.has_distant()
     }
 
-    /// How many other nodes of ours can be reached.
+    /// Returns the number of other overlay nodes that can be reached.
     pub fn reachable(&self) -> usize {
         self.mesh.reachable()
     }
 
-    /// How many links away a node of ours is, if it can be reached.
+    /// Returns how many links away an overlay node is, if it can be reached.
     pub fn distance(&self, node: &NodeId) -> Option<u32> {
         self.mesh.distance(NodeKey::from(node))
     }
 
-    /// The topics of a node of ours that can be reached, in byte order, without private ones it is
-    /// not verified for (channel-v2 section 11.7).
+    /// Returns the topics of an overlay node that can be reached, in byte order, without private
+    /// topics for which it is not verified (channel-v2 section 11.7).
     pub fn node_topic_names(&self, node: &NodeId) -> impl Iterator<Item = &Bytes> {
         let key = NodeKey::from(node);
         self.mesh
@@ -510,14 +513,14 @@ impl Router {
             .filter(move |topic| self.is_shown(topic, Remote::Node(key)))
     }
 
-    /// The topics of a node of ours that can be reached, private ones too, with their subscriber
-    /// counts, in byte order.
+    /// Returns the topics of an overlay node that can be reached, private ones included, with their
+    /// subscriber counts, in byte order.
     pub fn node_topics(&self, node: &NodeId) -> impl Iterator<Item = (&Bytes, u32)> {
         self.mesh.counts_of(NodeKey::from(node))
     }
 
-    /// Nodes of ours whose records are held: those that can be reached, and for a while those that
-    /// no longer can.
+    /// Returns the number of overlay nodes whose records are held: those that can be reached, and
+    /// for a while those that can no longer be reached.
     pub fn known_nodes(&self) -> usize {
         self.mesh.known_nodes()
     }
@@ -526,7 +529,7 @@ impl Router {
         !topic.starts_with(NEED_VERIFY) || self.private.is_verified(topic, remote)
     }
 
-    /// As [`node_topic_names`](Self::node_topic_names), of a peer that is none of ours.
+    /// Like [`node_topic_names`](Self::node_topic_names), for a peer that is not an overlay node.
     pub fn peer_topic_names(&self, peer: PeerId) -> impl Iterator<Item = &Bytes> {
         self.links
             .peers
@@ -536,8 +539,8 @@ impl Router {
             .filter(move |topic| self.is_shown(topic, Remote::Peer(peer)))
     }
 
-    /// The session turned out to be a client of ours: its multicasts are acknowledged without their
-    /// bodies, which real nodes send back (channel-v2 section 7.3).
+    /// Marks a session as a native client: its multicasts are acknowledged without their bodies,
+    /// which FISCO nodes send back (channel-v2 section 7.3).
     pub fn session_is_ours(&mut self, session: SessionId) {
         if let Some(link) = self.links.sessions.get_mut(&session) {
             self.repeats.ours += usize::from(!link.terse);
@@ -545,9 +548,9 @@ impl Router {
         }
     }
 
-    /// If a message with this frame's seq was pushed to the session and waits for its answer, the frame
-    /// is that answer, whatever its type (channel-v2 section 4), for
-    /// [`take_answer`](Self::take_answer).
+    /// Returns the unicast that a frame from a session answers: if a message with the frame's seq
+    /// was pushed to the session and waits for its answer, the frame is that answer, whatever its
+    /// type (channel-v2 section 4). Pass it to [`take_answer`](Self::take_answer).
     pub(in crate::node) fn answered_by(
         &self,
         session: SessionId,
@@ -555,17 +558,19 @@ impl Router {
     ) -> Option<UnicastId> {
         let link = self.links.sessions.get(&session)?;
         let &id = link.asked.get(&frame.seq)?;
-        // Neither is a message that the session has itself published, over another connection before.
+        // A frame is not an answer if the session publishes the same message that was pushed to it,
+        // having published it over another connection before.
         let pushed = || self.unicasts.get(&id).map(|unicast| &unicast.frame);
         let published = frame.kind == FrameType::UNICAST && pushed() == Some(frame);
         (!published).then_some(id)
     }
 
-    /// Takes the answer to a message.
+    /// Handles the answer to a message.
     pub(in crate::node) fn take_answer(&mut self, now: Instant, id: UnicastId, answer: Message) {
         let frame = &answer.frame;
         if frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION {
-            // A client of ours that cannot take the message now says so, and another may.
+            // A native client that cannot take the message now refuses it this way; another
+            // subscriber may take it.
             self.attempt_failed(now, id, true);
         } else {
             self.finish(id, Ok(answer));
@@ -576,7 +581,7 @@ impl Router {
         self.actions.push_back(Action::Notice(notice));
     }
 
-    /// Whether a message with this seq waits for the session's answer.
+    /// Returns whether a message with this seq waits for the session's answer.
     pub fn is_asked(&self, session: SessionId, seq: &Seq) -> bool {
         self.links
             .sessions

@@ -1,10 +1,9 @@
-//! Messages from and to other nodes: standard ones of neighbours that are none of ours, and those
-//! that travel the network of ours.
+//! Messages from and to other nodes: those of FISCO nodes, and those of the overlay.
 //!
-//! What comes from a neighbour for this node, or for a FISCO node behind it, is believed to be the
-//! neighbour's, because TLS says who it is. What comes from further away carries a seal that only its
-//! source can have made. Nothing else is looked at: a message whose seal is not good does not use up its
-//! id, and is good when it comes again with a good one.
+//! A message that comes from a neighbour for this node, or for a FISCO node behind it, is believed
+//! to be the neighbour's, because TLS proves who it is. A message that comes from further away
+//! carries a seal that only its source can have made. Nothing else is checked: a message with a bad
+//! seal does not use up its id, and is accepted when it comes again with a good one.
 
 use std::time::{Duration, Instant};
 
@@ -30,23 +29,25 @@ use crate::{
     },
 };
 
-/// A message crosses at most this many links, whatever it says itself. Networks are far smaller; what
-/// goes round in a circle while paths change ends here.
+/// A message crosses at most this many links, whatever its own hop count says. Networks are far
+/// smaller; a message that goes round in a circle while paths change ends here.
 pub(super) const MAX_HOPS: u32 = 32;
 
-/// Views differ for a moment when a node has gone; a neighbour that goes on with it makes targets up.
-pub(super) const UNKNOWN_TARGET: &str = "messages for nodes that nobody has told of";
+/// Views differ for a moment after a node has gone; a neighbour that continues for longer invents
+/// the targets.
+pub(super) const UNKNOWN_TARGET: &str = "messages for unknown nodes";
 
-/// A message to a node of ours is sent again this long after it was first sent, then after twice as
-/// long, and so on: a link in between may have failed. The node takes it once.
+/// A message to an overlay node is sent again this long after it was first sent, then after twice
+/// as long, and so on, because a link in between may have failed. The node takes it once.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// That long for a message of this many bytes: a long one may still be on its way, at 4 MiB a second.
+/// Returns the time after which a message of this many bytes is sent again: a long one may still be
+/// on its way, at 4 MiB a second.
 pub(super) fn again_after(len: usize) -> Duration {
     AGAIN + Duration::from_millis(len as u64 / 4096)
 }
 
-/// A packet of the extension protocol with a message.
+/// Builds a packet of the extension protocol that carries a message.
 pub(super) fn carrying(packet: u16, hops_left: u32, body: Body) -> PeerMessage {
     PeerMessage {
         frame: extension(packet, hops_left, body.head),
@@ -68,7 +69,7 @@ impl Router {
                 return;
             };
             let Some(id) = link.asked.remove(&message.seq) else {
-                return self.bad_message(peer, "a response nobody waits for");
+                return self.bad_message(peer, "a response that no request waits for");
             };
             let expected = self.unicasts.get(&id).map(|unicast| unicast.frame.seq);
             match inner {
@@ -87,7 +88,7 @@ impl Router {
             }
             return;
         }
-        // No answer to what cannot be decoded (p2p-v2 section 7).
+        // A message that cannot be decoded is not answered (p2p-v2 section 7).
         match inner {
             Ok(frame) if frame.kind == FrameType::UNICAST || frame.kind == FrameType::MULTICAST => {
                 let origin = Origin::Peer(peer, message.seq);
@@ -114,7 +115,7 @@ impl Router {
             }
             packet::RELAYED_MULTICAST => self.relayed_multicast(now, peer, frame, digest),
             packet::CONFIRMED => self.confirmed(peer, frame.body),
-            // Whoever runs the machine has not had them checked.
+            // The caller of the machine must have records checked first.
             packet::RECORDS => None,
             _ => {
                 self.mesh.packet(now, peer, &frame);
@@ -122,7 +123,7 @@ impl Router {
             }
         };
         if understood.is_none() {
-            self.bad_message(peer, "a malformed message of the network");
+            self.bad_message(peer, "a malformed overlay message");
         }
     }
 
@@ -130,7 +131,7 @@ impl Router {
         self.mesh.records(now, peer, records);
     }
 
-    /// Whether what is for a name ends here: at this node or a FISCO node behind it.
+    /// Returns whether messages for a name end here: at this node or at a FISCO node behind it.
     pub(super) fn is_here(&self, target: NodeKey) -> bool {
         target == self.mesh.own() || self.mesh.border(target).is_some()
     }
@@ -139,13 +140,13 @@ impl Router {
         self.links.peers.get(&peer)?.key
     }
 
-    /// A message does not prove where it comes from.
+    /// Records that a message does not prove its origin.
     pub(super) fn unproven(&mut self, peer: PeerId) {
         self.counters.unproven += 1;
         self.complain(peer, "a message that does not prove where it comes from");
     }
 
-    /// A peer sent something that makes no sense.
+    /// Records that a peer sent something that makes no sense.
     pub(in crate::node) fn bad_message(&mut self, peer: PeerId, what: &'static str) {
         self.counters.peer_messages_ignored += 1;
         if let Some(node) = self.links.peers.get(&peer).and_then(|link| link.node) {
@@ -153,13 +154,13 @@ impl Router {
         }
     }
 
-    /// A peer asked too much.
+    /// Records that a peer asked too much.
     pub(in crate::node) fn refuse_question(&mut self, peer: PeerId) {
         self.counters.questions_refused += 1;
-        self.complain(peer, "more questions than are answered");
+        self.complain(peer, "too many questions");
     }
 
-    /// Says in the log what a peer did, but not each time.
+    /// Logs what a peer did, but not each time.
     pub(super) fn complain(&mut self, peer: PeerId, what: &'static str) {
         let Some(link) = self.links.peers.get_mut(&peer) else {
             return;
@@ -189,7 +190,7 @@ impl Router {
         self.node_asks(now, envelope, bytes, Digest::UNKNOWN)
     }
 
-    /// A unicast for this node, of which is known who asks.
+    /// Handles a unicast for this node whose sender is proven.
     fn node_asks(
         &mut self,
         now: Instant,
@@ -204,7 +205,8 @@ impl Router {
             return taken_back.then(|| self.taken_back(now, source, target, id));
         }
         match self.recent.see(now, source, target, id) {
-            // What was forgotten for want of room may be in flight still; the router sees that.
+            // A message that was forgotten for lack of room may still be in flight; the router
+            // finds it then.
             Seen::New => {
                 let origin = Origin::Node(source, target, id);
                 self.unicast_or_multicast(now, origin, Message { frame, digest });
@@ -233,7 +235,7 @@ impl Router {
         self.node_answers(now, envelope, bytes, Digest::UNKNOWN)
     }
 
-    /// An answer of which is known who gives it.
+    /// Handles an answer whose sender is proven.
     fn node_answers(
         &mut self,
         now: Instant,
@@ -261,7 +263,7 @@ impl Router {
         Some(())
     }
 
-    /// A unicast or answer that came over more than one link, or has more before it.
+    /// Handles a unicast or answer that came over more than one link, or has more links before it.
     fn relayed(
         &mut self,
         now: Instant,
@@ -280,7 +282,7 @@ impl Router {
         } else {
             Purpose::Unicast
         };
-        // A node asks in its own name, and answers in that of the FISCO node that was asked.
+        // A node asks in its own name, and answers in the name of the FISCO node that was asked.
         let voucher = match purpose {
             Purpose::Answer => self.mesh.owner(envelope.source),
             _ => envelope.source,
@@ -303,8 +305,8 @@ impl Router {
         }
     }
 
-    /// Sends a unicast, for the first time or again, to the node of ours it is for; `false` if there
-    /// is no way to it.
+    /// Sends a unicast, for the first time or again, to the overlay node it is for; returns `false`
+    /// if there is no path to it.
     pub(super) fn send_enveloped(
         &mut self,
         now: Instant,
@@ -324,8 +326,8 @@ impl Router {
         true
     }
 
-    /// A frame for a node of ours that was asked a unicast, and the neighbour to send it to; `None` if
-    /// there is no way.
+    /// Returns a frame for an overlay node that is asked a unicast, and the neighbour to send it
+    /// to; `None` if there is no path.
     pub(super) fn enveloped(
         &mut self,
         node: NodeKey,
@@ -367,7 +369,7 @@ impl Router {
         Some(Relayed { envelope, seal }.seal_parts(frame))
     }
 
-    /// Answers a unicast of a node of ours, and keeps the answer in case it gets lost.
+    /// Answers a unicast of an overlay node, and keeps the answer in case it gets lost.
     pub(super) fn answer_node(
         &mut self,
         source: NodeKey,
@@ -389,7 +391,7 @@ impl Router {
         self.send_answer(envelope, given, lane);
     }
 
-    /// Sends an answer, for the first time or again; the body is as for a neighbour.
+    /// Sends an answer, for the first time or again; the body is encoded as for a neighbour.
     fn send_answer(&mut self, envelope: Envelope, answer: GivenAnswer, lane: Lane) {
         let GivenAnswer { body, digest } = answer;
         let hop = self.hop(envelope.target, None, lane, body.len());
@@ -408,13 +410,14 @@ impl Router {
             Some((peer, packet, body)) => {
                 self.send_in(peer, lane, carrying(packet, MAX_HOPS, body));
             }
-            // The node will ask again when there is a way.
+            // The node will ask again when there is a path.
             None => self.counters.undeliverable += 1,
         }
     }
 
-    /// The neighbour to send something for a node to. Never back where it came from: what has turned
-    /// round once may do so for ever. Its source sends it again when the way is known everywhere.
+    /// Returns the neighbour to send a message for a node to. Never the one it came from: a message
+    /// that turns round once may do so for ever. Its source sends it again when the path is known
+    /// everywhere.
     pub(super) fn hop(
         &mut self,
         target: NodeKey,
@@ -423,7 +426,7 @@ impl Router {
         len: usize,
     ) -> Option<Hop> {
         let links = &self.links;
-        // Mostly no queue is so long that it matters.
+        // Usually no queue is so long that shares matter.
         let group = match lane {
             Lane::Messages { from, .. } if links.is_counted() => group_in(links, &self.mesh, from),
             _ => Group::default(),
@@ -432,14 +435,14 @@ impl Router {
         self.mesh.next_hop(target, onward)
     }
 
-    /// Whether there is a link on the way to a node, however much waits there.
+    /// Returns whether there is a link on the path to a node, however much waits there.
     pub(super) fn has_way(&mut self, target: NodeKey, from: Option<PeerId>) -> bool {
         let peers = &self.links.peers;
         let onward = |peer| Some(peer) != from && peers.contains_key(&peer);
         self.mesh.next_hop(target, onward).is_some()
     }
 
-    /// Sends a message for another node on its way.
+    /// Passes a message for another node on.
     fn pass_on(&mut self, from: PeerId, target: NodeKey, mut message: PeerFrame) {
         let source = Envelope::source_of(&message.body).unwrap_or(target);
         let lane = Lane::relayed(from, source, Relayed::content_of(&message.body));
@@ -457,12 +460,12 @@ impl Router {
         }
     }
 
-    /// Nodes that are no longer believed are forgotten.
+    /// Forgets nodes that are no longer believed.
     pub(super) fn disbelieve(&mut self, now: Instant, nodes: &[Subject]) {
         self.mesh.disbelieve(now, nodes);
     }
 
-    /// Carries out what the mesh wants, and acts on what it tells.
+    /// Carries out the mesh's outputs.
     pub(super) fn settle_mesh(&mut self, now: Instant) {
         self.mesh.speak(now);
         while let Some(output) = self.mesh.poll_output() {
@@ -534,16 +537,16 @@ impl Router {
             }
             Output::OverBudget(peer) => {
                 self.counters.over_budget += 1;
-                self.complain(peer, "records that there is no room for");
+                self.complain(peer, "records for which there is no room");
             }
             Output::Evicted(count) => self.counters.over_budget += count as u64,
             Output::TooOften(peer) => {
                 self.counters.statements_late += 1;
-                self.complain(peer, "statements of a node that makes too many");
+                self.complain(peer, "statements of a node that sends too many");
             }
             Output::Repeats(peer) => {
                 self.counters.records_repeated += 1;
-                self.complain(peer, "records that are known already, again and again");
+                self.complain(peer, "known records, again and again");
             }
             Output::AsksTooMuch(peer) => self.refuse_question(peer),
         }

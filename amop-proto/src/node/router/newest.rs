@@ -1,19 +1,21 @@
-//! The unicasts of each holder of a certificate in the order in which they came: the newest end first
-//! where somebody has more than a fair share.
+//! The unicasts of each holder of a certificate in order of arrival: when a holder has more than
+//! its fair share, its newest unicasts are ended first.
 
 use crate::node::shares::HolderId;
 
 use super::unicast::UnicastId;
 
-/// So few are never gone through.
+/// Lists up to this length are never cleaned up.
 const FEW: usize = 64;
 
-/// By holder. Those that have ended are taken out now and then: a message costs no more for it.
+/// The lists by holder. Ended unicasts are removed only from time to time, so that they add no cost
+/// to each message.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Newest(Vec<Vec<UnicastId>>);
 
 impl Newest {
-    /// One more of a holder that has so many in flight, of which `lives` knows.
+    /// Adds a unicast of a holder that has `in_flight` unicasts in flight; `lives` tells whether a
+    /// unicast still is.
     pub(super) fn push(
         &mut self,
         holder: HolderId,
@@ -35,7 +37,7 @@ impl Newest {
         ids.push(id);
     }
 
-    /// Takes the newest one.
+    /// Takes the newest unicast of a holder.
     pub(super) fn pop(
         &mut self,
         holder: HolderId,

@@ -1,9 +1,9 @@
-//! Private topics: which remote nodes may be sent messages of which (channel-v2 section 9).
+//! Private topics: which remote nodes may be sent messages on them (channel-v2 section 9).
 //!
-//! A remote node that has a private topic is no candidate for it until a publisher of this node has
-//! verified one of its subscribers. The node asks a publisher to do so (0x37), again every 5 s until
-//! it is told the result (0x38). It asks about one subscriber after the other, so that one with a
-//! wrong key does not stand before one with the right key.
+//! A remote node that has a private topic is not a candidate for it until a publisher of this node
+//! has verified one of its subscribers. The node asks a publisher to do so (0x37), again every 5 s
+//! until it gets the result (0x38). It asks about one subscriber after the other, so that one with
+//! a wrong key does not block one with the right key.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -20,62 +20,65 @@ use crate::{
     p2p::{NodeId, mesh::NodeKey},
 };
 
-/// Private topics begin so.
+/// The prefix of private topics.
 pub(super) const NEED_VERIFY: &[u8] = crate::channel::private::NEED_VERIFY.as_bytes();
 
-/// Behind this and a private topic, a subscriber takes challenges.
+/// The prefix, before a private topic, of the topic on which a subscriber takes challenges.
 const VERIFY_ROUTE: &[u8] = crate::channel::private::VERIFY_ROUTE.as_bytes();
 
-/// Behind this and a private topic, a publisher is asked to verify subscribers.
+/// The prefix, before a private topic, of the topic on which a publisher is asked to verify
+/// subscribers.
 const PUSH_ROUTE: &[u8] = crate::channel::private::PUSH_ROUTE.as_bytes();
 
-/// Between two requests to verify the same node for the same topic (channel-v2 section 9.3).
+/// The time between two requests to verify the same node for the same topic (channel-v2 section
+/// 9.3).
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// A route is a private topic, an underscore and a random suffix. Real suffixes are 32 hex digits; of
-/// those that hold underscores themselves, so many are understood.
+/// A route is a private topic, an underscore and a random suffix. The suffixes of SDKs are 32 hex
+/// digits; suffixes with up to this many underscores are understood as well.
 const UNDERSCORES: usize = 8;
 
-/// So many verifications are looked at for one event: some 100 microseconds.
+/// The number of verifications looked at for one event: some 100 microseconds.
 const SLICE: usize = 64;
 
-/// So many of one topic are looked at before another topic has its turn.
+/// The number of nodes of one topic looked at before another topic has its turn.
 const TURN: usize = 16;
 
-/// Between two slices others have their turn.
+/// The pause between two slices, in which other work is done.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// So many routes of a node's topic are remembered as refused. More are asked about again in turn.
+/// The number of routes of a node's topic that are remembered as refused. Further ones are asked
+/// about again in turn.
 const MAX_REFUSED: usize = 64;
 
-/// So many of the publishers that were asked about a subscriber may still judge it.
+/// The number of publishers asked about a subscriber that may still judge it.
 const JUDGES: usize = 8;
 
-/// A node that is not this one.
+/// A node other than this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Remote {
-    /// A neighbour that is none of ours.
+    /// A peer that is not an overlay node.
     Peer(PeerId),
-    /// One of ours.
+    /// An overlay node.
     Node(NodeKey),
 }
 
-/// How far a remote node is with one private topic. It is forgotten when the node drops the topic or
-/// cannot be reached any more.
+/// The state of a remote node's verification for one private topic. It is forgotten when the node
+/// drops the topic or can no longer be reached.
 #[derive(Debug, Clone, Default)]
 struct Verification {
-    /// Its subscribers.
+    /// The number of its subscribers.
     count: u32,
-    /// One of them holds a granted key. Once said it stays (channel-v2 section 9.2).
+    /// Whether one of them holds a granted key. Once this is set it stays (channel-v2 section 9.2).
     good: bool,
     /// The last request, until the good verdict.
     asked: Option<Asked>,
-    /// The routes of those that do not, while they stay among the node's topics.
+    /// The routes of subscribers without such a key, while they stay among the node's topics.
     refused: BTreeSet<Bytes>,
 }
 
 impl Verification {
-    /// Whether somebody may be asked now.
+    /// Returns whether a publisher may be asked now.
     fn is_ready(&self, now: Instant) -> bool {
         let waits = |asked: &Asked| asked.at + AGAIN > now;
         !self.good && !self.asked.as_ref().is_some_and(waits)
@@ -86,35 +89,35 @@ impl Verification {
 #[derive(Debug, Clone)]
 struct Asked {
     at: Instant,
-    /// By which the subscriber takes its challenge.
+    /// The route on which the subscriber takes its challenge.
     route: Bytes,
-    /// No verdict has come on it.
+    /// Whether no verdict on it has come.
     open: bool,
-    /// Those asked about the topic of this node so far, the latest last.
+    /// The sessions asked about this topic of the node so far, the latest last.
     judges: Vec<SessionId>,
 }
 
-/// How far the nodes of a topic are gone through, for a publisher that came.
+/// How far the nodes of a topic have been searched for a publisher that came.
 #[derive(Debug, Clone, Default)]
 struct Scan {
     after: Option<Remote>,
-    /// Another publisher came meanwhile.
+    /// Whether another publisher came meanwhile.
     again: bool,
 }
 
 /// The private topics of all remote nodes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Private {
-    /// By topic first, since a publisher asks for all nodes of a topic.
+    /// By topic first, because a publisher is asked about all nodes of a topic.
     states: BTreeMap<(Bytes, Remote), Verification>,
-    /// The topics whose nodes are gone through, in turns.
+    /// The topics whose nodes are being searched, in turns.
     turns: VecDeque<Bytes>,
     scans: BTreeMap<Bytes, Scan>,
-    /// When to go on with what was too much at once.
+    /// When to continue work that was too much at once.
     resume: Option<Instant>,
-    /// When somebody is to be asked again, and about whom.
+    /// When a publisher must be asked again, and about what.
     due: BTreeSet<(Instant, (Bytes, Remote))>,
-    /// Numbers the requests, in this process.
+    /// Counts the requests of this process.
     asked: u64,
 }
 
@@ -130,7 +133,7 @@ impl Private {
         }
     }
 
-    /// The next nodes of a topic behind one, so many at most.
+    /// Returns the nodes of a topic after `after`, at most `most`.
     fn nodes_after(&self, topic: &Bytes, after: Option<Remote>, most: usize) -> Vec<Remote> {
         let least = Remote::Peer(PeerId(u64::MIN));
         let start = match after {
@@ -158,7 +161,7 @@ impl Private {
 }
 
 impl Router {
-    /// A remote node's count for a topic changed. Private topics wait for their verification.
+    /// Handles a change of a remote node's count for a topic. Private topics wait for verification.
     pub(super) fn set_remote(&mut self, now: Instant, remote: Remote, topic: &Bytes, count: u32) {
         if !topic.starts_with(NEED_VERIFY) {
             self.set_candidate(remote, topic, count);
@@ -190,7 +193,7 @@ impl Router {
         }
     }
 
-    /// A remote node takes challenges on a route: that may be what a verification waited for.
+    /// Handles a new route of a remote node: a verification may have waited for it.
     fn route_came(&mut self, now: Instant, remote: Remote, route: &[u8]) {
         let underscores = (NEED_VERIFY.len()..route.len()).rev();
         let ends = underscores.filter(|&at| route[at] == b'_');
@@ -200,7 +203,7 @@ impl Router {
             push_topic.clear();
             push_topic.extend_from_slice(PUSH_ROUTE);
             push_topic.extend_from_slice(&route[..end]);
-            // Mostly this node has no publisher of it, and that is all there is to do.
+            // Usually this node has no publisher of it, and there is nothing more to do.
             if self.table.is_subscribed_here(&push_topic) {
                 let topic = Bytes::copy_from_slice(&route[..end]);
                 self.request_verification(now, (topic, remote));
@@ -208,8 +211,8 @@ impl Router {
         }
     }
 
-    /// A session has a new topic: it may be a publisher that verifies.
-    /// Returns how many nodes it was asked about, or might have been.
+    /// Handles a new topic of a session, which may be a publisher that verifies. Returns how many
+    /// nodes it was asked about, or might have been.
     pub(super) fn publisher_came(&mut self, now: Instant, topic: &[u8]) -> usize {
         let Some(private) = topic.strip_prefix(PUSH_ROUTE) else {
             return 0;
@@ -231,8 +234,8 @@ impl Router {
         looked
     }
 
-    /// Asks about the next nodes of a topic behind one. Returns how many there were, and the last one if
-    /// there may be more.
+    /// Asks about the next nodes of a topic after `after`. Returns how many there were, and the
+    /// last one if there may be more.
     fn scan(
         &mut self,
         now: Instant,
@@ -249,7 +252,7 @@ impl Router {
         (nodes.len(), last)
     }
 
-    /// Goes on with the topic whose turn it is. Returns how many nodes were looked at.
+    /// Continues with the topic whose turn it is. Returns how many nodes were looked at.
     fn go_on_scanning(&mut self, now: Instant, most: usize) -> Option<usize> {
         let topic = self.private.turns.pop_front()?;
         let mut scan = self.private.scans.remove(&topic)?;
@@ -266,8 +269,8 @@ impl Router {
         Some(looked.max(1))
     }
 
-    /// Asks a publisher to verify a remote node, if it is to be verified, was not asked about lately,
-    /// and can be.
+    /// Asks a publisher to verify a remote node, if this is needed, possible, and was not asked
+    /// recently.
     fn request_verification(&mut self, now: Instant, key: (Bytes, Remote)) {
         let (topic, remote) = &key;
         let push_topic = [PUSH_ROUTE, topic].concat();
@@ -313,8 +316,8 @@ impl Router {
         self.send_session(session, frame);
     }
 
-    /// The route to ask about: in byte order the one behind that asked about last, without those
-    /// refused.
+    /// Returns the route to ask about: the next one in byte order after the one asked about last,
+    /// without refused routes.
     fn next_route(&self, remote: Remote, topic: &[u8], state: &Verification) -> Option<Bytes> {
         let prefix = [VERIFY_ROUTE, topic].concat();
         let open = |from: Bytes| {
@@ -326,7 +329,7 @@ impl Router {
         next.or_else(|| open(prefix.clone().into()))
     }
 
-    /// The topics of a remote node that have a prefix, in byte order from one on.
+    /// Returns the topics of a remote node that have a prefix, in byte order, starting at `from`.
     pub(super) fn routes(
         &self,
         remote: Remote,
@@ -354,7 +357,7 @@ impl Router {
         }
     }
 
-    /// Asks again where no verdict has come, and goes on with what was too much at once.
+    /// Asks again where no verdict has come, and continues work that was too much at once.
     pub(super) fn verifications_due(&mut self, now: Instant) {
         if self.private.next_timeout().is_none_or(|at| at > now) {
             return;
@@ -369,7 +372,7 @@ impl Router {
             self.request_verification(now, key);
             left -= 1;
         }
-        // Some of each, however many of the other there are.
+        // Scans get some of the work as well, however many requests are due.
         left += TURN;
         while left > 0
             && let Some(looked) = self.go_on_scanning(now, left.min(TURN))
@@ -381,7 +384,7 @@ impl Router {
         self.private.resume = more.then(|| now + PAUSE);
     }
 
-    /// A publisher's verdict, 0x38; `None` if it could not be read.
+    /// Handles a publisher's verdict, 0x38; `None` if it could not be read.
     pub(super) fn verdict(&mut self, session: SessionId, verdict: Option<Verdict>) {
         let Some(Verdict { topic, node, good }) = verdict else {
             return self.notice(Notice::BadVerdict {
@@ -389,7 +392,7 @@ impl Router {
                 what: "is malformed",
             });
         };
-        // Any SDK of this node could open a private topic otherwise.
+        // Otherwise any SDK of this node could open a private topic.
         let push_topic = [PUSH_ROUTE, &topic].concat();
         let entitled = self
             .links
@@ -399,7 +402,7 @@ impl Router {
         if !entitled {
             return self.notice(Notice::BadVerdict {
                 session,
-                what: "is of no publisher of that topic",
+                what: "is from a session that does not publish that topic",
             });
         }
         let key = NodeKey::from(&node);
@@ -419,7 +422,7 @@ impl Router {
         if state.good {
             return;
         }
-        // One that nobody asked for is of a time before the node came, or made up.
+        // An unrequested verdict is from a time before the node came, or invented.
         let Some(asked) = state.asked.as_mut().filter(|asked| asked.open) else {
             return self.notice(Notice::BadVerdict {
                 session,
@@ -429,7 +432,7 @@ impl Router {
         if !asked.judges.contains(&session) {
             return self.notice(Notice::BadVerdict {
                 session,
-                what: "is of a session that was not asked",
+                what: "is from a session that was not asked",
             });
         }
         if good {
@@ -452,8 +455,8 @@ impl Router {
         });
     }
 
-    /// The subscriber behind a route holds no granted key. The node is asked about another when it is
-    /// time: one with many routes must not keep publishers busy.
+    /// Records that the subscriber behind a route holds no granted key. The node is asked about
+    /// another one at the next due time: a node with many routes must not keep publishers busy.
     fn refuse(&mut self, key: (Bytes, Remote), route: Bytes) {
         let Some(mut state) = self.private.states.remove(&key) else {
             return;

@@ -1,29 +1,29 @@
-//! What waits to be written to a connection.
+//! The bytes that wait to be written to a connection.
 
-/// Bytes waiting to be written to a connection, held against a limit.
+/// Counts the bytes that wait to be written to a connection, and compares them with a limit.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
     limit: usize,
     queued: usize,
-    /// The longest frame since it was last empty. One frame alone may be longer than the limit, and
-    /// what little follows it must not count as if it was too much.
+    /// The longest frame since the queue was last empty. One frame alone may be longer than the
+    /// limit, and a few bytes after it must not count as too much.
     longest: usize,
-    /// Over the limit: no more messages until it is down to half.
+    /// Whether the queue is over the limit: it accepts no more messages until it is down to half.
     behind: bool,
-    /// Multicasts not sent while behind.
+    /// The multicasts not sent while the queue was behind.
     dropped: u64,
 }
 
-/// What a step did to a queue.
+/// The effect of a step on a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
-    /// Nothing new.
+    /// Nothing changed.
     Same,
-    /// It went over its limit.
+    /// The queue went over its limit.
     Behind,
-    /// It is down again; so many multicasts were not sent.
+    /// The queue is below half of its limit again; `dropped` multicasts were not sent.
     CaughtUp { dropped: u64 },
-    /// It is over twice its limit.
+    /// The queue is over twice its limit.
     Hopeless,
 }
 
@@ -46,7 +46,7 @@ impl Queue {
         self.queued
     }
 
-    /// Whether another message may be sent.
+    /// Returns whether another message may be sent.
     pub(super) fn is_open(&self) -> bool {
         !self.behind
     }

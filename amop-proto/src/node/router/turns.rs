@@ -1,4 +1,5 @@
-//! Whose turn it is: agencies take turns, the certificates of each, and the sessions of each of these.
+//! The order of turns: agencies take turns, then the certificate keys of each, then the sessions of
+//! each key.
 
 use std::{collections::VecDeque, hash::Hash};
 
@@ -29,7 +30,7 @@ impl Turns {
         self.agencies.is_empty()
     }
 
-    /// Puts one behind the others of its key, its agency and all, or before them.
+    /// Puts a job behind the others of its key, its agency and all, or before them.
     pub(super) fn push(&mut self, job: Job, first: bool) {
         if !put(&mut self.sessions, job.holder, job.session, first) {
             return;
@@ -43,7 +44,7 @@ impl Turns {
         }
     }
 
-    /// Takes the one whose turn it is.
+    /// Takes the job whose turn it is.
     pub(super) fn pop(&mut self) -> Option<Job> {
         let agency = self.agencies.pop_front()?;
         let (holder, _) = take(&mut self.holders, agency)?;
@@ -62,7 +63,7 @@ impl Turns {
     }
 }
 
-/// Returns whether it is the only one of that key.
+/// Adds an item to a key's queue. Returns whether it is the only one there.
 fn put<K: Hash + Eq, T>(all: &mut HashMap<K, VecDeque<T>>, key: K, one: T, first: bool) -> bool {
     let of_key = all.entry(key).or_default();
     match first {
@@ -72,7 +73,7 @@ fn put<K: Hash + Eq, T>(all: &mut HashMap<K, VecDeque<T>>, key: K, one: T, first
     of_key.len() == 1
 }
 
-/// Takes the first of a key. Also returns whether there are more.
+/// Takes the first item of a key's queue. Also returns whether there are more.
 fn take<K: Hash + Eq, T>(all: &mut HashMap<K, VecDeque<T>>, key: K) -> Option<(T, bool)> {
     let of_key = all.get_mut(&key)?;
     let one = of_key.pop_front()?;

@@ -1,4 +1,4 @@
-//! One unicast on its way: whom it was sent to, whom it was tried with, how long it may take.
+//! One unicast in flight: where it was sent, which subscribers were tried, how long it may take.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,29 +19,29 @@ use crate::{
 
 use rand::RngExt;
 
-/// Names a unicast in flight. Never used twice.
+/// The number of a unicast in flight. It is never used twice.
 pub(super) type UnicastId = u64;
 
-/// So often one is drawn of many, before all are looked at.
+/// The number of random draws among many subscribers before all are searched.
 const DRAWS: u64 = 32;
 
-/// So many are looked at for one event: some 20 microseconds.
+/// The number of subscribers searched for one event: some 20 microseconds.
 const LOOKS: usize = 256;
 
-/// Who asked.
+/// The origin of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     /// A publisher of this node.
     Session(SessionId),
-    /// A neighbour that is none of ours, with the P2P seq of its request.
+    /// A peer that is not an overlay node, with the P2P seq of its request.
     Peer(PeerId, u32),
-    /// A node of ours; the name it sent the message to, of this node or of a real node behind it; and
-    /// its id of the message.
+    /// An overlay node; the name it sent the message to, which is this node or a FISCO node behind
+    /// it; and its id of the message.
     Node(NodeKey, NodeKey, u64),
 }
 
 impl Origin {
-    /// Whose turn its messages take on a link.
+    /// Returns the lane of the origin's messages on a link.
     pub(super) fn lane(self) -> Lane {
         match self {
             Self::Session(session) => Lane::session(session),
@@ -51,25 +51,27 @@ impl Origin {
     }
 }
 
-/// Where a unicast may be sent.
+/// A destination of a unicast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Target {
     Session(SessionId),
-    /// A neighbour that is none of ours.
+    /// A peer that is not an overlay node.
     Peer(PeerId),
-    /// A node of ours, however far away.
+    /// An overlay node, at any distance.
     Node(NodeKey),
 }
 
-/// Who may be asked on behalf of an origin.
+/// The targets that may be asked on behalf of an origin.
 #[derive(Debug, Clone)]
 pub(super) enum Reach {
     Anyone,
-    /// This node's sessions: a message from another node stays here, its sender has chosen this node.
+    /// This node's sessions: a message from another node stays here, because its sender has chosen
+    /// this node.
     Sessions,
-    /// The real node it was sent to.
+    /// The FISCO node it was sent to.
     Peer(PeerId),
-    /// All but the real node it comes from, under whatever name, and peers that do not take part.
+    /// All targets but the FISCO node that the message comes from, under any of its names, and
+    /// peers that do not take part in the overlay.
     Beyond {
         from: PeerId,
         not: Vec<NodeKey>,
@@ -90,32 +92,32 @@ impl Reach {
     }
 }
 
-/// Where a unicast is, and what its answer will be recognised by.
+/// Where a unicast is, and how its answer will be recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// By the frame's own seq.
+    /// The answer has the frame's own seq.
     Session(SessionId),
-    /// By the P2P seq.
+    /// The answer has this P2P seq.
     Peer(PeerId, u32),
-    /// By the unicast's id.
+    /// The answer has the unicast's id.
     Node {
         node: NodeKey,
-        /// Whose credit it takes.
+        /// The credit that the attempt uses.
         given: Given,
         /// When to give this node up.
         until: Instant,
-        /// How long after the last sending to send again, in case it was lost on the way.
+        /// How long after the last sending to send again, in case the message was lost.
         again: Duration,
-        /// How often links of the network had changed when it was sent last.
+        /// How often links of the overlay had changed when it was sent last.
         changes: u64,
     },
-    /// With another copy of the same message, which a subscriber has: the publisher sent it once more
-    /// over another connection.
+    /// The unicast waits for another copy of the same message, which a subscriber has: the
+    /// publisher sent it again over another connection.
     Joined(UnicastId),
 }
 
 impl Attempt {
-    /// Who has the unicast; `None` where it waits with another.
+    /// Returns the target that has the unicast; `None` if it waits for another copy.
     pub(super) fn target(self) -> Option<Target> {
         match self {
             Self::Session(session) => Some(Target::Session(session)),
@@ -125,7 +127,8 @@ impl Attempt {
         }
     }
 
-    /// Whose turn the answer takes on a link: that of whoever gives it.
+    /// Returns the lane in which the answer takes its turn on a link: that of the node or session
+    /// that gives it.
     pub(super) fn lane(self) -> Option<Lane> {
         match self {
             Self::Session(session) => Some(Lane::session(session)),
@@ -140,65 +143,66 @@ impl Attempt {
 #[derive(Debug, Clone)]
 pub(super) struct Unicast {
     pub(super) origin: Origin,
-    /// For whom it counts.
+    /// The holder that the unicast counts for.
     pub(super) holder: HolderId,
-    /// The publisher's frame: sent on as it is, and its body comes back with result 104.
+    /// The publisher's frame: it is sent on unchanged, and its body comes back with result 104.
     pub(super) frame: Frame,
     pub(super) digest: Digest,
-    /// Where the topic is in the frame's body.
+    /// The position of the topic in the frame's body.
     pub(super) topic: Range<usize>,
-    /// Whom it was sent to and who has not answered yet.
+    /// The subscriber it was sent to, which has not answered yet.
     pub(super) at: Option<Attempt>,
-    /// Copies that end as this one does.
+    /// Copies that end together with this unicast.
     pub(super) joined: Vec<UnicastId>,
-    /// Whom not to try again.
+    /// The targets not to try again.
     pub(super) tried: Tried,
-    /// Where the look at all subscribers is, once drawing finds nobody.
+    /// The progress of the search through all subscribers, once random draws find none.
     pub(super) walk: Option<Walk>,
-    /// A subscriber was asked and did not take it, or is too busy to be asked.
+    /// Whether a subscriber was asked and did not take it, or is too busy to be asked.
     pub(super) refused: bool,
-    /// When it is over, whatever happens.
+    /// When the unicast ends in any case.
     pub(super) deadline: Instant,
     /// When its timer fires next, once it has been sent.
     pub(super) timer: Option<Instant>,
 }
 
-/// What a draw of a subscriber gives.
+/// The result of drawing a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Drawn {
     Target(Target),
-    /// Nobody can be asked.
+    /// No subscriber can be asked.
     Nobody {
-        /// Somebody has the topic and cannot be sent the message now,
+        /// Whether some subscriber has the topic but cannot be sent the message now.
         busy: bool,
-        /// this session because another message with its seq is there.
+        /// A session that cannot be asked because another message with the same seq is there.
         asked: Option<SessionId>,
     },
-    /// There are so many that the look goes on later.
+    /// There are so many that the search continues later.
     Later,
 }
 
-/// A look at all subscribers, one after the other from a random one on: twice, since they change their
-/// places when others leave, and once more between if some lack credit because of others of their agency.
-/// However many refuse a unicast, each is looked at so often and no more.
+/// A search through all subscribers, one after the other from a random one on. There are two
+/// rounds, because subscribers change places when others leave, and one more in between if some
+/// nodes lack credit because of others of their agency. However many subscribers refuse a unicast,
+/// each is looked at a limited number of times.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Walk {
     at: u64,
-    /// Until this time around is over.
+    /// The number of subscribers left in this round.
     left: u64,
     round: Round,
-    /// Some lack credit because of others of their agency.
+    /// Whether some nodes lack credit because of others of their agency.
     crowded: bool,
     busy: bool,
     asked: Option<SessionId>,
 }
 
-/// Whom a time around is for.
+/// The targets that a round considers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Round {
-    /// Those who have credit.
+    /// Targets that have credit.
     Credit,
-    /// Those who lack it because of others of their agency, too.
+    /// Also targets that lack credit only because of others of their agency.
     Alone,
     Any,
 }
@@ -214,7 +218,8 @@ impl Round {
 }
 
 impl Walk {
-    /// Goes on to the next one, of the next time around if this one is over; `false` if all are.
+    /// Moves on to the next subscriber, in the next round if this one has ended; returns `false` if
+    /// all rounds have ended.
     fn step(&mut self, total: u64) -> bool {
         if self.is_over() {
             return false;
@@ -235,7 +240,7 @@ impl Walk {
     }
 }
 
-/// A set of targets, mostly of one.
+/// A set of targets, usually of one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tried {
     first: Option<Target>,
@@ -259,7 +264,8 @@ impl Unicast {
         &self.frame.body[self.topic.clone()]
     }
 
-    /// How often links of the network had changed when a node of ours was sent it last.
+    /// Returns how often links of the overlay had changed when the unicast was last sent to an
+    /// overlay node.
     pub(super) fn sent_at(&self) -> Option<u64> {
         match self.at {
             Some(Attempt::Node { changes, .. }) => Some(changes),
@@ -269,10 +275,11 @@ impl Unicast {
 
     /// Draws one subscriber uniformly among those that can take the message.
     ///
-    /// The publisher's own session is drawn only when there is no other: go-sdk and java-sdk take a
-    /// push with the seq of their own pending request for its response. It is drawn all the same then
-    /// and not left out with result 104, because a subscriber it is, which others answer
-    /// (channel-v2 section 7.6: it must be eligible, and may be skipped for others).
+    /// The publisher's own session is drawn only when there is no other: go-sdk and java-sdk treat
+    /// a push with the seq of their own pending request as its response. In that case it is drawn
+    /// nevertheless, and not left out with result 104, because it is a subscriber and other SDKs
+    /// answer such a push (channel-v2 section 7.6: it must be eligible, and may be skipped for
+    /// others).
     pub(super) fn draw(
         &mut self,
         entry: &Entry,
@@ -308,8 +315,8 @@ impl Unicast {
         if total == 0 {
             return nobody;
         }
-        // The common case in one draw. Where it hits somebody unusable, the next draw is as uniform
-        // among the usable ones. To look at all of them is left for when most are unusable.
+        // The common case needs one draw. If it hits an unusable subscriber, the next draw is again
+        // uniform among the usable ones. All are searched only when most are unusable.
         for _ in 0..DRAWS {
             let Some(target) = pick(entry, rng.random_range(0..total)) else {
                 break;
@@ -354,7 +361,7 @@ impl Unicast {
         hit.map_or(nobody, |(target, _)| Drawn::Target(target))
     }
 
-    /// Why there is nobody among the few that there are.
+    /// Returns why none of a small number of subscribers can be asked.
     fn nobody(&self, entry: &Entry, reach: &Reach, links: &Links) -> Drawn {
         let untried = |target: Target| reach.allows(target, links) && !self.tried.contains(target);
         let here = entry.sessions.iter().copied().map(Target::Session);
@@ -366,7 +373,7 @@ impl Unicast {
         }
     }
 
-    /// Goes on with the look at all subscribers, a part of it at once.
+    /// Continues the search through all subscribers, a part of it at once.
     fn walk(
         &mut self,
         entry: &Entry,
@@ -396,7 +403,7 @@ impl Unicast {
             if !reach.allows(target, links) || self.tried.contains(target) {
                 continue;
             }
-            // The last time around it is as good as any other.
+            // In the last round any target is acceptable.
             if walk.round != Round::Any {
                 let credit = credit(target);
                 walk.crowded |= credit.alone && !credit.more;
@@ -411,7 +418,8 @@ impl Unicast {
             }
             let may = self.may_take(target, links);
             if may && Some(target) != own {
-                // It is passed over when it has been tried; who only asks for one finds it once more.
+                // The target is passed over once it has been tried; a caller that only looks finds
+                // it again.
                 self.walk = Some(before);
                 return Drawn::Target(target);
             }
@@ -435,7 +443,7 @@ impl Unicast {
         }
     }
 
-    /// Whether a target can be sent the message now.
+    /// Returns whether a target can be sent the message now.
     fn may_take(&self, target: Target, links: &Links) -> bool {
         match target {
             Target::Session(session) => links.session_takes(session, &self.frame.seq),
@@ -443,20 +451,21 @@ impl Unicast {
                 let group = |_| links.shares.identity(self.holder).group();
                 links.peer_takes(peer, self.origin.lane(), self.frame.wire_len(), group)
             }
-            // Whether there is a way shows when it is sent.
+            // Whether there is a path is found out when the message is sent.
             Target::Node(_) => true,
         }
     }
 }
 
-/// Those of the candidates that are to be drawn from, with their weights: who has credit, by the subscribers that
-/// each says it has.
+/// Returns the candidates to draw from, with their weights. Nodes with credit are weighted by the
+/// subscribers that each claims.
 ///
-/// Where nobody has, those first who lack it because of others of their agency. Where all have what they may have,
-/// those who may have more are given more, and an agency is given for its nodes that have proved nothing what it
-/// would be for one: what they say of their subscribers does not count. Nobody who pauses, if there is anybody else.
+/// If none has credit, nodes that lack it only because of others of their agency come first. If all
+/// have used their credit, nodes with a larger credit are drawn more often, and all unproven nodes
+/// of an agency together as often as one node: the subscribers that they claim do not count. A node
+/// that pauses is drawn only if there is no other.
 fn by_credit(mut candidates: Vec<(Target, u64, Allowance)>) -> Vec<(Target, u64)> {
-    /// A credit that is shared is divided.
+    /// A shared credit is divided, so it is counted in parts.
     const PARTS: u64 = 1 << 16;
     if candidates.iter().any(|(.., credit)| credit.more) {
         candidates.retain(|(.., credit)| credit.more);
@@ -481,7 +490,7 @@ fn by_credit(mut candidates: Vec<(Target, u64, Allowance)>) -> Vec<(Target, u64)
         .collect()
 }
 
-/// The target at a point when every subscriber is one step.
+/// Returns the target at a point of the line on which every subscriber takes one step.
 fn pick(entry: &Entry, point: u64) -> Option<Target> {
     let sessions = entry.sessions.len() as u64;
     if point < sessions {
