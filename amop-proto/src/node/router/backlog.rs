@@ -1,5 +1,5 @@
-//! What happens to many unicasts at once is done a little at a time, so that messages of others do not
-//! wait long for it: somebody who was asked much is gone, or what was asked is to be sent again.
+//! Spreads work that concerns many unicasts at once, so that messages of others do not wait long
+//! for it: a target of many unicasts is gone, or many unicasts must be sent again.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,25 +16,26 @@ use crate::{
     p2p::mesh::NodeKey,
 };
 
-/// So many unicasts are dealt with for one event: some 300 microseconds.
+/// The number of unicasts handled for one event: some 300 microseconds.
 pub(super) const SLICE: usize = 256;
 
-/// Between two slices others have their turn.
+/// The pause between two slices, in which other work is done.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// When links come and go, so much is sent again at once and then 10,000 messages or 160 MiB a second: so
-/// many bytes are one message more. What is left out its timer sends again in some seconds.
+/// The rate at which messages are sent again when links come and go: a burst, and then 10,000
+/// messages or 160 MiB a second. Each message costs one token, and one more for this many bytes.
+/// Messages above the rate are sent again by their timers some seconds later.
 const AGAIN_BYTES: usize = 16 * 1024;
 const AGAIN_TOKENS: u32 = 20_000;
 const AGAIN: Bucket = Bucket::new(AGAIN_TOKENS, Duration::from_micros(100));
 
-/// What is still to be done.
+/// The work that is left.
 #[derive(Debug, Clone)]
 pub(super) struct Backlog {
     failed: VecDeque<Failed>,
     jobs: BTreeMap<NodeKey, Job>,
     resume: Option<Instant>,
-    /// More timers are due than were dealt with.
+    /// Set when more timers are due than were handled.
     timers: Option<Instant>,
     again: Bucket,
 }
@@ -51,7 +52,7 @@ impl Default for Backlog {
     }
 }
 
-/// An attempt that came to nothing, if it is still the last one.
+/// A failed attempt; it counts only if it is still the unicast's last one.
 #[derive(Debug, Clone)]
 struct Failed {
     id: UnicastId,
@@ -59,10 +60,10 @@ struct Failed {
     refused: bool,
 }
 
-/// What is to become of the unicasts that a node was asked.
+/// What to do with the unicasts that a node was asked.
 #[derive(Debug, Clone)]
 struct Job {
-    /// Those behind this one,
+    /// The unicasts after this one,
     after: Option<UnicastId>,
     /// and before this one.
     before: UnicastId,
@@ -71,15 +72,15 @@ struct Job {
 
 #[derive(Debug, Clone, Copy)]
 enum JobKind {
-    /// It cannot be reached any more.
+    /// The node can no longer be reached.
     Lost,
-    /// They may be lost on the way if they were sent before this many changes of the network, or one more
-    /// if the node is `shaken`.
+    /// The unicasts may be lost if they were sent before this many changes of the network, or one
+    /// more if the node is `shaken`.
     Again { changes: u64, shaken: bool },
 }
 
 impl JobKind {
-    /// What both of them come to.
+    /// Combines two kinds of work for the same node.
     fn with(self, other: Self) -> Self {
         let (
             Self::Again { changes, shaken },
@@ -107,7 +108,7 @@ impl Backlog {
         sooner(self.resume, timer)
     }
 
-    /// Whether timers may be looked at.
+    /// Returns whether timers may be handled now.
     pub(super) fn timers_may(&mut self, now: Instant) -> bool {
         let may = self.timers.is_none_or(|from| from <= now);
         if may {
@@ -116,7 +117,7 @@ impl Backlog {
         may
     }
 
-    /// More timers are due.
+    /// Records that more timers are due.
     pub(super) fn timers_wait(&mut self, now: Instant) {
         self.timers = Some(now + PAUSE);
     }
@@ -127,7 +128,7 @@ impl Backlog {
             before,
             kind,
         });
-        // From the beginning, since more may be meant now.
+        // Start from the beginning, because the job may now cover more unicasts.
         *job = Job {
             after: None,
             before,
@@ -137,7 +138,7 @@ impl Backlog {
 }
 
 impl Router {
-    /// Whoever had these unicasts is gone.
+    /// Fails the attempts of these unicasts, because their target is gone.
     pub(super) fn attempts_failed(
         &mut self,
         now: Instant,
@@ -150,15 +151,16 @@ impl Router {
         self.work_off(now);
     }
 
-    /// A node cannot be reached any more.
+    /// Fails the attempts at a node that can no longer be reached.
     pub(super) fn node_lost(&mut self, now: Instant, node: NodeKey) {
         self.backlog.set(node, self.next_unicast, JobKind::Lost);
         self.work_off(now);
     }
 
-    /// Sends once more what was asked, has not been answered, and may be lost: it was sent to a node of
-    /// which `shaken` says so before this many changes of the network and one more, or so long ago
-    /// that nobody knows which way it or its answer went. A node takes it once, and answers it again.
+    /// Sends again the unicasts that have not been answered and may be lost: those sent to a node
+    /// for which `shaken` is true before this many changes of the network and one more, or so long
+    /// ago that it is unknown which path they or their answers took. A node takes each once, and
+    /// answers it again.
     pub(super) fn send_again(
         &mut self,
         now: Instant,
@@ -175,7 +177,7 @@ impl Router {
         self.work_off(now);
     }
 
-    /// Goes on with what was too much at once, when it is time.
+    /// Continues work that was too much at once, when it is due.
     pub(super) fn go_on_working(&mut self, now: Instant) {
         if self.backlog.resume.is_some_and(|at| at <= now) {
             self.work_off(now);
@@ -218,7 +220,7 @@ impl Router {
             JobKind::Again { changes, shaken } => {
                 let sent = self.unicasts.get(&id).and_then(|unicast| unicast.sent_at());
                 let lost = |sent| sent < changes || (shaken && sent == changes);
-                // If there is no way just now the timer tries again.
+                // If there is no path at the moment, the timer tries again.
                 if sent.is_some_and(lost)
                     && self.may_send_again(now, id)
                     && let Some(mut unicast) = self.unicasts.remove(&id)

@@ -1,6 +1,6 @@
-//! Multicasts to very many sessions: their copies are handed out a part at a time, so that messages of
-//! others do not wait long for it. What one publisher sends after such a multicast waits behind it, since
-//! its messages arrive in their order; what others send does not.
+//! Multicasts to very many sessions: their copies are delivered in parts, so that messages of
+//! others do not wait long. What the same publisher sends after such a multicast waits behind it,
+//! because its messages must arrive in order; messages of others do not wait.
 
 use std::{
     collections::VecDeque,
@@ -13,18 +13,18 @@ use crate::{
     node::{Lane, SessionId},
 };
 
-/// So many copies are handed out for one event: some 300 microseconds.
+/// The number of copies delivered for one event: some 300 microseconds.
 pub(super) const AT_ONCE: usize = 1024;
 
-/// Between two parts others have their turn.
+/// The pause between two parts, in which other work is done.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// So many copies wait at most, and so many bytes of messages, of which each counts once. What is more is
-/// handed out at once.
+/// The number of copies that may wait, and the bytes of their messages, each counted once. Above
+/// these limits, copies are delivered at once.
 const MOST: usize = 64 * 1024;
 const MOST_BYTES: usize = 16 << 20;
 
-/// What is still to be handed out, the first message first.
+/// The copies still to be delivered, the first message first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Copies {
     waiting: VecDeque<Spread>,
@@ -33,13 +33,13 @@ pub(super) struct Copies {
     resume: Option<Instant>,
 }
 
-/// A message and those it is for.
+/// A message and the sessions it is for.
 #[derive(Debug, Clone)]
 struct Spread {
     from: Lane,
     frame: Frame,
     sessions: Vec<SessionId>,
-    /// Those before this one have it.
+    /// The sessions before this position have it.
     at: usize,
 }
 
@@ -62,7 +62,7 @@ impl Copies {
         self.copies > MOST || self.bytes > MOST_BYTES
     }
 
-    /// Takes some of the first message's.
+    /// Takes copies of the first message.
     fn next(&mut self, most: usize) -> Option<(Frame, Vec<SessionId>)> {
         let spread = self.waiting.front_mut()?;
         let end = spread.sessions.len().min(spread.at + most);
@@ -79,7 +79,7 @@ impl Copies {
 }
 
 impl Router {
-    /// Hands a multicast out to sessions.
+    /// Delivers a multicast to sessions.
     #[inline]
     pub(super) fn multicast_to_sessions(
         &mut self,
@@ -122,7 +122,7 @@ impl Router {
         }
     }
 
-    /// Goes on with what was too much at once, when it is time.
+    /// Continues deliveries that were too many at once, when they are due.
     pub(super) fn go_on_handing_out(&mut self, now: Instant) {
         if self.copies.resume.is_some_and(|at| at <= now) {
             self.hand_out(now);

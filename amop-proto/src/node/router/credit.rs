@@ -1,24 +1,27 @@
-//! How many unicasts another node is given without an answer to any, while others have the topic, too.
+//! How many unanswered unicasts a node may be given at once while other nodes have the topic, too.
 //!
-//! What subscribers a node has is known by its word alone, and one that says it has most of them is drawn
-//! most often. So a node that has answered nothing is given a few, and one more for each that it answers,
-//! as a sender of TCP does that starts slowly. Each that it refuses or leaves halves that, and several in a
-//! row have it pause. Where nobody else has the topic it is asked all the same.
+//! Only a node itself says how many subscribers it has, and a node that claims most of them is
+//! drawn most often. So a node that has answered nothing is given a few unicasts, and one more for
+//! each that it answers, like a TCP sender in slow start. Each unicast that it refuses or does not
+//! answer halves the number, and several in a row make it pause. If no other node has the topic it
+//! is asked nevertheless.
 //!
-//! An agency issues itself as many nodes as it likes. So those of its nodes that have answered nothing, or failed
-//! several times in a row since, have no more together than one.
+//! An agency can issue itself any number of nodes. So all of its nodes that have answered nothing,
+//! or have failed several times in a row since, share the credit of one node.
 
 use std::time::{Duration, Instant};
 
 use crate::{hash::HashMap, node::after, p2p::mesh::NodeKey};
 
-/// A node has so many to begin with, and so have all of an agency that have proved nothing.
+/// The number of unicasts at the start, for a node and for all unproven nodes of an agency
+/// together.
 const FIRST: u32 = 4;
 
-/// And so many in the end.
+/// The largest number of unicasts.
 const MOST: u32 = 1 << 20;
 
-/// So many failures in a row are no reason for a pause: one of its subscribers has just left.
+/// The number of failures in a row that cause no pause: one of the node's subscribers may just have
+/// left.
 const FREE: u32 = 2;
 
 /// The first pause; each further failure doubles it,
@@ -27,34 +30,35 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// up to this.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// So many nodes, and agencies, are remembered before those are forgotten that have nothing.
+/// The number of nodes, and of agencies, that are remembered before those that have no unicast are
+/// forgotten.
 const NODES: usize = 4096;
 
-/// What became of a unicast.
+/// How a unicast given to a node ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Answered,
-    /// It was refused, or not answered in time; this is known since then.
+    /// It was refused, or not answered in time; known since this time.
     Failed(Instant),
-    /// That had nothing to do with the node.
+    /// It ended for a reason that does not concern the node.
     Ended,
 }
 
-/// What a node may be given.
+/// How much a node may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Allowance {
-    /// Another unicast.
+    /// Whether it may be given another unicast.
     pub(super) more: bool,
-    /// Another one, if it were the only one of its agency.
+    /// Whether it could be given another one if it were the only node of its agency.
     pub(super) alone: bool,
-    /// How many at once, in all.
+    /// How many it may have at once, in total.
     pub(super) most: u32,
-    /// The agency with which it has that together.
+    /// The agency that shares this allowance.
     pub(super) shared: Option<u64>,
 }
 
 impl Allowance {
-    /// That of a node that needs no credit.
+    /// The allowance of a target that needs no credit.
     pub(super) const ONE: Self = Self {
         more: true,
         alone: true,
@@ -63,33 +67,33 @@ impl Allowance {
     };
 }
 
-/// Whose credit a unicast takes.
+/// The credit that a unicast uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Given {
-    /// Who speaks for the node that has it.
+    /// The node that speaks for the one that has the unicast.
     node: NodeKey,
-    /// Whose that is, if it has proved nothing.
+    /// The agency of that node, if it is unproven.
     agency: Option<u64>,
 }
 
-/// The credit of nodes, by those who speak for them, and of agencies.
+/// The credit of nodes, by the node that speaks for each, and of agencies.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Credits {
     nodes: HashMap<NodeKey, OfNode>,
-    /// Of nodes that have proved nothing.
+    /// The credit of the unproven nodes of each agency.
     agencies: HashMap<u64, Credit>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct OfNode {
     credit: Credit,
-    /// It has answered, and not failed several times in a row since.
+    /// Whether it has answered, and not failed several times in a row since.
     proven: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Credit {
-    /// Unicasts it has.
+    /// The number of unicasts it has.
     has: u32,
     most: u32,
     failures: u32,
@@ -108,7 +112,7 @@ impl Default for Credit {
 }
 
 impl Credits {
-    /// What a node may be given although others may have it. `agency` says whose it is.
+    /// Returns how much a node may be given while others may have it. `agency` returns its agency.
     pub(super) fn of(
         &self,
         now: Instant,
@@ -135,7 +139,7 @@ impl Credits {
         }
     }
 
-    /// A node was sent one.
+    /// Records that a node was sent a unicast.
     pub(super) fn give(&mut self, node: NodeKey, agency: impl FnOnce() -> u64) -> Given {
         if self.nodes.len() >= NODES {
             self.nodes.retain(|_, held| held.credit.has > 0);
@@ -152,7 +156,7 @@ impl Credits {
         Given { node, agency }
     }
 
-    /// It has it no longer.
+    /// Records that a unicast given to a node has ended.
     pub(super) fn take(&mut self, given: Given, outcome: Outcome) {
         if let Some(held) = self.nodes.get_mut(&given.node) {
             held.credit.take(outcome, MOST);
@@ -165,13 +169,13 @@ impl Credits {
             .agency
             .and_then(|agency| self.agencies.get_mut(&agency));
         if let Some(credit) = agency {
-            // Who answers has credit of its own from now on.
+            // A node that answers has credit of its own from now on.
             credit.take(outcome, FIRST);
         }
     }
 }
 
-/// Whether one more may be given, and how many at once.
+/// Returns whether one more may be given, and how many at once.
 fn may(credit: Option<&Credit>, now: Instant) -> (bool, u32) {
     match credit {
         None => (true, FIRST),
@@ -195,7 +199,7 @@ impl Credit {
             }
             Outcome::Failed(now) => {
                 self.most = (self.most / 2).max(1);
-                // What it has had since before the pause is no further failure.
+                // Failures of unicasts from before the pause do not count again.
                 if self.pauses_until.is_some_and(|until| until > now) {
                     return;
                 }
@@ -217,7 +221,7 @@ mod tests {
     const NODE: NodeKey = NodeKey(7);
     const AGENCY: u64 = 70;
 
-    /// The credit, and what is with nodes of one agency.
+    /// The credit, and the unicasts that nodes of one agency have.
     #[derive(Default)]
     struct Given {
         credits: Credits,
@@ -233,7 +237,7 @@ mod tests {
             self.out.push(self.credits.give(node, || AGENCY));
         }
 
-        /// The oldest ends.
+        /// Ends the oldest.
         fn take(&mut self, outcome: Outcome) {
             self.credits.take(self.out.remove(0), outcome);
         }
@@ -245,7 +249,7 @@ mod tests {
             }
         }
 
-        /// Gives as many as may be.
+        /// Gives as many as allowed.
         fn fill(&mut self, now: Instant, node: NodeKey) -> usize {
             let before = self.out.len();
             while self.of(now, node).more && self.out.len() < before + 1000 {
@@ -283,7 +287,7 @@ mod tests {
         assert!(given.of(start, NODE).more);
         let mut now = start;
         for pause in [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] {
-            // However many fail at once.
+            // Any number of failures at once counts as one.
             given.fail(now, 3);
             let before = now + Duration::from_millis(pause - 1);
             assert!(!given.of(before, NODE).more, "{pause}");
@@ -293,7 +297,7 @@ mod tests {
         given.give(NODE);
         given.fail(now, 1);
         assert!(!given.of(now, NODE).more);
-        // One answer is enough to be trusted again.
+        // After one answer the node is trusted again.
         given.take(Outcome::Answered);
         assert!(given.of(now, NODE).more);
     }
@@ -306,12 +310,12 @@ mod tests {
         assert_eq!(all(&mut given, start), 4);
         let other = given.credits.of(start, NodeKey(99), || AGENCY + 1);
         assert!(other.more);
-        // One answers, and has its own.
+        // One node answers, and has credit of its own.
         given.take(Outcome::Answered);
         assert_eq!(all(&mut given, start), 2 + 1);
         given.out.retain(|one| one.agency.is_some());
         assert_eq!(given.out.len(), 4);
-        // The others fail, and pause as one does, whichever fails.
+        // The others fail, and pause together, whichever fails.
         let mut now = start;
         while !given.out.is_empty() {
             given.take(Outcome::Failed(now));

@@ -1,5 +1,5 @@
-//! Nodes of ours that have a unicast and do not answer. One that claims subscribers and is silent holds up
-//! what it draws no longer than a subscriber that is.
+//! Overlay nodes that have a unicast and do not answer. A node that claims subscribers and is
+//! silent delays the unicasts that it draws no longer than a silent subscriber does.
 
 use std::time::Instant;
 
@@ -19,9 +19,10 @@ use crate::{
 };
 
 impl Router {
-    /// A node of ours has been asked a unicast and has not answered. After some time it is sent the unicast
-    /// again. When it has had as long as one of its subscribers may take, and the way there and back,
-    /// somebody else is asked, if there is anybody: it may have no subscriber at all.
+    /// Handles a unicast that an overlay node has not answered yet. After some time the node is
+    /// sent the unicast again. When the time that a subscriber may take has passed, and the time
+    /// for the path there and back, another target is asked, if there is one: the node may have no
+    /// subscriber at all.
     pub(super) fn node_is_late(&mut self, now: Instant, id: UnicastId) {
         let Some(mut unicast) = self.unicasts.remove(&id) else {
             return;
@@ -33,11 +34,11 @@ impl Router {
             return;
         };
         let until = *until;
-        // It is sent again after `first`, then after twice as long, and so on: that is when all of these
-        // times have passed.
+        // The unicast is sent again after `first`, then after twice that time, and so on: `passed`
+        // is the sum of these times.
         let passed = *again * 2 - first;
         let asked = until.checked_sub(self.timeouts.peer_answer);
-        // Where the time is without end, it is for that that the timer has come.
+        // If the timeout is endless, the timer has fired because it is time to send again.
         let asked = asked.or(now.checked_sub(passed)).unwrap_or(now);
         let sends = now >= asked + passed;
         if sends {
@@ -67,7 +68,7 @@ impl Router {
         self.unicasts.insert(id, unicast);
     }
 
-    /// Draws somebody who has not been asked, other than the publisher itself.
+    /// Draws a target that has not been asked, other than the publisher itself.
     fn draw_another(&mut self, now: Instant, unicast: &mut Unicast) -> Drawn {
         let nobody = Drawn::Nobody {
             busy: false,
@@ -84,8 +85,8 @@ impl Router {
         }
     }
 
-    /// Tells a node of ours that somebody else is asked instead, so that it hands the unicast to none of
-    /// its subscribers any more.
+    /// Tells an overlay node that another target is asked instead, so that it no longer hands the
+    /// unicast to its subscribers.
     fn take_back(&mut self, id: UnicastId, unicast: &Unicast) {
         let Some(Attempt::Node { node, .. }) = unicast.at else {
             return;
@@ -102,9 +103,9 @@ impl Router {
         }
     }
 
-    /// A node of ours has asked somebody else instead.
+    /// Handles the message that an overlay node has asked another target instead.
     pub(super) fn taken_back(&mut self, now: Instant, source: NodeKey, target: NodeKey, id: u64) {
-        // If it comes yet, it is not new.
+        // If the unicast comes after this, it is not new.
         if self.recent.see(now, source, target, id) == Seen::New {
             return;
         }

@@ -1,5 +1,5 @@
-//! The connections of a node as the router sees them: what waits to be written to each, what it
-//! was asked and has not answered.
+//! The connections of a node as the router sees them: the frames that wait to be written to each,
+//! and the messages it was asked and has not answered.
 
 use std::{
     cmp::Reverse,
@@ -27,40 +27,41 @@ use crate::{
     shards::Shards,
 };
 
-/// What a frame that waits takes in memory beside its bytes.
+/// The memory that a waiting frame takes in addition to its bytes.
 const BESIDE: usize = 128;
 
 /// One SDK connection.
 #[derive(Debug, Clone)]
 pub(super) struct SessionLink {
-    /// It is a client of ours, which has no use for the body of its multicasts' acknowledgements.
+    /// Whether it is a native client, which does not need the bodies of acknowledgements of its
+    /// multicasts.
     pub(super) terse: bool,
     pub(super) queue: Queue,
-    /// What the frames of `queue` take beside their bytes.
+    /// The memory that the frames of `queue` take in addition to their bytes.
     pub(super) beside: usize,
     /// Its topics, with its place among the sessions of each.
     pub(super) topics: BTreeMap<Bytes, u32>,
-    /// The set that is to take their place.
+    /// The set that will replace them.
     pub(super) wanted: Option<Wanted>,
-    /// How many changes of topics it may make.
+    /// Limits its changes of topics.
     pub(super) rate: Bucket,
-    /// What it did not get of its set.
+    /// The topics of its set that it did not get.
     pub(super) shortage: Shortage,
-    /// The same as it is told, once it has been.
+    /// The encoded form of `shortage`, once it has been sent.
     pub(super) told: Option<Bytes>,
-    /// Whose it is.
+    /// The holder of its key.
     pub(super) holder: HolderId,
     /// Messages pushed to it and not yet answered, by seq.
     pub(super) asked: HashMap<Seq, UnicastId>,
     /// Its own unicasts that wait for an answer; of several with one seq, the latest.
     pub(super) asking: HashMap<Seq, UnicastId>,
-    /// Its unicasts that wait for an answer, those with the same seq too.
+    /// The number of its unicasts that wait for an answer, those with the same seq included.
     pub(super) in_flight: usize,
     /// Bytes of their frames.
     pub(super) in_flight_bytes: usize,
-    /// How many peers' queues it is paused for.
+    /// The number of peers' queues it is paused for.
     pub(super) pauses: usize,
-    /// It is about to be closed and gets nothing more.
+    /// Whether it is about to be closed and gets nothing more.
     pub(super) closing: bool,
 }
 
@@ -85,7 +86,7 @@ impl SessionLink {
         }
     }
 
-    /// Its latest set does not come into force.
+    /// Records that its latest set does not come into force.
     pub(super) fn keeps_topics(&mut self) {
         self.shortage.kept = true;
         self.told = None;
@@ -94,15 +95,15 @@ impl SessionLink {
         }
     }
 
-    /// A frame is queued.
+    /// Counts a frame that is queued.
     pub(super) fn push(&mut self, shares: &mut Shares, len: usize) -> Level {
         self.beside += BESIDE;
         shares.take(self.holder, Pool::Queued, len + BESIDE);
         self.queue.push(len)
     }
 
-    /// So many bytes have left. How many frames they were is not known: what frames take beside their
-    /// bytes leaves with as large a part of them.
+    /// Counts bytes that have left. How many frames they were is not known, so the additional
+    /// memory is released in proportion to the bytes.
     pub(super) fn written(&mut self, shares: &mut Shares, len: usize) -> Level {
         let before = self.queue.queued();
         let level = self.queue.written(len);
@@ -118,7 +119,7 @@ impl SessionLink {
         level
     }
 
-    /// What waits to be written counts no longer.
+    /// Stops counting the queue, because the session ends.
     pub(super) fn uncount(&self, shares: &mut Shares) {
         if !self.closing {
             let queued = self.queue.queued() + self.beside;
@@ -126,8 +127,8 @@ impl SessionLink {
         }
     }
 
-    /// Whether it can be sent a message. While there is much to be written, those who have more than
-    /// their share of it waiting get no more.
+    /// Returns whether it can be sent a message. While much waits to be written, holders whose
+    /// waiting bytes exceed their share get no more.
     pub(super) fn is_open(&self, shares: &Shares) -> bool {
         self.queue.is_open() && !self.closing && shares.excess(self.holder, Pool::Queued, None) == 0
     }
@@ -136,21 +137,21 @@ impl SessionLink {
 /// All connections.
 #[derive(Debug, Clone)]
 pub(super) struct Links {
-    /// Who has how much of what the node has.
+    /// How much of each resource each holder uses.
     pub(super) shares: Shares,
     pub(super) sessions: HashMap<SessionId, SessionLink>,
-    /// Ordered, because it is walked.
+    /// Ordered, because the map is iterated.
     pub(super) peers: BTreeMap<PeerId, PeerLink>,
-    /// The same by their names in routing; for a moment there may be two of one name.
+    /// The peers by their names in routing; for a moment there may be two with one name.
     pub(super) by_key: BTreeSet<(NodeKey, PeerId)>,
-    /// Messages on their way to nodes of ours and not yet answered.
+    /// Messages on their way to overlay nodes and not yet answered.
     pub(super) asked_nodes: BTreeSet<(NodeKey, UnicastId)>,
-    /// Neighbours of each agency.
+    /// The number of neighbours of each agency.
     agencies: BTreeMap<u64, usize>,
-    /// Peers of whose queue agencies and keys are counted.
+    /// The number of peers whose queues are counted by agency and key.
     counted: usize,
-    /// Unicasts of nodes of ours that wait for an answer here, by the node, the name it sent them to,
-    /// and its id of them.
+    /// Unicasts of overlay nodes that wait for an answer here: by the node, the name it sent them
+    /// to, and its id of them.
     pub(super) asking_nodes: Shards<(NodeKey, NodeKey, u64), UnicastId>,
 }
 
@@ -202,8 +203,9 @@ impl Links {
         Some(link)
     }
 
-    /// Something was queued for a peer, late if its queue was closed before. If the queue fills up, or has
-    /// filled up, it is counted by agency and key. `group` says whose senders are.
+    /// Notes a frame that was queued for a peer; `late` means that the queue was closed before. A
+    /// queue that fills up, or has filled up, is counted by agency and key. `group` returns the
+    /// group of a sender.
     pub(super) fn count_if_filling(
         &mut self,
         peer: PeerId,
@@ -235,7 +237,7 @@ impl Links {
         }
     }
 
-    /// So many bytes of a lane were written to a peer.
+    /// Counts bytes of a lane that were written to a peer.
     pub(super) fn peer_written(
         &mut self,
         peer: PeerId,
@@ -251,12 +253,12 @@ impl Links {
         Some((link, level))
     }
 
-    /// Whether the queue of some peer is so long that shares count.
+    /// Returns whether the queue of some peer is so long that shares are counted.
     pub(super) fn is_counted(&self) -> bool {
         self.counted > 0
     }
 
-    /// Those for whom a closed queue keeps room, where this sender is one of them.
+    /// Returns the crowd that a closed queue keeps room for, for one of its senders.
     fn crowd(&self, from: Sender, group: Group) -> Crowd {
         let agencies = self.shares.agencies(Pool::Sessions) + self.agencies.len();
         let (keys, senders) = match from {
@@ -275,14 +277,14 @@ impl Links {
         }
     }
 
-    /// The connection to a node, the oldest if there are two.
+    /// Returns the connection to a node, the oldest if there are two.
     pub(super) fn peer_with(&self, node: NodeKey) -> Option<PeerId> {
         let all = (node, PeerId(u64::MIN))..=(node, PeerId(u64::MAX));
         self.by_key.range(all).next().map(|&(_, peer)| peer)
     }
 
-    /// The messages on their way to a node and not yet answered, the oldest first: so many at most, behind
-    /// one and before another.
+    /// Returns the messages on their way to a node and not yet answered, the oldest first: at most
+    /// `most`, after `after` and before `before`.
     pub(super) fn asked_node(
         &self,
         node: NodeKey,
@@ -305,7 +307,7 @@ impl Links {
         asked.take(most).collect()
     }
 
-    /// The next node behind one that was asked something and has not answered.
+    /// Returns the next node after `after` that was asked something and has not answered.
     pub(super) fn next_asked(&self, after: Option<NodeKey>) -> Option<NodeKey> {
         let start = match after {
             Some(after) => Bound::Excluded((after, UnicastId::MAX)),
@@ -315,15 +317,15 @@ impl Links {
         range.next().map(|&(node, _)| node)
     }
 
-    /// Whether a session can be sent a message with this seq: it reads, and no other message with
-    /// the same seq waits for its answer.
+    /// Returns whether a session can be sent a message with this seq: it reads, and no other
+    /// message with the same seq waits for its answer.
     pub(super) fn session_takes(&self, session: SessionId, seq: &Seq) -> bool {
         self.sessions
             .get(&session)
             .is_some_and(|link| link.is_open(&self.shares) && !link.asked.contains_key(seq))
     }
 
-    /// Whether a message with this seq waits for a session's answer.
+    /// Returns whether a message with this seq waits for a session's answer.
     pub(super) fn is_asked(&self, session: SessionId, seq: &Seq) -> bool {
         let link = self.sessions.get(&session);
         link.is_some_and(|link| link.asked.contains_key(seq))
@@ -334,8 +336,8 @@ impl Links {
         link.is_some_and(|link| link.topics.contains_key(topic))
     }
 
-    /// The session with the most bytes waiting, the oldest of several, of whoever has most beyond its
-    /// fair share.
+    /// Returns the session with the most bytes waiting, the oldest of equal ones, among those of
+    /// the holder that is furthest above its fair share.
     pub(super) fn longest_queue(&self) -> Option<SessionId> {
         let holder = self.shares.most_over(Pool::Queued, None);
         self.sessions
@@ -345,7 +347,8 @@ impl Links {
             .map(|(&id, _)| id)
     }
 
-    /// Whether a message of this length may be queued for a peer. `group` is whose sender it is.
+    /// Returns whether a message of this length may be queued for a peer. `group` returns the group
+    /// of its sender.
     pub(super) fn peer_takes(
         &self,
         peer: PeerId,
@@ -361,7 +364,7 @@ impl Links {
         link.is_some_and(|link| link.takes(lane, len, whose))
     }
 
-    /// Whether it is a session that fills a peer's queue.
+    /// Returns whether this session is one that fills a peer's queue.
     pub(super) fn is_filled_by(&self, peer: PeerId, session: SessionId) -> bool {
         let (Some(link), Some(of)) = (self.peers.get(&peer), self.sessions.get(&session)) else {
             return false;

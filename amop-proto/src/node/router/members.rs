@@ -39,7 +39,7 @@ impl Router {
                 self.pauses.remove(id);
             }
         }
-        // What follows must not depend on a hash.
+        // The order of events must not depend on a hash.
         let mut asked: Vec<UnicastId> = link.asked.into_values().collect();
         asked.sort_unstable();
         self.attempts_failed(now, Target::Session(session), true, asked);
@@ -74,7 +74,8 @@ impl Router {
         }
     }
 
-    /// Queues a message for a peer, and pauses its publisher while what that sends fills the queue.
+    /// Queues a message for a peer, and pauses its publisher while the publisher's messages fill
+    /// the queue.
     pub(super) fn send_of(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! The connection to another node as the router sees it, and who may queue something for it.
+//! The connection to another node as the router sees it, and which senders may queue frames for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,49 +15,49 @@ use crate::{
     p2p::{NodeId, mesh::NodeKey},
 };
 
-/// A closed queue keeps room for so many agencies at least, so that the first newcomer takes nothing from
-/// others.
+/// The number of agencies that a closed queue keeps room for at least, so that the first newcomer
+/// takes nothing from others.
 const AGENCIES: usize = 2;
 
 /// One connection to another node.
 #[derive(Debug, Clone)]
 pub(super) struct PeerLink {
     pub(super) queue: Queue,
-    /// Who it is, where that is known.
+    /// The node's ID, if known.
     pub(super) node: Option<NodeId>,
-    /// Its name in routing.
+    /// The node's name in routing.
     pub(super) key: Option<NodeKey>,
-    /// What it did that it should not do, and how often.
+    /// Its wrong actions, and how often each occurred.
     pub(super) complaints: BTreeMap<&'static str, u64>,
-    /// The topics it announced, if it is none of ours.
+    /// The topics it announced, if it is not an overlay node.
     pub(super) topics: BTreeSet<Bytes>,
     /// Messages sent to it and not yet answered, by P2P seq.
     pub(super) asked: BTreeMap<u32, UnicastId>,
     /// Sessions paused because of its queue.
     pub(super) paused: BTreeSet<SessionId>,
-    /// It did not drain while they were paused: they are not paused again until it does.
+    /// Whether it did not drain while they were paused: they are not paused again until it does.
     pub(super) stuck: bool,
-    /// It is none of ours, and takes part in the network of ours by way of this node.
+    /// Whether it is a FISCO node that takes part in the overlay through this node.
     pub(super) transit: bool,
-    /// Multicasts that it was sent, if it is an overlay node that confirms them.
+    /// The multicasts that it was sent, if it is an overlay node that confirms them.
     pub(super) unconfirmed: Option<Unconfirmed>,
-    /// Its own that came.
+    /// The multicasts that came from it and must be confirmed.
     pub(super) to_confirm: ToConfirm,
-    /// Whose it is.
+    /// The node's key and agency.
     pub(super) identity: SessionIdentity,
-    /// For whom it counts, if it was accepted.
+    /// The holder that the connection counts for, if it was accepted.
     pub(super) place: Option<HolderId>,
-    /// What of `queue` is of whom, without packets about the network.
+    /// The bytes of `queue` by sender, without packets about the network.
     pub(super) waiting: Waiting,
 }
 
-/// Those who may come and queue something: a closed queue keeps room for each of them.
+/// The senders that may want to queue something: a closed queue keeps room for each of them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Crowd {
     pub(super) agencies: usize,
-    /// Of the agency.
+    /// The number of keys of the agency.
     pub(super) keys: usize,
-    /// Of the key.
+    /// The number of senders of the key.
     pub(super) senders: usize,
 }
 
@@ -82,7 +82,7 @@ impl PeerLink {
         }
     }
 
-    /// A frame is queued.
+    /// Counts a frame that is queued.
     pub(super) fn push(&mut self, lane: Lane, len: usize) -> Level {
         if let Lane::Messages { from, .. } = lane {
             self.waiting.add(from, len);
@@ -90,7 +90,7 @@ impl PeerLink {
         self.queue.push(len)
     }
 
-    /// So much of a lane has left.
+    /// Counts bytes of a lane that have left.
     pub(super) fn written(&mut self, lane: Lane, len: usize) -> Level {
         if let Lane::Messages { from, .. } = lane {
             self.waiting.take(from, len);
@@ -98,23 +98,24 @@ impl PeerLink {
         self.queue.written(len)
     }
 
-    /// Whether there is so little that nobody need be held to a share.
+    /// Returns whether so little waits that shares need not be applied.
     pub(super) fn needs_no_count(&self) -> bool {
         self.queue.is_low() && self.queue.is_open()
     }
 
-    /// What may be queued beside what there is when the queue is closed, before it is near the length at
-    /// which the connection is.
+    /// Returns how much may be queued in total while the queue is closed. It keeps the queue below
+    /// the length at which the connection is closed.
     fn room(&self) -> usize {
         self.queue.limit() - self.queue.limit() / 4
     }
 
-    /// A sender's fair share of half the queue, among those who have something in it.
+    /// Returns a sender's fair share of half the queue, among the senders that have something in
+    /// it.
     fn share(&self, held: &Held) -> usize {
         self.queue.limit() / 2 / held.agencies / held.keys / held.senders
     }
 
-    /// Whether it is this sender that fills the queue.
+    /// Returns whether this sender fills the queue.
     pub(super) fn is_filled_by(&self, from: Sender, group: Group) -> bool {
         if !self.queue.is_half_full() {
             return false;
@@ -123,8 +124,9 @@ impl PeerLink {
         held.sender > self.share(&held)
     }
 
-    /// Whether a message may be queued: always while the queue is open, and from those with less than their
-    /// share of it until it is near the length at which the connection is closed.
+    /// Returns whether a message may be queued: always while the queue is open; after that, only
+    /// from senders below their share, until the queue is near the length at which the connection
+    /// is closed.
     pub(super) fn takes(
         &self,
         lane: Lane,
@@ -145,9 +147,10 @@ impl PeerLink {
         held.sender + len <= self.share(&held) && self.keeps_room(&held, len, crowd)
     }
 
-    /// Whether there is room for everybody else, if a sender gets so much while the queue is closed. Of the
-    /// room each agency has an equal part. Half of it is for all of the agency; of the other half each of
-    /// its keys has an equal part. Half of that is for all of the key, and the rest is shared by its senders.
+    /// Returns whether there is room for all others if a sender gets `len` bytes while the queue is
+    /// closed. Each agency has an equal part of the room. Half of it is for the whole agency; of
+    /// the other half each of its keys has an equal part. Half of that is for the whole key, and
+    /// its senders share the rest.
     fn keeps_room(&self, held: &Held, len: usize, crowd: Crowd) -> bool {
         let agencies = crowd.agencies.max(held.agencies).max(AGENCIES);
         let of_agency = self.room() / agencies / 2;

@@ -1,5 +1,5 @@
-//! Topic lists of FISCO nodes come into force a little at a time, so that messages and others do not wait
-//! for a long one.
+//! Applies topic lists of FISCO nodes a little at a time, so that messages and other work do not
+//! wait for a long one.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -12,20 +12,20 @@ use bytes::Bytes;
 use super::{Router, private::Remote};
 use crate::{hash::HashMap, node::PeerId};
 
-/// So many topics change for one event, some 100 microseconds,
+/// The number of topics changed for one event, some 100 microseconds,
 const SLICE: usize = 256;
 
-/// and so many are looked at.
+/// and the number of topics compared.
 const LOOKS: usize = 2048;
 
-/// Between two slices others have their turn.
+/// The pause between two slices, in which other work is done.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Lists that are not in force yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PeerLists {
     jobs: HashMap<PeerId, Job>,
-    /// Whose turn it is.
+    /// The order of turns.
     turns: VecDeque<PeerId>,
     next: Option<Instant>,
 }
@@ -34,24 +34,25 @@ pub(super) struct PeerLists {
 struct Job {
     wanted: BTreeSet<Bytes>,
     step: Step,
-    /// The topics of a node that is gone; those of one that is there are with its connection.
+    /// The topics of a node that is gone; those of a connected node are stored with its connection.
     left: Option<BTreeSet<Bytes>>,
 }
 
-/// First what is not in the list is taken out, then what is new is put in; each behind this topic.
+/// First, topics that are not in the list are removed, then new ones are added; each step continues
+/// after this topic.
 #[derive(Debug, Clone)]
 enum Step {
     Out(Option<Bytes>),
     In(Option<Bytes>),
 }
 
-/// What a slice changes.
+/// The changes of one slice.
 #[derive(Debug, Default)]
 struct Part {
     gone: Vec<Bytes>,
     new: Vec<Bytes>,
     looks: usize,
-    /// Nothing is left to do.
+    /// Whether nothing is left to do.
     all: bool,
 }
 
@@ -85,7 +86,8 @@ impl Job {
     }
 }
 
-/// Those of one set behind a topic that are not in the other, as many as may be. Whether that is all.
+/// Collects topics of one set that are not in the other, starting after `after`, within the limits.
+/// Returns whether these were all.
 fn pick(
     (of, not_in): (&BTreeSet<Bytes>, &BTreeSet<Bytes>),
     after: &mut Option<Bytes>,
@@ -129,7 +131,7 @@ impl PeerLists {
 }
 
 impl Router {
-    /// A FISCO node has these topics now.
+    /// Handles a new list of a FISCO node.
     pub(super) fn peer_topics(&mut self, now: Instant, peer: PeerId, topics: BTreeSet<Bytes>) {
         if self.links.peers.contains_key(&peer) {
             self.peer_lists.push(peer, topics, None);
@@ -137,7 +139,7 @@ impl Router {
         }
     }
 
-    /// A FISCO node that had these topics is gone.
+    /// Removes the topics of a FISCO node that is gone.
     pub(super) fn peer_topics_left(&mut self, now: Instant, peer: PeerId, topics: BTreeSet<Bytes>) {
         if !topics.is_empty() || self.peer_lists.jobs.contains_key(&peer) {
             self.peer_lists.push(peer, BTreeSet::new(), Some(topics));
@@ -145,7 +147,7 @@ impl Router {
         }
     }
 
-    /// Goes on with what is to be done, as much as may be at once.
+    /// Continues the changes, within the limits of one event.
     pub(super) fn change_peer_topics(&mut self, now: Instant) {
         let (mut changes, mut looks) = (SLICE, LOOKS);
         self.peer_lists.next = None;

@@ -1,4 +1,4 @@
-//! Who is let in, and whose it is what others send.
+//! Which connections are accepted, and which identity the messages of each sender count for.
 
 use std::time::Instant;
 
@@ -16,7 +16,8 @@ use crate::{
     p2p::{NodeId, mesh::NodeKey},
 };
 
-/// Who another node is. Of a neighbour its certificate tells the agency, of others what they state.
+/// Returns the identity of another node. A neighbour's agency is known from its certificate, that
+/// of other nodes from their records.
 pub(super) fn identity_of_node(links: &Links, mesh: &Mesh, node: NodeKey) -> SessionIdentity {
     if let Some(authority) = mesh.authority(node) {
         return SessionIdentity::of_node(node, authority);
@@ -30,12 +31,13 @@ pub(super) fn identity_of_node(links: &Links, mesh: &Mesh, node: NodeKey) -> Ses
     )
 }
 
-/// Which agency another node is of.
+/// Returns the agency of another node.
 pub(super) fn agency_of(links: &Links, mesh: &Mesh, node: NodeKey) -> u64 {
     identity_of_node(links, mesh, node).group().agency
 }
 
-/// What a node may be given although others may have it: that of who speaks for it.
+/// Returns how much a node may be given while others may have it: the allowance of the node that
+/// speaks for it.
 pub(super) fn allowance(
     (links, mesh, credits): (&Links, &Mesh, &Credits),
     now: Instant,
@@ -45,7 +47,7 @@ pub(super) fn allowance(
     credits.of(now, owner, || agency_of(links, mesh, owner))
 }
 
-/// Whose a sender is.
+/// Returns the group of a sender.
 pub(super) fn group_in(links: &Links, mesh: &Mesh, sender: Sender) -> Group {
     let identity = match sender {
         Sender::Session(session) => {
@@ -59,8 +61,8 @@ pub(super) fn group_in(links: &Links, mesh: &Mesh, sender: Sender) -> Group {
 }
 
 impl Router {
-    /// Whether an SDK may connect. If there are too many and others have more than their fair share,
-    /// one of theirs is closed for it.
+    /// Returns whether an SDK may connect. If there are too many and others have more than their
+    /// fair share, closes one of theirs.
     pub fn admit(&mut self, identity: SessionIdentity) -> bool {
         let holder = self.links.shares.holder(identity);
         let admitted = match self.links.shares.may(holder, Pool::Sessions, 1) {
@@ -72,7 +74,7 @@ impl Router {
         admitted
     }
 
-    /// Whether a node that was not dialled may connect, as with [`admit`](Self::admit).
+    /// Returns whether a node that was not dialled may connect; like [`admit`](Self::admit).
     pub fn admit_peer(&mut self, node: &NodeId, authority: [u8; 32]) -> bool {
         let identity = SessionIdentity::of_node(NodeKey::from(node), authority);
         let holder = self.links.shares.holder(identity);
@@ -105,7 +107,7 @@ impl Router {
         true
     }
 
-    /// Whose a sender is, where senders take turns.
+    /// Returns the group in which a sender takes turns.
     pub fn group_of(&self, sender: Sender) -> Group {
         group_in(&self.links, &self.mesh, sender)
     }

@@ -1,8 +1,8 @@
-//! Multicasts that an SDK hands to several nodes, of which a session gets no more than one copy.
+//! Multicasts that an SDK hands to several nodes: each session gets at most one copy.
 //!
-//! SDKs in Java send a multicast by all their connections, with one seq. Nodes that know each other's
-//! subscribers would deliver it as often. Clients of this project take a message once by themselves, so that
-//! this is looked at only where there are sessions of others, and other nodes.
+//! SDKs in Java send a multicast over all their connections, with one seq. Nodes that know each
+//! other's subscribers would deliver it several times. Native clients drop such repeats themselves,
+//! so this is checked only where there are sessions of other SDKs, and other nodes.
 
 use std::{
     collections::VecDeque,
@@ -14,29 +14,30 @@ use foldhash::fast::RandomState;
 
 use crate::{channel::Frame, hash::HashSet};
 
-/// Copies come within milliseconds of each other; a seq is not used again in this time.
+/// Copies come within milliseconds of each other; a seq is not reused within this time.
 const AGE: Duration = Duration::from_secs(10);
 
-/// More messages are not remembered.
+/// The number of messages that are remembered.
 const MAX: usize = 32 * 1024;
 
-/// Of a long message so many bytes at both ends are looked at: what holds all others up must be short.
+/// The number of bytes hashed at each end of a long message: the node is held meanwhile, so it must
+/// be short.
 const END: usize = 128;
 
 /// The multicasts of the last seconds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Repeats {
-    /// Has a secret of its own: nobody can make a message that is taken for another.
+    /// It has a secret, so that no message can be made that is taken for another.
     hasher: RandomState,
     seen: HashSet<u64>,
     /// The oldest first.
     order: VecDeque<(Instant, u64)>,
-    /// Sessions of clients of ours.
+    /// The number of sessions of native clients.
     pub(super) ours: usize,
 }
 
 impl Repeats {
-    /// Whether a multicast has not been here lately, seq, topic and payload being the same.
+    /// Returns whether a multicast with this seq, topic and payload has not come recently.
     pub(super) fn is_first(&mut self, now: Instant, frame: &Frame) -> bool {
         while let Some(&(at, name)) = self.order.front()
             && (now.duration_since(at) >= AGE || self.order.len() >= MAX)

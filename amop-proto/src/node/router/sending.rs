@@ -1,4 +1,4 @@
-//! What is queued for connections, and what of it has left.
+//! Frames that are queued for connections, and bytes of them that have left.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Router {
-    /// Queues a frame that is no AMOP message (a heartbeat's answer, say) for a session.
+    /// Queues a frame that is not an AMOP message, for example a heartbeat's answer, for a session.
     pub fn send_session(&mut self, session: SessionId, frame: Frame) {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
@@ -23,7 +23,7 @@ impl Router {
         self.queued(session, frame, (level, queued));
     }
 
-    /// A frame counts in a session's queue.
+    /// Handles the effect of a frame on a session's queue, and sends it.
     pub(super) fn queued(
         &mut self,
         session: SessionId,
@@ -50,7 +50,7 @@ impl Router {
         }
     }
 
-    /// Closes a session for what waits to be written to it, which counts no longer.
+    /// Closes a session, and stops counting its write queue.
     pub(super) fn cut(&mut self, session: SessionId, reason: CloseReason) {
         if let Some(link) = self.links.sessions.get_mut(&session) {
             link.uncount(&mut self.links.shares);
@@ -59,13 +59,13 @@ impl Router {
         }
     }
 
-    /// Queues for a peer what nodes say about themselves.
+    /// Queues a frame about the network for a peer.
     pub fn send_peer(&mut self, peer: PeerId, frame: PeerFrame) {
         self.send_in(peer, Lane::Control, frame.into());
     }
 
-    /// Queues a multicast for an overlay node, and keeps it until that has confirmed it. Whether its queue is
-    /// filling up.
+    /// Queues a multicast for an overlay node, and keeps it until that node confirms it. Returns
+    /// whether its queue is filling up.
     pub(super) fn send_multicast(
         &mut self,
         peer: PeerId,
@@ -81,7 +81,7 @@ impl Router {
         self.send_in(peer, lane, message)
     }
 
-    /// Queues a frame for a peer. Whether its queue is filling up.
+    /// Queues a frame for a peer. Returns whether its queue is filling up.
     pub(super) fn send_in(&mut self, peer: PeerId, lane: Lane, message: PeerMessage) -> bool {
         let Some(link) = self.links.peers.get_mut(&peer) else {
             return false;
@@ -112,7 +112,7 @@ impl Router {
         fills
     }
 
-    /// So many bytes of what was queued for a session have left.
+    /// Records that this many bytes of the queue of a session have left.
     pub fn session_written(&mut self, session: SessionId, len: usize) {
         let Some(link) = self.links.sessions.get_mut(&session) else {
             return;
@@ -123,7 +123,7 @@ impl Router {
         }
     }
 
-    /// So many bytes of what was queued for a peer in a lane have left.
+    /// Records that this many bytes of a lane of a peer's queue have left.
     pub fn peer_written(&mut self, now: Instant, peer: PeerId, lane: Lane, len: usize) {
         if lane == Lane::Control && self.mesh.written(peer, len) {
             self.settle_mesh(now);

@@ -1,4 +1,4 @@
-//! Multicasts from and to overlay nodes, and the confirmation of each on its link.
+//! Multicasts from and to overlay nodes, and their confirmation on each link.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,10 +30,10 @@ use crate::{
     },
 };
 
-/// What has come is confirmed after this long, if it is not much before.
+/// The time after which received multicasts are confirmed, if many have not come before.
 const CONFIRM_AFTER: Duration = Duration::from_millis(20);
 
-/// Where a multicast for nodes of ours comes from and what it is called.
+/// The origin and the name of a multicast for overlay nodes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Called {
     pub(super) voucher: NodeKey,
@@ -41,17 +41,17 @@ pub(super) struct Called {
     pub(super) id: u64,
 }
 
-/// Where a multicast goes.
+/// The next step of a multicast.
 enum Way {
     Over(Hop),
-    /// There is no way just now, or others wait for one.
+    /// There is no path at the moment, or others wait for one.
     Later,
     /// Too much waits to be written there.
     Full,
 }
 
 impl Router {
-    /// A neighbour sent a multicast. If it has a number it is to be confirmed.
+    /// Notes a multicast from a neighbour. If it has a number it must be confirmed.
     pub(super) fn multicast_came(&mut self, now: Instant, peer: PeerId, frame: &mut PeerFrame) {
         let Some(link) = self.links.peers.get_mut(&peer) else {
             return;
@@ -83,7 +83,7 @@ impl Router {
         }
     }
 
-    /// Confirms what has come, when it is time.
+    /// Confirms received multicasts that are due.
     pub(super) fn confirm_due(&mut self, now: Instant) {
         if self.confirm_at.is_none_or(|at| now < at) {
             return;
@@ -97,7 +97,7 @@ impl Router {
         }
     }
 
-    /// A neighbour has multicasts of this node.
+    /// Handles a neighbour's confirmation of multicasts of this node.
     pub(super) fn confirmed(&mut self, peer: PeerId, body: Bytes) -> Option<()> {
         let link = self.links.peers.get_mut(&peer)?;
         let unconfirmed = link.unconfirmed.as_mut()?;
@@ -158,7 +158,7 @@ impl Router {
         let (mut spread, bytes) = RelayedSpread::open(message.body)?;
         let (mut here, mut named) = (Vec::new(), BTreeSet::new());
         spread.targets.retain(|&(target, seal)| {
-            // Named twice, one would have the work done twice.
+            // A target named twice would cause the work twice.
             if !named.insert(target) {
                 return false;
             }
@@ -188,7 +188,7 @@ impl Router {
         Some(())
     }
 
-    /// A multicast that came over several links, for these names here.
+    /// Handles a multicast that came over several links, for these names here.
     fn sealed_multicast(
         &mut self,
         now: Instant,
@@ -221,7 +221,7 @@ impl Router {
                 Proof::New if vouches => {
                     self.multicast_for(now, called, *target, bytes, digest)?;
                 }
-                // Somebody on the way did not know that it had arrived.
+                // A node on the path did not know that the message had arrived.
                 Proof::Before if vouches => self.counters.copies_repeated += 1,
                 _ => self.unproven(peer),
             }
@@ -229,8 +229,7 @@ impl Router {
         Some(())
     }
 
-    /// Takes a multicast for this node or a FISCO node behind it, of which is known where it comes
-    /// from.
+    /// Takes a multicast for this node or for a FISCO node behind it, whose origin is proven.
     fn multicast_for(
         &mut self,
         now: Instant,
@@ -260,7 +259,7 @@ impl Router {
         Some(())
     }
 
-    /// Where a multicast for a node goes, other than back to where it came from.
+    /// Returns where a multicast for a node goes, other than back to where it came from.
     fn way_of(&mut self, target: NodeKey, from: Option<PeerId>, lane: Lane, len: usize) -> Way {
         if self.stranded.is_waiting(target, lane) {
             return Way::Later;
@@ -272,8 +271,8 @@ impl Router {
         }
     }
 
-    /// Sends on a multicast of another node, one copy for all targets that are reached through the same
-    /// neighbour. None goes back at once; see [`Stranded`](super::stranded::Stranded).
+    /// Passes on a multicast of another node, one copy for all targets that are reached through the
+    /// same neighbour. No copy goes back at once; see [`Stranded`](super::stranded::Stranded).
     fn relay_spread(
         &mut self,
         now: Instant,
@@ -310,8 +309,8 @@ impl Router {
         }
     }
 
-    /// Sends a multicast into the network of ours: this node's own, or a FISCO node's. `targets` is as
-    /// before afterwards.
+    /// Sends a multicast of this node or of a FISCO node into the overlay. It leaves `targets`
+    /// unchanged.
     pub(super) fn spread_from_here(
         &mut self,
         now: Instant,
@@ -331,7 +330,7 @@ impl Router {
             id,
         };
         self.next_unicast += 1;
-        // Mostly there is one, next to this node.
+        // Usually there is one target, and it is a neighbour.
         let mut copies: BTreeMap<Hop, Vec<NodeKey>> = BTreeMap::new();
         for &target in &*targets {
             let lane = origin.lane();
@@ -356,7 +355,7 @@ impl Router {
             }
             copies.entry(hop).or_default().push(target);
         }
-        // The same bytes for every neighbour that is the only target of its copy.
+        // The body is the same for every neighbour that is the only target of its copy.
         let mut alone = None;
         let mut content = None;
         for (Hop { peer, key }, targets) in copies {
@@ -382,7 +381,7 @@ impl Router {
         }
     }
 
-    /// A multicast for a neighbour alone.
+    /// Encodes a multicast for a neighbour alone.
     fn for_neighbour(&mut self, called: Called, peer: PeerId, frame: &Frame) -> Body {
         let spread = called.direct(Vec::new());
         let link = self.links.peers.get_mut(&peer);
@@ -425,8 +424,9 @@ impl Router {
 }
 
 impl Called {
-    /// Whether the id is one that multicasts of the source have. A node counts its own. Those of a FISCO
-    /// node are called by their content, so that nobody can use a name up for something else.
+    /// Returns whether the id may name a multicast of this source. A node numbers its own
+    /// multicasts. Those of a FISCO node are named by their content, so that no node can use up a
+    /// name for another message.
     fn is_named(self, content: impl FnOnce() -> [u8; 32]) -> bool {
         let counted = self.id & Recent::NAME == 0;
         if self.source == self.voucher {

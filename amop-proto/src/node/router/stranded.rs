@@ -1,5 +1,6 @@
-//! Multicasts of the network that have no way to their node just now: a link was cut under them, or is
-//! about to be replaced. They wait for another way, for some seconds, and keep their order.
+//! Multicasts of the overlay that have no path to their node at the moment: a link was cut while
+//! they were on it, or is about to be replaced. They wait for another path, for some seconds, and
+//! keep their order.
 
 use std::{
     collections::{BTreeMap, VecDeque, hash_map::Entry},
@@ -24,52 +25,54 @@ use crate::{
     },
 };
 
-/// So long a multicast waits for a way.
+/// How long a multicast waits for a path.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// So long a node that went out of reach is sent multicasts all the same: its link may be back in a moment.
+/// How long a node that went out of reach is still sent multicasts: its link may be back soon.
 const ABSENCE: Duration = Duration::from_secs(5);
 
-/// More such nodes are not remembered.
+/// The number of such nodes that are remembered.
 const MAX_ABSENT: usize = 64;
 
-/// So long after a change of the network a multicast may be sent back where it came from, and so many links
-/// fewer it may cross then: two nodes of different views hand it to each other three times at most.
+/// For `TURNS` after a change of the network a multicast may be sent back where it came from; it
+/// may then cross `TURN_HOPS` links fewer, so that two nodes with different views hand it to each
+/// other three times at most.
 const TURNS: Duration = Duration::from_secs(5);
 const TURN_HOPS: u32 = 8;
 
-/// What a copy takes in memory beside its bytes.
+/// The memory that a copy takes in addition to its bytes.
 const BESIDE: usize = 256;
 
-/// So many bytes wait at most where neighbours sent them here to be passed on.
+/// The bytes that may wait when neighbours sent them here to be passed on.
 const ROOM_FOR_PEERS: usize = 16 << 20;
 
-/// So many copies are dealt with for one event.
+/// The number of copies handled for one event.
 const SLICE: usize = 512;
 
-/// So many targets are looked after for one event.
+/// The number of targets handled for one event.
 const TARGETS: usize = 64;
 
-/// Between two slices others have their turn, and between two looks for a way more happens.
+/// The pause between two slices, in which other work is done, and the longer pause between two
+/// searches for a path.
 const PAUSE: Duration = Duration::from_millis(1);
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
-/// Who wants to send something, and the node that it is for.
+/// A node that messages wait for, and the lane they came in.
 type Wanting = (NodeKey, Lane);
 
 /// One copy of a multicast, for one node.
 #[derive(Debug, Clone)]
 struct Copy {
     called: Called,
-    /// That of its source, where that is another node.
+    /// The seal of its source, if the source is another node.
     seal: Option<Seal>,
     /// The channel frame.
     content: Body,
     lane: Lane,
     hops_left: u32,
-    /// It was on its way when a link was cut, so that it may have arrived.
+    /// Whether it was on its way when a link was cut, so that it may have arrived.
     cut: bool,
-    /// What its node agrees on keys with: another key once that has started again.
+    /// The agreement key of its node, which is another one after that node has restarted.
     life: Option<[u8; 32]>,
     until: Instant,
 }
@@ -110,26 +113,27 @@ impl Unsorted {
     }
 }
 
-/// See the module.
+/// The stranded multicasts, as the module describes them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stranded {
-    /// What is to be put with what waits for its target: what was sent over links that are gone, and what
-    /// came behind it.
+    /// Multicasts that must be sorted into `waiting`: those sent over links that are gone, and
+    /// those that came after them.
     unsorted: VecDeque<Unsorted>,
-    /// How much of it is in each lane. None of them is without.
+    /// How many of them are in each lane, without lanes that have none.
     unsorted_in: HashMap<Lane, usize>,
-    /// None of them is empty. What one sender has for a target keeps its order, and holds up nobody else.
+    /// Copies by target and lane; no list is empty. The copies of one sender for one target keep
+    /// their order, and delay no others.
     waiting: BTreeMap<Wanting, VecDeque<Copy>>,
-    /// These had their turn last.
+    /// The entry that had its turn last.
     turn: Option<Wanting>,
     bytes: usize,
     by_sender: HashMap<Sender, usize>,
-    /// When links of the network changed last.
+    /// When links of the overlay changed last.
     changed: Option<Instant>,
-    /// Those that went out of reach, until when they are remembered.
+    /// Nodes that went out of reach, and until when they are remembered.
     absent: BTreeMap<NodeKey, Instant>,
     resume: Option<Instant>,
-    /// How many changes of the network there had been at the last look.
+    /// The number of changes of the network at the last search.
     seen: u64,
 }
 
@@ -138,7 +142,7 @@ impl Stranded {
         self.unsorted.is_empty() && self.waiting.is_empty()
     }
 
-    /// What waits, in bytes.
+    /// Returns the bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -147,12 +151,12 @@ impl Stranded {
         self.resume
     }
 
-    /// Whether nodes went out of reach lately.
+    /// Returns whether nodes went out of reach recently.
     pub(super) fn has_absent(&self) -> bool {
         !self.absent.is_empty()
     }
 
-    /// Whether what comes in a lane for a node waits behind others.
+    /// Returns whether a message in a lane for a node must wait behind others.
     pub(super) fn is_waiting(&self, target: NodeKey, lane: Lane) -> bool {
         !self.is_empty()
             && (self.unsorted_in.contains_key(&lane) || self.waiting.contains_key(&(target, lane)))
@@ -174,7 +178,7 @@ impl Stranded {
         Some(unsorted)
     }
 
-    /// Whether there is room for a copy, which counts from now on: nobody gets more than is left for others.
+    /// Counts a copy if there is room for it: no sender gets more than it leaves for others.
     fn admit(&mut self, copy: &Copy, room: usize) -> bool {
         let size = copy.size();
         if let Some(sender) = copy.sender() {
@@ -192,7 +196,7 @@ impl Stranded {
         self.waiting.entry(wanting).or_default().push_back(copy);
     }
 
-    /// Some of those that wait, in turn.
+    /// Returns some of the waiting entries, in turn.
     fn next_wanting(&mut self) -> Vec<Wanting> {
         let last = self.turn.unwrap_or((NodeKey(0), Lane::Control));
         let next = self
@@ -228,7 +232,7 @@ impl Stranded {
 }
 
 impl Router {
-    /// A link is gone. What was sent over it and not confirmed is sent again.
+    /// Has messages sent again that were sent over a link that is gone and not confirmed.
     pub(super) fn strand_unconfirmed(
         &mut self,
         now: Instant,
@@ -248,12 +252,12 @@ impl Router {
         }
     }
 
-    /// Links of the network have changed.
+    /// Records that links of the overlay have changed.
     pub(super) fn links_changed(&mut self, now: Instant) {
         self.stranded.changed = Some(now);
     }
 
-    /// A node went out of reach.
+    /// Records that a node went out of reach.
     pub(super) fn node_absent(&mut self, now: Instant, node: NodeKey) {
         let absent = &mut self.stranded.absent;
         absent.retain(|_, until| now < *until);
@@ -263,8 +267,8 @@ impl Router {
         self.stranded.resume = sooner(self.stranded.resume, Some(now + ABSENCE));
     }
 
-    /// Adds nodes to those a session's multicast is for that had its topic when they went out of reach, a
-    /// moment ago. Who may be sent private topics is settled anew when they are back.
+    /// Adds to a session's multicast the nodes that had its topic when they went out of reach, a
+    /// moment ago. Whether they may be sent private topics is verified again when they are back.
     pub(super) fn add_absent(&self, origin: Origin, topic: &[u8], nodes: &mut Vec<NodeKey>) {
         if !matches!(origin, Origin::Session(_)) || topic.starts_with(PRIVATE) {
             return;
@@ -276,7 +280,7 @@ impl Router {
         }
     }
 
-    /// Has a multicast wait for a way to a node, if there is room.
+    /// Lets a multicast wait for a path to a node, if there is room.
     pub(super) fn strand(
         &mut self,
         now: Instant,
@@ -298,7 +302,7 @@ impl Router {
         if !self.admit_stranded(&copy) {
             return;
         }
-        // It keeps its place behind what is to be sorted.
+        // It keeps its place behind those that are not sorted yet.
         let wanting = (target, lane);
         if self.stranded.unsorted_in.contains_key(&lane) {
             self.stranded.push_unsorted(Unsorted::Copy(wanting, copy));
@@ -311,7 +315,7 @@ impl Router {
 
     fn admit_stranded(&mut self, copy: &Copy) -> bool {
         let room = match copy.sender() {
-            // Any neighbour could make this node hold so much.
+            // Any neighbour could make this node hold this much.
             Some(Sender::Peer(_)) if !copy.cut => ROOM_FOR_PEERS,
             _ => 2 * self.limits.peer_queue,
         };
@@ -322,7 +326,7 @@ impl Router {
         admitted
     }
 
-    /// Sends what has a way now, and gives up what has waited for too long.
+    /// Sends copies that have a path now, and gives up those that have waited for too long.
     pub(super) fn send_stranded(&mut self, now: Instant) {
         let Some(at) = self.stranded.resume else {
             return;
@@ -360,13 +364,14 @@ impl Router {
 
     fn send_stranded_of(&mut self, now: Instant, wanting: Wanting, left: &mut usize) {
         let (target, lane) = wanting;
-        // Its last node may have known less than this one does. Where nothing has changed lately nothing turns
-        // round, since it could do so for ever.
+        // The last node on the path may have known less than this one does. If nothing has changed
+        // recently a message does not turn round, because it could do so for ever.
         let may_turn = self.stranded.changed.is_some_and(|at| now < at + TURNS);
         while *left > 0
             && let Some(copy) = self.stranded.first(wanting)
         {
-            // A node that has started again does not know what it has had, and its subscribers are gone.
+            // A node that has restarted does not know what it received before, and its subscribers
+            // are gone.
             let life = self.mesh.life(target);
             if copy.cut && life.is_some() && life != copy.life {
                 *left -= 1;
@@ -428,7 +433,7 @@ impl Router {
         }
     }
 
-    /// What was sent over a link is put with what waits for its targets.
+    /// Sorts a multicast that was sent over a cut link into the copies that wait for its targets.
     fn sort(&mut self, cut: Cut) {
         let Cut {
             neighbour,
@@ -449,7 +454,7 @@ impl Router {
             self.counters.multicasts_again += 1;
             let copy = Copy {
                 called,
-                // Of its own messages this node makes new ones.
+                // For its own messages this node makes new seals.
                 seal: seal.filter(|_| called.voucher != own),
                 content: content.clone(),
                 lane,
@@ -465,7 +470,7 @@ impl Router {
     }
 }
 
-/// A multicast as it was sent, taken apart.
+/// A multicast as it was sent, split into its parts.
 struct Parts {
     called: Called,
     targets: Vec<(NodeKey, Option<Seal>)>,
@@ -473,7 +478,8 @@ struct Parts {
 }
 
 impl Parts {
-    /// What `own` sent a neighbour; `None` never comes of what was sent.
+    /// Splits a message that `own` sent to a neighbour; `None` does not happen for messages that
+    /// were sent.
     fn of(message: PeerMessage, own: NodeKey, neighbour: NodeKey) -> Option<Self> {
         let PeerMessage { frame, tail } = message;
         if frame.packet == packet::RELAYED_MULTICAST {

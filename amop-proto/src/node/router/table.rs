@@ -1,4 +1,5 @@
-//! Who wants which topic: the node's own sessions, other nodes of ours, and peers that are none.
+//! The subscribers of each topic: the node's own sessions, other overlay nodes, and peers that are
+//! not overlay nodes.
 
 use std::{collections::BTreeMap, ops::Bound};
 
@@ -11,14 +12,14 @@ use crate::{
     shards::Shards,
 };
 
-/// Topics that begin so ask for block notifications, not for AMOP messages.
+/// The prefix of topics that ask for block notifications, not for AMOP messages.
 const BLOCK_NOTIFY: &[u8] = b"_block_notify_";
 
 /// Subscribers by topic.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
     topics: Shards<Bytes, Box<Entry>>,
-    /// How many sessions hold each topic; ordered, as announcements are.
+    /// The number of sessions that hold each topic; ordered, because announcements are.
     local: BTreeMap<Bytes, u32>,
     /// Topics whose local count changed since the last announcement.
     changed: BTreeMap<Bytes, Change>,
@@ -27,11 +28,11 @@ pub(super) struct Table {
 /// The subscribers of one topic.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entry {
-    /// This node's sessions. Each knows its place, so that it is taken out without a search.
+    /// This node's sessions. Each knows its place, so that it is removed without a search.
     pub(super) sessions: Vec<SessionId>,
-    /// Nodes of this project with subscribers, weighted by how many they have.
+    /// Overlay nodes with subscribers, weighted by their number.
     pub(super) nodes: Weighted<NodeKey>,
-    /// Other nodes, which tell no more than that they have some.
+    /// Other nodes, which say only that they have subscribers.
     pub(super) peers: Vec<PeerId>,
 }
 
@@ -50,12 +51,12 @@ impl Table {
         self.topics.is_empty() && self.local.is_empty() && self.changed.is_empty()
     }
 
-    /// This node's own topics and how many sessions hold each, in byte order.
+    /// Returns this node's own topics and how many sessions hold each, in byte order.
     pub(super) fn local(&self) -> impl Iterator<Item = (&Bytes, u32)> {
         self.local.iter().map(|(topic, &count)| (topic, count))
     }
 
-    /// This node's own topics behind one in byte order, or all.
+    /// Returns this node's own topics in byte order: those after `after`, or all.
     pub(super) fn local_after(&self, after: Option<&Bytes>) -> impl Iterator<Item = &Bytes> {
         let start = match after {
             Some(after) => Bound::Excluded(after),
@@ -65,26 +66,27 @@ impl Table {
         topics.map(|(topic, _)| topic)
     }
 
-    /// Whether a session of this node holds a topic.
+    /// Returns whether a session of this node holds a topic.
     pub(super) fn is_local(&self, topic: &[u8]) -> bool {
         self.local.contains_key(topic)
     }
 
-    /// Whether a session of this node holds a topic that messages may be for.
+    /// Returns whether a session of this node holds a topic that messages may be for.
     pub(super) fn is_subscribed_here(&self, topic: &[u8]) -> bool {
         let entry = self.topics.get(topic);
         entry.is_some_and(|entry| !entry.sessions.is_empty())
     }
 
-    /// Whether no local count has changed since they were asked for.
+    /// Returns whether no local count has changed since the last
+    /// [`take_changes`](Self::take_changes).
     pub(super) fn is_still(&self) -> bool {
         self.changed.is_empty()
     }
 
-    /// The topics whose local count is not what it was at the last call, with the count before and
-    /// the count now.
+    /// Returns the topics whose local count differs from that at the last call, with the count
+    /// before and the count now.
     pub(super) fn take_changes(&mut self) -> Vec<(Bytes, u32, u32)> {
-        // After nearly every event.
+        // Called after nearly every event.
         if self.changed.is_empty() {
             return Vec::new();
         }
@@ -99,7 +101,8 @@ impl Table {
             .collect()
     }
 
-    /// Returns the session's place among those with the topic; `None` for what is no topic of AMOP.
+    /// Adds a session to a topic. Returns its place among those with the topic; `None` if the topic
+    /// is not an AMOP topic.
     pub(super) fn add_session(&mut self, topic: &Bytes, session: SessionId) -> Option<u32> {
         if topic.starts_with(BLOCK_NOTIFY) {
             return None;
@@ -111,7 +114,7 @@ impl Table {
         Some(place)
     }
 
-    /// Takes a session out of its place, into which the last one goes. `None` if it is not there.
+    /// Removes a session from its place, which the last one takes. `None` if it is not there.
     pub(super) fn remove_session(
         &mut self,
         topic: &Bytes,
@@ -140,7 +143,7 @@ impl Table {
         };
     }
 
-    /// A node that is none of ours has subscribers for a topic, or has none any more.
+    /// Sets whether a peer that is not an overlay node has subscribers for a topic.
     pub(super) fn set_peer(&mut self, topic: &Bytes, peer: PeerId, subscribed: bool) {
         self.remote(topic, subscribed, |entry| {
             entry.peers.retain(|&held| held != peer);
@@ -150,7 +153,7 @@ impl Table {
         });
     }
 
-    /// Sets how many subscribers a node of ours has for a topic; 0 removes it.
+    /// Sets how many subscribers an overlay node has for a topic; 0 removes it.
     pub(super) fn set_node(&mut self, topic: &Bytes, node: NodeKey, count: u32) {
         self.remote(topic, count > 0, |entry| {
             entry.nodes.set(node, count.into())

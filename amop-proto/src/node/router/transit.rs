@@ -1,9 +1,9 @@
-//! Messages between real nodes and the network of ours, where the operator wants that.
+//! Messages between FISCO nodes and the overlay, where the operator wants this.
 //!
-//! A real node hands a message to its neighbours and never on, so nothing it is sent comes back. Its
-//! own multicasts may enter the network in several places: everywhere they have the same name, so that
-//! they are taken once. Private topics stay where they are: who may be sent them is settled between
-//! neighbours.
+//! A FISCO node hands a message to its neighbours and never passes it on, so nothing that it is
+//! sent comes back. Its own multicasts may enter the overlay in several places: they have the same
+//! name everywhere, so that each is taken once. Private topics stay where they are: neighbours
+//! verify among themselves which of them may be sent those.
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -22,13 +22,13 @@ use crate::{
     p2p::mesh::NodeKey,
 };
 
-/// Topics that begin so serve private topics (channel-v2 section 9).
+/// The prefix of topics that serve private topics (channel-v2 section 9).
 pub(super) const PRIVATE: &[u8] = b"#!$";
 
-/// So often a draw is made again at most. A FISCO node has few names, so that it hardly ever comes to that.
+/// The number of repeated draws. A FISCO node has few names, so this many are almost never needed.
 const REDRAWS: usize = 64;
 
-/// Whom a multicast goes to. Kept from one to the next for its memory.
+/// The targets of a multicast. The buffer is reused for its memory.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Audience {
     pub(super) sessions: Vec<SessionId>,
@@ -44,7 +44,7 @@ impl Audience {
     }
 }
 
-/// What a FISCO node's multicast is called, by the hash of its channel frame.
+/// Returns the name of a FISCO node's multicast, from the hash of its channel frame.
 pub(super) fn name_of(digest: &[u8; 32]) -> u64 {
     let first = digest.iter().take(8);
     let name = first.fold(0, |name, &byte| name << 8 | u64::from(byte));
@@ -52,7 +52,7 @@ pub(super) fn name_of(digest: &[u8; 32]) -> u64 {
 }
 
 impl Router {
-    /// A real node takes part in the network by way of this node.
+    /// Lets a FISCO node take part in the overlay through this node.
     pub(super) fn transit(&mut self, now: Instant, peer: PeerId) {
         let Some(link) = self.links.peers.get_mut(&peer) else {
             return;
@@ -65,7 +65,7 @@ impl Router {
         self.beyond_changed = true;
     }
 
-    /// Tells the network what a real node has and has no longer.
+    /// Tells the overlay which topics a FISCO node has gained and lost.
     pub(super) fn announce_border(&mut self, peer: PeerId, gone: &[Bytes], new: &[Bytes]) {
         if !self.is_transit(peer) {
             return;
@@ -86,8 +86,8 @@ impl Router {
         self.links.peers.get(&peer).is_some_and(|link| link.transit)
     }
 
-    /// The topics a real node is told of: this node's own, and if it takes part in the network those
-    /// of all nodes but itself.
+    /// Returns the topics that a FISCO node is told of: this node's own, and if it takes part in
+    /// the overlay those of all other nodes.
     pub fn topics_for(&self, peer: PeerId) -> BTreeSet<Bytes> {
         let own = self.table.local().map(|(topic, _)| topic);
         let link = self.links.peers.get(&peer).filter(|link| link.transit);
@@ -101,19 +101,20 @@ impl Router {
         own.chain(beyond).cloned().collect()
     }
 
-    /// Whether [`topics_for`](Self::topics_for) a real node that takes part may have changed since the
-    /// last call, other than by this node's own topics.
+    /// Returns whether [`topics_for`](Self::topics_for) a participating FISCO node may have changed
+    /// since the last call, other than by this node's own topics.
     pub fn take_beyond_changed(&mut self) -> bool {
         std::mem::take(&mut self.beyond_changed)
     }
 
-    /// Whether a unicast of a publisher here found no subscriber since the last call.
+    /// Returns whether a unicast of a local publisher found no subscriber since the last call.
     pub(in crate::node) fn take_unfound(&mut self) -> bool {
         std::mem::take(&mut self.unfound)
     }
 
-    /// Draws a subscriber of a unicast's topic, a FISCO node as often as any other: it is known by a name
-    /// from each node that announces it, and a draw of one of several names counts only now and then.
+    /// Draws a subscriber of a unicast's topic, a FISCO node as often as any other: it has one name
+    /// for each node that announces it, so a draw that hits one of several names counts only with
+    /// the matching probability.
     pub(super) fn draw_evenly(&mut self, now: Instant, unicast: &mut Unicast) -> Option<Drawn> {
         let entry = self.table.get(unicast.topic())?;
         let reach = self.reach(unicast.origin, unicast.topic());
@@ -131,7 +132,8 @@ impl Router {
         Some(drawn)
     }
 
-    /// How often a target is among the subscribers of a topic: a FISCO node under each of its names there.
+    /// Returns how often a target is among the subscribers of a topic: a FISCO node is there once
+    /// under each of its names.
     fn names_drawn(&self, entry: &Entry, target: Target) -> usize {
         if !self.mesh.has_announced() {
             return 1;
@@ -152,14 +154,14 @@ impl Router {
         far.count() + near.count()
     }
 
-    /// Who may be asked on behalf of an origin.
+    /// Returns the targets that may be asked on behalf of an origin.
     pub(super) fn reach(&self, origin: Origin, topic: &[u8]) -> Reach {
         match origin {
             Origin::Session(_) => Reach::Anyone,
             Origin::Node(_, target, _) if target == self.mesh.own() => Reach::Sessions,
             Origin::Node(_, target, _) => match self.mesh.border(target) {
                 Some(peer) => Reach::Peer(peer),
-                // It is gone.
+                // The FISCO node is gone.
                 None => Reach::Sessions,
             },
             Origin::Peer(from, _) if self.is_transit(from) && !topic.starts_with(PRIVATE) => {
@@ -173,8 +175,9 @@ impl Router {
         }
     }
 
-    /// Whom a multicast goes to from here. A real node next to this one gets its copy here. Of several
-    /// nodes that announce one each is sent a copy: what the others say of it must not take that away.
+    /// Collects the targets of a multicast. A FISCO node that is a peer gets its copy from here. If
+    /// several nodes announce a FISCO node, each of them is sent a copy: the statement of one must
+    /// not take the copy away from another.
     pub(super) fn find_audience(&self, origin: Origin, topic: &[u8], audience: &mut Audience) {
         let Audience {
             sessions,
@@ -201,8 +204,8 @@ impl Router {
         }
     }
 
-    /// Leaves those real nodes next to this one that have not been sent a real node's multicast: what one
-    /// hands to several nodes of ours comes to others by way of each of them.
+    /// Keeps only those FISCO peers that have not been sent this multicast of a FISCO node: a
+    /// multicast that was handed to several overlay nodes reaches others through each of them.
     pub(super) fn leave_unserved(
         &mut self,
         now: Instant,
@@ -222,8 +225,8 @@ impl Router {
         }
     }
 
-    /// What a FISCO node's multicast is called throughout the network: by the whole of it, so that
-    /// nobody can use its name up for another.
+    /// Returns the name of a FISCO node's multicast in the whole overlay: it depends on the whole
+    /// message, so that no node can use up the name for another one.
     pub(super) fn real_source(&self, origin: Origin, message: &Message) -> Option<(NodeKey, u64)> {
         let Origin::Peer(peer, _) = origin else {
             return None;
@@ -233,7 +236,7 @@ impl Router {
         Some((source, name_of(&digest)))
     }
 
-    /// Whether a FISCO node's multicast has not come here by another way.
+    /// Returns whether a FISCO node's multicast has not come here by another path.
     pub(super) fn is_first_copy(
         &mut self,
         now: Instant,

@@ -1,4 +1,5 @@
-//! Multicasts that a neighbour was sent and has not confirmed: if the connection ends they are sent again.
+//! Multicasts that a neighbour was sent and has not confirmed: if the connection ends they are sent
+//! again.
 
 use std::collections::VecDeque;
 
@@ -7,28 +8,28 @@ use crate::{
     p2p::{Blocks, PeerMessage, mesh::Numbered},
 };
 
-/// What a message takes in memory beside its bytes.
+/// The memory that a message takes in addition to its bytes.
 const BESIDE: usize = 128;
 
-/// So many bytes of what was written to a connection are kept at most: more than a connection has under way.
+/// The bytes of written messages that are kept at most: more than a connection has in flight.
 const UNDER_WAY: usize = 16 << 20;
 
-/// A packet confirms at most so many multicasts.
+/// The number of multicasts that one packet confirms at most.
 pub(super) const AT_ONCE: u32 = 4096;
 
 /// A multicast as it was sent.
 pub(super) type Sent = (Lane, PeerMessage);
 
-/// What is kept of one.
+/// The stored part of a sent multicast.
 #[derive(Debug, Clone)]
 struct Place {
-    /// How much it counts, confirmed or not: it shares memory with those before it.
+    /// The bytes it counts for, confirmed or not: it shares memory with those before it.
     counts: usize,
-    /// `None` where it is confirmed.
+    /// `None` once it is confirmed.
     sent: Option<Sent>,
 }
 
-/// See the module.
+/// The unconfirmed multicasts of one connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Unconfirmed {
     /// The number of the last one that was sent.
@@ -36,13 +37,13 @@ pub(super) struct Unconfirmed {
     /// By their numbers. The first one is not confirmed.
     sent: VecDeque<Place>,
     bytes: usize,
-    /// Memory for more of them.
+    /// Memory for further messages.
     pub(super) blocks: Blocks,
 }
 
 impl Unconfirmed {
-    /// Numbers a multicast that is about to be sent, and keeps it. `queued` is how much waits to be written
-    /// to the connection. Returns how many others were given up for it.
+    /// Numbers a multicast that is about to be sent, and keeps it. `queued` is the number of bytes
+    /// that wait to be written to the connection. Returns how many others were given up for it.
     pub(super) fn push(&mut self, lane: Lane, message: &mut PeerMessage, queued: usize) -> u64 {
         self.last = Numbered::after(self.last);
         let number = self.last;
@@ -62,7 +63,7 @@ impl Unconfirmed {
         given_up
     }
 
-    /// What is kept, in bytes.
+    /// Returns the bytes that are kept.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -81,9 +82,9 @@ impl Unconfirmed {
         }
     }
 
-    /// The neighbour has so many multicasts from this number on.
+    /// Records that the neighbour has `count` multicasts, starting at this number.
     pub(super) fn confirmed(&mut self, number: u32, count: u32) {
-        // From the last one backwards; before the first one there is nothing to look for.
+        // Counted backwards from the last one; nothing is stored before the first one.
         let back = Numbered::behind(number, self.last) as usize;
         let Some(start) = self.sent.len().checked_sub(back + 1) else {
             return;
@@ -94,21 +95,22 @@ impl Unconfirmed {
         self.drop_taken();
     }
 
-    /// All of them, the first one first.
+    /// Returns all unconfirmed messages, the oldest first.
     pub(super) fn into_sent(self) -> impl Iterator<Item = Sent> {
         self.sent.into_iter().filter_map(|place| place.sent)
     }
 }
 
-/// After so many multicasts, so many bytes, or so many gaps between numbers they are confirmed at once.
+/// Limits of multicasts, of bytes and of gaps between numbers after which a confirmation is sent at
+/// once.
 const MANY: u32 = 128;
 const MUCH: usize = 1 << 20;
 const GAPS: usize = 32;
 
-/// Multicasts that came from a neighbour and are to be confirmed.
+/// Multicasts that came from a neighbour and must be confirmed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ToConfirm {
-    /// Runs of numbers: the first of each, and how many.
+    /// Runs of numbers: the first number of each, and its length.
     runs: Vec<(u32, u32)>,
     count: u32,
     bytes: usize,
@@ -119,7 +121,7 @@ impl ToConfirm {
         self.runs.is_empty()
     }
 
-    /// One came. Returns whether it is time to confirm.
+    /// Adds a multicast that came. Returns whether it is time to confirm.
     pub(super) fn push(&mut self, number: u32, len: usize) -> bool {
         self.count += 1;
         self.bytes += len;
@@ -130,7 +132,7 @@ impl ToConfirm {
         self.count >= MANY || self.bytes >= MUCH || self.runs.len() >= GAPS
     }
 
-    /// The runs, which are confirmed now.
+    /// Returns the runs to confirm, and forgets them.
     pub(super) fn take(&mut self) -> Vec<(u32, u32)> {
         std::mem::take(self).runs
     }
@@ -172,7 +174,7 @@ mod tests {
         unconfirmed.confirmed(1, 1);
         unconfirmed.confirmed(1, 1);
         assert_eq!(numbers(&unconfirmed), [2, 5, 6]);
-        // Of numbers that were never sent nothing comes.
+        // Confirmations of numbers that were never sent have no effect.
         unconfirmed.confirmed(7, 1000);
         unconfirmed.confirmed(100, 1);
         assert_eq!(numbers(&unconfirmed), [2, 5, 6]);
@@ -207,9 +209,9 @@ mod tests {
         }
         assert_eq!(given_up, 25);
         assert!(unconfirmed.bytes <= UNDER_WAY);
-        // What waits to be written is in memory anyway.
+        // Bytes that wait to be written are in memory anyway.
         assert_eq!(push(&mut unconfirmed, 1 << 20, 8 << 20).1, 0);
-        // One alone may be longer.
+        // A single message may be longer.
         assert_eq!(push(&mut unconfirmed, 32 << 20, 0).1, 16);
         assert_eq!(unconfirmed.clone().into_sent().count(), 1);
     }

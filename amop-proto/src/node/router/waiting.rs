@@ -1,4 +1,4 @@
-//! How much of a peer's queue is of whom.
+//! How many bytes of a peer's queue each sender has.
 
 use std::{collections::hash_map::Entry, fmt};
 
@@ -7,22 +7,22 @@ use crate::{
     node::{Group, Sender},
 };
 
-/// Bytes by sender. Mostly one sends at a time, so one is kept where it is found without a look-up. By
-/// agency and key they are counted only while there is much.
+/// Bytes by sender. Usually one sends at a time, so one sender is stored where it is found without
+/// a lookup. Agencies and keys are counted only while much waits.
 #[derive(Clone, Default)]
 pub(super) struct Waiting {
-    /// Not among the others. Without bytes it is nobody's.
+    /// A sender that is not in `others`. Without bytes it is unused.
     one: Option<Sender>,
     bytes: usize,
-    /// None of them is without bytes.
+    /// The other senders; each has bytes.
     others: HashMap<Sender, usize>,
     groups: Option<Box<Groups>>,
 }
 
-/// Who there is, by agency and key, and what they have sent late: while the queue was closed.
+/// The senders by agency and key, and their late bytes: those sent while the queue was closed.
 #[derive(Debug, Clone, Default)]
 struct Groups {
-    /// Everybody who has bytes.
+    /// Every sender that has bytes.
     senders: HashMap<Sender, One>,
     agencies: HashMap<u64, Part>,
     /// By agency and key.
@@ -35,30 +35,30 @@ struct One {
     late: usize,
 }
 
-/// An agency or a key.
+/// The counts of an agency or of a key.
 #[derive(Debug, Clone, Copy, Default)]
 struct Part {
-    /// Its keys, or its senders, that have something.
+    /// The number of its keys, or of its senders, that have bytes.
     members: usize,
     late: usize,
 }
 
-/// What somebody has waiting, among whom, and how much of it they sent late.
+/// The waiting bytes of a sender, how many of them it sent late, and how many others there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) sender: usize,
     pub(super) sender_late: usize,
     pub(super) key_late: usize,
     pub(super) agency_late: usize,
-    /// Senders of its key that have something, and itself.
+    /// The senders of its key that have bytes, itself included.
     pub(super) senders: usize,
-    /// Keys of its agency that have something, and its own.
+    /// The keys of its agency that have bytes, its own included.
     pub(super) keys: usize,
-    /// Agencies that have something, and its own.
+    /// The agencies that have bytes, its own included.
     pub(super) agencies: usize,
 }
 
-/// As a plain map: where a sender is kept is nobody's business.
+/// Shows a plain map: where a sender is stored does not matter.
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let one = self.one.as_ref().filter(|_| self.bytes > 0);
@@ -75,7 +75,8 @@ impl Waiting {
         self.others.get(&sender).copied().unwrap_or(0)
     }
 
-    /// What a sender of this group has, and among whom while that is [counted](Self::count).
+    /// Returns what a sender of this group has, and the number of others if that is
+    /// [counted](Self::count).
     pub(super) fn held(&self, sender: Sender, group: Group) -> Held {
         let bytes = self.of(sender);
         match &self.groups {
@@ -112,7 +113,7 @@ impl Waiting {
         (self.one, self.bytes) = (Some(sender), before + bytes);
     }
 
-    /// Takes bytes out; more than there are is all of them.
+    /// Removes bytes; if there are fewer, removes all.
     #[inline]
     pub(super) fn take(&mut self, sender: Sender, bytes: usize) {
         if self.groups.is_some() {
@@ -148,13 +149,13 @@ impl Waiting {
         }
     }
 
-    /// Whether agencies and keys are counted.
+    /// Returns whether agencies and keys are counted.
     #[inline]
     pub(super) fn is_counted(&self) -> bool {
         self.groups.is_some()
     }
 
-    /// Counts by agency and key from now on. `group` says whose a sender is.
+    /// Counts by agency and key from now on. `group` returns the group of a sender.
     pub(super) fn count(&mut self, group: impl Fn(Sender) -> Group) {
         let mut groups = Box::<Groups>::default();
         let one = self.one.filter(|_| self.bytes > 0);
@@ -164,7 +165,8 @@ impl Waiting {
         self.groups = Some(groups);
     }
 
-    /// Something was [added](Self::add) while it is counted, so many bytes of it late.
+    /// Counts bytes that were [added](Self::add), `late` of them late, if agencies and keys are
+    /// counted.
     pub(super) fn count_added(&mut self, sender: Sender, group: Group, late: usize) {
         if self.of(sender) > 0
             && let Some(groups) = &mut self.groups
@@ -173,7 +175,7 @@ impl Waiting {
         }
     }
 
-    /// Counts by sender alone from now on.
+    /// Counts only by sender from now on.
     pub(super) fn uncount(&mut self) {
         self.groups = None;
     }
@@ -204,7 +206,7 @@ impl Groups {
             Entry::Occupied(entry) => (false, entry.into_mut()),
         };
         one.late += late;
-        // Who has bytes stays in the group it was in when they came.
+        // A sender that has bytes stays in the group it had when they came.
         let Group { agency, key } = one.group;
         let (is_new_key, key) = match self.keys.entry((agency, key)) {
             Entry::Vacant(entry) => (true, entry.insert(Part::default())),
@@ -217,7 +219,7 @@ impl Groups {
         agency.late += late;
     }
 
-    /// A sender has so much left. What was late is the last to leave.
+    /// Updates a sender that has `left` bytes left. Late bytes are the last to leave.
     fn left(&mut self, sender: Sender, left: usize) {
         let Entry::Occupied(mut entry) = self.senders.entry(sender) else {
             return;
@@ -236,7 +238,7 @@ impl Groups {
 }
 
 impl Part {
-    /// A member is gone, or has so much less that was late. Returns whether it was the last one.
+    /// Removes a member, and late bytes. Returns whether it was the last member.
     fn give<K>(entry: Entry<'_, K, Self>, member: bool, late: usize) -> bool {
         let Entry::Occupied(mut part) = entry else {
             return false;
@@ -264,7 +266,7 @@ mod tests {
         Sender::Session(SessionId(n))
     }
 
-    /// Three sessions to a key, two keys to an agency.
+    /// Returns the group of a session: three sessions to a key, two keys to an agency.
     fn group(sender: Sender) -> Group {
         let Sender::Session(SessionId(n)) = sender else {
             panic!("only sessions send here");
@@ -276,14 +278,14 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever order they come in, the bytes are those of a plain map, and so are the members of keys
-        /// and agencies, and what was late, whenever they begin to be counted.
+        /// In any order of steps, the bytes equal those of a plain map, and so do the members of
+        /// keys and agencies and the late bytes, whenever counting starts.
         #[test]
         fn it_counts_as_maps_do(
             steps in proptest::collection::vec((0..12u64, 0..9u8, 1..5usize, any::<bool>()), 0..96),
         ) {
             let mut waiting = Waiting::default();
-            // Bytes, and how many of them were late.
+            // The bytes, and how many of them were late.
             let mut map = BTreeMap::<u64, (usize, usize)>::new();
             for (n, what, bytes, late) in steps {
                 let held = map.entry(n).or_default();

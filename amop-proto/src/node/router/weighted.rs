@@ -29,7 +29,7 @@ impl<K: Copy + Eq + Hash> Weighted<K> {
         }
     }
 
-    /// How many members there are.
+    /// Returns the number of members.
     pub(super) fn len(&self) -> usize {
         match &self.many {
             Some(many) => many.len(),
@@ -48,7 +48,7 @@ impl<K: Copy + Eq + Hash> Weighted<K> {
         }
     }
 
-    /// The members and their weights, in a fixed order.
+    /// Returns the members and their weights, in a fixed order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, u64)> {
         let many = self.many.iter().flat_map(|many| many.iter());
         self.one.into_iter().chain(many)
@@ -75,7 +75,7 @@ impl<K: Copy + Eq + Hash> Weighted<K> {
         }
     }
 
-    /// The member at a point of the sum of all weights.
+    /// Returns the member at a point of the sum of all weights.
     pub(super) fn at(&self, point: u64) -> Option<K> {
         match &self.many {
             Some(many) => many.at(point),
@@ -119,12 +119,12 @@ impl<K: Copy + Eq + Hash> Tree<K> {
         self.total
     }
 
-    /// How many members there are.
+    /// Returns the number of members.
     fn len(&self) -> usize {
         self.positions.len()
     }
 
-    /// The members and their weights, in a fixed order.
+    /// Returns the members and their weights, in a fixed order.
     fn iter(&self) -> impl Iterator<Item = (K, u64)> {
         self.members
             .iter()
@@ -158,7 +158,7 @@ impl<K: Copy + Eq + Hash> Tree<K> {
             let at = self.members.len();
             self.members.push(None);
             self.weights.push(0);
-            // The new node covers what its children cover already.
+            // The new node covers what its children already cover.
             let mut sum = 0;
             let (mut child, stop) = (at, at & (at + 1));
             while child > stop {
@@ -173,7 +173,7 @@ impl<K: Copy + Eq + Hash> Tree<K> {
         at
     }
 
-    /// The member at a point of the sum of all weights.
+    /// Returns the member at a point of the sum of all weights.
     fn at(&self, mut point: u64) -> Option<K> {
         if point >= self.total {
             return None;
@@ -204,7 +204,8 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(3);
         let mut weighted = Weighted::<u32>::default();
         for step in 0..4000 {
-            // Few at times, so that there is none and one and two again and again.
+            // Sometimes only a few members, so that there are none, one and two of them again and
+            // again.
             let members = if step < 2000 { 40 } else { 3 };
             if step == 2000 {
                 weighted = Weighted::default();
