@@ -1,4 +1,4 @@
-//! What comes of records that neighbours send: what is known is passed over, the rest waits for its turn.
+//! Handles records that neighbours send: known records are skipped, the rest wait for their turn.
 
 use std::{
     collections::VecDeque,
@@ -16,34 +16,35 @@ use crate::{
     p2p::mesh::NodeKey,
 };
 
-/// So many topics and records are worked on for one event, and the rest after this time, so that
+/// The topics and records handled for one event; the rest is handled after `PAUSE`, so that
 /// messages get their turn.
 const TOPICS_AT_ONCE: usize = 96;
 const RECORDS_AT_ONCE: usize = 64;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// So many of them are those of one neighbour, and then it is another one's turn.
+/// The topics and records handled for one neighbour before the next one has its turn.
 const TOPICS_A_TURN: usize = 32;
 const RECORDS_A_TURN: usize = 16;
 
-/// Flooding brings each record over every link, so as many records as are new may come over each link once
-/// more, and so many at once and then a second beside these: a link that comes up has its news, too.
+/// Flooding brings each record over every link. So each link may repeat as many records as are new
+/// (`ECHOES` at most), and in addition a burst and a number per second: a link that comes up has
+/// its own news.
 pub(super) const REPEATS: Bucket = Bucket::new(1024, Duration::from_millis(50));
 const ECHOES: u64 = 16 * 1024;
 
-/// What is checked comes in parts, if it is much.
+/// The place of a part in a checked packet. A long packet comes in parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Whole,
-    /// There are others to come.
+    /// Further parts follow.
     More,
-    /// All others before it were taken.
+    /// The last part; all parts before it were taken.
     Last,
-    /// They were not.
+    /// The last part; some part before it was not taken.
     LastOfTorn,
 }
 
-/// What may be done yet for one event, or in one turn.
+/// What is left to do for one event, or in one turn.
 #[derive(Debug)]
 struct Left {
     topics: usize,
@@ -51,7 +52,7 @@ struct Left {
 }
 
 impl Mesh {
-    /// Puts records behind what the neighbour has sent before; what is known is none.
+    /// Queues records behind those that the neighbour has sent before; known records are left out.
     pub(super) fn enqueue(
         &mut self,
         now: Instant,
@@ -67,7 +68,7 @@ impl Mesh {
         }
         let all = records.len();
         records.retain(|record| !self.is_known_record(record));
-        // An empty frame is as good as a known record.
+        // An empty frame counts as one known record.
         let is_empty = all == 0 && part == Part::Whole;
         let known = (all - records.len()).max(usize::from(is_empty));
         if !self.may_repeat(now, peer, known) && records.is_empty() {
@@ -77,7 +78,7 @@ impl Mesh {
             leads_to: last.get(&record.key()).copied().unwrap_or(0),
             record: Box::new(record),
         });
-        // Of a frame of which a part was not taken nothing is acknowledged.
+        // A frame of which a part was not taken is not acknowledged.
         let end = matches!(part, Part::Whole | Part::Last).then_some(Item::End { seq });
         let items: VecDeque<Item> = items.chain(end).collect();
         let most = self.limits.records_bytes / 2;
@@ -94,7 +95,8 @@ impl Mesh {
         }
     }
 
-    /// There was no room for records, the neighbour's own among them or not.
+    /// Handles records for which there was no room; `own` means that the neighbour's own record is
+    /// among them.
     fn not_taken(&mut self, now: Instant, (peer, sender): (PeerId, NodeKey), own: bool) {
         self.work.torn(peer);
         if own {
@@ -104,7 +106,7 @@ impl Mesh {
         self.ask_again(now, peer);
     }
 
-    /// Whether a record says nothing new.
+    /// Returns whether a record says nothing new.
     fn is_known_record(&mut self, checked: &CheckedRecord) -> bool {
         let (record, key) = (checked.record(), checked.key());
         let held = self.database.get(key);
@@ -117,7 +119,7 @@ impl Mesh {
         known
     }
 
-    /// Whether a neighbour may send so many records that are known already.
+    /// Returns whether a neighbour may send this many records that are already known.
     pub(super) fn may_repeat(&mut self, now: Instant, peer: PeerId, count: usize) -> bool {
         let news = self.work.news;
         let Some(link) = self.links.get_mut(&peer) else {
@@ -135,7 +137,7 @@ impl Mesh {
         true
     }
 
-    /// Works on records that have come, so much of it at once.
+    /// Handles records that have come, as many as one event may.
     pub(super) fn work(&mut self, now: Instant) {
         self.work.resume = None;
         let mut left = Left {
@@ -159,7 +161,7 @@ impl Mesh {
         }
     }
 
-    /// Works on records of one neighbour.
+    /// Handles records of one neighbour.
     fn turn(&mut self, now: Instant, sender: NodeKey, left: &mut Left) {
         while left.topics > 0 && left.records > 0 {
             let (item, begun) = match self.work.inbox.take(sender) {

@@ -1,6 +1,6 @@
-//! FISCO nodes next to this one that take part in the network by way of it. Each is announced as a node
-//! of its own behind this one, with its own ID, so that it is never told of what only itself has. It
-//! cannot sign, so this node does.
+//! FISCO peers that take part in the overlay through this node. Each is announced as a node behind
+//! this one, with its own ID, so that it is never told of topics that only it has. It cannot sign,
+//! so this node does.
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -27,29 +27,30 @@ pub(super) struct Border {
 }
 
 impl Mesh {
-    /// The connection to the FISCO node that this node announces under a name.
+    /// Returns the connection to the FISCO node that this node announces under a name.
     pub(in crate::node) fn border(&self, key: NodeKey) -> Option<PeerId> {
         self.borders.get(&key).map(|border| border.peer)
     }
 
-    /// Whether some node announces this FISCO node.
+    /// Returns whether some node announces this FISCO node.
     pub(in crate::node) fn is_announced(&self, fisco: NodeKey) -> bool {
         !self.database.stubs_for(fisco).is_empty()
     }
 
-    /// The names a FISCO node has in the network: one for each node that announces it. If it speaks for
-    /// itself, its own too.
+    /// Returns the names that a FISCO node has in the overlay: one for each node that announces it,
+    /// and its own in case it speaks for itself.
     pub(in crate::node) fn names_of(&self, fisco: NodeKey) -> Vec<NodeKey> {
         let stubs = self.database.stubs_for(fisco);
         stubs.iter().copied().chain([fisco]).collect()
     }
 
-    /// Whether some node announces a FISCO node.
+    /// Returns whether some node announces a FISCO node.
     pub(in crate::node) fn has_announced(&self) -> bool {
         self.database.has_stubs()
     }
 
-    /// All topics of nodes that can be reached, FISCO nodes too, except one of them.
+    /// Returns all topics of nodes that can be reached, FISCO nodes included, except those of
+    /// `node`.
     pub(in crate::node) fn topics_beyond(&self, node: &NodeId) -> BTreeSet<&Bytes> {
         self.database
             .iter()
@@ -58,7 +59,7 @@ impl Mesh {
             .collect()
     }
 
-    /// A FISCO node takes part from now on, by way of this one.
+    /// Lets a FISCO node take part through this node from now on.
     pub(in crate::node) fn border_up(&mut self, now: Instant, peer: PeerId, node: NodeId) {
         self.touched.0 = true;
         let subject = Subject::Stub {
@@ -68,7 +69,7 @@ impl Mesh {
         let mut speaker = Speaker::new(subject);
         let key = speaker.key();
         if let Some(held) = self.database.get(key) {
-            // From before this node started again.
+            // The record is from before this node restarted.
             speaker.outbid(held.version);
         }
         self.borders.insert(key, Border { peer, speaker });
@@ -81,7 +82,7 @@ impl Mesh {
         }
     }
 
-    /// States what is new of a FISCO node behind this one. Whether anything was stated.
+    /// States what is new of a FISCO node behind this one. Returns whether anything was stated.
     pub(super) fn speak_of(&mut self, now: Instant, key: NodeKey, at_once: bool) -> bool {
         let clock = self.clock();
         let Some(border) = self.borders.get_mut(&key) else {
@@ -103,7 +104,7 @@ impl Mesh {
             return false;
         }
         let mut at = 0;
-        // Nothing is kept of these counts but here: the router knows the connection itself.
+        // These counts are stored only here: the router knows the connection itself.
         while let (_, Some(next)) = self.database.apply_topics(&record, at, usize::MAX) {
             at = next;
         }
@@ -111,7 +112,7 @@ impl Mesh {
         true
     }
 
-    /// Its topics changed.
+    /// Records changed topics of the FISCO node at the other end of a connection.
     pub(in crate::node) fn border_topics(&mut self, peer: PeerId, topics: Vec<(Bytes, u32)>) {
         self.touched.0 = true;
         let Some(key) = self.border_of(peer) else {
@@ -124,7 +125,7 @@ impl Mesh {
         }
     }
 
-    /// It is gone.
+    /// Stops announcing the FISCO node at the other end of a connection.
     pub(in crate::node) fn border_down(&mut self, now: Instant, peer: PeerId) {
         self.touched.0 = true;
         if let Some(key) = self.border_of(peer) {
@@ -134,7 +135,8 @@ impl Mesh {
         }
     }
 
-    /// The name under which this node announces the FISCO node at the other end of a connection.
+    /// Returns the name under which this node announces the FISCO node at the other end of a
+    /// connection.
     pub(in crate::node) fn border_of(&self, peer: PeerId) -> Option<NodeKey> {
         let mut borders = self.borders.iter();
         borders

@@ -1,11 +1,11 @@
-//! How often something may be done: so often at once, and then so often a second.
+//! A rate limit: a burst at once, and then a number per second.
 
 use std::time::{Duration, Instant};
 
 /// A bucket of tokens that fills up over time.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::node) struct Bucket {
-    /// For one token to come.
+    /// The time in which one token is added.
     interval: Duration,
     size: u32,
     /// When it is full again.
@@ -13,7 +13,7 @@ pub(in crate::node) struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
+    /// Creates a full bucket.
     pub(in crate::node) const fn new(size: u32, interval: Duration) -> Self {
         Self {
             interval,
@@ -22,7 +22,7 @@ impl Bucket {
         }
     }
 
-    /// Takes so many tokens, if they are there.
+    /// Takes `tokens`, if they are there.
     pub(in crate::node) fn take(&mut self, now: Instant, tokens: u32) -> bool {
         let full = self.full_after(now, tokens);
         let there = full <= now + self.interval * self.size;
@@ -32,19 +32,19 @@ impl Bucket {
         there
     }
 
-    /// Takes a token even if there is none: the next ones come later then. Never owes more than it
-    /// holds.
+    /// Takes a token even if there is none: later ones then come later. Never owes more than the
+    /// bucket holds.
     pub(in crate::node) fn take_anyway(&mut self, now: Instant) {
         self.owe(now, 1);
     }
 
-    /// Takes so many tokens, there or not: as [`take_anyway`](Self::take_anyway).
+    /// Takes `tokens` even if they are not there: like [`take_anyway`](Self::take_anyway).
     pub(in crate::node) fn owe(&mut self, now: Instant, tokens: u32) {
         let most = now + self.interval * self.size * 2;
         self.full = Some(self.full_after(now, tokens.min(2 * self.size)).min(most));
     }
 
-    /// Whether nothing is missing.
+    /// Returns whether the bucket is full.
     pub(in crate::node) fn is_full(&self, now: Instant) -> bool {
         self.full.is_none_or(|full| full <= now)
     }
@@ -53,7 +53,7 @@ impl Bucket {
         self.full.map_or(now, |full| full.max(now)) + self.interval * tokens
     }
 
-    /// When the next token is there; `None` if it is there already, whenever that is asked.
+    /// Returns when the next token is there; `None` if it certainly is now.
     pub(in crate::node) fn next(&self) -> Option<Instant> {
         let full = self.full?;
         full.checked_sub(self.interval * (self.size - 1))

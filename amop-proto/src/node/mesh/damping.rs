@@ -1,21 +1,23 @@
-//! Links of this node that come and go. Each time is news for the whole network, and what is on its way is
-//! sent again. One that does it too often is held down: this node does not state it, so it counts for
-//! nobody, whatever the other end says. Held down it is at most for seconds, and then it counts.
+//! Links of this node that come and go. Each change is news for the whole network, and messages in
+//! flight are sent again. A link that changes too often is held down: this node does not state it,
+//! so it counts for no node, whatever the other end says. It is held down for some seconds at most,
+//! and then it counts.
 
 use std::time::{Duration, Instant};
 
 use super::bucket::Bucket;
 use crate::{hash::HashMap, p2p::mesh::NodeKey};
 
-/// A link may go so often at once, and then once each so long.
+/// A link may be lost this often at once, and then once per `EACH`.
 const FREE: u32 = 8;
 const EACH: Duration = Duration::from_secs(5);
 
-/// One that goes more often is held down for this long, the next time for twice as long, and so on.
+/// A link that is lost more often is held down for this long, the next time for twice as long, and
+/// so on.
 const HOLD: Duration = Duration::from_secs(1);
 const MAX_HOLD: Duration = Duration::from_secs(8);
 
-/// Not more neighbours than this are remembered.
+/// The number of neighbours that are remembered.
 const MAX: usize = 4096;
 
 /// How the link to a neighbour has behaved.
@@ -30,10 +32,10 @@ struct Record {
 pub(super) struct Damping(HashMap<NodeKey, Record>);
 
 impl Damping {
-    /// A link that counted does not any more.
+    /// Records that a link that counted no longer does.
     pub(super) fn lost(&mut self, now: Instant, neighbour: NodeKey) {
         if self.0.len() >= MAX && !self.0.contains_key(&neighbour) {
-            // Those that have behaved for long, and if there are none, all.
+            // Forget neighbours that have behaved for long, and if there are none, all.
             self.0.retain(|_, record| !record.losses.is_full(now));
             if self.0.len() >= MAX {
                 self.0.clear();
@@ -53,7 +55,7 @@ impl Damping {
         }
     }
 
-    /// Until when the link to a neighbour is held down, if it is.
+    /// Returns until when the link to a neighbour is held down, if it is.
     pub(super) fn held(&self, now: Instant, neighbour: NodeKey) -> Option<Instant> {
         self.0.get(&neighbour)?.until.filter(|&until| now < until)
     }
@@ -92,7 +94,7 @@ mod tests {
             assert!(until <= now + MAX_HOLD);
             now = until;
         }
-        // One that is lost now and then is not held down.
+        // A link that is lost now and then is not held down.
         now += secs(60);
         for _ in 0..1000 {
             damping.lost(now, KEY);

@@ -1,8 +1,8 @@
-//! What this node knows of every node of the network: its neighbours and its topics.
+//! What this node knows of every node of the overlay: its neighbours and its topics.
 //!
-//! All of it is there because a neighbour brought it, and is charged to that neighbour. When all that is
-//! held is too much, a neighbour that has more than its share gets no more in, and what another one has
-//! beyond its share makes room.
+//! Every record is here because a neighbour brought it, and is charged to that neighbour. When all
+//! records together are too much, a neighbour above its share can bring no more, and records that
+//! another neighbour brought beyond its share make room.
 
 mod room;
 #[cfg(all(test, feature = "test-util"))]
@@ -36,62 +36,62 @@ use crate::{
 /// Records of nodes that cannot be reached are dropped after this long.
 const AGE: Duration = Duration::from_secs(60);
 
-/// A node that states nothing for this long is gone, whatever its neighbours say: what is held of it
-/// may be what somebody repeats.
+/// A node that states nothing for this long is gone, whatever its neighbours say: its records may
+/// be old ones that another node repeats.
 const STALE: Duration = REFRESH.saturating_mul(4);
 
-/// What a node costs in memory beside its records and topics, about.
+/// About what a node costs in memory in addition to its records and topics.
 const NODE_COST: usize = 1024;
 
-/// A node states something 20 times a second at most; who does it more often than this, on average,
-/// is believed later. Topics cost, too: so many are one statement.
+/// A node sends at most 20 statements a second; statements above this rate, on average, are applied
+/// later. Topics cost as well: this many count as one statement.
 const STATEMENT: Duration = Duration::from_millis(25);
 const TOPICS_A_STATEMENT: usize = 128;
 const STATEMENTS: u32 = 128;
 
-/// What a link of a node costs in memory beside its name in the record, about.
+/// About what a link of a node costs in memory in addition to its name in the record.
 const LINK_COST: usize = 32;
 
-/// A node's state as its latest record gives it.
+/// A node's state according to its latest record.
 #[derive(Debug, Clone)]
 pub(super) struct State {
-    /// The ID of the node it is.
+    /// The ID of the node.
     pub(super) node: NodeId,
-    /// The node that announces it, if it is a FISCO node.
+    /// The border node that announces it, if it is a FISCO node.
     pub(super) border: Option<NodeKey>,
-    /// The public half of its key pair; none of a FISCO node.
+    /// The public half of its key pair; none for a FISCO node.
     pub(super) agreement: Option<[u8; 32]>,
-    /// The certificates it came with.
+    /// The certificates of its record.
     pub(super) chain: Signed,
-    /// A digest of what its agency is known by; none of a FISCO node.
+    /// A digest that identifies its agency; none for a FISCO node.
     pub(super) authority: Option<[u8; 32]>,
     pub(super) version: u64,
-    /// In order, each once.
+    /// Sorted, without duplicates.
     pub(super) neighbours: Vec<NodeKey>,
     pub(super) topics: BTreeMap<Bytes, u32>,
-    /// What they cost together, in bytes: a change does not look at all of them.
+    /// The bytes that the topics cost together, stored so that a change need not add them up.
     topics_cost: usize,
-    /// Since when it cannot be reached, if it cannot.
+    /// The time since which it cannot be reached, if it cannot.
     away_since: Option<Instant>,
     /// When it last stated something, as far as this node knows.
     advanced: Instant,
     /// The last whole record and the changes since, as they were signed.
     pub(super) records: Signed,
     changes_len: usize,
-    /// Who brought the last record.
+    /// The neighbour that brought the last record.
     bringer: NodeKey,
-    /// Bytes that are charged for it.
+    /// The bytes charged for it.
     cost: usize,
     bucket: Bucket,
 }
 
 impl State {
-    /// Whether it reports a link to a node.
+    /// Returns whether it reports a link to a node.
     pub(super) fn reports(&self, node: NodeKey) -> bool {
         self.neighbours.binary_search(&node).is_ok()
     }
 
-    /// Whether there is a way to it.
+    /// Returns whether there is a path to it.
     pub(super) fn is_reachable(&self) -> bool {
         self.away_since.is_none()
     }
@@ -112,7 +112,7 @@ impl State {
     }
 }
 
-/// What a record turned out to be.
+/// The result of taking a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     /// It was new: pass it on. Its topics have yet to be applied; these links changed.
@@ -122,33 +122,35 @@ pub(super) enum Taken {
     },
     /// It was known.
     Old,
-    /// It changes a version that is not there, or is of a node behind one that is not known: ask for
-    /// the whole state.
+    /// It changes a version that is not here, or is of a node behind an unknown border node: ask
+    /// for the whole state.
     Gap,
-    /// The node has more topics than are taken; its state stays as it was.
+    /// The node has more topics than are accepted; its state stays unchanged.
     TooManyTopics,
     /// There is no room for it.
     NoRoom,
-    /// Its name is another node's: that of a node that speaks for itself, or one that reads the same.
+    /// Its name belongs to another node: to one that speaks for itself, or to one whose name reads
+    /// the same.
     OthersName,
-    /// The node states more than is taken; ask for its whole state later.
+    /// The node sends more statements than are accepted; ask for its whole state later.
     TooOften,
 }
 
-/// What one neighbour is charged for.
+/// The amounts charged to one neighbour.
 #[derive(Debug, Default, Clone, Copy)]
 struct Charge {
     bytes: usize,
     nodes: usize,
 }
 
-/// What is left of a node that was forgotten, so that what it said before does not count again.
+/// What is kept of a forgotten node, so that its old statements do not count again.
 #[derive(Debug, Clone, Copy)]
 struct Grave {
     version: u64,
-    /// It was there and said nothing for long: not even its last record counts.
+    /// Whether it could be reached and stated nothing for long: then even its last record does not
+    /// count.
     stale: bool,
-    /// How often it may state something: it is not given more by being forgotten.
+    /// Limits how often it may state something: being forgotten does not give it more.
     bucket: Bucket,
 }
 
@@ -157,27 +159,28 @@ struct Grave {
 pub(super) struct Database {
     own: NodeKey,
     states: BTreeMap<NodeKey, State>,
-    /// The nodes that cannot be reached, by since when: asked for after every event.
+    /// The nodes that cannot be reached, by the time since when; read after every event.
     away: BTreeSet<(Instant, NodeKey)>,
     /// All nodes but FISCO nodes behind this one, by when they last stated something.
     advanced: BTreeSet<(Instant, NodeKey)>,
-    /// FISCO nodes behind nodes of ours: by the node that announces them and their own key.
+    /// The FISCO nodes behind border nodes: by the border node and their own key.
     behind: BTreeMap<(NodeKey, NodeKey), NodeKey>,
-    /// The same by the FISCO nodes.
+    /// The same, by the FISCO nodes.
     stubs: BTreeMap<NodeKey, Vec<NodeKey>>,
     graves: HashMap<NodeKey, Grave>,
     graves_order: VecDeque<NodeKey>,
-    /// Those of FISCO nodes by the nodes that announced them, which can invent them: so many each.
+    /// The graves of FISCO nodes by border node, a limited number for each: a border node can
+    /// invent FISCO nodes.
     stub_graves: BTreeMap<NodeKey, VecDeque<(NodeKey, Grave)>>,
-    /// What nodes cost, all that are charged to somebody.
+    /// The costs of all nodes that are charged to a neighbour.
     costs: BTreeSet<(usize, NodeKey)>,
     charges: BTreeMap<NodeKey, Charge>,
     used: usize,
-    /// Nodes that can be reached, without FISCO nodes behind others.
+    /// The number of nodes that can be reached, without FISCO nodes behind others.
     reachable: usize,
-    /// Forgotten to make room.
+    /// Nodes forgotten to make room.
     evicted: Vec<(NodeKey, State)>,
-    /// Forgotten because the nodes they were said to be speak for themselves.
+    /// FISCO nodes forgotten because a node with their ID speaks for itself.
     displaced: Vec<(NodeKey, State)>,
     limits: Limits,
 }
@@ -208,12 +211,12 @@ impl Database {
         self.states.len()
     }
 
-    /// Nodes that can be reached, without FISCO nodes behind others.
+    /// Returns the number of nodes that can be reached, without FISCO nodes behind others.
     pub(super) fn reachable(&self) -> usize {
         self.reachable
     }
 
-    /// Bytes that neighbours made this node hold.
+    /// Returns the bytes of records that neighbours made this node hold.
     pub(super) fn used(&self) -> usize {
         self.used
     }
@@ -222,7 +225,8 @@ impl Database {
         self.states.get(&key)
     }
 
-    /// Notes that a node can be reached, or since when it cannot. Returns its state, if it is known.
+    /// Records that a node can be reached, or since when it cannot. Returns its state, if it is
+    /// known.
     pub(super) fn set_away(&mut self, key: NodeKey, since: Option<Instant>) -> Option<&State> {
         let state = self.states.get_mut(&key)?;
         if state.border.is_none() {
@@ -239,35 +243,35 @@ impl Database {
         Some(state)
     }
 
-    /// The keys under which nodes of ours announce a FISCO node, in order.
+    /// Returns the keys under which border nodes announce a FISCO node, in order.
     pub(super) fn stubs_for(&self, fisco: NodeKey) -> &[NodeKey] {
         self.stubs.get(&fisco).map_or(&[], |stubs| &stubs[..])
     }
 
-    /// Whether some node of ours announces a FISCO node.
+    /// Returns whether some border node announces a FISCO node.
     pub(super) fn has_stubs(&self) -> bool {
         !self.behind.is_empty()
     }
 
-    /// Whether a node announces the FISCO node with this key.
+    /// Returns whether a node announces the FISCO node with this key.
     pub(super) fn announces(&self, border: NodeKey, fisco: NodeKey) -> bool {
         self.behind.contains_key(&(border, fisco))
     }
 
-    /// The keys under which a node announces FISCO nodes.
+    /// Returns the keys under which a node announces FISCO nodes.
     pub(super) fn stubs_of(&self, border: NodeKey) -> impl Iterator<Item = NodeKey> {
         let all = (border, NodeKey(0))..=(border, NodeKey(u64::MAX));
         self.behind.range(all).map(|(_, &key)| key)
     }
 
-    /// The states in the order of their keys.
+    /// Returns the states in the order of their keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeKey, &State)> {
         self.states.iter().map(|(&key, state)| (key, state))
     }
 
-    /// Takes a record in that a neighbour brought, all but its topics. A node that is new cannot be
-    /// reached until its links say so. `leads_to` is the last version of the node that comes with it:
-    /// the whole record may be old and the changes that follow it new.
+    /// Takes a record that a neighbour brought, without its topics. A new node cannot be reached
+    /// until links to it are known. `leads_to` is the node's last version in the same frame: a
+    /// whole record may be old while the changes that follow it are new.
     pub(super) fn take(
         &mut self,
         now: Instant,
@@ -332,7 +336,7 @@ impl Database {
         let new = links + len + checked.weight();
         let cost = match self.states.get(&key) {
             Some(held) if record.base != 0 => held.cost + new,
-            // For a moment both sets of topics are there.
+            // Both sets of topics are held for a moment.
             Some(held) => NODE_COST + new + held.topics_cost,
             None => NODE_COST + new,
         };
@@ -342,14 +346,14 @@ impl Database {
         self.enter(now, key, border, (bringer, cost, bucket), checked)
     }
 
-    /// So many FISCO nodes one node may announce. Each of them counts as a subscriber, and all of them with
-    /// the node itself as no more than `claimed`.
+    /// Returns how many FISCO nodes one node may announce. Each of them counts as a subscriber, and
+    /// all of them together with the node itself as `claimed` at most.
     fn most_stubs(&self) -> usize {
         let claimed = self.limits.claimed as usize;
         self.limits.stubs.min(claimed.saturating_sub(1))
     }
 
-    /// Whether a node is one of ours, which nobody announces.
+    /// Returns whether a node is an overlay node, which must not be announced as a FISCO node.
     fn speaks_for_itself(&self, node: NodeKey) -> bool {
         let held = self.states.get(&node);
         node == self.own || held.is_some_and(|held| held.border.is_none())
@@ -369,14 +373,15 @@ impl Database {
         grave.map(|&(_, grave)| grave)
     }
 
-    /// What a node stated had so many topics shown or taken back; that counts as statements, too.
+    /// Charges a node for topics that its statement caused to be shown or hidden; they count as
+    /// statements, too.
     pub(super) fn owe(&mut self, now: Instant, key: NodeKey, topics: usize) {
         if let Some(state) = self.states.get_mut(&key) {
             state.bucket.owe(now, as_statements(topics));
         }
     }
 
-    /// Whether a change leaves a node with no more topics than it may have.
+    /// Returns whether a change leaves a node with no more topics than it may have.
     fn may_change(&self, held: &State, record: &Record) -> bool {
         let mut count = held.topics.len();
         for (topic, subscribers) in &record.topics {
@@ -453,7 +458,7 @@ impl Database {
             state.chain = chain.map(|der| Bytes::copy_from_slice(der)).collect();
         }
         let neighbours = match border {
-            // It says so by being one.
+            // A FISCO node is linked to its border node by definition.
             Some(border) => Some(vec![border]),
             None => record.neighbours.clone(),
         };
@@ -471,8 +476,8 @@ impl Database {
         Taken::New { linked, unlinked }
     }
 
-    /// Applies topics of the record that was taken last of its node, from the one at `at` on, so many
-    /// at most. Returns the counts that changed, and where to go on, if there is more.
+    /// Applies topics of the latest record of a node, starting at `at`, at most `max`. Returns the
+    /// counts that changed, and where to continue if there is more.
     pub(super) fn apply_topics(
         &mut self,
         checked: &CheckedRecord,
@@ -490,7 +495,7 @@ impl Database {
         let topics = &record.topics;
         let end = topics.len().min(at.saturating_add(max));
         if record.base == 0 {
-            // What a whole state does not name is gone.
+            // Topics that a whole record does not name are gone.
             let from = match topics.get(at).filter(|_| at > 0) {
                 Some((topic, _)) => Bound::Included(topic),
                 None => Bound::Unbounded,
@@ -529,8 +534,8 @@ impl Database {
         (changes, None)
     }
 
-    /// Forgets the records of FISCO nodes with the ID of a node that has just spoken for itself. It does not
-    /// matter which border announced them.
+    /// Forgets the records of FISCO nodes with the ID of a node that has just spoken for itself. It
+    /// does not matter which border node announced them.
     fn displace_stubs(&mut self, node: NodeKey) {
         for key in self.stubs_for(node).to_vec() {
             let displaced = self.forget(key, false);
@@ -538,17 +543,17 @@ impl Database {
         }
     }
 
-    /// FISCO nodes that were forgotten because they speak for themselves, since the last call.
+    /// Returns the FISCO nodes forgotten since the last call because they speak for themselves.
     pub(super) fn take_displaced(&mut self) -> Vec<(NodeKey, State)> {
         std::mem::take(&mut self.displaced)
     }
 
-    /// Nodes that were forgotten to make room, since the last call.
+    /// Returns the nodes forgotten since the last call to make room.
     pub(super) fn take_evicted(&mut self) -> Vec<(NodeKey, State)> {
         std::mem::take(&mut self.evicted)
     }
 
-    /// Forgets a node and those behind it. Of a `stale` one not even the last record counts any more.
+    /// Forgets a node and those behind it. If `stale`, even its last record no longer counts.
     pub(super) fn forget(&mut self, key: NodeKey, stale: bool) -> Vec<(NodeKey, State)> {
         let stubs: Vec<NodeKey> = self.stubs_of(key).collect();
         let mut forgotten = Vec::new();
@@ -624,7 +629,7 @@ impl Database {
         forgotten
     }
 
-    /// When [`age`](Self::age) has something to do next.
+    /// Returns when [`age`](Self::age) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
         let away = self.away.first().map(|&(since, _)| since + AGE);
         let stale = self.advanced.first().map(|&(since, _)| since + STALE);
@@ -636,7 +641,7 @@ fn as_statements(topics: usize) -> u32 {
     u32::try_from(topics / TOPICS_A_STATEMENT).unwrap_or(u32::MAX)
 }
 
-/// As how many statements a record counts: all that has to be looked at for it.
+/// Returns how many statements a record counts as, from everything that must be looked at for it.
 fn statements(record: &Record, held_topics: usize) -> u32 {
     let whole = record.base == 0;
     let topics = record.topics.len().max(if whole { held_topics } else { 0 });

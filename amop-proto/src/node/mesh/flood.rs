@@ -1,4 +1,5 @@
-//! The link-state protocol itself: which records go to whom, and what comes of those that come.
+//! The link-state protocol itself: which records go to which neighbours, and how incoming records
+//! are handled.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,59 +23,61 @@ use crate::{
     },
 };
 
-/// More frames with this node's record than this are not waited for; a later acknowledgement covers
-/// the earlier ones.
+/// The number of frames with this node's record that are waited for; a later acknowledgement covers
+/// the earlier frames.
 pub(super) const MAX_AWAITED: usize = 1024;
 
-/// Versions are times. One this far ahead of this node's clock leaves its own node no room to outbid
-/// it, and is refused; clocks are not that wrong.
+/// Versions are times. A version this far ahead of this node's clock leaves the node that it
+/// belongs to no room to outbid it, and is refused; clocks are not that wrong.
 pub(super) const MAX_AHEAD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// A node states itself anew every few minutes. What others say it stated longer ago than this is what
-/// somebody kept of a node that is gone; clocks are not that wrong.
+/// A node states itself again every few minutes. A statement older than this, from another node, is
+/// an old copy of a node that is gone; clocks are not that wrong.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A link counts as so many topics where it changes; where it is only named, this many links do.
+/// This many links that a record names count as one topic; each link that changes counts as one
+/// topic as well.
 const LINKS_A_TOPIC: usize = 8;
 
-/// What is asked for later, because it came too often or there was no room, is asked for after this; and
-/// if that does not help after twice as long, and so on up to eight times.
+/// Records that came too often, or for which there was no room, are asked for again after this
+/// time; if that does not help, after twice this time, and so on up to eight times.
 const ASK_LATER: Duration = Duration::from_secs(5);
 
-/// A node that is not believed is not asked for this long.
+/// How long a refused node is not asked for.
 const DISBELIEF: Duration = Duration::from_secs(60);
 
-/// Not more than this many are remembered.
+/// The number of refused nodes that are remembered.
 const MAX_DISBELIEVED: usize = 1024;
 
-/// Records that have come and are not yet applied.
+/// Records that have come and are not applied yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Work {
     pub(super) inbox: Inbox,
-    /// How many records have been new.
+    /// The number of new records so far.
     pub(super) news: u64,
-    /// Neighbours whose last word on themselves was not taken.
+    /// Neighbours whose latest record of themselves was not taken.
     pub(super) refused: BTreeSet<NodeKey>,
-    /// Neighbours of whose frame a part has come, but not the last one, and whether a part was not taken.
+    /// Neighbours that have sent a part of a frame, but not the last one, and whether a part was
+    /// not taken.
     parts: BTreeMap<PeerId, bool>,
     pub(super) resume: Option<Instant>,
-    /// When to ask neighbours for everything that is not here.
+    /// When to ask neighbours for everything that is missing here.
     ask_again: Option<Instant>,
-    /// Which of them.
+    /// The neighbours to ask.
     ask_whom: BTreeSet<PeerId>,
     /// When they were asked last, and how many times in a row.
     asked: Option<(Instant, u32)>,
     disbelieved: HashMap<NodeKey, Disbelief>,
 }
 
-/// Of a node whose certificates this node does not believe.
+/// A node whose certificates this node refuses.
 #[derive(Debug, Clone)]
 struct Disbelief {
-    /// Of the record that was refused.
+    /// The version of the record that was refused.
     version: u64,
-    /// Until then it is not asked for because of that version or an older one.
+    /// Until when it is not asked for because of that version or an older one.
     until: Instant,
-    /// Until then it is not asked for at all.
+    /// Until when it is not asked for at all.
     ask_at: Instant,
 }
 
@@ -83,8 +86,8 @@ impl Work {
         crate::node::sooner(self.resume, self.ask_again)
     }
 
-    /// Of what a neighbour sends a part has come. Until the last one has, what is not taken of the others is
-    /// noted.
+    /// Notes a part of a frame of a neighbour. Until the last part comes, it is remembered whether
+    /// another part was not taken.
     pub(super) fn begin_part(&mut self, peer: PeerId, is_last: bool) -> Part {
         if !is_last {
             self.parts.entry(peer).or_insert(false);
@@ -97,7 +100,7 @@ impl Work {
         }
     }
 
-    /// What has come of a neighbour was not taken, or not all of it.
+    /// Records that a frame of a neighbour was not taken, or not all of it.
     pub(super) fn torn(&mut self, peer: PeerId) {
         if let Some(torn) = self.parts.get_mut(&peer) {
             *torn = true;
@@ -125,8 +128,8 @@ impl Work {
         self.disbelieved.insert(key, disbelief);
     }
 
-    /// A statement of this version cannot be used without what went before: that is to be asked for,
-    /// unless it is known not to be believed.
+    /// Notes that a statement of this version cannot be used without earlier ones: those will be
+    /// asked for, unless the node is known to be refused.
     fn want(&mut self, now: Instant, sender: NodeKey, (key, version): (NodeKey, u64)) {
         if let Some(held) = self.disbelieved.get_mut(&key) {
             let open = version > held.version || held.until <= now;
@@ -149,7 +152,7 @@ impl Mesh {
             return;
         }
         let understood = match frame.packet {
-            // A sign of life.
+            // A keepalive packet.
             packet::HELLO => Some(()),
             packet::KNOWN => self.known(now, peer, frame.body.clone()),
             packet::TAKEN => {
@@ -157,7 +160,7 @@ impl Mesh {
                 Some(())
             }
             packet::ASK => self.asked(now, peer, frame.body.clone()),
-            // Of a later version of the extension.
+            // A packet of a later version of the extension.
             _ => Some(()),
         };
         if understood.is_none() {
@@ -170,7 +173,7 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&peer) else {
             return;
         };
-        // What was never sent cannot have been taken.
+        // Packets that were never sent cannot have been taken.
         if seq.wrapping_sub(link.next_seq) as i32 >= 0 {
             return;
         }
@@ -195,7 +198,7 @@ impl Mesh {
         }
     }
 
-    /// A neighbour sent records, which have been checked.
+    /// Handles records of a neighbour, which have been checked.
     pub(in crate::node) fn records(&mut self, now: Instant, peer: PeerId, checked: CheckedRecords) {
         self.touched.0 = true;
         let Some(sender) = self.links.get(&peer).map(|link| link.key) else {
@@ -210,8 +213,8 @@ impl Mesh {
             let (key, node) = (subject.key(), *subject.node());
             self.outputs
                 .push_back(Output::Disbelieved { peer, node, why });
-            // What is held is newer: the node has other certificates now, or its old ones are what
-            // somebody kept.
+            // The record that is held is newer: the node has other certificates now, or these old
+            // ones were kept by another node.
             let held = self.database.get(key);
             if held.is_some_and(|held| version < held.version) {
                 continue;
@@ -221,7 +224,7 @@ impl Mesh {
                 return self.outputs.push_back(Output::Fault(peer, fault));
             }
             self.work.disbelieve(now, key, version);
-            // What it said before it was refused counts no longer.
+            // Its statements from before it was refused no longer count.
             self.forget(now, key);
         }
         if let Some(fault) = checked.fault {
@@ -242,7 +245,8 @@ impl Mesh {
         );
     }
 
-    /// Applies so many topics of a record; returns where to go on, if that is not all.
+    /// Applies a limited number of topics of a record; returns where to continue, if these are not
+    /// all.
     pub(super) fn topics_of_record(
         &mut self,
         record: &CheckedRecord,
@@ -261,14 +265,14 @@ impl Mesh {
             }
         }
         if next.is_some() {
-            // Whatever little was left.
+            // Stop for this event, even if something is left.
             *left = 0;
         }
         next
     }
 
-    /// Takes a record in, all but its topics; whether it is new. Its links count against the topics that
-    /// are `left` for this event.
+    /// Takes a record, without its topics; returns whether it is new. Its links use up some of the
+    /// topics that are `left` for this event.
     pub(super) fn record(
         &mut self,
         now: Instant,
@@ -280,14 +284,15 @@ impl Mesh {
         let (record, key) = (checked.record(), checked.key());
         let ahead = MAX_AHEAD.as_micros() as u64;
         if record.version > self.clock().saturating_add(ahead) {
-            // Nor does this node go on from one of its own: nobody would take what it says.
+            // This node does not continue from such a version of its own either: other nodes would
+            // refuse it.
             let what = "a record with a time far ahead of this node's clock";
             self.outputs.push_back(Output::Refused(peer, what));
             return false;
         }
         if key == self.own.key() {
-            // The network holds a record of this very node: from before it started again, with a clock
-            // that was ahead. Its state now has to win.
+            // The overlay holds a record of this node from before it restarted, when its clock was
+            // ahead. Its current state must win.
             if record.subject == Subject::Node(self.own_id) {
                 self.own.outbid(record.version);
             }
@@ -347,7 +352,7 @@ impl Mesh {
                     .get(named)
                     .is_some_and(|held| !held.is_reachable())
                 {
-                    // It may be a FISCO node from now on.
+                    // The node may be a FISCO node from now on.
                     self.ask_again(now, peer);
                 }
             }
@@ -384,8 +389,8 @@ impl Mesh {
         let wanted = queue.map(|queue| std::mem::take(&mut queue.wanted));
         let wanted = wanted.unwrap_or_default();
         self.count_if_ready(now, peer);
-        // The acknowledgement speaks of the sender's own record, and of all that went before: it waits
-        // until what that says is in force here.
+        // The acknowledgement covers the sender's own record and everything before it: it is sent
+        // only when all of that is in force here.
         if !self.work.refused.contains(&sender) {
             self.send(peer, packet::TAKEN, seq, Bytes::new());
         }
@@ -394,7 +399,7 @@ impl Mesh {
         }
     }
 
-    /// A neighbour is told once more what is known here, so that it sends what is not.
+    /// Tells a neighbour again what is known here, so that it sends what is not.
     pub(super) fn ask_again(&mut self, now: Instant, peer: PeerId) {
         self.work.ask_whom.insert(peer);
         if self.work.ask_again.is_some() {
@@ -409,7 +414,7 @@ impl Mesh {
         self.work.asked = Some((at, times));
     }
 
-    /// Does what is due of all this.
+    /// Does the work that is due.
     pub(super) fn work_due(&mut self, now: Instant) {
         if self.work.resume.is_some_and(|at| at <= now) {
             self.work(now);
@@ -435,8 +440,8 @@ impl Mesh {
         self.send(peer, packet::KNOWN, 0, body);
     }
 
-    /// Sends a record of another node to all neighbours but one. Those that have yet to say what they
-    /// know, or to be sent the whole state of that node, get everything then.
+    /// Sends a record of another node to all neighbours but one. Neighbours that have not said yet
+    /// what they know, or will still be sent the whole state of that node, get the record with it.
     pub(super) fn flood(&mut self, (stub, key): Wanted, record: &Bytes, except: Option<PeerId>) {
         let awaits = |link: &Link| link.sync.awaits((stub, key));
         self.flood_to(record, None, |peer, link| {

@@ -1,5 +1,5 @@
-//! Records that have come and are not yet applied. Each neighbour has a queue of its own, and they take
-//! turns: who sends much holds up what he sends himself, and nobody else's.
+//! Records that have come and are not applied yet. Each neighbour has a queue of its own, and the
+//! queues take turns: a neighbour that sends much delays only its own records.
 
 use std::{
     cmp::Reverse,
@@ -12,17 +12,17 @@ use crate::{
     p2p::mesh::NodeKey,
 };
 
-/// What an item takes in memory beside the bytes of its record, about.
+/// About what an item takes in memory in addition to the bytes of its record.
 const BESIDE: usize = 256;
 
 #[derive(Debug, Clone)]
 pub(super) enum Item {
     Record {
         record: Box<CheckedRecord>,
-        /// The last version of its node in the same frame: what this is a step on the way to.
+        /// The last version of its node in the same frame, which this record is a step towards.
         leads_to: u64,
     },
-    /// Of a frame.
+    /// The end of a frame.
     End { seq: u32 },
 }
 
@@ -36,25 +36,25 @@ impl Item {
     }
 }
 
-/// What one neighbour has sent.
+/// The records of one neighbour.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
-    /// The connection that the last of it came on.
+    /// The connection on which the last of them came.
     pub(super) peer: PeerId,
     items: VecDeque<Item>,
     bytes: usize,
-    /// Where the first of them goes on, if it has been begun.
+    /// Where the first item continues, if its topics have been applied in part.
     at: Option<usize>,
-    /// What to ask for at the end of the frame at hand.
+    /// The nodes to ask for at the end of the current frame.
     pub(super) wanted: BTreeSet<NodeKey>,
 }
 
-/// What there is to do next.
+/// The next thing to do.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// An item, and where it goes on if it has been begun.
+    /// An item, and where it continues if it has been started.
     Item(Item, Option<usize>),
-    /// A record of the same node has been begun by another neighbour, which comes first.
+    /// Another neighbour's record of the same node has been started and must finish first.
     Blocked,
     Nothing,
 }
@@ -62,20 +62,20 @@ pub(super) enum Next {
 /// The queues of all neighbours.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inbox {
-    /// None of them is empty between two events.
+    /// No queue is empty between two events.
     queues: BTreeMap<NodeKey, Queue>,
-    /// Who has one, in the order of their turns.
+    /// The neighbours that have a queue, in the order of their turns.
     turns: VecDeque<NodeKey>,
-    /// Nodes of which a record has been begun, by the neighbours that sent it: what changes them must not
-    /// come in between.
+    /// Nodes whose record has been started, with the neighbour that sent it: other changes of these
+    /// nodes must wait.
     begun: HashMap<NodeKey, NodeKey>,
     bytes: usize,
 }
 
 impl Inbox {
-    /// Puts what a neighbour sent behind what it sent before, if there is room. All neighbours together have
-    /// so much of it, and each of them a half. Those that have more than this one give theirs up for it.
-    /// Returns whether there was room, and who gave up what.
+    /// Queues what a neighbour sent, if there is room. All neighbours together may use `most`
+    /// bytes, and each of them half of that. Queues that are longer than this one would be are
+    /// dropped to make room. Returns whether there was room, and the dropped queues.
     pub(super) fn push(
         &mut self,
         (sender, peer): (NodeKey, PeerId),
@@ -90,11 +90,11 @@ impl Inbox {
         }
         while self.bytes > 0 && self.bytes + new > most {
             let queues = self.queues.iter().filter(|&(&other, _)| other != sender);
-            // Of several the lowest, so that the same happens again.
+            // Of equal ones the lowest, so that the result is reproducible.
             let longest = queues.max_by_key(|&(&other, queue)| (queue.spare(), Reverse(other)));
             let longest = longest.filter(|(_, queue)| queue.spare() > held + new);
             let Some((&longest, _)) = longest else {
-                // One frame alone may be longer than what all may have.
+                // One frame alone may be longer than the limit.
                 return (false, gone);
             };
             gone.extend(self.drop_queue(longest));
@@ -110,7 +110,8 @@ impl Inbox {
         (true, gone)
     }
 
-    /// Drops what a neighbour sent, all but a record that has been begun: half of that would be in force.
+    /// Drops the queue of a neighbour, but not a record that has been started, because half of it
+    /// would be in force.
     fn drop_queue(&mut self, sender: NodeKey) -> Option<(NodeKey, Queue)> {
         let queue = self.queues.get_mut(&sender)?;
         let mut dropped = Queue::new(queue.peer);
@@ -126,12 +127,12 @@ impl Inbox {
         Some((sender, dropped))
     }
 
-    /// Whose turn it is. Whoever takes it says when it is over, with [`end_turn`](Self::end_turn).
+    /// Returns whose turn it is. The caller ends the turn with [`end_turn`](Self::end_turn).
     pub(super) fn turn(&mut self) -> Option<NodeKey> {
         self.turns.front().copied()
     }
 
-    /// The turn of a neighbour is over.
+    /// Ends the turn of a neighbour.
     pub(super) fn end_turn(&mut self, sender: NodeKey) {
         if self.turns.front() != Some(&sender) {
             return;
@@ -149,7 +150,7 @@ impl Inbox {
         self.queues.get_mut(&sender)
     }
 
-    /// Takes the first that a neighbour has.
+    /// Takes the first item of a neighbour.
     pub(super) fn take(&mut self, sender: NodeKey) -> Next {
         let Some(queue) = self.queues.get_mut(&sender) else {
             return Next::Nothing;
@@ -173,7 +174,7 @@ impl Inbox {
         Next::Item(item, queue.at.take())
     }
 
-    /// Puts an item back that goes on there.
+    /// Puts back an item that continues at `at`.
     pub(super) fn put_back(&mut self, sender: NodeKey, item: Item, at: usize) {
         let Some(queue) = self.queues.get_mut(&sender) else {
             return;
@@ -189,7 +190,7 @@ impl Inbox {
 }
 
 impl Queue {
-    /// Bytes without those of a record that has been begun.
+    /// Returns the bytes without those of a record that has been started.
     fn spare(&self) -> usize {
         let begun = self.items.front().filter(|_| self.at.is_some());
         self.bytes - begun.map_or(0, Item::len)
@@ -205,7 +206,7 @@ impl Queue {
         }
     }
 
-    /// The nodes that it has records of.
+    /// Returns the nodes that the queue has records of.
     pub(super) fn nodes(&self) -> impl Iterator<Item = NodeKey> {
         self.items.iter().filter_map(|item| match item {
             Item::Record { record, .. } => Some(record.key()),
@@ -246,7 +247,7 @@ mod tests {
         (NodeKey(n), PeerId(n))
     }
 
-    /// Takes all in turns, an item each; who sent them.
+    /// Takes all items in turns, one each; returns who sent them.
     fn drain(inbox: &mut Inbox) -> Vec<u64> {
         let mut order = Vec::new();
         while let Some(sender) = inbox.turn() {
@@ -296,14 +297,14 @@ mod tests {
                 .map(|n| item(9, n + 2, 200))
                 .collect::<VecDeque<_>>()
         };
-        // Each of them fills what one may have.
+        // Each of them fills its half.
         for sender in 1..50 {
             while inbox.push(from(sender), frame(10), MOST).0 {
                 assert!(inbox.bytes <= MOST, "{}", inbox.bytes);
             }
         }
         assert!(inbox.bytes > MOST / 2);
-        // One of them has begun a record.
+        // One of them has started a record.
         let begun = inbox.turn().unwrap();
         let Next::Item(first, _) = inbox.take(begun) else {
             panic!("an item");
@@ -333,7 +334,7 @@ mod tests {
         };
         assert!(inbox.push(from(1), long(), 1000).0);
         assert!(!inbox.push(from(1), [item(9, 500, 1)].into(), 1000).0);
-        // And gives way.
+        // The long frame is dropped to make room.
         let (room, gone) = inbox.push(from(2), [item(9, 500, 1)].into(), 1000);
         assert!(room && gone.len() == 1);
         assert_eq!(drain(&mut inbox), [2]);

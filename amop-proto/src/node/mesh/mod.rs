@@ -1,11 +1,11 @@
-//! The network of nodes of this project: who is linked to whom, who has which topics, and the
-//! shortest ways between them.
+//! The network of overlay nodes: which nodes are linked, which topics they have, and the shortest
+//! paths between them.
 //!
-//! A link-state protocol. Each node floods its own signed record (its neighbours, its topics with their
-//! subscriber counts) as changes with rising versions; a link that comes up is followed by an
-//! exchange of what both sides know. A record crosses a link once, a node passes on only what is new
-//! to it, so flooding ends. What a node does not trust its neighbours with is in
-//! `docs/mesh-protocol.md`.
+//! A link-state protocol. Each node floods its own signed record (its neighbours, its topics with
+//! their subscriber counts) as changes with rising versions; a link that comes up is followed by an
+//! exchange of what both sides know. A record crosses a link once, and a node passes on only
+//! records that are new to it, so flooding ends. `docs/mesh-protocol.md` says what a node does not
+//! trust its neighbours with.
 
 mod arrivals;
 mod borders;
@@ -60,106 +60,106 @@ use crate::p2p::{
     protocol,
 };
 
-/// What the rest of the node is told of topics at once; what is more waits its turn.
+/// The number of topic counts reported to the rest of the node at once; further ones wait.
 const SHOWN_AT_ONCE: usize = 96;
 const BACKLOG_PAUSE: Duration = Duration::from_millis(1);
-/// Of a backlog longer than this more is told at once, so that it does not grow for ever.
+/// In a backlog longer than this, more are reported at once, so that it does not grow for ever.
 const LONG_BACKLOG: usize = 1 << 19;
 
-/// What the mesh wants done or tells.
+/// What the mesh asks the router to do, or reports to it.
 #[derive(Debug, Clone)]
 pub(super) enum Output {
     Send(PeerId, PeerFrame),
-    /// A node's subscriber count for a topic changed, as far as the node can be reached.
+    /// A node's subscriber count for a topic changed; 0 for a node that cannot be reached.
     Topic(NodeKey, Bytes, u32),
     /// A node can no longer be reached.
     Lost(NodeKey),
-    /// A link is gone, and with it what was on it.
+    /// A link is gone, and the messages that were on it may be lost.
     Cut {
-        /// Ways to these nodes led over it.
+        /// Paths to these nodes led over it.
         shaken: BTreeSet<NodeKey>,
-        /// The number of changes of the network before this one: what was sent earlier than the last
-        /// of them may have gone over the link, wherever it went.
+        /// The number of changes of the network before this one: a message that was sent before the
+        /// last of them may have gone over the link, whatever its target.
         changes: u64,
     },
-    /// Another connection to this neighbour took the place of one that is gone, with whatever was on
-    /// its way there.
+    /// Another connection to this neighbour replaced one that is gone; messages that were on their
+    /// way there may be lost.
     Moved(NodeKey),
-    /// A neighbour knows more of what this node has stated.
+    /// A neighbour acknowledged further statements of this node.
     Acknowledged,
-    /// What this node states of itself is long, and is to be put together apart from the machine.
+    /// This node's statement of itself is long, and must be built outside the machine.
     Restate(Box<Restatement>),
-    /// The topics of FISCO nodes behind this one are stated anew.
+    /// The topics of FISCO nodes behind this one were stated again.
     Borders,
-    /// A neighbour announces more topics than this node takes.
+    /// A neighbour announces more topics than this node accepts.
     TooManyTopics(PeerId),
     /// A neighbour sent something malformed.
     Bad(PeerId, &'static str),
-    /// A neighbour sent a record that is not taken.
+    /// A neighbour sent a record that is not accepted.
     Refused(PeerId, &'static str),
-    /// A neighbour sent what no honest node passes on.
+    /// A neighbour sent records that no honest node passes on.
     Fault(PeerId, RecordsFault),
-    /// A neighbour sent a record of a node that this node does not believe.
+    /// A neighbour sent a record of a node that this node refuses.
     Disbelieved {
         peer: PeerId,
         node: NodeId,
         why: Refusal,
     },
-    /// There was no room for what a neighbour sent.
+    /// There was no room for records that a neighbour sent.
     OverBudget(PeerId),
-    /// So many nodes were forgotten to make room.
+    /// This many nodes were forgotten to make room.
     Evicted(usize),
-    /// A neighbour sent statements of a node that makes too many.
+    /// A neighbour sent statements of a node that sends too many.
     TooOften(PeerId),
-    /// A neighbour sends what is known, again and again.
+    /// A neighbour keeps sending records that are known.
     Repeats(PeerId),
     /// A neighbour asks too much.
     AsksTooMuch(PeerId),
 }
 
-/// Where a message goes next.
+/// The next step of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hop {
     pub(super) peer: PeerId,
-    /// The neighbour there.
+    /// The name of the neighbour at the other end.
     pub(super) key: NodeKey,
 }
 
-/// A node, and the one that announces it if it is a FISCO node.
+/// A node, and the border node that announces it if it is a FISCO node.
 type Whose = (NodeKey, Option<NodeKey>);
 
 /// A link to a neighbour.
 #[derive(Debug, Clone)]
 struct Link {
     key: NodeKey,
-    /// Record frames with this node's own record that are not acknowledged: seq and the number of
-    /// the last statement in them.
+    /// Record frames with this node's own record that are not acknowledged: the seq of each, and
+    /// the number of the last statement in it.
     awaited: VecDeque<(u32, u64)>,
     /// The number of the last statement of this node that the neighbour has.
     acknowledged: u64,
     next_seq: u32,
-    /// The version of its own record that the neighbour said it knows. Until it has, it has not been
-    /// sent what this node knows.
+    /// The version of its own record that the neighbour said it knows. Until it has said so, it has
+    /// not been sent the records of this node.
     known: Option<u64>,
-    /// Whether it counts: both ends know what the other knew when it came up. Where a message is sent
-    /// on, the next node then knows at least of the links its sender counted on, so that it is never
-    /// at a loss, and no circle lasts. A node that starts again would be taken to know ways by the
-    /// record it left otherwise.
+    /// Whether both ends know what the other knew when the link came up. Only then does the link
+    /// count. So when a message is passed on, the next node knows at least the links that the
+    /// sender relied on: it always finds a path, and no circle lasts. Otherwise a restarted node
+    /// would be taken to know paths, because of the record it left before.
     ready: bool,
-    /// Until then it does not count all the same: it came and went too often.
+    /// Until when it does not count although it is ready: it came and went too often.
     held: Option<Instant>,
-    /// The number of this node's statement with which it came to count.
+    /// The number of the statement with which this node started to list it.
     listed: u64,
-    /// How often the neighbour may tell what it knows.
+    /// Limits how often the neighbour may tell what it knows.
     tells: Bucket,
-    /// How much it may ask for.
+    /// Limits how much it may ask for.
     asks: Bucket,
-    /// How many records that are known already it may send beside those that are an echo of news,
+    /// Limits the known records it may send beyond those that echo news,
     repeats: Bucket,
-    /// and up to which of the news these are.
+    /// and the number of the news up to which echoes have been counted.
     echoes: u64,
     sync: Sync,
-    /// The connection is gone, and until then another one to the same node is waited for.
+    /// Until when another connection to the same node is waited for, after this one ended.
     suspended: Option<Instant>,
 }
 
@@ -169,48 +169,48 @@ impl Link {
     }
 }
 
-/// What this node knows of the network.
+/// What this node knows of the overlay.
 #[derive(Debug, Clone)]
 pub(super) struct Mesh {
     own_id: NodeId,
-    /// What this node states of itself.
+    /// This node's statements of itself.
     own: Speaker,
     signer: Arc<dyn Signer>,
-    /// The time in microseconds since 1970 at a moment.
+    /// The time, in microseconds since 1970, at `born`.
     epoch: u64,
     born: Option<Instant>,
-    /// The last moment this node was told of.
+    /// The time of the latest event.
     now: Option<Instant>,
     links: BTreeMap<PeerId, Link>,
     by_key: BTreeMap<NodeKey, PeerId>,
-    /// FISCO nodes that take part by way of this one, by the names they are announced under.
+    /// FISCO nodes that take part through this one, by the names under which they are announced.
     borders: BTreeMap<NodeKey, Border>,
     database: Database,
     pairs: Pairs,
     paths: Paths,
     work: Work,
-    /// Which of several equal ways to a node is next.
+    /// For each node, which of several equal paths is next.
     turns: HashMap<NodeKey, usize>,
-    /// How often links have changed.
+    /// The number of changes of links.
     changes: u64,
-    /// There are nodes in reach that are not next to this one.
+    /// Whether nodes can be reached that are not neighbours.
     distant: bool,
-    /// No suspended link's time ends before this; it may have gone already.
+    /// The earliest time at which a suspension may end; that link may be gone already.
     suspensions_end: Option<Instant>,
     damping: Damping,
-    /// No link that is held down is to count before this.
+    /// The earliest time at which a link that is held down may count.
     holds_end: Option<Instant>,
-    /// Packets to neighbours. They leave before anything is done about what they tell: a message that
-    /// is sent another way must not overtake the news of why.
+    /// Packets to neighbours. They are sent before the router acts on the other outputs: a message
+    /// that is sent over another path must not overtake the news that explains it.
     sends: VecDeque<Output>,
     outputs: VecDeque<Output>,
-    /// Subscriber counts that have changed and are told of when there is time.
+    /// Changed subscriber counts that are reported when there is time.
     backlog: VecDeque<(NodeKey, Bytes, u32)>,
     backlog_at: Option<Instant>,
     limits: Limits,
-    /// Something that is not a message has been done since `due` was looked up.
+    /// Whether something other than a message was handled since `due` was computed.
     touched: Kept<bool>,
-    /// When there is something to do next, as long as nothing else is done: messages do not change it.
+    /// When the next thing is due, as long as `touched` is not set: messages do not change it.
     due: Kept<Option<Instant>>,
 }
 
@@ -248,13 +248,13 @@ impl Mesh {
         }
     }
 
-    /// Takes note of the time.
+    /// Notes the time.
     pub(super) fn tick(&mut self, now: Instant) {
         self.born.get_or_insert(now);
         self.now = Some(now);
     }
 
-    /// Which version a statement of now would have.
+    /// Returns the version that a statement made now would have.
     fn clock(&self) -> u64 {
         let lived = self.now.zip(self.born);
         let lived = lived.map_or(Duration::ZERO, |(now, born)| {
@@ -272,63 +272,63 @@ impl Mesh {
         self.sends.pop_front().or_else(|| self.outputs.pop_front())
     }
 
-    /// How often links of the network have changed.
+    /// Returns how often links of the overlay have changed.
     pub(super) fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// The number of the statement of this node that says all that is so now.
+    /// Returns the number of the statement of this node that covers the current state.
     pub(super) fn statement(&self) -> u64 {
         self.own.next_number()
     }
 
-    /// The number of the last statement that a neighbour has said it has, and whether the link to it
-    /// counts and the neighbour knows so; `None` if there is no link.
+    /// Returns the number of the last statement that a neighbour has acknowledged, and whether the
+    /// link to it counts and the neighbour knows so; `None` if there is no link.
     pub(super) fn acknowledged_by(&self, peer: PeerId) -> Option<(u64, bool)> {
         let link = self.links.get(&peer)?;
         let settled = link.counts() && link.acknowledged >= link.listed;
         Some((link.acknowledged, settled))
     }
 
-    /// Bytes that neighbours made this node hold.
+    /// Returns the bytes of records that neighbours made this node hold.
     pub(super) fn used(&self) -> usize {
         self.database.used()
     }
 
-    /// How many other nodes can be reached.
+    /// Returns the number of other nodes that can be reached.
     pub(super) fn reachable(&self) -> usize {
         self.database.reachable()
     }
 
-    /// Whether nodes can be reached that are not next to this one.
+    /// Returns whether nodes can be reached that are not neighbours.
     pub(super) fn has_distant(&self) -> bool {
         self.distant
     }
 
-    /// How many links away a node is.
+    /// Returns how many links away a node is.
     pub(super) fn distance(&self, node: NodeKey) -> Option<u32> {
         self.paths.distance(node)
     }
 
-    /// Whether a node is known, or is this one.
+    /// Returns whether a node is known, or is this one.
     pub(super) fn is_known(&self, key: NodeKey) -> bool {
         key == self.own() || self.database.get(key).is_some()
     }
 
-    /// The ID of a node that is known.
+    /// Returns the ID of a known node.
     pub(super) fn node_id(&self, key: NodeKey) -> Option<NodeId> {
         self.database.get(key).map(|state| state.node)
     }
 
-    /// The FISCO node that a node of ours announces under this name.
+    /// Returns the FISCO node that a border node announces under this name.
     pub(super) fn fisco_at(&self, key: NodeKey) -> Option<NodeId> {
         let state = self.database.get(key)?;
         state.border.map(|_| state.node)
     }
 
-    /// As how many subscribers of a topic a node may count where one may be `claimed` as often as this: a
-    /// FISCO node as one, wherever it is announced, and the node that announces FISCO nodes as what these
-    /// leave.
+    /// Returns how many subscribers of a topic a node may count as, if a node may claim `claimed`
+    /// of them: a FISCO node counts as one wherever it is announced, and a border node as the rest
+    /// after its FISCO nodes.
     pub(super) fn may_claim(&self, node: NodeKey, topic: &[u8], claimed: u32) -> u32 {
         if self.owner(node) != node {
             return 1;
@@ -338,41 +338,43 @@ impl Mesh {
         claimed.saturating_sub(holding as u32).max(1)
     }
 
-    /// What tells a node, or the one that announces it, from itself after it has started again.
+    /// Returns the agreement key of a node, or of the border node that announces it: it changes
+    /// when that node restarts.
     pub(super) fn life(&self, node: NodeKey) -> Option<[u8; 32]> {
         self.database.get(self.owner(node))?.agreement
     }
 
-    /// Whether a node has said that it has subscribers of a topic, and can be reached or not.
+    /// Returns whether a node has stated that it has subscribers of a topic, even if it cannot be
+    /// reached now.
     pub(super) fn says_it_has(&self, node: NodeKey, topic: &[u8]) -> bool {
         let state = self.database.get(node);
         state.is_some_and(|state| state.topics.contains_key(topic))
     }
 
-    /// How many subscribers of a topic a node says it has, if it can be reached.
+    /// Returns how many subscribers of a topic a node claims, if it can be reached.
     fn claim(&self, node: NodeKey, topic: &[u8]) -> u32 {
         let state = self.database.get(node).filter(|state| state.is_reachable());
         let count = state.and_then(|state| state.topics.get(topic));
         count.copied().unwrap_or(0)
     }
 
-    /// The first topic of a node at or behind this one in byte order.
+    /// Returns the first topic of a node in byte order, starting at `from`.
     pub(super) fn first_topic_from(&self, node: NodeKey, from: Bytes) -> Option<&Bytes> {
         let mut topics = self.database.get(node)?.topics.range(from..);
         topics.next().map(|(topic, _)| topic)
     }
 
-    /// How many nodes have records here, reachable or not.
+    /// Returns how many nodes have records here, reachable or not.
     pub(super) fn known_nodes(&self) -> usize {
         self.database.len()
     }
 
-    /// The topics of a node that can be reached.
+    /// Returns the topics of a node that can be reached.
     pub(super) fn topics_of(&self, node: NodeKey) -> impl Iterator<Item = &Bytes> {
         self.counts_of(node).map(|(topic, _)| topic)
     }
 
-    /// The topics of a node that can be reached, with their subscriber counts.
+    /// Returns the topics of a node that can be reached, with their subscriber counts.
     pub(super) fn counts_of(&self, node: NodeKey) -> impl Iterator<Item = (&Bytes, u32)> {
         self.database
             .get(node)
@@ -382,8 +384,8 @@ impl Mesh {
             .map(|(topic, &count)| (topic, count))
     }
 
-    /// The neighbour to send something for a node through, and the connection to it: one on a shortest
-    /// path, equal ones in turn, among those that `usable` lets pass.
+    /// Returns the neighbour through which a message for a node goes next, and the connection to
+    /// it: one on a shortest path, equal paths in turn, among those that `usable` accepts.
     pub(super) fn next_hop(
         &mut self,
         node: NodeKey,
@@ -408,12 +410,12 @@ impl Mesh {
             .find(|hop| usable(hop.peer))
     }
 
-    /// Whether a shortest path to a node begins with this neighbour.
+    /// Returns whether a shortest path to a node begins with this neighbour.
     pub(super) fn leads_through(&mut self, node: NodeKey, neighbour: NodeKey) -> bool {
         self.paths.first_steps(node).contains(&neighbour)
     }
 
-    /// Whether the way to a node may be there again in a moment.
+    /// Returns whether the path to a node may be restored soon.
     pub(super) fn is_suspended(&mut self, node: NodeKey) -> bool {
         let (steps, links) = (self.paths.first_steps(node), &self.links);
         steps
@@ -422,27 +424,28 @@ impl Mesh {
             .any(|link| link.suspended.is_some())
     }
 
-    /// The node whose word a node's messages are taken for: its own, or that of the node that
-    /// announces it.
+    /// Returns the node that vouches for a node's messages: the node itself, or the border node
+    /// that announces it.
     pub(super) fn owner(&self, key: NodeKey) -> NodeKey {
         let border = self.database.get(key).and_then(|state| state.border);
         border.unwrap_or(key)
     }
 
-    /// Whether what is for a node ends at a neighbour: that is the node, or the node is behind it. Then it
-    /// needs no seal.
+    /// Returns whether messages for a node end at a neighbour, so that they need no seal: the
+    /// neighbour is that node, or the node is behind it.
     pub(super) fn ends_at(&self, neighbour: NodeKey, target: NodeKey) -> bool {
         neighbour == target || neighbour == self.owner(target)
     }
 
-    /// Whether a node may say that a multicast comes from a source: itself, or a FISCO node behind it.
-    /// Whoever speaks for itself is nobody's FISCO node, whatever a border announces.
+    /// Returns whether a node may say that a multicast comes from a source: from itself, or from a
+    /// FISCO node behind it. A node with a record of its own is not a FISCO node, whatever a border
+    /// node announces.
     pub(super) fn vouches(&self, voucher: NodeKey, source: NodeKey) -> bool {
         let speaks = source == self.own() || self.database.get(source).is_some();
         voucher == source || (!speaks && self.database.announces(voucher, source))
     }
 
-    /// Seals a message for its target; `None` if too little is known of that.
+    /// Seals a message for its target; `None` if too little is known of the target.
     pub(super) fn seal(&mut self, statement: &Statement) -> Option<Seal> {
         let clock = self.clock().max(self.own.version());
         let owner = self.owner(statement.target);
@@ -451,9 +454,9 @@ impl Mesh {
         self.pairs.seal(clock, other, statement)
     }
 
-    /// What a message's seal proves.
+    /// Returns what a message's seal proves.
     pub(super) fn prove(&mut self, statement: &Statement, seal: &Seal) -> Proof {
-        // Counters are times, as versions are.
+        // Counters are times, like versions.
         let latest = self
             .clock()
             .saturating_add(2 * MAX_AHEAD.as_micros() as u64);
@@ -468,8 +471,8 @@ impl Mesh {
         self.pairs.open(versions, other, statement, seal)
     }
 
-    /// The certificates of all nodes that are known, for those who look whether they still hold. Those
-    /// behind a border, this node excepted, have none.
+    /// Returns the certificates of all known nodes, for callers that check whether they are still
+    /// valid. FISCO nodes behind a border node have none.
     pub(super) fn chains(&self) -> impl Iterator<Item = (Subject, &[Bytes])> {
         self.database.iter().filter_map(|(_, state)| {
             let subject = match state.border {
@@ -483,8 +486,8 @@ impl Mesh {
         })
     }
 
-    /// A neighbour turned out to be a node of this project. A link to the same node that is there
-    /// already goes over to this connection.
+    /// Adds a link to a peer that proved to be an overlay node. An existing link to the same node
+    /// moves to this connection.
     pub(super) fn link_up(&mut self, now: Instant, peer: PeerId, node: &NodeId) {
         self.touched.0 = true;
         let key = NodeKey::from(node);
@@ -513,12 +516,12 @@ impl Mesh {
         self.holds_end = sooner(self.holds_end, link.held);
         self.links.insert(peer, link);
         if first {
-            // Nobody was there to be told before.
+            // There was no neighbour to tell before.
             self.speak_of_own(now, When::AtOnce);
         }
         if ready {
-            // What told the neighbour of this node may be lost, and it must know the way back before
-            // it is asked something.
+            // Packets that told the neighbour of this node may be lost, and it must know the path
+            // back before it is asked something.
             let records = self.own.records().concat().into();
             self.send_records(peer, records, Some(self.own.number()));
             self.outputs.push_back(Output::Moved(key));
@@ -526,7 +529,7 @@ impl Mesh {
         self.tell_known(peer);
     }
 
-    /// States what is new, where it is time.
+    /// States what is new, if it is time.
     #[inline]
     pub(super) fn speak(&mut self, now: Instant) {
         if self.touched.0 || self.due.0.is_some_and(|due| due <= now) {
@@ -582,7 +585,7 @@ impl Mesh {
         }
     }
 
-    /// What this node states of itself was put together.
+    /// Handles a statement of this node that was built outside the machine.
     pub(super) fn restated(&mut self, now: Instant, restated: Restated) {
         self.touched.0 = true;
         if let Some(record) = self.own.restated(now, restated) {
@@ -590,7 +593,7 @@ impl Mesh {
         }
     }
 
-    /// Lets a link count once it may.
+    /// Lets a link count if it may.
     fn count_if_ready(&mut self, now: Instant, peer: PeerId) {
         let Some(link) = self.links.get_mut(&peer) else {
             return;
@@ -605,7 +608,7 @@ impl Mesh {
         }
     }
 
-    /// A link counts from now on.
+    /// Lets a link count from now on.
     fn count(&mut self, now: Instant, peer: PeerId) {
         self.own.neighbours_changed();
         let Some(link) = self.links.get_mut(&peer) else {
@@ -618,8 +621,8 @@ impl Mesh {
         }
     }
 
-    /// A link that counted for both ends does not any more. If that happens too often it is held down, and
-    /// this node does not state it for a while.
+    /// Handles a link that counted for both ends and no longer does. If this happens too often the
+    /// link is held down, and this node does not state it for a while.
     fn uncount(&mut self, now: Instant, key: NodeKey) {
         self.damping.lost(now, key);
         let Some(until) = self.damping.held(now, key) else {
@@ -651,7 +654,7 @@ impl Mesh {
         }
     }
 
-    /// The neighbours of the links that count.
+    /// Returns the neighbours whose links count.
     fn neighbours(&self) -> Vec<NodeKey> {
         let counts = |peer: &PeerId| self.links.get(peer).is_some_and(Link::counts);
         self.by_key
@@ -663,7 +666,7 @@ impl Mesh {
             .collect()
     }
 
-    /// A link is gone.
+    /// Removes a link.
     pub(super) fn link_down(&mut self, now: Instant, peer: PeerId) {
         self.touched.0 = true;
         let Some(link) = self.links.remove(&peer) else {
@@ -683,9 +686,9 @@ impl Mesh {
         }
     }
 
-    /// A connection is gone, and another one to the same node may be about to take its place. If there
-    /// is another way to that node it is taken. Otherwise the network is not told until then, and what
-    /// is to go there waits.
+    /// Handles the end of a connection that another one to the same node may soon replace. If there
+    /// is another path to that node, the link is removed. Otherwise the overlay is not told until
+    /// `until`, and messages for that node wait.
     pub(super) fn suspend(&mut self, now: Instant, peer: PeerId, until: Instant) {
         self.touched.0 = true;
         let Some(link) = self.links.get_mut(&peer) else {
@@ -700,7 +703,7 @@ impl Mesh {
         }
     }
 
-    /// This node's own subscriber counts changed.
+    /// Records changes of this node's own subscriber counts.
     pub(super) fn topics_changed(&mut self, changes: &[(Bytes, u32)]) {
         self.touched.0 = true;
         for (topic, count) in changes {
@@ -714,7 +717,7 @@ impl Mesh {
             .is_some_and(|state| state.reports(self.own.key()))
     }
 
-    /// What follows from the links of a record.
+    /// Applies the changed links of a record.
     fn links_changed(
         &mut self,
         now: Instant,
@@ -736,8 +739,9 @@ impl Mesh {
             .map(|&other| (key, other))
             .collect();
         let removed: Vec<_> = unlinked.iter().map(|&other| (key, other)).collect();
-        // Who lets a link come and go pays for what that shows and hides: its two ends for their own
-        // topics, the one that states it for those of the nodes behind it.
+        // A node that lets a link come and go pays for the topics that this shows and hides: the
+        // two ends for their own topics, the one that states the link for those of the nodes behind
+        // it.
         let mut rest = 0;
         for (node, topics) in self.relink(now, &added, &removed) {
             let is_end = |ends: &[NodeKey]| ends.binary_search(&node).is_ok();
@@ -750,8 +754,8 @@ impl Mesh {
         self.database.owe(now, key, rest);
     }
 
-    /// Tells the rest of the node what subscribers a node has for a topic, and what the one that announces
-    /// it has: what that may claim is another number now.
+    /// Reports how many subscribers a node has for a topic. If a border node announces the node, it
+    /// reports the border node's number again, because what that may claim has changed.
     fn show(&mut self, (key, border): Whose, topic: Bytes, count: u32) {
         let of_border = border.map(|border| (border, self.claim(border, &topic)));
         let of_border = of_border.filter(|&(_, count)| count > 0);
@@ -766,14 +770,14 @@ impl Mesh {
         if self.backlog.is_empty() {
             self.outputs.push_back(Output::Topic(key, topic, count));
         } else {
-            // What was said before must not be said after.
+            // An older count must not be reported after a newer one.
             self.backlog.push_back((key, topic, count));
         }
     }
 
     fn show_all(&mut self, (key, border): Whose, mut topics: Vec<(Bytes, u32)>) {
         if topics.len() > SHOWN_AT_ONCE {
-            // What is shown after the first of them waits behind it.
+            // Counts reported after these wait behind the first of them.
             self.backlog
                 .extend(topics.pop().map(|(topic, count)| (key, topic, count)));
         }
@@ -782,7 +786,7 @@ impl Mesh {
         }
     }
 
-    /// A digest of what tells the agency of a node from all others, or of the node that speaks for it.
+    /// Returns the digest that identifies the agency of a node, or of the node that speaks for it.
     pub(super) fn authority(&self, node: NodeKey) -> Option<[u8; 32]> {
         let state = self.database.get(node)?;
         match state.border {
@@ -791,13 +795,13 @@ impl Mesh {
         }
     }
 
-    /// Forgets what a node said.
+    /// Forgets the records of a node.
     fn forget(&mut self, now: Instant, key: NodeKey) {
         let forgotten = self.database.forget(key, false);
         self.forgotten(now, forgotten);
     }
 
-    /// These nodes are no longer believed.
+    /// Forgets nodes that are no longer believed.
     pub(super) fn disbelieve(&mut self, now: Instant, nodes: &[Subject]) {
         self.touched.0 = true;
         for node in nodes {
@@ -805,7 +809,7 @@ impl Mesh {
         }
     }
 
-    /// What follows when nodes have been forgotten, reachable or not.
+    /// Handles the results of forgetting nodes, reachable or not.
     fn forgotten(&mut self, now: Instant, nodes: Vec<(NodeKey, State)>) {
         if nodes.is_empty() {
             return;
@@ -818,7 +822,8 @@ impl Mesh {
             }
             self.turns.remove(&key);
             self.pairs.forget(key);
-            // A record that comes when the node is back says nothing of links it lost meanwhile.
+            // A record that comes when the node is back does not mention links that it lost
+            // meanwhile.
             links.extend(state.neighbours.iter().map(|&other| (key, other)));
         }
         if links.is_empty() {
@@ -828,7 +833,7 @@ impl Mesh {
         }
     }
 
-    /// Whether `from` reports a link to `to`.
+    /// Returns whether `from` reports a link to `to`.
     fn is_linked(&self, from: NodeKey, to: NodeKey) -> bool {
         if from == self.own.key() {
             let link = self.by_key.get(&to).and_then(|peer| self.links.get(peer));
@@ -839,8 +844,8 @@ impl Mesh {
             .is_some_and(|state| state.reports(to))
     }
 
-    /// Adds and removes links. Returns the nodes that came into reach or went out of it, with the number
-    /// of their topics, one more each.
+    /// Adds and removes links. Returns the nodes that came into reach or went out of it, each with
+    /// the cost of showing or hiding its topics.
     fn relink(
         &mut self,
         now: Instant,
@@ -886,13 +891,14 @@ impl Mesh {
         shown
     }
 
-    /// Looks whether there are nodes in reach that are not next to this one.
+    /// Updates whether nodes can be reached that are not neighbours.
     fn look_for_distant(&mut self) {
         let near = |&&key: &&NodeKey| self.database.get(key).is_some_and(State::is_reachable);
         self.distant = self.database.reachable() > self.by_key.keys().filter(near).count();
     }
 
-    /// Forgets nodes that have been out of reach for long, and links whose place nothing has taken.
+    /// Forgets nodes that have been out of reach for long, and suspended links that were not
+    /// replaced in time.
     pub(super) fn age(&mut self, now: Instant) {
         self.touched.0 = true;
         let over: Vec<PeerId> = self
@@ -911,7 +917,7 @@ impl Mesh {
         self.work_due(now);
     }
 
-    /// When [`age`](Self::age) or [`speak`](Self::speak) has something to do next.
+    /// Returns when [`age`](Self::age) or [`speak`](Self::speak) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
         if self.touched.0 {
             return self.find_due();
@@ -934,12 +940,13 @@ impl Mesh {
     }
 }
 
-/// What it costs to show or hide a node: the one that announces it is shown anew as well.
+/// Returns the cost of showing or hiding a node: the border node that announces it is shown again
+/// as well.
 fn shown_for((_, border): Whose, topics: &[(Bytes, u32)]) -> usize {
     1 + topics.len() * (1 + usize::from(border.is_some()))
 }
 
-/// A frame of the extension protocol.
+/// Builds a frame of the extension protocol.
 pub(super) fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
     PeerFrame {
         protocol: protocol::EXTENSION,

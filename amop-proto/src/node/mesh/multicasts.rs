@@ -1,7 +1,8 @@
-//! The multicasts of other nodes that have come here lately.
+//! The multicasts of other nodes that came recently.
 //!
-//! A node counts its messages, so a bit for each of the last ones will do: memory that stays in the
-//! processor's cache, unlike a table of what came. A node that starts again counts from elsewhere.
+//! A node numbers its messages, so one bit for each of the last ones is enough: this memory stays
+//! in the processor's cache, unlike a table of all messages. A restarted node starts at another
+//! number.
 
 use std::{
     cmp::Reverse,
@@ -17,38 +18,38 @@ use crate::{
     p2p::mesh::NodeKey,
 };
 
-/// Who sent a multicast into the network, and whom of those reached here it is for.
+/// The node that sent a multicast into the overlay, and the destination here that it is for.
 type Way = (NodeKey, NodeKey);
 
-/// Words of 64 bits for one way: 65,536 ids, 63 less while the last word fills.
+/// Words of 64 bits for one way: 65,536 ids, 63 fewer while the last word fills.
 const WORDS: u64 = 1024;
 
-/// An id this far below the highest is that of a node that has started again.
+/// An id this far below the highest belongs to a node that has restarted.
 const FAR: u64 = 1 << 32;
 
-/// More ways than this are not remembered. 8 KiB each.
+/// The number of ways that are remembered. Each takes 8 KiB.
 const WAYS: usize = 1024;
 
-/// See the module.
+/// The multicasts that came recently, as the module describes them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Multicasts {
     windows: HashMap<Way, Window>,
-    /// No window is to be forgotten before this.
+    /// The earliest time at which a window must be forgotten.
     windows_due: Option<Instant>,
-    /// Those that are no counts.
+    /// The ids that are names and not numbers.
     names: HashSet<(Way, u64)>,
-    /// The names by the node that brought them into the network or to this node. When there are too many,
-    /// the node with the most gives up its oldest.
+    /// The names by the node that brought them into the overlay or to this node. When there are too
+    /// many, the node with the most loses its oldest ones.
     brought: BTreeMap<NodeKey, VecDeque<(Instant, Way, u64)>>,
-    /// No name is to be forgotten before this.
+    /// The earliest time at which a name must be forgotten.
     names_due: Option<Instant>,
 }
 
 impl Multicasts {
-    /// The bit that tells names of messages, which are as good as random, from counts.
+    /// The bit that distinguishes names of messages, which are as good as random, from numbers.
     pub(super) const NAME: u64 = 1 << 63;
 
-    /// Whether one is new; it is remembered from now on. `by` brought it.
+    /// Returns whether a multicast is new; it is remembered from now on. `by` brought it.
     pub(super) fn see(&mut self, now: Instant, way: Way, id: u64, by: NodeKey) -> bool {
         if id & Self::NAME != 0 {
             return self.see_name(now, way, id, by);
@@ -80,7 +81,7 @@ impl Multicasts {
         true
     }
 
-    /// Forgets what is old of what somebody brought.
+    /// Forgets old names that a node brought.
     fn forget_names(&mut self, now: Instant, by: NodeKey) {
         while let Some(&(at, ..)) = self.brought.get(&by).and_then(VecDeque::front)
             && at + AGE <= now
@@ -101,10 +102,11 @@ impl Multicasts {
         }
     }
 
-    /// Whoever brought the most gives up a part: it is not looked for at each message.
+    /// Forgets some names of the node that brought the most: several at once, so that the node is
+    /// not searched for at each message.
     fn make_room(&mut self) {
         let brought = self.brought.iter();
-        // Of several the lowest, so that the same happens again.
+        // Of equal ones the lowest, so that the result is reproducible.
         let most = brought.max_by_key(|&(&by, order)| (order.len(), Reverse(by)));
         if let Some((&by, order)) = most {
             for _ in 0..order.len() / 64 + 1 {
@@ -130,7 +132,7 @@ impl Multicasts {
         }
     }
 
-    /// When there is something to forget.
+    /// Returns when something must be forgotten next.
     pub(super) fn next_forget(&self) -> Option<Instant> {
         sooner(self.names_due, self.windows_due)
     }
@@ -139,14 +141,14 @@ impl Multicasts {
 /// Which of the last ids of one way have come.
 #[derive(Clone)]
 struct Window {
-    /// One more than the highest that came.
+    /// One more than the highest id that came.
     end: u64,
     /// A bit for each of the last ids, by the id's last bits.
     bits: Box<[u64]>,
     used: Instant,
 }
 
-/// The words that say something: mostly they are few of the many.
+/// Shows only the words that have bits set, usually a few.
 impl fmt::Debug for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = self.bits.iter().enumerate();
@@ -173,7 +175,7 @@ impl Window {
         if id >= self.end || self.end - id > FAR {
             self.move_to(id + 1);
         } else if id / 64 + WORDS <= (self.end - 1) / 64 {
-            // Too late to tell: its bit is another's.
+            // Too late to tell: another id uses its bit.
             return true;
         }
         let (word, bit) = (self.word(id / 64), 1 << (id % 64));
@@ -186,10 +188,10 @@ impl Window {
         &mut self.bits[(number % WORDS) as usize]
     }
 
-    /// Makes this the end. What it passes over has not come.
+    /// Sets a new end. The ids that are skipped have not come.
     fn move_to(&mut self, end: u64) {
         let before = std::mem::replace(&mut self.end, end);
-        // The word of the id before the old end is in use; those after it are the oldest.
+        // The word of the id before the old end is in use; the words after it are the oldest.
         let (from, to) = (before.div_ceil(64), end.div_ceil(64));
         if end < before || to - from >= WORDS {
             self.bits.fill(0);
@@ -215,7 +217,7 @@ mod tests {
         let now = Instant::now();
         for start in [0, 1, 63, 64, 12_345, (1 << 62) + 7] {
             let mut multicasts = Multicasts::default();
-            // Later ones first within each hundred; and every hundredth does not come at all.
+            // Higher ids first within each hundred; every hundredth id does not come at all.
             for hundred in 0..2000 {
                 for id in (1..100).rev().map(|n| start + 100 * hundred + n) {
                     assert!(multicasts.see(now, WAY, id, BY), "{start} {id}");
@@ -280,7 +282,7 @@ mod tests {
             assert!(multicasts.see(later, (NodeKey(n), NodeKey(9)), 7, BY));
         }
         assert_eq!(multicasts.windows.len(), WAYS);
-        // The latest are there still.
+        // The latest ones are still there.
         let last = (NodeKey(2 * WAYS as u64 - 1), NodeKey(9));
         assert!(!multicasts.see(now, last, 7, BY));
         for id in 0..2 * MAX as u64 {
@@ -306,7 +308,7 @@ mod tests {
         for id in 0..1000 {
             assert!(multicasts.see(now, innocent, name(id), NodeKey(2)));
         }
-        // Under as many names as it likes.
+        // Under any number of names.
         for id in 0..2 * MAX as u64 {
             let way = (NodeKey(100 + id % 50), NodeKey(9));
             multicasts.see(now, way, name(id), NodeKey(1));

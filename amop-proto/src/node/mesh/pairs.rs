@@ -10,25 +10,26 @@ use crate::{
     },
 };
 
-/// Counters begin anew at every multiple of this, in microseconds: some 67 s. Versions of records are
-/// times, too, so that who knows a recent record of a node knows below which counters its messages are
-/// old ones.
+/// Counters start again at every multiple of this, in microseconds: some 67 s. Versions of records
+/// are times as well, so a node that knows a recent record of another node knows below which
+/// counter that node's messages are old.
 const ERA: u64 = 1 << 26;
 
-/// Messages that overtake each other by fewer than this are all taken.
+/// Messages that overtake each other by fewer than this are all accepted.
 const WINDOW: u64 = 8192;
 
-/// No honest node's counter comes near this: counters are times. A counter up to here can be added to.
+/// The counter of an honest node never comes near this, because counters are times. A counter up to
+/// this value can be added to without overflow.
 const MAX_COUNTER: u64 = 1 << 62;
 
 /// What a seal proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::node) enum Proof {
-    /// The message is what its voucher sent, and has not come before.
+    /// The message was sent by its voucher, and has not come before.
     New,
-    /// It is, and has come before or is too old to tell.
+    /// The message was sent by its voucher, and has come before or is too old to tell.
     Before,
-    /// Nothing.
+    /// The seal proves nothing.
     None,
 }
 
@@ -36,30 +37,30 @@ pub(in crate::node) enum Proof {
 pub(super) struct Pairs {
     agreement: Agreement,
     pairs: HashMap<NodeKey, Pair>,
-    /// Those of nodes that were forgotten, the first of them first. A relay that kept a node's messages
-    /// could have them taken once more otherwise.
+    /// Pairs of forgotten nodes, by the order in which they were forgotten. They are kept because a
+    /// relay that stored a node's messages could otherwise have them accepted again.
     forgotten: BTreeMap<u64, NodeKey>,
-    /// How many nodes have been forgotten.
+    /// The number of nodes forgotten so far.
     count: u64,
-    /// More forgotten ones are not kept.
+    /// The number of pairs of forgotten nodes that are kept.
     max: usize,
 }
 
 #[derive(Debug, Clone)]
 struct Pair {
-    /// What the other node's record states.
+    /// The agreement key in the other node's record.
     theirs: [u8; 32],
-    /// `None` if that is good for no key.
+    /// `None` if no key can be derived from it.
     key: Option<PairKey>,
     /// The last counter used.
     sent: u64,
     taken: Option<Taken>,
-    /// Its place among the forgotten, if it is one of them.
+    /// Its place in `Pairs::forgotten`, if the node was forgotten.
     forgotten: Option<u64>,
 }
 
 impl Pairs {
-    /// `nodes` is how many nodes may be known.
+    /// Creates an empty table. `nodes` is the number of nodes that may be known.
     pub(super) fn new(agreement: Agreement, nodes: usize) -> Self {
         Self {
             agreement,
@@ -102,8 +103,8 @@ impl Pairs {
         pair
     }
 
-    /// Seals a message for another node. `clock` is the version a statement of this node would have
-    /// now.
+    /// Seals a message for another node. `clock` is the version that a statement of this node would
+    /// have now.
     pub(super) fn seal(
         &mut self,
         clock: u64,
@@ -116,8 +117,8 @@ impl Pairs {
         Some(key.seal(statement, pair.sent))
     }
 
-    /// What a seal of another node proves. `version` is that of its latest record. An honest node's counter
-    /// never exceeds `latest`.
+    /// Returns what a seal of another node proves. `version` is that of its latest record. An
+    /// honest node's counter never exceeds `latest`.
     pub(super) fn open(
         &mut self,
         (version, latest): (u64, u64),
@@ -133,7 +134,8 @@ impl Pairs {
         if seal.counter > latest.min(MAX_COUNTER) || !key.is_sealed(statement, seal) {
             return Proof::None;
         }
-        // What was sent before that record may still be on its way, but not for longer than an era.
+        // Messages sent before that record may still be on their way, but not for longer than an
+        // era.
         let least = (version - version % ERA).saturating_sub(ERA);
         let taken = pair.taken.get_or_insert_with(|| Taken::new(least));
         if taken.take(seal.counter) {
@@ -143,7 +145,8 @@ impl Pairs {
         }
     }
 
-    /// A node is forgotten. What came of it is not, so that it does not come again with the node.
+    /// Forgets a node. The counters that came from it are kept, so that its messages are not
+    /// accepted again when it returns.
     pub(super) fn forget(&mut self, other: NodeKey) {
         let Some(pair) = self.pairs.get_mut(&other) else {
             return;
@@ -165,11 +168,11 @@ impl Pairs {
     }
 }
 
-/// Which counters of one node have come: the latest of this era, and of the one before, since messages
-/// may take different ways.
+/// Which counters of one node have come: the latest of this era and of the one before, because
+/// messages may take different paths.
 #[derive(Debug, Clone)]
 struct Taken {
-    /// Lower ones are old.
+    /// Lower counters are old.
     least: u64,
     now: Window,
     before: Option<Window>,
@@ -190,7 +193,7 @@ impl Taken {
         }
         if counter >= self.now.end.saturating_add(WINDOW) {
             let before = std::mem::replace(&mut self.now, Window::new(counter));
-            // Those between the two come late, if they come. None of them has come.
+            // Counters between the two windows are accepted late. None of them has come yet.
             self.now.first = counter
                 .saturating_sub(WINDOW - 1)
                 .max(counter - counter % ERA);
@@ -212,12 +215,12 @@ impl Taken {
 #[derive(Clone)]
 struct Window {
     first: u64,
-    /// One more than the highest that came.
+    /// One more than the highest counter that came.
     end: u64,
     bits: Box<[u64]>,
 }
 
-/// The words that say something: mostly they are few of the many.
+/// Shows only the words that have bits set, usually a few.
 impl fmt::Debug for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = self.bits.iter().enumerate();
@@ -239,12 +242,12 @@ impl Window {
         }
     }
 
-    /// Lower ones cannot be told.
+    /// Returns the lowest counter that can be checked.
     fn start(&self) -> u64 {
         self.first.max(self.end.saturating_sub(WINDOW))
     }
 
-    /// Whether a counter from the start on is new. It is not far beyond the end.
+    /// Returns whether a counter is new. It must not be below the start or far beyond the end.
     fn take(&mut self, counter: u64) -> bool {
         while self.end <= counter {
             let end = self.end;
@@ -277,7 +280,7 @@ mod tests {
                     assert!(!taken.take(counter), "{counter}");
                 }
             }
-            // Those of the window are known, those before it are taken for old.
+            // Counters within the window are known; those before it count as old.
             for counter in start..start + 20_000 {
                 assert!(!taken.take(counter), "{counter}");
             }
@@ -291,7 +294,7 @@ mod tests {
         assert!(taken.take(2 * ERA));
         assert!(taken.take(ERA + 1));
         assert!(!taken.take(ERA + 1) && !taken.take(ERA + 2) && !taken.take(2 * ERA));
-        // So is the last of an era.
+        // So is the last counter of an era.
         assert!(taken.take(ERA + 3) && !taken.take(ERA + 3));
         assert!(taken.take(3 * ERA));
         assert!(!taken.take(ERA + 1) && !taken.take(ERA + 4));

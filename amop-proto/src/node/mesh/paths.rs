@@ -1,4 +1,4 @@
-//! Shortest paths from this node to all others, kept up as edges come and go.
+//! Shortest paths from this node to all others, updated as edges come and go.
 
 #[cfg(test)]
 use std::collections::BTreeMap;
@@ -6,31 +6,31 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::{hash::HashMap, p2p::mesh::NodeKey};
 
-/// The graph of nodes and the distances from one of them.
+/// The graph of nodes and their distances from this node.
 ///
-/// Every link costs the same. An added edge is worked in from where it shortens something; after a
-/// removed one, only nodes to which some shortest path went over it are looked for again.
+/// Every link costs the same. An added edge is processed from where it shortens a path; after a
+/// removed edge, only nodes to which some shortest path went over it are searched again.
 #[derive(Debug, Clone)]
 pub(super) struct Paths {
     own: NodeKey,
-    /// Edges that both ends report, the far ends in order.
+    /// Edges that both ends report, with the far ends in order.
     edges: HashMap<NodeKey, Vec<NodeKey>>,
     distance: HashMap<NodeKey, u32>,
-    /// First steps of all shortest paths, worked out when first asked for.
+    /// The first steps of all shortest paths, computed when first asked for.
     first_steps: HashMap<NodeKey, Vec<NodeKey>>,
 }
 
-/// What a change of edges meant.
+/// The effects of a change of edges.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
-    /// Whether an edge was removed at all.
+    /// Whether an edge was removed.
     pub(super) cut: bool,
     /// Nodes that can be reached now and could not before.
     pub(super) gained: BTreeSet<NodeKey>,
     /// Nodes that can no longer be reached.
     pub(super) lost: BTreeSet<NodeKey>,
-    /// Nodes some shortest path to which went over a removed edge: what is on its way to them may
-    /// be gone. Those in `lost` included.
+    /// Nodes to which some shortest path went over a removed edge: messages on their way to them
+    /// may be lost. Includes `lost`.
     pub(super) shaken: BTreeSet<NodeKey>,
 }
 
@@ -44,14 +44,15 @@ impl Paths {
         }
     }
 
-    /// How many links away a node is, if it can be reached.
+    /// Returns how many links away a node is, if it can be reached.
     pub(super) fn distance(&self, node: NodeKey) -> Option<u32> {
         self.distance.get(&node).copied()
     }
 
-    /// The neighbours of this node through which a node is reached in the fewest steps, in order.
+    /// Returns the neighbours of this node through which a node is reached in the fewest steps, in
+    /// order.
     pub(super) fn first_steps(&mut self, node: NodeKey) -> &[NodeKey] {
-        // What is asked for may be a stranger's invention: of that nothing is kept.
+        // A caller may ask for a node that was invented: nothing is stored for it.
         if !self.distance.contains_key(&node) {
             return &[];
         }
@@ -62,7 +63,7 @@ impl Paths {
         self.first_steps.get(&node).map_or(&[], Vec::as_slice)
     }
 
-    /// Walks all shortest paths back from a node to this node's neighbours.
+    /// Follows all shortest paths back from a node to this node's neighbours.
     fn search_back(&self, node: NodeKey) -> Vec<NodeKey> {
         let mut level = BTreeSet::from([node]);
         let Some(mut distance) = self.distance(node).filter(|&distance| distance > 0) else {
@@ -117,7 +118,7 @@ impl Paths {
         if !(added.is_empty() && removed.is_empty()) {
             self.first_steps.clear();
         }
-        // What one edge took and another gave back was never away.
+        // Nodes that one edge lost and another gained stayed reachable.
         let back: Vec<NodeKey> = change.gained.intersection(&change.lost).copied().collect();
         for node in back {
             change.gained.remove(&node);
@@ -126,7 +127,7 @@ impl Paths {
         change
     }
 
-    /// Whether a neighbour can be reached without the edge to it.
+    /// Returns whether a neighbour can be reached without the edge to it.
     pub(super) fn can_spare(&self, neighbour: NodeKey) -> bool {
         let mut found = BTreeSet::from([self.own]);
         let mut waiting = vec![self.own];
@@ -160,7 +161,7 @@ impl Paths {
         removed
     }
 
-    /// Adds a node and all that shortest paths reach through it.
+    /// Adds a node and all nodes that shortest paths reach through it.
     fn add_descendants(&self, node: NodeKey, found: &mut BTreeSet<NodeKey>) {
         let mut waiting = vec![node];
         while let Some(node) = waiting.pop() {
@@ -175,7 +176,8 @@ impl Paths {
         }
     }
 
-    /// Finds the shaken nodes' new distances from those of the nodes around them, which hold.
+    /// Computes the shaken nodes' new distances from those of the nodes around them, which are
+    /// still valid.
     fn search_again(&mut self, change: &mut Change) {
         for node in &change.shaken {
             self.distance.remove(node);
@@ -201,7 +203,7 @@ impl Paths {
             .extend(lost.filter(|&node| !self.distance.contains_key(node)));
     }
 
-    /// Works in an edge: what it shortens is shortened, as far as that goes.
+    /// Processes a new edge: shortens all distances that it shortens.
     fn relax(&mut self, from: NodeKey, to: NodeKey, gained: &mut BTreeSet<NodeKey>) {
         let Some(distance) = self.distance(from) else {
             return;
@@ -221,7 +223,7 @@ impl Paths {
         }
     }
 
-    /// All nodes that can be reached and how far they are, in order.
+    /// Returns all nodes that can be reached and their distances, in order.
     #[cfg(test)]
     fn distances(&self) -> BTreeMap<NodeKey, u32> {
         self.distance

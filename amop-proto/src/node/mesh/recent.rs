@@ -1,4 +1,4 @@
-//! The messages of other nodes that have come here lately, so that none is taken twice.
+//! The messages of other nodes that came recently, so that none is taken twice.
 
 use std::{
     collections::{VecDeque, hash_map::Entry},
@@ -14,49 +14,49 @@ use crate::{
     p2p::{Body, mesh::NodeKey},
 };
 
-/// Nobody repeats a message after this long.
+/// No node repeats a message after this long.
 pub(super) const AGE: Duration = Duration::from_secs(120);
 
-/// What is old may be held this much longer: it is not worth a timer for each message.
+/// Old messages may be held this much longer: they are not worth a timer for each.
 pub(super) const SLACK: Duration = Duration::from_secs(10);
 
-/// More messages than this are not remembered.
+/// The number of messages that are remembered.
 pub(super) const MAX: usize = 200_000;
 
-/// More bytes of answers than this are not kept.
+/// The bytes of answers that are kept.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Of answers that are asked for again each source is given so much at once, and then 8 MiB a second: so
-/// many bytes are one token.
+/// The rate at which each source is given answers again: a burst, and then 8 MiB a second. Each
+/// answer costs one token, and one more for this many bytes.
 const AGAIN_BYTES: usize = 256;
 const AGAIN_TOKENS: u32 = 128 * 1024;
 const AGAIN: Bucket = Bucket::new(AGAIN_TOKENS, Duration::from_nanos(30_500));
 
-/// Messages by who sent them into the network, whom of those reached here they are for, and their id.
-/// When there are too many, the source with the most gives up its oldest.
+/// Messages by the node that sent them into the overlay, the destination here that they are for,
+/// and their id. When there are too many, the source with the most loses its oldest ones.
 #[derive(Debug, Clone, Default)]
 pub(in crate::node) struct Recent {
-    /// None of them is without messages.
+    /// The sources; each has messages.
     sources: HashMap<NodeKey, Source>,
     multicasts: Multicasts,
-    /// Those of all sources.
+    /// The messages of all sources.
     count: usize,
-    /// Bytes of the answers of all sources.
+    /// The bytes of the answers of all sources.
     bytes: usize,
-    /// Nothing is to be forgotten before this.
+    /// The earliest time at which something must be forgotten.
     due: Option<Instant>,
 }
 
 /// The messages of one source.
 #[derive(Debug, Clone)]
 struct Source {
-    /// With the answer, once it is there.
+    /// The messages, each with its answer if there is one.
     seen: HashMap<(NodeKey, u64), Option<GivenAnswer>>,
     /// The oldest first.
     order: VecDeque<(Instant, NodeKey, u64)>,
-    /// Of the answers.
+    /// The bytes of the answers.
     bytes: usize,
-    /// How much of them it is given again.
+    /// Limits how many answers it is given again.
     again: Bucket,
 }
 
@@ -71,17 +71,17 @@ impl Default for Source {
     }
 }
 
-/// An answer, in case it gets lost.
+/// An answer that is kept in case it gets lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::node) struct GivenAnswer {
-    /// As for a neighbour.
+    /// The body, encoded as for a neighbour.
     pub(in crate::node) body: Body,
-    /// Of the channel frame in it.
+    /// The hash of the channel frame in it.
     pub(in crate::node) digest: Digest,
 }
 
 impl GivenAnswer {
-    /// The same, to be kept. Up to this length it is cheaper to copy bytes than to share them.
+    /// Returns a copy to be kept. Up to this length copying bytes is cheaper than sharing them.
     pub(in crate::node) fn to_keep(&self) -> Self {
         const COPIED: usize = 1024;
         let Body { head, tail } = &self.body;
@@ -97,7 +97,7 @@ impl GivenAnswer {
     }
 }
 
-/// Messages, and bytes of answers.
+/// The number of messages and the bytes of answers that were forgotten.
 #[derive(Debug, Default)]
 struct Forgotten {
     count: usize,
@@ -105,7 +105,7 @@ struct Forgotten {
 }
 
 impl Source {
-    /// Forgets what is old.
+    /// Forgets old messages.
     fn forget(&mut self, now: Instant) -> Forgotten {
         let mut forgotten = Forgotten::default();
         while let Some(&(at, ..)) = self.order.front()
@@ -133,18 +133,20 @@ impl Source {
 pub(in crate::node) enum Seen {
     /// It is new, and remembered from now on.
     New,
-    /// It is being worked on, or needs no answer, or its answer is no longer kept or was given too often.
+    /// It is in progress, or needs no answer, or its answer is no longer kept or was given too
+    /// often.
     Before,
     /// It was answered with this.
     Answered(GivenAnswer),
 }
 
 impl Recent {
-    /// Marks the id of a multicast that is not counted by the node that sent it into the network.
+    /// The bit that marks the id of a multicast that is not numbered by the node that sent it into
+    /// the overlay.
     pub(in crate::node) const NAME: u64 = Multicasts::NAME;
 
-    /// A multicast came, by way of the node or border `by`. Returns whether it is new; it is remembered
-    /// from now on.
+    /// Notes a multicast that came through the node or border node `by`. Returns whether it is new;
+    /// it is remembered from now on.
     pub(in crate::node) fn see_multicast(
         &mut self,
         now: Instant,
@@ -156,7 +158,7 @@ impl Recent {
         self.multicasts.see(now, (source, target), id, by)
     }
 
-    /// A unicast came.
+    /// Notes a unicast that came.
     pub(in crate::node) fn see(
         &mut self,
         now: Instant,
@@ -192,7 +194,7 @@ impl Recent {
         Seen::New
     }
 
-    /// It is answered.
+    /// Keeps the answer to a unicast.
     pub(in crate::node) fn answered(
         &mut self,
         source: NodeKey,
@@ -208,7 +210,7 @@ impl Recent {
             self.bytes = self.bytes + added - gone;
             source.bytes = source.bytes + added - gone;
         }
-        // The answer itself may be what gives way: it is too long to be kept beside all others then.
+        // The answer itself may be dropped: it is then too long to be kept with all others.
         while self.bytes > MAX_BYTES {
             self.make_room();
         }
@@ -239,7 +241,8 @@ impl Recent {
         self.due = oldest.map(|at| at + (AGE + SLACK));
     }
 
-    /// Forgets a part of what the source with the most has: it is not looked for at each message.
+    /// Forgets some messages of the source that has the most: several at once, so that the source
+    /// is not searched for at each message.
     fn make_room(&mut self) {
         let bytes = self.bytes > MAX_BYTES;
         let most = |source: &Source| {
@@ -249,7 +252,7 @@ impl Recent {
                 source.order.len()
             }
         };
-        // Of several the lowest, so that the same happens again.
+        // Of equal ones the lowest, so that the result is reproducible.
         let sources = self.sources.iter_mut();
         let most = sources.max_by_key(|(key, source)| (most(source), std::cmp::Reverse(**key)));
         let Some((&key, source)) = most else {
@@ -265,7 +268,7 @@ impl Recent {
         self.count_out(&forgotten);
     }
 
-    /// When [`forget`](Self::forget) is worth calling next.
+    /// Returns when [`forget`](Self::forget) is worth calling next.
     pub(in crate::node) fn next_forget(&self) -> Option<Instant> {
         sooner(self.due, self.multicasts.next_forget())
     }
@@ -334,7 +337,7 @@ mod tests {
         assert!(recent.bytes <= MAX_BYTES + (2 << 20));
     }
 
-    /// However many questions came before the first answer.
+    /// For any number of questions before the first answer.
     #[test]
     fn answers_that_come_late_are_bounded() {
         let now = Instant::now();
@@ -348,7 +351,7 @@ mod tests {
             recent.answered(NodeKey(1), NodeKey(9), id, kept(vec![0; 1 << 20]));
             assert!(recent.bytes <= MAX_BYTES, "{} after {id}", recent.bytes);
         }
-        // The last ones are there, and what others have is, too.
+        // The last ones are there, and so are those of other sources.
         let last = Seen::Answered(kept(vec![0; 1 << 20]));
         assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 99), last);
         let others = Seen::Answered(kept(b"small".to_vec()));
@@ -369,7 +372,8 @@ mod tests {
     }
     #[test]
     fn an_answer_is_given_again_so_often() {
-        // Its length, how often at once, and how often in a minute after that at most.
+        // The length of an answer, how often it is given at once, and how often at most in the
+        // minute after that.
         for (len, at_once, later) in [
             (16 << 20, 1, 31),
             (60 << 20, 1, 15),

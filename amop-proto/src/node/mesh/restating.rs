@@ -1,4 +1,4 @@
-//! A long statement of a node of itself, put together and signed while nobody waits for the node.
+//! A long statement of a node of itself, built and signed while the node is free for other work.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -9,22 +9,22 @@ use crate::{
     p2p::mesh::{Record, SignedRecord, SignedRecords, Signer},
 };
 
-/// What a node states of itself, all of it or a change, where that is long: to put it together and to sign it takes
-/// up to some milliseconds.
+/// A long statement of a node of itself, as a whole record or as a change: building and signing it
+/// takes up to some milliseconds.
 #[derive(Clone)]
 pub struct Restatement {
-    /// Without the topics.
+    /// The record without its topics.
     pub(super) record: Record,
-    /// What was stated before, for all of it: a whole record and changes of it.
+    /// For a whole record: what was stated before, a whole record and changes of it.
     pub(super) stated: Vec<Bytes>,
-    /// Topics with their subscribers that have changed since.
+    /// The topics that have changed since, with their subscriber counts.
     pub(super) changed: Vec<(Bytes, u32)>,
     pub(super) signer: Arc<dyn Signer>,
 }
 
 impl Restatement {
-    /// Puts it together and signs it: some 100 nanoseconds for each topic. The event is for the node that asked
-    /// for it.
+    /// Builds and signs the record: some 100 nanoseconds for each topic. Pass the event to the node
+    /// that asked for it.
     #[must_use]
     pub fn carry_out(self) -> Event {
         let version = self.record.version;
@@ -35,7 +35,7 @@ impl Restatement {
         })
     }
 
-    /// `None` if the signer cannot sign.
+    /// Returns the signed record; `None` if the signer cannot sign.
     fn signed(mut self) -> Option<SignedRecord> {
         if self.record.base != 0 {
             self.record.topics = self.changed;
@@ -48,7 +48,7 @@ impl Restatement {
         for (n, signed) in stated.enumerate() {
             let changes = signed.into_record().topics;
             match n {
-                // They are in order, which is much faster than one by one.
+                // They are sorted, so that this is much faster than inserting one by one.
                 0 => topics = changes.into_iter().collect(),
                 _ => topics.extend(changes),
             }
@@ -76,10 +76,10 @@ impl fmt::Debug for Restatement {
     }
 }
 
-/// A [`Restatement`] that was carried out.
+/// The result of a [`Restatement`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restated {
     pub(super) version: u64,
-    /// The record; none if it could not be signed.
+    /// The record; `None` if it could not be signed.
     pub(super) bytes: Option<Bytes>,
 }

@@ -1,4 +1,4 @@
-//! Long bytes that are kept as they came.
+//! Long byte strings that are stored as they came.
 
 use std::{
     fmt,
@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 
-/// Records and certificates. They are long and say nothing to a reader of the machine's `Debug` text,
-/// which has their number and a hash of them instead.
+/// Records or certificates. They are long and tell a reader of the machine's `Debug` text nothing,
+/// so that text shows their number and a hash instead.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Signed(Vec<Bytes>);
 

@@ -1,5 +1,5 @@
-//! What this node states, of itself or of a FISCO node behind it: which changes are there to be stated,
-//! and the signed records that say what was.
+//! The statements that this node makes, of itself or of a FISCO node behind it: the changes not yet
+//! stated, and the signed records of what was.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,31 +19,32 @@ use crate::{
     p2p::mesh::{NodeKey, Record, SignedRecord, Signer, Subject, Whole},
 };
 
-/// Changes are stated at once, this many times; then they are collected for so long each time.
+/// This many changes in a row are stated at once; after that, changes are collected for `COLLECT`
+/// each time.
 const BURST: u32 = 32;
 const COLLECT: Duration = Duration::from_millis(50);
 
-/// A node states itself anew when it has had nothing to say for this long: so others know that it is
-/// there, and that what they hold is not a dead node's.
+/// A node states itself again when it has had nothing to state for this long: so others know that
+/// it is there, and that its record is not that of a dead node.
 pub(super) const REFRESH: Duration = Duration::from_secs(120);
 
 /// A signer that failed is asked again after this long.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A whole record is put together apart from the machine if what was stated before is this long, in bytes, and a
-/// change if it has so many topics: what is shorter takes less than half a millisecond.
+/// A whole record is built outside the machine if the earlier records are this long, in bytes, and
+/// a change if it has this many topics: shorter ones take less than half a millisecond.
 const LONG: usize = 64 * 1024;
 const MANY: usize = 512;
 
-/// The machine does it itself if the result does not come within this time.
+/// The machine builds the record itself if the result does not come within this time.
 const APART: Duration = Duration::from_secs(5);
 
-/// Changes are kept until they take more bytes than this and half of the whole record: then the whole
-/// is stated anew. Who accepts changes accepts [`MAX_CHANGES`] of them.
+/// Changes are kept until they take more bytes than this and half of the whole record: then the
+/// whole is stated again. A node that accepts changes accepts [`MAX_CHANGES`] of them.
 const CHANGES: usize = 16 * 1024;
 
-/// Bytes of changes that are kept of another node beside twice its whole record. Another node that
-/// goes on with changes beyond that is asked for the whole.
+/// The bytes of changes that are kept of another node in addition to twice its whole record. Above
+/// this, the whole record is asked for.
 pub(super) const MAX_CHANGES: usize = 256 * 1024;
 
 #[derive(Debug, Clone)]
@@ -52,22 +53,22 @@ pub(super) struct Speaker {
     key: NodeKey,
     /// The version of the last statement; 0 before the first.
     version: u64,
-    /// Counts the statements.
+    /// The number of statements so far.
     number: u64,
     topics: BTreeMap<Bytes, u32>,
     /// Topics whose counts are not as stated.
     changed: BTreeSet<Bytes>,
     neighbours_changed: bool,
-    /// Something must be stated, changed or not.
+    /// Whether something must be stated even without changes.
     due: bool,
     /// The last whole record and the changes since, as they were signed.
     records: Signed,
     changes_len: usize,
     bucket: Bucket,
     refresh_at: Option<Instant>,
-    /// The signer has failed.
+    /// When to try again after the signer has failed.
     retry_at: Option<Instant>,
-    /// The record that is being put together apart from the machine. Nothing else is stated meanwhile.
+    /// The record that is being built outside the machine. Nothing else is stated meanwhile.
     restating: Option<Restating>,
 }
 
@@ -79,20 +80,20 @@ struct Restating {
     until: Instant,
 }
 
-/// How something is stated.
+/// A statement.
 pub(super) enum Spoken {
     Signed(SignedRecord),
-    /// It is to be put together apart from the machine.
+    /// The statement must be built outside the machine.
     Apart(Restatement),
 }
 
-/// When a speaker states what has changed.
+/// When and how changes are stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
     AtOnce,
     /// When it is time.
     InTime,
-    /// When it is time, and a long statement may be put together apart from the machine.
+    /// When it is time; a long statement may be built outside the machine.
     Apart,
 }
 
@@ -128,17 +129,17 @@ impl Speaker {
         self.subject == *subject
     }
 
-    /// How many statements there have been.
+    /// Returns the number of statements so far.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The number of the statement that says all that is so now.
+    /// Returns the number of the statement that covers the current state.
     pub(super) fn next_number(&self) -> u64 {
         self.number + u64::from(self.is_pending()) + u64::from(self.restating.is_some())
     }
 
-    /// What was stated: the whole record and the changes since.
+    /// Returns what was stated: the whole record and the changes since.
     pub(super) fn records(&self) -> &[Bytes] {
         &self.records
     }
@@ -157,17 +158,19 @@ impl Speaker {
         self.neighbours_changed = true;
     }
 
-    /// The network holds a version that this node does not know of: what is stated next is higher.
+    /// Handles a version held by the overlay that this node does not know: the next statement has a
+    /// higher one.
     pub(super) fn outbid(&mut self, version: u64) {
         if version > self.version {
             self.version = version;
-            // A change of that version would be a change of something that nobody knows.
+            // A change of that version would change something that no node knows.
             self.forget_stated();
             self.give_up_restating();
         }
     }
 
-    /// Ignores what is put together apart when it comes. The whole record, which says the same, is stated next.
+    /// Ignores the record that is being built when it comes. The whole record, which includes its
+    /// changes, is stated next.
     fn give_up_restating(&mut self) {
         if self.restating.take().is_some() {
             self.forget_stated();
@@ -175,7 +178,7 @@ impl Speaker {
         }
     }
 
-    /// Has the whole record stated next.
+    /// Makes the next statement a whole record.
     fn forget_stated(&mut self) {
         self.records.clear();
         self.changes_len = 0;
@@ -186,7 +189,7 @@ impl Speaker {
         self.due || self.neighbours_changed || !self.changed.is_empty()
     }
 
-    /// When [`speak`](Self::speak) has something to say next, other than at once.
+    /// Returns when [`speak`](Self::speak) has something to state next, other than at once.
     pub(super) fn next(&self) -> Option<Instant> {
         if let Some(restating) = self.restating {
             return Some(restating.until);
@@ -200,7 +203,7 @@ impl Speaker {
         self.refresh_at
     }
 
-    /// Whether there is something to say and it is time.
+    /// Returns whether there is something to state and it is time.
     pub(super) fn wants(&self, now: Instant) -> bool {
         if let Some(restating) = self.restating {
             return restating.until <= now;
@@ -212,8 +215,8 @@ impl Speaker {
         self.refresh_at.is_some_and(|at| at <= now)
     }
 
-    /// States what has changed, if there is anything and it is time. `clock` is the version for now, `whole` what
-    /// only a whole record has.
+    /// States changes, if there are any and it is time. `clock` is the current version; `whole`
+    /// returns the parts that only a whole record has.
     pub(super) fn speak(
         &mut self,
         now: Instant,
@@ -279,7 +282,7 @@ impl Speaker {
         Some(Spoken::Signed(signed))
     }
 
-    /// Whether the next statement is a whole record.
+    /// Returns whether the next statement is a whole record.
     fn is_whole_due(&self) -> bool {
         let whole_len = self.records.first().map_or(0, Bytes::len);
         self.records.is_empty()
@@ -287,7 +290,7 @@ impl Speaker {
             || self.changes_len > CHANGES + whole_len / 2
     }
 
-    /// Whether there is much to a change, or to a whole record of which most has been stated before.
+    /// Returns whether a change is long, or a whole record of which most has been stated before.
     fn is_long(&self, is_whole: bool) -> bool {
         let whole_len = self.records.first().map_or(0, Bytes::len);
         if is_whole {
@@ -326,7 +329,7 @@ impl Speaker {
         }
     }
 
-    /// A record was put together. Returns it if it is still good.
+    /// Handles a record that was built. Returns it if it is still valid.
     pub(super) fn restated(&mut self, now: Instant, restated: Restated) -> Option<Bytes> {
         let Restated { version, bytes } = restated;
         let restating = self
@@ -370,7 +373,8 @@ mod tests {
         format!("a topic with a rather long name, number {n}").into()
     }
 
-    /// The next statement, put together here or apart, and whether it was apart.
+    /// Returns the next statement, built here or outside the machine, and whether it was built
+    /// outside.
     fn next(speaker: &mut Speaker, now: Instant, when: When) -> (Bytes, bool) {
         let signer: Arc<dyn Signer> = Arc::new(SharedSecret::new(NodeId([3; 64])));
         let whole = || {
@@ -390,7 +394,7 @@ mod tests {
         }
     }
 
-    /// Step by step: a few topics, then so many that a change is long, then more than a change may have.
+    /// In steps: a few topics, then enough to make a change long, then more than a change may have.
     #[test]
     fn what_is_put_together_apart_is_what_is_put_together_here() {
         let mut now = Instant::now();
@@ -399,7 +403,7 @@ mod tests {
         let steps = [0..10, 10..MANY + 20, 5..3 * MANY, 0..MAX_CHANGE + 1, 7..9];
         for (step, topics) in steps.into_iter().enumerate() {
             for n in topics {
-                // Some go again.
+                // Some topics are removed again.
                 let count = (n + step) % 3;
                 here.set_topic(&topic(n), count as u32);
                 apart.set_topic(&topic(n), count as u32);
@@ -412,7 +416,7 @@ mod tests {
             assert_eq!(here.records(), apart.records());
             kinds.push((was_apart, here.records().len() == 1));
         }
-        // A change and a whole record were put together apart.
+        // A change and a whole record were built outside the machine.
         assert!(
             kinds.contains(&(true, false)) && kinds.contains(&(true, true)),
             "{kinds:?}"

@@ -1,5 +1,5 @@
-//! What a neighbour does not know and is sent, a piece at a time as what was sent before leaves: all that
-//! is known of a large network would fill the queue to it.
+//! Records that a neighbour does not know and is sent, a piece at a time as earlier pieces leave:
+//! all records of a large network would fill the queue to it.
 
 use std::time::{Duration, Instant};
 
@@ -12,34 +12,35 @@ use crate::{
     p2p::mesh::{self, NodeKey, packet},
 };
 
-/// Records are joined up to about this many bytes a frame.
+/// Records are joined up to about this many bytes per frame.
 const BATCH: usize = 256 * 1024;
 
-/// So many bytes of them are on their way at once, and a frame more.
+/// The bytes of records that are in flight at once, and one frame more.
 const AHEAD: usize = 512 * 1024;
 
-/// A neighbour tells what it knows when a connection comes up, and now and then after it had no room.
+/// A neighbour tells what it knows when a connection comes up, and sometimes after it had no room.
 pub(super) const TELLS: Bucket = Bucket::new(4, Duration::from_secs(4));
 
-/// A neighbour may ask for so much at once and then for 4 MiB a second: so many bytes are one token.
+/// The rate at which a neighbour may ask for records: a burst, and then 4 MiB a second. This many
+/// bytes of records cost one token.
 const ASK_BYTES: usize = 16 * 1024;
-/// As are so many bytes of the question.
+/// This many bytes of the question cost one token, too.
 const ASK_BYTES_READ: usize = 512;
 pub(super) const ASKS: Bucket = Bucket::new(4096, Duration::from_millis(4));
 
-/// A node whose records are to be sent; those of FISCO nodes come behind those of the nodes that
-/// announce them.
+/// A node whose records must be sent; FISCO nodes are sorted after the nodes that announce them.
 pub(super) type Wanted = (bool, NodeKey);
 
-/// Records that a neighbour is to be sent.
+/// The records that a neighbour must be sent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sync {
-    /// In order; those before `at` have been sent.
+    /// The nodes in order; those before `at` have been sent.
     keys: Vec<Wanted>,
     at: usize,
-    /// This node's own record, at the end: with it the neighbour knows all the others.
+    /// Whether this node's own record must be sent, at the end: with it the neighbour knows all the
+    /// others.
     own: bool,
-    /// Bytes that have been sent and not written.
+    /// The bytes that have been sent and not written.
     under_way: usize,
 }
 
@@ -66,19 +67,20 @@ impl Sync {
         self.keys.is_empty() && !self.own
     }
 
-    /// Whether the whole state of a node is to be sent yet; what is new of it need not be sent then.
+    /// Returns whether the whole state of a node is still to be sent; changes of it need not be
+    /// sent then.
     pub(super) fn awaits(&self, wanted: Wanted) -> bool {
         !self.keys.is_empty() && self.keys[self.at..].binary_search(&wanted).is_ok()
     }
 
-    /// The same of this node.
+    /// Returns the same for this node.
     pub(super) fn awaits_own(&self) -> bool {
         self.own
     }
 }
 
 impl Mesh {
-    /// The neighbour told what it knows: send it what is newer here.
+    /// Handles what the neighbour knows: sends it what is newer here.
     pub(super) fn known(&mut self, now: Instant, peer: PeerId, body: Bytes) -> Option<()> {
         let max = 2 * self.limits.nodes + 16;
         let link = self.links.get_mut(&peer)?;
@@ -105,10 +107,10 @@ impl Mesh {
         Some(())
     }
 
-    /// The neighbour asks for the whole states of nodes.
+    /// Handles a neighbour's question for the whole states of nodes.
     pub(super) fn asked(&mut self, now: Instant, peer: PeerId, body: Bytes) -> Option<()> {
         let max = 2 * self.limits.nodes + 16;
-        // To look them up costs something, whatever there is of them.
+        // Looking nodes up costs time, even if they are unknown.
         let tokens = 1 + body.len() / ASK_BYTES_READ;
         let link = self.links.get_mut(&peer)?;
         if !link.asks.take(now, tokens.min(4096) as u32) {
@@ -140,7 +142,7 @@ impl Mesh {
         Some(())
     }
 
-    /// Sends a neighbour the next pieces of what it is to be sent, as many as may be on their way.
+    /// Sends a neighbour the next pieces, as many as may be in flight.
     fn send_some(&mut self, peer: PeerId) {
         loop {
             let Some(link) = self.links.get_mut(&peer) else {
@@ -153,7 +155,7 @@ impl Mesh {
             while body.len() < BATCH
                 && let Some(key) = link.sync.next()
             {
-                // It may have been forgotten meanwhile.
+                // The node may have been forgotten meanwhile.
                 for record in self
                     .database
                     .get(key)
@@ -177,8 +179,8 @@ impl Mesh {
         }
     }
 
-    /// So many bytes of what nodes say of themselves have left for a neighbour. Whether there is
-    /// something to send.
+    /// Records that bytes of control packets have left for a neighbour. Returns whether something
+    /// must be sent.
     pub(in crate::node) fn written(&mut self, peer: PeerId, len: usize) -> bool {
         let Some(link) = self.links.get_mut(&peer) else {
             return false;
@@ -191,7 +193,8 @@ impl Mesh {
         true
     }
 
-    /// Sends records. `number` is that of the last of this node's own statements, if they are among them.
+    /// Sends records. `number` is that of this node's last statement, if its statements are among
+    /// them.
     pub(super) fn send_records(&mut self, peer: PeerId, records: Bytes, number: Option<u64>) {
         let Some(link) = self.links.get_mut(&peer) else {
             return;

@@ -7,7 +7,7 @@
 //! is asked nevertheless.
 //!
 //! An agency can issue itself any number of nodes. So all of its nodes that have answered nothing,
-//! or have failed several times in a row since, share the credit of one node.
+//! or have failed several times in a row since their last answer, share the credit of one node.
 
 use std::time::{Duration, Instant};
 

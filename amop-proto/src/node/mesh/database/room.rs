@@ -1,4 +1,5 @@
-//! What nodes cost, which neighbour pays for them, and which one gives way when there is no room for another.
+//! The cost of nodes: which neighbour pays for them, and which node is removed when there is no
+//! room for another.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +8,12 @@ use bytes::Bytes;
 use super::{Database, LINK_COST, NODE_COST, State};
 use crate::p2p::mesh::NodeKey;
 
-/// When memory is short, a node that has been out of reach for this long is forgotten first. A new node has
-/// this long for its links to become known.
+/// When memory is short, a node that has been out of reach for this long is forgotten first. The
+/// links of a new node have this long to become known.
 pub(super) const UNNEEDED: Duration = Duration::from_secs(2);
 
 impl Database {
-    /// What a node costs now that all of its record is applied.
+    /// Updates the cost of a node after all of its record is applied.
     pub(super) fn settle_cost(&mut self, key: NodeKey) {
         if let Some(state) = self.states.get(&key) {
             let records: usize = state.records.iter().map(Bytes::len).sum();
@@ -26,7 +27,7 @@ impl Database {
         }
     }
 
-    /// Whatever the node was charged to before, it is charged to this neighbour from now on.
+    /// Charges a node to another neighbour, or to none, instead of the one before.
     pub(super) fn set_charge(&mut self, key: NodeKey, to: Option<(NodeKey, usize)>) {
         if let Some(state) = self.states.get(&key)
             && let Some(charge) = self.charges.get_mut(&state.bringer)
@@ -91,8 +92,8 @@ impl Database {
         true
     }
 
-    /// Forgets the node that has been out of reach longest, and long enough: it may be what somebody left
-    /// behind. Not the one there is to be room for, nor the one that is in front of that.
+    /// Forgets the node that has been out of reach longest, and at least for `UNNEEDED`. It does
+    /// not forget the node that needs room, or the border node of that one.
     fn evict_away(&mut self, now: Instant, not: NodeKey, border: Option<NodeKey>) -> bool {
         let away = self.away.iter();
         let mut away = away.take_while(|&&(since, _)| since + UNNEEDED <= now);
@@ -105,7 +106,7 @@ impl Database {
         true
     }
 
-    /// Whether a neighbour stays within its share with this node.
+    /// Returns whether a neighbour stays within its share with this node.
     fn is_fair(&self, key: NodeKey, bringer: NodeKey, cost: usize) -> bool {
         let mine = self.charges.get(&bringer).copied().unwrap_or_default();
         let held = self.states.get(&key);
@@ -116,9 +117,9 @@ impl Database {
         bytes <= self.limits.records_bytes / sharers && nodes <= self.limits.nodes / sharers
     }
 
-    /// The costliest node, if it costs more than an even share of the memory and more than the newcomer.
-    /// Which neighbour brought it does not matter. So what an honest node states finds room, however much
-    /// others state.
+    /// Returns the costliest node, if it costs more than an even share of the memory and more than
+    /// the newcomer. It does not matter which neighbour brought it. So the statements of an honest
+    /// node find room, however much others state.
     fn longest(&self, not: [Option<NodeKey>; 2], cost: usize) -> Option<NodeKey> {
         let even = self.limits.records_bytes / (self.states.len() + 1);
         let longest = self.costs.iter().rev();
@@ -133,8 +134,8 @@ impl Database {
         !not.contains(&Some(key)) && self.states.get(&key).is_some_and(brought)
     }
 
-    /// The costliest node of the neighbour that is charged most, and if it brought none but itself of
-    /// the next one.
+    /// Returns the costliest node of the neighbour that is charged most; if that neighbour brought
+    /// only itself, that of the next one.
     fn of_most(&self, not: [Option<NodeKey>; 2], crowded: bool) -> Option<NodeKey> {
         let charges = self.charges.iter().filter(|&(&key, _)| key != self.own);
         let charges = charges.map(|(&key, charge)| match crowded {

@@ -1,4 +1,4 @@
-//! What is kept of nodes, for how long, and at whose expense.
+//! Tests which nodes are stored, for how long, and at whose cost.
 
 use super::{room::UNNEEDED, *};
 use crate::p2p::mesh::{SharedSecret, Signer, Whole};
@@ -70,7 +70,7 @@ fn database(limits: Limits) -> Database {
     Database::new(key(0), limits)
 }
 
-/// Takes a record in with all its topics, and tells what changed.
+/// Takes a record with all its topics, and returns what changed.
 fn take(database: &mut Database, now: Instant, record: &CheckedRecord) -> Vec<(Bytes, u32)> {
     take_from(database, now, 9, record).unwrap()
 }
@@ -117,7 +117,7 @@ fn what_nobody_reaches_makes_room() {
         Taken::NoRoom
     );
     database.set_away(key(2), Some(now));
-    // Its links may be yet to come.
+    // Its links may still become known.
     let soon = now + Duration::from_secs(1);
     assert_eq!(
         take_one(&mut database, soon, 9, &of_version(3, 5)),
@@ -131,7 +131,7 @@ fn what_nobody_reaches_makes_room() {
         .map(|(key, _)| *key)
         .collect();
     assert_eq!(evicted, [key(2)]);
-    // What it said before does not count again, what it says when it is back does.
+    // Its old statements do not count again; new ones do when it is back.
     assert_eq!(
         take_one(&mut database, later, 9, &of_version(2, 4)),
         Taken::Old
@@ -199,7 +199,7 @@ fn limits_hold() {
     assert_eq!(take_one(&mut database, now, 9, &other), Taken::NoRoom);
     let more = change(1, &[("b", 1)]);
     assert_eq!(take_one(&mut database, now, 9, &more), Taken::TooManyTopics);
-    // One out, one in is within the limit.
+    // One topic removed and one added is within the limit.
     take(&mut database, now, &change(1, &[("a", 0), ("b", 1)]));
 }
 
@@ -218,13 +218,13 @@ fn what_is_out_of_reach_is_forgotten_in_time() {
     assert_eq!(database.age(now + AGE).len(), 1);
     assert!(database.get(key(1)).is_none());
     assert_eq!((database.next_age(), database.used()), (None, 0));
-    // What was older does not come back; what it said last does.
+    // Older records do not come back; the last one does.
     assert_eq!(
         take_one(&mut database, now, 9, &whole(4, &[], &[])),
         Taken::Old
     );
     take(&mut database, now, &whole(5, &[], &[]));
-    // Nor does an old record by itself, but with the changes that it led to.
+    // An old record is not accepted alone, but is accepted with the changes that followed it.
     database.forget(key(1), false);
     let old = whole(4, &[], &[]);
     assert_eq!(take_one(&mut database, now, 9, &old), Taken::Old);
@@ -244,7 +244,7 @@ fn a_node_that_says_nothing_any_more_is_forgotten_even_if_it_is_in_reach() {
     assert_eq!(database.next_age(), Some(gone));
     assert!(database.age(gone - Duration::from_millis(1)).is_empty());
     assert_eq!(database.age(gone)[0].0, key(1));
-    // Somebody who repeats what it said last does not bring it back.
+    // A node that repeats its last statement does not bring it back.
     assert_eq!(
         take_one(&mut database, gone, 9, &whole(6, &[], &[])),
         Taken::Old
@@ -343,7 +343,7 @@ fn a_neighbour_with_more_than_its_share_makes_room_for_others() {
             .iter()
             .all(|(held, _)| { (100..=255).any(|n| key(n) == *held) })
     );
-    // The first gets nothing more in.
+    // The first neighbour can bring no more.
     let refused = take_from(&mut database, now, 1, &node(3));
     assert_eq!(refused, Err(Taken::NoRoom));
 }
