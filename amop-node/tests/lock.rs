@@ -97,7 +97,9 @@ async fn no_line_is_written_while_a_node_is_locked_and_none_does_anything() {
         .await;
     peer.send(-protocol::TOPIC, packet::TOPICS, 99, NASTY).await;
     log().wait_for(&["undecodable AMOP message"]).await;
-    log().wait_for(&["a topic list that this node did not ask for"]).await;
+    log()
+        .wait_for(&["a topic list that this node did not ask for"])
+        .await;
 
     let overlay = identity(network.agency(), Leaf::Node, "overlay");
     let config = overlay.peer_client_config(None).unwrap();

@@ -167,9 +167,7 @@ pub enum PeerCloseReason {
     #[error("it connects too often; one connection every 2 s is accepted")]
     TooOften,
     /// There are too many connections.
-    #[error(
-        "all {max} connections of nodes are in use, and its agency has its full share of them"
-    )]
+    #[error("all {max} connections of nodes are in use, and its agency has its full share of them")]
     TooMany {
         /// The limit in force.
         max: usize,

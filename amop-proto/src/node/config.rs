@@ -79,8 +79,8 @@ pub struct Limits {
     /// one key together have twice the rate, and may not use more than that at once. A session
     /// above the limit is not read from until it is below it again.
     pub session_text: usize,
-    /// Topics that all sessions may hold together, each counted for every session that holds it; more
-    /// are ignored.
+    /// Topics that all sessions may hold together, each counted for every session that holds it;
+    /// further topics are ignored.
     pub subscriptions: usize,
     /// Different topics that all sessions may hold together; more are ignored. Other nodes close a
     /// node that announces more than their `peer_topics`.

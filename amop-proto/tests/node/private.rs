@@ -233,11 +233,17 @@ fn only_a_publisher_of_the_topic_judges() {
     subscriber(&mut net, 1, "a");
     asked(&mut net, publisher);
     verdict(&mut net, other, 1, true);
-    assert_eq!(ignored(&mut net), ["is from a session that does not publish that topic"]);
+    assert_eq!(
+        ignored(&mut net),
+        ["is from a session that does not publish that topic"]
+    );
     let former = net.subscriber(0, &[PUSH]);
     net.subscribe(former, &[]);
     verdict(&mut net, former, 1, true);
-    assert_eq!(ignored(&mut net), ["is from a session that does not publish that topic"]);
+    assert_eq!(
+        ignored(&mut net),
+        ["is from a session that does not publish that topic"]
+    );
     let remote = net.subscriber(1, &[PUSH]);
     verdict(&mut net, remote, 1, true);
     net.hang_up(other);

@@ -45,7 +45,8 @@ fn bytes_until(queue: &mut LinkQueue, name: u32) -> usize {
     }
 }
 
-/// Writes everything, reads it at the other end, and returns the frames' names as they become whole.
+/// Writes everything, reads it at the other end, and returns the frames' names in the order in
+/// which they become whole.
 fn arrivals(queue: &mut LinkQueue) -> Vec<u32> {
     let codec = PeerCodec::new(usize::MAX);
     let mut assembler = Assembler::<()>::new(LONG * 2, Duration::MAX);

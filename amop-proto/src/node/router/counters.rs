@@ -65,7 +65,8 @@ pub struct Counters {
     /// Messages to or for other overlay nodes dropped because there was no path at that moment.
     /// Unicasts among them are sent again.
     pub undeliverable: u64,
-    /// Copies of multicasts sent again because a link ended before the neighbour had confirmed them.
+    /// Copies of multicasts sent again because a link ended before the neighbour had confirmed
+    /// them.
     pub multicasts_again: u64,
     /// Copies of multicasts given up: a link to their node was cut and there was no other for 10 s,
     /// or there was no room to store them.
