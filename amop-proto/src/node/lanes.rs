@@ -102,8 +102,7 @@ impl Lane {
     }
 }
 
-/// Returns the FNV-1a hash of the topic of a channel frame; for a frame without a topic, that of no
-/// bytes.
+/// Returns the FNV-1a hash of the topic of a channel frame; 0 if it has no topic.
 fn topic_hash(frame: &[u8]) -> u64 {
     let body = frame.get(HEADER_LEN..).unwrap_or_default();
     let topic = topic_end(body).map_or(&[][..], |end| &body[1..end]);

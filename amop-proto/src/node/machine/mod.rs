@@ -89,8 +89,8 @@ pub enum Event {
     },
     /// A session sent a frame.
     SessionFrame(SessionId, SessionInput),
-    /// A session sends a message for which the shell has no room; this is its header. A response to
-    /// it is dropped.
+    /// A session sends a message for which the shell has no room; this is its header. The machine
+    /// refuses the message, and the shell drops its body.
     SessionRefused(SessionId, Frame),
     /// An [`Action::Answer`](super::Action::Answer) was carried out: the frame is for the session.
     SessionReply(SessionId, Frame),
@@ -121,7 +121,7 @@ pub enum Event {
     /// An [`Action::Restate`](super::Action::Restate) was carried out.
     Restated(Restated),
     /// A peer sends an AMOP message for which the shell has no room; these are its P2P seq and the
-    /// header of its frame. An answer to it is dropped.
+    /// header of its frame. The machine refuses the message, and the shell drops its body.
     PeerRefused(PeerId, u32, Frame),
     /// Bytes came from a peer that are not a whole frame yet.
     PeerActive(PeerId),

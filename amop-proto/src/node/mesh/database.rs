@@ -43,8 +43,9 @@ const STALE: Duration = REFRESH.saturating_mul(4);
 /// About what a node costs in memory in addition to its records and topics.
 const NODE_COST: usize = 1024;
 
-/// A node sends at most 20 statements a second; statements above this rate, on average, are applied
-/// later. Topics cost as well: this many count as one statement.
+/// An honest node makes at most 20 statements a second. Statements of a node that makes more than
+/// one per this time, on average, are applied later. Topics cost as well: `TOPICS_A_STATEMENT` of
+/// them count as one statement.
 const STATEMENT: Duration = Duration::from_millis(25);
 const TOPICS_A_STATEMENT: usize = 128;
 const STATEMENTS: u32 = 128;

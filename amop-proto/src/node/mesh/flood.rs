@@ -399,7 +399,7 @@ impl Mesh {
         }
     }
 
-    /// Tells a neighbour again what is known here, so that it sends what is not.
+    /// Plans to tell a neighbour again what is known here, so that it sends what is not.
     pub(super) fn ask_again(&mut self, now: Instant, peer: PeerId) {
         self.work.ask_whom.insert(peer);
         if self.work.ask_again.is_some() {

@@ -777,7 +777,7 @@ impl Mesh {
 
     fn show_all(&mut self, (key, border): Whose, mut topics: Vec<(Bytes, u32)>) {
         if topics.len() > SHOWN_AT_ONCE {
-            // Counts reported after these wait behind the first of them.
+            // Put one count into the backlog first, so that all the others wait behind it.
             self.backlog
                 .extend(topics.pop().map(|(topic, count)| (key, topic, count)));
         }

@@ -103,8 +103,8 @@ impl PeerLink {
         self.queue.is_low() && self.queue.is_open()
     }
 
-    /// Returns how much may be queued in total while the queue is closed. It keeps the queue below
-    /// the length at which the connection is closed.
+    /// Returns how many bytes may be queued above the limit while the queue is closed. They keep it
+    /// below the length at which the connection is closed.
     fn room(&self) -> usize {
         self.queue.limit() - self.queue.limit() / 4
     }
