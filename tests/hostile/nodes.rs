@@ -175,9 +175,11 @@ async fn a_white_list_lets_no_issued_node_in() {
         assert!(node.reachable() <= 3, "{}", node.reachable());
         assert!(node.stats().messages.records_refused > 0);
     }
-    // The line names who told of them, and the remedy's name.
+    // The line names the node that sent the record, and what to change.
     let attacker = format!("node {}", field.attacker());
-    log().wait_for(&[&attacker, "told of node", "lists"]).await;
+    log()
+        .wait_for(&[&attacker, "sent a record of node", "lists"])
+        .await;
     attack.stop().await;
     innocents.stop().await;
     network.shutdown().await;

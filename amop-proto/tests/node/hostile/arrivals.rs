@@ -71,7 +71,7 @@ fn who_repeats_records_is_counted_and_named_and_holds_up_nobody() {
     assert_eq!(topics_of(&net, honest), [TOPIC]);
     assert!(counters(&net).records_repeated >= 45);
     assert!(taken(&mut net, liar) <= 2);
-    let named = |notice: &Notice| matches!(notice, Notice::PeerMisbehaves { what, .. } if what.contains("known already"));
+    let named = |notice: &Notice| matches!(notice, Notice::PeerMisbehaves { what, .. } if what.contains("known records"));
     assert!(net.notices(0).iter().any(named));
     // What it says that is new counts all the same.
     net.peer_send(liar, records(9, &[state(FAR, 501, &[LIAR], &[(TOPIC, 1)])]));
