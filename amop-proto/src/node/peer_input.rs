@@ -119,7 +119,7 @@ impl PeerInput {
             {
                 Digest::of_long(RelayedSpread::content_of(body))
             }
-            // A multicast is named by its content, which must be checked.
+            // This multicast is named by its content; the name must be checked.
             (protocol::EXTENSION, mesh_packet::MULTICAST)
                 if body.len() > super::digest::SHORT
                     && Spread::id_of(body).is_some_and(|id| id & Recent::NAME != 0) =>

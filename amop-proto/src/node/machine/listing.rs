@@ -51,9 +51,9 @@ struct Piece {
 }
 
 impl Listing {
-    /// Copies the data that an answer needs. `lend` lends the node to the function it is given, and
-    /// may wait for it before and use it elsewhere after: it is called often, and each call takes
-    /// little time. If there are very many topics, only the first 16 MiB are listed.
+    /// Copies the data that an answer needs. `lend` lends the node to the function it is given. It is
+    /// called often, and each call takes little time, so that others can use the node in between. If
+    /// there are very many topics, only the first 16 MiB are listed.
     pub fn copy(needs: Needs, mut lend: impl FnMut(&mut dyn FnMut(&Node))) -> Self {
         let mut listing = Self::default();
         let mut left = MAX_LISTED;

@@ -247,7 +247,7 @@ mod tests {
         (NodeKey(n), PeerId(n))
     }
 
-    /// Takes all items in turns, one each; returns who sent them.
+    /// Takes all items in turns, one each; returns their senders.
     fn drain(inbox: &mut Inbox) -> Vec<u64> {
         let mut order = Vec::new();
         while let Some(sender) = inbox.turn() {

@@ -472,7 +472,7 @@ impl Mesh {
     }
 
     /// Returns the certificates of all known nodes, for callers that check whether they are still
-    /// valid. FISCO nodes behind a border node have none.
+    /// valid. FISCO nodes behind other nodes have none, and those behind this node are left out.
     pub(super) fn chains(&self) -> impl Iterator<Item = (Subject, &[Bytes])> {
         self.database.iter().filter_map(|(_, state)| {
             let subject = match state.border {

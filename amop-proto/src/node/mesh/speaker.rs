@@ -1,5 +1,5 @@
 //! The statements that this node makes, of itself or of a FISCO node behind it: the changes not yet
-//! stated, and the signed records of what was.
+//! stated, and the signed records of earlier statements.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
