@@ -1,4 +1,4 @@
-//! What can go wrong, for the program and for the person who reads its log.
+//! Errors, for the program and for the person who reads its log.
 
 use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ pub enum ConnectError {
     /// The endpoint cannot be read.
     #[error("endpoint {endpoint:?} {problem}; write host:port, for example 127.0.0.1:20200")]
     InvalidEndpoint {
-        /// As it was given.
+        /// The endpoint as it was given.
         endpoint: String,
         /// What is wrong with it.
         problem: &'static str,
@@ -33,18 +33,18 @@ pub enum ConnectError {
     /// The host name has no address.
     #[error("cannot resolve the host of {endpoint}: {source}; check the name or give an address")]
     Resolve {
-        /// Where to.
+        /// The endpoint.
         endpoint: String,
         /// What the resolver says.
         source: io::Error,
     },
-    /// No TCP connection came about.
+    /// No TCP connection could be made.
     #[error(
         "cannot connect to {endpoint} ({address}): {source}; check that the node runs and that \
          the port is its channel_listen_port"
     )]
     Tcp {
-        /// Where to.
+        /// The endpoint.
         endpoint: String,
         /// The last address tried.
         address: SocketAddr,
@@ -54,48 +54,48 @@ pub enum ConnectError {
     /// The TLS handshake failed.
     #[error("TLS handshake with {endpoint} failed: {source}")]
     Tls {
-        /// Where to.
+        /// The endpoint.
         endpoint: String,
         /// Why, and what to do.
         source: HandshakeFailure,
     },
-    /// The time was over.
+    /// The connection was not ready before the timeout.
     #[error(
-        "no connection to {endpoint} within {} ms: {stage} was not over; check that the node \
+        "no connection to {endpoint} within {} ms: {stage} did not finish; check that the node \
          runs and that nothing in between drops packets",
         after.as_millis()
     )]
     Timeout {
-        /// Where to.
+        /// The endpoint.
         endpoint: String,
-        /// What was not over.
+        /// The step that did not finish.
         stage: Stage,
         /// The time allowed for everything.
         after: Duration,
     },
-    /// TLS worked but what answers does not speak the channel protocol.
+    /// TLS worked, but the peer does not speak the channel protocol.
     #[error(
         "{endpoint} does not speak the channel protocol ({source}); check that the port is the \
          node's channel_listen_port"
     )]
     NotANode {
-        /// Where to.
+        /// The endpoint.
         endpoint: String,
         /// What is wrong with its first bytes.
         source: FrameError,
     },
-    /// The node's answer to the version handshake is of no use.
+    /// The node's answer to the version handshake is not usable.
     #[error("version handshake with {endpoint} failed: {reason}; the node must be a 2.x one")]
     HandshakeRejected {
-        /// Where to.
+        /// The endpoint.
         endpoint: String,
         /// What is wrong.
         reason: CloseReason,
     },
-    /// None of several endpoints could be connected to.
+    /// Connecting failed for each of several endpoints.
     #[error("cannot connect to any endpoint: {}", list(failures))]
     AllFailed {
-        /// Why, for each endpoint; each error names its own.
+        /// The errors, one for each endpoint; each names its endpoint.
         failures: Vec<Arc<ConnectError>>,
     },
     /// No endpoint was given.
@@ -106,11 +106,11 @@ pub enum ConnectError {
     /// The configuration file cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The connection ended before it could be used: the node closed it instead of answering the version
-    /// handshake or confirming the topics, or it failed.
+    /// The connection ended before it could be used: it failed, or the node closed it instead of
+    /// answering the version handshake or confirming the topics.
     #[error("{}", closed_early(endpoint, reason))]
     ClosedDuringHandshake {
-        /// Where to.
+        /// The endpoint.
         endpoint: String,
         /// How it ended.
         reason: CloseReason,
@@ -120,8 +120,9 @@ pub enum ConnectError {
 fn closed_early(endpoint: &str, reason: &CloseReason) -> String {
     match reason {
         CloseReason::Peer | CloseReason::DuringHandshake => format!(
-            "{endpoint} closed the connection before the version handshake was over: it speaks none of \
-             the protocol versions 1 to 3, or it does not let this client in; its log says why"
+            "{endpoint} closed the connection before the version handshake finished: it does not \
+             speak any of the protocol versions 1 to 3, or it does not let this client in; its log \
+             says why"
         ),
         CloseReason::Local => {
             format!("this client was closed while it connected to {endpoint}")
@@ -133,7 +134,7 @@ fn closed_early(endpoint: &str, reason: &CloseReason) -> String {
 }
 
 impl ConnectError {
-    /// The one error, or all of them.
+    /// Returns the only error, or an error that holds all of them.
     pub(crate) fn of_all(mut failures: Vec<Arc<Self>>) -> Self {
         match failures.pop() {
             Some(only) if failures.is_empty() => match Arc::try_unwrap(only) {
@@ -186,7 +187,7 @@ impl fmt::Display for Stage {
 /// No folder with certificates was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificatesNotFound {
-    /// Where was looked, in this order, and why each place did not do.
+    /// The places that were searched, in this order, and why each is not usable.
     pub tried: Vec<(PathBuf, String)>,
 }
 
@@ -205,15 +206,15 @@ impl fmt::Display for CertificatesNotFound {
 
 impl std::error::Error for CertificatesNotFound {}
 
-/// What is added to an error where a FISCO node knows of no subscriber.
+/// Text added to the error if a FISCO node knows of no subscriber.
 const FISCO_OWN: &str = ". A FISCO node does not deliver to subscribers of its own: publish and subscribe at \
     different nodes, or name several endpoints";
 
-/// What is added to an error where a FISCO node does not answer.
+/// Text added to the error if a FISCO node does not answer.
 const FISCO_TIMEOUT: &str = ". A FISCO node does not deliver to subscribers of its own, and says so after \
     30 s only: with several endpoints, ClientBuilder::ask_another_node_after asks another node meanwhile";
 
-/// Why a message was not delivered, or is not known to be.
+/// Why a message was not delivered, or why it is not known whether it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -228,8 +229,8 @@ pub enum PublishError {
         /// The codec's error.
         source: CodecError,
     },
-    /// The frame would be over the limit: this client's or, as far as they tell, that of every node connected
-    /// to. Nothing was sent.
+    /// The frame would be longer than the limit of this client, or than the limit of every
+    /// connected node, as far as the nodes tell it. Nothing was sent.
     #[error(
         "message for {topic:?} is too large: its frame would have {len} bytes, the limit is \
          {max}; send less, or raise max_frame on the clients and the node"
@@ -239,16 +240,16 @@ pub enum PublishError {
         topic: String,
         /// The frame's length in bytes.
         len: usize,
-        /// The limit in bytes; of several nodes, that of the one asked last.
+        /// The limit in bytes; with several nodes, that of the one tried last.
         max: usize,
     },
-    /// The node ended the connection each time the message was under way, twice, and its length may be why: it
-    /// is longer than 64 KiB and than anything that the node has taken, and the node has not told its limit. It
-    /// is not sent again.
+    /// A node ended the connection twice while the message was being sent, possibly because of its
+    /// length: it is longer than 64 KiB and longer than anything that the node has taken, and the
+    /// node has not told its limit. The message is not sent again.
     #[error(
-        "the message for {topic:?} is probably too large for {endpoint}: twice a node ended the connection \
-         while it was under way, a frame of {len} bytes, the longest that was ({longest} bytes were taken \
-         before); send less, or have the node's limit for frames raised"
+        "the message for {topic:?} is probably too large for {endpoint}: two times a node ended \
+         the connection while the frame of {len} bytes was being sent; the longest frame that it \
+         took before has {longest} bytes; send less, or have the node's limit for frames raised"
     )]
     CutOff {
         /// The topic.
@@ -260,7 +261,8 @@ pub enum PublishError {
         /// The longest frame that the node is known to have taken, in bytes.
         longest: usize,
     },
-    /// There was no room for the message before the deadline. Nothing was sent.
+    /// Until the deadline there was no room for the message among those in flight. Nothing was
+    /// sent.
     #[error(
         "message for {topic:?} was not sent to {endpoint}: for {} ms there was no room among the \
          messages in flight; publish less at a time",
@@ -271,10 +273,10 @@ pub enum PublishError {
         topic: String,
         /// The node.
         endpoint: String,
-        /// How long was waited.
+        /// How long the client waited.
         after: Duration,
     },
-    /// Nobody subscribes to the topic, as far as the node knows (result 100).
+    /// The node knows of no subscriber of the topic (result 100).
     #[error(
         "nobody subscribes to {topic:?} as far as {endpoint} knows; topics of other nodes take \
          up to 5 s to arrive there: start a subscriber, or publish again later{}",
@@ -285,23 +287,23 @@ pub enum PublishError {
         topic: String,
         /// The node.
         endpoint: String,
-        /// Whether it is a FISCO node: it says the same of a topic that only subscribers of its own have, 30 s
-        /// later, since it does not deliver to them.
+        /// Whether it is a FISCO node. Such a node does not deliver to its own subscribers: if only
+        /// they have the topic, it gives the same answer, after 30 s.
         fisco: bool,
     },
-    /// The topic is private and this client has not granted it to anybody. Nothing was sent.
+    /// The topic is private and this client has not granted it to any key. Nothing was sent.
     #[error(
-        "cannot publish to the private topic {topic:?}: it is granted to nobody; grant it to the \
-         subscribers' public keys first"
+        "cannot publish to the private topic {topic:?}: it is not granted to any key; grant it to \
+         the subscribers' public keys first"
     )]
     NotGranted {
         /// The topic.
         topic: String,
     },
-    /// The topic is sealed, as this client knows, and the message is not. Nothing was sent.
+    /// This client knows that the topic is sealed, but the message is not. Nothing was sent.
     #[error(
-        "the message for {topic:?} was not sent: the topic is sealed and the message is not; publish it \
-         by way of Client::seal_for"
+        "the message for {topic:?} was not sent: the topic is sealed and the message is not; \
+         publish it with Client::seal_for"
     )]
     NotSealed {
         /// The topic.
@@ -315,12 +317,13 @@ pub enum PublishError {
         /// Why, and what to do.
         source: SealError,
     },
-    /// A sealed message was answered, and not by one of its recipients: by a node, by a subscriber that
-    /// does not know the topic to be sealed, or by somebody who changed the answer.
+    /// A sealed message got an answer that did not come from one of its recipients: a node
+    /// answered, or a subscriber that does not know that the topic is sealed, or the answer was
+    /// changed on the way.
     #[error(
-        "the answer to the sealed message for {topic:?}, by way of {endpoint}, is not proven to be a \
-         recipient's ({source}); the message may have been delivered: publish again if that is safe, by \
-         way of another node"
+        "the answer to the sealed message for {topic:?}, by way of {endpoint}, is not proven to \
+         come from a recipient ({source}); the message may have been delivered: publish again if \
+         that is safe, by way of another node"
     )]
     UnprovenAnswer {
         /// The topic.
@@ -341,14 +344,14 @@ pub enum PublishError {
         topic: String,
         /// The node.
         endpoint: String,
-        /// How long was waited.
+        /// How long the client waited.
         after: Duration,
     },
     /// No subscriber took the message (result 104): each was silent, gone or had a full queue.
     #[error(
-        "no subscriber of {topic:?} took the message sent to {endpoint}: each was silent, gone or had a full \
-         queue. A node waits 5 s for each, so one that takes longer may have processed it all the same: \
-         publish again if that is safe, answer sooner, or add subscribers"
+        "no subscriber of {topic:?} took the message sent to {endpoint}: each was silent, gone or \
+         had a full queue. A node waits 5 s for each, so one that takes longer may still have \
+         processed it: publish again if that is safe, answer sooner, or add subscribers"
     )]
     Unanswered {
         /// The topic.
@@ -356,9 +359,8 @@ pub enum PublishError {
         /// The node.
         endpoint: String,
     },
-    /// The node gave up waiting for subscribers (result 102), before this client's own timeout passed.
-    /// That says nothing of the subscribers: some may have taken the message, some may not have been
-    /// asked.
+    /// The node stopped waiting for subscribers (result 102) before this client's own timeout
+    /// passed. Some subscribers may have taken the message; others may not have been asked.
     #[error(
         "{endpoint} gave up waiting for an answer to the message for {topic:?}; it may have been \
          delivered: publish again if that is safe, and see the node's log for nodes it cannot reach"
@@ -391,9 +393,9 @@ pub enum PublishError {
         /// The node.
         endpoint: String,
     },
-    /// The subscriber took the request and gave no reply (result 106): its program dropped the delivery,
-    /// could not encode the reply, or subscribed without being able to reply; or the reply was longer than the
-    /// subscriber's node takes.
+    /// The subscriber took the request and gave no reply (result 106): its program dropped the
+    /// delivery, could not encode the reply, or uses a subscription that cannot reply; or the reply
+    /// was longer than the subscriber's node accepts.
     #[error(
         "the subscriber of {topic:?} (by way of {endpoint}) took the request and gave no reply; it may have \
          been processed: let the subscriber reply to every delivery (Client::deliveries), or refuse it"
@@ -427,7 +429,7 @@ pub enum PublishError {
         endpoint: String,
         /// The code.
         code: i32,
-        /// What it sent along.
+        /// The payload of the answer.
         payload: Bytes,
     },
     /// No answer came in time.
@@ -442,10 +444,10 @@ pub enum PublishError {
         topic: String,
         /// The node.
         endpoint: String,
-        /// How long was waited.
+        /// How long the client waited.
         after: Duration,
-        /// Whether it is a FISCO node: it answers nothing for 30 s where it picks a subscriber of its own,
-        /// to which it does not deliver. See
+        /// Whether it is a FISCO node. If such a node picks one of its own subscribers, to which it
+        /// does not deliver, it answers only after 30 s. See
         /// [`ask_another_node_after`](crate::ClientBuilder::ask_another_node_after).
         fisco: bool,
     },
@@ -460,7 +462,8 @@ pub enum PublishError {
         /// The endpoints.
         endpoints: String,
     },
-    /// The connection was lost before an answer came, and no other one brought an answer in time.
+    /// The connection was lost before an answer came, and no other connection brought an answer in
+    /// time.
     #[error(
         "the connection to {endpoint} is gone ({reason}), the message for {topic:?} may or may \
          not have been delivered; publish again if that is safe"
@@ -470,10 +473,10 @@ pub enum PublishError {
         topic: String,
         /// The node.
         endpoint: String,
-        /// Why the connection is gone.
+        /// Why the connection was lost.
         reason: CloseReason,
     },
-    /// The message was delivered, but its reply is not of the reply's type.
+    /// The message was delivered, but the reply cannot be decoded as the reply's type.
     #[error(
         "cannot read the reply of a subscriber of {topic:?} (by way of {endpoint}): {source}; \
          compare the reply's type and codec on both sides"
@@ -495,7 +498,7 @@ pub enum SubscribeError {
     /// The topic's name cannot be used.
     #[error("cannot subscribe: {0}")]
     InvalidTopic(#[from] TopicError),
-    /// The topic is private and no key was given, neither here nor for the client.
+    /// The topic is private and no key was given, neither to this call nor to the client.
     #[error(
         "cannot subscribe to {topic:?} without a key: the topic is private; use subscribe_private, or \
          give the client a key by topic_key"
@@ -504,8 +507,8 @@ pub enum SubscribeError {
         /// The topic.
         topic: String,
     },
-    /// The private topic is subscribed to by this client already, with another key. A node verifies
-    /// one subscriber for all.
+    /// This client already subscribes to the private topic with another key. A node verifies one
+    /// subscriber per client and topic.
     #[error(
         "cannot subscribe to the private topic {topic:?}: this client subscribes to it with another \
          key already; use that, or another client"
@@ -514,7 +517,7 @@ pub enum SubscribeError {
         /// The topic.
         topic: String,
     },
-    /// A key was given, and the topic is not private.
+    /// A key was given, but the topic is not private.
     #[error(
         "cannot subscribe to {topic:?} with a key: the topic is not private; declare it so, or \
          subscribe without a key"
@@ -542,11 +545,11 @@ pub enum SubscribeError {
         topic: String,
         /// The node.
         endpoint: String,
-        /// How long was waited.
+        /// How long the client waited.
         after: Duration,
     },
-    /// The node has no room for the topic: over a limit of the node's, or over this client's fair share
-    /// of one.
+    /// The node has no room for the topic: it is over a limit of the node, or over this client's
+    /// share of a limit.
     #[error(
         "cannot subscribe to {topic:?}: {endpoint} has no room for it; subscribe to fewer topics with \
          this certificate, or have the node's limits for topics raised"
@@ -578,19 +581,19 @@ pub enum SubscribeError {
         topic: String,
         /// The node.
         endpoint: String,
-        /// Why the connection is gone.
+        /// Why the connection was lost.
         reason: CloseReason,
     },
 }
 
-/// Why a private topic was not granted, or not to everybody's knowledge.
+/// Why a private topic was not granted, or why not every node knows of the grant.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GrantError {
     /// The topic's name cannot be used.
     #[error("cannot grant: {0}")]
     InvalidTopic(#[from] TopicError),
-    /// The topic is not private: everybody may subscribe to it.
+    /// The topic is not private: every SDK may subscribe to it.
     #[error(
         "cannot grant {topic:?} to anybody: the topic is not private; declare it with \
          #[amop::topic({topic:?}, private)]"
@@ -600,51 +603,51 @@ pub enum GrantError {
         topic: String,
     },
     /// No key was given.
-    #[error("cannot grant {topic:?} to nobody; give the public key of at least one subscriber")]
+    #[error("cannot grant {topic:?} without a key; give the public key of at least one subscriber")]
     NoKeys {
         /// The topic.
         topic: String,
     },
-    /// The grant is made, and not all nodes know of it yet. It stands, and they learn of it when they
-    /// can.
-    #[error("{topic:?} is granted, but not every node knows: {source}")]
+    /// The topic is granted, but not every node knows of it yet. The grant stays, and the other
+    /// nodes are told when that is possible.
+    #[error("{topic:?} is granted, but not every node knows of it yet: {source}")]
     Unconfirmed {
         /// The topic.
         topic: String,
-        /// Which node does not, and why.
+        /// Which node does not know of it, and why.
         source: SubscribeError,
     },
 }
 
-/// What was left when [`Client::drain`](crate::Client::drain) gave up. The client is closed all the
-/// same.
+/// The messages that were left when [`Client::drain`](crate::Client::drain) gave up. The client is
+/// closed in this case, too.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the client was closed after {} ms with {unread} messages unread, {unanswered} unicasts \
-     unanswered and {publishing} of its own without an answer; read subscriptions to their end while \
-     draining, or raise drain_timeout",
+     unanswered and {publishing} published messages without an answer; read subscriptions to their \
+     end while draining, or raise drain_timeout",
     after.as_millis()
 )]
 pub struct DrainError {
-    /// Messages that no subscription was read for. Unicasts go to other subscribers.
+    /// Messages that the program did not read. Unicasts among them go to other subscribers.
     pub unread: usize,
-    /// Unicasts that the program has not answered, those unread among them.
+    /// Unicasts that the program has not answered, including the unread ones.
     pub unanswered: usize,
-    /// Messages of its own that had no answer.
+    /// Messages published by this client that had no answer.
     pub publishing: usize,
-    /// How long was waited.
+    /// How long the client waited.
     pub after: Duration,
 }
 
-/// Why not every message that a [`Publisher`](crate::Publisher) accepted was taken by a node.
+/// Messages that a [`Publisher`](crate::Publisher) accepted and that no node took.
 #[derive(Debug, thiserror::Error)]
-#[error("{failed} of the messages published to {topic:?} failed, the first one so: {first}")]
+#[error("{failed} of the messages published to {topic:?} failed; first error: {first}")]
 pub struct FlushError {
     /// The topic.
     pub topic: String,
-    /// How many failed since the last flush.
+    /// The number of messages that failed since the last flush.
     pub failed: usize,
-    /// What became of the first one that failed.
+    /// The error of the first message that failed.
     #[source]
     pub first: PublishError,
 }
@@ -665,17 +668,17 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// The topic it was published to.
+    /// Returns the topic that it was published to.
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// The message's seq.
+    /// Returns the message's seq.
     pub fn seq(&self) -> &str {
         &self.seq
     }
 
-    /// How it travelled. The publisher of a unicast has been told by result 105.
+    /// Whether it is a unicast or a multicast. The publisher of a unicast got result 105.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -696,12 +699,12 @@ pub enum ReplyError {
         /// The topic.
         topic: String,
     },
-    /// The node had given the subscriber up when the reply was sent; it has asked another one, or its
-    /// publisher has an error.
+    /// The reply was sent after the node had stopped waiting for this subscriber: the node has
+    /// asked another subscriber, or the publisher got an error.
     #[error(
-        "the reply to a message of {topic:?} came {} ms after the message and {endpoint} waits {} ms: it is \
-         lost, and another subscriber may have been asked; reply sooner, or accept the request and publish \
-         the result to a topic of its own",
+        "the reply to a message of {topic:?} was sent {} ms after the message, but {endpoint} \
+         waits only {} ms: the reply is lost, and another subscriber may have been asked; reply \
+         sooner, or accept the request and publish the result to a topic of its own",
         after.as_millis(),
         limit.as_millis()
     )]
@@ -715,7 +718,7 @@ pub enum ReplyError {
         /// How long the node waits.
         limit: Duration,
     },
-    /// The reply cannot be written with its codec. The publisher got result 106, "no reply".
+    /// The codec cannot encode the reply. The publisher got result 106, "no reply".
     #[error("cannot encode the reply to a message of {topic:?}: {source}")]
     Encode {
         /// The topic.
@@ -744,14 +747,14 @@ pub enum ReplyError {
         /// The limit in bytes.
         max: usize,
     },
-    /// The connection the message came by is gone.
-    #[error("the connection to {endpoint} is gone ({reason}), the reply cannot reach {topic:?}")]
+    /// The connection that the message came over is lost.
+    #[error("the connection to {endpoint} is lost ({reason}); the reply to {topic:?} cannot be sent")]
     Disconnected {
         /// The topic.
         topic: String,
         /// The node.
         endpoint: String,
-        /// Why the connection is gone.
+        /// Why the connection was lost.
         reason: CloseReason,
     },
 }
@@ -760,7 +763,7 @@ pub enum ReplyError {
 mod tests {
     use super::*;
 
-    /// What this side did is not said of the node.
+    /// If this side ended the connection, the error does not blame the node.
     #[test]
     fn who_ended_a_connection_is_said_as_it_was() {
         let shown = |reason| {

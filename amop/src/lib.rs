@@ -1,7 +1,8 @@
 //! Typed publish/subscribe over AMOP, the messenger of FISCO BCOS.
 //!
-//! A message is a struct, and its type says which topic it belongs to. A node of the chain passes
-//! messages on: a *unicast* to one subscriber of the topic, which answers, a *multicast* to all.
+//! A message is a struct, and its type says which topic it belongs to. A node passes messages on: a
+//! *unicast* to one subscriber of the topic, which answers it, and a *multicast* to all
+//! subscribers.
 //!
 //! # Quick start
 //!
@@ -30,8 +31,8 @@
 //! }
 //! ```
 //!
-//! [`Client::connect`] finds the certificates itself, see [`find_certificates`];
-//! [`Client::builder`] sets everything else. A topic with `reply = ...` is a [`Request`]:
+//! [`Client::connect`] finds the certificates itself, see [`find_certificates`]; every other
+//! setting is in [`Client::builder`]. A topic with `reply = ...` is a [`Request`]:
 //!
 //! ```no_run
 //! # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -58,92 +59,102 @@
 //!
 //! | when this returns | this has happened |
 //! | --- | --- |
-//! | `subscribe` | Every node connected to confirmed a heartbeat sent behind the new set of topics. An overlay node of this project handles a connection's frames in order and says what it has no room for, so it has the topic. A FISCO node may handle two frames in either order: it has the topic milliseconds later, if not now, and keeps it, since sets are sent to it at least 100 ms apart, and the last one once more after a second. Other nodes learn of it at once from an overlay node, within 5 s from a FISCO node. |
-//! | `unsubscribe` | The same for the set without the topic. Everything delivered until then can be read. |
-//! | `drain` | That for all topics; everything delivered was read and answered, everything published has its answer; the client is closed. |
-//! | `publish_unicast` | One subscriber has taken the message from its stream, or answered it. |
+//! | `subscribe` | Every connected node has confirmed a heartbeat that was sent after the new set of topics. An overlay node handles a connection's frames in order and reports topics it has no room for, so it has the topic. A FISCO node may handle two frames in either order, so it may have the topic only some milliseconds later. It then keeps the topic, because sets are sent to it at least 100 ms apart, and the last set is sent again after a second. Other nodes learn of the topic at once from an overlay node, and within 5 s from a FISCO node. |
+//! | `unsubscribe` | The same for the set without the topic. Everything delivered before can still be read. |
+//! | `drain` | All topics are unsubscribed. Everything delivered was read and answered, everything published has its answer, and the client is closed. |
+//! | `publish_unicast` | One subscriber has taken the message from its stream, or has answered it. |
 //! | `request` | One subscriber has replied, and the reply is of the right type. |
-//! | `publish_multicast` | A node has taken the message. Nobody may have received it. Among overlay nodes it reaches every subscriber's node to which there is a path, though links are cut under it, unless a node on its way stops; see below for what a subscriber's queue drops. |
-//! | [`Publisher::publish`] | The message waits to be written. |
-//! | [`Publisher::flush`] | A node has taken every message published until then. |
+//! | `publish_multicast` | A node has taken the message. It is possible that no subscriber receives it. Among overlay nodes it reaches every subscriber's node to which there is a path, even if links are lost on the way, unless a relay stops. See below for what a subscriber's queue drops. |
+//! | [`Publisher::publish`] | The message waits in a send buffer. |
+//! | [`Publisher::flush`] | A node has taken every message published before. |
 //!
-//! * A unicast reaches one subscriber at a time. A node gives each 5 s to answer and then tries
-//!   another one, so a message can be processed although its publisher got an error, and, by slow
-//!   subscribers, more than once. Errors that leave this open are
-//!   [`Timeout`](PublishError::Timeout), [`NodeTimeout`](PublishError::NodeTimeout),
-//!   [`Unanswered`](PublishError::Unanswered), [`Disconnected`](PublishError::Disconnected),
-//!   [`UnprovenAnswer`](PublishError::UnprovenAnswer), and, where a subscriber had the message and did not
-//!   finish, [`NoReply`](PublishError::NoReply) and [`SubscriberFailed`](PublishError::SubscriberFailed).
+//! * A unicast is given to one subscriber at a time. A node gives each subscriber 5 s to answer and
+//!   then tries another one. So a message can be processed although its publisher got an error, and
+//!   slow subscribers can process it more than once. After these errors it is not known whether the
+//!   message was processed: [`Timeout`](PublishError::Timeout),
+//!   [`NodeTimeout`](PublishError::NodeTimeout), [`Unanswered`](PublishError::Unanswered),
+//!   [`Disconnected`](PublishError::Disconnected),
+//!   [`UnprovenAnswer`](PublishError::UnprovenAnswer), and, if a subscriber had the message and did
+//!   not finish, [`NoReply`](PublishError::NoReply) and
+//!   [`SubscriberFailed`](PublishError::SubscriberFailed).
 //! * A [`Subscription`] acknowledges a unicast when it is taken from the stream, a [`Delivery`]
-//!   when it is answered or dropped. What was not taken is refused when the subscription is
-//!   dropped, and left to the node when the connection ends: it goes to another subscriber, or its
+//!   when it is answered or dropped. A unicast that was not taken is refused when the subscription
+//!   is dropped. If the connection ends first, the node gives it to another subscriber, or its
 //!   publisher gets an error.
-//! * A request succeeds only with a reply. A delivery of a topic with replies that is dropped without one,
-//!   and a request taken from a plain [`Subscription`], give a publisher that asked for a reply
-//!   [`PublishError::NoReply`]; a panic with a delivery in hand gives
-//!   [`PublishError::SubscriberFailed`], on every topic. A reply that comes too late for its node says so:
-//!   [`ReplyError::Late`].
+//! * A request succeeds only with a reply. A publisher that asked for a reply gets
+//!   [`PublishError::NoReply`] if the delivery is dropped without a reply, or if the request is
+//!   taken from a plain [`Subscription`]. If the program panics while it holds a delivery, the
+//!   publisher gets [`PublishError::SubscriberFailed`], on every topic. A reply that is too late
+//!   for its node fails with [`ReplyError::Late`].
 //! * When a subscription's queue is full, a unicast is refused, so that the node tries another
 //!   subscriber, and a multicast is dropped and counted ([`Subscription::stats`]).
-//!   [`Client::subscription`] offers other ways, see [`Overflow`].
-//! * A message that cannot be decoded is counted and logged ([`Subscription::errors`]) or handed
-//!   over as an error ([`Deliveries`]); the publisher of a unicast gets
+//!   [`Client::subscription`] offers other policies, see [`Overflow`].
+//! * A message that cannot be decoded is counted and logged ([`Subscription::errors`]), or
+//!   delivered as an error ([`Deliveries`]); the publisher of a unicast gets
 //!   [`PublishError::Undecodable`].
-//! * Several subscriptions to one topic in one client each get every multicast and share the
-//!   unicasts in turn.
-//! * What a node has no room for is an error of `subscribe` ([`SubscribeError::Refused`]), and no topic that
-//!   it has gives way. A connection that is made again may find less room: [`Event::TopicsRefused`].
-//! * Every message that is turned away is in an [`Event::Lagged`]. A unicast is refused also where nobody has
-//!   read the subscription for as long as a node waits, 5 s.
-//! * A message longer than a node takes is not sent ([`PublishError::TooLarge`]): overlay nodes tell their
-//!   limit. What cost two connections of nodes that do not is not sent again ([`PublishError::CutOff`]).
+//! * If one client has several subscriptions to one topic, each gets every multicast, and they take
+//!   turns at the unicasts.
+//! * If a node has no room for a topic, `subscribe` fails ([`SubscribeError::Refused`]); the topics
+//!   that the node already has stay. After a reconnect there may be less room:
+//!   [`Event::TopicsRefused`].
+//! * Every message that is turned away is counted in an [`Event::Lagged`]. A unicast is also
+//!   refused if the program has not read the subscription for as long as a node waits, 5 s.
+//! * A message that is longer than the node's limit is not sent ([`PublishError::TooLarge`]):
+//!   overlay nodes tell their limit. Other nodes do not; if two connections to them ended while a
+//!   message was being sent, it is not sent again ([`PublishError::CutOff`]).
 //!
 //! # FISCO nodes
 //!
-//! FISCO BCOS nodes 2.8.0 to 2.11.1 do not deliver to subscribers at the publisher's own node. Multicasts never
-//! arrive there; a unicast for which the node picks such a subscriber is answered after 30 s, by result 100. So
-//! name two nodes or more of such a chain, or publish and subscribe at different ones.
+//! FISCO BCOS nodes 2.8.0 to 2.11.1 do not deliver to subscribers at the publisher's own node.
+//! Multicasts never reach these subscribers. If the node picks such a subscriber for a unicast, it
+//! answers after 30 s, with result 100. So name two or more nodes of such a chain, or publish and
+//! subscribe at different nodes.
 //!
-//! * A multicast goes by two connections then ([`multicast_copies`](ClientBuilder::multicast_copies)).
-//!   Subscribers on this crate drop the copy; those on other SDKs take it twice, as they do from java-sdk.
-//! * A unicast goes by a second one only if the program asks for that
-//!   ([`ask_another_node_after`](ClientBuilder::ask_another_node_after)), since subscribers on other SDKs may
-//!   process it twice. Without that it ends with [`PublishError::Timeout`], which names the setting.
-//! * What a FISCO node draws is alike for a second: until then all unicasts to a topic go to one subscriber, or
-//!   stall. A pause of a second or more lets the second node draw anew.
-//! * FISCO nodes change the order of multicasts, about 7 in 100.
-//! * A subscription at a FISCO node is heard of by other nodes after up to 5 s.
+//! * A multicast is then sent over two connections
+//!   ([`multicast_copies`](ClientBuilder::multicast_copies)). Subscribers that use this crate drop
+//!   the copy; those on other SDKs get it twice, as they do from java-sdk.
+//! * A unicast is sent over a second connection only if the program asks for it
+//!   ([`ask_another_node_after`](ClientBuilder::ask_another_node_after)), since subscribers on
+//!   other SDKs may process it twice. Without this setting it ends with [`PublishError::Timeout`],
+//!   which names the setting.
+//! * A FISCO node picks the same subscriber for about a second: all unicasts to a topic go to this
+//!   subscriber in that time, or stall. After a pause of a second or more the second node picks
+//!   again.
+//! * FISCO nodes change the order of about 7 in 100 multicasts.
+//! * Other nodes learn of a subscription at a FISCO node after up to 5 s.
 //!
 //! # Several nodes, and nodes that go away
 //!
 //! [`ClientBuilder::endpoints`] names several nodes, [`Client::from_config`] takes them from the
-//! configuration of a Java or Go SDK. [`ClientBuilder::connect`] returns with the first connection;
-//! [`Client::events`] tells of all.
+//! configuration of a Java or Go SDK. [`ClientBuilder::connect`] returns after the first
+//! connection; [`Client::events`] reports all of them.
 //!
-//! * The multicasts of one topic go by one connection for as long as that lives, and so do the unicasts to it
-//!   within a minute: those that one caller awaits one by one keep their order. Two callers, two topics, and
-//!   messages around the loss of a connection have no order.
-//! * A node that a message waits for is asked for a sign of life after 2.5 s and given up after 5 s, in time
-//!   for another one; see [`heartbeat`](ClientBuilder::heartbeat).
-//! * Topics are subscribed to at every node connected to. A connection that is made again counts as
-//!   [`Connected`](Event::Connected) once its node has confirmed them.
-//! * A message is published by way of one node. If that connection is lost before the answer comes,
-//!   it goes by way of another one, or the same when it is back, until the timeout. If a node reaches
-//!   no subscriber (result 100), or none that takes the message (104), the other nodes connected to
-//!   are asked before that is the verdict.
-//! * Copies of a message carry its seq, by which clients of this crate recognise them for 60 s (65536
-//!   messages, 16 MiB of replies): the program gets a message once, whatever its kind, and a unicast
-//!   that comes again gets the reply it had. What a subscriber refused with 104 may come again.
-//!   Subscribers on other SDKs do not recognise unicasts; they may process one twice when a
-//!   connection is lost.
-//! * While no node is connected, publishing and subscribing wait, within the timeout, or fail at
+//! * The multicasts of one topic use one connection for as long as it is open, and so do unicasts
+//!   to the topic within a minute after a multicast: messages that one caller awaits one by one
+//!   keep their order. Messages of two callers, messages to two topics, and messages around the
+//!   loss of a connection have no order.
+//! * If a message waits for a node, the node gets a heartbeat after 2.5 s and is given up after 5
+//!   s, so that there is time for another node; see [`heartbeat`](ClientBuilder::heartbeat).
+//! * Topics are subscribed to at every connected node. After a reconnect,
+//!   [`Connected`](Event::Connected) is reported once the node has confirmed the topics.
+//! * A message is published through one node. If that connection is lost before the answer comes,
+//!   the message is sent through another node, or through the same one when it is back, until the
+//!   timeout. If a node reaches no subscriber (result 100), or none that takes the message (104),
+//!   the client tries the other connected nodes before it returns that error.
+//! * Copies of a message have the same seq, by which clients of this crate recognise them for 60 s
+//!   (65536 messages, 16 MiB of replies): the program gets each message once, unicast or multicast,
+//!   and a copy of a unicast gets the same reply again. A message that a subscriber refused with
+//!   104 may come again. Subscribers on other SDKs do not recognise copies of unicasts; they may
+//!   process one twice when a connection is lost.
+//! * While no node is connected, publishing and subscribing wait until the timeout, or fail at
 //!   once, see [`Offline`]. [`Reconnect`] says how often to try.
 //!
 //! # Private topics
 //!
-//! A topic that is `private` is delivered to nodes where a subscriber proves that it holds a granted key;
-//! nodes do the keeping, so it is no protection from them. [Sealed topics](#sealed-topics) are. The keys
-//! are secp256k1 keys of the applications, as `get_account.sh` makes them.
+//! The messages of a `private` topic go only to nodes where a subscriber proves that it holds a
+//! granted key. The nodes enforce this, so it does not protect messages from nodes; [sealed
+//! topics](#sealed-topics) do. The keys are secp256k1 keys of the applications, as `get_account.sh`
+//! makes them.
 //!
 //! ```no_run
 //! # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -166,24 +177,27 @@
 //! # }
 //! ```
 //!
-//! * Nodes ask a publisher to verify each node with a subscriber, which signs a challenge of 128
-//!   random bits that counts once. Grants and keys are the client's: every connection that is made, and
-//!   every node that comes, is verified without further calls. [`Event::SubscriberVerified`] and
-//!   [`Event::VerificationFailed`] tell; a failure is tried again every 5 s.
-//! * A unicast waits, within the timeout, until a subscriber is verified, and else fails with
-//!   [`NoVerifiedSubscriber`](PublishError::NoVerifiedSubscriber). A multicast does not wait: it goes to
-//!   those who are verified by then. Without a grant nothing is sent
+//! * Nodes ask a publisher to verify each node that has a subscriber. The subscriber signs a
+//!   challenge of 128 random bits that is used once. Grants and keys belong to the client: new
+//!   connections and new nodes are verified without further calls. The client reports
+//!   [`Event::SubscriberVerified`] and [`Event::VerificationFailed`]; a failed verification is
+//!   tried again every 5 s.
+//! * A unicast waits, until the timeout, for a verified subscriber, or fails with
+//!   [`NoVerifiedSubscriber`](PublishError::NoVerifiedSubscriber). A multicast does not wait: it
+//!   goes to the subscribers that are verified at that time. Without a grant nothing is sent
 //!   ([`NotGranted`](PublishError::NotGranted)).
-//! * It is nodes that keep the messages to verified nodes: whoever runs a node reads what passes
-//!   through it, subscribers at a publisher's own node are not verified at all, and all subscribers
-//!   behind a verified node get the messages (channel-v2 section 9.2). Seal what nodes must not read.
-//! * Publishers and subscribers on the Go and Java SDKs are understood, those on web3sdk are not.
+//! * The nodes restrict the messages to verified nodes. The operator of a node can read what passes
+//!   through it, subscribers at the publisher's own node are not verified at all, and all
+//!   subscribers behind a verified node get the messages (channel-v2 section 9.2). Use a sealed
+//!   topic for messages that nodes must not read.
+//! * This works with publishers and subscribers on the Go and Java SDKs, but not with those on
+//!   web3sdk.
 //!
 //! # Sealed topics
 //!
-//! A topic that is `sealed` is encrypted end to end to the keys of its recipients and signed by its
-//! publisher, whose key each subscriber names. Nodes, agencies and other subscribers can neither read its
-//! messages nor make, change or repeat any.
+//! The messages of a `sealed` topic are encrypted end to end to the keys of their recipients and
+//! signed by their publisher, whose key each subscriber names. Nodes, agencies and other
+//! subscribers cannot read these messages, and cannot forge, change or repeat them.
 //!
 //! ```no_run
 //! # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -210,57 +224,59 @@
 //! # }
 //! ```
 //!
-//! * Its type is a [`SealedTopic`] and no [`Topic`], so nothing sends it plain by mistake. A client that
-//!   has a [`Sealer`] for a topic, or a sealed subscription to it, refuses plain bytes to that topic.
-//! * Answers are sealed, too: `publish_unicast` returns once a recipient has proven that it has taken the
-//!   message, and `request` yields a reply that a recipient has signed.
-//! * What is refused is counted ([`SealedSubscription::refused`]) and told ([`Event::SealedRefused`]).
-//!   [`ReplayGuard`] says what is remembered over restarts. Clocks may differ by 5 s one way and 5 min the
-//!   other.
-//! * `docs/sealed-topics.md` in the repository has what is promised to whom, how keys are rotated, the
-//!   costs, and the layout for other languages.
+//! * Its type is a [`SealedTopic`] and not a [`Topic`], so it is not sent unencrypted by mistake. A
+//!   client that has a [`Sealer`] for a topic, or a sealed subscription to it, refuses to send
+//!   plain bytes to that topic.
+//! * Answers are sealed, too: `publish_unicast` returns once a recipient has proven that it took
+//!   the message, and `request` returns a reply that a recipient has signed.
+//! * Refused messages are counted ([`SealedSubscription::refused`]) and reported
+//!   ([`Event::SealedRefused`]). [`ReplayGuard`] says what is remembered across restarts. The
+//!   publisher's clock may be 5 s ahead of the subscriber's, and 5 min behind it.
+//! * `docs/sealed-topics.md` in the repository describes the guarantees, key rotation, the costs,
+//!   and the layout for other languages.
 //!
 //! # Defaults
 //!
 //! | setting | default | meaning |
 //! | --- | --- | --- |
-//! | [`timeout`](ClientBuilder::timeout) | 10 s | for a publish, a request, a subscribe |
-//! | [`connect_timeout`](ClientBuilder::connect_timeout) | 10 s | for name, TCP, TLS, version handshake and topics of one endpoint together |
-//! | [`drain_timeout`](ClientBuilder::drain_timeout) | 30 s | for a drain |
-//! | [`connections`](ClientBuilder::connections) | all | of the endpoints at a time |
-//! | [`reconnect`](ClientBuilder::reconnect) | for ever | with pauses of 0.5 to 1 s at first, 10 to 20 s in the end |
-//! | [`offline`](ClientBuilder::offline) | wait | while no node is connected |
-//! | [`heartbeat`](ClientBuilder::heartbeat) | 10 s | between heartbeats; twice that without a sign of life, and the connection is lost; 5 s while somebody waits |
-//! | [`multicast_copies`](ClientBuilder::multicast_copies) | 2 | connections that a multicast goes by, towards FISCO nodes |
-//! | [`ask_another_node_after`](ClientBuilder::ask_another_node_after) | never | a unicast goes by another connection, too, towards FISCO nodes |
+//! | [`timeout`](ClientBuilder::timeout) | 10 s | of a publish, a request or a subscribe |
+//! | [`connect_timeout`](ClientBuilder::connect_timeout) | 10 s | of connecting to one endpoint: name, TCP, TLS, version handshake and topics together |
+//! | [`drain_timeout`](ClientBuilder::drain_timeout) | 30 s | of a drain |
+//! | [`connections`](ClientBuilder::connections) | all | how many of the endpoints to connect to at a time |
+//! | [`reconnect`](ClientBuilder::reconnect) | without limit | with pauses of 0.5 to 1 s at first, up to 10 to 20 s |
+//! | [`offline`](ClientBuilder::offline) | wait | what publishing and subscribing do while no node is connected |
+//! | [`heartbeat`](ClientBuilder::heartbeat) | 10 s | between heartbeats; the connection is lost after 20 s in which nothing came from the node, or after 5 s if a message waits for it |
+//! | [`multicast_copies`](ClientBuilder::multicast_copies) | 2 | connections that a multicast to FISCO nodes is sent over |
+//! | [`ask_another_node_after`](ClientBuilder::ask_another_node_after) | never | when a unicast to a FISCO node is sent over another connection, too |
 //! | [`queue`](ClientBuilder::queue) | 1024 messages | that may wait in a subscription; 256 MiB at most |
 //! | [`max_in_flight`](ClientBuilder::max_in_flight) | 8192 messages | that may wait for their answers, per connection |
-//! | [`max_frame`](ClientBuilder::max_frame) | 32 MiB | per message sent, with 43 bytes and the topic |
-//! | [`max_incoming_frame`](ClientBuilder::max_incoming_frame) | 100 MiB | per message taken, with the same |
+//! | [`max_frame`](ClientBuilder::max_frame) | 32 MiB | per message sent, including the topic and 43 bytes more |
+//! | [`max_incoming_frame`](ClientBuilder::max_incoming_frame) | 100 MiB | per message received, including the same |
 //! | version handshake | 5 s | until version 1 is assumed |
 //! | send buffer | 4 MiB | of messages waiting to be written; publishing waits while it is full |
-//! | clean close | 5 s | at most |
-//! | repeated warnings | 10 s | apart, per subscription |
+//! | clean close | 5 s | at most for closing a connection |
+//! | repeated warnings | 10 s | between repeated warnings, per subscription |
 //!
 //! # Runtime
 //!
-//! The client needs Tokio with I/O and time enabled. Each connection has one task, the client one
-//! more that keeps it connected; everything else runs in the caller's. Logs go to [`tracing`](https://docs.rs/tracing).
+//! The client needs Tokio with I/O and time enabled. Each connection has one task, and the client
+//! has one more that keeps it connected; everything else runs in the caller's task. Logs go to
+//! [`tracing`](https://docs.rs/tracing).
 //!
 //! # Nodes in RSA mode
 //!
-//! A production node with `rsa_crypto_channel=true` offers static-RSA key exchange only, which
-//! rustls does not have. Such a node is best taken out of that mode. Where that cannot be, the cargo
-//! feature `legacy-rsa` adds a second TLS implementation on OpenSSL:
+//! A production node with `rsa_crypto_channel=true` offers only static-RSA key exchange, which
+//! rustls does not support. It is best to switch the node out of this mode. If that is not
+//! possible, the cargo feature `legacy-rsa` adds a second TLS implementation based on OpenSSL:
 //!
 //! ```toml
 //! amop = { version = "0.1", features = ["legacy-rsa"] }
 //! ```
 //!
-//! A program chooses it by `Client::builder().tls(amop::Tls::legacy_rsa())`; nothing else does.
-//! Certificates are judged by the same code either way. What is lost is forward secrecy: who records
-//! the traffic and later gets the node's key reads it. The feature compiles OpenSSL from source, for
-//! which it needs perl and make beside the C compiler.
+//! It is used only if the program chooses it with `Client::builder().tls(amop::Tls::legacy_rsa())`.
+//! Both implementations check certificates with the same code. There is no forward secrecy: an
+//! attacker who records the traffic and later gets the node's key can read it. The feature compiles
+//! OpenSSL from source, which needs perl and make in addition to the C compiler.
 #![forbid(unsafe_code)]
 
 mod builder;
