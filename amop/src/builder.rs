@@ -1,4 +1,4 @@
-//! Setting up a client.
+//! The builder of a client.
 
 use std::{
     collections::HashMap,
@@ -23,18 +23,18 @@ use crate::{
     tls::Backend,
 };
 
-/// The longest time that can be set, so that no deadline overflows.
+/// The longest time that can be set. It prevents an overflow when deadlines are computed.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// A node that somebody waits for is asked for a sign of life after a quarter of the timeout, but not sooner
-/// than a busy machine needs
+/// The shortest time after which a node that a message waits for gets a heartbeat. The time is a
+/// quarter of the timeout, but a busy machine needs at least this long.
 const SHORTEST_PROBE: Duration = Duration::from_secs(1);
 
-/// and not later than this.
+/// The longest such time.
 const LONGEST_PROBE: Duration = Duration::from_millis(2500);
 
-/// Sets up a [`Client`]. Everything has a default but the endpoint, and that one is a local
-/// node's.
+/// A builder of a [`Client`]. Every setting has a default; the default endpoint is a node on this
+/// machine.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -110,16 +110,17 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// As the `config.toml` of a Java or Go SDK says: its nodes, certificates and private topics.
-    /// Paths in it are relative to the folder of the program, as they are for those SDKs.
+    /// Reads the nodes, certificates and private topics from the `config.toml` of a Java or Go SDK.
+    /// Paths in it are relative to the working directory, as they are for those SDKs.
     ///
     /// The `publicKeys` of an `[[amop]]` entry become a [`grant`](Self::grant), its `privateKey` a
-    /// [`topic_key`](Self::topic_key). Keys that mean nothing are logged as warnings. [`SdkConfig`]
-    /// reads the file without that.
+    /// [`topic_key`](Self::topic_key). Keys in the file without an effect are logged as warnings.
+    /// [`SdkConfig`] reads the file without logging.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the line that cannot be used: a `privateKey` that is not there, for instance.
+    /// [`ConfigError`] names the line that cannot be used: for instance, a `privateKey` whose file
+    /// does not exist.
     pub fn from_config_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let config = SdkConfig::load(path)?;
         for warning in &config.warnings {
@@ -148,8 +149,8 @@ impl ClientBuilder {
         })
     }
 
-    /// Grants a private topic to subscribers with these keys from the first connection on, as
-    /// [`Client::grant`] does later.
+    /// Grants a private topic to subscribers with these keys, as [`Client::grant`] does, but from
+    /// the first connection on.
     pub fn grant(
         mut self,
         topic: PrivateName,
@@ -159,106 +160,107 @@ impl ClientBuilder {
         self
     }
 
-    /// The key of subscriptions to a private topic that are made without one, such as
-    /// [`Client::subscribe`]'s.
+    /// Sets the key for subscriptions to a private topic that are made without a key, for example
+    /// by [`Client::subscribe`].
     pub fn topic_key(mut self, topic: PrivateName, key: &TopicKey) -> Self {
         self.keys.insert(topic, key.clone());
         self
     }
 
-    /// The one node to connect to: its channel port as `host:port`; an IPv6 address goes in brackets.
-    /// Default `127.0.0.1:20200`.
+    /// Sets the only node to connect to: its channel port as `host:port`; an IPv6 address needs
+    /// brackets. Default `127.0.0.1:20200`.
     ///
-    /// A FISCO node does not deliver to its own subscribers: a client of it alone reaches and hears only those
-    /// that are connected to other nodes. A line in the log says so at connecting.
+    /// A FISCO node does not deliver to its own subscribers: a client of one such node can only
+    /// exchange messages with SDKs that are connected to other nodes. The client logs this when it
+    /// connects.
     pub fn endpoint(self, endpoint: impl Into<String>) -> Self {
         self.endpoints([endpoint])
     }
 
-    /// The nodes to connect to, as for [`endpoint`](Self::endpoint). One named twice counts once.
+    /// Sets the nodes to connect to, as for [`endpoint`](Self::endpoint). Duplicates are ignored.
     ///
-    /// Messages are received by way of all connections, each once. A unicast is published by way of the one
-    /// with the fewest messages in flight, the multicasts of one topic by way of the same one, so that they
-    /// keep their order; another one takes over when that is lost.
+    /// Messages are received over all connections, each message once. A unicast is published over
+    /// the connection with the fewest messages in flight. The multicasts of one topic all use the
+    /// same connection, so that they keep their order; another one takes over when it is lost.
     ///
-    /// Of a chain with FISCO nodes, name at least two: such a node does not deliver to its own subscribers, so
-    /// a client of one node hears nothing of the others there. Multicasts go by
-    /// [two of them](Self::multicast_copies), unicasts by one unless
-    /// [another one is to be asked](Self::ask_another_node_after).
+    /// Of a chain with FISCO nodes, name at least two: such a node does not deliver to its own
+    /// subscribers, so clients of the same node do not get each other's messages. Multicasts are
+    /// sent to [two of them](Self::multicast_copies), and unicasts to one unless [another node is
+    /// to be asked](Self::ask_another_node_after).
     pub fn endpoints<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
         self.endpoints = endpoints.into_iter().map(Into::into).collect();
         self
     }
 
-    /// To how many of the endpoints to connect. Default: to all.
+    /// Sets how many of the endpoints to connect to. Default: all.
     pub fn connections(mut self, connections: Connections) -> Self {
         self.connections = connections;
         self
     }
 
-    /// When a lost connection is made again. Default: as often as it takes, with pauses of 0.5 s to
-    /// 20 s.
+    /// Sets when and how often to reconnect. Default: without limit, with pauses of 0.5 s to 20 s.
     pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
         self.reconnect = reconnect;
         self
     }
 
-    /// What publishing and subscribing do while no node is connected. Default: wait, within the
+    /// Sets what publishing and subscribing do while no node is connected. Default: wait, until the
     /// [`timeout`](Self::timeout).
     pub fn offline(mut self, offline: Offline) -> Self {
         self.offline = offline;
         self
     }
 
-    /// By how many connections a multicast goes at a time where the first is one to a FISCO node, as far as
-    /// there are so many. Default 2; at least 1.
+    /// Sets how many connections a multicast is sent over, or all if there are fewer, if the first
+    /// of them is a connection to a FISCO node. Default 2; at least 1.
     ///
-    /// A FISCO node does not deliver to its own subscribers. By another node they are reached, too.
-    /// Subscribers on this crate recognise the copy by its seq; those on other SDKs take it twice, as they do
-    /// from java-sdk, which sends by all of its connections. Towards overlay nodes there is one copy.
+    /// A FISCO node does not deliver to its own subscribers; a copy sent to another node reaches
+    /// them. Subscribers that use this crate recognise the copy by its seq; those on other SDKs get
+    /// the message twice, as they do from java-sdk, which sends over all of its connections. A
+    /// multicast to an overlay node is sent once.
     pub fn multicast_copies(mut self, copies: usize) -> Self {
         self.copies = copies.max(1);
         self
     }
 
-    /// After how long without an answer a unicast goes by another connection as well, where the first is one
-    /// to a FISCO node; the first answer counts. Default: never. A second does well; held between 1 ms and
-    /// 24 h.
+    /// Sets how long a unicast to a FISCO node waits for an answer before it is sent over another
+    /// connection as well; the first answer counts. Default: never. One second is a good value;
+    /// values are limited to 1 ms to 24 h.
     ///
-    /// Where a FISCO node picks a subscriber of its own, it delivers nothing and says so after 30 s. By another
-    /// node that subscriber is reached. The copy has the message's seq, by which subscribers on this crate take
-    /// it once. Subscribers on other SDKs may process it twice, and two subscribers may get it where the first
-    /// one is slow; so it has to be asked for.
+    /// If a FISCO node picks one of its own subscribers, it delivers nothing and says so after 30
+    /// s. Another node can reach that subscriber. The copy has the same seq, so subscribers that
+    /// use this crate take the message once. Subscribers on other SDKs may process it twice, and
+    /// two subscribers may get it if the first one is slow; for this reason it is off by default.
     pub fn ask_another_node_after(mut self, pause: Duration) -> Self {
         self.ask_another = Some(hold(pause));
         self
     }
 
-    /// The folder with `ca.crt`, `sdk.crt` and `sdk.key`. Default: see [`find_certificates`].
+    /// Sets the folder with `ca.crt`, `sdk.crt` and `sdk.key`. Default: see [`find_certificates`].
     pub fn certificates(mut self, folder: impl Into<PathBuf>) -> Self {
         self.certificates = Certificates::Folder(folder.into());
         self
     }
 
-    /// Certificates that do not lie in a folder.
+    /// Sets certificates that are not in a folder.
     pub fn identity(mut self, identity: Identity) -> Self {
         self.certificates = Certificates::Given(Box::new(identity));
         self
     }
 
-    /// Which TLS implementation to use. Default [`Tls::rustls`]; production nodes in RSA mode need
-    /// another one.
+    /// Sets which TLS implementation to use. Default [`Tls::rustls`]; production nodes in RSA mode
+    /// need the other one.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
         self
     }
 
-    /// The only nodes to connect to, by their ids ([`PublicKey`](crate::PublicKey), the digits of
-    /// `node.nodeid`) or, where nodes have RSA certificates, by their keys. Default: all that have a
-    /// node's certificate of the chain.
+    /// Accepts only the nodes with these ids ([`PublicKey`](crate::PublicKey), the digits of
+    /// `node.nodeid`) or, if they have RSA certificates, with these keys. Default: all nodes that
+    /// have a node certificate of the chain.
     ///
-    /// Whoever controls a name or an address can otherwise put another node of the chain there. The
-    /// error of a refused connection tells the key that came.
+    /// Without this, an attacker who controls a host name or an address can direct the client to
+    /// another node of the chain. The error of a refused connection shows the key of the node.
     ///
     /// ```
     /// # fn main() -> Result<(), amop::ParseNodeKeyError> {
@@ -272,44 +274,45 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether an SDK's certificate (OU=sdk) does for a node, too. Default: no, so that no SDK can act
-    /// as a node. For chains whose nodes have such certificates, and for a proxy that has only those of
-    /// an SDK.
+    /// Sets whether a node may use an SDK's certificate (OU=sdk). Default: no, so that no SDK can
+    /// act as a node. Use it for chains whose nodes have such certificates, and for a proxy that
+    /// has only an SDK's certificates.
     pub fn sdk_certificates_as_nodes(mut self, allow: bool) -> Self {
         self.nodes = self.nodes.sdk_certificates_as_nodes(allow);
         self
     }
 
-    /// How long a publish, a request or a subscribe may take. Default 10 s, twice the 5 s a node
-    /// waits for one subscriber before it tries the next; held between 1 ms and 24 h.
+    /// Sets how long a publish, a request or a subscribe may take. Default 10 s, twice the 5 s that
+    /// a node waits for one subscriber before it tries the next; limited to 1 ms to 24 h.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How long connecting to an endpoint may take: name, TCP, TLS and version handshake together,
-    /// and the confirmation of the topics if there are any. Default 10 s; held between 1 ms and 24 h.
+    /// Sets how long connecting to an endpoint may take: name, TCP, TLS and version handshake
+    /// together, and the confirmation of the topics if there are any. Default 10 s; limited to 1 ms
+    /// to 24 h.
     ///
-    /// A node that does not answer the version handshake is waited for for 5 s, so a shorter time
-    /// shuts such nodes out.
+    /// If a node does not answer the version handshake, the client goes on after 5 s. With a
+    /// shorter timeout it cannot connect to such nodes.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Time between heartbeats. A node without a sign of life for two of them counts as
-    /// lost. Default 10 s; held between 1 ms and 20 s.
+    /// Sets the time between heartbeats. A connection is lost if nothing comes from the node for
+    /// twice this time. Default 10 s; limited to 1 ms to 20 s.
     ///
-    /// A node that somebody waits for is asked sooner: after a quarter of the [`timeout`](Self::timeout),
-    /// between 1 s and 2.5 s, and counts as lost after the same again, and a second more for each 64 KiB that it
-    /// was sent and has not answered, 3 s at most. A connection that still takes or brings bytes is not lost,
-    /// however slowly it does.
+    /// A node that a message waits for gets a heartbeat sooner: after a quarter of the
+    /// [`timeout`](Self::timeout), between 1 s and 2.5 s. The connection is lost after the same
+    /// time again, plus one second for each 64 KiB that was sent and not answered, 3 s at most. A
+    /// connection that still sends or receives bytes, however slowly, is not lost.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = interval;
         self
     }
 
-    /// Messages that may wait in one subscription. Default 1024; at least 1.
+    /// Sets how many messages may wait in one subscription. Default 1024; at least 1.
     ///
     /// When it is full, a unicast is refused, so that the node tries another subscriber, and a
     /// multicast is dropped and counted.
@@ -318,38 +321,39 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest frame sent, in bytes: payload, topic and 43 bytes more. Default 32 MiB; held
-    /// between 298 bytes (the longest topic) and the protocol's 100 MiB.
+    /// Sets the length of the longest frame that may be sent, in bytes: payload, topic and 43 bytes
+    /// more. Default 32 MiB; limited to 298 bytes (room for the longest topic) to the protocol's
+    /// 100 MiB.
     pub fn max_frame(mut self, bytes: usize) -> Self {
         self.max_frame = bytes;
         self
     }
 
-    /// The longest frame taken, in bytes. Default 100 MiB, the most the protocol allows; held between
-    /// 298 bytes and that.
+    /// Sets the length of the longest frame that is accepted, in bytes. Default 100 MiB, the
+    /// protocol's limit; limited to 298 bytes to 100 MiB.
     ///
-    /// A longer frame ends the connection: where frames follow each other, one cannot be left out.
-    /// Whoever may send to a topic decides how long its messages are, so a lower limit lets others
-    /// interrupt this client.
+    /// A longer frame ends the connection, because a frame cannot be skipped. The publishers of a
+    /// topic decide how long its messages are, so with a lower limit they can interrupt this
+    /// client.
     pub fn max_incoming_frame(mut self, bytes: usize) -> Self {
         self.max_incoming = bytes;
         self
     }
 
-    /// How long [`Client::drain`] may take. Default 30 s; held between 1 ms and 24 h.
+    /// Sets how long [`Client::drain`] may take. Default 30 s; limited to 1 ms to 24 h.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self
     }
 
-    /// Messages that may wait for their answers at a time; publishing waits while it is reached.
-    /// Default 8192; at least 1.
+    /// Sets how many messages may wait for their answers at a time, per connection; publishing
+    /// waits while the limit is reached. Default 8192; at least 1.
     pub fn max_in_flight(mut self, messages: usize) -> Self {
         self.max_in_flight = messages.max(1);
         self
     }
 
-    /// Connects: waits for the first connection to be ready. The others come about in the
+    /// Connects, and returns when the first connection is ready. The others are made in the
     /// background.
     ///
     /// Must be called within a Tokio runtime with I/O and time enabled; the client's tasks are
@@ -417,7 +421,8 @@ impl ClientBuilder {
             connection: Settings {
                 session: ClientConfig {
                     heartbeat: self.heartbeat,
-                    // Twice that, and there is time for another node.
+                    // A node is given up after twice this time, so that there is time for another
+                    // node.
                     probe: (hold(self.timeout) / 4).clamp(SHORTEST_PROBE, LONGEST_PROBE),
                     max_in_flight: self.max_in_flight,
                     ..ClientConfig::default()

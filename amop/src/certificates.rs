@@ -7,19 +7,19 @@ use std::{
 
 use crate::CertificatesNotFound;
 
-/// What a folder must hold.
+/// The files that a folder must have.
 const FILES: [&str; 3] = ["ca.crt", "sdk.crt", "sdk.key"];
 
-/// The same as chains before 2.1 call them.
+/// The names of these files in chains before 2.1.
 const OLD_FILES: [&str; 3] = ["ca.crt", "node.crt", "node.key"];
 
 /// Finds the SDK's certificate folder: the first of `$AMOP_CONF`, `./conf`, `.` and
-/// `./nodes/127.0.0.1/sdk` that holds `ca.crt`, `sdk.crt` and `sdk.key`, or `ca.crt`, `node.crt` and
-/// `node.key`, as chains before 2.1 call them.
+/// `./nodes/127.0.0.1/sdk` that holds `ca.crt`, `sdk.crt` and `sdk.key`, or `ca.crt`, `node.crt`
+/// and `node.key`, their names in chains before 2.1.
 ///
 /// # Errors
 ///
-/// [`CertificatesNotFound`] lists the places looked at and what each lacks.
+/// [`CertificatesNotFound`] lists the places that were searched and what is missing in each.
 pub fn find_certificates() -> Result<PathBuf, CertificatesNotFound> {
     find(env::var_os("AMOP_CONF").map(PathBuf::from), Path::new("."))
 }
@@ -47,7 +47,7 @@ fn find(configured: Option<PathBuf>, dir: &Path) -> Result<PathBuf, Certificates
     Err(CertificatesNotFound { tried })
 }
 
-/// Why a folder does not do.
+/// Returns why a folder is not usable; `None` if it is.
 fn problem(dir: &Path) -> Option<String> {
     if !dir.is_dir() {
         return Some("no such folder".to_owned());
@@ -57,7 +57,7 @@ fn problem(dir: &Path) -> Option<String> {
         missing.collect()
     };
     let (new, old) = (missing(FILES), missing(OLD_FILES));
-    // The names of which more are there are those that are meant.
+    // Of the two sets of names, the one with more files present is probably meant.
     let missing = if old.len() < new.len() { old } else { new };
     (!missing.is_empty()).then(|| format!("lacks {}", missing.join(", ")))
 }
@@ -95,7 +95,7 @@ mod tests {
         ];
         assert_eq!(places, order);
 
-        // From the last to the first, each takes over from those behind it.
+        // From the last to the first: each place has priority over the later ones.
         for place in order.iter().rev() {
             fill(place);
             assert_eq!(find(Some(configured.clone()), dir).as_ref(), Ok(place));

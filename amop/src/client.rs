@@ -1,4 +1,4 @@
-//! The client: what a program publishes and subscribes with.
+//! The client, with which a program publishes and subscribes.
 
 use std::{collections::HashMap, fmt, future::Future, path::Path, sync::Arc, time::Duration};
 
@@ -23,12 +23,12 @@ use crate::{
     topic::wire_topic,
 };
 
-/// A program's connections to nodes, by which messages are published and topics subscribed to.
+/// A program's connections to nodes, with which it publishes messages and subscribes to topics.
 ///
-/// Cloning is cheap, and all clones share the connections. [`close`](Self::close) ends them cleanly;
-/// dropping the last clone does the same in the background, subscriptions or not. A connection that
-/// is lost is made again, see [`Reconnect`], and subscriptions outlive it; [`events`](Self::events)
-/// tells.
+/// Cloning is cheap, and all clones share the connections. [`close`](Self::close) ends them
+/// cleanly; dropping the last clone does the same in the background, even if subscriptions are
+/// left. The client reconnects when a connection is lost, see [`Reconnect`], and subscriptions
+/// continue; [`events`](Self::events) reports it.
 ///
 /// See the [crate's documentation](crate) for what is promised when.
 #[derive(Clone)]
@@ -55,24 +55,24 @@ impl fmt::Debug for Client {
     }
 }
 
-/// What a client is made with.
+/// The settings of a client.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) queue: usize,
-    /// How many at a time; at least 1.
+    /// The number of endpoints to connect to at a time; at least 1.
     pub(crate) connections: usize,
     pub(crate) reconnect: Reconnect,
     pub(crate) offline: Offline,
-    /// By how many connections a multicast goes towards FISCO nodes; at least 1.
+    /// The number of connections that a multicast to FISCO nodes is sent over; at least 1.
     pub(crate) copies: usize,
-    /// After how long a unicast goes by another connection as well, towards FISCO nodes.
+    /// The time after which a unicast to a FISCO node is sent over another connection as well.
     pub(crate) ask_another: Option<Duration>,
     pub(crate) connection: Settings,
     pub(crate) grants: Vec<(PrivateName, Vec<TopicPublicKey>)>,
-    /// Of subscriptions to private topics.
+    /// The keys of subscriptions to private topics.
     pub(crate) keys: HashMap<PrivateName, TopicKey>,
 }
 
@@ -80,9 +80,9 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reply {
-    /// The message's seq, by which logs of nodes and subscribers know it.
+    /// The message's seq, which logs of nodes and subscribers show, too.
     pub seq: String,
-    /// What the subscriber answered; empty if it merely took the message.
+    /// The payload that the subscriber answered with; empty if it only took the message.
     pub payload: Bytes,
 }
 
@@ -98,18 +98,18 @@ pub struct NodeInfo {
     pub node_version: Option<String>,
     /// Its public key, which also is its node id; `None` if its certificate is an RSA one.
     pub public_key: Option<PublicKey>,
-    /// Whether it is a FISCO node, and no overlay node of this project. See
-    /// [the crate's documentation](crate#fisco-nodes) for what that means.
+    /// Whether it is a FISCO node and not an overlay node. [The crate's
+    /// documentation](crate#fisco-nodes) says what follows from that.
     pub fisco: bool,
 }
 
 impl Client {
-    /// Starts setting up a client.
+    /// Returns a builder of a client, with every setting at its default.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// Connects to a node's channel port with everything at its default and the certificates of
+    /// Connects to a node's channel port, with every setting at its default and the certificates of
     /// [`find_certificates`](crate::find_certificates).
     ///
     /// # Errors
@@ -119,12 +119,12 @@ impl Client {
         Self::builder().endpoint(endpoint).connect().await
     }
 
-    /// Connects as the `config.toml` of a Java or Go SDK says; see
+    /// Connects with the settings in the `config.toml` of a Java or Go SDK; see
     /// [`ClientBuilder::from_config_file`].
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Config`] names the line that cannot be used; the others as for
+    /// [`ConnectError::Config`] names the line that cannot be used; the other errors are those of
     /// [`connect`](Self::connect).
     pub async fn from_config(path: impl AsRef<Path>) -> Result<Self, ConnectError> {
         ClientBuilder::from_config_file(path)?.connect().await
@@ -139,7 +139,7 @@ impl Client {
     ) -> Result<Self, ConnectError> {
         let hub = Hub::new(endpoints, options, seed);
         supervisor::start(&hub, dialer);
-        // Also closes what there is if connecting is given up.
+        // Created before the wait, so that the connections are closed if this future is dropped.
         let client = Self {
             inner: Arc::new(Inner { hub }),
         };
@@ -153,81 +153,82 @@ impl Client {
 
     // ---- the connections ----
 
-    /// The first endpoint, `host:port`.
+    /// Returns the first endpoint, `host:port`.
     pub fn endpoint(&self) -> &str {
         self.endpoints().next().unwrap_or_default()
     }
 
-    /// All endpoints, connected or not.
+    /// Returns all endpoints, connected or not.
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
         self.hub().endpoints.iter().map(|endpoint| &**endpoint)
     }
 
-    /// The nodes connected to now.
+    /// Returns the nodes that are connected now.
     pub fn nodes(&self) -> Vec<NodeInfo> {
         self.hub().nodes()
     }
 
-    /// The protocol version in use with the first node that is connected, or was last, 1 to 3.
+    /// Returns the protocol version, 1 to 3, in use with the first connected node; if none is
+    /// connected, with the first node that was.
     pub fn protocol_version(&self) -> u32 {
         let node = self.hub().first_node();
-        // There was a node, or there would be no client.
+        // There was at least one node: a client exists only after the first connection.
         node.map_or(1, |node| node.protocol_version)
     }
 
-    /// The compatibility version of the first node that is connected, or was last, e.g. `2.11.1`;
-    /// `None` if it did not answer the version handshake.
+    /// Returns the compatibility version of the first connected node, e.g. `2.11.1`, or if none is
+    /// connected, of the first node that was; `None` if it did not answer the version handshake.
     pub fn node_version(&self) -> Option<String> {
         self.hub().first_node()?.node_version
     }
 
-    /// The public key of the first node that is connected, or was last, which also is its node id;
-    /// `None` if its certificate is an RSA one.
+    /// Returns the public key, which also is the node id, of the first connected node, or if none
+    /// is connected, of the first node that was; `None` if its certificate is an RSA one.
     pub fn node_public_key(&self) -> Option<PublicKey> {
         self.hub().first_node()?.public_key
     }
 
-    /// Whether a connection is open, as far as is known.
+    /// Returns whether a connection is open, as far as the client knows.
     pub fn is_connected(&self) -> bool {
         self.hub().is_connected()
     }
 
-    /// What happens to the connections and subscriptions from now on, after a
-    /// [`Connected`](crate::Event::Connected) for each node that is connected now.
+    /// Returns a stream of what happens to the connections and subscriptions from now on. It begins
+    /// with a [`Connected`](crate::Event::Connected) for each node that is connected now.
     pub fn events(&self) -> Events {
         self.hub().events()
     }
 
     /// Waits until the client is closed for good and returns why: because of
-    /// [`close`](Self::close), or because every endpoint was given up, see [`Reconnect`].
+    /// [`close`](Self::close), or because the client gave up every endpoint, see [`Reconnect`].
     pub async fn closed(&self) -> CloseReason {
         self.hub().closed().await
     }
 
-    /// Closes the connections for all clones: what is queued is written, the nodes are told, and the
-    /// client's tasks have ended when this returns, after 5 s at most.
+    /// Closes the connections of all clones. Queued messages are written and the connections are
+    /// shut down cleanly. When this returns, after 5 s at most, the client's tasks have ended.
     ///
     /// Calls that still wait for an answer fail with `Disconnected`; await them first. Multicasts
-    /// that wait in subscriptions can still be read. Unicasts that wait there are left to the
-    /// nodes, which give them to another subscriber or tell their publishers.
-    /// [`drain`](Self::drain) deals with them before.
+    /// that wait in subscriptions can still be read. Unicasts that wait there cannot: the nodes
+    /// give them to another subscriber, or their publishers get an error. [`drain`](Self::drain)
+    /// lets the program read and answer them before closing.
     pub async fn close(&self) {
         self.hub().close();
         self.hub().join().await;
     }
 
-    /// Closes without losing anything that was accepted: unsubscribes everywhere, waits until every
-    /// message that came before was read and every unicast among them answered, and until messages
-    /// that are being published have their answers; then closes.
+    /// Closes without losing a message that was accepted. It unsubscribes from every topic, waits
+    /// until every message that came before was read and every unicast among them answered, and
+    /// until messages that are being published have their answers; then it closes.
     ///
-    /// Subscriptions end, once read to their end. Replying and publishing work until everything is
-    /// dealt with; a program that publishes because of a message should hold that message's
-    /// [`Delivery`](crate::Delivery) until then.
+    /// Subscriptions end after their last message. Replying and publishing work until all messages
+    /// are read and answered; a program that publishes because of a message should keep that
+    /// message's [`Delivery`](crate::Delivery) until it has published.
     ///
     /// # Errors
     ///
-    /// [`DrainError`] if that is not over within
-    /// [`drain_timeout`](ClientBuilder::drain_timeout). The client is closed all the same.
+    /// [`DrainError`] if this did not finish within
+    /// [`drain_timeout`](ClientBuilder::drain_timeout). The client is closed in this case, too.
     pub async fn drain(&self) -> Result<(), DrainError> {
         let drained = self.hub().drain().await;
         self.close().await;
@@ -236,8 +237,8 @@ impl Client {
 
     // ---- publishing ----
 
-    /// Sends a message to one subscriber of its type's topic. Returns once the subscriber has
-    /// taken it. The message is encoded before this returns its future, which holds nothing of it.
+    /// Sends a message to one subscriber of its type's topic. Returns once the subscriber has taken
+    /// it. The message is encoded before this returns its future, which does not borrow it.
     ///
     /// # Errors
     ///
@@ -250,7 +251,7 @@ impl Client {
         self.publish_unicast_to(T::TOPIC, message)
     }
 
-    /// As [`publish_unicast`](Self::publish_unicast), to a topic of another name.
+    /// As [`publish_unicast`](Self::publish_unicast), to a topic with another name.
     ///
     /// # Errors
     ///
@@ -263,11 +264,11 @@ impl Client {
         self.publish(Kind::Unicast, encode(topic, message))
     }
 
-    /// Sends a message to all subscribers of its type's topic. Returns once a node has taken it;
-    /// whether anybody receives it is not known. The message is encoded before this returns its
-    /// future, which holds nothing of it.
+    /// Sends a message to all subscribers of its type's topic. Returns once a node has taken it; it
+    /// is not known whether a subscriber receives it. The message is encoded before this returns
+    /// its future, which does not borrow it.
     ///
-    /// For many messages in a row there is [`publisher`](Self::publisher).
+    /// For many messages in a row use a [`publisher`](Self::publisher).
     ///
     /// # Errors
     ///
@@ -279,7 +280,7 @@ impl Client {
         self.publish_multicast_to(T::TOPIC, message)
     }
 
-    /// As [`publish_multicast`](Self::publish_multicast), to a topic of another name.
+    /// As [`publish_multicast`](Self::publish_multicast), to a topic with another name.
     ///
     /// # Errors
     ///
@@ -293,13 +294,14 @@ impl Client {
     }
 
     /// Sends a message to one subscriber of its type's topic and waits for the reply. The message
-    /// is encoded before this returns its future, which holds nothing of it.
+    /// is encoded before this returns its future, which does not borrow it.
     ///
     /// # Errors
     ///
     /// As [`publish_unicast`](Self::publish_unicast), and [`PublishError::Reply`] for a reply that
-    /// cannot be read, and [`PublishError::NoReply`] if the subscriber took the message without replying.
-    /// Subscribers on other SDKs may acknowledge it with nothing instead, which is an empty reply here.
+    /// cannot be decoded, and [`PublishError::NoReply`] if the subscriber took the message without
+    /// replying. A subscriber on another SDK may acknowledge it with an empty payload instead,
+    /// which is an empty reply here.
     pub fn request<'a, R: Request>(
         &'a self,
         message: &R,
@@ -307,7 +309,7 @@ impl Client {
         self.request_to(R::TOPIC, message)
     }
 
-    /// As [`request`](Self::request), to a topic of another name.
+    /// As [`request`](Self::request), to a topic with another name.
     ///
     /// # Errors
     ///
@@ -343,14 +345,14 @@ impl Client {
     ) -> Result<(), PublishError> {
         let (topic, payload) = encoded?;
         match self.exchange(kind, &topic, &payload).await {
-            // A subscriber has taken it, and nobody asked for the reply that its topic may have.
+            // A subscriber has taken it, and this call does not ask for a reply.
             Ok(_) | Err(PublishError::NoReply { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Sends bytes to one subscriber of a topic and returns its answer. An answer without the
-    /// topic's framing, as some SDKs send it, is returned as it is.
+    /// Sends bytes to one subscriber of a topic and returns its answer. Some SDKs send answers
+    /// without the topic's framing; these are returned unchanged.
     ///
     /// # Errors
     ///
@@ -373,16 +375,16 @@ impl Client {
         Ok(())
     }
 
-    /// A publisher of multicasts to its type's topic that does not wait for each of them.
+    /// Returns a publisher of multicasts to a type's topic, which does not wait for each message.
     ///
     /// # Errors
     ///
-    /// [`PublishError::InvalidTopic`] never comes of a topic that the macros checked.
+    /// [`PublishError::InvalidTopic`], which is never returned for a topic checked by the macros.
     pub fn publisher<T: Topic>(&self) -> Result<Publisher<T>, PublishError> {
         self.publisher_to(T::TOPIC)
     }
 
-    /// As [`publisher`](Self::publisher), to a topic of another name.
+    /// As [`publisher`](Self::publisher), to a topic with another name.
     ///
     /// # Errors
     ///
@@ -391,7 +393,7 @@ impl Client {
         Ok(Publisher::new(self.publisher_raw(&wire_topic::<T>(topic)?)))
     }
 
-    /// As [`publisher`](Self::publisher), of bytes.
+    /// As [`publisher`](Self::publisher), for bytes.
     pub fn publisher_raw(&self, topic: &TopicName) -> RawPublisher {
         RawPublisher::new(Arc::clone(self.hub()), topic)
     }
@@ -407,14 +409,14 @@ impl Client {
 
     // ---- subscribing ----
 
-    /// Starts setting up a subscription with a queue of its own length, or its own way with a full
-    /// queue.
+    /// Returns a builder of a subscription, for its own queue length, overflow policy, topic or
+    /// key.
     pub fn subscription<T: Topic>(&self) -> SubscriptionBuilder<T> {
         SubscriptionBuilder::new(Arc::clone(self.hub()))
     }
 
-    /// Subscribes to a type's topic. The subscription yields messages and acknowledges each
-    /// unicast as it is taken.
+    /// Subscribes to a type's topic. The subscription yields messages and acknowledges each unicast
+    /// when it is taken from the stream.
     ///
     /// # Errors
     ///
@@ -423,7 +425,7 @@ impl Client {
         self.subscribe_to(T::TOPIC).await
     }
 
-    /// Subscribes to a topic of another name.
+    /// As [`subscribe`](Self::subscribe), to a topic with another name.
     ///
     /// # Errors
     ///
@@ -436,8 +438,8 @@ impl Client {
         Ok(Subscription::new(raw))
     }
 
-    /// Subscribes to a type's topic. The stream yields messages with where they came from, and a
-    /// way to reply.
+    /// Subscribes to a type's topic. The stream yields deliveries: messages with their seq and
+    /// topic, which can be replied to.
     ///
     /// # Errors
     ///
@@ -446,7 +448,7 @@ impl Client {
         self.deliveries_of(T::TOPIC).await
     }
 
-    /// As [`deliveries`](Self::deliveries), of a topic of another name.
+    /// As [`deliveries`](Self::deliveries), of a topic with another name.
     ///
     /// # Errors
     ///
@@ -459,7 +461,7 @@ impl Client {
         Ok(Deliveries::new(raw))
     }
 
-    /// Subscribes to a topic whose messages are to stay bytes.
+    /// Subscribes to a topic without decoding its messages: they stay bytes.
     ///
     /// # Errors
     ///
@@ -475,10 +477,10 @@ impl Client {
 
     // ---- private topics ----
 
-    /// Lets subscribers with these keys have the messages of a type's private topic, besides those
-    /// that were granted it before. Returns once every node connected to knows that this client
-    /// verifies subscribers of the topic; they are verified as they come, on this connection and
-    /// those that follow it. See [the crate's documentation](crate#private-topics).
+    /// Grants a type's private topic to subscribers with these keys, in addition to the keys that
+    /// were granted before. Returns once every connected node knows that this client verifies
+    /// subscribers of the topic; subscribers are verified as they come, on these connections and on
+    /// later ones. See [the crate's documentation](crate#private-topics).
     ///
     /// ```no_run
     /// # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -497,12 +499,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the grant stands.
+    /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the topic is granted.
     pub async fn grant<T: Topic>(&self, keys: &[TopicPublicKey]) -> Result<(), GrantError> {
         self.grant_to(&private_name::<T>()?, keys).await
     }
 
-    /// As [`grant`](Self::grant), of a topic of another name, or without a type.
+    /// As [`grant`](Self::grant), for a topic with another name, or without a type.
     ///
     /// # Errors
     ///
@@ -521,20 +523,21 @@ impl Client {
         self.announced(topic, self.hub().subscribed(push_topic).await)
     }
 
-    /// Ends what [`grant`](Self::grant) began, for all keys: this client verifies nobody any more and
-    /// publishes nothing to the topic. Returns whether it was granted.
+    /// Ends the [`grant`](Self::grant) of a type's private topic for all keys: this client verifies
+    /// no more subscribers and publishes nothing to the topic. Returns whether the topic was
+    /// granted.
     ///
-    /// Nodes that verified a subscriber before let other publishers send to it until it leaves: there
-    /// is no message by which they could be told otherwise.
+    /// Other publishers can still send to a subscriber that a node has verified, until it leaves:
+    /// the protocol has no message that takes a verification back.
     ///
     /// # Errors
     ///
-    /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the grant is over all the same.
+    /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the grant has ended, too.
     pub async fn revoke<T: Topic>(&self) -> Result<bool, GrantError> {
         self.revoke_of(&private_name::<T>()?).await
     }
 
-    /// As [`revoke`](Self::revoke), of a topic of another name, or without a type.
+    /// As [`revoke`](Self::revoke), for a topic with another name, or without a type.
     ///
     /// # Errors
     ///
@@ -559,9 +562,10 @@ impl Client {
         })
     }
 
-    /// Subscribes to a type's private topic. `key` proves to publishers that this side may have the
-    /// messages; nothing comes from those that did not grant the topic to it, unless they share a
-    /// node with one that did, or with this client.
+    /// Subscribes to a type's private topic. `key` proves to publishers that this client may have
+    /// the messages. Messages of a publisher that did not grant the topic to this key arrive only
+    /// if that publisher is connected to the same node as one that did, or to the same node as this
+    /// client.
     ///
     /// # Errors
     ///
@@ -573,8 +577,8 @@ impl Client {
         self.subscription().key(key).subscribe().await
     }
 
-    /// As [`subscribe_private`](Self::subscribe_private), as a stream of messages with where they
-    /// came from, and a way to reply.
+    /// As [`subscribe_private`](Self::subscribe_private), as a stream of deliveries, which can be
+    /// replied to.
     ///
     /// # Errors
     ///
@@ -586,8 +590,8 @@ impl Client {
         self.subscription().key(key).deliveries().await
     }
 
-    /// Subscribes to a private topic whose messages are to stay bytes. They are published by
-    /// [`unicast`](Self::unicast) and [`multicast`](Self::multicast) to
+    /// Subscribes to a private topic without decoding its messages: they stay bytes. They are
+    /// published by [`unicast`](Self::unicast) and [`multicast`](Self::multicast) to
     /// [`topic.topic()`](PrivateName::topic).
     ///
     /// # Errors
@@ -606,9 +610,9 @@ impl Client {
 
     // ---- sealed topics ----
 
-    /// Grants a type's sealed topic to subscribers with these keys, and makes what publishes to them. All
-    /// that is published by it is sealed to them and signed with `key`. Nothing is sent by this. See
-    /// [the crate's documentation](crate#sealed-topics).
+    /// Returns a [`Sealer`], which publishes to a type's sealed topic: it seals each message to the
+    /// `recipients` and signs it with `key`. This call sends nothing. See [the crate's
+    /// documentation](crate#sealed-topics).
     ///
     /// # Errors
     ///
@@ -621,7 +625,7 @@ impl Client {
         self.seal_for_topic(T::TOPIC, key, recipients)
     }
 
-    /// As [`seal_for`](Self::seal_for), for a topic of another name.
+    /// As [`seal_for`](Self::seal_for), for a topic with another name.
     ///
     /// # Errors
     ///
@@ -640,8 +644,9 @@ impl Client {
         )
     }
 
-    /// Subscribes to a type's sealed topic. `keys` are this side's: one, or during a rotation several, the
-    /// newest first. Messages are taken from `publishers` alone, and each once, as `guard` remembers.
+    /// Subscribes to a type's sealed topic. `keys` are this subscriber's keys: one, or several
+    /// during a rotation, the newest first. It takes messages only from `publishers`, and each
+    /// message once: `guard` remembers which ones were taken.
     ///
     /// # Errors
     ///
@@ -657,8 +662,8 @@ impl Client {
             .await
     }
 
-    /// As [`subscribe_sealed`](Self::subscribe_sealed), as a stream of messages with who made them, and a
-    /// way to reply.
+    /// As [`subscribe_sealed`](Self::subscribe_sealed), as a stream of deliveries: messages with
+    /// their publishers, which can be replied to.
     ///
     /// # Errors
     ///
@@ -674,8 +679,8 @@ impl Client {
             .await
     }
 
-    /// Starts setting up a subscription to a sealed topic with a queue of its own length, its own way with
-    /// a full queue, or another topic.
+    /// Returns a builder of a subscription to a sealed topic, for its own queue length, overflow
+    /// policy or topic.
     pub fn sealed_subscription<T: SealedTopic>(&self) -> SealedSubscriptionBuilder<T> {
         SealedSubscriptionBuilder::new(Arc::clone(self.hub()))
     }

@@ -20,85 +20,87 @@ const CAPACITY: usize = 256;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// A node is connected and has confirmed every topic subscribed to, but for those of a
-    /// [`TopicsRefused`](Self::TopicsRefused) before.
+    /// A node is connected and has confirmed every subscribed topic, except those of a
+    /// [`TopicsRefused`](Self::TopicsRefused) before this event.
     Connected {
         /// The node.
         endpoint: String,
-        /// Its compatibility version, if it told.
+        /// Its compatibility version, if the node told it.
         node_version: Option<String>,
     },
-    /// A connection is lost or was closed.
+    /// A connection was lost or closed.
     Disconnected {
         /// The node.
         endpoint: String,
         /// Why.
         reason: CloseReason,
-        /// After what pause the endpoint may be tried again; `None` if it will not be.
+        /// The pause before the endpoint may be tried again; `None` if it will not be.
         retry_in: Option<Duration>,
     },
-    /// A connection did not come about.
+    /// Connecting to an endpoint failed.
     ConnectFailed {
         /// The node.
         endpoint: String,
         /// Why.
         error: Arc<ConnectError>,
-        /// After what pause the endpoint may be tried again; `None` if it will not be.
+        /// The pause before the endpoint may be tried again; `None` if it will not be.
         retry_in: Option<Duration>,
     },
-    /// Messages were turned away because a subscription's queue was full, or nobody read it. The first one is
-    /// reported at once, others at most once a second per subscription, the last ones too; reports about one
-    /// topic that wait here to be read become one. Their sum is that of
-    /// [`Subscription::stats`](crate::Subscription::stats).
+    /// Messages were turned away because a subscription's queue was full, or because the program
+    /// did not read it. The first one is reported at once, the others, including the last, at most
+    /// once a second per subscription. Reports about one topic that are not read yet are added up.
+    /// The total equals that of [`Subscription::stats`](crate::Subscription::stats).
     Lagged {
         /// The topic.
         topic: String,
-        /// How many since the last report.
+        /// The number of messages since the last report.
         dropped: u64,
     },
-    /// A node has no room for topics subscribed to: over a limit of the node's, or over this client's fair
-    /// share of one. The client goes on with the others, and asks again every 10 s. A `subscribe` that waits
-    /// for one of them fails with [`SubscribeError::Refused`](crate::SubscribeError::Refused).
+    /// A node has no room for some of the subscribed topics: they are over a limit of the node, or
+    /// over this client's share of a limit. The client continues with the other topics and asks
+    /// again every 10 s. A `subscribe` that waits for a refused topic fails with
+    /// [`SubscribeError::Refused`](crate::SubscribeError::Refused).
     TopicsRefused {
         /// The node.
         endpoint: String,
-        /// All that it has no room for now; none once it has them all.
+        /// All topics that it has no room for now; empty once it has every topic.
         topics: Vec<String>,
     },
-    /// A subscriber of a private topic proved that it has a granted key: its node gets the topic's
-    /// messages by way of that endpoint.
+    /// A subscriber of a private topic proved that it has a granted key: its node now gets the
+    /// topic's messages through this endpoint.
     SubscriberVerified {
         /// The private topic.
         topic: String,
-        /// The node that asked.
+        /// The node that asked for the verification.
         endpoint: String,
         /// The id of the subscriber's node.
         node: String,
     },
-    /// A subscriber of a private topic was not verified, and gets none of its messages from this
-    /// client. It is tried again every 5 s; this is reported when the failure is another one.
+    /// A subscriber of a private topic was not verified, so it gets no messages of the topic from
+    /// this client. Verification is tried again every 5 s; this is reported again only if the
+    /// reason changes.
     VerificationFailed {
         /// The private topic.
         topic: String,
-        /// The node that asked.
+        /// The node that asked for the verification.
         endpoint: String,
         /// The id of the subscriber's node.
         node: String,
         /// Why, and what to do.
         failure: VerificationFailure,
     },
-    /// A subscription to a sealed topic refused messages: they were forged, copies, sealed to other keys,
-    /// or too old. Reported as [`Lagged`](Self::Lagged) is;
-    /// [`SealedSubscription::refused`](crate::SealedSubscription::refused) has the reasons.
+    /// A subscription to a sealed topic refused messages: they were forged, copies, sealed to other
+    /// keys, or too old. It is reported as often as [`Lagged`](Self::Lagged);
+    /// [`SealedSubscription::refused`](crate::SealedSubscription::refused) counts by reason.
     SealedRefused {
         /// The topic.
         topic: String,
-        /// How many since the last report.
+        /// The number of messages since the last report.
         refused: u64,
-        /// Why the last one was.
+        /// Why the last of them was refused.
         last: OpenError,
     },
-    /// The stream was not read: so many events are missing here.
+    /// The stream was not read fast enough: this number of events is missing here.
     Missed(u64),
     /// The client is closed for good. Nothing follows.
     Closed {
@@ -108,12 +110,12 @@ pub enum Event {
 }
 
 /// A stream of [`Event`]s, made by [`Client::events`](crate::Client::events). It keeps the last 256
-/// that were not read, and ends when the client is closed.
+/// unread events, and ends when the client is closed.
 #[derive(Debug)]
 pub struct Events(Arc<Inbox>);
 
 impl Events {
-    /// The next event; `None` once the client is closed.
+    /// Returns the next event; `None` once the client is closed.
     pub async fn next(&mut self) -> Option<Event> {
         StreamExt::next(self).await
     }
@@ -173,8 +175,8 @@ impl Inbox {
 }
 
 impl Content {
-    /// Adds losses to those of the same topic that wait here already: whatever else is missing, their sum is
-    /// right.
+    /// Adds losses to an unread event about the same topic, so that the total stays right even if
+    /// other events are dropped. Returns whether there was such an event.
     fn add_up(&mut self, event: &Event) -> bool {
         match event {
             Event::Lagged { topic, dropped } => self.events.iter_mut().any(|waiting| {
@@ -213,7 +215,7 @@ impl Content {
         }
     }
 
-    /// Takes the oldest event out, rather one that counts nothing.
+    /// Removes the oldest event, if possible one that does not count losses.
     fn make_room(&mut self) {
         let counts =
             |event: &Event| matches!(event, Event::Lagged { .. } | Event::SealedRefused { .. });
@@ -223,7 +225,7 @@ impl Content {
     }
 }
 
-/// Where events are reported. Its lock is the innermost of all.
+/// Passes events to all streams. Its lock is the innermost of all.
 #[derive(Debug, Default)]
 pub(crate) struct Reporter {
     inboxes: Mutex<Vec<Weak<Inbox>>>,
@@ -234,7 +236,7 @@ impl Reporter {
         self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new stream that begins with `first`.
+    /// Returns a new stream that begins with `first`.
     pub(crate) fn stream(&self, first: impl IntoIterator<Item = Event>) -> Events {
         let inbox = Arc::new(Inbox::default());
         for event in first {

@@ -1,22 +1,22 @@
-//! Choices a program can make: what happens when something is full, gone or not there.
+//! Policies that a program can choose: for full queues, lost connections and absent nodes.
 
 use std::time::Duration;
 
-/// To how many of its endpoints a client connects.
+/// How many of its endpoints a client connects to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Connections {
-    /// To all of them.
+    /// All of them.
     #[default]
     All,
-    /// To so many of them at a time, at least 1; the others are spares that take over when one is
-    /// lost.
+    /// This many of them at a time, at least 1; the others are spares that take over when a
+    /// connection is lost.
     AtMost(usize),
 }
 
 /// What publishing and subscribing do while no node is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Offline {
-    /// Wait for a connection, within the timeout.
+    /// Wait for a connection, until the timeout.
     #[default]
     Wait,
     /// Fail at once.
@@ -26,27 +26,28 @@ pub enum Offline {
 /// What happens to a message when its subscription's queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overflow {
-    /// It is turned away: a unicast is refused with result 104, so that the node tries another
-    /// subscriber, and a multicast is dropped. The queue keeps what it has.
+    /// The new message is turned away: a unicast is refused with result 104, so that the node tries
+    /// another subscriber, and a multicast is dropped. The queue keeps its messages.
     #[default]
     DropNewest,
-    /// The message that has waited longest is turned away in its place, in the same manner.
+    /// The message that has waited longest is turned away instead, in the same way.
     DropOldest,
-    /// Nothing more is read from the connection that brought it until there is room, so nothing is
-    /// turned away here.
+    /// The client stops reading from the connection that the message came over until there is room,
+    /// so no message is turned away.
     ///
-    /// That holds up everything that comes by this connection, answers to the client's own messages
-    /// among it: a task must not wait for those and leave its subscription unread. A node waits 5 s
-    /// for the answer to a unicast, and ends connections that are not read from for long; the client
-    /// connects again then.
+    /// This delays everything that comes over this connection, including the answers to the
+    /// client's own messages: a task must not wait for such an answer while it does not read its
+    /// subscription. A node waits 5 s for the answer to a unicast, and closes connections that are
+    /// not read for long; the client then connects again.
     Block,
 }
 
-/// When a lost connection is made again.
+/// When and how often to reconnect.
 ///
-/// After a failure an endpoint is left alone for half to all of a pause that starts at 1 s, doubles
-/// with each further failure and ends at 20 s. The half is left to chance, so that the clients of a
-/// node that restarts do not come back all at once.
+/// After a failure the client waits before it tries the endpoint again. The pause is 1 s at first,
+/// doubles with each further failure and is 20 s at most. The client waits a random time between
+/// half of the pause and all of it, so that the clients of a node that restarts do not all come
+/// back at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reconnect {
     pub(crate) first: Duration,
@@ -65,32 +66,33 @@ impl Default for Reconnect {
 }
 
 impl Reconnect {
-    /// As often as it takes; the default.
+    /// Reconnects without limit; the default.
     pub fn forever() -> Self {
         Self::default()
     }
 
-    /// Not at all: when its last connection is lost, the client is closed and says why.
+    /// Does not reconnect: when the last connection is lost, the client is closed and reports the
+    /// reason.
     pub fn never() -> Self {
         Self::default().retries(0)
     }
 
-    /// The pause after the first failure. Default 1 s; held between 1 ms and the longest pause.
+    /// Sets the pause after the first failure. Default 1 s; limited to 1 ms to the longest pause.
     #[must_use]
     pub fn first_pause(mut self, pause: Duration) -> Self {
         self.first = pause.max(Duration::from_millis(1));
         self
     }
 
-    /// The longest pause. Default 20 s; at least 1 ms.
+    /// Sets the longest pause. Default 20 s; at least 1 ms.
     #[must_use]
     pub fn max_pause(mut self, pause: Duration) -> Self {
         self.max = pause.max(Duration::from_millis(1));
         self
     }
 
-    /// Gives an endpoint up when so many tries in a row have failed. The client is closed once every
-    /// endpoint is given up.
+    /// Sets after how many failed retries in a row the client gives an endpoint up. The client is
+    /// closed once it has given up every endpoint.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
