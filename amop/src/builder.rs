@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// quarter of the timeout, but a busy machine needs at least this long.
 const SHORTEST_PROBE: Duration = Duration::from_secs(1);
 
-/// The longest such time.
+/// The longest time after which such a node gets a heartbeat.
 const LONGEST_PROBE: Duration = Duration::from_millis(2500);
 
 /// A builder of a [`Client`]. Every setting has a default; the default endpoint is a node on this

@@ -1,7 +1,7 @@
-//! How messages become payload bytes and back: text, JSON, protobuf and raw bytes.
+//! Codecs, which turn messages into payload bytes and back: text, JSON, protobuf and raw bytes.
 //!
-//! A codec is a type without values. It adds no envelope: the payload is exactly what the format
-//! itself gives, so that any program that knows the format can read it.
+//! A codec is a type without values. It adds no envelope: the payload is exactly the bytes of the
+//! format, so any program that knows the format can read it.
 
 mod json;
 mod proto_json;
@@ -18,24 +18,24 @@ pub use protobuf::Protobuf;
 
 /// Turns values of type `T` into payloads and back.
 ///
-/// The codecs of this crate read what they have written as the value it was. What their format cannot
-/// hold is refused when it is written, rather than changed on the way.
+/// With the codecs of this crate, decoding an encoded value gives the same value. A value that the
+/// format cannot hold is an error when it is encoded; it is not changed silently.
 pub trait Codec<T> {
     /// The format's name, for errors and logs.
     const NAME: &'static str;
 
-    /// Writes a value.
+    /// Encodes a value.
     ///
     /// # Errors
     ///
     /// [`CodecError`] if the value cannot be expressed in the format.
     fn encode(value: &T) -> Result<Bytes, CodecError>;
 
-    /// Reads a payload.
+    /// Decodes a payload.
     ///
     /// # Errors
     ///
-    /// [`CodecError`] if the payload is not of the format or not of this type's shape.
+    /// [`CodecError`] if the payload does not have the format or does not match this type.
     fn decode(payload: Bytes) -> Result<T, CodecError>;
 }
 
@@ -43,11 +43,11 @@ pub trait Codec<T> {
 #[derive(Debug)]
 pub enum Text {}
 
-/// Bytes as they are.
+/// Bytes, unchanged.
 #[derive(Debug)]
 pub enum Raw {}
 
-/// A type that is a piece of text; what [`Text`] needs of it.
+/// A type that is a piece of text, for the codec [`Text`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a piece of text",
     label = "the text codec cannot carry this",
@@ -55,10 +55,10 @@ pub enum Raw {}
             is the message's or its field's"
 )]
 pub trait TextValue: Sized {
-    /// The text.
+    /// Returns the text.
     fn as_text(&self) -> &str;
 
-    /// The value with this text.
+    /// Creates a value from its text.
     fn from_text(text: String) -> Self;
 }
 
@@ -72,7 +72,7 @@ impl TextValue for String {
     }
 }
 
-/// A type that is a piece of binary data; what [`Raw`] needs of it.
+/// A type that is a piece of binary data, for the codec [`Raw`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a piece of binary data",
     label = "the bytes codec cannot carry this",
@@ -80,10 +80,10 @@ impl TextValue for String {
             is the message's or its field's"
 )]
 pub trait BytesValue: Sized {
-    /// The bytes. Cheap where the type holds [`Bytes`].
+    /// Returns the bytes. Cheap if the type holds [`Bytes`].
     fn to_bytes(&self) -> Bytes;
 
-    /// The value with these bytes.
+    /// Creates a value from its bytes.
     fn from_bytes(bytes: Bytes) -> Self;
 }
 
@@ -133,7 +133,7 @@ impl<T: BytesValue> Codec<T> for Raw {
     }
 }
 
-/// A value or a payload that a codec could not take.
+/// Why a codec could not encode a value, or decode a payload.
 #[derive(Debug, thiserror::Error)]
 #[error("{codec} codec: {source}")]
 pub struct CodecError {
@@ -141,8 +141,8 @@ pub struct CodecError {
     source: Shown,
 }
 
-/// An error that may say what somebody else wrote, shown on one line. What it wraps is not part of the
-/// chain of sources: programs walk that and write what they find into a log.
+/// An error whose text may come from another program, shown on one line. The wrapped error is not
+/// part of the chain of sources, because programs write that chain into logs.
 struct Shown(Box<dyn std::error::Error + Send + Sync>);
 
 impl fmt::Display for Shown {
@@ -160,7 +160,7 @@ impl fmt::Debug for Shown {
 impl std::error::Error for Shown {}
 
 impl CodecError {
-    /// An error of the codec named `codec`.
+    /// Creates an error of the codec named `codec`.
     pub fn new(
         codec: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -171,12 +171,13 @@ impl CodecError {
         }
     }
 
-    /// The codec's own error. Its text may hold what somebody else wrote, line breaks and all.
+    /// Returns the codec's own error. Its text may come from another program and contain line
+    /// breaks.
     pub fn get_ref(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         &*self.source.0
     }
 
-    /// The codec's name.
+    /// Returns the codec's name.
     pub fn codec(&self) -> &'static str {
         self.codec
     }
@@ -188,7 +189,7 @@ mod tests {
 
     use super::*;
 
-    /// Nothing of what others wrote does anything to a log, along the whole chain of sources.
+    /// Text of other programs cannot break a log, along the whole chain of sources.
     #[test]
     fn foreign_text_is_on_one_line_in_every_form() {
         let text = "a\nb\r\u{1b}[31m\u{202e}\u{85}";

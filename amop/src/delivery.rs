@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use crate::{Codec, ReplyError, Request, connection::Connection, queue::Incoming, routes::Routes};
 
-/// Where a message came from, and the duty to answer it.
+/// Where a message came from. The message must be answered; dropping this answers it, too.
 pub(crate) struct Receipt {
     kind: Kind,
     seq: Seq,
@@ -25,11 +25,11 @@ pub(crate) struct Receipt {
     connection: Connection,
     /// When the message came.
     at: Instant,
-    /// How long its node waits for an answer, in milliseconds.
+    /// How long the node waits for an answer, in milliseconds.
     answer_within: u32,
-    /// Where its answer is noted; a multicast has none.
+    /// The table that the answer is recorded in; `None` for a multicast.
     routes: Option<Arc<Routes>>,
-    /// Whether an answer without a reply is none.
+    /// Whether the publisher gets an error if there is no reply.
     needs_reply: bool,
     answered: bool,
 }
@@ -51,7 +51,7 @@ impl Receipt {
         (receipt, incoming.payload)
     }
 
-    /// Says whether the message is a request: if nobody replies, its publisher gets an error.
+    /// Sets whether the message is a request: without a reply, its publisher gets an error.
     pub(crate) fn set_needs_reply(&mut self, needs_reply: bool) {
         self.needs_reply = needs_reply;
     }
@@ -68,7 +68,7 @@ impl Receipt {
         &self.topic
     }
 
-    /// Whether an answer fits into a frame.
+    /// Checks that an answer fits into a frame.
     pub(crate) fn check_len(&self, payload: &[u8]) -> Result<(), ReplyError> {
         self.connection.check_len(&self.topic, payload)
     }
@@ -80,7 +80,7 @@ impl Receipt {
                 topic: self.topic.to_string(),
             });
         }
-        // There is a reply, and if it cannot be sent an empty one must not stand for it.
+        // There is a reply: if it cannot be sent, the publisher must not get an empty one instead.
         self.needs_reply = true;
         self.check_len(payload)?;
         self.answered = true;
@@ -94,7 +94,7 @@ impl Receipt {
         self.check_time()
     }
 
-    /// Whether the node was still waiting for an answer.
+    /// Checks that the node was still waiting for an answer.
     fn check_time(&self) -> Result<(), ReplyError> {
         let limit = Duration::from_millis(self.answer_within.into());
         let after = self.at.elapsed();
@@ -109,7 +109,8 @@ impl Receipt {
         })
     }
 
-    /// Answers everybody who brought the message. Returns whether anybody was there.
+    /// Sends the answer to every connection that brought the message. Returns whether one of them
+    /// was still open.
     fn send(&self, result: i32, payload: &[u8]) -> bool {
         let Some(routes) = &self.routes else {
             return false;
@@ -123,7 +124,7 @@ impl Receipt {
         sent
     }
 
-    /// What an answer that nobody gave is.
+    /// Returns the result for a message that the program did not answer.
     fn unanswered(&self) -> i32 {
         if std::thread::panicking() {
             code::FAILED
@@ -144,10 +145,10 @@ impl Drop for Receipt {
     }
 }
 
-/// A message together with where it came from.
+/// A message with its seq and topic, and the means to answer it.
 ///
-/// It derefs to the message. A unicast's publisher waits for an answer: reply, or refuse. Dropping the
-/// delivery acknowledges the message with an empty payload, except
+/// It derefs to the message. A unicast's publisher waits for an answer: reply to it or refuse it.
+/// Dropping the delivery acknowledges the message with an empty payload, with two exceptions:
 ///
 /// * on a topic with replies ([`Topic::REQUEST`](crate::Topic::REQUEST)): the publisher gets
 ///   [`PublishError::NoReply`](crate::PublishError::NoReply), since an empty payload could be read as a
@@ -155,10 +156,10 @@ impl Drop for Receipt {
 /// * while its thread panics, on every topic: the publisher gets
 ///   [`PublishError::SubscriberFailed`](crate::PublishError::SubscriberFailed).
 ///
-/// A delivery that is neither answered nor dropped, as by `std::mem::forget`, is answered by nobody: after
-/// 5 s a node tries the next subscriber, and a later answer is lost ([`ReplyError::Late`]). Bytes of
-/// [`Client::subscribe_raw`](crate::Client::subscribe_raw) have no type that says whether they are requests:
-/// answer each.
+/// A delivery that is neither answered nor dropped, for example after `std::mem::forget`, gets no
+/// answer: after 5 s a node tries the next subscriber, and a later answer is lost
+/// ([`ReplyError::Late`]). Messages of [`Client::subscribe_raw`](crate::Client::subscribe_raw) have
+/// no type that says whether they are requests: answer each of them.
 pub struct Delivery<T> {
     message: T,
     receipt: Receipt,
@@ -169,24 +170,25 @@ impl<T> Delivery<T> {
         Self { message, receipt }
     }
 
-    /// Its seq, by which logs of nodes and publishers know it. Copies of one multicast that come
-    /// by way of several nodes share it.
+    /// Returns the message's seq, which logs of nodes and publishers show, too. Copies of one
+    /// multicast that come through several nodes have the same seq.
     pub fn seq(&self) -> String {
         self.receipt.seq.to_string()
     }
 
-    /// The topic it was published to; of a private one, the name.
+    /// Returns the topic that it was published to; for a private topic, its name.
     pub fn topic(&self) -> &str {
         PrivateName::shown(&self.receipt.topic)
     }
 
-    /// How it travelled; only the publisher of a unicast waits for an answer.
+    /// Returns whether it is a unicast or a multicast; only the publisher of a unicast waits for an
+    /// answer.
     pub fn kind(&self) -> Kind {
         self.receipt.kind
     }
 
-    /// The message alone. A unicast is acknowledged with an empty payload; on a topic with replies its
-    /// publisher gets [`PublishError::NoReply`](crate::PublishError::NoReply).
+    /// Returns the message alone. A unicast is acknowledged with an empty payload; on a topic with
+    /// replies its publisher gets [`PublishError::NoReply`](crate::PublishError::NoReply).
     pub fn into_inner(self) -> T {
         self.message
     }
@@ -201,8 +203,8 @@ impl<T> Delivery<T> {
     }
 
     /// Refuses a unicast: its publisher gets `code` as
-    /// [`PublishError::Rejected`](crate::PublishError::Rejected), or the variant of a code with a
-    /// meaning of its own. 0 would mean success and is sent as 104, "nobody took it".
+    /// [`PublishError::Rejected`](crate::PublishError::Rejected), or another variant if the code
+    /// has one. Code 0 would mean success, so it is sent as 104, "no subscriber took it".
     ///
     /// # Errors
     ///
@@ -260,5 +262,5 @@ impl<T: fmt::Debug> fmt::Debug for Delivery<T> {
     }
 }
 
-/// Ties a stream to a message type without owning one.
+/// Marks a type with a message type that it does not own.
 pub(crate) type Of<T> = PhantomData<fn() -> T>;

@@ -748,7 +748,9 @@ pub enum ReplyError {
         max: usize,
     },
     /// The connection that the message came over is lost.
-    #[error("the connection to {endpoint} is lost ({reason}); the reply to {topic:?} cannot be sent")]
+    #[error(
+        "the connection to {endpoint} is lost ({reason}); the reply to {topic:?} cannot be sent"
+    )]
     Disconnected {
         /// The topic.
         topic: String,

@@ -1,4 +1,4 @@
-//! Publishing without waiting for each message.
+//! Publishers, which do not wait for each message.
 
 use std::{collections::VecDeque, fmt, marker::PhantomData, pin::pin, sync::Arc};
 
@@ -20,16 +20,15 @@ use crate::{
     pipeline::{Again, Lost, Pipeline},
 };
 
-/// Bytes of payload that may wait for their confirmation, per publisher. A longer message waits until
-/// nothing else does.
+/// Bytes of payload that may wait for confirmation, per publisher. A longer message is sent once no
+/// other message waits.
 const MAX_UNCONFIRMED: usize = 16 * 1024 * 1024;
 
-/// Publishes multicasts of one type, many at a time. Made by
+/// Publishes multicasts of one type, many at a time. Returned by
 /// [`Client::publisher`](crate::Client::publisher).
 ///
-/// [`publish`](Self::publish) returns as soon as the message has its place in a connection's send
-/// buffer; [`flush`](Self::flush) waits until nodes have taken all messages and tells of those they
-/// have not.
+/// [`publish`](Self::publish) returns as soon as the message is in a connection's send buffer;
+/// [`flush`](Self::flush) waits until nodes have taken all messages, and reports those that failed.
 ///
 /// ```no_run
 /// # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -47,15 +46,15 @@ const MAX_UNCONFIRMED: usize = 16 * 1024 * 1024;
 /// # }
 /// ```
 ///
-/// * All messages go by way of one connection, in their order, for as long as that stays.
-/// * If it is lost, those that are not confirmed are sent again over another one, with the seqs they
-///   had, so that subscribers of this crate take them once. That is done by the next call of `publish`
-///   or `flush`: a publisher has no task of its own.
-/// * `publish` waits while as many messages as
-///   [`max_in_flight`](crate::ClientBuilder::max_in_flight) says, or 16 MiB of them, wait for their
-///   confirmation, or 4 MiB to be written; within the [`timeout`](crate::ClientBuilder::timeout).
-/// * Dropped without a flush, it leaves messages to the connection, which writes them unless it is
-///   lost; nobody learns what became of them. [`drain`](crate::Client::drain) waits for them.
+/// * All messages are sent over one connection, in their order, as long as it is open.
+/// * If it is lost, the messages that are not confirmed are sent again over another one, with the
+///   same seqs, so that subscribers that use this crate take them once. The next call of `publish`
+///   or `flush` does this: a publisher has no task of its own.
+/// * `publish` waits, until the [`timeout`](crate::ClientBuilder::timeout), while
+///   [`max_in_flight`](crate::ClientBuilder::max_in_flight) messages or 16 MiB of messages wait for
+///   confirmation, or while 4 MiB wait to be written.
+/// * If it is dropped without a flush, the connection still writes the messages, unless it is lost;
+///   their outcome is not reported. [`drain`](crate::Client::drain) waits for them.
 /// * It does not keep the client open.
 pub struct Publisher<T> {
     raw: RawPublisher,
@@ -76,13 +75,13 @@ impl<T: Topic> Publisher<T> {
         }
     }
 
-    /// Accepts a message, which is encoded before this returns its future. Dropping the future before
-    /// it is over gives the message up.
+    /// Accepts a message, which is encoded before this returns its future. If the future is dropped
+    /// before it completes, the message may not be sent.
     ///
     /// # Errors
     ///
-    /// [`PublishError`], if this message was not accepted. What becomes of an accepted one is told
-    /// by [`flush`](Self::flush).
+    /// [`PublishError`] if this message was not accepted. If an accepted message fails,
+    /// [`flush`](Self::flush) returns the error.
     pub fn publish<'a>(
         &'a mut self,
         message: &T,
@@ -97,35 +96,37 @@ impl<T: Topic> Publisher<T> {
         }
     }
 
-    /// Waits until nodes have taken every message accepted so far, or it is clear that they will
-    /// not: at most about as long as the [`timeout`](crate::ClientBuilder::timeout) is. Dropping the
-    /// future loses nothing.
+    /// Waits until nodes have taken every message accepted so far, or until the others have failed:
+    /// at most about the [`timeout`](crate::ClientBuilder::timeout). Dropping the future loses
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// [`FlushError`] if messages failed since the last flush: how many, and the first one's error.
+    /// [`FlushError`] if messages failed since the last flush: their number, and the error of the
+    /// first.
     pub async fn flush(&mut self) -> Result<(), FlushError> {
         self.raw.flush().await
     }
 
-    /// Messages that no node has confirmed yet.
+    /// Returns the number of messages that no node has confirmed yet.
     pub fn unconfirmed(&self) -> usize {
         self.raw.unconfirmed()
     }
 }
 
-/// As [`Publisher`], of bytes. Made by [`Client::publisher_raw`](crate::Client::publisher_raw).
+/// As [`Publisher`], for bytes. Returned by
+/// [`Client::publisher_raw`](crate::Client::publisher_raw).
 pub struct RawPublisher {
     hub: Arc<Hub>,
     private: Option<PrivateName>,
     pipeline: Arc<Pipeline>,
-    /// The one in use.
+    /// The connection in use.
     connection: Option<Connection>,
-    /// Those by which copies go, where that is one to a FISCO node.
+    /// The connections that copies are sent over, if `connection` is one to a FISCO node.
     others: Vec<Connection>,
-    /// Messages so far.
+    /// The number of messages so far.
     count: u64,
-    /// What was lost and has yet to be sent again.
+    /// Messages that were lost and are not sent again yet.
     again: VecDeque<Lost>,
 }
 
@@ -163,7 +164,7 @@ impl RawPublisher {
         PrivateName::shown(self.pipeline.topic())
     }
 
-    /// Messages that no node has confirmed yet.
+    /// Returns the number of messages that no node has confirmed yet.
     pub fn unconfirmed(&self) -> usize {
         self.pipeline.unconfirmed()
     }
@@ -174,7 +175,7 @@ impl RawPublisher {
     ///
     /// As [`Publisher::publish`].
     pub async fn publish(&mut self, payload: Bytes) -> Result<(), PublishError> {
-        // Somebody who publishes all the time leaves room for the other tasks.
+        // A task that publishes all the time lets other tasks run.
         consume_budget().await;
         self.check_granted()?;
         self.hub.sealed.check(self.pipeline.topic(), &payload)?;
@@ -204,7 +205,7 @@ impl RawPublisher {
         let pipeline = Arc::clone(&self.pipeline);
         let mut changed = pin!(pipeline.changed());
         loop {
-            // Before the looks, so that no change is missed.
+            // Enabled before the checks, so that no change is missed.
             changed.as_mut().enable();
             self.send_again(deadline).await;
             if pipeline.is_settled() {
@@ -254,7 +255,7 @@ impl RawPublisher {
         }
     }
 
-    /// Sends again what was lost until now. What fails is told by the next flush.
+    /// Sends the messages that were lost again. The next flush reports those that fail.
     async fn send_again(&mut self, deadline: Instant) {
         loop {
             if self.again.is_empty() {
@@ -274,7 +275,7 @@ impl RawPublisher {
             let (again, copy) = (lost.again, lost.copy);
             let sent = match (again, self.check_granted()) {
                 (_, Err(revoked)) => Err(revoked),
-                // One copy more or less is no error.
+                // A copy that is not sent is not an error.
                 (_, Ok(())) if copy => {
                     self.send_copies(message, Some(deadline)).await;
                     Ok(())
@@ -282,7 +283,8 @@ impl RawPublisher {
                 (Again::Anywhere, _) => self.send(message, Some(deadline)).await,
                 (Again::Elsewhere, _) => self.deliver(message, deadline).await,
             };
-            // Only now: it is still there if this future is dropped before.
+            // Removed only now, so that the message stays in the list if this future is dropped
+            // earlier.
             self.again.pop_front();
             match sent {
                 Ok(()) => self.pipeline.settled_one(copy, payload.len()),
@@ -291,7 +293,8 @@ impl RawPublisher {
         }
     }
 
-    /// Puts a message into a connection's send buffer, or has it delivered if there is none yet.
+    /// Puts a message into a connection's send buffer; without a connection, delivers it on its
+    /// own.
     async fn send(
         &mut self,
         message: PipelinedMessage<'_>,
@@ -320,9 +323,9 @@ impl RawPublisher {
                     return Ok(());
                 }
                 Err(Failed::Final(error)) => return Err(error),
-                // It is not open any more, and not chosen again.
+                // The connection is closed, so it is not chosen again.
                 Err(Failed::Retry(Attempt::NotSent, _)) => self.connection = None,
-                // It is too long for this node; another one may take it.
+                // The message is too long for this node; another one may take it.
                 Err(Failed::Retry(..)) => {
                     let until = until(self.pipeline.timeout());
                     return self.deliver(message, until).await;
@@ -337,8 +340,8 @@ impl RawPublisher {
             .pick(&attempts, self.pipeline.topic(), Kind::Multicast)
     }
 
-    /// Puts copies of a message into the send buffers of other connections, as far as there are some: a FISCO
-    /// node does not deliver to its own subscribers.
+    /// Puts copies of a message into the send buffers of other connections, if there are any: a
+    /// FISCO node does not deliver to its own subscribers.
     async fn send_copies(&mut self, message: PipelinedMessage<'_>, deadline: Option<Instant>) {
         let copies = self.hub.options.copies - 1;
         let mut asked: Vec<u64> = self.connection.iter().map(Connection::id).collect();
@@ -374,8 +377,8 @@ impl RawPublisher {
         }
     }
 
-    /// Publishes a message as one of its own: waits for a connection, if there is none, and for the
-    /// node's answer.
+    /// Publishes a message outside of the pipeline: waits for a connection, if there is none, and
+    /// for the node's answer.
     async fn deliver(
         &self,
         message: PipelinedMessage<'_>,
@@ -387,7 +390,7 @@ impl RawPublisher {
             cut_offs,
             ..
         } = message;
-        // One that is sent again is counted by the pipeline.
+        // A message that is sent again is already counted by the pipeline.
         let _counted = seq.is_none().then(|| self.hub.publishing.one());
         let message = Message {
             kind: Kind::Multicast,

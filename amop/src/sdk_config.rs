@@ -1,4 +1,5 @@
-//! The configuration files of other SDKs: `config.toml` as the Java SDK 2.x or the Go SDK 1.x has it.
+//! The configuration files of other SDKs: the `config.toml` of the Java SDK 2.x and of the Go SDK
+//! 1.x.
 
 mod read;
 
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{KeyError, TopicKey, TopicPublicKey};
 
-/// Whose configuration file it is.
+/// The SDK that a configuration file belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SdkLayout {
     /// The Java SDK's: `[cryptoMaterial]`, `[network]`, `[[amop]]`.
@@ -23,33 +24,33 @@ pub enum SdkLayout {
     Go,
 }
 
-/// What a `config.toml` of a Java or Go SDK says about connecting.
+/// The settings for connecting in a `config.toml` of a Java or Go SDK.
 ///
-/// A relative path in it is taken from the working directory, as those SDKs do, or from the file's
-/// own folder if it leads nowhere there.
+/// A relative path in it is relative to the working directory, as for those SDKs. If nothing is
+/// there, it is relative to the folder of the file.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SdkConfig {
     /// The file.
     pub path: PathBuf,
-    /// Whose layout it has.
+    /// The layout of the file.
     pub layout: SdkLayout,
     /// The nodes, each `host:port`; at least one.
     pub endpoints: Vec<String>,
-    /// The CA certificates; text where a Go SDK's file holds them itself (`CAContext`).
+    /// The CA certificates; text if the file of a Go SDK contains them (`CAContext`).
     pub ca: PemSource,
-    /// The SDK's certificate, likewise (`CertContext`).
+    /// The SDK's certificate, as above (`CertContext`).
     pub cert: PemSource,
-    /// The SDK's private key, likewise (`KeyContext`).
+    /// The SDK's private key, as above (`KeyContext`).
     pub key: PemSource,
     /// Private topics. Their keys are not read yet.
     pub private_topics: Vec<PrivateTopic>,
-    /// What was not understood, or has no effect.
+    /// Entries of the file that are unknown or have no effect.
     pub warnings: Vec<ConfigWarning>,
 }
 
-/// A private topic of a Java SDK's file: publishers name the public keys of those who may subscribe,
-/// subscribers their private key.
+/// A private topic of a Java SDK's file. A publisher lists the public keys of the subscribers, a
+/// subscriber its private key.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PrivateTopic {
@@ -61,7 +62,7 @@ pub struct PrivateTopic {
     pub public_keys: Vec<PathBuf>,
     /// For subscribing: the file of the private key.
     pub private_key: Option<PrivateKeySource>,
-    /// What the private key's file is locked with. Only PKCS#12 stores are.
+    /// The password of the private key's file. Only PKCS#12 stores have one.
     pub password: Option<String>,
 }
 
@@ -84,7 +85,7 @@ impl fmt::Debug for PrivateKeySource {
 }
 
 impl PrivateTopic {
-    /// The keys to publish to.
+    /// Returns the public keys to grant the topic to.
     pub(crate) fn grants(&self) -> Result<Vec<TopicPublicKey>, KeyError> {
         let key = |place: &PathBuf| match place.to_str().map(str::parse) {
             Some(Ok(key)) => Ok(key),
@@ -93,7 +94,7 @@ impl PrivateTopic {
         self.public_keys.iter().map(key).collect()
     }
 
-    /// The key to subscribe with.
+    /// Returns the key to subscribe with.
     pub(crate) fn own_key(&self) -> Result<Option<TopicKey>, KeyError> {
         let Some(source) = &self.private_key else {
             return Ok(None);
@@ -108,7 +109,7 @@ impl PrivateTopic {
         .map(Some)
     }
 
-    /// The topic's name, checked.
+    /// Returns the topic's name after checking it.
     pub(crate) fn name(&self, path: &Path) -> Result<PrivateName, ConfigError> {
         PrivateName::new(&self.topic).map_err(|error| ConfigError::Value {
             path: path.to_owned(),
@@ -131,13 +132,13 @@ impl fmt::Debug for PrivateTopic {
     }
 }
 
-/// Something in a configuration file that has no effect.
+/// An entry of a configuration file that has no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigWarning {
     /// Its line, from 1.
     pub line: usize,
-    /// What it is.
+    /// The description.
     pub message: String,
 }
 
@@ -236,7 +237,7 @@ impl SdkConfig {
             ConfigError::Syntax {
                 path: path.to_owned(),
                 line: 1 + valid.iter().filter(|&&byte| byte == b'\n').count(),
-                message: "not UTF-8 text, but GBK perhaps; save the file as UTF-8".to_owned(),
+                message: "not UTF-8 text, perhaps GBK; save the file as UTF-8".to_owned(),
             }
         })?;
         Self::parse(path, text)

@@ -1,4 +1,4 @@
-//! Setting up a subscription.
+//! The builder of a subscription.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -7,7 +7,7 @@ use crate::{
     delivery::Of, hub::Hub, topic::wire_topic,
 };
 
-/// Sets up a subscription; made by [`Client::subscription`](crate::Client::subscription).
+/// A builder of a subscription, returned by [`Client::subscription`](crate::Client::subscription).
 ///
 /// ```no_run
 /// # async fn run(client: amop::Client) -> Result<(), amop::SubscribeError> {
@@ -49,34 +49,35 @@ impl<T: Topic> SubscriptionBuilder<T> {
         }
     }
 
-    /// The topic. Default: that of the type.
+    /// Sets the topic. Default: that of the type.
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topic = topic.into();
         self
     }
 
-    /// Messages that may wait. Default: the client's
-    /// [`queue`](crate::ClientBuilder::queue); at least 1. Nor may more than 256 MiB wait, though an
-    /// empty queue takes any message.
+    /// Sets how many messages may wait. Default: the client's
+    /// [`queue`](crate::ClientBuilder::queue); at least 1. The waiting messages may also have 256
+    /// MiB at most, but an empty queue takes any message.
     pub fn queue(mut self, messages: usize) -> Self {
         self.queue = messages.max(1);
         self
     }
 
-    /// What happens to a message when the queue is full. Default [`Overflow::DropNewest`].
+    /// Sets what happens to a message when the queue is full. Default [`Overflow::DropNewest`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
         self
     }
 
-    /// The key by which this side proves that it may have the messages of a private topic. Default:
+    /// Sets the key that proves that this client may have the messages of a private topic. Default:
     /// that of [`ClientBuilder::topic_key`](crate::ClientBuilder::topic_key).
     pub fn key(mut self, key: &TopicKey) -> Self {
         self.key = Some(key.clone());
         self
     }
 
-    /// Subscribes. The subscription yields messages and acknowledges each unicast as it is taken.
+    /// Subscribes. The subscription yields messages and acknowledges each unicast when it is taken
+    /// from the stream.
     ///
     /// # Errors
     ///
@@ -85,7 +86,7 @@ impl<T: Topic> SubscriptionBuilder<T> {
         Ok(Subscription::new(self.raw().await?))
     }
 
-    /// Subscribes. The stream yields messages with where they came from, and a way to reply.
+    /// Subscribes. The stream yields deliveries, which can be replied to.
     ///
     /// # Errors
     ///
@@ -94,8 +95,9 @@ impl<T: Topic> SubscriptionBuilder<T> {
         Ok(Deliveries::new(self.raw().await?))
     }
 
-    /// Subscribes. The stream yields bytes. On a topic with replies ([`Topic::REQUEST`]) a unicast that is
-    /// dropped without an answer is an error to its publisher, as with [`deliveries`](Self::deliveries).
+    /// Subscribes. The stream yields bytes. On a topic with replies ([`Topic::REQUEST`]) the
+    /// publisher of a unicast that is dropped without an answer gets an error, as with
+    /// [`deliveries`](Self::deliveries).
     ///
     /// # Errors
     ///

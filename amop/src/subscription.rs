@@ -1,4 +1,4 @@
-//! Subscriptions: streams of bytes, of messages, and of messages to be answered.
+//! Subscriptions: streams of bytes, of messages, and of deliveries.
 
 use std::{
     fmt,
@@ -26,11 +26,11 @@ use crate::{
     routes::{NotAdded, Routes},
 };
 
-/// A subscription whose messages stay bytes: a stream of [`Delivery`].
+/// A subscription whose messages are not decoded: a stream of deliveries of bytes.
 ///
-/// It ends when it is unsubscribed or the client is closed; a connection that is lost and made again
-/// does not end it. Dropping it unsubscribes in the background and refuses the unicasts it still
-/// holds, so that a node gives them to others.
+/// It ends when it is unsubscribed or the client is closed; a reconnect does not end it. Dropping
+/// it unsubscribes in the background and refuses the unicasts that it still holds, so that a node
+/// gives them to other subscribers.
 pub struct RawSubscription {
     topic: TopicName,
     queue: Arc<Queue>,
@@ -64,7 +64,8 @@ impl RawSubscription {
             Err(NotAdded::Closed) => return Err(hub.unsubscribable(&topic)),
             Err(NotAdded::OtherKey) => return Err(SubscribeError::OtherKey { topic: shown() }),
         };
-        // From here on, giving up drops the subscription, which takes everything back.
+        // If this future is dropped after this point, the subscription is dropped, which undoes
+        // everything.
         let subscription = Self {
             topic,
             queue,
@@ -76,48 +77,48 @@ impl RawSubscription {
         Ok(subscription)
     }
 
-    /// The topic; of a private one, the name.
+    /// Returns the topic; for a private topic, its name.
     pub fn topic(&self) -> &str {
         PrivateName::shown(&self.topic)
     }
 
-    /// How many messages were turned away because the queue was full: multicasts are lost,
-    /// unicasts were refused. [`stats`](Self::stats) tells them apart.
+    /// Returns how many messages were turned away because the queue was full: multicasts are lost,
+    /// unicasts were refused. [`stats`](Self::stats) counts them separately.
     pub fn lagged(&self) -> u64 {
         let stats = self.stats();
         stats.dropped + stats.refused
     }
 
-    /// What the queue has seen.
+    /// Returns the counts of the queue.
     pub fn stats(&self) -> SubscriptionStats {
         self.queue.stats()
     }
 
-    /// The next message; `None` once unsubscribed or closed.
+    /// Returns the next message; `None` once unsubscribed or closed.
     pub async fn next(&mut self) -> Option<Delivery<Bytes>> {
         StreamExt::next(self).await
     }
 
-    /// Unsubscribes. What was delivered before can still be read; the stream ends after it.
+    /// Unsubscribes. Messages that were delivered before can still be read; then the stream ends.
     ///
-    /// Meanwhile a full queue turns messages away even if it is to block: whoever waits for this
-    /// cannot read.
+    /// While this call waits, a full queue turns messages away even with [`Overflow::Block`],
+    /// because the caller cannot read during the call.
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`] if a node did not confirm. The subscription is over all the same.
+    /// [`SubscribeError`] if a node did not confirm. The subscription ends in this case, too.
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.hub.routes.leave(&self.topic, &self.queue);
         let topics = self.hub.routes.topics_of(&self.topic);
         let result = self.hub.unsubscribed(&topics).await;
-        // Until here messages were still taken: a node may have sent them before it knew.
+        // Messages are accepted until here: a node may have sent them before it removed the topic.
         self.hub.routes.remove(&self.topic, &self.queue);
         Connection::wake_all(self.queue.close());
         result
     }
 
-    /// Says whether its unicasts are requests: one that is dropped without an answer is an error to its
-    /// publisher then.
+    /// Sets whether its unicasts are requests: if one is dropped without an answer, its publisher
+    /// gets an error.
     pub(crate) fn of_requests(mut self, needs_reply: bool) -> Self {
         self.needs_reply = needs_reply;
         self
@@ -152,7 +153,8 @@ impl Drop for RawSubscription {
         let (unread, blocked) = self.queue.close_and_drain();
         for incoming in unread {
             let (receipt, _) = Receipt::of(incoming, &self.hub.routes);
-            // A multicast has no answer, and a connection that is gone needs none.
+            // This fails for a multicast, which has no answer, and if the connection is lost, which
+            // needs none.
             let _ = receipt.answer(code::NO_SESSION, b"");
         }
         Connection::wake_all(blocked);
@@ -168,7 +170,7 @@ impl fmt::Debug for RawSubscription {
     }
 }
 
-/// The messages a subscription could not decode.
+/// The messages that a subscription could not decode.
 #[derive(Debug, Clone, Default)]
 pub struct DecodeErrors {
     count: u64,
@@ -176,17 +178,17 @@ pub struct DecodeErrors {
 }
 
 impl DecodeErrors {
-    /// How many there were.
+    /// Returns how many there were.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The last one.
+    /// Returns the error of the last one.
     pub fn last(&self) -> Option<&DecodeError> {
         self.last.as_ref()
     }
 
-    /// Counts one, and logs it as far as the log's limits allow.
+    /// Counts one, and logs it within the log's limits.
     pub(crate) fn add(&mut self, error: DecodeError, log: &Warnings) {
         self.count += 1;
         log.warn(self.count, &error);
@@ -197,9 +199,9 @@ impl DecodeErrors {
 /// A subscription to a topic as a stream of deliveries, made by
 /// [`Client::deliveries`](crate::Client::deliveries).
 ///
-/// For programs that reply to requests, or that want to know of each message that cannot be
-/// decoded; the others are better served by [`Subscription`]. It ends and is dropped as
-/// [`RawSubscription`] is.
+/// For programs that reply to requests, or that need to know of each message that cannot be
+/// decoded; other programs should use [`Subscription`]. It ends, and behaves when it is dropped, as
+/// [`RawSubscription`] does.
 pub struct Deliveries<T> {
     raw: RawSubscription,
     message: Of<T>,
@@ -213,33 +215,33 @@ impl<T: Topic> Deliveries<T> {
         }
     }
 
-    /// The topic.
+    /// Returns the topic.
     pub fn topic(&self) -> &str {
         self.raw.topic()
     }
 
-    /// How many messages were turned away because the queue was full: multicasts are lost,
+    /// Returns how many messages were turned away because the queue was full: multicasts are lost,
     /// unicasts were refused.
     pub fn lagged(&self) -> u64 {
         self.raw.lagged()
     }
 
-    /// What the queue has seen.
+    /// Returns the counts of the queue.
     pub fn stats(&self) -> SubscriptionStats {
         self.raw.stats()
     }
 
-    /// The next message; `None` once unsubscribed or closed. A message that cannot be
-    /// decoded is an error here, and the publisher of a unicast has been told by result 105.
+    /// Returns the next message; `None` once unsubscribed or closed. A message that cannot be
+    /// decoded is an error here, and the publisher of a unicast gets result 105.
     pub async fn next(&mut self) -> Option<Result<Delivery<T>, DecodeError>> {
         StreamExt::next(self).await
     }
 
-    /// Unsubscribes. What was delivered before can still be read; the stream ends after it.
+    /// Unsubscribes. Messages that were delivered before can still be read; then the stream ends.
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`] if the node did not confirm. The subscription is over all the same.
+    /// [`SubscribeError`] if a node did not confirm. The subscription ends in this case, too.
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.raw.unsubscribe().await
     }
@@ -263,11 +265,11 @@ impl<T> fmt::Debug for Deliveries<T> {
 /// A subscription to a topic as a stream of its messages, made by
 /// [`Client::subscribe`](crate::Client::subscribe).
 ///
-/// Each unicast is acknowledged, with an empty payload, when it is taken from the stream; on a topic with
-/// replies ([`Topic::REQUEST`]) its publisher is told by result 106 that there is none. A
-/// message that cannot be decoded is skipped: it is counted in [`errors`](Self::errors) and
-/// logged, and the publisher of a unicast is told by result 105. It ends and is dropped as
-/// [`RawSubscription`] is.
+/// Each unicast is acknowledged, with an empty payload, when it is taken from the stream; on a
+/// topic with replies ([`Topic::REQUEST`]) its publisher gets result 106, "no reply". A message
+/// that cannot be decoded is skipped: it is counted in [`errors`](Self::errors) and logged, and the
+/// publisher of a unicast gets result 105. It ends, and behaves when it is dropped, as
+/// [`RawSubscription`] does.
 ///
 /// ```no_run
 /// # async fn run(client: amop::Client) -> Result<(), amop::SubscribeError> {
@@ -295,8 +297,8 @@ impl<T: Topic> Subscription<T> {
         if T::REQUEST {
             tracing::warn!(
                 topic = %OneLine::new(raw.topic()),
-                "a subscription cannot reply, and the topic's unicasts are requests: their publishers are told \
-                 that there is no reply; take deliveries instead"
+                "a plain subscription cannot reply, but the topic's unicasts are requests: their \
+                 publishers get the error 'no reply'; use deliveries instead"
             );
         }
         let log = Warnings::new(raw.hub.routes.later());
@@ -308,37 +310,37 @@ impl<T: Topic> Subscription<T> {
         }
     }
 
-    /// The topic.
+    /// Returns the topic.
     pub fn topic(&self) -> &str {
         self.raw.topic()
     }
 
-    /// The messages that could not be decoded.
+    /// Returns the messages that could not be decoded.
     pub fn errors(&self) -> &DecodeErrors {
         &self.errors
     }
 
-    /// How many messages were turned away because the queue was full: multicasts are lost,
+    /// Returns how many messages were turned away because the queue was full: multicasts are lost,
     /// unicasts were refused.
     pub fn lagged(&self) -> u64 {
         self.raw.lagged()
     }
 
-    /// What the queue has seen.
+    /// Returns the counts of the queue.
     pub fn stats(&self) -> SubscriptionStats {
         self.raw.stats()
     }
 
-    /// The next message; `None` once unsubscribed or closed.
+    /// Returns the next message; `None` once unsubscribed or closed.
     pub async fn next(&mut self) -> Option<T> {
         StreamExt::next(self).await
     }
 
-    /// Unsubscribes. What was delivered before can still be read; the stream ends after it.
+    /// Unsubscribes. Messages that were delivered before can still be read; then the stream ends.
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`] if the node did not confirm. The subscription is over all the same.
+    /// [`SubscribeError`] if a node did not confirm. The subscription ends in this case, too.
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.raw.unsubscribe().await
     }
@@ -375,7 +377,7 @@ impl<T> fmt::Debug for Subscription<T> {
     }
 }
 
-/// Decodes a message, or tells its publisher that it cannot be.
+/// Decodes a message, or tells its publisher that it cannot be decoded.
 fn decode<T: Topic>(incoming: Incoming, routes: &Arc<Routes>) -> Result<Delivery<T>, DecodeError> {
     let (mut receipt, payload) = Receipt::of(incoming, routes);
     receipt.set_needs_reply(T::REQUEST);
@@ -390,7 +392,8 @@ fn decode<T: Topic>(incoming: Incoming, routes: &Arc<Routes>) -> Result<Delivery
                 len,
                 source: Arc::new(source),
             };
-            // A multicast has no answer, and a connection that is gone needs none.
+            // This fails for a multicast, which has no answer, and if the connection is lost, which
+            // needs none.
             let _ = receipt.answer(code::DECODE, b"");
             Err(error)
         }

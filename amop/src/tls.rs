@@ -1,9 +1,9 @@
-//! [`Tls`]: which TLS implementation a client connects with.
+//! [`Tls`], the choice of a client's TLS implementation.
 
-/// How a client does TLS.
+/// The TLS implementation of a client.
 ///
-/// [`Tls::rustls`] is the default and right for all nodes but one kind: production nodes in RSA
-/// mode (`rsa_crypto_channel=true`), which offer static-RSA key exchange only. For those there is
+/// [`Tls::rustls`] is the default. It works with every node except one kind: production nodes in
+/// RSA mode (`rsa_crypto_channel=true`), which offer only static-RSA key exchange. For these use
 /// `Tls::legacy_rsa` with the cargo feature `legacy-rsa`.
 #[derive(Debug, Clone, Default)]
 pub struct Tls(pub(crate) Backend);
@@ -17,21 +17,22 @@ pub(crate) enum Backend {
 }
 
 impl Tls {
-    /// rustls: TLS 1.2 with forward secrecy, for nodes in EC mode and for nodes of this project in
-    /// RSA mode.
+    /// Uses rustls: TLS 1.2 with forward secrecy, for nodes in EC mode and for overlay nodes in RSA
+    /// mode.
     pub fn rustls() -> Self {
         Self(Backend::Rustls)
     }
 
-    /// OpenSSL, for production nodes in RSA mode. Feature `legacy-rsa`.
+    /// Uses OpenSSL, for production nodes in RSA mode. Needs the feature `legacy-rsa`.
     ///
-    /// The certificates must be an RSA-mode SDK folder. The node's chain is checked by the same
-    /// code and rules as by default, and the client certificate is sent as by default. Key exchange
-    /// with forward secrecy (ECDHE) is preferred where a node has it.
+    /// The certificates must be those of an SDK folder in RSA mode. The node's certificate chain is
+    /// checked by the same code and rules as by default, and the client certificate is sent as by
+    /// default. If the node supports a key exchange with forward secrecy (ECDHE), that is
+    /// preferred.
     ///
-    /// **Warning:** static RSA has no forward secrecy. Whoever records the traffic and later gets
-    /// the node's `channel_cert/node.key` reads all of it. Prefer `rsa_crypto_channel=false` on the
-    /// node where you can.
+    /// **Warning:** static RSA has no forward secrecy. An attacker who records the traffic and
+    /// later gets the node's `channel_cert/node.key` can read all of it. If possible, set
+    /// `rsa_crypto_channel=false` on the node instead.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), amop::ConnectError> {

@@ -1,4 +1,4 @@
-//! What makes a type a topic.
+//! The traits that make a type a topic.
 
 use amop_proto::{TopicError, TopicName, channel::PrivateName};
 
@@ -6,8 +6,8 @@ use crate::Codec;
 
 /// A message type that belongs to a topic.
 ///
-/// Do not implement it by hand: `#[amop::topic("hello")]` and `#[derive(AmopTopic)]` do, and add
-/// the inherent functions (`publish_unicast`, `subscribe`, ...) that programs use.
+/// Do not implement it by hand: `#[amop::topic("hello")]` and `#[derive(AmopTopic)]` implement it
+/// and add the inherent functions (`publish_unicast`, `subscribe`, ...) that programs use.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a topic whose messages travel as they are",
     label = "this sends or takes plain messages",
@@ -16,9 +16,9 @@ use crate::Codec;
             `{Self}::subscribe_sealed(...)` subscribes to them"
 )]
 pub trait Topic: Sized + Send + 'static {
-    /// The topic messages of this type are published to and subscribed from by default.
+    /// The topic that messages of this type are published to by default, and that is subscribed to.
     ///
-    /// The macros check it while compiling: 1 to 254 bytes, no tab.
+    /// The macros check it at compile time: 1 to 254 bytes, no tab.
     const TOPIC: &'static str;
 
     /// Whether only subscribers with granted keys get its messages: `private` in the macros.
@@ -30,21 +30,21 @@ pub trait Topic: Sized + Send + 'static {
     /// [`Delivery`](crate::Delivery).
     const REQUEST: bool = false;
 
-    /// How messages become bytes and back. There is no envelope: the payload is the codec's bytes
-    /// alone, so programs in other languages read it.
+    /// The codec that turns messages into bytes and back. There is no envelope: the payload is only
+    /// the codec's bytes, so programs in other languages can read it.
     type Codec: Codec<Self>;
 }
 
 /// A topic whose unicasts are answered with a typed reply: `reply = ...` in the macros.
 pub trait Request: Topic {
-    /// What a subscriber answers.
+    /// The type of a subscriber's reply.
     type Reply: Send + 'static;
 
-    /// How replies become bytes and back.
+    /// The codec that turns replies into bytes and back.
     type ReplyCodec: Codec<Self::Reply>;
 }
 
-/// The topic on the wire that messages of `T` to the topic `name` go to.
+/// Returns the topic on the wire for messages of `T` to the topic `name`.
 pub(crate) fn wire_topic<T: Topic>(name: &str) -> Result<TopicName, TopicError> {
     if T::PRIVATE {
         Ok(PrivateName::new(name)?.topic().clone())

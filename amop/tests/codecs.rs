@@ -131,8 +131,8 @@ fn refusals_of_json_name_the_place() {
     );
     assert_eq!(
         text,
-        "json codec: `nested.list[1]` is -inf, which is no number in JSON: leave such values out, or use another \
-         codec"
+        "json codec: `nested.list[1]` is -inf, which is not a number in JSON: leave such values \
+         out, or use another codec"
     );
     let (_, text) = refusal(&BTreeMap::from(
         [("a", 1.0), ("b", f64::NAN)].map(|(k, v)| (k.to_owned(), v)),

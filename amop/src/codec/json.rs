@@ -1,4 +1,4 @@
-//! JSON by serde, with what serde_json would write as something else refused.
+//! JSON by serde, which refuses values that serde_json would change.
 
 mod strict;
 
@@ -8,24 +8,26 @@ use super::{Codec, CodecError};
 
 /// JSON, by serde.
 ///
-/// Values are refused that JSON cannot hold, with the place in [`JsonError`]: numbers that are not
-/// finite, which serde_json writes as `null`; `Some` of what is written as `null`, which reads as
-/// `None`; members that `#[serde(flatten)]` would write twice; and what is nested deeper than readers go.
+/// It refuses values that JSON cannot hold, and [`JsonError`] names the place: numbers that are not
+/// finite, which serde_json writes as `null`; `Some` of a value that is written as `null`, which
+/// reads as `None`; members that `#[serde(flatten)]` would write twice; and values that are nested
+/// deeper than readers accept.
 #[derive(Debug)]
 pub enum Json {}
 
 /// A value that JSON cannot hold.
 ///
-/// It is what [`CodecError::get_ref`] gives if [`Json`] refused to write a value.
+/// [`CodecError::get_ref`] returns it if [`Json`] refused to encode a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
     /// A number is not finite. JSON has no such numbers.
     #[error(
-        "`{path}` is {value}, which is no number in JSON: leave such values out, or use another codec"
+        "`{path}` is {value}, which is not a number in JSON: leave such values out, or use another \
+         codec"
     )]
     NotFinite {
-        /// Where, such as `quotes[2].price`; empty for the value itself.
+        /// The place, such as `quotes[2].price`; empty for the value itself.
         path: String,
         /// The number.
         value: f64,
@@ -36,10 +38,10 @@ pub enum JsonError {
          type, such as an enum"
     )]
     SomeOfNull {
-        /// Where it is.
+        /// The place.
         path: String,
     },
-    /// A flattened field has a member that the struct has as well.
+    /// A flattened field has a member with the same name as one of the struct.
     #[error(
         "`{path}` would be written twice, which readers refuse: leave it out of what is flattened"
     )]
@@ -50,7 +52,7 @@ pub enum JsonError {
     /// The value is nested deeper than serde_json reads.
     #[error("`{path}` is nested deeper than 127 objects and lists, which readers refuse")]
     TooDeep {
-        /// Where it is.
+        /// The place.
         path: String,
     },
     /// serde_json, or a `Serialize` of the value, refused it.

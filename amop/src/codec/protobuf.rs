@@ -8,11 +8,11 @@ use crate::__private::wrappers;
 
 /// Protocol Buffers, by prost.
 ///
-/// Messages that are nested deeper than prost reads, 100 levels, are refused.
+/// Messages with more than 100 nested levels, the limit of prost, are refused.
 #[derive(Debug)]
 pub enum Protobuf {}
 
-/// How deep prost reads: as deep as Google's libraries.
+/// The nesting limit of prost, which is the same as that of Google's libraries.
 const MAX_DEPTH: usize = 100;
 
 impl<T: prost::Message + Default + 'static> Codec<T> for Protobuf {
@@ -20,7 +20,7 @@ impl<T: prost::Message + Default + 'static> Codec<T> for Protobuf {
 
     fn encode(value: &T) -> Result<Bytes, CodecError> {
         let payload = Bytes::from(wrappers::to_vec(value));
-        // What may be too deep is read to know whether it is.
+        // A message that may be too deep is decoded to find out.
         if may_be_deeper(&payload, MAX_DEPTH) {
             T::decode(payload.clone())
                 .map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))?;
@@ -29,13 +29,14 @@ impl<T: prost::Message + Default + 'static> Codec<T> for Protobuf {
     }
 
     fn decode(payload: Bytes) -> Result<T, CodecError> {
-        // From `Bytes`, so that `bytes` fields share the payload's memory.
+        // Decoded from `Bytes`, so that `bytes` fields share the payload's memory.
         T::decode(payload).map_err(|error| CodecError::new(<Self as Codec<T>>::NAME, error))
     }
 }
 
-/// Whether a message may have more than `levels` messages in one another: what has a length may be a
-/// message if it reads as one. Every level takes two bytes, so most messages need no look.
+/// Returns whether more than `levels` messages may be nested in a message: a field with a length
+/// counts as a message if it can be read as one. Every level takes two bytes, so most messages are
+/// too short and are not searched.
 fn may_be_deeper(message: &[u8], levels: usize) -> bool {
     if message.len() < 2 * (levels + 1) {
         return false;
@@ -43,7 +44,7 @@ fn may_be_deeper(message: &[u8], levels: usize) -> bool {
     deepest(message, levels).unwrap_or(false)
 }
 
-/// `None` if this is no message.
+/// As [`may_be_deeper`]; `None` if this is not a message.
 fn deepest(mut message: &[u8], levels: usize) -> Option<bool> {
     let mut groups = 0_usize;
     let mut found = false;
@@ -87,7 +88,8 @@ fn deepest(mut message: &[u8], levels: usize) -> Option<bool> {
     Some(found)
 }
 
-/// The bytes of a field that is too short to matter, if all its numbers have one byte: most fields.
+/// Returns the length of a field that is too short to be nested too deep, if its key and its length
+/// or value have one byte each. Most fields do.
 fn short_field(message: &[u8], levels: usize) -> Option<usize> {
     let [key @ 8..0x80, second @ 0..0x80, ..] = *message else {
         return None;
@@ -95,7 +97,7 @@ fn short_field(message: &[u8], levels: usize) -> Option<usize> {
     let len = usize::from(second);
     match key & 7 {
         0 => Some(2),
-        // As much as `may_be_deeper` would say of its content.
+        // `may_be_deeper` would return false for its content.
         2 if len < 2 * levels => Some(2 + len),
         _ => None,
     }

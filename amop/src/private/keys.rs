@@ -1,4 +1,5 @@
-//! The keys of private topics, and what they sign: secp256k1 and Keccak-256 (channel-v2 section 9.4).
+//! The keys of private topics, and their signatures: secp256k1 and Keccak-256 (channel-v2 section
+//! 9.4).
 
 use std::{
     fmt, io,
@@ -23,16 +24,16 @@ use tokio_rustls::rustls::pki_types::{
 };
 use zeroize::Zeroizing;
 
-/// The largest key file read, in bytes. Real ones have a few hundred.
+/// The size of the largest key file that is read, in bytes. Key files have a few hundred bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
 /// Bytes of a signature: r, s and the recovery id v.
 pub(super) const SIGNATURE_LEN: usize = 65;
 
-/// The key by which a subscriber of a private topic proves who it is.
+/// The key with which a subscriber of a private topic proves its identity.
 ///
-/// It is a secp256k1 key of the application's own, as the chain's `get_account.sh` makes them, and
-/// has nothing to do with TLS. It signs what publishers send, so use it for this purpose only.
+/// It is a secp256k1 key of the application, as the chain's `get_account.sh` makes them, and is not
+/// related to TLS. It signs data that publishers choose, so do not use it for anything else.
 ///
 /// ```
 /// use amop::{TopicKey, TopicPublicKey};
@@ -47,7 +48,7 @@ pub(super) const SIGNATURE_LEN: usize = 65;
 pub struct TopicKey(SigningKey);
 
 impl TopicKey {
-    /// A new key, from the system's source of randomness.
+    /// Generates a key from the system's source of randomness.
     ///
     /// # Panics
     ///
@@ -56,7 +57,7 @@ impl TopicKey {
         Self(SigningKey::generate())
     }
 
-    /// Reads a file with PEM or hex digits, see [`from_pem`](Self::from_pem) and
+    /// Reads a file that holds PEM or hex digits, see [`from_pem`](Self::from_pem) and
     /// [`from_hex`](Self::from_hex).
     ///
     /// # Errors
@@ -66,8 +67,8 @@ impl TopicKey {
         Self::load_file(path.as_ref(), None)
     }
 
-    /// Reads a PKCS#12 store (`.p12`), as SDKs in Java have them, with its password; a file of another
-    /// kind is read as [`load`](Self::load) does.
+    /// Reads a PKCS#12 store (`.p12`), as Java SDKs use them, with its password; a file of another
+    /// kind is read as by [`load`](Self::load).
     ///
     /// # Errors
     ///
@@ -94,8 +95,8 @@ impl TopicKey {
         Self::parse_pem(text.as_bytes()).map_err(|problem| problem.of(None))
     }
 
-    /// Reads the hex digits of a private key as SDKs in Java and Go write it: 64, fewer where zeros at
-    /// the front are left out, with or without `0x` before them.
+    /// Reads the hex digits of a private key as Java and Go SDKs write it: 64 digits, or fewer if
+    /// leading zeros are left out, with or without `0x` before them.
     ///
     /// ```
     /// let key = amop::TopicKey::from_hex("0x0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20")?;
@@ -161,7 +162,7 @@ impl TopicKey {
         Ok(Self(key.into()))
     }
 
-    /// The public key, to which publishers grant topics.
+    /// Returns the public key, to which publishers grant topics.
     pub fn public_key(&self) -> TopicPublicKey {
         TopicPublicKey::of(self.0.verifying_key())
     }
@@ -239,17 +240,18 @@ impl TopicPublicKey {
     fn of(key: &VerifyingKey) -> Self {
         let point = key.to_sec1_point(false);
         let mut bytes = [0; 64];
-        // Behind the 04 of an uncompressed point.
+        // After the 04 of an uncompressed point.
         bytes.copy_from_slice(&point.as_bytes()[1..]);
         Self(bytes)
     }
 
-    /// The key that signed a challenge; `None` if the signature is none.
+    /// Returns the key that signed a challenge; `None` if the signature is not valid.
     pub(crate) fn of_signer(challenge: &[u8], signature: &[u8]) -> Option<Self> {
         let (rs, v) = signature.split_at_checked(SIGNATURE_LEN - 1)?;
         let [v] = *v else { return None };
         let signature = Signature::from_slice(rs).ok()?;
-        // Two signatures of one challenge are one too many, as the Go SDK has it.
+        // Only the form with a low s is accepted, as in the Go SDK, so that a challenge has one
+        // valid signature.
         if signature.normalize_s() != signature {
             return None;
         }
@@ -259,7 +261,7 @@ impl TopicPublicKey {
         Some(Self::of(&key))
     }
 
-    /// The key's bytes: x and y.
+    /// Returns the key's bytes: x and y.
     pub fn as_bytes(&self) -> &[u8; 64] {
         &self.0
     }
@@ -313,18 +315,18 @@ pub enum KeyProblem {
     #[error("cannot be read: {0}; check its path and permissions")]
     Read(#[from] io::Error),
     /// The file is longer than any key.
-    #[error("is longer than {MAX_FILE} bytes, so it is no key")]
+    #[error("is longer than {MAX_FILE} bytes, so it is not a key")]
     TooLong,
-    /// It is a PKCS#12 store that gives no key.
+    /// It is a PKCS#12 store from which no key can be read.
     #[error(transparent)]
     Pkcs12(#[from] Pkcs12Problem),
     /// It is a PKCS#12 store, and no password was given.
     #[error(
-        "is a PKCS#12 store, for which a password is needed: TopicKey::load_with_password, or password \
-         beside privateKey in config.toml"
+        "is a PKCS#12 store, for which a password is needed: TopicKey::load_with_password, or \
+         password next to privateKey in config.toml"
     )]
     NoPassword,
-    /// It is PEM that is cut or garbled, or no text at all.
+    /// It is PEM that is incomplete or damaged, or it is not text.
     #[error("is not PEM: {0}; give the file that get_account.sh wrote")]
     NotPem(PemProblem),
     /// There is no private key in it.
@@ -341,14 +343,17 @@ pub enum KeyProblem {
     /// There is no public key in it.
     #[error("has no public key; give PEM with PUBLIC KEY, or 128 hex digits")]
     NoPublicKey,
-    /// It is of another kind or curve, or no point of the curve.
-    #[error("is no secp256k1 key; make one with get_account.sh")]
+    /// The key is of another kind or on another curve, or is not a point of the curve.
+    #[error("is not a secp256k1 key; make one with get_account.sh")]
     NotSecp256k1,
     /// It does not have the number of hex digits that a public key has.
-    #[error("has {0} characters; a public key is 128 hex digits, with or without 0x and 04 before")]
+    #[error(
+        "has {0} characters; a public key has 128 hex digits, with or without 0x and 04 before \
+         them"
+    )]
     Digits(usize),
     /// A character is not a hex digit.
-    #[error("has characters that are no hex digits; give hex digits or PEM")]
+    #[error("has characters that are not hex digits; give hex digits or PEM")]
     NotHex,
 }
 
@@ -368,7 +373,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
     Ok(Zeroizing::new(std::fs::read(path)?))
 }
 
-/// By its name, or by how DER begins.
+/// Returns whether a file is a PKCS#12 store, by its name or by how DER begins.
 fn is_store(path: &Path, bytes: &[u8]) -> bool {
     let extension = path.extension().unwrap_or_default();
     let named = ["p12", "pfx"]
@@ -381,7 +386,7 @@ fn tidy(text: &[u8]) -> Result<Zeroizing<String>, KeyProblem> {
     pem_text::tidy(text).map_err(KeyProblem::NotPem)
 }
 
-/// What hex digits are written in, without what may stand around them.
+/// Returns the hex digits without a byte order mark, white space and `0x` around them.
 fn digits_of(text: &[u8]) -> &[u8] {
     let text = text
         .strip_prefix(b"\xef\xbb\xbf")
@@ -391,7 +396,8 @@ fn digits_of(text: &[u8]) -> &[u8] {
     prefixed.unwrap_or(text)
 }
 
-/// Whether somebody meant hex digits: a key in them is neither empty nor a sentence.
+/// Returns whether a text is probably meant as hex digits: it is not empty and has no other
+/// characters.
 fn looks_hex(text: &[u8]) -> bool {
     let digits = digits_of(text);
     !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit)

@@ -1,7 +1,8 @@
-//! Private topics: who is granted them, and with which keys this side subscribes.
+//! Private topics: the keys that they are granted to, and the keys that this client subscribes
+//! with.
 //!
-//! All of it is state of the client: connections that are made again go through verification again by
-//! themselves.
+//! All of this is state of the client, so after a reconnect verification starts again without a
+//! call by the program.
 
 mod keys;
 mod state;
@@ -11,40 +12,41 @@ use amop_proto::client::Outcome;
 pub use keys::{KeyError, KeyProblem, TopicKey, TopicPublicKey};
 pub(crate) use state::{Judged, Private};
 
-/// Why the subscriber behind a node does not get the messages of a private topic, so far: the node
-/// asks again every 5 s.
+/// Why the subscriber at a node does not get the messages of a private topic yet. The node asks
+/// again every 5 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerificationFailure {
     /// It did not answer its challenge.
     #[error("it did not answer its challenge; check that it runs and subscribes with a key")]
     NoAnswer,
-    /// What it answered cannot be a signature.
+    /// Its answer cannot be a signature.
     #[error(
-        "its answer of {len} bytes is no signature, which has 65; subscribers on web3sdk cannot be \
-         verified"
+        "its answer of {len} bytes is not a signature, which has 65 bytes; subscribers on web3sdk \
+         cannot be verified"
     )]
     NoSignature {
         /// The answer's length in bytes.
         len: usize,
     },
-    /// Its signature is not one of the granted keys.
+    /// Its signature was not made with a granted key.
     #[error(
-        "its signature is by {}, to which the topic is not granted; grant it if that is the right \
-         subscriber, or correct the subscriber's key",
+        "its signature was made with {}, to which the topic is not granted; grant it if that is \
+         the right subscriber, or correct the subscriber's key",
         match key { Some(key) => format!("the key {key}"), None => "no key at all".to_owned() }
     )]
     UnknownKey {
-        /// The key that signed; if something else than the challenge was signed, it is nobody's.
+        /// The key that signed. If something other than the challenge was signed, this is a
+        /// meaningless key.
         key: Option<TopicPublicKey>,
     },
-    /// This client did not grant the topic to anybody, and the node asked all the same.
-    #[error("this client has not granted the topic to anybody; the node should not have asked")]
+    /// The node asked for a verification although this client did not grant the topic to any key.
+    #[error("this client has not granted the topic to any key; the node should not have asked")]
     NotGranted,
 }
 
 impl VerificationFailure {
-    /// Of a challenge that was not answered by a signature.
+    /// Returns the failure for a challenge that was not answered with a signature.
     pub(crate) fn of(outcome: &Outcome) -> Self {
         tracing::debug!(?outcome, "a challenge has no signature");
         Self::NoAnswer

@@ -1,4 +1,4 @@
-//! What a client knows of private topics.
+//! A client's state about private topics.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -10,19 +10,20 @@ use amop_proto::{TopicName, channel::PrivateName, client::Challenge, p2p::NodeId
 use super::{TopicKey, TopicPublicKey, keys::SIGNATURE_LEN};
 use crate::VerificationFailure;
 
-/// Entries kept of what nodes claim of other nodes.
+/// The limit of entries about what nodes claim of other nodes.
 const MAX_CLAIMS: usize = 1024;
 
-/// A node as seen by way of a connection, by its number: each connection's node verifies on its own.
+/// A node as seen through a connection, given by its number: the node of each connection verifies
+/// on its own.
 type Seen = (u64, NodeId);
 
-/// The grants, by the topic a node asks at, and the keys of subscriptions, by the topic challenges
-/// come to.
+/// The grants, by the topic on which nodes ask for verifications, and the keys of subscriptions, by
+/// the topic on which challenges arrive.
 #[derive(Debug, Default)]
 pub(crate) struct Private {
     grants: HashMap<TopicName, Grant>,
     proofs: HashMap<TopicName, Proof>,
-    /// How verifications failed lately, to tell each failure once.
+    /// The last failure of each verification, so that each failure is reported once.
     failures: HashMap<(Seen, PrivateName), VerificationFailure>,
 }
 
@@ -32,18 +33,18 @@ struct Grant {
     verified: HashSet<Seen>,
 }
 
-/// What a subscriber proves itself with.
+/// The key with which a subscriber proves its identity.
 #[derive(Debug)]
 struct Proof {
-    /// The topic that its messages come to.
+    /// The topic on which its messages arrive.
     topic: TopicName,
     key: TopicKey,
 }
 
-/// What to make of a signature.
+/// The result of checking a signature.
 #[derive(Debug)]
 pub(crate) enum Judged {
-    /// It is one of a granted key. `news`: that node's subscriber was not verified before.
+    /// A granted key made it. `news`: that node's subscriber was not verified before.
     Good {
         news: bool,
     },
@@ -66,7 +67,7 @@ impl Private {
         self.grants.contains_key(name.push_topic())
     }
 
-    /// The topics that nodes ask for verifications at.
+    /// Returns the topics on which nodes ask for verifications.
     pub(crate) fn push_topics(&self) -> impl Iterator<Item = &TopicName> {
         self.grants.keys()
     }
@@ -75,7 +76,7 @@ impl Private {
         self.grants.contains_key(topic)
     }
 
-    /// Judges the signature that came by way of a connection.
+    /// Checks a signature that came over a connection.
     pub(crate) fn judge(&mut self, link: u64, challenge: &Challenge, signature: &[u8]) -> Judged {
         let request = &challenge.request;
         let Some(grant) = self.grants.get_mut(request.topic.push_topic()) else {
@@ -97,7 +98,7 @@ impl Private {
         }
     }
 
-    /// Takes note of a failure. Returns whether it is another one than last time.
+    /// Records a failure. Returns whether it differs from the last one.
     pub(crate) fn failed(
         &mut self,
         link: u64,
@@ -109,7 +110,7 @@ impl Private {
         if self.failures.len() >= MAX_CLAIMS && !self.failures.contains_key(&key) {
             return false;
         }
-        // By kind: a node that makes signatures up has another key every time.
+        // Compared by kind: a node that invents signatures has another key every time.
         let kind = discriminant(&failure);
         let before = self.failures.insert(key, failure);
         before.is_none_or(|before| discriminant(&before) != kind)
@@ -117,13 +118,13 @@ impl Private {
 
     // ---- subscribing ----
 
-    /// The topic on which challenges to the subscriber of `topic` come.
+    /// Returns the topic on which challenges to the subscriber of `topic` arrive.
     pub(crate) fn route_of(&self, topic: &TopicName) -> Option<&TopicName> {
         let mut proofs = self.proofs.iter();
         proofs.find_map(|(route, proof)| (proof.topic == *topic).then_some(route))
     }
 
-    /// Whose challenges come on `route`.
+    /// Returns the topic whose challenges arrive on `route`.
     pub(crate) fn topic_of(&self, route: &TopicName) -> Option<&TopicName> {
         self.proofs.get(route).map(|proof| &proof.topic)
     }
@@ -133,12 +134,12 @@ impl Private {
         proofs.map(|(route, proof)| (route, &proof.topic))
     }
 
-    /// The key to sign a challenge with.
+    /// Returns the key to sign a challenge with.
     pub(crate) fn key(&self, route: &TopicName) -> Option<TopicKey> {
         self.proofs.get(route).map(|proof| proof.key.clone())
     }
 
-    /// Subscribes to `topic` with `key`. Returns whether that is the key in use for it.
+    /// Registers `key` for subscriptions to `topic`. Returns false if another key is in use for it.
     pub(crate) fn prove(&mut self, topic: &TopicName, key: &TopicKey, route: TopicName) -> bool {
         let mut proofs = self.proofs.values();
         if let Some(proof) = proofs.find(|proof| proof.topic == *topic) {
@@ -149,12 +150,12 @@ impl Private {
         true
     }
 
-    /// Nobody subscribes to `topic` any more.
+    /// Forgets the key of `topic`, which has no subscription any more.
     pub(crate) fn forget(&mut self, topic: &TopicName) {
         self.proofs.retain(|_, proof| proof.topic != *topic);
     }
 
-    /// A connection is gone, and with it what its node knew.
+    /// Forgets the verifications by the node of a connection that is lost.
     pub(crate) fn connection_lost(&mut self, link: u64) {
         for grant in self.grants.values_mut() {
             grant.verified.retain(|(of, _)| *of != link);

@@ -297,7 +297,7 @@ fn private_topics_that_cannot_be_used_are_errors_with_their_lines() {
         (
             "topicName = \"t\"\nprivateKey = \"store.p12\"",
             "config.toml:3: private topic \"t\": key file",
-            "or password beside privateKey in config.toml",
+            "or password next to privateKey in config.toml",
         ),
         (
             "topicName = \"t\"\npublicKeys = [\"pkcs8.pem\"]",

@@ -8,11 +8,12 @@ use amop_seal::{Answer, Digest, SealingKey, SealingPublicKey, seal_reply};
 use super::{SealedRequest, now};
 use crate::{Codec, ReplyError, delivery::Receipt};
 
-/// Where a sealed message came from, and the duty to answer it with a sealed answer.
+/// Where a sealed message came from. It must be answered with a sealed answer; dropping this
+/// answers it, too.
 pub(super) struct SealedReceipt {
     /// Taken when it is answered.
     receipt: Option<Receipt>,
-    /// The key that opened the message signs the answer.
+    /// The key that opened the message; it also signs the answer.
     key: SealingKey,
     publisher: SealingPublicKey,
     request: Digest,
@@ -40,7 +41,7 @@ impl SealedReceipt {
         self.receipt.as_ref()
     }
 
-    /// Answers with what its publisher can tell to be this recipient's.
+    /// Sends an answer that proves to the publisher that it comes from this recipient.
     fn answer(&mut self, answer: Answer<'_>) -> Result<(), ReplyError> {
         let Some(receipt) = self.receipt.take() else {
             return Ok(());
@@ -63,7 +64,7 @@ impl SealedReceipt {
         }
     }
 
-    /// Refuses the message. The node is told only of a refusal after which it is to ask somebody else.
+    /// Refuses the message. The node sees the refusal only if it shall ask another subscriber.
     pub(super) fn refuse(mut self, code: i32) -> Result<(), ReplyError> {
         if code != code::NO_SESSION {
             return self.answer(Answer::Refusal(code));
@@ -75,7 +76,7 @@ impl SealedReceipt {
     }
 }
 
-/// What an answer that nobody gave is.
+/// Returns the answer to a message that the program did not answer.
 fn unanswered() -> Answer<'static> {
     if std::thread::panicking() {
         Answer::Refusal(code::FAILED)
@@ -91,19 +92,20 @@ impl Drop for SealedReceipt {
         if kind == Some(Kind::Unicast)
             && let Err(error) = self.answer(unanswered())
         {
-            tracing::debug!("a sealed unicast is not acknowledged: {error}");
+            tracing::debug!("a sealed unicast could not be acknowledged: {error}");
         }
     }
 }
 
-/// A sealed message together with who made it.
+/// A sealed message with its publisher, and the means to answer it.
 ///
-/// It derefs to the message. A unicast's publisher waits for an answer: reply, refuse, or drop the
-/// delivery to acknowledge it; a publisher that asked for a reply gets
-/// [`PublishError::NoReply`](crate::PublishError::NoReply) then, and every publisher
-/// [`PublishError::SubscriberFailed`](crate::PublishError::SubscriberFailed) if the thread panics. Each of
-/// these is signed by the key that opened the message and sealed to its publisher, which believes nothing
-/// else.
+/// It derefs to the message. A unicast's publisher waits for an answer: reply to it, refuse it, or
+/// drop the delivery to acknowledge it. If it is dropped, a publisher that asked for a reply gets
+/// [`PublishError::NoReply`](crate::PublishError::NoReply). If it is dropped while the thread
+/// panics, every publisher gets
+/// [`PublishError::SubscriberFailed`](crate::PublishError::SubscriberFailed). Each of these answers
+/// is signed with the key that opened the message and sealed to its publisher, which accepts no
+/// other answer.
 pub struct SealedDelivery<T> {
     message: T,
     kind: Kind,
@@ -124,40 +126,41 @@ impl<T> SealedDelivery<T> {
         })
     }
 
-    /// Its seq, by which logs of nodes and publishers know it.
+    /// Returns the message's seq, which logs of nodes and publishers show, too.
     pub fn seq(&self) -> &str {
         &self.seq
     }
 
-    /// The topic.
+    /// Returns the topic.
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// How it travelled; only the publisher of a unicast waits for an answer.
+    /// Returns whether it is a unicast or a multicast; only the publisher of a unicast waits for an
+    /// answer.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The key of its publisher, proven.
+    /// Returns the publisher's key, which the message's signature proves.
     pub fn publisher(&self) -> &SealingPublicKey {
         &self.receipt.publisher
     }
 
-    /// When it was made, in milliseconds since 1970 by its publisher's clock.
+    /// Returns when it was sealed, in milliseconds since 1970 by the publisher's clock.
     pub fn time(&self) -> u64 {
         self.receipt.time
     }
 
-    /// The message alone. A unicast is acknowledged.
+    /// Returns the message alone. A unicast is acknowledged.
     pub fn into_inner(self) -> T {
         self.message
     }
 
     /// Refuses a unicast: its publisher gets `code` as
-    /// [`PublishError::Rejected`](crate::PublishError::Rejected), or the variant of a code with a meaning
-    /// of its own. 0 would mean success and is sent as 104, "nobody took it": the node asks another
-    /// subscriber then. That alone is not signed.
+    /// [`PublishError::Rejected`](crate::PublishError::Rejected), or another variant if the code
+    /// has one. Code 0 would mean success, so it is sent as 104, "no subscriber took it": the node
+    /// then asks another subscriber. Only this refusal is not signed.
     ///
     /// # Errors
     ///

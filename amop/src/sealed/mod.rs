@@ -1,6 +1,7 @@
-//! Sealed topics: what is encrypted and signed here, before any node sees it.
+//! Sealed topics, whose messages are encrypted and signed here, before a node sees them.
 //!
-//! The protocol is the crate `amop-seal`; these are its clock, its randomness and its streams.
+//! The protocol is in the crate `amop-seal`; this module adds the clock, the randomness and the
+//! streams.
 
 mod delivery;
 mod publisher;
@@ -22,7 +23,7 @@ pub use subscription::{SealedDeliveries, SealedDeliveryError, SealedSubscription
 pub use topic::{SealedRequest, SealedTopic};
 pub use unsealer::SealedRefusals;
 
-/// The time in milliseconds since 1970. A clock before that is at its very beginning.
+/// Returns the time in milliseconds since 1970; 0 if the clock shows an earlier time.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {

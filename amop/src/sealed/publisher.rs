@@ -7,7 +7,7 @@ use amop_seal::Kind as SealedKind;
 use super::{SealedTopic, Sealer};
 use crate::{FlushError, PublishError, RawPublisher};
 
-/// As [`Publisher`](crate::Publisher), of sealed messages. Made by [`Sealer::publisher`].
+/// As [`Publisher`](crate::Publisher), for sealed messages. Returned by [`Sealer::publisher`].
 pub struct SealedPublisher<T> {
     raw: RawPublisher,
     sealer: Sealer<T>,
@@ -24,8 +24,8 @@ impl<T: SealedTopic> SealedPublisher<T> {
         Self { raw, sealer }
     }
 
-    /// Accepts a message, which is sealed before this returns its future. Dropping the future before it
-    /// is over gives the message up.
+    /// Accepts a message, which is sealed before this returns its future. If the future is dropped
+    /// before it completes, the message may not be sent.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl<T: SealedTopic> SealedPublisher<T> {
         self.raw.flush().await
     }
 
-    /// Messages that no node has confirmed yet.
+    /// Returns the number of messages that no node has confirmed yet.
     pub fn unconfirmed(&self) -> usize {
         self.raw.unconfirmed()
     }

@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep};
 use super::{SealedPublisher, SealedRequest, SealedTopic, now};
 use crate::{Codec, PublishError, RawPublisher, delivery::Of, hub::Hub, publish::Answer};
 
-/// How long to wait before a unicast is sent again that somebody has answered falsely. Each time it is
-/// twice as long.
+/// The first pause before a unicast is sent again after an unproven answer. It doubles each time,
+/// up to `LAST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Publishes to a sealed topic: seals messages of one type to the keys that it was granted to, and signs
-/// them. Made by [`Client::seal_for`](crate::Client::seal_for).
+/// Publishes to a sealed topic: seals messages of one type to the recipients' keys and signs them.
+/// Returned by [`Client::seal_for`](crate::Client::seal_for).
 ///
 /// ```no_run
 /// # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -37,17 +37,20 @@ const LAST_PAUSE: Duration = Duration::from_millis(500);
 /// # }
 /// ```
 ///
-/// * The content is encrypted once, whatever the number of recipients; each adds 96 bytes and one key
-///   agreement (`benches/sealed.rs` measures it). A message has 194 bytes besides.
-/// * A unicast is answered by one of the recipients, which signs its answer, and seals it to the
-///   publisher. After any other answer, of a node or of a subscriber that is no recipient, the same
-///   bytes are sent again until the client's timeout; then it is [`PublishError::UnprovenAnswer`], or
-///   what the false answer said. So nobody else can acknowledge a message, and those who draw a part of
-///   the unicasts without a key delay that part.
-/// * A unicast is taken once by *each* recipient, and by each process that reads with a recipient's key:
-///   each has a replay guard of its own. A node, or a subscriber that saw its bytes, can bring it to all
-///   of them. What must happen once is sealed to one key that one subscription reads with.
-/// * To change the recipients, or the key, make another one.
+/// * The content is encrypted once, for any number of recipients; each recipient adds 96 bytes and
+///   one key agreement (`benches/sealed.rs` measures it). A message has 194 more bytes than its
+///   content and recipients.
+/// * A unicast is answered by one of the recipients, which signs its answer and seals it to the
+///   publisher. After any other answer, from a node or from a subscriber that is not a recipient,
+///   the same bytes are sent again until the client's timeout; then the call fails with
+///   [`PublishError::UnprovenAnswer`], or with the error in that answer. So only a recipient can
+///   acknowledge a message. A subscriber without a key can delay the unicasts that a node gives to
+///   it, but no more.
+/// * A unicast is taken once by *each* recipient, and by each process that uses a recipient's key:
+///   each has its own replay guard. A node, or a subscriber that got its bytes, can send it to all
+///   of them. If a message must take effect only once, seal it to one key that only one
+///   subscription uses.
+/// * To change the recipients or the key, create another `Sealer`.
 ///
 /// It does not keep the client open. Cloning is cheap.
 pub struct Sealer<T> {
@@ -101,12 +104,12 @@ impl<T: SealedTopic> Sealer<T> {
         })
     }
 
-    /// The topic.
+    /// Returns the topic.
     pub fn topic(&self) -> &str {
         self.topic.as_str()
     }
 
-    /// Those who can read what it seals.
+    /// Returns the keys that can open the sealed messages.
     pub fn recipients(&self) -> &[SealingPublicKey] {
         self.recipients.keys()
     }
@@ -117,9 +120,10 @@ impl<T: SealedTopic> Sealer<T> {
     /// # Errors
     ///
     /// [`PublishError`]; after [`UnprovenAnswer`](PublishError::UnprovenAnswer),
-    /// [`Undecodable`](PublishError::Undecodable), [`Rejected`](PublishError::Rejected), [`Timeout`](PublishError::Timeout), [`Unanswered`](PublishError::Unanswered) and
-    /// [`Disconnected`](PublishError::Disconnected) it is not known whether it was delivered. Dropping
-    /// the future leaves that open, too.
+    /// [`Undecodable`](PublishError::Undecodable), [`Rejected`](PublishError::Rejected),
+    /// [`Timeout`](PublishError::Timeout), [`Unanswered`](PublishError::Unanswered) and
+    /// [`Disconnected`](PublishError::Disconnected) it is not known whether it was delivered. The
+    /// same is true if the future is dropped.
     pub fn publish_unicast<'a>(
         &'a self,
         message: &T,
@@ -128,8 +132,8 @@ impl<T: SealedTopic> Sealer<T> {
         async move { self.ask(sealed?).await.map(drop) }
     }
 
-    /// Sends a message to all subscribers. Returns once a node has taken it; whether anybody receives it
-    /// is not known. The message is sealed before this returns its future.
+    /// Sends a message to all subscribers. Returns once a node has taken it; it is not known
+    /// whether a subscriber receives it. The message is sealed before this returns its future.
     ///
     /// # Errors
     ///
@@ -148,7 +152,7 @@ impl<T: SealedTopic> Sealer<T> {
         }
     }
 
-    /// A publisher of multicasts that does not wait for each of them.
+    /// Returns a publisher of multicasts, which does not wait for each message.
     pub fn publisher(&self) -> SealedPublisher<T> {
         let raw = RawPublisher::new(Arc::clone(&self.hub), &self.topic);
         SealedPublisher::new(raw, self.clone())
@@ -176,9 +180,9 @@ impl<T: SealedTopic> Sealer<T> {
         })
     }
 
-    /// Sends a unicast, and sends it again as it is while it is answered by others than its recipients:
-    /// somebody who subscribes without a key draws a part of them. Recipients refuse what they have taken
-    /// before, so that is safe.
+    /// Sends a unicast, and sends the same bytes again as long as the answer is not from a
+    /// recipient: a node may give it to a subscriber without a key. This is safe, because
+    /// recipients refuse a message that they have taken before.
     async fn ask(&self, sealed: Sealed) -> Result<(Opened, Answer), PublishError> {
         let deadline = Instant::now() + self.hub.options.timeout;
         let mut pause = FIRST_PAUSE;
@@ -229,7 +233,7 @@ impl<T: SealedTopic> Sealer<T> {
         }
     }
 
-    /// A recipient said no.
+    /// Returns the error for a refusal that a recipient has signed.
     fn refused(&self, code: i32, answer: &Answer) -> PublishError {
         let topic = self.topic.to_string();
         let endpoint = answer.connection.endpoint().to_owned();
@@ -247,8 +251,9 @@ impl<T: SealedTopic> Sealer<T> {
     }
 }
 
-/// Whether an error is what somebody said who did not prove to be a recipient. Refusals are: a recipient
-/// signs its own.
+/// Returns whether an error comes from an answer that is not proven to be from a recipient. This is
+/// true for all refusals that nodes pass on, because a recipient sends its refusals as signed
+/// answers.
 fn is_unproven(error: &PublishError) -> bool {
     matches!(
         error,
@@ -266,8 +271,9 @@ impl<T: SealedRequest> Sealer<T> {
     ///
     /// # Errors
     ///
-    /// As [`publish_unicast`](Self::publish_unicast), [`PublishError::NoReply`] for an acknowledgement
-    /// without a reply, and [`PublishError::Reply`] for a reply that cannot be read.
+    /// As [`publish_unicast`](Self::publish_unicast), [`PublishError::NoReply`] for an
+    /// acknowledgement without a reply, and [`PublishError::Reply`] for a reply that cannot be
+    /// decoded.
     pub fn request<'a>(
         &'a self,
         message: &T,

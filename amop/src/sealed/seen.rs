@@ -1,4 +1,4 @@
-//! Which topics a client knows to be sealed, so that nothing goes to them as it is.
+//! The topics that a client knows to be sealed, so that nothing unsealed is sent to them.
 
 use std::{
     collections::HashSet,
@@ -12,7 +12,7 @@ use amop_proto::TopicName;
 
 use crate::PublishError;
 
-/// The topics that were sealed for or subscribed to as sealed by this client.
+/// The topics for which this client has a sealer or a sealed subscription, now or before.
 #[derive(Debug, Default)]
 pub(crate) struct SealedTopics {
     any: AtomicBool,
@@ -29,9 +29,9 @@ impl SealedTopics {
         self.any.store(true, Ordering::Release);
     }
 
-    /// Refuses a payload that is no sealed message and would go to a sealed topic.
+    /// Refuses a payload for a sealed topic that is not a sealed message.
     pub(crate) fn check(&self, topic: &TopicName, payload: &[u8]) -> Result<(), PublishError> {
-        // Most clients have none.
+        // Most clients have no sealed topics.
         if !self.any.load(Ordering::Acquire)
             || amop_seal::is_sealed(payload)
             || !self.lock().contains(topic)

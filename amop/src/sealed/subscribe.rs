@@ -1,4 +1,4 @@
-//! Setting up a subscription to a sealed topic.
+//! The builder of a subscription to a sealed topic.
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -8,7 +8,7 @@ use amop_seal::{Reader, ReaderError, ReplayGuard, SealingKey, SealingPublicKey};
 use super::{SealedDeliveries, SealedSubscription, SealedTopic, now, unsealer::Unsealer};
 use crate::{Overflow, RawSubscription, SubscribeError, delivery::Of, hub::Hub};
 
-/// Sets up a subscription to a sealed topic; made by
+/// A builder of a subscription to a sealed topic, returned by
 /// [`Client::sealed_subscription`](crate::Client::sealed_subscription).
 #[derive(Debug, Clone)]
 #[must_use = "call `subscribe` or `deliveries` to subscribe"]
@@ -31,19 +31,20 @@ impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
         }
     }
 
-    /// The topic. Default: that of the type.
+    /// Sets the topic. Default: that of the type.
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topic = topic.into();
         self
     }
 
-    /// Messages that may wait. Default: the client's [`queue`](crate::ClientBuilder::queue); at least 1.
+    /// Sets how many messages may wait. Default: the client's
+    /// [`queue`](crate::ClientBuilder::queue); at least 1.
     pub fn queue(mut self, messages: usize) -> Self {
         self.queue = messages.max(1);
         self
     }
 
-    /// What happens to a message when the queue is full. Default [`Overflow::DropNewest`].
+    /// Sets what happens to a message when the queue is full. Default [`Overflow::DropNewest`].
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
         self
@@ -90,7 +91,8 @@ impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
             topic: self.topic.clone(),
             source,
         };
-        // From here on messages count: those that are published once the node knows the topic come later.
+        // The guard accepts messages from this time on. The messages of this subscription are
+        // newer: they are published after the node knows the topic.
         let (window, store) = guard.start(now()).map_err(|error| sealed(error.into()))?;
         let reader = Reader::new(&self.topic, keys, publishers, window).map_err(sealed)?;
         self.hub.sealed.add(&topic);

@@ -21,26 +21,26 @@ use crate::{
     later::Warnings,
 };
 
-/// Why a message of a sealed topic is not handed over.
+/// Why a message of a sealed topic is not delivered.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealedDeliveryError {
-    /// It is not proven to be a named publisher's message to this side, or it is a copy.
+    /// It is not proven to be a message from a named publisher to this subscriber, or it is a copy.
     #[error(
         "a {} to the sealed topic {topic:?} (seq {seq}) is refused: {source}",
         match kind { Kind::Unicast => "unicast", Kind::Multicast => "multicast" }
     )]
     Refused {
-        /// The topic.
+        /// Returns the topic.
         topic: String,
         /// The message's seq.
         seq: String,
-        /// How it travelled.
+        /// Whether it is a unicast or a multicast.
         kind: Kind,
         /// Why.
         source: OpenError,
     },
-    /// It is its publisher's, and the topic's codec could not read it.
+    /// It comes from its publisher, but the topic's codec could not decode it.
     #[error(transparent)]
     Decode(#[from] DecodeError),
 }
@@ -48,10 +48,10 @@ pub enum SealedDeliveryError {
 /// A subscription to a sealed topic as a stream of deliveries, made by
 /// [`Client::deliveries_sealed`](crate::Client::deliveries_sealed).
 ///
-/// For programs that reply to requests, or that want to know of each message that is refused; the others
-/// are better served by [`SealedSubscription`]. It ends and is dropped as
-/// [`RawSubscription`](crate::RawSubscription) is; when it is dropped, its replay guard is saved, which
-/// takes as long as the store does.
+/// For programs that reply to requests, or that need to know of each message that is refused; other
+/// programs should use [`SealedSubscription`]. It ends, and behaves when it is dropped, as
+/// [`RawSubscription`](crate::RawSubscription) does; dropping it also saves its replay guard, which
+/// blocks as long as the store takes.
 pub struct SealedDeliveries<T> {
     unsealer: Unsealer,
     message: Of<T>,
@@ -65,31 +65,32 @@ impl<T: SealedTopic> SealedDeliveries<T> {
         }
     }
 
-    /// The topic.
+    /// Returns the topic.
     pub fn topic(&self) -> &str {
         self.unsealer.raw().topic()
     }
 
-    /// What the queue has seen.
+    /// Returns the counts of the queue.
     pub fn stats(&self) -> SubscriptionStats {
         self.unsealer.raw().stats()
     }
 
-    /// How many messages were refused, by reason.
+    /// Returns how many messages were refused, by reason.
     pub fn refused(&self) -> SealedRefusals {
         self.unsealer.refusals()
     }
 
-    /// The next message; `None` once unsubscribed or closed. Nothing is lost if the future is dropped.
+    /// Returns the next message; `None` once unsubscribed or closed. Nothing is lost if the future
+    /// is dropped.
     pub async fn next(&mut self) -> Option<Result<SealedDelivery<T>, SealedDeliveryError>> {
         StreamExt::next(self).await
     }
 
-    /// Unsubscribes. What was delivered before can still be read; the stream ends after it.
+    /// Unsubscribes. Messages that were delivered before can still be read; then the stream ends.
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`] if the node did not confirm. The subscription is over all the same.
+    /// [`SubscribeError`] if a node did not confirm. The subscription ends in this case, too.
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.unsealer.raw_mut().unsubscribe().await
     }
@@ -130,11 +131,12 @@ impl<T> fmt::Debug for SealedDeliveries<T> {
 /// A subscription to a sealed topic as a stream of its messages, made by
 /// [`Client::subscribe_sealed`](crate::Client::subscribe_sealed).
 ///
-/// Each message is proven to be by one of the publishers named, for this topic and this side, and comes
-/// once. Each unicast is acknowledged when it is taken from the stream. What is refused is skipped: it is
-/// counted in [`refused`](Self::refused), logged, and reported as
-/// [`Event::SealedRefused`](crate::Event::SealedRefused); what cannot be decoded is in
-/// [`errors`](Self::errors). It ends and is dropped as [`SealedDeliveries`] is.
+/// Each message is proven to come from one of the named publishers, to be for this topic and this
+/// subscriber, and comes once. Each unicast is acknowledged when it is taken from the stream.
+/// Refused messages are skipped: they are counted in [`refused`](Self::refused), logged, and
+/// reported as [`Event::SealedRefused`](crate::Event::SealedRefused); messages that cannot be
+/// decoded are counted in [`errors`](Self::errors). It ends, and behaves when it is dropped, as
+/// [`SealedDeliveries`] does.
 pub struct SealedSubscription<T> {
     deliveries: SealedDeliveries<T>,
     errors: DecodeErrors,
@@ -151,27 +153,28 @@ impl<T: SealedTopic> SealedSubscription<T> {
         }
     }
 
-    /// The topic.
+    /// Returns the topic.
     pub fn topic(&self) -> &str {
         self.deliveries.topic()
     }
 
-    /// What the queue has seen.
+    /// Returns the counts of the queue.
     pub fn stats(&self) -> SubscriptionStats {
         self.deliveries.stats()
     }
 
-    /// How many messages were refused, by reason.
+    /// Returns how many messages were refused, by reason.
     pub fn refused(&self) -> SealedRefusals {
         self.deliveries.refused()
     }
 
-    /// The messages that could not be decoded.
+    /// Returns the messages that could not be decoded.
     pub fn errors(&self) -> &DecodeErrors {
         &self.errors
     }
 
-    /// The next message; `None` once unsubscribed or closed. Nothing is lost if the future is dropped.
+    /// Returns the next message; `None` once unsubscribed or closed. Nothing is lost if the future
+    /// is dropped.
     pub async fn next(&mut self) -> Option<T> {
         StreamExt::next(self).await
     }
@@ -198,7 +201,7 @@ impl<T: SealedTopic> Stream for SealedSubscription<T> {
                 Some(Err(SealedDeliveryError::Decode(error))) => {
                     this.errors.add(error, &this.log);
                 }
-                // Counted and told already.
+                // Already counted and reported.
                 Some(Err(SealedDeliveryError::Refused { .. })) => {}
             }
         }
@@ -219,7 +222,8 @@ impl<T> fmt::Debug for SealedSubscription<T> {
     }
 }
 
-/// Decodes a message, or tells its publisher that it cannot be. It always has its receipt.
+/// Decodes a message, or tells its publisher that it cannot be decoded. It is `None` only without a
+/// receipt, which does not happen.
 fn decode<T: SealedTopic>(unsealed: Unsealed) -> Option<Result<SealedDelivery<T>, DecodeError>> {
     let Unsealed { opened, receipt } = unsealed;
     let len = opened.content.len();
@@ -234,7 +238,8 @@ fn decode<T: SealedTopic>(unsealed: Unsealed) -> Option<Result<SealedDelivery<T>
                 len,
                 source: Arc::new(source),
             };
-            // A multicast has no answer, and a connection that is gone needs none.
+            // This fails for a multicast, which has no answer, and if the connection is lost, which
+            // needs none.
             let _ = receipt.refuse(code::DECODE);
             Some(Err(error))
         }

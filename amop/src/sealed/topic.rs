@@ -1,14 +1,14 @@
-//! What makes a type a sealed topic.
+//! The traits that make a type a sealed topic.
 
 use crate::Codec;
 
 /// A message type that belongs to a sealed topic.
 ///
-/// Do not implement it by hand: `#[amop::topic("settlement", sealed)]` does, and adds the inherent
-/// functions (`publish_unicast`, `subscribe_sealed`, ...) that programs use.
+/// Do not implement it by hand: `#[amop::topic("settlement", sealed)]` implements it and adds the
+/// inherent functions (`publish_unicast`, `subscribe_sealed`, ...) that programs use.
 ///
-/// It is no [`Topic`](crate::Topic), on purpose: nothing that takes a `Topic` can send its messages as
-/// they are, or take messages for its that nobody signed.
+/// It is not a [`Topic`](crate::Topic), on purpose: functions for a `Topic` cannot send its
+/// messages unencrypted, and cannot accept unsigned messages as messages of this type.
 ///
 /// ```compile_fail
 /// #[amop::topic("settlement", sealed)]
@@ -26,12 +26,12 @@ use crate::Codec;
     note = "declare it with `#[amop::topic(\"name\", sealed)]`"
 )]
 pub trait SealedTopic: Sized + Send + 'static {
-    /// The topic messages of this type are published to and subscribed from by default.
+    /// The topic that messages of this type are published to by default, and that is subscribed to.
     ///
-    /// The macros check it while compiling: 1 to 254 bytes, no tab.
+    /// The macros check it at compile time: 1 to 254 bytes, no tab.
     const TOPIC: &'static str;
 
-    /// How messages become bytes and back. These bytes are what is sealed.
+    /// The codec that turns messages into bytes and back. These bytes are sealed.
     type Codec: Codec<Self>;
 }
 
@@ -42,9 +42,9 @@ pub trait SealedTopic: Sized + Send + 'static {
     note = "declare it with `#[amop::topic(\"name\", sealed, reply = YourReply)]`"
 )]
 pub trait SealedRequest: SealedTopic {
-    /// What a subscriber answers.
+    /// The type of a subscriber's reply.
     type Reply: Send + 'static;
 
-    /// How replies become bytes and back.
+    /// The codec that turns replies into bytes and back.
     type ReplyCodec: Codec<Self::Reply>;
 }

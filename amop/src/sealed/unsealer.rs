@@ -19,30 +19,31 @@ use crate::{Event, RawSubscription, delivery::Receipt, later::Losses, quiet::Qui
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SealedRefusals {
-    /// No sealed messages, or of another version, or sent on as another kind.
+    /// Messages that are not sealed, have another version, or were repeated as another kind
+    /// (unicast, multicast).
     pub malformed: u64,
-    /// By publishers that were not named.
+    /// Messages from publishers that were not named.
     pub unknown_publisher: u64,
-    /// Sealed to other keys.
+    /// Messages sealed to other keys.
     pub not_recipient: u64,
-    /// Forged, changed, or sent on from another topic.
+    /// Messages that are forged, changed, or copied from another topic.
     pub bad_signature: u64,
-    /// Signed well, and not possible to decrypt.
+    /// Messages with a valid signature that cannot be decrypted.
     pub unreadable: u64,
-    /// Taken before.
+    /// Messages that were taken before.
     pub replayed: u64,
-    /// From before the subscription, or from before what it remembers.
+    /// Messages from before the subscription, or from before the time that it remembers.
     pub forgotten: u64,
-    /// Too old.
+    /// Messages that are too old.
     pub too_old: u64,
-    /// Stamped in the future.
+    /// Messages with a time in the future.
     pub clock_ahead: u64,
-    /// The replay guard's store failed.
+    /// Messages refused because the replay guard's store failed.
     pub not_saved: u64,
 }
 
 impl SealedRefusals {
-    /// All of them.
+    /// Returns the sum of all.
     pub fn total(&self) -> u64 {
         let Self {
             malformed,
@@ -76,7 +77,7 @@ impl SealedRefusals {
     }
 }
 
-/// What came: a message that is opened and taken, or one that is refused and answered.
+/// A message that is opened and taken, with the receipt to answer it.
 pub(super) struct Unsealed {
     pub(super) opened: Opened,
     pub(super) receipt: SealedReceipt,
@@ -89,7 +90,7 @@ pub(super) struct Refused {
     pub(super) error: OpenError,
 }
 
-/// What there is to say of a message that was refused.
+/// The details of a refused message, for the log and the event.
 #[derive(Debug, Clone)]
 struct Told {
     seq: String,
@@ -101,20 +102,20 @@ type Store = Box<dyn ReplayStore>;
 pub(super) struct Unsealer {
     raw: RawSubscription,
     reader: Reader,
-    /// Not there while it saves, or if there is none.
+    /// `None` while it saves, or if there is no store.
     store: Option<Store>,
     saving: Option<Saving>,
-    /// Something was saved that has to be replaced at the end.
+    /// Whether something was saved that must be replaced at the end.
     running: bool,
     refusals: SealedRefusals,
     losses: Arc<Losses<Told>>,
     unsaved: Quiet,
 }
 
-/// Gives the store back, with what came of saving.
+/// The task that saves. It returns the store and the result.
 type Task = Pin<Box<dyn Future<Output = Result<(Store, io::Result<()>), JoinError>> + Send>>;
 
-/// A message that waits for the mark to be saved.
+/// A message that waits until its mark is saved.
 struct Saving {
     task: Task,
     mark: Mark,
@@ -176,7 +177,7 @@ impl Unsealer {
         self.poll_saved(cx).map(Some)
     }
 
-    /// Begins to save the mark that a message needs.
+    /// Starts to save the mark that a message needs.
     fn save(
         &mut self,
         opened: Opened,
@@ -184,7 +185,7 @@ impl Unsealer {
         now: u64,
     ) -> Result<(), (Receipt, OpenError)> {
         let Some(mut store) = self.store.take() else {
-            // The task that had it panicked.
+            // The task that had the store panicked.
             return Err((receipt, Refusal::NotSaved.into()));
         };
         self.running = true;
@@ -195,9 +196,9 @@ impl Unsealer {
             (store, saved)
         };
         let task: Task = match Handle::try_current() {
-            // A disk takes its time, which other tasks of this thread need.
+            // Saving may take long, so it must not block other tasks of this thread.
             Ok(runtime) => Box::pin(runtime.spawn_blocking(save)),
-            // Whoever polls outside of a runtime has the thread to itself.
+            // Outside of a runtime no other task uses this thread.
             Err(_) => Box::pin(ready(Ok(save()))),
         };
         self.saving = Some(Saving {
@@ -233,7 +234,8 @@ impl Unsealer {
             if self.unsaved.is_over() {
                 tracing::error!(
                     topic = %receipt.topic(),
-                    "the replay guard of a sealed topic cannot be saved, messages are refused: {error}"
+                    "the replay guard of a sealed topic cannot be saved, so messages are refused: \
+                     {error}"
                 );
             }
             return Poll::Ready(Err(self.refuse(receipt, Refusal::NotSaved.into())));
@@ -267,7 +269,7 @@ impl Unsealer {
     }
 }
 
-/// What is told of messages that a subscription refuses.
+/// Returns what reports the messages that a subscription refuses.
 fn losses_of(raw: &RawSubscription) -> Arc<Losses<Told>> {
     let (topic, shown) = (raw.topic().to_owned(), raw.topic().to_owned());
     let routes = Arc::clone(&raw.hub().routes);
@@ -290,8 +292,8 @@ fn losses_of(raw: &RawSubscription) -> Arc<Losses<Told>> {
     Losses::new(&later, event, line)
 }
 
-/// What the publisher of a refused unicast is told: whether another subscriber may take it. What was taken
-/// before is not to be taken again by the next one.
+/// Returns the result for the publisher of a refused unicast: it says whether another subscriber
+/// may take the message. A message that was taken before must not be taken by another subscriber.
 fn answer(error: &OpenError) -> i32 {
     match error {
         OpenError::Refused(Refusal::Replayed) => code::DECODE,
@@ -306,19 +308,20 @@ impl Drop for Unsealer {
     fn drop(&mut self) {
         self.losses.finish();
         if let Some(saving) = self.saving.take() {
-            // It was not handed over: its node tries somebody else.
+            // The message was not delivered: its node tries another subscriber.
             let _ = saving.receipt.answer(code::NO_SESSION, b"");
         }
         let Some(store) = self.store.as_mut().filter(|_| self.running) else {
             return;
         };
-        // Nothing is taken after this.
+        // No message is taken after this.
         if let Err(error) = store.save(&self.reader.window().closed_state()) {
             let topic = self.raw.topic();
             tracing::warn!(
                 topic,
-                "the replay guard of a sealed topic is not saved at its end, so the next one refuses what \
-                 is stamped up to 2 s after the last message: {error}"
+                "the replay guard of a sealed topic could not be saved when its subscription \
+                 ended; the next subscription refuses messages stamped up to 2 s after the last \
+                 message: {error}"
             );
         }
     }

@@ -1,4 +1,5 @@
-//! A serializer around serde_json's that refuses what would not read as it was.
+//! A wrapper around serde_json's serializer that refuses values that would not be read as the same
+//! value.
 
 use std::{
     cell::RefCell,
@@ -13,7 +14,7 @@ use serde::ser::{
 
 use super::JsonError;
 
-/// How deep serde_json reads.
+/// The nesting limit of serde_json when it reads.
 const MAX_DEPTH: u32 = 127;
 
 pub(super) fn to_vec(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, JsonError> {
@@ -36,12 +37,12 @@ pub(super) fn to_vec(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, JsonE
     }
 }
 
-/// Where a value is, from the inside out.
+/// The place of a value, as a chain from the inside out.
 enum Place<'a> {
     Root,
     Field(&'a Place<'a>, &'static str),
     Element(&'a Place<'a>, usize),
-    /// A value of a map, with what writes its key.
+    /// A value of a map, with a function that writes its key.
     Value(&'a Place<'a>, &'a dyn Fn() -> String),
 }
 
@@ -57,7 +58,7 @@ impl Display for Place<'_> {
     }
 }
 
-/// What is known of the place where a value is written.
+/// The context in which a value is written.
 #[derive(Clone, Copy)]
 struct At<'a> {
     refused: &'a RefCell<Option<JsonError>>,
@@ -89,7 +90,7 @@ impl<'a> At<'a> {
         Ok(())
     }
 
-    /// The place inside of `levels` brackets.
+    /// Returns the context `levels` brackets deeper.
     fn below<E: serde::ser::Error>(&self, levels: u32) -> Result<Self, E> {
         let depth = self.depth + levels;
         if depth > MAX_DEPTH {
@@ -120,7 +121,7 @@ impl<'a> At<'a> {
     }
 }
 
-/// A value that is written by a [`Strict`] serializer, whichever is given to it.
+/// A value that wraps any serializer that it is given in a [`Strict`] one.
 struct Wrapped<'a, T: ?Sized> {
     value: &'a T,
     at: At<'a>,
@@ -160,13 +161,14 @@ impl<'a, C> Inside<'a, C> {
         }
     }
 
-    /// Refuses a member that is there already: readers refuse such an object, or take one of the two.
+    /// Refuses a member that was written before: readers refuse such an object, or take one of the
+    /// two.
     fn once<K: Serialize + ?Sized, E: serde::ser::Error>(&mut self, key: &K) -> Result<(), E> {
         let Some(keys) = &mut self.keys else {
             return Ok(());
         };
         let key = serde_json::to_string(key).unwrap_or_default();
-        // Numbers are in quotes where they are names.
+        // Numbers are in quotes when they are names.
         if keys.insert(key.trim_matches('"').to_owned()) {
             return Ok(());
         }
@@ -315,7 +317,7 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
         let at = self.at.below(1)?;
         Ok(Inside {
-            // A struct into which others are flattened does not know how many members it has; a map does, and
+            // A struct with flattened fields does not know its number of members. A map does, and
             // has each key once.
             keys: len.is_none().then(HashSet::new),
             ..Inside::new(self.inner.serialize_map(len)?, at)
