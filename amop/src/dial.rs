@@ -1,4 +1,4 @@
-//! From an endpoint's text to a TLS stream.
+//! Parsing endpoints, and connecting to them with TLS.
 
 use std::{
     fmt,
@@ -28,8 +28,8 @@ use crate::{
     supervisor::{Dialed, Dialer},
 };
 
-/// Bytes asked of the operating system at a time: TLS by itself asks for 4 KiB. Of the memory only what
-/// was filled once is touched.
+/// Bytes requested from the operating system at a time; TLS alone would request 4 KiB. Memory that
+/// is never filled is not used.
 const READ_BUFFER: usize = 64 * 1024;
 
 /// A host and a port.
@@ -59,11 +59,11 @@ impl Endpoint {
                 .filter(|address| address.parse::<Ipv6Addr>().is_ok())
                 .ok_or_else(|| invalid("has no IPv6 address in its brackets"))?,
             None if host.contains(':') => {
-                // A host and its zone, or something that only looks like one.
+                // An IPv6 address, perhaps with a zone, or something that only looks like one.
                 let address = host.split('%').next().unwrap_or(host);
                 return Err(invalid(match address.parse::<Ipv6Addr>() {
                     Ok(_) => "has an IPv6 address without brackets",
-                    Err(_) => "has several colons, and its host is no IPv6 address",
+                    Err(_) => "has several colons, and its host is not an IPv6 address",
                 }));
             }
             None => host,
@@ -72,7 +72,9 @@ impl Endpoint {
             return Err(invalid("has no host"));
         }
         if host.contains(['/', ' ', '@']) {
-            return Err(invalid("has characters that no host name has"));
+            return Err(invalid(
+                "has characters that are not allowed in a host name",
+            ));
         }
         let port = match port.parse() {
             Ok(port) if port != 0 => port,
@@ -95,7 +97,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// The time that all steps of connecting share.
+/// The time limit that all steps of connecting share.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     endpoint: Arc<str>,
@@ -124,7 +126,7 @@ impl Budget {
         }
     }
 
-    /// Runs a step within what is left.
+    /// Runs a step within the time that is left.
     pub(crate) async fn spend<F: Future>(
         &self,
         stage: Stage,
@@ -136,7 +138,7 @@ impl Budget {
     }
 }
 
-/// Dials by rustls.
+/// Dials with rustls.
 pub(crate) struct RustlsDialer {
     endpoints: Vec<Endpoint>,
     identity: Identity,
@@ -185,7 +187,7 @@ impl Dialer for RustlsDialer {
         })
         .await?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        // The handshake has done it; this finds out until when.
+        // The handshake has already verified the chain; this returns the key and the expiry.
         let admitted = self
             .verifier
             .verify(chain, Side::Server, UnixTime::now())
@@ -198,10 +200,11 @@ impl Dialer for RustlsDialer {
     }
 }
 
-/// The first connection to the endpoint that comes about, TLS included. `shake` does the latter.
+/// Connects to the endpoint and returns the first connection that succeeds, including the TLS
+/// handshake, which `shake` does.
 ///
-/// Where several addresses fail, the error is that of one that took the connection, if there is one: that says
-/// most.
+/// If several addresses fail, the error is that of an address that accepted the TCP connection, if
+/// there is one: it is the most useful.
 pub(crate) async fn connect<S, F>(
     endpoint: &Endpoint,
     budget: &Budget,
@@ -229,15 +232,15 @@ where
     }
 }
 
-/// Several addresses tried side by side.
+/// Tries several addresses at the same time.
 struct Race<'a> {
     endpoint: &'a Endpoint,
     addresses: AddressRace,
-    /// How far one of them has come.
+    /// The furthest step that one of them has reached.
     stage: Stage,
 }
 
-/// A step of one of the addresses that is over.
+/// A finished step of one of the addresses.
 enum Step<S> {
     Connected(SocketAddr, io::Result<TcpStream>),
     Shaken(Result<S, ConnectError>),
@@ -334,7 +337,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// An address whose queue of connections is full: what comes to it gets no answer.
+    /// Returns an address whose queue of connections is full, so that it does not answer.
     async fn silent() -> (SocketAddr, Vec<TcpStream>, tokio::net::TcpListener) {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(at("127.0.0.1:0")).unwrap();
@@ -348,7 +351,8 @@ mod tests {
         (address, held, listener)
     }
 
-    /// Which address is taken, where only the good one shakes hands; and the error if there is none.
+    /// Returns which address wins if only `good` completes the handshake, or the error if none
+    /// does.
     async fn race(addresses: Vec<SocketAddr>, good: SocketAddr) -> Result<SocketAddr, String> {
         let endpoint = Endpoint::parse("node.example.org:1").unwrap();
         let mut race = Race::new(&endpoint, addresses.into_iter());
@@ -400,7 +404,7 @@ mod tests {
         assert_eq!(race(Vec::new(), good).await.unwrap_err(), "");
     }
 
-    /// What takes a connection and says nothing has the connection for a while, and not for ever.
+    /// An address that accepts the connection but never answers must not block the others forever.
     #[tokio::test]
     async fn an_address_that_says_nothing_is_not_waited_for() {
         let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

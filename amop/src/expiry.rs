@@ -1,24 +1,24 @@
-//! When the certificates that a connection rests on expire.
+//! The expiry of a connection's certificates.
 
 use std::time::{Duration, SystemTime};
 
 use amop_tls::{Identity, Standing};
 use tokio::time::sleep;
 
-/// The clock that certificates go by may be set: it is looked at this often at least.
+/// The longest time between two looks at the system's clock, which may be set.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// When the first of them does.
+/// The expiry of the first certificate that expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Expiry {
     /// End of its validity in seconds since 1970.
     pub(crate) at: i64,
-    /// Whether it is this side's own.
+    /// Whether it is this client's certificate, and not the node's.
     pub(crate) own: bool,
 }
 
 impl Expiry {
-    /// The first of our own chain and the node's.
+    /// Returns the first expiry in this client's certificate chain and the node's.
     pub(crate) fn of(identity: &Identity, node: &Standing) -> Self {
         let (ours, theirs) = (identity.not_after(), node.expires());
         Self {
@@ -27,18 +27,18 @@ impl Expiry {
         }
     }
 
-    /// How long until it is over: in its last second it is valid.
+    /// Returns how long the certificate is valid: until the end of its last second.
     fn left(self, now: SystemTime) -> Duration {
         let over = u64::try_from(self.at.saturating_add(1)).unwrap_or(0);
         let over = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(over));
-        // A time that the system cannot express is far away.
+        // A time that the system cannot express is far in the future.
         over.map_or(Duration::MAX, |over| {
             over.duration_since(now).unwrap_or(Duration::ZERO)
         })
     }
 }
 
-/// Waits for it; for ever if there is none.
+/// Waits until a certificate has expired; forever if there is none.
 pub(crate) async fn expired(expiry: Option<Expiry>) -> Expiry {
     let Some(expiry) = expiry else {
         return std::future::pending().await;

@@ -1,4 +1,5 @@
-//! What a client's connections have in common: which of them are there, and who waits for one.
+//! The state that all tasks and handles of a client share: its connections, and notifications about
+//! them.
 
 use std::{
     fmt,
@@ -26,22 +27,22 @@ use crate::{
     sealed::SealedTopics,
 };
 
-/// See the module. Every task and handle of a client shares one.
+/// The shared state of one client.
 pub(crate) struct Hub {
     pub(crate) options: Options,
     pub(crate) endpoints: Vec<Arc<str>>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) events: Arc<Reporter>,
-    /// What is told of with a delay.
+    /// Reports that are made with a delay.
     pub(super) later: Arc<Later>,
     state: Mutex<State>,
-    /// Changes whenever a connection comes or goes, or the client closes.
+    /// Notified when a connection becomes usable or is lost, or the client closes.
     changed: watch::Sender<()>,
-    /// Set once the client is closed and its tasks are gone.
+    /// Set once the client is closed and its tasks have ended.
     over: watch::Sender<Option<CloseReason>>,
     /// Messages that are being published.
     pub(super) publishing: Arc<Publishing>,
-    /// Topics to which nothing goes as it is.
+    /// Topics to which nothing unsealed is sent.
     pub(crate) sealed: SealedTopics,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
@@ -50,29 +51,30 @@ struct State {
     pool: Pool,
     rng: StdRng,
     links: Vec<Link>,
-    /// By which connections the multicasts of each topic go.
+    /// The connections that the multicasts of each topic use.
     pins: Pins,
     connections_made: u64,
     last_lost: Option<CloseReason>,
     closing: Option<CloseReason>,
 }
 
-/// What there is of an endpoint.
+/// The state of an endpoint.
 #[derive(Default)]
 struct Link {
-    /// It shakes hands, or has yet to confirm the topics.
+    /// A connection that is not ready: the handshake or the confirmation of the topics is not
+    /// finished.
     joining: Option<Connection>,
-    /// It can be used.
+    /// A connection that can be used.
     up: Option<Connection>,
-    /// What it said when it was last there.
+    /// What the node said about itself on the last connection.
     info: Option<NodeInfo>,
-    /// Why the first try failed.
+    /// The error of the first failed try.
     failure: Option<Arc<ConnectError>>,
     /// The longest frame that a node here has taken.
     longest_taken: Arc<AtomicUsize>,
 }
 
-/// Whether there is a connection to try.
+/// The choice of a connection to try.
 pub(super) enum Picked {
     Connection(Connection),
     None,
@@ -142,8 +144,9 @@ impl Hub {
         self.changed.subscribe()
     }
 
-    /// The connection that a message is to be tried over next: for a multicast that of the one before it to
-    /// the topic, for a unicast that follows one the same, and else the least busy one.
+    /// Picks the connection over which a message is tried next. This is the connection of the
+    /// topic's last multicast, for a multicast and for a unicast soon after one; otherwise it is
+    /// the least busy connection.
     pub(super) fn pick(&self, attempts: &Attempts, topic: &TopicName, kind: Kind) -> Picked {
         let state = &mut *self.lock();
         if let Some(reason) = &state.closing {
@@ -168,8 +171,9 @@ impl Hub {
         Picked::Connection(connection)
     }
 
-    /// Another connection for a copy of a message, none of those of these numbers: for a multicast that which
-    /// had the copy of the one before it, or else the least busy one.
+    /// Picks another connection for a copy of a message, except those with the numbers in `not`.
+    /// For a multicast this is the connection that had the copy of the topic's last multicast;
+    /// otherwise it is the least busy one.
     pub(super) fn pick_other(
         &self,
         topic: &TopicName,
@@ -194,19 +198,19 @@ impl Hub {
         Some(other)
     }
 
-    /// A seq for a message that goes by several connections.
+    /// Returns a new seq for a message that is sent over several connections.
     pub(super) fn new_seq(&self) -> Seq {
         Seq::random(&mut self.lock().rng)
     }
 
-    /// Whether the connection of that number can be used.
+    /// Returns whether the connection with that number can be used.
     pub(super) fn is_open(&self, id: u64) -> bool {
         let state = self.lock();
         let mut up = state.links.iter().filter_map(|link| link.up.as_ref());
         up.any(|connection| connection.id() == id && connection.is_open())
     }
 
-    /// A topic for challenges that nobody can know before.
+    /// Returns a new topic for challenges, which cannot be guessed.
     pub(super) fn new_route(&self, name: &PrivateName) -> TopicName {
         name.route(&mut self.lock().rng)
     }
@@ -221,14 +225,14 @@ impl Hub {
         self.lock().closing.clone()
     }
 
-    /// The nodes connected to now.
+    /// Returns the nodes that are connected now.
     pub(crate) fn nodes(&self) -> Vec<NodeInfo> {
         let state = self.lock();
         let up = state.links.iter().filter(|link| link.up.is_some());
         up.filter_map(Link::current_info).collect()
     }
 
-    /// The first node that is, or was, connected to.
+    /// Returns the first connected node, or if none is connected, the first that was.
     pub(crate) fn first_node(&self) -> Option<NodeInfo> {
         let state = self.lock();
         let of = |up: bool| {
@@ -239,7 +243,7 @@ impl Hub {
     }
 
     pub(crate) fn events(&self) -> Events {
-        // Locked, so that nothing happens between the snapshot and the stream.
+        // Locked, so that no event is lost between the snapshot and the stream.
         let state = self.lock();
         let up = state.links.iter().filter(|link| link.up.is_some());
         let connected = up.filter_map(|link| link.info.as_ref().map(connected));
@@ -248,8 +252,8 @@ impl Hub {
         self.events.stream(connected.chain(closed))
     }
 
-    /// Brings all connections' topic sets in line with the routes. Returns the changes under way of
-    /// those that can be used.
+    /// Brings the topic sets of all connections in line with the routes. Returns the pending
+    /// changes of the connections that can be used.
     pub(crate) fn sync_topics(&self, topics: &[TopicName]) -> Vec<(Connection, Settling)> {
         let (joining, up): (Vec<Connection>, Vec<Connection>) = {
             let state = self.lock();
@@ -282,14 +286,14 @@ impl Hub {
                     return Err(ConnectError::of_all(failures));
                 }
             }
-            // The sender lives in `self`.
+            // This cannot fail, because `self` owns the sender.
             let _ = changes.changed().await;
         }
     }
 
     // ---- what happens, told by the supervisor ----
 
-    /// The next endpoint to dial, or when to ask again.
+    /// Returns the next endpoint to dial, or when to ask again.
     pub(super) fn next_dial(&self) -> Result<usize, Option<Instant>> {
         let mut state = self.lock();
         let now = Instant::now().into_std();
@@ -297,7 +301,8 @@ impl Hub {
         due.ok_or_else(|| state.pool.next_timeout().map(Instant::from_std))
     }
 
-    /// A number and a seed for a connection to an endpoint, and the longest frame that was taken there.
+    /// Returns a number and a seed for a connection to an endpoint, and the length of the longest
+    /// frame that was taken there.
     pub(super) fn new_connection(&self, index: usize) -> (u64, [u8; 32], Arc<AtomicUsize>) {
         let mut state = self.lock();
         state.connections_made += 1;
@@ -305,7 +310,7 @@ impl Hub {
         (state.connections_made, state.rng.random(), longest)
     }
 
-    /// A connection that is not ready yet. Closed at once if the client is.
+    /// Registers a connection that is not ready yet. Closes it at once if the client is closed.
     pub(super) fn joining(&self, index: usize, connection: &Connection) {
         let mut state = self.lock();
         state.links[index].joining = Some(connection.clone());
@@ -316,7 +321,7 @@ impl Hub {
         }
     }
 
-    /// A connection is ready, with every topic confirmed.
+    /// Records that a connection is ready, with every topic confirmed.
     pub(super) fn joined(&self, index: usize, connection: &Connection, info: NodeInfo) {
         let mut state = self.lock();
         let State { pool, links, .. } = &mut *state;
@@ -333,7 +338,7 @@ impl Hub {
         self.changed.send_replace(());
     }
 
-    /// A connection did not come about.
+    /// Records that connecting failed.
     pub(super) fn failed(&self, index: usize, error: ConnectError) {
         let mut state = self.lock();
         let retry_in = match state.closing {
@@ -354,7 +359,7 @@ impl Hub {
         self.changed.send_replace(());
     }
 
-    /// A connection that was ready is over.
+    /// Records that a connection that was ready has ended.
     pub(super) fn lost(&self, index: usize, reason: CloseReason) {
         let mut state = self.lock();
         let retry_in = match state.closing {
@@ -372,7 +377,7 @@ impl Hub {
         self.changed.send_replace(());
     }
 
-    /// Why the supervisor has nothing left to do, if so.
+    /// Returns why the supervisor has nothing left to do; `None` if it has.
     pub(super) fn is_over(&self) -> Option<CloseReason> {
         let state = self.lock();
         if state.closing.is_some() {
@@ -382,8 +387,8 @@ impl Hub {
         state.pool.is_over().then(last)
     }
 
-    /// Nothing more is done from here on: ends everything that waits, for `reason` unless there was
-    /// one before.
+    /// Ends the client: everything that waits ends with `reason`, or with an earlier reason if
+    /// there is one.
     pub(super) fn finish(&self, reason: CloseReason) {
         let mut state = self.lock();
         let reason = state.closing.get_or_insert(reason).clone();
@@ -414,7 +419,7 @@ impl Hub {
 
     // ---- closing ----
 
-    /// Begins to close. Connections write what is queued; the supervisor ends when they have.
+    /// Starts to close. The connections write their queued messages; then the supervisor ends.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closing.get_or_insert(CloseReason::Local);
@@ -437,12 +442,12 @@ impl Hub {
         let mut over = self.over.subscribe();
         match over.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or(CloseReason::Local),
-            // The sender lives in `self`.
+            // This cannot fail, because `self` owns the sender.
             Err(_) => CloseReason::Local,
         }
     }
 
-    /// Waits until the client is closed and its tasks are gone.
+    /// Waits until the client is closed and its tasks have ended.
     pub(crate) async fn join(&self) {
         let supervisor = self.supervisor().take();
         if let Some(supervisor) = supervisor
@@ -456,7 +461,7 @@ impl Hub {
 }
 
 impl State {
-    /// A connection that can be used.
+    /// Returns a usable connection for which `is_it` is true.
     fn usable(&self, is_it: impl Fn(&Connection) -> bool) -> Option<Connection> {
         let mut up = self.links.iter().filter_map(|link| link.up.as_ref());
         up.find(|c| c.is_open() && is_it(c)).cloned()
@@ -491,7 +496,7 @@ fn connected(info: &NodeInfo) -> Event {
     }
 }
 
-/// What a node told of itself, for [`NodeInfo`].
+/// Returns the [`NodeInfo`] of a connection.
 pub(super) fn node_info(
     connection: &Connection,
     node_version: Option<String>,
@@ -506,7 +511,7 @@ pub(super) fn node_info(
     }
 }
 
-/// Says what is to be expected of a FISCO node.
+/// Logs how a FISCO node differs from an overlay node.
 fn describe_fisco(info: &NodeInfo, endpoints: usize) {
     let (endpoint, version) = (&info.endpoint, info.node_version.as_deref());
     let advice = match endpoints {
@@ -515,8 +520,8 @@ fn describe_fisco(info: &NodeInfo, endpoints: usize) {
              different nodes, or name several endpoints"
         }
         _ => {
-            "multicasts go by two nodes; a unicast stalls where the node picks a subscriber of its own, see \
-             ClientBuilder::ask_another_node_after"
+            "multicasts are sent to two nodes; a unicast waits 30 s if the node picks one of its \
+             own subscribers, see ClientBuilder::ask_another_node_after"
         }
     };
     tracing::info!(

@@ -1,7 +1,7 @@
-//! What is told of now and then, and in the end: losses that come faster than anybody reads.
+//! Reports that are limited in rate, about losses that may be frequent.
 //!
-//! The first of a burst is told at once, the others together, once their time has come: also when nothing
-//! follows them. The client's supervisor keeps the time.
+//! The first loss of a burst is reported at once, and the others together after a pause, even if no
+//! more losses follow. The client's supervisor runs the timer.
 
 use std::{
     convert::Infallible,
@@ -16,19 +16,20 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// How far apart events about one subscription are.
+/// The time between two events about one subscription.
 const EVENTS: Duration = Duration::from_secs(1);
 
-/// How far apart lines of the log about one subscription are.
+/// The time between two log lines about one subscription.
 const LINES: Duration = Duration::from_secs(10);
 
-/// Something with more to tell.
+/// A source of delayed reports.
 pub(crate) trait Tell: Send + Sync {
-    /// Tells what may be told now, or everything at the `end`. Returns when the rest may be.
+    /// Makes the reports that are due, or all of them at the `end`. Returns when the rest are due.
     fn tell(&self, now: Instant, end: bool) -> Option<Instant>;
 }
 
-/// Who has something to tell, and when. Locked for a moment, with nothing else locked inside.
+/// The sources of delayed reports, with the times when they are due. It is locked only for short
+/// times, and no other lock is taken meanwhile.
 #[derive(Default)]
 pub(crate) struct Later {
     waiting: Mutex<Vec<(Instant, Weak<dyn Tell>)>>,
@@ -51,7 +52,7 @@ impl Later {
         self.news.notify_one();
     }
 
-    /// Has everybody tell when their time comes.
+    /// Makes each report when it is due.
     pub(crate) async fn run(&self) -> Infallible {
         loop {
             let next = self.lock().iter().map(|&(at, _)| at).min();
@@ -68,7 +69,7 @@ impl Later {
         }
     }
 
-    /// Has everybody tell everything.
+    /// Makes all reports now.
     pub(crate) fn finish(&self) {
         self.tell(Instant::now(), true);
     }
@@ -87,7 +88,7 @@ impl Later {
     }
 }
 
-/// Messages that one subscription lost or refused, with what there is to say of the last one.
+/// The messages that one subscription lost or refused, with details of the last one.
 pub(crate) struct Losses<L> {
     me: Weak<Self>,
     later: Arc<Later>,
@@ -100,13 +101,13 @@ pub(crate) struct Losses<L> {
 struct State<L> {
     total: u64,
     last: Option<L>,
-    /// How many no event tells of yet.
+    /// The number of losses that no event has reported yet.
     unreported: u64,
-    /// How many no line of the log does.
+    /// The number of losses that no log line has reported yet.
     unlogged: u64,
     next_event: Option<Instant>,
     next_line: Option<Instant>,
-    /// Whether the time is kept.
+    /// Whether `later` has an entry for this.
     waits: bool,
 }
 
@@ -117,7 +118,8 @@ impl<L> fmt::Debug for Losses<L> {
 }
 
 impl<L: Clone + Send + 'static> Losses<L> {
-    /// `event` gets how many there were since it was called last, `line` how many there are in all.
+    /// Creates a counter of losses. `event` gets the number of losses since its last call, `line`
+    /// the total.
     pub(crate) fn new(
         later: &Arc<Later>,
         event: impl Fn(u64, L) + Send + Sync + 'static,
@@ -144,7 +146,7 @@ impl<L: Clone + Send + 'static> Losses<L> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one, and tells of it unless something was told just before; then it is told later.
+    /// Counts a loss. It is reported at once, or later if there was a report just before.
     pub(crate) fn count(&self, last: L) {
         let mut state = self.lock();
         state.total += 1;
@@ -161,7 +163,7 @@ impl<L: Clone + Send + 'static> Losses<L> {
         }
     }
 
-    /// Tells everything: nothing more is counted.
+    /// Reports everything: no more losses will be counted.
     pub(crate) fn finish(&self) {
         self.look(Instant::now(), true);
     }
@@ -196,7 +198,7 @@ impl<L: Clone + Send + 'static> Losses<L> {
 
 impl<L: Clone + Send + 'static> Tell for Losses<L> {
     fn tell(&self, now: Instant, end: bool) -> Option<Instant> {
-        // What is counted from here on without being told asks to be waited for itself.
+        // Losses that are counted after this and not reported at once register themselves again.
         self.lock().waits = false;
         let again = self.look(now, end);
         if again.is_some() && std::mem::replace(&mut self.lock().waits, true) {
@@ -206,7 +208,7 @@ impl<L: Clone + Send + 'static> Tell for Losses<L> {
     }
 }
 
-/// Warnings of one kind, of which the first are logged and the others counted.
+/// Warnings of one kind: the first ones are logged, the others only counted.
 pub(crate) struct Warnings {
     me: Weak<Self>,
     later: Arc<Later>,
@@ -241,7 +243,7 @@ impl Warnings {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs a warning, the `total`th one, as far as the log's limits allow.
+    /// Logs a warning, the `total`th one, within the log's limits.
     pub(crate) fn warn(&self, total: u64, text: impl fmt::Display) {
         let now = Instant::now();
         let mut inner = self.lock();
@@ -262,7 +264,7 @@ impl Warnings {
         }
     }
 
-    /// Tells everything.
+    /// Logs what was held back.
     pub(crate) fn finish(&self) {
         self.tell(Instant::now(), true);
     }
@@ -289,7 +291,7 @@ impl Tell for Warnings {
 mod tests {
     use super::*;
 
-    /// What was told: counts by events, totals by lines.
+    /// The reports so far: the counts in events, and the totals in log lines.
     type Told = Arc<Mutex<(Vec<u64>, Vec<u64>)>>;
 
     fn losses(later: &Arc<Later>) -> (Arc<Losses<()>>, Told) {

@@ -1,4 +1,4 @@
-//! Dialling by OpenSSL, for [`Tls::legacy_rsa`](crate::Tls::legacy_rsa).
+//! Dialling with OpenSSL, for [`Tls::legacy_rsa`](crate::Tls::legacy_rsa).
 
 use std::pin::Pin;
 
@@ -13,7 +13,7 @@ use crate::{
     supervisor::{Dialed, Dialer},
 };
 
-/// Dials by OpenSSL.
+/// Dials with OpenSSL.
 pub(crate) struct LegacyDialer {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) identity: Identity,
@@ -31,14 +31,14 @@ impl Dialer for LegacyDialer {
         let (stream, standing) = dial(&self.endpoints[index], &self.legacy, budget).await?;
         Ok(Dialed {
             stream,
-            // RSA certificates have no key that a chain knows nodes by.
+            // The key of an RSA certificate is not a node id.
             public_key: None,
             expiry: Some(Expiry::of(&self.identity, &standing)),
         })
     }
 }
 
-/// Connects and shakes hands.
+/// Connects, and does the TLS handshake.
 async fn dial(
     endpoint: &Endpoint,
     legacy: &LegacyRsa,

@@ -1,43 +1,44 @@
-//! Which connections the multicasts of a topic go by.
+//! Remembers which connections the multicasts of each topic use.
 //!
-//! Two nodes pass messages on side by side, so a client that sent the multicasts of one topic by both would
-//! have them overtake each other. They stay with one connection for as long as that lives.
+//! Two nodes pass messages on independently. If a client sent the multicasts of one topic to both,
+//! they could overtake each other, so they use one connection as long as it is open.
 
 use std::{collections::HashMap, time::Duration};
 
 use amop_proto::TopicName;
 use tokio::time::Instant;
 
-/// Topics remembered at most; of those that were published to longest ago, half are forgotten then.
+/// The most topics that are remembered. When there are more, the older half is forgotten.
 const TOPICS: usize = 4096;
 
-/// So long after a multicast a unicast to its topic goes the same way: after that it cannot overtake it.
+/// How long after a multicast a unicast to the same topic uses the same connection. After this time
+/// it cannot overtake the multicast.
 const RECENT: Duration = Duration::from_secs(60);
 
-/// By which connections, by number, the last multicast to each topic went.
+/// The numbers of the connections that the last multicast to each topic used.
 #[derive(Debug, Default)]
 pub(crate) struct Pins(HashMap<TopicName, Pin>);
 
 #[derive(Debug)]
 struct Pin {
-    /// The first one is asked; the others get a copy.
+    /// The first one carries the message; the others get a copy.
     ways: Vec<u64>,
     at: Instant,
 }
 
 impl Pins {
-    /// The ways of a topic's multicasts, if it had any.
+    /// Returns the connections of a topic's last multicast; empty if there was none.
     pub(crate) fn ways(&self, topic: &TopicName) -> &[u64] {
         self.0.get(topic).map_or(&[], |pin| &pin.ways)
     }
 
-    /// The way of a topic's last multicast, if a unicast might overtake that.
+    /// Returns the connection of a topic's last multicast if a unicast might overtake it.
     pub(crate) fn recent(&self, topic: &TopicName, now: Instant) -> Option<u64> {
         let pin = self.0.get(topic).filter(|pin| now < pin.at + RECENT)?;
         pin.ways.first().copied()
     }
 
-    /// A multicast is about to go these ways.
+    /// Records the connections that a multicast is about to use.
     pub(crate) fn set(&mut self, topic: &TopicName, ways: &[u64], now: Instant) {
         if let Some(pin) = self.0.get_mut(topic) {
             pin.at = now;

@@ -1,5 +1,4 @@
-//! What a publisher that does not wait for each message shares with the connections: what became of
-//! its messages.
+//! The state that a pipelining publisher shares with the connections: the outcome of its messages.
 
 use std::{
     sync::{
@@ -24,26 +23,26 @@ pub(crate) struct Pipeline {
     topic: TopicName,
     timeout: Duration,
     publishing: Arc<Publishing>,
-    /// Those that wait, here or at a connection, and their payloads' bytes.
+    /// The number of messages that wait, here or at a connection.
     unconfirmed: AtomicUsize,
     bytes: AtomicUsize,
-    /// Copies of them that do.
+    /// The number of copies of messages that wait.
     copies: AtomicUsize,
     /// Whether `lost` holds something.
     has_lost: AtomicBool,
     trouble: Mutex<Trouble>,
-    /// Notified when any of that changes.
+    /// Notified when one of these changes.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Trouble {
-    /// To be sent again.
+    /// Messages to be sent again.
     lost: Vec<Lost>,
-    /// Since the last flush.
+    /// The number of messages that failed since the last flush.
     failed: usize,
     first: Option<PublishError>,
-    /// The publisher is gone: nobody sends anything again.
+    /// The publisher is dropped: nothing is sent again.
     abandoned: bool,
 }
 
@@ -61,9 +60,9 @@ pub(crate) struct Lost {
 /// Where a message that was lost may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// Its connection is gone.
+    /// To any connection, because its own was lost.
     Anywhere,
-    /// Its node reached nobody; another one may.
+    /// To another node, because its node reached no subscriber.
     Elsewhere,
 }
 
@@ -71,19 +70,19 @@ pub(crate) enum Again {
 #[derive(Debug)]
 pub(crate) struct Pipelined {
     pub(crate) pipeline: Arc<Pipeline>,
-    /// Among the publisher's messages.
+    /// Its number among the publisher's messages.
     pub(crate) number: u64,
     pub(crate) seq: Seq,
     /// Kept until a node has the message.
     pub(crate) payload: Bytes,
-    /// How many connections it may have cost.
+    /// The number of connections that may have ended because of it.
     pub(crate) cut_offs: u32,
-    /// It goes by another connection as well.
+    /// Whether it is a copy of a message that is sent over another connection, too.
     pub(crate) copy: bool,
 }
 
 impl Pipelined {
-    /// It did not get through.
+    /// Records that the message was not confirmed and must be sent again.
     pub(crate) fn lost(self, again: Again) {
         let Self {
             pipeline,
@@ -145,7 +144,7 @@ impl Pipeline {
         self.changed.notified()
     }
 
-    /// A connection takes a message.
+    /// Records that a connection has taken a message or a copy.
     pub(crate) fn sent(&self, bytes: usize, copy: bool) {
         self.publishing.add();
         let count = match copy {
@@ -156,7 +155,7 @@ impl Pipeline {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// That is over for so many, one way or another.
+    /// Records that `messages` messages are settled: confirmed or failed.
     pub(crate) fn settled(&self, messages: usize, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.unconfirmed.fetch_sub(messages, Ordering::Release);
@@ -164,7 +163,7 @@ impl Pipeline {
         self.changed.notify_waiters();
     }
 
-    /// That is over for one, or for a copy of one.
+    /// Records that one message, or a copy of one, is settled.
     pub(crate) fn settled_one(&self, copy: bool, bytes: usize) {
         if !copy {
             return self.settled(1, bytes);
@@ -175,7 +174,7 @@ impl Pipeline {
         self.changed.notify_waiters();
     }
 
-    /// It is over for one, and it did not get through.
+    /// Records that one message failed.
     pub(crate) fn failed(&self, (copy, bytes): (bool, usize), error: PublishError) {
         let mut trouble = self.lock();
         if trouble.abandoned {
@@ -191,7 +190,7 @@ impl Pipeline {
         self.unconfirmed.load(Ordering::Acquire)
     }
 
-    /// Whether no message waits, and no copy of one.
+    /// Returns whether no message and no copy waits.
     pub(crate) fn is_settled(&self) -> bool {
         self.unconfirmed() == 0 && self.copies.load(Ordering::Acquire) == 0
     }
@@ -204,7 +203,8 @@ impl Pipeline {
         self.has_lost.load(Ordering::Acquire)
     }
 
-    /// What is to be sent again, in the order it was sent. It stays unconfirmed.
+    /// Takes the messages that are to be sent again, in the order in which they were sent. They
+    /// still count as unconfirmed.
     pub(crate) fn take_lost(&self) -> Vec<Lost> {
         let mut trouble = self.lock();
         self.has_lost.store(false, Ordering::Release);
@@ -214,7 +214,7 @@ impl Pipeline {
         lost
     }
 
-    /// What failed since this was asked last.
+    /// Takes the failures since the last call.
     pub(crate) fn take_failures(&self) -> Result<(), FlushError> {
         let mut trouble = self.lock();
         let failed = std::mem::take(&mut trouble.failed);
@@ -228,7 +228,7 @@ impl Pipeline {
         }
     }
 
-    /// Nothing is sent again from here on, neither what is lost already nor `others`.
+    /// Ends the pipeline: lost messages and `others` are not sent again.
     pub(crate) fn abandon(&self, others: impl IntoIterator<Item = Lost>) {
         let mut trouble = self.lock();
         trouble.abandoned = true;
@@ -253,13 +253,13 @@ impl Pipeline {
     }
 }
 
-/// Messages in a row of one pipeline that nodes have confirmed, which is told of all at once.
+/// Collects confirmed messages of one pipeline in a row, to report them all at once.
 #[derive(Debug, Default)]
 pub(crate) struct Confirmed {
     pipeline: Option<Arc<Pipeline>>,
     messages: usize,
     bytes: usize,
-    /// Of other pipelines before.
+    /// The number of messages of other pipelines before.
     others: usize,
 }
 
@@ -287,7 +287,7 @@ impl Confirmed {
         }
     }
 
-    /// Tells the last pipeline. Returns how many messages there were.
+    /// Reports to the last pipeline. Returns the number of all messages.
     pub(crate) fn finish(mut self) -> usize {
         self.tell();
         self.others

@@ -1,4 +1,4 @@
-//! What a program does with a client's connections: publish, subscribe, and stop.
+//! The operations of a client on its connections: publish, subscribe and drain.
 
 use std::{
     pin::pin,
@@ -32,11 +32,12 @@ use crate::{
 pub(crate) struct Answer {
     pub(crate) seq: Seq,
     pub(crate) payload: Bytes,
-    /// Who brought it.
+    /// The connection that brought it.
     pub(crate) connection: Connection,
 }
 
-/// The error to give if no attempt succeeds: the one that leaves most open.
+/// The error to return if no attempt succeeds: the one after which least is known about the
+/// message.
 #[derive(Debug, Default)]
 struct Verdict(Option<(u8, PublishError)>);
 
@@ -53,14 +54,15 @@ impl Verdict {
         }
     }
 
-    /// What a node or a lost connection said; nothing if no attempt came so far.
+    /// Returns the error of an attempt that sent the message; `None` if the message was never sent.
     fn sent(self) -> Option<PublishError> {
         self.0.filter(|&(rank, _)| rank > 0).map(|(_, error)| error)
     }
 
-    /// As an attempt ended with an error that no other connection changes.
+    /// Returns the error to report after an attempt ended with `last`, an error that another
+    /// connection would not change.
     fn after(self, last: PublishError) -> PublishError {
-        // These say that nothing was sent, which holds for the last attempt only.
+        // These say that nothing was sent, which is true only for the last attempt.
         let unsent = matches!(
             last,
             PublishError::Congested { .. } | PublishError::OverLimit { .. }
@@ -75,10 +77,11 @@ impl Verdict {
 impl Hub {
     // ---- publishing ----
 
-    /// Publishes a message by way of whichever connection brings an answer first.
+    /// Publishes a message over one connection after the other, until one brings an answer.
     ///
-    /// A unicast to a private topic waits until a subscriber is verified. A multicast cannot: nodes
-    /// answer it whoever there is, and subscribers of their own need no verification.
+    /// A unicast to a private topic waits until a subscriber is verified. A multicast cannot: a
+    /// node confirms it with or without subscribers, and the node's own subscribers need no
+    /// verification.
     pub(crate) async fn publish(
         &self,
         kind: Kind,
@@ -89,7 +92,7 @@ impl Hub {
         self.publish_until(deadline, kind, topic, payload).await
     }
 
-    /// As [`publish`](Self::publish), with a deadline that others have a part in.
+    /// As [`publish`](Self::publish), with a deadline that several calls share.
     pub(crate) async fn publish_until(
         &self,
         deadline: Instant,
@@ -113,7 +116,7 @@ impl Hub {
         self.deliver(message, private.as_ref()).await
     }
 
-    /// Whether messages may be published to a topic, if that is a private one.
+    /// Checks that messages may be published to a topic; a private topic must be granted.
     pub(crate) fn check_granted(&self, private: Option<&PrivateName>) -> Result<(), PublishError> {
         match private {
             Some(name) if !self.routes.is_granted(name) => Err(PublishError::NotGranted {
@@ -133,9 +136,9 @@ impl Hub {
         let mut attempts = Attempts::after_cut_offs(message.cut_offs);
         let mut verdict = Verdict::default();
         let mut copied = false;
-        // Set before the last look at the connections, so that no change is missed.
+        // Subscribed before the last look at the connections, so that no change is missed.
         let mut changes: Option<watch::Receiver<()>> = None;
-        // As above: set before the first attempt.
+        // Subscribed before the first attempt, for the same reason.
         let mut verifications = private.map(|_| self.routes.verifications());
         loop {
             match self.pick(&attempts, topic, message.kind) {
@@ -178,7 +181,7 @@ impl Hub {
                 continue;
             };
             let next = attempts.when_exhausted(|connection| self.is_open(connection));
-            // Nodes are connected then, and asked to wait for.
+            // No attempt was lost, so a node is connected, and a subscriber may still be verified.
             let verifying = private.is_some() && !attempts.lost();
             let until = match (next, self.options.offline) {
                 (Next::Pause(pause), _) if verifying => Some(Instant::now() + pause),
@@ -187,8 +190,8 @@ impl Hub {
                 (Next::Pause(pause), Offline::Wait) => Some(Instant::now() + pause),
             };
             if let Some(until) = until {
-                // A connection has come or gone, a subscriber was verified, or the time is over:
-                // look again.
+                // Try again after a connection was made or lost, a subscriber was verified, or the
+                // time has passed.
                 let news = async {
                     tokio::select! {
                         _ = changes.changed() => {}
@@ -208,8 +211,8 @@ impl Hub {
 
     // ---- subscribing ----
 
-    /// Waits until every node connected to has `topics`, of which the last one is shown; for a
-    /// connection if there is none.
+    /// Waits until every connected node has `topics`, or for a connection if there is none. Errors
+    /// name the last topic.
     pub(crate) async fn subscribed(&self, topics: &[TopicName]) -> Result<(), SubscribeError> {
         let [.., topic] = topics else { return Ok(()) };
         let deadline = Instant::now() + self.options.timeout;
@@ -231,7 +234,8 @@ impl Hub {
                     }
                     Ok(true) => confirmed = true,
                     Ok(false) => return Err(self.unconfirmed(topic, &connection)),
-                    // It is confirmed before the connection counts as made again.
+                    // The connection is lost. The next one confirms the topics before it counts as
+                    // connected.
                     Err(_) => {}
                 }
             }
@@ -251,7 +255,7 @@ impl Hub {
         }
     }
 
-    /// Waits until every node connected to has the topics, of which the last one is shown, no more.
+    /// Waits until no connected node has `topics` any more. Errors name the last topic.
     pub(crate) async fn unsubscribed(&self, topics: &[TopicName]) -> Result<(), SubscribeError> {
         let [.., topic] = topics else { return Ok(()) };
         let deadline = Instant::now() + self.options.timeout;
@@ -260,7 +264,7 @@ impl Hub {
             match connection.settled(settling, deadline).await {
                 Ok(true) => {}
                 Ok(false) => result = Err(self.unconfirmed(topic, &connection)),
-                // A node forgets the topics of a connection with the connection.
+                // When a connection ends, its node forgets the topics.
                 Err(_) => {}
             }
         }
@@ -278,7 +282,7 @@ impl Hub {
         }
     }
 
-    /// The error of a client that is closed.
+    /// Returns the error of a client that is closed.
     pub(crate) fn unsubscribable(&self, topic: &TopicName) -> SubscribeError {
         SubscribeError::Disconnected {
             topic: PrivateName::shown(topic).to_owned(),
@@ -289,7 +293,8 @@ impl Hub {
 
     // ---- stopping ----
 
-    /// Takes no new messages, and waits until those that were taken are dealt with.
+    /// Accepts no new messages, and waits until those that were accepted are read, answered and
+    /// published.
     pub(crate) async fn drain(&self) -> Result<(), DrainError> {
         let after = self.options.drain_timeout;
         let deadline = Instant::now() + after;
@@ -300,7 +305,7 @@ impl Hub {
                 .flat_map(|(topic, _)| self.sync_topics(&self.routes.topics_of(topic)))
                 .collect();
             for (connection, settling) in settling {
-                // What does not confirm, or is gone, is closed below like the others.
+                // A connection that does not confirm, or is lost, is closed later like the others.
                 let _ = connection.settled(settling, deadline).await;
             }
             for (_, queue) in &left {
@@ -328,11 +333,11 @@ impl Hub {
     }
 }
 
-/// Takes note of an attempt that failed.
+/// Records an attempt that failed.
 ///
 /// # Errors
 ///
-/// The error of the message if no other connection is to be tried.
+/// The error of the message if no other connection should be tried.
 fn note(
     message: &Message<'_>,
     private: Option<&PrivateName>,
@@ -360,7 +365,7 @@ fn note(
         if attempts.is_costly() {
             return Err(error);
         }
-        // Once may be chance.
+        // One such loss may be chance.
         verdict.note(Attempt::Lost, connection.gone(message.topic));
         return Ok(());
     }
@@ -368,7 +373,7 @@ fn note(
     Ok(())
 }
 
-/// Waits for a change, forever if there is nothing to watch.
+/// Waits for a change; forever if there is nothing to watch.
 async fn changed(watched: &mut Option<watch::Receiver<()>>) {
     match watched {
         // The sender lives as long as the client.
@@ -377,7 +382,7 @@ async fn changed(watched: &mut Option<watch::Receiver<()>>) {
     }
 }
 
-/// How many messages are being published.
+/// Counts the messages that are being published.
 #[derive(Debug, Default)]
 pub(crate) struct Publishing {
     count: AtomicUsize,
@@ -385,7 +390,7 @@ pub(crate) struct Publishing {
 }
 
 impl Publishing {
-    /// Counts one until dropped.
+    /// Counts one message until the returned value is dropped.
     pub(crate) fn one(&self) -> Counted<'_> {
         self.add();
         Counted(self)
@@ -405,11 +410,11 @@ impl Publishing {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Waits until there are none.
+    /// Waits until no message is being published.
     async fn over(&self) {
         let mut none = pin!(self.none.notified());
         loop {
-            // Before the look at the count, so that no end is missed.
+            // Enabled before the check of the count, so that no notification is missed.
             none.as_mut().enable();
             if self.count() == 0 {
                 return;

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::{Overflow, connection::Connection, later::Losses};
 
-/// Bytes of payload in one queue. An empty queue takes any message.
+/// The most bytes of payload in one queue. An empty queue takes any message.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
 
 /// A message that waits for the program.
@@ -27,11 +27,11 @@ pub(crate) struct Incoming {
     pub(crate) seq: Seq,
     pub(crate) topic: TopicName,
     pub(crate) payload: Bytes,
-    /// Where it came from and where its answer goes.
+    /// The connection that brought it, which also carries its answer.
     pub(crate) connection: Connection,
-    /// When it came.
+    /// When it arrived.
     pub(crate) at: Instant,
-    /// How long its node waits for an answer.
+    /// How long the node waits for an answer.
     pub(crate) answer_within: Duration,
 }
 
@@ -54,18 +54,18 @@ impl Incoming {
     }
 }
 
-/// What a subscription's queue has seen.
+/// The counts of a subscription's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SubscriptionStats {
     /// Messages that were put into the queue.
     pub received: u64,
-    /// Multicasts that are lost because the queue was full.
+    /// Multicasts that were dropped because the queue was full.
     pub dropped: u64,
-    /// Unicasts that were refused because the queue was full, or because what was in it had not been read for
-    /// as long as a node waits (5 s); the node tried another subscriber.
+    /// Unicasts that were refused because the queue was full, or because a message in it had not
+    /// been read for as long as a node waits (5 s). The node tries another subscriber.
     pub refused: u64,
-    /// Messages that a connection held back until there was room ([`Overflow::Block`]).
+    /// Messages that had to wait at a connection until there was room ([`Overflow::Block`]).
     pub blocked: u64,
     /// Messages in the queue now.
     pub waiting: usize,
@@ -76,9 +76,9 @@ pub(crate) struct Queue {
     capacity: usize,
     overflow: Overflow,
     inner: Mutex<Inner>,
-    /// Counts what is taken out, for those who wait for the queue to be empty.
+    /// Notified when a message is taken out, for tasks that wait until the queue is empty.
     taken: watch::Sender<()>,
-    /// What is told of messages that were turned away.
+    /// Reports messages that were turned away.
     losses: Arc<Losses<(Kind, Seq)>>,
 }
 
@@ -88,7 +88,7 @@ struct Inner {
     bytes: usize,
     waker: Option<Waker>,
     closed: bool,
-    /// It is being unsubscribed: nothing is held back for it any more.
+    /// It is being unsubscribed: connections do not wait for it any more.
     leaving: bool,
     /// Connections that wait for room.
     blocked: Vec<Connection>,
@@ -110,8 +110,9 @@ impl Inner {
         }
     }
 
-    /// Whether a unicast would find nobody: what has waited longest has waited for as long as a node does.
-    /// Another subscriber may be there for it.
+    /// Returns whether a unicast should be refused because nobody reads the queue: its oldest
+    /// message has waited as long as a node waits for an answer. Another subscriber may take the
+    /// unicast.
     fn is_unread(&self, incoming: &Incoming) -> bool {
         let oldest = self.items.front();
         incoming.kind == Kind::Unicast
@@ -131,21 +132,21 @@ impl Inner {
     }
 }
 
-/// What became of a message that was put into a queue.
+/// The result of putting a message into a queue.
 #[derive(Debug)]
 pub(crate) enum Pushed {
-    /// The queue has it. These made room for it.
+    /// The queue has it. The messages in the list were removed to make room.
     Taken(Vec<Incoming>),
-    /// It does not.
+    /// The queue did not take it.
     Left(Incoming, Why),
 }
 
 /// Why a queue did not take a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// It is turned away.
+    /// The queue is full, and the message is turned away.
     Full,
-    /// Its connection must wait.
+    /// The queue is full, and the message's connection must wait.
     Blocked,
     /// The queue is closed.
     Closed,
@@ -170,13 +171,14 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is no room for a message.
+    /// Returns whether there is no room for a message.
     pub(crate) fn is_full(&self, incoming: &Incoming) -> bool {
         !self.lock().has_room(self.capacity, incoming.payload.len())
     }
 
-    /// Whether a message must wait for room, its connection with it. Until that thread comes again,
-    /// a queue that does not block has room: others only take from it.
+    /// Returns whether a message, and its connection, must wait for room. If not, there is still
+    /// room when the calling thread pushes the message, because other threads only take messages
+    /// out.
     pub(crate) fn blocks(&self, incoming: &Incoming, held: bool) -> bool {
         let mut inner = self.lock();
         if self.overflow != Overflow::Block
@@ -190,14 +192,14 @@ impl Queue {
         true
     }
 
-    /// Queues a message. One that was `held` back once is taken in any case when the queue is about to
-    /// be unsubscribed, because it had arrived before.
+    /// Queues a message. If it was `held` back before, a queue that is being unsubscribed takes it
+    /// in any case, because it arrived before that.
     pub(crate) fn push(&self, incoming: Incoming, held: bool) -> Pushed {
         let mut inner = self.lock();
         if inner.closed {
             return Pushed::Left(incoming, Why::Closed);
         }
-        // A queue that blocks turns nothing away.
+        // A queue with the policy `Block` turns nothing away.
         if self.overflow != Overflow::Block && inner.is_unread(&incoming) {
             return Pushed::Left(incoming, Why::Full);
         }
@@ -224,7 +226,7 @@ impl Queue {
         Pushed::Taken(evicted)
     }
 
-    /// Counts a message that was turned away, and tells of it.
+    /// Counts and reports a message that was turned away.
     pub(crate) fn count_loss(&self, kind: Kind, seq: Seq) {
         let mut inner = self.lock();
         match kind {
@@ -235,12 +237,12 @@ impl Queue {
         self.losses.count((kind, seq));
     }
 
-    /// Tells of all losses: there will be no more.
+    /// Reports all losses at once: there will be no more.
     pub(crate) fn tell_losses(&self) {
         self.losses.finish();
     }
 
-    /// Whether the program waits for the next message.
+    /// Returns whether the program waits for the next message.
     pub(crate) fn is_awaited(&self) -> bool {
         self.lock().waker.is_some()
     }
@@ -254,7 +256,7 @@ impl Queue {
     }
 
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
-        // A subscriber that always finds a message would otherwise never let other tasks run.
+        // Without this, a subscriber that always finds a message would never let other tasks run.
         let budget = ready!(tokio::task::coop::poll_proceed(cx));
         let mut inner = self.lock();
         if let Some(incoming) = inner.pop() {
@@ -279,14 +281,15 @@ impl Queue {
         Poll::Pending
     }
 
-    /// Whoever waits looked at the queue after asking to be told, so nobody misses anything.
+    /// Notifies the tasks that wait until the queue is empty. They check the queue after they
+    /// subscribe, so they miss nothing.
     fn tell_taken(&self) {
         if self.taken.receiver_count() > 0 {
             self.taken.send_replace(());
         }
     }
 
-    /// Waits until everything is taken out.
+    /// Waits until all messages are taken out.
     pub(crate) async fn emptied(&self) {
         let mut taken = self.taken.subscribe();
         while !self.lock().items.is_empty() {
@@ -295,29 +298,32 @@ impl Queue {
         }
     }
 
-    /// Holds nothing back any more. Returns the connections that must be woken, outside of locks.
+    /// Marks the queue as leaving, so that connections do not wait for it. Returns the connections
+    /// to wake, which must be done without a lock.
     pub(crate) fn leave(&self) -> Vec<Connection> {
         let mut inner = self.lock();
         inner.leaving = true;
         std::mem::take(&mut inner.blocked)
     }
 
-    /// Takes no more messages; those that are there can still be taken.
+    /// Closes the queue: it accepts no more messages, and those in it can still be taken out.
+    /// Returns the connections to wake.
     pub(crate) fn close(&self) -> Vec<Connection> {
         self.close_and_retain(|_| true).1
     }
 
-    /// As [`close`](Self::close), and takes out the unicasts: their answers could not be sent.
+    /// As [`close`](Self::close), and removes the unicasts, because their answers could not be
+    /// sent.
     pub(crate) fn close_without_unicasts(&self) {
         self.close_and_retain(|incoming| incoming.kind == Kind::Multicast);
     }
 
-    /// As [`close`](Self::close), and takes everything out.
+    /// As [`close`](Self::close), and removes all messages.
     pub(crate) fn close_and_drain(&self) -> (Vec<Incoming>, Vec<Connection>) {
         self.close_and_retain(|_| false)
     }
 
-    /// Takes out what `keep` does not want, in order.
+    /// Removes and returns the messages for which `keep` is false, in their order.
     pub(crate) fn retain(&self, keep: impl FnMut(&Incoming) -> bool) -> Vec<Incoming> {
         let taken = retain(&mut self.lock(), keep);
         self.tell_taken();

@@ -1,9 +1,9 @@
-//! Which subscriptions get the messages of which topics, and which messages they have already.
+//! The client's table of subscriptions by topic, and the window of messages that they already have.
 //!
-//! What the client has of private topics belongs to it as well.
+//! The state of private topics is here as well.
 //!
-//! Routes belong to a client, not to a connection: whichever connection brings a message, the
-//! same subscriptions get it, once.
+//! The table belongs to a client, not to a connection: over whichever connection a message comes,
+//! the same subscriptions get it, once.
 //!
 //! Locks are taken in the order hub, connection state, routes, queue, events; never the other way
 //! round.
@@ -36,9 +36,9 @@ pub(crate) struct Routes {
     inner: Mutex<Inner>,
     events: Arc<Reporter>,
     later: Arc<Later>,
-    /// Counts answers, for those who wait for all of them.
+    /// Notified after each answer, for tasks that wait for all of them.
     answered: watch::Sender<()>,
-    /// Counts subscribers of private topics that were verified.
+    /// Notified when a subscriber of a private topic is verified.
     verified: watch::Sender<()>,
 }
 
@@ -47,7 +47,7 @@ struct Inner {
     topics: HashMap<TopicName, Route>,
     window: Window<Connection>,
     private: Private,
-    /// Answers that left the window and are not handed to their connections yet.
+    /// The number of answers that have left the window and are not given to their connections yet.
     on_the_way: usize,
     closed: bool,
 }
@@ -55,18 +55,18 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Route {
     members: Vec<Member>,
-    /// Which member gets the next unicast.
+    /// The index of the member that gets the next unicast.
     next: usize,
 }
 
 #[derive(Debug)]
 struct Member {
     queue: Arc<Queue>,
-    /// It is unsubscribing and takes only what nobody else can.
+    /// It is unsubscribing and takes only messages that no other member can take.
     leaving: bool,
 }
 
-/// Who gets a unicast before whom.
+/// The order in which members are tried for a unicast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rank {
     /// Its program waits for a message.
@@ -76,26 +76,26 @@ enum Rank {
     Leaving,
 }
 
-/// What became of a message, and what its connection has to do.
+/// The result of a delivery, and what its connection must do.
 #[derive(Debug)]
 pub(crate) struct Delivered {
     pub(crate) fate: Fate,
-    /// Unicasts that had to make room, with their ways back.
+    /// Unicasts that were removed to make room, with the connections that brought them.
     pub(crate) refused: Vec<(Seq, TopicName, Vec<Connection>)>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Fate {
-    /// Nothing: a subscription has it, or had it before, or it is lost.
+    /// Nothing to do: a subscription has it, or had it before, or it is lost.
     Settled,
-    /// Answer it so.
+    /// Send this answer.
     Answer {
         seq: Seq,
         topic: TopicName,
         result: i32,
         payload: Bytes,
     },
-    /// Keep it and read nothing more until it can be delivered.
+    /// Keep the message, and read nothing more until it can be delivered.
     Blocked(Incoming),
 }
 
@@ -140,8 +140,8 @@ impl Routes {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new queue for messages of `topic`. A private topic's needs a key, and a new topic for
-    /// challenges that is used if there is none yet.
+    /// Adds a queue for messages of `topic`. For a private topic, `proof` is the key and a new
+    /// topic for challenges, which is used if there is none yet.
     pub(crate) fn add(
         &self,
         topic: &TopicName,
@@ -168,7 +168,7 @@ impl Routes {
         Ok(queue)
     }
 
-    /// What is told of messages to a topic that are turned away.
+    /// Returns what reports the messages to a topic that are turned away.
     fn losses_of(&self, topic: &TopicName) -> Arc<Losses<(Kind, Seq)>> {
         let shown = PrivateName::shown(topic).to_owned();
         let (topic, events) = (shown.clone(), Arc::clone(&self.events));
@@ -210,7 +210,7 @@ impl Routes {
         Connection::wake_all(queue.leave());
     }
 
-    /// Marks all queues as leaving, and takes no new ones. Returns them with their topics.
+    /// Marks all queues as leaving, and accepts no new ones. Returns them with their topics.
     pub(crate) fn leave_all(&self) -> Vec<(TopicName, Arc<Queue>)> {
         let mut left = Vec::new();
         let mut inner = self.lock();
@@ -228,7 +228,7 @@ impl Routes {
         left
     }
 
-    /// Removes a queue; nothing is put into it afterwards.
+    /// Removes a queue; no message is put into it afterwards.
     pub(crate) fn remove(&self, topic: &TopicName, queue: &Arc<Queue>) {
         let mut inner = self.lock();
         if let Some(route) = inner.topics.get_mut(topic) {
@@ -243,12 +243,12 @@ impl Routes {
         }
     }
 
-    /// Whether nodes are to have `topic` for longer.
+    /// Returns whether nodes shall keep `topic`.
     pub(crate) fn wants(&self, topic: &TopicName) -> bool {
         self.lock().wants(topic)
     }
 
-    /// The topics that nodes are to have.
+    /// Returns the topics that nodes shall have.
     pub(crate) fn wanted(&self) -> Vec<TopicName> {
         let inner = self.lock();
         let topics = inner.topics.keys();
@@ -257,8 +257,8 @@ impl Routes {
         wanted.chain(inner.private.push_topics()).cloned().collect()
     }
 
-    /// The topics that a subscription to `topic` consists of on the wire: a private one's has
-    /// another topic for challenges.
+    /// Returns the topics on the wire of a subscription to `topic`: a private topic has another one
+    /// for challenges.
     pub(crate) fn topics_of(&self, topic: &TopicName) -> Vec<TopicName> {
         let inner = self.lock();
         let route = inner.private.route_of(topic).cloned();
@@ -267,7 +267,7 @@ impl Routes {
 
     // ---- private topics ----
 
-    /// From now on, subscribers with these keys too may have the messages of a private topic.
+    /// Grants a private topic to subscribers with these keys, in addition to earlier ones.
     pub(crate) fn grant(&self, name: &PrivateName, keys: &[TopicPublicKey]) {
         self.lock().private.grant(name, keys);
     }
@@ -281,18 +281,19 @@ impl Routes {
         self.lock().private.is_granted(name)
     }
 
-    /// Changes whenever a subscriber of a private topic was verified.
+    /// Returns a receiver that is notified when a subscriber of a private topic is verified.
     pub(crate) fn verifications(&self) -> watch::Receiver<()> {
         self.verified.subscribe()
     }
 
-    /// Signs a publisher's challenge; `None` if nobody subscribes there any more.
+    /// Signs a publisher's challenge; `None` if there is no subscription for it any more.
     pub(crate) fn sign(&self, route: &TopicName, challenge: &[u8]) -> Option<Vec<u8>> {
         let key = self.lock().private.key(route)?;
         Some(key.sign(challenge).to_vec())
     }
 
-    /// A subscriber answered its challenge. Returns whether its node may have the messages.
+    /// Checks a subscriber's answer to its challenge. Returns whether its node may have the
+    /// messages.
     pub(crate) fn judge(
         &self,
         connection: &Connection,
@@ -326,13 +327,13 @@ impl Routes {
         }
     }
 
-    /// The node was told that a subscriber is verified.
+    /// Notifies tasks that wait for a verified subscriber, after the node was told.
     pub(crate) fn told_verified(&self) {
         self.verified.send_replace(());
     }
 
-    /// A subscriber is not verified. Told once for as long as nothing changes, since the node asks
-    /// again every 5 s.
+    /// Records that a subscriber is not verified. It is reported once until the reason changes,
+    /// since the node asks again every 5 s.
     pub(crate) fn unverified(
         &self,
         connection: &Connection,
@@ -359,7 +360,7 @@ impl Routes {
 
     // ---- messages ----
 
-    /// Hands a message to the subscriptions of its topic. `held`: it was blocked before.
+    /// Delivers a message to the subscriptions of its topic. `held`: it was blocked before.
     pub(crate) fn deliver(
         &self,
         incoming: Incoming,
@@ -406,7 +407,7 @@ impl Routes {
         };
         let mut blocked = false;
         let count = route.members.len();
-        // Those whose program waits for a message come first: nobody may read the others.
+        // Members whose program waits for a message come first: the others may never be read.
         let ranks: Vec<Rank> = route.members.iter().map(Member::rank).collect();
         for rank in [Rank::Awaited, Rank::Other, Rank::Leaving] {
             for offset in 0..count {
@@ -432,7 +433,8 @@ impl Routes {
         if blocked {
             return Fate::Blocked(incoming);
         }
-        // All are full. One of them counts it, so that the sum over subscriptions is right.
+        // All are full. One of them counts the loss, so that the sum over all subscriptions is
+        // right.
         if let Some(member) = route.members.get(route.next % count.max(1)) {
             lost(&member.queue, &incoming);
         }
@@ -451,7 +453,7 @@ impl Routes {
         let Some(route) = topics.get(&incoming.topic) else {
             return Fate::Settled;
         };
-        // Either all get it or all wait: it is remembered as one message.
+        // Either all members get it or all wait, because the window remembers it as one message.
         let full = route.members.len() > 1
             && route
                 .members
@@ -488,7 +490,8 @@ impl Routes {
         Fate::Settled
     }
 
-    /// Messages were pushed out of a queue.
+    /// Counts messages that were removed from a queue to make room, and collects the unicasts to
+    /// refuse.
     fn evicted(
         &self,
         queue: &Queue,
@@ -505,8 +508,8 @@ impl Routes {
         }
     }
 
-    /// The program answered a unicast. Returns who gets the answer; [`sent`](Self::sent) must follow
-    /// when they have it.
+    /// Records the program's answer to a unicast. Returns the connections that get the answer;
+    /// [`sent`](Self::sent) must be called when they have it.
     pub(crate) fn answered(
         &self,
         topic: &TopicName,
@@ -520,7 +523,7 @@ impl Routes {
         } = &mut *self.lock();
         *on_the_way += 1;
         if result == code::NO_SESSION {
-            // Nobody took it: the next copy may find somebody who does.
+            // It was not taken: the next copy may find a subscription that takes it.
             window.refused(topic, seq)
         } else {
             let payload = Bytes::copy_from_slice(payload);
@@ -528,16 +531,16 @@ impl Routes {
         }
     }
 
-    /// An answer was handed to its connections.
+    /// Records that an answer was given to its connections.
     pub(crate) fn sent(&self) {
         self.lock().on_the_way -= 1;
-        // Whoever waits looked after asking to be told.
+        // Tasks that wait check after they subscribe, so they miss nothing.
         if self.answered.receiver_count() > 0 {
             self.answered.send_replace(());
         }
     }
 
-    /// Waits until the program has answered every unicast it has.
+    /// Waits until the program has answered every unicast that it has.
     pub(crate) async fn all_answered(&self) {
         let mut answered = self.answered.subscribe();
         while self.pending() > 0 {
@@ -546,15 +549,15 @@ impl Routes {
         }
     }
 
-    /// Unicasts that wait for the program's answer.
+    /// Returns the number of unicasts that wait for the program's answer.
     pub(crate) fn pending(&self) -> usize {
         let inner = self.lock();
         inner.window.pending() + inner.on_the_way
     }
 
-    /// A connection is gone. Unicasts that nobody else waits for are taken back from the queues:
-    /// they could not be acknowledged, and their node gives them to another subscriber, or tells
-    /// their publishers.
+    /// Forgets a connection that is lost. Unicasts that came only over it are removed from the
+    /// queues: they could not be acknowledged, and their node gives them to another subscriber, or
+    /// tells their publishers.
     pub(crate) fn connection_lost(&self, connection: &Connection) {
         let Inner {
             topics,
@@ -577,8 +580,8 @@ impl Routes {
         self.answered.send_replace(());
     }
 
-    /// Ends every subscription. Multicasts that wait can still be read; unicasts cannot, because
-    /// they could not be acknowledged.
+    /// Ends every subscription. Waiting multicasts can still be read; unicasts cannot, because they
+    /// could not be acknowledged.
     pub(crate) fn close(&self) {
         let topics = {
             let mut inner = self.lock();
@@ -594,7 +597,7 @@ impl Routes {
 
 impl Inner {
     fn wants(&self, topic: &TopicName) -> bool {
-        // Challenges are wanted for as long as messages are.
+        // A topic for challenges is wanted as long as its private topic is.
         let topic = self.private.topic_of(topic).unwrap_or(topic);
         let route = self.topics.get(topic);
         route.is_some_and(Route::is_wanted) || self.private.is_push_topic(topic)

@@ -29,7 +29,7 @@ use crate::{
 pub(crate) trait Dialer: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// A stream to the endpoint of that index.
+    /// Returns a stream to the endpoint with that index.
     fn dial(
         &self,
         index: usize,
@@ -37,17 +37,17 @@ pub(crate) trait Dialer: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Dialed<Self::Stream>, ConnectError>> + Send;
 }
 
-/// A stream to a node, and what its certificates said.
+/// A stream to a node, and what its certificates say.
 #[derive(Debug)]
 pub(crate) struct Dialed<S> {
     pub(crate) stream: S,
-    /// The node's public key, which RSA certificates lack.
+    /// The node's public key; `None` for RSA certificates.
     pub(crate) public_key: Option<PublicKey>,
-    /// When the first certificate that the connection rests on expires.
+    /// When the first of the connection's certificates expires.
     pub(crate) expiry: Option<Expiry>,
 }
 
-/// Starts the task. It ends when the client is closed, or every endpoint is given up.
+/// Starts the task. It ends when the client is closed, or when every endpoint is given up.
 pub(crate) fn start<D: Dialer>(hub: &Arc<Hub>, dialer: D) {
     let supervising = Supervising(Arc::clone(hub));
     let task = tokio::spawn(async move {
@@ -62,7 +62,7 @@ pub(crate) fn start<D: Dialer>(hub: &Arc<Hub>, dialer: D) {
     hub.supervised_by(task);
 }
 
-/// Nobody is left waiting if the runtime ends, or the task panics.
+/// Ends the client if the runtime shuts down or the task panics, so that no caller waits forever.
 struct Supervising(Arc<Hub>);
 
 impl Supervising {
@@ -77,7 +77,7 @@ impl Supervising {
 impl Drop for Supervising {
     fn drop(&mut self) {
         if thread::panicking() {
-            // The log may be what panics, and a second panic from here would end the process.
+            // The log may be the cause of the panic, and a second panic here would end the process.
             let end = || self.end("the client's supervisor panicked; please report it");
             let _ = catch_unwind(AssertUnwindSafe(end));
         } else {
@@ -113,12 +113,12 @@ async fn supervise<D: Dialer>(hub: &Hub, dialer: &D) -> CloseReason {
             _ = changes.changed() => {}
         }
     };
-    // Each is told to close, or has nothing left but to say goodbye.
+    // Each connection is told to close, or only has to finish its TLS shutdown.
     while links.next().await.is_some() {}
     reason
 }
 
-/// One connection from dialling to its end.
+/// Runs one connection, from dialling to its end.
 async fn link<D: Dialer>(hub: &Hub, dialer: &D, index: usize) {
     let endpoint = &hub.endpoints[index];
     let budget = Budget::new(Arc::clone(endpoint), hub.options.connect_timeout);
@@ -172,12 +172,12 @@ async fn link<D: Dialer>(hub: &Hub, dialer: &D, index: usize) {
 async fn closing(hub: &Hub) {
     let mut changes = hub.changes();
     while hub.close_reason().is_none() {
-        // The sender lives in `hub`.
+        // This cannot fail, because `hub` owns the sender.
         let _ = changes.changed().await;
     }
 }
 
-/// Shakes hands and gives the node the topics, until it has them.
+/// Waits for the version handshake, and until the node has confirmed the topics.
 async fn settle(
     hub: &Hub,
     connection: &Connection,
@@ -198,7 +198,7 @@ async fn settle(
     }
 }
 
-/// Why a session ended before it could be used.
+/// Returns the error of a session that ended before it could be used.
 fn failed(endpoint: String, reason: Option<CloseReason>) -> ConnectError {
     match reason {
         Some(CloseReason::Frame(source)) => ConnectError::NotANode { endpoint, source },

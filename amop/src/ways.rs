@@ -1,7 +1,8 @@
-//! Messages that go by several connections at a time.
+//! Sending messages over several connections at a time.
 //!
-//! A FISCO node does not deliver to its own subscribers. So towards such nodes a multicast goes by two, and a
-//! unicast that gets no answer by another one as well, if the program asked for that. All copies have one seq.
+//! A FISCO node does not deliver to its own subscribers. So a multicast to such nodes is sent over
+//! two connections, and, if the program asks for it, a unicast without an answer is sent over
+//! another connection as well. All copies have the same seq.
 
 use std::{future::pending, time::Duration};
 
@@ -19,12 +20,12 @@ use crate::{
     hub::Hub,
 };
 
-/// What came of a message that was sent.
+/// The outcome of a message that was sent.
 pub(crate) struct Sent {
-    /// Of the connection that brought it.
+    /// The result from `connection`.
     pub(crate) result: Result<(Seq, Bytes), Failed>,
     pub(crate) connection: Connection,
-    /// What others brought before.
+    /// The failures of other connections before.
     pub(crate) failed: Vec<(Connection, Failed)>,
 }
 
@@ -39,8 +40,8 @@ impl Sent {
 }
 
 impl Hub {
-    /// Sends a message by a connection, and by others as well where that is how it arrives. `copied`: copies
-    /// of it were taken already.
+    /// Sends a message over a connection, and to FISCO nodes over others as well. `copied`: other
+    /// nodes have already taken copies of it.
     pub(crate) async fn send(
         &self,
         connection: Connection,
@@ -62,8 +63,8 @@ impl Hub {
         Sent::by(connection, result)
     }
 
-    /// Sends a multicast by several connections. It counts as taken if all nodes have taken it that could be
-    /// reached.
+    /// Sends a multicast over several connections. It succeeds if all nodes that could be reached
+    /// have taken it.
     async fn send_copies(
         &self,
         connection: Connection,
@@ -88,7 +89,7 @@ impl Hub {
         }
     }
 
-    /// Sends the copies of a multicast that goes by the connection of that number.
+    /// Sends the copies of a multicast whose first connection has the number `first`.
     async fn copies(&self, first: u64, message: Message<'_>) -> Copies {
         let mut copies = Copies::default();
         let mut asked = vec![first];
@@ -115,8 +116,8 @@ impl Hub {
         copies
     }
 
-    /// Sends a unicast by one connection after the other until an answer comes, each `pause` after the one
-    /// before it.
+    /// Sends a unicast over one connection after the other, with a pause between them, until an
+    /// answer comes.
     async fn ask_several(
         &self,
         first: Connection,
@@ -171,7 +172,7 @@ impl Hub {
     }
 }
 
-/// What came of the copies of a multicast.
+/// The outcome of the copies of a multicast.
 #[derive(Default)]
 struct Copies {
     taken: usize,
@@ -179,7 +180,7 @@ struct Copies {
     failed: Vec<(Connection, Failed)>,
 }
 
-/// Whether a subscriber has said so: another node would not change it.
+/// Returns whether an error is a subscriber's answer, which another node would not change.
 fn is_answer(failed: &Failed) -> bool {
     use PublishError::{NoReply, Rejected, SubscriberFailed, Undecodable};
     matches!(

@@ -23,24 +23,24 @@ use tokio::{
 
 use super::{Connection, SEND_BUFFER, State};
 
-/// Bytes asked of the stream at a time: a few TLS records.
+/// Bytes requested from the stream at a time: a few TLS records.
 const READ_CHUNK: usize = 32 * 1024;
 
-/// Room is made for the rest of a long frame at once, up to this much. The memory is touched only as
-/// bytes come.
+/// Space for the rest of a long frame is reserved at once, up to this size. The memory is used only
+/// as bytes arrive.
 const READ_AHEAD: usize = 4 * 1024 * 1024;
 
-/// A buffer that grew beyond this for a large message is given back to the allocator.
+/// A buffer that grew larger than this for a large message is freed.
 const KEEP_BUFFER: usize = 256 * 1024;
 
-/// Bytes of answers waiting to be written beyond which nothing more is read: the node pushes and
-/// does not read.
+/// If more bytes of answers than this wait to be written, nothing more is read: the node sends
+/// messages but does not read.
 const ANSWER_BUFFER: usize = 4 * 1024 * 1024;
 
 /// How long a clean close may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// With more requests under way than this, others are about to be made.
+/// With more requests in flight than this, more are probably about to be made.
 const BUSY: usize = 16;
 
 /// Rounds of reading and writing before other tasks get their turn.
@@ -49,9 +49,9 @@ const ROUNDS: usize = 32;
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// The session is over from this side: what is queued is written.
+    /// This side has closed the session: queued frames are still written.
     Flushing,
-    /// The other side is told.
+    /// The stream is being shut down.
     ShuttingDown,
     Done,
 }
@@ -61,26 +61,27 @@ pub(super) struct Driver<S> {
     decoder: FrameDecoder,
     connection: Connection,
     phase: Phase,
-    /// Too much waits to be written for anything more to be read.
+    /// Nothing is read, because too much waits to be written.
     paused: bool,
-    /// A subscription has no room for a message: what follows it waits in `read` and in the stream.
+    /// A subscription has no room for a message: the bytes after it wait in `read` and in the
+    /// stream.
     held: bool,
     read: BytesMut,
     write: BytesMut,
-    /// How much of `write` is written.
+    /// The number of bytes of `write` that are written.
     written: usize,
-    /// Permits that `write` holds.
+    /// The number of permits of `room` that `write` holds.
     charged: usize,
-    /// Everybody who was ready has had a turn since there was something to write.
+    /// All tasks that were ready have had a turn since there was something to write.
     gathered: bool,
-    /// Bytes were given to the stream since it was last flushed.
+    /// Bytes were written to the stream since it was last flushed.
     unflushed: bool,
-    /// The stream took no more when it was last written to.
+    /// The stream accepted no more bytes at the last write.
     blocked: bool,
-    /// When the stream last took bytes after that.
+    /// When the stream first accepted bytes again.
     unblocked: Option<Instant>,
     timer: Pin<Box<Sleep>>,
-    /// What `timer` is set to.
+    /// The time that `timer` is set to.
     armed: Option<Instant>,
     close_deadline: Option<Instant>,
 }
@@ -108,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    /// Reads once. Returns whether anything came of it.
+    /// Reads once. Returns whether there was progress.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         if self.phase != Phase::Open || self.paused {
             return false;
@@ -138,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         true
     }
 
-    /// Takes frames out of what was read, until a subscription has no room.
+    /// Decodes frames from the read bytes, until a subscription has no room.
     fn decode(&mut self, state: &mut State, now: std::time::Instant) {
         loop {
             match self.decoder.decode(&mut self.read) {
@@ -155,12 +156,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    /// Tries again to deliver what was held back. Returns whether there was room.
+    /// Tries again to deliver the message that was held back. Returns whether there was room.
     fn retry_held(&mut self) -> bool {
         let now = Instant::now().into_std();
         let connection = self.connection.clone();
         let mut state = connection.lock();
-        // Nothing is read, so silence says nothing of the node.
+        // Nothing is read, so silence does not mean that the node is dead.
         state.session.handle_alive(now);
         if let Some(incoming) = state.held.take() {
             state.deliver(&connection, incoming, true, now);
@@ -174,16 +175,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         room
     }
 
-    /// Looks at the session: fetches what is to be written, and sees whether it is over.
+    /// Gets the bytes to write from the session, and checks whether the session has ended.
     fn look(&mut self, gathered: bool, cx: &mut Context<'_>) {
         let now = Instant::now();
         let mut state = self.connection.lock();
         if let Some(at) = self.unblocked.take() {
-            // While a long message goes over a slow line, heartbeats wait behind it.
+            // Heartbeats wait behind a long message on a slow line, so accepted bytes count as
+            // activity.
             state.session.handle_alive(at.into_std());
         }
-        // The first of many messages would wake this task and leave alone, before the others are
-        // made: each gets its turn first.
+        // Without this, the first of many messages would wake this task and be written alone. So
+        // the other tasks get a turn first, to queue their messages.
         let gather = !gathered
             && state.closed.is_none()
             && state.session.queued_bytes() > 0
@@ -197,7 +199,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         {
             self.charged += std::mem::take(&mut state.charged);
         }
-        // Published messages alone stay below this: they hold permits, or are a single long one.
+        // Published messages alone stay below this size, because they hold permits; a single long
+        // message may exceed `SEND_BUFFER`.
         let published = SEND_BUFFER.max(self.connection.max_frame());
         let waiting = self.write.len() - self.written + state.session.queued_bytes();
         self.paused = waiting > published + ANSWER_BUFFER;
@@ -223,7 +226,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let next = next.into_iter().chain(state.log.next_summary()).min();
         drop(state);
         let next = next.map(Instant::from_std).or(self.close_deadline);
-        // Set only to be earlier: a timer that fires early costs less than one set per message.
+        // The timer is only moved to an earlier time: a timer that fires too early costs less than
+        // setting it for each message.
         if let Some(next) = next
             && self.armed.is_none_or(|armed| next < armed)
         {
@@ -232,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
     }
 
-    /// Returns whether the timer fired.
+    /// Handles the timer. Returns whether it fired.
     fn tick(&mut self, cx: &mut Context<'_>) -> bool {
         if self.armed.is_none() || self.timer.as_mut().poll(cx).is_pending() {
             return false;
@@ -242,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.close_deadline.is_some_and(|deadline| deadline <= now) {
             tracing::debug!(
                 endpoint = self.connection.endpoint(),
-                "the node did not take part in closing"
+                "the node did not close its side in time"
             );
             self.phase = Phase::Done;
             return true;
@@ -257,7 +261,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         true
     }
 
-    /// Writes until the stream takes no more. Returns whether more may be fetched.
+    /// Writes until the stream accepts no more. Returns whether there was progress.
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
         match self.try_write(cx) {
             Poll::Pending => false,
@@ -316,7 +320,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Poll::Ready(Ok(progress))
     }
 
-    /// Moves a close along. Returns whether it got further.
+    /// Continues a close. Returns whether there was progress.
     fn close(&mut self, cx: &mut Context<'_>) -> bool {
         match self.phase {
             Phase::Flushing if self.write.is_empty() && !self.unflushed => {
@@ -359,7 +363,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 }
 
 impl<S> Driver<S> {
-    /// The connection may not be closed yet.
+    /// Ends the connection if it is not closed yet.
     fn end(&self, why: &'static str) {
         let mut state = self.connection.lock();
         state.session.handle_io_error(&io::Error::other(why));
@@ -370,7 +374,7 @@ impl<S> Driver<S> {
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         if thread::panicking() {
-            // The log may be what panics, and a second panic from here would end the process.
+            // The log may be the cause of the panic, and a second panic here would end the process.
             let end = || self.end("the connection's driver panicked; please report it");
             let _ = catch_unwind(AssertUnwindSafe(end));
         } else {
@@ -379,7 +383,7 @@ impl<S> Drop for Driver<S> {
     }
 }
 
-/// Sends what a connection had to refuse on behalf of others.
+/// Unlocks the state and sends the refusals for other connections.
 fn refuse_elsewhere(mut state: MutexGuard<'_, State>) {
     let elsewhere = std::mem::take(&mut state.elsewhere);
     drop(state);
@@ -388,9 +392,10 @@ fn refuse_elsewhere(mut state: MutexGuard<'_, State>) {
     }
 }
 
-/// The stream failed.
+/// Tells the session that the stream failed.
 fn lost<T>(session: &mut amop_proto::client::ClientSession<T>, error: &io::Error) {
-    // TLS reports a connection that ends without its goodbye as an error. Real nodes end many so.
+    // TLS reports a connection that ends without close_notify as an error. FISCO nodes end many
+    // connections this way.
     if error.kind() == io::ErrorKind::UnexpectedEof {
         session.handle_eof();
     } else {

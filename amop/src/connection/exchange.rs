@@ -1,4 +1,4 @@
-//! One attempt at publishing: a message goes out over one connection, its answer comes back.
+//! One attempt at publishing: sends a message over one connection and waits for the answer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,14 +23,14 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Message<'a> {
     pub(crate) kind: Kind,
-    /// Nothing until it is sent for the first time.
+    /// `None` until it is sent for the first time.
     pub(crate) seq: Option<Seq>,
     pub(crate) topic: &'a TopicName,
     pub(crate) payload: &'a [u8],
     pub(crate) deadline: Instant,
-    /// The time allowed for everything, for errors.
+    /// The time allowed for all attempts together, for errors.
     pub(crate) timeout: Duration,
-    /// How many connections it may have cost before.
+    /// The number of earlier connections that may have ended because of it.
     pub(crate) cut_offs: u32,
 }
 
@@ -39,26 +39,26 @@ pub(crate) struct Message<'a> {
 pub(crate) struct PipelinedMessage<'a> {
     /// Its number among the publisher's messages.
     pub(crate) number: u64,
-    /// If it is sent again.
+    /// The seq, if it is sent again.
     pub(crate) seq: Option<Seq>,
     pub(crate) payload: &'a Bytes,
-    /// How many connections it may have cost.
+    /// The number of connections that may have ended because of it.
     pub(crate) cut_offs: u32,
-    /// It goes by another connection as well.
+    /// Whether it is a copy of a message that is sent over another connection, too.
     pub(crate) copy: bool,
 }
 
 /// How an attempt failed.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// Another connection may do better.
+    /// Another connection may succeed.
     Retry(Attempt, PublishError),
-    /// No other connection would.
+    /// No other connection would succeed.
     Final(PublishError),
 }
 
 impl Connection {
-    /// The error of a message that was under way when the connection was lost.
+    /// Returns the error of a message that was in flight when the connection was lost.
     pub(crate) fn gone(&self, topic: &TopicName) -> PublishError {
         PublishError::Disconnected {
             topic: PrivateName::shown(topic).to_owned(),
@@ -84,7 +84,7 @@ impl Connection {
             timeout,
         };
         let charge = context.charge(payload)?;
-        // Given back when this is over.
+        // Released when this function returns.
         let _in_flight = match context.try_admit(charge) {
             Some(permit) => permit,
             None => context.admit(charge, deadline).await?,
@@ -109,13 +109,13 @@ impl Connection {
         };
         let outcome = receiver.await;
         waiting.seq = None;
-        // The sender is dropped without a word only when the state itself is.
+        // The sender is dropped without a value only when the state itself is dropped.
         let payload = context.result(outcome.unwrap_or(Outcome::Disconnected))?;
         Ok((seq, payload))
     }
 
-    /// Sends a multicast of a pipeline, which is told what becomes of it. Waits for room until
-    /// `deadline`, or as long as the timeout is. Returns its seq.
+    /// Sends a multicast of a pipeline, which gets its outcome. Waits for room until `deadline`, or
+    /// without one for the pipeline's timeout. Returns its seq.
     pub(crate) async fn enqueue(
         &self,
         pipeline: &Arc<Pipeline>,
@@ -144,8 +144,9 @@ impl Connection {
             }
         }
         let sent = self.update(|state| {
-            // The first message since the driver looked wakes it. Those that come until it is awake
-            // are as old, give or take what that takes, and need no look at the clock.
+            // The first message since the driver's last look wakes the driver. Messages that come
+            // before it runs are almost as old, so they use the same time instead of reading the
+            // clock.
             let since = *state.batch.get_or_insert_with(Instant::now);
             let until = deadline.unwrap_or(since + timeout).into_std();
             let token = |seq| {
@@ -168,7 +169,7 @@ impl Connection {
                     .map(|()| seq)
                     .map_err(|refused| refused.why),
             }
-            // While the state is locked, so that no answer comes first.
+            // Recorded while the state is locked, so that no answer comes first.
             .inspect(|_| {
                 state.charged += charge;
                 pipeline.sent(payload.len(), copy);
@@ -181,7 +182,7 @@ impl Connection {
     }
 }
 
-/// Forgets a request whose future is dropped before its answer came.
+/// Cancels a request whose future is dropped before the answer comes.
 struct Waiting<'a> {
     connection: &'a Connection,
     seq: Option<Seq>,
@@ -195,11 +196,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// What every error of a publish names.
+/// The details that every error of a publish contains.
 pub(super) struct Context<'a> {
     pub(super) connection: &'a Connection,
     pub(super) topic: &'a TopicName,
-    /// The time allowed for everything.
+    /// The time allowed for all attempts together.
     pub(super) timeout: Duration,
 }
 
@@ -212,7 +213,7 @@ impl<'a> Context<'a> {
         self.connection.endpoint().to_owned()
     }
 
-    /// How much of the send buffer a message takes.
+    /// Returns how many bytes of the send buffer a message takes.
     fn charge(&self, payload: &[u8]) -> Result<usize, Failed> {
         let len = wire_len(self.topic, payload);
         if len > self.connection.max_frame() {
@@ -221,8 +222,8 @@ impl<'a> Context<'a> {
         Ok(len.min(SEND_BUFFER))
     }
 
-    /// Takes a message's place among those in flight, and its room in the send buffer, which the
-    /// driver gives back when the bytes are written. Mostly there is room, and no timer is needed.
+    /// Reserves a place among the messages in flight and room in the send buffer, which the driver
+    /// releases when the bytes are written. Usually there is room, and no timer is needed.
     fn try_admit(&self, charge: usize) -> Option<SemaphorePermit<'a>> {
         let Shared {
             in_flight, room, ..
@@ -232,7 +233,7 @@ impl<'a> Context<'a> {
         Some(permit)
     }
 
-    /// As [`try_admit`](Self::try_admit), waiting.
+    /// As [`try_admit`](Self::try_admit), but waits for room.
     async fn admit(&self, charge: usize, until: Instant) -> Result<SemaphorePermit<'a>, Failed> {
         let Shared {
             in_flight, room, ..
@@ -249,7 +250,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Nothing was written: the room is there again.
+    /// Releases the reserved room, because nothing was queued, and returns the failure.
     fn refused(&self, charge: usize, why: RefusedWhy) -> Failed {
         self.connection.0.room.add_permits(charge);
         match why {
@@ -259,7 +260,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Another node may take longer frames.
+    /// Returns the failure of a frame that is too long; another node may accept it.
     fn too_large(&self, len: usize) -> Failed {
         let error = PublishError::TooLarge {
             topic: self.topic(),
@@ -283,7 +284,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn result(&self, outcome: Outcome) -> Result<Bytes, Failed> {
-        // Names are made for errors only: this is the way of every message.
+        // Names are copied only for errors, because every message passes here.
         if let Outcome::Answered(payload) = outcome {
             return Ok(payload);
         }

@@ -1,7 +1,8 @@
-//! One connection to one endpoint: what tasks share with the driver of its stream.
+//! One connection to one endpoint: the state that other tasks share with the driver of its stream.
 //!
-//! The shape is quinn's: one driver task owns the stream, and everybody else works on the state
-//! behind a mutex and wakes the driver. A message crosses no channel and no task on its way out.
+//! The structure is that of quinn: one driver task owns the stream; other tasks change the state
+//! behind a mutex and wake the driver. An outgoing message passes through no channel and no other
+//! task.
 
 mod driver;
 mod exchange;
@@ -40,28 +41,28 @@ use driver::Driver;
 use exchange::Context;
 pub(crate) use exchange::{Failed, Message, PipelinedMessage};
 
-/// Bytes of published messages that may wait to be written. A longer message waits until nothing
-/// else does.
+/// Bytes of published messages that may wait to be written. A longer message is queued once no
+/// other message waits.
 const SEND_BUFFER: usize = 4 * 1024 * 1024;
 
-/// What a connection is made with.
+/// The settings of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) session: ClientConfig,
-    /// The longest frame written, in bytes.
+    /// The length of the longest frame that may be written, in bytes.
     pub(crate) max_frame: usize,
-    /// The longest frame read, in bytes.
+    /// The length of the longest frame that is read, in bytes.
     pub(crate) max_incoming: usize,
 }
 
-/// What the node said of itself.
+/// What the node said about itself.
 #[derive(Debug)]
 pub(crate) struct Hello {
     /// Its compatibility version, if it answered the handshake.
     pub(crate) node_version: Option<String>,
 }
 
-/// A handle to a connection. Cloning is cheap; dropping does not close it.
+/// A handle to a connection. Cloning is cheap; dropping does not close the connection.
 #[derive(Clone)]
 pub(crate) struct Connection(Arc<Shared>);
 
@@ -81,11 +82,12 @@ struct Shared {
     /// Its number among all connections of the client.
     id: u64,
     endpoint: Arc<str>,
-    /// The longest frame that may be sent, as far as the node has told.
+    /// The length of the longest frame that may be sent; lower if the node has told a lower limit.
     max_frame: AtomicUsize,
     /// Whether the node is an overlay node.
     overlay: AtomicBool,
-    /// The longest frame that a node at this endpoint has taken, on this connection or one before.
+    /// The length of the longest frame that a node at this endpoint has taken, on this connection
+    /// or an earlier one.
     longest_taken: Arc<AtomicUsize>,
     max_in_flight: usize,
     state: Mutex<State>,
@@ -93,16 +95,16 @@ struct Shared {
     in_flight: Semaphore,
     /// One permit per byte of [`SEND_BUFFER`]. Closed with the session.
     room: Semaphore,
-    /// Set once the session is over.
+    /// Set once the session has ended.
     lost: watch::Sender<Option<CloseReason>>,
     driver: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Who is told what became of a message.
+/// The receiver of a message's outcome.
 enum Token {
-    /// Somebody who waits for this one.
+    /// A caller that waits for this message.
     Exchange(oneshot::Sender<Outcome>),
-    /// A publisher that goes on.
+    /// A publisher that does not wait.
     Pipelined(Pipelined),
 }
 
@@ -110,28 +112,29 @@ struct State {
     session: ClientSession<Token>,
     routes: Arc<Routes>,
     driver: Option<Waker>,
-    /// When the first message of a pipeline came since the driver last looked.
+    /// When the first pipeline message was queued since the driver last looked.
     batch: Option<Instant>,
     /// Permits of `room` that the session's queued bytes hold.
     charged: usize,
     hello: Option<oneshot::Sender<Hello>>,
-    /// Who waits for which change of the topic set.
+    /// Callers that wait for a change of the topic set, with its version.
     settling: Vec<(u64, oneshot::Sender<()>)>,
-    /// Topics of the set that the node has no room for.
+    /// Topics of the settled set that the node has no room for.
     refused: BTreeSet<TopicName>,
-    /// Those of the set that is about to be settled.
+    /// The same for the set that is about to be settled.
     refusing: Vec<TopicName>,
     closed: Option<CloseReason>,
-    /// A message that a subscription has no room for. Nothing is read while it is here.
+    /// A message that a subscription has no room for. Nothing is read while it waits here.
     held: Option<Incoming>,
-    /// Lines about what the node sends, by kind and whether they are warnings.
+    /// Log lines about what the node sends, by kind and by whether they are warnings.
     log: LogThrottle<(Discriminant<Notice>, bool), ()>,
-    /// Refusals of unicasts that other connections brought: sent when this state is not locked.
+    /// Refusals of unicasts that other connections brought. They are sent after this state is
+    /// unlocked.
     elsewhere: Vec<(Connection, Seq, TopicName)>,
 }
 
 impl Connection {
-    /// Starts the driver of `stream`. The receiver gets the node's hello, or nothing if the
+    /// Starts the driver of `stream`. The receiver gets the node's hello; it gets nothing if the
     /// session closes first.
     pub(crate) fn start<S>(
         stream: S,
@@ -193,12 +196,12 @@ impl Connection {
         &self.0.endpoint
     }
 
-    /// Whether messages can be sent.
+    /// Returns whether messages can be sent.
     pub(crate) fn is_open(&self) -> bool {
         !self.0.in_flight.is_closed()
     }
 
-    /// Messages that wait for their answers.
+    /// Returns the number of messages that wait for their answers.
     pub(crate) fn load(&self) -> usize {
         self.0.max_in_flight
             - self
@@ -208,12 +211,12 @@ impl Connection {
                 .min(self.0.max_in_flight)
     }
 
-    /// Whether the node is an overlay node; others are FISCO nodes.
+    /// Returns whether the node is an overlay node; other nodes are FISCO nodes.
     pub(crate) fn is_overlay(&self) -> bool {
         self.0.overlay.load(Ordering::Relaxed)
     }
 
-    /// The longest frame that may be sent, in bytes.
+    /// Returns the length of the longest frame that may be sent, in bytes.
     pub(crate) fn max_frame(&self) -> usize {
         self.0.max_frame.load(Ordering::Relaxed)
     }
@@ -222,7 +225,7 @@ impl Connection {
         self.lock().session.version().number()
     }
 
-    /// Why the session is over, if it is.
+    /// Returns why the session has ended; `None` if it has not.
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         self.lock().closed.clone()
     }
@@ -235,7 +238,7 @@ impl Connection {
         self.0.driver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to the state and then lets the driver look at it.
+    /// Changes the state and then wakes the driver.
     fn update<R>(&self, action: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = action(&mut state);
@@ -247,7 +250,8 @@ impl Connection {
         result
     }
 
-    /// Lets connections that were held up look again. Must not be called with routes locked.
+    /// Wakes connections that wait for room in a queue. Must not be called while the routes are
+    /// locked.
     pub(crate) fn wake_all(connections: Vec<Self>) {
         for connection in connections {
             connection.update(|_| ());
@@ -256,7 +260,7 @@ impl Connection {
 
     // ---- closing ----
 
-    /// Begins a clean close. The driver writes what is queued and ends.
+    /// Starts a clean close. The driver writes the queued frames and ends.
     pub(crate) fn close(&self) {
         self.update(|state| {
             state.session.close();
@@ -264,8 +268,8 @@ impl Connection {
         });
     }
 
-    /// As [`close`](Self::close), because a certificate has expired: one's `own` or the node's, at
-    /// `at` in seconds since 1970.
+    /// As [`close`](Self::close), because a certificate has expired at `at`, in seconds since 1970.
+    /// `own`: it is this client's certificate, and not the node's.
     pub(crate) fn expire(&self, own: bool, at: i64) {
         self.update(|state| {
             state.session.expire(own, at);
@@ -273,17 +277,17 @@ impl Connection {
         });
     }
 
-    /// Waits until the session is over. The driver may still be saying goodbye.
+    /// Waits until the session has ended. The driver may still be shutting down the stream.
     pub(crate) async fn lost(&self) -> CloseReason {
         let mut lost = self.0.lost.subscribe();
         match lost.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or(CloseReason::Local),
-            // The sender lives in `self`.
+            // This cannot fail, because `self` owns the sender.
             Err(_) => CloseReason::Local,
         }
     }
 
-    /// Waits for the driver task to be gone.
+    /// Waits until the driver task has ended.
     pub(crate) async fn join(&self) {
         let driver = self.driver_handle().take();
         if let Some(driver) = driver
@@ -296,12 +300,12 @@ impl Connection {
 
     // ---- subscribing ----
 
-    /// Brings the session's topic set in line with the routes, in one change as far as these topics
-    /// are concerned, and waits until the node confirms.
+    /// Brings the session's topic set in line with the routes, for these topics and in one change.
+    /// Returns a value to wait with until the node confirms the change.
     pub(crate) fn sync_topics(&self, topics: &[TopicName]) -> Settling {
         self.update(|state| {
-            // Asked under the state's lock: two tasks that subscribe and unsubscribe at a time
-            // cannot leave a set behind that contradicts the routes.
+            // The routes are asked while the state is locked, so that two tasks that subscribe and
+            // unsubscribe at the same time cannot leave a set that contradicts the routes.
             let versions = topics.iter().map(|topic| {
                 if state.routes.wants(topic) {
                     state.session.subscribe(topic)
@@ -314,19 +318,19 @@ impl Connection {
                 return Settling(None);
             }
             let (sender, receiver) = oneshot::channel();
-            // Those nobody waits for any more would pile up while a node does not confirm.
+            // Entries whose callers are gone would pile up while a node does not confirm.
             state.settling.retain(|(_, waiter)| !waiter.is_closed());
             state.settling.push((version, sender));
             Settling(Some(receiver))
         })
     }
 
-    /// Whether the node had no room for a topic of the set settled last.
+    /// Returns whether the node has no room for a topic of the last settled set.
     pub(crate) fn refuses(&self, topic: &TopicName) -> bool {
         self.lock().refused.contains(topic)
     }
 
-    /// Waits for a change of the topic set. `Ok(false)` if the time is over first.
+    /// Waits for a change of the topic set. `Ok(false)` if the deadline passes first.
     pub(crate) async fn settled(
         &self,
         settling: Settling,
@@ -342,7 +346,7 @@ impl Connection {
         self.close_reason().map_or(Ok(true), Err)
     }
 
-    /// Whether an answer can be written.
+    /// Checks that an answer is not too long to be sent.
     pub(crate) fn check_len(&self, topic: &TopicName, payload: &[u8]) -> Result<(), ReplyError> {
         let (len, max) = (wire_len(topic, payload), self.max_frame());
         if len > max {
@@ -355,13 +359,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers a unicast. Returns whether the connection was there to carry the answer.
+    /// Answers a unicast. Returns whether the connection was still open.
     pub(crate) fn respond(&self, seq: Seq, topic: &TopicName, result: i32, payload: &[u8]) -> bool {
         self.update(|state| state.session.respond(seq, topic, result, payload))
     }
 }
 
-/// A change of the topic set that the node has yet to confirm; nothing if it has.
+/// A change of the topic set that the node has not confirmed yet; `None` if it has.
 #[derive(Debug)]
 pub(crate) struct Settling(Option<oneshot::Receiver<()>>);
 
@@ -370,7 +374,8 @@ fn wire_len(topic: &TopicName, payload: &[u8]) -> usize {
 }
 
 impl State {
-    /// Acts on everything the session has to say. `connection` is the one this is the state of.
+    /// Handles all events of the session. `connection` is the connection that this state belongs
+    /// to.
     fn drain_events(&mut self, connection: &Connection, now: std::time::Instant) {
         let endpoint = &connection.0.endpoint;
         let mut confirmed = Confirmed::default();
@@ -387,7 +392,7 @@ impl State {
                     let number = version.number();
                     tracing::debug!(%endpoint, version = number, ?node_version, overlay, "connected");
                     if let Some(hello) = self.hello.take() {
-                        // Nobody listens if connecting was given up.
+                        // This fails if the caller stopped connecting.
                         let _ = hello.send(Hello { node_version });
                     }
                 }
@@ -435,7 +440,7 @@ impl State {
                 } => {
                     if self.routes.judge(connection, &challenge, &signature) {
                         self.session.verified(&challenge.request);
-                        // Behind the result, so that messages sent now come after it.
+                        // After the result is queued, so that messages sent now come after it.
                         self.routes.told_verified();
                     }
                 }
@@ -457,8 +462,8 @@ impl State {
         }
     }
 
-    /// A set is settled: takes note of what the node has no room for, and tells of it if that is another
-    /// list than before.
+    /// Records which topics of a settled set the node has no room for, and reports them if the list
+    /// has changed.
     fn refused(&mut self, endpoint: &str) {
         let refused: BTreeSet<_> = std::mem::take(&mut self.refusing).into_iter().collect();
         if refused == self.refused {
@@ -481,11 +486,11 @@ impl State {
         });
     }
 
-    /// Tells a pipeline that a message was not taken, or that nobody knows.
+    /// Tells a pipeline that a message was not taken, or that it is not known whether it was.
     fn pipelined_failed(&self, connection: &Connection, mut message: Pipelined, outcome: Outcome) {
         let again = match outcome {
             Outcome::Disconnected => Again::Anywhere,
-            // It may have been too long for the node: that is tried once more.
+            // It may have been too long for the node: it is tried once more.
             Outcome::CutOff { .. } if message.cut_offs + 1 < MAX_CUT_OFFS => {
                 message.cut_offs += 1;
                 Again::Anywhere
@@ -498,7 +503,7 @@ impl State {
                     topic: pipeline.topic(),
                     timeout: pipeline.timeout(),
                 };
-                // The outcomes above aside, this does not lock the state.
+                // This locks the state only for the outcomes that are handled above.
                 if let Err(Failed::Final(error) | Failed::Retry(_, error)) = context.result(outcome)
                 {
                     pipeline.failed((message.copy, message.payload.len()), error);
@@ -509,7 +514,8 @@ impl State {
         message.lost(again);
     }
 
-    /// Hands a message to the subscriptions. `connection` is the one this is the state of.
+    /// Delivers a message to the subscriptions. `connection` is the connection that this state
+    /// belongs to.
     fn deliver(
         &mut self,
         connection: &Connection,
@@ -541,11 +547,11 @@ impl State {
         }
     }
 
-    /// Logs what the node did, unless it does that too often; then it is counted.
+    /// Logs a notice about the node; if there are too many of its kind, it is only counted.
     fn note(&mut self, endpoint: &str, now: std::time::Instant, notice: &Notice) {
         let (warning, text) = match describe(notice) {
             Some(described) => described,
-            // Acted upon before.
+            // Handled before.
             None => return,
         };
         let kind = (discriminant(notice), warning);
@@ -557,7 +563,7 @@ impl State {
         }
     }
 
-    /// Logs what was held back of what the node did, if it is time.
+    /// Logs the summaries of counted notices that are due.
     fn tell_held_back(&mut self, endpoint: &str, now: std::time::Instant) {
         for ((_, warning), summary) in self.log.summaries(now) {
             log(endpoint, warning, &summary);
@@ -578,7 +584,7 @@ impl State {
         connection.0.room.close();
         self.routes.connection_lost(connection);
         connection.0.lost.send_replace(Some(reason.clone()));
-        // Last: a log that panics keeps nobody waiting.
+        // Last, so that a panic in the log leaves no caller waiting.
         for ((_, warning), summary) in self.log.finish(Instant::now().into_std()) {
             log(&connection.0.endpoint, warning, &summary);
         }
@@ -598,22 +604,22 @@ fn log(endpoint: &str, warning: bool, text: &dyn fmt::Display) {
     }
 }
 
-/// Whether a notice is a warning, and its text.
+/// Returns whether a notice is a warning, and its text.
 fn describe(notice: &Notice) -> Option<(bool, String)> {
     let text = match notice {
         Notice::NoHandshakeAnswer => {
-            "no answer to the version handshake, going on with protocol version 1".to_owned()
+            "no answer to the version handshake, continuing with protocol version 1".to_owned()
         }
         Notice::UnsolicitedResponse(seq) => {
             return Some((
                 false,
-                format!("ignored an answer nobody waits for, seq={seq}"),
+                format!("ignored an answer that no request waits for, seq={seq}"),
             ));
         }
         Notice::NotSubscribed { kind, topic } => {
             let topic = String::from_utf8_lossy(topic);
             let text =
-                format!("refused a message nobody subscribes to, kind={kind:?} topic={topic:?}");
+                format!("refused a message without a subscription, kind={kind:?} topic={topic:?}");
             return Some((false, text));
         }
         Notice::Ignored(kind) => return Some((false, format!("ignored a frame, kind={}", kind.0))),
@@ -621,7 +627,7 @@ fn describe(notice: &Notice) -> Option<(bool, String)> {
             format!("ignored a request to verify a subscriber: {error}")
         }
         Notice::BadChallenge { route, len } => {
-            format!("refused to sign what is no challenge, route={route} len={len}")
+            format!("refused to sign data that is not a challenge, route={route} len={len}")
         }
         Notice::TooManyChallenges(request) => {
             let (topic, node) = (&request.topic, request.node);
@@ -630,7 +636,7 @@ fn describe(notice: &Notice) -> Option<(bool, String)> {
                  node={node}"
             )
         }
-        // Acted upon before.
+        // Handled before.
         Notice::Unproven { .. } | Notice::NotGranted(_) => return None,
     };
     Some((true, text))

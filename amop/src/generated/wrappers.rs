@@ -1,5 +1,5 @@
-//! Messages as prost writes them, but for `google.protobuf.DoubleValue` and `FloatValue`: those are Rust's own
-//! types, whose -0.0 prost takes for the default, which it leaves out.
+//! Encodes messages as prost does, except `google.protobuf.DoubleValue` and `FloatValue`: these are
+//! `f64` and `f32` in Rust, and prost treats their -0.0 as the default and leaves it out.
 
 use std::any::Any;
 
@@ -10,11 +10,11 @@ use ::prost::{
     encoding::{self, WireType, encode_key, encode_varint, encoded_len_varint, key_len},
 };
 
-/// Field 1, and a zero with its sign.
+/// Field 1 with the value -0.0.
 const DOUBLE: &[u8] = &[0x09, 0, 0, 0, 0, 0, 0, 0, 0x80];
 const FLOAT: &[u8] = &[0x0d, 0, 0, 0, 0x80];
 
-/// What is to be written for a wrapper that prost would leave empty.
+/// Returns the encoding of a wrapper that prost would leave empty.
 fn signed_zero<M: Any>(message: &M) -> Option<&'static [u8]> {
     let message: &dyn Any = message;
     let double = message.downcast_ref::<f64>();
@@ -28,7 +28,7 @@ fn signed_zero<M: Any>(message: &M) -> Option<&'static [u8]> {
     }
 }
 
-/// A whole message.
+/// Encodes a whole message.
 pub(crate) fn to_vec<M: Message + Any>(message: &M) -> Vec<u8> {
     signed_zero(message).map_or_else(|| message.encode_to_vec(), Vec::from)
 }

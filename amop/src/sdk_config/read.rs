@@ -1,4 +1,4 @@
-//! Reading the two layouts.
+//! Reads the two layouts.
 
 use std::{
     collections::BTreeSet,
@@ -17,17 +17,17 @@ use zeroize::Zeroizing;
 use super::{ConfigError, ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
 use crate::dial::Endpoint;
 
-/// Where the certificates of an SDK lie when the file does not say.
+/// The folder of an SDK's certificates if the file does not name one.
 const CERT_PATH: &str = "conf";
 
-/// Tables that matter to those SDKs and not to AMOP.
+/// Tables that these SDKs use and AMOP does not need.
 const JAVA_OTHER: [&str; 4] = ["account", "threadPool", "cryptoProvider", "system"];
 const GO_OTHER: [&str; 3] = ["account", "chain", "log"];
 
 /// Keys of `[cryptoMaterial]` that belong to national cryptography.
 const JAVA_SM: [&str; 2] = ["enSslCert", "enSslKey"];
 
-/// Keys that the Java SDK has since version 3, by their tables.
+/// Keys that only version 3 of the Java SDK has, by their tables.
 const JAVA_3: [(&str, &[&str]); 2] = [
     ("cryptoMaterial", &["disableSsl", "enableSsl", "enableHsm"]),
     ("network", &["defaultGroup", "messageTimeout"]),
@@ -39,7 +39,7 @@ pub(super) struct Reader<'a> {
     warnings: Vec<ConfigWarning>,
 }
 
-/// A table together with its name, and the keys that were asked for.
+/// A table with its name, and the keys that were looked up.
 struct Table<'t> {
     name: String,
     entries: &'t DeTable<'t>,
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
         let mut source = |text, key, default: &str| {
             let given = network.get(text);
             let file = network.get(key);
-            // An empty one means the file, as for that SDK.
+            // An empty text means that the file is used, as in the Go SDK.
             if let Some(given) = given
                 && let text = self.text(&given)?
                 && !text.is_empty()
@@ -288,7 +288,7 @@ impl<'a> Reader<'a> {
                 self.wrong(&connection, "has no NodeURL; write NodeURL = \"host:port\"")
             })?;
             let endpoint = self.endpoint(&url)?;
-            // There is one entry for each group of a node.
+            // The file has one entry for each group of a node.
             if !endpoints.contains(&endpoint) {
                 endpoints.push(endpoint);
             }
@@ -338,7 +338,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// What certificate and key are called in a folder: `sdk`, and `node` on chains before 2.1.
+    /// Returns the file name of certificate and key in a folder: `sdk`, or `node` on chains before
+    /// 2.1.
     fn default_names(&self, folder: &str) -> &'static str {
         let is_there = |name: &str| {
             let ends = [".crt", ".key"].iter();
@@ -352,7 +353,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A file, unless it is the key itself.
+    /// Returns where a private key is: `text` is a file name or the key itself.
     fn private_key(&self, text: &str) -> PrivateKeySource {
         let place = self.place(text);
         let digits = text.strip_prefix("0x").unwrap_or(text);
@@ -409,7 +410,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The file that a path means.
+    /// Returns the file for a path: relative to the working directory, or if nothing is there, to
+    /// the folder of the configuration file.
     fn place(&self, path: &str) -> PathBuf {
         let given = PathBuf::from(path);
         if given.is_absolute() || given.exists() {
