@@ -27,17 +27,17 @@ impl Errors {
         self.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// The value of `result`; its error is noted.
+    /// Returns the value of `result`, or records its error.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// Whether there is no error so far.
+    /// Returns whether there is no error so far.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// The errors as `compile_error!` items; nothing if there are none.
+    /// Returns the errors as `compile_error!` items; nothing if there are none.
     pub(crate) fn into_compile_error(self) -> TokenStream {
         self.0
             .map(syn::Error::into_compile_error)

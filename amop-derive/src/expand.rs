@@ -1,4 +1,4 @@
-//! What the macros write: the trait impls and the functions that need no trait in scope.
+//! Generates the code of the macros: the trait impls, and functions that need no trait in scope.
 
 mod sealed;
 
@@ -17,7 +17,7 @@ use syn::{
     spanned::Spanned,
 };
 
-/// `#[amop::topic(args)]` on `input`.
+/// Expands `#[amop::topic(args)]` on `input`.
 pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let mut options = Options::new(Form::Attribute);
@@ -60,7 +60,8 @@ pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
     }
 }
 
-/// What is written above and below a struct whose codec depends on which of its fields the compiler keeps.
+/// Generates the code above and below a struct whose codec depends on which of its fields the
+/// compiler keeps.
 fn by_shape(
     item: &DeriveInput,
     shapes: Vec<Shape>,
@@ -73,7 +74,7 @@ fn by_shape(
         let plan = Plan::new(&shape.item, settings, errors);
         let generated = plan.expand(&shape.item, settings)?;
         if !errors.is_empty() {
-            // The next shape has the same mistakes.
+            // The next shape would report the same mistakes.
             return None;
         }
         if shape.format == Format::Json {
@@ -84,7 +85,7 @@ fn by_shape(
     Some((above, below))
 }
 
-/// `#[derive(AmopTopic)]` on `input`.
+/// Expands `#[derive(AmopTopic)]` on `input`.
 pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let Some(item) = errors.keep(syn::parse2::<DeriveInput>(input)) else {
@@ -119,7 +120,7 @@ fn derive_options(attr: &Attribute) -> syn::Result<TokenStream> {
     }
 }
 
-/// What to write, as far as the errors leave it known.
+/// The code to generate; parts are `None` if an error left them unknown.
 struct Plan<'a> {
     codec: Option<Format>,
     codec_span: Span,
@@ -145,7 +146,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The impls; `None` if an error left something unknown.
+    /// Generates the impls; `None` if an error left something unknown.
     fn expand(&self, item: &DeriveInput, settings: &Settings) -> Option<TokenStream> {
         let codec = self.codec?;
         let topic = settings.topic.as_ref()?;
@@ -171,7 +172,7 @@ impl<'a> Plan<'a> {
                 const PRIVATE: ::core::primitive::bool = true;
             )
         });
-        // Who takes a sealed request proves it, and says whether there is a reply.
+        // Not needed for sealed topics: the signed answer says whether there is a reply.
         let replies = (settings.reply.is_some() && !settings.sealed).then(|| {
             quote!(
                 const REQUEST: ::core::primitive::bool = true;
@@ -183,7 +184,8 @@ impl<'a> Plan<'a> {
                     Some((format, span)) => {
                         format.path(settings.reply_codec_type.as_ref(), krate, span)
                     }
-                    // If it cannot be used with the reply, it is the reply that is not suited.
+                    // If this codec cannot be used with the reply, the error is shown at the
+                    // reply's type.
                     None => codec.path(settings.codec_type.as_ref(), krate, reply.span()),
                 };
                 let request = quote! {
@@ -205,7 +207,8 @@ impl<'a> Plan<'a> {
         };
 
         let functions = kept(quote!(#functions #request_functions), &settings.without);
-        // What stands where the user's tokens are, for errors, is linted like those.
+        // Generated code with the spans of the user's tokens, which errors need, is linted as the
+        // user's code.
         Some(quote! {
             #[automatically_derived]
             #[allow(deprecated, unused_qualifications)]
@@ -226,7 +229,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The functions but those with these names.
+/// Returns the functions without those that have one of these names.
 fn kept(functions: TokenStream, without: &[syn::Ident]) -> TokenStream {
     if without.is_empty() {
         return functions;
@@ -239,7 +242,7 @@ fn kept(functions: TokenStream, without: &[syn::Ident]) -> TokenStream {
     quote!(#(#items)*)
 }
 
-/// `TextValue` or `BytesValue`, by way of the field's own impl.
+/// Implements `TextValue` or `BytesValue` with the impl of the field.
 fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) -> TokenStream {
     let name = &item.ident;
     let (impl_generics, ty_generics, where_clause) = item.generics.split_for_impl();
@@ -279,10 +282,10 @@ fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) ->
     }
 }
 
-/// Pieces of the signatures of functions that publish: their futures hold the client and nothing
-/// of the message, so that they are `Send` whether the message is `Sync` or not.
+/// Parts of the signatures of functions that publish. Their futures borrow the client but not the
+/// message, so they are `Send` even if the message is not `Sync`.
 struct Publishing {
-    /// How long the client is borrowed.
+    /// The lifetime of the borrow of the client.
     life: Lifetime,
     future: TokenStream,
     send: TokenStream,
@@ -290,7 +293,7 @@ struct Publishing {
 
 impl Publishing {
     fn of(item: &DeriveInput) -> Self {
-        // No name a user's own lifetime is likely to have.
+        // A name that a user's own lifetime is not likely to have.
         let life = Lifetime::new("'amop_client", Span::mixed_site());
         let lifetimes = item.generics.lifetimes().map(|param| &param.lifetime);
         let captured = lifetimes.map(|lifetime| quote!(#lifetime,));
@@ -305,7 +308,7 @@ impl Publishing {
     }
 }
 
-/// The topic's name, where no trait is in scope.
+/// Generates the constant with the topic's name, which needs no trait in scope.
 fn topic_constant(item: &DeriveInput, topic: &syn::LitStr) -> TokenStream {
     let vis = &item.vis;
     let doc = match topic.value() {
@@ -318,7 +321,7 @@ fn topic_constant(item: &DeriveInput, topic: &syn::LitStr) -> TokenStream {
     }
 }
 
-/// The functions every topic has, unless it is sealed.
+/// Generates the functions of every topic that is not sealed.
 fn functions(item: &DeriveInput, topic: &syn::LitStr, settings: &Settings) -> TokenStream {
     let vis = &item.vis;
     let krate = &settings.krate;
@@ -388,7 +391,7 @@ fn functions(item: &DeriveInput, topic: &syn::LitStr, settings: &Settings) -> To
     }
 }
 
-/// The functions by which a topic for everybody is subscribed to.
+/// Generates the functions that subscribe to a topic that is not private.
 fn subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
     let vis = &item.vis;
     let result = quote!(::core::result::Result);
@@ -417,8 +420,7 @@ fn subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
             client.subscribe_to::<Self>(topic).await
         }
 
-        /// Subscribes to the type's topic; the stream yields its messages together with where
-        /// they came from, and answers them.
+        /// Subscribes to the type's topic; the stream yields deliveries, which can be replied to.
         ///
         /// # Errors
         ///
@@ -429,8 +431,8 @@ fn subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
             client.deliveries::<Self>().await
         }
 
-        /// Subscribes to `topic`; the stream yields messages of this type together with where
-        /// they came from, and answers them.
+        /// Subscribes to `topic`; the stream yields deliveries of this type, which can be replied
+        /// to.
         ///
         /// # Errors
         ///
@@ -444,8 +446,8 @@ fn subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
     }
 }
 
-/// The functions by which a private topic is subscribed to: with a key, so that none of them is
-/// called as if the topic were for everybody.
+/// Generates the functions that subscribe to a private topic. They need a key, so none of them can
+/// be called as for a public topic.
 fn private_subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
     let vis = &item.vis;
     let result = quote!(::core::result::Result);
@@ -462,8 +464,8 @@ fn private_subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
             client.subscribe_private::<Self>(key).await
         }
 
-        /// Subscribes to the type's private topic with a key; the stream yields its messages together
-        /// with where they came from, and answers them.
+        /// Subscribes to the type's private topic with a key; the stream yields deliveries, which
+        /// can be replied to.
         ///
         /// # Errors
         ///
@@ -477,7 +479,7 @@ fn private_subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
     }
 }
 
-/// The functions of topics with a typed reply.
+/// Generates the functions of topics with a typed reply.
 fn request_functions(item: &DeriveInput, reply: &syn::Type, krate: &Path) -> TokenStream {
     let vis = &item.vis;
     let result = quote!(::core::result::Result);

@@ -1,25 +1,25 @@
-//! The codecs' names and the shapes of struct they ask for.
+//! The codecs' names, and the structs that they need.
 
 use crate::suggest;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{Data, DeriveInput, Field, Fields, LitStr, Path, PathArguments, Type};
 
-/// A codec, by the name the macros' options give it.
+/// A codec, by its name in the macros' options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Text,
     Json,
     Protobuf,
     Bytes,
-    /// A type of the user's.
+    /// A type of the user.
     Own,
 }
 
 const NAMES: [&str; 4] = ["text", "json", "protobuf", "bytes"];
 
 impl Format {
-    /// The codec that an option's value names.
+    /// Returns the codec that an option's value names.
     pub(crate) fn parse(lit: &LitStr) -> syn::Result<Self> {
         let name = lit.value();
         match name.as_str() {
@@ -41,15 +41,15 @@ impl Format {
         }
     }
 
-    /// The codec of a struct that names none: text for one `String`, JSON for all else.
+    /// Returns the codec of a struct that names none: text for one `String`, JSON for all others.
     pub(crate) fn default_of(item: &DeriveInput) -> syn::Result<Self> {
         let Some(fields) = fields(item) else {
             return Ok(Self::Json);
         };
         let mut attrs = fields.iter().flat_map(|field| &field.attrs);
         if let Some(attr) = attrs.find(|attr| attr.path().is_ident("prost")) {
-            // Such a struct is meant for protobuf, but its only field may be a `String`, and the
-            // rules would silently make it text.
+            // Such a struct is meant for protobuf. But if its only field is a `String`, the default
+            // would be text, without a warning.
             return Err(syn::Error::new_spanned(
                 attr,
                 format!(
@@ -65,7 +65,8 @@ impl Format {
         }
     }
 
-    /// The `amop` type that implements the codec. Bounds that do not hold are reported at `span`.
+    /// Returns the `amop` type that implements the codec. The compiler reports bounds that are not
+    /// met at `span`.
     pub(crate) fn path(self, own: Option<&Type>, krate: &Path, span: Span) -> TokenStream {
         let krate: TokenStream = krate
             .to_token_stream()
@@ -84,7 +85,7 @@ impl Format {
         }
     }
 
-    /// What a type parameter needs for this codec.
+    /// Returns the bounds that a type parameter needs for this codec.
     pub(crate) fn bounds(self) -> &'static str {
         match self {
             Self::Text | Self::Bytes | Self::Own => "Send + 'static",
@@ -93,8 +94,8 @@ impl Format {
         }
     }
 
-    /// The field with the text or the bytes, for the codecs that need the struct to have exactly
-    /// one. `span` is where the codec was chosen.
+    /// Returns the field with the text or the bytes, for the codecs that need a struct with exactly
+    /// one field. `span` is the place where the codec was chosen.
     pub(crate) fn value_field(self, item: &DeriveInput, span: Span) -> syn::Result<Option<&Field>> {
         let (name, wanted, fits): (_, _, fn(&Type) -> bool) = match self {
             Self::Text => ("text", "`String`", is_string),
@@ -141,8 +142,8 @@ fn only(fields: &Fields) -> Option<&Field> {
     fields.next().filter(|_| fields.next().is_none())
 }
 
-/// Whether the type is written as a `String`, with any path. Macros see names, not types: an
-/// alias is not recognised.
+/// Returns whether the type is written as a `String`, with any path. Macros see names, not types:
+/// an alias is not recognised.
 pub(crate) fn is_string(ty: &Type) -> bool {
     matches!(last_segment(ty), Some(last) if last.ident == "String" && last.arguments.is_none())
 }
@@ -164,7 +165,8 @@ fn is_bytes(ty: &Type) -> bool {
     }
 }
 
-/// The last segment of a type that is a path. Types from `macro_rules!` come in invisible groups.
+/// Returns the last segment of a type that is a path. Types from `macro_rules!` are in invisible
+/// groups.
 fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
     match ty {
         Type::Path(ty) if ty.qself.is_none() => ty.path.segments.last(),

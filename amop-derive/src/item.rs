@@ -1,4 +1,4 @@
-//! What the macros check of the item itself.
+//! Checks of the item that a macro is applied to.
 
 use crate::{derives, errors::Errors, format::Format};
 use syn::{Data, DeriveInput, GenericParam, Generics, Type, TypeParam, WherePredicate};
@@ -13,14 +13,14 @@ pub(crate) fn check_kind(item: &DeriveInput, errors: &mut Errors) {
     errors.at(
         token,
         format!(
-            "a topic must be a struct and `{}` is {kind}: make it the field of a struct, and that \
-             struct the topic",
+            "a topic must be a struct, but `{}` is {kind}: make it a field of a struct, and make \
+             that struct the topic",
             item.ident
         ),
     );
 }
 
-/// Reports `#[amop(...)]` on fields and variants, where it means nothing.
+/// Reports `#[amop(...)]` on fields and variants, where it has no meaning.
 pub(crate) fn check_members(item: &DeriveInput, errors: &mut Errors) {
     let mut check = |attrs: &[syn::Attribute], what: &str| {
         for attr in attrs.iter().filter(|attr| attr.path().is_ident("amop")) {
@@ -52,10 +52,10 @@ pub(crate) fn check_members(item: &DeriveInput, errors: &mut Errors) {
     }
 }
 
-/// Reports lifetimes, and type parameters without any bound: messages are `Send + 'static`, and
-/// the codec has to be able to write and read them.
+/// Reports lifetimes, and type parameters without any bound: messages are `Send + 'static`, and the
+/// codec must be able to encode and decode them.
 ///
-/// `serde_by_hand`: serde's derives are the user's, so that [`crate::derives`] adds nothing.
+/// `serde_by_hand`: the user writes serde's derives, so [`crate::derives`] adds nothing.
 pub(crate) fn check_generics(
     item: &DeriveInput,
     codec: Option<Format>,
@@ -66,8 +66,8 @@ pub(crate) fn check_generics(
         match param {
             GenericParam::Lifetime(param) => errors.on(
                 &param.lifetime,
-                "a message lives on its own once it is received and cannot borrow: own the data, \
-                 with `String` in place of `&str` or `Vec<u8>` in place of `&[u8]`",
+                "a received message owns its data and cannot borrow: use `String` instead of \
+                 `&str`, or `Vec<u8>` instead of `&[u8]`",
             ),
             GenericParam::Type(param) if !is_bounded(param, &item.generics) => {
                 let name = &param.ident;
@@ -75,7 +75,8 @@ pub(crate) fn check_generics(
                 let bounds = codec.bounds();
                 let serde = match codec {
                     Format::Json if serde_by_hand => {
-                        ", and the struct `#[serde(bound = \"\")]` so that serde's derives agree"
+                        ", and the struct needs `#[serde(bound = \"\")]`, so that serde's derives \
+                         add no bounds"
                     }
                     _ => "",
                 };
@@ -92,8 +93,8 @@ pub(crate) fn check_generics(
     }
 }
 
-/// Whether a type parameter has any bound. Whether they suffice is left to the compiler, as the
-/// user's own traits may imply what is needed.
+/// Returns whether a type parameter has any bound. The compiler checks whether the bounds suffice,
+/// because the user's own traits may imply the needed ones.
 fn is_bounded(param: &TypeParam, generics: &Generics) -> bool {
     let names_it = |ty: &Type| matches!(ty, Type::Path(ty) if ty.path.is_ident(&param.ident));
     let mut predicates = generics
@@ -131,10 +132,10 @@ pub(crate) fn check_single_use(item: &DeriveInput, errors: &mut Errors) {
     }
 }
 
-/// Removes attributes that would only cause errors besides the reported ones, as nothing that was
-/// not expanded declares them.
+/// Removes attributes that would only cause further errors: the macros that declare them are not
+/// expanded.
 pub(crate) fn strip(item: &mut DeriveInput, serde_is_derived: bool) {
-    // The other macro, if it is there too, still needs its options.
+    // If the other macro is applied, too, it still needs its options.
     let derived = derives::paths(&item.attrs).iter().any(|path| {
         path.segments
             .last()

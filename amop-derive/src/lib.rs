@@ -1,6 +1,6 @@
 //! The procedural macros of the `amop` crate: `#[amop::topic]` and `#[derive(AmopTopic)]`.
 //!
-//! Use them from there: the code they write refers to `amop`.
+//! Use them through `amop`: the generated code refers to that crate.
 #![forbid(unsafe_code)]
 
 mod derives;
@@ -32,15 +32,16 @@ use proc_macro::TokenStream;
 /// assert_eq!(Hello::TOPIC, "hello");
 /// ```
 ///
-/// The topic comes first, as a string literal of 1 to 254 bytes without a tab. Options follow it:
+/// The first argument is the topic, a string literal of 1 to 254 bytes without a tab. Options
+/// follow it:
 ///
 /// | option | meaning | default |
 /// | --- | --- | --- |
-/// | `codec = "..."` | how messages become payloads | by the struct, see below |
-/// | `reply = QuoteReply` | the type of typed replies; a string with a type is fine, too | none |
+/// | `codec = "..."` | how messages become payloads | depends on the struct, see below |
+/// | `reply = QuoteReply` | the type of typed replies; a string with a type also works | none |
 /// | `reply_codec = "..."` | how replies become payloads | the topic's codec |
-/// | `private` | only subscribers with granted keys get the messages, see below | for everybody |
-/// | `sealed` | messages are encrypted to chosen keys and signed, see below | as they are |
+/// | `private` | only subscribers with granted keys get the messages, see below | every subscriber |
+/// | `sealed` | messages are encrypted to chosen keys and signed, see below | not encrypted |
 /// | `crate = "path"` | where the `amop` crate is, if it was renamed or re-exported | `"::amop"` |
 ///
 /// # Codecs
@@ -48,18 +49,18 @@ use proc_macro::TokenStream;
 /// | codec | payload | for |
 /// | --- | --- | --- |
 /// | `"text"` | the string itself | structs with one field, a `String`: the default for them |
-/// | `"json"` | JSON by serde | all that serde can do: the default for all other structs |
+/// | `"json"` | JSON by serde | every type that serde supports: the default for all other structs |
 /// | `"protobuf"` | Protocol Buffers by prost | prost messages |
 /// | `"bytes"` | the bytes themselves | structs with one field, a `Vec<u8>` or `Bytes` |
 ///
-/// There is never an envelope: programs in other languages read `Hello` above as the text that it
-/// holds, and send it as such. Fields are recognised by the name of their type; an alias of
-/// `String` does not count as a `String`. A struct with `#[prost(...)]` fields must name its codec. Fields that `#[cfg(...)]` leaves
-/// out are not counted, so features may decide on the default: name the codec if they should not.
+/// There is never an envelope: programs in other languages can read and send `Hello` above as plain
+/// text. Fields are recognised by the name of their type; an alias of `String` does not count as a
+/// `String`. A struct with `#[prost(...)]` fields must name its codec. Fields that `#[cfg(...)]`
+/// removes are not counted, so features can change the default: name the codec to avoid this.
 ///
 /// With `"json"` the macro derives serde's `Serialize` and `Deserialize`, unless they are derived
-/// below it, and no dependency on serde is needed. Attributes of serde work, and like all derives
-/// have their place **below** `#[amop::topic]`:
+/// below it, and the crate needs no dependency on serde. Attributes of serde work. Like all
+/// derives, they must be **below** `#[amop::topic]`:
 ///
 /// ```
 /// #[amop::topic("quotes", reply = QuoteReply)]
@@ -81,15 +82,15 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// A reply must suit its codec: with `"text"` it is a `String`, for instance. To answer a
-/// one-`String` topic with a struct, say `reply_codec = "json"`.
+/// A reply must be a type that its codec supports: with `"text"`, for instance, a `String`. If a
+/// topic with one `String` is answered with a struct, use `reply_codec = "json"`.
 ///
-/// # What it writes
+/// # Generated code
 ///
-/// The impl of `amop::Topic`, with `reply` that of `amop::Request`, and these inherent items, for
-/// which no trait has to be in scope. They are as visible as the struct.
+/// The macro generates the impl of `amop::Topic`, with `reply` also of `amop::Request`, and these
+/// inherent items, which need no trait in scope. They have the visibility of the struct.
 ///
-/// | item | of `amop::Client` |
+/// | item | calls this method of `amop::Client` |
 /// | --- | --- |
 /// | `const TOPIC: &'static str` | |
 /// | `async fn subscribe(client)` | `subscribe` |
@@ -103,14 +104,13 @@ use proc_macro::TokenStream;
 /// | `async fn request(&self, client)`, with `reply` | `request` |
 /// | `async fn request_to(&self, client, topic)`, with `reply` | `request_to` |
 ///
-/// A struct cannot have functions of its own by these names. Their futures are `Send` if messages
-/// are `Sync`, as nearly all are.
+/// A struct cannot have other functions with these names. The futures are `Send`.
 ///
 /// # Private topics
 ///
-/// A topic that is `private` has 1 to 185 bytes, and its messages go to subscribers whose keys were
-/// granted it. In place of the functions that subscribe there are `subscribe_private(client, key)` and
-/// `deliveries_private(client, key)`; publishing stays what it is.
+/// A topic that is `private` has 1 to 185 bytes, and its messages go to subscribers with granted
+/// keys. The functions that subscribe are `subscribe_private(client, key)` and
+/// `deliveries_private(client, key)` instead; publishing does not change.
 ///
 /// ```
 /// use amop::{Client, TopicKey, TopicPublicKey};
@@ -137,9 +137,10 @@ use proc_macro::TokenStream;
 ///
 /// # Sealed topics
 ///
-/// A topic that is `sealed` implements `amop::SealedTopic` in place of `amop::Topic`, so that nothing can
-/// send its messages as they are. It is published by way of an `amop::Sealer`, which has the publisher's
-/// key and the recipients, and subscribed to by `subscribe_sealed` and `deliveries_sealed`.
+/// A topic that is `sealed` implements `amop::SealedTopic` instead of `amop::Topic`, so that its
+/// messages cannot be sent unencrypted. Messages are published with an `amop::Sealer`, which has
+/// the publisher's key and the recipients, and are subscribed to with `subscribe_sealed` and
+/// `deliveries_sealed`.
 ///
 /// ```
 /// use amop::{Client, ReplayGuard, SealingKey, SealingPublicKey};
@@ -180,8 +181,8 @@ use proc_macro::TokenStream;
 ///
 /// # Generics
 ///
-/// Messages are `Send + 'static`, so a struct with a lifetime is refused. Type parameters need
-/// bounds that make the codec work for all their values:
+/// Messages are `Send + 'static`, so a struct with a lifetime is an error. Type parameters need
+/// bounds that the codec requires:
 ///
 /// ```
 /// use serde::{Serialize, de::DeserializeOwned};
@@ -193,18 +194,17 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// Where serde's derives are written out, such a struct also needs `#[serde(bound = "")]`: its own
-/// bounds say all that is needed.
+/// If serde's derives are written by hand, a generic struct also needs `#[serde(bound = "")]`: its
+/// own bounds are enough.
 #[proc_macro_attribute]
 pub fn topic(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(args.into(), item.into()).into()
 }
 
-/// Makes a struct the message type of a topic, as `#[amop::topic]` does, without deriving anything
-/// else.
+/// Makes a struct the message type of a topic, as `#[amop::topic]` does, but derives nothing else.
 ///
-/// The options are those of `#[amop::topic]`; the topic is an option here. They may be spread over
-/// several `#[amop(...)]`.
+/// The options are those of `#[amop::topic]`; here the topic is an option, too. They may be in
+/// several `#[amop(...)]` attributes.
 ///
 /// ```
 /// use amop::AmopTopic;

@@ -1,5 +1,5 @@
-//! The options of `#[amop::topic(...)]` and `#[amop(...)]`, read so that one mistake does not hide
-//! the next.
+//! Reads the options of `#[amop::topic(...)]` and `#[amop(...)]`, in such a way that one mistake
+//! does not hide the next.
 
 use crate::{errors::Errors, format::Format, suggest};
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -10,14 +10,15 @@ use syn::{
     parse_quote,
 };
 
-/// The longest topic in bytes: the length byte on the wire counts itself (channel-v2 section 7.1).
+/// The length of the longest topic in bytes: the length byte on the wire counts itself (channel-v2
+/// section 7.1).
 const MAX_TOPIC_LEN: usize = 254;
 
-/// The longest private topic in bytes: on the wire it has prefixes and a suffix (channel-v2 section
-/// 9.1).
+/// The length of the longest private topic in bytes: on the wire it has prefixes and a suffix
+/// (channel-v2 section 9.1).
 const MAX_PRIVATE_LEN: usize = 185;
 
-/// Which of the two macros the options belong to.
+/// The macro that the options belong to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// `#[amop::topic("hello", ...)]`
@@ -51,7 +52,8 @@ impl Form {
     }
 }
 
-/// An option's value, and where the option was given first. The value is missing if it was wrong.
+/// An option's value, and the place where the option was given first. The value is `None` if it was
+/// wrong.
 struct Given<T> {
     name: Span,
     value: Option<T>,
@@ -67,14 +69,14 @@ pub(crate) struct Options {
     private: Option<Given<()>>,
     sealed: Option<Given<()>>,
     krate: Option<Given<Path>>,
-    /// Codecs that are types of their own.
+    /// The codec, if it is a type of the user.
     codec_type: Option<Type>,
     reply_codec_type: Option<Type>,
     without: Vec<Ident>,
 }
 
 impl Options {
-    /// No options yet.
+    /// Creates options without values.
     pub(crate) fn new(form: Form) -> Self {
         Self {
             form,
@@ -113,7 +115,7 @@ impl Options {
     }
 
     fn read_one(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
-        // A lone word in the topic's place is a constant rather than an option.
+        // A single word in the topic's place is probably a constant and not an option.
         let topic = self.form == Form::Attribute && self.topic.is_none();
         let option = input.peek(Ident::peek_any)
             && !input.peek2(Token![::])
@@ -131,11 +133,11 @@ impl Options {
                 check_topic(lit)
             }),
             "topic" => {
-                // Read as meant, so that the topic is not reported missing as well.
+                // The value is read anyway, so that the topic is not also reported as missing.
                 set(&mut self.topic, &name, || string(input, &name, "\"hello\""))?;
                 Err(syn::Error::new(
                     name.span(),
-                    "the topic has no name here: write `#[amop::topic(\"hello\")]`",
+                    "the topic is not a named option here: write `#[amop::topic(\"hello\")]`",
                 ))
             }
             "codec" => {
@@ -146,7 +148,8 @@ impl Options {
                 let of = &mut self.reply_codec_type;
                 set(&mut self.reply_codec, &name, || codec(input, &name, of))
             }
-            // For amop-build, where a message's own functions have the names of ours.
+            // Used by amop-build if a message's own functions have the same names as the generated
+            // ones.
             "without" => {
                 let names;
                 syn::parenthesized!(names in input);
@@ -183,7 +186,7 @@ impl Options {
         }
     }
 
-    /// The topic of the attribute form.
+    /// Reads the topic of the attribute form.
     fn read_positional(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let start = input.span();
         let first = self.topic.is_none();
@@ -210,7 +213,7 @@ impl Options {
         Ok(())
     }
 
-    /// Notes that an error stands in the topic's place, which then is not missing as well.
+    /// Records that the topic was given but is wrong, so that it is not also reported as missing.
     pub(crate) fn topic_is_wrong(&mut self, place: Span) {
         self.topic.get_or_insert(Given {
             name: place,
@@ -218,7 +221,7 @@ impl Options {
         });
     }
 
-    /// What the options say once all are read.
+    /// Checks the options after all are read, and returns their values.
     pub(crate) fn finish(self, errors: &mut Errors) -> Settings {
         if self.topic.is_none() {
             let wanted = match self.form {
@@ -257,8 +260,8 @@ impl Options {
         if let (Some(private), Some(_)) = (&self.private, &self.sealed) {
             errors.at(
                 private.name,
-                "a topic is private or sealed: remove `private`, as what is sealed is read by those with \
-                 the keys alone, whoever gets it",
+                "a topic cannot be private and sealed: remove `private`, because only the holders \
+                 of the keys can read sealed messages",
             );
         }
         let codec_failed = matches!(&self.codec, Some(Given { value: None, .. }));
@@ -279,23 +282,23 @@ impl Options {
     }
 }
 
-/// The options' values. Those that were not given, or wrong and reported, are missing.
+/// The values of the options; `None` for options that were not given, or were wrong and reported.
 pub(crate) struct Settings {
     pub(crate) form: Form,
     pub(crate) topic: Option<LitStr>,
-    /// The codec and where it was chosen.
+    /// The codec and the place where it was chosen.
     pub(crate) codec: Option<(Format, Span)>,
-    /// A codec was given, but it is not known which.
+    /// A codec was given, but it is not a known one.
     pub(crate) codec_failed: bool,
     pub(crate) reply: Option<Type>,
     pub(crate) reply_codec: Option<(Format, Span)>,
     pub(crate) private: bool,
     pub(crate) sealed: bool,
     pub(crate) krate: Path,
-    /// The codec if it is a type of its own.
+    /// The codec, if it is a type of the user.
     pub(crate) codec_type: Option<Type>,
     pub(crate) reply_codec_type: Option<Type>,
-    /// Functions that are not written.
+    /// Functions that are not generated.
     pub(crate) without: Vec<Ident>,
 }
 
@@ -303,7 +306,7 @@ fn value<T>(given: Option<Given<T>>) -> Option<T> {
     given.and_then(|given| given.value)
 }
 
-/// The next word without taking it.
+/// Returns the next word without consuming it.
 fn word(input: ParseStream<'_>) -> String {
     input
         .fork()
@@ -311,7 +314,7 @@ fn word(input: ParseStream<'_>) -> String {
         .map_or_else(|_| String::new(), |word| word.to_string())
 }
 
-/// Reads an option's value into its slot, unless that is taken.
+/// Reads an option's value into its slot; an error if the option was given before.
 fn set<T>(
     slot: &mut Option<Given<T>>,
     name: &Ident,
@@ -331,7 +334,7 @@ fn set<T>(
     Ok(())
 }
 
-/// The `=` and the start of a value.
+/// Reads the `=` and checks that a value follows.
 fn equals(input: ParseStream<'_>, name: &Ident, example: &str) -> syn::Result<()> {
     let missing = || {
         syn::Error::new(
@@ -357,7 +360,7 @@ fn string(input: ParseStream<'_>, name: &Ident, example: &str) -> syn::Result<Li
     }
 }
 
-/// A word that needs no value.
+/// Checks that an option has no value.
 fn flag(input: ParseStream<'_>, name: &Ident) -> syn::Result<()> {
     if input.peek(Token![=]) {
         return Err(input.error(format!("`{name}` has no value: write `{name}` alone")));
@@ -365,7 +368,7 @@ fn flag(input: ParseStream<'_>, name: &Ident) -> syn::Result<()> {
     Ok(())
 }
 
-/// The string of an expression that is nothing but a string literal.
+/// Returns the string of an expression, which must be a string literal.
 fn literal(expr: Expr, what: &str, example: &str) -> syn::Result<LitStr> {
     let mut inner = &expr;
     while let Expr::Group(group) = inner {
@@ -387,7 +390,7 @@ fn not_a_literal(what: &str, example: &str) -> String {
     )
 }
 
-/// The name of a codec, or a type that is one.
+/// Reads the name of a codec, or a type that is a codec.
 fn codec(
     input: ParseStream<'_>,
     name: &Ident,
@@ -401,8 +404,8 @@ fn codec(
     Ok((Format::parse(&lit)?, lit.span()))
 }
 
-/// The type behind `=`, if it is the path of one. A word in lower case is a codec's name that lacks its
-/// quotes.
+/// Reads the type after `=`, if there is the path of a type. A word in lower case is a codec's name
+/// without quotes.
 fn codec_type(input: ParseStream<'_>) -> Option<(Type, Span)> {
     let ahead = input.fork();
     ahead.parse::<Token![=]>().ok()?;
@@ -418,7 +421,7 @@ fn codec_type(input: ParseStream<'_>) -> Option<(Type, Span)> {
     input.parse().ok().map(|ty| (ty, span))
 }
 
-/// A type, or a string with one.
+/// Reads a type, or a string with a type.
 fn reply(input: ParseStream<'_>, name: &Ident) -> syn::Result<Type> {
     equals(input, name, "QuoteReply")?;
     let start = input.span();

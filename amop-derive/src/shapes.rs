@@ -1,22 +1,23 @@
-//! Structs with fields under `#[cfg(...)]`. An attribute macro sees them all, whatever the compiler keeps, so
-//! what depends on their number is written once for each outcome, under its condition.
+//! Structs with fields under `#[cfg(...)]`. An attribute macro sees all fields, also those that the
+//! compiler removes. So code that depends on the number of fields is generated once for each case,
+//! under the condition of that case.
 
 use crate::format::{Format, is_string};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, Data, DeriveInput, Field, Fields, parse::Parser};
 
-/// What a struct is under a condition.
+/// The form of a struct under a condition.
 pub(crate) struct Shape {
-    /// The codec by the rules for structs that name none.
+    /// The default codec for this form.
     pub(crate) format: Format,
-    /// The struct, with the only field if there is only one.
+    /// The struct; only with its one field if the condition leaves one.
     pub(crate) item: DeriveInput,
     condition: TokenStream,
 }
 
 impl Shape {
-    /// Attributes, under the condition.
+    /// Returns the attributes, under the condition.
     pub(crate) fn attributes(&self, attributes: TokenStream) -> TokenStream {
         let condition = &self.condition;
         let attributes = Attribute::parse_outer
@@ -26,7 +27,7 @@ impl Shape {
         quote!(#(#[cfg_attr(#condition, #metas)])*)
     }
 
-    /// Items, under the condition.
+    /// Returns the items, under the condition.
     pub(crate) fn items(&self, items: TokenStream) -> TokenStream {
         let condition = &self.condition;
         match syn::parse2::<syn::File>(items.clone()) {
@@ -39,7 +40,7 @@ impl Shape {
     }
 }
 
-/// The shapes of a struct whose codec depends on conditions; `None` if it does not.
+/// Returns the shapes of a struct whose codec depends on conditions; `None` if it does not.
 pub(crate) fn of(item: &DeriveInput) -> Option<Vec<Shape>> {
     let Data::Struct(data) = &item.data else {
         return None;
@@ -56,7 +57,8 @@ pub(crate) fn of(item: &DeriveInput) -> Option<Vec<Shape>> {
         .enumerate()
         .filter(|(_, of)| is_string(&of.ty))
     {
-        // It is the only one if all others are left out, which those without a condition are not.
+        // It is the only field if all others are removed; fields without a condition are never
+        // removed.
         let others: Option<Vec<_>> = conditions
             .iter()
             .enumerate()
@@ -84,7 +86,7 @@ pub(crate) fn of(item: &DeriveInput) -> Option<Vec<Shape>> {
     Some(shapes)
 }
 
-/// Under which condition the compiler keeps a field, if there is one.
+/// Returns the condition under which the compiler keeps a field, if there is one.
 fn condition(field: &Field) -> Option<TokenStream> {
     let conditions: Vec<&TokenStream> = field
         .attrs

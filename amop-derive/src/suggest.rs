@@ -1,6 +1,6 @@
-//! "Did you mean": the known name closest to a mistyped one.
+//! "Did you mean": finds the known name that is closest to a mistyped one.
 
-/// ` (did you mean "json"?)`, or nothing if no known name is close.
+/// Returns ` (did you mean "json"?)`, or an empty string if no known name is close.
 pub(crate) fn hint(name: &str, known: &[&str], aliases: &[(&str, &str)]) -> String {
     let lower = name.to_lowercase();
     let alias = aliases.iter().find(|(alias, _)| *alias == lower);
@@ -8,7 +8,7 @@ pub(crate) fn hint(name: &str, known: &[&str], aliases: &[(&str, &str)]) -> Stri
         known
             .iter()
             .map(|known| (distance(&lower, known), *known))
-            // Two typing errors at most, and never every letter.
+            // At most two typing errors, and fewer than the letters of the name.
             .filter(|(distance, known)| *distance <= 2 && *distance + 1 < known.len())
             .min()
             .map(|(_, known)| known)
@@ -16,7 +16,7 @@ pub(crate) fn hint(name: &str, known: &[&str], aliases: &[(&str, &str)]) -> Stri
     guess.map_or_else(String::new, |guess| format!(" (did you mean \"{guess}\"?)"))
 }
 
-/// The Levenshtein distance: insertions, deletions and replacements from `a` to `b`.
+/// Returns the Levenshtein distance: the insertions, deletions and replacements from `a` to `b`.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -1,4 +1,4 @@
-//! Tests on tokens: what is written, and that nothing that is parsed panics.
+//! Tests on tokens: the generated code, and that no input causes a panic.
 
 use crate::expand::{attribute, derive};
 use proc_macro2::{TokenStream, TokenTree};
@@ -12,7 +12,7 @@ fn tokens(source: &str) -> TokenStream {
     source.parse().unwrap()
 }
 
-/// The items written; `compile_error!` is one as well.
+/// Returns the generated items; `compile_error!` counts as an item.
 fn items(output: TokenStream) -> Vec<syn::Item> {
     let text = output.to_string();
     syn::parse2::<syn::File>(output)
@@ -26,7 +26,7 @@ fn has_error(items: &[syn::Item]) -> bool {
     })
 }
 
-/// Every way to leave out, double or replace one token.
+/// Returns every variant with one token left out, doubled or replaced.
 fn mutations(source: &str) -> Vec<TokenStream> {
     let all: Vec<TokenTree> = tokens(source).into_iter().collect();
     let others = tokens(r#"x "x" 1 = , < (a = "b", ,) [x] crate"#);
@@ -90,7 +90,7 @@ fn items_of_all_kinds_never_panic() {
             items(derive(quote!(#[amop(topic = "a", codec = #codec)] #item)));
         }
     }
-    // Not even a type.
+    // Items that are not types.
     for item in ["fn f() {}", "trait T {}", "mod m {}", "impl A {}"] {
         assert!(has_error(&items(attribute(quote!("a"), tokens(item)))));
         assert!(has_error(&items(derive(tokens(item)))));

@@ -229,7 +229,7 @@ impl<T: Request> Delivery<T> {
         const {
             assert!(
                 T::REQUEST,
-                "implement Request by way of `reply = ...` in #[amop::topic]"
+                "implement Request with `reply = ...` in #[amop::topic]"
             )
         };
         match T::ReplyCodec::encode(&reply) {

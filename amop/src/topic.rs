@@ -9,10 +9,10 @@ use crate::Codec;
 /// Do not implement it by hand: `#[amop::topic("hello")]` and `#[derive(AmopTopic)]` implement it
 /// and add the inherent functions (`publish_unicast`, `subscribe`, ...) that programs use.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a topic whose messages travel as they are",
+    message = "`{Self}` is not a topic whose messages are sent unsealed",
     label = "this sends or takes plain messages",
     note = "declare the type with `#[amop::topic(\"name\")]`",
-    note = "messages of a sealed topic are published by way of `client.seal_for::<{Self}>(...)`, and \
+    note = "messages of a sealed topic are published with `client.seal_for::<{Self}>(...)`, and \
             `{Self}::subscribe_sealed(...)` subscribes to them"
 )]
 pub trait Topic: Sized + Send + 'static {

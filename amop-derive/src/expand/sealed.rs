@@ -1,5 +1,5 @@
-//! The functions of sealed topics. Those that publish take a `Sealer`, so that none of them can be called
-//! with what sends messages as they are.
+//! The functions of sealed topics. Those that publish take a `Sealer`, so none of them can send a
+//! message unsealed.
 
 use super::{Publishing, topic_constant};
 use crate::options::Settings;
@@ -7,7 +7,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, Path};
 
-/// The functions every sealed topic has.
+/// Generates the functions of every sealed topic.
 pub(super) fn functions(
     item: &DeriveInput,
     topic: &syn::LitStr,
@@ -28,8 +28,9 @@ fn subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
     let vis = &item.vis;
     let result = quote!(::core::result::Result);
     quote! {
-        /// Subscribes to the type's sealed topic with keys of this side, for messages by `publishers`;
-        /// the subscription yields each message once, as `guard` remembers.
+        /// Subscribes to the type's sealed topic with this subscriber's `keys`, for messages from
+        /// `publishers`; the subscription yields each message once: `guard` remembers which ones
+        /// were taken.
         ///
         /// # Errors
         ///
@@ -43,8 +44,8 @@ fn subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
             client.subscribe_sealed::<Self>(keys, publishers, guard).await
         }
 
-        /// Subscribes to the type's sealed topic; the stream yields its messages together with who made
-        /// them, and answers them.
+        /// Subscribes to the type's sealed topic; the stream yields messages with their publishers,
+        /// which can be replied to.
         ///
         /// # Errors
         ///
@@ -91,7 +92,7 @@ fn publishing(item: &DeriveInput, krate: &Path) -> TokenStream {
     }
 }
 
-/// The function of sealed topics with a typed reply.
+/// Generates the function of sealed topics with a typed reply.
 pub(super) fn request_function(item: &DeriveInput, reply: &syn::Type, krate: &Path) -> TokenStream {
     let vis = &item.vis;
     let result = quote!(::core::result::Result);
