@@ -1,7 +1,7 @@
-//! Both demos on a network of two nodes in this very process: `hello`.
+//! Both demos on a network of two nodes in this process: `hello`.
 //!
-//! The publisher is connected to node 0, the subscriber to node 1; between them are the real
-//! protocols and TLS with certificates made on the spot.
+//! The publisher is connected to node 0, the subscriber to node 1. Between them are the same
+//! protocols as on a real network, and TLS with certificates that are generated at the start.
 
 use std::{
     io::{self, Write},

@@ -1,7 +1,7 @@
-//! A private topic on a network of three nodes in this very process: `private_topic`.
+//! A private topic on a network of three nodes in this process: `private_topic`.
 //!
-//! The publisher at node 0 grants the topic to one of the two subscribers, at nodes 1 and 2, and that
-//! one gets the message.
+//! The publisher at node 0 grants the topic to one of the two subscribers, at nodes 1 and 2. Only
+//! this subscriber gets the message.
 
 use std::{
     io::{self, Write},
@@ -26,14 +26,14 @@ async fn main() -> anyhow::Result<()> {
     let custodian = connect(&network, 1).await?;
     let stranger = connect(&network, 2).await?;
 
-    // In life, keys come from `get_account.sh`, and the publisher gets the public ones only.
+    // In production, keys come from `get_account.sh`, and the publisher gets only the public keys.
     let (key, other) = (TopicKey::generate(), TopicKey::generate());
     let mut settlements = Settlement::subscribe_private(&custodian, &key).await?;
     let mut nothing = Settlement::subscribe_private(&stranger, &other).await?;
 
     let mut events = publisher.events();
     publisher.grant::<Settlement>(&[key.public_key()]).await?;
-    // A unicast waits for a verified subscriber by itself; this is to show both verifications.
+    // A unicast waits for a verified subscriber anyway; this shows both verifications.
     for _ in 0..2 {
         writeln!(io::stdout(), "{}", next_verification(&mut events).await?)?;
     }

@@ -1,7 +1,7 @@
-//! A sealed topic on a network of three nodes in this very process: `sealed_topic`.
+//! A sealed topic on a network of three nodes in this process: `sealed_topic`.
 //!
-//! The bank seals a settlement to the custodian. A stranger at the same node sees bytes, and sends them
-//! once more; the custodian reads the settlement once, and its answer is proven to be its own.
+//! The bank seals a settlement to the custodian. A stranger at the same node gets the bytes, and
+//! sends them again. The custodian reads the settlement once, and its answer is signed.
 
 use std::{
     io::{self, Write},
@@ -31,8 +31,8 @@ async fn main() -> anyhow::Result<()> {
     let custodian = connect(&network, 1).await?;
     let stranger = connect(&network, 1).await?;
 
-    // In life, each side makes its own with `SealingKey::generate` and `save`, and gives the other side
-    // the public one by a way that both trust.
+    // In production, each side makes its own key with `SealingKey::generate` and `save`, and gives
+    // the public key to the other side over a channel that both trust.
     let (bank_key, custodian_key) = (SealingKey::generate(), SealingKey::generate());
     let folder = tempfile::tempdir()?;
     let guard = ReplayGuard::file(folder.path().join("custodian.replay"))?;

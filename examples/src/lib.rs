@@ -1,11 +1,11 @@
-//! What the demos share: the topic, the command line, the clock.
+//! Shared code of the demos: the topic, the command line, the clock.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use clap::Parser;
 
-/// The demo's message: plain text, so that programs in other languages read it.
+/// The demo's message: plain text, so that programs in other languages can read it.
 #[amop::topic("hello")]
 #[derive(Debug, Clone)]
 pub struct Hello(pub String);
@@ -49,7 +49,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a number of seconds, such as 0.5".to_owned())
 }
 
-/// The current local time as the demos print it: `2020/08/11 21:21:50`.
+/// Returns the current local time as the demos print it: `2020/08/11 21:21:50`.
 pub fn timestamp() -> String {
     chrono::Local::now().format("%Y/%m/%d %H:%M:%S").to_string()
 }

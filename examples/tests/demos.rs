@@ -1,4 +1,4 @@
-//! The demos as a newcomer runs them: the very lines of the documentation.
+//! Runs the demos with exactly the commands of the documentation.
 
 use std::{
     env, fs,
@@ -10,7 +10,7 @@ use amop_node::Network;
 use amop_tests::{Finished, Program, client, network, sdk_folder, within};
 use tempfile::TempDir;
 
-/// The built example; `cargo test` builds all of them before it runs this.
+/// Returns the built example; `cargo test` builds all of them before it runs this.
 fn example(name: &str) -> Command {
     let deps = env::current_exe().unwrap();
     let profile = deps.ancestors().nth(2).unwrap();
@@ -51,7 +51,7 @@ impl Setting {
     }
 }
 
-/// Takes the time off a line: `2020/08/11 21:21:50 received: ...`.
+/// Removes the time from a line: `2020/08/11 21:21:50 received: ...`.
 #[track_caller]
 fn without_time(line: &str) -> &str {
     let (time, rest) = line.split_at_checked(20).unwrap_or(("", line));
@@ -142,7 +142,7 @@ async fn a_multicast_publisher_and_a_subscriber() {
     publisher_and_subscriber("multicast_publisher", "multi").await;
 }
 
-/// Programs of other languages publish and subscribe to the same: the payload is plain text.
+/// Programs in other languages can use the same topic: the payload is plain text.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demos_speak_plain_text() {
     let setting = Setting::new().await;
@@ -170,7 +170,7 @@ async fn the_demos_speak_plain_text() {
     setting.network.shutdown().await;
 }
 
-/// A publisher goes on when a message finds nobody, and says so.
+/// A publisher continues, and prints an error, if a message reaches no subscriber.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publisher_without_subscriber_says_so() {
     let setting = Setting::new().await;
@@ -189,7 +189,7 @@ async fn a_publisher_without_subscriber_says_so() {
     setting.network.shutdown().await;
 }
 
-/// The folder a newcomer starts in holds nothing: every place looked at is named.
+/// In an empty folder the error names every place that was searched.
 #[test]
 fn missing_certificates_are_named() {
     let dir = tempfile::tempdir().unwrap();
@@ -219,7 +219,7 @@ fn missing_certificates_are_named() {
     }
 }
 
-/// They are found in each place.
+/// Certificates are found in each place.
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_found_where_the_documentation_says() {
     let setting = Setting::new().await;
@@ -233,7 +233,7 @@ async fn certificates_are_found_where_the_documentation_says() {
             .current_dir(dir.path())
             .args([setting.network.endpoint(0), "demo", "--count", "1"]);
         succeeded(&Program::start(&mut command).finish());
-        // A variable that leads nowhere does not hide the other places.
+        // A variable that names no folder does not hide the other places.
         command.env("AMOP_CONF", dir.path().join("elsewhere"));
         succeeded(&Program::start(&mut command).finish());
     }

@@ -1,4 +1,4 @@
-//! What the schemas declare is what the generated code says.
+//! Tests that the generated code has the topics, codecs and types that the schemas declare.
 
 use amop::Topic;
 use amop_schema::{Codec, Schema};
@@ -8,7 +8,7 @@ use amop_schemas::{
 };
 use std::any::type_name;
 
-/// Topic, codec and type as the generated code has them.
+/// Returns topic, codec and type of the generated code.
 fn generated<T: Topic>() -> (String, &'static str, &'static str) {
     let codec = type_name::<T::Codec>().rsplit("::").next().unwrap();
     let name = type_name::<T>().rsplit("::").next().unwrap();

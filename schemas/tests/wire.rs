@@ -1,4 +1,5 @@
-//! Wire truth: payloads are what the formats' own libraries give, byte for byte, and no more.
+//! Tests that payloads are byte for byte what the libraries of the formats write, with nothing
+//! added.
 
 use amop::{Codec, Request, Topic};
 use amop_schemas::{
@@ -29,7 +30,7 @@ fn round_trip<T: Topic + PartialEq + Debug>(message: &T) {
     assert_eq!(&decode::<T>(encode(message)).unwrap(), message);
 }
 
-/// The message as a library sees it that knows nothing of the generated code.
+/// Returns the message as a library that does not know the generated code sees it.
 fn reflected(name: &str, message: &impl Message) -> DynamicMessage {
     let pool = DescriptorPool::decode(DESCRIPTOR_SET).unwrap();
     let descriptor = pool.get_message_by_name(name).unwrap();
@@ -102,7 +103,7 @@ fn text_is_the_string() {
     decode::<Hello>(&b"\xff"[..]).unwrap_err();
 }
 
-/// The messages as somebody writes them who uses prost and nothing else.
+/// The messages as a program declares them that uses only prost.
 mod by_hand {
     use prost::Message;
 
