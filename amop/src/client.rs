@@ -322,8 +322,8 @@ impl Client {
         const {
             assert!(
                 R::REQUEST,
-                "set `const REQUEST: bool = true` where Topic is implemented: without it, a request that nobody \
-                 answers gets an empty reply"
+                "set `const REQUEST: bool = true` where Topic is implemented: without it, a \
+                 request that gets no reply ends with an empty one"
             )
         };
         let encoded = encode(topic, message);

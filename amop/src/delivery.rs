@@ -139,7 +139,7 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if self.kind == Kind::Unicast && !self.answered {
-            // Fails only if the connection is gone; the node has told the publisher then.
+            // This fails only if the connection is lost; then the node has told the publisher.
             self.send(self.unanswered(), b"");
         }
     }

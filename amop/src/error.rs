@@ -465,8 +465,8 @@ pub enum PublishError {
     /// The connection was lost before an answer came, and no other connection brought an answer in
     /// time.
     #[error(
-        "the connection to {endpoint} is gone ({reason}), the message for {topic:?} may or may \
-         not have been delivered; publish again if that is safe"
+        "the connection to {endpoint} was lost ({reason}); the message for {topic:?} may have been \
+         delivered: publish again if that is safe"
     )]
     Disconnected {
         /// The topic.
@@ -573,7 +573,7 @@ pub enum SubscribeError {
     },
     /// The client is closed.
     #[error(
-        "the connection to {endpoint} is gone ({reason}), and with it the subscription to \
+        "the connection to {endpoint} is closed ({reason}), and with it the subscription to \
          {topic:?}; connect again"
     )]
     Disconnected {
@@ -595,7 +595,7 @@ pub enum GrantError {
     InvalidTopic(#[from] TopicError),
     /// The topic is not private: every SDK may subscribe to it.
     #[error(
-        "cannot grant {topic:?} to anybody: the topic is not private; declare it with \
+        "cannot grant {topic:?}: the topic is not private; declare it with \
          #[amop::topic({topic:?}, private)]"
     )]
     NotPrivate {
@@ -694,7 +694,9 @@ impl DecodeError {
 #[non_exhaustive]
 pub enum ReplyError {
     /// A multicast has no answer.
-    #[error("a multicast to {topic:?} cannot be answered: nobody waits for it")]
+    #[error(
+        "a multicast to {topic:?} cannot be answered: its publisher does not wait for an answer"
+    )]
     Multicast {
         /// The topic.
         topic: String,

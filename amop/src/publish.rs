@@ -365,7 +365,7 @@ fn note(
         if attempts.is_costly() {
             return Err(error);
         }
-        // One such loss may be chance.
+        // A single loss may be chance.
         verdict.note(Attempt::Lost, connection.gone(message.topic));
         return Ok(());
     }

@@ -232,7 +232,7 @@ impl RawPublisher {
         waiting > 0 && waiting + len > MAX_UNCONFIRMED
     }
 
-    /// Sends again what was lost, and waits until so many bytes more may wait.
+    /// Sends lost messages again, and waits until there is room for `len` more bytes.
     async fn make_room(&mut self, len: usize, deadline: Instant) -> Result<(), PublishError> {
         let pipeline = Arc::clone(&self.pipeline);
         let mut changed = pin!(pipeline.changed());
@@ -255,7 +255,7 @@ impl RawPublisher {
         }
     }
 
-    /// Sends the messages that were lost again. The next flush reports those that fail.
+    /// Sends lost messages again. The next flush reports those that fail.
     async fn send_again(&mut self, deadline: Instant) {
         loop {
             if self.again.is_empty() {

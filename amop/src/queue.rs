@@ -110,9 +110,9 @@ impl Inner {
         }
     }
 
-    /// Returns whether a unicast should be refused because nobody reads the queue: its oldest
-    /// message has waited as long as a node waits for an answer. Another subscriber may take the
-    /// unicast.
+    /// Returns whether a unicast should be refused because the program does not read the queue: its
+    /// oldest message has waited as long as a node waits for an answer. Another subscriber may take
+    /// the unicast.
     fn is_unread(&self, incoming: &Incoming) -> bool {
         let oldest = self.items.front();
         incoming.kind == Kind::Unicast

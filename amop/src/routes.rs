@@ -185,8 +185,8 @@ impl Routes {
                 topic = %OneLine::new(&topic),
                 %seq,
                 total,
-                "a subscription's queue is full, or nobody reads it: a message was {fate}; read faster, raise \
-                 the queue's length, or drop a subscription that is not read"
+                "a subscription's queue is full or is not read: a message was {fate}; read faster, \
+                 raise the queue's length, or drop a subscription that is not read"
             );
         };
         Losses::new(&self.later, event, line)

@@ -1,4 +1,5 @@
-//! Every codec reads what it has written as the value it was, and refuses to write all else.
+//! Tests that every codec decodes what it has encoded to the same value, and refuses to encode
+//! other values.
 #![allow(missing_docs)]
 
 use amop::codec::{Codec, CodecError, Json, JsonError, Protobuf, Raw, Text};
@@ -21,7 +22,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// All bits, which `==` does not compare.
+    /// Returns all bits, which `==` does not compare.
     fn bits(&self) -> String {
         let list: Vec<u32> = self.list.iter().map(|value| value.to_bits()).collect();
         let map: Vec<(i64, u64)> = self.map.iter().map(|(k, v)| (*k, v.to_bits())).collect();
@@ -140,7 +141,7 @@ fn refusals_of_json_name_the_place() {
     assert!(text.contains("`[\"b\"]` is NaN"), "{text}");
 }
 
-/// What is flattened may have the names of the fields beside it.
+/// A flattened field may have members with the names of other fields.
 #[test]
 fn json_writes_no_member_twice() {
     #[amop::topic("flat")]
@@ -214,7 +215,7 @@ fn nodes(depth: usize) -> Node {
     })
 }
 
-/// Readers go so deep and no deeper, and what they would not read is not written.
+/// Readers have a nesting limit, and a value that they would refuse is not written.
 #[test]
 fn depth_is_refused_where_it_would_not_be_read() {
     for depth in [1, 99, 100, 101, 102, 500] {
@@ -233,7 +234,7 @@ fn depth_is_refused_where_it_would_not_be_read() {
             assert!(<Json as Codec<Level>>::decode(payload).is_ok());
         }
     }
-    // Bytes that read as a message are none.
+    // Bytes that happen to be readable as a message are not one.
     let looks_deep = Node {
         next: None,
         bytes: prost::Message::encode_to_vec(&nodes(300)),
@@ -245,7 +246,7 @@ fn depth_is_refused_where_it_would_not_be_read() {
     );
 }
 
-/// A codec of the user's own.
+/// A codec of the user.
 enum Reversed {}
 
 impl Codec<Word> for Reversed {

@@ -1,5 +1,5 @@
-//! What the macros give a type: its topic, its codec, and payloads with nothing added.
-// Types are written with paths to see that those are understood.
+//! Tests of what the macros give a type: its topic, its codec, and payloads with nothing added.
+// Types are written with paths, to test that paths are understood.
 #![allow(unused_qualifications)]
 
 use amop::{AmopTopic, Codec, CodecError, Request, Topic};
@@ -167,7 +167,7 @@ fn codecs_can_be_chosen() {
 }
 
 mod generated {
-    /// As `amop-build` has prost write it.
+    /// As `amop-build` lets prost generate it.
     #[derive(::amop::AmopTopic)]
     #[amop(
         topic = "greet",
@@ -188,7 +188,7 @@ mod generated {
         pub(crate) count: u64,
     }
 
-    /// The same topic by the other macro.
+    /// The same topic with the other macro.
     #[amop::topic("greet", codec = "protobuf")]
     #[derive(Clone, PartialEq, ::prost::Message)]
     pub(crate) struct HelloOneField {

@@ -1,9 +1,9 @@
-//! Which of the client's methods the functions of the macros call, and with which topic: seen with
-//! a client that takes notes in place of the real one.
+//! Tests which of the client's methods the functions of the macros call, and with which topic. A
+//! client that records the calls is used instead of `amop::Client`.
 
 use recorder::Client;
 
-/// What the macros need of `amop`, with another client.
+/// The parts of `amop` that the macros need, with another client.
 mod recorder {
     pub(crate) use amop::{PublishError, Request, SubscribeError, Topic, codec};
     use std::{marker::PhantomData, sync::Mutex};
@@ -18,7 +18,7 @@ mod recorder {
     pub(crate) struct Deliveries<T>(PhantomData<T>);
 
     impl Client {
-        /// The calls since the last time.
+        /// Returns the calls since the last time.
         pub(crate) fn calls(&self) -> Vec<String> {
             std::mem::take(&mut *self.0.lock().unwrap())
         }
@@ -128,7 +128,7 @@ async fn subscribing() {
     assert_eq!(client.calls(), ["deliveries_of other"]);
 }
 
-/// A message with a cell in it is `Send` and not `Sync`; its futures can be spawned all the same.
+/// A message with a cell in it is `Send` but not `Sync`; its futures can be spawned nevertheless.
 #[amop::topic("cell", codec = "json", reply = u64)]
 struct Counted {
     count: std::cell::Cell<u64>,

@@ -1,4 +1,4 @@
-//! What the macros accept in odd surroundings, and what they say where they refuse.
+//! Tests of what the macros accept in unusual places, and of their error texts.
 
 #[test]
 fn ui() {

@@ -1,4 +1,4 @@
-//! Files as the other SDKs have them, and what can be wrong with them.
+//! Tests with configuration files of other SDKs, valid and wrong ones.
 
 use super::*;
 use crate::ClientBuilder;
@@ -51,7 +51,7 @@ fn a_go_sdks_file() {
     assert_eq!(config.warnings, []);
 }
 
-/// An empty text stands for the file, as for that SDK.
+/// An empty text means that the file is used, as in the Go SDK.
 #[test]
 fn a_go_sdks_file_may_hold_the_certificates_itself() {
     let text = "[Network]\nType=\"Channel\"\nCAFile=\"other.crt\"\nCAContext='''\nCA'''\n\
@@ -82,7 +82,7 @@ fn the_type_of_network_may_be_in_any_case() {
     }
 }
 
-/// As editors on Windows write it.
+/// A file as editors on Windows write it.
 #[test]
 fn a_mark_before_the_text_does_no_harm() {
     let folder = tempfile::tempdir().unwrap();
@@ -94,7 +94,7 @@ fn a_mark_before_the_text_does_no_harm() {
     }
 }
 
-/// Chains before 2.1 call the SDK's files after nodes.
+/// Chains before 2.1 name the SDK's files after nodes.
 #[test]
 fn files_of_a_chain_before_2_1_are_found() {
     let folder = tempfile::tempdir().unwrap();
@@ -236,7 +236,8 @@ fn wrong_values_are_errors_with_their_lines() {
     }
 }
 
-/// A client builder by a file with this private topic, whose keys lie beside the file.
+/// Returns a client builder made from a file with this private topic, whose keys are in the same
+/// folder.
 fn builder_with(entry: &str) -> Result<ClientBuilder, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/keys");
@@ -261,7 +262,7 @@ fn private_topics_become_grants_and_keys() {
     assert_eq!(options.grants, [(name, vec![key.public_key()])]);
 }
 
-/// Java SDKs have their private keys in PKCS#12, or give the digits.
+/// Java SDKs keep private keys in PKCS#12, or write the hex digits.
 #[test]
 fn a_private_topics_keys_are_read_in_all_the_forms_of_java_sdks() {
     let key =
@@ -317,7 +318,7 @@ fn private_topics_that_cannot_be_used_are_errors_with_their_lines() {
     }
 }
 
-/// A file saved in another encoding says where that shows.
+/// The error for a file in another encoding names the line.
 #[test]
 fn text_that_is_no_utf_8_has_a_line() {
     let file = tempfile::NamedTempFile::new().unwrap();

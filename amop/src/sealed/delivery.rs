@@ -88,7 +88,7 @@ fn unanswered() -> Answer<'static> {
 impl Drop for SealedReceipt {
     fn drop(&mut self) {
         let kind = self.receipt.as_ref().map(Receipt::kind);
-        // Fails only if the connection is gone; the node has told the publisher then.
+        // This fails only if the connection is lost; then the node has told the publisher.
         if kind == Some(Kind::Unicast)
             && let Err(error) = self.answer(unanswered())
         {

@@ -263,7 +263,8 @@ impl Unsealer {
             seq: seq.clone(),
             error,
         });
-        // A multicast has no answer, and a connection that is gone needs none.
+        // This fails for a multicast, which has no answer, and if the connection is lost, which
+        // needs none.
         let _ = receipt.answer(answer(&error), b"");
         Refused { seq, kind, error }
     }

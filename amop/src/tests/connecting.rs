@@ -1,4 +1,4 @@
-//! From the stream to a client, and to its end.
+//! Tests of connecting and closing, on a single stream.
 
 use std::pin::pin;
 
@@ -45,7 +45,7 @@ async fn what_is_no_node_is_told_apart() {
         });
         let error = result.unwrap_err().to_string();
         assert!(error.contains(part) && error.contains("node:1"), "{error}");
-        // The driver does not stay behind.
+        // The driver has ended.
         assert_eq!(node.next().await, None);
     }
 }
@@ -88,7 +88,7 @@ async fn close_writes_what_is_queued_and_says_goodbye() {
     assert_eq!(subscription.next().await, Some(text("a")));
     let other = client.clone();
     client.close().await;
-    // In the pipe before the other side has read anything.
+    // The answer is in the pipe before the other side reads anything.
     assert_eq!(node.answered(seq).await, (0, Bytes::new()));
     assert_eq!(node.next().await, None);
 
@@ -110,7 +110,7 @@ async fn close_writes_what_is_queued_and_says_goodbye() {
 async fn close_writes_many_requests_that_were_just_made() {
     let (client, mut node) = connect().await;
     let topic = hello();
-    // So many that the connection would wait for others before it writes.
+    // Enough messages that the connection waits for others before it writes.
     let mut calls: Vec<_> = (0..40)
         .map(|_| Box::pin(client.unicast(&topic, "question".into())))
         .collect();
@@ -192,7 +192,7 @@ async fn a_lost_connection_fails_everything_and_says_why() {
         Err(SubscribeError::Disconnected { .. })
     ));
     assert_eq!(client.closed().await, CloseReason::Peer);
-    // The unicast could not be acknowledged any more: the node gives it to somebody else.
+    // The unicast could not be acknowledged any more: the node gives it to another subscriber.
     assert_eq!(subscription.next().await, Some(text("still there")));
     assert_eq!(subscription.next().await, None);
     assert!(subscription.unsubscribe().await.is_err());

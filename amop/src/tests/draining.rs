@@ -1,4 +1,4 @@
-//! Stopping without losing what was accepted.
+//! Tests of draining: the client stops without losing accepted messages.
 
 use std::pin::pin;
 
@@ -15,7 +15,7 @@ async fn draining_hands_over_and_answers_what_was_accepted() {
     let mut draining = pin!(client.drain());
     assert!(futures::poll!(&mut draining).is_pending());
     assert!(node.set().await.is_empty());
-    // Sent before the node knew.
+    // Sent before the node removed the topic.
     let during = node.push(Kind::Unicast, 3, b"during").await;
     node.answer_heartbeat().await;
     assert!(node.is_quiet().await);
@@ -68,7 +68,7 @@ async fn draining_does_not_wait_for_ever() {
         (2, 1, 0)
     );
     assert_eq!(node.next().await, None);
-    // Closed as ever: what needs no answer can be read.
+    // As after any close, messages that need no answer can be read.
     assert_eq!(subscription.next().await, Some(text("unread")));
     assert_eq!(subscription.next().await, None);
 }
@@ -82,7 +82,7 @@ async fn draining_an_idle_client_just_closes_it() {
 }
 
 impl Node {
-    /// Whether the answer to `seq` comes, and nothing else.
+    /// Returns whether the answer to `seq` comes, and nothing else.
     async fn is_quiet_but(&mut self, seq: Seq) -> bool {
         self.answered(seq).await.0 == 0 && self.is_quiet().await
     }

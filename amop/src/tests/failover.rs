@@ -1,4 +1,4 @@
-//! Two nodes: messages go one way or the other, and arrive once.
+//! Tests with two nodes: messages go through either of them, and arrive once.
 
 use super::{harbour::*, *};
 
@@ -6,7 +6,7 @@ async fn two() -> (Harbour, Client, [Node; 2]) {
     Harbour::connected(Client::builder().timeout(Duration::from_secs(30))).await
 }
 
-/// The next unicast that either node gets: which one, and the frame.
+/// Returns the next unicast that one of the nodes gets, with the index of the node.
 async fn next_unicast(nodes: &mut [Node; 2]) -> (usize, Frame) {
     let [a, b] = nodes;
     tokio::select! {
@@ -54,7 +54,7 @@ async fn a_message_waits_for_the_only_node_to_come_back() {
         let first = node.expect(FrameType::UNICAST).await;
         node.stream.shutdown().await.unwrap();
         let mut node = harbour.welcome(0).await;
-        // Restarted, it knows no subscriber at first.
+        // After its restart the node knows no subscriber at first.
         let again = node.expect(FrameType::UNICAST).await;
         assert_eq!(again.seq, first.seq);
         node.answer(&again, 100, framed("")).await;
@@ -155,7 +155,7 @@ async fn a_unicast_by_two_ways_is_processed_once_and_answered_twice() {
     let mut deliveries = deliveries_at(&client, &mut nodes).await;
     let seq = nodes[0].push(Kind::Unicast, 1, b"x").await;
     let delivery = deliveries.next().await.unwrap().unwrap();
-    // While the program works on it, and after it answered.
+    // A copy comes while the program works on the message, and another after it has answered.
     nodes[1].push(Kind::Unicast, 1, b"x").await;
     assert!(nodes[1].is_quiet().await);
     delivery.reply_bytes(42.to_string()).unwrap();
@@ -180,7 +180,7 @@ async fn what_was_refused_is_offered_again() {
     let delivery = deliveries.next().await.unwrap().unwrap();
     delivery.refuse(7).unwrap();
     assert_eq!(nodes[1].answered(seq).await.0, 7);
-    // That was a verdict.
+    // The refusal was final, so the copy gets the same answer.
     nodes[0].push(Kind::Unicast, 1, b"x").await;
     assert_eq!(nodes[0].answered(seq).await.0, 7);
 }
@@ -197,7 +197,7 @@ async fn an_answer_goes_to_the_connections_that_are_left() {
     while !matches!(events.next().await, Some(Event::Disconnected { .. })) {}
     drop(a);
     while !matches!(events.next().await, Some(Event::Disconnected { .. })) {}
-    // Its node is back and has it from the publisher again.
+    // Its node is back and gets the message from the publisher again.
     let mut a = harbour.welcome(0).await;
     a.confirm().await;
     while !matches!(events.next().await, Some(Event::Connected { .. })) {}
@@ -225,13 +225,13 @@ async fn a_lost_connection_takes_its_unread_unicasts_along() {
     assert_eq!(subscription.next().await, Some(text("on both")));
     assert_eq!(b.answered(wanted).await.0, 0);
     assert_eq!(subscription.next().await, Some(text("to all")));
-    // The publisher tries the first again, by way of the node that is left.
+    // The publisher tries the first again, through the node that is left.
     let again = b.push(Kind::Unicast, 1, b"only there").await;
     assert_eq!(subscription.next().await, Some(text("only there")));
     assert_eq!(b.answered(again).await.0, 0);
 }
 
-/// A node that is frozen is found out early enough for another one to be asked.
+/// A frozen node is detected early enough that another one can be asked.
 #[tokio::test(start_paused = true)]
 async fn a_frozen_node_costs_no_message() {
     let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
@@ -251,11 +251,11 @@ async fn a_frozen_node_costs_no_message() {
     assert_eq!(reply.unwrap().payload, "y");
 }
 
-/// What costs one connection after the other is not sent for ever.
+/// A message that ends one connection after the other is not sent forever.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {
     let (mut harbour, client, [mut node]) = Harbour::connected::<1>(Client::builder()).await;
-    // So much is known to be taken.
+    // The node is known to take frames of this length.
     let topic = hello();
     let (taken, ()) = tokio::join!(client.unicast(&topic, "short".into()), async {
         let request = node.expect(FrameType::UNICAST).await;
@@ -279,7 +279,7 @@ async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {
     assert!(error.to_string().contains("too large"), "{error}");
     assert!(node.is_quiet().await);
 
-    // The same of a publisher.
+    // The same with a publisher.
     let mut publisher = client.publisher_raw(&topic);
     let (flushed, mut node) = tokio::join!(
         async {
@@ -303,7 +303,8 @@ async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {
     assert!(node.is_quiet().await);
 }
 
-/// A node that restarts and restarts under a message that every node takes is not the message's fault.
+/// If a node restarts again and again during a message that every node accepts, the message is not
+/// blamed.
 #[tokio::test(start_paused = true)]
 async fn a_short_message_is_sent_however_often_its_node_restarts() {
     let (mut harbour, client, [mut node]) = Harbour::connected::<1>(Client::builder()).await;
@@ -320,7 +321,7 @@ async fn a_short_message_is_sent_however_often_its_node_restarts() {
     assert_eq!(result.unwrap().payload, "y");
 }
 
-/// One caller's multicasts to one topic keep their way.
+/// One caller's multicasts to one topic stay on one connection.
 #[tokio::test(start_paused = true)]
 async fn multicasts_of_one_topic_go_by_one_node() {
     let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
@@ -343,7 +344,7 @@ async fn multicasts_of_one_topic_go_by_one_node() {
     }
 }
 
-/// Past the handshakes of two FISCO nodes.
+/// Returns a client that is connected to two FISCO nodes.
 async fn at_fisco_nodes(builder: ClientBuilder) -> (Harbour, Client, [Node; 2]) {
     let (mut harbour, client) = Harbour::start(2, &builder);
     let client = tokio::spawn(client);
@@ -367,7 +368,7 @@ async fn at_fisco_nodes(builder: ClientBuilder) -> (Harbour, Client, [Node; 2]) 
     (harbour, client, nodes)
 }
 
-/// A FISCO node delivers nothing to its own subscribers, so a multicast goes by two.
+/// A FISCO node delivers nothing to its own subscribers, so a multicast is sent to two nodes.
 #[tokio::test(start_paused = true)]
 async fn a_multicast_goes_by_two_fisco_nodes() {
     let (_harbour, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
@@ -392,7 +393,7 @@ async fn a_multicast_goes_by_two_fisco_nodes() {
     assert_eq!(by_a, by_b);
     assert_eq!(publisher.unconfirmed(), 0);
 
-    // One copy, if that is wanted.
+    // Sent once, if the program wants that.
     let builder = Client::builder().multicast_copies(1);
     let (_harbour, client, [mut a, mut b]) = at_fisco_nodes(builder).await;
     let ((), ()) = tokio::join!(
@@ -405,7 +406,8 @@ async fn a_multicast_goes_by_two_fisco_nodes() {
     assert!(b.is_quiet().await);
 }
 
-/// A unicast that finds its subscriber at its own node stalls, unless the program has another node asked.
+/// A unicast to a subscriber at the publisher's own node stalls, unless the program lets another
+/// node be asked.
 #[tokio::test(start_paused = true)]
 async fn a_unicast_that_stalls_at_a_fisco_node_goes_by_another_one_if_that_is_asked_for() {
     let topic = hello();
@@ -436,7 +438,8 @@ async fn a_unicast_that_stalls_at_a_fisco_node_goes_by_another_one_if_that_is_as
     );
 }
 
-/// A reply that only one of two nodes can carry goes there, and the other one is told that there is none.
+/// A reply that only one of two nodes can carry is sent to it, and the other one is told that there
+/// is no reply.
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_one_node_does_not_take_keeps_nobody_waiting() {
     let (mut harbour, connecting) = Harbour::start(2, &Client::builder());
@@ -460,7 +463,7 @@ async fn a_reply_that_one_node_does_not_take_keeps_nobody_waiting() {
     delivery.reply_bytes(reply).unwrap();
     assert_eq!(nodes[0].answered(seq).await, (0, reply.to_vec().into()));
     assert_eq!(nodes[1].answered(seq).await, (106, Bytes::new()));
-    // So it is when the message comes again.
+    // A copy of the message gets the same answer.
     nodes[1].push(Kind::Unicast, 1, b"x").await;
     assert_eq!(nodes[1].answered(seq).await, (106, Bytes::new()));
 }

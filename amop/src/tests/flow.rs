@@ -1,4 +1,4 @@
-//! Bounds: what happens when one side is faster than the other.
+//! Tests of limits, when one side is faster than the other.
 
 use super::*;
 
@@ -50,7 +50,8 @@ async fn a_node_that_pushes_and_does_not_read_is_not_read_from() {
     let (client, mut node) = connect_with(builder, 64 * 1024).await;
     let push = Frame::new(FrameType::UNICAST, Seq([1; 32]), framed("")).to_bytes();
     let batch = push.repeat(1000);
-    // Every push is answered with 104, as nobody subscribes, and no answer is read.
+    // Every push is answered with 104, because there is no subscription, and the node reads no
+    // answer.
     let pushed = async {
         let mut frames = 0;
         loop {
@@ -68,7 +69,7 @@ async fn a_node_that_pushes_and_does_not_read_is_not_read_from() {
     let frames = pushed.await;
     assert!(frames * push.len() > 4 * MIB);
     assert!(client.is_connected());
-    // Reading the answers sets everything going again.
+    // After the answers are read, everything continues.
     for _ in 0..frames {
         assert_eq!(node.expect(FrameType::RESPONSE).await.result, 104);
     }
@@ -77,7 +78,7 @@ async fn a_node_that_pushes_and_does_not_read_is_not_read_from() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_line_is_not_a_dead_one() {
-    // A minute and more in which no heartbeat can be answered.
+    // For more than a minute no heartbeat can be answered.
     for (pieces, pause) in [(60, 1), (20, 6)] {
         let builder = Client::builder().timeout(Duration::from_secs(600));
         let (client, mut node) = connect_with(builder, 16 * 1024).await;
@@ -101,8 +102,8 @@ async fn a_slow_line_is_not_a_dead_one() {
                 ..
             })
         ));
-        // Somebody waits, so the node is asked after 2.5 s, and has as long to answer, and 3 s for what is on
-        // its way. The last pause is over already.
+        // A message waits, so the node gets a heartbeat after 2.5 s. It has the same time to
+        // answer, and 3 s more for the bytes in flight. The last pause has already passed.
         assert_eq!(stuck_for, Duration::from_secs(8 - pause));
     }
 }
@@ -151,7 +152,7 @@ async fn threads_do_not_get_in_each_others_way() {
     let (deliveries, _) = tokio::join!(client.deliveries::<Hello>(), node.confirm());
     let mut deliveries = deliveries.unwrap();
 
-    // The node routes each unicast back to the only client there is, and the answer likewise.
+    // The node routes each unicast back to the only client, and the answer as well.
     let node = tokio::spawn(async move {
         while let Some(frame) = node.next().await {
             match frame.kind {
@@ -190,7 +191,7 @@ async fn threads_do_not_get_in_each_others_way() {
     node.await.unwrap();
 }
 
-/// Whoever may send to a topic decides how long its messages are; the connection must survive.
+/// Publishers decide how long messages are; the connection must survive them.
 #[tokio::test(start_paused = true)]
 async fn messages_longer_than_those_sent_are_taken() {
     let (client, mut node) = connect_with(Client::builder(), MIB).await;

@@ -1,4 +1,4 @@
-//! Several nodes played by a test, which can go away and come back.
+//! Several nodes that are played by a test and can stop and come back.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,7 +6,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
 
-/// Where a client's dials arrive, endpoint by endpoint.
+/// Accepts a client's dials, for each endpoint.
 pub(super) struct Harbour {
     arrivals: Vec<UnboundedReceiver<Node>>,
     open: Arc<Vec<AtomicBool>>,
@@ -34,7 +34,7 @@ impl Dialer for Pipes {
 }
 
 impl Harbour {
-    /// Starts a client of so many endpoints. It is not connected yet.
+    /// Starts a client with this number of endpoints. It is not connected yet.
     pub(super) fn start(
         endpoints: usize,
         builder: &ClientBuilder,
@@ -54,7 +54,7 @@ impl Harbour {
         (Self { arrivals, open }, client)
     }
 
-    /// A client that is connected to all of its endpoints.
+    /// Returns a client that is connected to all of its endpoints.
     pub(super) async fn connected<const N: usize>(
         builder: ClientBuilder,
     ) -> (Self, Client, [Node; N]) {
@@ -76,24 +76,24 @@ impl Harbour {
         (harbour, client, nodes)
     }
 
-    /// From now on, dials to an endpoint fail, or succeed again.
+    /// Lets dials to an endpoint fail or succeed from now on.
     pub(super) fn set_open(&self, index: usize, open: bool) {
         self.open[index].store(open, Ordering::SeqCst);
     }
 
-    /// The next connection to an endpoint.
+    /// Returns the next connection to an endpoint.
     pub(super) async fn arrival(&mut self, index: usize) -> Node {
         self.arrivals[index].recv().await.unwrap()
     }
 
-    /// The next connection to an endpoint, past its version handshake.
+    /// Returns the next connection to an endpoint, after its version handshake.
     pub(super) async fn welcome(&mut self, index: usize) -> Node {
         let mut node = self.arrival(index).await;
         node.shake_hands(3).await;
         node
     }
 
-    /// Whether nothing arrives at an endpoint for so long.
+    /// Returns whether no connection arrives at an endpoint for this time.
     pub(super) async fn is_deserted(&mut self, index: usize, time: Duration) -> bool {
         let arrival = self.arrivals[index].recv();
         !matches!(tokio::time::timeout(time, arrival).await, Ok(Some(_)))
@@ -107,7 +107,7 @@ pub(super) async fn subscribe_at(client: &Client, nodes: &mut [Node; 2]) -> Subs
     subscription.unwrap()
 }
 
-/// As [`subscribe_at`], for answers of the program's own.
+/// As [`subscribe_at`], but with deliveries, which the test answers.
 pub(super) async fn deliveries_at(client: &Client, nodes: &mut [Node; 2]) -> Deliveries<Hello> {
     let [a, b] = nodes;
     let (deliveries, _, _) = tokio::join!(client.deliveries::<Hello>(), a.confirm(), b.confirm());

@@ -1,4 +1,4 @@
-//! Over OpenSSL, to a node that offers static-RSA key exchange only.
+//! Tests over OpenSSL, with a node that offers only static-RSA key exchange.
 
 use std::{net::SocketAddr, pin::Pin};
 
@@ -23,7 +23,7 @@ fn identity(issued: &RsaIssued, authority: &RsaAuthority) -> Identity {
     Identity::from_pem(cert.as_bytes(), key.as_bytes(), ca.as_bytes()).unwrap()
 }
 
-/// What a production node in RSA mode is, in OpenSSL's terms (channel-v2 section 2.4).
+/// Returns OpenSSL's settings of a production node in RSA mode (channel-v2 section 2.4).
 fn static_rsa_only(authority: &RsaAuthority) -> SslContext {
     let leaf = authority.issue().unwrap();
     let mut trusted = X509StoreBuilder::new().unwrap();
@@ -57,7 +57,7 @@ fn builder(authority: &RsaAuthority, address: SocketAddr) -> ClientBuilder {
         .reconnect(Reconnect::never())
 }
 
-/// `None` if the handshake fails.
+/// Accepts a connection; `None` if the handshake fails.
 async fn accept(listener: &TcpListener, context: &SslContext) -> Option<SslStream<TcpStream>> {
     let (tcp, _) = listener.accept().await.unwrap();
     let mut stream = SslStream::new(Ssl::new(context).unwrap(), tcp).unwrap();
@@ -65,14 +65,14 @@ async fn accept(listener: &TcpListener, context: &SslContext) -> Option<SslStrea
     Some(stream)
 }
 
-/// A node behind TLS. The task moves its bytes, and takes the connection with it when it ends.
+/// Returns a node behind TLS. The task moves its bytes, and closes the connection when it ends.
 async fn node(listener: &TcpListener, context: &SslContext) -> (Node, JoinHandle<()>) {
     let mut tls = accept(listener, context).await.unwrap();
     let suite = tls.ssl().current_cipher().unwrap().name();
     assert_eq!(suite, "AES256-GCM-SHA384");
     let (mut far, node) = pipe(PIPE);
     let bridge = tokio::spawn(async move {
-        // Its end is looked at from both sides.
+        // Both sides check how it ends.
         let _ = tokio::io::copy_bidirectional(&mut tls, &mut far).await;
     });
     (node, bridge)
@@ -97,13 +97,13 @@ async fn everything_goes_over_static_rsa() {
     assert_eq!(client.node_version().as_deref(), Some("2.11.1"));
     assert_eq!(client.node_public_key(), None);
 
-    // A topic set and the heartbeat behind it, then a message in.
+    // A topic set and the heartbeat after it, then an incoming message.
     let mut subscription = subscribe(&client, &mut node).await;
     let seq = node.push(Kind::Unicast, 7, b"in").await;
     assert_eq!(subscription.next().await, Some(text("in")));
     assert_eq!(node.answered(seq).await.0, 0);
 
-    // A unicast out, and its answer.
+    // An outgoing unicast, and its answer.
     let topic = hello();
     let (reply, ()) = tokio::join!(client.unicast(&topic, "question".into()), async {
         let request = node.expect(FrameType::UNICAST).await;
@@ -112,7 +112,7 @@ async fn everything_goes_over_static_rsa() {
     });
     assert_eq!(reply.unwrap().payload, "answer");
 
-    // More than sockets hold at a time, in records of 16 KiB.
+    // More bytes than sockets buffer, in records of 16 KiB.
     let long: Bytes = (0..8 * 1024 * 1024_u32).map(|i| (i % 251) as u8).collect();
     let (sent, ()) = tokio::join!(client.multicast(&topic, long.clone()), async {
         let frame = node.expect(FrameType::MULTICAST).await;
@@ -132,7 +132,7 @@ async fn everything_goes_over_static_rsa() {
     bridge.await.unwrap();
 }
 
-/// Real nodes often leave out TLS's goodbye.
+/// FISCO nodes often close without TLS's close_notify.
 #[tokio::test]
 async fn a_node_that_goes_without_a_goodbye_has_closed_all_the_same() {
     let authority = RsaAuthority::new("agency").unwrap();

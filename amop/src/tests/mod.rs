@@ -1,5 +1,5 @@
-//! Tests of the client and its driver against a node played by the test, over an in-memory pipe
-//! and with the clock stopped: time passes only when everybody waits.
+//! Tests of the client and its driver against a node played by the test, over an in-memory pipe and
+//! with the clock stopped: time passes only when all tasks wait.
 
 mod connecting;
 mod draining;
@@ -37,7 +37,7 @@ use crate::{
     *,
 };
 
-/// What a pipe holds in each direction unless a test says otherwise.
+/// The size of a pipe in each direction, unless a test sets another.
 const PIPE: usize = 64 * 1024;
 
 /// The node's side of a connection.
@@ -47,7 +47,7 @@ struct Node {
 }
 
 impl Node {
-    /// The next frame; `None` at the end of the stream.
+    /// Returns the next frame; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = FrameDecoder::default().decode(&mut self.buffer).unwrap() {
@@ -60,7 +60,7 @@ impl Node {
         }
     }
 
-    /// The next frame, which must be of this type.
+    /// Returns the next frame, which must have this type.
     #[track_caller]
     fn expect(&mut self, kind: FrameType) -> impl Future<Output = Frame> {
         let caller = std::panic::Location::caller();
@@ -68,7 +68,7 @@ impl Node {
             loop {
                 match self.next().await {
                     Some(frame) if frame.kind == kind => return frame,
-                    // Who waits asks whether the node lives.
+                    // A client that waits for an answer sends heartbeats.
                     Some(frame) if [FrameType::HEARTBEAT, FrameType::RPC].contains(&frame.kind) => {
                         self.send(frame).await;
                     }
@@ -78,7 +78,7 @@ impl Node {
         }
     }
 
-    /// Lives on and does nothing else for so long.
+    /// Answers heartbeats, and does nothing else, for this time.
     async fn lives(&mut self, time: Duration) {
         let live = async {
             while let Some(frame) = self.next().await {
@@ -89,7 +89,8 @@ impl Node {
         let _ = tokio::time::timeout(time, live).await;
     }
 
-    /// Whether nothing comes until everybody else waits too, plus far less than a heartbeat.
+    /// Returns whether nothing comes until all other tasks wait, too, and for a time much shorter
+    /// than a heartbeat.
     async fn is_quiet(&mut self) -> bool {
         tokio::time::timeout(Duration::from_millis(10), self.next())
             .await
@@ -144,7 +145,7 @@ impl Node {
         .await;
     }
 
-    /// Takes the next topic set without confirming it.
+    /// Receives the next topic set without confirming it.
     async fn set(&mut self) -> Vec<String> {
         let frame = self.expect(FrameType::SET_TOPICS).await;
         match SetTopics::parse(&frame.body) {
@@ -153,7 +154,7 @@ impl Node {
         }
     }
 
-    /// Takes the next topic set and confirms it.
+    /// Receives the next topic set and confirms it.
     async fn confirm(&mut self) -> Vec<String> {
         let topics = self.set().await;
         self.answer_heartbeat().await;
@@ -167,7 +168,7 @@ impl Node {
         seq
     }
 
-    /// The next frame, which must be the answer to `seq`: its result and payload.
+    /// Returns the result and payload of the next frame, which must be the answer to `seq`.
     #[track_caller]
     fn answered(&mut self, seq: Seq) -> impl Future<Output = (i32, Bytes)> {
         let answer = self.expect(FrameType::RESPONSE);
@@ -190,7 +191,7 @@ fn pipe(capacity: usize) -> (DuplexStream, Node) {
     (ours, node)
 }
 
-/// A stream that is there already, once.
+/// A dialer with a ready stream, for one connection.
 struct Ready(Mutex<Option<DuplexStream>>);
 
 impl Dialer for Ready {
@@ -211,7 +212,7 @@ fn dialed(stream: DuplexStream) -> Dialed<DuplexStream> {
     }
 }
 
-/// A client of one connection, over when that is.
+/// Returns a client of one connection, which ends with the connection.
 async fn over(stream: DuplexStream, builder: ClientBuilder) -> Result<Client, ConnectError> {
     let options = builder.reconnect(Reconnect::never()).options();
     let dialer = Ready(Mutex::new(Some(stream)));
@@ -255,7 +256,7 @@ impl codec::TextValue for Hello {
     }
 }
 
-/// The same messages, whose publisher asks for a number.
+/// The same messages as requests, with a number as the reply.
 #[derive(Debug, Clone, PartialEq)]
 struct Question(String);
 

@@ -1,4 +1,4 @@
-//! Full queues, and what the policies make of them.
+//! Tests of full queues, with each policy.
 
 use super::{harbour::*, *};
 
@@ -28,7 +28,7 @@ async fn the_newest_is_turned_away() {
     assert_eq!((stats.blocked, stats.waiting), (0, 2));
     assert_eq!(subscription.lagged(), 2);
     match events.next().await {
-        // The second is within a second of the first.
+        // The second event is less than a second after the first.
         Some(Event::Lagged { topic, dropped: 1 }) => assert_eq!(topic, "hello"),
         other => panic!("{other:?}"),
     }
@@ -59,7 +59,7 @@ async fn the_oldest_is_turned_away() {
     assert_eq!(node.answered(oldest).await.0, 0);
 }
 
-/// A unicast that makes room is refused where it came from.
+/// A unicast that is removed to make room is refused on the connection that brought it.
 #[tokio::test(start_paused = true)]
 async fn the_oldest_of_another_connection_is_refused_there() {
     let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
@@ -94,7 +94,7 @@ async fn a_blocked_connection_is_not_read_from_and_loses_nothing() {
         let payload = format!("{n} {}", "x".repeat(100));
         Frame::new(kind, Seq(seq), framed(payload))
     };
-    // More than the pipe holds: writing ends only if somebody reads.
+    // More than the pipe holds: the write completes only if the client reads.
     let (reader, mut writer) = tokio::io::split(node.stream);
     let sent = tokio::spawn(async move {
         for n in 0..MESSAGES {
@@ -102,7 +102,7 @@ async fn a_blocked_connection_is_not_read_from_and_loses_nothing() {
         }
         writer
     });
-    // Two minutes of many heartbeats that nobody answers: the program is slow, not the node.
+    // For two minutes no heartbeat is answered: the program is slow, not the node.
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert!(client.is_connected() && !sent.is_finished());
     let stats = subscription.stats();
@@ -144,7 +144,7 @@ async fn a_blocked_connection_does_not_hold_up_the_other() {
     let topic = hello();
     let mut answered = 0;
     while answered < 3 {
-        // Every second one goes to the node that is not read from, and waits there.
+        // Every second message goes to the node that is not read from, and waits there.
         let publish = tokio::spawn({
             let (client, topic) = (client.clone(), topic.clone());
             async move { client.unicast(&topic, "x".into()).await }
@@ -170,7 +170,7 @@ async fn a_blocked_subscription_can_be_unsubscribed_and_keeps_what_had_arrived()
     let (result, ()) = tokio::join!(subscription.unsubscribe(), async {
         assert!(node.set().await.is_empty());
         let heartbeat = node.expect(FrameType::HEARTBEAT).await;
-        // Behind what was not read yet.
+        // After the messages that were not read yet.
         assert_eq!(node.answered(later).await.0, 104);
         node.send(heartbeat).await;
     });
@@ -188,7 +188,8 @@ async fn dropping_a_blocked_subscription_lets_the_connection_go_on() {
     let held = node.push(Kind::Unicast, 2, b"2").await;
     assert!(node.is_quiet().await);
     drop(subscription);
-    // In either order: the set from here, the refusal once the connection looks again.
+    // They come in either order: this task sends the set, and the connection the refusal when it
+    // runs again.
     let (mut set, mut refused) = (false, false);
     while !(set && refused) {
         let frame = node.next().await.unwrap();
@@ -205,7 +206,7 @@ async fn dropping_a_blocked_subscription_lets_the_connection_go_on() {
     assert!(client.is_connected());
 }
 
-/// Every loss is told of, the last ones of a burst too.
+/// Every loss is reported, including the last ones of a burst.
 #[tokio::test(start_paused = true)]
 async fn events_tell_of_every_loss() {
     let (client, mut node, subscription) = with(Overflow::DropNewest, 2).await;
@@ -225,7 +226,7 @@ async fn events_tell_of_every_loss() {
     assert_eq!(subscription.stats().dropped, told);
 }
 
-/// Where nobody reads, a unicast is refused at once, so that another subscriber gets it.
+/// If the program does not read, a unicast is refused at once, so that another subscriber gets it.
 #[tokio::test(start_paused = true)]
 async fn a_subscription_that_nobody_reads_holds_no_unicasts_up() {
     let (client, mut node, mut unread) = with(Overflow::DropNewest, 100).await;
@@ -234,7 +235,7 @@ async fn a_subscription_that_nobody_reads_holds_no_unicasts_up() {
     node.lives(Duration::from_secs(5)).await;
     let second = node.push(Kind::Unicast, 2, b"2").await;
     assert_eq!(node.answered(second).await.0, 104);
-    // Of two in one client that one gets it whose program waits.
+    // Of two subscriptions in one client, the one whose program waits gets it.
     let (read, ()) = tokio::join!(client.subscribe::<Hello>(), async {});
     let mut read = read.unwrap();
     assert_eq!(unread.next().await, Some(text("1")));

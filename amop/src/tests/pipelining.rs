@@ -1,10 +1,10 @@
-//! Publishers that do not wait for each message.
+//! Tests of publishers, which do not wait for each message.
 
 use std::pin::pin;
 
 use super::{harbour::*, *};
 
-/// A client of a node that understands quiet multicasts.
+/// Returns a client of a node that understands quiet multicasts.
 async fn quietly(builder: ClientBuilder) -> (Client, Node) {
     let (stream, mut node) = pipe(PIPE);
     let (client, ()) = tokio::join!(over(stream, builder), node.shake_hands_as(3, true));
@@ -21,7 +21,7 @@ async fn publish(publisher: &mut Publisher<Hello>, numbers: std::ops::Range<u32>
     }
 }
 
-/// The next multicasts, which must be those with these numbers.
+/// Returns the next multicasts, which must have these numbers.
 async fn take(node: &mut Node, numbers: std::ops::Range<u32>) -> Vec<Frame> {
     let mut frames = Vec::new();
     for number in numbers {
@@ -57,7 +57,7 @@ async fn messages_leave_in_order_and_a_flush_waits_for_their_confirmation() {
         flushing.await.unwrap();
     }
     assert_eq!(publisher.unconfirmed(), 0);
-    // One after the other they ask as ever.
+    // Sent one by one, they ask for an answer as usual.
     publish(&mut publisher, 200..201).await;
     let frames = take(&mut node, 200..201).await;
     assert_eq!(frames[0].result, 0);
@@ -255,7 +255,7 @@ async fn as_many_messages_wait_as_may() {
         assert!(node.is_quiet().await);
         node.expect(FrameType::MULTICAST).await;
     });
-    // One expired, which made room.
+    // One message expired, which made room.
     published.unwrap();
     assert_eq!(publisher.unconfirmed(), 3);
     assert_eq!(publisher.flush().await.unwrap_err().failed, 4);

@@ -1,4 +1,4 @@
-//! Private topics, with the nodes and the other side played by the test.
+//! Tests of private topics; the test plays the nodes and the other side.
 
 use amop_proto::{
     channel::{PrivateName, code},
@@ -10,7 +10,7 @@ use super::{harbour::*, *};
 
 const OTHER_NODE: NodeId = NodeId([0xab; 64]);
 
-/// As [`Hello`], private.
+/// As [`Hello`], but private.
 #[derive(Debug, Clone, PartialEq)]
 struct Secret(String);
 
@@ -42,7 +42,7 @@ fn body(payload: &[u8]) -> Bytes {
     frame_topic(name().topic().as_bytes(), payload)
 }
 
-/// The topic on which a subscriber would take challenges.
+/// Returns a topic on which a subscriber could take challenges.
 fn route(n: u8) -> String {
     format!(
         "#!$VerifyChannel_{}_{}",
@@ -52,7 +52,7 @@ fn route(n: u8) -> String {
 }
 
 impl Node {
-    /// Asks to verify the subscriber on a route behind another node, and returns the challenge.
+    /// Asks to verify the subscriber with a route at another node, and returns the challenge.
     async fn wish(&mut self, n: u8, route: &str) -> Frame {
         let topic = name();
         let body = format!(
@@ -85,7 +85,7 @@ impl Node {
         self.answer(challenge, code::SUCCESS, body).await;
     }
 
-    /// The result that is told of the other node.
+    /// Receives the result for the other node.
     async fn verdict(&mut self) {
         let result = self.expect(FrameType::VERIFY_RESULT).await;
         let body: serde_json::Value = serde_json::from_slice(&result.body).unwrap();
@@ -95,7 +95,7 @@ impl Node {
     }
 }
 
-/// A client that granted the topic to a key.
+/// Returns a client that granted the topic to a key.
 async fn granted() -> (Client, Node, TopicKey) {
     let (client, mut node) = connect().await;
     let key = TopicKey::generate();
@@ -154,7 +154,7 @@ async fn a_unicast_waits_until_a_subscriber_is_verified() {
         let before = tokio::time::Instant::now();
         node.sign(&challenge, &key).await;
         node.verdict().await;
-        // At once, and behind the result.
+        // At once, and after the result.
         let again = node.expect(FrameType::UNICAST).await;
         assert!(before.elapsed() < Duration::from_millis(10));
         assert_eq!((again.seq, &again.body), (first.seq, &first.body));
@@ -225,7 +225,7 @@ async fn nothing_goes_out_without_a_grant() {
     let raw = client.unicast(name().topic(), "x".into()).await;
     refused(raw.unwrap_err());
     assert!(node.is_quiet().await);
-    // Nor is a public topic granted to anybody.
+    // A public topic cannot be granted either.
     let keys = [TopicKey::generate().public_key()];
     let error = client.grant::<Hello>(&keys).await.unwrap_err();
     assert!(matches!(error, GrantError::NotPrivate { .. }), "{error:?}");
@@ -260,7 +260,7 @@ async fn a_wrong_key_is_told_once_and_never_to_the_node() {
     let key_of_it = Some(wrong.public_key());
     assert_eq!(failed, VerificationFailure::UnknownKey { key: key_of_it });
     assert!(events.next().now_or_never().is_none());
-    // So the right one may follow.
+    // The right subscriber can follow.
     let challenge = node.wish(4, &route(2)).await;
     node.sign(&challenge, &key).await;
     node.verdict().await;
@@ -275,7 +275,7 @@ async fn a_signature_of_another_challenge_proves_nothing() {
     let signature = node.sign(&first, &key).await;
     node.verdict().await;
     expect_verified(&mut events).await;
-    // The same answer again, to nothing and to the next challenge.
+    // The same answer again, without a challenge and to the next challenge.
     node.answer_with(&first, &signature).await;
     assert!(node.is_quiet().await);
     let second = node.wish(2, &route(1)).await;
@@ -296,12 +296,12 @@ async fn a_node_cannot_vouch_for_a_subscriber() {
     node.answer_with(&challenge, b"").await;
     let failed = failure(&mut events).await;
     assert_eq!(failed, VerificationFailure::NoSignature { len: 0 });
-    // One that is made up.
+    // An invented signature.
     let challenge = node.wish(2, &route(1)).await;
     node.answer_with(&challenge, &[7; 65]).await;
     let failed = failure(&mut events).await;
     assert!(matches!(failed, VerificationFailure::UnknownKey { .. }));
-    // No subscriber after all.
+    // There is no subscriber.
     let challenge = node.wish(3, &route(1)).await;
     node.answer(&challenge, code::NO_SUBSCRIBER, Bytes::new())
         .await;
@@ -333,7 +333,7 @@ async fn a_revoked_grant_verifies_nobody() {
     let (revoked, topics) = tokio::join!(client.revoke::<Secret>(), node.confirm());
     assert!(revoked.unwrap());
     assert!(topics.is_empty());
-    // Not even who was asked before.
+    // Not even the subscriber that was asked before.
     node.sign(&challenge, &key).await;
     assert!(node.is_quiet().await);
     assert!(!client.revoke::<Secret>().await.unwrap());
@@ -364,13 +364,13 @@ async fn every_connection_verifies_again() {
     let challenge = a.wish(1, &route(1)).await;
     a.sign(&challenge, &key).await;
     a.verdict().await;
-    // News again: this node knew nothing.
+    // Reported again: this node did not know it.
     expect_verified(&mut events).await;
 }
 
 // ---- the subscriber ----
 
-/// A subscription, and the topic its challenges come to.
+/// Returns a subscription, and the topic on which its challenges arrive.
 async fn subscribed(
     client: &Client,
     node: &mut Node,
@@ -385,7 +385,7 @@ async fn subscribed(
     (subscription.unwrap(), route.clone())
 }
 
-/// Pushes a challenge; the answer's result and payload.
+/// Pushes a challenge, and returns the answer's result and payload.
 async fn challenge(node: &mut Node, route: &str, challenge: &[u8]) -> (i32, Bytes) {
     let frame = Frame::amop(
         FrameType::UNICAST,
@@ -422,7 +422,7 @@ async fn a_subscriber_signs_challenges_and_gets_messages() {
     node.send(push).await;
     assert_eq!(subscription.next().await, Some(Secret("text".into())));
 
-    // What no publisher sends is not signed.
+    // Data that no publisher sends is not signed.
     let (result, _) = challenge(&mut node, &route, &[0; 65]).await;
     assert_eq!(result, code::DECODE);
 
@@ -517,7 +517,7 @@ async fn a_publisher_sends_nothing_of_a_topic_that_was_revoked() {
     assert!(revoked.unwrap());
     let error = publisher.publish(&secret()).await.unwrap_err();
     assert!(matches!(error, PublishError::NotGranted { topic } if topic == "secret"));
-    // Neither again what a lost connection left open.
+    // A message that was open on a lost connection is not sent again either.
     node.stream.shutdown().await.unwrap();
     client.closed().await;
     let error = publisher.flush().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Publishing and requests.
+//! Tests of publishing and requests.
 
 use std::pin::pin;
 
@@ -203,7 +203,7 @@ async fn publishing_waits_for_its_turn() {
     assert!(matches!(b, Err(PublishError::Timeout { .. })));
     c.unwrap();
 
-    // Nothing was sent of a message that never had its turn.
+    // A message that never got room was not sent.
     let (_, _, c, ()) = tokio::join!(publish(), publish(), publish(), async {
         node.expect(FrameType::UNICAST).await;
         node.expect(FrameType::UNICAST).await;

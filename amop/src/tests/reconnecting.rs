@@ -1,4 +1,4 @@
-//! Connections that do not come about, come late, go, and come back.
+//! Tests of connections that fail, come late, are lost, and come back.
 
 use super::{harbour::*, *};
 
@@ -6,7 +6,7 @@ fn patient() -> ClientBuilder {
     Client::builder().timeout(Duration::from_secs(60))
 }
 
-/// What an event says, and about which node.
+/// Returns a short form of an event and its node.
 fn short(event: Option<Event>) -> String {
     match event.unwrap() {
         Event::Connected { endpoint, .. } => format!("+{endpoint}"),
@@ -27,7 +27,7 @@ async fn the_first_connection_will_do() {
     let (mut harbour, client) = Harbour::start(3, &patient());
     harbour.set_open(0, false);
     let client = tokio::spawn(client);
-    // The second says nothing for now.
+    // The second node does not answer yet.
     let mut late = harbour.arrival(1).await;
     let _node = harbour.welcome(2).await;
     let client = client.await.unwrap().unwrap();
@@ -72,7 +72,7 @@ async fn if_none_comes_about_every_reason_is_told() {
         shown.contains("node:0") && shown.contains("node:1"),
         "{shown}"
     );
-    // And no more are made.
+    // No more connections are made.
     assert!(harbour.is_deserted(1, Duration::from_secs(60)).await);
 }
 
@@ -112,7 +112,7 @@ async fn topics_are_back_before_the_connection_is() {
     let pause = lost_at.elapsed();
     assert!(pause >= Duration::from_millis(500) && pause <= Duration::from_secs(1));
     assert_eq!(node.set().await, ["hello", "other"]);
-    // Subscribed to while the connection is on its way.
+    // Subscribed to while the connection is being made.
     let (third, ()) = tokio::join!(client.subscribe_to::<Hello>("third"), async {
         assert!(!client.is_connected());
         node.answer_heartbeat().await;
@@ -122,7 +122,7 @@ async fn topics_are_back_before_the_connection_is() {
     assert_eq!(short(events.next().await), "+node:0");
     assert!(client.is_connected());
 
-    // The subscription went on meanwhile.
+    // The subscription continued meanwhile.
     let seq = node.push(Kind::Unicast, 1, b"a").await;
     assert_eq!(subscription.next().await, Some(text("a")));
     assert_eq!(node.answered(seq).await.0, 0);
@@ -131,7 +131,7 @@ async fn topics_are_back_before_the_connection_is() {
     assert_eq!(short(events.next().await), "-node:0 over");
     assert_eq!(short(events.next().await), "closed: closed by this side");
     assert!(events.next().await.is_none());
-    // Who asks later is told as well.
+    // A stream that is made later reports it as well.
     assert_eq!(
         short(client.events().next().await),
         "closed: closed by this side"
@@ -165,7 +165,7 @@ async fn endpoints_are_given_up_when_told_so() {
     let mut subscription = {
         let mut node = node;
         subscribe(&client, &mut node).await
-        // The node goes.
+        // The node stops.
     };
     harbour.set_open(0, false);
     let mut events = client.events();
@@ -259,7 +259,7 @@ async fn closing_ends_dialling_and_waiting() {
     while short(events.next().await) != "-node:0 again" {}
     let message = text("x");
     let (published, ()) = tokio::join!(client.publish_multicast(&message), async {
-        // It dials, and hears nothing.
+        // The client dials, and gets no answer.
         let _node = harbour.arrival(0).await;
         client.close().await;
     });

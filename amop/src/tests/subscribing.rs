@@ -1,4 +1,4 @@
-//! Subscriptions and what they do with messages.
+//! Tests of subscriptions and of how they handle messages.
 
 use std::{collections::BTreeSet, pin::pin};
 
@@ -46,7 +46,7 @@ async fn a_subscription_that_is_not_confirmed_is_taken_back() {
     let (subscribed, ()) = tokio::join!(client.subscribe::<Hello>(), async {
         assert_eq!(node.set().await, ["hello"]);
         node.expect(FrameType::HEARTBEAT).await;
-        // It lives, and says nothing of the topics.
+        // The node answers heartbeats, but does not confirm the topics.
         node.lives(Duration::from_secs(4)).await;
     });
     let error = subscribed.unwrap_err();
@@ -54,7 +54,7 @@ async fn a_subscription_that_is_not_confirmed_is_taken_back() {
     assert!(error.to_string().contains("node:1"));
     assert!(node.confirm().await.is_empty());
 
-    // So is one whose future is dropped.
+    // A subscription whose future is dropped is removed, too.
     {
         let mut subscribing = pin!(client.subscribe::<Hello>());
         assert!(futures::poll!(&mut subscribing).is_pending());
@@ -124,7 +124,7 @@ async fn deliveries_answer_in_every_way() {
         assert!(node.is_quiet().await);
     }
 
-    // The same of a topic with replies: an empty answer could be read as one.
+    // The same for a topic with replies: an empty answer could be read as a reply.
     drop(deliveries);
     let (deliveries, _) = tokio::join!(client.deliveries::<Question>(), node.confirm());
     let mut questions = deliveries.unwrap();
@@ -176,7 +176,7 @@ async fn answers_that_cannot_be_sent_say_so() {
             ..
         }
     ));
-    // No reply, and nothing that could be read as one.
+    // Not a reply, and nothing that could be read as a reply.
     assert_eq!(node.answered(seq).await, (106, Bytes::new()));
 
     node.push(Kind::Unicast, 2, b"").await;
@@ -206,7 +206,7 @@ async fn two_subscriptions_share_unicasts_and_both_get_multicasts() {
     }
     assert_eq!(seen.len(), 6);
 
-    // With one gone, the other gets everything, and the node need not know.
+    // After one is unsubscribed, the other gets everything, and the node need not know.
     a.unsubscribe().await.unwrap();
     assert_eq!(a.next().await, None);
     for n in 7..=9 {
@@ -251,7 +251,7 @@ async fn unsubscribing_loses_nothing_that_was_delivered() {
     assert_eq!(subscription.next().await, None);
     assert_eq!(node.answered(before).await.0, 0);
     assert_eq!(node.answered(during).await.0, 0);
-    // It is gone already; dropping it changes nothing more.
+    // It is already unsubscribed; dropping it changes nothing more.
     drop(subscription);
     assert!(node.is_quiet().await);
 }
@@ -266,7 +266,7 @@ async fn a_dropped_subscription_refuses_what_it_holds() {
     drop(subscription);
     assert_eq!(node.answered(unread).await.0, 104);
     assert!(node.set().await.is_empty());
-    // Not confirmed yet, but nobody is there to take it.
+    // The change is not confirmed yet, but there is no subscription to take the message.
     let late = node.push(Kind::Unicast, 3, b"late").await;
     node.answer_heartbeat().await;
     assert_eq!(node.answered(late).await.0, 104);
@@ -293,7 +293,7 @@ async fn a_subscriber_that_never_waits_lets_others_run() {
     for n in 0..200 {
         node.push(Kind::Multicast, n, b"").await;
     }
-    // Let the driver take them all.
+    // Let the driver read them all.
     assert!(node.is_quiet().await);
     let other = tokio::spawn(async {});
     let mut before_other = 0;

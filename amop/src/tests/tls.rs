@@ -1,4 +1,4 @@
-//! Connecting over real sockets and TLS, to a node that speaks just enough.
+//! Tests of connecting over sockets and TLS, to a node that supports only what the tests need.
 
 use std::net::SocketAddr;
 
@@ -107,7 +107,7 @@ async fn a_node_that_goes_without_a_goodbye_has_closed_all_the_same() {
     let server = async {
         let mut stream = accept(&listener, &node).await;
         serve(&mut stream).await;
-        // The TCP stream ends, TLS does not.
+        // The TCP stream ends without TLS's close_notify.
         stream.get_mut().0.shutdown().await.unwrap();
         stream
     };

@@ -1,4 +1,4 @@
-//! Keys in all their forms, and signatures against those of other SDKs.
+//! Tests of keys in all their forms, and of signatures against those of other SDKs.
 
 use std::path::PathBuf;
 
@@ -67,7 +67,7 @@ fn what_was_not_signed_is_nobodys() {
     for wrong in [&[][..], &[0; 64], &[0; 65], &[0xff; 65], &[1; 66]] {
         assert_eq!(TopicPublicKey::of_signer(challenge, wrong), None);
     }
-    // The other signature with the same r, which everybody can make of this one.
+    // The other signature with the same r, which can be computed from this one without the key.
     let rs = Signature::from_slice(&signature[..64]).unwrap();
     let (r, s) = rs.split_scalars();
     let high = Signature::from_scalars(r.to_bytes(), (-s).to_bytes()).unwrap();
@@ -101,7 +101,7 @@ fn private_keys_are_read_in_the_forms_of_other_sdks() {
     ] {
         assert_eq!(TopicKey::from_hex(&text).unwrap(), key(), "{text}");
     }
-    // Smaller than any key has to be, and all that is too long.
+    // A number with few digits is a key, too; the texts below are not.
     assert_ne!(TopicKey::from_hex("1").unwrap(), key());
     for text in [
         "",
@@ -120,7 +120,7 @@ fn private_keys_are_read_in_the_forms_of_other_sdks() {
     assert_eq!(store, key());
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("key");
-    // By its contents, whatever its name.
+    // Recognised by its contents, with any name.
     std::fs::copy(file("store.p12"), &at).unwrap();
     assert_eq!(TopicKey::load_with_password(&at, "123456").unwrap(), key());
     assert!(matches!(
@@ -208,7 +208,7 @@ fn what_is_no_key_is_refused_with_the_reason() {
         (PUBLIC.replace('8', "g"), |p| {
             matches!(p, KeyProblem::NotHex)
         }),
-        // No point of the curve.
+        // Not a point of the curve.
         ("1".repeat(128), |p| matches!(p, KeyProblem::NotSecp256k1)),
         ("é".repeat(64), |p| matches!(p, KeyProblem::NotHex)),
     ];

@@ -1,4 +1,4 @@
-//! What the derive refuses.
+//! Items that the derive refuses.
 
 use amop::AmopTopic;
 

@@ -1,4 +1,4 @@
-//! Generics without what a message needs.
+//! Generics without the bounds that a message needs.
 
 #[amop::topic("hello")]
 struct Borrows<'a> {

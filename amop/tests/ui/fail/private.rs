@@ -1,4 +1,4 @@
-//! A private topic is not subscribed to as if it were for everybody.
+//! A private topic cannot be subscribed to as a public one.
 
 #[amop::topic("settlement", private)]
 struct Settlement {

@@ -1,4 +1,4 @@
-//! Messages of a sealed topic are neither sent nor taken as they are.
+//! Messages of a sealed topic cannot be sent or received unsealed.
 
 use amop::{Client, SealingKey};
 

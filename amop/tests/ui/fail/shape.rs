@@ -1,4 +1,4 @@
-//! Structs that do not suit their codec.
+//! Structs that their codec does not support.
 
 #[amop::topic("hello", codec = "text")]
 struct TextOfTwo {

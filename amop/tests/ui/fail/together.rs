@@ -1,8 +1,8 @@
-//! All mistakes of an item are reported at once, and nothing besides them.
+//! All mistakes of an item are reported at once, and nothing else.
 
 #[amop::topic("", codec = "yaml", reply = 3, colour = "red", reply_codec = "text" "json")]
 struct Message<'a, T> {
-    /// Serde's attributes are not reported though nothing derives serde here.
+    /// Serde's attributes are not reported, although nothing derives serde here.
     #[serde(rename = "Text")]
     text: &'a str,
     #[amop(skip)]

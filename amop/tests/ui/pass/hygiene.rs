@@ -1,4 +1,4 @@
-//! The macros do not rely on names the user may have given other meanings, nor on the prelude.
+//! The macros do not rely on names that the user may have redefined, or on the prelude.
 #![deny(warnings)]
 #![deny(
     missing_docs,
@@ -10,7 +10,7 @@
 #![no_implicit_prelude]
 #![allow(dead_code, non_camel_case_types, unused_imports)]
 
-/// In place of the usual names.
+/// Items with the usual names.
 pub mod shadows {
     /// A type.
     pub struct String;
@@ -71,7 +71,7 @@ pub mod messages {
     pub struct Raw(pub ::std::vec::Vec<::core::primitive::u8>);
 }
 
-/// The same for JSON, less what serde's own derives take from the scope.
+/// The same for JSON, except the names that serde's own derives need in scope.
 pub mod json {
     use crate::shadows::{Client, Ok, Option, Result, Send, Sized, Some, String, Topic, Vec};
 

@@ -1,4 +1,4 @@
-//! A sealed topic with everything that topics may have.
+//! A sealed topic with every option that topics can have.
 #![deny(warnings)]
 
 mod renamed {

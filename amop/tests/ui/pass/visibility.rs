@@ -21,7 +21,7 @@ mod outer {
             pub(in crate::outer) n: u32,
         }
 
-        /// Paths in options are no lint's business.
+        /// Paths in options must not trigger a lint.
         #[deny(unused_qualifications)]
         #[amop::topic("path", codec = "json", reply = "self::Reply", crate = "::amop")]
         pub(in crate::outer) struct Path(#[allow(dead_code)] pub(in crate::outer) String);
