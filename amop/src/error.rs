@@ -678,12 +678,12 @@ impl DecodeError {
         &self.seq
     }
 
-    /// Whether it is a unicast or a multicast. The publisher of a unicast got result 105.
+    /// Returns whether it is a unicast or a multicast. The publisher of a unicast got result 105.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The codec's error.
+    /// Returns the codec's error.
     pub fn codec_error(&self) -> &CodecError {
         &self.source
     }

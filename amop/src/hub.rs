@@ -133,7 +133,7 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All endpoints, for errors.
+    /// Returns the names of all endpoints, for errors.
     pub(crate) fn names(&self) -> String {
         self.endpoints.join(", ")
     }
@@ -291,7 +291,7 @@ impl Hub {
         }
     }
 
-    // ---- what happens, told by the supervisor ----
+    // ---- what happens, reported by the supervisor ----
 
     /// Returns the next endpoint to dial, or when to ask again.
     pub(super) fn next_dial(&self) -> Result<usize, Option<Instant>> {

@@ -296,12 +296,12 @@ pub struct KeyError {
 }
 
 impl KeyError {
-    /// The file, if it came from one.
+    /// Returns the file that the key was read from, if there is one.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// What is wrong with it.
+    /// Returns what is wrong with the key.
     pub fn problem(&self) -> &KeyProblem {
         &self.problem
     }

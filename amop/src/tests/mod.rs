@@ -203,7 +203,7 @@ impl Dialer for Ready {
     }
 }
 
-/// A stream without certificates.
+/// Returns a stream without certificates.
 fn dialed(stream: DuplexStream) -> Dialed<DuplexStream> {
     Dialed {
         stream,
