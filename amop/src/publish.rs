@@ -382,7 +382,7 @@ async fn changed(watched: &mut Option<watch::Receiver<()>>) {
     }
 }
 
-/// Counts the messages that are being published.
+/// A counter of the messages that are being published.
 #[derive(Debug, Default)]
 pub(crate) struct Publishing {
     count: AtomicUsize,

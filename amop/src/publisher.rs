@@ -47,14 +47,14 @@ const MAX_UNCONFIRMED: usize = 16 * 1024 * 1024;
 /// ```
 ///
 /// * All messages are sent over one connection, in their order, as long as it is open.
-/// * If it is lost, the messages that are not confirmed are sent again over another one, with the
-///   same seqs, so that subscribers that use this crate take them once. The next call of `publish`
-///   or `flush` does this: a publisher has no task of its own.
+/// * If the connection is lost, the messages that are not confirmed are sent again over another
+///   one, with the same seqs, so that subscribers that use this crate take them once. The next call
+///   of `publish` or `flush` does this: a publisher has no task of its own.
 /// * `publish` waits, until the [`timeout`](crate::ClientBuilder::timeout), while
 ///   [`max_in_flight`](crate::ClientBuilder::max_in_flight) messages or 16 MiB of messages wait for
 ///   confirmation, or while 4 MiB wait to be written.
-/// * If it is dropped without a flush, the connection still writes the messages, unless it is lost;
-///   their outcome is not reported. [`drain`](crate::Client::drain) waits for them.
+/// * If the publisher is dropped without a flush, the connection still writes the messages, unless
+///   it is lost; their outcome is not reported. [`drain`](crate::Client::drain) waits for them.
 /// * It does not keep the client open.
 pub struct Publisher<T> {
     raw: RawPublisher,

@@ -31,7 +31,7 @@ pub enum SealedDeliveryError {
         match kind { Kind::Unicast => "unicast", Kind::Multicast => "multicast" }
     )]
     Refused {
-        /// Returns the topic.
+        /// The topic.
         topic: String,
         /// The message's seq.
         seq: String,

@@ -6,7 +6,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
 
-/// Accepts a client's dials, for each endpoint.
+/// The other side of a client's dials, for each endpoint.
 pub(super) struct Harbour {
     arrivals: Vec<UnboundedReceiver<Node>>,
     open: Arc<Vec<AtomicBool>>,
