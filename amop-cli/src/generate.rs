@@ -1,5 +1,5 @@
-//! Writes a Cargo project with programs for every topic of a schema: a subscriber and two publishers, or
-//! for a topic with a reply, a responder and a requester.
+//! Writes a Cargo project with programs for every topic of a schema: a subscriber and two
+//! publishers, or a responder and a requester for a topic with a reply.
 
 mod error;
 mod names;
@@ -28,22 +28,22 @@ const DESCRIPTOR_PROTO: &str = "google/protobuf/descriptor.proto";
 pub struct Options {
     /// The `.proto` files.
     pub protos: Vec<PathBuf>,
-    /// The folders that imports and files are looked up in; if there are none, those of the files.
+    /// The folders in which files and imports are looked up. If empty: the folders of the files.
     pub includes: Vec<PathBuf>,
     /// The project's folder, which must be empty or not exist.
     pub out: PathBuf,
-    /// The folder with the sources of AMOP for Rust. Without it, that which this program was built
-    /// from if it is still there, and the released version otherwise.
+    /// The folder with the sources of AMOP for Rust. Default: the sources from which this program
+    /// was built if they still exist, otherwise the released version.
     pub amop_path: Option<PathBuf>,
 }
 
-/// What was generated.
+/// The generated project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Project {
     /// The name of the Cargo package.
     pub package: String,
-    /// The names of all programs, for each topic what subscribes and then what publishes.
+    /// The names of all programs. For each topic, the subscribing program comes first.
     pub programs: Vec<String>,
 }
 
@@ -63,8 +63,8 @@ pub struct Project {
 ///
 /// # Errors
 ///
-/// All mistakes of the schema, or the file that could not be read or written. The folder is whole, or it is
-/// as it was.
+/// All mistakes of the schema, or the file that could not be read or written. On an error the
+/// folder is left as it was.
 pub fn generate(options: &Options) -> Result<Project, GenerateError> {
     let includes = includes(options);
     let schema = Schema::load(&options.protos, &includes)?;
@@ -119,11 +119,11 @@ pub fn generate(options: &Options) -> Result<Project, GenerateError> {
 /// A topic as the templates see it.
 struct Topic<'a> {
     decl: &'a TopicDecl,
-    /// The module with what the topic's programs share.
+    /// The module with the parts that the topic's programs share.
     module: String,
     /// The path of the message below the module `proto`.
     path: String,
-    /// That of the reply, if its type is generated.
+    /// The path of the reply, if its type is generated.
     reply_path: Option<String>,
     programs: Programs,
 }
@@ -137,7 +137,7 @@ fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<Topic<'a>> {
         let type_name = names::shared_type(&decl.message);
         let sample = sample::message(decl, &type_name);
         let reply = decl.reply.as_ref();
-        // Those of `google.protobuf` are Rust's own types, or those of a crate.
+        // Types of `google.protobuf` are built-in Rust types or types of a crate.
         let generated = reply.filter(|reply| reply.package_name() != "google.protobuf");
         let reply_type = generated.map(|reply| {
             if *reply == decl.message {
@@ -185,7 +185,7 @@ fn includes(options: &Options) -> Vec<PathBuf> {
     crate::schema::folders(&options.protos)
 }
 
-/// The schema's files that are not built in, by their names in imports.
+/// Returns the schema's files that are not built in, with the names by which they are imported.
 fn sources(schema: &Schema, includes: &[PathBuf]) -> Vec<(String, PathBuf)> {
     let find = |name: &str| {
         let mut places = includes.iter().map(|include| include.join(name));
@@ -198,7 +198,7 @@ fn sources(schema: &Schema, includes: &[PathBuf]) -> Vec<(String, PathBuf)> {
             file.name() != OPTIONS_PROTO_NAME && file.package_name() != "google.protobuf"
         })
         .filter(|file| {
-            // Nothing is written outside of the project.
+            // Do not write outside of the project.
             let mut parts = Path::new(file.name()).components();
             parts.all(|part| matches!(part, Component::Normal(_)))
         })
@@ -213,7 +213,7 @@ fn uses_well_known_types(schema: &Schema) -> bool {
         .any(|file| file.package_name() == "google.protobuf" && file.name() != DESCRIPTOR_PROTO)
 }
 
-/// Where the project gets the `amop` crates from.
+/// The source of the project's `amop` crates.
 enum Amop {
     Folder(PathBuf),
     Released,
@@ -233,7 +233,7 @@ impl Amop {
                 None => Self::Released,
             });
         };
-        // Cargo would take a relative path as one below the project.
+        // Cargo would resolve a relative path from the project's folder.
         let absolute =
             fs::canonicalize(folder).map_err(|error| GenerateError::read(folder, error))?;
         if !is_source(&absolute) {
@@ -242,7 +242,7 @@ impl Amop {
         Ok(Self::Folder(absolute))
     }
 
-    /// What follows the `=` in `Cargo.toml`.
+    /// Returns the text after the `=` in `Cargo.toml`.
     fn dependency(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => {

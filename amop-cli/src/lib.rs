@@ -1,4 +1,4 @@
-//! What the `amop` command does, for programs that want it without the command.
+//! The functions of the `amop` command as a library.
 #![forbid(unsafe_code)]
 
 pub mod conformance;

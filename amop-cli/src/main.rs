@@ -27,7 +27,7 @@ struct Options {
 enum Command {
     /// Kills nodes and cuts links under a stream of numbered messages, and counts what arrives.
     Chaos(chaos::Chaos),
-    /// One node of `amop chaos`.
+    /// One node process of `amop chaos`.
     #[command(hide = true)]
     ChaosNode(chaos::ChaosNode),
     /// Checks how a node behaves on its channel port; exit code 1 if anything is wrong.
@@ -37,7 +37,7 @@ enum Command {
     Devnet(DevnetCommand),
     /// Writes a Cargo project with a program for every side of every topic of a schema.
     Generate(schema_command::Generate),
-    /// Schemas: their compatibility, and their description.
+    /// Checks the compatibility of schemas, and describes them.
     #[command(subcommand)]
     Schema(schema_command::SchemaCommand),
     /// Shows every frame between SDKs and a node.
@@ -50,12 +50,12 @@ enum DevnetCommand {
     Up(devnet::Up),
 }
 
-/// A node's address on a command line.
+/// Parses a node's address on the command line.
 fn endpoint(text: &str) -> Result<String, String> {
     match text.trim().parse::<PeerAddr>() {
         Ok(address) => Ok(address.to_string()),
         Err(_) => Err(
-            "write host:port, for example 127.0.0.1:20200 or [::1]:20200, with nothing before or behind it"
+            "write host:port, for example 127.0.0.1:20200 or [::1]:20200, with nothing before or after it"
                 .to_owned(),
         ),
     }
@@ -64,7 +64,7 @@ fn endpoint(text: &str) -> Result<String, String> {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    // Where things go wrong on purpose, each lost connection is no news.
+    // `amop chaos` breaks connections on purpose, so warnings about them are noise.
     let level = match options.command {
         Command::Chaos(_) => "error",
         _ => "warn",

@@ -1,4 +1,4 @@
-//! What the program says to the person who runs it. A closed pipe or a full disk does not end it, as it would with `println!`.
+//! Output to the user. Unlike `println!`, it ignores a closed pipe or a full disk.
 
 /// Writes a line to standard output.
 macro_rules! say {
@@ -20,7 +20,8 @@ macro_rules! tell {
     }};
 }
 
-/// An error with its causes, each of them once: some say themselves what caused them.
+/// Returns an error with its causes, each only once: some errors already contain the text of their
+/// cause.
 pub(crate) fn whole(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {

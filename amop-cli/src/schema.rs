@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use amop_schema::{Schema, asyncapi, compat, rust_source};
 use anyhow::Context;
 
-/// The folders that files are in: where they are looked up unless told otherwise.
+/// Returns the folders of the files, where imports are looked up by default.
 pub(crate) fn folders(files: &[PathBuf]) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = Vec::new();
     for file in files {
@@ -20,20 +20,20 @@ pub(crate) fn folders(files: &[PathBuf]) -> Vec<PathBuf> {
     folders
 }
 
-/// Reads a `.proto` file, or a binary descriptor set if the name ends otherwise.
+/// Reads a `.proto` file, or a binary descriptor set if the name has another extension.
 ///
-/// Imports are looked up in `includes`, and if there are none, in the file's folder.
+/// Imports are looked up in `includes`, then in the file's folder.
 ///
 /// # Errors
 ///
-/// All mistakes of the schema, or why the file cannot be read.
+/// All mistakes of the schema, or the reason why the file cannot be read.
 pub fn read(file: &Path, includes: &[PathBuf]) -> anyhow::Result<Schema> {
     if file
         .extension()
         .is_some_and(|extension| extension == "proto")
     {
         let files = [file.to_owned()];
-        // The two versions that are compared may lie in folders that are not below an include.
+        // The two versions under comparison may be in folders outside of the includes.
         let includes: Vec<PathBuf> = includes.iter().cloned().chain(folders(&files)).collect();
         return Ok(Schema::load(&files, &includes)?);
     }
@@ -65,8 +65,8 @@ pub fn check(old: &Path, new: &Path, includes: &[PathBuf]) -> anyhow::Result<com
     Ok(compat::check(&was, &is))
 }
 
-/// The folders for one of two versions, those last that hold the file of the other one alone: what is there is of
-/// this version only if it is nowhere else.
+/// Returns the include folders for one of two versions. Folders that contain only the other
+/// version's file come last: their files are used only if no other folder has them.
 fn own_includes(file: &Path, other: &Path, includes: &[PathBuf]) -> Vec<PathBuf> {
     let contains = |folder: &Path, file: &Path| match (folder.canonicalize(), file.canonicalize()) {
         (Ok(folder), Ok(file)) => file.starts_with(folder),

@@ -8,15 +8,16 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SchemaCommand {
-    /// Tells whether programs on two versions of a schema understand each other; exit code 1 if
+    /// Checks whether programs on two versions of a schema understand each other; exit code 1 if
     /// not.
     Check {
         /// The old version: a .proto file, or a descriptor set.
         old: PathBuf,
         /// The new version.
         new: PathBuf,
-        /// A folder to look imports up in, besides those of the files; may be repeated. One that holds the
-        /// file of one version only comes last for the other.
+        /// A folder in which to look up imports, in addition to the folders of the files; may be
+        /// repeated. A folder that contains only one version's file is searched last for the other
+        /// version.
         #[arg(long, value_name = "DIR")]
         include: Vec<PathBuf>,
     },
@@ -25,13 +26,14 @@ pub(crate) enum SchemaCommand {
         /// The files, which end in .proto or .rs.
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// A folder to look imports up in, besides those of the files; may be repeated.
+        /// A folder in which to look up imports, in addition to the folders of the files; may be
+        /// repeated.
         #[arg(long, value_name = "DIR")]
         include: Vec<PathBuf>,
         /// The title of the document.
         #[arg(long, default_value = "AMOP topics")]
         title: String,
-        /// The version of what is described.
+        /// The version of the described API.
         #[arg(long = "api-version", value_name = "VERSION", default_value = "1.0.0")]
         version: String,
     },
@@ -63,8 +65,8 @@ impl SchemaCommand {
     }
 }
 
-/// Unlike `println!`, this does not panic when a reader such as `head` has read enough: that is no mistake, and
-/// the exit code still tells what was found.
+/// Prints a line. Unlike `println!`, it does not panic when a reader such as `head` closes the
+/// pipe: this is not an error, and the exit code still has the result.
 fn print(text: &str) -> std::io::Result<()> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -80,11 +82,11 @@ pub(crate) struct Generate {
     /// The project's folder, which must be empty or not exist.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// The folder with the sources of AMOP for Rust [default: those this program was built from if
-    /// they are still there, the released version otherwise].
+    /// The folder with the sources of AMOP for Rust [default: the sources from which this program
+    /// was built if they still exist, otherwise the released version].
     #[arg(long, value_name = "PATH")]
     amop_path: Option<PathBuf>,
-    /// A folder to look files and imports up in [default: the folders of the files]; may be
+    /// A folder in which to look up files and imports [default: the folders of the files]; may be
     /// repeated.
     #[arg(long, value_name = "DIR")]
     include: Vec<PathBuf>,
@@ -99,7 +101,7 @@ impl Generate {
             out: self.out,
             amop_path: self.amop_path,
         })?;
-        // The project is there whether somebody hears of it or not.
+        // The project exists even if the message cannot be printed.
         say!(
             "{folder} has a Cargo project with these programs:\n  {}\nIts README.md says how to run them.",
             project.programs.join("\n  ")

@@ -1,11 +1,11 @@
-//! Frames and bytes as people read them: names of types, previews that no content can break.
+//! Readable forms of frames and bytes: names of types, and previews that always stay on one line.
 
 use std::fmt::Write as _;
 
 use amop_proto::channel::{Frame, FrameType, split_topic};
 use bytes::Bytes;
 
-/// What a frame's type is called.
+/// Returns the name of a frame's type.
 pub(crate) fn type_name(kind: FrameType) -> &'static str {
     match kind {
         FrameType::RPC => "rpc",
@@ -26,7 +26,7 @@ pub(crate) fn type_name(kind: FrameType) -> &'static str {
     }
 }
 
-/// Whether bodies of this type begin with a topic (channel-v2 sections 5 to 8 and 12).
+/// Returns whether bodies of this type begin with a topic (channel-v2 sections 5 to 8 and 12).
 pub(crate) fn has_topic(kind: FrameType) -> bool {
     matches!(
         kind,
@@ -39,8 +39,8 @@ pub(crate) fn has_topic(kind: FrameType) -> bool {
     )
 }
 
-/// A body as topic and payload; all of it is payload where it has no topic. Answers may be unframed
-/// (channel-v2 section 7.2).
+/// Splits a body into topic and payload. If there is no topic, all of it is payload. Answers may be
+/// unframed (channel-v2 section 7.2).
 pub(crate) fn parts(kind: FrameType, body: &Bytes) -> (Option<Bytes>, Bytes) {
     match split_topic(body) {
         Ok(parts) if has_topic(kind) => (Some(parts.topic), parts.payload),
@@ -48,9 +48,10 @@ pub(crate) fn parts(kind: FrameType, body: &Bytes) -> (Option<Bytes>, Bytes) {
     }
 }
 
-/// The longest start of `bytes` that is at most `max` bytes of text; `None` if it is no text.
+/// Returns the longest beginning of `bytes` that is text of at most `max` bytes; `None` if it is
+/// not text.
 ///
-/// A character that the cut splits is left out.
+/// A character that the cut would split is left out.
 pub(crate) fn text(bytes: &[u8], max: usize) -> Option<&str> {
     let cut = &bytes[..bytes.len().min(max)];
     match std::str::from_utf8(cut) {
@@ -63,7 +64,8 @@ pub(crate) fn text(bytes: &[u8], max: usize) -> Option<&str> {
     }
 }
 
-/// Bytes on one line: quoted and escaped if they are text, else hex. Three dots tell of more.
+/// Returns bytes on one line: quoted and escaped if they are text, otherwise as hex. Three dots
+/// mean that there is more.
 pub(crate) fn preview(bytes: &[u8], max: usize, hex: bool) -> String {
     let mut shown = match text(bytes, max).filter(|_| !hex) {
         Some(text) => format!("{text:?}"),
@@ -75,9 +77,9 @@ pub(crate) fn preview(bytes: &[u8], max: usize, hex: bool) -> String {
     shown
 }
 
-/// A whole frame on one line.
+/// Returns a whole frame on one line.
 pub(crate) fn frame(frame: &Frame) -> String {
-    /// Enough to tell messages apart.
+    /// Long enough to tell messages apart.
     const PREVIEW: usize = 64;
     let mut line = format!(
         "{} (0x{:x}) seq={} result={}",
@@ -109,7 +111,7 @@ mod tests {
     #[test]
     fn no_content_breaks_the_line() {
         assert_eq!(preview(b"a\x1b[2J\n\"", 64, false), r#""a\u{1b}[2J\n\"""#);
-        // C1 controls and marks that turn the reading direction are as bad.
+        // C1 controls and marks that change the reading direction are as harmful.
         assert_eq!(
             preview("\u{9b}\u{202e}".as_bytes(), 64, false),
             r#""\u{9b}\u{202e}""#
@@ -123,7 +125,7 @@ mod tests {
         assert_eq!(preview("话题".as_bytes(), 4, false), "\"话\"...");
         assert_eq!(preview(b"\xff\x00\x01", 2, false), "ff00...");
         assert_eq!(preview(b"hi", 64, true), "6869");
-        // Text that is cut off by its sender is not text.
+        // Text that its sender cut off is not text.
         assert_eq!(preview(&"话".as_bytes()[..2], 64, false), "e8af");
     }
 

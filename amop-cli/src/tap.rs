@@ -1,9 +1,10 @@
 //! A proxy between SDKs and a node that shows every frame and changes none.
 //!
-//! It ends TLS on both sides: SDKs connect to it as to a node, it connects to the node as an SDK.
-//! Bytes go on as they came, in the same TLS records as far as TLS allows, whether they are frames
-//! or not. What passes is told before it goes on, so a request is always told before its answer.
-//! The connections do not wait for a reader that does not keep up: it loses records, and is told how many.
+//! It ends TLS on both sides: SDKs connect to it as to a node, and it connects to the node as an
+//! SDK. It passes all bytes on unchanged, even bytes that are not frames, and keeps the boundaries
+//! of TLS records as far as TLS allows. A frame is reported before it is passed on, so a request is
+//! always reported before its answer. The connections do not wait for a slow reader: it loses
+//! records, and gets the number of lost ones.
 
 mod door;
 mod record;
@@ -29,32 +30,32 @@ pub use self::records::Records;
 use self::relay::{Reporter, relay};
 use crate::wire;
 
-/// SDKs connected at once. More are turned away.
+/// The maximum number of connected SDKs. More are refused.
 const CONNECTIONS: usize = 256;
 
-/// Connections at once that have not completed TLS. A newcomer takes the place of the one that has kept the
-/// tap waiting longest, of the address with the most.
+/// The maximum number of connections that have not completed TLS. A new one replaces the oldest one
+/// of the address that has the most.
 const HANDSHAKES: usize = 64;
 
-/// How long an SDK may take to complete TLS.
+/// The time that an SDK has to complete TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// After a failed accept (no file descriptor left, say) the next try waits this long.
+/// The pause after a failed accept, for example when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a tap is started from.
+/// The options of a tap.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where SDKs connect.
+    /// The address to which SDKs connect.
     pub listen: SocketAddr,
     /// The node's channel port: `host:port`.
     pub to: String,
     /// An SDK's certificates that the node accepts.
     pub sdk: Identity,
-    /// The certificates shown to SDKs. Any of the chain will do, an SDK's too, except for clients of
-    /// this project: they want a node's, unless they are told otherwise.
+    /// The certificates shown to SDKs. Any certificate of the chain works, also an SDK's, except
+    /// for native clients: they require a node's certificate unless they are configured otherwise.
     pub node: Identity,
-    /// How many bytes of a payload are kept to be shown.
+    /// The number of bytes of each payload that records keep.
     pub preview: usize,
 }
 
@@ -70,7 +71,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -84,11 +85,12 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Starts to listen. What passes comes out of the records, which end when the tap has stopped.
+    /// Starts to listen. The traffic is reported by the returned records, which end when the tap
+    /// has stopped.
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the address cannot be listened on or the certificates do not work.
+    /// [`StartError`] if the address cannot be listened on or the certificates are not usable.
     pub async fn start(options: Options) -> Result<(Self, Records), StartError> {
         let server = options.node.server_config(ServerOptions::default())?;
         let client = options.sdk.client_config()?;
@@ -121,7 +123,7 @@ impl Tap {
         Ok((tap, receiver))
     }
 
-    /// Where SDKs connect.
+    /// Returns the address to which SDKs connect.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -203,8 +205,8 @@ impl Port {
                 let accepted = tokio::select! {
                     accepted = accept(acceptor, mode, tcp) => accepted,
                     () = place.lost() => Err(
-                        "it gave way to a newcomer before TLS was complete: too many connections are \
-                         there at once"
+                        "closed to make room for a new connection, before TLS was complete: there \
+                         are too many connections"
                             .to_owned(),
                     ),
                 };
@@ -212,7 +214,7 @@ impl Port {
                 let end = match (accepted, slots.try_acquire_owned()) {
                     (Err(problem), _) => problem,
                     (Ok(_), Err(_)) => {
-                        format!("turned away: {CONNECTIONS} SDKs are connected already")
+                        format!("refused: {CONNECTIONS} SDKs are connected already")
                     }
                     (Ok(sdk), Ok(_slot)) => match connect(&upstream).await {
                         Ok(node) => relay(sdk, node, preview, &reporter).await,
@@ -233,7 +235,7 @@ impl Port {
 type ToSdk = tokio_rustls::server::TlsStream<TcpStream>;
 type ToNode = tokio_rustls::client::TlsStream<TcpStream>;
 
-/// TLS with the SDK.
+/// Completes TLS with the SDK.
 async fn accept(acceptor: TlsAcceptor, mode: Mode, tcp: TcpStream) -> Result<ToSdk, String> {
     let accepting = async {
         tcp.set_nodelay(true)?;
@@ -243,7 +245,7 @@ async fn accept(acceptor: TlsAcceptor, mode: Mode, tcp: TcpStream) -> Result<ToS
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => {
             let failure = HandshakeFailure::from_io(error, Side::Server, mode);
-            Err(format!("no TLS with the SDK: {failure}"))
+            Err(format!("TLS with the SDK failed: {failure}"))
         }
         Err(_) => Err(format!(
             "the SDK did not complete TLS within {} s",
@@ -252,7 +254,7 @@ async fn accept(acceptor: TlsAcceptor, mode: Mode, tcp: TcpStream) -> Result<ToS
     }
 }
 
-/// TLS with the node.
+/// Completes TLS with the node.
 async fn connect(upstream: &Upstream) -> Result<ToNode, String> {
     wire::connect(&upstream.endpoint, upstream.tls.clone(), upstream.mode)
         .await

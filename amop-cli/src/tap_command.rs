@@ -16,17 +16,17 @@ use tokio::{sync::oneshot, time::timeout};
 
 use amop_node::signal;
 
-/// How long the end waits for a reader that does not read.
+/// The time that the last lines have to be written when the reader does not read.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Shows every frame between SDKs and a node.
 ///
-/// SDKs connect to it instead of to the node. Its output has everything they send, so treat it as
-/// you treat their data; --max 0 leaves payloads out.
+/// SDKs connect to the tap instead of to the node. The output contains everything they send, so
+/// treat it as you treat their data; --max 0 leaves payloads out.
 #[derive(Debug, Args)]
 pub(crate) struct TapCommand {
-    /// Where SDKs connect. Keep it on 127.0.0.1: whoever connects here is to the node the owner of
-    /// --certs.
+    /// The address to which SDKs connect. Keep it on 127.0.0.1: the node treats every program that
+    /// connects here as the owner of --certs.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:20300")]
     listen: SocketAddr,
     /// The node's channel port.
@@ -35,9 +35,9 @@ pub(crate) struct TapCommand {
     /// The folder with an SDK's certificates, for the node: ca.crt, sdk.crt, sdk.key.
     #[arg(long, value_name = "DIR")]
     certs: PathBuf,
-    /// The folder with the certificates to show to SDKs, a node's conf folder say: ca.crt, node.crt,
-    /// node.key [default: those of --certs, which SDKs accept as well; a client of this project only
-    /// with sdk_certificates_as_nodes(true)].
+    /// The folder with the certificates to show to SDKs, for example a node's conf folder: ca.crt,
+    /// node.crt, node.key [default: those of --certs. Other SDKs accept them as well; a native
+    /// client only with sdk_certificates_as_nodes(true)].
     #[arg(long, value_name = "DIR")]
     node_certs: Option<PathBuf>,
     /// Show payloads as hex, even if they are text.
@@ -46,7 +46,7 @@ pub(crate) struct TapCommand {
     /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
-    /// Show at most so many bytes of each payload.
+    /// Show at most this many bytes of each payload.
     #[arg(long, value_name = "BYTES", default_value_t = 64)]
     max: u32,
 }
@@ -70,7 +70,7 @@ impl TapCommand {
             preview: style.max,
         })
         .await?;
-        // Before the greeting: whoever reads it may press Ctrl-C at once.
+        // Before the greeting: a user may press Ctrl-C as soon as it appears.
         let mut stopped = std::pin::pin!(signal::stop().context("cannot wait for Ctrl-C")?);
         tell!(
             "amop tap: SDKs connect to {}, frames go to {}; Ctrl-C stops",
@@ -82,7 +82,7 @@ impl TapCommand {
             printed = &mut printing => Some(printed),
             () = &mut stopped => None,
         };
-        // Not into the void: what has passed is told, to a reader that reads.
+        // Print the lines about all passed traffic, as long as the reader reads.
         tap.shutdown().await;
         let printed = match printed {
             Some(printed) => Ok(printed),
@@ -94,13 +94,14 @@ impl TapCommand {
             Ok(Ok(result)) => Ok(result?),
             Ok(Err(_)) => anyhow::bail!("the thread that prints has ended"),
             Err(_) => {
-                tracing::warn!("the last lines are lost: nobody reads the output of amop tap");
+                tracing::warn!("the last lines are lost: the output of amop tap is not read");
                 Ok(())
             }
         }
     }
 
-    /// Prints records until the tap has stopped, on a thread that may wait for its reader for ever.
+    /// Prints records until the tap has stopped, on a separate thread, since a slow reader can
+    /// block it for ever.
     fn print_all(
         &self,
         mut records: Records,
@@ -123,7 +124,7 @@ impl TapCommand {
     }
 }
 
-/// Each line is seen at once, also through a pipe.
+/// Prints a line and flushes it, so that it is visible at once, also through a pipe.
 fn print(record: &Record, json: bool, style: Style) -> io::Result<()> {
     let line = match json {
         true => record.to_json(style),

@@ -1,4 +1,4 @@
-//! TLS connections seen record by record, as both the conformance kit and the tap look at them.
+//! TLS connections read record by record, for the conformance kit and the tap.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -11,36 +11,39 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// How long connecting may take, TLS included.
+/// The maximum time to connect, including TLS.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// A node could not be connected to.
+/// A connection to a node failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// No TCP connection.
-    #[error("cannot connect to {endpoint}: {source}; check that a node's channel port is there")]
+    /// The TCP connection failed.
+    #[error(
+        "cannot connect to {endpoint}: {source}; check that it is a node's channel port and that \
+         the node runs"
+    )]
     Tcp {
-        /// Whither.
+        /// The address dialled.
         endpoint: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// TLS failed.
     #[error("TLS with {endpoint} failed: {source}")]
     Tls {
-        /// With whom.
+        /// The address dialled.
         endpoint: String,
-        /// Why.
+        /// The cause.
         source: HandshakeFailure,
     },
-    /// It took too long.
+    /// The connection was not complete in time.
     #[error(
         "{endpoint} did not complete TLS within {} s; check that it is a node's channel port",
         CONNECT.as_secs()
     )]
     Timeout {
-        /// Who.
+        /// The address dialled.
         endpoint: String,
     },
 }
@@ -73,12 +76,12 @@ pub(crate) async fn connect(
     })
 }
 
-/// The content of the next TLS record, or what is left of it; empty once the other side has closed,
-/// with or without a farewell.
+/// Returns the content of the next TLS record, or the rest of it; empty once the peer has closed,
+/// with or without a close alert.
 ///
 /// Dropping the future loses nothing.
 pub(crate) async fn read_record(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Bytes> {
-    // rustls keeps each record's content apart and lends out one at a time.
+    // rustls keeps the content of each record separate and returns one at a time.
     let record = match stream.fill_buf().await {
         Ok(content) => Bytes::copy_from_slice(content),
         Err(error) if is_end(&error) => Bytes::new(),
@@ -88,7 +91,7 @@ pub(crate) async fn read_record(stream: &mut (impl AsyncBufRead + Unpin)) -> io:
     Ok(record)
 }
 
-/// Whether an error is no more than the other side leaving without a word.
+/// Returns whether an error only means that the peer closed the connection without a close alert.
 pub(crate) fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),

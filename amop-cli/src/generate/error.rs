@@ -1,4 +1,4 @@
-//! Why a project could not be generated.
+//! Errors of generating a project.
 
 use std::{
     io,
@@ -7,14 +7,14 @@ use std::{
 
 use amop_schema::SchemaErrors;
 
-/// Why a project could not be generated.
+/// A project could not be generated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenerateError {
     /// The schema has mistakes.
     #[error(transparent)]
     Schema(#[from] SchemaErrors),
-    /// The schema is right, and cannot be expressed in Rust.
+    /// The schema is valid, but cannot be expressed in Rust.
     #[error(transparent)]
     Build(#[from] amop_build::Error),
     /// No message of the schema is a topic.
@@ -23,13 +23,13 @@ pub enum GenerateError {
          `option (amop.topic) = \"hello\";` after `import \"amop/options.proto\";`"
     )]
     NoTopics,
-    /// The project's folder has files.
+    /// The project's folder is not empty.
     #[error("{} is not empty: name a new folder, or empty it", folder.display())]
     NotEmpty {
         /// The folder.
         folder: PathBuf,
     },
-    /// The sources of AMOP for Rust are not where they were said to be.
+    /// The given folder does not hold the sources of AMOP for Rust.
     #[error(
         "{} has no folders amop and amop-build: name the folder of the AMOP for Rust workspace",
         folder.display()
@@ -43,7 +43,7 @@ pub enum GenerateError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A file could not be written.
@@ -51,7 +51,7 @@ pub enum GenerateError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }

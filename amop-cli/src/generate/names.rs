@@ -1,4 +1,4 @@
-//! Names for what is generated, and those that amop-build gives to messages and fields.
+//! Names of the generated items, and the names that amop-build gives to messages and fields.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -8,7 +8,8 @@ use amop_schema::{
 };
 use heck::{ToSnakeCase, ToUpperCamelCase};
 
-/// Crates that a project depends on or that Rust reserves, so that no project can have their name.
+/// Crates that a project depends on and names that Rust reserves: a project cannot have these
+/// names.
 const TAKEN: &[&str] = &[
     "alloc",
     "amop",
@@ -33,8 +34,8 @@ const TAKEN: &[&str] = &[
     "tokio",
 ];
 
-/// Names of types that are in scope where a message is, of Rust's prelude or of the templates' own. What is
-/// called so is known by another name there.
+/// Type names that are in scope where a message is used, from Rust's prelude or the templates. A
+/// message with this name is imported under another name.
 const IN_SCOPE: &[&str] = &[
     "AsMut",
     "AsRef",
@@ -91,7 +92,7 @@ const IN_SCOPE: &[&str] = &[
     "Write",
 ];
 
-/// Longer names are shortened: file systems allow 255 bytes, and Cargo and rustc add to names.
+/// Longer names are shortened: file systems allow 255 bytes, and Cargo and rustc append to names.
 const MAX_NAME: usize = 40;
 
 const KEYWORDS: &[&str] = &[
@@ -102,9 +103,9 @@ const KEYWORDS: &[&str] = &[
     "where", "while", "yield",
 ];
 
-/// The package in a folder has the folder's name, as far as Cargo allows.
+/// Returns the package name: the folder's name, as far as Cargo allows it.
 pub(super) fn package(out: &Path) -> String {
-    // Of `.` and `..`, too.
+    // Resolves `.` and `..`, too.
     let absolute = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
     let name = absolute.file_name().unwrap_or_default().to_string_lossy();
     let name = shortened(words(&name, '-'), '-');
@@ -121,7 +122,8 @@ pub(super) fn package(out: &Path) -> String {
     }
 }
 
-/// The topic's name in those of files and modules; the message's if nothing of it is left.
+/// Returns the topic's name for files and modules, or the message's name if no character of the
+/// topic is usable.
 pub(super) fn topic(decl: &TopicDecl) -> String {
     let name = words(&decl.topic, '_');
     let name = if name.is_empty() || !decl.topic.is_ascii() {
@@ -130,7 +132,7 @@ pub(super) fn topic(decl: &TopicDecl) -> String {
         name
     };
     let name = shortened(name, '_');
-    // A module's name begins with a letter.
+    // A module's name must begin with a letter.
     if name.starts_with(|c: char| c.is_ascii_digit()) {
         format!("topic_{name}")
     } else {
@@ -138,7 +140,7 @@ pub(super) fn topic(decl: &TopicDecl) -> String {
     }
 }
 
-/// The name, or as many of its words as fit.
+/// Returns the name, or its first words that fit.
 fn shortened(name: String, separator: char) -> String {
     if name.len() <= MAX_NAME {
         return name;
@@ -154,7 +156,7 @@ fn shortened(name: String, separator: char) -> String {
     whole.to_owned()
 }
 
-/// Numbers names that come again.
+/// Appends a number to a name that is already taken.
 pub(super) fn unique(name: String, taken: &mut BTreeSet<String>) -> String {
     let numbered = (2_u32..).map(|number| format!("{name}_{number}"));
     let mut candidates = std::iter::once(name.clone()).chain(numbered);
@@ -164,7 +166,7 @@ pub(super) fn unique(name: String, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
-/// The message's path below the module of all generated code.
+/// Returns the message's path below the module of all generated code.
 pub(super) fn path(message: &MessageDescriptor) -> String {
     let package = message.package_name();
     let modules = package.split('.').filter(|part| !part.is_empty());
@@ -180,12 +182,12 @@ pub(super) fn path(message: &MessageDescriptor) -> String {
     path.join("::")
 }
 
-/// The name of the message's type.
+/// Returns the name of the message's type.
 pub(super) fn type_name(message: &MessageDescriptor) -> String {
     ident(&message.name().to_upper_camel_case())
 }
 
-/// The name the programs know the message's type by.
+/// Returns the name under which the programs import the message's type.
 pub(super) fn shared_type(message: &MessageDescriptor) -> String {
     let name = type_name(message);
     if IN_SCOPE.contains(&name.as_str()) {
@@ -195,7 +197,8 @@ pub(super) fn shared_type(message: &MessageDescriptor) -> String {
     }
 }
 
-/// The name the programs know the type of a reply by, beside that of the message.
+/// Returns the name under which the programs import the reply's type, which differs from the
+/// message's.
 pub(super) fn reply_type(reply: &MessageDescriptor, message: &str) -> String {
     let name = shared_type(reply);
     if name == message {
@@ -205,12 +208,12 @@ pub(super) fn reply_type(reply: &MessageDescriptor, message: &str) -> String {
     }
 }
 
-/// The name of a field.
+/// Returns the name of a field.
 pub(super) fn field(name: &str) -> String {
     ident(&name.to_snake_case())
 }
 
-/// The functions that prost writes for a message's fields and that are called like these.
+/// Returns the accessor functions that prost generates for a message's fields.
 pub(super) fn accessors(message: &MessageDescriptor) -> Vec<String> {
     let has_one = |field: &FieldDescriptor| {
         let oneof = field.containing_oneof();
@@ -226,7 +229,7 @@ pub(super) fn accessors(message: &MessageDescriptor) -> Vec<String> {
     fields.map(|field| field.name().to_snake_case()).collect()
 }
 
-/// As prost-build writes it.
+/// Returns the identifier that prost-build writes.
 fn ident(name: &str) -> String {
     match name {
         "self" | "super" | "crate" | "extern" | "Self" | "_" => format!("{name}_"),
@@ -236,7 +239,8 @@ fn ident(name: &str) -> String {
     }
 }
 
-/// ASCII letters and digits in lower case, with one separator for all else between them.
+/// Returns the ASCII letters and digits in lower case; everything between them becomes one
+/// separator.
 fn words(text: &str, separator: char) -> String {
     let text = text.to_ascii_lowercase();
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());

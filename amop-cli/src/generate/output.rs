@@ -1,4 +1,4 @@
-//! The project's folder: whole, or as it was.
+//! The project's folder: written completely, or left as it was.
 
 use std::{
     fs, io,
@@ -9,21 +9,21 @@ use tempfile::TempDir;
 
 use super::GenerateError;
 
-/// A project that is written beside its place, and put there at the end.
+/// A project that is written to a temporary folder and moved into place at the end.
 pub(super) struct Output {
     out: PathBuf,
-    /// Removed with all that is in it, unless the project is kept.
+    /// The temporary folder. It is removed with its content unless the project is kept.
     staging: TempDir,
-    /// Whether the project's folder is there already, and empty.
+    /// Whether the project's folder already exists and is empty.
     exists: bool,
 }
 
 impl Output {
-    /// Nothing yet, for a folder that must be empty or not exist.
+    /// Creates an empty project for a folder that must be empty or not exist.
     pub(super) fn new(out: &Path) -> Result<Self, GenerateError> {
         let out = std::path::absolute(out).map_err(|error| GenerateError::read(out, error))?;
         let exists = is_empty(&out)?;
-        // On the same file system, so that nothing is copied in the end.
+        // On the same file system, so that the final move copies nothing.
         let place = if exists {
             out.as_path()
         } else {
@@ -41,7 +41,7 @@ impl Output {
             staging,
             exists,
         };
-        // Of its own, as temporary folders are for their owner alone.
+        // A separate folder, because only the owner can read temporary folders.
         fs::create_dir(output.project())
             .map_err(|source| GenerateError::write(&output.out, source))?;
         Ok(output)
@@ -51,7 +51,7 @@ impl Output {
         self.staging.path().join("project")
     }
 
-    /// Compiles the schema, as the project's build script will.
+    /// Compiles the schema in the same way as the project's build script.
     pub(super) fn check(
         &self,
         protos: &[PathBuf],
@@ -80,7 +80,7 @@ impl Output {
             .map_err(|source| GenerateError::write(&self.out.join(&name), source))
     }
 
-    /// Puts the project in its place.
+    /// Moves the project into place.
     pub(super) fn keep(self) -> Result<(), GenerateError> {
         let placed = if self.exists {
             self.move_entries()
@@ -92,19 +92,20 @@ impl Output {
 
     fn move_folder(&self) -> io::Result<()> {
         let above = self.out.parent().unwrap_or(&self.out);
-        // The innermost first.
+        // The innermost folder first.
         let made: Vec<&Path> = above.ancestors().take_while(|of| !of.exists()).collect();
         let moved = fs::create_dir_all(above).and_then(|()| fs::rename(self.project(), &self.out));
         if moved.is_err() {
             for folder in made {
-                // Those that others have put something in stay.
+                // Folders into which others have put something stay.
                 let _ = fs::remove_dir(folder);
             }
         }
         moved
     }
 
-    /// The folder may be one that cannot be replaced: the current one, or where a disk is mounted.
+    /// Moves the entries instead of the folder, which may be the current one or a mount point and
+    /// so cannot be replaced.
     fn move_entries(&self) -> io::Result<()> {
         let project = self.project();
         let mut moved = Vec::new();
@@ -124,7 +125,7 @@ impl Output {
     }
 }
 
-/// Whether a folder is there and empty. One with something in it is refused.
+/// Returns whether a folder exists and is empty. A folder that is not empty is refused.
 fn is_empty(out: &Path) -> Result<bool, GenerateError> {
     match fs::read_dir(out) {
         Ok(mut entries) => match entries.next() {

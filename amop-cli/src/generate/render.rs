@@ -1,23 +1,24 @@
-//! Fills the templates in.
+//! Fills in the templates.
 
 use super::{Topic, sample::TEXT};
 
 /// How a topic's messages reach its subscribers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody may subscribe.
+    /// Every SDK may subscribe.
     #[default]
     Plain,
-    /// Nodes deliver to those with a granted key.
+    /// Nodes deliver only to SDKs with a granted key.
     Private,
     /// Messages are encrypted to chosen keys.
     Sealed,
 }
 
-/// What a topic is answered with, as the templates see it.
+/// A topic's reply as the templates see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplySample {
-    /// What is imported for it: the name of its type in the topic's module, unless it is one of Rust's.
+    /// The name of the reply's type in the topic's module, to be imported. `None` if it is a
+    /// built-in Rust type.
     pub type_name: Option<String>,
     /// The expression of a reply, in which `n` is its number.
     pub expression: String,
@@ -26,7 +27,7 @@ pub struct ReplySample {
 /// A topic's programs as the templates see them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Programs {
-    /// What the names of the programs begin with.
+    /// The prefix of the programs' names.
     pub prefix: String,
     /// The path of the module with the message, the options and `timestamp`.
     pub module: String,
@@ -34,22 +35,22 @@ pub struct Programs {
     pub type_name: String,
     /// For text payloads, the field with the text.
     pub text_field: Option<String>,
-    /// The expression of the message that publishers send, in which `n` is its number and
-    /// `{{text}}` the literal for `format!` of the documented demos' text.
+    /// The expression of the message that publishers send. In it, `n` is the message's number and
+    /// `{{text}}` is the place of a format string: the text of the documented demos.
     pub message: String,
     /// Whether the expression uses `n`.
     pub uses_number: bool,
-    /// Who gets the messages.
+    /// Who can receive the messages.
     pub access: Access,
-    /// What is answered, if the topic has a reply.
+    /// The reply, if the topic has one.
     pub reply: Option<ReplySample>,
-    /// Names of functions that the message's type has for its fields: where topics have functions of these names,
-    /// the client's are called.
+    /// Functions that the message's type has for its fields. Where a topic function has the same
+    /// name, the client's function is called instead.
     pub accessors: Vec<String>,
 }
 
 impl Programs {
-    /// All programs: their names and texts. The first of them subscribes.
+    /// Returns all programs: their names and texts. The subscribing program comes first.
     pub fn all(&self) -> Vec<(String, String)> {
         if self.reply.is_some() {
             vec![
@@ -69,7 +70,7 @@ impl Programs {
         format!("{}{program}", self.prefix)
     }
 
-    /// What a program takes from the topic's module.
+    /// Returns the names that a program imports from the topic's module.
     fn uses(&self, options: &str, reply: Option<&str>) -> String {
         let mut uses = vec![self.type_name.as_str(), options];
         uses.extend(reply);
@@ -78,7 +79,7 @@ impl Programs {
         format!("{}, timestamp", uses.join(", "))
     }
 
-    /// How a message is printed: a placeholder for `format!` and an expression.
+    /// Returns how a message is printed: a placeholder for `format!` and an expression.
     fn shown(&self) -> (&str, String) {
         match &self.text_field {
             Some(field) => ("{}", format!("message.{field}")),
@@ -86,7 +87,7 @@ impl Programs {
         }
     }
 
-    /// Calls `function`, of the topic on the command line where there is one.
+    /// Returns the call of `function`, with the topic of the command line where there is one.
     fn publish(&self, function: &str) -> String {
         let (function, by, topic) = match self.access {
             Access::Plain => (format!("{function}_to"), "client", "&options.topic"),
@@ -103,7 +104,7 @@ impl Programs {
         format!("{receiver}.{function}({})", arguments.join(", "))
     }
 
-    /// Subscribes, by a function that begins with `plain` or `other`.
+    /// Returns the call that subscribes. The function's name begins with `plain` or `other`.
     fn subscribe(&self, plain: &str, other: &str) -> String {
         let (function, arguments) = match self.access {
             Access::Plain => (plain.to_owned(), "&options.topic"),
@@ -121,7 +122,7 @@ impl Programs {
         }
     }
 
-    /// What publishers do before they publish.
+    /// Returns the code that publishers run before they publish.
     fn publisher_setup(&self) -> String {
         let ty = &self.type_name;
         match self.access {
@@ -161,7 +162,7 @@ impl Programs {
         }
     }
 
-    /// How programs are started on a network of `amop devnet up`.
+    /// Returns the commands that start the programs on a network of `amop devnet up`.
     fn commands(&self) -> String {
         let (subscriber, publisher) = match self.access {
             Access::Plain => ("", ""),
@@ -182,7 +183,7 @@ impl Programs {
     }
 }
 
-/// `Client` and others of the crate, for a `use`.
+/// Returns the list of `Client` and other names of the crate, for a `use`.
 fn of_amop(others: &[&str]) -> String {
     let mut names = vec!["Client"];
     names.extend(others);
@@ -208,7 +209,7 @@ fn publisher_uses(access: Access) -> &'static [&'static str] {
     }
 }
 
-/// The program that prints every message of a topic.
+/// Returns the program that prints every message of a topic.
 pub fn subscriber(programs: &Programs) -> String {
     let (format, shown) = programs.shown();
     fill(
@@ -230,11 +231,11 @@ pub fn subscriber(programs: &Programs) -> String {
     )
 }
 
-/// The program that answers every request on a topic.
+/// Returns the program that answers every request on a topic.
 fn responder(programs: &Programs) -> String {
     let (format, shown) = match &programs.text_field {
         Some(field) => ("{}", format!("message.{field}")),
-        // The message, rather than how it came.
+        // The message, without the details of its delivery.
         None => ("{:?}", "*message".to_owned()),
     };
     let reply = programs.reply.as_ref();
@@ -263,12 +264,12 @@ fn responder(programs: &Programs) -> String {
     )
 }
 
-/// The program that publishes to one subscriber of a topic.
+/// Returns the program that publishes to one subscriber of a topic.
 pub fn unicast_publisher(programs: &Programs) -> String {
     publisher(programs, "unicast", "one random subscriber", "unique")
 }
 
-/// The program that publishes to all subscribers of a topic.
+/// Returns the program that publishes to all subscribers of a topic.
 pub fn multicast_publisher(programs: &Programs) -> String {
     publisher(programs, "multicast", "every subscriber", "multi")
 }
@@ -281,7 +282,7 @@ fn publisher(programs: &Programs, kind: &str, receivers: &str, who: &str) -> Str
     sender(programs, template, &name, who, &more)
 }
 
-/// The program that asks one subscriber of a topic.
+/// Returns the program that sends requests to one subscriber of a topic.
 fn requester(programs: &Programs) -> String {
     let name = programs.name("requester");
     let template = include_str!("../../templates/requester.rs.in");
@@ -323,7 +324,7 @@ fn sender(
     fill(template, &[&values[..], more].concat())
 }
 
-/// What the programs of a topic share.
+/// Returns the module that the programs of a topic share.
 pub(super) fn topic(topic: &Topic<'_>) -> String {
     let programs = &topic.programs;
     let (publishers, subscribers) = match programs.reply {
@@ -351,7 +352,7 @@ pub(super) fn topic(topic: &Topic<'_>) -> String {
                 "subscriber_options",
                 &subscriber_options(programs, &topic.module),
             ),
-            // Replies are numbered as messages are.
+            // The responder counts with the type of `n` in the replies.
             (
                 "count",
                 if programs.reply.is_some() {
@@ -365,7 +366,7 @@ pub(super) fn topic(topic: &Topic<'_>) -> String {
     )
 }
 
-/// Imports a generated type by a name that may be another one.
+/// Returns the import of a generated type, which may get another name.
 fn used(path: &str, name: &str) -> String {
     if path.rsplit("::").next() == Some(name) {
         format!("pub use crate::proto::{path};\n")
@@ -412,17 +413,17 @@ fn subscriber_options(programs: &Programs, module: &str) -> String {
         Access::Private => key.to_owned(),
         Access::Sealed => format!(
             "{key}    \
-             /// The public key of a publisher whose messages are taken, or its file; may be repeated.\n    \
+             /// The public key of a publisher whose messages are accepted, or its file; may be repeated.\n    \
              #[arg(long = \"publisher\", value_name = \"KEY\", required = true, value_parser = public_key)]\n    \
              pub publishers: Vec<amop::SealingPublicKey>,\n    \
-             /// The file that remembers which messages were taken.\n    \
+             /// The file that records which messages were received, to detect replays.\n    \
              #[arg(long, value_name = \"FILE\", default_value = \"{module}.replay\")]\n    \
              pub replay: std::path::PathBuf,\n"
         ),
     }
 }
 
-/// What reads public keys from the command line.
+/// Returns the function that reads public keys from the command line.
 fn key_function(access: Access) -> &'static str {
     match access {
         Access::Plain => "",
@@ -451,7 +452,7 @@ pub(super) fn library(topics: &[Topic<'_>]) -> String {
 
 pub(super) fn build_script(files: &[&str]) -> String {
     let name = |file: &str| format!("{:?}", format!("proto/{file}"));
-    // As rustfmt would write it.
+    // In the format of rustfmt.
     let compile = match files {
         [file] => format!("&[{}], &[\"proto\"]", name(file)),
         files => {
@@ -526,13 +527,13 @@ pub(super) fn readme(package: &str, topics: &[Topic<'_>]) -> String {
     )
 }
 
-/// A topic in a cell of a table.
+/// Returns a topic as the text of a table cell.
 fn on_one_line(topic: &str) -> String {
     topic.escape_debug().to_string().replace('|', "\\|")
 }
 
 const PRIVATE_KEYS: &str = "\
-Private topics: each subscriber has a key, and publishers grant the topic to its public half.
+Private topics: each subscriber has a key, and publishers grant the topic to its public key.
 
 ```sh
 openssl ecparam -name secp256k1 -genkey -noout -out subscriber.pem
@@ -542,7 +543,7 @@ openssl ec -in subscriber.pem -pubout -out subscriber.pub
 ";
 
 const SEALED_KEYS: &str = "\
-Sealed topics: publishers and subscribers have keys, and know the public halves of each other's.
+Sealed topics: publishers and subscribers have keys. Each side knows the public keys of the other.
 
 ```sh
 for who in publisher subscriber; do
@@ -556,12 +557,12 @@ done
 
 ";
 
-/// Replaces `{{name}}`. What is put in is not looked at again, so it may contain anything.
+/// Replaces `{{name}}`. Inserted values are not searched for names, so they may contain anything.
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(begin) = rest.find("{{") {
-        // Of `{{{` the first is the template's own.
+        // Of `{{{` the first brace belongs to the template.
         let begin = begin + usize::from(rest[begin + 2..].starts_with('{'));
         let (before, tail) = rest.split_at(begin);
         filled.push_str(before);

@@ -10,13 +10,13 @@ use super::names;
 pub(super) struct Sample {
     /// The field with the text, if the payload is text.
     pub(super) text_field: Option<String>,
-    /// The expression; for text, up to where the text has its place.
+    /// The expression. For a text payload, the placeholder `TEXT` stands for the text.
     pub(super) message: String,
-    /// Whether the expression has the message's number in it.
+    /// Whether the expression contains the message's number.
     pub(super) uses_number: bool,
 }
 
-/// A message with something in its plain fields, different for each number.
+/// Returns a message whose plain fields have values that differ for each number.
 pub(super) fn message(decl: &TopicDecl, type_name: &str) -> Sample {
     if decl.codec == Codec::Text
         && let Some(field) = decl.message.fields().next()
@@ -36,8 +36,8 @@ pub(super) fn message(decl: &TopicDecl, type_name: &str) -> Sample {
     }
 }
 
-/// A reply with something in its plain fields. `type_name` is `None` for those of `google.protobuf`, which
-/// are Rust's own types or have defaults.
+/// Returns a reply whose plain fields have values. `type_name` is `None` for types of
+/// `google.protobuf`, which are built-in Rust types or have defaults.
 pub(super) fn reply(reply: &MessageDescriptor, type_name: Option<&str>) -> String {
     match type_name {
         Some(name) => expression(reply, name, "            ").0,
@@ -46,7 +46,8 @@ pub(super) fn reply(reply: &MessageDescriptor, type_name: Option<&str>) -> Strin
     }
 }
 
-/// The expression, on lines after the first indented so far, and whether it uses the number.
+/// Returns the expression, whose lines after the first have this indent, and whether it uses the
+/// number.
 fn expression(message: &MessageDescriptor, type_name: &str, indent: &str) -> (String, bool) {
     let fields: Vec<String> = message.fields().filter_map(|f| value(&f)).collect();
     if fields.is_empty() {
@@ -63,7 +64,7 @@ fn expression(message: &MessageDescriptor, type_name: &str, indent: &str) -> (St
     (text, true)
 }
 
-/// How many fields the struct has: all alternatives of a oneof are in one.
+/// Returns the number of fields of the struct: all alternatives of a oneof are one field.
 fn rust_fields(message: &MessageDescriptor) -> usize {
     let is_own = |field: &FieldDescriptor| {
         let oneof = field.containing_oneof();
@@ -73,7 +74,7 @@ fn rust_fields(message: &MessageDescriptor) -> usize {
     message.fields().filter(is_own).count() + oneofs.count()
 }
 
-/// Where a text message has the literal of its text.
+/// The place of the text in a text message.
 pub(super) const TEXT: &str = "{{text}}";
 
 fn value(field: &FieldDescriptor) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Who may connect before it is known who it is: as at a node's ports.
+//! Admission of connections before TLS identifies them, with the rules of a node's ports.
 
 use std::{
     collections::HashMap,
@@ -17,11 +17,11 @@ pub(super) struct Door(Mutex<State>);
 #[derive(Debug)]
 struct State {
     admission: Admission,
-    /// How those are told that they have lost their place.
+    /// Signals a holder that it has lost its place.
     holders: HashMap<Ticket, CancellationToken>,
 }
 
-/// A place. Dropping it gives it back.
+/// A place for a connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place {
     door: Arc<Door>,
@@ -41,7 +41,8 @@ impl Door {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a newcomer a place. Returns `None` if all are taken and nobody has to give one up.
+    /// Gives a new connection a place. Returns `None` if all are taken and no holder has to give
+    /// one up.
     pub(super) fn admit(self: &Arc<Self>, address: SocketAddr) -> Option<Place> {
         let mut state = self.lock();
         let source = Source::of(address.ip());
@@ -65,7 +66,7 @@ impl Door {
 }
 
 impl Place {
-    /// Waits until it is lost to a newcomer.
+    /// Waits until a new connection takes this place.
     pub(super) async fn lost(&self) {
         self.lost.cancelled().await;
     }

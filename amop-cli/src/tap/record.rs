@@ -1,4 +1,4 @@
-//! What the tap tells: one line per frame, as text or as JSON.
+//! The tap's output: one line per frame, as text or as JSON.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::watch::{Head, Seen};
 use crate::show;
 
-/// The way a frame goes.
+/// The direction of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the SDK to the node.
@@ -27,51 +27,51 @@ impl Direction {
     }
 }
 
-/// One line of what the tap tells.
+/// One line of the tap's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// When the last byte came.
+    /// When the last byte arrived.
     pub time: DateTime<Local>,
-    /// Which connection it is of, counted from 1; 0 is the tap itself.
+    /// The number of the connection, counted from 1; 0 is the tap itself.
     pub connection: u64,
-    /// Which way it goes; `None` for notes.
+    /// The direction; `None` for notes.
     pub direction: Option<Direction>,
-    /// What it is.
+    /// The content.
     pub what: What,
 }
 
-/// What a record tells of.
+/// The content of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// A frame.
     Frame(FrameRecord),
-    /// Bytes that cannot be frames: how many, and the first of them. They are passed on.
+    /// Bytes that cannot be frames. They are passed on.
     Bytes {
-        /// How many.
+        /// Their number.
         len: usize,
         /// The first of them.
         start: bytes::Bytes,
     },
     /// The stream ended within a frame.
     Truncated {
-        /// How many bytes are missing, at least.
+        /// The number of missing bytes, at least.
         missing: usize,
         /// The first bytes of the frame.
         start: bytes::Bytes,
     },
-    /// Something about the connection.
+    /// A note about the connection.
     Note(String),
-    /// So many records are not here, because those before them were not read in time. What they told of
-    /// was passed on.
+    /// This many records are missing here, because the reader was too slow. Their traffic was
+    /// passed on.
     Lost(u64),
 }
 
-/// A frame as far as it is told.
+/// The recorded part of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameRecord {
-    /// Its type's number.
+    /// The number of its type.
     pub code: u16,
-    /// Its type's name.
+    /// The name of its type.
     pub name: &'static str,
     /// Its seq; bytes that are not ASCII are escaped.
     pub seq: String,
@@ -79,7 +79,7 @@ pub struct FrameRecord {
     pub result: i32,
     /// Its topic, if its type has one and the body is framed.
     pub topic: Option<bytes::Bytes>,
-    /// The length of the payload: of the whole body, where there is no topic.
+    /// The length of the payload, or of the whole body if there is no topic.
     pub payload_len: usize,
     /// The beginning of the payload.
     pub payload: bytes::Bytes,
@@ -115,19 +115,19 @@ impl FrameRecord {
 }
 
 /// Why lines are lost.
-const SLOW: &str = "the output was not read fast enough; what they told of was passed on";
+const SLOW: &str = "the output was not read fast enough; the traffic itself was passed on";
 
 /// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
-    /// Payloads as hex, even if they are text.
+    /// Whether to show all payloads as hex, even text.
     pub hex: bool,
-    /// How many bytes of a payload to show.
+    /// The number of bytes to show of each payload.
     pub max: usize,
 }
 
 impl Record {
-    /// What it takes beyond its own size.
+    /// Returns the memory of the record beyond its own size.
     pub(super) fn len(&self) -> usize {
         match &self.what {
             What::Frame(frame) => {
@@ -140,7 +140,7 @@ impl Record {
         }
     }
 
-    /// The record as a line of text. No content of a frame can break the line.
+    /// Returns the record as a line of text. No content of a frame can break the line.
     pub fn to_text(&self, style: Style) -> String {
         let mut line = format!("{} #{}", self.time.format("%H:%M:%S%.3f"), self.connection);
         if let Some(direction) = self.direction {
@@ -167,7 +167,7 @@ impl Record {
         line
     }
 
-    /// The record as a line of JSON.
+    /// Returns the record as a line of JSON.
     pub fn to_json(&self, style: Style) -> String {
         let mut object = Map::new();
         let time = self.time.to_rfc3339_opts(SecondsFormat::Millis, false);
@@ -219,7 +219,7 @@ impl Record {
                 put("lines", json!(lost));
             }
         }
-        // JSON escapes the first 32 characters only, and terminals obey others, too.
+        // JSON escapes only the first 32 characters, but terminals obey others, too.
         escape_json_controls(&Value::Object(object).to_string())
     }
 }
@@ -243,7 +243,7 @@ impl FrameRecord {
     }
 }
 
-/// The beginning of `start`, which is itself the beginning of `len` bytes.
+/// Returns a preview of `start`, which is the beginning of `len` bytes.
 fn cut(start: &[u8], len: usize, max: usize, hex: bool) -> String {
     let mut shown = show::preview(start, max, hex);
     if len > start.len() && start.len() <= max {
@@ -256,7 +256,7 @@ fn escape_json_controls(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c.is_control() {
-            // All of them are below U+00A0.
+            // All these characters are below U+00A0.
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);

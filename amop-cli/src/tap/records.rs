@@ -1,5 +1,5 @@
-//! Records on their way to the reader. The connections do not wait for it: what finds no room is lost, and
-//! counted.
+//! The queue of records to the reader. The connections do not wait for the reader: records that do
+//! not fit are dropped and counted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,21 +10,22 @@ use tokio::sync::mpsc::{
 
 use super::{Record, What};
 
-/// The memory of records that wait for the reader, in bytes. One record may be longer if it waits alone.
+/// The maximum size of the records that wait for the reader, in bytes. A longer record fits if it
+/// waits alone.
 const ROOM: usize = 1 << 20;
 
-/// Once records were lost, no more are taken until no more than this waits: losses are told in one record for
-/// many.
+/// After records were dropped, new ones are taken only when the queue has shrunk to this size. So
+/// one record reports many losses.
 const ROOM_AGAIN: usize = ROOM / 2;
 
-/// What passes through a tap, in its order.
+/// The traffic of a tap, in order.
 ///
-/// A reader that does not keep up loses records: it finds a [`What::Lost`] in their place.
+/// A slow reader loses records: it finds a [`What::Lost`] in their place.
 #[derive(Debug)]
 pub struct Records {
     receiver: UnboundedReceiver<Waiting>,
     room: Arc<Mutex<Room>>,
-    /// What comes behind the loss that was told last.
+    /// The record that follows the last reported loss.
     next: Option<Record>,
 }
 
@@ -38,17 +39,17 @@ pub(super) struct Sender {
 struct Waiting {
     record: Record,
     takes: usize,
-    /// So many were lost before it.
+    /// The number of records dropped before it.
     lost: u64,
 }
 
 #[derive(Debug, Default)]
 struct Room {
-    /// What waits, in bytes.
+    /// The size of the waiting records, in bytes.
     bytes: usize,
-    /// Records that found no room since the last one that did.
+    /// Records dropped since the last one that fitted.
     lost: u64,
-    /// There was no room, and there is not enough again.
+    /// The queue was full and has not shrunk enough yet.
     full: bool,
 }
 
@@ -81,7 +82,7 @@ impl Sender {
         }
         room.bytes += takes;
         let lost = std::mem::take(&mut room.lost);
-        // Nobody to tell any more: the bytes go on all the same.
+        // Without a reader there is nothing to report; the bytes are passed on anyway.
         let _ = self.sender.send(Waiting {
             record,
             takes,
@@ -91,9 +92,9 @@ impl Sender {
 }
 
 impl Records {
-    /// The next record; `None` when the tap has stopped and everything was told.
+    /// Returns the next record; `None` when the tap has stopped and all records were returned.
     ///
-    /// Cancel safe: nothing is lost when the future is dropped.
+    /// Cancel safe: dropping the future loses nothing.
     pub async fn recv(&mut self) -> Option<Record> {
         if let Some(record) = self.next.take().or_else(|| self.at_hand()) {
             return Some(record);
@@ -102,11 +103,11 @@ impl Records {
         self.taken(waiting)
     }
 
-    /// As [`recv`](Self::recv), for threads outside the runtime.
+    /// Like [`recv`](Self::recv), for threads outside the runtime.
     ///
     /// # Panics
     ///
-    /// In a task of the runtime.
+    /// If called in a task of the runtime.
     pub fn blocking_recv(&mut self) -> Option<Record> {
         if let Some(record) = self.next.take().or_else(|| self.at_hand()) {
             return Some(record);
@@ -115,7 +116,7 @@ impl Records {
         self.taken(waiting)
     }
 
-    /// Takes what has come already: the next record, or a loss if no record has come behind it.
+    /// Returns what has already arrived: the next record, or a loss if no record follows it.
     fn at_hand(&mut self) -> Option<Record> {
         match self.receiver.try_recv() {
             Ok(waiting) => self.taken(Some(waiting)),
@@ -137,7 +138,7 @@ impl Records {
 
     fn last_loss(&self) -> Option<Record> {
         let mut room = lock(&self.room);
-        // Something has come meanwhile, which has it.
+        // A record has arrived meanwhile and reports the loss.
         if !self.receiver.is_empty() {
             return None;
         }
@@ -184,7 +185,7 @@ mod tests {
         for number in 1..=15 {
             sender.send(note(number, len));
         }
-        // Ten find room. Until half of it is free no more are taken.
+        // Ten fit. No more are taken until half of the queue is free.
         assert_eq!(numbers(&mut records, 2), [Ok(1), Ok(2)]);
         sender.send(note(16, len));
         assert_eq!(numbers(&mut records, 4), [Ok(3), Ok(4), Ok(5), Ok(6)]);
@@ -199,7 +200,7 @@ mod tests {
     #[test]
     fn a_loss_is_told_though_nothing_comes_behind_it() {
         let (sender, mut records) = channel();
-        // Longer than the room, and alone.
+        // Longer than the limit, but alone.
         sender.send(note(1, 2 * ROOM));
         for number in 2..=4 {
             sender.send(note(number, 1));

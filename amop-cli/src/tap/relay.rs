@@ -21,10 +21,10 @@ use super::{
 };
 use crate::wire;
 
-/// When one side has said farewell, the other gets this long to finish.
+/// When one side has closed, the other side has this long to finish.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// Tells of one connection.
+/// Reports one connection.
 pub(super) struct Reporter {
     connection: u64,
     records: records::Sender,
@@ -56,7 +56,7 @@ impl Reporter {
     }
 }
 
-/// Carries bytes both ways until both sides have ended, and says how that came.
+/// Passes bytes on in both directions until both sides have ended, and returns how they ended.
 pub(super) async fn relay(sdk: ToSdk, node: ToNode, preview: usize, reporter: &Reporter) -> String {
     let (sdk, node) = (Half::new(sdk), Half::new(node));
     let mut up = pin!(carry(&sdk, &node, Direction::ToNode, preview, reporter));
@@ -75,7 +75,7 @@ pub(super) async fn relay(sdk: ToSdk, node: ToNode, preview: usize, reporter: &R
     }
 }
 
-/// A TLS stream that one future reads and another writes, both of the same task.
+/// A TLS stream that one future reads and another one writes, both in the same task.
 struct Half<S>(Mutex<S>);
 
 impl<S: AsyncBufRead + AsyncWrite + Unpin> Half<S> {
@@ -87,17 +87,17 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Half<S> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next TLS record's content; empty at the end.
+    /// Returns the content of the next TLS record; empty at the end.
     async fn read(&self) -> io::Result<Bytes> {
         poll_fn(|cx| {
             let mut stream = self.lock();
-            // It keeps nothing between two polls that would be lost.
+            // `read_record` keeps no state between polls that could be lost.
             pin!(wire::read_record(&mut *stream)).poll(cx)
         })
         .await
     }
 
-    /// Writes the content of one record, which becomes one again.
+    /// Writes the content of one record, as one record.
     async fn write(&self, mut content: Bytes) -> io::Result<()> {
         while !content.is_empty() {
             let len = poll_fn(|cx| Pin::new(&mut *self.lock()).poll_write(cx, &content)).await?;
@@ -111,7 +111,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Half<S> {
     }
 }
 
-/// Carries one direction to its end, which is passed on, too.
+/// Passes bytes on in one direction up to and including the end of the stream.
 async fn carry<F, T>(
     from: &Half<F>,
     to: &Half<T>,
@@ -142,7 +142,7 @@ where
     }
 }
 
-/// That the other side has left already is no error.
+/// Ignores the error of a peer that has already closed the connection.
 fn ended(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if !wire::is_end(&error) => Err(error),

@@ -1,28 +1,28 @@
-//! Cuts the frames out of one direction of a connection, without holding or changing the bytes.
+//! Finds the frames in one direction of a connection, without holding back or changing the bytes.
 
 use amop_proto::MAX_TOPIC_LEN;
 use amop_proto::channel::{FrameError, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, Seq};
 use bytes::{Buf, Bytes, BytesMut};
 
-/// What went by.
+/// A part of the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     Frame(Head),
-    /// Bytes that are no frames, and the first of them.
+    /// Bytes that are not frames, and the first of them.
     Bytes {
         len: usize,
         start: Bytes,
     },
-    /// From here on nothing can be a frame.
+    /// No frame can be recognised after this point.
     Undecodable(FrameError),
-    /// The stream ends within a frame.
+    /// The stream ended within a frame.
     Truncated {
         missing: usize,
         start: Bytes,
     },
 }
 
-/// A frame, of which no more than the beginning of the body is kept.
+/// A frame. Only the beginning of its body is kept.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) kind: FrameType,
@@ -30,18 +30,18 @@ pub(super) struct Head {
     pub(super) result: i32,
     /// The length of the whole body.
     pub(super) body_len: usize,
-    /// Its beginning: a topic and as much of the payload as is to be shown.
+    /// The beginning of the body: the topic and the part of the payload to show.
     pub(super) start: Bytes,
 }
 
-/// Follows one direction.
+/// The watcher of one direction.
 #[derive(Debug)]
 pub(super) struct Watcher {
-    /// Kept of each frame: the header and the beginning of the body.
+    /// Bytes to keep of each frame: the header and the beginning of the body.
     keep: usize,
-    /// What is kept of the frame at hand.
+    /// The kept bytes of the current frame.
     kept: BytesMut,
-    /// Bytes of the frame at hand that are still to come; known once its length field is there.
+    /// Bytes of the current frame that have not arrived; known once its length field has.
     missing: Option<usize>,
     undecodable: bool,
 }
@@ -49,7 +49,7 @@ pub(super) struct Watcher {
 const LENGTH_FIELD: usize = 4;
 
 impl Watcher {
-    /// A watcher that keeps so many bytes of each payload.
+    /// Creates a watcher that keeps `preview` bytes of each payload.
     pub(super) fn new(preview: usize) -> Self {
         Self {
             keep: HEADER_LEN + 1 + MAX_TOPIC_LEN + preview,
@@ -59,7 +59,7 @@ impl Watcher {
         }
     }
 
-    /// Sees the next bytes of the stream, and tells which frames end with them.
+    /// Takes the next bytes of the stream, and returns the frames that end with them.
     pub(super) fn see(&mut self, mut bytes: &[u8]) -> Vec<Seen> {
         let mut seen = Vec::new();
         while !bytes.is_empty() {
@@ -98,7 +98,7 @@ impl Watcher {
         seen
     }
 
-    /// The stream has ended.
+    /// Handles the end of the stream.
     pub(super) fn end(&mut self) -> Option<Seen> {
         let start = std::mem::take(&mut self.kept).freeze();
         (!start.is_empty()).then(|| Seen::Truncated {
@@ -116,7 +116,7 @@ impl Watcher {
     }
 }
 
-/// A length field that a frame can have.
+/// Checks that a frame can have this length.
 fn check_length(len: usize) -> Result<usize, FrameError> {
     let max = PROTOCOL_MAX_FRAME;
     match len {
@@ -126,7 +126,7 @@ fn check_length(len: usize) -> Result<usize, FrameError> {
     }
 }
 
-/// Reads a header (channel-v2 section 3.1) and keeps what is there of the body.
+/// Reads a header (channel-v2 section 3.1) and keeps the available part of the body.
 fn head(mut bytes: Bytes) -> Head {
     let len = bytes.get_u32() as usize;
     let kind = FrameType(bytes.get_u16());
