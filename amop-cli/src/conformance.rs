@@ -1,11 +1,11 @@
-//! Checks of a node's behaviour on the wire, against any node: ours, a real one, or one that is
-//! being written.
+//! Checks of a node's behaviour on the wire. The node may be an overlay node, a FISCO node, or one
+//! that is being written.
 //!
-//! The kit speaks raw frames over TLS, not through the `amop` client, so that what a check sends is
-//! exactly what it says. Its sources read as a description of the protocol that can be run: each
-//! check is a small function with the section of channel-v2 it stands for. Where a real node is
-//! known to differ from the protocol, a check takes both and remarks on it; what would harm a real
-//! node is never sent to one.
+//! The kit speaks raw frames over TLS, not through the `amop` client, so that a check sends exactly
+//! what its source says. The sources are a description of the protocol that can be run: each check
+//! is a small function with a section of channel-v2. Where FISCO nodes are known to differ from the
+//! protocol, a check accepts both and adds a remark. Frames that would harm a FISCO node are never
+//! sent to one.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -47,11 +47,11 @@ use self::{
 };
 use crate::ConnectError;
 
-/// No check takes longer, whatever the node does. A real node's slowest answer comes after 30 s
-/// (channel-v2 section 7.2), and checks across two of them wait for topics to spread first.
+/// The maximum time of a check. A FISCO node's slowest answer comes after 30 s (channel-v2 section
+/// 7.2), and checks across two FISCO nodes wait for topics to spread first.
 const CHECK: Duration = Duration::from_secs(60);
 
-/// What to check.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The node's channel port: `host:port`.
@@ -60,13 +60,13 @@ pub struct Options {
     pub other: Option<String>,
     /// An SDK's certificates that both nodes accept.
     pub identity: Identity,
-    /// The names of the checks to run; all if empty. A name that ends in `*` stands for all that
-    /// begin so.
+    /// The names of the checks to run; all if empty. A name that ends in `*` selects all checks
+    /// with this prefix.
     pub only: Vec<String>,
 }
 
 impl Options {
-    /// All checks of one node.
+    /// Creates options that run all checks of one node.
     pub fn new(endpoint: impl Into<String>, identity: Identity) -> Self {
         Self {
             endpoint: endpoint.into(),
@@ -77,32 +77,32 @@ impl Options {
     }
 }
 
-/// The checks could not be run.
+/// The checks did not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// A node cannot be connected to.
+    /// The connection to a node failed.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// There is no check of that name.
+    /// No check has this name.
     #[error("there is no check {name:?}; there are: {}", known.join(", "))]
     NoSuchCheck {
-        /// The name asked for.
+        /// The given name.
         name: String,
-        /// The names there are.
+        /// The existing names.
         known: Vec<String>,
     },
 }
 
-/// Runs the checks one after the other; `on_result` sees each result as it comes.
+/// Runs the checks one after the other; `on_result` gets each result as soon as it is known.
 ///
 /// # Errors
 ///
-/// [`RunError`] if a node cannot be reached at all or a name is not that of a check. What a node does
-/// wrong is no error but in the [`Report`].
+/// [`RunError`] if a node cannot be reached or no check has a given name. A failed check is not an
+/// error; it is in the [`Report`].
 pub async fn run(
     options: &Options,
     mut on_result: impl FnMut(&CheckResult),
@@ -136,7 +136,7 @@ pub async fn run(
     })
 }
 
-/// The names of all checks, in the order they run.
+/// Returns the names of all checks, in the order in which they run.
 pub fn names() -> Vec<String> {
     plans().map(|plan| plan.name()).collect()
 }
@@ -144,9 +144,9 @@ pub fn names() -> Vec<String> {
 /// A check of one theme.
 struct Check {
     name: &'static str,
-    /// The section of channel-v2 that says what is checked.
+    /// The section of channel-v2 that the check tests.
     section: &'static str,
-    /// What a node does that passes.
+    /// The behaviour of a node that passes.
     about: &'static str,
     run: Run,
 }
@@ -154,15 +154,15 @@ struct Check {
 type Running<'a> = Pin<Box<dyn Future<Output = Checked> + Send + 'a>>;
 
 enum Run {
-    /// Concerns one node.
+    /// Runs on one node.
     Node(for<'a> fn(&'a Bench) -> Running<'a>),
-    /// Concerns a publisher and subscribers: on one node, and across two.
+    /// Runs with a publisher and subscribers, once on one node and once across two.
     Route(for<'a> fn(&'a Route<'a>) -> Running<'a>),
-    /// Concerns two nodes.
+    /// Runs across two nodes.
     Between(for<'a> fn(&'a Route<'a>) -> Running<'a>),
 }
 
-/// One check as it is to be run.
+/// A check with the place where it runs.
 struct Plan {
     check: &'static Check,
     across: bool,
@@ -196,7 +196,7 @@ impl Plan {
     }
 }
 
-/// Every check of every theme: first those of one node, then those across two.
+/// Returns every check of every theme: first the checks of one node, then those across two.
 fn plans() -> impl Iterator<Item = Plan> {
     let themes = [
         tls::CHECKS,

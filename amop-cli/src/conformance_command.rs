@@ -12,8 +12,8 @@ use clap::Args;
 
 /// Checks how a node behaves on its channel port; exit code 1 if anything is wrong.
 ///
-/// The node may be one of this project, a real FISCO BCOS 2.x node or any other. All topics are of
-/// this run only, and nothing is sent that a real node is known not to survive.
+/// The node may be an overlay node, a FISCO BCOS 2.x node or any other. All topics are unique to
+/// this run, and frames that are known to crash a FISCO node are not sent to one.
 #[derive(Debug, Args)]
 pub(crate) struct Conformance {
     /// The node's channel port.
@@ -25,7 +25,7 @@ pub(crate) struct Conformance {
     /// The channel port of another node of the same network, for the checks across two nodes.
     #[arg(long, value_name = "HOST:PORT", value_parser = crate::endpoint)]
     other: Option<String>,
-    /// Run only this check, or those whose names begin so if it ends in *; may be repeated.
+    /// Run only this check, or all checks with this prefix if it ends in *; may be repeated.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Print the report as JSON when all checks have run.
@@ -61,7 +61,7 @@ impl Conformance {
     }
 }
 
-/// Each result is seen as it comes, also through a pipe.
+/// Prints a line and flushes it, so that it is visible at once, also through a pipe.
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;

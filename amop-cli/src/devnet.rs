@@ -13,22 +13,23 @@ use tokio::task::JoinSet;
 
 use amop_node::signal;
 
-/// P2P ports start here, as in the chain's script.
+/// The distance of the P2P ports from the channel ports, as in the chain's script.
 const P2P_OFFSET: u16 = 10_100;
 
-/// JSON-RPC ports start so far below the channel ports, as in the chain's script.
+/// The distance of the JSON-RPC ports below the channel ports, as in the chain's script.
 const RPC_OFFSET: u16 = 11_655;
 
-/// For the nodes to find each other.
+/// The time that the nodes have to find each other.
 const MESH: Duration = Duration::from_secs(60);
 
 /// Starts a network on this machine.
 ///
-/// What is missing in the folder is made first: certificates and configuration files in the layout
-/// of the chain's own script, so that SDKs, demos and real nodes find them where they expect them.
+/// Creates the missing files in the folder first: certificates and configuration files in the
+/// layout of the chain's own script, so that SDKs, demos and FISCO nodes find them where they
+/// expect them.
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// How many nodes.
+    /// The number of nodes.
     #[arg(long, default_value_t = 2)]
     nodes: u16,
     /// The folder of the network.
@@ -41,13 +42,15 @@ pub(crate) struct Up {
     /// below the channel port. Only for new nodes.
     #[arg(long)]
     base_rpc_port: Option<u16>,
-    /// The chain id that the nodes tell SDKs. Default: that of the folder, 1 for new nodes.
+    /// The chain id that the nodes report to SDKs. Default: that of the folder, 1 for new nodes.
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     chain_id: Option<u64>,
-    /// The version that the nodes tell SDKs. Default: that of the folder, 2.11.1 for new nodes.
+    /// The version that the nodes report to SDKs. Default: that of the folder, 2.11.1 for new
+    /// nodes.
     #[arg(long)]
     fisco_version: Option<ChainVersion>,
-    /// Give the channel RSA certificates, which SDKs on current JDKs need. Only for a new folder.
+    /// Use RSA certificates on the channel ports, which SDKs on current JDKs need. Only for a new
+    /// folder.
     #[arg(long)]
     rsa: bool,
 }
@@ -55,7 +58,7 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) async fn run(self) -> Result<()> {
         let layout = self.layout()?;
-        // First, so that Ctrl-C counts from the start on.
+        // First, so that Ctrl-C works from the start.
         let mut stopped = pin!(signal::stop().context("cannot wait for Ctrl-C")?);
         let nodes = tokio::select! {
             nodes = self.start(&layout) => nodes?,
@@ -66,13 +69,13 @@ impl Up {
             stopped.await;
         }
         say!("Stopping.");
-        // All at once, so that none complains that another is gone.
+        // All at once, so that no node logs a warning about a lost peer.
         let stopping: JoinSet<()> = nodes.into_iter().map(Node::shutdown).collect();
         stopping.join_all().await;
         Ok(())
     }
 
-    /// The nodes, which know each other.
+    /// Starts the nodes and waits until they are connected to each other.
     async fn start(&self, layout: &DevnetLayout) -> Result<Vec<Node>> {
         let mut nodes = Vec::new();
         for node in &layout.nodes {
@@ -88,7 +91,7 @@ impl Up {
         Ok(nodes)
     }
 
-    /// What was asked for holds for the nodes that exist, too.
+    /// Applies the options, which also count for existing nodes.
     fn configure(&self, mut builder: NodeBuilder) -> NodeBuilder {
         if let Some(id) = self.chain_id {
             builder = builder.chain_id(id);

@@ -1,4 +1,4 @@
-//! What a run works with: the nodes and what is known of them, sessions, topics nobody else uses.
+//! The environment of a run: the nodes and their known properties, sessions, and unique topics.
 
 use std::{
     sync::{
@@ -20,42 +20,43 @@ use super::{
 };
 use crate::ConnectError;
 
-/// A real node tells the others of its topics every 5 s, and they then ask for them
-/// (channel-v2 section 6.3).
+/// A FISCO node announces its topics to the others every 5 s, and they then fetch them (channel-v2
+/// section 6.3).
 pub(super) const TOPIC_SYNC: Duration = Duration::from_secs(6);
 
-/// Real nodes hand frames to a pool of workers, so what follows a change waits this long
-/// (channel-v2 section 6.3).
+/// FISCO nodes handle frames in a pool of workers, so a frame that depends on a change is sent this
+/// much later (channel-v2 section 6.3).
 const WORKERS: Duration = Duration::from_millis(100);
 
-/// A multicast reaches a subscriber of the same node within this time, or does not.
+/// The time within which a multicast reaches a subscriber of the same node, if the node delivers
+/// it.
 const LOCAL: Duration = Duration::from_secs(2);
 
-/// What a run works with.
+/// The environment of a run.
 #[derive(Debug)]
 pub(super) struct Bench {
     pub(super) identity: Identity,
     tls: Arc<ClientConfig>,
     pub(super) node: Target,
     pub(super) other: Option<Target>,
-    /// Distinguishes this run's topics from all others.
+    /// A part of all topic names that distinguishes this run from others.
     run: String,
     topics: AtomicU64,
 }
 
-/// A node and what is known of it.
+/// A node and its known properties.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) endpoint: String,
-    /// Its `Build Type`, if it tells.
+    /// Its `Build Type`, if it reports one.
     build: Option<String>,
-    /// Its `FISCO-BCOS Version`, if it tells.
+    /// Its `FISCO-BCOS Version`, if it reports one.
     version: Option<String>,
     /// Whether it delivers to its own subscribers.
     local_delivery: bool,
 }
 
-/// Where a publisher and its subscribers are.
+/// The nodes of a publisher and its subscribers.
 #[derive(Debug)]
 pub(super) struct Route<'a> {
     pub(super) bench: &'a Bench,
@@ -64,9 +65,9 @@ pub(super) struct Route<'a> {
 }
 
 impl Bench {
-    /// Makes sure that the nodes are there and finds out what they are.
+    /// Connects to the nodes and finds out what they are.
     pub(super) async fn prepare(options: &Options) -> Result<Self, RunError> {
-        // A tap in between may show the certificates of an SDK.
+        // A tap in between may show an SDK's certificates.
         let nodes = ClientOptions::default().sdk_certificates_as_nodes(true);
         let tls = options
             .identity
@@ -95,7 +96,7 @@ impl Bench {
     async fn look_at(&self, target: &Target) -> Result<Target, ConnectError> {
         let mut link =
             Link::connect(&target.endpoint, self.tls.clone(), self.identity.mode()).await?;
-        // A node that does not answer fails the check of it; here it is merely unknown.
+        // A node that does not answer fails a check later; here its version is only unknown.
         let answer = client_version(&mut link).await.unwrap_or_default();
         let text = |key: &str| answer[key].as_str().map(str::to_owned);
         let mut known = Target {
@@ -110,7 +111,7 @@ impl Bench {
         Ok(known)
     }
 
-    /// Whether a multicast reaches a subscriber of the same node.
+    /// Returns whether a multicast reaches a subscriber of the same node.
     async fn delivers_locally(&self, target: &Target) -> Checked<bool> {
         let topic = self.topic("local");
         let mut subscriber = self.connect(target).await?;
@@ -122,7 +123,7 @@ impl Bench {
         Ok(subscriber.receive_within(LOCAL).await?.is_some())
     }
 
-    /// A session with the node under test.
+    /// Connects a session to the node under test.
     pub(super) async fn link(&self) -> Checked<Link> {
         self.connect(&self.node).await
     }
@@ -141,23 +142,23 @@ impl Bench {
         Link::connect(&target.endpoint, tls, self.identity.mode()).await
     }
 
-    /// The TLS configuration of all sessions.
+    /// Returns the TLS configuration of all sessions.
     pub(super) fn tls(&self) -> &ClientConfig {
         &self.tls
     }
 
-    /// A topic that nothing else uses, here or elsewhere in the network.
+    /// Returns a topic that nothing else uses, in this run or elsewhere in the network.
     pub(super) fn topic(&self, hint: &str) -> String {
         let number = self.topics.fetch_add(1, Ordering::Relaxed);
         format!("conformance/{}/{number}/{hint}", self.run)
     }
 
-    /// A group that no chain has.
+    /// Returns a group that no chain has.
     pub(super) fn group(&self) -> String {
         format!("conformance-{}", self.run)
     }
 
-    /// Waits until the node itself has handled what a session sent.
+    /// Waits until the node itself has handled all frames that a session sent.
     pub(super) async fn settle(&self, target: &Target, link: &mut Link) -> Checked<()> {
         link.alive().await?;
         if !target.is_ours() {
@@ -168,20 +169,20 @@ impl Bench {
 }
 
 impl Target {
-    /// Whether it is a node of this project, which has none of the real node's defects.
+    /// Returns whether it is an overlay node, which has none of the known defects of FISCO nodes.
     pub(super) fn is_ours(&self) -> bool {
         self.build.as_deref() == Some("AMOP node")
     }
 
-    /// What it says it is.
+    /// Returns the version and build that the node reports.
     pub(super) fn describe(&self) -> String {
         let build = self.build.as_deref().unwrap_or("unknown build");
         let version = self.version.as_deref().unwrap_or("unknown version");
         format!("{version}, {build}")
     }
 
-    /// Real nodes of 2.0 to 2.5 and of 2.8 to 2.11 do not deliver to their own subscribers
-    /// (channel-v2 section 7.6).
+    /// Returns whether the node may not deliver to its own subscribers, as FISCO nodes 2.0 to 2.5
+    /// and 2.8 to 2.11 (channel-v2 section 7.6).
     pub(super) fn may_lack_local_delivery(&self) -> bool {
         let minor = self
             .version
@@ -209,12 +210,12 @@ impl Target {
 }
 
 impl Route<'_> {
-    /// A session that publishes.
+    /// Connects a session that publishes.
     pub(super) async fn publisher(&self) -> Checked<Link> {
         self.bench.connect(self.from).await
     }
 
-    /// A session that has subscribed, though the publisher's node may not know yet.
+    /// Connects a session that subscribes. The publisher's node may not know the subscription yet.
     pub(super) async fn subscriber(&self, topics: &[&str]) -> Checked<Link> {
         let mut link = self.bench.connect(self.to).await?;
         self.change(&mut link, topics).await?;
@@ -229,14 +230,14 @@ impl Route<'_> {
 
     /// Waits until the publisher's node knows of changes on the subscriber's node.
     ///
-    /// Nodes of this project know once a heartbeat that followed the change was answered.
+    /// Overlay nodes know as soon as a heartbeat after the change was answered.
     pub(super) async fn spread(&self) {
         if self.crosses() && !self.is_ours() {
             sleep(TOPIC_SYNC).await;
         }
     }
 
-    /// A publisher and one subscriber of a new topic, ready to exchange messages.
+    /// Connects a publisher and one subscriber of a new topic, ready to exchange messages.
     pub(super) async fn pair(&self, hint: &str) -> Checked<(Link, Link, String)> {
         let topic = self.bench.topic(hint);
         let subscriber = self.subscriber(&[&topic]).await?;
@@ -245,18 +246,18 @@ impl Route<'_> {
         Ok((publisher, subscriber, topic))
     }
 
-    /// Whether two nodes take part.
+    /// Returns whether publisher and subscriber are on different nodes.
     pub(super) fn crosses(&self) -> bool {
         self.from.endpoint != self.to.endpoint
     }
 
-    /// Whether both nodes are of this project.
+    /// Returns whether both nodes are overlay nodes.
     pub(super) fn is_ours(&self) -> bool {
         self.from.is_ours() && self.to.is_ours()
     }
 }
 
-/// The result of `getClientVersion`.
+/// Requests the result of `getClientVersion`.
 pub(super) async fn client_version(link: &mut Link) -> Checked<Value> {
     let request = r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion","params":[]}"#;
     let answer = link.ask(FrameType::RPC, request).await?;

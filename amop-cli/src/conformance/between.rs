@@ -1,4 +1,4 @@
-//! Two nodes: how topics get from one to the other. Messages across them are in the other themes.
+//! Two nodes: how topics spread between them. The other themes check messages across two nodes.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ use super::{
 };
 use crate::show;
 
-/// Between two questions whether the publisher's node knows by now.
+/// The pause between two questions whether the publisher's node knows the topic.
 const ASK: Duration = Duration::from_millis(200);
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "topic-spreads",
         section: "6.3",
-        about: "a new topic is known at once between nodes of this project, else within 6 s",
+        about: "a new topic is known at once between overlay nodes, otherwise within 6 s",
         run: Run::Between(|route| Box::pin(spreads(route))),
     },
     Check {
         name: "topic-withdrawn",
         section: "6.3",
-        about: "the end of a subscription likewise",
+        about: "the same for the end of a subscription",
         run: Run::Between(|route| Box::pin(withdrawn(route))),
     },
     Check {
@@ -38,8 +38,8 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Asks the publisher's node whether anybody has the topic: an answer of 100 says no. A subscriber
-/// that gets the question replies to it.
+/// Asks the publisher's node whether the topic has a subscriber: the answer 100 means no. A
+/// subscriber that gets the question replies to it.
 async fn known(publisher: &mut Link, subscriber: &mut Link, topic: &str) -> Checked<bool> {
     let question = Frame::amop(FrameType::UNICAST, seq(), topic.as_bytes(), b"known?");
     publisher.send(&question).await?;
@@ -80,8 +80,8 @@ async fn spreads(route: &Route<'_>) -> Checked {
     }
 }
 
-/// Asks until nobody has the topic any more. The node that has lost the subscriber says 104 while
-/// the publisher's node does not know yet.
+/// Asks until the topic has no subscriber any more. The node of the lost subscriber answers 104
+/// while the publisher's node does not know yet.
 async fn gone(route: &Route<'_>, publisher: &mut Link, topic: &str) -> Checked {
     let since = Instant::now();
     loop {

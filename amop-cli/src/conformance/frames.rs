@@ -1,4 +1,4 @@
-//! The frame itself: how it lies in the stream, and what is wrong with it.
+//! The frame: its place in the stream, and malformed frames.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::show;
 
-/// Real nodes stop reading after a frame that is too short, and close when the session has been
-/// idle (channel-v2 section 3.5). Longer than any node takes that closes at once.
+/// The time in which a node must close the session. FISCO nodes stop reading after a frame that is
+/// too short, and close only when the session has been idle (channel-v2 section 3.5).
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 pub(super) const CHECKS: &[Check] = &[
@@ -51,7 +51,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "frame-truncated",
         section: "3.4",
-        about: "a session that ends within a frame is no harm",
+        about: "a session that ends within a frame does no harm",
         run: Run::Node(|bench| Box::pin(truncated(bench))),
     },
     Check {
@@ -63,13 +63,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "frame-unasked-response",
         section: "4",
-        about: "an answer nobody waits for is ignored",
+        about: "an answer to no request is ignored",
         run: Run::Node(|bench| Box::pin(unasked_response(bench))),
     },
     Check {
         name: "session-half-closed",
         section: "3.4",
-        about: "a request before the client's farewell is answered, or the session just ends",
+        about: "a request just before the client closes is answered, or the session ends",
         run: Run::Node(|bench| Box::pin(half_closed(bench))),
     },
     Check {
@@ -100,14 +100,14 @@ fn beaten(request: &Frame) -> Frame {
     Frame::new(FrameType::HEARTBEAT, request.seq, "1")
 }
 
-/// A header with a length that is not its frame's.
+/// Returns a header with a wrong length.
 fn header_with_length(length: u32) -> Vec<u8> {
     let mut header = Frame::new(FrameType::HEARTBEAT, seq(), "").header();
     header[..4].copy_from_slice(&length.to_be_bytes());
     header.to_vec()
 }
 
-/// The answers of both requests, in either order: real nodes answer as their workers come to it.
+/// Checks the answers to both requests, in either order: FISCO nodes answer from several workers.
 async fn joined(bench: &Bench) -> Checked {
     let mut link = bench.link().await?;
     let requests = [heartbeat(), heartbeat()];
@@ -135,7 +135,8 @@ async fn split(bench: &Bench) -> Checked {
     passed()
 }
 
-/// Some SDKs lose the second frame of a record and misread a header that is spread over two.
+/// Some SDKs lose the second frame of a record, or misread a header that is spread over two
+/// records.
 async fn per_record(bench: &Bench) -> Checked {
     const FRAMES: usize = 8;
     let mut link = bench.link().await?;
@@ -179,7 +180,7 @@ async fn too_short(bench: &Bench) -> Checked {
         }
         lingers = true;
     }
-    Ok(lingers.then(|| "the session lingers, as on real nodes, until it has been idle".to_owned()))
+    Ok(lingers.then(|| "the session stays open until it is idle, as on FISCO nodes".to_owned()))
 }
 
 async fn truncated(bench: &Bench) -> Checked {
@@ -248,8 +249,7 @@ async fn topic_beyond_body(bench: &Bench) -> Checked {
 async fn topic_length_0(bench: &Bench) -> Checked {
     if !bench.node.is_ours() {
         return Err(Problem::Skipped(
-            "the process of a real node ends on this frame, so it is sent to nodes of this \
-             project only"
+            "this frame ends the process of a FISCO node, so it is sent to overlay nodes only"
                 .to_owned(),
         ));
     }

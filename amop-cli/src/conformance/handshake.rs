@@ -1,4 +1,4 @@
-//! 0x14: which version of the protocol a session speaks.
+//! 0x14: the version of the protocol that a session speaks.
 
 use amop_proto::channel::{Frame, FrameType, HandshakeResponse};
 use serde_json::json;
@@ -21,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "handshake-newer-client",
         section: "5.1",
-        about: "with a client that speaks versions to come, 3 is chosen",
+        about: "for a client that also speaks future versions, 3 is chosen",
         run: Run::Node(|bench| Box::pin(newer_client(bench))),
     },
     Check {
@@ -33,13 +33,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "handshake-no-common-version",
         section: "5.1",
-        about: "a client that speaks only versions to come is closed without an answer",
+        about: "a client that speaks only future versions is disconnected without an answer",
         run: Run::Node(|bench| Box::pin(no_common_version(bench))),
     },
     Check {
         name: "handshake-malformed",
         section: "5.1",
-        about: "what is no handshake is not answered, and the session goes on in version 1",
+        about: "a body that is not a handshake is not answered, and the session goes on in version 1",
         run: Run::Node(|bench| Box::pin(malformed(bench))),
     },
     Check {
@@ -62,7 +62,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Shakes hands with these JSON members.
+/// Sends a handshake with these JSON members.
 async fn shake(link: &mut Link, request: serde_json::Value) -> Checked<HandshakeResponse> {
     let answer = link.ask(FrameType::HANDSHAKE, request.to_string()).await?;
     same("type of the answer", answer.kind, FrameType::HANDSHAKE)?;

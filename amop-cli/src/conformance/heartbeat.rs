@@ -1,4 +1,4 @@
-//! 0x13: the sign of life, whose form depends on the version.
+//! 0x13: the heartbeat, whose form depends on the version.
 
 use amop_proto::channel::{Frame, FrameType};
 
@@ -31,7 +31,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "heartbeat-version-3",
         section: "5.2",
-        about: "version 3: likewise",
+        about: "version 3: the same as version 2",
         run: Run::Node(|bench| Box::pin(json(bench, 3))),
     },
 ];

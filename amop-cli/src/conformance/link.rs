@@ -17,11 +17,11 @@ use tokio_rustls::client::TlsStream;
 use super::problem::{Checked, Problem, broken, failed, same, same_frame};
 use crate::{ConnectError, show, wire};
 
-/// How long a node may take to answer what it answers at once. Generous, for machines that are busy.
+/// The time in which a node must give an answer that needs no waiting. Long, for busy machines.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long nothing must come where nothing may come, after a sign of life that came after the
-/// cause. Real nodes handle the frames of a session in any order (channel-v2 section 6.3).
+/// The time in which no frame may arrive, counted from a heartbeat after the cause. FISCO nodes
+/// handle the frames of a session in any order (channel-v2 section 6.3).
 const QUIET: Duration = Duration::from_millis(300);
 
 /// A session.
@@ -29,18 +29,18 @@ const QUIET: Duration = Duration::from_millis(300);
 pub(super) struct Link {
     stream: TlsStream<TcpStream>,
     buffer: BytesMut,
-    /// How many records the last frame was spread over, and whether it ended with its record.
+    /// The number of records that held the last frame, and whether it ended with its record.
     pub(super) records: Records,
 }
 
-/// How the last frame lay in TLS records.
+/// The place of the last frame in the TLS records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Records {
     pub(super) count: usize,
     pub(super) ends_with_frame: bool,
 }
 
-/// A new seq.
+/// Returns a new seq.
 pub(super) fn seq() -> Seq {
     Seq::random(&mut rand::rng())
 }
@@ -75,7 +75,7 @@ impl Link {
         self.send_bytes(&frame.to_bytes()).await
     }
 
-    /// Ends our half of the session: no more comes from here.
+    /// Closes this side of the session: no more frames are sent.
     pub(super) async fn finish(&mut self) -> Checked<()> {
         match timeout(PATIENCE, self.stream.shutdown()).await {
             Ok(Ok(())) => Ok(()),
@@ -84,7 +84,7 @@ impl Link {
         }
     }
 
-    /// The next frame until a deadline; `None` at the end of the session.
+    /// Returns the next frame before a deadline, or the end of the session.
     async fn next(&mut self, deadline: Instant) -> Checked<Next> {
         self.records = Records::default();
         loop {
@@ -107,7 +107,7 @@ impl Link {
         }
     }
 
-    /// The next frame, which must come.
+    /// Returns the next frame, which must arrive.
     pub(super) async fn receive(&mut self, what: &str) -> Checked<Frame> {
         match self.receive_or_end(what).await? {
             Some(frame) => Ok(frame),
@@ -115,7 +115,7 @@ impl Link {
         }
     }
 
-    /// The next frame or the end of the session, one of which must come.
+    /// Returns the next frame, or `None` at the end of the session. One of the two must happen.
     pub(super) async fn receive_or_end(&mut self, what: &str) -> Checked<Option<Frame>> {
         match self.next(Instant::now() + PATIENCE).await? {
             Next::Frame(frame) => Ok(Some(frame)),
@@ -124,7 +124,7 @@ impl Link {
         }
     }
 
-    /// The next frame, if one comes in time.
+    /// Returns the next frame, if it arrives in time.
     pub(super) async fn receive_within(&mut self, time: Duration) -> Checked<Option<Frame>> {
         match self.next(Instant::now() + time).await? {
             Next::Frame(frame) => Ok(Some(frame)),
@@ -133,7 +133,7 @@ impl Link {
         }
     }
 
-    /// The next frame must be this one.
+    /// Checks that the next frame is this one.
     pub(super) async fn expect(&mut self, what: &str, expected: &Frame) -> Checked<()> {
         let got = self
             .receive(&format!("{what}: {}", show::frame(expected)))
@@ -141,7 +141,7 @@ impl Link {
         same_frame(what, &got, expected)
     }
 
-    /// Sends a request and takes the next frame, which must be its answer: of the same seq.
+    /// Sends a request and returns the next frame, which must be its answer, with the same seq.
     pub(super) async fn ask(&mut self, kind: FrameType, body: impl Into<Bytes>) -> Checked<Frame> {
         let request = Frame::new(kind, seq(), body);
         self.send(&request).await?;
@@ -153,7 +153,7 @@ impl Link {
         Ok(answer)
     }
 
-    /// The handshake of a client that speaks versions 1 to `version`.
+    /// Performs the handshake of a client that speaks versions 1 to `version`.
     pub(super) async fn handshake(&mut self, version: u32) -> Checked<()> {
         let request = HandshakeRequest {
             minimum_support: 1,
@@ -166,7 +166,7 @@ impl Link {
         same("type of the answer", answer.kind, FrameType::HANDSHAKE)
     }
 
-    /// A sign of life: nothing must come before it.
+    /// Sends a heartbeat. No other frame may arrive before its answer.
     ///
     /// The body `0` is answered in every version (channel-v2 section 5.2).
     pub(super) async fn alive(&mut self) -> Checked<()> {
@@ -174,7 +174,7 @@ impl Link {
         same("type of the answer", answer.kind, FrameType::HEARTBEAT)
     }
 
-    /// Nothing may come of what was sent, and the session goes on.
+    /// Checks that no frame arrives, and that the session goes on.
     pub(super) async fn silent(&mut self) -> Checked<()> {
         self.alive().await?;
         match self.receive_within(QUIET).await? {
@@ -183,7 +183,7 @@ impl Link {
         }
     }
 
-    /// The node closes the session without another frame.
+    /// Checks that the node closes the session without another frame.
     pub(super) async fn closed(&mut self) -> Checked<()> {
         match self.next(Instant::now() + PATIENCE).await {
             Ok(Next::End) => Ok(()),
@@ -197,7 +197,7 @@ impl Link {
         }
     }
 
-    /// Whether the node closes the session within a time, without another frame.
+    /// Returns whether the node closes the session in time, without another frame.
     pub(super) async fn closes_within(&mut self, time: Duration) -> Checked<bool> {
         match self.next(Instant::now() + time).await? {
             Next::End => Ok(true),

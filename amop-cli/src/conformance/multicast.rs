@@ -50,7 +50,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "multicast-answered",
         section: "7.4",
-        about: "a subscriber may answer, as go-sdk does, and nobody hears of it",
+        about: "a subscriber may answer, as go-sdk does; the answer is dropped",
         run: Run::Route(|route| Box::pin(answered(route))),
     },
 ];
@@ -59,7 +59,7 @@ fn message(topic: &str, payload: &[u8]) -> Frame {
     Frame::amop(FrameType::MULTICAST, seq(), topic.as_bytes(), payload)
 }
 
-/// Type 0x31, result 0 and everything else as in the message.
+/// Returns the acknowledgement: type 0x31, result 0, everything else as in the message.
 fn acknowledgement(message: &Frame) -> Frame {
     message.respond(code::SUCCESS, message.body.clone())
 }
@@ -86,7 +86,7 @@ async fn own_session(bench: &Bench) -> Checked {
     bench.settle(&bench.node, &mut link).await?;
     let message = message(&topic, b"to all and me");
     link.send(&message).await?;
-    // Copy and acknowledgement, in either order.
+    // The copy and the acknowledgement may arrive in either order.
     let mut missing = vec![message.clone(), acknowledgement(&message)];
     while !missing.is_empty() {
         let got = link.receive("the message and its acknowledgement").await?;
@@ -98,11 +98,11 @@ async fn own_session(bench: &Bench) -> Checked {
     passed()
 }
 
-/// The one check of local delivery that is not skipped where a version is known not to have it.
+/// The only check of local delivery that is not skipped for versions that are known to lack it.
 async fn local(bench: &Bench) -> Checked {
     if !bench.node.delivers_locally() {
         return Ok(Some(
-            "it does not, as real nodes of its version (2.0 to 2.5, 2.8 to 2.11)".to_owned(),
+            "it does not, like FISCO nodes of its version (2.0 to 2.5, 2.8 to 2.11)".to_owned(),
         ));
     }
     let route = Route {

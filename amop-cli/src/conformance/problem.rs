@@ -1,4 +1,4 @@
-//! Why a check does not pass, and the comparisons that find it out.
+//! Reasons why a check does not pass, and the comparisons that find them.
 
 use std::{fmt, io};
 
@@ -6,19 +6,19 @@ use amop_proto::channel::Frame;
 
 use crate::{ConnectError, show};
 
-/// How a check ends: well, perhaps with a remark, or with a [`Problem`].
+/// The result of a check: passed, perhaps with a remark, or a [`Problem`].
 pub(super) type Checked<T = Option<String>> = Result<T, Problem>;
 
 /// A check that did not pass.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// The node does something else than it should.
+    /// The node does not do what it should.
     Failed { expected: String, got: String },
-    /// The check does not apply, and why.
+    /// The check does not apply, with the reason.
     Skipped(String),
 }
 
-/// No connection where there must be one.
+/// A required connection failed.
 impl From<ConnectError> for Problem {
     fn from(error: ConnectError) -> Self {
         Self::Failed {
@@ -28,7 +28,7 @@ impl From<ConnectError> for Problem {
     }
 }
 
-/// A check that passes without a remark.
+/// Returns the result of a check that passes without a remark.
 pub(super) fn passed() -> Checked {
     Ok(None)
 }
@@ -40,12 +40,12 @@ pub(super) fn failed<T>(expected: impl Into<String>, got: impl Into<String>) -> 
     })
 }
 
-/// A failure of the connection while `expected` was to happen.
+/// Reports a connection that failed while `expected` should have happened.
 pub(super) fn broken<T>(expected: &str, error: &io::Error) -> Checked<T> {
     failed(expected, format!("the connection failed: {error}"))
 }
 
-/// Two values that should be the same. `what` says what they are.
+/// Checks that two values are the same. `what` names them.
 pub(super) fn same<T: PartialEq + fmt::Debug>(what: &str, got: T, expected: T) -> Checked<()> {
     if got == expected {
         return Ok(());
@@ -53,14 +53,14 @@ pub(super) fn same<T: PartialEq + fmt::Debug>(what: &str, got: T, expected: T) -
     failed(format!("{what}: {expected:?}"), format!("{got:?}"))
 }
 
-/// Two frames that should be the same in every byte.
+/// Checks that two frames are the same in every byte.
 pub(super) fn same_frame(what: &str, got: &Frame, expected: &Frame) -> Checked<()> {
     if got == expected {
         return Ok(());
     }
     let (mut expected_text, mut got_text) = (show::frame(expected), show::frame(got));
     if expected_text == got_text {
-        // They differ beyond what is shown.
+        // They differ beyond the shown part.
         let at = expected.body.iter().zip(&got.body);
         let differ = at.take_while(|(expected, got)| expected == got).count();
         expected_text.push_str(" (as sent)");
@@ -69,7 +69,7 @@ pub(super) fn same_frame(what: &str, got: &Frame, expected: &Frame) -> Checked<(
     failed(format!("{what}: {expected_text}"), got_text)
 }
 
-/// Something that must hold of what came.
+/// Checks a condition on what was received.
 pub(super) fn holds(condition: bool, expected: &str, got: impl fmt::Display) -> Checked<()> {
     if condition {
         return Ok(());

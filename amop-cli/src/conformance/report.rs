@@ -1,4 +1,4 @@
-//! What came out: the results of all checks, for people and as JSON.
+//! The results of all checks, as text and as JSON.
 
 use std::{fmt, time::Duration};
 
@@ -10,9 +10,9 @@ use super::problem::{Checked, Problem};
 /// How a check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The node does what it should, perhaps with a remark: a difference that is allowed.
+    /// The node does what it should. A remark tells of a permitted difference.
     Passed {
-        /// What is remarkable about it.
+        /// The permitted difference.
         remark: Option<String>,
     },
     /// The node does something else.
@@ -24,7 +24,7 @@ pub enum Outcome {
     },
     /// The check does not apply.
     Skipped {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -39,19 +39,18 @@ impl From<Checked> for Outcome {
     }
 }
 
-/// The result of one check. Its `Display` is a line of the table, with more lines below it for a
-/// failure.
+/// The result of one check. Its `Display` is a line of the table, and more lines for a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckResult {
     /// The check's name; those across two nodes begin with `across/`.
     pub name: String,
-    /// The section of channel-v2 that says what is checked.
+    /// The section of channel-v2 that the check tests.
     pub section: &'static str,
-    /// What a node does that passes.
+    /// The behaviour of a node that passes.
     pub about: &'static str,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How long it took.
+    /// The duration of the check.
     pub elapsed: Duration,
 }
 
@@ -107,7 +106,7 @@ impl fmt::Display for CheckResult {
                 remark: Some(remark),
             } => write!(f, "\n        remark: {}", OneLine::new(remark)),
             Outcome::Failed { expected, got } => {
-                // What a node sends may be anything.
+                // A node may send any characters.
                 let (expected, got) = (OneLine::new(expected), OneLine::new(got));
                 write!(f, "\n        expected: {expected}\n        got:      {got}")
             }
@@ -116,31 +115,31 @@ impl fmt::Display for CheckResult {
     }
 }
 
-/// What a run found.
+/// The results of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The node.
     pub endpoint: String,
     /// The other node.
     pub other: Option<String>,
-    /// What the node says it is.
+    /// The version and build that the node reports.
     pub node: String,
-    /// The results in the order the checks ran.
+    /// The results, in the order in which the checks ran.
     pub results: Vec<CheckResult>,
 }
 
 impl Report {
-    /// Whether no check failed.
+    /// Returns whether no check failed.
     pub fn is_conformant(&self) -> bool {
         self.failures().next().is_none()
     }
 
-    /// The checks that failed.
+    /// Returns the checks that failed.
     pub fn failures(&self) -> impl Iterator<Item = &CheckResult> {
         self.results.iter().filter(|result| result.is_failure())
     }
 
-    /// How many passed, failed and were skipped.
+    /// Returns the numbers of checks that passed, failed and were skipped.
     pub fn counts(&self) -> (usize, usize, usize) {
         let skipped = |result: &&CheckResult| matches!(result.outcome, Outcome::Skipped { .. });
         let failed = self.failures().count();
@@ -148,7 +147,7 @@ impl Report {
         (self.results.len() - failed - skipped, failed, skipped)
     }
 
-    /// One line that sums it up.
+    /// Returns a summary of one line.
     pub fn summary(&self) -> String {
         let (passed, failed, skipped) = self.counts();
         let seconds: f64 = self
@@ -163,7 +162,7 @@ impl Report {
         )
     }
 
-    /// The report as a JSON object.
+    /// Returns the report as a JSON object.
     pub fn to_json(&self) -> Value {
         let (passed, failed, skipped) = self.counts();
         json!({

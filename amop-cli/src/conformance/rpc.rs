@@ -14,14 +14,14 @@ use super::{
 };
 use crate::show;
 
-/// A group that does not exist on the node (channel-v2 section 10).
+/// The error code of a group that does not exist on the node (channel-v2 section 10).
 const NO_SUCH_GROUP: i64 = -40001;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "rpc-client-version",
         section: "11.1",
-        about: "getClientVersion tells versions and chain id as SDKs need them",
+        about: "getClientVersion returns versions and chain id as SDKs need them",
         run: Run::Node(|bench| Box::pin(version(bench))),
     },
     Check {
@@ -45,30 +45,30 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "rpc-id",
         section: "11",
-        about: "the id comes back as it is, be it a number, text or null",
+        about: "the id comes back unchanged: a number, text or null",
         run: Run::Node(|bench| Box::pin(id(bench))),
     },
     Check {
         name: "rpc-unknown-method",
         section: "11.7",
-        about: "an unknown method is error -32601",
+        about: "an unknown method gets error -32601",
         run: Run::Node(|bench| Box::pin(unknown_method(bench))),
     },
     Check {
         name: "rpc-malformed",
         section: "10",
-        about: "what is not JSON is error -32700",
+        about: "a body that is not JSON gets error -32700",
         run: Run::Node(|bench| Box::pin(malformed(bench))),
     },
     Check {
         name: "rpc-no-id",
         section: "11",
-        about: "a request without id is error -32604, with id null",
+        about: "a request without id gets error -32604, with id null",
         run: Run::Node(|bench| Box::pin(no_id(bench))),
     },
 ];
 
-/// Sends a body and reads the JSON of the answer, whose line must end.
+/// Sends a body and returns the JSON of the answer, which must end with a line feed.
 async fn call(link: &mut Link, body: String) -> Checked<Value> {
     let answer = link.ask(FrameType::RPC, body).await?;
     same("type of the answer", answer.kind, FrameType::RPC)?;

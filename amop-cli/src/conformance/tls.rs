@@ -1,4 +1,4 @@
-//! Who gets in: TLS with certificates of the chain on both sides.
+//! Access: TLS with certificates of the chain on both sides.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,13 +25,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "tls-no-certificate",
         section: "2.4",
-        about: "a client without a certificate does not get in",
+        about: "a client without a certificate is refused",
         run: Run::Node(|bench| Box::pin(no_certificate(bench))),
     },
     Check {
         name: "tls-stranger",
         section: "2.5",
-        about: "a client with a certificate of another chain does not get in",
+        about: "a client with a certificate of another chain is refused",
         run: Run::Node(|bench| Box::pin(stranger(bench))),
     },
     Check {
@@ -42,7 +42,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Presents the certificate it holds, or none.
+/// A resolver that presents its certificate, or none.
 #[derive(Debug)]
 struct Presents(Option<Arc<CertifiedKey>>);
 
@@ -70,7 +70,7 @@ async fn stranger(bench: &Bench) -> Checked {
         Ok(config) => config.client_auth_cert_resolver.resolve(&[], &[]),
         Err(error) => {
             return Err(Problem::Skipped(format!(
-                "no certificate could be made: {error}"
+                "cannot create a certificate: {error}"
             )));
         }
     };
@@ -99,15 +99,15 @@ fn rsa_stranger() -> Made {
     )?)
 }
 
-/// The TLS handshake must fail because of the certificate: with the right one it does not, or the
-/// run would not have begun.
+/// Checks that the TLS handshake fails because of the certificate. With the right certificate it
+/// succeeds, otherwise the run would not have started.
 async fn refused(bench: &Bench, presents: Presents) -> Checked {
     let mut tls = bench.tls().clone();
     tls.client_auth_cert_resolver = Arc::new(presents);
     match bench.connect_with(&bench.node, Arc::new(tls)).await {
         Err(crate::ConnectError::Tls { .. }) => passed(),
         Err(other) => failed("the node ends the TLS handshake", other.to_string()),
-        Ok(_) => failed("the node ends the TLS handshake", "it completes it"),
+        Ok(_) => failed("the node ends the TLS handshake", "the node completes it"),
     }
 }
 
@@ -118,7 +118,7 @@ async fn plain_text(bench: &Bench) -> Checked {
         let mut tcp = TcpStream::connect(&bench.node.endpoint).await?;
         tcp.write_all(&request).await?;
         let mut answer = vec![0; 1024];
-        // An alert may come, and then the end. A node that waits for more is as good.
+        // An alert may arrive, and then the end. A node that waits for more passes as well.
         let len = match timeout(Duration::from_secs(1), tcp.read(&mut answer)).await {
             Ok(len) => len?,
             Err(_) => 0,
@@ -131,7 +131,7 @@ async fn plain_text(bench: &Bench) -> Checked {
             failed(EXPECTED, hex::encode(answer))
         }
         Ok(Ok(_)) => passed(),
-        // Being thrown out is the best answer.
+        // The node closed the connection, which is the best answer.
         Ok(Err(error)) if crate::wire::is_end(&error) => passed(),
         Ok(Err(error)) => failed("a TCP connection", error.to_string()),
         Err(_) => failed("a TCP connection", "none in time"),

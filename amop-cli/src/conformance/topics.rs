@@ -1,4 +1,4 @@
-//! 0x32: what a session is subscribed to.
+//! 0x32: the topics to which a session is subscribed.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::show;
 
-/// A message that is to come at all comes within this time.
+/// The time within which a message arrives, if it arrives at all.
 const DELIVERY: Duration = Duration::from_secs(1);
 
 pub(super) const CHECKS: &[Check] = &[
@@ -44,7 +44,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "topics-no-array",
         section: "6.1",
-        about: "null is the empty list; an object or what is not JSON changes nothing",
+        about: "null is the empty list; an object or a body that is not JSON changes nothing",
         run: Run::Route(|route| Box::pin(no_array(route))),
     },
     Check {
@@ -62,7 +62,7 @@ async fn not_answered(bench: &Bench) -> Checked {
     passed()
 }
 
-/// Multicasts on a topic. Unlike a unicast, that needs no answer and costs nobody a timer.
+/// Publishes a multicast. Unlike a unicast, it needs no answer and starts no timer.
 async fn publish(publisher: &mut Link, topic: &str) -> Checked<Frame> {
     let message = Frame::amop(FrameType::MULTICAST, seq(), topic.as_bytes(), b"anyone?");
     publisher.send(&message).await?;
@@ -78,7 +78,8 @@ async fn must_reach(publisher: &mut Link, subscriber: &mut Link, topic: &str) ->
     subscriber.expect("the message", &message).await
 }
 
-/// A unicast is answered 100 if and only if no node announces the topic.
+/// Checks that the answer is 100: a unicast gets this answer if and only if no node announces the
+/// topic.
 async fn nobody_has(publisher: &mut Link, topic: &str) -> Checked<()> {
     let message = Frame::amop(FrameType::UNICAST, seq(), topic.as_bytes(), b"anyone?");
     publisher.send(&message).await?;
@@ -118,7 +119,7 @@ async fn twice(route: &Route<'_>) -> Checked {
     route.spread().await;
     must_reach(&mut publisher, &mut subscriber, &topic).await?;
     subscriber.silent().await?;
-    // And once is gone when it is gone.
+    // A topic that was set twice is gone after one removal.
     route.change(&mut subscriber, &[]).await?;
     route.spread().await;
     nobody_has(&mut publisher, &topic).await?;
@@ -142,7 +143,7 @@ async fn no_array(route: &Route<'_>) -> Checked {
     passed()
 }
 
-/// Of a group that no chain has, so that no program that waits for blocks is disturbed.
+/// Uses a group that no chain has, so that no program that waits for blocks is disturbed.
 async fn block_notify(route: &Route<'_>) -> Checked {
     let blocks = format!("_block_notify_{}", route.bench.group());
     let (mut publisher, mut subscriber, topic) = route.pair("blocks").await?;
@@ -157,7 +158,7 @@ async fn block_notify(route: &Route<'_>) -> Checked {
             if route.is_ours() {
                 return failed("no message on a block topic", show::frame(&got));
             }
-            let remark = "the node carries AMOP messages on block topics, as real ones do";
+            let remark = "the node delivers AMOP messages on block topics, as FISCO nodes do";
             Ok(Some(remark.to_owned()))
         }
     }

@@ -17,10 +17,10 @@ use super::{
     problem::{Checked, failed, passed, same_frame},
 };
 
-/// A subscriber has this long to answer (channel-v2 section 7.2).
+/// The time that a subscriber has to answer (channel-v2 section 7.2).
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Clocks and wake-ups may take off this much.
+/// The tolerance for clocks and wake-ups.
 const SLACK: Duration = Duration::from_millis(500);
 
 pub(super) const CHECKS: &[Check] = &[
@@ -114,13 +114,13 @@ fn message(topic: &str, payload: &[u8]) -> Frame {
     Frame::amop(FrameType::UNICAST, seq(), topic.as_bytes(), payload)
 }
 
-/// The usual reply: type 0x31, the topic again, a payload.
+/// Returns the usual reply: type 0x31, the same topic, a payload.
 fn reply_to(message: &Frame, topic: &str, payload: &[u8]) -> Frame {
     Frame::amop(FrameType::RESPONSE, message.seq, topic.as_bytes(), payload)
 }
 
-/// Sends a message, whose subscriber must get it byte for byte and replies, and so must the
-/// publisher the reply.
+/// Sends a message and its reply. The subscriber must get the message, and the publisher the reply,
+/// byte for byte.
 async fn exchange(
     publisher: &mut Link,
     subscriber: &mut Link,
@@ -207,7 +207,7 @@ async fn binary_seq(route: &Route<'_>) -> Checked {
     let mut message = message(&topic, b"x");
     let mut bytes = [0; Seq::LEN];
     rand::rng().fill_bytes(&mut bytes);
-    // These two in any case.
+    // A seq with these two bytes in any case.
     (bytes[0], bytes[1]) = (0, 0xff);
     message.seq = Seq(bytes);
     let reply = reply_to(&message, &topic, b"ok");
@@ -236,7 +236,7 @@ async fn large(route: &Route<'_>) -> Checked {
 
 async fn topic_lengths(route: &Route<'_>) -> Checked {
     let bench = route.bench;
-    // One byte cannot be this run's own. Nobody has this one.
+    // A topic of one byte cannot be unique to this run. No other program uses this one.
     let shortest = "\u{7f}".to_owned();
     let mut longest = bench.topic("longest");
     longest.extend(std::iter::repeat_n('t', MAX_TOPIC_LEN - longest.len()));
@@ -258,7 +258,7 @@ async fn topic_lengths(route: &Route<'_>) -> Checked {
 /// Waits until one of several sessions gets a message, and returns which.
 async fn who_gets(links: &mut [Link], message: &Frame) -> Checked<usize> {
     let mut waited = Duration::ZERO;
-    /// Each session in turn is waited for so long.
+    /// The time to wait for each session in turn.
     const TURN: Duration = Duration::from_millis(20);
     while waited < super::link::PATIENCE {
         for (index, link) in links.iter_mut().enumerate() {
@@ -287,7 +287,7 @@ async fn one_of_many(route: &Route<'_>) -> Checked {
     let reply = reply_to(&message, &topic, b"me");
     subscribers[chosen].send(&reply).await?;
     publisher.expect("the reply", &reply).await?;
-    // The reply is in, so no other will be asked.
+    // The reply has arrived, so no other subscriber will be asked.
     for subscriber in &mut subscribers {
         subscriber.silent().await?;
     }
@@ -309,7 +309,7 @@ async fn unanswered(route: &Route<'_>) -> Checked {
             format!("104 after {:.1} s", took.as_secs_f64()),
         );
     }
-    // Too late now.
+    // This reply is too late.
     subscriber
         .send(&reply_to(&message, &topic, b"late"))
         .await?;
@@ -351,7 +351,7 @@ async fn subscriber_gone(route: &Route<'_>) -> Checked {
     let took = sent.elapsed();
     if took >= ANSWER {
         return failed(
-            "104 before the subscriber's 5 s are over",
+            "104 before the subscriber's 5 s have passed",
             format!("104 after {:.1} s", took.as_secs_f64()),
         );
     }
