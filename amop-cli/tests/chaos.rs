@@ -1,4 +1,4 @@
-//! `amop chaos` as users run it: a small run holds, and nothing is left behind.
+//! `amop chaos` as users run it: a small run finds no loss, and leaves nothing behind.
 #![cfg(unix)]
 
 use std::{fs, process::Command};
@@ -37,7 +37,7 @@ fn nothing_acknowledged_is_lost_under_kills_and_cuts() {
     assert!(acknowledged >= 1200, "{report}");
     assert!(unicasts["delivered"].as_u64().unwrap() >= acknowledged);
     assert_eq!(report["multicasts"]["sent"], 24, "{report}");
-    // Something did go wrong on the way.
+    // Check that there were faults.
     let faults = report["faults"].as_object().unwrap();
     assert!(!faults.is_empty(), "{report}");
     for node in 0..4 {

@@ -1,4 +1,4 @@
-//! `amop devnet up` as users run it: what it prints, the folder it makes, how it ends.
+//! `amop devnet up` as users run it: its output, its folder, and its end.
 #![cfg(unix)]
 
 use std::{
@@ -14,10 +14,10 @@ use amop::Client;
 use amop_tests::{PATIENCE, Program, free_ports, within};
 use tempfile::TempDir;
 
-/// The P2P ports start so far above the channel ports.
+/// The distance of the P2P ports above the channel ports.
 const P2P: u16 = 10_100;
 
-/// The JSON-RPC ports start so far below them.
+/// The distance of the JSON-RPC ports below the channel ports.
 const RPC: u16 = 11_655;
 
 fn up(dir: &Path, base: u16, options: &[&str]) -> Command {
@@ -30,7 +30,7 @@ fn up(dir: &Path, base: u16, options: &[&str]) -> Command {
     command
 }
 
-/// A network that is up, with the lines it printed until then.
+/// A network that is up, with the lines that it printed so far.
 struct Devnet {
     program: Program,
     lines: Vec<String>,
@@ -87,7 +87,7 @@ async fn exchange(from: u16, to: u16, certificates: &Path) {
     subscriber.close().await;
 }
 
-/// All files below a folder with their content.
+/// Returns all files below a folder with their content.
 fn snapshot(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];
@@ -167,7 +167,7 @@ async fn two_nodes_come_up_and_stop() {
         assert!(is_free(port), "{port}");
     }
 
-    // Again: the same certificates, and SDKs that have them get in.
+    // A second start keeps the certificates, and accepts SDKs that have them.
     let devnet = start(&dir, base, &[]);
     assert_eq!(devnet.lines, expected);
     assert_eq!(snapshot(&dir), files);
@@ -176,7 +176,7 @@ async fn two_nodes_come_up_and_stop() {
     assert_eq!(snapshot(&dir), files);
 }
 
-/// What an SDK is told of the chain can be chosen, for nodes that exist, too.
+/// The chain's properties reported to SDKs can be chosen, also for existing nodes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_may_pose_as_another_chain() {
     let temp = TempDir::new().unwrap();
@@ -207,13 +207,13 @@ async fn a_network_may_pose_as_another_chain() {
     devnet.stop("INT");
 }
 
-/// A connected SDK does not keep the network from stopping, and is told.
+/// A connected SDK does not prevent the network from stopping, and notices the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_stops_under_connected_clients() {
     let temp = TempDir::new().unwrap();
     let base = free_ports(1);
     let devnet = start(temp.path(), base, &["--nodes", "1"]);
-    // One node alone has nobody to try it with.
+    // With only one node, no commands to try are printed.
     assert!(!devnet.lines.iter().any(|line| line.contains("Try")));
     let client = connect(base, temp.path().join("127.0.0.1/sdk")).await;
     devnet.stop("INT");
@@ -261,7 +261,7 @@ async fn the_channel_may_have_rsa_certificates() {
     exchange(base, base + 1, &sdk).await;
     devnet.stop("INT");
 
-    // Certificates of the other kind are not mixed in.
+    // Certificates of the other kind are not added.
     let finished = Program::start(&mut up(temp.path(), base, &[])).finish();
     assert_eq!(finished.status.code(), Some(1), "{finished:?}");
     assert!(finished.errors.starts_with("amop: "), "{finished:?}");
@@ -284,7 +284,7 @@ fn a_port_that_is_taken_is_named() {
         assert!(errors.contains("choose another port"), "{errors}");
         drop(holder);
     }
-    // What did not work was not left half done.
+    // The failed start left nothing incomplete.
     start(temp.path(), base, &[]).stop("INT");
 }
 
@@ -310,7 +310,7 @@ fn impossible_networks_are_refused() {
     assert_eq!(snapshot(temp.path()), BTreeMap::new());
 }
 
-/// Files where the folder should be, and folders that cannot be written.
+/// A file in place of the folder, and a folder that is not writable.
 #[test]
 fn a_folder_that_is_none_is_named() {
     let temp = TempDir::new().unwrap();
@@ -324,7 +324,7 @@ fn a_folder_that_is_none_is_named() {
     );
 }
 
-/// Neither what it prints nor its log need be read, and both may go to a disk that is full.
+/// The network runs although its output and its log are not read or are on a full disk.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_needs_to_read_what_it_prints() {
     let broken = || {
@@ -363,7 +363,7 @@ async fn nobody_needs_to_read_what_it_prints() {
     }
 }
 
-/// Does not outlive the test.
+/// A process that is killed at the end of the test.
 struct Killed(Child);
 
 impl Drop for Killed {

@@ -1,4 +1,4 @@
-//! `amop schema` as users run it: exit codes and what is printed.
+//! `amop schema` as users run it: exit codes and output.
 
 use std::{
     fs,
@@ -43,7 +43,7 @@ fn check_tells_by_its_exit_code() {
     );
 }
 
-/// The imports of each version are its own, although both are called the same.
+/// Each version has its own imports, although both have the same names.
 #[test]
 fn check_looks_imports_up_in_the_versions_own_folders() {
     let dir = TempDir::new().unwrap();
@@ -132,7 +132,8 @@ fn asyncapi_takes_proto_and_rust_files() {
     assert_eq!(addresses, [Some("hello"), Some("quote")]);
 }
 
-/// A reader that has read enough, such as `head`, is no mistake, and the exit code tells the same.
+/// A reader that has read enough, such as `head`, is not an error, and the exit code stays the
+/// same.
 #[test]
 fn a_closed_pipe_changes_nothing() {
     let dir = TempDir::new().unwrap();

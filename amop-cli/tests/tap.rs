@@ -1,4 +1,4 @@
-//! The tap: clients work through it, every frame is told, and no byte is changed.
+//! The tap: clients work through it, every frame is reported, and no byte is changed.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// A tap with the certificates of a network.
+/// Starts a tap with the certificates of a network.
 async fn tap(network: &Network, to: &str) -> (Tap, Records) {
     let options = Options {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -40,7 +40,7 @@ async fn client(endpoint: &str, sdk: Identity) -> Client {
     Client::builder()
         .endpoint(endpoint)
         .identity(sdk)
-        // The tap may have no other certificates.
+        // The tap may have only an SDK's certificates.
         .sdk_certificates_as_nodes(true)
         .timeout(PATIENCE)
         .connect_timeout(PATIENCE)
@@ -50,7 +50,7 @@ async fn client(endpoint: &str, sdk: Identity) -> Client {
         .unwrap()
 }
 
-/// A unicast with its reply from a client behind the tap to one that is not.
+/// Sends a unicast from a client behind the tap to a direct client, and gets the reply.
 async fn exchange(endpoint: &str, direct: &str, sdk: Identity) {
     let publisher = client(endpoint, sdk.clone()).await;
     let subscriber = client(direct, sdk).await;
@@ -67,7 +67,7 @@ async fn exchange(endpoint: &str, direct: &str, sdk: Identity) {
     subscriber.close().await;
 }
 
-/// The next record of a frame of this type.
+/// Returns the next record of a frame of this type.
 async fn frame(records: &mut Records, name: &str) -> (Direction, FrameRecord) {
     loop {
         let record = within("a record", records.recv()).await.unwrap();
@@ -79,7 +79,7 @@ async fn frame(records: &mut Records, name: &str) -> (Direction, FrameRecord) {
     }
 }
 
-/// The next record that is no frame.
+/// Returns the next record that is not a frame.
 async fn other(records: &mut Records) -> Record {
     loop {
         let record = within("a record", records.recv()).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_client_works_through_it() {
     network.shutdown().await;
 }
 
-/// An end of a connection that is no node, so that the test sees what comes through.
+/// Creates an endpoint that is not a node, so that the test sees all bytes that pass the tap.
 async fn far_end(network: &Network) -> (TcpListener, TlsAcceptor, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -142,7 +142,7 @@ async fn far_end(network: &Network) -> (TcpListener, TlsAcceptor, String) {
     (listener, tls.into(), address)
 }
 
-/// Connects to the tap, and takes what comes out on its other side.
+/// Connects to the tap, and returns both ends of the path through it.
 async fn through(
     network: &Network,
     tap: &Tap,
@@ -159,7 +159,7 @@ async fn through(
     (near.unwrap(), far)
 }
 
-/// The content of the next TLS record.
+/// Returns the content of the next TLS record.
 async fn record(stream: &mut TlsStream<TcpStream>) -> Vec<u8> {
     let content = within("a record", stream.fill_buf())
         .await
@@ -169,7 +169,7 @@ async fn record(stream: &mut TlsStream<TcpStream>) -> Vec<u8> {
     content
 }
 
-/// Frames that are split and joined arrive as they were sent, both ways.
+/// Split and joined frames arrive as they were sent, in both directions.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_stay_as_they_are() {
     let network = network(1).await;
@@ -212,7 +212,7 @@ async fn records_stay_as_they_are() {
     network.shutdown().await;
 }
 
-/// What is no frame is told and goes on unchanged, up to the last byte.
+/// Bytes that are not frames are reported and passed on unchanged, up to the last byte.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_stream_passes_unchanged() {
     let network = network(1).await;
@@ -222,10 +222,10 @@ async fn a_malformed_stream_passes_unchanged() {
     let mut sent = Frame::new(FrameType::HEARTBEAT, seq(1), "0")
         .to_bytes()
         .to_vec();
-    // A length below that of a header, and then anything.
+    // A length below that of a header, and then any bytes.
     sent.extend_from_slice(b"\0\0\0\x29\xff\0\x1b[2J anything");
     within("writing", near.write(&sent)).await.unwrap();
-    // The other way ends within a frame.
+    // The other direction ends within a frame.
     far.write_all(&sent[..20]).await.unwrap();
     far.flush().await.unwrap();
     let mut got = vec![0; sent.len()];
@@ -272,7 +272,7 @@ async fn a_malformed_stream_passes_unchanged() {
     network.shutdown().await;
 }
 
-/// A node that is not there, and an SDK that has no business here.
+/// A node that does not exist, and an SDK without TLS.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_is_told() {
     let network = network(1).await;
@@ -303,7 +303,7 @@ async fn what_fails_is_told() {
     network.shutdown().await;
 }
 
-/// Stopping does not wait for those who are connected.
+/// Stopping does not wait for connected SDKs.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_stops_under_connected_clients() {
     let network = network(1).await;
@@ -317,7 +317,7 @@ async fn it_stops_under_connected_clients() {
     network.shutdown().await;
 }
 
-/// Writes the certificates of a leaf as the chain's script does.
+/// Writes the certificates of a leaf in the layout of the chain's script.
 fn write_certificates(network: &Network, leaf: Leaf, name: &str, dir: &Path) {
     fs::create_dir_all(dir).unwrap();
     let issued = network.agency().issue(leaf, name).unwrap();
@@ -326,7 +326,7 @@ fn write_certificates(network: &Network, leaf: Leaf, name: &str, dir: &Path) {
     fs::write(dir.join("ca.crt"), network.agency().root_pem()).unwrap();
 }
 
-/// The program, with both ways to give it certificates and both ways to print.
+/// Runs the program with both ways to give it certificates and both output formats.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_prints_lines() {
@@ -393,7 +393,7 @@ async fn the_command_prints_lines() {
     network.shutdown().await;
 }
 
-/// Those who connect and say nothing do not keep others out.
+/// Connections that send nothing do not keep others out.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_give_way_to_newcomers() {
     let network = network(2).await;
@@ -414,7 +414,7 @@ async fn silent_connections_give_way_to_newcomers() {
         gave_way
     });
     exchange(&address, network.endpoint(1), network.sdk()).await;
-    // The first is gone, the last is not: it has waited for less time.
+    // The oldest connection is closed. The newest is not: it has waited for less time.
     let mut byte = [0];
     let first = within("its end", silent[0].read(&mut byte)).await;
     assert!(matches!(first, Ok(0) | Err(_)));
@@ -425,7 +425,7 @@ async fn silent_connections_give_way_to_newcomers() {
     network.shutdown().await;
 }
 
-/// Ends with the test.
+/// A process that is killed at the end of the test.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -448,7 +448,7 @@ impl Killed {
     }
 }
 
-/// Waits until the program can be connected to.
+/// Waits until the program accepts connections.
 #[cfg(unix)]
 async fn listens(address: &str) {
     within("listening", async {
@@ -459,7 +459,8 @@ async fn listens(address: &str) {
     .await;
 }
 
-/// The program, with an output that nobody reads; a publisher has sent so many multicasts through it.
+/// Starts the program with an output that is not read. A publisher has sent this many multicasts
+/// through it.
 #[cfg(unix)]
 async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
     write_certificates(network, Leaf::Sdk, "sdk", dir);
@@ -483,7 +484,7 @@ async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
     child
 }
 
-/// What it would have shown and could not is counted; the traffic goes on.
+/// Lines that could not be written are counted; the traffic goes on.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_output_that_nobody_reads_stops_no_traffic() {

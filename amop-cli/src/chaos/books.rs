@@ -1,12 +1,12 @@
-//! The books of a run: what was sent, what became of it, who got it.
+//! The books of a run: which messages were sent, their outcomes, and who received them.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// What became of a message at its publisher.
+/// The outcome of a message for its publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     NotSent,
-    /// Sent, and nothing came back yet.
+    /// Sent, without an answer so far.
     UnderWay,
     Acknowledged,
     Failed,
@@ -16,45 +16,45 @@ enum Fate {
 #[derive(Debug)]
 pub(crate) struct Books {
     fates: Vec<Fate>,
-    /// When each was sent, since the start.
+    /// When each message was sent, since the start.
     sent_at: Vec<Duration>,
-    /// By subscriber, how often it was handed each message.
+    /// For each subscriber, the number of times that it received each message.
     taken: Vec<Vec<u8>>,
     failures: BTreeMap<&'static str, u64>,
-    /// Something that no fault excuses, with an example.
+    /// Events that no fault explains: their number, with an example.
     wrong: BTreeMap<&'static str, (u64, String)>,
 }
 
-/// What the books come to.
+/// The totals of the books.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
     pub(crate) sent: u64,
     pub(crate) acknowledged: u64,
-    /// Without an answer until the end of the run.
+    /// Messages without an answer at the end of the run.
     pub(crate) unfinished: u64,
-    /// By kind of error.
+    /// The number of errors, by kind.
     pub(crate) failures: BTreeMap<&'static str, u64>,
-    /// Messages that at least one subscriber was handed.
+    /// Messages that at least one subscriber received.
     pub(crate) delivered: u64,
-    /// Messages that were handed to subscribers, counted each time.
+    /// Deliveries to subscribers, including repeated ones.
     pub(crate) deliveries: u64,
-    /// Acknowledged, and handed to nobody.
+    /// Acknowledged, but received by no subscriber.
     pub(crate) lost: u64,
-    /// Handed to the same subscriber more than once, acknowledged or not.
+    /// Received by the same subscriber more than once, acknowledged or not.
     pub(crate) duplicated: u64,
-    /// Acknowledged, and handed to more than one subscriber.
+    /// Acknowledged, and received by more than one subscriber.
     pub(crate) redelivered: u64,
-    /// Not acknowledged, and yet handed to somebody.
+    /// Not acknowledged, but received by a subscriber.
     pub(crate) unconfirmed: u64,
-    /// Something that no fault excuses, with an example.
+    /// Events that no fault explains: their number, with an example.
     pub(crate) wrong: BTreeMap<&'static str, (u64, String)>,
     /// Some of the lost messages.
     pub(crate) lost_of: Vec<usize>,
-    /// Some numbers of duplicated messages.
+    /// Descriptions of some of the duplicates.
     pub(crate) examples: Vec<String>,
 }
 
-/// So many examples are kept.
+/// The maximum number of examples.
 const EXAMPLES: usize = 5;
 
 impl Books {
@@ -68,13 +68,14 @@ impl Books {
         }
     }
 
-    /// A message is about to be sent, so long after the start.
+    /// Records that a message is about to be sent, at this time since the start.
     pub(crate) fn sent(&mut self, message: usize, at: Duration) {
         self.fates[message] = Fate::UnderWay;
         self.sent_at[message] = at;
     }
 
-    /// Messages that were acknowledged, when they were sent, and who was not handed them.
+    /// Returns acknowledged messages with the time of sending and a subscriber that did not receive
+    /// them.
     pub(crate) fn missed(&self) -> impl Iterator<Item = (usize, Duration, usize)> {
         let fates = self.fates.iter().enumerate();
         let acknowledged = fates.filter(|&(_, &fate)| fate == Fate::Acknowledged);
@@ -85,18 +86,18 @@ impl Books {
         })
     }
 
-    /// The publisher was told that a subscriber has it.
+    /// Records that the publisher got an acknowledgement.
     pub(crate) fn acknowledged(&mut self, message: usize) {
         self.fates[message] = Fate::Acknowledged;
     }
 
-    /// The publisher was told an error of that kind.
+    /// Records that the publisher got an error of this kind.
     pub(crate) fn failed(&mut self, message: usize, kind: &'static str) {
         self.fates[message] = Fate::Failed;
         *self.failures.entry(kind).or_default() += 1;
     }
 
-    /// A subscriber was handed a message with that number.
+    /// Records that a subscriber received a message with this number.
     pub(crate) fn delivered(&mut self, subscriber: usize, message: usize) {
         match self.fates.get(message) {
             None | Some(Fate::NotSent) => {
@@ -109,13 +110,13 @@ impl Books {
         }
     }
 
-    /// Something happened that no fault excuses.
+    /// Records an event that no fault explains.
     pub(crate) fn wrong(&mut self, what: &'static str, example: impl FnOnce() -> String) {
         let (count, _) = self.wrong.entry(what).or_insert_with(|| (0, example()));
         *count += 1;
     }
 
-    /// Messages that a publisher has an answer or an error for.
+    /// Returns the number of messages with an answer or an error.
     pub(crate) fn settled(&self) -> u64 {
         let settled = |fate: &&Fate| matches!(fate, Fate::Acknowledged | Fate::Failed);
         self.fates.iter().filter(settled).count() as u64
@@ -153,7 +154,7 @@ impl Books {
             if let Some((subscriber, times)) = twice {
                 sums.duplicated += 1;
                 sums.example(|| {
-                    format!("subscriber {subscriber} was handed number {message} {times} times")
+                    format!("subscriber {subscriber} received number {message} {times} times")
                 });
             }
         }
@@ -168,18 +169,18 @@ impl Sums {
         }
     }
 
-    /// Whether nothing acknowledged is lost and nobody was handed anything twice.
+    /// Returns whether no acknowledged message is lost and no subscriber received a message twice.
     pub(crate) fn hold(&self) -> bool {
         self.lost == 0 && self.duplicated == 0 && self.wrong.is_empty()
     }
 
-    /// Whether no subscriber was handed anything twice.
+    /// Returns whether no subscriber received a message twice.
     pub(crate) fn nothing_twice(&self) -> bool {
         self.duplicated == 0 && self.wrong.is_empty()
     }
 
-    /// The same for multicasts. Every subscriber is to be handed a copy of each, so that `Missing` counts the
-    /// copies that were lost, and not these sums.
+    /// Returns the totals for multicasts. Every subscriber should receive a copy, so `Missing`
+    /// counts the lost copies and these totals do not.
     pub(crate) fn of_copies(mut self) -> Self {
         self.lost = 0;
         self.lost_of.clear();
@@ -191,7 +192,7 @@ impl Sums {
     }
 }
 
-/// What is wrong, a line each; empty if nothing is.
+/// Everything that is wrong, one line each; empty if nothing is.
 impl fmt::Display for Sums {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (what, (count, example)) in &self.wrong {
@@ -200,7 +201,7 @@ impl fmt::Display for Sums {
         for message in &self.lost_of {
             writeln!(
                 f,
-                "  wrong       number {message} was acknowledged and is lost"
+                "  wrong       number {message} was acknowledged but lost"
             )?;
         }
         for example in &self.examples {
@@ -214,7 +215,8 @@ impl fmt::Display for Sums {
 mod tests {
     use super::*;
 
-    /// Books of 3 subscribers in which messages 0 and 1 were acknowledged, 2 failed, 3 is under way.
+    /// Returns books of 3 subscribers: messages 0 and 1 were acknowledged, 2 failed, 3 is under
+    /// way.
     fn books() -> Books {
         let mut books = Books::new(5, 3);
         for message in 0..4 {
@@ -258,7 +260,7 @@ mod tests {
         assert!(sums.to_string().contains("number 1 was acknowledged"));
     }
 
-    /// Of a message that failed as well: nobody may be handed anything twice.
+    /// Also for a message that failed: no subscriber may receive a message twice.
     #[test]
     fn a_duplicate_is_found() {
         for message in [0, 2, 3] {
@@ -272,12 +274,12 @@ mod tests {
             let sums = books.sums();
             assert_eq!((sums.lost, sums.duplicated), (0, 1), "{message}");
             assert!(!sums.hold() && !sums.nothing_twice());
-            let line = format!("subscriber 0 was handed number {message} 2 times");
+            let line = format!("subscriber 0 received number {message} 2 times");
             assert!(sums.to_string().contains(&line), "{sums}");
         }
     }
 
-    /// At two subscribers is not twice at one.
+    /// A message that two subscribers received once each is not a duplicate.
     #[test]
     fn a_redelivery_is_counted_apart() {
         let mut books = books();

@@ -1,4 +1,4 @@
-//! The SDK clients of a run, and the wires by which they reach their nodes.
+//! The SDK clients of a run, and the proxies through which they reach their nodes.
 
 use std::{path::Path, time::Duration};
 
@@ -11,20 +11,20 @@ use super::{
     proxy::{Proxy, Wire},
 };
 
-/// Between two looks at something that cannot be waited for.
+/// The interval at which a state is polled.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// For all connections of a client to come up.
+/// The time that all connections of a client have to come up.
 const CONNECT: Duration = Duration::from_secs(60);
 
-/// A client with a wire to each of its nodes.
+/// A client with a proxy to each of its nodes.
 #[derive(Debug)]
 pub(crate) struct Sdk {
     pub(crate) client: Client,
     pub(crate) ways: Vec<Way>,
 }
 
-/// A client's way to a node.
+/// A client's connection to a node.
 #[derive(Debug)]
 pub(crate) struct Way {
     pub(crate) node: usize,
@@ -33,7 +33,7 @@ pub(crate) struct Way {
 }
 
 impl Sdk {
-    /// A client that is connected to all of these nodes.
+    /// Connects a client to all of these nodes.
     pub(crate) async fn connect(net: &Net, nodes: &[usize], certificates: &Path) -> Result<Self> {
         let mut ways = Vec::new();
         for &node in nodes {
@@ -65,7 +65,7 @@ impl Sdk {
         Ok(sdk)
     }
 
-    /// Whether it would be connected without one of its ways.
+    /// Returns whether the client stays connected without some of its connections.
     pub(crate) fn survives(&self, without: impl Fn(usize, &Way) -> bool) -> bool {
         let nodes = self.client.nodes();
         let mut left = self

@@ -1,4 +1,4 @@
-//! Carries the plan out: breaks what it says, repairs it, and measures what that costs.
+//! Carries out the plan: causes the faults, repairs them, and measures their effect.
 
 use std::{
     collections::BTreeMap,
@@ -24,48 +24,48 @@ use super::{
     proxy::Wire,
 };
 
-/// A step that is not allowed for so long is left out.
+/// A step that is not allowed within this time is skipped.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Between two looks at something that cannot be waited for.
+/// The interval at which a state is polled.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Between two looks whether a node has died.
+/// The interval at which node processes are checked.
 const WATCH: Duration = Duration::from_secs(1);
 
-/// So many messages in a row go over a link before it is cut, for the cut to be in their way.
+/// The number of messages in a row that pass a link before it is cut, so that the cut hits traffic.
 const WARM: u32 = 20;
 
-/// For these messages.
+/// The time that these messages have.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// A probe that got an error tries again so soon.
+/// The pause before a failed probe is repeated.
 const PROBE_AGAIN: Duration = Duration::from_millis(1);
 
-/// What was done, and measured.
+/// The faults so far, and the measurements.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
-    /// How often, by kind of fault.
+    /// The number of faults, by kind.
     pub(crate) faults: BTreeMap<&'static str, u32>,
-    /// Steps that would have cut the network in two, or a client off.
+    /// Steps that would have cut the network in two, or cut a client off.
     pub(crate) skipped: u32,
-    /// From a link's being cut to the first message between its two nodes on another path.
+    /// The times from the cut of a link to the first message between its two nodes on another path.
     pub(crate) detours: Vec<Duration>,
     /// Cuts after which no message took another path before the link was repaired.
     pub(crate) no_detour: u32,
-    /// Cuts of links that no messages could be sent over before.
+    /// Cuts of links that did not pass messages before the cut.
     pub(crate) unmeasured: u32,
-    /// What was done, with the time when it really began.
+    /// The steps that were carried out, with the time when each began.
     pub(crate) steps: Vec<Step>,
 }
 
-/// What faults are inflicted on.
+/// The targets of the faults.
 #[derive(Debug)]
 pub(crate) struct Faults {
     pub(crate) net: Net,
     /// Publishers and subscribers.
     pub(crate) sdks: Vec<Sdk>,
-    /// By node, a client of that node alone.
+    /// For each node, a client that is connected only to it.
     pub(crate) probes: Vec<Sdk>,
     pub(crate) partitions: bool,
     tally: Mutex<Tally>,
@@ -86,7 +86,7 @@ impl Faults {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries the plan out until `stop`. Everything is repaired when it returns.
+    /// Carries out the plan until `stop`. Everything is repaired when it returns.
     pub(crate) async fn run(
         self: Arc<Self>,
         plan: Plan,
@@ -95,7 +95,7 @@ impl Faults {
     ) -> Result<()> {
         let mut tasks = JoinSet::new();
         let result = self.carry_out(plan, start, &stop, &mut tasks).await;
-        // What is left only waits to be repaired, and does so at once.
+        // The remaining tasks only wait before they repair; they do so at once.
         stop.cancel();
         let mut results = vec![result];
         while let Some(repaired) = tasks.join_next().await {
@@ -147,8 +147,8 @@ impl Faults {
         }
     }
 
-    /// Waits until a fault hits something whole and leaves a path between all that live; whether
-    /// that came about.
+    /// Waits until a fault hits a part that is not broken and leaves a path between all running
+    /// nodes. Returns whether this happened in time.
     async fn allowed(&self, fault: Fault) -> bool {
         let deadline = Instant::now() + PATIENCE;
         while deadline > Instant::now() {
@@ -161,7 +161,7 @@ impl Faults {
         false
     }
 
-    /// Whether every client stays connected.
+    /// Returns whether every client stays connected.
     fn survive(&self, fault: Fault) -> bool {
         self.sdks.iter().enumerate().all(|(index, sdk)| {
             sdk.survives(|at, way| {
@@ -255,8 +255,8 @@ impl Faults {
         Ok(())
     }
 
-    /// Cuts a link that messages go over one after the other, and measures how long it takes until
-    /// one that was sent after the cut arrives all the same; waits so long at most.
+    /// Cuts a link that passes one message after the other, and measures the time until a message
+    /// that was sent after the cut arrives. Waits for `limit` at most.
     async fn measure(&self, link: usize, limit: Duration) -> Result<()> {
         let (a, b) = self.net.topology.links[link];
         let topic = probe_topic(b)?;
@@ -279,7 +279,7 @@ impl Faults {
         Ok(())
     }
 
-    /// Ends clients, nodes and wires.
+    /// Stops clients, nodes and proxies.
     pub(crate) async fn shutdown(self) -> Result<()> {
         for sdk in self.sdks.into_iter().chain(self.probes) {
             sdk.close().await;
@@ -288,7 +288,7 @@ impl Faults {
     }
 }
 
-/// Messages from one node to another, one after the other.
+/// A sender of messages from one node to another, one after the other.
 struct Probe<'a> {
     client: &'a Client,
     topic: &'a TopicName,
@@ -307,7 +307,7 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// How long after the cut the first answer to a message came that was sent after it.
+    /// Returns the time from the cut to the first answer of a message that was sent after it.
     async fn run(&self) -> Duration {
         loop {
             let sent = Instant::now();

@@ -20,19 +20,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::books::Books;
 
-/// Bytes of a message.
+/// The length of a message, in bytes.
 const LEN: usize = 64;
 
-/// One message in so many goes to a topic that several subscribers share.
+/// One in this many messages goes to a topic that several subscribers share.
 const SHARED: u64 = 4;
 
-/// Subscribers that share a topic, about.
+/// The approximate number of subscribers that share a topic.
 const GROUP: usize = 3;
 
-/// A publisher that got an error leaves off for a moment, or an outage would eat up all numbers.
+/// The pause of a publisher after an error. Without it, an outage would use up all message numbers.
 const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
-/// What a run sends.
+/// The traffic of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Traffic {
     pub(crate) seed: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Ledger {
     unicasts: Mutex<Books>,
     multicasts: Mutex<Books>,
     deliveries: AtomicU64,
-    /// Multicasts that the queue of each subscriber had no room for.
+    /// For each subscriber, the number of multicasts that its full queue dropped.
     dropped: Vec<AtomicU64>,
 }
 
@@ -91,23 +91,23 @@ impl Ledger {
         }
     }
 
-    /// How often anything was handed to a subscriber.
+    /// Returns the number of deliveries to all subscribers.
     pub(crate) fn deliveries(&self) -> u64 {
         self.deliveries.load(Ordering::Relaxed)
     }
 }
 
-/// The topic of one node's probes.
+/// Returns the topic of one node's probes.
 pub(crate) fn probe_topic(node: usize) -> Result<TopicName> {
     Ok(TopicName::new(&format!("chaos.probe.{node}"))?)
 }
 
-/// The topics, with who subscribes to each.
+/// The topics and their subscribers.
 #[derive(Debug)]
 struct Topics {
-    /// One for each subscriber alone.
+    /// For each subscriber, a topic that only it subscribes to.
     own: Vec<TopicName>,
-    /// Subscriber `s` holds number `s % shared.len()`.
+    /// Subscriber `s` has number `s % shared.len()`.
     shared: Vec<TopicName>,
     all: TopicName,
 }
@@ -125,7 +125,7 @@ impl Topics {
         })
     }
 
-    /// Where a unicast goes, and who may be handed it.
+    /// Returns the topic of a unicast, and the subscribers that may receive it.
     fn of(&self, seed: u64, message: usize) -> (&TopicName, BTreeSet<usize>) {
         let drawn = scatter(seed ^ message as u64);
         let at = (drawn / SHARED) as usize;
@@ -149,7 +149,7 @@ fn scatter(number: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// A message's text: its kind and number.
+/// Returns the text of a message: its kind and number.
 fn write_message(kind: Kind, message: usize) -> Bytes {
     let letter = match kind {
         Kind::Unicast => 'u',
@@ -174,17 +174,17 @@ fn write_answer(subscriber: usize, message: usize) -> String {
     format!("{subscriber} {message}")
 }
 
-/// Whether an answer is that of one of these subscribers to this message.
+/// Returns whether an answer to this message is from one of these subscribers.
 fn is_answer(payload: &[u8], message: usize, subscribers: &BTreeSet<usize>) -> bool {
     let mut expected = subscribers.iter().map(|&s| write_answer(s, message));
     expected.any(|answer| answer.as_bytes() == payload)
 }
 
-/// Subscribers with their tasks.
+/// The tasks of the subscribers.
 pub(crate) struct Subscribers(JoinSet<()>);
 
 impl Subscribers {
-    /// Subscribes with every client; the tasks end when their clients are closed.
+    /// Subscribes every client; the tasks end when their clients are closed.
     pub(crate) async fn start(clients: &[Client], ledger: &Arc<Ledger>) -> Result<Self> {
         let topics = Topics::new(clients.len())?;
         let mut tasks = JoinSet::new();
@@ -211,10 +211,11 @@ async fn listen(mut subscription: RawSubscription, subscriber: usize, ledger: Ar
         ledger.deliveries.fetch_add(1, Ordering::Relaxed);
         match read_message(&delivery) {
             Some((written, message)) if written == kind => {
-                // Before the answer: whoever sees that must find this.
+                // Before the answer: a program that sees the answer must find this record.
                 ledger.of(kind).delivered(subscriber, message);
                 if kind == Kind::Unicast {
-                    // Without a connection the message comes again, and gets this answer then.
+                    // Without a connection, the message is delivered again later and then gets this
+                    // answer.
                     let _ = delivery.reply_bytes(write_answer(subscriber, message));
                 }
             }
@@ -225,7 +226,7 @@ async fn listen(mut subscription: RawSubscription, subscriber: usize, ledger: Ar
     }
 }
 
-/// Counts what a subscriber's queue had no room for, until its client is closed.
+/// Counts the messages that a subscriber's full queue dropped, until its client is closed.
 async fn count_dropped(mut events: Events, all: String, subscriber: usize, ledger: Arc<Ledger>) {
     while let Some(event) = events.next().await {
         if let Event::Lagged { topic, dropped } = event
@@ -236,7 +237,8 @@ async fn count_dropped(mut events: Events, all: String, subscriber: usize, ledge
     }
 }
 
-/// What one publisher sends: every `step`-th number from its own on, unicasts and multicasts mixed.
+/// The messages of one publisher: every `step`-th number from its own, unicasts and multicasts
+/// mixed.
 #[derive(Debug)]
 struct Share {
     number: usize,
@@ -265,7 +267,7 @@ impl Share {
         if at >= total {
             return None;
         }
-        // Multicasts spread evenly among the unicasts.
+        // Multicasts are spread evenly among the unicasts.
         let multicasts = at * self.multicasts / total;
         let (kind, nth) = if (at + 1) * self.multicasts / total > multicasts {
             (Kind::Multicast, multicasts)
@@ -276,7 +278,7 @@ impl Share {
     }
 }
 
-/// What the tasks of a publisher share.
+/// The data that the tasks of a publisher share.
 struct Publisher {
     client: Client,
     share: Share,
@@ -287,8 +289,8 @@ struct Publisher {
     stop: CancellationToken,
 }
 
-/// Has every client publish its share. The tasks end when all is sent, or, with what is under way,
-/// when `stop` is cancelled.
+/// Starts publishing: every client sends its share. The tasks end when everything is sent. After
+/// `stop` is cancelled they end when the messages under way are settled.
 pub(crate) fn publish(
     clients: &[Client],
     traffic: &Traffic,
@@ -359,11 +361,9 @@ impl Publisher {
         let reply = self.client.unicast(topic, payload).await?;
         if !is_answer(&reply.payload, message, &subscribers) {
             let answer = String::from_utf8_lossy(&reply.payload);
-            self.ledger
-                .unicasts()
-                .wrong("an answer of something else", || {
-                    format!("{answer:?} to number {message} on {topic}")
-                });
+            self.ledger.unicasts().wrong("an unexpected answer", || {
+                format!("{answer:?} to number {message} on {topic}")
+            });
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Copies of multicasts that subscribers were not handed, and why.
+//! Copies of multicasts that subscribers did not receive, and why.
 
 use std::{fmt, time::Duration};
 
@@ -7,31 +7,32 @@ use super::{
     plan::{Fault, Step},
 };
 
-/// So long before a fault a multicast may have been sent to be hit by it: what a node has confirmed to its
-/// neighbour is gone with it.
+/// A fault can affect a multicast sent this long before it: messages that a node has confirmed to
+/// its neighbour are lost with the node.
 const BEFORE: Duration = Duration::from_secs(1);
 
-/// So long after it: some still count on the node that is gone.
+/// A fault can affect a multicast sent this long after it: some nodes still use the node that is
+/// gone.
 const AFTER: Duration = Duration::from_secs(2);
 
-/// A client needs so long to be back with its topics.
+/// The time that a client needs to reconnect and subscribe again.
 const BACK: Duration = Duration::from_secs(5);
 
-/// So many examples are kept.
+/// The maximum number of examples.
 const EXAMPLES: usize = 5;
 
-/// A time in which somebody may miss multicasts.
+/// A period in which subscribers may miss multicasts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Excuse {
     from: Duration,
     until: Duration,
-    /// `None` is everybody.
+    /// The affected subscriber; `None` means all.
     subscriber: Option<usize>,
 }
 
 impl Excuse {
-    /// What a fault excuses: to cut or slow a link excuses nothing, as long as the network holds together.
-    /// The first so many clients are publishers.
+    /// Returns the excuse that a fault gives. The cut or slowdown of a link is no excuse while the
+    /// network holds together. The first `publishers` clients are publishers.
     pub(crate) fn of(step: &Step, publishers: usize, partitions: bool) -> Option<Self> {
         let from = step.at.saturating_sub(BEFORE);
         match step.fault {
@@ -61,21 +62,22 @@ impl Excuse {
     }
 }
 
-/// Copies that are missing, by cause.
+/// The numbers of missing copies, by cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Missing {
     /// The subscriber's own queue was full.
     pub(crate) queues: u64,
-    /// A fault was in the way.
+    /// A fault explains it.
     pub(crate) faults: u64,
     /// Nothing explains it.
     pub(crate) lost: u64,
-    /// Some of the last kind.
+    /// Some of the lost copies.
     examples: Vec<String>,
 }
 
 impl Missing {
-    /// Looks for the cause of each copy. `dropped` is how many the queue of each subscriber had no room for.
+    /// Finds the cause of each missing copy. `dropped` has, for each subscriber, the number of
+    /// messages that its full queue dropped.
     pub(crate) fn of(books: &Books, excuses: &[Excuse], dropped: &[u64]) -> Self {
         let mut dropped = dropped.to_vec();
         let mut missing = Self::default();
@@ -91,7 +93,7 @@ impl Missing {
                 if missing.examples.len() < EXAMPLES {
                     let at = at.as_secs_f64();
                     missing.examples.push(format!(
-                        "multicast {message}, sent after {at:.3} s, never came to subscriber {subscriber}"
+                        "multicast {message}, sent after {at:.3} s, never reached subscriber {subscriber}"
                     ));
                 }
             }
@@ -99,13 +101,13 @@ impl Missing {
         missing
     }
 
-    /// All of them.
+    /// Returns the number of all missing copies.
     pub(crate) fn all(&self) -> u64 {
         self.queues + self.faults + self.lost
     }
 }
 
-/// What nothing explains, a line each.
+/// The copies that nothing explains, one line each.
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for example in &self.examples {
@@ -148,7 +150,8 @@ mod tests {
             .iter()
             .filter_map(|step| Excuse::of(step, 2, false))
             .collect();
-        // 0 misses 1 (the kill), 2 and 3; 1 misses 0, 1 (the kill) and 2 (its way was cut).
+        // Subscriber 0 misses 1 (the kill), 2 and 3. Subscriber 1 misses 0, 1 (the kill) and 2 (its
+        // connection was cut).
         let missing = Missing::of(&books(), &excuses, &[1, 0]);
         let Missing {
             queues,
@@ -159,7 +162,7 @@ mod tests {
         assert_eq!((queues, faults, lost), (1, 3, 2));
         assert_eq!(missing.all(), 6);
         let text = missing.to_string();
-        assert!(text.contains("multicast 0, sent after 0.000 s, never came to subscriber 1"));
+        assert!(text.contains("multicast 0, sent after 0.000 s, never reached subscriber 1"));
     }
 
     #[test]

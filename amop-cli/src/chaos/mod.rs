@@ -1,12 +1,12 @@
-//! `amop chaos`: whether messages survive nodes that die and links that break.
+//! `amop chaos`: tests whether messages survive when nodes die and links break.
 //!
-//! Nodes are processes of their own, everything else runs in this one: a proxy for each link and for
-//! each connection of a client, the clients, and the books of what they sent and got.
+//! Each node is a process. Everything else runs in this process: a proxy for each link and for each
+//! connection of a client, the clients, and the books of what they sent and received.
 //!
-//! What is a duplicate: a message that one subscriber is handed twice, which never may be. A message
-//! on a topic that several subscribers share may reach a second one after the first was cut off before
-//! its answer got back; that is counted as redelivered. A node cannot know whether the first one
-//! processed it, and not asking the second one would lose it if not.
+//! A duplicate is a message that one subscriber receives twice; this must never happen. A message
+//! on a topic that several subscribers share may reach a second one, after the first one was cut
+//! off before its answer arrived; this is counted as redelivered. A node cannot know whether the
+//! first one processed the message. If it did not ask the second one, the message could be lost.
 
 mod books;
 mod clients;
@@ -49,58 +49,58 @@ use self::{
     topology::{Shape, Topology},
 };
 
-/// Between two lines of progress.
+/// The interval between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// At the end, nothing may have been delivered for so long: a late duplicate is one, too.
+/// The time without deliveries that ends a run: a late duplicate counts as well.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// For that.
+/// The maximum time to wait for this quiet period.
 const QUIET_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Kills nodes and cuts links under a stream of numbered messages, and counts what arrives.
 ///
-/// Starts nodes as processes of their own on this machine, with every connection led through a proxy
+/// Starts nodes as separate processes on this machine, with every connection going through a proxy
 /// that can be cut. Publishers and subscribers are connected to two nodes each. Exit code 1 if a
-/// unicast that was acknowledged reached nobody, a multicast missed a subscriber and neither a full queue nor
-/// a fault explains that, or a subscriber was handed a message twice.
+/// unicast that was acknowledged reached no subscriber, if a multicast missed a subscriber and
+/// neither a full queue nor a fault explains it, or if a subscriber received a message twice.
 #[derive(Debug, Args)]
 pub(crate) struct Chaos {
-    /// How many nodes; as many publishers and subscribers.
+    /// The number of nodes, of publishers and of subscribers.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(2..=16))]
     nodes: u16,
     /// How the nodes are linked.
     #[arg(long, value_enum, default_value = "ring")]
     topology: Shape,
-    /// How many unicasts.
+    /// The number of unicasts.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     unicasts: u32,
-    /// How many multicasts among them. Default: one for 100 unicasts.
+    /// The number of multicasts sent between them. Default: one for 100 unicasts.
     #[arg(long, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     multicasts: Option<u32>,
-    /// Unicasts per second, all publishers together. Default: as many as go.
+    /// Unicasts per second, by all publishers together. Default: as many as possible.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
     /// Messages under way at a time, per publisher.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
     in_flight: u16,
-    /// Decides what happens when, and is printed. Default: a random one.
+    /// The seed of the faults and the traffic. It is printed. Default: a random one.
     #[arg(long)]
     seed: Option<u64>,
-    /// Seconds between two nodes' being killed or stopped, about; 0 for never.
+    /// The average number of seconds between two faults that kill or stop a node; 0 for never.
     #[arg(long, default_value_t = 5.0, value_parser = seconds)]
     kill_every: f64,
-    /// Seconds between two connections' being broken, about; 0 for never.
+    /// The average number of seconds between two faults that break a connection; 0 for never.
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     cut_every: f64,
-    /// Leave the connections of clients alone.
+    /// Do not cut the connections of clients.
     #[arg(long)]
     no_client_cuts: bool,
-    /// Also do what cuts the network in two, or a client off. Otherwise there is always a path
-    /// between all nodes that live, and from every client to one of them.
+    /// Also cause faults that cut the network in two, or cut a client off. Without this option
+    /// there is always a path between all running nodes, and from every client to one of them.
     #[arg(long)]
     partitions: bool,
-    /// Stop sending after so many seconds.
+    /// Stop sending after this many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     duration_limit: Option<f64>,
     /// Print the result as JSON.
@@ -111,15 +111,15 @@ pub(crate) struct Chaos {
     keep_logs: Option<PathBuf>,
 }
 
-/// Seconds that a clock can count.
+/// Parses a number of seconds.
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(seconds),
-        _ => Err("expected seconds, 0 to 1000000".to_owned()),
+        _ => Err("expected a number of seconds from 0 to 1000000".to_owned()),
     }
 }
 
-/// `None` for 0.
+/// Converts seconds to a duration; `None` for 0.
 fn interval(seconds: f64) -> Option<Duration> {
     (seconds > 0.0).then(|| Duration::from_secs_f64(seconds))
 }
@@ -153,7 +153,7 @@ impl Chaos {
             }
             () = stopped => {
                 // Dropping everything kills the nodes.
-                tell!("amop chaos: given up");
+                tell!("amop chaos: stopped");
                 Ok(ExitCode::FAILURE)
             }
         }
@@ -216,7 +216,7 @@ impl Chaos {
         faults.net.wait_for_links().await?;
         wait_for_quiet(&ledger).await;
         let tally = faults.tally().clone();
-        let faults = Arc::into_inner(faults).context("a fault is still going on")?;
+        let faults = Arc::into_inner(faults).context("a fault is still in progress")?;
         faults.shutdown().await?;
         listening.join().await;
         probing.join_all().await;
@@ -236,7 +236,8 @@ impl Chaos {
         Ok(report)
     }
 
-    /// Waits until everything is sent or the time is over, and then until all is repaired.
+    /// Waits until everything is sent or the time limit has passed, and then until everything is
+    /// repaired.
     async fn send(
         &self,
         mut sending: JoinSet<()>,
@@ -263,10 +264,10 @@ impl Chaos {
                     Some(sent) => sent?,
                     None => break,
                 },
-                // Before the end only if something is broken for good.
+                // This ends before the run only because of an error.
                 broken = &mut breaking => {
                     broken??;
-                    anyhow::bail!("the faults ended by themselves");
+                    anyhow::bail!("the task that causes the faults ended too early");
                 }
                 () = &mut limit, if !over => {
                     over = true;
@@ -290,12 +291,12 @@ fn shape_name(shape: Shape) -> String {
     value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
-/// Publishers, subscribers and probes: one of each per node.
+/// Connects publishers, subscribers and probes: one of each per node.
 async fn connect(net: &Net, certificates: &Path) -> Result<(Vec<Sdk>, Vec<Sdk>, Vec<Sdk>)> {
     let count = net.topology.nodes;
     let (mut publishers, mut subscribers, mut probes) = (Vec::new(), Vec::new(), Vec::new());
     for node in 0..count {
-        // Other pairs than the publishers', so that there are ways of all lengths.
+        // Other pairs than the publishers', so that there are paths of all lengths.
         let (near, far) = ((node + 1) % count, (node + count / 2) % count);
         publishers.push(Sdk::connect(net, &[node, near], certificates).await?);
         subscribers.push(Sdk::connect(net, &[node, far], certificates).await?);
@@ -310,14 +311,14 @@ async fn answer_probes(probes: &[Sdk]) -> Result<JoinSet<()>> {
     for (node, sdk) in probes.iter().enumerate() {
         let mut subscription = sdk.client.subscribe_raw(&probe_topic(node)?).await?;
         tasks.spawn(async move {
-            // Taking it and letting it go answers it.
+            // Taking and dropping a message answers it.
             while subscription.next().await.is_some() {}
         });
     }
     Ok(tasks)
 }
 
-/// Waits until nothing is delivered any more.
+/// Waits until there are no more deliveries.
 async fn wait_for_quiet(ledger: &Ledger) {
     let deadline = Instant::now() + QUIET_PATIENCE;
     let (mut seen, mut since) = (ledger.deliveries(), Instant::now());

@@ -1,4 +1,4 @@
-//! The network under test: node processes, the wires between them, the wires of clients to them.
+//! The network under test: node processes, and the proxies between them and to their clients.
 
 use std::{
     collections::BTreeSet,
@@ -24,39 +24,39 @@ use super::{
     topology::Topology,
 };
 
-/// A connection between nodes counts once it has lasted so long: that it stays, and the nodes have
-/// told each other what they know.
+/// A connection between nodes counts as up after this time: then it is stable, and the nodes have
+/// exchanged their records.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// Between two looks at something that cannot be waited for.
+/// The interval at which a state is polled.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// For all links to come up.
+/// The time that all links have to come up.
 const MESH: Duration = Duration::from_secs(60);
 
-/// See the module.
+/// The network under test.
 #[derive(Debug)]
 pub(crate) struct Net {
     pub(crate) topology: Topology,
     nodes: Vec<Mutex<Node>>,
-    /// Where SDKs find each node.
+    /// For each node, the address for SDKs.
     channels: Vec<watch::Receiver<Option<SocketAddr>>>,
-    /// By link, the wires by which each of its nodes dials the other.
+    /// For each link, the proxies through which its two nodes dial each other.
     links: Vec<[Proxy; 2]>,
     broken: StdMutex<Broken>,
 }
 
-/// What is broken on purpose.
+/// The parts that are broken on purpose.
 #[derive(Debug)]
 struct Broken {
     nodes: Vec<bool>,
     links: Vec<bool>,
-    /// Ways of clients, by client and way.
+    /// Connections of clients, as pairs of client and connection.
     ways: BTreeSet<(usize, usize)>,
 }
 
 impl Net {
-    /// Writes a network into a folder, with logs into another, and starts it.
+    /// Creates a network in a folder, with its logs in another folder, and starts it.
     pub(crate) async fn start(topology: Topology, dir: &Path, logs: &Path) -> Result<Self> {
         let count = u16::try_from(topology.nodes).context("too many nodes")?;
         let layout = write_devnet(&DevnetSpec::new(dir, count))?;
@@ -114,7 +114,7 @@ impl Net {
         }
     }
 
-    /// A wire for a client to a node.
+    /// Starts a proxy from a client to a node.
     pub(crate) async fn wire(&self, node: usize) -> Result<Proxy> {
         Ok(Proxy::start(self.channels[node].clone()).await?)
     }
@@ -123,13 +123,13 @@ impl Net {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether two nodes are connected, and have been for a while.
+    /// Returns whether two nodes have been connected for a while.
     fn is_up(&self, link: usize) -> bool {
         let mut wires = self.links[link].iter();
         wires.any(|wire| wire.open_for().is_some_and(|time| time >= SETTLED))
     }
 
-    /// Whether a fault hits something that is whole.
+    /// Returns whether the target of a fault is not broken.
     pub(crate) fn is_whole(&self, fault: Fault) -> bool {
         let broken = self.broken();
         match fault {
@@ -142,7 +142,7 @@ impl Net {
         }
     }
 
-    /// Whether the nodes that are left reach each other after a fault.
+    /// Returns whether the remaining nodes can reach each other after a fault.
     pub(crate) fn stays_connected(&self, fault: Fault) -> bool {
         let broken = self.broken();
         let node = |at: usize| {
@@ -160,17 +160,17 @@ impl Net {
         self.topology.is_connected(node, link)
     }
 
-    /// Marks a node as down on purpose, or as up again.
+    /// Marks a node as stopped on purpose, or as running again.
     pub(crate) fn mark_node(&self, node: usize, down: bool) {
         self.broken().nodes[node] = down;
     }
 
-    /// Marks a link as broken on purpose, or as whole again.
+    /// Marks a link as broken on purpose, or as repaired.
     pub(crate) fn mark_link(&self, link: usize, broken: bool) {
         self.broken().links[link] = broken;
     }
 
-    /// Marks a client's way as broken on purpose, or as whole again.
+    /// Marks a client's connection as broken on purpose, or as repaired.
     pub(crate) fn mark_way(&self, client: usize, way: usize, is_broken: bool) {
         let mut broken = self.broken();
         if is_broken {
@@ -180,7 +180,8 @@ impl Net {
         }
     }
 
-    /// Whether a client's way to a node is about to break, though the client may not know yet.
+    /// Returns whether a client's connection to a node is about to break, even if the client does
+    /// not know yet.
     pub(crate) fn is_doomed(&self, client: usize, way: usize, node: usize) -> bool {
         let broken = self.broken();
         broken.nodes[node] || broken.ways.contains(&(client, way))
@@ -204,10 +205,10 @@ impl Net {
         self.nodes[node].lock().await.start().await
     }
 
-    /// How a node ended that nobody told to.
+    /// Returns how a node ended that was not told to.
     pub(crate) async fn crashed(&self) -> Result<Option<String>> {
         for node in &self.nodes {
-            // One that is being worked on is looked at next time.
+            // A node in use is checked next time.
             if let Ok(mut node) = node.try_lock()
                 && let Some(how) = node.has_ended()?
             {
@@ -217,7 +218,7 @@ impl Net {
         Ok(None)
     }
 
-    /// Stops all nodes in order, and every wire.
+    /// Stops all nodes in an orderly way, and every proxy.
     pub(crate) async fn shutdown(self) -> Result<()> {
         let stopping: JoinSet<Result<()>> = self
             .nodes

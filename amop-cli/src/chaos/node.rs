@@ -1,4 +1,4 @@
-//! A node as a process of its own: started, killed, stopped, started again.
+//! A node as a separate process, which can be started, killed and stopped.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -19,20 +19,20 @@ use tokio::{
     time::timeout,
 };
 
-/// What a node's process says when it serves.
+/// The line that a node's process prints when it serves.
 const SERVING: &str = "serving";
 
-/// For a process to serve.
+/// The time that a process has until it serves.
 const START: Duration = Duration::from_secs(60);
 
-/// For a process to stop; a node takes 10 s at most.
+/// The time that a process has to stop; a node needs 10 s at most.
 const STOP: Duration = Duration::from_secs(30);
 
-/// Ports may be taken between finding and using them.
+/// The number of attempts: another program may take a port after it was found free.
 const STARTS: usize = 5;
 
-/// Runs one node of `amop chaos`, until standard input ends: a node does not outlive its parent, even
-/// if that is killed.
+/// Runs one node of `amop chaos` until standard input ends. So the node does not outlive its
+/// parent, even if the parent is killed.
 #[derive(Debug, Args)]
 pub(crate) struct ChaosNode {
     /// The configuration file.
@@ -43,13 +43,13 @@ pub(crate) struct ChaosNode {
 impl ChaosNode {
     pub(crate) async fn run(self) -> Result<()> {
         let (end, ended) = oneshot::channel();
-        // Ends with the process: reading standard input cannot be given up.
+        // This thread ends with the process: a read of standard input cannot be cancelled.
         std::thread::spawn(move || {
             let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
             let _ = end.send(());
         });
         let serving = || {
-            // If nobody reads it, standard input has ended, too.
+            // If the reader is gone, standard input has ended, too.
             let _ = writeln!(io::stdout(), "{SERVING}");
         };
         let stopped = async {
@@ -60,15 +60,15 @@ impl ChaosNode {
     }
 }
 
-/// A node of the network, whether its process runs or not.
+/// A node of the network. Its process may be stopped.
 #[derive(Debug)]
 pub(crate) struct Node {
     name: String,
     config: PathBuf,
     log: PathBuf,
-    /// The configuration, but for ports and peers.
+    /// The configuration without ports and peers.
     template: String,
-    /// Where this node dials the others.
+    /// The addresses at which this node dials the others.
     peers: Vec<SocketAddr>,
     channel: watch::Sender<Option<SocketAddr>>,
     p2p: watch::Sender<Option<SocketAddr>>,
@@ -79,12 +79,12 @@ pub(crate) struct Node {
 #[derive(Debug)]
 struct Process {
     child: Child,
-    /// The node stops when this ends.
+    /// The node stops when this is closed.
     stdin: ChildStdin,
 }
 
 impl Node {
-    /// A node that is not started yet, from a folder of a devnet layout.
+    /// Creates a node that is not started, from a folder of a devnet layout.
     pub(crate) fn new(
         name: String,
         config: PathBuf,
@@ -106,7 +106,7 @@ impl Node {
         })
     }
 
-    /// Has the node dial another one there, from its next start on.
+    /// Makes the node dial another one at this address, from its next start.
     pub(crate) fn add_peer(&mut self, address: SocketAddr) {
         self.peers.push(address);
     }
@@ -115,7 +115,7 @@ impl Node {
     pub(crate) async fn start(&mut self) -> Result<()> {
         let mut failure = String::new();
         for _ in 0..STARTS {
-            // Not the ports of before: somebody may have them as ports of his own connections.
+            // New ports: another program may use the previous ones for its own connections.
             let [channel, p2p] = free_ports().context("this machine has no free ports")?;
             let text = configure(&self.template, channel, p2p, &self.peers);
             fs::write(&self.config, text)
@@ -154,7 +154,7 @@ impl Node {
             .with_context(|| format!("cannot kill {}", self.name))
     }
 
-    /// Tells the process to stop, and waits until it has.
+    /// Tells the process to stop, and waits for its end.
     pub(crate) async fn stop(&mut self) -> Result<()> {
         self.unlist();
         let Some(Process { mut child, stdin }) = self.process.take() else {
@@ -171,7 +171,7 @@ impl Node {
         Ok(())
     }
 
-    /// How the process ended, if it did so by itself.
+    /// Returns how the process ended, if it was not told to.
     pub(crate) fn has_ended(&mut self) -> Result<Option<String>> {
         let Some(process) = &mut self.process else {
             return Ok(None);
@@ -183,7 +183,7 @@ impl Node {
 }
 
 impl Process {
-    /// Starts this program as a node. The inner error is the node's.
+    /// Starts this program as a node. The inner error comes from the node.
     async fn start(config: &Path, log: &Path) -> Result<Result<Self, String>> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let errors = append(log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -197,7 +197,7 @@ impl Process {
             .stderr(errors)
             .env("RUST_LOG", "info")
             .kill_on_drop(true);
-        // Ctrl-C in the terminal is for the parent alone.
+        // Ctrl-C in the terminal must reach only the parent.
         #[cfg(unix)]
         command.process_group(0);
         let mut child = command.spawn().context("cannot start a node")?;
@@ -222,15 +222,15 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Two addresses that nobody listens on.
+/// Returns two free addresses.
 fn free_ports() -> io::Result<[SocketAddr; 2]> {
     let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    // Both at once, or they could be the same.
+    // Both at once, otherwise they could be the same.
     let (one, other) = (listen()?, listen()?);
     Ok([one.local_addr()?, other.local_addr()?])
 }
 
-/// A `config.ini` of a devnet layout with other ports and peers.
+/// Returns a `config.ini` of a devnet layout with other ports and peers.
 fn configure(template: &str, channel: SocketAddr, p2p: SocketAddr, peers: &[SocketAddr]) -> String {
     let mut text = String::new();
     for line in template.lines() {

@@ -1,4 +1,4 @@
-//! What is to go wrong, and when: decided by a seed before it happens.
+//! The faults of a run and their times, decided in advance by a seed.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::topology::Topology;
 
-/// Something that goes wrong for a while, and is repaired.
+/// A fault that lasts for a while and is then repaired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// A node's process is killed (SIGKILL).
@@ -15,9 +15,9 @@ pub(crate) enum Fault {
     Stop { node: usize },
     /// The connections between two nodes are reset, and new ones refused.
     Cut { link: usize },
-    /// What two nodes send each other disappears for so long; then the link is cut.
+    /// Data between two nodes disappears for this long; then the link is cut.
     Hold { link: usize, lasts: Duration },
-    /// What two nodes send each other takes longer.
+    /// Data between two nodes takes longer.
     Slow { link: usize, by: Duration },
     /// A client's connection to one of its nodes is reset, and new ones refused.
     CutClient { client: usize, way: usize },
@@ -26,25 +26,26 @@ pub(crate) enum Fault {
 /// A fault with its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// Since the start.
+    /// The time of the fault, since the start of the run.
     pub(crate) at: Duration,
     pub(crate) fault: Fault,
-    /// From the fault, or the end of a hold, to its repair.
+    /// The time from the fault, or the end of a hold, to its repair.
     pub(crate) down: Duration,
 }
 
-/// How often what is to happen; `None` is never.
+/// The average intervals between faults; `None` means never.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     pub(crate) kills: Option<Duration>,
     pub(crate) cuts: Option<Duration>,
     /// Whether connections of clients are cut, too.
     pub(crate) clients: bool,
-    /// Whether links may be cut, and nodes killed, that hold the network together.
+    /// Whether links and nodes that hold the network together may be cut or killed.
     pub(crate) partitions: bool,
 }
 
-/// An endless sequence of steps in the order of their times. The same arguments give the same one.
+/// An endless sequence of steps in the order of their times. The same arguments give the same
+/// sequence.
 #[derive(Debug)]
 pub(crate) struct Plan {
     rng: StdRng,
@@ -58,7 +59,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// A plan for a network with so many clients, each of which has two ways to it.
+    /// Creates a plan for a network with this many clients, each with connections to two nodes.
     pub(crate) fn new(seed: u64, pace: Pace, topology: &Topology, clients: usize) -> Self {
         let spared = |node: usize| topology.is_connected(|at| at != node, |_| true);
         let nodes = (0..topology.nodes)
@@ -86,7 +87,7 @@ impl Plan {
         plan
     }
 
-    /// About one interval later.
+    /// Returns a time about one interval later.
     fn after(&mut self, at: Duration, interval: Option<Duration>) -> Option<Duration> {
         Some(at + interval?.mul_f64(self.rng.random_range(0.5..1.5)))
     }
@@ -190,7 +191,7 @@ mod tests {
         assert!(has(|fault| matches!(fault, Fault::CutClient { .. })));
     }
 
-    /// A line can lose its ends, and no link.
+    /// A line can lose the nodes at its ends, but not a link.
     #[test]
     fn what_holds_a_network_together_is_spared() {
         let touches = |step: &Step| match step.fault {

@@ -19,23 +19,23 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// For a connection to the target; it is on this machine.
+/// The maximum time to connect to the target, which is on this machine.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Once one side has ended a connection, the other gets this long to do the same.
+/// After one side has ended a connection, the other side has this long to do the same.
 const HALF_CLOSED: Duration = Duration::from_secs(5);
 
-/// Bytes passed on at a time.
+/// The number of bytes passed on at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// What the wire does.
+/// The behaviour of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wire {
-    /// Passes everything on, each piece so much later.
+    /// Passes everything on, each piece after this delay.
     Open { delay: Duration },
-    /// Takes everything and passes nothing on; new connections as well.
+    /// Takes all data and passes nothing on, for new connections as well.
     Held,
-    /// Resets connections, new ones as well.
+    /// Resets all connections, also new ones.
     Cut,
 }
 
@@ -45,10 +45,10 @@ impl Wire {
     };
 }
 
-/// Where a proxy leads; `None` while nobody listens there.
+/// The address of a proxy's target; `None` while the target does not listen.
 pub(crate) type Target = watch::Receiver<Option<SocketAddr>>;
 
-/// See the module. Dropping it resets its connections in the background.
+/// A TCP proxy that can fail on command. Dropping it resets its connections in the background.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -58,7 +58,7 @@ pub(crate) struct Proxy {
     tasks: TaskTracker,
 }
 
-/// The connections that have both of their sides, by number, and since when.
+/// Connections that are established on both sides: by number, the time of their start.
 #[derive(Debug, Default)]
 struct Open(Mutex<(u64, BTreeMap<u64, Instant>)>);
 
@@ -68,7 +68,7 @@ impl Open {
     }
 }
 
-/// Takes a connection off the list when it is over, however it ends.
+/// Removes a connection from the list when it ends for any reason.
 struct Entry(Arc<Open>, u64);
 
 impl Entry {
@@ -87,7 +87,7 @@ impl Drop for Entry {
 }
 
 impl Proxy {
-    /// A proxy on a free port of this machine.
+    /// Starts a proxy on a free port of this machine.
     pub(crate) async fn start(target: Target) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let proxy = Self {
@@ -111,23 +111,23 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes what the wire does, for connections that exist and for new ones.
+    /// Changes the wire's behaviour, for existing and new connections.
     pub(crate) fn set(&self, wire: Wire) {
         self.wire.send_replace(wire);
     }
 
-    /// How long the oldest of its connections has been there.
+    /// Returns the age of its oldest connection.
     pub(crate) fn open_for(&self) -> Option<Duration> {
         let oldest = self.open.lock().1.values().min().copied();
         oldest.map(|since| since.elapsed())
     }
 
-    /// Resets its connections and waits until its tasks are gone.
+    /// Resets its connections and waits until its tasks have ended.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.wire.send_replace(Wire::Cut);
@@ -157,7 +157,7 @@ async fn accept(
                 let wire = wire.subscribe();
                 tasks.spawn(async move { connection(stream, target, wire, &open).await });
             }
-            // Too many open files, say; that passes.
+            // For example too many open files, which is temporary.
             Err(error) => {
                 tracing::warn!("a proxy cannot accept: {error}");
                 sleep(Duration::from_millis(50)).await;
@@ -166,7 +166,7 @@ async fn accept(
     }
 }
 
-/// One connection. Ends with the wire's being cut at the latest.
+/// Runs one connection, until the wire is cut at the latest.
 async fn connection(
     near: TcpStream,
     target: Target,
@@ -174,7 +174,7 @@ async fn connection(
     open: &Arc<Open>,
 ) {
     let mut near = Some(near);
-    // A connection that begins on a held wire leads nowhere.
+    // A connection that starts on a held wire is never connected to the target.
     let held = *wire.borrow_and_update() == Wire::Held;
     let address = *target.borrow();
     let far = match (held, address) {
@@ -201,10 +201,10 @@ async fn connect(address: SocketAddr, wire: &mut watch::Receiver<Wire>) -> Optio
     }
 }
 
-/// Passes on in both directions until both are over, or the wire is cut.
+/// Passes data on in both directions until both have ended, or the wire is cut.
 async fn pass_both(near: TcpStream, far: TcpStream, mut wire: watch::Receiver<Wire>) {
     for stream in [&near, &far] {
-        // Costs time alone if it fails.
+        // A failure only costs speed.
         let _ = stream.set_nodelay(true);
     }
     let (mut near_read, mut near_write) = near.into_split();
@@ -228,10 +228,10 @@ async fn pass_both(near: TcpStream, far: TcpStream, mut wire: watch::Receiver<Wi
     }
 }
 
-/// Passes on in one direction until its end.
+/// Passes data on in one direction until its end.
 async fn pass(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, wire: watch::Receiver<Wire>) {
     let mut buffer = vec![0; CHUNK];
-    // What was swallowed is missing for good.
+    // After data was swallowed, nothing more may be passed on.
     let mut broken = false;
     loop {
         let len = match from.read(&mut buffer).await {
@@ -251,7 +251,7 @@ async fn pass(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, wire: watch::Re
             _ => broken = true,
         }
     }
-    // Fails only if there is nobody to be told. Nor does an end pass a held wire.
+    // Fails only if the receiver is gone. A held wire does not pass the end on, either.
     if !broken {
         let _ = to.shutdown().await;
     }
@@ -259,13 +259,13 @@ async fn pass(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, wire: watch::Re
 
 /// Waits until the wire is cut.
 async fn cut(wire: &mut watch::Receiver<Wire>) {
-    // Without the sender, the proxy is gone.
+    // An error means that the sender, and so the proxy, is gone.
     let _ = wire.wait_for(|&wire| wire == Wire::Cut).await;
 }
 
-/// Lets a connection end by a reset: at once, and without the other side's leave.
+/// Makes the connection end with a reset: at once, without waiting for the peer.
 fn reset(stream: &TcpStream) {
-    // If it fails, the connection ends in order.
+    // If this fails, the connection ends normally.
     let _ = stream.set_zero_linger();
 }
 
@@ -277,7 +277,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// A proxy to something that sends back what it gets.
+    /// Starts a proxy to a server that sends back what it gets.
     async fn echo() -> (
         Proxy,
         watch::Sender<Option<SocketAddr>>,
@@ -298,7 +298,7 @@ mod tests {
         (proxy, target, task)
     }
 
-    /// Sends a byte and waits for it to come back; whether it did.
+    /// Sends a byte and returns whether it came back.
     async fn comes_back(stream: &mut TcpStream) -> bool {
         let mut byte = [7];
         if stream.write_all(&byte).await.is_err() {
@@ -348,7 +348,7 @@ mod tests {
         let mut byte = [0];
         let silent = timeout(Duration::from_millis(200), stream.read(&mut byte)).await;
         assert!(silent.is_err(), "{silent:?}");
-        // Nor does what follows: half a conversation would be worse than none.
+        // Later data does not arrive, either: half a conversation would be worse than none.
         proxy.set(Wire::GOOD);
         stream.write_all(&[2]).await.unwrap();
         let silent = timeout(Duration::from_millis(200), stream.read(&mut byte)).await;

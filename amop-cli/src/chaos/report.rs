@@ -1,4 +1,4 @@
-//! What a run comes to, for people and for programs.
+//! The result of a run, as text and as JSON.
 
 use std::{fmt, time::Duration};
 
@@ -6,37 +6,37 @@ use serde_json::{Value, json};
 
 use super::{books::Sums, faults::Tally, missing::Missing};
 
-/// What a run comes to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// The network in words.
+    /// A description of the network.
     pub(crate) network: String,
     pub(crate) seed: u64,
-    /// Of sending.
+    /// The time spent sending.
     pub(crate) took: Duration,
-    /// How many unicasts were asked for.
+    /// The requested number of unicasts.
     pub(crate) wanted: usize,
     pub(crate) unicasts: Sums,
     pub(crate) multicasts: Sums,
-    /// Copies of acknowledged multicasts that subscribers were not handed.
+    /// Copies of acknowledged multicasts that subscribers did not receive.
     pub(crate) missing: Missing,
     pub(crate) tally: Tally,
 }
 
 impl Report {
-    /// Whether nothing acknowledged was lost and nobody was handed anything twice.
+    /// Returns whether no acknowledged message was lost and no subscriber received a message twice.
     pub(crate) fn is_good(&self) -> bool {
         self.unicasts.hold() && self.multicasts.nothing_twice() && self.missing.lost == 0
     }
 
-    /// The median and the longest time to another path.
+    /// Returns the median and the longest time until messages took another path.
     fn detours(&self) -> Option<(Duration, Duration)> {
         let mut detours = self.tally.detours.clone();
         detours.sort_unstable();
         Some((*detours.get(detours.len() / 2)?, *detours.last()?))
     }
 
-    /// The same for programs; times in milliseconds.
+    /// Returns the report as JSON; times are in milliseconds.
     pub(crate) fn to_json(&self) -> Value {
         let of = |sums: &Sums| {
             json!({
@@ -146,7 +146,7 @@ impl fmt::Display for Report {
         if missing.all() > missing.lost {
             writeln!(
                 f,
-                "  missing     {} copies that subscribers' full queues dropped, {} that faults were in the way of",
+                "  missing     {} copies dropped by full subscriber queues, {} lost to faults",
                 missing.queues, missing.faults
             )?;
         }
@@ -171,7 +171,7 @@ impl fmt::Display for Report {
             writeln!(f, "  stopped     after {sent} of {wanted} unicasts")?;
         }
         f.write_str(if self.is_good() {
-            "Nothing acknowledged was lost, and nobody was handed anything twice."
+            "No acknowledged message was lost, and no subscriber received a message twice."
         } else {
             "FAILED: see above."
         })

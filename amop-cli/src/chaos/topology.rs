@@ -1,4 +1,4 @@
-//! Which nodes of a network are linked, and whether what is left of it hangs together.
+//! The links between the nodes of a network, and whether the remaining part is connected.
 
 use clap::ValueEnum;
 use rand::{RngExt, rngs::StdRng, seq::SliceRandom};
@@ -8,11 +8,11 @@ use rand::{RngExt, rngs::StdRng, seq::SliceRandom};
 pub(crate) enum Shape {
     /// Each node is linked with the next, the last with the first.
     Ring,
-    /// A ring without its last link. Only the ends can be killed without cutting it in two.
+    /// A ring without its last link. Killing any node except the two at the ends cuts it in two.
     Line,
-    /// All are linked with the first node alone.
+    /// All nodes are linked only with the first one.
     Star,
-    /// All are linked with all.
+    /// All nodes are linked with each other.
     Full,
     /// A ring in random order, with half as many chords as nodes.
     Random,
@@ -55,8 +55,8 @@ impl Topology {
         Self { nodes, links }
     }
 
-    /// Whether all nodes for which `node` holds reach each other over the links for which `link`
-    /// holds. Nodes without it are passed by.
+    /// Returns whether all nodes for which `node` returns true can reach each other over the links
+    /// for which `link` returns true. Other nodes are ignored.
     pub(crate) fn is_connected(
         &self,
         node: impl Fn(usize) -> bool,
@@ -133,7 +133,7 @@ mod tests {
         assert!(!ring.is_connected(|_| true, |link| link != 2 && link != 4));
         assert!(ring.is_connected(|node| node != 3, |_| true));
         assert!(!ring.is_connected(|node| node != 3, |link| link != 0));
-        // What is left of two neighbours hangs together, of two others not.
+        // Without two neighbours the ring is connected; without two other nodes it is not.
         assert!(ring.is_connected(|node| node != 3 && node != 4, |_| true));
         assert!(!ring.is_connected(|node| node != 3 && node != 5, |_| true));
     }

@@ -23,7 +23,7 @@ async fn conformance(endpoint: &str, certs: &Path, options: &[&str]) -> Finished
         .unwrap()
 }
 
-/// A node from files, as `amop devnet up` makes them.
+/// Starts a node from files in the layout of `amop devnet up`.
 async fn node(dir: &TempDir) -> (Node, layout::DevnetLayout) {
     let mut spec = layout::DevnetSpec::new(dir.path(), 1);
     spec.base_channel_port = free_ports(1);
@@ -80,7 +80,7 @@ impl Fault for Mute {
     }
 }
 
-/// A failure is the exit code's business, too. The kit waits for messages that do not come.
+/// A failure also sets the exit code. The kit waits for messages that do not arrive.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_exit_code_1() {
     let dir = TempDir::new().unwrap();
@@ -134,7 +134,7 @@ async fn what_cannot_run_is_explained() {
         "{finished:?}"
     );
     node.shutdown().await;
-    // Nobody listens there any more.
+    // No program listens there any more.
     let finished = conformance(&endpoint, &certs, &[]).await;
     assert_eq!(finished.status.code(), Some(1), "{finished:?}");
     let errors = &finished.errors;
@@ -143,7 +143,7 @@ async fn what_cannot_run_is_explained() {
         "{errors}"
     );
     assert_eq!(errors.matches("os error").count(), 1, "{errors}");
-    // What is no address is not looked up.
+    // A text that is not an address is not looked up.
     for wrong in ["tcp://127.0.0.1:1", "127.0.0.1", "[::1]", "::1:20200"] {
         let finished = conformance(wrong, &certs, &[]).await;
         assert_eq!(finished.status.code(), Some(2), "{finished:?}");

@@ -1,4 +1,4 @@
-//! Faults of nodes, and which checks find them.
+//! Faults of nodes, and the checks that find them.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,10 +12,10 @@ use super::{
     run,
 };
 
-/// Checks that wait long, and that none of the faults here has to do with.
+/// A check that waits long, and that none of these faults affects.
 const SLOW: &str = "unicast-unanswered";
 
-/// Runs all checks of one node against a faulty one and returns those that fail.
+/// Runs all checks of one node against a faulty node and returns the checks that fail.
 async fn failures<F: Fault>(fault: impl Fn() -> F + Send + 'static) -> Vec<CheckResult> {
     let network = Network::start(1).await.unwrap();
     let node = FaultyNode::start(&network, fault).await;
@@ -48,13 +48,13 @@ struct Faultless;
 
 impl Fault for Faultless {}
 
-/// The proxy itself does no harm, so what the other tests find is due to their faults.
+/// The proxy itself does no harm, so the failures in the other tests are caused by their faults.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_faultless_proxy_fails_nothing() {
     assert_failed(&failures(|| Faultless).await, &[]);
 }
 
-/// Acknowledges multicasts with 100 where nobody has subscribed, as if they were unicasts.
+/// Acknowledges multicasts with 100 if there is no subscriber, as if they were unicasts.
 #[derive(Default)]
 struct WrongAcknowledgement {
     multicasts: HashSet<Seq>,
@@ -107,7 +107,7 @@ async fn a_wrong_acknowledgement_is_found() {
     assert!(got.contains("result=100 "), "{got}");
 }
 
-/// Adds topics to those there are, instead of replacing them.
+/// Adds topics to the existing ones, instead of replacing them.
 #[derive(Default)]
 struct AddsTopics {
     topics: BTreeSet<String>,
@@ -149,7 +149,7 @@ impl Fault for JoinsFrames {
     }
 }
 
-/// Answers heartbeats of version 1 in the words of version 2.
+/// Answers heartbeats of version 1 in the form of version 2.
 struct Talkative;
 
 impl Fault for Talkative {
@@ -177,7 +177,7 @@ async fn a_heartbeat_in_the_wrong_version_is_found() {
     );
 }
 
-/// Hands messages to subscribers under a seq of its own, and their replies back.
+/// Delivers messages to subscribers with a seq of its own, and restores the seq in their replies.
 struct OwnSeq;
 
 impl Fault for OwnSeq {
@@ -217,12 +217,12 @@ async fn a_changed_seq_is_found() {
     );
 }
 
-/// Joins frames only where several are there at once, so it is not asked what else it breaks.
+/// Frames are joined only if several arrive at once, so this test does not check what else fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn joined_frames_are_found() {
     let network = Network::start(1).await.unwrap();
     let node = FaultyNode::start(&network, || JoinsFrames).await;
-    // They come together or not as the machine pleases: asked until they did.
+    // Whether they arrive together depends on the machine: repeat until they did.
     let mut found = false;
     for _ in 0..100 {
         let report = run(&network, &node.endpoint(), None, &["frame-per-record"]).await;

@@ -1,4 +1,4 @@
-//! A node with one fault: a real one of ours, behind a proxy that does something wrong.
+//! A node with one fault: an overlay node behind a proxy that does something wrong.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// What a fault does to the frames of one session.
+/// The effect of a fault on the frames of one session.
 pub(crate) trait Fault: Send + 'static {
     /// A frame on its way to the node.
     fn to_node(&mut self, frame: Frame) -> Vec<Frame> {
@@ -88,7 +88,7 @@ async fn session(
     node: String,
     mut fault: impl Fault,
 ) {
-    // The checks of TLS let it fail here.
+    // The TLS checks make this fail.
     let Ok(sdk) = acceptor.accept(tcp).await else {
         return;
     };
@@ -110,7 +110,7 @@ async fn session(
                     }
                 }
                 None => {
-                    // What is no frame goes to the node as it is, which knows what to do.
+                    // Bytes that are not a frame go to the node unchanged. The node handles them.
                     write(&mut to_node, &up).await;
                     let _ = to_node.shutdown().await;
                     sdk_is_done = true;
@@ -131,7 +131,7 @@ async fn session(
     let _ = to_sdk.shutdown().await;
 }
 
-/// The frames that are there; `None` at the end of the stream, or of what can be decoded.
+/// Returns the available frames; `None` at the end of the stream, or when no more can be decoded.
 async fn read(from: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> Option<Vec<Frame>> {
     if from.read_buf(buffer).await.ok()? == 0 {
         return None;
@@ -143,7 +143,7 @@ async fn read(from: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> Opt
     Some(frames)
 }
 
-/// That the other side has left shows when reading.
+/// Ignores errors: if the peer has closed, reading shows it.
 async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
     if to.write_all(bytes).await.is_ok() {
         let _ = to.flush().await;

@@ -1,5 +1,5 @@
-//! The conformance kit: our own nodes pass all of it, and nodes with one fault each fail the checks
-//! of that fault and no other.
+//! The conformance kit: overlay nodes pass all of it, and nodes with one fault each fail exactly
+//! the checks of that fault.
 #![forbid(unsafe_code)]
 
 mod command;
@@ -30,7 +30,7 @@ fn assert_all_green(report: &Report) {
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
-/// Two of our nodes pass every check, without a remark and without one that is skipped.
+/// Two overlay nodes pass every check, without remarks and without skipped checks.
 #[tokio::test(flavor = "multi_thread")]
 async fn our_nodes_pass() {
     let network = Network::start(2).await.unwrap();
@@ -50,7 +50,7 @@ async fn our_nodes_pass() {
     network.shutdown().await;
 }
 
-/// Without a second node the checks across two are skipped, and say why.
+/// Without a second node, the checks across two nodes are skipped with a reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_node_is_enough() {
     let network = Network::start(1).await.unwrap();

@@ -1,5 +1,5 @@
-//! `amop generate`: what it writes builds, satisfies clippy, and behaves as the documented demos. What goes
-//! wrong leaves nothing behind.
+//! `amop generate`: its output builds, satisfies clippy, and behaves like the documented demos. A
+//! failure leaves nothing behind.
 
 mod running;
 mod workspace;
@@ -25,7 +25,7 @@ fn examples() -> Programs {
     }
 }
 
-/// With the variable `AMOP_BLESS` set, the examples are written anew.
+/// With the variable `AMOP_BLESS` set, the examples are written again.
 #[test]
 fn the_examples_come_from_the_templates() {
     for (name, rendered) in examples().all() {
@@ -90,7 +90,8 @@ fn several_topics_have_programs_of_their_own() {
     }
 }
 
-/// The error of generating a project of one file, which must leave everything as it was.
+/// Returns the error of generating a project of one file. The error must leave everything
+/// unchanged.
 #[track_caller]
 fn fails_and_leaves_nothing(schema: &str, out: &str) -> String {
     let dir = TempDir::new().unwrap();
@@ -123,7 +124,7 @@ fn a_failed_run_leaves_nothing_behind() {
     let head = "syntax = \"proto3\";\npackage p;\nimport \"amop/options.proto\";\n";
     let topic = "message M { option (amop.topic) = \"t\"; }\n";
     for out in ["new", "empty", "some/new/folder"] {
-        // What amop-build would refuse later is refused now, too.
+        // A schema that amop-build refuses is already refused here.
         assert_eq!(
             fails_and_leaves_nothing(&format!("{head}{topic}enum E {{ E_A = 0; A = 1; }}"), out),
             "a.proto:5:19: `p.E.E_A` and `p.E.A` would both be the variant `A` in Rust: give one of them another \
@@ -136,7 +137,7 @@ fn a_failed_run_leaves_nothing_behind() {
         let error = fails_and_leaves_nothing("syntax = \"proto3\"; message", out);
         assert!(error.starts_with("a.proto: expected"), "{error}");
     }
-    // A file is where a folder has to be.
+    // A file exists where a folder is needed.
     let good = format!("{head}{topic}");
     let error = fails_and_leaves_nothing(&good, "a.proto/new");
     assert!(error.contains("a.proto/new"), "{error}");

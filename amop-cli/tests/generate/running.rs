@@ -42,7 +42,7 @@ fn succeeded(finished: &Finished) {
     assert_eq!(finished.errors, "");
 }
 
-/// What follows the time and the given words.
+/// Returns the text after the time and the given words.
 #[track_caller]
 fn said<'a>(line: &'a str, what: &str) -> &'a str {
     let rest = line.get("2020/08/11 21:21:50 ".len()..).unwrap_or(line);
@@ -50,7 +50,7 @@ fn said<'a>(line: &'a str, what: &str) -> &'a str {
     said.unwrap_or_else(|| panic!("no {what:?} in {line:?}"))
 }
 
-/// Runs a publisher and a subscriber; gives what was received.
+/// Runs a publisher and a subscriber; returns the received lines.
 async fn exchange(
     setting: &Setting,
     workspace: &Workspace,
@@ -76,7 +76,7 @@ async fn exchange(
     got
 }
 
-/// The options that programs need for a topic that is not for everybody.
+/// The options that programs need for a private or sealed topic.
 struct Keys {
     dir: TempDir,
 }
@@ -84,7 +84,7 @@ struct Keys {
 impl Keys {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // As the commands in the README.md of projects write them.
+        // As written by the commands in the README.md of projects.
         let keys = root().join("amop/tests/data/keys");
         fs::copy(keys.join("sec1.pem"), dir.path().join("topic.pem")).unwrap();
         fs::copy(keys.join("public.pem"), dir.path().join("topic.pub")).unwrap();
@@ -114,7 +114,7 @@ impl Keys {
                 self.path("taken.replay"),
             ],
         };
-        // Each run remembers for itself.
+        // Each run starts without records of received messages.
         let _ = fs::remove_file(self.path("taken.replay"));
         options
     }
@@ -133,14 +133,14 @@ impl Keys {
     }
 }
 
-/// A topic of the project with all of them: who may subscribe, what its programs are called, and what their
-/// lines say.
+/// A topic of the project with all topics: who may subscribe, the names of its programs, and the
+/// texts of their lines.
 struct Case {
     access: Access,
     name: &'static str,
     publisher: &'static str,
     said: &'static str,
-    /// What is replied, if the topic has replies.
+    /// The reply, if the topic has replies.
     replied: Option<&'static str>,
 }
 
@@ -174,7 +174,8 @@ const fn asked(
     }
 }
 
-/// Every option of a schema: codecs of messages and of replies, private and sealed, with replies and without.
+/// Every option of a schema: codecs of messages and replies, private and sealed, with and without
+/// replies.
 const CASES: [Case; 10] = [
     told(
         Access::Plain,
@@ -242,7 +243,7 @@ impl Case {
         [subscriber, self.publisher].map(|kind| format!("{}_{kind}", self.name))
     }
 
-    /// Runs what publishes until what subscribes has two messages.
+    /// Runs the publishing program until the subscribing program has two messages.
     fn run(&self, setting: &Setting, workspace: &Workspace, keys: &Keys) {
         let [subscriber, publisher] = self.programs().map(|name| workspace.program("all", &name));
         let own = keys.subscriber(self.access);
@@ -281,7 +282,8 @@ impl Case {
     }
 }
 
-/// One project with the topic of the demos alone, one with all others, and the tutorial's.
+/// One project with only the topic of the demos, one with all other topics, and the tutorial's
+/// project.
 #[tokio::test(flavor = "multi_thread")]
 async fn projects_of_all_schemas_build_and_run() {
     let workspace = Workspace::new(&["hello", "all", "tutorial"]);
@@ -323,8 +325,8 @@ async fn projects_of_all_schemas_build_and_run() {
     setting.network.shutdown().await;
 }
 
-/// Writes the files of the tutorial as its reader does: each code block that follows a line with
-/// nothing but a file name is that file. Every block but shell commands and output is one.
+/// Writes the files of the tutorial as a reader does: each code block after a line with only a file
+/// name is that file. Every block is a file, except shell commands and output.
 fn tutorial(out: &Path) -> Vec<String> {
     let text = fs::read_to_string(root().join("docs/tutorial.md")).unwrap();
     let mut programs = Vec::new();
@@ -353,7 +355,7 @@ fn tutorial(out: &Path) -> Vec<String> {
     programs
 }
 
-/// The tutorial's programs print what it says.
+/// Runs the tutorial's programs, which must print the documented output.
 fn run_tutorial(setting: &Setting, workspace: &Workspace) {
     let start = |name: &str, node| setting.start(&workspace.program("tutorial", name), node, &[]);
     let mut monitor = start("monitor", 1);

@@ -1,4 +1,4 @@
-//! Generated projects in one workspace, so that what they depend on is built once.
+//! Generated projects in one workspace, so that their dependencies are built once.
 
 use std::{
     env, fs,
@@ -12,14 +12,14 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// A workspace of projects, in a folder of its own.
+/// A workspace of projects, in a temporary folder.
 pub(crate) struct Workspace {
     pub(crate) dir: TempDir,
     members: Vec<String>,
 }
 
 impl Workspace {
-    /// A workspace of these projects, none of which is there yet.
+    /// Creates a workspace for these projects, which are written later.
     pub(crate) fn new(members: &[&str]) -> Self {
         Self {
             dir: TempDir::new().unwrap(),
@@ -27,7 +27,7 @@ impl Workspace {
         }
     }
 
-    /// The folder of a project.
+    /// Returns the folder of a project.
     pub(crate) fn member(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -44,7 +44,7 @@ impl Workspace {
         assert!(output.status.success(), "cargo {args:?}: {errors}");
     }
 
-    /// Makes the projects members: each is written as a workspace of its own.
+    /// Makes the projects members: each was written as a separate workspace.
     pub(crate) fn write_manifest(&self) {
         for member in &self.members {
             let path = self.member(member).join("Cargo.toml");
@@ -60,12 +60,12 @@ impl Workspace {
             patch.concat(),
         );
         fs::write(self.dir.path().join("Cargo.toml"), text).unwrap();
-        // With the versions that this workspace has, nothing is fetched.
+        // With the same versions as this workspace, nothing is downloaded.
         let lock = self.dir.path().join("Cargo.lock");
         fs::copy(root().join("Cargo.lock"), lock).unwrap();
     }
 
-    /// Builds these programs of a project. Those of other projects may have the same names.
+    /// Builds these programs of a project. Programs of other projects may have the same names.
     pub(crate) fn build(&self, member: &str, programs: &[&str]) {
         let mut args = vec!["build", "--offline", "-p", member];
         args.extend(programs.iter().flat_map(|name| ["--bin", name]));
