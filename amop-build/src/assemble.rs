@@ -1,8 +1,9 @@
-//! Puts the generated files together: prost's structs, the topics' derives and the JSON mapping.
+//! Assembles the generated files: prost's structs, the topics' derives and the JSON mapping.
 //!
-//! prost-build can add an attribute to a message and everything nested in it, but not to the message
-//! alone, and does not tell what a message's struct is called. So each type is marked with the names
-//! of its message and of those it is nested in, and the marks are replaced afterwards.
+//! prost-build can add an attribute to a message together with all nested types, but not to the
+//! message alone. It also does not tell the name of a message's struct. So each type is first
+//! marked with the names of its message and of the enclosing messages, and the marks are replaced
+//! afterwards.
 
 use crate::{
     docs,
@@ -60,7 +61,7 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// Has all types marked.
+    /// Makes prost-build mark all types.
     pub(crate) fn mark(&self, prost: &mut prost_build::Config) {
         for message in self.schema.pool.all_messages() {
             let name = message.full_name();
@@ -72,7 +73,7 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// Adds one of prost's files.
+    /// Adds a file that prost-build generated.
     pub(crate) fn add(&mut self, name: PathBuf, text: &str) -> Result<(), Error> {
         let mut code = syn::parse_file(text).map_err(|error| syntax(&name, &error))?;
         docs::harmless(&mut code);
@@ -118,7 +119,7 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// The package of the types in a file, by the first mark.
+    /// Returns the package of the types in a file, from the first mark.
     fn package_of(&self, items: &[Item]) -> Option<String> {
         items.iter().find_map(|item| match item {
             Item::Struct(ItemStruct { attrs, .. }) | Item::Enum(syn::ItemEnum { attrs, .. }) => {
@@ -133,7 +134,7 @@ impl<'a> Assembler<'a> {
         })
     }
 
-    /// Replaces the marks: by the derive where the message is a topic.
+    /// Replaces the marks: with the derive if the message is a topic, otherwise with nothing.
     pub(crate) fn add_topics(&mut self) -> Result<(), Error> {
         let texts = self.text_replies();
         let mut files = mem::take(&mut self.files);
@@ -179,7 +180,8 @@ impl<'a> Assembler<'a> {
         Ok(())
     }
 
-    /// What makes a message's struct a topic, `without` functions whose names it has itself.
+    /// Returns the attributes that make a message's struct a topic, `without` the functions whose
+    /// names the struct already uses.
     fn attributes(
         &self,
         decl: &TopicDecl,
@@ -222,7 +224,7 @@ impl<'a> Assembler<'a> {
         ])
     }
 
-    /// How the topic's module names the reply.
+    /// Returns the path of the reply's type as seen from the topic's module.
     fn path_of(
         &self,
         decl: &TopicDecl,
@@ -246,7 +248,7 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// The messages that are text only as replies: no derive makes them text.
+    /// Returns the messages that are text only as replies, so that no derive makes them text.
     fn text_replies(&self) -> Vec<MessageDescriptor> {
         let as_topic = |name: &str| self.schema.topic_of(name).map(|decl| decl.codec);
         self.schema
@@ -275,7 +277,7 @@ impl<'a> Assembler<'a> {
         })
     }
 
-    /// Adds the JSON mapping to each package. `files` are those that code is generated for.
+    /// Adds the JSON mapping to each package. `files` are the files for which code is generated.
     pub(crate) fn add_json(
         &mut self,
         types: &JsonTypes,
@@ -321,7 +323,7 @@ impl<'a> Assembler<'a> {
         Ok(())
     }
 
-    /// The finished files.
+    /// Returns the finished files.
     pub(crate) fn finish(self) -> Vec<(PathBuf, String)> {
         let files = self.files.into_iter().map(|file| {
             let code = prettyplease::unparse(&file.code);
@@ -331,7 +333,7 @@ impl<'a> Assembler<'a> {
     }
 }
 
-/// What a message has for JSON: its mapping, and serde's traits in the same shape.
+/// Returns a message's JSON code: its mapping, and serde's traits in the same shape.
 fn message_impls(amop: &syn::Path, path: &syn::Path, name: &str) -> proc_macro2::TokenStream {
     let private = quote!(#amop::__private);
     let result = quote!(::core::result::Result);
@@ -360,7 +362,7 @@ fn message_impls(amop: &syn::Path, path: &syn::Path, name: &str) -> proc_macro2:
     }
 }
 
-/// What a topic has for replies that travel as JSON.
+/// Returns a topic's code for a reply that travels as JSON.
 fn reply_impl(amop: &syn::Path, path: &syn::Path, reply: &str) -> proc_macro2::TokenStream {
     quote! {
         impl #amop::codec::ProtoReply for #path {
@@ -394,7 +396,7 @@ impl Type<'_> {
     }
 }
 
-/// Visits the types of a file, each with the modules it is in.
+/// Visits the types of a file, each with the modules that contain it.
 fn each_type(
     items: &mut [Item],
     modules: &mut Vec<String>,
@@ -416,7 +418,7 @@ fn each_type(
     }
 }
 
-/// Adds an item to the module at that path below the file.
+/// Adds an item to the module at this path below the file.
 fn insert(items: &mut Vec<Item>, modules: &[String], new: Option<Item>) {
     let Some((first, rest)) = modules.split_first() else {
         items.extend(new);
@@ -431,7 +433,7 @@ fn insert(items: &mut Vec<Item>, modules: &[String], new: Option<Item>) {
     }
 }
 
-/// The name in a mark.
+/// Returns the name in a mark.
 fn mark(attr: &Attribute) -> Option<String> {
     if !attr.path().is_ident(MARK) {
         return None;
@@ -445,12 +447,13 @@ fn mark(attr: &Attribute) -> Option<String> {
     }
 }
 
-/// The type's own name: the innermost of the types it is in has the longest.
+/// Returns the type's own name, which is the longest of its marks: it contains the names of the
+/// enclosing types.
 fn own_mark(attrs: &[Attribute]) -> Option<String> {
     attrs.iter().filter_map(mark).max_by_key(String::len)
 }
 
-/// Puts attributes in the place of the marks.
+/// Replaces the marks with attributes.
 fn replace_marks(attrs: &mut Vec<Attribute>, new: Vec<Attribute>) {
     let Some(place) = attrs.iter().position(|attr| mark(attr).is_some()) else {
         return;

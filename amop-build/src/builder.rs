@@ -1,4 +1,4 @@
-//! The builder: what prost-build offers, as far as topics are concerned with it.
+//! The builder: the options of prost-build that concern topics.
 
 use crate::{
     assemble::Assembler, clashes, defaults, error::Error, files, json::JsonTypes,
@@ -13,10 +13,10 @@ use std::{
 
 const DESCRIPTOR_PROTO: &str = "google/protobuf/descriptor.proto";
 
-/// Compiles `.proto` files to Rust. [`configure`](crate::configure) makes one.
+/// Compiles `.proto` files to Rust. Created by [`configure`](crate::configure).
 ///
-/// The methods that take a `path` mean a protobuf path such as `.quotes.v1.Quote`, matched as
-/// [prost-build does](prost_build::Config::btree_map): `"."` is everything.
+/// The methods with a `path` take a protobuf path such as `.quotes.v1.Quote`, matched in the same
+/// way as by [prost-build](prost_build::Config::btree_map): `"."` is everything.
 #[derive(Debug)]
 #[must_use = "nothing is compiled before `compile` is called"]
 pub struct Builder {
@@ -24,7 +24,7 @@ pub struct Builder {
     out_dir: Option<PathBuf>,
     descriptor_set: Option<PathBuf>,
     extern_paths: ExternPaths,
-    /// The messages that have the JSON mapping although no topic needs it.
+    /// The messages that get the JSON mapping although no topic needs it.
     json: Vec<String>,
     retain_enum_prefix: bool,
     amop_path: String,
@@ -46,27 +46,28 @@ impl Builder {
         .amop_path("::amop")
     }
 
-    /// Where generated files go, instead of Cargo's `OUT_DIR`.
+    /// Sets the folder for generated files, instead of Cargo's `OUT_DIR`.
     pub fn out_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.out_dir = Some(dir.into());
         self
     }
 
-    /// Also writes a file that includes all others in modules like the packages, to be included in
-    /// place of them.
+    /// Also writes a file that includes all others, in modules that follow the packages. Include
+    /// this file instead of the others.
     pub fn include_file(mut self, name: impl Into<PathBuf>) -> Self {
         self.prost.include_file(name);
         self
     }
 
-    /// The generated file's name, without `.rs`, for messages without a package; `_` by default.
+    /// Sets the name, without `.rs`, of the generated file for messages without a package; `_` by
+    /// default.
     pub fn default_package_filename(mut self, name: impl Into<String>) -> Self {
         self.prost.default_package_filename(name);
         self
     }
 
-    /// Also writes the encoded `FileDescriptorSet`, with imports, source info and the options of
-    /// topics, for reflection and for `amop schema`.
+    /// Also writes the encoded `FileDescriptorSet`, with imports, source info and topic options,
+    /// for reflection and for `amop schema`.
     pub fn file_descriptor_set_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.descriptor_set = Some(path.into());
         self
@@ -96,7 +97,7 @@ impl Builder {
         self
     }
 
-    /// Uses Rust types from elsewhere for a package or a message, rather than generating them.
+    /// Uses existing Rust types for a package or a message, instead of generating them.
     pub fn extern_path(
         mut self,
         proto_path: impl Into<String>,
@@ -104,7 +105,7 @@ impl Builder {
     ) -> Self {
         let (proto_path, rust_path) = (proto_path.into(), rust_path.into());
         if proto_path == ".google.protobuf" {
-            // Otherwise prost-build has a path for that package already.
+            // Otherwise prost-build already has a path for this package.
             self.prost.compile_well_known_types();
         }
         self.prost.extern_path(&proto_path, &rust_path);
@@ -125,7 +126,7 @@ impl Builder {
     }
 
     /// Gives messages the JSON mapping although no topic of this schema needs it: they implement
-    /// [serde](https://serde.rs)'s traits in its shape. Types that travel as JSON have it anyway.
+    /// [serde](https://serde.rs)'s traits in this shape. Types that travel as JSON always have it.
     pub fn json(mut self, path: impl Into<String>) -> Self {
         self.json.push(path.into());
         self
@@ -137,13 +138,13 @@ impl Builder {
         self
     }
 
-    /// Leaves comments out of the generated code.
+    /// Omits comments from the generated code.
     pub fn disable_comments(mut self, path: impl AsRef<str>) -> Self {
         self.prost.disable_comments([path]);
         self
     }
 
-    /// Leaves `Debug` to be implemented by hand.
+    /// Does not derive `Debug`, so that it can be implemented by hand.
     pub fn skip_debug(mut self, path: impl AsRef<str>) -> Self {
         self.prost.skip_debug([path]);
         self
@@ -156,8 +157,9 @@ impl Builder {
         self
     }
 
-    /// Where the `amop` crate is for the generated code, if it was renamed or is re-exported;
-    /// `::amop` by default. Its prost is used, so the generating crate needs none.
+    /// Sets the path of the `amop` crate in the generated code, for a crate that is renamed or
+    /// re-exported; `::amop` by default. The code uses the prost of `amop`, so your crate does not
+    /// need prost.
     pub fn amop_path(mut self, path: impl Into<String>) -> Self {
         self.amop_path = path.into();
         self.prost
@@ -165,24 +167,25 @@ impl Builder {
         self
     }
 
-    /// Whether to print `cargo:rerun-if-changed` for the files that were read; yes by default.
+    /// Sets whether to print `cargo:rerun-if-changed` for the files that were read; yes by default.
     pub fn emit_rerun_if_changed(mut self, yes: bool) -> Self {
         self.rerun_if_changed = yes;
         self
     }
 
-    /// Everything else that prost-build can do.
+    /// Sets all other options of prost-build.
     ///
-    /// Where [`Builder`] has a method of the same name, use that: it tells the rest of the
-    /// generator. prost-build's `out_dir`, `format` and `protoc` settings have no effect.
+    /// If [`Builder`] has a method of the same name, use that method: the rest of the generator
+    /// also needs the setting. prost-build's `out_dir`, `format` and `protoc` settings have no
+    /// effect.
     pub fn configure_prost(mut self, configure: impl FnOnce(&mut prost_build::Config)) -> Self {
         configure(&mut self.prost);
         self
     }
 
-    /// Compiles `.proto` files and all that they import.
+    /// Compiles `.proto` files and all their imports.
     ///
-    /// A file is given by its path below one of `includes`, or by its name relative to one of them.
+    /// Give a file as its path below one of `includes`, or as its name relative to one of them.
     ///
     /// # Errors
     ///
@@ -202,7 +205,7 @@ impl Builder {
             for source in schema.sources() {
                 println!("cargo:rerun-if-changed={}", source.display());
             }
-            // A file that appears in one of these would be read in the place of another.
+            // A new file in one of these folders would be read instead of another one.
             for folder in schema.shadowing() {
                 println!("cargo:rerun-if-changed={}", folder.display());
             }
@@ -214,8 +217,8 @@ impl Builder {
         let files = files_to_generate(schema);
         let json = self.check(schema, &files)?;
 
-        // prost-build's files are only raw material here. They are where the result will be: other
-        // folders may not be writable.
+        // prost-build's files are only intermediate. They are written below the output folder,
+        // since other folders may not be writable.
         let raw = tempfile::Builder::new()
             .prefix("amop-build")
             .tempdir_in(target)
@@ -248,7 +251,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Refuses what cannot be generated.
+    /// Returns an error for everything that cannot be generated.
     fn check(&self, schema: &Schema, files: &FileDescriptorSet) -> Result<JsonTypes, Error> {
         let mut refused = Vec::new();
         let own = files.file.iter().map(|file| file.name());
@@ -263,7 +266,7 @@ impl Builder {
         }
     }
 
-    /// Whether the types of a file are not generated here.
+    /// Returns whether the types of a file are not generated here.
     fn is_elsewhere(&self, schema: &Schema, file: &str) -> bool {
         schema.pool.get_file_by_name(file).is_some_and(|file| {
             let package = file.package_name();
@@ -272,7 +275,7 @@ impl Builder {
     }
 }
 
-/// All files but the options of topics, which are nothing to a program.
+/// Returns all files except the options of topics, which a program does not need.
 fn files_to_generate(schema: &Schema) -> FileDescriptorSet {
     let wanted = |name: &str| {
         name != OPTIONS_PROTO_NAME

@@ -1,5 +1,6 @@
-//! Names that differ in a schema and are the same in Rust, and those that Rust has no place for. prost-build
-//! panics at some of them, and the compiler refuses the others in a file that nobody wrote.
+//! Finds names that differ in a schema but are the same in Rust, and names that are not possible in
+//! Rust. prost-build panics at some of them, and for the others the compiler reports errors in a
+//! generated file.
 
 use crate::error::Unsupported;
 use amop_schema::Schema;
@@ -7,8 +8,8 @@ use heck::{ToSnakeCase, ToUpperCamelCase};
 use prost_reflect::{EnumDescriptor, FileDescriptor, MessageDescriptor};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Rust's types that are named in what prost generates. A module of such a name beside it would be meant
-/// there in their place.
+/// Rust's types that prost's code names. A module with such a name in the same scope would hide the
+/// type.
 const PRIMITIVES: [&str; 10] = [
     "bool", "f32", "f64", "i32", "i64", "str", "u8", "u32", "u64", "usize",
 ];
@@ -16,7 +17,7 @@ const PRIMITIVES: [&str; 10] = [
 /// The field `package` of a file's descriptor.
 const PACKAGE: [i32; 1] = [2];
 
-/// Refuses them, in the files that code is generated for.
+/// Reports such names in the files for which code is generated.
 pub(crate) fn check<'a>(
     schema: &Schema,
     files: impl Iterator<Item = &'a str>,
@@ -49,7 +50,7 @@ pub(crate) fn check<'a>(
     }
 }
 
-/// Something with a name in Rust.
+/// An item with a name in Rust.
 struct Named {
     rust: String,
     full_name: String,
@@ -84,7 +85,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Refuses the second of two that have the same name in Rust.
+    /// Reports the second of two items that have the same name in Rust.
     fn unique(&mut self, what: &str, all: &[Named]) {
         let mut known: HashMap<&str, &Named> = HashMap::new();
         for named in all {
@@ -93,7 +94,7 @@ impl Check<'_> {
                     &named.file,
                     &named.path,
                     format!(
-                        "`{}` has no letter and no digit, and so no name in Rust: give it another name",
+                        "`{}` has no letter or digit, so it has no name in Rust: give it another name",
                         named.full_name
                     ),
                 );
@@ -125,8 +126,8 @@ impl Check<'_> {
         let module = message.name().to_snake_case();
         if has_module(message) && PRIMITIVES.contains(&module.as_str()) {
             let reason = format!(
-                "what is nested in `{}` would be in the module `{module}` in Rust, which hides the type of that \
-                 name: give the message another name",
+                "the types nested in `{}` would be in the Rust module `{module}`, which hides the Rust type of \
+                 this name: give the message another name",
                 message.full_name()
             );
             self.refuse(&file, message.path(), reason);
@@ -163,7 +164,7 @@ impl Check<'_> {
             fields.push(named(oneof.name().to_snake_case()));
             let mut name = oneof.name().to_upper_camel_case();
             if taken.contains(&name) {
-                // As prost-build does.
+                // The same rule as in prost-build.
                 name.push_str("OneOf");
             }
             types.push(named(name));
@@ -179,7 +180,7 @@ impl Check<'_> {
         self.unique("type", &types);
     }
 
-    /// Of several names for a number, Rust has the first.
+    /// If several names have the same number, Rust has only the first one.
     fn enumeration(&mut self, of: &EnumDescriptor) {
         let prefix = of.name().to_upper_camel_case();
         let mut numbers = Vec::new();
@@ -209,7 +210,8 @@ impl Check<'_> {
         self.unique("variant", &variants);
     }
 
-    /// What is nested in a message is in a module, and so is a package below the message's one.
+    /// Nested types are in a module of their message, and a package below the message's package is
+    /// a module as well.
     fn modules(&mut self, files: &[FileDescriptor]) {
         let mut packages: HashMap<Vec<String>, String> = HashMap::new();
         let with_types: HashSet<Vec<String>> =
@@ -219,7 +221,7 @@ impl Check<'_> {
             let modules = module_of(file);
             if modules.iter().any(String::is_empty) {
                 let reason = format!(
-                    "a part of the package `{}` has no letter and no digit, and so no name in Rust: give it another \
+                    "a part of the package `{}` has no letter or digit, so it has no name in Rust: give it another \
                      name",
                     file.package_name()
                 );
@@ -230,8 +232,8 @@ impl Check<'_> {
                 let (outer, module) = (&modules[..len - 1], &modules[len - 1]);
                 if PRIMITIVES.contains(&module.as_str()) && with_types.contains(outer) {
                     let reason = format!(
-                        "the package `{}` would be in the module `{}` in Rust, which hides the type of that name: \
-                         give it another name",
+                        "the package `{}` would be in the Rust module `{}`, which hides the Rust type of this \
+                         name: give it another name",
                         file.package_name(),
                         modules[..len].join("::"),
                     );
@@ -257,8 +259,8 @@ impl Check<'_> {
                 path.push(message.name().to_snake_case());
                 if let Some(other) = packages.get(&path) {
                     let reason = format!(
-                        "what is nested in `{}` and the package `{other}` would both be in the module `{}` in Rust: \
-                         give one of them another name",
+                        "the types nested in `{}` and the package `{other}` would both be in the module `{}` in \
+                         Rust: give one of them another name",
                         message.full_name(),
                         path.join("::"),
                     );
@@ -269,7 +271,7 @@ impl Check<'_> {
     }
 }
 
-/// The module of a file's package.
+/// Returns the module of a file's package.
 fn module_of(file: &FileDescriptor) -> Vec<String> {
     let parts = file.package_name().split_terminator('.');
     parts.map(ToSnakeCase::to_snake_case).collect()

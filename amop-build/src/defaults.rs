@@ -1,11 +1,11 @@
-//! What prost-build does not do with descriptors: defaults that it does not read, and groups within
-//! themselves.
+//! Changes to descriptors that prost-build needs: defaults in a form that it can read, and boxes
+//! for recursive groups.
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
 use prost_types::{DescriptorProto, FileDescriptorProto};
 use std::collections::HashSet;
 
-/// Writes defaults as prost reads them. Which sign a NaN has is nothing to anybody.
+/// Rewrites defaults in the form that prost reads. The sign of a NaN does not matter.
 pub(crate) fn readable(file: &mut FileDescriptorProto) {
     let mut next: Vec<&mut DescriptorProto> = file.message_type.iter_mut().collect();
     while let Some(message) = next.pop() {
@@ -18,8 +18,8 @@ pub(crate) fn readable(file: &mut FileDescriptorProto) {
     }
 }
 
-/// Has fields be in a `Box` by way of which a message with groups would hold itself: prost does so for those
-/// without groups.
+/// Boxes the group fields through which a message would contain itself: prost boxes only other
+/// message fields.
 pub(crate) fn box_groups(pool: &DescriptorPool, prost: &mut prost_build::Config) {
     let mut messages = pool.all_messages();
     if !messages.any(|message| message.fields().any(|field| field.is_group())) {
@@ -41,7 +41,7 @@ pub(crate) fn box_groups(pool: &DescriptorPool, prost: &mut prost_build::Config)
     }
 }
 
-/// The message that a field holds itself, rather than in a list.
+/// Returns the message that a field contains directly, not in a list.
 fn held(field: &FieldDescriptor) -> Option<MessageDescriptor> {
     match field.kind() {
         Kind::Message(of) if !field.is_list() && !field.is_map() => Some(of),
@@ -49,7 +49,7 @@ fn held(field: &FieldDescriptor) -> Option<MessageDescriptor> {
     }
 }
 
-/// Whether a message is the other or holds one.
+/// Returns whether a message is the other one or contains it.
 fn holds(message: &MessageDescriptor, other: &MessageDescriptor) -> bool {
     let mut known = HashSet::new();
     let mut next = vec![message.clone()];

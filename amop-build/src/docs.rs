@@ -1,10 +1,10 @@
-//! Comments of schemas as documentation. They are written by people who do not think of rustdoc, which
-//! takes code blocks for tests and would compile and run them.
+//! Comments of schemas as documentation. Their authors do not write for rustdoc, which would
+//! compile and run code blocks as tests.
 
 use quote::ToTokens as _;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, parse_quote, visit_mut::VisitMut};
 
-/// Makes code blocks in all comments text.
+/// Marks the code blocks in all comments as text.
 pub(crate) fn harmless(file: &mut syn::File) {
     Comments.visit_file_mut(file);
 }
@@ -28,7 +28,7 @@ impl VisitMut for Comments {
     }
 }
 
-/// The text of a comment's line.
+/// Returns the text of a comment line.
 fn line(attr: &Attribute) -> Option<String> {
     match &attr.meta {
         Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
@@ -42,10 +42,10 @@ fn line(attr: &Attribute) -> Option<String> {
     }
 }
 
-/// A fence that opens or closes a block of code: its sign and how many there are.
+/// Returns the fence that opens or closes a code block: its character and its length.
 fn fence(line: &str) -> Option<(char, usize)> {
     let rest = line.trim_start_matches(' ');
-    // One space is the comment's; with four more, it is no fence.
+    // One space belongs to the comment; four more mean that it is not a fence.
     if line.len() - rest.len() > 4 {
         return None;
     }
@@ -57,7 +57,8 @@ fn fence(line: &str) -> Option<(char, usize)> {
     (len >= 3).then_some((sign, len))
 }
 
-/// The lines with all blocks of code marked as text, and no others than those with fences.
+/// Returns the lines with every code block marked as text. Only blocks with fences remain code
+/// blocks.
 fn text_only(lines: &[&str]) -> Vec<String> {
     let mut out = Vec::with_capacity(lines.len());
     let mut open: Option<(char, usize)> = None;
@@ -85,11 +86,11 @@ fn text_only(lines: &[&str]) -> Vec<String> {
     out
 }
 
-/// A line in which Markdown sees no code block and no HTML.
+/// Returns the line in a form that Markdown does not read as a code block or HTML.
 fn prose(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
-    // Quotes and lists may hold blocks of their own, so that what follows their signs counts, too.
+    // Quotes and lists may contain blocks, so the text after their markers is checked, too.
     loop {
         let word = rest.trim_start_matches([' ', '\t']);
         let space = rest.len() - word.len();
@@ -119,13 +120,13 @@ fn prose(line: &str) -> String {
             break;
         }
     }
-    // Fences behind such signs.
+    // Fences after such markers.
     let mut signs = 0;
     let mut last = '\0';
     for (at, c) in rest.char_indices() {
         signs = if c == last { signs + 1 } else { 1 };
         let fence = matches!(c, '`' | '~') && signs > 2;
-        // prost-build makes links of addresses, which stay.
+        // prost-build turns addresses into links. They stay.
         let link = rest[at..].trim_start_matches('<').starts_with("http");
         let tag = c == '<' && last != '\\' && !link;
         last = c;

@@ -1,22 +1,22 @@
-//! What can go wrong in a build script.
+//! Errors in a build script.
 
 use amop_schema::{Location, SchemaErrors};
 use std::{fmt, io, path::PathBuf};
 
-/// Why no code was generated.
+/// No code was generated.
 ///
-/// `Debug` prints the same text as `Display`: that is what a build script prints whose `main`
-/// returns the error, or which unwraps it.
+/// `Debug` prints the same text as `Display`: a build script prints `Debug` if its `main` returns
+/// the error or unwraps it.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The schema has mistakes.
     #[error(transparent)]
     Schema(#[from] SchemaErrors),
-    /// The schema is right, and asks for what this version cannot do.
+    /// The schema is valid, but uses features that this version does not support.
     #[error("{}", lines(.0))]
     Unsupported(Vec<Unsupported>),
-    /// Cargo did not say where generated files go.
+    /// Cargo did not set the folder for generated files.
     #[error(
         "the environment variable OUT_DIR is not set: call this from build.rs, or set \
          `Builder::out_dir`"
@@ -25,38 +25,39 @@ pub enum Error {
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
-        /// "read", "write" or the like.
+        /// "read", "write" or another verb.
         action: &'static str,
-        /// Which one.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// prost-build failed.
     #[error("{generator} failed: {source}")]
     Generator {
-        /// Which of them.
+        /// The generator.
         generator: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The generated code is no Rust. Attributes that were added to it may be why.
+    /// The generated code is not valid Rust. The cause may be attributes that were added to it.
     #[error(
-        "the code generated in {file} is no Rust: {reason}; check the attributes that build.rs adds"
+        "the code generated in {file} is not valid Rust: {reason}; check the attributes that \
+         build.rs adds"
     )]
     Syntax {
         /// The generated file.
         file: String,
-        /// What the parser says.
+        /// The parser's message.
         reason: String,
     },
-    /// A reply's type is not among the generated ones.
+    /// No code is generated for a reply's type.
     #[error(
         "{location}: `{message}` is answered with `{reply}`, for which no code is generated: if \
          another crate has it, name it with `Builder::extern_path`"
     )]
     ReplyNotGenerated {
-        /// Where the topic is stated.
+        /// The place in the schema.
         location: Location,
         /// The message's full name.
         message: String,
@@ -71,13 +72,13 @@ impl fmt::Debug for Error {
     }
 }
 
-/// What a schema asks for that cannot be generated, and where.
+/// An unsupported schema feature and its location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{location}: {reason}")]
 pub struct Unsupported {
-    /// Where it stands.
+    /// The location of the feature.
     pub location: Location,
-    /// What it is, and what to do instead.
+    /// The feature, and what to use instead.
     pub reason: String,
 }
 

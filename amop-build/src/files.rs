@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The files of a folder, in the order of their names.
+/// Reads the files of a folder, in the order of their names.
 pub(crate) fn read_all(dir: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
     let failed = |path: &Path, source| Error::Io {
         action: "read",
@@ -24,7 +24,7 @@ pub(crate) fn read_all(dir: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
     Ok(files)
 }
 
-/// Writes a file unless it has that content, so that what depends on it stays up to date.
+/// Writes a file unless it already has this content, so that Cargo does not rebuild without need.
 pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), Error> {
     match fs::read(path) {
         Ok(old) if old == content => return Ok(()),

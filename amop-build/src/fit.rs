@@ -1,4 +1,4 @@
-//! Makes prost's structs ones that its derives take and that keep every value.
+//! Adapts prost's structs so that prost's derives accept them and they keep every value.
 
 use crate::{error::Unsupported, structs};
 use amop_schema::Schema;
@@ -6,7 +6,7 @@ use heck::ToSnakeCase as _;
 use prost_reflect::{Kind, MessageDescriptor};
 use syn::ItemStruct;
 
-/// Makes a message's struct one that prost's derive takes, and that keeps all values; what cannot be made so.
+/// Adapts a message's struct, and returns the features that cannot be supported.
 pub(crate) fn fit_for_prost(
     schema: &Schema,
     message: &MessageDescriptor,
@@ -46,8 +46,8 @@ pub(crate) fn fit_for_prost(
             refused.push(Unsupported {
                 location: schema.location(proto.name(), field.path()),
                 reason: format!(
-                    "`{}` is a keyword in Rust, which a map cannot be called whose values are of an enum that does \
-                     not begin with 0: give it another name",
+                    "`{}` is a Rust keyword. A map cannot have this name if its values are of an enum that does \
+                     not start with 0: give it another name",
                     field.full_name()
                 ),
             });

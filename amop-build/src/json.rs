@@ -1,4 +1,4 @@
-//! The JSON mapping of messages: which of them need it, and what it has to know of the schema.
+//! The JSON mapping of messages: which messages need it, and which part of the schema it needs.
 
 use amop_schema::{Codec, Schema, TopicDecl};
 use prost::Message as _;
@@ -9,15 +9,15 @@ use prost_types::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The types that travel as JSON or inside of what does: full names, by package.
+/// The types that travel as JSON, alone or inside another message: full names, by package.
 #[derive(Debug, Default)]
 pub(crate) struct JsonTypes {
     packages: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl JsonTypes {
-    /// Finds them: what topics and replies with the codec JSON are made of, and what was `chosen`,
-    /// by paths as prost-build matches them.
+    /// Collects the types that need the mapping: the messages in topics and replies with the codec
+    /// JSON, and the `chosen` ones, by paths as prost-build matches them.
     pub(crate) fn of(schema: &Schema, chosen: &[String]) -> Self {
         let mut types = Self::default();
         for decl in &schema.topics {
@@ -37,13 +37,13 @@ impl JsonTypes {
         types
     }
 
-    /// The messages of a package.
+    /// Returns the messages of a package.
     pub(crate) fn messages(&self, package: &str) -> impl Iterator<Item = &str> {
         let names = self.packages.get(package).into_iter().flatten();
         names.map(String::as_str)
     }
 
-    /// Adds a message, what is nested in it, and all it consists of.
+    /// Adds a message, its nested messages, and the messages of its fields.
     fn add(&mut self, message: &MessageDescriptor) {
         // A list rather than recursion: a schema may nest deeper than the stack.
         let mut next = vec![message.clone()];
@@ -66,13 +66,13 @@ impl JsonTypes {
     }
 }
 
-/// A topic's reply, if it travels as JSON.
+/// Returns a topic's reply, if it travels as JSON.
 pub(crate) fn json_reply(decl: &TopicDecl) -> Option<&MessageDescriptor> {
     let reply = decl.reply.as_ref();
     reply.filter(|_| decl.reply_codec == Codec::Json)
 }
 
-/// Whether a path given to prost-build means the item of that name.
+/// Returns whether a path given to prost-build matches the item with this name.
 fn is_match(path: &str, name: &str) -> bool {
     let within = |rest: &str| rest.is_empty() || rest.starts_with('.');
     match path.strip_prefix('.') {
@@ -85,7 +85,7 @@ fn is_match(path: &str, name: &str) -> bool {
                         .strip_suffix(path)
                         .is_some_and(|rest| rest.ends_with('.'))
             };
-            // What is nested in it is meant, too.
+            // The path also matches items nested in it.
             let mut outer = Some(name);
             std::iter::from_fn(|| {
                 let this = outer?;
@@ -97,7 +97,7 @@ fn is_match(path: &str, name: &str) -> bool {
     }
 }
 
-/// The kind of a field, or of a map's values.
+/// Returns the kind of a field, or of a map's values.
 fn value_kind(field: &FieldDescriptor) -> Kind {
     match field.kind() {
         Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
@@ -105,8 +105,8 @@ fn value_kind(field: &FieldDescriptor) -> Kind {
     }
 }
 
-/// An encoded descriptor set with what the mapping of these messages has to know, and no more. An
-/// `Any` may hold every message there is.
+/// Returns an encoded descriptor set with only the parts that the mapping of these messages needs.
+/// A message with an `Any` needs all messages.
 pub(crate) fn descriptors<'a>(
     pool: &DescriptorPool,
     files: &FileDescriptorSet,

@@ -14,7 +14,7 @@
 //! package demo;
 //! import "amop/options.proto";
 //!
-//! // What the hello demos say to each other.
+//! // The message of the hello demos.
 //! message Hello {
 //!   option (amop.topic) = "hello";
 //!   option (amop.codec) = TEXT;
@@ -44,46 +44,47 @@
 //!
 //! | option | meaning | default |
 //! | --- | --- | --- |
-//! | `option (amop.topic) = "quote";` | the topic messages belong to | the message is no topic |
+//! | `option (amop.topic) = "quote";` | the topic of the messages | the message is not a topic |
 //! | `option (amop.reply) = "QuoteReply";` | the message that answers a unicast | no typed reply |
 //! | `option (amop.codec) = JSON;` | how messages become payloads | `PROTOBUF` |
-//! | `option (amop.private) = true;` | only subscribers with granted keys get the messages: the type has `subscribe_private` in place of `subscribe` | `false` |
-//! | `option (amop.sealed) = true;` | messages are encrypted to chosen keys and signed: the type has `subscribe_sealed` in place of `subscribe`, and is published by way of an `amop::Sealer` | `false` |
+//! | `option (amop.private) = true;` | only subscribers with granted keys get the messages: the type has `subscribe_private` instead of `subscribe` | `false` |
+//! | `option (amop.sealed) = true;` | messages are encrypted to chosen keys and signed: the type has `subscribe_sealed` instead of `subscribe`, and is published through an `amop::Sealer` | `false` |
 //!
-//! A reply travels as its topic's messages do, unless its own message has the option
+//! A reply uses the codec of its topic's message, unless the reply's own message has the option
 //! `(amop.codec)`.
 //!
 //! # Codecs
 //!
-//! There is no envelope: payloads are what any protobuf library gives, in any language.
+//! There is no envelope: payloads are the bytes that any protobuf library produces, in any
+//! language.
 //!
 //! - `PROTOBUF` is the wire format.
 //! - `JSON` is the [JSON mapping](https://protobuf.dev/programming-guides/json/) of protobuf, as
-//!   Google's libraries write and read it: names in lowerCamelCase, enums by name, 64-bit integers as
-//!   strings, bytes as base64, fields with their default value left out, the types of
-//!   `google.protobuf` in forms of their own. When reading, unknown members are skipped, so that a
-//!   schema may gain fields as it may with `PROTOBUF`; unknown names of an enum's values are an error.
-//!   What would not read as it was is refused when it is written. The types in such a message
-//!   implement serde's traits in this shape, and [`Builder::json`] gives them to others.
+//!   Google's libraries write and read it: names in lowerCamelCase, enums by name, 64-bit integers
+//!   as strings, bytes as base64, fields with their default value omitted, and special forms for
+//!   the types of `google.protobuf`. Readers skip unknown members, so a schema may get new fields,
+//!   as with `PROTOBUF`; unknown names of an enum's values are an error. Writing fails if the value
+//!   would not be read back unchanged. The types in such a message implement serde's traits in this
+//!   shape, and [`Builder::json`] gives these traits to other messages.
 //! - `TEXT` is the string itself, for messages with one plain `string` field.
 //!
-//! Types of `google.protobuf` need `prost-types` among the crate's dependencies, but for `Empty` and the
-//! wrappers, which are `()` and Rust's own types. Floating-point numbers keep all their bits, -0.0 among
-//! them.
+//! Types of `google.protobuf` need `prost-types` in the crate's dependencies, except for `Empty`
+//! and the wrappers, which are `()` and built-in Rust types. Floating-point numbers keep all their
+//! bits, including -0.0.
 //!
 //! # Names
 //!
-//! Where a message has accessors by the names of a topic's functions, such as those of an enum field
-//! `request`, they win: call `client.request(&message)` in place of `message.request(&client)`. Names that
-//! would be the same in Rust are mistakes, with the place of the second, and so are names that Rust has no
-//! place for. All others work, those of keywords and of Rust's own types included, as prost writes them:
-//! `r#type`, `self_`.
+//! If a message has an accessor with the name of a topic function, for example for an enum field
+//! `request`, the accessor is used: call `client.request(&message)` instead of
+//! `message.request(&client)`. Names that would be the same in Rust are errors, reported at the
+//! second one, and so are names that are not possible in Rust. All other names work, including
+//! keywords and the names of Rust's own types, in the form that prost writes: `r#type`, `self_`.
 //!
 //! # Cargo
 //!
-//! Every file that was read is printed as `cargo:rerun-if-changed`, imports included, so Cargo runs
-//! the build script again when one of them changes, and only then. Mistakes in a schema fail the
-//! build; all are listed, each with its file, line and column.
+//! Every file that was read, including imports, is printed as `cargo:rerun-if-changed`, so Cargo
+//! runs the build script again only when one of them changes. Mistakes in a schema fail the build;
+//! all are listed, each with its file, line and column.
 #![forbid(unsafe_code)]
 
 mod assemble;
@@ -105,7 +106,7 @@ pub use prost_build;
 
 use std::path::Path;
 
-/// A builder with all options at their defaults.
+/// Returns a builder with all options at their defaults.
 pub fn configure() -> Builder {
     Builder::new()
 }

@@ -1,4 +1,4 @@
-//! Which Rust types the messages became, and how one names another.
+//! The Rust types of messages, and the paths between them.
 
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ impl RustPath {
         Self(modules.iter().cloned().chain([name]).collect())
     }
 
-    /// How code in `modules` names this type.
+    /// Returns the path of this type as seen from `modules`.
     pub(crate) fn relative_to(&self, modules: &[String]) -> String {
         let (own_modules, _) = self.0.split_at(self.0.len().saturating_sub(1));
         let shared = own_modules
@@ -26,10 +26,10 @@ impl RustPath {
     }
 }
 
-/// The generated types, by the messages' full names.
+/// The generated types, by the full names of their messages.
 pub(crate) type Generated = BTreeMap<String, RustPath>;
 
-/// The protobuf paths that have their Rust types elsewhere.
+/// The protobuf paths whose Rust types exist elsewhere.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ExternPaths(Vec<(String, String)>);
 
@@ -38,7 +38,7 @@ impl ExternPaths {
         self.0.push((proto_path, rust_path));
     }
 
-    /// The Rust path of a type, if it is elsewhere, by its full name.
+    /// Returns the Rust path of a type that exists elsewhere, by its full name.
     pub(crate) fn resolve(&self, full_name: &str) -> Option<String> {
         let rest = |proto_path: &str| {
             let proto_path = proto_path.strip_prefix('.').unwrap_or(proto_path);
@@ -64,7 +64,7 @@ impl ExternPaths {
         let mut parts = rest.split('.').peekable();
         while let Some(part) = parts.next() {
             path.push_str("::");
-            // As prost-build names modules and types.
+            // The same names of modules and types as in prost-build.
             if parts.peek().is_some() {
                 let module = prost_build::Module::from_protobuf_package_name(part);
                 path.push_str(module.parts().next().unwrap_or(part));
@@ -79,7 +79,8 @@ impl ExternPaths {
     }
 }
 
-/// The Rust type that prost has for a message of `google.protobuf`, where it generates none.
+/// Returns the Rust type that prost uses for a message of `google.protobuf` that it does not
+/// generate.
 pub(crate) fn well_known(full_name: &str) -> Option<String> {
     let name = full_name.strip_prefix("google.protobuf.")?;
     Some(match name {

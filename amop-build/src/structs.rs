@@ -1,11 +1,11 @@
-//! What prost makes of a message's fields that topics have to know.
+//! The properties of prost's structs that matter for topics.
 
 use syn::{
     Attribute, Field, ItemEnum, ItemStruct, Lit, LitStr, Meta, Token, parse_quote,
     punctuated::Punctuated,
 };
 
-/// The functions that `#[derive(AmopTopic)]` writes and that may be called like a field.
+/// The functions of `#[derive(AmopTopic)]` whose names a field may have as well.
 const FUNCTIONS: [&str; 14] = [
     "subscribe",
     "subscribe_to",
@@ -23,7 +23,8 @@ const FUNCTIONS: [&str; 14] = [
     "request_to",
 ];
 
-/// The names of types that prost's derives declare inside of functions, where they hide what is outside.
+/// The names of types that prost's derives declare inside of functions, where they hide other
+/// types.
 const LOCAL: [&str; 5] = [
     "Inner",
     "KeyWrapper",
@@ -34,7 +35,7 @@ const LOCAL: [&str; 5] = [
 
 type MetaList = Punctuated<Meta, Token![,]>;
 
-/// The options in a field's `#[prost(...)]`.
+/// Returns the options in a field's `#[prost(...)]`.
 fn options(field: &Field) -> Option<(&Attribute, MetaList)> {
     let attr = field
         .attrs
@@ -44,7 +45,8 @@ fn options(field: &Field) -> Option<(&Attribute, MetaList)> {
     Some((attr, options))
 }
 
-/// Changes the strings in the options of `#[prost(...)]`, by their names. Says whether there were any to change.
+/// Changes the strings in the options of `#[prost(...)]`, by option name. Returns whether any
+/// changed.
 fn change_strings(attrs: &mut [Attribute], change: &dyn Fn(&str, &str) -> Option<String>) -> bool {
     let mut any = false;
     for attr in attrs
@@ -72,7 +74,7 @@ fn change_strings(attrs: &mut [Attribute], change: &dyn Fn(&str, &str) -> Option
     any
 }
 
-/// An option whose value is a string: its name and the value.
+/// Returns the name and value of an option whose value is a string.
 fn string(option: &Meta) -> Option<(String, String)> {
     let Meta::NameValue(option) = option else {
         return None;
@@ -86,14 +88,15 @@ fn string(option: &Meta) -> Option<(String, String)> {
     }
 }
 
-/// Has enums be found that are called as types inside of functions that prost's derives write.
+/// Adds a path to enums that have the name of a type inside of prost's derived functions, so that
+/// they are found.
 pub(crate) fn name_enums_from_outside(item: &mut ItemStruct) {
     for field in &mut item.fields {
         change_strings(&mut field.attrs, &from_outside);
     }
 }
 
-/// The same for the alternatives of a oneof.
+/// Does the same for the alternatives of a oneof.
 pub(crate) fn name_enums_of_oneof_from_outside(item: &mut ItemEnum) {
     for variant in &mut item.variants {
         change_strings(&mut variant.attrs, &from_outside);
@@ -114,9 +117,9 @@ fn from_outside(option: &str, value: &str) -> Option<String> {
         .then(|| format!("{before}enumeration(self::{of})"))
 }
 
-/// Writes maps whose values are enums as maps of integers where prost cannot name their accessors: those of
-/// fields that are keywords. Both are the same on the wire if the enum's first value is 0. Gives the names of
-/// the fields.
+/// Turns maps with enum values into maps of integers if their field is a keyword, since prost
+/// cannot name the accessors of such a map. Both are the same on the wire if the enum's first value
+/// is 0. Returns the names of the fields.
 pub(crate) fn plain_enum_maps(item: &mut ItemStruct) -> Vec<String> {
     let mut changed = Vec::new();
     for field in &mut item.fields {
@@ -136,15 +139,15 @@ pub(crate) fn plain_enum_maps(item: &mut ItemStruct) -> Vec<String> {
     changed
 }
 
-/// Whether one of the options has one of these names.
+/// Returns whether one of the options has one of these names.
 fn has(options: &MetaList, names: &[&str]) -> bool {
     options
         .iter()
         .any(|option| names.iter().any(|name| option.path().is_ident(name)))
 }
 
-/// Has `float` and `double` fields without presence written whatever they are. prost leaves out what
-/// equals zero, and -0.0 does.
+/// Makes prost always write `float` and `double` fields without presence. prost omits values that
+/// equal zero, and -0.0 equals zero.
 pub(crate) fn keep_signed_zeros(item: &mut ItemStruct) {
     for field in &mut item.fields {
         let Some((_, mut options)) = options(field) else {
@@ -165,7 +168,7 @@ pub(crate) fn keep_signed_zeros(item: &mut ItemStruct) {
     }
 }
 
-/// The names of functions that prost writes for a field.
+/// Returns the names of the functions that prost writes for a field.
 fn accessors(field: &Field) -> Vec<String> {
     let (Some(ident), Some((_, options))) = (&field.ident, options(field)) else {
         return Vec::new();
@@ -198,7 +201,7 @@ fn accessors(field: &Field) -> Vec<String> {
     }
 }
 
-/// The functions of topics whose names prost's accessors have.
+/// Returns the topic functions whose names prost's accessors already have.
 pub(crate) fn functions_taken(item: &ItemStruct) -> Vec<syn::Ident> {
     let taken: Vec<String> = item.fields.iter().flat_map(accessors).collect();
     FUNCTIONS
@@ -208,7 +211,7 @@ pub(crate) fn functions_taken(item: &ItemStruct) -> Vec<syn::Ident> {
         .collect()
 }
 
-/// Two fields for which prost writes functions of the same name.
+/// Returns two fields for which prost writes functions of the same name.
 pub(crate) fn clashing_accessors(item: &ItemStruct) -> Option<(String, String, String)> {
     let mut known: Vec<(String, String)> = Vec::new();
     for field in &item.fields {

@@ -1,5 +1,5 @@
-//! A crate with a build script, as users have it: what Cargo shows when a schema is wrong, and when
-//! it runs the script again.
+//! A crate with a build script, as users have it: what Cargo prints for a wrong schema, and when it
+//! runs the script again.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 };
 
 /// A crate outside of the workspace, built by the Cargo that runs the tests. It is in the
-/// workspace's target folder and uses it, so dependencies are not compiled anew.
+/// workspace's target folder and uses it, so dependencies are not compiled again.
 struct Crate {
     dir: PathBuf,
 }
@@ -35,7 +35,7 @@ impl Crate {
                 amop_build.display().to_string()
             ),
         );
-        // The versions that the workspace has, none of which need downloading.
+        // With the same versions as the workspace, nothing is downloaded.
         let lock = fs::read_to_string(amop_build.join("../Cargo.lock")).unwrap();
         new.write("Cargo.lock", &lock);
         new.write(
@@ -72,7 +72,7 @@ impl Crate {
             .unwrap()
     }
 
-    /// Builds the crate; the folder its generated files are in.
+    /// Builds the crate, and returns the folder with its generated files.
     #[track_caller]
     fn succeeds(&self) -> PathBuf {
         let output = self.check();
@@ -91,7 +91,8 @@ impl Crate {
         out_dir.expect("Cargo names the build script's folder")
     }
 
-    /// Builds the crate, which must fail; what Cargo shows of the build script's error.
+    /// Builds the crate, which must fail, and returns what Cargo prints of the build script's
+    /// error.
     #[track_caller]
     fn fails(&self) -> String {
         let output = self.check();
@@ -102,7 +103,7 @@ impl Crate {
         lines.map(str::trim).collect::<Vec<_>>().join("\n")
     }
 
-    /// How often the build script ran.
+    /// Returns how often the build script ran.
     fn runs(&self) -> usize {
         fs::read(self.dir.join("runs")).unwrap().len()
     }
@@ -133,7 +134,7 @@ fn build_scripts_run_when_schemas_change_and_say_what_is_wrong() {
     assert!(code.contains("#[amop(topic = \"a\", codec = \"protobuf\")]"));
     assert!(out_dir.join("imported.rs").exists());
 
-    // Files that are not part of the schema cost nothing.
+    // A change of files outside of the schema does not run the script.
     krate.write("proto/unused.proto", "not read either");
     krate.write("src/lib.rs", "//! Changed.\n");
     krate.succeeds();
@@ -148,7 +149,7 @@ fn build_scripts_run_when_schemas_change_and_say_what_is_wrong() {
     let code = fs::read_to_string(out_dir.join("imported.rs")).unwrap();
     assert!(code.contains("pub words:"));
 
-    // A file that comes to be read in the place of another.
+    // A new file that is read instead of another one.
     krate.write(
         "first/sub/imported.proto",
         &IMPORTED.replace("text", "other"),

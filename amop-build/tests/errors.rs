@@ -1,14 +1,14 @@
-//! What fails a build, with the exact text, as `main` prints it.
+//! Errors that fail a build, with the exact text that `main` prints.
 
 use amop_build::{Builder, Error};
 use std::{error, fs};
 
 const HEAD: &str = "syntax = \"proto3\";\npackage p;\nimport \"amop/options.proto\";\n";
 
-/// The compiler refuses more in proto3.
+/// proto2, because the compiler refuses more in proto3.
 const PROTO2: &str = "syntax = \"proto2\";\npackage p;\nimport \"amop/options.proto\";\n";
 
-/// The error of compiling one file, as a build script's `main` prints it.
+/// Returns the error of compiling one file, as a build script's `main` prints it.
 fn error_of(text: &str, configure: impl FnOnce(Builder) -> Builder) -> String {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.proto"), text).unwrap();
@@ -77,7 +77,7 @@ fn attributes_have_to_be_rust() {
         builder.type_attribute(".", "#[derive(")
     });
     assert!(
-        error.starts_with("the code generated in p.rs is no Rust: ")
+        error.starts_with("the code generated in p.rs is not valid Rust: ")
             && error.ends_with("; check the attributes that build.rs adds"),
         "{error}"
     );
@@ -110,7 +110,7 @@ fn folders_have_to_exist() {
     assert!(matches!(error, Error::Io { .. }));
 }
 
-/// What a schema may say and Rust, or JSON, cannot: each with the place of the second.
+/// Different names in a schema that are the same in Rust. The error has the place of the second.
 #[test]
 fn names_that_are_the_same_in_rust_are_mistakes() {
     for (text, expected) in [
@@ -156,11 +156,11 @@ fn names_that_are_the_same_in_rust_are_mistakes() {
     }
 }
 
-/// Names that Rust has no place for.
+/// Names that are not possible in Rust.
 #[test]
 fn names_that_rust_has_no_place_for_are_mistakes() {
     let nothing = |what: &str| {
-        format!("`{what}` has no letter and no digit, and so no name in Rust: give it another name")
+        format!("`{what}` has no letter or digit, so it has no name in Rust: give it another name")
     };
     for (text, place, expected) in [
         ("message A { optional int32 _ = 1; }", "4:13", nothing("p.A._")),
@@ -171,22 +171,22 @@ fn names_that_rust_has_no_place_for_are_mistakes() {
         (
             "message A { message I32 { message B {} } }",
             "4:13",
-            "what is nested in `p.A.I32` would be in the module `i32` in Rust, which hides the type of that name: \
+            "the types nested in `p.A.I32` would be in the Rust module `i32`, which hides the Rust type of this name: \
              give the message another name"
                 .to_owned(),
         ),
         (
             "message Str { oneof of { int32 x = 1; } }",
             "4:1",
-            "what is nested in `p.Str` would be in the module `str` in Rust, which hides the type of that name: \
+            "the types nested in `p.Str` would be in the Rust module `str`, which hides the Rust type of this name: \
              give the message another name"
                 .to_owned(),
         ),
         (
             "enum E { X = 1; }\nmessage A { map<string, E> type = 1; }",
             "5:13",
-            "`p.A.type` is a keyword in Rust, which a map cannot be called whose values are of an enum that does not \
-             begin with 0: give it another name"
+            "`p.A.type` is a Rust keyword. A map cannot have this name if its values are of an enum that does not \
+             start with 0: give it another name"
                 .to_owned(),
         ),
     ] {
@@ -222,12 +222,12 @@ fn packages_are_modules() {
     );
     assert_eq!(
         error(&["a", "a.i32.b"]),
-        "1.proto:2:1: the package `a.i32.b` would be in the module `a::i32` in Rust, which hides the type of that \
+        "1.proto:2:1: the package `a.i32.b` would be in the Rust module `a::i32`, which hides the Rust type of this \
          name: give it another name"
     );
     assert_eq!(
         error(&["a._"]),
-        "0.proto:2:1: a part of the package `a._` has no letter and no digit, and so no name in Rust: give it \
+        "0.proto:2:1: a part of the package `a._` has no letter or digit, so it has no name in Rust: give it \
          another name"
     );
 }

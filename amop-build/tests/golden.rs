@@ -1,7 +1,7 @@
-//! The generated code, compared with files that people can read, which are compiled elsewhere.
+//! The generated code, compared with readable files, which another test compiles.
 //!
 //! After a change of the generator, `AMOP_BLESS=1 cargo test -p amop-build --test golden` writes
-//! them anew.
+//! the files again.
 
 use std::{
     collections::BTreeMap,

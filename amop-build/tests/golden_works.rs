@@ -112,7 +112,7 @@ fn nested_messages_are_topics_by_their_own_options() {
     assert_eq!(item::Recall::TOPIC, "recalls");
     fn replies_with<T: Request<Reply = item::recall::Answer>>() {}
     replies_with::<item::Recall>();
-    // `Item` is nested in a topic: were it one, this would be ambiguous.
+    // `Item` is nested in a topic. If it were a topic itself, this would be ambiguous.
     trait NoTopic {
         const TOPIC: &'static str = "none";
     }
@@ -120,7 +120,7 @@ fn nested_messages_are_topics_by_their_own_options() {
     assert_eq!(Item::TOPIC, "none");
 }
 
-/// prost takes -0.0 for 0.0, which it leaves out.
+/// prost takes -0.0 for 0.0, which it omits.
 #[test]
 fn numbers_keep_their_bits_in_both_formats() {
     let bits = |levels: &Levels| {
@@ -165,7 +165,7 @@ fn googles_types_are_replies() {
     assert_eq!(read, ());
 }
 
-/// serde's traits have the shape of the mapping, in any format that serde has.
+/// serde's traits use the shape of the mapping in every format.
 #[test]
 fn messages_are_serdes_too() {
     let receipt = Receipt {

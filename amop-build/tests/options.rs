@@ -1,4 +1,4 @@
-//! What the builder's options do to the generated code.
+//! The effects of the builder's options on the generated code.
 
 use amop_build::{Builder, amop_schema::Schema};
 use std::{fs, path::Path};

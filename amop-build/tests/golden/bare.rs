@@ -23,7 +23,7 @@ pub mod reading {
         pub name: ::amop::__private::prost::alloc::string::String,
     }
 }
-/// Numbers of which every bit counts, as JSON though there is no package.
+/// Numbers that keep every bit, as JSON, in a file without a package.
 #[derive(::amop::AmopTopic)]
 #[amop(
     topic = "levels",
@@ -50,7 +50,7 @@ pub struct Levels {
     #[prost(double, optional, tag = "4")]
     pub maybe: ::core::option::Option<f64>,
 }
-/// Answered with nothing.
+/// The reply is an empty message.
 #[derive(::amop::AmopTopic)]
 #[amop(
     topic = "pings",
