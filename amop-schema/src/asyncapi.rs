@@ -4,18 +4,18 @@
 //! ([`rust_source`](crate::rust_source)) alike; both become [`DeclaredTopic`]s.
 //!
 //! A topic is a channel with two operations, `send` and `receive`. The payload's schema is a JSON
-//! Schema for JSON, the `.proto` text for protobuf (with `@RootNode` in the comment on the message that it is
-//! about, as AsyncAPI's parser wants it), and a string for text. A typed reply is the
-//! operations' `reply`, over a channel without an address: AMOP returns replies on the connection
-//! that the message came over. What AsyncAPI has no word for is in extension fields:
+//! Schema for JSON, the `.proto` text for protobuf (AsyncAPI's parser requires `@RootNode` in the
+//! comment on the main message), and a string for text. A typed reply is the operations' `reply`,
+//! over a channel without an address: AMOP returns replies on the connection of the message.
+//! Properties that AsyncAPI has no field for are in extension fields:
 //!
 //! | field | on | meaning |
 //! | --- | --- | --- |
-//! | `x-amop-private` | channel | `true` if subscribers have to prove that they hold a key |
-//! | `x-amop-sealed` | channel | `true` if payloads are sealed (docs/sealed-topics.md); the messages are what is inside |
+//! | `x-amop-private` | channel | `true` if subscribers must prove that they hold a key |
+//! | `x-amop-sealed` | channel | `true` if payloads are sealed (docs/sealed-topics.md); the messages describe the content |
 //! | `x-amop-delivery` | operation, reply | `unicast` (to one subscriber), `multicast` (to all) |
 //! | `x-amop-codec` | message | `protobuf`, `json`, `text` or `bytes` |
-//! | `x-amop-message-type` | message | the protobuf message in the payload's schema that it is |
+//! | `x-amop-message-type` | message | the name of its protobuf message in the payload's schema |
 //!
 //! ```
 //! use amop_schema::{Schema, asyncapi};
@@ -38,27 +38,27 @@ pub use declared::{Content, DeclaredTopic, Payload};
 pub use document::document;
 pub(crate) use json_schema::describe;
 
-/// The comment above the message that a `.proto` text is about. AsyncAPI's own tools look for it, as does
-/// everybody who reads the text.
+/// The comment that marks the main message of a `.proto` text, for AsyncAPI's own tools and for
+/// readers.
 pub(crate) const ROOT_MARK: &str = "// @RootNode";
 
-/// Where a document's JSON schemas are, as a `$ref` names them.
+/// The prefix of a `$ref` to a JSON schema in the document.
 pub(crate) const SCHEMAS: &str = "#/components/schemas/";
 
-/// What a document says of itself.
+/// General information for a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Info {
     /// The title of the application.
     pub title: String,
-    /// The version of what is described, not that of AsyncAPI.
+    /// The version of the application, not of AsyncAPI.
     pub version: String,
-    /// What it is for.
+    /// The purpose of the application.
     pub description: Option<String>,
 }
 
 impl Info {
-    /// An info without a description.
+    /// Creates an info without a description.
     pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
             title: title.into(),

@@ -1,4 +1,4 @@
-//! What can be wrong with a schema, each mistake with its place and how to mend it.
+//! Mistakes in a schema, each with its place and how to correct it.
 
 use crate::{
     Location,
@@ -8,18 +8,18 @@ use std::{error, fmt, fmt::Write as _};
 
 /// All mistakes found in a schema, in the order of files and lines.
 ///
-/// Both `Display` and `Debug` print one mistake a line, as compilers do, so that a build script
+/// Both `Display` and `Debug` print one mistake per line, as compilers do, so that a build script
 /// whose `main` returns the error shows readable text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SchemaErrors(Vec<SchemaError>);
 
 impl SchemaErrors {
-    /// The mistakes; there is at least one.
+    /// Returns the mistakes; there is at least one.
     pub fn errors(&self) -> &[SchemaError] {
         &self.0
     }
 
-    /// Sorts what was found; `None` if that is nothing.
+    /// Sorts the mistakes; `None` if there are none.
     pub(crate) fn new(mut found: Vec<SchemaError>) -> Option<Self> {
         found.sort_by(|a, b| a.location.cmp(&b.location));
         found.dedup();
@@ -59,9 +59,10 @@ impl<'a> IntoIterator for &'a SchemaErrors {
 /// One mistake in a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaError {
-    /// Where it is. Missing if it is in no file, as when there is no such file.
+    /// The place. Missing if the mistake is not in a file, for example because the file does not
+    /// exist.
     pub location: Option<Location>,
-    /// What it is.
+    /// The mistake.
     pub kind: SchemaErrorKind,
 }
 
@@ -72,7 +73,8 @@ impl fmt::Display for SchemaError {
             write!(text, "{location}: ")?;
         }
         write!(text, "{}", self.kind)?;
-        // What a schema says may hold signs that move a terminal's cursor, or that turn text around.
+        // Schemas may contain characters that move a terminal's cursor or change the reading
+        // direction.
         for c in text.chars() {
             match c {
                 '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
@@ -88,7 +90,7 @@ impl fmt::Display for SchemaError {
 
 impl error::Error for SchemaError {}
 
-/// What a mistake in a schema is.
+/// The kind of a mistake in a schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaErrorKind {
@@ -100,14 +102,14 @@ pub enum SchemaErrorKind {
     },
     /// The topic is private and sealed.
     #[error(
-        "the topic of `{message}` is private and sealed: remove `private`, as what is sealed is read by \
-         those with the keys alone, whoever gets it"
+        "the topic of `{message}` is private and sealed: remove `private`, since only holders of \
+         the keys can read a sealed message anyway"
     )]
     PrivateAndSealed {
         /// The message's full name.
         message: String,
     },
-    /// The private topic is longer than its prefixes on the wire leave room for.
+    /// The private topic is too long: nodes add prefixes to it on the wire.
     #[error(
         "the private topic of `{message}` is {len} bytes long and the protocol allows \
          {MAX_PRIVATE_LEN}: shorten it by {}",
@@ -154,17 +156,17 @@ pub enum SchemaErrorKind {
         /// Where the first message states the topic.
         first: Location,
     },
-    /// The reply's type does not exist, or not where it is looked up.
+    /// The reply's type does not exist, or not in the scope in which it is looked up.
     #[error("`{message}` is answered with `{reply}`, and there is no such message: {hint}")]
     UnknownReply {
         /// The message's full name.
         message: String,
         /// The reply's type as it was written.
         reply: String,
-        /// What to do.
+        /// The advice.
         hint: String,
     },
-    /// The text codec on a message, or for a reply, that is not one `string`.
+    /// The text codec is used for a message or a reply that is not one `string`.
     #[error(
         "codec TEXT needs a message with exactly one field, a plain `string`, and `{message}` \
          {found}: change the message, or use codec JSON"
@@ -172,10 +174,10 @@ pub enum SchemaErrorKind {
     NotText {
         /// The full name of the message that cannot be text.
         message: String,
-        /// What it is instead, as in "has 2 fields".
+        /// The actual content, as in "has 2 fields".
         found: String,
     },
-    /// An option that says something about a topic, on a message that has none.
+    /// An option about a topic is on a message that has no topic.
     #[error(
         "`{message}` has the option (amop.{option}) and no topic: add \
          `option (amop.topic) = \"...\";` or remove it"
@@ -186,7 +188,7 @@ pub enum SchemaErrorKind {
         /// The option's name, without the package.
         option: &'static str,
     },
-    /// The codec's number is none that this version knows.
+    /// The codec's number is unknown to this version.
     #[error(
         "`{message}` has the unknown codec {number}: use PROTOBUF, JSON or TEXT, or a newer \
          version of this tool"
@@ -197,7 +199,7 @@ pub enum SchemaErrorKind {
         /// The codec's number.
         number: i32,
     },
-    /// The file set brings an `amop/options.proto` of its own that says something else.
+    /// The file set contains a different `amop/options.proto`.
     #[error(
         "the extension `{extension}` is not the one of amop/options.proto: use the file that comes \
          with amop-schema"
@@ -206,23 +208,23 @@ pub enum SchemaErrorKind {
         /// The extension's full name.
         extension: String,
     },
-    /// There is no such file.
-    #[error("{file} does not exist, nor does it in an include folder: check the path")]
+    /// The file does not exist.
+    #[error("{file} does not exist, neither at this path nor in an include folder: check the path")]
     Missing {
         /// The file.
         file: String,
     },
-    /// A file is in none of the include folders, so that it has no name among protobuf files.
-    #[error("{file} is in none of the include folders: add the folder that it is in to them")]
+    /// A file is not in any include folder, so it has no name for imports.
+    #[error("{file} is not in any include folder: add its folder to the include folders")]
     Outside {
         /// The file.
         file: String,
     },
-    /// Another file has the same name in an include folder that comes first.
+    /// Another file has the same name in an earlier include folder.
     #[error(
-        "{file} would never be read: its name in imports is {name:?}, and that is {other}. Name an include \
-         folder in which the two have different names, such as the one above both, or change the order of \
-         the include folders"
+        "{file} would never be read: its name in imports is {name:?}, but this name means {other}. Use an \
+         include folder in which the two have different names, such as the one above both, or change the \
+         order of the include folders"
     )]
     Shadowed {
         /// The file.
@@ -232,19 +234,19 @@ pub enum SchemaErrorKind {
         /// The file that has the name.
         other: String,
     },
-    /// The protobuf compiler's verdict.
+    /// The protobuf compiler reported an error.
     #[error("{message}")]
     Protobuf {
-        /// The compiler's message, with its advice if it has any.
+        /// The compiler's message, with its advice if there is any.
         message: String,
     },
-    /// No set of file descriptors.
+    /// The bytes are not a set of file descriptors.
     #[error(
         "this is not a usable descriptor set: {reason}. Write it with `protoc --include_imports \
          --descriptor_set_out=FILE`"
     )]
     DescriptorSet {
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 }

@@ -1,7 +1,7 @@
-//! AMOP topics as schemas: reads `.proto` files and says which of their messages are topics.
+//! AMOP topics as schemas: reads `.proto` files and finds the messages that are topics.
 //!
-//! A message is a topic if it carries the option that `amop/options.proto` declares. That file is
-//! part of this crate: schemas import it without having it.
+//! A message is a topic if it has the option that `amop/options.proto` declares. That file is built
+//! into this crate: schemas import it without a copy.
 //!
 //! ```proto
 //! syntax = "proto3";

@@ -10,24 +10,23 @@ use prost_reflect::DescriptorPool;
 use resolver::{Opened, Resolver};
 use std::path::Path;
 
-/// The name schemas import `amop/options.proto` by.
+/// The name under which schemas import `amop/options.proto`.
 pub const OPTIONS_PROTO_NAME: &str = "amop/options.proto";
 
-/// The text of `amop/options.proto`, for protobuf compilers of other languages, which need it in
-/// an include path.
+/// The text of `amop/options.proto`, for protobuf compilers of other languages, which need the file
+/// in an include path.
 pub const OPTIONS_PROTO: &str = include_str!("../proto/amop/options.proto");
 
 impl Schema {
-    /// Reads `.proto` files and all that they import.
+    /// Reads `.proto` files and all their imports.
     ///
-    /// A file is given by its path, which must be below one of `includes`, or by its name
-    /// relative to one of them, as imports are. `amop/options.proto` and `google/protobuf/*.proto`
-    /// are built in.
+    /// Give a file as its path, which must be below one of `includes`, or as its name relative to
+    /// one of them, as in imports. `amop/options.proto` and `google/protobuf/*.proto` are built in.
     ///
     /// # Errors
     ///
-    /// All that is wrong with the files, each with its place. What a file with syntax errors
-    /// states about topics is not checked until the syntax is right.
+    /// All mistakes in the files, each with its place. The topics of a file with syntax errors are
+    /// not checked until the syntax is correct.
     pub fn load(
         files: &[impl AsRef<Path>],
         includes: &[impl AsRef<Path>],
@@ -61,13 +60,13 @@ impl Schema {
         }
     }
 
-    /// Reads an encoded `google.protobuf.FileDescriptorSet`, as `protoc --include_imports
-    /// --descriptor_set_out=FILE` writes it. With `--include_source_info` as well, places and
-    /// comments are known.
+    /// Reads an encoded `google.protobuf.FileDescriptorSet`, as written by `protoc
+    /// --include_imports --descriptor_set_out=FILE`. With `--include_source_info`, places and
+    /// comments are known as well.
     ///
     /// # Errors
     ///
-    /// All that is wrong with the set.
+    /// All mistakes in the set.
     pub fn from_descriptor_set(bytes: &[u8]) -> Result<Self, SchemaErrors> {
         let mut found = Vec::new();
         let pool = descriptor_set::pool(bytes).unwrap_or_else(|reason| {

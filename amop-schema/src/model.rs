@@ -1,4 +1,4 @@
-//! What a schema declares: its topics, with their messages, replies and codecs.
+//! The content of a schema: its topics, with their messages, replies and codecs.
 
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use std::{
@@ -17,31 +17,31 @@ pub const MAX_PRIVATE_LEN: usize = 185;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Schema {
-    /// All files, those that were imported and `amop/options.proto` included, for reflection.
+    /// All files, including imports and `amop/options.proto`, for reflection.
     pub pool: DescriptorPool,
-    /// All topics, those of imported files included, in the order of files (imports come before
-    /// what imports them) and of messages.
+    /// All topics, including those of imported files, in the order of files (imports come first)
+    /// and of messages.
     pub topics: Vec<TopicDecl>,
     pub(crate) sources: Vec<(String, PathBuf)>,
     pub(crate) shadowing: Vec<PathBuf>,
 }
 
 impl Schema {
-    /// The files on disk the schema was read from, imports included, in the order they were read.
-    /// Files that are built in are not among them, and a descriptor set has none.
+    /// Returns the files on disk from which the schema was read, including imports, in the order in
+    /// which they were read. Built-in files are not included, and a descriptor set has none.
     pub fn sources(&self) -> impl Iterator<Item = &Path> {
         self.sources.iter().map(|(_, path)| path.as_path())
     }
 
-    /// The folders in which a file may appear that would be read in the place of one of
-    /// [`sources`](Self::sources), because they come before its own among the include folders.
+    /// Returns the folders in which a new file would be read instead of one of
+    /// [`sources`](Self::sources), because they come before its own folder in the include folders.
     pub fn shadowing(&self) -> impl Iterator<Item = &Path> {
         self.shadowing.iter().map(PathBuf::as_path)
     }
 
-    /// Where something is declared: its file, by the name in imports, and its path as
-    /// `google.protobuf.SourceCodeInfo` has it. What the nearest thing around it has if it has no
-    /// place itself.
+    /// Returns the place of a declaration, given the file's name in imports and the path in the
+    /// form of `google.protobuf.SourceCodeInfo`. If the declaration itself has no place, the place
+    /// of the nearest enclosing declaration is returned.
     pub fn location(&self, file: &str, path: &[i32]) -> Location {
         let read = self.sources.iter().find(|(name, _)| name == file);
         let known = read.map_or_else(|| file.to_owned(), |(_, path)| path.display().to_string());
@@ -67,7 +67,7 @@ impl Schema {
         }
     }
 
-    /// The topic that a message type belongs to, by the message's full name.
+    /// Returns the topic of a message type, by the message's full name.
     pub fn topic_of(&self, message: &str) -> Option<&TopicDecl> {
         self.topics
             .iter()
@@ -87,16 +87,16 @@ pub struct TopicDecl {
     pub private: bool,
     /// Whether messages are encrypted to their recipients' keys and signed by their publisher.
     pub sealed: bool,
-    /// What subscribers answer, if they answer with a typed reply.
+    /// The type of the subscribers' answers, if they send typed replies.
     pub reply: Option<MessageDescriptor>,
     /// How replies become payloads: the codec of the reply's own type if it has the option
-    /// `(amop.codec)`, and the topic's codec otherwise or without a reply.
+    /// `(amop.codec)`, otherwise the topic's codec.
     pub reply_codec: Codec,
     /// The message.
     pub message: MessageDescriptor,
-    /// Where the topic is stated.
+    /// The place where the topic is declared.
     pub location: Location,
-    /// The comment above the message, without the comment signs and outer space.
+    /// The comment above the message, without comment signs and outer space.
     pub comment: Option<String>,
 }
 
@@ -113,7 +113,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The name in Rust attributes: `"protobuf"`, `"json"` or `"text"`.
+    /// Returns the name in Rust attributes: `"protobuf"`, `"json"` or `"text"`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Protobuf => "protobuf",
@@ -122,7 +122,7 @@ impl Codec {
         }
     }
 
-    /// The name in `.proto` files: `PROTOBUF`, `JSON` or `TEXT`.
+    /// Returns the name in `.proto` files: `PROTOBUF`, `JSON` or `TEXT`.
     pub fn proto_name(self) -> &'static str {
         match self {
             Self::Protobuf => "PROTOBUF",
@@ -131,7 +131,7 @@ impl Codec {
         }
     }
 
-    /// The MIME type of payloads.
+    /// Returns the MIME type of payloads.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Protobuf => "application/x-protobuf",
@@ -156,12 +156,12 @@ impl fmt::Display for Codec {
     }
 }
 
-/// A place in a file. `Display` writes it as compilers do: `hello.proto:3:1`.
+/// A place in a file. `Display` writes it in the form of compilers: `hello.proto:3:1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {
-    /// The path the file was read from; in a descriptor set, the name of the file there.
+    /// The path from which the file was read; in a descriptor set, the name of the file there.
     pub file: String,
-    /// The line, from 1; 0 if it is not known, as in descriptor sets without source info.
+    /// The line, from 1; 0 if it is not known, for example in a descriptor set without source info.
     pub line: u32,
     /// The column, from 1; 0 if it is not known.
     pub column: u32,

@@ -1,11 +1,11 @@
 //! Finds the topics that structs declare in Rust source files, and describes their messages.
 //!
-//! The files are parsed, not compiled: what a macro writes or another crate defines is not seen. What is for
-//! tests alone is left out; what is under other conditions is described, and fields that some builds lack need
-//! not be there.
-//! Types that are not found in the files become an empty JSON schema, which allows anything, with
-//! the type's name as `x-rust-type`. Serde's attributes for names, defaults, skipping, flattening
-//! and the representation of enums are followed.
+//! The files are parsed, not compiled: code that a macro writes or another crate defines is not
+//! seen. Code that is only for tests is left out. Code under other conditions is described, and
+//! fields that are missing in some builds are optional. Types that are not found in the files
+//! become an empty JSON schema, which allows anything, with the type's name as `x-rust-type`.
+//! Serde's attributes for names, defaults, skipping, flattening and the representation of enums are
+//! respected.
 //!
 //! ```
 //! use amop_schema::{asyncapi, rust_source};
@@ -49,7 +49,7 @@ use std::{
 };
 use syn::{ItemStruct, Type, spanned::Spanned};
 
-/// Why topics could not be read from Rust source files.
+/// Topics could not be read from Rust source files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -58,10 +58,10 @@ pub enum SourceError {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file is no Rust source, or a topic's options are wrong.
+    /// A file is not valid Rust, or a topic's options are wrong.
     #[error("{}:{line}:{column}: {message}", file.display())]
     Syntax {
         /// The file.
@@ -70,7 +70,7 @@ pub enum SourceError {
         line: usize,
         /// The column, from 1.
         column: usize,
-        /// What is wrong, and what to do.
+        /// The mistake, and how to correct it.
         message: String,
     },
 }
@@ -102,8 +102,8 @@ pub fn read(files: &[impl AsRef<Path>]) -> Result<Vec<DeclaredTopic>, SourceErro
     parse(sources)
 }
 
-/// Reads the topics in the texts of files, whose names are for errors. Types are looked up in all
-/// of them.
+/// Reads the topics in the texts of files. The names of the files are used in errors. Types are
+/// looked up in all of them.
 ///
 /// # Errors
 ///
@@ -208,20 +208,20 @@ fn reply_payload(
     Ok(payload)
 }
 
-/// The codec of a struct that names none: text for one `String`, JSON for all else.
+/// Returns the codec of a struct that does not name one: text for one `String`, otherwise JSON.
 fn default_format(item: &ItemStruct) -> syn::Result<Format> {
     let fields: Vec<_> = item.fields.iter().collect();
     let uncertain = |field: &&syn::Field| conditions::is_uncertain(&field.attrs);
     let certain = fields.iter().filter(|field| !uncertain(field)).count();
     let text = |field: &syn::Field| types::name(&field.ty).rsplit("::").next() == Some("String");
-    // Whether the only one that is left may be a string.
+    // Whether the only remaining field may be a string.
     let alone = |field: &&syn::Field| text(field) && certain == usize::from(!uncertain(field));
     match fields.as_slice() {
         [only] if certain == 1 && text(only) => Ok(Format::Text),
         fields if certain < fields.len() && fields.iter().any(alone) => Err(syn::Error::new(
             item.ident.span(),
             format!(
-                "the codec of `{}` depends on what `#[cfg(...)]` leaves of its fields: name it, as in \
+                "the codec of `{}` depends on which fields `#[cfg(...)]` keeps: name the codec, as in \
                  `codec = \"json\"`",
                 item.ident
             ),

@@ -1,10 +1,10 @@
-//! Files that are not what their readers take for text.
+//! Errors of files that are not UTF-8.
 
-/// What is wrong with such a file, and what to do.
-pub(crate) const NOT_UTF8: &str = "from here on this is not UTF-8: save the file as UTF-8, as by \
+/// The mistake in such a file, and how to correct it.
+pub(crate) const NOT_UTF8: &str = "this is not UTF-8 from here on: save the file as UTF-8, for example with \
     `iconv -f GBK -t UTF-8` if it is in GBK";
 
-/// Line and column, from 1, of the first byte that is not UTF-8.
+/// Returns line and column, from 1, of the first byte that is not UTF-8.
 pub(crate) fn place(bytes: &[u8]) -> (usize, usize) {
     let valid = match std::str::from_utf8(bytes) {
         Ok(text) => text,

@@ -1,5 +1,5 @@
-//! AsyncAPI documents: they are what they should be, the AsyncAPI Initiative's schema accepts them,
-//! and their payload schemas accept what programs send.
+//! AsyncAPI documents: they have the expected content, the AsyncAPI Initiative's schema accepts
+//! them, and their payload schemas accept the messages that programs send.
 
 #[path = "compat_support/random.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -28,7 +28,7 @@ fn declared(schema: &Schema) -> Vec<DeclaredTopic> {
     schema.topics.iter().map(DeclaredTopic::from).collect()
 }
 
-/// Fails unless the document is a valid AsyncAPI 3.0.0 document and all it refers to is there.
+/// Fails unless the document is a valid AsyncAPI 3.0.0 document and all its references exist.
 fn assert_valid(document: &Value) {
     let text = std::fs::read_to_string(data("asyncapi-3.0.0/schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&text).unwrap();
@@ -78,7 +78,7 @@ fn assert_golden(document: &Value, name: &str) {
     );
 }
 
-/// A payload's schema with the document's components, as a validator takes it.
+/// Returns a payload's schema with the document's components, for a validator.
 fn payload_validator(document: &Value, message: &str) -> jsonschema::Validator {
     let mut schema = document["components"]["messages"][message]["payload"].clone();
     schema = json!({ "allOf": [schema], "components": document["components"] });
@@ -114,7 +114,7 @@ fn proto_and_rust_topics_share_a_document() {
     let document = asyncapi::document(&topics, &info);
     assert_valid(&document);
 
-    // Order does not matter.
+    // The order does not matter.
     topics.reverse();
     assert_eq!(
         document.to_string(),
@@ -130,7 +130,7 @@ fn an_empty_document_is_valid() {
     assert!(jsonschema::draft7::is_valid(&schema, &document));
 }
 
-/// What breaks the specification is noticed, so that the other tests mean something.
+/// The official schema refuses wrong documents. Otherwise the other tests would prove nothing.
 #[test]
 fn the_official_schema_refuses_wrong_documents() {
     let text = std::fs::read_to_string(data("asyncapi-3.0.0/schema.json")).unwrap();
@@ -156,7 +156,7 @@ fn the_official_schema_refuses_wrong_documents() {
     }
 }
 
-/// Messages in the JSON mapping are what the payload's schema says.
+/// Messages in the JSON mapping match the payload's schema.
 #[test]
 fn json_messages_are_valid_payloads() {
     let schema = load(&["market.proto"]);
@@ -184,7 +184,7 @@ fn json_messages_are_valid_payloads() {
     }
 }
 
-/// The text in the document is a schema that speaks the same language.
+/// The text in the document compiles to a schema with the same messages.
 #[test]
 fn proto_texts_compile_to_the_same_messages() {
     let schema = load(&["hello.proto", "market.proto", "legacy.proto"]);

@@ -1,7 +1,8 @@
-//! The AsyncAPI Initiative's own parser accepts our documents, and finds in them what they are about.
+//! The AsyncAPI Initiative's own parser accepts our documents, and finds the main messages in them.
 //!
-//! It needs Node.js and the parser, in the folder that `AMOP_NODE` names (`.ci/node` makes one). Without, the
-//! test skips itself, aloud; with `AMOP_REQUIRE_NODE` set, that is a failure.
+//! The test needs Node.js and the parser, in the folder that `AMOP_NODE` names (`.ci/node` creates
+//! one). Without it, the test prints a message and skips itself; with `AMOP_REQUIRE_NODE` set, this
+//! is a failure.
 
 use amop_schema::{
     Schema,
@@ -19,7 +20,8 @@ fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
-/// Writes a document of the topics; the names of all messages in it, with those that protobuf texts are about.
+/// Writes a document of the topics. Returns the names of all its messages, with the main messages
+/// of protobuf texts.
 fn write(dir: &Path, name: &str, topics: &[DeclaredTopic]) -> BTreeSet<String> {
     let document = asyncapi::document(topics, &Info::new("Test", "1.0.0"));
     fs::write(dir.join(name), format!("{document:#}")).unwrap();
@@ -43,7 +45,7 @@ fn proto(folder: &Path, files: &[&str]) -> Vec<DeclaredTopic> {
     schema.topics.iter().map(DeclaredTopic::from).collect()
 }
 
-/// Types within types, in each other and in themselves; enums of two packages with equal values; nothing at all.
+/// Nested and recursive types, enums of two packages with equal values, and empty types.
 const SCHEMAS: [(&str, &str); 3] = [
     (
         "odd.proto",

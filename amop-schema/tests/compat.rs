@@ -1,5 +1,4 @@
-//! What the comparison of schemas finds, rule by rule. That the verdicts are true is proven in
-//! `compat_proof.rs`.
+//! The findings of a comparison, rule by rule. `compat_proof.rs` proves that the verdicts are true.
 
 mod compat_support;
 
@@ -13,7 +12,7 @@ fn findings(old: &Schema, new: &Schema) -> Vec<String> {
     summary(&compat::check(old, new))
 }
 
-/// Findings for two versions of a message's members.
+/// Returns the findings for two versions of a message's members.
 fn members(codec: &str, old: &str, new: &str) -> Vec<String> {
     let others = "message Amount { int64 minor_units = 1; string currency = 2; }
         message Old { enum Side { UNKNOWN = 0; BUY = 1; SELL = 2; } }
@@ -107,7 +106,7 @@ fn protobuf_fields_are_known_by_number() {
             "uint32 a = 1;",
             &["lossy > M.a type-changed"],
         ),
-        // Only text is certain to be text.
+        // Only text is certain to be valid as text.
         (
             "bytes a = 1;",
             "string a = 1;",
@@ -183,7 +182,8 @@ fn json_fields_are_known_by_name() {
             &["break = M.a field-renamed"],
         ),
         ("string a = 1;", "string b = 1 [json_name = \"a\"];", &[]),
-        // Readers take the name of the `.proto` file as well, but it is not what is written.
+        // Readers accept the name in the `.proto` file as well, but it is not the name that is
+        // written.
         (
             "string a_b = 1;",
             "string a_b = 1 [json_name = \"a_b\"];",
@@ -288,7 +288,7 @@ fn well_known_types_have_forms_of_their_own_in_json() {
             "note > M.a type-changed",
         ]
     );
-    // Zero and no value are two things to one side only.
+    // Only one side distinguishes zero and a missing value.
     assert_eq!(
         check("int32 a = 1;", "google.protobuf.Int32Value a = 1;"),
         ["lossy > M.a default-changed", "lossy < M.a default-changed"]
@@ -444,7 +444,7 @@ fn topics_shared_by_packages_are_told_apart_by_message() {
             ),
         )
     };
-    // One package cannot have a topic twice, so the second one comes and goes.
+    // One package cannot have a topic twice, so the second one is added and removed.
     let report = compat::check(&both(""), &both("option (amop.topic) = \"u\";"));
     assert_eq!(summary(&report), ["note = N topic-added"]);
 }

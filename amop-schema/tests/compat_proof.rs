@@ -1,7 +1,8 @@
 //! Proves the verdicts on messages: random messages of one schema are sent to readers on the other,
 //! for pairs of schemas that are themselves random.
 //!
-//! If nothing is said to break, every message must be read; if nothing is said to be lost either,
+//! If the report has no break, every message must be read; if it has no loss either, every message
+//! must keep its meaning. If the report has a break or a loss, a message must show it.
 //! it must mean the same. If something is said to break or to be lost, a message must show it.
 
 mod compat_support;
@@ -18,7 +19,7 @@ use compat_support::{
 };
 use proptest::prelude::*;
 
-/// Enough to meet two unlikely values at once.
+/// Enough to find a combination of two unlikely values.
 const MESSAGES: u64 = 600;
 
 fn applies(finding: &Finding, forward: bool) -> bool {
@@ -29,7 +30,7 @@ fn applies(finding: &Finding, forward: bool) -> bool {
     }
 }
 
-/// Checks one direction; says what is wrong.
+/// Checks one direction, and returns the error if there is one.
 fn prove(
     old: &Schema,
     new: &Schema,
@@ -44,7 +45,7 @@ fn prove(
         .findings
         .iter()
         .any(|finding| finding.severity == Severity::Break && applies(finding, forward));
-    // That a field is no longer written shows on no message.
+    // A field that is no longer written does not show in any message.
     let lossy = report.findings.iter().any(|finding| {
         finding.severity == Severity::Lossy
             && finding.rule != Rule::FieldRemoved
@@ -246,7 +247,7 @@ proptest! {
     }
 }
 
-/// A message whose fields have names that are alike, with and without JSON names of their own.
+/// A message whose fields have similar names, with and without explicit JSON names.
 fn named_fields() -> impl Strategy<Value = String> {
     let names = ["foo_bar", "fooBar", "x", "y", "x_1"];
     let json = ["fooBar", "foo_bar", "x", "y", "X", "a b"];
@@ -311,7 +312,7 @@ proptest! {
     }
 }
 
-/// Every type read as every other type, in both formats.
+/// Reads every type as every other type, in both formats.
 #[test]
 fn verdicts_hold_for_all_pairs_of_types() {
     let mut wrong = Vec::new();
@@ -333,7 +334,7 @@ fn verdicts_hold_for_all_pairs_of_types() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What proto2 adds: required fields, defaults, groups.
+/// Features that only proto2 has: required fields, defaults, groups.
 #[test]
 fn verdicts_hold_for_proto2() {
     let members = [
@@ -364,8 +365,9 @@ fn verdicts_hold_for_proto2() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Enums: their zero swapped or renamed, other names for a number in any order, negative values first,
-/// values in another order than their numbers, gone, new and renumbered; in every place that a field has.
+/// Enums: zero values swapped or renamed, several names for a number in any order, negative values
+/// first, values in another order than their numbers, removed, added and renumbered values; in
+/// every place that a field can have.
 #[test]
 fn verdicts_hold_for_all_pairs_of_enums() {
     let enums = [
@@ -407,8 +409,8 @@ fn verdicts_hold_for_all_pairs_of_enums() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What is not written is no value to a reader with a wrapper or another of Google's types, and the other way
-/// round no value is read as zero.
+/// A zero that is not written is a missing value for a reader with a wrapper or another of Google's
+/// types. In the other direction, a missing value is read as zero.
 #[test]
 fn zeros_are_not_no_values() {
     const IMPORTS: &str = "import \"google/protobuf/wrappers.proto\"; import \"google/protobuf/struct.proto\"; \
@@ -451,7 +453,7 @@ fn zeros_are_not_no_values() {
         assert_eq!(read.is_empty(), loses, "{plain} as {google}");
         assert_eq!(said(false), loses, "{plain} as {google}: {report}");
     }
-    // No value, which is written as nothing, is zero to readers of numbers and of texts.
+    // A missing value, which is not written, is zero for readers of numbers and texts.
     for (google, plain) in [
         ("google.protobuf.Int32Value", "int32"),
         ("google.protobuf.Timestamp", "string"),
@@ -465,7 +467,7 @@ fn zeros_are_not_no_values() {
     }
 }
 
-/// Google's types that have the same fields mean different things.
+/// Google's types with the same fields mean different things.
 #[test]
 fn a_duration_is_no_time() {
     const IMPORTS: &str = "import \"google/protobuf/duration.proto\"; import \"google/protobuf/timestamp.proto\"; \
@@ -488,12 +490,12 @@ fn a_duration_is_no_time() {
             assert!(!report.is_forward_compatible(), "{report}");
             assert!(!report.is_backward_compatible(), "{report}");
         }
-        // A type of one's own may be meant as either.
+        // A user's own type with these fields may mean either.
         assert!(compat::check(&own, &time).is_compatible());
     }
 }
 
-/// In proto2 the first value that is declared is the default, or another one that the field states.
+/// In proto2 the default is the first declared value, or another one that the field names.
 #[test]
 fn verdicts_hold_for_defaults_of_enums() {
     let enums = [

@@ -1,4 +1,4 @@
-//! Every mistake a schema can have, with its place and the exact text.
+//! Every mistake that a schema can have, with its place and the exact text.
 
 use amop_schema::{OPTIONS_PROTO, Schema};
 use prost::Message as _;
@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 const HEAD: &str = "syntax = \"proto3\";\npackage p;\nimport \"amop/options.proto\";\n";
 
-/// The errors of these files, all of which are loaded, with paths below the include folder.
+/// Returns the errors of loading all these files, with paths below the include folder.
 fn errors_of(files: &[(&str, &str)]) -> String {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -25,7 +25,7 @@ fn errors_of(files: &[(&str, &str)]) -> String {
         .replace(&format!("{}/", dir.path().display()), "")
 }
 
-/// The errors of one file: its text follows three lines that import the options.
+/// Returns the errors of one file: its text follows three lines that import the options.
 fn errors(text: &str) -> String {
     errors_of(&[("a.proto", &format!("{HEAD}{text}"))])
 }
@@ -163,8 +163,8 @@ fn a_topic_is_private_or_sealed() {
             "message M {\n  option (amop.topic) = \"m\";\n  option (amop.private) = true;\n  \
              option (amop.sealed) = true;\n}"
         ),
-        "a.proto:7:3: the topic of `p.M` is private and sealed: remove `private`, as what is sealed is \
-         read by those with the keys alone, whoever gets it"
+        "a.proto:7:3: the topic of `p.M` is private and sealed: remove `private`, since only holders of \
+         the keys can read a sealed message anyway"
     );
 }
 
@@ -215,8 +215,8 @@ fn unknown_options_and_values_are_the_compilers_to_report() {
 fn names_that_json_does_not_tell_apart_are_to_be_changed() {
     assert_eq!(
         errors("message M {\n  string a_b = 1;\n  string aB = 2;\n}"),
-        "a.proto:6:10: camel-case name of field 'a_b' conflicts with field 'aB': names are told apart without `_` \
-         and case, for JSON, so give one of them another name"
+        "a.proto:6:10: camel-case name of field 'a_b' conflicts with field 'aB': names must differ in more than \
+         `_` and case, because of JSON, so give one of them another name"
     );
 }
 
@@ -229,7 +229,7 @@ fn missing_files_are_named() {
     let errors = Schema::load(&["gone.proto"], &[Path::new(".")]).unwrap_err();
     assert_eq!(
         errors.to_string(),
-        "gone.proto does not exist, nor does it in an include folder: check the path"
+        "gone.proto does not exist, neither at this path nor in an include folder: check the path"
     );
     let dir = tempfile::tempdir().unwrap();
     let include = dir.path().join("include");
@@ -242,7 +242,7 @@ fn missing_files_are_named() {
     assert_eq!(
         errors.to_string(),
         format!(
-            "{} is in none of the include folders: add the folder that it is in to them",
+            "{} is not in any include folder: add its folder to the include folders",
             outside.display()
         )
     );
@@ -264,7 +264,7 @@ fn a_codec_may_be_too_new() {
         .open_file("a.proto")
         .unwrap()
         .encode_file_descriptor_set();
-    // The option as it is encoded: its key, and 2 for TEXT.
+    // The encoded option: its key, and 2 for TEXT.
     let key: &[u8] = &[0x80, 0xaa, 0x19];
     let at = bytes.windows(3).rposition(|found| found == key).unwrap();
     assert_eq!(bytes[at + 3], 2);
@@ -301,7 +301,7 @@ fn descriptor_sets_have_to_be_whole() {
     );
 }
 
-/// The library does not know editions, and would panic.
+/// The library does not support editions, and would panic.
 #[test]
 fn editions_are_refused() {
     let file = FileDescriptorProto {
@@ -323,7 +323,7 @@ fn editions_are_refused() {
     );
 }
 
-/// Whatever a descriptor set says, it is read or refused.
+/// Any descriptor set is either read or refused.
 #[test]
 fn odd_descriptor_sets_are_refused() {
     let field = |name: &str, number, of: Option<i32>| FieldDescriptorProto {
@@ -358,7 +358,7 @@ fn odd_descriptor_sets_are_refused() {
         let set = FileDescriptorSet {
             file: vec![with(field.clone())],
         };
-        // What matters is that this returns.
+        // The test only checks that this returns.
         let read = Schema::from_descriptor_set(&set.encode_to_vec());
         if let Err(error) = read {
             assert!(
@@ -369,7 +369,7 @@ fn odd_descriptor_sets_are_refused() {
     }
 }
 
-/// A package with the word `amop` in its own name.
+/// A package whose name contains the word `amop`.
 #[test]
 fn the_options_have_a_longer_name_in_some_packages() {
     let text = |option: &str| {
@@ -381,8 +381,9 @@ fn the_options_have_a_longer_name_in_some_packages() {
     let errors = errors_of(&[("a.proto", &text("amop.topic"))]);
     assert!(
         errors.starts_with("a.proto:5:3: ")
-            && errors
-                .ends_with("(write `(.amop.topic)`: `amop` alone is something of this package)"),
+            && errors.ends_with(
+                "(write `(.amop.topic)`: in this package, `amop` alone has another meaning)"
+            ),
         "{errors}"
     );
     let dir = tempfile::tempdir().unwrap();
@@ -410,11 +411,11 @@ fn files_of_one_name_are_refused() {
         errors
             .to_string()
             .replace(&format!("{}/", dir.path().display()), ""),
-        "two/message.proto would never be read: its name in imports is \"message.proto\", and that is \
-         one/message.proto. Name an include folder in which the two have different names, such as the one above \
+        "two/message.proto would never be read: its name in imports is \"message.proto\", but this name means \
+         one/message.proto. Use an include folder in which the two have different names, such as the one above \
          both, or change the order of the include folders"
     );
-    // As the error says.
+    // The advice of the error works.
     let schema = Schema::load(&files, &[dir.path()]).unwrap();
     assert_eq!(schema.topics.len(), 2);
 }
@@ -432,13 +433,13 @@ fn files_that_are_not_utf8_are_refused_with_the_place() {
             errors
                 .to_string()
                 .replace(&format!("{}/", dir.path().display()), ""),
-            "gbk.proto:2:17: from here on this is not UTF-8: save the file as UTF-8, as by \
+            "gbk.proto:2:17: this is not UTF-8 from here on: save the file as UTF-8, for example with \
              `iconv -f GBK -t UTF-8` if it is in GBK"
         );
     }
 }
 
-/// Nothing that a schema says moves the cursor of who reads the error.
+/// No text of a schema can move the cursor of a terminal that shows the error.
 #[test]
 fn signs_of_schemas_are_shown() {
     let errors = errors(
@@ -450,7 +451,7 @@ fn signs_of_schemas_are_shown() {
     );
 }
 
-/// A mark that editors put in front of UTF-8 is no mistake.
+/// A byte order mark, which some editors write, is not a mistake.
 #[test]
 fn a_byte_order_mark_is_read_over() {
     let dir = tempfile::tempdir().unwrap();

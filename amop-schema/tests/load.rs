@@ -1,4 +1,4 @@
-//! What is read from schemas: topics with their options, places, comments and sources.
+//! The content read from schemas: topics with their options, places, comments and sources.
 
 use amop_schema::{Codec, OPTIONS_PROTO, Schema};
 use std::{fs, path::Path};

@@ -1,4 +1,4 @@
-//! Topics in Rust files, wherever they stand and whatever the attribute is called there.
+//! Topics in Rust files, in any place and with any name of the attribute.
 
 use amop_schema::{
     Schema,
@@ -18,7 +18,7 @@ fn names(source: &str) -> Vec<String> {
         .collect()
 }
 
-/// The properties of a topic's message.
+/// Returns the properties of a topic's message.
 #[track_caller]
 fn schema(topics: &[DeclaredTopic], topic: &str) -> Value {
     let found = topics.iter().find(|known| known.topic == topic).unwrap();
@@ -64,7 +64,7 @@ fn modules_have_types_of_one_name() {
             .to_owned()
     };
     assert_eq!(described(part("one", "b")), "Part");
-    // In the document, those that differ have names of their own.
+    // In the document, different types with one name get different names.
     let schemas = document["components"]["schemas"].as_object().unwrap();
     let of = |property: &str| {
         schemas
@@ -137,13 +137,13 @@ fn fields_under_conditions_need_not_be_there() {
     let unclear = "#[amop::topic(\"t\")]\nstruct T { text: String, #[cfg(feature = \"z\")] z: u8 }";
     assert_eq!(
         error(unclear),
-        "src/topics.rs:2:8: the codec of `T` depends on what `#[cfg(...)]` leaves of its fields: name it, as in \
+        "src/topics.rs:2:8: the codec of `T` depends on which fields `#[cfg(...)]` keeps: name the codec, as in \
          `codec = \"json\"`"
     );
 }
 
-/// What is legal in Rust is legal in the text: alternatives that are called as fields and oneofs are, enums that
-/// do not begin with 0, and Rust's own types for Google's wrappers.
+/// Valid Rust gives a valid text: alternatives with the names of fields and oneofs, enums that do
+/// not start with 0, and built-in Rust types for Google's wrappers.
 #[test]
 fn texts_of_prost_messages_compile() {
     let topics = topics(
@@ -207,7 +207,7 @@ fn codecs_of_ones_own_are_bytes_of_that_name() {
     assert_eq!(a["x-amop-codec"], "codecs::Cbor<A>");
     assert_eq!(
         error("#[amop::topic(\"a\", codec = [u8])]\nstruct A(u8);"),
-        "src/topics.rs:1:28: this is no codec: write \"text\", \"json\", \"protobuf\", \"bytes\" or the path of a type"
+        "src/topics.rs:1:28: this is not a codec: write \"text\", \"json\", \"protobuf\", \"bytes\" or the path of a type"
     );
 }
 
@@ -241,7 +241,7 @@ fn files_that_are_not_utf8_are_refused_with_the_place() {
     assert_eq!(
         error,
         format!(
-            "{}:2:5: from here on this is not UTF-8: save the file as UTF-8, as by `iconv -f GBK -t UTF-8` if it is \
+            "{}:2:5: this is not UTF-8 from here on: save the file as UTF-8, for example with `iconv -f GBK -t UTF-8` if it is \
              in GBK",
             path.display()
         )

@@ -3,14 +3,14 @@
 use prost_reflect::FileDescriptor;
 use std::collections::HashMap;
 
-/// The comments of files, by their place in the descriptor; read once per file.
+/// The comments of files, by the path of the descriptor; read once per file.
 #[derive(Default)]
 pub(super) struct Comments {
     files: HashMap<String, HashMap<Vec<i32>, String>>,
 }
 
 impl Comments {
-    /// The comment above a declaration, without the comment signs and outer space.
+    /// Returns the comment above a declaration, without comment signs and outer space.
     pub(super) fn of(&mut self, file: &FileDescriptor, path: &[i32]) -> Option<&str> {
         let comments = self
             .files
@@ -27,7 +27,7 @@ fn read(file: &FileDescriptor) -> HashMap<Vec<i32>, String> {
     info.location
         .iter()
         .filter_map(|location| {
-            // One space behind the comment signs is part of them.
+            // One space after the comment signs belongs to them.
             let lines: Vec<_> = location
                 .leading_comments()
                 .lines()

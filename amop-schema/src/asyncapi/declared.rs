@@ -1,4 +1,4 @@
-//! Topics as the document needs them, wherever they were declared.
+//! Topics in the form that the document needs, from any kind of declaration.
 
 use super::{comments::Comments, json_schema, proto_text};
 use crate::{Codec, TopicDecl};
@@ -10,22 +10,22 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DeclaredTopic {
-    /// The topic.
+    /// The topic's name.
     pub topic: String,
-    /// The comment on it.
+    /// The comment on the topic.
     pub description: Option<String>,
     /// Whether only subscribers with certain keys receive its messages.
     pub private: bool,
-    /// Whether its messages and replies are sealed: what [`message`](Self::message) describes is then
-    /// what is inside.
+    /// Whether its messages and replies are sealed. If so, [`message`](Self::message) describes the
+    /// content inside the seal.
     pub sealed: bool,
-    /// What its messages are.
+    /// The payload of its messages.
     pub message: Payload,
-    /// What its typed replies are.
+    /// The payload of its typed replies.
     pub reply: Option<Payload>,
 }
 
-/// What the payload of messages or replies is.
+/// The payload of messages or replies.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Payload {
@@ -50,9 +50,9 @@ pub enum Content {
     },
     /// The protobuf wire format.
     Protobuf {
-        /// A `.proto` file with the message and all it consists of.
+        /// A `.proto` file with the message and all types that it uses.
         text: String,
-        /// The version of protobuf's language the file is written in: 2 or 3.
+        /// The version of the protobuf language of the file: 2 or 3.
         version: u32,
         /// The message's full name.
         message: String,
@@ -61,15 +61,15 @@ pub enum Content {
     Text,
     /// Bytes of any form.
     Bytes,
-    /// Bytes in the form of a codec that a program has itself.
+    /// Bytes in the form of a program's own codec.
     Own {
-        /// The codec's type, as it is written.
+        /// The codec's type, as written in the source.
         codec: String,
     },
 }
 
 impl DeclaredTopic {
-    /// A topic without a comment, reply or privacy.
+    /// Creates a public topic without a comment or reply.
     pub fn new(topic: impl Into<String>, message: Payload) -> Self {
         Self {
             topic: topic.into(),
@@ -83,7 +83,7 @@ impl DeclaredTopic {
 }
 
 impl Payload {
-    /// A payload without a comment.
+    /// Creates a payload without a comment.
     pub fn new(name: impl Into<String>, content: Content) -> Self {
         Self {
             name: name.into(),

@@ -1,13 +1,13 @@
-//! Puts the document together.
+//! Assembles the document.
 
 use super::{Content, DeclaredTopic, Info, Payload, SCHEMAS};
 use crate::Codec;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// An AsyncAPI 3.0 document of topics.
+/// Returns an AsyncAPI 3.0 document of topics.
 ///
-/// The same topics in any order give the same document: members are sorted by name.
+/// The order of the topics does not matter: members are sorted by name.
 pub fn document(topics: &[DeclaredTopic], info: &Info) -> Value {
     let mut topics: Vec<_> = topics.iter().collect();
     topics.sort_by(|a, b| (&a.topic, &a.message.name).cmp(&(&b.topic, &b.message.name)));
@@ -50,12 +50,12 @@ struct Document {
     operations: BTreeMap<String, Value>,
     messages: BTreeMap<String, Value>,
     schemas: BTreeMap<String, Value>,
-    /// The schemas as they were declared, with the names they have in the document.
+    /// The schemas as they were declared, with their names in the document.
     declared: Vec<(String, BTreeMap<String, Value>, String)>,
 }
 
 impl Document {
-    /// Adds the channels and operations of a topic, which packages may share.
+    /// Adds the channel and the operations of a topic, which several packages may share.
     fn topic(&mut self, topic: &str, declared: &[&DeclaredTopic]) {
         let id = free(&self.channels, &identifier(topic));
         let messages: Vec<_> = declared
@@ -78,7 +78,7 @@ impl Document {
         }
         self.channels.insert(id.clone(), channel);
 
-        // Each message has operations of its own, so that it is clear what answers it.
+        // Each message has its own operations, which show its reply.
         for (declared, message) in declared.iter().zip(&messages) {
             let suffix = match messages.len() {
                 1 => String::new(),
@@ -119,7 +119,7 @@ impl Document {
         }
     }
 
-    /// Adds a message, unless it is there, and gives its identifier.
+    /// Adds a message, unless it exists, and returns its identifier.
     fn message(&mut self, payload: &Payload) -> String {
         let (codec, content_type, schema) = match &payload.content {
             Content::Json {
@@ -170,11 +170,13 @@ impl Document {
         place(&mut self.messages, &id, message)
     }
 
-    /// Adds the schemas that a schema refers to and gives the schema with the names they have now.
+    /// Adds the schemas that a schema refers to, and returns the schema with their names in the
+    /// document.
     fn json(&mut self, schema: &Value, definitions: &BTreeMap<String, Value>) -> Value {
         let mut names = BTreeMap::new();
         for name in definitions.keys() {
-            // Two types may share a name. They are the same if all they refer to is as well.
+            // Two types may have the same name. They are the same type if all types that they refer
+            // to are the same as well.
             let used = closure(name, definitions);
             let known = self
                 .declared
@@ -184,7 +186,7 @@ impl Document {
                 Some((_, _, renamed)) => renamed.clone(),
                 None => {
                     let renamed = free(&self.schemas, &identifier(name));
-                    // Taken until it is written below.
+                    // Reserved until it is written below.
                     self.schemas.insert(renamed.clone(), Value::Null);
                     self.declared.push((name.clone(), used, renamed.clone()));
                     renamed
@@ -202,7 +204,7 @@ impl Document {
     }
 }
 
-/// A definition and all that it refers to.
+/// Returns a definition and all definitions that it refers to.
 fn closure(name: &str, definitions: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     let mut queue = vec![name.to_owned()];
@@ -231,7 +233,7 @@ fn references(schema: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The schema with references to the definitions' names in the document.
+/// Returns the schema with the names that the definitions have in the document.
 fn rename(schema: &Value, names: &BTreeMap<String, String>) -> Value {
     match schema {
         Value::Object(map) => Value::from_iter(map.iter().map(|(key, value)| {
@@ -247,7 +249,7 @@ fn rename(schema: &Value, names: &BTreeMap<String, String>) -> Value {
     }
 }
 
-/// The messages of a channel, which are components.
+/// Returns references to the messages of a channel, which are components.
 fn members(messages: &[String]) -> Value {
     Value::from_iter(messages.iter().map(|id| {
         let reference = json!({ "$ref": format!("#/components/messages/{id}") });
@@ -255,7 +257,7 @@ fn members(messages: &[String]) -> Value {
     }))
 }
 
-/// A name that is fine as a key of AsyncAPI and in a `$ref`.
+/// Returns a name that is valid as a key of AsyncAPI and in a `$ref`.
 fn identifier(name: &str) -> String {
     name.chars()
         .map(|c| match c {
@@ -265,7 +267,7 @@ fn identifier(name: &str) -> String {
         .collect()
 }
 
-/// The identifier, or with a number behind it the first that is free.
+/// Returns the identifier, with a number if it is taken.
 fn free(taken: &BTreeMap<String, Value>, id: &str) -> String {
     candidates(id)
         .find(|id| !taken.contains_key(id))
@@ -277,7 +279,7 @@ fn candidates(id: &str) -> impl Iterator<Item = String> {
     std::iter::once(id.to_owned()).chain((2_u64..).map(move |n| format!("{numbered}_{n}")))
 }
 
-/// Adds a value under the identifier, or under another one if that is taken by another value.
+/// Adds a value under the identifier, or with a number if another value has the identifier.
 fn place(values: &mut BTreeMap<String, Value>, id: &str, value: Value) -> String {
     let id = candidates(id)
         .find(|id| values.get(id).is_none_or(|known| *known == value))
@@ -286,7 +288,8 @@ fn place(values: &mut BTreeMap<String, Value>, id: &str, value: Value) -> String
     id
 }
 
-/// The value with its members sorted, as `serde_json` has features that keep another order.
+/// Returns the value with its members sorted, since `serde_json` has a feature that keeps another
+/// order.
 fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {

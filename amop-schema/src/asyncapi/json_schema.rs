@@ -1,7 +1,7 @@
-//! The JSON Schema of a message in the proto3 JSON mapping, as programs write it.
+//! The JSON Schema of a message in the proto3 JSON mapping, in the form that programs write.
 //!
-//! Readers also take integers for decimal strings and the like; the schema says what is sent, which
-//! everybody takes.
+//! Readers also accept other forms, such as integers for decimal strings; the schema describes the
+//! form that is sent, which all readers accept.
 
 use super::{Content, SCHEMAS, comments::Comments};
 use crate::compat::{
@@ -12,7 +12,7 @@ use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageD
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// The schema of a message and of all it consists of.
+/// Returns the schema of a message and of all types that it uses.
 pub(super) fn content(message: &MessageDescriptor) -> Content {
     let mut schemas = Schemas::default();
     let schema = schemas.value(&Kind::Message(message.clone()));
@@ -42,7 +42,8 @@ struct Schemas {
 }
 
 impl Schemas {
-    /// A reference to a type's schema, which is written later: types may refer to themselves.
+    /// Returns a reference to a type's schema, which is written later, since types may refer to
+    /// themselves.
     fn reference(&mut self, name: &str, named: impl FnOnce() -> Named) -> Value {
         if !self.definitions.contains_key(name) {
             self.definitions.insert(name.to_owned(), Value::Null);
@@ -141,7 +142,7 @@ impl Schemas {
                     .fields()
                     .map(|field| json!({ "required": [field.json_name()] }))
                     .collect();
-                // One of them or none.
+                // One of them, or none.
                 let mut choices = members.clone();
                 choices.push(json!({ "not": { "anyOf": members } }));
                 json!({ "oneOf": choices })
@@ -164,7 +165,7 @@ impl Schemas {
     }
 }
 
-/// Adds a description. What stands beside a `$ref` does not count in draft 7.
+/// Adds a description. In draft 7, members next to a `$ref` are ignored.
 pub(crate) fn describe(schema: Value, comment: &str) -> Value {
     match schema {
         Value::Object(mut map) if !map.contains_key("$ref") => {
@@ -175,7 +176,7 @@ pub(crate) fn describe(schema: Value, comment: &str) -> Value {
     }
 }
 
-/// The messages of `google.protobuf` with a form of their own.
+/// Returns the schema of a message of `google.protobuf` with a special form.
 fn well_known(name: &str) -> Value {
     match name {
         "Timestamp" => json!({ "type": "string", "format": "date-time" }),

@@ -4,14 +4,14 @@ use super::proto_text::File;
 use crate::compat::types::{is_packable, is_packed};
 use prost_reflect::{Cardinality, FieldDescriptor, Kind, MessageDescriptor};
 
-/// The language that a file is written in.
+/// The version of the language of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Syntax {
     Proto2,
     Proto3,
 }
 
-/// Writes the fields, members of a oneof together.
+/// Writes the fields. Members of a oneof are written together.
 pub(super) fn write(file: &mut File, text: &mut String, message: &MessageDescriptor, depth: usize) {
     let indent = "  ".repeat(depth);
     let mut oneofs = Vec::new();
@@ -38,7 +38,7 @@ pub(super) fn write(file: &mut File, text: &mut String, message: &MessageDescrip
     }
 }
 
-/// The fields in the order in which they are declared, which their paths end with.
+/// Returns the fields in the order of their declaration, which is the last part of their path.
 fn declared(message: &MessageDescriptor) -> Vec<FieldDescriptor> {
     let mut fields: Vec<_> = message.fields().collect();
     fields.sort_by_key(|field| field.path().last().copied());
@@ -103,7 +103,7 @@ fn type_name(file: &File, kind: &Kind, within: &MessageDescriptor) -> String {
     }
 }
 
-/// The options that matter to who reads the field.
+/// Returns the options that matter to readers of the field.
 fn options(file: &File, field: &FieldDescriptor) -> String {
     let proto = field.field_descriptor_proto();
     let mut options = Vec::new();
@@ -112,7 +112,7 @@ fn options(file: &File, field: &FieldDescriptor) -> String {
     {
         options.push(match field.kind() {
             Kind::String => format!("default = \"{}\"", default.as_bytes().escape_ascii()),
-            // It is escaped in the descriptor.
+            // It is already escaped in the descriptor.
             Kind::Bytes => format!("default = \"{default}\""),
             Kind::Enum(of) => format!("default = {}", file.value_name(&of, default)),
             _ => format!("default = {default}"),
@@ -141,7 +141,8 @@ fn options(file: &File, field: &FieldDescriptor) -> String {
     }
 }
 
-/// The JSON name of a field that states none: without underscores, what follows them in upper case.
+/// Returns the JSON name of a field without a JSON name of its own: underscores are removed and the
+/// next letters are in upper case.
 fn default_json_name(name: &str) -> String {
     let mut json = String::new();
     let mut upper = false;
@@ -158,7 +159,7 @@ fn default_json_name(name: &str) -> String {
     json
 }
 
-/// Whether a name means something else inside a message than at the top level.
+/// Returns whether a name has another meaning inside a message than at the top level.
 pub(super) fn is_shadowed(name: &str, within: &MessageDescriptor) -> bool {
     let mut scope = Some(within.clone());
     while let Some(message) = scope {

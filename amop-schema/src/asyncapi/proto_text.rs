@@ -1,8 +1,8 @@
-//! Writes a message, and all it consists of, as the text of one `.proto` file.
+//! Writes a message and all types that it uses as the text of one `.proto` file.
 //!
-//! A file has one package. Types of other packages become types of the message's own package under
-//! names such as `other_package_Type`, which the wire does not see; those of `google.protobuf` are
-//! imported, as every protobuf compiler has them.
+//! A file has one package. Types of other packages are moved to the message's package, with names
+//! such as `other_package_Type`, which do not appear on the wire. Types of `google.protobuf` are
+//! imported, since every protobuf compiler has them.
 
 use super::{
     Content, ROOT_MARK,
@@ -12,7 +12,7 @@ use super::{
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// The message as a file.
+/// Returns the message as a file.
 pub(super) fn content(message: &MessageDescriptor) -> Content {
     let mut file = File::new(message);
     let syntax = file.syntax;
@@ -26,22 +26,24 @@ pub(super) fn content(message: &MessageDescriptor) -> Content {
     }
 }
 
-/// What a file consists of.
+/// The parts of a file.
 pub(super) struct File {
     pub(super) syntax: Syntax,
     pub(super) comments: Comments,
     package: String,
-    /// The top-level messages and enums, in the order in which they are met.
+    /// The top-level messages and enums, in the order in which they were found.
     messages: Vec<MessageDescriptor>,
     enums: Vec<EnumDescriptor>,
-    /// Full names of all that is written. Messages that only contain it are written without fields.
+    /// Full names of all types to write. A message that only contains such types is written without
+    /// fields.
     used: HashSet<String>,
     imports: BTreeSet<String>,
-    /// The names that top-level types have here, by their full name.
+    /// The names of top-level types in this file, by full name.
     names: HashMap<String, String>,
-    /// The names of values of top-level enums that have others here, by the enum's full name and their own.
+    /// The new names of values of top-level enums that were renamed here, by the enum's full name
+    /// and the value's name.
     values: HashMap<(String, String), String>,
-    /// The full name of the message that the text is about.
+    /// The full name of the main message.
     root: String,
 }
 
@@ -64,7 +66,7 @@ impl File {
         file
     }
 
-    /// Finds all that the message consists of.
+    /// Finds all types that the message uses.
     fn collect(&mut self, root: &MessageDescriptor) {
         let mut queue = vec![root.clone()];
         let mut top = HashSet::new();
@@ -96,7 +98,7 @@ impl File {
             Kind::Enum(values) if is_well_known(values.package_name()) => {
                 self.imports.insert(values.parent_file().name().to_owned());
             }
-            // The message of a map's entry is not written, but its value's type is.
+            // The message of a map's entry is not written, only its value's type.
             Kind::Message(message) => queue.push(message),
             Kind::Enum(values) => self.collect_enum(values, top),
             _ => {}
@@ -118,14 +120,14 @@ impl File {
         }
     }
 
-    /// Proto2 can say all that proto3 can, but not the other way round.
+    /// Proto2 can express all of proto3, but not the other way round.
     fn note_syntax(&mut self, syntax: prost_reflect::Syntax) {
         if syntax == prost_reflect::Syntax::Proto2 {
             self.syntax = Syntax::Proto2;
         }
     }
 
-    /// Names the top-level types.
+    /// Chooses the names of the top-level types.
     fn name(&mut self) {
         let messages = self.messages.iter().map(|message| {
             let package = message.package_name().to_owned();
@@ -143,7 +145,7 @@ impl File {
                 values.full_name().to_owned(),
             )
         });
-        // Those of the own package first: they keep their names.
+        // Types of the same package come first: they keep their names.
         let (own, others): (Vec<_>, Vec<_>) = messages
             .chain(enums)
             .partition(|(package, ..)| *package == self.package);
@@ -152,7 +154,7 @@ impl File {
             taken.insert(name.clone());
             self.names.insert(full, name);
         }
-        // Values of an enum are named beside the enum.
+        // The names of enum values are in the scope around the enum.
         let (own_enums, other_enums): (Vec<_>, Vec<_>) = std::mem::take(&mut self.enums)
             .into_iter()
             .partition(|values| values.package_name() == self.package);
@@ -176,13 +178,13 @@ impl File {
         self.enums = [own_enums, other_enums].concat();
     }
 
-    /// What a value of an enum is called in the text.
+    /// Returns the name of an enum's value in the text.
     pub(super) fn value_name(&self, of: &EnumDescriptor, name: &str) -> String {
         let key = (of.full_name().to_owned(), name.to_owned());
         self.values.get(&key).cloned().unwrap_or(key.1)
     }
 
-    /// What a type is called in the text, from within a message.
+    /// Returns the name of a type in the text, as seen from inside a message.
     pub(super) fn type_name(&self, full: &str, within: &MessageDescriptor) -> String {
         if is_well_known(full.rsplit_once('.').map_or("", |(package, _)| package)) {
             let mut packages = self.package.split('.');
@@ -193,7 +195,7 @@ impl File {
                 false => full.to_owned(),
             };
         }
-        // The type is a top-level one, or nested in one.
+        // The type is at the top level, or nested in a type that is.
         let outer = self
             .names
             .iter()
@@ -207,7 +209,8 @@ impl File {
         };
         let name = format!("{name}{}", &full[outer.len()..]);
         let first = name.split('.').next().unwrap_or(&name);
-        // Who looks for a message that nobody refers to by its name alone finds the one this is about.
+        // AsyncAPI's parser takes the message that no other message refers to by its plain name as
+        // the main one, so references to the main message are qualified.
         let root = full == self.root && within.full_name() != full;
         if root || proto_fields::is_shadowed(first, within) {
             match self.package.as_str() {
@@ -235,7 +238,7 @@ impl File {
             text.push_str(&format!("import \"{import}\";\n"));
         }
 
-        // The message itself is what readers look for; the rest follows by name.
+        // The main message comes first; the others follow in the order of their names.
         let first = outermost(root).full_name().to_owned();
         let mut messages: BTreeMap<(bool, String), MessageDescriptor> = BTreeMap::new();
         for message in &self.messages {
@@ -287,7 +290,7 @@ impl File {
         }
     }
 
-    /// The fields and nested types of a message.
+    /// Writes the fields and nested types of a message.
     pub(super) fn body(&mut self, text: &mut String, message: &MessageDescriptor, depth: usize) {
         let start = text.len();
         let groups: HashSet<String> = message
@@ -319,7 +322,7 @@ impl File {
         }
     }
 
-    /// Whether a message or anything in it is written.
+    /// Returns whether a message or a type inside it is written.
     fn is_used(&self, message: &MessageDescriptor) -> bool {
         let inside = format!("{}.", message.full_name());
         self.used.contains(message.full_name())
@@ -335,7 +338,7 @@ impl File {
             text.push_str(&format!("{indent}  option allow_alias = true;\n"));
         }
         let mut declared: Vec<_> = values.values().collect();
-        // The library's order is that of the numbers; the first that is declared is a default.
+        // The library sorts by number, but the value that is declared first is the default.
         declared.sort_by_key(|value| value.path().last().copied());
         for value in declared {
             self.comment(text, &values.parent_file(), value.path(), depth + 1);
@@ -345,7 +348,7 @@ impl File {
         text.push_str(&format!("{indent}}}\n"));
     }
 
-    /// Writes the comment on what is at `path` of `file`.
+    /// Writes the comment on the item at `path` of `file`.
     pub(super) fn comment(
         &mut self,
         text: &mut String,
@@ -361,7 +364,7 @@ impl File {
     }
 }
 
-/// The name, or one like it that is not taken.
+/// Returns the name, extended until it is not taken.
 fn free(taken: &mut HashSet<String>, mut name: String) -> String {
     while !taken.insert(name.clone()) {
         name.push('_');
@@ -369,7 +372,7 @@ fn free(taken: &mut HashSet<String>, mut name: String) -> String {
     name
 }
 
-/// An empty line between declarations.
+/// Writes an empty line between declarations.
 fn separate(text: &mut String, start: usize) {
     if text.len() > start {
         text.push('\n');

@@ -1,4 +1,4 @@
-//! The rules of the proto3 JSON mapping: names decide, and values must be of the right form.
+//! The rules of the proto3 JSON mapping: names must match, and values must have the right form.
 
 use super::{
     Rule, Severity, UnknownFields, types,
@@ -34,7 +34,7 @@ pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
             .fields()
             .find(|written| is_read_as(written, &read, reader));
         if written.is_none() && !walk.misses_required(&path, None, &read) {
-            // A renamed field was reported where it is written.
+            // A renamed field was already reported for the writer.
             let reported = writer
                 .get_field(read.number())
                 .is_some_and(|written| renamed(&written, pair).is_some());
@@ -55,8 +55,9 @@ pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
     );
 }
 
-/// The field that readers take what is written for: they accept the JSON name and the one in the `.proto` file,
-/// of which the first counts before another field's second.
+/// Returns the field that readers recognise in a written field: they accept the JSON name and the
+/// name in the `.proto` file. The JSON name of one field has priority over the `.proto` name of
+/// another.
 fn find(writer: &FieldDescriptor, reader: &MessageDescriptor) -> Option<FieldDescriptor> {
     let name = writer.json_name();
     let mut by_json = reader.fields().filter(|reader| reader.json_name() == name);
@@ -64,7 +65,7 @@ fn find(writer: &FieldDescriptor, reader: &MessageDescriptor) -> Option<FieldDes
     by_json.next().or_else(by_name)
 }
 
-/// Whether that is this field.
+/// Returns whether a written field is read as this field.
 fn is_read_as(
     writer: &FieldDescriptor,
     read: &FieldDescriptor,
@@ -73,8 +74,8 @@ fn is_read_as(
     find(writer, reader).is_some_and(|found| found.number() == read.number())
 }
 
-/// The reader's field with the number of a field that it does not know by name, unless the writer
-/// has that one as well.
+/// Returns the reader's field with the number of a field whose name it does not know, unless the
+/// writer has that reader's field as well.
 fn renamed(writer: &FieldDescriptor, pair: &Pair) -> Option<FieldDescriptor> {
     pair.reader.get_field(writer.number()).filter(|reader| {
         find(writer, &pair.reader).is_none()
@@ -93,12 +94,14 @@ fn rename(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fi
         &path,
         Severity::Break,
         Rule::FieldRenamed,
-        format!("the JSON name was {was:?} and is {is:?} now, and neither side reads the other's"),
+        format!(
+            "the JSON name was {was:?} and is {is:?} now, and neither side reads the other's name"
+        ),
         format!("keep the JSON name with `[json_name = {was:?}]`"),
     );
 }
 
-/// A field that readers do not know.
+/// Reports a field that readers do not know.
 fn unknown(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor) {
     if walk.options.json_unknown_fields == UnknownFields::Ignored {
         walk.only_writer(path, writer);
@@ -109,13 +112,13 @@ fn unknown(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor) {
         (
             Rule::FieldAdded,
             format!("old readers refuse messages with the new field {name:?}"),
-            "upgrade the readers before anybody sets it, or use the protobuf codec",
+            "upgrade the readers before any program sets it, or use the protobuf codec",
         )
     } else {
         (
             Rule::FieldRemoved,
-            format!("new readers refuse messages with the field {name:?}, which is gone"),
-            "keep the field, marked as deprecated, until nobody sets it",
+            format!("new readers refuse messages with the removed field {name:?}"),
+            "keep the field, marked as deprecated, until no program sets it",
         )
     };
     walk.add(path, Severity::Break, rule, reason, advice);
@@ -169,7 +172,7 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
         }
         Reading::Messages(writer, reader) => walk.enqueue(&writer, &reader, path.to_owned()),
         Reading::Enums(from, to) => {
-            // A default is not written, so that its name does not reach the reader.
+            // A default is not written, so the reader does not see its name.
             let unwritten = !writer.supports_presence() && !types::is_many(writer);
             enums(walk, path, &from, &to, unwritten);
             enum_default(walk, path, (writer, &from), (reader, &to));
@@ -180,8 +183,8 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
     walk.default(path, writer, reader);
 }
 
-/// Compares a default, which is not written, with a message of `google.protobuf` that is not there: the latter is
-/// no value at all.
+/// Compares a default value, which is not written, with a missing message of `google.protobuf`,
+/// which means that there is no value.
 fn no_value(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &FieldDescriptor) {
     if types::is_many(writer) || types::is_many(reader) {
         return;
@@ -191,11 +194,11 @@ fn no_value(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &
     let default = |field| types::default(field).unwrap_or_default();
     let reason = if has_default(writer) && may_lack(reader) {
         format!(
-            "{} is not written, and is no value to the reader",
+            "{} is not written, and the reader finds no value",
             default(writer)
         )
     } else if may_lack(writer) && has_default(reader) {
-        format!("no value is read as {}", default(reader))
+        format!("a missing value is read as {}", default(reader))
     } else {
         return;
     };
@@ -204,11 +207,11 @@ fn no_value(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &
         Severity::Lossy,
         Rule::DefaultChanged,
         reason,
-        "give the new field another name, or hold zero and no value to be the same",
+        "give the new field another name, or treat zero and a missing value as the same",
     );
 }
 
-/// The forms values have in JSON.
+/// The forms of values in JSON.
 enum Form {
     Integer((i128, i128)),
     Float,
@@ -218,7 +221,7 @@ enum Form {
     Base64,
     Enum(EnumDescriptor),
     Object(MessageDescriptor),
-    /// A message of `google.protobuf` with a form of its own.
+    /// A message of `google.protobuf` with a special form.
     Special(String),
 }
 
@@ -248,17 +251,17 @@ fn form(kind: &Kind) -> Form {
     }
 }
 
-/// Whether a message has a form of its own in the JSON mapping.
+/// Whether a message has a special form in the JSON mapping.
 pub(crate) enum Special {
-    /// An object with its fields.
+    /// No: an object with its fields.
     No,
-    /// Something that the mapping says.
+    /// A form that the mapping defines.
     Form,
-    /// The value that it wraps.
+    /// The value inside the wrapper.
     Wrapper,
 }
 
-/// What the JSON mapping says of a message.
+/// Returns the form of a message in the JSON mapping.
 pub(crate) fn special(message: &MessageDescriptor) -> Special {
     let Some(name) = message.full_name().strip_prefix("google.protobuf.") else {
         return Special::No;
@@ -273,7 +276,7 @@ pub(crate) fn special(message: &MessageDescriptor) -> Special {
     }
 }
 
-/// Whether a value that was written as one type reads as the other in JSON.
+/// Returns how a value of one type is read as the other type in JSON.
 fn in_json(from: &Kind, to: &Kind) -> Reading {
     let names = format!("`{}` is read as `{}`", type_name(from), type_name(to));
     let integers = |max: i128, range: (i128, i128)| {
@@ -301,7 +304,7 @@ fn in_json(from: &Kind, to: &Kind) -> Reading {
         )),
         (Form::Integer(range), Form::Enum(to)) if is_open(&to) && fits_i32(range) => {
             Reading::Changed(format!(
-                "{names}, whose default readers see for numbers without a name"
+                "{names}, and readers see its default for numbers without a name"
             ))
         }
         (Form::Float | Form::Double, Form::Double)
@@ -313,10 +316,10 @@ fn in_json(from: &Kind, to: &Kind) -> Reading {
         (Form::Object(from), Form::Object(to)) => Reading::Messages(from, to),
         (Form::Special(from), Form::Special(to)) if from == to => Reading::Same,
         (_, Form::Special(to)) if to == "google.protobuf.Value" => {
-            Reading::Remark(format!("{names}, which takes anything"))
+            Reading::Remark(format!("{names}, which accepts anything"))
         }
         (Form::Object(_), Form::Special(to)) if to == "google.protobuf.Struct" => {
-            Reading::Remark(format!("{names}, which takes all objects"))
+            Reading::Remark(format!("{names}, which accepts all objects"))
         }
         (Form::Enum(_), Form::Text) => Reading::Remark(format!("{names}: as the value's name")),
         (Form::Integer(range), Form::Text) if is_wide(range) => {
@@ -333,7 +336,7 @@ fn in_json(from: &Kind, to: &Kind) -> Reading {
     }
 }
 
-/// Whether an enum takes numbers that have no name.
+/// Returns whether an enum accepts numbers without a name.
 fn is_open(of: &EnumDescriptor) -> bool {
     of.parent_file().syntax() == prost_reflect::Syntax::Proto3
 }
@@ -342,12 +345,12 @@ fn fits_i32(range: (i128, i128)) -> bool {
     i128::from(i32::MIN) <= range.0 && range.1 <= i128::from(i32::MAX)
 }
 
-/// Whether a type's numbers are written as strings, because JavaScript would round them.
+/// Returns whether a type's numbers are written as strings, because JavaScript would round them.
 fn is_wide(range: (i128, i128)) -> bool {
     range.1 > i128::from(u32::MAX)
 }
 
-/// Fields of which one is a list or a map and the other is not, or is the other of the two.
+/// Compares two fields of different shapes: list, map and single value.
 fn other_shape(writer: &FieldDescriptor, reader: &FieldDescriptor) -> Reading {
     let to = match reader.kind() {
         Kind::Message(message) if !types::is_many(reader) => message.full_name().to_owned(),
@@ -360,13 +363,13 @@ fn other_shape(writer: &FieldDescriptor, reader: &FieldDescriptor) -> Reading {
         _ => false,
     };
     if takes {
-        Reading::Remark(format!("it is read as `{to}`, which takes it"))
+        Reading::Remark(format!("it is read as `{to}`, which accepts it"))
     } else {
         Reading::Broken("lists, maps and single values do not read as each other".to_owned())
     }
 }
 
-/// Why keys of one type are not keys of another. All keys are strings in JSON.
+/// Returns why keys of one type are not keys of another, if so. All keys are strings in JSON.
 fn keys(from: &Kind, to: &Kind) -> Option<String> {
     let fits = match (form(from), form(to)) {
         (_, Form::Text) | (Form::Bool, Form::Bool) => true,
@@ -382,8 +385,8 @@ fn keys(from: &Kind, to: &Kind) -> Option<String> {
     })
 }
 
-/// Compares enums by name. Of several names for a number, the first that is declared is written, and all
-/// are read.
+/// Compares enums by name. If a number has several names, the first declared one is written, and
+/// all are read.
 fn enums(
     walk: &mut Walk<'_>,
     path: &str,
@@ -415,8 +418,8 @@ fn enums(
     }
 }
 
-/// Compares what it means that an enum field is not there. A zero without presence is not written, so that
-/// it is read as the reader's zero, whatever that is called.
+/// Compares the meaning of a missing enum field. A zero without presence is not written, so it is
+/// read as the reader's zero, under any name.
 fn enum_default(
     walk: &mut Walk<'_>,
     path: &str,

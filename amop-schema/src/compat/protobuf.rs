@@ -1,4 +1,4 @@
-//! The rules of the protobuf wire format: numbers and encodings decide.
+//! The rules of the protobuf wire format: numbers and encodings must match.
 
 use super::{
     Rule, Severity, types,
@@ -8,7 +8,7 @@ use super::{
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind};
 use std::collections::BTreeSet;
 
-const RESERVE: &str = "give the new field a number of its own and reserve the old one";
+const RESERVE: &str = "give the new field a new number and reserve the old one";
 
 /// Compares the fields of two messages.
 pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
@@ -21,7 +21,7 @@ pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
     let numbers: BTreeSet<u32> = fields.map(|field| field.number()).collect();
     for number in numbers {
         let (written, read) = (writer.get_field(number), reader.get_field(number));
-        // By the old name, so that both directions report it alike.
+        // By the old name, so that both directions give the same report.
         let (old, new) = walk.old_new(&written, &read);
         let Some(any) = old.as_ref().or(new.as_ref()) else {
             continue;
@@ -52,7 +52,8 @@ pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
     );
 }
 
-/// Reports a number whose field is still there under another number: names moved between numbers.
+/// Reports a number whose field still exists under another number: the names were moved between
+/// numbers.
 fn reused(walk: &mut Walk<'_>, pair: &Pair, path: &str, number: u32) -> bool {
     let (old, new) = walk.old_new(&pair.writer, &pair.reader);
     let (was, is) = (old.get_field(number), new.get_field(number));
@@ -74,7 +75,9 @@ fn reused(walk: &mut Walk<'_>, pair: &Pair, path: &str, number: u32) -> bool {
         path,
         Severity::Break,
         Rule::NumberReused,
-        format!("`{name}` had number {from} and has {to} now, and neither side reads the other's"),
+        format!(
+            "`{name}` had number {from} and has {to} now, and neither side reads the other's field"
+        ),
         format!("give `{name}` its number {from} back"),
     );
     true
@@ -118,7 +121,7 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
             path,
             Severity::Note,
             Rule::FieldRenamed,
-            format!("`{old_name}` is called `{new_name}` now, which protobuf does not see"),
+            format!("`{old_name}` was renamed to `{new_name}`, which does not matter in protobuf"),
             "",
         );
     }
@@ -143,7 +146,7 @@ fn cardinality(
         (true, false) => {
             let what = match reader.kind() {
                 Kind::Message(_) => "merged into one",
-                _ => "lost but for the last one",
+                _ => "lost except for the last one",
             };
             (
                 Severity::Lossy,
@@ -156,7 +159,8 @@ fn cardinality(
         ),
         (true, true) if reader.is_map() && !writer.is_map() => (
             Severity::Lossy,
-            "a list is read as a map: of entries with the same key, the last one stays".to_owned(),
+            "a list is read as a map: of entries with the same key, only the last one is kept"
+                .to_owned(),
         ),
         _ => return,
     };
@@ -174,7 +178,10 @@ fn enums(walk: &mut Walk<'_>, path: &str, writer: &EnumDescriptor, reader: &Enum
             path,
             Severity::Break,
             Rule::EnumValueReused,
-            format!("values are taken for others: {}", found.reused.join(", ")),
+            format!(
+                "values are read as other values: {}",
+                found.reused.join(", ")
+            ),
             "keep the numbers of values that still exist",
         );
     }

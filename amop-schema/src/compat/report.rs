@@ -1,15 +1,15 @@
-//! What a comparison found, and how it reads.
+//! The result of a comparison, and its text.
 
 use std::fmt;
 
-/// How much a finding matters.
+/// The importance of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Worth knowing; nothing is lost but what one side does not know of.
+    /// For information; only data that one side does not know is lost.
     Note,
-    /// Messages are read, but some of what they say is lost or changed on the way.
+    /// Messages are read, but some of their content is lost or changed.
     Lossy,
-    /// Messages are refused, not delivered, or read as something else.
+    /// Messages are refused, not delivered, or read with another meaning.
     Break,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Which way round a finding applies; at least one is set.
+/// The directions in which a finding applies; at least one is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Directions {
     /// Publishers on the new schema with subscribers on the old one.
@@ -57,10 +57,10 @@ impl Directions {
     }
 }
 
-/// The part of a topic that a finding is about.
+/// The part of a topic that a finding concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// The topic itself: its name, its codec.
+    /// The topic itself: its name or codec.
     Topic,
     /// Its messages, which publishers write and subscribers read.
     Message,
@@ -74,7 +74,7 @@ pub enum Part {
 pub enum Rule {
     /// The new schema lacks the topic.
     TopicRemoved,
-    /// The message has another topic now.
+    /// The message has another topic.
     TopicRenamed,
     /// The old schema lacks the topic.
     TopicAdded,
@@ -84,9 +84,9 @@ pub enum Rule {
     SealingChanged,
     /// The topic's codec changed.
     CodecChanged,
-    /// The topic has no typed reply any more.
+    /// The topic's typed reply was removed.
     ReplyRemoved,
-    /// The topic has a typed reply now.
+    /// A typed reply was added to the topic.
     ReplyAdded,
     /// The new schema lacks the field.
     FieldRemoved,
@@ -94,23 +94,23 @@ pub enum Rule {
     FieldAdded,
     /// The field has another name.
     FieldRenamed,
-    /// A number stands for another field now.
+    /// A number now stands for another field.
     NumberReused,
     /// The field's type changed.
     TypeChanged,
-    /// The field became a list or a map, or ceased to be one.
+    /// The field became a list or a map, or is no longer one.
     CardinalityChanged,
-    /// A reader insists on a field that writers may leave out.
+    /// A reader requires a field that writers may omit.
     RequiredMissing,
-    /// What an unset field means has changed.
+    /// The meaning of an unset field has changed.
     DefaultChanged,
-    /// Fields exclude each other that did not before.
+    /// Fields exclude each other that did not do so before.
     OneofChanged,
     /// A value of an enum is not known to the reader.
     EnumValueUnknown,
     /// A value of an enum has another name.
     EnumValueRenamed,
-    /// A number stands for another value of an enum now.
+    /// A number now stands for another value of an enum.
     EnumValueReused,
 }
 
@@ -148,23 +148,23 @@ pub struct Finding {
     pub topic: String,
     /// Whether the topic's messages, its replies or the topic itself differ.
     pub part: Part,
-    /// Where, such as `Settlement.amount.currency`. A type that is used several times is reported
-    /// at the first place.
+    /// The place, such as `Settlement.amount.currency`. A type that is used several times is
+    /// reported at the first place.
     pub path: String,
-    /// Which way round it applies.
+    /// The directions in which it applies.
     pub directions: Directions,
-    /// How much it matters.
+    /// Its importance.
     pub severity: Severity,
     /// The rule behind it.
     pub rule: Rule,
-    /// What the difference is and what comes of it, in one sentence.
+    /// The difference and its effect, in one sentence.
     pub reason: String,
-    /// What to do about it; empty if nothing needs to be done.
+    /// The advice; empty if no action is needed.
     pub advice: String,
 }
 
 impl Finding {
-    /// Who is affected, as `new publishers -> old subscribers`.
+    /// Returns the affected sides, such as `new publishers -> old subscribers`.
     fn parties(&self) -> &'static str {
         let Directions { forward, backward } = self.directions;
         match (self.part, forward, backward) {
@@ -202,29 +202,30 @@ impl fmt::Display for Finding {
 pub struct Report {
     /// The findings, by topic.
     pub findings: Vec<Finding>,
-    /// How many topics both schemas have.
+    /// The number of topics that both schemas have.
     pub topics_compared: usize,
 }
 
 impl Report {
-    /// Whether nothing breaks, in either direction.
+    /// Returns whether nothing breaks in either direction.
     pub fn is_compatible(&self) -> bool {
         self.is_forward_compatible() && self.is_backward_compatible()
     }
 
-    /// Whether subscribers on the old schema can read publishers on the new one, and those their
-    /// replies.
+    /// Returns whether subscribers on the old schema can read publishers on the new one, and these
+    /// publishers can read their replies.
     pub fn is_forward_compatible(&self) -> bool {
         !self.breaks().any(|finding| finding.directions.forward)
     }
 
-    /// Whether subscribers on the new schema can read publishers on the old one, and those their
-    /// replies.
+    /// Returns whether subscribers on the new schema can read publishers on the old one, and these
+    /// publishers can read their replies.
     pub fn is_backward_compatible(&self) -> bool {
         !self.breaks().any(|finding| finding.directions.backward)
     }
 
-    /// Whether some of what messages say is lost or changed, in either direction, although nothing breaks there.
+    /// Returns whether some content of messages is lost or changed, in either direction, without a
+    /// break there.
     pub fn is_lossy(&self) -> bool {
         let mut findings = self.findings.iter();
         findings.any(|finding| finding.severity == Severity::Lossy)
@@ -236,7 +237,8 @@ impl Report {
             .filter(|finding| finding.severity == Severity::Break)
     }
 
-    /// Adds a finding, or its direction to the same finding of the other direction.
+    /// Adds a finding. If the same finding exists for the other direction, the direction is added
+    /// to it.
     pub(super) fn add(&mut self, finding: Finding) {
         let same = self.findings.iter_mut().find(|known| {
             let directions = known.directions;
@@ -252,7 +254,7 @@ impl Report {
         }
     }
 
-    /// Puts the findings in the order in which they are shown.
+    /// Sorts the findings in the order in which they are shown.
     pub(super) fn sort(&mut self) {
         self.findings.sort_by(|a, b| {
             let key = |finding: &Finding| (finding.part, std::cmp::Reverse(finding.severity));
@@ -279,7 +281,7 @@ impl fmt::Display for Report {
         match (self.is_forward_compatible(), self.is_backward_compatible()) {
             (true, true) if self.is_lossy() => writeln!(
                 f,
-                "compatible in both directions, but for what is LOSSY: that is lost or changed"
+                "compatible in both directions, but the LOSSY parts are lost or changed"
             ),
             (true, true) => writeln!(f, "compatible in both directions"),
             (true, false) => writeln!(

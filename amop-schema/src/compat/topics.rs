@@ -1,4 +1,4 @@
-//! Compares topics: which are there, how their messages are encoded, and what answers them.
+//! Compares topics: whether they exist, their codecs, and their replies.
 
 use super::{
     Directions, Finding, Options, Part, Report, Rule, Severity, json, protobuf, walk::Walk,
@@ -41,8 +41,8 @@ pub(super) fn check(old: &[TopicDecl], new: &[TopicDecl], options: Options) -> R
     report
 }
 
-/// The declaration of the same topic in the other schema. Packages may share a topic, and then the
-/// message tells which one is meant.
+/// Returns the declaration of the same topic in the other schema. If several packages share a
+/// topic, the message decides.
 fn counterpart<'a>(
     decl: &TopicDecl,
     own: &[TopicDecl],
@@ -57,7 +57,7 @@ fn counterpart<'a>(
     }
 }
 
-/// The new topic of a message whose old one is gone.
+/// Returns the new topic of a message whose old topic no longer exists.
 fn renamed_to<'a>(
     was: &TopicDecl,
     old: &[TopicDecl],
@@ -73,17 +73,17 @@ fn removed(report: &mut Report, was: &TopicDecl, old: &[TopicDecl], new: &[Topic
         Some(is) => (
             Rule::TopicRenamed,
             format!(
-                "the topic is called {:?} now, so that neither side hears the other",
+                "the topic is called {:?} now, so neither side receives the other side's messages",
                 is.topic
             ),
             "keep the topic, or publish to both until all subscribers are upgraded",
         ),
         None => (
             Rule::TopicRemoved,
-            "the topic is gone, so that old subscribers hear nothing and old publishers reach \
-             nobody"
+            "the topic was removed, so old subscribers receive nothing and old publishers reach no \
+             subscriber"
                 .to_owned(),
-            "keep the topic until nobody uses it",
+            "keep the topic until no program uses it",
         ),
     };
     add(
@@ -126,7 +126,7 @@ fn topic(report: &mut Report, options: Options, was: &TopicDecl, is: &TopicDecl)
             Directions::BOTH,
             Severity::Break,
             Rule::SealingChanged,
-            format!("the topic {now}, so that each side refuses what the other one sends"),
+            format!("the topic {now}, so each side refuses the other side's messages"),
             "give the topic another name and use both until all programs are upgraded",
         );
     }
@@ -168,14 +168,14 @@ fn part(
             severity: Severity::Break,
             rule: Rule::CodecChanged,
             reason: format!("the codec was {was} and is {is} now"),
-            advice: "give messages of the new codec a topic of their own".to_owned(),
+            advice: "use a new topic for messages with the new codec".to_owned(),
         });
         return;
     }
     let compare = match is {
         Codec::Protobuf => protobuf::compare,
         Codec::Json => json::compare,
-        // The payload is the one string, by whatever name and number.
+        // The payload is the single string. Its name and number do not matter.
         Codec::Text => return,
     };
     for directions in [Directions::FORWARD, Directions::BACKWARD] {
@@ -183,9 +183,9 @@ fn part(
     }
 }
 
-/// A typed reply that only one of the schemas knows. Publishers on that schema ask for it and get
-/// the empty acknowledgement of subscribers on the other schema: that is what `breaks` says. The
-/// other way round, publishers do not look at the replies they get.
+/// Reports a typed reply that only one of the schemas has. Publishers on that schema ask for it and
+/// get the empty acknowledgement of subscribers on the other schema, in the direction `breaks`. In
+/// the other direction, publishers ignore the replies that they get.
 fn reply_only_in(
     report: &mut Report,
     decl: &TopicDecl,

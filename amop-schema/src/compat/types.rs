@@ -1,27 +1,27 @@
-//! How a value of one protobuf type reads as another.
+//! How a value of one protobuf type is read as another type.
 
 use super::json::{Special, special};
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value};
 
-/// What a reader makes of a value that was written as another type.
+/// The result of reading a value that was written as another type.
 #[derive(Debug, PartialEq)]
 pub(super) enum Reading {
     /// The same value.
     Same,
     /// The same value with a remark.
     Remark(String),
-    /// Another value for some values.
+    /// A different value, for some values.
     Changed(String),
-    /// Something else, or an error.
+    /// A value with another meaning, or an error.
     Broken(String),
-    /// It depends on what messages consist of.
+    /// It depends on the fields of messages.
     Messages(MessageDescriptor, MessageDescriptor),
     /// It depends on the values of enums.
     Enums(EnumDescriptor, EnumDescriptor),
 }
 
-/// How protobuf encodes a type. Types of different encodings do not read as each other, those of
-/// one encoding do unless a value is out of the reader's range.
+/// The protobuf encoding of a type. Types with different encodings cannot be read as each other.
+/// Types with the same encoding can, unless a value is out of the reader's range.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Varint,
@@ -49,7 +49,7 @@ fn encoding(field: &FieldDescriptor) -> Encoding {
     }
 }
 
-/// Whether a value that was written for one field reads as the other's type on the protobuf wire.
+/// Returns how a value of one field is read as the other field's type on the protobuf wire.
 pub(super) fn on_the_wire(writer: &FieldDescriptor, reader: &FieldDescriptor) -> Reading {
     let (from, to) = (writer.kind(), reader.kind());
     let names = || format!("`{}` is read as `{}`", type_name(&from), type_name(&to));
@@ -58,7 +58,7 @@ pub(super) fn on_the_wire(writer: &FieldDescriptor, reader: &FieldDescriptor) ->
     }
     match (&from, &to) {
         (Kind::Message(writer), Kind::Message(reader)) if are_other_things(writer, reader) => {
-            Reading::Broken(format!("{}, which is something else", names()))
+            Reading::Broken(format!("{}, which has another meaning", names()))
         }
         (Kind::Message(writer), Kind::Message(reader)) => {
             Reading::Messages(writer.clone(), reader.clone())
@@ -71,29 +71,31 @@ pub(super) fn on_the_wire(writer: &FieldDescriptor, reader: &FieldDescriptor) ->
         (Kind::Bytes, Kind::Message(_)) | (Kind::String, Kind::Message(_)) => {
             Reading::Broken(format!("{}, which refuses most values", names()))
         }
-        (Kind::Message(_), Kind::String) => Reading::Broken(format!("{} and is no text", names())),
+        (Kind::Message(_), Kind::String) => {
+            Reading::Broken(format!("{}, but is not text", names()))
+        }
         (Kind::Message(_), Kind::Bytes) => {
             Reading::Remark(format!("{}: as the encoded message", names()))
         }
         (_, Kind::Enum(values)) if !are_named(&from, values) => Reading::Changed(format!(
-            "{}, whose default readers see for numbers without a name",
+            "{}, and readers see its default for numbers without a name",
             names()
         )),
         _ => in_range(&from, &to),
     }
 }
 
-/// Whether an enum has names for all numbers of a type.
+/// Returns whether an enum has names for all numbers of a type.
 pub(super) fn are_named(from: &Kind, of: &EnumDescriptor) -> bool {
     let Some((min, max)) = range(from) else {
         return true;
     };
-    // No enum has names for all numbers of a type with many.
+    // An enum never has names for all numbers of a large type.
     max - min <= 1 && (min..=max).all(|n| i32::try_from(n).is_ok_and(|n| of.get_value(n).is_some()))
 }
 
-/// Whether two messages are of `google.protobuf` and mean different things, whatever fields they have in common:
-/// a duration and a time have the same. Wrappers mean what they hold.
+/// Returns whether two messages of `google.protobuf` mean different things although they may have
+/// the same fields, such as a duration and a timestamp. Wrappers mean the value that they contain.
 fn are_other_things(writer: &MessageDescriptor, reader: &MessageDescriptor) -> bool {
     match (special(writer), special(reader)) {
         (Special::No, _) | (_, Special::No) | (Special::Wrapper, Special::Wrapper) => false,
@@ -101,10 +103,10 @@ fn are_other_things(writer: &MessageDescriptor, reader: &MessageDescriptor) -> b
     }
 }
 
-/// Whether all numbers of one type are numbers of another.
+/// Returns whether all numbers of one type are numbers of another.
 fn in_range(from: &Kind, to: &Kind) -> Reading {
     let written = match from {
-        // Any number may be read, but only those that have a name are written.
+        // Any number may be read, but only numbers with a name are written.
         Kind::Enum(values) => {
             let numbers = || values.values().map(|value| i128::from(value.number()));
             numbers().min().zip(numbers().max())
@@ -127,7 +129,7 @@ fn in_range(from: &Kind, to: &Kind) -> Reading {
     }
 }
 
-/// The numbers that a type can hold; enums are `int32` to prost.
+/// Returns the range of numbers of a type; enums are `int32` in prost.
 pub(super) fn range(kind: &Kind) -> Option<(i128, i128)> {
     let signed = |bits: u32| Some((-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1));
     let unsigned = |bits: u32| Some((0, (1_i128 << bits) - 1));
@@ -141,7 +143,7 @@ pub(super) fn range(kind: &Kind) -> Option<(i128, i128)> {
     }
 }
 
-/// The type's name as in a `.proto` file.
+/// Returns the type's name as in a `.proto` file.
 pub(crate) fn type_name(kind: &Kind) -> String {
     match kind {
         Kind::Double => "double",
@@ -165,7 +167,7 @@ pub(crate) fn type_name(kind: &Kind) -> String {
     .to_owned()
 }
 
-/// A field's type as in a `.proto` file, with `repeated` or as a map.
+/// Returns a field's type as in a `.proto` file, with `repeated` or as a map.
 pub(super) fn field_type(field: &FieldDescriptor) -> String {
     match field.kind() {
         Kind::Message(entry) if field.is_map() => format!(
@@ -178,7 +180,8 @@ pub(super) fn field_type(field: &FieldDescriptor) -> String {
     }
 }
 
-/// What an unset field means, so that defaults of different types compare. Messages have none.
+/// Returns the meaning of an unset field, in a form in which defaults of different types compare.
+/// Messages have none.
 pub(super) fn default(field: &FieldDescriptor) -> Option<String> {
     if let Kind::Enum(of) = field.kind() {
         return Some(enum_default(field, &of).to_string());
@@ -197,14 +200,14 @@ pub(super) fn default(field: &FieldDescriptor) -> Option<String> {
     })
 }
 
-/// The values of an enum, by name and number, in the order in which they are declared. The library's
-/// own order is that of the numbers.
+/// Returns the values of an enum, by name and number, in the order of declaration. The library
+/// sorts by number.
 pub(crate) fn declared(of: &EnumDescriptor) -> Vec<(&str, i32)> {
     let values = of.enum_descriptor_proto().value.iter();
     values.map(|value| (value.name(), value.number())).collect()
 }
 
-/// The names that a number has, in the order in which they are declared.
+/// Returns the names of a number, in the order of declaration.
 pub(super) fn names_of(of: &EnumDescriptor, number: i32) -> Vec<&str> {
     let values = declared(of).into_iter();
     values
@@ -212,7 +215,7 @@ pub(super) fn names_of(of: &EnumDescriptor, number: i32) -> Vec<&str> {
         .collect()
 }
 
-/// What an unset enum field means: its default, or the first value that is declared.
+/// Returns the meaning of an unset enum field: its default, or the value that is declared first.
 pub(super) fn enum_default(field: &FieldDescriptor, of: &EnumDescriptor) -> i32 {
     let stated = field.field_descriptor_proto().default_value.as_deref();
     let values = declared(of);
@@ -223,18 +226,18 @@ pub(super) fn enum_default(field: &FieldDescriptor, of: &EnumDescriptor) -> i32 
         .map_or(0, |(_, number)| *number)
 }
 
-/// The differences between two enums, seen from the writer.
+/// The differences between two enums, from the writer's side.
 #[derive(Default)]
 pub(super) struct EnumDifferences {
     /// Values of the writer that the reader does not know.
     pub(super) unknown: Vec<String>,
-    /// Numbers with other names, as `A is B`.
+    /// Numbers that have another name, as `A is B`.
     pub(super) renamed: Vec<String>,
-    /// Numbers that stand for another known value, as `A is read as B`.
+    /// Numbers that mean another known value, as `A is read as B`.
     pub(super) reused: Vec<String>,
 }
 
-/// Compares enums by number, as the protobuf wire does.
+/// Compares enums by number, as in the protobuf wire format.
 pub(super) fn enums(writer: &EnumDescriptor, reader: &EnumDescriptor) -> EnumDifferences {
     let mut found = EnumDifferences::default();
     let mut numbers: Vec<i32> = writer.values().map(|value| value.number()).collect();
@@ -271,15 +274,15 @@ pub(super) fn enums(writer: &EnumDescriptor, reader: &EnumDescriptor) -> EnumDif
     found
 }
 
-/// Whether the field holds any number of values.
+/// Returns whether the field can hold many values.
 pub(super) fn is_many(field: &FieldDescriptor) -> bool {
     field.is_list() || field.is_map()
 }
 
-/// Whether the field is a list that is written as one blob.
+/// Returns whether the field is a list that is written as one blob.
 ///
-/// This is what the field's options say. `FieldDescriptor::is_packed` does not know them if the pool
-/// was built from files that were just parsed.
+/// This reads the field's options, since `FieldDescriptor::is_packed` ignores them if the pool was
+/// built from parsed files.
 pub(crate) fn is_packed(field: &FieldDescriptor) -> bool {
     let options = field.field_descriptor_proto().options.as_ref();
     let by_default = field.parent_file().syntax() == prost_reflect::Syntax::Proto3;
@@ -290,7 +293,7 @@ pub(crate) fn is_packed(field: &FieldDescriptor) -> bool {
             .unwrap_or(by_default)
 }
 
-/// Whether lists of the type can be written as one blob.
+/// Returns whether lists of the type can be written as one blob.
 pub(crate) fn is_packable(kind: &Kind) -> bool {
     !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_))
 }

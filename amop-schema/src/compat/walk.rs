@@ -1,19 +1,19 @@
-//! Goes through two versions of a message side by side, for one direction.
+//! Compares two versions of a message field by field, for one direction.
 
 use super::{Directions, Finding, Options, Part, Report, Rule, Severity, types};
 use prost_reflect::{Cardinality, FieldDescriptor, MessageDescriptor};
 use std::collections::{HashSet, VecDeque};
 
-/// One comparison: who writes, who reads, and what is still to be compared.
+/// A comparison: its writer and reader, and the types that are still to be compared.
 pub(super) struct Walk<'a> {
     pub(super) report: &'a mut Report,
     pub(super) options: Options,
     topic: &'a str,
     part: Part,
     directions: Directions,
-    /// Types that refer to each other must not be compared forever.
+    /// Pairs that were seen. Types that refer to each other must not be compared forever.
     seen: HashSet<(String, String)>,
-    /// A queue rather than recursion: a schema may nest deeper than the stack.
+    /// A queue instead of recursion: a schema may nest deeper than the stack.
     queue: VecDeque<Pair>,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Pair {
 }
 
 impl<'a> Walk<'a> {
-    /// A comparison of a topic's messages or of its replies.
+    /// Creates a comparison of a topic's messages or of its replies.
     pub(super) fn new(
         report: &'a mut Report,
         options: Options,
@@ -44,7 +44,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Has the message of a topic compared, and all it consists of, by `compare`.
+    /// Compares the message of a topic and all types that it uses, with `compare`.
     pub(super) fn run(
         mut self,
         old: &MessageDescriptor,
@@ -62,12 +62,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Publishers write messages and subscribers write replies.
+    /// Returns whether the writer is on the new schema. Publishers write messages and subscribers
+    /// write replies.
     pub(super) fn writer_is_new(&self) -> bool {
         self.directions.forward == (self.part != Part::Reply)
     }
 
-    /// Has two messages compared, unless they were.
+    /// Queues two messages for comparison, unless they were queued before.
     pub(super) fn enqueue(
         &mut self,
         writer: &MessageDescriptor,
@@ -84,7 +85,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The writer's and the reader's, as the old and the new one.
+    /// Returns the writer's and the reader's item in the order old, new.
     pub(super) fn old_new<T>(&self, writer: T, reader: T) -> (T, T) {
         if self.writer_is_new() {
             (reader, writer)
@@ -114,7 +115,7 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// A field that only the reader knows and does not insist on.
+    /// Reports a field that only the reader knows and does not require.
     pub(super) fn only_reader(&mut self, path: &str, field: &FieldDescriptor) {
         let name = field.name();
         if self.writer_is_new() {
@@ -122,7 +123,7 @@ impl<'a> Walk<'a> {
                 path,
                 Severity::Lossy,
                 Rule::FieldRemoved,
-                format!("`{name}` is no longer written, so that old readers find it unset"),
+                format!("`{name}` is no longer written, so old readers find it unset"),
                 "keep writing it until they are upgraded",
             );
         } else {
@@ -130,13 +131,13 @@ impl<'a> Walk<'a> {
                 path,
                 Severity::Note,
                 Rule::FieldAdded,
-                format!("old writers do not know `{name}`, so that new readers find it unset"),
+                format!("old writers do not know `{name}`, so new readers find it unset"),
                 "",
             );
         }
     }
 
-    /// A field that only the writer knows, if readers skip such fields.
+    /// Reports a field that only the writer knows, if readers skip such fields.
     pub(super) fn only_writer(&mut self, path: &str, field: &FieldDescriptor) {
         let name = field.name();
         let (rule, reason) = if self.writer_is_new() {
@@ -147,13 +148,13 @@ impl<'a> Walk<'a> {
         } else {
             (
                 Rule::FieldRemoved,
-                format!("new readers skip `{name}`, which is gone"),
+                format!("new readers skip the removed field `{name}`"),
             )
         };
         self.add(path, Severity::Note, rule, reason, "");
     }
 
-    /// Whether a required field may be missing, which is reported.
+    /// Reports a required field that may be missing. Returns whether it did.
     pub(super) fn misses_required(
         &mut self,
         path: &str,
@@ -182,7 +183,7 @@ impl<'a> Walk<'a> {
         missing
     }
 
-    /// Compares what it means that a field is unset.
+    /// Compares the meaning of an unset field.
     pub(super) fn default(
         &mut self,
         path: &str,
@@ -208,9 +209,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Reports fields that readers take for alternatives while writers may set several of them.
+    /// Reports fields that are alternatives for readers although writers may set several of them.
     ///
-    /// `written` finds what the writer has for a field of the reader.
+    /// `written` returns the writer's field for a field of the reader.
     pub(super) fn oneofs(
         &mut self,
         pair: &Pair,

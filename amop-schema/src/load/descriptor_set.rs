@@ -1,11 +1,11 @@
-//! Descriptor sets, which any program may have written.
+//! Descriptor sets, which may come from any program.
 
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
 use prost_types::FileDescriptorSet;
 use std::{error::Error as _, panic};
 
-/// The files of a descriptor set; what is wrong with it otherwise.
+/// Returns the files of a descriptor set, or the reason why it is not usable.
 pub(super) fn pool(bytes: &[u8]) -> Result<DescriptorPool, String> {
     let set = FileDescriptorSet::decode(bytes)
         .map_err(|error| format!("failed to decode file descriptor set: {error}"))?;
@@ -18,8 +18,8 @@ pub(super) fn pool(bytes: &[u8]) -> Result<DescriptorPool, String> {
             ));
         }
     }
-    // Descriptors that no compiler writes make the library panic, and it says which part it did not
-    // expect on standard error.
+    // The library panics on descriptors that no compiler writes, and prints the unexpected part on
+    // standard error.
     let decoded = panic::catch_unwind(|| DescriptorPool::decode(bytes));
     match decoded {
         Ok(Ok(pool)) => Ok(pool),

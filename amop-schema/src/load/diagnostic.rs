@@ -1,11 +1,11 @@
-//! The protobuf compiler's errors, as this crate reports errors.
+//! Converts the protobuf compiler's errors to this crate's errors.
 
 use super::{OPTIONS_PROTO_NAME, resolver::Opened};
 use crate::{Location, SchemaError, SchemaErrorKind, utf8};
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 use std::error::Error as _;
 
-/// Adds all that an error of the compiler says.
+/// Adds all mistakes in an error of the compiler.
 pub(super) fn explain(error: &protox::Error, opened: &Opened, found: &mut Vec<SchemaError>) {
     let source = error.source_code();
     let file = error.file();
@@ -42,7 +42,7 @@ pub(super) fn explain(error: &protox::Error, opened: &Opened, found: &mut Vec<Sc
     }
 }
 
-/// The file, if it is not UTF-8.
+/// Returns the file, if it is not UTF-8.
 fn not_text(path: &str) -> Option<(String, Vec<u8>)> {
     let bytes = std::fs::read(path).ok()?;
     std::str::from_utf8(&bytes)
@@ -50,8 +50,8 @@ fn not_text(path: &str) -> Option<(String, Vec<u8>)> {
         .then(|| (path.to_owned(), bytes))
 }
 
-/// Line and column, from 1, of the label that marks the mistake; others mark what it is at odds
-/// with.
+/// Returns line and column, from 1, of the label that marks the mistake; other labels mark the
+/// declaration that it conflicts with.
 fn place(diagnostic: &dyn Diagnostic, source: Option<&dyn SourceCode>) -> Option<(u32, u32)> {
     let labels: Vec<LabeledSpan> = diagnostic.labels()?.collect();
     let says = |label: &LabeledSpan, word| label.label().is_some_and(|text| text.contains(word));
@@ -74,10 +74,12 @@ fn message(diagnostic: &dyn Diagnostic, error: &protox::Error) -> String {
             .to_owned();
     }
     if message.starts_with("camel-case name of field") {
-        message.push_str(": names are told apart without `_` and case, for JSON, so give one of them another name");
+        message.push_str(
+            ": names must differ in more than `_` and case, because of JSON, so give one of them another name",
+        );
         return message;
     }
-    // An I/O error's reason.
+    // The reason of an I/O error.
     if error.is_io()
         && let Some(source) = error.source()
     {
@@ -92,8 +94,8 @@ fn message(diagnostic: &dyn Diagnostic, error: &protox::Error) -> String {
     message
 }
 
-/// What to do about an option of ours. The compiler does not know what is meant, and advises about
-/// scopes.
+/// Returns the advice about one of this crate's options. The compiler does not know them, and
+/// advises about scopes instead.
 fn options_help(message: &str, compiler: Option<&str>) -> Option<String> {
     if message.contains("'amop.Codec' for option '(amop.codec)'") {
         return Some("the codecs are PROTOBUF, JSON and TEXT".to_owned());
@@ -104,9 +106,10 @@ fn options_help(message: &str, compiler: Option<&str>) -> Option<String> {
     let name = message.split("'amop.").nth(1)?.split('\'').next()?;
     let known = ["topic", "reply", "codec", "private", "sealed"].contains(&name);
     Some(
-        // In a package that has the word `amop` in its own name, or a type of that name, that is meant by it.
+        // If the package's name contains the word `amop`, or a type has this name, `amop` refers to
+        // it.
         if known && compiler.is_some_and(|help| help.contains(".amop.")) {
-            format!("write `(.amop.{name})`: `amop` alone is something of this package")
+            format!("write `(.amop.{name})`: in this package, `amop` alone has another meaning")
         } else if known {
             format!("add `import \"{OPTIONS_PROTO_NAME}\";`")
         } else {

@@ -1,4 +1,4 @@
-//! Finds files in include folders and among the built-in ones, and remembers which were opened.
+//! Finds files in include folders and among the built-in files, and remembers which were opened.
 
 use super::{OPTIONS_PROTO, OPTIONS_PROTO_NAME};
 use crate::SchemaErrorKind;
@@ -13,7 +13,7 @@ use std::{
     rc::Rc,
 };
 
-/// The files that were opened, with the names they have among protobuf files.
+/// The files that were opened, with their names in imports.
 #[derive(Clone, Default)]
 pub(super) struct Opened(
     Rc<RefCell<Vec<(String, PathBuf)>>>,
@@ -28,7 +28,7 @@ impl Opened {
         }
     }
 
-    /// The path of the file with that name; the name itself if the file is built in.
+    /// Returns the path of the file with this name, or the name itself if the file is built in.
     pub(super) fn path_of(&self, name: &str) -> String {
         let files = self.0.borrow();
         match files.iter().find(|(known, _)| known == name) {
@@ -41,13 +41,13 @@ impl Opened {
         self.0.borrow().clone()
     }
 
-    /// The folders that were looked into before a file was found.
+    /// Returns the folders that were searched before a file was found.
     pub(super) fn shadowing(&self) -> Vec<PathBuf> {
         self.1.borrow().clone()
     }
 
-    /// Notes that a file was looked up in an include folder that does not have it: the nearest folder
-    /// that is there, in which it would appear.
+    /// Records that an include folder does not have a file: stores the nearest existing folder in
+    /// which the file would appear.
     fn missed(&self, include: &Path, name: &str) {
         let place = include.join(name);
         let folders = place.ancestors().skip(1);
@@ -87,18 +87,18 @@ impl FileResolver for Resolver {
     }
 
     fn open_file(&self, name: &str) -> Result<File, Error> {
-        // Before any include folder: a copy there, made for other compilers, may be out of date.
+        // Before any include folder: a copy there, for other compilers, may be out of date.
         if name == OPTIONS_PROTO_NAME {
             return File::from_source(name, OPTIONS_PROTO);
         }
-        // The same of Google's: prost has types for what these are.
+        // Google's files as well, since prost has types for the built-in versions.
         if is_googles(name) {
             return self.google.open_file(name);
         }
         for (at, (dir, include)) in self.includes.iter().enumerate() {
             match include.open_file(name) {
                 Err(error) if error.is_file_not_found() => {}
-                // Those that have syntax errors were read as well.
+                // Files with syntax errors were read as well.
                 result => {
                     self.opened.add(name, dir.join(name));
                     for (earlier, _) in &self.includes[..at] {
@@ -112,12 +112,12 @@ impl FileResolver for Resolver {
     }
 }
 
-/// Whether a file is built in because every protobuf compiler has it.
+/// Returns whether a file is built in because every protobuf compiler has it.
 fn is_googles(name: &str) -> bool {
     name.starts_with("google/protobuf/") && GoogleFileResolver::new().open_file(name).is_ok()
 }
 
-/// Editors on Windows put a mark in front of UTF-8, which the compiler does not know.
+/// Removes the byte order mark, which editors on Windows write and the compiler does not know.
 fn without_mark(read: Result<File, Error>, name: &str, path: &Path) -> Result<File, Error> {
     let text = || fs::read_to_string(path).ok();
     match read {
@@ -132,7 +132,7 @@ fn without_mark(read: Result<File, Error>, name: &str, path: &Path) -> Result<Fi
     }
 }
 
-/// What is wrong with a file that is in no include folder, if there is such a file at all.
+/// Returns the mistake of a file that is not in any include folder, if the file exists at all.
 pub(super) fn nowhere(file: &Path, includes: &[impl AsRef<Path>]) -> Option<SchemaErrorKind> {
     let plain = file.to_string_lossy();
     let mut places = includes.iter().map(|include| include.as_ref().join(file));
@@ -152,7 +152,8 @@ pub(super) fn nowhere(file: &Path, includes: &[impl AsRef<Path>]) -> Option<Sche
     })
 }
 
-/// What is wrong with a file that cannot be read by its name, because another one has it.
+/// Returns the mistake of a file that cannot be read by its name, because another file has the same
+/// name.
 pub(super) fn shadowed(file: &Path, includes: &[impl AsRef<Path>]) -> Option<SchemaErrorKind> {
     let own = fs::canonicalize(file).ok()?;
     let mut names = includes.iter().filter_map(|include| {
@@ -160,7 +161,7 @@ pub(super) fn shadowed(file: &Path, includes: &[impl AsRef<Path>]) -> Option<Sch
         own.strip_prefix(include).ok().map(Path::to_owned)
     });
     let name = names.next()?;
-    // Copies of what is built in, for other compilers, are known.
+    // Copies of built-in files, for other compilers, are not a mistake.
     let plain = name.to_string_lossy();
     if plain == OPTIONS_PROTO_NAME || is_googles(&plain) {
         return None;

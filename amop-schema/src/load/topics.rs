@@ -1,4 +1,4 @@
-//! Reads the options of messages by reflection, and checks what they state.
+//! Reads the options of messages by reflection, and checks them.
 
 use crate::{
     Codec, Location, MAX_PRIVATE_LEN, MAX_TOPIC_LEN, SchemaError, SchemaErrorKind, TopicDecl,
@@ -18,12 +18,13 @@ struct Options {
     reply: ExtensionDescriptor,
     codec: ExtensionDescriptor,
     private: ExtensionDescriptor,
-    /// Files from before it was there lack it.
+    /// Missing in older versions of the file.
     sealed: Option<ExtensionDescriptor>,
 }
 
 impl Options {
-    /// The extensions if the pool has them. A descriptor set may have others by their names.
+    /// Finds the extensions in the pool. A descriptor set may have other extensions with these
+    /// names.
     fn of(pool: &DescriptorPool) -> Result<Option<Self>, SchemaErrorKind> {
         let get = |name: &str, number, kind: fn(&Kind) -> bool| {
             let Some(extension) = pool.get_extension_by_name(name) else {
@@ -107,7 +108,7 @@ pub(super) fn read(
     topics
 }
 
-/// All messages, each before those nested in it.
+/// Returns all messages, each before its nested messages.
 fn messages(pool: &DescriptorPool) -> Vec<MessageDescriptor> {
     fn walk(message: MessageDescriptor, all: &mut Vec<MessageDescriptor>) {
         let children: Vec<_> = message.child_messages().collect();
@@ -132,7 +133,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The message's topic, if it has a usable one. Mistakes that leave one are noted as well.
+    /// Returns the message's topic, if it has a usable one. Mistakes that leave a usable topic are
+    /// reported as well.
     fn message(&mut self, message: &MessageDescriptor) -> Option<TopicDecl> {
         let given = message.options();
         let name = || message.full_name().to_owned();
@@ -225,7 +227,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The codec that the message's own option states. One that is unknown is noted.
+    /// Returns the codec in the message's own option. An unknown codec is reported.
     fn codec(&mut self, message: &MessageDescriptor, given: &DynamicMessage) -> Option<Codec> {
         let number = codec_number(given, &self.options.codec)?;
         let codec = Codec::from_number(number);
@@ -239,8 +241,8 @@ impl Reader<'_> {
         codec
     }
 
-    /// The codec that the reply's own option states. One that is unknown is noted where the
-    /// reply's type itself is read.
+    /// Returns the codec in the option of the reply's type. An unknown codec is reported when that
+    /// type itself is read.
     fn reply_codec(&self, reply: &MessageDescriptor) -> Option<Codec> {
         Codec::from_number(codec_number(&reply.options(), &self.options.codec)?)
     }
@@ -263,7 +265,8 @@ impl Reader<'_> {
         reply
     }
 
-    /// Notes if `text` is not of the shape that the text codec needs, at an option of `message`.
+    /// Reports `text` if it does not have the shape that the text codec needs, at an option of
+    /// `message`.
     fn check_text(&mut self, message: &MessageDescriptor, text: &MessageDescriptor, option: u32) {
         let fields: Vec<FieldDescriptor> = text.fields().collect();
         let found = match fields.as_slice() {
@@ -288,7 +291,7 @@ impl Reader<'_> {
         self.found.push(SchemaError { location, kind });
     }
 
-    /// Where a message states an option; failing that, where the message is.
+    /// Returns the place of an option of a message, or of the message if the place is not known.
     fn location(&self, message: &MessageDescriptor, option: u32) -> Location {
         let file = message.parent_file_descriptor_proto();
         let message_path = message.path();
@@ -334,7 +337,7 @@ fn codec_number(given: &DynamicMessage, extension: &ExtensionDescriptor) -> Opti
         .then(|| given.get_extension(extension).as_enum_number())?
 }
 
-/// Looks a type up from inside `message`, from the innermost scope outwards.
+/// Finds a type as seen from inside `message`, from the innermost scope outwards.
 fn resolve(message: &MessageDescriptor, wanted: &str) -> Option<MessageDescriptor> {
     let pool = message.parent_pool();
     if let Some(absolute) = wanted.strip_prefix('.') {
@@ -352,7 +355,7 @@ fn resolve(message: &MessageDescriptor, wanted: &str) -> Option<MessageDescripto
     }
 }
 
-/// What to do about a type that does not exist.
+/// Returns the advice for a type that does not exist.
 fn hint(message: &MessageDescriptor, wanted: &str) -> String {
     let last = wanted.rsplit('.').next().unwrap_or(wanted);
     let pool = message.parent_pool();
@@ -370,7 +373,7 @@ fn hint(message: &MessageDescriptor, wanted: &str) -> String {
     }
 }
 
-/// Whether the generated field is a `String`, rather than one that may be missing or many.
+/// Returns whether the generated field is a `String`, not an optional or repeated one.
 fn is_plain_string(field: &FieldDescriptor) -> bool {
     field.kind() == Kind::String
         && !field.is_list()
@@ -404,7 +407,7 @@ fn comment(message: &MessageDescriptor) -> Option<String> {
         .location
         .iter()
         .find(|location| location.path == message.path())?;
-    // One space behind the comment signs is part of them.
+    // One space after the comment signs belongs to them.
     let lines: Vec<_> = place
         .leading_comments()
         .lines()

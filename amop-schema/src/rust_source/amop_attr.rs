@@ -8,14 +8,14 @@ use syn::{
     parse::ParseStream, punctuated::Punctuated, spanned::Spanned,
 };
 
-/// A codec by its name in the options.
+/// A codec, by its name in the options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Text,
     Json,
     Protobuf,
     Bytes,
-    /// A type of the program's, whose format is its own.
+    /// A type of the program, with a format of its own.
     Own(String),
 }
 
@@ -37,12 +37,12 @@ struct Given {
     format: Option<Format>,
     reply: Option<Type>,
     reply_format: Option<Format>,
-    /// Where the crate is said to be.
+    /// The given path of the crate.
     krate: Option<String>,
 }
 
 impl Settings {
-    /// The options of a struct in a scope; `None` if it is no topic.
+    /// Returns the options of a struct in a scope; `None` if it is not a topic.
     pub(super) fn of(index: &Index, scope: usize, item: &ItemStruct) -> syn::Result<Option<Self>> {
         let derived = item.attrs.iter().any(derives_topic);
         let mut given = Given::default();
@@ -86,7 +86,7 @@ impl Given {
                     input.parse::<Option<Token![,]>>()?;
                     continue;
                 }
-                // What amop-build writes for its macro.
+                // amop-build writes this option for its macro.
                 if name == "without" {
                     let names;
                     parenthesized!(names in input);
@@ -123,7 +123,8 @@ impl Given {
     }
 }
 
-/// `topic` or `amop::topic`, by the names that the file's imports and the option `crate` give them.
+/// Returns whether the path is `topic` or `amop::topic`, by the names that the file's imports and
+/// the option `crate` define.
 fn is_topic(index: &Index, scope: usize, attr: &Attribute) -> bool {
     let names: Vec<_> = attr
         .path()
@@ -140,7 +141,7 @@ fn is_topic(index: &Index, scope: usize, attr: &Attribute) -> bool {
     }
 }
 
-/// Whether the options say that `amop` is known by this name.
+/// Returns whether the options give `amop` this name.
 fn names_crate(attr: &Attribute, name: &str) -> bool {
     let mut given = Given::default();
     let read = attr.parse_args_with(|input: ParseStream<'_>| given.read(input));
@@ -160,7 +161,7 @@ fn derives_topic(attr: &Attribute) -> bool {
             })
 }
 
-/// The name of a codec, or a type that is one.
+/// Reads the name of a codec, or the type of one.
 fn codec(input: ParseStream<'_>) -> syn::Result<Format> {
     if input.peek(LitStr) {
         return format(&input.parse()?);
@@ -169,7 +170,7 @@ fn codec(input: ParseStream<'_>) -> syn::Result<Format> {
     let own = matches!(&ty, Type::Path(_));
     own.then(|| Format::Own(types::name(&ty))).ok_or_else(|| {
         let codecs = "\"text\", \"json\", \"protobuf\", \"bytes\" or the path of a type";
-        syn::Error::new(ty.span(), format!("this is no codec: write {codecs}"))
+        syn::Error::new(ty.span(), format!("this is not a codec: write {codecs}"))
     })
 }
 

@@ -1,8 +1,8 @@
-//! What attributes say, whosever they are.
+//! Reads attributes of any kind.
 
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
-/// The doc comment, without the space behind the comment signs.
+/// Returns the doc comment, without the space after the comment signs.
 pub(super) fn doc(attrs: &[Attribute]) -> Option<String> {
     let lines: Vec<_> = attrs
         .iter()

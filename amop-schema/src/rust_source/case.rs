@@ -1,6 +1,6 @@
 //! Serde's `rename_all` rules.
 
-/// A rule; names it does not know change nothing.
+/// A rule; an unknown rule changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Case {
     Lower,
@@ -28,7 +28,7 @@ impl Case {
         })
     }
 
-    /// The name of a field, which is in snake case.
+    /// Returns the name of a field, which is given in snake case.
     pub(super) fn field(self, name: &str) -> String {
         match self {
             Self::Lower | Self::Snake => name.to_owned(),
@@ -40,7 +40,7 @@ impl Case {
         }
     }
 
-    /// The name of a variant, which is in Pascal case.
+    /// Returns the name of a variant, which is given in Pascal case.
     pub(super) fn variant(self, name: &str) -> String {
         match self {
             Self::Pascal => name.to_owned(),

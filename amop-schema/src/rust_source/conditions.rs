@@ -1,9 +1,9 @@
-//! What `#[cfg(...)]` leaves out. Files are read without a build, so that only what is for tests is known to
-//! be left out, and what is under features may be there or not.
+//! The effect of `#[cfg(...)]`. Files are read without a build, so only code for tests is known to
+//! be left out. Code under features may exist or not.
 
 use syn::{Attribute, Field, Fields, ItemEnum, Meta, Token, parse_quote, punctuated::Punctuated};
 
-/// Whether something is compiled outside of tests.
+/// Whether an item is compiled outside of tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
     Never,
@@ -11,8 +11,8 @@ enum Holds {
     Always,
 }
 
-/// Puts what `#[cfg_attr(...)]` may add in its place. Whether the item is compiled at all, for all that is
-/// known.
+/// Replaces `#[cfg_attr(...)]` by the attributes that it may add. Returns whether the item may be
+/// compiled at all.
 pub(super) fn apply(attrs: &mut Vec<Attribute>) -> bool {
     let mut all = Vec::new();
     for attr in attrs.drain(..) {
@@ -31,17 +31,18 @@ pub(super) fn apply(attrs: &mut Vec<Attribute>) -> bool {
     is_possible(attrs)
 }
 
-/// Whether an item with these attributes may be compiled outside of tests.
+/// Returns whether an item with these attributes may be compiled outside of tests.
 pub(super) fn is_possible(attrs: &[Attribute]) -> bool {
     conditions(attrs).all(|holds| holds != Holds::Never)
 }
 
-/// Whether a field is there in some builds only.
+/// Returns whether a field exists only in some builds.
 pub(super) fn is_uncertain(attrs: &[Attribute]) -> bool {
     conditions(attrs).any(|holds| holds == Holds::Perhaps)
 }
 
-/// Removes the fields that are never there; others that may be missing are so for serde, too.
+/// Removes the fields that never exist. Other fields that may be missing become optional for serde,
+/// too.
 pub(super) fn of_fields(fields: &mut Fields) {
     let keep = |mut field: Field| {
         if !apply(&mut field.attrs) {
@@ -69,7 +70,7 @@ pub(super) fn of_fields(fields: &mut Fields) {
     }
 }
 
-/// Removes the variants that are never there, and fields of the others.
+/// Removes the variants that never exist, and such fields of the others.
 pub(super) fn of_variants(item: &mut ItemEnum) {
     let variants = std::mem::take(&mut item.variants).into_iter();
     let kept = variants.filter_map(|mut variant| {

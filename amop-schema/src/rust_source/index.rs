@@ -7,8 +7,8 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// The types of all files. A name is looked up in its own module first, then in those around it, then in its
-/// file and then in all of them, if only one there has it.
+/// The types of all files. A name is looked up first in its own module, then in the enclosing ones,
+/// then in its file, and then in all files, if only one type there has it.
 #[derive(Default)]
 pub(super) struct Index {
     scopes: Vec<Scope>,
@@ -16,12 +16,12 @@ pub(super) struct Index {
     by_name: HashMap<String, Vec<usize>>,
 }
 
-/// A file, a module in it, or a function with items of its own.
+/// A file, a module in it, or a function with items.
 struct Scope {
     file: usize,
     outer: Option<usize>,
     name: Option<String>,
-    /// What the attribute `topic` and the crate `amop` are called by its imports.
+    /// The names of the attribute `topic` and the crate `amop` after its imports.
     topics: Vec<String>,
     crates: Vec<String>,
 }
@@ -35,8 +35,8 @@ pub(super) enum Found<'a> {
 }
 
 impl Index {
-    /// Adds the items of a file, those of its inline modules and functions included. What is compiled for tests
-    /// alone is left out.
+    /// Adds the items of a file, including its inline modules and functions. Code that is only for
+    /// tests is left out.
     pub(super) fn add(&mut self, file: usize, items: &[Item]) {
         let mut collector = Collector {
             scope: self.scope(file, None, None),
@@ -58,17 +58,17 @@ impl Index {
         self.scopes.len() - 1
     }
 
-    /// The file that a scope is in.
+    /// Returns the file of a scope.
     pub(super) fn file(&self, scope: usize) -> usize {
         self.scopes[scope].file
     }
 
-    /// A scope and those around it.
+    /// Returns a scope and the scopes around it.
     fn outwards(&self, scope: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(scope), |&scope| self.scopes[scope].outer)
     }
 
-    /// Whether the attribute `topic` is known by this name in a scope.
+    /// Returns whether the attribute `topic` has this name in a scope.
     pub(super) fn is_topic(&self, scope: usize, name: &str) -> bool {
         name == "topic"
             || self
@@ -76,7 +76,7 @@ impl Index {
                 .any(|scope| self.scopes[scope].topics.iter().any(|it| it == name))
     }
 
-    /// Whether the crate `amop` is known by this name in a scope.
+    /// Returns whether the crate `amop` has this name in a scope.
     pub(super) fn is_crate(&self, scope: usize, name: &str) -> bool {
         name == "amop"
             || self
@@ -84,7 +84,7 @@ impl Index {
                 .any(|scope| self.scopes[scope].crates.iter().any(|it| it == name))
     }
 
-    /// All structs with the scope they are in.
+    /// Returns all structs with their scopes.
     pub(super) fn structs(&self) -> impl Iterator<Item = (usize, &ItemStruct)> {
         self.items.iter().filter_map(|(scope, item)| match item {
             Item::Struct(item) => Some((*scope, item)),
@@ -92,7 +92,7 @@ impl Index {
         })
     }
 
-    /// The type of that name, as seen from a scope, and the scope that it is in.
+    /// Returns the type with this name, as seen from a scope, and its scope.
     pub(super) fn get(&self, scope: usize, name: &str) -> Option<(usize, Found<'_>)> {
         let all = self.by_name.get(name)?;
         let only = |is_near: &dyn Fn(usize) -> bool| {
@@ -120,7 +120,8 @@ impl Index {
         Some((*scope, item))
     }
 
-    /// The type at the end of a path, by the last of its modules if that is among the files.
+    /// Returns the type at the end of a path, in the last module of the path if the files have this
+    /// module.
     pub(super) fn get_path(&self, scope: usize, path: &str) -> Option<(usize, Found<'_>)> {
         let mut parts = path.rsplit("::").map(str::trim);
         let name = parts.next()?;
@@ -137,7 +138,8 @@ impl Index {
         }
     }
 
-    /// The declaration of a type that is a path, unless it is the standard library's.
+    /// Returns the declaration of a type that is a path, unless it is a type of the standard
+    /// library.
     pub(super) fn of_type(&self, scope: usize, ty: &Type) -> Option<(usize, Found<'_>)> {
         let Type::Path(path) = ty else {
             return None;
@@ -155,7 +157,7 @@ impl Index {
     }
 }
 
-/// Walks through a file.
+/// A visitor that collects the items of a file.
 struct Collector<'a> {
     index: &'a mut Index,
     scope: usize,
@@ -168,7 +170,7 @@ impl Collector<'_> {
         self.index.items.push((self.scope, item));
     }
 
-    /// Goes on in a scope of its own.
+    /// Continues in a new scope.
     fn within(&mut self, name: Option<String>, walk: impl FnOnce(&mut Self)) {
         let outer = self.scope;
         let file = self.index.file(outer);
@@ -229,7 +231,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
     }
 }
 
-/// Notes what the attribute and its crate are called.
+/// Records the names of the attribute and its crate.
 fn imports(tree: &UseTree, path: &mut Vec<String>, scope: &mut Scope) {
     let mut note = |path: &[String], name: String| match path {
         [krate] if krate == "amop" => scope.crates.push(name),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use syn::{Attribute, Fields, ItemEnum, ItemStruct, Type, Variant, ext::IdentExt};
 
 impl Schemas<'_> {
-    /// The schema of a struct.
+    /// Returns the schema of a struct.
     pub(super) fn structure(&mut self, file: usize, item: &ItemStruct) -> Value {
         let serde = Serde::of(&item.attrs);
         let schema = if serde.custom {
@@ -22,7 +22,7 @@ impl Schemas<'_> {
         documented(schema, &item.attrs)
     }
 
-    /// The schema of an enum.
+    /// Returns the schema of an enum.
     pub(super) fn enumeration(&mut self, file: usize, item: &ItemEnum) -> Value {
         let serde = Serde::of(&item.attrs);
         let schema = if serde.custom {
@@ -60,7 +60,7 @@ impl Schemas<'_> {
             choices.insert(0, json!({ "type": "string", "enum": names }));
         }
         match choices.len() {
-            // No value is of a type without any.
+            // An enum without variants has no values.
             0 => json!({ "not": {} }),
             1 => choices.remove(0),
             _ if serde.untagged => json!({ "anyOf": choices }),
@@ -171,7 +171,7 @@ impl Schemas<'_> {
                 Some(case) => case.field(&plain),
                 None => plain,
             });
-            // Serde reads a missing `Option` as `None`, unless code of the user's reads it.
+            // Serde reads a missing `Option` as `None`, unless user code reads the field.
             let optional = own.default || serde.default || is_option(&field.ty) && !own.custom;
             if !optional {
                 required.push(name.clone());

@@ -2,10 +2,10 @@
 
 use syn::{Attribute, LitStr, Token, meta::ParseNestedMeta};
 
-/// How many values a field has.
+/// The number of values of a field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Label {
-    /// One, which is not written if it is the default.
+    /// One value, which is not written if it is the default.
     #[default]
     Implicit,
     Optional,
@@ -13,7 +13,7 @@ pub(super) enum Label {
     Repeated,
 }
 
-/// What prost knows of a field.
+/// A field's properties for prost.
 #[derive(Debug, Default)]
 pub(super) struct Prost {
     /// The type as in a `.proto` file, `message`, or `enumeration(Name)`.
@@ -23,7 +23,7 @@ pub(super) struct Prost {
     pub(super) tag: String,
     /// The enum of a oneof.
     pub(super) oneof: Option<String>,
-    /// Key and value of a map, with a comma between.
+    /// The types of a map's key and value, with a comma between them.
     pub(super) map: Option<String>,
     pub(super) packed: Option<bool>,
     pub(super) default: Option<String>,
@@ -38,7 +38,7 @@ impl Prost {
         }
         let typed = !found.of.is_empty() || found.map.is_some();
         if found.oneof.is_some() || typed && !found.tag.is_empty() {
-            // A message may always be missing, also where that is not said.
+            // A message may always be missing, even if the attribute does not say so.
             if found.of == "message" && found.label == Label::Optional {
                 found.label = Label::Implicit;
             }

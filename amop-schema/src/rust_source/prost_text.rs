@@ -1,7 +1,7 @@
-//! Writes prost messages as the text of one `.proto` file, by their `#[prost(...)]` attributes.
+//! Writes prost messages as the text of one `.proto` file, from their `#[prost(...)]` attributes.
 //!
-//! Names of types and of enum values are those of the Rust code, which may have been others in the
-//! `.proto` file that prost generated it from; the wire does not see them.
+//! Types and enum values have the names of the Rust code, which may differ from those in the
+//! `.proto` file that prost used; names do not appear on the wire.
 
 use super::{
     attrs,
@@ -16,7 +16,7 @@ use syn::{
     Expr, Field, Fields, ItemEnum, ItemStruct, Lit, Type, UnOp, ext::IdentExt, spanned::Spanned,
 };
 
-/// The message and all it consists of.
+/// Returns the message and all types that it uses.
 pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Result<Content> {
     let mut text = Text {
         index,
@@ -42,7 +42,7 @@ pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Res
             }
         });
     }
-    // The message itself comes first.
+    // The main message comes first.
     blocks[1..].sort_by(|a, b| a[..1].cmp(&b[..1]));
     blocks[0].insert(0, Line::Plain(ROOT_MARK.to_owned()));
 
@@ -68,7 +68,7 @@ pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Res
     })
 }
 
-/// A line, which may depend on the syntax that turns out to be needed.
+/// A line, whose form may depend on the syntax that is found to be needed.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Line {
     Plain(String),
@@ -120,20 +120,20 @@ impl Line {
 
 struct Text<'a> {
     index: &'a Index,
-    /// Whether something needs the older language.
+    /// Whether a declaration needs proto2.
     proto2: bool,
     imports: BTreeSet<String>,
-    /// The names in the text of types, by file and name.
+    /// The names of types in the text, by file and name.
     names: BTreeMap<(usize, String), String>,
-    /// The names in the text of enums' values, by those of the enum and the variant.
+    /// The names of enum values in the text, by the names of the enum and the variant.
     values: BTreeMap<(String, String), String>,
-    /// The message that the text is about.
+    /// The main message.
     root: String,
     queue: Vec<(usize, String, Found<'a>)>,
 }
 
 impl Text<'_> {
-    /// The name in the text of a type that the files declare, which is written later.
+    /// Returns the name in the text of a type that the files declare. The type is written later.
     fn declared(&mut self, file: usize, name: &str) -> String {
         let key = (file, name.to_owned());
         if let Some(known) = self.names.get(&key) {
@@ -147,7 +147,8 @@ impl Text<'_> {
         unique
     }
 
-    /// The name, or one like it that is not in the text: types and the values of all enums share a scope.
+    /// Returns the name, extended until it is unique in the text: types and the values of all enums
+    /// share a scope.
     fn free(&self, mut name: String) -> String {
         let taken = |name: &str| {
             let mut all = self.names.values().chain(self.values.values());
@@ -159,7 +160,7 @@ impl Text<'_> {
         name
     }
 
-    /// The name in the text of an enum's value, with the enum's name before it.
+    /// Returns the name of an enum's value in the text, which begins with the enum's name.
     fn value(&mut self, of: &str, variant: &str) -> String {
         let key = (of.to_owned(), variant.to_owned());
         if let Some(known) = self.values.get(&key) {
@@ -170,8 +171,9 @@ impl Text<'_> {
         name
     }
 
-    /// How a message names another: who looks for the one that nobody refers to by its name alone finds the
-    /// message that the text is about.
+    /// Returns the name of a type as another message refers to it. AsyncAPI's parser takes the
+    /// message that no other message refers to by its plain name as the main one, so references to
+    /// the main message are qualified.
     fn reference(&self, name: String, within: &str) -> String {
         if name == self.root && within != name {
             format!(".{name}")
@@ -189,14 +191,14 @@ impl Text<'_> {
             Fields::Unnamed(fields) => {
                 return Err(syn::Error::new(
                     fields.span(),
-                    "the fields of a prost message need names here: give them some",
+                    "the fields of a prost message need names here: name them",
                 ));
             }
         };
         let names = fields
             .iter()
             .filter_map(|field: &&Field| field.ident.as_ref());
-        // Alternatives share the scope of the fields, which they do not in Rust.
+        // Alternatives share the scope of the fields, unlike in Rust.
         let mut taken: BTreeSet<String> = names
             .map(|ident| in_json(&ident.unraw().to_string()))
             .collect();
@@ -322,7 +324,7 @@ impl Text<'_> {
                     )
                 })?;
             }
-            // The newer language has enums begin with 0.
+            // In proto3, enums must start with 0.
             self.proto2 |= std::mem::take(&mut first) && next != 0;
             comment(&mut lines, &variant.attrs, "  ");
             let value = self.value(name, &variant.ident.unraw().to_string());
@@ -333,7 +335,8 @@ impl Text<'_> {
         Ok(lines)
     }
 
-    /// The type as the text has it. `of` is prost's word for it, `ty` the type of the Rust field.
+    /// Returns the type's name in the text. `of` is prost's name for it, `ty` the type of the Rust
+    /// field.
     fn type_name(&mut self, file: usize, of: &str, ty: &Type) -> syn::Result<String> {
         if let Some(name) = of.strip_prefix("enumeration(") {
             let path = name.trim_end_matches(')');
@@ -373,12 +376,14 @@ impl Text<'_> {
     }
 }
 
-/// A field's name as protobuf compares it with others, so that JSON can tell them apart.
+/// Returns a field's name in the form in which protobuf compares names, so that JSON names are
+/// unique.
 fn in_json(name: &str) -> String {
     name.replace('_', "").to_lowercase()
 }
 
-/// The message that one of Rust's own types is to prost; of bytes, the name of one byte.
+/// Returns the message that prost uses for a built-in Rust type; for bytes, given the name of the
+/// element type.
 fn wrapper(name: &str) -> Option<&'static str> {
     Some(match name {
         "bool" => "BoolValue",
@@ -414,7 +419,7 @@ fn comment(lines: &mut Vec<Line>, attrs: &[syn::Attribute], indent: &str) {
     }
 }
 
-/// What is in an `Option`, a `Vec`, a `Box` or the value of a map.
+/// Returns the type inside an `Option`, a `Vec`, a `Box` or the value of a map.
 fn innermost(ty: &Type) -> &Type {
     if let Type::Path(path) = ty
         && let Some(last) = path.path.segments.last()

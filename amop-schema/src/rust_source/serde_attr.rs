@@ -1,9 +1,9 @@
-//! Serde's attributes, as far as they shape the JSON.
+//! Serde's attributes that affect the JSON.
 
 use super::case::Case;
 use syn::{Attribute, LitStr, Token, meta::ParseNestedMeta};
 
-/// What `#[serde(...)]` says on a struct, an enum, a variant or a field.
+/// The content of `#[serde(...)]` on a struct, an enum, a variant or a field.
 #[derive(Debug, Default)]
 pub(super) struct Serde {
     pub(super) rename: Option<String>,
@@ -14,17 +14,17 @@ pub(super) struct Serde {
     pub(super) untagged: bool,
     pub(super) transparent: bool,
     pub(super) deny_unknown_fields: bool,
-    /// It is never written.
+    /// The field is never written.
     pub(super) skip: bool,
-    /// It may be missing.
+    /// The field may be missing.
     pub(super) default: bool,
     pub(super) flatten: bool,
-    /// Code decides on the form: `with`, `into` and the like.
+    /// Code decides the form, through `with`, `into` and similar options.
     pub(super) custom: bool,
 }
 
 impl Serde {
-    /// Reads the attributes. What serde itself would refuse is left to the compiler.
+    /// Reads the attributes. Errors are ignored, since the compiler reports them.
     pub(super) fn of(attrs: &[Attribute]) -> Self {
         let mut found = Self::default();
         for attr in attrs.iter().filter(|attr| attr.path().is_ident("serde")) {
@@ -71,7 +71,7 @@ fn text(meta: &ParseNestedMeta<'_>) -> syn::Result<String> {
     Ok(meta.value()?.parse::<LitStr>()?.value())
 }
 
-/// A name that may differ between writing and reading: the one that is written.
+/// Reads a name that may differ between writing and reading, and returns the written one.
 fn written(meta: &ParseNestedMeta<'_>) -> syn::Result<Option<String>> {
     if meta.input.peek(Token![=]) {
         return text(meta).map(Some);
@@ -87,7 +87,7 @@ fn written(meta: &ParseNestedMeta<'_>) -> syn::Result<Option<String>> {
     Ok(serialize)
 }
 
-/// Reads over a value that does not matter.
+/// Skips a value that does not matter.
 fn ignore(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     if meta.input.peek(Token![=]) {
         meta.value()?.parse::<syn::Expr>()?;

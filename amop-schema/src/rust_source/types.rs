@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use syn::{Expr, ExprLit, GenericArgument, Generics, Ident, Lit, PathArguments, Type, TypePath};
 
-/// Types within types and aliases of aliases are followed so far. A circle of aliases does not
-/// compile, but is not seen by the parser.
+/// The maximum depth for types within types and for aliases. A cycle of aliases does not compile,
+/// but the parser does not detect it.
 const MAX_DEPTH: usize = 64;
 
-/// The schema of a type and of the declared types that it consists of.
+/// Returns the schema of a type and of the declared types that it uses.
 pub(super) fn content(index: &Index, file: usize, ty: &Type) -> Content {
     let mut schemas = Schemas {
         index,
@@ -46,7 +46,7 @@ fn parameters(generics: &Generics) -> Vec<String> {
     names.collect()
 }
 
-/// The type of a struct by its name.
+/// Returns the type of a struct from its name.
 pub(super) fn path_type(ident: &Ident) -> Type {
     Type::Path(TypePath {
         attrs: Vec::new(),
@@ -55,13 +55,13 @@ pub(super) fn path_type(ident: &Ident) -> Type {
     })
 }
 
-/// A type as it is written, without the tokens' spaces.
+/// Returns a type as it is written in source code, without the extra spaces between tokens.
 pub(super) fn name(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string();
     let mut name = String::new();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        // A space matters between two words, and reads well behind a comma.
+        // A space is needed between two words, and improves the text after a comma.
         let word = |c: char| c.is_alphanumeric() || c == '_';
         let last = name.chars().next_back().unwrap_or(' ');
         let next = chars.peek().copied().unwrap_or(' ');
@@ -79,12 +79,12 @@ pub(super) struct Schemas<'a> {
     names: HashMap<(usize, String), String>,
     queue: Vec<(String, usize, Found<'a>)>,
     depth: usize,
-    /// The type parameters of what is described: they are any type.
+    /// The type parameters of the described item: they stand for any type.
     pub(super) parameters: Vec<String>,
 }
 
 impl Schemas<'_> {
-    /// The schema of a type that a file mentions.
+    /// Returns the schema of a type that a file mentions.
     pub(super) fn of(&mut self, file: usize, ty: &Type) -> Value {
         if self.depth == MAX_DEPTH {
             return unknown(ty);
@@ -123,11 +123,11 @@ impl Schemas<'_> {
         }
     }
 
-    /// An array with an item of each schema.
+    /// Returns the schema of an array with one item of each schema.
     pub(super) fn tuple(&self, items: Vec<Value>) -> Value {
         let len = items.len();
         if len == 0 {
-            // A list of no schemas is not allowed.
+            // An empty list of schemas is not allowed.
             return json!({ "type": "array", "maxItems": 0 });
         }
         json!({ "type": "array", "items": items, "minItems": len, "maxItems": len })
@@ -189,8 +189,8 @@ impl Schemas<'_> {
         }
     }
 
-    /// A reference to a declared type, whose schema is written later: types may refer to
-    /// themselves.
+    /// Returns a reference to a declared type, whose schema is written later, since types may refer
+    /// to themselves.
     fn reference(&mut self, file: usize, name: &str) -> Value {
         let key = (file, name.to_owned());
         if let Some(name) = self.names.get(&key) {
@@ -208,7 +208,7 @@ impl Schemas<'_> {
     }
 }
 
-/// The schema, or null.
+/// Returns a schema that also allows null.
 fn nullable(schema: Value) -> Value {
     match schema.get("type") {
         Some(Value::String(name)) if schema.get("enum").is_none() => {
@@ -220,12 +220,12 @@ fn nullable(schema: Value) -> Value {
     }
 }
 
-/// A type that the files do not declare: anything.
+/// Returns the schema of a type that the files do not declare: it allows anything.
 pub(super) fn unknown(ty: &Type) -> Value {
     json!({ "x-rust-type": name(ty) })
 }
 
-/// The types of the standard library without parameters.
+/// Returns the schema of a standard library type without parameters.
 fn scalar(name: &str) -> Option<Value> {
     Some(match name {
         "String" | "str" | "PathBuf" | "Path" => json!({ "type": "string" }),
@@ -238,7 +238,7 @@ fn scalar(name: &str) -> Option<Value> {
         "u8" => json!({ "type": "integer", "minimum": 0, "maximum": u8::MAX }),
         "u16" => json!({ "type": "integer", "minimum": 0, "maximum": u16::MAX }),
         "u32" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
-        // Validators that hold numbers as doubles cannot tell the limits of wider ones.
+        // Validators that use doubles cannot check the limits of wider numbers.
         "i64" | "i128" | "isize" => json!({ "type": "integer" }),
         "u64" | "u128" | "usize" => json!({ "type": "integer", "minimum": 0 }),
         _ => return None,

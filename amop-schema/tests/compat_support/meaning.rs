@@ -1,4 +1,4 @@
-//! Whether a message means the same to its reader as to its writer.
+//! Checks whether a message means the same for its reader as for its writer.
 
 use amop_protojson::Mapping;
 use prost_reflect::{
@@ -6,7 +6,7 @@ use prost_reflect::{
     Value, prost::Message,
 };
 
-/// Which format the message travels in.
+/// The format of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     Protobuf,
@@ -15,7 +15,7 @@ pub enum Wire {
     StrictJson,
 }
 
-/// What comes of a message.
+/// The result of sending a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Same,
@@ -23,7 +23,8 @@ pub enum Outcome {
     Refused,
 }
 
-/// Sends a message to a reader that has another type for it, in the codec that generated code uses.
+/// Sends a message to a reader that has another type for it, with the codec that generated code
+/// uses.
 pub fn send(
     message: &DynamicMessage,
     reader: &MessageDescriptor,
@@ -56,7 +57,7 @@ pub fn send(
     }
 }
 
-/// Whether there are members that the reader does not know.
+/// Returns whether there are members that the reader does not know.
 fn knows_not_all(json: &serde_json::Value, reader: &MessageDescriptor) -> bool {
     let Some(members) = json.as_object() else {
         return false;
@@ -96,7 +97,7 @@ fn nested(message: &DynamicMessage) -> Vec<DynamicMessage> {
     found
 }
 
-/// Whether all required fields are there, which most implementations insist on.
+/// Returns whether all required fields are set. Most implementations require this.
 fn is_complete(message: &DynamicMessage) -> bool {
     message
         .descriptor_fields()
@@ -115,7 +116,7 @@ impl Fields for DynamicMessage {
     }
 }
 
-/// The writer's field that means the same as the reader's.
+/// Returns the writer's field that means the same as the reader's.
 fn counterpart(
     field: &FieldDescriptor,
     writer: &[FieldDescriptor],
@@ -124,7 +125,7 @@ fn counterpart(
 ) -> Option<FieldDescriptor> {
     let name = |a: &FieldDescriptor, b: &FieldDescriptor| match wire {
         Wire::Protobuf => a.name() == b.name(),
-        // Readers take a name for another field's, if that is its JSON name.
+        // A reader may take a name for another field if it is that field's JSON name.
         _ => {
             a.json_name() == b.json_name()
                 || a.name() == b.json_name()
@@ -146,7 +147,7 @@ fn means_the_same(written: &DynamicMessage, read: &DynamicMessage, wire: Wire) -
         .iter()
         .all(|field| match counterpart(field, &writer, &reader, wire) {
             Some(other) => same_field(written, &other, read, field, wire),
-            // Nothing that is meant for it was written.
+            // Nothing was written for this field.
             None => !read.has_field(field),
         })
 }
@@ -155,7 +156,7 @@ fn is_many(field: &FieldDescriptor) -> bool {
     field.is_list() || field.is_map()
 }
 
-/// The values of a field, and for maps its entries as messages.
+/// Returns the values of a field; for a map, its entries as messages.
 fn values(message: &DynamicMessage, field: &FieldDescriptor) -> Vec<Value> {
     match message.get_field(field).as_ref() {
         Value::List(values) => values.clone(),
@@ -176,7 +177,7 @@ fn values(message: &DynamicMessage, field: &FieldDescriptor) -> Vec<Value> {
     }
 }
 
-/// Puts the entries of maps in an order.
+/// Sorts the entries of maps.
 fn sort(values: &mut [Value]) {
     values.sort_by_key(|entry| match entry {
         Value::Message(entry) => entry
@@ -207,7 +208,7 @@ fn same_field(
             sort(&mut are);
         }
         if !is_many(to) && were.len() == 1 && are.is_empty() {
-            // The default need not be there.
+            // A default may be omitted.
             are.push(value(read, to));
         }
         if !is_many(from) && were.is_empty() && are.len() == 1 {
@@ -222,7 +223,7 @@ fn same_field(
     let messages = |field: &FieldDescriptor| matches!(field.kind(), Kind::Message(_));
     let (was, is) = (value(written, from), value(read, to));
     if !written.has_field(from) && !read.has_field(to) {
-        // A zero that is not written is the value that has this number.
+        // A zero that is not written means the value with this number.
         let names_count = wire != Wire::Protobuf || !from.supports_presence();
         if let (Value::EnumNumber(_), Value::EnumNumber(_), true) = (&was, &is, names_count) {
             return same(&was, &from.kind(), &is, &to.kind(), wire);
@@ -239,7 +240,8 @@ fn same_field(
     same(&was, &from.kind(), &is, &to.kind(), wire)
 }
 
-/// A field's value. The library's default of an enum is not the one that is declared first.
+/// Returns a field's value. The library's default of an enum is not the value that is declared
+/// first.
 fn value(message: &DynamicMessage, field: &FieldDescriptor) -> Value {
     match field.kind() {
         Kind::Enum(of) if !message.has_field(field) && !is_many(field) => {
@@ -257,7 +259,7 @@ fn value(message: &DynamicMessage, field: &FieldDescriptor) -> Value {
     }
 }
 
-/// A scalar in a form that compares.
+/// A scalar in a form that can be compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Scalar {
     Number(String),
@@ -296,14 +298,14 @@ fn same(was: &Value, from: &Kind, is: &Value, to: &Kind, wire: Wire) -> bool {
             if were.iter().any(|name| are.contains(name)) {
                 return true;
             }
-            // A value may have another name, unless that is the name of another value.
+            // A value may have another name, unless this is the name of another value.
             let elsewhere = were.iter().any(|name| to.get_value_by_name(name).is_some())
                 || are
                     .iter()
                     .any(|name| from.get_value_by_name(name).is_some());
             wire == Wire::Protobuf && was == is && !are.is_empty() && !elsewhere
         }
-        // A number without a name is no value of an enum.
+        // A number without a name is not a value of an enum.
         (number, Value::EnumNumber(is)) => {
             let Kind::Enum(values) = to else {
                 unreachable!()
@@ -320,7 +322,7 @@ fn same(was: &Value, from: &Kind, is: &Value, to: &Kind, wire: Wire) -> bool {
         (number, Value::String(text)) if wire != Wire::Protobuf && !is_text(number) => {
             scalar(number) == Scalar::Number(text.clone())
         }
-        // Base64 is no text.
+        // Base64 is not text.
         (Value::Bytes(_), Value::String(_)) | (Value::String(_), Value::Bytes(_)) => {
             wire == Wire::Protobuf && scalar(was) == scalar(is)
         }

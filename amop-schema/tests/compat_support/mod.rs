@@ -1,5 +1,5 @@
-//! What the tests of compatibility share: schemas from text, random messages, and an opinion on
-//! what a message means to who reads it that does not come from the code under test.
+//! Shared parts of the compatibility tests: schemas from text, random messages, and a check of what
+//! a message means to its reader, which is independent of the code under test.
 #![allow(dead_code, unreachable_pub)]
 
 pub mod meaning;
@@ -8,7 +8,7 @@ pub mod random;
 use amop_schema::compat::{Report, Severity};
 use amop_schema::{Schema, SchemaErrors};
 
-/// A schema of one file. What is given follows its header.
+/// Returns a schema of one file. `body` follows the header.
 pub fn schema(syntax: &str, body: &str) -> Schema {
     try_schema(syntax, body).unwrap_or_else(|error| panic!("{error}\nin\n{body}"))
 }
@@ -19,16 +19,16 @@ fn try_schema(syntax: &str, body: &str) -> Result<Schema, SchemaErrors> {
         format!("syntax = \"{syntax}\";\npackage demo;\nimport \"amop/options.proto\";\n{body}");
     std::fs::write(dir.path().join("demo.proto"), &text).unwrap();
     let schema = Schema::load(&["demo.proto"], &[dir.path()])?;
-    // Reflection over a pool from parsed files ignores `packed`.
+    // Reflection over a pool of parsed files ignores `packed`.
     Schema::from_descriptor_set(&schema.pool.encode_to_vec())
 }
 
-/// A schema with one topic, whose message has these members. Other declarations follow it.
+/// Returns a schema with one topic, whose message has these members. Other declarations follow it.
 pub fn topic(syntax: &str, codec: &str, members: &str, others: &str) -> Schema {
     schema(syntax, &body(codec, members, others))
 }
 
-/// The same; `None` if it is no schema.
+/// Does the same; `None` if the schema is not valid.
 pub fn try_topic(syntax: &str, codec: &str, members: &str, others: &str) -> Option<Schema> {
     try_schema(syntax, &body(codec, members, others)).ok()
 }
@@ -40,7 +40,7 @@ fn body(codec: &str, members: &str, others: &str) -> String {
     )
 }
 
-/// The findings as `SEVERITY direction path rule`, where directions are `>` (forward: new
+/// Returns the findings as `SEVERITY direction path rule`, where directions are `>` (forward: new
 /// publishers, old subscribers), `<` (backward) and `=` (both).
 pub fn summary(report: &Report) -> Vec<String> {
     report

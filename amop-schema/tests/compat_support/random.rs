@@ -31,7 +31,7 @@ impl Random {
     }
 }
 
-/// A message of that type.
+/// Returns a message of this type.
 pub fn message(random: &mut Random, desc: &MessageDescriptor, depth: usize) -> DynamicMessage {
     let mut message = DynamicMessage::new(desc.clone());
     for field in desc.fields() {
