@@ -1,11 +1,11 @@
-//! What can go wrong, and where.
+//! Errors and their places.
 
 use std::fmt;
 
-/// A value that has no form in JSON, or a text that is no message of its type.
+/// A value has no form in JSON, or a text is not a message of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// From the innermost place outwards.
+    /// The parts of the path, from the innermost outwards.
     path: Vec<String>,
     reason: String,
 }
@@ -18,7 +18,7 @@ impl Error {
         }
     }
 
-    /// Adds where it happened: a field, seen from the message around it.
+    /// Adds the field in which the error happened, as seen from the enclosing message.
     pub(crate) fn field(mut self, name: &str) -> Self {
         let dot = matches!(self.path.last(), Some(inner) if !inner.starts_with('['));
         if dot {
@@ -28,7 +28,7 @@ impl Error {
         self
     }
 
-    /// Adds which element of a list, or value of a map.
+    /// Adds the list element or map value in which the error happened.
     pub(crate) fn element(mut self, at: impl fmt::Display) -> Self {
         if matches!(self.path.last(), Some(inner) if !inner.starts_with('[')) {
             self.path.push(".".to_owned());
@@ -37,12 +37,12 @@ impl Error {
         self
     }
 
-    /// Where it is, such as `orders[2].price`; empty for the message itself.
+    /// Returns the place, such as `orders[2].price`; empty for the message itself.
     pub fn path(&self) -> String {
         self.path.iter().rev().map(String::as_str).collect()
     }
 
-    /// What is wrong, without the place.
+    /// Returns the reason, without the place.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -59,7 +59,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Files that no mapping can be made of.
+/// The files cannot be used for a mapping.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SchemaError(String);

@@ -1,12 +1,13 @@
 //! The JSON mapping of Protocol Buffers, between the wire format and JSON text.
 //!
-//! What is written is what Google's libraries write and read: names in lowerCamelCase, enums by name,
-//! 64-bit integers as strings, bytes as base64, `google.protobuf` types in forms of their own. Nothing
-//! is written that would not be read as the same value again: such a message is refused, with the
-//! place and the reason.
+//! The JSON has the form that Google's libraries write and read: names in lowerCamelCase, enums by
+//! name, 64-bit integers as strings, bytes as base64, and special forms for `google.protobuf`
+//! types. A message whose JSON would not be read back as the same value is refused, with the place
+//! and the reason.
 //!
-//! A [`Mapping`] is made of file descriptors once, and then knows all their messages. Messages come
-//! and go in the wire format, so any implementation of Protocol Buffers can be used with it.
+//! A [`Mapping`] is created once from file descriptors, and handles all their messages. It takes
+//! and returns messages in the wire format, so it works with any implementation of Protocol
+//! Buffers.
 //!
 //! ```
 //! use amop_protojson::Mapping;
@@ -53,57 +54,58 @@ pub use error::{Error, SchemaError};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-/// How deep messages may be nested, as in Google's libraries and in prost. An entry of a map counts.
+/// The maximum nesting depth of messages, as in Google's libraries and in prost. An entry of a map
+/// counts.
 pub const MAX_DEPTH: u32 = 100;
 
-/// The messages of some `.proto` files, with what is to know of them to write and read JSON.
+/// The messages of some `.proto` files, with the properties that are needed to write and read JSON.
 #[derive(Debug)]
 pub struct Mapping {
     schema: schema::Schema,
 }
 
 impl Mapping {
-    /// The mapping of all messages in these files.
+    /// Creates the mapping of all messages in these files.
     ///
     /// # Errors
     ///
-    /// [`SchemaError`] if a type is used that no file has, or a file is of an edition.
+    /// [`SchemaError`] if no file declares a type that is used, or if a file uses an edition.
     pub fn new(files: &FileDescriptorSet) -> Result<Self, SchemaError> {
         schema::Schema::new(files).map(|schema| Self { schema })
     }
 
-    /// The same for an encoded `FileDescriptorSet`.
+    /// Creates the mapping from an encoded `FileDescriptorSet`.
     ///
     /// # Errors
     ///
-    /// As for [`Mapping::new`], and if the bytes are no descriptor set.
+    /// As for [`Mapping::new`], and if the bytes are not a descriptor set.
     pub fn decode(files: &[u8]) -> Result<Self, SchemaError> {
         let files = FileDescriptorSet::decode(files)
-            .map_err(|error| SchemaError::new(format!("this is no descriptor set: {error}")))?;
+            .map_err(|error| SchemaError::new(format!("this is not a descriptor set: {error}")))?;
         Self::new(&files)
     }
 
-    /// Writes a message as JSON, without spaces, its fields in the order of their numbers.
+    /// Writes a message as JSON, without spaces, with its fields in the order of their numbers.
     ///
     /// `message` is the full name of its type, such as `quotes.v1.Quote`.
     ///
     /// # Errors
     ///
-    /// [`Error`] if the message cannot be expressed in JSON so that it reads as the same one, such as
-    /// a timestamp out of range, an unset `google.protobuf.Value`, or an `Any` of an unknown type; and
-    /// if the bytes are no such message.
+    /// [`Error`] if the message has no JSON form that is read back as the same message, for example
+    /// a timestamp out of range, an unset `google.protobuf.Value`, or an `Any` of an unknown type;
+    /// also if the bytes are not a message of this type.
     pub fn to_json(&self, message: &str, wire: &[u8]) -> Result<Vec<u8>, Error> {
         let message = self.schema.message(message)?;
         write::message(&self.schema, message, wire)
     }
 
-    /// Reads JSON as a message, and gives it in the wire format.
+    /// Reads JSON as a message, and returns it in the wire format.
     ///
-    /// Members that the type does not have are skipped, so that a schema may gain fields.
+    /// Members that the type does not have are skipped, so that a schema may get new fields.
     ///
     /// # Errors
     ///
-    /// [`Error`] if the text is no JSON, or not this type's.
+    /// [`Error`] if the text is not JSON, or does not match this type.
     pub fn to_wire(&self, message: &str, json: &[u8]) -> Result<Vec<u8>, Error> {
         let message = self.schema.message(message)?;
         read::message(&self.schema, message, json)

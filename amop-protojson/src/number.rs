@@ -1,6 +1,6 @@
 //! Numbers in JSON's notation, without rounding.
 
-/// Whether a text is a number as JSON writes it.
+/// Returns whether a text is a number in JSON's notation.
 pub(crate) fn is_number(text: &str) -> bool {
     let rest = text.strip_prefix('-').unwrap_or(text);
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
@@ -27,10 +27,10 @@ pub(crate) fn is_number(text: &str) -> bool {
     rest.is_empty()
 }
 
-/// The integer that a number is, in whatever notation; `None` if it has a fraction or more than 30
-/// digits.
+/// Returns the integer value of a number in any notation; `None` if it has a fraction or more than
+/// 30 digits.
 pub(crate) fn integer(text: &str) -> Option<i128> {
-    // Most are written with digits alone, and these are not too many for any type.
+    // Most numbers are only digits. This short, they fit.
     if text.len() < 19
         && let Ok(value) = text.parse::<i64>()
     {
@@ -51,7 +51,7 @@ pub(crate) fn integer(text: &str) -> Option<i128> {
     if digits.is_empty() {
         return Some(0);
     }
-    // What is out of range here is out of every type's range.
+    // An exponent out of range here is out of every type's range.
     let exponent: i64 = exponent.parse().ok()?;
     let significant = digits.trim_end_matches('0');
     let zeros = digits.len() - significant.len();

@@ -1,5 +1,5 @@
-//! What is to know of messages: their fields, by number and by name, and the forms that types of
-//! `google.protobuf` have.
+//! The properties of messages: their fields, by number and by name, and the forms of
+//! `google.protobuf` types.
 
 use crate::{Error, SchemaError};
 use prost_types::{
@@ -19,15 +19,15 @@ pub(crate) struct Schema {
 pub(crate) struct Message {
     pub(crate) name: String,
     pub(crate) form: Form,
-    /// In the order of their numbers.
+    /// The fields, in the order of their numbers.
     pub(crate) fields: Vec<Field>,
     by_name: HashMap<String, usize>,
 }
 
-/// How a message is written.
+/// The form of a message in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As an object with its fields.
+    /// An object with its fields.
     Object,
     Any,
     Timestamp,
@@ -36,7 +36,7 @@ pub(crate) enum Form {
     Struct,
     Value,
     ListValue,
-    /// As the value it holds.
+    /// The value that it contains.
     Wrapper,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Field {
     /// The name in the `.proto` file.
     pub(crate) name: String,
     pub(crate) json_name: String,
-    /// The JSON name as it is written: in quotes, with a colon.
+    /// The JSON name as written in a text: in quotes, with a colon.
     pub(crate) key: Vec<u8>,
     pub(crate) kind: Kind,
     pub(crate) shape: Shape,
@@ -62,7 +62,7 @@ pub(crate) enum Shape {
     List {
         packed: bool,
     },
-    /// The field's kind is that of the values.
+    /// The kind of the field is that of the map's values.
     Map {
         key: Kind,
     },
@@ -93,11 +93,11 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Enum {
     pub(crate) name: String,
-    /// Whether numbers without a name are no values.
+    /// Whether numbers without a name are invalid.
     pub(crate) closed: bool,
-    /// Whether it is `google.protobuf.NullValue`, which is written as `null`.
+    /// Whether this is `google.protobuf.NullValue`, which is written as `null`.
     pub(crate) null: bool,
-    /// In the order of the numbers.
+    /// The names, in the order of the numbers.
     names: Vec<(i32, String)>,
     numbers: HashMap<String, i32>,
 }
@@ -132,7 +132,7 @@ impl Schema {
 
     pub(crate) fn message(&self, name: &str) -> Result<&Message, Error> {
         self.find(name)
-            .ok_or_else(|| Error::new(format!("no message is called `{name}`")))
+            .ok_or_else(|| Error::new(format!("there is no message `{name}`")))
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Message> {
@@ -143,7 +143,7 @@ impl Schema {
 impl Message {
     pub(crate) fn by_number(&self, number: u32) -> Option<usize> {
         let fields = &self.fields;
-        // Most messages number their fields from 1 on.
+        // Most messages number their fields from 1.
         let guess = (number as usize).wrapping_sub(1);
         if fields
             .get(guess)
@@ -156,8 +156,8 @@ impl Message {
             .ok()
     }
 
-    /// The field that JSON means by a name: its JSON name, or the one in the `.proto` file. `guess` is where it
-    /// may be, as most texts have the members in the order of the fields.
+    /// Returns the field for a name in JSON: its JSON name, or the name in the `.proto` file.
+    /// `guess` is the probable place, since most texts have the members in the order of the fields.
     pub(crate) fn by_name(&self, name: &str, guess: usize) -> Option<usize> {
         if self
             .fields
@@ -172,7 +172,7 @@ impl Message {
 
 impl Enum {
     pub(crate) fn name_of(&self, number: i32) -> Option<&str> {
-        // Most enums number their values from 0 on.
+        // Most enums number their values from 0.
         let guess = usize::try_from(number)
             .ok()
             .and_then(|guess| self.names.get(guess));
@@ -192,12 +192,12 @@ impl Enum {
     }
 }
 
-/// The types of all files, before they are put together.
+/// The types of all files, before they are combined.
 #[derive(Default)]
 struct Types<'a> {
     messages: Vec<(String, &'a DescriptorProto, bool)>,
     enums: Vec<Enum>,
-    /// Names as descriptors write them, with a dot in front.
+    /// The names in the form of descriptors, with a leading dot.
     message_names: HashMap<String, usize>,
     enum_names: HashMap<String, usize>,
 }
@@ -221,7 +221,7 @@ impl<'a> Types<'a> {
         let mut names: Vec<_> = names
             .map(|of| (of.number(), of.name().to_owned()))
             .collect();
-        // Stable: of several names for a number, the first is written.
+        // A stable sort: if a number has several names, the first one is written.
         names.sort_by_key(|(number, _)| *number);
         names.dedup_by_key(|(number, _)| *number);
         let numbers = of.value.iter();
@@ -270,7 +270,7 @@ impl<'a> Types<'a> {
         let shape = if let Some((name, entry, _)) = entry {
             let part = |number: i32| {
                 let field = entry.field.iter().find(|field| field.number() == number);
-                let missing = || SchemaError::new(format!("{name} is no entry of a map"));
+                let missing = || SchemaError::new(format!("{name} is not a map entry"));
                 self.kind(name, field.ok_or_else(missing)?)
             };
             kind = part(2)?;
@@ -310,7 +310,7 @@ impl<'a> Types<'a> {
         let find = |names: &HashMap<String, usize>| {
             names.get(field.type_name()).copied().ok_or_else(|| {
                 SchemaError::new(format!(
-                    "{}.{} is of the type `{}`, which no file has",
+                    "{}.{} has the type `{}`, which no file declares",
                     message.trim_start_matches('.'),
                     field.name(),
                     field.type_name()
@@ -347,7 +347,7 @@ impl Message {
         for (index, field) in fields.iter().enumerate() {
             by_name.entry(field.name.clone()).or_insert(index);
         }
-        // A JSON name counts before another field's name.
+        // The JSON name of one field has priority over the `.proto` name of another.
         for (index, field) in fields.iter().enumerate() {
             by_name.insert(field.json_name.clone(), index);
         }
@@ -374,7 +374,7 @@ impl Message {
     }
 }
 
-/// The JSON name of a field whose descriptor does not say it.
+/// Returns the JSON name of a field whose descriptor has none.
 fn json_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut upper = false;

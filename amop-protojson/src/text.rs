@@ -1,10 +1,11 @@
-//! JSON text, value by value. Numbers stay as they are written, so that nothing is rounded before it
-//! is known what they are for; that is why this is not serde_json, which reads the strings.
+//! JSON text, value by value. Numbers stay as they are written, so that they are not rounded before
+//! their type is known. This is the reason not to use serde_json, which only reads the strings
+//! here.
 
 use crate::{Error, number};
 use std::borrow::Cow;
 
-/// How deep objects and arrays may be nested; serde_json has the same limit.
+/// The maximum nesting depth of objects and arrays; serde_json has the same limit.
 pub(crate) const MAX_NESTING: u32 = 127;
 
 #[derive(Clone)]
@@ -14,7 +15,7 @@ pub(crate) struct Text<'a> {
     nesting: u32,
 }
 
-/// What stands next.
+/// The kind of the next value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Null,
@@ -63,7 +64,7 @@ impl<'a> Text<'a> {
         self.at += self.rest().iter().take_while(space).count();
     }
 
-    /// The first byte of what stands next.
+    /// Returns the first byte of the next value.
     fn byte(&mut self) -> Option<u8> {
         self.skip_space();
         self.rest().first().copied()
@@ -82,11 +83,11 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// That nothing follows.
+    /// Checks that nothing follows.
     pub(crate) fn end(&mut self) -> Result<(), Error> {
         match self.byte() {
             None => Ok(()),
-            Some(_) => Err(self.error("something follows the value")),
+            Some(_) => Err(self.error("there is more text after the value")),
         }
     }
 
@@ -109,14 +110,14 @@ impl<'a> Text<'a> {
         Ok(value)
     }
 
-    /// A number as it is written.
+    /// Reads a number in the form in which it is written.
     pub(crate) fn number(&mut self) -> Result<&'a str, Error> {
         self.skip_space();
         let part = |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
         let len = self.rest().iter().take_while(part).count();
         let written = &self.text[self.at..self.at + len];
         if !number::is_number(written) {
-            return Err(self.error("this is no number"));
+            return Err(self.error("this is not a number"));
         }
         self.at += len;
         Ok(written)
@@ -135,7 +136,7 @@ impl<'a> Text<'a> {
                 Some(b'\\') => {
                     plain = false;
                     self.at += 1;
-                    // Whatever is escaped, a quote too.
+                    // Skip the escaped character, which may be a quote.
                     self.at += self.text[self.at..]
                         .chars()
                         .next()
@@ -167,7 +168,7 @@ impl<'a> Text<'a> {
         Ok(())
     }
 
-    /// Whether another element follows; the closing bracket is taken.
+    /// Returns whether another element follows; otherwise skips the closing bracket.
     fn more(&mut self, first: bool, close: u8) -> Result<bool, Error> {
         match self.byte() {
             Some(byte) if byte == close => {
@@ -184,7 +185,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Reads an array by way of `element`, which gets the element's place.
+    /// Reads an array. `element` reads each element and gets its index.
     pub(crate) fn array(
         &mut self,
         mut element: impl FnMut(&mut Self, usize) -> Result<(), Error>,
@@ -198,7 +199,7 @@ impl<'a> Text<'a> {
         Ok(())
     }
 
-    /// Reads an object by way of `member`, which has to read the value.
+    /// Reads an object. `member` must read the value of each member.
     pub(crate) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Error>,
@@ -214,7 +215,7 @@ impl<'a> Text<'a> {
         Ok(())
     }
 
-    /// Reads a value that nobody wants.
+    /// Skips a value.
     pub(crate) fn skip(&mut self) -> Result<(), Error> {
         match self.next()? {
             Next::Null => self.null(),
@@ -296,7 +297,7 @@ mod tests {
         fn it_takes_what_serde_json_takes_of_anything(
             text in r#"[\[\]{},:"\\0-9eE.+\-a-fnlrstu\n é]{0,24}"#,
         ) {
-            // Numbers beyond f64 are none to serde_json; they are judged later here.
+            // serde_json refuses numbers beyond f64; here they are checked later.
             let expected = serde_json::from_str::<serde_json::Value>(&text);
             let large = expected.as_ref().is_err_and(|error| error.to_string().contains("out of range"));
             prop_assume!(!large);

@@ -11,7 +11,7 @@ const LONGEST: i64 = 315_576_000_000;
 const NANOS: i32 = 1_000_000_000;
 const DAY: i64 = 86_400;
 
-/// A time as in RFC 3339, in UTC.
+/// Returns a time in the format of RFC 3339, in UTC.
 pub(crate) fn timestamp(seconds: i64, nanos: i32) -> Result<String, Error> {
     if !(FIRST..=LAST).contains(&seconds) {
         return Err(Error::new(format!(
@@ -20,7 +20,7 @@ pub(crate) fn timestamp(seconds: i64, nanos: i32) -> Result<String, Error> {
     }
     if !(0..NANOS).contains(&nanos) {
         return Err(Error::new(format!(
-            "a timestamp has {nanos} nanoseconds, which are not 0 to 999999999"
+            "a timestamp has {nanos} nanoseconds, which is not between 0 and 999999999"
         )));
     }
     let (year, month, day) = date(seconds.div_euclid(DAY));
@@ -32,7 +32,7 @@ pub(crate) fn timestamp(seconds: i64, nanos: i32) -> Result<String, Error> {
     ))
 }
 
-/// Seconds with a fraction.
+/// Returns seconds with a fraction.
 pub(crate) fn duration(seconds: i64, nanos: i32) -> Result<String, Error> {
     check_duration(seconds, nanos)?;
     let sign = if seconds < 0 || nanos < 0 { "-" } else { "" };
@@ -59,7 +59,7 @@ fn check_duration(seconds: i64, nanos: i32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Three, six or nine digits, as few as hold it.
+/// Returns the fraction with three, six or nine digits, as few as possible.
 fn fraction(nanos: i32) -> String {
     if nanos == 0 {
         String::new()
@@ -72,11 +72,11 @@ fn fraction(nanos: i32) -> String {
     }
 }
 
-/// Reads a time: seconds and nanoseconds.
+/// Reads a time, and returns seconds and nanoseconds.
 pub(crate) fn read_timestamp(text: &str) -> Result<(i64, i32), Error> {
     let wrong = || {
         Error::new(format!(
-            "{text:?} is no timestamp: write it as 2006-01-02T15:04:05.999Z"
+            "{text:?} is not a timestamp: write it as 2006-01-02T15:04:05.999Z"
         ))
     };
     let (seconds, nanos) = parse_timestamp(text).ok_or_else(wrong)?;
@@ -120,7 +120,7 @@ fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     Some((local - offset(zone)?, nanos))
 }
 
-/// How many seconds a zone is ahead of UTC.
+/// Returns the number of seconds by which a zone is ahead of UTC.
 fn offset(zone: &str) -> Option<i64> {
     if zone == "Z" {
         return Some(0);
@@ -147,16 +147,16 @@ fn digits(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
-/// One to nine digits as nanoseconds.
+/// Reads one to nine digits as nanoseconds.
 fn read_fraction(text: &str) -> Option<i32> {
     let digits = digits(text).filter(|_| text.len() <= 9)?;
     let missing = 9 - u32::try_from(text.len()).ok()?;
     i32::try_from(digits * 10_i64.pow(missing)).ok()
 }
 
-/// Reads a duration: seconds and nanoseconds.
+/// Reads a duration, and returns seconds and nanoseconds.
 pub(crate) fn read_duration(text: &str) -> Result<(i64, i32), Error> {
-    let wrong = || Error::new(format!("{text:?} is no duration: write it as 1.5s"));
+    let wrong = || Error::new(format!("{text:?} is not a duration: write it as 1.5s"));
     let (seconds, nanos) = parse_duration(text).ok_or_else(wrong)?;
     check_duration(seconds, nanos)?;
     Ok((seconds, nanos))
@@ -179,11 +179,11 @@ fn parse_duration(text: &str) -> Option<(i64, i32)> {
     })
 }
 
-/// Days of 400 years, which are all alike.
+/// Days in 400 years, after which the calendar repeats.
 const ERA: i64 = 146_097;
 
-/// The day of the Gregorian calendar, counted from 1970-01-01. Years are counted from March, so that
-/// the leap day is the last of its year.
+/// Returns the number of a day of the Gregorian calendar, counted from 1970-01-01. Years start in
+/// March, so that the leap day is the last day of its year.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let month = (month + 9) % 12;
@@ -191,7 +191,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     before + (month * 153 + 2) / 5 + day - 1 - 719_468
 }
 
-/// Year, month and day of a day counted from 1970-01-01, from year 0 on.
+/// Returns year, month and day of a day counted from 1970-01-01, for years from 0.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day) = (days / ERA, days % ERA);

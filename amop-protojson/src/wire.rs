@@ -1,4 +1,4 @@
-//! The wire format, without knowing what the fields are.
+//! The wire format, without knowledge of the fields' types.
 
 use crate::Error;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
@@ -14,12 +14,12 @@ pub(crate) enum Item<'a> {
     Group(&'a [u8]),
 }
 
-/// The fields of a message in the order in which they stand there.
+/// Returns the fields of a message in their order in the bytes.
 pub(crate) fn items(bytes: &[u8]) -> Result<Vec<(u32, Item<'_>)>, Error> {
     each(bytes).collect()
 }
 
-/// The same, one by one. Behind an error there is nothing to be read.
+/// Returns the same fields one by one. After an error there are no more.
 pub(crate) fn each(mut bytes: &[u8]) -> impl Iterator<Item = Result<(u32, Item<'_>), Error>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
@@ -35,14 +35,14 @@ pub(crate) fn each(mut bytes: &[u8]) -> impl Iterator<Item = Result<(u32, Item<'
 }
 
 fn broken(error: impl std::fmt::Display) -> Error {
-    Error::new(format!("this is no protobuf message: {error}"))
+    Error::new(format!("this is not a protobuf message: {error}"))
 }
 
 fn key(bytes: &mut &[u8]) -> Result<(u32, WireType), Error> {
     decode_key(bytes).map_err(broken)
 }
 
-/// A varint, most of which have one byte.
+/// Reads a varint. Most varints have one byte.
 fn varint(bytes: &mut &[u8]) -> Result<u64, Error> {
     match *bytes {
         [first, rest @ ..] if *first < 0x80 => {
@@ -67,7 +67,7 @@ fn array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Error> {
     Ok(array)
 }
 
-/// One value of a wire type, of which `bytes` has the start.
+/// Reads one value of a wire type from the start of `bytes`.
 pub(crate) fn item<'a>(
     bytes: &mut &'a [u8],
     number: u32,
@@ -83,11 +83,11 @@ pub(crate) fn item<'a>(
             Item::Bytes(take(bytes, len)?)
         }
         WireType::StartGroup => Item::Group(group(bytes, number)?),
-        WireType::EndGroup => return Err(broken("a group ends that did not begin")),
+        WireType::EndGroup => return Err(broken("a group ends that was not started")),
     })
 }
 
-/// What stands before a group's end. Groups in groups are counted, not called.
+/// Returns the content of a group. Nested groups are tracked in a list, without recursion.
 fn group<'a>(bytes: &mut &'a [u8], number: u32) -> Result<&'a [u8], Error> {
     let start = *bytes;
     let mut open = vec![number];
@@ -123,7 +123,8 @@ pub(crate) enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// Whether it is what a field without presence does not write. A zero with a sign is not.
+    /// Returns whether a field without presence does not write this value. A negative zero is
+    /// written.
     pub(crate) fn is_default(&self) -> bool {
         match self {
             Self::Varint(value) | Self::Fixed64(value) => *value == 0,
@@ -134,7 +135,7 @@ impl Value<'_> {
         }
     }
 
-    /// Writes it as a field.
+    /// Writes the value as a field.
     pub(crate) fn put(&self, number: u32, out: &mut Vec<u8>) {
         let wire = match self {
             Self::Varint(_) => WireType::Varint,
@@ -150,7 +151,7 @@ impl Value<'_> {
         }
     }
 
-    /// Writes it without a key, as in a packed list.
+    /// Writes the value without a key, as in a packed list.
     pub(crate) fn put_bare(&self, out: &mut Vec<u8>) {
         match self {
             Self::Varint(value) => encode_varint(*value, out),

@@ -1,8 +1,9 @@
-//! What Google's library for Python writes is read here, and what is written here is read there, as the
-//! same message bit for bit: random messages of a schema with everything in it.
+//! Google's library for Python and this crate read each other's JSON as the same message, bit for
+//! bit: tested with random messages of a schema that uses all features.
 //!
-//! Needs Python with the package `protobuf`: `AMOP_PYTHON` names the interpreter, `python3` otherwise.
-//! Without it the tests skip themselves, aloud, unless `AMOP_REQUIRE_PYTHON` is 1, as in CI.
+//! The tests need Python with the package `protobuf`: `AMOP_PYTHON` names the interpreter,
+//! `python3` is the default. Without it they print a message and skip themselves, unless
+//! `AMOP_REQUIRE_PYTHON` is 1, as in CI.
 
 use amop_protojson::Mapping;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -23,7 +24,7 @@ struct Google {
 }
 
 impl Google {
-    /// `None` if it is not here, which is said.
+    /// Returns `None` and prints a message if Python or its package is missing.
     fn new() -> Option<Self> {
         let python = env::var("AMOP_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let found = Command::new(&python)
@@ -48,7 +49,7 @@ impl Google {
         })
     }
 
-    /// Runs the program, with these lines for it; the lines it prints.
+    /// Runs the program with these lines as input, and returns the lines that it prints.
     fn run(&self, action: &str, args: &[String], lines: &[Value]) -> Vec<Value> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/random_messages.py");
         let mut child = Command::new(&self.python)
@@ -64,7 +65,7 @@ impl Google {
         let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let writer = thread::spawn(move || stdin.write_all(input.as_bytes()));
         let output = child.wait_with_output().unwrap();
-        // A program that fails leaves some of it unread.
+        // A program that fails leaves a part of its input unread.
         let _ = writer.join().unwrap();
         assert!(output.status.success(), "{action} failed");
         let text = String::from_utf8(output.stdout).unwrap();
@@ -99,7 +100,7 @@ fn random_messages_come_through_in_both_directions() {
                 .unwrap_or_else(|error| {
                     panic!("{theirs} is not read: {error}");
                 });
-            // What was written here reads as the message here, too.
+            // The JSON written here is also read here as the same message.
             let again = google
                 .mapping
                 .to_wire(name, ours.as_bytes())
@@ -130,7 +131,7 @@ fn random_messages_come_through_in_both_directions() {
     }
 }
 
-/// Texts that Google's library reads, and some that it refuses: the same is read here, and refused.
+/// Texts that Google's library reads and texts that it refuses: the results here are the same.
 #[test]
 fn texts_read_as_they_do_there() {
     let Some(google) = Google::new() else { return };
@@ -174,7 +175,7 @@ fn cases() -> impl Iterator<Item = &'static str> {
     texts.filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Where what Python does is not followed, which needs no Python to be seen.
+/// Cases in which this crate differs from Python on purpose. This test needs no Python.
 #[test]
 fn texts_that_say_two_things_are_refused_and_numbers_are_exact() {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python");

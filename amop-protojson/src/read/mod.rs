@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 pub(crate) fn message(schema: &Schema, message: &Message, json: &[u8]) -> Result<Vec<u8>, Error> {
     let text = std::str::from_utf8(json)
-        .map_err(|error| Error::new(format!("the text is no UTF-8: {error}")))?;
+        .map_err(|error| Error::new(format!("the text is not UTF-8: {error}")))?;
     let mut text = Text::new(text);
     let reader = Reader { schema };
     let wire = reader.message(message, &mut text, MAX_DEPTH)?;
@@ -30,18 +30,19 @@ struct Reader<'s> {
 #[derive(Default)]
 struct Fields {
     wire: Vec<u8>,
-    /// The numbers of the fields, with where each begins in `wire`.
+    /// The numbers of the fields, with the place in `wire` where each begins.
     begins: Vec<(u32, usize)>,
 }
 
 impl Fields {
-    /// Where the next field is to be written.
+    /// Starts the next field, and returns the buffer to write it to.
     fn begin(&mut self, number: u32) -> &mut Vec<u8> {
         self.begins.push((number, self.wire.len()));
         &mut self.wire
     }
 
-    /// The message, its fields in the order of their numbers, as other implementations write it.
+    /// Returns the message with its fields in the order of their numbers, as other implementations
+    /// write it.
     fn message(self) -> Vec<u8> {
         if self.begins.is_sorted_by_key(|(number, _)| *number) {
             return self.wire;
@@ -61,7 +62,7 @@ impl Fields {
     }
 }
 
-/// Small numbers, of which each may come once.
+/// A set of small numbers, which finds repeated ones.
 #[derive(Default)]
 struct Once {
     small: u64,
@@ -69,7 +70,7 @@ struct Once {
 }
 
 impl Once {
-    /// Whether it comes for the first time.
+    /// Adds a number. Returns whether it is new.
     fn insert(&mut self, number: usize) -> bool {
         let Some(bit) = u32::try_from(number)
             .ok()
@@ -84,7 +85,7 @@ impl Once {
 }
 
 impl Reader<'_> {
-    /// Reads a message, below which `depth` more may be nested.
+    /// Reads a message that may contain `depth` more levels.
     fn message(self, message: &Message, text: &mut Text<'_>, depth: u32) -> Result<Vec<u8>, Error> {
         match message.form {
             Form::Object => self.members(message, text, depth, &[]),
@@ -92,7 +93,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads an object with a message's fields. The members called `apart` are not of them.
+    /// Reads an object with a message's fields, except for the members in `apart`.
     fn members(
         self,
         message: &Message,
@@ -108,7 +109,7 @@ impl Reader<'_> {
         text.object(|text, name| {
             if let Some(at) = apart.iter().position(|apart| *apart == name) {
                 if std::mem::replace(&mut taken[at], true) {
-                    return Err(Error::new("the field is there twice").field(&name));
+                    return Err(Error::new("the field appears twice").field(&name));
                 }
                 return text.skip();
             }
@@ -121,7 +122,7 @@ impl Reader<'_> {
             next = index + 1;
             let at = |error: Error| error.field(&field.name);
             if !seen.insert(index) {
-                return Err(at(Error::new("the field is there twice")));
+                return Err(at(Error::new("the field appears twice")));
             }
             if text.next()? == Next::Null && !self.takes_null(field) {
                 return text.null();
@@ -130,7 +131,7 @@ impl Reader<'_> {
                 && !chosen.insert(oneof)
             {
                 return Err(at(Error::new(
-                    "another alternative of its oneof is there as well",
+                    "another alternative of its oneof is set as well",
                 )));
             }
             let wire = fields.begin(field.number);
@@ -139,7 +140,7 @@ impl Reader<'_> {
         Ok(fields.message())
     }
 
-    /// Whether `null` is a value of the field, rather than none.
+    /// Returns whether `null` is a value of the field, instead of a missing value.
     fn takes_null(self, field: &Field) -> bool {
         matches!(field.shape, Shape::Single { .. })
             && match field.kind {
@@ -214,7 +215,7 @@ impl Reader<'_> {
                 .map_err(at)?
                 .put(1, &mut entry);
             if !keys.insert(entry.clone()) {
-                return Err(at(Error::new("the key is there twice")));
+                return Err(at(Error::new("the key appears twice")));
             }
             let value = self.value(field.kind, text, depth).map_err(at)?;
             value.put(2, &mut entry);
@@ -238,14 +239,14 @@ impl Reader<'_> {
     }
 }
 
-/// The depth that is left inside of a message.
+/// Returns the remaining depth inside a message.
 fn below(depth: u32) -> Result<u32, Error> {
     depth
         .checked_sub(1)
         .ok_or_else(|| Error::new(format!("messages are nested deeper than {MAX_DEPTH}")))
 }
 
-/// That a value of that sort stands next.
+/// Checks that the next value is of this kind.
 fn expect(text: &mut Text<'_>, wanted: Next) -> Result<(), Error> {
     let found = text.next()?;
     if found == wanted {

@@ -1,4 +1,4 @@
-//! Single values that are no messages.
+//! Single values that are not messages.
 
 use super::expect;
 use crate::{
@@ -36,7 +36,7 @@ pub(super) fn read<'t>(kind: Kind, text: &mut Text<'t>) -> Result<Value<'t>, Err
         Kind::Float => {
             let text = numeral(text, "a number")?;
             let value = special(&text).map(|value| value as f32);
-            // Not by way of a double, which would round twice.
+            // Not through a double, which would round twice.
             let value = value.or_else(|| parse(&text, f32::is_finite));
             let value = value.ok_or_else(|| no_number(&text))?;
             Ok(Value::Fixed32(value.to_bits()))
@@ -45,7 +45,7 @@ pub(super) fn read<'t>(kind: Kind, text: &mut Text<'t>) -> Result<Value<'t>, Err
     }
 }
 
-/// The numbers that JSON has no notation for.
+/// Returns the value of a number for which JSON has no notation.
 fn special(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
@@ -61,10 +61,12 @@ fn parse<F: std::str::FromStr + Copy>(text: &str, is_finite: fn(F) -> bool) -> O
 }
 
 fn no_number(text: &str) -> Error {
-    Error::new(format!("{text:?} is no number of this type's range"))
+    Error::new(format!(
+        "{text:?} is not a number in the range of this type"
+    ))
 }
 
-/// The text of a number, which may be in quotes.
+/// Returns the text of a number, which may be in quotes.
 fn numeral<'a>(text: &mut Text<'a>, what: &str) -> Result<Cow<'a, str>, Error> {
     match text.next()? {
         Next::Number => text.number().map(Cow::Borrowed),
@@ -80,7 +82,7 @@ pub(super) fn integer(kind: Kind, text: &str) -> Result<Value<'static>, Error> {
     let value = Some(text)
         .filter(|text| number::is_number(text))
         .and_then(number::integer)
-        .ok_or_else(|| Error::new(format!("{text:?} is no integer of this type")))?;
+        .ok_or_else(|| Error::new(format!("{text:?} is not an integer of this type")))?;
     let range = || Error::new(format!("{value} is out of range"));
     let signed32 = || i32::try_from(value).map_err(|_| range());
     let signed64 = || i64::try_from(value).map_err(|_| range());
@@ -97,7 +99,7 @@ pub(super) fn integer(kind: Kind, text: &str) -> Result<Value<'static>, Error> {
         Kind::Fixed64 => Value::Fixed64(unsigned64()?),
         Kind::Sfixed32 => Value::Fixed32(signed32()? as u32),
         Kind::Sfixed64 => Value::Fixed64(signed64()? as u64),
-        other => return Err(Error::new(format!("{other:?} is no integer type"))),
+        other => return Err(Error::new(format!("{other:?} is not an integer type"))),
     })
 }
 
@@ -105,7 +107,7 @@ fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-/// Either alphabet, with padding or without.
+/// Decodes either alphabet, with or without padding.
 fn base64(text: &str) -> Result<Vec<u8>, Error> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
@@ -123,7 +125,7 @@ fn base64(text: &str) -> Result<Vec<u8>, Error> {
         .collect();
     LENIENT
         .decode(standard)
-        .map_err(|error| Error::new(format!("this is no base64: {error}")))
+        .map_err(|error| Error::new(format!("this is not base64: {error}")))
 }
 
 pub(super) fn enumeration(of: &Enum, text: &mut Text<'_>) -> Result<Value<'static>, Error> {
@@ -143,8 +145,9 @@ pub(super) fn enumeration(of: &Enum, text: &mut Text<'_>) -> Result<Value<'stati
         }
         Next::Number => {
             let written = text.number()?;
-            enum_number(written)
-                .ok_or_else(|| Error::new(format!("{written} is no number of an enum's value")))?
+            enum_number(written).ok_or_else(|| {
+                Error::new(format!("{written} is not the number of an enum value"))
+            })?
         }
         other => {
             return Err(Error::new(format!(
@@ -166,7 +169,7 @@ fn enum_number(text: &str) -> Option<i32> {
     i32::try_from(number::integer(number)?).ok()
 }
 
-/// A map's key, which is always a string.
+/// Reads a map's key, which is always a string.
 pub(super) fn map_key(kind: Kind, text: &str) -> Result<Value<'static>, Error> {
     match (kind, text) {
         (Kind::String, text) => Ok(Value::Bytes(text.as_bytes().to_vec())),

@@ -1,4 +1,4 @@
-//! The forms that types of `google.protobuf` have in JSON.
+//! The JSON forms of `google.protobuf` types.
 
 use super::{Fields, Reader, below, expect, scalar};
 use crate::{
@@ -85,7 +85,7 @@ impl Reader<'_> {
                 (number, self.value(kind, text, depth)?)
             }
         };
-        // Also a default: which alternative it is says what it is.
+        // A default is written as well: the chosen alternative is part of the value.
         let mut wire = Vec::new();
         value.put(number, &mut wire);
         Ok(wire)
@@ -94,7 +94,7 @@ impl Reader<'_> {
     fn any(self, text: &mut Text<'_>, depth: u32) -> Result<Vec<u8>, Error> {
         expect(text, Next::Object)?;
         let Some(url) = find_type(text.clone())? else {
-            // An empty one has no type.
+            // An empty object has no type.
             text.object(|_, _| Err(Error::new("an `Any` lacks the member \"@type\"")))?;
             return Ok(Vec::new());
         };
@@ -109,7 +109,7 @@ impl Reader<'_> {
             text.object(|text, member| {
                 types += usize::from(member == "@type");
                 if types > 1 || member == "value" && content.is_some() {
-                    return Err(Error::new("the field is there twice").field(&member));
+                    return Err(Error::new("the field appears twice").field(&member));
                 }
                 if member != "value" {
                     return text.skip();
@@ -135,7 +135,7 @@ impl Reader<'_> {
     }
 }
 
-/// The type of an `Any`, wherever it stands in the object.
+/// Finds the type of an `Any`, at any place in the object.
 fn find_type(mut text: Text<'_>) -> Result<Option<String>, Error> {
     let mut found = None;
     let mut rest = Ok(());
@@ -145,7 +145,7 @@ fn find_type(mut text: Text<'_>) -> Result<Option<String>, Error> {
         }
         expect(text, Next::String).map_err(|error| error.field("@type"))?;
         found = Some(text.string()?.into_owned());
-        // Enough was read: what follows is read, and judged, with the content.
+        // The rest is not needed here: it is read and checked with the content.
         rest = Err(());
         Err(Error::new("found"))
     });
@@ -169,7 +169,7 @@ fn seconds_and_nanos(seconds: i64, nanos: i32) -> Vec<u8> {
 fn field_mask(text: &str) -> Result<Vec<u8>, Error> {
     let paths = read_field_mask(text).ok_or_else(|| {
         Error::new(format!(
-            "{text:?} is no field mask: write paths in lowerCamelCase with commas between them"
+            "{text:?} is not a field mask: write paths in lowerCamelCase with commas between them"
         ))
     })?;
     let mut wire = Vec::new();
@@ -180,5 +180,8 @@ fn field_mask(text: &str) -> Result<Vec<u8>, Error> {
 }
 
 fn unusual(message: &Message) -> Error {
-    Error::new(format!("`{}` is not as Google declares it", message.name))
+    Error::new(format!(
+        "`{}` differs from Google's declaration",
+        message.name
+    ))
 }

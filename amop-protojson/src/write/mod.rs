@@ -28,17 +28,19 @@ pub(crate) fn message(schema: &Schema, message: &Message, wire: &[u8]) -> Result
 struct Writer<'s> {
     schema: &'s Schema,
     out: Vec<u8>,
-    /// Objects and arrays that are open.
+    /// The number of objects and arrays that are open.
     nesting: u32,
-    /// Whether this is the content of an `Any`, which may hold what its type does not know.
+    /// Whether this is the content of an `Any`, in which unknown fields are not dropped but
+    /// refused.
     in_any: bool,
 }
 
-/// The values of a message's fields, each with its field's place, those of a field together.
+/// The values of a message's fields, each with the index of its field. The values of one field are
+/// together.
 type Values<'w> = Vec<(usize, Item<'w>)>;
 
 impl Writer<'_> {
-    /// Writes a message, below which `depth` more may be nested.
+    /// Writes a message that may contain `depth` more levels.
     fn message(&mut self, message: &Message, wire: &[u8], depth: u32) -> Result<(), Error> {
         match message.form {
             Form::Object => {
@@ -51,7 +53,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes a message's fields as members of the object that is open.
+    /// Writes a message's fields as members of the open object.
     fn members(
         &mut self,
         message: &Message,
@@ -83,7 +85,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Sorts a message's fields. Of the alternatives of a oneof, the last counts.
+    /// Groups the values of a message by field. Of the alternatives of a oneof, the last one
+    /// counts.
     fn values<'w>(&self, message: &Message, wire: &'w [u8]) -> Result<Values<'w>, Error> {
         let mut found: Values<'w> = Vec::with_capacity(message.fields.len());
         let mut chosen: Vec<(usize, usize)> = Vec::new();
@@ -93,8 +96,8 @@ impl Writer<'_> {
             let Some(index) = message.by_number(number) else {
                 if self.in_any {
                     return Err(Error::new(format!(
-                        "there is a field with the number {number}, which `{}` does not have, and which JSON \
-                         cannot hold",
+                        "there is a field with the number {number}, which `{}` does not have and JSON cannot \
+                         represent",
                         message.name
                     )));
                 }
@@ -114,13 +117,13 @@ impl Writer<'_> {
             });
         }
         if !in_order {
-            // Stable: the values of a field stay in their order.
+            // A stable sort: the values of a field stay in their order.
             found.sort_by_key(|(index, _)| *index);
         }
         Ok(found)
     }
 
-    /// Writes a field's value; says if there is one to be written.
+    /// Writes a field's value. Returns whether there is one to write.
     fn field(&mut self, field: &Field, items: &[Item<'_>], depth: u32) -> Result<bool, Error> {
         match field.shape {
             Shape::Single { presence } => {
@@ -162,7 +165,7 @@ impl Writer<'_> {
         depth: u32,
     ) -> Result<(), Error> {
         let depth = below(depth)?;
-        // Of entries with the same key, the last counts.
+        // Of entries with the same key, the last one counts.
         let mut entries: Vec<(String, Vec<Item<'_>>)> = Vec::with_capacity(items.len());
         let mut places = std::collections::HashMap::new();
         for item in items {
@@ -199,8 +202,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes a value in a list or a map, where Google's library for Python refuses the `null` that it writes for
-    /// `google.protobuf.NullValue`. All libraries read its name.
+    /// Writes a value in a list or a map. Google's library for Python refuses the `null` that it
+    /// writes there for `google.protobuf.NullValue`, but all libraries read the name of the value.
     fn member(&mut self, kind: Kind, items: &[Item<'_>], depth: u32) -> Result<(), Error> {
         let mark = self.out.len();
         self.single(kind, items, depth)?;
@@ -213,7 +216,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes one value. Of several the last counts, and messages are merged; none is the default.
+    /// Writes one value. Of several values the last one counts, and messages are merged; without a
+    /// value, the default is written.
     fn single(&mut self, kind: Kind, items: &[Item<'_>], depth: u32) -> Result<(), Error> {
         if let Kind::Message(index) | Kind::Group(index) = kind {
             let depth = below(depth)?;
@@ -282,7 +286,7 @@ impl Writer<'_> {
         if of.null {
             if number != 0 {
                 return Err(Error::new(format!(
-                    "{number} is no `google.protobuf.NullValue`, which is 0 alone"
+                    "{number} is not a `google.protobuf.NullValue`, whose only value is 0"
                 )));
             }
             return self.word("null");
@@ -290,7 +294,7 @@ impl Writer<'_> {
         match of.name_of(number) {
             Some(name) => self.string(name),
             None if of.closed => Err(Error::new(format!(
-                "{number} is no value of `{}`, and proto2 has no others",
+                "{number} is not a value of `{}`, and proto2 allows no other values",
                 of.name
             ))),
             None => self.signed(number.into()),
@@ -341,7 +345,8 @@ impl Writer<'_> {
     fn float(&mut self, value: f32) -> Result<(), Error> {
         match special(f64::from(value)) {
             Some(name) => self.string(name),
-            // Its shortest notation is a little more, which Python's library takes for too large.
+            // serde_json writes a slightly larger number, which Python's library refuses as too
+            // large.
             None if value.abs() == f32::MAX => self.double(value.into()),
             None => written(serde_json::to_writer(&mut self.out, &value)),
         }
@@ -376,7 +381,7 @@ fn written(result: serde_json::Result<()>) -> Result<(), Error> {
     result.map_err(|error| Error::new(error.to_string()))
 }
 
-/// The depth that is left inside of a message.
+/// Returns the remaining depth inside a message.
 fn below(depth: u32) -> Result<u32, Error> {
     depth.checked_sub(1).ok_or_else(|| {
         Error::new(format!(
@@ -398,7 +403,7 @@ fn is_default(item: &Item<'_>) -> bool {
     }
 }
 
-/// What JSON calls numbers that it cannot write.
+/// Returns the JSON name of a number that JSON cannot write.
 fn special(value: f64) -> Option<&'static str> {
     if value.is_nan() {
         Some("NaN")
@@ -424,10 +429,11 @@ fn bytes<'w>(items: &[Item<'w>]) -> Result<&'w [u8], Error> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Error> {
-    std::str::from_utf8(bytes).map_err(|error| Error::new(format!("a string is no UTF-8: {error}")))
+    std::str::from_utf8(bytes)
+        .map_err(|error| Error::new(format!("a string is not UTF-8: {error}")))
 }
 
-/// A message that came in pieces is all of them, one behind the other.
+/// Returns the content of a message that was sent in pieces: all pieces, one after the other.
 fn merged<'w>(items: &[Item<'w>]) -> Result<Cow<'w, [u8]>, Error> {
     let content = |item: &Item<'w>| match item {
         Item::Bytes(bytes) | Item::Group(bytes) => Ok(*bytes),
@@ -443,7 +449,7 @@ fn merged<'w>(items: &[Item<'w>]) -> Result<Cow<'w, [u8]>, Error> {
     }
 }
 
-/// The elements of a list, of which some may be packed.
+/// Returns the elements of a list, some of which may be packed.
 fn unpacked<'i, 'w>(kind: Kind, items: &'i [Item<'w>]) -> Result<Cow<'i, [Item<'w>]>, Error> {
     let wire = match kind {
         Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Group(_) => {
@@ -468,7 +474,7 @@ fn unpacked<'i, 'w>(kind: Kind, items: &'i [Item<'w>]) -> Result<Cow<'i, [Item<'
     Ok(Cow::Owned(all))
 }
 
-/// The text of a map's key; a missing one is the default.
+/// Returns the text of a map's key; a missing key means the default.
 fn map_key(kind: Kind, item: Option<Item<'_>>) -> Result<String, Error> {
     let signed = |value: i64| Ok(value.to_string());
     match (kind, item.unwrap_or(default_key(kind))) {

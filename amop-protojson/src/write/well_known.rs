@@ -1,4 +1,4 @@
-//! The forms that types of `google.protobuf` have in JSON.
+//! The JSON forms of `google.protobuf` types.
 
 use super::{Writer, bytes, merged, special, utf8};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     wire::{self, Item},
 };
 
-/// The values that a message of `google.protobuf` has, by number.
+/// The values in a message of `google.protobuf`, by number.
 struct Parts<'w>(Vec<(u32, Item<'w>)>);
 
 impl<'w> Parts<'w> {
@@ -71,7 +71,7 @@ impl Writer<'_> {
                 self.map(key, field.kind, &parts.all(1), depth)
             }
             Form::ListValue => self.list(message.fields[0].kind, &parts.all(1), depth),
-            // The default is written, too: that it is there says something.
+            // The default is written as well: the presence of the wrapper has a meaning.
             Form::Wrapper | Form::Object => {
                 self.single(message.fields[0].kind, &parts.all(1), depth)
             }
@@ -105,7 +105,7 @@ impl Writer<'_> {
     fn value(&mut self, message: &Message, parts: &Parts<'_>, depth: u32) -> Result<(), Error> {
         let Some((number, last)) = parts.0.iter().rev().find(|(number, _)| *number <= 6) else {
             return Err(Error::new(
-                "a `google.protobuf.Value` holds nothing: set `null_value` if it is to be null",
+                "a `google.protobuf.Value` is empty: set `null_value` for null",
             ));
         };
         let field = message
@@ -116,12 +116,13 @@ impl Writer<'_> {
             && let Some(name) = special(f64::from_bits(*bits))
         {
             return Err(Error::new(format!(
-                "a `google.protobuf.Value` is {name}, which is no number in JSON"
+                "a `google.protobuf.Value` is {name}, which is not a number in JSON"
             )));
         }
         match last {
             Item::Bytes(_) => {
-                // What was written in pieces is one message, unless others came between.
+                // Pieces of one alternative are one message, unless another alternative came
+                // between them.
                 let others = parts.0.iter().rposition(|(found, _)| found != number);
                 let pieces = &parts.0[others.map_or(0, |at| at + 1)..];
                 let pieces: Vec<_> = pieces.iter().map(|(_, item)| item.clone()).collect();
@@ -139,7 +140,10 @@ impl Writer<'_> {
 }
 
 fn unusual(message: &Message) -> Error {
-    Error::new(format!("`{}` is not as Google declares it", message.name))
+    Error::new(format!(
+        "`{}` differs from Google's declaration",
+        message.name
+    ))
 }
 
 pub(crate) fn unknown_type(name: &str) -> Error {
@@ -148,7 +152,7 @@ pub(crate) fn unknown_type(name: &str) -> Error {
     ))
 }
 
-/// The full name in a type URL.
+/// Returns the full name in a type URL.
 pub(crate) fn type_name(url: &str) -> Result<&str, Error> {
     match url.rsplit_once('/') {
         Some((_, name)) if !name.is_empty() => Ok(name),
@@ -158,7 +162,7 @@ pub(crate) fn type_name(url: &str) -> Result<&str, Error> {
     }
 }
 
-/// The paths in lowerCamelCase, with commas between them.
+/// Returns the paths in lowerCamelCase, with commas between them.
 fn field_mask(paths: &[&str]) -> Result<String, Error> {
     let camel: Vec<String> = paths.iter().map(|path| to_camel(path)).collect();
     let mask = camel.join(",");
@@ -190,7 +194,7 @@ fn to_camel(path: &str) -> String {
     out
 }
 
-/// The paths that a text of a field mask names; `None` if it is none.
+/// Returns the paths in the text of a field mask; `None` if it is not a field mask.
 pub(crate) fn read_field_mask(mask: &str) -> Option<Vec<String>> {
     if mask.is_empty() {
         return Some(Vec::new());
