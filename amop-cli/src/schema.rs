@@ -57,7 +57,7 @@ pub fn check(old: &Path, new: &Path, includes: &[PathBuf]) -> anyhow::Result<com
     let is = read(new, &own_includes(new, old, includes))?;
     anyhow::ensure!(
         !was.topics.is_empty() || !is.topics.is_empty(),
-        "{} and {} declare no topics, so that there is nothing to compare: topics are messages with the option \
+        "{} and {} declare no topics, so there is nothing to compare: topics are messages with the option \
          (amop.topic)",
         old.display(),
         new.display()

@@ -14,7 +14,7 @@ pub struct Reading {
 }
 /// Nested message and enum types in `Reading`.
 pub mod reading {
-    /// What measures.
+    /// The device that measures.
     #[derive(Clone, PartialEq, Eq, Hash, ::amop::__private::prost::Message)]
     #[prost(prost_path = "::amop::__private::prost")]
     pub struct Sensor {

@@ -12,7 +12,7 @@
 #[derive(Clone, PartialEq, ::amop::__private::prost::Message)]
 #[prost(prost_path = "::amop::__private::prost")]
 pub struct Order {
-    /// What is ordered.
+    /// The ordered items.
     #[prost(message, repeated, tag = "1")]
     pub items: ::amop::__private::prost::alloc::vec::Vec<order::Item>,
     /// Notes by language.
@@ -156,7 +156,7 @@ pub struct Answer {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::amop::__private::prost::Message)]
 #[prost(prost_path = "::amop::__private::prost")]
 pub struct StockRequest {}
-/// A payment, sealed to those who may read it.
+/// A payment, sealed to its recipients.
 #[derive(::amop::AmopTopic)]
 #[amop(topic = "payments", codec = "protobuf", reply = "Answer", sealed)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::amop::__private::prost::Message)]
@@ -166,7 +166,7 @@ pub struct Payment {
     #[prost(int64, tag = "1")]
     pub cents: i64,
 }
-/// What is in stock.
+/// The number of items in stock.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::amop::__private::prost::Message)]
 #[prost(prost_path = "::amop::__private::prost")]
 pub struct StockReply {

@@ -107,7 +107,7 @@ pub(crate) fn probe_topic(node: usize) -> Result<TopicName> {
 struct Topics {
     /// For each subscriber, a topic that only it subscribes to.
     own: Vec<TopicName>,
-    /// Subscriber `s` has number `s % shared.len()`.
+    /// Subscriber `s` subscribes to the topic at `s % shared.len()`.
     shared: Vec<TopicName>,
     all: TopicName,
 }

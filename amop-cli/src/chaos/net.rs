@@ -205,7 +205,7 @@ impl Net {
         self.nodes[node].lock().await.start().await
     }
 
-    /// Returns how a node ended that was not told to.
+    /// Returns how a node ended that was not stopped on purpose.
     pub(crate) async fn crashed(&self) -> Result<Option<String>> {
         for node in &self.nodes {
             // A node in use is checked next time.

@@ -171,7 +171,7 @@ impl Node {
         Ok(())
     }
 
-    /// Returns how the process ended, if it was not told to.
+    /// Returns how the process ended, if it was not stopped on purpose.
     pub(crate) fn has_ended(&mut self) -> Result<Option<String>> {
         let Some(process) = &mut self.process else {
             return Ok(None);

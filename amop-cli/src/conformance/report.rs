@@ -10,7 +10,7 @@ use super::problem::{Checked, Problem};
 /// How a check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The node does what it should. A remark tells of a permitted difference.
+    /// The node does what it should. The remark, if any, describes a permitted difference.
     Passed {
         /// The permitted difference.
         remark: Option<String>,

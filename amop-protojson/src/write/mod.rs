@@ -345,8 +345,8 @@ impl Writer<'_> {
     fn float(&mut self, value: f32) -> Result<(), Error> {
         match special(f64::from(value)) {
             Some(name) => self.string(name),
-            // serde_json writes a slightly larger number, which Python's library refuses as too
-            // large.
+            // The shortest notation of this number is slightly larger, and Python's library refuses
+            // it.
             None if value.abs() == f32::MAX => self.double(value.into()),
             None => written(serde_json::to_writer(&mut self.out, &value)),
         }

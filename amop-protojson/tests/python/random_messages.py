@@ -1,8 +1,8 @@
 """Google's side of the test.
 
     random_messages.py write FILES SEED COUNT    prints messages: type, wire format, JSON
-    random_messages.py check FILES               reads them with what the other side made of them
-    random_messages.py read FILES                reads texts and says what Google's library reads in them
+    random_messages.py check FILES               reads them with the results of the other side
+    random_messages.py read FILES                reads texts and prints how Google's library reads them
 """
 
 import base64
@@ -185,7 +185,7 @@ def write(pool, seed, count):
 
 
 def check(pool):
-    """Each line: type, the message, the other side's JSON of it, and what it read in Google's."""
+    """Each line: type, the message, the other side's JSON of it, and what the other side read in Google's."""
     for line in sys.stdin:
         name, original, written, read = json.loads(line)
         of = message_class(pool, name)
@@ -195,7 +195,7 @@ def check(pool):
 
 
 def read(pool):
-    """Each line: a type and a text. Says the message, or nothing where the text is refused."""
+    """Each line: a type and a text. Prints the message, or null if the text is refused."""
     for line in sys.stdin:
         name, written = json.loads(line)
         of = message_class(pool, name)

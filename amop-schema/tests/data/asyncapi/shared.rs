@@ -1,6 +1,6 @@
-//! Types that topics of other files consist of.
+//! Types that topics in other files use.
 
-/// What else is known.
+/// Further details.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Detail {
     #[serde(flatten)]

@@ -112,5 +112,5 @@ mod tick {
     }
 }
 
-/// No topic.
+/// Not a topic.
 struct Other;
