@@ -3,7 +3,6 @@
 //!
 //! If the report has no break, every message must be read; if it has no loss either, every message
 //! must keep its meaning. If the report has a break or a loss, a message must show it.
-//! it must mean the same. If something is said to break or to be lost, a message must show it.
 
 mod compat_support;
 
