@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the certificates of this folder with OpenSSL 3: chains as FISCO BCOS
-# lays them out, each with one thing out of the ordinary. All keys are public.
+# lays them out, each with one unusual property. All keys are public.
 set -eu
 cd "$(dirname "$0")"
 W=$(mktemp -d)
