@@ -3,9 +3,9 @@
 #
 #   instructions.sh [--check [--tolerance PERCENT] | --update] [--only PART_OF_A_NAME]
 #
-# --check fails if a case costs over 10 % (or PERCENT) more than benches/instructions.txt says; --update writes that
-# file. Without valgrind nothing is counted, which is said and is no failure.
+# --check fails if a case costs over 10 % (or PERCENT) more than in benches/instructions.txt; --update writes that
+# file. Without valgrind, the script says that nothing is counted, and succeeds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# The whole workspace: with the features of all its members, what they depend on is built once for all.
+# With --workspace, the dependencies have the features of all members, so they are built only once.
 exec cargo bench --locked --workspace --bench instructions -- "$@"

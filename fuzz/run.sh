@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Fuzzes the targets, all or those named, and says how much was run and covered. Stable Rust and a C++
-# compiler are enough: libFuzzer and LLVM's coverage counters, without a sanitizer.
+# Fuzzes all targets, or those that are named, and prints how much was run and covered. It needs stable Rust and a C++
+# compiler, and uses libFuzzer and LLVM's coverage counters, without a sanitizer.
 #
 #   fuzz/run.sh [--seconds N] [--jobs N] [--keep] [TARGET...]
 #
-# --seconds N  for each target (60)
-# --jobs N     targets at a time (as many as there are processors)
-# --keep       adds what was found to fuzz/corpus, reduced to what covers something new
+# --seconds N  time for each target (60)
+# --jobs N     targets at a time (the number of processors)
+# --keep       adds the inputs that cover something new to fuzz/corpus
 #
-# It fails if an input fails; that is in fuzz/artifacts/<target>/ then, and the last lines say how to
-# repeat it.
+# The script fails if an input fails. The input is then in fuzz/artifacts/<target>/, and the last lines say how to
+# repeat the failure.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -34,25 +34,25 @@ if ((${#targets[@]} == 0)); then
 fi
 
 host=$(rustc -vV | sed -n 's/^host: //p')
-# With --target the flags are for the targets alone, not for build scripts and macros.
+# With --target, the flags apply to the targets only, not to build scripts and macros.
 export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares"
 bins=("${targets[@]/#/--bin=}")
-# Not --locked: what the crates newly depend on need not be in the lock file yet.
+# Not --locked: new dependencies of the crates may not be in the lock file yet.
 cargo build --release --target "$host" "${bins[@]}"
 programs=${CARGO_TARGET_DIR:-target}/$host/release
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-# What a target says, and its end, in files of its name.
+# Runs a target; its output and exit status go to files with its name.
 fuzz() {
     local target=$1 found=$logs/$1.corpus dictionary=()
     mkdir -p "$found" "corpus/$target" "artifacts/$target"
     [[ -f $target.dict ]] && dictionary=("-dict=$target.dict")
     local status=0
-    # An input has 20 s and 1 GiB.
+    # An input may use 20 s and 1 GiB.
     "$programs/$target" "$found" "corpus/$target" "${dictionary[@]}" \
         -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -max_len=65535 \
         -artifact_prefix="artifacts/$target/" -print_final_stats=1 -verbosity=1 \
@@ -60,7 +60,7 @@ fuzz() {
     echo "$status" >"$logs/$target.status"
 }
 
-# Only what covers something new is kept.
+# Keeps only the inputs that cover something new.
 reduce() {
     local target=$1 reduced=$logs/$1.reduced
     mkdir -p "$reduced"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Measures AMOP beside a NATS cluster, bridged mosquitto brokers and raw TLS, all on this machine.
-# Needs cargo and Debian's nats-server and mosquitto. Read docs/performance.md for what it means.
+# Compares AMOP with a NATS cluster, bridged mosquitto brokers and raw TLS, all on this machine.
+# Needs cargo and Debian's nats-server and mosquitto. docs/performance.md explains the results.
 #
 #   run.sh [--quick] [--endpoint HOST:PORT [--endpoint HOST:PORT] --certs DIR] [--out DIR]
 #          [--works w1,w2,...] [--rounds N]
 #
 # Results go to target/compare-results unless --out says otherwise.
-# Exit code 0: every target holds; 1: one does not; 2: the run broke.
+# Exit code 0: every target is met; 1: one is not; 2: the measurement failed.
 set -uo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
@@ -14,7 +14,7 @@ root="$(cd "$here/../.." && pwd)"
 broken() { echo "run.sh: $*" >&2; exit 2; }
 
 command -v cargo >/dev/null || broken "cargo is missing: install Rust by rustup"
-# Debian puts servers where not every user's path leads.
+# Debian installs servers in a folder that is not in the PATH of every user.
 export PATH="$PATH:/usr/sbin"
 missing=()
 for program in nats-server mosquitto; do
@@ -29,13 +29,13 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
 fi
 
-# One folder for both: they share most of what they depend on.
+# One folder for both builds: they share most dependencies.
 target="${CARGO_TARGET_DIR:-$root/target}"
 export CARGO_TARGET_DIR="$target"
 (cd "$root" && cargo build --profile dist --locked -p amop-node --bin amop-node) || broken "amop-node does not build"
 (cd "$here" && cargo build --profile dist --locked) || broken "amop-compare does not build"
 
-# Thousands of clients in one process.
+# The process needs thousands of connections.
 ulimit -n "$(ulimit -H -n)" 2>/dev/null
 exec "$target/dist/amop-compare" run --node-binary "$target/dist/amop-node" \
     --out "$target/compare-results" "$@"
