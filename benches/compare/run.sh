@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Compares AMOP with a NATS cluster, bridged mosquitto brokers and raw TLS, all on this machine.
-# Needs cargo and Debian's nats-server and mosquitto. docs/performance.md explains the results.
+# Needs cargo and Debian's nats-server and mosquitto. See docs/performance.md for the meaning of the results.
 #
 #   run.sh [--quick] [--endpoint HOST:PORT [--endpoint HOST:PORT] --certs DIR] [--out DIR]
 #          [--works w1,w2,...] [--rounds N]
 #
 # Results go to target/compare-results unless --out says otherwise.
-# Exit code 0: every target is met; 1: one is not; 2: the measurement failed.
+# Exit code 0: all targets are met; 1: one is missed; 2: the run failed.
 set -uo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
@@ -14,7 +14,7 @@ root="$(cd "$here/../.." && pwd)"
 broken() { echo "run.sh: $*" >&2; exit 2; }
 
 command -v cargo >/dev/null || broken "cargo is missing: install Rust by rustup"
-# Debian installs servers in a folder that is not in the PATH of every user.
+# Debian installs servers in folders that are not in every user's PATH.
 export PATH="$PATH:/usr/sbin"
 missing=()
 for program in nats-server mosquitto; do
@@ -29,13 +29,13 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
 fi
 
-# One folder for both builds: they share most dependencies.
+# One folder for both, because they share most dependencies.
 target="${CARGO_TARGET_DIR:-$root/target}"
 export CARGO_TARGET_DIR="$target"
 (cd "$root" && cargo build --profile dist --locked -p amop-node --bin amop-node) || broken "amop-node does not build"
 (cd "$here" && cargo build --profile dist --locked) || broken "amop-compare does not build"
 
-# The process needs thousands of connections.
+# For thousands of clients in one process.
 ulimit -n "$(ulimit -H -n)" 2>/dev/null
 exec "$target/dist/amop-compare" run --node-binary "$target/dist/amop-node" \
     --out "$target/compare-results" "$@"
