@@ -462,9 +462,9 @@ fn bandwidth(config: &NodeConfig) -> Option<u64> {
 fn warn_of_roles(p2p: &Identity, sdks_as_nodes: bool, lists: &AccessLists, version: &ChainVersion) {
     if p2p.role() == Role::Sdk && !sdks_as_nodes {
         tracing::error!(
-            "this node's own P2P certificate ({}) is that of an SDK, its OU says so: other nodes and \
-             clients of this project refuse it; use node.crt and node.key, or set [amop] \
-             sdk_certificates_as_nodes=true on every node if the chain has no others",
+            "this node's own P2P certificate ({}) is an SDK certificate, as its OU says: other \
+             overlay nodes and native clients refuse it; use node.crt and node.key, or set [amop] \
+             sdk_certificates_as_nodes=true on every node if the chain has no node certificates",
             p2p.subject()
         );
     }
@@ -473,7 +473,7 @@ fn warn_of_roles(p2p: &Identity, sdks_as_nodes: bool, lists: &AccessLists, versi
         _ if sdks_as_nodes => "sdk_certificates_as_nodes is on",
         Role::Unknown => "the certificates of this chain do not tell nodes from SDKs",
         Role::Node if !version.has_sdk_certificates() => {
-            "SDKs of chains made before 2.1 have certificates of nodes"
+            "in chains made before 2.1, SDKs have node certificates"
         }
         _ => return,
     };

@@ -67,7 +67,7 @@ pub enum StartError {
 
 fn in_use(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::AddrInUse {
-        "; another program (another node?) has it: stop that one or choose another port"
+        "; another program (another node?) uses it: stop that one or choose another port"
     } else {
         ""
     }

@@ -103,7 +103,7 @@ async fn exchange(
     if !spoken {
         let seconds = silent.as_secs_f64();
         return complain(format_args!(
-            "HTTP client at {address} said nothing within {seconds} s"
+            "HTTP client at {address} sent nothing within {seconds} s"
         ));
     }
     let whole = AtomicBool::new(false);
@@ -133,7 +133,7 @@ async fn exchange(
         Ok(Ok(())) => {}
         Ok(Err(error)) => complain(format_args!("HTTP request from {address} failed: {error}")),
         Err(_) => complain(format_args!(
-            "HTTP request from {address} was not over within {} s",
+            "HTTP request from {address} did not finish within {} s",
             limits.http_time.as_secs_f64()
         )),
     }

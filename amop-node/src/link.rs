@@ -123,13 +123,13 @@ pub(crate) enum LinkEnd<R: fmt::Display> {
     #[error("{0}")]
     ByMachine(R),
     #[error(
-        "a frame took longer than {} s to arrive, and a second for each {} bytes that had come",
+        "a frame took longer to arrive than {} s, plus one second for each {} bytes received",
         .0.grace.as_secs(), .0.rate
     )]
     SlowFrame(Patience),
     #[error(
-        "no room for a frame of {len} bytes: too much is half received of this key or agency, or of \
-         all together (limit {limit}); it may be sent again later"
+        "no room for a frame of {len} bytes: too many bytes of half-received frames are held for its \
+         key, its agency or all connections (limit {limit}); the sender may send it again later"
     )]
     NoRoom { len: usize, limit: usize },
     #[error("the node stops")]

@@ -267,7 +267,7 @@ impl AcceptingPort {
             Unfinished::Slow(format!("did not complete TLS within {seconds} s"))
         };
         let first = within(due(limits.first_byte_time), stream.peek(&mut [0])).await;
-        let first = first.ok_or_else(|| late(limits.first_byte_time, "said nothing"))?;
+        let first = first.ok_or_else(|| late(limits.first_byte_time, "sent nothing"))?;
         // Load balancers and monitors look whether somebody listens, and that is all.
         if !matches!(first, Ok(1)) {
             return Err(Unfinished::Silent);
@@ -307,7 +307,7 @@ impl AcceptingPort {
             let turned_away = (self.turned_away)(&context.core.refusals);
             let count = turned_away.fetch_add(1, Ordering::Relaxed) + 1;
             let text = format_args!(
-                "turned away a {who} from {address}: all connections are in use ({count} so far)"
+                "turned away a {who} from {address}: all connections are in use (so far: {count})"
             );
             let cause = Cause::Address(ports::source(address.ip()));
             return context
@@ -349,8 +349,8 @@ impl AcceptingPort {
             Unfinished::Displaced => place.log_loss(address),
             Unfinished::Silent => {
                 let text = format_args!(
-                    "somebody at {address} connected to the port for {who}s and went without a word, as \
-                     health checks do"
+                    "a connection from {address} to the port for {who}s was closed before it sent \
+                     anything, as health checks do"
                 );
                 core.journal.debug(Kind::Silent(who), cause, text);
             }

@@ -59,7 +59,7 @@ fn more_descriptors() {
             ..limit
         };
         if let Err(error) = setrlimit(Resource::Nofile, most) {
-            tracing::debug!("the limit of file descriptors stays: {error}");
+            tracing::debug!("cannot raise the limit of open files: {error}");
         }
     }
 }

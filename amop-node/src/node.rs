@@ -182,8 +182,8 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         tracing::info!("JSON-RPC over HTTP is answered on {}", rpc.address);
         if !rpc.address.ip().is_loopback() {
             tracing::warn!(
-                "{} is not a loopback address: whoever reaches it may ask for peers and topics \
-                 without a certificate; set rpc.jsonrpc_listen_ip=127.0.0.1 to prevent that",
+                "{} is not a loopback address: anyone who can reach it can ask for peers and \
+                 topics without a certificate; set rpc.jsonrpc_listen_ip=127.0.0.1 to prevent this",
                 rpc.address
             );
         }
@@ -229,32 +229,37 @@ fn spawn_lasting(context: &Context) {
             task(context.clone())
         }));
     };
-    spawn("the task that shares processors", |context| {
+    spawn("the task that shares the processors", |context| {
         Box::pin(async move { context.efforts.watch().await })
     });
-    spawn("the timer", |context| {
+    spawn("the timer task", |context| {
         Box::pin(async move { context.core.run_timer().await })
     });
-    spawn("the task that puts long statements together", |context| {
+    spawn("the task that builds long statements", |context| {
         Box::pin(async move { context.core.run_restating().await })
     });
     spawn("the task that logs counters", |context| {
         Box::pin(async move { context.core.log_stats().await })
     });
-    spawn("the task that looks at certificates", |context| {
-        Box::pin(async move { context.access.watch(&context.core).await })
-    });
-    spawn("the task that logs what was held back", |context| {
-        Box::pin(async move { context.core.journal.run().await })
-    });
-    spawn("the task that looks at nodes", |context| {
-        Box::pin(async move {
-            loop {
-                tokio::time::sleep(LOOK_AT_NODES).await;
-                look_at_nodes(&context.core, &context.checker).await;
-            }
-        })
-    });
+    spawn(
+        "the task that closes connections with expired certificates",
+        |context| Box::pin(async move { context.access.watch(&context.core).await }),
+    );
+    spawn(
+        "the task that logs the counts of suppressed lines",
+        |context| Box::pin(async move { context.core.journal.run().await }),
+    );
+    spawn(
+        "the task that checks the certificates of other nodes",
+        |context| {
+            Box::pin(async move {
+                loop {
+                    tokio::time::sleep(LOOK_AT_NODES).await;
+                    look_at_nodes(&context.core, &context.checker).await;
+                }
+            })
+        },
+    );
 }
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;

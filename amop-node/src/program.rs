@@ -110,7 +110,7 @@ fn filter(level: &str) -> (EnvFilter, Option<String>) {
         Err(error) => {
             let wanted = OneLine::new(wanted).max(100);
             let text =
-                format!("{name}={wanted} is not understood, so that {level} counts: {error}");
+                format!("{name}={wanted} is not a valid filter, so {level} is used: {error}");
             (EnvFilter::new(level), Some(text))
         }
     }
@@ -120,7 +120,7 @@ fn filter(level: &str) -> (EnvFilter, Option<String>) {
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a text")
+    text.unwrap_or("a panic without a message")
 }
 
 fn panic_line(info: &PanicHookInfo<'_>) -> Vec<u8> {

@@ -192,7 +192,7 @@ impl ChannelReading<'_> {
         self.core.refusals.long_reply();
         let max = self.decoder.max();
         let text = format_args!(
-            "session {}: its reply of {len} bytes is over the limit of {max} and was not taken: its \
+            "session {}: its reply of {len} bytes is over the limit of {max} and was dropped: its \
              publisher gets result {}; send less, or raise amop_limits.frame",
             id.0,
             code::NO_REPLY

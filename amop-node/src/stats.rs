@@ -182,8 +182,8 @@ impl Refusals {
         let count = self.frames_without_room.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
             tracing::warn!(
-                "no room for a frame of {len} bytes: too much is half received ({count} so far); see \
-                 amop_limits.receiving"
+                "no room for a frame of {len} bytes: too many bytes of half-received frames are \
+                 held (refused so far: {count}); see amop_limits.receiving"
             );
         }
     }
@@ -193,7 +193,7 @@ impl Refusals {
             .fragments_lost
             .fetch_add(count as u64, Ordering::Relaxed);
         if count > 0 && before == 0 {
-            tracing::warn!("gave up frames whose other fragments did not come");
+            tracing::warn!("dropped frames whose other fragments did not arrive");
         }
     }
 }

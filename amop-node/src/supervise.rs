@@ -24,7 +24,7 @@ const GOOD: Duration = Duration::from_secs(60);
 
 /// A fault of this program, by what the panic said.
 #[derive(Debug, thiserror::Error)]
-#[error("a fault of this program, please report it: {0}")]
+#[error("a bug in this program, please report it: {0}")]
 pub(crate) struct Fault(String);
 
 impl Fault {

@@ -110,7 +110,7 @@ impl<S> Tcp<S> {
     fn allow(&mut self, read: usize) -> io::Result<()> {
         if let Some(allowance) = &mut self.allowance {
             let too_much = || {
-                let text = "more came before the handshake was over than any handshake takes";
+                let text = "received more bytes during the TLS handshake than any handshake needs";
                 io::Error::new(io::ErrorKind::InvalidData, text)
             };
             *allowance = allowance.checked_sub(read).ok_or_else(too_much)?;

@@ -324,7 +324,7 @@ async fn a_start_on_a_chain_that_does_not_tell_roles_says_so() {
     assert!(said("CN=switched-one"));
     // A node with an SDK's certificate can start, but hardly anybody will talk to it.
     start("sdk", "wrong-one", |node| node).await;
-    let line = log().find(&["CN=wrong-one", "is that of an SDK", "ERROR"]);
+    let line = log().find(&["CN=wrong-one", "is an SDK certificate", "ERROR"]);
     assert!(line.is_some());
 }
 

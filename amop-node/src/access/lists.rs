@@ -92,7 +92,7 @@ pub struct Reloaded {
 
 /// Why lists were not reloaded. Those in force stay.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing was reloaded, the lists in force stay: {0}")]
+#[error("cannot reload the lists, so the previous ones stay in force: {0}")]
 pub struct ReloadError(#[from] StartError);
 
 /// Gives both identities the lists, each those of authorities it knows: in RSA mode that is one of them.
@@ -128,8 +128,8 @@ fn revoke(
         && u64::try_from(due).is_ok_and(|due| due < now)
     {
         tracing::warn!(
-            "a revocation list should have been replaced at {}: what it lists stays revoked, but what was \
-             revoked since is not known; get a newer one",
+            "a revocation list has been out of date since {}: what it lists stays revoked, but later \
+             revocations are not known; get a newer list",
             Utc(due)
         );
     }

@@ -21,7 +21,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file is too large to be a configuration.
-    #[error("{}: larger than {limit} bytes, which no config.ini is; check the path", file.display())]
+    #[error("{}: larger than {limit} bytes, so not a config.ini; check the path", file.display())]
     TooLarge {
         /// The file.
         file: PathBuf,
@@ -79,7 +79,7 @@ pub enum ConfigError {
     },
     /// The chain speaks the P2P header of 2.0.0-rc1.
     #[error(
-        "{}:{line}: supported_version is {version}, whose P2P header is not spoken here; \
+        "{}:{line}: supported_version is {version}, whose P2P header is not supported; \
          upgrade the chain to 2.0.0-rc2 or later", file.display()
     )]
     Rc1Header {
@@ -157,7 +157,7 @@ impl fmt::Display for WarningKind {
             ),
             Self::NoVersion => write!(
                 f,
-                "compatibility.supported_version is missing, {} is assumed (real nodes assume \
+                "compatibility.supported_version is missing, {} is assumed (FISCO nodes assume \
                  2.0.0-rc1); add the version of the chain",
                 super::ChainVersion::DEFAULT
             ),
@@ -167,8 +167,8 @@ impl fmt::Display for WarningKind {
                  RSA on the channel exists since 2.9.0"
             ),
             Self::EncryptedStorage => f.write_str(
-                "storage_security.enable is on: encrypted key files cannot be read here, \
-                 network_security.key must name a plain PEM file",
+                "storage_security.enable is on: this node cannot read encrypted key files, \
+                 so network_security.key must name a plain PEM file",
             ),
         }
     }

@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 #[non_exhaustive]
 pub enum LayoutError {
     /// The number of nodes is not sensible.
-    #[error("{nodes} nodes were asked for; ask for 1 to {max}")]
+    #[error("cannot make {nodes} nodes; ask for 1 to {max}")]
     Nodes {
         /// The number asked for.
         nodes: u16,
@@ -47,8 +47,8 @@ pub enum LayoutError {
     },
     /// The existing layout has the other kind of channel certificates.
     #[error(
-        "{} belongs to a layout with {existing} certificates on the channel, {wanted} was asked \
-         for; use another folder, or ask for {existing}", found.display()
+        "{} belongs to a layout with {existing} certificates on the channel, but {wanted} was \
+         requested; use another folder, or request {existing}", found.display()
     )]
     Mode {
         /// The file or folder that tells.
@@ -60,7 +60,7 @@ pub enum LayoutError {
     },
     /// A folder holds some of its files only.
     #[error(
-        "{} is incomplete: {} is missing; restore it, or delete the folder to have it made anew",
+        "{} is incomplete: {} is missing; restore it, or delete the folder to have it made again",
         folder.display(), missing.display()
     )]
     Broken {
@@ -71,7 +71,7 @@ pub enum LayoutError {
     },
     /// Something new is needed, but what must sign it is not there.
     #[error(
-        "{} is missing, without which nothing can be added to the existing layout; restore it, or \
+        "{} is missing, and without it nothing can be added to the existing layout; restore it, or \
          make a new layout in another folder", file.display()
     )]
     AuthorityMissing {

@@ -36,7 +36,7 @@ impl NodeIni<'_> {
     ; SDKs connect to the channel port
     channel_listen_ip={ip}
     channel_listen_port={channel_port}
-    ; the same questions over HTTP, without certificates; without a port not at all
+    ; JSON-RPC over HTTP, without certificates; off if there is no port
     jsonrpc_listen_ip={ip}
     jsonrpc_listen_port={rpc_port}
     ; used by consensus nodes only
@@ -86,7 +86,7 @@ impl NodeIni<'_> {
     rsa_crypto_channel={rsa}
 
 [compatibility]
-    ; the version that nodes and SDKs take this node for
+    ; the version that this node reports to nodes and SDKs
     supported_version={version}
 
 [log]
@@ -98,8 +98,8 @@ impl NodeIni<'_> {
     flush=true
 
 [amop]
-    ; read by AMOP nodes only
-    ; the groups that SDKs are told of; the chain's Java demos need group 1
+    ; read by overlay nodes only
+    ; the groups that this node reports to SDKs; the chain's Java demos need group 1
     groups=1
     ; whether SDKs with secp256k1 keys may sign their TLS handshakes with SHA-1, as Java before 16 does
     ;sha1_client_signatures=true

@@ -181,8 +181,8 @@ impl Door {
                 Kind::Displaced(self.who),
                 Cause::Address(source),
                 format_args!(
-                    "{} at {address} found no place: its address has the most of them, and the node is \
-                     busy with all",
+                    "{} at {address} was refused: all places are taken, its address has the most, \
+                     and the node is working on all of these",
                     self.who
                 ),
             );
@@ -247,8 +247,8 @@ impl Place {
             Kind::Displaced(who),
             Cause::Address(self.source),
             format_args!(
-                "{who} at {address} was sent away: all places are taken, and it kept the node waiting \
-                 longest of those from the address with the most"
+                "{who} at {address} was disconnected: all places are taken, its address has the \
+                 most, and this connection kept the node waiting longest"
             ),
         );
     }

@@ -152,6 +152,6 @@ pub(crate) fn source(address: IpAddr) -> Source {
 fn be_nice() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICER) {
-        tracing::debug!("a thread keeps its priority: {error}");
+        tracing::debug!("cannot lower the priority of a thread: {error}");
     }
 }

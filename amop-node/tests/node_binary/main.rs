@@ -279,7 +279,7 @@ async fn sighup_reloads_the_lists() {
     within("a welcome", welcome).await.close().await;
     let finished = stopped(program, "TERM");
     for part in [
-        "nothing was reloaded, the lists in force stay",
+        "cannot reload the lists, so the previous ones stay in force",
         "reloaded the lists of",
         "do not let it in any longer",
     ] {
