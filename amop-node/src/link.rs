@@ -128,8 +128,8 @@ pub(crate) enum LinkEnd<R: fmt::Display> {
     )]
     SlowFrame(Patience),
     #[error(
-        "no room for a frame of {len} bytes: too many bytes of half-received frames are held for its \
-         key, its agency or all connections (limit {limit}); the sender may send it again later"
+        "no room for a frame of {len} bytes: too many bytes of half-received frames are held for \
+         its key, its agency or all connections (limit {limit}); the sender may send it again later"
     )]
     NoRoom { len: usize, limit: usize },
     #[error("the node stops")]

@@ -307,7 +307,8 @@ impl AcceptingPort {
             let turned_away = (self.turned_away)(&context.core.refusals);
             let count = turned_away.fetch_add(1, Ordering::Relaxed) + 1;
             let text = format_args!(
-                "turned away a {who} from {address}: all connections are in use (so far: {count})"
+                "turned away a {who} from {address}: all connections are in use \
+                 (turned away so far: {count})"
             );
             let cause = Cause::Address(ports::source(address.ip()));
             return context

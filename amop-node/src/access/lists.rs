@@ -128,8 +128,8 @@ fn revoke(
         && u64::try_from(due).is_ok_and(|due| due < now)
     {
         tracing::warn!(
-            "a revocation list has been out of date since {}: what it lists stays revoked, but later \
-             revocations are not known; get a newer list",
+            "a revocation list has been out of date since {}: what it lists stays revoked, but \
+             later revocations are not known; get a newer list",
             Utc(due)
         );
     }
