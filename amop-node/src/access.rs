@@ -1,5 +1,5 @@
-//! Whom a node lets in, and for how long: lists that can be replaced while it runs, and certificates
-//! that expire.
+//! Which SDKs and nodes a node admits, and for how long: lists that can be replaced while it runs,
+//! and certificates that expire.
 
 mod lists;
 mod standings;
@@ -18,21 +18,21 @@ pub(crate) use self::{
 };
 use crate::core::Core;
 
-/// The clock that certificates go by may be set: it is looked at this often at least. So long after it has
-/// passed their end connections go at the latest.
+/// How often expiry is checked at least, because the system clock may be set. A connection is
+/// closed this long after its certificate expired at the latest.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Whom a node lets in.
+/// Decides which SDKs and nodes this node admits.
 #[derive(Debug)]
 pub(crate) struct Access {
-    /// As they were given, without revocation lists.
+    /// The identities as configured, without revocation lists.
     p2p_identity: Identity,
     channel_identity: Identity,
-    /// Judge nodes and SDKs, also by the lists in force.
+    /// The verifiers for nodes and SDKs; they also apply the lists in force.
     pub(crate) peers: PeerVerifier,
     pub(crate) sdks: PeerVerifier,
     standings: std::sync::Mutex<Standings>,
-    /// The first certificate to expire is another one.
+    /// Notified when another certificate becomes the first to expire.
     first_changed: Notify,
 }
 
@@ -66,18 +66,18 @@ impl Access {
         }
     }
 
-    /// A connection that the machine knows. It is closed at once if lists that came since its handshake
-    /// refuse it.
+    /// Registers a connection that the machine knows. Closes it at once if lists that were loaded
+    /// after its handshake refuse it.
     pub(crate) fn enter(&self, core: &Core, link: Link, standing: Standing) {
-        // First it is among those that a reload looks at, then it is looked at here: no list falls
-        // between the two.
+        // First register the connection, so that a reload sees it, then check it here: this way no
+        // new list misses it.
         if self.standings().insert(link, standing.clone()) {
             self.first_changed.notify_one();
         }
         self.close(core, self.lapsed(link, &standing, UnixTime::now()));
     }
 
-    /// A connection is gone.
+    /// Forgets a connection that ended.
     pub(crate) fn leave(&self, link: Link) {
         self.standings().remove(link);
     }
@@ -103,7 +103,7 @@ impl Access {
         }
     }
 
-    /// Puts lists in force, and closes the connections they refuse.
+    /// Puts lists in force, and closes the connections that they refuse.
     pub(crate) fn put(&self, core: &Core, loaded: Loaded) -> Reloaded {
         self.peers.replace_lists(&loaded.p2p, loaded.peers);
         self.sdks.replace_lists(&loaded.channel, loaded.sdks);
@@ -123,7 +123,7 @@ impl Access {
         reloaded
     }
 
-    /// What lists are loaded with: both identities, without any.
+    /// Returns both identities without any lists, to load new lists into.
     pub(crate) fn identities(&self) -> (Identity, Identity) {
         (self.p2p_identity.clone(), self.channel_identity.clone())
     }
@@ -152,7 +152,8 @@ impl Access {
     }
 }
 
-/// How long until a certificate that expires then is no longer valid: it is in that second still.
+/// Returns the time until a certificate that expires at `at` becomes invalid. It is still valid
+/// during that second.
 fn until(at: i64, now: UnixTime) -> Duration {
     let over = u64::try_from(at.saturating_add(1)).unwrap_or(0);
     Duration::from_secs(over.saturating_sub(now.as_secs()))
@@ -217,7 +218,7 @@ mod tests {
         Core::new(machine, facts)
     }
 
-    /// Lists that let nobody in.
+    /// Returns lists that admit no SDK and no node.
     fn nobody(own: &Identity) -> Loaded {
         let filter: Arc<dyn PeerFilter> = Arc::new(|_: &PublicKey| false);
         Loaded {
@@ -228,8 +229,8 @@ mod tests {
         }
     }
 
-    /// Whether lists come before a node whose handshake is over is among those they are looked at for, or
-    /// after that: it is closed.
+    /// Lists may arrive before a node whose handshake is complete is registered, or after that: in
+    /// both cases it is closed.
     #[test]
     fn no_list_falls_between_a_handshake_and_the_entry() {
         let agency = Authority::new_ec("chain").unwrap().agency("a").unwrap();

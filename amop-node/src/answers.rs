@@ -1,7 +1,8 @@
-//! The budget of a node for answers over HTTP that wait to be read.
+//! The budget of a node for HTTP answers that wait to be read.
 //!
-//! Nobody knows those who ask there, and an answer may be megabytes. An address gets, with what it holds, at
-//! most half of what is free: however many hold something, a shorter answer finds room.
+//! HTTP clients are not authenticated, and an answer may be megabytes long. All answers of one
+//! address together get at most half of what is free, so that there is always room for a shorter
+//! answer, no matter how many addresses hold answers.
 
 use std::{
     collections::HashMap,
@@ -10,10 +11,10 @@ use std::{
 
 use crate::ports::Source;
 
-/// Answers up to this length need no room: there are no more of them than connections.
+/// Answers up to this length need no room: there are never more of them than connections.
 const SHORT: usize = 4 * 1024;
 
-/// What all connections hold of answers.
+/// The bytes of answers that all connections hold.
 #[derive(Debug)]
 pub(crate) struct Answers {
     limit: usize,
@@ -23,7 +24,7 @@ pub(crate) struct Answers {
 #[derive(Debug, Default)]
 struct Held {
     total: usize,
-    /// Nobody who holds nothing.
+    /// Bytes held by each address; addresses that hold nothing have no entry.
     by_source: HashMap<Source, usize>,
 }
 
@@ -41,7 +42,7 @@ impl Answers {
         Arc::new(Self { limit, held })
     }
 
-    /// Room for an answer of this length, if there is.
+    /// Returns room for an answer of this length, or `None` if there is no room.
     pub(crate) fn admit(self: &Arc<Self>, source: Source, len: usize) -> Option<AnswerRoom> {
         let len = if len <= SHORT { 0 } else { len };
         let mut held = self.held();

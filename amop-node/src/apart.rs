@@ -1,5 +1,5 @@
-//! Work that takes longer than a message: long texts are read, and answers with lists written, apart from
-//! the tasks of the connections and never while the machine is locked.
+//! Work that takes longer than a message: reading long texts and writing answers with lists. It is
+//! done outside the tasks of the connections, and never while the machine is locked.
 
 use std::{panic::resume_unwind, sync::Arc};
 
@@ -12,11 +12,12 @@ use tokio::task::spawn_blocking;
 
 use crate::{core::Core, gate::Gate, turns::Party};
 
-/// Texts up to this length are read where they come: that takes some 10 microseconds.
+/// Texts up to this length are read in place: this takes about 10 microseconds.
 pub(crate) const SHORT: usize = 4 * 1024;
 
-/// One thread for such work, on threads where nobody waits behind it. However many ask, the others have
-/// the rest of the processors. Those who ask take turns: all whom nobody knows are as one agency.
+/// Does such work on one blocking thread at a time, where no connection waits behind it. However
+/// many ask, the other processors stay free. Callers take turns; all unauthenticated callers
+/// together count as one agency.
 #[derive(Debug, Clone)]
 pub(crate) struct Apart(Gate);
 
@@ -26,13 +27,13 @@ impl Default for Apart {
     }
 }
 
-/// The runtime is about to end.
+/// Says that the runtime is about to end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gone;
 
 impl Apart {
-    /// Does some work when it is its turn; it costs as much as so many bytes of text. If the caller stops
-    /// waiting, work that has begun ends in the background, within milliseconds.
+    /// Does some work when its turn comes; the work costs as much as `cost` bytes of text. If the
+    /// caller stops waiting, work that has begun ends in the background, within milliseconds.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         party: Party,
@@ -42,13 +43,14 @@ impl Apart {
         self.run_costing(party, move || (work(), cost)).await
     }
 
-    /// As [`run`](Self::run), where what it costs is known behind it.
+    /// Like [`run`](Self::run), for work whose cost is known only after it is done.
     async fn run_costing<T: Send + 'static>(
         &self,
         party: Party,
         work: impl FnOnce() -> (T, usize) + Send + 'static,
     ) -> Result<T, Gone> {
-        // It moves with the work, so that the next one waits for its end and not for the caller's.
+        // The turn moves with the work, so that the next turn waits for the end of the work, not
+        // for this caller.
         let turn = self.0.turn(party).await;
         let working = spawn_blocking(move || {
             let mut turn = turn;
@@ -64,8 +66,9 @@ impl Apart {
     }
 }
 
-/// Does some work on a thread of its own, since other connections must not wait behind it. A panic of the
-/// work goes on here. If the runtime ends first, the future is never ready: it is dropped with the runtime.
+/// Does some work on a blocking thread, because other connections must not wait for it. A panic of
+/// the work is passed on to the caller. If the runtime ends first, the future never completes: it
+/// is dropped with the runtime.
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match spawn_blocking(work).await {
         Ok(done) => done,
@@ -147,7 +150,7 @@ mod tests {
             ask(party(1, 1, n), 1_000_000);
             ask(Party::stranger(n % 5), 1_000_000);
         }
-        // So that all of them wait before it does.
+        // So that all of them wait before the innocent one does.
         while apart.0.waiting() < 600 {
             tokio::task::yield_now().await;
         }
@@ -165,7 +168,7 @@ mod tests {
         drop(notes);
         let order: Vec<Party> = noted.iter().collect();
         let place = |party: Party| order.iter().position(|&other| other == party).unwrap();
-        // One of each agency at most, and one more of its own.
+        // At most one of each agency, and one more of its own, come first.
         assert!(place(innocent) <= 2, "{}", place(innocent));
         assert!(place(party(1, 2, 0)) <= 5, "{}", place(party(1, 2, 0)));
     }

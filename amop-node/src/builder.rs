@@ -1,4 +1,4 @@
-//! How a node is configured and started.
+//! Configuring and starting a node.
 
 use std::{
     collections::BTreeSet,
@@ -132,45 +132,45 @@ impl NodeBuilder {
         Ok(builder)
     }
 
-    /// Where SDKs connect. Default: a free port of 127.0.0.1.
+    /// Sets the address that SDKs connect to. Default: a free port of 127.0.0.1.
     #[must_use]
     pub fn channel_listen(mut self, address: SocketAddr) -> Self {
         self.channel = address;
         self
     }
 
-    /// Where other nodes connect. Default: a free port of 127.0.0.1.
+    /// Sets the address that other nodes connect to. Default: a free port of 127.0.0.1.
     #[must_use]
     pub fn p2p_listen(mut self, address: SocketAddr) -> Self {
         self.p2p = address;
         self
     }
 
-    /// Where JSON-RPC is answered over HTTP, to anyone and without TLS. Default: nowhere.
+    /// Sets the address that answers JSON-RPC over HTTP, to anyone and without TLS. Default: none.
     #[must_use]
     pub fn rpc_listen(mut self, address: SocketAddr) -> Self {
         self.rpc = Some(address);
         self
     }
 
-    /// The chain's id, which some SDKs compare with their own. Default: 1. They read it as a signed
-    /// number of 64 bits.
+    /// Sets the chain's id, which some SDKs compare with their own. Default: 1. SDKs read it as a
+    /// signed 64-bit number.
     #[must_use]
     pub fn chain_id(mut self, id: u64) -> Self {
         self.chain_id = id.to_string();
         self
     }
 
-    /// The groups that the node tells SDKs it has. Default: none. SDKs in Java make a client for a group
-    /// only if it is among them, as the chain's own demos do before they publish; there is no chain behind
-    /// them all the same.
+    /// Sets the groups that the node reports to SDKs. Default: none. Java SDKs create a client for
+    /// a group only if it is among these, as the chain's own demos do before they publish. There is
+    /// no chain behind the groups.
     #[must_use]
     pub fn groups(mut self, groups: impl IntoIterator<Item = u16>) -> Self {
         self.groups = groups.into_iter().collect();
         self
     }
 
-    /// The version that the node tells SDKs it has. Default: 2.11.1.
+    /// Sets the version that the node reports to SDKs. Default: 2.11.1.
     #[must_use]
     pub fn fisco_version(mut self, version: ChainVersion) -> Self {
         self.version = version;
@@ -184,113 +184,115 @@ impl NodeBuilder {
         self
     }
 
-    /// Lets a real FISCO BCOS node take part in the network of nodes of this project while it is a peer
-    /// of this one. It is told of all topics there, and all nodes there are told of its; messages go
-    /// both ways, private topics excepted. Default: no real node does, and as among real nodes only
-    /// neighbours reach each other. For a node of this project it means nothing.
+    /// Lets a FISCO node take part in the overlay while it is a peer of this node. It learns all
+    /// topics of the overlay, and all overlay nodes learn its topics. Messages go both ways, except
+    /// on private topics. Default: no FISCO node takes part; FISCO nodes reach only their direct
+    /// neighbours, as they do among themselves. Has no effect for an overlay node.
     ///
-    /// Several nodes may name the same real node: it gets and sends each message once all the same, if
-    /// all those that it is a peer of do.
+    /// Several nodes may name the same FISCO node. It still gets and sends each message once, if
+    /// all nodes that it is a peer of name it.
     #[must_use]
     pub fn transit(mut self, node: NodeId) -> Self {
         self.transit.insert(node);
         self
     }
 
-    /// The node's certificates for both ports.
+    /// Sets the node's certificates for both ports.
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Self {
         self.p2p_identity = Some(identity);
         self
     }
 
-    /// Certificates for the channel port alone, as in RSA mode.
+    /// Sets certificates for the channel port alone, as in RSA mode.
     #[must_use]
     pub fn channel_identity(mut self, identity: Identity) -> Self {
         self.channel_identity = Some(identity);
         self
     }
 
-    /// Whether an SDK's certificate must be signed by the key that signed this node's: that of its
-    /// agency. Default: yes (channel-v2 section 2.5).
+    /// Sets whether an SDK's certificate must be signed by the same key as this node's certificate,
+    /// which is the key of its agency. Default: yes (channel-v2 section 2.5).
     #[must_use]
     pub fn check_cert_issuer(mut self, check: bool) -> Self {
         self.check_cert_issuer = check;
         self
     }
 
-    /// Whether SDKs with secp256k1 keys may sign their TLS handshakes with SHA-1, as SDKs in Java on
-    /// JDK 8 to 15 have to. Those that can do better do; each of the others is logged. Nodes never may,
-    /// and no certificate is believed by SHA-1. Default: yes, as on real nodes.
+    /// Sets whether SDKs with secp256k1 keys may sign their TLS handshakes with SHA-1, as Java SDKs
+    /// on JDK 8 to 15 must. SDKs that support a better hash use that one; each of the others is
+    /// logged. Nodes may never use SHA-1, and no certificate signed with SHA-1 is accepted.
+    /// Default: yes, as on FISCO nodes.
     #[must_use]
     pub fn sha1_client_signatures(mut self, allow: bool) -> Self {
         self.sha1_client_signatures = allow;
         self
     }
 
-    /// The only SDKs that may connect, by the keys of their certificates. Default: all that the CA
-    /// lets in.
+    /// Sets the only SDKs that may connect, by the keys of their certificates. Default: all that
+    /// the CA admits.
     #[must_use]
     pub fn sdk_allowlist(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         self.lists.sdk_allowlist = Some(keys.into_iter().map(|key| key.0).collect());
         self
     }
 
-    /// The only nodes that may connect, and that are dialled. Default: all that the CA lets in and
-    /// whose certificate is not an SDK's.
+    /// Sets the only nodes that may connect and that this node dials. Default: all that the CA
+    /// admits and whose certificate is not an SDK certificate.
     #[must_use]
     pub fn node_whitelist(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
         self.lists.whitelist = Some(nodes.into_iter().collect());
         self
     }
 
-    /// Nodes that may not connect, and are not dialled.
+    /// Sets the nodes that may not connect and that this node does not dial.
     #[must_use]
     pub fn node_blacklist(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
         self.lists.blacklist = nodes.into_iter().collect();
         self
     }
 
-    /// Whether an SDK's certificate (OU=sdk) does for a node, too. Default: no, so that no SDK can act
-    /// as a node. For chains whose nodes have such certificates; list the nodes then
-    /// ([`node_whitelist`](Self::node_whitelist)).
+    /// Sets whether an SDK certificate (OU=sdk) is accepted for a node, too. Default: no, so that
+    /// no SDK can act as a node. This is meant for chains whose nodes have such certificates; list
+    /// the nodes in this case ([`node_whitelist`](Self::node_whitelist)).
     #[must_use]
     pub fn sdk_certificates_as_nodes(mut self, allow: bool) -> Self {
         self.sdks_as_nodes = allow;
         self
     }
 
-    /// Adds a file of certificate revocation lists, which SDKs and nodes are held against; see
-    /// [`Identity::with_revocation_file`] for what it may contain.
+    /// Adds a file of certificate revocation lists, which the certificates of SDKs and nodes are
+    /// checked against; see [`Identity::with_revocation_file`] for what it may contain.
     #[must_use]
     pub fn revocation_list(mut self, file: impl Into<PathBuf>) -> Self {
         self.lists.revocation_lists.push(file.into());
         self
     }
 
-    /// The longest frame taken from an SDK, or from another node for an SDK, in bytes, header
-    /// included. Default: 32 MiB; real nodes take 100 MiB. Part of [`limits`](Self::limits).
+    /// Sets the longest frame accepted from an SDK, or from another node for an SDK, in bytes
+    /// including the header. Default: 32 MiB; FISCO nodes accept 100 MiB. Part of
+    /// [`limits`](Self::limits).
     #[must_use]
     pub fn max_frame(mut self, bytes: usize) -> Self {
         self.limits.frame = bytes;
         self
     }
 
-    /// The node's bounds.
+    /// Sets the node's limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The node's patience.
+    /// Sets the node's timeouts.
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// The bounds of its ports.
+    /// Sets the limits of the node's ports.
     #[must_use]
     pub fn listen_limits(mut self, limits: ListenLimits) -> Self {
         self.listen = limits;
@@ -346,7 +348,8 @@ impl NodeBuilder {
             .map_err(tls(Port::P2p))?;
         let p2p_server = p2p_identity.listening(&peers).map_err(tls(Port::P2p))?;
         let p2p_client = p2p_identity.dialling(&peers).map_err(tls(Port::P2p))?;
-        // Asked last: the errors above name the file and tell an RSA identity from a damaged one.
+        // Checked last: the errors above name the file, and they distinguish an RSA identity from a
+        // damaged one.
         let node_id = p2p_identity.public_key().ok_or(StartError::NoNodeId)?;
 
         let (channel, channel_address) = bind(Port::Channel, self.channel)?;
@@ -401,7 +404,7 @@ impl NodeBuilder {
             p2p_client,
             peers: self.peers,
             decoder: FrameDecoder::new(self.limits.frame),
-            // An SDK anywhere may send the protocol's longest; the link must survive that.
+            // An SDK anywhere may send the longest frame of the protocol; the link must accept it.
             codec: PeerCodec::new(PROTOCOL_MAX_FRAME).with_compression(self.compress),
             limits: self.listen,
             machine_limits: self.limits,
@@ -409,15 +412,17 @@ impl NodeBuilder {
     }
 }
 
-/// Microseconds since 1970, so that a node that starts again is believed. A clock before 1970 starts
-/// over; the network tells the node what it was known by, and the node goes on from there.
+/// Returns the microseconds since 1970, so that other nodes accept the statements of a node that
+/// starts again. A clock before 1970 gives 0; in this case the network tells the node its last
+/// version, and the node continues from there.
 fn epoch() -> u64 {
     SystemTime::UNIX_EPOCH
         .elapsed()
         .map_or(0, |since| since.as_micros().try_into().unwrap_or(u64::MAX))
 }
 
-/// How long a stopped node's port may stay taken is not up to us; asking again at once must work.
+/// Binds a port. A stopped node's port may stay in use for a time that this program cannot
+/// influence; binding it again at once must work.
 fn bind(what: Port, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     const BACKLOG: u32 = 1024;
     let open = || {
@@ -449,16 +454,17 @@ fn load(what: Port, paths: &CertPaths) -> Result<Identity, StartError> {
     Identity::load(&files).map_err(|source| StartError::Tls { what, source })
 }
 
-/// Bytes per second for a limit in Mb/s. Real nodes count a quarter of a message's length, assuming that
-/// it is compressed to that (p2p-v2 section 7.4); here it counts so only if it is compressed at all.
+/// Converts a limit in Mb/s to bytes per second. FISCO nodes count a quarter of a message's length,
+/// because they assume that it is compressed to this size (p2p-v2 section 7.4); this node does so
+/// only if it compresses at all.
 fn bandwidth(config: &NodeConfig) -> Option<u64> {
     let bytes = config.outgoing_bandwidth_limit? * 1e6 / 8.0;
     let factor = if config.send_compressed { 4.0 } else { 1.0 };
-    // Never 0, and saturating.
+    // At least 1, and saturating.
     Some(((bytes * factor) as u64).max(1))
 }
 
-/// Says what certificates of the chain do not say, and what to do about it.
+/// Logs what certificates of the chain do not distinguish, and what to do about it.
 fn warn_of_roles(p2p: &Identity, sdks_as_nodes: bool, lists: &AccessLists, version: &ChainVersion) {
     if p2p.role() == Role::Sdk && !sdks_as_nodes {
         tracing::error!(

@@ -1,9 +1,10 @@
-//! The thread on which what neighbours state is checked, for all connections of a node: a record at a time,
-//! and each agency in its turn.
+//! The thread that checks the statements of neighbours, for all connections of a node: one record
+//! at a time, and each agency in turn.
 //!
-//! Signatures cost hundreds of microseconds each, and anybody with the certificate of a node can send as many
-//! as it likes. It is one thread, whatever comes, and a connection is not read from while its records wait here.
-//! Its priority is that of the others: messages that come behind records wait for them.
+//! Signature checks cost hundreds of microseconds each, and any holder of a node certificate can
+//! send as many signatures as it likes. There is one such thread, however much arrives, and a
+//! connection is not read from while its records wait here. The thread has normal priority:
+//! messages that follow records wait for them.
 
 use std::{
     any::Any,
@@ -21,19 +22,19 @@ use crate::{
     turns::{Party, Turns},
 };
 
-/// What a turn came to.
+/// The result of one turn.
 pub(crate) enum Progress<T> {
-    /// So much was done, and there is more to do.
+    /// This much was done, and there is more to do.
     More(usize),
-    /// It is done, and this last part of it was so much.
+    /// The work is done, and its last part cost this much.
     Done(usize, T),
 }
 
-/// Has things done on the thread. The thread ends when the last of its users is gone.
+/// A handle to the thread. The thread ends when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Checking(Arc<Open>);
 
-/// The thread itself.
+/// The thread itself, to be joined.
 #[derive(Debug)]
 pub(crate) struct CheckingThread {
     thread: thread::JoinHandle<()>,
@@ -71,7 +72,7 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// Does a part of something. Returns what that cost, and whether there is more to do.
+/// Does a part of some work. Returns its cost, and whether there is more to do.
 type Job = Box<dyn FnMut() -> (usize, bool) + Send>;
 
 type Outcome<T> = Result<T, Box<dyn Any + Send>>;
@@ -81,7 +82,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next turn; `None` once nobody can want one.
+    /// Returns the next turn; `None` if no handle is left that could ask for one.
     fn next(&self) -> Option<(Party, Job)> {
         let mut state = self.lock();
         loop {
@@ -111,7 +112,7 @@ impl Shared {
             };
             state.turns.done(party, cost);
             drop(state);
-            // It may hold much.
+            // It may hold a lot of memory.
             drop(rest);
         }
     }
@@ -127,7 +128,7 @@ impl Checking {
             .name("amop-checking".into())
             .spawn(move || {
                 keep_thread("the thread that checks records", || of_thread.run());
-                // Nobody may wait for it.
+                // Nothing may be waiting for the end of the thread.
                 let _ = end.send(());
             })?;
         Ok((
@@ -136,8 +137,8 @@ impl Checking {
         ))
     }
 
-    /// Does something in turns, each of which is one call. A panic goes on here. Once the future is
-    /// dropped there are no further turns for it.
+    /// Does some work in turns, each of which is one call. A panic is passed on to the caller. If
+    /// the future is dropped, the work gets no further turns.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         party: Party,
@@ -155,7 +156,7 @@ impl Checking {
                 Err(panic) => (0, Err(panic)),
             };
             if let Some(sender) = sender.take() {
-                // Who asked may be gone.
+                // The caller may be gone.
                 let _ = sender.send(outcome);
             }
             (cost, false)
@@ -174,7 +175,7 @@ impl Checking {
 impl CheckingThread {
     /// Waits until the thread has ended.
     pub(crate) async fn join(self) {
-        // An error is a thread that panicked, which the join tells.
+        // An error means that the thread panicked, which the join reports.
         let _ = self.ended.await;
         if self.thread.join().is_err() {
             tracing::error!("the thread that checks records panicked");
@@ -196,7 +197,7 @@ mod tests {
         }
     }
 
-    /// Something that is done in so many turns, and notes whose they were.
+    /// Does work that takes `turns` turns, and notes whose they were.
     async fn note(checking: Checking, turns: usize, party: Party, notes: mpsc::Sender<u64>) {
         let mut left = turns;
         let turn = move || {
@@ -213,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn long_packets_of_one_agency_leave_every_second_turn_to_another() {
         let (checking, thread) = Checking::start().unwrap();
-        // Until all of them wait the thread is kept busy.
+        // Keeps the thread busy until all of them wait.
         let (begin, begun) = mpsc::channel::<()>();
         let first = checking.run(party(9, 0), move || {
             begun.recv().unwrap();
@@ -226,7 +227,7 @@ mod tests {
         }
         tasks.spawn(note(checking.clone(), 10, party(2, 0), notes));
         let all = async {
-            // Each of them is polled once before this is.
+            // Each of them is polled once before this test goes on.
             for _ in 0..100 {
                 tokio::task::yield_now().await;
             }
@@ -277,7 +278,7 @@ mod tests {
         assert!(endless.await.unwrap_err().is_cancelled());
         drop(checking);
         thread.join().await;
-        // The thread has ended, though that was never done.
+        // The thread has ended, although the work was never finished.
         drop(noted);
     }
 }

@@ -1,23 +1,22 @@
 //! A node's configuration, read from the chain's own `config.ini`.
 //!
-//! The same file serves a real FISCO BCOS 2.x node and this one: sections and keys
-//! are those of channel-v2 section 2.1 and p2p-v2 section 1, everything about
-//! groups, consensus, storage and logging is passed over. Differences to real
-//! nodes, all deliberate:
+//! The same file serves a FISCO node 2.x and this one: sections and keys are those of channel-v2
+//! section 2.1 and p2p-v2 section 1. Keys about groups, consensus, storage and logging are ignored.
+//! Differences from FISCO nodes, all deliberate:
 //!
-//! | | real node | here |
+//! | | FISCO node | here |
 //! | --- | --- | --- |
 //! | relative paths | from the working directory | from the folder of the file |
 //! | `compatibility.supported_version` missing | 2.0.0-rc1 | 2.11.1, with a warning |
 //! | `p2p.enable_compress` missing | compresses | sends uncompressed (always safe) |
 //! | `p2p.enable_compress=false` | does not understand compressed frames | still does |
 //! | `rpc.jsonrpc_listen_port` missing | listens on 8545 | does not listen |
-//! | `rpc.jsonrpc_listen_ip` and `rpc.listen_ip` missing | 0.0.0.0 | 127.0.0.1, since nobody is authenticated |
+//! | `rpc.jsonrpc_listen_ip` and `rpc.listen_ip` missing | 0.0.0.0 | 127.0.0.1, since clients are not authenticated |
 //! | wrong value | often the default, silently | an error that names the line |
 //! | unknown key | ignored | ignored, with a warning |
 //! | `[sdk_allowlist]` | in `group.N.ini`, for JSON-RPC | here, for all SDK connections |
-//! | `network_security.revocation_list.N`, `[amop_limits]` | not known | revoked certificates, limits |
-//! | `[amop]` | not known | `transit.N`, `sdk_certificates_as_nodes`, `sha1_client_signatures`, `groups` |
+//! | `network_security.revocation_list.N`, `[amop_limits]` | unknown | revoked certificates, limits |
+//! | `[amop]` | unknown | `transit.N`, `sdk_certificates_as_nodes`, `sha1_client_signatures`, `groups` |
 //!
 //! ```
 //! use amop_node::config::NodeConfig;
@@ -47,28 +46,28 @@ pub use self::peer::{ParsePeerError, PeerAddr};
 pub use self::version::{ChainVersion, ParseVersionError};
 use crate::{Limits, ListenLimits};
 
-/// No `config.ini` is larger; with thousands of peers it has some 100 kB.
+/// No valid `config.ini` is larger; with thousands of peers it has about 100 kB.
 const MAX_FILE: u64 = 1 << 20;
 
 /// A node's identity: x and y of its public key, big-endian.
 pub type NodeId = [u8; 64];
 
-/// What a node needs to know before it starts.
+/// The settings that a node needs before it starts.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NodeConfig {
-    /// Where SDKs connect: `rpc.channel_listen_ip` (else `rpc.listen_ip`, else
+    /// The address that SDKs connect to: `rpc.channel_listen_ip` (else `rpc.listen_ip`, else
     /// 0.0.0.0) and `rpc.channel_listen_port` (20200). Port 0 lets the system choose.
     pub channel_listen: SocketAddr,
-    /// Where JSON-RPC is answered over HTTP: `rpc.jsonrpc_listen_ip` (else
-    /// `rpc.listen_ip`, else 127.0.0.1) and `rpc.jsonrpc_listen_port`, without which it
-    /// is not. Port 0 lets the system choose.
+    /// The address that answers JSON-RPC over HTTP: `rpc.jsonrpc_listen_ip` (else `rpc.listen_ip`,
+    /// else 127.0.0.1) and `rpc.jsonrpc_listen_port`. Without the port there is no HTTP. Port 0
+    /// lets the system choose.
     pub jsonrpc_listen: Option<SocketAddr>,
-    /// Where other nodes connect: `p2p.listen_ip` (0.0.0.0) and `p2p.listen_port`
+    /// The address that other nodes connect to: `p2p.listen_ip` (0.0.0.0) and `p2p.listen_port`
     /// (30300). Port 0 lets the system choose.
     pub p2p_listen: SocketAddr,
-    /// The nodes to dial, `p2p.node.N`, in file order and each once. The chain's
-    /// script lists the node itself, too.
+    /// The nodes to dial, `p2p.node.N`, in file order without duplicates. The chain's script lists
+    /// the node itself, too.
     pub peers: Vec<PeerAddr>,
     /// Whether P2P frames above 1024 bytes are sent compressed: `p2p.enable_compress`,
     /// off when the key is missing. Compressed frames are understood in any case.
@@ -80,38 +79,38 @@ pub struct NodeConfig {
     pub rsa_channel: bool,
     /// Certificates of the P2P port; always secp256k1.
     pub p2p_certs: CertPaths,
-    /// Whether an SDK's certificate must come from the agency of the node's:
+    /// Whether an SDK's certificate must come from the agency of this node:
     /// `network_security.check_cert_issuer` (true).
     pub check_cert_issuer: bool,
     /// Whether SDKs with secp256k1 keys may sign their handshakes with SHA-1: `[amop]
     /// sha1_client_signatures` (true), a key that FISCO nodes do not have. See
     /// [`NodeBuilder::sha1_client_signatures`](crate::NodeBuilder::sha1_client_signatures).
     pub sha1_client_signatures: bool,
-    /// The groups that SDKs are told of: `[amop] groups`, ids with commas between; none by default. A
-    /// key that FISCO nodes do not have. See [`NodeBuilder::groups`](crate::NodeBuilder::groups).
+    /// The groups that the node reports to SDKs: `[amop] groups`, ids with commas between; none by
+    /// default. A key that FISCO nodes do not have. See
+    /// [`NodeBuilder::groups`](crate::NodeBuilder::groups).
     pub groups: BTreeSet<u16>,
     /// Nodes that may not connect: `[certificate_blacklist] crl.N`.
     pub blacklist: Vec<NodeId>,
     /// The only nodes that may connect, if any are listed: `[certificate_whitelist]
     /// cal.N`.
     pub whitelist: Option<Vec<NodeId>>,
-    /// The only SDKs that may connect, if any are listed: `[sdk_allowlist] public_key.N`. Real nodes
-    /// have this section in `group.N.ini`, where it restricts JSON-RPC of that group (channel-v2
-    /// section 2.6); here it is in `config.ini` and closes the connection.
+    /// The only SDKs that may connect, if any are listed: `[sdk_allowlist] public_key.N`. FISCO
+    /// nodes have this section in `group.N.ini`, where it restricts JSON-RPC of that group
+    /// (channel-v2 section 2.6); here it is in `config.ini`, and other SDKs cannot connect.
     pub sdk_allowlist: Option<Vec<NodeId>>,
     /// Files of certificate revocation lists: `network_security.revocation_list.N`, relative to
-    /// `data_path`. Real nodes have none.
+    /// `data_path`. FISCO nodes have none.
     pub revocation_lists: Vec<PathBuf>,
-    /// `[amop_limits]`, by the names of the fields; a section that real nodes pass over.
+    /// `[amop_limits]`, with keys named like the fields; FISCO nodes ignore this section.
     pub limits: Limits,
-    /// `[amop_limits]`, too; times in seconds.
+    /// The limits of the ports, also in `[amop_limits]`; times in seconds.
     pub listen_limits: ListenLimits,
-    /// Real nodes that take part in the network of nodes of this project by way of this
-    /// one: `[amop] transit.N`, a key that FISCO nodes do not have. See
-    /// [`NodeBuilder::transit`](crate::NodeBuilder::transit).
+    /// FISCO nodes that take part in the overlay through this node: `[amop] transit.N`, a key that
+    /// FISCO nodes do not have. See [`NodeBuilder::transit`](crate::NodeBuilder::transit).
     pub transit: Vec<NodeId>,
-    /// Whether an SDK's certificate does for a node, too: `[amop] sdk_certificates_as_nodes` (false),
-    /// a key that FISCO nodes do not have. See
+    /// Whether an SDK certificate is accepted for a node, too: `[amop] sdk_certificates_as_nodes`
+    /// (false), a key that FISCO nodes do not have. See
     /// [`NodeBuilder::sdk_certificates_as_nodes`](crate::NodeBuilder::sdk_certificates_as_nodes).
     pub sdk_certificates_as_nodes: bool,
     /// `chain.id` (1) in decimal, as SDKs compare it.
@@ -122,7 +121,7 @@ pub struct NodeConfig {
     pub outgoing_bandwidth_limit: Option<f64>,
 }
 
-/// Where a key, its certificate chain and the trusted root are.
+/// The files of a key, its certificate chain and the trusted root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertPaths {
     /// The private key.
@@ -146,8 +145,8 @@ impl NodeConfig {
         Self::from_ini_str(&read_text(path)?, path)
     }
 
-    /// Reads the text of a `config.ini`; `path` is where it would be, for messages
-    /// and relative paths.
+    /// Reads the text of a `config.ini`; `path` is the file's path, used in messages and for
+    /// relative paths.
     ///
     /// # Errors
     /// As [`NodeConfig::from_ini_file`], except for reading.

@@ -1,4 +1,4 @@
-//! The node machine behind its lock, and the way of its actions to the connections.
+//! The node machine behind its lock, and the delivery of its actions to the connections.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,23 +27,23 @@ use crate::{
     stats::Refusals,
 };
 
-/// So much work is done in one turn: sent frames and the like count one each, some 200 nanoseconds.
+/// The work done in one turn: each sent frame or similar action counts one, about 200 nanoseconds.
 const TURN: usize = 2000;
 
-/// An event counts as many.
+/// The work that one event counts for.
 const PER_EVENT: usize = 4;
 
-/// A turn is over after this time, too: some events are much work and nothing is sent for them.
+/// A turn also ends after this time, because some events are much work but send nothing.
 const LONGEST_TURN: Duration = Duration::from_micros(500);
 
-/// So many events pass before one looks at the time.
+/// The clock is read once per this number of events.
 const LOOK: usize = 4;
 
-/// What came of a part of some events.
+/// The result of handling a part of some events.
 pub(crate) struct Part {
-    /// To be answered by who handed the events in.
+    /// Questions for the caller to answer.
     pub(crate) questions: Vec<(SessionId, Question)>,
-    /// How much it was.
+    /// How much work it was.
     pub(crate) work: usize,
     /// Whether there may be more events.
     pub(crate) more: bool,
@@ -56,23 +56,23 @@ pub(crate) struct Core {
     next_id: AtomicU64,
     pub(crate) refusals: Refusals,
     pub(crate) journal: Arc<Journal>,
-    /// What the node tells of itself.
+    /// The facts that the node reports about itself.
     pub(crate) facts: NodeFacts,
     pub(crate) apart: Apart,
-    /// Wakes the task that waits for the machine's next timeout when it became earlier.
+    /// Wakes the timer task when the machine's next timeout has become earlier.
     timer: Notify,
-    /// Counts up when a peer comes or goes.
+    /// Increases when a peer comes or goes.
     peers_changed: watch::Sender<u64>,
-    /// What the machine asked for last, until it is put together.
+    /// The latest statement that the machine asked for, until it is built.
     restating: Mutex<Option<Box<Restatement>>>,
-    /// There is something to be put together.
+    /// Notified when there is a statement to build.
     restate: Notify,
-    /// What the machine said last of nodes that are not next to this one.
+    /// Whether the machine knows nodes that are not neighbours.
     distant: AtomicBool,
 }
 
-/// The state while this task has it alone. Texts are read, long messages hashed and log lines written
-/// before or after: tests look at [`Held`].
+/// The locked state. Reading texts, hashing long messages and writing log lines must happen before
+/// or after; tests check this with [`Held`].
 #[derive(Debug)]
 pub(crate) struct Locked<'a> {
     state: MutexGuard<'a, State>,
@@ -98,7 +98,7 @@ pub(crate) struct State {
     pub(crate) machine: Machine,
     pub(crate) sessions: HashMap<SessionId, Outbox<VecDeque<Frame>, CloseReason>, RandomState>,
     pub(crate) peers: HashMap<PeerId, Outbox<LinkQueue, PeerCloseReason>, RandomState>,
-    /// When the timer task wakes by itself.
+    /// When the timer task will wake by itself.
     armed: Option<Instant>,
 }
 
@@ -126,9 +126,9 @@ impl Core {
         }
     }
 
-    /// Never held across an await.
+    /// Locks the state. The lock is never held across an await.
     pub(crate) fn lock(&self) -> Locked<'_> {
-        // The machine keeps its invariants even if a task died with the lock.
+        // The machine keeps its invariants even if a task panicked with the lock held.
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Locked {
             state,
@@ -136,7 +136,7 @@ impl Core {
         }
     }
 
-    /// Whether messages may go to nodes that are not next to this one, so that long ones are better
+    /// Whether messages may go to nodes that are not neighbours. If so, long messages are better
     /// hashed before the machine sees them.
     pub(crate) fn has_distant(&self) -> bool {
         self.distant.load(Ordering::Relaxed)
@@ -150,13 +150,13 @@ impl Core {
         PeerId(self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Changes whenever a peer comes or goes.
+    /// Returns a receiver that changes whenever a peer comes or goes.
     pub(crate) fn peers_changed(&self) -> watch::Receiver<u64> {
         self.peers_changed.subscribe()
     }
 
-    /// Feeds events to the machine and hands what follows to the connections. Returns what is left to
-    /// the caller: questions to be answered, which only frames of sessions bring.
+    /// Feeds events to the machine and hands the resulting actions to the connections. Returns the
+    /// questions that are left to the caller; only frames of sessions cause questions.
     pub(crate) fn handle(
         &self,
         events: impl IntoIterator<Item = Event>,
@@ -164,7 +164,7 @@ impl Core {
         self.handle_with(|_| events)
     }
 
-    /// As [`handle`](Self::handle), with access to the state before the events.
+    /// Like [`handle`](Self::handle), with access to the state before the events.
     pub(crate) fn handle_with<I: IntoIterator<Item = Event>>(
         &self,
         prepare: impl FnOnce(&mut State) -> I,
@@ -181,14 +181,14 @@ impl Core {
         questions
     }
 
-    /// As [`handle`](Self::handle), of a part of the events, for callers that wait between the parts so
-    /// that others have their turn.
+    /// Like [`handle`](Self::handle), but for only a part of the events. For callers that wait
+    /// between parts, so that others get their turn.
     pub(crate) fn handle_some(&self, events: &mut impl Iterator<Item = Event>) -> Part {
         self.handle_part(self.lock(), events)
     }
 
-    /// Feeds events to the machine until there are none or it was work enough for one turn. What follows
-    /// from them is handed on before others have theirs, so that it never piles up.
+    /// Feeds events to the machine until there are none left or the work is enough for one turn.
+    /// The results are handed on before others get their turn, so that they never pile up.
     fn handle_part(&self, mut state: Locked<'_>, events: &mut impl Iterator<Item = Event>) -> Part {
         let mut left = Left::default();
         let now = Instant::now();
@@ -224,7 +224,7 @@ impl Core {
         }
     }
 
-    /// What is done once the machine is unlocked.
+    /// Does what had to wait until the machine is unlocked.
     fn hand_on(&self, left: Left, rearm: bool) -> Vec<(SessionId, Question)> {
         for signals in left.wake {
             signals.write.notify_one();
@@ -247,7 +247,7 @@ impl Core {
         left.questions
     }
 
-    /// Puts together what the node states of itself where that is long; never returns.
+    /// Builds this node's own statements where they are long; never returns.
     pub(crate) async fn run_restating(&self) {
         loop {
             self.restate.notified().await;
@@ -288,7 +288,7 @@ impl Core {
     }
 }
 
-/// What is done once the machine is unlocked: nothing is woken, written or logged before.
+/// Things to do once the machine is unlocked: before that nothing is woken, written or logged.
 #[derive(Debug, Default)]
 struct Left {
     wake: Vec<Arc<Signals>>,

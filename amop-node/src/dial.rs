@@ -1,4 +1,4 @@
-//! Keeps a connection to one configured peer: dials, runs it, dials again.
+//! Keeps a connection to one configured peer: dials, runs the connection, dials again.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -34,14 +34,15 @@ use crate::{
     tcp::Tcp,
 };
 
-/// The first retry comes about this soon, the next after twice as long, and so on.
+/// The delay before the first retry; each further delay is twice as long.
 const RETRY_MIN: Duration = Duration::from_millis(200);
-/// Retries come no more seldom than this; on real nodes every 10 s (p2p-v2 section 3.1).
+/// The longest delay between retries; FISCO nodes retry every 10 s (p2p-v2 section 3.1).
 const RETRY_MAX: Duration = Duration::from_secs(5);
-/// For TCP and TLS together.
+/// The time limit for TCP and TLS together.
 const DIAL: Duration = Duration::from_secs(10);
-/// A connection to an authenticated peer that lasted longer was good: the next retry is a first one. A
-/// peer that closes at once is not dialled any faster than one that is not there.
+/// A connection to an authenticated peer that lasted longer than this was good: the next delay is
+/// that of a first retry. A peer that closes at once is not dialled faster than one that is not
+/// there.
 const GOOD: Duration = Duration::from_secs(1);
 
 /// Keeps a connection to one configured peer.
@@ -50,9 +51,9 @@ pub(crate) struct Dialler {
     context: Context,
     peer: PeerAddr,
     tls: Arc<ClientConfig>,
-    /// The node that answered there last.
+    /// The node that answered at this address last.
     node: Option<NodeId>,
-    /// What went wrong last, so that it is logged once and not at every retry.
+    /// The last failure, so that it is logged once and not at every retry.
     complaint: String,
 }
 
@@ -93,7 +94,7 @@ impl Dialler {
                 () = self.wait_while_connected() => {}
                 () = stop.cancelled() => return,
             }
-            // So was one that the peer dialled.
+            // A connection that the peer dialled counts, too.
             if started.elapsed() > GOOD {
                 delay = RETRY_MIN;
             }
@@ -106,7 +107,7 @@ impl Dialler {
                     self.complaint.clear();
                     self.node = Some(identity.node);
                     let started = Instant::now();
-                    // Sees the stop itself, so that it ends in order.
+                    // It watches the stop signal itself, so that it ends in order.
                     let end = run_peer(&self.context, identity, standing, true, stream).await;
                     if started.elapsed() > GOOD {
                         delay = RETRY_MIN;
@@ -117,7 +118,7 @@ impl Dialler {
                 }
                 Err(error) => self.complain(&error),
             }
-            // Jitter, so that two nodes that dial each other do not collide again.
+            // Jitter, so that two nodes that dial each other do not keep colliding.
             let jittered = delay.mul_f64(rand::rng().random_range(0.5..1.5));
             delay = (delay * 2).min(RETRY_MAX);
             tokio::select! {
@@ -127,7 +128,7 @@ impl Dialler {
         }
     }
 
-    /// Whether there is nothing left to do after a connection has ended.
+    /// Whether there is nothing left to do after a connection ended.
     fn is_over(&self, end: &LinkEnd<PeerCloseReason>) -> bool {
         match end {
             LinkEnd::ByMachine(PeerCloseReason::LocalIdentity) => {
@@ -155,7 +156,7 @@ impl Dialler {
     fn complain(&mut self, error: &DialError) {
         let complaint = error.to_string();
         if complaint != self.complaint {
-            // Not there yet is the usual state of things when a network starts.
+            // When a network starts, peers are usually not there yet.
             let (journal, peer, cause) = (&self.context.core.journal, &self.peer, self.cause());
             let text = format_args!("peer {peer}: {complaint}; will keep trying");
             if matches!(error, DialError::Connect(_)) {
@@ -167,7 +168,7 @@ impl Dialler {
         }
     }
 
-    /// Returns once the node behind the address, as far as it is known, is not connected.
+    /// Returns once the node behind the address, if it is known, is not connected.
     async fn wait_while_connected(&self) {
         let Some(node) = self.node else {
             return;
@@ -192,7 +193,8 @@ impl Dialler {
             .await
             .map_err(DialError::Resolve)?
             .collect();
-        // The peer may dial this node from there. It finds a place then, however many others want one.
+        // The peer may dial this node from these addresses. It then gets a place, however many
+        // others want one.
         let door = &self.context.p2p_door;
         door.expect(&self.peer, addresses.iter().map(SocketAddr::ip));
         let racing = race(self.context.ports.clone(), addresses, self.tls.clone());
@@ -214,15 +216,16 @@ impl Dialler {
     }
 }
 
-/// A step of one of several addresses that is over.
+/// The result of one step for one of several addresses.
 enum Step {
     Connected(io::Result<Tcp>),
     Shaken(Result<Box<TlsStream<Tcp>>, DialError>),
 }
 
-/// The first connection that comes about, TLS included, on the thread of the ports: checking certificates takes
-/// time there and not from messages. The addresses of a name are tried side by side. Where all fail, the error is that
-/// of one that took the connection, if there is one: that says most.
+/// Returns the first connection that is established, TLS included. Runs on the thread of the ports,
+/// because checking certificates takes time that messages must not lose. The addresses of a name
+/// are tried in parallel. If all fail, returns the error of an address that accepted the
+/// connection, if there is one: it is the most helpful.
 async fn race(
     ports: Ports,
     addresses: Vec<SocketAddr>,
@@ -244,7 +247,7 @@ async fn race(
         let (address, step) = tokio::select! {
             step = steps.join_next() => match step {
                 Some(Ok(over)) => over,
-                // It panicked, which counts as an address that is not there.
+                // It panicked, which counts like an unreachable address.
                 Some(Err(_)) => {
                     addresses.failed();
                     continue;
@@ -305,7 +308,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// An address whose queue of connections is full: what comes to it gets no answer.
+    /// Returns an address whose accept queue is full: connecting to it gets no answer.
     async fn silent() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
@@ -342,7 +345,7 @@ mod tests {
                 held.extend(acceptor.accept(stream).await);
             }
         });
-        // One takes connections and ends them.
+        // One address accepts connections and closes them.
         let (other, wrong) = listen().await;
         let hanging_up = tokio::spawn(async move {
             while let Ok((stream, _)) = other.accept().await {
@@ -369,7 +372,7 @@ mod tests {
             let (address, _) = run(addresses).await.unwrap();
             assert_eq!(address, good);
         }
-        // That of the one that took the connection says most.
+        // The error of the address that accepted the connection is the most helpful.
         for addresses in [vec![closed, wrong], vec![wrong, closed]] {
             let error = run(addresses).await.unwrap_err();
             assert!(matches!(error, DialError::Tls(_)), "{error}");

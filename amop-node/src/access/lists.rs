@@ -1,4 +1,4 @@
-//! The lists of a node: which files and settings they are, and what is made of them.
+//! The lists of a node: which files and settings they come from, and how they are loaded.
 
 use std::{
     collections::HashSet,
@@ -15,23 +15,23 @@ use crate::{
     error::{Port, StartError},
 };
 
-/// Whom a node lets in, beyond what certificates say: what [`Node::reload`](crate::Node::reload) can
-/// replace while it runs.
+/// Lists that restrict who may connect, in addition to certificates.
+/// [`Node::reload`](crate::Node::reload) can replace them while the node runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccessLists {
     /// Nodes that may not connect.
     pub blacklist: HashSet<NodeId>,
-    /// The only nodes that may connect; `None`: all of the chain.
+    /// The only nodes that may connect; `None`: all nodes of the chain.
     pub whitelist: Option<HashSet<NodeId>>,
-    /// The only SDKs that may connect, by their public keys; `None`: all of the chain.
+    /// The only SDKs that may connect, by their public keys; `None`: all SDKs of the chain.
     pub sdk_allowlist: Option<HashSet<NodeId>>,
     /// Files of certificate revocation lists.
     pub revocation_lists: Vec<PathBuf>,
 }
 
 impl AccessLists {
-    /// Those of a configuration.
+    /// Returns the lists of a configuration.
     pub fn from_config(config: &NodeConfig) -> Self {
         let set = |list: &Vec<NodeId>| list.iter().copied().collect();
         Self {
@@ -42,7 +42,8 @@ impl AccessLists {
         }
     }
 
-    /// Those of a `config.ini`, as it is now. Nothing else in it counts, but all of it must be right.
+    /// Reads the lists from a `config.ini`, as it is now. The rest of the file has no effect, but
+    /// all of it must be valid.
     ///
     /// # Errors
     ///
@@ -52,7 +53,7 @@ impl AccessLists {
         Ok((Self::from_config(&config), warnings))
     }
 
-    /// Reads the files and makes of everything what TLS asks. Nothing is in force yet.
+    /// Reads the files and prepares everything for TLS. Nothing is in force yet.
     pub(crate) fn load(self, p2p: Identity, channel: Identity) -> Result<Loaded, StartError> {
         if self.sdk_allowlist.is_some() && channel.mode() == Mode::Rsa {
             return Err(StartError::AllowListOfRsa);
@@ -70,17 +71,17 @@ impl AccessLists {
     }
 }
 
-/// Lists that are read and right.
+/// Lists that were read and are valid.
 pub(crate) struct Loaded {
     /// The identities with the revocation lists.
     pub(crate) p2p: Identity,
     pub(crate) channel: Identity,
-    /// What decides on nodes and on SDKs.
+    /// The filters that decide on nodes and on SDKs.
     pub(crate) peers: Option<Arc<dyn PeerFilter>>,
     pub(crate) sdks: Option<Arc<dyn PeerFilter>>,
 }
 
-/// What a reload did at once. From then on the new lists count for every handshake.
+/// The immediate effects of a reload. After it the new lists apply to every handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reloaded {
@@ -90,12 +91,13 @@ pub struct Reloaded {
     pub peers_closed: usize,
 }
 
-/// Why lists were not reloaded. Those in force stay.
+/// The reason why lists were not reloaded. The previous lists stay in force.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot reload the lists, so the previous ones stay in force: {0}")]
 pub struct ReloadError(#[from] StartError);
 
-/// Gives both identities the lists, each those of authorities it knows: in RSA mode that is one of them.
+/// Gives each identity the lists of the authorities that it knows: in RSA mode each knows one of
+/// them.
 fn revoke(
     files: &[PathBuf],
     mut p2p: Identity,
@@ -136,7 +138,7 @@ fn revoke(
     Ok((p2p, channel))
 }
 
-/// The node's lists as a rule for TLS (p2p-v2 section 2.2).
+/// Returns the node's lists as a rule for TLS (p2p-v2 section 2.2).
 fn filter(
     blacklist: HashSet<NodeId>,
     whitelist: Option<HashSet<NodeId>>,

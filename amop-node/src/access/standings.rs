@@ -1,4 +1,4 @@
-//! The certificates of all connections, as far as they are looked at again.
+//! The certificates of all connections, as far as later checks need them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,16 +14,16 @@ pub(crate) enum Link {
     Peer(PeerId),
 }
 
-/// The certificates of all connections. One timer serves them all.
+/// The certificates of all connections. One timer serves all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Standings {
     of: HashMap<Link, Standing, RandomState>,
-    /// By when they expire, in seconds since 1970.
+    /// The connections by expiry, in seconds since 1970.
     due: BTreeSet<(i64, Link)>,
 }
 
 impl Standings {
-    /// Returns whether it is the first to expire.
+    /// Adds a connection. Returns whether it is the first to expire.
     pub(crate) fn insert(&mut self, link: Link, standing: Standing) -> bool {
         let due = (standing.expires(), link);
         self.due.insert(due);
@@ -41,12 +41,12 @@ impl Standings {
         self.of.iter().map(|(&link, standing)| (link, standing))
     }
 
-    /// When the first of them expires.
+    /// Returns when the first of them expires.
     pub(crate) fn first_expiry(&self) -> Option<i64> {
         self.due.first().map(|&(at, _)| at)
     }
 
-    /// Those that have expired. Each is told of once.
+    /// Returns the connections that have expired. Each is returned once.
     pub(crate) fn take_expired(&mut self, now: UnixTime) -> Vec<Link> {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let mut expired = Vec::new();
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// The standing of a node whose certificate is valid for so many seconds more.
+    /// Returns the standing of a node whose certificate is valid for `seconds` more seconds.
     fn standing(agency: &Agency, seconds: u64) -> Standing {
         let now = SystemTime::now();
         let validity = Validity {

@@ -1,4 +1,4 @@
-//! What can be wrong with a `config.ini`, and what is merely odd about it.
+//! Errors and warnings about a `config.ini`.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why a `config.ini` cannot be used.
+/// The reason why a `config.ini` cannot be used.
 ///
 /// Lines are counted from 1.
 #[derive(Debug, Error)]
@@ -17,7 +17,7 @@ pub enum ConfigError {
     Read {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The file is too large to be a configuration.
@@ -36,7 +36,7 @@ pub enum ConfigError {
         /// The first line that is not UTF-8.
         line: usize,
     },
-    /// A line that the chain's configuration syntax does not have.
+    /// A line that is not valid in the chain's configuration syntax.
     #[error("{}:{line}: {problem}", file.display())]
     Syntax {
         /// The file.
@@ -59,7 +59,7 @@ pub enum ConfigError {
         line: usize,
         /// Section and key, as `section.key`.
         key: String,
-        /// The value; the beginning of a very long one.
+        /// The value, cut if it is very long.
         value: String,
         /// What is accepted.
         expected: &'static str,
@@ -77,7 +77,7 @@ pub enum ConfigError {
         /// Section and key, as `section.key`.
         key: &'static str,
     },
-    /// The chain speaks the P2P header of 2.0.0-rc1.
+    /// The chain uses the P2P header of 2.0.0-rc1.
     #[error(
         "{}:{line}: supported_version is {version}, whose P2P header is not supported; \
          upgrade the chain to 2.0.0-rc2 or later", file.display()
@@ -108,24 +108,24 @@ pub struct Warning {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WarningKind {
-    /// A section that neither this node nor the chain's knows: a typo?
+    /// A section that neither this node nor FISCO nodes know, perhaps a typing error.
     UnknownSection(String),
-    /// A key, as `section.key`, that is not known: a typo?
+    /// A key, as `section.key`, that is not known, perhaps a typing error.
     UnknownKey(String),
-    /// A key, as `section.key`, that real nodes obey and this one does not.
+    /// A key, as `section.key`, that has an effect on FISCO nodes but not on this one.
     NoEffect(String),
-    /// A section is ignored because the same under its newer name exists.
+    /// A section is ignored because the section with the newer name exists.
     ShadowedSection {
         /// The ignored section.
         ignored: &'static str,
-        /// The section that counts.
+        /// The section that is used.
         used: &'static str,
     },
     /// `compatibility.supported_version` is missing.
     NoVersion,
     /// `chain.rsa_crypto_channel` is on, for a version that does not know it.
     RsaTooOld(String),
-    /// `storage_security.enable` is on: real nodes then have encrypted key files.
+    /// `storage_security.enable` is on: FISCO nodes have encrypted key files in this case.
     EncryptedStorage,
 }
 

@@ -1,9 +1,9 @@
 //! The INI dialect of the chain's `config.ini`, with line numbers.
 //!
-//! Real nodes read it with Boost's property tree: whole-line comments only, values
-//! taken literally to the end of the line, no quotes, escapes or continuation, a
-//! key twice in one section is an error. Common INI crates differ in just these
-//! points (and do not keep line numbers), so the hundred lines are written here.
+//! FISCO nodes read it with Boost's property tree: only whole-line comments, values taken literally
+//! to the end of the line, no quotes, escapes or continuation lines; a key twice in one section is
+//! an error. Common INI crates differ in just these points (and do not keep line numbers), so this
+//! parser is written by hand.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,7 +33,7 @@ pub(super) struct Entry {
     pub(super) line: usize,
 }
 
-/// What is wrong with a line.
+/// The problem with a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SyntaxError {
     pub(super) line: usize,
@@ -71,7 +71,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What one line of a file is.
+/// The kinds of line in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line<'a> {
     /// Empty or a comment.
@@ -108,7 +108,7 @@ pub(super) fn classify(line: &str) -> Result<Line<'_>, Problem> {
 impl Ini {
     pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
         let mut ini = Self::default();
-        // Lines of what exists already.
+        // Line numbers of the sections seen so far.
         let mut sections = HashMap::new();
         let mut keys = HashMap::new();
         let mut current = Section {

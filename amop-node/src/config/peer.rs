@@ -31,7 +31,7 @@ pub struct ParsePeerError;
 const MAX_HOST: usize = 253;
 
 impl PeerAddr {
-    /// `None` for port 0, which nobody can dial.
+    /// Returns `None` for port 0, which cannot be dialled.
     pub(crate) fn from_socket(address: SocketAddr) -> Option<Self> {
         let (host, port) = (address.ip().to_string(), address.port());
         (port != 0).then_some(Self { host, port })

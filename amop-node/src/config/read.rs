@@ -1,4 +1,4 @@
-//! From the lines of a `config.ini` to a [`NodeConfig`].
+//! Turns the lines of a `config.ini` into a [`NodeConfig`].
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::Hash;
@@ -69,7 +69,7 @@ const SECURITY_KEYS: [&str; 6] = [
     "revocation_list.",
 ];
 
-/// The section of this node's own limits.
+/// The section of the limits that only overlay nodes have.
 const LIMITS: &str = "amop_limits";
 
 const LIMIT_KEYS: [&str; 36] = [
@@ -111,7 +111,7 @@ const LIMIT_KEYS: [&str; 36] = [
     "http_time",
 ];
 
-/// Keys that tune what an AMOP-only node does not have: passed over in silence.
+/// Keys for features that an overlay node does not have: ignored without a warning.
 const IGNORED: &[&str] = &[
     "rpc.channel_thread_count",
     "rpc.disable_dynamic_group",
@@ -120,14 +120,14 @@ const IGNORED: &[&str] = &[
     "p2p.max_nodes_limit",
 ];
 
-/// Keys that an operator could miss: passed over with a warning.
+/// Keys whose effect an operator could miss: ignored with a warning.
 const INERT: &[&str] = &[
     "flow_control.limit_req",
     "network_security.ca_path",
     "secure.ca_path",
 ];
 
-/// Sections of real nodes that have nothing to do with AMOP.
+/// Sections of FISCO nodes that do not concern AMOP.
 const FOREIGN: &[&str] = &[
     "consensus",
     "event",
@@ -150,7 +150,7 @@ struct Reader<'a> {
     warnings: Vec<Warning>,
 }
 
-/// A section and the entries in it, if it is there at all.
+/// A section and its entries, if it exists.
 #[derive(Clone, Copy)]
 struct Keys<'a> {
     file: &'a Path,
@@ -284,7 +284,7 @@ impl<'a> Reader<'a> {
         Ok(version)
     }
 
-    /// Whether the channel uses RSA; guomi is refused.
+    /// Returns whether the channel uses RSA; refuses guomi.
     fn crypto(&mut self, version: &ChainVersion) -> Result<bool, ConfigError> {
         let chain = self.keys("chain");
         for (key, name) in [
@@ -309,7 +309,7 @@ impl<'a> Reader<'a> {
         Ok(rsa)
     }
 
-    /// The P2P certificates, and the RSA ones for the channel (channel-v2 section 2.2).
+    /// Returns the P2P certificates, and the RSA ones for the channel (channel-v2 section 2.2).
     fn certificates(&self, security: Keys<'a>) -> Result<(CertPaths, CertPaths), ConfigError> {
         let name = |key, default| -> Result<&str, ConfigError> {
             Ok(security.get(key, FILE, non_empty)?.unwrap_or(default))
@@ -405,7 +405,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A section with an older name; the newer one wins, as in real nodes.
+    /// Returns a section that also has an older name; the newer name wins, as on FISCO nodes.
     fn aliased(&mut self, name: &'static str, old: &'static str) -> Keys<'a> {
         let (new, older) = (self.keys(name), self.keys(old));
         match (new.section, older.section) {
@@ -481,7 +481,7 @@ impl<'a> Keys<'a> {
         self.value(entry, expected, parse).map(Some)
     }
 
-    /// The values of a numbered list, in file order and each once.
+    /// Returns the values of a numbered list, in file order without duplicates.
     fn list<T: Clone + Eq + Hash>(
         self,
         prefix: &str,
@@ -515,7 +515,7 @@ impl<'a> Keys<'a> {
         })
     }
 
-    /// The line of a key that is there.
+    /// Returns the line of a key that exists.
     fn line(self, key: &str) -> usize {
         let entry = self.section.and_then(|section| section.get(key));
         entry.map_or(0, |entry| entry.line)
@@ -526,7 +526,7 @@ fn parse<T: std::str::FromStr>(value: &str) -> Option<T> {
     value.parse().ok()
 }
 
-/// What real nodes understand as a boolean.
+/// Parses a boolean as FISCO nodes do.
 fn boolean(value: &str) -> Option<bool> {
     match value {
         "true" | "1" => Some(true),
@@ -535,7 +535,8 @@ fn boolean(value: &str) -> Option<bool> {
     }
 }
 
-/// Each once, in ascending order, as a real node lists them.
+/// Parses group ids and returns them without duplicates, in ascending order, as a FISCO node lists
+/// them.
 fn groups(value: &str) -> Option<BTreeSet<u16>> {
     let group = |text: &str| {
         text.trim()

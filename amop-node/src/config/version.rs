@@ -1,4 +1,4 @@
-//! `compatibility.supported_version`: which chain version a node speaks as.
+//! `compatibility.supported_version`: the chain version that a node reports.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ pub struct ChainVersion {
 }
 
 impl ChainVersion {
-    /// What this node reports itself as when the key is missing.
+    /// The version that this node reports when the key is missing.
     pub const DEFAULT: Self = Self {
         numbers: [2, 11, 1],
         suffix: None,
@@ -30,7 +30,8 @@ impl ChainVersion {
         self.numbers >= [2, 9, 0]
     }
 
-    /// Whether certificates of this version tell SDKs from nodes: before, both have OU=node.
+    /// Whether certificates of this version distinguish SDKs from nodes: before it, both have
+    /// OU=node.
     pub(crate) fn has_sdk_certificates(&self) -> bool {
         self.numbers >= [2, 1, 0]
     }
