@@ -1,11 +1,12 @@
-//! Fair shares of the processors: sessions of those who use most of them are read from more slowly while
-//! others have to wait.
+//! Fair shares of the processors: sessions that use most of them are read from more slowly while
+//! other sessions have to wait.
 //!
-//! What a session makes the node do is estimated by its bytes and by what the machine did. How long tasks
-//! wait for a processor is measured, and only while somebody uses much. While that is too long, the agencies
-//! that use most, and of each of them the keys that use most, have a rate below what they used. While it is
-//! not, rates grow, and go in the end. An agency or key that is the only one has none: nobody else waits. Nor does it
-//! take turns with itself.
+//! The work that a session causes is estimated from its bytes and from what the machine did for it.
+//! The time that tasks wait for a processor is measured, but only while some key uses much. While
+//! this time is too long, the agencies that use most, and in each of them the keys that use most,
+//! get a rate below what they used. While it is short, rates grow, and are removed in the end. A
+//! single agency or key has no rate, because no other one waits. It does not take turns with itself
+//! either.
 
 use std::{
     collections::HashMap,
@@ -25,20 +26,22 @@ use crate::{
     turns::Party,
 };
 
-/// How often is looked at who uses how much, while somebody uses much.
+/// The time between two measurements, while some key uses much.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Whoever uses this much, in nanoseconds, between two looks uses much: a tenth of a processor.
+/// A key that uses this much, in nanoseconds, between two measurements uses much: this is a tenth
+/// of a processor.
 const MUCH: u64 = 1_000_000;
 
-/// Rates are lowered once in so many ticks, so that the effect is seen before.
+/// Rates are lowered once per this number of ticks, so that the effect is seen first.
 const HOLD: u32 = 2;
 
-/// Of what is used at least one part in so many remains when rates are lowered, and half of it at most.
+/// When rates are lowered, at least this fraction (one part in 20) of the use remains, and at most
+/// half of it.
 const REMAINS: u64 = 20;
 
-/// What part of it a rate grows by in a tick while nobody waits: it doubles in about four seconds, so that those
-/// who take all they get are too much for short moments only.
+/// The part (one in 512) by which a rate grows per tick while no task waits too long: it doubles in
+/// about four seconds, so that sessions that use all they get are too much for short moments only.
 const GROWS: u64 = 512;
 
 /// The lowest rate of a key, in thousandths of a processor.
@@ -50,17 +53,17 @@ const AGENCY_FLOOR: u64 = 100;
 /// A rate that grows to this value is removed.
 const NO_RATE: u64 = 4000;
 
-/// The longest time not to read for: the other side must not seem to be silent.
+/// The longest pause in reading: the other side must not appear to be silent.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// What was used counts for about so many ticks.
+/// The number of ticks over which use is averaged.
 const RECENT: u64 = 8;
 
-/// A key is taken to be alone when no other one has used anything for so many ticks. That is longer than the time
-/// between two heartbeats of a client.
+/// A key counts as alone when no other key has used anything for this number of ticks. This is
+/// longer than the time between two heartbeats of a client.
 const ALONE: u32 = 1500;
 
-/// Nanoseconds for a byte that was read: it came over TLS.
+/// Nanoseconds for a byte that was read over TLS.
 const BYTE: u64 = 1;
 
 /// Nanoseconds for a byte of text that was read or written.
@@ -71,18 +74,19 @@ const STEP: u64 = 200;
 
 type Digest = [u8; 32];
 
-/// Who uses how much of the node's time.
+/// How much of the node's time each agency and key uses.
 #[derive(Debug)]
 pub(crate) struct Efforts {
     start: Instant,
-    /// How long tasks may wait for a processor.
+    /// The longest acceptable time that tasks wait for a processor.
     patience: Duration,
     agencies: Mutex<HashMap<Digest, Agency, RandomState>>,
-    /// Somebody uses much.
+    /// Notified when a key uses much.
     busy: Notify,
-    /// Several keys have used something lately. Only then does one that uses much give way.
+    /// Whether several keys have used something lately. Only in this case does a key that uses much
+    /// give way.
     several: AtomicBool,
-    /// For those who use much.
+    /// The places to work for sessions whose keys use much.
     gate: Gate,
 }
 
@@ -98,21 +102,21 @@ struct Key {
     sessions: usize,
 }
 
-/// All that an agency or a key uses, in nanoseconds.
+/// The time that an agency or a key uses, in nanoseconds.
 #[derive(Debug, Default)]
 struct Account {
-    /// Since the last look.
+    /// The time used since the last measurement.
     used: AtomicU64,
-    /// As it was lately, [`RECENT`] times what is used in a tick.
+    /// The recent use: [`RECENT`] times the average use per tick.
     recent: AtomicU64,
-    /// In thousandths of a processor. Zero means that there is no bound.
+    /// The rate in thousandths of a processor. Zero means that there is no limit.
     rate: AtomicU64,
-    /// Since the start of the node: until then what was used is paid for.
+    /// When all use so far is paid for, in nanoseconds since the node started.
     paid: AtomicU64,
 }
 
 impl Account {
-    /// Counts what was used. Whether that is much now and was not before.
+    /// Counts what was used. Returns whether the use of this tick has just become much.
     fn spend(&self, now: u64, work: u64) -> bool {
         let before = self.used.fetch_add(work, Ordering::Relaxed);
         let rate = self.rate.load(Ordering::Relaxed);
@@ -125,7 +129,7 @@ impl Account {
         before < MUCH && before + work >= MUCH
     }
 
-    /// Until when what was used is paid for.
+    /// Returns when all use so far is paid for.
     fn due(&self) -> u64 {
         match self.rate.load(Ordering::Relaxed) {
             0 => 0,
@@ -133,7 +137,7 @@ impl Account {
         }
     }
 
-    /// What is used in a tick, after so much time.
+    /// Ends a measurement of `elapsed` nanoseconds. Returns the average use per tick.
     fn look(&self, elapsed: u64) -> u64 {
         let used = self.used.swap(0, Ordering::Relaxed);
         let used = (u128::from(used) * u128::from(nanos(TICK)) / u128::from(elapsed.max(1))) as u64;
@@ -143,7 +147,7 @@ impl Account {
         recent.div_ceil(RECENT)
     }
 
-    /// Whether it is much now.
+    /// Whether the use is much now.
     fn is_much(&self) -> bool {
         let used = self.used.load(Ordering::Relaxed);
         used + self.recent.load(Ordering::Relaxed) / RECENT >= MUCH
@@ -175,7 +179,8 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What everybody may use so that all together use this much: those who use less keep what they have.
+/// Returns how much each may use so that all together use `total`: those who use less than this are
+/// not limited.
 fn level(used: &[u64], total: u64) -> u64 {
     let mut used = used.to_vec();
     used.sort_unstable();
@@ -191,7 +196,8 @@ fn level(used: &[u64], total: u64) -> u64 {
     u64::MAX
 }
 
-/// Lowers the rates of those who use most, so that one part in so many of what all use remains. Returns which of them that are.
+/// Lowers the rates of those who use most, so that one part in `parts` of the total use remains.
+/// Returns the indices of those who were limited.
 fn lower(accounts: &[(&Account, u64)], parts: u64, floor: u64) -> Vec<usize> {
     let used: Vec<u64> = accounts.iter().map(|&(_, used)| used).collect();
     if used.len() < 2 {
@@ -203,28 +209,28 @@ fn lower(accounts: &[(&Account, u64)], parts: u64, floor: u64) -> Vec<usize> {
         .collect()
 }
 
-/// What becomes of the rates.
+/// What to do with the rates.
 enum Next {
     Grow,
-    /// What was done last has yet to show.
+    /// The last change has not had its effect yet.
     Wait,
-    /// To one part in so many.
+    /// Lower the use to one part in this number.
     Lower(u64),
 }
 
-/// What is known of how long tasks wait.
+/// The measured waiting time of tasks.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// On average.
+    /// The average wait.
     lag: Duration,
     /// Ticks since rates were lowered.
     ticks: u32,
-    /// Ticks in which one key at most used anything.
+    /// Ticks in which at most one key used anything.
     alone: u32,
 }
 
 impl Waiting {
-    /// Another tick is over. What is to be done then.
+    /// Ends a tick. Returns what to do with the rates.
     fn look(&mut self, lag: Duration, patience: Duration) -> Next {
         self.lag = (self.lag + lag) / 2;
         self.ticks += 1;
@@ -241,7 +247,7 @@ impl Waiting {
 }
 
 impl Efforts {
-    /// So many of those who use much work at once.
+    /// Creates an empty table; at most `places` sessions whose keys use much work at once.
     pub(crate) fn new(patience: Duration, places: usize) -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
@@ -253,7 +259,7 @@ impl Efforts {
         })
     }
 
-    /// The account of a session, as long as it lasts.
+    /// Opens the account of a session; it lasts as long as the result.
     pub(crate) fn session(self: &Arc<Self>, standing: &Standing) -> Effort {
         self.session_of(standing.agency_digest(), standing.key_digest())
     }
@@ -275,7 +281,7 @@ impl Efforts {
         self.agencies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that nobody waits for long; never returns.
+    /// Adjusts rates so that tasks do not wait for long; never returns.
     pub(crate) async fn watch(&self) {
         loop {
             self.busy.notified().await;
@@ -283,7 +289,8 @@ impl Efforts {
             loop {
                 let began = Instant::now();
                 sleep(TICK).await;
-                // Behind all that are ready now. Timers are too coarse to see how long that takes.
+                // This task runs again after all tasks that are ready now. Timers are too coarse to
+                // measure this.
                 let since = Instant::now();
                 yield_now().await;
                 if !self.look(&mut waiting, since.elapsed(), began.elapsed()) {
@@ -293,7 +300,7 @@ impl Efforts {
         }
     }
 
-    /// Whether there is reason to look again after a tick.
+    /// Ends a tick. Returns whether there is reason to look again.
     fn look(&self, waiting: &mut Waiting, lag: Duration, elapsed: Duration) -> bool {
         let elapsed = nanos(elapsed);
         let mut agencies = self.agencies();
@@ -349,7 +356,7 @@ impl Efforts {
     }
 }
 
-/// What a session makes the node do.
+/// The account of one session.
 #[derive(Debug)]
 pub(crate) struct Effort {
     key_account: Arc<Account>,
@@ -358,7 +365,7 @@ pub(crate) struct Effort {
     efforts: Arc<Efforts>,
 }
 
-/// What was done for a session at once.
+/// Work done for a session in one step.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Work {
     /// Bytes that were read.
@@ -379,18 +386,18 @@ impl Work {
 }
 
 impl Effort {
-    /// Counts what was done, and returns how long not to read on.
+    /// Counts the work, and returns how long to pause reading.
     pub(crate) fn spend(&self, work: Work) -> Duration {
         self.spend_at(self.efforts.now(), work.nanos())
     }
 
-    /// Whether its key uses much now, and others use something, too.
+    /// Whether its key uses much now while other keys use something, too.
     pub(crate) fn is_much(&self) -> bool {
         self.key_account.is_much() && self.efforts.several.load(Ordering::Relaxed)
     }
 
-    /// Waits for a turn to work for the session, if its key uses much: only a few of those work at
-    /// once, and sessions that use little do not wait for them.
+    /// Waits for a turn to work for the session, if its key uses much: only a few such sessions
+    /// work at once, and sessions that use little do not wait for them.
     pub(crate) async fn turn(&self, party: Party) -> Option<Worker> {
         if !self.is_much() {
             return None;
@@ -412,7 +419,7 @@ impl Effort {
     }
 }
 
-/// Somebody who uses much and works now.
+/// A place to work, held by a session whose key uses much.
 #[derive(Debug)]
 pub(crate) struct Worker {
     turn: Turn,
@@ -443,7 +450,7 @@ impl Drop for Effort {
         };
         if let Some(key) = agency.keys.get_mut(key_name) {
             key.sessions -= 1;
-            // A rate stays: connecting again does not end it.
+            // A rate stays, so that connecting again does not remove it.
             if key.sessions == 0 && !key.account.is_bounded() {
                 agency.keys.remove(key_name);
             }
@@ -460,14 +467,14 @@ mod tests {
 
     const LONG: Duration = Duration::from_millis(20);
 
-    /// A node whose time goes on in ticks. Tasks wait while more is used than there is.
+    /// A simulated node whose time advances in ticks. Tasks wait while more is used than there is.
     struct Ticks {
         efforts: Arc<Efforts>,
         waiting: Waiting,
         now: u64,
     }
 
-    /// One who uses up to so much in a tick, in nanoseconds, and how much that was in the last one.
+    /// A user of up to `wants` nanoseconds per tick, and what it used in the last tick.
     struct User {
         session: Effort,
         wants: u64,
@@ -498,7 +505,7 @@ mod tests {
                 let mut all = 0;
                 for user in &mut *users {
                     user.used = 0;
-                    // In pieces, as reads are.
+                    // In pieces, like reads.
                     let piece = (user.wants / 20).max(1);
                     for step in 0..20 {
                         let now = self.now + step * nanos(TICK) / 20;
@@ -537,7 +544,7 @@ mod tests {
         assert!(users[0].used <= 10_000_000, "{}", users[0].used);
         assert!(users[0].used >= 1_000_000, "{}", users[0].used);
         assert_eq!((users[1].used, rate(&users[1])), (100_000, 0));
-        // There is enough for both again.
+        // From here there is enough for both again.
         ticks.run(3000, 100_000_000, &mut users);
         assert_eq!((users[0].used, rate(&users[0])), (20_000_000, 0));
     }
@@ -550,7 +557,7 @@ mod tests {
         assert!(!users[0].session.is_much());
         ticks.run(3, 100_000_000, &mut users);
         assert!(users[0].session.is_much() && !users[1].session.is_much());
-        // Others may come back in a moment.
+        // The others may come back in a moment.
         ticks.run(ALONE, 100_000_000, &mut users[..1]);
         assert!(users[0].session.is_much());
         ticks.run(100, 100_000_000, &mut users[..1]);
@@ -560,7 +567,7 @@ mod tests {
     #[test]
     fn nobody_gives_way_to_nobody() {
         let mut ticks = Ticks::new();
-        // Another one is connected, and silent.
+        // Another key is connected, and silent.
         let mut users = [ticks.user(1, 1, 20_000_000), ticks.user(1, 2, 0)];
         ticks.run(300, 10_000_000, &mut users[..1]);
         assert_eq!((users[0].used, rate(&users[0])), (20_000_000, 0));
@@ -584,7 +591,7 @@ mod tests {
         let mut users = [ticks.user(1, 1, 5_000_000), ticks.user(1, 2, 100_000)];
         ticks.run(300, 0, &mut users);
         assert_eq!(rate(&users[0]), KEY_FLOOR);
-        // It is enough for those who use little.
+        // There is enough for those who use little.
         assert_eq!(users[1].used, 100_000);
     }
 

@@ -14,7 +14,7 @@ pub enum StartError {
     /// A certificate or key is missing or unusable.
     #[error("the node's {what} certificates: {source}")]
     Tls {
-        /// Which port they are for.
+        /// The port that they are for.
         what: Port,
         /// What is wrong with them.
         source: amop_tls::TlsError,
@@ -28,7 +28,7 @@ pub enum StartError {
          CA:FALSE, as build_chain.sh makes them"
     )]
     NoNodeId,
-    /// An allow list is set for SDKs whose certificates have no keys to list.
+    /// An allow list is set, but SDK certificates on an RSA channel have no keys to list.
     #[error(
         "sdk_allowlist names secp256k1 keys, but SDKs of an RSA channel have none: remove the list, \
          or set chain.rsa_crypto_channel=false"
@@ -37,14 +37,14 @@ pub enum StartError {
     /// A port could not be listened on.
     #[error("cannot listen on {address} for {what}: {source}{}", in_use(source))]
     Bind {
-        /// What for.
+        /// The port.
         what: Port,
         /// The address asked for.
         address: SocketAddr,
         /// What the operating system says.
         source: io::Error,
     },
-    /// The thread that deals with strangers could not be started, or not get the ports.
+    /// The thread of the ports could not be started, or could not take over the ports.
     #[error("cannot start the thread for the ports: {0}")]
     Thread(io::Error),
     /// The operating system gives no random numbers.
@@ -53,11 +53,11 @@ pub enum StartError {
     /// Not all peers were reached in the time given.
     #[error("only {connected} of {expected} peers are connected after {seconds} s")]
     Peers {
-        /// How many are.
+        /// The number of connected peers.
         connected: usize,
-        /// How many should be.
+        /// The number of expected peers.
         expected: usize,
-        /// How long it waited.
+        /// How long the node waited.
         seconds: u64,
     },
     /// Certificates for an embedded network could not be made.
@@ -76,11 +76,11 @@ fn in_use(error: &io::Error) -> &'static str {
 /// One of a node's ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Port {
-    /// For SDKs.
+    /// The port for SDKs.
     Channel,
-    /// For other nodes.
+    /// The port for other nodes.
     P2p,
-    /// For questions over HTTP.
+    /// The port for JSON-RPC over HTTP.
     Rpc,
 }
 

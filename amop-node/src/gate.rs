@@ -1,4 +1,4 @@
-//! A few places for work, for which those who want one take turns.
+//! A few places for work; callers take turns to get them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,14 +6,14 @@ use tokio::sync::oneshot;
 
 use crate::turns::{Party, Turns};
 
-/// Lets so many work at once. Agencies take turns, then the keys of each, then their connections; who has
-/// cost more waits until the others have cost as much.
+/// Lets a fixed number of callers work at once. Agencies take turns, then the keys of each, then
+/// their connections; a caller that has cost more waits until the others have cost as much.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate(Arc<Mutex<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
-    /// Places that nobody has.
+    /// Places that are free.
     free: usize,
     waiting: usize,
     turns: Turns<oneshot::Sender<Turn>>,
@@ -25,7 +25,7 @@ pub(crate) struct Turn {
     gate: Option<Gate>,
     party: Party,
     cost: usize,
-    /// Others want one, too.
+    /// Whether others waited for a place, too, when this one was given.
     crowded: bool,
 }
 
@@ -42,11 +42,12 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a place. A caller that stops waiting has none.
+    /// Waits for a place. If the caller stops waiting, it gets none.
     pub(crate) async fn turn(&self, party: Party) -> Turn {
         match self.ask(party).await {
             Ok(turn) => turn,
-            // The sender is in the queue, which this holds, until it is used.
+            // Never happens: `self` holds the queue, and the queue keeps the sender until it is
+            // used.
             Err(_) => std::future::pending().await,
         }
     }
@@ -65,7 +66,7 @@ impl Gate {
         receiver
     }
 
-    /// Gives a place, which nobody has, to the next one that still wants it.
+    /// Gives a place, which is free, to the next caller that still wants it.
     fn next(&self) {
         loop {
             let mut queue = self.lock();
@@ -85,7 +86,8 @@ impl Gate {
             };
             match sender.send(turn) {
                 Ok(()) => return,
-                // It is gone. Not by its drop, which would come back here.
+                // This caller is gone. Do not use the turn's drop here: it would call this function
+                // again.
                 Err(mut turn) => {
                     turn.gate = None;
                     self.lock().turns.done(party, 0);
@@ -101,12 +103,12 @@ impl Gate {
 }
 
 impl Turn {
-    /// Whether others waited for one when this one was given.
+    /// Whether others waited for a place when this one was given.
     pub(crate) fn is_crowded(&self) -> bool {
         self.crowded
     }
 
-    /// Says what the work has cost, for the order of later turns.
+    /// Records the cost of the work, which decides the order of later turns.
     pub(crate) fn costs(&mut self, cost: usize) {
         self.cost = cost;
     }
@@ -150,7 +152,7 @@ mod tests {
         let turn = poll(&mut first).unwrap().unwrap();
         assert!(poll(&mut third).is_none());
         drop((second, turn));
-        // Given a turn that it does not take: dropping it lets the next one work.
+        // It was given a turn that it did not take: dropping the turn lets the next caller work.
         drop(third);
         assert_eq!(gate.lock().free, 1);
         assert!(poll(gate.turn(party(1, 1, 3))).is_some());

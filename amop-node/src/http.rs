@@ -1,9 +1,10 @@
-//! The JSON-RPC port: what SDKs ask over the channel (channel-v2 section 11), asked over HTTP.
+//! The JSON-RPC port: the same requests that SDKs send over the channel (channel-v2 section 11),
+//! over HTTP.
 //!
-//! There is no TLS and nobody is known here, as with real nodes; nothing that is answered changes
-//! anything. Every connection is for one request and has one deadline for all of it; when there are too
-//! many, the one that has kept the node waiting longest goes. How often an address may ask is bounded, too, and
-//! so is what waits to be read by all together.
+//! There is no TLS and clients are not authenticated, as on FISCO nodes; no request changes
+//! anything. Each connection serves one request and has one deadline for all of it. When there are
+//! too many connections, the one that has kept the node waiting longest is closed. The request rate
+//! of each address is limited, and so is the total length of answers that wait to be read.
 
 use std::{
     convert::Infallible,
@@ -43,16 +44,16 @@ use crate::{
     supervise::keep,
 };
 
-/// What those who ask have together.
+/// The state that all HTTP connections share.
 #[derive(Debug)]
 struct Desk {
     rates: Mutex<Rates>,
     answers: Arc<Answers>,
-    /// How long an answer waits to be read at most.
+    /// The longest time that an answer may wait to be read.
     time: Duration,
 }
 
-/// The longest body of a request, in bytes; the channel reads no longer ones either.
+/// The longest body of a request, in bytes; the channel has the same limit.
 const MAX_BODY: usize = 1024 * 1024;
 
 /// The longest head of a request, in bytes.
@@ -83,7 +84,7 @@ async fn accept(context: &Context, door: &Arc<Door>, listener: &TcpListener, des
     }
 }
 
-/// One connection: one request, one answer.
+/// Serves one connection: one request, one answer.
 async fn exchange(
     context: &Context,
     stream: TcpStream,
@@ -107,7 +108,7 @@ async fn exchange(
         ));
     }
     let whole = AtomicBool::new(false);
-    // Until the answer was read, or given up.
+    // Held until the answer was read or given up.
     let room = OnceLock::new();
     let service = service_fn(|request| async {
         let response = respond(request, (&whole, &room), &context.core, (place, desk)).await;
@@ -122,7 +123,7 @@ async fn exchange(
         );
         tokio::select! {
             end = connection.as_mut() => end,
-            // A question that was read is still answered.
+            // A request that was read completely is still answered.
             () = context.stop.cancelled() => match whole.load(Ordering::Relaxed) {
                 true => connection.await,
                 false => Ok(()),
@@ -141,8 +142,8 @@ async fn exchange(
 
 type Reply = Response<Full<Bytes>>;
 
-/// Answers a request, or says why it is not answered. Sets `whole` once the request was read to its end, and `room`
-/// to the room that the answer takes.
+/// Answers a request, or says why it is not answered. Sets `whole` once the request was read to its
+/// end, and `room` to the room that the answer takes.
 async fn respond(
     request: Request<Incoming>,
     (whole, room): (&AtomicBool, &OnceLock<AnswerRoom>),
@@ -157,7 +158,8 @@ async fn respond(
             .insert(ALLOW, HeaderValue::from_static("POST"));
         return Err(refusal);
     }
-    // Web pages, which ask in the name of whoever looks at them, have one; SDKs have none.
+    // Requests from web pages, which act in the name of the page's visitor, have this header; SDKs
+    // do not send it.
     if request.headers().contains_key(ORIGIN) {
         return Err(refuse(StatusCode::FORBIDDEN, "web pages get no answer"));
     }
@@ -186,12 +188,13 @@ async fn respond(
         core.refusals.http_refused();
         return Err(no_room(answer.len(), desk.time));
     };
-    // A connection has one answer.
+    // A connection has only one answer, so it is not set twice.
     let _ = room.set(admitted);
     Ok(reply(StatusCode::OK, "application/json", answer))
 }
 
-/// The whole body. Collected by hand: however small its pieces are, it takes no more than its length.
+/// Reads the whole body. Collects it by hand, so that it takes no more memory than its length,
+/// however small its pieces are.
 async fn read(mut body: Incoming) -> Result<BytesMut, Reply> {
     let too_long = || {
         let text = "a request may have 1 MiB at most";
@@ -219,7 +222,7 @@ fn too_often(wait: Duration) -> Reply {
     later(StatusCode::TOO_MANY_REQUESTS, text, wait)
 }
 
-/// Too much waits to be read, and this would be too much more.
+/// Refuses an answer because too many bytes already wait to be read.
 fn no_room(len: usize, wait: Duration) -> Reply {
     let text = format!(
         "the answer is {len} bytes long, and others that long wait to be read, or it is over half of \

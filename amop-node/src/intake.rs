@@ -1,11 +1,12 @@
-//! The budget of a node for frames of which not all has come.
+//! The budget of a node for incomplete frames.
 //!
-//! A frame gets its room when its first bytes come, or is refused then. A frame that was let in is not given
-//! up half way for want of room.
+//! A frame gets its room when its first bytes arrive, or it is refused then. A frame that was
+//! admitted is never dropped half-way because there is no room.
 //!
-//! An agency gets at most what is free. A key gets at most what is free after its agency was given as much
-//! again (the dynamic thresholds of shared switch buffers). An agency that holds something gets another frame
-//! only if room for several of that length stays free, so that long frames of a few leave room for others.
+//! An agency gets at most as much as stays free. A key gets at most as much as would stay free
+//! after its agency was given the same amount again (the dynamic thresholds of shared switch
+//! buffers). An agency that already holds something gets another frame only if room for several
+//! frames of this length stays free, so that long frames of a few leave room for others.
 
 use std::{
     hash::{BuildHasher, Hash},
@@ -17,17 +18,18 @@ use foldhash::fast::RandomState;
 
 use crate::turns::Party;
 
-/// As many frames of the same length must fit after a further frame of an agency.
+/// After another frame of an agency is admitted, this many frames of the same length must still
+/// fit.
 const LEFT_FOR_OTHERS: usize = 10;
 
-/// Where a connection came from. What an agency's SDKs hold takes nothing from its nodes.
+/// The port that a connection came to. Room held by an agency's SDKs is not taken from its nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Port {
     Sdks,
     Nodes,
 }
 
-/// What all connections of a node hold of frames that are not whole.
+/// The bytes of incomplete frames that all connections of a node hold.
 #[derive(Debug)]
 pub(crate) struct Intake {
     limit: usize,
@@ -38,7 +40,7 @@ pub(crate) struct Intake {
 #[derive(Debug, Default)]
 struct Held {
     total: usize,
-    /// Of which agency and of which key; nobody who holds nothing.
+    /// Bytes held by each agency and each key; those that hold nothing have no entry.
     by_owner: std::collections::HashMap<u64, usize, RandomState>,
 }
 
@@ -89,7 +91,8 @@ impl Intake {
         })
     }
 
-    /// The share of a connection: all with this key have one, and all of this agency, on this port.
+    /// Returns the share of a connection. All connections of the same key share one, and so do all
+    /// connections of the same agency on this port.
     pub(crate) fn share(self: &Arc<Self>, port: Port, standing: &Standing) -> Share {
         self.share_of((port, standing.agency_digest()), standing.key_digest())
     }
@@ -107,7 +110,7 @@ impl Intake {
         self.limit
     }
 
-    /// Bytes for which there is room now.
+    /// Returns the number of bytes for which room is taken now.
     pub(crate) fn bytes(&self) -> usize {
         self.held().total
     }
@@ -117,7 +120,7 @@ impl Intake {
     }
 }
 
-/// Whose frames they are.
+/// The owner of frames: a key and its agency.
 #[derive(Debug, Clone)]
 pub(crate) struct Share {
     agency: u64,
@@ -126,7 +129,7 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// Room for a frame of this length, if there is.
+    /// Returns room for a frame of this length, or `None` if there is no room.
     pub(crate) fn admit(&self, len: usize) -> Option<Room> {
         let mut held = self.intake.held();
         held.admits(self.intake.limit, self, len).then(|| {
@@ -138,7 +141,7 @@ impl Share {
         })
     }
 
-    /// Whose turn it is when one of its connections has something to be done.
+    /// Returns the party whose turn is used for work of one of its connections.
     pub(crate) fn party(&self, one: u64) -> Party {
         let (agency, key) = (self.agency, self.key);
         Party { agency, key, one }
@@ -149,7 +152,7 @@ impl Share {
     }
 }
 
-/// Room for a frame that is not whole; given back when dropped.
+/// Room for an incomplete frame; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Room {
     share: Share,
@@ -166,7 +169,7 @@ impl Drop for Room {
 mod tests {
     use super::*;
 
-    /// As many frames of this length as there is room for.
+    /// Takes room for frames of this length until there is no more.
     fn fill(share: &Share, len: usize) -> Vec<Room> {
         std::iter::from_fn(|| share.admit(len)).collect()
     }

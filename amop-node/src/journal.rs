@@ -1,4 +1,5 @@
-//! The node's log of what others cause: one line each, and no more lines than a person reads.
+//! The node's log of events that others cause, limited to as many lines as a person can read. Each
+//! event is one line.
 
 use std::{
     fmt,
@@ -16,43 +17,43 @@ use tracing::Level;
 
 use crate::ports::Source;
 
-/// What lines are counted together.
+/// The kinds of lines; lines of one kind are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
-    /// A handshake that failed, at the port named.
+    /// A handshake failed, at the port named.
     Refused(&'static str),
-    /// A handshake that took too long, at the port named.
+    /// A handshake took too long, at the port named.
     TimedOut(&'static str),
-    /// Somebody who connected and went, at the port named.
+    /// A connection closed without sending anything, at the port named.
     Silent(&'static str),
-    /// A connection that lost its place or found none, at the port named.
+    /// A connection lost its place or found none, at the port named.
     Displaced(&'static str),
-    /// An established connection too many, at the port named.
+    /// There were too many established connections, at the port named.
     TurnedAway(&'static str),
     /// Accepting failed.
     CannotAccept,
-    /// A session came.
+    /// A session was opened.
     SessionOpened,
     /// A session's handshake was signed with SHA-1.
     Sha1Signature,
-    /// A session went.
+    /// A session was closed.
     SessionClosed,
     /// A connection with a node ended.
     PeerEnded,
     /// A configured peer cannot be reached.
     DialFailed,
-    /// An HTTP request that failed.
+    /// An HTTP request failed.
     Http,
-    /// A reply over the frame limit.
+    /// A reply was over the frame limit.
     LongReply,
-    /// What the machine tells.
+    /// The machine gave a notice.
     Notice(Discriminant<Notice>),
 }
 
-/// Who caused a line.
+/// The cause of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Cause {
-    /// Somebody at an address.
+    /// An unauthenticated client at an address.
     Address(Source),
     /// An SDK's session.
     Session(u64),
@@ -60,11 +61,11 @@ pub(crate) enum Cause {
     Peer(u64),
     /// A configured peer, by the hash of its address.
     Configured(u64),
-    /// The node itself, or nobody in particular.
+    /// The node itself, or no specific cause.
     Node,
 }
 
-/// Logs what others cause.
+/// The log of events that others cause.
 #[derive(Debug)]
 pub(crate) struct Journal(Mutex<LogThrottle<(Kind, Level), Cause>>);
 
@@ -103,7 +104,7 @@ impl Journal {
         if !enabled(level) {
             return;
         }
-        // Others want the throttle, too, and a long text takes its time.
+        // Formatted without the lock: others need the throttle, too, and a long text takes time.
         let text = OneLine::new(text).to_string();
         let (now, key) = (Instant::now(), (kind, level));
         let mut throttle = self.lock();
@@ -118,7 +119,7 @@ impl Journal {
         }
     }
 
-    /// Tells what was held back, now and then; never returns.
+    /// Logs the counts of suppressed lines from time to time; never returns.
     pub(crate) async fn run(&self) {
         let mut windows = interval(LogLimits::default().window);
         windows.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -129,7 +130,7 @@ impl Journal {
         }
     }
 
-    /// Tells all that was held back.
+    /// Logs the counts of all suppressed lines.
     pub(crate) fn finish(&self) {
         let summaries = self.lock().finish(Instant::now());
         emit_all(summaries);
@@ -177,7 +178,7 @@ fn level(notice: &Notice) -> Level {
         | Notice::Disbelieved { .. }
         | Notice::OverFrameLimit { .. }
         | Notice::BadVerdict { .. } => Level::WARN,
-        // Go SDKs answer every multicast; nobody waits for that.
+        // Go SDKs answer every multicast, although no answer is expected.
         Notice::UnsolicitedResponse { .. } => Level::TRACE,
         _ => Level::DEBUG,
     }

@@ -48,13 +48,13 @@ use self::files::{Staged, is_vacant};
 use self::ini::NodeIni;
 use crate::config::{CertPaths, ChainVersion, NodeId, PeerAddr, read_text};
 
-/// More nodes than this do not belong on one machine.
+/// The largest number of nodes, which is more than makes sense on one machine.
 const MAX_NODES: u16 = 256;
 
-/// The folder named like the address of the machine, as the script does.
+/// The folder named after the address of the machine, as the chain's script does.
 const HOST: &str = "127.0.0.1";
 
-/// What network to write.
+/// The network to write.
 ///
 /// Node `i` gets each base port plus `i`.
 #[derive(Clone, Debug)]
@@ -62,8 +62,8 @@ const HOST: &str = "127.0.0.1";
 pub struct DevnetSpec {
     /// The folder to write to; it is created if missing.
     pub dir: PathBuf,
-    /// How many nodes there are to be, 1 to 256. Existing ones count; more than
-    /// these are kept.
+    /// The number of nodes that should exist, 1 to 256. Existing nodes count; if there are more,
+    /// they are kept.
     pub nodes: u16,
     /// Channel port of node 0 (20200).
     pub base_channel_port: u16,
@@ -75,9 +75,9 @@ pub struct DevnetSpec {
     pub rsa: bool,
     /// Name of the agency that signs nodes and the SDK (`agency`).
     pub agency: String,
-    /// The chain id that new nodes tell SDKs (1).
+    /// The chain id that new nodes report to SDKs (1).
     pub chain_id: u64,
-    /// The version that new nodes tell SDKs (2.11.1).
+    /// The version that new nodes report to SDKs (2.11.1).
     pub version: ChainVersion,
 }
 
@@ -127,7 +127,8 @@ impl DevnetSpec {
         })
     }
 
-    /// Channel, P2P and JSON-RPC port of a node; [`DevnetSpec::check`] was passed.
+    /// Returns the channel, P2P and JSON-RPC ports of a node. They are valid because
+    /// [`DevnetSpec::check`] passed.
     fn ports(&self, node: u16) -> [u16; 3] {
         [
             self.base_channel_port,
@@ -152,7 +153,7 @@ fn mode(rsa: bool) -> &'static str {
 pub struct DevnetLayout {
     /// `<dir>/127.0.0.1`, the folder of nodes and SDK.
     pub root: PathBuf,
-    /// All nodes, those that existed before included, by index.
+    /// All nodes by index, including those that existed before.
     pub nodes: Vec<DevnetNode>,
     /// Certificates for SDKs.
     pub sdk: CertPaths,
@@ -172,23 +173,23 @@ pub struct DevnetNode {
     pub config: PathBuf,
     /// Its identity.
     pub node_id: NodeId,
-    /// Where SDKs connect.
+    /// The address that SDKs connect to.
     pub channel: SocketAddr,
-    /// Where other nodes connect.
+    /// The address that other nodes connect to.
     pub p2p: SocketAddr,
     /// Whether this call made it.
     pub created: bool,
 }
 
-/// Writes a network, or adds to one what is missing.
+/// Writes a network, or adds what is missing to an existing one.
 ///
-/// The `config.ini` of an existing node is touched only when nodes are added: they
-/// are appended to its list of peers, everything else stays as it is.
+/// The `config.ini` of an existing node is changed only when nodes are added: they are appended to
+/// its list of peers, and everything else stays as it is.
 ///
 /// # Errors
-/// [`LayoutError`]: a network that cannot be, an existing layout that is broken or
-/// has the other kind of channel certificates, a missing authority, or the file
-/// system. After fixing the cause, call again.
+/// [`LayoutError`]: the network asked for is not possible, an existing layout is damaged or has the
+/// other kind of channel certificates, an authority is missing, or the file system failed. After
+/// fixing the cause, call again.
 pub fn write_devnet(spec: &DevnetSpec) -> Result<DevnetLayout, LayoutError> {
     spec.check()?;
     let root = spec.dir.join(HOST);
@@ -211,8 +212,8 @@ pub fn write_devnet(spec: &DevnetSpec) -> Result<DevnetLayout, LayoutError> {
         if !sdk_exists {
             sdk.issue(&authorities)?;
         }
-        // Existing nodes come first: a peer that is not there yet is harmless, a
-        // node that nobody dials would go unnoticed by the next run.
+        // Change the existing nodes first: a peer that is not there yet is harmless, but the next
+        // run would not notice a node that no other node dials.
         let peers = add_to_existing(spec, &existing, &missing)?;
         for &index in &missing {
             issue_node(spec, &root, index, &peers, &authorities)?;
@@ -243,7 +244,7 @@ pub fn write_devnet(spec: &DevnetSpec) -> Result<DevnetLayout, LayoutError> {
     })
 }
 
-/// Makes the authorities of a new layout or loads those of an existing one.
+/// Creates the authorities of a new layout, or loads those of an existing one.
 fn authorities(
     spec: &DevnetSpec,
     existing: &BTreeMap<u16, Existing>,
@@ -254,7 +255,7 @@ fn authorities(
         if is_vacant(&cert)? {
             return Authorities::create(&cert, &spec.agency, spec.rsa);
         }
-        // A run for EC was interrupted before it issued anything, say.
+        // For example, an EC run was interrupted before it issued anything.
         if spec.rsa {
             Authorities::add_channel(&cert, &spec.agency)?;
         }
@@ -294,8 +295,8 @@ fn check_ports(
     Ok(())
 }
 
-/// Tells the existing nodes of the new ones. Returns the peers of the new ones: all
-/// that anyone knows.
+/// Adds the new nodes to the peers of the existing nodes. Returns the peers of the new nodes: all
+/// peers that any node knows.
 fn add_to_existing(
     spec: &DevnetSpec,
     existing: &BTreeMap<u16, Existing>,
@@ -320,7 +321,7 @@ fn add_to_existing(
             files::replace(&node.file, &ini::add_peers(&text, &unknown))?;
         }
         known.iter().for_each(&mut add);
-        // Nobody can know a port that the system chooses.
+        // If the system chooses the port, it is not known in advance.
         if let Some(own) = node.peer() {
             add(&own);
         }

@@ -22,33 +22,33 @@ use crate::{
     supervise::{Fault, caught},
 };
 
-/// Bodies from this length on are written by themselves rather than copied behind their headers.
+/// Bodies of at least this length are written separately, not copied behind their headers.
 const LONG_BODY: usize = 64 * 1024;
-/// A connection that waits for something to write keeps a buffer of this much.
+/// The buffer that a connection keeps while it has nothing to write.
 const KEEP: usize = 4 * 1024;
-/// While it writes again and again it keeps room for so many frames.
+/// The number of frames for which a busy writer keeps room.
 const SPARE: usize = 1024;
 /// Frames are joined up to about this much for one write.
 const WRITE_BATCH: usize = 128 * 1024;
-/// What a TLS record holds.
+/// The maximum content of a TLS record.
 const RECORD: usize = 16 * 1024;
-/// So many lanes are looked through for the one that something written is counted for.
+/// The number of recent lanes that are searched for the one to count written bytes for.
 const LANES: usize = 8;
-/// A connection that is closed gets this long to take what was sent to it before.
+/// How long a connection that is being closed may take to accept what was sent before.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// What differs between the two kinds of connection.
+/// The differences between SDK connections and peer connections.
 pub(crate) trait Wire: Clone + Send + Sync + 'static {
     type Id: Copy + Send + Sync + 'static;
     type Queue: Queue<Item = Self::Item> + Send;
     type Item: Send + 'static;
-    /// What the machine counts apart of what has left.
+    /// The lanes whose written bytes the machine counts separately.
     type Lane: Copy + PartialEq + Send;
     type Close: fmt::Display + Clone + Send + Sync + 'static;
 
-    /// Appends the beginning of a frame, and returns the rest, which goes behind it.
+    /// Appends the beginning of a frame, and returns the rest, to be written after it.
     fn encode(&self, item: &Self::Item, out: &mut BytesMut) -> Bytes;
-    /// The length the machine counts for a frame, and where.
+    /// Returns the length that the machine counts for a frame, and the lane.
     fn len(item: &Self::Item) -> (Self::Lane, usize);
     fn outbox(state: &mut State, id: Self::Id) -> Option<&mut Outbox<Self::Queue, Self::Close>>;
     fn written(id: Self::Id, lane: Self::Lane, len: usize) -> Event;
@@ -139,7 +139,7 @@ pub(crate) enum LinkEnd<R: fmt::Display> {
 }
 
 impl<R: fmt::Display> LinkEnd<R> {
-    /// Ends that are no more than the other side leaving without a word are no errors.
+    /// Treats a connection that the peer closed without an error as closed, not as an error.
     pub(crate) fn of(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof
@@ -151,8 +151,8 @@ impl<R: fmt::Display> LinkEnd<R> {
     }
 }
 
-/// Runs a connection until it ends, or panics. The machine knows it already; the caller tells the machine that
-/// it is gone.
+/// Runs a connection until it ends or panics. The machine knows it already; the caller tells the
+/// machine when it has ended.
 pub(crate) async fn run<W: Wire, R: Reading<Id = W::Id>>(
     core: &Arc<Core>,
     wiring: (&W, R),
@@ -178,7 +178,7 @@ async fn run_until_it_ends<W: Wire, R: Reading<Id = W::Id>>(
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut writing = pin!(async {
         let end = write(core, wire, id, signals, &mut writer).await;
-        // An orderly close, if the other side still takes it.
+        // Close the connection in order, if the other side still accepts it.
         let _ = timeout(FLUSH, writer.shutdown()).await;
         end
     });
@@ -193,7 +193,7 @@ async fn run_until_it_ends<W: Wire, R: Reading<Id = W::Id>>(
         () = stop.cancelled() => LinkEnd::Shutdown,
     };
     if !writer_ended && !matches!(end, LinkEnd::Io(_)) {
-        // What was sent before the end still goes out; a write under way is not cut in two.
+        // What was sent before the end is still written; a write in progress is not cut in two.
         if let Some(outbox) = W::outbox(&mut core.lock(), id) {
             outbox.finish();
         }
@@ -240,7 +240,8 @@ async fn write<W: Wire>(
                 if let Err(error) = sent.await {
                     return LinkEnd::of(error);
                 }
-                // Of very many it would be much for a connection that then has little to write.
+                // A very large queue would be too much memory for a connection that later has
+                // little to write.
                 spare = if frames.capacity() <= SPARE {
                     frames
                 } else {
@@ -254,7 +255,7 @@ async fn write<W: Wire>(
     }
 }
 
-/// What has been written and not been reported.
+/// Bytes that have been written but not reported to the machine.
 struct Written<'a, W: Wire> {
     core: &'a Core,
     id: W::Id,
@@ -299,7 +300,7 @@ async fn write_frames<W: Wire>(
         written.count(W::len(&frame));
         if body.len() >= LONG_BODY {
             if !coalesce {
-                // The records are those of one write.
+                // The TLS records are those of one write, so this fills the first one.
                 let room = RECORD.saturating_sub(out.len());
                 out.extend_from_slice(&body.split_to(room));
             }
@@ -313,17 +314,18 @@ async fn write_frames<W: Wire>(
             continue;
         }
         out.extend_from_slice(&body);
-        // One write is one TLS record (or several of one frame alone): SDKs in other languages
-        // break on two frames in one read (channel-v2 section 3.4).
+        // One write is one TLS record (or several with only one frame): some other SDKs fail when
+        // one read returns two frames (channel-v2 section 3.4).
         if !coalesce || out.len() >= WRITE_BATCH {
             writer.write_all(out).await?;
             if !coalesce {
-                // TLS buffers what TCP does not take, and would spread the next frame over what
-                // room is left there and a second record.
+                // TLS buffers what TCP does not take. It would put the next frame partly into the
+                // room left there and partly into a second record.
                 writer.flush().await?;
             }
             out.clear();
-            // Not only at the end, so that a slow reader's progress is seen.
+            // Reported here and not only at the end, so that the machine sees a slow reader's
+            // progress.
             if written.len >= WRITE_BATCH {
                 written.report();
             }

@@ -41,20 +41,20 @@ use crate::{
     tcp::Tcp,
 };
 
-/// The bounds of a node's ports.
+/// The limits of a node's ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenLimits {
     /// SDK connections at once.
     pub sessions: usize,
     /// Connections accepted from other nodes at once, shared fairly by agency and node.
     pub peers: usize,
-    /// TLS handshakes under way at once, on each of the two TLS ports. When all are, the address with
-    /// the most gives up the one that has kept the node waiting longest.
+    /// TLS handshakes in progress at once, on each of the two TLS ports. When all are in use, the
+    /// address with the most of them loses the one that has kept the node waiting longest.
     pub handshakes: usize,
-    /// TLS handshakes under way at once from one IPv4 address or IPv6 network of 64 bits, on each of
-    /// the two TLS ports.
+    /// TLS handshakes in progress at once from one IPv4 address or IPv6 /64 network, on each of the
+    /// two TLS ports.
     pub source_handshakes: usize,
-    /// How long a connection to a port may say nothing at first.
+    /// How long a new connection to a port may send nothing.
     pub first_byte_time: Duration,
     /// How long the first TLS message of a connection may take.
     pub hello_time: Duration,
@@ -62,27 +62,27 @@ pub struct ListenLimits {
     pub handshake_time: Duration,
     /// How long any frame may take to arrive, from its first byte to its last.
     pub frame_time: Duration,
-    /// A long frame has a second more than that for every so many bytes that have come: one that comes
-    /// more slowly is cut off.
+    /// A long frame gets one more second for each of this number of bytes received: a frame that
+    /// arrives more slowly closes its connection.
     pub frame_rate: usize,
-    /// Bytes of frames of which not all has come, over all SDKs and nodes, each counted with its whole
-    /// length; frames up to 4 KiB of SDKs and 68 KiB of nodes are not. No agency gets more of it than it
-    /// leaves free, and no key more than its agency and it leave free. Give it several times
-    /// [`Limits::frame`](crate::Limits::frame).
+    /// Bytes of incomplete frames, over all SDKs and nodes, each counted with its whole length;
+    /// frames up to 4 KiB from SDKs and 68 KiB from nodes are not counted. An agency gets at most
+    /// as much as it leaves free, and a key at most as much as it and its agency leave free. Set it
+    /// to several times [`Limits::frame`](crate::Limits::frame).
     pub receiving: usize,
     /// How long a long frame of an overlay node may wait for its next fragment.
     pub fragment_time: Duration,
-    /// How long tasks of the node may wait for a processor. While it is longer, SDKs of the agencies and
-    /// keys that make the node do most are read from more slowly; not below a twentieth of a processor for
-    /// each key.
+    /// How long tasks of the node may wait for a processor. While they wait longer, SDKs of the
+    /// agencies and keys that cause most work are read from more slowly; each key keeps at least a
+    /// twentieth of a processor.
     pub lag: Duration,
     /// HTTP requests at once.
     pub http: usize,
-    /// HTTP requests a second; four times as many at once. Every address that has asked lately has an
-    /// equal part of it. Every 64 KiB read or written count as one more.
+    /// HTTP requests per second; four times this number at once. The addresses that sent requests
+    /// lately share it equally. Every 64 KiB read or written count as one more request.
     pub http_rate: usize,
-    /// Bytes of answers over HTTP that wait to be read, each over 4 KiB. An address gets at most half of what
-    /// is free, with what it holds; a longer answer is refused (503).
+    /// Bytes of HTTP answers that wait to be read, counting only answers over 4 KiB. All answers of
+    /// an address get at most half of what is free; a longer answer is refused (503).
     pub http_answers: usize,
     /// How long an HTTP request may take, from the connection to the end of the answer.
     pub http_time: Duration,
@@ -99,7 +99,7 @@ impl Default for ListenLimits {
             hello_time: Duration::from_secs(5),
             handshake_time: Duration::from_secs(10),
             frame_time: Duration::from_secs(10),
-            // 2 Mb/s: the longest frame of an SDK has 138 s.
+            // This is 2 Mb/s: the longest frame of an SDK has 138 s.
             frame_rate: 256 * 1024,
             receiving: 512 << 20,
             fragment_time: Duration::from_secs(60),
@@ -123,8 +123,9 @@ pub(crate) async fn serve_channel(
         door,
         tls,
         verifier: context.access.sdks.clone(),
-        // Whoever comes when all places are taken must be known to be given one of those that others
-        // have beyond their share: the machine decides behind TLS.
+        // When all places are taken, a newcomer may get a place that another key or agency has
+        // beyond its share. The machine decides this, and it must know the newcomer's certificate,
+        // so the handshake comes first.
         connections: Arc::new(Semaphore::new(
             context
                 .limits
@@ -152,7 +153,7 @@ pub(crate) async fn serve_p2p(
         door,
         tls,
         verifier: context.access.peers.clone(),
-        // As above.
+        // For the same reason as in `serve_channel`.
         connections: Arc::new(Semaphore::new(
             context
                 .limits
@@ -189,14 +190,14 @@ struct AcceptingPort {
     turned_away: fn(&Refusals) -> &AtomicU64,
 }
 
-/// How a handshake ended without a connection.
+/// The reason why a handshake ended without a connection.
 enum Unfinished {
     Failed(HandshakeFailure),
-    /// It took too long, which the text says.
+    /// It took too long; the text gives details.
     Slow(String),
-    /// Its place was needed.
+    /// Its place was given to another connection.
     Displaced,
-    /// It went without a word.
+    /// The connection closed before it sent anything.
     Silent,
     Stopping,
 }
@@ -222,7 +223,7 @@ impl AcceptingPort {
         }
     }
 
-    /// TLS with a stranger, as far as its patience, its place and the node last.
+    /// Does the TLS handshake with an unknown client, until its time, its place or the node ends.
     async fn handshake(
         &self,
         context: &Context,
@@ -230,7 +231,7 @@ impl AcceptingPort {
         place: &Place,
     ) -> Result<(TlsStream<Tcp>, Admitted), Unfinished> {
         let stream = tokio::select! {
-            // Whoever has lost its place is counted already.
+            // A connection that has lost its place is already counted.
             biased;
             () = place.lost() => Err(Unfinished::Displaced),
             () = context.stop.cancelled() => Err(Unfinished::Stopping),
@@ -239,7 +240,7 @@ impl AcceptingPort {
         let certificates = stream.get_ref().1.peer_certificates();
         match admit(&self.verifier, certificates, Side::Client) {
             Ok(admitted) => Ok((stream, admitted)),
-            // Lists were reloaded since the handshake.
+            // Lists were reloaded after the handshake.
             Err(error) => Err(Unfinished::Failed(HandshakeFailure::PeerCertificate(error))),
         }
     }
@@ -268,12 +269,12 @@ impl AcceptingPort {
         };
         let first = within(due(limits.first_byte_time), stream.peek(&mut [0])).await;
         let first = first.ok_or_else(|| late(limits.first_byte_time, "sent nothing"))?;
-        // Load balancers and monitors look whether somebody listens, and that is all.
+        // Load balancers and monitors only check whether the port is open.
         if !matches!(first, Ok(1)) {
             return Err(Unfinished::Silent);
         }
         let stream = Tcp::new(stream).map_err(failed)?;
-        // Reads and takes apart, and calculates nothing.
+        // This only reads and parses; it does no cryptography.
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
         let hello = within(due(limits.hello_time), hello)
             .await
@@ -290,7 +291,7 @@ impl AcceptingPort {
             .map_err(failed)
     }
 
-    /// Lets a connection that is known now be served where the others are.
+    /// Hands an authenticated connection over to the node's runtime.
     fn hand_over<F, Fut>(
         &self,
         context: Context,
@@ -360,7 +361,8 @@ impl AcceptingPort {
     }
 }
 
-/// The output of a future that has one by then; no deadline is one that cannot be told.
+/// Returns the output of a future if it is ready before the deadline. A deadline too far away to
+/// represent counts as none.
 async fn within<F: Future>(due: Option<Instant>, future: F) -> Option<F::Output> {
     match due {
         Some(due) => timeout_at(due, future).await.ok(),
@@ -453,7 +455,7 @@ async fn run_session(
     }
 }
 
-/// Runs a peer connection after TLS, whichever side made it.
+/// Runs a peer connection after TLS, whichever side dialled.
 pub(crate) async fn run_peer(
     context: &Context,
     identity: PeerIdentity,
@@ -462,7 +464,7 @@ pub(crate) async fn run_peer(
     stream: impl AsyncRead + AsyncWrite,
 ) -> LinkEnd<amop_proto::node::PeerCloseReason> {
     let peer: PeerId = context.core.next_peer();
-    // Real nodes read any number of frames at once (p2p-v2 section 4.4).
+    // FISCO nodes accept any number of frames in one read (p2p-v2 section 4.4).
     let outbox = Outbox::new(true);
     let signals = outbox.signals.clone();
     let share = context.intake.share(Port::Nodes, &standing);
@@ -494,8 +496,8 @@ pub(crate) async fn run_peer(
     .await
 }
 
-/// A connection that the machine knows. Dropping it tells the machine that it is gone, so that one whose task
-/// panics is not left behind.
+/// A connection that the machine knows. Dropping it tells the machine that it ended, so that a
+/// connection whose task panics is not left behind.
 struct Entered<'a> {
     context: &'a Context,
     link: Link,
@@ -508,7 +510,7 @@ impl<'a> Entered<'a> {
         standing: Standing,
         open: impl FnOnce(&mut State) -> Event,
     ) -> Self {
-        // First, since what follows is logged.
+        // Create this first, because the steps below may log and panic.
         let entered = Self { context, link };
         context.core.handle_with(|state| [open(state)]);
         context.access.enter(&context.core, link, standing);
@@ -534,21 +536,21 @@ impl<'a> Entered<'a> {
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         match thread::panicking() {
-            // A second panic that went on from here would end the process.
+            // A second panic that escaped from here would abort the process.
             true => drop(catch_unwind(AssertUnwindSafe(|| self.leave()))),
             false => self.leave(),
         }
     }
 }
 
-/// Who a peer is by its certificate.
+/// Returns a peer's identity from its certificate.
 pub(crate) fn identify(
     info: PeerInfo,
     standing: &Standing,
     address: SocketAddr,
 ) -> Option<PeerIdentity> {
     let Some(key) = info.public_key else {
-        // The verifier demands one.
+        // The verifier requires one, so this does not happen.
         tracing::warn!("the certificate of the node at {address} gives no node ID");
         return None;
     };

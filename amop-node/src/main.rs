@@ -10,27 +10,29 @@ use std::{
 use amop_node::{NodeBuilder, StartError, config::ChainVersion, program::Log, signal};
 use clap::Parser;
 
-/// Gives memory back to the system soon after a flood, and costs less for each message than that of most
-/// systems does.
+/// Returns memory to the system soon after a flood, and costs less per message than the allocators
+/// of most systems.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An AMOP node that speaks the protocols of FISCO BCOS 2.x and keeps no chain.
 ///
 /// It reads the chain's own config.ini, so it can be started in a folder made by build_chain.sh.
-/// SIGHUP lets it read the white, black, allow and revocation lists again; connections that they refuse
+/// SIGHUP makes it read the white, black, allow and revocation lists again; connections that they
+/// refuse
 /// are closed.
-/// The log goes to standard error; RUST_LOG chooses what it says (default: info).
+/// The log goes to standard error; RUST_LOG selects what is logged (default: info).
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
     /// The configuration file; relative paths in it start from its folder.
     #[arg(short, long, default_value = "config.ini")]
     config: PathBuf,
-    /// The chain id told to SDKs, instead of chain.id.
+    /// The chain id reported to SDKs, instead of chain.id.
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     chain_id: Option<u64>,
-    /// The version told to SDKs, instead of compatibility.supported_version; 2.11.1 for example.
+    /// The version reported to SDKs, instead of compatibility.supported_version; 2.11.1 for
+    /// example.
     #[arg(long)]
     fisco_version: Option<ChainVersion>,
 }
@@ -48,7 +50,7 @@ impl Options {
     }
 }
 
-/// Every connection takes a file descriptor: the process may have as many as the system lets it.
+/// Raises the limit of open files to the system's maximum, because every connection takes one.
 fn more_descriptors() {
     #[cfg(unix)]
     {
@@ -64,12 +66,12 @@ fn more_descriptors() {
     }
 }
 
-/// Tasks that run before it is looked whether something has come for others, or their time has. What one SDK
-/// sends may keep a task busy for a millisecond, and the 61 that is usual would be a long time then.
+/// The number of tasks that run before the runtime polls for I/O and timers. Frames of one SDK may
+/// keep a task busy for a millisecond, so the default of 61 would be a long time.
 const EVENT_INTERVAL: u32 = 8;
 
-/// At its end the program waits so long for what the system has not done yet: resolving a name may take half
-/// a minute.
+/// How long the program waits at its end for unfinished system calls: resolving a name may take
+/// half a minute.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
@@ -77,7 +79,7 @@ fn main() -> ExitCode {
     let log = match Log::start("info") {
         Ok(log) => log,
         Err(error) => {
-            // Nobody may read it.
+            // Standard error may be closed.
             let _ = writeln!(io::stderr(), "amop-node: cannot start the log: {error}");
             return ExitCode::FAILURE;
         }
@@ -92,7 +94,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why the program ended before it was told to.
+/// The reason why the program ended early.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error("cannot start threads: {0}")]
@@ -116,8 +118,8 @@ fn run(options: &Options) -> Result<(), RunError> {
 
 async fn serve(options: &Options) -> Result<(), RunError> {
     more_descriptors();
-    // Signals are caught before the node says that it serves: a program that waits for that line may stop the
-    // node at once.
+    // Catch signals before the node says that it serves: a program that waits for this line may
+    // stop the node at once.
     let stopped = signal::stop().map_err(RunError::Signals)?;
     let hangups = signal::hangups().map_err(RunError::Signals)?;
     let builder = options.builder()?;

@@ -1,4 +1,4 @@
-//! A whole AMOP network in one process, with certificates made on the spot: for tests and demos.
+//! A whole AMOP network in one process, with newly made certificates: for tests and demos.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use amop_tls::{Identity, pki};
 
 use crate::{Node, NodeBuilder, config::PeerAddr, error::StartError};
 
-/// For the mesh to form.
+/// How long the mesh may take to form.
 const MESH: Duration = Duration::from_secs(30);
 
 /// Several nodes of one chain, each connected to all others, on free ports of 127.0.0.1.
@@ -37,7 +37,7 @@ impl Network {
         Self::start_with(nodes, |_, builder| builder).await
     }
 
-    /// As [`start`](Self::start), with a say in the configuration of each node.
+    /// Like [`start`](Self::start), but calls a function that may change each node's configuration.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl Network {
         };
         for index in 0..nodes {
             let identity = identity(&network.agency, pki::Leaf::Node, &format!("node{index}"))?;
-            // Each dials those before it, so no two dial each other.
+            // Each node dials those before it, so that no two dial each other.
             let builder = network
                 .running()
                 .filter_map(|node| node.p2p_address().to_string().parse::<PeerAddr>().ok())
@@ -71,17 +71,17 @@ impl Network {
         Ok(network)
     }
 
-    /// The nodes that run.
+    /// Returns the nodes that are running.
     pub fn running(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().flatten()
     }
 
-    /// A node, unless it was stopped.
+    /// Returns a node, unless it was stopped.
     pub fn node(&self, index: usize) -> Option<&Node> {
         self.nodes.get(index)?.as_ref()
     }
 
-    /// Where SDKs connect to a node: `127.0.0.1:port`.
+    /// Returns the address that SDKs connect to, for one node: `127.0.0.1:port`.
     ///
     /// # Panics
     ///
@@ -90,17 +90,17 @@ impl Network {
         &self.endpoints[index]
     }
 
-    /// An SDK's certificates for this network.
+    /// Returns certificates of an SDK for this network.
     pub fn sdk(&self) -> Identity {
         self.sdk.clone()
     }
 
-    /// The agency that issued all certificates of the network, to issue more.
+    /// Returns the agency that issued all certificates of the network, to issue more.
     pub fn agency(&self) -> &pki::Agency {
         &self.agency
     }
 
-    /// Stops one node. Its connections end; the others run on.
+    /// Stops one node. Its connections end; the other nodes keep running.
     pub async fn stop(&mut self, index: usize) {
         if let Some(node) = self.nodes.get_mut(index).and_then(Option::take) {
             node.shutdown().await;

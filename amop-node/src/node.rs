@@ -33,10 +33,10 @@ use crate::{
     supervise::{keep, keep_until_stopped},
 };
 
-/// Connections get this long at shutdown to take what was sent to them.
+/// How long connections may take at shutdown to accept what was sent to them.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
-/// Certificates of nodes expire: those that are known are looked at this often.
+/// The certificates of known nodes are checked for expiry this often.
 const LOOK_AT_NODES: Duration = Duration::from_secs(60);
 
 /// A running AMOP node.
@@ -59,7 +59,7 @@ pub struct Node {
     intake: Arc<Intake>,
 }
 
-/// What a node is started from.
+/// The parts from which a node is started.
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) core: Arc<Core>,
@@ -78,7 +78,7 @@ pub(crate) struct Setup {
     pub(crate) codec: PeerCodec,
     pub(crate) checker: Arc<Checker>,
     pub(crate) limits: ListenLimits,
-    /// Those of the machine.
+    /// The machine's limits.
     pub(crate) machine_limits: Limits,
 }
 
@@ -89,16 +89,16 @@ pub(crate) struct Rpc {
     pub(crate) address: SocketAddr,
 }
 
-/// What the tasks of a node share.
+/// The state that the tasks of a node share.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) core: Arc<Core>,
     pub(crate) access: Arc<Access>,
     pub(crate) stop: CancellationToken,
-    /// The tasks of connections that are known, and where they run.
+    /// The tasks of authenticated connections, and the runtime they run on.
     pub(crate) tasks: TaskTracker,
     pub(crate) runtime: Handle,
-    /// Where strangers are dealt with.
+    /// The thread for connections that are not authenticated yet.
     pub(crate) ports: Ports,
     pub(crate) p2p_door: Arc<Door>,
     pub(crate) decoder: FrameDecoder,
@@ -106,11 +106,11 @@ pub(crate) struct Context {
     pub(crate) checker: Arc<Checker>,
     pub(crate) checking: Checking,
     pub(crate) limits: ListenLimits,
-    /// Those of the machine.
+    /// The machine's limits.
     pub(crate) machine_limits: Limits,
     pub(crate) intake: Arc<Intake>,
     pub(crate) efforts: Arc<Efforts>,
-    /// How fast texts are read for those who share a key.
+    /// How fast texts are read for all connections with the same key.
     pub(crate) paces: Arc<Paces>,
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     let (ports, ports_thread) = Ports::start(stop.clone()).map_err(StartError::Thread)?;
-    // Without this the thread would outlive a failed start.
+    // Without this guard, the thread would outlive a failed start.
     let failed = stop.clone().drop_guard();
     let adopt = |listener: TcpListener| ports.adopt(listener.into_std()?);
     let channel = adopt(setup.channel).map_err(StartError::Thread)?;
@@ -142,7 +142,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     let (channel_door, p2p_door) = (tls_door("SDK"), tls_door("node"));
     let checker = setup.checker;
     let (checking, checking_thread) = Checking::start().map_err(StartError::Thread)?;
-    // One of the runtime's workers is left to those who use little.
+    // One of the runtime's workers is kept free for sessions that use little.
     let places = Handle::current().metrics().num_workers().saturating_sub(1);
     let context = Context {
         core: setup.core.clone(),
@@ -264,9 +264,9 @@ fn spawn_lasting(context: &Context) {
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Forgets what nodes said of themselves whose certificates are not believed any longer, and what borders
-/// said of FISCO nodes that the lists refuse: those that are no neighbours, whose connections could be
-/// closed.
+/// Forgets the statements of nodes whose certificates are no longer valid, and the statements of
+/// border nodes about FISCO nodes that the lists refuse. This concerns nodes that are not
+/// neighbours: a neighbour's connection is closed instead.
 async fn look_at_nodes(core: &Arc<Core>, checker: &Arc<Checker>) {
     let chains: Vec<(Subject, Vec<Bytes>)> = {
         let state = core.lock();
@@ -276,14 +276,14 @@ async fn look_at_nodes(core: &Arc<Core>, checker: &Arc<Checker>) {
             .collect()
     };
     let checker = checker.clone();
-    // It may take seconds.
+    // This may take seconds.
     let nodes = aside(move || checker.disbelieved(chains)).await;
     if !nodes.is_empty() {
         core.handle([Event::Disbelieve(nodes)]);
     }
 }
 
-/// The first digits of a node ID, enough to tell nodes apart in a log.
+/// Returns the first digits of a node ID, enough to distinguish nodes in a log.
 pub(crate) fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
@@ -313,27 +313,27 @@ impl Node {
         NodeBuilder::default()
     }
 
-    /// Where SDKs connect.
+    /// Returns the address that SDKs connect to.
     pub fn channel_address(&self) -> SocketAddr {
         self.channel
     }
 
-    /// Where other nodes connect.
+    /// Returns the address that other nodes connect to.
     pub fn p2p_address(&self) -> SocketAddr {
         self.p2p
     }
 
-    /// Where JSON-RPC is answered over HTTP, if it is.
+    /// Returns the address that answers JSON-RPC over HTTP, if there is one.
     pub fn rpc_address(&self) -> Option<SocketAddr> {
         self.rpc
     }
 
-    /// The node's ID.
+    /// Returns the node's ID.
     pub fn node_id(&self) -> NodeId {
         NodeId(self.node_id.0)
     }
 
-    /// The IDs of the nodes connected now.
+    /// Returns the IDs of the nodes connected now.
     pub fn peers(&self) -> Vec<NodeId> {
         self.core
             .lock()
@@ -343,51 +343,51 @@ impl Node {
             .collect()
     }
 
-    /// How many SDKs are connected now.
+    /// Returns how many SDKs are connected now.
     pub fn session_count(&self) -> usize {
         self.core.lock().machine.session_count()
     }
 
-    /// Everything the node has counted since it started. What changed is logged once a minute, and
-    /// all of it at shutdown.
+    /// Returns everything that the node has counted since it started. Changes are logged once a
+    /// minute, and all counters at shutdown.
     pub fn stats(&self) -> Stats {
         self.core.stats()
     }
 
-    /// Bytes that wait to be written to SDKs now.
+    /// Returns the number of bytes that wait to be written to SDKs now.
     pub fn session_bytes(&self) -> usize {
         self.core.lock().machine.router().session_bytes()
     }
 
-    /// Bytes that wait to be written to other nodes now.
+    /// Returns the number of bytes that wait to be written to other nodes now.
     pub fn peer_bytes(&self) -> usize {
         self.core.lock().machine.router().peer_bytes()
     }
 
-    /// Bytes of what other nodes have told of nodes, as
+    /// Returns the size in bytes of the stored statements about other nodes, as
     /// [`Limits::records_bytes`](crate::Limits::records_bytes) counts them.
     pub fn records_bytes(&self) -> usize {
         self.core.lock().machine.router().records_bytes()
     }
 
-    /// How many overlay nodes can be reached, neighbours included.
+    /// Returns how many overlay nodes can be reached, neighbours included.
     pub fn reachable(&self) -> usize {
         self.core.lock().machine.router().reachable()
     }
 
-    /// How many signatures of nodes have been verified since the start: the dearest of what others can
-    /// make a node do.
+    /// Returns how many signatures of nodes have been verified since the start. This is the most
+    /// expensive work that other nodes can cause.
     pub fn signatures_verified(&self) -> u64 {
         self.checker.verified()
     }
 
-    /// The length of all frames of which a part has come now, as
+    /// Returns the total length of all incomplete frames, as
     /// [`ListenLimits::receiving`](crate::ListenLimits::receiving) counts them.
     pub fn receiving_bytes(&self) -> usize {
         self.intake.bytes()
     }
 
-    /// What the node has counted of messages: a part of [`stats`](Self::stats).
+    /// Returns the node's message counters, a part of [`stats`](Self::stats).
     pub fn counters(&self) -> Counters {
         self.core.lock().machine.router().counters()
     }
@@ -397,22 +397,22 @@ impl Node {
         self.core.lock().machine.peers_in_reach(now)
     }
 
-    /// Waits until so many peers are connected and messages find their way to them.
+    /// Waits until `expected` peers are connected and messages can be sent through them.
     ///
     /// # Errors
     ///
-    /// [`StartError::Peers`] if they are not within `patience`.
+    /// [`StartError::Peers`] if this does not happen within `patience`.
     ///
     /// # Cancel safety
     ///
-    /// It changes nothing, so its future can be dropped at any time.
+    /// This changes nothing, so its future can be dropped at any time.
     pub async fn wait_for_peers(
         &self,
         expected: usize,
         patience: Duration,
     ) -> Result<(), StartError> {
         let reached = async {
-            // What two nodes tell each other of their link has no event of its own.
+            // There is no event for the greetings that two nodes exchange on a new link.
             let mut often = tokio::time::interval(Duration::from_millis(10));
             while self.peers_in_reach() < expected {
                 often.tick().await;
@@ -428,13 +428,13 @@ impl Node {
         Ok(())
     }
 
-    /// Replaces the lists of whom the node lets in, and closes connections that the new ones refuse.
-    /// Everything else stays as it was when the node started.
+    /// Replaces the lists that decide who may connect, and closes connections that the new lists
+    /// refuse. Everything else stays as it was when the node started.
     ///
-    /// Revocation lists are read anew, from the same files where they are the same. What nodes that are
-    /// no neighbours said of themselves is forgotten where the new lists refuse them. If the future is
-    /// dropped before it is ready, either nothing has changed, or the lists are in force and such nodes
-    /// are forgotten only as they are stated anew.
+    /// Revocation lists are read again, also from unchanged paths. Statements of nodes that the new
+    /// lists refuse are forgotten, also if these nodes are not neighbours. If the future is dropped
+    /// before it completes, either nothing has changed, or the lists are in force and the statements
+    /// of such nodes are forgotten only when they are next replaced.
     ///
     /// ```no_run
     /// # async fn run(node: amop_node::Node) -> Result<(), amop_node::ReloadError> {
@@ -442,14 +442,14 @@ impl Node {
     ///
     /// let (lists, _warnings) = AccessLists::from_config_file("nodes/127.0.0.1/node0/config.ini")?;
     /// let reloaded = node.reload(lists).await?;
-    /// println!("{} SDKs had to go", reloaded.sessions_closed);
+    /// println!("{} SDKs were disconnected", reloaded.sessions_closed);
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     ///
-    /// [`ReloadError`] if a list cannot be used. The lists in force stay.
+    /// [`ReloadError`] if a list cannot be used. The previous lists stay in force.
     pub async fn reload(&self, lists: AccessLists) -> Result<Reloaded, ReloadError> {
         let (p2p, channel) = self.access.identities();
         let loaded = aside(move || lists.load(p2p, channel)).await?;
@@ -459,18 +459,18 @@ impl Node {
         Ok(reloaded)
     }
 
-    /// Stops the node: no new connections, what is queued for the others still goes out, then they
-    /// are closed. Returns when every task has ended, 10 s at most.
+    /// Stops the node: it accepts no new connections, writes what is queued, then closes the
+    /// connections. Returns when every task has ended, after 10 s at most.
     pub async fn shutdown(mut self) {
         self.stop();
         let ended = async {
-            // First, since it may still hand over connections.
+            // The thread comes first, because it may still hand over connections.
             if let Some(ports) = self.ports.take() {
                 ports.join().await;
             }
             self.tasks.close();
             self.tasks.wait().await;
-            // The tasks were its users.
+            // Only the tasks used the thread, and they have ended.
             if let Some(checking) = self.checking.take() {
                 checking.join().await;
             }
@@ -484,7 +484,8 @@ impl Node {
 }
 
 impl Node {
-    /// Sessions first: while peers are leaving, no SDK must be told that nobody takes its message.
+    /// Stops sessions first: while peers are leaving, no SDK must be told that there is no
+    /// subscriber.
     fn stop(&self) {
         if !self.stop.is_cancelled() {
             self.core.handle([Event::Stop]);

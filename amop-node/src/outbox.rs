@@ -1,4 +1,4 @@
-//! What waits to be written to one connection.
+//! The frames that wait to be written to one connection.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -9,29 +9,30 @@ use amop_proto::{
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-/// How the holder of the lock reaches a connection's task.
+/// The signals by which the holder of the lock reaches a connection's task.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    /// There is something to write, or this was the last of it.
+    /// Notified when there is something to write, or nothing more will come.
     pub(crate) write: Notify,
-    /// The connection is to be closed.
+    /// Cancelled when the connection must be closed.
     pub(crate) close: CancellationToken,
-    /// Whether to stop reading.
+    /// Whether to pause reading.
     pub(crate) paused: watch::Sender<bool>,
 }
 
-/// Where frames wait for their turn.
+/// A queue of frames that wait to be written.
 pub(crate) trait Queue: Default {
     type Item;
 
     fn is_empty(&self) -> bool;
-    /// What is to be written next. `spare` is empty; what is put in next may use its memory.
+    /// Takes the frames to write next. `spare` is empty; the queue may use its memory for later
+    /// frames.
     fn take(&mut self, spare: VecDeque<Self::Item>) -> VecDeque<Self::Item>;
-    /// It is empty, and may be for long: gives memory back.
+    /// Gives memory back: the queue is empty, and may stay empty for long.
     fn rest(&mut self);
 }
 
-/// Frames in their order.
+/// A queue that keeps frames in order.
 impl Queue for VecDeque<Frame> {
     type Item = Frame;
 
@@ -64,25 +65,26 @@ impl Queue for LinkQueue {
     }
 }
 
-/// What waits to be written to one connection. The machine holds its length against a limit.
+/// The frames that wait to be written to one connection. The machine checks their length against a
+/// limit.
 #[derive(Debug)]
 pub(crate) struct Outbox<Q, R> {
     queue: Q,
     close: Option<R>,
-    /// Nothing is to be written after what is queued.
+    /// Whether nothing may be written after the queued frames.
     last: bool,
-    /// Frames may share a TLS record.
+    /// Whether frames may share a TLS record.
     pub(crate) coalesce: bool,
-    /// The writer has been woken and has not come yet.
+    /// Whether the writer has been woken and has not come yet.
     woken: bool,
     pub(crate) signals: Arc<Signals>,
 }
 
-/// What a writer takes.
+/// The frames that a writer takes.
 #[derive(Debug)]
 pub(crate) struct Taken<F> {
     pub(crate) frames: VecDeque<F>,
-    /// Nothing follows.
+    /// Whether nothing follows.
     pub(crate) last: bool,
     pub(crate) coalesce: bool,
 }
@@ -103,29 +105,29 @@ impl<Q: Queue, R> Outbox<Q, R> {
         }
     }
 
-    /// The queue, into which something is put at once.
+    /// Returns the queue, to put something into it now. Wakes the writer.
     pub(crate) fn filling(&mut self, wake: &mut Vec<Arc<Signals>>) -> &mut Q {
         self.wake(wake);
         &mut self.queue
     }
 
-    /// The queue, of which something else is set.
+    /// Returns the queue, to change other settings.
     pub(crate) fn queue(&mut self) -> &mut Q {
         &mut self.queue
     }
 
-    /// Closes the connection after what is queued.
+    /// Closes the connection after the queued frames.
     pub(crate) fn close(&mut self, reason: R) {
         self.close.get_or_insert(reason);
         self.signals.close.cancel();
     }
 
-    /// Why the machine closed the connection, if it did.
+    /// Returns why the machine closed the connection, if it did.
     pub(crate) fn close_reason(&mut self) -> Option<R> {
         self.close.take()
     }
 
-    /// Lets the writer end after what is queued.
+    /// Lets the writer end after the queued frames.
     pub(crate) fn finish(&mut self) {
         self.last = true;
         self.signals.write.notify_one();
@@ -138,7 +140,8 @@ impl<Q: Queue, R> Outbox<Q, R> {
         }
     }
 
-    /// Takes what is to be written next; `None` if there is nothing. `spare` is what was taken before, written.
+    /// Takes the frames to write next; `None` if there are none. `spare` is the queue taken before,
+    /// now written and empty.
     pub(crate) fn take(&mut self, spare: VecDeque<Q::Item>) -> Option<Taken<Q::Item>> {
         if self.queue.is_empty() && !self.last {
             self.woken = false;

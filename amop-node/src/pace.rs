@@ -1,5 +1,5 @@
-//! How fast one connection may have texts read and written: those are worth more of the node's time than
-//! messages are.
+//! How fast one connection may have texts read and written: a byte of text costs the node more time
+//! than a byte of a message.
 
 use std::{
     collections::HashMap,
@@ -9,31 +9,33 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-/// So much may be used at once after a pause: what an SDK has to say when it connects is less.
+/// The amount that may be used at once after a pause. An SDK needs less than this when it connects.
 const BURST: Duration = Duration::from_secs(2);
 
-/// All connections with one key may have so many times as much as one, however many they are.
+/// All connections with the same key together get this many times the rate of one connection,
+/// however many they are.
 const OF_A_KEY: usize = 2;
 
-/// And what they may use at once: as much as one of them.
+/// The amount that all connections with the same key may use at once: the same number of bytes as
+/// for one connection.
 const BURST_OF_A_KEY: Duration = Duration::from_secs(1);
 
-/// So many keys are kept before those are looked for that have nothing to make up for.
+/// The number of keys that are kept before keys without debt are removed.
 const KEYS: usize = 1024;
 
-/// A rate of bytes, kept as the moment until which all of them have been used.
+/// A rate in bytes, stored as the time at which everything used so far is paid for.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
-    /// `None`: there is no bound.
+    /// The rate; `None` means that there is no limit.
     bytes_per_second: Option<u64>,
     burst: Duration,
     used_until: Option<Instant>,
-    /// That of its key, and when it was to go on by that.
+    /// The shared pace of its key, and when the connection may go on by that pace.
     shared: Option<(Arc<Paces>, u64)>,
     shared_until: Option<Instant>,
 }
 
-/// The paces of keys.
+/// The shared paces of all keys.
 #[derive(Debug, Default)]
 pub(crate) struct Paces(Mutex<Keys>);
 
@@ -48,7 +50,7 @@ impl Paces {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pace of a connection with this key.
+    /// Returns the pace of a connection with this key.
     pub(crate) fn of_one(self: &Arc<Self>, key: u64, bytes_per_second: usize) -> Pace {
         Pace {
             shared: Some((self.clone(), key)),
@@ -94,7 +96,7 @@ impl Pace {
         }
     }
 
-    /// Counts so many bytes, which have been used. `now` is asked for if that is any.
+    /// Counts `bytes` that have been used. Calls `now` only if `bytes` is not 0.
     pub(crate) fn spend<T: Into<Instant>>(&mut self, now: impl FnOnce() -> T, bytes: usize) {
         let Some(rate) = self.bytes_per_second.filter(|_| bytes > 0) else {
             return;
@@ -103,14 +105,14 @@ impl Pace {
         let nanos = bytes as u128 * 1_000_000_000 / u128::from(rate);
         let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         let until = self.used_until.map_or(now, |until| until.max(now));
-        // What is added is of one frame, or one answer, which have limits of their own.
+        // The cost added is that of one frame or one answer, whose lengths are limited.
         self.used_until = until.checked_add(cost).or(Some(until));
         if let Some((paces, key)) = &self.shared {
             self.shared_until = paces.spend(*key, rate, now, bytes);
         }
     }
 
-    /// Until when nothing more is to be used; `None` if that is not later than now.
+    /// Returns when more may be used; `None` if this is not later than `now`.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Instant> {
         let own = self
             .used_until
@@ -135,7 +137,7 @@ mod tests {
         let later = start + Duration::from_millis(500);
         assert_eq!(pace.next(start), Some(later));
         assert_eq!(pace.next(later), None);
-        // However long it was quiet, no more than a burst has been saved.
+        // After a pause of any length, at most one burst is saved.
         let later = start + Duration::from_secs(100);
         pace.spend(|| later, 3000);
         assert_eq!(pace.next(later), Some(later + Duration::from_secs(1)));
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn connections_with_one_key_have_a_pace_together() {
         let (start, paces) = (Instant::now(), Arc::<Paces>::default());
-        // Each of them has a burst left when all of them together have none.
+        // Each of them has some burst left when all of them together have none.
         let mut many: Vec<Pace> = (0..100).map(|_| paces.of_one(1, 1000)).collect();
         for pace in &mut many {
             pace.spend(|| start, 800);

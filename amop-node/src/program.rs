@@ -1,7 +1,8 @@
-//! What a program needs that runs nodes: a log that nothing waits for.
+//! Tools for a program that runs nodes: a log that no task waits for.
 //!
-//! Standard error may be a full disk, a closed pipe, or a pipe that nobody reads. A node goes on all the
-//! same: lines are put into a queue, which a thread of its own writes.
+//! Standard error may be a file on a full disk, a closed pipe, or a pipe that no process reads. A
+//! node keeps running in all these cases: lines are put into a queue, and a separate thread writes
+//! them.
 
 use std::{
     any::Any,
@@ -26,25 +27,26 @@ use tracing_subscriber::{
     },
 };
 
-/// The memory of lines that wait to be written, in bytes: some 5,000 lines.
+/// The memory of lines that wait to be written, in bytes: about 5,000 lines.
 const ROOM: usize = 1 << 20;
 
-/// Once lines were lost, no more are taken until no more than this waits: losses are told in one line for
-/// many.
+/// After lines were lost, no more are accepted until at most this much waits: this way one line
+/// reports many losses.
 const ROOM_AGAIN: usize = ROOM / 2;
 
-/// How long the end of a program waits for what its log has not written.
+/// How long the program waits at its end for unwritten lines of its log.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// A standard error that takes nothing now is asked again this soon.
+/// How soon to try again when standard error accepts nothing now.
 const ASK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The log of a program, on standard error.
 ///
-/// Nothing ever waits for it: a line that finds no room is lost, and so is one that cannot be written. The next
-/// line that is written says how many were. Panics are written to the log instead of to standard error itself.
+/// Nothing ever waits for it: a line that finds no room is lost, and so is one that cannot be
+/// written. The next line that is written says how many were lost. Panics are written to the log
+/// instead of directly to standard error.
 ///
-/// Dropping it waits up to 1 s for the lines that were not written.
+/// Dropping it waits up to 1 s for unwritten lines.
 ///
 /// ```
 /// let log = amop_node::program::Log::start("info")?;
@@ -56,26 +58,27 @@ const ASK_AGAIN: Duration = Duration::from_millis(10);
 pub struct Log(Arc<Queue>);
 
 impl Log {
-    /// Starts the log: from now on it gets what `tracing` is told in this process, unless somebody else
-    /// does already. `RUST_LOG` chooses what that is; if it is not set, `level` does.
+    /// Starts the log. From then on it receives all `tracing` events of this process, unless there
+    /// is a subscriber already. The variable `RUST_LOG` selects the events; if it is not set,
+    /// `level` does.
     ///
     /// # Errors
     ///
-    /// What the operating system says if it gives no thread.
+    /// The error of the operating system if it cannot start a thread.
     pub fn start(level: &str) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let of_thread = queue.clone();
-        // Not joined: it may wait for a reader for ever.
+        // Not joined, because it may wait for a reader for ever.
         thread::Builder::new()
             .name("amop-log".into())
             .spawn(move || of_thread.write_to(io::stderr()))?;
         let (filter, unread) = filter(level);
-        // An error is another subscriber, which is to have the lines.
+        // An error means that there is another subscriber, which should get the lines.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(Lines(queue.clone()))
             .with_ansi(io::stderr().is_terminal())
-            // By itself it would write errors to standard error, and panic if that fails.
+            // Otherwise it would write its errors to standard error, and panic if this fails.
             .log_internal_errors(false)
             .try_init();
         let of_hook = queue.clone();
@@ -98,7 +101,7 @@ impl Drop for Log {
     }
 }
 
-/// What is logged, and what is wrong with what the user said about it.
+/// Returns the filter, and a message about the user's setting if it is not valid.
 fn filter(level: &str) -> (EnvFilter, Option<String>) {
     let name = EnvFilter::DEFAULT_ENV;
     let wanted = env::var(name).unwrap_or_default();
@@ -116,7 +119,7 @@ fn filter(level: &str) -> (EnvFilter, Option<String>) {
     }
 }
 
-/// The text that a panic was given.
+/// Returns the message of a panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -143,18 +146,18 @@ fn panic_line(info: &PanicHookInfo<'_>) -> Vec<u8> {
     line.into_bytes()
 }
 
-/// As the other lines begin.
+/// Returns the time stamp with which log lines begin.
 fn now() -> String {
     let mut text = String::new();
-    // Without a time the line is still worth its place.
+    // Even without a time the line is worth writing.
     let _ = SystemTime.format_time(&mut Writer::new(&mut text));
     text
 }
 
-/// Puts what `tracing` writes into the queue.
+/// Puts the lines of `tracing` into the queue.
 struct Lines(Arc<Queue>);
 
-/// Gets one call for each line.
+/// Receives one call for each line.
 struct Line<'a>(&'a Queue);
 
 impl<'a> MakeWriter<'a> for Lines {
@@ -187,13 +190,13 @@ struct Queue {
 #[derive(Debug, Default)]
 struct State {
     lines: VecDeque<Waiting>,
-    /// What all lines take, the one that is being written among them.
+    /// The memory of all lines, including the line that is being written.
     bytes: usize,
-    /// That one.
+    /// The memory of the line that is being written.
     writing: Option<usize>,
-    /// Lines that found no room since the last one that did.
+    /// The number of lines that found no room since the last one that did.
     lost: u64,
-    /// There was no room, and there is not enough again.
+    /// Whether there was no room and there is not enough again.
     full: bool,
     closed: bool,
 }
@@ -201,20 +204,20 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     line: Vec<u8>,
-    /// So many were lost before it.
+    /// The number of lines lost before this one.
     lost: u64,
 }
 
-/// What is written next.
+/// The next thing to write.
 struct Next {
-    /// So many lines were lost before it.
+    /// The number of lines lost before it.
     lost: u64,
-    /// The line itself. `None`: only the loss is to be told.
+    /// The line itself. `None`: only the loss is to be reported.
     line: Option<Vec<u8>>,
 }
 
 impl Queue {
-    /// Held for moments only, and never while anything is written.
+    /// Locks the state, for a short time only, and never while anything is written.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -237,7 +240,8 @@ impl Queue {
         self.more.notify_one();
     }
 
-    /// What is next; what was next before is written. `None` once there will be nothing.
+    /// Returns what to write next; the previous one is then written. Returns `None` once there will
+    /// be no more.
     fn next(&self) -> Option<Next> {
         let mut state = self.lock();
         let takes = state.writing.take();
@@ -265,8 +269,8 @@ impl Queue {
         }
     }
 
-    /// Writes lines until there will be none. Lines that cannot be written are lost, which is said as soon
-    /// as lines can be written again.
+    /// Writes lines until there will be no more. Lines that cannot be written are lost; this is
+    /// reported as soon as lines can be written again.
     fn write_to(&self, mut out: impl Write) {
         let mut lost = 0;
         let mut failure = None;
@@ -285,7 +289,7 @@ impl Queue {
         }
     }
 
-    /// Waits until all is written, as long as somebody can be asked to wait.
+    /// Waits until all lines are written, but not longer than `patience`.
     fn finish(&self, patience: Duration) {
         let mut state = self.lock();
         state.closed = true;
@@ -298,7 +302,7 @@ impl Queue {
     }
 }
 
-/// One line that says how many there could have been.
+/// Returns the line that reports lost lines.
 fn loss_line(lost: u64, failure: Option<&io::Error>) -> Vec<u8> {
     let mut line = now();
     let lines = if lost == 1 { "line" } else { "lines" };
@@ -320,7 +324,7 @@ fn write_line(out: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
             Ok(written) => line = &line[written..],
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => {}
-                // Another program has made it so.
+                // Another program has made standard error non-blocking.
                 io::ErrorKind::WouldBlock => thread::sleep(ASK_AGAIN),
                 _ => return Err(error),
             },

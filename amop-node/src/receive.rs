@@ -1,4 +1,4 @@
-//! Reading one connection: frames out of bytes, with room and time for those that are long.
+//! Reads one connection: cuts bytes into frames, and gives long frames room and time.
 
 mod part;
 
@@ -30,28 +30,28 @@ use crate::{
     turns::Party,
 };
 
-/// A read buffer starts with this much, so that idle connections stay small.
+/// The initial size of a read buffer; small, so that idle connections stay small.
 const READ_MIN: usize = 4 * 1024;
-/// A busy one grows to this.
+/// The largest size of the buffer of a busy connection.
 const READ_MAX: usize = 64 * 1024;
-/// Of a long frame this much is read before others have their turn.
+/// The bytes of a long frame that are read before others get their turn.
 const READ_LONG: usize = 256 * 1024;
-/// And this much is read for those who make the node do much while others do so, too.
+/// The bytes that are read for a session that uses much while others do so, too.
 const READ_MUCH: usize = 16 * 1024;
-/// So many bytes are hashed where they come: that takes less than 100 microseconds.
+/// Up to this number of bytes are hashed in place: this takes less than 100 microseconds.
 const HASHED_HERE: usize = 64 * 1024;
-/// While a peer's records wait for their turn it is taken for alive this often, much oftener than one goes
-/// that is silent.
+/// While a peer's records wait for their turn, the machine is told this often that the peer is
+/// alive. This is much more often than the time after which a silent peer is closed.
 const ALIVE: Duration = Duration::from_millis(500);
-/// Half-received frames are looked through this often.
+/// Incomplete frames are checked this often.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long frames may take.
+/// The time that frames may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// Any frame has this long,
+    /// The time for any frame,
     pub(crate) grace: Duration,
-    /// and a second more for every so many bytes that have come.
+    /// and one second more for each of this number of bytes received.
     pub(crate) rate: usize,
 }
 
@@ -62,51 +62,53 @@ impl Patience {
     }
 }
 
-/// What differs between the two kinds of connection.
+/// The differences between the two kinds of connection.
 pub(crate) trait Reading: Send {
     type Id: Copy + Send;
     /// Frames up to this length need no room of their own.
     const SHORT: usize;
 
-    /// Takes the next frame out of the buffer; `None` until more is there. Its body is a piece of the
-    /// buffer.
+    /// Takes the next frame out of the buffer; `None` until it is complete. Its body shares the
+    /// memory of the buffer.
     fn decode(&mut self, id: Self::Id, buffer: &mut BytesMut) -> Result<Option<Step>, String>;
-    /// The room of a frame that came in several others and is whole since the last call.
+    /// Returns the room of a frame that came in fragments and has become complete since the last
+    /// call.
     fn room(&mut self) -> Option<Room> {
         None
     }
-    /// What to do about the frame that begins the buffer, of this length, if nobody would read it.
+    /// Returns what to do with the first frame in the buffer, of this length, if it is certain that
+    /// no one will read it.
     fn pointless(&self, _id: Self::Id, _buffer: &[u8], _len: usize) -> Option<Refusal> {
         None
     }
-    /// How much is missing of the frame that begins the buffer, as far as is known.
+    /// Returns how much of the first frame in the buffer is missing, as far as is known.
     fn missing(&self, buffer: &[u8]) -> usize;
-    /// What to do where there is no room for the frame that begins the buffer; `None` while too little of
-    /// it is there to know.
+    /// Returns what to do when there is no room for the first frame in the buffer; `None` while too
+    /// little of it is there to decide.
     fn refuse(&self, id: Self::Id, buffer: &[u8]) -> Option<Refusal>;
-    /// Gives up what has waited for too long.
+    /// Drops frames that have waited for too long.
     fn look_through(&mut self) {}
     fn active(id: Self::Id) -> Event;
-    /// Tells its connections apart.
+    /// Returns a number that distinguishes its connections.
     fn number(id: Self::Id) -> u64;
-    /// How fast the other side may have texts read and written.
+    /// Returns how fast texts of this connection may be read and written.
     fn pace(&self) -> Pace {
         Pace::none()
     }
-    /// Waits for a turn to do something for the other side, if it makes the node do much.
+    /// Waits for a turn to work for this connection, if it uses much.
     fn turn(&self, _party: Party) -> impl Future<Output = Option<Worker>> + Send {
         std::future::ready(None)
     }
-    /// Whether it makes the node do much.
+    /// Whether it uses much.
     fn is_much(&self) -> bool {
         false
     }
-    /// Counts what was done for the other side. Returns how long not to read on for that.
+    /// Counts work done for this connection. Returns how long to pause reading because of it.
     fn spend(&self, _work: Work) -> Duration {
         Duration::ZERO
     }
-    /// Does with events what takes longer than the machine should, before it sees them: with the first of
-    /// them at least. Those that are not ready yet are given back.
+    /// Does the part of handling events that would take the machine too long, before the machine
+    /// sees them. Handles at least the first event; events that are not ready yet are returned.
     fn prepare(
         &mut self,
         events: Vec<Event>,
@@ -115,24 +117,24 @@ pub(crate) trait Reading: Send {
     }
 }
 
-/// Reads a text.
+/// A function that reads a text.
 type Text = Box<dyn FnOnce() -> Event + Send>;
 
-/// What a frame turned out to be.
+/// The meaning of a frame.
 pub(crate) enum Step {
     Event(Event),
-    /// So many bytes of text have to be read before it is an event: the machine, which is locked when it
-    /// gets the event, reads none.
+    /// A text of this many bytes must be read before it becomes an event. The machine is locked
+    /// when it gets the event, so it must not read the text itself.
     Text(usize, Text),
-    /// It was a part of something.
+    /// A part of something longer.
     Nothing,
 }
 
-/// Events, in their order.
+/// Events in order.
 pub(crate) struct Prepared {
-    /// For the machine.
+    /// Events for the machine.
     ready: Vec<Event>,
-    /// To be prepared after that, if that is not all.
+    /// Events to prepare next; `None` if there are none left.
     later: Option<Vec<Event>>,
 }
 
@@ -143,10 +145,10 @@ impl Prepared {
     }
 }
 
-/// What to do about a frame for which there is no room.
+/// What to do with a frame for which there is no room.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// Drop it as it comes, and tell the machine.
+    /// Drop it as it arrives, and tell the machine.
     Drop(Event),
     /// Close the connection: the sender relies on this frame being taken.
     Close,
@@ -157,9 +159,9 @@ pub(crate) enum Refusal {
 pub(crate) struct ChannelReading<'a> {
     pub(crate) core: &'a Core,
     pub(crate) decoder: FrameDecoder,
-    /// So many topics of a set are read.
+    /// The number of topics of a set that are read.
     pub(crate) max_topics: usize,
-    /// How fast texts are read and written for it.
+    /// How fast its texts are read and written.
     pub(crate) text: Pace,
     pub(crate) effort: Effort,
 }
@@ -167,14 +169,14 @@ pub(crate) struct ChannelReading<'a> {
 /// A frame over the limit that is a reply, or may be one.
 struct LongReply {
     len: usize,
-    /// Nothing until the whole header is there.
+    /// The header, or `None` until all of it is there.
     head: Option<Frame>,
 }
 
 impl ChannelReading<'_> {
-    /// The frame that begins the buffer, if it is over the limit and may be a reply. Another subscriber's
-    /// would be as long, and cost its connection, too: so it is passed over, and the publisher is told
-    /// that there is no reply.
+    /// Returns the first frame in the buffer if it is over the limit and may be a reply. Another
+    /// subscriber's reply would be as long and would cost that subscriber its connection, too.
+    /// Because of this the frame is skipped, and the publisher is told that there is no reply.
     fn long_reply(&self, buffer: &[u8]) -> Option<LongReply> {
         let len = u32::from_be_bytes(*buffer.first_chunk()?) as usize;
         if len <= self.decoder.max() || len > PROTOCOL_MAX_FRAME {
@@ -187,7 +189,7 @@ impl ChannelReading<'_> {
         may_be.then_some(LongReply { len, head })
     }
 
-    /// What the machine is told instead of a reply that is passed over.
+    /// Returns what the machine is told instead of a reply that is skipped.
     fn no_reply(&self, id: SessionId, head: Frame, len: usize) -> Event {
         self.core.refusals.long_reply();
         let max = self.decoder.max();
@@ -216,7 +218,7 @@ impl Reading for ChannelReading<'_> {
             Err(error) => {
                 let LongReply { len, head } =
                     self.long_reply(buffer).ok_or_else(|| error.to_string())?;
-                // Else it is passed over as it comes.
+                // Otherwise it is skipped as it arrives.
                 let whole = head.filter(|_| buffer.len() >= len);
                 return Ok(whole.map(|head| {
                     buffer.advance(len);
@@ -257,7 +259,7 @@ impl Reading for ChannelReading<'_> {
             FrameType::UNICAST | FrameType::MULTICAST => {
                 Refusal::Drop(Event::SessionRefused(id, head))
             }
-            // An answer: another subscriber may give one.
+            // An answer: another subscriber may give one instead.
             FrameType::RESPONSE => {
                 let result = code::NO_SESSION;
                 let input = SessionInput::read(Frame { result, ..head }, self.max_topics);
@@ -309,7 +311,7 @@ impl Reading for ChannelReading<'_> {
     }
 }
 
-/// How many bytes of a session's message are to be hashed before the machine sees it.
+/// Returns how many bytes of a session's message should be hashed before the machine sees it.
 fn undigested(event: &Event) -> usize {
     match event {
         Event::SessionFrame(_, input) => input.undigested(),
@@ -335,13 +337,13 @@ pub(crate) struct PeerReading<'a> {
     peer: PeerId,
     checker: Arc<Checker>,
     checking: Checking,
-    /// A packet of which the records have been checked in part.
+    /// A packet whose records have been checked only in part.
     begun: Option<Check>,
 }
 
 impl<'a> PeerReading<'a> {
-    /// A frame in fragments of which nothing comes for `fragment_time` is given up. Records are checked
-    /// by `checking`.
+    /// Creates a reader. Drops a fragmented frame if no fragment arrives for `fragment_time`.
+    /// `checking` checks records.
     pub(crate) fn new(
         (core, peer): (&'a Core, PeerId),
         codec: PeerCodec,
@@ -362,8 +364,8 @@ impl<'a> PeerReading<'a> {
         }
     }
 
-    /// Has something done in turns with others. Whoever waits for that is not read from, and must not
-    /// seem to be silent.
+    /// Does some work in turns with others. Meanwhile the peer is not read from, so the machine is
+    /// told that it is alive.
     async fn in_turns<T: Send + 'static>(
         &self,
         turn: impl FnMut() -> Progress<T> + Send + 'static,
@@ -378,7 +380,7 @@ impl<'a> PeerReading<'a> {
         }
     }
 
-    /// Goes on with the packet at hand, until there is something for the machine.
+    /// Continues with the current packet until there is something for the machine.
     async fn check(&mut self, check: Check, later: Vec<Event>) -> Result<Prepared, Gone> {
         let checker = self.checker.clone();
         let mut check = Some(check);
@@ -407,7 +409,7 @@ impl<'a> PeerReading<'a> {
             Assembled::Whole(frame) => Ok(Step::Event(Event::PeerFrame(id, frame.into()))),
             Assembled::Refused { frame, total } => {
                 self.core.refusals.no_room(total);
-                // A unicast is sent again by who asked.
+                // The node that sent a unicast sends it again.
                 if is_message(&frame) {
                     Ok(Step::Nothing)
                 } else {
@@ -420,7 +422,7 @@ impl<'a> PeerReading<'a> {
     }
 }
 
-/// Whether it is a message, of whatever version, and no packet about the network.
+/// Whether it is a message, of any version, and not a packet about the network.
 fn is_message(frame: &PeerFrame) -> bool {
     match frame.protocol.checked_abs() {
         Some(protocol::AMOP) => true,
@@ -438,7 +440,7 @@ fn is_message(frame: &PeerFrame) -> bool {
 
 impl Reading for PeerReading<'_> {
     type Id = PeerId;
-    // A fragment needs none beside that of its frame.
+    // A fragment needs no room in addition to that of its frame.
     const SHORT: usize = FRAGMENT + READ_MIN;
 
     fn decode(&mut self, id: PeerId, buffer: &mut BytesMut) -> Result<Option<Step>, String> {
@@ -466,7 +468,7 @@ impl Reading for PeerReading<'_> {
         }
         if frame.protocol != protocol::AMOP || compressed {
             let body = Bytes::new();
-            // Of an answer this says that it cannot be read.
+            // For an answer, an empty body means that it cannot be read.
             let response = frame.protocol == -protocol::AMOP;
             let event = if response {
                 Event::PeerFrame(id, PeerFrame { body, ..frame }.into())
@@ -507,7 +509,7 @@ impl Reading for PeerReading<'_> {
         if !events.iter().any(Checker::concerns) {
             return Ok(Prepared::all(events));
         }
-        // What comes before records is not kept waiting by them, and what comes behind them may depend on
+        // Events before records must not wait for them, and events after records may depend on
         // them.
         let before = events.iter().position(Checker::is_signed);
         let later = match before {
@@ -541,18 +543,18 @@ impl Reading for PeerReading<'_> {
             let turn = move || Progress::Done(length, check(events.take().unwrap_or_default()));
             self.in_turns(turn).await?
         } else {
-            // It takes milliseconds: other connections must not wait for that.
+            // This takes milliseconds: other connections must not wait for it.
             aside(move || check(events)).await
         };
         Ok(Prepared { ready, later })
     }
 }
 
-/// A frame of which not all has come.
+/// An incomplete frame.
 #[derive(Debug)]
 struct Head {
     since: Instant,
-    /// How much of it has been dropped, if it is not wanted, and how much of that is to come.
+    /// How much of it has been dropped, if it is not wanted, and how much is still to be dropped.
     dropped: usize,
     to_drop: usize,
     room: Option<Room>,
@@ -569,20 +571,20 @@ impl Head {
     }
 }
 
-/// What has come at once.
+/// The results of one read.
 #[derive(Default)]
 struct Taken {
     events: Vec<Event>,
-    /// Texts that have yet to be read, with their length and their place among the events, which something
-    /// else keeps for them.
+    /// Texts that must still be read: their position among the events, where a placeholder stands,
+    /// and their length.
     texts: Vec<(usize, usize, Text)>,
-    /// The room of what was long. It is kept until the machine has what came: whatever waits for its turn
-    /// before that is in the budget.
+    /// The room of long frames. It is kept until the machine has the events, so that everything
+    /// that waits for its turn before that is in the budget.
     rooms: Vec<Room>,
 }
 
 impl Taken {
-    /// Whether others should not be kept waiting for what is done with it.
+    /// Whether handling it takes so long that other connections should not wait for it.
     fn takes_long(&self) -> bool {
         !self.rooms.is_empty() || self.texts.iter().any(|&(_, text, _)| text > SHORT)
     }
@@ -615,7 +617,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
     let mut pace = reading.pace();
     let party = share.party(R::number(id));
     loop {
-        // Who has much text read is read from again when that is paid for.
+        // A connection that has had much text read is read from again when this is paid for.
         if let Some(at) = pace.next(Instant::now().into_std()) {
             let since = Instant::now();
             buffer.wait(head.as_ref());
@@ -630,7 +632,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             if paused.wait_for(|&paused| !paused).await.is_err() {
                 return LinkEnd::Closed;
             }
-            // The other side cannot help that.
+            // This is not the fault of the other side, so the frame gets the time back.
             if let Some(head) = &mut head {
                 head.since += since.elapsed();
             }
@@ -649,7 +651,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
                 return LinkEnd::SlowFrame(patience);
             }
         };
-        // Nor can it help what the node takes for what has come.
+        // The time that the node needs for what has arrived does not count against a frame either.
         let since = head.as_ref().map(|_| Instant::now());
         let mut worker = reading.turn(party).await;
         if let Some(worker) = &worker {
@@ -660,7 +662,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             };
             len += read_more(reader, &mut buffer, most.saturating_sub(len)).await;
         }
-        // Busy connections get larger reads, idle ones give the memory back.
+        // Busy connections get larger reads; idle ones give the memory back.
         room = (len * 2).clamp(READ_MIN, READ_MAX);
         let mut taken = Taken::default();
         let end = take_frames(
@@ -713,8 +715,8 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
             head.since += since.elapsed();
         }
         if len >= READ_MAX / 2 || reading.is_much() {
-            // What came of this much is written while more is read, instead of all of it waiting for
-            // the last of it.
+            // Lets the results of this much be written before more is read, instead of waiting for
+            // the last part.
             yield_now().await;
         }
         if let Some(end) = end {
@@ -723,7 +725,8 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
     }
 }
 
-/// Hands events to the machine in parts, so that others have their turn between, and answers what is asked.
+/// Hands events to the machine in parts, so that others get their turn in between, and answers
+/// questions.
 async fn handle(
     core: &Arc<Core>,
     (reading, party, worker): (&impl Reading, Party, Option<Worker>),
@@ -756,7 +759,8 @@ async fn handle(
     Ok(())
 }
 
-/// Makes events of the texts that have come. Long ones are read apart. Returns the length of them all.
+/// Turns the texts that arrived into events. Long texts are read on another thread. Returns their
+/// total length.
 async fn read_texts(
     (core, party): (&Core, Party),
     pace: &mut Pace,
@@ -792,13 +796,13 @@ fn decode_all<R: Reading>(
         taken.rooms.extend(room.into_iter().chain(reading.room()));
         taken.push(step, || R::active(id));
         if before - buffer.len() > READ_MAX {
-            // What few bytes follow must not keep the memory of a long frame.
+            // The few bytes that follow must not keep the memory of a long frame.
             *buffer = BytesMut::from(&buffer[..]);
         }
     }
 }
 
-/// Takes all frames out of the buffer, and sees to it that there is room for the one that is left.
+/// Takes all frames out of the buffer, and gets room for the incomplete frame that remains.
 fn take_frames<R: Reading, C: std::fmt::Display>(
     core: &Core,
     reading: &mut R,
@@ -821,7 +825,7 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
         *head = None;
     }
     let decoded = if buffer.len() < buffer.capacity() / 2 && reading.missing(buffer) == 0 {
-        // What is kept of little must not keep a large buffer.
+        // Small frames that are kept must not keep a large buffer.
         let mut little = BytesMut::from(&buffer[..]);
         let decoded = decode_all(reading, id, &mut little, head, taken);
         buffer.advance(buffer.len() - little.len());

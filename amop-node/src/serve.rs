@@ -1,11 +1,11 @@
-//! A node as a process runs it: from its start until it is told to stop.
+//! Runs a node in a process, from its start until it is told to stop.
 
 use std::{future::Future, path::Path, pin::pin};
 
 use crate::{AccessLists, Node, NodeBuilder, ReloadError, Reloaded, StartError, signal::Hangups};
 
-/// Runs a node until `stopped` is over, and then stops it in order. `serving` is
-/// called once both ports are open.
+/// Runs a node until `stopped` completes, and then stops it in order. Calls `serving` once both
+/// ports are open.
 ///
 /// # Errors
 ///
@@ -23,8 +23,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// As [`serve`], and at each hang-up reloads the lists that the node's `config.ini` names. A file that
-/// cannot be used changes nothing and is logged.
+/// Like [`serve`], and at each hang-up signal reloads the lists that the node's `config.ini` names.
+/// If a file cannot be used, nothing changes and the error is logged.
 ///
 /// # Errors
 ///

@@ -1,12 +1,13 @@
-//! The user's wishes to end a program, or to let it read its lists again.
+//! Signals by which the user ends a program, or makes it read its lists again.
 
 use std::io;
 
-/// Waits for Ctrl-C or, on Unix, SIGTERM. Signals count from the call on, not from the first poll.
+/// Waits for Ctrl-C or, on Unix, SIGTERM. Signals are caught from this call on, not from the first
+/// poll.
 ///
 /// # Errors
 ///
-/// What the operating system says if it cannot be asked for them.
+/// The error of the operating system if the signals cannot be caught.
 pub fn stop() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
@@ -29,18 +30,19 @@ pub fn stop() -> io::Result<impl Future<Output = ()>> {
     }
 }
 
-/// Hang-ups (SIGHUP), which tell a program to read its lists again. There are none on Windows.
+/// Hang-up signals (SIGHUP), which tell a program to read its lists again. There are none on
+/// Windows.
 #[derive(Debug)]
 pub struct Hangups {
     #[cfg(unix)]
     signal: tokio::signal::unix::Signal,
 }
 
-/// Counts hang-ups from now on, instead of letting the first one end the program.
+/// Catches hang-up signals from now on, so that they do not end the program.
 ///
 /// # Errors
 ///
-/// What the operating system says if it cannot be asked for them.
+/// The error of the operating system if the signals cannot be caught.
 pub fn hangups() -> io::Result<Hangups> {
     Ok(Hangups {
         #[cfg(unix)]
@@ -52,8 +54,8 @@ pub fn hangups() -> io::Result<Hangups> {
 }
 
 impl Hangups {
-    /// Waits for the next one. Several that came since the last count as one. None is lost if the
-    /// future is dropped.
+    /// Waits for the next signal. Several that arrived since the last one count as one. No signal
+    /// is lost if the future is dropped.
     pub async fn next(&mut self) {
         #[cfg(unix)]
         if self.signal.recv().await.is_some() {

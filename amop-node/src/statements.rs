@@ -1,4 +1,4 @@
-//! What nodes state to each other, signed with the keys of their certificates.
+//! The statements that nodes send to each other, signed with the keys of their certificates.
 
 use amop_proto::p2p::{
     NodeId,
@@ -43,7 +43,7 @@ impl Signer for NodeSigner {
     }
 }
 
-/// Believes whom the P2P port lets in.
+/// Accepts statements of nodes that the P2P port would admit.
 #[derive(Debug)]
 pub(crate) struct NodeVerifier(pub(crate) PeerVerifier);
 
@@ -57,7 +57,7 @@ impl Verifier for NodeVerifier {
         let admitted = admitted.map_err(|error| Refusal(error.to_string()))?;
         let node = match admitted.info.public_key {
             Some(key) => Some(NodeId(key.0)),
-            // Nodes of RSA chains have the whole key as their ID.
+            // Nodes of RSA chains have their whole key as their ID.
             None => chain
                 .first()
                 .and_then(rsa_public_key)
@@ -117,7 +117,7 @@ mod tests {
         let verifier = NodeVerifier(rules);
         let identified = verifier.identify(&signer.chain()).unwrap();
         assert_eq!(identified.node, id);
-        // All nodes of an agency have it, and no node of another one.
+        // All nodes of an agency have the same one, and no node of another agency has it.
         let of_other = verifier.identify(&NodeSigner(other.clone()).chain());
         assert_eq!(of_other.unwrap().authority, identified.authority);
         let elsewhere = identity(&chain.agency("a").unwrap(), pki::Leaf::Node);

@@ -1,4 +1,4 @@
-//! What a node has counted: messages, and whom and what it refused.
+//! A node's counters: messages, and connections and frames that it refused.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -26,11 +26,11 @@ pub struct Stats {
     pub peers_turned_away: u64,
     /// TLS handshakes not completed in time.
     pub handshakes_timed_out: u64,
-    /// Connections that lost their place among those under way to a newcomer, or found none.
+    /// Connections that lost their place during the handshake to a newcomer, or found none.
     pub handshakes_displaced: u64,
     /// HTTP connections that lost their place to a newcomer, or found none.
     pub http_displaced: u64,
-    /// HTTP requests refused because their address asks too often.
+    /// HTTP requests refused because their address sends them too often.
     pub http_refused: u64,
     /// TLS handshakes that failed for another reason than the three below.
     pub handshakes_failed: u64,
@@ -38,29 +38,29 @@ pub struct Stats {
     pub unlisted: u64,
     /// SDKs and nodes whose certificate has been revoked.
     pub revoked: u64,
-    /// SDKs' certificates where a node's is wanted.
+    /// SDK certificates where a node certificate is required.
     pub wrong_role: u64,
-    /// Connections closed because their certificate does not let them in any longer: it has expired, or
-    /// lists were reloaded.
+    /// Connections closed because their certificate is no longer accepted: it expired, or the lists
+    /// were reloaded.
     pub lapsed: u64,
     /// Connections closed because a frame took too long to arrive.
     pub slow_frames: u64,
-    /// Connections closed because what came was no frame, or one over the limit.
+    /// Connections closed because the data was not a valid frame, or the frame was over the limit.
     pub bad_frames: u64,
-    /// Replies of SDKs that were not taken because they are over the frame limit.
+    /// Replies of SDKs that were dropped because they are over the frame limit.
     pub replies_too_long: u64,
-    /// Frames not taken because too much was half received already.
+    /// Frames not accepted because too many bytes of incomplete frames were held already.
     pub frames_without_room: u64,
     /// Frames of overlay nodes whose other fragments did not come in time.
     pub fragments_lost: u64,
-    /// Reads put off because the SDK's key or agency makes the node do much while others wait.
+    /// Reads postponed because the SDK's key or agency uses much while others wait.
     pub reads_put_off: u64,
 }
 
 impl Stats {
-    /// All of them by name.
+    /// Returns all counters by name.
     pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
-        // By hand and complete: a field that is missing here is a warning.
+        // Written by hand and exhaustive: a field that is missing here causes a warning.
         let Self {
             messages,
             sessions_turned_away,
@@ -102,7 +102,7 @@ impl Stats {
         ])
     }
 
-    /// The counters that are not what they were, with what was added; empty if there are none.
+    /// Returns the counters that changed, with the difference; empty if there are none.
     fn changes_since(&self, before: &Self) -> String {
         let mut text = String::new();
         for ((name, now), (_, before)) in self.entries().zip(before.entries()) {
@@ -115,7 +115,7 @@ impl Stats {
     }
 }
 
-/// What the connections count; the machine counts the rest.
+/// The counters of the connections; the machine counts the rest.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     pub(crate) sessions_turned_away: AtomicU64,

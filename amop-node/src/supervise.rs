@@ -1,4 +1,4 @@
-//! Tasks that last as long as the node: one that panics is reported and started again.
+//! Tasks that last as long as the node: a task that panics is reported and started again.
 
 use std::{
     any::Any,
@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::program::panic_text;
 
-/// A task that panicked is started again this soon, after the next panic after twice as long, and so on.
+/// The delay before a task that panicked is started again; each further delay is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
-/// No later than this.
+/// The longest delay.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// A task that ran longer was good: its next panic counts as the first.
+/// A task that ran longer than this was good: its next panic counts as the first.
 const GOOD: Duration = Duration::from_secs(60);
 
-/// A fault of this program, by what the panic said.
+/// A bug in this program, with the message of the panic.
 #[derive(Debug, thiserror::Error)]
 #[error("a bug in this program, please report it: {0}")]
 pub(crate) struct Fault(String);
@@ -33,7 +33,7 @@ impl Fault {
     }
 }
 
-/// The output of a future, or its panic.
+/// Returns the output of a future, or its panic.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Fault> {
     let mut future = Box::pin(future);
     let result = poll_fn(
@@ -44,14 +44,14 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Fault> {
         },
     )
     .await;
-    // What is left of it may panic, too.
+    // Dropping the future may panic, too.
     match catch_unwind(AssertUnwindSafe(|| drop(future))) {
         Ok(()) => result,
         Err(panic) => Err(Fault::of(&*panic)),
     }
 }
 
-/// Runs a task until it ends by itself. After a panic it is started again, until the node stops.
+/// Runs a task until it ends by itself. After a panic it is started again, unless the node stops.
 pub(crate) async fn keep<F: Future<Output = ()>>(
     name: impl fmt::Display,
     stop: CancellationToken,
@@ -79,7 +79,7 @@ pub(crate) async fn keep<F: Future<Output = ()>>(
     }
 }
 
-/// As [`keep`], for a task that never ends: it is dropped when the node stops.
+/// Like [`keep`], for a task that never ends: it is dropped when the node stops.
 pub(crate) async fn keep_until_stopped<F: Future<Output = ()>>(
     name: impl fmt::Display,
     stop: CancellationToken,
@@ -92,7 +92,7 @@ pub(crate) async fn keep_until_stopped<F: Future<Output = ()>>(
     }
 }
 
-/// Runs what a thread does until it ends by itself, and again after each panic.
+/// Runs a thread's function until it returns, and again after each panic.
 pub(crate) fn keep_thread(name: &str, mut run: impl FnMut()) {
     while let Err(panic) = catch_unwind(AssertUnwindSafe(&mut run)) {
         let fault = Fault::of(&*panic);

@@ -1,7 +1,8 @@
-//! What TLS runs over: TCP that is read far ahead while much comes.
+//! The TCP connection under TLS. It reads far ahead while much data arrives.
 //!
-//! rustls asks for 4 KiB at a time, which is a system call for every dozen messages. Connections that wait hold no
-//! buffer, so that ten thousand of them stay small: each thread keeps some for those that do not.
+//! rustls asks for 4 KiB at a time, which is a system call for every dozen messages. Waiting
+//! connections hold no buffer, so that ten thousand of them stay small: each thread keeps some
+//! buffers for busy ones.
 
 use std::{
     cell::RefCell,
@@ -16,34 +17,34 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Bytes asked of the operating system at a time while much comes.
+/// Bytes read from the operating system at a time while much data arrives.
 const READ_AHEAD: usize = 64 * 1024;
 
-/// The operating system takes no more than about this many bytes that cannot leave yet.
+/// The operating system accepts only about this many bytes that cannot be sent yet.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT: u32 = 256 * 1024;
 
-/// A read that brings less than this shows that little comes.
+/// A read that returns less than this shows that little data arrives.
 const LITTLE: usize = 4 * 1024;
 
-/// Bytes that may come before the TLS handshake is over: several times what the longest chain of
-/// certificates takes. TLS itself would put together far more, of records as small as one byte.
+/// The bytes that may arrive before the TLS handshake completes: several times the size of the
+/// longest certificate chain. TLS itself would accept far more, in records as small as one byte.
 const HANDSHAKE: usize = 32 * 1024;
 
-/// So many buffers each thread keeps.
+/// The number of buffers that each thread keeps.
 const KEPT: usize = 4;
 
 thread_local! {
     static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A buffer of [`READ_AHEAD`] bytes.
+/// Returns a buffer of [`READ_AHEAD`] bytes.
 fn buffer() -> Vec<u8> {
     let kept = BUFFERS.with_borrow_mut(Vec::pop);
     kept.unwrap_or_else(|| vec![0; READ_AHEAD])
 }
 
-/// The buffer is not needed for now.
+/// Gives back a buffer that is not needed for now.
 fn give_back(buffer: Vec<u8>) {
     if buffer.is_empty() {
         return;
@@ -58,16 +59,16 @@ fn give_back(buffer: Vec<u8>) {
 /// A TCP connection without Nagle's delay.
 #[derive(Debug)]
 pub(crate) struct Tcp<S = TcpStream> {
-    /// Gone only if moving it failed.
+    /// The stream; `None` only if moving it failed.
     stream: Option<S>,
-    /// Read ahead; empty while little comes, or nothing.
+    /// Bytes read ahead; empty while little or nothing arrives.
     buffer: Vec<u8>,
-    /// What of it was read, and what of that was handed out.
+    /// The number of bytes read into it, and how many of them were handed out.
     filled: usize,
     taken: usize,
-    /// The last read filled what it was given.
+    /// Whether the last read filled the whole buffer.
     much: bool,
-    /// What may still come, as long as it is not known who the other side is.
+    /// The bytes that may still arrive while the other side is not authenticated.
     allowance: Option<usize>,
 }
 
@@ -75,7 +76,8 @@ impl Tcp {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         // Small frames must not wait for acknowledgements of earlier ones.
         stream.set_nodelay(true)?;
-        // What waits, waits where a later frame can still pass it. Without the option it waits longer.
+        // Data that waits should wait in this program, where a later frame can still pass it.
+        // Without the option, more of it waits in the operating system.
         #[cfg(any(target_os = "android", target_os = "linux"))]
         let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         Ok(Self {
@@ -84,8 +86,8 @@ impl Tcp {
         })
     }
 
-    /// Makes it a connection of the runtime this is called in, once it is known who the other side is:
-    /// the one it came to is that of the ports.
+    /// Moves the connection to the calling runtime, once the other side is authenticated. Before
+    /// that it belongs to the runtime of the ports.
     pub(crate) fn move_here(&mut self) -> io::Result<()> {
         let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
         self.stream = Some(TcpStream::from_std(stream.into_std()?)?);
@@ -106,7 +108,7 @@ impl<S> Tcp<S> {
         }
     }
 
-    /// Takes what was read off what may come.
+    /// Subtracts the bytes read from those that may still arrive.
     fn allow(&mut self, read: usize) -> io::Result<()> {
         if let Some(allowance) = &mut self.allowance {
             let too_much = || {
@@ -119,7 +121,7 @@ impl<S> Tcp<S> {
     }
 }
 
-/// The connection, if it is still there.
+/// Returns the stream, if it is still there.
 fn pinned<S: Unpin>(stream: &mut Option<S>) -> io::Result<Pin<&mut S>> {
     let stream = stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
     Ok(Pin::new(stream))

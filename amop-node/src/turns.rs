@@ -1,14 +1,15 @@
-//! Whose work is done next, where many want something: agencies take turns, then the keys of each, then
-//! what each key has. Who has cost more waits until the others have cost as much.
+//! Whose work is done next, when many callers want something: agencies take turns, then the keys of
+//! each agency, then the connections of each key. A caller that has cost more waits until the
+//! others have cost as much.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
 
-/// So many that have nothing waiting are remembered for what they have cost.
+/// The number of idle entries whose cost is remembered.
 const OWING: usize = 4096;
 
-/// For whom something is done.
+/// The owner of some work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Party {
     pub(crate) agency: u64,
@@ -18,7 +19,8 @@ pub(crate) struct Party {
 }
 
 impl Party {
-    /// All whom nobody knows are one agency, and each address is a key of it.
+    /// Returns the party of an unauthenticated client: all of these are one agency, and each
+    /// address is a key of it.
     pub(crate) fn stranger(address: u64) -> Self {
         Self {
             agency: 0,
@@ -32,7 +34,7 @@ impl Party {
     }
 }
 
-/// What waits, and what those have cost who wait.
+/// Waiting items, and the costs of their owners.
 #[derive(Debug)]
 pub(crate) struct Turns<T>(Level<(Party, T)>);
 
@@ -47,13 +49,13 @@ impl<T> Turns<T> {
         self.0.push(&party.path(), (party, item));
     }
 
-    /// Takes what is next. [`done`](Self::done) is called for each.
+    /// Takes the next item. The caller must call [`done`](Self::done) for each.
     pub(crate) fn pop(&mut self) -> Option<(Party, T)> {
         self.0.pop()
     }
 
-    /// What was taken is done, and has cost so much. If there is more to do of it, that is
-    /// [put back](Self::push) before.
+    /// Records that an item is done, and its cost. If there is more to do for it, [put it
+    /// back](Self::push) first.
     pub(crate) fn done(&mut self, party: Party, cost: usize) {
         self.0.done(&party.path(), (cost as u64).max(1));
     }
@@ -61,21 +63,21 @@ impl<T> Turns<T> {
 
 #[derive(Debug)]
 struct Level<T> {
-    /// What waits here, below which there are no parts.
+    /// The waiting items, at the lowest level, which has no parts.
     items: VecDeque<T>,
     parts: HashMap<u64, Part<T>, RandomState>,
-    /// Those with something waiting, by what they have cost.
+    /// The parts with waiting items, ordered by their cost.
     order: BTreeSet<(u64, u64)>,
-    /// Those with nothing waiting, likewise.
+    /// The parts without waiting items, ordered by their cost.
     owing: BTreeSet<(u64, u64)>,
-    /// What the party with the last turn has cost. A new party starts with the same cost.
+    /// The cost of the party that had the last turn. A new party starts with this cost.
     now: u64,
 }
 
 #[derive(Debug)]
 struct Part<T> {
     cost: u64,
-    /// Of what was taken so much is not done.
+    /// The number of items that were taken and are not done yet.
     busy: usize,
     level: Level<T>,
 }
@@ -150,7 +152,7 @@ impl<T> Level<T> {
         self.forget();
     }
 
-    /// Forgets those who have cost no more than others have, and all if nobody else is there.
+    /// Forgets idle parts that have not cost more than others, and all if no other part is there.
     fn forget(&mut self) {
         let alone = self.owing.len() == self.parts.len();
         while let Some(&(cost, name)) = self.owing.first()
@@ -170,7 +172,7 @@ mod tests {
         Party { agency, key, one }
     }
 
-    /// What is done in so many turns, each of this cost, with nothing left of what is taken.
+    /// Takes and finishes up to `count` turns, each of this cost. Returns the agencies in order.
     fn turns(turns: &mut Turns<usize>, count: usize, cost: usize) -> Vec<u64> {
         (0..count)
             .map_while(|_| {

@@ -1,4 +1,4 @@
-//! The authorities of a layout, `<dir>/cert/`: made once, loaded when nodes are added.
+//! The authorities of a layout, `<dir>/cert/`: created once, loaded when nodes are added.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use super::LayoutError;
 use super::files::{Staged, read_pem};
 use crate::config::CertPaths;
 
-/// What signs the certificates of new nodes and the SDK.
+/// The authorities that sign the certificates of new nodes and of the SDK.
 pub(super) struct Authorities {
     pub(super) agency: Agency,
-    /// Only with RSA on the channel.
+    /// Present only with RSA on the channel.
     pub(super) channel: Option<RsaAuthority>,
     paths: Paths,
 }
@@ -39,7 +39,7 @@ impl Paths {
 }
 
 impl Authorities {
-    /// Makes the authorities of a new layout.
+    /// Creates the authorities of a new layout.
     pub(super) fn create(cert: &Path, agency: &str, rsa: bool) -> Result<Self, LayoutError> {
         let root = Authority::new_ec("chain")?;
         let made = root.agency(agency)?;
@@ -63,8 +63,8 @@ impl Authorities {
         })
     }
 
-    /// Loads the authorities of an existing layout. The root's own key is not
-    /// needed: the agency signs.
+    /// Loads the authorities of an existing layout. The root's own key is not needed, because the
+    /// agency signs.
     pub(super) fn load(cert: &Path, agency: &str, rsa: bool) -> Result<Self, LayoutError> {
         let paths = Paths::new(cert, agency);
         let root = required(&paths.root)?;
@@ -86,7 +86,7 @@ impl Authorities {
         })
     }
 
-    /// Gives a layout in which nothing has been issued yet its RSA authority.
+    /// Adds the RSA authority to a layout in which nothing has been issued yet.
     pub(super) fn add_channel(cert: &Path, agency: &str) -> Result<(), LayoutError> {
         let paths = Paths::new(cert, agency);
         let folder = cert.join(agency);
@@ -100,7 +100,7 @@ impl Authorities {
         staged.publish(&folder.join("channel"))
     }
 
-    /// Makes sure that what is issued will be accepted by a node or SDK that is there.
+    /// Checks that existing nodes or SDKs will accept newly issued certificates.
     pub(super) fn check_trusted_by(
         &self,
         p2p: Option<&CertPaths>,

@@ -1,4 +1,4 @@
-//! What can go wrong while writing a layout.
+//! Errors while writing a layout.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 
-/// Why a layout could not be written or extended. Nothing that existed was lost.
+/// The reason why a layout could not be written or extended. Nothing that existed was lost.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// The number of nodes is not sensible.
+    /// The number of nodes is out of range.
     #[error("cannot make {nodes} nodes; ask for 1 to {max}")]
     Nodes {
         /// The number asked for.
@@ -20,7 +20,7 @@ pub enum LayoutError {
         /// The limit.
         max: u16,
     },
-    /// The port ranges leave 1 to 65535 or overlap.
+    /// The port ranges leave 1 to 65535, or they overlap.
     #[error(
         "the ports do not fit: {nodes} each from channel {channel}, P2P {p2p} and RPC {rpc} must \
          lie in 1 to 65535 and not overlap; choose other base ports"
@@ -35,7 +35,7 @@ pub enum LayoutError {
         /// First JSON-RPC port.
         rpc: u16,
     },
-    /// A new node would have a port of an existing one.
+    /// A new node would use a port of an existing one.
     #[error("port {port} for the new node{node} is taken by {}; choose other base ports", config.display())]
     PortTaken {
         /// The port.
@@ -51,14 +51,14 @@ pub enum LayoutError {
          requested; use another folder, or request {existing}", found.display()
     )]
     Mode {
-        /// The file or folder that tells.
+        /// The file or folder that shows this.
         found: PathBuf,
         /// `RSA` or `EC`.
         existing: &'static str,
         /// `RSA` or `EC`.
         wanted: &'static str,
     },
-    /// A folder holds some of its files only.
+    /// A folder contains only some of its files.
     #[error(
         "{} is incomplete: {} is missing; restore it, or delete the folder to have it made again",
         folder.display(), missing.display()
@@ -69,7 +69,7 @@ pub enum LayoutError {
         /// The missing file.
         missing: PathBuf,
     },
-    /// Something new is needed, but what must sign it is not there.
+    /// Something new must be signed, but the authority for it is missing.
     #[error(
         "{} is missing, and without it nothing can be added to the existing layout; restore it, or \
          make a new layout in another folder", file.display()
@@ -100,17 +100,17 @@ pub enum LayoutError {
     Load {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         source: PkiError,
     },
     /// The file system refused something.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
-        /// With what.
+        /// The file or folder.
         path: PathBuf,
-        /// Why it failed.
+        /// The reason.
         source: io::Error,
     },
 }

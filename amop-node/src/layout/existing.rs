@@ -1,4 +1,4 @@
-//! What a layout holds already: nodes and SDK certificates, complete or refused.
+//! The existing part of a layout: nodes and SDK certificates. They are complete, or refused.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use super::files::{self, Staged, is_vacant, read_pem};
 use super::{DevnetSpec, LayoutError, mode};
 use crate::config::{CertPaths, NodeConfig, NodeId, PeerAddr};
 
-/// A node that was there before.
+/// A node that existed before.
 pub(super) struct Existing {
     pub(super) dir: PathBuf,
     pub(super) file: PathBuf,
@@ -22,7 +22,7 @@ pub(super) struct Existing {
     pub(super) node_id: NodeId,
 }
 
-/// The nodes that are there, by index; each must be complete.
+/// Returns the existing nodes by index; each must be complete.
 pub(super) fn find_nodes(root: &Path) -> Result<BTreeMap<u16, Existing>, LayoutError> {
     let mut nodes = BTreeMap::new();
     let entries = match fs::read_dir(root) {
@@ -44,7 +44,7 @@ pub(super) fn find_nodes(root: &Path) -> Result<BTreeMap<u16, Existing>, LayoutE
     Ok(nodes)
 }
 
-/// `node7` is 7; `node07` and `node7.bak` are something else.
+/// Parses the name of a node's folder: `node7` is 7; `node07` and `node7.bak` are something else.
 fn node_index(name: &str) -> Option<u16> {
     let digits = name.strip_prefix("node")?;
     let index: u16 = digits.parse().ok()?;
@@ -81,7 +81,7 @@ impl Existing {
         })
     }
 
-    /// How other nodes on this machine reach it.
+    /// Returns the address by which other nodes on this machine reach it.
     pub(super) fn peer(&self) -> Option<PeerAddr> {
         let mut listen = self.config.p2p_listen;
         if listen.ip().is_unspecified() {
@@ -103,7 +103,7 @@ pub(super) struct SdkFiles {
 
 impl SdkFiles {
     pub(super) fn new(dir: &Path) -> Self {
-        // Chains before 2.1 call the files after nodes.
+        // Chains before 2.1 name the SDK's files like those of a node.
         let files = CertFiles::sdk(dir)
             .unwrap_or_else(|_| CertFiles::node(dir, "sdk.key", "sdk.crt", "ca.crt"));
         Self {
@@ -116,7 +116,7 @@ impl SdkFiles {
         }
     }
 
-    /// Whether it exists; then it must be complete and of the right kind.
+    /// Returns whether it exists; if it does, it must be complete and of the right kind.
     pub(super) fn check(&self, spec: &DevnetSpec) -> Result<bool, LayoutError> {
         if is_vacant(&self.dir)? {
             return Ok(false);
@@ -172,7 +172,7 @@ fn require(folder: &Path, file: &Path) -> Result<(), LayoutError> {
     })
 }
 
-/// `None` for RSA.
+/// Returns `None` for RSA.
 fn public_key(cert: &Path) -> Result<Option<NodeId>, LayoutError> {
     pki::public_key(&read_pem(cert)?).map_err(|e| LayoutError::load(cert, e))
 }

@@ -1,4 +1,4 @@
-//! Writing files so that an interrupted run leaves either nothing or all of a folder.
+//! Writes files so that an interrupted run leaves either nothing or a whole folder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -8,12 +8,12 @@ use tempfile::TempDir;
 
 use super::LayoutError;
 
-/// Hidden, so that nothing takes a half-written folder for a node's.
+/// Hidden, so that no program mistakes a half-written folder for a node's folder.
 const PREFIX: &str = ".amop-";
 
 /// A folder that is filled under a temporary name next to its final place.
 pub(super) struct Staged {
-    /// Deletes what is left when a step fails.
+    /// Deletes the remains when a step fails.
     temporary: TempDir,
     folder: PathBuf,
 }
@@ -31,12 +31,12 @@ impl Staged {
         Ok(Self { temporary, folder })
     }
 
-    /// Writes a file that anyone may read.
+    /// Writes a file that everyone may read.
     pub(super) fn file(&self, name: &str, content: &str) -> Result<(), LayoutError> {
         self.write(name, content, &mut OpenOptions::new())
     }
 
-    /// Writes a private key: readable for its owner only.
+    /// Writes a private key, readable only for its owner.
     pub(super) fn secret(&self, name: &str, content: &str) -> Result<(), LayoutError> {
         let mut options = OpenOptions::new();
         #[cfg(unix)]
@@ -64,7 +64,7 @@ impl Staged {
 
     /// Moves the folder to its final place, which must not exist or be empty.
     pub(super) fn publish(self, target: &Path) -> Result<(), LayoutError> {
-        // Fails, as it should, if there is anything in it.
+        // Fails, as intended, if it contains anything.
         if target.exists() {
             fs::remove_dir(target).map_err(|e| LayoutError::io("replace", target, e))?;
         }
@@ -76,7 +76,7 @@ impl Staged {
     }
 }
 
-/// Replaces or creates a file in one step; an existing one keeps its permissions.
+/// Replaces or creates a file in one step; an existing file keeps its permissions.
 pub(super) fn replace(path: &Path, content: &str) -> Result<(), LayoutError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let replace = || -> io::Result<()> {
@@ -97,7 +97,7 @@ pub(super) fn replace(path: &Path, content: &str) -> Result<(), LayoutError> {
     sync_parent(path)
 }
 
-/// Makes a rename survive a power cut, where folders can be synchronised.
+/// Makes a rename survive a power cut, on systems where folders can be synchronised.
 fn sync_parent(path: &Path) -> Result<(), LayoutError> {
     if !cfg!(unix) {
         return Ok(());
@@ -111,7 +111,7 @@ fn sync_parent(path: &Path) -> Result<(), LayoutError> {
         .map_err(|e| LayoutError::io("synchronise", parent, e))
 }
 
-/// Whether a folder is missing or has nothing in it.
+/// Returns whether a folder is missing or empty.
 pub(super) fn is_vacant(folder: &Path) -> Result<bool, LayoutError> {
     match fs::read_dir(folder) {
         Ok(mut entries) => Ok(entries.next().is_none()),
@@ -120,7 +120,7 @@ pub(super) fn is_vacant(folder: &Path) -> Result<bool, LayoutError> {
     }
 }
 
-/// No key or certificate file is larger.
+/// The largest key or certificate file that is read.
 const MAX_PEM: u64 = 1 << 16;
 
 /// Reads a PEM file.

@@ -2,7 +2,7 @@
 
 use crate::config::{ChainVersion, Line, PeerAddr, classify, lines};
 
-/// What differs from node to node.
+/// The values that differ from node to node.
 pub(super) struct NodeIni<'a> {
     pub(super) ip: &'a str,
     pub(super) channel_port: u16,
@@ -15,8 +15,8 @@ pub(super) struct NodeIni<'a> {
 }
 
 impl NodeIni<'_> {
-    /// All sections of a node made by the chain's script, so that a real node can
-    /// use the folder, too.
+    /// Returns the whole file with all sections of a node made by the chain's script, so that a
+    /// FISCO node can use the folder, too.
     pub(super) fn text(&self) -> String {
         let Self {
             ip,
@@ -121,16 +121,16 @@ fn peer_lines(peers: &[PeerAddr], first: u64, indent: &str, end: &str) -> String
         .collect()
 }
 
-/// Where in a file the list of peers is.
+/// The position of the list of peers in a file.
 struct PeerList {
     /// Index of the line after which new entries belong.
     line: usize,
-    /// Whether that line is an entry of the list, which decides over others.
+    /// Whether this line is an entry of the list, which takes precedence over others.
     in_list: bool,
 }
 
-/// Adds peers behind the last `node.N` of section `[p2p]`, leaving all else as it
-/// is: comments, order, indentation, line ends. The text must have been parsed.
+/// Adds peers after the last `node.N` of section `[p2p]`. Everything else stays as it is: comments,
+/// order, indentation, line ends. The text must have been parsed before.
 pub(super) fn add_peers(text: &str, peers: &[PeerAddr]) -> String {
     let mut section = "";
     let mut list: Option<PeerList> = None;
@@ -140,7 +140,7 @@ pub(super) fn add_peers(text: &str, peers: &[PeerAddr]) -> String {
             Line::Blank => {}
             Line::Header(name) => {
                 section = name;
-                // A section without entries may come again, with some.
+                // A section without entries may occur again, with entries.
                 if section == "p2p" && !list.as_ref().is_some_and(|list| list.in_list) {
                     let in_list = false;
                     list = Some(PeerList { line, in_list });
@@ -173,7 +173,7 @@ pub(super) fn add_peers(text: &str, peers: &[PeerAddr]) -> String {
     insert_after(text, list.line, peers, next)
 }
 
-/// Longer numbers do not matter: what is counted up from here never meets them.
+/// Returns `None` for longer numbers. They do not matter, because new numbers never reach them.
 fn short_number(digits: &str) -> Option<u64> {
     if digits.len() > 9 {
         return None;

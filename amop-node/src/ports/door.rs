@@ -1,4 +1,4 @@
-//! A port's door: accepts connections and gives out places.
+//! The door of a port: accepts connections and gives them places.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,22 +27,22 @@ use crate::{
     turns::Party,
 };
 
-/// After a failed accept (no file descriptor left, say) the next try waits this long.
+/// The pause after a failed accept, for example because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// After so many newcomers those who lost their places get the time to leave.
+/// After this number of newcomers in a row, connections that lost their places get time to leave.
 const IN_A_ROW: usize = 32;
 
-/// Addresses of one configured peer that places are kept for.
+/// The number of addresses of one configured peer that places are kept for.
 const ADDRESSES: usize = 4;
 
 /// The door of one port.
 #[derive(Debug)]
 pub(crate) struct Door {
-    /// Who connects, for the log.
+    /// The kind of client, for the log.
     who: &'static str,
     core: Arc<Core>,
-    /// Counts connections that lost their place, or found none.
+    /// The counter of connections that lost their place or found none.
     displaced: fn(&Refusals) -> &AtomicU64,
     state: Mutex<State>,
 }
@@ -50,9 +50,9 @@ pub(crate) struct Door {
 #[derive(Debug)]
 struct State {
     admission: Admission,
-    /// How those are told that they have lost their place.
+    /// The signals that tell connections that they have lost their place.
     holders: HashMap<Ticket, CancellationToken>,
-    /// Where configured peers are, as far as that is known.
+    /// The known addresses of configured peers.
     peers: HashMap<PeerAddr, Vec<Source>>,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Place {
 }
 
 impl Door {
-    /// A door with so many places, `per_source` at most for one source.
+    /// Creates a door with `places` places, and at most `per_source` of them for one source.
     pub(crate) fn new(
         who: &'static str,
         places: usize,
@@ -91,7 +91,7 @@ impl Door {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who connects, for the log.
+    /// Returns the kind of client, for the log.
     pub(crate) fn who(&self) -> &'static str {
         self.who
     }
@@ -100,7 +100,7 @@ impl Door {
         (self.displaced)(&self.core.refusals).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Keeps places for a configured peer, which is at these addresses.
+    /// Keeps places for a configured peer, which has these addresses.
     pub(crate) fn expect(&self, peer: &PeerAddr, addresses: impl IntoIterator<Item = IpAddr>) {
         let addresses = addresses.into_iter().map(Source::of).take(ADDRESSES);
         let mut state = self.lock();
@@ -109,7 +109,7 @@ impl Door {
         state.admission.expect(all);
     }
 
-    /// The next connection that has a place; `None` once the node stops.
+    /// Returns the next connection that has a place; `None` once the node stops.
     pub(crate) async fn next(
         self: &Arc<Self>,
         listener: &TcpListener,
@@ -132,7 +132,8 @@ impl Door {
                     }
                 }
                 Err(error) => {
-                    // File descriptors are what connections take most of.
+                    // The error probably means that there are no file descriptors left, and most of
+                    // them belong to connections.
                     self.relieve();
                     self.core.journal.warn(
                         Kind::CannotAccept,
@@ -205,42 +206,43 @@ impl Place {
         self.source
     }
 
-    /// Whose turn it is when something is done for it beside the thread of the ports.
+    /// Returns the party whose turn is used when work for this connection is done on another thread
+    /// than that of the ports.
     pub(crate) fn party(&self) -> Party {
         let mut address = DefaultHasher::new();
         self.source.hash(&mut address);
         Party::stranger(address.finish())
     }
 
-    /// Whether it is one of those kept for the address.
+    /// Whether this is a place kept for its address.
     pub(crate) fn expected(&self) -> bool {
         self.expected
     }
 
-    /// The other side has said something that counts.
+    /// Records that the other side has sent something useful.
     pub(crate) fn spoke(&self) {
         let door = &mut self.door.lock().admission;
         door.spoke(Instant::now(), self.ticket);
     }
 
-    /// The connection waits for the node.
+    /// Records that the connection waits for the node.
     pub(crate) fn queued(&self) {
         let door = &mut self.door.lock().admission;
         door.queued(Instant::now(), self.ticket);
     }
 
-    /// The node waits for the connection.
+    /// Records that the node waits for the connection.
     pub(crate) fn waiting(&self) {
         let door = &mut self.door.lock().admission;
         door.waiting(Instant::now(), self.ticket);
     }
 
-    /// Returns once the place is lost to somebody else.
+    /// Returns once the place is lost to another connection.
     pub(crate) async fn lost(&self) {
         self.lost.cancelled().await;
     }
 
-    /// Logs what became of the connection, which came from `address`.
+    /// Logs that the connection from `address` lost its place.
     pub(crate) fn log_loss(&self, address: SocketAddr) {
         let who = self.door.who;
         self.door.core.journal.warn(

@@ -1,9 +1,9 @@
-//! The thread on which a node deals with everybody it does not know yet.
+//! The thread for connections whose other end is not authenticated yet.
 //!
-//! Strangers cost what they like: connections, handshakes, certificates to be checked. All of that runs
-//! here, on one thread with a runtime of its own and a lower share of the processor, and no task that
-//! carries messages waits for any of it. A connection whose other end is known moves to the runtime of
-//! the node ([`Tcp::moved`](crate::tcp::Tcp::moved)).
+//! Unknown clients can cause any amount of work: connections, handshakes, certificate checks. All
+//! of this runs here, on one thread with its own runtime and a lower share of the processor, and no
+//! task that carries messages waits for it. A connection whose other end is authenticated moves to
+//! the node's runtime ([`Tcp::move_here`](crate::tcp::Tcp::move_here)).
 
 mod door;
 mod rates;
@@ -36,15 +36,15 @@ pub(crate) use self::{
     rates::Rates,
 };
 
-/// How much nicer the thread is than those that carry messages: in contention it gets a third of what
-/// one of them gets.
+/// How much lower the priority of this thread is than that of threads that carry messages: when
+/// processors are busy, it gets a third of the time of one of these.
 #[cfg(target_os = "linux")]
 const NICER: i32 = 5;
 
-/// Handshakes worked on at a time.
+/// The number of handshakes worked on at the same time.
 const TURNS: usize = 8;
 
-/// What the tasks on the thread share, and what others need to start tasks there.
+/// A handle to the thread, to start tasks there.
 #[derive(Debug, Clone)]
 pub(crate) struct Ports {
     handle: Handle,
@@ -82,18 +82,18 @@ impl Ports {
                 };
                 keep_thread("the thread of the ports", run);
                 drop(runtime);
-                // Nobody may wait for it.
+                // Nothing may be waiting for the end of the thread.
                 let _ = end.send(());
             })?;
         Ok((ports, PortsThread { thread, ended }))
     }
 
-    /// Runs a task on the thread, which waits for it at its end.
+    /// Runs a task on the thread. The thread waits for the task before it ends.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn_on(task, &self.handle);
     }
 
-    /// Runs a future on the thread and gives its output; dropping what is returned ends it.
+    /// Runs a future on the thread and returns its output; dropping the result ends the future.
     pub(crate) fn run<F>(&self, future: F) -> AbortOnDropHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -102,13 +102,13 @@ impl Ports {
         AbortOnDropHandle::new(self.tasks.spawn_on(future, &self.handle))
     }
 
-    /// Makes a listener one of this thread.
+    /// Registers a listener with this thread's runtime.
     pub(crate) fn adopt(&self, listener: StdListener) -> io::Result<TcpListener> {
         let _inside = self.handle.enter();
         TcpListener::from_std(listener)
     }
 
-    /// A handshake with a stranger: worked on when it is its turn.
+    /// Runs a handshake with an unknown client, in turns.
     pub(crate) fn shake<F: Future>(
         &self,
         place: &Place,
@@ -125,7 +125,8 @@ impl Ports {
         self.turns.take(source, told, handshake)
     }
 
-    /// A handshake that this node wants: it waits for no more than one of each stranger and configured peer.
+    /// Runs a handshake of a connection that this node dialled: it waits for at most one turn of
+    /// each unknown client and configured peer.
     pub(crate) async fn shake_first<F: Future>(&self, handshake: F) -> F::Output {
         self.turns.take(Caller::Here, |_| {}, handshake).await
     }
@@ -134,7 +135,7 @@ impl Ports {
 impl PortsThread {
     /// Waits until the thread has ended.
     pub(crate) async fn join(self) {
-        // An error is a thread that panicked, which the join tells.
+        // An error means that the thread panicked, which the join reports.
         let _ = self.ended.await;
         if self.thread.join().is_err() {
             tracing::error!("the thread of the ports panicked");
@@ -142,13 +143,13 @@ impl PortsThread {
     }
 }
 
-/// Where an address is counted.
+/// Returns the source that an address is counted for.
 pub(crate) fn source(address: IpAddr) -> Source {
     Source::of(address)
 }
 
-/// Gives the thread that calls it a lower share of the processor: what strangers and neighbours cost must not
-/// be taken from messages. Only on Linux is this of a thread.
+/// Lowers the calling thread's share of the processor: work for unknown clients and neighbours must
+/// not delay messages. Only Linux has a priority per thread.
 fn be_nice() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICER) {

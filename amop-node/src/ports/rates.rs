@@ -1,7 +1,8 @@
-//! How often those may ask whom nobody knows. No clock: instants are passed in.
+//! Limits how often unauthenticated clients may send requests. Has no clock: instants are passed
+//! in.
 //!
-//! All questions together have a rate, of which every address that has asked lately has an equal part. What
-//! is long counts as several.
+//! All requests together have a rate, and the addresses that sent requests lately share it equally.
+//! A long request or answer counts as several.
 
 use std::{
     collections::HashMap,
@@ -10,29 +11,29 @@ use std::{
 
 use super::Source;
 
-/// What is not used is saved up, for so many seconds.
+/// Unused requests are saved up for this number of seconds.
 const SAVED: f64 = 4.0;
 
-/// An address that has not asked for this long has no part.
+/// An address that has sent no request for this long gets no part.
 const LATELY: Duration = Duration::from_secs(10);
 
-/// More addresses than this are not told apart: those that would be more wait until others are forgotten.
+/// The number of addresses that are tracked. Further addresses wait until others are forgotten.
 const SOURCES: usize = 4096;
 
-/// So many bytes read or written count as one question more.
+/// This many bytes read or written count as one more request.
 const LENGTH: usize = 64 * 1024;
 
-/// See the module.
+/// The request rates of all addresses; see the module.
 #[derive(Debug)]
 pub(crate) struct Rates {
-    /// Questions a second.
+    /// Requests per second, over all addresses.
     rate: f64,
     sources: HashMap<Source, Asking>,
 }
 
 #[derive(Debug)]
 struct Asking {
-    /// Questions that may be asked now; less than nothing after long ones.
+    /// Requests that may be sent now; negative after long ones.
     left: f64,
     at: Instant,
     asked: Instant,
@@ -46,16 +47,17 @@ impl Rates {
         }
     }
 
-    /// Somebody asks.
+    /// Counts one request from `source`.
     ///
     /// # Errors
     ///
-    /// How long to wait before the next question, if this is one too many.
+    /// Returns how long to wait before the next request, if this request is over the rate.
     pub(crate) fn ask(&mut self, now: Instant, source: Source) -> Result<(), Duration> {
         let lately = |asking: &Asking| now < asking.asked + LATELY;
         let is_new = !self.sources.contains_key(&source);
         if is_new {
-            // What is old is looked for only when somebody new comes, and then at most 4,096 are.
+            // Old entries are removed only when a new address comes, and there are at most 4,096 of
+            // them.
             self.sources.retain(|_, asking| lately(asking));
             if self.sources.len() >= SOURCES {
                 return Err(LATELY);
@@ -80,7 +82,7 @@ impl Rates {
         Ok(())
     }
 
-    /// So many bytes were read and written for somebody.
+    /// Counts bytes that were read and written for `source`.
     pub(crate) fn spend(&mut self, source: Source, bytes: usize) {
         if let Some(asking) = self.sources.get_mut(&source) {
             asking.left -= (bytes / LENGTH) as f64;
@@ -99,7 +101,7 @@ mod tests {
         Source::of(IpAddr::from([10, 0, a, b]))
     }
 
-    /// Who asks `times` at once is answered so often.
+    /// Sends `times` requests at once, and returns how many are answered.
     fn answered(rates: &mut Rates, now: Instant, n: u16, times: usize) -> usize {
         (0..times)
             .filter(|_| rates.ask(now, source(n)).is_ok())
@@ -113,7 +115,7 @@ mod tests {
         let wait = rates.ask(start, source(1)).unwrap_err();
         assert_eq!(wait, Duration::from_millis(100));
         assert_eq!(answered(&mut rates, start + wait, 1, 100), 1);
-        // What was refused is asked again, and still comes to the rate.
+        // Refused requests are sent again, and the rate is still reached.
         let mut count = 0;
         for n in 1..=1000 {
             count += answered(

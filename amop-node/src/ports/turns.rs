@@ -1,4 +1,4 @@
-//! Whose handshake is worked on next: a few at a time, and each source in its turn.
+//! Whose handshake is worked on next: a few at a time, and each source in turn.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,13 +12,13 @@ use tokio::sync::oneshot;
 
 use amop_proto::admission::Source;
 
-/// Whose handshake it is.
+/// The origin of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
-    /// This node's own, which it dials.
+    /// A handshake of a connection that this node dialled.
     Here,
-    /// One from the address of a configured peer: expected, and until its handshake is over a
-    /// stranger all the same.
+    /// A handshake from the address of a configured peer: it is expected, but not authenticated
+    /// until it completes.
     Peer(Source),
     Stranger(Source),
 }
@@ -29,11 +29,11 @@ impl Caller {
     }
 }
 
-/// What waits, one of each source after the other.
+/// Waiting items; the sources take turns.
 #[derive(Debug)]
 struct Round<T> {
     sources: HashMap<Caller, VecDeque<T>>,
-    /// The sources with something waiting, each once.
+    /// The sources with waiting items, each once.
     order: VecDeque<Caller>,
 }
 
@@ -66,12 +66,12 @@ impl<T> Round<T> {
     }
 }
 
-/// What waits, in the order of its turns: what is expected and what is not alternate.
+/// The waiting items in the order of their turns: expected and unexpected ones alternate.
 #[derive(Debug)]
 struct Queue<T> {
     expected: Round<T>,
     strangers: Round<T>,
-    /// The last turn was of what is expected.
+    /// Whether the last turn was for an expected one.
     last_expected: bool,
 }
 
@@ -120,8 +120,9 @@ struct State {
 struct Turn(Option<Turns>);
 
 impl Turns {
-    /// So many at a time: enough that the runtime's way from one to the next does not count, and few
-    /// enough that the order is that of the queue.
+    /// Creates turns for `at_a_time` handshakes at once. This should be enough that the runtime's
+    /// delay between two of them does not matter, and few enough that the order is that of the
+    /// queue.
     pub(crate) fn new(at_a_time: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             free: at_a_time,
@@ -146,7 +147,7 @@ impl Turns {
         receiver
     }
 
-    /// Gives a turn that was taken or has ended to the next one that still wants it.
+    /// Gives a turn that was taken back or has ended to the next caller that still wants it.
     fn next(&self) {
         loop {
             let mut state = self.lock();
@@ -157,14 +158,15 @@ impl Turns {
             drop(state);
             match sender.send(Turn(Some(self.clone()))) {
                 Ok(()) => return,
-                // It is gone. Not by its drop, which would come back here.
+                // This caller is gone. Do not use the turn's drop here: it would call this function
+                // again.
                 Err(mut turn) => drop(turn.0.take()),
             }
         }
     }
 
-    /// Polls a future only in turns of a source. `state` is told when it begins to wait for one, and
-    /// when it waits for something else.
+    /// Polls a future only in turns of a source. Calls `told` when it starts to wait for a turn,
+    /// and when it waits for something else.
     pub(crate) fn take<F>(
         &self,
         source: Caller,
@@ -192,7 +194,7 @@ impl Drop for Turn {
     }
 }
 
-/// What a future waits for.
+/// The thing that a future waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waits {
     /// Its turn.
@@ -220,7 +222,7 @@ impl<F: Future, T: FnMut(Waits) + Unpin> Future for InTurns<F, T> {
         let asked = this
             .asked
             .get_or_insert_with(|| this.turns.ask(this.source));
-        // Never closed without a turn.
+        // The sender is never dropped before it gives a turn.
         let turn = ready!(Pin::new(asked).poll(cx));
         this.asked = None;
         let polled = this.future.as_mut().poll(cx);
@@ -304,11 +306,11 @@ mod tests {
         assert!(Pin::new(&mut third).poll(&mut cx).is_pending());
         drop(second);
         drop(turn);
-        // Given a turn that it does not take: dropping it lets the next one work.
+        // It was given a turn that it did not take: dropping the turn lets the next caller work.
         drop(third);
         let mut fourth = turns.ask(Caller::Here);
         assert!(Pin::new(&mut fourth).poll(&mut cx).is_ready());
-        // That turn was dropped at once.
+        // The turn was dropped at once.
         assert_eq!(turns.lock().free, 1);
     }
 

@@ -2,7 +2,7 @@ use std::{sync::mpsc, time::Instant};
 
 use super::*;
 
-/// Takes nothing until its gate is dropped, or fails while it is told to.
+/// An output that blocks until its gate is dropped, or that fails while it is told to.
 #[derive(Clone)]
 struct Out {
     written: Arc<Mutex<Vec<u8>>>,
@@ -49,7 +49,7 @@ fn queue(out: Out) -> (Arc<Queue>, thread::JoinHandle<()>) {
     (queue, thread::spawn(move || of_thread.write_to(out)))
 }
 
-/// How many lines were lost, as the log says.
+/// Returns how many lines were lost, according to this line.
 fn told(line: &str) -> Option<usize> {
     let (before, _) = line.split_once(" of this log were lost")?;
     let mut words = before.rsplit(' ').skip(1);
@@ -82,7 +82,7 @@ fn what_finds_no_room_is_counted_and_said_where_it_is_missing() {
     assert!(lost > many / 2, "{lost} of {many}");
     assert_eq!(kept.len() + lost, many + 1);
     assert!(kept.is_sorted());
-    // One line for many, in the place of what is missing.
+    // One line stands for many, in the place of the missing lines.
     let place = lines.iter().position(|line| told(line).is_some()).unwrap();
     assert!(
         lines[place].contains("was not read fast enough"),

@@ -1,4 +1,4 @@
-//! The next bytes of a connection.
+//! Reads the next bytes of a connection.
 
 use std::{
     future::poll_fn,
@@ -20,7 +20,7 @@ use super::{Head, Patience, READ_MIN, Reading};
 #[derive(Default)]
 pub(super) struct Buffer {
     pub(super) bytes: BytesMut,
-    /// Whether it may have more memory than a small one.
+    /// Whether it may have more memory than a small buffer.
     grown: bool,
 }
 
@@ -30,18 +30,19 @@ impl Buffer {
         self.bytes.reserve(len);
     }
 
-    /// Nothing is read for a while: gives back the memory that nothing is in, unless it is for a frame that was
-    /// let in.
+    /// Gives back unused memory before a pause in reading, unless it is for a frame that was
+    /// admitted.
     pub(super) fn wait(&mut self, head: Option<&Head>) {
         if !is_let_in(head) {
             self.give_back();
         }
     }
 
-    /// More than a little is not copied: a frame of which so much is there is one that was let in, or a neighbour's.
+    /// Copies at most a small amount: if more is there, it belongs to a frame that was admitted, or
+    /// came from a neighbour.
     fn give_back(&mut self) {
         if self.bytes.is_empty() || (self.grown && self.bytes.len() <= READ_MIN) {
-            // Of nothing this is nothing.
+            // If it is empty, this allocates nothing.
             self.bytes = BytesMut::from(&self.bytes[..]);
             self.grown = false;
         }
@@ -52,7 +53,7 @@ fn is_let_in(head: Option<&Head>) -> bool {
     head.is_some_and(|head| head.room.is_some())
 }
 
-/// Waits for bytes, as long as the frame at the head of the buffer has time.
+/// Waits for bytes, but not longer than the first frame in the buffer may take.
 pub(super) async fn read_part(
     reader: &mut (impl AsyncRead + Unpin),
     buffer: &mut Buffer,
@@ -67,7 +68,7 @@ pub(super) async fn read_part(
     {
         let missing = reading.missing(&buffer.bytes);
         if is_let_in(Some(head)) {
-            // Once for all of it. The memory is touched only as bytes come.
+            // Reserved once for the whole frame. The memory is touched only as bytes arrive.
             buffer.reserve(missing);
         }
         wanted = wanted.max(missing.min(most_of_long));
@@ -83,10 +84,11 @@ pub(super) async fn read_part(
     }
 }
 
-/// Waits for bytes and reads what is there, up to about `room`: TLS gives out one record at a time,
-/// and the machine is better asked once for many frames. 0 at the end of the stream.
+/// Waits for bytes and reads what is there, up to about `room`: TLS returns one record at a time,
+/// and it is cheaper to call the machine once for many frames. Returns 0 at the end of the stream.
 ///
-/// While nothing comes the memory of the buffer is given back, unless it is `kept` for a frame that was let in.
+/// While nothing arrives, the memory of the buffer is given back, unless it is `kept` for a frame
+/// that was admitted.
 async fn read_some(
     reader: &mut (impl AsyncRead + Unpin),
     buffer: &mut Buffer,
@@ -104,7 +106,7 @@ async fn read_some(
             let len = buffer.bytes.len() - before;
             match polled {
                 Poll::Ready(Ok(read)) if read > 0 && len < room => {}
-                // Comes again at the next call.
+                // An end or an error is returned again by the next call.
                 Poll::Ready(_) | Poll::Pending if len > 0 => return Poll::Ready(Ok(len)),
                 polled => {
                     if polled.is_pending() && !kept {
@@ -118,8 +120,8 @@ async fn read_some(
     .await
 }
 
-/// Reads what is there, up to about `room`, without waiting. An end or a failure comes again at the next call:
-/// what came before it is dealt with first.
+/// Reads what is there, up to about `room`, without waiting. An end or an error is returned again
+/// by the next call, so that the bytes before it are handled first.
 pub(super) async fn read_more(
     reader: &mut (impl AsyncRead + Unpin),
     buffer: &mut Buffer,
@@ -147,7 +149,7 @@ mod tests {
 
     use super::{super::READ_MAX, *};
 
-    /// A connection that gives these pieces and then fails, each time it is asked.
+    /// A connection that returns these pieces and then fails every time it is read.
     struct Failing(VecDeque<&'static [u8]>);
 
     impl AsyncRead for Failing {
@@ -190,14 +192,14 @@ mod tests {
         assert!(buffer.bytes.is_empty());
     }
 
-    /// Polls once, which is to find nothing.
+    /// Polls once, and expects that nothing is there.
     fn waits(reader: &mut (impl AsyncRead + Unpin), buffer: &mut Buffer, kept: bool) {
         let read = pin!(read_some(reader, buffer, READ_MAX, kept));
         let polled = read.poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
     }
 
-    /// Reads much, of which `left` bytes wait for more.
+    /// Sends much, of which `left` bytes wait for more.
     async fn much(left: usize) -> (tokio::io::DuplexStream, tokio::io::DuplexStream, Buffer) {
         let (mut near, mut far) = duplex(1 << 20);
         let mut buffer = Buffer::default();
@@ -222,7 +224,7 @@ mod tests {
             assert_eq!(buffer.bytes[..left], vec![7; left]);
             assert_eq!(&buffer.bytes[left..], b"more");
         }
-        // A small one, too, if it is empty.
+        // A small buffer, too, if it is empty.
         let (_near, mut far) = duplex(64);
         let mut buffer = Buffer::default();
         waits(&mut far, &mut buffer, false);
