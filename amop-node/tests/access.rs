@@ -1,5 +1,5 @@
-//! Whom a node lets in, as that changes while it runs: lists that are reloaded, certificates that
-//! expire, roles that are told at the start.
+//! Which SDKs and nodes a node admits, and how this changes while it runs: reloaded lists, expiring
+//! certificates, and the roles that are logged at the start.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -35,7 +35,7 @@ fn own(issued: &Issued, agency: &Agency) -> Identity {
     identity_of(&issued.cert_pem, &issued.key_pem, agency.root_pem())
 }
 
-/// Waits until a node has counted something.
+/// Waits until a node's counters fulfil `ready`.
 async fn counted(node: &Node, what: &str, ready: impl Fn(&Stats) -> bool) {
     within(what, async {
         while !ready(&node.stats()) {
@@ -54,7 +54,7 @@ async fn connect(node: &Node, identity: Identity) -> Result<Client, amop::Connec
     builder.connect().await
 }
 
-/// A connection to a node's port for nodes.
+/// Connects to a node's port for nodes.
 async fn peer(node: &Node, identity: &Identity) -> std::io::Result<RawLink> {
     let config = identity.peer_client_config(None).unwrap();
     let address = node.p2p_address().to_string();
@@ -120,7 +120,7 @@ async fn new_lists_close_those_they_refuse_and_no_others() {
         .wait_for(&["connection from node", "do not let it in any longer"])
         .await;
 
-    // They do not come back, others do.
+    // The ones on the lists cannot come back, others can.
     connect(&node, own(&bad, &agency)).await.unwrap_err();
     counted(&node, "the SDK", |stats| stats.revoked == 1).await;
     assert!(peer(&node, &own(&listed, &agency)).await.is_err());
@@ -137,7 +137,7 @@ async fn new_lists_close_those_they_refuse_and_no_others() {
     connect(&node, own(&bad, &agency)).await.unwrap_err();
     assert!(good.is_connected());
 
-    // An allow list where there was none, and then none again.
+    // An allow list where there was none, then no list again.
     let mut lists = AccessLists::default();
     lists.sdk_allowlist = Some(HashSet::from([bad.public_key]));
     let reloaded = node.reload(lists).await.unwrap();
@@ -155,7 +155,7 @@ async fn new_lists_close_those_they_refuse_and_no_others() {
     node.shutdown().await;
 }
 
-/// Handshakes that are under way while lists change end as the new lists say.
+/// Handshakes in progress while lists change end as the new lists say.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_slips_in_while_lists_change() {
     let agency = agency();
@@ -184,7 +184,7 @@ async fn nobody_slips_in_while_lists_change() {
     node.shutdown().await;
 }
 
-/// Valid from a while ago for so many seconds from now.
+/// Valid since a while ago, for `seconds` more seconds.
 fn valid_for(seconds: u64) -> Validity {
     let now = SystemTime::now();
     Validity {
@@ -197,7 +197,7 @@ fn valid_for(seconds: u64) -> Validity {
 async fn expired_certificates_end_sessions_and_peers() {
     const LIFE: u64 = 8;
     let agency = agency();
-    // Silence ends none of them before.
+    // Long enough that silence does not end any of them earlier.
     let timeouts = Timeouts {
         announce: PATIENCE,
         peer_idle: PATIENCE,
@@ -221,7 +221,7 @@ async fn expired_certificates_end_sessions_and_peers() {
     ended(session.unwrap()).await;
     ended(link).await;
     counted(&node, "both", |stats| stats.lapsed == 2).await;
-    // Not before their time.
+    // They do not end before they expire.
     let over = u64::try_from(sdk.not_after()).unwrap();
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     assert!(now > over, "closed at {now}, valid until {over}");
@@ -235,7 +235,7 @@ async fn expired_certificates_end_sessions_and_peers() {
     node.shutdown().await;
 }
 
-/// The client has a typed reason, tries again, and has a typed error then.
+/// The client gets a typed reason, tries again, and then gets a typed error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_a_node_that_expires_is_told_so() {
     let agency = agency();
@@ -284,7 +284,8 @@ async fn a_client_of_a_node_that_expires_is_told_so() {
     node.shutdown().await;
 }
 
-/// A folder as the chain's script makes it is quiet; what certificates do not say is said once.
+/// A folder made by the chain's script causes no warning; what certificates do not distinguish is
+/// logged once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_on_a_chain_that_does_not_tell_roles_says_so() {
     const LOUD: &str = "ANY SDK OF THE CHAIN MAY ACT AS A NODE HERE";
@@ -322,13 +323,13 @@ async fn a_start_on_a_chain_that_does_not_tell_roles_says_so() {
     })
     .await;
     assert!(said("CN=switched-one"));
-    // A node with an SDK's certificate can start, but hardly anybody will talk to it.
+    // A node with an SDK certificate can start, but hardly any node or client accepts it.
     start("sdk", "wrong-one", |node| node).await;
     let line = log().find(&["CN=wrong-one", "is an SDK certificate", "ERROR"]);
     assert!(line.is_some());
 }
 
-/// The switch of the configuration, and where it is wrong.
+/// The setting of the configuration, and the files where it is wrong.
 #[test]
 fn the_switch_is_read_from_the_configuration() {
     let dir = TempDir::new().unwrap();
@@ -349,7 +350,7 @@ fn the_switch_is_read_from_the_configuration() {
     );
 }
 
-/// With the switch everything goes that did before there were roles.
+/// With the setting, everything is accepted that was accepted before there were roles.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_switch_lets_sdks_be_nodes() {
     let agency = agency();

@@ -1,4 +1,4 @@
-//! `config.ini` files: those of the chain's script, and what is wrong with others.
+//! `config.ini` files: those of the chain's script, and the errors in others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn read(text: &str) -> (NodeConfig, Vec<Warning>) {
     NodeConfig::from_ini_str(text, "n/config.ini").unwrap()
 }
 
-/// With a version, so that nothing but `text` can be warned about.
+/// With a version, so that only `text` can cause warnings.
 fn quiet(text: &str) -> NodeConfig {
     let (config, warnings) = read(&format!("{VERSION}{text}"));
     assert_eq!(warnings, []);
@@ -152,7 +152,7 @@ fn lists_and_limits_of_this_node_s_own_are_read() {
         ..ListenLimits::default()
     };
     assert_eq!(config.listen_limits, listen_limits);
-    // Real nodes' files have none of this.
+    // Files of FISCO nodes have none of these keys.
     let config = quiet("[network_security]\n[sdk_allowlist]\n;public_key.0=\n");
     assert_eq!(config.sdk_allowlist, None);
     assert_eq!(config.limits, Limits::default());
@@ -172,7 +172,8 @@ fn no_real_node_takes_part_in_the_network_unless_it_is_named() {
     assert_eq!(kinds("[amop]\ntransits.0=1\n").len(), 1, "a misspelt key");
 }
 
-/// Nobody is authenticated there, so the port must be asked for, and is not for the world by default.
+/// Clients are not authenticated on this port, so it must be configured explicitly, and is on
+/// loopback by default.
 #[test]
 fn the_json_rpc_port_is_on_loopback_unless_told_otherwise() {
     let listen = |lines: &str| quiet(&format!("[rpc]\n{lines}")).jsonrpc_listen;

@@ -1,5 +1,5 @@
-//! Whom a node refuses, and that it counts them: SDKs that are not on the list, revoked certificates,
-//! connections beyond the limit, what is no frame.
+//! A node refuses some connections and frames, and counts them: SDKs that are not on the list,
+//! revoked certificates, connections beyond the limit, invalid frames.
 #![forbid(unsafe_code)]
 
 use std::{fs, time::SystemTime};
@@ -17,7 +17,7 @@ fn identity_from(issued: &Issued, root: &str) -> Identity {
     identity_of(&issued.cert_pem, &issued.key_pem, root)
 }
 
-/// Waits until a node has counted something.
+/// Waits until a node's counters fulfil `ready`.
 async fn counted(node: &Node, what: &str, ready: impl Fn(&Stats) -> bool) {
     within(what, async {
         while !ready(&node.stats()) {
@@ -108,7 +108,7 @@ async fn revoked_sdks_and_nodes_are_refused() {
         .peer_client_config(None)
         .unwrap();
     let link = RawLink::connect(&node.p2p_address().to_string(), config).await;
-    // Under TLS 1.2 the client learns of it within the handshake.
+    // With TLS 1.2 the client learns of it during the handshake.
     assert!(link.is_err());
     counted(&node, "the node", |stats| stats.revoked == 2).await;
     log()
@@ -170,7 +170,7 @@ async fn who_finds_no_place_and_what_is_no_frame_is_counted() {
         stats.messages.sessions_refused > 0
     })
     .await;
-    // A length of zero is none.
+    // A frame of length zero is invalid.
     link.write(&[0; 64]).await.unwrap();
     counted(node, "the bad frame", |stats| stats.bad_frames == 1).await;
     assert_eq!(within("the end", link.read()).await.unwrap(), None);
@@ -188,7 +188,8 @@ async fn what_is_over_the_bandwidth_gets_103() {
     let (publisher, subscriber) = (client(&network, 0).await, client(&network, 1).await);
     let topic = TopicName::new("news").unwrap();
     let mut news = subscriber.subscribe_raw(&topic).await.unwrap();
-    // A message for a minute: it goes, and nothing else does meanwhile.
+    // A message that uses the bandwidth of a minute: it is sent, and nothing else is sent
+    // meanwhile.
     let long = vec![b'x'; 60_000];
     publisher.multicast(&topic, long.into()).await.unwrap();
     let error = publisher

@@ -1,5 +1,5 @@
-//! A log that panics takes down no more than what it logs: tasks that last start again, and connections are
-//! not left behind.
+//! A log that panics stops nothing except the task that logs: lasting tasks start again, and
+//! connections are not left behind.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use amop_tls::{
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::yield_now};
 
-/// Every line panics meanwhile.
+/// While this is set, every line panics.
 static BROKEN: AtomicBool = AtomicBool::new(false);
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
@@ -51,7 +51,7 @@ async fn connect(node: &Node, sdk: &Identity) -> Client {
     within("a connection", connecting).await.unwrap()
 }
 
-/// Waits until the log has panicked so often.
+/// Waits until the log has panicked `count` times.
 async fn panicked(count: usize) {
     let panicked = async {
         while PANICS.load(Ordering::Relaxed) < count {
@@ -67,7 +67,7 @@ async fn a_log_that_panics_stops_no_task_for_good() {
         .with_env_filter("amop_node=debug")
         .with_writer(|| Output)
         .init();
-    // The panics of this test are meant.
+    // The panics of this test are intended.
     std::panic::set_hook(Box::new(|_| {}));
     let agency = Authority::new_ec("chain")
         .unwrap()
@@ -79,7 +79,8 @@ async fn a_log_that_panics_stops_no_task_for_good() {
     let listens_at = SocketAddr::from(([127, 0, 0, 1], peer_port));
     let dials = node(&agency, "dials").peer(peer).start().await.unwrap();
     BROKEN.store(true, Ordering::Relaxed);
-    // The dialler complains, sessions open and close, and a stranger is no SDK.
+    // The dialler logs failures, sessions open and close, and a client without a valid certificate
+    // connects.
     let before = PANICS.load(Ordering::Relaxed);
     for _ in 0..3 {
         let _ = Client::builder()
@@ -95,7 +96,7 @@ async fn a_log_that_panics_stops_no_task_for_good() {
     panicked(before + 6).await;
     BROKEN.store(false, Ordering::Relaxed);
 
-    // None of them was left behind, new ones are served, and the peer is found once it is there.
+    // No session was left behind, new ones are served, and the peer is found once it is there.
     let gone = async {
         while dials.session_count() > 0 {
             yield_now().await;

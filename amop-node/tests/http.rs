@@ -1,4 +1,4 @@
-//! JSON-RPC over HTTP, asked byte by byte over plain TCP.
+//! JSON-RPC over HTTP, requested byte by byte over plain TCP.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::{
 
 const VERSION: &str = r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion"}"#;
 
-/// On, with limits that a busy machine does not reach.
+/// Turns HTTP on, with limits that a busy machine does not reach.
 fn serving(builder: NodeBuilder, limits: ListenLimits) -> NodeBuilder {
     builder
         .rpc_listen(SocketAddr::from(([127, 0, 0, 1], 0)))
@@ -40,14 +40,14 @@ async fn connect(network: &Network) -> TcpStream {
         .unwrap()
 }
 
-/// Everything up to the end of the connection; a reset ends it, too.
+/// Reads everything up to the end of the connection; a reset counts as the end, too.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     let _ = within("the end", stream.read_to_end(&mut all)).await;
     String::from_utf8(all).unwrap()
 }
 
-/// The status and the body of the answer to a request.
+/// Returns the status and the body of the answer to a request.
 async fn ask(network: &Network, request: &str) -> (u16, String) {
     let mut stream = connect(network).await;
     within("writing", stream.write_all(request.as_bytes()))
@@ -127,7 +127,7 @@ async fn what_is_no_question_is_refused() {
         ("GET / HTTP/1.1\r\nHost: n\r\n\r\n".to_owned(), 405),
         ("OPTIONS / HTTP/1.1\r\nHost: n\r\n\r\n".to_owned(), 405),
         (from_page, 403),
-        // Refused by its length alone, and by what really came.
+        // Refused by its length alone, and by the bytes that really came.
         (length(mib + 1), 413),
         (format!("{chunked}{mib:x}\r\n{spaces}\r\n1\r\nx"), 413),
         (format!("{chunked}not a length\r\n"), 400),
@@ -141,14 +141,14 @@ async fn what_is_no_question_is_refused() {
         let head: String = request.chars().take(60).collect();
         assert_eq!(ask(&network, &request).await.0, expected, "{head}");
     }
-    // The longest there may be.
+    // The longest request that is allowed.
     let (status, body) = ask(&network, &post(&spaces)).await;
     assert_eq!(status, 200);
     assert!(body.contains("-32700"), "{body}");
     network.shutdown().await;
 }
 
-/// Whoever dawdles, with the head or with the body, is cut off.
+/// A client that is slow with the head or with the body is disconnected.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_has_a_deadline() {
     let limits = ListenLimits {
@@ -165,7 +165,7 @@ async fn a_request_has_a_deadline() {
     network.shutdown().await;
 }
 
-/// Connections that say nothing, or half of something, make room for those that ask.
+/// Connections that send nothing, or half a request, make room for those that send requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_bounded_and_none_keeps_another_out() {
     let limits = ListenLimits {
@@ -193,13 +193,13 @@ async fn connections_are_bounded_and_none_keeps_another_out() {
     for _ in 0..3 {
         assert_eq!(ask(&network, &post(VERSION)).await.0, 200);
     }
-    // The first ones were told so.
+    // The first ones were closed.
     assert_eq!(rest(&mut idle[0]).await, "");
     network.shutdown().await;
 }
 
-/// Neither connections that say nothing nor requests under way hold a node up, and its port is free
-/// after it.
+/// Neither silent connections nor requests in progress delay the end of a node, and its port is
+/// free afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn shutting_down_ends_it() {
     let network = network(1, patient()).await;
@@ -223,12 +223,12 @@ async fn it_is_off_unless_asked_for() {
     network.shutdown().await;
 }
 
-/// From another address of this machine.
+/// Sends a request from another address of this machine.
 async fn ask_from(network: &Network, host: [u8; 4]) -> String {
     rest(&mut asked_from(network, host, VERSION).await).await
 }
 
-/// A question that was asked from another address of this machine, by somebody who takes little at a time.
+/// Sends a request from another address of this machine; the client reads only a little at a time.
 async fn asked_from(network: &Network, host: [u8; 4], body: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from((host, 0))).unwrap();
@@ -245,7 +245,8 @@ async fn asked_from(network: &Network, host: [u8; 4], body: &str) -> TcpStream {
 #[cfg(target_os = "linux")]
 const LISTS: &str = r#"{"jsonrpc":"2.0","id":1,"method":"getNodeInfo"}"#;
 
-/// Subscribes to so much that the node's list of topics is as long as a list may be, and waits until it is.
+/// Subscribes to so many topics that the node's list of topics is as long as allowed, and waits
+/// until it is.
 #[cfg(target_os = "linux")]
 async fn subscribe_to_much(network: &Network) -> Vec<Sdk> {
     let config = network.sdk().client_config().unwrap();
@@ -276,13 +277,14 @@ async fn subscribe_to_much(network: &Network) -> Vec<Sdk> {
 #[cfg(target_os = "linux")]
 const LONG: usize = 5_000_000;
 
-/// The beginning of an answer.
+/// Returns the beginning of an answer.
 #[cfg(target_os = "linux")]
 fn head(answer: &str) -> &str {
     answer.get(..500).unwrap_or(answer)
 }
 
-/// What strangers do not read is held within a budget, and short answers are there for everybody.
+/// Answers that unknown clients do not read are held within a budget, and short answers are
+/// available for everyone.
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
 async fn answers_that_nobody_reads_are_bounded_and_leave_room_for_others() {
@@ -316,7 +318,7 @@ async fn answers_that_nobody_reads_are_bounded_and_leave_room_for_others() {
     let short = ask_from(&network, other).await;
     assert!(short.starts_with("HTTP/1.1 200"), "{short}");
     assert_eq!(network.node(0).unwrap().stats().http_refused, 1);
-    // Once it was read there is room again.
+    // Once it was read, there is room again.
     assert!(rest(&mut idle).await.len() > LONG);
     within("room for another answer", async {
         loop {
@@ -341,7 +343,7 @@ async fn an_address_that_asks_too_often_is_told_so_and_others_are_answered() {
     };
     let network = network(1, limits).await;
     let mut refused = None;
-    // Four at once, and one for each second that passes.
+    // Four at once, and one more for each second that passes.
     for _ in 0..200 {
         let answer = ask_from(&network, [127, 0, 0, 1]).await;
         if !answer.starts_with("HTTP/1.1 200") {

@@ -35,7 +35,7 @@ fn refused(spec: &DevnetSpec) -> LayoutError {
     error
 }
 
-/// All files below a folder with their content, by relative path.
+/// Returns all files below a folder with their content, by relative path.
 fn snapshot(dir: &Path) -> BTreeMap<PathBuf, String> {
     let mut files = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];
@@ -72,7 +72,7 @@ fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// Chains before 2.1 call the SDK's files after nodes.
+/// Chains before 2.1 name the SDK's files like those of a node.
 #[test]
 fn an_sdk_folder_of_a_chain_before_2_1_is_known_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -235,7 +235,7 @@ fn a_second_run_changes_nothing() {
         let ids =
             |layout: &DevnetLayout| layout.nodes.iter().map(|n| n.node_id).collect::<Vec<_>>();
         assert_eq!(ids(&first), ids(&second));
-        // Fewer nodes do not take any away.
+        // A smaller number of nodes removes none.
         assert_eq!(write(&spec(&dir, 1)).nodes.len(), 2);
         assert_eq!(snapshot(dir.path()), before);
     }
@@ -245,7 +245,7 @@ fn a_second_run_changes_nothing() {
 fn added_nodes_join_and_existing_files_stay() {
     let dir = tempfile::tempdir().unwrap();
     let first = write(&ec(&dir, 2));
-    // What an operator may have changed.
+    // Changes that an operator may have made.
     let file = &first.nodes[0].config;
     let edited = text(file)
         .replace("listen_port=30300", "listen_port=31000")
@@ -277,7 +277,7 @@ fn added_nodes_join_and_existing_files_stay() {
         peers(&second.nodes[1]),
         local(&[30300, 30301, 30302, 30303])
     );
-    // The new ones know all that anyone knows.
+    // The new nodes know all peers that any node knows.
     for node in &second.nodes[2..] {
         let mut known = peers(node);
         known.sort();
@@ -324,11 +324,11 @@ fn files_that_follow_from_others_are_made_again() {
 #[test]
 fn interrupted_runs_are_continued() {
     let dir = tempfile::tempdir().unwrap();
-    // Stopped after the authorities; then RSA is wanted after all.
+    // A run that stopped after the authorities; then the next run asks for RSA.
     let root = write(&ec(&dir, 1)).root;
     let ca = text(&dir.path().join("cert/ca.crt"));
     fs::remove_dir_all(&root).unwrap();
-    // Half a folder under its temporary name is nobody's.
+    // A half-written folder under its temporary name is ignored.
     fs::create_dir_all(root.join(".amop-x/new/conf")).unwrap();
     let layout = write(&rsa(&dir, 2));
     assert_eq!(text(&config(&layout.nodes[1]).p2p_certs.ca), ca);
@@ -352,7 +352,7 @@ fn the_other_mode_is_refused() {
             matches!(error, LayoutError::Mode { existing: e, .. } if e == existing),
             "{error}"
         );
-        // The SDK alone tells, too.
+        // The SDK's folder alone shows it, too.
         fs::remove_dir_all(&layout.nodes[0].dir).unwrap();
         let error = refused(&second(&dir, 1));
         assert!(

@@ -1,8 +1,8 @@
-//! A node reads no text and writes no log line while it is locked, so that nobody waits for either. No log
-//! line does anything to a terminal, whatever text of others it shows.
+//! A node reads no text and writes no log line while it is locked, so that no task waits for
+//! either. No log line has an effect on a terminal, whatever foreign text it shows.
 //!
-//! Reading a text with the lock is a panic in builds with debug assertions, in every test of the workspace;
-//! log lines are looked at here.
+//! Reading a text with the lock held is a panic in builds with debug assertions, in every test of
+//! the workspace; this test checks the log lines.
 #![forbid(unsafe_code)]
 #![cfg(debug_assertions)]
 
@@ -15,7 +15,8 @@ use amop_proto::{
 use amop_tests::{NASTY, Peer, RawLink, Sdk, client, identity, log, network, within};
 use amop_tls::pki::{Authority, Leaf};
 
-/// The lines written while a node was locked, but for that of the test which does so.
+/// Returns the lines written while a node was locked, except the line of the test that does this on
+/// purpose.
 fn under_lock() -> Vec<String> {
     let mut lines = log().while_held();
     lines.retain(|line| !line.contains("sabotage"));
@@ -36,13 +37,13 @@ fn a_line_that_is_written_while_a_node_is_locked_is_seen() {
     assert!(seen[0].contains("in between"), "{seen:?}");
 }
 
-/// The nasty text as JSON has it, escaped.
+/// Returns the nasty text, escaped as in JSON.
 fn escaped() -> String {
     let each = NASTY.encode_utf16().map(|unit| format!("\\u{unit:04x}"));
     each.collect()
 }
 
-/// Two nodes, and everything that the journal has lines for from their sessions and neighbours.
+/// Two nodes, and every event of their sessions and neighbours that the journal has lines for.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_line_is_written_while_a_node_is_locked_and_none_does_anything() {
     let network = network(2).await;
@@ -76,7 +77,7 @@ async fn no_line_is_written_while_a_node_is_locked_and_none_does_anything() {
             sdk.send_new(kind, 7, body.clone()).await;
         }
     }
-    // Too long for a topic, and it begins badly.
+    // Too long for a topic, and with a nasty beginning.
     let long = format!("[\"{}\"]", escaped.repeat(100));
     sdk.send_new(FrameType::SET_TOPICS, 8, long).await;
     log().wait_for(&["session", "topic", "2026-01-01"]).await;

@@ -1,4 +1,4 @@
-//! Certificates that do not fit.
+//! Certificates that are not accepted.
 
 use std::{
     sync::Arc,
@@ -25,7 +25,7 @@ fn foreign_agency() -> Agency {
         .unwrap()
 }
 
-/// What connecting with an identity fails with; the message must name the endpoint.
+/// Returns the error when connecting with an identity; its message must name the endpoint.
 async fn failure(endpoint: &str, identity: Identity) -> (HandshakeFailure, String) {
     roles::failure(endpoint, Client::builder().identity(identity)).await
 }
@@ -179,7 +179,7 @@ async fn a_client_of_another_agency_is_refused_unless_the_node_allows_it() {
     lenient.shutdown().await;
 }
 
-/// Offers no certificate though it is asked for one.
+/// Offers no certificate although the server asks for one.
 #[derive(Debug)]
 struct NoCertificate;
 
@@ -215,7 +215,7 @@ async fn nobody_gets_in_without_a_certificate() {
     .await;
 }
 
-/// The folder that every SDK reads, in all the ways it can be broken.
+/// The folder of certificates that every SDK reads, damaged in all possible ways.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_folder_names_the_file() {
     let network = network(1).await;

@@ -1,4 +1,4 @@
-//! Frames that are none, and frames that nobody should send.
+//! Invalid frames, and frames that no SDK should send.
 
 use amop_node::Network;
 use amop_proto::channel::{FrameType, frame_topic};
@@ -9,7 +9,7 @@ async fn sdk(network: &Network) -> Sdk {
     Sdk::connect(network.endpoint(0), config).await
 }
 
-/// The log line of a session's end names the client's address.
+/// Checks the log line of a session's end, which names the client's address.
 async fn logged(sdk: &Sdk, parts: &[&str]) {
     let address = sdk.address().to_string();
     let mut all = vec!["session", &address, "closed:"];
@@ -17,7 +17,7 @@ async fn logged(sdk: &Sdk, parts: &[&str]) {
     log().wait_for(&all).await;
 }
 
-/// A frame's header with any length.
+/// Returns a frame's header with any length.
 fn header(len: u32, kind: u16) -> Vec<u8> {
     let mut header = len.to_be_bytes().to_vec();
     header.extend(kind.to_be_bytes());
@@ -73,7 +73,7 @@ async fn the_limit_is_the_nodes() {
     network.shutdown().await;
 }
 
-/// Everything sent before the bad frame still counts.
+/// Everything sent before the bad frame is still handled.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_before_a_bad_frame_is_answered() {
     let network = network(1).await;
@@ -109,7 +109,7 @@ async fn a_topic_length_of_zero_closes_the_session_and_no_other() {
     network.shutdown().await;
 }
 
-/// As on real nodes; the sessions survive.
+/// As on FISCO nodes; the sessions stay open.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_node_does_not_know_it_ignores() {
     let network = network(2).await;
@@ -118,10 +118,10 @@ async fn what_a_node_does_not_know_it_ignores() {
     let ignored = [
         (FrameType(0x77), "abc"),
         (FrameType(0xffff), ""),
-        // Neither a topic nor its length byte.
+        // The body has neither a topic nor its length byte.
         (FrameType::UNICAST, ""),
         (FrameType::MULTICAST, ""),
-        // An answer to nothing.
+        // An answer to no message.
         (FrameType::RESPONSE, "\x06hello"),
         // Only nodes send these.
         (FrameType::BLOCK_NOTIFY, "1,2"),
@@ -133,10 +133,10 @@ async fn what_a_node_does_not_know_it_ignores() {
         sdk.send_new(kind, number, body).await;
         sdk.settle(100 + number).await;
     }
-    // A topic that reaches beyond the body is nobody's.
+    // A topic that is longer than the body counts as an unknown topic.
     let answer = sdk.ask(FrameType::UNICAST, 200, "\x40hello").await;
     assert_eq!(answer.result, 100);
-    // Topics that no frame can carry are ignored, the others are taken.
+    // Topics that no frame can carry are ignored, the others are accepted.
     let topics = format!("[\"{}\",\"\",\"a\\tb\",\"fine\"]", "t".repeat(300));
     sdk.send_new(FrameType::SET_TOPICS, 201, topics).await;
     sdk.settle(202).await;
@@ -158,7 +158,7 @@ async fn versions_that_do_not_meet_close_the_session() {
     network.shutdown().await;
 }
 
-/// A frame cut off by the end of the connection harms nobody.
+/// A frame cut off by the end of the connection has no effect on others.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_frame_is_nothing() {
     let network = network(2).await;

@@ -1,6 +1,6 @@
-//! Everything that can be wrong on the other end of a connection: each ends in a clear typed error
-//! or a closed session with a line in the log, while a pair of bystanders on the same nodes goes on
-//! exchanging messages.
+//! Everything that can be wrong at the other end of a connection. Each case ends in a clear typed
+//! error, or a closed session with a line in the log. Meanwhile a pair of bystanders on the same
+//! nodes keeps exchanging messages.
 #![forbid(unsafe_code)]
 
 mod certificates;

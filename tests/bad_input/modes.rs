@@ -106,7 +106,7 @@ async fn an_rsa_client_is_refused_by_a_node_in_ec_mode() {
     node.shutdown().await;
 }
 
-/// Node IDs come from EC keys.
+/// Only EC keys give node IDs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_cannot_be_started_with_an_rsa_identity() {
     let authority = RsaAuthority::new("agency").unwrap();

@@ -1,4 +1,4 @@
-//! Topics and endpoints that cannot be used: errors of the client, nothing is sent.
+//! Topics and endpoints that cannot be used: the client returns errors and sends nothing.
 
 use amop::{Client, ConnectError, PublishError, SubscribeError, TopicError};
 use amop_tests::{builder, client, network};

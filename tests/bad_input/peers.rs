@@ -50,14 +50,14 @@ fn hex(id: &NodeId) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Node 1 dials node 0 and is refused, node 2 is let in.
+/// Node 1 dials node 0 and is refused; node 2 is admitted.
 async fn only_node_2_gets_in(chain: &Chain, node0: Node) {
     let node1 = chain.start_dialling(1, &node0).await;
     let refused = hex(&chain.id(1));
     log()
         .wait_for(&["node at", "refused", &refused, "the lists of this node"])
         .await;
-    // The one that is refused is told by its own log, too, and what to look at.
+    // The refused node logs it, too, and says what to check.
     let address = node0.p2p_address().to_string();
     log()
         .wait_for(&[&address, "will keep trying", "on its black list"])
@@ -91,7 +91,7 @@ async fn a_node_that_is_not_on_the_white_list_does_not_get_in() {
     only_node_2_gets_in(&chain, node0).await;
 }
 
-/// The lists hold for both directions.
+/// The lists apply to both directions.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_does_not_talk_to_one_on_its_black_list_that_it_dials() {
     let chain = Chain::new();
@@ -114,7 +114,7 @@ async fn a_node_does_not_talk_to_one_on_its_black_list_that_it_dials() {
     node1.shutdown().await;
 }
 
-/// A node of another chain is none of ours, whatever it dials.
+/// A node of another chain is refused, whatever it dials.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_another_chain_does_not_get_in() {
     let (ours, theirs) = (Chain::new(), Chain::new());

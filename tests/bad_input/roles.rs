@@ -1,12 +1,12 @@
-//! Certificates of the chain in the wrong role: an SDK that wants to be a node, and nodes that a client
-//! has not named.
+//! Certificates of the chain in the wrong role: an SDK that acts as a node, and nodes that a client
+//! has not listed.
 
 use amop::{Client, ConnectError, HandshakeFailure, NodeKey};
 use amop_node::Node;
 use amop_tests::{Bystanders, PATIENCE, RawLink, identity, log, network, within};
 use amop_tls::{Identity, VerifyError, pki::Leaf};
 
-/// What a client fails with at an endpoint.
+/// Returns the error of a client at an endpoint.
 pub(crate) async fn failure(
     endpoint: &str,
     builder: amop::ClientBuilder,
@@ -24,7 +24,7 @@ pub(crate) async fn failure(
     }
 }
 
-/// Waits until a node has refused so many.
+/// Waits until a node has refused `count` certificates for their role.
 async fn wrong_roles(node: &Node, count: u64) {
     within("the refusal", async {
         while node.stats().wrong_role < count {
@@ -50,7 +50,7 @@ async fn an_sdk_is_no_node_for_a_node_that_it_dials() {
         .await;
     wrong_roles(node, 1).await;
     assert_eq!(node.peers().len(), 1);
-    // The port for SDKs takes it, and a node's certificate as well.
+    // The port for SDKs accepts it, and a node certificate as well.
     for leaf in [Leaf::Sdk, Leaf::Node] {
         let client = Client::builder()
             .endpoint(network.endpoint(0))
@@ -66,7 +66,7 @@ async fn an_sdk_is_no_node_for_a_node_that_it_dials() {
     network.shutdown().await;
 }
 
-/// An SDK's certificates behind ports that look like a node's.
+/// Starts a server with an SDK certificate whose ports look like those of a node.
 async fn impostor(agency: &amop_tls::pki::Agency) -> Node {
     Node::builder()
         .identity(identity(agency, Leaf::Sdk, "impostor"))
@@ -146,7 +146,7 @@ async fn a_client_that_names_its_nodes_takes_no_others() {
         ),
         "{failure:?}"
     );
-    // It says which key came, and what to do.
+    // It says which key was presented, and what to do.
     assert!(
         text.contains(&id(1).to_string()) && text.contains("node_keys"),
         "{text}"

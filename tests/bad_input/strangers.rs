@@ -1,4 +1,4 @@
-//! Clients that connect to something that is no node.
+//! Clients that connect to something that is not a node.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ fn agency() -> Agency {
         .unwrap()
 }
 
-/// Serves every connection in a task of its own; returns the endpoint.
+/// Serves each connection in its own task; returns the endpoint.
 async fn serve<F, Fut>(serve: F) -> String
 where
     F: Fn(TcpStream) -> Fut + Send + 'static,
@@ -37,7 +37,8 @@ where
     endpoint
 }
 
-/// A server with a node's certificate that sends `answer` to whatever comes, and stays.
+/// Starts a server with a node certificate that sends `answer` to every client and keeps the
+/// connection open.
 async fn tls_server(agency: &Agency, answer: &'static [u8]) -> String {
     let node = identity(agency, Leaf::Node, "node0");
     let config = node.server_config(ServerOptions::default()).unwrap();
@@ -74,14 +75,14 @@ async fn failure(endpoint: &str, identity: Identity, patience: Duration) -> Conn
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_tls_is_recognised() {
     let endpoint = serve(|mut stream: TcpStream| async move {
-        // Answers only what it is asked, as HTTP servers do.
+        // Sends only the answer to the request, as HTTP servers do.
         let mut request = [0; 64];
         stream.read_exact(&mut request).await.unwrap();
         stream
             .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             .await
             .unwrap();
-        // Leaves the end to the client.
+        // Lets the client close the connection.
         let _ = stream.read_to_end(&mut Vec::new()).await;
     })
     .await;
@@ -123,7 +124,8 @@ async fn a_server_that_hangs_up_is_recognised() {
     assert!(error.to_string().contains("its log says why"), "{error}");
 }
 
-/// Monitors that look whether a port is open are no news, and no reason to look at certificates.
+/// Monitors that check whether a port is open cause no warning, and no reason to check
+/// certificates.
 #[tokio::test(flavor = "multi_thread")]
 async fn health_checks_are_no_refused_handshakes() {
     let network = network(1).await;
@@ -139,7 +141,7 @@ async fn health_checks_are_no_refused_handshakes() {
         );
     }
     assert_eq!(node.stats().handshakes_failed, 0);
-    // One that begins TLS and goes may be what the line says.
+    // A client that begins TLS and then leaves may cause this line.
     let mut stream = TcpStream::connect(node.channel_address()).await.unwrap();
     stream.write_all(&[22, 3, 1]).await.unwrap();
     let from = format!("at {} ", stream.local_addr().unwrap());
@@ -189,8 +191,8 @@ async fn a_tls_server_that_says_nothing_is_given_up() {
     let agency = agency();
     let endpoint = tls_server(&agency, b"").await;
     let sdk = identity(&agency, Leaf::Sdk, "sdk");
-    // TLS itself must fit in, also on a busy machine; the node's silence is taken for an old
-    // node's only after 5 s.
+    // TLS itself must fit in, also on a busy machine; only after 5 s is the node's silence taken
+    // for that of an old node.
     let error = failure(&endpoint, sdk, Duration::from_secs(3)).await;
     assert!(
         matches!(
@@ -204,7 +206,8 @@ async fn a_tls_server_that_says_nothing_is_given_up() {
     );
 }
 
-/// With more patience it is taken for a node that knows no handshake, and then for a dead one.
+/// With a longer timeout, the client takes it for a node that knows no handshake, and then for a
+/// dead node.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_does_not_hang_on_a_silent_node() {
     let agency = agency();
@@ -234,7 +237,7 @@ async fn the_wrong_port_of_a_node_is_recognised() {
     let network = Arc::new(network(1).await);
     let node = network.node(0).unwrap();
     let p2p = node.p2p_address().to_string();
-    // Those of a node get as far as its protocol.
+    // A node certificate gets as far as the P2P protocol.
     let node = identity(network.agency(), Leaf::Node, "sdk-of-2.0");
     let error = failure(&p2p, node, PATIENCE).await;
     assert!(matches!(error, ConnectError::NotANode { .. }), "{error:?}");

@@ -1,4 +1,4 @@
-//! Connections that never become TLS, and ports that are taken.
+//! Connections that never become TLS, and ports that are in use.
 
 use std::{io, time::Duration};
 
@@ -50,7 +50,7 @@ async fn garbage_instead_of_tls_is_refused_on_both_ports() {
     network.shutdown().await;
 }
 
-/// Whoever connects and says nothing, or stops in the middle, is sent away after a while.
+/// A connection that sends nothing, or stops in the middle, is closed after a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_never_ends_is_cut_off() {
     let limits = ListenLimits {
@@ -82,7 +82,7 @@ async fn a_handshake_that_never_ends_is_cut_off() {
     network.shutdown().await;
 }
 
-/// Half-open handshakes do not keep the others out.
+/// Half-open handshakes do not keep other clients out.
 #[tokio::test(flavor = "multi_thread")]
 async fn more_sessions_than_allowed_are_turned_away() {
     let limits = ListenLimits {
@@ -102,7 +102,7 @@ async fn more_sessions_than_allowed_are_turned_away() {
         .await;
     bystanders.go_on().await;
 
-    // A place that becomes free is given away again.
+    // A place that becomes free is used again.
     third.close().await;
     let fourth = within("a free place", async {
         loop {

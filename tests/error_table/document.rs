@@ -8,22 +8,22 @@ use crate::publisher::Seen;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) name: String,
-    /// The result, or `nothing` or `closed`.
+    /// The result code, or `nothing` or `closed`.
     code: String,
-    /// What body comes with it.
+    /// The kind of body.
     body: String,
-    /// The variant of our client's error; `-` where it sends no such thing.
+    /// The variant of the native client's error; `-` where it never sends such a message.
     error: String,
 }
 
 impl Row {
-    /// The row of the document.
+    /// Returns the row of the document with this name.
     pub(crate) fn named(name: &str) -> Self {
         let row = rows().into_iter().find(|row| row.name == name);
         row.unwrap_or_else(|| panic!("docs/compatibility.md has no row {name:?}"))
     }
 
-    /// The row as it should be, given what the two publishers saw.
+    /// Returns the row as it should be, given what the two publishers saw.
     pub(crate) fn seen(name: &str, raw: Seen, ours: Seen) -> Self {
         let Seen::Frame { code, body } = raw else {
             panic!("{name}: {raw:?}");
@@ -40,14 +40,14 @@ impl Row {
     }
 }
 
-/// All rows, in the order of the document.
+/// Returns all rows, in the order of the document.
 pub(crate) fn rows() -> Vec<Row> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/compatibility.md");
     let text = fs::read_to_string(&path).unwrap();
     let table = text.split("\n## Error table\n").nth(1).unwrap();
     let table = table.split("\n## ").next().unwrap();
     let lines = table.lines().filter(|line| line.starts_with('|'));
-    // Below the heading and the rule.
+    // The rows are below the heading and the rule.
     lines
         .skip(2)
         .map(|line| {

@@ -1,6 +1,6 @@
-//! What becomes of a message that goes wrong: each row of the table in `docs/compatibility.md`, as a
-//! publisher that speaks raw frames sees it and as one over our client does. The document is read, so
-//! that it cannot say anything else than what is tested.
+//! What happens to a message that goes wrong: each row of the table in `docs/compatibility.md`, as
+//! seen by a publisher that uses raw frames and by one that uses the native client. The tests read
+//! the document, so that it cannot say anything that is not tested.
 #![forbid(unsafe_code)]
 
 mod document;
@@ -9,7 +9,7 @@ mod scenarios;
 
 use crate::{document::Row, publisher::Publisher};
 
-/// Makes a test of each scenario and a list of their rows.
+/// Defines a test for each scenario, and a list of their rows.
 macro_rules! rows {
     ($($scenario:ident: $name:literal,)*) => {
         const NAMES: &[&str] = &[$($name),*];

@@ -1,4 +1,4 @@
-//! The two publishers of each scenario, and what they see.
+//! The two publishers of each scenario, and what each of them sees.
 
 use std::time::Duration;
 
@@ -11,31 +11,31 @@ use tokio::task::JoinHandle;
 
 pub(crate) const TOPIC: &str = "work";
 
-/// Who publishes, on node 0.
+/// The publisher, which is on node 0.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Publisher {
-    /// Raw frames, as an SDK of another language sends them.
+    /// Sends raw frames, as another SDK does.
     Raw,
-    /// Our client.
+    /// Uses the native client.
     Ours,
 }
 
-/// What a publisher sees.
+/// The outcome that a publisher sees.
 #[derive(Debug)]
 pub(crate) enum Seen {
-    /// On the wire.
+    /// A frame on the wire.
     Frame {
-        /// The result, or what happens instead.
+        /// The result code, or what happens instead.
         code: String,
-        /// What the body is.
+        /// The kind of body.
         body: &'static str,
     },
-    /// The variant of our client's result.
+    /// The variant of the native client's result.
     Error(String),
 }
 
 impl Seen {
-    /// What our client cannot be made to do.
+    /// Returns the outcome for messages that the native client cannot send.
     pub(crate) fn impossible() -> Self {
         Self::Error("-".to_owned())
     }
@@ -65,7 +65,7 @@ impl Seen {
         }
     }
 
-    /// The variant, for which the document has no other name than the code has.
+    /// Returns the name of the variant; the document uses the same names as the code.
     pub(crate) fn result<T>(result: Result<T, PublishError>) -> Self {
         Self::Error(match result {
             Ok(_) => "Ok".to_owned(),
@@ -85,13 +85,13 @@ pub(crate) async fn sdk(network: &Network, node: usize) -> Sdk {
     Sdk::connect(network.endpoint(node), tls).await
 }
 
-/// Connects a publisher and has it publish: it is on its way when this returns, unless the publisher
-/// waits for its turn on a busy machine.
+/// Connects a publisher and makes it publish. The message is on its way when this returns, unless
+/// the publisher waits for its turn on a busy machine.
 pub(crate) async fn publish(network: &Network, who: Publisher, payload: Bytes) -> JoinHandle<Seen> {
     publish_within(network, who, payload, PATIENCE).await
 }
 
-/// As [`publish`], with a deadline of our client's.
+/// Like [`publish`], with a deadline for the native client.
 pub(crate) async fn publish_within(
     network: &Network,
     who: Publisher,
@@ -104,7 +104,7 @@ pub(crate) async fn publish_within(
             send(network, FrameType::UNICAST, body).await
         }
         Publisher::Ours => {
-            // A second attempt by a second connection would hide what became of the first.
+            // A second attempt over a second connection would hide the result of the first one.
             let client = builder(network, 0)
                 .timeout(timeout)
                 .reconnect(Reconnect::never());
@@ -119,7 +119,7 @@ pub(crate) async fn publish_within(
     }
 }
 
-/// Has raw bytes sent and what follows looked at.
+/// Sends raw bytes and returns what follows.
 pub(crate) async fn send(network: &Network, kind: FrameType, body: Bytes) -> JoinHandle<Seen> {
     let mut sdk = sdk(network, 0).await;
     let request = Frame::new(kind, amop_tests::seq(77), body);
@@ -135,14 +135,14 @@ pub(crate) async fn send(network: &Network, kind: FrameType, body: Bytes) -> Joi
     })
 }
 
-/// Has raw bytes sent that are not answered: the next frame is the answer to another question.
+/// Sends raw bytes that get no answer: the next frame is the answer to another request.
 pub(crate) async fn send_in_vain(sdk: &mut Sdk, body: Bytes) -> Seen {
     sdk.send_new(FrameType::UNICAST, 77, body).await;
     sdk.settle(78).await;
     Seen::no_frame("nothing")
 }
 
-/// What a publisher saw.
+/// Waits for the outcome that a publisher saw.
 pub(crate) async fn outcome(publishing: JoinHandle<Seen>) -> Seen {
     within("the outcome", publishing).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! How each row comes about. Waits that must run out are short, the others long.
+//! Scenarios that produce each row. Waits that must expire are short, the others long.
 
 use std::time::Duration;
 
@@ -15,21 +15,21 @@ use crate::publisher::{
     Publisher, Seen, TOPIC, outcome, publish, publish_within, sdk, send, send_in_vain,
 };
 
-/// A wait that must run out.
+/// A wait that must expire.
 const SHORT: Duration = Duration::from_millis(200);
 
 const PAYLOAD: Bytes = Bytes::from_static(b"payload");
 
-/// For topics that our client cannot be made to use.
+/// A message for topics that the native client normally cannot use.
 #[amop::topic("work")]
 struct Work(String);
 
-/// Two nodes with certain patience.
+/// Starts two nodes with these timeouts.
 async fn with_timeouts(timeouts: Timeouts) -> Network {
     network_with(2, |_, builder| builder.timeouts(timeouts)).await
 }
 
-/// Two nodes, one of which is configured otherwise.
+/// Starts two nodes, one of which has another configuration.
 async fn with_node(node: usize, configure: impl Fn(NodeBuilder) -> NodeBuilder) -> Network {
     network_with(2, |index, builder| {
         if index == node {
@@ -41,7 +41,7 @@ async fn with_node(node: usize, configure: impl Fn(NodeBuilder) -> NodeBuilder) 
     .await
 }
 
-/// A subscriber that does what the scenario says; node 0 knows of it.
+/// Connects a subscriber that the scenario controls; node 0 knows of it.
 async fn subscriber(network: &Network, node: usize) -> Sdk {
     let mut sdk = sdk(network, node).await;
     let topics = format!("[{TOPIC:?}]");
@@ -50,7 +50,7 @@ async fn subscriber(network: &Network, node: usize) -> Sdk {
     sdk
 }
 
-/// A node that is not ours, with a subscriber as far as node 0 knows.
+/// Connects a FISCO node; node 0 believes that it has a subscriber.
 async fn foreign_node(network: &Network) -> Peer {
     let identity = identity(network.agency(), Leaf::Node, "foreign");
     let tls = identity.peer_client_config(None).unwrap();
@@ -73,7 +73,7 @@ async fn foreign_node(network: &Network) -> Peer {
     peer
 }
 
-/// A subscriber on the other node answers with `result` and `body`.
+/// Runs with a subscriber on the other node that answers with `result` and `body`.
 async fn answered(who: Publisher, result: i32, body: Bytes) -> Seen {
     let network = network(2).await;
     let mut subscriber = subscriber(&network, 1).await;
@@ -147,17 +147,17 @@ pub(crate) async fn too_long_for_the_subscribers_node(who: Publisher) -> Seen {
     let mut subscriber = subscriber(&network, 1).await;
     let publishing = publish(&network, who, vec![b'x'; 2000].into()).await;
     let seen = outcome(publishing).await;
-    // It never saw the message.
+    // The subscriber never got the message.
     subscriber.settle(3).await;
     network.shutdown().await;
     seen
 }
 
-/// The subscriber stays, and nobody else is asked.
+/// The subscriber stays connected, and no other one is asked.
 pub(crate) async fn reply_too_long(who: Publisher) -> Seen {
     let network = with_node(1, |builder| builder.max_frame(1000)).await;
     let mut seen = Vec::new();
-    // The whole of it comes at once, or in many pieces.
+    // The whole reply comes at once, or in many pieces.
     for len in [2000, 2_000_000] {
         let (mut subscriber, mut other) =
             (subscriber(&network, 1).await, subscriber(&network, 1).await);
@@ -192,7 +192,7 @@ pub(crate) async fn subscriber_has_its_own_code(who: Publisher) -> Seen {
     answered(who, 4711, frame_topic(TOPIC.as_bytes(), b"why")).await
 }
 
-/// That is what our client answers for its program.
+/// This is the native client's answer if its program cannot decode the message.
 pub(crate) async fn subscriber_cannot_decode(who: Publisher) -> Seen {
     #[amop::topic("work")]
     #[derive(Debug)]
@@ -212,7 +212,7 @@ pub(crate) async fn subscriber_cannot_decode(who: Publisher) -> Seen {
     seen
 }
 
-/// A request of a program that takes it from our client and does this with it.
+/// A request that the subscriber's program gets from the native client and then handles like this.
 #[amop::topic("work", codec = "bytes", reply = u64, reply_codec = "json")]
 struct Order(Vec<u8>);
 
@@ -252,7 +252,8 @@ pub(crate) async fn too_much_in_flight(who: Publisher) -> Seen {
 }
 
 pub(crate) async fn over_bandwidth(who: Publisher) -> Seen {
-    // What is longer than a second's worth goes alone, and is paid off for minutes.
+    // A message longer than the limit of one second is sent alone, and uses up the limit for
+    // minutes.
     let limits = Limits {
         outgoing_bandwidth: Some(1),
         ..Limits::default()
@@ -260,7 +261,7 @@ pub(crate) async fn over_bandwidth(who: Publisher) -> Seen {
     second_message(who, limits).await
 }
 
-/// What becomes of a message while another one waits for its answer.
+/// Sends a message while another one waits for its answer.
 async fn second_message(who: Publisher, limits: Limits) -> Seen {
     let network = with_node(0, |builder| builder.limits(limits)).await;
     let mut subscriber = subscriber(&network, 1).await;
@@ -357,7 +358,7 @@ pub(crate) async fn topic_beyond_the_body(who: Publisher) -> Seen {
     seen
 }
 
-/// Somebody does hold that topic, as go-sdk always does.
+/// There is a holder of this topic, as go-sdk always is.
 pub(crate) async fn block_notifications(who: Publisher) -> Seen {
     const BLOCKS: &str = "_block_notify_1";
     let network = network(2).await;

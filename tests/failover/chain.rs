@@ -1,4 +1,4 @@
-//! Nodes that come back on their ports, and clients that count what they get.
+//! Nodes that come back on their ports, and clients that count the messages they get.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -39,7 +39,7 @@ impl Chain {
             nodes: Vec::new(),
             ports: Vec::new(),
         };
-        // Not ports that the system gives to others while a node is stopped.
+        // Not ports that the system might give to other programs while a node is stopped.
         let base = free_ports(nodes as u16);
         for index in 0..nodes {
             let at = |port| SocketAddr::from(([127, 0, 0, 1], port + index as u16));
@@ -58,7 +58,7 @@ impl Chain {
             .channel_listen(channel)
             .p2p_listen(p2p)
             .timeouts(patient());
-        // Each dials those before it.
+        // Each node dials those before it.
         let others = self.ports.iter().take(index);
         let builder = others.fold(builder, |builder, (_, p2p)| {
             builder.peer(p2p.to_string().parse().unwrap())
@@ -93,7 +93,7 @@ impl Chain {
             .connect_timeout(PATIENCE)
     }
 
-    /// A client that is connected to all of these nodes.
+    /// Connects a client to all of these nodes.
     pub(crate) async fn client(&self, endpoints: &[usize]) -> Client {
         let client = self.builder(endpoints).connect().await.unwrap();
         let mut events = client.events();
@@ -116,7 +116,7 @@ impl Chain {
     }
 }
 
-/// The next event of a kind; others are skipped.
+/// Returns the next event of a kind; others are skipped.
 pub(crate) async fn next_event(events: &mut Events, is_it: impl Fn(&Event) -> bool) -> Event {
     within("an event", async {
         loop {
@@ -129,7 +129,7 @@ pub(crate) async fn next_event(events: &mut Events, is_it: impl Fn(&Event) -> bo
     .await
 }
 
-/// How often each number was taken from a subscription.
+/// How often each number was received from a subscription.
 pub(crate) type Taken = JoinHandle<BTreeMap<u32, u32>>;
 
 pub(crate) fn take_all(mut numbers: amop::Subscription<Number>) -> Taken {
@@ -166,7 +166,7 @@ pub(crate) async fn publish_all(
     (acknowledged.collect(), errors)
 }
 
-/// Whether a node said that nobody took a message.
+/// Whether a node reported that no subscriber took the message.
 pub(crate) fn is_verdict(error: &PublishError) -> bool {
     matches!(
         error,
@@ -174,7 +174,7 @@ pub(crate) fn is_verdict(error: &PublishError) -> bool {
     )
 }
 
-/// Nothing that was acknowledged is lost, nothing was taken twice.
+/// Checks that nothing acknowledged is lost and that nothing was received twice.
 pub(crate) fn judge(acknowledged: &[u32], taken: &BTreeMap<u32, u32>) {
     let twice: Vec<_> = taken.iter().filter(|&(_, &times)| times > 1).collect();
     assert!(twice.is_empty(), "taken twice: {twice:?}");

@@ -16,7 +16,7 @@ use tokio::{
 
 const TOPIC: &str = "cuts";
 
-/// A line to a node that can be cut. Until it is told where the node is, connections wait.
+/// A connection to a node that can be cut. Until it is told the node's address, connections wait.
 struct Line {
     address: SocketAddr,
     to: watch::Sender<Option<SocketAddr>>,
@@ -38,7 +38,7 @@ impl Line {
         }
     }
 
-    /// Ends all connections. What is under way on them is lost.
+    /// Ends all connections. Bytes in transit are lost.
     fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
@@ -66,7 +66,8 @@ async fn serve(
     }
 }
 
-/// Two nodes: the second dials the first, and the first the second as well if both do.
+/// Two nodes: the second one dials the first, and if `both` is set the first one also dials the
+/// second.
 struct Pair {
     agency: Agency,
     nodes: [Node; 2],
@@ -127,7 +128,8 @@ impl Pair {
     }
 }
 
-/// Takes the numbers of multicasts, as they come, until all have come once or it takes too long.
+/// Counts the numbers of multicasts as they arrive, until all have arrived once or it takes too
+/// long.
 fn take(
     client: &Client,
     count: u32,
@@ -144,7 +146,7 @@ fn take(
                 && let Ok(Some(delivery)) = tokio::time::timeout(PATIENCE, deliveries.next()).await
             {
                 let number = u32::from_be_bytes(delivery[..].try_into().unwrap());
-                // The first ones are sent until one arrives.
+                // The first ones are repeated until one arrives.
                 if number < count {
                     numbers.push(number);
                 }
@@ -156,7 +158,7 @@ fn take(
     }
 }
 
-/// Publishes until the subscriber is known.
+/// Publishes until the node knows the subscriber.
 async fn find(client: &Client, came: &watch::Sender<u32>) {
     let topic = TopicName::new(TOPIC).unwrap();
     let finding = async {
@@ -169,7 +171,7 @@ async fn find(client: &Client, came: &watch::Sender<u32>) {
     within("a subscriber", finding).await;
 }
 
-/// Publishes numbers, so many at a time; `between` is called after each of these.
+/// Publishes numbers in parts; calls `between` after each part.
 async fn publish(client: &Client, parts: u32, part: u32, mut between: impl AsyncFnMut(u32)) {
     let topic = TopicName::new(TOPIC).unwrap();
     let mut publisher = client.publisher_raw(&topic);
@@ -205,7 +207,7 @@ async fn a_link_that_is_cut_under_load_costs_no_multicast() {
     let (taking, came) = take(&clients[1], PARTS * PART).await;
     find(&clients[0], &came).await;
     publish(&clients[0], PARTS, PART, async |n| {
-        // The node has them all; some are on their way to the other one.
+        // The node has all of them; some are on their way to the other node.
         if n % 6 == 3 {
             pair.lines[0].cut();
         }
@@ -216,7 +218,7 @@ async fn a_link_that_is_cut_under_load_costs_no_multicast() {
     pair.end(clients).await;
 }
 
-/// Both dial at the same time, and the nodes give up one of the two connections while it is used.
+/// Both nodes dial at the same time, and they close one of the two connections while it is in use.
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_dial_each_other_lose_no_multicast() {
     const PARTS: u32 = 20;

@@ -19,7 +19,7 @@ async fn unicasts_survive_restarts_and_arrive_once() {
         let publisher = publisher.clone();
         async move { publish_all(&publisher, NUMBERS, &done).await }
     });
-    // The publisher's node, then one that both are connected to, then again.
+    // First the publisher's node, then one that both are connected to, then again.
     for (round, index) in [0, 1, 0, 1].into_iter().enumerate() {
         let mut restarts = publisher.events();
         let reached = progress.wait_for(|&done| done >= 1500 * (round as u32 + 1));
@@ -37,9 +37,10 @@ async fn unicasts_survive_restarts_and_arrive_once() {
         }
     }
     let (acknowledged, errors) = within("the publisher", publishing).await.unwrap();
-    // Another node took over what one that stopped had. Only where it asks while the subscriber's
-    // other node still has the message from the stopped one, which tells by the seq that it is
-    // pending, nobody knows: at most what was under way at one stop.
+    // Another node took over the messages of the one that stopped. The exception: if it asks while
+    // the subscriber's other node still has the message from the stopped node, the seq shows that
+    // the message is pending, and then its fate is unknown. This concerns at most the messages in
+    // progress at one stop.
     assert!(errors.len() <= 32, "{}: {:?}", errors.len(), errors.first());
     for error in &errors {
         assert!(
@@ -54,7 +55,7 @@ async fn unicasts_survive_restarts_and_arrive_once() {
     );
 }
 
-/// With one node for everybody there are gaps, in which publishers wait.
+/// With one node for everyone there are gaps, in which publishers wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_delivered_once_though_its_only_node_restarts() {
     const NUMBERS: u32 = 2000;
@@ -78,7 +79,7 @@ async fn a_message_is_delivered_once_though_its_only_node_restarts() {
     .await;
     let (acknowledged, errors) = within("the publisher", publishing).await.unwrap();
     for error in errors {
-        // The node said so as it stopped, or before the subscriber was back.
+        // The node reported this as it stopped, or before the subscriber was back.
         assert!(is_verdict(&error), "{error:?}");
     }
     assert!(acknowledged.len() >= (NUMBERS / 2) as usize);
@@ -101,7 +102,7 @@ async fn a_multicast_arrives_once_by_two_nodes() {
         let received = within("a multicast", numbers.next()).await;
         assert_eq!(received, Some(message));
     }
-    // A unicast behind them has nothing before it.
+    // A unicast sent after them does not wait for them.
     let last = Number("last".to_owned());
     let (published, received) = tokio::join!(
         last.publish_unicast(&publisher),
@@ -150,7 +151,7 @@ async fn a_subscriber_is_reached_by_the_node_that_is_left_and_by_the_one_that_ca
             |event| matches!(event, Event::Connected { endpoint: at, .. } if *at == endpoint),
         )
         .await;
-        // Its topics were there before it was said to be.
+        // The client reported the connection only after its topics were there.
         let publisher = chain.client(&[stopped]).await;
         let (published, received) = tokio::join!(
             message.publish_unicast(&publisher),
@@ -187,7 +188,7 @@ async fn without_a_node_publishers_wait_or_fail_as_told() {
         let client = waiting.clone();
         async move { message.publish_multicast(&client).await }
     });
-    // It finds nobody once, at least.
+    // At least once it finds no subscriber.
     next_event(&mut of_waiting, |event| {
         matches!(event, Event::ConnectFailed { .. })
     })
@@ -227,7 +228,7 @@ async fn a_spare_takes_over() {
     let (mut acknowledged, errors) = within("the publisher", publishing).await.unwrap();
     acknowledged.push(500);
     for error in errors {
-        // The first node said so as it stopped, while there was no other to ask.
+        // The first node reported this as it stopped, while there was no other node to ask.
         assert!(is_verdict(&error), "{error:?}");
     }
     chain.end([client, subscriber]).await;
@@ -237,7 +238,8 @@ async fn a_spare_takes_over() {
     );
 }
 
-/// Two nodes pass messages on side by side, and what one caller awaits one by one keeps its order.
+/// Two nodes relay messages in parallel, and messages that one caller awaits one by one keep their
+/// order.
 #[tokio::test(flavor = "multi_thread")]
 async fn multicasts_by_two_nodes_keep_their_order() {
     const NUMBERS: u32 = 1000;

@@ -1,4 +1,4 @@
-//! Clients set up by the files of other SDKs.
+//! Clients configured by the files of other SDKs.
 
 use amop::{Client, TopicName};
 use amop_tests::within;
@@ -6,7 +6,7 @@ use amop_tls::pki::Leaf;
 
 use crate::chain::Chain;
 
-/// A client made from another SDK's file, over the file's own certificates.
+/// A client created from another SDK's file, with the certificates that the file names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_connects_as_a_java_or_go_sdks_file_says() {
     let chain = Chain::start(2).await;
@@ -38,7 +38,7 @@ async fn a_client_connects_as_a_java_or_go_sdks_file_says() {
     let old = folder.path().join("old");
     std::fs::create_dir(&old).unwrap();
     for (name, text) in [("ca.crt", 0), ("node.crt", 1), ("node.key", 2)] {
-        // As an editor on Windows leaves it.
+        // With line ends as an editor on Windows writes them.
         let text = files[text].1.replace('\n', "\r\n");
         std::fs::write(old.join(name), format!("\u{feff}{text}")).unwrap();
     }

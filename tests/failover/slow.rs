@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::chain::{Chain, Number, judge, next_event, publish_all, take_all};
 
-/// Sends 100 numbers to a subscription that is not read and holds 8.
+/// Sends 100 numbers to a subscription that is not read and has room for 8.
 async fn flood(overflow: Overflow) -> (Chain, [Client; 2], amop::Subscription<Number>) {
     let chain = Chain::start(1).await;
     let (publisher, slow) = (chain.client(&[0]).await, chain.client(&[0]).await);
@@ -51,7 +51,7 @@ async fn a_slow_subscriber_loses_the_newest_or_the_oldest() {
     }
 }
 
-/// The sum of the events is what was lost, though nothing follows the burst.
+/// The sum of the events is the number of lost messages, although nothing follows the burst.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_subscriber_is_told_of_every_loss() {
     let chain = Chain::start(1).await;
@@ -115,7 +115,7 @@ async fn a_subscriber_that_drains_loses_nothing() {
         async move {
             let mut taken = Vec::new();
             while let Some(delivery) = deliveries.next().await {
-                // Some work, while more arrives.
+                // The subscriber does some work while more messages arrive.
                 tokio::task::yield_now().await;
                 taken.push(delivery.unwrap().into_inner().0.parse::<u32>().unwrap());
                 count.fetch_add(1, Ordering::SeqCst);

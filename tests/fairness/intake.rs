@@ -1,4 +1,4 @@
-//! The budget for frames of which not all has come.
+//! The budget for incomplete frames.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ async fn what_has_no_room_is_refused_with_103_and_the_session_goes_on() {
     first.send_bytes(&long[..BEGUN]).await;
     receiving(node, |bytes| bytes >= LEN).await;
 
-    // The same key has its share; the others of the agency find what it leaves.
+    // The same key has its share; other keys of the agency get what it leaves.
     let mut second = sdk(&network, "two").await;
     second
         .send_bytes(&message(2, FrameType::MULTICAST)[..BEGUN])
@@ -66,14 +66,14 @@ async fn what_has_no_room_is_refused_with_103_and_the_session_goes_on() {
         (FrameType::RESPONSE, code::OVER_LIMIT)
     );
     assert_eq!(node.stats().frames_without_room, 1);
-    // The rest of it is dropped, and what follows is read.
+    // The rest of the frame is dropped, and what follows is read.
     second
         .send_bytes(&message(2, FrameType::MULTICAST)[BEGUN..])
         .await;
     second.settle(3).await;
     bystanders.go_on().await;
 
-    // Whoever was let in is served; then there is room again.
+    // An admitted frame is served; after that there is room again.
     first.send_bytes(&long[BEGUN..]).await;
     let answer = first.receive().await;
     assert_eq!((answer.seq, answer.result), (seq(1), code::NO_SUBSCRIBER));
@@ -98,7 +98,7 @@ async fn a_hog_and_its_agency_leave_room_for_others() {
     let issued = |agency: usize, name: &str| identity(&agencies[agency], Leaf::Sdk, name);
     let listen = ListenLimits {
         receiving: BUDGET,
-        // What has begun stays, however long the others take.
+        // An admitted frame stays, however long the others take.
         frame_time: PATIENCE * 4,
         ..ListenLimits::default()
     };
@@ -131,7 +131,7 @@ async fn a_hog_and_its_agency_leave_room_for_others() {
         "{}",
         node.receiving_bytes()
     );
-    // Another agency's long message is taken.
+    // A long message of another agency is accepted.
     let mut other = Sdk::connect(&endpoint, issued(0, "sdk").client_config().unwrap()).await;
     let answer = other
         .ask(
@@ -146,8 +146,8 @@ async fn a_hog_and_its_agency_leave_room_for_others() {
     node.shutdown().await;
 }
 
-/// Authorities below an agency are the agency, and what they are called does not matter: neither names of
-/// their own, nor the name of somebody else's.
+/// Authorities below an agency count as the agency, and their names do not matter: neither names of
+/// their own, nor the name of another agency.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agency_is_one_whatever_it_calls_those_below_it() {
     let names = ["e1", "e2", "e3", "e4", "e5", "e6"];
@@ -162,7 +162,7 @@ async fn hogs_below_one_agency(names: [&str; 6]) {
     let [good, bad] = ["good", "bad"].map(|name| chain.agency(name).unwrap());
     let listen = ListenLimits {
         receiving: BUDGET + LEN / 2,
-        // What has begun stays, however long the others take.
+        // An admitted frame stays, however long the others take.
         frame_time: PATIENCE * 4,
         ..ListenLimits::default()
     };
@@ -178,7 +178,7 @@ async fn hogs_below_one_agency(names: [&str; 6]) {
         node.channel_address().to_string(),
         node.p2p_address().to_string(),
     );
-    // An SDK and a node of each, which send the beginning of a long message.
+    // An SDK and a node of each agency, which send the beginning of a long message.
     let (mut sdks, mut nodes) = (Vec::new(), Vec::new());
     for (number, name) in (1u32..).zip(names) {
         let below = bad.agency(name).unwrap();
@@ -214,7 +214,7 @@ async fn hogs_below_one_agency(names: [&str; 6]) {
     node.shutdown().await;
 }
 
-/// As [`message`], from node to node.
+/// Like [`message`], from node to node.
 fn peer_message(number: u32) -> BytesMut {
     let frame = PeerFrame {
         protocol: protocol::AMOP,
@@ -227,7 +227,8 @@ fn peer_message(number: u32) -> BytesMut {
     wire
 }
 
-/// A frame that comes at less than the least rate is cut off, however much of it is there.
+/// A connection whose frame arrives more slowly than the lowest rate is closed, however much of the
+/// frame is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_frame_that_stops_half_way_gives_its_room_back() {
     let limits = ListenLimits {

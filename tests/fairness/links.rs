@@ -1,4 +1,4 @@
-//! Long messages of some and short ones of others on one link between nodes.
+//! Long messages of some clients and short ones of others on one link between nodes.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use tokio::task::JoinSet;
 
 use crate::meter::Meter;
 
-/// Clients that send long messages, how many each, and how long they are.
+/// The number of clients that send long messages, the number of messages of each, and their length.
 const HOGS: usize = 6;
 const EACH: usize = 2;
 const LONG: usize = 8 << 20;
 
-/// The short message and its answer need no more of the link than this. The messages before them are many
-/// times as long.
+/// The short message and its answer need at most this much of the link. The messages queued before
+/// them are many times as long.
 const ENOUGH: usize = 8 << 20;
 
 struct Pair {
@@ -30,20 +30,20 @@ struct Pair {
 }
 
 impl Pair {
-    /// Two nodes whose one link is metered in the direction from the first to the second.
+    /// Starts two nodes whose only link is metered in the direction from the first to the second.
     async fn start() -> Self {
         log();
         let chain = Authority::new_ec("chain").unwrap();
         let agency = chain.agency("agency").unwrap();
         let builder = |name: &str| {
             let timeouts = Timeouts {
-                // A link on which nothing is let through is no broken one here.
+                // A link that lets nothing through must not count as broken in this test.
                 link_idle: PATIENCE * 2,
                 ..patient()
             };
             let limits = Limits {
                 peer_queue: 1 << 30,
-                // In turns, they are whole at about the same time.
+                // Because they take turns, they complete at about the same time.
                 session_queue: 1 << 30,
                 session_in_flight_bytes: 1 << 30,
                 ..Limits::default()
@@ -89,7 +89,7 @@ impl Pair {
     }
 }
 
-/// Takes what comes, so that nobody is behind, and counts it.
+/// Receives and counts messages, so that no queue builds up.
 fn taking(mut subscription: amop::RawSubscription, count: usize) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         for _ in 0..count {
@@ -135,14 +135,14 @@ async fn a_short_message_passes_long_ones_of_others_that_were_sent_before_it() {
             }
         });
     }
-    // The node confirms what it has queued.
+    // The node confirms the messages that it has queued.
     while let Some(sent) = within("the long messages", sending.join_next()).await {
         sent.unwrap();
     }
     let before = pair.nodes[1].stats().messages.delivered;
     let question = ask();
     tokio::pin!(question);
-    // It is asked before anything moves.
+    // The request is sent before anything moves.
     let early = tokio::time::timeout(Duration::from_millis(100), &mut question).await;
     assert!(early.is_err(), "the link is closed");
     pair.meter.allow(ENOUGH);

@@ -1,5 +1,5 @@
-//! Who has much to send does not keep others waiting, and what is half received has its bounds. Nothing
-//! here is measured by the clock: what counts is which bytes had to move.
+//! A sender of many or long messages does not keep others waiting, and half-received frames have
+//! limits. These tests do not measure time: they check which bytes had to move.
 #![forbid(unsafe_code)]
 
 mod intake;

@@ -1,4 +1,4 @@
-//! A wire between two nodes that lets through as many bytes as a test says.
+//! A connection between two nodes that lets through as many bytes as a test allows.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -9,14 +9,15 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Bytes are let through in steps of this many.
+/// The size of the steps in which bytes are let through.
 const STEP: usize = 4 * 1024;
 
-/// What one operating system holds for the wire, so that little is on its way unseen.
+/// The operating system's buffers for this connection, small so that few bytes are in transit
+/// unseen.
 const SOCKET: u32 = 64 * 1024;
 
-/// Takes one connection and passes it on. Towards the node everything passes; from whoever dialled, what
-/// is allowed.
+/// Takes one connection and passes it on. Towards the node that dialled everything passes; in the
+/// other direction only what is allowed.
 pub(crate) struct Meter {
     pub(crate) address: SocketAddr,
     steps: Arc<Semaphore>,
@@ -24,7 +25,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Everything passes at first.
+    /// Starts a meter that first lets everything pass.
     pub(crate) fn start(to: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(SOCKET).unwrap();
@@ -39,7 +40,7 @@ impl Meter {
                 let far = TcpStream::connect(to).await.unwrap();
                 let (near_read, mut near_write) = near.into_split();
                 let (mut far_read, far_write) = far.into_split();
-                // Ends with either direction: the nodes see a broken connection.
+                // Ends when either direction ends: the nodes see a broken connection.
                 tokio::select! {
                     () = metered(near_read, far_write, &steps) => {}
                     _ = copy(&mut far_read, &mut near_write) => {}
@@ -53,12 +54,12 @@ impl Meter {
         }
     }
 
-    /// From now on nothing passes but what is allowed. What has been read already may still pass.
+    /// From now on only allowed bytes pass. Bytes that were read already may still pass.
     pub(crate) fn close(&self) {
         self.steps.forget_permits(Semaphore::MAX_PERMITS);
     }
 
-    /// Lets so many bytes pass.
+    /// Lets `bytes` more bytes pass.
     pub(crate) fn allow(&self, bytes: usize) {
         self.steps.add_permits(bytes / STEP);
     }

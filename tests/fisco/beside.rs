@@ -1,4 +1,5 @@
-//! Overlay nodes beside FISCO nodes: SDKs of either reach those of the other.
+//! Overlay nodes with FISCO nodes as neighbours: SDKs of either kind of node reach those of the
+//! other.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::client;
 #[derive(Debug, PartialEq)]
 struct Question(String);
 
-/// Two overlay nodes, of which the first is a neighbour of two FISCO nodes.
+/// Starts two overlay nodes; the first one is a neighbour of two FISCO nodes.
 async fn beside(habits: Habits) -> (Network, FiscoChain) {
     let network = network(2).await;
     let agency = network.agency();
@@ -31,14 +32,14 @@ async fn beside(habits: Habits) -> (Network, FiscoChain) {
     (network, chain)
 }
 
-/// Asks from one side, and is answered on the other.
+/// Sends a request from one side, which is answered on the other.
 async fn exchange(from: &Client, to: &Client) {
     let mut questions = Question::deliveries(to).await.unwrap();
     let asked = async {
         loop {
             match Question("how much?".to_owned()).request(from).await {
                 Ok(reply) => break reply,
-                // Topics take a while between such nodes.
+                // Such nodes take a while to learn topics.
                 Err(amop::PublishError::NoSubscriber { .. }) => tokio::task::yield_now().await,
                 Err(error) => panic!("{error}"),
             }
@@ -69,7 +70,7 @@ async fn sdks_of_either_side_reach_the_other() {
     exchange(&overlay, &fisco).await;
     exchange(&fisco, &overlay).await;
 
-    // Long ones as well.
+    // Long messages as well.
     let topic = "long".parse().unwrap();
     let mut messages = fisco.subscribe_raw(&topic).await.unwrap();
     let long = bytes::Bytes::from(vec![7; 1 << 20]);
@@ -93,7 +94,7 @@ async fn sdks_of_either_side_reach_the_other() {
     network.shutdown().await;
 }
 
-/// FISCO nodes do not pass messages on: who is two steps away is not reached, unless by `transit`.
+/// FISCO nodes do not relay messages: a node two steps away is not reached, unless by `transit`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fisco_node_reaches_its_neighbours_only() {
     let (network, chain) = beside(Habits::quick(42)).await;
@@ -103,7 +104,7 @@ async fn a_fisco_node_reaches_its_neighbours_only() {
     let near = client_of(&network, 0).await;
     let mark = "mark".parse().unwrap();
     let _marks = near.subscribe_raw(&mark).await.unwrap();
-    // What the neighbour has is known, and of the other node nothing.
+    // It learns the neighbour's topics, and none of the node beyond it.
     chain.nodes[0].learns("mark", 1).await;
     assert_eq!(chain.nodes[0].neighbours_with("far"), 0);
     let error = fisco.unicast(&topic, "x".into()).await.unwrap_err();
@@ -117,7 +118,8 @@ async fn a_fisco_node_reaches_its_neighbours_only() {
     network.shutdown().await;
 }
 
-/// At each new number a FISCO node fetches the whole list: it is told at once, and then every 200 ms.
+/// At each new number a FISCO node fetches the whole list. It gets the first new number at once,
+/// and then one every 200 ms.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_subscribe_calls_cost_a_fisco_node_few_lists() {
     let (network, chain) = beside(Habits::quick(43)).await;
@@ -137,7 +139,7 @@ async fn many_subscribe_calls_cost_a_fisco_node_few_lists() {
     network.shutdown().await;
 }
 
-/// It tells of new topics at its next tick only, and is asked before if somebody needs to know.
+/// It announces new topics only at its next tick, and is asked earlier if a node needs to know.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_at_a_fisco_node_is_found_before_the_node_tells_of_it() {
     let habits = Habits {

@@ -1,4 +1,5 @@
-//! The FISCO nodes of these tests do what real ones do: otherwise the tests would show nothing.
+//! The simulated FISCO nodes of these tests behave like FISCO nodes: otherwise the tests would
+//! prove nothing.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,13 +9,14 @@ use tokio::time::Instant;
 
 use crate::{chain, sdk};
 
-/// What an SDK sends that knows nothing of threads.
+/// Sends a set of topics, as an SDK does that does not know about threads.
 async fn set(sdk: &mut Sdk, number: u64, topics: &[&str]) {
     let body = encode_topics(topics.iter().copied());
     sdk.send_new(FrameType::SET_TOPICS, number, body).await;
 }
 
-/// Two sets in a row may be dealt with in either order, and the answer to the heartbeat behind them says nothing.
+/// Two sets in a row may be handled in either order, and the answer to a heartbeat sent after them
+/// proves nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_may_be_lost_to_the_one_before_it() {
     let mut lost = 0;
@@ -65,7 +67,7 @@ async fn subscribers_of_the_publisher_s_own_node_get_nothing() {
     assert_eq!((refused.result, refused.body.len()), (100, 0));
     assert!(start.elapsed() >= stall);
 
-    // What comes from another node arrives, and it comes alone.
+    // A message from another node arrives, and only this one.
     let body = frame_topic(b"hello", b"from another node");
     elsewhere.ask(FrameType::MULTICAST, 3, body.clone()).await;
     let message = near.receive().await;
@@ -78,7 +80,7 @@ async fn subscribers_of_the_publisher_s_own_node_get_nothing() {
     assert_eq!(elsewhere.receive().await, answer);
 }
 
-/// All unicasts of a second go the same way.
+/// All unicasts of one second go to the same subscriber.
 #[tokio::test(flavor = "multi_thread")]
 async fn there_is_one_draw_a_second() {
     let chain = chain(4, Habits::quick(2)).await;
@@ -119,7 +121,8 @@ async fn there_is_one_draw_a_second() {
     }
 }
 
-/// A node tells the number of its topics at ticks only, and its neighbour fetches all of them each time.
+/// A node announces the number of its topics only at ticks, and its neighbour fetches all of them
+/// each time.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_new_number_costs_the_whole_list() {
     let chain = chain(2, Habits::quick(3)).await;

@@ -1,4 +1,5 @@
-//! Clients and nodes of this project with FISCO nodes, as real ones are: `amop_tests::fisco`.
+//! Native clients and overlay nodes with simulated FISCO nodes that behave like FISCO nodes:
+//! `amop_tests::fisco`.
 #![forbid(unsafe_code)]
 
 mod beside;
@@ -15,7 +16,7 @@ use amop_tests::{
 };
 use amop_tls::pki::Authority;
 
-/// FISCO nodes that are connected to each other.
+/// Starts FISCO nodes that are connected to each other.
 async fn chain(nodes: usize, habits: Habits) -> FiscoChain {
     log();
     let agency = Authority::new_ec("chain")
@@ -33,7 +34,7 @@ fn builder(chain: &FiscoChain, nodes: &[usize]) -> ClientBuilder {
         .connect_timeout(PATIENCE)
 }
 
-/// A client that is connected to all of these nodes.
+/// Connects a client to all of these nodes.
 async fn connect(builder: ClientBuilder, nodes: usize) -> Client {
     let client = builder.connect().await.unwrap();
     let mut events = client.events();
@@ -49,7 +50,7 @@ async fn client(chain: &FiscoChain, nodes: &[usize]) -> Client {
     connect(builder(chain, nodes), nodes.len()).await
 }
 
-/// An SDK of another language.
+/// Connects another SDK.
 async fn sdk(chain: &FiscoChain, node: usize) -> Sdk {
     let config = chain.sdk().client_config().unwrap();
     Sdk::connect(&chain.endpoint(node), config).await

@@ -1,4 +1,4 @@
-//! Private topics by way of FISCO nodes: those have publishers verify subscribers.
+//! Private topics through FISCO nodes, which make publishers verify subscribers.
 
 use amop::{Client, Event, PublishError, TopicKey};
 use amop_tests::{fisco::Habits, within};
@@ -36,7 +36,7 @@ async fn who_was_granted_the_topic_gets_its_messages_and_nobody_else() {
             _ => {}
         }
     }
-    // The node may deal with what comes behind the verdict before it deals with that.
+    // The node may handle what follows the verdict before it handles the verdict.
     let first = Settlement { amount: 0 };
     let sent = async {
         while let Err(error) = first.publish_unicast(&publisher).await {

@@ -1,4 +1,4 @@
-//! One and several endpoints on a chain of FISCO nodes.
+//! One or several endpoints on a chain of FISCO nodes.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -16,14 +16,15 @@ use crate::{builder, chain, client, connect, sdk};
 #[derive(Debug, Clone, PartialEq)]
 struct Number(String);
 
-/// Waits until the nodes know each other's subscribers: so many neighbours of each have the topic.
+/// Waits until the nodes know each other's subscribers: for each node, this number of its
+/// neighbours have the topic.
 async fn learned(chain: &FiscoChain, neighbours: [usize; 3]) {
     for (node, neighbours) in chain.nodes.iter().zip(neighbours) {
         node.learns("number", neighbours).await;
     }
 }
 
-/// Every multicast reaches every subscriber once, wherever it is connected.
+/// Every multicast reaches every subscriber exactly once, wherever it is connected.
 #[tokio::test(flavor = "multi_thread")]
 async fn multicasts_by_two_nodes_reach_everybody_once() {
     let chain = chain(3, Habits::quick(21)).await;
@@ -57,7 +58,7 @@ async fn multicasts_by_two_nodes_reach_everybody_once() {
         }
         assert_eq!(taken, all);
     }
-    // An SDK that does not look at seqs takes both copies, as it does from java-sdk.
+    // An SDK that does not check seqs gets both copies, as it does from java-sdk.
     let mut copies = Vec::new();
     for _ in 0..120 {
         let frame = foreign.receive().await;
@@ -66,7 +67,7 @@ async fn multicasts_by_two_nodes_reach_everybody_once() {
     copies.sort_unstable();
     assert!(copies.chunks(2).all(|pair| pair[0] == pair[1]));
 
-    // The end of all: nothing comes behind it.
+    // The last message: nothing follows it.
     let last = Number("last".to_owned());
     last.publish_multicast(&publisher).await.unwrap();
     for subscription in &mut subscriptions {
@@ -77,7 +78,7 @@ async fn multicasts_by_two_nodes_reach_everybody_once() {
     }
 }
 
-/// A program that does without copies has none, and its subscribers at the same node get nothing.
+/// A program that turns copies off causes none, and its subscribers at the same node get nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_can_be_done_without() {
     let chain = chain(2, Habits::quick(22)).await;
@@ -100,7 +101,7 @@ async fn copies_can_be_done_without() {
     let [a, b] = &mut foreign[..] else {
         unreachable!("there are two")
     };
-    // All go by one node, and to the other one's subscribers.
+    // All go through one node, and reach the subscribers of the other one.
     let mut sides = BTreeSet::new();
     for _ in 0..10 {
         let (side, frame) = tokio::select! {
@@ -114,7 +115,7 @@ async fn copies_can_be_done_without() {
     publisher.close().await;
 }
 
-/// Answers on every topic as long as it is not aborted.
+/// Answers on every topic until it is aborted.
 fn answer_all(client: &Client) -> JoinHandle<()> {
     let client = client.clone();
     tokio::spawn(async move {
@@ -126,7 +127,7 @@ fn answer_all(client: &Client) -> JoinHandle<()> {
     })
 }
 
-/// By the subscriber's own node a unicast stalls, by the other one it arrives.
+/// Through the subscriber's own node a unicast stalls, through the other node it arrives.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unicast_asks_another_node_where_the_program_wants_that() {
     let chain = chain(2, Habits::quick(23)).await;
@@ -140,10 +141,10 @@ async fn a_unicast_asks_another_node_where_the_program_wants_that() {
         let message = Number(number.to_string());
         message.publish_unicast(&publisher).await.unwrap();
     }
-    // One that stalls takes 30 s.
+    // One that stalls would take 30 s.
     assert!(start.elapsed() < Duration::from_secs(29));
 
-    // Without that the error names the setting.
+    // Without the setting, the error names it.
     let stalls = builder(&chain, &[0]).timeout(Duration::from_millis(300));
     let stalls = connect(stalls, 1).await;
     let message = Number("stalls".to_owned());
@@ -159,7 +160,7 @@ async fn a_unicast_asks_another_node_where_the_program_wants_that() {
     }
 }
 
-/// What a single node can do is said when it is connected to, and when it matters.
+/// The limits of a single node are logged when a client connects to it, and when they matter.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_single_node_says_what_it_cannot_do() {
     let stall = Duration::from_millis(50);
@@ -196,7 +197,7 @@ async fn a_single_node_says_what_it_cannot_do() {
     }
 }
 
-/// A node that goes takes no message along that another one can take.
+/// If a node stops, another node takes over its messages where it can.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_node_takes_over() {
     let mut chain = chain(3, Habits::quick(25)).await;

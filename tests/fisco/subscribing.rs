@@ -1,4 +1,4 @@
-//! What `subscribe` promises of a FISCO node holds.
+//! The promises of `subscribe` hold with FISCO nodes, too.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,8 @@ fn names(range: std::ops::Range<usize>) -> BTreeSet<String> {
     range.map(|n| format!("topic {n}")).collect()
 }
 
-/// Topics come and go in a row, and what the node has in the end is what the client wants.
+/// Topics are added and removed in quick succession, and in the end the node has the topics that
+/// the client wants.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_set_is_the_one_that_stays() {
     for seed in 0..2 {
@@ -28,7 +29,7 @@ async fn the_last_set_is_the_one_that_stays() {
             );
         }
         node.has(&names(0..12)).await;
-        // Dropped one by one, in sets that follow each other.
+        // Dropped one by one, so that several sets follow each other.
         for subscription in kept.drain(..6) {
             drop(subscription);
             yield_now().await;
@@ -44,14 +45,15 @@ async fn the_last_set_is_the_one_that_stays() {
             .chain(more)
             .collect();
         node.has(&wanted).await;
-        // So it is after the set that is sent once more.
+        // This also holds after the set is sent once more.
         tokio::time::sleep(Duration::from_millis(1500)).await;
         node.has(&wanted).await;
         client.close().await;
     }
 }
 
-/// Messages of other nodes arrive on each of a dozen topics that were subscribed to in a row.
+/// Messages of other nodes arrive on each of a dozen topics that were subscribed to in quick
+/// succession.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_topic_gets_its_messages() {
     let chain = chain(2, Habits::quick(11)).await;

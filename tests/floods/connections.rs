@@ -1,4 +1,4 @@
-//! Connections that are there to be a burden: they never finish TLS, or their bytes trickle.
+//! Connections that only use up resources: they never finish TLS, or send their bytes very slowly.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ use crate::counted;
 /// The beginning of a ClientHello of 512 bytes.
 const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
-/// File descriptors this process may have; both ends of a connection are in it.
+/// The file descriptors that this process may have; both ends of each connection belong to it.
 fn descriptors() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits
@@ -31,8 +31,8 @@ fn descriptors() -> usize {
     soft.and_then(|soft| soft.parse().ok()).unwrap_or(1024)
 }
 
-/// Connects so many times and never finishes TLS: half say nothing, half begin. Whoever is sent away
-/// or finds no place stays away.
+/// Opens `count` connections that never finish TLS: half send nothing, half send a beginning. A
+/// connection that is closed or finds no place is not repeated.
 fn flood(address: SocketAddr, count: usize) -> JoinSet<()> {
     let mut flood = JoinSet::new();
     for n in 0..count {
@@ -43,7 +43,7 @@ fn flood(address: SocketAddr, count: usize) -> JoinSet<()> {
             if n % 2 == 0 && stream.write_all(HELLO).await.is_err() {
                 return;
             }
-            // Held until the flood is over.
+            // Held until the flood ends.
             std::future::pending::<()>().await;
         });
     }
@@ -81,7 +81,7 @@ async fn thousands_that_never_finish_tls_keep_nobody_from_talking() {
     network.shutdown().await;
 }
 
-/// A handshake has one deadline, however often something comes.
+/// A handshake has one deadline, however often bytes arrive.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_trickles_is_cut_off() {
     let limits = ListenLimits {
@@ -129,7 +129,7 @@ async fn a_frame_that_trickles_is_cut_off() {
     let node = network.node(0).unwrap();
     let config = network.sdk().client_config().unwrap();
     let mut link = RawLink::connect(network.endpoint(0), config).await.unwrap();
-    // A frame of 1 MiB, of which a byte comes now and then.
+    // A frame of 1 MiB, of which a byte arrives now and then.
     link.write(&[0, 0x10, 0, 0, 0, 0x30]).await.unwrap();
     let trickle = async {
         while link.write(b"0").await.is_ok() {
@@ -143,7 +143,7 @@ async fn a_frame_that_trickles_is_cut_off() {
     network.shutdown().await;
 }
 
-/// The median time of unicasts that are answered at once.
+/// Returns the median time of unicasts that are answered at once.
 async fn median(publisher: &Client, topic: &TopicName) -> Duration {
     let mut times = Vec::new();
     for _ in 0..500 {
@@ -156,7 +156,7 @@ async fn median(publisher: &Client, topic: &TopicName) -> Duration {
     times[times.len() / 2]
 }
 
-/// What the whole process, clients and flood included, has in memory, in KiB.
+/// Returns the memory of the whole process, clients and flood included, in KiB.
 fn memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -164,8 +164,8 @@ fn memory() -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// Of these the node holds as many as may shake hands; whoever said nothing longest makes room for the
-/// next. Needs some 14,000 file descriptors. Run with
+/// Of these the node holds as many as may do a handshake at once; the one that has been silent
+/// longest makes room for the next. Needs about 14,000 file descriptors. Run with
 /// `cargo test --release -p amop-tests --test floods ten_thousand -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "10,000 connections, and it measures"]
@@ -184,14 +184,14 @@ async fn ten_thousand_connections_that_never_finish_tls() {
     median(&publisher, &topic).await;
     let (before, memory_before) = (median(&publisher, &topic).await, memory());
     let mut flood = flood(node.channel_address(), COUNT);
-    // Everybody has tried, and the node is full.
+    // All connections have been tried, and the node is full.
     sleep(Duration::from_secs(3)).await;
     let (during, memory_during) = (median(&publisher, &topic).await, memory());
     println!(
         "{COUNT} connections: median latency {before:?} before, {during:?} during; the process had \
          {memory_before} KiB before, {memory_during} KiB during"
     );
-    // A scheduler's tick is no fault of the node's.
+    // A delay by one tick of the scheduler is not the node's fault.
     assert!(during <= before * 2 + Duration::from_millis(1));
     assert!(memory_during - memory_before.min(memory_during) < 256 * 1024);
     let all_waited = timeout(Duration::from_secs(60), async {

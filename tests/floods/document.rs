@@ -1,10 +1,11 @@
-//! The tables in the document say what the code does.
+//! The tables in the document match the code.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use amop_node::{Limits, ListenLimits, Stats, config::NodeConfig};
 
-/// The keys of the limits and their defaults, complete because a field left out does not compile.
+/// Returns the keys of the limits and their defaults. It is complete, because a missing field does
+/// not compile.
 fn defaults() -> Vec<(&'static str, String)> {
     let Limits {
         session_queue,
@@ -19,7 +20,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         session_text,
         session_topic_changes,
         topic_changes,
-        // Those of the ports below.
+        // These belong to the ports, below.
         sessions: _,
         peers: _,
         subscriptions,
@@ -101,7 +102,7 @@ fn text() -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// The cells of the rows whose key begins so.
+/// Returns the cells of the rows whose key begins with `prefix`.
 fn rows<'a>(text: &'a str, prefix: &str) -> Vec<Vec<&'a str>> {
     let cells = |line: &'a str| line.trim_matches('|').split('|').map(str::trim).collect();
     let lines = text.lines();

@@ -1,6 +1,7 @@
-//! Floods: connections that never finish TLS, strangers on all places, bytes that trickle, a million topics, subscribers that do
-//! not read. Meanwhile a pair of bystanders exchanges messages, and everything that is refused is
-//! counted. The limits are those of `docs/operations.md`, which is read here.
+//! Floods: connections that never finish TLS, unknown clients on all places, slow bytes, a million
+//! topics, subscribers that do not read. Meanwhile a pair of bystanders exchanges messages, and
+//! everything that is refused is counted. The limits are those of `docs/operations.md`, which the
+//! tests read.
 #![forbid(unsafe_code)]
 
 mod connections;
@@ -14,7 +15,7 @@ mod topics;
 use amop_node::{Node, Stats};
 use amop_tests::within;
 
-/// Waits until a node has counted something.
+/// Waits until a node's counters fulfil `ready`.
 async fn counted(node: &Node, what: &str, ready: impl Fn(&Stats) -> bool) {
     within(what, async {
         while !ready(&node.stats()) {

@@ -1,4 +1,5 @@
-//! A subscriber that stops reading: what it costs is bounded and counted, and the others get all.
+//! A subscriber that stops reading: its cost is limited and counted, and the other subscribers get
+//! everything.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ async fn a_subscriber_that_stops_reading_costs_no_more_than_its_queue() {
     stalled(limits, Duration::from_secs(10), 400).await;
 }
 
-/// With the node's own defaults, so for 60 s. Run with
+/// Uses the node's own defaults, so it takes 60 s. Run with
 /// `cargo test -p amop-tests --test floods for_a_minute -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a minute"]
@@ -50,7 +51,7 @@ async fn stalled(limits: Limits, session_idle: Duration, count: u64) {
     sdk.settle(2).await;
     let sessions = node.session_count();
 
-    // From here on it is not read from. One message at a time, so that whoever reads keeps up.
+    // From here on it is not read from. One message at a time, so that the others keep up.
     let mut most = 0;
     for _ in 0..count {
         let payload = vec![b'x'; PAYLOAD];
@@ -62,9 +63,10 @@ async fn stalled(limits: Limits, session_idle: Duration, count: u64) {
     let messages = node.stats().messages;
     assert_eq!(messages.multicasts, count);
     assert_eq!(messages.delivered + messages.dropped, 2 * count);
-    // More than its queue takes was published, so some of it was dropped, and all of that was its.
+    // More was published than its queue can hold, so some messages were dropped, all of them of
+    // this subscriber.
     assert!(messages.dropped > 0 && messages.delivered >= count);
-    // The queue's limit and one message beyond it; the others hold a message or two each.
+    // At most the queue's limit and one message more; the others hold a message or two each.
     let bound = limits.session_queue + 8 * PAYLOAD;
     assert!(most <= bound, "{most} bytes were queued, more than {bound}");
     assert!(most > limits.session_queue / 2);
@@ -74,7 +76,7 @@ async fn stalled(limits: Limits, session_idle: Duration, count: u64) {
     );
     bystanders.go_on().await;
 
-    // It takes nothing at all, and is closed for it; then nothing is left.
+    // It reads nothing at all and is closed for this; after that nothing is left.
     let closed = async {
         while node.session_count() == sessions {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,4 +1,5 @@
-//! What one session, or the sessions of one certificate, may have of a node when others want it, too.
+//! How much of a node one session, or all sessions with one certificate, may use when others want
+//! it, too.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ fn set(prefix: &str, count: usize) -> String {
     format!("[{}]", topics.join(","))
 }
 
-/// How many topics a node says its sessions hold.
+/// Returns how many topics the node reports for its sessions.
 async fn held(sdk: &mut Sdk, number: u64) -> usize {
     let ask = r#"{"jsonrpc":"2.0","id":1,"method":"getNodeInfo","params":[1]}"#;
     let answer = sdk.ask(FrameType::RPC, number, ask).await;
@@ -49,7 +50,7 @@ async fn a_session_that_flips_4096_topics_changes_no_more_than_it_may_and_delays
         stats.messages.topic_sets_passed_over >= 198
     })
     .await;
-    // Each topic that is held was a change.
+    // Each held topic was a change.
     let held = held(&mut asking, 1).await;
     let most = RATE * (16 + start.elapsed().as_secs() as usize + 1);
     assert!(held > 0 && held <= most, "{held} of {most}");
@@ -76,7 +77,7 @@ async fn a_client_learns_that_a_node_has_no_room_for_its_topic() {
         (topic.as_str(), endpoint.as_str()),
         ("second", network.endpoint(0))
     );
-    // Where there is room again it is taken.
+    // As soon as there is room again, it is used.
     drop(held);
     let again = within("room", async {
         loop {
@@ -121,7 +122,8 @@ async fn one_certificate_cannot_keep_another_out() {
     network.shutdown().await;
 }
 
-/// Whatever names they have: what a client holds stays, and each topic beyond the limit is an error.
+/// Whatever the names are: topics that a client holds stay, and each topic beyond the limit is an
+/// error.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_topic_beyond_the_limit_is_a_success_and_none_before_it_is_lost() {
     const HELD: usize = 200;
@@ -136,7 +138,7 @@ async fn no_topic_beyond_the_limit_is_a_success_and_none_before_it_is_lost() {
         let topic = TopicName::new(&format!("m{n:04}")).unwrap();
         held.push((client.subscribe_raw(&topic).await.unwrap(), topic));
     }
-    // In one set, more than a node names; before, between and behind what is there.
+    // In one set, more topics than a node names; they sort before, between and after the held ones.
     let names = (0..HELD).flat_map(|n| ["a", "m", "z"].map(|c| format!("{c}{n:04}+")));
     let more = names.map(|name| {
         let client = client.clone();

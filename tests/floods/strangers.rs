@@ -1,4 +1,4 @@
-//! Strangers that want all the places of a port, or all the lines of a log.
+//! Unknown clients that try to take all places of a port, or all lines of a log.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))]
 
 use std::{
@@ -32,7 +32,7 @@ use crate::counted;
 /// The beginning of a ClientHello of 512 bytes.
 const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
-/// Few places, and no time that would make room by itself.
+/// Few places, and no timeout that would make room by itself.
 fn few_places() -> ListenLimits {
     ListenLimits {
         handshakes: 24,
@@ -50,7 +50,7 @@ async fn connect_from(from: [u8; 4], to: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(to).await
 }
 
-/// Connections that stay and say nothing, or half of something.
+/// Opens connections that stay and send nothing, or half of something.
 async fn hold(to: SocketAddr, count: usize) -> Vec<TcpStream> {
     let mut held = Vec::new();
     for n in 0..count {
@@ -64,7 +64,7 @@ async fn hold(to: SocketAddr, count: usize) -> Vec<TcpStream> {
     held
 }
 
-/// A node whose peer is the other one.
+/// Returns the builder of a node whose peer is the other one.
 fn builder_of(network: &Network, name: &str, peer: SocketAddr) -> NodeBuilder {
     Node::builder()
         .identity(identity(network.agency(), Leaf::Node, name))
@@ -72,8 +72,8 @@ fn builder_of(network: &Network, name: &str, peer: SocketAddr) -> NodeBuilder {
         .peer(peer.to_string().parse().unwrap())
 }
 
-/// As many as fill all places five times over, from the very address that the others come from, and they
-/// stay: the places of those that say nothing go to whoever speaks.
+/// Enough connections to fill all places five times over, from the same address as the other
+/// clients, and they stay. The places of silent connections go to clients that send something.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_strangers_on_all_places_keep_neither_sdks_nor_nodes_out() {
     let network = network_with(2, |_, builder| builder.listen_limits(few_places())).await;
@@ -82,7 +82,7 @@ async fn silent_strangers_on_all_places_keep_neither_sdks_nor_nodes_out() {
     let on_channel = hold(node.channel_address(), 120).await;
     let on_p2p = hold(node.p2p_address(), 120).await;
     counted(node, "those that lost their places", |stats| {
-        // Some places are kept for configured peers, which this node has none of.
+        // Some places are kept for configured peers; this node has no such peers.
         stats.handshakes_displaced == 2 * (120 - 24)
     })
     .await;
@@ -99,11 +99,11 @@ async fn silent_strangers_on_all_places_keep_neither_sdks_nor_nodes_out() {
     network.shutdown().await;
 }
 
-/// Two nodes that have each other in their configuration, and strangers on both.
+/// Two nodes that have each other in their configuration, and unknown clients on both.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_that_dial_each_other_meet_whoever_holds_their_ports() {
     let network = network_with(1, |_, builder| builder).await;
-    // Both ports must be known beforehand.
+    // Both ports must be known in advance.
     let base = free_ports(2);
     let [left, right] = [base, base + 1].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let first = builder_of(&network, "left", right).p2p_listen(left);
@@ -120,8 +120,8 @@ async fn two_nodes_that_dial_each_other_meet_whoever_holds_their_ports() {
     network.shutdown().await;
 }
 
-/// Connects again as soon as it is sent away, many times at once, until told to stop; every other
-/// connection begins with `bytes`.
+/// Connects again as soon as a connection is closed, many times in parallel, until told to stop;
+/// every second connection begins with `bytes`.
 #[cfg(target_os = "linux")]
 fn storm(from: [u8; 4], to: SocketAddr, bytes: &[u8], stop: &Arc<AtomicBool>) -> JoinSet<()> {
     let mut storm = JoinSet::new();
@@ -136,7 +136,7 @@ fn storm(from: [u8; 4], to: SocketAddr, bytes: &[u8], stop: &Arc<AtomicBool>) ->
                 if n % 2 == 0 {
                     let _ = stream.write_all(&bytes).await;
                 }
-                // Until it is sent away.
+                // Until the node closes it.
                 let mut rest = [0; 64];
                 let ended = stream.read(&mut rest);
                 let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
@@ -146,8 +146,8 @@ fn storm(from: [u8; 4], to: SocketAddr, bytes: &[u8], stop: &Arc<AtomicBool>) ->
     storm
 }
 
-/// Addresses have shares: one that connects as fast as it can takes places from itself alone, and
-/// whoever comes from another one gets in at the first try.
+/// Addresses have shares: one that connects as fast as it can takes places only from itself, and
+/// clients from other addresses get in at the first attempt.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_storms_takes_places_from_itself_alone() {
@@ -166,7 +166,7 @@ async fn an_address_that_storms_takes_places_from_itself_alone() {
     third.wait_for_peers(1, PATIENCE).await.unwrap();
     bystanders.go_on().await;
     let stats = node.stats();
-    // Nobody else was refused either.
+    // No other client was refused either.
     assert_eq!(
         (stats.handshakes_timed_out, stats.sessions_turned_away),
         (0, 0)
@@ -183,8 +183,8 @@ async fn an_address_that_storms_takes_places_from_itself_alone() {
     network.shutdown().await;
 }
 
-/// A whole ClientHello makes the node calculate, and costs who sends it nothing: it is always the same.
-/// Whoever comes from another address has its turns all the same.
+/// A complete ClientHello makes the node calculate, but costs the sender nothing, because it is
+/// always the same. Clients from other addresses still get their turns.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_whole_hellos_holds_nobody_else_up() {
@@ -211,8 +211,8 @@ async fn a_storm_of_whole_hellos_holds_nobody_else_up() {
     network.shutdown().await;
 }
 
-/// Handshakes that fail are logged until it is enough, and then counted: every one is either in a line of
-/// its own or in a summary.
+/// Failed handshakes are logged up to a limit, and then counted: each of them is either in its own
+/// line or in a summary.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_refused_handshakes_is_a_handful_of_lines() {
@@ -251,7 +251,7 @@ async fn a_flood_of_refused_handshakes_is_a_handful_of_lines() {
     assert_eq!(counted.sum::<u64>() + lines.len() as u64, COUNT);
 }
 
-/// A certificate's name is whatever its owner's agency wrote into it.
+/// The name in a certificate can be any text that its issuer chose.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_cannot_write_lines_of_its_own() {
     log();

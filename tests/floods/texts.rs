@@ -1,4 +1,4 @@
-//! Texts without end: sets, requests and handshakes of megabytes, one behind the other.
+//! Very long texts: sets, requests and handshakes of megabytes, one after the other.
 
 use amop_node::Limits;
 use amop_proto::channel::FrameType;
@@ -6,12 +6,12 @@ use amop_tests::{Bystanders, Sdk, network, network_with};
 
 use crate::counted;
 
-/// A set of 2 MB, no topic of which counts.
+/// Returns a set of 2 MB whose topics are all ignored.
 fn long_set() -> String {
     format!("[{}1]", "\"\",".repeat(690_000))
 }
 
-/// 40 MB of JSON: whatever of it is read is read apart from everybody else's messages.
+/// 40 MB of JSON: the part that is read at all is read apart from other messages.
 #[tokio::test(flavor = "multi_thread")]
 async fn texts_of_megabytes_keep_nobody_from_talking() {
     let network = network(2).await;
@@ -33,7 +33,7 @@ async fn texts_of_megabytes_keep_nobody_from_talking() {
             .await;
         bystanders.go_on().await;
     }
-    // The empty topic, over and over: so many are counted, the rest is not read.
+    // The empty topic, over and over: up to a limit they are counted, the rest is not read.
     counted(node, "the sets", |stats| {
         stats.messages.topics_ignored == 5 * 256
     })
@@ -43,7 +43,8 @@ async fn texts_of_megabytes_keep_nobody_from_talking() {
     network.shutdown().await;
 }
 
-/// Behind what a session may have read it is not read from, and that is all that happens to it.
+/// A session that sends more text than allowed is not read from for a while, and nothing else
+/// happens to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_with_more_texts_than_it_may_have_waits_and_nobody_else_does() {
     let limits = Limits {
@@ -56,14 +57,14 @@ async fn a_session_with_more_texts_than_it_may_have_waits_and_nobody_else_does()
     let config = network.sdk().client_config().unwrap();
     let mut sdk = Sdk::connect(network.endpoint(0), config).await;
     let writing = tokio::spawn(async move {
-        // No sets of topics, each too long to be read together with the next.
+        // These are not topic sets. Each is too long to be read together with the next.
         let body = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20));
         for n in 0.. {
             sdk.send_new(FrameType::SET_TOPICS, n, body.clone()).await;
         }
     });
     counted(node, "the first", |stats| stats.messages.bad_topics > 0).await;
-    // Others have texts of their own to say.
+    // Others send texts of their own.
     let config = network.sdk().client_config().unwrap();
     let mut other = Sdk::connect(network.endpoint(0), config).await;
     other.send_new(FrameType::SET_TOPICS, 1, "[7,").await;

@@ -13,10 +13,10 @@ use crate::counted;
 
 const MILLION: usize = 1_000_000;
 
-/// So many topics make a set of less than 2 MiB.
+/// The number of topics that fit into a set of less than 2 MiB.
 const READABLE: usize = 200_000;
 
-/// A node that is none of ours is closed for it.
+/// A FISCO node that announces a million topics is disconnected.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_announces_a_million_topics_is_closed() {
     let network = network(2).await;
@@ -46,8 +46,8 @@ async fn a_node_that_announces_a_million_topics_is_closed() {
     network.shutdown().await;
 }
 
-/// The text of a million topics is too long to be read at all; what can be read is read until the limit
-/// is reached.
+/// The text of a million topics is too long to be read at all; shorter texts are read until the
+/// limit is reached.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_countless_topics_an_sdk_gets_as_many_as_it_may_have() {
     let network = network(2).await;
@@ -60,7 +60,8 @@ async fn of_countless_topics_an_sdk_gets_as_many_as_it_may_have() {
     bystanders.go_on().await;
 
     sdk.send_new(FrameType::SET_TOPICS, 2, set(READABLE)).await;
-    // Somewhat more than twice as many as a session may hold are read, and what follows in the set is not.
+    // Slightly more than twice as many topics as a session may hold are read; the rest of the set
+    // is not.
     counted(node, "the topics", |stats| {
         stats.messages.topics_ignored == 8192
     })

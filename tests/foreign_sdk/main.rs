@@ -1,5 +1,5 @@
-//! Programs of other people at our node: SDKs and nodes that are made of nothing but rustls and
-//! the codecs, and do what the real ones were seen doing.
+//! Other SDKs and FISCO nodes at an overlay node: simulated with only rustls and the codecs. They
+//! behave as the original programs were observed to behave.
 #![forbid(unsafe_code)]
 
 mod peer;

@@ -1,4 +1,4 @@
-//! A foreign node at our node: the flow "p2p: a peer joins node 0 ..." of a real node.
+//! A FISCO node at an overlay node: the flow "p2p: a peer joins node 0 ..." of a FISCO node.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use amop_tests::{Peer, Sdk, client, identity, network, seq, within};
 use amop_tls::pki::Leaf;
 use bytes::Bytes;
 
-/// A peer with certificates of the network's agency, connected to node 0.
+/// Connects a peer with certificates of the network's agency to node 0.
 async fn join(network: &Network) -> Peer {
     let config = identity(network.agency(), Leaf::Node, "foreign")
         .peer_client_config(None)
@@ -25,7 +25,7 @@ fn list(frame: &PeerFrame) -> (u32, BTreeSet<Bytes>) {
     (list.seq, list.topics.into_iter().collect())
 }
 
-/// Asks for the node's topics.
+/// Requests the node's topics.
 async fn topics(peer: &mut Peer, number: u32) -> (u32, BTreeSet<Bytes>) {
     peer.send(protocol::TOPIC, packet::REQUEST_TOPICS, number, "")
         .await;
@@ -50,7 +50,7 @@ async fn announce(peer: &mut Peer, topic_seq: u32, topics: &[&'static str]) {
         .await;
 }
 
-/// The channel frame in a P2P frame.
+/// Returns the channel frame in a P2P frame.
 fn inner(frame: &PeerFrame) -> Frame {
     Frame::from_bytes(frame.body.clone(), PROTOCOL_MAX_FRAME).unwrap()
 }
@@ -79,7 +79,7 @@ async fn topics_are_exchanged() {
         .await
         .unwrap();
     let mut peer = join(&network).await;
-    // The greeting is the sequence number alone, for who knows no extension.
+    // For a node that does not know the extension, the greeting is only the sequence number.
     let greeting = peer.receive().await;
     assert_eq!(
         (greeting.protocol, greeting.packet, greeting.seq),
@@ -99,7 +99,7 @@ async fn topics_are_exchanged() {
     assert_ne!(next, number);
     assert_eq!(known, BTreeSet::from(["first".into(), "second".into()]));
 
-    // The next one is, too, though not in the same moment.
+    // So is the next one, though not in the same instant.
     second.unsubscribe().await.unwrap();
     other_number(&mut peer, next).await;
     let (_, known) = topics(&mut peer, 4244).await;
@@ -108,7 +108,7 @@ async fn topics_are_exchanged() {
     network.shutdown().await;
 }
 
-/// From our SDK to the foreign node's subscriber.
+/// From a native client to the FISCO node's subscriber.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_go_to_a_foreign_node() {
     let network = network(2).await;
@@ -142,7 +142,7 @@ async fn messages_go_to_a_foreign_node() {
         Frame::new(FrameType::MULTICAST, seq(31), body)
     );
 
-    // Its subscriber is gone: 104 between nodes, and 104 for the publisher, who was refused.
+    // Its subscriber is gone: 104 between nodes, and 104 for the publisher, which was refused.
     let body = frame_topic(b"big", &[b'z'; 5000]);
     sdk.send_new(FrameType::UNICAST, 32, body.clone()).await;
     let request = peer.receive_of(protocol::AMOP, packet::UNICAST).await;
@@ -165,7 +165,7 @@ async fn messages_go_to_a_foreign_node() {
     let answer = sdk.ask(FrameType::UNICAST, 33, body).await;
     assert_eq!(answer.result, 100);
 
-    // With it go its topics and what it was asked.
+    // Its topics, and the messages it was asked to deliver, are gone with it.
     let body = frame_topic(b"big", b"too late");
     sdk.send_new(FrameType::UNICAST, 34, body).await;
     peer.receive_of(protocol::AMOP, packet::UNICAST).await;
@@ -175,7 +175,7 @@ async fn messages_go_to_a_foreign_node() {
     network.shutdown().await;
 }
 
-/// From the foreign node to our node's subscriber; above 1 KiB its frames may be compressed.
+/// From the FISCO node to the overlay node's subscriber; above 1 KiB its frames may be compressed.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_come_from_a_foreign_node() {
     let network = network(2).await;
@@ -209,7 +209,7 @@ async fn messages_come_from_a_foreign_node() {
         assert!(*got == payload.as_bytes());
     }
 
-    // Nobody here: 104 with the request's body, and no other node is asked.
+    // There is no subscriber here: 104 with the request's body, and no other node is asked.
     let far = client(&network, 1).await;
     let nobody = "nobody0".parse().unwrap();
     let mut elsewhere = far.subscribe_raw(&nobody).await.unwrap();
@@ -230,7 +230,7 @@ async fn messages_come_from_a_foreign_node() {
     network.shutdown().await;
 }
 
-/// What a node does not understand it ignores; the link and the others live on.
+/// A node ignores packets that it does not understand; the link and the other links stay up.
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_from_a_foreign_node_is_ignored() {
     let network = network(2).await;
@@ -243,7 +243,7 @@ async fn garbage_from_a_foreign_node_is_ignored() {
         (protocol::TOPIC, packet::TOPIC_SEQ, b"no number"),
         (-protocol::TOPIC, packet::TOPICS, b"1\tnobody\tasked"),
         (protocol::EXTENSION, mesh::packet::RECORDS, b"\xff"),
-        // Consensus and synchronisation of real nodes.
+        // Consensus and synchronisation packets of FISCO nodes.
         (0x0001_0001, 0, b"block"),
         (9, 1, b"?"),
     ];

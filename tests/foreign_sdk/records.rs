@@ -1,5 +1,5 @@
-//! Towards foreign SDKs every frame is a TLS record of its own, however many wait: some of them
-//! break on two frames in one read (channel-v2 section 3.4).
+//! For other SDKs every frame is its own TLS record, however many wait: some of them fail when one
+//! read returns two frames (channel-v2 section 3.4).
 
 use amop::TopicName;
 use amop_node::{Limits, Network};
@@ -9,10 +9,10 @@ use bytes::{Bytes, BytesMut};
 
 const TOPIC: &str = "burst";
 const COUNT: u64 = 1_000;
-/// So much at once does not fit into the system's buffers: the node's own queue fills.
+/// Frames of this length do not all fit into the system's buffers, so the node's own queue fills.
 const LEN: usize = 12 * 1024;
 
-/// A network whose node holds a whole burst for a session that does not read.
+/// Starts a network whose node holds a whole burst for a session that does not read.
 async fn patient_network() -> Network {
     let limits = Limits {
         session_queue: 1 << 30,
@@ -21,7 +21,7 @@ async fn patient_network() -> Network {
     network_with(1, |_, builder| builder.limits(limits)).await
 }
 
-/// An SDK that has subscribed and does not read on.
+/// Connects an SDK that has subscribed and does not read any more.
 async fn subscribed(network: &Network, offer: Bytes) -> Sdk {
     let config = network.sdk().client_config().unwrap();
     let mut sdk = Sdk::connect(network.endpoint(0), config).await;
@@ -66,7 +66,7 @@ async fn small_frames_come_one_by_one_to_a_foreign_sdk() {
     network.shutdown().await;
 }
 
-/// The queue is longer than every buffer on the way, so writes get stuck in the middle.
+/// The queue is longer than all buffers on the way, so writes stop in the middle.
 #[tokio::test(flavor = "multi_thread")]
 async fn large_frames_come_whole_to_a_foreign_sdk_that_reads_late() {
     let network = patient_network().await;
@@ -79,14 +79,14 @@ async fn large_frames_come_whole_to_a_foreign_sdk_that_reads_late() {
     network.shutdown().await;
 }
 
-/// Frames that need several records share none of them.
+/// Frames that need several records do not share any of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_longer_than_a_record_share_none() {
     let network = patient_network().await;
     let mut sdk = subscribed(&network, go_sdk()).await;
     let publisher = client(&network, 0).await;
     let topic = TopicName::new(TOPIC).unwrap();
-    // A whole record, a byte more, many.
+    // Exactly one record, one byte more, many records.
     let record = 16 * 1024 - 42 - 1 - TOPIC.len();
     let sizes = [record - 1, record, record + 1, 100_000, 8, 1 << 20, 8];
     for size in sizes {
@@ -101,7 +101,7 @@ async fn frames_longer_than_a_record_share_none() {
     network.shutdown().await;
 }
 
-/// A client of ours understands frames that share records, and gets them so.
+/// A native client understands frames that share records, and gets them like this.
 #[tokio::test(flavor = "multi_thread")]
 async fn our_own_client_gets_frames_joined() {
     let network = patient_network().await;

@@ -1,6 +1,7 @@
-//! What SDKs say when they connect and while they are idle, and the answers they rely on.
+//! The messages that SDKs send when they connect and while they are idle, and the answers that they
+//! rely on.
 //!
-//! The bodies are those of a real node (channel-v2 sections 5, 6 and 11).
+//! The bodies are those of a FISCO node (channel-v2 sections 5, 6 and 11).
 
 use amop_node::Network;
 use amop_proto::channel::FrameType;
@@ -65,12 +66,12 @@ async fn handshake_v1() {
     handshake(&mut sdk, 5, "{}", V1).await;
     heartbeat(&mut sdk, 6, "0", "1").await;
     sdk.send_new(FrameType::HEARTBEAT, 7, "").await;
-    // The next answer is to this one.
+    // The next answer belongs to this one.
     heartbeat(&mut sdk, 8, "0", "1").await;
     network.shutdown().await;
 }
 
-/// go-sdk shakes hands, registers for blocks, and asks for the version.
+/// go-sdk does a handshake, registers for blocks, and requests the version.
 #[tokio::test(flavor = "multi_thread")]
 async fn go_sdk() {
     let network = network(2).await;
@@ -86,14 +87,14 @@ async fn go_sdk() {
         .await;
     heartbeat(&mut sdk, 5, "0", "1").await;
 
-    // Nobody can publish to block topics, and other nodes are not told of them.
+    // No SDK can publish to block topics, and they are not announced to other nodes.
     let body = amop_proto::channel::frame_topic(b"_block_notify_1", b"x");
     let answer = sdk.ask(FrameType::UNICAST, 6, body).await;
     assert_eq!((answer.result, &answer.body[..]), (100, &b""[..]));
     network.shutdown().await;
 }
 
-/// java-sdk asks for the version before it shakes hands, then for groups and blocks.
+/// java-sdk requests the version before its handshake, then groups and blocks.
 #[tokio::test(flavor = "multi_thread")]
 async fn java_sdk() {
     let network = network(2).await;
@@ -110,7 +111,7 @@ async fn java_sdk() {
         .await;
     heartbeat(&mut sdk, 6, "{\"heartBeat\":0}", "{\"heartBeat\":1}\n").await;
 
-    // What there is no chain for is an error of JSON-RPC, not of the connection.
+    // A method that needs a chain returns a JSON-RPC error; the connection stays open.
     for (number, method) in [(7, "getSystemConfigByKey"), (8, "sendRawTransaction")] {
         let answer = call(&mut sdk, number, method, json!([1, "tx_count_limit"])).await;
         assert_eq!(answer["error"]["code"], json!(-40001));
@@ -126,7 +127,7 @@ async fn java_sdk() {
     network.shutdown().await;
 }
 
-/// python-sdk only asks for the block number, and never shakes hands.
+/// python-sdk only requests the block number, and never does a handshake.
 #[tokio::test(flavor = "multi_thread")]
 async fn python_sdk() {
     let network = network(1).await;
@@ -137,7 +138,7 @@ async fn python_sdk() {
     network.shutdown().await;
 }
 
-/// Requests may come in any number per record; each gets its own answer, in order.
+/// Any number of requests may come in one record; each gets its own answer, in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_requests_in_one_record() {
     let network = network(1).await;
@@ -152,7 +153,7 @@ async fn many_requests_in_one_record() {
     for number in 0..100 {
         assert_eq!(sdk.receive().await.seq, amop_tests::seq(number));
     }
-    // A frame may as well come byte by byte.
+    // A frame may also arrive byte by byte.
     for byte in &bytes[..43] {
         sdk.send_bytes(std::slice::from_ref(byte)).await;
     }

@@ -1,4 +1,4 @@
-//! Foreign SDKs and our clients together: the flows in which messages are exchanged.
+//! Other SDKs and native clients together: the flows in which messages are exchanged.
 
 use amop::{Client, PublishError, TopicName};
 use amop_node::Network;
@@ -11,7 +11,7 @@ async fn sdk(network: &Network, node: usize) -> Sdk {
     Sdk::connect(network.endpoint(node), config).await
 }
 
-/// An SDK that holds some topics, and whose node's peers know it.
+/// Connects an SDK that holds some topics; the peers of its node know it.
 async fn subscriber(network: &Network, node: usize, topics: &str) -> Sdk {
     let mut sdk = sdk(network, node).await;
     sdk.send_new(FrameType::SET_TOPICS, 1, topics.to_owned())
@@ -24,7 +24,7 @@ fn hello() -> TopicName {
     "hello".parse().unwrap()
 }
 
-/// The other node hears of a foreign SDK's topic a moment after its own.
+/// The other node learns of the other SDK's topic a moment after its own node.
 async fn until_known(publisher: &Client, topic: &TopicName, sdk: &mut Sdk) {
     let known = async {
         let answering = async {
@@ -57,7 +57,7 @@ async fn our_publisher_and_a_foreign_subscriber() {
     let body = frame_topic(b"hello", b"x");
     let cases: [(i32, Bytes, Expected); 4] = [
         (0, frame_topic(b"hello", b"ok"), Ok(b"ok")),
-        // Some answer without the topic, some with nothing.
+        // Some answer without the topic, some with an empty body.
         (0, "raw".into(), Ok(b"raw")),
         (0, Bytes::new(), Ok(b"")),
         (7, "raw".into(), Err(7)),
@@ -88,7 +88,8 @@ async fn our_publisher_and_a_foreign_subscriber() {
     network.shutdown().await;
 }
 
-/// Flows "unicast ..." and "multicast" the other way round: a foreign publisher, our subscriber.
+/// Flows "unicast ..." and "multicast" the other way round: another SDK publishes, a native client
+/// subscribes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_publisher_and_our_subscriber() {
     let network = network(2).await;
@@ -143,7 +144,8 @@ async fn without_subscriber() {
     network.shutdown().await;
 }
 
-/// Flow "unicast, silent subscriber": the next one gets it, and with none left comes 104.
+/// Flow "unicast, silent subscriber": the next subscriber gets it, and if there is none, the result
+/// is 104.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_subscriber_is_passed_over() {
     let mut timeouts = patient();
@@ -155,7 +157,7 @@ async fn a_silent_subscriber_is_passed_over() {
     let answer = publisher.ask(FrameType::UNICAST, 16, body.clone()).await;
     assert_eq!(answer.kind, FrameType::RESPONSE);
     assert_eq!((answer.result, &answer.body), (104, &body));
-    // It got the message, and its late answer goes nowhere.
+    // It got the message, and its late answer is dropped.
     let asked = silent.receive().await;
     assert_eq!((asked.seq, &asked.body), (seq(16), &body));
     silent.send(&asked.respond(0, body)).await;
@@ -164,7 +166,7 @@ async fn a_silent_subscriber_is_passed_over() {
     network.shutdown().await;
 }
 
-/// A subscriber that is killed with a message in its hands: the next one gets it.
+/// A subscriber is killed while it has a message: the next one gets it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_subscriber_loses_nothing() {
     let network = network(2).await;
@@ -176,7 +178,7 @@ async fn a_killed_subscriber_loses_nothing() {
         .await;
     assert_eq!(doomed.receive().await.body, body);
     let mut heir = subscriber(&network, 0, "[\"hello\"]").await;
-    // No goodbye of TLS.
+    // Closed without a TLS goodbye.
     drop(doomed);
     let asked = heir.receive().await;
     assert_eq!((asked.seq, &asked.body), (seq(1), &body));

@@ -1,4 +1,4 @@
-//! A standard error that takes nothing does not stop the program, whatever is wrong with it.
+//! A standard error that accepts nothing does not stop the program, whatever the reason.
 
 use std::{
     fs,
@@ -14,33 +14,33 @@ use tempfile::TempDir;
 
 use super::{command, connect, exchange, layout, stopped};
 
-/// How the end of a client's session is told.
+/// The text in the log when a client's session ends.
 const CLOSED: &str = "closed: the other side closed it";
 
-/// A disk that is full.
+/// Returns a standard error on a full disk.
 #[cfg(target_os = "linux")]
 fn full_disk() -> Stdio {
     let file = fs::OpenOptions::new().write(true).open("/dev/full");
     file.unwrap().into()
 }
 
-/// A pipe whose reader is gone.
+/// Returns a pipe whose reader is gone.
 fn broken_pipe() -> Stdio {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     writer.into()
 }
 
-/// A pipe that is full and that nobody reads, until the reader is used.
+/// Returns a full pipe that no one reads until the reader is used.
 fn stalled_pipe() -> (Stdio, PipeReader) {
     let (reader, writer) = io::pipe().unwrap();
     let mut filler = writer.try_clone().unwrap();
-    // It waits for the reader like everybody else, and ends with it.
+    // It waits for the reader like the program, and ends with it.
     thread::spawn(move || filler.write_all(&[b'.'; 256 * 1024]));
     (writer.into(), reader)
 }
 
-/// The second node waits to be dialled by the first.
+/// Configures the second node to wait until the first one dials it.
 fn one_dials(layout: &DevnetLayout) {
     let config = &layout.nodes[1].config;
     let text = fs::read_to_string(config).unwrap();
@@ -49,7 +49,8 @@ fn one_dials(layout: &DevnetLayout) {
     fs::write(config, lines.join("\n")).unwrap();
 }
 
-/// A node with such a standard error serves, dials until the other node is there, and stops when it is told to.
+/// A node with this standard error serves clients, dials until the other node is there, and stops
+/// when it is told to.
 async fn serves_and_stops(errors: Stdio) {
     let dir = TempDir::new().unwrap();
     let layout = layout(&dir, 2);
@@ -60,7 +61,7 @@ async fn serves_and_stops(errors: Stdio) {
     for _ in 0..5 {
         connect(&layout, 0).await.close().await;
     }
-    // By now it has complained that nobody is there.
+    // By now it has logged that the peer is not there.
     let second = Program::start(&mut command(&layout.nodes[1].config));
     let (near, far) = (connect(&layout, 0).await, connect(&layout, 1).await);
     exchange(&near, &far).await;
@@ -112,7 +113,7 @@ async fn a_reader_that_comes_late_gets_what_there_was_room_for() {
             }
         }
     });
-    // The program does not wait long for its last line to be read.
+    // The program does not wait long for the reader of its last line.
     served.recv_timeout(PATIENCE).unwrap();
     stopped(program, "TERM");
     let text = reading.join().unwrap();
@@ -122,7 +123,7 @@ async fn a_reader_that_comes_late_gets_what_there_was_room_for() {
     assert!(!text.contains("were lost"), "{text}");
 }
 
-/// The exit code says that it did not start, and not that it panicked.
+/// The exit code shows that the program did not start, and not that it panicked.
 #[test]
 fn an_error_that_nobody_can_read_is_an_error() {
     let dir = TempDir::new().unwrap();

@@ -60,7 +60,7 @@ async fn connect(layout: &DevnetLayout, node: usize) -> Client {
                 .await;
             match client {
                 Ok(client) => break client,
-                // The process is not that far yet.
+                // The process has not opened its port yet.
                 Err(amop::ConnectError::Tcp { .. }) => tokio::task::yield_now().await,
                 Err(error) => panic!("{error}"),
             }
@@ -69,7 +69,7 @@ async fn connect(layout: &DevnetLayout, node: usize) -> Client {
     within("a connection", connecting).await
 }
 
-/// Sends until the mesh is there and an answer arrives.
+/// Sends until the mesh is formed and an answer arrives.
 async fn exchange(publisher: &Client, subscriber: &Client) {
     let topic = "hello".parse().unwrap();
     let mut messages = subscriber.subscribe_raw(&topic).await.unwrap();
@@ -113,7 +113,7 @@ async fn processes_form_a_mesh_and_stop_on_signals() {
     exchange(&near, &far).await;
     exchange(&far, &near).await;
 
-    // One goes; its client is told, and it says what it did.
+    // One node stops; its client is told, and the node logs what it did.
     let finished = stopped(programs.remove(0), "TERM");
     within("the news", near.closed()).await;
     assert_eq!(finished.lines, [""; 0]);
@@ -129,7 +129,7 @@ async fn processes_form_a_mesh_and_stop_on_signals() {
     }
     assert!(far.is_connected());
 
-    // It comes back and finds the other one again.
+    // It comes back and finds the other node again.
     programs.push(Program::start(&mut command(&layout.nodes[0].config)));
     let near = connect(&layout, 0).await;
     exchange(&near, &far).await;
@@ -140,7 +140,7 @@ async fn processes_form_a_mesh_and_stop_on_signals() {
     }
 }
 
-/// Errors name the file and end the process with 1.
+/// Errors name the file, and the process ends with code 1.
 #[test]
 fn a_folder_that_does_not_do_is_refused() {
     let dir = TempDir::new().unwrap();
@@ -183,7 +183,7 @@ fn a_folder_that_does_not_do_is_refused() {
     refused(&node.config.to_string_lossy());
 }
 
-/// What SDKs are told can be chosen without touching the file.
+/// The values reported to SDKs can be set without changing the file.
 #[tokio::test(flavor = "multi_thread")]
 async fn chain_id_and_version_may_be_overridden() {
     let dir = TempDir::new().unwrap();
@@ -228,7 +228,7 @@ async fn it_starts_in_a_nodes_folder() {
     stopped(program, "INT");
 }
 
-/// SIGHUP takes new lists into force; one that is wrong changes nothing.
+/// SIGHUP puts new lists in force; a wrong list changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn sighup_reloads_the_lists() {
     let dir = TempDir::new().unwrap();
@@ -239,7 +239,7 @@ async fn sighup_reloads_the_lists() {
     let text = fs::read_to_string(config).unwrap();
     let with = |lines: &str| fs::write(config, format!("{text}\n{lines}")).unwrap();
 
-    // Neither ends the program or the session.
+    // This ends neither the program nor the session.
     with("[certificate_blacklist]\ncrl.0=none\n");
     program.signal("HUP");
     with("[sdk_allowlist]\npublic_key.0=what\n");
@@ -268,7 +268,7 @@ async fn sighup_reloads_the_lists() {
                 .connect_timeout(PATIENCE)
                 .connect()
                 .await;
-            // Until the signal has been seen.
+            // Repeat until the signal has been handled.
             match client {
                 Ok(client) => break client,
                 Err(amop::ConnectError::Tls { .. }) => tokio::task::yield_now().await,

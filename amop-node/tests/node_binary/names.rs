@@ -1,5 +1,5 @@
-//! Names from outside stay what they are in the log: no certificate writes lines of its own there, or tells a
-//! terminal what to do.
+//! Names from outside cannot do anything in the log: no certificate can add its own log lines, or
+//! control a terminal.
 
 use std::{fs, path::Path, time::SystemTime};
 
@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use super::{command, connect, exchange, layout, stopped};
 
-/// Authorities of ours put no such name into a certificate; others do.
+/// This crate's authorities put no such name into a certificate; other authorities may.
 const FORGED: &str = "x\n2026-01-01T00:00:00Z ERROR forged: \u{1b}[2Jgone\r\u{9b}2K";
 
-/// Issues such a certificate.
+/// Issues a certificate with this name.
 fn issue(layout: &DevnetLayout, unit: &str, files: [&Path; 2]) {
     let cert = layout.root.with_file_name("cert");
     let read = |path: &str| fs::read_to_string(cert.join(path)).unwrap();
@@ -48,7 +48,7 @@ async fn a_certificates_name_writes_no_lines_of_its_own() {
     let (near, far) = (connect(&layout, 0).await, connect(&layout, 1).await);
     exchange(&near, &far).await;
     let files = CertFiles::node(&conf, "node.key", "node.crt", "ca.crt");
-    // A node's certificate on an SDK's connection is refused, which is logged, too.
+    // A node certificate on an SDK's connection is refused, which is logged, too.
     let refused = Client::builder()
         .endpoint(layout.nodes[0].channel.to_string())
         .identity(Identity::load(&files).unwrap())
@@ -59,7 +59,7 @@ async fn a_certificates_name_writes_no_lines_of_its_own() {
     far.close().await;
     for program in programs {
         let errors = stopped(program, "TERM").errors;
-        // The name was logged, and every line is one that the node wrote.
+        // The name was logged, and every line was written by the node.
         assert!(errors.contains("ERROR forged"), "{errors}");
         for line in errors.lines() {
             let control = line.chars().any(char::is_control);
