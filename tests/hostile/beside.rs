@@ -1,4 +1,5 @@
-//! Each attack of `amop_tests::attack::PROGRAMS` beside members who go on talking.
+//! Each attack of `amop_tests::attack::PROGRAMS`, together with members that keep exchanging
+//! messages.
 
 use std::time::Duration;
 
@@ -11,15 +12,17 @@ use tokio::time::{Instant, sleep};
 
 use crate::innocents::Innocents;
 
-/// Of each kind of line that others cause, so many are logged in so long a time.
+/// The maximum number of lines logged for each kind of line that others cause, per period.
 const LINES: usize = 50;
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Kinds of lines that one node causes at another: it came, it went, it was thrown out, it misbehaved, it
-/// sent nonsense, it told of somebody who is not believed, and a summary of each.
+/// The kinds of lines that one node causes at another: it connected, it left, it was disconnected,
+/// it misbehaved, it sent invalid data, it stated a node that is not accepted, and a summary of
+/// each.
 const KINDS: usize = 12;
 
-/// The attack by a node that has subscribers of everybody's topics, it says. No other is given messages.
+/// The attack by a node that claims to have subscribers to all topics. In the other attacks the
+/// attacker is given no messages.
 const CLAIMS: &str = "invented-nodes";
 
 fn count(network: &Network, counter: &str) -> u64 {
@@ -31,7 +34,7 @@ fn count(network: &Network, counter: &str) -> u64 {
     counts.map(|found| found.expect(counter).1).sum()
 }
 
-/// What was held for the attacker is given back.
+/// Waits until the memory held for the attacker is given back.
 async fn memory_is_given_back(network: &Network, name: &str) {
     within(&format!("{name}: memory given back"), async {
         for node in network.running() {
@@ -43,7 +46,8 @@ async fn memory_is_given_back(network: &Network, name: &str) {
     .await;
 }
 
-/// What was refused is told, with the name of the neighbour that it came from, and not without end.
+/// Checks that refusals are logged, with the name of the neighbour that they came from, and only up
+/// to a limit.
 fn is_logged(field: &Field, nodes: usize, time: Duration) {
     let lines = log().find_all(&[&field.attacker().to_string()]);
     assert!(!lines.is_empty(), "nothing was logged of the attacker");
@@ -52,9 +56,9 @@ fn is_logged(field: &Field, nodes: usize, time: Duration) {
     assert!(lines.len() <= most, "{} lines", lines.len());
 }
 
-/// Lets an attack do so much on a network of three nodes. Nothing of the innocents is lost meanwhile,
-/// every node lives, what it does is counted, what it made nodes hold is given back, and a new member can
-/// connect and be heard when it is over.
+/// Lets an attack do `enough` on a network of three nodes. Meanwhile no message of the innocents is
+/// lost, every node stays up, the attack is counted, and memory held because of it is given back.
+/// Afterwards a new member can connect and exchange messages.
 async fn beside(name: &str, enough: u64, counted: &[&str]) {
     let program = program(name);
     let network = network(3).await;
@@ -64,7 +68,8 @@ async fn beside(name: &str, enough: u64, counted: &[&str]) {
     let start = Instant::now();
     let attack = (program.start)(&field, Size::Test);
     let mut rounds = 0;
-    // Each message is first offered to all whom the liar claims to have, who refuse it one by one.
+    // Each message is first offered to all subscribers that the liar claims to have, which refuse
+    // it one by one.
     let most = if name == CLAIMS { 3 } else { 10 };
     while attack.count() + attack.refusals() < enough || rounds < most {
         innocents.go_on().await;
@@ -92,7 +97,7 @@ async fn beside(name: &str, enough: u64, counted: &[&str]) {
     let newcomers = Innocents::start(&network).await;
     newcomers.stop().await;
     memory_is_given_back(&network, name).await;
-    // Whom the attacker invented is gone with it.
+    // The nodes that the attacker invented are gone with it.
     within("the attacker to be forgotten", async {
         for (node, &before) in network.running().zip(&reachable) {
             while node.reachable() != before {
@@ -113,7 +118,7 @@ macro_rules! attacks {
             }
         )*
 
-        /// A new attack needs a test.
+        /// Every new attack needs a test.
         #[test]
         fn every_attack_is_tested() {
             let tested = [$($program),*];

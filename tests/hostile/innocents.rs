@@ -1,18 +1,18 @@
-//! Members who exchange messages and count every one of them.
+//! Members that exchange messages and count every one of them.
 
 use amop::{Client, TopicName};
 use amop_node::Network;
 use amop_tests::{Bystanders, client, once_known, within};
 use tokio::{sync::watch, task::JoinHandle};
 
-/// A pair that exchanges unicasts, and a pair that sends multicasts one way, both from the first node of
-/// a network to the last.
+/// One pair that exchanges unicasts, and one pair that sends multicasts in one direction, both from
+/// the first node of a network to the last.
 pub(crate) struct Innocents {
     unicasts: Bystanders,
     clients: [Client; 2],
     publishing: JoinHandle<u64>,
     stop: watch::Sender<bool>,
-    /// Multicasts that came, each once and in order.
+    /// The number of multicasts that arrived, each once and in order.
     came: watch::Receiver<u64>,
     subscribed: JoinHandle<()>,
 }
@@ -23,7 +23,7 @@ impl Innocents {
         Self::between(async |end| client(network, end * last).await).await
     }
 
-    /// Between two clients each, which `connect` makes for the one end (0) and the other (1).
+    /// Starts both pairs; `connect` creates the clients for one end (0) and the other (1).
     pub(crate) async fn between(connect: impl AsyncFn(usize) -> Client) -> Self {
         let unicasts = Bystanders::between(connect(0).await, connect(1).await).await;
         let (publisher, subscriber) = (connect(0).await, connect(1).await);
@@ -34,7 +34,7 @@ impl Innocents {
         let to = topic.clone();
         let (known, first) = tokio::join!(
             once_known(|| known.unicast(&to, "known".into())),
-            // It is answered when it is dropped.
+            // The message is answered when it is dropped.
             async { within("the first message", numbers.next()).await.is_some() }
         );
         assert!(known.is_ok() && first, "{known:?}");
@@ -72,7 +72,7 @@ impl Innocents {
         }
     }
 
-    /// Waits until more of both have arrived.
+    /// Waits until more messages of both pairs have arrived.
     pub(crate) async fn go_on(&mut self) {
         self.unicasts.go_on().await;
         let enough = *self.came.borrow_and_update() + 3;
@@ -81,7 +81,7 @@ impl Innocents {
         assert!(outcome, "a multicast was lost; see the panic above");
     }
 
-    /// Stops, after all that was sent has come.
+    /// Stops both pairs after everything that was sent has arrived.
     pub(crate) async fn stop(mut self) {
         self.unicasts.stop().await;
         self.stop.send_replace(true);

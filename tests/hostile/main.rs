@@ -1,6 +1,6 @@
-//! Attack programs beside members who go on talking: nothing of theirs is lost, what the nodes hold is
-//! bounded, and all is as before when the attacker is gone. How fast it stays meanwhile is measured by
-//! `benches/hostile/run.sh`.
+//! Attack programs together with members that keep exchanging messages: no message of theirs is
+//! lost, the memory that nodes hold is limited, and everything is as before when the attacker is
+//! gone. `benches/hostile/run.sh` measures how fast messages are meanwhile.
 #![forbid(unsafe_code)]
 
 mod beside;

@@ -1,4 +1,4 @@
-//! An SDK's certificate makes no node.
+//! A node refuses an SDK certificate.
 
 use amop_node::Network;
 use amop_tests::{RawLink, network, within};
@@ -15,7 +15,8 @@ async fn wrong_roles(network: &Network, count: u64) {
     .await;
 }
 
-/// It knocks at the port for nodes a hundred times, and is refused in the handshake every time.
+/// An SDK connects to the port for nodes a hundred times, and is refused in the handshake every
+/// time.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sdk_is_refused_as_a_node() {
     let network = network(2).await;
@@ -27,7 +28,7 @@ async fn an_sdk_is_refused_as_a_node() {
         let link = RawLink::connect(&address, config.clone()).await;
         let refused = match link {
             Err(_) => true,
-            // TLS 1.2 lets a client hear of the refusal only when it reads on.
+            // With TLS 1.2 a client learns of the refusal only when it reads again.
             Ok(mut link) => !matches!(link.read().await, Ok(Some(_))),
         };
         assert!(refused, "an SDK was let in as a node");

@@ -1,10 +1,9 @@
-//! Clients whose nodes are not neighbours: messages cross the nodes between, and go another way when
-//! one of them stops.
+//! Clients whose nodes are not neighbours: messages cross the nodes between them, and take another
+//! path when one of these stops.
 //!
-//! What `subscribe` promises when it returns: the client's own node and that node's neighbours know
-//! of the subscriber. Nodes further away learn of it at once, too, and nothing tells when they have:
-//! a unicast published there in the meantime ends with `NoSubscriber`, and a multicast does not
-//! include the subscriber.
+//! When `subscribe` returns, the client's own node and its neighbours know the subscriber. Nodes
+//! further away learn of it at once, too, but nothing reports when: a unicast published there in
+//! the meantime ends with `NoSubscriber`, and a multicast does not reach the subscriber.
 #![forbid(unsafe_code)]
 
 use amop::{Client, Deliveries, Kind, PublishError, TopicKey};
@@ -23,7 +22,7 @@ async fn ask(publisher: &Client, number: u32) -> Result<String, PublishError> {
     within("an answer", Ask(number).request(publisher)).await
 }
 
-/// Takes the next question, which must be this one, and answers it.
+/// Receives the next question, which must be this one, and answers it.
 async fn answer(questions: &mut Deliveries<Ask>, number: u32) {
     let question = within("a question", questions.next()).await;
     let question = question.unwrap().unwrap();
@@ -32,7 +31,7 @@ async fn answer(questions: &mut Deliveries<Ask>, number: u32) {
     question.reply(format!("answer {number}")).unwrap();
 }
 
-/// Takes the next message, which must be this multicast.
+/// Receives the next message, which must be this multicast.
 async fn told(questions: &mut Deliveries<Ask>, number: u32) {
     let message = within("a message", questions.next()).await;
     let message = message.unwrap().unwrap();
@@ -40,7 +39,7 @@ async fn told(questions: &mut Deliveries<Ask>, number: u32) {
     assert_eq!(message.kind(), Kind::Multicast);
 }
 
-/// Publishes the first question as soon as it finds the subscriber, and some more.
+/// Publishes the first question as soon as the subscriber is known, and then some more.
 async fn ask_and_answer(publisher: &Client, questions: &mut Deliveries<Ask>) {
     let asking = async {
         let mut answers = vec![once_known(|| Ask(0).request(publisher)).await.unwrap()];
@@ -73,7 +72,8 @@ async fn messages_cross_a_row_of_4_nodes_in_both_directions() {
     }
     for relay in [1, 2] {
         let counters = graph.node(relay).counters();
-        // 20 questions and 20 answers each way; multicasts go a step further at each node.
+        // 20 questions and 20 answers in each direction; multicasts go one step further at each
+        // node.
         assert!(counters.relayed >= 80, "{relay}: {counters:?}");
         assert_eq!(counters.unicasts, 0, "{relay}: {counters:?}");
     }
@@ -87,10 +87,10 @@ async fn a_subscription_that_is_made_is_known_to_the_neighbours() {
     let (near, far) = (graph.client(1).await, graph.client(0).await);
     for number in 0..20 {
         let mut questions = Ask::deliveries(&subscriber).await.unwrap();
-        // At once, and once: nothing is tried again.
+        // Known at once, so each message is sent once: nothing is tried again.
         let (answered, ()) = tokio::join!(ask(&near, number), answer(&mut questions, number));
         assert_eq!(answered.unwrap(), format!("answer {number}"));
-        // Further away it may take a moment more.
+        // Further away it may take a moment longer.
         let known = once_known(|| Ask(number).request(&far));
         let (answered, ()) = tokio::join!(known, answer(&mut questions, number));
         assert_eq!(answered.unwrap(), format!("answer {number}"));
@@ -108,7 +108,7 @@ async fn without_a_way_left_the_publisher_is_told() {
     let mut questions = Ask::deliveries(&subscriber).await.unwrap();
     ask_and_answer(&publisher, &mut questions).await;
 
-    // One question is with the subscriber when the way breaks.
+    // The subscriber has one question when the path breaks.
     let asking = tokio::spawn({
         let publisher = publisher.clone();
         async move { ask(&publisher, 20).await }
@@ -118,7 +118,7 @@ async fn without_a_way_left_the_publisher_is_told() {
     graph.stop(1).await;
     let error = asking.await.unwrap().unwrap_err();
     assert!(is_verdict(&error), "{error:?}");
-    // Its answer has nowhere to go, which harms nobody.
+    // Its answer cannot be delivered; this has no other effect.
     question.reply("too late".to_owned()).unwrap();
 
     let error = ask(&publisher, 21).await.unwrap_err();
@@ -126,14 +126,14 @@ async fn without_a_way_left_the_publisher_is_told() {
         matches!(error, PublishError::NoSubscriber { .. }),
         "{error:?}"
     );
-    // On its side of the break everything works.
+    // On this side of the break everything works.
     let local = graph.client(2).await;
     let (answered, ()) = tokio::join!(ask(&local, 22), answer(&mut questions, 22));
     assert_eq!(answered.unwrap(), "answer 22");
     graph.end([publisher, subscriber, local]).await;
 }
 
-/// Whether a node said that nobody took the message.
+/// Whether a node reported that no subscriber took the message.
 fn is_verdict(error: &PublishError) -> bool {
     matches!(
         error,
@@ -143,7 +143,7 @@ fn is_verdict(error: &PublishError) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_ring_of_5_traffic_goes_the_other_way_when_a_node_stops() {
-    // 0 - 1 - 2 and 0 - 4 - 3 - 2.
+    // The paths are 0 - 1 - 2 and 0 - 4 - 3 - 2.
     let mut graph = Graph::ring(5).await;
     let (publisher, subscriber) = (graph.client(0).await, graph.client(2).await);
     let mut questions = Ask::deliveries(&subscriber).await.unwrap();
@@ -157,7 +157,7 @@ async fn in_a_ring_of_5_traffic_goes_the_other_way_when_a_node_stops() {
     let question = question.unwrap().unwrap();
     let before = graph.node(4).counters().relayed;
     graph.stop(1).await;
-    // The answer cannot come back the way the question went.
+    // The answer cannot return on the path that the question took.
     question.reply("round".to_owned()).unwrap();
     assert_eq!(asking.await.unwrap().unwrap(), "round");
 
@@ -182,7 +182,7 @@ async fn a_private_topic_crosses_nodes_in_between() {
     publisher.grant::<Deal>(&[key.public_key()]).await.unwrap();
     let mut deals = Deal::subscribe_private(&subscriber, &key).await.unwrap();
     for number in 0..20 {
-        // The first waits for the verification, which crosses them as well.
+        // The first one waits for the verification, which crosses these nodes as well.
         let deal = Deal(number);
         let publishing = deal.publish_unicast(&publisher);
         let (published, taken) = tokio::join!(publishing, within("a deal", deals.next()));
@@ -192,8 +192,7 @@ async fn a_private_topic_crosses_nodes_in_between() {
     graph.end([publisher, subscriber]).await;
 }
 
-/// Lists that are reloaded count for nodes that are no neighbours, too: what they said of themselves is
-/// forgotten.
+/// Reloaded lists apply to nodes that are not neighbours, too: their statements are forgotten.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_new_lists_refuse_is_forgotten_however_far_it_is() {
     let graph = Graph::row(3).await;
@@ -210,7 +209,7 @@ async fn a_node_that_new_lists_refuse_is_forgotten_however_far_it_is() {
         matches!(error, PublishError::NoSubscriber { .. }),
         "{error:?}"
     );
-    // Nobody else is concerned.
+    // Other nodes are not affected.
     let asker = graph.client(1).await;
     let (asked, ()) = tokio::join!(ask(&asker, 200), answer(&mut questions, 200));
     assert_eq!(asked.unwrap(), "answer 200");

@@ -1,4 +1,4 @@
-//! Private topics over whole nodes: whose key is granted gets the messages, and nobody else.
+//! Private topics over complete nodes: only subscribers whose key is granted get the messages.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn grant(client: &Client, key: &TopicKey) {
     within("granting", grant).await.unwrap();
 }
 
-/// The next event about verification: the endpoint, and what came of it.
+/// Returns the next event about verification: the endpoint and the result.
 async fn verification(events: &mut Events) -> (String, Result<(), VerificationFailure>) {
     let next = async {
         loop {
@@ -57,7 +57,7 @@ async fn messages_reach_who_was_granted_the_topic_and_nobody_else() {
     let failed = VerificationFailure::UnknownKey { key };
     assert_eq!(verification(&mut events).await.1, Err(failed));
 
-    // Waits for the subscriber that comes only now.
+    // Waits for the subscriber, which comes only now.
     let message = Settlement { amount: 1 };
     let publish = message.publish_unicast(&publisher);
     let come = async {
@@ -78,18 +78,18 @@ async fn messages_reach_who_was_granted_the_topic_and_nobody_else() {
                 message.publish_multicast(&publisher).await
             }
         };
-        // A unicast is answered when it is taken.
+        // A unicast is answered when its subscriber takes it.
         let (published, ()) = tokio::join!(publish, receive(&mut subscription, amount));
         published.unwrap();
     }
 
-    // The node asks again, so that granting it too is enough.
+    // The node asks again, so it is enough to grant this key, too.
     grant(&publisher, &wrong_key).await;
     assert_eq!(verification(&mut events).await.1, Ok(()));
     let message = Settlement { amount: 20 };
     message.publish_multicast(&publisher).await.unwrap();
     receive(&mut subscription, 20).await;
-    // Its first: none of those before came.
+    // This is its first message: none of those before arrived.
     receive(&mut excluded, 20).await;
 
     for client in [publisher, right, wrong] {
@@ -144,7 +144,7 @@ async fn every_node_is_verified_and_again_when_it_comes_back() {
     both.sort();
     assert_eq!(verified, both);
 
-    // The other node goes on alone.
+    // The other node continues alone.
     network.stop(0).await;
     let message = Settlement { amount: 1 };
     let publish = message.publish_unicast(&publisher);
@@ -152,7 +152,7 @@ async fn every_node_is_verified_and_again_when_it_comes_back() {
         tokio::join!(within("publishing", publish), receive(&mut subscription, 1));
     published.unwrap();
 
-    // A subscriber that comes again, by another connection, is verified again.
+    // A subscriber that reconnects is verified again.
     subscriber.close().await;
     let subscriber = client(&network, 2).await;
     let message = Settlement { amount: 2 };

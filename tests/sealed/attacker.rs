@@ -1,5 +1,5 @@
-//! Somebody with a certificate of the chain who sees every message and can send any bytes to the topic:
-//! what a node on the way can do as well.
+//! An attacker with a certificate of the chain, who sees every message and can send any bytes to
+//! the topic. A node on the path can do this as well.
 
 use std::pin::pin;
 
@@ -30,7 +30,7 @@ impl Attacker {
         }
     }
 
-    /// The next message as it is on the wire.
+    /// Returns the next message as it is on the wire.
     pub(crate) async fn next(&mut self) -> Vec<u8> {
         let delivery = within("a message on the wire", self.seen.next()).await;
         delivery.unwrap().into_inner().to_vec()
@@ -41,7 +41,7 @@ impl Attacker {
         within("the attacker's multicast", publish).await.unwrap();
     }
 
-    /// Sends a unicast, to others than itself, while `meanwhile` goes on.
+    /// Sends a unicast to subscribers other than itself, while `meanwhile` runs.
     pub(crate) async fn unicast(
         &mut self,
         payload: Vec<u8>,
@@ -54,7 +54,8 @@ impl Attacker {
         }
     }
 
-    /// Answers every unicast that it draws, which it cannot read, until `publish` ends; how many it drew.
+    /// Answers every unicast that it draws, although it cannot read it, until `publish` ends.
+    /// Returns how many it drew.
     pub(crate) async fn answering<T>(
         &mut self,
         answer: impl Fn(usize, RawDelivery),
@@ -71,13 +72,13 @@ impl Attacker {
         }
     }
 
-    /// Sends a unicast to whom it may.
+    /// Sends a unicast to any subscriber that it may reach.
     pub(crate) async fn bring(&self, payload: Vec<u8>) -> Result<Reply, PublishError> {
         let publish = self.client.unicast(&self.topic, payload.into());
         within("the attacker's unicast", publish).await
     }
 
-    /// Subscribes to nothing any more.
+    /// Ends its subscriptions.
     pub(crate) async fn leave(&mut self) {
         within("leaving", self.seen.unsubscribe()).await.unwrap();
     }

@@ -1,5 +1,5 @@
-//! Sealed topics over whole nodes: those who were granted a key read, named publishers are believed, and
-//! whoever else sees, copies, changes or answers messages gets nowhere.
+//! Sealed topics over complete nodes: members that were granted a key can read, named publishers
+//! are accepted, and an attacker who sees, copies, changes or answers messages achieves nothing.
 #![forbid(unsafe_code)]
 
 mod attacker;
@@ -34,7 +34,8 @@ async fn a_message_reaches_its_recipients_and_says_nothing_to_others() {
     let seen = attacker.next().await;
     assert!(!contains(&seen, b"secret-of-the-bank") && !contains(&seen, b"amount"));
 
-    // One message to all three: the excluded one has refused the first when it takes the second.
+    // One message to all three: the excluded one has refused the first message when it takes the
+    // second.
     let sealer = bank.sealer(&[&custodian, &auditor, &excluded]);
     let message = Settlement::new(2, "");
     within("publishing", message.publish_multicast(&sealer))
@@ -66,7 +67,7 @@ async fn copies_and_changes_on_the_way_are_refused_and_told() {
     .unwrap();
     receive(&mut settlements, 1).await;
     let copy = attacker.next().await;
-    // Each in a message of its own, as a node would make it.
+    // Each copy in its own message, as a node would create it.
     attacker.multicast(copy.clone()).await;
     for at in 0..copy.len() {
         let mut changed = copy.clone();
@@ -79,7 +80,7 @@ async fn copies_and_changes_on_the_way_are_refused_and_told() {
     attacker
         .multicast(b"{\"amount\":1000000,\"note\":\"\"}".to_vec())
         .await;
-    // A copy as a unicast is refused, too, so that nobody takes it.
+    // A copy sent as a unicast is refused, too, so that no subscriber takes it.
     let error = attacker.unicast(copy.clone(), async {
         receive_nothing_until_told(&mut settlements).await
     });
@@ -95,7 +96,7 @@ async fn copies_and_changes_on_the_way_are_refused_and_told() {
     )
     .await
     .unwrap();
-    // The next that is taken, whatever came in between.
+    // The next message that is taken, whatever came in between.
     receive(&mut settlements, 2).await;
     let refused = settlements.refused();
     assert_eq!(
@@ -103,7 +104,7 @@ async fn copies_and_changes_on_the_way_are_refused_and_told() {
         1 + copy.len() as u64 + 4 + 1 + 1,
         "{refused:?}"
     );
-    // Most changed copies are known by their time and number before anybody looks at the signature.
+    // Most changed copies are recognised by their time and number, before the signature is checked.
     assert!(refused.replayed > 200, "{refused:?}");
     assert!(refused.bad_signature >= 16, "{refused:?}");
     let told = async {
@@ -119,7 +120,7 @@ async fn copies_and_changes_on_the_way_are_refused_and_told() {
     network.shutdown().await;
 }
 
-/// Polls the subscription while a unicast is on its way.
+/// Polls the subscription while a unicast is in transit.
 async fn receive_nothing_until_told(settlements: &mut amop::SealedSubscription<Settlement>) {
     let message = settlements.next().await;
     panic!("{message:?} was taken");
@@ -132,7 +133,7 @@ async fn a_forger_without_a_named_key_is_not_believed() {
     let mallory = Member::new(&network, 0).await;
     let custodian = Member::new(&network, 1).await;
     let mut settlements = custodian.subscribe(&[&bank]).await;
-    // Mallory knows everybody's public keys and has a certificate of the chain.
+    // Mallory knows all public keys and has a certificate of the chain.
     let sealer = mallory.sealer(&[&custodian]);
     within(
         "publishing",
@@ -167,7 +168,8 @@ async fn requests_are_answered_by_recipients_alone() {
     let custodian = Member::new(&network, 1).await;
     let hasty = Member::hasty(&network, 0).await;
 
-    // A subscriber without a key acknowledges what it cannot read. Nobody is deceived.
+    // A subscriber without a key acknowledges messages that it cannot read. Nobody is deceived by
+    // this.
     let mut attacker = Attacker::new(&network, 1).await;
     let sealer = hasty.sealer(&[&custodian]);
     for answer in [&b""[..], b"AMPS"] {
@@ -221,7 +223,7 @@ async fn requests_are_answered_by_recipients_alone() {
     };
     tokio::join!(answer, ask);
 
-    // No reply is not an empty one.
+    // A missing reply is not an empty reply.
     let message = Settlement::new(20, "");
     let (replied, delivery) = tokio::join!(message.request(&sealer), async {
         drop(
@@ -250,7 +252,7 @@ async fn requests_are_answered_by_recipients_alone() {
     network.shutdown().await;
 }
 
-/// Whoever subscribes draws a part of the unicasts. Whatever it answers without a key, they arrive.
+/// Every subscriber draws a part of the unicasts. Whatever one without a key answers, they arrive.
 #[tokio::test(flavor = "multi_thread")]
 async fn false_answers_and_refusals_delay_unicasts_and_do_not_stop_them() {
     let network = network(2).await;
@@ -280,13 +282,13 @@ async fn false_answers_and_refusals_delay_unicasts_and_do_not_stop_them() {
     };
     let ((), drawn) = attacker.answering(answer, publish).await;
     assert!(drawn > 0);
-    // Each was taken once, and no copy came to one that had it.
+    // Each was taken once, and no copy came to a subscriber that had it.
     assert_eq!(settlements.refused().total(), 0);
     network.shutdown().await;
 }
 
-/// A unicast may be brought to each recipient once. One that refuses it as a copy ends it: it does not go on
-/// to the next.
+/// A unicast may be offered to each recipient once. A recipient that refuses it as a copy ends it:
+/// it does not go on to the next recipient.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_a_unicast_ends_where_it_is_refused() {
     let network = network(2).await;
@@ -320,7 +322,7 @@ async fn a_copy_of_a_unicast_ends_where_it_is_refused() {
             message.publish_unicast(&sealer).await.unwrap();
         }
     };
-    // It takes a copy, and lets the message go on to those that it is for.
+    // It keeps a copy, and lets the message go on to its recipients.
     let pass_on = |_, delivery: RawDelivery| {
         copies.lock().unwrap().push(delivery.to_vec());
         delivery.refuse(104).unwrap();
@@ -370,11 +372,11 @@ async fn copies_are_refused_over_restarts_and_crashes() {
         receive(&mut settlements, amount).await;
         copies.push(attacker.next().await);
     }
-    // What a process that is killed now leaves behind.
+    // The file that a process leaves behind if it is killed now.
     let crashed = custodian.folder.path().join("crashed.replay");
     std::fs::copy(custodian.guard_file(), &crashed).unwrap();
 
-    // A clean end, and a new client: every copy is known, and nothing new is lost.
+    // A clean end, and a new client: every copy is recognised, and nothing new is lost.
     drop(settlements);
     custodian.reconnect(&network, 1).await;
     let mut settlements = custodian.subscribe(&[&bank]).await;
@@ -392,7 +394,7 @@ async fn copies_are_refused_over_restarts_and_crashes() {
     assert_eq!(settlements.refused().total(), 3);
     drop(settlements);
 
-    // After a crash, whatever is not after the mark is refused, copies among it.
+    // After a crash everything that is not after the mark is refused, including copies.
     let guard = ReplayGuard::file(&crashed).unwrap();
     let mut settlements = custodian.deliveries_with(&[&bank], guard).await;
     for copy in &copies {
@@ -406,7 +408,7 @@ async fn copies_are_refused_over_restarts_and_crashes() {
         };
         assert_eq!(source, amop::OpenError::Refused(Refusal::Forgotten));
     }
-    // Until it is: 2 s later at most.
+    // Until it is accepted, 2 s later at most.
     let publish = async {
         loop {
             Settlement::new(5, "")
@@ -484,7 +486,7 @@ async fn nothing_leaves_as_it_is_by_way_of_a_client_that_knows_better() {
     let bank = Member::new(&network, 0).await;
     let topic = TopicName::new("settlement").unwrap();
     let plain = "{\"amount\":1}";
-    // It does not know yet.
+    // It does not know yet that the topic is sealed.
     bank.client.multicast(&topic, plain.into()).await.unwrap();
     let _sealer = bank.sealer(&[&bank]);
     let refused =
@@ -496,12 +498,12 @@ async fn nothing_leaves_as_it_is_by_way_of_a_client_that_knows_better() {
             .unwrap_err(),
     );
     refused(bank.client.unicast(&topic, plain.into()).await.unwrap_err());
-    // The first bytes of a sealed message do not make it one.
+    // The first bytes of a sealed message do not make a message sealed.
     let begun = bank.client.multicast(&topic, "AMPS{\"amount\":1}".into());
     refused(begun.await.unwrap_err());
     let mut publisher = bank.client.publisher_raw(&topic);
     refused(publisher.publish(plain.into()).await.unwrap_err());
-    // Another type that was given the same topic and forgot to be sealed.
+    // Another type that uses the same topic and was not declared as sealed.
     refused(
         Wire { amount: 1 }
             .publish_multicast(&bank.client)
@@ -510,7 +512,7 @@ async fn nothing_leaves_as_it_is_by_way_of_a_client_that_knows_better() {
     );
     let other = TopicName::new("other").unwrap();
     bank.client.multicast(&other, plain.into()).await.unwrap();
-    // Nor does one that only subscribes.
+    // A client that only subscribes does not send it either.
     let reader = Member::new(&network, 0).await;
     let _settlements = reader.subscribe(&[&bank]).await;
     refused(

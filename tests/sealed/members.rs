@@ -24,7 +24,7 @@ impl Settlement {
     }
 }
 
-/// The same topic, declared by somebody who did not know.
+/// The same topic, declared by someone who did not know that it is sealed.
 #[amop::topic("settlement")]
 pub(crate) struct Wire {
     pub(crate) amount: u64,
@@ -45,7 +45,7 @@ impl Member {
         }
     }
 
-    /// One that does not wait for long.
+    /// Connects a member that does not wait for long.
     pub(crate) async fn hasty(network: &Network, node: usize) -> Self {
         let client = builder(network, node).timeout(Duration::from_secs(2));
         Self {
@@ -54,7 +54,7 @@ impl Member {
         }
     }
 
-    /// As after a restart of the program.
+    /// Connects again, as after a restart of the program.
     pub(crate) async fn reconnect(&mut self, network: &Network, node: usize) {
         self.client.close().await;
         self.client = client(network, node).await;

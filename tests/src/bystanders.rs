@@ -1,4 +1,4 @@
-//! A pair of clients that goes on exchanging messages while something else goes wrong.
+//! A pair of clients that keeps exchanging messages while something else goes wrong.
 
 use amop::{Client, PublishError, TopicName};
 use amop_node::Network;
@@ -20,22 +20,22 @@ pub struct Bystanders {
 }
 
 impl Bystanders {
-    /// Connects both and lets them exchange unicasts.
+    /// Connects both clients and lets them exchange unicasts.
     ///
     /// # Panics
     ///
-    /// If they cannot.
+    /// If a client cannot connect.
     pub async fn start(network: &Network) -> Self {
         let publisher = client(network, 0).await;
         let subscriber = client(network, network.running().count() - 1).await;
         Self::between(publisher, subscriber).await
     }
 
-    /// Lets two clients exchange unicasts, from when they know of each other.
+    /// Lets two clients exchange unicasts, as soon as they know of each other.
     ///
     /// # Panics
     ///
-    /// If they cannot.
+    /// If they cannot exchange messages.
     pub async fn between(publisher: Client, subscriber: Client) -> Self {
         let topic = TopicName::new("bystanders").unwrap();
         let mut subscription = subscriber.subscribe_raw(&topic).await.unwrap();
@@ -56,7 +56,7 @@ impl Bystanders {
                 let reply = publisher.unicast(&topic, text.clone().into()).await?;
                 assert_eq!(reply.payload, text);
                 counted.send_modify(|count| *count += 1);
-                // Others have work to do, too.
+                // Other tasks have work to do, too.
                 tokio::task::yield_now().await;
             }
             Ok(())
@@ -76,7 +76,7 @@ impl Bystanders {
     ///
     /// # Panics
     ///
-    /// If they are not.
+    /// If this does not happen in time.
     pub async fn go_on(&mut self) {
         let enough = *self.rounds.borrow_and_update() + 3;
         let reached = self.rounds.wait_for(|&rounds| rounds >= enough);
@@ -84,7 +84,7 @@ impl Bystanders {
         assert!(outcome, "the bystanders failed; see their panic above");
     }
 
-    /// Stops both.
+    /// Stops both clients.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Nodes that are connected as a test says, and not all with each other.
+//! Nodes that are connected as a test says, not all with each other.
 
 use std::future::Future;
 
@@ -21,23 +21,23 @@ pub struct Graph {
     agency: Agency,
     identities: Vec<Identity>,
     nodes: Vec<Option<Node>>,
-    /// Which are connected, the later one first: it dials.
+    /// The connected pairs; the later node, which dials, comes first.
     links: Vec<(usize, usize)>,
 }
 
 impl Graph {
-    /// Nodes in a row: each is connected to the one before and the one behind.
+    /// Starts nodes in a row: each is connected to the one before and the one after it.
     pub async fn row(count: usize) -> Self {
         Self::start(count, (1..count).map(|n| (n, n - 1)).collect()).await
     }
 
-    /// As a row whose ends are connected, too.
+    /// Starts nodes in a row whose ends are connected, too.
     pub async fn ring(count: usize) -> Self {
         let row = (1..count).map(|n| (n, n - 1));
         Self::start(count, row.chain([(count - 1, 0)]).collect()).await
     }
 
-    /// Nodes that are not connected at all.
+    /// Starts nodes that are not connected at all.
     pub async fn apart(count: usize) -> Self {
         Self::start(count, Vec::new()).await
     }
@@ -93,7 +93,7 @@ impl Graph {
             .unwrap();
     }
 
-    /// A node.
+    /// Returns a node.
     ///
     /// # Panics
     ///
@@ -102,7 +102,7 @@ impl Graph {
         self.nodes[index].as_ref().unwrap()
     }
 
-    /// The nodes that run.
+    /// Returns the nodes that are running.
     pub fn running(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().flatten()
     }
@@ -129,16 +129,16 @@ impl Graph {
         self.is_connected(index).await;
     }
 
-    /// The agency of all of them.
+    /// Returns the agency of all nodes.
     pub fn agency(&self) -> &Agency {
         &self.agency
     }
 
-    /// What an attacker has before it that knocks at these nodes.
+    /// Returns a field with these nodes for an attacker.
     ///
     /// # Panics
     ///
-    /// If one of them does not run.
+    /// If one of them is not running.
     pub fn field(&self, attacked: impl IntoIterator<Item = usize>) -> Field {
         let sdk = identity(&self.agency, Leaf::Sdk, "attacker");
         let attacked = attacked.into_iter().map(|index| Target {
@@ -150,7 +150,7 @@ impl Graph {
         Field::new(attacked.collect(), members, &self.agency)
     }
 
-    /// A client of a node.
+    /// Connects a client to a node.
     ///
     /// # Panics
     ///
@@ -175,12 +175,12 @@ impl Graph {
     }
 }
 
-/// Publishes until the node has heard of a subscriber: it knows of those at its neighbours as soon as
-/// they have subscribed, and of others a moment later. Until then nobody gets the message.
+/// Publishes until the node has learned of a subscriber: it knows those at its neighbours as soon
+/// as they have subscribed, and others a moment later. Until then no subscriber gets the message.
 ///
 /// # Errors
 ///
-/// That of the message, other than that there is no subscriber.
+/// Returns the error of the message, unless it is that there is no subscriber.
 pub async fn once_known<T, F>(mut publish: impl FnMut() -> F) -> Result<T, PublishError>
 where
     F: Future<Output = Result<T, PublishError>>,

@@ -1,4 +1,4 @@
-//! What the tests that cross the crates share; the tests themselves live in the folders beside.
+//! Helpers that the cross-crate tests share; the tests themselves are in the neighbouring folders.
 #![forbid(unsafe_code)]
 
 pub mod attack;
@@ -34,7 +34,7 @@ pub use self::{
     sdk::{Sdk, seq},
 };
 
-/// How long anything may take on a machine that is busy with other things. Nothing waits that long
+/// How long anything may take on a machine that is busy with other work. Nothing waits this long
 /// unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,7 +42,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 ///
-/// With `what` if it does not happen within [`PATIENCE`].
+/// With `what` in the message, if it does not happen within [`PATIENCE`].
 pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(output) => output,
@@ -50,7 +50,7 @@ pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
-/// A network whose nodes wait long for answers, so that a busy machine changes no outcome.
+/// Starts a network whose nodes wait long for answers, so that a busy machine changes no outcome.
 ///
 /// # Panics
 ///
@@ -59,7 +59,7 @@ pub async fn network(nodes: usize) -> Network {
     network_with(nodes, |_, builder| builder).await
 }
 
-/// As [`network`], with a say in the configuration of each node.
+/// Like [`network`], but calls a function that may change each node's configuration.
 ///
 /// # Panics
 ///
@@ -73,7 +73,7 @@ pub async fn network_with(
     Network::start_with(nodes, patient).await.unwrap()
 }
 
-/// The node's default patience, multiplied where it decides the fate of a message.
+/// Returns the node's default timeouts, multiplied where they decide what happens to a message.
 pub fn patient() -> Timeouts {
     Timeouts {
         session_answer: PATIENCE,
@@ -84,7 +84,7 @@ pub fn patient() -> Timeouts {
     }
 }
 
-/// A client builder for a node of a network, as patient as the network.
+/// Returns a client builder for a node of a network, with timeouts as long as those of the network.
 pub fn builder(network: &Network, node: usize) -> ClientBuilder {
     Client::builder()
         .endpoint(network.endpoint(node))
@@ -93,7 +93,7 @@ pub fn builder(network: &Network, node: usize) -> ClientBuilder {
         .connect_timeout(PATIENCE)
 }
 
-/// A client of a node of a network.
+/// Connects a client to a node of a network.
 ///
 /// # Panics
 ///
@@ -102,7 +102,8 @@ pub async fn client(network: &Network, node: usize) -> Client {
     builder(network, node).connect().await.unwrap()
 }
 
-/// A folder with an SDK's certificate of a network's agency, named as SDKs look for it.
+/// Returns a folder with an SDK's certificate of a network's agency, with the file names that SDKs
+/// expect.
 pub fn sdk_folder(network: &Network) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let issued = network.agency().issue(Leaf::Sdk, "sdk").unwrap();
@@ -113,7 +114,7 @@ pub fn sdk_folder(network: &Network) -> TempDir {
     folder
 }
 
-/// New certificates of an agency.
+/// Issues new certificates of an agency.
 ///
 /// # Panics
 ///
@@ -123,7 +124,7 @@ pub fn identity(agency: &Agency, leaf: Leaf, name: &str) -> Identity {
     identity_of(&issued.cert_pem, &issued.key_pem, agency.root_pem())
 }
 
-/// An identity from the texts of its three files.
+/// Returns an identity from the texts of its three files.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! What the nodes and clients of a test process log.
+//! The log of the nodes and clients of a test process.
 
 use std::{
     io,
@@ -11,16 +11,16 @@ use tracing_subscriber::EnvFilter;
 
 use crate::within;
 
-/// The lines logged so far by everything in this process.
+/// The lines logged so far by all code in this process.
 #[derive(Debug)]
 pub struct Log {
     lines: Mutex<Vec<String>>,
-    /// Those written while a node was locked, which should be none.
+    /// The lines written while a node was locked; there should be none.
     while_held: Mutex<Vec<String>>,
     count: watch::Sender<usize>,
 }
 
-/// The log, which is collected from the first call on.
+/// Returns the log, which is collected from the first call on.
 pub fn log() -> &'static Log {
     static LOG: LazyLock<Log> = LazyLock::new(|| Log {
         lines: Mutex::new(Vec::new()),
@@ -39,11 +39,11 @@ pub fn log() -> &'static Log {
 }
 
 impl Log {
-    /// Waits for a line that holds all of `parts`, and returns the first.
+    /// Waits for a line that contains all of `parts`, and returns the first one.
     ///
     /// # Panics
     ///
-    /// If there is none in time.
+    /// If there is no such line in time.
     pub async fn wait_for(&self, parts: &[&str]) -> String {
         let mut count = self.count.subscribe();
         let found = async {
@@ -57,26 +57,26 @@ impl Log {
         within(&format!("a log line with {parts:?}"), found).await
     }
 
-    /// The first line that holds all of `parts`.
+    /// Returns the first line that contains all of `parts`.
     pub fn find(&self, parts: &[&str]) -> Option<String> {
         self.find_all(parts).into_iter().next()
     }
 
-    /// The lines that were written by somebody who had a node locked at that time.
+    /// Returns the lines that were written by a thread that had a node locked.
     pub fn while_held(&self) -> Vec<String> {
         let lines = self.while_held.lock();
         lines.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The lines that do something to a terminal or to a program that reads the log line by line: what comes
-    /// from outside has to be escaped.
+    /// Returns the lines that have an effect on a terminal, or on a program that reads the log line
+    /// by line: text from outside must be escaped.
     pub fn unclean(&self) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let unclean = |line: &&String| line.chars().any(does_something);
         lines.iter().filter(unclean).cloned().collect()
     }
 
-    /// All lines that hold all of `parts`.
+    /// Returns all lines that contain all of `parts`.
     pub fn find_all(&self, parts: &[&str]) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines
@@ -87,17 +87,17 @@ impl Log {
     }
 }
 
-/// Text that tries to do something to a log or a terminal: breaks lines, moves the cursor, turns the
-/// reading direction, hides.
+/// Text that tries to affect a log or a terminal: breaks lines, moves the cursor, reverses the
+/// reading direction, hides text.
 pub const NASTY: &str = "n\n2026-01-01 INFO all is well\r\u{1b}[2J\u{8}\u{7f}\u{85}\u{2028}\u{202e}\u{2066}\u{200b}\u{feff}\t.";
 
-/// Whether a character does more than to be seen.
+/// Whether a character does more than being displayed.
 pub fn does_something(c: char) -> bool {
     let marks = "\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}";
     c.is_control() || marks.contains(c)
 }
 
-/// Gets one call per line.
+/// Receives one call per line.
 struct Writer;
 
 impl io::Write for Writer {

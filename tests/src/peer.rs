@@ -1,4 +1,4 @@
-//! A node that is not ours: P2P frames over TLS, and nothing of the `amop-node` crate.
+//! A simulated FISCO node: P2P frames over TLS, and nothing of the `amop-node` crate.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{RawLink, within};
 
-/// A foreign node's connection to a node.
+/// The connection of a FISCO node to another node.
 #[derive(Debug)]
 pub struct Peer {
     link: RawLink,
@@ -17,11 +17,11 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Connects; nothing is sent.
+    /// Connects; sends nothing.
     ///
     /// # Panics
     ///
-    /// If it cannot.
+    /// If the connection fails.
     pub async fn connect(address: &str, config: Arc<ClientConfig>) -> Self {
         let link = within("TLS", RawLink::connect(address, config)).await;
         Self {
@@ -31,7 +31,7 @@ impl Peer {
         }
     }
 
-    /// Compresses what is sent from now on.
+    /// Compresses everything sent from now on.
     #[must_use]
     pub fn compressing(mut self) -> Self {
         self.codec = self.codec.with_compression(true);
@@ -55,11 +55,11 @@ impl Peer {
         within("writing", self.link.write(&wire)).await.unwrap();
     }
 
-    /// The next frame of any kind; `None` once closed.
+    /// Returns the next frame of any kind; `None` once closed.
     ///
     /// # Panics
     ///
-    /// If nothing comes, or what comes is no frame.
+    /// If nothing arrives, or if it is not a valid frame.
     pub async fn receive_any(&mut self) -> Option<PeerFrame> {
         loop {
             if let Some(frame) = self.codec.decode(&mut self.buffer).unwrap() {
@@ -70,7 +70,8 @@ impl Peer {
         }
     }
 
-    /// The next frame that a real node would look at: it drops our extension without a word.
+    /// Returns the next frame that a FISCO node would handle: it drops frames of the overlay
+    /// extension.
     ///
     /// # Panics
     ///
@@ -84,7 +85,8 @@ impl Peer {
         }
     }
 
-    /// The next frame of a protocol and packet type; others, periodic ones say, are skipped.
+    /// Returns the next frame of a protocol and packet type; skips others, for example periodic
+    /// ones.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Ports for programs that must be told theirs.
+//! Ports for programs whose ports must be configured.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -6,17 +6,17 @@ use std::{
     sync::Mutex,
 };
 
-/// The P2P ports of a network start so far above its channel ports.
+/// The P2P ports of a network start this far above its channel ports.
 const P2P_OFFSET: u16 = 10_100;
 
-/// The JSON-RPC ports of a network start so far below its channel ports.
+/// The JSON-RPC ports of a network start this far below its channel ports.
 const RPC_OFFSET: u16 = 11_655;
 
-/// Below the ports that operating systems give out by themselves, P2P ports included.
+/// The range is below the ports that operating systems assign by themselves, P2P ports included.
 const RANGE: std::ops::Range<u16> = 20_300..22_600;
 
-/// The first of `count` channel ports in a row that are free, with the P2P and JSON-RPC ports that
-/// `amop devnet up` puts 10100 above and 11655 below them.
+/// Returns the first of `count` free channel ports in a row. The P2P and JSON-RPC ports that `amop
+/// devnet up` puts 10100 above and 11655 below them are free, too.
 ///
 /// # Panics
 ///
@@ -25,7 +25,7 @@ pub fn free_ports(count: u16) -> u16 {
     static NEXT: Mutex<Option<u16>> = Mutex::new(None);
     let mut next = NEXT.lock().unwrap();
     let len = RANGE.end - RANGE.start;
-    // Test programs that run side by side start at different places.
+    // Test programs that run in parallel start at different places.
     let scattered = (process::id().wrapping_mul(97) % u32::from(len)) as u16;
     let mut at = next.unwrap_or(scattered);
     for _ in 0..len {
@@ -35,7 +35,7 @@ pub fn free_ports(count: u16) -> u16 {
             .flat_map(|port| [port, port + P2P_OFFSET, port - RPC_OFFSET])
             .all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
         {
-            // Not given out twice, even if the first taker has not bound it yet.
+            // A port is not returned twice, even if the first caller has not bound it yet.
             *next = Some((at + count) % len);
             return base;
         }

@@ -1,4 +1,4 @@
-//! Programs run by tests: their lines, signals and ends.
+//! Programs run by tests: their output lines, signals and exit.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -20,14 +20,14 @@ pub struct Program {
     errors: Option<JoinHandle<String>>,
 }
 
-/// How a program ended.
+/// The result of a program that ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// With what.
+    /// Its exit status.
     pub status: ExitStatus,
     /// All lines of its standard output.
     pub lines: Vec<String>,
-    /// Its standard error, unless it had one of its own.
+    /// Its standard error, unless the caller supplied one.
     pub errors: String,
 }
 
@@ -41,7 +41,7 @@ impl Program {
         Self::start_with(command, Stdio::piped())
     }
 
-    /// As [`start`](Self::start), with a standard error of its own.
+    /// Like [`start`](Self::start), with a standard error supplied by the caller.
     ///
     /// # Panics
     ///
@@ -73,11 +73,11 @@ impl Program {
         }
     }
 
-    /// The next line of its standard output.
+    /// Returns the next line of its standard output.
     ///
     /// # Panics
     ///
-    /// If none comes; the message shows everything it wrote.
+    /// If there is none; the message shows everything it wrote.
     pub fn line(&mut self) -> String {
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => {
@@ -88,7 +88,7 @@ impl Program {
         }
     }
 
-    /// Reads lines up to the first that contains `part`, and returns that.
+    /// Reads lines up to the first that contains `part`, and returns that line.
     ///
     /// # Panics
     ///
@@ -102,7 +102,7 @@ impl Program {
         }
     }
 
-    /// Sends it a signal by name, `INT` say.
+    /// Sends it a signal by name, for example `INT`.
     ///
     /// # Panics
     ///
@@ -116,7 +116,7 @@ impl Program {
         assert!(status.success(), "kill -{name}: {status}");
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     ///
     /// # Panics
     ///

@@ -1,4 +1,5 @@
-//! A TLS client that sees records, as programs over OpenSSL do: one read, one record.
+//! A TLS client that sees single records, as programs that use OpenSSL do: one read returns one
+//! record.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -26,7 +27,7 @@ impl RawLink {
     ///
     /// # Errors
     ///
-    /// That of TCP, or of rustls inside an [`io::Error`].
+    /// Returns errors of TCP, or of rustls inside an [`io::Error`].
     pub async fn connect(address: &str, config: Arc<ClientConfig>) -> io::Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         Self::over(tcp, config).await
@@ -51,11 +52,11 @@ impl RawLink {
         Ok(link)
     }
 
-    /// The address of this end, by which the other one logs it.
+    /// Returns the address of this end, which the other end logs.
     ///
     /// # Errors
     ///
-    /// That of the operating system.
+    /// Returns the error of the operating system.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()
     }
@@ -64,7 +65,7 @@ impl RawLink {
     ///
     /// # Errors
     ///
-    /// That of the connection.
+    /// Returns errors of the connection.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -75,11 +76,11 @@ impl RawLink {
         Ok(())
     }
 
-    /// The content of the next record; `None` once the other side has closed.
+    /// Returns the content of the next record; `None` once the other side has closed.
     ///
     /// # Errors
     ///
-    /// That of the connection.
+    /// Returns errors of the connection.
     pub async fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut content = vec![0; 64 * 1024];
         loop {
@@ -98,7 +99,7 @@ impl RawLink {
         }
     }
 
-    /// Feeds one record to rustls; `false` at the end of the stream.
+    /// Feeds one record to rustls; returns `false` at the end of the stream.
     async fn read_record(&mut self) -> io::Result<bool> {
         let mut record = vec![0; RECORD_HEADER];
         match self.tcp.read_exact(&mut record).await {
@@ -113,7 +114,7 @@ impl RawLink {
         while !rest.is_empty() {
             self.tls.read_tls(&mut rest)?;
             let processed = self.tls.process_new_packets();
-            // An alert may have to go out even now.
+            // An alert may have to be sent even now.
             self.flush().await?;
             processed.map_err(io::Error::other)?;
         }

@@ -1,4 +1,4 @@
-//! An SDK that is not ours: frames over TLS records, and nothing of the `amop` crate.
+//! A simulated SDK: frames over TLS records, and nothing of the `amop` crate.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -8,31 +8,31 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{RawLink, within};
 
-/// A seq that reads well in a log.
+/// Returns a seq that is easy to recognise in a log.
 pub fn seq(number: u64) -> Seq {
     let mut seq = [b'0'; Seq::LEN];
     seq.copy_from_slice(format!("{number:032}").as_bytes());
     Seq(seq)
 }
 
-/// A foreign SDK's connection to a node.
+/// The connection of another SDK to a node.
 ///
-/// It insists on what some SDKs need: no record holds more than one frame, and every frame that
-/// fits into one record is not spread over two (channel-v2 section 3.4).
+/// It checks what some SDKs need: no record holds more than one frame, and every frame that fits
+/// into one record is not split over two (channel-v2 section 3.4).
 #[derive(Debug)]
 pub struct Sdk {
     link: RawLink,
 }
 
-/// What a TLS record holds at most.
+/// The maximum content of a TLS record.
 const RECORD: usize = 16 * 1024;
 
 impl Sdk {
-    /// Connects; no handshake message is sent.
+    /// Connects; sends no handshake message.
     ///
     /// # Panics
     ///
-    /// If it cannot.
+    /// If the connection fails.
     pub async fn connect(endpoint: &str, config: Arc<ClientConfig>) -> Self {
         let link = within("TLS", RawLink::connect(endpoint, config)).await;
         Self {
@@ -40,7 +40,7 @@ impl Sdk {
         }
     }
 
-    /// The address by which the node knows this SDK.
+    /// Returns the address by which the node knows this SDK.
     ///
     /// # Panics
     ///
@@ -76,20 +76,20 @@ impl Sdk {
         self.send(&Frame::new(kind, seq(number), body)).await;
     }
 
-    /// The next record's content; `None` once closed.
+    /// Returns the content of the next record; `None` once closed.
     ///
     /// # Panics
     ///
-    /// If nothing comes, or the connection breaks.
+    /// If nothing arrives, or the connection breaks.
     pub async fn record(&mut self) -> Option<Vec<u8>> {
         within("a record", self.link.read()).await.unwrap()
     }
 
-    /// The next frame.
+    /// Returns the next frame.
     ///
     /// # Panics
     ///
-    /// If there is none, or if it does not come in records of its own.
+    /// If there is none, or if it does not come in its own records.
     pub async fn receive(&mut self) -> Frame {
         let mut buffer = BytesMut::new();
         let mut records = 0;
@@ -116,7 +116,7 @@ impl Sdk {
     ///
     /// # Panics
     ///
-    /// If there is none, or another frame comes first.
+    /// If there is no answer, or another frame comes first.
     pub async fn ask(&mut self, kind: FrameType, number: u64, body: impl Into<Bytes>) -> Frame {
         self.send_new(kind, number, body).await;
         let answer = self.receive().await;
@@ -124,7 +124,8 @@ impl Sdk {
         answer
     }
 
-    /// Waits until the node has handled everything sent before, and says nothing else meanwhile.
+    /// Waits until the node has handled everything sent before, and checks that it sends nothing
+    /// else meanwhile.
     ///
     /// # Panics
     ///
@@ -134,11 +135,11 @@ impl Sdk {
         assert_eq!(answer.kind, FrameType::HEARTBEAT);
     }
 
-    /// Waits for the node to close the session without a word.
+    /// Waits for the node to close the session without sending anything.
     ///
     /// # Panics
     ///
-    /// If it sends something or stays.
+    /// If it sends something or keeps the session open.
     pub async fn closed(&mut self) {
         let record = self.record().await;
         assert_eq!(record, None, "the node should have closed the session");

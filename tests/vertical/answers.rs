@@ -1,4 +1,4 @@
-//! A request succeeds only with a reply: whatever else becomes of it, its publisher gets an error of its own,
+//! A request succeeds only with a reply. In every other case its publisher gets a specific error,
 //! and never an empty reply that could be read as zeros.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use amop_node::Network;
 use amop_tests::{builder, client, network, network_with, patient, within};
 use prost::Message as _;
 
-/// An empty payload is a reply in this codec, of zeros.
+/// In this codec, an empty payload is a reply that consists of zeros.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Total {
     #[prost(uint64, tag = "1")]
@@ -29,7 +29,7 @@ fn sum() -> Sum {
     Sum { parts: vec![1, 2] }
 }
 
-/// What becomes of a request that a subscriber does this with.
+/// Sends a request, and lets the subscriber handle it with `answer`. Returns the publisher's error.
 async fn request<F>(answer: impl FnOnce(Delivery<Sum>) -> F + Send + 'static) -> PublishError
 where
     F: Future<Output = ()> + Send,
@@ -40,7 +40,7 @@ where
     let subscriber = tokio::spawn(async move {
         let delivery = sums.next().await.unwrap().unwrap();
         answer(delivery).await;
-        // The subscription goes on, so that nothing else ends the request.
+        // The subscription stays open, so that nothing else ends the request.
         std::future::pending::<()>().await;
         drop(sums);
     });
@@ -106,7 +106,7 @@ async fn a_panic_with_a_request_in_hand_is_said_to_be_one() {
     assert!(right, "{error:?}");
 }
 
-/// A lost message is not called delivered, whether its publisher wants a reply or not.
+/// A lost message is not reported as delivered, whether its publisher wants a reply or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_with_a_message_in_hand_does_not_acknowledge_it() {
     let network = network(2).await;
@@ -128,7 +128,7 @@ async fn a_panic_with_a_message_in_hand_does_not_acknowledge_it() {
     end(network, [publisher, answering]).await;
 }
 
-/// Who cannot reply does not pretend to.
+/// A subscriber that cannot reply does not appear to reply.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_subscription_gives_no_reply() {
     let network = network(2).await;
@@ -141,7 +141,7 @@ async fn a_plain_subscription_gives_no_reply() {
     .await;
     assert_eq!(taken, Some(sum()));
     assert_no_reply(&result.unwrap_err());
-    // Who wants no reply is content: it was taken.
+    // For a publisher that wants no reply, it is enough that the message was taken.
     let (published, taken) = within("the end of the message", async {
         tokio::join!(request.publish_unicast(&asking), sums.next())
     })
@@ -151,7 +151,7 @@ async fn a_plain_subscription_gives_no_reply() {
     end(network, [asking, answering]).await;
 }
 
-/// Bytes of a topic with replies are requests all the same.
+/// A message published as bytes on a topic with replies is still a request.
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_are_dropped_have_no_reply() {
     let network = network(2).await;
@@ -170,7 +170,7 @@ async fn bytes_that_are_dropped_have_no_reply() {
     end(network, [asking, answering]).await;
 }
 
-/// The subscriber learns that its reply came too late; the node tells it how long it waits.
+/// The subscriber learns that its reply came too late, because the node tells it how long it waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_reply_says_so() {
     const LIMIT: Duration = Duration::from_millis(200);
@@ -194,7 +194,7 @@ async fn a_late_reply_says_so() {
         "{error:?}"
     );
     assert!(error.to_string().contains("5 s"), "{error}");
-    // The node gave it up after it was sent, so this is later than the limit.
+    // The node gave it up only after it was sent, so this is later than the limit.
     let late = delivery
         .unwrap()
         .unwrap()
@@ -221,7 +221,7 @@ async fn end(network: Network, clients: [amop::Client; 2]) {
     network.shutdown().await;
 }
 
-/// Zeros are a reply if a subscriber gives them.
+/// Zeros are a valid reply if a subscriber sends them.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_reply_is_one() {
     let network = network(2).await;

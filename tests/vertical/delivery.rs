@@ -1,5 +1,5 @@
-//! Who gets a message: subscribers on either node, on the publisher's own node, the publisher
-//! itself, several subscriptions of one client, nobody.
+//! The possible receivers of a message: subscribers on either node, on the publisher's own node,
+//! the publisher itself, several subscriptions of one client, none.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ async fn end(network: Network, clients: impl IntoIterator<Item = Client>) {
     network.shutdown().await;
 }
 
-/// Publishes both ways and expects the subscription to get it.
+/// Publishes both ways and checks that the subscription gets it.
 async fn reaches(publisher: &Client, subscription: &mut amop::Subscription<Hello>) {
     let message = hello("unicast");
     let (published, received) = within("a unicast", async {
@@ -58,7 +58,7 @@ async fn without_subscriber_a_unicast_fails_at_once_and_a_multicast_succeeds() {
     let start = Instant::now();
     let result = hello("anyone?").publish_unicast(&publisher).await;
     assert!(is_no_subscriber(result, &publisher));
-    // No timeout had to pass: the shortest is 5 s.
+    // No timeout expired: the shortest is 5 s.
     assert!(start.elapsed() < Duration::from_secs(5));
     hello("anyone?")
         .publish_multicast(&publisher)
@@ -67,7 +67,7 @@ async fn without_subscriber_a_unicast_fails_at_once_and_a_multicast_succeeds() {
     end(network, [publisher]).await;
 }
 
-/// Real nodes fail here (channel-v2 section 7.5).
+/// FISCO nodes fail here (channel-v2 section 7.5).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_on_the_publishers_own_node_is_served() {
     let network = network(2).await;
@@ -126,7 +126,7 @@ async fn after_unsubscribing_there_is_no_subscriber() {
     end(network, [publisher, subscriber]).await;
 }
 
-/// The same across nodes, by dropping; the other node hears of it a moment later.
+/// The same across nodes, by dropping; the other node learns of it a moment later.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_dropping_a_subscription_there_is_no_subscriber() {
     let network = network(2).await;
@@ -176,14 +176,14 @@ async fn two_subscriptions_of_one_client_share_unicasts_and_both_get_multicasts(
     assert_eq!(within("first", first.next()).await, Some(hello("both")));
     assert_eq!(within("second", second.next()).await, Some(hello("both")));
 
-    // One goes, the other stays subscribed.
+    // One subscription ends, the other stays.
     first.unsubscribe().await.unwrap();
     assert_eq!(within("the end", first.next()).await, None);
     reaches(&publisher, &mut second).await;
     end(network, [publisher, subscriber]).await;
 }
 
-/// What a client no longer reads goes to the next subscriber: nothing acknowledged is lost.
+/// Messages that a client no longer reads go to the next subscriber: nothing acknowledged is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_passes_unicasts_on() {
     let network = network(2).await;
@@ -198,7 +198,7 @@ async fn a_full_queue_passes_unicasts_on() {
     // Fills the queue of the only subscriber.
     publisher.multicast(&topic, "filler".into()).await.unwrap();
     within("the filler", async {
-        // The filler is there once a second one is turned away.
+        // The filler has arrived once a second one is refused.
         while stuck.lagged() == 0 {
             publisher.multicast(&topic, "filler".into()).await.unwrap();
         }

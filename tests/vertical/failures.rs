@@ -7,7 +7,7 @@ use amop_tests::{client, network, within};
 #[derive(Debug, Clone, PartialEq)]
 struct Work(String);
 
-/// The first subscriber takes a message and leaves without an answer; the second gets it.
+/// The first subscriber receives a message and leaves without an answer; the second gets it.
 async fn passed_on(first_node: usize, second_node: usize) {
     let network = network(2).await;
     let publisher = client(&network, 0).await;
@@ -60,7 +60,7 @@ async fn a_message_passes_back_to_the_publishers_node() {
     passed_on(1, 0).await;
 }
 
-/// With nobody to pass it on to, the publisher is told.
+/// If there is no other subscriber, the publisher is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_publisher_learns_that_the_only_subscriber_left() {
     let network = network(2).await;
@@ -83,7 +83,7 @@ async fn the_publisher_learns_that_the_only_subscriber_left() {
     network.shutdown().await;
 }
 
-/// Dropping the last handle ends the session as closing does.
+/// Dropping the last handle ends the session, as closing does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_client_leaves_its_node() {
     let network = network(1).await;
@@ -96,7 +96,7 @@ async fn a_dropped_client_leaves_its_node() {
         loop {
             match Work("w".to_owned()).publish_unicast(&publisher).await {
                 Err(PublishError::NoSubscriber { .. }) => break,
-                // The node had not seen the end yet.
+                // The node had not noticed the end yet.
                 Err(PublishError::Unanswered { .. }) => {}
                 other => panic!("{other:?}"),
             }
@@ -145,7 +145,7 @@ async fn a_node_that_stops_says_so_and_the_other_goes_on() {
     );
     assert!(error.to_string().contains(network.endpoint(1)), "{error}");
 
-    // The message that the stopped node had is not waited for.
+    // The publisher does not wait for the message that the stopped node had.
     let error = within("the verdict", waiting).await.unwrap().unwrap_err();
     assert!(
         matches!(

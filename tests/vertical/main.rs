@@ -1,5 +1,5 @@
-//! What users rely on first: typed messages between clients of two nodes, over the real protocols
-//! and TLS with certificates of the chain's kind.
+//! The features that users need first: typed messages between clients of two nodes, over the
+//! original protocols and TLS with certificates like those of the chain.
 #![forbid(unsafe_code)]
 
 mod answers;

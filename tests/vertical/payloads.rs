@@ -7,16 +7,16 @@ use amop_tests::{builder, client, network, within};
 use bytes::Bytes;
 use futures::future::join_all;
 
-/// What a TLS record holds.
+/// The maximum content of a TLS record.
 const RECORD: usize = 16 * 1024;
-/// Header, topic length byte and the topic `sizes`.
+/// The header, the byte with the topic's length, and the topic `sizes`.
 const FRAMING: usize = 42 + 1 + 5;
 
 fn payload(len: usize) -> Bytes {
     (0..len).map(|at| (at * 31 + at / 251) as u8).collect()
 }
 
-/// There and back again: the subscriber replies with what it gets.
+/// The subscriber replies with the payload that it gets.
 #[tokio::test(flavor = "multi_thread")]
 async fn payloads_of_all_sizes_travel_unchanged() {
     let network = network(2).await;
@@ -116,7 +116,7 @@ async fn ten_thousand_multicasts_arrive_in_order() {
     network.shutdown().await;
 }
 
-/// Each gets the reply to itself, though a thousand wait at a time.
+/// Each unicast gets its own reply, although a thousand of them wait at the same time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_unicasts_at_once_are_all_answered() {
     const COUNT: usize = 1_000;

@@ -1,4 +1,4 @@
-//! Publishers that do not wait for each message, through real nodes.
+//! Publishers that do not wait for each message, with real sockets.
 
 use amop::{PublishError, TopicName};
 use amop_node::Limits;
@@ -12,7 +12,7 @@ async fn every_message_arrives_once_and_in_order_on_both_nodes() {
     let topic = TopicName::new("ticks").unwrap();
     let mut readers = Vec::new();
     for node in 0..2 {
-        // Room for all: a full queue would drop some.
+        // Room for all messages: a full queue would drop some.
         let builder = builder(&network, node).queue(COUNT as usize);
         let client = builder.connect().await.unwrap();
         let mut subscription = client.subscribe_raw(&topic).await.unwrap();

@@ -1,4 +1,4 @@
-//! Four subscribers on two nodes: who gets how many.
+//! Four subscribers on two nodes: how many messages each gets.
 
 use amop::TopicName;
 use amop_node::Network;
@@ -8,7 +8,7 @@ const SUBSCRIBERS: usize = 4;
 /// The node of each subscriber.
 const NODES: [usize; SUBSCRIBERS] = [1, 1, 1, 0];
 
-/// The last message of a test; order makes it the last to arrive.
+/// The last message of a test; because of the order it also arrives last.
 const LAST: &[u8] = b"last";
 
 async fn subscribe_all(
@@ -61,14 +61,15 @@ async fn a_multicast_reaches_each_of_four_subscribers_exactly_once() {
     network.shutdown().await;
 }
 
-/// Uniform over subscribers, though one node has three of them and the other one.
+/// Unicasts are uniform over subscribers, although one node has three of them and the other has
+/// one.
 ///
 /// The nodes' choices are seeded and the unicasts come one after the other, so each run draws the
 /// same.
 #[tokio::test(flavor = "multi_thread")]
 async fn unicasts_are_spread_evenly_over_subscribers() {
     const COUNT: usize = 4_000;
-    /// Three degrees of freedom, one false alarm in a thousand seeds.
+    /// Three degrees of freedom; one false alarm in a thousand seeds.
     const CRITICAL: f64 = 16.27;
     let network = network_with(2, |index, builder| builder.seed([index as u8 + 1; 32])).await;
     let publisher = client(&network, 0).await;

@@ -44,7 +44,7 @@ struct QuoteReply {
     at: u64,
 }
 
-/// As [`Price`], read as what it is not.
+/// Like [`Price`], but declared with a type that does not fit.
 #[amop::topic("price", codec = "protobuf")]
 #[derive(Clone, PartialEq, prost::Message)]
 struct NoPrice {
@@ -63,7 +63,7 @@ fn price() -> Price {
     }
 }
 
-/// Sends a message there and back, as unicast and as multicast.
+/// Sends a message and its reply, as unicast and as multicast.
 macro_rules! travels {
     ($name:ident, $message:expr, $type:ty) => {
         #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +109,7 @@ async fn end(network: amop_node::Network, clients: impl IntoIterator<Item = Clie
     network.shutdown().await;
 }
 
-/// The payload alone goes over the wire, so that other languages' programs understand it.
+/// The wire carries only the payload, so that programs in other languages understand it.
 #[tokio::test(flavor = "multi_thread")]
 async fn there_is_no_envelope() {
     let network = network(2).await;
@@ -226,7 +226,7 @@ async fn the_publisher_learns_that_a_message_was_not_understood() {
     assert_eq!(error.topic(), "price");
     assert!(error.to_string().contains("protobuf"), "{error}");
 
-    // The plain subscription skips what it cannot read, and counts.
+    // The plain subscription skips messages that it cannot read, and counts them.
     let mut plain = NoPrice::subscribe(&subscriber).await.unwrap();
     subscription.unsubscribe().await.unwrap();
     price.publish_multicast(&publisher).await.unwrap();
@@ -239,7 +239,7 @@ async fn the_publisher_learns_that_a_message_was_not_understood() {
     end(network, [publisher, subscriber]).await;
 }
 
-/// The same type on topics that come from the command line.
+/// The same type on topics whose names come from the command line.
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_may_be_named_at_run_time() {
     let network = network(2).await;
@@ -273,7 +273,7 @@ async fn topics_may_be_named_at_run_time() {
     end(network, [publisher, subscriber]).await;
 }
 
-/// So that errors of the macro's generics show up here and not at users.
+/// Makes errors of the macro's generics show up here and not in users' code.
 fn assert_send<T: Send + Debug>(_: &T) {}
 
 #[tokio::test(flavor = "multi_thread")]

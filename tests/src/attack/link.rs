@@ -1,4 +1,5 @@
-//! A TLS connection that can be read and written at once, and takes every refusal as it comes.
+//! A TLS connection that can be read and written at the same time, and that returns refusals as
+//! errors.
 
 use std::{io, sync::Arc};
 
@@ -14,9 +15,9 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 /// A connection of an attacker.
 #[derive(Debug)]
 pub struct Link {
-    /// For reading, as long as the other half is not dropped.
+    /// The reading half, which stays usable while the other half exists.
     pub reader: ReadHalf<TlsStream<TcpStream>>,
-    /// For writing.
+    /// The writing half.
     pub writer: WriteHalf<TlsStream<TcpStream>>,
 }
 
@@ -25,7 +26,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// Of TCP or TLS.
+    /// Returns errors of TCP or TLS.
     pub async fn connect(address: &str, config: Arc<ClientConfig>) -> io::Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         tcp.set_nodelay(true)?;
@@ -39,7 +40,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// Of TCP or TLS.
+    /// Returns errors of TCP or TLS.
     pub async fn session(address: &str, sdk: &Identity) -> io::Result<Self> {
         let config = sdk.client_config().map_err(io::Error::other)?;
         Self::connect(address, config).await
@@ -49,7 +50,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// Of the connection.
+    /// Returns errors of the connection.
     pub async fn send(&mut self, frame: &Frame) -> io::Result<()> {
         self.write(&frame.to_bytes()).await
     }
@@ -58,17 +59,17 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// Of the connection.
+    /// Returns errors of the connection.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.writer.write_all(bytes).await?;
         self.writer.flush().await
     }
 
-    /// The next frame of a node for an SDK.
+    /// Returns the next frame that the node sends to an SDK.
     ///
     /// # Errors
     ///
-    /// Of the connection; its end is one.
+    /// Returns errors of the connection, including its end.
     pub async fn receive(&mut self, buffer: &mut BytesMut) -> io::Result<Frame> {
         loop {
             let frame = FrameDecoder::default().decode(buffer);
@@ -81,11 +82,11 @@ impl Link {
         }
     }
 
-    /// Waits for the end of the connection, reading whatever comes before it.
+    /// Waits for the end of the connection, and discards everything before it.
     ///
     /// # Errors
     ///
-    /// Always: the end is one.
+    /// Always returns an error, because the end is one.
     pub async fn end(&mut self) -> io::Result<()> {
         let mut rest = vec![0; 64 * 1024];
         while self.reader.read(&mut rest).await? > 0 {}

@@ -1,9 +1,9 @@
-//! Programs that attack a node: members who hold one certificate, of an SDK or a node, and strangers who
-//! hold none.
+//! Programs that attack a node: members that hold one certificate, of an SDK or a node, and
+//! strangers that hold none.
 //!
-//! Each starts tasks that go on until they are stopped, whatever the node does to their connections, and
-//! counts what it got done. `tests/hostile` bounds what they do to others, `benches/hostile` measures it.
-//! Nothing of this is ever shipped.
+//! Each starts tasks that go on until they are stopped, whatever the node does to their
+//! connections, and counts its actions. `tests/hostile` limits their effect on others,
+//! `benches/hostile` measures it. None of this is ever shipped.
 
 mod link;
 mod nodes;
@@ -41,7 +41,7 @@ pub use self::{
 };
 use crate::{identity, within};
 
-/// Where an attacker knocks, and the one certificate it holds.
+/// The addresses that an attacker connects to, and the one certificate that it holds.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// A node's port for SDKs.
@@ -53,11 +53,11 @@ pub struct Target {
 }
 
 impl Field {
-    /// A network, with certificates for an attacker in it.
+    /// Returns the nodes of a network, with certificates for an attacker in it.
     ///
     /// # Panics
     ///
-    /// If none can be made.
+    /// If the certificates cannot be made.
     pub fn of(network: &Network) -> Self {
         let count = network.running().count();
         let targets = (0..count).map(|node| Target::of(network, node)).collect();
@@ -65,11 +65,12 @@ impl Field {
         Self::new(targets, members, network.agency())
     }
 
-    /// Nodes at these addresses and with these IDs, and certificates of their agency for an attacker.
+    /// Returns a field of nodes at these addresses and with these IDs, with certificates of their
+    /// agency for an attacker.
     ///
     /// # Panics
     ///
-    /// If none can be made.
+    /// If the certificates cannot be made.
     pub fn new(targets: Vec<Target>, members: Vec<NodeId>, agency: &Agency) -> Self {
         let key = agency.key_pem().unwrap();
         let own = Agency::from_pem(agency.root_pem(), agency.cert_pem(), &key).unwrap();
@@ -83,11 +84,11 @@ impl Field {
         }
     }
 
-    /// The same with certificates of so many more nodes.
+    /// Adds certificates of `count` more nodes.
     ///
     /// # Panics
     ///
-    /// If they cannot be made.
+    /// If the certificates cannot be made.
     #[must_use]
     pub fn with_others(mut self, count: usize) -> Self {
         let issue = |n| identity(&self.agency, Leaf::Node, &format!("invented{n}"));
@@ -95,7 +96,7 @@ impl Field {
         self
     }
 
-    /// The ID by which nodes know the attacker.
+    /// Returns the ID by which nodes know the attacker.
     ///
     /// # Panics
     ///
@@ -106,11 +107,11 @@ impl Field {
 }
 
 impl Target {
-    /// A node of a network. Every target gets a certificate of its own.
+    /// Returns a node of a network. Every target gets its own certificate.
     ///
     /// # Panics
     ///
-    /// If the node does not run.
+    /// If the node is not running.
     pub fn of(network: &Network, node: usize) -> Self {
         let running = network.node(node).expect("the node runs");
         Self {
@@ -126,7 +127,7 @@ impl Target {
 pub struct Attack {
     tasks: JoinSet<()>,
     counts: Arc<Counts>,
-    /// What goes on beside it.
+    /// Attacks that run at the same time.
     others: Vec<Attack>,
 }
 
@@ -137,7 +138,7 @@ struct Counts {
     seen: AtomicU64,
 }
 
-/// What a task of an attack counts with.
+/// The counters of a task.
 #[derive(Debug, Clone)]
 struct Tally(Arc<Counts>);
 
@@ -150,7 +151,7 @@ impl Tally {
         self.0.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It was given a message between others.
+    /// Counts messages between others that it was given.
     fn saw(&self, count: u64) {
         self.0.seen.fetch_add(count, Ordering::Relaxed);
     }
@@ -169,14 +170,14 @@ impl Attack {
         }
     }
 
-    /// Both at once.
+    /// Joins two attacks that run at the same time.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.others.push(other);
         self
     }
 
-    /// A task that is begun again, after a moment, whenever the node puts an end to it.
+    /// Runs a task that starts again, after a moment, whenever the node ends it.
     fn persist<F, Fut>(&mut self, mut attempt: F)
     where
         F: FnMut(Tally) -> Fut + Send + 'static,
@@ -193,23 +194,23 @@ impl Attack {
         });
     }
 
-    /// How often it did what it is for.
+    /// Returns how often it did its action.
     pub fn count(&self) -> u64 {
         let others: u64 = self.others.iter().map(Self::count).sum();
         self.counts.done.load(Ordering::Relaxed) + others
     }
 
-    /// How often the node put an end to it.
+    /// Returns how often the node ended one of its tasks.
     pub fn refusals(&self) -> u64 {
         let others: u64 = self.others.iter().map(Self::refusals).sum();
         self.counts.refused.load(Ordering::Relaxed) + others
     }
 
-    /// Waits until it has done so much, or has been stopped by the node so often.
+    /// Waits until it has done `count` actions, or has been stopped by the node that often.
     ///
     /// # Panics
     ///
-    /// If that takes too long: it attacks nothing then.
+    /// If this takes too long: in that case it does not attack anything.
     pub async fn has_done(&self, count: u64) {
         within("the attack", async {
             while self.count() + self.refusals() < count {
@@ -219,8 +220,8 @@ impl Attack {
         .await;
     }
 
-    /// Ends it; its connections are gone when this returns. Returns how many messages of others it was
-    /// given.
+    /// Ends the attack; its connections are closed when this returns. Returns how many messages of
+    /// others it was given.
     pub async fn stop(mut self) -> u64 {
         self.tasks.shutdown().await;
         let mut seen = self.counts.seen.load(Ordering::Relaxed);

@@ -10,16 +10,16 @@ use super::{
     half_open, hellos, hold_answers, json, leave_unread, liars, long_chains, sessions, write_logs,
 };
 
-/// What an attacker has before it.
+/// The network that an attacker finds, and the certificates that it holds.
 #[derive(Debug, Clone)]
 pub struct Field {
     /// The nodes of a network. The first is attacked.
     pub targets: Vec<Target>,
     /// Their IDs.
     pub members: Vec<NodeId>,
-    /// A node's certificate of the same chain.
+    /// The identity of a node of the same chain.
     pub node: Identity,
-    /// Those of other nodes that the attacker holds, too.
+    /// Identities of other nodes that the attacker holds, too.
     pub others: Vec<Identity>,
     /// The attacker's own agency.
     pub agency: Arc<Agency>,
@@ -37,12 +37,12 @@ impl Field {
     }
 }
 
-/// How much of an attack.
+/// The size of an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
-    /// What a test on a busy machine can bear.
+    /// A size that a test on a busy machine can handle.
     Test,
-    /// As it was seen to do harm.
+    /// The size that was observed to do harm.
     Whole,
 }
 
@@ -60,9 +60,9 @@ impl Size {
 pub struct Program {
     /// Its name.
     pub name: &'static str,
-    /// What the attacker holds, and what it does.
+    /// The certificates that the attacker holds, and its actions.
     pub what: &'static str,
-    /// Begins it.
+    /// Starts it.
     pub start: fn(&Field, Size) -> Attack,
 }
 
@@ -74,11 +74,11 @@ impl fmt::Debug for Program {
     }
 }
 
-/// The attack with this name.
+/// Returns the attack with this name.
 ///
 /// # Panics
 ///
-/// If there is none.
+/// If there is no attack with this name.
 pub fn program(name: &str) -> &'static Program {
     let found = PROGRAMS.iter().find(|program| program.name == name);
     found.unwrap_or_else(|| panic!("no attack is called {name}"))

@@ -1,4 +1,4 @@
-//! What one SDK certificate can do, in as many sessions as it likes.
+//! Attacks with one SDK certificate, in any number of sessions.
 
 use std::{
     future::{Future, pending},
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::{Attack, Link, Tally, Target};
 
-/// The longest frame a node takes by default.
+/// The longest frame that a node accepts by default.
 const LONGEST: usize = 32 * 1024 * 1024;
 
 fn seq(number: u64) -> Seq {
@@ -42,8 +42,8 @@ async fn subscribe(link: &mut Link, topics: &[&str]) -> io::Result<()> {
     settle(link, 2).await
 }
 
-/// Sessions that send 2 MB of JSON of tiny strings, again and again, as topics, as questions and as
-/// handshakes. Counts what the node has handled.
+/// Starts sessions that send 2 MB of JSON of tiny strings, again and again, as topics, as requests
+/// and as handshakes. Counts what the node has handled.
 pub fn json(target: &Target, count: usize) -> Attack {
     let strings = |len: usize| {
         let mut text = String::with_capacity(len + 8);
@@ -84,7 +84,7 @@ pub fn json(target: &Target, count: usize) -> Attack {
     attack
 }
 
-/// Sessions that replace `topics` topics by others, again and again. Counts the sets sent.
+/// Starts sessions that replace `topics` topics by others, again and again. Counts the sets sent.
 pub fn change_topics(target: &Target, count: usize, topics: usize) -> Attack {
     let mut attack = Attack::new();
     for session in 0..count {
@@ -112,10 +112,10 @@ pub fn change_topics(target: &Target, count: usize, topics: usize) -> Attack {
     attack
 }
 
-/// What a session does until the node ends it.
+/// The actions of a session until the node ends it.
 type Acting<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
 
-/// So many sessions that do the same, and begin again.
+/// Starts `count` sessions that do the same, and start again.
 fn in_sessions(
     target: &Target,
     count: usize,
@@ -135,12 +135,12 @@ fn in_sessions(
     attack
 }
 
-/// So many sessions that do nothing but be there. Counts those that have a place.
+/// Starts `count` sessions that only stay connected. Counts those that have a place.
 pub fn sessions(target: &Target, count: usize) -> Attack {
     in_sessions(target, count, |link, tally| Box::pin(stay(link, tally)))
 }
 
-/// Stays, with a heartbeat now and then.
+/// Stays, and sends a heartbeat now and then.
 async fn stay(link: &mut Link, tally: &Tally) -> io::Result<()> {
     settle(link, 1).await?;
     tally.done();
@@ -151,8 +151,8 @@ async fn stay(link: &mut Link, tally: &Tally) -> io::Result<()> {
     Ok(())
 }
 
-/// Sessions that send all but the last bytes of a frame of 32 MiB and then a byte now and then. Counts
-/// the frames that are held.
+/// Starts sessions that send all but the last bytes of a frame of 32 MiB and then a byte now and
+/// then. Counts the frames that are held.
 pub fn half_frames(target: &Target, count: usize) -> Attack {
     in_sessions(target, count, |link, tally| {
         Box::pin(half_a_frame(link, tally))
@@ -179,8 +179,8 @@ async fn half_a_frame(link: &mut Link, tally: &Tally) -> io::Result<()> {
     pending().await
 }
 
-/// A subscriber that takes unicasts and never answers, and sessions that send it as many as they can,
-/// each of `len` bytes. Counts the unicasts sent.
+/// Starts a subscriber that takes unicasts and never answers, and sessions that send it as many as
+/// they can, each of `len` bytes. Counts the unicasts sent.
 pub fn hold_answers(target: &Target, publishers: usize, len: usize) -> Attack {
     const TOPIC: &str = "never-answered";
     let mut attack = Attack::new();
@@ -233,8 +233,8 @@ impl<W: tokio::io::AsyncWrite + Unpin> Writing<W> {
     }
 }
 
-/// Subscribers that never read, and a publisher that sends them multicasts of `len` bytes. Counts the
-/// multicasts.
+/// Starts subscribers that never read, and a publisher that sends them multicasts of `len` bytes.
+/// Counts the multicasts.
 pub fn leave_unread(target: &Target, subscribers: usize, len: usize) -> Attack {
     const TOPIC: &str = "never-read";
     let mut attack = Attack::new();
@@ -245,7 +245,7 @@ pub fn leave_unread(target: &Target, subscribers: usize, len: usize) -> Attack {
             async move {
                 let mut link = Link::session(&target.channel, &target.sdk).await?;
                 subscribe(&mut link, &[TOPIC]).await?;
-                // Shows life, as long as it is taken, and reads nothing.
+                // Sends signs of life as long as they are accepted, and reads nothing.
                 for number in 100.. {
                     sleep(Duration::from_secs(1)).await;
                     let heartbeat = Frame::new(FrameType::HEARTBEAT, seq(number), "0");
@@ -259,8 +259,8 @@ pub fn leave_unread(target: &Target, subscribers: usize, len: usize) -> Attack {
     attack
 }
 
-/// Publishers on one node and subscribers on another that read all of it: messages of `len` bytes
-/// without end. Counts the messages.
+/// Starts publishers on one node and subscribers on another that read everything: messages of `len`
+/// bytes without end. Counts the messages.
 pub fn big_messages(from: &Target, to: &Target, publishers: usize, len: usize) -> Attack {
     const TOPIC: &str = "big";
     let mut attack = Attack::new();
@@ -300,7 +300,8 @@ pub fn big_messages(from: &Target, to: &Target, publishers: usize, len: usize) -
     attack
 }
 
-/// A session that publishes multicasts of `len` bytes, each after the node took the one before.
+/// Starts a session that publishes multicasts of `len` bytes, each after the node took the previous
+/// one.
 fn attack_by_publishing(attack: &mut Attack, target: &Target, topic: &'static str, len: usize) {
     let target = target.clone();
     attack.persist(move |tally| {
@@ -320,8 +321,8 @@ fn attack_by_publishing(attack: &mut Attack, target: &Target, topic: &'static st
     });
 }
 
-/// Sessions that send nothing but what a node writes a line about, and connections that fail in TLS.
-/// Counts the frames and the connections.
+/// Starts sessions that send only frames that make a node write a log line, and connections that
+/// fail in TLS. Counts the frames and the connections.
 pub fn write_logs(target: &Target, count: usize) -> Attack {
     let mut attack = Attack::new();
     for _ in 0..count {

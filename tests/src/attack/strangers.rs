@@ -1,4 +1,4 @@
-//! What can be done without a certificate of the chain.
+//! Attacks without a certificate of the chain.
 
 use std::{io, time::Duration};
 
@@ -19,8 +19,8 @@ use crate::identity_of;
 /// The beginning of a ClientHello of 512 bytes.
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
-/// So many connections that begin and never finish TLS: half say nothing, half begin. Who is sent away
-/// comes again. Counts the connections.
+/// Starts `count` connections that never finish TLS: half send nothing, half send a beginning. A
+/// connection that is closed is opened again. Counts the connections.
 pub fn half_open(address: &str, count: usize) -> Attack {
     let mut attack = Attack::new();
     for n in 0..count {
@@ -42,8 +42,8 @@ pub fn half_open(address: &str, count: usize) -> Attack {
     attack
 }
 
-/// Clients that send a whole ClientHello, make the node answer with its keys, and come again. Counts the
-/// answers.
+/// Starts clients that send a complete ClientHello, make the node answer with its keys, and connect
+/// again. Counts the answers.
 pub fn hellos(address: &str, stranger: &Identity, count: usize) -> Attack {
     let mut attack = Attack::new();
     for _ in 0..count {
@@ -71,8 +71,8 @@ pub fn hellos(address: &str, stranger: &Identity, count: usize) -> Attack {
     attack
 }
 
-/// Clients with a chain as long as they may send, of another root whose names are those of the node's.
-/// Counts the chains the node has refused, each of which it had to look at.
+/// Starts clients that send a chain as long as allowed, under another root whose names are those of
+/// the node's root. Counts the chains that the node has refused, each of which it had to check.
 pub fn long_chains(address: &str, chain: &Identity, count: usize) -> Attack {
     let mut attack = Attack::new();
     for _ in 0..count {
@@ -94,13 +94,13 @@ pub fn long_chains(address: &str, chain: &Identity, count: usize) -> Attack {
     attack
 }
 
-/// Certificates of another chain whose names are those of this one: a leaf and nine agencies called
-/// alike, each of which may have issued it. Trusts `root`, the one of the network, so that a handshake
-/// comes as far as the node's judgement.
+/// Returns certificates of another chain with the names of this one: a leaf and nine agencies with
+/// the same name, each of which may have issued it. Trusts `root`, the root of the network, so that
+/// a handshake gets as far as the node's check.
 ///
 /// # Panics
 ///
-/// If they cannot be made.
+/// If the certificates cannot be made.
 pub fn stranger(root: &str) -> Identity {
     let other = Authority::new_ec("chain").unwrap();
     let agencies: Vec<Agency> = (0..9).map(|_| other.agency("agency").unwrap()).collect();

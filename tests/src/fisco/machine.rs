@@ -1,4 +1,4 @@
-//! What a FISCO node knows: its sessions, its neighbours and their topics.
+//! The state of a FISCO node: its sessions, its neighbours and their topics.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -16,22 +16,22 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use super::second;
 
-/// How long an answer with a list is waited for.
+/// How long to wait for an answer with a list.
 const LIST: Duration = Duration::from_secs(5);
 
-/// The topics that a publisher has to verify begin with it.
+/// The prefix of topics that a publisher has to verify.
 const PRIVATE: &[u8] = b"#!$TopicNeedVerify_";
-/// A subscriber's route for challenges, before the name of the private topic.
+/// The prefix of a subscriber's route for challenges, before the name of the private topic.
 const ROUTE: &[u8] = b"#!$VerifyChannel_";
-/// A publisher's topic for what is to be verified, likewise.
+/// The prefix of a publisher's topic for verification, before the name of the private topic.
 const PUSH: &str = "#!$PushChannel_";
 
-/// What a node has fetched of its neighbours' topic lists.
+/// The neighbours' topic lists that a node has fetched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fetched {
-    /// Lists.
+    /// The number of lists.
     pub lists: u64,
-    /// Their bytes, headers included and not compressed.
+    /// Their length in bytes, uncompressed, headers included.
     pub bytes: u64,
 }
 
@@ -41,7 +41,8 @@ pub(super) struct Machine {
     next: u64,
     sessions: BTreeMap<u64, Session>,
     peers: BTreeMap<u64, Peer>,
-    /// Grows with every set of topics and every session that ends, changed or not.
+    /// Increases with every set of topics and every session that ends, whether topics changed or
+    /// not.
     topic_seq: u32,
     pub(super) sets: u64,
     pub(super) fetched: Fetched,
@@ -57,24 +58,24 @@ struct Session {
 
 #[derive(Debug)]
 struct Peer {
-    /// 128 digits.
+    /// The node ID, 128 digits.
     node: String,
     out: UnboundedSender<PeerFrame>,
     /// The number of the list that was fetched last.
     known: u32,
-    /// The number for which the list was asked last, and when.
+    /// The number for which the list was last requested, and when.
     asked: Option<(u32, Instant)>,
     topics: BTreeSet<Bytes>,
-    /// Private topics that were judged.
+    /// The verdicts on private topics.
     verdicts: BTreeMap<Bytes, bool>,
     waiting: HashMap<u32, oneshot::Sender<Bytes>>,
 }
 
-/// Where a unicast may go.
+/// A place where a unicast may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Candidate {
     Peer(u64),
-    /// The node itself, which does not deliver.
+    /// The node itself, which does not deliver it.
     Own,
 }
 
@@ -82,7 +83,7 @@ impl Machine {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             seed,
-            // Real nodes' first seq between nodes.
+            // The first seq that FISCO nodes use between each other.
             next: 2,
             sessions: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -101,7 +102,7 @@ impl Machine {
         self.number() as u32
     }
 
-    /// One of so many: the same one for everybody who asks within a second.
+    /// Draws one of `many`: the same one for all draws within a second.
     pub(super) fn draw(&self, many: usize) -> usize {
         StdRng::seed_from_u64(self.seed ^ second()).random_range(0..many)
     }
@@ -149,7 +150,7 @@ impl Machine {
         sets.flatten().cloned().collect()
     }
 
-    /// The sessions with a topic.
+    /// Returns the sessions with a topic.
     pub(super) fn subscribers(&self, topic: &[u8]) -> Vec<u64> {
         let has = |session: &Session| session.topics.iter().any(|own| own.as_bytes() == topic);
         let sessions = self.sessions.iter().filter(|(_, session)| has(session));
@@ -158,12 +159,12 @@ impl Machine {
 
     pub(super) fn send(&self, session: u64, frame: Frame) {
         if let Some(session) = self.sessions.get(&session) {
-            // It may be about to end.
+            // The session may be about to end.
             let _ = session.out.send(frame);
         }
     }
 
-    /// Sends a message to a session and waits for whatever it sends with the same seq.
+    /// Sends a message to a session and waits for any frame that it sends with the same seq.
     pub(super) fn ask(&mut self, session: u64, frame: &Frame) -> Option<oneshot::Receiver<Frame>> {
         let session = self.sessions.get_mut(&session)?;
         let (answer, answered) = oneshot::channel();
@@ -172,7 +173,7 @@ impl Machine {
         Some(answered)
     }
 
-    /// Whether somebody waited for a frame of that seq, who has it then.
+    /// Hands a frame to the task that waits for its seq. Returns whether there was one.
     pub(super) fn answer(&mut self, session: u64, frame: &Frame) -> bool {
         let session = self.sessions.get_mut(&session);
         let waiting = session.and_then(|session| session.waiting.remove(&frame.seq));
@@ -210,7 +211,8 @@ impl Machine {
         TopicList { seq, topics }.encode()
     }
 
-    /// A neighbour said the number of its list. If it is new, the whole list is asked for.
+    /// Handles a neighbour's announcement of its list's number. If it is new, requests the whole
+    /// list.
     pub(super) fn heard(&mut self, peer: u64, number: u32) {
         let seq = self.seq();
         let Some(Peer { known, asked, .. }) = self.peers.get_mut(&peer) else {
@@ -246,7 +248,7 @@ impl Machine {
         self.verify(peer);
     }
 
-    /// The neighbours that may get messages of a topic.
+    /// Returns the neighbours that may get messages of a topic.
     pub(super) fn peers_with(&self, topic: &[u8]) -> Vec<u64> {
         let private = topic.starts_with(PRIVATE);
         let has = |peer: &Peer| {
@@ -300,14 +302,14 @@ impl Machine {
     pub(super) fn answered_by_peer(&mut self, peer: u64, seq: u32, body: Bytes) {
         let peer = self.peers.get_mut(&peer);
         if let Some(waiting) = peer.and_then(|peer| peer.waiting.remove(&seq)) {
-            // It may have stopped waiting.
+            // The receiver may have stopped waiting.
             let _ = waiting.send(body);
         }
     }
 
     // ---- private topics ----
 
-    /// Lets a publisher verify the private topics of a neighbour that have no verdict.
+    /// Asks a publisher to verify the private topics of a neighbour that have no verdict.
     fn verify(&mut self, peer: u64) {
         let Some(Peer {
             node,
@@ -344,7 +346,7 @@ impl Machine {
         }
     }
 
-    /// A publisher has judged a private topic of a neighbour.
+    /// Records a publisher's verdict on a private topic of a neighbour.
     pub(super) fn judge(&mut self, body: &[u8]) {
         let Ok(verdict) = serde_json::from_slice::<serde_json::Value>(body) else {
             return;
@@ -357,7 +359,7 @@ impl Machine {
         let good = verdict["checkResult"] == 0;
         for peer in self.peers.values_mut() {
             if peer.node == node && peer.topics.contains(&topic) {
-                // The first one stays.
+                // The first verdict stays.
                 peer.verdicts.entry(topic.clone()).or_insert(good);
             }
         }

@@ -1,12 +1,12 @@
-//! FISCO nodes over real sockets, with the habits of real ones (version 2.11.1), and nothing of the `amop-node`
-//! crate.
+//! FISCO nodes over sockets with the behaviour of version 2.11.1; they use nothing of the
+//! `amop-node` crate.
 //!
-//! * Threads take the frames of a session, and deal with them in any order ([`Pool`]).
+//! * Several threads take the frames of a session, and handle them in any order ([`Pool`]).
 //! * Subscribers of the publisher's own node get nothing; a unicast that picks one of them stalls.
-//! * What is drawn within one second is drawn alike.
-//! * Topics are announced by a number, at ticks only; a peer fetches the whole list at every new number. What
-//!   that costs is counted.
-//! * Whatever is random depends on a seed and on the second.
+//! * All random choices within one second have the same result.
+//! * Topics are announced by a number, at ticks only; a peer fetches the whole list at every new
+//!   number. The cost of this is counted.
+//! * All random choices depend on a seed and on the second.
 
 mod machine;
 mod peers;
@@ -37,21 +37,22 @@ pub use self::{machine::Fetched, pool::Pool};
 use self::machine::Machine;
 use crate::{PATIENCE, identity, within};
 
-/// What a FISCO node is used to.
+/// The behaviour of a FISCO node.
 #[derive(Debug, Clone, Copy)]
 pub struct Habits {
-    /// Of everything that is random.
+    /// The seed of all random choices.
     pub seed: u64,
     /// How often it announces its topics.
     pub tick: Duration,
-    /// How long a unicast stalls that picks a subscriber of the node itself, or a node that does not answer.
+    /// How long a unicast stalls if it picks a subscriber of the node itself, or a node that does
+    /// not answer.
     pub stall: Duration,
     /// How long it waits for the answer of one of its own subscribers.
     pub answer: Duration,
 }
 
 impl Default for Habits {
-    /// Those of a real node.
+    /// Returns the values of the original.
     fn default() -> Self {
         Self {
             seed: 0,
@@ -63,7 +64,7 @@ impl Default for Habits {
 }
 
 impl Habits {
-    /// Those of a real node, but for topics that spread sooner, which tests would wait for.
+    /// Like the original, but topics spread sooner, because tests would have to wait for them.
     pub fn quick(seed: u64) -> Self {
         Self {
             seed,
@@ -81,13 +82,13 @@ pub struct FiscoNode {
     p2p: SocketAddr,
 }
 
-/// What the tasks of a node share.
+/// The state that the tasks of a node share.
 #[derive(Debug)]
 struct Shared {
     machine: Mutex<Machine>,
     habits: Habits,
     dialling: Arc<ClientConfig>,
-    /// Ended with the node.
+    /// The node's tasks, which end with it.
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -98,7 +99,7 @@ impl Shared {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that are over go.
+        // Remove tasks that have ended.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
@@ -141,12 +142,12 @@ impl FiscoNode {
         node
     }
 
-    /// Where SDKs connect.
+    /// Returns the address that SDKs connect to.
     pub fn channel(&self) -> SocketAddr {
         self.channel
     }
 
-    /// Where nodes connect.
+    /// Returns the address that nodes connect to.
     pub fn p2p(&self) -> SocketAddr {
         self.p2p
     }
@@ -155,7 +156,7 @@ impl FiscoNode {
     ///
     /// # Panics
     ///
-    /// If it cannot.
+    /// If the connection fails.
     pub async fn dial(&self, address: SocketAddr) {
         let tcp = within("TCP", TcpStream::connect(address)).await.unwrap();
         tcp.set_nodelay(true).unwrap();
@@ -166,31 +167,31 @@ impl FiscoNode {
         self.shared.spawn(peers::run(shared, stream));
     }
 
-    /// The topics of all its sessions, which `getNodeInfo` tells as well.
+    /// Returns the topics of all its sessions, which `getNodeInfo` returns as well.
     pub fn topics(&self) -> BTreeSet<String> {
         self.shared.machine().topics()
     }
 
-    /// The sets of topics that it has dealt with so far.
+    /// Returns how many sets of topics it has handled so far.
     pub fn sets(&self) -> u64 {
         self.shared.machine().sets
     }
 
-    /// What it has fetched of topic lists so far.
+    /// Returns the topic lists that it has fetched so far.
     pub fn fetched(&self) -> Fetched {
         self.shared.machine().fetched
     }
 
-    /// How many of its neighbours have a topic, as far as it knows.
+    /// Returns how many of its neighbours have a topic, as far as it knows.
     pub fn neighbours_with(&self, topic: &str) -> usize {
         self.shared.machine().peers_with(topic.as_bytes()).len()
     }
 
-    /// Waits until it knows of so many neighbours with a topic.
+    /// Waits until it knows that `neighbours` neighbours have a topic.
     ///
     /// # Panics
     ///
-    /// If it does not.
+    /// If this does not happen in time.
     pub async fn learns(&self, topic: &str, neighbours: usize) {
         let learned = async {
             while self.neighbours_with(topic) != neighbours {
@@ -204,7 +205,7 @@ impl FiscoNode {
     ///
     /// # Panics
     ///
-    /// If it has not, with what it has instead.
+    /// If this does not happen in time; the message shows the topics that it has instead.
     pub async fn has(&self, topics: &BTreeSet<String>) {
         let has = async {
             while self.topics() != *topics {
@@ -235,7 +236,7 @@ pub struct FiscoChain {
 }
 
 impl FiscoChain {
-    /// Starts so many nodes, whose seeds follow that of the habits.
+    /// Starts `nodes` nodes; their seeds are consecutive and begin with that of `habits`.
     ///
     /// # Panics
     ///
@@ -257,12 +258,12 @@ impl FiscoChain {
         chain
     }
 
-    /// Where SDKs connect to a node.
+    /// Returns the address that SDKs connect to, for one node.
     pub fn endpoint(&self, node: usize) -> String {
         self.nodes[node].channel().to_string()
     }
 
-    /// An SDK's certificates for this chain.
+    /// Returns an SDK's certificates for this chain.
     pub fn sdk(&self) -> Identity {
         self.sdk.clone()
     }
@@ -285,7 +286,7 @@ async fn accept(
     while let Ok((tcp, _)) = listener.accept().await {
         let (acceptor, of_task) = (acceptor.clone(), Arc::clone(&shared));
         shared.spawn(async move {
-            // Whoever does not get through TLS is nobody.
+            // A client that does not complete TLS is ignored.
             if tcp.set_nodelay(true).is_ok()
                 && let Ok(stream) = acceptor.accept(tcp).await
             {
@@ -295,7 +296,7 @@ async fn accept(
     }
 }
 
-/// What all draws of this second have in common.
+/// Returns the number of this second, which all draws within it use.
 fn second() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())

@@ -49,7 +49,7 @@ pub(super) async fn run(shared: Arc<Shared>, stream: impl Link) {
         loop {
             let frame = tokio::select! {
                 Some(frame) = frames.recv() => frame,
-                // The first one is at once.
+                // The first tick is immediate.
                 _ = ticks.tick() => announcement(&shared),
             };
             wire.clear();
@@ -75,7 +75,7 @@ pub(super) async fn run(shared: Arc<Shared>, stream: impl Link) {
     };
 }
 
-/// Ends a connection, whatever becomes of its task.
+/// Removes a connection when its task ends, for any reason.
 struct Closing<'a>(&'a Shared, u64);
 
 impl Drop for Closing<'_> {
@@ -93,7 +93,8 @@ fn announcement(shared: &Shared) -> PeerFrame {
     }
 }
 
-/// Everything else is passed over without a word, as are frames that cannot be read.
+/// Handles a frame. Unknown frames are ignored without an answer, and so are frames that cannot be
+/// read.
 fn deal_with(shared: &Arc<Shared>, id: u64, frame: PeerFrame) {
     let mut machine = shared.machine();
     match (frame.protocol, frame.packet) {
@@ -129,7 +130,7 @@ fn response(request: &PeerFrame, packet: u16, body: Bytes) -> PeerFrame {
     }
 }
 
-/// A message for the sessions here.
+/// Handles a message for the sessions of this node.
 fn message(shared: &Arc<Shared>, id: u64, request: PeerFrame) {
     let Ok(frame) = Frame::from_bytes(request.body.clone(), PROTOCOL_MAX_FRAME) else {
         return;

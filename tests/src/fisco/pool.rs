@@ -1,16 +1,18 @@
-//! The order in which a FISCO node deals with the frames of one session.
+//! The order in which a FISCO node handles the frames of one session.
 
 use std::collections::VecDeque;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-/// So many frames that come behind a frame may be dealt with before it.
+/// The number of later frames that may be handled before a frame.
 const PASSES: u8 = 2;
 
-/// Threads that take frames in turn, each at its own pace: any frame may be passed by the two behind it.
+/// Threads that take frames in turn, each at its own pace: any frame may be overtaken by the two
+/// behind it.
 ///
-/// How long a thread takes does not depend on the clock, so that a busy test machine changes nothing: who keeps two
-/// frames apart by others, or by a pause, has them dealt with in order.
+/// How long a thread takes does not depend on the clock, so that a busy test machine changes
+/// nothing. A sender that puts other frames or a pause between two frames has these two handled in
+/// order.
 #[derive(Debug)]
 pub struct Pool<T> {
     rng: StdRng,
@@ -18,7 +20,7 @@ pub struct Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// Threads that have nothing to do.
+    /// Creates idle threads.
     pub fn new(seed: u64) -> Self {
         Self {
             rng: StdRng::seed_from_u64(seed),
@@ -26,7 +28,7 @@ impl<T> Pool<T> {
         }
     }
 
-    /// A frame has come. Returns what is dealt with now, in that order.
+    /// Adds a frame that has arrived. Returns the frames that are handled now, in this order.
     pub fn put(&mut self, frame: T) -> Vec<T> {
         let mut now = Vec::new();
         let mut late = None;
@@ -47,14 +49,15 @@ impl<T> Pool<T> {
         now
     }
 
-    /// Nothing has come for a while. Returns what is dealt with then.
+    /// Tells the pool that nothing has arrived for a while. Returns the frames that are handled
+    /// then.
     pub fn rest(&mut self) -> Vec<T> {
         let mut now: Vec<T> = self.held.drain(..).map(|(frame, _)| frame).collect();
         now.shuffle(&mut self.rng);
         now
     }
 
-    /// Whether a thread is at work.
+    /// Whether a thread is busy.
     pub fn is_busy(&self) -> bool {
         !self.held.is_empty()
     }

@@ -1,10 +1,10 @@
-//! What a FISCO node answers to JSON-RPC over the channel, as far as it needs no chain.
+//! The answers of a FISCO node to JSON-RPC over the channel that need no chain.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-/// The answer to a request.
+/// Returns the answer to a request.
 pub(super) fn answer(request: &[u8], topics: &BTreeSet<String>) -> String {
     let Ok(request) = serde_json::from_slice::<Value>(request) else {
         return line(&error(

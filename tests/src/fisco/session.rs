@@ -15,9 +15,9 @@ use tokio::{
 
 use super::{Accepted, Pool, Shared, machine::Candidate, rpc};
 
-/// A connection on which nothing comes is closed.
+/// A connection on which nothing arrives for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
-/// Threads deal with what they have when nothing comes for so long.
+/// After a pause of this length, the threads handle the frames that they have.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) async fn run(shared: Arc<Shared>, stream: Accepted) {
@@ -27,7 +27,7 @@ pub(super) async fn run(shared: Arc<Shared>, stream: Accepted) {
     let (mut reader, mut writer) = split(stream);
     let writing = async {
         while let Some(frame) = frames.recv().await {
-            // Each frame is a record of its own.
+            // Each frame is its own TLS record.
             writer.write_all(&frame.to_bytes()).await?;
             writer.flush().await?;
         }
@@ -56,14 +56,14 @@ pub(super) async fn run(shared: Arc<Shared>, stream: Accepted) {
             }
         }
     };
-    // How it ends is the SDK's business.
+    // How the connection ends does not matter.
     let _ = tokio::select! {
         end = writing => end,
         end = reading => end,
     };
 }
 
-/// Ends a session, whatever becomes of its task.
+/// Removes a session when its task ends, for any reason.
 struct Closing<'a>(&'a Shared, u64);
 
 impl Drop for Closing<'_> {
@@ -72,7 +72,7 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// An error closes the session.
+/// Handles a frame. An error closes the session.
 fn deal_with(shared: &Arc<Shared>, id: u64, frame: Frame) -> io::Result<()> {
     let mut machine = shared.machine();
     if machine.answer(id, &frame) {
@@ -80,7 +80,7 @@ fn deal_with(shared: &Arc<Shared>, id: u64, frame: Frame) -> io::Result<()> {
     }
     match frame.kind {
         FrameType::HANDSHAKE => {
-            // What cannot be read is passed over.
+            // A frame that cannot be read is ignored.
             let Ok(request) = HandshakeRequest::parse(&frame.body) else {
                 return Ok(());
             };
@@ -116,13 +116,13 @@ fn deal_with(shared: &Arc<Shared>, id: u64, frame: Frame) -> io::Result<()> {
             shared.spawn(unicast(Arc::clone(shared), id, frame, topic));
         }
         FrameType::VERIFY_RESULT => machine.judge(&frame.body),
-        // Answers that nobody waits for, acknowledgements, and what has to do with a chain.
+        // Answers that no task waits for, acknowledgements, and requests that need a chain.
         _ => {}
     }
     Ok(())
 }
 
-/// One candidate after the other, each drawn with the second.
+/// Tries one candidate after the other; each draw depends on the second.
 async fn unicast(shared: Arc<Shared>, session: u64, frame: Frame, topic: Bytes) {
     let mut candidates = shared.machine().candidates(&topic);
     while !candidates.is_empty() {
@@ -145,7 +145,8 @@ async fn unicast(shared: Arc<Shared>, session: u64, frame: Frame, topic: Bytes) 
     shared.machine().send(session, nobody);
 }
 
-/// A unicast of another node: the answer of one of the sessions here, or the message itself with 104.
+/// Handles a unicast of another node. Returns the answer of one of the sessions here, or the
+/// message itself with result 104.
 pub(super) async fn answer_of_subscriber(shared: &Shared, frame: &Frame, topic: &[u8]) -> Frame {
     let mut subscribers = shared.machine().subscribers(topic);
     while !subscribers.is_empty() {

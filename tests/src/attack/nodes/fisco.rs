@@ -1,4 +1,4 @@
-//! What a FISCO node can do with the protocol that it speaks.
+//! Attacks by a FISCO node with the protocol that it speaks.
 
 use std::{io, time::Duration};
 
@@ -15,7 +15,7 @@ use super::{
 };
 
 impl Liar {
-    /// Numbers of topic lists that are at the end of their range, or none.
+    /// Sends numbers of topic lists that are at the end of their range, or invalid.
     pub(super) async fn number_oddly(&mut self, tally: &Tally) -> io::Result<()> {
         let long = "9".repeat(100_000);
         let numbers = [
@@ -35,7 +35,7 @@ impl Liar {
             self.list = body.clone();
             self.send(protocol::TOPIC, packet::TOPIC_SEQ, 0, body.clone())
                 .await?;
-            // A list that nobody asked for.
+            // A list that was not asked for.
             self.send(-protocol::TOPIC, packet::TOPICS, 77, body)
                 .await?;
             tally.done();
@@ -43,7 +43,7 @@ impl Liar {
         self.listen(Duration::from_millis(5)).await
     }
 
-    /// Lists of `topics` topics, another one whenever it is asked.
+    /// Announces lists of `topics` topics, and sends a different one each time it is asked.
     pub(super) async fn change_lists(&mut self, topics: usize, tally: &Tally) -> io::Result<()> {
         for number in 1.. {
             let topic = |n: usize| Bytes::from(format!("fisco-{}-{n}", number % 2));
@@ -73,8 +73,8 @@ impl Liar {
         Ok(())
     }
 
-    /// Answers that nobody asked for, messages that are none, and multicasts and unicasts with the seqs of
-    /// others.
+    /// Sends answers that were not asked for, invalid messages, and multicasts and unicasts with
+    /// the seqs of others.
     pub(super) async fn pretend(&mut self, tally: &Tally) -> io::Result<()> {
         for n in 0..500_u32 {
             let number = u64::from(n);

@@ -25,13 +25,13 @@ use tokio::{
 
 use super::super::{Link, Target};
 
-/// The longest message that is looked into.
+/// The longest message that is examined.
 const LONGEST: usize = 64 << 20;
 
-/// So many frames with records are kept.
+/// The number of frames with records that are kept.
 const KEEP: usize = 64;
 
-/// Signs as nodes do.
+/// A key that signs as nodes do.
 #[derive(Debug, Clone)]
 pub(super) struct Key(pub(super) Identity);
 
@@ -51,13 +51,14 @@ impl Signer for Key {
 }
 
 impl Key {
-    /// The ID of the node with this certificate.
+    /// Returns the ID of the node with this certificate.
     pub(super) fn id(&self) -> io::Result<NodeId> {
         let key = self.0.public_key();
         Ok(NodeId(key.ok_or(io::ErrorKind::InvalidInput)?.0))
     }
 
-    /// A whole record of `subject`, signed with this key, rightly or not.
+    /// Returns a complete record of `subject`, signed with this key, whether that is its key or
+    /// not.
     pub(super) fn record(
         &self,
         subject: Subject,
@@ -82,19 +83,19 @@ impl Key {
     }
 }
 
-/// The public half of a key pair of which nobody has the secret one.
+/// The public half of a key pair whose secret half is unknown.
 const AGREEMENT: [u8; 32] = [9; 32];
 
-/// Microseconds since 1970: what versions are made of.
+/// Returns the microseconds since 1970, from which versions are made.
 pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_micros() as u64)
 }
 
-/// Which implementation it says it is.
+/// The kind of node that it pretends to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// An overlay node, which greets.
+    /// An overlay node, which sends a greeting.
     Overlay,
     /// A FISCO node.
     Fisco,
@@ -108,18 +109,18 @@ pub(super) struct Liar {
     pub(super) key: Key,
     pub(super) own: NodeId,
     next: u32,
-    /// Frames with records of other nodes, as they came.
+    /// Frames with records of other nodes, as they arrived.
     pub(super) records: Vec<Bytes>,
     /// Messages of others that it was given.
     pub(super) seen: u64,
-    /// The list it answers a question for its topics with.
+    /// The topic list with which it answers.
     pub(super) list: Bytes,
-    /// It acknowledges nothing.
+    /// Whether it acknowledges nothing.
     pub(super) deaf: bool,
 }
 
 impl Liar {
-    /// Connects and says who it is.
+    /// Connects, and introduces itself as this kind of node.
     pub(super) async fn join(target: &Target, identity: &Identity, kind: Kind) -> io::Result<Self> {
         let config = identity
             .peer_client_config(None)
@@ -146,7 +147,8 @@ impl Liar {
         Ok(liar)
     }
 
-    /// Joins as an overlay node does: states itself, with links to `neighbours`, and learns what is known.
+    /// Joins as an overlay node does: states itself, with links to `neighbours`, and learns what
+    /// the node knows.
     pub(super) async fn settle_in(
         &mut self,
         neighbours: Vec<NodeKey>,
@@ -156,7 +158,7 @@ impl Liar {
         self.listen(Duration::from_millis(100)).await
     }
 
-    /// The same, and reads nothing.
+    /// The same, but reads nothing.
     pub(super) async fn introduce(
         &mut self,
         neighbours: Vec<NodeKey>,
@@ -190,14 +192,14 @@ impl Liar {
         self.take().await
     }
 
-    /// Sends a frame, and looks at none that has come.
+    /// Sends a frame, without handling frames that have arrived.
     pub(super) async fn put(&mut self, frame: &PeerFrame) -> io::Result<()> {
         let mut wire = BytesMut::new();
         self.codec.encode(frame, &mut wire);
         self.write(&wire).await
     }
 
-    /// The next frame, which it does nothing about.
+    /// Returns the next frame, without handling it.
     pub(super) async fn next(&mut self) -> io::Result<PeerFrame> {
         loop {
             let frame = self.codec.decode(&mut self.buffer);
@@ -208,7 +210,7 @@ impl Liar {
         }
     }
 
-    /// Writes, and reads meanwhile: a node waits for nobody who does not read.
+    /// Writes, and reads at the same time: a node does not wait for a peer that does not read.
     async fn write(&mut self, wire: &[u8]) -> io::Result<()> {
         let mut rest = wire;
         while !rest.is_empty() {
@@ -227,8 +229,8 @@ impl Liar {
         self.send(protocol::EXTENSION, packet, seq, body).await
     }
 
-    /// Takes what has come. It answers as a node that wants to stay does, and refuses every unicast, so
-    /// that the next subscriber is asked.
+    /// Handles the frames that have arrived. It answers like a node that wants to stay connected,
+    /// and refuses every unicast, so that the next subscriber is asked.
     async fn take(&mut self) -> io::Result<()> {
         let mut answers = BytesMut::new();
         while let Some(frame) = self
@@ -243,7 +245,7 @@ impl Liar {
         if answers.is_empty() {
             return Ok(());
         }
-        // What comes meanwhile is taken with the next frame.
+        // Frames that arrive meanwhile are handled with the next frame.
         self.write(&answers).await
     }
 
@@ -353,7 +355,7 @@ pub(super) fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
     }
 }
 
-/// "Nobody here".
+/// Returns the refusal "nobody here" for a unicast.
 fn refuse(frame: &Frame) -> Frame {
     frame.respond(code::NO_SESSION, frame.body.clone())
 }

@@ -1,4 +1,4 @@
-//! Lies in messages: whose they are, where they go, how far.
+//! Lies in messages: about their source, their destination, and how far they may go.
 
 use std::{io, time::Duration};
 
@@ -16,7 +16,7 @@ use super::{
     liar::{Liar, now},
 };
 
-/// A seal that nothing was sealed with.
+/// Returns an invalid seal.
 fn no_seal(counter: u64) -> Seal {
     Seal {
         counter,
@@ -34,7 +34,7 @@ pub(super) fn amop(kind: FrameType, number: u64, topic: &[u8]) -> Frame {
     Frame::new(kind, seq(number), frame_topic(topic, b"a lie"))
 }
 
-/// Ids that a node may use now: small ones, those of a node that has just started, and any.
+/// Returns ids that a node may use now: small ones, those of a node that has just started, and any.
 fn ids(n: u64) -> [u64; 4] {
     let start = now();
     [
@@ -46,7 +46,8 @@ fn ids(n: u64) -> [u64; 4] {
 }
 
 impl Liar {
-    /// Messages that say they may cross any number of links, for nodes there are and nodes there are not.
+    /// Sends messages that claim to be allowed to cross any number of links, to existing and
+    /// non-existing nodes.
     pub(super) async fn send_in_circles(
         &mut self,
         members: &[NodeId],
@@ -83,7 +84,7 @@ impl Liar {
         self.listen(Duration::from_millis(5)).await
     }
 
-    /// Messages in the names of others, with ids that those may use next.
+    /// Sends messages in the names of other nodes, with ids that those may use next.
     pub(super) async fn forge_origins(
         &mut self,
         members: &[NodeId],
@@ -153,7 +154,7 @@ impl Liar {
         Ok(())
     }
 
-    /// Answers to what this node was never asked.
+    /// Sends answers to messages that this node was never sent.
     pub(super) async fn answer_unasked(
         &mut self,
         members: &[NodeId],
@@ -181,7 +182,7 @@ impl Liar {
         self.listen(Duration::from_millis(5)).await
     }
 
-    /// Messages of `len` bytes with seals that are none, as fast as they are taken.
+    /// Sends messages of `len` bytes with invalid seals, as fast as they are accepted.
     pub(super) async fn seal_wrongly(
         &mut self,
         members: &[NodeId],
@@ -204,7 +205,7 @@ impl Liar {
         self.listen(Duration::from_millis(5)).await
     }
 
-    /// Beginnings of long messages in fragments, and a little more of each now and then.
+    /// Begins long messages in fragments, and sends a little more of each now and then.
     pub(super) async fn begin_fragments(&mut self, tally: &Tally) -> io::Result<()> {
         const OPEN: u32 = 1000;
         const TOTAL: u32 = 16 << 20;
@@ -232,7 +233,7 @@ impl Liar {
         Ok(())
     }
 
-    /// Fragments that are none: out of place, too long, of nothing.
+    /// Sends invalid fragments: out of place, too long, empty.
     pub(super) async fn break_fragments(&mut self, tally: &Tally) -> io::Result<()> {
         let bodies: [&'static [u8]; 5] = [
             b"",

@@ -1,5 +1,5 @@
-//! What a member with a node's certificate can do to other nodes: a node that speaks to each of them and
-//! lies.
+//! Attacks by a member with a node certificate on other nodes: a node that connects to each of them
+//! and lies.
 
 mod fisco;
 mod liar;
@@ -15,35 +15,36 @@ pub use self::relay::relay;
 use self::liar::{Kind, Liar};
 use super::{Attack, Field, Tally, Target};
 
-/// Topics on which members who are no part of this exchange messages.
+/// Topics on which innocent members exchange messages.
 const TOPICS: [&[u8]; 3] = [b"bystanders", b"numbered", b"innocents"];
 
-/// What a lying overlay node does, over and over.
+/// The lies of an overlay node, repeated without end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
     /// Records that it cannot sign. Counts the packets.
     Forge,
-    /// Records of its own from the far future. Counts the records.
+    /// Its own records from the far future. Counts the records.
     Future,
-    /// Records of members and of itself as they were. Counts the rounds.
+    /// Old records of members and of itself. Counts the rounds.
     Replay,
-    /// Records of nodes that nobody lets in. Counts the records.
+    /// Records of nodes that no node admits. Counts the records.
     Vouch,
-    /// Nodes without certificates, and FISCO nodes, with subscribers of everybody's topics; what comes for
-    /// them is refused at once. Counts the packets.
+    /// Nodes without certificates, and FISCO nodes, with subscribers to all topics; messages for
+    /// them are refused at once. Counts the packets.
     Invent,
     /// Nodes with certificates of its own agency that do not exist. Counts the records.
     Populate,
     /// As many nodes and topics as it can sign. Counts the records.
     Fill,
-    /// Messages that may cross any number of links, for nodes there are and nodes there are not. Counts
-    /// the messages.
+    /// Messages that may cross any number of links, to existing and non-existing nodes. Counts the
+    /// messages.
     Circles,
-    /// Multicasts and unicasts in the names of others, with the ids that those use. Counts the messages.
+    /// Multicasts and unicasts in the names of others, with the ids that those use. Counts the
+    /// messages.
     Origins,
-    /// Answers to what it was never asked. Counts the answers.
+    /// Answers to messages that it was never sent. Counts the answers.
     Answers,
-    /// Messages of so many bytes with seals that are none. Counts the messages.
+    /// Messages of this many bytes with invalid seals. Counts the messages.
     Seals(usize),
     /// Fragments of messages that never end. Counts the messages.
     Fragments,
@@ -53,33 +54,33 @@ pub enum Lie {
     Ask,
     /// Signs of life without end. Counts the rounds.
     Chatter,
-    /// Links to everybody that only it states. Counts the times it was let in.
+    /// Links to all nodes that only it states. Counts the times it was admitted.
     Between,
-    /// It acknowledges nothing. Counts the times it was let in.
+    /// It acknowledges nothing. Counts the times it was admitted.
     Mute,
 }
 
-/// What a FISCO node does, over and over.
+/// The lies of a FISCO node, repeated without end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FiscoLie {
     /// Odd numbers of topic lists. Counts them.
     Numbers,
-    /// Ever changing lists of so many topics. Counts them.
+    /// Constantly changing lists of this many topics. Counts them.
     Lists(usize),
     /// Questions for all topics. Counts them.
     Ask,
-    /// Messages and answers that are none. Counts the rounds.
+    /// Invalid messages and answers. Counts the rounds.
     Messages,
 }
 
-/// A node that joins each of the nodes and lies, and joins again whenever it is thrown out.
+/// Joins each of the nodes as a node that lies, and joins again whenever it is disconnected.
 pub fn liars(field: &Field, lie: Lie) -> Attack {
     begin(field, Kind::Overlay, move |liar, field, tally| {
         Box::pin(tell(liar, lie, field, tally))
     })
 }
 
-/// The same by a FISCO node.
+/// The same as a FISCO node.
 pub fn fisco_liars(field: &Field, lie: FiscoLie) -> Attack {
     begin(field, Kind::Fisco, move |liar, _, tally| {
         Box::pin(async move {
@@ -111,7 +112,7 @@ fn begin(
             let (field, target) = (field.clone(), target.clone());
             async move {
                 let mut liar = Liar::join(&target, &field.node, kind).await?;
-                // It is told what there is.
+                // Meanwhile it learns the state of the network.
                 liar.listen(Duration::from_millis(50)).await?;
                 let told = lie(&mut liar, &field, &tally).await;
                 tally.saw(liar.seen);

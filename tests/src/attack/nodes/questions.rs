@@ -10,7 +10,7 @@ use amop_proto::p2p::{
 use super::{super::Tally, liar::Liar};
 
 impl Liar {
-    /// Asks for all records, again and again, and for very many that there are not.
+    /// Asks for all records, again and again, and for many records that do not exist.
     pub(super) async fn ask(&mut self, members: &[NodeId], tally: &Tally) -> io::Result<()> {
         let keys: Vec<NodeKey> = members.iter().map(NodeKey::from).collect();
         let all = keys.iter().cycle().take(1000).copied();
@@ -28,14 +28,15 @@ impl Liar {
         Ok(())
     }
 
-    /// Reads, and shows life now and then, so that nobody takes it for dead; acknowledges nothing.
+    /// Reads, and sends something now and then so that it does not count as dead; acknowledges
+    /// nothing.
     pub(super) async fn say_nothing(&mut self, tally: &Tally) -> io::Result<()> {
         tally.done();
         self.deaf = true;
         self.stay().await
     }
 
-    /// Signs of life, acknowledgements of nothing and packets of later versions.
+    /// Sends signs of life, acknowledgements of nothing and packets of later versions.
     pub(super) async fn chatter(&mut self, tally: &Tally) -> io::Result<()> {
         for seq in 0..500 {
             self.say(packet::HELLO, seq, encode_hello()).await?;

@@ -1,4 +1,4 @@
-//! Lies about nodes: what they are linked to, what they have, that they exist.
+//! Lies about nodes: their links, their topics, and that they exist.
 
 use std::{io, time::Duration};
 
@@ -17,10 +17,10 @@ use super::{
 const SECOND: u64 = 1_000_000;
 const YEAR: u64 = 365 * 24 * 3600 * SECOND;
 
-/// Versions from today to the end of time.
+/// Versions from now to the end of time.
 const AGES: [u64; 5] = [1, YEAR / 2, 10 * YEAR, (1 << 62) - (1 << 51), u64::MAX / 2];
 
-/// Everybody's topics, with so many subscribers each.
+/// Returns the topics of all members, with `count` subscribers each.
 fn all_topics(count: u32) -> Vec<(Bytes, u32)> {
     TOPICS
         .map(|topic| (Bytes::from_static(topic), count))
@@ -31,7 +31,7 @@ fn keys(members: &[NodeId]) -> Vec<NodeKey> {
     members.iter().map(NodeKey::from).collect()
 }
 
-/// A FISCO node that nobody has.
+/// Returns a FISCO node that does not exist.
 fn nobody(n: u32, border: NodeId) -> Subject {
     let mut fisco = NodeId([0x77; 64]);
     fisco.0[..4].copy_from_slice(&n.to_be_bytes());
@@ -39,14 +39,14 @@ fn nobody(n: u32, border: NodeId) -> Subject {
 }
 
 impl Liar {
-    /// One forged packet, another one at each connection.
+    /// Sends one forged packet, a different one at each connection.
     pub(super) async fn forge(&mut self, field: &Field, tally: &Tally) -> io::Result<()> {
         let members = &field.members;
         let round = tally.count() as usize;
         let member = members[round % members.len()];
         let version = now().saturating_add(AGES[round / members.len() % AGES.len()]);
         let body = match round % 6 {
-            // Cut off from everybody.
+            // Cut off from all other nodes.
             0 | 1 => self.signed(Subject::Node(member), version, Vec::new()),
             // Linked to the liar alone.
             2 => self.signed(
@@ -54,7 +54,7 @@ impl Liar {
                 version,
                 vec![NodeKey::from(&self.own)],
             ),
-            // A FISCO node in the name of a border that is none.
+            // A FISCO node in the name of a border node that is not one.
             3 => self.signed(nobody(1, member), version, Vec::new()),
             // A record of the liar with the certificates of another node.
             4 => {
@@ -69,7 +69,7 @@ impl Liar {
         let number = self.number();
         self.say(packet::RECORDS, number, body.unwrap_or_default())
             .await?;
-        // The node ends the connection, unless it is the version alone that it does not believe.
+        // The node ends the connection, unless only the version is not accepted.
         self.listen(Duration::from_millis(500)).await
     }
 
@@ -78,7 +78,7 @@ impl Liar {
         record.map(|record| record.bytes().clone())
     }
 
-    /// True records with one bit changed.
+    /// Returns true records with one bit changed.
     fn bent(&self, round: usize) -> Option<Bytes> {
         let mut body = BytesMut::from(&self.records.first()?[..]);
         let bit = round.wrapping_mul(7919) % (8 * body.len());
@@ -86,7 +86,7 @@ impl Liar {
         Some(body.freeze())
     }
 
-    /// The liar itself, from the far future, rightly signed.
+    /// Sends records of the liar itself from the far future, correctly signed.
     pub(super) async fn come_from_the_future(&mut self, tally: &Tally) -> io::Result<()> {
         for age in [2 * YEAR, 1000 * YEAR, (1 << 62) - 1 - now()] {
             let version = now() + age;
@@ -99,7 +99,7 @@ impl Liar {
         self.listen(Duration::from_millis(20)).await
     }
 
-    /// What it was told, and its own old record, again and again.
+    /// Sends the records that it was told, and its own old record, again and again.
     pub(super) async fn replay(&mut self, tally: &Tally) -> io::Result<()> {
         let start = now();
         let subject = Subject::Node(self.own);
@@ -120,7 +120,7 @@ impl Liar {
         self.listen(Duration::from_millis(10)).await
     }
 
-    /// Records of nodes that nobody would let in, each rightly signed with its own key.
+    /// Sends records of nodes that no node would admit, each correctly signed with its own key.
     pub(super) async fn vouch(&mut self, field: &Field, tally: &Tally) -> io::Result<()> {
         for identity in [&field.stranger, &field.targets[0].sdk] {
             let key = Key(identity.clone());
@@ -133,8 +133,8 @@ impl Liar {
         self.listen(Duration::from_millis(10)).await
     }
 
-    /// Nodes without certificates, and FISCO nodes that nobody has, with subscribers of everything; links
-    /// to everybody.
+    /// Sends nodes without certificates, and FISCO nodes that do not exist, with subscribers to
+    /// everything and links to all nodes.
     pub(super) async fn invent(&mut self, field: &Field, tally: &Tally) -> io::Result<()> {
         let links = keys(&field.members);
         self.settle_in(links, all_topics(u32::MAX)).await?;
@@ -152,11 +152,11 @@ impl Liar {
         let forged = self.key.record(invented, now(), Vec::new(), all_topics(1));
         tally.done();
         self.state(forged).await?;
-        // What came before is checked first, at the node's pace.
+        // Earlier packets are checked first, at the node's pace.
         self.listen(Duration::from_secs(20)).await
     }
 
-    /// A way to everybody, it says.
+    /// Claims to have links to all nodes.
     pub(super) async fn stand_between(
         &mut self,
         members: &[NodeId],
@@ -167,8 +167,9 @@ impl Liar {
         self.stay().await
     }
 
-    /// Nodes with certificates of the liar's own agency behind it, with many topics. Subscribers of
-    /// others' topics they could have, too, and never answer: an agency's nodes are nodes.
+    /// Sends nodes behind the liar with certificates of its own agency and with many topics. They
+    /// could also have subscribers to the topics of others and never answer: an agency may have any
+    /// nodes.
     pub(super) async fn populate(&mut self, field: &Field, tally: &Tally) -> io::Result<()> {
         let mut links = keys(&field.members);
         let others: Vec<Key> = field.others.iter().cloned().map(Key).collect();
@@ -187,7 +188,7 @@ impl Liar {
         self.stay().await
     }
 
-    /// As many nodes with as many topics as it can sign.
+    /// Sends as many nodes with as many topics as it can sign.
     pub(super) async fn fill(&mut self, field: &Field, tally: &Tally) -> io::Result<()> {
         let own = NodeKey::from(&self.own);
         let others: Vec<Key> = field.others.iter().cloned().map(Key).collect();

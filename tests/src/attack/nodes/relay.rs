@@ -1,5 +1,5 @@
-//! A relay between two nodes that have no other way to each other: it passes on what they say, and lies
-//! about it as well as it can.
+//! A relay between two nodes that have no other path to each other: it passes on their messages,
+//! and lies about them as well as it can.
 
 use std::io;
 
@@ -18,12 +18,12 @@ use super::{
     liar::{Kind, Liar, extension},
 };
 
-/// So many old messages are kept, and sent once more later.
+/// The number of old messages that are kept and sent again later.
 const KEEP: usize = 32;
 
-/// A relay between the first two nodes of a field. Each message passes it once; before and after that
-/// come altered, redirected and renamed copies, the message itself again, and old ones. Counts the
-/// messages.
+/// Starts a relay between the first two nodes of a field. Each message passes it once; before and
+/// after it come altered, redirected and renamed copies, the message itself again, and old
+/// messages. Counts the messages.
 pub fn relay(field: &Field) -> Attack {
     let mut attack = Attack::new();
     let field = field.clone();
@@ -92,7 +92,7 @@ impl Relay {
                     ..frame
                 };
                 self.ends[1 - from].put(&truth).await?;
-                // Again, and back, and an old one.
+                // The message again, sent back, and an old one.
                 let old = self.old.get(truth.seq as usize % KEEP).cloned();
                 for again in [truth.clone(), truth.clone()].into_iter().chain(old) {
                     self.ends[1 - from].put(&again).await?;
@@ -108,7 +108,7 @@ impl Relay {
         }
     }
 
-    /// What is made of a message, and to which end it goes.
+    /// Returns the false versions of a message, and the end that each is sent to.
     fn lies(&self, from: usize, frame: &PeerFrame) -> Vec<(usize, PeerFrame)> {
         let to = 1 - from;
         let mut lies = Vec::new();
@@ -142,7 +142,7 @@ impl Relay {
         };
         lie(to, other, frame.body.clone());
         lie(to, direct, envelope(&relayed.envelope, &content));
-        // An answer of nobody who was asked.
+        // An answer from a node that was not asked.
         if let Ok(asked) = Frame::from_bytes(content, 64 << 20) {
             let false_answer = asked.respond(code::SUCCESS, Bytes::from_static(b"\x01xa lie"));
             let back = Envelope {
@@ -228,7 +228,7 @@ fn last_byte_changed(body: &Bytes) -> Bytes {
     body.freeze()
 }
 
-/// The body of a packet for a neighbour.
+/// Returns the body of a packet for a neighbour.
 fn envelope(envelope: &Envelope, content: &Bytes) -> Bytes {
     match Frame::from_bytes(content.clone(), 64 << 20) {
         Ok(frame) => envelope.seal(&frame),
