@@ -1,22 +1,23 @@
 //! A fingerprint of a machine, made from its `Debug` text.
 //!
-//! All of a machine's fields are in that text, those of tomorrow too, so nothing can be forgotten
-//! here. Three things in it must not count: the order in which hash maps list their entries, what
-//! the clock shows, and what is only counted. So entries within braces are summed, whatever their
-//! order; each moment counts as its distance from now; and some structs are skipped ([`Name`]). What is
-//! not understood is taken as it stands, which tells too many states apart but never too few.
+//! This text contains all fields of the machine, including fields added later, so no field can be
+//! forgotten here. Three things in it must not count: the order in which hash maps list their
+//! entries, the time of the clock, and mere counters. Because of this, entries within braces are
+//! summed, whatever their order; each moment counts as its distance from now; and some structs are
+//! skipped ([`Name`]). Text that is not recognised is used unchanged: this may separate equal
+//! states, but it never merges different ones.
 
 use std::{
     fmt::{self, Debug, Write},
     time::Instant,
 };
 
-/// What a name says of the brackets that follow it.
+/// The meaning of a name for the brackets that follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name {
     Other,
-    /// A struct that decides nothing: configuration that never changes, counters, and what holds rates
-    /// and shares against limits that no search comes near.
+    /// A struct that decides nothing: configuration that never changes, counters, and structs that
+    /// check rates and shares against limits that no search reaches.
     Ignored,
     Moment,
 }
@@ -33,38 +34,38 @@ impl Name {
     }
 }
 
-/// The fingerprint of a value at a moment.
+/// Returns the fingerprint of a value at a moment.
 pub fn digest(value: &impl Debug, now: Instant) -> u64 {
     let mut reader = Reader::new(nanos_of(now));
-    // Writing into a `Reader` does not fail.
+    // Writing into a `Reader` cannot fail.
     let _ = write!(reader, "{value:?}");
     reader.finish()
 }
 
-/// What a moment's `Debug` text says, in nanoseconds.
+/// Returns the content of a moment's `Debug` text, in nanoseconds.
 fn nanos_of(now: Instant) -> i128 {
     let mut reader = Reader::new(0);
     let _ = write!(reader, "{now:?}");
     reader.last_moment
 }
 
-/// What an entry begins with.
+/// The hash that every entry begins with.
 const START: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// Spreads what is in a hash over all its bits.
+/// Spreads the information in a hash over all its bits.
 pub(crate) fn mix(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
 }
 
-/// What is between two brackets.
+/// The content between two brackets.
 #[derive(Debug)]
 struct Group {
     close: u8,
-    /// Of the entries that are over.
+    /// The sum of the finished entries.
     sum: u64,
-    /// Of the one at hand.
+    /// The hash of the current entry.
     entry: u64,
     empty: bool,
     skip: bool,
@@ -109,7 +110,7 @@ impl Group {
     }
 }
 
-/// The numbers of an `Instant`: seconds and nanoseconds.
+/// The two numbers of an `Instant`: seconds and nanoseconds.
 #[derive(Debug, Default)]
 struct Moment {
     numbers: [i128; 2],
@@ -143,7 +144,8 @@ impl Moment {
     }
 }
 
-/// What is within quotes, taken eight bytes at a time: it comes in pieces of one or two.
+/// Text within quotes, taken eight bytes at a time, because it arrives in pieces of one or two
+/// bytes.
 #[derive(Debug, Default)]
 struct Quoted {
     open: bool,
@@ -152,16 +154,16 @@ struct Quoted {
     len: u32,
 }
 
-/// Reads a `Debug` text as it is written.
+/// Reads a `Debug` text while it is written.
 struct Reader {
     now: i128,
     last_moment: i128,
-    /// The one at hand, and those around it.
+    /// The current group, and below it the groups around it.
     group: Group,
     around: Vec<Group>,
-    /// Of the group at hand, if it is a moment. Nothing is within one.
+    /// The numbers of the current group if it is a moment. A moment contains no groups.
     moment: Option<Moment>,
-    /// What was written last.
+    /// The name that was written last.
     name: Name,
     quoted: Quoted,
 }
@@ -233,7 +235,7 @@ impl Reader {
         }
     }
 
-    /// Bytes without meaning of their own.
+    /// Takes bytes that have no meaning of their own.
     fn run(&mut self, run: &[u8]) {
         if self.group.skip {
             return;
@@ -242,11 +244,11 @@ impl Reader {
             Some(moment) => run.iter().for_each(|&byte| moment.take(byte)),
             None => self.group.take(run),
         }
-        // Names are written at once, their brackets after them.
+        // A name is written in one piece, and its brackets after it.
         self.name = Name::of(run);
     }
 
-    /// Takes bytes within quotes; returns how many there were before the quotes end.
+    /// Takes bytes within quotes; returns their number up to the end of the quotes.
     fn in_quotes(&mut self, bytes: &[u8]) -> usize {
         let quoted = &mut self.quoted;
         for (at, &byte) in bytes.iter().enumerate() {
@@ -270,7 +272,7 @@ impl Reader {
     }
 }
 
-/// Whether a byte is one of those that hold a text together, or a space.
+/// Whether a byte is a mark that structures the text, or a space.
 fn is_mark(byte: u8) -> bool {
     MARKS[usize::from(byte)]
 }
@@ -341,7 +343,7 @@ mod tests {
         let now = Instant::now();
         let one = digest(&machine(now), now);
         for n in 1..50 {
-            // Every map has an order of its own.
+            // Every map has its own order.
             let later = now + Duration::from_nanos(n * 1_234_567_891);
             let mut other = machine(later);
             other.counters = Counters {

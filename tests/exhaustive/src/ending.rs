@@ -1,4 +1,5 @@
-//! What must be true in the end: from a state in which nothing more happens of its own, with time.
+//! The conditions that must hold in the end: starting from a state in which nothing more happens by
+//! itself, as time passes.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,33 +7,34 @@ use amop_proto::channel::code;
 
 use crate::{scenario::Break, sdks::Message, state::State, steps::Step};
 
-/// After this time all nodes see the network as it is. A link that failed silently is found after 3 s.
+/// After this time all nodes know the true network. A link that failed silently is detected after 3
+/// s.
 const CONVERGENCE: Duration = Duration::from_secs(10);
 
-/// After this time every message has an outcome: a unicast's patience, and a little.
+/// After this time every message has an outcome: the timeout of a unicast, and a little more.
 const OUTCOME: Duration = Duration::from_secs(65);
 
-/// A message that is sent when all is quiet has its outcome within this time.
+/// A message that is sent when nothing else happens has its outcome within this time.
 const PROMPT: Duration = Duration::from_secs(1);
 
-/// Who lost a connection dials again this much later, at least.
+/// A node that lost a connection dials again at the earliest after this time.
 const REDIAL: Duration = Duration::from_secs(1);
 
 impl State {
-    /// Whether nothing more happens but that time passes.
+    /// Whether nothing more happens except that time passes.
     pub fn is_end(&self) -> bool {
         self.wrong.is_none() && self.steps().is_empty()
     }
 
-    /// Lets time pass and says what is wrong in the end.
+    /// Lets time pass and checks the end state.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// Returns a description of what is wrong.
     pub fn ends_well(&self) -> Result<(), String> {
         let mut end = self.clone();
         if end.hostile.is_some() {
-            // Messages have their outcome whether it leaves or not.
+            // Messages have their outcome whether the liar leaves or not.
             end.wait_until(OUTCOME, |end| end.open_message())?;
             end.liar_leaves();
         }
@@ -49,7 +51,7 @@ impl State {
         Ok(())
     }
 
-    /// Lets time pass until nothing is wrong.
+    /// Lets time pass until `wrong` finds nothing.
     fn wait_until(
         &mut self,
         patience: Duration,
@@ -76,7 +78,7 @@ impl State {
         }
     }
 
-    /// The link comes back if it can.
+    /// Lets the failed link come back if it can.
     fn heal(&mut self) -> bool {
         let heals = self.scenario.breaks != Break::Never && self.links[0].may_dial();
         if heals {
@@ -85,7 +87,7 @@ impl State {
         heals
     }
 
-    /// The first thing a node has wrong.
+    /// Returns the first thing that a node knows wrongly.
     fn untrue(&self) -> Option<String> {
         let mut topics = [0_u32; 3];
         for sdk in self.sdks.iter().filter(|sdk| sdk.session.is_some()) {
@@ -122,7 +124,7 @@ impl State {
         })
     }
 
-    /// How many links each node is from one.
+    /// Returns the distance of each node from `from`, in links.
     fn distances(&self, from: usize) -> [Option<u32>; 3] {
         let mut distances = [None; 3];
         distances[from] = Some(0);
@@ -171,7 +173,7 @@ impl State {
         Some(format!("node {host} still holds a unicast"))
     }
 
-    /// A unicast and a multicast go where they should.
+    /// Checks that a new unicast and a new multicast arrive where they should.
     fn probe(&mut self) -> Result<(), String> {
         let first = self.messages.len();
         for unicast in [true, false] {
@@ -201,7 +203,7 @@ impl State {
         Ok(())
     }
 
-    /// The subscribers that are there and can be reached.
+    /// Returns the subscribers that are connected and can be reached.
     fn present(&self) -> std::collections::BTreeSet<usize> {
         let distances = self.distances(0);
         let there = |index: &usize| {

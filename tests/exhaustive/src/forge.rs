@@ -18,15 +18,15 @@ use crate::{
     sdks::TOPIC,
 };
 
-/// The highest version there is.
+/// The highest possible version.
 pub(crate) const LAST_VERSION: u64 = 1 << 62;
 
-/// As many links as a frame may ask for.
+/// As many hops as a frame can ask for.
 const HOPS: u32 = u32::MAX;
 
 const FORGED: &[u8] = b"forged";
 
-/// A seal that nobody has made.
+/// An invalid seal.
 const NO_SEAL: Seal = Seal {
     counter: LAST_VERSION,
     mac: [0; 16],
@@ -45,12 +45,12 @@ pub(crate) fn records(body: Bytes) -> PeerFrame {
     extension(packet::RECORDS, 1, body)
 }
 
-/// The records of a frame.
+/// Returns the records of a frame.
 pub(crate) fn decoded(frame: &PeerFrame) -> Vec<SignedRecord> {
     SignedRecord::decode_all(frame.body.clone(), usize::MAX).unwrap_or_default()
 }
 
-/// What a node states, true or not.
+/// A node's statement, true or false.
 pub(crate) struct Claim {
     pub(crate) signer: usize,
     pub(crate) version: u64,
@@ -59,7 +59,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// As a whole record of somebody, with the certificates of that node.
+    /// Returns it as a complete record of `subject`, with the certificates of that node.
     pub(crate) fn of(self, subject: Subject) -> Option<PeerFrame> {
         let chain = match &subject {
             Subject::Node(node) => Some(SharedSecret::new(*node).chain()),
@@ -85,7 +85,7 @@ fn forged(kind: FrameType, seq: Seq) -> Frame {
     Frame::amop(kind, seq, TOPIC, FORGED)
 }
 
-/// A multicast of a node for the receiver.
+/// Returns a multicast of a node, addressed to the receiver.
 pub(crate) fn multicast(source: NodeKey) -> PeerFrame {
     let frame = forged(FrameType::MULTICAST, Seq([b'F'; Seq::LEN]));
     let spread = Spread {
@@ -96,7 +96,7 @@ pub(crate) fn multicast(source: NodeKey) -> PeerFrame {
     extension(packet::MULTICAST, HOPS, spread.seal(&frame))
 }
 
-/// A unicast from afar, with a seal that is none.
+/// Returns a unicast from a distant node, with an invalid seal.
 pub(crate) fn relayed(source: NodeKey, target: NodeKey) -> PeerFrame {
     let frame = forged(FrameType::UNICAST, Seq([b'F'; Seq::LEN]));
     let relayed = Relayed {
@@ -110,12 +110,12 @@ pub(crate) fn relayed(source: NodeKey, target: NodeKey) -> PeerFrame {
     extension(packet::RELAYED_UNICAST, HOPS, relayed.seal(&frame))
 }
 
-/// The node that a message names as its source.
+/// Returns the node that a message names as its source.
 pub(crate) fn source_of(frame: &PeerFrame) -> Option<NodeKey> {
     Envelope::source_of(&frame.body)
 }
 
-/// The message in a frame, made into another one, and all else as it was.
+/// Changes the message in a frame, and keeps everything else.
 fn changed(frame: &PeerFrame, change: impl Fn(Frame) -> Option<Frame>) -> Option<PeerFrame> {
     let read = |bytes| change(Frame::from_bytes(bytes, usize::MAX).ok()?);
     let body = frame.body.clone();
@@ -143,12 +143,12 @@ fn changed(frame: &PeerFrame, change: impl Fn(Frame) -> Option<Frame>) -> Option
     })
 }
 
-/// A message with another content: its id and its seals are as they were.
+/// Returns a message with another content; its id and its seals are unchanged.
 pub(crate) fn altered(frame: &PeerFrame) -> Option<PeerFrame> {
     changed(frame, |inner| Some(forged(inner.kind, inner.seq)))
 }
 
-/// A message for another topic.
+/// Returns a message for another topic.
 pub(crate) fn with_topic(frame: &PeerFrame, topic: &[u8]) -> Option<PeerFrame> {
     changed(frame, |inner| {
         let payload = split_topic(&inner.body).ok()?.payload;
@@ -156,8 +156,8 @@ pub(crate) fn with_topic(frame: &PeerFrame, topic: &[u8]) -> Option<PeerFrame> {
     })
 }
 
-/// An answer to a unicast that another node was asked: of the liar itself, or from afar as if of that
-/// node.
+/// Returns an answer to a unicast that another node was asked: either from the liar itself, or
+/// relayed as if from that node.
 pub(crate) fn answer(unicast: &PeerFrame, liar: usize, asked: usize) -> Option<PeerFrame> {
     let from_afar = unicast.packet == packet::RELAYED_UNICAST;
     let (envelope, bytes) = if from_afar {

@@ -1,4 +1,4 @@
-//! One of the three nodes: the real machine.
+//! One of the three nodes, with the machine of `amop-proto`.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::scenario::{Sabotage, Scenario};
 
-/// Where the versions of records start, in microseconds.
+/// The time at which the versions of records start, in microseconds.
 pub(crate) const EPOCH: u64 = 1_700_000_000_000_000;
 
 /// A node and the fingerprint of its state.
@@ -24,17 +24,17 @@ pub(crate) struct Host {
     pub(crate) digest: u64,
 }
 
-/// The ID of a node.
+/// Returns the ID of a node.
 pub(crate) fn id_of(host: usize) -> NodeId {
     NodeId([host as u8 + 1; 64])
 }
 
-/// The name of a node in routing.
+/// Returns the name of a node in routing.
 pub(crate) fn key_of(host: usize) -> NodeKey {
     NodeKey::from(&id_of(host))
 }
 
-/// Believes every signature, but no certificates of somebody else.
+/// Accepts every signature, but no certificates of another node.
 #[derive(Debug)]
 struct Gullible(SharedSecret);
 
@@ -53,7 +53,7 @@ impl Verifier for Gullible {
 }
 
 impl Host {
-    /// A node that starts so long after the first.
+    /// Creates a node that starts at time `now` after the first one.
     pub(crate) fn new(host: usize, scenario: &Scenario, now: Duration) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&scenario.seed.to_le_bytes());
@@ -87,7 +87,8 @@ impl Host {
         }
     }
 
-    /// What comes from other nodes passes it first; it keeps nothing that decides anything.
+    /// Returns the checker that data from other nodes passes first. It keeps nothing that affects
+    /// decisions.
     pub(crate) fn checker(gullible: bool) -> Checker {
         let honest = SharedSecret::new(id_of(0));
         let verifier: Arc<dyn Verifier> = if gullible {

@@ -1,8 +1,8 @@
-//! A node that lies: what it makes up, and what becomes of that where a defence is taken away.
+//! A node that lies: the frames that it makes up, and their effect when a defence is removed.
 //!
-//! It runs the real machine, so that it is let in and knows what a node knows, and writes frames of its
-//! own making beside that, each [`Wile`] once, at any time. It sees what passes anywhere, which is more
-//! than a real one does; it has no key but its own.
+//! It runs the machine of `amop-proto`, so that it is admitted and knows what a node knows. In
+//! addition it writes frames of its own, using each [`Wile`] once, at any time. It sees all frames
+//! in the network, which is more than an attacker would see; it has no key except its own.
 
 use std::hash::{Hash, Hasher};
 
@@ -25,51 +25,51 @@ use crate::{
     wires::{is_extension, is_message},
 };
 
-/// A year ahead is as far as versions are believed; this is a little less.
+/// Versions are accepted up to a year ahead; this is a little less.
 const FAR: u64 = 364 * 24 * 3600 * 1_000_000;
 
-/// Something a hostile node does at most once, at any time.
+/// An action that a hostile node does at most once, at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wile {
-    /// States of another node that it has neither links nor topics, with that node's certificates.
+    /// States that another node has neither links nor topics, with that node's certificates.
     ForgeRecord,
-    /// Says again what another node said of itself first of all.
+    /// Repeats the first statement of another node about itself.
     ReplayRecord,
-    /// States links to everybody and very many subscribers, of itself.
+    /// States about itself links to all nodes and very many subscribers.
     Claim,
     /// States itself without links, with a version most of a year ahead.
     FarVersion,
-    /// States itself without links, with the highest version there is.
+    /// States itself without links, with the highest possible version.
     LastVersion,
     /// Announces the publisher's node as a FISCO node behind itself.
     Stub,
     /// Sends a multicast in the name of the publisher's node.
     ForgeMulticast,
-    /// Sends a unicast in the name of the publisher's node, as if it came from afar.
+    /// Sends a unicast in the name of the publisher's node, as if it came from a distant node.
     ForgeRelayed,
-    /// Sends a message with the id of one that is under way.
+    /// Sends a message with the id of one in transit.
     Preempt,
-    /// Sends a message of the publisher's again.
+    /// Repeats a message of the publisher.
     ReplayMessage,
-    /// Answers what another node was asked.
+    /// Answers a message that another node was asked.
     FalseAnswer,
-    /// The next of its frames is lost.
+    /// Loses its next frame.
     Drop,
-    /// The next message it passes on has another content.
+    /// Changes the content of the next message that it relays.
     Alter,
-    /// The next message it passes on goes back where it came from, too.
+    /// Also sends the next message that it relays back to where it came from.
     SendBack,
 }
 
-/// What a hostile node has and has done.
+/// The state of a hostile node.
 #[derive(Debug, Clone)]
 pub(crate) struct Hostile {
     pub(crate) host: usize,
-    /// It has left.
+    /// Whether it has left.
     pub(crate) gone: bool,
-    /// A bit for each wile of the scenario.
+    /// One bit for each used wile of the scenario.
     used: u32,
-    /// What the node that is neither it nor the publisher's said of itself first.
+    /// The first statement about itself of the node that is neither this one nor the publisher's.
     old: Option<Bytes>,
     /// The first unicast and the first multicast that the publisher's node sent.
     seen: [Option<PeerFrame>; 2],
@@ -86,7 +86,7 @@ impl Hostile {
         }
     }
 
-    /// The node that is neither this one nor the publisher's.
+    /// Returns the node that is neither this one nor the publisher's.
     fn other(&self) -> usize {
         3 - self.host
     }
@@ -109,7 +109,7 @@ impl State {
         hostile.is_some_and(|hostile| hostile.host == host && !hostile.gone)
     }
 
-    /// The wiles that are left and can be used now, by their place in the scenario.
+    /// Returns the unused wiles that can be used now, as indices into the scenario's wiles.
     pub(crate) fn wiles(&self) -> Vec<usize> {
         let Some(hostile) = self.hostile.as_ref().filter(|hostile| !hostile.gone) else {
             return Vec::new();
@@ -136,7 +136,7 @@ impl State {
         }
     }
 
-    /// The connection from a node to another, if there is one: link, connection, end.
+    /// Returns the connection from a node to another, if there is one: link, connection, end.
     fn way(&self, from: usize, to: usize) -> Option<(usize, usize, usize)> {
         self.links.iter().enumerate().find_map(|(link, held)| {
             let end = held.ends.iter().position(|&end| end == from)?;
@@ -147,7 +147,7 @@ impl State {
         })
     }
 
-    /// The first frame under way from a node that fits: link, connection, end and place.
+    /// Returns the first matching frame of a node in transit: link, connection, end and place.
     fn written(
         &self,
         from: usize,
@@ -163,7 +163,7 @@ impl State {
         })
     }
 
-    /// The hostile node uses a wile.
+    /// Lets the hostile node use a wile.
     pub(crate) fn lie(&mut self, at: usize) {
         let wile = self.scenario.wiles[at];
         let Some(hostile) = &mut self.hostile else {
@@ -238,7 +238,7 @@ impl State {
         }
     }
 
-    /// Does something to a frame that the hostile node has written.
+    /// Changes a frame that the hostile node has written.
     fn bend(&mut self, liar: usize, wile: Wile) {
         let fits = |frame: &PeerFrame| wile == Wile::Drop || is_message(frame);
         let Some((link, conn, end, at)) = self.written(liar, fits) else {
@@ -263,7 +263,7 @@ impl State {
         }
     }
 
-    /// It keeps what may be of use: it sees all frames of the others.
+    /// Keeps what may be useful: the hostile node sees all frames of the others.
     pub(crate) fn overhear(&mut self, from: usize, frame: &PeerFrame) {
         let Some(hostile) = self.hostile.as_mut().filter(|hostile| !hostile.gone) else {
             return;
@@ -287,8 +287,8 @@ impl State {
         }
     }
 
-    /// What a node takes a frame for that comes from the hostile one, and whose: where a defence is
-    /// taken away, something else than it is.
+    /// Returns the frame as which a node treats a frame of the hostile node, and the connection
+    /// that it treats as its source. These differ from the truth only if a defence is removed.
     pub(crate) fn believed(
         &self,
         host: usize,
@@ -306,7 +306,7 @@ impl State {
         believed.unwrap_or((peer, frame))
     }
 
-    /// The connection of a node to the node with this key, if that is not the hostile one.
+    /// Returns the connection of a node to the node with this key, if this is not the hostile node.
     fn peer_with(&self, host: usize, key: NodeKey) -> Option<PeerId> {
         let named = (0..3).find(|&other| key_of(other) == key && other != host)?;
         if self.is_liar(named) {
@@ -316,8 +316,8 @@ impl State {
         Some(PeerId(self.links[link].conns[conn].id))
     }
 
-    /// A message of a neighbour for a neighbour, as if it were of the node that it names. Where only its
-    /// id is used up it has a topic of nobody's.
+    /// Returns a message between neighbours as if it came from the node that it names. If only its
+    /// id should be used up, it gets a topic without subscribers.
     fn as_named(&self, host: usize, frame: &PeerFrame) -> Option<(PeerId, PeerFrame)> {
         let direct = [packet::UNICAST, packet::MULTICAST, packet::ANSWER];
         if !is_extension(frame) || !direct.contains(&frame.packet) {
@@ -332,7 +332,8 @@ impl State {
         Some((peer, frame))
     }
 
-    /// A message from afar, as if its seal had been found good: it counts as one of its source itself.
+    /// Returns a message from a distant node as if its seal were valid: it counts as coming from
+    /// its source.
     fn as_sealed(&self, host: usize, frame: &PeerFrame) -> Option<(PeerId, PeerFrame)> {
         if !is_extension(frame) || frame.packet != packet::RELAYED_UNICAST {
             return None;
@@ -348,7 +349,7 @@ impl State {
         Some((peer, frame))
     }
 
-    /// An answer of somebody, as if it were of the node that was asked.
+    /// Returns an answer as if it came from the node that was asked.
     fn as_asked(&self, host: usize, frame: &PeerFrame) -> Option<(PeerId, PeerFrame)> {
         if !is_extension(frame) || frame.packet != packet::ANSWER {
             return None;
@@ -367,7 +368,7 @@ impl State {
         Some((self.peer_with(host, asked)?, frame))
     }
 
-    /// An old record, as if it were new.
+    /// Returns an old record as if it were new.
     fn renewed(&self, frame: &PeerFrame) -> Option<PeerFrame> {
         let hostile = self.hostile.as_ref()?;
         let old = hostile.old.as_ref().filter(|&old| *old == frame.body)?;
@@ -380,7 +381,8 @@ impl State {
         Some(forge::records(signed.bytes().clone()))
     }
 
-    /// A record with a version that is too far ahead, as far ahead as the machine believes it.
+    /// Returns a record whose version is too far ahead, with the version furthest ahead that the
+    /// machine accepts.
     fn nearer(&self, frame: &PeerFrame) -> Option<PeerFrame> {
         let signed = forge::decoded(frame).pop()?;
         if signed.record().version != forge::LAST_VERSION {
@@ -395,7 +397,8 @@ impl State {
         Some(forge::records(record.sign(&signer)?.bytes().clone()))
     }
 
-    /// Records without those of the receiver itself, where it is not told what others hold of it.
+    /// Returns records without those about the receiver itself, if it must not learn what others
+    /// store about it.
     pub(crate) fn withheld(&self, host: usize, frame: PeerFrame) -> PeerFrame {
         let withholds = [Sabotage::NoOutbid, Sabotage::BelieveVersions]
             .into_iter()
@@ -415,7 +418,7 @@ impl State {
         }
     }
 
-    /// The hostile node dies. It has no SDKs.
+    /// Stops the hostile node. It has no SDKs.
     pub(crate) fn liar_leaves(&mut self) {
         let Some(hostile) = &mut self.hostile else {
             return;
@@ -434,7 +437,7 @@ impl State {
         self.restart(host);
     }
 
-    /// It starts again, and is honest now.
+    /// Starts it again as an honest node.
     pub(crate) fn liar_returns(&mut self) {
         let Some(host) = self.hostile.as_ref().map(|hostile| hostile.host) else {
             return;

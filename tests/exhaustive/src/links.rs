@@ -4,25 +4,25 @@ use std::collections::VecDeque;
 
 use amop_proto::p2p::PeerFrame;
 
-/// How far one end of a connection is.
+/// The state of one end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum End {
     /// TLS is not complete.
     Opening,
     Open,
-    /// It has closed the connection, or was told that it is gone.
+    /// It has closed the connection, or learned that it ended.
     Gone,
 }
 
 /// One connection between two nodes.
 #[derive(Debug, Clone)]
 pub(crate) struct Conn {
-    /// Its name at both ends.
+    /// Its number at both ends.
     pub(crate) id: u64,
     pub(crate) ends: [End; 2],
-    /// Frames under way, by the end they come from.
+    /// Frames in transit, by the end that sent them.
     pub(crate) wires: [VecDeque<PeerFrame>; 2],
-    /// What is sent from now on goes nowhere.
+    /// Whether everything sent from now on is lost.
     pub(crate) cut: bool,
 }
 
@@ -45,16 +45,16 @@ impl Conn {
     }
 }
 
-/// The line between two nodes. The first of its ends dials.
+/// A link between two nodes. The first of its ends dials.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
     pub(crate) ends: [usize; 2],
     pub(crate) conns: Vec<Conn>,
-    /// It has failed once.
+    /// Whether it has failed once.
     pub(crate) broken: bool,
-    /// How many connections there have been.
+    /// The number of connections so far.
     pub(crate) made: u64,
-    /// How often the dialling end may still dial before all is quiet.
+    /// How often the dialling end may still dial before nothing else happens.
     pub(crate) dials: u8,
 }
 
@@ -78,7 +78,7 @@ impl Link {
         self.broken && self.conns.iter().all(|conn| conn.ends[0] == End::Gone)
     }
 
-    /// Whether both ends know the same of every connection.
+    /// Whether both ends agree about every connection.
     pub(crate) fn is_settled(&self) -> bool {
         self.conns
             .iter()

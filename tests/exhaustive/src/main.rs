@@ -15,19 +15,19 @@ struct Args {
     /// Print the names of the scenarios.
     #[arg(long)]
     list: bool,
-    /// Try at most so many steps in each scenario.
+    /// Try at most this number of steps in each scenario.
     #[arg(long, default_value_t = 20_000_000)]
     steps: usize,
-    /// Search each scenario for so many seconds at most.
+    /// Search each scenario for at most this number of seconds.
     #[arg(long, default_value_t = 24 * 3600)]
     seconds: u64,
-    /// Search with so many threads.
+    /// Search with this number of threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
     /// Seeds the nodes' random choices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Make these steps, which a failed search printed, and print what happens.
+    /// Make these steps, as printed by a failed search, and print what happens.
     #[arg(long, value_delimiter = ',', requires = "scenario")]
     path: Option<Vec<usize>>,
 }

@@ -1,4 +1,4 @@
-//! The nodes: events go in, and what comes out of them is carried out.
+//! The nodes: they get events, and their actions are carried out.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -71,7 +71,7 @@ impl State {
         !self.is_liar(host) && !links.any(|link| link.ends.iter().any(|&end| self.is_liar(end)))
     }
 
-    /// No honest node takes another one for a forger.
+    /// Checks that no honest node takes another honest node for a forger.
     fn check_blame(&mut self, host: usize, peer: PeerId, reason: &PeerCloseReason) {
         if let PeerCloseReason::BadRecords(fault) = reason
             && self.are_honest(host, peer)
@@ -80,7 +80,7 @@ impl State {
         }
     }
 
-    /// A node starts anew.
+    /// Starts a node again.
     pub(crate) fn restart(&mut self, host: usize) {
         self.hosts[host] = Arc::new(Host::new(host, &self.scenario, self.now));
     }

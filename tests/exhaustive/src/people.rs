@@ -1,4 +1,4 @@
-//! SDKs: who comes and goes, what they send, and what they are told.
+//! SDKs that come and go, the frames they send, and the frames they get.
 
 use std::collections::BTreeSet;
 
@@ -129,7 +129,7 @@ impl State {
         }
     }
 
-    /// A subscriber is told that what it subscribed to is known.
+    /// Handles that a subscriber is told that its topic is known.
     fn subscribed(&mut self, index: usize) {
         self.sdks[index].subscribed = true;
         let host = self.sdks[index].host;

@@ -1,15 +1,15 @@
-//! What may happen in a search: the network, who comes and goes, what is sent, what is sabotaged.
+//! The possible events of a search: the network, SDKs that come and go, messages, and sabotage.
 
 use crate::hostile::Wile;
 
 /// How a link behaves in a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Break {
-    /// It stays.
+    /// It stays up.
     Never,
-    /// It fails, both ends find out at times of their own, and it comes back.
+    /// It fails, both ends learn this at different times, and it comes back.
     Known,
-    /// It fails and nobody is told: only signs of life that stay out can tell. It comes back.
+    /// It fails without notice: the ends can only notice missing signs of life. It comes back.
     Silent,
 }
 
@@ -18,77 +18,77 @@ pub enum Break {
 pub struct Subscriber {
     /// The node it connects to.
     pub host: usize,
-    /// Whether it is there from the beginning.
+    /// Whether it is connected from the beginning.
     pub present: bool,
-    /// How often it changes that.
+    /// How often it connects or disconnects.
     pub changes: u8,
 }
 
-/// A wrong done on purpose, so that tests see the search find it.
+/// A fault that is built in on purpose, so that tests can check that the search finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
     /// A multicast reaches a session twice.
     MulticastTwice,
-    /// A node's unicast reaches a session with another content.
+    /// A unicast reaches a session with another content.
     Alter,
-    /// A publisher is answered as soon as it asks.
+    /// A publisher gets an answer as soon as it publishes.
     FalseAnswer,
-    /// A heartbeat is answered before the neighbours know what the session subscribed to.
+    /// A heartbeat is answered before the neighbours know the session's topics.
     EarlyBarrier,
-    /// What one node tells the others of itself and them vanishes.
+    /// The records that one node sends are lost.
     LoseRecords,
-    /// When a link comes back, the ends do not say what they know.
+    /// When a link comes back, the ends do not tell each other what they know.
     LoseKnown,
-    /// What is sent again vanishes.
+    /// Repeated messages are lost.
     LoseRepeats,
-    /// Nodes wait for signs of life for an hour.
+    /// Nodes wait an hour for signs of life.
     NoSignsOfLife,
     /// A unicast crosses every link again and again.
     Loop,
-    /// Nodes believe every signature.
+    /// Nodes accept every signature.
     BelieveSignatures,
-    /// Nodes believe a neighbour's message to be of the node that it names.
+    /// Nodes accept a neighbour's message as coming from the node that it names.
     BelieveNames,
-    /// Nodes believe every seal of a message from afar.
+    /// Nodes accept every seal of a message from a distant node.
     BelieveSeals,
-    /// Nodes take an answer from anybody.
+    /// Nodes accept an answer from any node.
     AnyAnswer,
-    /// A message uses up its id though it does not prove where it comes from.
+    /// A message uses up its id although it does not prove its source.
     UseIds,
-    /// Nodes take an old record for a new one.
+    /// Nodes accept an old record as a new one.
     BelieveOld,
-    /// A node does not learn what others hold of it, so that it cannot state something above that.
+    /// A node does not learn what others store about it, so it cannot state a higher version.
     NoOutbid,
-    /// Nodes believe a version that nothing can be above.
+    /// Nodes accept a version so high that no version can be above it.
     BelieveVersions,
 }
 
-/// A small network and what may happen in it.
+/// A small network and the events that are possible in it.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// Names it on the command line.
+    /// Its name on the command line.
     pub name: &'static str,
     /// The links between its three nodes. The first is the one that may break.
     pub links: &'static [(usize, usize)],
-    /// What the first link does.
+    /// The behaviour of the first link.
     pub breaks: Break,
     /// The subscribers.
     pub subscribers: Vec<Subscriber>,
-    /// What the publisher, an SDK of node 0, sends: whether each message is a unicast.
+    /// The messages that the publisher, an SDK of node 0, sends; true for a unicast.
     pub unicasts: &'static [bool],
-    /// The node that lies. It has no subscribers and is not the publisher's.
+    /// The node that lies. It has no subscribers and is not the publisher's node.
     pub hostile: Option<usize>,
-    /// What it does, each once.
+    /// Its actions, each done at most once.
     pub wiles: &'static [Wile],
-    /// So often time may pass while something is under way.
+    /// How often time may pass while something is in transit.
     pub early: u8,
     /// Seeds the nodes' random choices.
     pub seed: u64,
-    /// What is done wrong.
+    /// The built-in fault.
     pub sabotage: Option<Sabotage>,
 }
 
-/// What a node can do beside the honest link of two others.
+/// Wiles of a node in addition to which two others have an honest link.
 const BESIDE: &[Wile] = &[
     Wile::ForgeRecord,
     Wile::ReplayRecord,
@@ -104,7 +104,7 @@ const BESIDE: &[Wile] = &[
     Wile::Drop,
 ];
 
-/// What a node can do that is the only way between two others.
+/// Wiles of a node that is the only connection between two others.
 const BETWEEN: &[Wile] = &[
     Wile::ForgeRecord,
     Wile::ReplayRecord,
@@ -144,7 +144,7 @@ impl Scenario {
         }
     }
 
-    /// All scenarios of the command, the small ones first.
+    /// Returns all scenarios of the command, the small ones first.
     pub fn all() -> Vec<Self> {
         vec![
             Self {
@@ -217,7 +217,7 @@ impl Scenario {
         ]
     }
 
-    /// The scenario of this name.
+    /// Returns the scenario with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|held| held.name == name)
     }

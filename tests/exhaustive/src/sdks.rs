@@ -1,7 +1,7 @@
 //! SDKs and their messages.
 //!
-//! An SDK here is the simplest one: what it is sent it has at once, and what it sends is under way
-//! until a step delivers it.
+//! An SDK here is as simple as possible: it gets everything sent to it at once, and what it sends
+//! is in transit until a step delivers it.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -16,16 +16,16 @@ pub(crate) const TOPIC: &[u8] = b"t";
 #[derive(Debug, Clone)]
 pub(crate) struct Sdk {
     pub(crate) host: usize,
-    /// How often it may still come or go.
+    /// How often it may still connect or disconnect.
     pub(crate) changes: u8,
     pub(crate) session: Option<SessionId>,
-    /// How often it has come.
+    /// How often it has connected.
     pub(crate) came: u64,
-    /// Frames it has sent that have not arrived.
+    /// Frames that it has sent and that have not arrived.
     pub(crate) sent: VecDeque<Frame>,
-    /// The messages that came over the session at hand.
+    /// The messages that came over the current session.
     pub(crate) got: BTreeSet<usize>,
-    /// It has been told that its subscription is known.
+    /// Whether it was told that its subscription is known.
     pub(crate) subscribed: bool,
 }
 
@@ -34,22 +34,22 @@ pub(crate) struct Sdk {
 pub(crate) struct Message {
     pub(crate) unicast: bool,
     pub(crate) sent: bool,
-    /// The result its publisher was told.
+    /// The result that its publisher was told.
     pub(crate) outcome: Option<i32>,
-    /// Subscribers that have it.
+    /// Subscribers that got it.
     pub(crate) got: BTreeSet<usize>,
-    /// Subscribers it must reach, one of them if it is a unicast.
+    /// Subscribers that it must reach; for a unicast, one of them.
     pub(crate) sure: BTreeSet<usize>,
-    /// How often it crossed a wire.
+    /// How often it crossed a link.
     pub(crate) crossings: u16,
 }
 
-/// The seq of a message.
+/// Returns the seq of a message.
 pub(crate) fn seq_of(message: usize) -> Seq {
     Seq([b'a' + message as u8; Seq::LEN])
 }
 
-/// What a message says.
+/// Returns the content of a message.
 fn payload(message: usize) -> [u8; 2] {
     [b'm', b'0' + message as u8]
 }
@@ -63,13 +63,13 @@ pub(crate) fn frame_of(message: usize, unicast: bool) -> Frame {
     Frame::amop(kind, seq_of(message), TOPIC, &payload(message))
 }
 
-/// What a subscriber answers.
+/// Returns a subscriber's answer to a message.
 pub(crate) fn answer_of(message: usize, subscriber: usize) -> Frame {
     let body = [payload(message)[1], b'0' + subscriber as u8];
     Frame::amop(FrameType::RESPONSE, seq_of(message), TOPIC, &body)
 }
 
-/// What an SDK says when it comes.
+/// Returns the frames that an SDK sends when it connects.
 pub(crate) fn subscription(topics: &'static [u8]) -> [Frame; 2] {
     let seq = |byte| Seq([byte; Seq::LEN]);
     [
@@ -78,7 +78,7 @@ pub(crate) fn subscription(topics: &'static [u8]) -> [Frame; 2] {
     ]
 }
 
-/// The subscriber whose answer this is, if it is one to this message.
+/// Returns the subscriber that sent this answer, if it is an answer to this message.
 pub(crate) fn who_answered(message: usize, answer: &Frame) -> Option<usize> {
     (0..10).find(|&subscriber| {
         let body = [payload(message)[1], b'0' + subscriber as u8];

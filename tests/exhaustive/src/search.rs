@@ -1,4 +1,4 @@
-//! The search itself, by `stateright`.
+//! The search, done by `stateright`.
 
 use std::{
     sync::{
@@ -15,7 +15,7 @@ use crate::{scenario::Scenario, state::State, steps::Step};
 const SAFETY: &str = "nothing wrong happens";
 const LIVENESS: &str = "all ends well";
 
-/// All orders of what may happen in a scenario.
+/// All orders of the possible events of a scenario.
 #[derive(Debug)]
 struct Orders {
     scenario: Scenario,
@@ -52,46 +52,46 @@ impl Model for Orders {
     }
 }
 
-/// How far to go.
+/// How far a search goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
-    /// Steps to try, those that lead to states that are known included.
+    /// The number of steps to try, including those that lead to known states.
     pub steps: usize,
-    /// Threads to search with.
+    /// The number of threads to search with.
     pub threads: usize,
-    /// How long to search at most.
+    /// The longest time to search.
     pub time: Duration,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug)]
 pub struct Report {
-    /// Different states.
+    /// The number of different states.
     pub states: usize,
-    /// Steps tried.
+    /// The number of steps tried.
     pub steps: usize,
-    /// Steps of the longest path.
+    /// The number of steps of the longest path.
     pub depth: usize,
-    /// States in which nothing more happened, each followed to its end.
+    /// The number of states in which nothing more happened; each was followed to its end.
     pub ends: u64,
-    /// Whether there was nothing left to try.
+    /// Whether everything was tried.
     pub complete: bool,
     /// How long it took.
     pub time: Duration,
-    /// The first thing that was wrong.
+    /// The first failure.
     pub failure: Option<Failure>,
 }
 
-/// Something wrong, and how to get there.
+/// A failure, and the path to it.
 #[derive(Debug)]
 pub struct Failure {
     /// What is wrong.
     pub text: String,
-    /// For each step its place among those that could be made.
+    /// For each step, its index among the possible steps.
     pub path: Vec<usize>,
 }
 
-/// Searches through all orders of what may happen in a scenario.
+/// Searches all orders of the possible events of a scenario.
 pub fn search(scenario: &Scenario, bound: Bound) -> Report {
     let started = Instant::now();
     let ends = Arc::new(AtomicU64::new(0));
@@ -143,8 +143,8 @@ impl Failure {
     }
 }
 
-/// Makes the steps of a path; returns them and the state they lead to. A path that leads nowhere ends
-/// where it does.
+/// Makes the steps of a path; returns them and the state that they lead to. Stops at the first step
+/// that is not possible.
 pub fn replay(scenario: &Scenario, path: &[usize]) -> (Vec<Step>, State) {
     let mut state = State::new(scenario);
     let mut steps = Vec::new();

@@ -20,16 +20,16 @@ use crate::{
     steps::Step,
 };
 
-/// Where time starts.
+/// The start of time.
 pub(crate) static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// A message crosses wires at most this often, copies and answers included.
+/// A message crosses links at most this often, including its copies and answers.
 const MAX_CROSSINGS: u16 = 40;
 
-/// So many frames are never under way at once.
+/// There are never more frames in transit than this.
 const MAX_FRAMES: usize = 300;
 
-/// The dialling end may dial so often before all is quiet.
+/// How often the dialling end may dial before nothing else happens.
 const DIALS: u8 = 2;
 
 /// The publisher's session, on node 0.
@@ -44,22 +44,22 @@ pub struct State {
     pub(crate) links: Vec<Link>,
     pub(crate) sdks: Vec<Sdk>,
     pub(crate) messages: Vec<Message>,
-    /// How often time may still pass while something is under way.
+    /// How often time may still pass while something is in transit.
     pub(crate) early: u8,
-    /// Nothing about links has changed since all was quiet.
+    /// Whether nothing about links has changed since nothing was in transit.
     pub(crate) calm: bool,
-    /// The network stands, and sabotage may begin.
+    /// Whether the network is complete, so that sabotage may begin.
     pub(crate) started: bool,
-    /// A unicast has left the publisher's node.
+    /// Whether a unicast has left the publisher's node.
     pub(crate) sent_once: bool,
-    /// What the hostile node has, if there is one.
+    /// The state of the hostile node, if there is one.
     pub(crate) hostile: Option<Hostile>,
-    /// What went wrong first.
+    /// The first thing that went wrong.
     pub(crate) wrong: Option<String>,
 }
 
 impl State {
-    /// The network of a scenario, all links up and nothing under way.
+    /// Returns the network of a scenario, with all links up and nothing in transit.
     pub fn new(scenario: &Scenario) -> Self {
         let mut state = Self {
             hosts: std::array::from_fn(|host| Arc::new(Host::new(host, scenario, Duration::ZERO))),
@@ -116,7 +116,7 @@ impl State {
         *BASE + self.now
     }
 
-    /// What went wrong on the way here.
+    /// Returns what went wrong on the way to this state.
     pub fn wrong(&self) -> Option<&str> {
         self.wrong.as_deref()
     }
@@ -125,7 +125,7 @@ impl State {
         self.wrong.get_or_insert(text);
     }
 
-    /// The state after a step.
+    /// Returns the state after a step.
     #[must_use]
     pub fn after(&self, step: Step) -> Self {
         let mut next = self.clone();
@@ -134,7 +134,7 @@ impl State {
         next
     }
 
-    /// What must hold in every state.
+    /// Checks what must hold in every state.
     pub(crate) fn check(&mut self) {
         let conns = self.links.iter().flat_map(|link| &link.conns);
         let frames: usize = conns.flat_map(|conn| &conn.wires).map(VecDeque::len).sum();
@@ -147,7 +147,7 @@ impl State {
         }
     }
 
-    /// Makes the fingerprints of the nodes that changed, of all if time has passed.
+    /// Computes the fingerprints of the nodes that changed, or of all nodes if time has passed.
     fn refresh(&mut self, all: bool) {
         let now = self.instant();
         for host in &mut self.hosts {

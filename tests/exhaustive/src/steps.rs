@@ -1,4 +1,4 @@
-//! What may happen next, and what a step does.
+//! The possible next steps, and the effect of each.
 
 use std::time::Duration;
 
@@ -13,46 +13,46 @@ use crate::{
 /// A timer that is at most this far off fires when nothing is under way.
 const SOON: Duration = Duration::from_millis(200);
 
-/// One that is at most this far off may fire early, while something is under way.
+/// A timer that is at most this far off may fire early, while something is in transit.
 const EARLY: Duration = Duration::from_secs(2);
 
-/// What happens next.
+/// The next thing that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// The first frame under way from one end of a connection arrives at the other.
+    /// The first frame in transit from one end of a connection arrives at the other.
     Deliver {
-        /// Which link.
+        /// The link.
         link: usize,
-        /// Which of its connections.
+        /// Its connection.
         conn: usize,
-        /// From which end.
+        /// The end that sent it.
         from: usize,
     },
     /// TLS is complete at one end.
     Open {
-        /// Which link.
+        /// The link.
         link: usize,
-        /// Which of its connections.
+        /// Its connection.
         conn: usize,
-        /// Which end.
+        /// The end.
         end: usize,
     },
-    /// One end is told that the connection is gone.
+    /// One end learns that the connection ended.
     Lose {
-        /// Which link.
+        /// The link.
         link: usize,
-        /// Which of its connections.
+        /// Its connection.
         conn: usize,
-        /// Which end.
+        /// The end.
         end: usize,
     },
     /// The first link fails.
     Break,
     /// Its dialling end makes a connection again.
     Dial,
-    /// A subscriber comes or goes.
+    /// A subscriber connects or disconnects.
     Turn(usize),
-    /// What a subscriber has sent first arrives.
+    /// The first frame that a subscriber has sent arrives.
     FromSubscriber(usize),
     /// The publisher sends a message.
     Publish(usize),
@@ -63,7 +63,7 @@ pub enum Step {
 }
 
 impl State {
-    /// All that may happen next.
+    /// Returns all possible next steps.
     pub fn steps(&self) -> Vec<Step> {
         if self.wrong.is_some() {
             return Vec::new();
@@ -99,7 +99,7 @@ impl State {
         steps
     }
 
-    /// The steps that need nobody to do anything.
+    /// Returns the steps that happen without any action of an SDK or a link.
     fn under_way(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         for (link, held) in self.links.iter().enumerate() {
@@ -140,7 +140,7 @@ impl State {
         Some(next.saturating_duration_since(*BASE).max(self.now))
     }
 
-    /// Makes a step. The fingerprints are old then.
+    /// Makes a step. Afterwards the fingerprints are out of date.
     pub(crate) fn take(&mut self, step: Step) {
         match step {
             Step::Deliver { link, conn, from } => self.deliver(link, conn, from),
@@ -171,7 +171,7 @@ impl State {
         self.check();
     }
 
-    /// Whether everybody knows all there is to know.
+    /// Whether every node knows everything.
     fn is_calm(&self) -> bool {
         let soon = self.now + SOON;
         self.under_way().is_empty()
@@ -179,7 +179,7 @@ impl State {
             && self.next_timer().is_none_or(|at| at > soon)
     }
 
-    /// Lets all that is under way arrive, and timers fire that are due soon.
+    /// Lets everything in transit arrive, and lets timers fire that are due soon.
     pub(crate) fn run_dry(&mut self) {
         for _ in 0..10_000 {
             let steps = self.steps();
@@ -204,7 +204,7 @@ impl State {
         self.now = next;
         let now = self.instant();
         for host in 0..self.hosts.len() {
-            // Long work is cut into slices, each a timer that is due at once.
+            // Long work is cut into slices; each is a timer that is due at once.
             for _ in 0..1000 {
                 let due = self.hosts[host].node.next_timeout();
                 if due.is_none_or(|due| due > now) {

@@ -1,4 +1,4 @@
-//! Links: what fails, comes back, and is carried.
+//! Links: how they fail, come back, and carry frames.
 
 use std::collections::VecDeque;
 
@@ -21,7 +21,7 @@ use crate::{
 
 impl State {
     pub(crate) fn dial(&mut self, link: usize) {
-        // A name of its own for every connection, whatever else happened before.
+        // Every connection has its own number, whatever happened before.
         let held = &mut self.links[link];
         held.conns.retain(|conn| !conn.is_over());
         held.made += 1;
@@ -40,8 +40,8 @@ impl State {
                 conn.wires.iter_mut().for_each(VecDeque::clear);
             }
         }
-        // A multicast is sent once, so what was under way may be lost; so may a unicast's answer, and
-        // that cannot be sent again where there is no other way.
+        // A multicast is sent once, so it may be lost in transit; so may a unicast's answer, and it
+        // cannot be sent again if there is no other path.
         let hosts: Vec<usize> = self.sdks.iter().map(|sdk| sdk.host).collect();
         let whole = self.whole_from(0);
         for message in &mut self.messages {
@@ -59,7 +59,8 @@ impl State {
         }
     }
 
-    /// The nodes that are joined to one by links that never failed, over honest nodes alone.
+    /// Returns the nodes that are joined to `start` by links that never failed, over honest nodes
+    /// only.
     pub(crate) fn whole_from(&self, start: usize) -> [bool; 3] {
         let mut whole = [false; 3];
         whole[start] = true;
@@ -170,7 +171,7 @@ impl State {
         }
     }
 
-    /// How often a frame is really written.
+    /// Returns how often a frame is really written.
     fn times(&mut self, host: usize, frame: &PeerFrame) -> usize {
         if !is_extension(frame) {
             return 1;
@@ -205,7 +206,7 @@ pub(crate) fn is_extension(frame: &PeerFrame) -> bool {
     frame.protocol == protocol::EXTENSION
 }
 
-/// Whether a frame is a message or an answer, not one of the link-state protocol.
+/// Whether a frame is a message or an answer, and not part of the link-state protocol.
 pub(crate) fn is_message(frame: &PeerFrame) -> bool {
     let messages = [
         mesh::packet::UNICAST,

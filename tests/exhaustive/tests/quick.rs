@@ -1,18 +1,18 @@
-//! A quick bound of the search, and each sabotage that fits its size, found by it.
+//! A quick, bounded search, which must find each sabotage that a search of this size can find.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use amop_exhaustive::{Bound, Report, Sabotage, Scenario, Subscriber, Wile, replay, search};
 
-/// Small enough for every test run. The command goes further; see the library's documentation.
+/// Small enough for every test run. The command searches further; see the library's documentation.
 const QUICK: Bound = Bound {
     steps: 10_000,
     threads: 2,
     time: Duration::from_secs(600),
 };
 
-/// For each scenario without a sabotage: there are many.
+/// For each scenario without a sabotage, because there are many.
 const EACH: Bound = Bound {
     steps: 4_000,
     ..QUICK
@@ -46,13 +46,14 @@ fn every_scenario_holds_so_far() {
     }
 }
 
-/// Searches a scenario with and without a sabotage. What is found must be found again by its path.
+/// Searches a scenario with and without a sabotage. Replaying the path of the failure must find it
+/// again.
 fn finds(sabotage: Sabotage, name: &str, what: &str) {
     finds_in(named(name), sabotage, what);
 }
 
-/// As `finds`, of a node that lies beside the honest link of two others, in this way alone, with one
-/// subscriber and one message.
+/// Like `finds`, for a node that lies in only this way while two others have an honest link, with
+/// one subscriber and one message.
 fn finds_lie(sabotage: Sabotage, wiles: &'static [Wile], unicast: bool, what: &str) {
     let scenario = Scenario {
         wiles,

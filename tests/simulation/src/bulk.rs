@@ -14,14 +14,14 @@ use crate::{
     summary::Summary,
 };
 
-/// Makes the runs of many seeds; `plan` makes the plan of each. Returns the summaries in the order of
-/// their seeds, whichever thread made them.
+/// Makes the runs of many seeds; `plan` returns the plan for each seed. Returns the summaries in
+/// the order of the seeds, whichever thread made them.
 pub fn run_many(seeds: Range<u64>, plan: impl Fn(u64) -> Plan + Sync) -> Vec<Summary> {
     run_each(seeds, |seed| run(&plan(seed)))
 }
 
-/// Makes the runs of many seeds; `run` makes that of each. Returns the summaries in the order of their
-/// seeds, whichever thread made them.
+/// Makes the runs of many seeds; `run` makes the run of each seed. Returns the summaries in the
+/// order of the seeds, whichever thread made them.
 pub fn run_each(seeds: Range<u64>, run: impl Fn(u64) -> Summary + Sync) -> Vec<Summary> {
     let next = AtomicU64::new(seeds.start);
     let done = Mutex::new(Vec::new());

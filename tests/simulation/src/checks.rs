@@ -1,4 +1,4 @@
-//! What must hold once a run is over, message by message.
+//! Checks for each message, made at the end of a run.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,41 +12,42 @@ use crate::{
     world::{Behaviour, World},
 };
 
-/// How long connections and topics must have been there before a message for it to rely on them.
+/// How long connections and topics must exist before a message may rely on them.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// A subscriber that never answers is given up by its own node after 5 s, and by another one, which cannot
-/// tell whether the link between them still lives, after this long.
+/// A subscriber that never answers is given up by its own node after 5 s. Another node, which
+/// cannot tell whether the link between them still works, gives it up after this time.
 const LATE: Duration = Duration::from_secs(6);
 
-/// A cut that nobody is told of is found within 3 s and a tick, and what follows from that is known
-/// everywhere a moment later.
+/// A silent cut is found within 3 s and a tick, and all nodes know the consequences a moment later.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// So long a multicast may be on its way: its links may be held down because they went too often.
+/// How long a multicast may take: links that failed too often may be suppressed for a while.
 const ARRIVES: Duration = Duration::from_secs(15);
 
-/// A message crosses at most this many links; the node-node protocol's own bound.
+/// A message crosses at most this many links; this is the limit of the node-node protocol.
 const MAX_HOPS: u32 = 32;
 
-/// A version of a record goes over a connection at most this often each way: as it is flooded, with
-/// what is exchanged when the connection is new, when it takes another one's place, and when the
-/// neighbour asks for it because it missed a version before, again while the answer is under way.
+/// A version of a record crosses a connection at most this often in each direction: when it is
+/// flooded, when a new connection is synchronised, when a connection replaces another, and when the
+/// neighbour asks for it because it missed an earlier version, again while the answer is in
+/// transit.
 pub(crate) const MAX_CROSSINGS: u32 = 8;
 
 impl World {
-    /// Checks all messages. Every publisher must have left, or had time enough.
+    /// Checks all messages. Every publisher must have left, or have had enough time.
     pub(crate) fn check_messages(&mut self) {
         let mut found = Vec::new();
         for (id, message) in self.ledger.messages() {
             found.extend(self.check_message(id, message));
         }
-        // A rogue SDK publishes what it got once more, in its own name.
+        // A rogue SDK publishes copies of messages in its own name.
         if self.rogues.is_empty() {
             found.extend(self.check_copies());
         }
-        // A hostile node sends what others said again, as often as it likes; an SDK has a node state so
-        // much that others ask for all of it again and again. What that costs is bounded otherwise.
+        // A hostile node repeats statements of others as often as it likes. An SDK can make a node
+        // state so much that others ask for all of it again and again. The cost of this is limited
+        // by other checks.
         if !self.has_hostile() {
             found.extend(self.check_trips());
             found.extend(self.check_records());
@@ -100,7 +101,7 @@ impl World {
         }
     }
 
-    /// The host a client is connected to by a connection.
+    /// Returns the host that a client is connected to by a connection.
     fn host_behind(conn: &Conn) -> Option<usize> {
         conn.owners.iter().find_map(|owner| match owner {
             Owner::Session { host, .. } => Some(*host),
@@ -108,7 +109,8 @@ impl World {
         })
     }
 
-    /// The hosts a client was connected to, topics and all, from before `from` until `until`.
+    /// Returns the hosts that a client was connected to, with its topics known, from before `from`
+    /// until `until`.
     fn hosts_of(&self, client: usize, from: At, until: At) -> impl Iterator<Item = usize> {
         self.clients[client]
             .spans
@@ -125,8 +127,8 @@ impl World {
             .any(|&at| from <= at + Duration::from_secs(10) && at <= until)
     }
 
-    /// Whether subscribers that never answer may have taken all of a unicast's time, because links failed
-    /// meanwhile.
+    /// Whether subscribers that never answer may have used all of a unicast's time, because links
+    /// failed meanwhile.
     fn is_held_up(&self, message: &Message, from: At, done: At) -> bool {
         let clients = self.clients.iter().enumerate();
         let mute = clients.filter(|(_, client)| {
@@ -138,7 +140,7 @@ impl World {
         done.saturating_sub(message.sent) <= longest && !self.is_quiet_around(&all, from, done)
     }
 
-    /// A subscriber that would have answered, if one could be reached all the time.
+    /// Returns a subscriber that would have answered and could be reached all the time.
     fn unicast_had_a_way(&self, message: &Message, done: At) -> Option<usize> {
         let from = message.sent.checked_sub(SETTLED)?;
         if self.overloaded(from, done) || self.is_held_up(message, from, done) {
@@ -165,9 +167,9 @@ impl World {
             })
     }
 
-    /// A subscriber that a multicast had to reach and did not.
+    /// Returns a subscriber that a multicast should have reached and did not.
     fn multicast_missed(&self, message: &Message) -> Option<usize> {
-        // Over whichever connection it went; what was sent twice is as good as once.
+        // The connection that it was sent over; a multicast sent twice is not checked.
         let (first, &conn) = (message.sent, message.over.first()?);
         let (from, until) = (first.checked_sub(QUIET)?, first + ARRIVES);
         if message.over.len() > 1 || self.now < until || self.overloaded(from, until) {
@@ -183,7 +185,8 @@ impl World {
         let reached: Vec<bool> = (0..self.hosts.len())
             .map(|to| reached[to].is_some() && self.is_honest_way(&edges, host, to))
             .collect();
-        // Those who lie confirm what they drop, and who crashes forgets what it has confirmed.
+        // Nodes that lie confirm messages that they drop, and a node that crashes forgets messages
+        // that it has confirmed.
         let crash = |&at: &At| from <= at && at <= until;
         let lies = self.has_hostile() && !self.is_quiet_around(&reached, from, until);
         if lies || self.crashes.iter().any(crash) {
@@ -201,7 +204,7 @@ impl World {
             .find(|&index| !message.got.iter().any(|&(client, _)| client == index))
     }
 
-    /// No session got a multicast more often than it was sent.
+    /// Checks that no session got a multicast more often than it was sent.
     fn check_copies(&self) -> Vec<(Invariant, String)> {
         let mut found = Vec::new();
         for (&(conn, number), &copies) in &self.copies {
@@ -220,7 +223,8 @@ impl World {
         found
     }
 
-    /// No message went in a circle; while nothing changed every one took a shortest way.
+    /// Checks that no message went in a circle, and that it took a shortest path if nothing
+    /// changed.
     fn check_trips(&self) -> Vec<(Invariant, String)> {
         let trips: BTreeMap<_, _> = self.traffic.trips.iter().collect();
         let mut found = Vec::new();
@@ -246,7 +250,7 @@ impl World {
         found
     }
 
-    /// Flooding ends: no record goes over a connection again and again.
+    /// Checks that flooding ends: no record crosses a connection again and again.
     fn check_records(&self) -> Vec<(Invariant, String)> {
         let crossings = self.traffic.records.iter().flatten();
         crossings
@@ -262,8 +266,8 @@ impl World {
             .collect()
     }
 
-    /// Of the trips of unicasts that were taken while nothing changed: links crossed over the
-    /// fewest possible; mean and greatest.
+    /// Returns links crossed divided by the fewest possible, for unicasts sent while nothing
+    /// changed: mean and maximum.
     pub(crate) fn stretch(&self) -> Option<(f64, f64)> {
         let live = self.live_edges();
         let mut ways: BTreeMap<usize, Vec<Option<u32>>> = BTreeMap::new();

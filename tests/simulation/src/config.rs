@@ -1,4 +1,4 @@
-//! What a run is made from.
+//! The configuration of a run.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use clap::ValueEnum;
 
 use crate::graph::Topology;
 
-/// What goes wrong in a run.
+/// The faults in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
-    /// Nothing.
+    /// None.
     Calm,
     /// Single links fail and come back.
     Faults,
-    /// The network falls apart and grows together.
+    /// The network splits and joins again.
     Partitions,
     /// Nodes crash and start again.
     Crashes,
-    /// Links and SDKs are slow, or stand still for a while.
+    /// Links and SDKs are slow, or stop for a while.
     Slow,
-    /// All of it.
+    /// All of these.
     Storm,
 }
 
 impl Profile {
-    /// Whether links fail alone.
+    /// Whether single links fail.
     pub(crate) fn cuts(self) -> bool {
         matches!(self, Self::Faults | Self::Storm)
     }
 
-    /// Whether groups of nodes lose sight of each other.
+    /// Whether groups of nodes are separated from each other.
     pub(crate) fn parts(self) -> bool {
         matches!(self, Self::Partitions | Self::Storm)
     }
@@ -46,7 +46,7 @@ impl Profile {
     }
 }
 
-/// A wrong the harness does on purpose, so that tests see the checks find it.
+/// A fault that the harness causes on purpose, so that tests can check that the checks find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
     /// A message crosses a link again and again.
@@ -59,71 +59,71 @@ pub enum Sabotage {
     ProgramTwice,
     /// A node's multicast reaches a session twice.
     SessionTwice,
-    /// A publisher is answered though nobody got the message.
+    /// A publisher gets an answer although no subscriber got the message.
     FalseAnswer,
-    /// A unicast vanishes wherever it goes.
+    /// All unicasts are lost.
     LoseUnicasts,
     /// Nodes say that they speak the version before the one that confirms multicasts.
     ConfirmNothing,
-    /// One subscriber's copy of a multicast vanishes.
+    /// One subscriber's copy of a multicast is lost.
     LoseMulticast,
-    /// The answer to a publisher comes twice, and the program hears of both.
+    /// The answer to a publisher comes twice, and the program gets both.
     AnswerTwice,
-    /// A publisher's program never hears what became of its message.
+    /// A publisher's program never gets the outcome of its message.
     NoOutcome,
-    /// One node is told nothing of the others any more.
+    /// One node gets no more records of the others.
     Deafen,
-    /// What waits to be written is not held against a limit; and messages are long.
+    /// Write queues are not checked against a limit, and messages are long.
     HideQueue,
     /// One SDK does not leave with the others.
     Stays,
-    /// Nodes believe every signature.
+    /// Nodes accept every signature.
     BelieveSignatures,
-    /// Nodes believe a neighbour's message to be of the node that it names.
+    /// Nodes accept a neighbour's message as coming from the node that it names.
     BelieveNames,
     /// Nodes have no limits.
     NoLimits,
-    /// Nodes believe every seal of a message from afar.
+    /// Nodes accept every seal of a message from a distant node.
     BelieveSeals,
-    /// A message uses up its id though it does not prove where it comes from.
+    /// A message uses up its id although it does not prove its source.
     UseIds,
-    /// Nodes take old records of others for new ones.
+    /// Nodes accept old records of others as new ones.
     BelieveOld,
-    /// Nodes believe a link that one of its ends states.
+    /// Nodes accept a link that only one of its ends states.
     BelieveLinks,
-    /// Nodes send what they pass on hundreds of times, as if it went round.
+    /// Nodes send each relayed message hundreds of times, as if it went round in a circle.
     Echo,
     /// Nodes answer every question of a neighbour, at length.
     AnswerAll,
-    /// Nodes believe an answer of any node.
+    /// Nodes accept an answer from any node.
     BelieveAnswers,
-    /// Nodes take what a relay hands over once more.
+    /// Nodes accept messages that a relay sends again.
     TakeAgain,
 }
 
-/// What a run is made from. The same configuration and seed make the same run.
+/// The configuration of a run. The same configuration and seed give the same run.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Decides everything that is left to chance.
+    /// Decides everything that is random.
     pub seed: u64,
-    /// How many nodes.
+    /// The number of nodes.
     pub nodes: usize,
-    /// How they are linked.
+    /// The shape of the network.
     pub topology: Topology,
-    /// What goes wrong.
+    /// The faults.
     pub profile: Profile,
     /// Whether to print every step.
     pub trace: bool,
-    /// What the harness does wrong on purpose.
+    /// The fault that the harness causes on purpose.
     pub sabotage: Option<Sabotage>,
-    /// The bounds of the nodes.
+    /// The limits of the nodes.
     pub limits: Limits,
-    /// The patience of the nodes.
+    /// The timeouts of the nodes.
     pub timeouts: Timeouts,
 }
 
 impl Config {
-    /// A run without faults.
+    /// Returns the configuration of a run without faults.
     pub fn new(seed: u64, nodes: usize, topology: Topology) -> Self {
         Self {
             seed,
@@ -134,8 +134,8 @@ impl Config {
             sabotage: None,
             limits: Limits::default(),
             timeouts: Timeouts {
-                // Half-open sessions are to be found within a run. Our clients send a heartbeat
-                // every 3 s here.
+                // Half-open sessions must be found within a run. The simulated clients send a
+                // heartbeat every 3 s.
                 session_idle: Duration::from_secs(10),
                 ..Timeouts::default()
             },

@@ -1,4 +1,4 @@
-//! Shapes of networks, and what a breadth-first search says of them.
+//! Shapes of networks, and breadth-first search in them.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -26,7 +26,7 @@ pub enum Topology {
 }
 
 impl Topology {
-    /// The links of a network of this shape. The graph is connected.
+    /// Returns the links of a network of this shape. The graph is connected.
     pub fn edges(self, nodes: usize, rng: &mut StdRng) -> Vec<Edge> {
         let mut edges = BTreeSet::new();
         match self {
@@ -66,7 +66,7 @@ impl Topology {
     }
 }
 
-/// How many links away from `from` every node is; `None` where it cannot be reached.
+/// Returns the distance of every node from `from` in links; `None` where it cannot be reached.
 pub fn distances(nodes: usize, edges: &[Edge], from: usize) -> Vec<Option<u32>> {
     let mut next = vec![Vec::new(); nodes];
     for &(a, b) in edges {

@@ -1,4 +1,5 @@
-//! Every message that was published, whom it reached, and what its publisher was told.
+//! Every published message, the programs that it reached, and the outcome that its publisher was
+//! told.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::net::{At, ConnId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MessageId(pub(crate) u64);
 
-/// What a publisher's program was told of its message.
+/// The outcome that a publisher's program was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The answer of a subscriber, which names itself. A multicast is answered by the node.
@@ -44,9 +45,9 @@ pub(crate) struct Message {
     pub(crate) topic: usize,
     pub(crate) sent: At,
     deadline: At,
-    /// The connections it was sent over.
+    /// The connections that it was sent over.
     pub(crate) over: Vec<ConnId>,
-    /// Which clients' programs got it, and when.
+    /// The clients whose programs got it, and when.
     pub(crate) got: Vec<(usize, At)>,
     pub(crate) done: Option<(At, Verdict)>,
 }
@@ -91,14 +92,14 @@ impl Ledger {
         messages.map(|(number, message)| (MessageId(number as u64), message))
     }
 
-    /// It went out over a connection.
+    /// Records that it was sent over a connection.
     pub(crate) fn sent(&mut self, id: MessageId, over: ConnId) {
         if let Some(message) = self.messages.get_mut(id.0 as usize) {
             message.over.push(over);
         }
     }
 
-    /// A client's program got it.
+    /// Records that a client's program got it.
     pub(crate) fn delivered(
         &mut self,
         id: MessageId,
@@ -119,7 +120,7 @@ impl Ledger {
         twice.map_or(Ok(()), Err)
     }
 
-    /// Its publisher knows what became of it.
+    /// Records that its publisher knows its outcome.
     pub(crate) fn done(&mut self, id: MessageId, now: At, verdict: Verdict) -> Result<(), String> {
         let Some(message) = self.messages.get_mut(id.0 as usize) else {
             return Err(format!("an outcome for message {} of nobody", id.0));
@@ -138,14 +139,14 @@ impl Ledger {
     }
 }
 
-/// The number a payload begins with.
+/// Returns the number that a payload begins with.
 pub(crate) fn number_in(payload: &[u8]) -> Option<u64> {
     payload
         .first_chunk()
         .map(|bytes| u64::from_be_bytes(*bytes))
 }
 
-/// The number of the message in a frame.
+/// Returns the number of the message in a frame.
 pub(crate) fn number_of(frame: &Frame) -> Option<u64> {
     number_in(&split_topic(&frame.body).ok()?.payload)
 }

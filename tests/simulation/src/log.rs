@@ -7,7 +7,7 @@ use std::{
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-/// Takes lines in, keeps their SHA-256 and, when asked to, prints them.
+/// Takes lines in, keeps their SHA-256 and, if asked to, prints them.
 pub(crate) struct Log {
     hash: Context,
     line: String,
@@ -31,11 +31,11 @@ impl Log {
         }
     }
 
-    /// One step, and the bytes that moved in it.
+    /// Logs one step, and the bytes that moved in it.
     pub(crate) fn step(&mut self, at: Duration, what: fmt::Arguments<'_>, bytes: &[u8]) {
         self.line.clear();
         let (secs, nanos) = (at.as_secs(), at.subsec_nanos());
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(self.line, "{secs}.{nanos:09} {what}");
         if self.trace {
             println!("{}", self.line);
@@ -50,7 +50,7 @@ impl Log {
         self.lines
     }
 
-    /// The SHA-256 of everything so far, in hex.
+    /// Returns the SHA-256 of everything so far, in hex.
     pub(crate) fn hash(&self) -> String {
         let digest = self.hash.clone().finish();
         digest

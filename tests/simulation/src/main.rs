@@ -18,22 +18,22 @@ struct Args {
     /// Make the run of this seed.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Make the runs of many seeds, from the first up to but without the second: 0..1000.
+    /// Make the runs of many seeds, from the first up to but not including the second: 0..1000.
     #[arg(long, value_parser = seeds, conflicts_with_all = ["seed", "scale", "trace"])]
     seeds: Option<Range<u64>>,
-    /// Run one network of this many nodes and report what its routing costs.
+    /// Run one network of this many nodes and report the cost of its routing.
     #[arg(long, conflicts_with_all = ["nodes", "profile", "trace"])]
     scale: Option<usize>,
-    /// This many nodes, whatever the seed says.
+    /// Use this many nodes, whatever the seed says.
     #[arg(long)]
     nodes: Option<usize>,
-    /// This shape, whatever the seed says.
+    /// Use this shape, whatever the seed says.
     #[arg(long)]
     topology: Option<Topology>,
-    /// What goes wrong, whatever the seed says.
+    /// Use these faults, whatever the seed says.
     #[arg(long)]
     profile: Option<Profile>,
-    /// With hostile nodes and SDKs.
+    /// Include hostile nodes and SDKs.
     #[arg(long, conflicts_with_all = ["scale", "profile", "topology", "nodes"])]
     hostile: bool,
     /// Print every step.
@@ -111,7 +111,7 @@ impl Args {
     }
 }
 
-/// The process's greatest resident set, where the system tells.
+/// Returns the process's maximum resident set, if the system reports it.
 fn peak_memory() -> Option<String> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status

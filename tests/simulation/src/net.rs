@@ -1,4 +1,4 @@
-//! Connections: two pipes of bytes, each with its latency, its rate and what is under way in it.
+//! Connections: two pipes of bytes, each with its latency, its rate and the packets in transit.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -11,38 +11,38 @@ use bytes::{Bytes, BytesMut};
 /// Virtual time since the start of the run.
 pub(crate) type At = Duration;
 
-/// Names a connection. Never used twice.
+/// The number of a connection. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ConnId(pub(crate) usize);
 
-/// Whose end of a connection it is.
+/// The owner of one end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// A node, connected to another node.
+    /// A node's end of a connection to another node.
     Peer { host: usize, life: u32, id: PeerId },
-    /// A node, connected to an SDK.
+    /// A node's end of a connection to an SDK.
     Session {
         host: usize,
         life: u32,
         id: SessionId,
     },
-    /// An SDK.
+    /// An SDK's end.
     Client { client: usize, endpoint: usize },
-    /// An SDK that lies.
+    /// The end of an SDK that lies.
     Rogue { rogue: usize },
 }
 
-/// How a line carries bytes.
+/// The properties of a line that carries bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Line {
     pub(crate) latency: Duration,
-    /// Added at random; order is kept all the same.
+    /// Random additional latency; the order of packets is still kept.
     pub(crate) jitter: Duration,
-    /// Bytes a second, if that is limited.
+    /// Bytes per second, if this is limited.
     pub(crate) rate: Option<u64>,
 }
 
-/// What is under way.
+/// Something in transit.
 #[derive(Debug)]
 pub(crate) enum Packet {
     Data(Bytes),
@@ -55,39 +55,40 @@ pub(crate) enum Packet {
 pub(crate) enum Severed {
     /// Both sides will be told.
     Known,
-    /// Nobody is told: bytes vanish, and once the sender's socket is full they stay.
+    /// No side is told: bytes are lost, and once the sender's socket is full they wait there.
     Silent,
 }
 
-/// What a sender's socket takes after the line was severed without a word, in bytes.
+/// The bytes that a sender's socket accepts after the line was severed silently.
 const SOCKET: usize = 64 * 1024;
 
 /// One direction of a connection.
 #[derive(Debug)]
 pub(crate) struct Pipe {
-    /// Written by the sender and not taken by the line.
+    /// Bytes written by the sender and not yet taken by the line.
     pub(crate) out: BytesMut,
-    /// Written by a node to another, and not in `out`, with its length.
+    /// Messages written by a node to another node that are not in `out` yet, with their length.
     queue: LinkQueue,
     queued: usize,
-    /// Of what is in `out` of that: the bytes that have yet to leave, and what they count for then.
+    /// For the messages in `out`: the bytes that have not left yet, and the lane and length that
+    /// they count for when they have.
     leaving: VecDeque<(usize, Lane, usize)>,
-    /// Puts together what has arrived at a node.
+    /// Puts frames together that arrived at a node in fragments.
     pub(crate) assembler: Assembler<()>,
-    /// Close after that.
+    /// Whether to close after that.
     pub(crate) fin: bool,
-    /// A part of `out` is leaving: a step will say when it has left.
+    /// Whether a part of `out` is leaving: an event will say when it has left.
     pub(crate) busy: bool,
     pub(crate) in_flight: VecDeque<Packet>,
     pub(crate) last_arrival: At,
     pub(crate) line: Line,
-    /// Nothing leaves before.
+    /// Nothing leaves before this time.
     pub(crate) stalled_until: At,
-    /// Bytes taken since the line was severed.
+    /// Bytes accepted since the line was severed.
     swallowed: usize,
     /// The longest frame written to it.
     pub(crate) longest: usize,
-    /// Arrived and not decoded.
+    /// Bytes that arrived and are not decoded yet.
     pub(crate) read: BytesMut,
 }
 
@@ -111,7 +112,7 @@ impl Pipe {
         }
     }
 
-    /// A node writes something to another one.
+    /// Queues something that a node writes to another one.
     pub(crate) fn push(&mut self, lane: Lane, message: PeerMessage) {
         self.queued += message.wire_len();
         self.queue.push(lane, message);
@@ -121,7 +122,7 @@ impl Pipe {
         self.queue.allow_fragments();
     }
 
-    /// Puts into `out` what is to leave next.
+    /// Moves the next bytes to send into `out`.
     pub(crate) fn fill(&mut self) {
         if !self.out.is_empty() {
             return;
@@ -136,7 +137,7 @@ impl Pipe {
         }
     }
 
-    /// So many bytes of `out` have left; what a node is told of that.
+    /// Records that `len` bytes of `out` have left; returns what to tell the node about this.
     pub(crate) fn left(&mut self, mut len: usize) -> Vec<(Lane, usize)> {
         let mut told = Vec::new();
         while len > 0
@@ -152,12 +153,12 @@ impl Pipe {
         told
     }
 
-    /// What has not left.
+    /// Returns the number of bytes that have not left.
     pub(crate) fn waiting(&self) -> usize {
         self.out.len() + self.queued
     }
 
-    /// What has not left goes nowhere.
+    /// Drops everything that has not left.
     pub(crate) fn drop_unsent(&mut self) {
         self.out.clear();
         self.queue = LinkQueue::default();
@@ -165,7 +166,7 @@ impl Pipe {
         self.leaving.clear();
     }
 
-    /// How much leaves at once, and how long that takes.
+    /// Returns how many bytes leave at once, and how long this takes.
     pub(crate) fn next_part(&self) -> (usize, Duration) {
         match self.line.rate {
             None => (self.out.len(), Duration::ZERO),
@@ -192,21 +193,21 @@ pub(crate) struct Conn {
     pub(crate) owners: [Owner; 2],
     /// `pipes[side]` is written by `owners[side]`.
     pub(crate) pipes: [Pipe; 2],
-    /// The link between nodes it goes over.
+    /// The link between nodes that it belongs to.
     pub(crate) edge: Option<usize>,
-    /// TLS is complete.
+    /// For each end, whether TLS is complete.
     pub(crate) open: [bool; 2],
-    /// The end is closed, or knows that the connection is gone.
+    /// For each end, whether it is closed or knows that the connection ended.
     pub(crate) gone: [bool; 2],
-    /// The end does not read for now.
+    /// For each end, whether it does not read for now.
     pub(crate) paused: [bool; 2],
     pub(crate) severed: Option<Severed>,
-    /// Since when both ends have it, and until when it carried bytes.
+    /// When both ends had it, and until when it carried bytes.
     pub(crate) established: Option<At>,
     pub(crate) ended: Option<At>,
-    /// When anything about it changed.
+    /// The times at which anything about it changed.
     pub(crate) changes: Vec<At>,
-    /// When it stood still.
+    /// The periods in which it stood still.
     pub(crate) stalls: Vec<(At, At)>,
 }
 
@@ -227,7 +228,7 @@ impl Conn {
         }
     }
 
-    /// Both ends have it and bytes pass.
+    /// Whether both ends have it and bytes pass.
     pub(crate) fn is_live(&self) -> bool {
         self.established.is_some() && self.ended.is_none()
     }
@@ -244,7 +245,7 @@ impl Conn {
         self.stalls.iter().any(overlaps)
     }
 
-    /// Whether nothing about it changed in that time.
+    /// Whether nothing about it changed during this time.
     pub(crate) fn is_quiet(&self, from: At, until: At) -> bool {
         let within = |&at: &At| from <= at && at <= until;
         !self.changes.iter().any(within) && !self.stands_still(from, until)
@@ -258,13 +259,13 @@ impl Conn {
         }
     }
 
-    /// Bytes no longer pass from here on.
+    /// Records that bytes no longer pass from here on.
     pub(crate) fn ends(&mut self, now: At) {
         self.changes.push(now);
         self.ended.get_or_insert(now);
     }
 
-    /// One end closed, or learnt that the connection is gone.
+    /// Records that one end closed it or learned that it ended.
     pub(crate) fn left(&mut self, now: At, side: usize) {
         self.gone[side] = true;
         self.ends(now);
@@ -273,7 +274,7 @@ impl Conn {
         }
     }
 
-    /// Whether the line takes more from this side just now.
+    /// Whether the line accepts more bytes from this side now.
     pub(crate) fn takes(&self, side: usize) -> bool {
         match self.severed {
             None => true,
@@ -282,11 +283,11 @@ impl Conn {
         }
     }
 
-    /// Takes what leaves; nothing if the line is severed.
+    /// Takes the bytes that leave; nothing if the line is severed.
     pub(crate) fn take_part(&mut self, side: usize) -> (usize, Option<Bytes>) {
         let pipe = &mut self.pipes[side];
         let (len, _) = pipe.next_part();
-        // Room it no longer needs is not kept: a large network has thousands of pipes.
+        // Unused capacity is not kept: a large network has thousands of pipes.
         let rest = pipe.out.split_off(len);
         let part = std::mem::replace(&mut pipe.out, rest).freeze();
         if self.severed.is_some() {

@@ -1,4 +1,5 @@
-//! Who reaches whom: one SDK at every node, each with a topic of its own and one for all.
+//! Which SDKs reach each other: one SDK at every node, each with its own topic and with one that
+//! all share.
 
 use std::time::Duration;
 
@@ -18,12 +19,12 @@ use crate::{
 pub struct Reach {
     world: World,
     nodes: usize,
-    /// The topic all have.
+    /// The topic that all SDKs have.
     all: usize,
 }
 
 impl Reach {
-    /// A network without faults, all of it connected.
+    /// Creates a network without faults, with all nodes connected.
     pub fn new(seed: u64, nodes: usize, topology: Topology) -> Self {
         let mut world = World::new(Config::new(seed, nodes, topology));
         let topics: Vec<usize> = (0..nodes)
@@ -42,12 +43,13 @@ impl Reach {
         self.world.converge(BOUND);
     }
 
-    /// How many links are up.
+    /// Returns how many links are up.
     pub fn links(&self) -> usize {
         self.world.edges.iter().filter(|edge| edge.up).count()
     }
 
-    /// Takes a random link that is up, or down, the other way, and lets all nodes learn of it.
+    /// Cuts a random link that is up (`up` is false) or restores one that is down, and lets all
+    /// nodes learn of it.
     pub fn turn_one(&mut self, up: bool) {
         let edges = self.world.edges.iter().enumerate();
         let edges: Vec<usize> = edges
@@ -64,8 +66,8 @@ impl Reach {
         self.settle();
     }
 
-    /// Publishes from these nodes to every node and to all, and checks that exactly those get it and
-    /// answer that the links connect. Returns how many pairs were connected.
+    /// Publishes from these nodes to every node and to all, and checks that exactly the connected
+    /// SDKs get and answer the messages. Returns how many pairs were connected.
     pub fn check(&mut self, from: impl IntoIterator<Item = usize>) -> usize {
         let up = self.world.edges.iter().filter(|edge| edge.up);
         let up: Vec<_> = up.map(|edge| (edge.ends[0], edge.ends[1])).collect();
@@ -114,7 +116,7 @@ impl Reach {
             .count()
     }
 
-    /// Checks every message, too, and says what did not hold.
+    /// Checks every message, too, and returns the violations.
     pub fn finish(mut self) -> Vec<Violation> {
         self.world.check_messages();
         self.world.leave_all();

@@ -1,4 +1,4 @@
-//! One large network: how soon it agrees, what that costs, how straight its ways are.
+//! One large network: how soon it converges, the cost, and the length of its paths.
 
 use std::{fmt, time::Duration};
 
@@ -13,38 +13,38 @@ use crate::{
     world::{Behaviour, World},
 };
 
-/// How long control traffic is counted once all agree.
+/// How long control traffic is counted after all nodes agree.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// Unicasts sent to measure ways.
+/// The number of unicasts sent to measure paths.
 const MESSAGES: usize = 1000;
 
-/// What a large network came to.
+/// The results for a large network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scale {
-    /// How many nodes.
+    /// The number of nodes.
     pub nodes: usize,
-    /// How many links.
+    /// The number of links.
     pub links: usize,
-    /// From the start until every node knew the truth, in virtual time.
+    /// The virtual time from the start until every node knew the truth.
     pub converged: Option<Duration>,
-    /// Control traffic until then, of all nodes.
+    /// The control traffic of all nodes until then.
     pub until_converged: Volume,
-    /// Control traffic of all nodes in a second after that.
+    /// The control traffic of all nodes per second after that.
     pub steady: Volume,
-    /// Links crossed over the fewest possible: mean and greatest.
+    /// Links crossed divided by the fewest possible: mean and maximum.
     pub stretch: Option<(f64, f64)>,
-    /// Unicasts sent between random nodes, and those answered.
+    /// The number of unicasts sent between random nodes, and the number answered.
     pub unicasts: (usize, usize),
-    /// Events that happened.
+    /// The number of events.
     pub events: u64,
     /// The SHA-256 of the log.
     pub hash: String,
-    /// What was broken.
+    /// The broken invariants.
     pub violations: Vec<Violation>,
 }
 
-/// Runs a network of that many nodes, all started within 0.1 s, each with a topic of its own.
+/// Runs a network of this many nodes, all started within 0.1 s, each with its own topic.
 pub fn scale(seed: u64, nodes: usize, topology: Topology, bound: Duration) -> Scale {
     let mut world = World::new(Config::new(seed, nodes, topology));
     let clients: Vec<usize> = (0..nodes)

@@ -1,4 +1,4 @@
-//! A run as its seed has it: a network, SDKs, faults, and the checks at the end.
+//! A run as its seed decides: a network, SDKs, faults, and the checks at the end.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,36 +12,36 @@ use crate::{
     world::{Behaviour, Event, PATIENCE, Step, World},
 };
 
-/// The longest time from the last fault until all nodes know the truth. Half-open sessions are
-/// found after 10 s here and looked for every second, half-open links after 3 s, and who lost a
-/// connection dials again within 2 s.
+/// The longest time from the last fault until all nodes know the truth. In the simulation half-open
+/// sessions are found after 10 s by a check every second, half-open links after 3 s, and a node
+/// that lost a connection dials again within 2 s.
 pub const BOUND: Duration = Duration::from_secs(15);
 
-/// How long faults go on, in microseconds.
+/// How long faults last, in microseconds.
 const SPAN: u64 = 15_000_000;
 
-/// How long messages are published around that, in microseconds.
+/// How long messages are published around the faults, in microseconds.
 const BUSY: u64 = 20_000_000;
 
-/// Names a run.
+/// The plan of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// Decides what is not given.
+    /// Decides everything that is not given.
     pub seed: u64,
-    /// How many nodes.
+    /// The number of nodes.
     pub nodes: Option<usize>,
     /// Their links.
     pub topology: Option<Topology>,
-    /// What goes wrong.
+    /// The faults.
     pub profile: Option<Profile>,
     /// Whether to print every step.
     pub trace: bool,
-    /// What the harness does wrong on purpose.
+    /// The fault that the harness causes on purpose.
     pub sabotage: Option<Sabotage>,
 }
 
 impl Plan {
-    /// Everything as the seed has it.
+    /// Returns a plan in which the seed decides everything.
     pub fn of(seed: u64) -> Self {
         Self {
             seed,
@@ -99,7 +99,7 @@ pub fn run(plan: &Plan) -> Summary {
     scenario.people();
     let world = &mut scenario.world;
     let joined = world.converge(BOUND);
-    // Messages rely on what has been there for a while.
+    // Messages rely on connections that have existed for a while.
     scenario.world.run_for(Duration::from_secs(6));
     let last_fault = scenario.faults();
     let busy = scenario.world.rng.random_range(20..100);
@@ -135,7 +135,7 @@ impl Scenario {
     }
 
     fn endpoints(&mut self) -> Vec<usize> {
-        // Nobody but themselves connects to hostile nodes.
+        // Only hostile hosts themselves connect to hostile nodes.
         let honest: Vec<usize> = (0..self.world.config.nodes)
             .filter(|&host| !self.world.is_hostile(host))
             .collect();
@@ -149,15 +149,15 @@ impl Scenario {
         vec![honest[first]]
     }
 
-    /// Subscribers and publishers.
+    /// Adds subscribers and publishers.
     pub(crate) fn people(&mut self) {
         let nodes = self.world.config.nodes;
         self.topics = self.world.rng.random_range(1..=5);
         for topic in 0..self.topics {
             self.world.topic(&format!("topic{topic}"));
         }
-        // One of those that never answer delays a message by 5 s; more than one of a topic could
-        // use up a publisher's patience.
+        // One subscriber that never answers delays a message by 5 s; more than one for a topic
+        // could use up a publisher's timeout.
         let mut silent = vec![false; self.topics];
         for _ in 0..self.world.rng.random_range(nodes..=2 * nodes) {
             let endpoints = self.endpoints();
@@ -190,7 +190,7 @@ impl Scenario {
         }
     }
 
-    /// Messages at random times from now on.
+    /// Plans messages at random times from now on.
     pub(crate) fn publish(&mut self, count: usize, within: u64) {
         for _ in 0..count {
             let at = self.world.random_time(0, within);
@@ -204,7 +204,7 @@ impl Scenario {
         }
     }
 
-    /// Plans what goes wrong, and returns when the last of it is over.
+    /// Plans the faults, and returns when the last one ends.
     pub(crate) fn faults(&mut self) -> At {
         let profile = self.world.config.profile;
         let mut plan = Faults {

@@ -1,4 +1,4 @@
-//! What a run comes to.
+//! The result of a run.
 
 use std::{fmt, time::Duration};
 
@@ -9,32 +9,32 @@ use crate::{
     world::World,
 };
 
-/// What a run comes to.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     /// The seed.
     pub seed: u64,
-    /// How many nodes, linked how, with what going wrong.
+    /// The number of nodes, their links and the faults.
     pub network: (usize, Topology, Profile),
-    /// How long it took in virtual time.
+    /// The virtual time it took.
     pub time: Duration,
-    /// Events that happened.
+    /// The number of events.
     pub events: u64,
-    /// Lines of the log.
+    /// The number of log lines.
     pub lines: u64,
-    /// Unicasts published, and those answered.
+    /// The number of unicasts published, and the number answered.
     pub unicasts: (u64, u64),
-    /// Multicasts published, and copies of them that programs got.
+    /// The number of multicasts published, and the number of copies that programs got.
     pub multicasts: (u64, u64),
-    /// From the start until all nodes knew the truth.
+    /// The time from the start until all nodes knew the truth.
     pub joined: Option<Duration>,
-    /// From the last fault until they knew it again.
+    /// The time from the last fault until all nodes knew the truth again.
     pub converged: Option<Duration>,
-    /// What the routing cost.
+    /// The cost of routing.
     pub control: Volume,
     /// The SHA-256 of the log.
     pub hash: String,
-    /// What was broken.
+    /// The broken invariants.
     pub violations: Vec<Violation>,
 }
 
@@ -71,7 +71,7 @@ impl Summary {
         }
     }
 
-    /// The command that makes this run again.
+    /// Returns the command that repeats this run.
     pub fn replay(&self) -> String {
         let (nodes, topology, profile) = self.network;
         format!(
@@ -82,7 +82,7 @@ impl Summary {
         )
     }
 
-    /// Whether everything held that must hold.
+    /// Whether all invariants held.
     pub fn is_good(&self) -> bool {
         self.violations.is_empty()
     }

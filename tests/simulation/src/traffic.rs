@@ -1,4 +1,4 @@
-//! What crosses the links: messages hop by hop, and what the routing itself costs.
+//! Traffic on the links: messages on each hop, and the cost of routing.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,38 +10,38 @@ use amop_proto::p2p::{
 
 use crate::net::{At, ConnId};
 
-/// A message between nodes, as its envelope names it.
+/// The identity of a message between nodes, taken from its envelope.
 type Name = (u16, NodeKey, u64, NodeKey);
 
-/// A version of a record on one way of a connection: from which side of it.
+/// A version of a record on one direction of a connection: the side that sent it.
 pub(crate) type Crossing = (ConnId, usize, NodeKey, u64);
 
-/// How a message made its way.
+/// The path of a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trip {
-    /// The first time it was sent.
+    /// The time it was first sent.
     pub(crate) first: At,
     pub(crate) last: At,
-    /// From which host to which.
+    /// Its source and destination hosts.
     pub(crate) from: usize,
     pub(crate) to: usize,
-    /// How often its source sent it.
+    /// The number of times its source sent it.
     pub(crate) copies: u32,
-    /// How many links these copies crossed together.
+    /// The number of links that these copies crossed together.
     pub(crate) hops: u32,
 }
 
 /// Frames and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Volume {
-    /// How many frames.
+    /// The number of frames.
     pub frames: u64,
-    /// How many bytes, headers included.
+    /// The number of bytes, headers included.
     pub bytes: u64,
 }
 
 impl Volume {
-    /// What came on top of an earlier count.
+    /// Returns the difference from an earlier count.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self {
@@ -57,11 +57,11 @@ pub(crate) struct Traffic {
     hosts: HashMap<NodeKey, usize>,
     keys: Vec<NodeKey>,
     pub(crate) trips: HashMap<Name, Trip>,
-    /// What each node sent for the routing: signs of life, records, topic numbers.
+    /// The routing traffic that each node sent: signs of life, records, topic numbers.
     pub(crate) control: Vec<Volume>,
     pub(crate) messages: Volume,
-    /// How often each record went over each connection, if that is watched: in a large network
-    /// there are too many.
+    /// How often each record crossed each connection, if this is recorded: in a large network there
+    /// are too many.
     pub(crate) records: Option<BTreeMap<Crossing, u32>>,
 }
 
@@ -77,13 +77,13 @@ impl Traffic {
         }
     }
 
-    /// Hosts are made known in their order.
+    /// Registers a host; hosts must be registered in order.
     pub(crate) fn know(&mut self, key: NodeKey) {
         self.hosts.insert(key, self.keys.len());
         self.keys.push(key);
     }
 
-    /// All control traffic together.
+    /// Returns all control traffic together.
     pub(crate) fn all_control(&self) -> Volume {
         let sum = |a: Volume, b: &Volume| Volume {
             frames: a.frames + b.frames,
@@ -92,7 +92,7 @@ impl Traffic {
         self.control.iter().fold(Volume::default(), sum)
     }
 
-    /// A frame is sent from one node to another, by one end of a connection.
+    /// Counts a frame that one end of a connection sends to the other.
     pub(crate) fn crosses(
         &mut self,
         now: At,
@@ -127,7 +127,7 @@ impl Traffic {
                 if let Some((spread, _)) = Spread::open(frame.body.clone()) {
                     let mut targets = spread.targets;
                     if targets.is_empty() {
-                        // On its last link, for the receiver alone.
+                        // On its last link the message is for the receiver alone.
                         targets.push(self.keys[to]);
                     }
                     for target in targets {
@@ -181,7 +181,8 @@ impl Traffic {
     }
 }
 
-/// A message keeps its name when it is relayed on its first links and not on its last.
+/// Returns a type that stays the same along the path: the packet type on the first links differs
+/// from that on the last link.
 fn kind(packet: u16) -> u16 {
     match packet {
         packet::RELAYED_UNICAST => packet::UNICAST,

@@ -1,4 +1,4 @@
-//! Whether every node sees the network as it is.
+//! Checks whether every node knows the true network.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,12 +12,12 @@ use crate::{
     world::World,
 };
 
-/// How often to look whether all agree.
+/// How often to check whether all agree.
 const TICK: Duration = Duration::from_millis(100);
 
 impl World {
-    /// Lets time pass until every node's view is the truth, and says after what time that was.
-    /// After `bound` it is a violation.
+    /// Lets time pass until every node's view is the truth, and returns how long this took. If it
+    /// takes longer than `bound`, it is a violation.
     pub fn converge(&mut self, bound: Duration) -> Option<Duration> {
         let start: At = self.now;
         loop {
@@ -33,7 +33,7 @@ impl World {
         }
     }
 
-    /// The first thing a node has wrong.
+    /// Returns the first thing that a node knows wrongly.
     fn untrue(&self) -> Option<String> {
         if let Some(wrong) = self.unconnected() {
             return Some(wrong);
@@ -89,8 +89,8 @@ impl World {
         None
     }
 
-    /// A link between two living nodes, or an SDK of a living node, that is not connected, or a
-    /// node that holds a connection that is over.
+    /// Returns a link between two running nodes, or an SDK of a running node, that is not
+    /// connected, or a node that still holds a connection that ended.
     fn unconnected(&self) -> Option<String> {
         for edge in &self.edges {
             let alive = edge.ends.iter().all(|&end| self.hosts[end].node.is_some());
@@ -120,7 +120,7 @@ impl World {
         None
     }
 
-    /// What the SDKs connected to each node have subscribed to.
+    /// Returns the topics that the SDKs of each node have subscribed to.
     fn true_topics(&self) -> Vec<BTreeMap<Bytes, u32>> {
         let mut topics = vec![BTreeMap::new(); self.hosts.len()];
         for conn in self.conns.iter().filter(|conn| conn.is_live()) {
@@ -135,7 +135,7 @@ impl World {
         topics
     }
 
-    /// Everybody leaves: first the SDKs, then the links. Nothing may be left.
+    /// Lets all SDKs leave, and then ends all links. Nothing may be left.
     pub(crate) fn leave_all(&mut self) {
         let stays = usize::from(self.does(Sabotage::Stays));
         for client in stays..self.clients.len() {
@@ -147,7 +147,7 @@ impl World {
         for edge in 0..self.edges.len() {
             self.cut(edge, false);
         }
-        // Records of nodes that are away are kept for a minute.
+        // Records of unreachable nodes are kept for a minute.
         self.run_for(Duration::from_secs(65));
         let mut found = Vec::new();
         for (at, host) in self.hosts.iter().enumerate() {

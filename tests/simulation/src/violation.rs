@@ -1,4 +1,4 @@
-//! What must hold, and what did not.
+//! The invariants, and reports of those that did not hold.
 
 use std::{fmt, time::Duration};
 
@@ -7,37 +7,37 @@ use std::{fmt, time::Duration};
 pub enum Invariant {
     /// No message goes round in a circle.
     NoLoop,
-    /// No program gets a message twice, no session a multicast.
+    /// No program gets a message twice, and no session gets a multicast twice.
     NoDuplicate,
-    /// What is acknowledged was delivered.
+    /// Every acknowledged message was delivered.
     TrueAnswers,
     /// Every published message has exactly one outcome, in time.
     OneOutcome,
-    /// A unicast is answered while there is a way to a subscriber that answers.
+    /// A unicast is answered while there is a path to a subscriber that answers.
     UnicastsArrive,
-    /// A multicast reaches every subscriber to whose node there is a way.
+    /// A multicast reaches every subscriber whose node can be reached.
     MulticastsArrive,
     /// After the last fault every node's view becomes the truth.
     Convergence,
     /// Queues and tables stay within their limits.
     BoundedMemory,
-    /// No node finds what another node of ours sends malformed.
+    /// No overlay node finds packets of another overlay node malformed.
     WellFormed,
-    /// When all have left nothing is left.
+    /// When all hosts have left, nothing is left.
     NothingLeft,
-    /// No program gets a message that was forged or altered on its way, and no honest node takes
+    /// No program gets a message that was forged or altered in transit, and no honest node takes
     /// another for a forger.
     NoForgery,
-    /// What a hostile host does costs the others no more than in proportion.
+    /// The work that a hostile host causes for others is in proportion to its own.
     BoundedWork,
 }
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// When that was found.
+    /// When it was found.
     pub at: Duration,
-    /// Which.
+    /// The invariant.
     pub invariant: Invariant,
     /// What happened.
     pub text: String,

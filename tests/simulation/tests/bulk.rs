@@ -1,9 +1,9 @@
-//! Thousands of seeds, those that failed before first.
+//! Thousands of seeds; those that failed in the past come first.
 #![forbid(unsafe_code)]
 
 use amop_sim::{Plan, Summary, run, run_many};
 
-/// Seeds that found something once, each with what it was.
+/// Seeds that found a bug once, each with a description.
 const PAST: [u64; 6] = [
     // A node that started again numbered its messages from 0: others took them for repeated.
     4,
@@ -34,7 +34,7 @@ fn thousands_of_seeds_hold() {
     let runs = run_many(0..2500, Plan::of);
     all_good(&runs);
     assert_eq!(runs.len(), 2500);
-    // They are worth something only if messages arrive in them.
+    // The runs are useful only if messages arrive in them.
     let (sent, answered) = runs.iter().fold((0, 0), |(sent, answered), run| {
         (sent + run.unicasts.0, answered + run.unicasts.1)
     });

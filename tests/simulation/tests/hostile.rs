@@ -1,9 +1,9 @@
-//! Hostile nodes and SDKs, and that the checks find each defence that is taken away.
+//! Hostile nodes and SDKs, and tests that the checks notice each removed defence.
 #![forbid(unsafe_code)]
 
 use amop_sim::{HostilePlan, Invariant, Sabotage, Summary, Wile, run_each, run_hostile, run_late};
 
-/// Seeds and wiles that found something once, each with what it was.
+/// Seeds and wiles that found a bug once, each with a description.
 const PAST: [(u64, &[Wile]); 1] = [
     // A node announced another one as a FISCO node behind itself, and spoke in its name.
     (73, &[Wile::ForgeMessages, Wile::ReplayRecords, Wile::Stubs]),
@@ -32,19 +32,19 @@ fn seeds_that_failed_before_hold() {
     all_good(&runs);
 }
 
-/// `cargo run -p amop-sim --release -- --hostile --seeds 0..5000` makes thousands.
+/// `cargo run -p amop-sim --release -- --hostile --seeds 0..5000` runs thousands.
 #[test]
 fn dozens_of_seeds_hold() {
     let runs = run_each(0..40, |seed| run_hostile(&HostilePlan::of(seed)));
     all_good(&runs);
-    // They are worth something only if messages arrive in them.
+    // The runs are useful only if messages arrive in them.
     let (sent, answered) = runs.iter().fold((0, 0), |(sent, answered), run| {
         (sent + run.unicasts.0, answered + run.unicasts.1)
     });
     assert!(answered * 2 > sent, "{answered} of {sent} answered");
 }
 
-/// Looks through some runs for what a missing defence leads to. With it the same run is good.
+/// Searches some runs for the effect of a missing defence. With the defence the same run is good.
 fn finds(sabotage: Sabotage, wiles: &[Wile], invariants: &[Invariant]) {
     let plan = |seed| HostilePlan {
         wiles: Some(wiles.to_vec()),
@@ -154,7 +154,8 @@ fn answers_that_anybody_gives() {
     );
 }
 
-/// Counters at the end of all counters, and lists as long as they may be, prove nothing and cost little.
+/// Counters at the end of their range, and lists of the maximum length, prove nothing and cost
+/// little.
 #[test]
 fn counters_and_lists_at_their_bounds_hold() {
     for wiles in [
@@ -172,7 +173,8 @@ fn counters_and_lists_at_their_bounds_hold() {
     }
 }
 
-/// What a relay kept is not taken again, though its source was forgotten meanwhile; and the check would see it.
+/// Messages kept by a relay are not accepted again, although their source was forgotten meanwhile;
+/// and the check would notice if they were.
 #[test]
 fn what_was_kept_until_its_source_was_forgotten_is_not_taken_again() {
     let runs: Vec<Summary> = (0..8).map(|seed| run_late(seed, None)).collect();

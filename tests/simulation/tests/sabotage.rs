@@ -1,4 +1,5 @@
-//! The checks themselves: for each wrong the harness does on purpose, the matching one finds it.
+//! Tests of the checks themselves: for each fault that the harness causes on purpose, the matching
+//! check finds it.
 #![forbid(unsafe_code)]
 
 use amop_sim::{Invariant, Plan, Profile, Sabotage, Topology, run};
@@ -73,8 +74,8 @@ fn unicasts_that_vanish() {
 
 #[test]
 fn a_multicast_that_misses_one() {
-    // Of the one that vanishes another copy may come by a second connection, or it may be too early to
-    // count: not with all of these seeds.
+    // Another copy of the lost one may arrive over a second connection, or it may be too early to
+    // count: this is not the case with all of these seeds.
     let missed = (0..40).any(|seed| {
         let summary = run(&Plan {
             profile: Some(Profile::Calm),
@@ -89,7 +90,7 @@ fn a_multicast_that_misses_one() {
 
 #[test]
 fn a_multicast_that_nobody_confirms() {
-    // Whether one is on a link when that is cut depends on the seed.
+    // Whether a message is on a link when that link is cut depends on the seed.
     let missed = (0..40).any(|seed| {
         let plan = Plan {
             profile: Some(Profile::Faults),
@@ -123,7 +124,7 @@ fn a_node_that_is_told_nothing() {
 
 #[test]
 fn a_queue_nobody_counts() {
-    // Whether a queue fills up depends on the seed: one of these has a link that stands still long
+    // Whether a queue fills up depends on the seed: for one of these a link stands still long
     // enough.
     let fills = (0..40).any(|seed| {
         let summary = run(&Plan {

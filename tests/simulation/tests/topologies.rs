@@ -1,5 +1,5 @@
-//! Line, ring, star, grid and random networks of 16 nodes: who is connected reaches each other, and
-//! nobody else does.
+//! Line, ring, star, grid and random networks of 16 nodes: connected hosts reach each other, and no
+//! others do.
 #![forbid(unsafe_code)]
 
 use amop_sim::{Reach, Topology};
@@ -9,7 +9,7 @@ const NODES: usize = 16;
 fn connected_is_reachable(topology: Topology) {
     let mut reach = Reach::new(1, NODES, topology);
     assert_eq!(reach.check(0..NODES), NODES * NODES, "{topology:?}");
-    // One link after the other goes, at random, until none is left.
+    // Remove links one by one, at random, until none is left.
     let mut from = 0;
     let links = reach.links();
     while reach.links() > 0 {
@@ -18,7 +18,7 @@ fn connected_is_reachable(topology: Topology) {
         reach.check([from]);
     }
     assert_eq!(reach.check(0..NODES), NODES, "each itself");
-    // And all come back.
+    // Then all come back.
     while reach.links() < links {
         reach.turn_one(true);
         from = (from + 7) % NODES;

@@ -1,4 +1,5 @@
-//! Defences of honest nodes that a sabotage takes away: what they would do without one.
+//! Defences of honest nodes that a sabotage removes: the behaviour of a node without such a
+//! defence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,23 +21,24 @@ use crate::{
     world::World,
 };
 
-/// So much is written for each question, where all are answered.
+/// The number of frames written for each question, where all are answered.
 const ANSWERS: usize = 40;
 
 /// What nodes without a defence have seen.
 #[derive(Debug, Default)]
 pub(crate) struct Missing {
-    /// Multicasts that came over others, by the node they came to.
+    /// Relayed multicasts that arrived, by the node they came to.
     came: BTreeSet<(usize, Bytes)>,
-    /// Answers that are believed before the subscriber is asked, by the node it is at.
+    /// Answers that are accepted before the subscriber is asked, by its node.
     answers: BTreeMap<(usize, Seq), Frame>,
     /// Subscribers that were asked.
     asked: BTreeMap<(usize, Seq), SessionId>,
 }
 
 impl World {
-    /// What a node takes a frame for that comes from another, and over which connections: the frame it
-    /// is over the one it comes over, unless a defence against a hostile neighbour is missing.
+    /// Returns the frames as which a node treats a frame, and the connections that it treats as
+    /// their sources. These are the frame and its connection, unless a defence against a hostile
+    /// neighbour is removed.
     pub(crate) fn believed(
         &self,
         host: usize,
@@ -66,7 +68,7 @@ impl World {
         vec![believed.unwrap_or((peer, frame))]
     }
 
-    /// What a node does beside that about a frame of a hostile one.
+    /// Does what an undefended node does in addition about a frame of a hostile one.
     pub(crate) fn undefended(
         &mut self,
         (host, from): (usize, Option<usize>),
@@ -90,7 +92,8 @@ impl World {
         }
     }
 
-    /// Whoever gives an answer is believed: as if the subscriber's own node had it from the subscriber.
+    /// Accepts an answer from any node, as if the subscriber's own node had got it from the
+    /// subscriber.
     fn believe_answer(&mut self, host: usize, frame: &PeerFrame) {
         let Some((source, target, answer)) = forge::forged_answer(frame) else {
             return;
@@ -112,7 +115,8 @@ impl World {
         }
     }
 
-    /// The answer to a unicast that a subscriber is about to be asked, if one is believed already.
+    /// Returns the answer to a unicast that a subscriber is about to be asked, if one was accepted
+    /// already.
     pub(crate) fn believed_answer(
         &mut self,
         (conn, side): (ConnId, usize),
@@ -129,7 +133,7 @@ impl World {
         answer
     }
 
-    /// A multicast that has come before is delivered again.
+    /// Delivers a multicast again that has arrived before.
     fn take_again(&mut self, host: usize, frame: &PeerFrame) {
         let Some(multicast) = forge::relayed_multicast(frame) else {
             return;
@@ -143,7 +147,7 @@ impl World {
         }
     }
 
-    /// The connection of a node to an honest neighbour with this key.
+    /// Returns the connection of a node to an honest neighbour with this key.
     fn peer_with(&self, host: usize, key: NodeKey) -> Option<PeerId> {
         let mut peers = self.hosts[host].peers.iter();
         let named = peers.find(|&(_, &end)| {
@@ -153,8 +157,8 @@ impl World {
         named.map(|(&peer, _)| peer)
     }
 
-    /// A message for a neighbour, as if it were of the neighbour that it names. Where only its id is
-    /// used up, it is for a topic of nobody's.
+    /// Returns a message for a neighbour as if it came from the neighbour that it names. If only
+    /// its id should be used up, it gets a topic without subscribers.
     fn as_named(&self, host: usize, frame: &PeerFrame) -> Option<(PeerId, PeerFrame)> {
         let direct = [packet::UNICAST, packet::MULTICAST, packet::ANSWER];
         if !direct.contains(&frame.packet) {
@@ -167,26 +171,26 @@ impl World {
         Some((peer, frame.clone()))
     }
 
-    /// A unicast or answer from afar, as if its seal had been found good: it counts as if its source
-    /// were here.
+    /// Returns a unicast or answer from a distant node as if its seal were valid: it counts as if
+    /// its source were a neighbour.
     fn as_sealed(&self, host: usize, frame: &PeerFrame) -> Option<(PeerId, PeerFrame)> {
         let direct = forge::direct(frame)?;
         Some((self.peer_with(host, forge::source_of(&direct)?)?, direct))
     }
 
-    /// The version that a node stated last, as far as its neighbours have been told.
+    /// Returns the latest version that a node stated and its neighbours were told.
     fn latest(&self, key: NodeKey) -> Option<u64> {
         let records = self.traffic.records.as_ref()?.keys();
         let of = records.filter(|(_, _, of, _)| *of == key);
         of.map(|&(_, _, _, version)| version).max()
     }
 
-    /// Whose key this is.
+    /// Returns the host with this key.
     fn with_key(&self, key: NodeKey) -> Option<usize> {
         self.hosts.iter().position(|host| host.key == key)
     }
 
-    /// An old record, as if it were new.
+    /// Returns an old record as if it were new.
     fn renewed(&self, frame: &PeerFrame) -> Option<PeerFrame> {
         let record = forge::only_record(frame)?;
         let of = self.with_key(record.key())?;
@@ -199,7 +203,7 @@ impl World {
         forge::records(&Record { version, ..record }, &signer)
     }
 
-    /// Where a node claims links to others: what these would have to state for it to be so.
+    /// Returns the records that other nodes would have to state for the links that a node claims.
     fn claimed(&self, liar: usize, frame: &PeerFrame) -> Vec<PeerFrame> {
         let Some(record) = forge::only_record(frame) else {
             return Vec::new();
@@ -214,7 +218,7 @@ impl World {
         stated.collect()
     }
 
-    /// A change of a node's last record: it has a link more than it has.
+    /// Returns a change of a node's last record with a link that does not exist.
     fn with_link(&self, of: usize, to: usize) -> Option<PeerFrame> {
         let base = self.latest(self.hosts[of].key)?;
         let live = self.live_edges();
@@ -239,8 +243,8 @@ impl World {
         forge::records(&change, &SharedSecret::new(self.hosts[of].id))
     }
 
-    /// Without a limit of hops and the rule that nothing goes back: what is passed on for the first time
-    /// is so again and again, as if it went round.
+    /// Sends a relayed message many times, as if it went round in a circle: this happens without a
+    /// limit of hops and without the rule that nothing goes back.
     pub(crate) fn echo(&mut self, end: (ConnId, usize), frame: &PeerFrame) {
         if !self.does(Sabotage::Echo) || !forge::is_relayed(frame) || frame.seq != 31 {
             return;

@@ -17,10 +17,10 @@ use rand::{RngExt, rngs::StdRng};
 
 use super::{FORGED, FORGER, OWN};
 
-/// The hops a frame asks for that wants to go round for ever.
+/// The hops that a frame asks for to go round for ever.
 const HOPS: u32 = u32::MAX;
 
-/// So many ids are guessed at once.
+/// The number of ids that are guessed at once.
 const NEXT_IDS: u64 = 16;
 
 pub(super) fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
@@ -51,14 +51,14 @@ pub(super) fn is_records(frame: &PeerFrame) -> bool {
     frame.protocol == protocol::EXTENSION && frame.packet == packet::RECORDS
 }
 
-/// A channel frame for a topic whose payload begins with a number.
+/// Returns a channel frame for a topic, whose payload begins with a number.
 pub(super) fn channel_frame(kind: FrameType, seq: Seq, topic: &[u8], number: u64) -> Frame {
     let mut payload = BytesMut::new();
     payload.put_u64(number);
     Frame::amop(kind, seq, topic, &payload)
 }
 
-/// The same frame with another content.
+/// Returns the same frame with another content.
 fn altered(frame: &Frame) -> Option<Frame> {
     let body = split_topic(&frame.body).ok()?;
     let mut payload = BytesMut::new();
@@ -77,7 +77,7 @@ fn read(bytes: Bytes) -> Option<Frame> {
     Frame::from_bytes(bytes, usize::MAX).ok()
 }
 
-/// A message that passes on its way, with another content and its seals as they were.
+/// Returns a passing message with another content and unchanged seals.
 pub(super) fn alter(frame: &PeerFrame) -> Option<PeerFrame> {
     let body = frame.body.clone();
     let body = if frame.packet == packet::RELAYED_MULTICAST {
@@ -93,7 +93,7 @@ pub(super) fn alter(frame: &PeerFrame) -> Option<PeerFrame> {
     })
 }
 
-/// Somebody else's message, as if it were that of another node: a unicast or multicast for the
+/// Returns another node's message as if it came from a third node: a unicast or multicast for the
 /// neighbour or for others.
 pub(super) fn message(
     rng: &mut StdRng,
@@ -136,12 +136,12 @@ pub(super) fn message(
     extension(packet, HOPS, body)
 }
 
-/// The node that a message names as its source.
+/// Returns the node that a message names as its source.
 pub(super) fn source_of(frame: &PeerFrame) -> Option<NodeKey> {
     Envelope::source_of(&frame.body)
 }
 
-/// A message for a neighbour, with its id, for a topic that nobody has.
+/// Returns a message for a neighbour, with the same id, for a topic without subscribers.
 pub(super) fn for_nobody(frame: &PeerFrame) -> Option<PeerFrame> {
     let other = |bytes| {
         let inner = read(bytes)?;
@@ -162,7 +162,7 @@ pub(super) fn for_nobody(frame: &PeerFrame) -> Option<PeerFrame> {
     })
 }
 
-/// A unicast or answer from afar, as a neighbour would send it.
+/// Returns a unicast or answer from a distant node, as a neighbour would send it.
 pub(super) fn direct(frame: &PeerFrame) -> Option<PeerFrame> {
     let packet = match frame.packet {
         packet::RELAYED_UNICAST => packet::UNICAST,
@@ -173,7 +173,7 @@ pub(super) fn direct(frame: &PeerFrame) -> Option<PeerFrame> {
     Some(extension(packet, frame.seq, envelope.seal(&read(bytes)?)))
 }
 
-/// The record of a frame that has one.
+/// Returns the record of a frame that has exactly one.
 pub(super) fn only_record(frame: &PeerFrame) -> Option<Record> {
     if frame.packet != packet::RECORDS {
         return None;
@@ -188,8 +188,8 @@ pub(super) fn records(record: &Record, signer: &SharedSecret) -> Option<PeerFram
     Some(extension(packet::RECORDS, 1, signed.bytes().clone()))
 }
 
-/// Multicasts with the ids that the source of a message is about to use, for a neighbour. Not if that is the
-/// sender itself, which may send what it likes in its own name.
+/// Returns multicasts for a neighbour with the ids that the source of a message is about to use.
+/// Returns none if the source is the sender itself, which may send anything in its own name.
 pub(super) fn with_next_ids(
     rng: &mut StdRng,
     (message, own): (&PeerFrame, NodeKey),
@@ -219,7 +219,7 @@ pub(super) fn with_next_ids(
     (1..=NEXT_IDS).map(|n| forged(id.wrapping_add(n))).collect()
 }
 
-/// An answer to a unicast that passes: as if its target had given it.
+/// Returns an answer to a passing unicast, as if from its target.
 pub(super) fn answer(rng: &mut StdRng, unicast: &PeerFrame) -> Option<PeerFrame> {
     let (envelope, bytes) = match unicast.packet {
         packet::RELAYED_UNICAST => {
@@ -257,15 +257,15 @@ pub(super) fn answer(rng: &mut StdRng, unicast: &PeerFrame) -> Option<PeerFrame>
     Some(extension(packet, HOPS, body))
 }
 
-/// A copy with as many hops as fit.
+/// Returns a copy with as many hops as possible.
 pub(super) fn again(frame: PeerFrame) -> PeerFrame {
     PeerFrame { seq: HOPS, ..frame }
 }
 
-/// What a hostile node says of nodes.
+/// The claims of a hostile node about nodes.
 #[derive(Debug)]
 pub(super) struct Claims<'a> {
-    /// Who signs.
+    /// The node that signs.
     pub(super) signer: NodeId,
     pub(super) version: u64,
     pub(super) agreement: [u8; 32],
@@ -290,26 +290,26 @@ impl Claims<'_> {
         record.sign(&SharedSecret::new(self.signer))
     }
 
-    /// A record of a node, with that node's certificates.
+    /// Returns a record of a node, with that node's certificates.
     pub(super) fn of(&self, node: NodeId) -> Option<PeerFrame> {
         let record = self.whole(Subject::Node(node), &node)?;
         Some(extension(packet::RECORDS, 1, record.bytes().clone()))
     }
 
-    /// A record of a node, with the signer's own certificates.
+    /// Returns a record of a node, with the signer's own certificates.
     pub(super) fn with_own_chain(&self, node: NodeId) -> Option<PeerFrame> {
         let record = self.whole(Subject::Node(node), &self.signer)?;
         Some(extension(packet::RECORDS, 1, record.bytes().clone()))
     }
 
-    /// A record of a FISCO node behind the signer.
+    /// Returns a record of a FISCO node behind the signer.
     pub(super) fn stub(&self, fisco: NodeId, border: NodeId) -> Option<PeerFrame> {
         let record = self.whole(Subject::Stub { fisco, border }, &self.signer)?;
         Some(extension(packet::RECORDS, 1, record.bytes().clone()))
     }
 }
 
-/// A message in the sender's own name, proven with its key.
+/// Returns a message in the sender's own name, proven with its key.
 pub(super) fn in_own_name(
     rng: &mut StdRng,
     (own, target): (NodeKey, NodeKey),
@@ -351,7 +351,7 @@ pub(super) fn in_own_name(
     extension(packet::RELAYED_MULTICAST, HOPS, spread.seal(&frame))
 }
 
-/// The channel frame of a multicast that comes over others.
+/// Returns the channel frame of a relayed multicast.
 pub(super) fn relayed_multicast(frame: &PeerFrame) -> Option<Frame> {
     if !is_relayed(frame) || frame.packet != packet::RELAYED_MULTICAST {
         return None;
@@ -359,7 +359,7 @@ pub(super) fn relayed_multicast(frame: &PeerFrame) -> Option<Frame> {
     read(RelayedSpread::open(frame.body.clone())?.1)
 }
 
-/// An answer that was forged, with who is said to give it and whom it is for.
+/// Returns a forged answer, with its claimed source and its target.
 pub(super) fn forged_answer(frame: &PeerFrame) -> Option<(NodeKey, NodeKey, Frame)> {
     if frame.protocol != protocol::EXTENSION {
         return None;
@@ -377,10 +377,10 @@ pub(super) fn forged_answer(frame: &PeerFrame) -> Option<(NodeKey, NodeKey, Fram
     forged.then_some((envelope.source, envelope.target, answer))
 }
 
-/// Nobody subscribes to it: only forged records have it.
+/// A topic without subscribers: only forged records have it.
 pub(super) const TOPIC: &str = "forged";
 
-/// Questions about many nodes.
+/// Returns questions about many nodes.
 pub(super) fn question(rng: &mut StdRng, keys: &[NodeKey]) -> PeerFrame {
     let many = keys.iter().copied().cycle().take(2000);
     match rng.random_range(0..3) {
@@ -390,7 +390,7 @@ pub(super) fn question(rng: &mut StdRng, keys: &[NodeKey]) -> PeerFrame {
     }
 }
 
-/// What nobody can read.
+/// Returns a frame that cannot be read.
 pub(super) fn garbage(rng: &mut StdRng) -> PeerFrame {
     let mut body = vec![0; rng.random_range(0..300)];
     rng.fill(&mut body[..]);
@@ -399,7 +399,7 @@ pub(super) fn garbage(rng: &mut StdRng) -> PeerFrame {
     } else {
         protocol::EXTENSION
     };
-    // Records that cannot be read end the connection; that is a wile of its own.
+    // Records that cannot be read end the connection; this is a separate wile.
     let packet = match rng.random_range(0..14) {
         packet::RECORDS => packet::ANSWER,
         packet => packet,
@@ -412,7 +412,7 @@ pub(super) fn garbage(rng: &mut StdRng) -> PeerFrame {
     }
 }
 
-/// A multicast in the sender's own name, for the neighbour. Anybody may do that.
+/// Returns a multicast in the sender's own name, for the neighbour. Every node may do this.
 pub(super) fn own_multicast(rng: &mut StdRng, own: NodeKey, topic: &[u8], seq: Seq) -> PeerFrame {
     let frame = channel_frame(FrameType::MULTICAST, seq, topic, OWN);
     let spread = Spread {

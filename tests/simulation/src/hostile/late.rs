@@ -1,5 +1,6 @@
-//! A relay that keeps what passes, cuts itself off until the nodes on both sides have forgotten each other, and
-//! hands over once more what it kept, with old records and none of the new ones.
+//! A relay that keeps passing messages, cuts itself off until the nodes on both sides have
+//! forgotten each other, and then sends again what it kept, with old records and without the new
+//! ones.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,13 +14,13 @@ use crate::{
     world::{PATIENCE, World},
 };
 
-/// Longer than a node is remembered that cannot be reached, and the ids of what it sent.
+/// Longer than unreachable nodes and the ids of their messages are remembered.
 const FORGOTTEN: Duration = Duration::from_secs(200);
 
-/// How long what was kept is handed over.
+/// How long it sends the messages that it kept.
 const SPAN: Duration = Duration::from_secs(20);
 
-/// The relay, and the node that it cuts off.
+/// The relay; the next constant is the node that it cuts off.
 const RELAY: usize = 1;
 const BEHIND: usize = 2;
 
@@ -57,7 +58,7 @@ pub fn run_late(seed: u64, sabotage: Option<Sabotage>) -> Summary {
 }
 
 impl World {
-    /// Otherwise what follows would show nothing.
+    /// Checks that the nodes were forgotten; otherwise the rest of the test would prove nothing.
     fn check_forgotten(&mut self) {
         let node = self.hosts[BEHIND].node.as_ref();
         let known = node.map_or(0, |node| node.router().known_nodes());

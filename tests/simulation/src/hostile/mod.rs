@@ -1,8 +1,9 @@
-//! Hosts that lie: nodes with a certificate of their own and SDKs that do what no honest program does.
+//! Hosts that lie: nodes with their own certificate, and SDKs that do things no honest program
+//! does.
 //!
-//! A hostile node runs the real machine, so that it is let in and knows all that a node knows, and
-//! bends what goes in and out; beside that it writes frames of its own making to its neighbours. It
-//! cannot sign for others nor make their seals: it has no key but its own.
+//! A hostile node runs the machine of `amop-proto`, so that it is admitted and knows everything
+//! that a node knows. It changes frames that go in and out, and also writes frames of its own to
+//! its neighbours. It cannot sign for others or make their seals: it has no key except its own.
 
 mod defence;
 mod forge;
@@ -23,64 +24,67 @@ pub use self::{
     plan::{HostilePlan, run_hostile},
 };
 
-/// Payloads of messages that hostile hosts publish in their own name, which anybody may, begin so.
+/// The first number in payloads of messages that hostile hosts publish in their own name, which
+/// every host may do.
 pub(crate) const OWN: u64 = u64::MAX - 1;
 
-/// Payloads of messages that are made to look like those of others begin so. Nobody may get one.
+/// The first number in payloads of messages that imitate messages of others. No program may get
+/// one.
 pub(crate) const FORGED: u64 = u64::MAX - 2;
 
-/// Who answers a forged unicast. No publisher may be told so.
+/// The subscriber named in answers to forged unicasts. No publisher may get such an answer.
 pub(crate) const FORGER: u32 = u32::MAX - 2;
 
-/// Frames that passed are remembered up to this number.
+/// The maximum number of frames that are remembered.
 const MAX_CAPTURED: usize = 256;
 
-/// What a hostile node does.
+/// An action of a hostile node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Wile {
-    /// States what other nodes never said.
+    /// States things about other nodes that they never stated.
     ForgeRecords,
-    /// States links to everybody.
+    /// States links to all nodes.
     ClaimLinks,
-    /// States many subscribers of its own.
+    /// States that it has many subscribers.
     ClaimTopics,
     /// States its own record with versions far ahead and far behind.
     OddVersions,
-    /// Says again what nodes said before.
+    /// Repeats old statements of nodes.
     ReplayRecords,
-    /// Announces nodes behind itself that it made up, or that are somebody else.
+    /// Announces nodes behind itself that do not exist, or that are other nodes.
     Stubs,
-    /// Sends messages in others' names.
+    /// Sends messages in the names of others.
     ForgeMessages,
-    /// Sends again what passed.
+    /// Sends passing messages again.
     ReplayMessages,
     /// Sends messages with the ids that others are about to use.
     PreemptIds,
-    /// Answers what others were asked.
+    /// Answers messages that others were asked.
     ForgeAnswers,
-    /// Changes what it passes on.
+    /// Changes messages that it relays.
     Alter,
-    /// Passes no message on.
+    /// Relays no messages.
     Mute,
-    /// Never says that it has taken a record.
+    /// Never acknowledges a record.
     Deaf,
-    /// Sends what it passes on back where it came from as well, with as many hops as fit.
+    /// Also sends relayed messages back to where they came from, with as many hops as possible.
     Loop,
-    /// Asks again and again.
+    /// Asks for records again and again.
     FloodQuestions,
     /// States itself again and again.
     FloodRecords,
-    /// Sends what nobody can read.
+    /// Sends frames that cannot be read.
     Garbage,
-    /// Sends messages in its own name, proven with its own key, with counters that no clock ever shows.
+    /// Sends messages in its own name, proven with its own key, with counters that no clock ever
+    /// shows.
     OddCounters,
-    /// States links to thousands of nodes, always others.
+    /// States links to thousands of nodes, different ones each time.
     LongLists,
-    /// Passes no records on.
+    /// Relays no records.
     HoldBack,
 }
 
-/// All of them.
+/// All wiles.
 pub const WILES: [Wile; 20] = [
     Wile::ForgeRecords,
     Wile::ClaimLinks,
@@ -104,17 +108,17 @@ pub const WILES: [Wile; 20] = [
     Wile::HoldBack,
 ];
 
-/// A hostile node's part of a host.
+/// The state of a hostile node.
 #[derive(Debug)]
 pub(crate) struct Attacker {
     pub(crate) wiles: Vec<Wile>,
-    /// Frames that came or went, with the neighbour they came from if they came.
+    /// Frames that arrived or were sent, and for those that arrived the neighbour they came from.
     captured: VecDeque<PeerFrame>,
-    /// A key to agree on others with, whose secret half its machine does not know.
+    /// A key for agreements with others, whose secret half its machine does not know.
     agreement: Option<Agreement>,
     rng: StdRng,
     pub(crate) active: bool,
-    /// Frames of its own making that it wrote.
+    /// The number of its own frames that it wrote.
     pub(crate) injected: u64,
     version: u64,
 }
@@ -141,14 +145,14 @@ impl Attacker {
             return;
         }
         if self.captured.len() >= MAX_CAPTURED {
-            // Old ones are worth keeping, too.
+            // Old frames are worth keeping, too, so replace a random one.
             let at = self.rng.random_range(0..MAX_CAPTURED);
             self.captured.remove(at);
         }
         self.captured.push_back(frame.clone());
     }
 
-    /// A frame that passed and fits.
+    /// Returns a random remembered frame that fits.
     fn captured(&mut self, fits: impl Fn(&PeerFrame) -> bool) -> Option<PeerFrame> {
         let fitting: Vec<&PeerFrame> = self.captured.iter().filter(|frame| fits(frame)).collect();
         let at = self.rng.random_range(0..fitting.len().max(1));

@@ -1,4 +1,4 @@
-//! What a hostile node does to frames, and the frames it makes.
+//! The changes that a hostile node makes to frames, and its own frames.
 
 use std::time::Duration;
 
@@ -26,20 +26,20 @@ use crate::{
 /// A day in microseconds.
 const DAY: u64 = 24 * 3600 * 1_000_000;
 
-/// More bytes than this do not wait for a neighbour that does not keep up.
+/// The maximum number of bytes that wait for a neighbour that does not keep up.
 const BACKLOG: usize = 1 << 20;
 
-/// All that others do of their own accord is told in this many frames a time, when one floods.
+/// The number of frames that it sends at a time when it floods.
 const FLOOD: usize = 40;
 
 impl World {
-    /// Makes a node one that will be hostile.
+    /// Makes a node one that will become hostile.
     pub(crate) fn make_hostile(&mut self, host: usize, wiles: Vec<Wile>) {
         let rng = StdRng::from_seed(self.rng.random());
         self.hosts[host].attacker = Some(Attacker::new(wiles, rng));
     }
 
-    /// From now on it is.
+    /// Makes it hostile from now on.
     pub(crate) fn incite(&mut self, host: usize) {
         if let Some(attacker) = &mut self.hosts[host].attacker {
             attacker.active = true;
@@ -51,7 +51,7 @@ impl World {
         self.hosts[host].attacker.is_some()
     }
 
-    /// The neighbour at the other end of a connection.
+    /// Returns the neighbour at the other end of a connection.
     pub(crate) fn neighbour(&self, (conn, side): (ConnId, usize)) -> Option<usize> {
         match self.conns[conn.0].owners[1 - side] {
             Owner::Peer { host, .. } => Some(host),
@@ -59,7 +59,7 @@ impl World {
         }
     }
 
-    /// What a hostile node makes of a frame its machine writes.
+    /// Changes a frame that a hostile node's machine writes.
     pub(crate) fn bend(&mut self, host: usize, frame: &mut PeerFrame) -> bool {
         let Some(attacker) = &mut self.hosts[host].attacker else {
             return true;
@@ -92,7 +92,7 @@ impl World {
         true
     }
 
-    /// A hostile node reads a frame.
+    /// Handles a frame that a hostile node reads.
     pub(crate) fn overhear(&mut self, host: usize, frame: &PeerFrame) {
         let Some(attacker) = &mut self.hosts[host].attacker else {
             return;
@@ -112,7 +112,7 @@ impl World {
         self.hosts[host].peers.values().copied().collect()
     }
 
-    /// Writes a frame past the machine.
+    /// Writes a frame without the machine.
     fn inject(&mut self, host: usize, (conn, side): (ConnId, usize), frame: &PeerFrame) {
         let out = &mut self.conns[conn.0].pipes[side].out;
         if out.len() > BACKLOG {
@@ -125,7 +125,7 @@ impl World {
             frame.packet, frame.protocol
         );
         self.log.step(self.now, what, &frame.body);
-        // How often that is answered does not depend on how often it is asked.
+        // The number of answers does not depend on how often it asks.
         let asks = (frame.protocol, frame.packet) == (protocol::EXTENSION, packet::KNOWN);
         if let Some(attacker) = &mut self.hosts[host].attacker {
             attacker.injected += u64::from(!asks);
@@ -133,7 +133,7 @@ impl World {
         self.pump(conn, side);
     }
 
-    /// A hostile node does something, and later something else.
+    /// Lets a hostile node do something, and plans the next action.
     pub(crate) fn attack(&mut self, host: usize) {
         let ways = self.ways_of(host);
         let Some(mut attacker) = self.hosts[host].attacker.take() else {
@@ -170,8 +170,8 @@ impl World {
             .filter_map(|way| self.neighbour(way))
             .map(|other| self.hosts[other].key)
             .collect();
-        // What is claimed is a topic of the attacker's own: of one that others have, too, it may claim a
-        // share, and loses what it draws.
+        // It claims only topics of its own: for a topic that others have, too, it could claim a
+        // share and lose the messages that it draws.
         let topic = Bytes::copy_from_slice(self.any_topic(&mut attacker.rng));
         let clock = self.clock();
         attacker.version = attacker.version.max(clock) + 1;
@@ -188,7 +188,7 @@ impl World {
         };
         match attacker.wiles[at] {
             Wile::ForgeRecords => {
-                // It ends the connection; not too often.
+                // This ends the connection, so it is done rarely.
                 if rng.random_range(0..10) != 0 {
                     return Vec::new();
                 }
@@ -207,7 +207,8 @@ impl World {
                 claims.of(own).into_iter().collect()
             }
             Wile::ClaimTopics => {
-                // Nobody says that it has no subscribers for it: the topic is the attacker's own.
+                // No node denies having subscribers for it, because the topic is the attacker's
+                // own.
                 let many = (0..rng.random_range(1..2000_u32)).map(|n| format!("claimed{n}").into());
                 claims.topics = many.map(|topic| (topic, u32::MAX)).collect();
                 claims.of(own).into_iter().collect()
@@ -229,7 +230,7 @@ impl World {
                 let made_up = NodeId(std::array::from_fn(|_| rng.random()));
                 let fisco = if rng.random() { made_up } else { ids[victim] };
                 if fisco != made_up {
-                    // Somebody else's ID, and what that may have subscribed to.
+                    // The ID of another node, and topics that that node may have.
                     claims.topics.push((topic, 1));
                 }
                 claims.stub(fisco, own).into_iter().collect()
@@ -276,14 +277,14 @@ impl World {
             | Wile::ForgeAnswers
             | Wile::HoldBack
             | Wile::OddCounters => {
-                // Its own messages, in its own name, keep coming meanwhile.
+                // Meanwhile it keeps sending messages in its own name.
                 let seq = Seq::random(rng);
                 vec![forge::own_multicast(rng, keys[host], &topic, seq)]
             }
         }
     }
 
-    /// An honest node believes nothing of others that they have not stated.
+    /// Checks that an honest node believes nothing about others that they have not stated.
     pub(crate) fn check_beliefs(&mut self, host: usize) {
         let host_of = &self.hosts[host];
         let (Some(node), None) = (&host_of.node, &host_of.attacker) else {
@@ -305,8 +306,8 @@ impl World {
 }
 
 impl Attacker {
-    /// States a key whose secret half it has, or sends a node a message that is proven with it and has a
-    /// counter that no clock ever shows.
+    /// States a key whose secret half it has, or sends a node a message that is proven with this
+    /// key and has a counter that no clock ever shows.
     fn odd_counters(
         &mut self,
         own: NodeId,
@@ -348,7 +349,7 @@ impl Attacker {
         vec![forge::in_own_name(rng, ends, &pair, topic, counter)]
     }
 
-    /// What a node states to agree on keys with, as far as it has passed.
+    /// Returns what a node states for key agreement, as far as it has passed here.
     fn agreement_of(&self, node: &NodeId) -> Option<[u8; 32]> {
         let records = self.captured.iter().rev();
         records

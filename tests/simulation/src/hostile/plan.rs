@@ -14,34 +14,35 @@ use crate::{
     world::{PATIENCE, World},
 };
 
-/// How long hostile hosts are at it.
+/// How long hostile hosts are active.
 const SPAN: Duration = Duration::from_secs(20);
 
-/// What honest nodes write of their own accord, in frames for each link and second: signs of life, and
-/// what little happens.
+/// The frames per link and second that honest nodes write by themselves: signs of life, and the few
+/// normal events.
 const FRAMES_A_SECOND: u64 = 20;
 
-/// What they write for each frame that a hostile node makes up, in frames for each link: a record goes
-/// over every link, both ways perhaps, and each is acknowledged; a message crosses 32 links at most.
+/// The frames per link that they write for each frame that a hostile node makes up: a record
+/// crosses every link, perhaps in both directions, and each is acknowledged; a message crosses at
+/// most 32 links.
 const FRAMES_FOR_ONE: u64 = 4;
 
-/// Names a run with hostile hosts.
+/// The plan of a run with hostile hosts.
 #[derive(Debug, Clone)]
 pub struct HostilePlan {
-    /// Decides what is not given.
+    /// Decides everything that is not given.
     pub seed: u64,
-    /// What the hostile nodes do.
+    /// The wiles of the hostile nodes.
     pub wiles: Option<Vec<Wile>>,
     /// Whether to print every step.
     pub trace: bool,
-    /// Which defence is taken away.
+    /// The defence that is removed.
     pub sabotage: Option<Sabotage>,
-    /// Whether there is little more room than the honest need.
+    /// Whether limits are only slightly above what honest hosts need.
     pub narrow: bool,
 }
 
 impl HostilePlan {
-    /// Everything as the seed has it.
+    /// Returns a plan in which the seed decides everything.
     pub fn of(seed: u64) -> Self {
         Self {
             seed,
@@ -148,14 +149,14 @@ pub fn run_hostile(plan: &HostilePlan) -> Summary {
 }
 
 impl World {
-    /// Frames that hostile hosts made up.
+    /// Returns the number of frames that hostile hosts made up.
     fn injected(&self) -> u64 {
         let attackers = self.hosts.iter().filter_map(|host| host.attacker.as_ref());
         let nodes: u64 = attackers.map(|attacker| attacker.injected).sum();
         nodes + self.rogues.iter().map(|rogue| rogue.injected).sum::<u64>()
     }
 
-    /// What honest nodes wrote is in proportion to what happened.
+    /// Checks that honest nodes wrote frames in proportion to what happened.
     fn check_work(&mut self, (frames, injected): (u64, u64), time: Duration) {
         let frames = self.honest_frames - frames;
         let injected = self.injected() - injected;

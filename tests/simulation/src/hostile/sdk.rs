@@ -1,4 +1,4 @@
-//! SDKs that do what no honest program does.
+//! SDKs that do things no honest program does.
 
 use std::time::Duration;
 
@@ -26,14 +26,14 @@ pub(crate) struct Rogue {
     open: bool,
     captured: Vec<Frame>,
     refusals: Vec<Frame>,
-    /// Frames it wrote.
+    /// The number of frames that it wrote.
     pub(crate) injected: u64,
     rng: StdRng,
     pub(crate) active: bool,
 }
 
 impl World {
-    /// A rogue SDK of a node. It connects at once.
+    /// Adds a rogue SDK to a node. It connects at once.
     pub(crate) fn add_rogue(&mut self, host: usize) {
         let rng = StdRng::from_seed(self.rng.random());
         self.rogues.push(Rogue {
@@ -50,7 +50,7 @@ impl World {
         self.plan_in(Duration::from_millis(10), Event::Rogue(rogue));
     }
 
-    /// A rogue SDK leaves.
+    /// Lets a rogue SDK leave.
     pub(crate) fn rogue_leaves(&mut self, rogue: usize) {
         self.rogues[rogue].active = false;
         self.rogues[rogue].open = false;
@@ -77,7 +77,7 @@ impl World {
         let state = &mut self.rogues[rogue];
         for frame in frames {
             if frame.kind == FrameType::UNICAST {
-                // What it draws it gives back, so that the message has another chance.
+                // It refuses the messages that it draws, so that they have another chance.
                 let refusal = frame.respond(code::NO_SESSION, frame.body.clone());
                 state.refusals.push(refusal);
                 continue;
@@ -123,7 +123,7 @@ impl World {
         }
     }
 
-    /// A rogue SDK does something, and later something else.
+    /// Lets a rogue SDK do something, and plans the next action.
     pub(crate) fn rogue_acts(&mut self, rogue: usize) {
         if !self.rogues[rogue].active {
             return;
@@ -165,19 +165,19 @@ impl Rogue {
             4 => (0..50)
                 .map(|_| channel_frame(FrameType::UNICAST, Seq::random(rng), topic, OWN))
                 .collect(),
-            // Answers to what it was never asked.
+            // Answers to messages that it was never asked.
             5 => vec![
                 Frame::amop(FrameType::RESPONSE, seq, topic, &FORGER.to_be_bytes()),
                 Frame::amop(FrameType::VERIFY_RESULT, fresh, topic, b"{}"),
             ],
-            // What it was sent goes back as it is, or as something else.
+            // Frames that it got are sent back unchanged, or as another kind.
             6 => captured.into_iter().collect(),
             7 => (0..50)
                 .map(|_| Frame::new(FrameType::HEARTBEAT, fresh, &b"0"[..]))
                 .collect(),
             8 => vec![Frame::new(FrameType(rng.random()), seq, garbage(rng))],
             9 => vec![Frame::new(FrameType::RPC, fresh, garbage(rng))],
-            // A topic that goes beyond the body, and one without a length.
+            // A topic that is longer than the body, and one without a length.
             10 => vec![Frame::new(FrameType::UNICAST, fresh, &b"\xfft"[..])],
             _ => vec![Frame::new(FrameType::MULTICAST, fresh, garbage(rng))],
         }

@@ -17,7 +17,7 @@ use crate::{
     world::World,
 };
 
-/// Believes every signature, but no certificates of somebody else.
+/// Accepts every signature, but no certificates of another node.
 #[derive(Debug)]
 pub(crate) struct Gullible(pub(crate) SharedSecret);
 
@@ -40,7 +40,7 @@ impl World {
         self.hosts.iter().any(|host| host.attacker.is_some()) || !self.rogues.is_empty()
     }
 
-    /// The limits that nodes are given.
+    /// Returns the limits that nodes get.
     pub(crate) fn node_limits(&self) -> Limits {
         let limits = self.config.limits;
         if !self.does(Sabotage::NoLimits) {
@@ -56,7 +56,7 @@ impl World {
         }
     }
 
-    /// No honest node takes another for a forger, or finds its records malformed.
+    /// Checks that no honest node takes another for a forger, or finds its records malformed.
     pub(crate) fn check_blame(
         &mut self,
         host: usize,
@@ -81,8 +81,8 @@ impl World {
         }
     }
 
-    /// Whether what goes from one node to another passes honest nodes alone, whatever hostile ones say:
-    /// every way that leads over one of them is longer than the one over these links.
+    /// Whether messages from one node to another pass only honest nodes, whatever hostile ones
+    /// claim: every path over a hostile node is longer than the path over these links.
     pub(crate) fn is_honest_way(&self, honest: &[Edge], from: usize, to: usize) -> bool {
         let nodes = self.hosts.len();
         let hostile: Vec<usize> = (0..nodes).filter(|&host| self.is_hostile(host)).collect();
@@ -92,7 +92,7 @@ impl World {
         let Some(steps) = distances(nodes, honest, from)[to] else {
             return false;
         };
-        // Hostile nodes may say that they are linked to each other.
+        // Hostile nodes may claim that they are linked to each other.
         let mut all: Vec<Edge> = self
             .edges
             .iter()
@@ -108,7 +108,7 @@ impl World {
         })
     }
 
-    /// Of links those between honest nodes.
+    /// Returns those of the links that are between honest nodes.
     pub(crate) fn honest(&self, edges: Vec<Edge>) -> Vec<Edge> {
         let mut edges = edges;
         edges.retain(|&(a, b)| !self.is_hostile(a) && !self.is_hostile(b));

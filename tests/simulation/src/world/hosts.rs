@@ -1,4 +1,4 @@
-//! Nodes: the machine, its timer, and the way of its actions into the pipes.
+//! Nodes: the machine, its timer, and the delivery of its actions into the pipes.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,23 +26,23 @@ use crate::{
     violation::Invariant,
 };
 
-/// Where the versions of the first lives start, in microseconds.
+/// The time at which the versions of the first lives start, in microseconds.
 const EPOCH: u64 = 1_700_000_000_000_000;
 
-/// A machine's place in the world: it may die there and start again.
+/// The place of a machine in the world: the machine may crash there and start again.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) id: NodeId,
     pub(crate) key: NodeKey,
     pub(crate) node: Option<Node>,
-    /// What comes from other nodes passes it first.
+    /// Checks data from other nodes first.
     pub(crate) checker: Arc<Checker>,
-    /// Counts the lives.
+    /// The number of the current life.
     pub(crate) life: u32,
-    /// The connections it has, and which end of each is its own.
+    /// Its connections, and which end of each is its own.
     pub(crate) peers: BTreeMap<PeerId, (ConnId, usize)>,
     pub(crate) sessions: BTreeMap<SessionId, (ConnId, usize)>,
-    /// What makes it a hostile one.
+    /// Its state as a hostile node, if it is one.
     pub(crate) attacker: Option<Attacker>,
     armed: Option<At>,
     index: usize,
@@ -77,7 +77,7 @@ impl Host {
 }
 
 impl World {
-    /// The time as versions of records have it.
+    /// Returns the time in the form used for versions of records.
     pub(crate) fn clock(&self) -> u64 {
         EPOCH + self.now.as_micros() as u64
     }
@@ -116,12 +116,12 @@ impl World {
         }
     }
 
-    /// Feeds an event to a node, if it still lives the life the event is meant for.
+    /// Feeds an event to a node, if it is still in the life that the event is meant for.
     pub(crate) fn tell_host(&mut self, host: usize, life: u32, event: NodeEvent) {
         if self.hosts[host].life != life {
             return;
         }
-        // What the harness makes up on purpose is fed in behind what the machine does.
+        // Events that the harness makes up are fed in after what the machine does.
         let tells = matches!(event, NodeEvent::PeerRecords(..));
         let mut made_up = vec![event];
         while let Some(event) = made_up.pop() {
@@ -200,7 +200,7 @@ impl World {
         if let Some(&(conn, side)) = self.hosts[host].sessions.get(&session) {
             self.conns[conn.0].paused[side] = paused;
             if !paused {
-                // Read on in a step of its own.
+                // Continue reading in a separate step.
                 self.plan(self.now, Event::Arrived(conn, 1 - side));
             }
         }
@@ -217,7 +217,7 @@ impl World {
             | Notice::SessionCaughtUp { .. }
             | Notice::PeerBehind { .. }
             | Notice::PeerCaughtUp { .. } => self.overloads.push(self.now),
-            // An honest node passes on what it cannot read, too.
+            // An honest node also relays messages that it cannot read.
             Notice::BadPeerMessage { what, .. } if !self.has_hostile() => {
                 let text = format!("node {host} ignored {what}");
                 self.violated(Invariant::WellFormed, text);
@@ -258,7 +258,7 @@ impl World {
                 }
             }
             FrameType::UNICAST if self.does(Sabotage::FalseAnswer) => {
-                // As if a subscriber had answered, though it was never asked.
+                // As if a subscriber had answered, although it was never asked.
                 let topic = split_topic(&frame.body).map(|body| body.topic.clone());
                 let answer = [&0u32.to_be_bytes()[..]].concat();
                 let answer = Frame::amop(
@@ -336,7 +336,8 @@ impl World {
         self.pump(conn, side);
     }
 
-    /// What waits to be written to a connection stays below twice its limit or its longest frame.
+    /// Checks that the write queue of a connection stays below twice its limit or its longest
+    /// frame.
     fn check_queue(&mut self, (conn, side): (ConnId, usize), limit: usize, frame: usize) {
         let pipe = &mut self.conns[conn.0].pipes[side];
         pipe.longest = pipe.longest.max(frame);
@@ -347,7 +348,7 @@ impl World {
         }
     }
 
-    /// A node's tables stay within its limits.
+    /// Checks that a node's tables stay within its limits.
     fn check_limits(&mut self, host: usize) {
         let limits = &self.config.limits;
         let Some(node) = &self.hosts[host].node else {

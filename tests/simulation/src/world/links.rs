@@ -10,18 +10,18 @@ use crate::{
     net::{At, Conn, ConnId, Line, Owner, Severed},
 };
 
-/// A link that two nodes may be connected over.
+/// A link over which two nodes may be connected.
 #[derive(Debug)]
 pub(crate) struct EdgeState {
     pub(crate) ends: [usize; 2],
-    /// Which ends dial.
+    /// For each end, whether it dials.
     pub(crate) dials: [bool; 2],
     /// Whether bytes pass.
     pub(crate) up: bool,
     pub(crate) line: Line,
-    /// A dial is planned.
+    /// For each end, whether a dial is planned.
     armed: [bool; 2],
-    /// All connections there ever were.
+    /// All connections so far.
     pub(crate) conns: Vec<ConnId>,
 }
 
@@ -49,7 +49,7 @@ impl World {
         self.edges.push(edge);
     }
 
-    /// The host behind one end dials soon, if it is one that dials.
+    /// Plans a dial by the host at one end, if this end dials.
     pub(super) fn arm_dial(&mut self, edge: usize, side: usize, least: u64, most: u64) {
         let state = &mut self.edges[edge];
         if !state.dials[side] || state.armed[side] || self.hung_up {
@@ -60,7 +60,7 @@ impl World {
         self.plan_in(later, Event::Dial { edge, side });
     }
 
-    /// An end of a connection is over.
+    /// Handles the end of a connection at one side.
     pub(super) fn connection_over(&mut self, id: ConnId, side: usize) {
         let Some(edge) = self.conns[id.0].edge else {
             return;
@@ -81,7 +81,7 @@ impl World {
             return;
         };
         let there = self.hosts[to].id;
-        // Its end will say so, and the host will dial again then.
+        // The end of that connection will cause an event, and the host will dial again then.
         if self.hung_up || node.peers().any(|peer| peer.node == there) {
             return;
         }
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// The connections over a link that are not over.
+    /// Returns the connections over a link that have not ended.
     fn conns_of(&self, edge: usize) -> Vec<ConnId> {
         let conns = self.edges[edge].conns.iter().copied();
         conns
@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// A node dies with all it knows.
+    /// Crashes a node; it loses everything it knows.
     pub(crate) fn crash(&mut self, host: usize, silent: bool) {
         self.crashes.push(self.now);
         if self.hosts[host].node.take().is_none() {
@@ -146,7 +146,7 @@ impl World {
         let sessions = std::mem::take(&mut self.hosts[host].sessions);
         let open = peers.into_values().chain(sessions.into_values());
         let mut ends: Vec<(ConnId, usize)> = open.collect();
-        // Those whose handshake is under way, too.
+        // Including those whose handshake is in progress.
         for (at, conn) in self.conns.iter().enumerate() {
             for side in 0..2 {
                 let here = match conn.owners[side] {
@@ -176,12 +176,12 @@ impl World {
         }
     }
 
-    /// The links whose connections carry bytes now.
+    /// Returns the links whose connections carry bytes now.
     pub(crate) fn live_edges(&self) -> Vec<Edge> {
         self.edges_where(Conn::is_live)
     }
 
-    /// The links some connection of which fits.
+    /// Returns the links that have a matching connection.
     pub(crate) fn edges_where(&self, fits: impl Fn(&Conn) -> bool) -> Vec<Edge> {
         let edges = self.edges.iter();
         edges
@@ -190,7 +190,7 @@ impl World {
             .collect()
     }
 
-    /// Whether nothing changed on the connections of a node's links in that time.
+    /// Whether nothing changed on the connections of these nodes' links during this time.
     pub(crate) fn is_quiet_around(&self, hosts: &[bool], from: At, until: At) -> bool {
         self.edges
             .iter()

@@ -1,4 +1,4 @@
-//! The world: time, the events to come, and everything that exists.
+//! The world: time, planned events, and everything that exists.
 
 mod clients;
 mod hosts;
@@ -29,25 +29,25 @@ use crate::{
     violation::{Invariant, Violation},
 };
 
-/// More broken invariants than this are not kept.
+/// The maximum number of violations that are kept.
 const MAX_VIOLATIONS: usize = 50;
 
-/// What happens next, or later.
+/// Something that happens now or later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     /// TLS is complete at one end.
     Opened(ConnId, usize),
     /// A part of what one end wrote has left.
     Left(ConnId, usize),
-    /// The first packet under way from one end arrives at the other.
+    /// The first packet in transit from one end arrives at the other.
     Arrived(ConnId, usize),
-    /// One end learns that the connection is gone.
+    /// One end learns that the connection ended.
     Broken(ConnId, usize),
     /// One end dials.
     Dial { edge: usize, side: usize },
-    /// The node's machine asked for it.
+    /// A timer that the node's machine asked for.
     NodeTimer(usize),
-    /// The client's machines asked for it.
+    /// A timer that the client's machines asked for.
     ClientTimer(usize),
     /// A program answers.
     Answer { client: usize, message: MessageId },
@@ -59,7 +59,7 @@ pub(crate) enum Event {
     Rogue(usize),
 }
 
-/// What a scenario does to the world.
+/// An action of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A client publishes to a topic.
@@ -70,29 +70,29 @@ pub(crate) enum Step {
     },
     /// A link fails.
     Cut { edge: usize, silent: bool },
-    /// It is back.
+    /// A link comes back.
     Heal { edge: usize },
-    /// A node dies.
+    /// A node crashes.
     Crash { host: usize, silent: bool },
-    /// It starts again.
+    /// A node starts again.
     Restart { host: usize },
-    /// A link stands still.
+    /// A link carries nothing for a while.
     StallEdge { edge: usize, time: Duration },
-    /// What goes to a client stands still.
+    /// The connections of a client carry nothing for a while.
     StallClient { client: usize, time: Duration },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Due {
     at: At,
-    /// Breaks ties in the order things were planned.
+    /// The order in which events were planned, for events at the same time.
     order: u64,
     event: Event,
 }
 
 impl Ord for Due {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // The heap gives its greatest first.
+        // The heap returns its greatest element first.
         (other.at, other.order).cmp(&(self.at, self.order))
     }
 }
@@ -116,24 +116,24 @@ pub struct World {
     pub(crate) edges: Vec<EdgeState>,
     pub(crate) clients: Vec<Client>,
     pub(crate) rogues: Vec<Rogue>,
-    /// Frames that honest nodes wrote to each other and to hostile ones.
+    /// The number of frames that honest nodes wrote to other nodes, honest or hostile.
     pub(crate) honest_frames: u64,
-    /// When nodes crashed.
+    /// The times at which nodes crashed.
     pub(crate) crashes: Vec<At>,
     pub(crate) conns: Vec<Conn>,
     pub(crate) topics: Vec<amop_proto::TopicName>,
     next_id: u64,
     pub(crate) ledger: Ledger,
     pub(crate) traffic: Traffic,
-    /// When some queue was over its limit.
+    /// The times at which some queue was over its limit.
     pub(crate) overloads: Vec<At>,
-    /// Nobody dials any more.
+    /// Whether nodes do not dial any more.
     pub(crate) hung_up: bool,
     violations: Vec<Violation>,
-    /// Whether the sabotage has been done that is done once.
+    /// Whether a sabotage that happens only once has happened.
     sabotaged: bool,
     events: u64,
-    /// Multicasts put into each session.
+    /// The number of copies of each multicast put into each session.
     pub(crate) copies: BTreeMap<(ConnId, u64), u32>,
     /// What nodes without a defence have seen.
     pub(crate) missing: Missing,
@@ -150,7 +150,7 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    /// The nodes of a configuration, up and dialling, and no SDK.
+    /// Creates the nodes of a configuration, running and dialling, without SDKs.
     pub fn new(config: Config) -> Self {
         let mut rng = StdRng::seed_from_u64(config.seed);
         let shape: Vec<Edge> = config.topology.edges(config.nodes, &mut rng);
@@ -197,27 +197,27 @@ impl World {
         world
     }
 
-    /// The time since the start.
+    /// Returns the time since the start.
     pub fn now(&self) -> Duration {
         self.now
     }
 
-    /// How many events have happened.
+    /// Returns how many events have happened.
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// The SHA-256 of the log so far.
+    /// Returns the SHA-256 of the log so far.
     pub fn hash(&self) -> String {
         self.log.hash()
     }
 
-    /// What was broken so far.
+    /// Returns the broken invariants so far.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
     }
 
-    /// A topic by its number.
+    /// Returns the number of a topic, and adds the topic if it is new.
     pub(crate) fn topic(&mut self, name: &str) -> usize {
         if let Some(at) = self.topics.iter().position(|topic| topic.as_str() == name) {
             return at;
@@ -227,7 +227,7 @@ impl World {
         self.topics.len() - 1
     }
 
-    /// Lets everything happen until a moment.
+    /// Handles all events until a moment.
     pub fn run_until(&mut self, until: Duration) {
         while let Some(next) = self.due.peek()
             && next.at <= until
@@ -242,7 +242,7 @@ impl World {
         self.now = until;
     }
 
-    /// Lets everything happen for a time.
+    /// Handles all events for a time.
     pub fn run_for(&mut self, time: Duration) {
         self.run_until(self.now + time);
     }
@@ -273,7 +273,7 @@ impl World {
         }
     }
 
-    /// Does a step of a scenario now.
+    /// Does a scenario's step now.
     pub(crate) fn step(&mut self, step: Step) {
         self.log.step(self.now, format_args!("{step:?}"), &[]);
         match step {
@@ -297,7 +297,7 @@ impl World {
         self.base + self.now
     }
 
-    /// The moment a machine asked for, which may be past.
+    /// Converts a moment that a machine asked for, which may be in the past.
     pub(crate) fn at(&self, instant: Instant) -> At {
         instant.saturating_duration_since(self.base).max(self.now)
     }
@@ -326,7 +326,7 @@ impl World {
         self.config.sabotage == Some(sabotage)
     }
 
-    /// Whether a sabotage that is done once is due; it counts as done.
+    /// Whether a sabotage that happens only once is due; marks it as done.
     pub(crate) fn does_once(&mut self, sabotage: Sabotage) -> bool {
         self.does(sabotage) && !std::mem::replace(&mut self.sabotaged, true)
     }

@@ -1,4 +1,4 @@
-//! Bytes on their way: what leaves, what arrives, what is cut off.
+//! Bytes in transit: sending, arrival, and cuts.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use rand::RngExt;
 use super::{Event, World};
 use crate::net::{At, ConnId, Owner, Packet, Pipe, Severed};
 
-/// How long a side that closed waits for what it wrote to leave.
+/// How long a side that closed waits until its bytes have left.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How long a dialler waits for TLS.
+/// How long a dialling host waits for TLS.
 const DIAL: Duration = Duration::from_secs(1);
 
 impl World {
-    /// Something was written: lets it leave.
+    /// Sends bytes that were written.
     pub(crate) fn pump(&mut self, id: ConnId, side: usize) {
         let now = self.now;
         let conn = &mut self.conns[id.0];
@@ -65,7 +65,7 @@ impl World {
             }
             self.send_packet(id, side, Packet::Data(part));
         }
-        // A side that is gone no longer counts what it wrote.
+        // A side that has ended no longer counts its written bytes.
         let conn = &mut self.conns[id.0];
         let left = conn.pipes[side].left(len);
         if !conn.gone[side] {
@@ -124,7 +124,7 @@ impl World {
         }
     }
 
-    /// Reads what has arrived for one end.
+    /// Reads what has arrived at one end.
     pub(super) fn decode(&mut self, id: ConnId, reader: usize) {
         let at = id;
         let now = self.instant();
@@ -200,7 +200,7 @@ impl World {
         }
     }
 
-    /// TLS is complete at one end.
+    /// Handles that TLS is complete at one end.
     pub(super) fn opened(&mut self, id: ConnId, side: usize) {
         let now = self.now;
         let conn = &mut self.conns[id.0];
@@ -260,7 +260,7 @@ impl World {
         self.pump(id, side);
     }
 
-    /// One end learns that the connection is gone.
+    /// Handles that one end learns that the connection ended.
     pub(super) fn broken(&mut self, id: ConnId, side: usize) {
         let now = self.now;
         let conn = &mut self.conns[id.0];
@@ -271,7 +271,7 @@ impl World {
         conn.left(now, side);
         self.log
             .step(now, format_args!("gone {} {side}", id.0), &[]);
-        // What it still had to say goes nowhere.
+        // Its unsent bytes are lost.
         self.conns[id.0].pipes[side].drop_unsent();
         match self.conns[id.0].owners[side] {
             Owner::Peer {
@@ -302,7 +302,7 @@ impl World {
         }
     }
 
-    /// One end closes after what it wrote.
+    /// Closes one end after its written bytes.
     pub(crate) fn close_end(&mut self, id: ConnId, side: usize) {
         let now = self.now;
         let conn = &mut self.conns[id.0];
@@ -321,7 +321,7 @@ impl World {
         self.connection_over(id, side);
     }
 
-    /// Bytes no longer pass. Of what is under way a random part still arrives.
+    /// Lets no more bytes pass. A random part of those in transit still arrives.
     pub(super) fn sever(&mut self, id: ConnId, severed: Severed) {
         let now = self.now;
         if self.conns[id.0].severed.is_some() || self.conns[id.0].gone == [true; 2] {
@@ -350,7 +350,7 @@ impl World {
         }
     }
 
-    /// Nothing leaves this connection for a time.
+    /// Lets nothing leave this connection for a time.
     pub(super) fn stall(&mut self, id: ConnId, time: Duration) {
         let until: At = self.now + time;
         let now = self.now;

@@ -23,7 +23,7 @@ use crate::{
 /// An SDK and its program.
 #[derive(Debug)]
 pub(crate) struct Client {
-    /// The nodes it connects to.
+    /// The nodes that it connects to.
     pub(crate) endpoints: Vec<usize>,
     pub(crate) topics: Vec<usize>,
     pub(crate) behaviour: Behaviour,
@@ -31,9 +31,9 @@ pub(crate) struct Client {
     window: Window<u64>,
     links: Vec<Option<Link>>,
     publishing: BTreeMap<u64, Publishing>,
-    /// Unicasts the program will answer.
+    /// Unicasts that the program will answer.
     taken: BTreeMap<u64, (usize, Seq)>,
-    /// Its connections, and when each could be used.
+    /// Its connections, and when each became usable.
     pub(crate) spans: Vec<(ConnId, At)>,
     rng: StdRng,
     line: Line,
@@ -43,7 +43,7 @@ pub(crate) struct Client {
 }
 
 impl World {
-    /// A new SDK. It connects at once.
+    /// Adds an SDK. It connects at once.
     pub(crate) fn add_client(
         &mut self,
         endpoints: &[usize],
@@ -114,7 +114,7 @@ impl World {
         self.settle(client);
     }
 
-    /// Writes what is to be written, dials what is to be dialled, and sets the timer.
+    /// Writes what must be written, dials where necessary, and sets the timer.
     fn settle(&mut self, client: usize) {
         let now = self.instant();
         for endpoint in 0..self.clients[client].links.len() {
@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    /// A client stops, whatever it is at.
+    /// Stops a client, whatever it is doing.
     pub(crate) fn leave(&mut self, client: usize) {
         self.clients[client].left = true;
         for endpoint in 0..self.clients[client].links.len() {

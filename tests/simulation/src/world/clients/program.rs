@@ -1,4 +1,4 @@
-//! The programs behind the SDKs: what they do with what they are sent.
+//! The programs of the SDKs, and how they handle messages.
 
 use std::time::Duration;
 
@@ -17,21 +17,21 @@ use crate::{
     world::Event,
 };
 
-/// What a program does with a unicast.
+/// How a program handles a unicast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     /// It answers at once.
     Prompt,
     /// It answers after a while.
     Late(Duration),
-    /// It takes it and never answers.
+    /// It accepts the unicast and never answers.
     Never,
-    /// It does not take it.
+    /// It refuses the unicast.
     Refuses,
 }
 
 impl World {
-    /// The node delivers a message.
+    /// Handles a message that the node delivers.
     pub(super) fn pushed(&mut self, client: usize, endpoint: usize, way: u64, push: &Push) {
         let now = self.instant();
         let Some(number) = number_in(&push.payload) else {
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// The program answers a unicast it has.
+    /// Answers a unicast that the program has.
     pub(in crate::world) fn answer(&mut self, client: usize, message: MessageId) {
         let now = self.instant();
         let state = &mut self.clients[client];

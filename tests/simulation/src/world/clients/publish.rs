@@ -1,4 +1,4 @@
-//! Publishing: a message's way over one connection after another until its outcome is known.
+//! Publishing: a message is tried over one connection after another until its outcome is known.
 
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ pub(super) struct Publishing {
     pub(super) payload: Bytes,
     pub(super) deadline: At,
     pub(super) attempts: Attempts,
-    /// A session has it.
+    /// Whether a session has it.
     pub(super) active: bool,
     pub(super) retry_at: Option<At>,
     pub(super) verdict: Verdict,
 }
 
 impl World {
-    /// A program publishes a message.
+    /// Lets a program publish a message.
     pub(crate) fn publish(&mut self, client: usize, unicast: bool, topic: usize) -> MessageId {
         let kind = if unicast {
             Kind::Unicast
@@ -47,7 +47,7 @@ impl World {
         let id = self.ledger.publish(self.now, client, kind, topic, deadline);
         let mut payload = BytesMut::new();
         payload.put_u64(id.0);
-        // Mostly short; some take a slow line a while.
+        // Mostly short; some are long enough to take a while on a slow line.
         let padding = match self.rng.random_range(0..20) {
             0 if self.config.profile.slows() => 4000,
             _ if self.does(Sabotage::HideQueue) => 4000,
@@ -72,7 +72,7 @@ impl World {
         id
     }
 
-    /// Tries a message over the next connection, or sees what to wait for.
+    /// Tries a message over the next connection, or determines what to wait for.
     pub(super) fn advance(&mut self, client: usize, number: u64) {
         let (now, base) = (self.now, self.base);
         let topics = &self.topics;
@@ -159,7 +159,7 @@ impl World {
         }
     }
 
-    /// A request over one connection has ended.
+    /// Handles the end of a request over one connection.
     pub(super) fn ended(&mut self, client: usize, number: u64, link: u64, outcome: &Outcome) {
         let Some(message) = self.clients[client].publishing.get_mut(&number) else {
             return;
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    /// What a publisher was told of a message, if it was told.
+    /// Returns the outcome that a publisher was told, if any.
     pub fn verdict(&self, id: MessageId) -> Option<Verdict> {
         self.ledger.get(id)?.done.map(|(_, verdict)| verdict)
     }

@@ -1,4 +1,4 @@
-//! A client's connections: dialling, what comes and goes, how they end.
+//! A client's connections: dialling, reading and writing, and how they end.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     world::Event,
 };
 
-/// Time between a client's heartbeats. It takes a node for dead after twice that.
+/// The time between a client's heartbeats. It takes a node for dead after twice this time.
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// A connection to one endpoint.
@@ -23,9 +23,9 @@ const HEARTBEAT: Duration = Duration::from_secs(3);
 pub(super) struct Link {
     pub(super) number: u64,
     pub(super) conn: ConnId,
-    /// Once TLS is complete.
+    /// The session, once TLS is complete.
     pub(super) session: Option<ClientSession<u64>>,
-    /// The node has the topics.
+    /// Whether the node has the topics.
     pub(super) up: bool,
     pub(super) wanted: u64,
 }
@@ -66,7 +66,7 @@ impl World {
         }
     }
 
-    /// The link of an endpoint, if this is still its connection.
+    /// Returns the link of an endpoint, if this is still its connection.
     fn link(&mut self, client: usize, endpoint: usize, conn: ConnId) -> Option<&mut Link> {
         let link = self.clients[client].links[endpoint].as_mut();
         link.filter(|link| link.conn == conn)
@@ -120,7 +120,7 @@ impl World {
         self.settle(client);
     }
 
-    /// The node took bytes that may have waited.
+    /// Handles that the node took bytes that may have waited.
     pub(in crate::world) fn client_wrote(&mut self, client: usize, endpoint: usize, conn: ConnId) {
         let now = self.instant();
         let waits = !self.conns[conn.0].pipes[0].out.is_empty();
@@ -150,7 +150,7 @@ impl World {
         self.settle(client);
     }
 
-    /// Acts on what a session has to say.
+    /// Handles the events of a session.
     pub(super) fn drain(&mut self, client: usize, endpoint: usize) {
         let now = self.instant();
         loop {
@@ -162,11 +162,11 @@ impl World {
                 return;
             };
             match event {
-                // Private topics play no part here.
+                // Private topics are not simulated.
                 ClientEvent::Signed { .. } | ClientEvent::Challenged { .. } => {}
                 ClientEvent::Ready { .. } if link.wanted == 0 => self.link_up(client, endpoint),
                 ClientEvent::Ready { .. } => {}
-                // No client of the simulation wants more than a node has room for.
+                // No client of the simulation wants more topics than a node has room for.
                 ClientEvent::TopicsRefused { .. } => {}
                 ClientEvent::TopicsSettled { version } => {
                     if version >= link.wanted && !link.up {
@@ -204,7 +204,7 @@ impl World {
         self.try_all(client);
     }
 
-    /// How many of a client's connections can be used.
+    /// Returns how many of a client's connections can be used.
     pub(crate) fn links_up(&self, client: usize) -> usize {
         let links = self.clients[client].links.iter().flatten();
         links.filter(|link| link.up).count()
