@@ -1,10 +1,10 @@
 //! Counts the instructions of every case under valgrind: `benches/instructions.sh`.
 //!
-//! Unlike times, the counts hardly depend on the machine and what else it does, so that they can be
-//! compared with a baseline, `benches/instructions.txt`.
+//! Unlike times, the counts hardly depend on the machine and its load, so that they can be compared
+//! with a baseline, `benches/instructions.txt`.
 //!
-//! Callgrind runs this program once for each case and counts while [`measured_operations`] runs: what
-//! sets a case up is not counted.
+//! Callgrind runs this program once for each case and counts while [`measured_operations`] runs:
+//! the setup of a case is not counted.
 
 use std::{
     collections::BTreeMap,
@@ -24,23 +24,23 @@ const MEASURED: &str = "measured_operations";
 /// Counts the instructions of the micro-benchmarks.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Fails if a case costs more than the baseline says and the tolerance allows, or is not in it.
+    /// Fail if a case costs more than the baseline plus the tolerance, or is not in the baseline.
     #[arg(long, conflicts_with = "update")]
     check: bool,
-    /// How much more a case may cost, in percent. The same code built elsewhere moves small cases by up
-    /// to 10.
+    /// How much more a case may cost, in percent. The same code built elsewhere may change small
+    /// cases by up to 10.
     #[arg(long, default_value_t = 10.0)]
     tolerance: f64,
-    /// Writes the baseline anew.
+    /// Write a new baseline.
     #[arg(long)]
     update: bool,
-    /// Only cases whose names contain this.
+    /// Count only cases whose names contain this.
     #[arg(long, default_value = "", conflicts_with = "update")]
     only: String,
-    /// Runs one case; what callgrind is given.
+    /// Run one case; callgrind is started with this option.
     #[arg(long, hide = true)]
     measure: Option<String>,
-    /// Given by `cargo bench`; without meaning here.
+    /// Passed by `cargo bench`; has no effect.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -92,7 +92,7 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// By its name, [`MEASURED`], callgrind knows what to count.
+/// A function whose name, [`MEASURED`], tells callgrind what to count.
 #[inline(never)]
 fn measured_operations(operation: &mut Operation, times: u32) {
     for _ in 0..times {
@@ -109,7 +109,7 @@ fn has_valgrind() -> anyhow::Result<bool> {
     }
 }
 
-/// Instructions per operation of a case.
+/// Returns the instructions per operation of a case.
 fn count(case: &Case) -> anyhow::Result<u64> {
     let out = NamedTempFile::new().context("no room for callgrind's output")?;
     let output = Command::new("valgrind")
@@ -126,7 +126,7 @@ fn count(case: &Case) -> anyhow::Result<u64> {
     Ok(total(&dump)? / u64::from(case.counted))
 }
 
-/// The instructions in a dump.
+/// Returns the number of instructions in a dump.
 fn total(dump: &str) -> anyhow::Result<u64> {
     let line = dump.lines().find_map(|line| line.strip_prefix("totals: "));
     let total = line.context("there is no total")?.trim();
@@ -135,7 +135,7 @@ fn total(dump: &str) -> anyhow::Result<u64> {
     Ok(total)
 }
 
-/// Whether a count is good, and what to say of it.
+/// Returns whether a count is acceptable, and a text about it.
 fn compare(count: u64, before: Option<u64>, tolerance: f64) -> (bool, String) {
     let Some(before) = before else {
         return (false, "not in the baseline".to_owned());

@@ -1,5 +1,5 @@
-//! What sealing a message costs its publisher, and opening it a recipient, by recipients and by length:
-//! `cargo bench -p amop-benches --bench sealed`.
+//! The cost of sealing a message for its publisher, and of opening it for a recipient, by the
+//! number of recipients and by length: `cargo bench -p amop-benches --bench sealed`.
 
 use amop_seal::{Kind, Reader, Recipients, Sealed, SealingKey, Settings, Window, seal};
 use divan::{AllocProfiler, counter::BytesCount};
@@ -15,7 +15,7 @@ fn main() {
     divan::main();
 }
 
-/// A publisher and so many recipients.
+/// Returns a publisher and this number of recipients.
 fn people(recipients: usize) -> (SealingKey, Vec<SealingKey>, Recipients) {
     let keys: Vec<SealingKey> = (0..recipients).map(|_| SealingKey::generate()).collect();
     let public: Vec<_> = keys.iter().map(SealingKey::public_key).collect();
@@ -23,7 +23,7 @@ fn people(recipients: usize) -> (SealingKey, Vec<SealingKey>, Recipients) {
     (SealingKey::generate(), keys, recipients)
 }
 
-/// A multicast with this content.
+/// Seals a multicast with this content.
 fn seal_one(publisher: &SealingKey, recipients: &Recipients, content: &[u8]) -> Sealed {
     let (kind, rng) = (Kind::Multicast, &mut rand::rng());
     let sealed = seal(publisher, recipients, TOPIC, kind, NOW, content, rng);

@@ -18,7 +18,7 @@ struct Options {
     /// Bytes of payload.
     #[arg(long, default_value_t = 256)]
     size: usize,
-    /// Given by `cargo bench`; without meaning here.
+    /// Passed by `cargo bench`; has no effect.
     #[arg(long, hide = true)]
     bench: bool,
 }

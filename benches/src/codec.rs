@@ -34,7 +34,7 @@ fn message(payload: usize) -> Frame {
     Frame::amop(FrameType::UNICAST, Seq([b'7'; 32]), b"price.tick", &payload)
 }
 
-/// A unicast on its way between nodes of ours.
+/// Returns a unicast as sent between overlay nodes.
 fn peer_message(payload: usize) -> PeerFrame {
     let envelope = Envelope {
         source: NodeKey(1),
@@ -64,7 +64,7 @@ fn channel_decode(payload: usize) -> Operation {
     let decoder = FrameDecoder::default();
     let mut buffer = BytesMut::new();
     Box::new(move || {
-        // As a read from the stream does.
+        // Like a read from the stream.
         buffer.extend_from_slice(&wire);
         let frame = decoder.decode(black_box(&mut buffer));
         assert!(matches!(black_box(frame), Ok(Some(_))));

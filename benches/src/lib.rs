@@ -16,15 +16,15 @@ mod net;
 mod router;
 mod typed;
 
-/// What a case does once.
+/// One operation of a case.
 pub type Operation = Box<dyn FnMut()>;
 
-/// Something to be measured.
+/// A case to measure.
 pub struct Case {
-    /// `GROUP.WHAT` or `GROUP.WHAT/SIZE`; names it in the baseline.
+    /// `GROUP.WHAT` or `GROUP.WHAT/SIZE`; its name in the baseline.
     pub name: &'static str,
-    /// How often to do it for a count of instructions: enough to even out what happens now and then,
-    /// few enough to be quick. 0 where setting it up takes too long under valgrind.
+    /// How often to run it when instructions are counted: often enough to average occasional work,
+    /// but not so often that it takes long. 0 if the setup takes too long under valgrind.
     pub counted: u32,
     start: fn() -> Operation,
 }
@@ -38,7 +38,7 @@ impl Case {
         }
     }
 
-    /// Sets everything up and does it a few times, so that buffers have their size.
+    /// Sets everything up and runs it a few times, so that buffers reach their size.
     pub fn start(&self) -> Operation {
         let mut operation = (self.start)();
         for _ in 0..self.counted.min(50) {
@@ -54,22 +54,22 @@ impl fmt::Display for Case {
     }
 }
 
-/// The cases of the codecs.
+/// Returns the cases of the codecs.
 pub fn codec() -> &'static [Case] {
     codec::CASES
 }
 
-/// The cases of node machines.
+/// Returns the cases of node machines.
 pub fn router() -> &'static [Case] {
     router::CASES
 }
 
-/// The cases of the client's session and of typed values.
+/// Returns the cases of the client's session and of typed values.
 pub fn typed() -> &'static [Case] {
     typed::CASES
 }
 
-/// All cases.
+/// Returns all cases.
 pub fn all() -> impl Iterator<Item = &'static Case> {
     [codec(), router(), typed()].into_iter().flatten()
 }
@@ -85,7 +85,8 @@ mod tests {
         let mut names = BTreeSet::new();
         for case in all() {
             assert!(names.insert(case.name), "{case}");
-            // Each asserts that it did what it says. What is not counted takes long to set up.
+            // Each case asserts that it did its work. Cases that are not counted take long to set
+            // up.
             if case.counted > 0 {
                 case.start()();
             }

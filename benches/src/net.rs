@@ -1,8 +1,8 @@
-//! Node machines joined in memory, and the sessions and peers that speak to them.
+//! Node machines joined in memory, and the sessions and peers that talk to them.
 //!
-//! Frames pass from machine to machine as they are: the codecs have cases of their own. What the shell
-//! of a node does for every event is done here, too: it reports what was written and asks for the next
-//! timeout.
+//! Frames pass from machine to machine without encoding: the codecs have separate cases. The work
+//! that a node's shell does for every event is included: it reports written bytes and asks for the
+//! next timeout.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -27,10 +27,10 @@ use amop_proto::{
 };
 use bytes::{Bytes, BytesMut};
 
-/// Longer than any bench takes: connections that say nothing stay.
+/// Longer than any bench takes, so that silent connections stay open.
 const PATIENCE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The time from one message to the next.
+/// The time between two messages.
 const BETWEEN: Duration = Duration::from_micros(10);
 
 /// A session of a node.
@@ -54,8 +54,9 @@ struct Node {
     worked: bool,
 }
 
-/// Signs for nothing. What a signature costs, some 100 microseconds of a processor, is not the machine's
-/// work, and what stands for it in tests would be most of what is counted of a change.
+/// A signer that does not sign. The cost of a signature, some 100 microseconds of a processor, is
+/// not the machine's work, and the signer used in tests would be most of the instructions counted
+/// for a change.
 #[derive(Debug)]
 struct Unsigned(NodeId);
 
@@ -89,27 +90,28 @@ impl Verifier for Unsigned {
     }
 }
 
-/// Nodes and what is connected to them.
+/// Nodes and everything connected to them.
 pub(crate) struct Net {
     now: Instant,
     nodes: Vec<Node>,
-    /// What comes from other nodes passes it first, as in the shell of a node.
+    /// Data from other nodes passes it first, as in the shell of a node.
     checker: Checker,
-    /// The other ends of the connections between machines. A link without one leads to a peer that
-    /// is played.
+    /// The other ends of the connections between machines. A link without an entry leads to a
+    /// simulated peer.
     wires: BTreeMap<Link, Link>,
     events: VecDeque<(usize, Event)>,
     next_id: u64,
     next_seq: u64,
-    /// Messages that came back to their publishers as taken.
+    /// The number of messages whose publishers got an acknowledgement.
     pub(crate) answered: u64,
-    /// Copies of multicasts that came to sessions.
+    /// The number of copies of multicasts that sessions got.
     pub(crate) delivered: u64,
-    /// Frames from one node to another.
+    /// The number of frames from one node to another.
     pub(crate) crossed: u64,
 }
 
-/// Far apart, so that numbers and not neighbours decide about the ways.
+/// Returns an ID. The IDs are far apart, so that their values and not their order decide about
+/// paths.
 fn node_id(n: usize) -> NodeId {
     let mut id = [7; 64];
     id[..8].copy_from_slice(&(n as u64 + 1).to_be_bytes());
@@ -147,7 +149,7 @@ fn config(n: usize) -> NodeConfig {
 }
 
 impl Net {
-    /// Nodes without connections.
+    /// Creates nodes without connections.
     pub(crate) fn new(nodes: usize) -> Self {
         let node = |n| Node {
             machine: Machine::new(config(n)),
@@ -171,12 +173,12 @@ impl Net {
         }
     }
 
-    /// How many other nodes a node can reach.
+    /// Returns how many other nodes a node can reach.
     pub(crate) fn reachable(&self, node: usize) -> usize {
         self.nodes[node].machine.router().reachable()
     }
 
-    /// How many topics a node knows another to have.
+    /// Returns how many topics of another node a node knows.
     pub(crate) fn known_topics(&self, node: usize, of: usize) -> usize {
         let router = self.nodes[node].machine.router();
         router.node_topics(&node_id(of)).count()
@@ -193,27 +195,27 @@ impl Net {
         }
     }
 
-    /// Long records are worked on bit by bit: lets the nodes come to their end.
+    /// Lets the nodes finish work that they do in slices, such as long records.
     pub(crate) fn work_off(&mut self) {
         for _ in 0..5000 {
             self.pass(Duration::from_millis(1));
         }
     }
 
-    /// Changes that follow each other faster than this are stated together. Nearly nothing happens
-    /// meanwhile: some 500 instructions.
+    /// Waits long enough that the next change is stated separately: changes in quicker succession
+    /// are stated together. Almost nothing happens meanwhile: about 500 instructions.
     pub(crate) fn between_statements(&mut self) {
         self.pass(Duration::from_millis(50));
     }
 
-    /// A second in which nothing happens but what nodes do by themselves.
+    /// Lets a second pass in which only the nodes' own periodic work happens.
     pub(crate) fn idle_second(&mut self) {
         self.pass(Duration::from_secs(1));
     }
 
     // Sessions.
 
-    /// A session; it takes every unicast it gets.
+    /// Opens a session that accepts every unicast.
     pub(crate) fn sdk(&mut self, node: usize) -> Sdk {
         let id = SessionId(self.id());
         let opened = Event::SessionOpened {
@@ -232,7 +234,7 @@ impl Net {
         }
     }
 
-    /// Sends a frame and lets everything happen that follows.
+    /// Sends a frame and handles everything that follows from it.
     pub(crate) fn send(&mut self, sdk: Sdk, kind: FrameType, body: Bytes) {
         self.pass(BETWEEN);
         self.next_seq += 1;
@@ -257,7 +259,7 @@ impl Net {
         self.settle();
     }
 
-    /// Connects a machine with a node of ours that is played, and tells of the nodes behind that one.
+    /// Connects a machine with a simulated overlay node, which states the nodes behind it.
     pub(crate) fn play(&mut self, node: usize, played: usize, behind: std::ops::Range<usize>) {
         let link = Link {
             node,
@@ -356,12 +358,12 @@ impl Net {
                 self.events.push_back((node, restatement.carry_out()));
             }
             Action::Notice(_) | Action::FragmentPeer { .. } => {}
-            // No case fills a queue, closes a connection or shakes hands.
+            // No case fills a queue, closes a connection or does a handshake.
             unexpected => unreachable!("{unexpected:?}"),
         }
     }
 
-    /// A frame comes to a session.
+    /// Handles a frame that arrives at a session.
     fn received(&mut self, node: usize, session: SessionId, frame: Frame) {
         match frame.kind {
             FrameType::UNICAST => {
@@ -378,7 +380,7 @@ impl Net {
     }
 }
 
-/// The state of a node that is played, with ten topics of its own.
+/// Writes the record of a simulated node with ten topics.
 fn record(n: usize, neighbours: impl IntoIterator<Item = usize>, out: &mut BytesMut) {
     let topic = |k| (Bytes::from(format!("node{n}.topic{k}")), 1);
     let signer = Unsigned(node_id(n));

@@ -1,6 +1,6 @@
-//! Node machines: messages, changes and idle time, against the size of what the nodes know.
+//! Node machines: messages, changes and idle time, depending on how much the nodes know.
 //!
-//! Publisher and subscriber are at different nodes except where the name says otherwise.
+//! Publisher and subscriber are at different nodes unless the name says otherwise.
 
 use amop_proto::channel::{FrameType, encode_topics, frame_topic};
 
@@ -20,7 +20,7 @@ pub(crate) static CASES: &[Case] = &[
     Case::new("router.multicast.one-node/100", 50, || multicast(1, 100)),
     Case::new("router.multicast.two-nodes/1", 500, || multicast(2, 1)),
     Case::new("router.multicast.two-nodes/100", 50, || multicast(2, 100)),
-    // A unicast, with more of something that it does not need.
+    // A unicast in a network with more of something that it does not need.
     Case::new("router.unicast.topics/1000", 500, || {
         unicast(Setting::topics(1000))
     }),
@@ -48,7 +48,7 @@ pub(crate) static CASES: &[Case] = &[
     Case::new("router.unicast.neighbours/1000", 0, || {
         unicast(Setting::neighbours(1000))
     }),
-    // One topic of one session comes and goes, and another node hears of it.
+    // One topic of one session is added or removed, and another node learns of it.
     Case::new("router.change", 100, || change(Setting::BASE)),
     // One less than a node may have, so that there is room for one more.
     Case::new("router.change.topics/99999", 100, || {
@@ -60,7 +60,7 @@ pub(crate) static CASES: &[Case] = &[
     Case::new("router.change.nodes-behind/1000", 100, || {
         change(Setting::nodes_behind(1000))
     }),
-    // A second in which nobody does anything.
+    // A second without any action of a session.
     Case::new("router.idle-second", 10, || idle(Setting::BASE)),
     Case::new("router.idle-second.topics/100000", 10, || {
         idle(Setting::topics(100_000))
@@ -78,20 +78,20 @@ pub(crate) static CASES: &[Case] = &[
 
 const TOPIC: &str = "price.tick";
 
-/// Topics that one session of the settings holds.
+/// The number of topics that one session of the settings holds.
 const TOPICS_EACH: usize = 4000;
 
-/// What a message finds.
+/// The state of the network before a message.
 #[derive(Clone, Copy)]
 struct Setting {
     nodes: usize,
-    /// Topics at the subscriber's node, all of them known to the publisher's.
+    /// The number of topics at the subscriber's node, all of them known to the publisher's node.
     topics: usize,
-    /// Sessions at the subscriber's node, all of them with the topic.
+    /// The number of sessions at the subscriber's node, all of them with the topic.
     sessions: usize,
-    /// Nodes in the network, all others reached through the subscriber's node.
+    /// The number of nodes in the network, all others reached through the subscriber's node.
     behind: usize,
-    /// Nodes in the network, all others neighbours of the publisher's.
+    /// The number of nodes in the network, all others neighbours of the publisher's node.
     neighbours: usize,
 }
 
@@ -137,7 +137,7 @@ impl Setting {
         }
     }
 
-    /// The network, its publisher and one of its subscribers.
+    /// Builds the network. Returns it with its publisher and one of its subscribers.
     fn build(self) -> (Net, Sdk, Sdk) {
         let mut net = Net::new(self.nodes);
         let last = self.nodes - 1;
@@ -170,7 +170,7 @@ impl Setting {
     }
 }
 
-/// A unicast of 256 bytes and its answer.
+/// Returns a case: a unicast of 256 bytes and its answer.
 fn unicast(setting: Setting) -> Operation {
     let (mut net, publisher, _) = setting.build();
     let body = frame_topic(TOPIC.as_bytes(), &[7; 256]);
@@ -181,7 +181,7 @@ fn unicast(setting: Setting) -> Operation {
     })
 }
 
-/// A multicast of 256 bytes and its acknowledgement.
+/// Returns a case: a multicast of 256 bytes and its acknowledgement.
 fn multicast(nodes: usize, sessions: usize) -> Operation {
     let setting = Setting {
         nodes,
@@ -197,7 +197,7 @@ fn multicast(nodes: usize, sessions: usize) -> Operation {
     })
 }
 
-/// A session takes one more topic, or gives it up again.
+/// Returns a case: a session adds one topic, or removes it again.
 fn change(setting: Setting) -> Operation {
     let (mut net, _, subscriber) = setting.build();
     let mut bodies = [encode_topics([TOPIC, "one.more"]), encode_topics([TOPIC])];
@@ -205,19 +205,19 @@ fn change(setting: Setting) -> Operation {
         net.between_statements();
         let crossed = net.crossed;
         net.send(subscriber, FrameType::SET_TOPICS, bodies[0].clone());
-        // The change and that it was taken, on every link there is.
+        // The change and its acknowledgement, on every link.
         assert!(net.crossed > crossed);
         bodies.swap(0, 1);
     })
 }
 
-/// A second passes.
+/// Returns a case: a second passes.
 fn idle(setting: Setting) -> Operation {
     let (mut net, ..) = setting.build();
     Box::new(move || {
         let crossed = net.crossed;
         net.idle_second();
-        // Nodes of ours show each other every second that they live.
+        // Every second, overlay nodes send each other signs of life.
         assert!(net.crossed > crossed);
     })
 }

@@ -34,7 +34,8 @@ pub(crate) static CASES: &[Case] = &[
 
 const TOPIC: &str = "price.tick";
 
-/// A session past its handshake with a real node, or with one that understands quiet multicasts.
+/// Returns a session after its handshake with a FISCO node, or with a node that supports quiet
+/// multicasts.
 fn session(now: Instant, quiet_multicasts: bool) -> (ClientSession<u32>, TopicName) {
     let mut session = ClientSession::new(ClientConfig::default(), [7; 32], now);
     let mut wire = BytesMut::new();
@@ -56,7 +57,7 @@ fn session(now: Instant, quiet_multicasts: bool) -> (ClientSession<u32>, TopicNa
     (session, topic)
 }
 
-/// 256 bytes are published, written out and acknowledged.
+/// Returns a case: 256 bytes are published, written out and acknowledged.
 fn publish() -> Operation {
     let now = Instant::now();
     let (mut session, topic) = session(now, false);
@@ -91,7 +92,8 @@ fn publish() -> Operation {
     })
 }
 
-/// 256 bytes are published 64 times, written out at once and acknowledged by a node of ours.
+/// Returns a case: 256 bytes are published 64 times, written out at once and acknowledged by an
+/// overlay node.
 fn publish_quietly() -> Operation {
     let now = Instant::now();
     let (mut session, topic) = session(now, true);
@@ -116,7 +118,7 @@ fn publish_quietly() -> Operation {
     })
 }
 
-/// 256 bytes are pushed.
+/// Returns a case: 256 bytes are pushed.
 fn push() -> Operation {
     let now = Instant::now();
     let (mut session, topic) = session(now, false);

@@ -1,7 +1,8 @@
-//! The certificates a stranger sends to a port of a node.
+//! The certificates that an unknown client sends to a port of a node.
 //!
-//! The first byte chooses the port, the rest is the list as TLS 1.2 has it: for each certificate its
-//! length in three bytes and its DER. It is let in only if an authority of the chain signed the first.
+//! The first byte chooses the port, the rest is the list in the format of TLS 1.2: for each
+//! certificate its length in three bytes and its DER. It is accepted only if an authority of the
+//! chain signed the first certificate.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -14,10 +15,10 @@ use amop_tls::{
 };
 use libfuzzer_sys::fuzz_target;
 
-/// Longer handshake messages rustls does not take.
+/// rustls does not accept longer handshake messages.
 const MAX_LIST: usize = 0xf000;
 
-/// The port for nodes; the others are for SDKs, with and without a look at the agency.
+/// The port for nodes; the others are for SDKs, with and without a check of the agency.
 const PEERS: usize = 2;
 
 struct Ports {
@@ -70,7 +71,7 @@ fuzz_target!(|data: &[u8]| {
     if let Err(error) = peer_public_key(&chain) {
         assert_one_line(&error);
     }
-    // Who comes as a node has an ID.
+    // Whoever is accepted as a node has an ID.
     if port == PEERS && accepted.is_ok() {
         assert!(peer_info(&chain).is_ok_and(|info| info.public_key.is_some()));
     }
@@ -84,7 +85,7 @@ fn feed(server: &mut ServerConnection, mut bytes: &[u8]) -> Result<(), amop_tls:
     Ok(())
 }
 
-/// A Certificate message in records.
+/// Returns a Certificate message in records.
 fn certificate_message(list: &[u8]) -> Vec<u8> {
     let mut message = vec![11];
     message.extend_from_slice(&(list.len() as u32 + 3).to_be_bytes()[1..]);

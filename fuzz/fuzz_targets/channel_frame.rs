@@ -1,6 +1,6 @@
-//! Channel frames in pieces, and the bodies an SDK writes by hand.
+//! Channel frames in pieces, and the bodies that SDKs write by hand.
 //!
-//! The first byte is the size of the pieces, the rest the stream.
+//! The first byte is the size of the pieces, the rest is the stream.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    // It cannot be told from the rest of the stream either.
+                    // It cannot be separated from the rest of the stream either.
                     assert_eq!(decoder.decode(&mut buffer), Err(error));
                     return;
                 }

@@ -1,6 +1,6 @@
-//! A client's session with a node that does what it likes: frames in any order, and time.
+//! A client's session with a node that may do anything: frames in any order, and time.
 //!
-//! The input is a script: a byte says what happens next, what follows it how.
+//! The input is a script: one byte selects the next step, the bytes after it are its parameters.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
 struct Run {
     session: ClientSession<u32>,
     now: Instant,
-    /// Seqs of what the session sent, to be answered.
+    /// Seqs of the frames that the session sent, to be answered.
     sent: Vec<(FrameType, Seq)>,
     tokens: u32,
     open: BTreeSet<u32>,
@@ -96,7 +96,7 @@ impl Run {
             .unwrap_or((FrameType::HEARTBEAT, Seq([b'0'; 32])))
     }
 
-    /// Answers something that the session sent, with whatever result and body.
+    /// Answers a frame that the session sent, with any result and body.
     fn answer(&mut self, script: &mut Script<'_>) {
         let (kind, seq) = self.any_sent(script);
         let kind = match kind {
@@ -112,7 +112,7 @@ impl Run {
         self.session.handle_frame(self.now, frame);
     }
 
-    /// Any frame at all.
+    /// Sends any frame.
     fn frame(&mut self, script: &mut Script<'_>) {
         let kind = FrameType(script.short());
         let seq = Seq([script.byte(); 32]);
@@ -150,7 +150,7 @@ impl Run {
         }
     }
 
-    /// Time passes as it does for a driver: up to every timeout.
+    /// Lets time pass as for a driver: it stops at every timeout.
     fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         let mut rounds = 0;
@@ -164,7 +164,8 @@ impl Run {
         self.now = until;
     }
 
-    /// Fetches everything. What is sent is well-formed, what ends ends once, nothing follows the end.
+    /// Fetches everything. Checks that sent frames are well-formed, that everything ends only once,
+    /// and that nothing follows the end.
     fn check(&mut self) {
         let mut wire = BytesMut::new();
         self.session.poll_transmit(self.now, &mut wire);

@@ -16,7 +16,7 @@ fuzz_target!(|text: &str| {
         assert!(warning.line.is_none_or(|line| (1..=lines).contains(&line)));
         assert_one_line(&warning);
     }
-    // None of the files it names exists.
+    // None of the files that it names exists.
     let error = NodeBuilder::from_config(&config).expect_err("there are no certificates");
     assert!(error.to_string().contains("/etc/amop") || error.to_string().contains('/'));
 });

@@ -1,5 +1,5 @@
-//! A file of certificate revocation lists. Whatever is in it, only lists that an authority has signed
-//! count.
+//! A file of certificate revocation lists. Whatever it contains, only lists that an authority has
+//! signed count.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -14,7 +14,7 @@ use libfuzzer_sys::fuzz_target;
 
 static NODE: LazyLock<Identity> = LazyLock::new(node);
 
-/// A node and an SDK that the chain has certified.
+/// A node and an SDK with certificates of the chain.
 static CHAINS: LazyLock<[Vec<CertificateDer<'static>>; 2]> = LazyLock::new(|| {
     [pki::NODE1, pki::SDK].map(|pem| {
         let certificates = CertificateDer::pem_slice_iter(pem);
@@ -27,8 +27,8 @@ fuzz_target!(|file: &[u8]| {
         Ok(listed) => listed,
         Err(error) => return assert_one_line(&error),
     };
-    // The chain of the fixtures has signed none, so each was made by an authority of the file itself, and
-    // none of the chain's certificates is on one.
+    // The fixtures' chain has signed no list. So each list was signed by an authority in the file
+    // itself, and it contains none of the chain's certificates.
     assert!(file.windows(16).any(|part| part == b"BEGIN CERTIFICAT"));
     let verifier = listed.verifier_of_sdks(ServerOptions::default()).unwrap();
     for chain in &*CHAINS {

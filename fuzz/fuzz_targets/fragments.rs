@@ -1,6 +1,6 @@
 //! The fragments of one connection between nodes, in and out of order, with room for few.
 //!
-//! The input is a script of fragments, well-formed ones and others, and of time.
+//! The input is a script of fragments, valid and invalid ones, and of time.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -16,7 +16,7 @@ use amop_proto::p2p::{Assembled, Assembler, PeerFrame, mesh, protocol};
 use bytes::{BufMut, Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 
-/// The longest body, and what there is room for of bodies that are not whole, in bytes.
+/// The longest body, and the room for incomplete bodies, in bytes.
 const MAX: usize = 4096;
 const ROOM: usize = 3 * MAX;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ impl Drop for Held {
     }
 }
 
-/// What came of each frame that is not whole: its length and its content.
+/// The received part of each incomplete frame: its length and its content.
 type Sent = HashMap<u32, (usize, Vec<u8>)>;
 
 fuzz_target!(|data: &[u8]| {
@@ -61,7 +61,7 @@ fuzz_target!(|data: &[u8]| {
         };
         match assembler.take(now, fragment, admit) {
             Ok(taken) => check(&taken, &body, number, &mut sent),
-            // The connection is closed.
+            // The error closes the connection.
             Err(error) => {
                 assert_one_line(&error);
                 break;
@@ -74,7 +74,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(used.get(), 0);
 });
 
-/// A fragment's body: the first of a frame, the next of one, or anything.
+/// Returns a fragment's body: the first of a frame, the next of one, or anything.
 fn body_of(kind: u8, sent: &Sent, number: u32, script: &mut Script<'_>) -> Bytes {
     let mut body = BytesMut::new();
     match kind {
@@ -95,7 +95,7 @@ fn body_of(kind: u8, sent: &Sent, number: u32, script: &mut Script<'_>) -> Bytes
     body.freeze()
 }
 
-/// A frame that is whole is what was sent of it.
+/// Checks that a complete frame is what was sent.
 fn check(taken: &Assembled, body: &Bytes, number: u32, sent: &mut Sent) {
     let word = |at: usize| {
         body[at..at + 4]
@@ -120,7 +120,7 @@ fn check(taken: &Assembled, body: &Bytes, number: u32, sent: &mut Sent) {
             assert_eq!(frame.body, so_far[..]);
         }
         Assembled::Refused { total: of, .. } => assert_eq!(of, total),
-        // If it is whole, it was refused or given up.
+        // If it is complete, it was refused or dropped.
         Assembled::Nothing => {}
     }
     if is_whole {

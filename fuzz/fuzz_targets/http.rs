@@ -1,4 +1,5 @@
-//! What comes to a node's JSON-RPC port. It gets one answer or none, and the next one is answered.
+//! Requests to a node's JSON-RPC port. Each gets one answer or none, and the next request is
+//! answered.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -26,7 +27,7 @@ thread_local! {
     static SETUP: OnceCell<Setup> = const { OnceCell::new() };
 }
 
-/// A node on a runtime without threads, so that everything is counted as this input's.
+/// Starts a node on a runtime without threads, so that all coverage belongs to this input.
 fn setup() -> Setup {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -48,16 +49,16 @@ fn setup() -> Setup {
     }
 }
 
-/// Sends all of it, says that nothing follows, and returns what comes back.
+/// Sends the whole request, closes the sending direction, and returns the answer.
 async fn ask(node: &Node, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(node.rpc_address().unwrap())
         .await
         .unwrap();
-    // Thousands of connections a second: none may stay behind in the operating system.
+    // There are thousands of connections per second: none may stay in the operating system.
     stream.set_zero_linger().unwrap();
     let mut answer = Vec::new();
     let (mut reader, mut writer) = stream.split();
-    // A node that has seen enough reads no more and resets the connection.
+    // A node that needs no more of it stops reading and resets the connection.
     let write = async {
         let _ = writer.write_all(request).await;
         let _ = writer.shutdown().await;

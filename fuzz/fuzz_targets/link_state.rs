@@ -1,7 +1,8 @@
-//! A node among other nodes that say what they like, over time: records, signed rightly or not, questions,
-//! messages, frames of FISCO nodes. Two SDKs of the node go on talking through all of it.
+//! A node among other nodes that may send anything, over time: records with correct and wrong
+//! signatures, questions, messages, frames of FISCO nodes. Two SDKs of the node keep exchanging
+//! messages meanwhile.
 //!
-//! The input is a script: a byte says what happens next, what follows it how.
+//! The input is a script: one byte selects the next step, the bytes after it are its parameters.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -38,7 +39,7 @@ const PUBLISHER: SessionId = SessionId(1);
 const SUBSCRIBER: SessionId = SessionId(2);
 const TOPIC: &[u8] = b"bystanders";
 
-/// What one event may make a node do: some frames for each connection.
+/// The most actions that one event may cause: some frames for each connection.
 const MOST_ACTIONS: usize = 2000;
 
 fuzz_target!(|data: &[u8]| {
@@ -57,12 +58,12 @@ struct Run {
     peers: BTreeMap<PeerId, u8>,
     sessions: BTreeSet<SessionId>,
     next: u64,
-    /// Messages the subscriber has got.
+    /// Messages that the subscriber has got.
     got: Vec<Bytes>,
     rounds: u64,
 }
 
-/// The node with a number.
+/// Returns the ID of the node with this number.
 fn id(number: u8) -> NodeId {
     NodeId([number; 64])
 }
@@ -175,7 +176,7 @@ impl Run {
         self.event(Event::PeerFrame(peer, frame.into()));
     }
 
-    /// A packet of records of whomever, signed by whomever.
+    /// Sends a packet of records about any node, signed by any node.
     fn state(&mut self, which: u8, script: &mut Script<'_>) {
         let Some((peer, _)) = self.any_peer(which) else {
             return;
@@ -183,7 +184,7 @@ impl Run {
         let mut body = Vec::new();
         for _ in 0..script.byte() % 8 + 1 {
             let (node, signer, flags) = (script.byte() % 8, script.byte() % 8, script.byte());
-            // Mostly the right one.
+            // Mostly the correct one.
             let signer = SharedSecret::new(id(if flags & 0x30 != 0 { node } else { signer }));
             let subject = if flags & 1 == 0 {
                 Subject::Node(id(node))
@@ -234,7 +235,7 @@ impl Run {
         self.event(Event::PeerFrame(peer, frame.into()));
     }
 
-    /// What a third SDK does.
+    /// Lets a third SDK do something.
     fn session(&mut self, script: &mut Script<'_>) {
         let session = SessionId(3);
         if self.sessions.insert(session) {
@@ -252,7 +253,7 @@ impl Run {
         while let Some(due) = self.node.next_timeout().filter(|&due| due <= until) {
             self.now = self.now.max(due);
             self.event(Event::Timeout);
-            // The bystanders show signs of life; the others may be closed for want of them.
+            // The bystanders send signs of life; the others may be closed because they send none.
             for session in [PUBLISHER, SUBSCRIBER] {
                 self.event(Event::SessionActive(session));
             }
@@ -262,7 +263,8 @@ impl Run {
         self.now = until;
     }
 
-    /// A multicast of one SDK of the node comes to the other, whatever the peers have done.
+    /// Checks that a multicast of one SDK of the node reaches the other, whatever the peers have
+    /// done.
     fn bystanders_talk(&mut self) {
         self.rounds += 1;
         let (message, body) = bystanders_multicast(TOPIC, self.rounds);
@@ -282,7 +284,7 @@ impl Run {
         assert!(actions < MOST_ACTIONS, "{actions} actions after one event");
     }
 
-    /// Carries an action out, as a shell does whose every write succeeds at once.
+    /// Carries out an action, like a shell in which every write succeeds at once.
     fn apply(&mut self, action: Action) {
         match action {
             Action::SendSession { session, frame, .. } => {

@@ -1,7 +1,8 @@
-//! A node's SDKs that say what they like, over time: frames of every kind, answers to what they were asked and
-//! were not, topic sets, private topics and verdicts, while others go on talking.
+//! A node's SDKs that may send anything, over time: frames of every kind, answers to messages that
+//! they were or were not asked, topic sets, private topics and verdicts, while others keep
+//! exchanging messages.
 //!
-//! The input is a script: a byte says what happens next, what follows it how.
+//! The input is a script: one byte selects the next step, the bytes after it are its parameters.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -37,7 +38,7 @@ const TOPICS: [&str; 8] = [
     "another",
 ];
 
-/// What one event may make the node do.
+/// The most actions that one event may cause.
 const MOST_ACTIONS: usize = 2000;
 
 fuzz_target!(|data: &[u8]| {
@@ -49,12 +50,12 @@ fuzz_target!(|data: &[u8]| {
     run.end();
 });
 
-/// A session's end at its SDK.
+/// The SDK's end of a session.
 #[derive(Default)]
 struct End {
-    /// What was written to it, to be answered.
+    /// Frames that were written to it, to be answered.
     got: Vec<(FrameType, Seq)>,
-    /// It does not read: so many bytes are not written.
+    /// Whether it does not read, so that `unwritten` bytes wait.
     stalled: bool,
     unwritten: usize,
     paused: bool,
@@ -65,7 +66,7 @@ struct Run {
     now: Instant,
     sessions: BTreeMap<SessionId, End>,
     next: u64,
-    /// Messages the bystander has got.
+    /// Messages that the bystander has got.
     got: Vec<Bytes>,
     rounds: u64,
 }
@@ -118,7 +119,7 @@ impl Run {
         self.event(Event::SessionOpened { session, identity });
     }
 
-    /// One of those that say what they like.
+    /// Returns one of the sessions that may send anything.
     fn any(&self, which: u8) -> Option<SessionId> {
         let others = self
             .sessions
@@ -158,7 +159,7 @@ impl Run {
     }
 
     fn say(&mut self, session: SessionId, frame: Frame) {
-        // As it comes over the wire.
+        // As it arrives over the wire.
         let mut wire = BytesMut::from(&frame.to_bytes()[..]);
         let read = FrameDecoder::default().decode(&mut wire);
         let read = read.expect("well-formed").expect("whole");
@@ -198,7 +199,8 @@ impl Run {
         self.say(session, frame);
     }
 
-    /// An answer, or what looks like one, to something that this session was sent, or another.
+    /// Sends an answer, or something similar, to a message that this session or another one was
+    /// sent.
     fn answer(&mut self, session: SessionId, script: &mut Script<'_>) {
         let how = script.byte();
         let whose = if how & 0x80 == 0 {
@@ -225,7 +227,7 @@ impl Run {
         self.say(session, frame);
     }
 
-    /// Handshakes, heartbeats, questions, verdicts.
+    /// Sends handshakes, heartbeats, questions, verdicts.
     fn text(&mut self, session: SessionId, script: &mut Script<'_>) {
         let kinds = [
             FrameType::HANDSHAKE,
@@ -242,7 +244,7 @@ impl Run {
         self.say(session, Frame::new(kind, seq, body));
     }
 
-    /// The session stops reading, or reads some of what waits.
+    /// Lets the session stop reading, or read some of what waits.
     fn read(&mut self, session: SessionId, script: &mut Script<'_>) {
         let how = script.byte();
         let Some(end) = self.sessions.get_mut(&session) else {
@@ -262,7 +264,7 @@ impl Run {
         let mut rounds = 0;
         while let Some(due) = self.node.next_timeout().filter(|&due| due <= until) {
             self.now = self.now.max(due);
-            // The bystanders show signs of life; the others may be closed for want of them.
+            // The bystanders send signs of life; the others may be closed because they send none.
             for session in [PUBLISHER, SUBSCRIBER] {
                 self.event(Event::SessionActive(session));
             }
@@ -273,7 +275,7 @@ impl Run {
         self.now = until;
     }
 
-    /// A multicast of one SDK comes to the other, whatever the others have done.
+    /// Checks that a multicast of one SDK reaches the other, whatever the others have done.
     fn bystanders_talk(&mut self) {
         self.rounds += 1;
         let (message, body) = bystanders_multicast(TOPIC.as_bytes(), self.rounds);
@@ -282,7 +284,7 @@ impl Run {
         assert!(self.got.contains(&body), "a multicast was lost");
     }
 
-    /// All leave: then the node holds nothing.
+    /// Closes all sessions and checks that the node then holds nothing.
     fn end(mut self) {
         self.bystanders_talk();
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();

@@ -1,4 +1,4 @@
-//! Frames between nodes, both headers, compressed or not, and what their bodies are read as.
+//! Frames between nodes, with both headers, compressed or not, and the parsing of their bodies.
 //!
 //! The first byte chooses the header and whether to compress when writing, the rest is the stream.
 #![no_main]
@@ -32,7 +32,7 @@ fn check(codec: &PeerCodec, frame: &PeerFrame) {
     let mut wire = BytesMut::new();
     codec.encode(frame, &mut wire);
     assert!(wire.len() <= frame.wire_len());
-    // A body that was compressed may be within the limit only without its header.
+    // A compressed body may be within the limit only without its header.
     if wire.len() <= MAX {
         assert_eq!(codec.decode(&mut wire).as_ref(), Ok(&Some(frame.clone())));
         assert!(wire.is_empty());

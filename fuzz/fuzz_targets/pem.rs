@@ -1,7 +1,7 @@
 //! The files of a certificate folder.
 //!
-//! The first byte says which of them is the input, the certificate, the key or `ca.crt`; the others
-//! are good.
+//! The first byte selects which of them is the input: the certificate, the key or `ca.crt`; the
+//! others are valid.
 #![no_main]
 #![forbid(unsafe_code)]
 

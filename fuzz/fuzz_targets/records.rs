@@ -1,4 +1,4 @@
-//! The packet by which nodes of this project tell each other of links and subscribers.
+//! The packet by which overlay nodes tell each other of links and subscribers.
 #![no_main]
 #![forbid(unsafe_code)]
 

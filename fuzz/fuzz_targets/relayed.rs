@@ -1,7 +1,8 @@
-//! Messages of other nodes that prove where they come from, over time: neighbours and nodes behind them hold their
-//! keys, and say what they like with them. Two SDKs of the node go on talking, another one asks and answers.
+//! Messages of other nodes that prove their source, over time: neighbours and nodes behind them
+//! have their keys, and may send anything with them. Two SDKs of the node keep exchanging messages,
+//! another one sends requests and answers.
 //!
-//! The input is a script: a byte says what happens next, what follows it how.
+//! The input is a script: one byte selects the next step, the bytes after it are its parameters.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -34,7 +35,7 @@ use libfuzzer_sys::fuzz_target;
 
 const PUBLISHER: SessionId = SessionId(1);
 const SUBSCRIBER: SessionId = SessionId(2);
-/// It holds what the other nodes hold, too.
+/// It holds the topics that the other nodes hold, too.
 const THIRD: SessionId = SessionId(3);
 const TOPIC: &str = "bystanders";
 const TOPICS: [&str; 4] = [TOPIC, "shared", "far", "nobody's"];
@@ -45,7 +46,7 @@ const BEHIND: [u8; 2] = [3, 4];
 const FISCO: u8 = 5;
 const OWN_FISCO: u8 = 6;
 
-/// What one event may make a node do.
+/// The most actions that one event may cause.
 const MOST_ACTIONS: usize = 2000;
 
 fuzz_target!(|data: &[u8]| {
@@ -65,18 +66,19 @@ struct Run {
     sessions: BTreeSet<SessionId>,
     counter: u64,
     version: u64,
-    /// What the subscriber has got.
+    /// The messages that the subscriber has got.
     got: Vec<Bytes>,
-    /// What SDKs were asked, to be answered.
+    /// The messages that SDKs were asked, to be answered.
     asked: Vec<Seq>,
-    /// What other nodes were asked by this one.
+    /// The messages that this node asked other nodes.
     questions: Vec<(Envelope, Seq)>,
-    /// The last packet with a seal that came to the subscriber, and the neighbour it came by.
+    /// The last packet with a seal that reached the subscriber, and the neighbour that it came
+    /// from.
     last: Option<(PeerId, PeerFrame)>,
     rounds: u64,
 }
 
-/// The node with a number.
+/// Returns the ID of the node with this number.
 fn id(number: u8) -> NodeId {
     NodeId([number; 64])
 }
@@ -99,7 +101,7 @@ fn agreement(number: u8) -> Agreement {
 fn config() -> NodeConfig {
     NodeConfig {
         transit: [id(OWN_FISCO)].into(),
-        // That of `agreement(0)`.
+        // The seed of `agreement(0)`.
         seed: [0; 32],
         ..node_config(id(0))
     }
@@ -165,7 +167,7 @@ impl Run {
         });
     }
 
-    /// A neighbour connects, and tells what there is.
+    /// Connects a neighbour, which states the network.
     fn connect(&mut self, number: u8) {
         let peer = PeerId(u64::from(number));
         if self.peers.contains(&peer) {
@@ -184,7 +186,8 @@ impl Run {
         self.state(number, 0xff);
     }
 
-    /// A neighbour's records, and those of the nodes behind it; bits say which links there are.
+    /// Sends a neighbour's records, and those of the nodes behind it; the bits of `links` select
+    /// the links.
     fn state(&mut self, number: u8, links: u8) {
         let (first, second) = (NEIGHBOURS[0], NEIGHBOURS[1]);
         let mut own = vec![key(0)];
@@ -267,7 +270,7 @@ impl Run {
         }
     }
 
-    /// A channel frame: mostly a message, or an answer.
+    /// Returns a channel frame: mostly a message, or an answer.
     fn content(&self, script: &mut Script<'_>) -> Bytes {
         let how = script.byte();
         let seq = Seq([script.byte() % 8; 32]);
@@ -287,7 +290,7 @@ impl Run {
         Frame { result, ..frame }.to_bytes()
     }
 
-    /// A name in routing, of which the node knows most.
+    /// Returns a name in routing; the node knows most of them.
     fn name(script: &mut Script<'_>) -> NodeKey {
         match script.byte() % 10 {
             7 => stub(FISCO, BEHIND[0]).key(),
@@ -299,7 +302,7 @@ impl Run {
     fn id(script: &mut Script<'_>, content: &[u8]) -> u64 {
         let id = u64::from(script.byte());
         match id & 3 {
-            // What a FISCO node's multicast is called.
+            // The name that a FISCO node's multicast has.
             0 => {
                 let digest = mesh::content_digest(content);
                 let first = digest.iter().take(8);
@@ -310,7 +313,7 @@ impl Run {
         }
     }
 
-    /// Mostly the next one.
+    /// Returns a counter, mostly the next one.
     fn next_counter(&mut self, script: &mut Script<'_>) -> u64 {
         let how = script.byte();
         if how < 0xc0 {
@@ -321,7 +324,8 @@ impl Run {
         self.counter.wrapping_add_signed(far)
     }
 
-    /// The seal of a node for this one. The voucher has another name than a node's for some.
+    /// Returns a seal for this node, made with the key of `voucher`, the node that vouches for the
+    /// source.
     fn seal(&mut self, voucher: u8, statement: &Statement, script: &mut Script<'_>) -> Seal {
         let counter = self.next_counter(script);
         let other = agreement(0).public();
@@ -403,7 +407,8 @@ impl Run {
         self.deliver(script, packet::RELAYED_MULTICAST, body);
     }
 
-    /// What has a seal comes by one neighbour or the other; altered on the way, it is not taken.
+    /// Delivers a packet with a seal by one neighbour or the other; if it is altered, it must not
+    /// be accepted.
     fn deliver(&mut self, script: &mut Script<'_>, packet: u16, body: Bytes) {
         let how = script.byte();
         let peer = PeerId(u64::from(NEIGHBOURS[usize::from(how & 1)]));
@@ -432,7 +437,7 @@ impl Run {
         }
     }
 
-    /// The last packet with a seal comes once more.
+    /// Delivers the last packet with a seal once more.
     fn again(&mut self) {
         let Some((peer, frame)) = self.last.clone() else {
             return;
@@ -444,7 +449,7 @@ impl Run {
         }
     }
 
-    /// A neighbour needs no seal.
+    /// Delivers a message of a neighbour, which needs no seal.
     fn direct(&mut self, script: &mut Script<'_>) {
         let number = NEIGHBOURS[usize::from(script.byte()) % 2];
         let peer = PeerId(u64::from(number));
@@ -488,7 +493,7 @@ impl Run {
         self.send(peer, protocol::EXTENSION, packet, 32, &body);
     }
 
-    /// Somebody answers what this node has asked.
+    /// Answers a message that this node has asked.
     fn answer(&mut self, script: &mut Script<'_>) {
         let at = usize::from(script.byte());
         let question = self
@@ -542,7 +547,7 @@ impl Run {
         self.deliver(script, packet::RELAYED_ANSWER, body);
     }
 
-    /// An SDK publishes what others have subscribed to.
+    /// Lets an SDK publish on a topic that others have subscribed to.
     fn ask(&mut self, script: &mut Script<'_>) {
         let how = script.byte();
         let kind = if how & 1 == 0 {
@@ -556,7 +561,7 @@ impl Run {
         self.event(Event::session_frame(THIRD, Frame::new(kind, seq, body)));
     }
 
-    /// An SDK answers what it was asked.
+    /// Lets an SDK answer a message that it was asked.
     fn sdk_answers(&mut self, script: &mut Script<'_>) {
         let at = usize::from(script.byte());
         let Some(&seq) = self.asked.iter().rev().nth(at) else {
@@ -594,7 +599,8 @@ impl Run {
         self.now = until;
     }
 
-    /// A multicast of one SDK of the node comes to the other, whatever the peers have done.
+    /// Checks that a multicast of one SDK of the node reaches the other, whatever the peers have
+    /// done.
     fn bystanders_talk(&mut self) {
         self.rounds += 1;
         let (message, body) = bystanders_multicast(TOPIC.as_bytes(), self.rounds);
@@ -654,7 +660,7 @@ impl Run {
         }
     }
 
-    /// Remembers what another node is asked.
+    /// Remembers a message that another node is asked.
     fn note(&mut self, message: PeerMessage) {
         let frame = message.joined();
         if frame.protocol != protocol::EXTENSION {

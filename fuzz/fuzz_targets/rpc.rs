@@ -1,4 +1,4 @@
-//! The body of a 0x12 frame: whatever it is, the answer is one line of JSON.
+//! The body of a 0x12 frame: whatever it contains, the answer is one line of JSON.
 #![no_main]
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
-//! What a subscriber of a sealed topic takes from others: messages and answers, key files, public keys, and
-//! what its replay guard finds in its store.
+//! The data that a subscriber of a sealed topic gets from others: messages and answers, key files,
+//! public keys, and the data that its replay guard finds in its store.
 //!
-//! The first byte says which.
+//! The first byte selects the kind.
 #![no_main]
 #![forbid(unsafe_code)]
 
@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Nobody signed it, so it is refused.
+/// It has no valid signature, so it is refused.
 fn message(message: &[u8]) {
     let own = &*OWN;
     let public = [own.public_key()];

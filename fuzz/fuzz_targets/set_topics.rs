@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|body: &[u8]| {
     let read = SetTopics::parse(body);
     if let SetTopics::Replace(topics) = &read {
-        // What was understood is what a client of ours would have written.
+        // The topics that were understood must be as a native client would have written them.
         let written = encode_topics(topics.iter().map(String::as_str));
         assert_eq!(SetTopics::parse(&written), read);
     }

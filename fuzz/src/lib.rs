@@ -1,4 +1,4 @@
-//! What the fuzz targets share.
+//! Helpers that the fuzz targets share.
 #![forbid(unsafe_code)]
 
 pub mod machine;
@@ -13,7 +13,7 @@ use amop_tls::{
 
 pub use self::script::Script;
 
-/// Certificates as the chain's script makes them; all of one chain.
+/// Certificates as the chain's script makes them, all of one chain.
 pub mod pki {
     macro_rules! file {
         ($name:ident, $path:literal) => {
@@ -30,16 +30,17 @@ pub mod pki {
     file!(SDK_KEY, "sdk/sdk.key");
 }
 
-/// The node whose ports are knocked at.
+/// Returns the identity of the node whose ports are tested.
 pub fn node() -> Identity {
     Identity::from_pem(pki::NODE0, pki::NODE0_KEY, pki::CA).expect("the fixtures are good")
 }
 
-/// Asserts that a text about outside input is one line: nobody writes lines of their own into a log.
+/// Asserts that a text about outside input is one line, so that it cannot add its own lines to a
+/// log.
 ///
 /// # Panics
 ///
-/// If it is not.
+/// If it is more than one line.
 pub fn assert_one_line(text: &impl Display) {
     let text = text.to_string();
     assert!(
@@ -48,8 +49,9 @@ pub fn assert_one_line(text: &impl Display) {
     );
 }
 
-/// What the authority of the chain has signed: the first element of each certificate. Its own is among
-/// them, since who holds its key can sign what it likes.
+/// Returns everything that the authority of the chain has signed: the first element of each
+/// certificate. The authority's own certificate is included, because the holder of its key can sign
+/// anything.
 pub fn issued() -> &'static [Vec<u8>] {
     static ISSUED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         let first = |pem| CertificateDer::from_pem_slice(pem).expect("the fixtures are good");
@@ -64,14 +66,14 @@ pub fn issued() -> &'static [Vec<u8>] {
     &ISSUED
 }
 
-/// The signed part of a certificate: the first element inside the outermost one.
+/// Returns the signed part of a certificate: the first element inside the outermost one.
 pub fn signed_part(der: &[u8]) -> Option<&[u8]> {
     let inside = element(der)?.1;
     let (header, content) = element(inside)?;
     inside.get(..header + content.len())
 }
 
-/// The length of the header of a DER element, and its content.
+/// Returns the length of the header of a DER element, and its content.
 fn element(der: &[u8]) -> Option<(usize, &[u8])> {
     let first = usize::from(*der.get(1)?);
     let (header, len) = if first < 0x80 {

@@ -9,10 +9,10 @@ use amop_proto::{
 };
 use bytes::Bytes;
 
-/// When the machines start, in microseconds since 1970.
+/// The start time of the machines, in microseconds since 1970.
 pub const EPOCH: u64 = 1_790_000_000_000_000;
 
-/// What a node says of itself.
+/// Returns the facts that a node reports about itself.
 pub fn facts(node: NodeId) -> NodeFacts {
     NodeFacts {
         fisco_version: "2.11.1".into(),
@@ -25,7 +25,8 @@ pub fn facts(node: NodeId) -> NodeFacts {
     }
 }
 
-/// A machine that lets no FISCO node take part, with limits that are soon reached.
+/// Returns the configuration of a machine without transit for FISCO nodes, with limits that are
+/// soon reached.
 pub fn node_config(node: NodeId) -> NodeConfig {
     NodeConfig {
         node,
@@ -45,7 +46,8 @@ pub fn node_config(node: NodeId) -> NodeConfig {
     }
 }
 
-/// A multicast of bystanders, with a number of its own, and the body that the other one is to get.
+/// Returns a multicast of a bystander with a unique number, and the body that the other bystander
+/// must get.
 pub fn bystanders_multicast(topic: &[u8], number: u64) -> (Frame, Bytes) {
     let mut seq = [b'0'; 32];
     seq[..8].copy_from_slice(&number.to_be_bytes());

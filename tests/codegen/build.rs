@@ -1,5 +1,5 @@
-//! Compiles the schemas in `proto/`, and one that is written here: with every name that means something to
-//! Rust, to prost or to us, in every position a name can have.
+//! Compiles the schemas in `proto/`, and generated ones: they have every name that has a meaning in
+//! Rust, in prost or in this project, in every position that a name can have.
 
 mod names;
 
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(&path, text)?;
         files.push(path);
     }
-    // Changes of written files are changes of this script.
+    // A change of the generated files can only come from this script.
     amop_build::configure()
         .out_dir(&code)
         .include_file("all.rs")

@@ -1,22 +1,24 @@
-//! Schemas with every name that means something to Rust, to prost or to us, in every position.
+//! Schemas with every name that has a meaning in Rust, in prost or in this project, in every
+//! position.
 
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use std::{collections::HashSet, fmt::Write as _};
 
-/// Keywords, also those that are reserved or mean something in some places only.
+/// Keywords, including those that are reserved or special only in some places.
 const KEYWORDS: &str = "abstract as async await become box break const continue crate default do dyn else enum \
     extern false final fn for gen if impl in let loop macro macro_rules match mod move mut override priv pub raw \
     ref return safe self static struct super trait true try type typeof union unsafe unsized use virtual where \
     while yield";
 
-/// Functions of topics, of messages and of enums, and what generated functions call their variables.
+/// Functions of topics, messages and enums, and the variables of generated functions.
 const FUNCTIONS: &str = "subscribe subscribe_to subscribe_private subscribe_sealed deliveries deliveries_of \
     deliveries_private deliveries_sealed publish_unicast publish_unicast_to publish_multicast \
     publish_multicast_to request request_to as_text from_text to_bytes from_bytes encode decode merge clear \
     encoded_len encode_raw merge_field clone eq fmt hash mapping serialize deserialize as_str_name from_str_name \
     is_valid from_i32 try_from drop tag wire_type buf ctx builder wrapper value this client TOPIC REQUEST NAME";
 
-/// What is in scope everywhere, what derives are of, and types in generated code: prost's, serde's and ours.
+/// Names that are in scope everywhere, traits of derives, and types in generated code: of prost,
+/// serde and this project.
 const TYPES: &str = "Self Vec String ToString ToOwned Box Option Some None Result Ok Err Send Sync Sized Unpin Drop \
     Fn FnMut FnOnce AsyncFn Clone Copy PartialEq Eq PartialOrd Ord Hash Debug Default Iterator IntoIterator \
     Extend DoubleEndedIterator ExactSizeIterator AsRef AsMut Into From TryFrom TryInto FromIterator Future \
@@ -25,10 +27,11 @@ const TYPES: &str = "Self Vec String ToString ToOwned Box Option Some None Resul
     Client Subscription Deliveries Codec Mapping MAPPING STRUCT_NAME ProtoMessage ProtoReply TextValue LazyLock \
     i32 str bool Timestamp Any Empty enum type";
 
-/// Crates, and names that are something to protobuf itself.
+/// Crates, and names with a meaning in protobuf itself.
 const CRATES: &str = "std core alloc amop prost prost_types bytes serde tokio google string message oneof map optional option";
 
-/// The names of these lists that stay different when `of` is applied, in any case, as protobuf wants it of JSON.
+/// Returns the names of these lists that stay different after `of` is applied, ignoring case, as
+/// protobuf requires for JSON.
 fn distinct(lists: &[&'static str], of: fn(&str) -> String) -> Vec<&'static str> {
     let mut known = HashSet::new();
     let mut names: Vec<_> = lists
@@ -42,17 +45,17 @@ fn distinct(lists: &[&'static str], of: fn(&str) -> String) -> Vec<&'static str>
     names
 }
 
-/// Names of types and of what is written as types are.
+/// Returns names of types and of items that are written like types.
 fn types() -> Vec<&'static str> {
     distinct(&[TYPES], |name| name.to_upper_camel_case())
 }
 
-/// Names of fields and functions.
+/// Returns names of fields and functions.
 fn snakes() -> Vec<&'static str> {
     distinct(&[KEYWORDS, FUNCTIONS], |name| name.to_snake_case())
 }
 
-/// Names of modules. Those of primitive types are none: they would hide the types.
+/// Returns names of modules. Those of primitive types are excluded: they would hide the types.
 fn modules() -> Vec<&'static str> {
     distinct(&[KEYWORDS, CRATES], |name| name.to_snake_case())
 }
@@ -67,7 +70,7 @@ fn json(topic: &str) -> String {
     format!("option (.amop.topic) = \"{topic}\"; option (.amop.codec) = JSON;")
 }
 
-/// The files: their names and texts.
+/// Returns the files: their names and texts.
 pub(crate) fn schemas() -> Vec<(String, String)> {
     let mut files = vec![
         ("types.proto".to_owned(), messages()),
@@ -83,7 +86,8 @@ pub(crate) fn schemas() -> Vec<(String, String)> {
     files
 }
 
-/// Messages, which are topics and their own replies, and all of them within one as JSON.
+/// Returns messages that are topics and their own replies, and one JSON message that contains all
+/// of them.
 fn messages() -> String {
     let mut body = String::new();
     let mut whole = format!("message AllOfThem {{ {}\n", json("types.all"));
@@ -98,7 +102,7 @@ fn messages() -> String {
     file("names.types", "", &format!("{body}{whole}}}\n"))
 }
 
-/// Messages that are plain text, as topics and as replies.
+/// Returns messages that are plain text, as topics and as replies.
 fn texts() -> String {
     let mut body = String::new();
     for (n, name) in (1..).zip(types()) {
@@ -111,7 +115,7 @@ fn texts() -> String {
     file("names.text", "", &body)
 }
 
-/// A call of the function `text` for each of the types in `names.text`.
+/// Returns a call of the function `text` for each of the types in `names.text`.
 pub(crate) fn each_text() -> String {
     let call = |name: &str| {
         let name = match name.to_upper_camel_case().as_str() {
@@ -124,7 +128,7 @@ pub(crate) fn each_text() -> String {
     format!("fn each_text() {{\n{calls}}}\n")
 }
 
-/// Messages and enums inside of a message.
+/// Returns messages and enums inside of a message.
 fn nested() -> String {
     let mut messages = String::new();
     let mut of_messages = String::new();
@@ -147,7 +151,7 @@ fn nested() -> String {
     file("names.nested", "", &body)
 }
 
-/// Fields of every kind.
+/// Returns fields of every kind.
 fn fields() -> String {
     let mut body =
         "enum Of { OF_ZERO = 0; OF_ONE = 1; }\nmessage Part { string f = 1; }\n".to_owned();
@@ -173,7 +177,7 @@ fn fields() -> String {
     file("names.fields", "", &body)
 }
 
-/// Enums, in fields of every kind.
+/// Returns enums, in fields of every kind.
 fn enums() -> String {
     let mut body = String::new();
     for (n, name) in (1..).zip(types()) {
@@ -208,11 +212,11 @@ fn enums() -> String {
     file("names.enums", "", &body)
 }
 
-/// Values of enums, with the enum's name before theirs and without.
+/// Returns values of enums, with and without the enum's name as a prefix.
 fn values() -> String {
     let mut bare = String::new();
     let mut prefixed = String::new();
-    // Words with which statements in an enum begin.
+    // Words that begin statements in an enum.
     let statement = |name: &&str| matches!(*name, "option" | "reserved");
     let names = types().into_iter().filter(|name| !statement(name));
     for (n, name) in names.enumerate() {
@@ -228,7 +232,7 @@ fn values() -> String {
     file("names.values", "", &body)
 }
 
-/// Oneofs, and their alternatives.
+/// Returns oneofs, and their alternatives.
 fn oneofs() -> String {
     let mut oneofs = String::new();
     let mut members = String::new();
@@ -238,7 +242,7 @@ fn oneofs() -> String {
     for (n, name) in (1..).zip(types()) {
         let _ = writeln!(members, "    string {name} = {n};");
     }
-    // As a type beside it: one of the two has to have another name in Rust.
+    // Together with a type of the same name: one of the two needs another name in Rust.
     let beside = "oneof kind { Kind a = 1; int32 b = 2; Other c = 3; } message Kind { int32 x = 1; } \
         oneof other { string d = 4; Kind e = 5; } enum Other { OTHER_ZERO = 0; OTHER_ONE = 1; }";
     let body = format!(
@@ -251,7 +255,7 @@ fn oneofs() -> String {
     file("names.oneofs", "", &body)
 }
 
-/// Messages with types inside, which are in modules of the messages' names.
+/// Returns messages with types inside; these are in modules with the messages' names.
 fn with_modules() -> String {
     let mut body = String::new();
     let mut whole = format!("message AllOfThem {{ {}\n", json("modules.all"));
@@ -266,7 +270,7 @@ fn with_modules() -> String {
     file("names.modules", "", &format!("{body}{whole}}}\n"))
 }
 
-/// Packages, and a message with the types of all of them.
+/// Returns packages, and a message with the types of all of them.
 fn packages() -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut imports = String::new();

@@ -1,4 +1,4 @@
-//! ECDSA P-256 certificates for the systems that cannot use the chain's secp256k1 ones.
+//! ECDSA P-256 certificates for systems that cannot use the chain's secp256k1 certificates.
 
 use std::{
     fs::{self, File},
@@ -15,7 +15,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 
-/// Writes `ca.crt`, and `.crt` and `.key` of `server` and `client`.
+/// Writes `ca.crt`, and a `.crt` and a `.key` file each for `server` and `client`.
 pub fn write(dir: &Path) -> Result<()> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
@@ -37,7 +37,7 @@ pub fn write(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The client's side of mutual TLS.
+/// Returns the client's configuration for mutual TLS.
 pub fn client(dir: &Path) -> Result<Arc<ClientConfig>> {
     let (chain, key) = identity(dir, "client")?;
     let config = ClientConfig::builder()
@@ -46,7 +46,7 @@ pub fn client(dir: &Path) -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-/// The server's side of mutual TLS.
+/// Returns the server's configuration for mutual TLS.
 pub fn server(dir: &Path) -> Result<Arc<ServerConfig>> {
     let (chain, key) = identity(dir, "server")?;
     let verifier = WebPkiClientVerifier::builder(Arc::new(roots(dir)?)).build()?;

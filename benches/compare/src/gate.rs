@@ -1,4 +1,5 @@
-//! Keeps a publisher so far ahead of its subscribers, so that no system has to drop anything.
+//! Limits how far a publisher may be ahead of its subscribers, so that no system has to drop
+//! messages.
 
 use std::{
     sync::{
@@ -14,8 +15,8 @@ use tokio::sync::{Notify, Semaphore};
 /// How long nothing may arrive before messages count as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A window over messages, opened by what arrives. The same for every system; it costs no traffic,
-/// since publisher and subscribers share the process.
+/// A window over messages: arriving messages open it. It is the same for every system and costs no
+/// traffic, because publisher and subscribers share the process.
 #[derive(Debug)]
 pub struct Gate {
     window: Semaphore,
@@ -24,12 +25,12 @@ pub struct Gate {
     delivered: AtomicU64,
     arrived: Notify,
     last: Mutex<Option<Instant>>,
-    /// What `delivered` is when the last message is there; 0 while the publisher goes on.
+    /// The value of `delivered` when the last message has arrived; 0 while the publisher goes on.
     expected: AtomicU64,
 }
 
 impl Gate {
-    /// Each message opens the gate for another one when it has reached `subscribers`.
+    /// Creates a gate. Each message opens it for another one when it has reached `subscribers`.
     pub fn new(window: usize, subscribers: usize) -> Self {
         Self {
             window: Semaphore::new(window),
@@ -42,7 +43,7 @@ impl Gate {
         }
     }
 
-    /// Waits for leave to send another message; `false` once it is enough.
+    /// Waits until another message may be sent; returns `false` once enough were sent.
     pub async fn enter(&self) -> bool {
         match self.window.acquire().await {
             Ok(permit) => {
@@ -54,7 +55,7 @@ impl Gate {
         }
     }
 
-    /// A message has reached one subscriber.
+    /// Records that a message has reached one subscriber.
     pub fn delivered(&self) {
         let delivered = self.delivered.fetch_add(1, Ordering::SeqCst) + 1;
         if delivered.is_multiple_of(self.subscribers) {
@@ -66,17 +67,17 @@ impl Gate {
         }
     }
 
-    /// Lets no more messages in.
+    /// Closes the gate, so that no more messages are sent.
     pub fn close(&self) {
         self.window.close();
     }
 
-    /// Deliveries so far.
+    /// Returns the number of deliveries so far.
     pub fn count(&self) -> u64 {
         self.delivered.load(Ordering::SeqCst)
     }
 
-    /// Waits until everything sent has arrived, and returns when that was. All publishers have
+    /// Waits until everything sent has arrived, and returns when that was. All publishers must have
     /// returned before.
     pub async fn settle(&self) -> Result<Instant> {
         let expected = self.sent.load(Ordering::SeqCst) * self.subscribers;

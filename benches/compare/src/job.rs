@@ -1,4 +1,4 @@
-//! What a load generator is asked to do, and what it found.
+//! The job of a load generator, and its result.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::meter::Cpu;
 
-/// What is compared.
+/// The systems that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum System {
@@ -31,7 +31,7 @@ impl fmt::Display for System {
     }
 }
 
-/// What is measured.
+/// The kinds of measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
@@ -41,19 +41,19 @@ pub enum Work {
     Ask { size: usize, in_flight: usize },
     /// Clients that do nothing: memory and CPU time of the server.
     Idle { clients: usize },
-    /// From subscribing on one server until a message of the other one arrives.
+    /// The time from subscribing on one server until a message of the other one arrives.
     Interest { times: usize },
 }
 
-/// Where a system is.
+/// The servers of a system.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Target {
     pub system: System,
-    /// `host:port` of the publishers' server and of the subscribers'.
+    /// `host:port` of the publishers' server and of the subscribers' server.
     pub endpoints: [String; 2],
     /// `ca.crt` and the client's certificate and key.
     pub certs: PathBuf,
-    /// The servers' processes; none if they are elsewhere.
+    /// The servers' processes; empty if they run elsewhere.
     pub pids: Vec<u32>,
 }
 
@@ -66,15 +66,15 @@ pub struct Job {
     pub time: Duration,
 }
 
-/// What a measurement gave. Units are per second and nanoseconds.
+/// The result of a measurement. Units are per second and nanoseconds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Deliveries, requests, clients or subscriptions.
+    /// The number of deliveries, requests, clients or subscriptions.
     pub count: u64,
-    /// How long they took.
+    /// The time that they took.
     pub seconds: f64,
     pub cpu: Cpu,
-    /// Quantiles at 0, 1/1000, ... 1; empty where no latency is measured.
+    /// Quantiles at 0, 1/1000, ... 1; empty if no latency is measured.
     #[serde(default)]
     pub latency_ns: Vec<u64>,
     /// Resident bytes of the publishers' server before and with the idle clients.
@@ -87,14 +87,14 @@ impl Outcome {
         self.count as f64 / self.seconds
     }
 
-    /// The latency that `share` of all are within.
+    /// Returns the latency that the fraction `share` of all do not exceed.
     pub fn latency(&self, share: f64) -> Option<f64> {
         let at = (self.latency_ns.len().checked_sub(1)? as f64 * share).round();
         Some(self.latency_ns[at as usize] as f64)
     }
 }
 
-/// Quantiles at 0, 1/1000, ... 1.
+/// Returns quantiles at 0, 1/1000, ... 1.
 pub fn quantiles(mut times: Vec<u64>) -> Vec<u64> {
     times.sort_unstable();
     let Some(last) = times.len().checked_sub(1) else {

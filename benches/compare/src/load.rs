@@ -24,20 +24,21 @@ use crate::{
     systems::{AmopClient, Asking, Client, MqttClient, NatsClient, RawClient},
 };
 
-/// Messages that may be on their way to one subscriber. Below every library's default queue.
+/// The number of messages that may be in transit to one subscriber. Below every library's default
+/// queue.
 const WINDOW: usize = 1000;
-/// Bytes that may be.
+/// The number of bytes that may be in transit.
 const WINDOW_BYTES: usize = 16 << 20;
-/// Messages that may be on their way to several subscribers.
+/// The number of messages that may be in transit to several subscribers.
 const WINDOW_OF_MANY: usize = 64;
-/// How long it may take until messages come through.
+/// How long it may take until messages arrive.
 const READY: Duration = Duration::from_secs(60);
 /// How long a reply may take.
 const REPLY: Duration = Duration::from_secs(20);
-/// Clients connecting at a time.
+/// The number of clients that connect at the same time.
 const CONNECTING: usize = 64;
 
-/// Does the job on standard input.
+/// Does the job read from standard input.
 pub async fn main() -> Result<()> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
@@ -69,7 +70,7 @@ async fn publishing<C: Client>(job: &Job) -> Result<Outcome> {
     }
 }
 
-/// A topic of this process's own.
+/// Returns a topic that only this process uses.
 fn topic() -> String {
     format!("compare-{}", std::process::id())
 }
@@ -126,7 +127,7 @@ async fn spread<C: Client>(job: &Job, size: usize, subscribers: usize) -> Result
     let cpu = cpu.stop()?;
     gate.close();
     publishing.await??;
-    // Nothing may be lost on the way.
+    // Waits until everything has arrived: nothing may be lost.
     gate.settle().await?;
     Ok(Outcome {
         count: after - before,
@@ -136,7 +137,7 @@ async fn spread<C: Client>(job: &Job, size: usize, subscribers: usize) -> Result
     })
 }
 
-/// Publishes until every subscriber has got something.
+/// Publishes until every subscriber has received something.
 async fn until_ready<C: Client>(
     publisher: &C,
     topic: &str,
@@ -160,7 +161,7 @@ async fn until_ready<C: Client>(
 
 // ---- requests ----
 
-/// The stages of a measurement by requests.
+/// The stages of a measurement of requests.
 const WARMING_UP: u8 = 0;
 const MEASURING: u8 = 1;
 const OVER: u8 = 2;
@@ -213,7 +214,7 @@ async fn ask<C: Asking>(job: &Job, size: usize, in_flight: usize) -> Result<Outc
     })
 }
 
-/// Asks until there is a reply: the servers may not know of the subscriber yet.
+/// Sends requests until there is a reply: the servers may not know the subscriber yet.
 async fn until_answered<C: Asking>(publisher: &C, topic: &str, payload: &Bytes) -> Result<()> {
     let probe = async {
         let mut pause = interval(Duration::from_millis(20));
@@ -252,7 +253,8 @@ async fn interest<C: Asking>(job: &Job, times: usize) -> Result<Outcome> {
         };
         let asking = async {
             loop {
-                // An error as long as there is nobody; then it is received, and this is dropped.
+                // This is an error as long as there is no subscriber; once there is one, a message
+                // arrives and this future is dropped.
                 let _ = publisher.ask(&topic, payload.clone()).await;
             }
         };

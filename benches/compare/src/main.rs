@@ -1,4 +1,4 @@
-//! Measures AMOP beside a NATS cluster, bridged MQTT brokers and raw TLS: see run.sh and
+//! Compares AMOP with a NATS cluster, bridged MQTT brokers and raw TLS: see run.sh and
 //! docs/performance.md.
 #![forbid(unsafe_code)]
 
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// Measures AMOP beside a NATS cluster, bridged MQTT brokers and raw TLS.
+/// Compares AMOP with a NATS cluster, bridged MQTT brokers and raw TLS.
 #[derive(Debug, Parser)]
 struct Options {
     #[command(subcommand)]
@@ -28,11 +28,11 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the comparison. Exit code 0: every target holds; 1: one does not; 2: the run broke.
+    /// Runs the comparison. Exit code 0: all targets are met; 1: one is missed; 2: the run failed.
     Run(run::Options),
     /// Does one job, read as JSON from standard input, and writes its outcome to standard output.
     Load,
-    /// Passes bytes on, from TLS to TLS, until standard input ends.
+    /// Relays bytes from TLS to TLS until standard input ends.
     Relay(relay::Options),
 }
 
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
             let result = runtime.block_on(dispatch(options.command));
-            // What a broken job leaves running must not hold up the end.
+            // Tasks of a failed job must not delay the end.
             runtime.shutdown_background();
             result
         });
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 async fn dispatch(command: Command) -> Result<ExitCode> {
-    // Some of the clients take the process's provider.
+    // Some of the clients use the process's default provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match command {
         Command::Run(options) => run::run(options).await,

@@ -5,15 +5,15 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-/// Linux counts CPU time in hundredths of a second towards user space, on every architecture.
+/// On Linux, /proc counts CPU time in hundredths of a second on every architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// CPU seconds spent.
+/// CPU seconds used.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Cpu {
-    /// By the load generator.
+    /// Those of the load generator.
     pub load: f64,
-    /// By all servers; nothing if they cannot be seen.
+    /// Those of all servers; `None` if their processes cannot be read.
     pub servers: Option<f64>,
 }
 
@@ -23,7 +23,7 @@ impl Cpu {
     }
 }
 
-/// The CPU time of this process and of others, from here on.
+/// Measures the CPU time of this process and of others, from its creation on.
 #[derive(Debug)]
 pub struct CpuMeter {
     pids: Vec<u32>,
@@ -76,7 +76,7 @@ fn seconds(pid: &str) -> Result<f64> {
     }
 }
 
-/// Resident memory of a process in bytes.
+/// Returns the resident memory of a process in bytes.
 pub fn rss(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;

@@ -1,4 +1,4 @@
-//! Processes that end with their guard.
+//! Processes that end when their guard is dropped.
 
 use std::{
     fs::File,
@@ -25,7 +25,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a program whose output goes to the file `log`.
+    /// Starts a program; its output goes to the file `log`.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let name = command.as_std().get_program().to_owned();
         let file = File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
@@ -45,7 +45,7 @@ impl Server {
         pid.with_context(|| format!("the server has ended: {}", self.tail()))
     }
 
-    /// Waits until `port` takes connections.
+    /// Waits until `port` accepts connections.
     pub async fn ready(&mut self, port: u16) -> Result<()> {
         let deadline = Instant::now() + START;
         loop {

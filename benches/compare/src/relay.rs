@@ -1,4 +1,4 @@
-//! A relay of the raw pipe: what comes in by TLS goes on by TLS.
+//! A relay of the raw pipe: bytes that arrive over TLS are sent on over TLS.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
@@ -13,15 +13,15 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::certs;
 
-/// Bytes passed on at a time.
+/// The number of bytes relayed at a time.
 const BUFFER: usize = 64 * 1024;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long)]
     listen: SocketAddr,
-    /// Where to pass bytes on to.
+    /// The address to relay bytes to.
     #[arg(long)]
     to: SocketAddr,
     /// The folder of `ca.crt`, `server.crt` and `client.crt`.
@@ -38,12 +38,13 @@ pub async fn run(options: Options) -> Result<()> {
             let (stream, _) = listener.accept().await?;
             let (acceptor, connector) = (acceptor.clone(), connector.clone());
             tokio::spawn(async move {
-                // A connection that ends takes the next one with it, and that is all.
+                // When a connection ends, the connection to the next relay ends with it; errors are
+                // ignored.
                 let _ = pass_on(stream, &acceptor, &connector, options.to).await;
             });
         }
     };
-    // Whoever started this is gone when standard input ends.
+    // When standard input ends, the parent process is gone.
     let mut end = [0];
     let mut stdin = tokio::io::stdin();
     tokio::select! {

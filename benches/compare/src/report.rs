@@ -1,4 +1,4 @@
-//! What a run found: the tables, the targets, the files.
+//! The results of a run: the tables, the targets, the files.
 
 mod machine;
 mod plot;
@@ -15,7 +15,7 @@ use crate::{
     run::Case,
 };
 
-/// One measurement, or why there is none.
+/// One measurement, or the reason why there is none.
 #[derive(Debug)]
 pub struct Measured {
     pub system: System,
@@ -32,7 +32,7 @@ pub struct Report {
     skipped: Vec<(Case, &'static str)>,
 }
 
-/// Median, least and most of some rounds.
+/// Median, minimum and maximum of some rounds.
 #[derive(Debug, Clone, Copy)]
 struct Spread {
     median: f64,
@@ -60,7 +60,7 @@ impl Spread {
     }
 }
 
-/// A line as each measurement ends.
+/// Prints a line when a measurement ends.
 pub fn progress(
     case: &Case,
     system: System,
@@ -96,7 +96,7 @@ fn kib_per_client(outcome: &Outcome) -> Option<f64> {
     Some(after.saturating_sub(before) as f64 / 1024.0 / outcome.count as f64)
 }
 
-/// CPU seconds of all processes for a million messages.
+/// Returns the CPU seconds of all processes per million messages.
 fn cpu_per_million(outcome: &Outcome) -> Option<f64> {
     Some(outcome.cpu.total()? / outcome.count as f64 * 1e6)
 }
@@ -123,7 +123,7 @@ impl Report {
         self.skipped.push((case, why));
     }
 
-    /// Some figure of a system's rounds in a case.
+    /// Returns the spread of a figure over a system's rounds in a case.
     fn spread(
         &self,
         id: &str,
@@ -141,7 +141,7 @@ impl Report {
         all.filter(|one| one.result.is_err()).count()
     }
 
-    /// Prints the report, writes it to a folder, and says what the run comes to.
+    /// Prints the report, writes it to a folder, and returns the exit code of the run.
     pub fn write(&self, out: &Path) -> Result<ExitCode> {
         let verdicts = targets::judge(self);
         let mut text = self.text(&verdicts);
@@ -286,7 +286,7 @@ enum Column {
     Megabytes,
     To(System),
     CpuPerMillion,
-    /// A latency, by the share of all that are within it.
+    /// The latency that this fraction of all messages does not exceed.
     Latency(&'static str, f64),
     Resident,
     PerClient,
@@ -311,7 +311,7 @@ impl Column {
         }
     }
 
-    /// What it says of a system, if that was measured.
+    /// Returns the text of this column for a system, if it was measured.
     fn cell(self, report: &Report, id: &str, system: System) -> Option<String> {
         let spread = |figure: &dyn Fn(&Outcome) -> Option<f64>| report.spread(id, system, figure);
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);

@@ -18,36 +18,38 @@ use crate::{
     servers::Servers,
 };
 
-/// A job may take this much longer than it measures: thousands of clients connect, say.
+/// The time that a job may take in addition to its measurement, for example while thousands of
+/// clients connect.
 const SLACK: Duration = Duration::from_secs(400);
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Fewer and shorter rounds, and no 10,000 clients.
+    /// Run fewer and shorter rounds, and no test with 10,000 clients.
     #[arg(long)]
     quick: bool,
-    /// Take AMOP nodes that run already: the publishers', and the subscribers' if it is another one
-    /// (give this twice).
+    /// Use AMOP nodes that already run: the publishers' node, and the subscribers' node if it is
+    /// another one (give this twice).
     #[arg(long, requires = "certs")]
     endpoint: Vec<String>,
     /// The folder of the SDK's certificates for --endpoint.
     #[arg(long, requires = "endpoint")]
     certs: Option<PathBuf>,
-    /// Where the results go.
+    /// The folder for the results.
     #[arg(long, default_value = "compare-results", overrides_with = "out")]
     out: PathBuf,
     /// The `amop-node` program.
     #[arg(long, default_value = "amop-node")]
     node_binary: PathBuf,
-    /// Only these works, w1 to w7.
+    /// Measure only these works, w1 to w7.
     #[arg(long, value_delimiter = ',')]
     works: Vec<String>,
-    /// Rounds, where each work is measured once with each system. Default 5, quick 3.
+    /// The number of rounds; each round measures each work once with each system. Default 5, quick
+    /// 3.
     #[arg(long)]
     rounds: Option<usize>,
 }
 
-/// Something to be measured.
+/// One case to measure.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
     pub id: &'static str,
@@ -95,7 +97,7 @@ impl Case {
         matches!(self.work, Work::Idle { .. })
     }
 
-    /// Files that the clients of one job have open.
+    /// The number of files that the clients of one job have open.
     fn files(&self) -> u64 {
         let clients = match self.work {
             Work::Idle { clients } => clients,
@@ -142,7 +144,7 @@ async fn measure(options: &Options) -> Result<ExitCode> {
         } else if case.files() > files {
             report.skipped(case, "too few open files: raise `ulimit -n`");
         } else {
-            // Nothing changes from round to round of doing nothing.
+            // Idle clients give the same result in every round.
             let rounds = if case.is_idle() { 1 } else { rounds };
             for round in 1..=rounds {
                 for system in System::ALL.into_iter().filter(|&system| case.has(system)) {
@@ -188,7 +190,8 @@ async fn one(case: Case, system: System, servers: &Servers, options: &Options) -
     let seconds =
         |quick: f64, full| Duration::from_secs_f64(if options.quick { quick } else { full });
     let (warm_up, time) = if case.is_idle() {
-        // Longer than the 10 s between an AMOP client's heartbeats, or idling would look free.
+        // Longer than the 10 s between an AMOP client's heartbeats, or idle clients would seem to
+        // cost nothing.
         (seconds(1.0, 5.0), seconds(11.0, 20.0))
     } else {
         (seconds(0.3, 0.7), seconds(1.0, 2.0))
@@ -202,7 +205,8 @@ async fn one(case: Case, system: System, servers: &Servers, options: &Options) -
     if !case.is_idle() {
         return generate(&job(&servers.target)).await;
     }
-    // Memory that earlier work left behind would blur what a client takes.
+    // With fresh servers, because memory left over from earlier work would distort the memory per
+    // client.
     let fresh = start(system, options).await?;
     let outcome = generate(&job(&fresh.target)).await;
     fresh.stop().await?;
@@ -233,7 +237,7 @@ async fn generate(job: &Job) -> Result<Outcome> {
     serde_json::from_slice(&output.stdout).context("the load generator's outcome is no JSON")
 }
 
-/// How many files a process may have open.
+/// Returns how many files a process may have open.
 fn open_files() -> Result<u64> {
     let limits = fs::read_to_string("/proc/self/limits").context("cannot read the limits")?;
     let line = limits

@@ -1,4 +1,4 @@
-//! Two servers of each system, with TLS on every port, in processes of their own.
+//! Two servers of each system, with TLS on every port, in separate processes.
 
 use std::{
     fs,
@@ -26,8 +26,8 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts a system's two servers and waits for their ports. Whether they are connected with each
-    /// other is for the load generator to find out.
+    /// Starts a system's two servers and waits for their ports. The load generator finds out
+    /// whether they are connected with each other.
     pub async fn start(system: System, node_binary: &Path) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("amop-compare-").tempdir()?;
         let started = match system {
@@ -39,7 +39,7 @@ impl Servers {
         started.with_context(|| format!("cannot start {system}"))
     }
 
-    /// Servers that run elsewhere.
+    /// Returns servers that run elsewhere.
     pub fn external(target: Target) -> Self {
         Self {
             target,
@@ -55,7 +55,7 @@ impl Servers {
         Ok(())
     }
 
-    /// Waits for the ports of servers, which are in `dir` with `certs`.
+    /// Waits for the ports of servers, which run in `dir` with `certs`.
     async fn ready(
         dir: TempDir,
         system: System,
@@ -81,7 +81,7 @@ impl Servers {
     }
 }
 
-/// Ports that are free now; the second one of each pair follows the first.
+/// Returns ports that are free now; the second port of each pair follows the first.
 fn port_pairs<const N: usize>() -> Result<[[u16; 2]; N]> {
     let mut held = Vec::new();
     let mut pairs = [[0; 2]; N];
@@ -93,7 +93,7 @@ fn port_pairs<const N: usize>() -> Result<[[u16; 2]; N]> {
                 continue;
             };
             if let Ok(second) = TcpListener::bind(("127.0.0.1", next)) {
-                // Held until all are found, so that none is found twice.
+                // Kept open until all pairs are found, so that none is found twice.
                 held.push([first, second]);
                 *pair = [port, next];
                 break;
@@ -125,7 +125,7 @@ async fn nats(dir: TempDir) -> Result<Servers> {
     let certs = dir.path().join("certs");
     certs::write(&certs)?;
     let certs_path = certs.display();
-    // A handshake may wait for its turn when thousands of clients come at once.
+    // A handshake may have to wait for its turn when thousands of clients connect at once.
     let tls = format!(
         "tls {{ ca_file: \"{certs_path}/ca.crt\", cert_file: \"{certs_path}/server.crt\", \
          key_file: \"{certs_path}/server.key\", verify: true, timeout: 30 }}"
@@ -175,7 +175,7 @@ async fn mosquitto(dir: TempDir) -> Result<Servers> {
              max_queued_messages 0\n\
              persistence false\n"
         );
-        // The publishers' broker passes everything on to the subscribers'.
+        // The publishers' broker forwards everything to the subscribers' broker.
         if at == 0 {
             config += &format!(
                 "connection subscribers\n\

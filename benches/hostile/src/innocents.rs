@@ -1,4 +1,4 @@
-//! Two members who exchange messages, and how long that takes.
+//! Two members that exchange messages, and the time that this takes.
 
 use std::{
     sync::{
@@ -17,13 +17,14 @@ use tokio::{
 
 use crate::network::Network;
 
-/// Between two unicasts. The next one does not wait for the answer to the last: what waits is seen.
+/// The time between two unicasts. A unicast does not wait for the answer to the previous one, so
+/// waiting times are measured in full.
 const PACE: Duration = Duration::from_millis(4);
 
-/// A unicast without an answer by then is lost.
+/// A unicast without an answer after this time is lost.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For the nodes to find each other.
+/// How long the nodes may take to find each other.
 const START: Duration = Duration::from_secs(30);
 
 /// A publisher on the first node, which is attacked, and a subscriber on the last.
@@ -39,12 +40,12 @@ struct Shared {
     lost: AtomicU64,
 }
 
-/// Latencies of a while.
+/// The latencies of a period.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 pub(crate) struct Latency {
-    /// Unicasts answered.
+    /// The number of unicasts answered.
     pub(crate) count: usize,
-    /// In milliseconds.
+    /// The median in milliseconds.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) max: f64,
@@ -62,7 +63,7 @@ impl Innocents {
                 let _ = message.reply_bytes(payload);
             }
         });
-        // The nodes find each other.
+        // Until the nodes have found each other.
         let deadline = Instant::now() + START;
         while let Err(error) = publisher.unicast(&topic, "first".into()).await {
             if Instant::now() > deadline {
@@ -77,7 +78,7 @@ impl Innocents {
             let mut ticks = interval(PACE);
             let mut sent = JoinSet::new();
             loop {
-                // Late or not, it counts from when it was to be sent.
+                // The latency counts from the planned time, even if the unicast is sent late.
                 let due = ticks.tick().await;
                 let (client, topic, counted) = (client.clone(), topic.clone(), counted.clone());
                 sent.spawn(async move {
@@ -96,7 +97,7 @@ impl Innocents {
         })
     }
 
-    /// The latencies since this was called last.
+    /// Returns the latencies since the last call.
     pub(crate) fn take(&self) -> Latency {
         let mut times = std::mem::take(&mut *lock(&self.shared.times));
         times.sort();
@@ -114,7 +115,7 @@ impl Innocents {
         }
     }
 
-    /// Unicasts lost so far.
+    /// Returns the number of unicasts lost so far.
     pub(crate) fn lost(&self) -> u64 {
         self.shared.lost.load(Ordering::Relaxed)
     }

@@ -1,8 +1,8 @@
-//! What attackers do to the messages of others, measured: see `benches/hostile/run.sh`.
+//! Measures the effect of attackers on the messages of others: see `benches/hostile/run.sh`.
 //!
-//! Three nodes are processes of their own, as operators run them. The innocents are in this process. The
-//! attacker is a third kind of process with the lowest priority: its work, which a real one does on
-//! machines of its own, takes nothing from the nodes.
+//! Three nodes run as separate processes, as operators run them. The innocents are in this process.
+//! The attacker is a separate process with the lowest priority, so that its work takes no time from
+//! the nodes: outside of this test it would use its own machines.
 #![forbid(unsafe_code)]
 
 mod innocents;
@@ -24,27 +24,27 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures all attacks, or some.
+    /// Measures all attacks, or some of them.
     Run(Run),
-    /// Attacks, until standard input ends.
+    /// Attacks until standard input ends.
     Attack(Attack),
 }
 
 #[derive(Debug, Args)]
 struct Run {
-    /// The node's program.
+    /// The program `amop-node`.
     #[arg(long)]
     node_binary: PathBuf,
-    /// Only these attacks.
+    /// Run only these attacks.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// How long each attack lasts, in seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Where to write the figures as JSON.
+    /// The file for the figures as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Says which attacks there are, and stops.
+    /// List the attacks, and stop.
     #[arg(long)]
     list: bool,
 }
@@ -74,7 +74,7 @@ async fn main() -> ExitCode {
 }
 
 impl Run {
-    /// Whether every target holds.
+    /// Returns whether all targets are met.
     async fn run(self) -> Result<bool> {
         let all = attack::PROGRAMS;
         if self.list {
@@ -116,7 +116,7 @@ impl Attack {
         };
         let field = network::field(&self.dir)?;
         let running = (program.start)(&field, attack::Size::Whole);
-        // A process of its own that does not outlive its parent.
+        // This process must not outlive its parent, so it ends when standard input ends.
         tokio::task::spawn_blocking(|| io::copy(&mut io::stdin().lock(), &mut io::sink()))
             .await??;
         println!("{} {}", running.count(), running.refusals());

@@ -1,4 +1,4 @@
-//! Three nodes as processes of their own, and what an attacker knows of them.
+//! Three nodes in separate processes, and the data about them that an attacker has.
 
 use std::{
     fs::{self, File},
@@ -26,7 +26,7 @@ use tokio::{
 
 const NODES: u16 = 3;
 
-/// For all nodes to serve.
+/// How long the nodes may take until all of them serve.
 const START: Duration = Duration::from_secs(30);
 
 /// A running network. Dropping it kills its nodes.
@@ -59,7 +59,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Until every node serves.
+    /// Waits until every node serves.
     async fn wait(&self) -> Result<()> {
         let deadline = Instant::now() + START;
         for node in &self.layout.nodes {
@@ -87,7 +87,7 @@ impl Network {
         Ok(Identity::load_sdk(self.layout.root.join("sdk"))?)
     }
 
-    /// What the largest node has in memory, in MiB.
+    /// Returns the memory of the largest node, in MiB.
     pub(crate) fn memory(&self) -> u64 {
         let of = |child: &Child| {
             let status = fs::read_to_string(format!("/proc/{}/status", child.id()?)).ok()?;
@@ -100,13 +100,13 @@ impl Network {
         most.unwrap_or(0) / 1024
     }
 
-    /// What the nodes have logged, in KiB.
+    /// Returns the size of the nodes' logs, in KiB.
     pub(crate) fn logged(&self) -> u64 {
         let len = |index| fs::metadata(log_of(self.dir.path(), index)).map_or(0, |file| file.len());
         (0..NODES).map(len).sum::<u64>() / 1024
     }
 
-    /// Nodes that have ended by themselves.
+    /// Returns the number of nodes that have ended by themselves.
     pub(crate) fn dead(&mut self) -> usize {
         let ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
         self.nodes
@@ -130,7 +130,8 @@ fn log_of(dir: &Path, node: u16) -> PathBuf {
     dir.join(format!("node{node}.log"))
 }
 
-/// What an attacker knows of the network in a folder: its certificates are issued by the agency there.
+/// Returns the attacker's data about the network in a folder; its agency issues the attacker's
+/// certificates.
 pub(crate) fn field(dir: &Path) -> Result<Field> {
     let layout = write_devnet(&spec(dir, None))?;
     let read = |path: &str| {

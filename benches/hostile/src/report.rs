@@ -1,4 +1,4 @@
-//! The figures as a table.
+//! Prints the figures as a table.
 
 use crate::trial::Trial;
 

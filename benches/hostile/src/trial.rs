@@ -1,4 +1,4 @@
-//! One attack, measured from before its begin until after its end.
+//! One attack, measured from before its start until after its end.
 
 use std::{
     path::Path,
@@ -18,24 +18,24 @@ use crate::{
 
 const BASELINE: Duration = Duration::from_secs(4);
 
-/// Connections come up, code is paged in.
+/// The time for opening connections and loading code.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// How often memory is looked at, and the length of a piece of the recovery.
+/// The interval at which memory is read, and the length of one step of the recovery.
 const STEP: Duration = Duration::from_millis(250);
 
-/// What the latency may become while an attack lasts.
+/// The largest accepted ratio of the latency during an attack to the latency before.
 const MOST_RATIO: f64 = 3.0;
 
-/// A scheduler's tick on a busy machine is nobody's fault.
+/// A delay of one scheduler tick on a busy machine does not count.
 const TICK: f64 = 1.0;
 
 const RECOVERY: Duration = Duration::from_secs(5);
 
-/// What one node may hold of an attacker's.
+/// The memory that one node may hold because of an attacker.
 const MOST_MEMORY: u64 = 1024;
 
-/// What all nodes may log in the time, in KiB.
+/// The amount that all nodes may log during the attack, in KiB.
 const MOST_LOGGED: u64 = 1024;
 
 #[derive(Debug, Serialize)]
@@ -45,24 +45,24 @@ pub(crate) struct Trial {
     pub(crate) before: Latency,
     pub(crate) during: Latency,
     pub(crate) lost: u64,
-    /// What the largest node has in memory before, at most, and 5 s after the end, in MiB.
+    /// The memory of the largest node in MiB: before, maximum, and 5 s after the end.
     pub(crate) memory: [u64; 3],
-    /// KiB.
+    /// The amount logged, in KiB.
     pub(crate) logged: u64,
-    /// In milliseconds; none if it is not over after 5 s.
+    /// The time of the recovery in milliseconds; `None` if it takes longer than 5 s.
     pub(crate) recovery: Option<u64>,
     pub(crate) dead: usize,
-    /// What the attacker got done, and how often it was stopped.
+    /// The attacker's action count, and how often it was stopped.
     pub(crate) done: [u64; 2],
 }
 
 impl Trial {
-    /// How many times the latency became what it was before.
+    /// Returns the latency during the attack divided by the latency before.
     pub(crate) fn ratio(&self) -> f64 {
         self.during.p99 / self.before.p99
     }
 
-    /// The targets that are missed.
+    /// Returns the targets that are missed.
     pub(crate) fn misses(&self) -> Vec<&'static str> {
         let mut misses = Vec::new();
         let mut require = |holds: bool, what| {
@@ -128,7 +128,7 @@ pub(crate) async fn run(program: &Program, node_binary: &Path, length: Duration)
     Ok(trial)
 }
 
-/// Waits 5 s and returns after how many milliseconds the latency had become what it was.
+/// Waits 5 s and returns after how many milliseconds the latency was as before.
 async fn recover(innocents: &Innocents, before: Latency) -> Option<u64> {
     let start = Instant::now();
     let most = (before.p99 * MOST_RATIO).max(TICK);
@@ -148,7 +148,7 @@ async fn recover(innocents: &Innocents, before: Latency) -> Option<u64> {
 }
 
 fn start(name: &str, dir: &Path) -> Result<tokio::process::Child> {
-    // Its priority is the lowest there is: what it computes takes nothing from the nodes.
+    // It has the lowest priority, so that its work takes no time from the nodes.
     Command::new("nice")
         .args(["-n", "19"])
         .arg(std::env::current_exe()?)
@@ -161,7 +161,7 @@ fn start(name: &str, dir: &Path) -> Result<tokio::process::Child> {
         .context("starting the attacker")
 }
 
-/// Ends the attacker and returns what it says it did.
+/// Ends the attacker and returns the counts that it reported.
 async fn stop(attacker: &mut tokio::process::Child) -> Result<[u64; 2]> {
     drop(attacker.stdin.take());
     let mut output = String::new();

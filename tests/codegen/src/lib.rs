@@ -1,6 +1,7 @@
 //! Schemas that users may write, compiled by a build script as users do. The tests are in `tests/`.
 //!
-//! What is in this crate has comments of schemas: they are no tests of rustdoc's, and nothing that it warns of.
+//! The items in this crate have the comments of schemas. These must not run as doctests or cause
+//! rustdoc warnings.
 #![forbid(unsafe_code)]
 #![deny(warnings)]
 

@@ -1,4 +1,4 @@
-//! The macros on structs with conditions and on what is deprecated, in a crate that denies warnings.
+//! The macros on structs with conditions and on deprecated items, in a crate that denies warnings.
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub, clippy::non_minimal_cfg)]
 
@@ -93,7 +93,7 @@ fn what_stays_counts() {
     round_trip::<kept::Three>(r#"{"one":"a","two":"b"}"#);
 }
 
-/// Deprecated structs, fields and replies: only who uses them is warned.
+/// Deprecated structs, fields and replies: only code that uses them gets a warning.
 pub mod deprecated {
     use super::AmopTopic;
 

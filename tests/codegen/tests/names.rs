@@ -1,11 +1,11 @@
-//! Every name that means something to Rust, to prost or to us, in every position, with each codec: it
-//! compiles without a warning, and messages come back as they were.
+//! Every name that has a meaning in Rust, in prost or in this project, in every position, with each
+//! codec: it compiles without a warning, and messages are unchanged after a round trip.
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
 mod support;
 
-/// What is generated, as a crate has it that denies warnings.
+/// The generated code, in a crate that denies warnings.
 #[allow(clippy::all)] // Names and comments are the schema's.
 mod names {
     include!(concat!(env!("OUT_DIR"), "/names/all.rs"));

@@ -1,4 +1,4 @@
-//! Schemas as people write them: what was once refused, or did not compile, works.
+//! Schemas as people write them: cases that were refused or did not compile in the past.
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
@@ -31,7 +31,7 @@ fn values_and_types_may_be_called_as_they_are() {
     let _ = Kind::Unicast;
 }
 
-/// The message's own accessors win, and the client has the functions.
+/// The message's own accessors take precedence, and the client has the functions.
 #[test]
 fn accessors_win() {
     let mut job = methods::Job::default();
@@ -47,7 +47,7 @@ fn accessors_win() {
         client.request(job).await
     }
     let _ = ask;
-    // Those whose names are free are there.
+    // The functions whose names are free exist.
     async fn tell(client: &amop::Client, job: &methods::Job) -> Result<(), amop::PublishError> {
         job.publish_multicast(client).await?;
         job.publish_unicast_to(client, "other").await
@@ -119,7 +119,7 @@ fn googles_types_are_replies() {
     assert_eq!(replies_with::<replies::Free, _>(&value), "true");
 }
 
-/// prost leaves out zeros, and takes -0.0 for one, which it is not.
+/// prost leaves out zeros, and treats -0.0 as one, although it is different.
 #[test]
 fn wrapped_numbers_keep_their_signs() {
     use floats::json::Either;
@@ -161,7 +161,7 @@ fn wrapped_numbers_keep_their_signs() {
         let read = through::<f32, <floats::Wire as Request>::ReplyCodec>(&short);
         assert_eq!(read.to_bits(), short.to_bits());
     }
-    // As Google's libraries write them.
+    // In the form that Google's libraries write.
     let json = floats::Json {
         one: Some(-0.0),
         ..Default::default()

@@ -1,4 +1,4 @@
-// What SDKs ask of a node beside messages.
+// Requests of SDKs to a node that are not messages.
 
 package main
 
@@ -11,7 +11,7 @@ import (
 	"github.com/FISCO-BCOS/go-sdk/core/types"
 )
 
-// ask reports what the node tells by JSON-RPC, each answer or error on a line.
+// ask reports the node's answers to JSON-RPC requests, each answer or error on a line.
 func ask(c *client.Client, o options) error {
 	background := context.Background()
 	raw := func(answer []byte, err error) (any, error) {
@@ -29,7 +29,7 @@ func ask(c *client.Client, o options) error {
 		{"getBlockNumber", func() (any, error) { return c.GetBlockNumber(background) }},
 		{"getPbftView", func() (any, error) { return raw(c.GetPBFTView(background)) }},
 		{"getGroupPeers", func() (any, error) { return raw(c.GetGroupPeers(background)) }},
-		// The node does not look into it.
+		// The node does not check its content.
 		{"sendRawTransaction", func() (any, error) {
 			return c.SendTransaction(background, types.NewContractCreation(
 				big.NewInt(1), nil, big.NewInt(1), nil, big.NewInt(1), nil, nil, nil, nil, false))

@@ -19,13 +19,13 @@ const longestText = 256
 // event is a line of output. Members that do not apply are left out.
 type event struct {
 	// connected, subscribed, granted (the node knows the publisher of a private topic), received,
-	// sending, answered (unicast), accepted (multicast), answer (of the node to a question), log (of
+	// sending, answered (unicast), accepted (multicast), answer (of the node to a request), log (of
 	// the SDK), lost (the connection), failed, expired, done
 	Event   string `json:"event"`
 	Version string `json:"version,omitempty"`
 	Error   string `json:"error,omitempty"`
 	Log     string `json:"log,omitempty"`
-	// The method of a question and what the node answered.
+	// The method of a request and the node's answer.
 	Method string `json:"method,omitempty"`
 	Result any    `json:"result,omitempty"`
 	*content
@@ -58,12 +58,12 @@ func emit(e event) {
 	output.Lock()
 	defer output.Unlock()
 	if _, err := os.Stdout.Write(append(line, '\n')); err != nil {
-		// Nobody is left to read it.
+		// There is no reader left.
 		os.Exit(exitFailed)
 	}
 }
 
-// payload is what a flag asks for.
+// payload returns the payload that a flag asks for.
 type payload struct {
 	text   string
 	random int

@@ -1,4 +1,4 @@
-// What is made of the SDK's log.
+// Events from the SDK's log.
 
 package main
 
@@ -10,7 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// lossMessage is how the SDK's log begins to tell that a connection is gone. There is no callback.
+// lossMessage begins the SDK's log line about a lost connection. There is no callback.
 const lossMessage = "channel Read error"
 
 // hook sees what the SDK logs, before the SDK goes on.
@@ -25,7 +25,7 @@ func (h hook) Fire(entry *logrus.Entry) error {
 	if !h.startOver || !strings.HasPrefix(entry.Message, lossMessage) {
 		return nil
 	}
-	// go-sdk 1.1.1 never recovers by itself: the channel that tells of a loss stays closed, so that
+	// go-sdk 1.1.1 never recovers by itself: the channel that signals a loss stays closed, so that
 	// each new connection is given up at once, until two of its goroutines wait for each other.
 	emit(event{Event: "lost"})
 	path, err := os.Executable()

@@ -29,7 +29,7 @@ func privateKey(path string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-// publicKeys reads the keys of those who may receive.
+// publicKeys reads the keys of the permitted receivers.
 func publicKeys(texts []string) ([]*ecdsa.PublicKey, error) {
 	if len(texts) == 0 {
 		return nil, errors.New("a publisher of a private topic needs -public-key")

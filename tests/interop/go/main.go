@@ -1,4 +1,4 @@
-// Program amop-interop-go publishes and subscribes by go-sdk, so that tests can put the real SDK on
+// Program amop-interop-go publishes and subscribes with go-sdk, so that tests can use this SDK on
 // the other side. It writes one JSON object per line on standard output; the SDK's log goes to
 // standard error.
 package main

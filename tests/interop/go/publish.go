@@ -10,8 +10,8 @@ import (
 	"github.com/FISCO-BCOS/go-sdk/client"
 )
 
-// publish sends the messages asked for and reports what became of each. An error of one message does
-// not keep the others back; the last one decides about the exit status.
+// publish sends the messages and reports the result of each. An error of one message does
+// not stop the others; the last message decides the exit status.
 func publish(c *client.Client, o options) error {
 	if o.private {
 		keys, err := publicKeys(o.publicKeys)
@@ -21,7 +21,7 @@ func publish(c *client.Client, o options) error {
 		if err := c.PublishPrivateTopic(o.topic, keys); err != nil {
 			return fmt.Errorf("publish private topic: %w", err)
 		}
-		// As for subscriptions: the node knows of it after its next answer.
+		// As for subscriptions, the node has handled this when it sends its next answer.
 		if _, err := c.GetClientVersion(context.Background()); err != nil {
 			return fmt.Errorf("getClientVersion: %w", err)
 		}

@@ -37,7 +37,7 @@ func subscribe(c *client.Client, o options) error {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	// Nodes do not answer subscriptions. One that handles a session's frames in order has handled
-	// this one when it answers the next question.
+	// this one when it answers the next request.
 	if _, err := c.GetClientVersion(context.Background()); err != nil {
 		return fmt.Errorf("getClientVersion: %w", err)
 	}

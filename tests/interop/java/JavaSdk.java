@@ -100,7 +100,7 @@ public class JavaSdk {
                 });
     }
 
-    /** Answers with the given payload, or with what came where that is "echo". */
+    /** Answers with the given payload, or with the received one if it is "echo". */
     private static AmopCallback callback(String answer) {
         return new AmopCallback() {
             @Override
@@ -114,7 +114,7 @@ public class JavaSdk {
         };
     }
 
-    /** What the chain's demos ask before they publish: a client for group 1, its node, and its peers. */
+    /** The requests of the chain's demos before they publish: a client for group 1, its node, and its peers. */
     private void query(String topic, String endpoint) {
         Client client = sdk.getClient(1);
         Lines.event("groups").with("text", sdk.getGroupManagerService().getGroupList()).print();

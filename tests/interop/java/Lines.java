@@ -9,9 +9,9 @@ import java.security.MessageDigest;
 import java.util.Random;
 import java.util.concurrent.Callable;
 
-/** What both programs share: payloads as they are asked for, and events as lines of JSON. */
+/** Code that both programs share: payloads from commands, and events as lines of JSON. */
 class Lines {
-    /** What the SDKs print goes elsewhere. */
+    /** The events; other output of the SDKs is redirected. */
     private static final PrintStream OUT = System.out;
 
     static {
@@ -23,7 +23,7 @@ class Lines {
         void run(String[] words) throws Exception;
     }
 
-    /** Starts a program, and has it carry out the commands that come, a line each with tabs between words. */
+    /** Starts a program, which carries out the commands it reads: one per line, with tabs between words. */
     static void serve(Callable<Program> start) throws IOException {
         Program program;
         try {
@@ -102,7 +102,7 @@ class Lines {
         }
     }
 
-    /** Of short texts. */
+    /** Returns a text if the payload is short. */
     private static String text(byte[] bytes) {
         if (bytes.length > 200) return null;
         try {

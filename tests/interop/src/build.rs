@@ -1,4 +1,4 @@
-//! Building the Go program, or saying why not.
+//! Builds the Go program, or reports why this is not possible.
 
 use std::{
     fs::{self, File},
@@ -7,7 +7,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// Set where a missing Go must not go unnoticed.
+/// Set this where a missing Go must be an error.
 const REQUIRE: &str = "AMOP_REQUIRE_GO";
 
 const NAME: &str = if cfg!(windows) {
@@ -16,18 +16,19 @@ const NAME: &str = if cfg!(windows) {
     "amop-interop-go"
 };
 
-/// Builds the program below `target`. `None`, with a word on the terminal, where that cannot be done.
+/// Builds the program below `target`. Returns `None`, and prints a message, where this is not
+/// possible.
 ///
 /// # Panics
 ///
-/// If it does not compile, and where it must be built but cannot be.
+/// If it does not compile, or if it is required but cannot be built.
 pub(crate) fn build(target: &Path) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("go");
     if let Err(reason) = usable(&source) {
         return skip(&reason);
     }
     fs::create_dir_all(target).unwrap();
-    // Test processes may run side by side; one builds, the others find it built.
+    // Test processes may run in parallel; one builds, the others find the result.
     let lock = target.join(format!("{NAME}.lock"));
     let lock = File::create(&lock).unwrap_or_else(|error| panic!("{}: {error}", lock.display()));
     fs4::FileExt::lock(&lock).unwrap();
@@ -47,7 +48,7 @@ pub(crate) fn build(target: &Path) -> Option<PathBuf> {
     Some(program)
 }
 
-/// Go, and the modules, which it downloads if it has to.
+/// Checks that Go and the modules are available; Go downloads the modules if necessary.
 fn usable(source: &Path) -> Result<(), String> {
     match go(source).arg("version").output() {
         Err(error) => return Err(format!("go is not installed ({error})")),
@@ -62,8 +63,8 @@ fn usable(source: &Path) -> Result<(), String> {
     }
 }
 
-/// `go` with nothing left to the user's configuration. Without cgo no C compiler is needed; the SDK
-/// then signs by a library in Go.
+/// Returns a `go` command that is independent of the user's configuration. Without cgo no C
+/// compiler is needed; the SDK then signs with a library written in Go.
 fn go(source: &Path) -> Command {
     let mut command = Command::new("go");
     command
@@ -81,7 +82,7 @@ fn text(output: &Output) -> String {
 fn skip(reason: &str) -> Option<PathBuf> {
     let required = std::env::var_os(REQUIRE).is_some_and(|value| value == "1");
     assert!(!required, "{REQUIRE} is set, but {reason}");
-    // Straight to the terminal: the harness captures what is printed by macros.
+    // Written directly to the terminal: the test harness captures text printed by macros.
     let _ = writeln!(
         std::io::stderr(),
         "SKIPPED: the tests with go-sdk: {reason}; with {REQUIRE}=1 this is a failure"

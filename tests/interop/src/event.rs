@@ -1,24 +1,24 @@
-//! The lines that the programs of other languages write.
+//! The output lines of the programs in other languages.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// One line: what happened in such a program.
+/// One line: an event in such a program.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Event {
-    /// Its kind, `received` say.
+    /// Its kind, for example `received`.
     pub event: String,
     /// The node's version.
     pub version: Option<String>,
-    /// What went wrong, in the SDK's words.
+    /// The error, in the SDK's words.
     pub error: Option<String>,
-    /// What the SDK logged.
+    /// The text that the SDK logged.
     pub log: Option<String>,
-    /// What the node was asked.
+    /// The JSON-RPC method that the program called.
     pub method: Option<String>,
-    /// What it answered.
+    /// The node's answer.
     pub result: Option<Value>,
     /// The payload's length.
     pub bytes: Option<usize>,
@@ -28,7 +28,7 @@ pub struct Event {
     pub text: Option<String>,
     /// The message's number.
     pub seq: Option<String>,
-    /// What a Java SDK calls a result.
+    /// The result code, as a Java SDK calls it.
     pub code: Option<i32>,
 }
 
@@ -40,7 +40,7 @@ impl Event {
         self.bytes == Some(payload.len()) && self.sha256 == Some(sum)
     }
 
-    /// The error; empty if it is none.
+    /// Returns the error; empty if there is none.
     pub fn error(&self) -> &str {
         self.error.as_deref().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The programs over SDKs in Java: found, and started.
+//! Finds and starts the programs that use SDKs in Java.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use crate::Running;
 /// The folder that `.ci/java` makes.
 const FOLDER: &str = "AMOP_JAVA";
 
-/// Set where it must not be missing unnoticed.
+/// Set this where a missing folder must be an error.
 const REQUIRE: &str = "AMOP_REQUIRE_JAVA";
 
 /// Enough for a test, and quick to start.
@@ -24,10 +24,10 @@ const FLAGS: [&str; 4] = [
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
 ];
 
-/// The kind of certificates of a channel, and with it the Java that can use them.
+/// The kind of certificates on a channel, which also decides which Java can use them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// secp256k1: a JDK 11, which has the curve and signs with it by SHA-1 only.
+    /// secp256k1: needs JDK 11, which has the curve, and signs with it by SHA-1 only.
     Ec,
     /// RSA: the machine's own Java.
     Rsa,
@@ -43,7 +43,7 @@ pub enum Java {
 }
 
 impl Java {
-    /// The name of its libraries' folder, and of its class.
+    /// Returns the name of its libraries' folder, and of its class.
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::JavaSdk => ("java-sdk", "JavaSdk"),
@@ -68,18 +68,18 @@ pub struct SdkFiles {
 pub struct JavaSdks(PathBuf);
 
 impl JavaSdks {
-    /// Finds them. `None`, with a word on the terminal, where they are not.
+    /// Finds the SDKs. Returns `None`, and prints a message, if they are missing.
     ///
     /// # Panics
     ///
-    /// Without them where `AMOP_REQUIRE_JAVA` is 1.
+    /// If they are missing and `AMOP_REQUIRE_JAVA` is 1.
     pub fn find() -> Option<Self> {
         if let Some(folder) = std::env::var_os(FOLDER) {
             return Some(Self(folder.into()));
         }
         let required = std::env::var_os(REQUIRE).is_some_and(|value| value == "1");
         assert!(!required, "{REQUIRE} is set, but {FOLDER} is not");
-        // Straight to the terminal: the harness captures what is printed by macros.
+        // Written directly to the terminal: the test harness captures text printed by macros.
         let _ = writeln!(
             std::io::stderr(),
             "SKIPPED: the tests with SDKs in Java: they are fetched by {FOLDER}=$(.ci/java); with \
@@ -88,7 +88,7 @@ impl JavaSdks {
         None
     }
 
-    /// Starts a program, connected to nodes at `host:port`, and waits until it is.
+    /// Starts a program with nodes at `host:port`, and waits until it is connected.
     ///
     /// # Panics
     ///
@@ -105,7 +105,7 @@ impl JavaSdks {
         running
     }
 
-    /// Starts a program, which connects to nodes at `host:port`, or tells that it failed.
+    /// Starts a program, which connects to nodes at `host:port`, or reports that this failed.
     ///
     /// # Panics
     ///
@@ -130,7 +130,7 @@ impl JavaSdks {
         let mut command = Command::new(java);
         command.current_dir(folder.path()).args(FLAGS);
         if mode == Mode::Ec {
-            // As the chain's documents have it for older JDKs.
+            // As the chain's documentation says for older JDKs.
             command.arg("-Djdk.tls.namedGroups=secp256k1");
         }
         command

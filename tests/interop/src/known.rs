@@ -1,16 +1,16 @@
-//! When a node knows that another one has subscribers.
+//! Waits until a node knows that another one has subscribers.
 
 use amop_node::Network;
 use amop_proto::channel::FrameType;
 use amop_tests::{Sdk, within};
 use serde_json::Value;
 
-/// Waits until a node has heard that so many of its peers have the topic. It is asked over the
-/// channel (channel-v2 section 11.7), so no message is spent on it.
+/// Waits until a node knows that `peers` of its peers have the topic. The node is queried over the
+/// channel (channel-v2 section 11.7), so this uses no message.
 ///
 /// # Panics
 ///
-/// If it does not hear of it.
+/// If this does not happen in time.
 pub async fn known_at(network: &Network, node: usize, topic: &str, peers: usize) {
     let tls = network.sdk().client_config().unwrap();
     let mut sdk = Sdk::connect(network.endpoint(node), tls).await;

@@ -1,5 +1,5 @@
-//! What tests with other languages' SDKs share: building and running their programs, and knowing
-//! when a node knows what it must.
+//! Helpers that the tests with other SDKs share: they build and run the SDKs' programs, and wait
+//! until a node knows its peers' subscribers.
 #![forbid(unsafe_code)]
 
 mod build;

@@ -1,4 +1,4 @@
-//! The program over go-sdk, built and started.
+//! Builds and starts the program that uses go-sdk.
 
 use std::{
     fs,
@@ -12,26 +12,27 @@ use tokio::process::Command;
 
 use crate::{Go, Running, build::build};
 
-/// The program over go-sdk, built.
+/// The program that uses go-sdk, built.
 #[derive(Debug, Clone, Copy)]
 pub struct GoSdk {
     path: &'static Path,
 }
 
 impl GoSdk {
-    /// Builds it below a folder, once per process. `None`, with a word on the terminal, without Go.
+    /// Builds it below a folder, once per process. Returns `None`, and prints a message, without
+    /// Go.
     ///
     /// # Panics
     ///
-    /// If it does not compile, and without Go where `AMOP_REQUIRE_GO` is 1.
+    /// If it does not compile, or if Go is missing and `AMOP_REQUIRE_GO` is 1.
     pub fn build(target: impl AsRef<Path>) -> Option<Self> {
         static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
         let path = PROGRAM.get_or_init(|| build(target.as_ref()));
         path.as_deref().map(|path| Self { path })
     }
 
-    /// Starts it with flags, connected to a node by certificates of its own. `name` is that in the
-    /// certificate, by which the node logs it.
+    /// Starts it with flags, connected to a node with its own certificates. `name` is the name in
+    /// the certificate, which the node logs.
     ///
     /// # Panics
     ///
@@ -54,11 +55,11 @@ impl GoSdk {
         Running::start(name, command, certs)
     }
 
-    /// Starts a subscriber and waits until its node knows of it.
+    /// Starts a subscriber and waits until its node knows it.
     ///
     /// # Panics
     ///
-    /// If that fails.
+    /// If this fails.
     pub async fn subscribe(
         self,
         network: &Network,
@@ -73,7 +74,7 @@ impl GoSdk {
         go
     }
 
-    /// Starts a publisher, `mode` being `unicast` or `multicast`.
+    /// Starts a publisher; `mode` is `unicast` or `multicast`.
     ///
     /// # Panics
     ///

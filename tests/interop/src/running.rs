@@ -1,4 +1,4 @@
-//! A program in another language while it runs.
+//! A program in another language while it is running.
 
 use std::{
     collections::VecDeque,
@@ -22,25 +22,25 @@ pub struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     seen: Vec<String>,
-    /// Events that came before the one that was asked for.
+    /// Events that arrived before the one that was waited for.
     earlier: VecDeque<Event>,
     errors: JoinHandle<String>,
     _folder: TempDir,
 }
 
-/// How a program ended.
+/// The result of a program that ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// With what.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// What it still wrote.
+    /// The events that it wrote before it ended.
     pub events: Vec<Event>,
     /// Its standard error.
     pub errors: String,
 }
 
 impl Running {
-    /// Starts it; the folder is deleted when it is over.
+    /// Starts it; the folder is deleted when it has ended.
     pub(crate) fn start(name: &str, mut command: Command, folder: TempDir) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
@@ -79,7 +79,7 @@ impl Running {
         within("writing a command", writing).await.unwrap();
     }
 
-    /// Has a command carried out.
+    /// Writes a command and waits until it is carried out.
     ///
     /// # Panics
     ///
@@ -90,11 +90,11 @@ impl Running {
         assert_eq!(done.text.as_deref(), Some(words[0]));
     }
 
-    /// The first event of this kind, whatever comes in between; that is kept for later.
+    /// Returns the first event of this kind; other events before it are kept for later.
     ///
     /// # Panics
     ///
-    /// If none comes, or something failed; with everything the program wrote.
+    /// If there is none, or something failed; the message shows everything that the program wrote.
     pub async fn find(&mut self, kind: &str) -> Event {
         if let Some(at) = self.earlier.iter().position(|event| event.event == kind) {
             return self.earlier.remove(at).unwrap();
@@ -108,7 +108,7 @@ impl Running {
         }
     }
 
-    /// What came of a kind so far without being asked for.
+    /// Returns the events of a kind that have arrived without being waited for.
     pub fn left(&self, kind: &str) -> impl Iterator<Item = &Event> {
         self.earlier.iter().filter(move |event| event.event == kind)
     }
@@ -123,11 +123,11 @@ impl Running {
         );
     }
 
-    /// The next event; `None` if it has ended.
+    /// Returns the next event; `None` if the program has ended.
     ///
     /// # Panics
     ///
-    /// If none comes in time, or a line is not an event.
+    /// If there is none in time, or a line is not an event.
     pub async fn next(&mut self) -> Option<Event> {
         let what = format!("a line of {} after {:?}", self.name, self.seen);
         let line = within(&what, self.lines.next_line()).await.unwrap()?;
@@ -137,11 +137,12 @@ impl Running {
         Some(event)
     }
 
-    /// The next event but for the SDK's log, which must be of this kind.
+    /// Returns the next event that is not of the SDK's log; it must be of this kind.
     ///
     /// # Panics
     ///
-    /// If it is another, or none comes; with everything the program wrote.
+    /// If it is of another kind, or there is none; the message shows everything that the program
+    /// wrote.
     pub async fn expect(&mut self, kind: &str) -> Event {
         loop {
             match self.next().await {
@@ -152,7 +153,8 @@ impl Running {
         }
     }
 
-    /// Waits until the SDK logs something with `part` in it; false if the program ends instead.
+    /// Waits until the SDK logs a text that contains `part`; returns false if the program ends
+    /// instead.
     ///
     /// # Panics
     ///
@@ -166,7 +168,7 @@ impl Running {
         false
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     ///
     /// # Panics
     ///
@@ -184,7 +186,7 @@ impl Running {
         }
     }
 
-    /// Kills it and waits for its end; returns its standard error.
+    /// Kills it and waits until it has ended; returns its standard error.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Where a run took place, and with what.
+//! The machine and the programs of a run.
 
 use std::{fmt, fs, process::Command};
 
@@ -10,7 +10,7 @@ pub struct Machine {
     cpu: String,
     cores: usize,
     kernel: String,
-    /// Of all processes, over 1, 5 and 15 minutes before the run.
+    /// The load over 1, 5 and 15 minutes before the run, of all processes.
     load_before: String,
     versions: Vec<String>,
 }
@@ -36,7 +36,7 @@ impl Machine {
     }
 }
 
-/// The commit, where git knows it.
+/// Returns the commit, if git knows it.
 fn amop_version() -> String {
     let git = Command::new("git")
         .args([

@@ -11,7 +11,7 @@ use crate::{
     run::Case,
 };
 
-/// Draws the distribution of each work that has latencies to `<out>/<work>-latency.svg`.
+/// Draws the distribution of each kind of work with latencies to `<out>/<work>-latency.svg`.
 pub fn latencies(report: &Report, out: &Path) -> Result<()> {
     for (case, _) in &report.cases {
         if matches!(case.work, Work::Ask { .. } | Work::Interest { .. }) {
@@ -22,7 +22,8 @@ pub fn latencies(report: &Report, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Shares of the messages over the time they are within, each share's time the median of the rounds.
+/// Draws the share of messages as a function of the latency that they do not exceed; each latency
+/// is the median over the rounds.
 fn draw(report: &Report, case: &Case, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut lines = Vec::new();
     for system in System::ALL {

@@ -1,4 +1,4 @@
-//! What the comparison is to show.
+//! The targets of the comparison.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::{Report, cpu_per_million, idle_cpu, kib_per_client};
 use crate::job::{Outcome, System};
 
-/// A target and what was measured.
+/// A target and the measured value.
 #[derive(Debug, Serialize)]
 pub struct Verdict {
     target: String,
-    /// Nothing if it could not be measured.
+    /// The value; `None` if it could not be measured.
     measured: Option<f64>,
     bound: f64,
     at_least: bool,
@@ -41,7 +41,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Holds a run against the targets of the works it has measured.
+/// Compares a run with the targets of the works that it has measured.
 pub fn judge(report: &Report) -> Vec<Verdict> {
     let rate = |outcome: &Outcome| Some(outcome.rate());
     let median = |id: &str, system, figure: &dyn Fn(&Outcome) -> Option<f64>| {

@@ -1,4 +1,4 @@
-//! AMOP by the `amop` client: multicasts are confirmed by the node, unicasts answered by the subscriber.
+//! AMOP with the `amop` client: the node confirms multicasts, the subscriber answers unicasts.
 
 use amop::{Client as Inner, Delivery, RawSubscription, TopicName};
 use anyhow::Result;
@@ -48,7 +48,7 @@ impl Asking for AmopClient {
         Ok(tokio::spawn(async move {
             while let Some(request) = requests.next().await {
                 let payload = Bytes::clone(&request);
-                // The other side notices that a reply is missing.
+                // If this fails, the other side notices that a reply is missing.
                 let _ = request.reply_bytes(payload);
             }
         }))

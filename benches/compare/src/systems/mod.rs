@@ -1,4 +1,5 @@
-//! The systems behind one face: what a load generator needs of a client library.
+//! The common interface of the systems: the functions of a client library that a load generator
+//! needs.
 
 mod amop;
 mod mqtt;
@@ -17,7 +18,7 @@ use crate::{gate::Gate, job::Target};
 
 /// A connection of a client library, used as its documentation recommends.
 pub trait Client: Clone + Send + Sync + 'static {
-    /// A subscription's payloads.
+    /// The payloads of a subscription.
     type Messages: Stream<Item = Bytes> + Send + Unpin + 'static;
 
     /// Connects to the publishers' server (0) or the subscribers' (1).
@@ -28,7 +29,7 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// Publishes one message.
     fn publish(&self, topic: &str, payload: Bytes) -> impl Future<Output = Result<()>> + Send;
 
-    /// Publishes the same message for as long as the gate lets it, as fast as the library can.
+    /// Publishes the same message for as long as the gate allows, as fast as the library can.
     fn publish_all(
         &self,
         topic: &str,
@@ -37,7 +38,7 @@ pub trait Client: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// A client that knows requests and replies.
+/// A client that supports requests and replies.
 pub trait Asking: Client {
     /// Replies to each request with its own payload, in a task that ends with the client.
     fn answer(&self, topic: &str) -> impl Future<Output = Result<JoinHandle<()>>> + Send;

@@ -1,4 +1,4 @@
-//! MQTT by `rumqttc`, with QoS 0.
+//! MQTT with `rumqttc`, with QoS 0.
 
 use std::sync::{
     Arc, Mutex,
@@ -22,9 +22,9 @@ const REQUESTS: usize = 256;
 #[derive(Clone)]
 pub struct MqttClient {
     client: AsyncClient,
-    /// What arrives; the gate bounds it.
+    /// Messages that arrived; the gate limits their number.
     messages: Arc<Mutex<Option<UnboundedReceiver<Bytes>>>>,
-    /// Acknowledged subscriptions.
+    /// The number of acknowledged subscriptions.
     subscribed: watch::Receiver<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! NATS by `async-nats`, with core subjects: nothing is acknowledged but replies.
+//! NATS with `async-nats`, with core subjects: only requests are acknowledged, by their replies.
 
 use anyhow::{Context, Result};
 use async_nats::{Client as Inner, ConnectOptions, Message, Subscriber};
@@ -20,7 +20,7 @@ impl Client for NatsClient {
         let client = ConnectOptions::new()
             .tls_client_config(ClientConfig::clone(&*certs::client(&target.certs)?))
             .require_tls(true)
-            // It is to stay with its server.
+            // The client must stay with its server.
             .ignore_discovered_servers()
             .connect(format!("tls://{}", target.endpoints[server]))
             .await?;
@@ -55,7 +55,7 @@ impl Asking for NatsClient {
         Ok(tokio::spawn(async move {
             while let Some(request) = requests.next().await {
                 let Some(reply) = request.reply else { continue };
-                // The other side notices that a reply is missing.
+                // If this fails, the other side notices that a reply is missing.
                 let _ = client.publish(reply, request.payload).await;
             }
         }))

@@ -1,4 +1,5 @@
-//! What TLS over the same hops allows: length-prefixed frames through two relaying processes.
+//! The limit that TLS over the same hops sets: length-prefixed frames through two relaying
+//! processes.
 
 use std::{
     collections::VecDeque,
@@ -21,7 +22,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, server};
 use super::{Asking, Client};
 use crate::{certs, gate::Gate, job::Target};
 
-/// Bytes read at a time.
+/// The number of bytes read at a time.
 const READ: usize = 64 * 1024;
 
 #[derive(Clone)]
@@ -34,7 +35,7 @@ pub enum RawClient {
 
 pub struct Sender {
     pipe: Arc<Pipe>,
-    /// Who waits for the next frames that come back.
+    /// The requests that wait for the next frames that come back.
     waiting: Arc<Mutex<VecDeque<oneshot::Sender<Bytes>>>>,
 }
 
@@ -43,7 +44,7 @@ pub struct Receiver {
     acceptor: TlsAcceptor,
 }
 
-/// Frames on their way out; what is put in while a write is under way goes out with the next one.
+/// Frames that wait to be written; frames added during a write are written with the next one.
 #[derive(Default)]
 struct Pipe {
     queued: Mutex<BytesMut>,
@@ -86,7 +87,7 @@ impl<S: AsyncRead + Unpin> Frames<S> {
         Self { stream, buffer }
     }
 
-    /// The next frame; `None` when the stream ends.
+    /// Returns the next frame; `None` when the stream ends.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(header) = self.buffer.first_chunk() {
@@ -162,7 +163,7 @@ impl Client for RawClient {
 
     async fn subscribe(&self, _topic: &str) -> Result<Self::Messages> {
         let receiver = Arc::clone(self.receiver()?);
-        // The last relay dials when the first one is dialled, which comes later.
+        // The last relay dials only when the first one is dialled, which happens later.
         let frames = stream::once(async move {
             let stream = receiver.accept().await.ok();
             stream::unfold(stream.map(Frames::new), |frames| async {

@@ -9,7 +9,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage};
 use random::Random;
 use std::fmt::Debug;
 
-/// The schema that types were generated from.
+/// The schema from which types were generated.
 pub struct Schema(DescriptorPool);
 
 impl Schema {
@@ -36,7 +36,7 @@ impl Schema {
 
             let json = <amop::codec::ProtoJson as Codec<T>>::encode(&typed).unwrap();
             let text = String::from_utf8_lossy(&json);
-            // Another implementation of the mapping reads the same.
+            // Another implementation of the mapping reads the same value.
             let mut reader = serde_json::Deserializer::from_slice(&json);
             let read = DynamicMessage::deserialize(descriptor.clone(), &mut reader);
             assert_eq!(value(&read.unwrap()), value(&message), "{text}");
@@ -47,7 +47,7 @@ impl Schema {
     }
 }
 
-/// The message in a form in which fields that are not there are what their defaults are.
+/// Returns the message in a form in which missing fields have their default values.
 fn value(message: &DynamicMessage) -> serde_json::Value {
     serde_json::to_value(message).unwrap()
 }

@@ -15,7 +15,7 @@ use amop_tls::pki::Leaf;
 
 use crate::go_sdk;
 
-/// A silent session is closed within this, on a busy machine, too.
+/// A silent session is closed within this time, also on a busy machine.
 const TWO_MINUTES: Duration = Duration::from_secs(120);
 
 /// go-sdk sends an empty heartbeat every 30 s to 40 s, which keeps its session open for longer than
@@ -30,14 +30,14 @@ async fn heartbeats_keep_idle_sessions_open() {
         .subscribe(&network, 1, "patience", &["-reply", "here"])
         .await;
     known_at(&network, 0, "patience", 1).await;
-    // go-sdk as publisher: a message now and one after 65 s.
+    // go-sdk as publisher: one message now and one after 65 s.
     let flags = ["-text", "message", "-count", "2", "-interval", "65s"];
     let mut patient = go.publish(&network, 0, "unicast", "patience", &flags);
     patient.expect("connected").await;
     patient.expect("sending").await;
     patient.expect("answered").await;
     subscriber.expect("received").await;
-    // The clock: a session that is as old but has no heartbeats.
+    // For comparison: a session of the same age without heartbeats.
     let tls = network.sdk().client_config().unwrap();
     let mut mute = RawLink::connect(network.endpoint(1), tls).await.unwrap();
     let closed = tokio::time::timeout(TWO_MINUTES, mute.read()).await;
@@ -64,8 +64,9 @@ async fn heartbeats_keep_idle_sessions_open() {
     network.shutdown().await;
 }
 
-/// Two nodes, the second of which can be stopped and started again on its port: one that the
-/// operating system gives to nobody else meanwhile, as it might a port of its own choice.
+/// Starts two nodes, the second of which can be stopped and started again on its port. The
+/// operating system does not give this port to other programs meanwhile, as it might with a port
+/// that it chose.
 async fn network_with_stable_port() -> Network {
     let port = free_ports(1);
     network_with(2, |index, builder| match index {
@@ -75,7 +76,7 @@ async fn network_with_stable_port() -> Network {
     .await
 }
 
-/// A node in the place of the network's second one, which was stopped.
+/// Starts a node in place of the network's second one, which was stopped.
 async fn restart(network: &Network) -> Node {
     let address: SocketAddr = network.endpoint(1).parse().unwrap();
     let peer = network.node(0).unwrap().p2p_address();
@@ -96,7 +97,7 @@ async fn is_answered(publisher: &Client, topic: &TopicName) {
     assert_eq!(reply.unwrap().payload, "here");
 }
 
-/// A program over go-sdk that starts over when its connection is lost is subscribed again when its
+/// A program with go-sdk that restarts when its connection is lost is subscribed again when its
 /// node is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_that_starts_over_survives_its_node() {
@@ -128,11 +129,11 @@ async fn a_subscriber_that_starts_over_survives_its_node() {
     network.shutdown().await;
 }
 
-/// go-sdk's own reconnect does not work, on any node: the loss is told by a channel that is closed
-/// and never made again, so each new connection is given up at once, some hundred times a second,
-/// until two goroutines wait for each other for ever. The program lives on and hears nothing more.
-///
-/// Our node must bear that: others go on, and nothing of it is left.
+/// go-sdk's own reconnect does not work with any node: it signals the loss by a channel that is
+/// closed and never created again, so it gives each new connection up at once, some hundred times a
+/// second, until two goroutines wait for each other for ever. The program keeps running and
+/// receives nothing more. An overlay node must tolerate this: other sessions continue, and no trace
+/// of this one is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdks_own_reconnect_harms_nobody_else() {
     let Some(go) = go_sdk() else { return };
@@ -150,7 +151,7 @@ async fn the_sdks_own_reconnect_harms_nobody_else() {
             message.reply_bytes("here").unwrap();
         }
     });
-    // False if it panicked, which may happen as well.
+    // Returns false if it panicked, which may happen as well.
     lost.logs("handshake channel protocol failed").await;
     for _ in 0..100 {
         is_answered(&publisher, &topic).await;

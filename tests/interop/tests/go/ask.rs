@@ -1,4 +1,4 @@
-//! What go-sdk asks of a node beside messages.
+//! Requests of go-sdk to a node that are not messages.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::go_sdk;
 
-/// A network that poses as another chain, and answers over HTTP, too.
+/// Starts a network that reports the id of another chain, and answers over HTTP, too.
 async fn other_chain() -> Network {
     network_with(2, |_, builder| {
         builder
@@ -20,7 +20,7 @@ async fn other_chain() -> Network {
     .await
 }
 
-/// Has go-sdk ask everything, and checks what it makes of the answers.
+/// Lets go-sdk send all requests, and checks how it reads the answers.
 async fn asks(go: GoSdk, network: &Network, flags: &[&str]) -> Vec<Event> {
     let flags = [&["-mode", "ask", "-chain", "7"], flags].concat();
     let ended = go.start(network, 0, "go-asking", &flags).end().await;
@@ -66,7 +66,7 @@ async fn a_node_tells_what_it_is() {
     known_at(&network, 0, "known", 1).await;
     let events = asks(go, &network, &[]).await;
     // The node refuses with -41002, but go-sdk 1.1.1 reads the answer with its topic framing as
-    // JSON, fails, and takes that for success.
+    // JSON, fails, and takes this for success.
     assert_eq!(asked(&events, "registerEventLog").error, None);
 
     let rpc = network.node(0).unwrap().rpc_address().unwrap().to_string();
@@ -75,7 +75,7 @@ async fn a_node_tells_what_it_is() {
     network.shutdown().await;
 }
 
-/// go-sdk insists on the chain id it is configured with.
+/// go-sdk requires the chain id that it is configured with.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sdk_of_another_chain_goes_away() {
     let Some(go) = go_sdk() else { return };

@@ -1,4 +1,4 @@
-//! What go-sdk says when nobody takes a message.
+//! The errors of go-sdk when no subscriber takes a message.
 
 use amop::{PublishError, TopicName, code};
 use amop_interop::known_at;
@@ -26,8 +26,8 @@ async fn without_subscriber_a_unicast_fails_and_a_multicast_does_not() {
     network.shutdown().await;
 }
 
-/// The topic that go-sdk subscribes to by itself is not AMOP's; nobody gets messages to it, go-sdk
-/// least of all, which would not survive one (channel-v2 section 6.2).
+/// The topic that go-sdk subscribes to by itself is not a topic of AMOP: no SDK gets messages on
+/// it, least of all go-sdk, which would crash (channel-v2 section 6.2).
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_to_block_notifications() {
     let Some(go) = go_sdk() else { return };
@@ -53,7 +53,7 @@ async fn nothing_is_sent_to_block_notifications() {
     network.shutdown().await;
 }
 
-/// A subscriber's refusal and its own codes reach go-sdk.
+/// go-sdk gets a subscriber's refusal and its own codes.
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_told() {
     let Some(go) = go_sdk() else { return };
@@ -79,7 +79,7 @@ async fn refusals_are_told() {
     network.shutdown().await;
 }
 
-/// A subscriber that dies with the message in its hands.
+/// A subscriber ends while it has the message.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_that_is_gone_is_told() {
     let Some(go) = go_sdk() else { return };

@@ -1,4 +1,4 @@
-//! go-sdk at both ends, our nodes between them.
+//! go-sdk at both ends, with overlay nodes between them.
 
 use amop_interop::known_at;
 use amop_tests::network;
@@ -12,7 +12,7 @@ async fn unicasts_are_answered_across_nodes_and_within_one() {
     let size = MIB.to_string();
     for node in [0, 1] {
         let mut subscriber = go.subscribe(&network, node, "talk", &["-echo"]).await;
-        // Of the subscriber on the other node; its own knows.
+        // Wait if the subscriber is on the other node; its own node knows it.
         known_at(&network, 0, "talk", node).await;
         for payload in [["-text", "说"], ["-random", &size]] {
             let mut publisher = go.publish(&network, 0, "unicast", "talk", &payload);

@@ -1,4 +1,4 @@
-//! go-sdk publishes, our client subscribes.
+//! go-sdk publishes, the native client subscribes.
 
 use amop::{Kind, TopicName};
 use amop_tests::{client, network, within};
@@ -51,7 +51,7 @@ async fn a_unicast_is_answered() {
     network.shutdown().await;
 }
 
-/// Taking a message from the stream is answer enough.
+/// Taking a message from the stream is enough to answer it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unicast_is_acknowledged() {
     let Some(go) = go_sdk() else { return };

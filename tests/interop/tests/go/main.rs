@@ -1,7 +1,7 @@
-//! go-sdk 1.1.1, the last of the 2.x line, at our nodes and with our client: messages both ways,
-//! errors, and connections that are idle or lost.
+//! go-sdk 1.1.1, the last of the 2.x line, at overlay nodes and with the native client: messages in
+//! both directions, errors, and connections that are idle or lost.
 //!
-//! Each test needs Go and is skipped without it, aloud.
+//! Each test needs Go; without Go it is skipped and prints a message.
 #![forbid(unsafe_code)]
 
 mod alive;
@@ -14,15 +14,15 @@ mod rust_to_go;
 
 use amop_interop::GoSdk;
 
-/// What a large message holds: many TLS records, and hundreds of reads of go-sdk.
+/// The size of a large message: many TLS records, and hundreds of reads of go-sdk.
 const MIB: usize = 1 << 20;
 
-/// The program over go-sdk; `None` without Go.
+/// Returns the program that uses go-sdk; `None` without Go.
 fn go_sdk() -> Option<GoSdk> {
     GoSdk::build(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// Bytes of all values in no short period.
+/// Returns bytes of all values without a short period.
 fn binary(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 31 + at / 251) as u8).collect()
 }

@@ -1,7 +1,7 @@
-//! Private topics: go-sdk and our client verify each other's keys (channel-v2 section 9).
+//! Private topics: go-sdk and the native client verify each other's keys (channel-v2 section 9).
 //!
-//! The keys are as the chain's account script makes them: secp256k1 in PKCS#8, their public halves
-//! in files beside.
+//! The keys are in the form that the chain's account script writes: secp256k1 in PKCS#8, with their
+//! public halves in separate files.
 
 use std::path::{Path, PathBuf};
 
@@ -36,15 +36,15 @@ fn topic(name: &str) -> PrivateName {
     PrivateName::new(name).unwrap()
 }
 
-/// A subscriber on go-sdk, which answers with its key's name.
+/// Starts a subscriber with go-sdk, which answers with its key's name.
 async fn go_subscriber(go: GoSdk, network: &Network, node: usize, topic: &str, key: &str) -> Go {
     let file = account(&format!("{key}.pem"));
     let flags = ["-private", "-key", file.to_str().unwrap(), "-reply", key];
     go.subscribe(network, node, topic, &flags).await
 }
 
-/// A publisher on go-sdk that goes on until it is dropped: what it sends before its verdict is lost.
-/// It may fill a pipe that nobody reads, so it does not hurry.
+/// Starts a publisher with go-sdk that goes on until it is dropped: messages before its verdict are
+/// lost. It sends slowly, because it may fill a pipe that is not read.
 async fn go_publisher(go: GoSdk, network: &Network, mode: &str, topic: &str, key: &str) -> Go {
     let private = ["-private", "-public-key", key];
     let messages = ["-text", mode, "-count", "100000", "-interval", "300ms"];
@@ -64,7 +64,7 @@ fn node_id(network: &Network, node: usize) -> String {
     network.node(node).unwrap().node_id().to_string()
 }
 
-/// The next event about the verification of a node's subscriber.
+/// Returns the next event about the verification of a node's subscriber.
 async fn verification(events: &mut Events, of: &str) -> Result<(), VerificationFailure> {
     let next = async {
         loop {
@@ -122,14 +122,14 @@ async fn our_client_verifies_subscribers_on_go_sdk() {
         assert!(custodian.expect("received").await.has(&text));
     }
 
-    // The node asks again, and the grant is wider then.
+    // The node asks again, and then the grant includes this key.
     let keys = [public_key("stranger")];
     publisher.grant_to(&topic, &keys).await.unwrap();
     assert_eq!(verification(&mut of_stranger, &strangers).await, Ok(()));
     let sending = publisher.multicast(topic.topic(), "for both".into());
     within("multicasting", sending).await.unwrap();
     for subscriber in [&mut custodian, &mut stranger] {
-        // The stranger's first: none of those before came.
+        // This is the stranger's first message: none of those before arrived.
         let received = subscriber.expect("received").await;
         assert_eq!(received.text.as_deref(), Some("for both"));
     }
@@ -151,7 +151,7 @@ async fn go_sdk_verifies_subscribers_on_our_client() {
         let mut messages = subscribe(&custodian, &topic, "custodian").await;
         let mut nothing = subscribe(&stranger, &topic, "stranger").await;
         let mut publisher = go_publisher(go, &network, mode, "deal", &key).await;
-        // go-sdk says both.
+        // go-sdk logs both.
         log()
             .wait_for(&[&node_id(&network, 2), "is refused for a private topic"])
             .await;
@@ -163,13 +163,13 @@ async fn go_sdk_verifies_subscribers_on_our_client() {
             assert!(message.starts_with(mode.as_bytes()), "{message:?}");
             if message.kind() == Kind::Unicast {
                 message.reply_bytes(b"mine").unwrap();
-                // Those before the verdict found nobody.
+                // The messages before the verdict found no subscriber.
                 let answer = answered(&mut publisher).await;
                 assert_eq!(answer, "mine");
             }
         }
 
-        // A subscriber that is made anew is verified anew.
+        // A subscriber that is created again is verified again.
         custodian.close().await;
         let custodian = client(&network, 1).await;
         let mut messages = subscribe(&custodian, &topic, "custodian").await;
@@ -187,8 +187,8 @@ async fn go_sdk_verifies_subscribers_on_our_client() {
     }
 }
 
-/// A subscriber with a wrong key does not keep others of its node out, though go-sdk says of the node
-/// that it is refused, and real nodes leave it at that (channel-v2 section 9.2).
+/// A subscriber with a wrong key does not keep other subscribers of its node out, although go-sdk
+/// tells the node that it is refused, and FISCO nodes do not ask again (channel-v2 section 9.2).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_that_go_sdk_refused_does_not_keep_its_node_out() {
     let Some(go) = go_sdk() else { return };
@@ -210,7 +210,7 @@ async fn a_stranger_that_go_sdk_refused_does_not_keep_its_node_out() {
     network.shutdown().await;
 }
 
-/// Sends the stranger a last message, from its own node, where nobody is verified (channel-v2 section
+/// Sends the stranger a last message, from its own node, which does not verify (channel-v2 section
 /// 9.2).
 async fn end(network: &Network, topic: &PrivateName) {
     let publisher = client(network, 2).await;
@@ -221,7 +221,7 @@ async fn end(network: &Network, topic: &PrivateName) {
     publisher.close().await;
 }
 
-/// The next answer to a publisher on go-sdk, as text.
+/// Returns the next answer to a publisher with go-sdk, as text.
 async fn answered(publisher: &mut Go) -> String {
     loop {
         let event = publisher.next().await.expect("the publisher goes on");

@@ -1,4 +1,4 @@
-//! Our client publishes, go-sdk subscribes.
+//! The native client publishes, go-sdk subscribes.
 
 use amop::TopicName;
 use amop_interop::known_at;
@@ -22,7 +22,7 @@ async fn a_request_is_answered() {
         let mut subscriber = go
             .subscribe(&network, node, "greet", &["-reply", "grüezi"])
             .await;
-        // Of the subscriber on the other node; its own knows.
+        // Wait if the subscriber is on the other node; its own node knows it.
         known_at(&network, 0, "greet", node).await;
         let answer = Greet("你好".to_owned()).request(&publisher).await;
         assert_eq!(answer.unwrap(), "grüezi");
@@ -43,9 +43,9 @@ async fn a_mebibyte_comes_back_unchanged() {
     let sent = binary(MIB);
     for node in NODES {
         let mut subscriber = go.subscribe(&network, node, "large", &["-echo"]).await;
-        // Of the subscriber on the other node; its own knows.
+        // Wait if the subscriber is on the other node; its own node knows it.
         known_at(&network, 0, "large", node).await;
-        // Again on the same connection: nothing may be left of the first.
+        // Again on the same connection: nothing may remain of the first message.
         for _ in 0..3 {
             let reply = publisher
                 .unicast(&topic, sent.clone().into())
@@ -76,8 +76,8 @@ async fn an_empty_message_gets_an_empty_answer() {
     network.shutdown().await;
 }
 
-/// A multicast reaches subscribers on both nodes once each. go-sdk answers multicasts as well, which
-/// must harm nobody.
+/// A multicast reaches the subscribers on both nodes once each. go-sdk answers multicasts as well,
+/// which must have no effect.
 #[tokio::test(flavor = "multi_thread")]
 async fn multicasts_reach_all_subscribers_once() {
     let Some(go) = go_sdk() else { return };
@@ -96,21 +96,21 @@ async fn multicasts_reach_all_subscribers_once() {
             .multicast(&topic, message.clone().into())
             .await
             .unwrap();
-        // go-sdk hands each message to a goroutine of its own, in no order.
+        // go-sdk hands each message to its own goroutine, in no fixed order.
         for subscriber in &mut subscribers {
             let received = subscriber.expect("received").await;
             assert!(received.has(message), "{received:?}");
         }
     }
-    // What they answered to multicasts is no answer to this.
+    // The answers to multicasts are not answers to this unicast.
     let reply = within("an answer", publisher.unicast(&topic, "you?".into())).await;
     assert_eq!(reply.unwrap().payload, "thanks");
     publisher.close().await;
     network.shutdown().await;
 }
 
-/// go-sdk reads one frame per read: many frames at once must come in records of their own
-/// (channel-v2 section 3.4).
+/// go-sdk reads one frame per read: many frames at once must come in separate records (channel-v2
+/// section 3.4).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_is_read_whole() {
     const COUNT: usize = 200;

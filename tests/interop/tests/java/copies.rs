@@ -4,8 +4,8 @@ use amop_interop::{Java, JavaSdks, Mode};
 
 use crate::net::{Net, ask, topic};
 
-/// java-sdk sends a multicast by all its connections, and subscribes on all of them: each of its nodes gives it
-/// one copy, whether the publisher is at one node or at both.
+/// java-sdk sends a multicast over all its connections, and subscribes on all of them: each of its
+/// nodes gives it one copy, whether the publisher is at one node or at both.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_java_sdk_at_two_nodes_gets_a_multicast_by_each_of_them_once() {
     let Some(sdks) = JavaSdks::find() else { return };
@@ -39,7 +39,7 @@ async fn a_java_sdk_at_two_nodes_gets_a_multicast_by_each_of_them_once() {
     for _ in &clients {
         assert!(java.find("received").await.has("from the other"));
     }
-    // What has come by now is behind all of that on both connections.
+    // These messages follow all others on both connections, so every copy has arrived by then.
     for client in &clients {
         ask(client, &topic("news"), "last").await;
         assert!(java.find("received").await.has("last"));

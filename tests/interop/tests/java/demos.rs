@@ -1,5 +1,6 @@
-//! The calls that the chain's own demos in Java make: AmopPublisher, AmopPublisherPrivate, AmopPublisherFile and
-//! QueryAmopSubscribers ask for a client of group 1, for its node and for its peers before they publish.
+//! The calls of the chain's own demos in Java: AmopPublisher, AmopPublisherPrivate,
+//! AmopPublisherFile and QueryAmopSubscribers request a client of group 1, its node and its peers
+//! before they publish.
 
 use amop_interop::{Java, JavaSdks, Mode};
 
@@ -14,7 +15,7 @@ async fn the_demos_of_the_chain_run_through() {
     let client = net.client(1).await;
     let name = topic("hello");
     let mut hello = client.subscribe_raw(&name).await.unwrap();
-    // The first node knows of it.
+    // The first node knows the subscriber.
     let near = net.client(0).await;
     let answering = async {
         let asked = hello.next().await.unwrap();

@@ -1,7 +1,9 @@
-//! java-sdk 2.10.1 and web3sdk 2.6.5, the last of the 2.x line in Java, at our nodes, with our client and with
-//! each other: in EC mode on a JDK 11, in RSA mode on the machine's own Java.
+//! java-sdk 2.10.1 and web3sdk 2.6.5, the last of the 2.x line in Java, at overlay nodes, with the
+//! native client and with each other: in EC mode on a JDK 11, in RSA mode on the machine's own
+//! Java.
 //!
-//! Each test needs what `.ci/java` fetches and is skipped without it, aloud.
+//! Each test needs the files that `.ci/java` fetches; without them it is skipped and prints a
+//! message.
 #![forbid(unsafe_code)]
 
 mod copies;

@@ -1,4 +1,4 @@
-//! Nodes in either mode that come back on their ports, and SDKs' files for them.
+//! Nodes in either mode that come back on their ports, and the files that SDKs need for them.
 
 use std::net::SocketAddr;
 
@@ -14,9 +14,9 @@ use bytes::Bytes;
 
 pub(crate) struct Net {
     agency: Agency,
-    /// SDKs may sign with SHA-1.
+    /// Whether SDKs may sign with SHA-1.
     sha1: bool,
-    /// In RSA mode the channel has certificates of its own.
+    /// In RSA mode the channel has separate certificates.
     channel: Option<RsaAuthority>,
     identities: Vec<Identity>,
     nodes: Vec<Option<Node>>,
@@ -48,7 +48,7 @@ impl Net {
             nodes: Vec::new(),
             ports: Vec::new(),
         };
-        // Not ports that the system gives to others while a node is stopped.
+        // Not ports that the system might give to other programs while a node is stopped.
         let base = free_ports(nodes as u16);
         for index in 0..nodes {
             let at = |port| SocketAddr::from(([127, 0, 0, 1], port + index as u16));
@@ -72,7 +72,7 @@ impl Net {
         if self.channel.is_some() {
             builder = builder.channel_identity(self.channel_identity());
         }
-        // Each dials those before it.
+        // Each node dials those before it.
         for (_, p2p) in &self.ports[..index] {
             builder = builder.peer(p2p.to_string().parse().unwrap());
         }
@@ -86,7 +86,7 @@ impl Net {
         }
     }
 
-    /// Stops a node and starts it again on its ports; others that dial it find it.
+    /// Stops a node and starts it again on its ports; other nodes that dial it find it.
     pub(crate) async fn restart(&mut self, index: usize) {
         let node = self.nodes[index].take().unwrap();
         within("a node's end", node.shutdown()).await;
@@ -102,7 +102,7 @@ impl Net {
         self.nodes[index].as_ref().unwrap().node_id().to_string()
     }
 
-    /// The files of an SDK with that name in its certificate.
+    /// Returns the files of an SDK with this name in its certificate.
     pub(crate) fn files(&self, name: &str) -> SdkFiles {
         match &self.channel {
             None => {
@@ -129,7 +129,7 @@ impl Net {
         identity_of(&cert, &key, &ca)
     }
 
-    /// A client of ours at a node.
+    /// Connects a native client to a node.
     pub(crate) async fn client(&self, index: usize) -> Client {
         let builder = Client::builder()
             .endpoint(self.endpoint(index))
@@ -148,12 +148,13 @@ impl Net {
     }
 }
 
-/// A topic of that name.
+/// Returns a topic with this name.
 pub(crate) fn topic(name: &str) -> TopicName {
     TopicName::new(name).unwrap()
 }
 
-/// Asks until there is a subscriber: an SDK in Java does not know when the node has its topics.
+/// Sends requests until there is a subscriber: a Java SDK does not know when the node has its
+/// topics.
 pub(crate) async fn ask(client: &Client, topic: &TopicName, payload: impl Into<Bytes>) -> Reply {
     let payload = payload.into();
     let asking = async {

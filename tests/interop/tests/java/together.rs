@@ -1,4 +1,4 @@
-//! Both SDKs and our client in one network, in every direction.
+//! Both Java SDKs and the native client in one network, in every direction.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ async fn in_ec_mode_on_a_jdk_that_signs_with_sha1() {
         .await;
 }
 
-/// Where a node does not allow that, such a JDK has nothing to sign with.
+/// If a node does not allow SHA-1, such a JDK has no way to sign.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jdk_that_signs_with_sha1_stays_out_where_that_is_switched_off() {
     let Some(sdks) = JavaSdks::find() else { return };
@@ -35,7 +35,7 @@ async fn a_jdk_that_signs_with_sha1_stays_out_where_that_is_switched_off() {
     assert_eq!(kinds, ["failed"]);
     let told = ["refused: the client ended", "see sha1_client_signatures"];
     log().wait_for(&told).await;
-    // Others get in as ever.
+    // Other clients still connect.
     let client = net.client(0).await;
     net.end([client]).await;
 }
@@ -46,7 +46,7 @@ async fn in_rsa_mode() {
     both_ways(&sdks, Mode::Rsa).await;
 }
 
-/// java-sdk is at the first node, web3sdk at the second, a client of ours at each.
+/// java-sdk is at the first node, web3sdk at the second, and a native client at each.
 async fn both_ways(sdks: &JavaSdks, mode: Mode) {
     let mut net = Net::start(mode, 2).await;
     let (files, first, second) = (net.files("java"), [net.endpoint(0)], [net.endpoint(1)]);
@@ -65,7 +65,7 @@ async fn both_ways(sdks: &JavaSdks, mode: Mode) {
         is_asked(client, at, &mut java).await;
         is_asked(client, at, &mut web).await;
     }
-    // Each became known to our clients above, at both nodes.
+    // The steps above made each known to the native clients, at both nodes.
     ask_each_other(&mut java, &mut web, "to-web").await;
     ask_each_other(&mut web, &mut java, "to-java").await;
     multicasts(&clients, &mut java, &mut web).await;
@@ -78,13 +78,13 @@ async fn both_ways(sdks: &JavaSdks, mode: Mode) {
     for node in 0..2 {
         net.restart(node).await;
     }
-    // They connect again by themselves, and subscribe.
+    // They reconnect by themselves, and subscribe.
     asks(&clients[1], "to-java", &mut java).await;
     asks(&clients[0], "to-web", &mut web).await;
     net.end(clients).await;
 }
 
-/// We ask a subscriber in Java, which answers with what it was asked.
+/// The native client asks a subscriber in Java, which replies with the question.
 async fn asks(client: &Client, name: &str, sdk: &mut Running) {
     let large: Vec<u8> = (0..MIB).map(|at| (at * 31 + at / 251) as u8).collect();
     for payload in ["你好".as_bytes().to_vec(), large] {
@@ -94,12 +94,12 @@ async fn asks(client: &Client, name: &str, sdk: &mut Running) {
     }
 }
 
-/// A publisher in Java asks us.
+/// A publisher in Java asks the native client.
 async fn is_asked(client: &Client, at: usize, sdk: &mut Running) {
     let name = format!("to-us-{at}");
     let mut questions = client.subscribe_raw(&topic(&name)).await.unwrap();
     for payload in ["text:你好".to_owned(), format!("size:{MIB}")] {
-        // The node may not know of us yet.
+        // The node may not know the native client yet.
         let question = loop {
             sdk.does(&["unicast", &name, &payload]).await;
             let question = tokio::select! {
@@ -120,7 +120,7 @@ async fn is_asked(client: &Client, at: usize, sdk: &mut Running) {
     }
 }
 
-/// Java asks Java.
+/// One Java SDK asks the other.
 async fn ask_each_other(asking: &mut Running, asked: &mut Running, at: &str) {
     asking
         .does(&["unicast", at, "text:from Java to Java"])
@@ -145,7 +145,7 @@ async fn multicasts(clients: &[Client; 2], java: &mut Running, web: &mut Running
     for sdk in [&mut *java, &mut *web] {
         sdk.does(&["subscribe", "news", "echo"]).await;
     }
-    // Topics come one after the other: a node that knows of the last one knows of news, too.
+    // Topics become known in order: a node that knows the last one knows `news`, too.
     for (sdk, client, name) in [
         (&mut *java, &clients[1], "known-java"),
         (&mut *web, &clients[0], "known-web"),
@@ -169,7 +169,7 @@ async fn multicasts(clients: &[Client; 2], java: &mut Running, web: &mut Running
         got.sort();
         assert_eq!(got, ["from java-sdk", "from us", "from web3sdk"]);
     }
-    // What SDKs publish comes back to them, as to all at their node.
+    // Multicasts of SDKs come back to them, as to all others at their node.
     for sdk in [java, web] {
         let mut expected = texts.to_vec();
         for _ in texts {
@@ -185,10 +185,10 @@ fn account(name: &str) -> String {
     folder.join(name).display().to_string()
 }
 
-/// A private topic in both directions, with keys in all the forms that SDK takes.
+/// A private topic in both directions, with keys in all forms that the SDK accepts.
 async fn private(clients: &[Client; 2], sdk: &mut Running) {
     let [here, there] = clients;
-    // Ours subscribes, the SDK grants.
+    // The native client subscribes, the SDK grants.
     let ours = "to-us";
     let name = PrivateName::new(ours).unwrap();
     let key = TopicKey::load(account("custodian.pem")).unwrap();
@@ -209,7 +209,7 @@ async fn private(clients: &[Client; 2], sdk: &mut Running) {
         answered(sdk, "done").await;
     }
 
-    // The SDK subscribes, ours grants.
+    // The SDK subscribes, the native client grants.
     let theirs = "to-them";
     let name = PrivateName::new(theirs).unwrap();
     let public = TopicPublicKey::load(account("custodian.public.pem")).unwrap();
