@@ -85,7 +85,7 @@ fn main() -> anyhow::Result<ExitCode> {
         println!("wrote {}", path.display());
     } else if options.check && !good {
         println!(
-            "too expensive, or without a baseline; if that is meant: instructions.sh --update"
+            "too expensive, or not in the baseline; if this is intended: instructions.sh --update"
         );
         return Ok(ExitCode::FAILURE);
     }
@@ -116,7 +116,7 @@ fn count(case: &Case) -> anyhow::Result<u64> {
         .args(["--tool=callgrind", "--collect-atstart=no"])
         .arg(format!("--toggle-collect=*{MEASURED}*"))
         .arg(format!("--callgrind-out-file={}", out.path().display()))
-        .arg(env::current_exe().context("this program is not to be found")?)
+        .arg(env::current_exe().context("cannot find this program")?)
         .args(["--measure", case.name])
         .output()
         .context("cannot run valgrind")?;

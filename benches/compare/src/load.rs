@@ -42,7 +42,7 @@ const CONNECTING: usize = 64;
 pub async fn main() -> Result<()> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
-    let job: Job = serde_json::from_str(&text).context("standard input is no job")?;
+    let job: Job = serde_json::from_str(&text).context("standard input is not a job")?;
     let outcome = match job.target.system {
         System::Amop => asking::<AmopClient>(&job).await,
         System::Nats => asking::<NatsClient>(&job).await,
@@ -226,7 +226,7 @@ async fn until_answered<C: Asking>(publisher: &C, topic: &str, payload: &Bytes) 
             }
         }
     };
-    timeout(READY, probe).await.context("nobody replies")
+    timeout(READY, probe).await.context("no subscriber replies")
 }
 
 // ---- subscribing ----

@@ -56,7 +56,7 @@ impl Server {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("nobody listens at port {port}: {}", self.tail());
+                bail!("no server listens at port {port}: {}", self.tail());
             }
             sleep(Duration::from_millis(20)).await;
         }

@@ -176,8 +176,8 @@ impl Report {
         let kind = if self.quick { " (quick)" } else { "" };
         let _ = writeln!(
             text,
-            "Medians of {rounds} rounds{kind}, systems in turn in each round; least and most in \
-             parentheses.\n"
+            "Medians of {rounds} rounds{kind}, systems in turn in each round; minimum and maximum \
+             in parentheses.\n"
         );
         for (case, _) in &self.cases {
             let _ = writeln!(text, "## {}: {}\n", case.id.to_uppercase(), case.title);

@@ -122,7 +122,7 @@ pub async fn run(options: Options) -> Result<ExitCode> {
 async fn measure(options: &Options) -> Result<ExitCode> {
     for work in &options.works {
         if !CASES.iter().any(|case| selects(work, case)) {
-            bail!("--works {work}: there is no such work, there are w1 to w7");
+            bail!("--works {work}: there is no such work; use w1 to w7");
         }
     }
     fs::create_dir_all(&options.out)
@@ -234,7 +234,7 @@ async fn generate(job: &Job) -> Result<Outcome> {
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    serde_json::from_slice(&output.stdout).context("the load generator's outcome is no JSON")
+    serde_json::from_slice(&output.stdout).context("the load generator's outcome is not JSON")
 }
 
 /// Returns how many files a process may have open.

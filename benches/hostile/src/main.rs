@@ -85,7 +85,7 @@ impl Run {
         }
         for name in &self.only {
             if !all.iter().any(|program| program.name == name) {
-                bail!("there is no attack {name:?}; --list says which there are");
+                bail!("there is no attack {name:?}; --list shows the names");
             }
         }
         let chosen = all

@@ -172,6 +172,6 @@ async fn stop(attacker: &mut tokio::process::Child) -> Result<[u64; 2]> {
     let mut numbers = output.split_whitespace().map(str::parse);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(done)), Some(Ok(refused))) => Ok([done, refused]),
-        _ => bail!("the attacker broke: {output:?}"),
+        _ => bail!("the attacker failed: {output:?}"),
     }
 }

@@ -33,7 +33,8 @@ struct Args {
 }
 
 fn scenario(name: &str) -> Result<Scenario, String> {
-    Scenario::named(name).ok_or_else(|| "--list shows the names there are".to_owned())
+    Scenario::named(name)
+        .ok_or_else(|| "there is no such scenario; --list shows the names".to_owned())
 }
 
 fn show(scenario: &Scenario, report: &Report) {

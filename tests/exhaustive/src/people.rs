@@ -116,7 +116,7 @@ impl State {
         };
         let Some(message) = (0..self.messages.len()).find(sent) else {
             return self.fail(format!(
-                "subscriber {index} got what nobody sent: {frame:?}"
+                "subscriber {index} got a frame that was never sent: {frame:?}"
             ));
         };
         if !self.sdks[index].got.insert(message) {

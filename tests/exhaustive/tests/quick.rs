@@ -96,7 +96,7 @@ fn a_multicast_that_comes_twice() {
 
 #[test]
 fn a_message_that_is_altered() {
-    finds(Sabotage::Alter, "come-and-go-line", "nobody sent");
+    finds(Sabotage::Alter, "come-and-go-line", "never sent");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn names_that_nobody_checks() {
         Sabotage::BelieveNames,
         &[Wile::ForgeMulticast],
         false,
-        "nobody sent",
+        "never sent",
     );
 }
 
@@ -172,7 +172,7 @@ fn seals_that_nobody_checks() {
         Sabotage::BelieveSeals,
         &[Wile::ForgeRelayed],
         true,
-        "nobody sent",
+        "never sent",
     );
 }
 

@@ -107,7 +107,10 @@ impl Ledger {
         now: At,
     ) -> Result<(), String> {
         let Some(message) = self.messages.get_mut(id.0 as usize) else {
-            return Err(format!("client {client} got message {} of nobody", id.0));
+            return Err(format!(
+                "client {client} got message {}, which was never published",
+                id.0
+            ));
         };
         let before = message.got.iter().find(|(other, _)| *other == client);
         let twice = before.map(|(_, at)| {
@@ -123,7 +126,10 @@ impl Ledger {
     /// Records that its publisher knows its outcome.
     pub(crate) fn done(&mut self, id: MessageId, now: At, verdict: Verdict) -> Result<(), String> {
         let Some(message) = self.messages.get_mut(id.0 as usize) else {
-            return Err(format!("an outcome for message {} of nobody", id.0));
+            return Err(format!(
+                "an outcome for message {}, which was never published",
+                id.0
+            ));
         };
         if let Some((_, before)) = message.done {
             return Err(format!(

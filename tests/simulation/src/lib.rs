@@ -7,7 +7,7 @@
 //! gives the same events, byte for byte, and the same SHA-256 over the log of all of them.
 //!
 //! ```text
-//! cargo run -p amop-sim --release -- --seed 7                 one run, as the seed has it
+//! cargo run -p amop-sim --release -- --seed 7                 one run, chosen by the seed
 //! cargo run -p amop-sim --release -- --seed 7 --trace         with every step
 //! cargo run -p amop-sim --release -- --seeds 0..10000         many, on all cores
 //! cargo run -p amop-sim --release -- --scale 1000             a large network

@@ -104,7 +104,7 @@ impl World {
             let ends = host.peers.values().chain(host.sessions.values());
             for (id, _) in ends {
                 if !self.conns[id.0].is_live() {
-                    return Some(format!("node {at} holds a connection that is over"));
+                    return Some(format!("node {at} holds a connection that has ended"));
                 }
             }
         }

@@ -90,7 +90,7 @@ const MIB: usize = 1 << 20;
 pub const PROGRAMS: &[Program] = &[
     Program {
         name: "json",
-        what: "SDK: sets of topics, questions and handshakes of 2 MB of JSON, in 8 sessions",
+        what: "SDK: sets of topics, requests and handshakes of 2 MB of JSON, in 8 sessions",
         start: |field, size| json(field.first(), size.of(2, 8)),
     },
     Program {
@@ -110,7 +110,7 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "half-frames",
-        what: "SDK: 60 sessions send frames of 32 MiB but for their ends",
+        what: "SDK: 60 sessions send frames of 32 MiB without their last bytes",
         start: |field, size| half_frames(field.first(), size.of(12, 60)),
     },
     Program {
@@ -138,7 +138,7 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "logs",
-        what: "SDK: 4 sessions send nothing but what a node writes a line about",
+        what: "SDK: 4 sessions send only frames that make a node log a line",
         start: |field, size| write_logs(field.first(), size.of(1, 4)),
     },
     Program {
@@ -170,27 +170,27 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "forged-records",
-        what: "node: forged records of members, from versions of today to the end of time",
+        what: "node: forged records of members, with versions from now to the end of time",
         start: |field, _| liars(field, Lie::Forge),
     },
     Program {
         name: "future-records",
-        what: "node: records of its own from the far future",
+        what: "node: its own records from the far future",
         start: |field, _| liars(field, Lie::Future),
     },
     Program {
         name: "old-records",
-        what: "node: records of the members and of itself as they were, again and again",
+        what: "node: old records of the members and of itself, again and again",
         start: |field, _| liars(field, Lie::Replay),
     },
     Program {
         name: "unwanted-records",
-        what: "node: records of strangers, SDKs and their like, rightly signed by those",
+        what: "node: records of nodes that no node admits, each correctly signed",
         start: |field, _| liars(field, Lie::Vouch),
     },
     Program {
         name: "invented-nodes",
-        what: "node: 500 invented nodes with subscribers of every topic, links to everybody",
+        what: "node: 500 invented nodes with subscribers to every topic, links to all nodes",
         start: |field, _| liars(field, Lie::Invent),
     },
     Program {
@@ -200,7 +200,7 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "one-sided-links",
-        what: "node: links to everybody, from a neighbour of one node",
+        what: "node: links to all nodes, claimed by a neighbour of one node",
         start: |field, _| {
             let mut field = field.clone();
             field.targets.truncate(1);
@@ -224,7 +224,7 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "false-answers",
-        what: "node: answers to what it was never asked",
+        what: "node: answers to messages that it was never asked",
         start: |field, _| liars(field, Lie::Answers),
     },
     Program {
@@ -259,12 +259,12 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "fisco-numbers",
-        what: "FISCO node: numbers of topic lists that are at the end of their range, or none",
+        what: "FISCO node: numbers of topic lists that are at the end of their range, or invalid",
         start: |field, _| fisco_liars(field, FiscoLie::Numbers),
     },
     Program {
         name: "fisco-lists",
-        what: "FISCO node: another list of 50,000 topics whenever it is asked",
+        what: "FISCO node: a different list of 50,000 topics each time it is asked",
         start: |field, size| fisco_liars(field, FiscoLie::Lists(size.of(5_000, 50_000))),
     },
     Program {
@@ -274,7 +274,7 @@ pub const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "fisco-messages",
-        what: "FISCO node: answers nobody asked for, messages that are none",
+        what: "FISCO node: answers that were not asked for, invalid messages",
         start: |field, _| fisco_liars(field, FiscoLie::Messages),
     },
 ];

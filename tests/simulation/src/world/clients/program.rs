@@ -35,7 +35,7 @@ impl World {
     pub(super) fn pushed(&mut self, client: usize, endpoint: usize, way: u64, push: &Push) {
         let now = self.instant();
         let Some(number) = number_in(&push.payload) else {
-            let text = format!("client {client} got a message nobody published");
+            let text = format!("client {client} got a message that was never published");
             return self.violated(Invariant::NoDuplicate, text);
         };
         if number == FORGED {
