@@ -433,8 +433,8 @@ impl Node {
     ///
     /// Revocation lists are read again, also from unchanged paths. Statements of nodes that the new
     /// lists refuse are forgotten, also if these nodes are not neighbours. If the future is dropped
-    /// before it completes, either nothing has changed, or the lists are in force and the statements
-    /// of such nodes are forgotten only when they are next replaced.
+    /// before it completes, either nothing has changed, or the lists are in force and such nodes are
+    /// forgotten only when they are stated again.
     ///
     /// ```no_run
     /// # async fn run(node: amop_node::Node) -> Result<(), amop_node::ReloadError> {
