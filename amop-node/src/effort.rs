@@ -36,11 +36,11 @@ const MUCH: u64 = 1_000_000;
 /// Rates are lowered once per this number of ticks, so that the effect is seen first.
 const HOLD: u32 = 2;
 
-/// When rates are lowered, at least this fraction (one part in 20) of the use remains, and at most
-/// half of it.
+/// When rates are lowered, at least one part in this number of the use remains, and at most half of
+/// it.
 const REMAINS: u64 = 20;
 
-/// The part (one in 512) by which a rate grows per tick while no task waits too long: it doubles in
+/// While no task waits too long, a rate grows by one part in this number per tick: it doubles in
 /// about four seconds, so that sessions that use all they get are too much for short moments only.
 const GROWS: u64 = 512;
 

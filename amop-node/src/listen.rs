@@ -62,8 +62,8 @@ pub struct ListenLimits {
     pub handshake_time: Duration,
     /// How long any frame may take to arrive, from its first byte to its last.
     pub frame_time: Duration,
-    /// A long frame gets one more second for each of this number of bytes received: a frame that
-    /// arrives more slowly closes its connection.
+    /// A frame gets one more second each time this number of bytes has arrived. If a frame arrives
+    /// more slowly, its connection is closed.
     pub frame_rate: usize,
     /// Bytes of incomplete frames, over all SDKs and nodes, each counted with its whole length;
     /// frames up to 4 KiB from SDKs and 68 KiB from nodes are not counted. An agency gets at most

@@ -49,9 +49,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The time that frames may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// The time for any frame,
+    /// The time that any frame has.
     pub(crate) grace: Duration,
-    /// and one second more for each of this number of bytes received.
+    /// For each of this number of bytes received, a frame has one second more.
     pub(crate) rate: usize,
 }
 
