@@ -241,25 +241,20 @@ fn spawn_lasting(context: &Context) {
     spawn("the task that logs counters", |context| {
         Box::pin(async move { context.core.log_stats().await })
     });
-    spawn(
-        "the task that closes connections with expired certificates",
-        |context| Box::pin(async move { context.access.watch(&context.core).await }),
-    );
-    spawn(
-        "the task that logs the counts of suppressed lines",
-        |context| Box::pin(async move { context.core.journal.run().await }),
-    );
-    spawn(
-        "the task that checks the certificates of other nodes",
-        |context| {
-            Box::pin(async move {
-                loop {
-                    tokio::time::sleep(LOOK_AT_NODES).await;
-                    look_at_nodes(&context.core, &context.checker).await;
-                }
-            })
-        },
-    );
+    spawn("the task that closes expired connections", |context| {
+        Box::pin(async move { context.access.watch(&context.core).await })
+    });
+    spawn("the task that reports suppressed lines", |context| {
+        Box::pin(async move { context.core.journal.run().await })
+    });
+    spawn("the task that checks nodes' certificates", |context| {
+        Box::pin(async move {
+            loop {
+                tokio::time::sleep(LOOK_AT_NODES).await;
+                look_at_nodes(&context.core, &context.checker).await;
+            }
+        })
+    });
 }
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
