@@ -1,14 +1,14 @@
-//! Who may hold a place at a port before it is known who it is. No socket, no clock: addresses and
-//! instants are passed in.
+//! Decides which connections may hold a place at a port before they are identified. No socket, no
+//! clock: addresses and instants are passed in.
 //!
-//! A newcomer always gets a place unless its own address takes more than its share. When all are taken,
-//! the address with the most gives one up: of its connections the one that has kept the node waiting
-//! longest. One address that floods thus takes places from itself. Within an address that floods, quick
-//! connections get through, since those that say nothing go first. Time in which the node itself
-//! is busy does not count against a connection.
+//! A newcomer always gets a place, unless its own address has more than its share. When all places
+//! are taken, the address with the most places loses one: that of its connection that has kept the
+//! node waiting longest. So an address that floods takes places from itself. Quick connections from
+//! the same address still succeed, because silent ones are closed first. Time in which the node
+//! itself is busy does not count against a connection.
 //!
-//! Addresses that are expected, those of configured peers, have some places of their own, which nobody
-//! else takes.
+//! Expected addresses, those of configured peers, have some places of their own, which no other
+//! address can take.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,16 +16,17 @@ use std::{
     time::Instant,
 };
 
-/// Places kept for each expected address: two nodes behind one need one each, and some for retries.
+/// Places kept for each expected address: two nodes behind one address need one each, and retries
+/// need some.
 pub const KEPT: usize = 16;
 
-/// Where connections come from, as far as they are counted together: an IPv4 address, or the 64 bits of
-/// an IPv6 address that a network is given.
+/// The origin of connections that are counted together: an IPv4 address, or the first 64 bits of an
+/// IPv6 address, which is the part that one network is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Source(IpAddr);
 
 impl Source {
-    /// That of an address.
+    /// Returns the source of an address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
@@ -38,23 +39,23 @@ impl Source {
     }
 }
 
-/// One connection that holds a place: names it, and is never used twice.
+/// The name of one connection that holds a place. It is never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
 
-/// What becomes of a newcomer.
+/// The decision about a newcomer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
     /// It has a place.
     Welcome {
-        /// What it is known by.
+        /// The name of the connection.
         ticket: Ticket,
         /// The place is one of those kept for its address.
         expected: bool,
-        /// Who loses its place for it.
+        /// The connection that loses its place to the newcomer.
         instead_of: Option<Ticket>,
     },
-    /// It has none: its own address has too many, and the node is busy with all of them.
+    /// It has no place: its own address has too many, and the node is busy with all of them.
     Refused,
 }
 
@@ -65,9 +66,9 @@ pub struct Admission {
     per_source: usize,
     expected: HashSet<Source>,
     holders: HashMap<Ticket, Holder>,
-    /// How many places each source holds.
+    /// The number of places that each source holds.
     held: HashMap<Source, Held>,
-    /// All places that are not kept for somebody.
+    /// The number of places in use that are not kept for expected addresses.
     taken: usize,
     next: u64,
 }
@@ -82,14 +83,15 @@ struct Held {
 struct Holder {
     source: Source,
     kept: bool,
-    /// It has kept the node waiting since then.
+    /// Since when it has kept the node waiting.
     since: Instant,
-    /// When it began to wait for the node, if it does.
+    /// Since when it waits for the node; `None` if it does not.
     queued: Option<Instant>,
 }
 
 impl Admission {
-    /// So many places for everybody, at most `per_source` of them for one source.
+    /// Creates an admission with this number of `places`, at most `per_source` of them for one
+    /// source.
     #[must_use]
     pub fn new(places: usize, per_source: usize) -> Self {
         Self {
@@ -103,12 +105,13 @@ impl Admission {
         }
     }
 
-    /// From now on places are kept for these, and for nobody else.
+    /// Sets the sources that places are kept for.
     pub fn expect(&mut self, sources: HashSet<Source>) {
         self.expected = sources;
     }
 
-    /// Somebody connects. Whoever loses its place for it has none from now on.
+    /// Decides about a new connection. If it takes another connection's place, that one has no
+    /// place any more.
     pub fn arrive(&mut self, now: Instant, source: Source) -> Arrival {
         let held = self.held.get(&source);
         let (shared, kept) = held.map_or((0, 0), |held| (held.shared, held.kept));
@@ -148,21 +151,21 @@ impl Admission {
         }
     }
 
-    /// A connection has said something that counts; its time begins anew.
+    /// Records that a connection sent something that counts; its waiting time starts again.
     pub fn spoke(&mut self, now: Instant, ticket: Ticket) {
         if let Some(holder) = self.holders.get_mut(&ticket) {
             holder.since = now;
         }
     }
 
-    /// A connection waits for the node.
+    /// Records that a connection waits for the node.
     pub fn queued(&mut self, now: Instant, ticket: Ticket) {
         if let Some(holder) = self.holders.get_mut(&ticket) {
             holder.queued.get_or_insert(now);
         }
     }
 
-    /// The node waits for a connection.
+    /// Records that the node waits for a connection.
     pub fn waiting(&mut self, now: Instant, ticket: Ticket) {
         if let Some(holder) = self.holders.get_mut(&ticket)
             && let Some(queued) = holder.queued.take()
@@ -171,7 +174,7 @@ impl Admission {
         }
     }
 
-    /// A connection needs no place any more, or is gone.
+    /// Records that a connection needs no place any more, or has ended.
     pub fn leave(&mut self, ticket: Ticket) {
         let Some(holder) = self.holders.remove(&ticket) else {
             return;
@@ -190,38 +193,40 @@ impl Admission {
         }
     }
 
-    /// Takes a place from somebody, as for a newcomer from an address that has none: the system is out
-    /// of something that connections take.
+    /// Takes a place from a connection, as for a newcomer from an address that has none. Call it
+    /// when the system runs out of a resource that connections use.
     pub fn relieve(&mut self) -> Option<Ticket> {
         let victim = self.place_of_heaviest(1)?;
         self.leave(victim);
         Some(victim)
     }
 
-    /// How many connections hold a place.
+    /// Returns the number of connections that hold a place.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.holders.len()
     }
 
-    /// Whose place a newcomer gets that would be the `count`th of its source.
+    /// Returns the connection whose place a newcomer gets, if it would be connection number `count`
+    /// of its source.
     fn place_for(&self, source: Source, count: usize) -> Option<Ticket> {
         let heaviest = self.held.values().map(|held| held.shared).max()?;
         if count > heaviest {
-            // It has the most itself.
+            // This source has the most places itself.
             return self.longest_waiting(|holder| holder == source);
         }
         self.place_of_heaviest(count)
     }
 
-    /// The place to give up among those of the sources with the most, for a source that would then have
-    /// `count`.
+    /// Returns the place to give up, among those of the sources with the most places, for a source
+    /// that would then have `count`.
     fn place_of_heaviest(&self, count: usize) -> Option<Ticket> {
         let heaviest = self.held.values().map(|held| held.shared).max()?;
         let heaviest =
             |source: Source| self.held.get(&source).is_some_and(|h| h.shared == heaviest);
         let waiting = self.longest_waiting(heaviest);
-        // The node is busy with all of them. Those that came last have cost the least so far.
+        // The node is busy with all of them. The connections that came last have cost the least so
+        // far.
         waiting.or_else(|| {
             let most = self.held.values().map(|held| held.shared).max()?;
             (count < most).then(|| self.last_queued(heaviest)).flatten()
@@ -255,7 +260,7 @@ mod tests {
         Source::of(IpAddr::from([10, 0, 0, n]))
     }
 
-    /// Lets somebody in that must be welcome.
+    /// Lets in a connection that must be welcome.
     fn enter(admission: &mut Admission, now: Instant, n: u8) -> (Ticket, Option<Ticket>) {
         match admission.arrive(now, source(n)) {
             Arrival::Welcome {
@@ -308,12 +313,12 @@ mod tests {
         let (mut admission, now) = (Admission::new(10, 10), Instant::now());
         let innocent = [2, 2, 3].map(|n| enter(&mut admission, now, n).0);
         for n in 0..1000 {
-            // Younger than the innocent all the time.
+            // These are always younger than the innocent ones.
             let (_, gone) = enter(&mut admission, now + millis(n), 1);
             assert!(gone.is_none_or(|gone| !innocent.contains(&gone)));
         }
         assert_eq!(admission.len(), 10);
-        // Another newcomer takes one of those.
+        // Another newcomer takes the place of one of those.
         let (_, gone) = enter(&mut admission, now + millis(1000), 4);
         assert!(gone.is_some_and(|gone| !innocent.contains(&gone)));
     }
@@ -356,7 +361,7 @@ mod tests {
         admission.queued(now, other);
         let (_, gone) = enter(&mut admission, now, 2);
         assert_eq!(gone, Some(flood[2]));
-        // Two against two.
+        // Both sources have two places.
         assert_eq!(admission.arrive(now, source(1)), Arrival::Refused);
     }
 
@@ -385,10 +390,10 @@ mod tests {
             assert!(gone.is_none_or(|gone| !kept.contains(&gone)));
         }
         assert_eq!(admission.len(), 4 + KEPT);
-        // More from there are like others.
+        // More connections from there are treated like others.
         let (_, gone) = enter(&mut admission, now + millis(300), 9);
         assert!(gone.is_some_and(|gone| !kept.contains(&gone)));
-        // A place that was left is kept again.
+        // A place that became free is kept again.
         admission.leave(kept[0]);
         assert_eq!(enter(&mut admission, now + millis(301), 9).1, None);
     }
@@ -405,13 +410,14 @@ mod tests {
         assert_eq!(admission.len(), 0);
     }
 
-    /// Any order of events: never more than the places there are, no count that goes astray.
+    /// In any order of events, there are never more connections than places, and every count stays
+    /// right.
     #[test]
     fn counts_hold_whatever_happens() {
         let (mut admission, start) = (Admission::new(20, 12), Instant::now());
         admission.expect([source(0), source(1)].into());
         let mut tickets = Vec::new();
-        // A linear congruential generator, so that a failure comes again.
+        // A linear congruential generator, so that a failure is reproducible.
         let mut state = 7u64;
         let mut random = |below: u64| {
             state = state

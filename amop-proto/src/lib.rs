@@ -1,8 +1,8 @@
 //! Sans-IO protocol logic of AMOP, the messenger of FISCO BCOS 2.x.
 //!
-//! Nothing here owns a socket, a clock or a source of randomness: bytes, instants and seeds are
-//! passed in, frames and actions come out. The thin shells that do the I/O are the `amop` client
-//! and the `amop-node` server; a simulator can drive the very same machines.
+//! Nothing here owns a socket, a clock or a source of randomness: the caller passes in bytes,
+//! instants and seeds, and gets frames and actions. The `amop` client and the `amop-node` server
+//! are thin shells that do the I/O; a simulator can drive the same machines.
 //!
 //! | module | what it holds |
 //! | --- | --- |
@@ -10,9 +10,9 @@
 //! | [`p2p`] | the node-node protocol: frames, topic synchronisation |
 //! | [`client`] | the SDK side of a channel connection |
 //! | [`node`] | a node: its sessions, its peers and the router between them |
-//! | [`log`] | foreign text on one line, and how many lines of a kind are logged |
-//! | [`race`] | which of a name's addresses are tried when |
-//! | [`admission`] | who may hold a place at a port before it is known who it is |
+//! | [`log`] | text from other programs on one line, and a limit on log lines |
+//! | [`race`] | when to try each address of a host name |
+//! | [`admission`] | which unidentified connections may hold a place at a port |
 //!
 //! Comments cite the protocol descriptions as "channel-v2 section N" (SDK-node) and
 //! "p2p-v2 section N" (node-node).

@@ -1,4 +1,4 @@
-//! Which of a name's addresses are tried when: Happy Eyeballs (RFC 8305, sections 4 and 5).
+//! When to try each address of a host name: Happy Eyeballs (RFC 8305, sections 4 and 5).
 
 use std::{
     collections::VecDeque,
@@ -6,15 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long an address has to itself before the next one is tried as well (RFC 8305 section 5).
+/// How long only one address is tried before the next one is tried as well (RFC 8305 section 5).
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long one has to itself that took the connection: what follows needs several more round trips, and
-/// some calculation.
+/// How long to wait after an address accepted the connection: the handshakes that follow need
+/// several more round trips, and some calculation.
 const CONNECTED: Duration = Duration::from_secs(2);
 
-/// The order of a name's addresses and their times. Each is tried a while after the one before it, or as soon as
-/// that has failed; those before it go on meanwhile, and the first one through is taken.
+/// Decides in which order, and when, to try the addresses of a host name. Each address is tried
+/// some time after the one before it, or as soon as an earlier one fails. Earlier attempts continue
+/// meanwhile; the first one that succeeds is used.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -33,12 +34,13 @@ const CONNECTED: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct AddressRace {
     waiting: VecDeque<SocketAddr>,
-    /// When the next one is tried, if not at once.
+    /// When the next address is tried; `None` if at once.
     due: Option<Instant>,
 }
 
 impl AddressRace {
-    /// The addresses in turns of their families, beginning with the resolver's first.
+    /// Creates a race. The address families alternate, beginning with the family of the first
+    /// address.
     pub fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self {
             waiting: interleave(addresses),
@@ -46,7 +48,7 @@ impl AddressRace {
         }
     }
 
-    /// The next address, if its time has come. Ask again until there is none.
+    /// Returns the next address if its time has come. Call it again until it returns `None`.
     pub fn poll(&mut self, now: Instant) -> Option<SocketAddr> {
         if self.due.is_some_and(|due| now < due) {
             return None;
@@ -56,17 +58,18 @@ impl AddressRace {
         Some(next)
     }
 
-    /// When to [poll](Self::poll) again; `None` if all have been tried, or the next one is due now.
+    /// Returns when to [poll](Self::poll) again; `None` if all have been tried, or the next one is
+    /// due now.
     pub fn next_timeout(&self) -> Option<Instant> {
         self.due.filter(|_| !self.waiting.is_empty())
     }
 
-    /// An address took the connection. It has longer now.
+    /// Records that an address accepted the connection, which gives that attempt more time.
     pub fn connected(&mut self, now: Instant) {
         self.due = Some(now + CONNECTED);
     }
 
-    /// One of those tried has failed: the next one is due.
+    /// Records that an attempt failed: the next address is due.
     pub fn failed(&mut self) {
         self.due = None;
     }
@@ -118,11 +121,11 @@ mod tests {
         assert_eq!(due, start + PAUSE);
         assert_eq!(race.poll(due), Some(addresses[1]));
         assert_eq!(race.poll(due), None);
-        // One is being talked to.
+        // An attempt has a connection, and gets more time.
         race.connected(due);
         assert_eq!(race.next_timeout(), Some(due + CONNECTED));
         assert_eq!(race.poll(due + PAUSE), None);
-        // To no end.
+        // That attempt fails.
         race.failed();
         assert_eq!(race.next_timeout(), None);
         assert_eq!(race.poll(due), Some(addresses[2]));

@@ -1,5 +1,6 @@
-//! A hash map in parts, for what may become large: a map that grows moves all it holds at once, which takes
-//! tens of milliseconds for some hundred thousand entries, and here one part after the other does.
+//! A hash map in parts, for maps that may become large. When an ordinary map grows, it moves all
+//! its entries at once, which takes tens of milliseconds for some hundred thousand entries. Here
+//! the parts grow at different times.
 
 use std::{
     borrow::Borrow,
@@ -9,10 +10,10 @@ use std::{
 use foldhash::fast::RandomState;
 use hashbrown::{HashTable, hash_table::Entry};
 
-/// A part is chosen by so many bits of the hash.
+/// The number of bits of the hash that choose a part.
 const BITS: u32 = 6;
 
-/// A map whose parts grow by themselves.
+/// A map whose parts grow independently.
 #[derive(Debug, Clone)]
 pub(crate) struct Shards<K, V> {
     parts: Vec<HashTable<(K, V)>>,
@@ -30,7 +31,7 @@ impl<K, V> Default for Shards<K, V> {
     }
 }
 
-/// The tables use the highest bits and the lowest.
+/// Uses bits from the middle of the hash, since the tables use the highest and the lowest ones.
 fn part_of(hash: u64) -> usize {
     (hash >> 32) as usize % (1 << BITS)
 }
@@ -72,7 +73,7 @@ impl<K: Hash + Eq, V> Shards<K, V> {
         self.get(key).is_some()
     }
 
-    /// Puts a value there. Returns the one that was there.
+    /// Inserts a value. Returns the value that was there before.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         let hash = self.hasher.hash_one(&key);
         let hasher = &self.hasher;
@@ -88,7 +89,7 @@ impl<K: Hash + Eq, V> Shards<K, V> {
         }
     }
 
-    /// The value there, which is made if there is none.
+    /// Returns the value of a key, and inserts the default value if there is none.
     pub(crate) fn or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
@@ -117,7 +118,7 @@ impl<K: Hash + Eq, V> Shards<K, V> {
         let held = part.find_entry(hash, |(held, _)| held.borrow() == key);
         let ((_, value), _) = held.ok()?.remove();
         self.len -= 1;
-        // What has been large and is empty gives its memory back.
+        // A part that was large and is empty now releases its memory.
         if part.is_empty() && part.capacity() > KEPT {
             *part = HashTable::new();
         }
@@ -125,7 +126,7 @@ impl<K: Hash + Eq, V> Shards<K, V> {
     }
 }
 
-/// An empty part keeps memory for so many.
+/// The number of entries for which an empty part keeps memory.
 const KEPT: usize = 1024;
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub const MAX_TOPIC_LEN: usize = 254;
 pub struct TopicName(Arc<str>);
 
 impl TopicName {
-    /// Checks `name` and makes a topic of it.
+    /// Checks `name` and creates a topic with it.
     ///
     /// # Errors
     ///
@@ -36,12 +36,12 @@ impl TopicName {
         Ok(Self(name.into()))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name as it stands on the wire.
+    /// Returns the bytes of the name, as they are on the wire.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -86,11 +86,11 @@ pub enum TopicError {
     TooLong {
         /// The name's length in bytes.
         len: usize,
-        /// Its first characters, to recognise it by.
+        /// The first characters of the name, to recognise it.
         start: String,
     },
-    /// The name of a private topic is longer than its prefixes leave room for
-    /// (channel-v2 section 9.1).
+    /// The name of a private topic is too long: a prefix is added to it on the wire (channel-v2
+    /// section 9.1).
     #[error(
         "private topic {start:?}... is {len} bytes long, the protocol allows {MAX_PRIVATE_LEN}; \
          shorten it"
@@ -98,7 +98,7 @@ pub enum TopicError {
     PrivateTooLong {
         /// The name's length in bytes.
         len: usize,
-        /// Its first characters, to recognise it by.
+        /// The first characters of the name, to recognise it.
         start: String,
     },
     /// The name contains a tab, which separates topics in node-to-node lists
@@ -108,11 +108,11 @@ pub enum TopicError {
 }
 
 impl TopicError {
-    /// Checks a name without making a [`TopicName`] of it.
+    /// Checks a name without creating a [`TopicName`].
     ///
     /// # Errors
     ///
-    /// The first rule the name breaks.
+    /// [`TopicError`] for the first rule that the name breaks.
     pub fn check(name: &str) -> Result<(), Self> {
         if name.is_empty() {
             return Err(Self::Empty);

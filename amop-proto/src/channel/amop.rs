@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::MAX_TOPIC_LEN;
 
-/// An AMOP body taken apart. Both parts share the frame's memory.
+/// The two parts of an AMOP body. Both share the frame's memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmopBody {
     /// The topic's bytes: UTF-8 by convention, not checked.
@@ -13,12 +13,13 @@ pub struct AmopBody {
     pub payload: Bytes,
 }
 
-/// Frames a topic and a payload: a byte that counts itself and the topic, then both.
+/// Frames a topic and a payload: writes a length byte, which counts itself and the topic, then
+/// both.
 ///
 /// # Panics
 ///
-/// If `topic` is longer than [`MAX_TOPIC_LEN`]; the length byte would wrap to a value that ends
-/// real node processes (channel-v2 section 3.5), so no caller may get that far.
+/// If `topic` is longer than [`MAX_TOPIC_LEN`]: the length byte would wrap to a value that makes
+/// the process of a FISCO node exit (channel-v2 section 3.5), so a caller must never do this.
 pub fn frame_topic(topic: &[u8], payload: &[u8]) -> Bytes {
     assert!(topic.len() <= MAX_TOPIC_LEN, "topic over the limit");
     let mut body = BytesMut::with_capacity(1 + topic.len() + payload.len());
@@ -28,11 +29,11 @@ pub fn frame_topic(topic: &[u8], payload: &[u8]) -> Bytes {
     body.freeze()
 }
 
-/// Takes an AMOP body apart.
+/// Splits an AMOP body into topic and payload.
 ///
 /// # Errors
 ///
-/// [`AmopBodyError`] if the body is not framed.
+/// [`AmopBodyError`] if the body is not correctly framed.
 pub fn split_topic(body: &Bytes) -> Result<AmopBody, AmopBodyError> {
     let end = topic_end(body)?;
     Ok(AmopBody {
@@ -41,11 +42,11 @@ pub fn split_topic(body: &Bytes) -> Result<AmopBody, AmopBodyError> {
     })
 }
 
-/// Where the topic of an AMOP body, which begins at 1, ends and the payload begins.
+/// Returns where the topic of an AMOP body ends and the payload begins. The topic begins at 1.
 ///
 /// # Errors
 ///
-/// [`AmopBodyError`] if the body is not framed.
+/// [`AmopBodyError`] if the body is not correctly framed.
 pub fn topic_end(body: &[u8]) -> Result<usize, AmopBodyError> {
     let &len = body.first().ok_or(AmopBodyError::Empty)?;
     let end = usize::from(len);
@@ -61,21 +62,21 @@ pub fn topic_end(body: &[u8]) -> Result<usize, AmopBodyError> {
     Ok(end)
 }
 
-/// Why an AMOP body could not be taken apart.
+/// Why an AMOP body could not be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AmopBodyError {
     /// There is no length byte.
     #[error("the AMOP body is empty")]
     Empty,
-    /// The length byte is 0, though it counts itself.
-    #[error("the topic length byte is 0, the least is 1")]
+    /// The length byte is 0, although it counts itself.
+    #[error("the topic length byte is 0, the minimum is 1")]
     ZeroLength,
     /// The topic would reach beyond the body.
     #[error("the topic should be {len} bytes long but only {available} follow")]
     BeyondBody {
-        /// The topic's length by the length byte.
+        /// The topic's length according to the length byte.
         len: usize,
-        /// How many bytes follow the length byte.
+        /// The number of bytes that follow the length byte.
         available: usize,
     },
 }

@@ -11,18 +11,19 @@ pub const HEADER_LEN: usize = 42;
 /// Where the result field begins in a header.
 pub(crate) const RESULT_OFFSET: usize = 38;
 
-/// The result of a multicast that a client of ours wants answered only if it is refused. Requests of
-/// all SDKs have 0 there (channel-v2 section 3.1), and a real node would pass this on and answer; so
-/// it is sent only to a node that [understands](super::HandshakeResponse::quiet_multicasts) it.
+/// The result of a multicast for which a native client wants an answer only if it is refused.
+/// Requests of all SDKs have 0 there (channel-v2 section 3.1), and a FISCO node would pass this
+/// value on and answer; so it is sent only to a node that
+/// [understands](super::HandshakeResponse::quiet_multicasts) it.
 pub const QUIET: i32 = 1;
 
-/// The longest frame real nodes take, header included, in bytes (channel-v2 section 3.2).
+/// The longest frame that FISCO nodes accept, header included, in bytes (channel-v2 section 3.2).
 pub const PROTOCOL_MAX_FRAME: usize = 100 * 1024 * 1024;
 
-/// The longest frame taken unless configured otherwise, header included, in bytes.
+/// The longest frame accepted unless configured otherwise, header included, in bytes.
 pub const DEFAULT_MAX_FRAME: usize = 32 * 1024 * 1024;
 
-/// The type of a frame. Open: a value without a name here is carried like any other.
+/// The type of a frame. The list is open: a value without a name here is carried like any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FrameType(pub u16);
 
@@ -60,18 +61,19 @@ impl FrameType {
 /// One message on a channel connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What the body is.
+    /// The frame type, which says how to read the body.
     pub kind: FrameType,
-    /// Ties a response to its request.
+    /// The number that ties a response to its request.
     pub seq: Seq,
-    /// 0 on requests and successes, else one of [`code`](super::code) or the application's own.
+    /// 0 in requests and successes; otherwise one of [`code`](super::code) or a number of the
+    /// application.
     pub result: i32,
-    /// The rest. Shared with the buffer it was read into.
+    /// The body. It shares memory with the buffer it was read into.
     pub body: Bytes,
 }
 
 impl Frame {
-    /// A frame with result 0.
+    /// Creates a frame with result 0.
     pub fn new(kind: FrameType, seq: Seq, body: impl Into<Bytes>) -> Self {
         Self {
             kind,
@@ -81,7 +83,7 @@ impl Frame {
         }
     }
 
-    /// An AMOP frame: the body is the topic's framing and the payload.
+    /// Creates an AMOP frame: its body has the framed topic and the payload.
     ///
     /// # Panics
     ///
@@ -91,7 +93,7 @@ impl Frame {
         Self::new(kind, seq, frame_topic(topic, payload))
     }
 
-    /// The response to this frame: same seq, type 0x31.
+    /// Returns the response to this frame: same seq, type 0x31.
     pub fn respond(&self, result: i32, body: Bytes) -> Self {
         Self {
             kind: FrameType::RESPONSE,
@@ -101,14 +103,14 @@ impl Frame {
         }
     }
 
-    /// The frame's length on the wire in bytes.
+    /// Returns the frame's length on the wire in bytes.
     pub fn wire_len(&self) -> usize {
         HEADER_LEN + self.body.len()
     }
 
-    /// The header's bytes.
+    /// Returns the header's bytes.
     ///
-    /// A body too long for the length field cannot be built: readers and encoders hold
+    /// A body that is too long for the length field cannot occur: readers and encoders enforce
     /// [`PROTOCOL_MAX_FRAME`].
     pub fn header(&self) -> [u8; HEADER_LEN] {
         let mut header = [0; HEADER_LEN];
@@ -127,15 +129,15 @@ impl Frame {
         out.put_slice(&self.body);
     }
 
-    /// The frame's bytes on their own.
+    /// Returns the frame's bytes in a buffer of their own.
     pub fn to_bytes(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(self.wire_len());
         self.encode(&mut out);
         out.freeze()
     }
 
-    /// The frame's bytes in two parts: a body of more than [`FRAGMENT`](crate::p2p::FRAGMENT) bytes is
-    /// not copied.
+    /// Returns the frame's bytes in two parts. A body of more than
+    /// [`FRAGMENT`](crate::p2p::FRAGMENT) bytes is not copied.
     pub fn to_parts(&self) -> Body {
         if self.body.len() <= FRAGMENT {
             return self.to_bytes().into();
@@ -146,13 +148,15 @@ impl Frame {
         }
     }
 
-    /// The frame that a buffer begins with, without its body; `None` until its whole header is there.
+    /// Returns the frame at the beginning of a buffer, without its body; `None` until the whole
+    /// header has arrived.
     pub fn peek(buffer: &[u8]) -> Option<Self> {
         let header = buffer.get(..HEADER_LEN)?;
         Some(parse(Bytes::copy_from_slice(header)))
     }
 
-    /// Reads the frame a buffer begins with, as P2P messages carry it; what follows is ignored.
+    /// Reads the frame at the beginning of a buffer, as P2P messages carry it; bytes after it are
+    /// ignored.
     ///
     /// # Errors
     ///
@@ -162,7 +166,7 @@ impl Frame {
         let Some(len) = declared_len(&bytes, max)? else {
             return Err(FrameError::Truncated { available });
         };
-        // A real node takes what the length says and ignores what follows.
+        // A FISCO node reads the length that the field says and ignores what follows.
         if len > available {
             return Err(FrameError::Truncated { available });
         }
@@ -173,7 +177,7 @@ impl Frame {
 
 /// Cuts frames out of a growing read buffer.
 ///
-/// It holds only the limit: the buffer is the caller's, and bodies share its memory.
+/// It holds only the limit: the caller owns the buffer, and bodies share its memory.
 ///
 /// ```
 /// use amop_proto::channel::{Frame, FrameDecoder, FrameType, Seq};
@@ -200,25 +204,25 @@ impl Default for FrameDecoder {
 }
 
 impl FrameDecoder {
-    /// A decoder that refuses frames longer than `max` bytes, header included. `max` is held
-    /// between [`HEADER_LEN`] and [`PROTOCOL_MAX_FRAME`].
+    /// Creates a decoder that refuses frames longer than `max` bytes, header included. `max` is
+    /// clamped to the range from [`HEADER_LEN`] to [`PROTOCOL_MAX_FRAME`].
     pub fn new(max: usize) -> Self {
         Self {
             max: max.clamp(HEADER_LEN, PROTOCOL_MAX_FRAME),
         }
     }
 
-    /// The longest frame that it takes, in bytes.
+    /// Returns the longest frame that is accepted, in bytes.
     pub fn max(&self) -> usize {
         self.max
     }
 
-    /// Takes the next complete frame out of `buffer`; `None` until more bytes are there.
+    /// Takes the next complete frame out of `buffer`; returns `None` until more bytes have arrived.
     ///
     /// # Errors
     ///
-    /// [`FrameError`] as soon as the length field is there and out of bounds; the stream cannot be
-    /// read on after that and the connection should be closed.
+    /// [`FrameError`] as soon as the length field has arrived and is out of bounds. The stream
+    /// cannot be read any further, and the connection should be closed.
     pub fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
         match declared_len(buffer, self.max)? {
             Some(len) if len <= buffer.len() => Ok(Some(parse(buffer.split_to(len).freeze()))),
@@ -226,8 +230,9 @@ impl FrameDecoder {
         }
     }
 
-    /// How many bytes are missing of the frame that `buffer` begins with, as far as that is known: the
-    /// room to make before reading on. 0 if its length is not there yet, or is out of bounds.
+    /// Returns how many bytes of the frame at the beginning of `buffer` are missing, as far as it
+    /// is known: reserve this many before reading on. 0 if its length has not arrived yet, or is
+    /// out of bounds.
     pub fn missing(&self, buffer: &[u8]) -> usize {
         match declared_len(buffer, self.max) {
             Ok(Some(len)) => len.saturating_sub(buffer.len()),
@@ -236,7 +241,7 @@ impl FrameDecoder {
     }
 }
 
-/// The length field, checked; `None` while it is not there.
+/// Returns the checked length field; `None` until it has arrived.
 fn declared_len(buffer: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
     let Some(field) = buffer.first_chunk::<4>() else {
         return Ok(None);
@@ -251,7 +256,7 @@ fn declared_len(buffer: &[u8], max: usize) -> Result<Option<usize>, FrameError> 
     Ok(Some(len))
 }
 
-/// Reads a whole frame; `bytes` is at least a header long.
+/// Reads a whole frame; `bytes` has at least a header.
 fn parse(mut bytes: Bytes) -> Frame {
     bytes.advance(4);
     let kind = FrameType(bytes.get_u16());
@@ -266,7 +271,7 @@ fn parse(mut bytes: Bytes) -> Frame {
     }
 }
 
-/// Why a stream of frames cannot be read on.
+/// Why a stream of frames cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The length field is smaller than a header.
@@ -275,21 +280,21 @@ pub enum FrameError {
          the channel protocol"
     )]
     TooShort {
-        /// What the length field says.
+        /// The value of the length field.
         len: usize,
     },
     /// The length field is over the limit.
     #[error("frame length {len} is over the limit of {max} bytes; send less or raise the limit")]
     TooLong {
-        /// What the length field says.
+        /// The value of the length field.
         len: usize,
-        /// The limit in force.
+        /// The limit.
         max: usize,
     },
-    /// A buffer that should hold a whole frame ends inside it.
-    #[error("only {available} bytes of a longer frame are there")]
+    /// A buffer that should hold a whole frame ends before the frame does.
+    #[error("the buffer has only {available} bytes of a longer frame")]
     Truncated {
-        /// How many bytes there are.
+        /// The number of bytes in the buffer.
         available: usize,
     },
 }

@@ -8,31 +8,31 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{Frame, FrameType, Seq};
 use crate::log::OneLine;
 
-/// The protocol versions there are.
+/// The protocol versions that exist.
 pub const PROTOCOL_VERSIONS: RangeInclusive<u32> = 1..=3;
 
-/// How our own client names itself; a node may join several frames to it in one TLS record, which
-/// other SDKs cannot read (channel-v2 section 3.4).
+/// The name by which a native client identifies itself. A node may send it several frames in one
+/// TLS record, which other SDKs cannot read (channel-v2 section 3.4).
 pub const CLIENT_TYPE: &str = "amop-rust";
 
-/// A session's version: 1 until a handshake says otherwise.
+/// A session's protocol version: 1 until a handshake chooses another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProtocolVersion(u32);
 
 impl ProtocolVersion {
-    /// What a session speaks that never shook hands.
+    /// The version of a session without a handshake.
     pub const V1: Self = Self(1);
-    /// JSON heartbeats and block notifications.
+    /// Adds JSON heartbeats and block notifications.
     pub const V2: Self = Self(2);
-    /// The newest.
+    /// The newest version.
     pub const V3: Self = Self(3);
 
-    /// The version with this number, if there is one.
+    /// Returns the version with this number; `None` if there is none.
     pub fn new(number: u32) -> Option<Self> {
         PROTOCOL_VERSIONS.contains(&number).then_some(Self(number))
     }
 
-    /// Its number.
+    /// Returns the version's number.
     pub fn number(self) -> u32 {
         self.0
     }
@@ -42,14 +42,14 @@ fn one() -> u32 {
     1
 }
 
-/// What an SDK says of itself.
+/// The information that an SDK sends about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HandshakeRequest {
-    /// The least version it speaks.
+    /// The lowest version it speaks.
     #[serde(default = "one")]
     pub minimum_support: u32,
-    /// The newest version it speaks.
+    /// The highest version it speaks.
     #[serde(default = "one")]
     pub maximum_support: u32,
     /// Its name, e.g. `Go-SDK`.
@@ -58,7 +58,7 @@ pub struct HandshakeRequest {
 }
 
 impl HandshakeRequest {
-    /// What our own client sends.
+    /// Returns the request that a native client sends.
     pub fn ours() -> Self {
         Self {
             minimum_support: *PROTOCOL_VERSIONS.start(),
@@ -67,7 +67,7 @@ impl HandshakeRequest {
         }
     }
 
-    /// Its frame.
+    /// Returns the frame of this request.
     pub fn to_frame(&self, seq: Seq) -> Frame {
         Frame::new(FrameType::HANDSHAKE, seq, to_json(self))
     }
@@ -76,16 +76,16 @@ impl HandshakeRequest {
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::Malformed`] on anything that is not JSON of this shape.
+    /// [`HandshakeError::Malformed`] for anything that is not JSON of this shape.
     pub fn parse(body: &[u8]) -> Result<Self, HandshakeError> {
         from_json(body)
     }
 
-    /// The newest version both sides speak.
+    /// Returns the highest version that both sides speak.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::NoCommonVersion`] if there is none; a node closes the connection then.
+    /// [`HandshakeError::NoCommonVersion`] if there is none; a node then closes the connection.
     pub fn negotiate(&self) -> Result<ProtocolVersion, HandshakeError> {
         let (least, newest) = (*PROTOCOL_VERSIONS.start(), *PROTOCOL_VERSIONS.end());
         if self.minimum_support > newest || self.maximum_support < least {
@@ -105,31 +105,31 @@ pub struct HandshakeResponse {
     /// The node's compatibility version, e.g. `2.11.1`; not the version of its binary.
     #[serde(default)]
     pub node_version: String,
-    /// The version chosen.
+    /// The chosen version.
     pub protocol: u32,
-    /// Whether the node understands [`QUIET`](super::QUIET) multicasts. Only nodes of ours do, and say
-    /// so to clients of ours alone.
+    /// Whether the node understands [`QUIET`](super::QUIET) multicasts. Only overlay nodes do, and
+    /// they say so only to native clients.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quiet_multicasts: bool,
-    /// How long the node waits for a subscriber's answer to a unicast, in milliseconds; an answer that
-    /// comes later is lost. Only nodes of ours say so, and to clients of ours alone; others wait 5 s
-    /// (channel-v2 section 7.2).
+    /// How long the node waits for a subscriber's answer to a unicast, in milliseconds; an answer
+    /// that arrives later is lost. Only overlay nodes say so, and only to native clients; FISCO
+    /// nodes wait 5 s (channel-v2 section 7.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_within: Option<u64>,
-    /// The longest frame that the node takes, in bytes, header included: it ends the session of an SDK that
-    /// sends a longer one. Only nodes of ours say so, and to clients of ours alone; others take 100 MiB
-    /// (channel-v2 section 3.5).
+    /// The longest frame that the node accepts, in bytes, header included: it ends the session of
+    /// an SDK that sends a longer one. Only overlay nodes say so, and only to native clients; FISCO
+    /// nodes accept 100 MiB (channel-v2 section 3.5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_frame: Option<usize>,
 }
 
 impl HandshakeResponse {
-    /// Whether it is an overlay node's: no other says more than FISCO nodes do.
+    /// Whether an overlay node sent it: other nodes send none of the extra fields.
     pub fn is_overlay(&self) -> bool {
         self.quiet_multicasts || self.answer_within.is_some() || self.max_frame.is_some()
     }
 
-    /// Its body: JSON and a line feed, as every body a node writes.
+    /// Returns the body: JSON and a line feed, like every body that a node writes.
     pub fn to_body(&self) -> Bytes {
         let mut body = to_json(self);
         body.push(b'\n');
@@ -140,7 +140,7 @@ impl HandshakeResponse {
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::Malformed`] on anything that is not JSON of this shape.
+    /// [`HandshakeError::Malformed`] for anything that is not JSON of this shape.
     pub fn parse(body: &[u8]) -> Result<Self, HandshakeError> {
         from_json(body)
     }
@@ -151,16 +151,16 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-/// The longest body read, in bytes: much longer than any that says no more than it has to.
+/// The longest body that is read, in bytes: much longer than any useful handshake.
 const MAX_BODY: usize = 16 * 1024;
 
-/// So much of a reader's complaint is kept, which may quote what it complains of.
+/// How many characters of the JSON reader's error text are kept; the text may quote the body.
 const MAX_COMPLAINT: usize = 160;
 
 impl HandshakeError {
-    /// Of a body of this length, if it is too long to be read.
+    /// Returns the error for a body of this length if it is too long to be read.
     pub(crate) fn too_long(len: usize) -> Option<Self> {
-        let text = || format!("the body has {len} bytes, {MAX_BODY} are read");
+        let text = || format!("the body has {len} bytes, the limit is {MAX_BODY}");
         (len > MAX_BODY).then(|| Self::Malformed(text()))
     }
 }
@@ -169,12 +169,12 @@ fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HandshakeError> {
     if let Some(error) = HandshakeError::too_long(body.len()) {
         return Err(error);
     }
-    // Arrays would do as structs for serde, but a real node refuses them.
+    // Serde would accept arrays as structs, but a FISCO node refuses them.
     if body.trim_ascii_start().first() != Some(&b'{') {
         let error = "the body is not a JSON object".to_owned();
         return Err(HandshakeError::Malformed(error));
     }
-    // Text after the object is ignored, as the real node's JSON reader does.
+    // Text after the object is ignored, as a FISCO node's JSON reader does.
     T::deserialize(&mut serde_json::Deserializer::from_slice(body)).map_err(|error| {
         let complaint = error.to_string().chars().take(MAX_COMPLAINT).collect();
         HandshakeError::Malformed(complaint)
@@ -184,15 +184,15 @@ fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HandshakeError> {
 /// Why a handshake failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
-    /// The body is not what a handshake's should be.
+    /// The body is not valid for a handshake.
     #[error("malformed handshake: {}", OneLine::new(.0).max(256))]
     Malformed(String),
-    /// The ranges do not meet.
+    /// The version ranges do not overlap.
     #[error("the client speaks protocol versions {minimum} to {maximum}, this node 1 to 3")]
     NoCommonVersion {
-        /// The client's least version.
+        /// The client's lowest version.
         minimum: u32,
-        /// The client's newest version.
+        /// The client's highest version.
         maximum: u32,
     },
 }
@@ -209,7 +209,7 @@ mod tests {
         assert!(matches!(request, Err(HandshakeError::Malformed(_))));
         let quoted = format!("{{\"minimumSupport\":\"{}\"}}", "x".repeat(10_000));
         let Err(error) = HandshakeRequest::parse(quoted.as_bytes()) else {
-            panic!("a text is no number");
+            panic!("a text is not a number");
         };
         assert!(error.to_string().len() < 300);
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::ProtocolVersion;
 
-/// The body an SDK sends.
+/// Returns the heartbeat body that an SDK sends.
 pub fn heartbeat_request(version: ProtocolVersion) -> Bytes {
     if version == ProtocolVersion::V1 {
         Bytes::from_static(b"0")
@@ -14,43 +14,44 @@ pub fn heartbeat_request(version: ProtocolVersion) -> Bytes {
     }
 }
 
-/// What a session did not get of the set of topics that it sent, as a node of ours tells a client of ours
-/// behind an answer to a heartbeat.
+/// The topics that a session lacks of the set it sent. An overlay node reports them to a native
+/// client in the answer to a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Shortage {
-    /// The first of the topics that it does not have, for people.
+    /// The first of the topics that the session does not have, to show to people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
-    /// The whole set is not in force: the session has what it had before.
+    /// The whole set is not in force: the session still has the set it had before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
-    /// So many topics of the set were looked at, in byte order; the session has none of the others.
+    /// The number of topics of the set that were checked, in byte order; the session has none of
+    /// the others.
     #[serde(default)]
     pub read: usize,
-    /// Of those that were, the ones that it does not have.
+    /// Those of the checked topics that the session does not have.
     #[serde(default, skip_serializing_if = "Places::is_empty")]
     pub missing: Places,
 }
 
 impl Shortage {
-    /// Whether the session has everything.
+    /// Whether the session has all topics.
     pub fn is_none(&self) -> bool {
         !self.kept && self.refused.is_empty() && self.missing.is_empty()
     }
 
-    /// Whether the session has the topic at a place of its set, in byte order.
+    /// Whether the session has the topic at a position of its set, in byte order.
     pub fn spares(&self, place: usize) -> bool {
         !self.kept && place < self.read && !self.missing.contains(place)
     }
 }
 
-/// Places in a list, a bit each; hexadecimal digits on the wire, four places a digit, the first place the
-/// highest bit.
+/// A set of positions in a list, one bit each. On the wire these are hexadecimal digits with four
+/// positions per digit; the first position is the highest bit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Places(Vec<u8>);
 
 impl Places {
-    /// Adds a place.
+    /// Adds a position.
     pub fn insert(&mut self, place: usize) {
         let byte = place / 8;
         if self.0.len() <= byte {
@@ -59,13 +60,13 @@ impl Places {
         self.0[byte] |= 0x80 >> (place % 8);
     }
 
-    /// Whether a place is among them.
+    /// Whether a position is in the set.
     pub fn contains(&self, place: usize) -> bool {
         let byte = self.0.get(place / 8).copied().unwrap_or(0);
         byte & (0x80 >> (place % 8)) != 0
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|&byte| byte == 0)
     }
@@ -103,26 +104,27 @@ struct Answer {
     shortage: Shortage,
 }
 
-/// What a node answers to a client of ours that did not get all topics of its set: as always, and which.
-/// Clients that do not know it do not look at it.
+/// Returns the body with which a node answers a native client that did not get all topics of its
+/// set: the usual answer, and the missing topics. Clients that do not know the extra fields ignore
+/// them.
 pub fn heartbeat_shortage(shortage: &Shortage) -> Bytes {
     let answer = Answer {
         heart_beat: 1,
         shortage: shortage.clone(),
     };
-    // Numbers and texts always serialise.
+    // Numbers and strings always serialise.
     let mut body = serde_json::to_vec(&answer).unwrap_or_default();
     body.push(b'\n');
     body.into()
 }
 
-/// The longest such answer, in bytes: 64 of the longest topics, escaped, and a digit for four topics of the
-/// longest set.
+/// The longest such answer, in bytes: 64 of the longest topics, escaped, and one digit for every
+/// four topics of the longest set.
 const MAX_SHORTAGE: usize = 512 * 1024;
 
-/// What an answer says that the session did not get.
+/// Returns the missing topics that an answer to a heartbeat reports.
 pub fn read_shortage(answer: &[u8]) -> Shortage {
-    // Mostly it says nothing.
+    // Most answers report none.
     if answer.len() <= "{\"heartBeat\":1}\n".len() || answer.len() > MAX_SHORTAGE {
         return Shortage::default();
     }
@@ -130,9 +132,9 @@ pub fn read_shortage(answer: &[u8]) -> Shortage {
     answer.map_or_else(|_| Shortage::default(), |answer| answer.shortage)
 }
 
-/// The body a node answers with; `None` where it stays silent.
+/// Returns the body with which a node answers; `None` if it does not answer.
 ///
-/// Version 1 answers only the body `0`; later ones answer anything.
+/// In version 1 a node answers only the body `0`; in later versions it answers any body.
 pub fn heartbeat_answer(version: ProtocolVersion, request: &[u8]) -> Option<Bytes> {
     if version > ProtocolVersion::V1 {
         Some(Bytes::from_static(b"{\"heartBeat\":1}\n"))

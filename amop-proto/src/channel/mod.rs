@@ -1,6 +1,6 @@
 //! The SDK-node protocol ("channel"): frames, message bodies and error codes.
 //!
-//! Everything is big-endian; a frame is a 42-byte header and a body (channel-v2 section 3).
+//! All numbers are big-endian. A frame is a 42-byte header and a body (channel-v2 section 3).
 
 mod amop;
 mod frame;
@@ -30,31 +30,32 @@ pub use seq::Seq;
 pub(crate) use subscribe::read_names;
 pub use subscribe::{SetTopics, encode_topics};
 
-/// Results on the AMOP path, as carried by a frame's result field.
+/// Result codes of AMOP messages, in a frame's result field.
 ///
 /// channel-v2 section 10.
 pub mod code {
-    /// Delivered and answered.
+    /// The message was delivered and answered.
     pub const SUCCESS: i32 = 0;
-    /// No node with a subscriber of the topic could be reached. Body empty.
+    /// No node with a subscriber of the topic could be reached. The body is empty.
     pub const NO_SUBSCRIBER: i32 = 100;
     /// The deadline passed before an answer came.
     pub const TIMEOUT: i32 = 102;
-    /// The publisher's node is over its limit. Body empty.
+    /// The publisher's node is over its limit. The body is empty.
     pub const OVER_LIMIT: i32 = 103;
-    /// The subscriber's node has no session that takes the message. The body is the request's.
+    /// The subscriber's node has no session that accepts the message. The body is that of the
+    /// request.
     pub const NO_SESSION: i32 = 104;
-    /// The subscriber could not decode the payload. SDKs of other languages use it locally; this
-    /// stack also sends it, so that the publisher learns of it.
+    /// The subscriber could not decode the payload. Other SDKs use this code locally; native
+    /// clients also send it, so that the publisher learns of the failure.
     pub const DECODE: i32 = 105;
-    /// The subscriber took the message and gave no reply, although the topic's unicasts are requests.
-    /// Only subscribers of this stack send it.
+    /// The subscriber accepted the message and gave no reply, although the topic's unicasts are
+    /// requests. Only native clients send it.
     pub const NO_REPLY: i32 = 106;
-    /// The subscriber failed while it had the message: its code panicked. Only subscribers of this stack
+    /// The subscriber failed while it handled the message: its code panicked. Only native clients
     /// send it.
     pub const FAILED: i32 = 107;
 
-    /// What a code means, for people.
+    /// Returns the meaning of a code, as text for people.
     pub fn describe(code: i32) -> &'static str {
         match code {
             SUCCESS => "success",

@@ -9,26 +9,27 @@ use serde::{Deserialize, Serialize};
 use super::Seq;
 use crate::{MAX_TOPIC_LEN, TopicError, TopicName, p2p::NodeId};
 
-/// Messages of a private topic go to the topic behind this.
+/// The prefix of the topic to which messages of a private topic are sent.
 pub(crate) const NEED_VERIFY: &str = "#!$TopicNeedVerify_";
 
-/// Subscribers take challenges behind this.
+/// The prefix of the topic on which a subscriber receives challenges.
 pub(crate) const VERIFY_ROUTE: &str = "#!$VerifyChannel_";
 
-/// Publishers are asked to verify subscribers behind this.
+/// The prefix of the topic on which publishers are asked to verify subscribers.
 pub(crate) const PUSH_ROUTE: &str = "#!$PushChannel_";
 
-/// Hex digits at the end of a route.
+/// The number of hex digits at the end of a route.
 const SUFFIX_LEN: usize = 32;
 
-/// The longest name of a private topic in bytes, so that the subscriber's route fits into a topic
-/// (channel-v2 section 9.1).
+/// The longest name of a private topic in bytes. With it the subscriber's route still fits into a
+/// topic (channel-v2 section 9.1).
 pub const MAX_PRIVATE_LEN: usize =
     MAX_TOPIC_LEN - VERIFY_ROUTE.len() - NEED_VERIFY.len() - 1 - SUFFIX_LEN;
 
 /// The name of a private topic, checked: 1 to 185 bytes of UTF-8 without a tab.
 ///
-/// On the wire it has three topics, none of them its plain name (channel-v2 section 9.1).
+/// On the wire a private topic uses three topics. None of them is its plain name (channel-v2
+/// section 9.1).
 ///
 /// ```
 /// use amop_proto::channel::PrivateName;
@@ -45,7 +46,7 @@ pub struct PrivateName {
 }
 
 impl PrivateName {
-    /// Checks `name` and makes a private topic of it.
+    /// Checks `name` and creates a private topic with it.
     ///
     /// # Errors
     ///
@@ -64,42 +65,43 @@ impl PrivateName {
         })
     }
 
-    /// The private topic whose messages go to `topic`; `None` if that is none's.
+    /// Returns the private topic whose messages are sent to `topic`; `None` if there is none.
     pub fn of_topic(topic: &TopicName) -> Option<Self> {
         Self::new(topic.as_str().strip_prefix(NEED_VERIFY)?).ok()
     }
 
-    /// What programs call a topic: the name if messages or wishes to verify go to a private topic by
-    /// it, else what it is on the wire.
+    /// Returns the name of a topic to show to people: for the message topic or the push topic of a
+    /// private topic, the name of the private topic; otherwise the name on the wire.
     pub fn shown(topic: &TopicName) -> &str {
         let topic = topic.as_str();
         let private = topic.strip_prefix(PUSH_ROUTE).unwrap_or(topic);
         private.strip_prefix(NEED_VERIFY).unwrap_or(topic)
     }
 
-    /// The name, as programs call the topic.
+    /// Returns the name by which programs call the topic.
     pub fn as_str(&self) -> &str {
         &self.topic.as_str()[NEED_VERIFY.len()..]
     }
 
-    /// The topic that messages go to.
+    /// Returns the topic to which messages are sent.
     pub fn topic(&self) -> &TopicName {
         &self.topic
     }
 
-    /// The topic to which publishers subscribe to be asked to verify subscribers.
+    /// Returns the topic to which publishers subscribe, so that they are asked to verify
+    /// subscribers.
     pub fn push_topic(&self) -> &TopicName {
         &self.push_topic
     }
 
-    /// A new topic to which a subscriber subscribes for challenges.
+    /// Returns a new topic on which a subscriber receives challenges.
     pub fn route<R: Rng + ?Sized>(&self, rng: &mut R) -> TopicName {
         let route = format!("{VERIFY_ROUTE}{}_{}", self.topic, Seq::random(rng));
         TopicName::new(&route).expect("MAX_PRIVATE_LEN leaves room for it")
     }
 
-    /// Whether `topic` may be a subscriber's topic for challenges of this private topic, and of no
-    /// other one: a node finds it by its beginning, and may take that of `abcd` for that of `abc`.
+    /// Whether `topic` may be a subscriber's route of this private topic, and of no other one: a
+    /// node finds a route by its beginning, and may take a route of `abcd` for one of `abc`.
     fn has_route(&self, topic: &str) -> bool {
         topic
             .strip_prefix(VERIFY_ROUTE)
@@ -131,19 +133,19 @@ impl FromStr for PrivateName {
     }
 }
 
-/// Whether a topic is one on which subscribers of private topics take challenges.
+/// Whether a topic is a route, on which a subscriber of a private topic receives challenges.
 pub(crate) fn is_route(topic: &TopicName) -> bool {
     topic.as_str().starts_with(VERIFY_ROUTE)
 }
 
-/// What a node asks of a publisher, 0x37: to verify the subscriber behind another node.
+/// A node's request to a publisher, 0x37: verify the subscriber behind another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyRequest {
     /// The subscriber's node.
     pub node: NodeId,
     /// The private topic.
     pub topic: PrivateName,
-    /// Where the subscriber takes its challenge.
+    /// The topic on which the subscriber receives its challenge.
     pub route: TopicName,
 }
 
@@ -162,7 +164,7 @@ impl VerifyRequest {
     ///
     /// [`VerifyRequestError`] says what is wrong with it.
     pub fn parse(body: &[u8]) -> Result<Self, VerifyRequestError> {
-        // What follows the object, a line feed from nodes, is ignored.
+        // Text after the object is ignored; nodes write a line feed there.
         let body = RequestBody::deserialize(&mut serde_json::Deserializer::from_slice(body))
             .map_err(|_| VerifyRequestError::NotJson)?;
         let node = body.node_id.parse();
@@ -178,7 +180,7 @@ impl VerifyRequest {
         Ok(Self { node, topic, route })
     }
 
-    /// Writes the body of the 0x38 frame that tells the node the result.
+    /// Returns the body of the 0x38 frame that tells the node the result.
     pub fn result(&self, good: bool) -> Bytes {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -192,12 +194,13 @@ impl VerifyRequest {
             node_id: self.node.to_string(),
             topic: self.topic.topic().as_str(),
         };
-        // Texts and a number always serialise.
+        // Strings and numbers always serialise.
         serde_json::to_vec(&body).unwrap_or_default().into()
     }
 }
 
-/// Writes the body of a 0x37 frame: asks a publisher to verify a subscriber behind another node.
+/// Returns the body of a 0x37 frame, which asks a publisher to verify a subscriber behind another
+/// node.
 pub(crate) fn verify_request(node: &NodeId, topic: &[u8], route: &[u8]) -> Bytes {
     let body = serde_json::json!({
         "nodeId": node.to_string(),
@@ -207,22 +210,22 @@ pub(crate) fn verify_request(node: &NodeId, topic: &[u8], route: &[u8]) -> Bytes
     format!("{body}\n").into()
 }
 
-/// The longest 0x38 body read, in bytes: much longer than any publisher writes.
+/// The longest 0x38 body that is read, in bytes: much longer than any publisher writes.
 const MAX_VERDICT: usize = 16 * 1024;
 
 impl Verdict {
-    /// The longest body read, in bytes.
+    /// The longest body that is read, in bytes.
     pub(crate) const MOST: usize = MAX_VERDICT;
 }
 
 /// A publisher's verdict on the subscribers of another node, 0x38.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// The private topic, as it is on the wire.
+    /// The private topic, as on the wire.
     pub topic: Bytes,
     /// The subscribers' node.
     pub node: NodeId,
-    /// Whether one of them holds a granted key.
+    /// Whether one of the subscribers holds a granted key.
     pub good: bool,
 }
 
@@ -248,19 +251,19 @@ impl Verdict {
     }
 }
 
-/// Why a 0x37 cannot be acted on.
+/// Why a 0x37 frame cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyRequestError {
     /// It is not an object with the texts `nodeId`, `topic` and `topicForCert`.
     #[error("it is not an object with the texts nodeId, topic and topicForCert")]
     NotJson,
-    /// `nodeId` is no node's.
+    /// `nodeId` is not a node's id.
     #[error("its nodeId is not 128 hex digits")]
     NodeId,
     /// `topic` is not a private topic.
     #[error("its topic is not a private one")]
     Topic,
-    /// `topicForCert` is not where a subscriber of `topic` takes challenges.
+    /// `topicForCert` is not a topic on which a subscriber of `topic` receives challenges.
     #[error("its topicForCert is not a route of its topic")]
     Route,
 }
@@ -315,7 +318,7 @@ mod tests {
         let short = &node[2..];
         assert_eq!(parse(short, topic, ROUTE), Err(VerifyRequestError::NodeId));
         assert_eq!(parse(&node, "hello", ROUTE), Err(VerifyRequestError::Topic));
-        // The route of another topic, by which somebody else would be verified.
+        // The route of another topic, with which a different subscriber would be verified.
         for other in ["#!$TopicNeedVerify_hell", "#!$TopicNeedVerify_hello_92be"] {
             assert_eq!(parse(&node, other, ROUTE), Err(VerifyRequestError::Route));
         }

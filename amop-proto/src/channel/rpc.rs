@@ -1,8 +1,9 @@
-//! JSON-RPC over the channel, 0x12, and over HTTP: what SDKs ask of a node beside messages.
+//! JSON-RPC over the channel, 0x12, and over HTTP: the questions that SDKs ask a node, in addition
+//! to messages.
 //!
-//! channel-v2 section 11. An AMOP node keeps no chain: what tells of the node and its peers is
-//! answered, what needs a group is refused as by a real node that is not in that group, and the rest
-//! does not exist.
+//! channel-v2 section 11. An AMOP node keeps no chain. It answers questions about itself and its
+//! peers, refuses methods that need a group as a FISCO node outside that group does, and does not
+//! know any other method.
 
 mod params;
 mod read;
@@ -20,9 +21,9 @@ use self::{
 
 /// The method does not exist here.
 pub const METHOD_NOT_FOUND: i32 = -32601;
-/// The parameters are too few, too many or of the wrong type.
+/// There are too few or too many parameters, or one has the wrong type.
 pub const INVALID_PARAMS: i32 = -32602;
-/// A request without an id, whose answer nobody could know.
+/// The request has no id, so that no caller could recognise the answer.
 pub const IS_METHOD: i32 = -32604;
 /// The request is JSON but not a JSON-RPC 2.0 request.
 pub const INVALID_REQUEST: i32 = -32600;
@@ -36,21 +37,21 @@ pub const NO_SUCH_GROUP: i32 = -40001;
 const INVALID_REQUEST_TEXT: &str =
     "INVALID_JSON_REQUEST: The JSON sent is not a valid JSON-RPC Request object";
 
-/// Begins as a real node's text, which SDKs show to people.
+/// Begins like a FISCO node's text, which SDKs show to people.
 const NO_SUCH_GROUP_TEXT: &str = "GroupID does not exist: this node carries AMOP messages only, it has \
                                   no chain to read from or to send transactions to";
 
 /// The most requests one batch may hold.
 const MAX_BATCH: usize = 64;
 
-/// So long, in bytes, the answers to a batch may be together before the rest of it is refused. A node whose
-/// peers have many topics would otherwise tell of them 64 times at once.
+/// The longest total length of the answers to a batch, in bytes; the rest of the batch is refused.
+/// Without this limit a batch could ask a node for all topics of its peers 64 times at once.
 const MAX_BATCH_ANSWER: usize = 16 * 1024 * 1024;
 
-/// The longest request read, in bytes. No method known here needs more than a line.
+/// The longest request that is read, in bytes. No method known here needs more than a line.
 const MAX_REQUEST: usize = 1024 * 1024;
 
-/// What a node tells of itself over JSON-RPC.
+/// The facts about a node that it reports over JSON-RPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFacts {
     /// The version reported as `FISCO-BCOS Version` and `Supported Version`, e.g. `2.11.1`.
@@ -59,38 +60,38 @@ pub struct NodeFacts {
     pub chain_id: String,
     /// The node's id: 128 hex digits.
     pub node_id: String,
-    /// The node's name and agency, from its certificate.
+    /// The node's name, from its certificate.
     pub name: String,
     /// The agency the node belongs to.
     pub agency: String,
-    /// Where peers reach the node.
+    /// The address at which peers reach the node.
     pub address: String,
-    /// The groups that `getGroupList` names, in ascending order. There is no chain behind them: they
-    /// are for SDKs that make their objects for a group before they send messages.
+    /// The groups that `getGroupList` returns, in ascending order. They have no chain: they exist
+    /// for SDKs that need a group before they can send messages.
     pub groups: Vec<u16>,
 }
 
-/// What a node tells of itself or of a peer in `getPeers` and `getNodeInfo`.
+/// The description of this node or of a peer in `getPeers` and `getNodeInfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PeerInfo {
     /// The agency in the peer's certificate.
     #[serde(rename = "Agency")]
     pub agency: String,
-    /// The address the connection was made to or came from.
+    /// The address that the connection goes to or comes from.
     #[serde(rename = "IPAndPort")]
     pub address: String,
     /// The name in the peer's certificate.
     #[serde(rename = "Node")]
     pub name: String,
-    /// 128 hex digits.
+    /// The peer's id: 128 hex digits.
     #[serde(rename = "NodeID")]
     pub node_id: String,
-    /// The topics it announced.
+    /// The topics that it announced.
     #[serde(rename = "Topic")]
     pub topics: Vec<String>,
 }
 
-/// Which lists of topics an answer needs, beside the node's facts.
+/// The lists that an answer needs, in addition to the node's facts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The node's peers.
@@ -101,8 +102,8 @@ pub struct Needs {
     pub own_topics: bool,
 }
 
-/// The body of a 0x12 frame or of an HTTP request, read. Reading needs no node, so that it can be done
-/// before a node is locked, and so does writing the [`answer`](Self::answer).
+/// The body of a 0x12 frame or of an HTTP request, parsed. Neither parsing nor writing the
+/// [`answer`](Self::answer) needs the node, so both can be done without its lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request(Read);
 
@@ -114,11 +115,11 @@ enum Read {
     Batch(Vec<Call>),
 }
 
-/// One request, as far as it matters.
+/// One request, reduced to the parts that matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Call {
     id: Option<Id>,
-    /// It says `2.0`.
+    /// Whether the version is `2.0`.
     current: bool,
     method: Option<Method>,
     params: Params,
@@ -129,15 +130,15 @@ struct Call {
 enum Id {
     Null,
     Text(String),
-    /// A whole one.
+    /// A whole number.
     Number(Number),
-    /// None that may come back.
+    /// An id that JSON-RPC does not allow.
     Bad,
 }
 
 /// Answers the body of a 0x12 frame or of an HTTP request.
 ///
-/// `peers` and `own_topics` are called only for the methods that need them, and once for a batch.
+/// `peers` and `own_topics` are called only if a method needs them, and once for a whole batch.
 pub fn answer(
     body: &[u8],
     facts: &NodeFacts,
@@ -156,12 +157,13 @@ pub fn answer(
 }
 
 impl Request {
-    /// What a body of this length comes to if it is too long to be read: no valid request.
+    /// Returns an invalid request if a body of this length is too long to be read.
     pub(crate) fn too_long(len: usize) -> Option<Self> {
         (len > MAX_REQUEST).then(|| Self(Read::One(Call::default())))
     }
 
-    /// Reads a body. What is over 1 MiB is not read, nor what follows request 64 of a batch.
+    /// Parses a body. A body over 1 MiB is not read; in a batch, requests after the 64th are not
+    /// read.
     pub fn read(body: &[u8]) -> Self {
         if let Some(request) = Self::too_long(body.len()) {
             return request;
@@ -171,13 +173,13 @@ impl Request {
         let read = serde_json::Deserializer::from_slice(body).deserialize_any(Top(&mut over));
         Self(match read {
             Ok(read) => read,
-            // One that is too long is no valid one.
+            // A batch that is too long is an invalid request.
             Err(_) if over => Read::One(Call::default()),
             Err(_) => Read::Broken,
         })
     }
 
-    /// What the [`answer`](Self::answer) tells of.
+    /// Returns the lists that the [`answer`](Self::answer) needs.
     pub fn needs(&self) -> Needs {
         let calls = match &self.0 {
             Read::Broken => &[],
@@ -193,7 +195,7 @@ impl Request {
         needs
     }
 
-    /// The answer. What it does not [need](Self::needs) is not looked at.
+    /// Returns the answer. Lists that are not [needed](Self::needs) are not used.
     pub fn answer(&self, facts: &NodeFacts, peers: &[PeerInfo], own_topics: &[String]) -> Bytes {
         let context = Context {
             facts,
@@ -210,7 +212,7 @@ impl Request {
             Read::One(call) => context.one(call),
             Read::Batch(calls) => context.batch(calls),
         };
-        // Keys come out in byte order and a line feed ends the body, as a real node writes it.
+        // Keys are in byte order and a line feed ends the body, as a FISCO node writes it.
         reply.push('\n');
         reply.into()
     }
@@ -220,11 +222,11 @@ struct Context<'a> {
     facts: &'a NodeFacts,
     peers: &'a [PeerInfo],
     own_topics: &'a [String],
-    /// Results by method, each written once for a batch.
+    /// Results by method. Each is written once for a whole batch.
     written: RefCell<BTreeMap<Method, Rc<str>>>,
 }
 
-/// What is told of a node, by reference. In the order in which a real node writes it.
+/// The description of a node, by reference, with the fields in the order of a FISCO node.
 #[derive(Serialize)]
 struct Info<'a> {
     #[serde(rename = "Agency")]
@@ -254,7 +256,7 @@ impl Context<'_> {
         replies + "]"
     }
 
-    /// The reply to one request, looked at in a real node's order.
+    /// Returns the reply to one request. The checks have the order of a FISCO node.
     fn one(&self, call: &Call) -> String {
         let id = call.id();
         let valid = call.current && *id != Id::Bad && call.params != Params::Bad;
@@ -291,7 +293,7 @@ impl Context<'_> {
         format!(r#"{{"id":{id},"jsonrpc":"2.0","result":{result}}}"#)
     }
 
-    /// The result of a method, as JSON.
+    /// Returns the result of a method, as JSON.
     fn result(&self, method: Method) -> Rc<str> {
         let mut written = self.written.borrow_mut();
         let result = written.entry(method);
@@ -310,7 +312,8 @@ impl Context<'_> {
                 "Git Commit Hash": "",
                 "Supported Version": facts.fisco_version,
             }),
-            // Of any group: python-sdk does not go on without a number (channel-v2 section 11.4).
+            // The answer is the same for any group: python-sdk does not continue without a number
+            // (channel-v2 section 11.4).
             Method::BlockNumber => json!("0x0"),
             Method::GroupList => json!(facts.groups),
             Method::Modules => json!({ "FISCO BCOS": "2.0" }),
@@ -335,25 +338,25 @@ impl Context<'_> {
     }
 }
 
-/// A list as JSON: of texts, which can always be written.
+/// Returns a list as JSON. It contains only strings, which always serialise.
 fn text_of(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
 impl Call {
-    /// The method that is answered with a result.
+    /// Returns the method, if its parameters are valid, so that a result is sent.
     fn of_method(&self) -> Option<Method> {
         self.method.filter(|method| method.takes(&self.params))
     }
 
-    /// Its id; null where it has none.
+    /// Returns the id of the request; null if it has none.
     fn id(&self) -> &Id {
         self.id.as_ref().unwrap_or(&Id::Null)
     }
 }
 
 impl Id {
-    /// The id as it stands in the answer: an id that JSON-RPC does not allow becomes null.
+    /// Returns the id to write into the answer: an id that JSON-RPC does not allow becomes null.
     fn printable(&self) -> Value {
         match self {
             Self::Text(text) => json!(text),

@@ -9,21 +9,21 @@ use rand::{Rng, RngExt};
 
 /// A frame's seq: 32 opaque bytes, by convention lower-case hex digits.
 ///
-/// It travels from the publisher to the subscriber and back unchanged, so it must be unique among
-/// everything in flight in the network (channel-v2 section 3.3).
+/// A seq travels from the publisher to the subscriber and back unchanged, so it must be unique
+/// among everything in flight in the network (channel-v2 section 3.3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seq(pub [u8; Self::LEN]);
 
 impl Seq {
-    /// Its length in bytes.
+    /// The length of a seq in bytes.
     pub const LEN: usize = 32;
 
-    /// A new one: 128 random bits as 32 lower-case hex digits.
+    /// Returns a new seq: 128 random bits as 32 lower-case hex digits.
     ///
-    /// ASCII because Java SDKs re-encode the field as UTF-8 (channel-v2 section 3.3).
+    /// It is ASCII because Java SDKs re-encode the field as UTF-8 (channel-v2 section 3.3).
     pub fn random<R: Rng + ?Sized>(rng: &mut R) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        // As one number: an array is drawn byte by byte.
+        // Drawn as one number: an array would be drawn byte by byte.
         let bits = rng.random::<u128>().to_le_bytes();
         let mut seq = [0; Self::LEN];
         for (pair, byte) in seq.chunks_exact_mut(2).zip(bits) {
@@ -34,7 +34,8 @@ impl Seq {
     }
 }
 
-/// As four numbers: several times faster than byte by byte, and looked up for every message.
+/// Hashes four numbers, which is several times faster than 32 bytes; a seq is looked up for every
+/// message.
 impl Hash for Seq {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let (words, _) = self.0.as_chunks();
@@ -48,7 +49,7 @@ impl fmt::Display for Seq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match std::str::from_utf8(&self.0) {
             Ok(digits) if self.0.iter().all(u8::is_ascii_alphanumeric) => f.write_str(digits),
-            // Raw hash bytes are legal too; they are shown escaped rather than lost.
+            // Raw hash bytes are legal, too; they are escaped, so that none are lost.
             _ => fmt::Display::fmt(&self.0.escape_ascii(), f),
         }
     }

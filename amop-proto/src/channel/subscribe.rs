@@ -8,27 +8,27 @@ use serde::{
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// Writes the body of a 0x32 frame: a JSON array of the topics.
+/// Returns the body of a 0x32 frame: a JSON array of the topics.
 pub fn encode_topics<'a>(topics: impl IntoIterator<Item = &'a str>) -> Bytes {
     let topics: Vec<&str> = topics.into_iter().collect();
     // Strings always serialise.
     serde_json::to_vec(&topics).unwrap_or_default().into()
 }
 
-/// What a 0x32 body asks for, read as leniently as a real node reads it.
+/// The meaning of a 0x32 body, read as leniently as a FISCO node reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetTopics {
-    /// The session's whole new set, in the order given.
+    /// The body is the session's whole new set, in the order given.
     Replace(Vec<String>),
-    /// Not understood, or too long to be read: the old set stays.
+    /// The body is not understood, or too long to be read: the old set stays.
     Keep,
 }
 
-/// The longest body read, in bytes: room for thousands of the longest topics.
+/// The longest body that is read, in bytes: room for thousands of the longest topics.
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
 impl SetTopics {
-    /// More topics than any body that is read can name.
+    /// A number of topics that is larger than any body can name.
     pub(crate) const MOST: usize = MAX_BODY;
 
     /// Reads a body (channel-v2 section 6.1).
@@ -45,9 +45,9 @@ impl SetTopics {
     }
 }
 
-/// Hands the names of a body to `take`, one after the other, until there are no more or it breaks off.
-/// What follows is not read then. `None` where the body is not understood, or too long to be read;
-/// the names taken before that is known mean nothing.
+/// Passes the names in a body to `take`, one after the other, until the end or until `take` breaks;
+/// the rest is not read then. Returns `None` if the body is not understood, or is too long to be
+/// read; ignore the names taken so far in this case.
 pub(crate) fn read_names(
     body: &[u8],
     take: impl FnMut(Cow<'_, str>) -> ControlFlow<()>,
@@ -67,7 +67,7 @@ pub(crate) fn read_names(
 /// The top of a body.
 struct Names<F> {
     take: F,
-    /// `take` broke off.
+    /// Whether `take` asked to stop.
     enough: bool,
 }
 
@@ -94,7 +94,7 @@ impl<'de, F: FnMut(Cow<'_, str>) -> ControlFlow<()>> Visitor<'de> for &mut Names
         }
     }
 
-    // Anything else clears the set.
+    // Any other value clears the set.
 
     fn visit_str<E>(self, _: &str) -> Result<(), E> {
         Ok(())
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    /// What is read piece by piece is what a reader of the whole would have made of it.
+    /// Reading piece by piece gives the same result as reading the whole body at once.
     #[test]
     fn numbers_are_written_as_the_whole_body_would_have_them() {
         for number in [

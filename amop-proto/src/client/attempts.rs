@@ -1,61 +1,62 @@
-//! How one message is tried over several connections.
+//! Decides how one message is tried over several connections.
 
 use std::time::Duration;
 
-/// The first pause before a message whose fate is unknown is tried again; it doubles.
+/// The first pause before a message with an unknown outcome is tried again; the pause doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// So many connections a message may cost.
+/// The number of lost connections after which a message is not sent again.
 pub const MAX_CUT_OFFS: u32 = 2;
 
-/// How an attempt over one connection ended, when that is not the end of it.
+/// How an attempt over one connection ended, if it did not end the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// The connection was gone before the message was sent.
+    /// The connection was lost before the message was sent.
     NotSent,
     /// The connection was lost before the answer came.
     Lost,
-    /// The same, and the message may be why: the node may not take one that long.
+    /// The connection was lost before the answer came, and the message may be the reason: it may be
+    /// too long for the node.
     CutOff,
-    /// The node answered that it reaches no subscriber (result 100), or none that took the message
-    /// (result 104).
+    /// The node answered that it reaches no subscriber (result 100), or that no subscriber took the
+    /// message (result 104).
     Turned,
-    /// The node answered that it reaches no subscriber of a private topic: none may have been
-    /// verified yet (result 100).
+    /// The node answered that it reaches no subscriber of a private topic (result 100): perhaps
+    /// none is verified yet.
     Unverified,
 }
 
-/// What to do when a message was tried over every connection there is.
+/// What to do after a message was tried over every connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Wait for a connection that was not tried.
     Wait,
-    /// Wait that long, or for a connection that was not tried, and then try all again.
+    /// Wait for this time, or for a connection that was not tried, and then try all again.
     Pause(Duration),
-    /// The verdict stands.
+    /// The last result is final.
     Finish,
 }
 
-/// The attempts at one message, by number of the connection. Every attempt has the message's own
-/// seq, by which subscribers recognise what they have already.
+/// The attempts at one message, by number of the connection. Every attempt uses the message's own
+/// seq, so that subscribers recognise a message that they already have.
 ///
-/// * A connection that is gone is followed by another one, or by the same endpoint's next.
-/// * Results 100 and 104 are followed by the next connection, since another node may reach others,
-///   and stand when all were asked.
-/// * They do not stand if the connection that brought them is gone since: a node that stops loses its
-///   subscribers a moment before its publishers.
-/// * A node that reaches no verified subscriber of a private topic may do so soon: it is asked again,
-///   until the deadline, unless a subscriber of another node refused the message.
-/// * Once a connection was lost with the message under way they do not stand: the message may be
-///   with a subscriber whose node refuses a second copy for now, and a node that restarts knows no
-///   subscribers at first. So it is tried until its deadline.
-/// * A message that may have cost a connection twice is not sent a third time.
+/// * After a connection is lost, another one is tried, or the next connection to the same endpoint.
+/// * After the results 100 and 104 the next connection is tried, since another node may reach other
+///   subscribers. The result is final when all were asked.
+/// * The result is not final if the connection that brought it has been lost since: a node that
+///   stops loses its subscribers a moment before its publishers.
+/// * A node that reaches no verified subscriber of a private topic may reach one soon. It is asked
+///   again until the deadline, unless a subscriber of another node refused the message.
+/// * Once a connection was lost while the message was in flight, the results 100 and 104 are not
+///   final: the message may be with a subscriber whose node refuses a second copy for now, and a
+///   node that restarts knows no subscribers at first. So the message is tried until its deadline.
+/// * A message that may have caused the loss of a connection twice is not sent a third time.
 #[derive(Debug, Default)]
 pub struct Attempts {
-    /// Connections that are gone, or were asked in this round, with how that ended.
+    /// Connections that are lost, or were asked in this round, with how the attempt ended.
     tried: Vec<(u64, Attempt)>,
     lost: bool,
     cut_off: u32,
@@ -68,14 +69,14 @@ impl Attempts {
         self.tried.iter().all(|&(tried, _)| tried != link)
     }
 
-    /// Takes note of how an attempt ended.
+    /// Records how an attempt ended.
     pub fn ended(&mut self, link: u64, attempt: Attempt) {
         self.lost |= matches!(attempt, Attempt::Lost | Attempt::CutOff);
         self.cut_off += u32::from(attempt == Attempt::CutOff);
         self.tried.push((link, attempt));
     }
 
-    /// A message that cost so many connections before.
+    /// Creates the attempts at a message that caused the loss of `cut_off` connections before.
     pub fn after_cut_offs(cut_off: u32) -> Self {
         Self {
             lost: cut_off > 0,
@@ -84,7 +85,7 @@ impl Attempts {
         }
     }
 
-    /// Whether the message has cost too many connections to be sent again.
+    /// Whether the message has caused the loss of too many connections to be sent again.
     pub fn is_costly(&self) -> bool {
         self.cut_off >= MAX_CUT_OFFS
     }
@@ -94,7 +95,8 @@ impl Attempts {
         self.lost
     }
 
-    /// What to do when no connection is left to try. `is_open` knows the connections that are there.
+    /// Returns what to do when no connection is left to try. `is_open` says whether a connection
+    /// still exists.
     pub fn when_exhausted(&mut self, is_open: impl Fn(u64) -> bool) -> Next {
         let asked = |attempt| matches!(attempt, Attempt::Turned | Attempt::Unverified);
         for (link, attempt) in &mut self.tried {

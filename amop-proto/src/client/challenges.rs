@@ -1,5 +1,5 @@
-//! The challenges by which subscribers of private topics prove that they hold a key
-//! (channel-v2 section 9.3).
+//! The challenges with which subscribers of private topics prove that they hold a key (channel-v2
+//! section 9.3).
 
 use std::{
     collections::BTreeMap,
@@ -10,34 +10,34 @@ use rand::Rng;
 
 use crate::channel::{Seq, VerifyRequest};
 
-/// How long a subscriber may take: as long as its node waits for it, which is as long as the
-/// publisher's takes to ask again.
+/// The time in which a subscriber must answer. Its node waits this long for the answer, and the
+/// publisher's node asks again after the same time.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Challenges that may be under way at a time.
+/// The maximum number of challenges that wait for an answer.
 const MAX_CHALLENGES: usize = 256;
 
-/// The longest challenge that a subscriber signs, in bytes. Those of other SDKs have up to 32
-/// (channel-v2 section 9.4).
+/// The longest challenge that a subscriber signs, in bytes. The challenges of other SDKs have up to
+/// 32 (channel-v2 section 9.4).
 pub(super) const MAX_CHALLENGE_LEN: usize = 64;
 
-/// A challenge: random bytes that a subscriber is to sign, once.
+/// A challenge: random bytes for a subscriber to sign, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
-    /// What the node asked for.
+    /// The node's request.
     pub request: VerifyRequest,
-    /// What the subscriber was sent: 128 random bits as 32 hex digits, which subscribers of all SDKs
-    /// take (channel-v2 section 9.5).
+    /// The bytes that the subscriber receives: 128 random bits as 32 hex digits, which subscribers
+    /// of all SDKs accept (channel-v2 section 9.5).
     pub bytes: [u8; Seq::LEN],
 }
 
-/// What becomes of a node's wish.
+/// The result of a node's request to verify a subscriber.
 pub(super) enum Begun {
-    /// This is to be sent.
+    /// Send this challenge.
     Challenge { seq: Seq, bytes: [u8; Seq::LEN] },
-    /// A challenge of that subscriber is under way.
+    /// A challenge for this subscriber already waits for its answer.
     UnderWay,
-    /// There are as many as may be.
+    /// The maximum number of challenges is reached.
     TooMany(VerifyRequest),
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Challenges {
 }
 
 impl Challenges {
-    /// Makes a challenge of its own for every wish: an answer to an older one proves nothing.
+    /// Makes a new challenge for every request: an answer to an older one proves nothing.
     pub(super) fn begin<R: Rng>(
         &mut self,
         request: VerifyRequest,
@@ -76,7 +76,7 @@ impl Challenges {
         self.waiting.values().map(|(deadline, _)| *deadline).min()
     }
 
-    /// The wish behind a challenge that got no answer in time.
+    /// Returns the request behind a challenge that got no answer in time.
     pub(super) fn take_expired(&mut self, now: Instant) -> Option<VerifyRequest> {
         let mut waiting = self.waiting.iter();
         let (seq, _) = waiting.find(|(_, (deadline, _))| *deadline <= now)?;

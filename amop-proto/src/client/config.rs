@@ -1,4 +1,4 @@
-//! What a session can be told, and why it may refuse a request.
+//! The settings of a session, and why it may refuse a request.
 
 use std::time::Duration;
 
@@ -8,23 +8,24 @@ use crate::channel::{DEFAULT_MAX_FRAME, HEADER_LEN, PROTOCOL_MAX_FRAME};
 /// (channel-v2 section 5.3).
 const MAX_HEARTBEAT: Duration = Duration::from_secs(20);
 
-/// What can be set about a [`ClientSession`](super::ClientSession).
+/// The settings of a [`ClientSession`](super::ClientSession).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConfig {
-    /// Time between heartbeats; held between 1 ms and 20 s. Default 10 s.
+    /// Time between heartbeats; clamped to 1 ms to 20 s. Default 10 s.
     pub heartbeat: Duration,
-    /// A request that waits so long without a sign of life from the node has the node asked for one; if none
-    /// comes for as long again, and some time more for what was sent meanwhile, the session is over. Held
-    /// between 1 ms and the heartbeat's interval. Default 2.5 s.
+    /// When a request has waited this long without a sign of life from the node, the session probes
+    /// the node. If no sign comes within the same time again, plus some time for bytes that were
+    /// sent meanwhile, the session ends. Clamped to 1 ms to the heartbeat's interval. Default 2.5
+    /// s.
     pub probe: Duration,
-    /// How long the handshake's answer may take before version 1 is assumed. Default 5 s.
+    /// How long to wait for the handshake's answer before version 1 is assumed. Default 5 s.
     pub handshake_timeout: Duration,
-    /// The longest frame sent, header included, in bytes; held between 42 and 100 MiB. Default
-    /// 32 MiB.
+    /// The longest frame to send, header included, in bytes; clamped to 42 bytes to 100 MiB.
+    /// Default 32 MiB.
     pub max_frame: usize,
-    /// Requests that may wait for their answers at a time. Default 8192.
+    /// The maximum number of requests that wait for their answers. Default 8192.
     pub max_in_flight: usize,
-    /// The longest frame that the node is known to have taken before, in bytes. Default 0.
+    /// The longest frame that the node is known to have accepted before, in bytes. Default 0.
     pub longest_taken: usize,
 }
 
@@ -42,7 +43,7 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
-    /// With every value within its bounds.
+    /// Clamps every value to its range.
     pub(super) fn held(self) -> Self {
         let shortest = Duration::from_millis(1);
         let heartbeat = self.heartbeat.clamp(shortest, MAX_HEARTBEAT);
@@ -58,7 +59,7 @@ impl ClientConfig {
 /// A request that was not accepted. Nothing was sent.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused<T> {
-    /// What was given with the request.
+    /// The token that was given with the request.
     pub token: T,
     /// Why it was not accepted.
     pub why: RefusedWhy,
@@ -67,25 +68,25 @@ pub struct Refused<T> {
 /// Why a request was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedWhy {
-    /// The handshake is not over.
-    #[error("the version handshake is not over")]
+    /// The handshake has not finished.
+    #[error("the version handshake has not finished")]
     NotReady,
     /// The session is closed.
     #[error("the session is closed")]
     Closed,
-    /// As many requests wait for answers as are allowed to.
-    #[error("{limit} requests wait for their answers already")]
+    /// The maximum number of requests already wait for their answers.
+    #[error("{limit} requests already wait for their answers")]
     InFlight {
         /// The limit.
         limit: usize,
     },
-    /// A request with the same seq waits for its answer.
-    #[error("a message with the same seq waits for its answer already")]
+    /// A request with the same seq already waits for its answer.
+    #[error("a message with the same seq already waits for its answer")]
     SeqInUse,
     /// The frame would be too long.
     #[error("the frame would be {len} bytes long, the limit is {max}")]
     TooLong {
-        /// Its length in bytes, header included.
+        /// The frame's length in bytes, header included.
         len: usize,
         /// The limit.
         max: usize,

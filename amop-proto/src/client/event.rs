@@ -1,4 +1,4 @@
-//! What comes out of a [`ClientSession`](super::ClientSession).
+//! The events of a [`ClientSession`](super::ClientSession).
 
 use std::{io, time::Duration};
 
@@ -14,17 +14,17 @@ use crate::{
     log::Utc,
 };
 
-/// How a message travels.
+/// How a message is distributed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// To one subscriber, which answers.
+    /// To one subscriber, which answers it.
     Unicast,
     /// To every subscriber; only the publisher's node answers.
     Multicast,
 }
 
 impl Kind {
-    /// The frames it travels in.
+    /// Returns the type of the frames that carry it.
     pub fn frame_type(self) -> FrameType {
         match self {
             Self::Unicast => FrameType::UNICAST,
@@ -33,80 +33,82 @@ impl Kind {
     }
 }
 
-/// Something the session wants its owner to know.
+/// Something that the session's owner should know.
 ///
-/// `T` is what the owner gave with a request to recognise it by.
+/// `T` is the token that the owner gave with a request, to recognise it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<T> {
-    /// The handshake is over; requests may be made.
+    /// The handshake has finished; requests can be made.
     Ready {
-        /// The version both sides speak now.
+        /// The version that both sides speak from here on.
         version: ProtocolVersion,
         /// The node's compatibility version, e.g. `2.11.1`; `None` if it did not answer.
         node_version: Option<String>,
-        /// Whether it is an overlay node, and no FISCO node.
+        /// Whether it is an overlay node, not a FISCO node.
         overlay: bool,
     },
-    /// A heartbeat sent behind the topic set was answered. An overlay node has every change up to this one,
-    /// but for the topics of [`TopicsRefused`](Self::TopicsRefused); a FISCO node has it within
-    /// milliseconds, since its threads handle the frames of a session side by side.
+    /// A heartbeat that was sent after the topic set was answered. An overlay node has applied
+    /// every change up to this one, except for the topics of
+    /// [`TopicsRefused`](Self::TopicsRefused). A FISCO node applies it within milliseconds, since
+    /// its threads handle the frames of a session in parallel.
     TopicsSettled {
-        /// As returned by [`subscribe`](super::ClientSession::subscribe) and
-        /// [`unsubscribe`](super::ClientSession::unsubscribe).
+        /// The number that [`subscribe`](super::ClientSession::subscribe) and
+        /// [`unsubscribe`](super::ClientSession::unsubscribe) return.
         version: u64,
     },
-    /// The node did not get all topics of the set: it has no room for these, and has all others.
-    /// [`TopicsSettled`](Self::TopicsSettled) follows. Only nodes of ours say so. They are asked again every
-    /// 10 s while the set is the same; another `TopicsSettled` tells what has changed.
+    /// The node did not apply all topics of the set: it has no room for these, and has all others.
+    /// [`TopicsSettled`](Self::TopicsSettled) follows. Only overlay nodes report this. The session
+    /// asks them again every 10 s while the set is the same; another `TopicsSettled` reports any
+    /// change.
     TopicsRefused {
-        /// Of the set that is settled.
+        /// The refused topics of the settled set.
         topics: Vec<TopicName>,
     },
-    /// A request is over. Every accepted request ends in exactly one of these unless it is
+    /// A request has ended. Every accepted request ends with exactly one of these, unless it is
     /// cancelled.
     Finished {
-        /// What was given with the request.
+        /// The token that was given with the request.
         token: T,
         /// How it ended.
         outcome: Outcome,
     },
     /// The node delivers a message of a topic in the set, or of one that has just left it.
     Push(Push),
-    /// A subscriber of a private topic that this session [wants](super::ClientSession::subscribe) to
-    /// be asked about answered its challenge. If the signature is one of a granted key, tell the
-    /// node by [`verified`](super::ClientSession::verified).
+    /// A subscriber of a private topic answered its challenge, and this session
+    /// [wants](super::ClientSession::subscribe) to be asked about that topic. If a granted key made
+    /// the signature, tell the node by [`verified`](super::ClientSession::verified).
     Signed {
-        /// What was to be signed. No other event brings it again.
+        /// The challenge that was to be signed. No other event returns it.
         challenge: Challenge,
-        /// The answer, which may be anything.
+        /// The subscriber's answer, which may be any bytes.
         signature: Bytes,
     },
-    /// A publisher wants to know whether this side holds the key of a private topic's subscriber.
-    /// Sign the challenge and [`respond`](super::ClientSession::respond).
+    /// A publisher wants to know whether this side holds the key of a subscriber of a private
+    /// topic. Sign the challenge and [`respond`](super::ClientSession::respond).
     Challenged {
         /// The challenge's seq, which the answer repeats.
         seq: Seq,
-        /// The topic it came to: one that this session subscribed to for challenges.
+        /// The topic on which it arrived: one to which this session subscribed for challenges.
         route: TopicName,
-        /// What to sign: 1 to 64 bytes.
+        /// The bytes to sign: 1 to 64.
         challenge: Bytes,
     },
-    /// Something odd that the session survives.
+    /// Something unusual that does not end the session.
     Notice(Notice),
-    /// The session is over. Nothing follows.
+    /// The session has ended. No event follows.
     Closed(CloseReason),
 }
 
-/// A message the node delivers.
+/// A message that the node delivers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
-    /// Whether the publisher waits for an answer.
+    /// Whether it is a unicast, whose publisher waits for an answer, or a multicast.
     pub kind: Kind,
     /// The publisher's seq, which an answer repeats.
     pub seq: Seq,
     /// The topic it was published to.
     pub topic: TopicName,
-    /// The application's bytes, sharing the frame's memory.
+    /// The application's bytes; they share the frame's memory.
     pub payload: Bytes,
 }
 
@@ -118,7 +120,7 @@ pub enum Outcome {
     Answered(Bytes),
     /// Result 100: no node with a subscriber could be reached.
     NoSubscriber,
-    /// Result 102: the node waited for subscribers as long as it does and gave up.
+    /// Result 102: the node stopped waiting for a subscriber.
     NodeTimedOut,
     /// Result 103: the node is over its limit.
     OverLimit,
@@ -128,26 +130,27 @@ pub enum Outcome {
     Undecodable,
     /// Result 106: the subscriber took the request and gave no reply.
     NoReply,
-    /// Result 107: the subscriber failed while it had the message.
+    /// Result 107: the subscriber failed while it handled the message.
     Failed,
-    /// Any other result: the subscriber's own.
+    /// Any other result, chosen by the subscriber.
     Rejected {
-        /// The result.
+        /// The result code.
         code: i32,
         /// The answer, as in [`Answered`](Self::Answered).
         payload: Bytes,
     },
-    /// The deadline passed first.
+    /// The deadline passed before an answer came.
     TimedOut,
-    /// The session closed first.
+    /// The session closed before an answer came.
     Disconnected,
-    /// The session closed first, and this may be why: the node ended it, and the frame is the longest that
-    /// was under way, longer than any that the node has ever taken, and longer than 64 KiB, which every
-    /// node takes. A node that tells its limit is never suspected: it is not sent more.
+    /// The session closed before an answer came, and this message may be the reason: the node ended
+    /// the session, and this frame was the longest one in flight, longer than any that the node has
+    /// taken before, and longer than 64 KiB, which every node accepts. A node that reports its
+    /// limit is never suspected, because it is not sent longer frames.
     CutOff {
         /// The frame's length in bytes.
         len: usize,
-        /// The longest frame that the node is known to have taken, in bytes.
+        /// The longest frame that the node is known to have accepted, in bytes.
         longest: usize,
     },
 }
@@ -158,7 +161,7 @@ impl Outcome {
         Self::of(result, body, |body| unframe(topic, body))
     }
 
-    /// Reads the answer to a multicast, of a node that does not send its body back.
+    /// Reads the answer to a multicast. The node does not send the multicast's body back.
     pub(super) fn of_multicast(result: i32, body: Bytes) -> Self {
         Self::of(result, body, |body| body)
     }
@@ -181,7 +184,7 @@ impl Outcome {
     }
 }
 
-/// Takes the topic's framing off; subscribers may answer without it.
+/// Removes the topic's framing; subscribers may answer without it.
 fn unframe(topic: &TopicName, body: Bytes) -> Bytes {
     match crate::channel::split_topic(&body) {
         Ok(parts) if parts.topic == topic.as_bytes() => parts.payload,
@@ -189,46 +192,48 @@ fn unframe(topic: &TopicName, body: Bytes) -> Bytes {
     }
 }
 
-/// Something odd that a session survives.
+/// Something unusual that does not end a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// The node did not answer the handshake; version 1 is spoken from here on.
+    /// The node did not answer the handshake; the session uses version 1 from here on.
     NoHandshakeAnswer,
-    /// A 0x31 that belongs to no request: mostly an answer after the deadline.
+    /// A 0x31 frame that belongs to no request: usually an answer after the deadline.
     UnsolicitedResponse(Seq),
-    /// A message of a topic that is not in the set. A unicast has been refused with result 104.
+    /// A message of a topic that is not in the set. If it was a unicast, it was refused with result
+    /// 104.
     NotSubscribed {
         /// Whether it was a unicast.
         kind: Kind,
-        /// The topic's bytes, which need not be text.
+        /// The topic's bytes, which may not be text.
         topic: Bytes,
     },
-    /// A frame of a type, or with a seq, that means nothing here; it was ignored.
+    /// A frame of an unknown type, or with an unknown seq; it was ignored.
     Ignored(FrameType),
-    /// A request to verify a subscriber, 0x37, that makes no sense; it was ignored.
+    /// An invalid request to verify a subscriber, 0x37; it was ignored.
     BadVerifyRequest(VerifyRequestError),
     /// A request to verify a subscriber of a private topic that this session does not want to be
     /// asked about; it was ignored.
     NotGranted(VerifyRequest),
-    /// A request to verify a subscriber while too many others are being verified. The node asks again.
+    /// A request to verify a subscriber while too many others are being verified. The node will ask
+    /// again.
     TooManyChallenges(VerifyRequest),
-    /// A subscriber of a private topic proved nothing. The node asks again.
+    /// A subscriber of a private topic did not prove its key. The node will ask again.
     Unproven {
-        /// What the node asked for.
+        /// The node's request.
         request: VerifyRequest,
-        /// What became of the challenge.
+        /// How the challenge ended.
         outcome: Outcome,
     },
-    /// A challenge that no publisher sends. It was refused.
+    /// A challenge of a length that no publisher sends. It was refused.
     BadChallenge {
-        /// The topic it came to.
+        /// The topic on which it arrived.
         route: TopicName,
         /// Its length in bytes.
         len: usize,
     },
 }
 
-/// Why a session is over.
+/// Why a session has ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CloseReason {
     /// [`close`](super::ClientSession::close) was called.
@@ -237,20 +242,20 @@ pub enum CloseReason {
     /// The node closed the connection.
     #[error("the node closed the connection")]
     Peer,
-    /// The node closed the connection before it answered the handshake. Real nodes do that when
-    /// the version ranges do not meet (channel-v2 section 5.1).
-    #[error("the node closed the connection before the version handshake was over")]
+    /// The node closed the connection before it answered the handshake. FISCO nodes do this if the
+    /// version ranges do not overlap (channel-v2 section 5.1).
+    #[error("the node closed the connection before the version handshake finished")]
     DuringHandshake,
     /// There was no sign of life for two heartbeat intervals.
     #[error("no sign of life from the node for {} ms", after.as_millis())]
     Silent {
-        /// How long.
+        /// How long the node was silent.
         after: Duration,
     },
-    /// The stream does not hold frames.
+    /// The bytes received are not frames.
     #[error("{0}")]
     Frame(#[from] FrameError),
-    /// An AMOP message cannot be taken apart.
+    /// An AMOP message is malformed.
     #[error("the node sent a malformed message of type {:#04x}: {error}", kind.0)]
     Malformed {
         /// The frame's type.
@@ -258,23 +263,22 @@ pub enum CloseReason {
         /// What is wrong with its body.
         error: AmopBodyError,
     },
-    /// The handshake's answer cannot be read.
+    /// The node's answer to the handshake cannot be read.
     #[error("{0}")]
     Handshake(#[from] HandshakeError),
     /// The node chose a version that was not offered.
     #[error("the node chose protocol version {0}; 1 to 3 were offered")]
     Version(u32),
-    /// A certificate that the connection rests on has expired: one of the node's chain, or of this
-    /// side's own.
+    /// A certificate of this connection has expired: one of the node's chain, or this side's own.
     #[error(
         "a certificate of {} expired at {}; renew it",
         if *own { "this client" } else { "the node" },
         Utc(*at)
     )]
     Expired {
-        /// Whether it is this side's own.
+        /// Whether it is this side's own certificate.
         own: bool,
-        /// End of its validity in seconds since 1970.
+        /// The end of its validity in seconds since 1970.
         at: i64,
     },
     /// The transport failed.
@@ -282,7 +286,7 @@ pub enum CloseReason {
     Transport {
         /// The kind of I/O error.
         kind: io::ErrorKind,
-        /// Its text.
+        /// The text of the I/O error.
         message: String,
     },
 }

@@ -1,79 +1,80 @@
-//! Whether a node that somebody waits for is alive.
+//! Finds out whether a node is alive while something waits for it.
 //!
-//! An idle session learns it by heartbeats, which are rare. A request that waits does not wait for the next
-//! one: the session asks the node as soon as the node has sent nothing for a while, and gives it up early enough to ask
-//! another node instead.
+//! An idle session checks this with heartbeats, which are rare. A waiting request does not wait for
+//! the next heartbeat: the session probes the node as soon as it has been silent for a while, and
+//! gives it up early enough to ask another node instead.
 
 use std::time::{Duration, Instant};
 
 use crate::channel::Seq;
 
-/// A node gets one more second to answer for so many bytes that it was sent meanwhile: on a slow line they
-/// wait somewhere in between, and the question behind them.
+/// A node gets one more second to answer for this many bytes that it was sent meanwhile: on a slow
+/// line these bytes are still on their way, and the probe is behind them.
 const BYTES_PER_SECOND: usize = 64 * 1024;
 
-/// More than this gives no more time, so that another node can be asked before a message is given up. While
-/// the transport still takes bytes of a longer message, that is a sign of life each time; what it has taken
-/// at the end and not yet passed on is about what the line holds.
+/// More bytes than this give no more time, so that another node can be asked before a message is
+/// given up. While the transport still accepts bytes of a longer message, each of these steps is a
+/// sign of life. At the end, the bytes that it has accepted and not yet passed on are about as many
+/// as the line holds.
 const MAX_BYTES: usize = 192 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Liveness {
-    /// Since when somebody waits.
+    /// Since when something waits for the node.
     waiting: Option<Instant>,
-    /// When the node was asked.
+    /// When the node was probed.
     probed: Option<Instant>,
-    /// What it was asked by, if not by a heartbeat.
+    /// The seq of the probe, if it was not a heartbeat.
     seq: Option<Seq>,
-    /// Bytes sent since the node last answered something.
+    /// Bytes sent since the node last answered a frame.
     unanswered: usize,
 }
 
 impl Liveness {
-    /// The node showed a sign of life.
+    /// Records a sign of life of the node.
     pub(super) fn heard(&mut self) {
         self.probed = None;
     }
 
-    /// The node answered something: what was sent before is not under way any more.
+    /// Records that the node answered a frame: bytes that were sent before have arrived.
     pub(super) fn answered(&mut self) {
         self.unanswered = 0;
     }
 
-    /// Bytes were sent.
+    /// Records that bytes were sent.
     pub(super) fn sent(&mut self, bytes: usize) {
         self.unanswered = self.unanswered.saturating_add(bytes);
     }
 
-    /// Somebody waits for the node.
+    /// Records that something waits for the node.
     pub(super) fn waits(&mut self, now: Instant) {
         self.waiting.get_or_insert(now);
     }
 
-    /// Nobody does any more.
+    /// Records that nothing waits for the node any more.
     pub(super) fn rest(&mut self) {
         self.waiting = None;
         self.probed = None;
     }
 
-    /// The node was asked for a sign of life.
+    /// Records that the node was probed.
     pub(super) fn probed(&mut self, now: Instant, seq: Option<Seq>) {
         self.probed = Some(now);
         self.seq = seq;
     }
 
-    /// Whether that is the answer to the question.
+    /// Whether this seq is that of the answer to the probe.
     pub(super) fn is_answer(&self, seq: &Seq) -> bool {
         self.seq.as_ref() == Some(seq)
     }
 
-    /// When to ask.
+    /// Returns when to probe the node.
     pub(super) fn probe_at(&self, heard: Instant, patience: Duration) -> Option<Instant> {
         let since = self.waiting.filter(|_| self.probed.is_none())?;
         Some(since.max(heard) + patience)
     }
 
-    /// When a node that was asked counts as dead.
+    /// Returns when a probed node counts as dead.
     pub(super) fn silent_at(&self, patience: Duration) -> Option<Instant> {
         let bytes = self.unanswered.min(MAX_BYTES);
         let more = Duration::from_secs_f64(bytes as f64 / BYTES_PER_SECOND as f64);

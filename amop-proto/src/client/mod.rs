@@ -1,26 +1,28 @@
 //! The SDK side of a channel connection: [`ClientSession`], a machine without I/O.
 //!
-//! It shakes hands, keeps the connection alive, tells the node which topics are wanted, ties
-//! answers to requests and hands over what the node pushes. Bytes, instants and a seed go in;
-//! bytes and [`Event`]s come out, the same ones for the same input.
+//! It does the handshake, keeps the connection alive, tells the node the topics, matches answers to
+//! requests and returns the messages that the node pushes. Bytes, instants and a seed go in; bytes
+//! and [`Event`]s come out, always the same ones for the same input.
 //!
 //! # Quiet multicasts
 //!
-//! A node answers every multicast with a frame that says no more than that it took it. A node of ours
-//! says in its handshake answer ([`HandshakeResponse::quiet_multicasts`]) that it can do without:
-//! a multicast whose result field is [`QUIET`] is answered only if it is refused. Since frames are
-//! handled in order, an answer to a later multicast, a refusal included, confirms those before it.
-//! The last multicast of what `poll_transmit` hands out always asks for an answer, and so does at
-//! least one in 64 and one in 64 KiB: whoever sends now and then waits no longer than before, and
-//! a flood of them is confirmed by a few frames. To every other node all multicasts ask.
+//! A node answers every multicast with a frame that only says that the node took it. An overlay
+//! node says in its handshake answer ([`HandshakeResponse::quiet_multicasts`]) that it can omit
+//! these answers: a multicast whose result field is [`QUIET`] is answered only if it is refused.
+//! Since frames are handled in order, an answer to a later multicast, even a refusal, confirms
+//! those before it. The last multicast of each output of `poll_transmit` always asks for an answer,
+//! and so does at least one in 64 and one in 64 KiB. So a client that sends rarely waits no longer
+//! than without quiet multicasts, and a flood is confirmed by a few frames. Multicasts to all other
+//! nodes ask for an answer.
 //!
 //! [`HandshakeResponse::quiet_multicasts`]: crate::channel::HandshakeResponse::quiet_multicasts
 //! [`QUIET`]: crate::channel::QUIET
 //!
 //! # Several nodes
 //!
-//! A client of several nodes has a session for each. [`Pool`] decides which nodes to dial and when,
-//! [`Attempts`] over which sessions a message is tried, and [`Window`] what the program has already.
+//! A client of several nodes has one session for each. [`Pool`] decides which nodes to dial and
+//! when, [`Attempts`] decides over which sessions a message is tried, and [`Window`] knows the
+//! messages that the program already has.
 //!
 //! ```
 //! use std::time::Instant;

@@ -1,42 +1,43 @@
-//! The multicasts that wait for their confirmation, on a session whose node understands quiet ones.
+//! The multicasts that wait for their confirmation, on a session whose node understands quiet
+//! multicasts.
 //!
-//! The node takes frames in order and answers a quiet multicast only if it refuses it. So an answer
-//! to any multicast, a refusal too, says that it took all those before it that it has not refused.
+//! The node handles frames in order and answers a quiet multicast only if it refuses it. So an
+//! answer to any multicast, even a refusal, confirms all earlier ones that were not refused.
 
 use std::{collections::VecDeque, time::Instant};
 
 use super::requests::{Ended, lower};
 use crate::channel::{QUIET, Seq};
 
-/// One in so many multicasts asks for an answer, however fast they come.
+/// One in this many multicasts asks for an answer, however fast they are sent.
 const MAX_QUIET: usize = 64;
 
-/// As many bytes of multicasts are sent at most before one asks for an answer.
+/// The maximum number of bytes of multicasts that are sent before one asks for an answer.
 const MAX_QUIET_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 struct Multicast<T> {
     seq: Seq,
     deadline: Instant,
-    /// Nothing once it was cancelled or expired. It stays in its place, since its answer still
-    /// confirms those before it.
+    /// `None` once it was cancelled or expired. The entry stays in its place, since its answer
+    /// still confirms those before it.
     token: Option<T>,
-    /// Its frame's, in bytes.
+    /// The length of its frame in bytes.
     len: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct Multicasts<T> {
-    /// In the order they were sent. The first one has its token.
+    /// In the order in which they were sent. The first one has its token.
     sent: VecDeque<Multicast<T>>,
-    /// Those with tokens.
+    /// The number of entries with a token.
     waiting: usize,
-    /// None expires before that; those that did may be confirmed.
+    /// No multicast expires before this. A multicast that set it may have been confirmed since.
     earliest: Option<Instant>,
-    /// Since the last one that asked.
+    /// The number of multicasts since the last one that asked for an answer.
     quiet: usize,
     quiet_bytes: usize,
-    /// Where the last one's result field is in what is to be transmitted, if it is quiet.
+    /// The position of the last multicast's result field in the bytes to transmit, if it is quiet.
     last_quiet: Option<usize>,
 }
 
@@ -66,13 +67,14 @@ impl<T> Multicasts<T> {
     }
 
     fn waiting(&self, seq: &Seq) -> Option<usize> {
-        // What is cancelled mostly came late. What is sent again is looked for among all, which is rare.
+        // A cancelled multicast was usually sent recently, so the search begins at the end. Only a
+        // message that is sent again is searched for among all, which is rare.
         let waits = |sent: &Multicast<T>| sent.seq == *seq && sent.token.is_some();
         self.sent.iter().rposition(waits)
     }
 
-    /// Takes note of one of `len` bytes that is about to be sent. Returns the result to send it
-    /// with, which will be at `at` of what is to be transmitted.
+    /// Records a multicast of `len` bytes that is about to be sent. Returns the result to send it
+    /// with; the result field will be at position `at` of the bytes to transmit.
     pub(super) fn push(
         &mut self,
         seq: Seq,
@@ -103,8 +105,8 @@ impl<T> Multicasts<T> {
         (self.quiet, self.quiet_bytes, self.last_quiet) = (0, 0, None);
     }
 
-    /// Everything is transmitted now. Returns where a result is that must be made 0 before, for the
-    /// last multicast to ask.
+    /// Records that all bytes are transmitted now. Returns the position of a result field that must
+    /// be set to 0 first, so that the last multicast asks for an answer.
     pub(super) fn transmitted(&mut self) -> Option<usize> {
         let last_quiet = self.last_quiet;
         if last_quiet.is_some() {
@@ -113,15 +115,16 @@ impl<T> Multicasts<T> {
         last_quiet
     }
 
-    /// The node answered one. `confirmed` gets those before it. Returns `None` if there is no such
-    /// one, and no token if nobody waits for it any more; and the longest frame that the node took.
+    /// Handles the node's answer to a multicast. Passes the tokens of all earlier ones to
+    /// `confirmed`. Returns the multicast's token, `None` if nothing waits for it any more, and the
+    /// length of the longest frame that this confirms; returns `None` if the multicast is unknown.
     pub(super) fn answered(
         &mut self,
         seq: &Seq,
         mut confirmed: impl FnMut(T),
     ) -> Option<(Option<T>, usize)> {
-        // Those passed over are taken out below, so each is looked at about once, unless a node sends
-        // answers to nothing.
+        // The entries before it are removed below, so each entry is looked at about once, unless a
+        // node sends answers to unknown multicasts.
         let at = self.sent.iter().position(|sent| sent.seq == *seq)?;
         let mut longest = self.sent[at].len;
         for sent in self.sent.drain(..at) {
@@ -145,8 +148,8 @@ impl<T> Multicasts<T> {
         token
     }
 
-    /// Forgets those nobody waits for, where that is cheap, and when they are too many. An answer to
-    /// the last one comes in any case, and confirms the others.
+    /// Removes entries without a token from the front, and all of them if there are too many. The
+    /// last entry stays: its answer comes in any case, and confirms the others.
     fn tidy(&mut self) {
         while self.sent.front().is_some_and(|sent| sent.token.is_none()) {
             self.sent.pop_front();
@@ -161,12 +164,12 @@ impl<T> Multicasts<T> {
         }
     }
 
-    /// When to ask for what has expired: when something may have.
+    /// Returns when to call [`take_expired`](Self::take_expired): something may have expired then.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.earliest
     }
 
-    /// Those that have expired, in the order they were sent.
+    /// Takes the multicasts that have expired, in the order in which they were sent.
     pub(super) fn take_expired(&mut self, now: Instant) -> Vec<T> {
         if self.earliest.is_none_or(|earliest| earliest > now) {
             return Vec::new();
@@ -180,7 +183,7 @@ impl<T> Multicasts<T> {
         expired
     }
 
-    /// All of them, in the order they were sent.
+    /// Takes all multicasts, in the order in which they were sent.
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Ended<T>> + use<T> {
         (self.waiting, self.earliest) = (0, None);
         let all = std::mem::take(&mut self.sent).into_iter();

@@ -1,29 +1,30 @@
-//! Which endpoints to be connected to, and when to try again.
+//! Decides which endpoints to connect to, and when to try again.
 
 use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-/// A connection that lived this long was a good one: its endpoint's failures are forgotten.
+/// A connection that lasted this long was good: earlier failures of its endpoint are forgotten.
 const STABLE: Duration = Duration::from_secs(5);
 
-/// What a [`Pool`] is made with.
+/// The settings of a [`Pool`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// Connections to have at a time; endpoints beyond that are spares. At least 1.
+    /// The number of connections to keep; further endpoints are spares. At least 1.
     pub target: usize,
-    /// The pause after an endpoint's first failure, jitter aside. It doubles with each further one.
+    /// The pause after an endpoint's first failure, without jitter. It doubles with each further
+    /// failure.
     pub first_pause: Duration,
     /// The longest pause.
     pub max_pause: Duration,
-    /// Failures of an endpoint in a row, the loss of its connection among them, that are followed
-    /// by another try; `None` for any number.
+    /// The number of failures in a row after which an endpoint is still tried again; the loss of
+    /// its connection counts as a failure. `None` for any number.
     pub retries: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It may be tried from then on.
+    /// It may be tried from this instant on.
     Idle(Instant),
     Dialing,
     Up(Instant),
@@ -33,26 +34,27 @@ enum State {
 #[derive(Debug)]
 struct Slot {
     state: State,
-    /// Failures in a row.
+    /// The number of failures in a row.
     failures: u32,
 }
 
-/// Decides which of a client's endpoints, known by their index, to dial and when, and which
-/// connection is next to carry a message. Owns no clock: instants come in.
+/// Decides which of a client's endpoints to dial and when, and which connection carries the next
+/// message. Endpoints are identified by their index. It owns no clock: instants are passed in.
 ///
-/// A failure is followed by a pause of half to all of `first_pause * 2^n`, at most `max_pause`.
-/// Endpoints that failed least are dialled first, so spares come before what has just failed.
+/// After a failure there is a pause of half to all of `first_pause * 2^n`, at most `max_pause`.
+/// Endpoints with the fewest failures are dialled first, so spares come before an endpoint that has
+/// just failed.
 #[derive(Debug)]
 pub struct Pool {
     config: PoolConfig,
     rng: StdRng,
     slots: Vec<Slot>,
-    /// Where picking goes on among connections that are equally busy.
+    /// The index at which the search among equally busy connections continues.
     next: usize,
 }
 
 impl Pool {
-    /// A pool of `endpoints` endpoints, none of them connected. `seed` decides the jitter.
+    /// Creates a pool of `endpoints` endpoints, none of them connected. `seed` decides the jitter.
     pub fn new(config: PoolConfig, endpoints: usize, seed: [u8; 32], now: Instant) -> Self {
         let slots = (0..endpoints).map(|_| Slot {
             state: State::Idle(now),
@@ -69,7 +71,7 @@ impl Pool {
         }
     }
 
-    /// The next endpoint to dial now, which counts as being dialled from here on.
+    /// Returns the next endpoint to dial now. From then on it counts as being dialled.
     pub fn take_due(&mut self, now: Instant) -> Option<usize> {
         if self.busy() >= self.config.target {
             return None;
@@ -85,7 +87,7 @@ impl Pool {
         Some(index)
     }
 
-    /// When [`take_due`](Self::take_due) has something next, if time alone decides.
+    /// Returns when [`take_due`](Self::take_due) next has an endpoint, if only time decides this.
     pub fn next_timeout(&self) -> Option<Instant> {
         if self.busy() >= self.config.target {
             return None;
@@ -97,13 +99,13 @@ impl Pool {
         times.min()
     }
 
-    /// The endpoint is connected and ready.
+    /// Records that the endpoint is connected and ready.
     pub fn up(&mut self, index: usize, now: Instant) {
         self.slots[index].state = State::Up(now);
     }
 
-    /// Dialling failed, or the connection was lost. Returns after what pause the endpoint may be
-    /// tried again; `None` if it is given up.
+    /// Records that dialling failed, or that the connection was lost. Returns the pause after which
+    /// the endpoint may be tried again; `None` if it is given up.
     pub fn failed(&mut self, index: usize, now: Instant) -> Option<Duration> {
         let slot = &mut self.slots[index];
         if matches!(slot.state, State::Up(since) if since + STABLE <= now) {
@@ -120,19 +122,19 @@ impl Pool {
             .first_pause
             .saturating_mul(1 << doublings)
             .min(self.config.max_pause);
-        // All clients of a node that restarts would otherwise come back at one moment.
+        // Without jitter all clients of a node that restarts would reconnect at the same moment.
         let pause = longest.mul_f64(self.rng.random_range(0.5..=1.0));
         slot.state = State::Idle(now + pause);
         Some(pause)
     }
 
-    /// Whether every endpoint is given up.
+    /// Whether all endpoints are given up.
     pub fn is_over(&self) -> bool {
         self.slots.iter().all(|slot| slot.state == State::GivenUp)
     }
 
-    /// Chooses among connections, given as index and messages in flight: the least busy one, in
-    /// turn among equals.
+    /// Chooses a connection; `loads` has index and messages in flight for each. It takes the least
+    /// busy one, and rotates among equally busy ones.
     pub fn pick(&mut self, loads: impl IntoIterator<Item = (usize, usize)>) -> Option<usize> {
         let count = self.slots.len();
         let (index, _) = loads

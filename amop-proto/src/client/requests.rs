@@ -1,4 +1,4 @@
-//! The requests that are answered one by one.
+//! The requests that are answered individually.
 
 use std::time::Instant;
 
@@ -10,11 +10,11 @@ struct Request<T> {
     topic: TopicName,
     deadline: Instant,
     token: T,
-    /// Its frame's, in bytes.
+    /// The length of its frame in bytes.
     len: usize,
 }
 
-/// A request that is over, with the length of its frame.
+/// A request that has ended, with the length of its frame.
 #[derive(Debug)]
 pub(super) struct Ended<T> {
     pub(super) token: T,
@@ -24,7 +24,7 @@ pub(super) struct Ended<T> {
 #[derive(Debug)]
 pub(super) struct Requests<T> {
     by_seq: HashMap<Seq, Request<T>>,
-    /// No request expires before that; those that did may be answered.
+    /// No request expires before this. A request that set it may have been answered since.
     earliest: Option<Instant>,
 }
 
@@ -73,12 +73,12 @@ impl<T> Requests<T> {
         Some((request.topic, Ended { token, len }))
     }
 
-    /// When to ask for what has expired: when something may have.
+    /// Returns when to call [`take_expired`](Self::take_expired): something may have expired then.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.earliest
     }
 
-    /// The requests that have expired, in the order they did.
+    /// Takes the requests that have expired, in the order of their deadlines.
     pub(super) fn take_expired(&mut self, now: Instant) -> Vec<T> {
         if self.earliest.is_none_or(|earliest| earliest > now) {
             return Vec::new();
@@ -89,7 +89,7 @@ impl<T> Requests<T> {
         expired
     }
 
-    /// All requests, in the order they would expire.
+    /// Takes all requests, in the order of their deadlines.
     pub(super) fn take_all(&mut self) -> Vec<Ended<T>> {
         self.earliest = None;
         self.take_if(|_| true)
@@ -98,7 +98,7 @@ impl<T> Requests<T> {
     fn take_if(&mut self, which: impl Fn(&Request<T>) -> bool) -> Vec<Ended<T>> {
         let taken = self.by_seq.extract_if(|_, request| which(request));
         let mut taken: Vec<_> = taken.collect();
-        // The hash map's own order differs from run to run.
+        // The order of a hash map differs from run to run.
         taken.sort_unstable_by_key(|(seq, request)| (request.deadline, *seq));
         let ended = taken.into_iter().map(|(_, request)| {
             let Request { token, len, .. } = request;
@@ -108,7 +108,7 @@ impl<T> Requests<T> {
     }
 }
 
-/// Holds a lower bound of deadlines to one more.
+/// Lowers a lower bound of deadlines, if the new deadline is earlier.
 pub(super) fn lower(earliest: &mut Option<Instant>, deadline: Instant) {
     if earliest.is_none_or(|earliest| deadline < earliest) {
         *earliest = Some(deadline);

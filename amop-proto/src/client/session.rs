@@ -1,4 +1,4 @@
-//! The machine itself.
+//! The client session's state machine.
 
 mod private;
 
@@ -28,16 +28,17 @@ use crate::{
     },
 };
 
-/// So long a node waits for an answer that does not say how long it does (channel-v2 section 7.2).
+/// How long a node waits for an answer, if it does not report it (channel-v2 section 7.2).
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// Unanswered heartbeats remembered. A live node answers each before the next is due.
+/// The maximum number of unanswered heartbeats that are remembered. A live node answers each one
+/// before the next is due.
 const MAX_HEARTBEATS: usize = 8;
 
-/// A frame of so many bytes is no reason for any node to end a session.
+/// The length of a frame, in bytes, that makes no node end a session.
 const SURELY_TAKEN: usize = 64 * 1024;
 
-/// A question that every node answers at once, whatever it is busy with.
+/// A request that every node answers at once, even if it is busy.
 const PROBE: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion","params":[]}"#;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +51,17 @@ enum State {
 #[derive(Debug)]
 struct Heartbeat {
     seq: Seq,
-    /// The last topic change sent before it.
+    /// The last topic change that was sent before this heartbeat.
     covers: u64,
 }
 
 /// The SDK side of one channel connection (channel-v2 section 14.1).
 ///
-/// `T` is whatever the owner wants back when a request is over.
+/// `T` is a token that the owner gets back when a request has ended.
 ///
-/// After any call, drain [`poll_event`](Self::poll_event), write what
-/// [`poll_transmit`](Self::poll_transmit) gives, and call
-/// [`handle_timeout`](Self::handle_timeout) at [`next_timeout`](Self::next_timeout).
+/// After any call, drain [`poll_event`](Self::poll_event), write the bytes of
+/// [`poll_transmit`](Self::poll_transmit), and call [`handle_timeout`](Self::handle_timeout) at
+/// [`next_timeout`](Self::next_timeout).
 #[derive(Debug)]
 pub struct ClientSession<T> {
     config: ClientConfig,
@@ -70,7 +71,7 @@ pub struct ClientSession<T> {
     handshake: Seq,
     /// Whether the node is an overlay node.
     overlay: bool,
-    /// The longest frame that the node takes, if it said so.
+    /// The longest frame that the node accepts, if it reported it.
     node_max: Option<usize>,
     /// Whether the node understands quiet multicasts.
     quiet: bool,
@@ -79,7 +80,7 @@ pub struct ClientSession<T> {
     out: BytesMut,
     events: VecDeque<Event<T>>,
     requests: Requests<T>,
-    /// Multicasts that may be quiet; the others are among the requests.
+    /// Multicasts that may be quiet; all others are in `requests`.
     multicasts: Multicasts<T>,
     topics: Topics,
     challenges: Challenges,
@@ -87,13 +88,13 @@ pub struct ClientSession<T> {
     next_heartbeat: Instant,
     last_received: Instant,
     liveness: Liveness,
-    /// The longest frame that the node has taken.
+    /// The longest frame that the node has accepted.
     longest_taken: usize,
 }
 
 impl<T> ClientSession<T> {
-    /// A session on a connection that has just been made. `seed` decides every seq; it must come
-    /// from a good source of randomness outside tests.
+    /// Creates a session on a new connection. `seed` decides every seq; except in tests, it must
+    /// come from a good source of randomness.
     pub fn new(config: ClientConfig, seed: [u8; 32], now: Instant) -> Self {
         let config = config.held();
         let longest_taken = config.longest_taken;
@@ -129,44 +130,46 @@ impl<T> ClientSession<T> {
         }
     }
 
-    /// Whether requests may be made.
+    /// Whether requests can be made.
     pub fn is_ready(&self) -> bool {
         self.state == State::Ready
     }
 
-    /// Whether the session is over.
+    /// Whether the session has ended.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
 
-    /// How long the node waits for an answer to a unicast that it delivered; a later one is lost.
+    /// Returns how long the node waits for an answer to a unicast that it delivered; a later answer
+    /// is lost.
     pub fn answer_within(&self) -> Duration {
         self.answer_within
     }
 
-    /// Whether the node is an overlay node. Until the handshake is over it is taken for a FISCO node.
+    /// Whether the node is an overlay node. Before the handshake has finished it counts as a FISCO
+    /// node.
     pub fn is_overlay(&self) -> bool {
         self.overlay
     }
 
-    /// The longest frame that may be sent, header included, in bytes: this side's limit, and the node's as
-    /// far as it has told one.
+    /// Returns the longest frame that may be sent, header included, in bytes: the smaller of this
+    /// side's limit and the limit that the node reported, if it did.
     pub fn max_frame(&self) -> usize {
         let max = self.config.max_frame;
         self.node_max.map_or(max, |node| node.min(max))
     }
 
-    /// The longest frame that the node is known to have taken, in bytes.
+    /// Returns the longest frame that the node is known to have accepted, in bytes.
     pub fn longest_taken(&self) -> usize {
         self.longest_taken
     }
 
-    /// The version spoken: 1 until the handshake says otherwise.
+    /// Returns the protocol version in use: 1 until the handshake chooses another one.
     pub fn version(&self) -> ProtocolVersion {
         self.version
     }
 
-    /// Requests that wait for their answers.
+    /// Returns the number of requests that wait for their answers.
     pub fn in_flight(&self) -> usize {
         self.requests.len() + self.multicasts.len()
     }
@@ -176,19 +179,19 @@ impl<T> ClientSession<T> {
         self.multicasts.remembered()
     }
 
-    /// The last change of the topic set that is settled; see [`Event::TopicsSettled`].
+    /// Returns the last settled change of the topic set; see [`Event::TopicsSettled`].
     pub fn settled(&self) -> u64 {
         self.topics.settled()
     }
 
-    /// Bytes waiting for [`poll_transmit`](Self::poll_transmit).
+    /// Returns the number of bytes that wait for [`poll_transmit`](Self::poll_transmit).
     pub fn queued_bytes(&self) -> usize {
         self.out.len()
     }
 
     // ---- requests ----
 
-    /// Publishes a message; [`Event::Finished`] returns `token` with what became of it.
+    /// Publishes a message; [`Event::Finished`] returns `token` with the outcome.
     ///
     /// # Errors
     ///
@@ -204,17 +207,18 @@ impl<T> ClientSession<T> {
         if let Err(why) = self.may_request(topic, payload.len()) {
             return Err(Refused { token, why });
         }
-        // In use by nothing else: it has 128 random bits.
+        // No other message has this seq: it has 128 random bits.
         let seq = Seq::random(&mut self.rng);
         self.put_request(seq, kind, topic, payload, deadline, token);
         Ok(seq)
     }
 
-    /// As [`request`](Self::request), with a token that is made once the seq is known.
+    /// Does the same as [`request`](Self::request), with a token that is made when the seq is
+    /// known.
     ///
     /// # Errors
     ///
-    /// Why nothing was sent. `token` is not called then.
+    /// [`RefusedWhy`] says why nothing was sent. `token` is not called then.
     pub fn request_with(
         &mut self,
         kind: Kind,
@@ -229,8 +233,8 @@ impl<T> ClientSession<T> {
         Ok(seq)
     }
 
-    /// As [`request`](Self::request), with a seq from elsewhere: that of a message whose fate on
-    /// another session is unknown, so that subscribers recognise it.
+    /// Does the same as [`request`](Self::request), with a given seq: that of a message whose
+    /// outcome on another session is unknown, so that subscribers recognise it.
     ///
     /// # Errors
     ///
@@ -298,7 +302,7 @@ impl<T> ClientSession<T> {
         Ok(())
     }
 
-    /// Forgets a request, returning its token. What was sent stays sent.
+    /// Forgets a request and returns its token. A frame that was sent already is not taken back.
     pub fn cancel(&mut self, seq: &Seq) -> Option<T> {
         let request = self.requests.take(seq).map(|(_, ended)| ended.token);
         let token = request.or_else(|| self.multicasts.cancel(seq));
@@ -306,10 +310,11 @@ impl<T> ClientSession<T> {
         token
     }
 
-    /// Answers a pushed unicast. Returns whether the answer was queued: not when the session is over.
+    /// Answers a pushed unicast. Returns whether the answer was queued; it is not if the session
+    /// has ended.
     ///
-    /// In place of one that would be over [`max_frame`](Self::max_frame), [`code::NO_REPLY`] is sent, so that
-    /// the node does not wait for it.
+    /// If the answer would be longer than [`max_frame`](Self::max_frame), [`code::NO_REPLY`] is
+    /// sent instead, so that the node does not wait for it.
     pub fn respond(&mut self, seq: Seq, topic: &TopicName, result: i32, payload: &[u8]) -> bool {
         if self.state == State::Closed {
             return false;
@@ -331,13 +336,13 @@ impl<T> ClientSession<T> {
 
     // ---- topics ----
 
-    /// Adds a topic to the set. The number returned is settled once
-    /// [`Event::TopicsSettled`] or [`settled`](Self::settled) reach it.
+    /// Adds a topic to the set. The change is settled once [`Event::TopicsSettled`] or
+    /// [`settled`](Self::settled) reach the number returned.
     pub fn subscribe(&mut self, topic: &TopicName) -> u64 {
         self.topics.subscribe(topic)
     }
 
-    /// Takes a topic out of the set. Until the change is settled, messages of the topic are still
+    /// Removes a topic from the set. Until the change is settled, messages of the topic are still
     /// pushed; after that they are refused.
     pub fn unsubscribe(&mut self, topic: &TopicName) -> u64 {
         self.topics.unsubscribe(topic)
@@ -345,14 +350,14 @@ impl<T> ClientSession<T> {
 
     // ---- input ----
 
-    /// The node showed a sign of life at `at`: some bytes of it arrived, perhaps not a whole frame,
-    /// or it took bytes that it had kept waiting.
+    /// Records a sign of life of the node at `at`: some of its bytes arrived, even if not a whole
+    /// frame, or it accepted bytes that had waited.
     pub fn handle_alive(&mut self, at: Instant) {
         self.last_received = self.last_received.max(at);
         self.liveness.heard();
     }
 
-    /// A frame arrived.
+    /// Handles a frame from the node.
     pub fn handle_frame(&mut self, now: Instant, frame: Frame) {
         if self.state == State::Closed {
             return;
@@ -365,8 +370,8 @@ impl<T> ClientSession<T> {
         match frame.kind {
             FrameType::RPC if self.liveness.is_answer(&frame.seq) => {}
             FrameType::RESPONSE => self.handle_response(frame),
-            // A push is never an answer, even with the seq of a request of our own: publisher and
-            // subscriber may be the same session (channel-v2 section 7.6).
+            // A push is never an answer, even with the seq of a request of this session: publisher
+            // and subscriber may be the same session (channel-v2 section 7.6).
             FrameType::UNICAST => self.handle_push(Kind::Unicast, frame),
             FrameType::MULTICAST => self.handle_push(Kind::Multicast, frame),
             FrameType::HEARTBEAT => self.handle_heartbeat(frame),
@@ -377,12 +382,12 @@ impl<T> ClientSession<T> {
         }
     }
 
-    /// The stream does not hold frames: closes the session.
+    /// Closes the session because the bytes received are not frames.
     pub fn handle_frame_error(&mut self, error: FrameError) {
         self.finish(error.into());
     }
 
-    /// The node closed the connection.
+    /// Closes the session because the node closed the connection.
     pub fn handle_eof(&mut self) {
         self.finish(match self.state {
             State::Negotiating { .. } => CloseReason::DuringHandshake,
@@ -390,7 +395,7 @@ impl<T> ClientSession<T> {
         });
     }
 
-    /// The transport failed.
+    /// Closes the session because the transport failed.
     pub fn handle_io_error(&mut self, error: &io::Error) {
         self.finish(CloseReason::Transport {
             kind: error.kind(),
@@ -398,18 +403,19 @@ impl<T> ClientSession<T> {
         });
     }
 
-    /// Ends the session from this side. What is queued may still be sent.
+    /// Closes the session from this side. Queued bytes may still be sent.
     pub fn close(&mut self) {
         self.finish(CloseReason::Local);
     }
 
-    /// As [`close`](Self::close), because a certificate has expired: this side's `own`, or one of the
-    /// node's. `at` is when, in seconds since 1970.
+    /// Does the same as [`close`](Self::close), because a certificate has expired: this side's if
+    /// `own`, otherwise one of the node's. `at` is when it expired, in seconds since 1970.
     pub fn expire(&mut self, own: bool, at: i64) {
         self.finish(CloseReason::Expired { own, at });
     }
 
-    /// The time [`next_timeout`](Self::next_timeout) named has come. Calling it early does nothing.
+    /// Does what is due. Call it at [`next_timeout`](Self::next_timeout); an earlier call does
+    /// nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.state {
             State::Closed => return,
@@ -448,7 +454,8 @@ impl<T> ClientSession<T> {
 
     // ---- output ----
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due; `None` once the session is over.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due; `None` once the session has
+    /// ended.
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Closed => None,
@@ -468,7 +475,7 @@ impl<T> ClientSession<T> {
         }
     }
 
-    /// Appends everything that is to be written to `out` and returns whether there was anything.
+    /// Appends all bytes that are to be written to `out`. Returns whether there were any.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut BytesMut) -> bool {
         if self.state == State::Ready
             && let Some(body) = self.topics.take_update(now, self.longest_set())
@@ -496,8 +503,8 @@ impl<T> ClientSession<T> {
         true
     }
 
-    /// How long the body of a topic set may be: a node ends the connection for a frame that is too long, and
-    /// an overlay node does not read a set beyond a certain length.
+    /// Returns the maximum length of the body of a topic set: a node ends the connection if a frame
+    /// is too long, and an overlay node does not read a set beyond a certain length.
     fn longest_set(&self) -> usize {
         let frame = match self.overlay {
             true => self.node_max.unwrap_or(PROTOCOL_MAX_FRAME),
@@ -510,7 +517,7 @@ impl<T> ClientSession<T> {
         }
     }
 
-    /// The next thing the owner should know.
+    /// Returns the next event for the owner.
     pub fn poll_event(&mut self) -> Option<Event<T>> {
         self.events.pop_front()
     }
@@ -525,7 +532,7 @@ impl<T> ClientSession<T> {
         let Some(version) = ProtocolVersion::new(answer.protocol) else {
             return self.finish(CloseReason::Version(answer.protocol));
         };
-        // An answer that comes late counts too: the node speaks that version from here on.
+        // A late answer counts, too: the node speaks this version from here on.
         self.version = version;
         self.overlay = answer.is_overlay();
         self.topics.set_fisco(!self.overlay);
@@ -580,7 +587,8 @@ impl<T> ClientSession<T> {
     fn handle_push(&mut self, kind: Kind, frame: Frame) {
         let end = match topic_end(&frame.body) {
             Ok(end) => end,
-            // A node takes the body apart itself to route it, so this one is broken.
+            // A node reads the topic itself to route the message, so a node that sends this is
+            // broken.
             Err(error) => {
                 return self.finish(CloseReason::Malformed {
                     kind: frame.kind,
@@ -605,8 +613,8 @@ impl<T> ClientSession<T> {
         }
         let topic = frame.body.slice(1..end);
         if kind == Kind::Unicast {
-            // Not an empty success, as one SDK answers: with 104 a node can try another
-            // subscriber, and the publisher does not take the message for delivered.
+            // This is not an empty success, as one SDK answers: after 104 a node can try another
+            // subscriber, and the publisher does not believe that the message was delivered.
             let framed = frame.body.slice(..end);
             frame
                 .respond(code::NO_SESSION, framed)
@@ -648,8 +656,8 @@ impl<T> ClientSession<T> {
         });
     }
 
-    /// Asks the node for a sign of life. It may hold the answer to a heartbeat back until a set of topics is
-    /// in force, so it is asked something else while one is on its way.
+    /// Asks the node for a sign of life. The node may delay the answer to a heartbeat until a topic
+    /// set is in force, so it is sent another request while a set is unconfirmed.
     fn put_probe(&mut self, now: Instant) {
         let other = self.topics.is_unconfirmed().then(|| {
             let seq = Seq::random(&mut self.rng);
@@ -662,12 +670,12 @@ impl<T> ClientSession<T> {
         self.liveness.probed(now, other);
     }
 
-    /// Whether somebody waits for something that was sent.
+    /// Whether anything waits for an answer to bytes that were sent.
     fn is_waiting(&self) -> bool {
         self.in_flight() > 0 || self.topics.is_unconfirmed()
     }
 
-    /// If nobody waits for anything any more, the node need not show that it lives.
+    /// Records that nothing waits for the node any more, if this is so.
     fn rest(&mut self) {
         if !self.is_waiting() {
             self.liveness.rest();
@@ -679,8 +687,8 @@ impl<T> ClientSession<T> {
             .probe_at(self.last_received, self.config.probe)
     }
 
-    /// When the node counts as dead. Every version answers our heartbeats (channel-v2 section
-    /// 5.2), so silence says something in all of them.
+    /// Returns when the node counts as dead. Nodes of every version answer heartbeats (channel-v2
+    /// section 5.2), so silence always means something.
     fn silent_at(&self) -> Instant {
         let idle = self.last_received + 2 * self.config.heartbeat;
         let waiting = self.liveness.silent_at(self.config.probe);
@@ -700,7 +708,7 @@ impl<T> ClientSession<T> {
         let ended: Vec<Ended<T>> = requests.chain(self.multicasts.take_all()).collect();
         let longest = self.longest_taken;
         let suspect = match reason {
-            // A node that told its limit was not sent more.
+            // A node that reported its limit was not sent a longer frame.
             CloseReason::Peer | CloseReason::Transport { .. } if self.node_max.is_none() => {
                 let most = ended.iter().map(|ended| ended.len).max();
                 most.filter(|&most| most > longest.max(SURELY_TAKEN))
@@ -719,7 +727,7 @@ impl<T> ClientSession<T> {
     }
 }
 
-/// Whether a node sends such frames to answer what it was sent.
+/// Whether a node sends frames of this type as answers.
 fn is_answer(kind: FrameType) -> bool {
     matches!(
         kind,
@@ -727,12 +735,12 @@ fn is_answer(kind: FrameType) -> bool {
     )
 }
 
-/// The length of an AMOP frame in bytes.
+/// Returns the length of an AMOP frame in bytes.
 fn wire_len(topic: &TopicName, payload: usize) -> usize {
     HEADER_LEN + 1 + topic.as_bytes().len() + payload
 }
 
-/// Writes an AMOP frame straight into `out`; the layout is channel-v2 sections 3.1 and 7.1.
+/// Writes an AMOP frame directly into `out`; the layout is in channel-v2 sections 3.1 and 7.1.
 fn put_amop(
     out: &mut BytesMut,
     kind: FrameType,
@@ -743,7 +751,7 @@ fn put_amop(
 ) {
     let len = wire_len(topic, payload.len());
     out.reserve(len);
-    // Callers hold `max_frame`, and a topic name is at most 254 bytes long: nothing wraps.
+    // Callers enforce `max_frame`, and a topic name has at most 254 bytes, so no number wraps.
     out.put_u32(len as u32);
     out.put_u16(kind.0);
     out.put_slice(&seq.0);

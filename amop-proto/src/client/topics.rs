@@ -1,12 +1,14 @@
-//! The session's topic set and how much of it the node has.
+//! The session's topic set, and which changes of it the node has.
 //!
-//! 0x32 replaces the whole set and has no answer. So changes are numbered, sent as one set, followed by a
-//! heartbeat, and the next set waits until a heartbeat sent behind the last one is answered.
+//! A 0x32 frame replaces the whole set and has no answer. So changes are numbered and sent as one
+//! set, followed by a heartbeat. The next set waits until a heartbeat sent after the last set is
+//! answered.
 //!
-//! FISCO nodes may handle two sets in either order, and the heartbeat before both (channel-v2 section 6.3).
-//! Towards them sets keep a distance, so that the later one is handled last; and because a busy node may take
-//! longer than that, a set that followed another one is sent once more when nothing has followed it for a
-//! while. Overlay nodes handle frames in order, and say which topics of a set the session did not get.
+//! FISCO nodes may handle two sets in either order, and the heartbeat before both (channel-v2
+//! section 6.3). For them there is a pause between two sets, so that the later one is handled last.
+//! A busy node may need longer than this pause; so a set that followed another one is sent once
+//! more if no other set follows it for a while. Overlay nodes handle frames in order, and report
+//! the topics of a set that the session did not get.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,46 +22,47 @@ use crate::{
     channel::{Shortage, encode_topics},
 };
 
-/// How long a set may stay unconfirmed before the next one is sent all the same.
+/// How long a set may stay unconfirmed; then the next one is sent anyway.
 const CONFIRM_GRACE: Duration = Duration::from_secs(5);
 
-/// Towards a FISCO node so much time is between two sets, at least: its threads have dealt with one by then.
+/// The minimum time between two sets for a FISCO node: its threads have handled the first one by
+/// then.
 const DISTANCE: Duration = Duration::from_millis(100);
 
-/// A FISCO node that answers heartbeats slowly handles sets slowly, too: twice that time is the distance, up
-/// to this.
+/// A FISCO node that answers heartbeats slowly also handles sets slowly: the pause is twice the
+/// answer's time, up to this limit.
 const MAX_DISTANCE: Duration = Duration::from_secs(1);
 
-/// So long after a set that followed another one a FISCO node is sent it once more.
+/// How long after a set that followed another one a FISCO node is sent the set once more.
 const REPEAT: Duration = Duration::from_secs(1);
 
-/// So long after an overlay node had no room for a topic it is asked again.
+/// How long after an overlay node had no room for a topic it is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Topics {
-    /// The set, with the change that brought each topic in.
+    /// The set; each topic has the number of the change that added it.
     wanted: BTreeMap<TopicName, u64>,
-    /// Topics the node may still deliver, with the change that took each out.
+    /// Topics that the node may still deliver, with the number of the change that removed each.
     leaving: BTreeMap<TopicName, u64>,
-    /// Changes made so far.
+    /// The number of changes made so far.
     version: u64,
-    /// Changes sent so far.
+    /// The number of changes sent so far.
     sent: u64,
     sent_at: Option<Instant>,
-    /// Changes confirmed so far.
+    /// The number of changes confirmed so far.
     settled: u64,
     /// The set that was sent last, in byte order.
     last: Vec<TopicName>,
-    /// Topics that did not fit into it.
+    /// Topics that did not fit into that set.
     left_out: Vec<TopicName>,
-    /// Topics of the last set that was confirmed which the node does not have.
+    /// Topics of the last confirmed set that the node does not have.
     refused: BTreeSet<TopicName>,
-    /// How long two sets are apart, for a FISCO node.
+    /// The pause between two sets, for a FISCO node.
     distance: Option<Duration>,
-    /// When the set is to be sent once more.
+    /// When the set is sent once more.
     repeat_at: Option<Instant>,
-    /// The time has come that [`next_timeout`](Self::next_timeout) named.
+    /// Whether the time of [`next_timeout`](Self::next_timeout) has passed.
     due: bool,
 }
 
@@ -67,7 +70,7 @@ pub(super) struct Topics {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Settled {
     pub(super) version: u64,
-    /// Topics of it that the node does not have.
+    /// Topics of the set that the node does not have.
     pub(super) refused: Vec<TopicName>,
 }
 
@@ -92,7 +95,7 @@ impl Topics {
         self.version
     }
 
-    /// The topic with these bytes, if the node may deliver its messages.
+    /// Returns the topic with these bytes, if the node may deliver its messages.
     pub(super) fn find(&self, topic: &[u8]) -> Option<&TopicName> {
         let topic = std::str::from_utf8(topic).ok()?;
         self.wanted
@@ -110,22 +113,22 @@ impl Topics {
         self.settled
     }
 
-    /// The last change a 0x32 carried.
+    /// Returns the number of the last change that was sent in a 0x32 frame.
     pub(super) fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// Whether a set that was sent is not confirmed.
+    /// Whether a set was sent and is not confirmed yet.
     pub(super) fn is_unconfirmed(&self) -> bool {
         self.sent > self.settled
     }
 
-    /// Says whether the node is a FISCO node, which may handle two sets in either order.
+    /// Sets whether the node is a FISCO node, which may handle two sets in either order.
     pub(super) fn set_fisco(&mut self, fisco: bool) {
         self.distance = fisco.then_some(DISTANCE);
     }
 
-    /// The body of the 0x32 that is due, if one is: of so many bytes at most.
+    /// Returns the body of the 0x32 frame that is due, if there is one. It has at most `max` bytes.
     pub(super) fn take_update(&mut self, now: Instant, max: usize) -> Option<Bytes> {
         let at = self.next_at()?;
         if !self.due && at.is_some_and(|at| now < at) {
@@ -140,7 +143,8 @@ impl Topics {
         Some(self.encode(max))
     }
 
-    /// When a set is to be sent, at once if the inner value is nothing; nothing if none is.
+    /// Returns when a set is to be sent: `Some(None)` means at once, `None` means that no set is
+    /// due.
     fn next_at(&self) -> Option<Option<Instant>> {
         if self.version == self.sent {
             return self.repeat_at.map(Some);
@@ -152,7 +156,7 @@ impl Topics {
         Some(grace.max(self.distance).map(|pause| sent_at + pause))
     }
 
-    /// Writes the set. If it is too long, what the node has comes before what is new.
+    /// Writes the set. If it is too long, topics that the node has take precedence over new ones.
     fn encode(&mut self, max: usize) -> Bytes {
         self.left_out.clear();
         self.last = self.wanted.keys().cloned().collect();
@@ -160,13 +164,13 @@ impl Topics {
         if body.len() <= max {
             return body;
         }
-        // The last one has no comma.
+        // The last topic has no comma.
         let mut left = (max + 1).saturating_sub("[]".len());
         let mut fitting = BTreeSet::new();
         let mut left_out = Vec::new();
         for held in [true, false] {
             for topic in self.wanted.keys().filter(|topic| self.has(topic) == held) {
-                // With a comma in place of its brackets.
+                // The encoded topic, with a comma instead of the brackets.
                 let len = encode_topics([topic.as_str()]).len() - 1;
                 if len <= left {
                     left -= len;
@@ -181,13 +185,13 @@ impl Topics {
         encode_topics(self.last.iter().map(TopicName::as_str))
     }
 
-    /// Whether the node has a topic, as far as it has confirmed.
+    /// Whether the node has a topic, according to its confirmations.
     fn has(&self, topic: &TopicName) -> bool {
         let since = self.wanted.get(topic);
         since.is_some_and(|&since| since <= self.settled) && !self.refused.contains(topic)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         if self.due {
             return None;
@@ -199,7 +203,8 @@ impl Topics {
         self.due |= self.next_timeout().is_some_and(|at| at <= now);
     }
 
-    /// A heartbeat sent after change `covers` was answered. Returns what is news of it.
+    /// Handles the answer to a heartbeat that was sent after change `covers`. Returns the news in
+    /// it, if any.
     pub(super) fn confirm(
         &mut self,
         covers: u64,
@@ -209,7 +214,7 @@ impl Topics {
         let news = covers > self.settled;
         let is_last = covers == self.sent;
         if !is_last {
-            // What is missing now is missing of the last set, which has its own heartbeat.
+            // The topics that are missing now belong to the last set, which has its own heartbeat.
             if !news || !shortage.is_none() {
                 return None;
             }
@@ -249,7 +254,7 @@ impl Topics {
         self.leaving.retain(|_, left| *left > version);
     }
 
-    /// The topics of the last set that the node does not have.
+    /// Returns the topics of the last set that the node does not have.
     fn missing(&self, shortage: &Shortage) -> BTreeSet<TopicName> {
         let left_out = self.left_out.iter().filter(|topic| self.wants(topic));
         let mut missing: BTreeSet<TopicName> = left_out.cloned().collect();

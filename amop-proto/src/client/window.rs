@@ -1,8 +1,8 @@
-//! What was taken lately: recognises a message that comes again.
+//! Recognises messages that arrive again, among those taken recently.
 //!
-//! Some SDKs publish a multicast through every node they are connected to, and publishers and
-//! nodes that lost a connection send a unicast again, in each case with the seq it had
-//! (channel-v2 section 8). The program gets it once.
+//! Some SDKs publish a multicast through every node to which they are connected. Publishers and
+//! nodes that lost a connection send a unicast again. In each case the copies have the same seq
+//! (channel-v2 section 8). The program gets the message once.
 
 use std::{
     collections::VecDeque,
@@ -18,18 +18,20 @@ use crate::{
     hash::{HashMap, HashSet},
 };
 
-/// Ways back remembered for one unicast that waits for its answer.
+/// The maximum number of return paths remembered for one unicast that waits for its answer.
 const MAX_WAITERS: usize = 16;
 
-/// The bounds of a [`Window`].
+/// The limits of a [`Window`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowConfig {
-    /// How long a message is remembered once it is answered, or came in as a multicast; a multicast up
-    /// to twice as long.
+    /// How long a message is remembered after it was answered, or after it arrived as a multicast;
+    /// a multicast up to twice as long.
     pub time: Duration,
-    /// Unicasts, and likewise multicasts, remembered at a time; of the latter at least half as many.
+    /// The maximum number of remembered unicasts, and also of remembered multicasts; of multicasts
+    /// at least half as many are remembered.
     pub messages: usize,
-    /// Bytes of replies remembered at a time. The last reply is kept whatever its length.
+    /// The maximum number of bytes of remembered replies. The last reply is kept, however long it
+    /// is.
     pub bytes: usize,
 }
 
@@ -43,12 +45,12 @@ impl Default for WindowConfig {
     }
 }
 
-/// What a unicast turns out to be.
+/// What the window knows about a unicast.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arrival {
-    /// It is not known: the program may get it.
+    /// It is unknown: the program may get it.
     New,
-    /// The program has it and has yet to answer. Whoever brought this copy gets the answer too.
+    /// The program has it and has not answered yet. The sender of this copy gets the answer, too.
     Pending,
     /// It was answered; this is the answer.
     Answered {
@@ -67,17 +69,17 @@ enum Entry<W> {
 
 type Key = (TopicName, Seq);
 
-/// The multicasts taken lately. They are many and have no answers, so only their fingerprints are
-/// kept: of topic and seq, keyed with randomness of the process. Two messages among the 65,536 of the
-/// default share one once in 10^14 messages.
+/// The multicasts taken recently. There are many, and they have no answers, so only fingerprints of
+/// topic and seq are kept, keyed with the process's own randomness. Two messages among the 65,536
+/// of the default share a fingerprint once in 10^14 messages.
 ///
-/// They are forgotten a generation at a time: what touches memory for each message is one look into
-/// each of two small tables.
+/// They are forgotten one generation at a time, so that each message costs only one lookup in each
+/// of two small tables.
 #[derive(Debug, Default)]
 struct Multicasts {
     key: foldhash::quality::RandomState,
     current: HashSet<u64>,
-    /// Since when; nothing before the first message.
+    /// The beginning of the current generation; `None` before the first message.
     began: Option<Instant>,
     previous: HashSet<u64>,
 }
@@ -87,7 +89,7 @@ impl Multicasts {
         self.key.hash_one((topic.as_bytes(), seq))
     }
 
-    /// Begins a generation if the current one is old or full.
+    /// Begins a new generation if the current one is old or full.
     fn turn(&mut self, now: Instant, config: &WindowConfig) {
         let began = *self.began.get_or_insert(now);
         if now >= began + 2 * config.time {
@@ -105,10 +107,10 @@ impl Multicasts {
     }
 }
 
-/// Messages taken lately, by topic and seq. `W` is the way back to a node.
+/// Messages taken recently, by topic and seq. `W` is the return path to a node.
 ///
-/// Unicasts that wait for an answer are kept until they get it: the program holds as many of them
-/// as it allows itself. Everything else is bounded by [`WindowConfig`]; the oldest goes first.
+/// Unicasts that wait for an answer are kept until they get it: the program limits their number.
+/// Everything else is bounded by [`WindowConfig`]; the oldest entries are forgotten first.
 #[derive(Debug)]
 pub struct Window<W> {
     config: WindowConfig,
@@ -121,7 +123,7 @@ pub struct Window<W> {
 }
 
 impl<W> Window<W> {
-    /// An empty window.
+    /// Creates an empty window.
     pub fn new(config: WindowConfig) -> Self {
         Self {
             config,
@@ -133,7 +135,7 @@ impl<W> Window<W> {
         }
     }
 
-    /// Whether this is the first copy of a multicast; it is remembered then.
+    /// Whether this is the first copy of a multicast; if so, it is remembered.
     pub fn multicast(&mut self, topic: &TopicName, seq: Seq, now: Instant) -> bool {
         let multicasts = &mut self.multicasts;
         multicasts.turn(now, &self.config);
@@ -141,20 +143,20 @@ impl<W> Window<W> {
         !multicasts.previous.contains(&fingerprint) && multicasts.current.insert(fingerprint)
     }
 
-    /// Whether a copy of a multicast was remembered.
+    /// Whether a copy of a multicast is remembered.
     pub fn knows_multicast(&mut self, topic: &TopicName, seq: Seq, now: Instant) -> bool {
         self.multicasts.turn(now, &self.config);
         let fingerprint = self.multicasts.fingerprint(topic, seq);
         self.multicasts.contains(fingerprint)
     }
 
-    /// Forgets a multicast that could not be taken after all: it comes again.
+    /// Forgets a multicast that could not be taken, so that it can be sent again.
     pub fn forget_multicast(&mut self, topic: &TopicName, seq: Seq) {
         let fingerprint = self.multicasts.fingerprint(topic, seq);
         self.multicasts.current.remove(&fingerprint);
     }
 
-    /// Looks a unicast up that arrived by `way`.
+    /// Looks up a unicast that arrived by `way`.
     pub fn unicast(&mut self, topic: &TopicName, seq: Seq, way: &W, now: Instant) -> Arrival
     where
         W: Clone + PartialEq,
@@ -175,7 +177,7 @@ impl<W> Window<W> {
         }
     }
 
-    /// The program got a unicast that is [`Arrival::New`], by `way`.
+    /// Records that the program got a unicast by `way`, which was [`Arrival::New`].
     pub fn taken(&mut self, topic: &TopicName, seq: Seq, way: W) {
         let key = (topic.clone(), seq);
         let waiters = vec![way];
@@ -188,7 +190,7 @@ impl<W> Window<W> {
         }
     }
 
-    /// A unicast was answered. Returns who gets the answer.
+    /// Records that a unicast was answered. Returns the return paths for the answer.
     pub fn answered(
         &mut self,
         topic: &TopicName,
@@ -205,7 +207,8 @@ impl<W> Window<W> {
         waiters
     }
 
-    /// A unicast was given back: it is unknown from here on. Returns who must be told.
+    /// Records that a unicast was given back: it is unknown from here on. Returns the return paths
+    /// for the refusal.
     pub fn refused(&mut self, topic: &TopicName, seq: Seq) -> Vec<W> {
         let key = (topic.clone(), seq);
         if !matches!(self.unicasts.get(&key), Some(Entry::Pending { .. })) {
@@ -218,7 +221,7 @@ impl<W> Window<W> {
         }
     }
 
-    /// A way back is gone. Unicasts that wait for their answers no longer have it.
+    /// Forgets a return path that no longer exists. Unicasts that wait for their answers lose it.
     pub fn forget_way(&mut self, way: &W)
     where
         W: PartialEq,
@@ -230,13 +233,13 @@ impl<W> Window<W> {
         }
     }
 
-    /// Whether a unicast waits for an answer that somebody could be given.
+    /// Whether a unicast waits for an answer that could still be sent.
     pub fn is_wanted(&self, topic: &TopicName, seq: Seq) -> bool {
         let key = (topic.clone(), seq);
         matches!(self.unicasts.get(&key), Some(Entry::Pending { waiters }) if !waiters.is_empty())
     }
 
-    /// Unicasts that wait for their answers.
+    /// Returns the number of unicasts that wait for their answers.
     pub fn pending(&self) -> usize {
         self.pending
     }

@@ -1,8 +1,10 @@
-//! What the shells log: foreign text on one line, and no more lines than a person reads.
+//! What the shells log: text from other programs on one line, and not more lines than a person can
+//! read.
 //!
-//! Whoever can make a program log decides what the operator sees and how full the disk gets, unless
-//! the program prevents it. [`OneLine`] shows foreign text so that it cannot imitate lines or steer a
-//! terminal; [`LogThrottle`] lets the first lines of a kind through and counts the others.
+//! A peer that makes a program log decides what the operator sees and how full the disk gets,
+//! unless the program prevents it. [`OneLine`] shows text from others so that it cannot imitate log
+//! lines or control a terminal; [`LogThrottle`] lets the first lines of a kind through and counts
+//! the others.
 
 mod text;
 mod throttle;

@@ -1,13 +1,12 @@
-//! Foreign text on one line.
+//! Text from other programs on one line.
 
 use std::fmt::{self, Write};
 
-/// Shows a value on one line that cannot do anything to a log or a terminal, whatever the value's text
-/// is: control characters, line breaks, marks that change the reading direction and other characters
-/// that cannot be seen are escaped as in Rust, and a text that is too long is cut and ends with three
-/// dots.
+/// Shows a value on one line that does no harm to a log or a terminal, whatever text the value has:
+/// control characters, line breaks, marks that change the reading direction and other invisible
+/// characters are escaped as in Rust. A text that is too long is cut and ends with three dots.
 ///
-/// Text that is shown whole is shown as it is, so that escaping twice changes nothing.
+/// Text that needs no escape is shown as it is, so escaping twice changes nothing.
 ///
 /// ```
 /// use amop_proto::log::OneLine;
@@ -26,17 +25,18 @@ pub struct OneLine<T> {
 }
 
 impl<T: fmt::Display> OneLine<T> {
-    /// How many characters are shown unless [`max`](Self::max) says otherwise: more than any text of
-    /// this project's own has.
+    /// How many characters are shown unless [`max`](Self::max) says otherwise: more than any text
+    /// that this project itself writes.
     pub const MAX: usize = 2048;
 
-    /// Shows so much of a value.
+    /// Shows at most [`MAX`](Self::MAX) characters of a value.
     pub fn new(value: T) -> Self {
         let max = Self::MAX;
         Self { value, max }
     }
 
-    /// Shows at most so many characters, counted after escaping; three dots come on top.
+    /// Sets the maximum number of characters, counted after escaping; the three dots are not
+    /// counted.
     #[must_use]
     pub fn max(mut self, characters: usize) -> Self {
         self.max = characters;
@@ -75,7 +75,7 @@ impl Write for Line<'_, '_> {
             self.take(1)?;
             return self.out.write_char(c);
         }
-        // An escape is never cut in two.
+        // An escape sequence is never split.
         let escaped = c.escape_debug();
         self.take(escaped.len())?;
         write!(self.out, "{escaped}")
@@ -95,8 +95,8 @@ impl Line<'_, '_> {
     }
 }
 
-/// Whether a character shows as itself and does nothing else. What Rust escapes in a string it escapes
-/// here, too, but for quotes and backslashes, which do no harm.
+/// Whether a character shows as itself and has no other effect. Characters that Rust escapes in a
+/// string are escaped here, too, except for quotes and backslashes, which do no harm.
 fn is_seen(c: char) -> bool {
     match c {
         ' '..='~' => true,

@@ -1,4 +1,4 @@
-//! How many lines of a kind are logged.
+//! A limit on the number of log lines of a kind.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 
 use super::OneLine;
 
-/// The bounds of a [`LogThrottle`].
+/// The limits of a [`LogThrottle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLimits {
     /// How long lines are counted together. Default: 10 s.
@@ -19,10 +19,10 @@ pub struct LogLimits {
     pub per_source: u32,
     /// Lines of one kind within a window, from all sources together. Default: 50.
     pub per_kind: u32,
-    /// Bytes of lines of one kind within a window: a line over it is shown only if it is the first.
-    /// Default: 8 KiB.
+    /// Bytes of lines of one kind within a window. A line that would exceed it is shown only if it
+    /// is the first. Default: 8 KiB.
     pub bytes_per_kind: usize,
-    /// Sources remembered at once, each counted for every kind. Default: 1024.
+    /// Sources remembered at once; a source counts once for each kind. Default: 1024.
     pub sources: usize,
 }
 
@@ -38,14 +38,14 @@ impl Default for LogLimits {
     }
 }
 
-/// Lets the first lines of a kind through, and counts those that follow until the window is over.
+/// Lets the first lines of a kind through, and counts those that follow until the window ends.
 ///
-/// `K` is the kind of a line, of which a program has a few; `S` is who caused it, of which there may be
-/// any number: an address, a connection. A source that causes many lines uses up its own share; many
-/// sources use up that of the kind. Nothing is lost without being counted: each window in which lines
-/// were held back ends with a [`Summary`].
+/// `K` is the kind of a line; a program has a few kinds. `S` is the source that caused the line,
+/// such as an address or a connection; there may be any number of sources. A source that causes
+/// many lines uses up its own share; many sources use up the share of the kind. No line is lost
+/// without being counted: each window in which lines were held back ends with a [`Summary`].
 ///
-/// The memory is bounded by the number of kinds and by [`LogLimits::sources`].
+/// Memory is bounded by the number of kinds and by [`LogLimits::sources`].
 #[derive(Debug)]
 pub struct LogThrottle<K, S> {
     limits: LogLimits,
@@ -56,27 +56,27 @@ pub struct LogThrottle<K, S> {
 #[derive(Debug)]
 struct Kind {
     window: Window,
-    /// Shown within the window.
+    /// Bytes shown within the window.
     bytes: usize,
     hidden: u64,
     last: String,
 }
 
-/// Lines shown since a moment.
+/// The number of lines shown since an instant.
 #[derive(Debug)]
 struct Window {
     since: Instant,
     shown: u32,
 }
 
-/// How many lines of a kind were held back in a window that is over.
+/// The lines of a kind that were held back in a window that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// How many.
+    /// The number of lines held back.
     pub hidden: u64,
-    /// From the first line of the window until now.
+    /// The time from the first line of the window until now.
     pub within: Duration,
-    /// The last of them, on one line.
+    /// The last line held back, on one line.
     pub last: String,
 }
 
@@ -93,7 +93,7 @@ impl fmt::Display for Summary {
 }
 
 impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
-    /// A throttle that has seen nothing.
+    /// Creates a throttle that has seen nothing.
     pub fn new(limits: LogLimits) -> Self {
         Self {
             limits,
@@ -102,8 +102,8 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
         }
     }
 
-    /// The line to log for what happened now, escaped by [`OneLine`]; `None` if it is only counted.
-    /// Ask for [`summary`](Self::summary) first.
+    /// Returns the line to log for an event, escaped by [`OneLine`]; `None` if it is only counted.
+    /// Call [`summary`](Self::summary) first.
     pub fn line(
         &mut self,
         now: Instant,
@@ -114,8 +114,9 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
         self.escaped(now, kind, source, OneLine::new(text).to_string())
     }
 
-    /// As [`line`](Self::line), of a text that [`OneLine`] has written: for those who share a throttle, and
-    /// write texts before they have it to themselves.
+    /// Does the same as [`line`](Self::line) for a text that [`OneLine`] has escaped already.
+    /// Callers that share a throttle behind a lock use it to write the text before they take the
+    /// lock.
     pub fn escaped(&mut self, now: Instant, kind: K, source: S, text: String) -> Option<String> {
         let limits = self.limits;
         let fresh = || Window {
@@ -130,7 +131,7 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
             hidden: 0,
             last: String::new(),
         });
-        // A window with lines to tell of stays open until they are told.
+        // A window that held lines back stays open until its summary is taken.
         if of_kind.hidden == 0 && of_kind.window.renew(now, limits.window) {
             of_kind.bytes = 0;
         }
@@ -146,23 +147,23 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
         None
     }
 
-    /// What was held back of a kind, once its window is over.
+    /// Returns the summary of the lines of a kind that were held back, once their window has ended.
     pub fn summary(&mut self, now: Instant, kind: &K) -> Option<Summary> {
         self.kinds.get_mut(kind)?.summary(now, self.limits.window)
     }
 
-    /// As [`summary`](Self::summary), of all kinds. To be called once in a window or so.
+    /// Returns the summaries of all kinds whose windows have ended. Call it about once per window.
     pub fn summaries(&mut self, now: Instant) -> Vec<(K, Summary)> {
         self.over(now, self.limits.window)
     }
 
-    /// What was held back of all kinds, whether their windows are over or not.
+    /// Returns the summaries of all kinds, even if their windows have not ended.
     pub fn finish(&mut self, now: Instant) -> Vec<(K, Summary)> {
         self.over(now, Duration::ZERO)
     }
 
-    /// When something that was held back is to be told by [`summaries`](Self::summaries); `None` if nothing
-    /// was.
+    /// Returns when [`summaries`](Self::summaries) next has something to return; `None` if no lines
+    /// are held back.
     pub fn next_summary(&self) -> Option<Instant> {
         let hiding = self.kinds.values().filter(|kind| kind.hidden > 0);
         hiding
@@ -177,7 +178,7 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
             .collect()
     }
 
-    /// How many sources are remembered.
+    /// Returns the number of remembered sources.
     #[cfg(test)]
     fn remembered(&self) -> usize {
         self.sources.young.len() + self.sources.old.len()
@@ -208,7 +209,7 @@ impl Kind {
 }
 
 impl Window {
-    /// Starts again if the time is over; returns whether it was.
+    /// Starts the window again if it has ended; returns whether it had.
     fn renew(&mut self, now: Instant, length: Duration) -> bool {
         let over = now.saturating_duration_since(self.since) >= length;
         if over {
@@ -220,7 +221,7 @@ impl Window {
         over
     }
 
-    /// Takes a line if there is room for one.
+    /// Counts a line if there is room for one.
     fn take(&mut self, max: u32) -> bool {
         let room = self.shown < max;
         self.shown += u32::from(room);
@@ -228,8 +229,8 @@ impl Window {
     }
 }
 
-/// A map that forgets what was not asked for lately: as many entries as it may have at most, half of
-/// them at least.
+/// A map that forgets entries that were not used recently. It keeps at least half as many entries
+/// as its maximum, and at most the maximum.
 #[derive(Debug)]
 struct Recent<Q, V> {
     max: usize,
@@ -293,7 +294,7 @@ mod tests {
             summary.to_string(),
             "997 more lines like this within 10 s, the last: refused 999\\n"
         );
-        // Told once.
+        // It is reported once.
         assert_eq!(log.summaries(start + seconds(100)), []);
     }
 
@@ -380,7 +381,7 @@ mod tests {
         let line = log.line(later, "kind", 1, "x".repeat(200));
         assert_eq!(line.map(|line| line.len()), Some(200));
         assert_eq!(log.line(later, "kind", 2, "x"), None);
-        // And in the window after one in which nothing was held back.
+        // The same in the window after one in which nothing was held back.
         for window in 2..5 {
             let now = later + seconds(20 * window);
             log.summary(now, &"kind");

@@ -1,10 +1,10 @@
-//! Times for people.
+//! Times as text for people.
 
 use std::fmt;
 
 const DAY: i64 = 86_400;
 
-/// A time as people read it: seconds since 1970 become `2021-01-01T00:00:00Z`.
+/// A time in a readable form: seconds since 1970 become `2021-01-01T00:00:00Z`.
 ///
 /// ```
 /// assert_eq!(amop_proto::log::Utc(1_609_459_200).to_string(), "2021-01-01T00:00:00Z");
@@ -27,10 +27,10 @@ impl fmt::Display for Utc {
     }
 }
 
-/// The date of a day, counted from 1970-01-01. Years begin with March here, so that a leap day is the last of
-/// its year, and eras of 400 years are all of one length.
+/// Returns the date of a day, counted from 1970-01-01. Years begin with March here, so that a leap
+/// day is the last day of its year, and eras of 400 years all have the same length.
 fn date(days: i64) -> (i64, i64, i64) {
-    /// From 0000-03-01 to 1970-01-01.
+    /// The number of days from 0000-03-01 to 1970-01-01.
     const EPOCH: i64 = 719_468;
     const ERA: i64 = 146_097;
     let days = days + EPOCH;

@@ -7,7 +7,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// A method, as far as the answer goes.
+/// A method, as far as it decides the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Method {
     ClientVersion,
@@ -17,7 +17,8 @@ pub(super) enum Method {
     Peers,
     NodeInfo,
     Modules,
-    /// What a real node does for one of its groups, with such parameters; `None` if that is not known.
+    /// A method that a FISCO node answers for one of its groups, with parameters of these kinds;
+    /// `None` if the kinds are not known.
     OfGroup(Option<&'static [Kind]>),
     Unknown,
 }
@@ -88,7 +89,7 @@ impl Method {
         }
     }
 
-    /// Whether these parameters will do. A method without parameters takes any.
+    /// Whether these parameters are valid. A method without parameters accepts any.
     pub(super) fn takes(self, params: &Params) -> bool {
         let wanted = match self {
             Self::BlockNumber | Self::NodeIdList | Self::Peers => GROUP,
@@ -105,22 +106,22 @@ impl Method {
     }
 }
 
-/// More than any method takes.
+/// More parameters than any method takes.
 const MOST: usize = 4;
 
-/// A request's parameters, as far as they matter.
+/// A request's parameters, reduced to the parts that matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Params {
-    /// There are none, or null.
+    /// There are none, or the value is null.
     #[default]
     None,
     List(List),
     Named,
-    /// Neither a list nor an object, so that the request is no valid one.
+    /// Neither a list nor an object, so that the request is invalid.
     Bad,
 }
 
-/// The kinds of the first few parameters, and how many there are.
+/// The kinds of the first few parameters, and the number of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct List {
     first: [Kind; MOST],
@@ -128,15 +129,15 @@ pub(super) struct List {
 }
 
 impl List {
-    /// `None` if there are more than any method takes.
+    /// Returns the kinds; `None` if there are more parameters than any method takes.
     fn kinds(&self) -> Option<&[Kind]> {
         self.first.get(..self.len)
     }
 }
 
-/// Whether a real node takes a number with a point for a whole one.
+/// Whether a FISCO node accepts a number with a decimal point as an integer.
 pub(super) fn is_whole(number: f64) -> bool {
-    // Between the least number of 64 bits with a sign and the greatest without one.
+    // In the range from the least signed to the greatest unsigned 64-bit number.
     number.fract() == 0.0 && number >= -(2f64.powi(63)) && number < 2f64.powi(64)
 }
 

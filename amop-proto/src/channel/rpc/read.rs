@@ -1,4 +1,4 @@
-//! Reading requests: no more of them than matters.
+//! Reads requests, and only the parts of them that matter.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,7 +13,7 @@ use super::{
     params::{self, Method},
 };
 
-/// The top of a body; sets the flag where a batch is too long.
+/// The top-level value of a body. Sets the flag if a batch is too long.
 pub(super) struct Top<'a>(pub(super) &'a mut bool);
 
 impl<'de> Visitor<'de> for Top<'_> {
@@ -67,7 +67,7 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 }
 
-/// What is no object is no valid request.
+/// Reads one request. A value that is not an object is an invalid request.
 struct CallVisitor;
 
 impl<'de> Deserialize<'de> for Call {
@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for CallVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Call, A::Error> {
         let mut call = Call::default();
-        // Of a key that occurs twice the last one counts.
+        // If a key occurs twice, the last one counts.
         while let Some(key) = map.next_key::<Cow<'_, str>>()? {
             match &*key {
                 "id" => call.id = Some(map.next_value()?),
@@ -187,7 +187,7 @@ impl<'de> Visitor<'de> for IdVisitor {
     }
 }
 
-/// A text, or nothing where there is something else.
+/// A string; `None` if the value is of another type.
 struct Text(Option<String>);
 
 impl<'de> Deserialize<'de> for Text {

@@ -1,4 +1,4 @@
-//! Questions of SDKs, and what is no question.
+//! Requests of SDKs, and bodies that are not requests.
 
 use super::{
     params::{Kind, Method},
@@ -100,7 +100,7 @@ fn everything_else_is_an_error_of_the_protocols_own() {
     assert!(ask(r#"[1]"#).starts_with(r#"[{"error":{"code":-32600"#));
 }
 
-/// The peers are asked for once, and the answer stays bounded.
+/// The list of peers is asked for only once, and the answer stays bounded.
 #[test]
 fn a_batch_cannot_ask_for_more_than_it_may_get() {
     let peer = PeerInfo {
@@ -120,7 +120,7 @@ fn a_batch_cannot_ask_for_more_than_it_may_get() {
     assert_eq!(replies[MAX_BATCH - 1]["error"]["code"], INTERNAL_ERROR);
 }
 
-/// A long answer is whole where it is alone, and the first of a batch.
+/// A long answer is complete if it is alone or the first of a batch.
 #[test]
 fn an_answer_that_fills_a_batch_is_its_first_or_none() {
     let topics = || vec!["t".repeat(MAX_BATCH_ANSWER)];
@@ -149,7 +149,7 @@ fn a_batch_is_answered_in_order() {
     );
 }
 
-/// A parameter of that kind.
+/// Returns a parameter of this kind.
 fn example(kind: &Kind) -> &'static str {
     match kind {
         Kind::Integer => "1",
@@ -160,7 +160,7 @@ fn example(kind: &Kind) -> &'static str {
     }
 }
 
-/// As a real node was seen to answer them.
+/// The answers were recorded from a FISCO node.
 #[test]
 fn a_request_without_an_id_is_an_error() {
     let answer = "{\"error\":{\"code\":-32604,\"message\":\"PROCEDURE_IS_METHOD: The requested notification \
@@ -247,7 +247,7 @@ fn parameters_are_looked_at_where_there_are_any() {
         invalid
     );
     let no_request = Some(i64::from(INVALID_REQUEST));
-    // Where there are none, any will do that can be parameters at all.
+    // Methods without parameters accept any valid ones.
     for method in [
         "getClientVersion",
         "getGroupList",

@@ -1,4 +1,5 @@
-//! A session's part in private topics: challenges to subscribers, and those of publishers.
+//! Private topics in a session: challenges that it sends to subscribers, and challenges of
+//! publishers that it receives.
 
 use std::time::Instant;
 
@@ -15,12 +16,12 @@ use crate::{
 };
 
 impl<T> ClientSession<T> {
-    /// Tells the node that the subscriber behind another node may have the messages of a private topic
-    /// (0x38). Only a `request` that came in [`Event::Signed`] should be answered so.
+    /// Tells the node that the subscriber behind another node may get the messages of a private
+    /// topic (0x38). Call it only with a `request` from [`Event::Signed`].
     ///
-    /// There is no telling that it may not: a node would never ask again while the topic is
-    /// subscribed to over there (channel-v2 section 9.2), be it by somebody else or with another key.
-    /// Told nothing, it asks again 5 s later.
+    /// There is no way to tell the node that the subscriber may not: the node would then never ask
+    /// again while anyone over there, also with another key, subscribes to the topic (channel-v2
+    /// section 9.2). A node that gets no result asks again 5 s later.
     pub fn verified(&mut self, request: &VerifyRequest) {
         if self.state == State::Closed {
             return;
@@ -29,9 +30,10 @@ impl<T> ClientSession<T> {
         Frame::new(FrameType::VERIFY_RESULT, seq, request.result(true)).encode(&mut self.out);
     }
 
-    /// The node asks to verify the subscriber behind another one (channel-v2 section 9.3).
+    /// Handles a node's request to verify the subscriber behind another node (channel-v2 section
+    /// 9.3).
     pub(super) fn handle_verify(&mut self, now: Instant, frame: Frame) {
-        // Unanswered, a node pushes it to the next session.
+        // Without this acknowledgement the node pushes the request to the next session.
         Frame::new(FrameType::VERIFY_PEER, frame.seq, Bytes::new()).encode(&mut self.out);
         let request = match VerifyRequest::parse(&frame.body) {
             Ok(request) => request,
@@ -45,13 +47,13 @@ impl<T> ClientSession<T> {
             Begun::Challenge { seq, bytes } => {
                 put_amop(&mut self.out, FrameType::UNICAST, seq, 0, &route, &bytes)
             }
-            // The node asks again for as long as it gets no result.
+            // The node asks again until it gets a result.
             Begun::UnderWay => {}
             Begun::TooMany(request) => self.notice(Notice::TooManyChallenges(request)),
         }
     }
 
-    /// A subscriber answered its challenge, or a node said why not.
+    /// Handles a subscriber's answer to its challenge, or a node's refusal.
     pub(super) fn handle_signature(&mut self, challenge: Challenge, frame: Frame) {
         let outcome = Outcome::of_response(&challenge.request.route, frame.result, frame.body);
         match outcome {
@@ -66,7 +68,7 @@ impl<T> ClientSession<T> {
         }
     }
 
-    /// A publisher wants to know whether this side holds its key.
+    /// Handles a challenge: a publisher wants to know whether this side holds its key.
     pub(super) fn handle_challenge(&mut self, route: TopicName, seq: Seq, challenge: Bytes) {
         if challenge.is_empty() || challenge.len() > MAX_CHALLENGE_LEN {
             let len = challenge.len();

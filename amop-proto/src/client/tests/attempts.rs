@@ -1,4 +1,4 @@
-//! In which order a message's connections are tried, and when the verdict stands.
+//! The order in which a message's connections are tried, and when a result is final.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn a_verdict_of_all_nodes_stands() {
     assert!(attempts.may_try(2));
     attempts.ended(2, Attempt::Turned);
     assert_eq!(attempts.when_exhausted(|_| true), Next::Finish);
-    // A connection that was gone before adds nothing.
+    // A connection that was lost before changes nothing.
     attempts.ended(3, Attempt::NotSent);
     assert_eq!(attempts.when_exhausted(|_| true), Next::Finish);
 }

@@ -14,7 +14,7 @@ fn the_handshake_is_the_first_frame_and_decides_the_version() {
     assert_eq!(request, HandshakeRequest::ours());
     assert!(!harness.session.is_ready());
 
-    // Another seq is not the answer.
+    // A frame with another seq is not the answer.
     harness.receive(Frame {
         seq: Seq([b'0'; 32]),
         body: handshake_body(3),
@@ -61,7 +61,7 @@ fn without_an_answer_version_1_is_spoken_until_it_comes() {
     let heartbeat = harness.sent_one();
     assert_eq!(&heartbeat.body[..], b"0");
 
-    // The node speaks version 3 once it has answered, however late.
+    // The node speaks version 3 once it has answered, even if late.
     harness.receive(Frame {
         body: handshake_body(3),
         ..hello
@@ -169,7 +169,7 @@ fn two_silent_intervals_end_the_session() {
 #[test]
 fn any_bytes_are_a_sign_of_life() {
     let mut harness = Harness::ready();
-    // A long frame trickles in; no heartbeat is answered meanwhile.
+    // A long frame arrives slowly; no heartbeat is answered meanwhile.
     for _ in 0..30 {
         harness.pass(seconds(5));
         harness.session.handle_alive(harness.now);
@@ -186,8 +186,8 @@ fn every_timeout_makes_progress() {
         harness.session.subscribe(&topic(name));
         harness.sent();
     }
-    // Woken exactly when asked for and with no answers, it must not ask for the same time again
-    // for ever.
+    // If it wakes exactly at the requested times and gets no answers, it must not request the same
+    // time again for ever.
     let mut wakeups = 0;
     while let Some(next) = harness.session.next_timeout() {
         assert!(next >= harness.now);
@@ -218,7 +218,7 @@ fn closing_fails_what_is_outstanding_in_the_order_of_deadlines() {
             Event::Closed(CloseReason::Local),
         ]
     );
-    // What was queued can still be written, and nothing is added to it.
+    // Queued bytes can still be written, and nothing is added to them.
     assert_eq!(harness.sent().len(), 3);
     assert!(!harness.session.respond(Seq([0; 32]), &hello(), 0, b""));
     harness.receive(Frame::new(FrameType::VERIFY_PEER, Seq([0; 32]), ""));
@@ -271,7 +271,7 @@ fn the_same_input_gives_the_same_output() {
     assert_ne!(run([1; 32]).0, run([2; 32]).0);
 }
 
-/// What was sent since the last look, by type.
+/// Returns the types of the frames sent since the last call.
 fn kinds(harness: &mut Harness) -> Vec<FrameType> {
     harness.sent().iter().map(|frame| frame.kind).collect()
 }
@@ -286,13 +286,13 @@ fn who_waits_has_the_node_asked_for_a_sign_of_life() {
     harness.pass(Duration::from_millis(1));
     let probe = harness.sent_one();
     assert_eq!(probe.kind, FrameType::HEARTBEAT);
-    // A node that lives may take its time with the message.
+    // A live node may need some time for the message.
     harness.answer_heartbeat(&probe);
     harness.pass(Duration::from_millis(2499));
     assert_eq!(harness.sent(), []);
     harness.pass(Duration::from_millis(1));
     assert_eq!(kinds(&mut harness), [FrameType::HEARTBEAT]);
-    // One that says nothing is given up before the message is.
+    // A silent node is given up before the message is.
     harness.pass(Duration::from_millis(2499));
     assert_eq!(harness.events(), []);
     harness.pass(Duration::from_millis(2));
@@ -331,7 +331,8 @@ fn what_is_still_on_its_way_gives_a_node_more_time() {
     assert!(harness.session.is_closed());
 }
 
-/// The last bytes of a long message are still on their way when the transport has taken them all.
+/// The last bytes of a long message are still on their way after the transport has accepted all of
+/// them.
 #[test]
 fn a_line_that_moves_is_not_given_up_and_its_tail_has_time() {
     let mut harness = Harness::ready();
@@ -349,14 +350,14 @@ fn a_line_that_moves_is_not_given_up_and_its_tail_has_time() {
     harness.pass(Duration::from_millis(5499));
     assert!(!harness.session.is_closed());
     harness.answer_heartbeat(&probe);
-    // Nothing is on its way now.
+    // Nothing is in flight now.
     harness.pass(Duration::from_millis(2500));
     harness.sent();
     harness.pass(Duration::from_millis(2510));
     assert!(harness.session.is_closed());
 }
 
-/// A node may hold heartbeats back until topics are in force, and no other answer.
+/// A node may delay answers to heartbeats until topics are in force, but no other answers.
 #[test]
 fn while_topics_are_on_their_way_the_node_is_asked_something_else() {
     let mut harness = Harness::ready();
@@ -394,7 +395,7 @@ fn the_longest_frame_is_suspected_when_a_node_ends_the_session() {
     assert!(events.contains(&finished(2, Outcome::CutOff { len, longest })));
     assert!(events.contains(&finished(3, Outcome::Disconnected)));
 
-    // What the node took before is no reason for it.
+    // A frame of a length that the node accepted before is not suspected.
     let config = ClientConfig {
         longest_taken: taken,
         ..ClientConfig::default()
@@ -405,7 +406,8 @@ fn the_longest_frame_is_suspected_when_a_node_ends_the_session() {
     assert_eq!(harness.events()[0], finished(1, Outcome::Disconnected));
 }
 
-/// A node that restarts under the first messages of a client does not end the session for their length.
+/// A node that restarts during the first messages of a client did not end the session because of
+/// their length.
 #[test]
 fn a_short_frame_is_not_suspected_and_none_of_a_node_that_told_its_limit() {
     let mut harness = Harness::ready();

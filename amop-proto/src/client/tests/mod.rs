@@ -1,4 +1,4 @@
-//! Tests of the machine, with time passed in.
+//! Tests of the state machine. Time is passed in.
 
 mod attempts;
 mod liveness;
@@ -20,7 +20,7 @@ use crate::{
     channel::{Frame, FrameDecoder, FrameType, HandshakeResponse, Seq, frame_topic},
 };
 
-/// A session, a clock, and what a node would see.
+/// A session, a clock, and the node's view of the session.
 struct Harness {
     session: ClientSession<u32>,
     now: Instant,
@@ -35,7 +35,7 @@ impl Harness {
         }
     }
 
-    /// Past a handshake that chose `protocol`.
+    /// Returns a harness after a handshake that chose `protocol`.
     fn ready_with(config: ClientConfig, protocol: u32) -> Self {
         let mut harness = Self::new(config);
         let hello = harness.sent_one();
@@ -55,7 +55,7 @@ impl Harness {
         self.session.handle_frame(self.now, frame);
     }
 
-    /// Answers a heartbeat, or the heartbeat behind a topic set.
+    /// Answers a heartbeat, or the heartbeat after a topic set.
     fn answer_heartbeat(&mut self, heartbeat: &Frame) {
         assert_eq!(heartbeat.kind, FrameType::HEARTBEAT);
         self.receive(Frame {
@@ -93,7 +93,7 @@ impl Harness {
         std::iter::from_fn(|| self.session.poll_event()).collect()
     }
 
-    /// Publishes and returns the seq.
+    /// Publishes a message and returns the seq.
     fn request(&mut self, kind: Kind, payload: &str, after: Duration, token: u32) -> Seq {
         let deadline = self.now + after;
         let topic = hello();
@@ -116,7 +116,7 @@ fn handshake_body(protocol: u32) -> Bytes {
         node_version: "2.11.1".into(),
         protocol,
         quiet_multicasts: false,
-        // An overlay node; a FISCO node says nothing of the kind.
+        // This makes it an overlay node; a FISCO node does not send this field.
         answer_within: Some(5000),
         max_frame: None,
     };

@@ -45,7 +45,7 @@ fn pauses_double_with_jitter_up_to_the_longest() {
         now += pause;
         pauses.push(pause);
     }
-    // The same seed gives the same pauses, another one others.
+    // The same seed gives the same pauses; another seed gives different ones.
     let pauses_of = |seed| {
         let mut pool = Pool::new(config(1, None), 1, seed, now);
         (0..8)
@@ -64,7 +64,7 @@ fn a_good_connection_clears_an_endpoints_name() {
     for _ in 0..5 {
         pool.failed(0, now);
     }
-    // One that is lost at once does not.
+    // A connection that is lost at once does not.
     pool.up(0, now);
     assert!(pool.failed(0, now + seconds(4)).unwrap() >= seconds(10));
     pool.up(0, now);
@@ -83,7 +83,7 @@ fn spares_come_before_what_has_just_failed() {
     pool.failed(1, now + seconds(60));
     assert_eq!(due(&mut pool, now + seconds(60)), [2]);
     pool.failed(2, now + seconds(60));
-    // All have failed once: the first is past its pause.
+    // All have failed once; the pause of the first one has passed.
     assert_eq!(due(&mut pool, now + seconds(60)), [0]);
     assert_eq!(pool.next_timeout(), None);
 }

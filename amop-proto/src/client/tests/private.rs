@@ -1,4 +1,4 @@
-//! Private topics: challenges a publisher sends, and those a subscriber gets.
+//! Private topics: challenges that a publisher sends, and challenges that a subscriber receives.
 
 use super::*;
 use crate::{
@@ -21,7 +21,7 @@ fn other_route() -> TopicName {
     topic(&route().as_str().replace(SUFFIX, &"0".repeat(32)))
 }
 
-/// A node asks to verify the subscriber behind a node.
+/// A node's request to verify the subscriber behind another node.
 fn wish(n: u8, node: NodeId, route: &TopicName) -> Frame {
     let topic = name();
     let body = format!(
@@ -31,7 +31,7 @@ fn wish(n: u8, node: NodeId, route: &TopicName) -> Frame {
     Frame::new(FrameType::VERIFY_PEER, Seq([n; 32]), body)
 }
 
-/// A session that wants to be asked.
+/// Returns a session of a publisher that wants to be asked.
 fn publisher() -> Harness {
     let mut harness = Harness::ready();
     harness.session.subscribe(name().push_topic());
@@ -41,7 +41,7 @@ fn publisher() -> Harness {
     harness
 }
 
-/// The challenge that follows a wish, behind the acknowledgement.
+/// Returns the challenge that follows a request and its acknowledgement.
 fn challenge(harness: &mut Harness, n: u8) -> (Frame, Bytes) {
     let frames = harness.sent();
     let [ack, challenge] = &frames[..] else {
@@ -78,7 +78,7 @@ fn a_wish_becomes_a_challenge_and_its_answer_a_result() {
     assert_eq!(challenge.request.node, NODE);
     assert_eq!(challenge.request.topic, name());
     assert_eq!(signature, "signature");
-    assert_eq!(harness.sent(), [], "it is the owner who judges");
+    assert_eq!(harness.sent(), [], "the owner decides, not the session");
     harness.session.verified(&challenge.request);
     let frame = harness.sent_one();
     assert_eq!(frame.kind, FrameType::VERIFY_RESULT);
@@ -95,7 +95,7 @@ fn every_challenge_is_new_and_counts_once() {
     let (first, one) = challenge(&mut harness, 1);
     answer(&mut harness, &first, "a");
     assert!(matches!(harness.events()[..], [Event::Signed { .. }]));
-    // The same answer again is nobody's.
+    // A second copy of the answer belongs to no challenge.
     answer(&mut harness, &first, "a");
     assert!(matches!(
         harness.events()[..],
@@ -113,7 +113,7 @@ fn a_wish_that_is_repeated_is_acknowledged_only() {
     challenge(&mut harness, 1);
     harness.receive(wish(2, NODE, &route()));
     assert_eq!(harness.sent_one().kind, FrameType::VERIFY_PEER);
-    // Unless there is a new subscriber.
+    // A request about a new subscriber is handled.
     harness.receive(wish(3, NODE, &other_route()));
     assert_eq!(harness.sent().len(), 2);
 }
@@ -129,7 +129,7 @@ fn what_was_never_granted_is_not_verified() {
         "{events:?}"
     );
 
-    // Nor what is granted no more, even before the node knows.
+    // A request about a topic that is no longer granted is refused, even before the node knows.
     let mut harness = publisher();
     harness.session.unsubscribe(name().push_topic());
     harness.receive(wish(1, NODE, &route()));
@@ -191,7 +191,7 @@ fn a_challenge_has_five_seconds() {
         ),
         "{events:?}"
     );
-    // Too late.
+    // The answer is too late.
     answer(&mut harness, &frame, "signature");
     assert!(matches!(
         harness.events()[..],
@@ -236,7 +236,7 @@ fn a_subscriber_is_handed_its_challenge() {
     let answer = harness.sent_one();
     assert_eq!((answer.kind, answer.seq), (FrameType::RESPONSE, seq));
 
-    // A key signs nothing but challenges.
+    // A key signs only challenges.
     for payload in [&b""[..], &[0; 65]] {
         harness.receive(push(FrameType::UNICAST, payload));
         let refusal = harness.sent_one();

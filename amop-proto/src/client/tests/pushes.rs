@@ -1,4 +1,4 @@
-//! What the node delivers, and a transcript of a real node.
+//! The messages that a node delivers, and a recording of a FISCO node.
 
 use super::*;
 use crate::channel::AmopBodyError;
@@ -62,7 +62,7 @@ fn a_topic_that_leaves_is_delivered_until_the_node_knows_and_refused_after() {
     let refusal = harness.sent_one();
     assert_eq!(refusal.kind, FrameType::RESPONSE);
     assert_eq!((refusal.seq, refusal.result), (SEQ, 104));
-    // Framed and without the payload: some publishers cannot read anything else.
+    // With the framing and without the payload: some publishers cannot read anything else.
     assert_eq!(refusal.body, framed(""));
 
     harness.receive(Frame::new(FrameType::MULTICAST, SEQ, framed("payload")));
@@ -106,8 +106,8 @@ fn broken_messages_close_the_session() {
     }
 }
 
-/// Plays every SDK of the recording: what it sent must come out of the session byte for byte but
-/// for the seq, and what its node sent must be understood.
+/// Replays every SDK of the recording: the session must send the same bytes as the SDK, except for
+/// the seq, and must understand the frames of the SDK's node.
 #[test]
 fn a_real_nodes_transcript_is_reproduced() {
     let text = include_str!("../../../tests/data/transcripts-2.11.1.json");
@@ -135,20 +135,20 @@ fn a_real_nodes_transcript_is_reproduced() {
             }
         }
     }
-    // A change that makes the test skip frames must not go unnoticed.
+    // A change that makes the test skip frames must be noticed.
     assert_eq!(replayed, 37);
 }
 
 struct Sdk {
     harness: Harness,
-    /// Seqs of the recording and those of this run.
+    /// Pairs of a seq in the recording and the seq in this run.
     seqs: Vec<(Seq, Seq)>,
 }
 
 impl Sdk {
     fn new() -> Self {
         let mut harness = Harness::ready();
-        // The recording's subscribers subscribed in an earlier flow.
+        // The recorded subscribers subscribed in an earlier flow.
         for name in ["hello", "local0", "你好"] {
             harness.session.subscribe(&topic(name));
         }

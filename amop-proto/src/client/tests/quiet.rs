@@ -21,7 +21,7 @@ fn shake_hands(harness: &mut Harness, quiet_multicasts: bool) {
     assert!(matches!(harness.events()[..], [Event::Ready { .. }]));
 }
 
-/// With a node that understands quiet multicasts.
+/// Returns a session with a node that understands quiet multicasts.
 fn quiet_with(config: ClientConfig) -> Harness {
     let mut harness = Harness::new(config);
     shake_hands(&mut harness, true);
@@ -68,7 +68,7 @@ fn the_last_one_of_what_is_sent_asks_and_confirms_the_others() {
     assert_eq!(harness.session.in_flight(), 1);
     answer(&mut harness, unicast, 0);
     assert_eq!(harness.events(), all_answered([3]));
-    // One at a time, every one asks.
+    // If sent one at a time, each asks for an answer.
     for token in 4..7 {
         let seqs = publish(&mut harness, [token]);
         assert_eq!(harness.sent_one().result, 0);
@@ -88,7 +88,7 @@ fn one_in_64_asks_and_one_in_64_kib() {
         asking.map(|(at, _)| at).collect()
     };
     assert_eq!(asking(&harness.sent()), [63, 127, 191, 199]);
-    // Those between two transmissions are counted anew.
+    // The count starts again after each transmission.
     publish(&mut harness, 0..65);
     assert_eq!(asking(&harness.sent()), [63, 64]);
     let long = "x".repeat(20 * 1024);
@@ -169,7 +169,7 @@ fn cancelling_before_sending_leaves_the_last_one_asking() {
     assert_eq!(results(&harness.sent()), [QUIET, QUIET, 0]);
     answer(&mut harness, seqs[2], 0);
     assert_eq!(harness.events()[..2], all_answered(0..2));
-    // All of them, with nothing left to confirm.
+    // All are cancelled, and nothing is left to confirm.
     let seqs = publish(&mut harness, 0..2);
     for seq in &seqs {
         assert!(harness.session.cancel(seq).is_some());
@@ -213,7 +213,7 @@ fn deadlines_hold_without_answers() {
         harness.events(),
         [2, 1].map(|token| finished(token, Outcome::TimedOut))
     );
-    // Somebody waits still, so the node is asked for a sign of life before the next deadline.
+    // Something still waits, so the node is probed before the next deadline.
     let probe = Some(now + Duration::from_millis(2500));
     assert_eq!(harness.session.next_timeout(), probe);
     harness.pass(Duration::from_millis(1500));
@@ -260,7 +260,7 @@ fn a_session_that_closes_ends_them_in_order() {
         .collect();
     expected.push(Event::Closed(CloseReason::Peer));
     assert_eq!(harness.events(), expected);
-    // What is queued is written all the same, the last one asking.
+    // Queued multicasts are still written; the last one asks for an answer.
     assert_eq!(results(&harness.sent()), [QUIET, QUIET, 0]);
 }
 
@@ -289,7 +289,7 @@ fn to_other_nodes_every_multicast_asks() {
     shake_hands(&mut harness, false);
     let seqs = publish(&mut harness, 0..3);
     assert_eq!(results(&harness.sent()), [0, 0, 0]);
-    // Their answers come in any order and say nothing of each other.
+    // Their answers come in any order and do not confirm each other.
     answer(&mut harness, seqs[2], 0);
     assert_eq!(harness.events(), all_answered([2]));
     assert_eq!(harness.session.in_flight(), 2);

@@ -1,4 +1,4 @@
-//! Publishing and its answers.
+//! Publishing, and the answers to it.
 
 use super::*;
 use crate::channel::HEADER_LEN;
@@ -231,7 +231,7 @@ fn a_message_is_sent_again_with_the_seq_it_had() {
     publish(&mut harness, 1).unwrap();
     let request = harness.sent_one();
     assert_eq!(request.seq, seq);
-    // Not twice at a time: the answer could belong to either.
+    // A seq is not used twice at a time: the answer could belong to either message.
     let refused = publish(&mut harness, 2).unwrap_err();
     assert_eq!((refused.token, refused.why), (2, RefusedWhy::SeqInUse));
     assert!(harness.sent().is_empty());

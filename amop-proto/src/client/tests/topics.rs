@@ -1,8 +1,8 @@
-//! The topic set and when it is settled.
+//! The topic set, and when it is settled.
 
 use super::*;
 
-/// Asserts that a set and the heartbeat behind it were sent, and returns the heartbeat.
+/// Asserts that a set and a heartbeat after it were sent, and returns the heartbeat.
 #[track_caller]
 fn set_of(frames: &[Frame], body: &str) -> Frame {
     let kinds: Vec<_> = frames.iter().map(|frame| frame.kind).collect();
@@ -72,7 +72,8 @@ fn a_node_that_confirms_nothing_gets_the_next_set_after_5_s() {
     let mut harness = Harness::ready();
     harness.session.subscribe(&topic("a"));
     set_of(&harness.sent(), r#"["a"]"#);
-    // The set is sent and unconfirmed: nothing to wake up for but to see whether the node lives.
+    // The set is sent and unconfirmed: the only reason to wake up is to check whether the node is
+    // alive.
     let half = Duration::from_millis(2500);
     assert_eq!(harness.session.next_timeout(), Some(harness.now + half));
     harness.pass(half);
@@ -81,7 +82,7 @@ fn a_node_that_confirms_nothing_gets_the_next_set_after_5_s() {
     harness.receive(probe);
     harness.session.subscribe(&topic("b"));
     assert_eq!(harness.sent(), []);
-    // The next question is due then, too, and the node shows that it lives before.
+    // The next probe is due then, too; the node shows before it that it is alive.
     assert_eq!(harness.session.next_timeout(), Some(harness.now + half));
     harness.pass(half - Duration::from_millis(1));
     assert_eq!(harness.sent(), []);
@@ -100,7 +101,7 @@ fn only_heartbeats_sent_behind_the_set_confirm_it() {
     harness.answer_heartbeat(&before);
     assert_eq!(harness.events(), []);
 
-    // The answer to the barrier itself never comes, but that to the next heartbeat does.
+    // The heartbeat after the set is never answered, but the next one is.
     for _ in 0..4 {
         harness.pass(Duration::from_millis(2499));
         assert_eq!(harness.sent(), []);
@@ -140,7 +141,7 @@ fn subscribing_again_while_leaving_keeps_the_topic() {
     assert!(matches!(harness.events()[..], [.., Event::Push(_)]));
 }
 
-/// Past a handshake of a FISCO node.
+/// Returns a session after a handshake with a FISCO node.
 fn at_fisco_node() -> Harness {
     let mut harness = Harness::new(ClientConfig::default());
     let first = harness.sent_one();
@@ -162,7 +163,8 @@ fn at_fisco_node() -> Harness {
     harness
 }
 
-/// Two sets may be handled in either order: they keep a distance, and the last one is sent once more.
+/// Two sets may be handled in either order: there is a pause between them, and the last one is sent
+/// once more.
 #[test]
 fn sets_for_a_fisco_node_keep_a_distance_and_are_repeated() {
     let mut harness = at_fisco_node();
@@ -187,7 +189,7 @@ fn sets_for_a_fisco_node_keep_a_distance_and_are_repeated() {
     harness.pass(Duration::from_millis(1));
     let again = set_of(&harness.sent(), r#"["a","b"]"#);
     harness.answer_heartbeat(&again);
-    // Nothing has changed, and nothing is sent a third time.
+    // Nothing has changed, so nothing is sent a third time.
     assert_eq!(harness.events(), []);
     harness.pass(seconds(9));
     assert!(
@@ -212,7 +214,7 @@ fn a_fisco_node_that_is_slow_gets_its_sets_further_apart() {
     set_of(&harness.sent(), r#"["a","b"]"#);
 }
 
-/// Answers a heartbeat as a node that has no room for the topics at these places of the set.
+/// Answers a heartbeat like a node that has no room for the topics at these positions of the set.
 fn refuse(harness: &mut Harness, heartbeat: &Frame, read: usize, places: &[usize]) {
     let mut shortage = crate::channel::Shortage {
         read,
@@ -273,7 +275,7 @@ fn a_set_that_does_not_count_refuses_what_is_new() {
     assert_eq!(harness.events(), [Event::TopicsRefused { topics }, settled]);
 }
 
-/// A frame that is too long would cost the connection.
+/// A frame that is too long would end the connection.
 #[test]
 fn what_does_not_fit_into_a_frame_is_left_out_and_what_is_there_stays() {
     let mut harness = Harness::new(ClientConfig::default());

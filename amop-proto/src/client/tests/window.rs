@@ -1,4 +1,4 @@
-//! What is recognised, for how long, and what that costs.
+//! Which messages are recognised, for how long, and the cost in memory.
 
 use super::*;
 
@@ -30,13 +30,13 @@ fn copies_of_a_multicast_are_recognised_for_a_while() {
     assert!(!window.multicast(&a, seq(1), now));
     assert!(window.multicast(&b, seq(1), now));
     assert!(window.multicast(&a, seq(2), now));
-    // A unicast of the same seq is another message.
+    // A unicast with the same seq is another message.
     assert_eq!(window.unicast(&a, seq(1), &'x', now), Arrival::New);
     let time = WindowConfig::default().time;
     assert!(!window.multicast(&a, seq(1), now + time));
     assert!(!window.multicast(&a, seq(1), now + 2 * time - Duration::from_nanos(1)));
     assert!(window.multicast(&a, seq(1), now + 2 * time));
-    // One that was not taken after all may come again.
+    // A multicast that was not taken may come again.
     window.forget_multicast(&a, seq(1));
     assert!(window.multicast(&a, seq(1), now + 2 * time));
 }
@@ -71,7 +71,7 @@ fn a_unicast_is_taken_once_and_its_reply_repeated() {
     assert_eq!(window.unicast(&hello, seq(1), &'x', now), Arrival::New);
     window.taken(&hello, seq(1), 'x');
     assert_eq!(window.pending(), 1);
-    // Copies wait for the same answer, each way once.
+    // Copies wait for the same answer. Each return path is listed once.
     for way in ['y', 'x', 'y'] {
         assert_eq!(window.unicast(&hello, seq(1), &way, now), Arrival::Pending);
     }
@@ -111,7 +111,7 @@ fn what_was_refused_may_come_again() {
     assert_eq!(window.refused(&hello, seq(1)), []);
     assert_eq!(window.pending(), 0);
     assert_eq!(window.unicast(&hello, seq(1), &'x', now), Arrival::New);
-    // An answer stays.
+    // A refusal after the answer changes nothing.
     window.taken(&hello, seq(1), 'x');
     window.answered(&hello, seq(1), (7, Bytes::new()), now);
     assert_eq!(window.refused(&hello, seq(1)), []);
@@ -130,7 +130,7 @@ fn ways_that_are_gone_are_not_answered() {
     window.forget_way(&'y');
     assert!(!window.is_wanted(&hello, seq(1)));
     assert_eq!(window.answered(&hello, seq(1), (0, "r".into()), now), []);
-    // The reply is kept for whoever comes.
+    // The reply is kept for later copies.
     assert_eq!(window.unicast(&hello, seq(1), &'z', now), answered("r"));
 }
 
@@ -161,7 +161,7 @@ fn messages_and_bytes_are_bounded() {
         window.answered(&hello, seq(n), (0, "r".into()), now);
     }
     assert!(!is_known(&mut window, 89) && is_known(&mut window, 90));
-    // Each of these pushes out what is older than the last two.
+    // Each of these pushes out everything older than the last two.
     for n in 100..110 {
         window.answered(&hello, seq(n), (0, vec![0; 50].into()), now);
     }
