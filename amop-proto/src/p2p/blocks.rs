@@ -1,20 +1,21 @@
-//! Memory for many short messages at once.
+//! Memory blocks that many short messages share.
 
 use bytes::{Bytes, BytesMut};
 
-/// What is taken from the system at once.
+/// The number of bytes that are allocated at once.
 const BLOCK: usize = 8 * 1024;
 
-/// Longer messages have memory of their own.
+/// The maximum length of a message in a shared block. Longer messages have memory of their own.
 const SHORT: usize = BLOCK / 4;
 
-/// Memory for messages that end in about the order in which they begin: a block is given back when all messages in it
-/// have ended. Who counts their bytes counts a message until those before it have ended, too.
+/// Memory for messages that end in about the order in which they begin: a block is freed when all
+/// messages in it have ended. A caller that counts the bytes must count a message until those
+/// before it have ended, too.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Blocks(BytesMut);
 
 impl Blocks {
-    /// A message of this length, as it is written.
+    /// Returns a message of this length, which `write` writes.
     pub(super) fn put(&mut self, len: usize, write: impl FnOnce(&mut BytesMut)) -> Bytes {
         if len > SHORT {
             let mut own = BytesMut::with_capacity(len);

@@ -1,18 +1,19 @@
-//! Long frames between overlay nodes travel in fragments, so that short ones need not wait for all of a
-//! long one.
+//! Long frames between overlay nodes are sent in fragments, so that short frames need not wait for
+//! a whole long one.
 //!
 //! A fragment is a frame of the extension protocol with packet type
-//! [`FRAGMENT`](super::mesh::packet::FRAGMENT). Its seq names the frame it is a part of, on this
-//! connection and in this direction. The body, all integers big-endian:
+//! [`FRAGMENT`](super::mesh::packet::FRAGMENT). Its seq identifies the frame that it is part of, on
+//! this connection and in this direction. This is the body; all integers are big-endian:
 //!
 //! | field | bytes | |
 //! | --- | --- | --- |
-//! | offset | 4 | how much of the body came before |
+//! | offset | 4 | the number of body bytes in earlier fragments |
 //! | total | 4 | with offset 0 only: the length of the whole body |
-//! | protocol, packet, seq | 4, 2, 4 | with offset 0 only: the frame's own |
+//! | protocol, packet, seq | 4, 2, 4 | with offset 0 only: those of the frame |
 //! | content | rest | at least one byte |
 //!
-//! The fragments of one frame come in order and without gaps; those of several frames may alternate.
+//! The fragments of one frame are sent in order and without gaps; fragments of several frames may
+//! alternate.
 
 use std::time::{Duration, Instant};
 
@@ -21,13 +22,14 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use super::{PEER_HEADER_LEN, PeerFrame, PeerMessage, mesh, protocol};
 use crate::hash::HashMap;
 
-/// Bodies above this length are cut, into fragments of this length, in bytes.
+/// The length, in bytes, above which bodies are cut, and the length of the fragments.
 pub const FRAGMENT: usize = 64 * 1024;
 
-/// So many frames of one direction of a connection may be under way in fragments at once.
+/// The maximum number of frames that may be in transit in fragments at once, in one direction of a
+/// connection.
 pub const MAX_OPEN: usize = 1024;
 
-/// The beginning of a body in two parts is copied into the first fragment up to this length.
+/// The head of a body in two parts is copied into the first fragment if it is not longer than this.
 const SHORT: usize = 4 * 1024;
 
 /// A frame that is being cut.
@@ -49,7 +51,8 @@ impl Cutting {
         }
     }
 
-    /// The next fragment, how much of the frame's own length it is, and whether it is the last.
+    /// Returns the next fragment, the part of the frame's own length that it stands for, and
+    /// whether it is the last fragment.
     pub(crate) fn next(&mut self) -> (PeerMessage, usize, bool) {
         let PeerMessage { frame, tail } = &mut self.message;
         let mut head = BytesMut::with_capacity(18);
@@ -88,39 +91,39 @@ impl Cutting {
     }
 }
 
-/// Puts the frames of one connection together again. `H` is held for each frame until it is whole: its
-/// share of a budget, say.
+/// Reassembles the frames of one connection. A value `H` is kept for each frame until it is
+/// complete, such as its share of a budget.
 #[derive(Debug)]
 pub struct Assembler<H> {
     open: HashMap<u32, Open<H>>,
-    /// What was held for the frame that is whole since the last look.
+    /// The value kept for the last complete frame, until it is taken.
     held: Option<H>,
     max: usize,
     patience: Duration,
 }
 
-/// A frame of which not all is there.
+/// A frame that is not complete.
 #[derive(Debug)]
 struct Open<H> {
-    /// Its body is still empty.
+    /// The frame; its body is still empty.
     frame: PeerFrame,
     total: usize,
     received: usize,
-    /// What is there; nothing if the frame is not wanted and what comes of it is dropped.
+    /// The bytes that arrived; `None` if the frame is not wanted and its bytes are dropped.
     content: Option<(BytesMut, H)>,
     heard: Instant,
 }
 
-/// What a fragment makes of its frame.
+/// The result of a fragment for its frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assembled {
-    /// More is missing, or the frame has been refused before.
+    /// Fragments are missing, or the frame was refused before.
     Nothing,
-    /// Now it is whole.
+    /// The frame is complete.
     Whole(PeerFrame),
-    /// There is no room for it; all of it will be dropped. Its body is what came.
+    /// There is no room for the frame; all of it will be dropped. Its body is what has arrived.
     Refused {
-        /// The frame, with as much of its body as the first fragment brought.
+        /// The frame, with the part of its body that the first fragment brought.
         frame: PeerFrame,
         /// The length of its whole body in bytes.
         total: usize,
@@ -128,8 +131,8 @@ pub enum Assembled {
 }
 
 impl<H> Assembler<H> {
-    /// Refuses frames whose body is longer than `max` bytes, and gives up one of which nothing has come
-    /// for `patience`.
+    /// Creates an assembler. It refuses frames whose body is longer than `max` bytes, and gives up
+    /// a frame of which no fragment has arrived for `patience`.
     pub fn new(max: usize, patience: Duration) -> Self {
         Self {
             open: HashMap::default(),
@@ -144,13 +147,13 @@ impl<H> Assembler<H> {
         (frame.protocol, frame.packet) == (protocol::EXTENSION, mesh::packet::FRAGMENT)
     }
 
-    /// Takes a fragment. `admit` is asked once for each frame, with its length in bytes, whether there is
-    /// room for it.
+    /// Takes a fragment. `admit` is called once for each frame with its length in bytes, and
+    /// returns `None` if there is no room for it.
     ///
     /// # Errors
     ///
-    /// [`FragmentError`] if it is malformed or out of place; no overlay node sends that, and the
-    /// connection should be closed.
+    /// [`FragmentError`] if the fragment is malformed or out of place. No overlay node sends that,
+    /// and the connection should be closed.
     pub fn take(
         &mut self,
         now: Instant,
@@ -188,8 +191,9 @@ impl<H> Assembler<H> {
         Ok(Assembled::Whole(frame))
     }
 
-    /// What was held for the frame that [`take`](Self::take) gave out whole last, for who is to hold it
-    /// until the frame is dealt with. It is dropped with the next such frame otherwise.
+    /// Returns the value kept for the frame that [`take`](Self::take) completed last, so that the
+    /// caller can keep it until the frame is handled. Otherwise it is dropped with the next
+    /// complete frame.
     pub fn take_held(&mut self) -> Option<H> {
         self.held.take()
     }
@@ -254,8 +258,8 @@ impl<H> Assembler<H> {
         Ok(outcome)
     }
 
-    /// Gives up the frames of which nothing has come for too long: what there is of them goes, and what
-    /// still comes is dropped. Returns how many these are.
+    /// Gives up the frames of which no fragment has arrived for too long. Their bytes are freed,
+    /// and later fragments of them are dropped. Returns the number of these frames.
     pub fn give_up(&mut self, now: Instant) -> usize {
         let patience = self.patience;
         let stale = self
@@ -266,12 +270,12 @@ impl<H> Assembler<H> {
         stale.map(|open| open.content = None).count()
     }
 
-    /// Whether frames are under way in fragments.
+    /// Whether any frame is incomplete.
     pub fn is_busy(&self) -> bool {
         !self.open.is_empty()
     }
 
-    /// The bytes held of frames that are not whole.
+    /// Returns the number of bytes held for incomplete frames.
     pub fn bytes(&self) -> usize {
         let held = self.open.values().filter(|open| open.content.is_some());
         held.map(|open| open.received).sum()
@@ -301,34 +305,34 @@ impl<H> Open<H> {
     }
 }
 
-/// Why fragments cannot be read on.
+/// Why fragments cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FragmentError {
-    /// It is too short, empty, longer than its frame, or a fragment of a fragment.
-    #[error("a malformed fragment; the other side is no overlay node, or faulty")]
+    /// The fragment is too short, empty, longer than its frame, or a fragment of a fragment.
+    #[error("a malformed fragment; the other side is not an overlay node, or faulty")]
     Malformed,
-    /// It does not go on where its frame ended.
+    /// The fragment does not continue where the previous one of its frame ended.
     #[error(
         "a fragment of frame {number} at byte {offset}, not at {expected}; the other side is faulty"
     )]
     OutOfPlace {
-        /// The frame's name.
+        /// The number of the frame.
         number: u32,
-        /// Where it says it belongs.
+        /// The fragment's offset.
         offset: usize,
-        /// Where the next one belongs.
+        /// The offset at which the next fragment belongs.
         expected: usize,
     },
-    /// Its frame is over the limit.
+    /// The frame is over the limit.
     #[error("a frame of {len} bytes in fragments is over the limit of {max}; raise the limit")]
     TooLong {
         /// The length of its body in bytes.
         len: usize,
-        /// The limit in force.
+        /// The limit.
         max: usize,
     },
-    /// Too many frames are under way.
-    #[error("over {MAX_OPEN} frames are under way in fragments; the other side is faulty")]
+    /// Too many frames are incomplete.
+    #[error("over {MAX_OPEN} frames are in transit in fragments; the other side is faulty")]
     TooManyOpen,
 }
 
@@ -345,7 +349,7 @@ mod tests {
         }
     }
 
-    /// The fragments of a frame.
+    /// Returns the fragments of a frame.
     fn cut(number: u32, message: PeerMessage) -> Vec<PeerFrame> {
         let mut cutting = Cutting::new(number, message);
         let mut fragments = Vec::new();
@@ -369,7 +373,7 @@ mod tests {
         assembler.take(Instant::now(), fragment, |_| Some(()))
     }
 
-    /// A fragment by its parts.
+    /// Returns a fragment with these parts.
     fn fragment(number: u32, offset: u32, first: Option<(u32, i32, u16)>, len: usize) -> PeerFrame {
         let mut body = BytesMut::new();
         body.put_u32(offset);
@@ -543,7 +547,7 @@ mod tests {
         assert_eq!(assembler.give_up(start + Duration::from_secs(60)), 1);
         assert_eq!(std::rc::Rc::strong_count(&room), 1);
         assert_eq!(assembler.bytes(), 0);
-        // What still comes of it is no error, and no frame.
+        // Later fragments of it are no error, and give no frame.
         for fragment in fragments {
             let taken = assembler.take(start, fragment, |_| None);
             assert_eq!(taken, Ok(Assembled::Nothing));

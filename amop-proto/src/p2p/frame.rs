@@ -24,11 +24,11 @@ const COMPRESS_ABOVE: usize = 1024;
 pub struct PeerFrame {
     /// Positive in requests, negative in responses.
     pub protocol: i32,
-    /// What the body is, by protocol.
+    /// The packet type, which depends on the protocol and says how to read the body.
     pub packet: u16,
-    /// Ties a response to its request; per connection.
+    /// The number that ties a response to its request, on one connection.
     pub seq: u32,
-    /// The rest. Shared with the buffer it was read into unless it was compressed.
+    /// The body. It shares memory with the buffer it was read into, unless it was compressed.
     pub body: Bytes,
 }
 
@@ -38,13 +38,13 @@ impl PeerFrame {
         self.protocol <= 0
     }
 
-    /// The frame's length on the wire in bytes, uncompressed.
+    /// Returns the frame's length on the wire in bytes, uncompressed.
     pub fn wire_len(&self) -> usize {
         PEER_HEADER_LEN + self.body.len()
     }
 }
 
-/// Which header the chain uses; all its nodes use the same.
+/// The header that the chain uses; all its nodes use the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Header {
     /// 16 bytes, since 2.0.0-rc2.
@@ -85,8 +85,8 @@ impl Default for PeerCodec {
 }
 
 impl PeerCodec {
-    /// A codec that refuses frames, and uncompressed bodies, longer than `max` bytes. `max` is held
-    /// between [`PEER_HEADER_LEN`] and [`PROTOCOL_MAX_FRAME`].
+    /// Creates a codec that refuses frames, and uncompressed bodies, longer than `max` bytes. `max`
+    /// is clamped to the range from [`PEER_HEADER_LEN`] to [`PROTOCOL_MAX_FRAME`].
     pub fn new(max: usize) -> Self {
         Self {
             max: max.clamp(PEER_HEADER_LEN, PROTOCOL_MAX_FRAME),
@@ -95,15 +95,15 @@ impl PeerCodec {
         }
     }
 
-    /// Whether to compress bodies above 1024 bytes when writing, if they shrink. Compressed frames
-    /// are always read.
+    /// Sets whether to compress bodies above 1024 bytes when writing, if they shrink. Compressed
+    /// frames are always read.
     #[must_use]
     pub fn with_compression(mut self, compress: bool) -> Self {
         self.compress = compress;
         self
     }
 
-    /// The codec for the 12-byte header of 2.0.0-rc1, which knows no compression.
+    /// Returns the codec for the 12-byte header of 2.0.0-rc1, which has no compression.
     #[must_use]
     pub fn rc1(mut self) -> Self {
         self.header = Header::Rc1;
@@ -123,14 +123,15 @@ impl PeerCodec {
         out.put_slice(&body);
     }
 
-    /// Appends a frame's header to `out` and returns the body as it is to be
-    /// written behind it: a long one need not be copied.
+    /// Appends a frame's header to `out` and returns the body to write after it, so that a long
+    /// body need not be copied.
     pub fn encode_header(&self, frame: &PeerFrame, out: &mut BytesMut) -> Bytes {
         let compressed =
             (self.compress && self.header == Header::Current && frame.body.len() > COMPRESS_ABOVE)
                 .then(|| snap::raw::Encoder::new().compress_vec(&frame.body).ok())
                 .flatten()
-                // What does not shrink could grow past the limit; uncompressed is always understood.
+                // A body that does not shrink could grow beyond the limit; every node understands
+                // an uncompressed one.
                 .filter(|compressed| compressed.len() < frame.body.len());
         let (version, body) = match compressed {
             Some(compressed) => (COMPRESSED, Bytes::from(compressed)),
@@ -140,8 +141,8 @@ impl PeerCodec {
         body
     }
 
-    /// As [`encode_header`](Self::encode_header), of a frame whose body is in two parts: what is
-    /// returned is to be written behind `out`.
+    /// Does the same as [`encode_header`](Self::encode_header) for a frame whose body has two
+    /// parts: write the returned bytes after `out`.
     pub fn encode_message(&self, message: &PeerMessage, out: &mut BytesMut) -> Bytes {
         if message.tail.is_empty() {
             return self.encode_header(&message.frame, out);
@@ -158,7 +159,7 @@ impl PeerCodec {
     fn put_header(&self, frame: &PeerFrame, len: usize, version: u16, out: &mut BytesMut) {
         let len = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
         let (packet, seq) = (frame.packet.to_be_bytes(), frame.seq.to_be_bytes());
-        // Put together first: the buffer looks for room once.
+        // The header is assembled first, so that the buffer checks its room only once.
         match self.header {
             Header::Current => {
                 let mut header = [0; PEER_HEADER_LEN];
@@ -172,7 +173,7 @@ impl PeerCodec {
             Header::Rc1 => {
                 let mut header = [0; RC1_HEADER_LEN];
                 header[..4].copy_from_slice(&len);
-                // The low 16 bits; bit 15 marks a response.
+                // The protocol's low 16 bits; bit 15 marks a response.
                 header[4..6].copy_from_slice(&(frame.protocol as u16).to_be_bytes());
                 header[6..8].copy_from_slice(&packet);
                 header[8..].copy_from_slice(&seq);
@@ -181,15 +182,15 @@ impl PeerCodec {
         }
     }
 
-    /// Takes the next complete frame out of `buffer`; `None` until more bytes are there.
+    /// Takes the next complete frame out of `buffer`; returns `None` until more bytes have arrived.
     ///
-    /// A body that does not decompress comes out empty, as on a real node: the message is lost, the
-    /// connection is not (p2p-v2 section 4.5).
+    /// A body that does not decompress becomes empty, as on a FISCO node: the message is lost, but
+    /// the connection is not (p2p-v2 section 4.5).
     ///
     /// # Errors
     ///
-    /// [`PeerFrameError`] as soon as the length field is there and out of bounds; the connection
-    /// should be closed.
+    /// [`PeerFrameError`] as soon as the length field has arrived and is out of bounds; the
+    /// connection should be closed.
     pub fn decode(&self, buffer: &mut BytesMut) -> Result<Option<PeerFrame>, PeerFrameError> {
         let Some(field) = buffer.first_chunk::<4>() else {
             return Ok(None);
@@ -223,7 +224,8 @@ impl PeerCodec {
         }))
     }
 
-    /// As [`FrameDecoder::missing`](crate::channel::FrameDecoder::missing).
+    /// Returns the number of missing bytes, like
+    /// [`FrameDecoder::missing`](crate::channel::FrameDecoder::missing).
     pub fn missing(&self, buffer: &[u8]) -> usize {
         match buffer.first_chunk::<4>() {
             Some(field) => {
@@ -235,13 +237,13 @@ impl PeerCodec {
         }
     }
 
-    /// The longest body it reads, in bytes.
+    /// Returns the length of the longest body that is read, in bytes.
     pub fn max_body(&self) -> usize {
         self.max - self.header_len()
     }
 
-    /// The frame that a buffer begins with, its body as far as it is there, and whether that is
-    /// compressed; `None` until its whole header is there.
+    /// Returns the frame at the beginning of a buffer, with the part of its body that has arrived,
+    /// and whether the body is compressed; `None` until the whole header has arrived.
     pub fn peek(&self, buffer: &[u8]) -> Option<(PeerFrame, bool)> {
         let (header, body) = buffer.split_at_checked(self.header_len())?;
         let mut header = &header[4..];
@@ -269,21 +271,21 @@ impl PeerCodec {
     }
 }
 
-/// Why a stream of P2P frames cannot be read on.
+/// Why a stream of P2P frames cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PeerFrameError {
     /// The length field is smaller than a header.
     #[error("P2P frame length {len} is below the header's; the other side is not a 2.x node")]
     TooShort {
-        /// What the length field says.
+        /// The value of the length field.
         len: usize,
     },
     /// The length field is over the limit.
     #[error("P2P frame length {len} is over the limit of {max} bytes")]
     TooLong {
-        /// What the length field says.
+        /// The value of the length field.
         len: usize,
-        /// The limit in force.
+        /// The limit.
         max: usize,
     },
 }
@@ -317,7 +319,7 @@ mod tests {
             let mut wire = BytesMut::new();
             codec.encode(&frame, &mut wire);
             assert_eq!(wire[4], flag, "{len}");
-            // A codec that does not compress still understands.
+            // A codec that does not compress still reads compressed frames.
             assert_eq!(PeerCodec::default().decode(&mut wire).unwrap(), Some(frame));
         }
     }

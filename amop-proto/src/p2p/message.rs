@@ -1,15 +1,15 @@
-//! Frames whose bodies are in two parts.
+//! Frames whose bodies have two parts.
 
 use bytes::{Bytes, BytesMut};
 
 use super::PeerFrame;
 
-/// A body in two parts: an address, say, and a long content that is not copied behind it.
+/// A body in two parts, for example an address, and a long content, which then need not be copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Body {
-    /// The beginning, or all of it.
+    /// The beginning of the body, or all of it.
     pub head: Bytes,
-    /// The rest, mostly empty.
+    /// The rest of the body; usually empty.
     pub tail: Bytes,
 }
 
@@ -21,24 +21,24 @@ impl From<Bytes> for Body {
 }
 
 impl Body {
-    /// Its length in bytes.
+    /// Returns the body's length in bytes.
     pub fn len(&self) -> usize {
         self.head.len() + self.tail.len()
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the body is empty.
     pub fn is_empty(&self) -> bool {
         self.head.is_empty() && self.tail.is_empty()
     }
 }
 
-/// A frame on its way to another node. Its body is that of `frame` and then `tail`: a long content is
-/// not copied behind its address.
+/// A frame to be sent to another node. Its body is that of `frame`, followed by `tail`, so that a
+/// long content need not be copied after its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerMessage {
     /// The header, and the beginning of the body or all of it.
     pub frame: PeerFrame,
-    /// The rest of the body, mostly empty.
+    /// The rest of the body; usually empty.
     pub tail: Bytes,
 }
 
@@ -52,17 +52,17 @@ impl From<PeerFrame> for PeerMessage {
 }
 
 impl PeerMessage {
-    /// The length of the body in bytes.
+    /// Returns the length of the body in bytes.
     pub fn body_len(&self) -> usize {
         self.frame.body.len() + self.tail.len()
     }
 
-    /// The frame's length on the wire in bytes, uncompressed.
+    /// Returns the frame's length on the wire in bytes, uncompressed.
     pub fn wire_len(&self) -> usize {
         self.frame.wire_len() + self.tail.len()
     }
 
-    /// The frame with its whole body, which is copied if it is in two parts.
+    /// Returns the frame with its whole body, which is copied if it has two parts.
     #[inline]
     pub fn joined(self) -> PeerFrame {
         if self.tail.is_empty() {

@@ -1,7 +1,7 @@
 //! The node-node protocol ("P2P"), as far as AMOP needs it.
 //!
-//! Frames, topic synchronisation and the extension by which nodes of this project tell each other
-//! how the network looks.
+//! It has frames, topic synchronisation, and the extension with which overlay nodes tell each other
+//! about the network.
 
 mod blocks;
 mod fragment;
@@ -25,20 +25,20 @@ pub mod protocol {
     pub const AMOP: i32 = 1;
     /// Topic synchronisation.
     pub const TOPIC: i32 = 2;
-    /// Nodes of this project among themselves. Group 0, module 0x414D ("AM"); real nodes have no
-    /// handler for it and drop it silently (p2p-v2 section 5).
+    /// The extension that only overlay nodes use among themselves. Group 0, module 0x414D ("AM");
+    /// FISCO nodes have no handler for it and drop it silently (p2p-v2 section 5).
     pub const EXTENSION: i32 = 0x414D;
 }
 
 /// Packet types.
 pub mod packet {
-    /// AMOP: one subscriber.
+    /// AMOP: a message to one subscriber.
     pub const UNICAST: u16 = 0;
-    /// AMOP: every subscriber.
+    /// AMOP: a message to every subscriber.
     pub const MULTICAST: u16 = 1;
     /// Topic: announces the sender's topic sequence number.
     pub const TOPIC_SEQ: u16 = 1;
-    /// Topic: asks for the topics.
+    /// Topic: requests the topics.
     pub const REQUEST_TOPICS: u16 = 2;
     /// Topic: the topics.
     pub const TOPICS: u16 = 3;

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha512};
 
 /// A node's ID: the 64 bytes of its public key's point, written as 128 hex digits.
 ///
-/// IDs of other kinds of chains are longer: of RSA chains it is the whole key. Here such an ID goes by its
-/// SHA-512, which is as long as a point; see [`named`](Self::named).
+/// IDs of other kinds of chains are longer: on RSA chains the ID is the whole key. Here its
+/// SHA-512, which is as long as a point, stands for a longer ID; see [`named`](Self::named).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub [u8; 64]);
 
@@ -15,8 +15,9 @@ impl NodeId {
     /// The longest ID, in bytes: an RSA key of 16,384 bits is shorter.
     pub const MAX: usize = 4096;
 
-    /// What a node with this ID goes by: 64 bytes are its own name, longer ones have the SHA-512 as theirs.
-    /// Nobody can find an ID whose name is another one. `None` for IDs that no node has.
+    /// Returns the name of the node with this ID: an ID of 64 bytes is its own name, the name of a
+    /// longer one is its SHA-512. Finding another ID with the same name is not feasible. `None` for
+    /// lengths that no ID has.
     #[must_use]
     pub fn named(id: &[u8]) -> Option<Self> {
         match id.len() {
@@ -65,9 +66,9 @@ impl FromStr for NodeId {
     }
 }
 
-/// The text is not a node ID.
+/// The error for a text that is not a node ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a node ID is 128 hex digits; this has {len} characters or others than hex digits")]
+#[error("a node ID is 128 hex digits; this text has {len} bytes or other characters")]
 pub struct NodeIdError {
     /// The text's length in bytes.
     pub len: usize,

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 pub struct TopicList {
     /// The sender's topic sequence number.
     pub seq: u32,
-    /// Its topics: UTF-8 by convention, not checked.
+    /// The sender's topics: UTF-8 by convention, not checked.
     pub topics: Vec<Bytes>,
 }
 
@@ -23,11 +23,12 @@ impl TopicList {
         body.freeze()
     }
 
-    /// Reads a body. Splits at every tab, as real nodes do; at most `max_topics` are taken.
+    /// Reads a body. Splits it at every tab, as FISCO nodes do, and accepts at most `max_topics`
+    /// topics.
     ///
     /// # Errors
     ///
-    /// [`TopicListError`] if the number is none or there are too many topics.
+    /// [`TopicListError`] if the sequence number is invalid or there are too many topics.
     pub fn parse(body: &Bytes, max_topics: usize) -> Result<Self, TopicListError> {
         let mut parts = body.split(|&byte| byte == b'\t');
         let seq = parse_topic_seq(parts.next().unwrap_or_default())?;
@@ -46,7 +47,7 @@ impl TopicList {
 ///
 /// # Errors
 ///
-/// [`TopicListError::BadNumber`] on anything else.
+/// [`TopicListError::BadNumber`] for any other text.
 pub fn parse_topic_seq(text: &[u8]) -> Result<u32, TopicListError> {
     std::str::from_utf8(text)
         .ok()
@@ -55,16 +56,16 @@ pub fn parse_topic_seq(text: &[u8]) -> Result<u32, TopicListError> {
         .ok_or(TopicListError::BadNumber)
 }
 
-/// Why a topic packet was not understood.
+/// Why a topic packet could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TopicListError {
     /// The sequence number is not plain decimal text of 32 bits.
     #[error("the topic sequence number is not a decimal number of 32 bits")]
     BadNumber,
-    /// The list is longer than this node takes.
+    /// The list has more topics than this node accepts.
     #[error("the peer announces more than {max} topics, this node's limit")]
     TooMany {
-        /// The limit in force.
+        /// The limit.
         max: usize,
     },
 }

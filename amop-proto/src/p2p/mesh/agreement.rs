@@ -1,7 +1,8 @@
-//! Keys that two nodes agree on, and the MACs made with them.
+//! Keys that two nodes share, and the MACs made with them.
 //!
-//! Each node makes an X25519 key pair when it starts and states the public half in its signed record,
-//! so whoever knows the record of another node shares a secret with it, and nobody in between does.
+//! Each node makes an X25519 key pair when it starts and states the public half in its signed
+//! record. So every node that knows the record shares a secret with it, and no relay knows this
+//! secret.
 
 use std::fmt;
 
@@ -13,35 +14,36 @@ use x25519_dalek::{PublicKey, StaticSecret};
 use super::{NodeKey, Seal};
 use crate::p2p::NodeId;
 
-/// What a MAC is made for. The MAC of one purpose is none for another.
+/// The purpose of a MAC. A MAC for one purpose is invalid for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A unicast on its way to whom it is for.
+    /// A unicast on its way to its target.
     Unicast,
-    /// The way back.
+    /// The answer to a unicast.
     Answer,
     /// A multicast.
     Multicast,
 }
 
-/// What a MAC says: that the node `voucher` sent this message into the network, for `target`.
+/// The statement that a MAC proves: the node `voucher` sent this message into the network, for
+/// `target`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statement {
     /// The kind of message.
     pub purpose: Purpose,
-    /// Whose key the MAC is made with.
+    /// The node whose key makes the MAC.
     pub voucher: NodeKey,
-    /// Whose message it is: the voucher's, or that of a FISCO node behind it.
+    /// The publisher's node: the voucher, or a FISCO node behind it.
     pub source: NodeKey,
-    /// Whom it is for: the node at the other end of the key, or a FISCO node behind it.
+    /// The destination: the node at the other end of the key, or a FISCO node behind it.
     pub target: NodeKey,
-    /// Names it.
+    /// The message's id.
     pub id: u64,
     /// The SHA-256 of the channel frame.
     pub content: [u8; 32],
 }
 
-/// A node's key pair, from its start to its end.
+/// A node's key pair, used while the node runs.
 #[derive(Clone)]
 pub struct Agreement {
     own: NodeId,
@@ -55,8 +57,8 @@ impl fmt::Debug for Agreement {
 }
 
 impl Agreement {
-    /// From random bytes that nobody else knows. `start` is different at every start of the node, in
-    /// case the bytes are not.
+    /// Creates a key pair from random bytes that no other node knows. `start` differs at every
+    /// start of the node, in case the bytes are not random.
     #[must_use]
     pub fn new(own: NodeId, random: &[u8; 32], start: u64) -> Self {
         let secret: [u8; 32] = Sha256::new()
@@ -71,21 +73,21 @@ impl Agreement {
         }
     }
 
-    /// The half that the node's record states.
+    /// Returns the public half, which the node's record states.
     #[must_use]
     pub fn public(&self) -> [u8; 32] {
         PublicKey::from(&self.secret).to_bytes()
     }
 
-    /// The key shared with another node, whose record states `theirs`. Some 50 microseconds. `None` for
-    /// a public half that gives the same secret whoever uses it.
+    /// Returns the key shared with another node, whose record states `theirs`. It takes about 50
+    /// microseconds. `None` for a public half that gives the same secret with every key.
     #[must_use]
     pub fn with(&self, other: &NodeId, theirs: &[u8; 32]) -> Option<PairKey> {
         let shared = self.secret.diffie_hellman(&PublicKey::from(*theirs));
         if !shared.was_contributory() {
             return None;
         }
-        // Both ends hash the same: the one with the lower ID first.
+        // Both ends hash the same bytes: the node with the lower ID comes first.
         let mine = (self.own, self.public());
         let mut ends = [mine, (*other, *theirs)];
         ends.sort_unstable();
@@ -109,20 +111,20 @@ impl fmt::Debug for PairKey {
 }
 
 impl PairKey {
-    /// A key as it is, for test vectors.
+    /// Creates a key from its bytes, for test vectors.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The key's bytes, for test vectors.
+    /// Returns the key's bytes, for test vectors.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 32] {
         self.0
     }
 
-    /// The seal of a message: HMAC-SHA256 cut to 16 bytes. No two messages of one voucher have the
-    /// same counter.
+    /// Returns the seal of a message: HMAC-SHA256 cut to 16 bytes. Two messages of one voucher must
+    /// not have the same counter.
     #[must_use]
     pub fn seal(&self, statement: &Statement, counter: u64) -> Seal {
         let mac = self.mac(statement, counter).finalize().into_bytes();
@@ -134,7 +136,7 @@ impl PairKey {
         seal
     }
 
-    /// Whether a seal is that of a message. Takes the same time either way.
+    /// Whether a seal belongs to a message. Takes the same time in both cases.
     #[must_use]
     pub fn is_sealed(&self, statement: &Statement, seal: &Seal) -> bool {
         let mac = self.mac(statement, seal.counter);
@@ -166,7 +168,7 @@ impl PairKey {
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    // A key of up to 64 bytes is filled up with zeros (RFC 2104).
+    // A key of up to 64 bytes is padded with zeros (RFC 2104).
     let mut block = [0; 64];
     block[..key.len()].copy_from_slice(key);
     Hmac::new(&block.into())
@@ -183,7 +185,8 @@ mod tests {
         let ab = ends[0].with(&id(2), &ends[1].public()).unwrap();
         assert_eq!(ends[1].with(&id(1), &ends[0].public()), Some(ab.clone()));
         assert_ne!(ends[2].with(&id(1), &ends[0].public()), Some(ab.clone()));
-        // The IDs are part of it: a node that states another's public half shares nothing.
+        // The IDs are part of the key: a node that states another node's public half shares no key
+        // with anyone.
         assert_ne!(ends[1].with(&id(3), &ends[0].public()), Some(ab));
         assert_eq!(ends[0].with(&id(2), &[0; 32]), None, "a point of low order");
         let again = Agreement::new(id(1), &[1; 32], 8);

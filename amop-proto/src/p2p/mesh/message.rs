@@ -1,4 +1,4 @@
-//! Messages on their way: addresses, seals, and the channel frames they carry.
+//! Messages in transit: addresses, seals, and the channel frames that they carry.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use sha2::{Digest, Sha256};
@@ -9,23 +9,23 @@ use crate::{
     p2p::{Blocks, Body, FRAGMENT},
 };
 
-/// One copy of a multicast names at most this many nodes; a node that has more targets behind one
-/// neighbour sends it several copies.
+/// The maximum number of nodes that one copy of a multicast names; a node that has more targets
+/// behind one neighbour sends it several copies.
 pub const MAX_TARGETS: usize = 1024;
 
-/// The address of a unicast on its way through the network, or of its answer.
+/// The address of a unicast in transit through the network, or of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope {
-    /// Who sent it into the network.
+    /// The node that sent it into the network.
     pub source: NodeKey,
-    /// Where it goes.
+    /// The destination.
     pub target: NodeKey,
-    /// Names it at the node that asked; an answer carries the request's.
+    /// The number of the unicast at the node that sent it; an answer has the same number.
     pub id: u64,
 }
 
 impl Envelope {
-    /// Its length in bytes.
+    /// The length of an envelope in bytes.
     pub const LEN: usize = 8 + 8 + 8;
 
     fn put(&self, out: &mut BytesMut) {
@@ -36,7 +36,7 @@ impl Envelope {
         out.put_slice(&bytes);
     }
 
-    /// As [`seal`](Self::seal); a long frame is not copied.
+    /// Does the same as [`seal`](Self::seal); a long frame is not copied.
     pub fn seal_parts(&self, frame: &impl Content) -> Body {
         sealed_parts(frame, |room| {
             let mut out = BytesMut::with_capacity(Self::LEN + room);
@@ -45,13 +45,13 @@ impl Envelope {
         })
     }
 
-    /// Who sent the body of a packet into the network, for a node in between.
+    /// Returns the node that sent the body of a packet into the network. Relays use it.
     pub fn source_of(body: &[u8]) -> Option<NodeKey> {
         let source = body.first_chunk()?;
         Some(NodeKey(u64::from_be_bytes(*source)))
     }
 
-    /// The body of a packet with a channel frame, for a neighbour.
+    /// Returns the body of a packet with a channel frame, for a neighbour.
     pub fn seal(&self, frame: &Frame) -> Bytes {
         let mut out = BytesMut::with_capacity(Self::LEN + frame.wire_len());
         self.put(&mut out);
@@ -59,14 +59,14 @@ impl Envelope {
         out.freeze()
     }
 
-    /// Where the body of a packet goes, for a node in between.
+    /// Returns the destination of the body of a packet. Relays use it.
     pub fn target_of(body: &[u8]) -> Option<NodeKey> {
         let (envelope, _) = body.split_at_checked(Self::LEN)?;
         let target = envelope[8..].first_chunk()?;
         Some(NodeKey(u64::from_be_bytes(*target)))
     }
 
-    /// The address and the bytes of the channel frame.
+    /// Reads the envelope, and returns it with the bytes of the channel frame.
     pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
         let (words, _) = body.first_chunk::<{ Self::LEN }>()?.as_chunks();
         let [source, target, id] = *words else {
@@ -82,17 +82,17 @@ impl Envelope {
     }
 }
 
-/// What proves a message to one node.
+/// The proof of a message for one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seal {
-    /// No two messages from one node to another have the same.
+    /// A counter that differs for any two messages from one node to another.
     pub counter: u64,
-    /// See [`PairKey`](super::PairKey).
+    /// The MAC; see [`PairKey`](super::PairKey).
     pub mac: [u8; 16],
 }
 
 impl Seal {
-    /// Its length in bytes.
+    /// The length of a seal in bytes.
     pub const LEN: usize = 8 + 16;
 
     fn put(&self, out: &mut BytesMut) {
@@ -108,32 +108,32 @@ impl Seal {
     }
 }
 
-/// A unicast or answer that passes nodes in between.
+/// The address of a unicast or answer that passes relays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relayed {
-    /// Its address. It begins the body, as where it is not relayed.
+    /// The envelope. It is at the beginning of the body, as in a message that is not relayed.
     pub envelope: Envelope,
-    /// For the target.
+    /// The seal for the target.
     pub seal: Seal,
 }
 
 impl Relayed {
-    /// The bytes of the channel frame, for a node in between.
+    /// Returns the bytes of the channel frame. Relays use it.
     pub fn content_of(body: &[u8]) -> &[u8] {
         body.get(Envelope::LEN + Seal::LEN..).unwrap_or_default()
     }
 
-    /// The body of a packet with a channel frame.
+    /// Returns the body of a packet with a channel frame.
     pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
         sealed(frame, |room| self.start(room))
     }
 
-    /// As [`seal`](Self::seal); a long frame is not copied.
+    /// Does the same as [`seal`](Self::seal); a long frame is not copied.
     pub fn seal_parts(&self, frame: &impl Content) -> Body {
         sealed_parts(frame, |room| self.start(room))
     }
 
-    /// The address and its seal, with room for so many bytes more.
+    /// Returns the envelope and its seal, with room for `room` more bytes.
     fn start(&self, room: usize) -> BytesMut {
         let mut out = BytesMut::with_capacity(Envelope::LEN + Seal::LEN + room);
         self.envelope.put(&mut out);
@@ -141,7 +141,7 @@ impl Relayed {
         out
     }
 
-    /// The address, the seal and the bytes of the channel frame.
+    /// Reads the envelope and the seal, and returns them with the bytes of the channel frame.
     pub fn open(body: Bytes) -> Option<(Self, Bytes)> {
         let (envelope, mut body) = Envelope::open(body)?;
         let seal = Seal::take(&mut body)?;
@@ -149,27 +149,28 @@ impl Relayed {
     }
 }
 
-/// A channel frame, taken apart or as bytes: what packets carry.
+/// The content of packets: a channel frame, either parsed or as bytes.
 #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
 pub trait Content {
-    /// Its length in bytes.
+    /// Returns the frame's length in bytes.
     fn len(&self) -> usize;
-    /// Appends its bytes.
+    /// Appends the frame's bytes.
     fn put(&self, out: &mut BytesMut);
-    /// The SHA-256 of its bytes.
+    /// Returns the SHA-256 of the frame's bytes.
     fn digest(&self) -> [u8; 32];
-    /// The end of a long one, which is shared instead of copied; nothing of a short one.
+    /// Returns the end of a long frame, which is shared instead of copied; it is empty if the frame
+    /// is short.
     fn tail(&self) -> Bytes {
         Bytes::new()
     }
-    /// Appends what comes before the [`tail`](Self::tail).
+    /// Appends the bytes before the [`tail`](Self::tail).
     fn put_head(&self, out: &mut BytesMut) {
         self.put(out);
     }
 }
 
-/// Nothing, where it is short enough to be copied: a slice of a few bytes would keep the memory of all
-/// that was read with them.
+/// Returns the bytes if they are long, otherwise nothing: short ones are copied, since a slice of a
+/// few bytes would keep the whole read buffer in memory.
 fn if_long(bytes: &Bytes) -> Bytes {
     if bytes.len() > FRAGMENT {
         bytes.clone()
@@ -270,20 +271,21 @@ impl Content for Body {
     }
 }
 
-/// The SHA-256 of the bytes of a channel frame, which seals vouch for.
+/// Returns the SHA-256 of the bytes of a channel frame, for its seals.
 #[must_use]
 pub fn content_digest(frame: &[u8]) -> [u8; 32] {
     Sha256::digest(frame).into()
 }
 
-/// An address, which `start` makes with room for so many bytes more, and a channel frame behind it.
+/// Returns an address, which `start` makes with room for the given number of bytes, with a channel
+/// frame after it.
 fn sealed(frame: &(impl Content + ?Sized), start: impl FnOnce(usize) -> BytesMut) -> Bytes {
     let mut out = start(frame.len());
     frame.put(&mut out);
     out.freeze()
 }
 
-/// As [`sealed`]; a long frame is not copied.
+/// Does the same as [`sealed`]; a long frame is not copied.
 fn sealed_parts(frame: &impl Content, start: impl FnOnce(usize) -> BytesMut) -> Body {
     let tail = frame.tail();
     let mut head = start(frame.len() - tail.len());
@@ -297,11 +299,12 @@ fn sealed_parts(frame: &impl Content, start: impl FnOnce(usize) -> BytesMut) -> 
 /// The address of a multicast for a neighbour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spread {
-    /// Who sent it into the network: the neighbour, or a FISCO node behind it.
+    /// The node that sent it into the network: the neighbour, or a FISCO node behind it.
     pub source: NodeKey,
-    /// With the source, names the multicast.
+    /// The number that, together with the source, identifies the multicast.
     pub id: u64,
-    /// The receiver and FISCO nodes behind it, whom this copy is for; none: the receiver alone.
+    /// The targets of this copy: the receiver and FISCO nodes behind it. If empty, only the
+    /// receiver.
     pub targets: Vec<NodeKey>,
 }
 
@@ -309,14 +312,14 @@ impl Spread {
     /// The length of an address without targets, in bytes.
     const LEN: usize = 8 + 8 + 2;
 
-    /// What the body of a packet calls its multicast, for those who only want to know that.
+    /// Returns the multicast's id in the body of a packet, without reading the rest.
     pub fn id_of(body: &[u8]) -> Option<u64> {
         let (head, _) = body.split_at_checked(8 + 8)?;
         let id = head[8..].first_chunk()?;
         Some(u64::from_be_bytes(*id))
     }
 
-    /// The bytes of the channel frame that the body of a packet carries.
+    /// Returns the bytes of the channel frame in the body of a packet.
     pub fn content_of(body: &[u8]) -> &[u8] {
         const HEAD: usize = 8 + 8 + 2;
         let count = body.get(HEAD - 2..HEAD).map_or(0, |count| {
@@ -325,24 +328,25 @@ impl Spread {
         body.get(HEAD + 8 * count..).unwrap_or_default()
     }
 
-    /// The body of a packet with a channel frame.
+    /// Returns the body of a packet with a channel frame.
     pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
         sealed(frame, |room| self.start(room))
     }
 
-    /// As [`seal`](Self::seal); a long frame is not copied.
+    /// Does the same as [`seal`](Self::seal); a long frame is not copied.
     pub fn seal_parts(&self, frame: &impl Content) -> Body {
         sealed_parts(frame, |room| self.start(room))
     }
 
-    /// The address, with room for so many bytes more.
+    /// Returns the address, with room for `room` more bytes.
     fn start(&self, room: usize) -> BytesMut {
         let mut out = BytesMut::with_capacity(self.len() + room);
         self.put(&mut out);
         out
     }
 
-    /// As [`seal_parts`](Self::seal_parts), in memory that it shares with others.
+    /// Does the same as [`seal_parts`](Self::seal_parts), in memory that is shared with other
+    /// messages.
     pub(crate) fn seal_parts_in(&self, frame: &impl Content, blocks: &mut Blocks) -> Body {
         let tail = frame.tail();
         let head = blocks.put(self.len() + frame.len() - tail.len(), |room| {
@@ -371,7 +375,7 @@ impl Spread {
         }
     }
 
-    /// The address and the bytes of the channel frame.
+    /// Reads the address, and returns it with the bytes of the channel frame.
     pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
         let source = NodeKey(body.try_get_u64().ok()?);
         let id = body.try_get_u64().ok()?;
@@ -391,31 +395,31 @@ impl Spread {
     }
 }
 
-/// The address of a multicast that passes nodes in between.
+/// The address of a multicast that passes relays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayedSpread {
-    /// The node whose keys the seals are made with.
+    /// The node whose keys make the seals.
     pub voucher: NodeKey,
-    /// Whose multicast it is: the voucher's, or that of a FISCO node behind it.
+    /// The publisher's node: the voucher, or a FISCO node behind it.
     pub source: NodeKey,
-    /// With the source, names the multicast.
+    /// The number that, together with the source, identifies the multicast.
     pub id: u64,
-    /// The nodes this copy is for, each named in one copy.
+    /// The targets of this copy. Each node is named in only one copy.
     pub targets: Vec<(NodeKey, Seal)>,
 }
 
 impl RelayedSpread {
-    /// The body of a packet with a channel frame.
+    /// Returns the body of a packet with a channel frame.
     pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
         sealed(frame, |room| self.start(room))
     }
 
-    /// As [`seal`](Self::seal); a long frame is not copied.
+    /// Does the same as [`seal`](Self::seal); a long frame is not copied.
     pub fn seal_parts(&self, frame: &impl Content) -> Body {
         sealed_parts(frame, |room| self.start(room))
     }
 
-    /// The nodes that the body of a packet names, for those who only want to know that.
+    /// Returns the targets in the body of a packet, without reading the rest.
     pub fn targets_of(body: &[u8]) -> impl Iterator<Item = NodeKey> {
         const HEAD: usize = 8 + 8 + 8 + 2;
         let count = body.get(HEAD - 2..HEAD).map_or(0, |count| {
@@ -426,7 +430,7 @@ impl RelayedSpread {
         each.filter_map(|target| Some(NodeKey(u64::from_be_bytes(*target.first_chunk()?))))
     }
 
-    /// The bytes of the channel frame that the body of a packet carries.
+    /// Returns the bytes of the channel frame in the body of a packet.
     pub fn content_of(body: &[u8]) -> &[u8] {
         const HEAD: usize = 8 + 8 + 8 + 2;
         let count = Self::targets_of(body).count();
@@ -434,7 +438,7 @@ impl RelayedSpread {
             .unwrap_or_default()
     }
 
-    /// The address, with room for so many bytes more.
+    /// Returns the address, with room for `room` more bytes.
     fn start(&self, room: usize) -> BytesMut {
         let targets = &self.targets[..self.targets.len().min(MAX_TARGETS)];
         let len = 8 + 8 + 8 + 2 + (8 + Seal::LEN) * targets.len() + room;
@@ -450,7 +454,7 @@ impl RelayedSpread {
         out
     }
 
-    /// The address and the bytes of the channel frame.
+    /// Reads the address, and returns it with the bytes of the channel frame.
     pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
         let voucher = NodeKey(body.try_get_u64().ok()?);
         let source = NodeKey(body.try_get_u64().ok()?);
@@ -558,7 +562,7 @@ mod tests {
         assert_eq!(frame.digest(), body.digest());
     }
 
-    /// Whether bytes are those of a frame's own memory.
+    /// Whether the tail is in the frame's own memory.
     fn shares(tail: &Bytes, frame: &Frame) -> bool {
         frame.body.as_ptr_range().contains(&tail.as_ptr())
     }

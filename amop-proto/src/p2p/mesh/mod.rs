@@ -1,28 +1,28 @@
-//! What nodes of this project say to each other: packets of the extension protocol.
+//! The messages of overlay nodes to each other: packets of the extension protocol.
 //!
-//! Carried in ordinary P2P frames under [`EXTENSION`](super::protocol::EXTENSION), which FISCO nodes
-//! ignore. It serves the link-state protocol and the routing of [`node`](crate::node). All integers are
-//! big-endian. `docs/mesh-protocol.md` describes the whole of it.
+//! They are sent in ordinary P2P frames under [`EXTENSION`](super::protocol::EXTENSION), which
+//! FISCO nodes ignore, and serve the link-state protocol and the routing of [`node`](crate::node).
+//! All integers are big-endian. `docs/mesh-protocol.md` describes the whole protocol.
 //!
 //! | packet | body |
 //! | --- | --- |
-//! | hello | lowest version spoken (1), highest (1); more is ignored |
+//! | hello | lowest version spoken (1), highest (1); further bytes are ignored |
 //! | known | for each node whose record is known: key (8), version (8) |
 //! | records | records, see [`Record`] |
 //! | taken | empty; the frame's seq is that of the records frame it answers |
-//! | ask | keys (8 each) of nodes whose whole record is wanted |
+//! | ask | keys (8 each) of nodes whose whole record is requested |
 //! | unicast | source (8), target (8), id (8), channel frame |
 //! | answer | as unicast |
 //! | multicast | source (8), id (8), count (2), targets (8 each), channel frame |
 //! | relayed unicast | source (8), target (8), id (8), counter (8), MAC (16), channel frame |
 //! | relayed answer | as relayed unicast |
 //! | relayed multicast | voucher (8), source (8), id (8), count (2), for each target: key (8), counter (8), MAC (16); channel frame |
-//! | confirmed | runs of numbers of multicasts that have come: first (4), count (4) each |
+//! | confirmed | runs of numbers of multicasts that have arrived: first (4), count (4) each |
 //!
-//! The three kinds of message that are not relayed cross one link and are believed because TLS says who
-//! is at its other end. Those that are relayed carry a MAC for each target; the last byte of the P2P
-//! frame's seq says how many more links they may cross. The other three bytes of a multicast's number it on
-//! its link, from version 3 on: see [`Numbered`].
+//! The three kinds of message that are not relayed cross one link. They need no MAC, because TLS
+//! identifies the node at the other end. Relayed messages carry a MAC for each target; the last
+//! byte of the P2P frame's seq says how many more links they may cross. In a multicast, the other
+//! three bytes are its number on its link, from version 3 on: see [`Numbered`].
 
 mod agreement;
 mod message;
@@ -48,8 +48,8 @@ pub use proof::SharedSecret;
 
 use super::NodeId;
 
-/// A node in routing: the first eight bytes of the SHA-256 of its ID, however long that is and
-/// however alike IDs begin.
+/// The key of a node in routing: the first eight bytes of the SHA-256 of its ID, so that the length
+/// of the ID does not matter, and similar IDs have different keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeKey(pub u64);
 
@@ -60,9 +60,9 @@ impl From<&NodeId> for NodeKey {
 }
 
 impl NodeKey {
-    /// The name of a FISCO node behind the node of this project that announces it. To find IDs with which it is
-    /// the key of another node takes some 2^64 hashes; a record for a key that is held for another ID is
-    /// refused.
+    /// Returns the key of a FISCO node behind the border node that announces it. Finding IDs that
+    /// give another node's key takes about 2^64 hashes, and a record is refused if its key is
+    /// already used for another ID.
     #[must_use]
     pub fn stub(fisco: &NodeId, border: &NodeId) -> Self {
         let digest = Sha256::new()
@@ -81,19 +81,19 @@ impl NodeKey {
 
 /// Packet types of the extension protocol.
 pub mod packet {
-    /// The first frame, by which both sides know each other; later a sign of life.
+    /// The first frame, in which both sides introduce themselves; later a sign of life.
     pub const HELLO: u16 = 1;
-    /// What the sender knows of whom.
+    /// The versions of the records that the sender knows.
     pub const KNOWN: u16 = 2;
-    /// States and changes of nodes.
+    /// Whole states and changes of nodes.
     pub const RECORDS: u16 = 3;
     /// Acknowledges records.
     pub const TAKEN: u16 = 4;
-    /// Asks for whole states.
+    /// Requests whole states.
     pub const ASK: u16 = 5;
     /// A unicast for the neighbour, or a FISCO node behind it.
     pub const UNICAST: u16 = 6;
-    /// The answer to one of those two kinds.
+    /// The answer to a unicast that was not relayed.
     pub const ANSWER: u16 = 7;
     /// A multicast for the neighbour, or FISCO nodes behind it.
     pub const MULTICAST: u16 = 8;
@@ -109,13 +109,14 @@ pub mod packet {
     pub const FRAGMENT: u16 = 20;
 }
 
-/// The version of the extension that is spoken.
+/// The highest version of the extension that this node speaks.
 pub const VERSION: u8 = 3;
 
-/// From this version on multicasts are numbered and confirmed.
+/// The version from which on multicasts are numbered and confirmed.
 pub const CONFIRMS: u8 = 3;
 
-/// The lowest version of the extension that is spoken. Version 1 proved nothing and is gone.
+/// The lowest version of the extension that this node speaks. Version 1 had no proofs and is not
+/// supported.
 pub const MIN_VERSION: u8 = 2;
 
 /// Writes the body of a hello packet.
@@ -124,8 +125,8 @@ pub fn encode_hello() -> Bytes {
     Bytes::from_static(&[MIN_VERSION, VERSION])
 }
 
-/// The highest version of the extension that this node and the sender of a hello packet both speak;
-/// `None` if there is none. The one byte of version 1 is that version alone.
+/// Returns the highest version of the extension that this node and the sender of a hello packet
+/// both speak; `None` if there is none. A body of one byte means only that version.
 #[must_use]
 pub fn common_version(hello: &[u8]) -> Option<u8> {
     let (&lowest, &highest) = (hello.first()?, hello.get(1).or(hello.first())?);
@@ -133,26 +134,27 @@ pub fn common_version(hello: &[u8]) -> Option<u8> {
     (version >= lowest.max(MIN_VERSION)).then_some(version)
 }
 
-/// What the seq of a multicast's frame says.
+/// The content of the seq of a multicast's frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Numbered {
-    /// Its number on this link, below [`NUMBERS`](Self::NUMBERS); 0 if it is not to be confirmed.
+    /// The multicast's number on this link, below [`NUMBERS`](Self::NUMBERS); 0 if it is not to be
+    /// confirmed.
     pub number: u32,
     /// How many more links it may cross.
     pub hops_left: u32,
 }
 
 impl Numbered {
-    /// Numbers begin again at 1 behind the last one below this.
+    /// The upper limit of numbers: after the last number below it, they start again at 1.
     pub const NUMBERS: u32 = 1 << 24;
 
-    /// As the seq of a frame.
+    /// Returns the seq of a frame.
     #[must_use]
     pub fn seq(self) -> u32 {
         self.number << 8 | self.hops_left.min(0xff)
     }
 
-    /// From the seq of a frame.
+    /// Reads the seq of a frame.
     #[must_use]
     pub fn of(seq: u32) -> Self {
         Self {
@@ -161,7 +163,7 @@ impl Numbered {
         }
     }
 
-    /// The number behind this one.
+    /// Returns the number after this one.
     #[must_use]
     pub fn after(number: u32) -> u32 {
         match number + 1 {
@@ -170,7 +172,7 @@ impl Numbered {
         }
     }
 
-    /// How many numbers behind `first` this one is.
+    /// Returns how many numbers `number` is after `first`.
     #[must_use]
     pub fn behind(first: u32, number: u32) -> u32 {
         if number >= first {
@@ -181,7 +183,7 @@ impl Numbered {
     }
 }
 
-/// Writes the body of a confirmed packet: the first number of each run, and how many there are in it.
+/// Writes the body of a confirmed packet. Each run is its first number and its length.
 #[must_use]
 pub fn encode_confirmed(runs: &[(u32, u32)]) -> Bytes {
     let mut out = BytesMut::with_capacity(8 * runs.len());
@@ -192,7 +194,8 @@ pub fn encode_confirmed(runs: &[(u32, u32)]) -> Bytes {
     out.freeze()
 }
 
-/// Reads the body of a confirmed packet; returns `None` if it is malformed or has more numbers than `max`.
+/// Reads the body of a confirmed packet; returns `None` if it is malformed or has more than `max`
+/// numbers.
 #[must_use]
 pub fn decode_confirmed(mut body: Bytes, max: u32) -> Option<Vec<(u32, u32)>> {
     if !body.len().is_multiple_of(8) || body.len() / 8 > max as usize {
@@ -227,7 +230,7 @@ pub fn encode_keys(keys: impl IntoIterator<Item = NodeKey>) -> Bytes {
     out.freeze()
 }
 
-/// Reads the body of an ask packet; returns `None` if it is malformed or has more keys than `max`.
+/// Reads the body of an ask packet; returns `None` if it is malformed or has more than `max` keys.
 pub fn decode_keys(mut body: Bytes, max: usize) -> Option<Vec<NodeKey>> {
     let count = body.len() / 8;
     let whole = body.len().is_multiple_of(8) && count <= max;
@@ -244,7 +247,8 @@ pub fn encode_known(known: impl IntoIterator<Item = (NodeKey, u64)>) -> Bytes {
     out.freeze()
 }
 
-/// Reads the body of a known packet; returns `None` if it is malformed or has more nodes than `max`.
+/// Reads the body of a known packet; returns `None` if it is malformed or has more than `max`
+/// nodes.
 pub fn decode_known(mut body: Bytes, max: usize) -> Option<Vec<(NodeKey, u64)>> {
     let count = body.len() / 16;
     if !body.len().is_multiple_of(16) || count > max {

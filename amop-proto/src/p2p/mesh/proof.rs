@@ -1,5 +1,5 @@
-//! Who signs statements and who believes them: injected, because keys and certificates are no part of
-//! the protocol's logic.
+//! Signing and verifying statements. Both are injected, because keys and certificates are not part
+//! of the protocol's logic.
 
 use std::fmt;
 
@@ -9,84 +9,89 @@ use crate::p2p::NodeId;
 
 /// A node's signing key and certificates.
 ///
-/// Called by the node machine when its statement changes, some 20 times a second at most; it must not
-/// block.
+/// The node machine calls it when its statement changes, at most about 20 times a second; it must
+/// not block.
 pub trait Signer: fmt::Debug + Send + Sync {
-    /// The number of the algorithm: 1 is ECDSA on secp256k1 with SHA-256, in DER; 2 is RSA with PKCS#1
-    /// v1.5 and SHA-256. The others up to 127 are kept for later; those from 128 on are for tests.
+    /// Returns the number of the algorithm: 1 is ECDSA on secp256k1 with SHA-256, in DER; 2 is RSA
+    /// with PKCS#1 v1.5 and SHA-256. The others up to 127 are reserved; those from 128 on are for
+    /// tests.
     fn algorithm(&self) -> u8;
 
-    /// The node's whole ID, if it is longer than the 64 bytes that it goes by (see [`NodeId::named`]): its
-    /// records state it, since it is what their signatures are verified with.
+    /// Returns the node's full ID, if it is longer than the 64 bytes of its name (see
+    /// [`NodeId::named`]). The node's records contain it, since their signatures are verified with
+    /// it.
     fn long_id(&self) -> Option<Bytes> {
         None
     }
 
-    /// Signs a message with the node's key. `None` if the key cannot be used just now; the statement
-    /// is tried again later.
+    /// Signs a message with the node's key. `None` if the key is not usable at the moment; the
+    /// statement is tried again later.
     fn sign(&self, message: &[u8]) -> Option<Bytes>;
 
-    /// The node's certificate and those that lead from it to the CA, in DER. Its ID follows from the
-    /// first.
+    /// Returns the node's certificate and those that lead from it to the CA, in DER. The node's ID
+    /// follows from the first.
     fn chain(&self) -> Vec<Bytes>;
 }
 
-/// Why an identity is not believed.
+/// Why an identity is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refusal(pub String);
 
-/// Who a node is by its certificates.
+/// A node's identity according to its certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identified {
-    /// Its ID.
+    /// The node's ID.
     pub node: NodeId,
-    /// A digest of what tells its agency from all others, whatever name that has: what is short is shared by
-    /// agency.
+    /// A digest that distinguishes the node's agency from all others, whatever its name is: scarce
+    /// resources are shared by agency.
     pub authority: [u8; 32],
 }
 
-/// What a node believes of others: the rules of its P2P port, for nodes that are not its neighbours.
+/// Decides which identities of other nodes to accept: the rules of the P2P port, for nodes that are
+/// not neighbours.
 ///
-/// All functions may take hundreds of microseconds, so they are called off the node's lock. They
-/// must not block.
+/// All functions may take hundreds of microseconds, so they are called without the node's lock.
+/// They must not block.
 pub trait Verifier: fmt::Debug + Send + Sync {
-    /// The node with these certificates (in DER, its own first), if they lead to the CA, are
-    /// those of a node, have not expired and are not revoked, and the node's lists let it in.
+    /// Returns the node with these certificates (in DER, its own first). They must lead to the CA,
+    /// belong to a node, be unexpired and not revoked, and the node's access lists must admit the
+    /// node.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] with the rule that is broken.
+    /// [`Refusal`] with the rule that is violated.
     fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal>;
 
-    /// Whether the node's lists let in a FISCO node of which there are no certificates, because it is
-    /// behind somebody else.
+    /// Checks whether the access lists admit a FISCO node of which there are no certificates,
+    /// because it is behind another node.
     ///
     /// # Errors
     ///
-    /// [`Refusal`], if not.
+    /// [`Refusal`] if they do not.
     fn admits(&self, fisco: &NodeId) -> Result<(), Refusal>;
 
-    /// Whether the node with this ID, the whole of it, signed the message.
+    /// Whether the node with this full ID signed the message.
     fn is_signed(&self, algorithm: u8, id: &[u8], message: &[u8], signature: &[u8]) -> bool;
 }
 
-/// Signs and verifies with one secret that all nodes share: for simulations and tests alone, where it
-/// stands for keys and certificates and costs a hash. Between strangers it proves nothing.
+/// Signs and verifies with one secret that all nodes share. It is only for simulations and tests,
+/// where it replaces keys and certificates and costs one hash. It proves nothing between nodes that
+/// do not trust each other.
 #[cfg(feature = "test-util")]
 #[derive(Debug, Clone)]
 pub struct SharedSecret {
     node: NodeId,
-    /// Nodes that are not let in. Clones share them.
+    /// Nodes that are not admitted. Clones share the set.
     refused: std::sync::Arc<std::sync::RwLock<std::collections::BTreeSet<NodeId>>>,
 }
 
 #[cfg(feature = "test-util")]
 impl SharedSecret {
-    /// The number of its algorithm.
+    /// The number of this algorithm.
     pub const ALGORITHM: u8 = 200;
 
-    /// The signer of a node, and a verifier.
+    /// Creates the signer of a node, which is also a verifier.
     #[must_use]
     pub fn new(node: NodeId) -> Self {
         Self {
@@ -95,7 +100,7 @@ impl SharedSecret {
         }
     }
 
-    /// As a verifier it does not let this node in from now on.
+    /// Makes this verifier refuse a node from now on.
     pub fn refuse(&self, node: NodeId) {
         let mut refused = self
             .refused
@@ -104,7 +109,8 @@ impl SharedSecret {
         refused.insert(node);
     }
 
-    /// The agency of a node, which the last byte of its ID names here: sixteen nodes are of one.
+    /// Returns the agency of a node. In tests the last byte of the ID says it: sixteen nodes belong
+    /// to one agency.
     #[must_use]
     pub fn agency_of(node: &NodeId) -> [u8; 32] {
         [node.0[63] >> 4; 32]
@@ -132,7 +138,7 @@ impl Signer for SharedSecret {
     }
 
     fn chain(&self) -> Vec<Bytes> {
-        // A certificate of sorts: the ID alone.
+        // The certificate of a test is just the ID.
         vec![Bytes::copy_from_slice(&self.node.0)]
     }
 }

@@ -1,4 +1,4 @@
-//! What nodes state about themselves, signed.
+//! The signed statements of nodes about themselves.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -8,48 +8,48 @@ use crate::{MAX_TOPIC_LEN, p2p::NodeId};
 /// The first byte of a record.
 const FORMAT: u8 = 2;
 
-/// Signatures are made of this and the record up to the signature.
+/// The prefix of the signed bytes; the record up to the signature follows.
 const DOMAIN: &[u8] = b"amop mesh record";
 
 const HAS_NEIGHBOURS: u8 = 1;
 const IS_STUB: u8 = 2;
 
-/// Versions are times in microseconds; none comes near this, so a node can always go on from one it
-/// is told.
+/// The limit of versions. They are times in microseconds, far below this, so a node can always
+/// choose a higher version than one that it hears of.
 pub const MAX_VERSION: u64 = 1 << 62;
 
-/// A record names at most this many neighbours. A node with more links states the first of them.
+/// The maximum number of neighbours in a record. A node with more links states the first of them.
 pub const MAX_NEIGHBOURS: usize = 4096;
 
-/// A chain of certificates is not longer than this, in certificates.
+/// The maximum length of a chain of certificates, in certificates.
 pub const MAX_CHAIN: usize = 8;
 
-/// Nor than this, in bytes.
+/// The maximum length of a chain of certificates, in bytes.
 const MAX_CHAIN_BYTES: usize = 32 * 1024;
 
-/// That of an RSA key of 16,384 bits is as long.
+/// The maximum length of a signature, in bytes: that of an RSA key of 16,384 bits.
 const MAX_SIGNATURE: usize = 2048;
 
-/// One packet brings at most this many records.
+/// The maximum number of records in one packet.
 const MAX_RECORDS: usize = 4096;
 
-/// Whom a record speaks of.
+/// The node that a record describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// A node of this project, which signs the record itself.
+    /// An overlay node, which signs the record itself.
     Node(NodeId),
-    /// A FISCO node, which cannot sign: the node that lets it take part does. It is linked to that
-    /// node alone, so nothing is ever relayed through it.
+    /// A FISCO node, which cannot sign: its border node signs for it. It is linked only to that
+    /// node, so no message is ever relayed through it.
     Stub {
         /// The FISCO node.
         fisco: NodeId,
-        /// The node that announces it.
+        /// The border node that announces it.
         border: NodeId,
     },
 }
 
 impl Subject {
-    /// Its name in routing.
+    /// Returns the node's key in routing.
     #[must_use]
     pub fn key(&self) -> NodeKey {
         match self {
@@ -58,7 +58,7 @@ impl Subject {
         }
     }
 
-    /// Who signs what is said of it.
+    /// Returns the node that signs statements about it.
     #[must_use]
     pub fn signer(&self) -> &NodeId {
         match self {
@@ -67,7 +67,7 @@ impl Subject {
         }
     }
 
-    /// The ID of the node it is.
+    /// Returns the node's ID.
     #[must_use]
     pub fn node(&self) -> &NodeId {
         match self {
@@ -77,58 +77,60 @@ impl Subject {
     }
 }
 
-/// What only a whole statement of a node of this project has.
+/// The part that only a whole record of an overlay node has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
-    /// The public half of its X25519 key pair.
+    /// The public half of the node's X25519 key pair.
     pub agreement: [u8; 32],
-    /// Its certificate and those that lead to the CA, in DER.
+    /// The node's certificate and those that lead to the CA, in DER.
     pub chain: Vec<Bytes>,
 }
 
-/// A node's state, whole or as a change of an earlier version.
+/// A node's state: the whole state, or a change relative to an earlier version.
 ///
-/// Format (1; 2), flags (1: neighbours, 2: a stub), version (8), base (8; 0: whole), a length (2) and
-/// the node's ID; of a stub a length (2) and the ID of the node that announces it. The ID of who signs is
-/// whole, that of a stub's FISCO node is what it [goes by](NodeId::named). A whole record that
-/// is no stub goes on with the agreement key (32) and a count (1) of certificates, each with its
-/// length (2). With flag 1 follow a count (2) and the neighbours' keys (8 each), all of them. Then a
-/// count (4) and for each topic a length byte, the topic, and its subscribers (4; 0 removes it), in the
-/// order of the topics' bytes. At the end the signature: algorithm (1), length (2), bytes.
+/// The format is: format number (1; 2), flags (1: neighbours, 2: a stub), version (8), base (8; 0:
+/// whole), a length (2) and the node's ID. A stub has also a length (2) and the ID of the node that
+/// announces it. The signer's ID is the full one; the ID of a stub's FISCO node is its
+/// [name](NodeId::named). In a whole record that is not a stub's, the agreement key (32) and a
+/// count (1) of certificates follow, each with its length (2). With flag 1 a count (2) and the keys
+/// of all neighbours (8 each) follow. Then follow a count (4) and for each topic a length byte, the
+/// topic, and its subscribers (4; 0 removes it), in the order of the topics' bytes. The signature
+/// is at the end: algorithm (1), length (2), bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Whose state it is.
+    /// The node whose state it is.
     pub subject: Subject,
-    /// Rises with each change: the signer's time in microseconds since 1970.
+    /// The version, which rises with each change: the signer's time in microseconds since 1970.
     pub version: u64,
-    /// The version this is a change of; 0 for the whole state.
+    /// The version to which this change applies; 0 for the whole state.
     pub base: u64,
-    /// Given with a whole state that is no stub's.
+    /// Present in a whole record, except a stub's.
     pub whole: Option<Whole>,
-    /// Given with the whole state and when they changed; never of a stub.
+    /// Present in a whole record, and in a change of the neighbours; never in a stub's.
     pub neighbours: Option<Vec<NodeKey>>,
-    /// Topics and their subscribers: all, or those that changed. Each once, in order.
+    /// Topics and their numbers of subscribers: all, or those that changed. Each topic occurs once,
+    /// in order.
     pub topics: Vec<(Bytes, u32)>,
 }
 
-/// A record, and the ID of its signer where that is longer than its name.
+/// A record, and the full ID of its signer if it is longer than the signer's name.
 type WithLongId = (Record, Option<Bytes>);
 
 impl Record {
-    /// Its subject's name in routing.
+    /// Returns the subject's key in routing.
     #[must_use]
     pub fn key(&self) -> NodeKey {
         self.subject.key()
     }
 
-    /// The record as it goes over the wire. `None` if the signer cannot sign.
+    /// Signs the record, and returns it as it is sent. `None` if the signer cannot sign.
     #[must_use]
     pub fn sign(self, signer: &dyn Signer) -> Option<SignedRecord> {
         let key = self.key();
         self.sign_as(key, signer)
     }
 
-    /// As [`sign`](Self::sign), where its [`key`](Self::key) is known.
+    /// Does the same as [`sign`](Self::sign), for a caller that knows the [`key`](Self::key).
     pub(crate) fn sign_as(mut self, key: NodeKey, signer: &dyn Signer) -> Option<SignedRecord> {
         self.topics.sort_by(|(a, _), (b, _)| a.cmp(b));
         self.topics.dedup_by(|(a, _), (b, _)| a == b);
@@ -152,7 +154,8 @@ impl Record {
         })
     }
 
-    /// `long` is the whole ID of who signs, if it is longer than its name.
+    /// Writes the part before the signature. `long` is the signer's full ID, if it is longer than
+    /// its name.
     fn encode(&self, long: Option<&[u8]>, out: &mut BytesMut) {
         let stub = matches!(self.subject, Subject::Stub { .. });
         let neighbours = self.neighbours.as_ref().filter(|_| !stub);
@@ -194,9 +197,8 @@ impl Record {
         }
     }
 
-    /// Reads what comes before the signature, and the whole ID of who signs, if that is longer than its
-    /// name. `None` in the middle: of a node whose ID this version of the project does not know what to do
-    /// with.
+    /// Reads the part before the signature, and the signer's full ID if it is longer than its name.
+    /// Returns `Some(Ok(None))` for a node with an ID of an unknown kind.
     fn decode(
         body: &mut Bytes,
         max_topics: usize,
@@ -243,7 +245,7 @@ impl Record {
         };
         let subject = match &border {
             None => NodeId::named(&node).map(Subject::Node),
-            // Nobody needs the key of a FISCO node: it goes by its name.
+            // The key of a FISCO node is not needed: its name identifies it.
             Some(border) => node[..]
                 .try_into()
                 .ok()
@@ -266,40 +268,41 @@ impl Record {
     }
 }
 
-/// A record and its bytes as they were signed, which nodes pass on as they are.
+/// A record and its signed bytes, which nodes pass on unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRecord {
     record: Record,
-    /// The record's: a hash, which is not worked out each time it is asked for.
+    /// The record's key. It is a hash, stored so that it is computed only once.
     key: NodeKey,
     bytes: Bytes,
-    /// How many of the bytes are signed.
+    /// The number of bytes that are signed.
     statement: usize,
     algorithm: u8,
-    /// The whole ID of who signed it, if that is longer than its name.
+    /// The signer's full ID, if it is longer than its name.
     long_id: Option<Bytes>,
 }
 
 impl SignedRecord {
-    /// What it says.
+    /// Returns the record.
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
     }
 
-    /// Its subject's name in routing.
+    /// Returns the subject's key in routing.
     #[must_use]
     pub fn key(&self) -> NodeKey {
         self.key
     }
 
-    /// As [`record`](Self::record), for good.
+    /// Returns the record, and drops the signed bytes.
     #[must_use]
     pub fn into_record(self) -> Record {
         self.record
     }
 
-    /// The same with memory of its own: a slice of the packet it came in would keep all of that.
+    /// Copies the record into memory of its own: a slice would keep the whole packet that it
+    /// arrived in.
     #[must_use]
     pub(crate) fn apart(mut self) -> Self {
         self.bytes = Bytes::copy_from_slice(&self.bytes);
@@ -309,16 +312,16 @@ impl SignedRecord {
         self
     }
 
-    /// It as it goes over the wire.
+    /// Returns the bytes that are sent.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Whether it is signed by whom it must be. Not whether that is somebody to believe.
+    /// Whether the right node signed it. This does not say whether that node can be trusted.
     #[must_use]
     pub fn is_signed(&self, verifier: &dyn Verifier) -> bool {
-        // The algorithm and the length stand before the signature.
+        // The algorithm and the length are before the signature.
         let signature = self.bytes.get(self.statement + 3..).unwrap_or_default();
         let message = [DOMAIN, &self.bytes[..self.statement]].concat();
         let name = self.record.subject.signer();
@@ -326,32 +329,32 @@ impl SignedRecord {
         verifier.is_signed(self.algorithm, signer, &message, signature)
     }
 
-    /// Reads the body of a records packet. Records of nodes whose IDs no node of a chain that is known has
-    /// (shorter ones than 64 bytes, say) are left out.
+    /// Reads the body of a records packet. Records are left out if the node's ID is of an unknown
+    /// kind, for example shorter than 64 bytes.
     ///
     /// # Errors
     ///
-    /// [`RecordsError`] if any of it is malformed or a record has more topics than `max_topics`.
+    /// [`RecordsError`] if any record is malformed or has more than `max_topics` topics.
     pub fn decode_all(body: Bytes, max_topics: usize) -> Result<Vec<Self>, RecordsError> {
         let records = SignedRecords::new(body, max_topics);
         records.filter_map(Result::transpose).collect()
     }
 }
 
-/// The body of a records packet, read one record after the other: a packet may be long, and what its
-/// records take in memory several times that. For a record of a node whose ID is none that is known there
-/// is `None`. A record with too many topics says nothing of those behind it; behind one that is malformed
-/// there are none.
+/// The body of a records packet, read one record at a time, because a packet may be long, and its
+/// records need several times as much memory. A record of a node with an ID of an unknown kind
+/// gives `None`. After a record with too many topics reading continues; after a malformed record it
+/// ends.
 #[derive(Debug, Clone)]
 pub struct SignedRecords {
     body: Bytes,
     max_topics: usize,
-    /// So many have been read.
+    /// The number of records that have been read.
     count: usize,
 }
 
 impl SignedRecords {
-    /// A body that is still to be read.
+    /// Creates a reader of a body.
     #[must_use]
     pub fn new(body: Bytes, max_topics: usize) -> Self {
         Self {
@@ -361,13 +364,13 @@ impl SignedRecords {
         }
     }
 
-    /// How many bytes are still to be read.
+    /// Returns the number of bytes that are still to be read.
     #[must_use]
     pub fn left(&self) -> usize {
         self.body.len()
     }
 
-    /// `None` if it is malformed.
+    /// Returns `None` if the record is malformed.
     fn read(&mut self) -> Option<Result<Option<SignedRecord>, RecordsError>> {
         let mut rest = self.body.clone();
         let record = Record::decode(&mut rest, self.max_topics)?;
@@ -435,8 +438,8 @@ fn whole(body: &mut Bytes) -> Option<Whole> {
     Some(Whole { agreement, chain })
 }
 
-/// In order, so that each is named once and a part of them is a range. `None` in the middle: there are
-/// too many, and they have been passed over.
+/// Reads the topics. They are in order, so that each occurs once and a part of them is a range.
+/// Returns `Some(None)` if there are too many; they are skipped then.
 fn topics(body: &mut Bytes, max: usize) -> Option<Option<Vec<(Bytes, u32)>>> {
     let count = body.try_get_u32().ok()? as usize;
     let mut topics: Vec<(Bytes, u32)> = Vec::new();
@@ -462,15 +465,15 @@ fn topics(body: &mut Bytes, max: usize) -> Option<Option<Vec<(Bytes, u32)>>> {
 /// Why a records packet is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordsError {
-    /// It cannot be read.
-    #[error("malformed records of nodes")]
+    /// The packet cannot be read.
+    #[error("a malformed record of a node")]
     Malformed,
-    /// One record has more topics than are taken.
-    #[error("a record of more than {max} topics")]
+    /// A record has more topics than the limit.
+    #[error("a record has more than {max} topics")]
     TooManyTopics {
-        /// Whose, if its ID is of a kind that is known.
+        /// The record's node, if its ID is of a known kind.
         node: Option<NodeId>,
-        /// The limit in force.
+        /// The limit.
         max: usize,
     },
 }
@@ -569,7 +572,7 @@ mod tests {
         let stated = decode(more.bytes, 2).unwrap();
         let neighbours = stated[0].record.neighbours.as_ref();
         assert_eq!(neighbours.map(Vec::len), Some(MAX_NEIGHBOURS));
-        // One more than that, by hand: the count stands before the keys.
+        // One neighbour more than that, written by hand: the count is before the keys.
         let mut body = BytesMut::from(&most.bytes[..]);
         let count = (MAX_NEIGHBOURS as u16).to_be_bytes();
         let at = body
@@ -635,7 +638,7 @@ mod tests {
         assert_eq!(decode(body.freeze(), 2), Ok(vec![known]));
     }
 
-    /// A node of a chain whose IDs are longer.
+    /// A node of a chain with longer IDs.
     #[derive(Debug)]
     struct Long(Bytes);
 
@@ -687,7 +690,7 @@ mod tests {
                 assert_eq!(read, std::slice::from_ref(&signed), "{len}");
                 assert_eq!(read[0].record().subject, record.subject, "{len}");
                 assert!(read[0].is_signed(&verifier), "{len}");
-                // Its name signs nothing: that is no key.
+                // Its name cannot verify a signature, since it is not a key.
                 let short = record.sign(&SharedSecret::new(signer.name())).unwrap();
                 assert_ne!(short.bytes(), signed.bytes());
             }
@@ -698,7 +701,7 @@ mod tests {
         record().encode(Some(&too_long.0), &mut bytes);
         bytes.extend_from_slice(&[0, 0, 0]);
         assert!(SignedRecord::decode_all(bytes.freeze(), 10).is_err());
-        // Nobody has shorter ones: they are passed over.
+        // No node has a shorter ID: these records are skipped.
         let mut bytes = BytesMut::new();
         record().encode(Some(&[7; 63]), &mut bytes);
         bytes.extend_from_slice(&[0, 0, 0]);
