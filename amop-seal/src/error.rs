@@ -1,118 +1,121 @@
-//! Why a message is not sealed, or not opened.
+//! Errors of sealing and opening messages.
 
 use crate::{KeyId, Kind, MAX_RECIPIENTS, Refusal, StateError};
 
-/// Why a message cannot be sealed. Nothing of it may be sent.
+/// Why a message cannot be sealed. No part of it may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// Nobody may read it.
-    #[error("it has no recipient; give the public key of at least one")]
+    /// There are no recipients.
+    #[error("it has no recipient; give at least one public key")]
     NoRecipient,
-    /// It would have too many recipients.
+    /// There are too many recipients.
     #[error("it has {count} recipients, the limit is {MAX_RECIPIENTS}; publish it once per group")]
     TooManyRecipients {
-        /// How many there are.
+        /// The number of recipients.
         count: usize,
     },
-    /// The encryption failed, which no key that was read by this crate and no length makes it do.
+    /// The encryption failed. This does not happen with a key that this crate has read, whatever
+    /// the length of the content.
     #[error("it cannot be encrypted to the key {recipient}; check that key")]
     Encryption {
-        /// Whose key it is.
+        /// The recipient's key.
         recipient: KeyId,
     },
 }
 
-/// Why a reader cannot be made.
+/// Why a reader cannot be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReaderError {
-    /// There is no key to open messages with.
-    #[error("there is no key to open messages with; give at least one of its own")]
+    /// There is no key for opening messages.
+    #[error("there is no key to open messages with; give at least one own key")]
     NoKey,
-    /// Nobody's messages would be taken.
-    #[error("no publisher is named; give the public key of at least one whose messages to take")]
+    /// There are no publishers.
+    #[error("no publisher is named; give the public key of at least one publisher")]
     NoPublisher,
-    /// There are too many keys of its own.
-    #[error("{count} keys of its own are too many, the limit is {MAX_OWN}; remove old ones")]
+    /// There are too many own keys.
+    #[error("{count} own keys are too many, the limit is {MAX_OWN}; remove old ones")]
     TooManyKeys {
-        /// How many there are.
+        /// The number of own keys.
         count: usize,
     },
-    /// What the replay guard saved cannot be used.
+    /// The saved state of the replay guard is not usable.
     #[error(transparent)]
     State(#[from] StateError),
     /// There are too many publishers.
     #[error("{count} publishers are too many, the limit is {MAX_PUBLISHERS}")]
     TooManyPublishers {
-        /// How many there are.
+        /// The number of publishers.
         count: usize,
     },
 }
 
-/// Keys of its own that a reader may have.
+/// The maximum number of own keys of a reader.
 pub(crate) const MAX_OWN: usize = 16;
 
-/// Publishers that a reader may name.
+/// The maximum number of publishers that a reader may name.
 pub(crate) const MAX_PUBLISHERS: usize = 256;
 
 /// Why a message is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// It is no sealed message, or not a whole one.
+    /// It is not a sealed message, or not a complete one.
     #[error(
-        "it is no sealed message: {problem}; check that its publisher declares the topic sealed"
+        "it is not a sealed message: {problem}; check that its publisher declares the topic sealed"
     )]
     Malformed {
-        /// What is wrong with it.
+        /// The problem.
         problem: &'static str,
     },
-    /// It is of another version of the protocol.
+    /// It has another version of the protocol.
     #[error("it is sealed by version {version} of the protocol, this is version 1; upgrade")]
     Version {
-        /// Its version.
+        /// The message's version.
         version: u8,
     },
-    /// It uses other cryptography.
+    /// It uses another cipher suite.
     #[error("it is sealed with suite {suite}, which is not known here; upgrade")]
     Suite {
-        /// The suite's number.
+        /// The number of the suite.
         suite: u8,
     },
-    /// It was not made for this way of travelling, as a multicast that comes as a unicast.
-    #[error("it is a {got:?} and came as a {expected:?}: somebody on the way sent it on")]
+    /// It arrived as another kind than it was made for, for example a multicast as a unicast.
+    #[error("it is a {got:?} but arrived as a {expected:?}: it was forged on the way")]
     Kind {
-        /// How it came.
+        /// The kind as which it arrived.
         expected: Kind,
-        /// What its sender made it for.
+        /// The kind for which its sender made it.
         got: Kind,
     },
-    /// Its sender is not among those that were named.
-    #[error("it is by the key {sender}, which is not named; name it if it is a publisher's")]
+    /// Its sender is not one of the named publishers.
+    #[error("it is by the key {sender}, which is not named as a publisher; if it is one, name it")]
     UnknownPublisher {
-        /// Whose it claims to be.
+        /// The key of the alleged sender.
         sender: KeyId,
     },
-    /// It is not sealed to any of the keys given.
+    /// It is not sealed to any of the given keys.
     #[error("it is sealed to other keys; have its publisher add this side's key")]
     NotRecipient,
-    /// It was changed on the way, made for another topic, or never made by that sender.
+    /// It was changed on the way, was made for another topic, or is not by that sender.
     #[error(
-        "the key {sender} has not signed it for this topic: it was forged, changed, or sent on from \
+        "the key {sender} has not signed it for this topic: it was forged, changed, or copied from \
          another topic"
     )]
     BadSignature {
-        /// Whose it claims to be.
+        /// The key of the alleged sender.
         sender: KeyId,
     },
-    /// It is signed well and cannot be decrypted: its sender made it wrong.
-    #[error("the key {sender} has signed it and it cannot be decrypted; its publisher is at fault")]
+    /// Its signature is good but it cannot be decrypted: its sender made it wrongly.
+    #[error(
+        "the key {sender} has signed it, but it cannot be decrypted; the fault is at its publisher"
+    )]
     Unreadable {
-        /// Whose it is.
+        /// The sender's key.
         sender: KeyId,
     },
-    /// It came before, or too late or too early to tell.
+    /// It was accepted before, or is too late or too early to know whether it was.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// It answers another request.

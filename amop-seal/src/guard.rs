@@ -1,19 +1,20 @@
-//! What a reader remembers, and where it is kept.
+//! The replay guard: the messages that a reader remembers, and where they are stored.
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
 use crate::{FileStore, ReplayStore, Settings, StateError, Window};
 
-/// Keeps a subscriber from taking a message twice, over restarts, too. Each subscription has its own.
+/// Prevents a subscriber from accepting a message twice, even after restarts. Each subscription has
+/// its own guard.
 ///
-/// | made by | remembers over a restart | what a restart costs |
+/// | made by | remembers after a restart | cost of a restart |
 /// | --- | --- | --- |
-/// | [`file`](Self::file), [`store`](Self::store) | every message | after a clean end nothing; after a crash, messages stamped up to 2 s after the last one taken are refused |
+/// | [`file`](Self::file), [`store`](Self::store) | every message | after a normal end nothing; after a crash, messages stamped up to 2 s after the last accepted one are refused |
 /// | [`without_store`](Self::without_store) | nothing | messages stamped before the start, or within the [tolerance](Self::clock_tolerance) after it, are refused |
 ///
-/// Where there was no file yet, messages stamped before the start are refused. So it must not be deleted
-/// lightly: a publisher whose clock is ahead may have stamped the last messages of the time before
-/// later than that. And it must not be brought back from a backup.
+/// If there is no file yet, messages stamped before the start are refused. Do not delete the file
+/// without need: a publisher whose clock is ahead may have stamped its last messages later than the
+/// start, and these could be accepted again. Do not restore it from a backup, either.
 pub struct ReplayGuard {
     settings: Settings,
     store: Option<Box<dyn ReplayStore>>,
@@ -21,8 +22,8 @@ pub struct ReplayGuard {
 }
 
 impl ReplayGuard {
-    /// A guard that keeps its state in a file, see [`FileStore`]. The file is written once in 2 s while
-    /// messages come, and when the subscription ends.
+    /// Creates a guard that keeps its state in a file, see [`FileStore`]. The file is written once
+    /// in 2 s while messages arrive, and when the subscription ends.
     ///
     /// # Errors
     ///
@@ -37,11 +38,11 @@ impl ReplayGuard {
         Self::named(store, path.display().to_string())
     }
 
-    /// A guard that keeps its state in a store of the application's.
+    /// Creates a guard that keeps its state in a store of the application.
     ///
     /// # Errors
     ///
-    /// [`GuardError`] if it cannot be loaded.
+    /// [`GuardError`] if the state cannot be loaded.
     pub fn store(store: impl ReplayStore) -> Result<Self, GuardError> {
         Self::named(store, "the application's store".to_owned())
     }
@@ -64,7 +65,7 @@ impl ReplayGuard {
         })
     }
 
-    /// A guard that keeps nothing, for where nothing can be kept.
+    /// Creates a guard that stores nothing, for systems where nothing can be stored.
     pub fn without_store() -> Self {
         Self {
             settings: Settings::default(),
@@ -73,27 +74,27 @@ impl ReplayGuard {
         }
     }
 
-    /// How old a message may be when the program takes it, the time it waited for the program
-    /// included. Default 5 min.
+    /// Sets the maximum age of a message when the program takes it, including the time that it
+    /// waited for the program. Default 5 min.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.settings.max_age = age;
         self
     }
 
-    /// How far publishers' clocks may be ahead of this side's. Default 5 s.
+    /// Sets how far publishers' clocks may be ahead of this side's. Default 5 s.
     #[must_use]
     pub fn clock_tolerance(mut self, tolerance: Duration) -> Self {
         self.settings.ahead = tolerance;
         self
     }
 
-    /// The window of a reader that starts at `now`, in milliseconds since 1970, and where to save what it
-    /// says.
+    /// Returns the window of a reader that starts at `now`, in milliseconds since 1970, and the
+    /// store for its state.
     ///
     /// # Errors
     ///
-    /// [`StateError`], which the constructors found already.
+    /// [`StateError`], which the constructors have reported already.
     pub fn start(self, now: u64) -> Result<(Window, Option<Box<dyn ReplayStore>>), StateError> {
         let window = match (&self.state, &self.store) {
             (Some(state), _) => Window::restored(self.settings, state)?,
@@ -113,7 +114,7 @@ impl fmt::Debug for ReplayGuard {
     }
 }
 
-/// Why a [`ReplayGuard`] cannot be used.
+/// Why a [`ReplayGuard`] is not usable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GuardError {
@@ -123,17 +124,17 @@ pub enum GuardError {
          other subscription uses it"
     )]
     Store {
-        /// Which one.
+        /// The name of the store.
         place: String,
-        /// What is wrong.
+        /// The error of the store.
         source: io::Error,
     },
-    /// What is in the store was not saved by a guard, or is damaged.
+    /// The stored bytes were not saved by a guard, or are damaged.
     #[error("cannot use the replay guard {place}: {source}")]
     State {
-        /// Which one.
+        /// The name of the store.
         place: String,
-        /// What is wrong, and what to do.
+        /// The problem, and what to do.
         source: StateError,
     },
 }

@@ -1,4 +1,4 @@
-//! The keys of sealed topics: Ed25519 to sign, X25519 to open.
+//! The keys of sealed topics: Ed25519 for signing, X25519 for opening.
 
 use std::{
     fmt, fs, io,
@@ -16,18 +16,19 @@ use zeroize::Zeroizing;
 
 use crate::{layout::SIGNATURE, pem};
 
-/// The largest key file read, in bytes.
+/// The maximum size of a key file, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
 const ID_LABEL: &[u8] = b"AMOP sealed 1 key";
 
-/// How the text form of a public key begins.
+/// The beginning of the text form of a public key.
 const TEXT: &str = "amop-seal-1:";
 
 type Kem = X25519HkdfSha256;
 type OpeningKey = <Kem as hpke::Kem>::PrivateKey;
 
-/// By what messages name a key: 16 bytes of a hash of it. Text form: 32 lower-case hex digits.
+/// The id by which messages refer to a key: 16 bytes of its hash. Text form: 32 lower-case hex
+/// digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId([u8; 16]);
 
@@ -36,7 +37,7 @@ impl KeyId {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// Returns the bytes of the id.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -58,16 +59,16 @@ fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-/// The key of a publisher or subscriber of sealed topics: an Ed25519 key, by which it signs, and an
-/// X25519 key, by which it opens what is sealed to it.
+/// The key of a publisher or subscriber of sealed topics: an Ed25519 key, which signs messages, and
+/// an X25519 key, which opens messages that are sealed to it.
 ///
-/// It is a key of the application's own and has nothing to do with TLS, nor with the secp256k1 keys of
-/// private topics, nor with the chain's cryptography: chains of both kinds, guomi included, use the same
-/// keys. Cloning is cheap. The private parts are overwritten with zeros when the last clone is dropped,
-/// and never shown.
+/// The key belongs to the application. It is independent of TLS, of the secp256k1 keys of private
+/// topics, and of the chain's cryptography: all chains, guomi chains included, use the same kind of
+/// keys. Cloning is cheap. The private parts are overwritten with zeros when the last clone is
+/// dropped, and are never shown.
 ///
-/// A key file is PEM with two blocks `PRIVATE KEY` (PKCS#8, RFC 8410), as [`save`](Self::save) writes
-/// it, or as OpenSSL does:
+/// A key file is PEM with two blocks `PRIVATE KEY` (PKCS#8, RFC 8410), as [`save`](Self::save) or
+/// OpenSSL writes it:
 ///
 /// ```sh
 /// (openssl genpkey -algorithm ed25519; openssl genpkey -algorithm x25519) > bank.pem
@@ -86,7 +87,7 @@ fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 pub struct SealingKey(Arc<Private>);
 
 struct Private {
-    // Both overwrite themselves when they are dropped.
+    // Both overwrite their memory when they are dropped.
     signing: SigningKey,
     opening: OpeningKey,
     public: SealingPublicKey,
@@ -94,12 +95,12 @@ struct Private {
 }
 
 impl SealingKey {
-    /// A new key, from the system's source of randomness.
+    /// Generates a key with the system's source of randomness.
     pub fn generate() -> Self {
         Self::generate_with(&mut rand::rng())
     }
 
-    /// A new key, from 64 bytes of `rng`: the secrets of Ed25519 and of X25519.
+    /// Generates a key from 64 bytes of `rng`: the secrets of Ed25519 and of X25519.
     pub fn generate_with(rng: &mut impl CryptoRng) -> Self {
         let mut signing = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *signing);
@@ -108,10 +109,10 @@ impl SealingKey {
         Self::from_secrets(&signing, &opening)
     }
 
-    /// The key with these secrets, of Ed25519 and of X25519.
+    /// Creates the key with these secrets, of Ed25519 and of X25519.
     pub(crate) fn from_secrets(signing: &[u8; 32], opening: &[u8; 32]) -> Self {
         let signing = SigningKey::from_bytes(signing);
-        // It has the right length, which is all that X25519 asks for.
+        // X25519 accepts any 32 bytes.
         #[expect(
             clippy::expect_used,
             reason = "32 bytes are a key of X25519, whichever they are"
@@ -137,7 +138,7 @@ impl SealingKey {
     ///
     /// # Errors
     ///
-    /// [`SealingKeyError`] names the file and what is wrong with it.
+    /// [`SealingKeyError`] names the file and the problem.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, SealingKeyError> {
         let path = path.as_ref();
         let read = read(path).and_then(|text| pem::private_key(&text));
@@ -148,18 +149,18 @@ impl SealingKey {
     ///
     /// # Errors
     ///
-    /// [`SealingKeyError`] says what is wrong with it.
+    /// [`SealingKeyError`] describes the problem.
     pub fn from_pem(text: &str) -> Result<Self, SealingKeyError> {
         pem::private_key(text.as_bytes()).map_err(|problem| problem.of(None))
     }
 
-    /// The text of its key file, which is not encrypted.
+    /// Returns the text of the key file, which is not encrypted.
     pub fn to_pem(&self) -> Zeroizing<String> {
         pem::private_key_text(&self.0.signing.to_bytes(), &self.0.opening.to_bytes())
     }
 
-    /// Writes its key file, which is not encrypted and which only the user of this process can read
-    /// (mode 0600). A file that is there already is left as it is.
+    /// Writes the key file, which is not encrypted. Only the user of this process can read it (mode
+    /// 0600). An existing file is not overwritten.
     ///
     /// # Errors
     ///
@@ -177,12 +178,12 @@ impl SealingKey {
         written.map_err(|error| SealingKeyProblem::Write(error).of(Some(path)))
     }
 
-    /// The public key, to which publishers seal messages, and which subscribers name.
+    /// Returns the public key: publishers seal messages to it, and subscribers name it.
     pub fn public_key(&self) -> SealingPublicKey {
         self.0.public
     }
 
-    /// The id of the public key.
+    /// Returns the id of the public key.
     pub fn id(&self) -> KeyId {
         self.0.id
     }
@@ -204,7 +205,7 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-/// One key, where several can be given.
+/// Lets one key be given where several are accepted.
 impl AsRef<[SealingKey]> for SealingKey {
     fn as_ref(&self) -> &[SealingKey] {
         std::slice::from_ref(self)
@@ -213,8 +214,8 @@ impl AsRef<[SealingKey]> for SealingKey {
 
 /// The public half of a [`SealingKey`].
 ///
-/// Text form: `amop-seal-1:` and 128 lower-case hex digits, the keys of Ed25519 and of X25519. Parsing
-/// also takes PEM with two blocks `PUBLIC KEY`, as `openssl pkey -pubout` writes them.
+/// Text form: `amop-seal-1:` and 128 lower-case hex digits, the keys of Ed25519 and of X25519.
+/// Parsing also accepts PEM with two blocks `PUBLIC KEY`, as `openssl pkey -pubout` writes them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SealingPublicKey {
     signing: [u8; 32],
@@ -226,18 +227,18 @@ impl SealingPublicKey {
     ///
     /// # Errors
     ///
-    /// [`SealingKeyError`] names the file and what is wrong with it.
+    /// [`SealingKeyError`] names the file and the problem.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, SealingKeyError> {
         let path = path.as_ref();
         let read = read(path).and_then(|text| Self::parse(&text));
         read.map_err(|problem| problem.of(Some(path)))
     }
 
-    /// The key of its bytes, that of Ed25519 first.
+    /// Creates a key from its bytes: first the key of Ed25519, then that of X25519.
     ///
     /// # Errors
     ///
-    /// [`SealingKeyError`] if one of them is no point that may be used.
+    /// [`SealingKeyError`] if one of them is not a point of the curve, or has small order.
     pub fn from_bytes(bytes: &[u8; 64]) -> Result<Self, SealingKeyError> {
         let (signing, sealing) = bytes.split_at(32);
         Self::new(signing, sealing).map_err(|problem| problem.of(None))
@@ -254,7 +255,7 @@ impl SealingPublicKey {
         key.signing.copy_from_slice(signing);
         key.sealing.copy_from_slice(sealing);
         let verifying = VerifyingKey::from_bytes(&key.signing);
-        // A point of small order makes the same secret with everybody's key: none.
+        // With a point of small order the shared secret is zero for every private key.
         let shared = x25519_dalek::x25519([1; 32], key.sealing);
         match verifying {
             Ok(verifying) if !verifying.is_weak() && shared != [0; 32] => Ok(key),
@@ -262,7 +263,7 @@ impl SealingPublicKey {
         }
     }
 
-    /// Its bytes: the key of Ed25519, then that of X25519.
+    /// Returns the key's bytes: the key of Ed25519, then that of X25519.
     pub fn to_bytes(&self) -> [u8; 64] {
         let mut bytes = [0; 64];
         bytes[..32].copy_from_slice(&self.signing);
@@ -270,7 +271,7 @@ impl SealingPublicKey {
         bytes
     }
 
-    /// By what messages name it.
+    /// Returns the id by which messages refer to the key.
     pub fn id(&self) -> KeyId {
         let hash = Sha256::new()
             .chain_update(ID_LABEL)
@@ -280,7 +281,7 @@ impl SealingPublicKey {
         KeyId(id)
     }
 
-    /// PEM with two blocks `PUBLIC KEY`, that of Ed25519 first.
+    /// Returns PEM with two blocks `PUBLIC KEY`, that of Ed25519 first.
     pub fn to_pem(&self) -> String {
         pem::public_key_text(&self.signing, &self.sealing)
     }
@@ -289,7 +290,7 @@ impl SealingPublicKey {
         &self.sealing
     }
 
-    /// Whether a signature is this key's. Signatures that are encoded in an unusual way are nobody's.
+    /// Whether this key made a signature. Signatures with an unusual encoding are refused.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8; SIGNATURE]) -> bool {
         let signature = Signature::from_bytes(signature);
         VerifyingKey::from_bytes(&self.signing)
@@ -339,7 +340,7 @@ impl fmt::Debug for SealingPublicKey {
     }
 }
 
-/// A key of sealed topics that cannot be used.
+/// The error for an unusable key of sealed topics.
 #[derive(Debug, thiserror::Error)]
 #[error("{} {problem}", match file { Some(file) => format!("key file {}", file.display()), None => "the key".to_owned() })]
 pub struct SealingKeyError {
@@ -348,68 +349,68 @@ pub struct SealingKeyError {
 }
 
 impl SealingKeyError {
-    /// The file, if it came from one.
+    /// Returns the file, if the key came from one.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// What is wrong with it.
+    /// Returns the problem of the key.
     pub fn problem(&self) -> &SealingKeyProblem {
         &self.problem
     }
 }
 
-/// What is wrong with a key of sealed topics.
+/// The problem of a key of sealed topics.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealingKeyProblem {
     /// The file cannot be read.
     #[error("cannot be read: {0}; check its path and permissions")]
     Read(#[source] io::Error),
-    /// The file cannot be written, or is there already.
+    /// The file cannot be written, or exists already.
     #[error("cannot be written: {0}; choose a path where there is no file yet")]
     Write(#[source] io::Error),
     /// The file is longer than any key.
-    #[error("is longer than {MAX_FILE} bytes, so it is no key")]
+    #[error("is longer than {MAX_FILE} bytes, so it is not a key file")]
     TooLong,
-    /// It is PEM that is cut or garbled.
-    #[error("is not PEM, or it is cut or garbled; give the file that SealingKey::save wrote")]
+    /// The text is not PEM, or is cut or damaged.
+    #[error("is not PEM, or it is cut or damaged; give the file that SealingKey::save wrote")]
     NotPem,
-    /// A block of it is encrypted.
+    /// A block of the file is encrypted.
     #[error("is encrypted; decrypt both blocks with openssl pkcs8 -in BLOCK")]
     Encrypted,
-    /// One of its two private keys is missing.
+    /// One of the two private keys is missing.
     #[error(
         "has no private key of {0}; give PEM with two blocks PRIVATE KEY, of Ed25519 and of X25519"
     )]
     NoPrivateKey(&'static str),
-    /// One of its two public keys is missing in the PEM.
+    /// One of the two public keys is missing in the PEM.
     #[error(
         "has no public key of {0}; give PEM with two blocks PUBLIC KEY, of Ed25519 and of X25519"
     )]
     NoPublicBlock(&'static str),
-    /// It is no public key in either text form.
+    /// The text is not a public key in either text form.
     #[error(
-        "is no public key; give amop-seal-1: with 128 hex digits, or PEM with two blocks PUBLIC KEY"
+        "is not a public key; give amop-seal-1: with 128 hex digits, or PEM with two blocks PUBLIC KEY"
     )]
     NoPublicKey,
     /// There are two keys of one kind.
     #[error("has two keys of {0}; a key file has one")]
     Twice(&'static str),
-    /// It is of another kind: elliptic curves, SM2 among them, or RSA.
+    /// The key is of another kind: elliptic curves, including SM2, or RSA.
     #[error(
         "is of another kind ({0}); sealed topics need keys of Ed25519 and X25519, on guomi chains, too: \
          make one with SealingKey::generate"
     )]
     OtherKind(&'static str),
-    /// It does not have the number of hex digits that a public key has.
-    #[error("has {0} characters behind amop-seal-1:, a public key has 128 hex digits there")]
+    /// The number of hex digits is not that of a public key.
+    #[error("has {0} characters after amop-seal-1:; a public key has 128 hex digits there")]
     Digits(usize),
     /// A character is not a hex digit.
-    #[error("has characters that are no hex digits behind amop-seal-1:")]
+    #[error("has characters that are not hex digits after amop-seal-1:")]
     NotHex,
-    /// It is no point of the curve, or one that keeps no secret.
-    #[error("is no key that may be used: it is no point of the curve, or one of small order")]
+    /// A part of the key is not a point of the curve, or is a point that keeps no secret.
+    #[error("is not usable: it is not a point of the curve, or a point of small order")]
     Weak,
 }
 

@@ -1,4 +1,4 @@
-//! The bytes of a sealed message. `docs/sealed-topics.md` is their description.
+//! The bytes of a sealed message. `docs/sealed-topics.md` describes them.
 
 use hkdf::Hkdf;
 use sha2::{Digest as _, Sha256, Sha512};
@@ -6,31 +6,31 @@ use zeroize::Zeroizing;
 
 use crate::{KeyId, OpenError, SealingPublicKey};
 
-/// How every sealed message begins: `AMPS`.
+/// The first bytes of every sealed message: `AMPS`.
 pub const MAGIC: [u8; 4] = *b"AMPS";
 
-/// The version of the layout and of what is signed.
+/// The version of the layout and of the signed bytes.
 pub const VERSION: u8 = 1;
 
-/// HPKE with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and ChaCha20-Poly1305; ChaCha20-Poly1305 for the
-/// content; Ed25519.
+/// The cipher suite: HPKE with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and ChaCha20-Poly1305;
+/// ChaCha20-Poly1305 for the content; Ed25519.
 pub(crate) const SUITE: u8 = 1;
 
-/// Recipients that a message may have.
+/// The maximum number of recipients of a message.
 pub const MAX_RECIPIENTS: usize = 256;
 
-/// Bytes that a sealed message has besides its content and its recipients.
+/// The number of bytes of a sealed message in addition to its content and its recipients.
 pub const OVERHEAD: usize = HEAD + TAG + SIGNATURE;
 
-/// Bytes that each recipient adds.
+/// The number of bytes that each recipient adds.
 pub const OVERHEAD_PER_RECIPIENT: usize = 16 + ENC + SECRET + TAG;
 
 pub(crate) const HEAD: usize = 114;
 pub(crate) const TAG: usize = 16;
 pub(crate) const SIGNATURE: usize = 64;
-/// An encapsulated key of HPKE.
+/// The length of an encapsulated key of HPKE.
 pub(crate) const ENC: usize = 32;
-/// The secret that the content's key is made of.
+/// The length of the secret from which the content's key is derived.
 pub(crate) const SECRET: usize = 32;
 
 const WRAP_LABEL: &[u8] = b"AMOP sealed 1 wrap";
@@ -40,26 +40,27 @@ const SALT: &[u8] = b"AMOP sealed 1";
 const KEY_LABEL: &[u8] = b"content key";
 const COMMITMENT_LABEL: &[u8] = b"commitment";
 
-/// The random number of a message: with its time, it tells copies of one message from two messages.
+/// The random number of a message. Together with the message's time it distinguishes copies of one
+/// message from different messages.
 pub type Id = [u8; 16];
 
-/// What a request is known by in its answer: a hash of all that is signed in it.
+/// The value by which an answer refers to its request: a hash of all signed bytes of the request.
 pub type Digest = [u8; 32];
 
-/// How a message travels.
+/// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// To all subscribers.
+    /// A message to all subscribers.
     Multicast,
-    /// To one subscriber, which answers.
+    /// A message to one subscriber, which answers it.
     Unicast,
-    /// From a subscriber: the reply to a unicast.
+    /// A subscriber's reply to a unicast.
     Reply,
-    /// From a subscriber: it has taken a unicast. The content is empty.
+    /// A subscriber accepted a unicast without a reply. The content is empty.
     Acknowledgement,
-    /// From a subscriber: it has taken a unicast and refuses it. The content is a code, 4 bytes,
-    /// big-endian: see [`Opened::refusal`](crate::Opened::refusal).
+    /// A subscriber received a unicast and refuses it. The content is a code, 4 bytes, big-endian:
+    /// see [`Opened::refusal`](crate::Opened::refusal).
     Refusal,
 }
 
@@ -91,7 +92,7 @@ impl Kind {
     }
 }
 
-/// What a message says of itself, before its recipients.
+/// The fields of a message before its recipients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) kind: Kind,
@@ -99,9 +100,9 @@ pub(crate) struct Head {
     pub(crate) time: u64,
     pub(crate) id: Id,
     pub(crate) sender: KeyId,
-    /// The request that is answered; zeros if nothing is.
+    /// The digest of the request that is answered; zeros if the message is not an answer.
     pub(crate) about: Digest,
-    /// Fixes the content's key, so that all recipients read the same.
+    /// A commitment to the content's key, so that all recipients read the same content.
     pub(crate) commitment: [u8; 32],
     pub(crate) recipients: u16,
 }
@@ -152,27 +153,27 @@ impl Head {
             return malformed("it has no recipient, or more than 256");
         }
         if !kind.is_answer() && head.about != [0; 32] {
-            return malformed("it answers a request and is no answer");
+            return malformed("it refers to a request but is not an answer");
         }
         Ok(head)
     }
 }
 
-/// The bytes of a slice whose length is known.
+/// Returns the bytes of a slice of known length.
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(bytes);
     array
 }
 
-/// A sealed message, cut into its parts. Nothing of it is proven yet.
+/// The parts of a sealed message. No part is verified yet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parts<'a> {
     pub(crate) head: Head,
     pub(crate) head_bytes: &'a [u8; HEAD],
-    /// A whole number of recipients.
+    /// The wraps for all recipients.
     pub(crate) recipients: &'a [u8],
-    /// The content, encrypted, with its tag.
+    /// The encrypted content with its tag.
     pub(crate) ciphertext: &'a [u8],
     pub(crate) signature: &'a [u8; SIGNATURE],
 }
@@ -220,13 +221,15 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What everything in a message is bound to: the topic, the sender's whole public key, the head.
+/// The data to which every part of a message is bound: the topic, the sender's whole public key,
+/// the head.
 pub(crate) struct Bound(Vec<u8>);
 
 impl Bound {
     pub(crate) fn new(topic: &str, sender: &SealingPublicKey, head: &[u8; HEAD]) -> Self {
         let mut bytes = Vec::with_capacity(2 + topic.len() + 64 + HEAD);
-        // The length first, so that no topic is the start of another one with its key.
+        // The length comes first, so that a topic cannot be confused with the beginning of another
+        // topic and its key.
         bytes.extend((topic.len() as u64).to_be_bytes());
         bytes.extend(topic.as_bytes());
         bytes.extend(sender.to_bytes());
@@ -234,12 +237,12 @@ impl Bound {
         Self(bytes)
     }
 
-    /// The info of HPKE for each recipient.
+    /// Returns the info of HPKE for each recipient.
     pub(crate) fn info(&self) -> Vec<u8> {
         [WRAP_LABEL, &self.0].concat()
     }
 
-    /// What is authenticated along with the content.
+    /// Returns the data that is authenticated together with the content.
     pub(crate) fn content_aad(&self, recipients: &[u8]) -> Vec<u8> {
         [CONTENT_LABEL, &self.0, recipients].concat()
     }
@@ -252,14 +255,14 @@ impl Bound {
             .into()
     }
 
-    /// What is signed, and by what an answer names the message.
+    /// Returns the bytes to sign, and the digest by which an answer refers to the message.
     pub(crate) fn signed(&self, recipients: &[u8], ciphertext: &[u8]) -> (Vec<u8>, Digest) {
         let hash = self.hash(recipients, ciphertext);
         ([SIGNATURE_LABEL, &hash].concat(), array(&hash[..32]))
     }
 }
 
-/// What comes of the content's secret.
+/// The keys derived from the content's secret.
 pub(crate) struct ContentKeys {
     pub(crate) key: Zeroizing<[u8; 32]>,
     pub(crate) commitment: [u8; 32],
@@ -272,7 +275,7 @@ impl ContentKeys {
             key: Zeroizing::new([0; 32]),
             commitment: [0; 32],
         };
-        // 32 bytes are a length that HKDF always gives.
+        // HKDF can always produce 32 bytes.
         let done = hkdf.expand(KEY_LABEL, &mut *keys.key);
         debug_assert!(done.is_ok());
         let done = hkdf.expand(COMMITMENT_LABEL, &mut keys.commitment);

@@ -1,14 +1,16 @@
-//! Sealed topics of AMOP: messages that only their recipients can read and only their publisher can
-//! have made, whatever the nodes in between do.
+//! Sealed topics of AMOP: only the recipients can read a message, and only its publisher can have
+//! made it, even if nodes on the way are malicious.
 //!
-//! A publisher names the public keys of those who may read a message; a subscriber names the public
-//! keys of those it takes messages from. The content is encrypted once, with a key of its own, and that
-//! key is wrapped for each recipient by HPKE (RFC 9180). All of it, the recipients and the topic
-//! included, is signed with Ed25519 (RFC 8032). `docs/sealed-topics.md` has the layout byte by byte.
+//! A publisher names the public keys of the recipients that may read a message; a subscriber names
+//! the public keys of the publishers whose messages it accepts. The content is encrypted once with
+//! its own key, and this key is wrapped for each recipient with HPKE (RFC 9180). The whole message,
+//! including the recipients and the topic, is signed with Ed25519 (RFC 8032).
+//! `docs/sealed-topics.md` describes every byte of the layout.
 //!
-//! The protocol is sans-IO: [`seal`], [`Reader`] and [`Window`] are given the time and the randomness,
-//! and a `Window` says what has to be saved rather than saving it. [`SealingKey::generate`], the
-//! functions that read and write key files, and [`FileStore`] are the only ones that touch the system.
+//! The protocol is sans-IO: [`seal`], [`Reader`] and [`Window`] get the time and the randomness
+//! from the caller, and a `Window` returns the state to save instead of saving it. Only
+//! [`SealingKey::generate`], the functions that read and write key files, and [`FileStore`] access
+//! the system.
 //!
 //! ```
 //! use amop_seal::{Kind, Reader, Recipients, SealingKey, Window, Settings, seal};

@@ -1,4 +1,4 @@
-//! Opening messages.
+//! Opens sealed messages.
 
 use std::collections::HashMap;
 
@@ -18,28 +18,28 @@ use crate::{
 
 type Kem = X25519HkdfSha256;
 
-/// A message that is proven to be its sender's.
+/// An opened message, with proof that its sender made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opened {
-    /// What it says.
+    /// The decrypted content.
     pub content: Vec<u8>,
-    /// How it travels.
+    /// The kind of message.
     pub kind: Kind,
-    /// Who made it.
+    /// The sender's public key.
     pub sender: SealingPublicKey,
-    /// When, in milliseconds since 1970, by the sender's clock.
+    /// The sender's time, in milliseconds since 1970.
     pub time: u64,
-    /// Its random number.
+    /// The random number of the message.
     pub id: Id,
-    /// By what an answer names it.
+    /// The digest by which an answer refers to it.
     pub digest: Digest,
-    /// Which of the keys given opened it.
+    /// The id of the reader's key that opened it.
     pub recipient: KeyId,
 }
 
 impl Opened {
-    /// The code of a refusal; `None` if this is no refusal.
+    /// Returns the code of a refusal; `None` if this is not a refusal.
     #[must_use]
     pub fn refusal(&self) -> Option<i32> {
         let code = self.content[..].try_into().ok()?;
@@ -47,13 +47,13 @@ impl Opened {
     }
 }
 
-/// Whether a payload has the layout of a sealed message. Whether anybody signed it is not looked at.
+/// Whether a payload has the layout of a sealed message. The signature is not checked.
 #[must_use]
 pub fn is_sealed(payload: &[u8]) -> bool {
     Parts::of(payload).is_ok()
 }
 
-/// Opens the messages of a topic for one subscriber, and takes each once.
+/// Opens the messages of a topic for one subscriber, and accepts each message only once.
 #[derive(Debug)]
 pub struct Reader {
     topic: String,
@@ -63,11 +63,13 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of `topic` with the keys `own`, the newest first, for messages by `publishers`.
+    /// Creates a reader of `topic` with the keys `own`, the newest first, for messages of
+    /// `publishers`.
     ///
     /// # Errors
     ///
-    /// [`ReaderError`] if there are no keys or too many: 16 of its own and 256 publishers are fine.
+    /// [`ReaderError`] if there are no keys or too many. The limits are 16 own keys and 256
+    /// publishers.
     pub fn new(
         topic: &str,
         own: &[SealingKey],
@@ -92,15 +94,15 @@ impl Reader {
         })
     }
 
-    /// Opens a message that came as `came`, at the time `now` in milliseconds since 1970. It is not
-    /// taken yet: [`accept`](Self::accept) does that.
+    /// Opens a message that arrived as `came`, at the time `now` in milliseconds since 1970. This
+    /// does not accept it yet: call [`accept`](Self::accept) for this.
     ///
-    /// What is cheap is checked first: the layout, the sender, the time, the recipients, then the
-    /// signature, and only then anything is decrypted.
+    /// Cheap checks come first: the layout, the sender, the time, the recipients, then the
+    /// signature. Decryption comes last.
     ///
     /// # Errors
     ///
-    /// [`OpenError`].
+    /// [`OpenError`] if a check fails.
     pub fn open(&self, message: &[u8], came: Kind, now: u64) -> Result<Opened, OpenError> {
         let parts = Parts::of(message)?;
         let head = &parts.head;
@@ -116,17 +118,18 @@ impl Reader {
         open(&parts, &self.topic, sender, &self.own)
     }
 
-    /// Takes a message that was opened: it is refused from now on.
+    /// Accepts a message that was opened: from now on its copies are refused.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Refused`] if it was taken since it was opened, or if a mark has to be saved first.
+    /// [`OpenError::Refused`] if a copy was accepted after it was opened, or if a mark must be
+    /// saved first.
     pub fn accept(&mut self, opened: &Opened, now: u64) -> Result<(), OpenError> {
         let sender = opened.sender.id();
         Ok(self.window.accept(sender, opened.time, opened.id, now)?)
     }
 
-    /// Whether [`next_mark`](Self::next_mark) has to be saved before the message is taken.
+    /// Whether [`next_mark`](Self::next_mark) must be saved before the message is accepted.
     pub fn needs_mark(&self, opened: &Opened) -> bool {
         self.window.needs_mark(opened.time)
     }
@@ -141,23 +144,23 @@ impl Reader {
         self.window.saved(mark);
     }
 
-    /// What the reader remembers.
+    /// Returns the messages that the reader remembers.
     pub fn window(&self) -> &Window {
         &self.window
     }
 
-    /// The key by which a message was opened, which signs its answer.
+    /// Returns the key that opened a message; this key signs its answer.
     pub fn key_of(&self, opened: &Opened) -> Option<&SealingKey> {
         self.own.iter().find(|key| key.id() == opened.recipient)
     }
 }
 
-/// Opens the answer to the unicast `request`, which `publisher` sealed to `recipients`. Its time does
-/// not matter: there is one request that it can answer.
+/// Opens the answer to the unicast `request`, which `publisher` sealed to `recipients`. The
+/// answer's time does not matter, since it can answer only one request.
 ///
 /// # Errors
 ///
-/// [`OpenError`].
+/// [`OpenError`] if a check fails.
 pub fn open_reply(
     message: &[u8],
     publisher: &SealingKey,
@@ -192,7 +195,7 @@ fn open(
     sender: &SealingPublicKey,
     own: &[SealingKey],
 ) -> Result<Opened, OpenError> {
-    // The newest of the own keys that it is sealed to.
+    // Uses the newest of the own keys to which the message is sealed.
     let wrap_for = |key: &SealingKey| parts.wraps().find(|wrap| wrap.recipient == key.id());
     let mine = own.iter().find_map(|key| Some((key, wrap_for(key)?)));
     let Some((key, wrap)) = mine else {
@@ -216,7 +219,7 @@ fn open(
     })
 }
 
-/// `None` if the sender made the message wrong.
+/// Returns `None` if the sender made the message wrongly.
 fn decrypt(parts: &Parts<'_>, bound: &Bound, key: &SealingKey, wrap: Wrap<'_>) -> Option<Vec<u8>> {
     let enc = <Kem as hpke::Kem>::EncappedKey::from_bytes(wrap.enc).ok()?;
     let secret = single_shot_open::<HpkeAead, HkdfSha256, Kem>(
@@ -229,7 +232,8 @@ fn decrypt(parts: &Parts<'_>, bound: &Bound, key: &SealingKey, wrap: Wrap<'_>) -
     );
     let secret = Zeroizing::new(secret.ok()?);
     let keys = ContentKeys::of(&secret);
-    // Else two recipients could be given two secrets, and read two contents of one ciphertext.
+    // Without this check a sender could give two recipients different secrets, so that they read
+    // different contents in one ciphertext.
     if keys.commitment != parts.head.commitment {
         return None;
     }

@@ -16,7 +16,8 @@ const X25519_OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110")
 const EC_OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const RSA_OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// What stands before the 32 bytes of a key, but for the last byte of the algorithm (RFC 8410 section 7).
+/// The bytes before the 32 bytes of a key; the last byte of the algorithm is filled in (RFC 8410
+/// section 7).
 const PRIVATE: [u8; 16] = [
     0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0, 4, 0x22, 4, 0x20,
 ];
@@ -31,7 +32,7 @@ const END: &[u8] = b"-----END ";
 
 type Secret = Zeroizing<[u8; 32]>;
 
-/// A kind of key, and what a file has of it.
+/// The keys found in a file, by kind.
 struct Slots<T> {
     ed25519: Option<T>,
     x25519: Option<T>,
@@ -77,7 +78,7 @@ pub(crate) fn private_key(text: &[u8]) -> Result<SealingKey, Problem> {
                     "an elliptic curve: secp256k1, SM2 or NIST",
                 ));
             }
-            // Parameters, public keys and certificates beside it do no harm.
+            // Parameters, public keys and certificates in the same file do no harm.
             _ => {}
         }
     }
@@ -86,7 +87,7 @@ pub(crate) fn private_key(text: &[u8]) -> Result<SealingKey, Problem> {
     Ok(SealingKey::from_secrets(&signing, &opening))
 }
 
-/// The 32 bytes of a private key of either kind.
+/// Returns the 32 bytes of a private key of either kind.
 fn secret(info: &PrivateKeyInfoRef<'_>) -> Option<Secret> {
     let inner = <&OctetStringRef>::from_der(info.private_key.as_bytes()).ok()?;
     let bytes: &[u8; 32] = inner.as_bytes().try_into().ok()?;
@@ -112,7 +113,7 @@ pub(crate) fn public_key(text: &[u8]) -> Result<SealingPublicKey, Problem> {
     SealingPublicKey::new(&signing, &sealing)
 }
 
-/// The blocks in a file, whatever stands between them.
+/// Returns the PEM blocks of a file; text between them is ignored.
 fn blocks(text: &[u8]) -> Result<Vec<&[u8]>, Problem> {
     let mut blocks = Vec::new();
     let mut rest = text;
@@ -154,6 +155,6 @@ pub(crate) fn public_key_text(signing: &[u8; 32], sealing: &[u8; 32]) -> String 
 }
 
 fn encode(label: &str, der: &[u8]) -> String {
-    // It fails for labels with odd characters and for lengths beyond the address space.
+    // This fails only for labels with unusual characters and for lengths beyond the address space.
     pem::encode_string(label, LineEnding::LF, der).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Sealing messages.
+//! Seals messages.
 
 use std::collections::HashSet;
 
@@ -18,16 +18,16 @@ use crate::{
 
 type Kem = X25519HkdfSha256;
 
-/// Those who may read a message: 1 to 256 keys, each once.
+/// The keys that may read a message: 1 to 256, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipients(Vec<SealingPublicKey>);
 
 impl Recipients {
-    /// Keys that are given twice count once.
+    /// Creates a set of recipients. A key that is given twice counts once.
     ///
     /// # Errors
     ///
-    /// [`SealError::NoRecipient`] and [`SealError::TooManyRecipients`].
+    /// [`SealError::NoRecipient`] or [`SealError::TooManyRecipients`].
     pub fn new(keys: &[SealingPublicKey]) -> Result<Self, SealError> {
         let mut known = HashSet::new();
         let keys = keys.iter().filter(|key| known.insert(**key));
@@ -39,7 +39,7 @@ impl Recipients {
         }
     }
 
-    /// Their keys.
+    /// Returns the keys of the recipients.
     pub fn keys(&self) -> &[SealingPublicKey] {
         &self.0
     }
@@ -48,24 +48,24 @@ impl Recipients {
 /// A message ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// The payload.
+    /// The bytes to send as the payload.
     pub bytes: Vec<u8>,
-    /// By what its answer names it.
+    /// The digest by which an answer refers to the message.
     pub digest: Digest,
 }
 
-/// Seals a multicast or a unicast to `recipients`, by `sender`, for `topic`.
+/// Seals a multicast or a unicast of `sender` to `recipients`, for `topic`.
 ///
-/// `now` is the time in milliseconds since 1970. `rng` gives 16 bytes for the message's id, 32 for the
-/// content's secret, and 32 for each recipient.
+/// `now` is the time in milliseconds since 1970. `rng` provides 16 bytes for the message's id, 32
+/// for the content's secret, and 32 for each recipient.
 ///
 /// # Errors
 ///
-/// [`SealError::Encryption`].
+/// [`SealError::Encryption`] if the encryption fails.
 ///
 /// # Panics
 ///
-/// If `kind` is that of an answer: [`seal_reply`] seals those.
+/// If `kind` is that of an answer: use [`seal_reply`] for answers.
 pub fn seal(
     sender: &SealingKey,
     recipients: &Recipients,
@@ -88,23 +88,23 @@ pub fn seal(
     )
 }
 
-/// What a subscriber says to a unicast that it has taken.
+/// A subscriber's answer to a unicast that it has received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer<'a> {
     /// A reply with this content.
     Reply(&'a [u8]),
-    /// Nothing but that it has taken it.
+    /// Only the information that it accepted the unicast.
     Acknowledgement,
-    /// That it refuses it, with a code.
+    /// A refusal with a code.
     Refusal(i32),
 }
 
-/// Seals the answer to the unicast `request` to the one who sent it.
+/// Seals the answer to the unicast `request`, for the publisher that sent it.
 ///
 /// # Errors
 ///
-/// [`SealError::Encryption`].
+/// [`SealError::Encryption`] if the encryption fails.
 pub fn seal_reply(
     subscriber: &SealingKey,
     publisher: &SealingPublicKey,
@@ -150,7 +150,7 @@ fn build(
         sender: sender.id(),
         about,
         commitment: keys.commitment,
-        // At most 256.
+        // There are at most 256.
         recipients: recipients.len() as u16,
     };
     let head = head.encode();
@@ -166,7 +166,7 @@ fn build(
     let start = bytes.len();
     bytes.extend(content);
     let aad = bound.content_aad(&bytes[HEAD..start]);
-    // The key is used for this content alone, so the nonce may be a constant.
+    // The key is used only for this content, so the nonce may be constant.
     let cipher = ChaCha20Poly1305::new((&*keys.key).into());
     let tag = cipher
         .encrypt_inout_detached(&Nonce::default(), &aad, (&mut bytes[start..]).into())

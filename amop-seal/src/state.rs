@@ -1,4 +1,4 @@
-//! What a window saves, as bytes.
+//! The saved state of a window, as bytes.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ const OPEN: u8 = 0;
 const CLOSED: u8 = 1;
 const SUM: usize = 32;
 
-/// Why saved bytes cannot be used.
+/// Why a saved state is not usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the saved state of the replay guard {problem}; stop publishers whose clocks are ahead or wait for \
-     clock_tolerance (5 s), then delete it: what is stamped before the next start is refused"
+     clock_tolerance (5 s), then delete it: messages stamped before the next start are refused"
 )]
 pub struct StateError {
     problem: &'static str,
@@ -25,7 +25,8 @@ pub struct StateError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) floor: u64,
-    /// While a reader runs: nothing later was taken. When it ended: the latest that was.
+    /// While a reader runs: no later message was accepted. After it ended: the time of the latest
+    /// accepted message.
     pub(crate) mark: u64,
     /// `None` while a reader runs.
     pub(crate) publishers: Option<Vec<Publisher>>,

@@ -1,4 +1,4 @@
-//! Where a replay guard keeps what it must not forget.
+//! The store of a replay guard's state.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,42 +8,43 @@ use std::{
 
 use fs4::{FileExt, TryLockError};
 
-/// A place for the state of a [`Window`](crate::Window): a file, a row in a database.
+/// A place for the state of a [`Window`](crate::Window), such as a file or a row in a database.
 ///
-/// It belongs to one reader at a time: a store that two of them write at once protects neither. A state
-/// that is brought back from a backup lets messages be taken twice; delete it instead.
+/// It belongs to one reader at a time: a store that two readers write protects neither of them. A
+/// state that is restored from a backup makes it possible to accept messages twice; delete it
+/// instead.
 pub trait ReplayStore: Send + 'static {
-    /// What was saved last; `None` if nothing was.
+    /// Returns the state that was saved last; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// If it cannot be read; nothing is taken then.
+    /// If the state cannot be read; no message is accepted then.
     fn load(&mut self) -> io::Result<Option<Vec<u8>>>;
 
-    /// Saves a state in the place of the one before: either is there afterwards, whatever happens, and
-    /// the new one once this returns, even if the machine loses its power.
+    /// Replaces the saved state. Even if the machine loses power, either the old or the new state
+    /// is there afterwards, and the new one once this function has returned.
     ///
     /// # Errors
     ///
-    /// If it is not saved; the message that waits for it is refused then.
+    /// If the state is not saved; the message that waits for it is refused then.
     fn save(&mut self, state: &[u8]) -> io::Result<()>;
 }
 
-/// A [`ReplayStore`] in a file, written anew beside it and renamed each time. A second file with `.lock`
-/// behind its name is locked as long as this exists.
+/// A [`ReplayStore`] in a file. Each save writes a new file next to it and renames it. A second
+/// file with the suffix `.lock` is locked while this value exists.
 #[derive(Debug)]
 pub struct FileStore {
     path: PathBuf,
-    /// Unlocked when it is closed.
+    /// The lock file, which is unlocked when it is closed.
     _lock: File,
 }
 
 impl FileStore {
-    /// A store at `path`. Its folder must exist; the file need not.
+    /// Opens a store at `path`. Its folder must exist; the file need not.
     ///
     /// # Errors
     ///
-    /// If the folder cannot be written to, or another store is at this path, in whatever process.
+    /// If the folder is not writable, or another store, in any process, uses this path.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         let lock = beside(&path, ".lock");
@@ -56,13 +57,13 @@ impl FileStore {
             Ok(()) => Ok(Self { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
-                "another reader uses it; give each its own",
+                "another reader uses it; give each reader its own",
             )),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -93,8 +94,8 @@ impl ReplayStore for FileStore {
     }
 }
 
-/// Makes a rename in the file's folder last. Elsewhere than on Unix folders cannot be opened, and renames
-/// last by themselves.
+/// Makes a rename in the file's folder durable. On systems other than Unix folders cannot be
+/// opened, and renames are durable without this.
 fn sync_folder(file: &Path) -> io::Result<()> {
     if cfg!(not(unix)) {
         return Ok(());

@@ -1,5 +1,5 @@
-//! What insiders could try: recipients who know a content's secret, and publishers who lie. These need
-//! the inner pieces; what outsiders can try is in `tests/sealing.rs`.
+//! Attacks by insiders: recipients that know a content's secret, and publishers that cheat. These
+//! tests need internal functions; attacks by outsiders are tested in `tests/sealing.rs`.
 
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, aead::AeadInOut};
 
@@ -31,7 +31,7 @@ fn head(message: &[u8]) -> [u8; HEAD] {
     *message.first_chunk().unwrap()
 }
 
-/// Signs a message anew.
+/// Signs a message again.
 fn sign(message: &mut [u8], by: &SealingKey) {
     let count = usize::from(u16::from_be_bytes([message[112], message[113]]));
     let (signed, signature) = message.split_at_mut(message.len() - SIGNATURE);
@@ -77,8 +77,8 @@ fn a_recipient_cannot_pass_a_message_on_as_if_it_were_meant_for_others() {
         SealingKey::generate(),
     );
     let to_bob = message(&alice, &[bob.public_key()]);
-    // Bob can read it, so he could wrap its secret for Carol; whatever he puts into the wrap, the list of
-    // recipients is signed.
+    // Bob can read the message, so he could wrap its secret for Carol; but the list of recipients
+    // is signed, so no wrap that he puts there is valid.
     let to_carol = message(&bob, &[carol.public_key()]);
     let wraps = HEAD..HEAD + OVERHEAD_PER_RECIPIENT;
     let mut forwarded = to_bob.clone();
@@ -87,7 +87,7 @@ fn a_recipient_cannot_pass_a_message_on_as_if_it_were_meant_for_others() {
         .open(&forwarded, Kind::Multicast, NOW)
         .unwrap_err();
     assert_eq!(error, OpenError::BadSignature { sender: alice.id() });
-    // Nor can he add her.
+    // He cannot add her, either.
     let mut added = to_bob[..wraps.end].to_vec();
     added[113] = 2;
     added.extend(&to_carol[wraps.clone()]);
@@ -96,7 +96,8 @@ fn a_recipient_cannot_pass_a_message_on_as_if_it_were_meant_for_others() {
         .open(&added, Kind::Multicast, NOW)
         .unwrap_err();
     assert_eq!(error, OpenError::BadSignature { sender: alice.id() });
-    // Under his own name the wrap is bound to him, and the content to Alice.
+    // If he names himself as the sender, the wrap is bound to him, but the content is bound to
+    // Alice.
     forwarded[32..48].copy_from_slice(bob.id().as_bytes());
     sign(&mut forwarded, &bob);
     let error = reader(&carol, &[&alice, &bob])
@@ -114,7 +115,7 @@ fn a_publisher_cannot_give_two_recipients_two_secrets() {
     );
     let both = [bob.public_key(), carol.public_key()];
     let mut one = message(&alice, &both);
-    // Alice wraps another secret for Carol, under the same head, and signs all of it.
+    // Alice wraps another secret for Carol under the same head, and signs the whole message.
     let head = head(&one);
     let bound = Bound::new(TOPIC, &alice.public_key(), &head);
     let mut wrap = Vec::new();
@@ -122,7 +123,7 @@ fn a_publisher_cannot_give_two_recipients_two_secrets() {
     seal::wrap(&mut wrap, &both[1], &bound.info(), &other, &mut rand::rng()).unwrap();
     let place = HEAD + OVERHEAD_PER_RECIPIENT;
     one[place..place + OVERHEAD_PER_RECIPIENT].copy_from_slice(&wrap);
-    // And even a content that is valid under that secret.
+    // She even adds a content that is valid under that secret.
     let start = place + OVERHEAD_PER_RECIPIENT;
     let keys = ContentKeys::of(&other);
     let aad = bound.content_aad(&one[HEAD..start]);

@@ -1,4 +1,4 @@
-//! Which messages were taken, so that none is taken twice.
+//! Remembers the accepted messages, so that none is accepted twice.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,18 +10,19 @@ use crate::{
     state::{Publisher, State, StateError},
 };
 
-/// Messages that a window remembers, of all publishers together; each has an equal share.
+/// The number of messages that a window remembers, of all publishers together; each publisher has
+/// an equal share.
 pub const MAX_REMEMBERED: usize = 262_144;
 
-/// How a [`Window`] judges times.
+/// The limits for the times of messages in a [`Window`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// How old a message may be when it is read. Default 5 min.
+    /// The maximum age of a message when it is read. Default 5 min.
     pub max_age: Duration,
-    /// How far a publisher's clock may be ahead of this side's. Default 5 s.
+    /// The maximum time by which a publisher's clock may be ahead of this side's. Default 5 s.
     pub ahead: Duration,
-    /// How much time a saved mark is good for: a reader that is killed refuses what is stamped up to so
-    /// much after its last message. Default 2 s.
+    /// How far a saved mark is ahead: after a crash a reader refuses messages that are stamped up
+    /// to this long after the last one it accepted. Default 2 s.
     pub lease: Duration,
 }
 
@@ -39,22 +40,22 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Why a message is refused that is well signed, or would be if anybody looked.
+/// Why a message is refused for its time or as a copy. Its signature may be good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It was taken before.
+    /// A copy was accepted before.
     #[error("it was taken before: it is a copy")]
     Replayed,
-    /// It is from before the time that is remembered, so it may have been taken.
+    /// It is older than the remembered messages, so it may have been accepted before.
     #[error(
-        "it is from before this reader began, or from before what it remembers, so it may be a copy; \
-         publish it anew"
+        "it is from before this reader started, or older than what it remembers, so it may be a copy; \
+         publish it as a new message"
     )]
     Forgotten,
     /// It is too old.
     #[error(
-        "it is {age_ms} ms old, the limit is {max_ms} ms; publish it anew, and compare both clocks"
+        "it is {age_ms} ms old, the limit is {max_ms} ms; publish it as a new message, and compare both clocks"
     )]
     TooOld {
         /// Its age in milliseconds.
@@ -67,33 +68,36 @@ pub enum Refusal {
         "its time is {by_ms} ms ahead of this clock, the limit is {max_ms} ms; set both clocks by NTP"
     )]
     ClockAhead {
-        /// How far, in milliseconds.
+        /// The time by which it is ahead, in milliseconds.
         by_ms: u64,
         /// The limit in milliseconds.
         max_ms: u64,
     },
-    /// That it is taken could not be saved, so it must not be.
-    #[error("it could not be saved that it is taken; check the replay guard's store")]
+    /// The mark for it could not be saved, so it must not be accepted.
+    #[error("the replay guard's state could not be saved; check its store")]
     NotSaved,
 }
 
-/// The memory of one reader: which messages it has taken, and the time from which on it knows.
+/// The memory of one reader: the messages that it has accepted, and the time before which it knows
+/// nothing.
 ///
-/// * A message is known by its publisher's key, its time and its id, all of them signed.
-/// * What is forgotten, because it is old or because there is no room, leaves its time behind as a
-///   *floor*: nothing of that publisher stamped up to it is taken. So a clock that jumps, and a
-///   publisher that sends more than can be remembered, make messages be refused and never taken twice.
-/// * Before a message is taken, a *mark* later than its time must be saved, see
-///   [`next_mark`](Self::next_mark). After a crash everything up to the mark is refused. A window that
-///   ends well saves [`closed_state`](Self::closed_state), which loses nothing.
+/// * A message is identified by its publisher's key, its time and its id, all of which are signed.
+/// * When a message is forgotten, because it is old or because there is no room, its time becomes a
+///   *floor*: no message of that publisher stamped at or before it is accepted. So a clock that
+///   jumps, or a publisher that sends more than can be remembered, causes messages to be refused,
+///   but never to be accepted twice.
+/// * Before a message is accepted, a *mark* later than its time must be saved, see
+///   [`next_mark`](Self::next_mark). After a crash every message up to the mark is refused. A
+///   window that ends normally saves [`closed_state`](Self::closed_state), which loses nothing.
 #[derive(Debug, Clone)]
 pub struct Window {
     settings: Settings,
-    /// For all publishers: nothing stamped up to it is taken.
+    /// The floor for all publishers: no message stamped at or before it is accepted.
     floor: u64,
-    /// What is saved: nothing stamped after it is taken. `None`: nothing is saved ever.
+    /// The saved mark: no message stamped after it is accepted. `None` if this window is never
+    /// saved.
     mark: Option<u64>,
-    /// The latest time of a message taken.
+    /// The latest time of an accepted message.
     highest: u64,
     capacity: usize,
     seen: HashMap<KeyId, Seen>,
@@ -105,7 +109,7 @@ struct Seen {
     messages: BTreeSet<(u64, Id)>,
 }
 
-/// A mark to save before messages up to its time are taken.
+/// A mark to save before messages up to its time are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     time: u64,
@@ -113,31 +117,32 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// The bytes to save.
+    /// Returns the bytes to save.
     pub fn state(&self) -> &[u8] {
         &self.state
     }
 }
 
 impl Window {
-    /// The window of a reader that was never there before: nothing stamped before `now` is taken. All
-    /// times are in milliseconds since 1970.
+    /// Creates the window of a reader that runs for the first time: no message stamped before `now`
+    /// is accepted. All times are in milliseconds since 1970.
     pub fn first(settings: Settings, now: u64) -> Self {
         Self::from(settings, now.saturating_sub(1), Some(0))
     }
 
-    /// A window that is never saved. What was taken before a restart is not known, so everything stamped
-    /// before the start is refused, and what a clock that is ahead may have stamped.
+    /// Creates a window that is never saved. It does not know the messages accepted before a
+    /// restart, so it refuses all messages stamped before the start, and those that a clock that is
+    /// ahead may have stamped before the start.
     pub fn unsaved(settings: Settings, now: u64) -> Self {
         let floor = now.saturating_add(millis(settings.ahead));
         Self::from(settings, floor, None)
     }
 
-    /// The window that was saved. After a crash that is everything refused up to the mark.
+    /// Restores a saved window. After a crash it refuses every message up to the mark.
     ///
     /// # Errors
     ///
-    /// [`StateError`] if these are not the bytes that were saved.
+    /// [`StateError`] if these are not the saved bytes.
     pub fn restored(settings: Settings, state: &[u8]) -> Result<Self, StateError> {
         let state = State::decode(state)?;
         let mut window = Self::from(settings, state.floor, Some(0));
@@ -169,16 +174,16 @@ impl Window {
         }
     }
 
-    /// Shares the room among so many publishers.
+    /// Divides the room among this number of publishers.
     pub(crate) fn share(&mut self, publishers: usize) {
         self.capacity = (MAX_REMEMBERED / publishers.max(1)).max(1);
     }
 
-    /// Whether a message may be taken, as far as its time and id go.
+    /// Checks whether a message may be accepted according to its time and id.
     ///
     /// # Errors
     ///
-    /// [`Refusal`].
+    /// [`Refusal`] if it may not.
     pub fn check(&self, sender: KeyId, time: u64, id: &Id, now: u64) -> Result<(), Refusal> {
         let seen = self.seen.get(&sender);
         if seen.is_some_and(|seen| seen.messages.contains(&(time, *id))) {
@@ -206,12 +211,12 @@ impl Window {
         Ok(())
     }
 
-    /// Takes a message that was checked, opened and decoded.
+    /// Accepts a message that was checked, opened and decoded.
     ///
     /// # Errors
     ///
-    /// [`Refusal::NotSaved`] if no mark later than its time is saved, and what
-    /// [`check`](Self::check) says.
+    /// [`Refusal::NotSaved`] if no mark later than its time is saved, and the errors of
+    /// [`check`](Self::check).
     pub fn accept(&mut self, sender: KeyId, time: u64, id: Id, now: u64) -> Result<(), Refusal> {
         self.check(sender, time, &id, now)?;
         if self.needs_mark(time) {
@@ -230,15 +235,16 @@ impl Window {
         Ok(())
     }
 
-    /// Whether a mark has to be saved before a message of that time is taken.
+    /// Whether a mark must be saved before a message with this time is accepted.
     pub fn needs_mark(&self, time: u64) -> bool {
         self.mark.is_some_and(|mark| time > mark)
     }
 
-    /// The mark to save so that a message of that time can be taken. Tell [`saved`](Self::saved) when it
-    /// is.
+    /// Returns the mark to save so that a message with this time can be accepted. Call
+    /// [`saved`](Self::saved) after it is saved.
     pub fn next_mark(&self, time: u64, now: u64) -> Mark {
-        // Also above what was taken before: the bytes replace those that say it one by one.
+        // The mark is also later than all accepted messages: the new state replaces the one that
+        // lists them.
         let latest = time.max(now).max(self.highest);
         let time = latest.saturating_add(millis(self.settings.lease));
         let state = State {
@@ -250,15 +256,15 @@ impl Window {
         Mark { time, state }
     }
 
-    /// A mark is saved.
+    /// Records that a mark is saved.
     pub fn saved(&mut self, mark: &Mark) {
         if let Some(saved) = &mut self.mark {
             *saved = mark.time.max(*saved);
         }
     }
 
-    /// What to save when the reader ends, unless it never took anything: all that the window knows.
-    /// Nothing may be taken after it.
+    /// Returns the state to save when the reader ends: everything that the window knows. If the
+    /// reader never accepted a message, this is not needed. After this, no message may be accepted.
     pub fn closed_state(&self) -> Vec<u8> {
         let publishers = self.seen.iter().map(|(key, seen)| Publisher {
             key: *key,
@@ -273,7 +279,7 @@ impl Window {
         state.encode()
     }
 
-    /// Messages that are remembered now.
+    /// Returns the number of remembered messages.
     pub fn remembered(&self) -> usize {
         self.seen.values().map(|seen| seen.messages.len()).sum()
     }

@@ -32,7 +32,7 @@ fn a_file_remembers_over_ends_and_crashes() {
     let again = take(&mut window, &mut *store, 1, NOW).unwrap_err();
     assert_eq!(again, Refusal::Replayed);
     take(&mut window, &mut *store, 2, NOW + 1).unwrap();
-    // Gone without a word.
+    // Ends without a clean-up, as after a crash.
     drop(store);
 
     let (mut window, mut store) = open(&path, NOW + 2);

@@ -1,8 +1,8 @@
 use super::*;
 
-/// Made by `(openssl genpkey -algorithm ed25519; openssl genpkey -algorithm x25519)`.
+/// The output of `(openssl genpkey -algorithm ed25519; openssl genpkey -algorithm x25519)`.
 const OPENSSL: &str = include_str!("../../tests/data/openssl.pem");
-/// Its public halves, by `openssl pkey -pubout`.
+/// The public keys of this file, written by `openssl pkey -pubout`.
 const OPENSSL_PUBLIC: &str = include_str!("../../tests/data/openssl.pub.pem");
 
 fn problem<T: fmt::Debug>(result: Result<T, SealingKeyError>) -> String {
@@ -130,8 +130,8 @@ fn other_keys_are_refused_with_what_to_do() {
         (block(OPENSSL_PUBLIC), "no public key of X25519"),
         (OPENSSL.to_owned(), "no public key of Ed25519"),
         ("amop-seal-1:00".to_owned(), "has 2 characters"),
-        (format!("amop-seal-1:{}", "g".repeat(128)), "no hex digits"),
-        ("00".repeat(64), "no public key"),
+        (format!("amop-seal-1:{}", "g".repeat(128)), "not hex digits"),
+        ("00".repeat(64), "not a public key"),
         (format!("amop-seal-1:{}", "00".repeat(64)), "small order"),
     ];
     for (text, expected) in cases {
@@ -146,7 +146,7 @@ fn other_keys_are_refused_with_what_to_do() {
 #[test]
 fn keys_that_keep_no_secret_are_refused() {
     let good = SealingKey::generate().public_key().to_bytes();
-    // The points of small order that X25519 takes: 0, 1, and those of order 8 are of the kind.
+    // X25519 accepts these points of small order: 0 and 1. Those of order 8 are similar.
     for low in [0, 1] {
         let mut bytes = good;
         bytes[32..].fill(0);

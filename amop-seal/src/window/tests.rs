@@ -20,7 +20,7 @@ fn first() -> Window {
     Window::first(Settings::default(), NOW)
 }
 
-/// Takes a message, with a mark where one is due. Returns the last state that was saved.
+/// Accepts a message, and saves a mark if one is due. Returns the last state that was saved.
 fn take(
     window: &mut Window,
     sender: u8,
@@ -49,7 +49,8 @@ fn a_message_is_taken_once() {
         take(&mut window, 1, NOW, 1, NOW).unwrap_err(),
         Refusal::Replayed
     );
-    // Another message of the same time, and another publisher's with the same number, are others.
+    // Another message with the same time, and another publisher's message with the same number, are
+    // different messages.
     take(&mut window, 1, NOW, 2, NOW).unwrap();
     take(&mut window, 2, NOW, 1, NOW).unwrap();
 }
@@ -75,7 +76,7 @@ fn times_have_limits_on_both_sides() {
     assert!(matches!(check(0), Err(Refusal::TooOld { .. })));
     let clock_at_zero = window.check(key(1), 0, &id(1), 0);
     assert_eq!(clock_at_zero, Err(Refusal::Forgotten));
-    // Nothing overflows on clocks at their ends.
+    // No calculation overflows at the extreme values of clocks.
     let _ = take(&mut window, 1, u64::MAX, 1, u64::MAX);
     let _ = take(&mut window, 1, u64::MAX, 2, 0);
 }
@@ -109,7 +110,7 @@ fn nothing_is_taken_before_it_is_saved() {
 fn after_a_crash_everything_up_to_the_mark_is_refused() {
     let mut window = first();
     let state = take(&mut window, 1, NOW + AHEAD, 1, NOW).unwrap().unwrap();
-    // No second save was due for this one.
+    // This message needed no second save.
     assert_eq!(take(&mut window, 1, NOW + 1, 2, NOW + 1), Ok(None));
 
     let mut window = restored(&state);
@@ -130,9 +131,9 @@ fn a_window_that_ends_well_forgets_nothing_and_refuses_nothing_new() {
     let mut window = restored(&state);
     let again = take(&mut window, 1, NOW + 10, 1, NOW + 11).unwrap_err();
     assert_eq!(again, Refusal::Replayed);
-    // Published before the end and come after it.
+    // A message that was published before the end and arrives after it.
     let state = take(&mut window, 1, NOW + 5, 2, NOW + 11).unwrap().unwrap();
-    // The first one after an end is saved, else a crash would bring back a state that lacks it.
+    // The first message after an end is saved; otherwise a crash would restore a state without it.
     let window = restored(&state);
     assert_eq!(
         window.check(key(1), NOW + 5, &id(2), NOW + 12),
@@ -147,7 +148,7 @@ fn a_window_that_ends_well_forgets_nothing_and_refuses_nothing_new() {
 #[test]
 fn a_window_that_is_never_saved_refuses_what_may_have_been_taken_before() {
     let mut window = Window::unsaved(Settings::default(), NOW);
-    // A clock that is ahead may have stamped it before the start.
+    // A publisher whose clock is ahead may have stamped the message before the start.
     let ahead = window.check(key(1), NOW + AHEAD, &id(1), NOW);
     assert_eq!(ahead, Err(Refusal::Forgotten));
     assert!(!window.needs_mark(u64::MAX));
@@ -163,7 +164,7 @@ fn a_publisher_fills_its_own_share_and_no_other() {
         take(&mut window, 1, NOW + n, n, NOW + n).unwrap();
     }
     assert_eq!(window.remembered(), 4 + 1);
-    // What was forgotten is refused, and what is remembered, too.
+    // Forgotten messages are refused, and remembered ones, too.
     for n in 0..100 {
         let refused = take(&mut window, 1, NOW + n, n, NOW + 100).unwrap_err();
         let expected = if n < 96 {
@@ -173,7 +174,7 @@ fn a_publisher_fills_its_own_share_and_no_other() {
         };
         assert_eq!(refused, expected, "{n}");
     }
-    // The other's late message is not affected.
+    // A late message of the other publisher is not affected.
     take(&mut window, 2, NOW + 1, 1, NOW + 100).unwrap();
 }
 
@@ -198,22 +199,22 @@ fn damaged_states_are_refused() {
     }
 }
 
-/// What happens to a reader.
+/// An event in the life of a reader.
 #[derive(Debug, Clone)]
 enum Step {
-    /// A publisher stamps a message, so many milliseconds off the reader's clock.
+    /// A publisher stamps a message; its clock differs from the reader's by this many milliseconds.
     Publish {
         sender: u8,
         off: i64,
     },
-    /// A message comes, for the first time or again.
+    /// A message arrives, for the first time or again.
     Deliver(usize),
     Wait(u64),
-    /// The clock is set.
+    /// The clock is set to another time.
     Jump(i64),
     End,
     Crash,
-    /// The store fails while this message comes.
+    /// A message arrives while the store fails.
     DeliverUnsaved(usize),
 }
 
@@ -229,7 +230,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Runs the steps. `forget` is the sabotage: what a crash brings back.
+/// Runs the steps. `forget` is the sabotage: after a crash an old state is restored.
 fn run(steps: &[Step], forget: bool) -> Result<(), String> {
     let settings = Settings {
         max_age: Duration::from_secs(20),
