@@ -1,4 +1,4 @@
-//! What outsiders can try on sealed messages, and what is bound in them.
+//! Attacks of outsiders on sealed messages, and the parts of a message that are bound together.
 #![forbid(unsafe_code)]
 
 use amop_seal::{
@@ -26,7 +26,7 @@ impl World {
         }
     }
 
-    /// By Alice, to Bob.
+    /// Seals a message of Alice to Bob.
     fn seal(&self, kind: Kind, content: &[u8]) -> Sealed {
         let to = Recipients::new(&[self.bob.public_key()]).unwrap();
         seal(
@@ -41,7 +41,7 @@ impl World {
         .unwrap()
     }
 
-    /// Bob's reader of Alice's messages.
+    /// Returns Bob's reader of Alice's messages.
     fn bob(&self) -> Reader {
         reader(
             TOPIC,
@@ -94,7 +94,7 @@ fn a_message_goes_to_all_its_recipients_and_costs_what_is_stated() {
         assert_eq!(opened.sender, world.alice.public_key());
         assert_eq!(opened.digest, message.digest);
     }
-    // docs/sealed-topics.md says these numbers.
+    // docs/sealed-topics.md states these numbers.
     assert_eq!(
         (OVERHEAD, OVERHEAD_PER_RECIPIENT, MAX_RECIPIENTS),
         (194, 96, 256)
@@ -222,7 +222,7 @@ fn a_message_is_bound_to_topic_kind_sender_and_recipients() {
     let error = stranger.open(&message, Kind::Multicast, NOW);
     assert_eq!(error, Err(OpenError::UnknownPublisher { sender }));
 
-    // Carol's own message under Alice's name.
+    // Carol's own message with Alice's name.
     let to = Recipients::new(&[world.bob.public_key()]).unwrap();
     let kind = Kind::Multicast;
     let forged = seal(&world.carol, &to, TOPIC, kind, NOW, b"1", &mut rand::rng()).unwrap();
@@ -260,7 +260,7 @@ fn a_copy_is_refused_and_a_message_that_was_not_taken_is_not_used_up() {
     let world = World::new();
     let message = world.seal(Kind::Multicast, b"100").bytes;
     let mut reader = world.bob();
-    // A forged copy with the same id comes first: it does not suppress the true one.
+    // A forged copy with the same id arrives first: it does not suppress the genuine message.
     let mut forged = message.clone();
     *forged.last_mut().unwrap() ^= 1;
     take(&mut reader, &forged, NOW).unwrap_err();
@@ -273,7 +273,7 @@ fn a_copy_is_refused_and_a_message_that_was_not_taken_is_not_used_up() {
 fn keys_are_rotated_without_a_gap() {
     let world = World::new();
     let (old, new) = (SealingKey::generate(), SealingKey::generate());
-    // The subscriber has both for a time, and so do its publishers.
+    // The subscriber has both keys for a time, and so do its publishers.
     let publishers = [world.alice.public_key(), world.carol.public_key()];
     let reader = reader(TOPIC, &[new.clone(), old.clone()], &publishers);
     let sealed = |by: &SealingKey, to: &[SealingPublicKey]| {
@@ -343,7 +343,7 @@ fn an_answer_is_bound_to_its_request() {
         let opened = open_reply(&refused, alice, &to, TOPIC, &one.digest).unwrap();
         assert_eq!((opened.kind, opened.refusal()), (Kind::Refusal, Some(code)));
     }
-    // Four bytes of a reply are no code.
+    // A reply of four bytes is not a code.
     let four = answer(bob, Answer::Reply(b"four"));
     let opened = open_reply(&four, alice, &to, TOPIC, &one.digest).unwrap();
     assert_eq!(opened.refusal(), None);
@@ -353,7 +353,8 @@ fn an_answer_is_bound_to_its_request() {
     assert_eq!(error, OpenError::OtherRequest);
     let error = open_reply(&reply, alice, &to, "other", &one.digest).unwrap_err();
     assert_eq!(error, OpenError::BadSignature { sender: bob.id() });
-    // By somebody to whom the request was not sealed; by nobody; no answer at all.
+    // An answer by a key to which the request was not sealed, an empty one, and bytes that are not
+    // an answer.
     let error = open(&answer(carol, Answer::Reply(b"yes")));
     assert_eq!(error, OpenError::UnknownPublisher { sender: carol.id() });
     assert!(matches!(open(b""), OpenError::Malformed { .. }));
@@ -370,13 +371,13 @@ fn an_answer_is_bound_to_its_request() {
         open(&other.unwrap().bytes),
         OpenError::Kind { .. }
     ));
-    // An acknowledgement is no reply, nor the other way round.
+    // An acknowledgement is not accepted as a reply, or the reverse.
     for (answer, kind) in [(reply, 4), (acknowledged, 3)] {
         let mut changed = answer;
         changed[6] = kind;
         assert_eq!(open(&changed), OpenError::BadSignature { sender: bob.id() });
     }
-    // A reply is not taken for a message.
+    // A reply is not accepted as a message.
     let reply = answer(bob, Answer::Reply(b"yes"));
     let reader = reader(TOPIC, alice.as_ref(), &[bob.public_key()]);
     for came in [Kind::Multicast, Kind::Unicast] {

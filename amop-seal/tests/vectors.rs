@@ -1,7 +1,8 @@
-//! The test vectors in `tests/data/vectors.json`, read and made again; and read by a second
-//! implementation, on other libraries, that follows docs/sealed-topics.md alone.
+//! Reads the test vectors in `tests/data/vectors.json` and creates them again. They are also read
+//! by a second implementation, based on other libraries, that only follows docs/sealed-topics.md.
 //!
-//! `UPDATE_VECTORS=1 cargo test -p amop-seal --test vectors` writes them anew after a meant change.
+//! `UPDATE_VECTORS=1 cargo test -p amop-seal --test vectors` writes them again after an intended
+//! change.
 #![forbid(unsafe_code)]
 
 #[path = "vectors/second.rs"]
@@ -16,7 +17,7 @@ use amop_seal::{
 use rand::{TryCryptoRng, TryRng};
 use serde::{Deserialize, Serialize};
 
-/// A key pair: its secrets as 64 bytes, Ed25519 first, and what comes of them.
+/// A key pair: its secrets as 64 bytes, Ed25519 first, and the values derived from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Key {
     /// The 32 bytes of Ed25519 and the 32 bytes of X25519.
@@ -30,7 +31,7 @@ pub struct Key {
 /// A message, all binary fields in hex.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Vector {
-    /// What is special about it.
+    /// The special property of this vector.
     pub name: String,
     /// The topic.
     pub topic: String,
@@ -38,19 +39,19 @@ pub struct Vector {
     pub kind: u8,
     /// Milliseconds since 1970.
     pub time: u64,
-    /// The sender's key in the list of keys.
+    /// The index of the sender's key in the list of keys.
     pub sender: usize,
-    /// The recipients' keys there.
+    /// The indexes of the recipients' keys.
     pub recipients: Vec<usize>,
-    /// The digest of the request that it answers; zeros if it is none.
+    /// The digest of the request that it answers; zeros if it is not an answer.
     pub about: String,
     /// The content.
     pub content: String,
     /// The random bytes used: id, content secret, and for each recipient the input of `DeriveKeyPair`.
     pub random: String,
-    /// The key that the content is encrypted with.
+    /// The key with which the content is encrypted.
     pub content_key: String,
-    /// By what an answer names it.
+    /// The digest by which an answer refers to it.
     pub digest: String,
     /// The message.
     pub message: String,
@@ -65,7 +66,7 @@ pub struct Vectors {
     pub vectors: Vec<Vector>,
 }
 
-/// Gives the bytes it was given.
+/// A random number generator that returns the given bytes.
 struct Fixed(VecDeque<u8>);
 
 impl TryRng for Fixed {

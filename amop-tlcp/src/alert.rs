@@ -1,8 +1,8 @@
-//! Alerts, as RFC 5246 numbers them.
+//! Alerts, with the numbers of RFC 5246.
 
 use std::fmt;
 
-/// What one side tells the other when it ends a connection.
+/// The reason that one side sends to the other when it ends a connection.
 ///
 /// ```
 /// use amop_tlcp::Alert;
@@ -58,12 +58,12 @@ alerts! {
 }
 
 impl Alert {
-    /// The alert with a number, known or not.
+    /// Returns the alert with this number, known or not.
     pub const fn from_code(code: u8) -> Self {
         Self(code)
     }
 
-    /// Its number on the wire.
+    /// Returns the alert's number on the wire.
     pub const fn code(self) -> u8 {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The certificates of a peer, and what the caller says of them.
+//! The certificates of a peer, and the caller's decision about them.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -13,19 +13,20 @@ use crate::{Alert, Error, PublicKey, Refusal, limits};
 /// The two public keys of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerKeys {
-    /// The one that signs. Chains identify nodes by it.
+    /// The key for signatures. Chains identify nodes by it.
     pub signature: PublicKey,
-    /// The one that takes part in the key exchange.
+    /// The key for the key exchange.
     pub encryption: PublicKey,
 }
 
-/// Decides whether a peer is let in. It is called once in a handshake, with the machine's caller waiting: it does
-/// not block.
+/// Decides whether a peer is accepted. It is called once in a handshake, while the caller of the
+/// connection waits, so it must not block.
 ///
-/// It has to find a path from a trusted authority to each of the two certificates, with right signatures
-/// ([`PublicKey::verifies`]), at a time when all are valid, and none revoked. [`PeerCertificates`] has made
-/// sure that the certificates can be read and are one for signatures and one for encryption by their keyUsage;
-/// the handshake makes sure that the peer has the keys, and that they differ.
+/// It must find a path from a trusted authority to each of the two certificates, with valid
+/// signatures ([`PublicKey::verifies`]), in which all certificates are valid at this time and none
+/// is revoked. [`PeerCertificates`] has already checked that the certificates can be read, and that
+/// by keyUsage one is for signatures and one for encryption. The handshake checks that the peer has
+/// the keys, and that they differ.
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -47,25 +48,25 @@ pub struct PeerKeys {
 /// }
 /// ```
 pub trait Verifier: Send + Sync {
-    /// The peer's public keys, if it is let in at the time `now`.
+    /// Returns the peer's public keys, if it is accepted at the time `now`.
     ///
     /// # Errors
     ///
-    /// Why it is not, and the alert that tells it.
+    /// The reason why it is refused, and the alert for the peer.
     fn verify(&self, peer: &PeerCertificates, now: SystemTime) -> Result<PeerKeys, Refusal>;
 }
 
-/// What a peer has sent: at least a certificate for signatures and one for encryption.
+/// The certificates that a peer has sent: at least one for signatures and one for encryption.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PeerCertificates {
-    /// As they came. The first one is for signatures.
+    /// The certificates in their order. The first one is for signatures.
     list: Vec<Vec<u8>>,
-    /// Where the one for encryption is.
+    /// The index of the certificate for encryption.
     encryption: usize,
 }
 
 impl PeerCertificates {
-    /// Reads the body of a Certificate message. `None` if the list is empty.
+    /// Reads the body of a Certificate message. Returns `None` if the list is empty.
     pub(crate) fn read(body: &[u8]) -> Result<Option<Self>, Error> {
         let mut reader = Reader::new("the peer's Certificate", body);
         let mut entries = reader.nested(3)?;
@@ -84,18 +85,19 @@ impl PeerCertificates {
         Ok(Some(Self { list, encryption }))
     }
 
-    /// The certificate for signatures, in DER.
+    /// Returns the certificate for signatures, in DER.
     pub fn signature(&self) -> &[u8] {
         &self.list[0]
     }
 
-    /// The certificate for encryption, in DER. Peers send it in different places; it is found by its keyUsage.
+    /// Returns the certificate for encryption, in DER. Peers send it at different positions; it is
+    /// found by its keyUsage.
     pub fn encryption(&self) -> &[u8] {
         &self.list[self.encryption]
     }
 
-    /// All other certificates, in DER and in the order that they came in: authorities in between, perhaps the
-    /// root. No more than that is known of them.
+    /// Returns all other certificates, in DER and in the order in which they were sent:
+    /// intermediate authorities, perhaps the root. They are not checked.
     pub fn others(&self) -> impl Iterator<Item = &[u8]> {
         let others = self.list.iter().enumerate().skip(1);
         others
@@ -103,11 +105,11 @@ impl PeerCertificates {
             .map(|(_, certificate)| &certificate[..])
     }
 
-    /// The public keys of both certificates, for a [`Verifier`] to give.
+    /// Returns the public keys of both certificates, for the result of a [`Verifier`].
     ///
     /// # Errors
     ///
-    /// If one of them is no key of SM2.
+    /// If one of them is not an SM2 key.
     pub fn public_keys(&self) -> Result<PeerKeys, Refusal> {
         Ok(PeerKeys {
             signature: PublicKey::from_certificate(self.signature())?,
@@ -125,7 +127,7 @@ impl fmt::Debug for PeerCertificates {
     }
 }
 
-/// A Certificate message's body.
+/// Returns the body of a Certificate message.
 pub(crate) fn certificate_message<'a>(list: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut entries = Vec::new();
     for certificate in list {
@@ -136,7 +138,7 @@ pub(crate) fn certificate_message<'a>(list: impl Iterator<Item = &'a [u8]>) -> V
     body
 }
 
-/// What a certificate's key may do, of the things that tell the two kinds apart.
+/// The use of a certificate's key, as far as it distinguishes the two kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Signature,
@@ -148,7 +150,8 @@ pub(crate) fn parse(certificate: &[u8]) -> Result<Certificate, Refusal> {
     Certificate::from_der(certificate).map_err(|e| Refusal::new(Alert::BAD_CERTIFICATE, e))
 }
 
-/// By keyUsage. A certificate that allows both is for neither.
+/// Returns the use of the key according to keyUsage. A certificate that allows both uses counts for
+/// neither.
 pub(crate) fn purpose(certificate: &Certificate) -> Result<Purpose, Refusal> {
     let tbs = certificate.tbs_certificate();
     let unreadable = |e| Refusal::new(Alert::BAD_CERTIFICATE, e);
@@ -169,7 +172,8 @@ pub(crate) fn purpose(certificate: &Certificate) -> Result<Purpose, Refusal> {
     })
 }
 
-/// Where in a list the certificate for encryption is. The first one has to be for signatures.
+/// Returns the index of the certificate for encryption. The first certificate must be for
+/// signatures.
 fn find_encryption(list: &[Vec<u8>]) -> Result<usize, Refusal> {
     let unsupported = |reason: &'static str| Refusal::new(Alert::UNSUPPORTED_CERTIFICATE, reason);
     let mut found: Option<usize> = None;

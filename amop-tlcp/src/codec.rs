@@ -1,8 +1,8 @@
-//! Reading and writing what handshake messages are made of.
+//! Reads and writes the elements of handshake messages.
 
 use crate::Error;
 
-/// Reads a message from front to back.
+/// Reads a message from beginning to end.
 pub(crate) struct Reader<'a> {
     message: &'static str,
     rest: &'a [u8],
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         Ok(part.try_into().expect("as long as was asked for"))
     }
 
-    /// A number of `bytes` bytes.
+    /// Reads a number of `bytes` bytes.
     fn number(&mut self, bytes: usize) -> Result<usize, Error> {
         let digits = self.take(bytes)?;
         Ok(digits
@@ -64,18 +64,18 @@ impl<'a> Reader<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// What has its length in front of it, in as many bytes.
+    /// Reads bytes that are preceded by their length, a number of `bytes` bytes.
     pub(crate) fn prefixed(&mut self, bytes: usize) -> Result<&'a [u8], Error> {
         let length = self.number(bytes)?;
         self.take(length)
     }
 
-    /// The same, to be read on.
+    /// Does the same and returns a reader of these bytes.
     pub(crate) fn nested(&mut self, bytes: usize) -> Result<Reader<'a>, Error> {
         Ok(Self::new(self.message, self.prefixed(bytes)?))
     }
 
-    /// Nothing may follow.
+    /// Checks that nothing follows.
     pub(crate) fn end(self) -> Result<(), Error> {
         if self.is_empty() {
             Ok(())
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends `part` with its length in front of it, in `bytes` bytes.
+/// Appends `part`, preceded by its length in `bytes` bytes.
 pub(crate) fn put_prefixed(out: &mut Vec<u8>, bytes: usize, part: &[u8]) {
     let length = part.len().to_be_bytes();
     let (zeros, length) = length.split_at(length.len() - bytes);

@@ -1,11 +1,11 @@
-//! What connections of one side have in common.
+//! The common settings of the connections of one side.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::{Flavour, Identity, Verifier};
 
-/// What all connections of one side have in common, as client or as server.
+/// The common settings of all connections of one side, as client or as server.
 pub struct Config {
     pub(crate) flavour: Flavour,
     pub(crate) identity: Identity,
@@ -14,7 +14,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// `identity` is what this side shows, `verifier` decides who is let in.
+    /// Creates a configuration. `identity` has the certificates of this side, `verifier` decides
+    /// which peers are accepted.
     pub fn new(flavour: Flavour, identity: Identity, verifier: Arc<dyn Verifier>) -> Self {
         Self {
             flavour,
@@ -24,20 +25,20 @@ impl Config {
         }
     }
 
-    /// Whether the MAC over the ciphertext (RFC 7366) is offered and, as server, taken. It is by default, and is
-    /// the safer way; peers that do not know it pass over the offer.
+    /// Sets whether the MAC over the ciphertext (RFC 7366) is offered and, as a server, accepted.
+    /// It is by default, and it is the safer choice; peers that do not support it ignore the offer.
     #[must_use]
     pub fn encrypt_then_mac(mut self, offered: bool) -> Self {
         self.encrypt_then_mac = offered;
         self
     }
 
-    /// Which protocol connections speak.
+    /// Returns the protocol of the connections.
     pub fn flavour(&self) -> Flavour {
         self.flavour
     }
 
-    /// What this side shows.
+    /// Returns the certificates of this side.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }

@@ -1,4 +1,4 @@
-//! The state machine.
+//! The state machine of a connection.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,12 +11,12 @@ use crate::handshake::{Handshake, Peer};
 use crate::record::{ContentType, MacOrder, Record, Records};
 use crate::{Alert, Config, Error, PeerCertificates, PeerKeys, Randomness, Role, limits};
 
-/// One connection, without socket, clock or randomness of its own: bytes that came go in by
-/// [`receive`](Self::receive), bytes to be sent come out by [`output`](Self::output), and the caller passes time
-/// and randomness in.
+/// One connection, without socket, clock or randomness of its own. Pass received bytes to
+/// [`receive`](Self::receive), send the bytes of [`output`](Self::output), and pass in time and
+/// randomness.
 ///
-/// A connection holds one record that is not whole, the content of one that is, and what waits to be sent: some
-/// 100 KiB at most, and no buffer while it is idle.
+/// A connection holds one incomplete record, the content of one complete record, and the output
+/// that waits to be sent: about 100 KiB at most, and no buffer while it is idle.
 ///
 /// # Example
 ///
@@ -80,11 +80,11 @@ pub struct Connection {
     role: Role,
     rng: Randomness,
     records: Records,
-    /// `None` once it is over.
+    /// `None` once the handshake has finished.
     handshake: Option<Box<Handshake>>,
     peer: Option<Box<Peer>>,
     plaintext: Vec<u8>,
-    /// What of it has not been read.
+    /// The part of the plaintext that has not been read.
     unread: Range<usize>,
     empty_records: u32,
     warnings: u32,
@@ -94,16 +94,18 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The client's end. Its first message waits to be sent.
+    /// Creates the client's end. Its first message waits to be sent.
     ///
-    /// All randomness comes from `rng`: it has to be one for cryptography, seeded from the system.
+    /// All randomness comes from `rng`, which must be cryptographically secure and seeded from the
+    /// system.
     pub fn client(config: Arc<Config>, rng: impl CryptoRng + Send + Sync + 'static) -> Self {
         Self::new(config, Role::Client, Box::new(rng))
     }
 
-    /// The server's end. It asks clients for certificates and lets nobody in without.
+    /// Creates the server's end. It requests certificates and refuses clients without them.
     ///
-    /// All randomness comes from `rng`: it has to be one for cryptography, seeded from the system.
+    /// All randomness comes from `rng`, which must be cryptographically secure and seeded from the
+    /// system.
     pub fn server(config: Arc<Config>, rng: impl CryptoRng + Send + Sync + 'static) -> Self {
         Self::new(config, Role::Server, Box::new(rng))
     }
@@ -140,7 +142,7 @@ impl Connection {
         }
     }
 
-    /// The same with a recorded handshake of this side in place of its own.
+    /// Creates a connection that sends a recorded handshake instead of its own.
     #[cfg(test)]
     pub(crate) fn replaying(
         config: Arc<Config>,
@@ -156,13 +158,13 @@ impl Connection {
         connection
     }
 
-    /// As one kind of peer does.
+    /// Sends an empty record, as one kind of peer does.
     #[cfg(test)]
     pub(crate) fn send_empty_record(&mut self) {
         self.send_record(ContentType::Data, &[]);
     }
 
-    /// As no peer should.
+    /// Sends any record, also one that no peer should send.
     #[cfg(test)]
     pub(crate) fn send_record(&mut self, kind: ContentType, content: &[u8]) {
         self.records
@@ -172,20 +174,23 @@ impl Connection {
 
     #[cfg(test)]
     pub(crate) fn replay(&self) -> &crate::handshake::replay::Replay {
-        let handshake = self.handshake.as_ref().expect("the handshake is not over");
+        let handshake = self
+            .handshake
+            .as_ref()
+            .expect("the handshake has not finished");
         handshake.replay.as_ref().expect("it is a replay")
     }
 
-    /// Takes bytes that came from the peer; says how many. It stops at the end of a record with application
-    /// data, so that no more than one is held: read it and go on with the rest. `now` is the time at which
-    /// certificates have to be valid.
+    /// Takes bytes from the peer, and returns how many it took. It stops at the end of a record
+    /// with application data, so that it holds only one: read the data, then call it again with the
+    /// remaining bytes. Certificates must be valid at the time `now`.
     ///
-    /// What comes after the peer's close_notify is thrown away.
+    /// Bytes after the peer's close_notify are discarded.
     ///
     /// # Errors
     ///
-    /// Whatever ends the connection. An alert for the peer waits to be sent then, unless the peer itself has ended
-    /// it; send the output before you close the socket.
+    /// Every error ends the connection. An alert for the peer then waits to be sent, unless the
+    /// peer itself has ended the connection; send the output before you close the socket.
     pub fn receive(&mut self, now: SystemTime, input: &[u8]) -> Result<usize, Error> {
         self.check()?;
         let mut rest = input;
@@ -280,11 +285,11 @@ impl Connection {
         }
     }
 
-    /// The stream of the peer's bytes has ended.
+    /// Call this when the stream of the peer's bytes has ended.
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`] if the peer has not said by close_notify that it is done: somebody may have cut the
+    /// [`Error::Truncated`] if the peer has not sent close_notify: an attacker may have cut the
     /// connection, and data may be missing. During the handshake [`Error::ClosedEarly`].
     pub fn end_of_input(&mut self) -> Result<(), Error> {
         self.check()?;
@@ -299,12 +304,12 @@ impl Connection {
         Err(self.fail(error))
     }
 
-    /// Application data that has come and was not consumed: at most 16 KiB.
+    /// Returns application data that was received and not consumed: at most 16 KiB.
     pub fn plaintext(&self) -> &[u8] {
         &self.plaintext[self.unread.clone()]
     }
 
-    /// The first `count` bytes of the [`plaintext`](Self::plaintext) have been read.
+    /// Marks the first `count` bytes of the [`plaintext`](Self::plaintext) as read.
     pub fn consume(&mut self, count: usize) {
         self.unread.start = self.unread.end.min(self.unread.start + count);
         if self.unread.is_empty() {
@@ -314,12 +319,12 @@ impl Connection {
         }
     }
 
-    /// Takes application data to be sent; says how many bytes. That is less than all of `data` when more than
-    /// 64 KiB wait to be sent, and none until some of it is.
+    /// Takes application data to be sent, and returns how many bytes it took. It takes only a part
+    /// of `data` when more than 64 KiB wait to be sent, and nothing until some of these are sent.
     ///
     /// # Errors
     ///
-    /// If the handshake is not over, the connection is closed, or has failed before.
+    /// If the handshake has not finished, or the connection is closed or has failed.
     pub fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
         self.check()?;
         if self.handshake.is_some() {
@@ -342,8 +347,8 @@ impl Connection {
         Ok(taken)
     }
 
-    /// Tells the peer that nothing more comes. What the peer still sends can be read. During the handshake it
-    /// gives the connection up.
+    /// Tells the peer that no more data follow. Data that the peer still sends can be read. During
+    /// the handshake this ends the connection.
     pub fn close(&mut self) {
         if self.closed || self.error.is_some() {
             return;
@@ -358,47 +363,47 @@ impl Connection {
         }
     }
 
-    /// What has to be sent to the peer, next byte first.
+    /// Returns the bytes to send to the peer.
     pub fn output(&self) -> &[u8] {
         self.records.output()
     }
 
-    /// The first `count` bytes of the [`output`](Self::output) have been sent.
+    /// Marks the first `count` bytes of the [`output`](Self::output) as sent.
     pub fn sent(&mut self, count: usize) {
         self.records.advance(count);
     }
 
-    /// Whether the handshake is going on.
+    /// Whether the handshake is in progress.
     pub fn is_handshaking(&self) -> bool {
         self.handshake.is_some() && self.error.is_none()
     }
 
-    /// Whether the peer has said by close_notify that nothing more comes.
+    /// Whether the peer has sent close_notify, so that no more data follow.
     pub fn peer_has_closed(&self) -> bool {
         self.peer_has_closed
     }
 
-    /// Why the connection has failed, if it has.
+    /// Returns the error with which the connection has failed, if it has.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
 
-    /// Which end this is.
+    /// Returns which end this is.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// What the peer has shown, once the handshake is over.
+    /// Returns the peer's certificates, once the handshake has finished.
     pub fn peer_certificates(&self) -> Option<&PeerCertificates> {
         self.peer.as_ref().map(|peer| &peer.certificates)
     }
 
-    /// The peer's public keys, once the handshake is over.
+    /// Returns the peer's public keys, once the handshake has finished.
     pub fn peer_keys(&self) -> Option<&PeerKeys> {
         self.peer.as_ref().map(|peer| &peer.keys)
     }
 
-    /// Whether the MAC is over the ciphertext, once the handshake is over.
+    /// Whether the MAC covers the ciphertext, once the handshake has finished.
     pub fn encrypts_then_macs(&self) -> bool {
         let peer = self.peer.as_ref();
         peer.is_some_and(|peer| peer.order == MacOrder::EncryptThenMac)
@@ -411,12 +416,13 @@ impl Connection {
         }
     }
 
-    /// Ends the connection, with an alert if the peer is to be told. Keys are forgotten with the handshake.
+    /// Ends the connection, with an alert if the peer should be told. The handshake's keys are
+    /// dropped.
     fn fail(&mut self, error: Error) -> Error {
-        // Nothing follows close_notify, not even an alert.
+        // After close_notify nothing is sent, not even an alert.
         if let Some(alert) = error.alert().filter(|_| !self.closed) {
             let content = [2, alert.code()];
-            // If not even this can be sent the peer will notice by itself.
+            // If this cannot be sent either, the peer will notice by itself.
             let _ = self
                 .records
                 .send(ContentType::Alert, &content, &mut self.rng);

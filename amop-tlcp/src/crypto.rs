@@ -1,4 +1,4 @@
-//! What the handshake computes, over the primitives of RustCrypto.
+//! The computations of the handshake, based on the primitives of RustCrypto.
 
 pub(crate) mod exchange;
 pub(crate) mod keys;
@@ -6,7 +6,7 @@ pub(crate) mod prf;
 
 use sm3::{Digest, Sm3};
 
-/// The identity that every SM2 signature and key exchange here is made with (GB/T 35276).
+/// The identity in every SM2 signature and key exchange here (GB/T 35276).
 pub(crate) const IDENTITY: &str = "1234567812345678";
 
 /// The hash of all handshake messages so far.

@@ -1,4 +1,4 @@
-//! What can end a connection.
+//! The errors that end a connection.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,92 +6,92 @@ use std::sync::Arc;
 
 use crate::{Alert, Flavour};
 
-/// Why a connection ended or could not be made. Once a [`Connection`](crate::Connection) has given one, it
-/// gives the same one to every later call.
+/// Why a connection ended or could not be established. After a [`Connection`](crate::Connection)
+/// has returned an error, it returns the same error from every later call.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// What came is not TLS at all.
+    /// The received bytes are not TLS.
     #[error(
         "the peer does not speak TLS: its first byte is {first:#04x}; check the port, and that the peer has \
          guomi TLS switched on"
     )]
     NotTls {
-        /// The first byte of what should be a record.
+        /// The first byte received.
         first: u8,
     },
-    /// The peer speaks another version.
+    /// The peer uses another version.
     #[error(
         "the peer speaks version {found:#06x}, {flavour} has {:#06x}: chains of 3.x speak TLCP, those of 2.x \
          TLS 1.2; check the generation of the chain and that both ends have guomi TLS switched on",
         flavour.version()
     )]
     Version {
-        /// What this side speaks.
+        /// The protocol of this side.
         flavour: Flavour,
-        /// What came.
+        /// The version of the peer.
         found: u16,
     },
-    /// The client does not offer the suite, or the server chose another.
+    /// The client does not offer the suite, or the server chose another one.
     #[error(
-        "the peer does not take cipher suite {:#06x}, the only one of {flavour} here; check that it has SM2 \
+        "the peer does not support cipher suite {:#06x}, the only one of {flavour} here; check that it has SM2 \
          certificates",
         flavour.suite()
     )]
     NoCommonSuite {
-        /// What this side speaks.
+        /// The protocol of this side.
         flavour: Flavour,
     },
-    /// A message or record that is not due now.
-    #[error("{found} came where {expected} was due; the peer does not follow the protocol")]
+    /// A message or record is not allowed at this point.
+    #[error("{found} arrived where {expected} was expected; the peer does not follow the protocol")]
     Unexpected {
-        /// What came.
+        /// The message or record received.
         found: String,
-        /// What was due.
+        /// The message or record that is expected.
         expected: &'static str,
     },
-    /// A message that cannot be read.
+    /// A message cannot be read.
     #[error("{message} cannot be read: {reason}")]
     Malformed {
         /// The message.
         message: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         reason: &'static str,
     },
-    /// A message that can be read and says what it may not.
+    /// A message can be read, but its content is not allowed.
     #[error("{message} breaks the protocol: {reason}")]
     Illegal {
         /// The message.
         message: &'static str,
-        /// Which rule it breaks.
+        /// The violated rule.
         reason: &'static str,
     },
-    /// An extension that was not offered.
+    /// The server uses an extension that was not offered.
     #[error("the server answers with extension {extension:#06x}, which was not offered")]
     UnknownExtension {
-        /// Its number.
+        /// The number of the extension.
         extension: u16,
     },
-    /// A handshake message that is longer than is taken.
-    #[error("{message} has {length} bytes, at most {limit} are taken")]
+    /// A handshake message is longer than the limit.
+    #[error("{message} has {length} bytes, the limit is {limit}")]
     MessageTooLong {
         /// The message.
         message: &'static str,
-        /// How long it says it is, in bytes.
+        /// The message's length according to its header, in bytes.
         length: usize,
-        /// How long it may be, in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// A record that is longer than TLS allows.
-    #[error("a record has {length} bytes, at most {limit} are allowed")]
+    /// A record is longer than TLS allows.
+    #[error("a record has {length} bytes, the limit is {limit}")]
     RecordTooLong {
-        /// How long it says it is, in bytes.
+        /// The record's length according to its header, in bytes.
         length: usize,
-        /// How long it may be, in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The peer has to show certificates and did not, or the server does not ask for them where the key
-    /// exchange needs them.
+    /// The peer must send certificates and did not, or the server does not request them although
+    /// the key exchange needs them.
     #[error("{0}")]
     NoCertificates(&'static str),
     /// The peer's certificates are refused.
@@ -99,29 +99,29 @@ pub enum Error {
     Refused(#[from] Refusal),
     /// A signature in the handshake is wrong.
     #[error(
-        "the signature in {message} is not by the key in the peer's certificate; the peer has not the key to \
-         its certificate, or somebody altered the handshake"
+        "the signature in {message} is not by the key in the peer's certificate; the peer does not have the key of \
+         its certificate, or the handshake was altered on the way"
     )]
     WrongSignature {
         /// The message with the signature.
         message: &'static str,
     },
     /// The two ends have not seen the same handshake.
-    #[error("the peer's Finished does not fit this handshake; somebody altered it on the way")]
+    #[error("the peer's Finished does not match this handshake, which was altered on the way")]
     WrongFinished,
-    /// A record that was not made with the connection's keys. Whether decryption, padding or MAC failed is
-    /// not told, nor in which way.
+    /// A record was not made with the connection's keys. The error does not say whether decryption,
+    /// padding or MAC failed.
     #[error(
-        "a record does not decrypt: the two ends have different keys, or somebody altered it on the way"
+        "a record does not decrypt: the two ends have different keys, or it was altered on the way"
     )]
     BadRecord,
     /// The peer ended the connection with an alert.
     #[error("the peer ended the connection: {0}{hint}", hint = hint(*.0))]
     PeerAlert(Alert),
-    /// The peer closed the connection before the handshake was over.
+    /// The peer closed the connection before the handshake finished.
     #[error("the peer closed the connection during the handshake")]
     ClosedEarly,
-    /// The connection ended without close_notify: what came may be only the beginning.
+    /// The connection ended without close_notify: data may be missing at the end.
     #[error(
         "the connection was cut: it ended without the peer's close_notify, data may be missing"
     )]
@@ -129,10 +129,10 @@ pub enum Error {
     /// This side has closed the connection.
     #[error("the connection is closed for writing; nothing can follow close_notify")]
     Closed,
-    /// Data was to be sent before the handshake was over.
-    #[error("the handshake is not over; send data after it")]
+    /// Data cannot be sent before the handshake has finished.
+    #[error("the handshake has not finished; send data after it")]
     HandshakePending,
-    /// A signature or key agreement failed on this side, which has a chance of 1 in 2^255.
+    /// A signature or key agreement failed on this side. The probability of this is 1 in 2^255.
     #[error("a computation of SM2 failed on this side; connect again")]
     Computation,
     /// All sequence numbers are used up.
@@ -141,7 +141,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The alert that tells the peer, if one does.
+    /// Returns the alert for the peer, if there is one.
     pub(crate) fn alert(&self) -> Option<Alert> {
         Some(match self {
             Self::NotTls { .. } | Self::Version { .. } => Alert::PROTOCOL_VERSION,
@@ -164,7 +164,7 @@ impl Error {
     }
 }
 
-/// What usually stands behind an alert.
+/// Returns the usual cause of an alert.
 fn hint(alert: Alert) -> &'static str {
     match alert {
         Alert::UNKNOWN_CA => "; our certificates are not by its CA",
@@ -181,7 +181,7 @@ fn hint(alert: Alert) -> &'static str {
     }
 }
 
-/// Why certificates are refused, with the alert that tells the peer.
+/// Why certificates are refused, and the alert for the peer.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     alert: Alert,
@@ -189,7 +189,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// `alert` is one of the certificate alerts of RFC 5246, for instance [`Alert::UNKNOWN_CA`].
+    /// Creates a refusal. `alert` is one of the certificate alerts of RFC 5246, for example
+    /// [`Alert::UNKNOWN_CA`].
     ///
     /// ```
     /// use amop_tlcp::{Alert, Refusal};
@@ -208,7 +209,7 @@ impl Refusal {
         Self::new(Alert::BAD_CERTIFICATE, reason)
     }
 
-    /// The alert that tells the peer.
+    /// Returns the alert for the peer.
     pub fn alert(&self) -> Alert {
         self.alert
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Which of the two protocols of guomi chains a connection speaks. There is no negotiation between
-/// them: the generation of the chain decides.
+/// The protocol of a connection, one of the two of guomi chains. They do not negotiate it: the
+/// generation of the chain decides.
 ///
 /// ```
 /// use amop_tlcp::Flavour;
@@ -13,15 +13,15 @@ use std::fmt;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Flavour {
-    /// TLCP (GB/T 38636, GM/T 0024) with ECC_SM4_CBC_SM3, as FISCO BCOS 3.x speaks it.
+    /// TLCP (GB/T 38636, GM/T 0024) with ECC_SM4_CBC_SM3, used by FISCO BCOS 3.x.
     Tlcp,
-    /// TLS 1.2 with ECDHE_SM4_CBC_SM3, as FISCO BCOS 2.x speaks it. It differs from the suite of the same
-    /// name in TLCP.
+    /// TLS 1.2 with ECDHE_SM4_CBC_SM3, used by FISCO BCOS 2.x. It differs from the suite of the
+    /// same name in TLCP.
     Tls12Sm,
 }
 
 impl Flavour {
-    /// The version in records and hellos.
+    /// Returns the version in records and hellos.
     pub const fn version(self) -> u16 {
         match self {
             Self::Tlcp => 0x0101,
@@ -29,7 +29,7 @@ impl Flavour {
         }
     }
 
-    /// The only cipher suite that is offered and taken.
+    /// Returns the only cipher suite that is offered and accepted.
     pub const fn suite(self) -> u16 {
         match self {
             Self::Tlcp => 0xe013,
@@ -41,7 +41,7 @@ impl Flavour {
     pub(crate) fn takes_early(self, version: u16) -> bool {
         match self {
             Self::Tlcp => version == self.version(),
-            // Clients of TLS 1.2 put 1.0 on their first record.
+            // Clients of TLS 1.2 use version 1.0 in their first record.
             Self::Tls12Sm => (0x0301..=0x0303).contains(&version),
         }
     }
@@ -56,7 +56,7 @@ impl fmt::Display for Flavour {
     }
 }
 
-/// Which end of a connection this is.
+/// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The end that connected.

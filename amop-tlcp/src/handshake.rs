@@ -1,4 +1,4 @@
-//! The handshake: one state machine for each role, one message at a time.
+//! The handshake: one state machine for each role, driven by one message at a time.
 //!
 //! ```text
 //! client                                  server
@@ -32,7 +32,7 @@ use crate::{Config, Error, PeerCertificates, PeerKeys, Randomness, Refusal, Role
 
 use joiner::Joiner;
 
-/// What is known of the peer once the handshake is over.
+/// The data about the peer after the handshake.
 pub(crate) struct Peer {
     pub(crate) certificates: PeerCertificates,
     pub(crate) keys: PeerKeys,
@@ -43,11 +43,11 @@ pub(crate) struct Peer {
 struct Message<'a> {
     kind: MessageType,
     body: &'a [u8],
-    /// The hash of all messages before it.
+    /// The hash of all messages before this one.
     before: [u8; 32],
 }
 
-/// What a state needs to take its step.
+/// The data that a state needs for its step.
 struct Context<'a> {
     config: &'a Config,
     transcript: &'a mut Transcript,
@@ -76,7 +76,7 @@ impl Context<'_> {
             .send(ContentType::ChangeCipherSpec, &[1], self.rng)
     }
 
-    /// ChangeCipherSpec, and Finished under the new keys.
+    /// Sends ChangeCipherSpec, and Finished with the new keys.
     fn finish(
         &mut self,
         role: Role,
@@ -96,7 +96,8 @@ impl Context<'_> {
         bytes
     }
 
-    /// Reads the peer's certificates and asks the caller about them. `None` if the list is empty.
+    /// Reads the peer's certificates and lets the caller verify them. Returns `None` if the list is
+    /// empty.
     fn judge(&self, body: &[u8], order: MacOrder) -> Result<Option<Peer>, Error> {
         let Some(certificates) = PeerCertificates::read(body)? else {
             return Ok(None);
@@ -114,7 +115,7 @@ impl Context<'_> {
     }
 }
 
-/// Whether the other side has seen the same handshake as this one.
+/// Checks that the peer has seen the same handshake as this side.
 fn check_finished(master: &Master, of: Role, message: &Message<'_>) -> Result<(), Error> {
     let expected = master.finished(of, &message.before);
     if bool::from(expected[..].ct_eq(message.body)) {
@@ -124,14 +125,14 @@ fn check_finished(master: &Master, of: Role, message: &Message<'_>) -> Result<()
     }
 }
 
-/// The step of a state.
+/// The state of either role.
 enum Step {
     Client(client::State),
     Server(server::State),
 }
 
 impl Step {
-    /// Which messages are due.
+    /// Returns the message types that may come next.
     fn due(&self) -> &'static [MessageType] {
         match self {
             Self::Client(state) => state.due(),
@@ -154,7 +155,7 @@ impl Step {
     }
 }
 
-/// A handshake that is not over.
+/// A handshake in progress.
 pub(crate) struct Handshake {
     config: Arc<Config>,
     joiner: Joiner,
@@ -180,7 +181,7 @@ impl Handshake {
         }
     }
 
-    /// Sends the ClientHello, if this is the client.
+    /// Sends the ClientHello, if this side is the client.
     pub(crate) fn start(
         &mut self,
         records: &mut Records,
@@ -194,7 +195,7 @@ impl Handshake {
         })
     }
 
-    /// Takes a record of the handshake. Gives the peer when the handshake is over.
+    /// Handles a record of the handshake. Returns the peer when the handshake has finished.
     pub(crate) fn record(
         &mut self,
         record: &Record,
@@ -208,7 +209,7 @@ impl Handshake {
                 self.messages(records, rng, now)?;
             }
             ContentType::ChangeCipherSpec => {
-                // Keys change where they are due, between messages and not within one.
+                // Keys may change only at the right point, between messages and not within one.
                 if record.content() != [1] || !self.joiner.is_empty() || !self.due().is_empty() {
                     return Err(self.unexpected(record.kind.name()));
                 }
@@ -250,7 +251,7 @@ impl Handshake {
         now: SystemTime,
         take: impl FnOnce(Step, &mut Context<'_>) -> Result<Step, Error>,
     ) -> Result<(), Error> {
-        // An error ends the connection, which gives no record to a handshake any more then.
+        // After an error the connection passes no more records to a handshake.
         let step = self.step.take().ok_or(Error::ClosedEarly)?;
         let mut context = Context {
             config: &self.config,

@@ -1,4 +1,4 @@
-//! What one side shows of itself, and the keys to it.
+//! The certificates of one side, and their keys.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use crate::certificates::{Purpose, certificate_message, parse, purpose};
 use crate::crypto::keys::{Decrypter, Signer};
 use crate::{KeyError, PrivateKey, PublicKey, limits};
 
-/// The two certificates of one side with their keys and the authorities above them. Guomi chains want both of
-/// clients, too.
+/// The two certificates of one side with their keys and the authorities above them. Guomi chains
+/// require both certificates of clients, too.
 pub struct Identity {
     /// The body of the Certificate message.
     message: Vec<u8>,
@@ -19,7 +19,7 @@ pub struct Identity {
     signature_key: PublicKey,
 }
 
-/// Why certificates and keys make no [`Identity`].
+/// Why certificates and keys cannot be used as an [`Identity`].
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
@@ -32,23 +32,25 @@ pub enum IdentityError {
     /// A key cannot be read.
     #[error("the key for {0}: {1}")]
     Key(&'static str, KeyError),
-    /// keyUsage says something else.
+    /// keyUsage does not allow this use.
     #[error(
         "the certificate for {0} is not for {0} by its keyUsage; check that the two files are not swapped"
     )]
     Usage(&'static str),
-    /// The key is not that of the certificate.
+    /// The key does not belong to the certificate.
     #[error(
-        "the key for {0} does not belong to the certificate; check that both are of one folder"
+        "the key for {0} does not belong to the certificate; check that both are from the same folder"
     )]
     OtherKey(&'static str),
-    /// One key for both purposes.
+    /// Both certificates have the same key.
     #[error(
         "the certificates for signatures and for encryption have the same key; peers refuse that"
     )]
     SameKey,
-    /// More than peers take.
-    #[error("the certificates are too many or too long; send at most 10, of together 32 KiB")]
+    /// The list is longer than peers accept.
+    #[error(
+        "there are too many certificates, or they are too long; send at most 10 with a total of 32 KiB"
+    )]
     TooLong,
 }
 
@@ -56,12 +58,13 @@ const SIGNATURES: &str = "signatures";
 const ENCRYPTION: &str = "encryption";
 
 impl Identity {
-    /// `signature` and `encryption` are certificates in DER, each with the authorities above it behind it as
-    /// far as peers do not have them: in chains of 2.x the agency is sent, in those of 3.x nothing is needed.
+    /// Creates an identity. `signature` and `encryption` are lists of certificates in DER: first
+    /// the certificate itself, then the authorities above it that peers do not have. On chains of
+    /// 2.x the agency is sent; on chains of 3.x none is needed.
     ///
     /// # Errors
     ///
-    /// If certificates and keys do not fit together.
+    /// If certificates and keys do not belong together.
     pub fn new(
         signature: &[Vec<u8>],
         signature_key: PrivateKey,
@@ -73,7 +76,7 @@ impl Identity {
         if signature_key.public_key() == encryption_key.public_key() {
             return Err(IdentityError::SameKey);
         }
-        // The order that the standard has, and that all peers take.
+        // The order of the standard, which all peers accept.
         let mut list = vec![&signature[0][..], &encryption[0]];
         for certificate in signature[1..].iter().chain(&encryption[1..]) {
             if !list.contains(&&certificate[..]) {
@@ -94,12 +97,12 @@ impl Identity {
         })
     }
 
-    /// The same from the PEM texts of the four files that chains have, for instance `sm_sdk.crt`, `sm_sdk.key`,
-    /// `sm_ensdk.crt` and `sm_ensdk.key`.
+    /// Creates an identity from the PEM texts of four files of a chain, for example `sm_sdk.crt`,
+    /// `sm_sdk.key`, `sm_ensdk.crt` and `sm_ensdk.key`.
     ///
     /// # Errors
     ///
-    /// If a text cannot be read, or as [`new`](Self::new).
+    /// If a text cannot be read, or for the reasons of [`new`](Self::new).
     pub fn from_pem(
         signature: &str,
         signature_key: &str,
@@ -115,7 +118,7 @@ impl Identity {
         )
     }
 
-    /// The key that peers identify this side by.
+    /// Returns the key by which peers identify this side.
     pub fn public_key(&self) -> &PublicKey {
         &self.signature_key
     }
@@ -137,7 +140,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Whether the first certificate is for the purpose and of the key.
+/// Checks that the first certificate is for this use and has this key.
 fn check(
     chain: &[Vec<u8>],
     key: &PrivateKey,
@@ -157,7 +160,7 @@ fn check(
     Ok(public)
 }
 
-/// All certificates in a PEM text, in DER. What stands between them is passed over.
+/// Returns all certificates in a PEM text, in DER. Text between them is ignored.
 fn certificates(text: &str, of: &'static str) -> Result<Vec<Vec<u8>>, IdentityError> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";

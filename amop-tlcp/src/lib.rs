@@ -1,13 +1,16 @@
-//! TLS of guomi chains in safe Rust: TLCP as FISCO BCOS 3.x speaks it, and the mixture with TLS 1.2 of 2.x.
+//! TLS of guomi chains in safe Rust: TLCP as in FISCO BCOS 3.x, and the mixture of TLCP and TLS 1.2
+//! of FISCO BCOS 2.x.
 //!
-//! Both authenticate both ends by two certificates each, one for signatures and one for encryption, with keys
-//! of SM2. Records are encrypted with SM4 and authenticated with SM3. [`Flavour`] says which of the two protocols is
-//! spoken; each has one cipher suite here, no resumption and no renegotiation.
+//! In both protocols each end authenticates itself with two certificates, one for signatures and
+//! one for encryption, with SM2 keys. Records are encrypted with SM4 and authenticated with SM3.
+//! [`Flavour`] chooses the protocol; each has one cipher suite here, no resumption and no
+//! renegotiation.
 //!
-//! * [`Connection`] is the protocol alone, for client and server: bytes in, bytes out, time and randomness are
-//!   passed in. Its page has an example.
+//! * [`Connection`] is the protocol itself, for client and server: bytes go in, bytes come out;
+//!   time and randomness are passed in. Its documentation has an example.
 //! * [`stream`] is a thin shell around it for tokio (feature `tokio`, on by default).
-//! * [`Verifier`] is what the caller decides with who is let in. There is none in this crate.
+//! * [`Verifier`] is a trait with which the caller decides which peers to accept. This crate has no
+//!   implementation of it.
 //!
 //! `README.md` says what has been reviewed and what has not. Read it before you rely on this crate.
 #![forbid(unsafe_code)]
@@ -42,5 +45,5 @@ pub use error::{Error, Refusal};
 pub use flavour::{Flavour, Role};
 pub use identity::{Identity, IdentityError};
 
-/// Where a connection's randomness comes from.
+/// The source of a connection's randomness.
 type Randomness = Box<dyn rand_core::CryptoRng + Send + Sync>;

@@ -1,10 +1,10 @@
-//! Handshake messages: what they are called, how long they may be, and what stands in them.
+//! Handshake messages: their types, length limits and contents.
 
 use crate::codec::{Reader, put_prefixed, put_u16};
 use crate::record::MacOrder;
 use crate::{Error, Flavour, PublicKey, limits};
 
-/// Type and length.
+/// The length of the header: type and length.
 pub(crate) const HEADER: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl MessageType {
         }
     }
 
-    /// How long its body may be, in bytes.
+    /// Returns the maximum length of the body, in bytes.
     pub(crate) fn limit(self) -> usize {
         match self {
             Self::ClientHello => limits::CLIENT_HELLO,
@@ -64,8 +64,8 @@ impl MessageType {
     }
 }
 
-/// In the list of suites: the client refuses renegotiation as it was before RFC 5746. There is none here; peers
-/// that insist on the word get it.
+/// An entry in the list of suites that says that the client refuses renegotiation as it was before
+/// RFC 5746. There is no renegotiation here; peers that require this entry get it.
 const RENEGOTIATION_SCSV: u16 = 0x00ff;
 
 // Extensions.
@@ -75,20 +75,20 @@ const SIGNATURE_ALGORITHMS: u16 = 0x000d;
 const ENCRYPT_THEN_MAC: u16 = 0x0016;
 const RENEGOTIATION_INFO: u16 = 0xff01;
 
-/// SM3 with what TLS calls ECDSA.
+/// SM3 with the algorithm that TLS calls ECDSA.
 const SM2_SM3: [u8; 2] = [0x07, 0x03];
 
-/// The type of client certificate that is asked for: ECDSA, which stands for SM2.
+/// The requested type of client certificate: ECDSA, which stands for SM2.
 const ECDSA_SIGN: u8 = 64;
 
-/// A named curve, with the number that peers of 2.x give it.
+/// A named curve, with the number that peers of 2.x use for it.
 const CURVE: [u8; 3] = [0x03, 0x00, 0x1d];
 
 pub(crate) fn client_hello(flavour: Flavour, random: &[u8; 32], encrypt_then_mac: bool) -> Vec<u8> {
     let mut body = Vec::new();
     put_u16(&mut body, flavour.version());
     body.extend(random);
-    // No session to resume.
+    // There is no session to resume.
     put_prefixed(&mut body, 1, &[]);
     let [a, b] = flavour.suite().to_be_bytes();
     let [c, d] = RENEGOTIATION_SCSV.to_be_bytes();
@@ -115,11 +115,11 @@ pub(crate) fn client_hello(flavour: Flavour, random: &[u8; 32], encrypt_then_mac
     body
 }
 
-/// What of a ClientHello is used.
+/// The parts of a ClientHello that are used.
 pub(crate) struct ClientHello {
     pub(crate) random: [u8; 32],
     pub(crate) encrypt_then_mac: bool,
-    /// It wants to hear that renegotiation is safe.
+    /// Whether the client requires the answer that renegotiation is safe.
     pub(crate) secure_renegotiation: bool,
 }
 
@@ -168,7 +168,7 @@ pub(crate) fn server_hello(flavour: Flavour, random: &[u8; 32], answer: &ClientH
     let mut body = Vec::new();
     put_u16(&mut body, flavour.version());
     body.extend(random);
-    // No session that could be resumed.
+    // There is no session that could be resumed.
     put_prefixed(&mut body, 1, &[]);
     put_u16(&mut body, flavour.suite());
     // No compression.
@@ -188,7 +188,7 @@ pub(crate) fn server_hello(flavour: Flavour, random: &[u8; 32], answer: &ClientH
     body
 }
 
-/// What of a ServerHello is used.
+/// The parts of a ServerHello that are used.
 pub(crate) struct ServerHello {
     pub(crate) random: [u8; 32],
     pub(crate) order: MacOrder,
@@ -214,7 +214,7 @@ impl ServerHello {
         for_each_extension(reader, |number, content, reader| {
             match number {
                 RENEGOTIATION_INFO => no_renegotiation(content, reader)?,
-                // Servers with elliptic curves send it out of habit.
+                // Servers with elliptic curves send it although it is not needed.
                 POINT_FORMATS => {}
                 ENCRYPT_THEN_MAC if encrypt_then_mac => {
                     if !content.is_empty() {
@@ -246,7 +246,7 @@ fn session_id(reader: &mut Reader<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// In a first handshake there is nothing to be renegotiated.
+/// Checks that nothing is renegotiated, since this is the first handshake.
 fn no_renegotiation(content: &[u8], reader: &Reader<'_>) -> Result<(), Error> {
     if content == [0] {
         Ok(())
@@ -255,7 +255,8 @@ fn no_renegotiation(content: &[u8], reader: &Reader<'_>) -> Result<(), Error> {
     }
 }
 
-/// Calls `each` for the extensions at the end of a hello, if there are any. None may come twice.
+/// Calls `each` for the extensions at the end of a hello, if there are any. An extension must not
+/// occur twice.
 fn for_each_extension(
     mut reader: Reader<'_>,
     mut each: impl FnMut(u16, &[u8], &Reader<'_>) -> Result<(), Error>,
@@ -281,7 +282,7 @@ fn for_each_extension(
     Ok(())
 }
 
-/// A signature with its length and, in TLS 1.2, its algorithm in front of it.
+/// Appends a signature, with its length and, in TLS 1.2, its algorithm before it.
 pub(crate) fn put_signature(flavour: Flavour, out: &mut Vec<u8>, signature: &[u8]) {
     if flavour == Flavour::Tls12Sm {
         out.extend(SM2_SM3);
@@ -289,7 +290,7 @@ pub(crate) fn put_signature(flavour: Flavour, out: &mut Vec<u8>, signature: &[u8
     put_prefixed(out, 2, signature);
 }
 
-/// The signature at the end of a message.
+/// Reads the signature at the end of a message.
 pub(crate) fn read_signature(flavour: Flavour, mut reader: Reader<'_>) -> Result<&[u8], Error> {
     if flavour == Flavour::Tls12Sm && reader.array()? != SM2_SM3 {
         return Err(reader.illegal("its signature is not one of SM2 with SM3"));
@@ -299,7 +300,7 @@ pub(crate) fn read_signature(flavour: Flavour, mut reader: Reader<'_>) -> Result
     Ok(signature)
 }
 
-/// An ephemeral key, as both key exchanges of 2.x have it.
+/// Returns an ephemeral key in the form of both key exchanges of 2.x.
 pub(crate) fn point(key: &PublicKey) -> Vec<u8> {
     let mut bytes = CURVE.to_vec();
     put_prefixed(&mut bytes, 1, &key.to_sec1());
@@ -320,13 +321,13 @@ pub(crate) fn certificate_request(flavour: Flavour) -> Vec<u8> {
     if flavour == Flavour::Tls12Sm {
         put_prefixed(&mut body, 2, &SM2_SM3);
     }
-    // No authorities: peers know their own.
+    // No authorities are listed, since peers know their own.
     put_prefixed(&mut body, 2, &[]);
     body
 }
 
-/// Whether a CertificateRequest can be read, and takes what we have. Real ones name types of certificate that
-/// have nothing to do with SM2.
+/// Checks that a CertificateRequest can be read and accepts this side's certificates. Peers name
+/// certificate types that are unrelated to SM2.
 pub(crate) fn check_request(flavour: Flavour, body: &[u8]) -> Result<(), Error> {
     let mut reader = Reader::new("CertificateRequest", body);
     if reader.prefixed(1)?.is_empty() {

@@ -1,4 +1,4 @@
-//! Records: framing, protection, and what waits to be sent.
+//! Records: framing, protection, and the output that waits to be sent.
 
 mod cbc_mac;
 mod framer;
@@ -12,7 +12,7 @@ use crate::{Error, Flavour, Randomness, Role, limits};
 use framer::Framer;
 use protect::{Opener, Sealer};
 
-/// What a record carries.
+/// The type of a record's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContentType {
     ChangeCipherSpec = 20,
@@ -42,7 +42,7 @@ impl ContentType {
     }
 }
 
-/// A record that came, as plaintext.
+/// A received record, as plaintext.
 pub(crate) struct Record {
     pub(crate) kind: ContentType,
     body: Vec<u8>,
@@ -55,26 +55,26 @@ impl Record {
         &self.body[self.start..self.end]
     }
 
-    /// The buffer, and where in it the content is.
+    /// Returns the buffer, and the range of the content in it.
     pub(crate) fn into_parts(self) -> (Vec<u8>, std::ops::Range<usize>) {
         (self.body, self.start..self.end)
     }
 }
 
-/// Whether the MAC is over the ciphertext (RFC 7366) or below it.
+/// Whether the MAC covers the ciphertext (RFC 7366) or the plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MacOrder {
     EncryptThenMac,
     MacThenEncrypt,
 }
 
-/// Both directions of a connection's records.
+/// The records of both directions of a connection.
 pub(crate) struct Records {
     flavour: Flavour,
     framer: Framer,
     opener: Option<Opener>,
     sealer: Option<Sealer>,
-    /// The version on the next record that goes out unprotected.
+    /// The version in the next unprotected record that is sent.
     plain_version: u16,
     output: Vec<u8>,
     sent: usize,
@@ -82,7 +82,8 @@ pub(crate) struct Records {
 
 impl Records {
     pub(crate) fn new(flavour: Flavour, role: Role) -> Self {
-        // Clients of TLS 1.2 call their first record 1.0, for old servers; the real ones here do, too.
+        // Clients of TLS 1.2 use version 1.0 in their first record because of old servers. The
+        // clients of FISCO BCOS do this, too.
         let plain_version = match (flavour, role) {
             (Flavour::Tls12Sm, Role::Client) => 0x0301,
             _ => flavour.version(),
@@ -98,11 +99,11 @@ impl Records {
         }
     }
 
-    /// Takes bytes from the front of `input` until a record is whole.
+    /// Takes bytes from the front of `input` until a record is complete.
     ///
     /// # Errors
     ///
-    /// What is no record, or does not decrypt.
+    /// If the bytes are not a record, or do not decrypt.
     pub(crate) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Record>, Error> {
         let protected = self.opener.is_some();
         let Some((kind, mut body)) = self.framer.feed(input, protected)? else {
@@ -112,7 +113,7 @@ impl Records {
             Some(opener) => opener.open(kind, &mut body)?,
             None => 0..body.len(),
         };
-        // The framer says the same of what is not protected.
+        // The framer reports the same for unprotected records.
         if range.is_empty() && kind != ContentType::Data {
             return Err(Error::Malformed {
                 message: kind.name(),
@@ -127,12 +128,12 @@ impl Records {
         }))
     }
 
-    /// From now on records have the flavour's version and no other.
+    /// From now on, only the flavour's version is accepted in records.
     pub(crate) fn fix_version(&mut self) {
         self.framer.fix_version();
     }
 
-    /// Sends `content` in as many records as it takes.
+    /// Sends `content` in as many records as needed.
     pub(crate) fn send(
         &mut self,
         kind: ContentType,
@@ -166,12 +167,12 @@ impl Records {
         Ok(())
     }
 
-    /// What is sent from now on is protected.
+    /// Protects everything that is sent from now on.
     pub(crate) fn seal_with(&mut self, keys: &DirectionKeys, order: MacOrder) {
         self.sealer = Some(Sealer::new(self.flavour, keys, order));
     }
 
-    /// What comes from now on is protected.
+    /// Expects protection of everything that is received from now on.
     pub(crate) fn open_with(&mut self, keys: &DirectionKeys, order: MacOrder) {
         self.opener = Some(Opener::new(self.flavour, keys, order));
     }
@@ -180,7 +181,7 @@ impl Records {
         &self.output[self.sent..]
     }
 
-    /// The first `count` bytes of the output have been sent.
+    /// Records that the first `count` bytes of the output have been sent.
     pub(crate) fn advance(&mut self, count: usize) {
         self.sent = self.output.len().min(self.sent + count);
         if self.sent == self.output.len() {

@@ -1,7 +1,7 @@
 //! Connections over tokio.
 //!
-//! [`connect`] and [`accept`] do the handshake and give a [`TlcpStream`], which is read and written like a
-//! socket. Time and randomness come from the system here.
+//! [`connect`] and [`accept`] do the handshake and return a [`TlcpStream`], which is read and
+//! written like a socket. Time and randomness come from the system.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -57,7 +57,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{Config, Connection, Error};
 
-/// Bytes that are read from the socket at a time.
+/// The number of bytes that are read from the socket at a time.
 const CHUNK: usize = 8_192;
 
 /// Why a handshake over a socket failed.
@@ -67,12 +67,12 @@ pub enum StreamError {
     /// The socket failed.
     #[error("the connection failed during the handshake: {0}")]
     Io(#[from] io::Error),
-    /// The two ends did not come together.
+    /// The handshake failed.
     #[error(transparent)]
     Protocol(#[from] Error),
-    /// It took too long.
+    /// The handshake took too long.
     #[error(
-        "the handshake was not over after {0:?}; check that the peer speaks this protocol at this port, and that \
+        "the handshake did not finish within {0:?}; check that the peer speaks this protocol at this port, and that \
          it is not overloaded"
     )]
     Timeout(Duration),
@@ -80,32 +80,34 @@ pub enum StreamError {
 
 /// A connection over `IO`, after its handshake.
 ///
-/// Reading gives the end of the stream only after the peer's close_notify; a connection that is cut is an error of
-/// the kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). Other failures of the protocol are errors of the kind
-/// [`InvalidData`](io::ErrorKind::InvalidData), with an [`Error`] inside.
+/// Reading returns the end of the stream only after the peer's close_notify; a connection that was
+/// cut is an error of the kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). Other failures of
+/// the protocol are errors of the kind [`InvalidData`](io::ErrorKind::InvalidData), with an
+/// [`Error`] inside.
 ///
-/// What is written may wait in the stream, 64 KiB at most, until it is flushed or more is written. Shut it down
-/// when nothing more comes, or the peer cannot tell the end from a cut.
+/// Written data may wait in the stream, at most 64 KiB, until it is flushed or more is written.
+/// Shut the stream down after the last data; otherwise the peer cannot distinguish the end from a
+/// cut.
 ///
-/// Reading and writing are cancel safe in the way they are for tokio's own sockets.
+/// Reading and writing are cancel safe, as they are for tokio's own sockets.
 #[derive(Debug)]
 pub struct TlcpStream<IO> {
     io: IO,
     connection: Connection,
-    /// What came behind the record that is being read.
+    /// The bytes after the record that is being read.
     leftover: Vec<u8>,
-    /// What of it has been taken.
+    /// The number of these bytes that have been used.
     taken: usize,
 }
 
-/// Does the handshake as client.
+/// Does the handshake as the client.
 ///
-/// Cancel safe in that nothing is left behind: `io` is closed when the future is dropped.
+/// It is cancel safe: `io` is closed when the future is dropped.
 ///
 /// # Errors
 ///
-/// If the handshake fails or takes longer than `patience`. The peer has been told why, where there was
-/// something to tell.
+/// If the handshake fails or takes longer than `patience`. The peer has been sent an alert, if
+/// there is one for the error.
 pub async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
     config: Arc<Config>,
     io: IO,
@@ -115,13 +117,13 @@ pub async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
     TlcpStream::handshake(connection, io, patience).await
 }
 
-/// Does the handshake as server.
+/// Does the handshake as the server.
 ///
-/// Cancel safe in that nothing is left behind: `io` is closed when the future is dropped.
+/// It is cancel safe: `io` is closed when the future is dropped.
 ///
 /// # Errors
 ///
-/// As [`connect`].
+/// Those of [`connect`].
 pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     config: Arc<Config>,
     io: IO,
@@ -132,12 +134,12 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl<IO> TlcpStream<IO> {
-    /// The protocol's state: who the peer is, for instance.
+    /// Returns the protocol's state, which includes the peer's identity.
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// What the connection goes over.
+    /// Returns the underlying stream.
     pub fn get_ref(&self) -> &IO {
         &self.io
     }
@@ -169,14 +171,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlcpStream<IO> {
                 return Ok(());
             }
             if let Err(error) = poll_fn(|cx| self.poll_receive(cx)).await? {
-                // What the alert says is worth the wait; the caller's patience bounds it.
+                // It is worth waiting until the alert is sent; the caller's `patience` limits the
+                // time.
                 let _ = poll_fn(|cx| self.poll_flush_all(cx)).await;
                 return Err(error.into());
             }
         }
     }
 
-    /// Takes one chunk from the socket, or what is left of the last one. The inner error is the protocol's.
+    /// Takes one chunk from the socket, or the rest of the last one. The inner error is the
+    /// protocol's.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<(), Error>>> {
         if self.taken < self.leftover.len() {
             let rest = &self.leftover[self.taken..];
@@ -206,7 +210,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlcpStream<IO> {
         Poll::Ready(Ok(result.map(|_| ())))
     }
 
-    /// Gives the socket what waits to be sent.
+    /// Writes the waiting output to the socket.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.connection.output().is_empty() {
             let output = self.connection.output();
@@ -225,7 +229,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlcpStream<IO> {
     }
 }
 
-/// As the traits of tokio want it.
+/// Converts an error for the traits of tokio.
 fn io_error(error: Error) -> io::Error {
     let kind = match error {
         Error::Truncated => io::ErrorKind::UnexpectedEof,
@@ -260,7 +264,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlcpStream<IO> {
                 return Poll::Ready(Err(io_error(error.clone())));
             }
             if let Err(error) = ready!(this.poll_receive(cx))? {
-                // The alert goes out if the socket takes it; nobody waits for that.
+                // The alert is sent if the socket accepts it, without waiting.
                 let _ = this.poll_flush_all(cx)?;
                 return Poll::Ready(Err(io_error(error)));
             }
@@ -278,7 +282,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlcpStream<IO> {
         loop {
             let taken = this.connection.write(data).map_err(io_error)?;
             if taken > 0 || data.is_empty() {
-                // Whether the socket takes it now or later is for flush to wait for.
+                // This need not be complete: flush waits for the socket.
                 let _ = this.poll_send(cx)?;
                 return Poll::Ready(Ok(taken));
             }

@@ -1,4 +1,4 @@
-//! Tests that look inside: recorded handshakes, and peers that break the rules.
+//! Tests that need internal functions: recorded handshakes, and peers that violate the protocol.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -1,11 +1,13 @@
-//! Real TLCP libraries as client and as server: TASSL, which FISCO BCOS 3.x and its SDKs are built on, and Tongsuo.
+//! Tests with other TLCP libraries as client and as server: TASSL, which FISCO BCOS 3.x and its
+//! SDKs use, and Tongsuo.
 //!
-//! Opt-in, since nobody has them by chance. Both are in packages, as shared libraries that `peers/peer.py` loads:
+//! The tests are opt-in, since these libraries are rarely installed. Both are in packages, as
+//! shared libraries that `peers/peer.py` loads:
 //!
 //! * `AMOP_TASSL`: `libbcos-sdk-jni.so` in the jar `org.fisco-bcos:bcos-sdk-jni:3.6.0` of Maven Central;
 //! * `AMOP_TONGSUO`: `_tongsuo.abi3.so` in the wheel `tongsuopy==1.0.1` of PyPI.
 //!
-//! Where `AMOP_REQUIRE_PEERS` is 1, their absence is a failure.
+//! If `AMOP_REQUIRE_PEERS` is 1, the tests fail without the libraries.
 
 mod common;
 
@@ -30,12 +32,14 @@ fn library(variable: &str) -> Option<String> {
             env::var("AMOP_REQUIRE_PEERS").as_deref() != Ok("1"),
             "{variable} has to name a library"
         );
-        eprintln!("SKIPPED: {variable} names no library; see the head of amop-tlcp/tests/peers.rs");
+        eprintln!(
+            "SKIPPED: {variable} does not name a library; see the head of amop-tlcp/tests/peers.rs"
+        );
     }
     path
 }
 
-/// Starts the library as peer with the files of `who`.
+/// Starts the library as the peer, with the files of `who`.
 fn peer(library: &str, role: &[&str], who: Who) -> Child {
     Command::new("python3")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/peer.py"))
@@ -54,7 +58,7 @@ fn config(who: Who, encrypt_then_mac: bool) -> Arc<Config> {
     Arc::new(common::config(Flavour::Tlcp, who).encrypt_then_mac(encrypt_then_mac))
 }
 
-/// We connect to it, and it sends back what we send.
+/// This side connects to it, and it sends back the data that it receives.
 async fn as_server(library: &str, offer: bool, taken: bool) {
     let mut child = peer(library, &["server"], Who::Node);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -87,7 +91,7 @@ async fn as_server(library: &str, offer: bool, taken: bool) {
     assert!(child.wait().await.unwrap().success());
 }
 
-/// It connects to us, and we send back what it sends.
+/// It connects to this side, which sends back the data that it receives.
 async fn as_client(library: &str, take: bool, taken: bool) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
@@ -141,7 +145,7 @@ async fn tassl_is_the_client() {
     in_time(as_client(&library, false, false)).await;
 }
 
-/// It does not take MACs over the ciphertext in this protocol.
+/// It does not support MACs over the ciphertext in this protocol.
 #[tokio::test]
 async fn tongsuo_is_the_server() {
     let Some(library) = library("AMOP_TONGSUO") else {

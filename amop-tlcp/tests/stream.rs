@@ -35,7 +35,7 @@ async fn pair(
     pair_over(flavour, near, far).await
 }
 
-/// Both directions at once, through a pipe that takes a little at a time.
+/// Sends in both directions at once, through a pipe with a small buffer.
 #[tokio::test]
 async fn carries_much_in_both_directions() {
     for flavour in FLAVOURS {
@@ -85,7 +85,7 @@ async fn a_cut_is_no_end() {
     drop(client);
     let error = server.read_to_end(&mut Vec::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
-    // It stays so.
+    // The error is permanent.
     let error = server.read_to_end(&mut Vec::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }
@@ -103,7 +103,7 @@ async fn nothing_is_written_after_shutdown() {
     assert_eq!(text, "still");
 }
 
-/// The peer says nothing at all.
+/// The peer sends nothing.
 #[tokio::test(start_paused = true)]
 async fn a_handshake_has_a_deadline() {
     for who in [Who::Sdk, Who::Node] {

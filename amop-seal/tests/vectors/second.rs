@@ -1,5 +1,5 @@
-//! A reader of sealed messages on aws-lc, written from docs/sealed-topics.md: none of amop-seal's code
-//! nor of its libraries is used.
+//! A reader of sealed messages based on aws-lc, written from docs/sealed-topics.md: it uses neither
+//! the code of amop-seal nor its libraries.
 
 use aws_lc_rs::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
@@ -22,7 +22,7 @@ impl KeyType for Len32 {
     }
 }
 
-/// The content's key and the commitment.
+/// Returns the content's key and the commitment.
 pub(super) fn content_key(secret: &[u8]) -> ([u8; 32], [u8; 32]) {
     let prk = Salt::new(HKDF_SHA256, b"AMOP sealed 1").extract(secret);
     let expand = |info: &[u8]| {
@@ -33,7 +33,7 @@ pub(super) fn content_key(secret: &[u8]) -> ([u8; 32], [u8; 32]) {
     (expand(b"content key"), expand(b"commitment"))
 }
 
-/// The content, as the key at `reader` reads it.
+/// Returns the content, as the key at index `reader` reads it.
 pub(super) fn open(keys: &[Key], vector: &Vector, reader: usize) -> Vec<u8> {
     let message = hex::decode(&vector.message).unwrap();
     let sender = &keys[vector.sender];

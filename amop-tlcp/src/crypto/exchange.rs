@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{IDENTITY, kdf};
 use crate::{PublicKey, Role};
 
-/// The curve's a, b, and base point, as they are hashed with each public key.
+/// The curve's a, b, and base point, in the form in which they are hashed with each public key.
 const CURVE: [u8; 128] = {
     let mut bytes = [0; 128];
     let words: [u128; 8] = [
@@ -31,7 +31,7 @@ const CURVE: [u8; 128] = {
     bytes
 };
 
-/// Z: the hash of the identity, the curve and a public key.
+/// Returns Z: the hash of the identity, the curve and a public key.
 pub(crate) fn identity_hash(key: &PublicKey) -> [u8; 32] {
     let bits = u16::try_from(IDENTITY.len() * 8).expect("the identity is short");
     let mut hash = Sm3::new();
@@ -51,7 +51,8 @@ pub(crate) struct Ephemeral {
 
 impl Ephemeral {
     pub(crate) fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        // 32 bytes, first byte first, until they are a scalar: so handshakes can be made again.
+        // This takes 32 bytes, first byte first, until they are a valid scalar, so that a test can
+        // repeat a handshake.
         let secret = Zeroizing::new(NonZeroScalar::generate_from_rng(rng));
         Self::new(SecretKey::from(&*secret))
     }
@@ -66,7 +67,7 @@ impl Ephemeral {
     }
 }
 
-/// The keys of one side, as that side has them.
+/// The keys of this side.
 pub(crate) struct Own<'a> {
     pub(crate) role: Role,
     pub(crate) long_term: &'a SecretKey,
@@ -74,16 +75,16 @@ pub(crate) struct Own<'a> {
     pub(crate) ephemeral: &'a Ephemeral,
 }
 
-/// What the other side has shown.
+/// The public keys of the other side.
 pub(crate) struct Theirs<'a> {
     pub(crate) long_term: &'a PublicKey,
     pub(crate) ephemeral: &'a PublicKey,
 }
 
-/// The shared secret. `None` if the point that both compute is infinite, which only somebody who tries can
-/// bring about.
+/// Returns the shared secret. `None` if the common point is infinite, which happens only if the
+/// peer chooses its key for this purpose.
 ///
-/// The two scalar multiplications with secrets take the same time whatever these are.
+/// The two scalar multiplications with secrets take the same time for all values.
 pub(crate) fn agree<const N: usize>(
     own: &Own<'_>,
     theirs: &Theirs<'_>,
@@ -105,7 +106,7 @@ pub(crate) fn agree<const N: usize>(
         identity_hash(own.long_term_public),
         identity_hash(theirs.long_term),
     ];
-    // The client's comes first.
+    // The client's hash comes first.
     if own.role == Role::Server {
         hashes.reverse();
     }
@@ -130,7 +131,7 @@ mod tests {
         SecretKey::from_slice(&hex::decode(digits).unwrap()).unwrap()
     }
 
-    /// The example on the recommended curve in GB/T 32918.5.
+    /// The example for the recommended curve in GB/T 32918.5.
     #[test]
     fn the_standard_s_example() {
         let a = secret("81EB26E941BB5AF16DF116495F90695272AE2CD63D6C4AE1678418BE48230029");
@@ -186,12 +187,12 @@ mod tests {
         );
     }
 
-    /// Somebody who knows the long-term key can choose an ephemeral one that cancels it.
+    /// A peer that knows the long-term key can choose an ephemeral key that cancels it.
     #[test]
     fn a_point_that_cancels_the_long_term_key_is_refused() {
         let long_term = secret(&"7".repeat(64));
-        // d + x' r = 0 cannot be solved for r directly, since x' depends on r; the sum P + x' R can be
-        // made infinite by taking P = -x' R.
+        // d + x' r = 0 cannot be solved for r directly, since x' depends on r; the sum P + x' R
+        // becomes infinite with P = -x' R.
         let ephemeral = Ephemeral::new(secret(&"5".repeat(64)));
         let cancelled = -(ephemeral.public().point() * short(ephemeral.public()));
         let theirs = PublicKey::from_point(&cancelled).unwrap();

@@ -1,4 +1,4 @@
-//! Public and private keys of SM2.
+//! Public and private SM2 keys.
 
 use std::fmt;
 use std::hint::black_box;
@@ -21,12 +21,13 @@ use super::IDENTITY;
 use super::prf::PREMASTER;
 use crate::{Alert, Error, Refusal};
 
-/// A public key of SM2: a point on the curve, not the infinite one.
+/// A public SM2 key: a point on the curve, not the infinite one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey(sm2::PublicKey);
 
 impl PublicKey {
-    /// Reads an uncompressed point, 65 bytes from `04` on; `None` if it is anything else or not on the curve.
+    /// Reads an uncompressed point of 65 bytes, beginning with `04`. Returns `None` for any other
+    /// bytes, or if the point is not on the curve.
     ///
     /// ```
     /// use amop_tlcp::PublicKey;
@@ -40,18 +41,19 @@ impl PublicKey {
         sm2::PublicKey::from_sec1_bytes(bytes).ok().map(Self)
     }
 
-    /// The uncompressed point: `04`, x, y. Without its first byte it is what chains identify a node by.
+    /// Returns the uncompressed point: `04`, x, y. Chains identify a node by these bytes without
+    /// the first one.
     pub fn to_sec1(&self) -> [u8; 65] {
         let mut bytes = [0; 65];
         bytes.copy_from_slice(self.0.to_sec1_point(false).as_bytes());
         bytes
     }
 
-    /// The key that an X.509 certificate is about.
+    /// Reads the public key of an X.509 certificate.
     ///
     /// # Errors
     ///
-    /// What cannot be read, or is about a key that is none of SM2's.
+    /// If the certificate cannot be read, or its key is not an SM2 key.
     pub fn from_certificate(certificate: &[u8]) -> Result<Self, Refusal> {
         let certificate = Certificate::from_der(certificate)
             .map_err(|e| Refusal::new(Alert::BAD_CERTIFICATE, e))?;
@@ -68,7 +70,7 @@ impl PublicKey {
         let info = certificate.tbs_certificate().subject_public_key_info();
         let bytes = info.subject_public_key.as_bytes().ok_or_else(not_sm2)?;
         let key = Self::from_sec1(bytes).ok_or_else(not_sm2)?;
-        // The algorithm and the curve, too.
+        // The algorithm and the curve must be right, too.
         let expected = key.0.to_public_key_der().map_err(|_| not_sm2())?;
         let found = der::Encode::to_der(info).map_err(|_| not_sm2())?;
         if expected.as_bytes() == found {
@@ -78,15 +80,15 @@ impl PublicKey {
         }
     }
 
-    /// Whether `signature`, in DER, is by this key over the parts of `message` one after the other, with the
-    /// identity that guomi chains use, `1234567812345678`. So are certificates signed.
+    /// Whether this key made `signature`, in DER, for the concatenated parts of `message`, with the
+    /// identity of guomi chains, `1234567812345678`. Certificates are signed in this way.
     pub fn verifies(&self, message: &[&[u8]], signature: &[u8]) -> bool {
         self.verifies_by(signature, |key, signature| {
             key.multipart_verify(message, signature).is_ok()
         })
     }
 
-    /// The same for a hash that is signed as it is, without the identity.
+    /// Does the same for a hash that is signed directly, without the identity.
     pub(crate) fn verifies_hash(&self, hash: &[u8; 32], signature: &[u8]) -> bool {
         self.verifies_by(signature, |key, signature| {
             key.verify_prehash(hash, signature).is_ok()
@@ -142,7 +144,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A private key of SM2. It is zeroed when dropped and never printed.
+/// A private SM2 key. It is zeroed when dropped and never printed.
 pub struct PrivateKey(SecretKey);
 
 impl PrivateKey {
@@ -150,7 +152,7 @@ impl PrivateKey {
     ///
     /// # Errors
     ///
-    /// What cannot be read, or is no key of SM2. The reason says nothing about the key.
+    /// If the text cannot be read, or is not an SM2 key. The error reveals nothing about the key.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         SecretKey::from_pem(pem)
             .map(Self)
@@ -161,14 +163,14 @@ impl PrivateKey {
     ///
     /// # Errors
     ///
-    /// As [`from_pem`](Self::from_pem).
+    /// Those of [`from_pem`](Self::from_pem).
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
         SecretKey::from_pkcs8_der(der)
             .map(Self)
             .map_err(|e| KeyError(e.to_string()))
     }
 
-    /// The public key that belongs to it.
+    /// Returns the public key that belongs to it.
     pub fn public_key(&self) -> PublicKey {
         PublicKey(self.0.public_key())
     }
@@ -185,7 +187,7 @@ impl fmt::Debug for PrivateKey {
 #[error("the private key cannot be read as an unencrypted key of SM2: {0}")]
 pub struct KeyError(String);
 
-/// Signs. The key is overwritten when dropped, which the type that it wraps does not do.
+/// Signs messages. The key is overwritten when dropped, which the wrapped type does not do.
 pub(crate) struct Signer(Box<SigningKey>);
 
 impl Signer {
@@ -195,13 +197,13 @@ impl Signer {
             .map_err(|_| Error::Computation)
     }
 
-    /// Signs the parts of a message; the nonce is by RFC 6979.
+    /// Signs the parts of a message; the nonce follows RFC 6979.
     pub(crate) fn sign(&self, message: &[&[u8]]) -> Result<Vec<u8>, Error> {
         let signature = self.0.try_multipart_sign(message);
         Ok(signature.map_err(|_| Error::Computation)?.to_der().to_vec())
     }
 
-    /// The same for a hash as it is, without the identity.
+    /// Signs a hash directly, without the identity.
     pub(crate) fn sign_hash(&self, hash: &[u8; 32]) -> Result<Vec<u8>, Error> {
         let signature = self.0.sign_prehash(hash);
         Ok(signature.map_err(|_| Error::Computation)?.to_der().to_vec())
@@ -213,7 +215,7 @@ impl Drop for Signer {
         static NOBODYS: LazyLock<SigningKey> =
             LazyLock::new(|| SigningKey::from_slice(IDENTITY, &ONE).expect("one is a private key"));
         *self.0 = NOBODYS.clone();
-        // Else the compiler may leave out what nobody reads.
+        // Otherwise the compiler may omit the write, because the value is not read again.
         black_box(&*self.0);
     }
 }
@@ -227,10 +229,10 @@ const ONE: [u8; 32] = {
 
 /// Decrypts premaster secrets, and takes part in key exchanges.
 pub(crate) struct Decrypter {
-    /// Zeroed when dropped.
+    /// The private key, which is zeroed when dropped.
     secret: SecretKey,
     public: PublicKey,
-    /// Overwritten when dropped.
+    /// The private key for decryption, which is overwritten when dropped.
     key: Box<DecryptingKey>,
 }
 
@@ -251,8 +253,9 @@ impl Decrypter {
         &self.public
     }
 
-    /// The premaster secret in `ciphertext`, or `instead` if there is none of this `version`. Nothing tells
-    /// the two cases apart but, later, that the handshake fails.
+    /// Returns the premaster secret in `ciphertext`, or `instead` if there is none of this
+    /// `version`. The only visible difference between the two cases is that the handshake fails
+    /// later.
     pub(crate) fn premaster(
         &self,
         ciphertext: &[u8],
@@ -260,7 +263,7 @@ impl Decrypter {
         instead: Zeroizing<[u8; PREMASTER]>,
     ) -> Zeroizing<[u8; PREMASTER]> {
         let mut premaster = instead;
-        // What is no ciphertext at all is so for anybody who sees it: there is nothing to hide in that.
+        // Anyone can see that the bytes are not a ciphertext, so this need not be hidden.
         let Ok(cipher) = Cipher::from_der(ciphertext) else {
             return premaster;
         };
@@ -268,7 +271,7 @@ impl Decrypter {
             return premaster;
         }
         let mut opened = Zeroizing::new([0; PREMASTER]);
-        // Also in case of failure it fills the buffer and takes the same way.
+        // If it fails, it also fills the buffer and takes the same path.
         let result = self
             .key
             .decrypt_cipher_with_buf::<sm3::Sm3>(&cipher, &mut *opened);

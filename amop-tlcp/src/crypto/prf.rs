@@ -1,4 +1,5 @@
-//! From the premaster secret to the keys of both directions (RFC 5246, sections 5, 6.3 and 8.1, with SM3).
+//! Derives the keys of both directions from the premaster secret (RFC 5246, sections 5, 6.3 and
+//! 8.1, with SM3).
 
 use hmac::{Hmac, KeyInit, Mac};
 use sm3::Sm3;
@@ -28,14 +29,15 @@ pub(crate) fn prf(secret: &[u8], label: &str, seed: &[&[u8]], out: &mut [u8]) {
     }
 }
 
-/// The randoms of both hellos.
+/// The random values of both hellos.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Randoms {
     pub(crate) client: [u8; 32],
     pub(crate) server: [u8; 32],
 }
 
-/// What both sides share when they know the premaster secret. It is gone once both have finished.
+/// The secret that both sides derive from the premaster secret. It is dropped when both have
+/// finished.
 pub(crate) struct Master(Zeroizing<[u8; 48]>);
 
 impl Master {
@@ -47,7 +49,7 @@ impl Master {
     }
 
     pub(crate) fn keys(&self, randoms: &Randoms) -> KeyBlock {
-        // The IVs that would follow are unused: each record has its own.
+        // The IVs that would follow are not used: each record has its own.
         let mut block = Zeroizing::new([0; 96]);
         let seed = [&randoms.server[..], &randoms.client];
         prf(&*self.0, "key expansion", &seed, &mut *block);
@@ -63,7 +65,8 @@ impl Master {
         }
     }
 
-    /// The content of the Finished of the client or the server; `hash` is that of the handshake before it.
+    /// Returns the content of the Finished message of the client or the server; `hash` is that of
+    /// the handshake before it.
     pub(crate) fn finished(&self, of: crate::Role, hash: &[u8; 32]) -> [u8; 12] {
         let label = match of {
             crate::Role::Client => "client finished",

@@ -1,4 +1,4 @@
-//! The client's side.
+//! The client's side of the handshake.
 
 use rand_core::Rng as _;
 use zeroize::Zeroizing;
@@ -13,9 +13,9 @@ use crate::{Error, Flavour, PublicKey, Role};
 
 const KEY_EXCHANGE: &str = "ServerKeyExchange";
 
-/// What is due.
+/// The next expected message.
 pub(super) enum State {
-    /// Nothing: the ClientHello is to be sent.
+    /// No message is expected: the ClientHello must be sent.
     Start,
     Hello {
         random: [u8; 32],
@@ -28,27 +28,27 @@ pub(super) enum State {
         randoms: Randoms,
         peer: Peer,
     },
-    /// The server asks for certificates, or says that it is done.
+    /// The server requests certificates, or says that it is done.
     RequestOrDone(Flight),
-    /// It has asked.
+    /// The server has requested certificates.
     HelloDone(Flight),
     ChangeCipherSpec(Closing),
     Finished(Closing),
     Done(Peer),
 }
 
-/// What the client's second flight is made of.
+/// The data for the client's second flight.
 pub(super) struct Flight {
     randoms: Randoms,
     peer: Peer,
-    /// The server's ephemeral key, where there is one.
+    /// The server's ephemeral key, if the key exchange has one.
     ephemeral: Option<PublicKey>,
 }
 
-/// What the server's last flight is checked with.
+/// The data that check the server's last flight.
 pub(super) struct Closing {
     master: Master,
-    /// The server's.
+    /// The server's keys.
     keys: DirectionKeys,
     peer: Peer,
 }
@@ -77,7 +77,7 @@ impl State {
         Ok(Self::Hello { random })
     }
 
-    /// Takes a message of a type that is due.
+    /// Handles a message of an expected type.
     pub(super) fn message(
         self,
         message: &Message<'_>,
@@ -137,8 +137,8 @@ impl State {
     }
 }
 
-/// Whether the server has signed the key exchange with the key of its certificate. Gives its ephemeral key, where
-/// there is one.
+/// Checks that the server has signed the key exchange with the key of its certificate. Returns its
+/// ephemeral key, if there is one.
 fn server_key_exchange(
     flavour: Flavour,
     body: &[u8],
@@ -147,7 +147,7 @@ fn server_key_exchange(
 ) -> Result<Option<PublicKey>, Error> {
     let mut reader = Reader::new(KEY_EXCHANGE, body);
     let (ephemeral, signed) = match flavour {
-        // The certificate for encryption, with its length in front of it.
+        // The certificate for encryption, preceded by its length.
         Flavour::Tlcp => {
             let mut signed = Vec::new();
             put_prefixed(&mut signed, 3, peer.certificates.encryption());
@@ -170,7 +170,7 @@ fn server_key_exchange(
 }
 
 impl Flight {
-    /// Sends certificates, if the server has `asked` for them, and all the rest.
+    /// Sends certificates, if the server has `asked` for them, and the rest of the flight.
     fn send(self, asked: bool, context: &mut Context<'_>) -> Result<State, Error> {
         let identity = &context.config.identity;
         if asked {
@@ -181,7 +181,7 @@ impl Flight {
             Some(ephemeral) if asked => self.agreed_premaster(&ephemeral, context)?,
             Some(_) => {
                 return Err(Error::NoCertificates(
-                    "the server asks for no certificates, which its key exchange needs; switch on mutual \
+                    "the server requests no certificates, but its key exchange needs them; switch on mutual \
                      authentication there",
                 ));
             }
@@ -207,7 +207,7 @@ impl Flight {
         }))
     }
 
-    /// Draws a secret and sends it under the server's key.
+    /// Draws a secret and sends it, encrypted with the server's key.
     fn encrypted_premaster(
         &self,
         context: &mut Context<'_>,
@@ -223,7 +223,7 @@ impl Flight {
         Ok(premaster)
     }
 
-    /// Sends an ephemeral key, and computes what both ends agree on.
+    /// Sends an ephemeral key, and computes the secret of both ends.
     fn agreed_premaster(
         &self,
         server: &PublicKey,

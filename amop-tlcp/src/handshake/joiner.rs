@@ -1,9 +1,9 @@
-//! Joins the records of a handshake to messages.
+//! Joins the records of a handshake into messages.
 
 use crate::Error;
 use crate::messages::{HEADER, MessageType};
 
-/// Holds a message that is not whole, and what came behind it in the same record.
+/// Holds an incomplete message, and further bytes of the same record.
 #[derive(Default)]
 pub(super) struct Joiner {
     bytes: Vec<u8>,
@@ -18,7 +18,8 @@ impl Joiner {
         self.bytes.is_empty()
     }
 
-    /// The next message, if it is whole. That it is not due, or too long, is said as soon as it shows.
+    /// Returns the next message, if it is complete. A message that is not expected, or is too long,
+    /// is reported as soon as possible.
     pub(super) fn next(&mut self, due: &[MessageType]) -> Result<Option<Vec<u8>>, Error> {
         let Some(&first) = self.bytes.first() else {
             return Ok(None);

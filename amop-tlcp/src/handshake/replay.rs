@@ -1,23 +1,24 @@
-//! Handshakes in which this side does not send what it would: recorded ones, since signatures and encryptions of
-//! others cannot be made again and what follows depends on them, and those of peers that break the rules.
+//! Handshakes in which this side does not send its own messages. Recorded handshakes need this,
+//! since the signatures and encryptions of others cannot be computed again and later messages
+//! depend on them. Tests of peers that violate the protocol need it, too.
 
 use std::collections::VecDeque;
 
 type Alter = Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send + Sync>;
 
-/// What one side sends in place of its own messages.
+/// The messages that one side sends instead of its own.
 #[derive(Default)]
 pub(crate) struct Replay {
     recorded: VecDeque<Vec<u8>>,
     alter: Option<Alter>,
-    /// What this side would have sent.
+    /// The messages that this side would have sent.
     pub(crate) own: Vec<Vec<u8>>,
-    /// Where it cannot be computed from what is known.
+    /// The premaster secret, if it cannot be computed from the known keys.
     pub(crate) premaster: Option<[u8; 48]>,
 }
 
 impl Replay {
-    /// Messages from the first one on; those behind the last one are its own.
+    /// Sends recorded messages from the first one on; after the last one this side sends its own.
     pub(crate) fn new(recorded: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self {
             recorded: recorded.into_iter().collect(),
@@ -25,7 +26,7 @@ impl Replay {
         }
     }
 
-    /// Each message as `alter` makes it.
+    /// Sends each message as changed by `alter`.
     pub(crate) fn altering(alter: impl FnMut(Vec<u8>) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self {
             alter: Some(Box::new(alter)),

@@ -1,4 +1,4 @@
-//! The server's side.
+//! The server's side of the handshake.
 
 use zeroize::Zeroizing;
 
@@ -13,13 +13,13 @@ use crate::{Error, Flavour, Role};
 const KEY_EXCHANGE: &str = "ClientKeyExchange";
 const VERIFY: &str = "CertificateVerify";
 
-/// What is due.
+/// The next expected message.
 pub(super) enum State {
     Hello,
     Certificate {
         randoms: Randoms,
         order: MacOrder,
-        /// Where there is one.
+        /// The server's ephemeral key, if the key exchange has one.
         ephemeral: Option<Ephemeral>,
     },
     KeyExchange {
@@ -33,7 +33,7 @@ pub(super) enum State {
     Done(Peer),
 }
 
-/// What the client's second flight is checked with, and the last one sent.
+/// The data that check the client's second flight, and those for the server's last flight.
 pub(super) struct Closing {
     master: Master,
     client: DirectionKeys,
@@ -53,7 +53,7 @@ impl State {
         }
     }
 
-    /// Takes a message of a type that is due.
+    /// Handles a message of an expected type.
     pub(super) fn message(
         self,
         message: &Message<'_>,
@@ -141,7 +141,7 @@ fn answer(mut hello: ClientHello, context: &mut Context<'_>) -> Result<State, Er
     context.send(MessageType::ServerHello, &body)?;
     context.send(MessageType::Certificate, config.identity.message())?;
 
-    // What is signed beside the randoms, and what of it is sent.
+    // The data that are signed in addition to the random values, and the part of them that is sent.
     let mut signed = Vec::new();
     let mut body = Vec::new();
     let ephemeral = match flavour {
@@ -170,7 +170,7 @@ fn answer(mut hello: ClientHello, context: &mut Context<'_>) -> Result<State, Er
     })
 }
 
-/// The secret that the client has sent or agreed on.
+/// Returns the secret that the client has sent or agreed on.
 fn premaster(
     body: &[u8],
     ephemeral: Option<&Ephemeral>,
@@ -186,7 +186,7 @@ fn premaster(
     let Some(ephemeral) = ephemeral else {
         let encrypted = reader.prefixed(2)?;
         reader.end()?;
-        // Drawn always, so that it tells nothing.
+        // It is always drawn, so that drawing reveals nothing.
         let instead = Zeroizing::new(context.random());
         let version = context.config.flavour.version();
         return Ok(decrypter.premaster(encrypted, version, instead));
@@ -209,15 +209,15 @@ fn premaster(
     })
 }
 
-/// Whether the client has signed the handshake with the key of its certificate.
+/// Checks that the client has signed the handshake with the key of its certificate.
 fn check_verify(flavour: Flavour, message: &Message<'_>, peer: &Peer) -> Result<(), Error> {
     let reader = Reader::new(VERIFY, message.body);
     let signature = messages::read_signature(flavour, reader)?;
     let key = &peer.keys.signature;
     let good = match flavour {
-        // The hash is the message that is signed.
+        // The signed message is the hash.
         Flavour::Tlcp => key.verifies(&[&message.before], signature),
-        // Unlike all other signatures, this one is without the identity.
+        // This signature is the only one without the identity.
         Flavour::Tls12Sm => key.verifies_hash(&message.before, signature),
     };
     if good {

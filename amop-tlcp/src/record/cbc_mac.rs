@@ -1,10 +1,12 @@
-//! The check of a MAC below CBC encryption, in a time that depends on the length of the record alone.
+//! Checks a MAC of plaintext in a CBC-encrypted record, in a time that depends only on the length
+//! of the record.
 //!
-//! The padding tells where the content ends, and the padding is what an attacker may have altered. If the time
-//! that a refusal takes tells whether it was the padding that was wrong, or how much of the record was
-//! hashed, the content can be decrypted bit by bit ("Lucky Thirteen"). So everything is computed for every
-//! length that the record can have: the blocks of the hash that can be the last one are all computed, and the
-//! right result is selected without a branch; the MAC is picked out of the record by masks.
+//! The padding says where the content ends, and an attacker may have changed the padding. If the
+//! time until a refusal reveals whether the padding was wrong, or how much of the record was
+//! hashed, the content can be decrypted bit by bit ("Lucky Thirteen"). So everything is computed
+//! for every length that the record can have: all blocks of the hash that may be the last one are
+//! computed, and the right result is selected without a branch; the MAC is taken from the record by
+//! masks.
 
 use sm3::block_api::Sm3Core;
 use sm3::digest::array::Array;
@@ -15,16 +17,16 @@ use zeroize::Zeroizing;
 
 use super::protect::MAC;
 
-/// Of the hash.
+/// The block size of the hash.
 const BLOCK: usize = 64;
 
-/// What the padding can be, its last byte excepted.
+/// The maximum length of the padding, without its last byte.
 const MAX_PADDING: usize = 255;
 
-/// Number, type, version and length of the record.
+/// The length of number, type, version and length of a record.
 const HEADER: usize = 13;
 
-/// HMAC-SM3, up to where the message begins.
+/// HMAC-SM3 after the key, before the message.
 pub(super) struct CbcMac {
     inner: Sm3Core,
     outer: Sm3Core,
@@ -47,14 +49,15 @@ impl CbcMac {
         }
     }
 
-    /// How long the content of `plain` is: content, MAC and padding, decrypted. `header` is what the MAC covers
-    /// beside it, made of its length. `None` if the MAC or the padding is wrong.
+    /// Returns the length of the content of `plain`, which is the decrypted content, MAC and
+    /// padding. `header` returns the other data that the MAC covers, for a given length. `None` if
+    /// the MAC or the padding is wrong.
     pub(super) fn check(
         &self,
         header: impl Fn([u8; 2]) -> [u8; HEADER],
         plain: &[u8],
     ) -> Option<usize> {
-        // Both are about the record's length, which everybody sees.
+        // Both values depend only on the record's length, which is public.
         let most = u32::try_from(plain.len().checked_sub(MAC + 1)?).ok()?;
         let (padding_is_good, length) = unpadded(plain, most);
 
@@ -66,11 +69,12 @@ impl CbcMac {
         bool::from(good).then_some(length as usize)
     }
 
-    /// The MAC over the header and the first `length` bytes of `plain`, which are at most `most`.
+    /// Returns the MAC of the header and the first `length` bytes of `plain`; `most` is the maximum
+    /// of `length`.
     fn mac(&self, header: &[u8; HEADER], plain: &[u8], length: u32, most: u32) -> [u8; MAC] {
         let least = (most as usize).saturating_sub(MAX_PADDING);
         let message = length + HEADER as u32;
-        // The block that has the end of the message, its mark and its length.
+        // The block with the end of the message, its end mark and its length.
         let last = (message + 8) / BLOCK as u32;
         let bits = (u64::from(message) + BLOCK as u64) * 8;
 
@@ -79,7 +83,7 @@ impl CbcMac {
             Some(at) => plain.get(at).copied().unwrap_or(0),
         };
         let mut core = self.inner.clone();
-        // Blocks that are full of message whatever its length.
+        // Blocks that contain only message bytes, whatever the message's length.
         let certain = (HEADER + least) / BLOCK;
         if certain > 0 {
             let first: [u8; BLOCK] = std::array::from_fn(byte);
@@ -115,11 +119,11 @@ impl CbcMac {
     }
 }
 
-/// The hash, if the blocks so far were all.
+/// Returns the hash, if there are no further blocks.
 fn digest(core: &Sm3Core) -> [u8; MAC] {
     let state = core.serialize();
     let mut digest = [0; MAC];
-    // The words are kept the other way round.
+    // The words are stored in the other byte order.
     for (out, word) in digest.chunks_mut(4).zip(state.chunks(4)) {
         out.copy_from_slice(word);
         out.reverse();
@@ -127,8 +131,8 @@ fn digest(core: &Sm3Core) -> [u8; MAC] {
     digest
 }
 
-/// Whether the padding is what it must be, and how long the content is then; without good padding, how long
-/// it would be with the shortest one.
+/// Returns whether the padding is valid, and the length of the content; if the padding is invalid,
+/// the length with the shortest padding.
 fn unpadded(plain: &[u8], most: u32) -> (Choice, u32) {
     let pad = plain[plain.len() - 1];
     let mut good = !most.ct_lt(&u32::from(pad));
@@ -142,10 +146,11 @@ fn unpadded(plain: &[u8], most: u32) -> (Choice, u32) {
     )
 }
 
-/// The 32 bytes of `plain` behind the first `length`, which are at most `most`.
+/// Returns the 32 bytes of `plain` after the first `length` bytes; `most` is the maximum of
+/// `length`.
 fn pick(plain: &[u8], length: u32, most: u32) -> [u8; MAC] {
     let least = (most as usize).saturating_sub(MAX_PADDING);
-    // Each byte goes to its place modulo 32, which everybody may know.
+    // Each byte goes to its position modulo 32, which is public.
     let mut turned = [0; MAC];
     let window = &plain[least..most as usize + MAC];
     for (i, byte) in window.iter().enumerate() {
@@ -153,7 +158,8 @@ fn pick(plain: &[u8], length: u32, most: u32) -> [u8; MAC] {
         let inside = !at.ct_lt(&length) & at.ct_lt(&(length + MAC as u32));
         turned[i % MAC].conditional_assign(byte, inside);
     }
-    // The first one is at this place: it is turned to the front by powers of two.
+    // The first byte is at this position. The array is rotated by powers of two to move it to the
+    // front.
     let by = length - least as u32;
     for bit in 0..5 {
         let step = 1 << bit;

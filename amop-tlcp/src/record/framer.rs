@@ -11,7 +11,7 @@ pub(super) struct Framer {
     /// Whether a record was read before.
     any: bool,
     header: [u8; HEADER],
-    /// How much of the header is here.
+    /// The number of header bytes that have arrived.
     header_read: usize,
     body: Vec<u8>,
 }
@@ -32,8 +32,8 @@ impl Framer {
         self.version_is_fixed = true;
     }
 
-    /// Takes bytes from the front of `input` until a record is whole. What is wrong with its header is said
-    /// before its body is waited for.
+    /// Takes bytes from the front of `input` until a record is complete. Errors in the header are
+    /// reported before the body arrives.
     pub(super) fn feed(
         &mut self,
         input: &mut &[u8],
@@ -43,7 +43,7 @@ impl Framer {
             let part = take(input, HEADER - self.header_read);
             self.header[self.header_read..][..part.len()].copy_from_slice(part);
             self.header_read += part.len();
-            // The first byte alone tells what is not TLS.
+            // The first byte is enough to recognise data that is not TLS.
             if self.header_read > 0 {
                 self.kind()?;
             }
@@ -80,8 +80,8 @@ impl Framer {
 
     fn check_version(&self, kind: ContentType, protected: bool) -> Result<(), Error> {
         let found = u16::from_be_bytes([self.header[1], self.header[2]]);
-        // A peer of another protocol says by an alert that it is one, with a version of its own, and one that gives
-        // up early may still use that of its first record.
+        // A peer that uses another protocol may send an alert with its own version, and a peer that
+        // gives up early may still use the version of its first record.
         let is_early_alert = kind == ContentType::Alert && !protected;
         let good = if is_early_alert {
             found == 0x0101 || found >> 8 == 3
@@ -110,7 +110,7 @@ impl Framer {
         if length > limit {
             return Err(Error::RecordTooLong { length, limit });
         }
-        // Only application data may be empty, and there is none before protection begins.
+        // Only application data may be empty, and it is always protected.
         if length == 0 && !protected {
             return Err(Error::Malformed {
                 message: kind.name(),
@@ -121,7 +121,7 @@ impl Framer {
     }
 }
 
-/// At most `count` bytes from the front of `input`.
+/// Returns at most `count` bytes from the front of `input`.
 fn take<'a>(input: &mut &'a [u8], count: usize) -> &'a [u8] {
     let (part, rest) = input.split_at(count.min(input.len()));
     *input = rest;

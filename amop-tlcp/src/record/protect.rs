@@ -17,7 +17,8 @@ use crate::{Error, Flavour, limits};
 const BLOCK: usize = 16;
 pub(super) const MAC: usize = 32;
 
-/// What the MAC covers beside the content: number, type, version and length of a record.
+/// Returns the data that the MAC covers in addition to the content: number, type, version and
+/// length of a record.
 pub(super) fn associated(
     sequence: u64,
     kind: ContentType,
@@ -55,7 +56,7 @@ fn hmac(keys: &DirectionKeys) -> Hmac<Sm3> {
     Hmac::new_from_slice(&*keys.mac).expect("HMAC takes keys of any length")
 }
 
-/// Protects what goes out.
+/// Protects outgoing records.
 pub(super) struct Sealer {
     version: u16,
     sequence: Sequence,
@@ -86,7 +87,7 @@ impl Sealer {
         let sequence = self.sequence.next()?;
         let inner_mac = self.order == MacOrder::MacThenEncrypt;
         let plain = content.len() + if inner_mac { MAC } else { 0 };
-        // 1 to 16 bytes of padding, each of them the number of those before the last.
+        // 1 to 16 bytes of padding; each byte has the number of padding bytes before the last one.
         let padding = BLOCK - plain % BLOCK;
         let sealed = BLOCK + plain + padding;
         let whole = sealed + if inner_mac { 0 } else { MAC };
@@ -124,7 +125,7 @@ enum Check {
     MacThenEncrypt(CbcMac),
 }
 
-/// Opens what comes in.
+/// Opens incoming records.
 pub(super) struct Opener {
     version: u16,
     sequence: Sequence,
@@ -145,8 +146,8 @@ impl Opener {
         }
     }
 
-    /// Decrypts in place and says where in `body` the content is. Whatever is wrong, the error is the same, and
-    /// nothing of `body` is left.
+    /// Decrypts in place and returns the range of the content in `body`. The error is the same for
+    /// every problem, and `body` is then wiped.
     pub(super) fn open(
         &mut self,
         kind: ContentType,
@@ -178,18 +179,18 @@ impl Opener {
         body: &mut [u8],
     ) -> Option<Range<usize>> {
         let sealed = body.len().checked_sub(MAC)?;
-        // IV and a block at least.
+        // At least the IV and one block.
         if sealed < 2 * BLOCK || !sealed.is_multiple_of(BLOCK) {
             return None;
         }
         let (sealed, found) = body.split_at_mut(sealed);
         let header = associated(sequence, kind, self.version, two_bytes(sealed.len()));
         let mac = mac.chain_update(header).chain_update(&*sealed);
-        // In constant time.
+        // This comparison takes constant time.
         mac.verify_slice(found).ok()?;
 
         self.decrypt(sealed);
-        // The peer made it: nothing is secret about its padding.
+        // The MAC proves that the peer made it, so the padding is not a secret.
         let plain = &sealed[BLOCK..];
         let pad = *plain.last()?;
         let end = plain.len().checked_sub(usize::from(pad) + 1)?;
@@ -204,7 +205,7 @@ impl Opener {
         kind: ContentType,
         body: &mut [u8],
     ) -> Option<Range<usize>> {
-        // IV, and blocks for a MAC and one byte of padding.
+        // The IV, and blocks for a MAC and one byte of padding.
         if body.len() < BLOCK + MAC + BLOCK || !body.len().is_multiple_of(BLOCK) {
             return None;
         }
@@ -214,7 +215,7 @@ impl Opener {
         Some(BLOCK..BLOCK + length)
     }
 
-    /// Decrypts what follows the IV.
+    /// Decrypts the bytes after the IV.
     fn decrypt(&self, body: &mut [u8]) {
         let (iv, sealed) = body.split_at_mut(BLOCK);
         let iv = <[u8; BLOCK]>::try_from(&*iv).expect("split off as long");

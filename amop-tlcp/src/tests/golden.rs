@@ -1,7 +1,9 @@
-//! Handshakes of others, recorded with the secrets of each session, taken part in from both sides.
+//! Recorded handshakes of other implementations, with the secrets of each session. This side takes
+//! part in each role.
 //!
-//! What others signed or encrypted with nonces that nobody kept is put into the place of our own, and checked;
-//! all that follows from it has to be the same to the byte.
+//! Signatures and encryptions of the others depend on unknown nonces, so the recorded ones are sent
+//! instead of this side's own, and are checked. Everything that follows from them must be the same,
+//! byte for byte.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -22,7 +24,7 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const DATA: u8 = 23;
 
-/// A session that was recorded.
+/// A recorded session.
 struct Recorded {
     flavour: Flavour,
     json: Value,
@@ -30,14 +32,14 @@ struct Recorded {
     server: Side,
 }
 
-/// What one side sent.
+/// The recorded bytes of one side.
 #[derive(Default)]
 struct Side {
     /// Handshake messages before the keys change.
     messages: Vec<Vec<u8>>,
     /// Records before the keys change, headers included.
     plain: Vec<u8>,
-    /// ChangeCipherSpec and Finished.
+    /// The bytes of ChangeCipherSpec and Finished.
     finish: Vec<u8>,
     /// Records after that.
     after: Vec<Vec<u8>>,
@@ -68,7 +70,7 @@ impl Side {
         side
     }
 
-    /// The initial vectors of all protected records.
+    /// Returns the initial vectors of all protected records.
     fn ivs(&self) -> Vec<Vec<u8>> {
         let iv = |record: &[u8]| record[5..21].to_vec();
         let mut ivs = vec![iv(&self.finish[6..])];
@@ -141,7 +143,7 @@ impl Recorded {
     fn config(&self, who: Who) -> Arc<crate::Config> {
         let config = common::config(self.flavour, who);
         Arc::new(match who {
-            // One of the servers does not take what its client offers.
+            // One of the servers does not accept what its client offers.
             Who::Node => config.encrypt_then_mac(self.encrypts_then_macs()),
             Who::Sdk => config,
         })
@@ -157,7 +159,7 @@ fn all() -> [Recorded; 3] {
     .map(Recorded::read)
 }
 
-/// Randomness as it was in the recorded session.
+/// The random numbers of the recorded session.
 struct Script(VecDeque<Vec<u8>>);
 
 impl TryRng for Script {
@@ -188,7 +190,7 @@ fn script(draws: impl IntoIterator<Item = Vec<u8>>) -> Box<Script> {
     Box::new(Script(draws.into_iter().collect()))
 }
 
-/// Both lists name the same certificates for both purposes, in whatever order.
+/// Asserts that both lists have the same certificates for both purposes, in any order.
 fn same_certificates(own: &[u8], recorded: &[u8]) {
     let read = |message: &[u8]| PeerCertificates::read(&message[4..]).unwrap().unwrap();
     let (own, recorded) = (read(own), read(recorded));
@@ -245,9 +247,10 @@ fn a_server_takes_part_in_what_was_recorded() {
         let mut draws = vec![recorded.bytes("server_random")];
         let mut replay = Replay::new(recorded.server.messages.clone());
         match recorded.flavour {
-            // In place of a premaster secret that does not decrypt.
+            // The replacement for a premaster secret that does not decrypt.
             Flavour::Tlcp => draws.push(vec![0; 48]),
-            // An ephemeral key; the recorded one is not known, and so not what it leads to.
+            // An ephemeral key. The recorded one is unknown, and so is the secret that follows from
+            // it.
             Flavour::Tls12Sm => {
                 draws.push(vec![1; 32]);
                 replay.premaster = Some(recorded.array("premaster"));
@@ -267,7 +270,7 @@ fn a_server_takes_part_in_what_was_recorded() {
         assert_eq!(own[0][6..38], recorded.array::<32>("server_random"));
         same_certificates(&own[1], recorded.server.message(MessageType::Certificate));
 
-        // Their signature over the handshake is verified here, and their Finished.
+        // The recorded signature over the handshake, and the recorded Finished, are verified here.
         give(&mut server, second).unwrap();
         give(&mut server, &recorded.client.finish).unwrap();
         assert!(!server.is_handshaking());
@@ -296,7 +299,7 @@ fn a_client_takes_part_in_what_was_recorded() {
     for recorded in all() {
         let mut draws = vec![recorded.bytes("client_random")];
         match recorded.flavour {
-            // The secret, and a nonce to encrypt it with; theirs is not known.
+            // The secret, and a nonce for its encryption; the recorded nonce is unknown.
             Flavour::Tlcp => {
                 draws.push(recorded.bytes("premaster")[2..].to_vec());
                 draws.push(vec![1; 32]);
@@ -309,21 +312,21 @@ fn a_client_takes_part_in_what_was_recorded() {
         let mut client = Connection::replaying(config, Role::Client, script(draws), replay);
         take_output(&mut client);
 
-        // Their signature over the key exchange is verified here.
+        // The recorded signature over the key exchange is verified here.
         give(&mut client, &recorded.server.plain).unwrap();
         let flight = common::records(&take_output(&mut client));
         let finish = flight[flight.len() - 2..].concat();
         compare_own(&recorded, &client.replay().own);
         assert_eq!(finish, recorded.client.finish);
 
-        // Their Finished.
+        // The recorded Finished is verified here.
         give(&mut client, &recorded.server.finish).unwrap();
         assert!(!client.is_handshaking());
         assert_eq!(client.encrypts_then_macs(), recorded.encrypts_then_macs());
 
         for record in &recorded.client.after {
             match record[0] {
-                // One of these peers sends an empty record before each that is not.
+                // One of these peers sends an empty record before each record that is not empty.
                 DATA if record.len() == recorded.client.after[0].len()
                     && recorded.client.after.len() > 2 =>
                 {
@@ -349,7 +352,8 @@ fn a_client_takes_part_in_what_was_recorded() {
     }
 }
 
-/// What the client would have sent itself, as far as it does not depend on nonces.
+/// Compares the messages that the client would have sent itself, as far as they do not depend on
+/// nonces.
 fn compare_own(recorded: &Recorded, own: &[Vec<u8>]) {
     let of = |kind: MessageType| own.iter().find(|m| m[0] == kind as u8).unwrap();
     let theirs = |kind| recorded.client.message(kind);
@@ -364,10 +368,10 @@ fn compare_own(recorded: &Recorded, own: &[Vec<u8>]) {
     let exchange = MessageType::ClientKeyExchange;
     match recorded.flavour {
         Flavour::Tls12Sm => assert_eq!(of(exchange), theirs(exchange)),
-        // The same lengths, give or take leading zeros.
+        // The lengths are the same, except for leading zeros.
         Flavour::Tlcp => assert!(of(exchange).len().abs_diff(theirs(exchange).len()) < 5),
     }
-    // Our own signature, over the recorded handshake.
+    // This side's own signature, over the recorded handshake.
     let key = *recorded.config(Who::Sdk).identity().public_key();
     let mut transcript = crate::crypto::Transcript::default();
     transcript.add(&recorded.client.messages[0]);

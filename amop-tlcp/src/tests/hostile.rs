@@ -1,5 +1,5 @@
-//! Peers that break the rules. They count what they send in their own hash of the handshake, so that nothing but
-//! the rule itself can give them away.
+//! Peers that violate the protocol. They include the messages they send in their own hash of the
+//! handshake, so that only the violation itself can be noticed.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::handshake::replay::Replay;
 use crate::messages::MessageType;
 use crate::{Alert, Connection, Error, Flavour, Role};
 
-/// What a side sends in place of a message.
+/// Returns a message with this body, to be sent instead of another one.
 fn message(kind: MessageType, body: &[u8]) -> Vec<u8> {
     let mut message = vec![kind as u8];
     put_prefixed(&mut message, 3, body);
     message
 }
 
-/// A handshake in which `hostile` sends what `alter` makes of its messages of one `kind`. Gives the honest
-/// side's error, which its peer has been told by one alert, and that alone.
+/// Does a handshake in which `hostile` sends its messages of one `kind` as changed by `alter`.
+/// Returns the honest side's error; the peer must have been sent exactly one alert about it.
 fn refusal(
     flavour: Flavour,
     hostile: Role,
@@ -50,7 +50,7 @@ fn refusal(
             let alert = error.alert().expect("the peer is told");
             let output = take_output(&mut good);
             assert!(ends_in_one_alert(&output), "{error}: {output:02x?}");
-            // What was wrong may have come behind what is answered.
+            // The violation may be in a message after the one that is answered.
             if common::records(&output).len() == 1 {
                 assert_eq!(seen(&mut bad, &output), alert);
             }
@@ -67,7 +67,7 @@ fn seen(bad: &mut Connection, alert: &[u8]) -> Alert {
     }
 }
 
-/// The body of a message with some bytes replaced.
+/// Replaces some bytes in the body of a message.
 fn with(at: usize, bytes: &'static [u8]) -> impl FnMut(Vec<u8>) -> Vec<u8> + Send + Sync + 'static {
     move |mut own| {
         own[4 + at..][..bytes.len()].copy_from_slice(bytes);
@@ -75,7 +75,7 @@ fn with(at: usize, bytes: &'static [u8]) -> impl FnMut(Vec<u8>) -> Vec<u8> + Sen
     }
 }
 
-/// The same message with another body.
+/// Replaces the body of a message.
 fn body(
     mut make: impl FnMut(&[u8]) -> Vec<u8> + Send + Sync + 'static,
 ) -> impl FnMut(Vec<u8>) -> Vec<u8> + Send + Sync + 'static {
@@ -86,7 +86,7 @@ fn body(
     }
 }
 
-/// Version, random, session ID: where what follows them begins in our own hellos.
+/// The length of version, random and session ID, after which the rest of this side's hellos begins.
 const AFTER_SESSION: usize = 2 + 32 + 1;
 
 #[test]
@@ -116,12 +116,12 @@ fn hellos_that_say_what_they_may_not() {
             server(&[3, 9], 0),
             Error::Version { found: 0x0309, .. }
         ));
-        // The suite.
+        // Another suite.
         let error = client(&[0, 5], AFTER_SESSION + 2);
         assert!(matches!(error, Error::NoCommonSuite { .. }), "{error}");
         let error = server(&[0, 5], AFTER_SESSION);
         assert!(matches!(error, Error::NoCommonSuite { .. }), "{error}");
-        // An odd length, and none.
+        // An odd length, and zero.
         let error = client(&[0, 3], AFTER_SESSION);
         assert!(matches!(error, Error::Malformed { .. }), "{error}");
         let error = client(&[0, 0], AFTER_SESSION);
@@ -137,14 +137,14 @@ fn hellos_that_say_what_they_may_not() {
     }
 }
 
-/// A hello with these extensions in place of its own.
+/// Sends a hello with these extensions instead of its own.
 fn extended(flavour: Flavour, hostile: Role, extensions: &[(u16, &[u8])]) -> Error {
     let mut list = Vec::new();
     for (number, content) in extensions {
         list.extend(number.to_be_bytes());
         put_prefixed(&mut list, 2, content);
     }
-    // Suites and compression, or the one suite and compression.
+    // Suites and compression, or the chosen suite and compression.
     let (kind, fixed) = match hostile {
         Role::Client => (MessageType::ClientHello, AFTER_SESSION + 8),
         Role::Server => (MessageType::ServerHello, AFTER_SESSION + 3),
@@ -238,7 +238,7 @@ fn lists_of_certificates_that_are_wrong() {
             let mut many = vec![sign.clone(), encrypt.clone()];
             many.resize(11, encrypt.clone());
             refused(many, Alert::BAD_CERTIFICATE);
-            // Those of the other chain.
+            // The certificates of the other chain.
             let stranger = if flavour == Flavour::Tlcp {
                 Flavour::Tls12Sm
             } else {
@@ -249,7 +249,7 @@ fn lists_of_certificates_that_are_wrong() {
     }
 }
 
-/// The certificate of another, whose key the peer has not.
+/// The peer uses a certificate of another side, whose key it does not have.
 #[test]
 fn stolen_certificates() {
     for flavour in FLAVOURS {
@@ -261,7 +261,8 @@ fn stolen_certificates() {
                 MessageType::Certificate,
                 body(move |_| stolen.clone()),
             );
-            // As server it does not know what is encrypted to the certificate either; its signature is first.
+            // A server also cannot decrypt what is encrypted for the certificate; but its signature
+            // comes first.
             let signed = match role {
                 Role::Client => "CertificateVerify",
                 Role::Server => "ServerKeyExchange",
@@ -274,7 +275,7 @@ fn stolen_certificates() {
     }
 }
 
-/// In the last byte of each message with a signature is a part of the signature.
+/// The last byte of each message with a signature belongs to the signature.
 #[test]
 fn signatures_that_are_wrong() {
     for flavour in FLAVOURS {
@@ -301,7 +302,8 @@ fn key_exchanges_of_2_x_that_are_wrong() {
         let send =
             |alter: &'static [u8], at| refusal(Flavour::Tls12Sm, role, kind, with(at, alter));
         for error in [
-            // Another kind of curve, another curve, a compressed point, one that is not on the curve.
+            // Another kind of curve, another curve, a compressed point, a point that is not on the
+            // curve.
             send(&[1], 0),
             send(&[0, 23], 1),
             send(&[2], 4),
@@ -317,8 +319,8 @@ fn key_exchanges_of_2_x_that_are_wrong() {
     }
 }
 
-/// Whatever is wrong with an encrypted secret, the answer is the same and comes at the same place: when the
-/// client's Finished does not decrypt.
+/// Whatever is wrong with an encrypted secret, the result is the same and appears at the same
+/// point: when the client's Finished does not decrypt.
 #[test]
 fn a_secret_that_does_not_decrypt_is_found_at_finished_only() {
     let send = |alter: Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send + Sync>| {
@@ -345,7 +347,7 @@ fn a_secret_that_does_not_decrypt_is_found_at_finished_only() {
             body
         })
     };
-    // C2, C3, the point, no ciphertext at all, and none.
+    // C2, C3, the point, bytes that are not a ciphertext, and no bytes.
     let mut errors = Vec::new();
     for back in [1, 48, 49, 60, 90, 120] {
         errors.push(send(Box::new(move |mut own| {
@@ -356,10 +358,10 @@ fn a_secret_that_does_not_decrypt_is_found_at_finished_only() {
     }
     errors.push(send(Box::new(body(|_| vec![0, 1, 0]))));
     errors.push(send(Box::new(body(|_| vec![0, 0]))));
-    // A secret of another version.
+    // A secret with another version.
     let mut secret = [9; 48];
     errors.push(send(Box::new(encrypted(secret))));
-    // A good one, but not that of the client's keys.
+    // A valid secret, but not the one from which the client derives its keys.
     secret[..2].copy_from_slice(&[1, 1]);
     errors.push(send(Box::new(encrypted(secret))));
     for error in errors {
@@ -383,7 +385,8 @@ fn a_wrong_finished() {
     }
 }
 
-/// Every message left out, sent twice, and followed by something of another type. Empty ones where none may be.
+/// Every message is left out, sent twice, or followed by a message of another type. Empty messages
+/// are sent where none may be empty.
 #[test]
 fn messages_that_are_missing_doubled_or_of_another_type() {
     let server = [
@@ -430,7 +433,7 @@ fn messages_that_are_missing_doubled_or_of_another_type() {
                     matches!(long, Error::MessageTooLong { .. }),
                     "{kind:?}: {long}"
                 );
-                // The last message before a wait is only waited for.
+                // For the last message of a flight the other side only waits.
                 let is_last = matches!(
                     kind,
                     MessageType::ClientHello | MessageType::ServerHelloDone | MessageType::Finished
@@ -457,8 +460,8 @@ fn messages_that_are_missing_doubled_or_of_another_type() {
     }
 }
 
-/// Each byte of each message altered in turn by the side that sends it: nothing panics, and what is not refused
-/// ends with both sides having the same keys.
+/// The sender alters each byte of each message in turn. Nothing panics, and a handshake that is not
+/// refused ends with the same keys on both sides.
 #[test]
 fn a_peer_that_alters_any_byte_of_its_own_messages() {
     for flavour in FLAVOURS {
@@ -472,7 +475,7 @@ fn a_peer_that_alters_any_byte_of_its_own_messages() {
                     Some(false) => refused += 1,
                 }
             }
-            // Nobody minds a longer list of groups, or an authority that is not needed.
+            // A longer list of groups, or an authority that is not needed, does no harm.
             assert!(
                 refused > 4 * connected,
                 "{flavour}, {hostile:?}: {refused} of {connected}"
@@ -481,9 +484,9 @@ fn a_peer_that_alters_any_byte_of_its_own_messages() {
     }
 }
 
-/// `None` if no message has so many bytes.
+/// Returns `None` if no message has this many bytes.
 fn any_byte(flavour: Flavour, hostile: Role, step: usize) -> Option<bool> {
-    // Certificates are long, and most of them is signed.
+    // Certificates are long, and most of their bytes are signed.
     let stride = |kind: u8| {
         if kind == MessageType::Certificate as u8 {
             13
@@ -520,7 +523,7 @@ fn any_byte(flavour: Flavour, hostile: Role, step: usize) -> Option<bool> {
     for _ in 0..4 {
         let up = take_output(&mut bad);
         if let Err(error) = give(&mut good, &up) {
-            // The altered side may have been the first to find that something is wrong.
+            // The altered side may have noticed the error first.
             let told = ends_in_one_alert(&take_output(&mut good));
             assert_eq!(told, error.alert().is_some(), "{error}");
             return Some(false);
@@ -531,7 +534,7 @@ fn any_byte(flavour: Flavour, hostile: Role, step: usize) -> Option<bool> {
         return None;
     }
     if good.is_handshaking() || bad.is_handshaking() || bad.error().is_some() {
-        // It waits for the rest, which does not come.
+        // It waits for the rest of a message, which does not come.
         good.end_of_input().unwrap_err();
         return Some(false);
     }
@@ -543,7 +546,7 @@ fn any_byte(flavour: Flavour, hostile: Role, step: usize) -> Option<bool> {
     Some(true)
 }
 
-/// The certificate for encryption with another key in it, signed anew by the authority.
+/// Returns the certificate for encryption with another key, signed again by the authority.
 fn issued_for(key: &crate::PublicKey, certificate: &[u8]) -> Vec<u8> {
     use ::der::{Decode, Encode};
 
@@ -565,7 +568,7 @@ fn issued_for(key: &crate::PublicKey, certificate: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// Both certificates are good, each for itself.
+/// Each of the two certificates is valid.
 #[test]
 fn one_key_for_both_purposes() {
     for (role, who) in [(Role::Client, Who::Sdk), (Role::Server, Who::Node)] {
@@ -584,7 +587,7 @@ fn one_key_for_both_purposes() {
     }
 }
 
-/// The verifier judges by the time that the caller passes in.
+/// The verifier uses the time that the caller passes in.
 #[test]
 fn certificates_that_are_not_valid_at_the_time() {
     use std::time::SystemTime;

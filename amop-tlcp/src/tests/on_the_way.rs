@@ -1,5 +1,5 @@
-//! What can happen to bytes between two honest sides: they come in other pieces, altered, cut, doubled or in
-//! another order.
+//! Changes to the bytes between two honest sides: other pieces, altered, cut, repeated or reordered
+//! bytes.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,8 @@ use super::common::{
 use crate::record::ContentType;
 use crate::{Alert, Connection, Error, Flavour};
 
-/// Every combination of flavour and order of encryption and MAC that two sides of ours come to.
+/// Every combination of flavour and order of encryption and MAC that two sides of this crate can
+/// use.
 const KINDS: [(Flavour, bool); 4] = [
     (Flavour::Tlcp, true),
     (Flavour::Tlcp, false),
@@ -17,7 +18,8 @@ const KINDS: [(Flavour, bool); 4] = [
     (Flavour::Tls12Sm, false),
 ];
 
-/// Both sides' flights in the order that they are sent in: the client's are the first and the third.
+/// Returns both sides' flights in the order in which they are sent: the first and the third are the
+/// client's.
 fn flights(flavour: Flavour, encrypt_then_mac: bool) -> [Vec<u8>; 4] {
     let (mut client, mut server) = pair(flavour, encrypt_then_mac);
     let hello = take_output(&mut client);
@@ -32,8 +34,8 @@ fn flights(flavour: Flavour, encrypt_then_mac: bool) -> [Vec<u8>; 4] {
     [hello, answer, second, last]
 }
 
-/// A handshake in which a flight is replaced by what `alter` makes of it. Gives the side that got it, and the
-/// one that had sent it.
+/// Does a handshake in which a flight is replaced by the result of `alter`. Returns the side that
+/// received it, and the side that had sent it.
 fn altered(
     flavour: Flavour,
     number: usize,
@@ -69,7 +71,8 @@ fn altered(
     unreachable!("the last flight has no answer")
 }
 
-/// Neither side takes an altered handshake for a good one; who notices says so by one alert, and the other hears it.
+/// Neither side accepts an altered handshake; the side that notices it sends one alert, and the
+/// other side gets it.
 #[test]
 fn every_byte_of_a_handshake_is_protected() {
     for flavour in FLAVOURS {
@@ -80,7 +83,7 @@ fn every_byte_of_a_handshake_is_protected() {
                     altered(flavour, number, |bytes| bytes[at] ^= 1 << (at % 8));
                 let place = format!("{flavour}, flight {number}, byte {at}");
                 let Err(error) = result else {
-                    // A length became greater, and the rest is waited for.
+                    // A length was increased, so it waits for more bytes.
                     assert!(noticed.is_handshaking(), "{place}");
                     assert!(
                         matches!(noticed.end_of_input(), Err(Error::ClosedEarly)),
@@ -99,7 +102,7 @@ fn every_byte_of_a_handshake_is_protected() {
                         || records(&output).len() > 1,
                     "{place}: {heard:?}"
                 );
-                // Once failed, always failed.
+                // A failed connection stays failed.
                 assert_eq!(
                     noticed
                         .receive(common::now(), &[0])
@@ -114,7 +117,8 @@ fn every_byte_of_a_handshake_is_protected() {
     }
 }
 
-/// Where in a flight something is to be altered: all of the records' bodies, and one byte in 11 of long ones.
+/// Returns the positions in a flight to alter: all bytes of the records' bodies, and one byte in 11
+/// of long ones.
 fn bodies(flight: &[u8]) -> Vec<usize> {
     let mut places = Vec::new();
     let mut start = 0;
@@ -126,7 +130,7 @@ fn bodies(flight: &[u8]) -> Vec<usize> {
     places
 }
 
-/// A stream that ends is not taken for one that was closed, wherever it ends.
+/// A stream that is cut at any point does not count as closed.
 #[test]
 fn a_handshake_that_is_cut_is_an_error() {
     for flavour in FLAVOURS {
@@ -142,7 +146,7 @@ fn a_handshake_that_is_cut_is_an_error() {
     }
 }
 
-/// Handshake messages may come in records of any size, and several in one.
+/// Handshake messages may be in records of any size, and several in one record.
 #[test]
 fn messages_may_be_cut_and_joined_in_any_way() {
     for flavour in FLAVOURS {
@@ -160,7 +164,7 @@ fn messages_may_be_cut_and_joined_in_any_way() {
     }
 }
 
-/// The handshake records before a ChangeCipherSpec, cut anew.
+/// Splits the handshake records before a ChangeCipherSpec again.
 fn recut(flight: &[u8], size: usize) -> Vec<u8> {
     let records = records(flight);
     let plain = records.iter().position(|record| record[0] != 22);
@@ -179,7 +183,7 @@ fn recut(flight: &[u8], size: usize) -> Vec<u8> {
     out
 }
 
-/// A whole conversation, cut at each place in turn and byte by byte.
+/// Cuts a whole conversation at each point in turn, and byte by byte.
 #[test]
 fn bytes_may_come_in_any_pieces() {
     for flavour in FLAVOURS {
@@ -249,7 +253,7 @@ fn every_byte_of_a_record_is_protected() {
                         assert!(ends_in_one_alert(&take_output(&mut server)), "{place}");
                     }
                     Ok(text) => {
-                        // A length became greater.
+                        // A length was increased.
                         assert!(text.is_empty() && (3..5).contains(&at), "{place}");
                         assert!(
                             matches!(server.end_of_input(), Err(Error::Truncated)),
@@ -286,7 +290,7 @@ fn records_that_are_doubled_lost_or_exchanged_are_refused() {
                 "{order:?}: {result:?}"
             );
         }
-        // One's own record does not come back.
+        // A side does not accept its own record.
         let (mut client, mut server) = connected(flavour, etm);
         client.write(b"mirror").unwrap();
         let record = take_output(&mut client);
@@ -341,7 +345,7 @@ fn nothing_but_data_and_alerts_comes_after_the_handshake() {
             );
             assert!(ends_in_one_alert(&take_output(&mut server)));
         }
-        // Empty ones where only data may be empty.
+        // Empty records of types for which only data may be empty.
         for kind in [
             ContentType::Handshake,
             ContentType::ChangeCipherSpec,
@@ -383,7 +387,7 @@ fn each_side_closes_for_itself() {
         let text = give(&mut client, &take_output(&mut server)).unwrap();
         assert_eq!(text, b"an answer");
         client.end_of_input().unwrap();
-        // What comes after it is thrown away.
+        // Bytes after it are discarded.
         give(&mut client, b"whatever").unwrap();
 
         let (_, mut server) = connected(flavour, etm);
@@ -404,7 +408,7 @@ fn what_is_no_tls_or_of_another_generation_is_named() {
         let (_, mut server) = pair(ours, true);
         let error = give(&mut server, &take_output(&mut client)).unwrap_err();
         assert!(matches!(error, Error::Version { .. }), "{error}");
-        // The client can read the answer, though it is of another version.
+        // The client can read the alert, although it has another version.
         let error = give(&mut client, &take_output(&mut server)).unwrap_err();
         assert!(
             matches!(error, Error::PeerAlert(Alert::PROTOCOL_VERSION)),
@@ -413,7 +417,7 @@ fn what_is_no_tls_or_of_another_generation_is_named() {
     }
 }
 
-/// Output waits within a bound; what is not taken is said.
+/// The waiting output is limited, and `write` returns how much it took.
 #[test]
 fn writing_stops_while_nothing_is_sent() {
     let (mut client, mut server) = connected(Flavour::Tlcp, true);
@@ -429,7 +433,7 @@ fn writing_stops_while_nothing_is_sent() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// Whatever is written on both sides in whatever pieces comes out the same.
+    /// Data that either side writes in any pieces arrive unchanged.
     #[test]
     fn both_directions_carry_what_is_written(
         kind in 0..KINDS.len(),
@@ -449,7 +453,8 @@ proptest! {
         }
     }
 
-    /// Nothing that comes makes a connection panic, hold more than it may, or say more than one alert.
+    /// No input makes a connection panic, use more memory than allowed, or send more than one
+    /// alert.
     #[test]
     fn noise_is_refused(
         flavour in 0..2_usize,
@@ -478,7 +483,8 @@ proptest! {
     }
 }
 
-/// Handshakes of our own with fixed randomness are the same in every build: what both sides sent, hashed.
+/// Handshakes of this crate with fixed randomness are the same in every build. The test compares a
+/// hash of what both sides send.
 #[test]
 fn our_own_handshakes_are_as_they_were() {
     use sm3::{Digest, Sm3};

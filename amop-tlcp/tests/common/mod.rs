@@ -1,4 +1,5 @@
-//! What the tests share: the chains' certificates, a verifier, and a wire between two connections.
+//! Shared code of the tests: the chains' certificates, a verifier, and a wire between two
+//! connections.
 #![allow(dead_code, unreachable_pub)]
 
 use std::convert::Infallible;
@@ -34,14 +35,14 @@ pub fn text(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Who takes part in a chain of each generation.
+/// The participants of a chain of each generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     Node,
     Sdk,
 }
 
-/// Certificate and key for signatures, certificate and key for encryption.
+/// Returns certificate and key for signatures, certificate and key for encryption.
 pub fn files(flavour: Flavour, who: Who) -> [String; 4] {
     let names = match (flavour, who) {
         (Flavour::Tlcp, Who::Node) => ["v3/node0/sm_ssl", "v3/node0/sm_enssl"],
@@ -75,7 +76,8 @@ pub fn config(flavour: Flavour, who: Who) -> Config {
     Config::new(flavour, identity(flavour, who), Arc::new(verifier))
 }
 
-/// Follows issuers to one authority: as much of a verifier as the tests need, without revocation.
+/// Follows issuers to one authority. This verifier has only what the tests need, without
+/// revocation.
 pub struct ChainVerifier {
     anchor: Certificate,
 }
@@ -87,7 +89,7 @@ impl ChainVerifier {
         }
     }
 
-    /// Whether there is a path of valid certificates over `others`; no longer than one in between.
+    /// Whether there is a path of valid certificates over at most one of `others`.
     fn reaches(&self, leaf: &Certificate, others: &[Certificate], now: SystemTime) -> bool {
         is_valid(leaf, now)
             && (issued(&self.anchor, leaf)
@@ -128,7 +130,7 @@ impl Verifier for ChainVerifier {
     }
 }
 
-/// Randomness that is the same in every run and with every version of every library.
+/// Random numbers that are the same in every run and with every version of every library.
 pub struct Fixed {
     seed: u64,
     count: u64,
@@ -181,7 +183,7 @@ impl TryRng for Fixed {
 
 impl TryCryptoRng for Fixed {}
 
-/// A client and a server of one chain, with fixed randomness.
+/// Returns a client and a server of one chain, with fixed randomness.
 pub fn pair(flavour: Flavour, encrypt_then_mac: bool) -> (Connection, Connection) {
     pair_of(
         config(flavour, Who::Sdk).encrypt_then_mac(encrypt_then_mac),
@@ -196,14 +198,14 @@ pub fn pair_of(client: Config, server: Config) -> (Connection, Connection) {
     )
 }
 
-/// All that waits to be sent.
+/// Takes all output that waits to be sent.
 pub fn take_output(connection: &mut Connection) -> Vec<u8> {
     let output = connection.output().to_vec();
     connection.sent(output.len());
     output
 }
 
-/// Gives all of `bytes`, and gathers what can be read meanwhile.
+/// Passes all of `bytes` to a connection, and returns the data that can be read.
 pub fn give(connection: &mut Connection, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let mut read = Vec::new();
     let mut rest = bytes;
@@ -223,7 +225,7 @@ pub fn take_plaintext(connection: &mut Connection) -> Vec<u8> {
     plaintext
 }
 
-/// Carries what both have to say until both are silent.
+/// Carries the output of both sides until both have none.
 pub fn shake(client: &mut Connection, server: &mut Connection) -> Result<(), Error> {
     loop {
         let (up, down) = (take_output(client), take_output(server));
@@ -235,7 +237,7 @@ pub fn shake(client: &mut Connection, server: &mut Connection) -> Result<(), Err
     }
 }
 
-/// A pair after the handshake.
+/// Returns a pair after the handshake.
 pub fn connected(flavour: Flavour, encrypt_then_mac: bool) -> (Connection, Connection) {
     let (mut client, mut server) = pair(flavour, encrypt_then_mac);
     shake(&mut client, &mut server).unwrap();
@@ -245,7 +247,7 @@ pub fn connected(flavour: Flavour, encrypt_then_mac: bool) -> (Connection, Conne
     (client, server)
 }
 
-/// Records in a stream: each with its header.
+/// Splits a stream into records, each with its header.
 pub fn records(mut stream: &[u8]) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     while !stream.is_empty() {
@@ -257,7 +259,8 @@ pub fn records(mut stream: &[u8]) -> Vec<Vec<u8>> {
     records
 }
 
-/// Whether a stream has one alert, at its end. Protected ones are recognised by their type.
+/// Whether a stream has exactly one alert, at its end. Protected alerts are recognised by their
+/// type.
 pub fn ends_in_one_alert(stream: &[u8]) -> bool {
     let records = records(stream);
     let alerts = records.iter().filter(|record| record[0] == 21).count();

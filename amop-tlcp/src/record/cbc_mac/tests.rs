@@ -12,7 +12,7 @@ fn header(length: [u8; 2]) -> [u8; HEADER] {
     header
 }
 
-/// Content, MAC and as much padding as said, 256 bytes at most.
+/// Returns content, MAC and this much padding, at most 256 bytes.
 fn padded(content: &[u8], padding: usize) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();
     let mac = Hmac::<Sm3>::new_from_slice(&KEY).unwrap();
@@ -31,7 +31,7 @@ fn content(length: usize) -> Vec<u8> {
     (0..length).map(|i| (i * 7 + i / 256) as u8).collect()
 }
 
-/// Around each place where a block of the hash or of the cipher ends, with every padding.
+/// Tests lengths around each end of a block of the hash or the cipher, with every padding.
 #[test]
 fn takes_every_length_with_every_padding() {
     for length in (0..300).chain([500, 1_000, 16_383, 16_384]) {
@@ -57,7 +57,7 @@ fn refuses_an_altered_byte_wherever_it_is() {
     }
 }
 
-/// The last byte says more padding than there is room for.
+/// The last byte claims more padding than there is room for.
 #[test]
 fn refuses_padding_that_is_longer_than_the_record() {
     for pad in 15..=255 {
@@ -72,7 +72,7 @@ fn refuses_padding_that_is_longer_than_the_record() {
 }
 
 proptest! {
-    /// The same answer as the obvious way gives, which takes its time by the content.
+    /// The result is the same as that of the simple algorithm, whose time depends on the content.
     #[test]
     fn agrees_with_the_obvious_way(
         mut plain in prop::collection::vec(any::<u8>(), 33..600),
