@@ -11,11 +11,11 @@ use rustls::pki_types::{
 
 #[cfg(test)]
 thread_local! {
-    /// Signatures checked in this thread.
+    /// The number of signatures checked in this thread.
     pub(crate) static CHECKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// One way to check a signature, done by aws-lc-rs.
+/// One signature algorithm, implemented by aws-lc-rs.
 struct Alg {
     key: AlgorithmIdentifier,
     sig: AlgorithmIdentifier,
@@ -63,7 +63,7 @@ macro_rules! algs {
     };
 }
 
-// RSA keys shorter than 2048 bits are refused by these algorithms themselves.
+// These algorithms themselves refuse RSA keys shorter than 2048 bits.
 algs! {
     P256K1_SHA256: ECDSA_P256K1, ECDSA_SHA256, ECDSA_P256K1_SHA256_ASN1;
     P256_SHA256: ECDSA_P256, ECDSA_SHA256, ECDSA_P256_SHA256_ASN1;
@@ -78,8 +78,8 @@ algs! {
     PSS_SHA512: RSA_ENCRYPTION, RSA_PSS_SHA512, RSA_PSS_2048_8192_SHA512;
 }
 
-/// ECDSA with SHA-1 by a secp256k1 key, which aws-lc-rs does not have. For what clients sign in a
-/// handshake, and for nothing else: no certificate is believed by it.
+/// ECDSA with SHA-1 and a secp256k1 key, which aws-lc-rs does not have. It is only for the
+/// signatures of clients in handshakes, never for certificates.
 #[derive(Debug)]
 struct P256k1Sha1;
 
@@ -95,7 +95,7 @@ impl SignatureVerificationAlgorithm for P256k1Sha1 {
         let key = VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
         let signature = Signature::from_der(signature).map_err(|_| InvalidSignature)?;
         let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, message);
-        // JDKs write either of the two values of s; k256 takes the lower one only.
+        // JDKs write either of the two values of s; k256 accepts only the lower one.
         key.verify_prehash(digest.as_ref(), &signature.normalize_s())
             .map_err(|_| InvalidSignature)
     }
@@ -104,7 +104,7 @@ impl SignatureVerificationAlgorithm for P256k1Sha1 {
         alg_id::ECDSA_P256K1
     }
 
-    /// Of no use for certificates: [`CERTIFICATE`] does not have it, so that this is never compared.
+    /// Not used: [`CERTIFICATE`] does not contain this algorithm, so this is never compared.
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
         alg_id::ECDSA_SHA256
     }
@@ -122,29 +122,29 @@ static CERTIFICATE: &[&dyn SignatureVerificationAlgorithm] = &[
     PKCS1_SHA512,
 ];
 
-/// Under the one scheme that everybody has.
+/// The one scheme that all peers have.
 const BY_SHA256: (SignatureScheme, &[&dyn SignatureVerificationAlgorithm]) = (
     SignatureScheme::ECDSA_NISTP256_SHA256,
     &[P256K1_SHA256, P256_SHA256, P384_SHA256],
 );
 
-/// EC mode. In TLS 1.2 a scheme names the hash only, so secp256k1 signs under
-/// the scheme that is called after P-256. SHA-384 is left out on purpose: a
-/// peer could choose it for its secp256k1 key, which aws-lc-rs cannot check.
+/// EC mode. In TLS 1.2 a scheme specifies only the hash, so secp256k1 signs with the scheme that is
+/// named after P-256. SHA-384 is left out on purpose: a peer could choose it for its secp256k1 key,
+/// and aws-lc-rs cannot check this.
 pub(crate) static EC: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: CERTIFICATE,
     mapping: &[BY_SHA256],
 };
 
-/// EC mode, for what SDKs sign: a JDK before 16 uses the scheme above for P-256 keys only, by its name,
-/// and has SHA-224 and SHA-1 left for secp256k1 ones. rustls offers no SHA-224. The better scheme stands
-/// first, and nobody who has it takes the other.
+/// EC mode, for signatures of SDKs: a JDK before 16 uses the scheme above only for P-256 keys,
+/// because of its name, and has only SHA-224 and SHA-1 for secp256k1 keys. rustls offers no
+/// SHA-224. The better scheme is first, and a peer that supports it does not use the other one.
 pub(crate) static EC_SDKS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: CERTIFICATE,
     mapping: &[BY_SHA256, (OLD_SCHEME, &[P256K1_SHA1])],
 };
 
-/// The scheme of those who have no better one.
+/// The scheme of peers that have no better one.
 pub(crate) const OLD_SCHEME: SignatureScheme = SignatureScheme::ECDSA_SHA1_Legacy;
 
 /// RSA mode. PSS is for peers with OpenSSL 1.1.1 and later.
@@ -160,8 +160,7 @@ pub(crate) static RSA: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     ],
 };
 
-/// The algorithm for a certificate's signature by this kind of key, if we
-/// have it.
+/// Returns the algorithm for a certificate's signature by this kind of key, if it is supported.
 pub(crate) fn for_certificate(
     key: AlgorithmIdentifier,
     sig: AlgorithmIdentifier,
@@ -172,8 +171,8 @@ pub(crate) fn for_certificate(
         .find(|alg| alg.public_key_alg_id() == key && alg.signature_alg_id() == sig)
 }
 
-/// The algorithm for a TLS 1.2 handshake signature by this kind of key under
-/// this scheme, if `table` has it.
+/// Returns the algorithm for a TLS 1.2 handshake signature by this kind of key with this scheme, if
+/// `table` has it.
 pub(crate) fn for_handshake(
     table: &WebPkiSupportedAlgorithms,
     key: AlgorithmIdentifier,
@@ -189,7 +188,7 @@ pub(crate) fn for_handshake(
 mod tests {
     use super::*;
 
-    /// What JDKs cannot do otherwise, and nothing beyond.
+    /// SHA-1 is allowed only where JDKs have no other choice.
     #[test]
     fn sha1_is_for_handshakes_of_secp256k1_keys_alone() {
         let of = |table, key| for_handshake(table, key, OLD_SCHEME).is_some();

@@ -1,4 +1,4 @@
-//! The parts of an X.509 certificate that the verifier needs, read strictly.
+//! Parses strictly the parts of an X.509 certificate that the verifier needs.
 
 use std::cell::OnceCell;
 
@@ -34,7 +34,7 @@ const RSA_SHA384: ObjectIdentifier = oid("1.2.840.113549.1.1.12");
 const RSA_SHA512: ObjectIdentifier = oid("1.2.840.113549.1.1.13");
 const SM2_WITH_SM3: ObjectIdentifier = oid("1.2.156.10197.1.501");
 
-// Extensions and what stands in them.
+// Extensions and their contents.
 const BASIC_CONSTRAINTS: ObjectIdentifier = oid("2.5.29.19");
 const KEY_USAGE: ObjectIdentifier = oid("2.5.29.15");
 const EXTENDED_KEY_USAGE: ObjectIdentifier = oid("2.5.29.37");
@@ -54,18 +54,18 @@ const SHORT_NAMES: [(ObjectIdentifier, &str); 6] = [
     (oid("2.5.4.11"), "OU"),
 ];
 
-/// Longest certificate that is read, in bytes. Real ones have some 800, with RSA keys of 8,192 bits
-/// some 3,000.
+/// The longest certificate that is read, in bytes. Usual ones have about 800, with RSA keys of
+/// 8,192 bits about 3,000.
 const MAX_CERTIFICATE: usize = 16 * 1024;
 
-/// Extensions that are read of one certificate. Real ones have at most six.
+/// The maximum number of extensions of a certificate. Usual ones have at most six.
 const MAX_EXTENSIONS: usize = 32;
 
-/// Parts of a name that are read. Real ones have four. Names are compared and put into messages many times
-/// for one chain.
+/// The maximum number of parts of a name. Usual ones have four. Names are compared and put into
+/// messages many times for one chain.
 const MAX_NAME_PARTS: usize = 32;
 
-/// Kinds of public key that can be checked.
+/// The kinds of public key that are supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyAlg {
     Secp256k1,
@@ -94,12 +94,12 @@ impl KeyAlg {
     }
 }
 
-/// Why an algorithm of a certificate is of no use.
+/// Why an algorithm of a certificate is unsupported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
     /// SM2 or SM3.
     Guomi,
-    /// Anything else.
+    /// Any other algorithm.
     Unknown,
 }
 
@@ -109,14 +109,14 @@ pub(crate) struct Basic {
     pub(crate) path_len: Option<u8>,
 }
 
-/// Which ends of a connection extendedKeyUsage allows.
+/// The ends of a connection that extendedKeyUsage allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Purposes {
     pub(crate) client: bool,
     pub(crate) server: bool,
 }
 
-/// What keyUsage allows a key to do, of the things that are done here.
+/// The uses that keyUsage allows, of those that occur here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Usages {
     pub(crate) digital_signature: bool,
@@ -127,9 +127,9 @@ pub(crate) struct Usages {
 
 pub(crate) struct Cert<'a> {
     x509: Certificate,
-    /// Of the signed bytes and the signature, once somebody has asked for it.
+    /// The digest of the signed bytes and the signature, once it was needed.
     digest: OnceCell<[u8; 32]>,
-    /// The signed bytes as they came.
+    /// The signed bytes, unchanged.
     tbs: &'a [u8],
     /// X.509 v3, the only version that can carry extensions.
     pub(crate) v3: bool,
@@ -139,19 +139,19 @@ pub(crate) struct Cert<'a> {
     pub(crate) key_alg: Result<KeyAlg, Unusable>,
     pub(crate) sig_alg: Result<AlgorithmIdentifier, Unusable>,
     pub(crate) basic: Option<Basic>,
-    /// `None`: there is no keyUsage, and everything is allowed.
+    /// `None` means that there is no keyUsage, and every use is allowed.
     pub(crate) usages: Option<Usages>,
     pub(crate) purposes: Option<Purposes>,
-    /// An extension that must not be ignored and is not understood, dotted.
+    /// The dotted identifier of an extension that must not be ignored but is not supported.
     pub(crate) unhandled: Option<String>,
 }
 
 impl<'a> Cert<'a> {
-    /// Parses one certificate; the error text says what is wrong.
+    /// Parses one certificate; the error text describes the problem.
     pub(crate) fn parse(der: &'a [u8]) -> Result<Self, String> {
         if der.len() > MAX_CERTIFICATE {
             return Err(format!(
-                "it has {} bytes, more than the {MAX_CERTIFICATE} that are read of one",
+                "it has {} bytes, the limit is {MAX_CERTIFICATE}",
                 der.len()
             ));
         }
@@ -159,8 +159,8 @@ impl<'a> Cert<'a> {
         let x509 = Certificate::from_der(der).map_err(not_x509)?;
         let tbs = signed_part(der).map_err(not_x509)?;
         let fields = x509.tbs_certificate();
-        // RFC 5280 section 4.1.1.2; otherwise the unsigned outer identifier
-        // could differ from the signed one.
+        // RFC 5280 section 4.1.1.2. Without this check the unsigned outer identifier could differ
+        // from the signed one.
         if fields.signature() != x509.signature_algorithm() {
             return Err("its two signature algorithm fields differ".into());
         }
@@ -198,7 +198,7 @@ impl<'a> Cert<'a> {
 
     fn read_extensions(&mut self) -> Result<(), String> {
         let extensions = self.x509.tbs_certificate().extensions();
-        // Before they are compared, each with those before it.
+        // Checked before each extension is compared with those before it.
         if extensions.map_or(0, |all| all.len()) > MAX_EXTENSIONS {
             return Err(format!("it has more than {MAX_EXTENSIONS} extensions"));
         }
@@ -234,8 +234,8 @@ impl<'a> Cert<'a> {
                         server: has(SERVER_AUTH),
                     });
                 }
-                // Name constraints are a limit the CA set; to ignore them
-                // would allow more than it meant, critical or not.
+                // Name constraints are a limit that the CA set. Ignoring them would allow more than
+                // the CA intended, whether they are critical or not.
                 _ if ext.critical || id == NAME_CONSTRAINTS => {
                     self.unhandled.get_or_insert(id.to_string());
                 }
@@ -253,8 +253,8 @@ impl<'a> Cert<'a> {
         self.x509.signature().raw_bytes()
     }
 
-    /// A digest of the signed bytes and the signature. It is asked for once for each certificate that may
-    /// be the issuer, so it is made once.
+    /// Returns a digest of the signed bytes and the signature. It is needed once for each possible
+    /// issuer, so it is stored.
     pub(crate) fn digest(&self) -> &[u8; 32] {
         let make = || digest(&[self.tbs(), self.signature()]);
         self.digest.get_or_init(make)
@@ -264,7 +264,7 @@ impl<'a> Cert<'a> {
         self.x509.tbs_certificate().serial_number().as_bytes()
     }
 
-    /// The public key itself: a SEC1 point or a PKCS#1 RSAPublicKey.
+    /// Returns the public key itself: a SEC1 point or a PKCS#1 RSAPublicKey.
     pub(crate) fn key_bits(&self) -> &[u8] {
         let key = self.x509.tbs_certificate().subject_public_key_info();
         key.subject_public_key.raw_bytes()
@@ -294,7 +294,7 @@ impl<'a> Cert<'a> {
         common_name(self.issuer())
     }
 
-    /// Whether it is the same certificate, byte for byte of what was signed.
+    /// Whether it is the same certificate, by its signed bytes and its signature.
     pub(crate) fn is_same(&self, other: &Cert<'_>) -> bool {
         self.tbs == other.tbs && self.signature() == other.signature()
     }
@@ -308,8 +308,8 @@ impl<'a> Cert<'a> {
     }
 }
 
-/// The first element of a certificate or revocation list, header included. Taken from the input,
-/// because encoding the parsed form again could give other bytes.
+/// Returns the first element of a certificate or revocation list, header included. It is taken from
+/// the input, because encoding the parsed form again could give other bytes.
 pub(crate) fn signed_part(der: &[u8]) -> der::Result<&[u8]> {
     let whole = AnyRef::from_der(der)?;
     SliceReader::new(whole.value())?.tlv_bytes()
@@ -320,7 +320,7 @@ fn value_of<'a, T: Decode<'a>>(ext: &'a Extension, name: &str) -> Result<T, Stri
 }
 
 pub(crate) fn seconds(time: x509_cert::time::Time) -> i64 {
-    // X.509 dates end with the year 9999 and der has none before 1970.
+    // X.509 dates end with the year 9999, and der has none before 1970.
     i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -351,24 +351,23 @@ pub(crate) fn sig_alg(alg: &AlgorithmIdentifierOwned) -> Result<AlgorithmIdentif
         SM2_WITH_SM3 => return Err(Unusable::Guomi),
         _ => return Err(Unusable::Unknown),
     };
-    // None of these takes parameters; RSA writes that as NULL.
+    // None of these algorithms has parameters; RSA writes this as NULL.
     match &alg.parameters {
         Some(any) if any.tag() != Tag::Null => Err(Unusable::Unknown),
         _ => Ok(id),
     }
 }
 
-/// Longest name that is put into a message, in characters.
+/// The longest name in a message, in characters.
 const NAME_LIMIT: usize = 256;
 
-/// A name for people, e.g. `CN=agency, O=fisco-bcos`. Characters that cannot
-/// be seen or turn the reading direction are escaped, as
-/// `amop_proto::log::OneLine` does: a foreign certificate must not write into a
-/// log what it likes.
+/// Returns a name for people, e.g. `CN=agency, O=fisco-bcos`. Characters that are invisible or
+/// change the reading direction are escaped, as `amop_proto::log::OneLine` does, so that a peer's
+/// certificate cannot write arbitrary text into a log.
 pub(crate) fn one_line(name: &Name) -> String {
     let mut line = String::new();
     for part in name.iter() {
-        // What comes after that is cut off below.
+        // Text beyond this length is cut off below.
         if line.len() > 4 * NAME_LIMIT {
             break;
         }

@@ -15,23 +15,22 @@ use crate::pin::NodeKey;
 use crate::verify::Verifier;
 use crate::{Identity, Mode, Side, TlsError, crypto_provider};
 
-/// What a node's channel port asks of its clients.
+/// The requirements of a node's channel port for its clients.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ServerOptions {
-    /// A client's leaf must be signed by the key that signed the node's own
-    /// certificate: that of its agency, or of its channel's CA (channel-v2
-    /// section 2.5; real nodes compare the names, and only of EC leaves).
-    /// Default true, as on nodes since 2.5.0.
+    /// Whether a client's leaf must be signed by the key that signed the node's own certificate:
+    /// that of its agency, or of its channel's CA (channel-v2 section 2.5; FISCO nodes compare the
+    /// names, and only of EC leaves). Default true, as on nodes since 2.5.0.
     pub check_cert_issuer: bool,
-    /// SDKs with a secp256k1 key may sign their handshake with SHA-1, as SDKs in Java on JDK 8 to 15
-    /// must. SDKs that can sign with SHA-256 do so. [`PeerVerifier::signed_with_sha1`] tells which clients used
-    /// SHA-1.
-    /// Certificates and nodes are never believed by SHA-1. Default true, as on real nodes.
+    /// Whether SDKs with a secp256k1 key may sign their handshake with SHA-1, as SDKs in Java on
+    /// JDK 8 to 15 must. SDKs that support SHA-256 use it. [`PeerVerifier::signed_with_sha1`]
+    /// returns which clients used SHA-1. Signatures with SHA-1 are never accepted in certificates
+    /// or from nodes. Default true, as on FISCO nodes.
     pub sha1_client_signatures: bool,
-    /// Decides on the client's key. With a filter, clients whose certificate
-    /// yields no key are refused: RSA ones, and EC ones that do not meet the
-    /// rules of [`peer_public_key`](crate::peer_public_key). Default: let all in.
+    /// Decides by the client's key. With a filter, clients whose certificate yields no key are
+    /// refused: those with RSA, and those with EC that violate the rules of
+    /// [`peer_public_key`](crate::peer_public_key). Default: accept all.
     pub filter: Option<Arc<dyn PeerFilter>>,
 }
 
@@ -78,13 +77,13 @@ impl fmt::Debug for ServerOptions {
     }
 }
 
-/// What a node asks of other nodes.
+/// The requirements of a node for other nodes.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct PeerOptions {
-    /// Whether an SDK's certificate does for a node, too. Default false.
+    /// Whether nodes with an SDK's certificate are accepted. Default false.
     pub sdk_certificates_as_nodes: bool,
-    /// Decides on the node's ID. Default: let all in.
+    /// Decides by the node's ID. Default: accept all.
     pub filter: Option<Arc<dyn PeerFilter>>,
 }
 
@@ -113,13 +112,13 @@ impl fmt::Debug for PeerOptions {
     }
 }
 
-/// What an SDK asks of the nodes it connects to.
+/// The requirements of an SDK for the nodes that it connects to.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// Whether an SDK's certificate does for a node, too. Default false.
+    /// Whether nodes with an SDK's certificate are accepted. Default false.
     pub sdk_certificates_as_nodes: bool,
-    /// The only nodes that do, by their keys. Default: all of the chain.
+    /// The keys of the only nodes that are accepted. Default: all nodes of the chain.
     pub node_keys: Option<Vec<NodeKey>>,
 }
 
@@ -140,29 +139,29 @@ impl ClientOptions {
 }
 
 impl Identity {
-    /// For dialling a node's channel port, with the default [`ClientOptions`]: an SDK's certificate
-    /// is refused.
+    /// Returns the configuration for connecting to a node's channel port, with the default
+    /// [`ClientOptions`]: an SDK's certificate is refused.
     ///
     /// # Errors
-    /// [`TlsError::Rustls`] if rustls refuses the combination, which it does
-    /// not for any identity that could be loaded.
+    /// [`TlsError::Rustls`] if rustls refuses the combination. This does not happen for an identity
+    /// that could be loaded.
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         self.dialling(&self.verifier_of_nodes(ClientOptions::default()))
     }
 
-    /// For a node's channel port.
+    /// Returns the configuration for a node's channel port.
     ///
     /// # Errors
-    /// As [`Identity::verifier_of_sdks`] and [`Identity::client_config`].
+    /// Those of [`Identity::verifier_of_sdks`] and [`Identity::client_config`].
     pub fn server_config(&self, options: ServerOptions) -> Result<Arc<ServerConfig>, TlsError> {
         self.listening(&self.verifier_of_sdks(options)?)
     }
 
-    /// For dialling another node. `filter` decides on the node's ID; `None`
-    /// lets all in. An SDK's certificate is refused.
+    /// Returns the configuration for connecting to another node. `filter` decides by the node's ID;
+    /// `None` accepts all. An SDK's certificate is refused.
     ///
     /// # Errors
-    /// As [`Identity::verifier_of_peers`] and [`Identity::client_config`].
+    /// Those of [`Identity::verifier_of_peers`] and [`Identity::client_config`].
     pub fn peer_client_config(
         &self,
         filter: Option<Arc<dyn PeerFilter>>,
@@ -170,12 +169,12 @@ impl Identity {
         self.dialling(&self.verifier_of_peers(PeerOptions::default().filter(filter))?)
     }
 
-    /// For a node's P2P port. `filter` decides on the node's ID; `None` lets
-    /// all in. Nodes of other agencies are welcome, as on real nodes; an SDK's
-    /// certificate is refused.
+    /// Returns the configuration for a node's P2P port. `filter` decides by the node's ID; `None`
+    /// accepts all. Nodes of other agencies are accepted, as on FISCO nodes; an SDK's certificate
+    /// is refused.
     ///
     /// # Errors
-    /// As [`Identity::peer_client_config`].
+    /// Those of [`Identity::peer_client_config`].
     pub fn peer_server_config(
         &self,
         filter: Option<Arc<dyn PeerFilter>>,
@@ -183,16 +182,16 @@ impl Identity {
         self.listening(&self.verifier_of_peers(PeerOptions::default().filter(filter))?)
     }
 
-    /// Judges the nodes whose channel port is dialled.
+    /// Returns the verifier for nodes to whose channel port this side connects.
     pub fn verifier_of_nodes(&self, options: ClientOptions) -> PeerVerifier {
         self.verifier(node_rules(options), None)
     }
 
-    /// Judges the SDKs that connect to a node's channel port.
+    /// Returns the verifier for SDKs that connect to a node's channel port.
     ///
     /// # Errors
-    /// [`TlsError::NoIssuer`] with `check_cert_issuer` if the certificate of our own issuer is neither
-    /// in our chain nor in `ca.crt`.
+    /// [`TlsError::NoIssuer`] with `check_cert_issuer` if the certificate of this side's issuer is
+    /// neither in this side's chain nor in `ca.crt`.
     pub fn verifier_of_sdks(&self, options: ServerOptions) -> Result<PeerVerifier, TlsError> {
         let issuer = match options.check_cert_issuer {
             true => Some(self.own_issuer()?),
@@ -206,11 +205,11 @@ impl Identity {
         Ok(self.verifier(rules, options.filter))
     }
 
-    /// Judges other nodes, those that are dialled and those that dial.
+    /// Returns the verifier for other nodes, whichever side connects.
     ///
     /// # Errors
-    /// [`TlsError::NotEc`] for an RSA identity (p2p-v2 section 2.1),
-    /// [`TlsError::NoNodeId`] for one without [`Identity::public_key`].
+    /// [`TlsError::NotEc`] for an RSA identity (p2p-v2 section 2.1), [`TlsError::NoNodeId`] for an
+    /// identity without [`Identity::public_key`].
     pub fn verifier_of_peers(&self, options: PeerOptions) -> Result<PeerVerifier, TlsError> {
         if self.mode() != Mode::Ec {
             return Err(TlsError::NotEc {
@@ -238,10 +237,10 @@ impl Identity {
         PeerVerifier::new(self.mode(), self.anchors(), rules, lists)
     }
 
-    /// For dialling those that `verifier` lets in.
+    /// Returns the configuration for connecting to peers that `verifier` accepts.
     ///
     /// # Errors
-    /// As [`Identity::client_config`].
+    /// Those of [`Identity::client_config`].
     pub fn dialling(&self, verifier: &PeerVerifier) -> Result<Arc<ClientConfig>, TlsError> {
         let verifier = Verifier::new(verifier.clone(), Side::Server);
         let mut config =
@@ -251,19 +250,19 @@ impl Identity {
                 .with_custom_certificate_verifier(Arc::new(verifier))
                 .with_client_cert_resolver(self.certified_key());
         config.enable_sni = false;
-        // OpenSSL 1.0.2, which production nodes derive from, does not have it.
+        // OpenSSL 1.0.2, on which production nodes are based, does not support it.
         config.require_ems = false;
-        // A resumed session skips the verifier: a certificate that has
-        // expired or a peer that was blacklisted since would get in. Links
-        // live for days, so a full handshake costs nothing that matters.
+        // A resumed session skips the verifier, so it would admit a peer whose certificate has
+        // expired or that was blacklisted since. Connections last for days, so the cost of a full
+        // handshake does not matter.
         config.resumption = Resumption::disabled();
         Ok(Arc::new(config))
     }
 
-    /// For letting those in that `verifier` does.
+    /// Returns the configuration for accepting peers that `verifier` accepts.
     ///
     /// # Errors
-    /// As [`Identity::client_config`].
+    /// Those of [`Identity::client_config`].
     pub fn listening(&self, verifier: &PeerVerifier) -> Result<Arc<ServerConfig>, TlsError> {
         let verifier = Verifier::new(verifier.clone(), Side::Client);
         let mut config =
@@ -278,8 +277,8 @@ impl Identity {
         Ok(Arc::new(config))
     }
 
-    /// As [`verifier_of_nodes`](Self::verifier_of_nodes), for nodes that may decrypt the key exchange
-    /// instead of signing it.
+    /// Does the same as [`verifier_of_nodes`](Self::verifier_of_nodes), for nodes that may decrypt
+    /// the key exchange instead of signing it.
     #[cfg(feature = "legacy-rsa")]
     pub(crate) fn verifier_of_legacy_nodes(&self, options: ClientOptions) -> PeerVerifier {
         let rules = Rules {
@@ -289,7 +288,7 @@ impl Identity {
         self.verifier(rules, None)
     }
 
-    /// By resolver, because rustls' shorter ways parse the certificate with
+    /// A resolver is used because the shorter functions of rustls parse the certificate with
     /// webpki, which refuses version 1.
     fn certified_key(&self) -> Arc<SingleCertAndKey> {
         let key = CertifiedKey::new(self.chain().to_vec(), self.signing_key());

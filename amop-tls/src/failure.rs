@@ -1,4 +1,4 @@
-//! [`HandshakeFailure`]: what a failed handshake means and what to do about it.
+//! [`HandshakeFailure`]: why a handshake failed, and what to do about it.
 
 use std::io;
 
@@ -12,12 +12,12 @@ use crate::{Mode, Side};
 
 /// Why a TLS handshake failed.
 ///
-/// Made from the error of rustls or tokio-rustls by [`HandshakeFailure::from_rustls`]
-/// or [`HandshakeFailure::from_io`].
+/// Created from the error of rustls or tokio-rustls by [`HandshakeFailure::from_rustls`] or
+/// [`HandshakeFailure::from_io`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeFailure {
-    /// The peer's chain does not lead to our `ca.crt`.
+    /// The peer's chain does not lead to this side's `ca.crt`.
     #[error(
         "the peer's certificate was not issued by our ca.crt: it is of another chain (or, in RSA \
          mode, of another agency), or the peer did not send its agency certificate; compare \
@@ -36,7 +36,7 @@ pub enum HandshakeFailure {
     /// The peer's certificate is refused for another reason.
     #[error("the peer's certificate was refused: {0}")]
     PeerCertificate(#[source] VerifyError),
-    /// The peer did not prove that it has the key of its certificate.
+    /// The peer did not prove that it holds the key of its certificate.
     #[error(
         "the peer's handshake signature is wrong: it does not hold the key it claims, or \
              the connection was tampered with"
@@ -45,16 +45,16 @@ pub enum HandshakeFailure {
     /// The client sent no certificate.
     #[error("the client sent no certificate; it must use the one of its SDK or node folder")]
     PeerSentNoCertificate,
-    /// The peer refused our certificate.
+    /// The peer refused this side's certificate.
     #[error("the peer refused our certificate: {reason} (alert {alert:?})")]
     OursRefused {
         /// The alert received.
         alert: AlertDescription,
-        /// What that alert means here.
+        /// The meaning of this alert here.
         reason: &'static str,
     },
-    /// Our folder is of RSA mode and the node found no common suite, most
-    /// likely because it offers static RSA only (channel-v2 section 2.4).
+    /// This side's folder is of RSA mode and the node found no common suite, most likely because it
+    /// offers only static RSA (channel-v2 section 2.4).
     #[error(
         "the node has no cipher suite in common with us (alert handshake_failure): nodes with \
          rsa_crypto_channel=true offer static-RSA key exchange (TLS_RSA_WITH_*) only, which rustls \
@@ -65,14 +65,14 @@ pub enum HandshakeFailure {
          mode already, only the folder is wrong"
     )]
     StaticRsaOnly,
-    /// The peer found nothing in what we offer, or refused us without saying why.
+    /// The peer supports nothing that this side offers, or refused this side without a reason.
     #[error(
         "the node refused the handshake (alert handshake_failure): either it is not in EC mode \
          (rsa_crypto_channel=true needs the RSA sdk folder, guomi is not supported), or it \
          refuses our certificate: check that the sdk folder is of this node's chain and agency"
     )]
     Refused,
-    /// The node refused what `Tls::legacy_rsa()` offers.
+    /// The node refused the offer of `Tls::legacy_rsa()`.
     #[cfg(feature = "legacy-rsa")]
     #[error(
         "the node refused the handshake (alert handshake_failure), though it was offered static-RSA \
@@ -81,42 +81,42 @@ pub enum HandshakeFailure {
          certificate: check that the sdk folder is of this node's agency"
     )]
     LegacyRefused,
-    /// As server, we found nothing usable in what the client offers.
+    /// As a server: the client offers nothing usable.
     #[error(
         "no common {what} with the client: it must offer TLS 1.2 with group secp256k1 or P-256 \
          and {mode}-mode ECDHE AES-GCM or CHACHA20 suites"
     )]
     NothingInCommon {
-        /// What is not common.
+        /// The part for which there is no common choice.
         what: &'static str,
-        /// Our mode.
+        /// This side's mode.
         mode: Mode,
     },
     /// The peer does not speak TLS 1.2.
     #[error("the peer does not speak TLS 1.2, the only version FISCO BCOS 2.x nodes use")]
     Version,
-    /// What the peer sent is not TLS.
+    /// The bytes from the peer are not TLS.
     #[error(
         "the peer does not speak TLS (or speaks guomi TLS): check that the port is a channel or \
          P2P port, not JSON-RPC, and that the chain does not use sm_crypto_channel"
     )]
     NotTls,
-    /// The connection ended within the handshake.
+    /// The connection ended during the handshake.
     #[error(
         "the peer closed the connection during the handshake ({0}); its log says why. Common \
          causes: it refused our certificate, its lists do not let us in, or the port is not a TLS one"
     )]
     Closed(#[source] io::Error),
-    /// As server: the client ended the connection within the handshake.
+    /// As a server: the client ended the connection during the handshake.
     #[error(
         "the client closed the connection during the handshake ({0}): it may have given up waiting, been \
          stopped, or refused this node's certificate without saying so; its log says why"
     )]
     ClosedByClient(#[source] io::Error),
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     #[error("the peer broke the TLS protocol: {0}")]
     Protocol(#[source] Error),
-    /// As server in EC mode: the client gave up, for want of a way to sign as it seems.
+    /// As a server in EC mode: the client gave up, probably because it has no allowed way to sign.
     #[error(
         "the client ended the handshake with alert InternalError, as SDKs in Java before 16 do where \
          SHA-1 is refused: see sha1_client_signatures in docs/security.md"
@@ -145,9 +145,8 @@ fn expired(not_after: Option<u64>) -> String {
 }
 
 impl HandshakeFailure {
-    /// Explains an I/O error of a handshake, as `tokio_rustls` or
-    /// `complete_io` return it. `we` is our side of the connection, `mode`
-    /// that of our [`Identity`](crate::Identity).
+    /// Explains an I/O error of a handshake, as `tokio_rustls` or `complete_io` return it. `we` is
+    /// this side of the connection, `mode` that of this side's [`Identity`](crate::Identity).
     pub fn from_io(error: io::Error, we: Side, mode: Mode) -> Self {
         let tls = error
             .get_ref()
@@ -197,8 +196,8 @@ impl HandshakeFailure {
         }
     }
 
-    /// Whether another attempt with the same files may succeed; otherwise the
-    /// configuration of one side must be changed first.
+    /// Whether another attempt with the same files may succeed; if not, the configuration of one
+    /// side must be changed first.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -232,16 +231,16 @@ impl HandshakeFailure {
                 "our chain does not lead to its ca.crt: our folder is of another chain or agency, \
                  or our certificate file lacks the agency certificate"
             }
-            A::CertificateExpired => "a certificate of ours has expired (or a clock is wrong)",
+            A::CertificateExpired => "one of our certificates has expired (or a clock is wrong)",
             A::CertificateRevoked => "it is revoked",
-            A::CertificateRequired | A::NoCertificate => "it wants one and we sent none",
+            A::CertificateRequired | A::NoCertificate => "it requires one and we sent none",
             A::AccessDenied => "its lists do not let us in",
             A::BadCertificate
             | A::CertificateUnknown
             | A::UnsupportedCertificate
             | A::DecryptError => {
                 "it is of another chain or agency (check_cert_issuer=true lets only SDKs of the \
-                 node's own agency in), of the wrong mode, an SDK's where a node's is wanted (as on \
+                 node's own agency in), of the wrong mode, an SDK's where a node's is required (as on \
                  its port for nodes), or on its black list"
             }
             A::HandshakeFailure | A::InsufficientSecurity if we == Side::Client => {

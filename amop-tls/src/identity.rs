@@ -25,30 +25,29 @@ use crate::sign::{self, KeyProblem};
 use crate::verify::{OwnIssuer, VerifyError};
 use crate::{Mode, TlsError};
 
-/// Largest file that is read. Real ones have a few thousand bytes.
+/// The largest file that is read. Usual ones have a few thousand bytes.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Largest revocation list that is read: some 400,000 certificates.
+/// The largest revocation list that is read: about 400,000 certificates.
 const MAX_CRL_FILE: u64 = 16 << 20;
 
-/// Certificates taken from one file.
+/// The maximum number of certificates in one file.
 const MAX_CERTIFICATES: usize = 32;
 
-/// Where the three files of an identity are.
+/// The paths of the three files of an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertFiles {
-    /// Leaf certificate, followed by those that lead to the CA.
+    /// The leaf certificate, followed by those that lead to the CA.
     pub cert: PathBuf,
-    /// Private key of the leaf.
+    /// The private key of the leaf.
     pub key: PathBuf,
-    /// Trusted CA certificates.
+    /// The trusted CA certificates.
     pub ca: PathBuf,
 }
 
 impl CertFiles {
-    /// The files of an SDK folder: `ca.crt`, `sdk.crt` and `sdk.key`, or
-    /// `node.crt` and `node.key` where the `sdk` ones are not there
-    /// (channel-v2 section 2.2).
+    /// Returns the files of an SDK folder: `ca.crt`, `sdk.crt` and `sdk.key`; if there are no `sdk`
+    /// files, `node.crt` and `node.key` (channel-v2 section 2.2).
     ///
     /// # Errors
     /// [`TlsError::Missing`] if the folder has neither pair,
@@ -62,8 +61,8 @@ impl CertFiles {
                 &format!("{name}.crt"),
                 "ca.crt",
             );
-            // One file of the pair is enough to know which pair is meant;
-            // loading says that the other one is missing.
+            // One file of the pair is enough to know which pair is meant; loading reports the
+            // missing one.
             if files.cert.exists() || files.key.exists() {
                 return Ok(files);
             }
@@ -79,8 +78,8 @@ impl CertFiles {
         }
     }
 
-    /// The files of a node: the folder `data_path` and the names that
-    /// `[network_security]` of its `config.ini` gives (channel-v2 section 2.1).
+    /// Returns the files of a node: the folder `data_path` and the names in `[network_security]` of
+    /// its `config.ini` (channel-v2 section 2.1).
     pub fn node(data_path: impl AsRef<Path>, key: &str, cert: &str, ca: &str) -> Self {
         let dir = data_path.as_ref();
         Self {
@@ -91,16 +90,16 @@ impl CertFiles {
     }
 }
 
-/// A text in PEM, or the file that holds it.
+/// A text in PEM, or the file that contains it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PemSource {
     /// A file.
     File(PathBuf),
     /// The text itself.
     Text {
-        /// What errors call it.
+        /// The name of the text in errors.
         name: String,
-        /// The text, wiped when it is dropped.
+        /// The text, which is wiped when it is dropped.
         text: Zeroizing<String>,
     },
 }
@@ -125,21 +124,21 @@ impl fmt::Debug for PemSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
-            // It may hold a key.
+            // The text is not shown, since it may contain a key.
             Self::Text { name, .. } => f.debug_tuple("Text").field(name).finish(),
         }
     }
 }
 
-/// One side's certificate, key and trust anchors.
+/// The certificate, key and trust anchors of one side.
 ///
-/// Cheap to clone. `Debug` does not show the key.
+/// It is cheap to clone. `Debug` does not show the key.
 #[derive(Clone)]
 pub struct Identity {
     mode: Mode,
     chain: Arc<[CertificateDer<'static>]>,
     key: Arc<dyn SigningKey>,
-    /// The key again, for OpenSSL. Kept in RSA mode only.
+    /// A copy of the key for OpenSSL, only in RSA mode.
     #[cfg(feature = "legacy-rsa")]
     legacy_key: Option<Arc<Zeroizing<PrivateKeyDer<'static>>>>,
     anchors: Arc<[Anchor]>,
@@ -168,7 +167,7 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Reads an SDK folder, see [`CertFiles::sdk`].
+    /// Reads an SDK folder; see [`CertFiles::sdk`].
     ///
     /// ```no_run
     /// let identity = amop_tls::Identity::load_sdk("nodes/127.0.0.1/sdk")?;
@@ -177,7 +176,7 @@ impl Identity {
     /// ```
     ///
     /// # Errors
-    /// [`TlsError`] naming the file and what is wrong with it.
+    /// [`TlsError`] with the file and the problem.
     pub fn load_sdk(dir: impl AsRef<Path>) -> Result<Self, TlsError> {
         Self::load(&CertFiles::sdk(dir)?)
     }
@@ -185,19 +184,19 @@ impl Identity {
     /// Reads the three files.
     ///
     /// # Errors
-    /// [`TlsError`] naming the file and what is wrong with it.
+    /// [`TlsError`] with the file and the problem.
     pub fn load(files: &CertFiles) -> Result<Self, TlsError> {
         let [cert, key, ca] =
             [&files.cert, &files.key, &files.ca].map(|path| PemSource::File(path.clone()));
         Self::load_from(&cert, &key, &ca)
     }
 
-    /// As [`load`](Self::load), from files or texts.
+    /// Does the same as [`load`](Self::load), with files or texts.
     ///
     /// # Errors
-    /// [`TlsError`] naming the file or text and what is wrong with it.
+    /// [`TlsError`] with the file or text and the problem.
     pub fn load_from(cert: &PemSource, key: &PemSource, ca: &PemSource) -> Result<Self, TlsError> {
-        // That one is missing is said before what is wrong with another.
+        // A missing file is reported before the problem of another file.
         let (cert_text, key_text, ca_text) = (cert.bytes()?, key.bytes()?, ca.bytes()?);
         Self::build(
             Source::new(cert.name(), &cert_text)?,
@@ -206,11 +205,10 @@ impl Identity {
         )
     }
 
-    /// From the contents of the three files.
+    /// Creates an identity from the contents of the three files.
     ///
     /// # Errors
-    /// [`TlsError`]; as file names it has "the certificate PEM", "the key PEM"
-    /// and "the CA PEM".
+    /// [`TlsError`], with "the certificate PEM", "the key PEM" and "the CA PEM" as file names.
     pub fn from_pem(cert: &[u8], key: &[u8], ca: &[u8]) -> Result<Self, TlsError> {
         Self::build(
             Source::new("the certificate PEM".into(), cert)?,
@@ -226,7 +224,7 @@ impl Identity {
         let mode = mode_of_leaf(leaf, &cert)?;
         let key_der = key.private_key()?;
         let signing_key = key.signing_key(&key_der)?;
-        // The key proper stands at the end of its subjectPublicKeyInfo.
+        // The public key is at the end of its subjectPublicKeyInfo.
         let spki = signing_key.public_key();
         if !spki.is_some_and(|spki| spki.as_ref().ends_with(leaf.key_bits())) {
             return Err(TlsError::KeyMismatch {
@@ -250,7 +248,7 @@ impl Identity {
             subject: leaf.subject_line(),
             name: leaf.subject_cn(),
             agency: leaf.issuer_cn(),
-            // Once any certificate sent along has expired, peers may refuse.
+            // Peers may refuse the chain after any certificate in it has expired.
             not_after: parsed
                 .iter()
                 .map(|c| c.not_after)
@@ -261,31 +259,32 @@ impl Identity {
         })
     }
 
-    /// Refuses peers whose certificate, or that of an issuer of theirs, is on a revocation list: a
-    /// file of one list in DER, or of one or more in PEM (`BEGIN X509 CRL`).
+    /// Adds revocation lists: peers are refused if their certificate, or that of one of their
+    /// issuers, is on a list. The file is one list in DER, or one or more lists in PEM (`BEGIN X509
+    /// CRL`).
     ///
-    /// A list counts for the certificates of the authority that signed it, and the signature is
-    /// checked here. That authority must be in our `ca.crt`, in our own chain (our agency is), or as
-    /// a certificate in the same PEM file (`BEGIN CERTIFICATE`), which is how lists of other
-    /// agencies are given. What it lists stays revoked when its time is over, see
-    /// [`revocation_update`](Self::revocation_update).
+    /// A list applies to the certificates of the authority that signed it; the signature is checked
+    /// here. This authority must be in this side's `ca.crt`, in this side's chain (as its own
+    /// agency is), or in the same PEM file as a certificate (`BEGIN CERTIFICATE`), which is needed
+    /// for lists of other agencies. Listed certificates stay revoked after the list is out of date,
+    /// see [`revocation_update`](Self::revocation_update).
     ///
     /// # Errors
-    /// [`TlsError`] naming the file and what is wrong with it; [`TlsError::CrlIssuer`] if the
-    /// authority is not known.
+    /// [`TlsError`] with the file and the problem; [`TlsError::CrlIssuer`] if the authority is
+    /// unknown.
     pub fn with_revocation_file(self, path: impl AsRef<Path>) -> Result<Self, TlsError> {
         let path = path.as_ref();
         let bytes = read_up_to(path, MAX_CRL_FILE)?;
         self.with_revocation(&name_of(path), &bytes)
     }
 
-    /// As [`with_revocation_file`](Self::with_revocation_file), from the contents of a file; `name`
-    /// is what errors call it.
+    /// Does the same as [`with_revocation_file`](Self::with_revocation_file) with the contents of a
+    /// file; `name` is its name in errors.
     ///
     /// # Errors
-    /// As [`with_revocation_file`](Self::with_revocation_file).
+    /// Those of [`with_revocation_file`](Self::with_revocation_file).
     pub fn with_revocation(mut self, name: &str, bytes: &[u8]) -> Result<Self, TlsError> {
-        // In DER there are no certificates along with the list.
+        // A file in DER has only the list, no certificates.
         let source = match pem::tidy(bytes) {
             Ok(text) => Source::tidied(name.to_owned(), text),
             Err(_) => Source::tidied(name.to_owned(), Zeroizing::default()),
@@ -315,57 +314,56 @@ impl Identity {
         Ok(self)
     }
 
-    /// When the first of the revocation lists should have been replaced by a newer one, in seconds
-    /// since 1970; `None` if there are none or none says.
+    /// Returns when the first of the revocation lists should have been replaced by a newer one, in
+    /// seconds since 1970; `None` if there are no lists or none has such a date.
     pub fn revocation_update(&self) -> Option<i64> {
         self.revoked.next_update()
     }
 
-    /// EC or RSA.
+    /// Returns the mode, EC or RSA.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// Our own node ID or SDK key; `None` in RSA mode, and for an EC leaf
-    /// without basicConstraints, which no node would identify us by either.
+    /// Returns this side's node ID or SDK key; `None` in RSA mode, and for an EC leaf without
+    /// basicConstraints, from which no node can derive an ID either.
     pub fn public_key(&self) -> Option<PublicKey> {
         self.public_key
     }
 
-    /// Common name of our certificate.
+    /// Returns the common name of this side's certificate.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Common name of our certificate's issuer.
+    /// Returns the common name of the issuer of this side's certificate.
     pub fn agency(&self) -> Option<&str> {
         self.agency.as_deref()
     }
 
-    /// What our certificate says we are.
+    /// Returns the role according to this side's certificate.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Subject of our certificate for messages, e.g. `CN=sdk, O=fisco-bcos`.
+    /// Returns the subject of this side's certificate for messages, e.g. `CN=sdk, O=fisco-bcos`.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// When the first certificate of our chain expires, in seconds since 1970.
+    /// Returns when the first certificate of this side's chain expires, in seconds since 1970.
     pub fn not_after(&self) -> i64 {
         self.not_after
     }
 
-    /// Whether a peer with our `ca.crt` would accept our chain at `now`.
+    /// Checks whether a peer with the same `ca.crt` would accept this side's chain at `now`.
     ///
-    /// Loading does not insist on it, because the peers' `ca.crt` counts, not
-    /// ours. As a rule the two are the same, so an error here is worth a
-    /// warning: typically the agency certificate is missing in the file or
-    /// the certificate has expired.
+    /// Loading does not require this, because the `ca.crt` of the peers counts. It is usually the
+    /// same file, so an error here should be logged as a warning: typically the agency certificate
+    /// is missing in the file, or the certificate has expired.
     ///
     /// # Errors
-    /// The [`VerifyError`] such a peer would have.
+    /// The [`VerifyError`] that this peer would report.
     pub fn check_chain(&self, now: UnixTime) -> Result<(), VerifyError> {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let (leaf, others) = self.chain.split_first().ok_or(VerifyError::UnknownIssuer {
@@ -376,13 +374,13 @@ impl Identity {
         path::build(&leaf, &others, &self.anchors, &revoked, &known, now).map(|_| ())
     }
 
-    /// The certificates that are sent to peers, leaf first.
+    /// Returns the certificates that are sent to peers, leaf first.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.chain
     }
 
-    /// The name to dial with. rustls wants one; as certificates carry none,
-    /// it is neither sent nor checked.
+    /// Returns the server name to connect with. Rustls requires one; since the certificates have
+    /// none, it is neither sent nor checked.
     pub fn server_name() -> ServerName<'static> {
         ServerName::from(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
@@ -404,7 +402,7 @@ impl Identity {
         self.legacy_key.as_deref().map(|key| &**key)
     }
 
-    /// The one whose SDKs may connect.
+    /// Returns the issuer whose SDKs may connect.
     pub(crate) fn own_issuer(&self) -> Result<OwnIssuer, TlsError> {
         let no_issuer = || TlsError::NoIssuer {
             file: self.cert_file.clone(),
@@ -449,7 +447,8 @@ fn mode_of_leaf(leaf: &Cert<'_>, source: &Source) -> Result<Mode, TlsError> {
     }
 }
 
-/// The key that signed our leaf, looked for in our own chain and in `ca.crt`.
+/// Returns the key that signed this side's leaf. It is searched for in this side's chain and in
+/// `ca.crt`.
 fn own_issuer(leaf: &Cert<'_>, chain: &[Cert<'_>], anchors: &[Anchor]) -> Option<KeyId> {
     let of_chain = chain.iter().skip(1).filter_map(|cert| {
         let key_alg = cert.key_alg.ok()?;
@@ -469,9 +468,9 @@ fn own_issuer(leaf: &Cert<'_>, chain: &[Cert<'_>], anchors: &[Anchor]) -> Option
     Some(KeyId::new(key_alg, key_bits))
 }
 
-/// An EC certificate with an RSA `ca.crt`, or the reverse, is a mix-up of the
-/// folders of a node with an RSA channel, unless the chain does name the CA: an
-/// operator's external root may have a key of the other kind.
+/// Refuses an EC certificate with an RSA `ca.crt`, or the reverse: these are mixed-up folders of a
+/// node with an RSA channel. The exception is a chain that names this CA, since an operator's
+/// external root may have a key of the other kind.
 fn check_modes(
     mode: Mode,
     chain: &[Cert<'_>],
@@ -497,7 +496,7 @@ fn check_modes(
     }
 }
 
-/// The PEM sections of one file and what to call it.
+/// The PEM sections of one file, and its name in errors.
 struct Source {
     name: String,
     text: Zeroizing<String>,
@@ -570,9 +569,9 @@ impl Source {
         Ok(parsed)
     }
 
-    /// Certificates that cannot be anchors are passed over as long as one
-    /// can: an operator's external root may have a key we cannot check, while
-    /// the chain's CA below it does.
+    /// Returns the anchors. Certificates that cannot be anchors are skipped as long as there is one
+    /// that can: an operator's external root may have an unsupported key, while the chain's CA
+    /// below it has a supported one.
     fn anchors(&self) -> Result<Vec<Anchor>, TlsError> {
         let certs = self.certificates()?;
         let mut anchors = Vec::new();
@@ -630,7 +629,7 @@ fn name_of(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// The whole file, wiped from memory when dropped as it may hold a key.
+/// Reads a whole file. It is wiped from memory when dropped, since it may contain a key.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     read_up_to(path, MAX_FILE)
 }
@@ -645,7 +644,7 @@ fn read_up_to(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, TlsError> {
         },
     };
     let handle = File::open(path).map_err(fail)?;
-    // Reserved at once, so that growing leaves no unwiped copies behind.
+    // The memory is reserved at once, because growing would leave copies that are not wiped.
     let size = handle.metadata().map_err(fail)?.len().min(limit);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1));
     handle

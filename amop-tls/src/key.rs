@@ -1,4 +1,4 @@
-//! [`PublicKey`]: the 64 bytes by which a chain knows nodes and SDKs.
+//! [`PublicKey`]: the 64 bytes by which a chain identifies nodes and SDKs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,15 +9,14 @@ use crate::cert::{Cert, KeyAlg};
 use crate::role::Role;
 use crate::verify::VerifyError;
 
-/// Length of a [`PublicKey`] in bytes.
+/// The length of a [`PublicKey`] in bytes.
 pub const PUBLIC_KEY_LEN: usize = 64;
 
 /// A secp256k1 public key as FISCO BCOS writes it: x and y, 32 bytes each,
 /// without the leading `04`.
 ///
-/// It is a node's ID (p2p-v2 section 2.2) and an SDK's entry in an allow list
-/// (channel-v2 section 2.6). Text form: 128 lower-case hex digits; parsing
-/// takes upper case too.
+/// It is a node's ID (p2p-v2 section 2.2) and an SDK's entry in an allow list (channel-v2 section
+/// 2.6). Text form: 128 lower-case hex digits; parsing accepts upper case, too.
 ///
 /// ```
 /// use amop_tls::PublicKey;
@@ -31,12 +30,12 @@ pub const PUBLIC_KEY_LEN: usize = 64;
 pub struct PublicKey(pub [u8; PUBLIC_KEY_LEN]);
 
 impl PublicKey {
-    /// The bytes, x then y.
+    /// Returns the bytes, x then y.
     pub const fn as_bytes(&self) -> &[u8; PUBLIC_KEY_LEN] {
         &self.0
     }
 
-    /// From an uncompressed SEC1 point (`04`, x, y).
+    /// Creates a key from an uncompressed SEC1 point (`04`, x, y).
     pub(crate) fn from_point(point: &[u8]) -> Option<Self> {
         match point.split_first() {
             Some((4, xy)) => xy.try_into().ok().map(Self),
@@ -79,56 +78,55 @@ impl FromStr for PublicKey {
     }
 }
 
-/// A text is not a [`PublicKey`].
+/// Why a text is not a [`PublicKey`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParsePublicKeyError {
     /// The text is too long or too short.
     #[error("a public key is 128 hex digits, this text has {found} bytes")]
     Length {
-        /// Bytes found.
+        /// The number of bytes found.
         found: usize,
     },
     /// A character is not a hex digit.
     #[error("character {position} of the public key is not a hex digit")]
     Digit {
-        /// Index of the first bad byte.
+        /// The index of the first invalid byte.
         position: usize,
     },
 }
 
-/// What a verified peer certificate says about its owner.
+/// The information in a verified peer certificate about its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerInfo {
-    /// The peer's key; `None` for RSA certificates and for EC ones that do
-    /// not meet the rules of [`peer_public_key`].
+    /// The peer's key; `None` for RSA certificates and for EC ones that violate the rules of
+    /// [`peer_public_key`].
     pub public_key: Option<PublicKey>,
-    /// Common name of the subject ("node name" in a node's RPC answers).
+    /// The common name of the subject ("node name" in a node's RPC answers).
     pub name: Option<String>,
-    /// Common name of the issuer ("agency" in a node's RPC answers).
+    /// The common name of the issuer ("agency" in a node's RPC answers).
     pub agency: Option<String>,
-    /// End of validity, in seconds since 1970.
+    /// The end of validity, in seconds since 1970.
     pub not_after: i64,
-    /// What the certificate says its owner is.
+    /// The role of the owner, according to the certificate.
     pub role: Role,
 }
 
-/// The key of the peer whose chain this is, leaf first, as
-/// `peer_certificates()` of a rustls connection returns it.
+/// Returns the key of the peer with this chain, leaf first, as `peer_certificates()` of a rustls
+/// connection returns it.
 ///
-/// Follows p2p-v2 section 2.2: the leaf must carry basicConstraints with
-/// CA:FALSE and an uncompressed secp256k1 point. It does not verify anything;
-/// the handshake has.
+/// Follows p2p-v2 section 2.2: the leaf must have basicConstraints with CA:FALSE and an
+/// uncompressed secp256k1 point. It does not verify anything, because the handshake has done this.
 ///
 /// # Errors
-/// [`VerifyError::NoPublicKey`] with the rule that is broken, or
-/// [`VerifyError::BadEncoding`] if there is no readable certificate.
+/// [`VerifyError::NoPublicKey`] with the violated rule, or [`VerifyError::BadEncoding`] if there is
+/// no readable certificate.
 pub fn peer_public_key(chain: &[CertificateDer<'_>]) -> Result<PublicKey, VerifyError> {
     public_key_of(&leaf_of(chain)?)
 }
 
-/// Name, agency and key of the peer whose chain this is, leaf first.
+/// Returns name, agency and key of the peer with this chain, leaf first.
 ///
 /// # Errors
 /// [`VerifyError::BadEncoding`] if there is no readable certificate.
@@ -177,13 +175,13 @@ fn no_key(leaf: &Cert<'_>, reason: &'static str) -> VerifyError {
     }
 }
 
-/// Decides which keys may connect: a node's black and white lists, which are
-/// applied during the handshake (p2p-v2 section 2.2).
+/// Decides which keys may connect: the black and white lists of a node, which are applied during
+/// the handshake (p2p-v2 section 2.2).
 ///
-/// Any `Fn(&PublicKey) -> bool` is one. It is called on every handshake, from
-/// the task that runs it, so it must be quick and must not block.
+/// Any `Fn(&PublicKey) -> bool` is a filter. It is called in every handshake, by the task that runs
+/// the handshake, so it must be quick and must not block.
 pub trait PeerFilter: Send + Sync {
-    /// `true` lets the peer in.
+    /// Returns `true` to accept the peer.
     fn allow(&self, peer: &PublicKey) -> bool;
 }
 

@@ -1,5 +1,5 @@
-//! Signatures that were found to be right, so that none is checked twice: every node and SDK of an
-//! agency sends the same agency certificate.
+//! Signatures that were found valid, so that none is checked twice: every node and SDK of an agency
+//! sends the same agency certificate.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -8,10 +8,11 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::cert::{Cert, KeyAlg};
 
-/// Signatures remembered at most: twice this, of 32 bytes each.
+/// The number of signatures in a generation. At most two generations are remembered, with 32 bytes
+/// for each signature.
 const GENERATION: usize = 1024;
 
-/// What names a signature: the key, what was signed, and the signature itself.
+/// Identifies a signature by the key, the signed bytes, and the signature itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Fact([u8; 32]);
 
@@ -25,7 +26,7 @@ impl Fact {
     }
 }
 
-/// The digest of several texts, each with its length.
+/// Returns the digest of several byte strings, each with its length.
 pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     for part in parts {
@@ -37,8 +38,8 @@ pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
-/// Right signatures of certificates, the latest ones. That one is right does not change; dates and
-/// lists do, and are looked at every time.
+/// The most recent valid signatures of certificates. A valid signature stays valid; dates and lists
+/// may change, and are checked every time.
 #[derive(Debug, Default)]
 pub(crate) struct Known(Mutex<Facts>);
 

@@ -1,5 +1,5 @@
-//! ECDHE over secp256k1, the only key exchange real FISCO BCOS nodes offer in
-//! EC mode (channel-v2 section 2.4).
+//! ECDHE over secp256k1, the only key exchange that FISCO nodes offer in EC mode (channel-v2
+//! section 2.4).
 
 use k256::ecdh::EphemeralSecret;
 use k256::elliptic_curve::Generate;
@@ -9,14 +9,14 @@ use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion};
 
-/// IANA number of secp256k1 (RFC 8422); rustls has no name for it.
+/// The IANA number of secp256k1 (RFC 8422); rustls has no name for it.
 pub(crate) const SECP256K1_GROUP: NamedGroup = NamedGroup::Unknown(0x0016);
 
-/// The group, as rustls wants it.
+/// The group, in the form that rustls needs.
 pub(crate) static SECP256K1: &dyn SupportedKxGroup = &Secp256k1;
 
-/// Tag and length of an uncompressed SEC1 point, the only form RFC 8422
-/// section 5.1.2 leaves to TLS.
+/// The tag and length of an uncompressed SEC1 point, the only form that RFC 8422 section 5.1.2
+/// allows in TLS.
 const UNCOMPRESSED: u8 = 0x04;
 const POINT_LEN: usize = 65;
 
@@ -45,8 +45,8 @@ impl SupportedKxGroup for Secp256k1 {
     }
 }
 
-/// One exchange under way. k256 wipes the secret when this is dropped, and
-/// `SharedSecret` of rustls wipes the result.
+/// One key exchange in progress. k256 wipes the secret when this is dropped, and `SharedSecret` of
+/// rustls wipes the result.
 struct Exchange {
     secret: EphemeralSecret,
     public: Sec1Point,
@@ -57,8 +57,8 @@ impl ActiveKeyExchange for Exchange {
         if peer.len() != POINT_LEN || peer.first() != Some(&UNCOMPRESSED) {
             return Err(PeerMisbehaved::InvalidKeyShare.into());
         }
-        // Refuses points off the curve and the point at infinity; the curve
-        // has cofactor 1, so there are no small subgroups left to check.
+        // Refuses points that are not on the curve, and the point at infinity. The curve has
+        // cofactor 1, so there are no small subgroups to check.
         let peer = PublicKey::from_sec1_bytes(peer)
             .map_err(|_| Error::from(PeerMisbehaved::InvalidKeyShare))?;
         let shared = self.secret.diffie_hellman(&peer);

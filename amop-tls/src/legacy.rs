@@ -1,5 +1,5 @@
-//! [`LegacyRsa`]: OpenSSL as a client of nodes that offer static-RSA key
-//! exchange only. See the crate documentation, "Features".
+//! [`LegacyRsa`]: OpenSSL as a client of nodes that offer only static-RSA key exchange. See the
+//! crate documentation, "Features".
 
 use std::fmt;
 use std::io;
@@ -20,32 +20,31 @@ use crate::cert::Cert;
 use crate::verify::{Verifier, VerifyError};
 use crate::{Admitted, ClientOptions, HandshakeFailure, Identity, Mode, Side, TlsError};
 
-/// Those with forward secrecy first: nodes let the client choose (channel-v2
-/// section 2.4), so a node that has them does not fall back. AEAD only.
+/// Suites with forward secrecy come first: nodes let the client choose (channel-v2 section 2.4), so
+/// a node that supports them uses them. Only AEAD suites.
 const SUITES: &str = "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:\
                       AES256-GCM-SHA384:AES128-GCM-SHA256";
 
-/// As [`crypto_provider`](crate::crypto_provider) has them for RSA mode.
+/// The same groups as in [`crypto_provider`](crate::crypto_provider) for RSA mode.
 const GROUPS: &str = "secp256k1:P-256:P-384";
 const SIGNATURES: &str = "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:\
                           RSA+SHA256:RSA+SHA384:RSA+SHA512";
 
-/// RSA keys of 2048 bits and more. Set, because a system's openssl.cnf could
-/// say otherwise.
+/// RSA keys of 2048 bits and more. It is set explicitly, because the system's openssl.cnf may
+/// contain another value.
 const SECURITY_LEVEL: u32 = 2;
 
-/// Sizes of RSA keys, as the verifier's algorithms have them.
+/// The allowed sizes of RSA keys, the same as in the verifier's algorithms.
 const KEY_BITS: RangeInclusive<u32> = 2048..=8192;
 
-/// Dials a node's channel port in RSA mode by OpenSSL, with static-RSA key
-/// exchange if the node has no better one.
+/// Connects to a node's channel port in RSA mode with OpenSSL, with static-RSA key exchange if the
+/// node has no better one.
 ///
-/// Made by [`Identity::legacy_rsa`]. It does no I/O: [`LegacyRsa::start`]
-/// gives an [`Ssl`] for `openssl::ssl::SslStream`, `tokio_openssl::SslStream`
-/// or the like.
+/// Created by [`Identity::legacy_rsa`]. It does no I/O: [`LegacyRsa::start`] returns an [`Ssl`] for
+/// `openssl::ssl::SslStream`, `tokio_openssl::SslStream` or similar types.
 ///
-/// **Static RSA has no forward secrecy**: whoever records the traffic and
-/// later gets the node's key reads all of it.
+/// **Static RSA has no forward secrecy**: an attacker who records the traffic and later gets the
+/// node's key can read all of it.
 ///
 /// ```no_run
 /// use amop_tls::{Identity, openssl::ssl::SslStream};
@@ -75,20 +74,21 @@ impl fmt::Debug for LegacyRsa {
 }
 
 impl Identity {
-    /// For dialling the channel port of a node that offers static-RSA key
-    /// exchange only, with the default [`ClientOptions`]. Feature `legacy-rsa`.
+    /// Returns a client for the channel port of a node that offers only static-RSA key exchange,
+    /// with the default [`ClientOptions`]. Feature `legacy-rsa`.
     ///
     /// # Errors
-    /// As [`legacy_rsa_with`](Self::legacy_rsa_with).
+    /// Those of [`legacy_rsa_with`](Self::legacy_rsa_with).
     pub fn legacy_rsa(&self) -> Result<LegacyRsa, TlsError> {
         self.legacy_rsa_with(ClientOptions::default())
     }
 
-    /// As [`legacy_rsa`](Self::legacy_rsa), with a say in which nodes will do.
+    /// Does the same as [`legacy_rsa`](Self::legacy_rsa), with options for the nodes that are
+    /// accepted.
     ///
     /// # Errors
-    /// [`TlsError::LegacyNeedsRsa`] unless this identity is of RSA mode,
-    /// [`TlsError::Openssl`] if OpenSSL refuses what it is given.
+    /// [`TlsError::LegacyNeedsRsa`] unless this identity is of RSA mode, [`TlsError::Openssl`] if
+    /// OpenSSL refuses a setting.
     pub fn legacy_rsa_with(&self, options: ClientOptions) -> Result<LegacyRsa, TlsError> {
         let Some(key) = self.legacy_key() else {
             return Err(TlsError::LegacyNeedsRsa {
@@ -102,10 +102,9 @@ impl Identity {
         builder.set_cipher_list(SUITES)?;
         builder.set_groups_list(GROUPS)?;
         builder.set_sigalgs_list(SIGNATURES)?;
-        // No resumption, as everywhere in this crate: it would skip the
-        // verifier. No session is ever given to a new `Ssl`, so it need not
-        // be offered to us either. Real nodes end many connections without close_notify;
-        // frames carry their length, so that is an ordinary end.
+        // No resumption, as everywhere in this crate: it would skip the verifier. No session is
+        // ever given to a new `Ssl`, so the node need not offer one either. FISCO nodes end many
+        // connections without close_notify; frames contain their length, so this is a normal end.
         builder.set_options(
             SslOptions::NO_TICKET
                 | SslOptions::NO_COMPRESSION
@@ -113,8 +112,8 @@ impl Identity {
                 | SslOptions::IGNORE_UNEXPECTED_EOF,
         );
         builder.set_session_cache_mode(SslSessionCacheMode::OFF);
-        // What asynchronous streams need: a write that could not finish is
-        // tried again, perhaps from elsewhere, and may be done in part.
+        // Asynchronous streams need this: a write that could not finish is repeated, perhaps with
+        // another buffer address, and may be done partially.
         builder.set_mode(
             SslMode::AUTO_RETRY
                 | SslMode::ACCEPT_MOVING_WRITE_BUFFER
@@ -141,7 +140,8 @@ impl Identity {
 }
 
 impl LegacyRsa {
-    /// The client side of a new connection, and what tells about it.
+    /// Starts the client side of a new connection. Returns it together with the handshake, which
+    /// explains its result.
     ///
     /// # Errors
     /// [`TlsError::Openssl`] if OpenSSL has no memory left.
@@ -151,9 +151,8 @@ impl LegacyRsa {
         let mut ssl = Ssl::new(&self.context)?;
         let verifier = self.verifier.clone();
         let verdict = refused.clone();
-        // OpenSSL's own opinion, the first argument, counts for nothing: its
-        // trust store is empty. What it does for us is to ask here, once or
-        // more, before it sends anything but its hello.
+        // OpenSSL's own verdict, the first argument, is ignored: its trust store is empty. OpenSSL
+        // only calls this function, once or more, before it sends anything but its hello.
         let ask = move |_: bool, store: &mut X509StoreContextRef| {
             let result = match store.ex_data(store_has_ssl) {
                 Some(ssl) => judge(&verifier, ssl),
@@ -165,8 +164,8 @@ impl LegacyRsa {
                     true
                 }
                 Err(error) => {
-                    // Chooses the alert: unknown_ca is what OpenSSL itself
-                    // has in mind then, handshake_failure goes for the rest.
+                    // This chooses the alert: OpenSSL itself would send unknown_ca here, so for all
+                    // other errors handshake_failure is chosen.
                     if !matches!(error, VerifyError::UnknownIssuer { .. }) {
                         store.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
                     }
@@ -181,30 +180,32 @@ impl LegacyRsa {
     }
 }
 
-/// What became of one handshake of [`LegacyRsa`].
+/// The result of one handshake of [`LegacyRsa`].
 #[derive(Debug)]
 pub struct LegacyHandshake {
     verifier: Arc<Verifier>,
-    /// Why we refused the node.
+    /// Why this side refused the node.
     refused: Arc<OnceLock<VerifyError>>,
 }
 
 impl LegacyHandshake {
-    /// After the handshake and before any data: the node's chain, leaf first.
+    /// Verifies the node's chain, and returns it, leaf first. Call it after the handshake and
+    /// before any data.
     ///
-    /// The chain has been verified within the handshake; it is verified again,
-    /// so that it does not depend on OpenSSL having asked.
+    /// The chain was verified during the handshake. It is verified again, so that this does not
+    /// depend on OpenSSL having called the verifier.
     ///
     /// # Errors
-    /// As those of [`LegacyHandshake::failure`] for a refused certificate.
+    /// Those of [`LegacyHandshake::failure`] for a refused certificate.
     pub fn verify(&self, ssl: &SslRef) -> Result<Vec<CertificateDer<'static>>, HandshakeFailure> {
         Ok(self.judge(ssl)?.0)
     }
 
-    /// As [`verify`](Self::verify): who the node is, and until when its certificates are valid.
+    /// Does the same as [`verify`](Self::verify), and returns the node's identity and how long its
+    /// certificates are valid.
     ///
     /// # Errors
-    /// As [`verify`](Self::verify).
+    /// Those of [`verify`](Self::verify).
     pub fn admit(&self, ssl: &SslRef) -> Result<Admitted, HandshakeFailure> {
         Ok(self.judge(ssl)?.1)
     }
@@ -225,7 +226,7 @@ impl LegacyHandshake {
         };
         match error.ssl_error() {
             Some(stack) => from_stack(stack).unwrap_or(HandshakeFailure::Openssl(error)),
-            // Without a cause these say that the stream ended.
+            // Without a cause these codes mean that the stream ended.
             None if [ErrorCode::ZERO_RETURN, ErrorCode::SYSCALL].contains(&error.code()) => {
                 from_io(io::ErrorKind::UnexpectedEof.into())
             }
@@ -243,7 +244,7 @@ fn no_chain() -> VerifyError {
 
 type Judged = (Vec<CertificateDer<'static>>, Admitted);
 
-/// Our verdict on the chain that the node sent.
+/// Verifies the chain that the node sent.
 fn judge(verifier: &Verifier, ssl: &SslRef) -> Result<Judged, VerifyError> {
     let sent = ssl.peer_cert_chain().ok_or_else(no_chain)?;
     let mut chain = Vec::with_capacity(sent.len());
@@ -256,8 +257,8 @@ fn judge(verifier: &Verifier, ssl: &SslRef) -> Result<Judged, VerifyError> {
     }
     let (leaf, others) = chain.split_first().ok_or_else(no_chain)?;
     let admitted = verifier.verify(leaf, others, UnixTime::now())?;
-    // With rustls the leaf's key shows its size by signing the handshake. In
-    // a static-RSA one it signs nothing.
+    // With rustls the leaf's key shows its size when it signs the handshake. In a static-RSA
+    // handshake it signs nothing.
     let bits = sent.get(0).and_then(|cert| cert.public_key().ok());
     if !bits.is_some_and(|key| KEY_BITS.contains(&key.bits())) {
         return Err(VerifyError::Unsupported {
@@ -273,7 +274,7 @@ fn refusal(error: VerifyError) -> HandshakeFailure {
     HandshakeFailure::from_rustls(&error, Side::Client, Mode::Rsa)
 }
 
-/// OpenSSL's numbers for what went wrong in its TLS code (`sslerr.h`).
+/// OpenSSL's numbers for errors in its TLS code (`sslerr.h`).
 mod reason {
     pub(super) const LIBRARY: i32 = 20;
     pub(super) const HTTPS_PROXY_REQUEST: i32 = 155;
@@ -285,7 +286,7 @@ mod reason {
     pub(super) const UNEXPECTED_EOF: i32 = 294;
 }
 
-/// The meaning of OpenSSL's errors, where it is one we have a word for.
+/// Returns the meaning of OpenSSL's errors, where there is a variant for it.
 fn from_stack(stack: &ErrorStack) -> Option<HandshakeFailure> {
     let tls = stack
         .errors()
@@ -293,7 +294,7 @@ fn from_stack(stack: &ErrorStack) -> Option<HandshakeFailure> {
         .find(|e| e.library_code() == reason::LIBRARY)?;
     let code = tls.reason_code();
     if SslAlert::from_reason_code(code).is_some() {
-        // SslAlert does not give its number away.
+        // SslAlert has no function that returns its number.
         let number = u8::try_from(code - SslAlert::CLOSE_NOTIFY.reason_code()).ok()?;
         let alert = rustls::Error::AlertReceived(AlertDescription::from(number));
         return Some(
@@ -304,8 +305,7 @@ fn from_stack(stack: &ErrorStack) -> Option<HandshakeFailure> {
         );
     }
     match code {
-        // In a TLS record of another version than 1.2 there is national TLS,
-        // or no TLS at all.
+        // A TLS record of another version than 1.2 contains national TLS, or is not TLS at all.
         reason::WRONG_VERSION_NUMBER
         | reason::PACKET_LENGTH_TOO_LONG
         | reason::HTTP_REQUEST

@@ -1,8 +1,8 @@
-//! rustls for FISCO BCOS 2.x: certificates on secp256k1, RSA certificates of
-//! X.509 version 1, and the rules by which nodes and SDKs accept each other.
+//! rustls for FISCO BCOS 2.x: certificates on secp256k1, RSA certificates of X.509 version 1, and
+//! the rules with which nodes and SDKs accept each other.
 //!
-//! An [`Identity`] is read from the certificate folder that a chain's
-//! deployment script made, and gives ready [`rustls`] configurations:
+//! An [`Identity`] is read from a certificate folder of the chain's deployment script, and returns
+//! complete [`rustls`] configurations:
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -23,13 +23,13 @@
 //! # Ok::<(), amop_tls::TlsError>(())
 //! ```
 //!
-//! After a handshake, [`peer_public_key`] and [`peer_info`] tell who the peer
-//! is. After a failed one, [`HandshakeFailure`] says why and what to do.
+//! After a handshake, [`peer_public_key`] and [`peer_info`] identify the peer. After a failed
+//! handshake, [`HandshakeFailure`] says why it failed and what to do.
 //!
-//! # What is offered
+//! # Supported TLS
 //!
-//! Exactly TLS 1.2, client and server certificate both required, AEAD suites
-//! with forward secrecy only, no session resumption, no SNI, no ALPN.
+//! Only TLS 1.2, both client and server certificate required, only AEAD suites with forward
+//! secrecy, no session resumption, no SNI, no ALPN.
 //!
 //! | | EC mode (channel, P2P) | RSA mode (channel) |
 //! | --- | --- | --- |
@@ -38,58 +38,55 @@
 //! | signatures | ECDSA with SHA-256 | RSA PSS and PKCS#1, SHA-256 to SHA-512 |
 //! | own certificate | secp256k1 | RSA, 2048 bits or more |
 //!
-//! X25519 is never offered, see [`crypto_provider`]. What SDKs sign in their handshakes with a secp256k1 key
-//! may have SHA-1 in place of SHA-256, see [`ServerOptions::sha1_client_signatures`].
+//! X25519 is never offered, see [`crypto_provider`]. An SDK with a secp256k1 key may sign its
+//! handshake with SHA-1 instead of SHA-256, see [`ServerOptions::sha1_client_signatures`].
 //!
-//! Files are read as people have them, see [`pem`]; [`pkcs12`] reads the stores of SDKs in Java.
+//! Certificate files may have damaged formatting, see [`pem`]; [`pkcs12`] reads the key stores of
+//! SDKs in Java.
 //!
-//! # What is not
+//! # Not supported
 //!
-//! * **Static RSA key exchange.** Production nodes with
-//!   `rsa_crypto_channel=true` probably offer nothing else, and rustls does
-//!   not have it. Connecting to one fails with
-//!   [`HandshakeFailure::StaticRsaOnly`], which says what to do; the feature
-//!   `legacy-rsa` has an OpenSSL client for it.
-//! * **Guomi** (SM2, SM3, SM4 and the national TLS). Such files are recognised
-//!   and refused with [`TlsError::Guomi`].
+//! * **Static RSA key exchange.** Production nodes with `rsa_crypto_channel=true` probably offer
+//!   nothing else, and rustls does not implement it. Connecting to such a node fails with
+//!   [`HandshakeFailure::StaticRsaOnly`], which says what to do; the feature `legacy-rsa` has an
+//!   OpenSSL client for this case.
+//! * **Guomi** (SM2, SM3, SM4 and the national TLS). Files of these kinds are recognised and
+//!   refused with [`TlsError::Guomi`].
 //! * **TLS 1.3**, which has no scheme for secp256k1.
 //!
 //! # Verification
 //!
-//! There is no way to switch it off. The chain must lead from one in `ca.crt`
-//! over at most five certificates that the peer sent to the leaf, and is
-//! checked in this order, so that a stranger's costs a signature or two. Every
-//! signature is checked (ECDSA on secp256k1, P-256 and P-384 with SHA-256,
-//! on the latter two also with SHA-384; RSA PKCS#1 of 2048 bits and more with
-//! SHA-256, 384 or 512) and every validity, that of the CA included.
-//! Intermediates must be of version 3 with CA:TRUE; keyUsage (keyCertSign,
-//! cRLSign, on the leaf digitalSignature), pathLenConstraint and, on the leaf,
-//! extendedKeyUsage are honoured if present and not required. Where a node is
-//! wanted, an SDK's certificate ([`Role`]) is refused, unless that is allowed. Certificates of version 1 can only be leaf or
-//! anchor. Critical extensions other than these are refused, and so are name
-//! constraints. Host names are not checked: the certificates carry none. What
-//! FISCO BCOS 2.x calls CRL is a list of node IDs, for which there is
-//! [`PeerFilter`]; real revocation lists are given with
-//! [`Identity::with_revocation_file`]. A certificate on one, leaf or
-//! intermediate, is refused, also after the list's nextUpdate.
+//! Verification cannot be switched off. The chain must lead from a certificate in `ca.crt`, over at
+//! most five intermediates that the peer sent, to the leaf. It is checked in this order, so that a
+//! chain of an unknown authority costs only one or two signature checks. Every signature is checked
+//! (ECDSA on secp256k1, P-256 and P-384 with SHA-256, on the latter two also with SHA-384; RSA
+//! PKCS#1 of 2048 bits and more with SHA-256, 384 or 512), and every validity period, including
+//! that of the CA. Intermediates must be of version 3 with CA:TRUE. These extensions are checked if
+//! present, but are not required: keyUsage (keyCertSign, cRLSign, on the leaf digitalSignature),
+//! pathLenConstraint and, on the leaf, extendedKeyUsage. Where a node is expected, an SDK's
+//! certificate ([`Role`]) is refused, unless this is allowed explicitly. Certificates of version 1
+//! can only be leaf or anchor. Other critical extensions are refused, and name constraints, too.
+//! Host names are not checked, because the certificates have none. FISCO BCOS 2.x uses the word CRL
+//! for a list of node IDs; use [`PeerFilter`] for it. X.509 revocation lists are given with
+//! [`Identity::with_revocation_file`]. A leaf or intermediate on such a list is refused, even after
+//! the list's nextUpdate.
 //!
 //! # Features
 //!
-//! * `pki`: making such certificates, for tests and development chains.
-//! * `legacy-rsa`: `Identity::legacy_rsa`, a second backend for exactly one
-//!   purpose: to connect, as a client, to a node that offers static-RSA key
-//!   exchange only. It builds OpenSSL from source, which takes perl, make, a C
-//!   compiler and minutes. Nothing uses it unless the program asks for it.
+//! * `pki`: creates certificates of this kind, for tests and development chains.
+//! * `legacy-rsa`: adds `Identity::legacy_rsa`, a second backend for only one purpose: to connect,
+//!   as a client, to a node that offers only static-RSA key exchange. It builds OpenSSL from
+//!   source, which needs perl, make, a C compiler and some minutes. It is used only if the program
+//!   asks for it.
 //!
-//!   It offers TLS 1.2 with `ECDHE-RSA-AES256-GCM-SHA384`,
-//!   `ECDHE-RSA-AES128-GCM-SHA256`, `AES256-GCM-SHA384` and
-//!   `AES128-GCM-SHA256`, in this order. The node's chain is judged by the
-//!   code described above, not by OpenSSL. No server, no P2P, no EC mode, no
+//!   It offers TLS 1.2 with `ECDHE-RSA-AES256-GCM-SHA384`, `ECDHE-RSA-AES128-GCM-SHA256`,
+//!   `AES256-GCM-SHA384` and `AES128-GCM-SHA256`, in this order. The node's chain is verified by
+//!   the code described above, not by OpenSSL. It supports no server, no P2P, no EC mode and no
 //!   guomi.
 //!
-//!   **Warning:** static RSA has no forward secrecy. Whoever records the
-//!   traffic and later gets the node's `channel_cert/node.key` reads all of
-//!   it. Prefer `rsa_crypto_channel=false` on the node where you can.
+//!   **Warning:** static RSA has no forward secrecy. An attacker who records the traffic and later
+//!   gets the node's `channel_cert/node.key` can read all of it. Prefer `rsa_crypto_channel=false`
+//!   on the node where possible.
 
 #![forbid(unsafe_code)]
 
@@ -141,7 +138,7 @@ pub use rustls;
 pub use statement::{rsa_public_key, rsa_signed_statement};
 pub use verify::VerifyError;
 
-/// Which kind of certificates a channel uses (channel-v2 section 2.2).
+/// The kind of certificates that a channel uses (channel-v2 section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// secp256k1, the default, and the only one for P2P.
@@ -162,7 +159,7 @@ impl fmt::Display for Mode {
 /// One end of a TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// The end that dialled.
+    /// The end that connects.
     Client,
     /// The end that listens.
     Server,

@@ -1,4 +1,4 @@
-//! Building a path from a leaf to a trust anchor, within fixed bounds.
+//! Builds a path from a leaf to a trust anchor, within fixed limits.
 
 use rustls::pki_types::CertificateDer;
 use x509_cert::name::Name;
@@ -9,22 +9,22 @@ use crate::known::{Fact, Known};
 use crate::revoke::{Issuer, KeyId, Link, Revoked};
 use crate::verify::VerifyError;
 
-/// Certificates a peer may send. Real chains have at most three; an external
-/// root above the chain's CA makes four.
+/// The maximum number of certificates that a peer may send. Usual chains have at most three; an
+/// external root above the chain's CA makes four.
 const MAX_SENT: usize = 10;
 
-/// CA certificates between leaf and anchor.
+/// The maximum number of CA certificates between leaf and anchor.
 const MAX_INTERMEDIATES: usize = 5;
 
-/// Wrong signatures found before a chain is given up, one for each anchor aside. An honest peer's
-/// has none, or one where an agency has two keys.
+/// The number of wrong signatures after which a chain is refused, in addition to one for each
+/// anchor. An honest peer's chain has none, or one if an agency has two keys.
 const MAX_WRONG_SIGNATURES: usize = 2;
 
-/// Certificates looked at for one chain, with all signatures above them right: an authority that
-/// certifies others crosswise makes more paths than certificates.
+/// The maximum number of certificates that are examined for one chain, counting those whose issuers
+/// are all verified. Authorities that certify each other make more paths than certificates.
 const MAX_STEPS: usize = 256;
 
-/// A certificate of `ca.crt`, reduced to what issuing needs.
+/// The parts of a certificate in `ca.crt` that issuing needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Anchor {
     subject: Name,
@@ -34,15 +34,15 @@ pub(crate) struct Anchor {
     not_before: i64,
     not_after: i64,
     path_len: Option<u8>,
-    /// Whether it may sign revocation lists.
+    /// Whether the certificate may sign revocation lists.
     crl_sign: bool,
 }
 
 impl Anchor {
-    /// `Err` says why the certificate cannot be an anchor.
+    /// Returns the anchor, or the reason why the certificate cannot be an anchor.
     pub(crate) fn new(cert: &Cert<'_>) -> Result<Self, VerifyError> {
         let key_alg = check_key(cert)?;
-        // Version 1 has no way to say CA:TRUE; being in ca.crt says it.
+        // Version 1 cannot express CA:TRUE; the entry in ca.crt replaces it.
         if cert.v3 {
             check_may_issue(cert)?;
         }
@@ -59,7 +59,7 @@ impl Anchor {
         })
     }
 
-    /// Whether `cert` says that this issued it.
+    /// Whether `cert` names this anchor as its issuer.
     pub(crate) fn is_named_by(&self, cert: &Cert<'_>) -> bool {
         self.subject == *cert.issuer()
     }
@@ -78,12 +78,12 @@ impl Anchor {
     }
 }
 
-/// Absent, keyUsage allows everything.
+/// Whether a certificate may sign revocation lists. Without keyUsage it may.
 pub(crate) fn may_sign_lists(cert: &Cert<'_>) -> bool {
     cert.usages.is_none_or(|usages| usages.crl_sign)
 }
 
-/// Parses what a peer sent.
+/// Parses the certificates that a peer sent.
 pub(crate) fn parse_chain<'a>(
     leaf: &'a CertificateDer<'_>,
     others: &'a [CertificateDer<'_>],
@@ -105,25 +105,26 @@ pub(crate) fn parse_chain<'a>(
     Ok((leaf, others))
 }
 
-/// A valid path, as far as anybody asks for it later.
+/// The parts of a valid path that are needed later.
 #[derive(Debug)]
 pub(crate) struct Path {
-    /// When the first certificate on it expires, the anchor included; in seconds since 1970.
+    /// When the first certificate on the path expires, the anchor included; in seconds since 1970.
     pub(crate) expires: i64,
-    /// The certificates on it, the anchor excepted, by who signed them.
+    /// The certificates on the path, without the anchor, each identified by its issuer's key.
     pub(crate) links: Box<[Link]>,
     /// The key that signed the leaf.
     pub(crate) issuer: KeyId,
-    /// Tells the agency from all others; see [`Standing::agency_digest`](crate::Standing::agency_digest).
+    /// A digest that distinguishes the agency from all others; see
+    /// [`Standing::agency_digest`](crate::Standing::agency_digest).
     pub(crate) agency: [u8; 32],
 }
 
-/// Finds a valid path from one of `anchors` over `others` down to `leaf`; `now` is in seconds since
+/// Finds a valid path from one of `anchors` over `others` to `leaf`; `now` is in seconds since
 /// 1970.
 ///
-/// From the anchor down, so that no signature is checked but by a key that is trusted already: whatever
-/// a stranger sends, the first certificate of it that claims to be below an anchor is the last one
-/// that is looked at.
+/// The search goes down from the anchor, so that signatures are checked only with keys that are
+/// trusted already. In a chain of an unknown authority, only the first certificate that claims to
+/// be below an anchor is checked.
 pub(crate) fn build(
     leaf: &Cert<'_>,
     others: &[Cert<'_>],
@@ -142,7 +143,8 @@ pub(crate) fn build(
         known,
         now,
         tried: Vec::new(),
-        // An anchor with the name of another is looked at in vain, which is nobody's fault.
+        // Checking an anchor that only has the same name as another one fails, which is not the
+        // peer's fault.
         failures_left: MAX_WRONG_SIGNATURES + anchors.len(),
         steps_left: MAX_STEPS,
         reason: None,
@@ -167,9 +169,10 @@ pub(crate) fn build(
     }))
 }
 
-/// Those of `others` that are above the leaf by their names, each once. Not the peer's copy of its
-/// root: that is no intermediate, and were it an anchor it would be in `ca.crt`. So all intermediates
-/// count against a pathLenConstraint, which exempts self-issued ones.
+/// Returns those of `others` that are above the leaf according to their names, each once. The
+/// peer's copy of its root is left out: it is not an intermediate, and if it were an anchor it
+/// would be in `ca.crt`. So all intermediates count for a pathLenConstraint, which exempts
+/// self-issued certificates.
 fn candidates(leaf: &Cert<'_>, others: &[Cert<'_>]) -> Vec<usize> {
     let mut found: Vec<usize> = Vec::new();
     let mut looked_at = 0;
@@ -189,22 +192,23 @@ fn candidates(leaf: &Cert<'_>, others: &[Cert<'_>]) -> Vec<usize> {
     }
 }
 
-/// A certificate whose signature has been found right, up to an anchor.
+/// A certificate whose signature is verified, and all signatures above it up to an anchor.
 struct Trusted<'t> {
     subject: &'t Name,
     key_alg: KeyAlg,
     key_bits: &'t [u8],
-    /// When the first certificate from the anchor to here expires.
+    /// When the first certificate from the anchor down to this one expires.
     expires: i64,
-    /// How many intermediates may come below, and who says so.
+    /// The number of intermediates that may follow below, and the name of the certificate that
+    /// limits it.
     room: Option<(usize, &'t Name)>,
-    /// Itself, if it is one.
+    /// The anchor, if this is one.
     anchor: Option<&'t Anchor>,
 }
 
 /// An intermediate on the way down.
 struct Step {
-    /// Which of those that the peer sent.
+    /// The index among the certificates that the peer sent.
     cert: usize,
     link: Link,
 }
@@ -212,23 +216,23 @@ struct Step {
 struct Search<'s, 'a> {
     leaf: &'s Cert<'a>,
     others: &'s [Cert<'a>],
-    /// Which of them may be on the path.
+    /// The indexes of the certificates that may be on the path.
     candidates: Vec<usize>,
     anchors: &'s [Anchor],
     revoked: &'s Revoked,
     known: &'s Known,
     now: i64,
-    /// Signatures that are wrong.
+    /// Signatures that were found wrong.
     tried: Vec<Fact>,
     failures_left: usize,
     steps_left: usize,
-    /// Why the first certificate that looked right was not.
+    /// Why the first certificate that looked right was refused.
     reason: Option<VerifyError>,
 }
 
 impl Search<'_, '_> {
-    /// The path to the leaf, if there is one below `issuer`; `above` are the intermediates down to
-    /// that. `Err` ends the search.
+    /// Returns the path to the leaf, if there is one below `issuer`; `above` are the intermediates
+    /// down to the issuer. `Err` ends the search.
     fn below(
         &mut self,
         issuer: &Trusted<'_>,
@@ -238,7 +242,7 @@ impl Search<'_, '_> {
             .steps_left
             .checked_sub(1)
             .ok_or(VerifyError::TooComplex {
-                detail: "too many ways from ca.crt to the certificate",
+                detail: "too many paths from ca.crt to the certificate",
             })?;
         let (leaf, others) = (self.leaf, self.others);
         if issuer.subject == leaf.issuer() && self.issued(issuer, leaf)? {
@@ -299,8 +303,9 @@ impl Search<'_, '_> {
         }
     }
 
-    /// From the lowest anchor on. Where `ca.crt` has a CA and the root above it, peers may send the CA
-    /// along or leave it out: that must not make two agencies of one, nor one of all.
+    /// Returns the agency, counted from the lowest anchor on the path. If `ca.crt` has a CA and the
+    /// root above it, peers may send the CA or leave it out; this must neither split one agency
+    /// into two nor merge all into one.
     fn agency(&self, issuer: &Trusted<'_>, above: &[Step]) -> [u8; 32] {
         let is_anchor = |step: &Step| {
             let cert = &self.others[step.cert];
@@ -319,7 +324,7 @@ impl Search<'_, '_> {
         self.reason.get_or_insert(reason);
     }
 
-    /// Whether `issuer` has signed the certificate, may have, and has not revoked it since.
+    /// Whether `issuer` has signed the certificate, was allowed to, and has not revoked it.
     fn issued(&mut self, issuer: &Trusted<'_>, cert: &Cert<'_>) -> Result<bool, VerifyError> {
         if !self.signed_by(issuer, cert)? {
             return Ok(false);
@@ -370,8 +375,8 @@ impl Search<'_, '_> {
             return Ok(true);
         }
         self.tried.push(fact);
-        // A wrong signature by an anchor gives no reason of its own: every chain calls its CA
-        // "chain", so the same name is no sign of being it.
+        // A wrong signature by an anchor is not noted as the reason: every chain names its CA
+        // "chain", so a CA with this name may be of another chain.
         if issuer.anchor.is_none() {
             self.note(VerifyError::BadSignature {
                 subject: cert.subject_line(),
@@ -414,19 +419,19 @@ fn check_anchor(anchor: &Anchor, now: i64) -> Result<(), VerifyError> {
     check_dates(anchor.not_before, anchor.not_after, now, subject)
 }
 
-/// Whether another intermediate may come below.
+/// Checks whether another intermediate may follow below.
 fn check_room(room: Option<(usize, &Name)>) -> Result<(), VerifyError> {
     match room {
         Some((0, limited_by)) => Err(VerifyError::NotAnIssuer {
             subject: one_line(limited_by),
-            reason: "its pathLenConstraint does not allow so many CA certificates below it",
+            reason: "its pathLenConstraint does not allow this many CA certificates below it",
         }),
         _ => Ok(()),
     }
 }
 
-/// The intermediates that may come below a certificate: its own limit, or what is left of that of
-/// those above.
+/// Returns the number of intermediates that may follow below a certificate: its own limit, or the
+/// rest of the limits above it.
 fn room_below<'t>(
     above: Option<(usize, &'t Name)>,
     cert: &'t Cert<'_>,
@@ -448,8 +453,8 @@ fn check_key(cert: &Cert<'_>) -> Result<KeyAlg, VerifyError> {
     })
 }
 
-/// keyUsage need not be there (agency certificates have none), but where it
-/// is, it must allow this.
+/// Checks whether a certificate may issue others. keyUsage may be absent (agency certificates have
+/// none), but if it is there, it must allow this.
 fn check_may_issue(cert: &Cert<'_>) -> Result<(), VerifyError> {
     let reason = match cert.basic {
         _ if !cert.v3 => "it is of X.509 version 1 and not in ca.crt",

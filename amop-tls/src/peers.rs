@@ -1,4 +1,4 @@
-//! [`PeerVerifier`]: whom one port lets in, or one client connects to.
+//! [`PeerVerifier`]: the peers that a port accepts, or that a client connects to.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,10 +20,10 @@ use crate::time::Utc;
 use crate::verify::{OwnIssuer, VerifyError};
 use crate::{Identity, Mode, Side};
 
-/// Judges certificates by the rules of one port, and goes on judging them: its lists can be replaced
-/// while connections are there, see [`replace_lists`](Self::replace_lists).
+/// Verifies certificates by the rules of one port. Its lists can be replaced while connections
+/// exist, see [`replace_lists`](Self::replace_lists).
 ///
-/// Made by [`Identity::verifier_of_sdks`], [`Identity::verifier_of_peers`] and
+/// Created by [`Identity::verifier_of_sdks`], [`Identity::verifier_of_peers`] and
 /// [`Identity::verifier_of_nodes`]. Clones share everything.
 #[derive(Clone)]
 pub struct PeerVerifier(Arc<Shared>);
@@ -33,50 +33,50 @@ struct Shared {
     anchors: Arc<[Anchor]>,
     rules: Rules,
     known: Known,
-    /// Digests of the keys that signed a handshake with SHA-1 lately.
+    /// Digests of the keys that signed a handshake with SHA-1 recently.
     by_sha1: Mutex<VecDeque<[u8; 32]>>,
     lists: RwLock<Arc<Lists>>,
 }
 
-/// How many keys that signed with SHA-1 are remembered.
+/// The number of keys that signed with SHA-1 that are remembered.
 const BY_SHA1: usize = 1024;
 
-/// What a leaf must satisfy beyond a valid path.
+/// The rules for a leaf, in addition to a valid path.
 #[derive(Clone, Default)]
 pub(crate) struct Rules {
     /// The key that must have signed a client's leaf.
     pub(crate) issuer: Option<OwnIssuer>,
-    /// The leaf must yield a node ID.
+    /// Whether the leaf must yield a node ID.
     pub(crate) need_public_key: bool,
-    /// An SDK's certificate does not do.
+    /// Whether an SDK's certificate is refused.
     pub(crate) no_sdks: bool,
-    /// The only keys that do.
+    /// The only keys that are accepted.
     pub(crate) pins: Option<Arc<[NodeKey]>>,
-    /// The leaf's key may decrypt instead of signing: static RSA.
+    /// Whether the leaf's key may decrypt instead of signing: static RSA.
     pub(crate) may_decipher: bool,
-    /// Clients with secp256k1 keys may sign with SHA-1.
+    /// Whether clients with secp256k1 keys may sign with SHA-1.
     pub(crate) sha1_signatures: bool,
 }
 
-/// What may be replaced.
+/// The lists that can be replaced.
 #[derive(Clone, Default)]
 pub(crate) struct Lists {
     pub(crate) revoked: Revoked,
     pub(crate) filter: Option<Arc<dyn PeerFilter>>,
 }
 
-/// A peer that was let in.
+/// A peer that was accepted.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Admitted {
-    /// Who it is.
+    /// The peer's identity.
     pub info: PeerInfo,
-    /// What decides whether it may stay.
+    /// The data that decide whether it may stay.
     pub standing: Standing,
 }
 
-/// What of an admitted peer's certificates is looked at again when time passes and lists change. It
-/// takes some 260 bytes.
+/// The data of an accepted peer's certificates that are checked again when time passes and lists
+/// change. It needs about 260 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     public_key: Option<PublicKey>,
@@ -87,38 +87,40 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// When the first certificate of its path expires, that in `ca.crt` included; in seconds since
-    /// 1970.
+    /// Returns when the first certificate of the peer's path expires, including that in `ca.crt`;
+    /// in seconds since 1970.
     pub fn expires(&self) -> i64 {
         self.expires
     }
 
-    /// The peer's key, if its certificate has one that chains know peers by.
+    /// Returns the peer's key, if its certificate has one of the kind by which chains identify
+    /// peers.
     pub fn public_key(&self) -> Option<PublicKey> {
         self.public_key
     }
 
-    /// A digest of the peer's key, of whatever kind that is.
+    /// Returns a digest of the peer's key, of any kind.
     pub fn key_digest(&self) -> [u8; 32] {
         self.key
     }
 
-    /// A digest of what tells the peer's agency from all others: the certificate of its path that the
-    /// lowest one in `ca.crt` signed, or that one where it signed the peer's own. An agency cannot be
-    /// several, whatever authorities it makes below itself and whatever it calls them.
+    /// Returns a digest that distinguishes the peer's agency from all others: it identifies the
+    /// certificate of the path that the lowest one in `ca.crt` signed, or the latter if it signed
+    /// the peer's certificate itself. An agency cannot appear as several, whatever authorities and
+    /// names it creates below itself.
     pub fn agency_digest(&self) -> [u8; 32] {
         self.agency
     }
 }
 
-/// Why a peer that was let in is let in no longer.
+/// Why a peer that was accepted may no longer stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lapse {
     /// A certificate on its path has expired.
     #[error("a certificate of its chain expired at {}; renew it", Utc(*at))]
     Expired {
-        /// End of its validity in seconds since 1970.
+        /// The end of its validity in seconds since 1970.
         at: i64,
     },
     /// A certificate on its path is on a revocation list.
@@ -150,14 +152,14 @@ impl PeerVerifier {
         }))
     }
 
-    /// What kind of certificates it takes.
+    /// Returns the kind of certificates that are accepted.
     pub fn mode(&self) -> Mode {
         self.0.mode
     }
 
-    /// Whether a peer that was let in signed its last handshake with SHA-1, which is allowed to SDKs with
-    /// secp256k1 keys ([`ServerOptions::sha1_client_signatures`](crate::ServerOptions)). Of the last 1,024
-    /// such keys it is known.
+    /// Whether an accepted peer signed its last handshake with SHA-1, which is allowed for SDKs
+    /// with secp256k1 keys ([`ServerOptions::sha1_client_signatures`](crate::ServerOptions)). Only
+    /// the last 1,024 of these keys are remembered.
     pub fn signed_with_sha1(&self, standing: &Standing) -> bool {
         self.by_sha1().contains(&standing.key)
     }
@@ -167,7 +169,7 @@ impl PeerVerifier {
         keys.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// By what the handshakes of peers at that end are checked.
+    /// Returns the algorithms with which the handshakes of peers at that end are checked.
     pub(crate) fn handshake_algs(&self, peer: Side) -> &'static WebPkiSupportedAlgorithms {
         match peer {
             Side::Client if self.0.rules.sha1_signatures => &algs::EC_SDKS,
@@ -175,7 +177,7 @@ impl PeerVerifier {
         }
     }
 
-    /// A peer has signed a handshake.
+    /// Records that a peer has signed a handshake.
     pub(crate) fn signed(&self, leaf: &Cert<'_>, scheme: SignatureScheme) {
         let (true, Ok(alg)) = (self.0.rules.sha1_signatures, leaf.key_alg) else {
             return;
@@ -197,13 +199,14 @@ impl PeerVerifier {
         }
     }
 
-    /// Judges a chain, leaf first, as the handshake does. After a handshake it costs no signature
-    /// check: those that were right are remembered.
+    /// Verifies a chain, leaf first, as the handshake does. After a handshake this needs no
+    /// signature check, since valid signatures are remembered.
     ///
-    /// `peer` is which end of the connection it is of; that decides what extendedKeyUsage must allow.
+    /// `peer` is the end of the connection that sent the chain; it decides what extendedKeyUsage
+    /// must allow.
     ///
     /// # Errors
-    /// [`VerifyError`] with the rule that is broken.
+    /// [`VerifyError`] with the violated rule.
     pub fn verify(
         &self,
         chain: &[CertificateDer<'_>],
@@ -219,10 +222,10 @@ impl PeerVerifier {
         self.judge(leaf, others, peer, now)
     }
 
-    /// Whether a peer that was let in still is, at `now` and by the lists in force.
+    /// Checks whether a peer that was accepted still is, at `now` and with the current lists.
     ///
     /// # Errors
-    /// [`Lapse`] says why not.
+    /// [`Lapse`] if it is not.
     pub fn still_admits(&self, standing: &Standing, now: UnixTime) -> Result<(), Lapse> {
         if seconds(now) > standing.expires {
             let at = standing.expires;
@@ -243,15 +246,15 @@ impl PeerVerifier {
         }
     }
 
-    /// Whether the lists in force let a key in, whatever its certificates are.
+    /// Whether the current lists accept a key, whatever its certificates are.
     pub fn lists_admit(&self, key: &PublicKey) -> bool {
         let lists = self.lists();
         lists.filter.as_ref().is_none_or(|filter| filter.allow(key))
     }
 
-    /// Replaces the lists: the revocation lists by those that `identity` was given, the filter by
-    /// `filter`. From now on they count for every handshake; connections that are there should be
-    /// looked at with [`still_admits`](Self::still_admits).
+    /// Replaces the lists: the revocation lists by those of `identity`, the filter by `filter`.
+    /// They apply to every later handshake; check existing connections with
+    /// [`still_admits`](Self::still_admits).
     pub fn replace_lists(&self, identity: &Identity, filter: Option<Arc<dyn PeerFilter>>) {
         let lists = Arc::new(Lists {
             revoked: identity.revoked().clone(),
@@ -278,7 +281,7 @@ impl PeerVerifier {
         self.check_leaf(&leaf, peer)?;
         let (anchors, revoked, known) = (&shared.anchors, &lists.revoked, &shared.known);
         let path = path::build(&leaf, &others, anchors, revoked, known, seconds(now))?;
-        // Only now is what the leaf says worth anything.
+        // The contents of the leaf can be trusted only now.
         self.check_rules(&leaf, &path, &lists)?;
         let info = info_of(&leaf);
         let standing = Standing {
@@ -347,7 +350,8 @@ impl PeerVerifier {
                 subject: leaf.subject_line(),
             });
         }
-        // By the key: an agency can call one below it whatever it likes.
+        // The issuer's key is compared, because an agency can give any name to an authority below
+        // it.
         if let Some(own) = &rules.issuer
             && path.issuer != own.key
         {
@@ -378,7 +382,7 @@ impl PeerVerifier {
     }
 }
 
-/// A clock after the year 2^63 is broken; nothing is valid then.
+/// A time after 2^63 seconds means a broken clock; no certificate is valid then.
 fn seconds(now: UnixTime) -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,9 +1,9 @@
-//! [`tidy`]: PEM text as people have it, made such as programs read it.
+//! [`tidy`]: repairs PEM text with damaged formatting, so that programs can read it.
 //!
-//! Files go through editors, chat programs, web pages and shells: they come with a byte order mark, in
-//! UTF-16, with no-break spaces, with line ends escaped for HTML or JSON, indented, without line ends, or
-//! put together so that two lines became one. None of that changes what they say, so it is undone.
-//! What cannot be undone is refused with its line.
+//! Files pass through editors, chat programs, web pages and shells. They arrive with a byte order
+//! mark, in UTF-16, with no-break spaces, with line ends escaped for HTML or JSON, indented,
+//! without line ends, or concatenated so that two lines became one. None of this changes the
+//! content, so it is repaired. Other damage is an error with the line number.
 
 use std::fmt;
 
@@ -12,39 +12,39 @@ use zeroize::Zeroizing;
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 
-/// Longest name of a section that is looked for.
+/// The longest name of a section.
 const MAX_LABEL: usize = 64;
 
 /// Why a text is not PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PemProblem {
-    /// There is no BEGIN line in it.
+    /// The text has no BEGIN line.
     NoSection,
-    /// A section does not end.
+    /// A section has no END line.
     Unfinished {
-        /// The line of its beginning, from 1.
+        /// The line of its BEGIN, from 1.
         line: usize,
-        /// Its name, `CERTIFICATE` for instance.
+        /// The section's name, for example `CERTIFICATE`.
         label: String,
     },
-    /// A BEGIN line is no such line.
+    /// A BEGIN line is malformed.
     BadBegin {
-        /// The line, from 1.
+        /// The number of the line, from 1.
         line: usize,
     },
-    /// A section has a character that no PEM has.
+    /// A section has a character that is invalid in PEM.
     BadCharacter {
-        /// The line, from 1.
+        /// The number of the line, from 1.
         line: usize,
         /// The character.
         character: char,
     },
     /// A section's base64 cannot be decoded.
     BadBase64 {
-        /// The line of its beginning, from 1.
+        /// The line of its BEGIN, from 1.
         line: usize,
-        /// Its name.
+        /// The section's name.
         label: String,
     },
 }
@@ -66,7 +66,7 @@ impl fmt::Display for PemProblem {
             Self::BadCharacter { line, character } => {
                 write!(f, "line {line} has ")?;
                 match *character {
-                    char::REPLACEMENT_CHARACTER => f.write_str("bytes that are no text")?,
+                    char::REPLACEMENT_CHARACTER => f.write_str("bytes that are not text")?,
                     other => write!(
                         f,
                         "the character {} (U+{:04X})",
@@ -74,7 +74,7 @@ impl fmt::Display for PemProblem {
                         u32::from(other)
                     )?,
                 }
-                f.write_str(", which no PEM has: copy the file again as it is")
+                f.write_str(", which is not allowed in PEM: copy the file again as it is")
             }
             Self::BadBase64 { line, label } => write!(
                 f,
@@ -90,20 +90,20 @@ impl std::error::Error for PemProblem {}
 /// One section of a tidied text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Section<'a> {
-    /// Where it begins, in bytes.
+    /// The offset of its beginning in bytes.
     at: usize,
     label: &'a str,
-    /// What is between its two lines, and where that begins.
+    /// The text between its BEGIN and END lines, and the offset of this text.
     body: &'a str,
     body_at: usize,
-    /// Where it is over.
+    /// The offset of its end.
     end: usize,
 }
 
-/// The sections of a text, each with its two lines and its base64 without a space between; what stands
-/// around them is left out. The text is wiped when it is dropped, as it may hold a key.
+/// Returns the sections of a text, each with its BEGIN and END lines and its base64 without spaces;
+/// text around them is removed. The result is wiped when it is dropped, since it may contain a key.
 ///
-/// A section with headers, as encrypted keys of the older form have them, is left as it is.
+/// A section with headers, as in encrypted keys of the older form, is not changed.
 ///
 /// ```
 /// let pasted = "\u{feff}  -----BEGIN\u{a0}CERTIFICATE-----&#10;AQID&#10;-----END CERTIFICATE-----";
@@ -113,10 +113,10 @@ struct Section<'a> {
 /// ```
 ///
 /// # Errors
-/// [`PemProblem`] says what is wrong, and in which line.
+/// [`PemProblem`] with the problem and its line.
 pub fn tidy(text: &[u8]) -> Result<Zeroizing<String>, PemProblem> {
     let text = plain(text);
-    // It grows by no more than the line ends around the sections.
+    // The text grows at most by the line ends around the sections.
     let mut tidied = Zeroizing::new(String::with_capacity(2 * text.len()));
     let mut rest = 0;
     while let Some(section) = next_section(&text, rest)? {
@@ -144,8 +144,8 @@ pub fn tidy(text: &[u8]) -> Result<Zeroizing<String>, PemProblem> {
     Ok(tidied)
 }
 
-/// Whether a private key in a [tidied](tidy) text is encrypted: PKCS#8 says so in the name of the section,
-/// the older forms in a header.
+/// Whether a private key in a [tidied](tidy) text is encrypted: in PKCS#8 the name of the section
+/// shows this, in the older forms a header.
 pub fn is_encrypted(tidied: &str) -> bool {
     tidied.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
         || tidied.lines().any(|line| {
@@ -206,7 +206,7 @@ fn next_section(text: &str, from: usize) -> Result<Option<Section<'_>>, PemProbl
         label: label.to_owned(),
     };
     let length = text[body..].find(&last).ok_or_else(unfinished)?;
-    // Another section before the end: this one has none.
+    // Another section begins before this one ends, so this one has no end.
     if text[body..body + length].contains(BEGIN) {
         return Err(unfinished());
     }
@@ -226,8 +226,8 @@ fn line_of(text: &str, at: usize) -> usize {
         .count()
 }
 
-/// The text in characters that are what they look like: spaces are spaces, line ends line feeds, what
-/// cannot be seen is left out, and escapes of HTML and JSON are undone.
+/// Returns the text with normal characters: all spaces become spaces, all line ends line feeds,
+/// invisible characters are removed, and escapes of HTML and JSON are decoded.
 fn plain(text: &[u8]) -> Zeroizing<String> {
     let text = decoded(text);
     let mut plain = Zeroizing::new(String::with_capacity(text.len()));
@@ -242,7 +242,7 @@ fn plain(text: &[u8]) -> Zeroizing<String> {
         };
         rest = &rest[length..];
         match character {
-            // The byte order mark, and what has no width.
+            // The byte order mark, and characters without width.
             None | Some('\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{ad}') => {}
             Some('\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}') => plain.push('\n'),
             Some(space) if space.is_whitespace() => plain.push(' '),
@@ -252,7 +252,7 @@ fn plain(text: &[u8]) -> Zeroizing<String> {
     plain
 }
 
-/// UTF-8, or UTF-16 by its mark.
+/// Decodes UTF-8, or UTF-16 if it has a byte order mark.
 fn decoded(text: &[u8]) -> Zeroizing<String> {
     let (unit, rest): (fn([u8; 2]) -> u16, _) = match text {
         [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),
@@ -269,8 +269,8 @@ fn decoded(text: &[u8]) -> Zeroizing<String> {
     decoded
 }
 
-/// The character that an entity of HTML stands for, and the length of the entity. An `&` that begins no entity
-/// stands for itself.
+/// Returns the character that an HTML entity stands for, and the length of the entity. An `&` that
+/// does not begin an entity stands for itself.
 fn entity(text: &str) -> (Option<char>, usize) {
     const LONGEST: usize = 10;
     let alone = (Some('&'), 1);
@@ -306,7 +306,7 @@ fn entity(text: &str) -> (Option<char>, usize) {
     }
 }
 
-/// What follows `&amp;` may be an entity that was escaped once more.
+/// Handles `&amp;`: an entity that was escaped twice may follow it.
 fn twice_escaped(rest: &str, length: usize) -> (Option<char>, usize) {
     let end = rest.bytes().take(8).position(|byte| byte == b';');
     match end.map(|end| &rest[..=end]) {
@@ -320,21 +320,22 @@ fn twice_escaped(rest: &str, length: usize) -> (Option<char>, usize) {
     }
 }
 
-/// A line end as JSON and shells write it.
+/// Returns the character that an escape of JSON or of a shell stands for, and the length of the
+/// escape.
 fn escape(text: &str) -> (Option<char>, usize) {
     match text.as_bytes().get(1) {
         Some(b'n') => (Some('\n'), 2),
         Some(b'r') => (Some(' '), 2),
         Some(b't') => (Some(' '), 2),
-        // JSON may write it so.
+        // JSON may escape a slash.
         Some(b'/') => (Some('/'), 2),
-        // The end of a line that a shell joins with the next.
+        // A line end after which a shell joins the next line.
         Some(b'\n' | b'\r') => (None, 1),
         _ => (Some('\\'), 1),
     }
 }
 
-/// A line end, or a tag around the text, as web pages have it.
+/// Returns a line end for an HTML tag, which web pages put between lines or around the text.
 fn line_break(text: &str) -> (Option<char>, usize) {
     let end = text.bytes().take(32).position(|byte| byte == b'>');
     let Some(end) = end else {

@@ -1,4 +1,4 @@
-//! [`NodeKey`]: the keys of the nodes that a client insists on.
+//! [`NodeKey`]: the keys of the only nodes that a client accepts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,14 +6,14 @@ use std::str::FromStr;
 use crate::cert::Cert;
 use crate::key::{PUBLIC_KEY_LEN, PublicKey};
 
-/// The longest key in bytes: RSA of 8,192 bits and what is around it.
+/// The longest key in bytes: RSA of 8,192 bits with its encoding.
 const MAX_KEY: usize = 2048;
 
 /// The key of a node's certificate, of any kind.
 ///
-/// Text form: a node ID (the 128 hexadecimal digits of `node.nodeid`) where the key is a secp256k1
-/// one; the digits of its certificate's public key otherwise, which the error of a client that insists
-/// on other keys shows.
+/// Text form: for a secp256k1 key the node ID (the 128 hexadecimal digits of `node.nodeid`);
+/// otherwise the digits of the certificate's public key, which are shown in the error of a client
+/// that accepts only other keys.
 ///
 /// ```
 /// let id = "0A".repeat(64);
@@ -25,8 +25,8 @@ const MAX_KEY: usize = 2048;
 pub struct NodeKey(Vec<u8>);
 
 impl NodeKey {
-    /// A secp256k1 or P-256 point without the leading `04`, or else the key as in a certificate: an RSA
-    /// one in PKCS#1, a P-384 point.
+    /// Returns the key: a secp256k1 or P-256 point without the leading `04`; another key as it is
+    /// in a certificate, that is an RSA key in PKCS#1 or a P-384 point.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -35,8 +35,8 @@ impl NodeKey {
         Self::of_bits(leaf.key_bits())
     }
 
-    /// Points of curves of 256 bits are told by their length alone, so that a text says the same as a
-    /// certificate.
+    /// A point of a curve of 256 bits is recognised by its length alone, so that a text and a
+    /// certificate give the same key.
     fn of_bits(bits: &[u8]) -> Self {
         Self(match bits {
             [4, point @ ..] if point.len() == PUBLIC_KEY_LEN => point.to_vec(),
@@ -91,7 +91,7 @@ impl FromStr for NodeKey {
     }
 }
 
-/// A text is not a [`NodeKey`].
+/// Why a text is not a [`NodeKey`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseNodeKeyError {
@@ -101,7 +101,7 @@ pub enum ParseNodeKeyError {
          {found} characters"
     )]
     Length {
-        /// Bytes found.
+        /// The number of bytes found.
         found: usize,
     },
     /// A character is not a hexadecimal digit.

@@ -1,8 +1,9 @@
-//! [`private_key`]: the key in a PKCS#12 store, as SDKs in Java have them.
+//! [`private_key`]: reads the key in a PKCS#12 store, which SDKs in Java use.
 //!
-//! Read are the stores of OpenSSL and of Java, DER with a key encrypted by PBES2 (PBKDF2, AES-CBC) or by
-//! three-key Triple DES; no library reads these without dozens of others in its wake. The store's MAC is
-//! not looked at: who could change the store could change it, too, and a wrong password shows by the key.
+//! It reads the stores of OpenSSL and of Java: DER with a key that is encrypted with PBES2 (PBKDF2,
+//! AES-CBC) or with three-key Triple DES. A library for this would need dozens of other libraries.
+//! The store's MAC is not checked: an attacker who can change the store can change the MAC, too,
+//! and a wrong password is noticed when the key is decrypted.
 
 mod derive;
 
@@ -21,7 +22,7 @@ use zeroize::Zeroizing;
 
 use self::derive::Purpose;
 
-/// More rounds than any tool makes; a file must not keep a program busy.
+/// The maximum number of iterations, more than any tool uses; a file must not keep a program busy.
 const MAX_ITERATIONS: u32 = 1_000_000;
 
 const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
@@ -50,17 +51,17 @@ const AES: [(ObjectIdentifier, usize, &Cipher); 3] = [
     ),
 ];
 
-/// Why a PKCS#12 store gives no key.
+/// Why no key can be read from a PKCS#12 store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pkcs12Problem {
-    /// The bytes are no PKCS#12 store, or a damaged one, or one in BER.
+    /// The bytes are not a PKCS#12 store, or it is damaged or in BER.
     Malformed,
-    /// It has no private key.
+    /// The store has no private key.
     NoKey,
-    /// The password is not that of the key.
+    /// The password is wrong.
     Password,
-    /// It is encrypted in a way that is not read here.
+    /// The store is encrypted with an unsupported algorithm.
     Unsupported {
         /// The algorithm's object identifier.
         algorithm: String,
@@ -70,12 +71,12 @@ pub enum Pkcs12Problem {
 impl fmt::Display for Pkcs12Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed => f.write_str("is no PKCS#12 store in DER, or a damaged one"),
+            Self::Malformed => f.write_str("is not a PKCS#12 store in DER, or is damaged"),
             Self::NoKey => f.write_str("is a PKCS#12 store without a private key"),
             Self::Password => f.write_str("is a PKCS#12 store with another password"),
             Self::Unsupported { algorithm } => write!(
                 f,
-                "is a PKCS#12 store whose encryption ({algorithm}) is not read here; turn it into PEM: \
+                "is a PKCS#12 store with unsupported encryption ({algorithm}); convert it to PEM: \
                  openssl pkcs12 -legacy -nocerts -nodes -in FILE -out key.pem"
             ),
         }
@@ -84,10 +85,10 @@ impl fmt::Display for Pkcs12Problem {
 
 impl std::error::Error for Pkcs12Problem {}
 
-/// The first private key of a store, as PKCS#8 in DER.
+/// Returns the first private key of a store, as PKCS#8 in DER.
 ///
 /// # Errors
-/// [`Pkcs12Problem`] says why the store gives no key.
+/// [`Pkcs12Problem`] if the key cannot be read.
 pub fn private_key(store: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, Pkcs12Problem> {
     let store = Pfx::from_der(store).map_err(malformed)?;
     if store.contents.kind != DATA {
@@ -95,8 +96,8 @@ pub fn private_key(store: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, P
     }
     let safes: OctetString = store.contents.content.decode_as().map_err(malformed)?;
     let safes: Vec<ContentInfo<'_>> = Vec::from_der(safes.as_bytes()).map_err(malformed)?;
-    // Certificates are encrypted by older ways than keys: that such a safe stays closed matters only if
-    // there is no key elsewhere.
+    // Certificates may be encrypted with older algorithms than keys: a safe that cannot be opened
+    // matters only if no other safe has a key.
     let mut closed = None;
     for safe in safes {
         match open_safe(&safe, password).and_then(|bags| key_of(&bags, password)) {
@@ -173,7 +174,7 @@ struct Pbes2<'a> {
     encryption: Algorithm<'a>,
 }
 
-/// The bags of a safe, in DER.
+/// Returns the bags of a safe, in DER.
 fn open_safe(safe: &ContentInfo<'_>, password: &str) -> Result<Zeroizing<Vec<u8>>, Pkcs12Problem> {
     match safe.kind {
         DATA => {
@@ -195,7 +196,7 @@ fn open_safe(safe: &ContentInfo<'_>, password: &str) -> Result<Zeroizing<Vec<u8>
 }
 
 fn key_of(bags: &[u8], password: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Pkcs12Problem> {
-    // What a wrong password leaves is no list of bags.
+    // With a wrong password the decrypted bytes are not a list of bags.
     let bags: Vec<Bag<'_>> = Vec::from_der(bags).map_err(|_| Pkcs12Problem::Password)?;
     for bag in bags {
         match bag.kind {
@@ -206,7 +207,7 @@ fn key_of(bags: &[u8], password: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Pkc
             SHROUDED_KEY_BAG => {
                 let key: EncryptedKey<'_> = bag.value.decode_as().map_err(malformed)?;
                 let key = decrypt(&key.algorithm, key.bytes.as_bytes(), password)?;
-                // By chance, one wrong password in 256 leaves a padding that looks right.
+                // By chance, one wrong password in 256 gives a valid padding.
                 AnyRef::from_der(&key).map_err(|_| Pkcs12Problem::Password)?;
                 return Ok(Some(key));
             }
@@ -290,7 +291,7 @@ fn triple_des(key: &[u8], iv: &[u8], bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>,
         return Err(Pkcs12Problem::Malformed);
     }
     mode.decrypt_blocks(blocks);
-    // PKCS#7.
+    // The padding of PKCS#7.
     let padding = usize::from(*bytes.last().ok_or(Pkcs12Problem::Malformed)?);
     let len = bytes.len().checked_sub(padding);
     let len = len.filter(|_| (1..=8).contains(&padding));

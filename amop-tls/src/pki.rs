@@ -1,10 +1,9 @@
-//! Certificates as a FISCO BCOS 2.x chain makes them.
+//! Creates certificates like those of a FISCO BCOS 2.x chain.
 //!
-//! The chain's layout script calls OpenSSL; this module makes certificates of the
-//! same shape without it, for development networks and tests. They are unusual:
-//! the roots, and everything in RSA mode, are X.509 v1 without extensions, nothing
-//! carries a subjectAltName, and validity runs to beyond 2050 (channel-v2 section
-//! 2.3).
+//! The chain's deployment script calls OpenSSL; this module creates certificates of the same form
+//! without it, for development networks and tests. These certificates are unusual: the roots, and
+//! all certificates in RSA mode, are X.509 v1 without extensions, none has a subjectAltName, and
+//! they are valid until after 2050 (channel-v2 section 2.3).
 //!
 //! ```
 //! use amop_tls::pki::{Authority, Leaf};
@@ -20,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! Keys come out as unencrypted PKCS#8. Nothing here writes files.
+//! Keys are returned as unencrypted PKCS#8. This module writes no files.
 
 mod keys;
 mod rsa;
@@ -44,54 +43,54 @@ const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10
 const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// X.520's limit for a common name.
+/// The limit of X.520 for a common name.
 const MAX_NAME: usize = 64;
 
-/// Why a certificate could not be made or loaded.
+/// Why a certificate could not be created or loaded.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PkiError {
-    /// The cryptographic library failed, which on a sound machine it does not.
+    /// The cryptographic library failed, which does not happen on a sound machine.
     #[error("could not {0}: the cryptographic library reported an unspecified failure")]
     Crypto(&'static str),
     /// A structure could not be encoded or decoded.
     #[error("certificate encoding: {0}")]
     Encoding(#[from] der::Error),
-    /// A certificate file does not hold what it should.
+    /// A certificate file has the wrong content.
     #[error("certificate: {0}")]
     Certificate(String),
-    /// A key file does not hold what it should.
+    /// A key file has the wrong content.
     #[error("private key: {0}")]
     Key(String),
-    /// A certificate and a key that do not belong together.
+    /// A certificate and a key do not belong together.
     #[error(
         "the private key does not belong to the certificate; check that both come from the same folder"
     )]
     Mismatch,
-    /// A name that the chain's script would refuse, too.
+    /// The name is invalid; the chain's script would refuse it, too.
     #[error(
         "the name {0:?} is not allowed in a certificate; use 1 to 64 of A-Z a-z 0-9 . _ - and not only dots"
     )]
     Name(String),
-    /// Dates that a certificate cannot express.
+    /// The dates cannot be expressed in a certificate.
     #[error("validity: {0}")]
     Validity(&'static str),
 }
 
-/// From when until when a certificate is valid; certificates count in seconds.
+/// The period in which a certificate is valid, with a resolution of seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// First moment of validity.
+    /// The first moment of validity.
     pub not_before: SystemTime,
-    /// Last moment of validity.
+    /// The last moment of validity.
     pub not_after: SystemTime,
 }
 
 impl Validity {
-    /// What the chain's script gives every certificate: 36500 days.
+    /// The validity of all certificates of the chain's script: 36500 days.
     pub const CHAIN_DEFAULT: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 
-    /// The chain's default, starting at `now`.
+    /// Returns the chain's default validity, starting at `now`.
     pub fn starting(now: SystemTime) -> Self {
         Self {
             not_before: now,
@@ -104,7 +103,7 @@ impl Validity {
     }
 }
 
-/// What a leaf certificate is for; it decides the OU of its subject.
+/// The owner of a leaf certificate; it decides the OU of the subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaf {
     /// A node: `OU=node`.
@@ -136,7 +135,7 @@ pub struct Agency {
     certificate: Certificate,
     key: Key,
     cert_pem: String,
-    /// Of the agencies between it and the root, if there are any.
+    /// The agencies between this one and the root, if there are any.
     above_pem: String,
     root_pem: String,
 }
@@ -145,8 +144,7 @@ pub struct Agency {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Issued {
-    /// The leaf followed by its issuers up to the root, what `node.crt` and
-    /// `sdk.crt` hold.
+    /// The leaf followed by its issuers up to the root, the content of `node.crt` and `sdk.crt`.
     pub cert_pem: String,
     /// The key, as unencrypted PKCS#8. A secret.
     pub key_pem: String,
@@ -155,8 +153,8 @@ pub struct Issued {
 }
 
 impl Issued {
-    /// The public key as 128 lower-case hexadecimal digits, what `node.nodeid` and
-    /// `sdk.publickey` hold.
+    /// Returns the public key as 128 lower-case hexadecimal digits, the content of `node.nodeid`
+    /// and `sdk.publickey`.
     pub fn node_id(&self) -> String {
         hex(&self.public_key)
     }
@@ -171,18 +169,18 @@ impl fmt::Debug for Issued {
 }
 
 impl Authority {
-    /// Makes the root of a new chain, valid from now on for the chain's 36500 days.
+    /// Creates the root of a new chain, valid from now on for the chain's 36500 days.
     ///
     /// # Errors
-    /// A name the chain would not accept, or a failing random source.
+    /// If the chain would not accept the name, or the random source fails.
     pub fn new_ec(common_name: &str) -> Result<Self, PkiError> {
         Self::new_ec_with(common_name, Validity::from_now())
     }
 
-    /// Makes the root of a new chain with dates of your choice.
+    /// Creates the root of a new chain with the given dates.
     ///
     /// # Errors
-    /// As [`Authority::new_ec`], and dates out of order or outside 1970 to 9999.
+    /// Those of [`Authority::new_ec`], and dates out of order or outside 1970 to 9999.
     pub fn new_ec_with(common_name: &str, validity: Validity) -> Result<Self, PkiError> {
         check_name(common_name)?;
         let key = Key::generate_ec()?;
@@ -194,7 +192,7 @@ impl Authority {
     /// Loads a root from its `ca.crt` and `ca.key`.
     ///
     /// # Errors
-    /// Not PEM, not secp256k1, or a key of another certificate.
+    /// If the texts are not PEM, not secp256k1, or the key belongs to another certificate.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
         let certificate = first_certificate(cert_pem)?;
         let key = Key::ec_from_pem(key_pem)?;
@@ -211,18 +209,18 @@ impl Authority {
         })
     }
 
-    /// Makes an agency below this root.
+    /// Creates an agency below this root.
     ///
     /// # Errors
-    /// A name the chain would not accept, or a failing random source.
+    /// If the chain would not accept the name, or the random source fails.
     pub fn agency(&self, name: &str) -> Result<Agency, PkiError> {
         self.agency_with(name, Validity::from_now())
     }
 
-    /// Makes an agency with dates of your choice.
+    /// Creates an agency with the given dates.
     ///
     /// # Errors
-    /// As [`Authority::agency`], and dates out of order or outside 1970 to 9999.
+    /// Those of [`Authority::agency`], and dates out of order or outside 1970 to 9999.
     pub fn agency_with(&self, name: &str, validity: Validity) -> Result<Agency, PkiError> {
         check_name(name)?;
         let key = Key::generate_ec()?;
@@ -232,23 +230,23 @@ impl Authority {
         Agency::assemble(certificate, key, self.cert_pem.clone())
     }
 
-    /// Makes the list of certificates this root has revoked: the first one of each text, in PEM.
-    /// `validity` is from the list's date to the date of the next.
+    /// Creates the list of certificates that this root has revoked: the first certificate of each
+    /// text, in PEM. `validity` is the period from the date of this list to the date of the next.
     ///
     /// # Errors
-    /// A text without a certificate, or dates out of order or outside 1970 to 9999.
+    /// If a text has no certificate, or dates are out of order or outside 1970 to 9999.
     pub fn revoke(&self, revoked: &[&str], validity: Validity) -> Result<String, PkiError> {
         let revoked = revoked.iter().map(|pem| first_certificate(pem));
         let revoked = revoked.collect::<Result<Vec<_>, _>>()?;
         x509::revocation_list(&self.certificate, &self.key, &revoked, validity)
     }
 
-    /// The root certificate, what every `ca.crt` of the chain holds.
+    /// Returns the root certificate, the content of every `ca.crt` of the chain.
     pub fn cert_pem(&self) -> &str {
         &self.cert_pem
     }
 
-    /// The root's key, as unencrypted PKCS#8. A secret.
+    /// Returns the root's key, as unencrypted PKCS#8. A secret.
     ///
     /// # Errors
     /// Only if the key cannot be encoded.
@@ -260,10 +258,11 @@ impl Authority {
 impl Agency {
     /// Loads an agency from `agency.crt`, `agency.key` and the root's `ca.crt`.
     ///
-    /// Of a certificate file with several certificates the first counts.
+    /// If a certificate file has several certificates, the first one is used.
     ///
     /// # Errors
-    /// Not PEM, not secp256k1, a key of another certificate, or another root.
+    /// If the texts are not PEM, not secp256k1, the key belongs to another certificate, or the
+    /// agency to another root.
     pub fn from_pem(root_pem: &str, agency_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
         let root = first_certificate(root_pem)?;
         let certificate = first_certificate(agency_pem)?;
@@ -290,10 +289,10 @@ impl Agency {
         })
     }
 
-    /// Makes an agency below this one, which real chains do not have.
+    /// Creates an agency below this one; the chains of the deployment script do not have this.
     ///
     /// # Errors
-    /// A name the chain would not accept, or a failing random source.
+    /// If the chain would not accept the name, or the random source fails.
     pub fn agency(&self, name: &str) -> Result<Self, PkiError> {
         check_name(name)?;
         let key = Key::generate_ec()?;
@@ -308,18 +307,18 @@ impl Agency {
         })
     }
 
-    /// Makes a leaf for a node or an SDK, valid from now on for 36500 days.
+    /// Creates a leaf for a node or an SDK, valid from now on for 36500 days.
     ///
     /// # Errors
-    /// A name the chain would not accept, or a failing random source.
+    /// If the chain would not accept the name, or the random source fails.
     pub fn issue(&self, leaf: Leaf, name: &str) -> Result<Issued, PkiError> {
         self.issue_with(leaf, name, Validity::from_now())
     }
 
-    /// Makes a leaf with dates of your choice, say an expired one.
+    /// Creates a leaf with the given dates, for example an expired one.
     ///
     /// # Errors
-    /// As [`Agency::issue`], and dates out of order or outside 1970 to 9999.
+    /// Those of [`Agency::issue`], and dates out of order or outside 1970 to 9999.
     pub fn issue_with(
         &self,
         leaf: Leaf,
@@ -329,19 +328,20 @@ impl Agency {
         self.issue_as(leaf.unit(), name, validity)
     }
 
-    /// Makes a leaf with an OU of your choice, for what is neither called `node` nor `sdk`.
+    /// Creates a leaf with any OU, for owners other than `node` and `sdk`.
     ///
     /// # Errors
-    /// As [`Agency::issue_with`].
+    /// Those of [`Agency::issue_with`].
     pub fn issue_as(&self, unit: &str, name: &str, validity: Validity) -> Result<Issued, PkiError> {
         check_name(name)?;
         self.issue_unchecked(unit, name, validity)
     }
 
-    /// As [`Agency::issue_as`], with any text as the name: what a foreign agency may put there.
+    /// Does the same as [`Agency::issue_as`], with any text as the name, as another agency may use
+    /// it.
     ///
     /// # Errors
-    /// As [`Agency::issue_with`], but for the name.
+    /// Those of [`Agency::issue_with`], except for the name.
     pub fn issue_unchecked(
         &self,
         unit: &str,
@@ -364,28 +364,28 @@ impl Agency {
         })
     }
 
-    /// Makes the list of certificates this agency has revoked: the first one of each text, in PEM.
-    /// `validity` is from the list's date to the date of the next.
+    /// Creates the list of certificates that this agency has revoked: the first certificate of each
+    /// text, in PEM. `validity` is the period from the date of this list to the date of the next.
     ///
     /// # Errors
-    /// A text without a certificate, or dates out of order or outside 1970 to 9999.
+    /// If a text has no certificate, or dates are out of order or outside 1970 to 9999.
     pub fn revoke(&self, revoked: &[&str], validity: Validity) -> Result<String, PkiError> {
         let revoked = revoked.iter().map(|pem| first_certificate(pem));
         let revoked = revoked.collect::<Result<Vec<_>, _>>()?;
         x509::revocation_list(&self.certificate, &self.key, &revoked, validity)
     }
 
-    /// The agency's own certificate.
+    /// Returns the agency's own certificate.
     pub fn cert_pem(&self) -> &str {
         &self.cert_pem
     }
 
-    /// The root certificate above it, what every `ca.crt` of the chain holds.
+    /// Returns the root certificate above it, the content of every `ca.crt` of the chain.
     pub fn root_pem(&self) -> &str {
         &self.root_pem
     }
 
-    /// The agency's key, as unencrypted PKCS#8. A secret.
+    /// Returns the agency's key, as unencrypted PKCS#8. A secret.
     ///
     /// # Errors
     /// Only if the key cannot be encoded.
@@ -394,11 +394,11 @@ impl Agency {
     }
 }
 
-/// Reads the public key of the first certificate in `cert_pem`: x and y on
-/// secp256k1, which is a node's identity, or `None` for RSA.
+/// Returns the public key of the first certificate in `cert_pem`: x and y on secp256k1, which is a
+/// node's identity, or `None` for RSA.
 ///
 /// # Errors
-/// No certificate in it, or a key of neither kind.
+/// If there is no certificate, or its key is of neither kind.
 pub fn public_key(cert_pem: &str) -> Result<Option<[u8; 64]>, PkiError> {
     let certificate = first_certificate(cert_pem)?;
     let spki = certificate.tbs_certificate().subject_public_key_info();
@@ -419,10 +419,10 @@ pub fn public_key(cert_pem: &str) -> Result<Option<[u8; 64]>, PkiError> {
     }
 }
 
-/// Checks a name for use in a certificate, which also makes it a safe file name.
+/// Checks a name for a certificate; a valid name is also a safe file name.
 ///
-/// The chain's script accepts the same ones: 1 to 64 of `A-Z a-z 0-9 . _ -`; only
-/// dots are refused in addition.
+/// The chain's script accepts the same names: 1 to 64 of `A-Z a-z 0-9 . _ -`; in addition, names of
+/// only dots are refused here.
 ///
 /// # Errors
 /// [`PkiError::Name`] with the name.

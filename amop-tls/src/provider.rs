@@ -1,4 +1,4 @@
-//! What is offered on the wire: suites, groups and signatures per mode.
+//! The suites, groups and signatures that each mode offers in the handshake.
 
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
@@ -14,14 +14,13 @@ impl Mode {
     }
 }
 
-/// The rustls crypto provider for a mode (channel-v2 section 2.4).
+/// Returns the rustls crypto provider for a mode (channel-v2 section 2.4).
 ///
-/// X25519 is in neither: OpenSSL-derived production nodes use its group
-/// number 29 for SM2, and whoever picked it would break the handshake
-/// (p2p-v2 section 2.3).
+/// X25519 is not in either: production nodes, which are based on OpenSSL, use its group number 29
+/// for SM2, and choosing it would make the handshake fail (p2p-v2 section 2.3).
 ///
-/// Meant for those who build a rustls configuration themselves;
-/// [`Identity`](crate::Identity) uses it already.
+/// It is for programs that build a rustls configuration themselves; [`Identity`](crate::Identity)
+/// uses it already.
 pub fn crypto_provider(mode: Mode) -> CryptoProvider {
     let (cipher_suites, kx_groups) = match mode {
         Mode::Ec => (
@@ -38,7 +37,7 @@ pub fn crypto_provider(mode: Mode) -> CryptoProvider {
                 cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
                 cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
             ],
-            // secp256k1 also here: python-sdk and nodejs-sdk offer no other.
+            // secp256k1 is also needed here: python-sdk and nodejs-sdk offer no other group.
             vec![kx::SECP256K1, kx_group::SECP256R1, kx_group::SECP384R1],
         ),
     };

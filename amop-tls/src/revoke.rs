@@ -1,4 +1,4 @@
-//! Certificate revocation lists: who made them, and whether a certificate is on one.
+//! Certificate revocation lists: checks their issuers, and whether a certificate is on one.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,10 +19,11 @@ use crate::known::digest;
 use crate::pem::{self, PemProblem};
 use crate::{TlsError, algs};
 
-/// Lists taken from one file.
+/// The maximum number of lists in one file.
 const MAX_LISTS: usize = 32;
 
-/// RFC 5280 section 5.1, of version 1 or 2: `openssl ca -gencrl` makes both.
+/// The signed part of a list, RFC 5280 section 5.1, of version 1 or 2: `openssl ca -gencrl` writes
+/// both.
 #[derive(Sequence)]
 pub(crate) struct Tbs {
     #[asn1(optional = "true")]
@@ -45,17 +46,17 @@ pub(crate) struct Signed {
     pub(crate) signature: BitString,
 }
 
-/// A certificate authority that may have made a list.
+/// A certificate authority that may have issued a list.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Issuer<'a> {
     pub(crate) subject: &'a Name,
     pub(crate) key_alg: KeyAlg,
     pub(crate) key_bits: &'a [u8],
-    /// Whether its keyUsage lets it sign lists.
+    /// Whether its keyUsage allows it to sign lists.
     pub(crate) crl_sign: bool,
 }
 
-/// Names a key by its digest.
+/// Identifies a key by its digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct KeyId([u8; 32]);
 
@@ -69,8 +70,9 @@ impl KeyId {
     }
 }
 
-/// Names a certificate by the key that signed it and its serial number, as lists do. By the key and
-/// not the name: many authorities are called alike ("chain"), and an agency can call another so.
+/// Identifies a certificate by the key that signed it and its serial number, as lists do. The key
+/// is used instead of the name: many authorities have the same name ("chain"), and an agency can
+/// choose any name for an authority below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Link([u8; 32]);
 
@@ -84,14 +86,14 @@ impl Link {
     }
 }
 
-/// One list whose signature has been checked.
+/// A list whose signature was checked.
 #[derive(Debug)]
 struct List {
     revoked: HashSet<Link>,
     next_update: Option<i64>,
 }
 
-/// What has been revoked.
+/// The revoked certificates.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Revoked {
     lists: Vec<Arc<List>>,
@@ -102,12 +104,12 @@ impl Revoked {
         self.lists.iter().any(|list| list.revoked.contains(link))
     }
 
-    /// When the first list should have been replaced, in seconds since 1970.
+    /// Returns when the first list should have been replaced, in seconds since 1970.
     pub(crate) fn next_update(&self) -> Option<i64> {
         self.lists.iter().filter_map(|list| list.next_update).min()
     }
 
-    /// Adds the lists of a file, which `issuers` must have made.
+    /// Adds the lists of a file; one of `issuers` must have signed each.
     pub(crate) fn add(
         &mut self,
         file: &str,
@@ -121,7 +123,7 @@ impl Revoked {
     }
 }
 
-/// PEM, or one list in DER.
+/// Returns the lists in a file: PEM, or one list in DER.
 fn lists_in(
     file: &str,
     bytes: &[u8],
@@ -136,7 +138,7 @@ fn lists_in(
     let text = match pem::tidy(bytes) {
         Ok(text) => text,
         Err(PemProblem::NoSection) => {
-            return Err(bad("it has no BEGIN X509 CRL section and is no DER".into()));
+            return Err(bad("it has no BEGIN X509 CRL section and is not DER".into()));
         }
         Err(problem) => return Err(bad(format!("damaged PEM: {problem}"))),
     };
@@ -148,7 +150,7 @@ fn lists_in(
         lists.push(list.map_err(|error| bad(format!("damaged PEM: {error}")))?);
     }
     if lists.is_empty() {
-        return Err(bad("it has no BEGIN X509 CRL section and is no DER".into()));
+        return Err(bad("it has no BEGIN X509 CRL section and is not DER".into()));
     }
     Ok(lists)
 }
@@ -165,8 +167,9 @@ fn read(file: &str, der: &[u8], issuers: &[Issuer<'_>]) -> Result<List, TlsError
     if tbs.signature != signed.algorithm {
         return Err(bad("its two signature algorithm fields differ".into()));
     }
-    // What must be understood and is not: a list of changes, of a part, or of other authorities'
-    // certificates. To take it for a whole list would let revoked certificates in.
+    // An extension that must be understood is not supported: the list has only changes, only a
+    // part, or certificates of other authorities. Using it as a complete list would let revoked
+    // certificates in.
     let mut extensions = tbs.extensions.iter().flatten().chain(
         tbs.revoked
             .iter()
@@ -208,7 +211,7 @@ fn read(file: &str, der: &[u8], issuers: &[Issuer<'_>]) -> Result<List, TlsError
     };
     if !issuer.crl_sign {
         return Err(bad(format!(
-            "keyUsage of {:?}, who made it, lacks cRLSign: let an authority make it that may",
+            "keyUsage of its issuer {:?} lacks cRLSign: let an authority issue it that has cRLSign",
             cert::one_line(&tbs.issuer)
         )));
     }
@@ -230,7 +233,7 @@ mod tests {
     use super::*;
     use crate::pki::{Authority, Validity};
 
-    /// `openssl ca -gencrl` leaves the version out unless it is told of extensions.
+    /// `openssl ca -gencrl` writes no version unless extensions are configured.
     #[test]
     fn lists_of_version_1_are_read() {
         let root = Authority::new_ec("chain").unwrap();

@@ -1,34 +1,35 @@
-//! [`Role`]: what the subject of a certificate says its owner is.
+//! [`Role`]: the kind of owner that the subject of a certificate names.
 
 use der::asn1::ObjectIdentifier;
 use x509_cert::name::Name;
 
 const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 
-/// What the chain's scripts write into the OU of a node's certificate: 2.x, and 3.x guomi. Guomi
-/// chains have a second certificate for encryption.
+/// The OUs that the chain's scripts write into a node's certificate, on 2.x and on 3.x guomi
+/// chains. Guomi chains have a second certificate for encryption.
 const NODES: [&str; 4] = ["node", "ennode", "ssl", "enssl"];
 
-/// What an OU of an SDK's certificate has in it: `sdk`, and `ensdk` on guomi chains.
+/// The text that an OU of an SDK's certificate contains: in `sdk`, and in `ensdk` on guomi chains.
 const SDK: &str = "sdk";
 
-/// What a certificate says its owner is, by the OUs of its subject.
+/// The kind of a certificate's owner, according to the OUs of its subject.
 ///
-/// All certificates of a chain are issued alike, whoever they are for. Only the OU tells, and not
-/// on every chain: `docs/security.md` has a table.
+/// All certificates of a chain have the same form, for every kind of owner. Only the OU
+/// distinguishes them, and not on every chain: `docs/security.md` has a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// An OU is `node`, `ssl`, or one of these with `en` before it; none has `sdk` in it.
+    /// An OU is `node`, `ssl`, or one of these with the prefix `en`; none contains `sdk`.
     ///
-    /// SDKs of chains made before 2.1 have such certificates, too.
+    /// SDKs of chains that were created before 2.1 have certificates of this kind, too.
     Node,
-    /// An OU has `sdk` in it, however it is spelled and whatever the others say.
+    /// An OU contains `sdk`, in any spelling, whatever the other OUs are.
     Sdk,
-    /// The OUs say neither, as on 3.x chains with RSA.
+    /// The OUs are neither, as on 3.x chains with RSA.
     Unknown,
 }
 
-/// Reads all OUs: a certificate may have several, in one part of the name or in many.
+/// Returns the role of a subject. It reads all OUs: a certificate may have several, in one part of
+/// the name or in many.
 pub(crate) fn role_of(subject: &Name) -> Role {
     let mut role = Role::Unknown;
     let units = subject
@@ -45,8 +46,8 @@ pub(crate) fn role_of(subject: &Name) -> Role {
     role
 }
 
-/// The text in every way its bytes can be read: as characters of one, two or four bytes. Which one
-/// is meant, the string type says; nothing is to depend on what it says.
+/// Returns the text in every way in which its bytes can be read: as characters of one, two or four
+/// bytes. The string type says which one is meant, but the result must not depend on it.
 fn readings(bytes: &[u8]) -> [String; 3] {
     let two = bytes.chunks(2).map(|pair| number(pair, 2) as u16);
     let four = bytes.chunks(4).map(|quad| number(quad, 4));
@@ -57,14 +58,14 @@ fn readings(bytes: &[u8]) -> [String; 3] {
     ]
 }
 
-/// A number that ends with zeros where bytes are missing.
+/// Returns a number; missing bytes at the end count as zeros.
 fn number(bytes: &[u8], len: usize) -> u32 {
     let byte = |i| u32::from(bytes.get(i).copied().unwrap_or(0));
     (0..len).fold(0, |number, i| number << 8 | byte(i))
 }
 
-/// Letters and digits alone, in lower case and of usual width: what a reader takes for the same
-/// word is the same word.
+/// Returns only letters and digits, in lower case and of usual width, so that words that look the
+/// same are the same.
 fn letters(text: impl Iterator<Item = char>) -> String {
     text.map(usual_width)
         .flat_map(char::to_uppercase)
@@ -73,7 +74,7 @@ fn letters(text: impl Iterator<Item = char>) -> String {
         .collect()
 }
 
-/// Full-width forms, as East Asian keyboards make them.
+/// Converts full-width characters, which East Asian keyboards produce.
 fn usual_width(c: char) -> char {
     match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
@@ -95,7 +96,8 @@ mod tests {
 
     type Part<'a> = (ObjectIdentifier, Tag, &'a [u8]);
 
-    /// A name of parts; each part of several values is one part of the name.
+    /// Returns a name of these parts; several values in one part of the list become one part of the
+    /// name.
     fn name(parts: &[&[Part<'_>]]) -> Name {
         let mut rdns = RdnSequence::default();
         for part in parts {
@@ -175,14 +177,14 @@ mod tests {
             assert_eq!(ou(tag, b"node"), Role::Node, "{tag}");
         }
         let wide: Vec<u8> = "ｓdk".encode_utf16().flat_map(u16::to_be_bytes).collect();
-        // The type that says so, and one that does not.
+        // A string type that fits these bytes, and one that does not.
         for tag in [Tag::BmpString, Tag::Utf8String] {
             assert_eq!(ou(tag, b"\0s\0d\0k"), Role::Sdk);
             assert_eq!(ou(tag, b"\0n\0o\0d\0e"), Role::Node);
             assert_eq!(ou(tag, &wide), Role::Sdk);
             assert_eq!(ou(tag, b"\0\0\0s\0\0\0d\0\0\0k"), Role::Sdk);
         }
-        // A byte too many or too few hides nothing.
+        // A missing or an extra byte hides nothing.
         assert_eq!(ou(Tag::BmpString, b"\0s\0d\0k\0"), Role::Sdk);
     }
 
@@ -202,7 +204,7 @@ mod tests {
             assert_eq!(role_of(&name(&parts)), Role::Sdk);
         }
         assert_eq!(role_of(&name(&[&[o, ou(node)]])), Role::Node);
-        // Other parts of the name say nothing of it.
+        // Other parts of the name do not matter.
         let cn = part(COMMON_NAME, sdk);
         assert_eq!(role_of(&name(&[&[cn], &[ou(node)]])), Role::Node);
         assert_eq!(role_of(&name(&[&[cn]])), Role::Unknown);

@@ -1,4 +1,4 @@
-//! Private keys: reading them and signing handshakes with them.
+//! Private keys: reads them and signs handshakes with them.
 
 use std::sync::Arc;
 
@@ -10,18 +10,17 @@ use rustls::sign::{Signer, SigningKey, public_key_to_spki};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use zeroize::Zeroizing;
 
-/// The scheme under which a secp256k1 key signs in TLS 1.2, where the name of
-/// the curve in it means nothing (RFC 8446 section 4.2.3, RFC 5246 section
-/// 7.4.1.4.1).
+/// The scheme with which a secp256k1 key signs in TLS 1.2, where the curve in the scheme's name has
+/// no meaning (RFC 8446 section 4.2.3, RFC 5246 section 7.4.1.4.1).
 const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
 
-/// Why a private key cannot be used.
+/// Why a private key is not usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeyProblem {
     Guomi,
-    /// An elliptic curve other than secp256k1.
+    /// It is on an elliptic curve other than secp256k1.
     Curve(&'static str),
-    /// Neither a secp256k1 nor an RSA key.
+    /// It is neither a secp256k1 nor an RSA key.
     Other(String),
 }
 
@@ -29,7 +28,7 @@ pub(crate) enum KeyProblem {
 pub(crate) fn load(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, KeyProblem> {
     let bytes = der.secret_der();
     if !matches!(der, PrivateKeyDer::Pkcs1(_)) {
-        // Takes PKCS#8 and SEC1, the latter also without curve or public key.
+        // This accepts PKCS#8 and SEC1, the latter also without curve or public key.
         let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256K1_SHA256_ASN1_SIGNING, bytes);
         if let Ok(pair) = pair {
             return Ok(Arc::new(Secp256k1Key(Arc::new(pair))));
@@ -46,8 +45,8 @@ pub(crate) fn load(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, KeyPr
     }
 }
 
-/// Looks for the identifier of a well-known curve, to say which one a key is
-/// on. Good enough for a message: the key has been refused already.
+/// Searches for the identifier of a well-known curve, to report the curve of a key. This is precise
+/// enough for a message, since the key has already been refused.
 fn foreign_curve(der: &[u8]) -> Option<KeyProblem> {
     let has = |oid: &[u8]| der.windows(oid.len()).any(|window| window == oid);
     let curves: [(&[u8], KeyProblem); 4] = [
@@ -115,7 +114,7 @@ impl Signer for Secp256k1Signer {
     }
 }
 
-/// [`load`] for those who hand keys to the crypto provider themselves.
+/// Lets programs that use the crypto provider directly [`load`] keys.
 #[derive(Debug)]
 pub(crate) struct Keys;
 

@@ -1,4 +1,4 @@
-//! Statements that a node signs with the key of its certificate, outside of TLS.
+//! Statements that a node signs with the key of its certificate, outside TLS.
 
 use aws_lc_rs::signature::{
     ECDSA_P256K1_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
@@ -9,14 +9,15 @@ use x509_cert::certificate::Certificate;
 
 use crate::{Identity, Mode, PublicKey, cert::RSA_ENCRYPTION};
 
-/// Goes before every statement. The same key signs TLS 1.2 handshakes, whose first 32 signed bytes the
-/// client chooses and whose next 32 the server draws at random: with a longer prefix no
-/// signature of the one kind is one of the other.
+/// The prefix of every statement. The same key signs TLS 1.2 handshakes, where the client chooses
+/// the first 32 signed bytes and the server draws the next 32 at random. Because this prefix is
+/// longer, a signature of one kind is never valid as the other.
 const PREFIX: &[u8; 65] = b"AMOP: what a node says of itself, signed by its certificate's key";
 
 impl Identity {
-    /// Signs what we say of ourselves to nodes that have no TLS connection to us: with ECDSA on secp256k1
-    /// and SHA-256, in DER; in RSA mode with PKCS#1 v1.5 and SHA-256. `None` if the random source fails.
+    /// Signs a statement of this side for nodes without a TLS connection to it: with ECDSA on
+    /// secp256k1 and SHA-256, in DER; in RSA mode with PKCS#1 v1.5 and SHA-256. `None` if the
+    /// random source fails.
     pub fn sign_statement(&self, statement: &[u8]) -> Option<Vec<u8>> {
         let scheme = match self.mode() {
             Mode::Ec => SignatureScheme::ECDSA_NISTP256_SHA256,
@@ -27,8 +28,8 @@ impl Identity {
     }
 }
 
-/// The public key of an RSA certificate: in DER, as it is in there. It is what nodes of 3.x RSA chains have
-/// as their ID. `None` if the certificate has another kind of key.
+/// Returns the public key of an RSA certificate, in DER as in the certificate. Nodes of 3.x RSA
+/// chains use it as their ID. `None` if the certificate has another kind of key.
 #[must_use]
 pub fn rsa_public_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let certificate = Certificate::from_der(certificate).ok()?;
@@ -39,7 +40,7 @@ pub fn rsa_public_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     key.subject_public_key.as_bytes().map(<[u8]>::to_vec)
 }
 
-/// Whether the owner of an RSA key (in DER, see [`rsa_public_key`]) has signed a statement with
+/// Whether the owner of an RSA key (in DER, see [`rsa_public_key`]) signed a statement with
 /// [`Identity::sign_statement`].
 #[must_use]
 pub fn rsa_signed_statement(key: &[u8], statement: &[u8], signature: &[u8]) -> bool {
@@ -49,7 +50,7 @@ pub fn rsa_signed_statement(key: &[u8], statement: &[u8], signature: &[u8]) -> b
 }
 
 impl PublicKey {
-    /// Whether the owner of this key has signed a statement with [`Identity::sign_statement`].
+    /// Whether the owner of this key signed a statement with [`Identity::sign_statement`].
     pub fn signed_statement(&self, statement: &[u8], signature: &[u8]) -> bool {
         let point = [&[4], &self.0[..]].concat();
         UnparsedPublicKey::new(&ECDSA_P256K1_SHA256_ASN1, point)
@@ -134,12 +135,12 @@ mod tests {
             assert!(!key.signed_statement(b"links: none", &bad), "byte {at}");
             assert!(!key.signed_statement(b"links: none", &signature[..at]));
         }
-        // What TLS signs is no statement.
+        // A signature made for TLS is not valid for a statement.
         let raw = one.signing_key();
         let raw = raw.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]);
         let signature = raw.unwrap().sign(b"links: none").unwrap();
         assert!(!key.signed_statement(b"links: none", &signature));
-        // A key that is no point on the curve has signed nothing.
+        // A key that is not a point on the curve has signed nothing.
         assert!(!PublicKey([7; 64]).signed_statement(b"x", &signature));
     }
 }

@@ -1,4 +1,4 @@
-//! Times for people.
+//! Times as text for people.
 
 use std::{fmt, time::Duration};
 
@@ -13,7 +13,7 @@ impl fmt::Display for Utc {
         let since = u64::try_from(self.0).map(Duration::from_secs);
         match since.map(DateTime::from_unix_duration) {
             Ok(Ok(time)) => time.fmt(f),
-            // Before 1970 or after 9999.
+            // The time is before 1970 or after 9999.
             _ => write!(f, "{} seconds since 1970", self.0),
         }
     }

@@ -1,8 +1,7 @@
-//! The certificate verifier, one for both ends and both modes.
+//! The certificate verifier, the same for both ends and both modes.
 //!
-//! webpki cannot be used: it refuses X.509 v1 leaves, which RSA mode has
-//! (channel-v2 section 2.3), and names it cannot check. What is checked here
-//! is in the crate documentation, "Verification".
+//! webpki is not usable: it refuses X.509 v1 leaves, which RSA mode has (channel-v2 section 2.3),
+//! and names that it cannot check. The crate documentation, "Verification", lists all checks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,10 +25,9 @@ use crate::{Mode, Side};
 
 /// Why a peer's certificate is refused.
 ///
-/// The handshake reports it as
-/// [`HandshakeFailure::PeerCertificate`](crate::HandshakeFailure), except that
-/// the first three have variants of their own in rustls, and so an alert of
-/// their own on the wire.
+/// The handshake reports it as [`HandshakeFailure::PeerCertificate`](crate::HandshakeFailure),
+/// except for the first three, which have their own variants in rustls, and so their own alerts on
+/// the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -39,15 +37,15 @@ pub enum VerifyError {
          or agency, or the peer did not send its agency certificate"
     )]
     UnknownIssuer {
-        /// Subject of the leaf.
+        /// The subject of the leaf.
         subject: String,
     },
     /// A certificate has expired.
     #[error("the certificate of {subject:?} expired at {}; renew it", Utc(*not_after))]
     Expired {
-        /// Subject of the expired certificate.
+        /// The subject of the expired certificate.
         subject: String,
-        /// End of its validity, in seconds since 1970.
+        /// The end of its validity, in seconds since 1970.
         not_after: i64,
     },
     /// A certificate is not valid yet; perhaps a clock is wrong.
@@ -56,146 +54,146 @@ pub enum VerifyError {
         Utc(*not_before)
     )]
     NotYetValid {
-        /// Subject of the certificate.
+        /// The subject of the certificate.
         subject: String,
-        /// Begin of its validity, in seconds since 1970.
+        /// The beginning of its validity, in seconds since 1970.
         not_before: i64,
     },
     /// A certificate cannot be read.
     #[error("certificate {position} of the chain: {detail}")]
     BadEncoding {
-        /// Place in the chain, 0 is the leaf.
+        /// The position in the chain; 0 is the leaf.
         position: usize,
-        /// What is wrong.
+        /// The problem.
         detail: String,
     },
-    /// The peer sent more certificates, or a longer or more tangled path, than
-    /// any chain needs.
-    #[error("the chain is too long or too tangled: {detail}")]
+    /// The peer sent more certificates, or a longer or more complex path, than any chain needs.
+    #[error("the chain is too long or too complex: {detail}")]
     TooComplex {
-        /// The limit that was met.
+        /// The limit that was exceeded.
         detail: &'static str,
     },
     /// A certificate is not signed by the issuer it names.
     #[error("the signature in the certificate of {subject:?} is wrong")]
     BadSignature {
-        /// Subject of the certificate with the wrong signature.
+        /// The subject of the certificate with the wrong signature.
         subject: String,
     },
     /// The key or the signature algorithm of a certificate is not supported.
     #[error("the certificate of {subject:?} uses an unsupported {what}")]
     Unsupported {
-        /// Subject of the certificate.
+        /// The subject of the certificate.
         subject: String,
         /// "key" or "signature algorithm".
         what: &'static str,
     },
-    /// An SM2 certificate.
+    /// A certificate is an SM2 certificate.
     #[error("the certificate of {subject:?} is an SM2 one; guomi TLS is not supported")]
     Guomi {
-        /// Subject of the certificate.
+        /// The subject of the certificate.
         subject: String,
     },
-    /// A certificate was used to issue another, which it may not.
+    /// A certificate issued another one without being allowed to.
     #[error("{subject:?} issued a certificate but may not: {reason}")]
     NotAnIssuer {
-        /// Subject of the issuing certificate.
+        /// The subject of the issuing certificate.
         subject: String,
-        /// The rule that is broken.
+        /// The violated rule.
         reason: &'static str,
     },
     /// The leaf is a CA certificate.
     #[error("the peer identifies itself with the CA certificate {subject:?}")]
     CaAsLeaf {
-        /// Subject of the leaf.
+        /// The subject of the leaf.
         subject: String,
     },
-    /// An extension that must be understood is not.
+    /// A critical extension is not supported.
     #[error("the certificate of {subject:?} has the extension {oid}, which is not supported")]
     UnhandledExtension {
-        /// Subject of the certificate.
+        /// The subject of the certificate.
         subject: String,
-        /// The extension, dotted.
+        /// The dotted identifier of the extension.
         oid: String,
     },
     /// The leaf's extendedKeyUsage excludes this use.
     #[error("extendedKeyUsage of {subject:?} does not allow it to be a TLS {peer}")]
     WrongPurpose {
-        /// Subject of the leaf.
+        /// The subject of the leaf.
         subject: String,
-        /// What the peer is in this connection.
+        /// The peer's end of this connection.
         peer: Side,
     },
-    /// An RSA certificate in EC mode or the reverse.
+    /// The peer has an RSA certificate in EC mode, or the reverse.
     #[error(
         "the peer is in {found} mode, we in {expected} mode: the folders of the two do not \
          belong together (rsa_crypto_channel on the node)"
     )]
     WrongMode {
-        /// Our mode.
+        /// This side's mode.
         expected: Mode,
-        /// The peer's.
+        /// The peer's mode.
         found: Mode,
     },
-    /// The leaf's keyUsage excludes what TLS needs it for.
+    /// The leaf's keyUsage excludes a use that TLS needs.
     #[error(
         "keyUsage of {subject:?} lacks {missing}, so that it cannot be used for TLS: issue the \
          certificate again with it"
     )]
     WrongKeyUsage {
-        /// Subject of the leaf.
+        /// The subject of the leaf.
         subject: String,
-        /// What is missing.
+        /// The missing usage.
         missing: &'static str,
     },
-    /// The leaf is an SDK's, where a node's is wanted.
+    /// The leaf is an SDK's, where a node's is required.
     #[error(
         "the certificate of {subject:?} is that of an SDK (its OU says so), and no SDK may act as a \
          node: give the node its own node.crt; where nodes of the chain really have such certificates, \
          set [amop] sdk_certificates_as_nodes=true on nodes, sdk_certificates_as_nodes(true) on clients"
     )]
     SdkCertificate {
-        /// Subject of the leaf.
+        /// The subject of the leaf.
         subject: String,
     },
-    /// The node's key is none of those that the client insists on.
+    /// The node's key is not one of those that the client accepts.
     #[error(
-        "the node's key is {key}, which is none of the {pinned} given by node_keys: add it if this is \
-         the right node; if it is not, another one answers at this address"
+        "the node's key is {key}, which is not one of the {pinned} given by node_keys: add it if this is \
+         the right node; if it is not, another node answers at this address"
     )]
     NotPinned {
-        /// The node's key as [`NodeKey`](crate::NodeKey) reads it.
+        /// The node's key, in the text form of [`NodeKey`](crate::NodeKey).
         key: String,
-        /// How many keys were given.
+        /// The number of keys that were given.
         pinned: usize,
     },
-    /// The client's agency is not ours (channel-v2 section 2.5, by key instead of by name).
+    /// The client's agency is not that of this node (channel-v2 section 2.5, by key instead of by
+    /// name).
     #[error(
         "the client's certificate is issued by {found:?}, this node's by {expected:?}{}; use an SDK \
          certificate of this node's agency or set check_cert_issuer=false on the node",
         if found == expected { " with another key" } else { "" }
     )]
     IssuerMismatch {
-        /// Issuer of our certificate.
+        /// The issuer of this node's certificate.
         expected: String,
-        /// Issuer of the client's.
+        /// The issuer of the client's certificate.
         found: String,
     },
-    /// The leaf does not yield a key in the form a chain identifies peers by.
+    /// The leaf does not yield a key of the form by which a chain identifies peers.
     #[error("the certificate of {subject:?} yields no node ID: {reason}")]
     NoPublicKey {
-        /// Subject of the leaf.
+        /// The subject of the leaf.
         subject: String,
-        /// The rule that is broken.
+        /// The violated rule.
         reason: &'static str,
     },
-    /// Its issuer has revoked a certificate.
+    /// A certificate was revoked by its issuer.
     #[error(
         "the certificate of {subject:?} with the serial number {serial} has been revoked by its \
          issuer; issue another one if its owner is still welcome"
     )]
     Revoked {
-        /// Subject of the revoked certificate.
+        /// The subject of the revoked certificate.
         subject: String,
         /// Its serial number in hexadecimal digits.
         serial: String,
@@ -209,8 +207,8 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// As rustls wants it: with its own variants where they exist, because
-    /// they choose the alert the peer sees.
+    /// Converts it to an error of rustls, with a variant of rustls where there is one, since it
+    /// decides the alert that the peer gets.
     pub(crate) fn into_rustls(self, now: UnixTime) -> Error {
         let at = |secs: i64| {
             UnixTime::since_unix_epoch(std::time::Duration::from_secs(
@@ -232,17 +230,17 @@ impl VerifyError {
     }
 }
 
-/// The issuer of our own first certificate.
+/// The issuer of this side's first certificate.
 #[derive(Clone)]
 pub(crate) struct OwnIssuer {
     pub(crate) key: KeyId,
     pub(crate) line: String,
 }
 
-/// What rustls asks about the certificates of one side.
+/// Answers the questions of rustls about the certificates of one side.
 pub(crate) struct Verifier {
     peers: PeerVerifier,
-    /// What the peer is.
+    /// The peer's end of the connection.
     peer: Side,
     algs: &'static WebPkiSupportedAlgorithms,
 }
@@ -271,8 +269,8 @@ impl Verifier {
         self.peers.judge(leaf, others, self.peer, now)
     }
 
-    /// Done here because rustls' own helper parses the certificate with
-    /// webpki, which refuses version 1.
+    /// Checks a handshake signature. This is done here because the helper of rustls parses the
+    /// certificate with webpki, which refuses version 1.
     fn verify_tls12(
         &self,
         message: &[u8],
@@ -338,7 +336,7 @@ impl ServerCertVerifier for Verifier {
 }
 
 impl ClientCertVerifier for Verifier {
-    /// Empty, as real nodes send it (channel-v2 section 2.4).
+    /// Returns an empty list, as FISCO nodes send it (channel-v2 section 2.4).
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

@@ -1,4 +1,4 @@
-//! What the user is told when the peer is not what it should be.
+//! The errors for peers that are not valid TLS peers.
 
 mod common;
 
@@ -8,7 +8,7 @@ use amop_tls::{HandshakeFailure, Identity, Mode, Side};
 use common::*;
 use rustls::{AlertDescription, ClientConnection, Error, ServerConnection};
 
-/// A peer that says one thing and hangs up.
+/// A peer that sends some bytes and closes the connection.
 struct Peer(Cursor<Vec<u8>>);
 
 impl Peer {
@@ -57,7 +57,7 @@ fn peers_that_do_not_speak_tls() {
     for hello in [
         &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
         b"SSH-2.0-OpenSSH_9.6\r\n",
-        // A plain AMOP frame: its length comes first.
+        // A plain AMOP frame: its length is first.
         &[0, 0, 0, 42, 0, 0x12, 0x30, 0x30],
     ] {
         let told = client_meets(Peer::says(hello), "ec/sdk");
@@ -128,7 +128,7 @@ fn alerts() {
     );
 }
 
-/// A server is not told the remedies of a client.
+/// A server's error does not contain advice for a client.
 #[test]
 fn a_server_that_receives_handshake_failure() {
     let error = Error::AlertReceived(AlertDescription::HandshakeFailure);
@@ -141,7 +141,7 @@ fn a_server_that_receives_handshake_failure() {
     }
 }
 
-/// The way out is in the message.
+/// The solution is in the message.
 #[test]
 fn static_rsa_only_says_how_to_connect_all_the_same() {
     let told = HandshakeFailure::StaticRsaOnly.to_string();

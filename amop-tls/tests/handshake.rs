@@ -1,5 +1,5 @@
-//! Handshakes between our client and our server, in memory: the folders a
-//! chain's script makes, right and wrong.
+//! Handshakes between this crate's client and server, in memory, with right and wrong folders of a
+//! chain's script.
 
 mod common;
 
@@ -164,7 +164,7 @@ fn p2p_needs_a_node_id() {
     );
 }
 
-/// The names in a foreign chain are the same as in ours.
+/// The names in another chain are the same as in this one.
 #[test]
 fn foreign_chains_are_refused_by_both_sides() {
     let (ours, foreign) = (node("ec/node0"), sdk("foreign"));
@@ -174,7 +174,7 @@ fn foreign_chains_are_refused_by_both_sides() {
         HandshakeFailure::PeerUnknownIssuer
     ));
 
-    // A client that trusts our CA but has the foreign certificate.
+    // A client that trusts this chain's CA but has a certificate of the other chain.
     let client = client_with(
         &sdk("ec/sdk"),
         raw_key(certs("foreign/sdk.crt"), "foreign/sdk.key"),
@@ -266,8 +266,8 @@ impl rustls::client::ResolvesClientCert for NoCertificate {
         hints: &[&[u8]],
         schemes: &[SignatureScheme],
     ) -> Option<Arc<rustls::sign::CertifiedKey>> {
-        // The CertificateRequest names no CAs (channel-v2 section 2.4), one scheme, and behind it that of
-        // older JDKs.
+        // The CertificateRequest names no CAs (channel-v2 section 2.4), and one scheme, followed by
+        // that of older JDKs.
         assert!(hints.is_empty());
         let schemes_of_sdks = [
             SignatureScheme::ECDSA_NISTP256_SHA256,
@@ -282,7 +282,7 @@ impl rustls::client::ResolvesClientCert for NoCertificate {
     }
 }
 
-/// Real nodes answer this with alert 48 too.
+/// FISCO nodes answer this with alert 48, too.
 #[test]
 fn leaf_without_its_agency() {
     let mut chain = certs("ec/sdk/sdk.crt");
@@ -302,7 +302,7 @@ fn leaf_without_its_agency() {
     }
 }
 
-/// The holder of a certificate must also hold its key.
+/// The owner of a certificate must also have its key.
 #[test]
 fn stolen_certificate() {
     let client = client_with(
@@ -325,7 +325,7 @@ fn stolen_certificate() {
 
 #[test]
 fn modes_do_not_mix() {
-    // The node is in EC mode, the SDK folder in RSA mode: no suite in common.
+    // The node is in EC mode, the SDK folder is of RSA mode, so there is no common suite.
     let done = handshake(
         sdk("rsa/sdk").client_config().unwrap(),
         channel(&node("ec/node0")),
@@ -348,7 +348,7 @@ fn modes_do_not_mix() {
     assert!(matches!(told, HandshakeFailure::Refused), "{told}");
     assert!(told.to_string().contains("rsa_crypto_channel"));
 
-    // The EC node asks for ECDSA signatures only, so no RSA certificate is sent.
+    // The EC node accepts only ECDSA signatures, so no RSA certificate is sent.
     let client = client_with(
         &sdk("ec/sdk"),
         raw_key(certs("rsa/sdk/sdk.crt"), "rsa/sdk/sdk.key"),
@@ -360,7 +360,7 @@ fn modes_do_not_mix() {
     ));
 }
 
-/// Any bit of what the client sends, flipped, must end the handshake.
+/// A flipped bit anywhere in the client's bytes must end the handshake.
 #[test]
 fn tampering_ends_the_handshake() {
     let (sdk, node) = (sdk("ec/sdk"), node("ec/node0"));
@@ -380,12 +380,12 @@ fn tampering_ends_the_handshake() {
         second > 1000,
         "certificate, key exchange, signature, finished"
     );
-    // Record headers may be changed without harm only in ways that fail too.
+    // Changes of record headers are either harmless or make the handshake fail, too.
     for at in (5..second - 10).step_by(37) {
         let mut flight = 0;
         let done = handshake_tampered(client.clone(), server.clone(), |wire| {
             flight += 1;
-            // ECDSA signatures vary in length, so the end is not fixed.
+            // ECDSA signatures vary in length, so the end is not at a fixed position.
             if flight == 2 && at < wire.len() {
                 wire[at] ^= 1;
             }
@@ -424,7 +424,7 @@ fn offers() {
     }
 }
 
-/// Every connection is verified anew: a list that changed in between counts.
+/// Every connection is verified again, so a list that changed in between applies.
 #[test]
 fn no_session_is_resumed() {
     let (sdk, node) = (sdk("ec/sdk"), node("ec/node0"));

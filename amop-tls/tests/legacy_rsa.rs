@@ -1,5 +1,5 @@
-//! The OpenSSL backend against nodes that offer static-RSA key exchange only: an
-//! OpenSSL server in this process, and `openssl s_server` where there is one.
+//! Tests the OpenSSL backend with nodes that offer only static-RSA key exchange: an OpenSSL server
+//! in this process, and `openssl s_server` if it is installed.
 #![cfg(feature = "legacy-rsa")]
 
 mod common;
@@ -22,10 +22,10 @@ use common::openssl::{self, no_openssl};
 use common::*;
 use rustls::{AlertDescription, ClientConnection, ServerConnection};
 
-/// Longest wait for the other side; a bound, not a pause.
+/// The longest wait for the other side; it is a limit, not a pause.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a production node in RSA mode offers (channel-v2 section 2.4).
+/// The suites that a production node in RSA mode offers (channel-v2 section 2.4).
 const STATIC_RSA: &str = "AES256-GCM-SHA384:AES128-GCM-SHA256";
 
 /// A node's folder, as PEM.
@@ -52,7 +52,7 @@ impl Node {
         }
     }
 
-    /// Old and lenient: any key size.
+    /// Returns an old and lenient context: any key size.
     fn context(&self, suites: &str) -> SslContextBuilder {
         let mut builder = SslContext::builder(SslMethod::tls_server()).unwrap();
         builder.set_security_level(0);
@@ -94,7 +94,7 @@ fn rsa_node() -> Node {
     )
 }
 
-/// What the node saw of a connection on which data flowed.
+/// What the node learned of a connection on which data were exchanged.
 struct Seen {
     suite: String,
     version: String,
@@ -102,7 +102,7 @@ struct Seen {
     server_name: bool,
 }
 
-/// The node's side: a handshake, five bytes, an answer.
+/// Runs the node's side: a handshake, five bytes, an answer.
 fn node_side(context: &SslContext, tcp: TcpStream) -> Result<Seen, String> {
     let mut stream = SslStream::new(Ssl::new(context).unwrap(), tcp).unwrap();
     stream.accept().map_err(|e| e.to_string())?;
@@ -119,7 +119,7 @@ fn node_side(context: &SslContext, tcp: TcpStream) -> Result<Seen, String> {
     })
 }
 
-/// Our side of the same. The node's chain.
+/// Runs this side of the same exchange. Returns the node's chain.
 fn client_side(
     identity: &Identity,
     tcp: TcpStream,
@@ -167,19 +167,19 @@ fn meet(identity: &Identity, node: &SslContext) -> Met {
     })
 }
 
-/// What we say of a node that we or it refused, and what the node says.
+/// Returns this side's error about a node when either refused the other, and the node's error.
 fn refused(identity: &Identity, node: &SslContext) -> (HandshakeFailure, String) {
     let (ours, theirs) = meet(identity, node);
     (ours.unwrap_err(), theirs.err().expect("no data may flow"))
 }
 
-/// What a peer is called that says one thing and hangs up.
+/// Returns the error about a peer that sends some bytes and closes the connection.
 fn meets(hello: &'static [u8]) -> HandshakeFailure {
     let (listener, port) = listen();
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut tcp = patient(listener.accept().unwrap().0);
-            // All of our hello, so that closing does not reset the connection.
+            // Reads this side's whole hello, so that closing does not reset the connection.
             let mut header = [0; 5];
             tcp.read_exact(&mut header).unwrap();
             let mut rest = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
@@ -232,7 +232,7 @@ fn forward_secrecy_where_the_node_has_it() {
     assert_eq!(seen.unwrap().suite, "ECDHE-RSA-AES128-GCM-SHA256");
 }
 
-/// The same settings do for a node of this project, which is rustls.
+/// The same settings work with an overlay node, which uses rustls.
 #[test]
 fn our_own_node() {
     let (listener, port) = listen();
@@ -250,7 +250,7 @@ fn our_own_node() {
     });
 }
 
-/// The default backend cannot, and says what can.
+/// The default backend cannot do it, and names the one that can.
 #[test]
 fn rustls_says_how_to_get_it() {
     let (listener, port) = listen();
@@ -274,7 +274,7 @@ fn foreign_agencies_are_refused_by_both_sides() {
     let ours = RsaAuthority::new("agency").unwrap();
     let sdk = identity(&ours.issue().unwrap(), &ours);
 
-    // The node would let us in. Its agency has the name of ours.
+    // The node would accept this side. Its agency has the same name.
     let other = RsaAuthority::new("agency").unwrap();
     let mut node = Node::issued(&other.issue().unwrap(), &other);
     node.ca = ours.cert_pem().into();
@@ -285,7 +285,7 @@ fn foreign_agencies_are_refused_by_both_sides() {
     );
     assert!(theirs.contains("unknown ca"), "{theirs}");
 
-    // We would trust the node.
+    // This side would accept the node.
     let other = RsaAuthority::new("other").unwrap();
     let mut node = Node::issued(&ours.issue().unwrap(), &ours);
     node.ca = other.cert_pem().into();
@@ -319,7 +319,7 @@ fn expired_certificates_are_refused_by_both_sides() {
         other => panic!("{other}"),
     }
 
-    // An expired CA too; OpenSSL as we use it does not know which one that is.
+    // An expired CA, too; with these settings OpenSSL does not know which certificate has expired.
     let ca = RsaAuthority::new_with("agency", past()).unwrap();
     let node = Node::issued(&ca.issue().unwrap(), &ca).serve(STATIC_RSA);
     let (told, _) = refused(&identity(&ca.issue().unwrap(), &ca), &node);
@@ -341,7 +341,7 @@ fn what_the_verifier_refuses() {
         node.serve(STATIC_RSA)
     };
     let sdk = odd_with("rsa", "rsa-ca.crt");
-    // A SHA-512 signature is all right.
+    // A SHA-512 signature is accepted.
     meet(&sdk, &odd("rsa")).0.unwrap();
     for (name, unsupported) in [("rsa1024", "key"), ("rsapss", "signature algorithm")] {
         match refused(&sdk, &odd(name)).0 {
@@ -372,7 +372,7 @@ fn nodes_with_nothing_in_common() {
     let (told, _) = refused(&sdk, &rsa_node().serve("AES256-SHA256:AES128-SHA"));
     assert!(matches!(told, HandshakeFailure::LegacyRefused), "{told}");
     assert!(!told.is_transient());
-    // Nor is anything that TLS 1.1 has.
+    // No suite of TLS 1.1 is offered, either.
     let mut old = rsa_node().context("AES256-SHA");
     old.set_max_proto_version(Some(SslVersion::TLS1_1)).unwrap();
     let (told, _) = refused(&sdk, &old.build());
@@ -381,7 +381,7 @@ fn nodes_with_nothing_in_common() {
     let ec = Node::fixture("ec/node0/node.crt", "ec/node0/node.key", "ec/node0/ca.crt");
     let (told, _) = refused(&sdk, &ec.serve("ECDHE-ECDSA-AES256-GCM-SHA384"));
     assert!(matches!(told, HandshakeFailure::LegacyRefused), "{told}");
-    // TLS 1.3 only.
+    // Only TLS 1.3.
     let mut new = rsa_node().context(STATIC_RSA);
     new.set_max_proto_version(None).unwrap();
     new.set_min_proto_version(Some(SslVersion::TLS1_3)).unwrap();
@@ -436,7 +436,7 @@ fn keys_in_pkcs1() {
     assert_eq!(seen.unwrap().client, sdk.chain()[0].as_ref());
 }
 
-/// The command of whatever OpenSSL the machine has, restricted as a production node is.
+/// Uses the command of the installed OpenSSL, restricted like a production node.
 #[test]
 fn s_server() {
     if no_openssl("s_server") {

@@ -1,5 +1,5 @@
-//! Reading certificate folders: every form of key, and errors that name the
-//! file and what is wrong with it.
+//! Reads certificate folders with every form of key, and checks that errors name the file and the
+//! problem.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::fs;
 use amop_tls::{CertFiles, Identity, Mode, TlsError};
 use common::*;
 
-/// A copy of the EC SDK folder to spoil.
+/// Returns a copy of the EC SDK folder that a test can damage.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for name in ["ca.crt", "sdk.crt", "sdk.key"] {
@@ -17,7 +17,7 @@ fn folder() -> tempfile::TempDir {
     dir
 }
 
-/// Loads the folder after `name` was overwritten, and returns the error.
+/// Loads the folder after overwriting `name`, and returns the error.
 fn spoiled(name: &str, contents: &[u8]) -> TlsError {
     let dir = folder();
     fs::write(dir.path().join(name), contents).unwrap();
@@ -35,7 +35,7 @@ fn sdk_folder() {
     assert_eq!(identity.agency(), Some("agency"));
     assert_eq!(identity.subject(), "CN=sdk, O=fisco-bcos, OU=sdk");
     assert_eq!(identity.chain().len(), 3);
-    // 2126, past what UTCTime can say.
+    // The year 2126, later than UTCTime can express.
     assert!(identity.not_after() > 4_900_000_000);
     let debug = format!("{identity:?}");
     assert!(debug.contains("CN=sdk") && debug.len() < 500, "{debug}");
@@ -84,7 +84,7 @@ fn every_form_of_key() {
         );
         let identity = identity.unwrap_or_else(|e| panic!("{form}: {e}"));
         assert_eq!(identity.public_key(), expected);
-        // And it signs.
+        // The key can also sign.
         let done = handshake(identity.client_config().unwrap(), channel(&odd("node")));
         assert!(done.ok(), "{form}");
     }
@@ -207,7 +207,7 @@ fn certificates_that_cannot_be_used() {
         TlsError::NotPem { .. } => {}
         other => panic!("{other}"),
     }
-    // Only leaves in ca.crt, which can issue nothing.
+    // ca.crt has only leaves, which cannot issue certificates.
     let leaf = bytes("odd/node.crt");
     let end = b"-----END CERTIFICATE-----\n";
     let cut = leaf.windows(end.len()).position(|w| w == end).unwrap() + end.len();
@@ -250,8 +250,8 @@ fn files_of_both_modes() {
     assert!(matches!(mixed, Err(TlsError::MixedModes { .. })));
 }
 
-/// An intermediate with the external root above it, as operators can have it
-/// (channel-v2 section 2.3).
+/// An intermediate with the external root above it, as operators may have it (channel-v2 section
+/// 2.3).
 #[test]
 fn several_certificates_in_the_ca_file() {
     for ca in ["ca-and-agency.crt", "ca-agency-only.crt"] {
@@ -263,7 +263,7 @@ fn several_certificates_in_the_ca_file() {
     }
 }
 
-/// Files as editors, web pages and chat programs hand them on.
+/// Files as they are after copying through editors, web pages and chat programs.
 #[test]
 fn files_that_were_pasted_are_read() {
     let bom = |text: &str| format!("\u{feff}{text}");
@@ -285,7 +285,7 @@ fn files_that_were_pasted_are_read() {
     }
 }
 
-/// Chains before 2.1 call the SDK's files after nodes.
+/// Chains created before 2.1 name the SDK's files like those of nodes.
 #[test]
 fn a_folder_of_a_chain_before_2_1() {
     let dir = folder();

@@ -1,7 +1,7 @@
-//! Against the `openssl` command: the peer that is not rustls.
+//! Tests with the `openssl` command as a peer that is not rustls.
 //!
-//! Restricted to secp256k1 and TLS 1.2, `s_server` and `s_client` behave as
-//! real nodes and SDKs do. Without the command these tests say so and pass.
+//! With only secp256k1 and TLS 1.2, `s_server` and `s_client` behave like FISCO nodes and SDKs.
+//! Without the command these tests print a notice and pass.
 
 mod common;
 
@@ -15,7 +15,7 @@ use common::openssl::{no_openssl, openssl, s_server};
 use common::*;
 use rustls::{ClientConfig, ClientConnection, NamedGroup, ServerConfig, ServerConnection};
 
-/// Longest wait for the other process; a bound, not a pause.
+/// The longest wait for the other process; it is a limit, not a pause.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn connect(config: Arc<ClientConfig>, port: u16) -> Result<ClientConnection, std::io::Error> {
@@ -28,7 +28,7 @@ fn connect(config: Arc<ClientConfig>, port: u16) -> Result<ClientConnection, std
     Ok(tls)
 }
 
-/// Has `s_client` connect to our server; the server's view.
+/// Lets `s_client` connect to this crate's server; returns the server's view.
 fn accept(
     config: Arc<ServerConfig>,
     args: &[&str],
@@ -45,7 +45,7 @@ fn accept(
     while tls.is_handshaking() {
         tls.complete_io(&mut stream)?;
     }
-    // Data both ways: both agree on the keys.
+    // Data in both directions prove that both have the same keys.
     client
         .0
         .stdin
@@ -86,7 +86,7 @@ const RSA_SDK: &[(&str, &str)] = &[
     ("-key", "rsa/sdk/sdk.key"),
     ("-CAfile", "rsa/sdk/ca.crt"),
 ];
-/// What a node does: secp256k1 and nothing else, client certificate required.
+/// The settings of a node: only secp256k1, client certificate required.
 const AS_NODE: &[&str] = &[
     "-groups",
     "secp256k1",
@@ -114,7 +114,7 @@ fn our_client_and_p256() {
     if no_openssl("our_client_and_p256") {
         return;
     }
-    // The certificates' curve must be among the groups too.
+    // The curve of the certificates must be one of the groups, too.
     let args = [
         "-groups",
         "prime256v1:secp256k1",
@@ -172,7 +172,7 @@ fn our_client_and_an_rsa_node_with_ecdhe() {
     assert_eq!(seen.public_key, None);
 }
 
-/// What production nodes in RSA mode are taken to do (channel-v2 section 2.4).
+/// The assumed settings of production nodes in RSA mode (channel-v2 section 2.4).
 #[test]
 fn our_client_and_an_rsa_node_without_ecdhe() {
     if no_openssl("our_client_and_an_rsa_node_without_ecdhe") {
@@ -216,8 +216,8 @@ fn our_server_and_clients_with_secp256k1_only() {
     assert_eq!(group, NamedGroup::Unknown(0x16));
 }
 
-/// A production node as client offers number 29 first and means SM2 by it
-/// (p2p-v2 section 2.3); here X25519 stands for it. We must pick another.
+/// A production node as client offers number 29 first and means SM2 (p2p-v2 section 2.3); here
+/// X25519 replaces it. The server must choose another group.
 #[test]
 fn our_server_passes_group_29_over() {
     if no_openssl("our_server_passes_group_29_over") {
@@ -246,7 +246,7 @@ fn our_server_refuses() {
         "{told}"
     );
 
-    // The leaf alone, without the agency.
+    // Only the leaf, without the agency.
     let told = refused(&secp256k1, &[EC_SDK[0], EC_SDK[2]]);
     assert!(
         matches!(told, HandshakeFailure::PeerUnknownIssuer),
@@ -282,7 +282,7 @@ fn our_server_refuses() {
     );
 }
 
-/// With `check_cert_issuer` off, an SDK of another agency gets in.
+/// With `check_cert_issuer` off, an SDK of another agency is accepted.
 #[test]
 fn other_agencies() {
     if no_openssl("other_agencies") {

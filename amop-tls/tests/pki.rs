@@ -1,5 +1,5 @@
-//! Generated certificates against ones that the chain's own script made
-//! (`tests/data/pki`, public test material), and against OpenSSL where installed.
+//! Compares generated certificates with certificates of the chain's own script (`tests/data/pki`,
+//! public test material), and checks them with OpenSSL if it is installed.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ const EC_SDK: &str = include_str!("data/pki/ec_sdk.crt");
 const RSA_CA: &str = include_str!("data/pki/rsa_ca.crt");
 const RSA_NODE: &str = include_str!("data/pki/rsa_node.crt");
 
-/// Everything about a certificate that does not differ from one run to the next.
+/// The properties of a certificate that are the same in every run.
 #[derive(Debug, PartialEq)]
 struct Shape {
     version: u8,
@@ -77,7 +77,7 @@ fn shape(certificate: &Certificate) -> Shape {
     }
 }
 
-/// An extension without the bits that depend on keys.
+/// Returns an extension without the bits that depend on keys.
 fn content(extension: &Extension) -> (String, bool, Vec<u8>) {
     let mut value = extension.extn_value.as_bytes().to_vec();
     if extension.extn_id == SubjectKeyIdentifier::OID {
@@ -118,7 +118,7 @@ fn node_and_sdk_chains_have_the_shape_of_the_script_s() {
     assert_eq!(shapes(&node.cert_pem), shapes(EC_NODE));
     let sdk = agency.issue(Leaf::Sdk, "sdk").unwrap();
     assert_eq!(shapes(&sdk.cert_pem), shapes(EC_SDK));
-    // So that two empty lists cannot pass for equal ones.
+    // This ensures that two empty lists do not count as equal.
     let versions: Vec<u8> = shapes(EC_NODE).iter().map(|s| s.version).collect();
     assert_eq!(versions, [2, 2, 0], "leaf v3, agency v3, root v1");
 }
@@ -146,7 +146,7 @@ fn key_files_have_the_script_s_encoding() {
         _ => panic!("not PKCS#8"),
     };
     let (ours, theirs) = (der(&node.key_pem), der(EC_NODE_KEY));
-    // Up to the scalar, between scalar and point, and in length they are alike.
+    // They are the same before the scalar, between scalar and point, and in length.
     let same = |range: std::ops::Range<usize>| assert_eq!(ours[range.clone()], theirs[range]);
     assert_eq!(ours.len(), theirs.len());
     same(0..33);
@@ -272,7 +272,7 @@ fn debug_output_holds_no_key() {
     assert!(text.contains(&issued.node_id()));
 }
 
-/// Runs `openssl`; `None` where it is not installed.
+/// Runs `openssl`; returns `None` if it is not installed.
 fn openssl(dir: &Path, args: &[&str]) -> Option<String> {
     let output = match Command::new("openssl").current_dir(dir).args(args).output() {
         Ok(output) => output,

@@ -1,4 +1,4 @@
-//! Revocation lists: whose they are, what they refuse, and what is no list.
+//! Revocation lists: their issuers, the certificates they refuse, and files that are not lists.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, SystemTime};
@@ -25,7 +25,7 @@ fn valid() -> Validity {
     Validity::starting(SystemTime::now())
 }
 
-/// The server's error, if the handshake between two nodes fails.
+/// Returns the server's error, if the handshake between two nodes fails.
 fn connect(client: &Identity, server: &Identity) -> Result<(), String> {
     let name = Identity::server_name();
     let client = client.peer_client_config(None).unwrap();
@@ -61,7 +61,7 @@ fn a_revoked_leaf_is_refused_by_both_ends_and_others_are_not() {
     let list = agency.revoke(&[&bad.cert_pem], valid()).unwrap();
     let of = |issued: &Issued| identity(issued, agency.root_pem());
     assert_eq!(connect(&of(&bad), &of(&own)), Ok(()));
-    // PEM and DER say the same.
+    // PEM and DER give the same result.
     let der = CertificateRevocationListDer::from_pem_slice(list.as_bytes()).unwrap();
     for bytes in [list.as_bytes(), der.as_ref()] {
         let own = of(&own).with_revocation("the list", bytes).unwrap();
@@ -148,7 +148,7 @@ fn forged_and_damaged_lists_are_errors() {
     let (root, agency) = chain();
     let own = agency.issue(Leaf::Node, "own").unwrap();
     let own = identity(&own, root.cert_pem());
-    // Another agency that calls itself the same.
+    // Another agency with the same name.
     let forger = chain().1;
     let list = forger.revoke(&[], valid()).unwrap();
     let error = own

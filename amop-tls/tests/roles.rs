@@ -1,5 +1,5 @@
-//! Whose a certificate is, and where which do: nodes, SDKs, agencies that call others after
-//! themselves, keys that may not sign; and lists that are replaced.
+//! The roles of certificates, and where each is accepted: nodes, SDKs, agencies with the same name
+//! as another one, keys that may not sign; and lists that are replaced.
 #![forbid(unsafe_code)]
 
 mod common;
@@ -19,13 +19,13 @@ fn role(file: &str) -> Role {
     peer_info(&certs(file)).unwrap().role
 }
 
-/// What the scripts of all kinds of chain made.
+/// Certificates made by the scripts of all kinds of chain.
 #[test]
 fn real_certificates_say_whose_they_are_or_do_not() {
     for (file, expected) in [
         ("ec/node0/node.crt", Role::Node),
         ("ec/sdk/sdk.crt", Role::Sdk),
-        // The RSA channel of 2.x: all alike.
+        // In the RSA channel of 2.x all subjects are alike.
         ("rsa/node0/node.crt", Role::Unknown),
         ("rsa/sdk/sdk.crt", Role::Unknown),
         ("roles/real/v2.0-sdk.crt", Role::Node),
@@ -96,9 +96,12 @@ fn no_sdk_is_a_node_for_nodes_either_way() {
         assert_eq!(sdk.role(), Role::Sdk, "{name}");
         let done = handshake(sdk.peer_client_config(None).unwrap(), listen.clone());
         assert!(refused_as_sdk(&done.server_failure(Mode::Ec)), "{name}");
-        // It is told what may be wrong.
+        // The alert's text names the possible reason.
         let told = done.client_failure(Mode::Ec).to_string();
-        assert!(told.contains("an SDK's where a node's is wanted"), "{told}");
+        assert!(
+            told.contains("an SDK's where a node's is required"),
+            "{told}"
+        );
         let done = handshake(dial.clone(), sdk.peer_server_config(None).unwrap());
         assert!(refused_as_sdk(&done.client_failure(Mode::Ec)), "{name}");
     }
@@ -117,7 +120,8 @@ fn no_sdk_is_a_node_for_sdks() {
     }
 }
 
-/// Chains made before 2.1 have SDKs with OU=node, and odd ones nodes with OU=sdk.
+/// Chains created before 2.1 have SDKs with OU=node, and some unusual chains have nodes with
+/// OU=sdk.
 #[test]
 fn the_channel_takes_nodes_and_the_switch_takes_sdks() {
     let (node, sdk) = (of("node"), of("sdk"));
@@ -138,7 +142,7 @@ fn the_channel_takes_nodes_and_the_switch_takes_sdks() {
     assert!(handshake(client, channel(&sdk)).ok());
 }
 
-/// RSA certificates do not tell, so nobody is refused for it.
+/// RSA certificates do not state a role, so none is refused because of it.
 #[test]
 fn where_certificates_do_not_tell_nobody_is_refused() {
     let (sdk, node) = (sdk("rsa/sdk"), node("rsa/node0"));
@@ -159,7 +163,8 @@ fn issue(agency: &Agency, leaf: Leaf) -> Identity {
     identity(&agency.issue(leaf, "x").unwrap(), agency)
 }
 
-/// An agency calls one below it after another, which is all that a comparison of names looks at.
+/// An agency gives an authority below it the name of another agency. A comparison of names would
+/// not notice this.
 #[test]
 fn an_agency_is_known_by_its_key_and_not_by_its_name() {
     let chain = Authority::new_ec("chain").unwrap();
@@ -191,7 +196,7 @@ fn an_agency_is_known_by_its_key_and_not_by_its_name() {
     }
 }
 
-/// Nor does a leaf without basicConstraints slip by, as it does on real nodes.
+/// A leaf without basicConstraints is not accepted either, although FISCO nodes accept it.
 #[test]
 fn a_bare_leaf_of_another_agency_is_refused() {
     let done = handshake(
@@ -202,7 +207,7 @@ fn a_bare_leaf_of_another_agency_is_refused() {
         done.server_failure(Mode::Ec),
         HandshakeFailure::PeerCertificate(VerifyError::IssuerMismatch { .. })
     ));
-    // In RSA mode none has basicConstraints, and all are of the channel's CA.
+    // In RSA mode no certificate has basicConstraints, and all are issued by the channel's CA.
     let done = handshake(
         sdk("rsa/sdk").client_config().unwrap(),
         channel(&node("rsa/node0")),
@@ -210,7 +215,7 @@ fn a_bare_leaf_of_another_agency_is_refused() {
     assert!(done.ok(), "{:?}", done.server_result);
 }
 
-/// Without the agency's certificate there is no key to compare.
+/// Without the agency's certificate the keys cannot be compared.
 #[test]
 fn a_node_whose_issuer_is_not_known_says_so() {
     let agency = Authority::new_ec("chain")
@@ -310,12 +315,12 @@ fn pinned_nodes_are_the_only_ones() {
     let text = done.client_failure(Mode::Ec).to_string();
     let came = other.public_key().unwrap().to_string();
     assert!(text.contains(&came) && text.contains("node_keys"), "{text}");
-    // An empty list lets nobody in; a key that is there twice does no harm.
+    // An empty list accepts no node; a key that is listed twice does no harm.
     assert!(!handshake(pinned(Vec::new()), channel(&right)).ok());
     assert!(handshake(pinned(vec![id.into(), id.into()]), channel(&right)).ok());
 }
 
-/// RSA certificates give no node ID; the error says what to pin, and that does.
+/// RSA certificates have no node ID. The error shows the key to pin, and pinning it works.
 #[test]
 fn rsa_nodes_are_pinned_by_what_the_error_shows() {
     let (sdk, node) = (sdk("rsa/sdk"), node("rsa/node0"));
@@ -338,7 +343,7 @@ fn chain_of(issued: &Issued) -> Vec<CertificateDer<'static>> {
         .unwrap()
 }
 
-/// New lists count for handshakes at once, and tell which of those let in before must go.
+/// New lists apply to handshakes at once, and decide which of the accepted peers may stay.
 #[test]
 fn lists_are_replaced_while_they_are_in_use() {
     let root = Authority::new_ec("chain").unwrap();
@@ -380,7 +385,7 @@ fn lists_are_replaced_while_they_are_in_use() {
         assert_eq!(handshake(client, server.clone()).ok(), welcome);
     }
 
-    // Lists that are gone revoke nothing; the filter is another list.
+    // Lists that were removed revoke nothing; the filter is another list.
     let listed = PublicKey(issued[1].public_key);
     let filter = Arc::new(move |key: &PublicKey| *key == listed);
     verifier.replace_lists(&own, Some(filter));
@@ -393,7 +398,7 @@ fn lists_are_replaced_while_they_are_in_use() {
     assert_eq!(judged(), [Ok(()); 3]);
 }
 
-/// Where `ca.crt` has a root and the chain's CA below it, peers may send the CA along or not.
+/// If `ca.crt` has a root and the chain's CA below it, peers may send the CA or not.
 #[test]
 fn an_agency_is_the_same_with_and_without_the_certificates_above_it() {
     let root = Authority::new_ec("root").unwrap();
@@ -424,7 +429,7 @@ fn an_agency_is_the_same_with_and_without_the_certificates_above_it() {
     }
 }
 
-/// The first certificate of the path that expires ends it, whichever it is.
+/// The standing ends when the first certificate of the path expires.
 #[test]
 fn a_standing_ends_with_the_first_certificate() {
     let start = SystemTime::now() - Duration::from_secs(10);
@@ -456,7 +461,7 @@ fn a_standing_ends_with_the_first_certificate() {
     }
 }
 
-/// A certificate of half a megabyte, or a hundred of them, is not looked at.
+/// A certificate of half a megabyte, or a hundred certificates, are not parsed.
 #[test]
 fn what_is_larger_than_any_chain_is_not_read() {
     let agency = Authority::new_ec("chain")
@@ -483,7 +488,7 @@ fn what_is_larger_than_any_chain_is_not_read() {
     assert!(verifier.verify(&[], Side::Client, UnixTime::now()).is_err());
 }
 
-/// The rows of the table of kinds of chains in docs/security.md.
+/// Returns the rows of the table of kinds of chains in docs/security.md.
 fn documented() -> Vec<Vec<String>> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/security.md");
     let text = std::fs::read_to_string(path).unwrap();
@@ -496,7 +501,7 @@ fn documented() -> Vec<Vec<String>> {
     .collect()
 }
 
-/// The units a cell names, or some that are as it says.
+/// Returns the units that a cell names, or some that match its description.
 fn units(cell: &str) -> Vec<String> {
     match cell {
         "anything" => vec!["ops".into(), "Betrieb".into()],
@@ -509,7 +514,8 @@ fn units(cell: &str) -> Vec<String> {
     }
 }
 
-/// The document says for each kind of chain who is refused where; so it is with such certificates.
+/// The document states which certificates are refused at which port for each kind of chain; the
+/// test checks this with certificates of each kind.
 #[test]
 fn the_table_of_chains_says_what_is_so() {
     let agency = Authority::new_ec("chain").unwrap().agency("a").unwrap();
@@ -549,7 +555,7 @@ fn the_table_of_chains_says_what_is_so() {
             let refused = match ports.as_str() {
                 "refuse SDKs" | "refuse the latter" => true,
                 _ if ports.starts_with("**cannot tell**") => false,
-                // The certificates are of another kind.
+                // The other certificates are of another kind.
                 "refuse SDKs: those ports use the other certificates" => {
                     let rsa = amop_tls::pki::RsaAuthority::new("a").unwrap();
                     let issued = rsa.issue().unwrap();

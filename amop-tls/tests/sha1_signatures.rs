@@ -1,5 +1,5 @@
-//! Clients that sign with SHA-1, as JDK 8 to 15 do with a secp256k1 key: who may, who may not, and what
-//! nodes offer.
+//! Clients that sign with SHA-1, as JDK 8 to 15 do with a secp256k1 key: which clients may do this,
+//! and what nodes offer.
 
 mod common;
 
@@ -19,12 +19,12 @@ use rustls::{ClientConfig, Error, ServerConfig, SignatureAlgorithm, SignatureSch
 const SHA1: SignatureScheme = SignatureScheme::ECDSA_SHA1_Legacy;
 const SHA256: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
 
-/// What a JDK 11 does: its key signs with SHA-1 or not at all.
+/// A client like a JDK 11: its key signs only with SHA-1.
 #[derive(Debug)]
 struct Jdk11 {
     chain: Vec<CertificateDer<'static>>,
     key: EcdsaKey,
-    /// Signs so, whatever was offered.
+    /// Signs with SHA-1 even if it was not offered.
     stubborn: bool,
     high_s: bool,
     spoilt: bool,
@@ -149,14 +149,14 @@ fn an_sdk_on_an_old_jdk_gets_in_and_is_told_of() {
         let server = node.listening(&verifier).unwrap();
         let done = shake(&jdk, server.clone());
         assert!(done.ok(), "{:?}", done.server_result);
-        // Whoever can do better sees that first.
+        // The better scheme is offered first.
         assert_eq!(offered(&jdk), [SHA256, SHA1]);
         let chain = done.server.peer_certificates().unwrap();
         let admitted = verifier.verify(chain, Side::Client, UnixTime::now());
         let standing = admitted.unwrap().standing;
         assert!(verifier.signed_with_sha1(&standing));
 
-        // The same key from a newer library.
+        // The same key, used by a newer library.
         let done = handshake(sdk("ec/sdk").client_config().unwrap(), server);
         assert!(done.ok());
         assert!(!verifier.signed_with_sha1(&standing));
@@ -175,7 +175,7 @@ fn a_wrong_signature_with_sha1_is_refused() {
         failure.contains("handshake signature is wrong"),
         "{failure}"
     );
-    // Another's certificate without its key.
+    // The certificate of another SDK without its key.
     let mut thief = Jdk11::new("ec/sdk/sdk");
     thief.key = Jdk11::new("odd/sdk").key;
     let done = shake(&Arc::new(thief), channel(&node("ec/node0")));
@@ -201,7 +201,7 @@ fn it_can_be_switched_off() {
     assert!(shake(&stubborn, server).server_result.is_err());
 }
 
-/// Nodes have no JDK, RSA keys no need, and certificates are what all trust rests on.
+/// Nodes do not use a JDK, RSA keys do not need SHA-1, and in certificates it would be unsafe.
 #[test]
 fn nobody_else_may_sign_with_sha1() {
     let node = node("ec/node0");
@@ -214,7 +214,7 @@ fn nobody_else_may_sign_with_sha1() {
     assert!(shake(&jdk, server).server_result.is_err());
     assert_eq!(offered(&jdk), [SHA256]);
 
-    // What is offered to RSA clients.
+    // The schemes that are offered to RSA clients.
     let asked = Arc::new(Jdk11::new("ec/sdk/sdk"));
     let rsa = common::node("rsa/node0");
     let config = client(&sdk("rsa/sdk"), &asked);

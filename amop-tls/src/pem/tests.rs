@@ -1,4 +1,4 @@
-//! One certificate in many disguises, and what is beyond repair.
+//! One certificate with many kinds of damaged formatting, and damage that cannot be repaired.
 
 use proptest::prelude::*;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -58,7 +58,7 @@ fn a_certificate_is_read_however_it_was_pasted() {
     }
     assert_eq!(der(&utf16(PLAIN, u16::to_le_bytes)), &expected[..]);
     assert_eq!(der(&utf16(PLAIN, u16::to_be_bytes)), &expected[..]);
-    // What is no text around it does no harm.
+    // Bytes around it that are not text do no harm.
     let mut odd = b"Subject: CN=caf\xe9\n".to_vec();
     odd.extend(PLAIN.as_bytes());
     assert_eq!(der(&odd), &expected[..]);
@@ -89,7 +89,7 @@ fn what_cannot_be_read_is_named_with_its_line() {
         ),
         (
             format!("\n{}", PLAIN.replacen("\nMII", "\nMI\u{2014}I", 1)),
-            "line 3 has the character \u{2014} (U+2014), which no PEM has",
+            "line 3 has the character \u{2014} (U+2014), which is not allowed in PEM",
         ),
         (
             PLAIN.replacen("\nMII", "\n\u{7}II", 1),
@@ -113,7 +113,7 @@ fn what_cannot_be_read_is_named_with_its_line() {
     bytes[40] = 0xff;
     let problem = tidy(&bytes).unwrap_err().to_string();
     assert!(
-        problem.starts_with("line 2 has bytes that are no text"),
+        problem.starts_with("line 2 has bytes that are not text"),
         "{problem}"
     );
 }
@@ -126,7 +126,7 @@ fn headers_of_a_section_are_kept() {
 }
 
 proptest! {
-    /// Nothing makes it panic, and what it wrote it leaves as it is.
+    /// No input makes it panic, and its output is not changed by a second run.
     #[test]
     fn any_bytes_are_read_or_refused(mut bytes: Vec<u8>, wrap: bool, escaped in 0..4usize) {
         if wrap {

@@ -1,4 +1,4 @@
-//! Keys from passwords.
+//! Derives keys from passwords.
 
 use std::num::NonZeroU32;
 
@@ -36,7 +36,7 @@ const HMACS: [(ObjectIdentifier, pbkdf2::Algorithm); 4] = [
 const OUTPUT: usize = 20;
 const BLOCK: usize = 64;
 
-/// What a key is derived for: RFC 7292 appendix B.3.
+/// The purpose of a derived key: RFC 7292 appendix B.3.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     Key = 1,
@@ -51,7 +51,7 @@ struct Parameters<'a> {
     hmac: Option<Algorithm<'a>>,
 }
 
-/// RFC 8018 section 5.2.
+/// Derives a key with PBKDF2, RFC 8018 section 5.2.
 pub(super) fn by_pbkdf2(
     algorithm: &Algorithm<'_>,
     password: &str,
@@ -84,7 +84,7 @@ pub(super) fn by_pbkdf2(
     Ok(key)
 }
 
-/// RFC 7292 appendix B.2, with SHA-1.
+/// Derives a key as in RFC 7292 appendix B.2, with SHA-1.
 pub(super) fn by_sha1(
     purpose: Purpose,
     password: &str,
@@ -124,13 +124,13 @@ pub(super) fn by_sha1(
     }
 }
 
-/// Repeated to whole blocks.
+/// Returns the bytes, repeated to fill whole blocks.
 fn filled(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
     let len = bytes.len().div_ceil(BLOCK) * BLOCK;
     Zeroizing::new(bytes.iter().copied().cycle().take(len).collect())
 }
 
-/// Adds a number, and one, to another one of the same length.
+/// Adds another number of the same length, and one.
 fn add_one_more(number: &mut [u8], other: &[u8]) {
     let mut carry = 1;
     for (byte, more) in number.iter_mut().zip(other).rev() {

@@ -1,4 +1,4 @@
-//! Stores that OpenSSL made of one key.
+//! Stores that OpenSSL made from one key.
 
 use std::path::Path;
 
@@ -73,7 +73,7 @@ fn what_gives_no_key_says_why() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Nothing in a file makes it panic or read another key.
+    /// No damage in a file makes it panic or read another key.
     #[test]
     fn a_damaged_store_is_refused_or_gives_the_key(at in 0..321usize, flip in 1..=255u8) {
         let mut damaged = store("empty");

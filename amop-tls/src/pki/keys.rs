@@ -20,8 +20,8 @@ use super::PkiError;
 const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
 
-/// One key in 256 begins with a zero byte; drawing that many of them in a row
-/// means that the random source is broken.
+/// The number of attempts to draw a key. One key in 256 begins with a zero byte; this many in a row
+/// mean that the random source is broken.
 const MAX_REROLLS: usize = 32;
 
 /// A private key that can sign certificates.
@@ -37,9 +37,8 @@ impl Key {
             .map_err(|_| PkiError::Crypto("generate a secp256k1 key"))
     }
 
-    /// A key for a leaf. Real nodes refuse to start with a key whose scalar
-    /// begins with a zero byte, so the chain's script draws again and so do we
-    /// (channel-v2 section 2.3).
+    /// Generates a key for a leaf. FISCO nodes refuse to start with a key whose scalar begins with
+    /// a zero byte, so this draws again, as the chain's script does (channel-v2 section 2.3).
     pub(super) fn generate_ec_leaf() -> Result<Self, PkiError> {
         first_with_full_scalar(Self::generate_ec)
     }
@@ -83,7 +82,7 @@ impl Key {
             .map_err(|e| PkiError::Key(format!("not a usable RSA key: {e}")))
     }
 
-    /// The key as unencrypted PKCS#8 PEM.
+    /// Returns the key as unencrypted PKCS#8 PEM.
     pub(super) fn to_pem(&self) -> Result<String, PkiError> {
         const ENCODE: PkiError = PkiError::Crypto("encode a private key");
         match self {
@@ -107,7 +106,7 @@ impl Key {
         Ok(SubjectPublicKeyInfoOwned::from_der(der.as_ref())?)
     }
 
-    /// x and y of an EC key.
+    /// Returns x and y of an EC key.
     pub(super) fn public_point(&self) -> Option<[u8; 64]> {
         match self {
             Self::Ec(key) => point_of(key.public_key().as_ref()),
@@ -115,7 +114,7 @@ impl Key {
         }
     }
 
-    /// The identifier of the signatures made by [`Key::sign`].
+    /// Returns the identifier of the signatures made by [`Key::sign`].
     pub(super) fn signature_algorithm(&self) -> AlgorithmIdentifierOwned {
         match self {
             Self::Ec(_) => AlgorithmIdentifierOwned {
@@ -167,7 +166,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// x and y of an uncompressed point.
+/// Returns x and y of an uncompressed point.
 pub(super) fn point_of(sec1: &[u8]) -> Option<[u8; 64]> {
     match sec1 {
         [4, rest @ ..] => rest.try_into().ok(),
@@ -202,7 +201,7 @@ fn first_with_full_scalar(
 mod tests {
     use super::*;
 
-    /// The generator of secp256k1: the public key of scalar 1.
+    /// The generator of secp256k1: the public key for the scalar 1.
     const G: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\
                      483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
 

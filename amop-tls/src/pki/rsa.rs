@@ -21,7 +21,7 @@ pub struct RsaAuthority {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RsaIssued {
-    /// The leaf certificate alone: the authority is the peer's `ca.crt`.
+    /// The leaf certificate alone; the peer has the authority in its `ca.crt`.
     pub cert_pem: String,
     /// The key, as unencrypted PKCS#8. A secret.
     pub key_pem: String,
@@ -36,18 +36,18 @@ impl fmt::Debug for RsaIssued {
 }
 
 impl RsaAuthority {
-    /// Makes the authority of `agency`, valid from now on for the chain's 36500 days.
+    /// Creates the authority of `agency`, valid from now on for the chain's 36500 days.
     ///
     /// # Errors
-    /// A name the chain would not accept, or a failing random source.
+    /// If the chain would not accept the name, or the random source fails.
     pub fn new(agency: &str) -> Result<Self, PkiError> {
         Self::new_with(agency, Validity::from_now())
     }
 
-    /// Makes the authority of `agency` with dates of your choice.
+    /// Creates the authority of `agency` with the given dates.
     ///
     /// # Errors
-    /// As [`RsaAuthority::new`], and dates out of order or outside 1970 to 9999.
+    /// Those of [`RsaAuthority::new`], and dates out of order or outside 1970 to 9999.
     pub fn new_with(agency: &str, validity: Validity) -> Result<Self, PkiError> {
         check_name(agency)?;
         let key = Key::generate_rsa()?;
@@ -59,7 +59,7 @@ impl RsaAuthority {
     /// Loads an authority from its `ca.crt` and `ca.key`.
     ///
     /// # Errors
-    /// Not PEM, not RSA, or a key of another certificate.
+    /// If the texts are not PEM, not RSA, or the key belongs to another certificate.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
         let certificate = first_certificate(cert_pem)?;
         let key = Key::rsa_from_pem(key_pem)?;
@@ -76,19 +76,19 @@ impl RsaAuthority {
         })
     }
 
-    /// Makes a leaf for a node or an SDK: the chain gives both the same subject,
-    /// `CN=FISCO-BCOS, O=fisco-bcos, OU=agency`.
+    /// Creates a leaf for a node or an SDK. The chain gives both the same subject, `CN=FISCO-BCOS,
+    /// O=fisco-bcos, OU=agency`.
     ///
     /// # Errors
-    /// A failing random source.
+    /// If the random source fails.
     pub fn issue(&self) -> Result<RsaIssued, PkiError> {
         self.issue_with(Validity::from_now())
     }
 
-    /// Makes a leaf with dates of your choice.
+    /// Creates a leaf with the given dates.
     ///
     /// # Errors
-    /// As [`RsaAuthority::issue`], and dates out of order or outside 1970 to 9999.
+    /// Those of [`RsaAuthority::issue`], and dates out of order or outside 1970 to 9999.
     pub fn issue_with(&self, validity: Validity) -> Result<RsaIssued, PkiError> {
         let key = Key::generate_rsa()?;
         let subject = x509::name("FISCO-BCOS", "agency")?;
@@ -100,12 +100,12 @@ impl RsaAuthority {
         })
     }
 
-    /// The authority's certificate, what peers have as `ca.crt`.
+    /// Returns the authority's certificate, which peers have as `ca.crt`.
     pub fn cert_pem(&self) -> &str {
         &self.cert_pem
     }
 
-    /// The authority's key, as unencrypted PKCS#8. A secret.
+    /// Returns the authority's key, as unencrypted PKCS#8. A secret.
     ///
     /// # Errors
     /// Only if the key cannot be encoded.

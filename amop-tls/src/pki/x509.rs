@@ -1,7 +1,7 @@
 //! DER of the certificates: version 1 without extensions, or version 3.
 //!
-//! `x509-cert` has the parts but no way to build a version 1 certificate, so the
-//! two outermost structures are spelled out here.
+//! `x509-cert` has the parts but cannot build a version 1 certificate, so the two outermost
+//! structures are defined here.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rand;
@@ -50,7 +50,7 @@ struct Signed {
     signature: BitString,
 }
 
-/// What kind of certificate is made.
+/// The kind of certificate to create.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
     /// Version 1, no extensions.
@@ -61,7 +61,7 @@ pub(super) enum Shape {
     Leaf,
 }
 
-/// Makes a certificate for `subject_key`, signed by `issuer` (`None`: by itself).
+/// Creates a certificate for `subject_key`, signed by `issuer`, or by itself if that is `None`.
 pub(super) fn certificate(
     shape: Shape,
     subject: Name,
@@ -101,8 +101,8 @@ pub(super) fn certificate(
     Ok(Certificate::from_der(&signed.to_der()?)?)
 }
 
-/// Makes the list of what an authority has revoked, in PEM; `validity` is from its date to the date of
-/// the next.
+/// Creates the list of certificates that an authority has revoked, in PEM. `validity` is the period
+/// from the list's date to the date of the next.
 pub(super) fn revocation_list(
     issuer: &Certificate,
     key: &Key,
@@ -122,7 +122,7 @@ pub(super) fn revocation_list(
         issuer: issuer.tbs_certificate().subject().clone(),
         this_update: validity.not_before,
         next_update: Some(validity.not_after),
-        // The standard has none rather than an empty one.
+        // The standard requires no list instead of an empty one.
         revoked: (!revoked.is_empty()).then(|| revoked.iter().map(entry).collect()),
         extensions: None,
     };
@@ -135,7 +135,7 @@ pub(super) fn revocation_list(
     keys::to_pem("X509 CRL", &signed.to_der()?)
 }
 
-/// `CN=<common_name>, O=fisco-bcos, OU=<unit>`, as UTF8Strings like OpenSSL's.
+/// Returns `CN=<common_name>, O=fisco-bcos, OU=<unit>`, as UTF8Strings like OpenSSL's.
 pub(super) fn name(common_name: &str, unit: &str) -> Result<Name, PkiError> {
     let mut rdns = RdnSequence::default();
     for (oid, value) in [
@@ -175,7 +175,7 @@ fn extensions(
     Ok(list)
 }
 
-/// None of the chain's extensions is critical.
+/// Returns an extension. None of the chain's extensions is critical.
 fn extension<T: Encode + der::oid::AssociatedOid>(value: &T) -> Result<Extension, PkiError> {
     Ok(Extension {
         extn_id: T::OID,
@@ -184,8 +184,8 @@ fn extension<T: Encode + der::oid::AssociatedOid>(value: &T) -> Result<Extension
     })
 }
 
-/// An issuer without a key identifier (the version 1 root) is named by its own
-/// issuer and serial number, as OpenSSL 3 does.
+/// Returns the identifier of an issuer. An issuer without a key identifier (the version 1 root) is
+/// identified by its own issuer and serial number, as in OpenSSL 3.
 fn authority_key_identifier(issuer: &Certificate) -> Result<AuthorityKeyIdentifier, PkiError> {
     let tbs = issuer.tbs_certificate();
     let own: Option<(bool, SubjectKeyIdentifier)> = tbs.get_extension()?;
@@ -202,7 +202,7 @@ fn authority_key_identifier(issuer: &Certificate) -> Result<AuthorityKeyIdentifi
     })
 }
 
-/// RFC 5280 section 4.2.1.2 method 1. SHA-1 names the key here, it protects nothing.
+/// RFC 5280 section 4.2.1.2 method 1. SHA-1 only identifies the key here and protects nothing.
 fn key_identifier(spki: &SubjectPublicKeyInfoOwned) -> Result<OctetString, PkiError> {
     let bits = spki.subject_public_key.raw_bytes();
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bits);
@@ -212,7 +212,7 @@ fn key_identifier(spki: &SubjectPublicKeyInfoOwned) -> Result<OctetString, PkiEr
 fn serial_number() -> Result<SerialNumber, PkiError> {
     let mut bytes = [0; 20];
     rand::fill(&mut bytes).map_err(|_| PkiError::Crypto("draw a serial number"))?;
-    // Positive, and always 20 bytes long.
+    // The number is positive, and always 20 bytes long.
     bytes[0] = bytes[0] & 0x7f | 0x40;
     Ok(SerialNumber::new(&bytes)?)
 }

@@ -1,5 +1,4 @@
-//! The verifier on chains with one thing out of the ordinary each, and on
-//! damaged ones.
+//! Tests of the verifier with chains that have one unusual property each, and with damaged chains.
 
 use der::asn1::{Any, OctetString};
 use der::{Decode, Encode, Tag, TagNumber};
@@ -37,7 +36,7 @@ fn anchors(name: &str) -> Arc<[Anchor]> {
         .into()
 }
 
-/// A time at which all of the test chains are valid.
+/// Returns a time at which all test chains are valid.
 fn now(chain: &Chain) -> i64 {
     chain
         .iter()
@@ -186,8 +185,7 @@ fn an_expired_intermediate() {
 fn rsa_mode() {
     let verifier = client_verifier(Mode::Rsa, "odd/rsa-ca", Rules::default());
     assert_eq!(check(&verifier, &chain("odd/rsa")), Ok(()));
-    // aws-lc refuses short keys only when they sign, and a leaf's key does so
-    // in the handshake.
+    // aws-lc refuses short keys only when they sign; a leaf's key signs in the handshake.
     let short = chain("odd/rsa1024");
     let leaf = Cert::parse(&short[0]).unwrap();
     let alg = algs::for_handshake(
@@ -233,7 +231,7 @@ fn issuer_rule() {
     for name in ["odd/sdk", "odd/nobasic"] {
         assert_eq!(check(&verifier, &chain(name)), Ok(()), "{name}");
     }
-    // "printable" is of another authority that calls itself the same.
+    // "printable" is by another authority with the same name.
     for (name, alike) in [
         ("odd/sdk2", false),
         ("odd/direct", false),
@@ -287,7 +285,7 @@ fn sizes_are_bounded() {
     ));
 }
 
-/// `certificate` with one field of what is signed replaced; its signature is wrong then.
+/// Returns `certificate` with one field of its signed part replaced; its signature is then wrong.
 fn with_field(certificate: &[u8], at: usize, field: &impl Encode) -> CertificateDer<'static> {
     let mut parts = Vec::<Any>::from_der(certificate).unwrap();
     let mut fields = Vec::<Any>::from_der(&parts[0].to_der().unwrap()).unwrap();
@@ -296,7 +294,8 @@ fn with_field(certificate: &[u8], at: usize, field: &impl Encode) -> Certificate
     parts.to_der().unwrap().into()
 }
 
-/// Nothing that is compared with each other has more than some 30 parts, and it is looked at before.
+/// The number of parts that are compared with each other is at most about 30, and is checked
+/// before.
 #[test]
 fn parts_of_a_certificate_are_bounded() {
     let good = chain("odd/sdk");
@@ -339,7 +338,7 @@ fn parts_of_a_certificate_are_bounded() {
     }
 }
 
-/// A key of whatever kind can be pinned by what the error shows.
+/// A key of any kind can be pinned with the text that the error shows.
 #[test]
 fn a_p256_node_is_pinned_by_what_the_error_shows() {
     let chain = chain("odd/p256");
@@ -357,8 +356,8 @@ fn a_p256_node_is_pinned_by_what_the_error_shows() {
     assert_eq!(pinned(key.parse().unwrap()), Ok(()));
 }
 
-/// A stranger's chain ends where the first signature by one of ours is looked for in vain, however
-/// long it is.
+/// A chain of an unknown authority is refused after the first signature that should be by an anchor
+/// and is not, however long the chain is.
 #[test]
 fn a_strangers_chain_costs_one_signature_check() {
     let verifier = client_verifier(Mode::Ec, "foreign/ca", Rules::default());
@@ -376,7 +375,7 @@ fn a_strangers_chain_costs_one_signature_check() {
     }
 }
 
-/// The same agency certificate is checked once, and so is a leaf that comes again.
+/// The same agency certificate is checked only once, and so is a leaf that is sent again.
 #[test]
 fn right_signatures_are_remembered() {
     let verifier = client_verifier(Mode::Ec, "odd/ca", Rules::default());
@@ -409,7 +408,7 @@ fn damaged_signatures() {
     }
 }
 
-/// No single byte of a certificate may be changed without notice.
+/// A change of any single byte of a certificate is noticed.
 #[test]
 fn every_changed_byte_is_noticed() {
     for (mode, ca, name) in [
@@ -434,7 +433,7 @@ fn every_changed_byte_is_noticed() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever a peer sends, the answer is an error and not a panic.
+    /// Whatever a peer sends, the result is an error, never a panic.
     #[test]
     fn mutations_never_panic(
         which in 0..4_usize,
@@ -460,13 +459,13 @@ proptest! {
         let _ = (peer_info(std::slice::from_ref(&leaf)), peer_public_key(std::slice::from_ref(&leaf)));
         let dss_free = verifier.verify(&leaf, &good[1..], time);
         prop_assert!(!changed || dss_free.is_err());
-        // The same bytes where an intermediate is expected.
+        // The same bytes in the place of an intermediate.
         let mut others = good.clone();
         others.insert(1, leaf);
         let _ = verifier.verify(&good[0], &others[1..], time);
     }
 
-    /// Nor do arbitrary bytes.
+    /// Arbitrary bytes cause no panic either.
     #[test]
     fn noise_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let verifier = client_verifier(Mode::Ec, "odd/ca", Rules::default());

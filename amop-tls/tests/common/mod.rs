@@ -1,4 +1,4 @@
-//! What the TLS tests share: fixtures, and handshakes in memory.
+//! Shared code of the TLS tests: fixtures, and handshakes in memory.
 #![allow(dead_code, unreachable_pub)]
 
 pub mod openssl;
@@ -35,7 +35,7 @@ pub fn node(dir: &str) -> Identity {
     Identity::load(&files).unwrap()
 }
 
-/// An identity of the `odd` folder, trusting `ca`.
+/// Returns an identity of the `odd` folder that trusts `ca`.
 pub fn odd_with(name: &str, ca: &str) -> Identity {
     Identity::from_pem(
         &bytes(&format!("odd/{name}.crt")),
@@ -55,7 +55,7 @@ pub fn certs(path: &str) -> Vec<CertificateDer<'static>> {
         .unwrap()
 }
 
-/// A chain with a key, without the checks that `Identity` makes.
+/// Returns a chain with a key, without the checks of `Identity`.
 pub fn raw_key(chain: Vec<CertificateDer<'static>>, key: &str) -> Arc<SingleCertAndKey> {
     let der = PrivateKeyDer::from_pem_slice(&bytes(key)).unwrap();
     let key = amop_tls::crypto_provider(Mode::Ec)
@@ -66,7 +66,7 @@ pub fn raw_key(chain: Vec<CertificateDer<'static>>, key: &str) -> Arc<SingleCert
     Arc::new(CertifiedKey::new(chain, key).into())
 }
 
-/// `base` with another chain and key of its own.
+/// Returns the configuration of `base` with another chain and key.
 pub fn client_with(base: &Identity, key: Arc<SingleCertAndKey>) -> Arc<ClientConfig> {
     let mut config = (*base.client_config().unwrap()).clone();
     config.client_auth_cert_resolver = key;
@@ -114,20 +114,20 @@ impl Outcome {
         self.client_result.is_ok() && self.server_result.is_ok()
     }
 
-    /// What the client's user is told.
+    /// Returns the error that the client's user sees.
     pub fn client_failure(&self, mode: Mode) -> HandshakeFailure {
         let error = self.client_result.as_ref().unwrap_err();
         HandshakeFailure::from_rustls(error, Side::Client, mode)
     }
 
-    /// What the server's log says.
+    /// Returns the error in the server's log.
     pub fn server_failure(&self, mode: Mode) -> HandshakeFailure {
         let error = self.server_result.as_ref().unwrap_err();
         HandshakeFailure::from_rustls(error, Side::Server, mode)
     }
 }
 
-/// Moves everything `from` wants to send to `to`, through `tamper`.
+/// Moves all bytes that `from` wants to send to `to`, through `tamper`.
 fn pump<A: SideData, B: SideData>(
     from: &mut ConnectionCommon<A>,
     to: &mut ConnectionCommon<B>,
@@ -151,8 +151,8 @@ fn pump<A: SideData, B: SideData>(
     (sent, Ok(()))
 }
 
-/// Runs a handshake in memory until both are done or one has failed and the
-/// other has read the alert. `tamper` sees what the client sends.
+/// Runs a handshake in memory until both sides have finished, or one has failed and the other has
+/// read the alert. `tamper` gets the bytes that the client sends.
 pub fn handshake_tampered(
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
@@ -176,7 +176,7 @@ pub fn handshake_tampered(
         client_result,
         server_result,
     };
-    // Without an error both must be through: neither may hang.
+    // Without an error both must have finished: neither may hang.
     if outcome.ok() {
         assert!(!outcome.client.is_handshaking() && !outcome.server.is_handshaking());
     }

@@ -1,24 +1,25 @@
-//! The `openssl` command as the other side.
+//! The `openssl` command as the peer.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
 use super::data;
 
-/// Says so and returns `true` if the command is not there.
+/// Prints a notice and returns `true` if the command is not usable.
 pub fn no_openssl(test: &str) -> bool {
     let found = Command::new("openssl").arg("version").output();
     let version = match &found {
         Ok(out) if out.status.success() => String::from_utf8_lossy(&out.stdout).into_owned(),
         _ => String::new(),
     };
-    // LibreSSL and the old OpenSSL have the command but not its options.
+    // LibreSSL and old versions of OpenSSL have the command but not its options.
     let number = version.strip_prefix("OpenSSL ").unwrap_or_default();
     let major = number.split('.').next().and_then(|n| n.parse::<u32>().ok());
     if major >= Some(3) || number.starts_with("1.1.1") {
         return false;
     }
-    // Past the capture of the test harness, which hides what passing tests print.
+    // This bypasses the output capture of the test harness, which hides the output of passing
+    // tests.
     let notice =
         format!("SKIPPED {test}: no OpenSSL 1.1.1 or later on this machine ({version:?})\n");
     std::io::stderr().write_all(notice.as_bytes()).unwrap();
@@ -50,7 +51,7 @@ pub fn openssl(args: &[&str], files: &[(&str, &str)]) -> Openssl {
     Openssl(child)
 }
 
-/// Starts `s_server` on a free port, which it prints.
+/// Starts `s_server` on a free port and returns it.
 pub fn s_server(args: &[&str], files: &[(&str, &str)]) -> (Openssl, u16) {
     let mut all = vec!["s_server", "-accept", "127.0.0.1:0"];
     if !args.contains(&"-tls1_3") {
