@@ -21,7 +21,8 @@ pub(crate) const CHECKS: &[Check] = &[
         unicast(v, "topic1", b"")
     }),
     ("amop_unicast_request_empty_topic", |_, v| {
-        // The wire carries it; our own clients do not, since topic lists between nodes cannot.
+        // The wire can carry it; native clients do not send it, since topic lists between nodes
+        // cannot contain it.
         is_amop(v, FrameType::UNICAST, SEQ_A, "", b"hello");
         assert!(TopicName::new("").is_err());
     }),
@@ -73,7 +74,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("private_verify_request_0x37", verify_request),
     ("private_verify_ack_go", |vectors, v| {
         let request = vectors.get("private_verify_request_0x37").decode();
-        // go-sdk puts the prefix before a route that has it already.
+        // go-sdk adds the prefix to a route that already has it.
         let topic = format!("#!$VerifyChannel_{ROUTE}");
         responds(
             v,
@@ -115,7 +116,7 @@ pub(crate) const CHECKS: &[Check] = &[
     }),
 ];
 
-/// The vector is this message, read and written.
+/// Checks that the vector is this message, by reading and writing it.
 fn is_amop(vector: &Vector, kind: FrameType, seq: Seq, topic: &str, payload: &[u8]) {
     let frame = vector.frame();
     let body = split_topic(&frame.body).unwrap();
@@ -178,7 +179,7 @@ fn challenge_response(vectors: &Vectors, vector: &Vector) {
     let body = frame_topic(ROUTE.as_bytes(), &signature);
     responds(vector, &challenge, code::SUCCESS, body);
 
-    // What was signed is the challenge; that it is signed well is not the codec's to say.
+    // The signed message is the challenge; the codec does not check the signature.
     let challenge = split_topic(&challenge.body).unwrap();
     assert_eq!(vector.hex("signed_message_hex"), challenge.payload);
     vector.not_encoding(&["keccak256_hex"]);
@@ -187,7 +188,8 @@ fn challenge_response(vectors: &Vectors, vector: &Vector) {
     }
 }
 
-/// web3sdk nests the topic's framing, a length and JSON in the payload (channel-v2 section 9.4).
+/// Checks a vector of web3sdk, which nests the topic's framing, a length and JSON in the payload
+/// (channel-v2 section 9.4).
 fn nested(vector: &Vector, kind: FrameType) {
     let json = vector.text("inner_json").as_bytes();
     let mut inner = u16::try_from(json.len()).unwrap().to_be_bytes().to_vec();

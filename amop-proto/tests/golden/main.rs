@@ -1,7 +1,7 @@
 //! The golden vectors of both protocols, decoded and encoded again.
 //!
-//! Each vector has a check of its own, which must look at every documented field; a vector without
-//! a check, or a check without a vector, fails the tests.
+//! Each vector has its own check, which must look at every documented field; a vector without a
+//! check, or a check without a vector, makes the tests fail.
 #![forbid(unsafe_code)]
 
 mod amop;
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use vectors::{Check, Vectors};
 
-/// How many vectors there are. Fixed here so that a file cut short is noticed.
+/// The number of vectors. It is fixed here so that a truncated file is noticed.
 const COUNT: usize = 92;
 
 fn tables() -> [&'static [Check]; 4] {

@@ -1,4 +1,4 @@
-//! What the channel codecs make of malformed frames and bodies (channel-v2 section 3.5).
+//! How the channel codecs handle malformed frames and bodies (channel-v2 section 3.5).
 
 use amop_proto::{
     MAX_TOPIC_LEN, TopicError, TopicName,
@@ -21,7 +21,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("bad_length_over_100MiB", |_, v| {
         let (len, max) = (104_857_601, PROTOCOL_MAX_FRAME);
         refuses(v, FrameError::TooLong { len, max });
-        // A limit cannot be raised above the protocol's.
+        // A limit cannot be raised above that of the protocol.
         let decoder = FrameDecoder::new(usize::MAX);
         let result = decoder.decode(&mut BytesMut::from(&v.wire[..]));
         assert_eq!(result, Err(FrameError::TooLong { len, max }));
@@ -77,7 +77,7 @@ pub(crate) const CHECKS: &[Check] = &[
             SetTopics::Replace(Vec::new())
         );
     }),
-    // Well-formed; that nobody waits for it is for the session to find.
+    // The frame is well-formed; only the session can know that no request waits for it.
     ("unsolicited_response", |_, v| {
         assert_eq!(v.text("type"), "0x31");
         assert_eq!(v.text("seq").as_bytes(), SEQ_B.0);
@@ -88,7 +88,8 @@ pub(crate) const CHECKS: &[Check] = &[
     }),
 ];
 
-/// The stream cannot be read on, and that is known once the length field is there.
+/// Checks that the stream cannot be read any further, and that this is known as soon as the length
+/// field has arrived.
 fn refuses(vector: &Vector, error: FrameError) {
     let len = match error {
         FrameError::TooShort { len } | FrameError::TooLong { len, .. } => len,
@@ -122,7 +123,7 @@ fn partial(vectors: &Vectors, vector: &Vector) {
     );
 }
 
-/// A sound frame of this type and body.
+/// Checks that the vector is a valid frame of this type and body.
 fn is_frame(vector: &Vector, kind: FrameType, body: &[u8]) -> Frame {
     let frame = vector.decode();
     assert_eq!((frame.kind, frame.seq, frame.result), (kind, SEQ_A, 0));
@@ -132,7 +133,7 @@ fn is_frame(vector: &Vector, kind: FrameType, body: &[u8]) -> Frame {
     frame
 }
 
-/// A sound unicast whose body is none.
+/// Checks that the vector is a valid unicast frame with an invalid body.
 fn bad_body(vector: &Vector, body: &[u8], error: AmopBodyError) {
     let frame = is_frame(vector, FrameType::UNICAST, body);
     assert_eq!(split_topic(&frame.body), Err(error));
@@ -146,7 +147,7 @@ fn topic_255(_: &Vectors, vector: &Vector) {
     assert_eq!((frame.kind, frame.seq), (FrameType::UNICAST, SEQ_A));
     assert_eq!(split_topic(&frame.body), Err(AmopBodyError::ZeroLength));
 
-    // Our client cannot build it.
+    // A native client cannot build it.
     let topic = std::str::from_utf8(&frame.body[1..256]).unwrap();
     assert!(topic.len() > MAX_TOPIC_LEN);
     let refused = TopicName::new(topic);

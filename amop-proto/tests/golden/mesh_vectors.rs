@@ -1,4 +1,5 @@
-//! The vectors of the protocol between overlay nodes, made by another implementation of its document.
+//! The vectors of the protocol between overlay nodes, produced by another implementation of its
+//! document.
 
 use amop_proto::{
     channel::Frame,

@@ -1,4 +1,4 @@
-//! Messages between nodes, well-formed and not (p2p-v2 sections 4 to 7 and 10).
+//! Well-formed and malformed messages between nodes (p2p-v2 sections 4 to 7 and 10).
 
 use amop_proto::{
     channel::{Frame, FrameError, PROTOCOL_MAX_FRAME, code},
@@ -80,7 +80,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("p2p_bad_snappy", |_, v| {
         assert_eq!(v.text("version_field"), "0x8000");
         v.not_encoding(&["body"]);
-        // The message is lost, the connection is not.
+        // The message is lost, but the connection is not.
         let frame = peer(protocol::AMOP, packet::UNICAST, 14, Bytes::new());
         assert_eq!(decode(&PeerCodec::default(), v), frame);
     }),
@@ -118,7 +118,7 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 impl Vector {
-    /// The vector is this message, read and written.
+    /// Checks that the vector is this message, by reading and writing it.
     fn is_peer(&self, protocol: i32, packet: u16, seq: u32, body: impl Into<Bytes>) {
         let frame = peer(protocol, packet, seq, body);
         let codec = PeerCodec::default();
@@ -143,7 +143,7 @@ fn peer(protocol: i32, packet: u16, seq: u32, body: impl Into<Bytes>) -> PeerFra
     }
 }
 
-/// The documented text; it spells tabs out as a backslash and a `t`.
+/// Returns the documented text, in which a tab is written as a backslash and a `t`.
 fn body_text(vector: &Vector) -> Bytes {
     vector.text("body_text").replace("\\t", "\t").into()
 }
@@ -155,7 +155,7 @@ fn decode(codec: &PeerCodec, vector: &Vector) -> PeerFrame {
     frame
 }
 
-/// The codec for the header the vector is documented to have.
+/// Returns the codec for the header that is documented for the vector.
 fn codec(vector: &Vector) -> PeerCodec {
     match vector.text("header") {
         "16-byte (RC2 and later)" | "16-byte" => PeerCodec::default(),
@@ -164,7 +164,7 @@ fn codec(vector: &Vector) -> PeerCodec {
     }
 }
 
-/// The documented header with this body.
+/// Returns the documented header with this body.
 fn documented_peer(vector: &Vector, body: Bytes) -> PeerFrame {
     peer(
         vector.number("protocolID").try_into().unwrap(),
@@ -174,7 +174,7 @@ fn documented_peer(vector: &Vector, body: Bytes) -> PeerFrame {
     )
 }
 
-/// The vector is the documented header and this body, read and written.
+/// Checks that the vector is the documented header and this body, by reading and writing it.
 fn documented(vector: &Vector, body: Bytes) -> PeerFrame {
     let frame = documented_peer(vector, body);
     let codec = codec(vector);
@@ -183,7 +183,7 @@ fn documented(vector: &Vector, body: Bytes) -> PeerFrame {
     frame
 }
 
-/// The vector carries the channel frame of another.
+/// Checks that the vector carries the channel frame of another one.
 fn carries(vectors: &Vectors, vector: &Vector) -> Frame {
     let inner = vectors.get(vector.text("inner"));
     let frame = documented(vector, inner.wire.clone());
@@ -215,11 +215,11 @@ fn snappy(_: &Vectors, vector: &Vector) {
     let compressed = vector.wire.len() - 16;
     assert_eq!(vector.number("compressed_length"), compressed as i64);
 
-    // Readers need not be told that peers compress.
+    // Readers need no setting to read compressed frames.
     let codec = codec(vector);
     let frame = documented_peer(vector, body);
     assert_eq!(decode(&codec, vector), frame);
-    // Any valid block would do; ours happens to be that of the reference encoder.
+    // Any valid block would be correct; this one is equal to that of the reference encoder.
     vector.is_encoded(&codec.with_compression(true), &frame);
     let inner = Frame::from_bytes(frame.body.clone(), PROTOCOL_MAX_FRAME).unwrap();
     assert_eq!(inner.to_bytes(), frame.body);
@@ -240,13 +240,14 @@ fn exactly_1024(_: &Vectors, vector: &Vector) {
     assert_eq!(vector.number("body_length"), 1024);
     let frame = documented(vector, vector.wire.slice(16..));
     assert_eq!(frame.body.len(), 1024);
-    // The threshold itself is not compressed (p2p-v2 section 4.5).
+    // A body with exactly the threshold's length is not compressed (p2p-v2 section 4.5).
     vector.is_encoded(&codec(vector).with_compression(true), &frame);
     let inner = Frame::from_bytes(frame.body.clone(), PROTOCOL_MAX_FRAME).unwrap();
     assert_eq!(inner.to_bytes(), frame.body);
 }
 
-/// The stream cannot be read on, and that is known once the length field is there.
+/// Checks that the stream cannot be read any further, and that this is known as soon as the length
+/// field has arrived.
 fn refuses(vector: &Vector, error: PeerFrameError) {
     let (PeerFrameError::TooShort { len } | PeerFrameError::TooLong { len, .. }) = error;
     assert_eq!(vector.number("length_field"), len as i64);

@@ -1,4 +1,4 @@
-//! What an SDK and its node tell each other besides messages: JSON-RPC, handshake, heartbeat,
+//! The frames between an SDK and its node in addition to messages: JSON-RPC, handshake, heartbeat,
 //! topics, pushes (channel-v2 sections 5, 6, 11 and 12).
 
 use amop_proto::channel::{
@@ -32,14 +32,15 @@ pub(crate) const CHECKS: &[Check] = &[
             r#"{"jsonrpc":"2.0","method":"noSuchMethod","params":[1],"id":5}"#,
         );
     }),
-    // Answers only chain nodes give.
+    // Only nodes of a chain give these answers.
     ("rpc_response_error_group", rpc_text),
     ("rpc_response_permission_denied", rpc_text),
     ("handshake_request_go", |_, v| {
         let request = handshake_request(v, "Go-SDK");
         v.is_written_as(&request.to_frame(SEQ_A));
     }),
-    // The Java SDKs write the members in another order, so only reading can be compared.
+    // The Java SDKs write the members in another order, so only the result of reading can be
+    // compared.
     ("handshake_request_java", |_, v| {
         handshake_request(v, "java-sdk");
     }),
@@ -141,7 +142,7 @@ pub(crate) const CHECKS: &[Check] = &[
     }),
 ];
 
-/// The node of the vectors.
+/// Returns the facts of the vectors' node.
 fn facts() -> rpc::NodeFacts {
     rpc::NodeFacts {
         fisco_version: "2.11.1".to_owned(),
@@ -167,13 +168,13 @@ fn client_version_request(_: &Vectors, vector: &Vector) {
     assert_eq!(reply["result"]["Supported Version"], "2.11.1");
 }
 
-/// The build's facts differ between nodes; the shape and what SDKs look at must not.
+/// The build's facts differ between nodes; the structure and the fields that SDKs use must not.
 fn client_version_response(vectors: &Vectors, vector: &Vector) {
     let real = vector.frame().body;
     let request = vectors.get("rpc_request_getClientVersion_go").decode();
     let ours = answer(&request.body);
     let keys = |body: &[u8]| -> Vec<String> {
-        // In the order of the text, since the real node writes them in byte order.
+        // In the order of the text, since the FISCO node writes them in byte order.
         let text = String::from_utf8(body.to_vec()).unwrap();
         let mut keys: Vec<_> = text.match_indices("\":").map(|(at, _)| at).collect();
         keys.sort_unstable();
@@ -198,7 +199,7 @@ fn client_version_response(vectors: &Vectors, vector: &Vector) {
     );
 }
 
-/// Our answer to `request` is the vector's, to the byte.
+/// Checks that this crate's answer to `request` equals the vector, byte for byte.
 fn is_answer(vector: &Vector, request: &str) {
     vector.frame();
     vector.is_written_as(&Frame::new(

@@ -1,7 +1,7 @@
-//! Frames recorded from a real node 2.11.1, decoded and encoded again.
+//! Frames recorded from a FISCO node 2.11.1, decoded and encoded again.
 //!
-//! Frames between an SDK and the node, and the answers the recorded node gave to handshakes,
-//! heartbeats and messages it could not deliver, are compared with what the codecs make.
+//! Compares the frames between an SDK and the node, and the answers of the recorded node to
+//! handshakes, heartbeats and messages that it could not deliver, with the output of the codecs.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ impl Record {
     }
 }
 
-/// All frames, in the order of the recording; records that nothing came are left out.
+/// Returns all frames in the order of the recording, without records of timeouts.
 fn records() -> Vec<Record> {
     let file: Value =
         serde_json::from_str(include_str!("../data/transcripts-2.11.1.json")).unwrap();
@@ -71,7 +71,7 @@ fn decode_peer(record: &Record) -> PeerFrame {
     frame.unwrap().unwrap()
 }
 
-/// The frames between SDKs and nodes.
+/// Returns the frames between SDKs and nodes.
 fn channel_frames() -> Vec<(Record, Frame)> {
     let mut records = records();
     records.retain(|record| !record.between_nodes());
@@ -121,7 +121,8 @@ fn peer_frames_survive_the_codec() {
         let codec = PeerCodec::default().with_compression(compress);
         codec.encode(&frame, &mut again);
         if compress {
-            // The recorded node's encoder may compress otherwise; what comes out must be the same.
+            // The recorded node's encoder may compress differently; the decompressed body must be
+            // the same.
             compressed += 1;
             let request = Frame::from_bytes(frame.body.clone(), PROTOCOL_MAX_FRAME).unwrap();
             assert_eq!(requests.get(&request.seq), Some(&request));
@@ -177,7 +178,7 @@ fn handshakes_and_heartbeats_are_answered_as_recorded() {
         if record.direction != "sdk->node" {
             continue;
         }
-        // The next frame of that seq on that connection.
+        // Finds the next frame with this seq on this connection.
         let answer = frames[at + 1..].iter().find_map(|(other, answer)| {
             let same = other.connection == record.connection && answer.seq == frame.seq;
             (same && other.flow == record.flow).then_some(answer)
@@ -248,7 +249,7 @@ fn refusals_and_acknowledgements_are_as_recorded() {
                 let body = match (request.kind, frame.result) {
                     (_, code::NO_SUBSCRIBER) => Bytes::new(),
                     (_, code::NO_SESSION) | (FrameType::MULTICAST, _) => request.body.clone(),
-                    // Relayed from the subscriber.
+                    // This answer was relayed from the subscriber.
                     _ => continue,
                 };
                 match request.kind {

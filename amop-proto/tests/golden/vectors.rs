@@ -1,4 +1,4 @@
-//! Reads the vectors and keeps account of which documented fields a check has looked at.
+//! Reads the vectors and records which documented fields a check has looked at.
 
 use std::{cell::RefCell, collections::BTreeSet};
 
@@ -6,7 +6,7 @@ use amop_proto::channel::{Frame, FrameDecoder, FrameType, PROTOCOL_MAX_FRAME, Se
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value};
 
-/// A vector's name and what to check of it.
+/// The name of a vector and its check.
 pub(crate) type Check = (&'static str, fn(&Vectors, &Vector));
 
 /// The seq of most vectors.
@@ -52,7 +52,7 @@ impl Vectors {
         for (name, check) in checks {
             let vector = self.get(name);
             vector.seen.borrow_mut().clear();
-            // Printed by the test harness if the check fails.
+            // The test harness prints it if the check fails.
             println!("{name}");
             check(self, vector);
             let unseen: Vec<_> = {
@@ -65,7 +65,7 @@ impl Vectors {
     }
 }
 
-/// One vector: its bytes and what they are documented to mean.
+/// One vector: its bytes and their documented meaning.
 pub(crate) struct Vector {
     pub(crate) name: String,
     pub(crate) wire: Bytes,
@@ -86,37 +86,38 @@ impl Vector {
         }
     }
 
-    /// A documented field, if it is there.
+    /// Returns a documented field, if it exists.
     pub(crate) fn field(&self, key: &str) -> Option<&Value> {
         self.seen.borrow_mut().insert(key.to_owned());
         self.decoded.get(key)
     }
 
-    /// A documented text.
+    /// Returns a documented text.
     pub(crate) fn text(&self, key: &str) -> &str {
         let value = self.field(key).and_then(Value::as_str);
         value.unwrap_or_else(|| panic!("{}: no text {key}", self.name))
     }
 
-    /// A documented number.
+    /// Returns a documented number.
     pub(crate) fn number(&self, key: &str) -> i64 {
         let value = self.field(key).and_then(Value::as_i64);
         value.unwrap_or_else(|| panic!("{}: no number {key}", self.name))
     }
 
-    /// A documented string of bytes.
+    /// Returns a documented string of bytes.
     pub(crate) fn hex(&self, key: &str) -> Bytes {
         hex::decode(self.text(key)).unwrap().into()
     }
 
-    /// Fields that say nothing about encoding: key material and digests of private topics, prose.
+    /// Marks fields that do not concern the encoding: key material and digests of private topics,
+    /// prose.
     pub(crate) fn not_encoding(&self, keys: &[&str]) {
         for key in keys {
             assert!(self.field(key).is_some(), "{}: no {key}", self.name);
         }
     }
 
-    /// The frame made of the documented fields alone, through the encoders.
+    /// Encodes the frame with only the documented fields.
     pub(crate) fn documented_frame(&self) -> Frame {
         let kind = self.text("type").strip_prefix("0x").unwrap();
         let kind = FrameType(u16::from_str_radix(kind, 16).unwrap());
@@ -153,7 +154,7 @@ impl Vector {
         frame
     }
 
-    /// The one frame these bytes are, whatever is documented about it.
+    /// Decodes the one frame in these bytes, whatever is documented about it.
     pub(crate) fn decode(&self) -> Frame {
         let mut buffer = BytesMut::from(&self.wire[..]);
         let decoder = FrameDecoder::new(PROTOCOL_MAX_FRAME);
@@ -165,7 +166,8 @@ impl Vector {
         frame
     }
 
-    /// The one frame these bytes are, once it is known to be the documented one both ways.
+    /// Decodes the one frame in these bytes, and checks that it is the documented one in both
+    /// directions.
     pub(crate) fn frame(&self) -> Frame {
         let frame = self.decode();
         let documented = self.documented_frame();
@@ -174,7 +176,7 @@ impl Vector {
         frame
     }
 
-    /// Compares what an encoder made with the vector.
+    /// Compares the output of an encoder with the vector.
     pub(crate) fn is_written_as(&self, frame: &Frame) {
         assert_eq!(frame.wire_len(), self.wire.len(), "{}", self.name);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Which frame is whose answer: the seq says it, and nothing else.
+//! Which request a frame answers: only the seq decides this.
 
 use crate::support::{Net, Sdk, node_id, peer_frame, refused, reply, seq, unicast};
 use amop_proto::{
@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 const TOPIC: &str = "hello";
 
-/// Which of the subscribers has a push in its inbox; exactly one has.
+/// Returns the subscriber that has a push in its inbox; exactly one must have one.
 fn who(net: &mut Net, subscribers: &[Sdk]) -> (Sdk, Frame) {
     let mut got = Vec::new();
     for &sdk in subscribers {
@@ -49,7 +49,7 @@ fn with_one_subscriber_a_seq_in_use_is_refused_and_not_lost() {
     net.send(subscriber, reply(&push, "for a"));
     assert_eq!(net.only(publishers[0]), reply(&push, "for a"));
     net.nothing(publishers[1]);
-    // The other way round the refusal is another node's.
+    // In the other order another node answers with the refusal.
     net.send(publishers[1], unicast(2, TOPIC, "b"));
     net.send(publishers[0], unicast(2, TOPIC, "a"));
     assert_eq!(net.only(publishers[0]), refused(&unicast(2, TOPIC, "a")));
@@ -63,7 +63,7 @@ fn a_publisher_that_uses_one_seq_for_two_messages_gets_two_answers() {
     for payload in ["a", "b", "c"] {
         net.send(publisher, unicast(1, TOPIC, payload));
     }
-    // Two are with the subscribers, the third found nobody who could take it.
+    // Two are with the subscribers; for the third no subscriber was free.
     assert_eq!(net.only(publisher), refused(&unicast(1, TOPIC, "c")));
     for sdk in subscribers {
         let push = net.only(sdk);
@@ -90,12 +90,12 @@ fn a_message_sent_again_while_it_waits_is_delivered_once_and_answered_once() {
         net.send(first, reply(&push, "once"));
         assert_eq!(net.only(publisher), reply(&request, "once"));
         assert_eq!(net.in_flight(), 0);
-        // Once it is answered it is a message like any other, as on real nodes.
+        // Once it is answered, the same seq is a new message, as on FISCO nodes.
         net.send(publisher, request.clone());
         let (sdk, push) = who(&mut net, &subscribers);
         net.send(sdk, reply(&push, "twice"));
         assert_eq!(net.only(publisher), reply(&request, "twice"));
-        // Another session's message with the same seq is another message.
+        // A message of another session with the same seq is another message.
         let other = net.sdk(0);
         net.send(publisher, request.clone());
         net.send(other, request.clone());
@@ -155,7 +155,7 @@ fn late_and_unsolicited_answers_are_ignored() {
             unsolicited(second, 9)
         ]
     );
-    // A peer's likewise.
+    // The same for a peer's answer.
     let peer = net.raw_peer(0, node_id(5), false);
     let answer = reply(&request, "").to_bytes();
     let stray = peer_frame(-protocol::AMOP, packet::UNICAST, 3, answer);
@@ -191,7 +191,7 @@ fn any_frame_with_the_seq_is_the_answer_and_passes_unchanged() {
             }
         }
     }
-    // It still holds the topic: the 0x32 above were answers.
+    // It still has the topic: the frames with type 0x32 above were answers.
     net.send(publisher, unicast(n + 1, TOPIC, ""));
     net.only(subscriber);
 }

@@ -1,4 +1,4 @@
-//! What happens to many unicasts at once is done a little at a time.
+//! Work for many unicasts at once is done in small slices.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use amop_proto::channel::code;
 
 const MANY: usize = 3000;
 
-/// Unicasts dealt with in one event: so many of those that failed, and as many whose time has come.
+/// The number of unicasts handled in one event: this many that failed, and as many whose timer has
+/// expired.
 const SLICE: usize = 2 * 256;
 
 fn failed(net: &Net) -> usize {
@@ -26,7 +27,7 @@ fn publishers(net: &mut Net) -> Vec<Sdk> {
     (0..4).map(|key| net.sdk_of(0, 1, key)).collect()
 }
 
-/// Lets time pass until all have ended, and looks that no event ended more than it may.
+/// Lets time pass until all have ended, and asserts that no event ended more than allowed.
 fn end(net: &mut Net, publishers: &[Sdk], result: i32) {
     let mut ended = 0;
     let mut rounds = 0;
@@ -91,7 +92,7 @@ fn a_peer_or_node_that_was_asked_much_is_gone() {
     }
 }
 
-/// Whoever came meanwhile is asked, and nobody is asked twice for what waits.
+/// New subscribers are asked, and no subscriber is asked twice for a waiting message.
 #[test]
 fn what_waits_for_its_turn_ends_once() {
     let mut net = Net::new(1);
@@ -114,7 +115,7 @@ fn what_waits_for_its_turn_ends_once() {
     assert!(net.nodes[0].machine.router().is_empty());
 }
 
-/// A message that goes another way when a link breaks is sent again a little at a time, too.
+/// Messages that take another path when a link breaks are also sent again in slices.
 #[test]
 fn what_is_sent_again_is_sent_in_pieces() {
     let mut net = Net::new(3);
@@ -141,7 +142,8 @@ fn what_is_sent_again_is_sent_in_pieces() {
     );
 }
 
-/// When too much is in flight, the holder with the most gives way, however new the others' messages are.
+/// When too many are in flight, the session with the most gives way, even if the others' messages
+/// are newer.
 #[test]
 fn the_newest_of_others_does_not_hide_what_is_over_its_share() {
     let mut config = config(0);
@@ -153,7 +155,7 @@ fn the_newest_of_others_does_not_hide_what_is_over_its_share() {
     for n in 0..1700 {
         net.send(greedy, unicast(n, "void", ""));
     }
-    // Far more than are looked at have later timers, and are not over their share.
+    // Many more than are checked at once have later timers, and are within their share.
     net.advance(Duration::from_millis(100));
     for n in 0..300 {
         net.send(second, unicast(10_000 + n, "void", ""));
@@ -170,7 +172,7 @@ fn the_newest_of_others_does_not_hide_what_is_over_its_share() {
     assert!(ended.iter().all(|frame| frame.result == code::OVER_LIMIT));
 }
 
-/// Copies of multicasts handed out for one event.
+/// The number of copies of multicasts that are handed out in one event.
 const COPIES: u64 = 1024;
 
 fn delivered(net: &Net) -> u64 {
@@ -183,7 +185,7 @@ fn many_subscribers(net: &mut Net, count: usize) -> Vec<Sdk> {
     subscribers
 }
 
-/// Topics of many sessions come into force a part at a time.
+/// Waits until the topics of many sessions are in force, which happens in slices.
 fn settle_topics(net: &mut Net) {
     while net.nodes[0].machine.router().is_changing_topics() {
         net.advance(Duration::from_millis(1));
@@ -202,7 +204,8 @@ fn a_multicast_to_very_many_sessions_is_handed_out_in_parts() {
     net.send(publisher, big.clone());
     assert_eq!(net.inbox(publisher).len(), 1, "it is taken");
     assert_eq!(delivered(&net), COPIES);
-    // Others do not wait for it; what its publisher sends does, so that it arrives behind it.
+    // Other publishers do not wait for it; further messages of the same publisher do, so that they
+    // arrive after it.
     net.send(other, multicast(2, "few", "other"));
     assert_eq!(net.inbox(few), [multicast(2, "few", "other")]);
     net.send(publisher, multicast(3, "few", "same"));
@@ -248,7 +251,7 @@ fn who_leaves_meanwhile_gets_none_and_those_that_come_fast_are_not_kept() {
     }
     net.advance(Duration::from_millis(10));
     assert_eq!(delivered(&net), 2000);
-    // Of very many at once no more than so many copies wait.
+    // If there are many at once, only this many copies wait.
     for n in 2..202 {
         net.send(publisher, multicast(n, "many", ""));
     }

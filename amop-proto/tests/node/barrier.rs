@@ -1,4 +1,5 @@
-//! A heartbeat's answer says that the nodes of ours know the session's topics (or have had time to).
+//! The answer to a heartbeat says that the overlay nodes know the session's topics, or have had
+//! enough time to learn them.
 
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ fn answered(net: &mut Net, sdk: Sdk) -> bool {
         && frames.len() == 1
 }
 
-/// A peer of ours that has taken the node's state, of which the first and second frame told, and a
-/// session that changes its topics after that, of which the third tells.
+/// Returns an overlay peer that has acknowledged the node's state (first and second frame), and a
+/// session that changes its topics afterwards (third frame).
 fn unacknowledged() -> (Net, Link, Sdk) {
     let mut net = Net::new(1);
     let peer = net.ours(0, 5, &[]);
@@ -65,14 +66,14 @@ fn only_the_right_acknowledgement_releases_it() {
     let (mut net, peer, sdk) = unacknowledged();
     heartbeat(&mut net, sdk);
     assert!(!answered(&mut net, sdk));
-    // Nothing of these is one: three old ones, and two that never were.
+    // None of these acknowledges it: three old seqs, and two that were never used.
     for seq in [0, 1, 2, 4, u32::MAX] {
         net.peer_send(peer, taken(seq));
         assert!(!answered(&mut net, sdk), "{seq}");
     }
     net.peer_send(peer, taken(3));
     assert!(answered(&mut net, sdk));
-    // What is known stays known.
+    // An earlier acknowledgement changes nothing.
     net.peer_send(peer, taken(2));
     heartbeat(&mut net, sdk);
     assert!(answered(&mut net, sdk));
@@ -87,7 +88,7 @@ fn every_peer_of_ours_must_have_said_so() {
     net.peer_send(first, taken(3));
     assert!(!answered(&mut net, sdk));
     net.peer_send(second, records(1, &[state(6, 1, &[], &[])]));
-    // It tells what it knows of this node: at first an old version, then the one that was changed.
+    // It reports the version that it knows of this node: first an old one, then the changed one.
     net.peer_send(second, known(&[(0, EPOCH)]));
     assert!(!answered(&mut net, sdk));
     net.peer_send(second, known(&[(0, EPOCH + 100)]));
@@ -110,7 +111,7 @@ fn whenever_it_subscribes_while_the_nodes_greet_an_answer_means_that_it_is_reach
         while !answered(&mut net, subscriber) {
             assert!(net.deliver_one(), "no answer, {delivered}");
         }
-        // What is still under way must not matter to the publisher's node.
+        // Packets that are still in transit must not matter for the publisher's node.
         net.send(publisher, unicast(1, TOPIC, ""));
         net.nothing(publisher);
         net.wire_held = false;
@@ -153,7 +154,7 @@ fn a_session_waits_for_its_own_topics_only() {
         heartbeat(&mut net, sdk);
         assert_eq!(answered(&mut net, sdk), !held);
     }
-    // The same set again is no change, so there is nothing to wait for.
+    // The same set again is not a change, so there is nothing to wait for.
     net.subscribe(first, &[TOPIC]);
     heartbeat(&mut net, first);
     assert!(answered(&mut net, first));

@@ -1,4 +1,4 @@
-//! What slow readers cost: nobody else anything, and the node no more than its limits.
+//! Slow readers do not affect others, and the node stays within its limits.
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ fn net() -> Net {
     Net::with([config])
 }
 
-/// A multicast of 200 bytes, 216 between nodes.
+/// Returns a multicast of 200 bytes, 216 between nodes.
 fn shout(n: u64) -> Frame {
     let frame = multicast(n, TOPIC, &"x".repeat(200 - 48));
     assert_eq!(frame.wire_len(), 200);
     frame
 }
 
-/// A subscriber that stopped reading, and is behind by then.
+/// Returns a subscriber that has stopped reading and has fallen behind.
 fn slow_subscriber(net: &mut Net, publisher: Sdk) -> Sdk {
     let slow = net.subscriber(0, &[TOPIC]);
     net.end(slow).stalled = true;
@@ -59,7 +59,7 @@ fn a_session_that_falls_behind_misses_multicasts_until_it_reads() {
     let counters = net.nodes[0].machine.router().counters();
     assert_eq!((counters.delivered, counters.dropped), (56, 50));
     assert_eq!(net.end(slow).unwritten, 1200);
-    // Half of the limit is where it is one of the others again.
+    // At half of the limit it is a normal subscriber again.
     net.read(slow, 699);
     net.send(publisher, shout(201));
     net.nothing(slow);
@@ -71,7 +71,7 @@ fn a_session_that_falls_behind_misses_multicasts_until_it_reads() {
     );
     net.send(publisher, shout(202));
     assert_eq!(net.only(slow), shout(202));
-    // The count starts anew: of these the first two fit, the third does not.
+    // The count starts again: the first two fit, the third does not.
     for n in 203..206 {
         net.send(publisher, shout(n));
     }
@@ -95,11 +95,11 @@ fn unicasts_go_to_those_that_read() {
         net.only(publisher);
     }
     net.nothing(slow);
-    // With nobody else there is a subscriber still, but none that takes it.
+    // There is still a subscriber, but none that accepts the message.
     net.hang_up(fast);
     net.send(publisher, unicast(41, TOPIC, ""));
     assert_eq!(net.only(publisher), refused(&unicast(41, TOPIC, "")));
-    // Another node's message fares likewise.
+    // A message of another node is refused in the same way.
     let peer = net.ours(0, 5, &[]);
     net.peer_inbox(peer);
     net.peer_send(peer, from_node(9, &unicast(43, TOPIC, "")));
@@ -132,7 +132,7 @@ fn a_node_that_cannot_be_sent_more_is_passed_over_and_the_last_to_be_so_means_10
         assert_eq!(behind_now.count(), 1);
         net.inbox(publisher);
         net.peer_inbox(behind);
-        // It has a subscriber, so this is not 100.
+        // It has a subscriber, so the result is not 100.
         net.send(publisher, unicast(10, TOPIC, ""));
         assert_eq!(net.only(publisher), refused(&unicast(10, TOPIC, "")));
         let other = net.foreign(0, 6, TOPIC);
@@ -157,7 +157,7 @@ fn a_session_that_never_reads_is_closed_and_its_messages_go_to_others() {
     );
     net.only(hopeless);
     let other = net.subscriber(0, &[TOPIC]);
-    // It asks on and on, and reads no answers.
+    // It sends request after request, and does not read the answers.
     let mut asked = 0;
     while net.is_open(hopeless) {
         net.send_body(hopeless, FrameType::HEARTBEAT, b"0");
@@ -181,7 +181,7 @@ fn nothing_follows_the_frame_a_session_is_closed_for() {
     let publisher = net.sdk(0);
     net.subscriber(0, &[TOPIC]);
     // Both fail at the same moment. The first answer is too much for a publisher that does not
-    // read; the second is so long that it would pass as one long frame.
+    // read; the second is so long that it would be accepted as one long frame.
     net.send(publisher, unicast(1, TOPIC, ""));
     net.send(publisher, unicast(2, TOPIC, &"x".repeat(5 * SESSION_QUEUE)));
     net.end(publisher).stalled = true;
@@ -233,7 +233,7 @@ fn one_long_frame_is_no_sign_of_a_slow_reader() {
     }
     assert_eq!(net.inbox(subscriber).len(), 20);
     assert_eq!(net.closed(subscriber), None);
-    // More does not come on top of it.
+    // No more is added to it.
     net.send(publisher, shout(2));
     net.nothing(subscriber);
     net.read(subscriber, usize::MAX);
@@ -241,7 +241,7 @@ fn one_long_frame_is_no_sign_of_a_slow_reader() {
     assert_eq!(net.only(subscriber), shout(3));
 }
 
-/// A peer with the topic that stopped reading.
+/// Returns a peer with the topic that has stopped reading.
 fn slow_peer(net: &mut Net, n: usize) -> Link {
     let peer = net.foreign(0, n, TOPIC);
     net.link(peer).stalled = true;
@@ -249,7 +249,7 @@ fn slow_peer(net: &mut Net, n: usize) -> Link {
     peer
 }
 
-/// Publishes until the node asks the publisher to pause, and returns how often.
+/// Publishes until the node asks the publisher to pause, and returns the number of messages.
 fn fill(net: &mut Net, publisher: Sdk) -> usize {
     let mut sent = 0;
     while !net.end(publisher).paused {
@@ -274,7 +274,7 @@ fn a_publisher_is_paused_while_a_peers_queue_is_half_full() {
     assert!(net.end(publisher).paused, "not yet down to a quarter");
     net.peer_read(peer, 1);
     assert!(!net.end(publisher).paused);
-    // And again. Nothing was lost.
+    // The same happens again. Nothing was lost.
     let again = fill(&mut net, publisher);
     net.peer_read(peer, usize::MAX);
     assert!(!net.end(publisher).paused);
@@ -311,7 +311,8 @@ fn a_stuck_peer_pauses_nobody_for_longer_than_2_s() {
     assert!(net.end(publisher).paused);
     net.advance(Duration::from_millis(1));
     assert!(!net.end(publisher).paused);
-    // From now on it fills up, falls behind and misses out; nobody waits for it.
+    // From now on its queue fills up, it falls behind and misses messages; no publisher waits for
+    // it.
     net.inbox(subscriber);
     for n in 1000..1200 {
         net.send(publisher, shout(n));
@@ -326,14 +327,14 @@ fn a_stuck_peer_pauses_nobody_for_longer_than_2_s() {
         matches!(behind[..], [Notice::PeerBehind { peer: id, .. }] if id == peer.id),
         "{behind:?}"
     );
-    // Unicasts do not go there either.
+    // Unicasts are not sent to it either.
     net.peer_inbox(peer);
     for n in 0..20 {
         net.send(publisher, unicast(n, TOPIC, ""));
         net.only(subscriber);
     }
     assert!(net.peer_inbox(peer).is_empty());
-    // Once it has read it is a peer like any other, whom publishers wait for.
+    // After it has read, it is a normal peer again, and publishers wait for it.
     net.peer_read(peer, usize::MAX);
     let peer_id = peer.id;
     assert_eq!(
@@ -349,7 +350,7 @@ fn a_stuck_peer_pauses_nobody_for_longer_than_2_s() {
     assert!(!net.end(publisher).paused);
 }
 
-/// The messages it has queued go on being few, so it has room where another one has filled the queue.
+/// A session with few messages in the queue still has room when another one has filled it.
 #[test]
 fn who_has_little_in_a_full_queue_is_neither_paused_nor_misses_out() {
     let mut net = net();
@@ -371,7 +372,7 @@ fn who_has_little_in_a_full_queue_is_neither_paused_nor_misses_out() {
     net.send(quiet, unicast(2000, TOPIC, "short"));
     assert_eq!(net.peer_inbox(peer).len(), 6);
     assert_eq!(dropped(&net), of_hog);
-    // With more than that it waits and misses out like the other.
+    // With more than that it waits and misses messages like the other one.
     for n in 0..100 {
         net.send(quiet, shout(3000 + n));
     }
@@ -394,7 +395,7 @@ fn a_publisher_waits_for_all_the_peers_it_fills() {
     assert!(net.end(publisher).paused);
     net.peer_read(peers[1], usize::MAX);
     assert!(!net.end(publisher).paused);
-    // A peer that is lost is waited for no more.
+    // Publishers do not wait for a lost peer any more.
     fill(&mut net, publisher);
     net.cut(peers[0]);
     assert!(net.end(publisher).paused);
@@ -409,11 +410,11 @@ fn a_publisher_that_leaves_while_paused_leaves_nothing_behind() {
     let peer = slow_peer(&mut net, 5);
     let first = net.sdk(0);
     fill(&mut net, first);
-    // The harness refuses a resumption for a session that is gone.
+    // The harness refuses to resume a session that has ended.
     net.hang_up(first);
     net.secs(3);
-    // The peer did not keep anybody waiting for 2 s, so the next publisher waits for it once it has its
-    // share of the queue.
+    // No publisher waited 2 s for this peer, so the next publisher waits for it once its share of
+    // the queue is used.
     let second = net.sdk(0);
     let sent = fill(&mut net, second);
     assert_eq!(sent, PEER_QUEUE / 4 / 216 + 1);
@@ -477,10 +478,10 @@ fn a_node_that_claims_countless_subscribers_does_not_get_everything() {
     for n in 0..400 {
         net.send(publisher, unicast(n, TOPIC, ""));
         got += net.inbox(honest).len();
-        // One that did not answer would get no more after four.
+        // A node that does not answer would get no more after four.
         net.answer_asked(liar, 0);
     }
-    // One in four, give or take five deviations.
+    // One in four, within five standard deviations.
     assert!((57..=143).contains(&got), "{got}");
 }
 
@@ -511,7 +512,7 @@ fn timeouts_as_long_as_can_be_said_never_come() {
     }
     for _ in 0..12 {
         net.secs(300);
-        // A node that states nothing any more is gone, whatever the timeouts are.
+        // A node that no longer states anything is removed, whatever the timeouts are.
         net.announce_change(ours, &[]);
     }
     net.only(subscriber);

@@ -1,5 +1,5 @@
-//! Changes of topics have a price: one session that flips thousands makes the node, and the nodes around
-//! it, do no more than it may.
+//! Changes of topics are limited: one session that changes thousands cannot make the node, and the
+//! nodes around it, do more work than the limits allow.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use amop_proto::{
     p2p::{PeerFrame, TopicList, mesh, packet, protocol},
 };
 
-/// As many as a session may hold.
+/// The maximum number of topics of a session.
 const MANY: usize = 4096;
 
 fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n:04}")).collect()
 }
 
-/// Sends a set and lets no time pass.
+/// Sends a set without letting time pass.
 fn set(net: &mut Net, sdk: Sdk, names: &[String]) {
     let body = encode_topics(names.iter().map(String::as_str));
     net.send_body(sdk, FrameType::SET_TOPICS, &body);
@@ -33,7 +33,7 @@ fn is_quiet(net: &Net) -> bool {
     !net.nodes[0].machine.router().is_changing_topics()
 }
 
-/// A session whose client is one of ours, past its handshake.
+/// Returns a session of a native client, after its handshake.
 fn client_of_ours(net: &mut Net) -> Sdk {
     let ours = net.sdk(0);
     net.send_body(
@@ -45,7 +45,7 @@ fn client_of_ours(net: &mut Net) -> Sdk {
     ours
 }
 
-/// Topics that records told a peer of.
+/// Returns the number of topics in the records that a peer was sent.
 fn told(net: &mut Net, peer: crate::support::Link) -> usize {
     let frames = net.peer_inbox(peer).into_iter();
     let records = frames.filter(|frame| frame.packet == mesh::packet::RECORDS);
@@ -62,7 +62,7 @@ fn what_a_client_wants_at_its_start_is_there_within_milliseconds() {
     net.advance(Duration::from_millis(80));
     assert!(is_quiet(&net));
     assert_eq!(held(&net), MANY);
-    // And others at the same time, though all of them at once have to wait a little.
+    // Other sessions change topics at the same time; if all change at once they must wait a little.
     let sdks: Vec<Sdk> = (0..50).map(|key| net.sdk_of(0, 1, key)).collect();
     for &sdk in &sdks {
         set(&mut net, sdk, &names("b", 200));
@@ -80,19 +80,19 @@ fn a_session_that_flips_all_its_topics_makes_no_more_work_than_it_may() {
     let sets = [names("a", MANY), names("b", MANY)];
     let (rate, burst) = (1000, 5000);
     let mut frames = 0;
-    // Twenty every second, for 20 s.
+    // Twenty changes every second, for 20 s.
     for round in 0..400 {
         set(&mut net, flipper, &sets[round % 2]);
         net.advance(Duration::from_millis(50));
         frames += 1;
     }
-    // All of them together would be 3 million.
+    // Without a limit there would be 3 million.
     let told = told(&mut net, peer);
     let most = burst + 20 * rate;
     assert!(told > burst / 2 && told <= most, "{told} of {frames} sets");
     let counters = net.nodes[0].machine.router().counters();
     assert!(counters.topic_sets_passed_over > 390, "{counters:?}");
-    // The last one wins, once it may.
+    // The last set is in force as soon as the limit allows it.
     set(&mut net, flipper, &["last".to_owned()]);
     net.secs(20);
     assert!(is_quiet(&net));
@@ -105,7 +105,7 @@ fn others_take_turns_with_whoever_has_much_to_change() {
     let mut config = config(0);
     config.limits.topic_changes = 100;
     let mut net = Net::with([config]);
-    // Twenty sessions of one key use up what the node may change.
+    // Twenty sessions of one key use up the changes that the node may make.
     let sets = [names("a", 1000), names("b", 1000)];
     let flippers: Vec<Sdk> = (0..20).map(|_| net.sdk_of(0, 1, 1)).collect();
     for round in 0..10 {
@@ -115,7 +115,7 @@ fn others_take_turns_with_whoever_has_much_to_change() {
         net.advance(Duration::from_millis(100));
     }
     assert!(!is_quiet(&net));
-    // Another key's few topics come with its turn, not behind all of theirs.
+    // The few topics of another key come in its turn, not after all topics of the first key.
     let other = net.sdk_of(0, 1, 2);
     set(&mut net, other, &["wanted".to_owned()]);
     net.secs(2);
@@ -125,7 +125,7 @@ fn others_take_turns_with_whoever_has_much_to_change() {
     assert_eq!(net.only(other), unicast(1, "wanted", ""));
 }
 
-/// An agency takes one turn, however many keys it has.
+/// An agency has one turn, however many keys it has.
 #[test]
 fn others_take_turns_with_an_agency_of_many_keys() {
     let mut config = config(0);
@@ -139,7 +139,7 @@ fn others_take_turns_with_an_agency_of_many_keys() {
     assert!(!is_quiet(&net));
     let other = net.sdk_of(0, 2, 1);
     set(&mut net, other, &["wanted".to_owned()]);
-    // A turn of each key would take more than a minute.
+    // If each key had a turn, it would take more than a minute.
     net.secs(2);
     assert!(!is_quiet(&net));
     let publisher = net.sdk_of(0, 3, 3);
@@ -152,7 +152,7 @@ fn a_heartbeat_behind_a_set_is_answered_when_the_set_is_in_force() {
     let mut net = Net::new(1);
     let sdk = net.sdk(0);
     let sets = [names("a", MANY), names("b", MANY)];
-    // What may change at once is used up: two sets and the end of the first are 12,288 changes.
+    // The burst is used up: two sets and the end of the first are 12,288 changes.
     for set_ in &sets {
         set(&mut net, sdk, set_);
         net.advance(Duration::from_millis(100));
@@ -161,11 +161,11 @@ fn a_heartbeat_behind_a_set_is_answered_when_the_set_is_in_force() {
     net.send_body(sdk, FrameType::HEARTBEAT, b"0");
     net.advance(Duration::from_millis(900));
     net.nothing(sdk);
-    // Nobody but our own clients means it so: others wait for a second.
+    // Only native clients use heartbeats for this: other SDKs wait for at most a second.
     net.advance(Duration::from_millis(100));
     assert_eq!(net.only(sdk).kind, FrameType::HEARTBEAT);
 
-    // One of ours waits for its topics.
+    // A native client waits for its topics.
     let mut net = Net::new(1);
     let ours = client_of_ours(&mut net);
     for set_ in &sets {
@@ -185,7 +185,7 @@ fn a_heartbeat_behind_a_set_is_answered_when_the_set_is_in_force() {
         "{:?}",
         net.elapsed()
     );
-    // One before any set is answered at once.
+    // A heartbeat before any set is answered at once.
     net.send_body(ours, FrameType::HEARTBEAT, b"{}");
     net.only(ours);
 }
@@ -200,7 +200,7 @@ fn topics_of_a_session_that_is_gone_go_little_by_little_and_get_nothing_meanwhil
     net.hang_up(sdk);
     let left = held(&net);
     assert!(left > MANY / 2, "{left}");
-    // The harness refuses frames for a session that is gone.
+    // The harness refuses frames for a session that has ended.
     net.send(publisher, multicast(1, "a4095", ""));
     net.only(publisher);
     net.send(publisher, unicast(2, "a4095", ""));
@@ -227,7 +227,8 @@ fn a_session_that_leaves_in_the_middle_leaves_nothing_behind() {
     assert_eq!(net.nodes[0].machine.next_timeout(), None);
 }
 
-/// Each of many sessions with a topic is taken out by its place, and whoever takes that place is found.
+/// Each of many sessions with a topic is removed by its index, and the session that takes this
+/// index is found afterwards.
 #[test]
 fn many_sessions_with_the_same_topics_come_and_go() {
     let mut net = Net::new(1);
@@ -283,19 +284,19 @@ fn a_client_of_ours_is_told_which_topics_it_did_not_get() {
     assert_eq!(shortage.refused, ["d", "e"]);
     let spared = (0..6).filter(|&place| shortage.spares(place));
     assert_eq!(spared.collect::<Vec<_>>(), [0, 1, 2]);
-    // It is said as long as it is so.
+    // It is reported as long as it is true.
     net.subscribe(ours, &["a", "d", "e"]);
     net.send_body(ours, FrameType::HEARTBEAT, b"{}");
     assert_eq!(&net.only(ours).body[..], b"{\"heartBeat\":1}\n");
-    // Others get the answer they always get.
+    // Other SDKs get the usual answer.
     let other = net.sdk(0);
     net.subscribe(other, &["f"]);
     net.send_body(other, FrameType::HEARTBEAT, b"0");
     assert_eq!(&net.only(other).body[..], b"1");
 }
 
-/// What a session holds stays, wherever it stands in a set that is too long, and what it does not get is told
-/// to the last topic.
+/// A session keeps the topics it has, wherever they are in a set that is too long, and each topic
+/// that it does not get is reported.
 #[test]
 fn what_a_session_holds_is_not_given_up_for_what_it_wants_besides() {
     const HELD: usize = 300;
@@ -307,7 +308,7 @@ fn what_a_session_holds_is_not_given_up_for_what_it_wants_besides() {
     let held: Vec<String> = (0..HELD).map(name).collect();
     let held: Vec<&str> = held.iter().map(String::as_str).collect();
     net.subscribe(ours, &held);
-    // New ones before, between and behind them.
+    // New topics before, between and after them.
     let new: Vec<String> = (0..HELD)
         .flat_map(|n| [format!("a{n}"), format!("m{n:03}-"), format!("z{n}")])
         .collect();
@@ -321,7 +322,7 @@ fn what_a_session_holds_is_not_given_up_for_what_it_wants_besides() {
     for (place, topic) in all.iter().enumerate() {
         assert_eq!(shortage.spares(place), held.contains(topic), "{topic}");
     }
-    // As one leaves, one of the others gets its place.
+    // When one topic is removed, another one gets its place.
     all.retain(|topic| *topic != "m000");
     net.subscribe(ours, &all);
     assert_eq!(net.nodes[0].machine.own_topics().len(), HELD);
@@ -331,7 +332,7 @@ fn what_a_session_holds_is_not_given_up_for_what_it_wants_besides() {
     }));
 }
 
-/// A set that is not understood leaves the old one; a client of ours learns of it.
+/// A set that is not understood leaves the old one in force, and a native client is told.
 #[test]
 fn a_client_of_ours_is_told_that_its_set_does_not_count() {
     let mut net = Net::new(1);
@@ -347,7 +348,7 @@ fn a_client_of_ours_is_told_that_its_set_does_not_count() {
     assert_eq!(&net.only(ours).body[..], b"{\"heartBeat\":1}\n");
 }
 
-/// Numbers of topic lists that a FISCO node was told.
+/// Returns the number of topic list numbers that a FISCO node was sent.
 fn numbers(net: &mut Net, peer: crate::support::Link) -> usize {
     let frames = net.peer_inbox(peer).into_iter();
     let numbers =
@@ -355,7 +356,7 @@ fn numbers(net: &mut Net, peer: crate::support::Link) -> usize {
     frames.filter(numbers).count()
 }
 
-/// It fetches the whole list each time.
+/// It requests the whole list each time.
 #[test]
 fn a_fisco_node_is_told_of_changes_at_once_and_then_every_200_ms() {
     let mut net = Net::new(1);
@@ -386,7 +387,8 @@ fn a_fisco_node_is_told_of_changes_at_once_and_then_every_200_ms() {
     assert_eq!(list.topics.len(), 101);
 }
 
-/// FISCO nodes tell of new topics within 5 s; they are asked where a unicast needs to know.
+/// FISCO nodes announce new topics within 5 s; they are asked earlier if a unicast finds no
+/// subscriber.
 #[test]
 fn a_fisco_node_is_asked_for_its_list_when_a_unicast_finds_nobody() {
     let mut net = Net::new(1);
@@ -409,7 +411,7 @@ fn a_fisco_node_is_asked_for_its_list_when_a_unicast_finds_nobody() {
     let arrived = net.peer_only(peer);
     assert_eq!(inner(&arrived), message);
 
-    // Not for every such message, and not for multicasts.
+    // They are not asked for every message of this kind, and not for multicasts.
     for number in 3..20 {
         net.send(publisher, unicast(number, "none", ""));
         assert_eq!(net.only(publisher), error(number, code::NO_SUBSCRIBER, ""));

@@ -1,12 +1,12 @@
-//! A message that its publisher sends once more over another connection, while a subscriber has it.
+//! A message that its publisher sends again on another connection, while a subscriber has it.
 
 use crate::support::{Net, Sdk, refused, reply, unicast};
 use amop_proto::channel::{Frame, code};
 
 const TOPIC: &str = "hello";
 
-/// Two nodes, a subscriber at the second, and an SDK connected to both that published to it over
-/// the first. Returns the publisher's connections, the subscriber's, and what it was pushed.
+/// Returns two nodes, a subscriber at the second, and an SDK connected to both that has published
+/// to it over the first: the network, the publisher's connections, the subscriber, and the push.
 fn pending() -> (Net, [Sdk; 2], Sdk, Frame) {
     let mut net = Net::new(2);
     net.connect(0, 1);
@@ -62,7 +62,7 @@ fn a_copy_waits_no_longer_than_it_may() {
     assert_eq!(routers.map(|router| router.in_flight()).sum::<usize>(), 0);
 }
 
-/// The publisher is its own only subscriber: what it sends again is not its answer.
+/// The publisher is its own only subscriber: the message that it sends again is not its answer.
 #[test]
 fn a_copy_over_the_very_connection_that_has_it_is_no_answer() {
     let mut net = Net::new(2);

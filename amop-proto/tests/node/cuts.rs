@@ -1,4 +1,4 @@
-//! Multicasts while links are cut under them.
+//! Multicasts while links are cut.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn ring() -> Net {
     for n in 0..RING {
         net.connect(n, (n + 1) % RING);
     }
-    // Not a race of two dials.
+    // This avoids a race of two dials.
     net.secs(20);
     net
 }
@@ -31,7 +31,7 @@ fn publish(net: &mut Net, publisher: Sdk, numbers: std::ops::Range<u64>) {
     }
 }
 
-/// The numbers of the multicasts that a subscriber got.
+/// Returns the numbers of the multicasts that a subscriber got.
 fn got(net: &mut Net, subscriber: Sdk) -> Vec<String> {
     let text = |frame: Frame| {
         let payload = frame.body[1 + TOPIC.len()..].to_vec();
@@ -79,7 +79,8 @@ fn a_cut_at_any_point_costs_no_multicast() {
     }
 }
 
-/// The only link: it is back after some time, with what was on it and what was sent meanwhile, in its order.
+/// The only link is cut and restored after some time. The multicasts that were in transit, and
+/// those sent meanwhile, arrive in order.
 #[test]
 fn what_was_on_the_only_link_is_sent_again_when_it_is_back() {
     for (gap, young) in [
@@ -113,7 +114,7 @@ fn what_was_on_the_only_link_is_sent_again_when_it_is_back() {
     }
 }
 
-/// Whichever of both ends sees it, and however late the other one does.
+/// The same whichever end notices the cut, and however late the other end does.
 #[test]
 fn a_cut_that_one_end_sees_costs_no_multicast() {
     for ends in 0..2 {
@@ -138,7 +139,8 @@ fn a_cut_that_one_end_sees_costs_no_multicast() {
     }
 }
 
-/// Both nodes have dialled, and one of the two connections goes while it carries multicasts both ways.
+/// Both nodes have dialled, and one of the two connections is closed while it carries multicasts in
+/// both directions.
 #[test]
 fn two_connections_between_two_nodes_cost_no_multicast() {
     for seed in 0..300 {
@@ -186,7 +188,7 @@ fn two_connections_between_two_nodes_cost_no_multicast() {
     }
 }
 
-/// As long as the ring is never cut in two everybody gets everything, once.
+/// As long as the ring is never cut in two, every subscriber gets every multicast once.
 #[test]
 fn links_that_come_and_go_cost_no_multicast() {
     for seed in 0..300 {
@@ -207,7 +209,7 @@ fn links_that_come_and_go_cost_no_multicast() {
                         let link = rng.random_range(0..RING);
                         net.cut_between(link, (link + 1) % RING);
                         down = Some(link);
-                        // All know of it before the next one.
+                        // All nodes know of the cut before the next one.
                         net.wire_held = false;
                         net.settle();
                         net.wire_held = true;
@@ -224,7 +226,7 @@ fn links_that_come_and_go_cost_no_multicast() {
         }
         net.wire_held = false;
         net.settle();
-        // A link that goes too often does not count for some seconds.
+        // A link that is lost too often does not count for some seconds.
         net.secs(11);
         let mut sent = all(0..published);
         sent.sort();
@@ -254,7 +256,7 @@ fn what_finds_no_way_for_10_s_is_given_up_and_counted() {
     net.advance(Duration::from_millis(4900));
     publish(&mut net, publisher, 3..5);
     net.advance(Duration::from_millis(200));
-    // It is gone for good now, as far as new ones are concerned.
+    // New multicasts do not wait for it any more.
     publish(&mut net, publisher, 5..6);
     net.secs(20);
     let router = net.nodes[0].machine.router();
@@ -300,7 +302,7 @@ fn multicasts_are_numbered_and_kept_until_they_are_confirmed() {
     assert!(!is_idle(&net));
     net.peer_send(peer, confirm(&[(2, 1)]));
     assert!(is_idle(&net));
-    // Nonsense is ignored, and said.
+    // Invalid confirmations are ignored and reported.
     let before = net.nodes[0].machine.router().counters();
     net.peer_send(peer, confirm(&[(0, 1)]));
     net.peer_send(peer, confirm(&[(1, 5000)]));
@@ -344,14 +346,14 @@ fn what_comes_is_confirmed_after_20_ms_or_when_it_is_much() {
     }
     assert_eq!(confirmed(&mut net, peer), [(6, 128)]);
     assert_eq!(net.inbox(subscriber).len(), 3 + 128);
-    // Without a number nobody waits for it.
+    // A multicast without a number is not confirmed.
     send(&mut net, 0);
     net.secs(1);
     assert_eq!(confirmed(&mut net, peer), []);
     assert_eq!(net.inbox(subscriber).len(), 1);
 }
 
-/// It takes the whole seq for the links that are left to cross.
+/// It uses the whole seq for the number of links that may still be crossed.
 #[test]
 fn a_neighbour_of_version_2_gets_no_numbers() {
     let mut net = Net::with([config(0)]);
@@ -369,7 +371,7 @@ fn a_neighbour_of_version_2_gets_no_numbers() {
     assert!(is_idle(&net));
 }
 
-/// It has no way that does not lead back, and waits; what the node's own sessions send does not wait behind it.
+/// It has no path except back, so it waits; messages of the node's own sessions do not wait for it.
 #[test]
 fn what_a_neighbour_sends_back_holds_up_nobody() {
     let mut net = Net::new(1);
@@ -410,7 +412,7 @@ fn what_a_neighbour_sends_back_holds_up_nobody() {
     assert_eq!((counters.multicasts_lost, counters.undeliverable), (5, 0));
 }
 
-/// However much a neighbour had that confirmed nothing, and is gone.
+/// However much waits for a lost neighbour that confirmed nothing, others are not held up.
 #[test]
 fn what_is_to_be_sent_again_holds_up_nobody_else() {
     const OTHER: &str = "other";

@@ -1,4 +1,4 @@
-//! Two nodes, several connections: which one stays.
+//! Several connections between two nodes: which one stays.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use amop_proto::{
 
 const TOPIC: &str = "hello";
 
-/// Every order of four things.
+/// Returns every order of four things.
 fn orders() -> Vec<[usize; 4]> {
     let mut orders = Vec::new();
     for n in 0..256 {
@@ -24,7 +24,7 @@ fn orders() -> Vec<[usize; 4]> {
     orders
 }
 
-/// A unicast from each node to the other's subscriber arrives and is answered.
+/// Asserts that a unicast from each node to the other's subscriber arrives and is answered.
 fn assert_connected(net: &mut Net, context: &str) {
     for (from, to, topic) in [(0, 1, "of1"), (1, 0, "of0")] {
         let publisher = net.sdk(from);
@@ -53,7 +53,7 @@ fn of_two_simultaneous_dials_both_nodes_keep_the_same_one() {
             }
             net.wire_held = false;
             net.settle();
-            // The lower ID dialled it.
+            // The node with the lower ID dialled it.
             assert_eq!(net.links(0), [a_at_0.id], "{context}");
             assert_eq!(net.links(1), [a_at_1.id], "{context}");
             for node in &net.nodes {
@@ -112,7 +112,7 @@ fn messages_under_way_on_the_connection_that_goes_are_answered_on_the_other() {
         let mut net = Net::new(2);
         let publisher = net.sdk(publishers_node);
         let subscriber = net.subscriber(1 - publishers_node, &[TOPIC]);
-        // Node 1 dialled, so it goes when the one of node 0 comes.
+        // Node 1 dialled it, so it is closed when the connection of node 0 is made.
         net.connect(1, 0);
         net.send(publisher, unicast(1, TOPIC, "on the way"));
         let push = net.only(subscriber);
@@ -127,8 +127,8 @@ fn messages_under_way_on_the_connection_that_goes_are_answered_on_the_other() {
     }
 }
 
-/// Two nodes that have dialled each other, at every point of what follows and in every order of
-/// the four ends' TLS: a message published, or an answer given, then and there is not lost.
+/// Two nodes have dialled each other. A message or an answer that is sent at any point of what
+/// follows, in any order in which the four ends finish TLS, is not lost.
 #[test]
 fn no_message_is_lost_while_two_nodes_settle_which_connection_stays() {
     for order in orders() {
@@ -142,7 +142,7 @@ fn no_message_is_lost_while_two_nodes_settle_which_connection_stays() {
             let ends = [a_at_0, a_at_1, b_at_0, b_at_1];
             net.wire_held = true;
             let mut published = false;
-            // Whether the publisher's node has ever heard of the subscriber.
+            // Whether the publisher's node knows the subscriber.
             let knows = |net: &Net| {
                 let router = net.nodes[0].machine.router();
                 router.node_topic_names(&node_id(1)).next().is_some()
@@ -158,7 +158,8 @@ fn no_message_is_lost_while_two_nodes_settle_which_connection_stays() {
                     net.send(subscriber, reply(&push, "got it"));
                 }
             };
-            // The connections are far apart: what one end's opening leads to happens before the next.
+            // The events are far apart: everything that follows from the opening of one end happens
+            // before the next one opens.
             for end in order {
                 net.open(ends[end]);
                 for _ in 0..3 {
@@ -191,7 +192,7 @@ fn where_no_other_connection_follows_publishers_wait_2_s() {
     let mut net = Net::new(2);
     let publisher = net.sdk(0);
     let subscriber = net.subscriber(1, &[TOPIC]);
-    // It may be the one of two that goes.
+    // It may be the one of two connections that is closed.
     let (link, _) = net.connect(1, 0);
     net.cut(link);
     net.send(publisher, unicast(1, TOPIC, "anyone?"));
@@ -200,7 +201,7 @@ fn where_no_other_connection_follows_publishers_wait_2_s() {
     net.advance(Duration::from_millis(1));
     assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
     net.nothing(subscriber);
-    // One that was there for longer is none.
+    // A connection that exists for longer is not.
     let (link, _) = net.connect(1, 0);
     net.secs(10);
     net.cut(link);
@@ -210,7 +211,8 @@ fn where_no_other_connection_follows_publishers_wait_2_s() {
 
 #[test]
 fn a_real_node_has_closed_the_new_one_and_so_does_ours() {
-    // Node 0 is the lower and node 9 the higher of the two IDs; a real node knows no such rule.
+    // Node 0 has the lower and node 9 the higher of the two IDs; a FISCO node does not know this
+    // rule.
     for (own, remote) in [(0, 9), (1, 0)] {
         for dialled in [false, true] {
             let mut net = Net::new(2);

@@ -1,5 +1,5 @@
-//! Links that come and go while messages are under way: whatever a way remains for is answered at
-//! once, without waiting for a timer, and delivered once.
+//! Links that are lost and restored while messages are in transit: if there is still a path, a
+//! message is answered at once, without waiting for a timer, and is delivered once.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,8 +9,8 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 const TOPIC: &str = "hello";
 const RING: usize = 6;
 
-/// The links of the ring. In an old one connections are older than any race of dialling; in a young
-/// one each is of the kind that goes when both sides have dialled.
+/// Returns a ring. In an old ring the connections are too old for a race of two dials; in a young
+/// one each is of the kind that is closed when both sides have dialled.
 fn ring(young: bool) -> Net {
     let mut net = Net::new(RING);
     for node in 0..RING {
@@ -37,8 +37,8 @@ fn ends(link: usize) -> (usize, usize) {
     (link, (link + 1) % RING)
 }
 
-/// A message and its answer, step by step: before step number `at` something happens. Returns how
-/// many steps there were.
+/// Sends a message and its answer step by step; before step number `at` an event happens. Returns
+/// the number of steps.
 fn exchange(
     net: &mut Net,
     to: usize,
@@ -79,7 +79,7 @@ fn exchange(
     steps
 }
 
-/// Repeats an exchange with the event at every point of it.
+/// Repeats an exchange with the event at every possible step.
 fn at_every_point(mut exchange: impl FnMut(usize) -> usize) {
     let mut at = 0;
     while exchange(at) > at + 1 {
@@ -130,7 +130,7 @@ fn a_link_that_comes_up_at_any_point_of_a_message_costs_no_time() {
     }
 }
 
-/// Its neighbours still hold the state it had before, by which it could pass messages on already.
+/// Its neighbours still have its previous state, with which it can already relay messages.
 #[test]
 fn a_node_that_starts_again_at_any_point_of_a_message_costs_no_time() {
     for (to, node) in (1..=3).flat_map(|to| (1..RING).map(move |node| (to, node))) {
@@ -152,8 +152,8 @@ fn a_node_that_starts_again_at_any_point_of_a_message_costs_no_time() {
     }
 }
 
-/// Every message gets its answer as soon as its subscriber gives it, however links come and go in
-/// between, as long as the ring is never cut in two.
+/// Every message gets its answer as soon as its subscriber gives it, however links are lost and
+/// restored meanwhile, as long as the ring is never cut in two.
 #[test]
 fn links_that_come_and_go_under_load_cost_no_time() {
     for seed in 0..60 {
@@ -181,7 +181,7 @@ fn links_that_come_and_go_under_load_cost_no_time() {
                     }
                     Some(link) => {
                         connect(&mut net, link, rng.random());
-                        // Only a link that is known makes up for the next that is cut.
+                        // Another link may be cut only after this one is known everywhere.
                         while net.deliver_one() {}
                     }
                 },

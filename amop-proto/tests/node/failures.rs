@@ -1,4 +1,4 @@
-//! What a publisher is told when its unicast finds no taker, and that it is told exactly once.
+//! The answers to a publisher whose unicast reaches no subscriber; it gets exactly one.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn from_subscriber(request: &PeerFrame, answer: &Frame) -> PeerFrame {
     peer_frame(-protocol::AMOP, packet::UNICAST, request.seq, answer)
 }
 
-/// Which of the subscribers has a push in its inbox; exactly one has.
+/// Returns the subscriber that has a push in its inbox; exactly one must have one.
 fn who(net: &mut Net, subscribers: &[Sdk]) -> (Sdk, Frame) {
     let mut got = Vec::new();
     for &sdk in subscribers {
@@ -30,7 +30,7 @@ fn who(net: &mut Net, subscribers: &[Sdk]) -> (Sdk, Frame) {
     got.remove(0)
 }
 
-/// A publisher, and two subscribers, all on one node.
+/// Returns a publisher and two subscribers, all on one node.
 fn three() -> (Net, Sdk, [Sdk; 2]) {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
@@ -52,7 +52,7 @@ fn without_subscribers_the_answer_is_100_at_once() {
 fn a_topic_beyond_the_body_is_nobodys() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
-    // Two tabs in a row are an empty topic.
+    // Two tabs in a row contain an empty topic.
     let peer = net.foreign(0, 5, "\t\tx");
     let request = Frame::new(FrameType::UNICAST, seq(1), &b"\x09short"[..]);
     net.send(publisher, request);
@@ -62,7 +62,7 @@ fn a_topic_beyond_the_body_is_nobodys() {
     assert_eq!(net.only(publisher), error(2, code::SUCCESS, shout.body));
     assert!(net.peer_inbox(peer).is_empty());
     assert_eq!(net.closed(publisher), None);
-    // The empty topic itself is one.
+    // The empty topic can be used.
     net.send(publisher, unicast(3, "", "to the empty topic"));
     assert_eq!(
         inner(&net.peer_only(peer)),
@@ -138,7 +138,7 @@ fn a_subscriber_that_unsubscribes_may_still_answer() {
     assert_eq!(net.only(publisher), reply(&push, "the last one"));
 }
 
-/// A publisher's unicast is at a foreign peer; a second such peer has the topic too.
+/// A publisher's unicast is at a FISCO node; a second FISCO node has the topic, too.
 fn at_a_peer(net: &mut Net) -> (Sdk, Link, PeerFrame, Link) {
     let publisher = net.sdk(0);
     let peers = [5, 6].map(|n| net.foreign(0, n, TOPIC));
@@ -166,7 +166,7 @@ fn a_peer_link_that_dies_is_replaced_at_once() {
     let answer = reply(&unicast(1, TOPIC, ""), "here");
     net.peer_send(other, from_subscriber(&request, &answer));
     assert_eq!(net.only(publisher), answer);
-    // And with no other peer left it is 100.
+    // Without another peer the result is 100.
     net.send(publisher, unicast(2, TOPIC, ""));
     net.peer_only(other);
     net.cut(other);
@@ -195,7 +195,7 @@ fn a_peer_that_answers_104_or_nonsense_is_replaced_at_once() {
         assert_eq!(inner(&second), request);
         let answer = peer_frame(-protocol::AMOP, packet::UNICAST, second.seq, body);
         net.peer_send(other, answer);
-        // Only who says 104 has seen a subscriber that does not take it.
+        // Only an answer of 104 shows that there is a subscriber, which did not accept the message.
         let expected = match at_body {
             0 => refused(&request),
             _ => error(1, code::NO_SUBSCRIBER, ""),
@@ -223,12 +223,12 @@ fn a_silent_peer_is_tried_for_30_s_and_then_the_next() {
     net.advance(Duration::from_millis(1));
     let second = seqs(&mut net, other);
     assert_eq!(second.len(), 1);
-    // The first peer's answer comes too late.
+    // The answer of the first peer is too late.
     let late = reply(&unicast(1, TOPIC, ""), "late");
     net.peer_send(at, from_subscriber(&first, &late));
     net.nothing(publisher);
-    // So does the second's: the overall limit of 60 s has come, too. Both peers were only silent for
-    // 60 s because they are kept alive here.
+    // The answer of the second one is too late as well, since the overall limit of 60 s has passed.
+    // Both peers count as alive only because of these packets.
     net.peer_send(at, crate::support::topic_seq("1"));
     net.peer_send(other, crate::support::topic_seq("1"));
     net.advance(Duration::from_millis(29_999));
@@ -329,7 +329,7 @@ fn over_the_in_flight_limits_the_answer_is_103() {
             net.send(publisher, unicast(n, TOPIC, ""));
         }
         assert_eq!(net.only(publisher), error(3, code::OVER_LIMIT, ""));
-        // Another node has its share. What is over that fares likewise, in that node's terms.
+        // Another node has its share. Messages above it are refused with that node's results.
         let peer = net.raw_peer(0, node_id(5), false);
         net.peer_inbox(peer);
         net.peer_send(peer, from_node(8, &unicast(6, TOPIC, "")));
@@ -366,7 +366,7 @@ fn nothing_is_left_when_publishers_and_everybody_else_are_gone() {
         net.hang_up(publisher);
     }
     net.cut(foreign);
-    // Answers to publishers that are gone are discarded.
+    // Answers to publishers that have left are discarded.
     for subscriber in subscribers {
         for push in net.inbox(subscriber) {
             net.send(subscriber, reply(&push, "to nobody"));
@@ -381,7 +381,7 @@ fn nothing_is_left_when_publishers_and_everybody_else_are_gone() {
             net.cut(Link { node, id });
         }
     }
-    // A lost node is forgotten after a minute, its messages after two and a bit.
+    // A lost node is forgotten after a minute, its messages after a little more than two.
     net.secs(61);
     for node in &net.nodes {
         assert!(node.machine.router().is_empty());

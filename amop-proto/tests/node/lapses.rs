@@ -1,5 +1,5 @@
-//! Connections whose certificates do not let them in any longer: the shell says so, the node closes them
-//! and goes on without.
+//! Connections whose certificates are no longer accepted: the shell reports it, and the node closes
+//! them and continues without them.
 
 use crate::support::{Net, error, reply, unicast};
 use amop_proto::{
@@ -27,7 +27,7 @@ fn a_lapsed_session_is_closed_and_its_messages_go_to_others() {
     let push = net.only(other);
     net.send(other, reply(&push, "pong"));
     assert_eq!(net.only(publisher).result, 0);
-    // Its subscription went with it.
+    // Its subscription is removed with it.
     for n in 2..20 {
         net.send(publisher, unicast(n, TOPIC, "ping"));
         let push = net.only(other);
@@ -66,7 +66,7 @@ fn a_lapsed_peer_is_closed_and_its_topics_are_gone() {
     net.settle();
     let reason = PeerCloseReason::Lapsed(Lapse::Unlisted);
     assert_eq!(net.link(peer).closed, Some(reason));
-    // What it was asked fails at once, and so does what comes later.
+    // Its open requests fail at once, and so do later ones.
     assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
     net.send(publisher, unicast(2, TOPIC, "ping"));
     assert_eq!(net.only(publisher), error(2, code::NO_SUBSCRIBER, ""));

@@ -1,5 +1,5 @@
-//! What a node refuses to one session so that the others keep what they have: bandwidth, messages in
-//! flight, topics, memory for what waits to be written.
+//! Limits for one session, so that the others keep their resources: bandwidth, messages in flight,
+//! topics, memory for unwritten bytes.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use amop_proto::{
 
 const TOPIC: &str = "hello";
 
-/// The longest unicast or multicast of these tests counts so much.
+/// The size of the longest unicast or multicast of these tests.
 const MESSAGE: usize = 200 + PEER_HEADER_LEN;
 
 fn shout(n: u64) -> Frame {
@@ -33,13 +33,13 @@ fn counters(net: &Net) -> Counters {
     net.nodes[0].machine.router().counters()
 }
 
-/// The messages among what a peer got, however they were wrapped.
+/// Returns the number of messages that a peer got, in any kind of packet.
 fn messages(net: &mut Net, peer: Link) -> usize {
     let frames = net.peer_inbox(peer).into_iter();
     frames.filter(|frame| frame.body.len() >= 200).count()
 }
 
-/// A node that may send so many messages a second.
+/// Returns a node that may send this many messages a second.
 fn limited(messages: usize) -> Net {
     let mut config = config(0);
     config.limits.outgoing_bandwidth = Some((messages * MESSAGE) as u64);
@@ -65,7 +65,7 @@ fn unicasts_over_the_bandwidth_get_103_until_time_has_passed() {
         assert_eq!(messages(&mut net, peer), 0);
         let counted = counters(&net);
         assert_eq!((counted.over_bandwidth, counted.unicasts), (1, 4));
-        // A third of a second is worth one more.
+        // A third of a second allows one more.
         net.advance(Duration::from_millis(334));
         net.send(publisher, ask(4));
         assert_eq!(messages(&mut net, peer), 1);
@@ -134,12 +134,12 @@ fn one_publisher_cannot_use_up_what_all_may_have_in_flight() {
         net.only(subscriber);
     }
     net.nothing(modest);
-    // Now all there are are taken.
+    // Now all places are used.
     net.send(modest, ask(12));
     assert_eq!(net.only(modest), error(12, code::OVER_LIMIT, ""));
     let counted = counters(&net);
     assert_eq!((counted.over_session_limit, counted.over_limit), (7, 1));
-    // An answer makes room for one more, and no other.
+    // An answer makes room for only one more.
     net.send(subscriber, reply(&pushes[0], ""));
     net.only(greedy);
     net.send(greedy, ask(13));
@@ -186,14 +186,14 @@ fn topics_of_all_sessions_are_bounded_together() {
         }]
     );
     assert_eq!(net.nodes[0].machine.own_topics(), ["a", "b", "c", "d"]);
-    // Five are held. Of what is known already one more fits.
+    // Five are held. One more of a topic that is already known fits.
     let third = net.subscriber(0, &["a", "b"]);
     assert_eq!(counters(&net).topics_ignored, 3);
     let publisher = net.sdk(0);
     net.send(publisher, multicast(1, "b", ""));
     net.only(first);
     net.nothing(third);
-    // What is given up can be had by others, in the same request too.
+    // Topics that are given up are free for others, also in the same request.
     net.subscribe(first, &["x", "y", "z"]);
     net.notices(0);
     assert_eq!(net.nodes[0].machine.own_topics(), ["a", "d", "x", "y"]);
@@ -235,7 +235,7 @@ fn when_all_queues_together_are_too_long_the_longest_is_cut() {
     assert!(slow.iter().all(|&sdk| net.is_open(sdk)));
     assert_eq!(net.inbox(reader).len() as u64, n - 1);
     assert_eq!(counters(&net).queues_cut, 1);
-    // What is counted is what waits, and what each frame takes beside its bytes.
+    // The unwritten bytes are counted, and the overhead of each frame.
     let frames = n as usize - 1;
     let waiting = |net: &mut Net, sdks: &[Sdk]| -> usize {
         let unwritten = sdks

@@ -1,4 +1,4 @@
-//! What takes long is done before the machine is asked, or a little at a time.
+//! Long work is done before the machine is called, or in small slices.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 const LONG: usize = 200 * 1024;
 
-/// What happens is done, and this thread has hashed so many long messages with a machine in its hands.
+/// Runs `act`, and returns how many long messages this thread has hashed while it held a machine.
 fn hashed(act: impl FnOnce()) -> u64 {
     let before = Held::long_digests();
     act();
@@ -52,7 +52,7 @@ fn a_node_knows_whether_there_are_nodes_beyond_its_neighbours() {
     net.cut_between(1, 2);
     net.secs(200);
     assert_eq!([0, 1, 2].map(|node| distant(&net, node)), [false; 3]);
-    // A FISCO node behind a neighbour needs no proof.
+    // A message to a FISCO node behind a neighbour needs no proof.
     let mut behind = config(1);
     behind.transit.insert(node_id(9));
     let mut net = Net::with([config(0), behind]);
@@ -79,7 +79,7 @@ fn long_messages_are_hashed_before_the_machine_sees_them() {
         }),
         0
     );
-    // The test sees it where nobody has done so before.
+    // The test notices it if the hash was not computed before.
     net.inbox(publisher);
     let late = SessionInput::read(unicast(3, "far", &text), 1);
     assert_eq!(
@@ -111,7 +111,7 @@ fn long_messages_of_fisco_nodes_are_hashed_before_the_machine_sees_them() {
             message.packet = packet::MULTICAST;
             net.peer_send(fisco, message);
             assert_eq!(net.only(subscriber).body, push.body);
-            // And the other way.
+            // The same in the other direction.
             net.send(publisher, unicast(3, "there", &text));
             let asked = net.peer_only(fisco);
             let push = crate::support::inner(&asked);
@@ -124,7 +124,7 @@ fn long_messages_of_fisco_nodes_are_hashed_before_the_machine_sees_them() {
     );
 }
 
-/// A FISCO node tells `topics`.
+/// Lets a FISCO node announce `topics`.
 fn tells(net: &mut Net, fisco: Link, number: &str, topics: &[String]) {
     net.peer_send(fisco, topic_seq(number));
     let asked = net.peer_inbox(fisco);
@@ -149,13 +149,13 @@ fn long_topic_lists_come_into_force_a_little_at_a_time() {
     assert!(topics_of(&net, fisco).len() < MANY);
     net.advance(Duration::from_millis(100));
     assert_eq!(topics_of(&net, fisco), topics);
-    // A later list takes the place of one that is not in force yet.
+    // A later list replaces one that is not in force yet.
     tells(&mut net, fisco, "2", &topics[..10]);
     tells(&mut net, fisco, "3", &topics[MANY - 10..]);
     assert!(topics_of(&net, fisco).len() > 4000);
     net.advance(Duration::from_millis(100));
     assert_eq!(topics_of(&net, fisco), &topics[MANY - 10..]);
-    // So it goes when the node is gone.
+    // The same when the node is gone.
     tells(&mut net, fisco, "4", &topics);
     net.advance(Duration::from_millis(100));
     net.cut(fisco);
@@ -166,7 +166,7 @@ fn long_topic_lists_come_into_force_a_little_at_a_time() {
     assert!(net.nodes[0].machine.router().is_empty());
 }
 
-/// Every step on the way from one list to another is one towards it.
+/// Every step from one list to another brings it closer to the other list.
 #[test]
 fn lists_in_any_order_end_as_the_last_one_says() {
     let name = |n: usize| format!("t{:04}", n * 7919 % 4096);
@@ -185,7 +185,8 @@ fn lists_in_any_order_end_as_the_last_one_says() {
     assert_eq!(topics_of(&net, fisco), last);
 }
 
-/// Texts are read before the machine has them: reading one while a node is held panics in tests.
+/// Texts are parsed before the machine gets them: in tests, parsing one while a node is locked
+/// panics.
 #[test]
 #[should_panic(expected = "a text is read while the node is held")]
 fn reading_a_text_with_the_node_held_is_seen() {
@@ -194,7 +195,7 @@ fn reading_a_text_with_the_node_held_is_seen() {
     let _ = SessionInput::read(frame, 1);
 }
 
-/// All that is known of a large network does not fill the queue to a neighbour: it goes in pieces.
+/// The records of a large network do not fill the queue to a neighbour: they are sent in pieces.
 #[test]
 fn a_neighbour_that_knows_nothing_is_told_a_piece_at_a_time() {
     const NODES: usize = 150;
@@ -208,7 +209,7 @@ fn a_neighbour_that_knows_nothing_is_told_a_piece_at_a_time() {
         net.advance(Duration::from_millis(20));
     }
     assert_eq!(net.nodes[0].machine.router().known_nodes(), 1 + NODES);
-    // The neighbour reads nothing at first.
+    // At first the neighbour reads nothing.
     let here = net.raw_peer(0, node_id(1), false);
     net.link(here).stalled = true;
     net.peer_send(here, hello());
@@ -217,7 +218,7 @@ fn a_neighbour_that_knows_nothing_is_told_a_piece_at_a_time() {
     let queued = |net: &mut Net| net.link(here).unwritten;
     let first = queued(&mut net);
     assert!((100_000..MOST).contains(&first), "{first} bytes at once");
-    // What is new meanwhile, too.
+    // News that arrive meanwhile are limited, too.
     let change = [("new", 1)];
     net.peer_send(
         neighbour,
@@ -233,7 +234,7 @@ fn a_neighbour_that_knows_nothing_is_told_a_piece_at_a_time() {
     assert!(read > NODES * TOPICS * 100, "all of it was sent");
 }
 
-/// A whole network is known to the newcomer in the end, and it counts only then.
+/// In the end the newcomer knows the whole network, and its link counts only then.
 #[test]
 fn a_newcomer_knows_all_of_a_large_network_before_its_link_counts() {
     const NODES: usize = 60;
@@ -266,7 +267,7 @@ fn a_newcomer_knows_all_of_a_large_network_before_its_link_counts() {
     assert_eq!(held(&net, 1), 2 + NODES);
 }
 
-/// However many refuse a unicast, each is asked once, and the last one gets it.
+/// However many sessions refuse a unicast, each is asked once, and the last one gets it.
 #[test]
 fn a_unicast_that_thousands_refuse_is_offered_to_each_once() {
     const MANY: usize = 1000;
@@ -299,7 +300,7 @@ fn a_unicast_that_thousands_refuse_is_offered_to_each_once() {
     }
 }
 
-/// Nor is a topic with thousands of subscribers that are all busy looked through at once.
+/// A topic with thousands of busy subscribers is not searched at once either.
 #[test]
 fn a_unicast_for_thousands_that_are_busy_takes_turns_with_others() {
     const MANY: usize = 1000;
@@ -311,7 +312,7 @@ fn a_unicast_for_thousands_that_are_busy_takes_turns_with_others() {
         net.end(sdk).stalled = true;
     }
     let publisher = net.sdk(0);
-    // One copy for each may wait, and no more.
+    // Only one copy for each may wait.
     net.send(publisher, multicast(1, "busy", &"x".repeat(150)));
     net.send(publisher, multicast(2, "busy", "x"));
     net.inbox(publisher);
@@ -349,7 +350,7 @@ impl Signer for Long {
     }
 }
 
-/// Nodes with longer IDs take part as all others do.
+/// Nodes with longer IDs take part like all others.
 #[test]
 fn nodes_with_long_ids_are_neighbours_and_are_told_of() {
     let long = Long(vec![7; 270].into());
@@ -381,7 +382,7 @@ fn nodes_with_long_ids_are_neighbours_and_are_told_of() {
         net.peer_send(link, crate::support::taken(frame.seq));
     }
     assert_eq!(net.nodes[1].machine.router().distance(&far.name()), Some(1));
-    // And by way of it, where nobody has a connection to it.
+    // Other nodes learn about it even without a connection to it.
     let [a, b] = [
         net.raw_peer(0, long.name(), true),
         net.raw_peer(1, node_id(1), false),
@@ -406,7 +407,8 @@ fn nodes_with_long_ids_are_neighbours_and_are_told_of() {
     assert_eq!(net.nodes[0].machine.router().in_flight(), 1);
 }
 
-/// All that a node asks for is written while others have their turn, and once for all that ask.
+/// A list that nodes request is written while others have their turn, and only once for all that
+/// request it.
 #[test]
 fn a_long_list_that_a_node_asks_for_is_written_a_little_at_a_time() {
     const MANY: usize = 5000;
@@ -451,10 +453,10 @@ fn a_long_list_that_a_node_asks_for_is_written_a_little_at_a_time() {
     assert_eq!(told.2, names);
     let other = list(&net.peer_only(second));
     assert_eq!((other.0, &other.2), (81, &told.2));
-    // It is there now.
+    // The list is complete now.
     ask(&mut net, second, 82);
     assert_eq!(list(&net.peer_only(second)).0, 82);
-    // Whoever asks while an older one is being written gets what there is now.
+    // A node that requests a list while an older one is being written gets the current one.
     let changed = |net: &mut Net, names: &[&str]| {
         net.subscribe(sdk, names);
         net.secs(1);
@@ -474,14 +476,14 @@ fn a_long_list_that_a_node_asks_for_is_written_a_little_at_a_time() {
     let (seq, number, topics) = lists.last().unwrap();
     assert_eq!((*seq, topics.len()), (73, MANY - 2));
     assert!(*number > told.1);
-    // One that is gone is not waited for.
+    // The node does not wait for one that is gone.
     changed(&mut net, &names[2..]);
     ask(&mut net, first, 74);
     net.cut(first);
     net.advance(Duration::from_millis(40));
 }
 
-/// A FISCO node that takes part connects and tells its topics; it is told a number, too.
+/// Connects a FISCO node that takes part and announces its topics; it is also told a number.
 fn border(net: &mut Net, n: usize, topics: &str) -> Link {
     let link = net.raw_peer(0, node_id(n), false);
     net.peer_send(link, topic_seq("1"));
@@ -492,7 +494,7 @@ fn border(net: &mut Net, n: usize, topics: &str) -> Link {
     link
 }
 
-/// So is the list of all that a node beyond this one is told of.
+/// The same for the list of all topics that a FISCO node which takes part is told.
 #[test]
 fn a_node_that_takes_part_is_told_all_topics_a_little_at_a_time() {
     const MANY: usize = 3000;
@@ -517,7 +519,7 @@ fn a_node_that_takes_part_is_told_all_topics_a_little_at_a_time() {
     assert_eq!(list.topics, expected);
 }
 
-/// A list that is there is not held up by another one that is being written.
+/// A complete list does not wait for another one that is being written.
 #[test]
 fn whoever_asks_for_a_list_that_is_written_gets_it_at_once() {
     const MANY: usize = 3000;
@@ -542,7 +544,7 @@ fn whoever_asks_for_a_list_that_is_written_gets_it_at_once() {
     net.advance(Duration::from_millis(20));
     assert_eq!(net.peer_only(plain).seq, 81);
     assert_eq!(net.peer_only(border).seq, 71);
-    // Changes are told a little later, and so many per second.
+    // Changes are announced a little later, and only a certain number per second.
     net.subscriber(0, &["more"]);
     net.secs(2);
     ask(&mut net, plain, 82);
@@ -555,8 +557,8 @@ fn whoever_asks_for_a_list_that_is_written_gets_it_at_once() {
     assert_eq!(net.peer_only(border).seq, 72);
 }
 
-/// A node that has so many topics, most of them new, that it has all of them put together, which the test does. And a
-/// neighbour, with a publisher.
+/// Returns a node with so many topics, most of them new, that it lets the shell assemble its
+/// statement, which the test does; and a publisher at a neighbour.
 fn about_to_restate() -> (Net, Sdk) {
     const MANY: usize = 4000;
     let mut long = config(0);
@@ -579,7 +581,7 @@ fn about_to_restate() -> (Net, Sdk) {
     (net, publisher)
 }
 
-/// Whether the node that is next to it knows of a topic.
+/// Whether its neighbour knows of a topic.
 fn is_stated(net: &mut Net, publisher: Sdk, topic: &str) -> bool {
     let in_flight = net.in_flight();
     net.send(
@@ -612,7 +614,8 @@ fn a_long_statement_is_put_together_while_others_have_their_turn() {
     for restatement in std::mem::take(&mut net.nodes[0].restatements) {
         net.event(0, restatement.carry_out());
     }
-    // Long before a session is answered although its topics are not known.
+    // This is long before the time after which a session is answered although its topics are not
+    // known.
     net.advance(Duration::from_millis(200));
     for subscriber in subscribers {
         assert!(answered(&mut net, subscriber));
@@ -625,7 +628,8 @@ fn a_long_statement_is_put_together_while_others_have_their_turn() {
     }
 }
 
-/// If nobody puts a statement together, the node does so itself after 5 s, and ignores what comes later.
+/// If the shell does not assemble a statement, the node does so itself after 5 s, and ignores a
+/// later one.
 #[test]
 fn a_long_statement_that_is_not_put_together_does_not_hold_up_changes_for_ever() {
     let (mut net, publisher) = about_to_restate();

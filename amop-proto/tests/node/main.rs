@@ -1,5 +1,5 @@
-//! The node machine as its connections see it: SDK ends, peer links and time are in the hands of the
-//! tests. Each file has one theme. They are one program, so that they are linked once.
+//! Tests of the node machine through its connections: the tests control SDK ends, peer links and
+//! time. Each file has one subject. All files are one program, so that it is linked only once.
 #![forbid(unsafe_code)]
 
 mod answers;

@@ -1,4 +1,4 @@
-//! What a node keeps does not keep more memory than it counts.
+//! Stored data do not use more memory than the node counts for them.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use amop_proto::{
 };
 use bytes::{Bytes, BytesMut};
 
-/// A machine with a subscriber that neither reads nor answers, and a publisher.
+/// A machine with a publisher, and a subscriber that neither reads nor answers.
 struct Bench {
     machine: Node,
     now: Instant,
@@ -36,7 +36,7 @@ impl Bench {
         bench
     }
 
-    /// Returns what is sent, which waits.
+    /// Handles an event and returns the frames to send, which are not written yet.
     fn event(&mut self, event: Event) -> Vec<Frame> {
         self.machine.handle(self.now, event);
         let actions = std::iter::from_fn(|| self.machine.poll_action());
@@ -47,7 +47,8 @@ impl Bench {
         frames.collect()
     }
 
-    /// A short message in a long buffer, and what became of the buffer.
+    /// Sends a short message in a long buffer. Returns the frames to send, and whether the buffer
+    /// was kept.
     fn message(&mut self, number: u64, kind: FrameType) -> (Vec<Frame>, bool) {
         let mut buffer = BytesMut::from(&frame_topic(b"void", &[7; 60])[..]);
         buffer.resize(64 * 1024, 0);
@@ -88,10 +89,10 @@ fn short_frames_count_with_what_they_take_until_they_have_left() {
         bytes += delivered.unwrap().wire_len();
     }
     let counted = |bench: &Bench| bench.machine.router().session_bytes() - before;
-    // Of each, and of the answer to the publisher.
+    // The count for each message, and for the answer to the publisher.
     let all = counted(&bench);
     assert!(all >= bytes + 100 * 128, "{all}");
-    // Whatever the pieces in which they leave.
+    // The same when they are written in small pieces.
     for _ in 0..bytes / 7 {
         bench.event(Event::SessionWritten(SUBSCRIBER, 7));
     }

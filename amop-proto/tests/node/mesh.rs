@@ -1,4 +1,5 @@
-//! The network of nodes of ours: whatever is connected is reachable, and nothing is taken twice.
+//! The network of overlay nodes: every connected node is reachable, and no message is delivered
+//! twice.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,7 +16,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 const TOPIC: &str = "hello";
 
-/// Nodes in a row, or in a ring.
+/// Returns nodes in a row, or in a ring.
 fn row(count: usize) -> Net {
     let mut net = Net::new(count);
     for node in 1..count {
@@ -73,19 +74,19 @@ fn a_subscriber_that_comes_or_goes_is_known_everywhere_at_once() {
 
 #[test]
 fn a_cut_on_the_way_is_gone_round_and_the_message_is_taken_once() {
-    // 0 - 1 - 2 and 0 - 4 - 3 - 2.
+    // The paths are 0 - 1 - 2 and 0 - 4 - 3 - 2.
     let mut net = ring(5);
     let subscriber = net.subscriber(2, &[TOPIC]);
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, TOPIC, ""));
     net.only(subscriber);
-    // The answer cannot come back the way the message went.
+    // The answer cannot return by the path of the message.
     net.cut_between(0, 1);
     let answer = reply(&unicast(1, TOPIC, ""), "");
     net.send(subscriber, answer.clone());
     assert_eq!(net.only(publisher), answer);
     net.nothing(subscriber);
-    // With no way left the publisher knows at once.
+    // If there is no path left, the publisher is told at once.
     net.cut_between(4, 3);
     net.send(publisher, unicast(2, TOPIC, ""));
     assert_eq!(net.only(publisher), error(2, code::NO_SUBSCRIBER, ""));
@@ -99,12 +100,13 @@ fn an_answer_lost_on_the_way_is_asked_for_again() {
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, TOPIC, ""));
     net.only(subscriber);
-    // The answer is on the wire when the wire breaks.
+    // The answer is in transit when the connection breaks.
     net.wire_held = true;
     let answer = reply(&unicast(1, TOPIC, ""), "");
     net.send(subscriber, answer.clone());
     net.lose_wire();
-    // Both ends see it before anything else arrives; otherwise it takes the second that follows.
+    // Both ends notice it before anything else arrives; otherwise the answer comes only after the
+    // following second.
     net.cut_between(0, 2);
     net.wire_held = false;
     net.settle();
@@ -168,7 +170,7 @@ fn a_repeated_message_is_delivered_once_and_its_answer_repeated() {
 
 #[test]
 fn messages_of_a_node_that_started_again_are_new_ones() {
-    // Its clock may stand still, and its seed may be given.
+    // Its clock may stand still, and its seed may be the same.
     for (epoch, seed) in [(EPOCH + 9, 0), (EPOCH, 7)] {
         let mut net = row(2);
         let subscriber = net.subscriber(1, &[TOPIC]);
@@ -206,7 +208,7 @@ fn hops_are_counted_and_what_has_no_way_ends() {
             target: key(target),
             id: 1,
         };
-        // Who passes it on does not look at the seal.
+        // A relay does not check the seal.
         let seal = mesh::Seal {
             counter: 1,
             mac: [0; 16],
@@ -223,7 +225,7 @@ fn hops_are_counted_and_what_has_no_way_ends() {
     let counters = net.nodes[0].machine.router().counters();
     assert_eq!((counters.relayed, counters.undeliverable), (1, 3));
     assert!(net.peer_inbox(from).is_empty() && net.peer_inbox(to).is_empty());
-    // However far it says it may go, and never back.
+    // The node limits the number of links that it may still cross, and never sends it back.
     net.peer_send(from, message(6, u32::MAX));
     assert_eq!(net.peer_only(to), message(6, 31));
     net.peer_send(from, message(5, 9));
@@ -234,7 +236,7 @@ fn hops_are_counted_and_what_has_no_way_ends() {
 fn a_link_counts_when_both_ends_report_it() {
     let mut net = Net::new(1);
     let peer = net.ours(0, 5, &[]);
-    // Node 6 says that it is linked to node 5, which says nothing of that.
+    // Node 6 states a link to node 5, but node 5 does not state it.
     net.peer_send(peer, records(1, &[state(6, 1, &[5], &[(TOPIC, 1)])]));
     assert_eq!(distance(&net, 0, 6), None);
     let publisher = net.sdk(0);
@@ -255,7 +257,7 @@ fn a_node_that_was_known_by_later_versions_outbids_them() {
     net.subscriber(0, &[TOPIC]);
     let peer = net.ours(0, 5, &[]);
     net.peer_inbox(peer);
-    // Its clock was ahead when it was here before.
+    // Its clock was ahead before it restarted.
     let before = state(0, EPOCH + 1_000_000, &[], &[("old", 3)]);
     net.peer_send(peer, records(1, &[before]));
     let now = state(0, EPOCH + 1_000_001, &[5], &[(TOPIC, 1)]);
@@ -270,7 +272,7 @@ fn a_silent_link_between_nodes_of_ours_ends_after_3_s() {
     net.secs(60);
     let (publisher, subscriber) = (net.sdk(0), net.subscriber(1, &[TOPIC]));
     assert_eq!(net.links(0).len(), 2, "signs of life go by");
-    // The link between 0 and 1 takes everything and delivers nothing.
+    // The link between 0 and 1 accepts everything and delivers nothing.
     net.swallow_between(0, 1);
     net.secs(4);
     assert_eq!(distance(&net, 0, 1), Some(3));
@@ -285,7 +287,7 @@ fn any_publisher_reaches_any_subscriber_exactly_while_the_graph_connects_them() 
         let count = 16;
         let mut net = Net::new(count);
         let mut links = BTreeSet::new();
-        // A random tree and some more links.
+        // A random tree with some additional links.
         for node in 1..count {
             links.insert((rng.random_range(0..node), node));
         }
@@ -381,7 +383,7 @@ fn links_of_nodes_that_were_forgotten_are_forgotten_too() {
     let (near, _) = net.connect(1, 2);
     let (far, _) = net.connect(2, 3);
     net.cut(near);
-    // The nodes 0 and 1 do not hear of it, and forget both ends in time.
+    // Nodes 0 and 1 are not told, and forget both ends after some time.
     net.cut(far);
     net.secs(70);
     net.connect(1, 2);

@@ -1,4 +1,5 @@
-//! Multicasts: one copy for every subscriber, and an acknowledgement that promises nothing.
+//! Multicasts: one copy for every subscriber, and an acknowledgement that does not promise
+//! delivery.
 
 use crate::support::{Net, inner, key, multicast, peer_frame, seq, spread};
 use amop_proto::{
@@ -9,7 +10,7 @@ use amop_proto::{
 
 const TOPIC: &str = "hello";
 
-/// The publisher's acknowledgement: its own frame, result 0.
+/// Returns the publisher's acknowledgement: its own frame with result 0.
 fn echo(request: &Frame) -> Frame {
     request.respond(code::SUCCESS, request.body.clone())
 }
@@ -92,7 +93,7 @@ fn another_nodes_multicast_is_neither_forwarded_nor_answered() {
     let subscriber = net.subscriber(0, &[TOPIC]);
     let from = net.foreign(0, 5, TOPIC);
     let other = net.foreign(0, 6, TOPIC);
-    // The packet type does not matter, the inner frame's does (p2p-v2 section 7).
+    // The packet type does not matter; the type of the inner frame does (p2p-v2 section 7).
     for (n, kind) in [(1, packet::MULTICAST), (2, packet::UNICAST), (3, 99)] {
         let request = multicast(n, TOPIC, "to all");
         let message = peer_frame(protocol::AMOP, kind, 7, request.to_bytes());
@@ -125,7 +126,7 @@ fn answers_to_multicasts_are_dropped() {
 
 #[test]
 fn the_same_multicast_through_two_nodes_arrives_once() {
-    // Two SDKs publish through every node they are connected to (channel-v2 section 8).
+    // Two SDKs publish through every node to which they are connected (channel-v2 section 8).
     let mut net = Net::mesh(2);
     let publisher = [0, 1].map(|node| net.sdk(node));
     let subscriber = net.subscriber(1, &[TOPIC]);
@@ -188,7 +189,8 @@ fn empty_and_zero_length_bodies_from_a_node_are_ignored() {
     net.nothing(subscriber);
 }
 
-/// SDKs in Java send a multicast by all their connections. Its nodes know each other's subscribers.
+/// SDKs in Java send a multicast on all their connections. Their nodes know each other's
+/// subscribers.
 #[test]
 fn a_multicast_that_comes_by_two_nodes_is_delivered_once_by_each() {
     let mut net = Net::mesh(3);
@@ -197,13 +199,13 @@ fn a_multicast_that_comes_by_two_nodes_is_delivered_once_by_each() {
     let message = multicast(1, "news", "by both");
     for publisher in publishers {
         net.send(publisher, message.clone());
-        // Both nodes have taken it.
+        // Both nodes have accepted it.
         assert_eq!(net.inbox(publisher).len(), 1);
     }
     for subscriber in subscribers {
         assert_eq!(net.only(subscriber), message);
     }
-    // What another one sends with its seq is another message.
+    // A message of another publisher with the same seq is another message.
     let other = multicast(1, "news", "something else");
     net.send(publishers[1], other.clone());
     for subscriber in subscribers {

@@ -1,4 +1,4 @@
-//! What peers send that is too much, broken or unknown.
+//! Packets of peers that are too long, malformed or unknown.
 
 use crate::support::{
     Net, bad_messages, config, extension, node_id, peer_frame, records, reply, silent, state,
@@ -28,7 +28,7 @@ fn a_peer_with_too_many_topics_is_closed() {
     assert_eq!(net.link(real).closed, reason);
     assert!(topics_of(&net, real).is_empty());
 
-    // Changes come bit by bit; what is held at a time is what matters.
+    // Changes arrive one by one; the number of topics held at a time is what counts.
     let mut net = limited();
     let ours = net.ours(0, 5, &[("a", 1), ("b", 1), ("c", 1)]);
     net.announce_change(ours, &[("a", 0), ("b", 7), ("d", 1)]);
@@ -38,7 +38,7 @@ fn a_peer_with_too_many_topics_is_closed() {
     assert_eq!(net.link(ours).closed, reason);
     assert!(topics_of(&net, ours).is_empty());
 
-    // One packet of endless changes is no better.
+    // One packet with endless changes is refused, too.
     let mut net = limited();
     let ours = net.ours(0, 5, &[]);
     let topics = ["a", "b", "c", "d", "e", "f", "g"].map(|topic| (topic, 1));
@@ -117,7 +117,7 @@ fn malformed_packets_are_ignored_with_a_notice() {
     }
     net.nothing(subscriber);
     assert_eq!(topics_of(&net, ours), ["a"]);
-    // Bytes after the inner frame are none of its business.
+    // Bytes after the inner frame are ignored.
     let mut trailing = unicast(1, TOPIC, "payload").to_bytes().to_vec();
     trailing.extend_from_slice(b"more");
     net.peer_send(ours, peer_frame(protocol::AMOP, 0, 7, trailing));
@@ -154,7 +154,7 @@ fn unknown_protocols_are_ignored_without_a_word() {
 
 #[test]
 fn what_is_remembered_of_a_packet_does_not_keep_the_packet() {
-    // A topic of a few bytes must not hold on to the megabytes it came with.
+    // A topic of a few bytes must not keep the megabytes that it arrived with.
     let mut net = Net::new(1);
     let real = silent(&mut net, 5);
     net.peer_send(real, topic_seq("1"));
@@ -169,7 +169,7 @@ fn what_is_remembered_of_a_packet_does_not_keep_the_packet() {
     for (peer, protocol, packet, seq, body) in cases {
         let frame = peer_frame(protocol, packet, seq, Bytes::from(body.to_vec()));
         let body = frame.body.clone();
-        // Not through the harness, whose codec makes copies.
+        // This bypasses the harness, whose codec makes copies.
         let event = net.nodes[0].checker.event(peer.id, frame);
         net.event(0, event);
         assert_eq!(topics_of(&net, peer).len(), 1);

@@ -1,4 +1,4 @@
-//! How nodes learn of each other's topics: real nodes by number and list, ours by records.
+//! How nodes learn each other's topics: FISCO nodes by numbers and lists, overlay nodes by records.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,7 +23,7 @@ fn request_topics(seq: u32) -> PeerFrame {
     peer_frame(protocol::TOPIC, packet::REQUEST_TOPICS, seq, "")
 }
 
-/// The requests for topics among what a peer was sent.
+/// Returns the seqs of the requests for topics that a peer was sent.
 fn requests(net: &mut Net, peer: Link) -> Vec<u32> {
     let frames = net.peer_inbox(peer).into_iter();
     frames
@@ -40,7 +40,7 @@ fn reaches(net: &mut Net, peer: Link, topic: &str) -> bool {
     frames.iter().any(|frame| frame.protocol == protocol::AMOP)
 }
 
-/// The records a peer was sent since the last look.
+/// Returns the records that a peer was sent since the last call.
 fn told(net: &mut Net, peer: Link) -> Vec<Record> {
     let frames = net.peer_inbox(peer).into_iter();
     frames
@@ -58,14 +58,15 @@ fn the_greeting_is_the_hello_and_then_the_number() {
     net.subscriber(0, &["b"]);
     let later = net.raw_peer(0, node_id(6), false);
     assert_eq!(net.peer_inbox(later), [hello(), topic_seq("1")]);
-    // Who says hello, too, is told what is known, and then what it does not know of that.
+    // A node that also says hello is told which records are known, and then the records that it
+    // does not know.
     net.peer_send(later, hello());
     let version = EPOCH;
     assert_eq!(net.peer_only(later), known(&[(0, version)]));
     net.peer_send(later, known(&[(6, 8), (7, 9)]));
     let whole = state(0, version, &[], &[("a", 1), ("b", 2)]);
     assert_eq!(net.peer_only(later), records(1, &[whole]));
-    // The link counts once what the other said of itself is here.
+    // The link counts once the other node's own record has arrived.
     net.peer_send(later, records(1, &[state(6, 7, &[], &[])]));
     assert_eq!(net.peer_only(later), taken(1));
     net.peer_send(later, records(2, &[state(6, 8, &[], &[])]));
@@ -87,17 +88,17 @@ fn a_real_node_is_asked_when_its_number_changes() {
     net.peer_send(peer, topic_seq("7"));
     let asked = net.peer_only(peer);
     assert_eq!(asked, request_topics(asked.seq));
-    // No second question while the first waits.
+    // There is no second request while the first one waits.
     net.peer_send(peer, topic_seq("8"));
     assert!(net.peer_inbox(peer).is_empty());
     assert!(!reaches(&mut net, peer, TOPIC));
     net.peer_send(peer, topic_list(asked.seq, "8\thello\tother"));
     assert_eq!(topics_of(&net, peer), ["hello", "other"]);
     assert!(reaches(&mut net, peer, TOPIC));
-    // The list's number counts, not the one that led to the question.
+    // The list's number counts, not the number that caused the request.
     net.peer_send(peer, topic_seq("8"));
     assert!(net.peer_inbox(peer).is_empty());
-    // It may also go down, and the next list replaces this one.
+    // The number may also go down, and the next list replaces this one.
     net.peer_send(peer, topic_seq("3"));
     let asked = net.peer_only(peer);
     net.peer_send(peer, topic_list(asked.seq, "3\tthird\tother"));
@@ -120,13 +121,13 @@ fn a_real_node_that_does_not_answer_is_asked_again_after_5_s() {
     net.peer_send(peer, topic_seq("7"));
     assert!(requests(&mut net, peer).is_empty());
     net.advance(Duration::from_millis(1));
-    // Nothing happens by itself, only with its next announcement.
+    // Nothing happens until the next announcement.
     assert!(requests(&mut net, peer).is_empty());
     net.peer_send(peer, topic_seq("7"));
     let second = requests(&mut net, peer);
     assert_eq!(second.len(), 1);
     assert_ne!(second[0], first);
-    // The first answer is too late; a wrong seq is none.
+    // The answer to the first request is too late, and a wrong seq answers nothing.
     for seq in [first, 999] {
         net.peer_send(peer, topic_list(seq, "7\tlate"));
         assert!(topics_of(&net, peer).is_empty());
@@ -163,7 +164,7 @@ fn tabs_in_a_real_nodes_topics_split_them() {
     let mut net = Net::new(1);
     let long = "t".repeat(255);
     let peer = net.foreign(0, 5, &format!("a\tb\t\tc\t{long}\t"));
-    // The one over 254 bytes cannot be addressed.
+    // A topic over 254 bytes is skipped, since it cannot be addressed.
     assert_eq!(topics_of(&net, peer), ["", "a", "b", "c"]);
 }
 
@@ -177,7 +178,7 @@ fn a_request_for_topics_is_answered_with_the_number_and_the_names() {
     net.subscriber(0, &names);
     assert_eq!(net.peer_only(peer), topic_seq("1"));
     net.peer_send(peer, request_topics(7));
-    // In byte order, and without what is no AMOP topic.
+    // In byte order, without names that are not AMOP topics.
     let list = "1\t#!$TopicNeedVerify_x\ta\tb\t话";
     assert_eq!(net.peer_only(peer), topic_list(7, list));
 }
@@ -188,7 +189,7 @@ fn a_real_node_is_told_of_new_names_at_once_and_of_nothing_else() {
     let peer = net.foreign(0, 5, TOPIC);
     let a = net.subscriber(0, &["a"]);
     assert_eq!(net.peer_only(peer), topic_seq("1"));
-    // The same name once more is no news, nor is the same set again.
+    // The same name again, or the same set again, is not announced.
     let b = net.subscriber(0, &["a"]);
     net.subscribe(b, &["a"]);
     net.hang_up(a);
@@ -229,7 +230,7 @@ fn one_of_ours_needs_no_requests_and_gets_every_count() {
     assert!(net.peer_inbox(peer).is_empty(), "nothing changed");
     net.hang_up(b);
     assert_eq!(told(&mut net, peer), [next(&[("b", 0)])]);
-    // It can ask for everything at any time.
+    // It can request everything at any time.
     net.peer_send(
         peer,
         extension(mesh::packet::ASK, 0, mesh::encode_keys([key(0), key(9)])),
@@ -284,7 +285,7 @@ fn changes_before_a_peers_first_frame_are_not_lost() {
     let mut net = Net::new(1);
     let stays = net.subscriber(0, &["a", "b"]);
     let peer = net.raw_peer(0, node_id(5), true);
-    // It is not known yet whose it is; all this happens before its greeting comes.
+    // The node does not know yet who it is; all this happens before its greeting arrives.
     let goes = net.subscriber(0, &["b", "c"]);
     net.subscribe(stays, &["b", "d"]);
     net.hang_up(goes);
@@ -364,7 +365,7 @@ fn a_silent_peer_is_dropped_after_60_s_with_its_topics() {
     for _ in 0..59 {
         net.secs(1);
         net.peer_send(alive, topic_seq("1"));
-        // Bytes that are no whole frame count, too.
+        // Bytes of an incomplete frame count, too.
         net.event(0, Event::PeerActive(halves.id));
     }
     assert_eq!(net.link(quiet).closed, None);
@@ -382,7 +383,8 @@ fn a_silent_peer_is_dropped_after_60_s_with_its_topics() {
 #[test]
 fn a_connection_only_this_end_heard_of_does_not_keep_the_next_one_out() {
     let mut net = Net::new(1);
-    // The other end never completed TLS, and the line is dead: nothing comes, not even an end.
+    // The other end never finished TLS, and the connection is dead: nothing arrives, not even its
+    // end.
     let half = net.raw_peer(0, node_id(5), false);
     net.secs(7);
     assert_eq!(net.link(half).closed, None);
@@ -426,7 +428,7 @@ fn a_real_node_gets_our_messages_and_answers_them() {
         net.peer_send(peer, message);
         assert_eq!(net.only(publisher), answer);
     }
-    // The first is 2, as on real nodes (p2p-v2 section 4.6).
+    // The first is 2, as on FISCO nodes (p2p-v2 section 4.6).
     assert_eq!(seqs, [2, 3, 4, 5, 6]);
     net.peer_send(peer, from_node(u32::MAX, &unicast(9, "ours", "here")));
     let push = net.only(publisher);
@@ -446,7 +448,7 @@ fn lists_written_are_lists_read() {
     net.peer_send(asks, request_topics(1));
     let body = net.peer_only(asks).body;
     assert_eq!(TopicList::parse(&body, 3).unwrap().topics.len(), 3);
-    // Node 1 takes it for a real node's.
+    // Node 1 takes it for a FISCO node.
     let peer = net.raw_peer(1, node_id(5), false);
     net.peer_send(peer, topic_seq("1"));
     let asked = net.peer_inbox(peer).pop().unwrap().seq;

@@ -1,4 +1,4 @@
-//! Private topics at the node: whose verdict opens them, for whom, and for how long.
+//! Private topics in a node: whose verdict opens them, for which node, and for how long.
 
 use std::time::Duration;
 
@@ -14,17 +14,18 @@ use serde_json::{Value, json};
 const TOPIC: &str = "#!$TopicNeedVerify_deal";
 const PUSH: &str = "#!$PushChannel_#!$TopicNeedVerify_deal";
 
-/// The route of a subscriber, by its suffix.
+/// Returns the route of a subscriber with this suffix.
 fn route(suffix: &str) -> String {
     format!("#!$VerifyChannel_{TOPIC}_{suffix}")
 }
 
-/// An SDK that subscribes to the private topic.
+/// Returns an SDK that subscribes to the private topic.
 fn subscriber(net: &mut Net, node: usize, suffix: &str) -> Sdk {
     net.subscriber(node, &[TOPIC, &route(suffix)])
 }
 
-/// The one frame a publisher has received, which asks it to verify: its node and its route.
+/// Returns the content of the only frame that a publisher has received, a request to verify: node
+/// and route.
 fn asked(net: &mut Net, publisher: Sdk) -> (String, String) {
     let frame = net.only(publisher);
     assert_eq!(frame.kind, FrameType::VERIFY_PEER);
@@ -34,7 +35,7 @@ fn asked(net: &mut Net, publisher: Sdk) -> (String, String) {
     (text("nodeId"), text("topicForCert"))
 }
 
-/// What a publisher is asked about a node's subscriber.
+/// Returns the expected request about a node's subscriber.
 fn about(node: usize, suffix: &str) -> (String, String) {
     (node_id(node).to_string(), route(suffix))
 }
@@ -52,7 +53,7 @@ fn verdict(net: &mut Net, publisher: Sdk, node: usize, good: bool) {
     );
 }
 
-/// What a node says about verdicts that it ignored.
+/// Returns the reasons with which a node ignored verdicts.
 fn ignored(net: &mut Net) -> Vec<&'static str> {
     let notices = net.notices(0).into_iter();
     notices
@@ -63,7 +64,7 @@ fn ignored(net: &mut Net) -> Vec<&'static str> {
         .collect()
 }
 
-/// A message of the topic finds nobody.
+/// Asserts that a message of the topic reaches no subscriber.
 fn closed(net: &mut Net, n: u64) {
     let sender = net.sdk(0);
     net.send(sender, unicast(n, TOPIC, ""));
@@ -73,7 +74,7 @@ fn closed(net: &mut Net, n: u64) {
     net.hang_up(sender);
 }
 
-/// A message of the topic reaches this SDK and its answer comes back.
+/// Asserts that a message of the topic reaches this SDK and its answer comes back.
 fn open(net: &mut Net, n: u64, subscriber: Sdk) {
     let sender = net.sdk(0);
     let request = unicast(n, TOPIC, "");
@@ -99,7 +100,7 @@ fn a_good_verdict_opens_the_topic_across_a_node_in_between() {
     let subscriber = subscriber(&mut net, 2, "a");
     assert_eq!(asked(&mut net, publisher), about(2, "a"));
     closed(&mut net, 1);
-    // The challenge is a message like any other.
+    // The challenge is an ordinary message.
     let challenge = unicast(2, &route("a"), "sign this");
     net.send(publisher, challenge.clone());
     assert_eq!(net.only(subscriber), challenge);
@@ -116,7 +117,7 @@ fn a_good_verdict_opens_the_topic_across_a_node_in_between() {
 
 #[test]
 fn whoever_comes_last_is_what_the_verification_waits_for() {
-    // The publisher after the subscriber; the route after the topic.
+    // The publisher comes after the subscriber, and the route after the topic.
     let mut net = row(2);
     let subscriber = net.subscriber(1, &[TOPIC]);
     let publisher = net.subscriber(0, &[PUSH]);
@@ -125,7 +126,7 @@ fn whoever_comes_last_is_what_the_verification_waits_for() {
     assert_eq!(asked(&mut net, publisher), about(1, "a"));
     net.hang_up(publisher);
     let publisher = net.subscriber(0, &[PUSH]);
-    // Another was asked just now.
+    // A request was sent just before.
     net.nothing(publisher);
     net.secs(5);
     assert_eq!(asked(&mut net, publisher), about(1, "a"));
@@ -151,7 +152,7 @@ fn publishers_are_asked_in_turn_every_5_s_until_one_judges() {
     for publisher in publishers {
         net.inbox(publisher);
     }
-    // Whoever answers, and whoever was asked last.
+    // This does not depend on which publisher answers, or was asked last.
     verdict(&mut net, publishers[1], 1, true);
     net.secs(30);
     for publisher in publishers {
@@ -167,14 +168,14 @@ fn a_subscriber_with_a_wrong_key_does_not_keep_one_with_the_right_key_out() {
         subscriber(&mut net, 1, "a");
         assert_eq!(asked(&mut net, publisher), about(1, "a"));
         if judged {
-            // Foreign SDKs say so, ours leaves it at that.
+            // Other SDKs send this verdict; native clients send none.
             verdict(&mut net, publisher, 1, false);
         }
         let right = subscriber(&mut net, 1, "b");
         net.nothing(publisher);
         net.secs(5);
         assert_eq!(asked(&mut net, publisher), about(1, "b"));
-        // Those without a verdict have another turn.
+        // Subscribers without a verdict have another turn.
         net.secs(5);
         let next = if judged { "b" } else { "a" };
         assert_eq!(asked(&mut net, publisher), about(1, next));
@@ -197,7 +198,7 @@ fn a_refused_node_is_left_alone_until_another_subscriber_comes() {
     net.secs(30);
     net.nothing(publisher);
     closed(&mut net, 1);
-    // The same verdict again, or another: it was given.
+    // The same verdict again, or another one, is ignored: it was already given.
     verdict(&mut net, publisher, 1, true);
     assert_eq!(ignored(&mut net), ["was not asked for"]);
     closed(&mut net, 2);
@@ -218,7 +219,8 @@ fn a_good_verdict_stays_good() {
     verdict(&mut net, publishers[1], 1, false);
     open(&mut net, 1, subscriber);
     assert_eq!(ignored(&mut net), [""; 0]);
-    // It outlives the publisher, as on real nodes (channel-v2 section 9.2).
+    // The verdict stays valid after the publisher has left, as on FISCO nodes (channel-v2 section
+    // 9.2).
     for publisher in publishers {
         net.hang_up(publisher);
     }
@@ -258,7 +260,7 @@ fn verdicts_that_nobody_asked_for_open_nothing() {
     verdict(&mut net, publisher, 7, true);
     let without = "is about a node without that topic";
     assert_eq!(ignored(&mut net), [without, without]);
-    // The topic without a route: nobody can have been challenged.
+    // The topic has no route, so no subscriber can have been challenged.
     net.subscriber(1, &[TOPIC]);
     verdict(&mut net, publisher, 1, true);
     assert_eq!(ignored(&mut net), ["was not asked for"]);
@@ -305,7 +307,7 @@ fn malformed_verdicts_are_ignored() {
         assert_eq!(ignored(&mut net), ["is malformed"], "{body:.80}");
     }
     closed(&mut net, 1);
-    // The line feed that SDKs end it with is none of that.
+    // The line feed with which SDKs end it does not count.
     net.send_body(
         publisher,
         FrameType::VERIFY_RESULT,
@@ -322,7 +324,7 @@ fn a_node_that_was_gone_is_verified_again() {
     asked(&mut net, publisher);
     verdict(&mut net, publisher, 2, true);
     open(&mut net, 1, held);
-    // The way to it breaks, one link away from the publisher's node.
+    // The path to it breaks, one link away from the publisher's node.
     net.cut_between(1, 2);
     closed(&mut net, 2);
     net.connect(1, 2);
@@ -330,7 +332,7 @@ fn a_node_that_was_gone_is_verified_again() {
     closed(&mut net, 3);
     verdict(&mut net, publisher, 2, true);
     open(&mut net, 4, held);
-    // So is one that drops the topic.
+    // The same for one that drops the topic.
     net.subscribe(held, &[]);
     closed(&mut net, 5);
     net.subscribe(held, &[TOPIC, &route("b")]);
@@ -346,7 +348,7 @@ fn a_verdict_on_a_node_before_it_came_back_is_not_one_on_it_now() {
     let publisher = net.subscriber(0, &[PUSH]);
     let right = subscriber(&mut net, 1, "a");
     asked(&mut net, publisher);
-    // It signs, and is replaced by another before the verdict comes.
+    // It signs, and is replaced by another subscriber before the verdict arrives.
     net.subscribe(right, &[]);
     net.subscriber(1, &[TOPIC]);
     verdict(&mut net, publisher, 1, true);
@@ -369,7 +371,7 @@ fn a_way_round_leaves_the_verdict_as_it_is() {
 
 #[test]
 fn subscribers_of_the_publishers_own_node_need_no_verdict() {
-    // As on real nodes (channel-v2 section 9.2).
+    // As on FISCO nodes (channel-v2 section 9.2).
     let mut net = Net::new(1);
     let publisher = net.subscriber(0, &[PUSH]);
     let subscriber = subscriber(&mut net, 0, "a");
@@ -377,12 +379,12 @@ fn subscribers_of_the_publishers_own_node_need_no_verdict() {
     open(&mut net, 1, subscriber);
 }
 
-/// A peer that is no node of ours, with topics.
+/// Returns a FISCO peer with these topics.
 fn foreign(net: &mut Net, topics: &[String]) -> Link {
     net.foreign(0, 5, &topics.join("\t"))
 }
 
-/// Its topics change.
+/// Changes the topics of the peer.
 fn change(net: &mut Net, peer: Link, number: u64, topics: &[String]) {
     net.peer_send(peer, topic_seq(&number.to_string()));
     let request = net.peer_only(peer);
@@ -398,7 +400,7 @@ fn a_real_node_is_sent_messages_once_it_is_verified() {
     let peer = foreign(&mut net, &[TOPIC.into(), route("a")]);
     assert_eq!(asked(&mut net, publisher), about(5, "a"));
     closed(&mut net, 1);
-    // It is asked what it has, and gets no message.
+    // It is asked for its topics, and gets no message.
     let frames = net.peer_inbox(peer);
     assert!(
         frames
@@ -415,7 +417,7 @@ fn a_real_node_is_sent_messages_once_it_is_verified() {
     net.send(publisher, unicast(2, TOPIC, "now"));
     let message = net.peer_only(peer);
     assert_eq!(crate::support::inner(&message), unicast(2, TOPIC, "now"));
-    // Its list changes, the topic stays in it.
+    // Its list changes, but keeps the topic.
     change(&mut net, peer, 2, &[TOPIC.into(), "other".into()]);
     net.send(publisher, unicast(3, TOPIC, "still"));
     assert_eq!(net.peer_inbox(peer).len(), 1);
@@ -432,7 +434,7 @@ fn a_node_that_claims_what_another_has_is_judged_for_itself() {
     let publisher = net.subscriber(0, &[PUSH]);
     let right = subscriber(&mut net, 1, "a");
     asked(&mut net, publisher);
-    // It repeats the route of the subscriber elsewhere, and more subscribers than there are.
+    // It repeats the route of a subscriber elsewhere, and claims more subscribers than exist.
     let liar = net.ours(0, 5, &[(TOPIC, 1000), (&route("a"), 1000)]);
     assert_eq!(asked(&mut net, publisher), about(5, "a"));
     verdict(&mut net, publisher, 1, true);
@@ -476,7 +478,8 @@ fn what_is_held_of_a_peer_that_keeps_changing_its_routes_is_bounded() {
 
 #[test]
 fn a_publisher_acknowledges_a_request_in_either_way() {
-    // go-sdk by 0x31, others by 0x37 (channel-v2 section 9.3); neither is an answer to a message.
+    // go-sdk answers with 0x31, others with 0x37 (channel-v2 section 9.3); neither is an answer to
+    // a message.
     for kind in [FrameType::RESPONSE, FrameType::VERIFY_PEER] {
         let mut net = row(2);
         let publisher = net.subscriber(0, &[PUSH]);

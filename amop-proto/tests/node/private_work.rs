@@ -1,5 +1,5 @@
-//! What private topics cost: SDKs choose their names and how many there are, and nodes around pay for
-//! each change the same.
+//! The cost of private topics: SDKs choose their names and their number, and each change costs the
+//! nodes around the same.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn subscribe_all(net: &mut Net, sdk: Sdk, names: &[String]) {
     net.secs(1);
 }
 
-/// Waits until another node's topics are known at the first one.
+/// Returns the number of topics of the other node that the first one knows.
 fn known(net: &Net) -> usize {
     let router = net.nodes[0].machine.router();
     router.node_topics(&node_id(1)).count()
@@ -41,7 +41,7 @@ fn known(net: &Net) -> usize {
 
 #[test]
 fn a_route_costs_the_same_however_many_private_topics_it_begins_with() {
-    // Each begins the next, and all of them the routes.
+    // Each name is the beginning of the next one, and all are the beginning of the routes.
     for (filler, suffix) in [("x", "0"), ("_", "_"), ("a_", "_b")] {
         let mut net = pair();
         let nested = net.sdk(1);
@@ -49,7 +49,7 @@ fn a_route_costs_the_same_however_many_private_topics_it_begins_with() {
         let names = (1..=most).map(|n| format!("#!$TopicNeedVerify_{}", filler.repeat(n)));
         let names: Vec<String> = names.collect();
         subscribe_all(&mut net, nested, &names);
-        // This node has publishers of none of them, or of all.
+        // This node has publishers of none or of all of them.
         for publishers in [false, true] {
             if publishers {
                 let publisher = net.sdk(0);
@@ -93,7 +93,7 @@ fn a_route_is_understood_whatever_is_in_the_topic_and_its_suffix() {
     }
 }
 
-/// Nodes around the first one, with a subscriber each.
+/// Returns nodes around the first one, with a subscriber each.
 fn crowd(nodes: usize) -> Net {
     let mut net = Net::new(nodes + 1);
     for node in 1..=nodes {
@@ -119,7 +119,7 @@ fn a_publisher_that_comes_is_asked_about_many_nodes_a_little_at_a_time() {
         asked += net.inbox(publisher).len();
     }
     assert_eq!(asked, NODES, "about each once");
-    // All again after 5 s, and no more than a little at a time either.
+    // After 5 s all are asked again, also only a few at a time.
     net.advance(Duration::from_millis(4900));
     net.nothing(publisher);
     for _ in 0..300 {
@@ -156,7 +156,7 @@ fn what_is_due_at_the_same_time_is_done_a_little_at_a_time() {
     assert_eq!(asked, TOPICS);
 }
 
-/// Whoever was asked of the publishers that went, the next one is asked about all of them.
+/// Whichever publishers were asked before they left, the next one is asked about all subscribers.
 #[test]
 fn publishers_that_come_and_go_leave_no_node_out() {
     const NODES: usize = 60;

@@ -1,4 +1,5 @@
-//! What a node leaves out of its answers to clients of ours: those to quiet multicasts, and bodies.
+//! The parts of answers that a node omits for native clients: answers to quiet multicasts, and
+//! bodies.
 
 use crate::support::{Net, Sdk, config, inner, multicast, seq, spread};
 use amop_proto::channel::{Frame, FrameType, HandshakeRequest, HandshakeResponse, QUIET, code};
@@ -6,7 +7,7 @@ use bytes::Bytes;
 
 const TOPIC: &str = "hello";
 
-/// Shakes hands under this name and returns whether the node says that it understands.
+/// Does the handshake with this name and returns whether the node supports quiet multicasts.
 fn shake_hands(net: &mut Net, sdk: Sdk, client_type: &str) -> bool {
     let request = HandshakeRequest {
         client_type: client_type.into(),
@@ -46,7 +47,7 @@ fn it_reaches_everybody_as_a_plain_one_and_is_not_answered() {
     assert_eq!(inner(&net.peer_only(real)), plain);
     assert_eq!(spread(&net.peer_only(ours)).1, plain);
     net.nothing(publisher);
-    // The next plain one is answered, which says that both were taken.
+    // The next normal one is answered, which confirms both.
     let asking = multicast(2, TOPIC, "and again");
     net.send(publisher, asking.clone());
     let answer = asking.respond(code::SUCCESS, Bytes::new());

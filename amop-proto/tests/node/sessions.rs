@@ -1,4 +1,4 @@
-//! What a node answers its SDKs besides messages, and when it closes a session.
+//! A node's answers to its SDKs in addition to messages, and when it closes a session.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use serde_json::Value;
 
 const TOPIC: &str = "hello";
 
-/// Asks and returns the answer's body; the header of the answer is that of the request.
+/// Sends a request and returns the body of the answer; the header of the answer must be that of the
+/// request.
 fn ask(net: &mut Net, sdk: Sdk, kind: FrameType, body: &[u8]) -> String {
     let request = Frame::new(kind, seq(1), body.to_vec());
     net.send(sdk, request.clone());
@@ -28,7 +29,7 @@ fn ask(net: &mut Net, sdk: Sdk, kind: FrameType, body: &[u8]) -> String {
 
 fn has(net: &mut Net, sdk: Sdk, topic: &str) -> bool {
     thread_local! {
-        // A message of its own for each question.
+        // Each question uses its own message.
         static NEXT: std::cell::Cell<u64> = const { std::cell::Cell::new(1_000) };
     }
     let number = NEXT.replace(NEXT.get() + 1);
@@ -54,7 +55,7 @@ fn handshakes_agree_on_the_newest_common_version() {
         ("{}", 1),
     ];
     let sdk = net.sdk(0);
-    // Each repetition negotiates anew.
+    // Each repetition negotiates again.
     for (request, version) in cases {
         let answer = ask(&mut net, sdk, FrameType::HANDSHAKE, request.as_bytes());
         let expected = format!("{{\"nodeVersion\":\"2.11.1\",\"protocol\":{version}}}\n");
@@ -224,7 +225,7 @@ fn what_cannot_be_a_topic_is_left_out_with_one_notice() {
             (&Bytes::from(longest), 1)
         ]
     );
-    // The notice quotes the start of a long one.
+    // The notice quotes the beginning of a long topic.
     net.subscribe(sdk, &[&too_long]);
     let notice = net.notices(0).remove(0).to_string();
     assert!(notice.contains("\"tttt") && notice.len() < 250, "{notice}");
@@ -244,7 +245,7 @@ fn a_session_holds_no_more_topics_than_it_may() {
         matches!(&notices[..], [Notice::TopicIgnored { topic, others: 1, .. }] if topic == "d"),
         "{notices:?}"
     );
-    // Another session's topics are its own.
+    // Another session's topics do not count.
     let other = net.subscriber(0, &["d", "e", "f"]);
     assert!(has(&mut net, other, "d"));
 }
@@ -308,7 +309,7 @@ fn rpc_tells_of_the_node_its_peers_and_their_topics() {
     let peers = call("getPeers");
     assert_eq!(peers["result"][0]["NodeID"], id(1));
     assert_eq!(peers["result"][0]["Topic"], Value::from(vec!["theirs"]));
-    // It is not verified for the other one.
+    // It is not verified for the other topic.
     assert_eq!(peers["result"][1]["Topic"], Value::from(vec!["real"]));
     let own = call("getNodeInfo");
     assert_eq!(own["result"]["NodeID"], id(0));
@@ -322,7 +323,7 @@ fn rpc_tells_of_the_node_its_peers_and_their_topics() {
     assert_eq!(call("call")["error"]["code"], -40001);
     assert_eq!(call("noSuchMethod")["error"]["code"], -32601);
     assert!(ask(&mut net, sdk, FrameType::RPC, b"{").contains("-32700"));
-    // Without an id, as a real node answers it.
+    // A request without an id gets the answer of a FISCO node.
     let notification = br#"{"jsonrpc":"2.0","method":"getPeers"}"#;
     assert!(ask(&mut net, sdk, FrameType::RPC, notification).contains("-32604"));
 }
@@ -366,7 +367,7 @@ fn anything_read_or_written_keeps_a_session() {
         let sdk = net.subscriber(0, &[TOPIC]);
         net.advance(Duration::from_millis(59_500));
         act(&mut net, sdk);
-        // The limit counts from then; idle sessions are looked for once a second.
+        // The time limit starts again then; the node looks for idle sessions once a second.
         net.secs(60);
         assert_eq!(net.closed(sdk), None, "{what}");
         net.advance(Duration::from_millis(500));
@@ -453,7 +454,7 @@ fn a_node_that_stops_closes_its_sessions_and_answers_none_of_them() {
         assert_eq!(net.closed(sdk), Some(CloseReason::Stopping));
         net.nothing(sdk);
     }
-    // The other node is told, and so is its publisher.
+    // The other node is told, and also its publisher.
     assert_eq!(net.only(far).result, code::NO_SESSION);
     assert_eq!(net.links(0).len(), 1, "peers are left to the shell");
     let late = net.sdk(0);

@@ -1,5 +1,5 @@
-//! Whoever has more than its fair share of what a node has gives way to others, and has everything as
-//! long as there are none.
+//! A session, key or agency that uses more than its fair share of a node's resources gives way to
+//! others; if there are no others, it may use everything.
 
 use crate::support::{
     Link, Net, Sdk, config, from_node, hello, known, multicast, node_id, records, relayed, reply,
@@ -34,7 +34,7 @@ fn connections_one_key_may_have_all_and_the_newest_goes_when_another_comes() {
         net.closed(eleventh),
         Some(CloseReason::TooManySessions { max: 10 })
     );
-    // Five are the other's share, and no more.
+    // The share of the other key is five, and not more.
     let others: Vec<Sdk> = (0..5).map(|_| net.sdk_of(0, 1, 2)).collect();
     assert!(others.iter().all(|&sdk| net.is_open(sdk)));
     for (n, &sdk) in crowd.iter().enumerate() {
@@ -83,7 +83,7 @@ fn topics_whoever_has_most_beyond_its_share_is_closed_for_others() {
     net.send(publisher, unicast(1, "wanted", ""));
     assert_eq!(net.only(modest), unicast(1, "wanted", ""));
     assert_eq!(counters(&net).topics_ignored, 0);
-    // Over its share it gets no more, though there is room.
+    // Above its share it gets no more, although there is room.
     net.subscribe(greedy[0], &["new"]);
     assert_eq!(counters(&net).topics_ignored, 1);
     assert_eq!(net.nodes[0].machine.own_topics().len(), 51);
@@ -97,7 +97,7 @@ fn a_topic_counts_for_one_of_those_who_have_it_as_long_as_any_has() {
     let second = net.sdk_of(0, 1, 2);
     net.subscribe(second, &["a", "b"]);
     net.hang_up(first);
-    // Both are the second's now: two more make its share and the rest.
+    // The second session has both now: two more complete its share, and the rest is refused.
     net.subscribe(second, &["a", "b", "c", "d", "e"]);
     assert_eq!(counters(&net).topics_ignored, 1);
     assert_eq!(net.nodes[0].machine.own_topics(), ["a", "b", "c", "d"]);
@@ -108,7 +108,7 @@ fn a_topic_counts_for_one_of_those_who_have_it_as_long_as_any_has() {
 #[test]
 fn in_flight_whoever_has_more_than_its_share_gets_103_for_others() {
     let mut net = net(|limits| limits.in_flight = 10);
-    // Nobody answers.
+    // No subscriber answers.
     let subscriber = net.sdk_of(0, 1, 9);
     net.subscribe(subscriber, &["void", "wanted"]);
     let greedy = net.sdk_of(0, 1, 1);
@@ -166,7 +166,7 @@ fn queues_of_whoever_has_most_waiting_go_first_and_the_others_lose_nothing() {
         limits.session_queue = 1_000_000;
         limits.session_queues = 100_000;
     });
-    // Three of one key that read nothing, and one of another that is slow.
+    // Three sessions of one key that read nothing, and one of another key that is slow.
     let greedy: Vec<Sdk> = (0..3).map(|_| net.sdk_of(0, 1, 1)).collect();
     let modest = net.sdk_of(0, 1, 2);
     for &sdk in greedy.iter().chain([&modest]) {
@@ -177,7 +177,7 @@ fn queues_of_whoever_has_most_waiting_go_first_and_the_others_lose_nothing() {
     }
     net.subscribe(modest, &["calm"]);
     let publisher = net.sdk_of(0, 1, 3);
-    // The slow one has the longest queue of all, and less than its share.
+    // The slow one has the longest queue of all, but less than its share.
     for n in 0..4 {
         net.send(publisher, multicast(n, "calm", &"x".repeat(10_000)));
     }
@@ -186,11 +186,11 @@ fn queues_of_whoever_has_most_waiting_go_first_and_the_others_lose_nothing() {
     }
     assert!(net.is_open(modest));
     assert_eq!(net.inbox(modest).len(), 4);
-    // Above half of all, with more than their share, they get no more.
+    // When more than half of the total is used, sessions above their share get no more.
     let waiting: usize = greedy.iter().map(|&sdk| net.end(sdk).unwritten).sum();
     assert!(waiting <= 50_000 + 3 * 1100, "{waiting}");
     assert!(counters(&net).dropped > 0);
-    // When they have read they get all again.
+    // After reading they get everything again.
     for &sdk in &greedy {
         net.read(sdk, usize::MAX);
         net.end(sdk).stalled = false;
@@ -208,7 +208,7 @@ fn sets_of_topics_that_wait_are_shared_and_what_has_no_room_is_told() {
         limits.session_queues = 16 * 40_000;
         limits.topic_changes = 1;
     });
-    // What was saved up is used up, and everything waits.
+    // The burst is used up, and all further changes wait.
     let first = net.sdk_of(0, 3, 3);
     let names: Vec<String> = (0..40).map(|n| format!("{n}")).collect();
     set(&mut net, first, &names);
@@ -233,10 +233,10 @@ fn sets_of_topics_that_wait_are_shared_and_what_has_no_room_is_told() {
     let told: Vec<_> = told.collect();
     assert_eq!(told.len() as u64, refused);
     assert!(told.contains(&(greedy[19].id, 19)));
-    // One set takes the place of another that waits, whatever else there is.
+    // One set replaces another one that waits, whatever else waits.
     set(&mut net, greedy[0], &["a".into()]);
     assert_eq!(counters(&net).topic_sets_refused, refused);
-    // Others have their share.
+    // The others have their share.
     for key in 0..6 {
         let modest = net.sdk_of(0, 10 + key, 1);
         let names: Vec<String> = names(modest).collect();
@@ -264,7 +264,7 @@ fn set(net: &mut Net, sdk: Sdk, names: &[String]) {
     net.send_body(sdk, FrameType::SET_TOPICS, &body);
 }
 
-/// A node's own SDKs are not at the mercy of other nodes' questions.
+/// Requests of other nodes leave room for a node's own SDKs.
 #[test]
 fn questions_of_other_nodes_leave_room_for_this_node_s_sessions() {
     let mut net = net(|limits| limits.in_flight = 20);
@@ -284,13 +284,13 @@ fn questions_of_other_nodes_leave_room_for_this_node_s_sessions() {
     assert_eq!(net.inbox(subscriber).len(), 10);
 }
 
-/// Of one agency, in these tests.
+/// Nodes of one agency in these tests.
 const LIARS: std::ops::Range<usize> = 1..14;
 
-/// Of another one.
+/// A node of another agency.
 const HONEST: usize = 20;
 
-/// However many nodes an agency has, another one's node has its share.
+/// However many nodes an agency has, a node of another agency has its share.
 #[test]
 fn questions_of_nodes_are_shared_by_agency() {
     let mut net = net(|limits| limits.in_flight = 40);
@@ -316,7 +316,7 @@ fn questions_of_nodes_are_shared_by_agency() {
     assert!(net.peer_inbox(honest).is_empty());
 }
 
-/// The same of nodes that are not next to this one: what they state says whose they are.
+/// The same for nodes that are not neighbours: their records say which agency they belong to.
 #[test]
 fn questions_of_nodes_far_away_are_shared_by_agency() {
     let mut net = net(|limits| limits.in_flight = 40);
@@ -354,7 +354,7 @@ fn questions_of_nodes_far_away_are_shared_by_agency() {
     assert_eq!(net.inbox(subscriber).len(), 20);
 }
 
-/// Many certificates of one agency do not keep another one's nodes out.
+/// Many certificates of one agency do not keep the nodes of another agency out.
 #[test]
 fn places_for_nodes_are_shared_by_agency() {
     let mut net = net(|limits| limits.peers = 10);
@@ -368,7 +368,7 @@ fn places_for_nodes_are_shared_by_agency() {
     let eleventh = net.raw_peer(0, node_id(11), false);
     let refused = Some(PeerCloseReason::TooMany { max: 10 });
     assert_eq!(net.peer_closed(eleventh), refused);
-    // Whom this node dials it has chosen itself.
+    // This node has chosen the peers that it dials.
     let dialled = net.raw_peer(0, node_id(12), true);
     assert!(net.is_up(dialled));
     for n in HONEST..HONEST + 5 {
@@ -389,7 +389,7 @@ fn places_for_nodes_are_shared_by_agency() {
     assert_eq!((counters.peers_refused, counters.shares_cut), (2, 5));
 }
 
-/// A node that reads nothing, and a session of an agency of its own.
+/// Returns a node that reads nothing, and a session of another agency.
 fn stalled(limits: impl FnOnce(&mut Limits)) -> (Net, Link, Sdk) {
     let mut net = net(limits);
     let far = net.ours(0, HONEST, &[("there", 1)]);
@@ -402,7 +402,7 @@ fn stalled(limits: impl FnOnce(&mut Limits)) -> (Net, Link, Sdk) {
 
 const LINK: usize = 1 << 20;
 
-/// What a modest session sends is queued, and it is not paused.
+/// Asserts that the messages of a modest session are queued, and that it is not paused.
 fn is_served(net: &mut Net, far: Link, modest: Sdk, rounds: usize) {
     net.peer_inbox(far);
     for n in 0..rounds as u64 {
@@ -415,7 +415,7 @@ fn is_served(net: &mut Net, far: Link, modest: Sdk, rounds: usize) {
     assert!(answers.iter().all(|frame| frame.result == 0), "{answers:?}");
 }
 
-/// Admission goes by agency and key, as turns do: sessions are free.
+/// Admission counts by agency and key, like turns, because sessions cost nothing.
 #[test]
 fn many_sessions_of_one_agency_leave_room_on_a_link_for_another() {
     for keys in [1, 7] {
@@ -432,18 +432,19 @@ fn many_sessions_of_one_agency_leave_room_on_a_link_for_another() {
         let queued = net.nodes[0].machine.router().peer_bytes();
         assert!(queued > LINK, "{queued}");
         is_served(&mut net, far, modest, 20);
-        // Another key of the same agency has its share as well: an eighth of what its agency may have, at least.
+        // Another key of the same agency has its share as well: at least an eighth of what its
+        // agency may have.
         let beside = net.sdk_of(0, 1, 99);
         is_served(&mut net, far, beside, 12);
         assert!(net.is_up(far));
-        // What the crowd sends now is refused.
+        // The messages that the crowd sends now are refused.
         net.inbox(crowd[0]);
         net.send(crowd[0], unicast(9000, "there", &"x".repeat(1400)));
         assert_ne!(net.only(crowd[0]).result, 0);
     }
 }
 
-/// Nobody is so small that together they fill what is kept for others.
+/// Many small senders together cannot fill the room that is kept for others.
 #[test]
 fn a_closed_link_keeps_room_for_those_who_have_not_come_yet() {
     let (mut net, far, modest) = stalled(|limits| limits.peer_queue = LINK);
@@ -451,7 +452,7 @@ fn a_closed_link_keeps_room_for_those_who_have_not_come_yet() {
     for n in 0..1200 {
         net.send(greedy, multicast(n, "there", &"x".repeat(1000)));
     }
-    // More and more keys of one agency, each with little: by and by none of them is served any more.
+    // More and more keys of one agency send a little each, until none of them is served any more.
     let mut last = 0;
     for key in 2..250 {
         let sdk = net.sdk_of(0, 1, key);
@@ -466,7 +467,7 @@ fn a_closed_link_keeps_room_for_those_who_have_not_come_yet() {
     assert!(net.is_up(far));
 }
 
-/// A neighbour that invents whom it relays for has no more room for it.
+/// A neighbour that invents senders gets no more room for them.
 #[test]
 fn a_neighbour_that_invents_senders_leaves_room_on_a_link() {
     let (mut net, far, modest) = stalled(|limits| limits.peer_queue = LINK);
@@ -475,7 +476,7 @@ fn a_neighbour_that_invents_senders_leaves_room_on_a_link() {
     for n in 0..2000 {
         let frame = unicast(n, "there", &"x".repeat(1000));
         let mut packet = relayed(packet::RELAYED_UNICAST, (1, HONEST), (n, n + 10), &frame);
-        // Nothing here proves where it comes from.
+        // Nothing proves to this node where the message comes from.
         let mut body = packet.body.to_vec();
         body[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
         packet.body = body.into();
@@ -486,7 +487,8 @@ fn a_neighbour_that_invents_senders_leaves_room_on_a_link() {
     is_served(&mut net, far, modest, 20);
 }
 
-/// Alone somebody may fill a link to its end, and what was counted is forgotten with it.
+/// A sender that is alone may fill a link completely, and its count is forgotten when the link
+/// drains.
 #[test]
 fn a_link_that_drains_serves_everybody_again() {
     let (mut net, far, modest) = stalled(|limits| limits.peer_queue = LINK);

@@ -1,8 +1,9 @@
-//! Random events, in great numbers: SDKs and peers that come, go, stall, lie and talk nonsense.
+//! Large numbers of random events: SDKs and peers connect, disconnect, stall, lie and send invalid
+//! data.
 //!
-//! Whatever happens, the machines must not panic, must not act on connections that are gone (the
-//! harness sees to that), must stay within their limits, must answer every message exactly once
-//! unless who asked is gone, and must do the same again when everything happens again.
+//! The machines must never panic, must not act on closed connections (the harness checks this),
+//! must stay within their limits, must answer every message exactly once unless its sender has
+//! left, and must do the same again for the same events.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +37,7 @@ const TOPICS: [&str; 7] = [
 ];
 const SESSION_QUEUE: usize = 2000;
 const PEER_QUEUE: usize = 1500;
-/// What a node states of itself is one frame, and longer than messages are here.
+/// A node's record is one frame, longer than the messages of this test.
 const LONGEST: usize = 24_000;
 const IN_FLIGHT: usize = 24;
 
@@ -51,7 +52,7 @@ fn small(n: usize) -> NodeConfig {
     config
 }
 
-/// Two nodes and what is done to them.
+/// Two nodes and the events that happen to them.
 struct Storm {
     net: Net,
     rng: StdRng,
@@ -62,12 +63,12 @@ struct Storm {
     /// Requests that peers got and have not answered.
     requests: Vec<(Link, PeerFrame)>,
     next_seq: u64,
-    /// Responses that SDKs have to get, and those they got.
+    /// The numbers of responses that SDKs must get and have got.
     due: BTreeMap<(Sdk, Seq), (usize, usize)>,
     /// The same for peers.
     peer_due: BTreeMap<(usize, u64, u32), (usize, usize)>,
     recent: Vec<Seq>,
-    /// What was published last, to be sent again.
+    /// The last published message, which may be sent again.
     last: Option<Frame>,
 }
 
@@ -178,7 +179,7 @@ impl Storm {
         self.net.subscribe(sdk, &topics);
     }
 
-    /// A unicast or a multicast; now and then with a seq that is in use, or a strange body.
+    /// Publishes a unicast or a multicast, sometimes with a seq that is in use, or a strange body.
     fn publish(&mut self) {
         let Some(sdk) = self.open_sdk() else { return };
         let n = self.fresh();
@@ -208,7 +209,7 @@ impl Storm {
         let router = self.net.nodes[sdk.node].machine.router();
         let is_answer = router.is_asked(sdk.id, &frame.seq);
         if is_answer {
-            // Whoever gets it must be able to tell it from a push.
+            // The receiver must be able to distinguish it from a push.
             frame.kind = FrameType::RESPONSE;
         }
         let is_message = !is_answer && frame.body.first().is_some_and(|&len| len > 0);
@@ -216,7 +217,7 @@ impl Storm {
         let repeated = |net: &Net| net.nodes[sdk.node].machine.router().counters().repeated;
         let before = repeated(&self.net);
         self.net.send(sdk, frame);
-        // What is in flight already is answered once.
+        // A message that is already in flight is answered once.
         if is_message && repeated(&self.net) == before {
             self.due.entry(key).or_default().0 += 1;
         }
@@ -268,7 +269,7 @@ impl Storm {
 
     fn peer_comes(&mut self) {
         if self.peers.len() < 6 {
-            // One of them claims to be the other node.
+            // One of them pretends to be the other node.
             let (node, remote) = (self.below(2), 1 + self.below(4));
             let dialled = self.one_in(2);
             let peer = self.net.raw_peer(node, node_id(remote), dialled);
@@ -320,8 +321,8 @@ impl Storm {
         self.net.peer_send(peer, frame);
     }
 
-    /// Whoever speaks the extension says something of itself or of others, true or not, and sends
-    /// messages as if for others.
+    /// Lets a peer that uses the extension state something about itself or others, true or not, and
+    /// send messages in the name of others.
     fn node_of_ours_talks(&mut self, peer: Link) {
         let (a, b) = (self.topic(), self.topic());
         let version = self.fresh();
@@ -350,7 +351,7 @@ impl Storm {
                 extension(packet, hops, envelope.seal(&message))
             }
             11 => {
-                // Sealed as it should be, for whoever it is for.
+                // The message is sealed correctly, for any target.
                 let packet = match self.one_in(3) {
                     true => mesh::packet::RELAYED_ANSWER,
                     false => mesh::packet::RELAYED_UNICAST,
@@ -422,7 +423,7 @@ impl Storm {
         self.net.peer_read(peer, bytes);
     }
 
-    /// A connection between the two nodes comes or goes.
+    /// Makes or breaks a connection between the two nodes.
     fn nodes_connect(&mut self) {
         let links = self.net.links(0);
         match links.first() {
@@ -434,7 +435,7 @@ impl Storm {
         }
     }
 
-    /// Takes in what SDKs and peers received.
+    /// Collects the frames that SDKs and peers received.
     fn collect(&mut self) {
         for sdk in self.sdks.clone() {
             for frame in self.net.inbox(sdk) {
@@ -494,7 +495,7 @@ impl Storm {
         }
     }
 
-    /// All SDKs read, are alive and answer nothing until all deadlines have passed.
+    /// Lets all SDKs read and stay alive, but not answer, until all deadlines have passed.
     fn calm(&mut self) {
         for _ in 0..14 {
             for sdk in self.sdks.clone() {
@@ -509,7 +510,7 @@ impl Storm {
         }
     }
 
-    /// Ends the storm; returns everything the machines did.
+    /// Ends the storm; returns everything that the machines did.
     fn finish(mut self) -> Vec<String> {
         self.calm();
         assert_eq!(self.net.in_flight(), 0);
@@ -536,7 +537,7 @@ impl Storm {
                 self.net.cut(Link { node, id });
             }
         }
-        // A lost node is forgotten after a minute, its messages after two and a bit.
+        // A lost node is forgotten after a minute, its messages after a little more than two.
         self.net.secs(62);
         for node in &self.net.nodes {
             assert!(node.machine.router().is_empty(), "{:?}", node.machine);
@@ -570,7 +571,8 @@ fn storms_pass_and_leave_nothing_behind() {
             kinds.insert(action[..end].to_owned());
         }
     }
-    // The storm was one: everything a machine can do it did, but for what needs our own client.
+    // The events were varied enough: every kind of action occurred, except those that need a native
+    // client.
     let all = [
         "Answer",
         "ClosePeer",

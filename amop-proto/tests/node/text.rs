@@ -1,5 +1,5 @@
-//! A node reads no text of a session itself: frames come to it read, so that nobody who shares it waits
-//! for a reader of JSON.
+//! A node machine does not parse the text of a session itself: frames are passed to it parsed, so
+//! that no other session waits for a JSON parser.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -21,8 +21,8 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// `Event::SessionFrame` takes nothing but what was read, and in the sources of the node only those
-/// that make that read.
+/// `Event::SessionFrame` accepts only parsed frames, and of the node's source files only those that
+/// create them parse text.
 #[test]
 fn no_source_of_the_node_reads_json_but_those_that_read_before_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node");
@@ -71,7 +71,7 @@ fn only_texts_count_as_text() {
     }
 }
 
-/// However many the reader takes in.
+/// However many topics the reader accepts.
 #[test]
 fn of_a_set_a_session_gets_as_many_topics_as_it_may_hold() {
     let topics: Vec<String> = (0..100).map(|n| format!("{n:03}")).collect();
@@ -94,7 +94,8 @@ fn of_a_set_a_session_gets_as_many_topics_as_it_may_hold() {
     }
 }
 
-/// Whatever is asked, a node is lent for small pieces, and all of them together are the whole.
+/// For any request the node is locked only for small pieces, and the pieces together are the whole
+/// list.
 #[test]
 fn lists_are_copied_in_pieces() {
     let mut net = Net::mesh(2);
@@ -121,7 +122,7 @@ fn lists_are_copied_in_pieces() {
     assert_eq!(listing.own_topics, all[..1000]);
     assert_eq!(listing.peers[0].topics, all[1000..]);
     assert_eq!(listing.peers[1].topics, all[..700]);
-    // The node's own, the peers' names, each peer and its topics.
+    // The node's own topics, the peers' names, each peer and its topics.
     assert!(
         pieces >= 1000 / 256 + 1 + 2 + 2000 / 256 + 700 / 256,
         "{pieces}"

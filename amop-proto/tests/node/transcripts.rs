@@ -1,7 +1,7 @@
-//! The flows recorded with a real node, replayed against ours.
+//! Flows that were recorded with a FISCO node, replayed with overlay nodes.
 //!
-//! The SDKs and the peer of the recording send what they sent then, at the time they sent it; what
-//! our nodes write must be what the real nodes wrote. What may differ is named in [`Replay`].
+//! The recorded SDKs and the recorded peer send the same frames at the same times; overlay nodes
+//! must send what the FISCO nodes sent. [`Replay`] names the allowed differences.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -43,21 +43,21 @@ impl Recorded {
     }
 }
 
-/// The nodes that stand in for the recording's.
+/// The nodes that replace those of the recording.
 ///
-/// Not compared: times, except that nothing may come later than it did then; the seqs of P2P
-/// requests the node makes; topic sequence numbers, except for how often they change; what
-/// `getClientVersion` says of the build; the packets only our own nodes understand; whether a body
-/// is compressed.
+/// These are not compared: times, except that no frame may be later than in the recording; the seqs
+/// of P2P requests of the node; topic sequence numbers, except for how often they change; what
+/// `getClientVersion` says about the build; packets that only overlay nodes understand; whether a
+/// body is compressed.
 struct Replay {
     net: Net,
     sdks: BTreeMap<String, Sdk>,
     peer: Option<Link>,
-    /// What came from the node on the peer's connection, without topic sequence numbers.
+    /// The frames that the node sent on the peer's connection, without topic sequence numbers.
     to_peer: VecDeque<PeerFrame>,
-    /// Topic sequence numbers, recorded and ours, repetitions left out.
+    /// Topic sequence numbers, in the recording and in this run, without repetitions.
     announced: (Vec<Vec<u8>>, Vec<Vec<u8>>),
-    /// Our seqs of the requests the recorded node made.
+    /// This run's seqs of the requests that the recorded node made.
     seqs: BTreeMap<u32, u32>,
     compared: usize,
 }
@@ -110,7 +110,7 @@ impl Replay {
                 other => panic!("{context}: direction {other}"),
             }
         }
-        // Nothing more comes than did then.
+        // There are no more frames than in the recording.
         self.net.secs(1);
         self.collect_from_node();
         for (name, sdk) in self.sdks.clone() {
@@ -180,13 +180,14 @@ impl Replay {
             got.seq = expected.seq;
         }
         if expected.packet == packet::TOPICS && expected.protocol == -protocol::TOPIC {
-            // Number aside, both lists are empty.
+            // Except for the number, both lists are empty.
             assert_eq!(expected.body, "2", "{context}");
             assert!(got.body.iter().all(u8::is_ascii_digit), "{context}");
             got.body = expected.body.clone();
         }
         assert_eq!(*got, expected, "{context}");
-        // Written uncompressed, it is what the real node wrote, unless that was compressed.
+        // Written uncompressed, it equals the bytes of the FISCO node, unless these were
+        // compressed.
         if recorded.bytes()[4] == 0 {
             let mut wire = BytesMut::new();
             PeerCodec::default().encode(got, &mut wire);
@@ -194,7 +195,7 @@ impl Replay {
         }
     }
 
-    /// Takes in what came on the peer's connection.
+    /// Collects the frames of the peer's connection.
     fn collect_from_node(&mut self) {
         let Some(peer) = self.peer else {
             return;

@@ -1,5 +1,5 @@
-//! Real nodes that take part in the network of ours by way of a neighbour, where that is configured.
-//! They speak standard packets only.
+//! FISCO nodes that take part in the overlay through a border node, where this is configured. They
+//! use only standard packets.
 
 use crate::support::{
     Link, Net, Sdk, config, error, from_node, inner, multicast, node_id, peer_frame, refused,
@@ -12,7 +12,7 @@ use amop_proto::{
 
 const REAL: usize = 9;
 
-/// Three nodes in a row; some of them take the real node for one that takes part.
+/// Returns three nodes in a row; those in `transit` let the FISCO node take part.
 fn row(transit: &[usize]) -> Net {
     let mut net = Net::with((0..3).map(|node| {
         let mut config = config(node);
@@ -26,7 +26,7 @@ fn row(transit: &[usize]) -> Net {
     net
 }
 
-/// The real node connects and tells its topics.
+/// Connects the FISCO node, which announces its topics.
 fn real(net: &mut Net, node: usize, topics: &str) -> Link {
     let link = net.raw_peer(node, node_id(REAL), false);
     has(net, link, "1", topics);
@@ -45,7 +45,7 @@ fn has(net: &mut Net, link: Link, number: &str, topics: &str) {
     net.peer_inbox(link);
 }
 
-/// What the real node learns when it asks for topics.
+/// Returns the topics that the FISCO node gets when it requests them.
 fn told(net: &mut Net, link: Link) -> Vec<String> {
     net.peer_inbox(link);
     net.peer_send(
@@ -59,7 +59,7 @@ fn told(net: &mut Net, link: Link) -> Vec<String> {
     list.topics.into_iter().map(topic).collect()
 }
 
-/// The AMOP messages the real node was sent.
+/// Returns the AMOP messages that the FISCO node was sent.
 fn messages(net: &mut Net, link: Link) -> Vec<PeerFrame> {
     let frames = net.peer_inbox(link).into_iter();
     frames
@@ -143,7 +143,7 @@ fn what_changes_on_one_side_is_told_on_the_other() {
     let mut net = row(&[0]);
     let link = real(&mut net, 0, "real");
     let publisher = net.sdk(2);
-    // What it is told of once, it is told of again after 200 ms at the earliest.
+    // After an announcement the next one comes after 200 ms at the earliest.
     net.advance(std::time::Duration::from_millis(200));
     let subscriber = net.subscriber(2, &["ours"]);
     let announced = net.peer_inbox(link);
@@ -153,7 +153,7 @@ fn what_changes_on_one_side_is_told_on_the_other() {
             .any(|frame| frame.packet == packet::TOPIC_SEQ),
         "{announced:?}"
     );
-    // Another subscriber of what it knows of is no news.
+    // Another subscriber of a topic that it knows is not announced.
     net.subscriber(1, &["ours"]);
     assert!(net.peer_inbox(link).is_empty());
     assert_eq!(told(&mut net, link), ["ours"]);
@@ -174,7 +174,7 @@ fn what_changes_on_one_side_is_told_on_the_other() {
     net.cut(link);
     net.send(publisher, unicast(3, "other", ""));
     assert_eq!(net.only(publisher), error(3, code::NO_SUBSCRIBER, ""));
-    // And again, by a new connection.
+    // The same with a new connection.
     let link = real(&mut net, 0, "third");
     net.send(publisher, multicast(4, "third", ""));
     assert_eq!(messages(&mut net, link).len(), 1);
@@ -188,7 +188,7 @@ fn with_two_ways_in_nothing_goes_in_a_circle_or_comes_twice() {
     for link in links {
         assert_eq!(told(&mut net, link), ["both"], "not what only itself has");
     }
-    // Each of its peers gets the copy that a real node sends it.
+    // Each of its peers gets the copy that a FISCO node sends it.
     for link in links {
         net.peer_send(link, from_real(&multicast(1, "both", "from it")));
     }
@@ -203,15 +203,15 @@ fn with_two_ways_in_nothing_goes_in_a_circle_or_comes_twice() {
             .iter()
             .flat_map(|&link| messages(&mut net, link))
             .collect();
-        // Those next to it hand it over themselves. For others it is behind two nodes, of which one might
-        // not tell the truth.
+        // Its neighbours deliver it themselves. For other nodes it is behind two border nodes, one
+        // of which may lie.
         assert_eq!(copies.len(), [1, 2, 1][node], "from {node}");
         assert!(copies.iter().all(|copy| inner(copy) == message));
         for &subscriber in &held {
             assert_eq!(net.only(subscriber), message);
         }
     }
-    // What only it has does not come back to it.
+    // A message for a topic that only it has is not sent back to it.
     let request = unicast(20, "real", "");
     net.peer_send(links[0], from_node(5, &request));
     assert_eq!(inner(&messages(&mut net, links[0])[0]), refused(&request));
@@ -219,8 +219,8 @@ fn with_two_ways_in_nothing_goes_in_a_circle_or_comes_twice() {
     assert_eq!(net.in_flight(), 0);
 }
 
-/// What one real node hands to both its neighbours comes to another by the one that it is behind, and by
-/// way of the other one's.
+/// A FISCO node gives its multicast to both neighbours. Another FISCO node gets it from its own
+/// border node, and a copy by the path of the other border node is not delivered again.
 #[test]
 fn a_real_node_gets_the_multicast_of_another_once() {
     const OTHER: usize = 8;
@@ -291,8 +291,7 @@ fn a_node_that_starts_again_takes_its_real_neighbour_with_it() {
     }
 }
 
-/// It is known by a name from each node that it is behind, and drawn as often as any other subscriber all
-/// the same.
+/// It has a different key behind each border node, but is drawn as often as any other subscriber.
 #[test]
 fn a_real_node_behind_two_nodes_is_drawn_as_often_as_another_subscriber() {
     let mut net = row(&[0, 2]);

@@ -1,4 +1,4 @@
-//! Who gets a unicast: one subscriber, drawn uniformly, on whatever node it is.
+//! Which subscriber gets a unicast: one subscriber, drawn uniformly, on any node.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const TOPIC: &str = "hello";
 /// Critical values of chi-square at p = 0.001, by degrees of freedom.
 const CRITICAL: [f64; 5] = [0.0, 10.83, 13.82, 16.27, 18.47];
 
-/// Sends unicasts, has whoever gets one answer it, and returns how often each got one.
+/// Sends unicasts, lets the subscriber that gets each one answer it, and returns how many each got.
 fn draw(
     net: &mut Net,
     publisher: Sdk,
@@ -62,7 +62,7 @@ fn assert_uniform(hits: &[u64]) {
         chi_square < CRITICAL[hits.len() - 1],
         "{hits:?}: {chi_square}"
     );
-    // Draws that are too even are no draws.
+    // A result that is too even is not random.
     assert!(chi_square > 0.001, "{hits:?}: {chi_square}");
 }
 
@@ -98,8 +98,8 @@ fn a_foreign_peer_counts_as_one_subscriber() {
 
 #[test]
 fn a_busy_session_does_not_make_its_neighbour_likelier() {
-    // The second subscriber is drawn about a quarter of the time and cannot be had; what it does
-    // not get falls to all others alike.
+    // The second subscriber is drawn about a quarter of the time and is not available; the messages
+    // that it does not get are distributed evenly among all others.
     let mut net = Net::mesh(2);
     let publisher = net.sdk(0);
     let subscribers = [0, 0, 0, 1].map(|node| net.subscriber(node, &[TOPIC]));
@@ -111,7 +111,7 @@ fn a_busy_session_does_not_make_its_neighbour_likelier() {
         let other = net.sdk(0);
         net.send(other, unicast(n, "busy", ""));
         net.only(busy);
-        // The same seq: the busy session cannot take it.
+        // The same seq is in use at the busy session, so it cannot accept the message.
         net.send(publisher, unicast(n, TOPIC, ""));
         let got = others.map(|other| net.inbox(other));
         assert_eq!(got.iter().flatten().count(), 1, "{n}");
@@ -184,7 +184,7 @@ fn a_subscriber_of_the_same_node_is_served_at_once() {
 
 #[test]
 fn a_message_from_another_node_goes_to_sessions_only() {
-    // Node 0 has no subscriber, node 2 has; what node 1 sends to node 0 is not relayed.
+    // Node 0 has no subscriber, node 2 has one; a message from node 1 to node 0 is not relayed.
     let mut net = Net::new(1);
     let asking = net.raw_peer(0, node_id(1), false);
     let other = net.foreign(0, 2, TOPIC);

@@ -30,7 +30,7 @@ fn any_frame() -> impl Strategy<Value = Frame> {
     })
 }
 
-/// Any JSON value of a few levels.
+/// Generates any JSON value of a few levels.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -47,7 +47,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// JSON text that a sloppy or hostile SDK could send for a request.
+/// Generates JSON text that a faulty or hostile SDK could send as a request.
 fn near_json() -> impl Strategy<Value = Vec<u8>> {
     let request = (any_json(), any_json(), any_json(), any_json()).prop_map(
         |(jsonrpc, id, method, params)| {
@@ -193,7 +193,7 @@ proptest! {
             Value::Array(items) => Some(items.len()),
             _ => Some(0),
         };
-        // After a number more digits could follow; a blank ends it.
+        // More digits could follow a number; a blank ends it.
         let read = match SetTopics::parse(format!("{value} {tail}").as_bytes()) {
             SetTopics::Keep => None,
             SetTopics::Replace(topics) => Some(topics.len()),

@@ -1,5 +1,5 @@
-//! What must hold of the codecs for any input: what was written is read again, however it is cut,
-//! and nothing a peer sends makes them panic.
+//! Properties of the codecs for any input: written data can be read again, however it is split, and
+//! no input from a peer makes them panic.
 #![forbid(unsafe_code)]
 
 mod channel;
@@ -8,7 +8,7 @@ mod p2p;
 use bytes::{Bytes, BytesMut};
 use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
 
-/// Failing cases are kept beside the test that found them.
+/// Failing cases are stored next to the test that found them.
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
@@ -16,12 +16,12 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-/// Any bytes, from none to many.
+/// Generates any bytes, from none to many.
 fn any_bytes(max: usize) -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..max).prop_map(Bytes::from)
 }
 
-/// Bytes both random and repetitive, so that compression has something to do or not.
+/// Generates random and repetitive bytes, so that some can be compressed and others not.
 fn message_body() -> impl Strategy<Value = Bytes> {
     let repeated = (vec(any::<u8>(), 1..8), 0usize..800);
     prop_oneof![
@@ -31,7 +31,7 @@ fn message_body() -> impl Strategy<Value = Bytes> {
     ]
 }
 
-/// Feeds `wire` to a decoder in pieces of these sizes and collects what comes out.
+/// Passes `wire` to a decoder in pieces of these sizes and collects the output.
 fn in_pieces<T, E>(
     wire: &[u8],
     sizes: &[usize],
@@ -54,7 +54,8 @@ fn in_pieces<T, E>(
 
 #[test]
 fn pieces_are_what_the_helper_feeds() {
-    // A decoder of single bytes sees each byte once and in order, or the helper is no test.
+    // A decoder of single bytes sees each byte once and in order; otherwise the helper would test
+    // nothing.
     let wire: Vec<u8> = (0..100).collect();
     let one = |buffer: &mut BytesMut| {
         let byte = (!buffer.is_empty()).then(|| buffer.split_to(1)[0]);

@@ -36,7 +36,7 @@ fn encode(codec: &PeerCodec, frames: &[PeerFrame]) -> BytesMut {
     wire
 }
 
-/// States and changes of nodes; topics may be longer than can be written.
+/// Generates states and changes of nodes; topics may be too long to be written.
 fn any_id() -> impl Strategy<Value = NodeId> {
     any::<[u8; 32]>().prop_map(|half| {
         let mut id = [0; 64];
@@ -81,7 +81,7 @@ fn sign(record: &Record) -> SignedRecord {
     record.clone().sign(&signer).unwrap()
 }
 
-/// Snappy blocks, sound or damaged.
+/// Generates snappy blocks, valid or damaged.
 fn compressed() -> impl Strategy<Value = Vec<u8>> {
     let block = message_body().prop_map(|body| {
         let mut encoder = snap::raw::Encoder::new();
@@ -194,7 +194,7 @@ proptest! {
     ) {
         let mut wire = BytesMut::new();
         wire.extend_from_slice(&(16 + block.len() as u32).to_be_bytes());
-        // All but the highest bit mean nothing (p2p-v2 section 4.1).
+        // All bits except the highest have no meaning (p2p-v2 section 4.1).
         wire.extend_from_slice(&(0x8000 | flags).to_be_bytes());
         wire.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 9]);
         wire.extend_from_slice(&block);
@@ -243,7 +243,7 @@ proptest! {
         match TopicList::parse(&body, 1000) {
             Ok(list) => {
                 prop_assert_eq!(Some(list.seq), value);
-                // The number may have had leading zeros; the topics come out as they went in.
+                // The number may have had leading zeros; the topics are the same as before.
                 prop_assert_eq!(&list.encode()[list.seq.to_string().len()..], &body[number.len()..]);
             }
             Err(error) => prop_assert!(value.is_none() && error == TopicListError::BadNumber),
@@ -334,7 +334,7 @@ proptest! {
 
 #[test]
 fn the_largest_message_fits_between_nodes_of_default_limits() {
-    // Noise, which snappy would lengthen.
+    // Random bytes, which snappy would make longer.
     let mut state = 1u64;
     let noise: Vec<u8> = std::iter::repeat_with(|| {
         state = state

@@ -1,4 +1,5 @@
-//! Records of several neighbours at once: who sends much, the same or nothing holds up nobody else.
+//! Records of several neighbours at once: a neighbour that sends much, the same again, or nothing,
+//! does not hold up the others.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("topic {n}")).collect()
 }
 
-/// How many records packets a neighbour is told to have been taken.
+/// Returns the number of records packets that were acknowledged to a neighbour.
 fn taken(net: &mut Net, link: Link) -> usize {
     let told = net.peer_inbox(link).into_iter();
     told.filter(|frame| frame.packet == packet::TAKEN).count()
@@ -37,7 +38,7 @@ fn what_one_neighbour_states_does_not_hold_up_what_another_does() {
     assert_eq!(topics_at(&net, 24), 20_000);
 }
 
-/// A change that comes by another way must not come in between.
+/// A change that arrives by another path must not be applied in between.
 #[test]
 fn a_long_record_of_one_neighbour_is_whole_before_another_one_changes_it() {
     let (mut net, liar) = with_liar(&[]);
@@ -73,7 +74,7 @@ fn who_repeats_records_is_counted_and_named_and_holds_up_nobody() {
     assert!(taken(&mut net, liar) <= 2);
     let named = |notice: &Notice| matches!(notice, Notice::PeerMisbehaves { what, .. } if what.contains("known records"));
     assert!(net.notices(0).iter().any(named));
-    // What it says that is new counts all the same.
+    // New statements still count.
     net.peer_send(liar, records(9, &[state(FAR, 501, &[LIAR], &[(TOPIC, 1)])]));
     assert_eq!(topics_at(&net, FAR), 1);
 }
@@ -91,7 +92,7 @@ fn packets_without_records_cost_as_much_as_one() {
     assert!(counters(&net).records_repeated > 3800);
 }
 
-/// Flooding brings each record over each link, and that is no fault.
+/// Flooding sends each record over each link, which is not a fault.
 #[test]
 fn what_comes_over_every_link_is_no_repetition() {
     let (mut net, first) = with_liar(&[]);

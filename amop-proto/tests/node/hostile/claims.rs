@@ -1,4 +1,4 @@
-//! Claims that nobody can prove: subscribers, and FISCO nodes behind a border.
+//! Claims that cannot be proven: subscribers, and FISCO nodes behind a border node.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn invented_fisco_nodes_are_few_and_a_claim_counts_only_so_much() {
     net.peer_send(liar, records(4, &[own]));
     net.advance(Duration::from_millis(20));
     let limits = Limits::default();
-    // The liar, what it invented, and the node that it took its link from.
+    // The liar, the nodes it invented, and the node whose link it claims.
     let router = net.nodes[0].machine.router();
     assert!(router.known_nodes() <= limits.stubs + 2);
     assert!(counters(&net).claims_capped > 0 && counters(&net).over_budget > 0);
@@ -40,28 +40,28 @@ fn invented_fisco_nodes_are_few_and_a_claim_counts_only_so_much() {
     assert_draws(&mut net, liar, &mine, limits.claimed);
 }
 
-/// These subscribers get as many of a topic's unicasts as they should beside a node that draws as so many
-/// others.
+/// Asserts that these subscribers get the right part of a topic's unicasts, if another node counts
+/// as `others` subscribers.
 #[track_caller]
 fn assert_draws(net: &mut Net, liar: Link, mine: &[Sdk], others: u32) {
     let publisher = net.sdk(0);
-    // What was asked of somebody who is gone may have come to them meanwhile.
+    // They may have got unicasts that were first sent to a node that has left.
     for &sdk in mine {
         net.inbox(sdk);
     }
     let (mut here, tries) = (0, 4000);
-    // Seqs that nobody has yet.
+    // Seqs that are not in use.
     let first = counters(net).unicasts;
     for n in first..first + tries {
         net.send(publisher, unicast(n, TOPIC, ""));
         here += mine.iter().map(|&sdk| net.inbox(sdk).len()).sum::<usize>();
-        // Who answers nothing would soon be given little.
+        // A node that answers nothing would soon be given few messages.
         net.answer_asked(liar, 0);
     }
     net.hang_up(publisher);
     let part = mine.len() as f64 / (mine.len() as f64 + f64::from(others));
     let (expected, tries) = (part * tries as f64, tries as f64);
-    // Four times what such a draw differs by, on average.
+    // Four standard deviations.
     let noise = 4.0 * (tries * part * (1.0 - part)).sqrt();
     let differs = (here as f64 - expected).abs();
     assert!(
@@ -70,8 +70,8 @@ fn assert_draws(net: &mut Net, liar: Link, mine: &[Sdk], others: u32) {
     );
 }
 
-/// The liar's own record of this version: itself with so many subscribers, and these FISCO nodes as its
-/// neighbours.
+/// Returns the liar's own record of this version: it claims this many subscribers, and these FISCO
+/// nodes as its neighbours.
 fn border(version: u64, count: u32, fisco: &[usize]) -> Record {
     let stubs = fisco
         .iter()
@@ -93,13 +93,13 @@ fn a_border_and_its_fisco_nodes_share_what_it_may_claim_whatever_changes() {
             .map(|&n| stub(n, LIAR, version, &[(TOPIC, count)]));
         records(3, &stubs.collect::<Vec<_>>())
     };
-    // The border first, then what is behind it, then it counts.
+    // The border node's record comes first, then those of the nodes behind it; then they count.
     net.peer_send(liar, records(4, &[border(501, 100, &[])]));
     assert_draws(&mut net, liar, &mine, 16);
     net.peer_send(liar, stubs(1, 100));
     net.peer_send(liar, records(4, &[border(502, 100, &fisco)]));
     assert_draws(&mut net, liar, &mine, 16);
-    // One takes nothing from those behind it by claiming nothing itself.
+    // A border node that claims nothing itself does not reduce the weight of the nodes behind it.
     net.peer_send(liar, records(4, &[border(503, 0, &fisco)]));
     assert_draws(&mut net, liar, &mine, 10);
     net.peer_send(liar, records(4, &[border(504, 3, &fisco)]));
@@ -110,7 +110,7 @@ fn a_border_and_its_fisco_nodes_share_what_it_may_claim_whatever_changes() {
     assert_draws(&mut net, liar, &mine, 16);
     net.peer_send(liar, stubs(3, 0));
     assert_draws(&mut net, liar, &mine, 16);
-    // And are not there any more, or believed.
+    // They are no longer connected, or no longer accepted.
     net.peer_send(liar, stubs(4, 1));
     net.peer_send(liar, records(4, &[border(506, 100, &fisco[..5])]));
     assert_draws(&mut net, liar, &mine, 16);
@@ -124,7 +124,7 @@ fn a_border_and_its_fisco_nodes_share_what_it_may_claim_whatever_changes() {
     assert_draws(&mut net, liar, &mine, 2);
 }
 
-/// However many FISCO nodes a configuration lets a border have.
+/// However many FISCO nodes the configuration allows a border node.
 #[test]
 fn fisco_nodes_are_never_as_many_as_a_border_may_claim() {
     let mut net = with_limits(|config| config.limits.stubs = 1000);
@@ -138,7 +138,7 @@ fn fisco_nodes_are_never_as_many_as_a_border_may_claim() {
     net.peer_send(liar, records(3, &stubs));
     net.peer_send(liar, records(4, &[border(501, 100, &fisco)]));
     assert_draws(&mut net, liar, &mine, 16);
-    // All 15 that are known get a copy, and the border its own.
+    // All 15 known ones get a copy, and the border node its own.
     net.peer_inbox(liar);
     let publisher = net.sdk(0);
     net.send(publisher, multicast(1, TOPIC, ""));
@@ -151,7 +151,7 @@ fn fisco_nodes_are_never_as_many_as_a_border_may_claim() {
 fn no_fisco_node_has_the_name_of_a_node_that_speaks_for_itself() {
     let mut net = Net::new(1);
     let liar = net.ours(0, LIAR, &[]);
-    // Before the node comes, after it, and this very node.
+    // Before the overlay node appears, after it, and with this node's own ID.
     let stubs = [7, 8, 0].map(|n| stub(n, LIAR, 1, &[(TOPIC, 1)]));
     let names = [7, 8, 0].map(|n| NodeKey::stub(&node_id(n), &node_id(LIAR)));
     let own = Record {
@@ -170,13 +170,13 @@ fn no_fisco_node_has_the_name_of_a_node_that_speaks_for_itself() {
     net.send(publisher, multicast(1, TOPIC, ""));
     let copies = [liar, seven, eight].map(|link| net.peer_inbox(link).len());
     assert_eq!(copies, [0, 1, 1]);
-    // Nor when it says so once more.
+    // The same when it is announced again.
     net.peer_send(liar, records(5, &[stub(7, LIAR, 2, &[(TOPIC, 1)])]));
     assert_eq!(net.nodes[0].machine.router().known_nodes(), 3);
 }
 
-/// A FISCO node is behind the honest neighbour 7. The liar, and a node that nobody knows of yet, say so of
-/// themselves.
+/// A FISCO node is behind the honest neighbour 7. The liar, and a node that is still unknown, claim
+/// to be its border node.
 #[test]
 fn whoever_claims_a_fisco_node_draws_nothing_from_the_one_it_is_behind() {
     const FISCO: usize = 9;
@@ -206,7 +206,7 @@ fn whoever_claims_a_fisco_node_draws_nothing_from_the_one_it_is_behind() {
         let copies = borders.iter().map(|&link| net.peer_inbox(link).len());
         assert_eq!(copies.collect::<Vec<_>>(), [1, 1, 1], "{n}");
     }
-    // One that is next to this node gets it here, and from nobody else.
+    // A FISCO node that is a neighbour of this node gets it from this node, and from no other.
     let fisco = net.foreign(0, FISCO, TOPIC);
     for &link in &borders {
         net.peer_inbox(link);

@@ -1,4 +1,4 @@
-//! Links that come and go.
+//! Links that are lost and restored.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{
 
 const STEP: Duration = Duration::from_millis(50);
 
-/// Lets 50 ms pass, in which the neighbours show that they are there.
+/// Lets 50 ms pass, in which the neighbours show that they are alive.
 fn step(net: &mut Net, links: &[Link]) {
     for &link in links {
         net.peer_send(link, hello());
@@ -19,7 +19,7 @@ fn step(net: &mut Net, links: &[Link]) {
     net.advance(STEP);
 }
 
-/// How often the node has stated that its link to the liar is there or not.
+/// Returns how often the node has stated that its link to the liar exists or not.
 fn statements(net: &mut Net, at: Link) -> usize {
     let told = net.peer_inbox(at).into_iter();
     let told = told.filter(|frame| frame.packet == packet::RECORDS);
@@ -52,7 +52,7 @@ fn a_link_that_comes_and_goes_is_held_down_for_everybody_and_heals_in_seconds() 
     assert!((16..=40).contains(&changes), "{changes}");
     let stated = statements(&mut net, honest);
     assert!((4..=20).contains(&stated), "{stated}");
-    // Once it has calmed down it is there in seconds.
+    // After it has become stable, it counts within seconds.
     net.peer_send(liar, records(9, &[state(LIAR, 2000, &[0], &[(TOPIC, 1)])]));
     for _ in 0..160 {
         step(&mut net, &[liar, honest]);
@@ -65,7 +65,7 @@ fn a_link_that_comes_and_goes_is_held_down_for_everybody_and_heals_in_seconds() 
     assert_eq!(net.peer_inbox(liar).len(), 1);
 }
 
-/// A connection that the node makes to the liar, which behaves as it should.
+/// Returns a connection that the node makes to the liar, which behaves correctly.
 fn dialled(net: &mut Net) -> Link {
     let link = net.raw_peer(0, node_id(LIAR), true);
     net.peer_send(link, hello());
@@ -81,7 +81,7 @@ fn a_connection_that_comes_and_goes_is_held_down_too() {
     for n in 0..16 {
         let link = dialled(&mut net);
         match distance(&net, LIAR) {
-            // One that is lost now and then, and that is so for most, counts at once.
+            // A connection that is lost only sometimes, as most are, counts at once.
             Some(1) => assert!(n <= 8, "{n}"),
             None => held += 1,
             other => panic!("{other:?}"),
@@ -100,7 +100,8 @@ fn a_connection_that_comes_and_goes_is_held_down_too() {
     assert_eq!(distance(&net, LIAR), Some(1));
 }
 
-/// Where both ends of a link lie, nobody holds it down: what was on its way is sent again, so much of it.
+/// If both ends of a link lie, no node suppresses the link, but the number of messages that are
+/// sent again is limited.
 #[test]
 fn what_a_link_far_away_makes_a_node_send_again_is_bounded() {
     let mut net = Net::new(1);
@@ -126,7 +127,7 @@ fn what_a_link_far_away_makes_a_node_send_again_is_bounded() {
     for version in 501..661 {
         let links: &[usize] = if version % 2 == 0 { &[0, FAR] } else { &[0] };
         net.peer_send(liar, records(9, &[state(LIAR, version, links, &[])]));
-        // The timers of those that were asked once do not come yet.
+        // The timers of messages that were sent once are not due yet.
         net.advance(Duration::from_millis(5));
         again += sent(&mut net);
     }

@@ -1,4 +1,4 @@
-//! Messages that a liar sends: in names of others, altered, repeated, invented.
+//! Messages that a lying node sends: in the names of others, altered, repeated, or invented.
 
 use amop_proto::{
     channel::Frame,
@@ -16,13 +16,13 @@ use crate::support::{
     relayed, relayed_envelope, relayed_multicast, reply, signed_records, state, stub, unicast,
 };
 
-/// What the network calls a FISCO node's multicast.
+/// Returns the id that the network uses for a FISCO node's multicast.
 fn name_of(message: &Frame) -> u64 {
     let digest = mesh::content_digest(&message.to_bytes());
     u64::from_be_bytes(digest[..8].try_into().unwrap()) | 1 << 63
 }
 
-/// A multicast to a neighbour, in the name of `source`.
+/// Returns a multicast to a neighbour, in the name of `source`.
 fn direct(source: usize, id: u64, message: &Frame) -> PeerFrame {
     let spread = Spread {
         source: key(source),
@@ -57,7 +57,7 @@ fn what_a_neighbour_sends_in_the_name_of_others_is_not_taken() {
         liar,
         extension(packet::MULTICAST, 32, spread.seal(&message)),
     );
-    // Sealed with the liar's own key, or with none.
+    // It is sealed with the liar's own key, or with none.
     let names = (LIAR, FAR, 0);
     let forged = relayed_multicast(names, (7, 1 << 30), &message);
     net.peer_send(liar, forged);
@@ -67,13 +67,13 @@ fn what_a_neighbour_sends_in_the_name_of_others_is_not_taken() {
     net.peer_send(liar, extension(packet::RELAYED_UNICAST, 32, altered));
     net.nothing(subscriber);
     assert_eq!(counters(&net).unproven, 4);
-    // None of it has used anything up.
+    // The forged messages have not used up anything.
     net.peer_send(liar, true_one.clone());
     assert_eq!(net.only(subscriber), request);
     let spread = relayed_multicast((FAR, FAR, 0), (7, (1 << 30) + 1), &message);
     net.peer_send(liar, spread.clone());
     assert_eq!(net.only(subscriber), message);
-    // And it comes once, however often it is repeated and however late.
+    // It is delivered only once, however often and however late it is repeated.
     for seconds in [0, 200] {
         for _ in 0..seconds {
             net.peer_send(liar, hello());
@@ -169,7 +169,7 @@ fn a_sealed_message_is_for_one_target_one_way() {
     let (mut net, liar) = with_liar(&[]);
     let subscriber = net.subscriber(0, &[TOPIC]);
     let request = unicast(1, TOPIC, "");
-    // What was for another node, or an answer, is no question to this one.
+    // A message for another node, or an answer, is not a request to this node.
     let for_other = relayed(packet::RELAYED_UNICAST, (FAR, 7), (7, 1 << 30), &request);
     let mut body = for_other.body.to_vec();
     body[8..16].copy_from_slice(&key(0).0.to_be_bytes());
@@ -224,10 +224,10 @@ fn a_fisco_node_is_a_destination_of_its_border_and_nothing_else() {
     net.peer_inbox(liar);
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, "real", ""));
-    // One link away, so it needs no seal.
+    // The target is one link away, so no seal is needed.
     let (envelope, _) = enveloped(&net.peer_only(liar), packet::UNICAST);
     assert_eq!(envelope.target, stub_key);
-    // It speaks for that node, but not for another.
+    // The liar may send in the name of this FISCO node, but not of another one.
     let subscriber = net.subscriber(0, &[TOPIC]);
     let message = multicast(2, TOPIC, "");
     let from = |source: usize, id| direct(source, id, &message);
@@ -238,13 +238,14 @@ fn a_fisco_node_is_a_destination_of_its_border_and_nothing_else() {
     let far = relayed_multicast((FAR, real, 0), (name, 1 << 30), &message);
     net.peer_send(liar, far);
     net.nothing(subscriber);
-    // A border that somebody else signs for is none.
+    // A stub that another node has signed is not accepted.
     let lie = forged(&stub(8, FAR, 1, &[("lie", 1)]), LIAR);
     net.peer_send(liar, signed_records(5, &[lie]));
     assert!(net.link(liar).closed.is_some());
 }
 
-/// A FISCO node that the liar, the node behind it and an honest neighbour say is next to them.
+/// A FISCO node that the liar, the node behind it and an honest neighbour announce as their
+/// neighbour.
 const FISCO: usize = 9;
 
 fn with_three_borders() -> (Net, Link, Link) {
@@ -269,7 +270,7 @@ fn nobody_uses_the_name_of_a_fisco_nodes_multicast_up_for_another() {
         let relayed =
             |counter, message| relayed_multicast((FAR, FISCO, 0), (name, counter), message);
         net.peer_send(liar, relayed(1 << 30, &lie));
-        // Nor under a name that is another's, or a count.
+        // An id of another message, or a count, is not accepted either.
         for id in [name_of(&lie) ^ 1, 1 << 63, name ^ 1 << 63, 7] {
             net.peer_send(liar, direct(FISCO, id, &lie));
         }
@@ -277,7 +278,7 @@ fn nobody_uses_the_name_of_a_fisco_nodes_multicast_up_for_another() {
         assert_eq!(counters(&net).unproven, 6);
         net.peer_send(honest, direct(FISCO, name, &truth));
         assert_eq!(net.only(subscriber), truth);
-        // It is one message, whichever way it comes.
+        // It is one message, whichever path it takes.
         net.peer_send(liar, direct(FISCO, name, &truth));
         net.peer_send(liar, relayed((1 << 30) + 1, &truth));
         net.nothing(subscriber);
@@ -285,7 +286,7 @@ fn nobody_uses_the_name_of_a_fisco_nodes_multicast_up_for_another() {
     }
 }
 
-/// What a node counts itself is no name.
+/// The ids that a node counts for its own multicasts are not derived from their content.
 #[test]
 fn a_node_has_no_names_for_its_own_multicasts() {
     let (mut net, liar) = with_liar(&[]);

@@ -1,4 +1,4 @@
-//! What one node that lies can do to others: nothing of this.
+//! Attacks by a lying node on others; none of them succeeds.
 
 mod arrivals;
 mod claims;
@@ -19,12 +19,12 @@ use crate::support::{Link, Net, config, node_id, records, state};
 
 const TOPIC: &str = "hello";
 
-/// The true node that is two links away, by way of the liar.
+/// The honest node that is two links away, behind the liar.
 const FAR: usize = 6;
 /// The neighbour that lies.
 const LIAR: usize = 5;
 
-/// A node, a neighbour of it that the test plays, and a node behind that one.
+/// Returns a node, a neighbour of it that the test plays, and a node behind that neighbour.
 fn with_liar(topics: &[(&str, u32)]) -> (Net, Link) {
     let mut net = Net::new(1);
     let liar = net.ours(0, LIAR, &[]);
@@ -42,13 +42,13 @@ fn distance(net: &Net, to: usize) -> Option<u32> {
     net.nodes[0].machine.router().distance(&node_id(to))
 }
 
-/// How many topics the node knows another to have.
+/// Returns the number of topics of another node that the node knows.
 fn topics_at(net: &Net, node: usize) -> usize {
     let router = net.nodes[0].machine.router();
     router.node_topics(&node_id(node)).count()
 }
 
-/// A record that somebody else than its node has signed.
+/// Returns a record that a node other than its own has signed.
 fn forged(record: &Record, by: usize) -> mesh::SignedRecord {
     record
         .clone()
@@ -62,7 +62,7 @@ fn with_limits(set: impl FnOnce(&mut NodeConfig)) -> Net {
     Net::with([config])
 }
 
-/// Topics enough to make a record of about so many bytes in memory.
+/// Returns topics for a record that needs about this many bytes of memory.
 fn topics_of_bytes(name: &str, bytes: usize) -> Vec<String> {
     let one = format!("{name} 0000");
     let count = bytes / (2 * one.len() + 5 + 128);
@@ -73,7 +73,7 @@ fn once(topics: &[String]) -> Vec<(&str, u32)> {
     topics.iter().map(|topic| (&topic[..], 1)).collect()
 }
 
-/// A record with certificates that nobody believes.
+/// Returns a record with certificates that are not accepted.
 fn without_chain(record: Record) -> Record {
     let whole = record.whole.map(|whole| mesh::Whole {
         chain: Vec::new(),

@@ -1,4 +1,4 @@
-//! What is stated, asked and changed too often.
+//! Statements, requests and changes that are too frequent.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn links_that_come_and_go_are_priced_by_what_they_show_and_hide() {
     // 158 statements at once, and 16 for each of these.
     assert!((4..=12).contains(&toggles), "{toggles}");
     assert!(counters(&net).statements_late > 0);
-    // Others do not pay for it, and it is believed when it has calmed down.
+    // Others are not affected, and the node is accepted again when it has become stable.
     let honest = net.ours(0, 7, &[(TOPIC, 1)]);
     assert_eq!(topics_of(&net, honest), [TOPIC]);
     for _ in 0..10 {
@@ -73,7 +73,7 @@ fn who_lets_a_node_behind_it_come_and_go_pays_for_that_one() {
         toggles += 1;
     }
     assert!((4..=12).contains(&toggles), "{toggles}");
-    // The node behind has not stated too much.
+    // The node behind it has not stated too much.
     let late = counters(&net).statements_late;
     net.peer_send(
         liar,
@@ -115,7 +115,7 @@ fn a_node_that_states_too_much_is_believed_when_it_has_calmed_down() {
         net.peer_send(liar, hello());
         net.secs(1);
     }
-    // It asks what it has missed.
+    // It requests what it has missed.
     let told = net.peer_inbox(liar);
     assert!(told.iter().any(|frame| frame.packet == packet::KNOWN));
     net.peer_send(

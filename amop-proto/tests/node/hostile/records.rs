@@ -1,4 +1,4 @@
-//! Records: forged, old, of nodes that are not believed.
+//! Records that are forged, old, or of nodes that are refused.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn a_forged_record_changes_nothing_and_costs_the_connection() {
     let (mut net, liar) = with_liar(&[(TOPIC, 1)]);
     assert_eq!(distance(&net, FAR), Some(2));
     let good = net.ours(0, 7, &[(TOPIC, 1)]);
-    // Together with a true one, of which nothing is taken either.
+    // It comes with a genuine record, which is not accepted either.
     let lie = forged(&state(7, 1 << 40, &[], &[]), LIAR);
     let truth = forged(&state(LIAR, 600, &[0], &[("new", 1)]), LIAR);
     net.peer_send(liar, signed_records(9, &[truth, lie]));
@@ -33,7 +33,7 @@ fn a_forged_record_changes_nothing_and_costs_the_connection() {
     );
     assert_eq!(topics_of(&net, good), [TOPIC]);
     assert_eq!(counters(&net).records_refused, 1);
-    // A change is no better than a whole record.
+    // A change is refused like a whole record.
     let (mut net, liar) = with_liar(&[(TOPIC, 1)]);
     let lie = forged(&change(FAR, 501, 500, &[(TOPIC, 0)]), LIAR);
     net.peer_send(liar, signed_records(9, &[lie]));
@@ -45,7 +45,7 @@ fn no_version_is_so_high_that_a_node_that_starts_again_is_not_believed() {
     const YEAR: u64 = 365 * 24 * 3600 * 1_000_000;
     let mut net = Net::new(2);
     let liar = net.ours(0, LIAR, &[]);
-    // Somebody who had the node's key for a moment states as much as he can.
+    // An attacker who had the node's key for a moment states as much as possible.
     for version in [
         mesh::MAX_VERSION,
         EPOCH + YEAR + 1_000_000,
@@ -59,7 +59,7 @@ fn no_version_is_so_high_that_a_node_that_starts_again_is_not_believed() {
     net.send(publisher, unicast(1, TOPIC, ""));
     assert_eq!(net.only(subscriber), unicast(1, TOPIC, ""));
     assert_eq!(topics_at(&net, 1), 1);
-    // And so after it starts again with a clock that stands still.
+    // The same after it starts again with a clock that stands still.
     net.restart(1, config(1));
     net.connect(0, 1);
     let subscriber = net.subscriber(1, &[TOPIC]);
@@ -75,7 +75,7 @@ fn an_old_record_does_not_come_back() {
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, TOPIC, ""));
     assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
-    // Nor once the node has been out of reach and is forgotten.
+    // The same after the node was unreachable and is forgotten.
     net.peer_send(liar, records(5, &[state(LIAR, 501, &[0], &[])]));
     for _ in 0..70 {
         net.peer_send(liar, hello());
@@ -95,7 +95,7 @@ fn a_node_that_is_dead_and_repeated_is_forgotten() {
             net.peer_send(liar, hello());
             net.secs(1);
         }
-        // The liar states itself anew and that the dead node is its neighbour.
+        // The liar states itself again, and that the dead node is its neighbour.
         version += 1;
         let own = change(LIAR, version, version - 1, &[]);
         let dead = state(FAR, 500, &[LIAR], &[(TOPIC, 1)]);
@@ -155,7 +155,7 @@ fn a_node_that_is_no_longer_believed_is_forgotten_and_its_neighbour_is_not_to_bl
     );
 }
 
-/// A FISCO node has no certificates that others see: the lists are what decides.
+/// A FISCO node has no certificates that other nodes see, so only the lists decide.
 #[test]
 fn a_fisco_node_behind_somebody_else_is_forgotten_once_lists_refuse_it() {
     const FISCO: usize = 8;
@@ -185,7 +185,7 @@ fn a_fisco_node_behind_somebody_else_is_forgotten_once_lists_refuse_it() {
     assert_eq!(refused, [known_stub(FISCO)]);
     net.event(0, Event::Disbelieve(refused));
     assert_eq!(subscribers(&net), [false, true]);
-    // Its border goes on telling of it, and is not to blame.
+    // Its border node continues to announce it, and is not at fault.
     net.peer_send(liar, records(4, &stubs(600)));
     assert_eq!(subscribers(&net), [false, true]);
     assert!(net.is_up(liar));
@@ -206,7 +206,7 @@ fn a_neighbour_is_told_that_its_record_is_taken_when_it_is() {
     };
     let long = topics_of_bytes("long", 30_000);
     net.peer_send(peer, records(7, &[state(7, 1 << 40, &[0], &once(&long))]));
-    // Nor does a later word on something else say so.
+    // A later record about another node does not acknowledge it either.
     net.peer_send(peer, records(8, &[state(FAR, 500, &[7], &[])]));
     assert_eq!(takes(&mut net), Vec::<u32>::new());
     net.peer_send(peer, records(9, &[state(7, (1 << 40) + 1, &[0], &[])]));
@@ -220,7 +220,7 @@ fn old_certificates_of_a_node_do_not_take_it_away() {
     net.peer_send(liar, records(9, &[old]));
     assert_eq!((distance(&net, FAR), topics_at(&net, FAR)), (Some(2), 1));
     assert_eq!(counters(&net).records_refused, 1);
-    // Of a newer one it counts, and what is newer still is asked for.
+    // A newer version counts, and a version that is newer still is requested.
     let newer = without_chain(state(FAR, 600, &[LIAR], &[]));
     net.peer_send(liar, records(9, &[newer]));
     assert_eq!(distance(&net, FAR), None);
@@ -263,7 +263,7 @@ fn what_somebody_kept_of_a_node_that_is_long_gone_does_not_bring_it_back() {
     const HOUR: u64 = 3600 * 1_000_000;
     let now = 1000 * 24 * HOUR;
     let mut net = with_limits(|config| config.epoch = now);
-    // A neighbour is there, whatever its clock says.
+    // A neighbour counts, whatever its clock says.
     let liar = net.ours(0, LIAR, &[]);
     let old = [
         state(LIAR, 500, &[0, FAR, 7], &[]),

@@ -1,4 +1,4 @@
-//! What neighbours make a node hold.
+//! The memory that neighbours can make a node use.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ fn a_long_record_is_worked_on_bit_by_bit() {
     net.peer_send(peer, whole);
     let held = |net: &Net| topics_at(net, LIAR);
     assert!(held(&net) < 5_000, "{} at once", held(&net));
-    // Messages get their turn.
+    // Messages still have their turn.
     let subscriber = net.subscriber(0, &[TOPIC]);
     net.send(publisher, unicast(1, TOPIC, ""));
     assert_eq!(net.only(subscriber), unicast(1, TOPIC, ""));
@@ -56,7 +56,7 @@ fn a_long_record_is_worked_on_bit_by_bit() {
     net.inbox(publisher);
     net.send(publisher, unicast(2, "topic 49999", ""));
     net.nothing(publisher);
-    // So is its end.
+    // The same for its end.
     net.peer_send(peer, hello());
     net.peer_send(peer, records(10, &[state(LIAR, (1 << 40) + 1, &[0], &[])]));
     assert!(held(&net) > 40_000);
@@ -93,7 +93,7 @@ fn four_neighbours_with_all_they_can_state_leave_room_for_what_others_state() {
     assert_eq!((distance(&net, 7), distance(&net, 8)), (Some(1), Some(2)));
     assert_eq!(topics_at(&net, 8), some.len() + 1);
     assert!(held(&net) <= MAX);
-    // Those that gave way do not take it back.
+    // Those that lost their room do not get it back.
     for (n, hog) in hogs.into_iter().enumerate() {
         let again = state(20 + n, 1 << 41, &[0], &once(&long));
         net.peer_send(hog, records(9, &[again]));
@@ -131,7 +131,7 @@ fn what_comes_over_the_same_relay_finds_room_too() {
     assert!(net.nodes[0].machine.router().records_bytes() <= MAX);
 }
 
-/// A frame that comes in parts, as those do of a node that checks one record at a time.
+/// Sends a frame in parts, as a node does that checks one record at a time.
 fn send_in_parts(net: &mut Net, link: Link, frame: PeerFrame) -> usize {
     let frame = Event::PeerFrame(link.id, frame.into());
     let checker = &net.nodes[link.node].checker;
@@ -150,7 +150,8 @@ fn send_in_parts(net: &mut Net, link: Link, frame: PeerFrame) -> usize {
     count
 }
 
-/// What was dropped for want of room comes again only if the neighbour knows that it was not taken.
+/// Records that were dropped for lack of room are sent again only if the neighbour knows that they
+/// were not accepted.
 #[test]
 fn a_frame_of_which_a_part_finds_no_room_is_not_acknowledged() {
     let topics: Vec<String> = (0..100).map(|n| format!("topic {n:0100}")).collect();
@@ -169,7 +170,7 @@ fn a_frame_of_which_a_part_finds_no_room_is_not_acknowledged() {
         assert!(send_in_parts(&mut net, peer, records(9, &all)) > 2);
         assert_eq!(acknowledged(&mut net, peer), whole, "{room}");
         assert_eq!(counters(&net).over_budget == 0, whole);
-        // What is sent after it is taken for itself.
+        // A frame that is sent after it is handled independently.
         net.peer_send(peer, records(9, &[state(LIAR, 1 << 40, &[0], &[])]));
         assert!(acknowledged(&mut net, peer), "{room}");
     }

@@ -1,4 +1,4 @@
-//! Nodes that claim subscribers and never answer.
+//! Nodes that claim subscribers and do not answer.
 
 use std::{collections::BTreeSet, ops::Range, time::Duration};
 
@@ -16,12 +16,12 @@ use crate::support::{
     state, unicast,
 };
 
-/// What says that somebody else was asked instead.
+/// Whether a frame says that another node was asked instead.
 fn is_taken_back(frame: &Frame) -> bool {
     frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION && frame.body.is_empty()
 }
 
-/// Unicasts, and how many of them were taken back.
+/// Returns the number of unicasts, and how many of them were taken back.
 fn asked(frames: Vec<PeerFrame>) -> (usize, usize) {
     let frames = frames.into_iter().filter_map(|frame| match frame.packet {
         packet::UNICAST => Some(enveloped(&frame, packet::UNICAST).1),
@@ -43,8 +43,8 @@ fn asked(frames: Vec<PeerFrame>) -> (usize, usize) {
     (seqs.len(), back)
 }
 
-/// Publishes 50 unicasts, and lets a subscriber answer what comes to it for some seconds. Returns how many
-/// came, each once, and were answered.
+/// Publishes 50 unicasts, and lets a subscriber answer its messages for some seconds. Returns the
+/// number of messages that arrived, each once, and were answered.
 fn publish(net: &mut Net, link: Link, honest: Sdk, seconds: u64) -> usize {
     let publisher = net.sdk(0);
     for n in 0..50 {
@@ -74,14 +74,14 @@ fn a_silent_neighbour_holds_a_unicast_no_longer_than_a_silent_subscriber() {
     let silent = net.ours(0, LIAR, &[(TOPIC, 100)]);
     net.peer_inbox(silent);
     assert_eq!(publish(&mut net, silent, honest, 8), 50);
-    // All at once, when neither of the two has answered anything.
+    // All are published at once, before either of the two has answered a message.
     let (drawn, back) = asked(net.peer_inbox(silent));
     assert!((4..=35).contains(&drawn), "{drawn}");
     assert_eq!(back, drawn);
     assert_eq!(net.in_flight(), 0);
 }
 
-/// Publishes unicasts one after the other, each answered at once if it comes to the subscriber.
+/// Publishes unicasts one after the other; each is answered at once if the subscriber gets it.
 fn publish_slowly(net: &mut Net, links: &[Link], honest: Sdk, count: u64) {
     let publisher = net.sdk(0);
     for n in 0..count {
@@ -98,10 +98,11 @@ fn publish_slowly(net: &mut Net, links: &[Link], honest: Sdk, count: u64) {
     }
 }
 
-/// So many nodes of one agency, which is neither this node's nor that of the honest one. All of an agency here.
+/// The nodes of one agency, which is neither this node's nor the honest node's.
 const ISSUED: Range<usize> = 31..47;
 
-/// A node with an honest neighbour that has a subscriber, and neighbours that say they have a hundred each.
+/// Returns a node with an honest neighbour that has a subscriber, and neighbours that claim a
+/// hundred each.
 fn with_issued(issued: Range<usize>) -> (Net, Sdk, Vec<Link>) {
     let mut net = Net::new(2);
     net.connect(0, 1);
@@ -113,7 +114,7 @@ fn with_issued(issued: Range<usize>) -> (Net, Sdk, Vec<Link>) {
     (net, honest, links)
 }
 
-/// One, and many of one agency.
+/// Returns one node, and many nodes of one agency.
 fn one_and_many() -> [Range<usize>; 2] {
     [LIAR..LIAR + 1, ISSUED]
 }
@@ -138,7 +139,7 @@ fn who_refuses_what_it_is_given_soon_gets_none_for_a_while_and_nor_does_its_agen
         let turn = |net: &mut Net, n, result| {
             net.send(publisher, unicast(n, TOPIC, ""));
             let mut asked = 0;
-            // To look at so many subscribers takes more than one event.
+            // Checking this many subscribers needs more than one event.
             for _ in 0..100 {
                 for &liar in &liars {
                     asked += net.answer_asked(liar, result);
@@ -161,9 +162,10 @@ fn who_refuses_what_it_is_given_soon_gets_none_for_a_while_and_nor_does_its_agen
         for n in 0..2000 {
             refused += turn(&mut net, n, code::NO_SESSION);
         }
-        // Of 8 s: two for nothing, and then after 250 ms, 500 ms, 1 s and so on.
+        // The number of messages that fail in 8 s: two at first, and then one after 250 ms, 500 ms,
+        // 1 s and so on.
         assert!((3..=8).contains(&refused), "{refused} by {issued:?}");
-        // When they answer, they are as good as anybody.
+        // When they answer, they are treated like all others.
         let answered: usize = (0..4000).map(|n| turn(&mut net, n, 0)).sum();
         assert!(answered > 1000, "{answered} by {issued:?}");
     }
@@ -192,7 +194,7 @@ fn nodes_of_an_agency_far_away_are_given_no_more_than_one() {
 
 #[test]
 fn a_new_node_is_asked_though_others_of_its_agency_answer_nothing() {
-    // Few subscribers, which are all looked at, and many.
+    // Few subscribers, which are all checked, and many.
     for count in [1, 100] {
         let mut net = Net::new(1);
         let links: Vec<Link> = ISSUED.map(|n| net.ours(0, n, &[(TOPIC, count)])).collect();
@@ -206,7 +208,7 @@ fn a_new_node_is_asked_though_others_of_its_agency_answer_nothing() {
                 net.peer_send(link, hello());
             }
         }
-        // All others have what they may have together before.
+        // Before that, the others have as many together as allowed.
         assert!(answered > 900, "{answered}");
     }
 }
@@ -311,23 +313,23 @@ fn what_is_taken_back_is_handed_to_nobody_else() {
     };
     net.peer_send(asker, ask(7, 70));
     assert_eq!(got(&mut net), 1);
-    // Not by somebody else, in whoever's name.
+    // Another node cannot take it back, in any name.
     net.peer_send(liar, take_back(7, 70));
     net.peer_send(liar, take_back(LIAR, 70));
     wait(&mut net, 6);
     assert_eq!(got(&mut net), 1, "the next one after 5 s");
     net.peer_send(asker, take_back(7, 70));
     assert_eq!(net.in_flight(), 0);
-    // Nor when it comes once more.
+    // The same for a repeated request.
     net.peer_send(asker, ask(7, 70));
     wait(&mut net, 10);
     assert_eq!(got(&mut net), 0);
-    // What is taken back before it comes is not taken then.
+    // A request that was taken back before it arrives is not accepted.
     net.peer_send(asker, take_back(7, 71));
     net.peer_send(asker, ask(7, 71));
     assert_eq!(got(&mut net), 0);
     assert_eq!(counters(&net).unproven, 1);
-    // An answer that comes late all the same is nothing that the node dies of.
+    // A late answer does no harm to the node.
     net.send(mine[0], reply(&unicast(1, TOPIC, ""), ""));
     net.peer_send(asker, ask(7, 72));
     assert_eq!(got(&mut net), 1);

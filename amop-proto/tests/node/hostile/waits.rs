@@ -1,4 +1,4 @@
-//! Neighbours that others would wait for.
+//! Neighbours for which others would have to wait.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn a_mute_peer_delays_a_subscription_once_and_not_again() {
         net.subscribe(sdk, &[topic]);
         assert!(heartbeat(&mut net, sdk), "{topic}");
     }
-    // Nor when it comes again, whatever it says.
+    // The same when it connects again, whatever it states.
     net.cut(mute);
     let again = net.raw_peer(0, node_id(LIAR), false);
     net.subscribe(sdk, &["fourth"]);
@@ -42,7 +42,8 @@ fn a_mute_peer_delays_a_subscription_once_and_not_again() {
     assert!(heartbeat(&mut net, sdk));
 }
 
-/// Subscribes, asks, and lets a neighbour acknowledge after some time; how long the answer took.
+/// Subscribes, asks, and lets a neighbour acknowledge after some time; returns how long the answer
+/// took.
 fn delay(net: &mut Net, sdk: Sdk, peer: Link, late: Duration, topic: &str) -> Duration {
     const STEP: Duration = Duration::from_millis(10);
     net.peer_inbox(peer);
@@ -78,12 +79,12 @@ fn a_peer_that_acknowledges_slowly_delays_subscriptions_by_a_second_a_minute() {
         let slow = net.ours(0, LIAR, &[]);
         let sdk = net.sdk(0);
         let mut delays = Vec::new();
-        // For two minutes.
+        // This takes two minutes.
         for n in 0..60 {
             delays.push(delay(&mut net, sdk, slow, late, &format!("topic {n}")));
         }
         let sum: Duration = delays.iter().sum();
-        // Twice a second, and what the last one is over it.
+        // Twice a second, plus the part by which the last one exceeds it.
         assert!(sum <= Duration::from_secs(2) + 4 * late, "{delays:?}");
         assert!(sum >= late, "{delays:?}");
     }

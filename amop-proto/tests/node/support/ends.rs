@@ -38,7 +38,7 @@ impl Net {
         self.event(node, Event::SessionOpened { session, identity });
     }
 
-    /// An SDK with a certificate of its own: of this agency, with this key.
+    /// Returns an SDK with its own certificate, of this agency and with this key.
     pub(crate) fn sdk_of(&mut self, node: usize, agency: u8, key: u8) -> Sdk {
         let id = SessionId(self.id());
         self.nodes[node].sessions.insert(id, SdkEnd::default());
@@ -50,7 +50,7 @@ impl Net {
         Sdk { node, id }
     }
 
-    /// An SDK that holds topics.
+    /// Returns an SDK that has subscribed to topics.
     pub(crate) fn subscriber(&mut self, node: usize, topics: &[&str]) -> Sdk {
         let sdk = self.sdk(node);
         self.subscribe(sdk, topics);
@@ -60,7 +60,7 @@ impl Net {
     pub(crate) fn subscribe(&mut self, sdk: Sdk, topics: &[&str]) {
         let body = encode_topics(topics.iter().copied());
         self.send(sdk, Frame::new(FrameType::SET_TOPICS, seq(0), body));
-        // More topics than change at once.
+        // There are more topics than change at once.
         while topics.len() > 200 && self.nodes[sdk.node].machine.router().is_changing_topics() {
             self.advance(Duration::from_millis(1));
         }
@@ -80,7 +80,7 @@ impl Net {
         self.event(sdk.node, event);
     }
 
-    /// Sends a type and a body, with a seq nothing else has.
+    /// Sends a type and a body, with a seq that no other frame has.
     pub(crate) fn send_body(&mut self, sdk: Sdk, kind: FrameType, body: &[u8]) {
         let seq = seq(1 << 40 | self.id());
         self.send(sdk, Frame::new(kind, seq, body.to_vec()));
@@ -94,7 +94,7 @@ impl Net {
         take(&mut self.end(sdk).inbox).into()
     }
 
-    /// The one frame a session has received.
+    /// Returns the only frame that a session has received.
     pub(crate) fn only(&mut self, sdk: Sdk) -> Frame {
         let mut frames = self.inbox(sdk);
         assert_eq!(frames.len(), 1, "{sdk:?}: {frames:?}");
@@ -105,7 +105,7 @@ impl Net {
         assert_eq!(self.inbox(sdk), [], "{sdk:?}");
     }
 
-    /// The SDK reads so much of what is unwritten.
+    /// Lets the SDK read this many of the unwritten bytes.
     pub(crate) fn read(&mut self, sdk: Sdk, bytes: usize) {
         let end = self.end(sdk);
         let bytes = bytes.min(end.unwritten);
@@ -160,7 +160,7 @@ impl Net {
         Link { node, id }
     }
 
-    /// A connection that `a` dials; its ends have yet to complete TLS.
+    /// Lets `a` dial `b`; the ends must still finish TLS.
     pub(crate) fn dial(&mut self, a: usize, b: usize) -> (Link, Link) {
         let dialler = self.end_of_link(a, node_id(b), true);
         let listener = self.end_of_link(b, node_id(a), false);
@@ -194,19 +194,19 @@ impl Net {
         (dialler, listener)
     }
 
-    /// A peer played by the test. The node's greeting is left in its inbox.
+    /// Returns a peer that the test plays. The node's greeting is left in its inbox.
     pub(crate) fn raw_peer(&mut self, node: usize, remote: NodeId, dialled: bool) -> Link {
         let link = self.end_of_link(node, remote, dialled);
         self.open(link);
         link
     }
 
-    /// Why a node closed the connection, if it did.
+    /// Returns why a node closed the connection, if it did.
     pub(crate) fn peer_closed(&mut self, link: Link) -> Option<PeerCloseReason> {
         self.link(link).closed.clone()
     }
 
-    /// A peer that behaves as a real node does, with these topics, after its greeting.
+    /// Returns a peer that behaves like a FISCO node with these topics, after its greeting.
     pub(crate) fn foreign(&mut self, node: usize, remote: usize, topics: &str) -> Link {
         let link = self.raw_peer(node, node_id(remote), false);
         self.peer_send(link, topic_seq("1"));
@@ -219,8 +219,8 @@ impl Net {
         link
     }
 
-    /// A peer that behaves as a node of ours does, with these subscribers and no other link, after its
-    /// greeting. It has taken the node's state.
+    /// Returns a peer that behaves like an overlay node with these subscribers and no other link,
+    /// after its greeting. It has acknowledged the node's state.
     pub(crate) fn ours(&mut self, node: usize, remote: usize, topics: &[(&str, u32)]) -> Link {
         let link = self.raw_peer(node, node_id(remote), false);
         self.peer_send(link, hello());
@@ -234,7 +234,7 @@ impl Net {
         link
     }
 
-    /// A peer of ours tells its whole state: its subscribers, and this link.
+    /// Lets an overlay peer announce its whole state: its subscribers, and this link.
     pub(crate) fn announce(&mut self, link: Link, topics: &[(&str, u32)]) {
         let version = self.id();
         let end = self.link(link);
@@ -244,7 +244,7 @@ impl Net {
         self.peer_send(link, records(0, &[record]));
     }
 
-    /// A peer of ours tells what has changed in its subscribers.
+    /// Lets an overlay peer announce a change of its subscribers.
     pub(crate) fn announce_change(&mut self, link: Link, topics: &[(&str, u32)]) {
         let version = self.id();
         let end = self.link(link);
@@ -270,8 +270,8 @@ impl Net {
         take(&mut self.link(link).inbox).into()
     }
 
-    /// Answers the unicasts that were sent to an overlay node which the test plays, all with this result.
-    /// Returns how many that were.
+    /// Answers the unicasts that were sent to an overlay node that the test plays, all with this
+    /// result. Returns their number.
     pub(crate) fn answer_asked(&mut self, link: Link, result: i32) -> usize {
         let mut count = 0;
         for frame in self.peer_inbox(link) {
@@ -322,7 +322,7 @@ impl Net {
         }
     }
 
-    /// The connection breaks, for both ends.
+    /// Breaks the connection for both ends.
     pub(crate) fn cut(&mut self, link: Link) {
         let other = self.link(link).other;
         for link in [Some(link), other].into_iter().flatten() {
@@ -332,7 +332,8 @@ impl Net {
         }
     }
 
-    /// The connection breaks, and only this end sees it. What the other end still sends is lost.
+    /// Breaks the connection so that only this end notices it. Packets that the other end still
+    /// sends are lost.
     pub(crate) fn cut_end(&mut self, link: Link) {
         if let Some(other) = self.link(link).other {
             self.link(other).deaf = true;
@@ -342,7 +343,7 @@ impl Net {
         }
     }
 
-    /// The two ends of the connection between two nodes.
+    /// Returns the two ends of the connection between two nodes.
     pub(crate) fn between(&mut self, a: usize, b: usize) -> [Link; 2] {
         let held = self.nodes[a].peers.iter();
         let mut open = held.filter(|(_, end)| end.opened && !end.gone);
@@ -352,20 +353,20 @@ impl Net {
         [Link { node: a, id }, end.other.unwrap()]
     }
 
-    /// The connection between two nodes breaks.
+    /// Breaks the connection between two nodes.
     pub(crate) fn cut_between(&mut self, a: usize, b: usize) {
         let [link, _] = self.between(a, b);
         self.cut(link);
     }
 
-    /// The connection between two nodes stays up, and nothing sent on it arrives any more.
+    /// Keeps the connection between two nodes open, but nothing sent on it arrives any more.
     pub(crate) fn swallow_between(&mut self, a: usize, b: usize) {
         for link in self.between(a, b) {
             self.link(link).deaf = true;
         }
     }
 
-    /// The connections a node holds now.
+    /// Returns the connections of a node.
     pub(crate) fn links(&self, node: usize) -> Vec<PeerId> {
         let held = self.nodes[node].peers.iter();
         held.filter(|(_, end)| end.opened && !end.gone)
@@ -374,14 +375,14 @@ impl Net {
     }
 }
 
-/// A peer that has said nothing yet, its greeting read.
+/// Returns a peer that has sent nothing yet; its inbox is empty.
 pub(crate) fn silent(net: &mut Net, n: usize) -> Link {
     let peer = net.raw_peer(0, node_id(n), false);
     net.peer_inbox(peer);
     peer
 }
 
-/// What a node knows of a peer's topics.
+/// Returns the topics of a peer that a node knows.
 pub(crate) fn topics_of(net: &Net, peer: Link) -> Vec<String> {
     let node = &net.nodes[peer.node];
     let (router, id) = (node.machine.router(), node.peers[&peer.id].identity.node);

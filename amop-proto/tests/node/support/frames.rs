@@ -1,4 +1,4 @@
-//! The frames the tests are made of.
+//! The frames of the tests.
 
 use amop_proto::{
     channel::{Frame, FrameType, Seq, code, split_topic},
@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::net::{EPOCH, node_id};
 
-/// A seq that shows its number.
+/// Returns a seq that shows its number.
 pub(crate) fn seq(n: u64) -> Seq {
     Seq(format!("{n:032x}").into_bytes().try_into().unwrap())
 }
@@ -38,7 +38,7 @@ pub(crate) fn multicast(n: u64, topic: &str, payload: &str) -> Frame {
     )
 }
 
-/// A subscriber's answer to a push.
+/// Returns a subscriber's answer to a push.
 pub(crate) fn reply(push: &Frame, payload: &str) -> Frame {
     let topic = split_topic(&push.body).unwrap().topic;
     Frame::amop(FrameType::RESPONSE, push.seq, &topic, payload.as_bytes())
@@ -76,44 +76,44 @@ pub(crate) fn peer_frame(
     }
 }
 
-/// A channel frame as one node asks another to deliver it.
+/// Wraps a channel frame in the form in which one node sends it to another.
 pub(crate) fn from_node(seq: u32, inner: &Frame) -> PeerFrame {
     peer_frame(protocol::AMOP, packet::UNICAST, seq, inner.to_bytes())
 }
 
-/// The channel frame in a message between nodes.
+/// Returns the channel frame in a message between nodes.
 pub(crate) fn inner(message: &PeerFrame) -> Frame {
     assert_eq!(message.protocol.abs(), protocol::AMOP, "{message:?}");
     Frame::from_bytes(message.body.clone(), usize::MAX).unwrap()
 }
 
-/// The node's name in routing.
+/// Returns a node's key in routing.
 pub(crate) fn key(n: usize) -> NodeKey {
     NodeKey::from(&node_id(n))
 }
 
-/// A packet of the extension that nodes of ours speak.
+/// Returns a packet of the extension that overlay nodes use.
 pub(crate) fn extension(packet: u16, seq: u32, body: impl Into<Bytes>) -> PeerFrame {
     peer_frame(protocol::EXTENSION, packet, seq, body)
 }
 
-/// What nodes of ours say first, and as a sign of life.
+/// Returns the first packet of an overlay node, which is also its sign of life.
 pub(crate) fn hello() -> PeerFrame {
     extension(mesh::packet::HELLO, 0, mesh::encode_hello())
 }
 
-/// Tells which versions of which nodes' records are known.
+/// Returns a packet that says which versions of which nodes' records are known.
 pub(crate) fn known(versions: &[(usize, u64)]) -> PeerFrame {
     let versions = versions.iter().map(|&(n, version)| (key(n), version));
     extension(mesh::packet::KNOWN, 0, mesh::encode_known(versions))
 }
 
-/// The key pair of node number `n`, as its machine has it when it starts at [`EPOCH`].
+/// Returns the key pair of node number `n` that its machine has when it starts at [`EPOCH`].
 pub(crate) fn agreement(n: usize) -> Agreement {
     Agreement::new(node_id(n), &[n as u8; 32], EPOCH)
 }
 
-/// The whole state of node number `n`.
+/// Returns the whole state of node number `n`.
 pub(crate) fn state(n: usize, version: u64, links: &[usize], topics: &[(&str, u32)]) -> Record {
     Record {
         whole: Some(Whole {
@@ -125,7 +125,7 @@ pub(crate) fn state(n: usize, version: u64, links: &[usize], topics: &[(&str, u3
     }
 }
 
-/// The state of a FISCO node, number `n`, that node number `border` announces.
+/// Returns the state of FISCO node number `n`, which node number `border` announces.
 pub(crate) fn stub(n: usize, border: usize, version: u64, topics: &[(&str, u32)]) -> Record {
     Record {
         subject: Subject::Stub {
@@ -136,7 +136,7 @@ pub(crate) fn stub(n: usize, border: usize, version: u64, topics: &[(&str, u32)]
     }
 }
 
-/// A change of the subscriber counts of node number `n`.
+/// Returns a change of the subscriber counts of node number `n`.
 pub(crate) fn change(n: usize, version: u64, base: u64, topics: &[(&str, u32)]) -> Record {
     let topics = topics.iter();
     Record {
@@ -151,7 +151,7 @@ pub(crate) fn change(n: usize, version: u64, base: u64, topics: &[(&str, u32)]) 
     }
 }
 
-/// A record as the node that must sign it does.
+/// Signs a record as the node that must sign it.
 pub(crate) fn signed(record: &Record) -> SignedRecord {
     let signer = SharedSecret::new(*record.subject.signer());
     record.clone().sign(&signer).unwrap()
@@ -170,7 +170,7 @@ pub(crate) fn signed_records(seq: u32, records: &[SignedRecord]) -> PeerFrame {
     extension(mesh::packet::RECORDS, seq, body.freeze())
 }
 
-/// The records in such a packet.
+/// Returns the records in a records packet.
 pub(crate) fn read_records(frame: &PeerFrame) -> Vec<Record> {
     assert_eq!(
         (frame.protocol, frame.packet),
@@ -182,7 +182,7 @@ pub(crate) fn read_records(frame: &PeerFrame) -> Vec<Record> {
     records.into_iter().map(SignedRecord::into_record).collect()
 }
 
-/// A unicast or answer that node number `from` sends to node number `to` over others.
+/// Returns a relayed unicast or answer of node number `from` to node number `to`.
 pub(crate) fn relayed(
     packet: u16,
     (from, to): (usize, usize),
@@ -210,7 +210,7 @@ pub(crate) fn relayed(
     extension(packet, 32, Relayed { envelope, seal }.seal(frame))
 }
 
-/// A multicast that node number `from` sends to node number `to` over others, in the name of `source`.
+/// Returns a relayed multicast of node number `from` to node number `to`, in the name of `source`.
 pub(crate) fn relayed_multicast(
     (from, source, to): (usize, usize, usize),
     (id, counter): (u64, u64),
@@ -234,18 +234,18 @@ pub(crate) fn relayed_multicast(
     extension(mesh::packet::RELAYED_MULTICAST, 32, spread.seal(frame))
 }
 
-/// The key that two nodes share.
+/// Returns the key that two nodes share.
 pub(crate) fn pair_key(a: usize, b: usize) -> mesh::PairKey {
     let other = agreement(b).public();
     agreement(a).with(&node_id(b), &other).unwrap()
 }
 
-/// What is said to such a packet.
+/// Returns the acknowledgement of a records packet.
 pub(crate) fn taken(seq: u32) -> PeerFrame {
     extension(mesh::packet::TAKEN, seq, "")
 }
 
-/// A unicast on its way between nodes of ours, or its answer.
+/// Reads a unicast between overlay nodes, or its answer.
 pub(crate) fn enveloped(frame: &PeerFrame, packet: u16) -> (Envelope, Frame) {
     assert_eq!(
         (frame.protocol, frame.packet),
@@ -256,7 +256,7 @@ pub(crate) fn enveloped(frame: &PeerFrame, packet: u16) -> (Envelope, Frame) {
     (envelope, Frame::from_bytes(bytes, usize::MAX).unwrap())
 }
 
-/// A unicast or answer that is relayed.
+/// Reads a relayed unicast or answer.
 pub(crate) fn relayed_envelope(frame: &PeerFrame, packet: u16) -> (Envelope, Frame) {
     assert_eq!(
         (frame.protocol, frame.packet),
@@ -268,7 +268,7 @@ pub(crate) fn relayed_envelope(frame: &PeerFrame, packet: u16) -> (Envelope, Fra
     (relayed.envelope, frame)
 }
 
-/// A multicast on its way between nodes of ours.
+/// Reads a multicast between overlay nodes.
 pub(crate) fn spread(frame: &PeerFrame) -> (Spread, Frame) {
     assert_eq!(
         (frame.protocol, frame.packet),
@@ -288,7 +288,7 @@ pub(crate) fn error(n: u64, result: i32, body: impl Into<Bytes>) -> Frame {
     }
 }
 
-/// The request comes back with a 104.
+/// Returns the refusal of a request, with result 104.
 pub(crate) fn refused(request: &Frame) -> Frame {
     Frame {
         kind: FrameType::RESPONSE,

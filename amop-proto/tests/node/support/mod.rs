@@ -1,8 +1,8 @@
-//! Node machines in memory: SDK ends, peer links and time, all in the hands of a test.
+//! Node machines in memory; a test controls SDK ends, peer links and time.
 //!
-//! Everything a machine sends or is sent passes through the real codecs. Two rules are held for
-//! every action of every test: none concerns a connection that is unknown or closed, and sessions
-//! are paused and resumed in turns.
+//! All input and output of a machine passes through the real codecs. Two rules are checked for
+//! every action in every test: no action refers to an unknown or closed connection, and sessions
+//! are paused and resumed alternately.
 
 mod ends;
 mod frames;

@@ -37,7 +37,7 @@ pub(crate) struct SdkEnd {
     pub(crate) closed: Option<CloseReason>,
     pub(crate) coalesced: bool,
     pub(crate) paused: bool,
-    /// It does not read: what is sent stays unwritten.
+    /// Whether the SDK does not read: frames stay unwritten.
     pub(crate) stalled: bool,
     pub(crate) unwritten: usize,
     pub(super) gone: bool,
@@ -47,18 +47,18 @@ pub(crate) struct SdkEnd {
 pub(crate) struct PeerEnd {
     pub(super) identity: PeerIdentity,
     pub(super) dialled: bool,
-    /// The other end, where that is a machine too.
+    /// The other end, if it is a machine, too.
     pub(super) other: Option<Link>,
     pub(crate) inbox: VecDeque<PeerFrame>,
     pub(crate) closed: Option<PeerCloseReason>,
     pub(crate) stalled: bool,
     pub(crate) unwritten: usize,
-    /// Of which lanes that is.
+    /// The lanes of the unwritten bytes.
     pub(super) unwritten_of: VecDeque<(Lane, usize)>,
     pub(super) received: BytesMut,
-    /// What the other end sends gets lost.
+    /// Whether frames of the other end are lost.
     pub(super) deaf: bool,
-    /// The version of the state it told last, where the test plays a node of ours.
+    /// The version of the last state that it announced, if the test plays an overlay node.
     pub(super) announced: u64,
     pub(super) opened: bool,
     pub(super) gone: bool,
@@ -68,7 +68,7 @@ pub(crate) struct TestNode {
     pub(crate) machine: Node,
     pub(crate) checker: Checker,
     pub(crate) notices: Vec<Notice>,
-    /// What it asks for is put together later, by the test.
+    /// Whether the test assembles its long statements later.
     pub(crate) restates_late: bool,
     pub(crate) restatements: Vec<Restatement>,
     pub(super) sessions: BTreeMap<SessionId, SdkEnd>,
@@ -80,29 +80,29 @@ enum OnWire {
     Closed,
 }
 
-/// Nodes, and whatever is connected to them.
+/// Nodes, and their connections.
 pub(crate) struct Net {
     base: Instant,
     now: Instant,
     pub(crate) nodes: Vec<TestNode>,
     pub(crate) codec: PeerCodec,
     wire: VecDeque<(Link, OnWire)>,
-    /// What is under way between nodes stays there.
+    /// Whether packets between nodes are held in transit.
     pub(crate) wire_held: bool,
     written: VecDeque<(usize, Event)>,
     next_id: u64,
     pub(crate) log: Option<Vec<String>>,
 }
 
-/// Where the versions of every node's state start.
+/// The first version of every node's state.
 pub(crate) const EPOCH: u64 = 1000;
 
-/// The identity of node number `n`; lower numbers have lower IDs.
+/// Returns the ID of node number `n`; lower numbers have lower IDs.
 pub(crate) fn node_id(n: usize) -> NodeId {
     NodeId([n as u8 + 1; 64])
 }
 
-/// The number behind such an identity.
+/// Returns the number for an ID.
 pub(super) fn number(id: &NodeId) -> usize {
     usize::from(id.0[0]) - 1
 }
@@ -164,7 +164,7 @@ impl Net {
         }
     }
 
-    /// A node loses all its connections and starts anew, as `config` says.
+    /// Restarts a node with this configuration; it loses all its connections.
     pub(crate) fn restart(&mut self, node: usize, config: NodeConfig) {
         for id in self.links(node) {
             self.cut(Link { node, id });
@@ -172,7 +172,7 @@ impl Net {
         self.nodes[node] = TestNode::new(config);
     }
 
-    /// All nodes connected with each other.
+    /// Returns nodes that are all connected with each other.
     pub(crate) fn mesh(nodes: usize) -> Self {
         let mut net = Self::new(nodes);
         for a in 0..nodes {
@@ -194,12 +194,12 @@ impl Net {
 
     // Time and the machines.
 
-    /// How many peers of a node messages find their way to.
+    /// Returns the number of a node's peers that messages can reach.
     pub(crate) fn in_reach(&self, node: usize) -> usize {
         self.nodes[node].machine.peers_in_reach(self.now)
     }
 
-    /// Lets time pass; what is due on the way happens when it is due.
+    /// Lets time pass; each timer is handled when it is due.
     pub(crate) fn advance(&mut self, time: Duration) {
         let until = self.now + time;
         loop {
@@ -236,13 +236,13 @@ impl Net {
         nodes.map(|node| node.machine.router().in_flight()).sum()
     }
 
-    /// Feeds an event to a machine and carries out everything that follows.
+    /// Passes an event to a machine and carries out everything that follows from it.
     pub(crate) fn event(&mut self, node: usize, event: Event) {
         self.handle(node, event);
         self.settle();
     }
 
-    /// Delivers the first of what is held under way between nodes; `false` if there is nothing.
+    /// Delivers the first packet that is held in transit; returns `false` if there is none.
     pub(crate) fn deliver_one(&mut self) -> bool {
         let next = self.wire.pop_front();
         let any = next.is_some();
@@ -253,7 +253,8 @@ impl Net {
         any
     }
 
-    /// Delivers the first of what is held under way on one of the links, which arrives in any order.
+    /// Delivers the first packet that is held in transit on one of the links; the links are
+    /// independent of each other.
     pub(crate) fn deliver_one_of(&mut self, choice: usize) {
         let mut links = Vec::new();
         for &(link, _) in &self.wire {
@@ -274,12 +275,12 @@ impl Net {
         self.settle();
     }
 
-    /// What is held under way between nodes never arrives.
+    /// Drops all packets that are held in transit.
     pub(crate) fn lose_wire(&mut self) {
         self.wire.clear();
     }
 
-    /// Brings everything that is under way to its end.
+    /// Delivers everything that is in transit, until nothing is left.
     pub(crate) fn settle(&mut self) {
         loop {
             if let Some((node, event)) = self.written.pop_front() {
@@ -319,7 +320,7 @@ impl Net {
         }
     }
 
-    /// Hands what has come on a link to its machine.
+    /// Passes the packets that arrived on a link to its machine.
     pub(super) fn arrived(&mut self, link: Link) {
         while self.link(link).opened && !self.link(link).gone {
             let codec = self.codec;
