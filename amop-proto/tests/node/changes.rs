@@ -161,7 +161,8 @@ fn a_heartbeat_behind_a_set_is_answered_when_the_set_is_in_force() {
     net.send_body(sdk, FrameType::HEARTBEAT, b"0");
     net.advance(Duration::from_millis(900));
     net.nothing(sdk);
-    // Only native clients use heartbeats for this: other SDKs wait for at most a second.
+    // Only native clients use heartbeats for this, so the answer to other SDKs is delayed by at
+    // most a second.
     net.advance(Duration::from_millis(100));
     assert_eq!(net.only(sdk).kind, FrameType::HEARTBEAT);
 

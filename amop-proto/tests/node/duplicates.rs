@@ -201,7 +201,7 @@ fn where_no_other_connection_follows_publishers_wait_2_s() {
     net.advance(Duration::from_millis(1));
     assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
     net.nothing(subscriber);
-    // A connection that exists for longer is not.
+    // A connection that has existed for longer is not one of them.
     let (link, _) = net.connect(1, 0);
     net.secs(10);
     net.cut(link);

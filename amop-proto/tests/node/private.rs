@@ -126,7 +126,7 @@ fn whoever_comes_last_is_what_the_verification_waits_for() {
     assert_eq!(asked(&mut net, publisher), about(1, "a"));
     net.hang_up(publisher);
     let publisher = net.subscriber(0, &[PUSH]);
-    // A request was sent just before.
+    // Another publisher was asked just before.
     net.nothing(publisher);
     net.secs(5);
     assert_eq!(asked(&mut net, publisher), about(1, "a"));

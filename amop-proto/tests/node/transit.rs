@@ -219,8 +219,8 @@ fn with_two_ways_in_nothing_goes_in_a_circle_or_comes_twice() {
     assert_eq!(net.in_flight(), 0);
 }
 
-/// A FISCO node gives its multicast to both neighbours. Another FISCO node gets it from its own
-/// border node, and a copy by the path of the other border node is not delivered again.
+/// A FISCO node sends its multicast to both its border nodes. Another FISCO node gets one copy from
+/// its own border node, whichever of the two comes first.
 #[test]
 fn a_real_node_gets_the_multicast_of_another_once() {
     const OTHER: usize = 8;

@@ -101,7 +101,7 @@ fn a_connection_that_comes_and_goes_is_held_down_too() {
 }
 
 /// If both ends of a link lie, no node suppresses the link, but the number of messages that are
-/// sent again is limited.
+/// sent again because of it is limited.
 #[test]
 fn what_a_link_far_away_makes_a_node_send_again_is_bounded() {
     let mut net = Net::new(1);

@@ -270,7 +270,7 @@ fn nobody_uses_the_name_of_a_fisco_nodes_multicast_up_for_another() {
         let relayed =
             |counter, message| relayed_multicast((FAR, FISCO, 0), (name, counter), message);
         net.peer_send(liar, relayed(1 << 30, &lie));
-        // An id of another message, or a count, is not accepted either.
+        // The id of another message, or a counted id, is not accepted either.
         for id in [name_of(&lie) ^ 1, 1 << 63, name ^ 1 << 63, 7] {
             net.peer_send(liar, direct(FISCO, id, &lie));
         }
@@ -286,7 +286,8 @@ fn nobody_uses_the_name_of_a_fisco_nodes_multicast_up_for_another() {
     }
 }
 
-/// The ids that a node counts for its own multicasts are not derived from their content.
+/// A node counts the ids of its own multicasts; an id derived from the content is not accepted for
+/// them.
 #[test]
 fn a_node_has_no_names_for_its_own_multicasts() {
     let (mut net, liar) = with_liar(&[]);

@@ -162,8 +162,8 @@ fn who_refuses_what_it_is_given_soon_gets_none_for_a_while_and_nor_does_its_agen
         for n in 0..2000 {
             refused += turn(&mut net, n, code::NO_SESSION);
         }
-        // The number of messages that fail in 8 s: two at first, and then one after 250 ms, 500 ms,
-        // 1 s and so on.
+        // The number of messages refused in 8 s: two at first, and then one after 250 ms, 500 ms, 1
+        // s and so on.
         assert!((3..=8).contains(&refused), "{refused} by {issued:?}");
         // When they answer, they are treated like all others.
         let answered: usize = (0..4000).map(|n| turn(&mut net, n, 0)).sum();
@@ -208,7 +208,7 @@ fn a_new_node_is_asked_though_others_of_its_agency_answer_nothing() {
                 net.peer_send(link, hello());
             }
         }
-        // Before that, the others have as many together as allowed.
+        // Before that, the other nodes get as many as they may have together.
         assert!(answered > 900, "{answered}");
     }
 }

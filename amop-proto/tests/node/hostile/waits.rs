@@ -84,7 +84,7 @@ fn a_peer_that_acknowledges_slowly_delays_subscriptions_by_a_second_a_minute() {
             delays.push(delay(&mut net, sdk, slow, late, &format!("topic {n}")));
         }
         let sum: Duration = delays.iter().sum();
-        // Twice a second, plus the part by which the last one exceeds it.
+        // One second in each of the two minutes, plus the part by which the last delay exceeds it.
         assert!(sum <= Duration::from_secs(2) + 4 * late, "{delays:?}");
         assert!(sum >= late, "{delays:?}");
     }
