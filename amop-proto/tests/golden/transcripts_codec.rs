@@ -34,7 +34,7 @@ impl Record {
     }
 }
 
-/// Returns all frames in the order of the recording, without records of timeouts.
+/// Returns all frames in the order of the recording. Records that no frame arrived are left out.
 fn records() -> Vec<Record> {
     let file: Value =
         serde_json::from_str(include_str!("../data/transcripts-2.11.1.json")).unwrap();

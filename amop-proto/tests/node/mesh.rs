@@ -105,8 +105,8 @@ fn an_answer_lost_on_the_way_is_asked_for_again() {
     let answer = reply(&unicast(1, TOPIC, ""), "");
     net.send(subscriber, answer.clone());
     net.lose_wire();
-    // Both ends notice it before anything else arrives; otherwise the answer comes only after the
-    // following second.
+    // Both ends notice it before anything else arrives; otherwise only the repetition after 1 s
+    // would help.
     net.cut_between(0, 2);
     net.wire_held = false;
     net.settle();

@@ -1,4 +1,4 @@
-"""A TLCP library in C as a peer of ours, by ctypes.
+"""A TLCP library in C as the peer of amop-tlcp, through ctypes.
 
     peer.py LIBRARY server CA SIGN.crt SIGN.key ENC.crt ENC.key         prints "port N", answers one connection
     peer.py LIBRARY client PORT CA SIGN.crt SIGN.key ENC.crt ENC.key    connects once
@@ -47,7 +47,7 @@ def context(role, authority, files):
         if function(f"SSL_CTX_use_{load}_file", INT, POINTER, TEXT, INT)(made, file.encode(), 1) != 1:
             fail(file)
     function("SSL_CTX_load_verify_locations", INT, POINTER, TEXT, TEXT)(made, authority.encode(), None)
-    # Peer certificates are wanted, and the connection fails without.
+    # The peer must send certificates; the connection fails without them.
     function("SSL_CTX_set_verify", None, POINTER, INT, POINTER)(made, 3, None)
     if role == "server":
         suites = b"ECC-SM2-SM4-CBC-SM3" if tongsuo else b"ECC-SM4-SM3"

@@ -123,7 +123,7 @@ fn a_real_nodes_transcript_is_reproduced() {
                 _ => continue,
             };
             if bytes.is_empty() {
-                continue; // Records that nothing came.
+                continue; // A record that no frame arrived.
             }
             let frame = Frame::from_bytes(bytes.into(), usize::MAX).unwrap();
             let name = record["connection"].as_str().unwrap().to_owned();

@@ -8,7 +8,7 @@ DAYS=36500
 
 key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:"${2:-secp256k1}" \
     -pkeyopt ec_param_enc:named_curve -out "$W/$1.key" 2>/dev/null; }
-# sign NAME CN OU ISSUER DIGEST EXTENSIONS (one per line; if empty: X.509 v1)
+# sign NAME CN OU ISSUER DIGEST EXTENSIONS (one per line; empty: X.509 v1)
 sign() {
     [ -f "$W/$1.key" ] || key "$1"
     openssl req -new -key "$W/$1.key" -subj "/CN=$2/O=fisco-bcos/OU=$3" -out "$W/$1.csr"
@@ -31,7 +31,7 @@ sign agency agency agency root sha256 "$CA"
 cat "$W/agency.crt" "$W/root.crt" > ca-and-agency.crt
 cp "$W/agency.crt" ca-agency-only.crt
 
-# Valid certificates.
+# Certificates that are accepted.
 sign node node node agency sha256 "$LEAF";            out node agency root
 sign sdk sdk sdk agency sha256 "$LEAF";               out sdk agency root
 sign direct direct sdk root sha256 "$LEAF";           out direct root
@@ -42,7 +42,7 @@ key agency384 secp384r1; sign agency384 agency agency root sha256 "$CA"
 sign under384 under384 sdk agency384 sha384 "$LEAF";  out under384 agency384 root
 sign nobasic nobasic sdk agency sha256 'keyUsage=digitalSignature'; out nobasic agency root
 sign critical critical sdk agency sha256 "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=critical,clientAuth"; out critical agency root
-# The issuer's name with other string types: the same text, but different DER.
+# The issuer's name as other string types: the same text, other DER.
 key agencyp
 openssl req -new -key "$W/agencyp.key" -subj "/CN=agency/O=fisco-bcos/OU=agency" -out "$W/agencyp.csr" \
     -config /dev/stdin <<EOF
@@ -56,7 +56,7 @@ openssl x509 -req -in "$W/agencyp.csr" -CA "$W/root.crt" -CAkey "$W/root.key" -s
     -extensions e -extfile "$W/ext" -out "$W/agencyp.crt" 2>/dev/null
 sign printable printable sdk agencyp sha256 "$LEAF";  out printable agencyp root
 
-# Invalid certificates, and some with unusual values.
+# Certificates that are refused.
 sign agency2 agency2 agency root sha256 "$CA"
 sign sdk2 sdk2 sdk agency2 sha256 "$LEAF";            out sdk2 agency2 root
 sign byleaf byleaf sdk sdk sha256 "$LEAF";            out byleaf sdk agency root
@@ -80,12 +80,12 @@ openssl pkcs8 -topk8 -nocrypt -in "$W/c.key" -out "$W/compressed.key"
 sign compressed compressed sdk agency sha256 "$LEAF"; out compressed agency root
 DAYS=2; sign brief brief agency root sha256 "$CA"; DAYS=36500
 sign underbrief underbrief sdk brief sha256 "$LEAF";  out underbrief brief root
-# A chain of seven intermediate certificates.
+# Seven intermediates in a row.
 i=1; above=root; chain=root
 while [ $i -le 7 ]; do sign "deep$i" "deep$i" agency $above sha256 "$CA"; above=deep$i; chain="deep$i $chain"; i=$((i+1)); done
 sign deep deep sdk deep7 sha256 "$LEAF";              out deep $chain
 
-# RSA: a CA and leaves, all of version 1; a short key; a PSS signature.
+# RSA: a CA and leaves, both of version 1; a short key; a PSS signature.
 openssl genrsa -out "$W/rsaca.key" 2048 2>/dev/null
 openssl req -new -key "$W/rsaca.key" -subj "/CN=agency/O=fisco-bcos/OU=chain" -out "$W/rsaca.csr"
 openssl x509 -req -in "$W/rsaca.csr" -signkey "$W/rsaca.key" -sha256 -days $DAYS -out "$W/rsaca.crt" 2>/dev/null
@@ -97,11 +97,11 @@ openssl req -new -key "$W/rsapss.key" -subj "/CN=FISCO-BCOS/O=fisco-bcos/OU=agen
 openssl x509 -req -in "$W/rsapss.csr" -CA "$W/rsaca.crt" -CAkey "$W/rsaca.key" -set_serial 9 -days $DAYS -sha256 \
     -sigopt rsa_padding_mode:pss -out "$W/rsapss.crt" 2>/dev/null; out rsapss
 
-# A guomi key and certificate.
+# Guomi.
 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:SM2 -pkeyopt ec_param_enc:named_curve -out sm2.key 2>/dev/null
 openssl req -x509 -new -key sm2.key -sm3 -subj "/CN=chain/O=fisco-bcos/OU=chain" -days $DAYS -out sm2.crt 2>/dev/null
 
-# Other encodings of sdk.key and rsa.key.
+# Other forms of sdk.key and rsa.key.
 openssl ec -in "$W/sdk.key" -out sdk.sec1.key 2>/dev/null
 openssl ec -in "$W/sdk.key" -no_public -out sdk.sec1-nopub.key 2>/dev/null
 (openssl ecparam -name secp256k1; cat sdk.sec1.key) > sdk.params.key

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the certificates of this folder with OpenSSL 3: the role of the owner and the permitted uses of the key,
+# Makes the certificates of this folder with OpenSSL 3: role and key usage
 # in unusual forms. All keys are public.
 set -eu
 cd "$(dirname "$0")"
@@ -7,7 +7,7 @@ W=$(mktemp -d)
 DAYS=36500
 key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp256k1 \
     -pkeyopt ec_param_enc:named_curve -out "$W/$1.key" 2>/dev/null; }
-# sign NAME ISSUER EXTENSIONS; standard input has the mask of the string types, then the subject's lines
+# sign NAME ISSUER EXTENSIONS, the subject's lines on standard input, after the mask of its string types
 sign() {
     key "$1"
     { read -r mask; printf '[req]\nprompt = no\nutf8 = yes\ndistinguished_name = dn\nstring_mask = %s\n[dn]\n' "$mask"
@@ -59,7 +59,7 @@ leaf signonly utf8only 'OU = node' 'basicConstraints=CA:FALSE\nkeyUsage=digitalS
 # A leaf without basicConstraints, of another agency.
 sub other "$CA"
 printf 'utf8only\nCN = x\nOU = sdk\n' | sign otherbare other 'keyUsage=digitalSignature'; out otherbare other root
-# Revocation lists by an agency that may sign lists, and by one that may not.
+# Lists by an agency that may sign lists, and by one that may not.
 list() {
     sub "$1" "$CA\nkeyUsage=$2"
     printf 'utf8only\nCN = x\nOU = node\n' | sign "of$1" "$1" "$LEAF"; out "of$1" "$1" root
