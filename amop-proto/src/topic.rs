@@ -1,10 +1,10 @@
-//! Topic names and what makes one usable on every node of a network.
+//! Topic names, and the rules that make a name usable on every node of a network.
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use crate::channel::MAX_PRIVATE_LEN;
 
-/// The longest topic the wire can carry, in bytes: the length byte counts itself.
+/// The maximum length of a topic on the wire, in bytes: the length byte counts itself.
 ///
 /// channel-v2 section 7.1.
 pub const MAX_TOPIC_LEN: usize = 254;

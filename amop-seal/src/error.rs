@@ -82,7 +82,9 @@ pub enum OpenError {
         suite: u8,
     },
     /// It arrived as another kind than it was made for, for example a multicast as a unicast.
-    #[error("it is a {got:?} but arrived as a {expected:?}: it was forged on the way")]
+    #[error(
+        "it is a {got:?} but arrived as a {expected:?}: a node on the way changed how it is sent"
+    )]
     Kind {
         /// The kind as which it arrived.
         expected: Kind,

@@ -35,9 +35,9 @@ pub struct Vector {
     pub name: String,
     /// The topic.
     pub topic: String,
-    /// 1 to 5.
+    /// The kind, a number from 1 to 5.
     pub kind: u8,
-    /// Milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     pub time: u64,
     /// The index of the sender's key in the list of keys.
     pub sender: usize,
@@ -57,7 +57,7 @@ pub struct Vector {
     pub message: String,
 }
 
-/// The file.
+/// The content of the file.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Vectors {
     /// The keys.

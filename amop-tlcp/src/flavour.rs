@@ -1,4 +1,4 @@
-//! The two protocols.
+//! The two protocols of guomi chains, and the two ends of a connection.
 
 use std::fmt;
 

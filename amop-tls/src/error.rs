@@ -190,7 +190,7 @@ pub enum TlsError {
     },
     /// A revocation list is not signed by the issuer it names.
     #[error(
-        "the revocation list {file} is not signed by {issuer:?} as it is known here: it is of \
+        "the revocation list {file} is not signed with the known key of {issuer:?}: it is of \
          another chain, or was changed"
     )]
     CrlSignature {

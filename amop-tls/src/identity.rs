@@ -423,7 +423,7 @@ fn mode_of_leaf(leaf: &Cert<'_>, source: &Source) -> Result<Mode, TlsError> {
     match leaf.key_alg {
         _ if leaf.is_guomi() => Err(source.guomi()),
         Ok(KeyAlg::Secp256k1) if PublicKey::from_point(leaf.key_bits()).is_none() => {
-            // p2p-v2 section 2.2.
+            // Nodes need an uncompressed point (p2p-v2 section 2.2).
             Err(TlsError::BadCertificate {
                 file: source.name.clone(),
                 position: 1,

@@ -201,8 +201,8 @@ impl LegacyHandshake {
         Ok(self.judge(ssl)?.0)
     }
 
-    /// Does the same as [`verify`](Self::verify), and returns the node's identity and how long its
-    /// certificates are valid.
+    /// Verifies the chain like [`verify`](Self::verify), and returns the node's identity and how
+    /// long its certificates are valid.
     ///
     /// # Errors
     /// Those of [`verify`](Self::verify).

@@ -122,7 +122,7 @@ impl Frame {
         header
     }
 
-    /// Appends the frame to `out`.
+    /// Appends the frame's bytes to `out`.
     pub fn encode(&self, out: &mut BytesMut) {
         out.reserve(self.wire_len());
         out.put_slice(&self.header());

@@ -124,7 +124,7 @@ const MAX_SHORTAGE: usize = 512 * 1024;
 
 /// Returns the missing topics that an answer to a heartbeat reports.
 pub fn read_shortage(answer: &[u8]) -> Shortage {
-    // Most answers report none.
+    // The usual answer has no further fields.
     if answer.len() <= "{\"heartBeat\":1}\n".len() || answer.len() > MAX_SHORTAGE {
         return Shortage::default();
     }

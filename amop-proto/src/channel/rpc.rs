@@ -41,7 +41,7 @@ const INVALID_REQUEST_TEXT: &str =
 const NO_SUCH_GROUP_TEXT: &str = "GroupID does not exist: this node carries AMOP messages only, it has \
                                   no chain to read from or to send transactions to";
 
-/// The most requests one batch may hold.
+/// The maximum number of requests in a batch.
 const MAX_BATCH: usize = 64;
 
 /// The longest total length of the answers to a batch, in bytes; the rest of the batch is refused.

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The first pause before a message with an unknown outcome is tried again; the pause doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest such pause.
+/// The longest pause of this kind.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// The number of lost connections after which a message is not sent again.

@@ -260,7 +260,7 @@ pub enum CloseReason {
     Malformed {
         /// The frame's type.
         kind: FrameType,
-        /// What is wrong with its body.
+        /// The error in its body.
         error: AmopBodyError,
     },
     /// The node's answer to the handshake cannot be read.

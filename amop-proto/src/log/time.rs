@@ -65,7 +65,7 @@ mod tests {
         }
     }
 
-    /// Each day is the one after the day before it.
+    /// The date of each day follows that of the day before.
     #[test]
     fn days_follow_each_other() {
         let mut before = date(-200_000);

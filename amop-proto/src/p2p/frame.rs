@@ -44,7 +44,7 @@ impl PeerFrame {
     }
 }
 
-/// The header that the chain uses; all its nodes use the same.
+/// The header that a chain uses; all its nodes use the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Header {
     /// 16 bytes, since 2.0.0-rc2.

@@ -15,7 +15,7 @@ pub(crate) const SEQ_A: Seq = Seq(*b"0123456789abcdef0123456789abcdef");
 /// The seq of the others.
 pub(crate) const SEQ_B: Seq = Seq(*b"92be6ce4dbd311eaae5a983b8fda4e0e");
 
-/// The whole file.
+/// All vectors of the file.
 pub(crate) struct Vectors {
     all: Vec<Vector>,
     constants: Map<String, Value>,

@@ -44,7 +44,7 @@ pub(crate) fn identity_hash(key: &PublicKey) -> [u8; 32] {
 
 /// A key pair for one handshake.
 pub(crate) struct Ephemeral {
-    /// Zeroed when dropped.
+    /// The secret key, which is zeroed when dropped.
     secret: SecretKey,
     public: PublicKey,
 }
