@@ -113,10 +113,7 @@ impl SealingKey {
     pub(crate) fn from_secrets(signing: &[u8; 32], opening: &[u8; 32]) -> Self {
         let signing = SigningKey::from_bytes(signing);
         // X25519 accepts any 32 bytes.
-        #[expect(
-            clippy::expect_used,
-            reason = "32 bytes are a key of X25519, whichever they are"
-        )]
+        #[expect(clippy::expect_used, reason = "any 32 bytes are a valid key of X25519")]
         let opening = OpeningKey::from_bytes(opening).expect("32 bytes");
         let mut public = SealingPublicKey {
             signing: signing.verifying_key().to_bytes(),

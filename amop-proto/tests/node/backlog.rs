@@ -132,7 +132,7 @@ fn what_is_sent_again_is_sent_in_pieces() {
     net.cut_between(0, 2);
     net.advance(Duration::from_millis(500));
     let got = net.inbox(subscriber);
-    assert_eq!(got.len(), MANY, "all of them, by the other way");
+    assert_eq!(got.len(), MANY, "all of them, by the other path");
     assert!(
         net.nodes[0]
             .machine

@@ -87,7 +87,7 @@ fn a_connection_made_later_is_the_one_that_goes() {
                 assert_eq!(held, [vec![a.id], vec![b.id]]);
                 let closed = [c, d].map(|end| net.link(end).closed.clone());
                 assert!(closed.contains(&Some(PeerCloseReason::Duplicate)));
-                assert_eq!(net.notices(0), [], "the node was neither lost nor won");
+                assert_eq!(net.notices(0), [], "the node was neither lost nor added");
                 assert_connected(&mut net, "later");
             }
         }

@@ -271,7 +271,7 @@ fn a_silent_link_between_nodes_of_ours_ends_after_3_s() {
     let mut net = ring(4);
     net.secs(60);
     let (publisher, subscriber) = (net.sdk(0), net.subscriber(1, &[TOPIC]));
-    assert_eq!(net.links(0).len(), 2, "signs of life go by");
+    assert_eq!(net.links(0).len(), 2, "signs of life are delivered");
     // The link between 0 and 1 accepts everything and delivers nothing.
     net.swallow_between(0, 1);
     net.secs(4);

@@ -71,7 +71,7 @@ fn the_greeting_is_the_hello_and_then_the_number() {
     assert_eq!(net.peer_only(later), taken(1));
     net.peer_send(later, records(2, &[state(6, 8, &[], &[])]));
     let [acknowledged, linked] = &net.peer_inbox(later)[..] else {
-        panic!("one change and what acknowledges the record");
+        panic!("expected one change and the acknowledgement of the record");
     };
     let changed = &read_records(linked)[0];
     assert_eq!((changed.base, changed.version), (version, version + 1));
@@ -84,7 +84,7 @@ fn a_real_node_is_asked_when_its_number_changes() {
     let mut net = Net::new(1);
     let peer = silent(&mut net, 5);
     net.peer_send(peer, topic_seq("0"));
-    assert!(net.peer_inbox(peer).is_empty(), "0 is where it starts");
+    assert!(net.peer_inbox(peer).is_empty(), "the numbers start at 0");
     net.peer_send(peer, topic_seq("7"));
     let asked = net.peer_only(peer);
     assert_eq!(asked, request_topics(asked.seq));
@@ -256,7 +256,11 @@ fn a_change_of_a_state_that_is_not_there_is_asked_about() {
         peer,
         records(3, &[change(5, 1 << 40, 1 << 39, &[("b", 1)])]),
     );
-    assert_eq!(net.peer_only(peer), ask, "and it is not said to be taken");
+    assert_eq!(
+        net.peer_only(peer),
+        ask,
+        "and the record is not acknowledged"
+    );
     assert_eq!(topics_of(&net, peer), ["a"]);
     net.peer_send(peer, records(4, &[state(5, 1 << 40, &[0], &[("b", 1)])]));
     assert_eq!(net.peer_only(peer), taken(4));

@@ -260,7 +260,11 @@ fn block_notifications_are_taken_and_no_amop_topics() {
     net.send(publisher, multicast(2, "_block_notify_1", ""));
     assert_eq!(net.only(publisher).result, code::SUCCESS);
     net.nothing(sdk);
-    assert_eq!(net.notices(1).len(), 1, "the peer's coming only");
+    assert_eq!(
+        net.notices(1).len(),
+        1,
+        "only the peer's connection is reported"
+    );
 }
 
 #[test]

@@ -521,7 +521,7 @@ impl Storm {
                 answered += got;
             }
         }
-        assert!(answered > 0, "nobody is left to see");
+        assert!(answered > 0, "no SDK is left to check");
         for (&(node, id, seq), &(due, got)) in &self.peer_due {
             let id = amop_proto::node::PeerId(id);
             let up = self.net.is_up(Link { node, id });

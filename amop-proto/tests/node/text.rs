@@ -46,7 +46,7 @@ fn no_source_of_the_node_reads_json_but_those_that_read_before_it() {
         assert!(!reads || may, "{name} reads JSON");
         reading += usize::from(reads);
     }
-    assert_eq!(reading, 3, "the test knows what reading looks like");
+    assert_eq!(reading, 3, "the test recognises the files that parse text");
 }
 
 #[test]

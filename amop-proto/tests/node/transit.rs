@@ -186,7 +186,11 @@ fn with_two_ways_in_nothing_goes_in_a_circle_or_comes_twice() {
     let links = [0, 2].map(|node| real(&mut net, node, "real\tboth"));
     let held = subscribers(&mut net, "both");
     for link in links {
-        assert_eq!(told(&mut net, link), ["both"], "not what only itself has");
+        assert_eq!(
+            told(&mut net, link),
+            ["both"],
+            "not the topics that only it has"
+        );
     }
     // Each of its peers gets the copy that a FISCO node sends it.
     for link in links {

@@ -374,7 +374,7 @@ impl Net {
             }
             Action::ResumeSession { session } => {
                 let end = open(self, session);
-                assert!(self.end(end).paused, "resumed though not paused");
+                assert!(self.end(end).paused, "resumed although it was not paused");
                 self.end(end).paused = false;
             }
             Action::Answer { session, question } => {
