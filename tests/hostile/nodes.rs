@@ -1,4 +1,4 @@
-//! What a lying node with a certificate costs others, counted.
+//! The cost that a lying node with a certificate causes for others, counted.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ fn relayed<'a>(nodes: impl Iterator<Item = &'a Node>) -> u64 {
     nodes.map(|node| node.stats().messages.relayed).sum()
 }
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 async fn until(what: &str, holds: impl Fn() -> bool) {
     within(what, async {
         while !holds() {
@@ -26,7 +26,8 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     .await;
 }
 
-/// A message that may cross four thousand million links crosses no more than there are nodes.
+/// A message that may cross four thousand million links crosses at most as many links as there are
+/// nodes.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_message_goes_in_circles() {
     let network = network(3).await;
@@ -46,8 +47,8 @@ async fn no_message_goes_in_circles() {
     network.shutdown().await;
 }
 
-/// The only way between two nodes is a relay that alters, renames, redirects, repeats and reflects
-/// whatever passes. Everything arrives, once, in order, and as it was.
+/// The only connection between two nodes is a relay that alters, renames, redirects, repeats and
+/// reflects everything. Every message arrives, once, in order and unchanged.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_lies_about_everything_changes_nothing() {
     let graph = Graph::apart(2).await;
@@ -66,7 +67,7 @@ async fn a_relay_that_lies_about_everything_changes_nothing() {
         let stats = graph.node(index).stats().messages;
         println!("node {index}: {} lies not taken", stats.unproven);
         assert!(stats.unproven > 300, "{}", stats.unproven);
-        // It was sent what is for others, and sent none of it back.
+        // It was sent messages for other nodes, and relayed none of them.
         assert_eq!(stats.relayed, 0);
     }
     assert_eq!(attack.refusals(), 0, "an honest relay would be thrown out");
@@ -74,7 +75,7 @@ async fn a_relay_that_lies_about_everything_changes_nothing() {
     graph.end([]).await;
 }
 
-/// A node that says hello and acknowledges nothing does not hold up the subscriptions of others.
+/// A node that greets and acknowledges nothing does not delay the subscriptions of others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mute_node_delays_no_subscription() {
     const COUNT: u32 = 30;
@@ -89,14 +90,15 @@ async fn a_mute_node_delays_no_subscription() {
     }
     let each = start.elapsed() / COUNT;
     println!("{each:?} for each subscription");
-    // To wait for the mute one was a second each.
+    // Waiting for the mute node would take a second each.
     assert!(each < Duration::from_millis(500), "{each:?}");
     attack.stop().await;
     client.close().await;
     network.shutdown().await;
 }
 
-/// What was true of a node is repeated after it has started again: it is heard all the same.
+/// Old records of a node are repeated after it has started again: its new records are still
+/// accepted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_starts_again_is_believed_whatever_is_repeated_of_it() {
     let mut graph = Graph::row(3).await;
@@ -119,7 +121,7 @@ async fn a_node_that_starts_again_is_believed_whatever_is_repeated_of_it() {
     graph.end([]).await;
 }
 
-/// Lists that are reloaded throw a liar out, and whom it has invented with it.
+/// Reloaded lists disconnect a liar, and remove the nodes that it has invented.
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_that_are_reloaded_end_the_attack() {
     let network = network(3).await;
@@ -138,7 +140,7 @@ async fn lists_that_are_reloaded_end_the_attack() {
         let reloaded = node.reload(lists).await.unwrap();
         assert_eq!(reloaded.peers_closed, 1);
     }
-    // Who is behind it has certificates still, and no way to anybody.
+    // The nodes behind it still have certificates, but no links to any other node.
     until("the invented nodes gone", || {
         nodes().all(|node| node.reachable() == 2 && node.peers().len() == 2)
     })
@@ -153,7 +155,8 @@ async fn lists_that_are_reloaded_end_the_attack() {
     network.shutdown().await;
 }
 
-/// An agency can issue certificates for as many nodes as it likes: a white list is what helps.
+/// An agency can issue certificates for as many nodes as it likes; a white list protects against
+/// this.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_white_list_lets_no_issued_node_in() {
     let network = network(3).await;
@@ -175,7 +178,7 @@ async fn a_white_list_lets_no_issued_node_in() {
         assert!(node.reachable() <= 3, "{}", node.reachable());
         assert!(node.stats().messages.records_refused > 0);
     }
-    // The line names the node that sent the record, and what to change.
+    // The line names the node that sent the record, and the setting that helps.
     let attacker = format!("node {}", field.attacker());
     log()
         .wait_for(&[&attacker, "sent a record of node", "lists"])
@@ -185,8 +188,8 @@ async fn a_white_list_lets_no_issued_node_in() {
     network.shutdown().await;
 }
 
-/// All that one neighbour makes a node hold is bounded, others find room, and when it is gone so is what
-/// it told.
+/// The memory that one neighbour makes a node hold is limited, others find room, and when the
+/// neighbour is gone, so are its statements.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_neighbour_makes_a_node_hold_is_bounded() {
     const LIMIT: usize = 4 << 20;
@@ -211,7 +214,7 @@ async fn what_a_neighbour_makes_a_node_hold_is_bounded() {
     }
     println!("{most} bytes held at most");
     assert!((LIMIT / 4..=LIMIT).contains(&most), "{most}");
-    // There is room for others' records while it lasts.
+    // Meanwhile there is room for the records of others.
     let (asker, answerer) = (client(&network, 0).await, client(&network, 2).await);
     let topic = "of a newcomer".parse().unwrap();
     let mut questions = answerer.subscribe_raw(&topic).await.unwrap();
@@ -228,7 +231,8 @@ async fn what_a_neighbour_makes_a_node_hold_is_bounded() {
     network.shutdown().await;
 }
 
-/// What is repeated costs no signatures, and what is forged costs one and the connection.
+/// Repeated records cost no signature checks; a forged one costs one check, and the liar loses its
+/// connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn lies_cost_few_signatures() {
     let network = network(2).await;
@@ -254,7 +258,7 @@ async fn lies_cost_few_signatures() {
     println!(
         "{repeated} signatures for records repeated, {forged} for {forged_packets} forged packets"
     );
-    // Each node looks at a new record of the liar and its certificates at each connection.
+    // Each node checks a new record of the liar and its certificates at each connection.
     assert!(repeated < 500, "{repeated}");
     assert!(forged <= 8 * forged_packets + 50, "{forged}");
     innocents.go_on().await;
