@@ -161,7 +161,7 @@ mod tests {
         let sdk = NodeSigner(identity(&agency, pki::Leaf::Sdk));
         assert!(
             verifier.identify(&sdk.chain()).is_err(),
-            "an SDK is no node"
+            "an SDK is not a node"
         );
         let nobody = PeerOptions::default().filter(Some(Arc::new(|_: &PublicKey| false)));
         let refused = NodeVerifier(own.verifier_of_peers(nobody).unwrap());

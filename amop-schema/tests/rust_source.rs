@@ -27,7 +27,7 @@ fn schema(topics: &[DeclaredTopic], topic: &str) -> Value {
         definitions,
     } = &found.message.content
     else {
-        panic!("{topic} is no JSON");
+        panic!("{topic} is not JSON");
     };
     let name = schema["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
     definitions[name].clone()

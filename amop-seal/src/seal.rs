@@ -127,7 +127,10 @@ pub fn seal_reply(
     build(subscriber, to, topic, kind, *request, now, content, rng)
 }
 
-#[expect(clippy::too_many_arguments, reason = "all of it goes into the message")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "every argument goes into the message"
+)]
 fn build(
     sender: &SealingKey,
     recipients: &[SealingPublicKey],

@@ -183,7 +183,7 @@ impl ClientBuilder {
     /// the connection with the fewest messages in flight. The multicasts of one topic all use the
     /// same connection, so that they keep their order; another one takes over when it is lost.
     ///
-    /// Of a chain with FISCO nodes, name at least two: such a node does not deliver to its own
+    /// On a chain with FISCO nodes, name at least two: such a node does not deliver to its own
     /// subscribers, so clients of the same node do not get each other's messages. Multicasts are
     /// sent to [two of them](Self::multicast_copies), and unicasts to one unless [another node is
     /// to be asked](Self::ask_another_node_after).

@@ -207,12 +207,12 @@ impl fmt::Display for CertificatesNotFound {
 impl std::error::Error for CertificatesNotFound {}
 
 /// Text added to the error if a FISCO node knows of no subscriber.
-const FISCO_OWN: &str = ". A FISCO node does not deliver to subscribers of its own: publish and subscribe at \
+const FISCO_OWN: &str = ". A FISCO node does not deliver to its own subscribers: publish and subscribe at \
     different nodes, or name several endpoints";
 
 /// Text added to the error if a FISCO node does not answer.
-const FISCO_TIMEOUT: &str = ". A FISCO node does not deliver to subscribers of its own, and says so after \
-    30 s only: with several endpoints, ClientBuilder::ask_another_node_after asks another node meanwhile";
+const FISCO_TIMEOUT: &str = ". A FISCO node does not deliver to its own subscribers, and says so only \
+    after 30 s: with several endpoints, ClientBuilder::ask_another_node_after asks another node meanwhile";
 
 /// Why a message was not delivered, or why it is not known whether it was.
 #[derive(Debug, thiserror::Error)]

@@ -243,12 +243,12 @@ impl Routes {
         }
     }
 
-    /// Returns whether nodes shall keep `topic`.
+    /// Returns whether nodes should keep `topic`.
     pub(crate) fn wants(&self, topic: &TopicName) -> bool {
         self.lock().wants(topic)
     }
 
-    /// Returns the topics that nodes shall have.
+    /// Returns the topics that nodes should have.
     pub(crate) fn wanted(&self) -> Vec<TopicName> {
         let inner = self.lock();
         let topics = inner.topics.keys();

@@ -65,13 +65,13 @@ fuzz_target!(|data: &[u8]| {
         let signed = signed_part(&chain[0]).expect("it was accepted");
         assert!(
             issued().iter().any(|known| known == signed),
-            "nobody of the chain issued it"
+            "no authority of the chain issued it"
         );
     }
     if let Err(error) = peer_public_key(&chain) {
         assert_one_line(&error);
     }
-    // Whoever is accepted as a node has an ID.
+    // A peer that is accepted as a node has an ID.
     if port == PEERS && accepted.is_ok() {
         assert!(peer_info(&chain).is_ok_and(|info| info.public_key.is_some()));
     }

@@ -98,7 +98,7 @@ impl Run {
             got: Vec::new(),
             rounds: 0,
         };
-        // Of another agency than all others.
+        // These two belong to another agency than all other sessions.
         run.open(PUBLISHER, 0);
         run.open(SUBSCRIBER, 0);
         let topics = Frame::new(

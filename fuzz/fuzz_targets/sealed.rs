@@ -46,11 +46,11 @@ fn message(message: &[u8]) {
     for kind in [Kind::Multicast, Kind::Unicast] {
         let refused = reader
             .open(message, kind, NOW)
-            .expect_err("nobody signed it");
+            .expect_err("it is not signed");
         assert_one_line(&refused);
     }
     let refused = open_reply(message, own, &public, "settlement", &[0; 32]);
-    assert_one_line(&refused.expect_err("nobody signed it"));
+    assert_one_line(&refused.expect_err("it is not signed"));
 }
 
 fn state(state: &[u8]) {

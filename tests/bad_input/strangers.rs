@@ -132,7 +132,7 @@ async fn health_checks_are_no_refused_handshakes() {
     let node = network.node(0).unwrap();
     for port in [node.channel_address(), node.p2p_address()] {
         let stream = TcpStream::connect(port).await.unwrap();
-        let from = format!("at {} ", stream.local_addr().unwrap());
+        let from = format!("from {} ", stream.local_addr().unwrap());
         drop(stream);
         let line = log().wait_for(&[&from, "as health checks do"]).await;
         assert!(
@@ -191,8 +191,8 @@ async fn a_tls_server_that_says_nothing_is_given_up() {
     let agency = agency();
     let endpoint = tls_server(&agency, b"").await;
     let sdk = identity(&agency, Leaf::Sdk, "sdk");
-    // TLS itself must fit in, also on a busy machine; only after 5 s is the node's silence taken
-    // for that of an old node.
+    // This time is long enough for TLS, also on a busy machine, and shorter than the 5 s after
+    // which a silent node is taken for an old one.
     let error = failure(&endpoint, sdk, Duration::from_secs(3)).await;
     assert!(
         matches!(

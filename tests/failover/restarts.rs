@@ -55,7 +55,7 @@ async fn unicasts_survive_restarts_and_arrive_once() {
     );
 }
 
-/// With one node for everyone there are gaps, in which publishers wait.
+/// If all clients use one node, there are gaps, in which publishers wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_delivered_once_though_its_only_node_restarts() {
     const NUMBERS: u32 = 2000;

@@ -168,8 +168,8 @@ async fn requests_are_answered_by_recipients_alone() {
     let custodian = Member::new(&network, 1).await;
     let hasty = Member::hasty(&network, 0).await;
 
-    // A subscriber without a key acknowledges messages that it cannot read. Nobody is deceived by
-    // this.
+    // A subscriber without a key acknowledges messages that it cannot read. This does not deceive
+    // the publisher.
     let mut attacker = Attacker::new(&network, 1).await;
     let sealer = hasty.sealer(&[&custodian]);
     for answer in [&b""[..], b"AMPS"] {

@@ -7,6 +7,8 @@ pub mod fisco;
 mod graph;
 mod log;
 mod peer;
+#[cfg(test)]
+mod plain_english;
 mod ports;
 mod process;
 mod raw;

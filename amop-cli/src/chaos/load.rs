@@ -40,7 +40,7 @@ pub(crate) struct Traffic {
     pub(crate) multicasts: usize,
     pub(crate) publishers: usize,
     pub(crate) subscribers: usize,
-    /// Messages under way at a time, per publisher.
+    /// Messages in flight at a time, per publisher.
     pub(crate) in_flight: usize,
     /// Unicasts per second, by all publishers together.
     pub(crate) rate: Option<u32>,
@@ -290,7 +290,7 @@ struct Publisher {
 }
 
 /// Starts publishing: every client sends its share. The tasks end when everything is sent. After
-/// `stop` is cancelled they end when the messages under way are settled.
+/// `stop` is cancelled they end when the messages in flight are settled.
 pub(crate) fn publish(
     clients: &[Client],
     traffic: &Traffic,

@@ -81,7 +81,7 @@ pub(crate) struct Chaos {
     /// Unicasts per second, by all publishers together. Default: as many as possible.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Messages under way at a time, per publisher.
+    /// Messages in flight at a time, per publisher.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
     in_flight: u16,
     /// The seed of the faults and the traffic. It is printed. Default: a random one.

@@ -107,7 +107,7 @@ impl Barriers {
         self.held.keys().next().map(|&(statement, _)| statement)
     }
 
-    /// Returns since when an answer waits for that statement.
+    /// Returns since when an answer waits for this statement.
     pub(super) fn first_since(&self) -> Option<Instant> {
         self.held.values().next().map(|answer| answer.since)
     }

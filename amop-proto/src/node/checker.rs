@@ -280,7 +280,7 @@ impl Checker {
         matches!(event, Event::PeerFrame(_, input) if PeerInput::is_list(&input.frame))
     }
 
-    /// Checks a records packet, all of it at once.
+    /// Checks a whole records packet at once.
     pub fn check(&self, frame: &PeerFrame) -> CheckedRecords {
         let mut check = Check::whole(frame, self.max_topics);
         while check.ready().is_none() {

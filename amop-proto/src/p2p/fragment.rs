@@ -547,7 +547,7 @@ mod tests {
         assert_eq!(assembler.give_up(start + Duration::from_secs(60)), 1);
         assert_eq!(std::rc::Rc::strong_count(&room), 1);
         assert_eq!(assembler.bytes(), 0);
-        // Later fragments of it are no error, and give no frame.
+        // Later fragments of the frame are not an error, and no frame results from them.
         for fragment in fragments {
             let taken = assembler.take(start, fragment, |_| None);
             assert_eq!(taken, Ok(Assembled::Nothing));

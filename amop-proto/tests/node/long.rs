@@ -231,7 +231,7 @@ fn a_neighbour_that_knows_nothing_is_told_a_piece_at_a_time() {
         read += 100_000;
         assert!(read < 100_000_000, "it ends");
     }
-    assert!(read > NODES * TOPICS * 100, "all of it was sent");
+    assert!(read > NODES * TOPICS * 100, "every topic was sent");
 }
 
 /// In the end the newcomer knows the whole network, and its link counts only then.
@@ -282,7 +282,7 @@ fn a_unicast_that_thousands_refuse_is_offered_to_each_once() {
             let Some(&at) = all.iter().find(|&&sdk| !net.end(sdk).inbox.is_empty()) else {
                 break;
             };
-            assert!(asked.insert(at), "nobody is asked twice");
+            assert!(asked.insert(at), "no subscriber is asked twice");
             let push = net.only(at);
             if accepts == Some(at) {
                 net.send(at, reply(&push, "!"));
@@ -432,7 +432,10 @@ fn a_long_list_that_a_node_asks_for_is_written_a_little_at_a_time() {
     net.peer_inbox(second);
     ask(&mut net, first, 71);
     ask(&mut net, second, 81);
-    assert!(net.peer_inbox(first).is_empty(), "all of it at once");
+    assert!(
+        net.peer_inbox(first).is_empty(),
+        "the list is written in parts"
+    );
     // Others have their turn meanwhile.
     net.send(sdk, multicast(1, names[7], "in between"));
     assert_eq!(net.inbox(sdk).len(), 2);
@@ -511,7 +514,10 @@ fn a_node_that_takes_part_is_told_all_topics_a_little_at_a_time() {
     net.peer_inbox(fisco);
     let question = peer_frame(protocol::TOPIC, packet::REQUEST_TOPICS, 71, "");
     net.peer_send(fisco, question);
-    assert!(net.peer_inbox(fisco).is_empty(), "all of it at once");
+    assert!(
+        net.peer_inbox(fisco).is_empty(),
+        "the list is written in parts"
+    );
     net.advance(Duration::from_millis(20));
     let list = TopicList::parse(&net.peer_only(fisco).body, usize::MAX).unwrap();
     let mut expected: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -539,7 +545,10 @@ fn whoever_asks_for_a_list_that_is_written_gets_it_at_once() {
         net.peer_send(peer, question);
     };
     ask(&mut net, border, 71);
-    assert!(net.peer_inbox(border).is_empty(), "all of it at once");
+    assert!(
+        net.peer_inbox(border).is_empty(),
+        "the list is written in parts"
+    );
     ask(&mut net, plain, 81);
     net.advance(Duration::from_millis(20));
     assert_eq!(net.peer_only(plain).seq, 81);
@@ -550,7 +559,10 @@ fn whoever_asks_for_a_list_that_is_written_gets_it_at_once() {
     ask(&mut net, plain, 82);
     assert_eq!(net.peer_only(plain).seq, 82);
     ask(&mut net, border, 72);
-    assert!(net.peer_inbox(border).is_empty(), "all of it at once");
+    assert!(
+        net.peer_inbox(border).is_empty(),
+        "the list is written in parts"
+    );
     ask(&mut net, plain, 83);
     assert_eq!(net.peer_only(plain).seq, 83);
     net.advance(Duration::from_millis(20));

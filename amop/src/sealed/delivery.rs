@@ -64,7 +64,7 @@ impl SealedReceipt {
         }
     }
 
-    /// Refuses the message. The node sees the refusal only if it shall ask another subscriber.
+    /// Refuses the message. The node sees the refusal only if it should ask another subscriber.
     pub(super) fn refuse(mut self, code: i32) -> Result<(), ReplyError> {
         if code != code::NO_SESSION {
             return self.answer(Answer::Refusal(code));

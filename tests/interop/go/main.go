@@ -67,11 +67,11 @@ func parse() options {
 	flag.Var(&o.publicKeys, "public-key",
 		"private topic, publisher: hex public key of a subscriber, with 04 or without; repeatable")
 	flag.StringVar(&o.payload.text, "text", "", "payload; followed by a space and the number if -count is above 1")
-	flag.IntVar(&o.payload.random, "random", 0, "payload of so many random bytes instead")
+	flag.IntVar(&o.payload.random, "random", 0, "payload of this many random bytes instead")
 	flag.IntVar(&o.count, "count", 1, "messages to publish")
 	flag.DurationVar(&o.interval, "interval", 0, "pause between them")
 	flag.StringVar(&o.reply.text, "reply", "", "what the subscriber answers")
-	flag.IntVar(&o.reply.random, "reply-random", 0, "answer of so many random bytes instead")
+	flag.IntVar(&o.reply.random, "reply-random", 0, "answer of this many random bytes instead")
 	flag.BoolVar(&o.echo, "echo", false, "answer with what was received instead")
 	flag.DurationVar(&o.lifetime, "lifetime", 5*time.Minute,
 		"ends the program with status 3; the SDK itself waits for ever for an answer")

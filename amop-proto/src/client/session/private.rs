@@ -20,8 +20,8 @@ impl<T> ClientSession<T> {
     /// topic (0x38). Call it only with a `request` from [`Event::Signed`].
     ///
     /// There is no way to tell the node that the subscriber may not: the node would then never ask
-    /// again while anyone over there, also with another key, subscribes to the topic (channel-v2
-    /// section 9.2). A node that gets no result asks again 5 s later.
+    /// again while the other node has any subscriber of the topic, also one with another key
+    /// (channel-v2 section 9.2). A node that gets no result asks again 5 s later.
     pub fn verified(&mut self, request: &VerifyRequest) {
         if self.state == State::Closed {
             return;

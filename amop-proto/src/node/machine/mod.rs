@@ -17,8 +17,8 @@ use self::{
     peers::{LOOKS_RATE, NAMES_RATE},
 };
 use super::{
-    Action, CloseReason, Lane, Lapse, Message, NodeConfig, Notice, PeerCloseReason, PeerId,
-    Router, RouterEvent, SessionId, SessionIdentity, after,
+    Action, CloseReason, Lane, Lapse, Message, NodeConfig, Notice, PeerCloseReason, PeerId, Router,
+    RouterEvent, SessionId, SessionIdentity, after,
     barrier::{Barriers, Mutes},
     bucket::Bucket,
     checker::CheckedRecords,

@@ -144,7 +144,7 @@ struct Charge {
     nodes: usize,
 }
 
-/// What is kept of a forgotten node, so that its old statements do not count again.
+/// The data kept about a forgotten node, so that its old statements do not count again.
 #[derive(Debug, Clone, Copy)]
 struct Grave {
     version: u64,

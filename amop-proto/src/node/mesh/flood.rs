@@ -100,7 +100,7 @@ impl Work {
         }
     }
 
-    /// Records that a frame of a neighbour was not taken, or not all of it.
+    /// Notes that a neighbour's frame was not taken, or only a part of it.
     pub(super) fn torn(&mut self, peer: PeerId) {
         if let Some(torn) = self.parts.get_mut(&peer) {
             *torn = true;

@@ -90,7 +90,7 @@ impl Inbox {
         }
         while self.bytes > 0 && self.bytes + new > most {
             let queues = self.queues.iter().filter(|&(&other, _)| other != sender);
-            // Of equal ones the lowest, so that the result is reproducible.
+            // Of equal ones, the lowest is taken, so that the result is reproducible.
             let longest = queues.max_by_key(|&(&other, queue)| (queue.spare(), Reverse(other)));
             let longest = longest.filter(|(_, queue)| queue.spare() > held + new);
             let Some((&longest, _)) = longest else {

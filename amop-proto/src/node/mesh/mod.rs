@@ -688,7 +688,7 @@ impl Mesh {
 
     /// Handles the end of a connection that another one to the same node may soon replace. If there
     /// is another path to that node, the link is removed. Otherwise the overlay is not told until
-    /// `until`, and messages for that node wait.
+    /// `until`, and messages to the node wait.
     pub(super) fn suspend(&mut self, now: Instant, peer: PeerId, until: Instant) {
         self.touched.0 = true;
         let Some(link) = self.links.get_mut(&peer) else {

@@ -106,7 +106,7 @@ impl Multicasts {
     /// not searched for at each message.
     fn make_room(&mut self) {
         let brought = self.brought.iter();
-        // Of equal ones the lowest, so that the result is reproducible.
+        // Of equal ones, the lowest is taken, so that the result is reproducible.
         let most = brought.max_by_key(|&(&by, order)| (order.len(), Reverse(by)));
         if let Some((&by, order)) = most {
             for _ in 0..order.len() / 64 + 1 {

@@ -128,7 +128,7 @@ impl Source {
     }
 }
 
-/// What is known of a message.
+/// Whether a message came before, and what was answered.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::node) enum Seen {
     /// It is new, and remembered from now on.
@@ -252,7 +252,7 @@ impl Recent {
                 source.order.len()
             }
         };
-        // Of equal ones the lowest, so that the result is reproducible.
+        // Of equal ones, the lowest is taken, so that the result is reproducible.
         let sources = self.sources.iter_mut();
         let most = sources.max_by_key(|(key, source)| (most(source), std::cmp::Reverse(**key)));
         let Some((&key, source)) = most else {
