@@ -2,7 +2,7 @@
 # Fuzzes all targets, or those that are named, and prints how much was run and covered. It needs stable Rust and a C++
 # compiler, and uses libFuzzer and LLVM's coverage counters, without a sanitizer.
 #
-#   fuzz/run.sh [--seconds N] [--jobs N] [--keep] [TARGET...]
+#   fuzz/run.sh [--seconds N] [--jobs N] [--keep] [--build] [TARGET...]
 #
 # --seconds N  time for each target (60)
 # --jobs N     targets at a time (the number of processors)
@@ -16,12 +16,14 @@ cd "$(dirname "$0")"
 seconds=60
 jobs=$(nproc)
 keep=
+build=
 targets=()
 while (($#)); do
     case $1 in
         --seconds) seconds=$2; shift ;;
         --jobs) jobs=$2; shift ;;
         --keep) keep=1 ;;
+        --build) build=1 ;;
         -*) echo "unknown option $1; see the head of fuzz/run.sh" >&2; exit 2 ;;
         *) targets+=("$1") ;;
     esac
@@ -41,6 +43,7 @@ export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 bins=("${targets[@]/#/--bin=}")
 # Not --locked: new dependencies of the crates may not be in the lock file yet.
 cargo build --release --target "$host" "${bins[@]}"
+[[ -n $build ]] && exit
 programs=${CARGO_TARGET_DIR:-target}/$host/release
 
 logs=$(mktemp -d)

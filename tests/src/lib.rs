@@ -11,6 +11,7 @@ mod peer;
 mod plain_english;
 mod ports;
 mod process;
+mod projects;
 mod raw;
 mod sdk;
 
@@ -32,6 +33,7 @@ pub use self::{
     peer::Peer,
     ports::free_ports,
     process::{Finished, Program},
+    projects::{Projects, succeeded},
     raw::RawLink,
     sdk::{Sdk, seq},
 };

@@ -2,7 +2,6 @@
 //! failure leaves nothing behind.
 
 mod running;
-mod workspace;
 
 use std::{env, fs, path::Path};
 
@@ -10,7 +9,10 @@ use amop_cli::generate::{
     GenerateError, Options, Programs, generate, multicast_publisher, subscriber, unicast_publisher,
 };
 use tempfile::TempDir;
-use workspace::root;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
 
 /// The programs of `examples/` as the templates see them.
 fn examples() -> Programs {

@@ -4,13 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use amop_cli::generate::{Access, Options, generate};
 use amop_node::Network;
-use amop_tests::{Finished, Program, network, sdk_folder};
+use amop_tests::{Finished, Program, Projects, network, sdk_folder};
 use tempfile::TempDir;
 
-use crate::{
-    generate_into,
-    workspace::{Workspace, root},
-};
+use crate::{generate_into, root};
 
 /// A network and a folder with the SDK's certificates.
 struct Setting {
@@ -51,13 +48,8 @@ fn said<'a>(line: &'a str, what: &str) -> &'a str {
 }
 
 /// Runs a publisher and a subscriber; returns the received lines.
-async fn exchange(
-    setting: &Setting,
-    workspace: &Workspace,
-    member: &str,
-    kind: &str,
-) -> Vec<String> {
-    let program = |name: &str| workspace.program(member, name);
+async fn exchange(setting: &Setting, programs: &Path, kind: &str) -> Vec<String> {
+    let program = |name: &str| programs.join(name);
     let mut subscriber = setting.start(&program("subscriber"), 1, &["--count", "2"]);
     assert_eq!(subscriber.line(), "Subscriber success");
     let publisher = program(&format!("{kind}_publisher"));
@@ -244,8 +236,8 @@ impl Case {
     }
 
     /// Runs the publishing program until the subscribing program has two messages.
-    fn run(&self, setting: &Setting, workspace: &Workspace, keys: &Keys) {
-        let [subscriber, publisher] = self.programs().map(|name| workspace.program("all", &name));
+    fn run(&self, setting: &Setting, programs: &Path, keys: &Keys) {
+        let [subscriber, publisher] = self.programs().map(|name| programs.join(name));
         let own = keys.subscriber(self.access);
         let options: Vec<&str> = own.iter().map(String::as_str).collect();
         let mut subscriber =
@@ -286,50 +278,44 @@ impl Case {
 /// project.
 #[tokio::test(flavor = "multi_thread")]
 async fn projects_of_all_schemas_build_and_run() {
-    let workspace = Workspace::new(&["hello", "all", "tutorial"]);
-    let plain = ["subscriber", "unicast_publisher", "multicast_publisher"];
-    let programs = generate_into(&workspace.member("hello"), "hello").unwrap();
-    assert_eq!(programs, plain);
+    let projects = Projects::new(&["hello", "all", "tutorial"]);
+    let programs = generate_into(&projects.member("hello"), "hello").unwrap();
+    assert_eq!(
+        programs,
+        ["subscriber", "unicast_publisher", "multicast_publisher"]
+    );
     let demos = ["price", "settlement", "file_transfer"];
     let demos = demos.map(|name| root().join(format!("schemas/proto/{name}.proto")));
     let own = ["access", "accessors", "odd"];
     let own = own.map(|name| root().join(format!("amop-cli/tests/generate/proto/{name}.proto")));
     generate(&Options {
         protos: [demos.to_vec(), own.to_vec()].concat(),
-        out: workspace.member("all"),
+        out: projects.member("all"),
         ..Options::default()
     })
     .unwrap();
-    let programs = tutorial(&workspace.member("tutorial"));
-    workspace.write_manifest();
-    workspace.cargo(&["clippy", "--offline", "--workspace", "--", "-D", "warnings"]);
-    workspace.build("hello", &plain);
-    let all: Vec<String> = CASES.iter().flat_map(Case::programs).collect();
-    workspace.build("all", &all.iter().map(String::as_str).collect::<Vec<_>>());
-    workspace.build(
-        "tutorial",
-        &programs.iter().map(String::as_str).collect::<Vec<_>>(),
-    );
+    write_tutorial(&projects.member("tutorial"));
+    projects.finish();
+    let programs = projects.build_with_clippy();
 
     let setting = Setting::new().await;
     for (kind, who) in [("unicast", "unique"), ("multicast", "multi")] {
-        let messages = exchange(&setting, &workspace, "hello", kind).await;
+        let messages = exchange(&setting, &programs, kind).await;
         let text = |n| format!("hello, FISCO BCOS, I am {who} broadcast publisher! {n}");
         assert_eq!(messages, [text(0), text(1)]);
     }
     let keys = Keys::new();
     for case in &CASES {
-        case.run(&setting, &workspace, &keys);
+        case.run(&setting, &programs, &keys);
     }
-    run_tutorial(&setting, &workspace);
+    run_tutorial(&setting, &programs);
     setting.network.shutdown().await;
 }
 
 /// Writes the files of the tutorial as a reader does: each code block after a line with only a file
 /// name is that file. Every block is a file, except shell commands and output.
-fn tutorial(out: &Path) -> Vec<String> {
+fn write_tutorial(out: &Path) {
     let text = fs::read_to_string(root().join("docs/tutorial.md")).unwrap();
-    let mut programs = Vec::new();
     let mut lines = text.lines();
     let mut last = "";
     while let Some(line) = lines.next() {
@@ -343,21 +329,17 @@ fn tutorial(out: &Path) -> Vec<String> {
                 let path = out.join(name);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(&path, block.join("\n") + "\n").unwrap();
-                if let Some(program) = name.strip_prefix("src/bin/") {
-                    programs.push(program.trim_end_matches(".rs").to_owned());
-                }
             }
         }
         if !line.is_empty() {
             last = line;
         }
     }
-    programs
 }
 
 /// Runs the tutorial's programs, which must print the documented output.
-fn run_tutorial(setting: &Setting, workspace: &Workspace) {
-    let start = |name: &str, node| setting.start(&workspace.program("tutorial", name), node, &[]);
+fn run_tutorial(setting: &Setting, programs: &Path) {
+    let start = |name: &str, node| setting.start(&programs.join(name), node, &[]);
     let mut monitor = start("monitor", 1);
     assert_eq!(monitor.line(), "waiting for reports");
     succeeded(&start("station", 0).finish());

@@ -1,5 +1,6 @@
 //! A sealed topic with every option that topics can have.
 #![deny(warnings)]
+#![allow(missing_docs, unreachable_pub)]
 
 mod renamed {
     pub use amop as messenger;
@@ -43,7 +44,12 @@ pub fn futures(
     let guard = amop::ReplayGuard::without_store;
     is_send(Text::subscribe_sealed(client, key, &[], guard()));
     is_send(Text::deliveries_sealed(client, [key.clone()], &[], guard()));
-    is_send(Json::<u64>::subscribe_sealed(client, vec![key.clone()], &[], guard()));
+    is_send(Json::<u64>::subscribe_sealed(
+        client,
+        vec![key.clone()],
+        &[],
+        guard(),
+    ));
 }
 
 fn main() {

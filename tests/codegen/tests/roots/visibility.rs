@@ -1,5 +1,6 @@
 //! The functions are as visible as the struct, and those that are not used cause no warning.
 #![deny(warnings)]
+#![allow(missing_docs, unreachable_pub)]
 
 mod outer {
     pub mod inner {

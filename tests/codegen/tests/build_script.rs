@@ -1,91 +1,59 @@
 //! A crate with a build script, as users have it: what Cargo prints for a wrong schema, and when it
 //! runs the script again.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+use std::{fs, path::PathBuf, process::Output};
 
-/// A crate outside of the workspace, built by the Cargo that runs the tests. It is in the
-/// workspace's target folder and uses it, so dependencies are not compiled again.
-struct Crate {
-    dir: PathBuf,
+use amop_tests::{Projects, succeeded};
+use serde_json::Value;
+
+const BUILD: &str = r#"
+use std::{error::Error, fs, io::Write};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut runs = fs::OpenOptions::new().create(true).append(true).open("runs")?;
+    runs.write_all(b"x")?;
+    // Only OUT_DIR has to be writable.
+    unsafe { std::env::set_var("TMPDIR", "/nowhere") };
+    amop_build::compile(&["main.proto"], &["first", "proto"])?;
+    Ok(())
 }
+"#;
+
+/// A crate outside of this workspace.
+struct Crate(Projects);
 
 impl Crate {
     fn new() -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build-script");
-        if dir.exists() {
-            fs::remove_dir_all(&dir).unwrap();
-        }
-        let amop_build = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let new = Self { dir };
-        new.write(
-            "Cargo.toml",
-            &format!(
-                "[package]\n\
-                 name = \"amop-build-script-test\"\n\
-                 edition = \"2024\"\n\
-                 [build-dependencies]\n\
-                 amop-build = {{ path = {:?} }}\n\
-                 [workspace]\n\
-                 [profile.dev.package.\"*\"]\n\
-                 opt-level = 1\n",
-                amop_build.display().to_string()
-            ),
-        );
-        // With the same versions as the workspace, nothing is downloaded.
-        let lock = fs::read_to_string(amop_build.join("../Cargo.lock")).unwrap();
-        new.write("Cargo.lock", &lock);
-        new.write(
-            "build.rs",
-            "use std::{error::Error, fs, io::Write};\n\
-             fn main() -> Result<(), Box<dyn Error>> {\n\
-                 let mut runs = fs::OpenOptions::new().create(true).append(true).open(\"runs\")?;\n\
-                 runs.write_all(b\"x\")?;\n\
-                 // Nothing but OUT_DIR has to be writable.\n\
-                 unsafe { std::env::set_var(\"TMPDIR\", \"/nowhere\") };\n\
-                 amop_build::compile(&[\"main.proto\"], &[\"first\", \"proto\"])?;\n\
-                 Ok(())\n\
-             }\n",
-        );
-        new.write("src/lib.rs", "");
-        new
+        let krate = Self(Projects::new(&["crate"]));
+        krate.write("Cargo.toml", &Projects::manifest("amop-tests-build-script"));
+        krate.write("build.rs", BUILD);
+        krate.write("src/lib.rs", "");
+        krate.0.finish();
+        krate
     }
 
     fn write(&self, name: &str, text: &str) {
-        let path = self.dir.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        self.0.write("crate", name, text);
     }
 
-    fn check(&self) -> Output {
-        Command::new(env!("CARGO"))
-            .args(["check", "--offline", "--message-format=json"])
-            .current_dir(&self.dir)
-            .env(
-                "CARGO_TARGET_DIR",
-                Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap(),
-            )
-            .output()
-            .unwrap()
+    fn build(&self) -> Output {
+        let args = ["build", "--message-format=json"];
+        self.0.cargo(&args).output().unwrap()
     }
 
     /// Builds the crate, and returns the folder with its generated files.
     #[track_caller]
     fn succeeds(&self) -> PathBuf {
-        let output = self.check();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{stderr}");
+        let output = self.build();
+        succeeded(&output);
         let messages = String::from_utf8(output.stdout).unwrap();
         let out_dir = messages
             .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
             .filter(|message| message["reason"] == "build-script-executed")
             .filter(|message| {
                 let id = message["package_id"].as_str().unwrap();
-                id.contains("build-script")
+                id.contains("amop-tests-build-script")
             })
             .find_map(|message| message["out_dir"].as_str().map(PathBuf::from));
         out_dir.expect("Cargo names the build script's folder")
@@ -95,7 +63,7 @@ impl Crate {
     /// error.
     #[track_caller]
     fn fails(&self) -> String {
-        let output = self.check();
+        let output = self.build();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "it has to fail:\n{stderr}");
         let (_, shown) = stderr.split_once("--- stderr\n").expect(&stderr);
@@ -105,7 +73,7 @@ impl Crate {
 
     /// Returns how often the build script ran.
     fn runs(&self) -> usize {
-        fs::read(self.dir.join("runs")).unwrap().len()
+        fs::read(self.0.member("crate").join("runs")).unwrap().len()
     }
 }
 
